@@ -1,0 +1,9 @@
+/** JavaScript Promise Integration, which TypeScript's own library does not know yet. */
+declare namespace WebAssembly {
+  /** An import whose returned promise suspends the guest. */
+  class Suspending {
+    constructor(fn: (...args: never[]) => unknown);
+  }
+  /** An export that returns a promise and may be suspended. */
+  function promising(fn: CallableFunction): (...args: unknown[]) => Promise<unknown>;
+}

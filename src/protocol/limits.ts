@@ -1,0 +1,86 @@
+/**
+ * Every limit has a name, a unit and a reason here. A limit that one station alone
+ * knows about stands in that station, under the same rule.
+ */
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+/** A WebAssembly page, in bytes. */
+export const PAGE_BYTES = 64 * KIB;
+
+/** How much one Invocation may use. From the manifest, never above the server's maximum. */
+export interface Limits {
+  /** Pages of 64 KiB that the guest's memory may grow to. */
+  readonly memoryPages: number;
+  /** Instructions (and their equivalents, src/wasm/costs.ts) per Invocation. */
+  readonly gas: number;
+  /** Wall clock per Invocation, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Request body, in bytes. */
+  readonly bodyBytes: number;
+}
+
+/** What holds without a manifest (DESIGN.md, Manifest). */
+export const defaultLimits: Limits = {
+  memoryPages: 2048,
+  gas: 1_000_000_000,
+  timeoutMs: 30_000,
+  bodyBytes: 10 * MIB,
+};
+
+/** Olin's defaults: they hold when the repository carries a `handler.policy`. */
+export const olinLimits: Limits = { ...defaultLimits, memoryPages: 128, gas: 33_554_432 };
+
+/** What a manifest may ask for at most. */
+export const maximumLimits: Limits = {
+  memoryPages: 16_384, // 1 GiB
+  gas: 1_000_000_000_000,
+  timeoutMs: 15 * 60_000,
+  bodyBytes: 100 * MIB,
+};
+
+export const pushLimits = {
+  /** A module as pushed. Interpreters reach 25 MB. */
+  moduleBytes: 64 * MIB,
+  /** wasmcloud.toml and handler.policy. */
+  manifestBytes: 64 * KIB,
+  /** Files in the deployed tree. */
+  treeFiles: 10_000,
+  /** Bytes of the files under the manifest's `files.root`, which runners hold in memory. */
+  fileBytes: 16 * MIB,
+  /** A whole pack, git's receive.maxInputSize. */
+  packBytes: 256 * MIB,
+  /** The vet child: resident memory and wall clock (SAFETY.md, compile bombs). */
+  vetRssBytes: 1024 * MIB,
+  vetTimeoutMs: 20_000,
+} as const;
+
+export const runnerLimits = {
+  /** Suspended calls abort the process just past 32,000 (SAFETY.md). */
+  inFlight: 10_000,
+  /** CGI header block of a function's answer. */
+  headerBytes: 64 * KIB,
+  /** Output that has not reached the client; the guest waits beyond it. */
+  outputBytes: 256 * KIB,
+  /** Answers of at most this size go out in one piece with Content-Length. */
+  flushBytes: 16 * KIB,
+  /** SIGTERM: in-flight work gets this long. */
+  drainMs: 10_000,
+} as const;
+
+export const logLimits = {
+  /** One line; the rest is cut and marked. */
+  lineBytes: 16 * KIB,
+  /** Lines of one Invocation; beyond them only a count is kept. */
+  linesPerInvocation: 10_000,
+  /** Lines waiting in a runner; beyond them lines are dropped and counted. */
+  bufferLines: 20_000,
+  bufferBytes: 16 * MIB,
+  /** A batch over the bus. */
+  batchLines: 1_000,
+  batchDelayMs: 20,
+  /** Lines kept per handler before retention removes the oldest. */
+  retainedLines: 100_000,
+} as const;
+
+export const nameLimits = { handlerChars: 40, userChars: 32 } as const;

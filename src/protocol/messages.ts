@@ -1,0 +1,124 @@
+/**
+ * Messages between control and a runner: plain serialisable data (bytes as Uint8Array). Today
+ * they travel over the child process's IPC channel with structured clone.
+ */
+import type { Limits } from './limits.ts';
+import type { VettedModule } from './module.ts';
+import type { InvocationRecord, PendingLogLine, Policy } from './nouns.ts';
+
+/** A read-only file of the pushed tree, below the manifest's `files.root`. */
+export interface TreeFile {
+  /** Relative, `/`-separated, no empty, `.` or `..` segment. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Everything a runner must know to serve a Deployment. */
+export interface DeploymentSpec {
+  readonly deploymentId: string;
+  readonly handlerId: string;
+  readonly handler: string;
+  readonly number: number;
+  readonly commit: string;
+  /** Artifact name; its bytes were sent before. */
+  readonly artifact: string;
+  readonly module: VettedModule;
+  readonly limits: Limits;
+  readonly policy: Policy | null;
+  /** The manifest's and the handler's variables, merged. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly files: readonly TreeFile[];
+  /** True where the manifest asks for the caller's Authorization header. */
+  readonly passAuthorization: boolean;
+}
+
+/** What a runner process is told before anything else. */
+export interface RunnerConfig {
+  /** Id of the data folder, so that a new control knows its orphans. */
+  readonly platformId: string;
+  readonly runnerId: string;
+  readonly host: string;
+  /** 0: any; the first runner picks and tells. */
+  readonly port: number;
+  readonly domain: string;
+  /** Public base URL of functions, e.g. http://localhost:3003 */
+  readonly runUrl: string;
+  /** Loopback URL of control, which an orphaned runner asks whether it has been replaced. */
+  readonly controlUrl: string;
+  readonly egressAllow: readonly string[];
+  /** Ports of the platform itself, which guests never reach. */
+  readonly ownPorts: readonly number[];
+  /** Bytes of pooled guest memory this runner may hold. */
+  readonly poolBytes: number;
+}
+
+export type ToRunner =
+  | { readonly kind: 'config'; readonly config: RunnerConfig }
+  /** Bytes of an Artifact; compiled on arrival of a `prepare`. */
+  | { readonly kind: 'artifact'; readonly name: string; readonly bytes: Uint8Array }
+  /** Compile and get ready, answer `prepared`, serve nothing yet. */
+  | { readonly kind: 'prepare'; readonly spec: DeploymentSpec }
+  /** From now on `label` (handler name or branch--handler) is served by this Deployment. */
+  | { readonly kind: 'switch'; readonly label: string; readonly deploymentId: string }
+  /** `label` exists but has nothing deployed, or (gone) no longer exists. */
+  | { readonly kind: 'known'; readonly label: string }
+  | { readonly kind: 'gone'; readonly label: string }
+  /** A prepared Deployment is not wanted any more; free it when its last invocation has ended. */
+  | { readonly kind: 'forget'; readonly deploymentId: string }
+  /** All Releases that exist now have been sent: open the port. */
+  | { readonly kind: 'serve' }
+  | { readonly kind: 'ping'; readonly n: number }
+  /** Answer to a `request`. */
+  | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
+  | { readonly kind: 'reply'; readonly id: number; readonly ok: false; readonly message: string }
+  /** Finish in-flight work, then exit 0. */
+  | { readonly kind: 'drain' };
+
+export type FromRunner =
+  | { readonly kind: 'booted' }
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'failed'; readonly message: string }
+  | { readonly kind: 'prepared'; readonly deploymentId: string; readonly error: string | null }
+  | {
+      readonly kind: 'logs';
+      readonly lines: readonly PendingLogLine[];
+      readonly dropped: Readonly<Record<string, number>>;
+    }
+  | { readonly kind: 'usage'; readonly records: readonly InvocationRecord[]; readonly counts: readonly UsageCount[] }
+  | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
+  /** A call of the kernel that control serves (kv, queue). */
+  | { readonly kind: 'request'; readonly id: number; readonly request: BusRequest };
+
+/** Exact counters of a handler since the last message; records may be sampled, these never. */
+export interface UsageCount {
+  readonly handler: string;
+  readonly deployment: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export interface RunnerStats {
+  readonly inFlight: number;
+  readonly suspended: number;
+  readonly rssBytes: number;
+  readonly poolBytes: number;
+  readonly deployments: number;
+  /** Longest stall of the event loop since the last pong, in milliseconds. */
+  readonly stallMs: number;
+}
+
+/** kv is durable, per handler, atomic replace. Values are bytes. */
+export type BusRequest =
+  | { readonly op: 'kv.get'; readonly handlerId: string; readonly bucket: string; readonly key: string }
+  | {
+      readonly op: 'kv.put';
+      readonly handlerId: string;
+      readonly bucket: string;
+      readonly key: string;
+      readonly value: Uint8Array;
+    }
+  | { readonly op: 'queue.publish'; readonly handlerId: string; readonly queue: string; readonly message: Uint8Array };

@@ -1,0 +1,71 @@
+/** What src/wasm tells of a module; stored with the Artifact, sent to runners. */
+import type { AbiName } from './nouns.ts';
+
+export type ValType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'funcref' | 'externref';
+
+export interface FuncType {
+  readonly params: readonly ValType[];
+  readonly results: readonly ValType[];
+}
+
+export interface FunctionImport extends FuncType {
+  readonly module: string;
+  readonly name: string;
+}
+
+/**
+ * How to make, call and restore an instance of a rewritten module. Names are those of
+ * the rewritten module's imports and exports.
+ */
+export interface InstancePlan {
+  /** The guest's function imports, with the types it declares (i32 or i64 may differ by guest). */
+  readonly imports: readonly FunctionImport[];
+  /**
+   * Import `trisiel.memory`; null for a module without a memory. `maximumPages` is the module's
+   * own maximum (null: none declared). The runner makes the memory with the smaller of it and the
+   * Limits' memoryPages, so one Artifact serves every limit.
+   */
+  readonly memory: { readonly initialPages: number; readonly maximumPages: number | null } | null;
+  /** Export names of the hidden i32 global with the gas left in this slice. */
+  readonly gasGlobal: string;
+  /** Export name of the former start function, to be called first; null if there was none. */
+  readonly start: string | null;
+  /** `_initialize` where exported; called once before the entry point. */
+  readonly initialize: string | null;
+  /** The entry point's export name and whether it returns an i32 exit status. */
+  readonly entry: { readonly name: string; readonly returnsStatus: boolean };
+  /** ABIs that the imports belong to; what detection found. */
+  readonly abis: readonly AbiName[];
+  /** Hidden export names of every mutable global, with type. */
+  readonly mutableGlobals: readonly { readonly exportName: string; readonly type: ValType }[];
+  /** Hidden export name of the table, if there is one. */
+  readonly table: { readonly exportName: string; readonly initial: number } | null;
+  /**
+   * What the code contains that changes state besides memory and globals. An instance of a
+   * module where all are false can be recycled by restoring memory and globals.
+   */
+  readonly mutates: {
+    /** table.set, grow, fill, copy, init */
+    readonly table: boolean;
+    /** data.drop, elem.drop, and memory.init / table.init whose segment could be dropped */
+    readonly segments: boolean;
+  };
+}
+
+/** A module after vetting: rewritten bytes and everything a runner must know. */
+export interface VettedModule {
+  /** SHA-256 of the original bytes, hex. */
+  readonly sha256: string;
+  /** Version of the cost table and the rewriting; part of the Artifact's name. */
+  readonly meterVersion: number;
+  readonly originalBytes: number;
+  readonly plan: InstancePlan;
+  /** Feature names used, e.g. 'simd', 'bulk-memory'. */
+  readonly features: readonly string[];
+  readonly functions: number;
+}
+
+/** Artifact name: original bytes and meter version decide the rewritten bytes. */
+export function artifactName(module: Pick<VettedModule, 'sha256' | 'meterVersion'>): string {
+  return `${module.sha256}-m${module.meterVersion}`;
+}

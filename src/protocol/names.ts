@@ -1,0 +1,66 @@
+/**
+ * Handler names: DNS labels (RFC 1035 as relaxed by RFC 1123, lower case), globally unique,
+ * generated in the tarot style of Olin: rank-of-suit-number. Pure; randomness is passed in.
+ */
+import { PlatformError } from './errors.ts';
+import { nameLimits } from './limits.ts';
+
+/** Names that would collide with a host, a path or a word of ours. */
+const reserved = new Set([
+  'www',
+  'api',
+  'git',
+  'docs',
+  'admin',
+  'localhost',
+  'healthz',
+  'readyz',
+  'metrics',
+  'trisiel',
+  'wasmcloud',
+]);
+
+const pattern = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
+
+/** Whether `name` can name a handler. `--` is kept for branch previews (BRANCH--NAME). */
+export function isHandlerName(name: string): boolean {
+  return name.length <= nameLimits.handlerChars && pattern.test(name) && !name.includes('--') && !reserved.has(name);
+}
+
+/** Throws `name_invalid`, saying what is wrong and what would be right. */
+export function checkHandlerName(name: string): string {
+  if (isHandlerName(name)) return name;
+  const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+  if (reserved.has(name))
+    throw new PlatformError('name_invalid', `the name ${shown} is reserved`, {
+      hints: ['choose another name, or let wasmcloud namegen propose one'],
+    });
+  throw new PlatformError('name_invalid', `${shown} cannot name a handler`, {
+    hints: [
+      `a name has 1 to ${nameLimits.handlerChars} of a-z, 0-9 and single hyphens inside, for example swift-otter`,
+    ],
+  });
+}
+
+const ranks = [
+  'ace',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+  'ten',
+  'page',
+  'knight',
+  'queen',
+  'king',
+];
+const suits = ['wands', 'cups', 'swords', 'pentacles'];
+
+/** A name like `knight-of-cups-4821`. `random(n)` gives an integer in [0, n). */
+export function generateName(random: (n: number) => number): string {
+  return `${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`;
+}

@@ -1,0 +1,116 @@
+/** The platform's nouns as plain, serialisable data (DESIGN.md, Nouns). */
+import type { ErrorCode } from './errors.ts';
+import type { Limits } from './limits.ts';
+
+export type AbiName = 'cwa' | 'wasi' | 'dagger' | 'land' | 'h';
+
+export interface User {
+  readonly id: string;
+  readonly name: string;
+  readonly createdMs: number;
+}
+
+/** What a Process may open. `null` allows everything that the platform itself allows. */
+export interface Policy {
+  /** Regular expressions on the URL as opened. */
+  readonly allow: readonly string[];
+  readonly disallow: readonly string[];
+}
+
+/** What the API tells of a handler. */
+export interface HandlerView {
+  readonly name: string;
+  readonly owner: string;
+  readonly url: string;
+  readonly gitUrl: string;
+  readonly deployBranch: string | null;
+  readonly state: 'empty' | 'live' | 'failed' | 'deleted';
+  /** Number of the live Deployment. */
+  readonly version: number | null;
+  readonly createdMs: number;
+  readonly deployedMs: number | null;
+}
+
+export type DeploymentState = 'staged' | 'live' | 'retired' | 'failed';
+
+export interface DeploymentView {
+  readonly number: number;
+  readonly state: DeploymentState;
+  readonly commit: string;
+  readonly ref: string;
+  readonly pushedBy: string;
+  readonly createdMs: number;
+  readonly modulePath: string;
+  readonly moduleBytes: number;
+  readonly moduleSha256: string;
+  readonly abis: readonly AbiName[];
+  readonly limits: Limits;
+  readonly policy: Policy | null;
+  /** Milliseconds the vet child took: reading, metering, compiling. */
+  readonly vetMs: number;
+  /** Why it failed, if it did. */
+  readonly failure: string | null;
+}
+
+/** `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. */
+export type LogStream = 'log' | 'stderr' | 'platform';
+
+/** CommonWA's numbers: 1 error, 3 warning, 6 info; others are kept as they come. */
+export const logLevels = { error: 1, warning: 3, info: 6 } as const;
+
+/** A line before control has given it a cursor. */
+export interface PendingLogLine {
+  /** Handler name. */
+  readonly handler: string;
+  /** Deployment number, 0 when none is concerned. */
+  readonly deployment: number;
+  /** Invocation id, '' for the platform's own lines. */
+  readonly invocation: string;
+  /** Position within the Invocation, from 1. */
+  readonly seq: number;
+  /** Unix milliseconds. */
+  readonly timeMs: number;
+  /** Gas the Invocation had used when it wrote the line. */
+  readonly gas: number;
+  readonly stream: LogStream;
+  readonly level: number;
+  readonly text: string;
+}
+
+export interface LogLine extends PendingLogLine {
+  /** Grows with every line of the platform; where a reader goes on from. */
+  readonly cursor: number;
+}
+
+/** A frame of the log WebSocket. */
+export interface LogFrame {
+  readonly lines: readonly LogLine[];
+  /** Lines lost since the last frame: by the runner's buffer or by a slow reader. */
+  readonly dropped: number;
+}
+
+/** `ok`, or the code that the caller saw. */
+export type InvocationOutcome = 'ok' | 'aborted' | ErrorCode;
+
+/** How an Invocation ended: the usage event. */
+export interface InvocationRecord {
+  readonly id: string;
+  readonly handler: string;
+  readonly deployment: number;
+  readonly startedMs: number;
+  readonly durationMs: number;
+  readonly method: string;
+  readonly path: string;
+  /** HTTP status sent. */
+  readonly status: number;
+  readonly outcome: InvocationOutcome;
+  readonly gas: number;
+  readonly memoryPages: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Count of system calls by name, with the milliseconds the guest waited in them. */
+  readonly syscalls: Readonly<Record<string, { readonly count: number; readonly waitMs: number }>>;
+  /** Bytes by scheme. */
+  readonly io: Readonly<Record<string, { readonly bytesIn: number; readonly bytesOut: number }>>;
+  readonly logLines: number;
+}
