@@ -1,0 +1,34 @@
+/**
+ * Neutral error numbers of the kernel: negative, so that one number can be a count or an error.
+ * Each ABI translates them once (a table beside its functions). Unknown never means success.
+ */
+export const Errno = {
+  unknown: -1,
+  invalid: -2,
+  denied: -3,
+  notFound: -4,
+  /** End of the stream: not an error for WASI (0 bytes), -5 for CommonWA. */
+  end: -5,
+  badDescriptor: -6,
+  unknownScheme: -7,
+  tooManyOpen: -8,
+  noSpace: -9,
+  closed: -10,
+  timedOut: -11,
+  refused: -12,
+  exists: -13,
+  notDirectory: -14,
+  isDirectory: -15,
+  notEmpty: -16,
+  loop: -17,
+  nameTooLong: -18,
+  readOnly: -19,
+  notSupported: -20,
+  notSeekable: -21,
+  tooBig: -22,
+  notCapable: -23,
+  overflow: -24,
+  illegalSequence: -25,
+} as const;
+
+export type Errno = (typeof Errno)[keyof typeof Errno];

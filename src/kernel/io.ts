@@ -1,0 +1,56 @@
+/** Reading and writing a Resource from and to guest memory, shared by every ABI. */
+import { Errno } from './errno.ts';
+import type { Process } from './process.ts';
+import type { MaybePromise, Resource } from './resource.ts';
+
+/**
+ * One read into [pointer, pointer + length); bytes read or Errno. Waits where the Resource has to,
+ * and takes a fresh view of the memory for each try. Throws GuestFault for a range outside.
+ */
+export function readInto(process: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
+  return retry(process, () => {
+    const result = resource.read(process.memory.bytes(pointer, length));
+    if (typeof result === 'number' && result > 0) process.account(resource.scheme, result, 0);
+    return result;
+  });
+}
+
+/** Writes all of [pointer, pointer + length); bytes written, or Errno when not even one was taken. */
+export function writeFrom(process: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
+  const size = length >>> 0;
+  let done = 0;
+  return retry(process, () => {
+    for (;;) {
+      const result = resource.write(process.memory.bytes((pointer >>> 0) + done, size - done));
+      if (typeof result !== 'number') return result;
+      if (result < 0) return done > 0 ? done : result;
+      done += result;
+      if (result > 0) process.account(resource.scheme, 0, result);
+      if (done >= size) return done;
+      // A Resource that takes nothing without waiting takes no more.
+      if (result === 0) return done > 0 ? done : Errno.noSpace;
+    }
+  });
+}
+
+/** Calls `attempt` until it answers with a number, waiting for what it asks to wait for. */
+export function retry(process: Process, attempt: () => number | Promise<void>): MaybePromise<number> {
+  const first = attempt();
+  return typeof first === 'number' ? first : retryLater(process, first, attempt);
+}
+
+async function retryLater(
+  process: Process,
+  first: Promise<void>,
+  attempt: () => number | Promise<void>,
+): Promise<number> {
+  let pending = first;
+  for (;;) {
+    await pending;
+    // The guest has been unwound meanwhile; nothing may touch its memory any more.
+    if (process.end !== null) return Errno.closed;
+    const result = attempt();
+    if (typeof result === 'number') return result;
+    pending = result;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * The one place where the kernel touches a guest's memory. Every pointer and length is checked
+ * against the memory's current size; an access outside is a GuestFault, which traps the guest.
+ * Views are taken anew after anything that may have grown the memory: a grown memory's old buffer
+ * is detached and its length 0 (SAFETY.md).
+ */
+
+/** The guest handed us something that no ABI error can express: the Process ends as trapped. */
+export class GuestFault extends Error {
+  override readonly name = 'GuestFault';
+}
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
+const encoder = new TextEncoder();
+
+export class GuestMemory {
+  readonly #memory: WebAssembly.Memory | null;
+  #bytes: Uint8Array;
+  #view: DataView;
+
+  /** `null` for a module without a memory: every access but of length 0 at 0 faults. */
+  constructor(memory: WebAssembly.Memory | null) {
+    this.#memory = memory;
+    this.#bytes = memory === null ? new Uint8Array(0) : new Uint8Array(memory.buffer);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** The whole memory. Valid until the guest runs again or a promise is awaited. */
+  get all(): Uint8Array {
+    if (this.#bytes.length === 0) this.#refresh();
+    return this.#bytes;
+  }
+
+  get view(): DataView {
+    if (this.#bytes.length === 0) this.#refresh();
+    return this.#view;
+  }
+
+  get pages(): number {
+    return this.all.length / 65_536;
+  }
+
+  /** A view of `length` bytes at `pointer` (both as i32 of either sign). Throws GuestFault when outside. */
+  bytes(pointer: number, length: number): Uint8Array {
+    const start = pointer >>> 0;
+    const size = length >>> 0;
+    const all = this.all;
+    if (start + size > all.length) throw outside(start, size, all.length);
+    return all.subarray(start, start + size);
+  }
+
+  /** Throws GuestFault unless [pointer, pointer + length) lies inside; returns the pointer unsigned. */
+  check(pointer: number, length: number): number {
+    const start = pointer >>> 0;
+    const size = length >>> 0;
+    const total = this.all.length;
+    if (start + size > total) throw outside(start, size, total);
+    return start;
+  }
+
+  /** UTF-8; invalid sequences become U+FFFD. */
+  text(pointer: number, length: number): string {
+    return decoder.decode(this.bytes(pointer, length));
+  }
+
+  /** UTF-8, or null where it is invalid. */
+  strictText(pointer: number, length: number): string | null {
+    const bytes = this.bytes(pointer, length);
+    try {
+      return strictDecoder.decode(bytes);
+    } catch {
+      return null;
+    }
+  }
+
+  /** A NUL-terminated string of at most `bytesMax` bytes; null when there is no NUL in that range. */
+  cString(pointer: number, bytesMax: number): string | null {
+    const start = this.check(pointer, 0);
+    const all = this.all;
+    const end = all.indexOf(0, start);
+    if (end < 0 || end - start > bytesMax) return null;
+    return decoder.decode(all.subarray(start, end));
+  }
+
+  /** Copies `bytes` to `pointer`. */
+  put(pointer: number, bytes: Uint8Array): void {
+    this.bytes(pointer, bytes.length).set(bytes);
+  }
+
+  setU8(pointer: number, value: number): void {
+    this.all[this.check(pointer, 1)] = value;
+  }
+
+  setU16(pointer: number, value: number): void {
+    this.view.setUint16(this.check(pointer, 2), value, true);
+  }
+
+  setU32(pointer: number, value: number): void {
+    this.view.setUint32(this.check(pointer, 4), value, true);
+  }
+
+  setU64(pointer: number, value: bigint): void {
+    this.view.setBigUint64(this.check(pointer, 8), value, true);
+  }
+
+  u8(pointer: number): number {
+    return this.all[this.check(pointer, 1)] as number;
+  }
+
+  u16(pointer: number): number {
+    return this.view.getUint16(this.check(pointer, 2), true);
+  }
+
+  u32(pointer: number): number {
+    return this.view.getUint32(this.check(pointer, 4), true);
+  }
+
+  u64(pointer: number): bigint {
+    return this.view.getBigUint64(this.check(pointer, 8), true);
+  }
+
+  #refresh(): void {
+    if (this.#memory === null) return;
+    this.#bytes = new Uint8Array(this.#memory.buffer);
+    this.#view = new DataView(this.#memory.buffer);
+  }
+}
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+function outside(start: number, size: number, total: number): GuestFault {
+  return new GuestFault(
+    `pointer 0x${start.toString(16)} with length ${size} lies outside the memory of ${total} bytes`,
+  );
+}

@@ -1,0 +1,52 @@
+/** Opening a Resource by URL: the only way to one, so the policy is checked in one place. */
+import { Errno } from './errno.ts';
+import type { Process } from './process.ts';
+import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
+
+/** URL as opened. A longer one is invalid; policies are matched against at most this much. */
+export const urlBytesMax = 4096;
+
+const schemePattern = /^([a-z][a-z0-9+.-]*):/i;
+
+/** The scheme's name in lower case, or null where `url` has none. */
+export function schemeOf(url: string): string | null {
+  return schemePattern.exec(url)?.[1]?.toLowerCase() ?? null;
+}
+
+/**
+ * The Resource, or Errno: invalid (no URL), unknownScheme, or what the scheme says. A URL that the
+ * policy refuses ends the Process (Olin: "vibe check failed").
+ */
+export function openUrl(process: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
+  if (url.length > urlBytesMax || url.includes('\0')) return Errno.invalid;
+  const name = schemeOf(url);
+  if (name === null) return Errno.invalid;
+  checkPolicy(process, url);
+  const scheme = process.options.schemes.find(name);
+  if (scheme === undefined) return Errno.unknownScheme;
+  return scheme.open(url, process, flags);
+}
+
+/** Ends the Process when the policy refuses `url`; for http called again with the URL really requested. */
+export function checkPolicy(process: Process, url: string): void {
+  const decision = process.options.policy?.decide(url);
+  if (decision === undefined || decision.allowed) return;
+  process.log(1, 'platform', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
+  process.endNow({ kind: 'policy', url, rule: decision.rule });
+}
+
+/** Opens `url` and gives it a descriptor; Errno otherwise. */
+export function openDescriptor(process: Process, url: string, flags: OpenFlags): MaybePromise<number> {
+  const opened = openUrl(process, url, flags);
+  if (opened instanceof Promise) return opened.then((resource) => describe(process, resource));
+  return describe(process, opened);
+}
+
+function describe(process: Process, resource: Resource | number): MaybePromise<number> {
+  if (typeof resource === 'number') return resource;
+  // The Process may have ended while the open waited; nobody else would close it then.
+  const fd = process.end === null ? process.descriptors.add(resource) : Errno.closed;
+  if (fd >= 0) return fd;
+  const closed = resource.close();
+  return closed instanceof Promise ? closed.then(() => fd) : fd;
+}

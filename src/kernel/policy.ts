@@ -1,0 +1,28 @@
+/**
+ * What a Process may open: regular expressions on the URL as opened. Disallow beats allow; with a
+ * policy, what matches nothing is denied (DESIGN.md, Manifest).
+ */
+import type { Policy } from '../protocol/nouns.ts';
+
+export interface Decision {
+  readonly allowed: boolean;
+  /** The rule that decided, for the log line. */
+  readonly rule: string;
+}
+
+export class CompiledPolicy {
+  readonly #allow: readonly RegExp[];
+  readonly #disallow: readonly RegExp[];
+
+  /** Throws SyntaxError on an expression that is none; the manifest has been checked at push. */
+  constructor(policy: Policy) {
+    this.#allow = policy.allow.map((source) => new RegExp(source, 'u'));
+    this.#disallow = policy.disallow.map((source) => new RegExp(source, 'u'));
+  }
+
+  decide(url: string): Decision {
+    for (const rule of this.#disallow) if (rule.test(url)) return { allowed: false, rule: `disallow ${rule.source}` };
+    for (const rule of this.#allow) if (rule.test(url)) return { allowed: true, rule: `allow ${rule.source}` };
+    return { allowed: false, rule: 'no allow rule matches' };
+  }
+}
