@@ -1,6 +1,4 @@
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
-import type { Generated } from 'kysely';
-
 export interface Schema {
   users: { id: string; name: string; password_hash: string; created_ms: number };
   tokens: {
@@ -63,7 +61,8 @@ export interface Schema {
   /** What a handler (branch '') or a branch preview serves now. */
   releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
   log_lines: {
-    cursor: Generated<number>;
+    /** Given by src/logs in commit order, unique over all handlers. */
+    cursor: number;
     handler_id: string;
     deployment: number;
     invocation: string;

@@ -1,0 +1,35 @@
+/**
+ * What the database refused. `sqlCode` is the driver's own code (SQLITE_CONSTRAINT, or Postgres'
+ * SQLSTATE 23505); stations ask by meaning with `isUniqueViolation` and its like, never by code.
+ * The statement is kept for the log; its parameters are not, they may be secrets.
+ */
+export class SqlError extends Error {
+  override readonly name = 'SqlError';
+  readonly sqlCode: string;
+  readonly sql: string;
+
+  constructor(options: { message: string; sqlCode: string; sql: string; cause?: unknown }) {
+    super(options.message, { cause: options.cause });
+    this.sqlCode = options.sqlCode;
+    this.sql = options.sql;
+  }
+}
+
+/** A row with this key exists already. */
+export function isUniqueViolation(error: unknown): boolean {
+  if (!(error instanceof SqlError)) return false;
+  if (error.sqlCode === '23505') return true;
+  return error.sqlCode === 'SQLITE_CONSTRAINT' && /UNIQUE|PRIMARY KEY/.test(error.message);
+}
+
+/** A row that this one refers to does not exist, or one still refers to it. */
+export function isForeignKeyViolation(error: unknown): boolean {
+  if (!(error instanceof SqlError)) return false;
+  return error.sqlCode === '23503' || (error.sqlCode === 'SQLITE_CONSTRAINT' && /FOREIGN KEY/.test(error.message));
+}
+
+/** The disk is full or fails, or the database is busy for too long: nothing was changed, later may work. */
+export function isOutage(error: unknown): boolean {
+  if (!(error instanceof SqlError)) return false;
+  return /^(?:SQLITE_(?:FULL|IOERR|BUSY|READONLY|CANTOPEN|NOMEM)|53\d{3}|57P0\d|08\d{3})$/.test(error.sqlCode);
+}
