@@ -1,0 +1,66 @@
+/** The platform as a child process, for the demo and for end-to-end tests: real, only elsewhere. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+export interface PlatformChild {
+  readonly child: ChildProcess;
+  /** Base URLs of the API and of functions, from the ready line. */
+  readonly controlUrl: string;
+  readonly runUrl: string;
+  /** Everything on stderr so far: the platform's own log. */
+  log(): string;
+  /** Resolves with the first log line that contains `text`, past ones included. */
+  logged(text: string): Promise<string>;
+  /** SIGTERM, then the exit status. */
+  stop(): Promise<number | null>;
+}
+
+/** Kept of the platform's stderr; older text is dropped. */
+const logCharsMax = 4 * 1024 * 1024;
+
+/** Starts `serve` with `env` added to this process's environment. Rejects when it exits before it is ready. */
+export async function startPlatformChild(env: Readonly<Record<string, string>>): Promise<PlatformChild> {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('serve.ts', import.meta.url))], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
+  let log = '';
+  const waiting = new Map<string, (line: string) => void>();
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    log = `${log}${line}\n`.slice(-logCharsMax);
+    for (const [text, resolve] of waiting) {
+      if (!line.includes(text)) continue;
+      waiting.delete(text);
+      resolve(line);
+    }
+  });
+  const ready = new Promise<RegExpExecArray>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const match = /^ready control=(\S+) run=(\S+)$/.exec(line);
+      if (match !== null) resolve(match);
+    });
+    child.once('error', reject);
+    child.once('close', (status, signal) =>
+      reject(new Error(`the platform ended before it was ready (${status ?? signal}):\n${log}`)),
+    );
+  });
+  const match = await ready;
+  return {
+    child,
+    controlUrl: match[1] as string,
+    runUrl: match[2] as string,
+    log: () => log,
+    logged(text) {
+      const line = log.split('\n').find((candidate) => candidate.includes(text));
+      return line === undefined ? new Promise((resolve) => waiting.set(text, resolve)) : Promise.resolve(line);
+    },
+    async stop() {
+      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+      child.kill('SIGTERM');
+      const [status] = await once(child, 'exit');
+      return status as number | null;
+    },
+  };
+}

@@ -1,0 +1,236 @@
+/** Real git, real HTTP, real WebSockets against a platform in a child process. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { WebSocket } from 'ws';
+import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
+import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
+
+export interface TestPlatform extends PlatformChild {
+  readonly dataFolder: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const folders: string[] = [];
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-e2e-'));
+  folders.push(folder);
+  return folder;
+}
+
+export async function removeTemporaryFolders(): Promise<void> {
+  await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
+}
+
+/** Starts a platform on free ports with open registration; `env` overrides. */
+export async function startPlatform(env: Readonly<Record<string, string>> = {}): Promise<TestPlatform> {
+  const dataFolder = env.TRISIEL_DATA ?? (await temporaryFolder());
+  const all = {
+    TRISIEL_DATA: dataFolder,
+    TRISIEL_PORT: '0',
+    TRISIEL_RUN_PORT: '0',
+    TRISIEL_RUNNERS: '2',
+    TRISIEL_REGISTRATION: 'open',
+    ...env,
+  };
+  const platform = await startPlatformChild(all);
+  return { ...platform, dataFolder, env: all };
+}
+
+export interface TestUser {
+  readonly name: string;
+  readonly token: string;
+}
+
+export async function createUser(
+  platform: PlatformChild,
+  name = `user-${randomBytes(4).toString('hex')}`,
+): Promise<TestUser> {
+  const answer = await api(platform, null, 'POST', '/users', { name, password: 'correct horse battery' });
+  if (answer.status !== 201) throw new Error(`sign-up: ${answer.status} ${JSON.stringify(answer.body)}`);
+  return { name, token: (answer.body as { token: string }).token };
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+export async function api(
+  platform: PlatformChild,
+  user: TestUser | null,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<ApiAnswer> {
+  const response = await fetch(`${platform.controlUrl}/api/v1${path}`, {
+    method,
+    headers: {
+      ...(user === null ? {} : { authorization: `Bearer ${user.token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, body: text === '' ? null : JSON.parse(text) };
+}
+
+export interface CommandResult {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** git without anybody's configuration and without prompts. */
+export function git(cwd: string, ...args: readonly string[]): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    execFile(
+      'git',
+      ['-c', 'user.name=Test', '-c', 'user.email=test@example.com', '-c', 'init.defaultBranch=main', ...args],
+      {
+        cwd,
+        maxBuffer: 64 * 1024 * 1024,
+        env: {
+          ...process.env,
+          HOME: cwd,
+          GIT_CONFIG_GLOBAL: '/dev/null',
+          GIT_CONFIG_NOSYSTEM: '1',
+          GIT_TERMINAL_PROMPT: '0',
+        },
+      },
+      (error, stdout, stderr) => resolve({ status: error === null ? 0 : Number(error.code ?? 1), stdout, stderr }),
+    );
+  });
+}
+
+export type RepoFiles = Readonly<Record<string, Uint8Array | string>>;
+
+/** A repository with one commit on main that holds `files`. */
+export async function makeRepo(files: RepoFiles): Promise<string> {
+  const folder = await temporaryFolder();
+  await git(folder, 'init', '-q');
+  await commit(folder, files);
+  return folder;
+}
+
+export async function commit(repo: string, files: RepoFiles, message = 'change'): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(repo, path)), { recursive: true });
+    await writeFile(join(repo, path), content);
+  }
+  await git(repo, 'add', '-A', '-f');
+  const result = await git(repo, 'commit', '-q', '--allow-empty', '-m', message);
+  if (result.status !== 0) throw new Error(result.stderr);
+}
+
+export function remoteUrl(platform: PlatformChild, user: TestUser, handler: string): string {
+  const url = new URL(`${platform.controlUrl}/${handler}.git`);
+  url.username = 'wasmcloud';
+  url.password = user.token;
+  return url.href;
+}
+
+/** `git push`; what git printed is in stderr, without the `remote: ` prefix's trailing blanks. */
+export async function push(
+  platform: PlatformChild,
+  user: TestUser,
+  repo: string,
+  handler: string,
+  ...refs: readonly string[]
+): Promise<CommandResult> {
+  const result = await git(repo, 'push', remoteUrl(platform, user, handler), ...(refs.length > 0 ? refs : ['main']));
+  return { ...result, stderr: result.stderr.replace(/[ \t]+$/gm, '') };
+}
+
+export interface FunctionAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+export interface CallOptions {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** Calls a function under its own host name. Rejects when the connection ends early. */
+export function call(platform: PlatformChild, handler: string, options: CallOptions = {}): Promise<FunctionAnswer> {
+  const base = new URL(platform.runUrl);
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      {
+        host: base.hostname,
+        port: base.port,
+        method: options.method ?? 'GET',
+        path: options.path ?? '/',
+        headers: { host: `${handler}.localhost:${base.port}`, ...options.headers },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          }),
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(options.body);
+  });
+}
+
+/** A log stream that can be awaited line by line. */
+export class LogTail {
+  readonly lines: LogLine[] = [];
+  dropped = 0;
+  readonly #socket: WebSocket;
+  #wake: () => void = () => {};
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.on('message', (data) => {
+      const frame = JSON.parse(String(data)) as LogFrame;
+      this.lines.push(...frame.lines);
+      this.dropped += frame.dropped;
+      this.#wake();
+    });
+    socket.on('close', () => this.#wake());
+  }
+
+  static async open(platform: PlatformChild, user: TestUser, handler: string, after = 0): Promise<LogTail> {
+    const url = `${platform.controlUrl.replace('http', 'ws')}/api/v1/handlers/${handler}/logs/stream?after=${after}`;
+    const socket = new WebSocket(url, { headers: { authorization: `Bearer ${user.token}` } });
+    const tail = new LogTail(socket);
+    await new Promise<void>((resolve, reject) => {
+      socket.once('open', resolve);
+      socket.once('error', reject);
+    });
+    return tail;
+  }
+
+  /** The first line, past or to come, for which `matches` holds. */
+  async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const found = this.lines.find(matches);
+      if (found !== undefined) return found;
+      if (this.#socket.readyState >= WebSocket.CLOSING) throw new Error('the log stream was closed');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+}
