@@ -105,6 +105,8 @@ export class GuestInstance implements ProcessRef {
       if (this.#instance === null) this.instantiate();
       process.meter.attach(this.#gas);
       for (const entry of this.#entries) {
+        // Killed before it ran (an abort, a deadline while it queued).
+        if (process.end !== null) break;
         const result = await entry.call();
         if (process.end === null && entry.returnsStatus) process.end = { kind: 'exit', status: result as number };
       }
