@@ -1,0 +1,59 @@
+/**
+ * One `git push` as the stations see it: src/git takes it from the network and from git's hooks,
+ * src/deploy decides about it. Types only, so that neither imports the other.
+ */
+import type { User } from './nouns.ts';
+
+/** One command of a push. `null` stands for git's all-zero object id. */
+export interface RefUpdate {
+  /** Full name, `refs/heads/…` or `refs/tags/…`. */
+  readonly ref: string;
+  readonly old: string | null;
+  readonly new: string | null;
+}
+
+/** One line of `git ls-tree -r -l`. */
+export interface TreeEntry {
+  /** Octal, six digits: 100644, 100755, 120000 (symbolic link), 160000 (submodule). */
+  readonly mode: string;
+  readonly oid: string;
+  /** Bytes; 0 for what is no blob. */
+  readonly size: number;
+  readonly path: string;
+}
+
+/** Reads the objects of a push while they are still in git's quarantine. */
+export interface PushedObjects {
+  /** All files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles`. */
+  list(commit: string): Promise<readonly TreeEntry[]>;
+  /** A blob's bytes, unchanged. Throws `limit_exceeded` above `bytesMax`. */
+  read(oid: string, bytesMax: number): Promise<Uint8Array>;
+}
+
+/** Shows one or more lines to whoever pushes, at once. Lines end with \n, without `remote: `. */
+export type Print = (text: string) => void;
+
+export interface IncomingPush {
+  /** As in the URL; valid, but perhaps of no handler yet. */
+  readonly handlerName: string;
+  /** The handler's id, or the id it gets if this push creates it; names the repository. */
+  readonly handlerId: string;
+  readonly handlerExists: boolean;
+  readonly user: User;
+  readonly updates: readonly RefUpdate[];
+}
+
+/** One push from git's pre-receive hook until git has ended. Calls come in this order, once each. */
+export interface PushSession {
+  /** True: git may move the refs. Everything to say has been printed. Never rejects. */
+  preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean>;
+  /** The refs have moved. Never rejects. */
+  postReceive(print: Print): Promise<void>;
+  /** git has ended, whether or not it came as far as the calls above: nothing stays half done. */
+  ended(): Promise<void>;
+}
+
+/** src/deploy, as the git door uses it. */
+export interface PushReceiver {
+  begin(push: IncomingPush): PushSession;
+}
