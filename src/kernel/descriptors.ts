@@ -48,6 +48,11 @@ export class DescriptorTable {
     return before;
   }
 
+  /** Whether another descriptor points at `resource` (fd_renumber, Dagger's fd://N). */
+  holds(resource: Resource): boolean {
+    return this.#count > 0 && this.#open.includes(resource);
+  }
+
   /** Takes everything out, for the end of the Process. A Resource under two descriptors appears once. */
   drain(): readonly Resource[] {
     const all = this.#count === 0 ? [] : [...new Set(this.#open.filter((resource) => resource !== undefined))];

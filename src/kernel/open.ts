@@ -42,6 +42,13 @@ export function openDescriptor(process: Process, url: string, flags: OpenFlags):
   return describe(process, opened);
 }
 
+/** Takes the descriptor away and closes what it pointed at, unless another one still does. 0 or Errno. */
+export function closeDescriptor(process: Process, fd: number): MaybePromise<number> {
+  const resource = process.descriptors.remove(fd);
+  if (resource === undefined) return Errno.badDescriptor;
+  return process.descriptors.holds(resource) ? 0 : resource.close();
+}
+
 function describe(process: Process, resource: Resource | number): MaybePromise<number> {
   if (typeof resource === 'number') return resource;
   // The Process may have ended while the open waited; nobody else would close it then.

@@ -10,14 +10,19 @@ export interface Decision {
   readonly rule: string;
 }
 
+/** A pattern as rules compile it; throws SyntaxError on one that is none. Parsers of policies check with it. */
+export function policyRule(source: string): RegExp {
+  return new RegExp(source, 'u');
+}
+
 export class CompiledPolicy {
   readonly #allow: readonly RegExp[];
   readonly #disallow: readonly RegExp[];
 
   /** Throws SyntaxError on an expression that is none; the manifest has been checked at push. */
   constructor(policy: Policy) {
-    this.#allow = policy.allow.map((source) => new RegExp(source, 'u'));
-    this.#disallow = policy.disallow.map((source) => new RegExp(source, 'u'));
+    this.#allow = policy.allow.map(policyRule);
+    this.#disallow = policy.disallow.map(policyRule);
   }
 
   decide(url: string): Decision {

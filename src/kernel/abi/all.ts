@@ -1,4 +1,10 @@
 /** The ABIs a guest may mix, in the order of detection. */
 import type { Abi } from '../syscall.ts';
+import { cwa } from './cwa/cwa.ts';
+import { dagger } from './dagger/dagger.ts';
+import { hAbi } from './h/h.ts';
+import { type ProvidedFunction, providedBy } from './provided.ts';
 
-export const abis: readonly Abi[] = [];
+export const abis: readonly Abi[] = [cwa, dagger, hAbi];
+
+export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);

@@ -14,12 +14,17 @@ export interface ProvidedFunction {
   readonly signatures: readonly FuncType[];
 }
 
+/** One entry per module and name; a function with several rows (resource_close) has all their signatures. */
 export function providedBy(abis: readonly Abi[]): readonly ProvidedFunction[] {
-  return abis.flatMap((abi) =>
-    abi.modules.flatMap((module) =>
-      abi.syscalls.map((row) => ({ module, name: row.name, abi: abi.name, signatures: signaturesOf(row) })),
-    ),
-  );
+  return abis.flatMap((abi) => {
+    const signatures = new Map<string, FuncType[]>();
+    for (const row of abi.syscalls) {
+      signatures.set(row.name, [...(signatures.get(row.name) ?? []), ...signaturesOf(row)]);
+    }
+    return abi.modules.flatMap((module) =>
+      [...signatures].map(([name, types]) => ({ module, name, abi: abi.name, signatures: types })),
+    );
+  });
 }
 
 function signaturesOf(row: Abi['syscalls'][number]): readonly FuncType[] {

@@ -1,0 +1,73 @@
+/** CommonWA's error numbers (spec 0.1, "Errors"): -1 unknown, -2 invalid argument, -3 permission denied, -4 not found, -5 end of file. */
+import { Errno } from '../../errno.ts';
+import { GuestFault } from '../../memory.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise } from '../../resource.ts';
+import type { Syscall, SyscallParam } from '../../syscall.ts';
+
+export const CwaError = { unknown: -1, invalid: -2, denied: -3, notFound: -4, end: -5 } as const;
+
+const fromErrno = new Map<number, number>([
+  [Errno.invalid, CwaError.invalid],
+  [Errno.denied, CwaError.denied],
+  [Errno.notFound, CwaError.notFound],
+  [Errno.end, CwaError.end],
+  [Errno.badDescriptor, CwaError.invalid],
+  [Errno.unknownScheme, CwaError.notFound],
+  // The platform refuses one more descriptor.
+  [Errno.tooManyOpen, CwaError.denied],
+  [Errno.exists, CwaError.invalid],
+  [Errno.notDirectory, CwaError.notFound],
+  [Errno.isDirectory, CwaError.invalid],
+  [Errno.loop, CwaError.notFound],
+  [Errno.nameTooLong, CwaError.invalid],
+  [Errno.readOnly, CwaError.denied],
+  [Errno.tooBig, CwaError.invalid],
+  [Errno.notCapable, CwaError.denied],
+  [Errno.overflow, CwaError.invalid],
+  [Errno.illegalSequence, CwaError.invalid],
+]);
+
+/** A count or an Errno, as CommonWA says it. Everything without a number of its own is -1, never success. */
+export function toCwa(result: number): number {
+  return result >= 0 ? result : (fromErrno.get(result) ?? CwaError.unknown);
+}
+
+type Run = (process: Process, ...args: number[]) => MaybePromise<number>;
+
+/**
+ * A row whose result is a count or an error. CommonWA has a number for an invalid argument, so a
+ * pointer outside the memory is -2 instead of a trap (ABIS.md, first paragraph).
+ */
+export function cwaRow(row: {
+  readonly name: string;
+  readonly params: readonly SyscallParam[];
+  readonly waits: boolean;
+  readonly run: Run;
+}): Syscall {
+  const { run } = row;
+  return {
+    name: row.name,
+    params: row.params,
+    result: 'i32',
+    waits: row.waits,
+    run: (process: Process, ...args: number[]) => {
+      try {
+        const result = run(process, ...args);
+        return result instanceof Promise ? result.then(toCwa, faultToInvalid) : toCwa(result);
+      } catch (error) {
+        return faultToInvalid(error);
+      }
+    },
+  };
+}
+
+/** The parameter list `(name: i32, …)`. */
+export function i32s(...names: readonly string[]): readonly SyscallParam[] {
+  return names.map((name) => ({ name, type: 'i32' }));
+}
+
+function faultToInvalid(error: unknown): number {
+  if (error instanceof GuestFault) return CwaError.invalid;
+  throw error;
+}

@@ -1,0 +1,12 @@
+/** CommonWA `time`. */
+import type { Process } from '../../process.ts';
+import type { Syscall } from '../../syscall.ts';
+
+/** time_now() -> Unix seconds, i64. */
+export const timeNow: Syscall = {
+  name: 'time_now',
+  params: [],
+  result: 'i64',
+  waits: false,
+  run: (process: Process) => BigInt(Math.floor(process.options.clock.wallMs() / 1000)),
+};

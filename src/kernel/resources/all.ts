@@ -1,0 +1,17 @@
+/** Schemes that need nothing but the Process and its services; the network's stand beside them. */
+import type { Scheme } from '../resource.ts';
+import { logScheme } from './log.ts';
+import { metaScheme } from './meta.ts';
+import { nullScheme } from './null.ts';
+import { randomScheme } from './random.ts';
+import { timeScheme } from './time.ts';
+import { zeroScheme } from './zero.ts';
+
+export const localSchemes: readonly Scheme[] = [
+  nullScheme,
+  zeroScheme,
+  randomScheme,
+  logScheme,
+  timeScheme,
+  metaScheme,
+];

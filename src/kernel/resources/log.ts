@@ -1,0 +1,50 @@
+/** `log:`, `log://?prefix=P`: each line written becomes a LogLine of level info; a read gives nothing, successfully. */
+import { logLevels } from '../../protocol/nouns.ts';
+import { Errno } from '../errno.ts';
+import type { Resource, Scheme } from '../resource.ts';
+import { LineLogger } from './line-logger.ts';
+
+/** Characters of a prefix: it is repeated in every line. */
+const prefixCharsMax = 128;
+
+export const logScheme: Scheme = {
+  names: ['log'],
+  open: (url, process) => {
+    const prefix = prefixOf(url);
+    if (prefix.length > prefixCharsMax) return Errno.invalid;
+    const head = prefix === '' ? '' : `${prefix}: `;
+    return lineResource('log', (line) => process.log(logLevels.info, 'log', `${head}${line}`));
+  },
+};
+
+/**
+ * Standard error of a Process whose lines belong into the log:
+ * `stderrLog((line) => process.log(logLevels.error, 'stderr', line))`. Standard streams are their
+ * owner's: who started the Process closes this one after the end, which writes a line that has no newline.
+ */
+export function stderrLog(log: (line: string) => void): Resource {
+  return lineResource('stderr', log);
+}
+
+function lineResource(scheme: string, log: (line: string) => void): Resource {
+  const logger = new LineLogger(log);
+  return {
+    scheme,
+    read: () => 0,
+    write: (bytes) => {
+      logger.write(bytes);
+      return bytes.length;
+    },
+    flush: () => 0,
+    close: () => {
+      logger.finish();
+      return 0;
+    },
+  };
+}
+
+/** The query's `prefix`; '' without one. */
+function prefixOf(url: string): string {
+  const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
+  return new URLSearchParams(query).get('prefix') ?? '';
+}

@@ -1,0 +1,34 @@
+/** `meta://…`: what the guest may know of itself; read once, then the end. Values are text as of the open. */
+import { runtimeName } from '../abi/cwa/runtime.ts';
+import { Errno } from '../errno.ts';
+import { utf8 } from '../memory.ts';
+import type { Process } from '../process.ts';
+import type { Scheme } from '../resource.ts';
+import { ValueReader } from './value-reader.ts';
+
+const values: Readonly<Record<string, (process: Process) => string | number>> = {
+  'handler/name': ({ options }) => options.identity.handler,
+  'deployment/number': ({ options }) => options.identity.deployment,
+  'deployment/commit': ({ options }) => options.identity.commit,
+  'invocation/id': ({ options }) => options.identity.invocation,
+  'runtime/name': () => runtimeName,
+  'gas/used': ({ meter }) => meter.used,
+  'gas/limit': ({ meter }) => meter.limit,
+};
+
+export const metaScheme: Scheme = {
+  names: ['meta'],
+  open: (url, process) => {
+    const name = /^meta:(?:\/\/)?(.*)$/i.exec(url)?.[1] ?? '';
+    const value = Object.hasOwn(values, name) ? values[name] : undefined;
+    if (value === undefined) return Errno.notFound;
+    const reader = new ValueReader(utf8(String(value(process))));
+    return {
+      scheme: 'meta',
+      read: (into) => reader.read(into),
+      write: () => Errno.notSupported,
+      flush: () => 0,
+      close: () => 0,
+    };
+  },
+};

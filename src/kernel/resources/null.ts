@@ -1,0 +1,12 @@
+/** `null:` reads nothing, successfully, and takes everything. */
+import type { Resource, Scheme } from '../resource.ts';
+
+export const nullResource: Resource = {
+  scheme: 'null',
+  read: () => 0,
+  write: (bytes) => bytes.length,
+  flush: () => 0,
+  close: () => 0,
+};
+
+export const nullScheme: Scheme = { names: ['null'], open: () => ({ ...nullResource }) };

@@ -1,0 +1,19 @@
+/** Reads a value that is known as a whole, then says end: meta:, kv:. */
+import { Errno } from '../errno.ts';
+
+export class ValueReader {
+  #rest: Uint8Array;
+
+  constructor(value: Uint8Array) {
+    this.#rest = value;
+  }
+
+  read(into: Uint8Array): number {
+    if (into.length === 0) return 0;
+    if (this.#rest.length === 0) return Errno.end;
+    const part = this.#rest.subarray(0, into.length);
+    into.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
+  }
+}

@@ -1,0 +1,16 @@
+/** `zero:` fills with zero bytes and takes everything. */
+import type { Scheme } from '../resource.ts';
+
+export const zeroScheme: Scheme = {
+  names: ['zero'],
+  open: () => ({
+    scheme: 'zero',
+    read: (into) => {
+      into.fill(0);
+      return into.length;
+    },
+    write: (bytes) => bytes.length,
+    flush: () => 0,
+    close: () => 0,
+  }),
+};
