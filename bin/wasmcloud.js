@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+// The launcher: plain JavaScript for Node 14 and later. The tool itself needs the Node that
+// package.json pins, so whatever Node runs this file starts that one with the built bundle,
+// which it makes first where it is missing or older than its sources.
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const launcher = realpathSync(fileURLToPath(import.meta.url));
+const root = dirname(dirname(launcher));
+const bundle = join(root, 'dist', 'wasmcloud.js');
+
+const node = findNode();
+if (!isFresh()) rebuild();
+start();
+
+/** The pinned Node; a newer one that runs this file already will do where it is missing. */
+function findNode() {
+  const names = ['node_modules/node/bin/node', 'node_modules/node/bin/node.exe', 'node_modules/.bin/node'];
+  for (const name of names) {
+    const path = join(root, name);
+    if (existsSync(path)) return path;
+  }
+  if (Number(process.versions.node.split('.')[0]) >= 26) return process.execPath;
+  fail(`wasmcloud: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci`);
+}
+
+/** dist/inputs.json lists what the bundle was made from. */
+function isFresh() {
+  try {
+    const builtMs = statSync(bundle).mtimeMs;
+    const inputs = JSON.parse(readFileSync(join(root, 'dist', 'inputs.json'), 'utf8'));
+    return inputs.every((input) => statSync(join(root, input)).mtimeMs <= builtMs);
+  } catch {
+    return false;
+  }
+}
+
+function rebuild() {
+  const built = spawnSync(node, [join(root, 'ui-cli', 'build.ts')], { cwd: root, encoding: 'utf8' });
+  if (built.status === 0) return;
+  process.stderr.write(built.stderr || 'wasmcloud: the build failed\n');
+  if (!existsSync(bundle)) fail(`hint: are the dependencies installed? cd "${root}" && npm ci`);
+  process.stderr.write('warning: using the previous build\n');
+}
+
+function start() {
+  const child = spawn(node, [bundle].concat(process.argv.slice(2)), {
+    stdio: 'inherit',
+    env: Object.assign({}, process.env, { WASMCLOUD_LAUNCHER: launcher }),
+  });
+  // Ctrl-C at a terminal reaches both processes; the child decides what it means.
+  process.on('SIGINT', () => {
+    if (!process.stdin.isTTY) child.kill('SIGINT');
+  });
+  ['SIGTERM', 'SIGHUP', 'SIGQUIT'].forEach((signal) => {
+    process.on(signal, () => {
+      child.kill(signal);
+    });
+  });
+  child.on('error', (error) => {
+    fail(`wasmcloud: cannot start ${node}: ${error.message}`);
+  });
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+  });
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}

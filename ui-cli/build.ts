@@ -1,0 +1,77 @@
+/** Bundles the command line tool into dist/. Split into chunks, so that each command loads only what it needs. */
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
+import process from 'node:process';
+import { build } from 'esbuild';
+
+const root = resolve(import.meta.dirname, '..');
+
+/** A wasmcloud that runs an older build may still load its chunks lazily; they go when they are this old. */
+const staleChunkMs = 24 * 60 * 60 * 1000;
+
+export async function buildCommandLine(folder = join(root, 'dist')): Promise<void> {
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const result = await build({
+    absWorkingDir: root,
+    entryPoints: { wasmcloud: join(root, 'ui-cli/main.ts') },
+    outdir: folder,
+    write: false,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    jsx: 'automatic',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: true,
+    metafile: true,
+    logLevel: 'silent',
+    chunkNames: 'wasmcloud-[hash]',
+    // CommonJS packages ask for Node's own modules with require.
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
+    define: { 'process.env.NODE_ENV': '"production"', WASMCLOUD_VERSION: JSON.stringify(version) },
+    // Asked for only when debugging Ink, or large and used by `run` alone.
+    external: ['react-devtools-core', 'wabt', 'bufferutil', 'utf-8-validate', 'esbuild'],
+  });
+  await mkdir(folder, { recursive: true });
+  const entry = join(folder, 'wasmcloud.js');
+  const chunks = result.outputFiles.filter((file) => file.path !== entry);
+  for (const chunk of chunks) await writeWhole(chunk.path, chunk.contents);
+  // The launcher rebuilds when one of these is newer than the entry.
+  const inputs = Object.keys(result.metafile.inputs)
+    .filter((path) => !path.includes('node_modules/') && !path.includes(':'))
+    .map((path) => relative(root, resolve(root, path)));
+  inputs.push('package-lock.json', 'ui-cli/build.ts');
+  await writeWhole(join(folder, 'inputs.json'), JSON.stringify(inputs.toSorted()));
+  // Last, so that an entry never names a chunk that is not there yet.
+  for (const file of result.outputFiles) if (file.path === entry) await writeWhole(entry, file.contents);
+  await removeStale(folder, new Set(chunks.map((chunk) => chunk.path)));
+}
+
+async function writeWhole(path: string, contents: string | Uint8Array): Promise<void> {
+  const name = createHash('sha256').update(`${path}${process.pid}`).digest('hex').slice(0, 8);
+  await writeFile(`${path}.${name}`, contents);
+  await rename(`${path}.${name}`, path);
+}
+
+async function removeStale(folder: string, current: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    if (!/^wasmcloud-.*\.js$/.test(name) || current.has(path)) continue;
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > staleChunkMs) await unlink(path).catch(() => undefined);
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await buildCommandLine();
+  } catch (error) {
+    process.stderr.write(`wasmcloud: the build failed\n${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

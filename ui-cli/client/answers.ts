@@ -1,0 +1,90 @@
+/**
+ * What the API answers, checked once where it comes in. Unknown keys are ignored: a newer
+ * server may tell more.
+ */
+import * as z from 'zod/mini';
+import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
+import type {
+  AbiName,
+  DeploymentView,
+  HandlerView,
+  InvocationOutcome,
+  InvocationRecord,
+  LogFrame,
+  LogLine,
+  Policy,
+} from '../../src/protocol/nouns.ts';
+
+const text = z.string();
+const number = z.number();
+const orNull = <T extends z.ZodMiniType>(type: T) => z.nullable(type);
+
+const abi = z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'] satisfies AbiName[]);
+const policy: z.ZodMiniType<Policy> = z.object({ allow: z.array(text), disallow: z.array(text) });
+const limits = z.object({ memoryPages: number, gas: number, timeoutMs: number, bodyBytes: number });
+
+export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
+  name: text,
+  owner: text,
+  url: text,
+  gitUrl: text,
+  deployBranch: orNull(text),
+  state: z.enum(['empty', 'live', 'failed', 'deleted']),
+  version: orNull(number),
+  createdMs: number,
+  deployedMs: orNull(number),
+});
+
+export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
+  number,
+  state: z.enum(['staged', 'live', 'retired', 'failed']),
+  commit: text,
+  ref: text,
+  pushedBy: text,
+  createdMs: number,
+  modulePath: text,
+  moduleBytes: number,
+  moduleSha256: text,
+  abis: z.array(abi),
+  limits,
+  policy: orNull(policy),
+  vetMs: number,
+  failure: orNull(text),
+});
+
+export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
+  handler: text,
+  deployment: number,
+  invocation: text,
+  seq: number,
+  timeMs: number,
+  gas: number,
+  stream: z.enum(['log', 'stderr', 'platform']),
+  level: number,
+  text,
+  cursor: number,
+});
+
+export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({ lines: z.array(logLineAnswer), dropped: number });
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorStatus, code);
+const outcomes: readonly InvocationOutcome[] = ['ok', 'aborted', ...Object.keys(errorStatus).filter(isErrorCode)];
+
+export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
+  id: text,
+  handler: text,
+  deployment: number,
+  startedMs: number,
+  durationMs: number,
+  method: text,
+  path: text,
+  status: number,
+  outcome: z.enum(outcomes),
+  gas: number,
+  memoryPages: number,
+  bytesIn: number,
+  bytesOut: number,
+  syscalls: z.record(text, z.object({ count: number, waitMs: number })),
+  io: z.record(text, z.object({ bytesIn: number, bytesOut: number })),
+  logLines: number,
+});

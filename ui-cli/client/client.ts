@@ -1,0 +1,171 @@
+/** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
+import * as z from 'zod/mini';
+import type { DeploymentView, HandlerView, InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
+import { deploymentAnswer, handlerAnswer, invocationAnswer, logLineAnswer } from './answers.ts';
+import { type ApiRequest, notOurs, parseJson, request, type Target } from './http.ts';
+import { LogTail, type LogTailListener, type LogTailOptions } from './log-tail.ts';
+
+export interface Credentials {
+  readonly name: string;
+  readonly password: string;
+}
+
+export interface LogQuery {
+  /** Lines with a greater cursor; without it the newest lines. */
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+  /** Lines at least this severe (a smaller number is more severe). */
+  readonly level?: number | undefined;
+  readonly grep?: string | undefined;
+  readonly invocation?: string | undefined;
+}
+
+export interface VariableView {
+  readonly key: string;
+  /** Masked: the server never tells a value in full. */
+  readonly value: string;
+}
+
+interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+const token = z.object({ token: z.string() });
+const user = z.object({ user: z.object({ name: z.string() }) });
+const handler = z.object({ handler: handlerAnswer });
+const handlers = z.object({ handlers: z.array(handlerAnswer) });
+const deployments = z.object({ deployments: z.array(deploymentAnswer) });
+const lines = z.object({ lines: z.array(logLineAnswer) });
+const invocations = z.object({ invocations: z.array(invocationAnswer) });
+const invocation = z.object({ invocation: invocationAnswer });
+const variables = z.object({ variables: z.array(z.object({ key: z.string(), value: z.string() })) });
+
+export class Client {
+  readonly target: Target;
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  /** The account's first Token. Throws `name_taken`, `invite_required`, `registration_closed`. */
+  async signUp(asked: Credentials & { readonly invite: string | null }, options?: CallOptions): Promise<string> {
+    const { name, password, invite } = asked;
+    const body = { name, password, ...(invite === null ? {} : { invite }) };
+    return (await this.#call(token, { method: 'POST', path: '/users', body }, options)).token;
+  }
+
+  /** A new Token. Throws `unauthorized`. */
+  async logIn({ name, password }: Credentials, options?: CallOptions): Promise<string> {
+    return (await this.#call(token, { method: 'POST', path: '/sessions', body: { name, password } }, options)).token;
+  }
+
+  /** Revokes the Token of this client. */
+  async logOut(options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: '/sessions' }, options);
+  }
+
+  /** The user's name. */
+  async whoAmI(options?: CallOptions): Promise<string> {
+    return (await this.#call(user, { method: 'GET', path: '/whoami' }, options)).user.name;
+  }
+
+  async handlers(options?: CallOptions): Promise<readonly HandlerView[]> {
+    return (await this.#call(handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
+  }
+
+  /** Without a name the server makes one up. */
+  async createHandler(name: string | null, options?: CallOptions): Promise<HandlerView> {
+    const body = name === null ? {} : { name };
+    return (await this.#call(handler, { method: 'POST', path: '/handlers', body }, options)).handler;
+  }
+
+  async handler(name: string, options?: CallOptions): Promise<HandlerView> {
+    return (await this.#call(handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
+  }
+
+  async deleteHandler(name: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: handlerPath(name) }, options);
+  }
+
+  async restoreHandler(name: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'POST', path: `${handlerPath(name)}/restore` }, options);
+  }
+
+  /** Newest first. */
+  async deployments(name: string, options?: CallOptions): Promise<readonly DeploymentView[]> {
+    const path = `${handlerPath(name)}/deployments`;
+    const answer = await this.#call(deployments, { method: 'GET', path }, options);
+    return answer.deployments.toSorted((a, b) => b.number - a.number);
+  }
+
+  async rollback(name: string, number: number, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body: { number } }, options);
+  }
+
+  async variables(name: string, options?: CallOptions): Promise<readonly VariableView[]> {
+    return (await this.#call(variables, { method: 'GET', path: `${handlerPath(name)}/env` }, options)).variables;
+  }
+
+  async setVariable(
+    name: string,
+    { key, value }: { readonly key: string; readonly value: string },
+    options?: CallOptions,
+  ): Promise<void> {
+    await this.#send({ method: 'PUT', path: variablePath(name, key), body: { value } }, options);
+  }
+
+  async unsetVariable(name: string, key: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
+  }
+
+  /** Newest first. */
+  async invocations(name: string, options?: CallOptions): Promise<readonly InvocationRecord[]> {
+    const path = `${handlerPath(name)}/invocations`;
+    return (await this.#call(invocations, { method: 'GET', path }, options)).invocations;
+  }
+
+  async invocation(name: string, id: string, options?: CallOptions): Promise<InvocationRecord> {
+    const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
+    return (await this.#call(invocation, { method: 'GET', path }, options)).invocation;
+  }
+
+  /** In the order of their cursors. */
+  async logs(name: string, query: LogQuery, options?: CallOptions): Promise<readonly LogLine[]> {
+    const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
+    return (await this.#call(lines, asked, options)).lines;
+  }
+
+  tail(options: LogTailOptions, listener: LogTailListener): LogTail {
+    return new LogTail(this.target, options, listener).start();
+  }
+
+  /** The functions that the platform provides to guests, as the server writes it down. */
+  async imports(options?: CallOptions): Promise<string> {
+    const signal = options?.signal;
+    return request(this.target, {
+      method: 'GET',
+      path: '/docs/imports',
+      accept: 'text/plain',
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async #call<T>(type: z.ZodMiniType<T>, asked: ApiRequest, options?: CallOptions): Promise<T> {
+    const answer = type.safeParse(parseJson(await this.#send(asked, options), this.target.server));
+    if (answer.success) return answer.data;
+    const issue = answer.error.issues[0];
+    throw notOurs(this.target.server, `${issue?.path.join('.') || 'the answer'}: ${issue?.message ?? 'unexpected'}`);
+  }
+
+  #send(asked: ApiRequest, options?: CallOptions): Promise<string> {
+    const signal = options?.signal;
+    return request(this.target, {
+      ...asked,
+      path: `/api/v1${asked.path}`,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+}
+
+const handlerPath = (name: string) => `/handlers/${encodeURIComponent(name)}`;
+const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;

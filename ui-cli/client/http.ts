@@ -1,0 +1,196 @@
+/**
+ * One request to the platform's API. Answers are bounded and parsed; the platform's errors
+ * (problem+json) come back as the PlatformError they were, everything else as one that says
+ * which server was asked and what to do.
+ */
+import { type ErrorCode, errorStatus, PlatformError } from '../../src/protocol/errors.ts';
+import { MIB } from '../../src/protocol/limits.ts';
+
+/** A request that takes longer hangs; rollback waits for runners to compile and is the slowest. */
+export const requestTimeoutMs = 60_000;
+/** A page of log lines at its largest is far below; more is no answer of ours. */
+const answerBytesMax = 64 * MIB;
+
+/** An error the server told us, with the id under which its log has the cause. */
+export class ServerError extends PlatformError {
+  readonly requestId: string | null;
+
+  constructor(code: ErrorCode, message: string, options: ServerErrorOptions) {
+    super(code, message, options);
+    this.requestId = options.requestId;
+  }
+}
+
+interface ServerErrorOptions {
+  readonly requestId: string | null;
+  readonly hints?: readonly string[];
+  readonly details?: readonly string[];
+  readonly retryAfterSeconds?: number;
+}
+
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path below the server's base URL, beginning with a slash. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+  /** For an answer that is not JSON. */
+  readonly accept?: string;
+}
+
+export interface Target {
+  readonly server: string;
+  readonly token: string | null;
+}
+
+/** The answer's text; '' where there is none. Throws PlatformError for every failure. */
+export async function request(target: Target, asked: ApiRequest): Promise<string> {
+  const url = new URL(target.server + asked.path);
+  for (const [key, value] of Object.entries(asked.query ?? {})) {
+    if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
+  }
+  const timeout = AbortSignal.timeout(requestTimeoutMs);
+  try {
+    const response = await fetch(url, {
+      method: asked.method,
+      headers: {
+        accept: asked.accept ?? 'application/json',
+        ...(target.token === null ? {} : { authorization: `Bearer ${target.token}` }),
+        ...(asked.body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
+      // A redirect would carry the Token somewhere else.
+      redirect: 'manual',
+      signal: asked.signal === undefined ? timeout : AbortSignal.any([asked.signal, timeout]),
+    });
+    const text = await readBounded(response);
+    if (response.ok) return text;
+    throw problemError(response, text, target.server);
+  } catch (error) {
+    if (error instanceof PlatformError || asked.signal?.aborted) throw error;
+    throw unreachable(target.server, error);
+  }
+}
+
+export function parseJson(text: string, server: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw notOurs(server, 'its answer is not JSON', error);
+  }
+}
+
+/** The server answers, but not as this platform does. */
+export function notOurs(server: string, why: string, cause?: unknown): PlatformError {
+  return new PlatformError('unavailable', `${server} does not answer like this platform: ${why}`, {
+    hints: ['check WASMCLOUD_SERVER and that this wasmcloud has the same version as the server'],
+    cause,
+  });
+}
+
+async function readBounded(response: Response): Promise<string> {
+  if (response.body === null) return '';
+  const decoder = new TextDecoder();
+  let text = '';
+  let bytes = 0;
+  for await (const chunk of response.body) {
+    bytes += chunk.byteLength;
+    if (bytes > answerBytesMax) throw new PlatformError('unavailable', 'the answer is larger than 64 MiB');
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+interface ResponseHead {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+}
+
+/** Reads a problem document; also for the refusal of a WebSocket upgrade. */
+export function problemError(response: ResponseHead, text: string, server: string): PlatformError {
+  const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
+  const retry = Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {};
+  const problem = tryParse(text);
+  if (typeof problem === 'object' && problem !== null && 'code' in problem && isErrorCode(problem.code)) {
+    const detail = 'detail' in problem && typeof problem.detail === 'string' ? problem.detail : problem.code;
+    return new ServerError(problem.code, detail, {
+      requestId: 'id' in problem && typeof problem.id === 'string' ? problem.id : null,
+      hints: 'hints' in problem ? strings(problem.hints) : [],
+      details: 'details' in problem ? strings(problem.details) : [],
+      ...retry,
+    });
+  }
+  const firstLine = text.split('\n', 1)[0]?.slice(0, 200) ?? '';
+  return new PlatformError(codeOfStatus(response.status), `${server} answered ${response.status} ${firstLine}`.trim(), {
+    ...(response.status >= 300 && response.status < 400
+      ? { hints: ['the server redirects; set WASMCLOUD_SERVER to the address it redirects to'] }
+      : {}),
+    ...retry,
+  });
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(errorStatus, code);
+}
+
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401) return 'unauthorized';
+  if (status === 403) return 'forbidden';
+  if (status === 404) return 'not_found';
+  if (status === 429) return 'rate_limited';
+  return status >= 500 ? 'unavailable' : 'bad_request';
+}
+
+/** No answer at all: refused, no such host, timed out, cut off. */
+export function unreachable(server: string, error: unknown): PlatformError {
+  const code = causeCode(error);
+  const local = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(server);
+  const start = local ? 'start the platform with npm start' : 'check that the server is up';
+  const point = 'point WASMCLOUD_SERVER at another one';
+  if (code === 'ECONNREFUSED') {
+    return new PlatformError('unavailable', `nothing answers at ${server} (connection refused)`, {
+      hints: [`${start}, or ${point}`],
+      cause: error,
+    });
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return new PlatformError('unavailable', `there is no host named ${new URL(server).hostname}`, {
+      hints: [`check the spelling, or ${point}`],
+      cause: error,
+    });
+  }
+  if (code === 'TimeoutError') {
+    return new PlatformError('unavailable', `${server} did not answer within ${requestTimeoutMs / 1000} s`, {
+      hints: [`${start}, or ${point}`],
+      cause: error,
+    });
+  }
+  const why = code ?? (error instanceof Error ? error.message : String(error));
+  return new PlatformError('unavailable', `the connection to ${server} failed (${why})`, {
+    hints: [`${start}, or ${point}`],
+    cause: error,
+  });
+}
+
+/** fetch says "fetch failed" and hides the reason one or two causes deep. */
+function causeCode(error: unknown): string | null {
+  for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth += 1) {
+    if ('code' in current && typeof current.code === 'string') return current.code;
+    if (current.name === 'TimeoutError') return current.name;
+    if (current instanceof AggregateError && current.errors.length > 0) return causeCode(current.errors[0]);
+  }
+  return null;
+}

@@ -1,0 +1,188 @@
+/**
+ * Follows a handler's log over WebSocket. The cursor of the last line seen is where a broken
+ * connection goes on, so a reconnect leaves no gap and repeats nothing.
+ */
+import { WebSocket } from 'ws';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { MIB } from '../../src/protocol/limits.ts';
+import type { LogLine } from '../../src/protocol/nouns.ts';
+import { logFrameAnswer } from './answers.ts';
+import { notOurs, parseJson, problemError, type Target, unreachable } from './http.ts';
+
+export interface LogTailOptions {
+  readonly handler: string;
+  /** Lines with a greater cursor are sent. */
+  readonly after: number;
+  readonly grep?: string;
+  /** Only lines at least as severe. */
+  readonly level?: number;
+  /** First pause before a reconnect, in milliseconds; doubles up to `backoffMsMax`. */
+  readonly backoffMs?: number;
+}
+
+export interface LogTailListener {
+  lines(lines: readonly LogLine[]): void;
+  /** Lines the platform lost (a full buffer, a reader too slow). */
+  dropped(count: number): void;
+  state(state: LogTailState): void;
+  /** The server refuses, another try would not help. The tail has ended. */
+  failed(error: PlatformError): void;
+}
+
+export type LogTailState =
+  | { readonly kind: 'connecting' }
+  | { readonly kind: 'live' }
+  /** Next try in `inMs` milliseconds. */
+  | { readonly kind: 'waiting'; readonly inMs: number; readonly why: string };
+
+const backoffMsMax = 10_000;
+/** A server that sends no pong for this long is gone, whatever TCP still believes. */
+const heartbeatMs = 15_000;
+const handshakeMs = 10_000;
+/** logLimits: 1,000 lines of 16 KiB in a batch. */
+const frameBytesMax = 32 * MIB;
+/** The refusal of an upgrade is a problem document of a few lines. */
+const refusalBytesMax = 64 * 1024;
+
+export class LogTail {
+  readonly #target: Target;
+  readonly #options: LogTailOptions;
+  readonly #listener: LogTailListener;
+  #cursor: number;
+  #socket: WebSocket | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #attempts = 0;
+  #closed = false;
+
+  constructor(target: Target, options: LogTailOptions, listener: LogTailListener) {
+    this.#target = target;
+    this.#options = options;
+    this.#listener = listener;
+    this.#cursor = options.after;
+  }
+
+  start(): this {
+    this.#connect();
+    return this;
+  }
+
+  /** Ends the tail; nothing is told after it. */
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#heartbeat);
+    this.#socket?.terminate();
+    this.#socket = null;
+  }
+
+  #connect(): void {
+    this.#listener.state({ kind: 'connecting' });
+    const socket = new WebSocket(this.#url(), {
+      headers: this.#target.token === null ? {} : { authorization: `Bearer ${this.#target.token}` },
+      handshakeTimeout: handshakeMs,
+      maxPayload: frameBytesMax,
+      followRedirects: false,
+    });
+    this.#socket = socket;
+    let why = 'the connection ended';
+    let refused = false;
+    socket.on('open', () => {
+      this.#listener.state({ kind: 'live' });
+      this.#beat(socket);
+    });
+    socket.on('message', (data) => {
+      try {
+        this.#frame(data.toString());
+      } catch (error) {
+        this.#fail(error instanceof PlatformError ? error : notOurs(this.#target.server, 'a damaged log frame', error));
+      }
+    });
+    socket.on('unexpected-response', (_request, response) => {
+      refused = true;
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => {
+        if (text.length < refusalBytesMax) text += chunk;
+      });
+      response.on('close', () => {
+        if (this.#closed) return;
+        const headers = { get: (name: string) => response.headers[name]?.toString() ?? null };
+        const status = response.statusCode ?? 0;
+        const error = problemError({ status, headers }, text, this.#target.server);
+        socket.terminate();
+        // 429 and 5xx pass; everything else is about us.
+        if (status === 429 || status >= 500) this.#retry(error.message);
+        else this.#fail(error);
+      });
+    });
+    socket.on('error', (error) => {
+      why = unreachable(this.#target.server, error).message;
+    });
+    socket.on('close', (code, reason) => {
+      clearInterval(this.#heartbeat);
+      if (this.#closed || refused) return;
+      // 1006 is "no close frame": `why` says more. 1008: the server does not want us (RFC 6455, 7.4.1).
+      if (code === 1008) {
+        this.#fail(new PlatformError('unauthorized', reason.toString() || 'the server ended the log'));
+        return;
+      }
+      this.#retry(code === 1006 ? why : reason.toString() || `closed with ${code}`);
+    });
+  }
+
+  #frame(text: string): void {
+    if (this.#closed) return;
+    const frame = logFrameAnswer.parse(parseJson(text, this.#target.server));
+    this.#attempts = 0;
+    if (frame.dropped > 0) this.#listener.dropped(frame.dropped);
+    // After a reconnect the server starts after our cursor; lines seen already would be its mistake.
+    const fresh = frame.lines.filter((line) => line.cursor > this.#cursor);
+    const last = fresh.at(-1);
+    if (last === undefined) return;
+    this.#cursor = last.cursor;
+    this.#listener.lines(fresh);
+  }
+
+  #beat(socket: WebSocket): void {
+    let answered = true;
+    socket.on('pong', () => {
+      answered = true;
+    });
+    this.#heartbeat = setInterval(() => {
+      if (!answered) {
+        socket.terminate();
+        return;
+      }
+      answered = false;
+      socket.ping();
+    }, heartbeatMs);
+  }
+
+  #retry(why: string): void {
+    if (this.#closed) return;
+    const first = this.#options.backoffMs ?? 250;
+    const longest = Math.min(backoffMsMax, first * 2 ** Math.min(this.#attempts, 10));
+    this.#attempts += 1;
+    // Between half and all of it, so that many readers do not come back in step.
+    const inMs = Math.round(longest * (0.5 + Math.random() / 2));
+    this.#listener.state({ kind: 'waiting', inMs, why });
+    this.#timer = setTimeout(() => this.#connect(), inMs);
+  }
+
+  #fail(error: PlatformError): void {
+    if (this.#closed) return;
+    this.close();
+    this.#listener.failed(error);
+  }
+
+  #url(): URL {
+    const { handler, grep, level } = this.#options;
+    const url = new URL(`${this.#target.server}/api/v1/handlers/${encodeURIComponent(handler)}/logs/stream`);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    url.searchParams.set('after', String(this.#cursor));
+    if (grep) url.searchParams.set('grep', grep);
+    if (level !== undefined) url.searchParams.set('level', String(level));
+    return url;
+  }
+}

@@ -1,0 +1,144 @@
+/** signup, login, logout, whoami */
+import type { Command } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { Client, type Credentials } from '../client/client.ts';
+import { type Session, withAccount, withoutAccount, writeConfig } from '../config.ts';
+import type { Context } from '../context.ts';
+import { removeCredentials, setUpCredentials } from '../git-setup.ts';
+import { ask, readSecret } from '../prompt.ts';
+
+interface PasswordOptions {
+  readonly passwordStdin?: boolean;
+}
+
+interface SignUpOptions extends PasswordOptions {
+  readonly invite?: string;
+}
+
+export function addAccountCommands(program: Command, context: Context): void {
+  program
+    .command('signup')
+    .description('create an account and log in')
+    .argument('[user]', 'user name')
+    .option('--invite <code>', 'invitation code; npm start prints the one for the first account')
+    .option('--password-stdin', 'read the password from standard input')
+    .action(async (user: string | undefined, options: SignUpOptions) => {
+      const session = await context.session();
+      const credentials = await askCredentials(context, user, { ...options, command: 'signup', repeat: true });
+      const token = await signUp(context, new Client({ ...session, token: null }), credentials, options.invite ?? null);
+      await rememberLogin(context, session, { user: credentials.name, token });
+    });
+
+  program
+    .command('login')
+    .description('log in and let git push without a password')
+    .argument('[user]', 'user name')
+    .option('--password-stdin', 'read the password from standard input')
+    .action(async (user: string | undefined, options: PasswordOptions) => {
+      const session = await context.session();
+      const credentials = await askCredentials(context, user, { ...options, command: 'login', repeat: false });
+      const token = await new Client({ ...session, token: null }).logIn(credentials);
+      await rememberLogin(context, session, { user: credentials.name, token });
+    });
+
+  program
+    .command('logout')
+    .description('forget the token, here and at the server, and undo what login set up in git')
+    .action(async () => {
+      const config = await context.config();
+      const session = await context.session();
+      const account = config.accounts[session.server];
+      if (account !== undefined) {
+        await new Client({ server: session.server, token: account.token }).logOut().catch((error: unknown) => {
+          if (!(error instanceof PlatformError)) throw error;
+          // Gone already, or not reachable: what is kept here is removed in any case.
+          if (error.code !== 'unauthorized') {
+            context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
+          }
+        });
+        await writeConfig(context.environment.configFile, withoutAccount(config, session.server));
+      }
+      await removeCredentials(session.server, { folder: null });
+      context.result({ server: session.server, loggedOut: account !== undefined }, [
+        account === undefined ? `not logged in at ${session.server}` : `logged out of ${session.server}`,
+      ]);
+      if (context.environment.token !== null) context.out.note('warning: WASMCLOUD_TOKEN is still set');
+    });
+
+  program
+    .command('whoami')
+    .description('show who is logged in, and where')
+    .action(async () => {
+      const client = await context.client();
+      const user = await client.whoAmI();
+      context.result({ user, server: client.target.server }, [user]);
+      if (!context.json) context.out.note(`at ${client.target.server}`);
+    });
+}
+
+interface AskOptions extends PasswordOptions {
+  readonly command: string;
+  /** A new password is typed twice. */
+  readonly repeat: boolean;
+}
+
+async function askCredentials(context: Context, user: string | undefined, options: AskOptions): Promise<Credentials> {
+  const usage = `wasmcloud ${options.command} NAME --password-stdin < password-file`;
+  if (user === undefined) {
+    if (options.passwordStdin) throw new PlatformError('bad_request', 'no user name given', { hints: [usage] });
+    context.needTerminal('no user name given', usage);
+  }
+  const name = user ?? (await ask('User name: ')).trim();
+  if (options.passwordStdin) return { name, password: await readSecret() };
+  context.needTerminal('no password given', usage);
+  const password = await ask('Password: ', { secret: true });
+  if (options.repeat && (await ask('Password again: ', { secret: true })) !== password) {
+    throw new PlatformError('bad_request', 'the two passwords differ; nothing was created');
+  }
+  return { name, password };
+}
+
+/** Asks for an invitation code if the server wants one and someone can be asked. */
+async function signUp(
+  context: Context,
+  client: Client,
+  credentials: Credentials,
+  invite: string | null,
+): Promise<string> {
+  try {
+    return await client.signUp({ ...credentials, invite });
+  } catch (error) {
+    const asks = error instanceof PlatformError && error.code === 'invite_required' && invite === null;
+    if (!asks || !context.environment.interactive) throw error;
+    const code = (await ask('Invitation code: ')).trim();
+    return client.signUp({ ...credentials, invite: code });
+  }
+}
+
+async function rememberLogin(
+  context: Context,
+  session: Session,
+  account: { readonly user: string; readonly token: string },
+): Promise<void> {
+  await saveLogin(context, session.server, account);
+  context.result({ user: account.user, server: session.server }, [`logged in as ${account.user} at ${session.server}`]);
+  if (context.environment.token !== null) {
+    context.out.note('warning: WASMCLOUD_TOKEN is set and wins over this login');
+  }
+}
+
+/** Keeps the Token and tells git about it. Without git a login is still a login. */
+export async function saveLogin(
+  context: Context,
+  server: string,
+  account: { readonly user: string; readonly token: string },
+): Promise<void> {
+  const { configFile, launcher } = context.environment;
+  await writeConfig(configFile, withAccount(await context.config(), server, account));
+  try {
+    await setUpCredentials(server, launcher, { folder: null });
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    context.out.note(`warning: git was not set up, a push will ask for a password: ${error.message}`);
+  }
+}

@@ -1,0 +1,54 @@
+/** env: variables of a handler. Values are secrets: never in argv, never shown. */
+import type { Command } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import type { Context } from '../context.ts';
+import { ask, readSecret } from '../prompt.ts';
+
+export function addEnvironmentCommands(program: Command, context: Context): void {
+  program
+    .command('env')
+    .description('list, set or unset the variables of a handler')
+    .usage('<name> [set KEY | unset KEY]')
+    .argument('<name>', 'handler')
+    .argument('[action]', 'set or unset')
+    .argument('[key]', 'name of the variable')
+    .addHelpText(
+      'after',
+      '\nThe value is asked for, or read from standard input:\n  wasmcloud env swift-otter set API_KEY < key.txt',
+    )
+    .action(async (name: string, action: string | undefined, key: string | undefined) => {
+      if (action === undefined) return list(context, name);
+      if (action !== 'set' && action !== 'unset') {
+        throw new PlatformError('bad_request', `env knows set and unset, not ${JSON.stringify(action)}`);
+      }
+      if (key === undefined) {
+        throw new PlatformError('bad_request', `which variable? wasmcloud env ${name} ${action} KEY`);
+      }
+      return action === 'set' ? set(context, name, key) : unset(context, name, key);
+    });
+}
+
+async function list(context: Context, name: string): Promise<void> {
+  const variables = await (await context.client()).variables(name);
+  if (context.json) context.out.json(variables);
+  else if (variables.length > 0)
+    for (const variable of variables) context.out.line(`${variable.key}=${variable.value}`);
+  else context.out.note(`no variables\nhint: wasmcloud env ${name} set KEY`);
+}
+
+async function set(context: Context, name: string, key: string): Promise<void> {
+  if (key.includes('=')) {
+    throw new PlatformError('bad_request', 'a value on the command line ends up in the shell history and in ps', {
+      hints: [`give it on standard input: wasmcloud env ${name} set ${key.slice(0, key.indexOf('='))}`],
+    });
+  }
+  const client = await context.client();
+  const value = context.environment.interactive ? await ask(`${key}: `, { secret: true }) : await readSecret();
+  await client.setVariable(name, { key, value });
+  context.result({ name, key, set: true }, [`set ${key} for ${name}`]);
+}
+
+async function unset(context: Context, name: string, key: string): Promise<void> {
+  await (await context.client()).unsetVariable(name, key);
+  context.result({ name, key, set: false }, [`unset ${key} for ${name}`]);
+}

@@ -1,0 +1,150 @@
+/** namegen, create, list, show, delete, restore */
+import { randomInt } from 'node:crypto';
+import process from 'node:process';
+import type { Command } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { checkHandlerName, generateName } from '../../src/protocol/names.ts';
+import type { HandlerView } from '../../src/protocol/nouns.ts';
+import type { Client } from '../client/client.ts';
+import type { Context } from '../context.ts';
+import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-remote.ts';
+import { Cancelled } from '../output.ts';
+import { ask } from '../prompt.ts';
+import { formatAgo, formatDate } from '../text/format.ts';
+import { facts, table } from '../text/table.ts';
+import { parseCount } from './arguments.ts';
+
+export function addHandlerCommands(program: Command, context: Context): void {
+  program
+    .command('namegen')
+    .description('make up a name for a handler')
+    .option('-n, --count <number>', 'how many', parseCount(1, 1000), 1)
+    .action((options: { readonly count: number }) => {
+      const names = Array.from({ length: options.count }, () => generateName(randomInt));
+      context.result(names, names);
+    });
+
+  program
+    .command('create')
+    .description('create a handler and add the git remote wasmcloud')
+    .argument('[name]', 'its name; without one the server makes one up')
+    .option('--remote <name>', 'name of the git remote', 'wasmcloud')
+    .action(async (name: string | undefined, options: { readonly remote: string }) => {
+      if (name !== undefined) checkHandlerName(name);
+      const client = await context.client();
+      const handler = await client.createHandler(name ?? null);
+      const remote = await addRemote({
+        folder: process.cwd(),
+        remote: options.remote,
+        url: gitUrl(client.target.server, handler.name),
+        server: client.target.server,
+        launcher: context.environment.launcher,
+      });
+      context.result({ ...handler, remote }, createdLines(client, handler, remote));
+    });
+
+  program
+    .command('list')
+    .alias('ls')
+    .description('list your handlers')
+    .action(async () => {
+      const handlers = await (await context.client()).handlers();
+      if (context.json) context.out.json(handlers);
+      else if (handlers.length > 0) for (const line of handlerTable(handlers, Date.now())) context.out.line(line);
+      else context.out.note('no handlers yet\nhint: create one: wasmcloud create');
+    });
+
+  program
+    .command('show')
+    .description('show one handler')
+    .argument('<name>', 'handler')
+    .action(async (name: string) => {
+      const client = await context.client();
+      const handler = await client.handler(name);
+      context.result(handler, handlerLines(client, handler, Date.now()));
+    });
+
+  program
+    .command('delete')
+    .description('delete a handler; restore brings it back')
+    .argument('<name>', 'handler')
+    .option('--confirm <name>', 'its name again, instead of typing it')
+    .action(async (name: string, options: { readonly confirm?: string }) => {
+      const client = await context.client();
+      const handler = await client.handler(name);
+      await confirmName(context, handler, options.confirm);
+      await client.deleteHandler(name);
+      context.result({ name, deleted: true }, [`deleted ${name}`]);
+      if (!context.json) context.out.note(`hint: bring it back with wasmcloud restore ${name}`);
+    });
+
+  program
+    .command('restore')
+    .description('bring a deleted handler back')
+    .argument('<name>', 'handler')
+    .action(async (name: string) => {
+      const client = await context.client();
+      await client.restoreHandler(name);
+      const handler = await client.handler(name);
+      context.result(handler, [`restored ${name}`, ...handlerLines(client, handler, Date.now())]);
+    });
+}
+
+async function confirmName(context: Context, handler: HandlerView, given: string | undefined): Promise<void> {
+  const hint = `to delete it: wasmcloud delete ${handler.name} --confirm ${handler.name}`;
+  if (given === undefined) {
+    context.needTerminal(`deleting ${handler.name} needs its name once more`, hint);
+    context.out.note(`${handler.name} (${stateText(handler)}) stops answering at ${handler.url}`);
+    const typed = await ask('Type its name to delete it: ');
+    if (typed.trim() !== handler.name) throw new Cancelled('the names differ; nothing was deleted');
+  } else if (given !== handler.name) {
+    throw new PlatformError('bad_request', `--confirm ${given} does not match ${handler.name}; nothing was deleted`, {
+      hints: [hint],
+    });
+  }
+}
+
+export function stateText(handler: HandlerView): string {
+  if (handler.state === 'empty') return 'nothing deployed';
+  return handler.version === null ? handler.state : `${handler.state} v${handler.version}`;
+}
+
+export function handlerTable(handlers: readonly HandlerView[], nowMs: number): string[] {
+  const rows = handlers.map((handler) => [
+    handler.name,
+    handler.state,
+    handler.version === null ? '-' : `v${handler.version}`,
+    handler.deployedMs === null ? 'never' : formatAgo(handler.deployedMs, nowMs),
+    handler.url,
+  ]);
+  return table(
+    [{ title: 'NAME' }, { title: 'STATE' }, { title: 'LIVE' }, { title: 'DEPLOYED' }, { title: 'URL' }],
+    rows,
+  );
+}
+
+function handlerLines(client: Client, handler: HandlerView, nowMs: number): string[] {
+  const deployed = handler.deployedMs;
+  return facts([
+    ['name', handler.name],
+    ['state', stateText(handler)],
+    ['url', handler.url],
+    ['git', gitUrl(client.target.server, handler.name)],
+    ['branch', handler.deployBranch ?? 'the first one pushed'],
+    ['owner', handler.owner],
+    ['created', formatDate(handler.createdMs)],
+    ['deployed', deployed === null ? 'never' : `${formatDate(deployed)} (${formatAgo(deployed, nowMs)})`],
+  ]);
+}
+
+function createdLines(client: Client, handler: HandlerView, remote: RemoteOutcome): string[] {
+  return [
+    `created ${handler.name}`,
+    ...facts([
+      ['  url', handler.url],
+      ['  git', gitUrl(client.target.server, handler.name)],
+    ]),
+    '',
+    ...describeRemote(remote, gitUrl(client.target.server, handler.name)),
+  ];
+}

@@ -1,0 +1,112 @@
+/** invoke: call a handler; the answer's body on stdout, everything about it on stderr */
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { type Answer, invoke, parseHeader } from '../client/invoke.ts';
+import type { Context } from '../context.ts';
+import { exitCodes } from '../output.ts';
+import { readStdin, stdinBytesMax } from '../prompt.ts';
+import { formatDuration } from '../text/format.ts';
+import { visible, visibleLines } from '../text/visible.ts';
+
+interface InvokeCommandOptions {
+  readonly method?: string;
+  readonly header: readonly string[];
+  readonly data?: string;
+  readonly include?: boolean;
+}
+
+export function addInvokeCommand(program: Command, context: Context): void {
+  program
+    .command('invoke')
+    .description('call a handler and print its answer')
+    .argument('<name>', 'handler')
+    .argument('[path]', 'path and query', '/')
+    .option('-X, --method <method>', 'request method; GET, or POST with --data')
+    .option('-H, --header <header>', '"Name: value", may be repeated', collect, [])
+    .option('-d, --data <data>', 'body: text, @FILE, or - for standard input')
+    .option('-i, --include', 'print the head of the answer too')
+    .addHelpText('after', '\nExit status 1 if the answer is 400 or above.')
+    .action(async (name: string, path: string, options: InvokeCommandOptions) => {
+      const headers = options.header.map(parseHeader);
+      const handler = await (await context.client()).handler(name);
+      const body = options.data === undefined ? null : await readBody(options.data);
+      const answer = await invoke({
+        url: handler.url,
+        path,
+        method: (options.method ?? (body === null ? 'GET' : 'POST')).toUpperCase(),
+        headers,
+        body,
+      });
+      try {
+        await (context.json ? printJson(context, answer) : print(context, answer, options.include === true));
+      } catch (error) {
+        throw new PlatformError('unavailable', 'the answer broke off before its end', {
+          hints: [`the log may say why: wasmcloud logs ${name} --invocation ${answer.invocation ?? 'ID'}`],
+          cause: error,
+        });
+      }
+      if (answer.status >= 400) context.exitStatus = exitCodes.error;
+    });
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+async function readBody(data: string): Promise<Uint8Array> {
+  if (data === '-') return readStdin(stdinBytesMax);
+  if (!data.startsWith('@')) return Buffer.from(data);
+  try {
+    return await readFile(data.slice(1));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new PlatformError('bad_request', `cannot read the body: ${why}`, { cause: error });
+  }
+}
+
+async function print(context: Context, answer: Answer, include: boolean): Promise<void> {
+  const { out } = context;
+  if (include) {
+    out.line(visible(`HTTP/1.1 ${answer.status} ${answer.reason}`));
+    for (const [name, value] of answer.headers) out.line(visible(`${name}: ${value}`));
+    out.line();
+  }
+  if (out.stdoutIsTty) {
+    // What a function answers is foreign text: a terminal must not obey it. A pipe gets the bytes.
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of answer.body) {
+      const lines = visibleLines(rest + decoder.decode(chunk, { stream: true }));
+      rest = lines.pop() ?? '';
+      for (const line of lines) out.line(line);
+    }
+    if (rest !== '') out.line(visible(rest));
+  } else {
+    for await (const chunk of answer.body) await out.bytes(chunk);
+  }
+  const invocation = answer.invocation === null ? '' : `, invocation ${visible(answer.invocation)}`;
+  out.note(`${answer.status} ${visible(answer.reason)} in ${formatDuration(answer.headMs)}${invocation}`);
+}
+
+async function printJson(context: Context, answer: Answer): Promise<void> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of answer.body) chunks.push(chunk);
+  const bytes = Buffer.concat(chunks);
+  const text = decodeText(bytes);
+  context.out.json({
+    status: answer.status,
+    headers: answer.headers,
+    invocation: answer.invocation,
+    headMs: Math.round(answer.headMs * 10) / 10,
+    ...(text === null ? { bodyBase64: bytes.toString('base64') } : { body: text }),
+  });
+}
+
+function decodeText(bytes: Uint8Array): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return null;
+  }
+}

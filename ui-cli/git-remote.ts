@@ -1,0 +1,74 @@
+/** The git remote that `create` adds to the repository one stands in. */
+import { PlatformError } from '../src/protocol/errors.ts';
+import { hasCredentials, setUpCredentials } from './git-setup.ts';
+
+export interface AddRemoteOptions {
+  readonly folder: string;
+  /** Name of the remote. */
+  readonly remote: string;
+  readonly url: string;
+  readonly server: string;
+  readonly launcher: string;
+}
+
+export type RemoteOutcome =
+  | { readonly kind: 'added' | 'present'; readonly remote: string; readonly branch: string; readonly commits: boolean }
+  /** The name is in use for something else, which stays as it is. */
+  | { readonly kind: 'other'; readonly remote: string; readonly url: string; readonly branch: string }
+  | { readonly kind: 'no-repository'; readonly remote: string };
+
+/** No user name in it: the credential helper answers for the host. */
+export function gitUrl(server: string, handler: string): string {
+  return `${server}/${handler}.git`;
+}
+
+export async function addRemote(options: AddRemoteOptions): Promise<RemoteOutcome> {
+  const { folder, remote, url, server, launcher } = options;
+  if (!/^[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(remote)) {
+    throw new PlatformError('bad_request', `${JSON.stringify(remote)} cannot name a git remote`);
+  }
+  const { simpleGit } = await import('simple-git');
+  const git = simpleGit(folder);
+  if (!(await git.checkIsRepo().catch(() => false))) return { kind: 'no-repository', remote };
+  // Unborn branches have a name too, and no commit to push.
+  const branch = await git.raw('symbolic-ref', '--short', 'HEAD').then(
+    (name) => name.trim(),
+    () => 'HEAD:main',
+  );
+  const commits = await git.revparse(['--verify', '--quiet', 'HEAD']).then(
+    (commit) => commit !== '',
+    () => false,
+  );
+  const existing = (await git.getRemotes(true)).find((candidate) => candidate.name === remote);
+  if (existing !== undefined && existing.refs.push !== url) {
+    return { kind: 'other', remote, url: existing.refs.push, branch };
+  }
+  if (existing === undefined) await git.addRemote(remote, url);
+  // Logged in through WASMCLOUD_TOKEN alone, nothing has told git about us yet.
+  if (!(await hasCredentials(server, folder))) await setUpCredentials(server, launcher, { folder });
+  return { kind: existing === undefined ? 'added' : 'present', remote, branch, commits };
+}
+
+/** What to do next, ready to copy. */
+export function describeRemote(outcome: RemoteOutcome, url: string): string[] {
+  switch (outcome.kind) {
+    case 'added':
+    case 'present': {
+      const push = `git push ${outcome.remote} ${outcome.branch}`;
+      const done =
+        outcome.kind === 'added' ? `added the git remote ${outcome.remote}` : `the git remote is there already`;
+      return [done, outcome.commits ? `next: ${push}` : `next: git add . && git commit -m "First version" && ${push}`];
+    }
+    case 'other':
+      return [
+        `the git remote ${outcome.remote} points at ${outcome.url} and was left alone`,
+        `next: git remote set-url ${outcome.remote} ${url} && git push ${outcome.remote} ${outcome.branch}`,
+      ];
+    case 'no-repository':
+      return [
+        'this folder is no git repository; in yours, run:',
+        `  git remote add ${outcome.remote} ${url}`,
+        `  git push ${outcome.remote} main`,
+      ];
+  }
+}

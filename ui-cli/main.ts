@@ -1,0 +1,32 @@
+/**
+ * Entry of the command line tool. What is needed is imported when it is needed: the credential
+ * helper runs at every push and must not wait for Ink (380 ms) or commander.
+ */
+import process from 'node:process';
+import { readEnvironment } from './environment.ts';
+
+const environment = readEnvironment(process.env, {
+  stdinIsTty: process.stdin.isTTY === true,
+  stdoutIsTty: process.stdout.isTTY === true,
+});
+
+// Ink knows FORCE_COLOR only, and its colour library reads it while it is imported.
+if (environment.noColor) process.env.FORCE_COLOR = '0';
+
+// A reader that has seen enough (`wasmcloud logs x | head`) is no error.
+process.stdout.on('error', quietOnEpipe);
+process.stderr.on('error', quietOnEpipe);
+
+const words = process.argv.slice(2);
+if (words[0] === 'git-credential') {
+  const { runGitCredential } = await import('./git-credential-run.ts');
+  await runGitCredential(environment, words[1] ?? '');
+} else {
+  const { runCommandLine } = await import('./program.ts');
+  process.exitCode = await runCommandLine(environment, words);
+}
+
+function quietOnEpipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+}

@@ -1,0 +1,86 @@
+/** Results go to stdout, everything said about them to stderr. */
+import process from 'node:process';
+import { PlatformError } from '../src/protocol/errors.ts';
+import { ServerError } from './client/http.ts';
+import { safeJson, visible } from './text/visible.ts';
+
+export const exitCodes = { ok: 0, error: 1, cancelled: 2, loginNeeded: 4 } as const;
+
+/** The user said no, or pressed Ctrl-C or Esc. */
+export class Cancelled extends Error {
+  override readonly name = 'Cancelled';
+}
+
+export interface Output {
+  /** A line of the result. */
+  line(text?: string): void;
+  /** A whole result as JSON, for programs. */
+  json(value: unknown): void;
+  /** One value a line (NDJSON): for what may go on for ever. */
+  jsonLine(value: unknown): void;
+  /** Bytes as they are. Waits when the reader is slow. */
+  bytes(chunk: Uint8Array): Promise<void>;
+  /** Says something to the person watching. */
+  note(text: string): void;
+  /** A result's lines are safe to colour: stdout is a terminal and NO_COLOR is not set. */
+  readonly colour: boolean;
+  readonly stdoutIsTty: boolean;
+}
+
+export function processOutput({ noColor }: { readonly noColor: boolean }): Output {
+  const { stdout, stderr } = process;
+  return {
+    line: (text = '') => void stdout.write(`${text}\n`),
+    json: (value) => void stdout.write(`${safeJson(value, 2)}\n`),
+    jsonLine: (value) => void stdout.write(`${safeJson(value)}\n`),
+    bytes: (chunk) =>
+      new Promise((resolve) => {
+        if (stdout.write(chunk)) resolve();
+        else stdout.once('drain', resolve);
+      }),
+    note: (text) => void stderr.write(`${text}\n`),
+    colour: stdout.isTTY === true && !noColor,
+    stdoutIsTty: stdout.isTTY === true,
+  };
+}
+
+/** What failed, why, what to do, and the id to ask about, line by line. */
+export function errorLines(error: PlatformError): string[] {
+  const id = error instanceof ServerError ? error.requestId : null;
+  return [
+    `error: ${visible(error.message)}`,
+    ...error.details.map((detail) => `       ${visible(detail)}`),
+    ...error.hints.map((hint) => `hint: ${visible(hint)}`),
+    ...(error.retryAfterSeconds === undefined ? [] : [`hint: try again in ${error.retryAfterSeconds} s`]),
+    ...(error.code === 'unauthorized' && !error.hints.some((hint) => hint.includes('wasmcloud login'))
+      ? ['hint: log in first: wasmcloud login']
+      : []),
+    ...(id === null ? [] : [`request: ${visible(id)}`]),
+  ];
+}
+
+/** For `--json`: the same facts for programs. */
+export function errorJson(error: PlatformError): object {
+  return {
+    error: {
+      code: error.code,
+      message: error.message,
+      ...(error.hints.length > 0 ? { hints: error.hints } : {}),
+      ...(error.details.length > 0 ? { details: error.details } : {}),
+      ...(error instanceof ServerError && error.requestId !== null ? { request: error.requestId } : {}),
+    },
+  };
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof Cancelled) return exitCodes.cancelled;
+  if (error instanceof PlatformError && error.code === 'unauthorized') return exitCodes.loginNeeded;
+  return exitCodes.error;
+}
+
+/** No Token for this server. */
+export function loginNeeded(server: string): PlatformError {
+  return new PlatformError('unauthorized', `not logged in at ${server}`, {
+    hints: ['log in: wasmcloud login', 'new here: wasmcloud signup'],
+  });
+}

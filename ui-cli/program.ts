@@ -1,0 +1,148 @@
+/** The commands, and the one place that turns whatever they throw into words and an exit status. */
+import process from 'node:process';
+import { Command, CommanderError } from 'commander';
+import { PlatformError } from '../src/protocol/errors.ts';
+import { addAccountCommands } from './commands/account.ts';
+import { addCompletionCommand } from './commands/completion.ts';
+import { addDeploymentCommands } from './commands/deployments.ts';
+import { addEnvironmentCommands } from './commands/environment.ts';
+import { addHandlerCommands } from './commands/handlers.ts';
+import { addInvocationCommands } from './commands/invocations.ts';
+import { addInvokeCommand } from './commands/invoke.ts';
+import { addLogCommands } from './commands/logs.ts';
+import { Context } from './context.ts';
+import type { Environment } from './environment.ts';
+import { Cancelled, errorJson, errorLines, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
+
+declare const WASMCLOUD_VERSION: string | undefined;
+
+/** Runs one command; resolves to the exit status. */
+export async function runCommandLine(
+  environment: Environment,
+  words: readonly string[],
+  out: Output = processOutput(environment),
+): Promise<number> {
+  const { program, context } = buildProgram(environment, out);
+  const interrupt = () => context.onInterrupt();
+  process.on('SIGINT', interrupt);
+  try {
+    if (words[0] === 'run') await addRun(program);
+    await program.parseAsync(words, { from: 'user' });
+    return context.exitStatus;
+  } catch (error) {
+    return explain(context, error);
+  } finally {
+    process.off('SIGINT', interrupt);
+  }
+}
+
+export function buildProgram(environment: Environment, out: Output): { program: Command; context: Context } {
+  const program = new Command('wasmcloud');
+  const context = new Context(environment, out, () => {
+    const { json, server } = program.opts<{ json?: boolean; server?: string }>();
+    return { json: json === true, server: server ?? null };
+  });
+  program
+    .description('Push a repository with a .wasm, get a URL. Without a command: the terminal interface.')
+    .version(
+      typeof WASMCLOUD_VERSION === 'string' ? WASMCLOUD_VERSION : '0.0.0-dev',
+      '-V, --version',
+      'print the version',
+    )
+    .option('--json', 'print the result as JSON')
+    .option('--server <url>', 'talk to this server (else WASMCLOUD_SERVER, else where you logged in)')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand('help [command]', 'show help for a command')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({ writeOut: (text) => out.line(text.trimEnd()), writeErr: (text) => out.note(text.trimEnd()) })
+    .showSuggestionAfterError(true)
+    .showHelpAfterError('hint: wasmcloud help lists the commands')
+    .exitOverride()
+    .addHelpText('after', helpFooter)
+    .action(async () => {
+      if (context.json || !environment.interactive)
+        await program.commands.find((c) => c.name() === 'list')?.parseAsync([], { from: 'user' });
+      else await openInterface(context, []);
+    });
+
+  program.commandsGroup('Account:');
+  addAccountCommands(program, context);
+  program.commandsGroup('Handlers:');
+  addHandlerCommands(program, context);
+  addDeploymentCommands(program, context);
+  addLogCommands(program, context);
+  addInvocationCommands(program, context);
+  addEnvironmentCommands(program, context);
+  addInvokeCommand(program, context);
+  program.commandsGroup('Tools:');
+  program
+    .command('run')
+    .description('run a .wasm, .wat or .h file here, with the kernel and limits of the platform')
+    .argument('<file>')
+    .argument('[args...]');
+  program
+    .command('ui')
+    .description('open the terminal interface, at a handler if named')
+    .argument('[name]', 'handler')
+    .argument('[tab]', 'overview, logs, deployments, env, limits, invocations or danger')
+    .action(async (...path: (string | undefined)[]) => {
+      context.needTerminal('the terminal interface needs a terminal', 'every screen is a command too: wasmcloud help');
+      await openInterface(
+        context,
+        path.slice(0, 2).filter((word) => typeof word === 'string'),
+      );
+    });
+  program
+    .command('docs')
+    .description('print the functions that guests can import')
+    .action(async () => {
+      const { Client } = await import('./client/client.ts');
+      const text = await new Client(await context.session()).imports();
+      context.out.line(text.trimEnd());
+    });
+  addCompletionCommand(program, context);
+  program
+    .command('git-credential', { hidden: true })
+    .description('answers git, which login has told to ask here')
+    .argument('<action>', 'get, store or erase');
+  return { program, context };
+}
+
+const helpFooter = `
+First steps:
+  wasmcloud signup            create an account (npm start prints the code for the first one)
+  wasmcloud create            in your repository: a name, a URL and the git remote
+  git push wasmcloud main     deploy
+
+Environment: WASMCLOUD_SERVER, WASMCLOUD_TOKEN, NO_COLOR
+Exit status: 0 ok, 1 error, 2 cancelled, 4 login needed`;
+
+async function openInterface(context: Context, path: readonly string[]): Promise<void> {
+  const { openTerminalInterface } = await import('./tui/open.tsx');
+  context.exitStatus = await openTerminalInterface(context, path);
+}
+
+/** The kernel is loaded for `run` only. Its arguments are the guest's, so ours end at the file's name. */
+async function addRun(program: Command): Promise<void> {
+  throw new PlatformError('unavailable', `run is not part of this build of ${program.name()}`);
+}
+
+/** The boundary: everything a command throws ends here. */
+function explain(context: Context, error: unknown): number {
+  const { out } = context;
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.error;
+  if (error instanceof Cancelled) {
+    out.note(error.message);
+    return exitCodeOf(error);
+  }
+  if (error instanceof PlatformError) {
+    if (context.json) out.note(JSON.stringify(errorJson(error)));
+    else for (const line of errorLines(error)) out.note(line);
+    return exitCodeOf(error);
+  }
+  // Our own mistake: the stack helps whoever mends it.
+  out.note(
+    `error: wasmcloud failed unexpectedly\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+  );
+  return exitCodes.error;
+}

@@ -1,0 +1,39 @@
+/** One log line as columns; the same in plain text and in the terminal interface. */
+import { type LogLine, logLevels } from '../../src/protocol/nouns.ts';
+import { formatClock } from './format.ts';
+import { visible } from './visible.ts';
+
+export type Severity = 'error' | 'warning' | 'info' | 'other';
+
+/** CommonWA's numbers; everything at or below 1 is an error. */
+export function severityOf(line: Pick<LogLine, 'level'>): Severity {
+  if (line.level <= logLevels.error) return 'error';
+  if (line.level <= logLevels.warning) return 'warning';
+  return line.level === logLevels.info ? 'info' : 'other';
+}
+
+/** Five cells, so that columns line up. */
+export function levelText(line: Pick<LogLine, 'level'>): string {
+  if (line.level === logLevels.error) return 'ERROR';
+  if (line.level === logLevels.warning) return 'WARN ';
+  if (line.level === logLevels.info) return 'INFO ';
+  return `L${line.level}`.padEnd(5);
+}
+
+/** The part of an id that tells invocations apart at a glance. */
+export function shortId(id: string): string {
+  return id === '' ? '-' : visible(id.slice(-8));
+}
+
+/** 08:15:42.123 INFO  v3 1a2b3c4d text. With `iso`, time as 2026-11-22T08:15:42.123Z for files. */
+export function formatLogLine(line: LogLine, { iso }: { readonly iso: boolean }): string {
+  const time = iso ? isoTime(line.timeMs) : formatClock(line.timeMs);
+  const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
+  const source = line.stream === 'log' ? '' : `[${line.stream}] `;
+  return `${time} ${levelText(line)} ${version} ${shortId(line.invocation)} ${source}${visible(line.text)}`;
+}
+
+function isoTime(timeMs: number): string {
+  const date = new Date(timeMs);
+  return Number.isNaN(date.getTime()) ? '-' : date.toISOString();
+}

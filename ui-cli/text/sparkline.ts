@@ -1,0 +1,39 @@
+const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
+
+/**
+ * The last `width` values as bars, scaled from 0 to the largest. Zero is the lowest bar and
+ * any positive value is visibly more than nothing, so one request shows.
+ */
+export function sparkline(values: readonly number[], width: number): string {
+  const shown = values.slice(-width);
+  const largest = Math.max(0, ...shown);
+  const drawn = shown.map((value) => {
+    if (value <= 0 || largest === 0) return bars[0];
+    return bars[Math.min(bars.length - 1, Math.max(1, Math.round((value / largest) * (bars.length - 1))))];
+  });
+  return ' '.repeat(Math.max(0, width - drawn.length)) + drawn.join('');
+}
+
+/**
+ * Sums `points` into `buckets` equal spans that end at `nowMs`; what is older is left out.
+ * Spans in milliseconds.
+ */
+export function bucket(
+  points: readonly { readonly timeMs: number; readonly value: number }[],
+  { nowMs, spanMs, buckets }: { readonly nowMs: number; readonly spanMs: number; readonly buckets: number },
+): number[] {
+  const sums = new Array<number>(buckets).fill(0);
+  const startMs = nowMs - spanMs * buckets;
+  for (const { timeMs, value } of points) {
+    const index = Math.floor((timeMs - startMs) / spanMs);
+    if (index >= 0 && index < buckets) sums[index] = (sums[index] ?? 0) + value;
+  }
+  return sums;
+}
+
+/** The value below which `share` (0 to 1) of the values lie; nearest rank. 0 for no values. */
+export function percentile(values: readonly number[], share: number): number {
+  if (values.length === 0) return 0;
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? 0;
+}

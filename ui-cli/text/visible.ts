@@ -1,0 +1,38 @@
+/**
+ * Text that came from outside (guests, servers) is shown, never executed. Escape sequences, other
+ * control characters and characters that reorder or hide their neighbours become printable
+ * marks: C0 in caret notation as `cat -v` does it, the rest as <U+XXXX>.
+ */
+
+/** C0, DEL, C1, bidirectional controls, zero-width characters, line separators, BOM, soft hyphen, lone surrogates. */
+const unsafe = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\p{Cs}/gu;
+
+/** One line of foreign text as one printable line. Tabs become four spaces. */
+export function visible(text: string): string {
+  return text.replace(unsafe, mark);
+}
+
+/** Foreign text of several lines: line breaks stay, everything else as in `visible`. */
+export function visibleLines(text: string): string[] {
+  return text.split(/\r?\n/).map(visible);
+}
+
+function mark(character: string): string {
+  if (character === '\t') return '    ';
+  const code = character.charCodeAt(0);
+  if (code < 0x20) return `^${String.fromCharCode(code + 0x40)}`;
+  if (code === 0x7f) return '^?';
+  return `<U+${code.toString(16).toUpperCase().padStart(4, '0')}>`;
+}
+
+/**
+ * JSON that a terminal cannot be steered with: JSON.stringify escapes C0 only, so everything else
+ * in `unsafe` is escaped here. The value that a reader parses is the same.
+ */
+export function safeJson(value: unknown, indent?: number): string {
+  const json = JSON.stringify(value, null, indent);
+  return json.replace(unsafe, (character) =>
+    // JSON.stringify left no raw C0 but the line breaks of its own indentation.
+    character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
