@@ -11,6 +11,7 @@
  */
 import { type Limits, logLimits } from '../protocol/limits.ts';
 import type { LogStream } from '../protocol/nouns.ts';
+import { ByteBudget } from './byte-budget.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
 import { GuestMemory } from './memory.ts';
@@ -106,6 +107,8 @@ export class Process {
   readonly options: ProcessOptions;
   readonly meter: GasMeter;
   readonly descriptors = new DescriptorTable();
+  /** Bytes that Resources keep for the guest. */
+  readonly held = new ByteBudget();
   /** Set by the instance that runs this Process. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;

@@ -83,4 +83,16 @@ export const logLimits = {
   retainedLines: 100_000,
 } as const;
 
+export const kvLimits = {
+  /** Bytes of a key. */
+  keyBytes: 1024,
+  /** Bytes of a value: it travels between runner and control in one message. */
+  valueBytes: MIB,
+} as const;
+
+export const queueLimits = {
+  /** Bytes of a message. */
+  messageBytes: 256 * KIB,
+} as const;
+
 export const nameLimits = { handlerChars: 40, userChars: 32 } as const;

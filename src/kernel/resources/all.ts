@@ -1,8 +1,10 @@
 /** Schemes that need nothing but the Process and its services; the network's stand beside them. */
 import type { Scheme } from '../resource.ts';
+import { kvScheme } from './kv.ts';
 import { logScheme } from './log.ts';
 import { metaScheme } from './meta.ts';
 import { nullScheme } from './null.ts';
+import { queueScheme } from './queue.ts';
 import { randomScheme } from './random.ts';
 import { timeScheme } from './time.ts';
 import { zeroScheme } from './zero.ts';
@@ -14,4 +16,6 @@ export const localSchemes: readonly Scheme[] = [
   logScheme,
   timeScheme,
   metaScheme,
+  kvScheme,
+  queueScheme,
 ];
