@@ -45,6 +45,8 @@ export interface RunnerConfig {
   readonly runUrl: string;
   /** Loopback URL of control, which an orphaned runner asks whether it has been replaced. */
   readonly controlUrl: string;
+  /** Drawn anew at each start of control: an orphan asks whether a later one is ready. */
+  readonly controlBootId: string;
   readonly egressAllow: readonly string[];
   /** Ports of the platform itself, which guests never reach. */
   readonly ownPorts: readonly number[];
@@ -65,6 +67,8 @@ export type ToRunner =
   | { readonly kind: 'gone'; readonly label: string }
   /** A prepared Deployment is not wanted any more; free it when its last invocation has ended. */
   | { readonly kind: 'forget'; readonly deploymentId: string }
+  /** The Deployment has ended runners again and again: answer 503 and run it no more. */
+  | { readonly kind: 'quarantine'; readonly deploymentId: string; readonly reason: string }
   /** All Releases that exist now have been sent: open the port. */
   | { readonly kind: 'serve' }
   | { readonly kind: 'ping'; readonly n: number }
