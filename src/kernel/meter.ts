@@ -55,8 +55,11 @@ export class GasMeter {
     return next;
   }
 
-  /** Stops the guest at its next check: the counter goes below zero without changing `used`. */
-  stop(): void {
+  /**
+   * The guest calls `trisiel.gas` at its next check: the counter goes below zero without changing
+   * `used`. There a guest whose Process has ended is stopped, another one waits for its turn.
+   */
+  endSlice(): void {
     if (this.#left === null) return;
     const used = this.used;
     this.#granted = used - 1;

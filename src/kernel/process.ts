@@ -9,7 +9,7 @@
  *
  * A Process ends once; the first reason stays. Host calls of an ended Process do nothing and throw.
  */
-import { type Limits, logLimits } from '../protocol/limits.ts';
+import { type Limits, logLimits, MIB } from '../protocol/limits.ts';
 import type { LogStream } from '../protocol/nouns.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { DescriptorTable } from './descriptors.ts';
@@ -94,7 +94,18 @@ export interface ProcessOptions {
   readonly files: () => FileSystem;
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
+  /** Called when the guest goes on after a wait: from here on the thread is its own. */
+  readonly resumed?: () => void;
 }
+
+/**
+ * Work of the host between two turns of the event loop, in bytes moved. System calls cost the guest
+ * next to no gas, so without this count a loop of them would hold the thread far beyond a slice:
+ * 5 M gas are 500,000 calls. Gas itself is not touched: it stays the count of instructions.
+ */
+const hostWorkPerTurn = 4 * MIB;
+/** What a system call counts for, whatever it moves: about a microsecond. */
+export const callWork = 1024;
 
 export interface SchemeUsage {
   bytesIn: number;
@@ -116,6 +127,7 @@ export class Process {
   counts: Uint32Array | null = null;
   waitsMs: Float64Array | null = null;
   logLines = 0;
+  #hostWork = 0;
   #logDropped = 0;
   #files: FileSystem | null = null;
   #io: Map<string, SchemeUsage> | null = null;
@@ -151,7 +163,7 @@ export class Process {
   kill(end: ProcessEnd): void {
     if (this.end !== null) return;
     this.end = end;
-    this.meter.stop();
+    this.meter.endSlice();
     this.#abort?.abort();
     const reject = this.#rejectWait;
     this.#rejectWait = null;
@@ -173,11 +185,13 @@ export class Process {
         (value) => {
           if (this.end !== null) return;
           this.#rejectWait = null;
+          this.options.resumed?.();
           resolve(value);
         },
         (error: unknown) => {
           if (this.end !== null) return;
           this.#rejectWait = null;
+          this.options.resumed?.();
           reject(error);
         },
       );
@@ -186,6 +200,7 @@ export class Process {
 
   /** One LogLine. Past the limits of a line and of an Invocation text is cut, lines are counted. */
   log(level: number, stream: LogStream, text: string): void {
+    this.work(text.length);
     if (this.logLines >= logLimits.linesPerInvocation) {
       this.#logDropped += 1;
       return;
@@ -198,7 +213,16 @@ export class Process {
     );
   }
 
+  /** Counts work done for the guest outside its gas; when it is much, the guest's slice ends at its next check. */
+  work(bytes: number): void {
+    this.#hostWork += bytes;
+    if (this.#hostWork < hostWorkPerTurn) return;
+    this.#hostWork = 0;
+    this.meter.endSlice();
+  }
+
   account(scheme: string, bytesIn: number, bytesOut: number): void {
+    this.work(bytesIn + bytesOut);
     this.#io ??= new Map();
     const usage = this.#io.get(scheme);
     if (usage === undefined) this.#io.set(scheme, { bytesIn, bytesOut });

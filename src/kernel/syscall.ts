@@ -4,7 +4,7 @@
  */
 import type { FuncType, FunctionImport, ValType } from '../protocol/module.ts';
 import type { AbiName } from '../protocol/nouns.ts';
-import { type Process, ProcessEnded } from './process.ts';
+import { callWork, type Process, ProcessEnded } from './process.ts';
 
 export type SyscallValue = number | bigint | undefined;
 export type SyscallResult = SyscallValue | Promise<SyscallValue>;
@@ -118,6 +118,7 @@ export function bindSyscall(
 function enter(ref: ProcessRef, index: number): Process {
   const process = ref.process;
   if (process.end !== null) throw new ProcessEnded(process.end.kind);
+  process.work(callWork);
   if (process.counts !== null) process.counts[index] = (process.counts[index] as number) + 1;
   return process;
 }

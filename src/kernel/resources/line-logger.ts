@@ -63,7 +63,7 @@ export class LineLogger {
     const cut = isCut || line.length > logLimits.lineBytes;
     const bytes = line.subarray(0, logLimits.lineBytes);
     const end = !cut && bytes[bytes.length - 1] === carriageReturn ? bytes.length - 1 : bytes.length;
-    const text = decoder.decode(bytes.subarray(0, end));
+    const text = end === 0 ? '' : decoder.decode(bytes.subarray(0, end));
     this.#log(cut ? `${text}… (cut)` : text);
   }
 }

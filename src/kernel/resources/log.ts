@@ -1,4 +1,5 @@
 /** `log:`, `log://?prefix=P`: each line written becomes a LogLine of level info; a read gives nothing, successfully. */
+import { KIB } from '../../protocol/limits.ts';
 import { logLevels } from '../../protocol/nouns.ts';
 import { Errno } from '../errno.ts';
 import type { Resource, Scheme } from '../resource.ts';
@@ -6,6 +7,9 @@ import { LineLogger } from './line-logger.ts';
 
 /** Characters of a prefix: it is repeated in every line. */
 const prefixCharsMax = 128;
+
+/** Taken at once: nothing but newlines would be as many lines. */
+const writeBytesMax = 16 * KIB;
 
 export const logScheme: Scheme = {
   names: ['log'],
@@ -32,8 +36,9 @@ function lineResource(scheme: string, log: (line: string) => void): Resource {
     scheme,
     read: () => 0,
     write: (bytes) => {
-      logger.write(bytes);
-      return bytes.length;
+      const part = bytes.subarray(0, writeBytesMax);
+      logger.write(part);
+      return part.length;
     },
     flush: () => 0,
     close: () => {
