@@ -1,0 +1,133 @@
+/** Which parts of WebAssembly are accepted, and the names under which the others are refused (SAFETY.md). */
+
+/** Accepted beyond the MVP; listed when a module uses them. */
+export const acceptedFeatures = [
+  'mutable-globals',
+  'sign-extension',
+  'nontrapping-float-to-int',
+  'multi-value',
+  'bulk-memory',
+  'reference-types',
+  'simd',
+  'tail-call',
+  'extended-const',
+] as const;
+export type FeatureName = (typeof acceptedFeatures)[number];
+
+/** Why each is refused; shown to the person who pushed. */
+export const refusedFeatures = {
+  'exception handling': 'a catch_all could swallow the end of an invocation',
+  'garbage collection': 'its allocations escape the memory limit',
+  threads: 'an atomic wait would block every other function',
+  memory64: 'memories are limited to 32-bit addresses',
+  'multiple memories': 'a function has one memory',
+  'relaxed SIMD': 'its results differ from machine to machine',
+  'function references': 'not supported yet',
+  'stack switching': 'not supported yet',
+  'custom page sizes': 'memory limits count pages of 64 KiB',
+  'wide arithmetic': 'not supported yet',
+  'shared-everything threads': 'an atomic wait would block every other function',
+  'custom descriptors': 'not supported yet',
+  'compact imports': 'not supported yet',
+} as const;
+export type RefusedFeature = keyof typeof refusedFeatures;
+
+export interface RefusedName {
+  readonly feature: RefusedFeature;
+  readonly what: string;
+}
+
+/** Value, heap and storage types that belong to a refused feature, by their byte. */
+export const refusedTypes: Readonly<Record<number, RefusedName>> = {
+  120: { feature: 'garbage collection', what: 'i8' },
+  119: { feature: 'garbage collection', what: 'i16' },
+  117: { feature: 'stack switching', what: 'nullcontref' },
+  116: { feature: 'exception handling', what: 'nullexnref' },
+  115: { feature: 'garbage collection', what: 'nullfuncref' },
+  114: { feature: 'garbage collection', what: 'nullexternref' },
+  113: { feature: 'garbage collection', what: 'nullref' },
+  110: { feature: 'garbage collection', what: 'anyref' },
+  109: { feature: 'garbage collection', what: 'eqref' },
+  108: { feature: 'garbage collection', what: 'i31ref' },
+  107: { feature: 'garbage collection', what: 'structref' },
+  106: { feature: 'garbage collection', what: 'arrayref' },
+  105: { feature: 'exception handling', what: 'exnref' },
+  104: { feature: 'stack switching', what: 'contref' },
+  101: { feature: 'shared-everything threads', what: 'shared type' },
+  100: { feature: 'function references', what: '(ref …)' },
+  99: { feature: 'function references', what: '(ref null …)' },
+};
+
+/** Forms of a type definition other than 0x60, a function type. */
+export const refusedTypeForms: Readonly<Record<number, RefusedName>> = {
+  101: { feature: 'shared-everything threads', what: 'shared type' },
+  76: { feature: 'custom descriptors', what: 'describes' },
+  77: { feature: 'custom descriptors', what: 'descriptor' },
+  78: { feature: 'garbage collection', what: 'recursive type group' },
+  79: { feature: 'garbage collection', what: 'final sub type' },
+  80: { feature: 'garbage collection', what: 'sub type' },
+  93: { feature: 'stack switching', what: 'continuation type' },
+  94: { feature: 'garbage collection', what: 'array type' },
+  95: { feature: 'garbage collection', what: 'struct type' },
+};
+
+const exceptions: RefusedFeature = 'exception handling';
+const references: RefusedFeature = 'function references';
+const switching: RefusedFeature = 'stack switching';
+const gc: RefusedFeature = 'garbage collection';
+
+/** One-byte opcodes of refused features. */
+export const refusedOpcodes: Readonly<Record<number, RefusedName>> = {
+  6: { feature: exceptions, what: 'try' },
+  7: { feature: exceptions, what: 'catch' },
+  8: { feature: exceptions, what: 'throw' },
+  9: { feature: exceptions, what: 'rethrow' },
+  10: { feature: exceptions, what: 'throw_ref' },
+  20: { feature: references, what: 'call_ref' },
+  21: { feature: references, what: 'return_call_ref' },
+  24: { feature: exceptions, what: 'delegate' },
+  25: { feature: exceptions, what: 'catch_all' },
+  31: { feature: exceptions, what: 'try_table' },
+  211: { feature: gc, what: 'ref.eq' },
+  212: { feature: references, what: 'ref.as_non_null' },
+  213: { feature: references, what: 'br_on_null' },
+  214: { feature: references, what: 'br_on_non_null' },
+  224: { feature: switching, what: 'cont.new' },
+  225: { feature: switching, what: 'cont.bind' },
+  226: { feature: switching, what: 'suspend' },
+  227: { feature: switching, what: 'resume' },
+  228: { feature: switching, what: 'resume_throw' },
+  229: { feature: switching, what: 'resume_throw_ref' },
+  230: { feature: switching, what: 'switch' },
+};
+
+/** Behind the prefix 0xfb. */
+const gcOpcodes = (
+  'struct.new struct.new_default struct.get struct.get_s struct.get_u struct.set array.new array.new_default ' +
+  'array.new_fixed array.new_data array.new_elem array.get array.get_s array.get_u array.set array.len array.fill ' +
+  'array.copy array.init_data array.init_elem ref.test ref.test_null ref.cast ref.cast_null br_on_cast ' +
+  'br_on_cast_fail any.convert_extern extern.convert_any ref.i31 i31.get_s i31.get_u'
+).split(' ');
+
+/** Behind the prefix 0xfd, from 0x100. */
+const relaxedOpcodes = (
+  'i8x16.relaxed_swizzle i32x4.relaxed_trunc_f32x4_s i32x4.relaxed_trunc_f32x4_u i32x4.relaxed_trunc_f64x2_s_zero ' +
+  'i32x4.relaxed_trunc_f64x2_u_zero f32x4.relaxed_madd f32x4.relaxed_nmadd f64x2.relaxed_madd f64x2.relaxed_nmadd ' +
+  'i8x16.relaxed_laneselect i16x8.relaxed_laneselect i32x4.relaxed_laneselect i64x2.relaxed_laneselect ' +
+  'f32x4.relaxed_min f32x4.relaxed_max f64x2.relaxed_min f64x2.relaxed_max i16x8.relaxed_q15mulr_s ' +
+  'i16x8.relaxed_dot_i8x16_i7x16_s i32x4.relaxed_dot_i8x16_i7x16_add_s'
+).split(' ');
+
+/** Behind the prefix 0xfc, from 19. */
+const wideOpcodes = ['i64.add128', 'i64.sub128', 'i64.mul_wide_s', 'i64.mul_wide_u'];
+
+/** The refused instruction `prefix sub`, or undefined when no known feature has it. */
+export function refusedPrefixed(prefix: number, sub: number): RefusedName | undefined {
+  const named = (feature: RefusedFeature, what: string | undefined): RefusedName | undefined =>
+    what === undefined ? undefined : { feature, what };
+  if (prefix === 0xfb) return named(gc, gcOpcodes[sub] ?? `instruction 0xfb ${sub}`);
+  if (prefix === 0xfc) return named('wide arithmetic', wideOpcodes[sub - 19]);
+  if (prefix === 0xfd) return named('relaxed SIMD', relaxedOpcodes[sub - 0x100]);
+  if (prefix === 0xfe) return named('threads', `atomic instruction 0xfe ${sub}`);
+  return undefined;
+}

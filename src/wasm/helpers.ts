@@ -1,0 +1,192 @@
+/**
+ * What rewriting adds to a module: one global, one import, a few functions, as bytes.
+ *
+ *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
+ *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
+ *
+ * `$left` counts down. Whoever brings it below 0 calls `$slow`; the host answers with the new value,
+ * below 0 to refuse. The counter can then not have wrapped: between two checks at most
+ * `uncheckedMax` is charged per active call (emit.ts), a stack holds fewer than 100,000 calls, and a
+ * single charge is below 2^30.
+ */
+import type { FuncType } from '../protocol/module.ts';
+import { costs } from './costs.ts';
+import type { ByteWriter } from './writer.ts';
+
+/** Indices in the rewritten module. */
+export interface HelperIndices {
+  /** Import trisiel.gas. */
+  readonly gas: number;
+  /** The hidden global with the gas left. */
+  readonly left: number;
+  readonly slow: number;
+  readonly tableEntries: number;
+  /** Only where there is a memory. */
+  readonly memoryBytes: number;
+  readonly memoryGrow: number;
+}
+
+export const unaryType: FuncType = { params: ['i32'], results: ['i32'] };
+export const voidType: FuncType = { params: [], results: [] };
+
+/** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
+const chargeMax = 2 ** 29;
+/** No engine makes a larger table: an operation on more entries traps or fails without work. */
+const tableEntriesMax = 10_000_000;
+
+const op = {
+  unreachable: 0x00,
+  loop: 0x03,
+  if: 0x04,
+  end: 0x0b,
+  br: 0x0c,
+  return: 0x0f,
+  call: 0x10,
+  localGet: 0x20,
+  localSet: 0x21,
+  localTee: 0x22,
+  globalGet: 0x23,
+  globalSet: 0x24,
+  i32Const: 0x41,
+  i32Ne: 0x47,
+  i32LtS: 0x48,
+  i32GtU: 0x4b,
+  i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32Mul: 0x6c,
+  i32ShrU: 0x76,
+  memorySize: 0x3f,
+  memoryGrow: 0x40,
+} as const;
+const empty = 0x40;
+const i32 = 0x7f;
+
+/** Writes one instruction's opcode and its unsigned immediates. */
+function put(writer: ByteWriter, opcode: number, ...immediates: number[]): void {
+  writer.u8(opcode);
+  for (const value of immediates) writer.u32(value);
+}
+
+function constant(writer: ByteWriter, value: number): void {
+  writer.u8(op.i32Const);
+  writer.s32(value);
+}
+
+/** The function types of the helpers, in the order of their indices. */
+export function helperTypes(types: { unary: number; void: number }, hasMemory: boolean): number[] {
+  return [types.void, types.unary, ...(hasMemory ? [types.unary, types.unary] : [])];
+}
+
+/** Writes the helpers' bodies, in the order of their indices. */
+export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemory: boolean): void {
+  writer.sized(() => writeSlow(writer, indices));
+  writer.sized(() => {
+    locals(writer, 1);
+    put(writer, op.localGet, 0);
+    constant(writer, tableEntriesMax);
+    put(writer, op.i32GtU);
+    returnParameterIf(writer);
+    chargeLocal(writer, indices, { unit: costs.tableEntry, from: 0, rest: 1 });
+    put(writer, op.localGet, 0);
+    put(writer, op.end);
+  });
+  if (!hasMemory) return;
+  writer.sized(() => {
+    locals(writer, 1);
+    // More bytes than the memory has: the operation traps before it does any work.
+    put(writer, op.localGet, 0);
+    constant(writer, 16);
+    put(writer, op.i32ShrU);
+    put(writer, op.memorySize, 0);
+    put(writer, op.i32GtU);
+    returnParameterIf(writer);
+    chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, rest: 1 });
+    put(writer, op.localGet, 0);
+    put(writer, op.end);
+  });
+  writer.sized(() => {
+    // Grown first, since what fails is free; growing by itself touches no page.
+    locals(writer, 2);
+    put(writer, op.localGet, 0);
+    put(writer, op.memoryGrow, 0);
+    put(writer, op.localTee, 2);
+    constant(writer, -1);
+    put(writer, op.i32Ne);
+    put(writer, op.if, empty);
+    chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, rest: 1 });
+    put(writer, op.end);
+    put(writer, op.localGet, 2);
+    put(writer, op.end);
+  });
+}
+
+function locals(writer: ByteWriter, count: number): void {
+  writer.u32(1);
+  writer.u32(count);
+  writer.u8(i32);
+}
+
+function returnParameterIf(writer: ByteWriter): void {
+  put(writer, op.if, empty);
+  put(writer, op.localGet, 0);
+  put(writer, op.return);
+  put(writer, op.end);
+}
+
+/** Asks the host for gas until the counter is no longer below 0, or the host refuses. */
+function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
+  locals(writer, 1);
+  put(writer, op.globalGet, indices.left);
+  put(writer, op.call, indices.gas);
+  put(writer, op.localTee, 0);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.localGet, 0);
+  constant(writer, 0);
+  put(writer, op.i32LtS);
+  put(writer, op.if, empty);
+  put(writer, op.unreachable);
+  put(writer, op.end);
+  put(writer, op.end);
+}
+
+/** Charges local `from` x `unit`, at most chargeMax at a time, with a check after each; uses local `rest`. */
+function chargeLocal(
+  writer: ByteWriter,
+  indices: HelperIndices,
+  { unit, from, rest }: { unit: number; from: number; rest: number },
+): void {
+  const portion = Math.floor(chargeMax / unit);
+  const charge = (amount: () => void) => {
+    put(writer, op.globalGet, indices.left);
+    amount();
+    put(writer, op.i32Sub);
+    put(writer, op.globalSet, indices.left);
+    put(writer, op.globalGet, indices.left);
+    constant(writer, 0);
+    put(writer, op.i32LtS);
+    put(writer, op.if, empty);
+    put(writer, op.call, indices.slow);
+    put(writer, op.end);
+  };
+  put(writer, op.localGet, from);
+  put(writer, op.localSet, rest);
+  put(writer, op.loop, empty);
+  put(writer, op.localGet, rest);
+  constant(writer, portion);
+  put(writer, op.i32GtU);
+  put(writer, op.if, empty);
+  charge(() => constant(writer, portion * unit));
+  put(writer, op.localGet, rest);
+  constant(writer, portion);
+  put(writer, op.i32Sub);
+  put(writer, op.localSet, rest);
+  put(writer, op.br, 1);
+  put(writer, op.end);
+  put(writer, op.end);
+  charge(() => {
+    put(writer, op.localGet, rest);
+    if (unit === 1) return;
+    constant(writer, unit);
+    put(writer, op.i32Mul);
+  });
+}

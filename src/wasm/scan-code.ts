@@ -1,0 +1,560 @@
+/**
+ * One pass over a function body (core specification, 5.4 and 5.5.13): checks layout, nesting and
+ * every index against what the module declares, so that code can never name what rewriting adds;
+ * splits it into nodes for the placement of charges; notes what must be edited. Operand types are
+ * not checked here: rewriteModule has the engine validate the original.
+ */
+import { refusedOpcodes, refusedPrefixed } from './features.ts';
+import type { Module } from './model.ts';
+import {
+  bulk,
+  firstSignExtension,
+  lastSignExtension,
+  oneByteDeltas,
+  oneByteShapes,
+  shape,
+  simdDeltas,
+  simdShapes,
+} from './opcodes.ts';
+import { exact, grown, Placement } from './placement.ts';
+import { ByteReader } from './reader.ts';
+import { RefusedHere, readHeapType, readValType } from './types.ts';
+
+/** Which function of ours an edit calls; the emitter knows the indices. */
+export const helper = { none: 0, memoryBytes: 1, memoryGrow: 2, tableEntries: 3 } as const;
+/** An edit: offset, bytes it replaces, helper to call or `none`, then (for none) the new function index. */
+export const editFields = 4;
+
+/** What changes state in an instance besides memory and globals (protocol/module.ts). */
+export interface Mutations {
+  table: boolean;
+  segments: boolean;
+}
+
+const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
+/** No branch goes to this label yet. */
+const noClass = -1;
+
+export class CodeScanner {
+  readonly placement = new Placement();
+  edits = new Int32Array(256);
+  editsLength = 0;
+  /** Of the last function: */
+  localGroups = 0;
+  /** Where the groups of locals begin (behind their number) and end: the instructions begin there. */
+  localsStart = 0;
+  codeStart = 0;
+  /** Parameters and declared locals. */
+  locals = 0;
+  operandDepth = 0;
+  branches = 0;
+  readonly mutates: Mutations = { table: false, segments: false };
+  readonly #module: Module;
+  readonly #reader: ByteReader;
+  readonly #importedFunctions: number;
+  readonly #paramCounts: Int32Array;
+  readonly #resultCounts: Int32Array;
+  // The control stack; label classes: where the credit of branches to a label is kept.
+  #kinds = new Int32Array(64);
+  #labelClasses = new Int32Array(64);
+  #falseClasses = new Int32Array(64);
+  #bases = new Int32Array(64);
+  #results = new Int32Array(64);
+  #depth = 0;
+
+  constructor(module: Module) {
+    this.#module = module;
+    this.#reader = new ByteReader(module.bytes, module.subject);
+    this.#importedFunctions = module.functionImports.length;
+    this.#paramCounts = Int32Array.from(module.types, (type) => type.params.length);
+    this.#resultCounts = Int32Array.from(module.types, (type) => type.results.length);
+  }
+
+  /**
+   * Reads the body of function `index` (imports included) from `start` to `end`. True when it can be
+   * rewritten; false when it uses a refused feature, which is then noted in module.refused.
+   */
+  scan(index: number, start: number, end: number): boolean {
+    const reader = this.#reader;
+    const known = this.#module.refused.length;
+    this.editsLength = 0;
+    reader.pos = start;
+    reader.end = end;
+    try {
+      this.#readLocals(index);
+      this.#readInstructions(index, end);
+      return true;
+    } catch (error) {
+      if (!(error instanceof RefusedHere)) throw error;
+      for (let at = known; at < this.#module.refused.length; at++)
+        this.#module.refused[at] = { ...this.#module.refused[at]!, functionIndex: index };
+      return false;
+    }
+  }
+
+  #readLocals(index: number): void {
+    const reader = this.#reader;
+    const groups = reader.count('groups of locals', 2);
+    this.localsStart = reader.pos;
+    let locals = this.#paramCounts[this.#module.functionTypes[index]!]!;
+    for (let group = 0; group < groups; group++) {
+      const offset = reader.pos;
+      locals += reader.u32('number of locals');
+      if (locals > 0xffff_ffff) reader.fail('too many locals', offset);
+      readValType(reader, this.#module);
+    }
+    this.localGroups = groups;
+    this.locals = locals;
+    this.codeStart = reader.pos;
+  }
+
+  #refuse(use: { feature: Module['refused'][number]['feature']; what: string }, offset: number): never {
+    this.#module.refused.push({ ...use, offset, functionIndex: null });
+    throw new RefusedHere();
+  }
+
+  #edit(offset: number, length: number, call: number, value: number): void {
+    if (this.editsLength + editFields > this.edits.length) this.edits = grown(this.edits);
+    const at = this.editsLength;
+    this.edits[at] = offset;
+    this.edits[at + 1] = length;
+    this.edits[at + 2] = call;
+    this.edits[at + 3] = value;
+    this.editsLength = at + editFields;
+  }
+
+  #push(kind: number, labelClass: number, falseClass: number, base: number, results: number): void {
+    if (this.#depth === this.#kinds.length) {
+      this.#kinds = grown(this.#kinds);
+      this.#labelClasses = grown(this.#labelClasses);
+      this.#falseClasses = grown(this.#falseClasses);
+      this.#bases = grown(this.#bases);
+      this.#results = grown(this.#results);
+    }
+    const at = this.#depth++;
+    this.#kinds[at] = kind;
+    this.#labelClasses[at] = labelClass;
+    this.#falseClasses[at] = falseClass;
+    this.#bases[at] = base;
+    this.#results[at] = results;
+  }
+
+  /** An index that must be below `limit`; reader.pos is behind it afterwards. */
+  #index(what: string, limit: number): number {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const value = reader.u32(what);
+    if (value >= limit) reader.fail(`${what} ${value} out of range (${limit} exist)`, offset);
+    return value;
+  }
+
+  /** A label's place on the control stack. */
+  #label(): number {
+    const depth = this.#index('label', this.#depth);
+    return this.#depth - 1 - depth;
+  }
+
+  /** The class of the edges to a label, made when the first branch goes there. */
+  #labelClass(at: number): number {
+    const known = this.#labelClasses[at]!;
+    if (known !== noClass) return known;
+    const made = this.placement.newClass();
+    this.#labelClasses[at] = made;
+    return made;
+  }
+
+  /** Reads a block type; returns parameters and results packed as params * 65536 + results. */
+  #blockType(): number {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const byte = reader.bytes[offset];
+    if (byte === 0x40) {
+      reader.pos++;
+      return 0;
+    }
+    if (byte !== undefined && byte >= 0x40 && byte < 0x80) {
+      readValType(reader, this.#module);
+      return 1;
+    }
+    const type = reader.s33('block type');
+    if (type < 0) reader.fail('invalid block type', offset);
+    if (type >= this.#paramCounts.length)
+      reader.fail(`type index ${type} out of range (${this.#paramCounts.length} types)`, offset);
+    this.#module.features.add('multi-value');
+    return this.#paramCounts[type]! * 65_536 + this.#resultCounts[type]!;
+  }
+
+  #readInstructions(functionIndex: number, end: number): void {
+    const module = this.#module;
+    const reader = this.#reader;
+    const bytes = module.bytes;
+    const placement = this.placement;
+    const { features } = module;
+    const functions = module.functionTypes.length;
+    let height = 0;
+    let maxHeight = 0;
+    let branches = 0;
+    let weight = 0;
+    let reachable = true;
+    let signExtension = false;
+
+    placement.reset();
+    placement.begin(reader.pos, exact, true);
+    this.#depth = 0;
+    this.#push(frame.function, exact, noClass, 0, 0);
+
+    while (this.#depth > 0) {
+      const offset = reader.pos;
+      if (offset >= end) reader.fail('function body ends without its end instruction', end);
+      const opcode = bytes[offset]!;
+      reader.pos = offset + 1;
+      height += oneByteDeltas[opcode]!;
+      if (reachable) weight++;
+      switch (oneByteShapes[opcode]) {
+        case shape.plain:
+          if (opcode >= firstSignExtension && opcode <= lastSignExtension) signExtension = true;
+          break;
+        case shape.local: {
+          const byte = bytes[offset + 1]!;
+          if (byte < 0x80 && byte < this.locals) reader.pos = offset + 2;
+          else this.#index('local index', this.locals);
+          break;
+        }
+        case shape.i32:
+          if (bytes[offset + 1]! < 0x80) reader.pos = offset + 2;
+          else reader.skipSigned(32, 'i32.const');
+          break;
+        case shape.memoryArgument:
+          if (bytes[offset + 1]! < 0x40 && bytes[offset + 2]! < 0x80) reader.pos = offset + 3;
+          else this.#memoryArgument();
+          break;
+        case shape.globalGet:
+        case shape.globalSet:
+          this.#index('global index', module.globals.length);
+          break;
+        case shape.block: {
+          const type = this.#blockType();
+          this.#push(frame.block, noClass, noClass, height - (type >>> 16), type & 0xffff);
+          break;
+        }
+        case shape.loop: {
+          const type = this.#blockType();
+          this.#push(frame.loop, exact, noClass, height - (type >>> 16), type & 0xffff);
+          if (!reachable) break;
+          placement.endExact(weight);
+          placement.begin(reader.pos, exact, true);
+          weight = 0;
+          break;
+        }
+        case shape.if: {
+          branches++;
+          const type = this.#blockType();
+          const out = reachable ? placement.end(weight) : noClass;
+          this.#push(frame.if, noClass, out, height - (type >>> 16), type & 0xffff);
+          if (!reachable) break;
+          placement.begin(reader.pos, out, false);
+          weight = 0;
+          break;
+        }
+        case shape.else: {
+          const at = this.#depth - 1;
+          if (this.#kinds[at] !== frame.if) reader.fail('else without an if', offset);
+          if (reachable) placement.join(placement.end(weight), this.#labelClass(at));
+          this.#kinds[at] = frame.else;
+          // An if in dead code has no false edge, and its else is dead as well.
+          reachable = this.#falseClasses[at] !== noClass;
+          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, false);
+          weight = 0;
+          height = this.#bases[at]!;
+          break;
+        }
+        case shape.end: {
+          const at = --this.#depth;
+          const kind = this.#kinds[at];
+          height = this.#bases[at]! + this.#results[at]!;
+          if (kind === frame.function) {
+            if (reachable) placement.endExact(weight);
+            break;
+          }
+          if (kind === frame.loop) break;
+          let labelClass = this.#labelClasses[at]!;
+          if (kind === frame.if && this.#falseClasses[at] !== noClass) {
+            // Without an else, the false edge goes where the branches go: behind the end.
+            if (labelClass === noClass) labelClass = this.#falseClasses[at]!;
+            else placement.join(labelClass, this.#falseClasses[at]!);
+          }
+          if (labelClass === noClass) break;
+          if (reachable) placement.join(placement.end(weight), labelClass);
+          placement.begin(reader.pos, labelClass, false);
+          reachable = true;
+          weight = 0;
+          break;
+        }
+        case shape.br: {
+          branches++;
+          const at = this.#label();
+          if (reachable) placement.join(placement.end(weight), this.#labelClass(at));
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        }
+        case shape.brIf: {
+          branches++;
+          const at = this.#label();
+          if (!reachable) break;
+          const out = placement.end(weight);
+          placement.join(out, this.#labelClass(at));
+          placement.begin(reader.pos, out, false);
+          weight = 0;
+          break;
+        }
+        case shape.brTable: {
+          const count = reader.count('branch table entries');
+          branches += count + 1;
+          const out = reachable ? placement.end(weight) : noClass;
+          for (let entry = 0; entry <= count; entry++) {
+            const at = this.#label();
+            if (reachable) placement.join(out, this.#labelClass(at));
+          }
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        }
+        case shape.return:
+          if (reachable) placement.endExact(weight);
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        case shape.unreachable:
+          if (reachable) placement.endNowhere(weight);
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        case shape.call:
+        case shape.returnCall: {
+          const callee = this.#index('function index', functions);
+          const type = module.functionTypes[callee]!;
+          height += this.#resultCounts[type]! - this.#paramCounts[type]!;
+          if (callee >= this.#importedFunctions)
+            this.#edit(offset + 1, reader.pos - offset - 1, helper.none, callee + 1);
+          if (reachable) {
+            placement.endExact(weight);
+            if (opcode === 0x10) placement.begin(reader.pos, exact, false);
+            weight = 0;
+          }
+          if (opcode === 0x10) break;
+          features.add('tail-call');
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        }
+        case shape.callIndirect:
+        case shape.returnCallIndirect: {
+          const type = this.#index('type index', this.#paramCounts.length);
+          const table = this.#index('table index', module.tables.length);
+          if (table !== 0) features.add('reference-types');
+          height += this.#resultCounts[type]! - this.#paramCounts[type]!;
+          if (reachable) {
+            placement.endExact(weight);
+            if (opcode === 0x11) placement.begin(reader.pos, exact, false);
+            weight = 0;
+          }
+          if (opcode === 0x11) break;
+          features.add('tail-call');
+          reachable = false;
+          height = this.#bases[this.#depth - 1]!;
+          break;
+        }
+        case shape.i64:
+          if (bytes[offset + 1]! < 0x80) reader.pos = offset + 2;
+          else reader.skipSigned(64, 'i64.const');
+          break;
+        case shape.f32:
+          reader.pos = offset + 5;
+          break;
+        case shape.f64:
+          reader.pos = offset + 9;
+          break;
+        case shape.memorySize:
+          this.#memoryIndex('memory.size');
+          break;
+        case shape.memoryGrow:
+          this.#memoryIndex('memory.grow');
+          this.#edit(offset, reader.pos - offset, helper.memoryGrow, 0);
+          break;
+        case shape.tableGet:
+        case shape.tableSet:
+          features.add('reference-types');
+          if (opcode === 0x26) this.mutates.table = true;
+          this.#index('table index', module.tables.length);
+          break;
+        case shape.refNull:
+          features.add('reference-types');
+          readHeapType(reader, module);
+          break;
+        case shape.refFunc: {
+          features.add('reference-types');
+          const target = this.#index('function index', functions);
+          if (target >= this.#importedFunctions)
+            this.#edit(offset + 1, reader.pos - offset - 1, helper.none, target + 1);
+          break;
+        }
+        case shape.selectTyped: {
+          features.add('reference-types');
+          const count = reader.count('types of select');
+          for (let entry = 0; entry < count; entry++) readValType(reader, module);
+          break;
+        }
+        case shape.prefixFc:
+          height += this.#bulk(offset);
+          break;
+        case shape.prefixFd:
+          features.add('simd');
+          height += this.#vector(offset);
+          break;
+        case shape.refused:
+          this.#refused(opcode, offset);
+          break;
+        default:
+          reader.fail(`invalid opcode 0x${opcode.toString(16).padStart(2, '0')} in function ${functionIndex}`, offset);
+      }
+      if (reader.pos > end) reader.fail('instruction runs past the end of its function', offset);
+      if (height > maxHeight) maxHeight = height;
+    }
+    if (reader.pos !== end) reader.fail('function body goes on behind its end instruction');
+    if (signExtension) features.add('sign-extension');
+    this.operandDepth = maxHeight;
+    this.branches = branches;
+  }
+
+  #memoryArgument(): void {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const flags = reader.u32('alignment');
+    if ((flags & 0x40) !== 0 && flags < 0x80)
+      this.#refuse({ feature: 'multiple memories', what: 'access with a memory index' }, offset);
+    if (flags > 0x3f) reader.fail(`invalid alignment flags 0x${flags.toString(16)}`, offset);
+    reader.u32('offset');
+  }
+
+  #memoryIndex(what: string): void {
+    const offset = this.#reader.pos;
+    const index = this.#reader.u32('memory index');
+    if (index !== 0) this.#refuse({ feature: 'multiple memories', what: `${what} of memory ${index}` }, offset);
+    if (this.#reader.pos !== offset + 1) this.#reader.fail('zero byte expected', offset);
+  }
+
+  #refused(opcode: number, offset: number): never {
+    const plain = refusedOpcodes[opcode];
+    if (plain !== undefined) this.#refuse(plain, offset);
+    const sub = this.#reader.u32('opcode');
+    const prefixed = refusedPrefixed(opcode, sub);
+    if (prefixed !== undefined) this.#refuse(prefixed, offset);
+    return this.#reader.fail(`invalid opcode 0x${opcode.toString(16)} ${sub}`, offset);
+  }
+
+  /** Saturating conversions and bulk operations; returns the effect on the operand stack. */
+  #bulk(offset: number): number {
+    const module = this.#module;
+    const reader = this.#reader;
+    const { features } = module;
+    const sub = reader.u32('opcode');
+    if (sub < 8) {
+      features.add('nontrapping-float-to-int');
+      return 0;
+    }
+    const tables = module.tables.length;
+    features.add(sub >= bulk.tableGrow ? 'reference-types' : 'bulk-memory');
+    switch (sub) {
+      case bulk.memoryInit:
+        if (module.dataCount === null) reader.fail('memory.init without a data count section', offset);
+        this.#index('data segment', module.dataCount ?? 0);
+        this.#memoryIndex('memory.init');
+        this.#edit(offset, 0, helper.memoryBytes, 0);
+        return -3;
+      case bulk.dataDrop:
+        if (module.dataCount === null) reader.fail('data.drop without a data count section', offset);
+        this.#index('data segment', module.dataCount ?? 0);
+        this.mutates.segments = true;
+        return 0;
+      case bulk.memoryCopy:
+        this.#memoryIndex('memory.copy');
+        this.#memoryIndex('memory.copy');
+        this.#edit(offset, 0, helper.memoryBytes, 0);
+        return -3;
+      case bulk.memoryFill:
+        this.#memoryIndex('memory.fill');
+        this.#edit(offset, 0, helper.memoryBytes, 0);
+        return -3;
+      case bulk.tableInit:
+        this.#index('element segment', module.elementSegments);
+        this.#index('table index', tables);
+        this.mutates.table = true;
+        this.#edit(offset, 0, helper.tableEntries, 0);
+        return -3;
+      case bulk.elemDrop:
+        this.#index('element segment', module.elementSegments);
+        this.mutates.segments = true;
+        return 0;
+      case bulk.tableCopy:
+        this.#index('table index', tables);
+        this.#index('table index', tables);
+        this.mutates.table = true;
+        this.#edit(offset, 0, helper.tableEntries, 0);
+        return -3;
+      case bulk.tableGrow:
+        this.#index('table index', tables);
+        this.mutates.table = true;
+        this.#edit(offset, 0, helper.tableEntries, 0);
+        return -1;
+      case bulk.tableSize:
+        this.#index('table index', tables);
+        return 1;
+      case bulk.tableFill:
+        this.#index('table index', tables);
+        this.mutates.table = true;
+        this.#edit(offset, 0, helper.tableEntries, 0);
+        return -3;
+      default: {
+        const refused = refusedPrefixed(0xfc, sub);
+        if (refused !== undefined) this.#refuse(refused, offset);
+        return reader.fail(`invalid opcode 0xfc ${sub}`, offset);
+      }
+    }
+  }
+
+  /** Vector instructions; returns the effect on the operand stack. */
+  #vector(offset: number): number {
+    const reader = this.#reader;
+    const sub = reader.u32('opcode');
+    switch (sub < 256 ? simdShapes[sub] : shape.undefined) {
+      case shape.plain:
+        break;
+      case shape.memoryArgument:
+        this.#memoryArgument();
+        break;
+      case shape.memoryLane:
+        this.#memoryArgument();
+        reader.skip(1, 'lane');
+        break;
+      case shape.lane:
+        reader.skip(1, 'lane');
+        break;
+      case shape.v128:
+      case shape.shuffle:
+        reader.skip(16, 'vector immediate');
+        break;
+      default: {
+        const refused = refusedPrefixed(0xfd, sub);
+        if (refused !== undefined) this.#refuse(refused, offset);
+        reader.fail(`invalid opcode 0xfd ${sub}`, offset);
+      }
+    }
+    return simdDeltas[sub]!;
+  }
+}
+
+/** (locals + operand depth) x branches, the measure of a compile bomb. */
+export function compileCost(scanner: Pick<CodeScanner, 'locals' | 'operandDepth' | 'branches'>): number {
+  return (scanner.locals + scanner.operandDepth) * scanner.branches;
+}

@@ -1,0 +1,76 @@
+/** Code section (5.5.13): walks the bodies, hands each to the scanner, writes it metered. */
+import { type CapName, caps } from '../caps.ts';
+import { emitBody } from '../emit.ts';
+import { type HelperIndices, writeHelpers } from '../helpers.ts';
+import { type CapBreach, findSection, type Module } from '../model.ts';
+import { ByteReader } from '../reader.ts';
+import { type CodeScanner, compileCost } from '../scan-code.ts';
+import type { ByteWriter } from '../writer.ts';
+import type { BranchHints } from './branch-hints.ts';
+
+export interface CodeOptions {
+  readonly indices: HelperIndices;
+  readonly hasMemory: boolean;
+  /** First of one i64 global per function (profile build); null: none. */
+  readonly profileGlobals: number | null;
+}
+
+/** Breaches kept; a module that breaks a cap in thousands of functions needs no longer list. */
+const breachesMax = 20;
+
+/**
+ * Scans every body and writes the metered code section's payload to `writer`. Functions that use
+ * refused features are noted in the module, those beyond a cap in `breaches`; the output is then
+ * incomplete and of no use. Throws `module_invalid`.
+ */
+export function rewriteCode(
+  module: Module,
+  scanner: CodeScanner,
+  writer: ByteWriter,
+  hints: BranchHints,
+  options: CodeOptions,
+): CapBreach[] {
+  const breaches: CapBreach[] = [];
+  const imported = module.functionImports.length;
+  const defined = module.functionTypes.length - imported;
+  const helpers = options.hasMemory ? 4 : 2;
+  const section = findSection(module, 10);
+  const reader = new ByteReader(module.bytes, module.subject);
+  writer.u32(defined + helpers);
+  if (section !== undefined) {
+    reader.pos = section.start;
+    reader.end = section.end;
+    const count = reader.count('function bodies', 2);
+    if (count !== defined) reader.fail(`${count} function bodies for ${defined} declared functions`, section.start);
+    for (let index = 0; index < count; index++) {
+      const offset = reader.pos;
+      const size = reader.u32('body size');
+      const start = reader.pos;
+      const end = start + size;
+      if (end > section.end) reader.fail(`function body of ${size} bytes runs past its section`, offset);
+      const functionIndex = imported + index;
+      const breach = (cap: CapName, value: number) => {
+        if (value > caps[cap].limit && breaches.length < breachesMax) breaches.push({ cap, value, functionIndex });
+        return value > caps[cap].limit;
+      };
+      if (scanner.scan(functionIndex, start, end)) {
+        hints.beginFunction(functionIndex + 1);
+        const refused = breach('locals', scanner.locals) || breach('localsTimesBranches', compileCost(scanner));
+        if (!refused) {
+          writer.sized(() => {
+            const written = emitBody(writer, module.bytes, end, scanner, {
+              indices: options.indices,
+              profileGlobal: options.profileGlobals === null ? null : options.profileGlobals + index,
+              hints,
+            });
+            breach('bodyBytes', written);
+          });
+        }
+      }
+      reader.pos = end;
+    }
+    if (reader.pos !== section.end) reader.fail(`${section.end - reader.pos} bytes left over in the code section`);
+  }
+  writeHelpers(writer, options.indices, options.hasMemory);
+  return breaches;
+}

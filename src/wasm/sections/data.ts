@@ -1,0 +1,32 @@
+/** Data section (5.5.14) and data count section (5.5.15). */
+import type { Module } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { readConstantExpression, refuse } from '../types.ts';
+
+export function readDataCount(reader: ByteReader, module: Module): void {
+  module.features.add('bulk-memory');
+  module.dataCount = reader.u32('data count');
+}
+
+export function readData(reader: ByteReader, module: Module): void {
+  const start = reader.pos;
+  const count = reader.count('data segments', 2);
+  if (module.dataCount !== null && module.dataCount !== count)
+    reader.fail(`${count} data segments, but the data count section says ${module.dataCount}`, start);
+  for (let index = 0; index < count; index++) {
+    const offset = reader.pos;
+    const flags = reader.u32('data segment flags');
+    if (flags > 2) reader.fail(`invalid data segment flags ${flags}`, offset);
+    if (flags !== 0) module.features.add('bulk-memory');
+    if (flags === 2) {
+      const memory = reader.u32('memory index');
+      if (memory !== 0) refuse(module, { feature: 'multiple memories', what: `data for memory ${memory}`, offset });
+    }
+    if (flags !== 1) {
+      if (module.memories.length === 0) reader.fail('active data segment without a memory', offset);
+      readConstantExpression(reader, module);
+    }
+    reader.skip(reader.u32('data segment size'), 'data segment');
+  }
+  module.dataSegments = count;
+}

@@ -1,0 +1,31 @@
+/** Element section (5.5.12): active, passive and declarative segments of indices or expressions. */
+import type { Module } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { readConstantExpression, readFunctionIndex, readRefType } from '../types.ts';
+
+export function readElements(reader: ByteReader, module: Module): void {
+  const count = reader.count('element segments', 2);
+  for (let index = 0; index < count; index++) {
+    const offset = reader.pos;
+    const flags = reader.u32('element segment flags');
+    if (flags > 7) reader.fail(`invalid element segment flags ${flags}`, offset);
+    if (flags !== 0) module.features.add((flags & 1) === 0 ? 'reference-types' : 'bulk-memory');
+    if ((flags & 1) === 0) {
+      const table = (flags & 2) === 0 ? 0 : reader.u32('table index');
+      if (table >= module.tables.length)
+        reader.fail(`table index ${table} out of range (${module.tables.length} tables)`, offset);
+      readConstantExpression(reader, module);
+    }
+    const expressions = (flags & 4) !== 0;
+    if ((flags & 3) !== 0) {
+      if (expressions) readRefType(reader, module);
+      else if (reader.u8('element kind') !== 0) reader.fail('invalid element kind', reader.pos - 1);
+    }
+    const entries = reader.count('elements', expressions ? 2 : 1);
+    for (let entry = 0; entry < entries; entry++) {
+      if (expressions) readConstantExpression(reader, module);
+      else readFunctionIndex(reader, module);
+    }
+  }
+  module.elementSegments = count;
+}

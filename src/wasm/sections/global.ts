@@ -1,0 +1,33 @@
+/** Global section (5.5.9). */
+import type { Module, Section } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { copyShifted } from '../shift.ts';
+import { readConstantExpression } from '../types.ts';
+import type { ByteWriter } from '../writer.ts';
+import { readGlobalType } from './import.ts';
+import { behindCount } from './type.ts';
+
+export function readGlobals(reader: ByteReader, module: Module): void {
+  const count = reader.count('globals', 4);
+  for (let index = 0; index < count; index++) {
+    const type = readGlobalType(reader, module);
+    // The initialiser sees only the globals before its own.
+    readConstantExpression(reader, module);
+    module.globals.push({ imported: false, ...type });
+  }
+}
+
+/** The section with mutable i32 and i64 globals, all 0, behind the module's own. */
+export function writeGlobals(
+  writer: ByteWriter,
+  module: Module,
+  own: Section | undefined,
+  added: { readonly i32: number; readonly i64: number },
+): void {
+  writer.section(6, () => {
+    writer.u32(module.globals.filter((global) => !global.imported).length + added.i32 + added.i64);
+    if (own !== undefined) copyShifted(writer, module, behindCount(module.bytes, own.start), own.end);
+    for (let index = 0; index < added.i32; index++) writer.raw(Uint8Array.of(0x7f, 1, 0x41, 0, 0x0b));
+    for (let index = 0; index < added.i64; index++) writer.raw(Uint8Array.of(0x7e, 1, 0x42, 0, 0x0b));
+  });
+}

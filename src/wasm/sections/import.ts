@@ -1,0 +1,83 @@
+/** Import section (5.5.5). Rewriting adds the gas function behind the guest's, and its memory. */
+import { exportKinds, type Limits32, type Module, type Section } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { readLimits, readRefType, readValType, refuse } from '../types.ts';
+import type { ByteWriter } from '../writer.ts';
+import { copyEntries } from './type.ts';
+
+export function readImports(reader: ByteReader, module: Module): void {
+  const count = reader.count('imports', 4);
+  for (let index = 0; index < count; index++) {
+    const moduleName = reader.name('import module name');
+    const name = reader.name('import name');
+    const offset = reader.pos;
+    const kind = reader.u8('import kind');
+    if (kind === 0) {
+      const type = readTypeIndex(reader, module);
+      module.functionImports.push({ module: moduleName, name, type });
+      module.functionTypes.push(type);
+      continue;
+    }
+    if (kind === 4) refuse(module, { feature: 'exception handling', what: 'imported tag', offset });
+    if (kind === 0x20)
+      refuse(module, { feature: 'custom descriptors', what: 'import of an exactly typed function', offset });
+    if (kind === 0x7e || kind === 0x7f) refuse(module, { feature: 'compact imports', what: 'grouped imports', offset });
+    if (kind > 4) reader.fail(`invalid import kind 0x${kind.toString(16)}`, offset);
+    if (kind === 1) {
+      const element = readRefType(reader, module);
+      module.tables.push({ element, imported: true, ...readLimits(reader, module, 'table') });
+    } else if (kind === 2) module.memories.push({ imported: true, ...readLimits(reader, module, 'memory') });
+    else module.globals.push({ imported: true, ...readGlobalType(reader, module) });
+    const kindName = exportKinds[kind];
+    if (kindName !== undefined && kindName !== 'function')
+      module.otherImports.push({ module: moduleName, name, kind: kindName });
+  }
+}
+
+export function readTypeIndex(reader: ByteReader, module: Module): number {
+  const offset = reader.pos;
+  const type = reader.u32('type index');
+  if (type >= module.types.length)
+    reader.fail(`type index ${type} out of range (${module.types.length} types)`, offset);
+  return type;
+}
+
+export function readGlobalType(reader: ByteReader, module: Module) {
+  const type = readValType(reader, module);
+  const offset = reader.pos;
+  const mutability = reader.u8('mutability');
+  if ((mutability & 2) !== 0 && mutability < 4)
+    refuse(module, { feature: 'shared-everything threads', what: 'shared global', offset });
+  if (mutability > 1) reader.fail(`invalid mutability 0x${mutability.toString(16)}`, offset);
+  return { type, mutable: mutability === 1 };
+}
+
+export interface AddedImports {
+  readonly module: string;
+  readonly gas: { readonly name: string; readonly type: number };
+  readonly memory: (Limits32 & { readonly name: string }) | null;
+}
+
+export function writeImports(writer: ByteWriter, module: Module, own: Section | undefined, added: AddedImports): void {
+  writer.section(2, () => {
+    const count = module.functionImports.length + module.otherImports.length;
+    writer.u32(count + (added.memory === null ? 1 : 2));
+    copyEntries(writer, module, own);
+    writer.name(added.module);
+    writer.name(added.gas.name);
+    writer.u8(0);
+    writer.u32(added.gas.type);
+    if (added.memory !== null) {
+      writer.name(added.module);
+      writer.name(added.memory.name);
+      writer.u8(2);
+      writeLimits(writer, added.memory);
+    }
+  });
+}
+
+export function writeLimits(writer: ByteWriter, limits: Limits32): void {
+  writer.u8(limits.maximum === null ? 0 : 1);
+  writer.u32(limits.initial);
+  if (limits.maximum !== null) writer.u32(limits.maximum);
+}

@@ -1,0 +1,17 @@
+/** Memory section (5.5.8). Rewriting drops it: the memory becomes an import. */
+import type { Module } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { readLimits, refuse } from '../types.ts';
+
+export function readMemories(reader: ByteReader, module: Module): void {
+  const count = reader.count('memories', 2);
+  for (let index = 0; index < count; index++)
+    module.memories.push({ imported: false, ...readLimits(reader, module, 'memory') });
+  refuseSeveral(reader, module);
+}
+
+/** More than one memory, imported ones included, is a refused feature. */
+export function refuseSeveral(reader: ByteReader, module: Module): void {
+  if (module.memories.length > 1)
+    refuse(module, { feature: 'multiple memories', what: `${module.memories.length} memories`, offset: reader.pos });
+}

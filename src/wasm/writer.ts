@@ -1,0 +1,86 @@
+/** A growable output buffer with the binary format's primitives. Grows by doubling: memory stays linear. */
+export class ByteWriter {
+  bytes: Uint8Array;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.bytes = new Uint8Array(Math.max(capacity, 64));
+  }
+
+  /** Makes room for `count` more bytes, so that a caller may then store into `bytes` itself. */
+  reserve(count: number): void {
+    const needed = this.length + count;
+    if (needed <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  u8(value: number): void {
+    this.reserve(1);
+    this.bytes[this.length++] = value;
+  }
+
+  u32(value: number): void {
+    this.reserve(5);
+    value >>>= 0;
+    while (value >= 0x80) {
+      this.bytes[this.length++] = (value & 0x7f) | 0x80;
+      value >>>= 7;
+    }
+    this.bytes[this.length++] = value;
+  }
+
+  s32(value: number): void {
+    this.reserve(5);
+    for (;;) {
+      const byte = value & 0x7f;
+      value >>= 7;
+      if ((value === 0 && (byte & 0x40) === 0) || (value === -1 && (byte & 0x40) !== 0)) {
+        this.bytes[this.length++] = byte;
+        return;
+      }
+      this.bytes[this.length++] = byte | 0x80;
+    }
+  }
+
+  raw(source: Uint8Array, start = 0, end = source.length): void {
+    const count = end - start;
+    this.reserve(count);
+    // Setting up subarray() and set() costs more than copying a few bytes one by one.
+    if (count < 48)
+      for (let index = 0; index < count; index++) this.bytes[this.length + index] = source[start + index]!;
+    else this.bytes.set(source.subarray(start, end), this.length);
+    this.length += count;
+  }
+
+  name(text: string): void {
+    const encoded = Buffer.from(text, 'utf8');
+    this.u32(encoded.length);
+    this.raw(encoded);
+  }
+
+  /** Runs `body` and puts the LEB128 size of what it wrote in front of it. */
+  sized(body: () => void): void {
+    this.reserve(5);
+    const start = this.length;
+    this.length += 5;
+    body();
+    const size = this.length - start - 5;
+    const width = size < 0x80 ? 1 : size < 0x4000 ? 2 : size < 0x20_0000 ? 3 : size < 0x1000_0000 ? 4 : 5;
+    this.bytes.copyWithin(start + width, start + 5, this.length);
+    this.length = start;
+    this.u32(size);
+    this.length = start + width + size;
+  }
+
+  section(id: number, body: () => void): void {
+    this.u8(id);
+    this.sized(body);
+  }
+
+  /** What has been written, without a copy. */
+  view(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
+}
