@@ -13,6 +13,8 @@ export interface Environment {
   readonly interactive: boolean;
   /** NO_COLOR (https://no-color.org): present and not empty. */
   readonly noColor: boolean;
+  /** TRISIEL_EGRESS_ALLOW: private `host:port` that guests of a local run may reach, as on the platform. */
+  readonly egressAllow: readonly string[];
 }
 
 /** `WASMCLOUD_LAUNCHER` is set by bin/wasmcloud.js for the process it starts. */
@@ -29,6 +31,10 @@ export function readEnvironment(
     launcher: variables.WASMCLOUD_LAUNCHER ?? join(import.meta.dirname, '..', 'bin', 'wasmcloud.js'),
     interactive: streams.stdinIsTty && streams.stdoutIsTty && !dumb && !isCi(variables.CI),
     noColor: Boolean(variables.NO_COLOR) || dumb,
+    egressAllow: (variables.TRISIEL_EGRESS_ALLOW ?? '')
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== ''),
   };
 }
 

@@ -1,0 +1,63 @@
+/** `--cgi METHOD PATH`: the environment of a request as a runner sets it (DESIGN.md, HTTP contract of a function). */
+
+import type { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { PlatformError } from '../../src/protocol/errors.ts';
+
+export interface SimulatedRequest {
+  readonly method: string;
+  /** Path and query as they stand in the request line. */
+  readonly path: string;
+}
+
+/** `given` wins: --env CONTENT_TYPE=… describes the body, --env HTTP_ACCEPT=… adds a header. */
+export function cgiEnvironment(
+  { method, path }: SimulatedRequest,
+  bodyBytes: number,
+  given: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const [, pathname = path, query = ''] = /^([^?]*)\??(.*)$/s.exec(path) ?? [];
+  return new Map([
+    ['GATEWAY_INTERFACE', 'CGI/1.1'],
+    ['SERVER_PROTOCOL', 'HTTP/1.1'],
+    ['SERVER_SOFTWARE', 'Trisiel'],
+    ['SERVER_NAME', 'localhost'],
+    ['SERVER_PORT', '3003'],
+    ['REQUEST_SCHEME', 'http'],
+    ['REQUEST_METHOD', method],
+    ['REQUEST_URI', path],
+    ['SCRIPT_NAME', ''],
+    ['PATH_INFO', decodePath(pathname)],
+    ['QUERY_STRING', query],
+    ['REMOTE_ADDR', '127.0.0.1'],
+    ['HTTP_HOST', 'localhost:3003'],
+    ['RUN_ID', 'local'],
+    ['WORKER_ID', 'local'],
+    ...(bodyBytes > 0 ? ([['CONTENT_LENGTH', String(bodyBytes)]] as const) : []),
+    ...given,
+  ]);
+}
+
+/** The whole body, so that its length is known. A terminal is no body. */
+export async function readBody(
+  stdin: Readable & { readonly isTTY?: boolean },
+  bodyBytesMax: number,
+): Promise<Uint8Array> {
+  if (stdin.isTTY === true) return new Uint8Array(0);
+  let length = 0;
+  stdin.on('data', (chunk: Uint8Array) => {
+    length += chunk.length;
+    if (length > bodyBytesMax)
+      stdin.destroy(new PlatformError('body_too_large', `the request body is larger than ${bodyBytesMax} bytes`));
+  });
+  return buffer(stdin);
+}
+
+/** RFC 3875, 4.1.5: PATH_INFO is not URL-encoded. What does not decode stays as it is. */
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}

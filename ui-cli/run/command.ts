@@ -1,0 +1,131 @@
+/** `wasmcloud run FILE [args]`: the words of the command line. Everything heavy is imported when it runs. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { maximumLimits } from '../../src/protocol/limits.ts';
+import type { RunOptions } from './run-file.ts';
+
+/** What the command needs of the tool around it. */
+export interface RunContext {
+  /** Set to the guest's status, or to one of run's own (report.ts). */
+  exitStatus: number;
+  /** What Ctrl-C does. */
+  onInterrupt: () => void;
+  readonly environment: { readonly egressAllow?: readonly string[] };
+}
+
+interface Words {
+  readonly env?: ReadonlyMap<string, string>;
+  readonly dir?: RunOptions['dirs'];
+  readonly policy?: string;
+  readonly gas?: number;
+  readonly memoryPages?: number;
+  readonly timeoutMs?: number;
+  readonly cgi?: NonNullable<RunOptions['cgi']>;
+  readonly stats?: true;
+  readonly json?: true;
+  readonly trace?: true;
+  readonly files?: true;
+}
+
+/** Options before FILE are ours, everything behind it is the guest's. */
+export function addRunCommand(program: Command, context: RunContext): void {
+  const placeholder = program.commands.findIndex((command) => command.name() === 'run');
+  if (placeholder >= 0) (program.commands as Command[]).splice(placeholder, 1);
+
+  program.enablePositionalOptions();
+  const command = new RunCommand('run')
+    .description('run a .wasm, .wat or .h file here, with the kernel and limits of the platform')
+    .argument('<file>', 'module, in text format, or an h program')
+    .argument('[args...]', "the guest's arguments")
+    .passThroughOptions()
+    .option('--env <K=V>', "a variable of the guest's environment (repeatable)", addVariable)
+    .option('--dir <HOST::GUEST>', 'map a folder into the file system of a WASI guest (repeatable)', addDirectory)
+    .option('--policy <file>', 'what may be opened: a .policy in Olin syntax, or a wasmcloud.toml')
+    .option('--gas <n>', 'instructions', wholeNumber('gas', maximumLimits.gas))
+    .option('--memory-pages <n>', 'pages of 64 KiB', wholeNumber('memory-pages', maximumLimits.memoryPages))
+    .option('--timeout-ms <n>', 'wall clock', wholeNumber('timeout-ms', maximumLimits.timeoutMs))
+    .addOption(new Option('--cgi <METHOD PATH>', 'a simulated request, its body from stdin').argParser(parseRequest))
+    .option('--stats', 'what was used, on stderr after the end')
+    .option('--json', 'the figures of --stats as one JSON object')
+    .option('--trace', 'each system call with arguments and result, on stderr')
+    .option('--files', "list what the guest left in its file system's scratch, on stderr")
+    .addHelpText('after', exitHelp);
+  command.copyInheritedSettings(program);
+  program.addCommand(command);
+
+  command.action(async (file: string, args: readonly string[], words: Words) => {
+    const { runFile } = await import('./run-file.ts');
+    const interrupt = new AbortController();
+    context.onInterrupt = () => interrupt.abort();
+    context.exitStatus = await runFile(file, {
+      args,
+      env: words.env ?? new Map(),
+      dirs: words.dir ?? [],
+      policyFile: words.policy ?? null,
+      limits: {
+        ...(words.gas === undefined ? {} : { gas: words.gas }),
+        ...(words.memoryPages === undefined ? {} : { memoryPages: words.memoryPages }),
+        ...(words.timeoutMs === undefined ? {} : { timeoutMs: words.timeoutMs }),
+      },
+      cgi: words.cgi ?? null,
+      stats:
+        words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,
+      trace: words.trace === true,
+      listFiles: words.files === true,
+      egressAllow: context.environment.egressAllow ?? [],
+      signal: interrupt.signal,
+    });
+  });
+}
+
+const exitHelp = `
+Exit status: the guest's; 134 after a trap, 137 out of gas, 124 at the deadline, 255 when the policy
+refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
+
+/** Options of which commander hands the next word over. */
+const takesWord = new Set(['--env', '--dir', '--policy', '--gas', '--memory-pages', '--timeout-ms']);
+
+/** `--cgi` has two words, which commander does not know: they are joined before it looks. */
+class RunCommand extends Command {
+  override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
+    return super.parseOptions(joinRequest(argv));
+  }
+}
+
+function joinRequest(argv: readonly string[]): string[] {
+  for (let i = 0; i < argv.length; i += 1) {
+    const word = argv[i] as string;
+    if (word === '--' || !word.startsWith('-')) break;
+    if (word === '--cgi' && i + 2 < argv.length)
+      return [...argv.slice(0, i), `--cgi=${argv[i + 1]} ${argv[i + 2]}`, ...argv.slice(i + 3)];
+    if (takesWord.has(word)) i += 1;
+  }
+  return [...argv];
+}
+
+function addVariable(word: string, before?: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const at = word.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('expected NAME=VALUE');
+  return new Map([...(before ?? []), [word.slice(0, at), word.slice(at + 1)]]);
+}
+
+/** `HOST::GUEST`, or one path for both. */
+function addDirectory(word: string, before?: RunOptions['dirs']): RunOptions['dirs'] {
+  const [host = '', guest = host, ...rest] = word.split('::');
+  if (host === '' || guest === '' || rest.length > 0) throw new InvalidArgumentError('expected HOST::GUEST');
+  return [...(before ?? []), { host, guest }];
+}
+
+function wholeNumber(name: string, max: number): (word: string) => number {
+  return (word) => {
+    const value = /^[\d_]+$/.test(word) ? Number(word.replaceAll('_', '')) : Number.NaN;
+    if (!(value >= 1 && value <= max)) throw new InvalidArgumentError(`${name} is a whole number from 1 to ${max}`);
+    return value;
+  };
+}
+
+function parseRequest(words: string): NonNullable<RunOptions['cgi']> {
+  const [, method, path] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\/\S*)$/.exec(words) ?? [];
+  if (method === undefined || path === undefined)
+    throw new InvalidArgumentError('expected a method and a path, for example GET /hello?name=world');
+  return { method, path };
+}

@@ -1,0 +1,72 @@
+/** From a file on disk to a vetted module: what the platform refuses at push is refused here, in the same words. */
+import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { compileH, sourceCharsMax } from '../../src/hlang/compile.ts';
+import { providedFunctions } from '../../src/kernel/abi/all.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { MIB, pushLimits } from '../../src/protocol/limits.ts';
+import type { InstancePlan } from '../../src/protocol/module.ts';
+import { vetModule } from '../../src/wasm/rewrite.ts';
+
+export interface LoadedModule {
+  readonly module: WebAssembly.Module;
+  readonly plan: InstancePlan;
+}
+
+/** Throws PlatformError: not_found, module_*, imports_unknown, entry_missing. */
+export async function loadModule(file: string): Promise<LoadedModule> {
+  const { module, bytes } = vetModule(await toWasm(file), { name: file, provided: providedFunctions });
+  return { module: await compile(bytes, file), plan: module.plan };
+}
+
+async function toWasm(file: string): Promise<Uint8Array> {
+  const bytes = await read(file);
+  if (file.endsWith('.h')) return compileH(new TextDecoder().decode(bytes.subarray(0, sourceCharsMax * 4)));
+  if (file.endsWith('.wat')) return assembleText(file, bytes);
+  return bytes;
+}
+
+async function read(file: string): Promise<Uint8Array> {
+  try {
+    const bytes = await readFile(file);
+    if (bytes.length > pushLimits.moduleBytes)
+      throw new PlatformError('module_too_large', `${file} is larger than ${pushLimits.moduleBytes / MIB} MiB`);
+    return bytes;
+  } catch (error) {
+    if (error instanceof PlatformError) throw error;
+    const code = (error as NodeJS.ErrnoException).code;
+    throw new PlatformError(
+      'not_found',
+      code === 'ENOENT' ? `there is no file ${file}` : `${file} cannot be read: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+async function assembleText(file: string, text: Uint8Array): Promise<Uint8Array> {
+  const { default: wabt } = await import('wabt').catch((cause: unknown) => {
+    throw new PlatformError('module_unsupported', 'the text format needs the package wabt, which is not installed', {
+      hints: ['npm install wabt, or run a .wasm'],
+      cause,
+    });
+  });
+  const features = { bulk_memory: true, simd: true, sign_extension: true, mutable_globals: true, tail_call: true };
+  const { parseWat } = await wabt();
+  try {
+    const module = parseWat(basename(file), text, { ...features, multi_value: true, reference_types: true });
+    // With debug names: a trap then says in which function it happened.
+    return module.toBinary({ write_debug_names: true }).buffer;
+  } catch (error) {
+    throw new PlatformError('module_invalid', `${file} is no WebAssembly text: ${(error as Error).message.trim()}`);
+  }
+}
+
+async function compile(bytes: Uint8Array, file: string): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>);
+  } catch (error) {
+    throw new PlatformError('module_invalid', `${file} does not compile: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,41 @@
+/** The network's schemes, loaded when a guest first opens one of them: most runs never do. */
+import type { Scheme } from '../../src/kernel/resource.ts';
+
+export interface LazyNetwork {
+  readonly schemes: readonly Scheme[];
+  /** Ends what the guest left open. */
+  close(): void;
+}
+
+/** The same guard as on the platform: private addresses are denied but for `egressAllow` (TRISIEL_EGRESS_ALLOW). */
+export function lazyNetwork(egressAllow: readonly string[]): LazyNetwork {
+  let loading: Promise<{ readonly schemes: readonly Scheme[]; close(): void }> | null = null;
+  let isClosed = false;
+  const load = () => {
+    loading ??= import('./network-schemes.ts').then(({ openNetwork }) => openNetwork(egressAllow));
+    return loading;
+  };
+  const schemes = [
+    ['http', 'https'],
+    ['ws', 'wss'],
+    ['tcp', 'tcp+tls'],
+  ].map(
+    (names): Scheme => ({
+      names,
+      open: async (url, process, flags) => {
+        const network = await load();
+        if (isClosed) network.close();
+        const scheme = network.schemes.find((one) => one.names.includes(names[0] as string));
+        if (scheme === undefined) throw new Error(`no scheme ${names[0]}`);
+        return scheme.open(url, process, flags);
+      },
+    }),
+  );
+  return {
+    schemes,
+    close: () => {
+      isClosed = true;
+      void loading?.then((network) => network.close());
+    },
+  };
+}

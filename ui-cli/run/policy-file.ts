@@ -1,0 +1,87 @@
+/** `--policy FILE`: Olin's syntax, or the [policy] and [limits] of a wasmcloud.toml. */
+import { readFile } from 'node:fs/promises';
+import { parse, TomlError } from 'smol-toml';
+import { parseOlinPolicy } from '../../src/kernel/olin-policy.ts';
+import { policyRule } from '../../src/kernel/policy.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { defaultLimits, type Limits, maximumLimits, olinLimits } from '../../src/protocol/limits.ts';
+import type { Policy } from '../../src/protocol/nouns.ts';
+
+export interface RunRules {
+  readonly policy: Policy | null;
+  readonly limits: Limits;
+}
+
+export const noRules: RunRules = { policy: null, limits: defaultLimits };
+
+/** Throws `manifest_invalid`, naming the line where there is one. */
+export async function readPolicyFile(file: string): Promise<RunRules> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new PlatformError('not_found', `${file} cannot be read: ${(cause as Error).message}`, { cause });
+  });
+  return file.endsWith('.toml') ? fromManifest(text, file) : fromOlin(text, file);
+}
+
+function fromOlin(text: string, file: string): RunRules {
+  const { policy, ramPageLimit, gasLimit } = parseOlinPolicy(text, file);
+  return {
+    policy,
+    limits: {
+      ...olinLimits,
+      ...(ramPageLimit === undefined ? {} : { memoryPages: ramPageLimit }),
+      ...(gasLimit === undefined ? {} : { gas: gasLimit }),
+    },
+  };
+}
+
+function fromManifest(text: string, file: string): RunRules {
+  const { policy, limits } = parseToml(text, file);
+  return {
+    policy: isTable(policy) ? { allow: rules(policy, 'allow', file), disallow: rules(policy, 'disallow', file) } : null,
+    limits: {
+      memoryPages: limit(limits, 'memory-pages', 'memoryPages', file),
+      gas: limit(limits, 'gas', 'gas', file),
+      timeoutMs: limit(limits, 'timeout-ms', 'timeoutMs', file),
+      bodyBytes: limit(limits, 'body-bytes', 'bodyBytes', file),
+    },
+  };
+}
+
+function parseToml(text: string, file: string): Record<string, unknown> {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const why = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
+    throw new PlatformError('manifest_invalid', `${file}, line ${error.line}: ${why}`);
+  }
+}
+
+function rules(table: Record<string, unknown>, name: string, file: string): readonly string[] {
+  const list = table[name] ?? [];
+  if (!Array.isArray(list) || !list.every((rule) => typeof rule === 'string'))
+    throw new PlatformError('manifest_invalid', `${file}: policy.${name} is a list of strings`);
+  for (const rule of list) {
+    try {
+      policyRule(rule);
+    } catch (error) {
+      throw new PlatformError('manifest_invalid', `${file}: policy.${name}: ${(error as Error).message}`);
+    }
+  }
+  return list;
+}
+
+function limit(table: unknown, name: string, key: keyof Limits, file: string): number {
+  const value = isTable(table) ? table[name] : undefined;
+  if (value === undefined) return defaultLimits[key];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > maximumLimits[key])
+    throw new PlatformError(
+      'manifest_invalid',
+      `${file}: limits.${name} is a whole number from 1 to ${maximumLimits[key]}`,
+    );
+  return value;
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

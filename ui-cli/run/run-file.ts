@@ -1,0 +1,95 @@
+/** The story of `wasmcloud run`: load, run, tell. Streams and exit status are the guest's, byte for byte. */
+import process from 'node:process';
+import { makeFileSystem } from '../../src/kernel/fs/file-system.ts';
+import { runLocally } from '../../src/kernel/local-run.ts';
+import { localSchemes } from '../../src/kernel/resources/all.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import type { Limits } from '../../src/protocol/limits.ts';
+import type { InstancePlan } from '../../src/protocol/module.ts';
+import { logLevels } from '../../src/protocol/nouns.ts';
+import { visible } from '../text/visible.ts';
+import { cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
+import { loadModule } from './load.ts';
+import { lazyNetwork } from './network.ts';
+import { noRules, readPolicyFile } from './policy-file.ts';
+import { exitStatusOf, explainEnd, statsJson, statsLines } from './report.ts';
+import { memoryKv, tellingQueues } from './services.ts';
+import { BytesSource, StreamSink, StreamSource } from './streams.ts';
+import { lineTracer } from './trace.ts';
+
+export interface RunOptions {
+  /** The guest's arguments behind its name, which is the file's as it was given. */
+  readonly args: readonly string[];
+  readonly env: ReadonlyMap<string, string>;
+  readonly dirs: readonly { readonly host: string; readonly guest: string }[];
+  readonly policyFile: string | null;
+  /** Win over the policy file's and the defaults. */
+  readonly limits: Partial<Limits>;
+  readonly cgi: SimulatedRequest | null;
+  readonly stats: 'lines' | 'json' | null;
+  readonly trace: boolean;
+  readonly listFiles: boolean;
+  readonly egressAllow: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** Resolves to the exit status. Throws PlatformError for what could not be run at all. */
+export async function runFile(file: string, options: RunOptions): Promise<number> {
+  const rules = options.policyFile === null ? noRules : await readPolicyFile(options.policyFile);
+  const limits = { ...rules.limits, ...options.limits };
+  const { module, plan } = await loadModule(file);
+  checkMemory(plan, limits, file);
+
+  const body = options.cgi === null ? null : await readBody(process.stdin, limits.bodyBytes);
+  const stdin = body === null ? new StreamSource(() => process.stdin) : new BytesSource(body);
+  const stdout = new StreamSink('stdout', process.stdout);
+  const stderr = new StreamSink('stderr', process.stderr);
+  const tell = (line: string) => void process.stderr.write(`${line}\n`);
+  const network = lazyNetwork(options.egressAllow);
+  try {
+    const result = await runLocally({
+      module,
+      plan,
+      limits,
+      policy: rules.policy,
+      args: [file, ...options.args],
+      env: options.cgi === null ? options.env : cgiEnvironment(options.cgi, body?.length ?? 0, options.env),
+      stdin,
+      stdout,
+      stderr,
+      schemes: [...localSchemes, ...network.schemes],
+      // What the platform would show in `wasmcloud logs`; how the run ended is told below.
+      log: { line: ({ level, text }) => tell(`[${levelName(level)}] ${visible(text)}`) },
+      files: () => makeFileSystem({ lower: null, nowNs: () => BigInt(Date.now()) * 1_000_000n }),
+      kv: memoryKv(),
+      queues: tellingQueues(tell),
+      signal: options.signal,
+      ...(options.trace ? { tracer: lineTracer(tell) } : {}),
+    });
+    await stdout.flush();
+    await stderr.flush();
+    const explained = explainEnd(result.end);
+    if (explained !== null) tell(explained);
+    if (options.stats === 'lines') for (const line of statsLines(result)) tell(line);
+    if (options.stats === 'json') tell(statsJson(result));
+    return exitStatusOf(result.end);
+  } finally {
+    stdin.close();
+    network.close();
+  }
+}
+
+/** The same refusal as at push: a guest that starts above the limit could never run. */
+function checkMemory(plan: InstancePlan, limits: Limits, file: string): void {
+  const needed = plan.memory?.initialPages ?? 0;
+  if (needed > limits.memoryPages)
+    throw new PlatformError(
+      'limit_exceeded',
+      `${file} starts with ${needed} pages of memory, ${limits.memoryPages} are allowed`,
+      { hints: [`allow more: --memory-pages ${needed}`] },
+    );
+}
+
+function levelName(level: number): string {
+  return Object.entries(logLevels).find(([, number]) => number === level)?.[0] ?? `level ${level}`;
+}

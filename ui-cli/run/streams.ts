@@ -1,0 +1,160 @@
+/** The terminal's streams as Resources: bytes as they are, waiting when the other side is slow. */
+import type { Readable, Writable } from 'node:stream';
+import { Errno } from '../../src/kernel/errno.ts';
+import type { MaybePromise, Resource } from '../../src/kernel/resource.ts';
+
+/** Standard input. The stream is touched at the first read only, so a guest that reads nothing takes nothing. */
+export class StreamSource implements Resource {
+  readonly scheme = 'stdin';
+  readonly #open: () => Readable;
+  #stream: Readable | null = null;
+  #rest: Uint8Array = new Uint8Array(0);
+  #isOver = false;
+
+  constructor(open: () => Readable) {
+    this.#open = open;
+  }
+
+  read(into: Uint8Array): number | Promise<void> {
+    if (into.length === 0) return 0;
+    if (!this.#fill()) return this.#isOver ? Errno.end : this.#wait();
+    const part = this.#rest.subarray(0, into.length);
+    into.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
+  }
+
+  write(): number {
+    return Errno.notSupported;
+  }
+
+  flush(): number {
+    return 0;
+  }
+
+  /** Lets go of the stream, or an open terminal keeps the tool alive. */
+  close(): number {
+    this.#isOver = true;
+    this.#stream?.destroy();
+    return 0;
+  }
+
+  readable(): Promise<void> | null {
+    return this.#fill() || this.#isOver ? null : this.#wait();
+  }
+
+  #fill(): boolean {
+    if (this.#rest.length > 0) return true;
+    if (this.#isOver) return false;
+    const stream = this.#use();
+    const chunk: unknown = stream.read();
+    if (chunk instanceof Uint8Array) this.#rest = chunk;
+    else if (stream.readableEnded || stream.destroyed) this.#isOver = true;
+    return this.#rest.length > 0;
+  }
+
+  #wait(): Promise<void> {
+    const stream = this.#use();
+    return new Promise((resolve) => {
+      const events = ['readable', 'end', 'close'] as const;
+      const done = () => {
+        for (const event of events) stream.off(event, done);
+        resolve();
+      };
+      for (const event of events) stream.on(event, done);
+    });
+  }
+
+  #use(): Readable {
+    if (this.#stream === null) {
+      this.#stream = this.#open();
+      // What cannot be read (a closed descriptor, a folder) is an empty input.
+      this.#stream.on('error', () => {
+        this.#isOver = true;
+      });
+    }
+    return this.#stream;
+  }
+}
+
+/** Bytes that are known as a whole. */
+export class BytesSource implements Resource {
+  readonly scheme = 'stdin';
+  #rest: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#rest = bytes;
+  }
+
+  read(into: Uint8Array): number {
+    if (into.length === 0) return 0;
+    if (this.#rest.length === 0) return Errno.end;
+    const part = this.#rest.subarray(0, into.length);
+    into.set(part);
+    this.#rest = this.#rest.subarray(part.length);
+    return part.length;
+  }
+
+  write(): number {
+    return Errno.notSupported;
+  }
+
+  flush(): number {
+    return 0;
+  }
+
+  close(): number {
+    return 0;
+  }
+}
+
+/** Standard output and error. */
+export class StreamSink implements Resource {
+  readonly scheme: string;
+  readonly #stream: Writable;
+
+  constructor(scheme: 'stdout' | 'stderr', stream: Writable) {
+    this.scheme = scheme;
+    this.#stream = stream;
+  }
+
+  read(): number {
+    return Errno.notSupported;
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    if (this.#stream.destroyed || this.#stream.writableEnded) return Errno.closed;
+    if (this.#stream.writableNeedDrain) return this.#drained();
+    // A copy: the stream may keep it while the guest goes on in its memory.
+    this.#stream.write(Uint8Array.from(bytes));
+    return bytes.length;
+  }
+
+  flush(): MaybePromise<number> {
+    const stream = this.#stream;
+    if (stream.destroyed || stream.writableLength === 0) return 0;
+    return new Promise((resolve) => {
+      stream.write('', (error) => resolve(error ? Errno.closed : 0));
+    });
+  }
+
+  close(): MaybePromise<number> {
+    return this.flush();
+  }
+
+  writable(): Promise<void> | null {
+    return this.#stream.writableNeedDrain ? this.#drained() : null;
+  }
+
+  #drained(): Promise<void> {
+    const stream = this.#stream;
+    return new Promise((resolve) => {
+      const events = ['drain', 'close', 'error'] as const;
+      const done = () => {
+        for (const event of events) stream.off(event, done);
+        resolve();
+      };
+      for (const event of events) stream.on(event, done);
+    });
+  }
+}

@@ -1,0 +1,56 @@
+/** `--trace`: one line per system call, with arguments and result, like strace. */
+import type { Process } from '../../src/kernel/process.ts';
+import type { Syscall, SyscallValue, Tracer } from '../../src/kernel/syscall.ts';
+import { safeJson } from '../text/visible.ts';
+
+/** Bytes of a string or buffer that a line shows. */
+const shownBytes = 32;
+
+const decoder = new TextDecoder();
+
+/** A line appears when its call ends: a waiting call's arguments stand with its result. */
+export function lineTracer(write: (line: string) => void): Tracer {
+  return {
+    call: () => undefined,
+    done: (process, syscall, args, result) => {
+      const said = result instanceof Error ? `? (${result.message})` : result === undefined ? '' : String(result);
+      write(`${syscall.name}(${showArguments(process, syscall, args, result)})${said === '' ? '' : ` = ${said}`}`);
+    },
+  };
+}
+
+/** `data_ptr`, `data_len` become one buffer; numbers stay numbers. */
+export function showArguments(
+  process: Process,
+  syscall: Syscall,
+  args: readonly SyscallValue[],
+  result: SyscallValue | Error,
+): string {
+  const shown: string[] = [];
+  for (let i = 0; i < syscall.params.length; i += 1) {
+    const { name } = syscall.params[i] as Syscall['params'][number];
+    const stem = name.endsWith('_ptr') ? name.slice(0, -4) : null;
+    if (stem !== null && syscall.params[i + 1]?.name === `${stem}_len`) {
+      shown.push(`${stem}=${showBuffer(process, Number(args[i]), Number(args[i + 1]), filled(stem, result))}`);
+      i += 1;
+    } else {
+      shown.push(`${name}=${args[i]}`);
+    }
+  }
+  return shown.join(', ');
+}
+
+/** Buffers that a call fills, or takes only a part of: its result says how much of them means something. */
+function filled(stem: string, result: SyscallValue | Error): number | null {
+  if (stem !== 'data' && stem !== 'value' && stem !== 'arg' && stem !== 'name') return null;
+  return typeof result === 'number' ? Math.max(0, result) : 0;
+}
+
+function showBuffer(process: Process, pointer: number, length: number, used: number | null): string {
+  const at = `0x${(pointer >>> 0).toString(16)}[${length >>> 0}]`;
+  const size = Math.min(length >>> 0, used ?? Number.POSITIVE_INFINITY);
+  const { all } = process.memory;
+  if ((pointer >>> 0) + size > all.length || size === 0) return at;
+  const bytes = all.subarray(pointer >>> 0, (pointer >>> 0) + Math.min(size, shownBytes));
+  return `${at} ${safeJson(decoder.decode(bytes))}${size > shownBytes ? '…' : ''}`;
+}
