@@ -3,10 +3,12 @@ import type { Kysely } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { PlatformError } from '../protocol/errors.ts';
 import { first } from './migrations/0001-first.ts';
+import { queueMessages } from './migrations/0002-queue-messages.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': first,
+  '0002-queue-messages': queueMessages,
 };
 
 /** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */

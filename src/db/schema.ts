@@ -99,4 +99,12 @@ export interface Schema {
   };
   handler_env: { handler_id: string; key: string /** AES-256-GCM, base64 */; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
+  queue_messages: {
+    id: string;
+    handler_id: string;
+    queue: string;
+    position: number;
+    message: Uint8Array;
+    published_ms: number;
+  };
 }

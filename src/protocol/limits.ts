@@ -88,11 +88,17 @@ export const kvLimits = {
   keyBytes: 1024,
   /** Bytes of a value: it travels between runner and control in one message. */
   valueBytes: MIB,
+  /** Keys of one handler, all buckets together. */
+  keys: 100_000,
+  /** Bytes of all values of one handler. */
+  handlerBytes: 256 * MIB,
 } as const;
 
 export const queueLimits = {
   /** Bytes of a message. */
   messageBytes: 256 * KIB,
+  /** Messages of one handler that wait to be exported or consumed. */
+  waiting: 100_000,
 } as const;
 
 export const nameLimits = { handlerChars: 40, userChars: 32 } as const;
