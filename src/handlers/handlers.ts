@@ -76,30 +76,24 @@ export class Handlers {
   }
 
   /**
-   * Makes a handler; without a name it gets a generated one.
+   * Makes a handler; without a name it gets a generated one. `id`: of the repository that a first push
+   * went to before there was a handler.
    * Throws `name_invalid`, `name_taken`, `limit_exceeded`.
    */
-  async create(options: { readonly name?: string | undefined; readonly ownerId: string }): Promise<Handler> {
-    const { name, ownerId } = options;
-    if (name !== undefined) return this.#insert(checkHandlerName(name), ownerId);
+  async create(options: {
+    readonly name?: string | undefined;
+    readonly ownerId: string;
+    readonly id?: string | undefined;
+  }): Promise<Handler> {
+    const { name, ownerId, id } = options;
+    if (name !== undefined) return this.#insert(checkHandlerName(name), ownerId, id);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#insert(generateName(this.#randomInt), ownerId);
+        return await this.#insert(generateName(this.#randomInt), ownerId, id);
       } catch (error) {
         const taken = error instanceof PlatformError && error.code === 'name_taken';
         if (!taken || attempt === handlerLimits.nameAttempts) throw error;
       }
-    }
-  }
-
-  /** A name that is free now, for who wants to see one first. Reserves nothing. */
-  async proposeName(): Promise<string> {
-    for (let attempt = 1; ; attempt += 1) {
-      const name = generateName(this.#randomInt);
-      const taken = await this.#db.selectFrom('handlers').select('id').where('name', '=', name).executeTakeFirst();
-      if (taken === undefined) return name;
-      if (attempt === handlerLimits.nameAttempts)
-        throw new PlatformError('unavailable', 'no free name was found, choose one yourself');
     }
   }
 
@@ -191,9 +185,9 @@ export class Handlers {
     return rows.length;
   }
 
-  async #insert(name: string, ownerId: string): Promise<Handler> {
+  async #insert(name: string, ownerId: string, id = newId('h', this.#randomBytes)): Promise<Handler> {
     const handler: Handler = {
-      id: newId('h', this.#randomBytes),
+      id,
       name,
       ownerId,
       deployBranch: null,

@@ -13,8 +13,10 @@ import type { InvocationRecord } from '../protocol/nouns.ts';
 import { RecentUsage, type UsageSummary } from './recent.ts';
 
 export const usageLimits = {
-  /** Records and counts waiting for the database, about 1 KiB each. Beyond: records are dropped, counts never. */
+  /** Records waiting for the database, about 1 KiB each. Beyond: records are dropped, counts are not. */
   waiting: 20_000,
+  /** Counters waiting for a database that fails, one per handler, Deployment and minute. */
+  pendingCounts: 100_000,
   batch: 2_000,
   /** Records kept per handler. */
   records: 10_000,
@@ -54,12 +56,8 @@ export interface UsageTotals {
   readonly recordsDropped: number;
 }
 
-interface Event {
-  readonly records: readonly InvocationRecord[];
-  readonly counts: readonly UsageCount[];
-  /** When control heard of them; decides the minute of the counts. */
-  readonly atMs: number;
-}
+/** A row of `usage`, with the handler's name where the id will be. */
+type NamedCount = Omit<Schema['usage'], 'handler_id'> & { readonly handler: string };
 
 interface HandlerRef {
   readonly id: string;
@@ -78,10 +76,10 @@ export class UsageStore {
   readonly #ids: HandlerIds;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
-  readonly #queue: WriteQueue<Event>;
+  readonly #queue: WriteQueue<readonly InvocationRecord[]>;
   readonly #recent: RecentUsage;
-  /** Counts that a failed write left over: added to the next one, so that they stay exact. */
-  #unwritten: Schema['usage'][] = [];
+  /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
+  #counts = new Map<string, NamedCount>();
   readonly #grown = new Map<string, number>();
   #totals: UsageTotals = {
     invocations: 0,
@@ -109,8 +107,8 @@ export class UsageStore {
     this.#queue = new WriteQueue({
       waitingMax: usageLimits.waiting,
       batchMax: usageLimits.batch,
-      weigh: (event) => Math.max(1, event.records.length + event.counts.length),
-      write: (events) => this.#write(events),
+      weigh: (records) => Math.max(1, records.length),
+      write: (batches) => this.#write(batches.flat()),
     });
   }
 
@@ -120,14 +118,13 @@ export class UsageStore {
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
     const { records, counts } = usage;
-    this.#count(counts);
+    const minute = Math.floor(this.#now() / minuteMs) * minuteMs;
+    for (const count of counts) this.#add(toNamedCount(count, minute));
     this.#recent.add(records, counts);
-    const event = { records, counts, atMs: this.#now() };
-    const done = this.#queue.push(event);
-    if (done !== null) return done;
-    this.#totals = { ...this.#totals, recordsDropped: this.#totals.recordsDropped + records.length };
-    const ids = await this.#ids.resolve(counts.map((count) => count.handler)).catch(() => new Map<string, string>());
-    this.#unwritten = merge([...this.#unwritten, ...toRows([{ ...event, records: [] }], ids)]);
+    const done = this.#queue.push(records);
+    // Full: a write is running, and the one after it takes the counts along.
+    if (done === null) this.#countRecords({ dropped: records.length });
+    else await done;
   }
 
   /** The newest first. `limit` from 1 to `usageLimits.listed`. */
@@ -215,43 +212,80 @@ export class UsageStore {
   /** Resolves when everything recorded so far is stored, or has failed once more. */
   async close(): Promise<void> {
     await this.#queue.idle();
-    if (this.#unwritten.length > 0) await this.#write([]);
+    if (this.#counts.size > 0) await this.#write([]);
   }
 
-  async #write(events: readonly Event[]): Promise<void> {
-    const records = events.flatMap((event) => event.records);
-    let counts = this.#unwritten;
-    this.#unwritten = [];
+  async #write(records: readonly InvocationRecord[]): Promise<void> {
+    const counts = this.#counts;
+    this.#counts = new Map();
     try {
-      const names = events.flatMap((event) => [...event.records, ...event.counts].map(({ handler }) => handler));
-      const ids = await this.#ids.resolve(names);
-      counts = merge([...counts, ...toRows(events, ids)]);
+      const ids = await this.#ids.resolve([...records, ...counts.values()].map(({ handler }) => handler));
       const rows = records.filter((record) => ids.has(record.handler)).map((record) => toRow(record, ids));
       await this.#db.relaxed.transaction().execute(async (trx) => {
         await insertRecords.insert(trx, rows);
-        for (const row of counts) await addCount(trx, row);
+        for (const { handler, ...count } of counts.values()) {
+          const handlerId = ids.get(handler);
+          if (handlerId !== undefined) await addCount(trx, { handler_id: handlerId, ...count });
+        }
       });
-      this.#totals = { ...this.#totals, recordsStored: this.#totals.recordsStored + rows.length };
-      const byHandler = Map.groupBy(rows, (row) => row.handler_id);
-      for (const [handlerId, theirs] of byHandler) await this.#trim(handlerId, theirs.length);
+      this.#countRecords({ stored: rows.length });
+      await this.#trimAll(rows);
     } catch (error) {
-      this.#unwritten = merge([...counts, ...this.#unwritten]);
-      this.#totals = { ...this.#totals, recordsDropped: this.#totals.recordsDropped + records.length };
+      for (const count of counts.values()) this.#keep(count);
+      this.#countRecords({ dropped: records.length });
       this.#onError(error);
     }
   }
 
-  #count(counts: readonly UsageCount[]): void {
-    const sum = (of: (count: UsageCount) => number) => counts.reduce((total, count) => total + of(count), 0);
+  #add(count: NamedCount): void {
+    const { invocations, failures, gas, duration_ms, bytes_in, bytes_out } = count;
     this.#totals = {
       ...this.#totals,
-      invocations: this.#totals.invocations + sum((count) => count.invocations),
-      failures: this.#totals.failures + sum((count) => count.failures),
-      gas: this.#totals.gas + sum((count) => count.gas),
-      durationMs: this.#totals.durationMs + sum((count) => count.durationMs),
-      bytesIn: this.#totals.bytesIn + sum((count) => count.bytesIn),
-      bytesOut: this.#totals.bytesOut + sum((count) => count.bytesOut),
+      invocations: this.#totals.invocations + invocations,
+      failures: this.#totals.failures + failures,
+      gas: this.#totals.gas + gas,
+      durationMs: this.#totals.durationMs + duration_ms,
+      bytesIn: this.#totals.bytesIn + bytes_in,
+      bytesOut: this.#totals.bytesOut + bytes_out,
     };
+    this.#keep(count);
+  }
+
+  #keep(count: NamedCount): void {
+    const key = `${count.handler} ${count.deployment} ${count.minute_ms}`;
+    const known = this.#counts.get(key);
+    if (known === undefined) {
+      if (this.#counts.size >= usageLimits.pendingCounts)
+        this.#onError(new Error(`usage of ${count.handler} was lost: too many counters wait for the database`));
+      else this.#counts.set(key, { ...count });
+      return;
+    }
+    known.invocations += count.invocations;
+    known.failures += count.failures;
+    known.gas += count.gas;
+    known.duration_ms += count.duration_ms;
+    known.bytes_in += count.bytes_in;
+    known.bytes_out += count.bytes_out;
+  }
+
+  #countRecords({ stored = 0, dropped = 0 }: { stored?: number; dropped?: number }): void {
+    const { recordsStored, recordsDropped } = this.#totals;
+    this.#totals = {
+      ...this.#totals,
+      recordsStored: recordsStored + stored,
+      recordsDropped: recordsDropped + dropped,
+    };
+  }
+
+  /** Its failure concerns nothing that has been written: the next batch tries again. */
+  async #trimAll(rows: readonly Schema['invocations'][]): Promise<void> {
+    try {
+      const byHandler = Map.groupBy(rows, (row) => row.handler_id);
+      for (const [handlerId, theirs] of byHandler) await this.#trim(handlerId, theirs.length);
+    } catch (error) {
+      this.#grown.clear();
+      this.#onError(error);
+    }
   }
 
   async #trim(handlerId: string, grown: number): Promise<void> {
@@ -313,45 +347,18 @@ function toRow(record: InvocationRecord, ids: ReadonlyMap<string, string>): Sche
   };
 }
 
-function toRows(events: readonly Event[], ids: ReadonlyMap<string, string>): Schema['usage'][] {
-  return events.flatMap(({ counts, atMs }) =>
-    counts.flatMap((count) => {
-      const handlerId = ids.get(count.handler);
-      if (handlerId === undefined) return [];
-      return [
-        {
-          handler_id: handlerId,
-          deployment: whole(count.deployment),
-          minute_ms: Math.floor(atMs / minuteMs) * minuteMs,
-          invocations: whole(count.invocations),
-          failures: whole(count.failures),
-          gas: whole(count.gas),
-          duration_ms: positive(count.durationMs),
-          bytes_in: whole(count.bytesIn),
-          bytes_out: whole(count.bytesOut),
-        },
-      ];
-    }),
-  );
-}
-
-/** One row per handler, Deployment and minute. */
-function merge(rows: readonly Schema['usage'][]): Schema['usage'][] {
-  const merged = new Map<string, Schema['usage']>();
-  for (const row of rows) {
-    const key = `${row.handler_id} ${row.deployment} ${row.minute_ms}`;
-    const known = merged.get(key);
-    if (known === undefined) merged.set(key, { ...row });
-    else {
-      known.invocations += row.invocations;
-      known.failures += row.failures;
-      known.gas += row.gas;
-      known.duration_ms += row.duration_ms;
-      known.bytes_in += row.bytes_in;
-      known.bytes_out += row.bytes_out;
-    }
-  }
-  return [...merged.values()];
+function toNamedCount(count: UsageCount, minute: number): NamedCount {
+  return {
+    handler: count.handler,
+    deployment: whole(count.deployment),
+    minute_ms: minute,
+    invocations: whole(count.invocations),
+    failures: whole(count.failures),
+    gas: whole(count.gas),
+    duration_ms: positive(count.durationMs),
+    bytes_in: whole(count.bytesIn),
+    bytes_out: whole(count.bytesOut),
+  };
 }
 
 async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promise<void> {

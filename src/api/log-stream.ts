@@ -1,0 +1,301 @@
+/**
+ * The live log as a WebSocket: GET /api/v1/handlers/NAME/logs/stream?after=CURSOR&grep=&level=
+ * Frames go out one at a time, each after the one before has left the process, so a reader that does not
+ * read costs one frame and its tail's bounded buffer (log-tail.ts), which drops and counts.
+ *
+ *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
+ *     4401 token revoked, 4404 handler deleted, 1013 reader too slow, 1001 server stops
+ */
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Accounts } from '../accounts/accounts.ts';
+import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { Handler, Handlers } from '../handlers/handlers.ts';
+import type { LogStore } from '../logs/log-store.ts';
+import type { LogTail } from '../logs/log-tail.ts';
+import { PlatformError, toProblem } from '../protocol/errors.ts';
+import { KIB } from '../protocol/limits.ts';
+import { authenticate } from './authenticate.ts';
+import type { Caller } from './operation.ts';
+import { logStreamQuerySchema } from './schemas.ts';
+
+export const streamLimits = {
+  /** Open streams of one user: a screen each, some CI jobs. */
+  perUser: 50,
+  /** Of all users; each holds at most one frame and a tail's buffer. */
+  all: 1_000,
+  /** A reader that takes no byte of a frame for this long is closed with 1013. */
+  stallMs: 20_000,
+  /** A ping this often; a reader that has not answered the one before is gone. */
+  heartbeatMs: 30_000,
+  /** What readers send: nothing that we look at. */
+  messageBytes: KIB,
+  /** After a close frame the reader gets this long to answer it. */
+  closeMs: 2_000,
+} as const;
+
+export const closeCodes = { stopping: 1001, tooSlow: 1013, revoked: 4401, deleted: 4404, internal: 1011 } as const;
+
+export interface LogStreamDeps {
+  readonly accounts: Accounts;
+  readonly handlers: Handlers;
+  readonly logs: LogStore;
+  readonly log: Logger;
+  readonly randomBytes: RandomBytes;
+  /** Origins whose pages may connect (a browser always names its own); programs send none. */
+  readonly allowedOrigins: () => readonly string[];
+  readonly limits?: Partial<typeof streamLimits>;
+}
+
+export interface LogStreams {
+  readonly open: number;
+  /** Ends all streams with 1001 and refuses new ones. */
+  close(): void;
+}
+
+/** Answers every upgrade of `server`: those to the log stream, and all others with 404. */
+export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams {
+  const limits = { ...streamLimits, ...deps.limits };
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // A frame compressed per reader costs memory per reader (ws's own advice), for text on a local network.
+    perMessageDeflate: false,
+    maxPayload: limits.messageBytes,
+    handleProtocols: chooseProtocol,
+  });
+  const streams = new Set<LogStream>();
+  let stopping = false;
+
+  const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
+    if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
+    // A path that is not ours costs no look into the database.
+    const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+    const name = /^\/api\/v1\/handlers\/([^/]+)\/logs\/stream$/.exec(path)?.[1];
+    if (name === undefined) throw new PlatformError('not_found', 'there is no WebSocket at this path');
+    const caller = await authenticate(deps.accounts, credentials(request));
+    const { origin } = request.headers;
+    if (origin !== undefined && !deps.allowedOrigins().includes(origin))
+      throw new PlatformError('forbidden', 'pages of this origin may not connect');
+    const handler = await deps.handlers.findOwned(decode(name), caller.user.id);
+    const query = logStreamQuerySchema.safeParse(queryOf(new URLSearchParams(search)));
+    if (!query.success)
+      throw new PlatformError('bad_request', `the query does not fit: ${query.error.issues[0]?.message}`, {
+        details: query.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+      });
+    const theirs = [...streams].filter((stream) => stream.userId === caller.user.id).length;
+    if (theirs >= limits.perUser || streams.size >= limits.all)
+      throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {
+        retryAfterSeconds: 10,
+      });
+    return { caller, handler, tail: deps.logs.tail(handler, query.data) };
+  };
+
+  /** What was revoked or deleted while the questions above were asked has told nobody of this stream. */
+  const recheck = async (stream: LogStream, request: IncomingMessage): Promise<void> => {
+    try {
+      await authenticate(deps.accounts, credentials(request));
+      const handler = await deps.handlers.findById(stream.handlerId);
+      if (handler === null || handler.deletedMs !== null) stream.close(closeCodes.deleted, 'handler deleted');
+    } catch (error) {
+      if (error instanceof PlatformError && error.code === 'unauthorized')
+        return stream.close(closeCodes.revoked, 'token revoked');
+      deps.log.error({ err: error }, 'a log stream could not be checked');
+      stream.close(closeCodes.internal, 'something failed on our side');
+    }
+  };
+
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    // Node gives the socket away with no listener left on it.
+    socket.on('error', () => socket.destroy());
+    let tail: LogTail | null = null;
+    try {
+      const admitted = await admit(request);
+      tail = admitted.tail;
+      const { caller, handler } = admitted;
+      if (socket.destroyed) return tail.close();
+      const reserved = tail;
+      let opened = false;
+      // ws refuses by itself what is no proper handshake, and then never calls back.
+      socket.once('close', () => {
+        if (!opened) reserved.close();
+      });
+      sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        opened = true;
+        const stream = new LogStream(webSocket, { caller, handler, tail: reserved, limits, log: deps.log });
+        streams.add(stream);
+        void stream.ended.then(() => streams.delete(stream));
+        void recheck(stream, request);
+      });
+    } catch (error) {
+      tail?.close();
+      refuse(socket, error, deps);
+    }
+  };
+
+  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head));
+  const stopRevoked = deps.accounts.onTokenRevoked((tokenId) => {
+    for (const stream of streams) if (stream.tokenId === tokenId) stream.close(closeCodes.revoked, 'token revoked');
+  });
+  const stopDeleted = deps.handlers.onDeleted((handlerId) => {
+    for (const stream of streams)
+      if (stream.handlerId === handlerId) stream.close(closeCodes.deleted, 'handler deleted');
+  });
+  return {
+    get open() {
+      return streams.size;
+    },
+    close() {
+      stopping = true;
+      stopRevoked();
+      stopDeleted();
+      for (const stream of streams) stream.close(closeCodes.stopping, 'the server stops');
+    },
+  };
+}
+
+class LogStream {
+  readonly userId: string;
+  readonly tokenId: string;
+  readonly handlerId: string;
+  /** Resolves when the socket is gone. */
+  readonly ended: Promise<void>;
+  readonly #socket: WebSocket;
+  readonly #tail: LogTail;
+  readonly #limits: typeof streamLimits;
+  readonly #log: Logger;
+  readonly #heartbeat: NodeJS.Timeout;
+
+  constructor(
+    socket: WebSocket,
+    options: {
+      readonly caller: Caller;
+      readonly handler: Handler;
+      readonly tail: LogTail;
+      readonly limits: typeof streamLimits;
+      readonly log: Logger;
+    },
+  ) {
+    this.userId = options.caller.user.id;
+    this.tokenId = options.caller.tokenId;
+    this.handlerId = options.handler.id;
+    this.#socket = socket;
+    this.#tail = options.tail;
+    this.#limits = options.limits;
+    this.#log = options.log;
+    let answered = true;
+    socket.on('pong', () => {
+      answered = true;
+    });
+    this.#heartbeat = setInterval(() => {
+      if (!answered) return socket.terminate();
+      answered = false;
+      socket.ping();
+    }, this.#limits.heartbeatMs);
+    this.#heartbeat.unref();
+    socket.on('error', () => socket.terminate());
+    this.ended = new Promise((resolve) =>
+      socket.once('close', () => {
+        clearInterval(this.#heartbeat);
+        this.#tail.close();
+        resolve();
+      }),
+    );
+    void this.#run();
+  }
+
+  /** Says goodbye, and hangs up on a reader that does not answer. */
+  close(code: number, reason: string): void {
+    this.#tail.close();
+    this.#socket.close(code, reason);
+    const timer = setTimeout(() => this.#socket.terminate(), this.#limits.closeMs);
+    void this.ended.then(() => clearTimeout(timer));
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        const frame = await this.#tail.next();
+        if (frame === null || this.#socket.readyState !== this.#socket.OPEN) return;
+        if (!(await this.#send(JSON.stringify(frame)))) return this.close(closeCodes.tooSlow, 'reader too slow');
+      }
+    } catch (error) {
+      this.#log.error({ err: error, handler: this.handlerId }, 'a log stream failed');
+      this.close(closeCodes.internal, 'something failed on our side');
+    }
+  }
+
+  /** False when the reader has taken nothing for too long. */
+  #send(text: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      let buffered = Number.POSITIVE_INFINITY;
+      const timer = setInterval(() => {
+        // Progress within a frame counts: a slow line is not a stalled reader.
+        if (this.#socket.bufferedAmount >= buffered) done(false);
+        buffered = this.#socket.bufferedAmount;
+      }, this.#limits.stallMs / 2);
+      const done = (sent: boolean) => {
+        clearInterval(timer);
+        resolve(sent);
+      };
+      // With an error the socket is closing, and the loop above sees that.
+      this.#socket.send(text, () => done(true));
+    });
+  }
+}
+
+/** The header, or for browsers, which cannot set one, the subprotocol `bearer.TOKEN`. Never the URL: URLs are logged. */
+function credentials(request: IncomingMessage): string | undefined {
+  if (request.headers.authorization !== undefined) return request.headers.authorization;
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
+  const bearer = offered.find((text) => text.startsWith('bearer.'));
+  return bearer === undefined ? undefined : `Bearer ${bearer.slice('bearer.'.length)}`;
+}
+
+/** Offer another one beside `bearer.TOKEN`, and the Token is not repeated in the answer. */
+function chooseProtocol(offered: Set<string>): string | false {
+  for (const protocol of offered) if (!protocol.startsWith('bearer.')) return protocol;
+  const [first] = offered;
+  return first ?? false;
+}
+
+/** A key that comes twice becomes a list, which no schema here accepts. */
+function queryOf(params: URLSearchParams): Readonly<Record<string, string | readonly string[]>> {
+  const keys = [...new Set(params.keys())];
+  return Object.fromEntries(
+    keys.map((key) => {
+      const values = params.getAll(key);
+      return [key, values.length === 1 ? values[0]! : values];
+    }),
+  );
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+function refuse(socket: Duplex, error: unknown, deps: LogStreamDeps): void {
+  const id = newId('q', deps.randomBytes);
+  const problem = toProblem(error, id);
+  if (problem.status >= 500) deps.log.error({ request: id, err: error }, 'an upgrade failed');
+  const body = JSON.stringify(problem);
+  const retry = error instanceof PlatformError ? error.retryAfterSeconds : undefined;
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    `trisiel-request: ${id}`,
+    ...(problem.status === 401 ? ['www-authenticate: Bearer realm="trisiel"'] : []),
+    ...(retry === undefined ? [] : [`retry-after: ${retry}`]),
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // Whoever does not hang up then is hung up on.
+  const timer = setTimeout(() => socket.destroy(), streamLimits.closeMs);
+  socket.once('close', () => clearTimeout(timer));
+}
