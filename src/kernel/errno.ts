@@ -29,6 +29,8 @@ export const Errno = {
   notCapable: -23,
   overflow: -24,
   illegalSequence: -25,
+  crossDevice: -26,
+  busy: -27,
 } as const;
 
 export type Errno = (typeof Errno)[keyof typeof Errno];

@@ -260,6 +260,7 @@ export class Process {
       this.#logDropped = 0;
     }
     this.#abort?.abort();
+    this.#files?.release();
   }
 
   #write(level: number, stream: LogStream, text: string): void {

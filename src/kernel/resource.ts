@@ -25,6 +25,10 @@ export interface Resource {
   /** For polling: null when a read (write) would answer at once. Absent: always at once. */
   readable?(): Promise<void> | null;
   writable?(): Promise<void> | null;
+  /** What the guest may know of what is behind it (isatty, sock_*). Absent: a plain stream. */
+  readonly device?: 'terminal' | 'socket';
+  /** A socket's half close: no more reading, no more writing (FIN). 0 or Errno. */
+  shutdown?(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number>;
 }
 
 export interface OpenFlags {

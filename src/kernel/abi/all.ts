@@ -4,7 +4,8 @@ import { cwa } from './cwa/cwa.ts';
 import { dagger } from './dagger/dagger.ts';
 import { hAbi } from './h/h.ts';
 import { type ProvidedFunction, providedBy } from './provided.ts';
+import { wasi } from './wasi/wasi.ts';
 
-export const abis: readonly Abi[] = [cwa, dagger, hAbi];
+export const abis: readonly Abi[] = [cwa, dagger, hAbi, wasi];
 
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);

@@ -5,6 +5,7 @@
 import type { InstancePlan } from '../../protocol/module.ts';
 import type { Process } from '../process.ts';
 import { SharedStream } from '../stdio.ts';
+import { openPreopens } from './wasi/wasi.ts';
 
 /** Call once for a fresh Process, before GuestInstance.run. */
 export function layOutDescriptors(process: Process, plan: Pick<InstancePlan, 'abis'>): void {
@@ -12,4 +13,5 @@ export function layOutDescriptors(process: Process, plan: Pick<InstancePlan, 'ab
   if (plan.abis.includes('wasi') || plan.abis.includes('dagger')) {
     for (const stream of [stdin, stdout, stderr]) process.descriptors.add(new SharedStream(stream));
   }
+  if (plan.abis.includes('wasi')) openPreopens(process);
 }

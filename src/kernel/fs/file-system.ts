@@ -1,2 +1,151 @@
-/** The Process's own file system: the pushed tree read-only, scratch in memory. */
-export class FileSystem {}
+/**
+ * The Process's own file system: the pushed tree read-only at `/`, scratch in memory at `/tmp`, and
+ * for local runs folders of the host. Cheap to make: the tree is shared by all Processes of a
+ * Deployment, scratch begins empty.
+ */
+import { Errno } from '../errno.ts';
+import type { LowerDirectory } from './lower-tree.ts';
+import type { DirectoryListing, DirectoryNode, FsNode, Stat } from './node.ts';
+import { defaultScratch, Quota, type ScratchLimits, type ScratchPool } from './quota.ts';
+import { ScratchDirectory, ScratchSpace, scratchDevice } from './scratch.ts';
+
+/** A directory under a name of its own, beside `/` (`--dir HOST::GUEST`). */
+export interface Mount {
+  /** As given: it is the name of the WASI preopen, with or without a leading slash. */
+  readonly guest: string;
+  readonly directory: DirectoryNode;
+}
+
+export interface FileSystemOptions {
+  /** From lowerTree. null: there is no pushed tree (a local run), `/` holds nothing but `tmp`. */
+  readonly lower: LowerDirectory | null;
+  readonly limits?: ScratchLimits;
+  /** What all Processes of a runner may hold together; null: no such limit. */
+  readonly pool?: ScratchPool | null;
+  readonly mounts?: readonly Mount[];
+  /** Unix nanoseconds. */
+  readonly nowNs: () => bigint;
+}
+
+/** Name of the scratch directory below `/`. */
+const scratchName = 'tmp';
+
+export function makeFileSystem(options: FileSystemOptions): FileSystem {
+  return new FileSystem(options);
+}
+
+export class FileSystem {
+  readonly root: DirectoryNode;
+  /** `/tmp`, and where Land's names begin. */
+  readonly scratch: ScratchDirectory;
+  /** What WASI has open from descriptor 3 on: `/`, or the mounts where there are any. */
+  readonly preopens: readonly Mount[];
+  readonly quota: Quota;
+  readonly #mounts: readonly { readonly path: string; readonly directory: DirectoryNode }[];
+
+  constructor(options: FileSystemOptions) {
+    this.quota = new Quota(options.limits ?? defaultScratch, options.pool ?? null);
+    this.scratch = new ScratchDirectory(new ScratchSpace(this.quota, options.nowNs), null);
+    this.root = new RootDirectory(options.lower, this.scratch);
+    const mounts = options.mounts ?? [];
+    this.preopens = mounts.length > 0 ? mounts : [{ guest: '/', directory: this.root }];
+    this.#mounts = mounts.map(({ guest, directory }) => ({ path: absolute(guest), directory }));
+  }
+
+  /** The directory that serves the absolute path, and what is left of the path below it. */
+  place(path: string): { readonly base: DirectoryNode; readonly rest: string } {
+    const whole = absolute(path);
+    let best: { path: string; directory: DirectoryNode } | null = null;
+    for (const mount of this.#mounts) {
+      const inside = mount.path === '/' || whole === mount.path || whole.startsWith(`${mount.path}/`);
+      if (inside && (best === null || mount.path.length > best.path.length)) best = mount;
+    }
+    const base = best?.directory ?? this.root;
+    const below = whole.slice(best === null || best.path === '/' ? 1 : best.path.length + 1);
+    const slash = path.endsWith('/') && below !== '' ? '/' : '';
+    return { base, rest: below === '' ? '.' : `${below}${slash}` };
+  }
+
+  /** Gives back what the Process held. Nothing may be used afterwards. */
+  release(): void {
+    this.quota.release();
+  }
+}
+
+/** `a//b/` and `/a/b` alike become `/a/b`; `.` and `..` are left to the walk. */
+function absolute(path: string): string {
+  return `/${path
+    .split('/')
+    .filter((segment) => segment !== '')
+    .join('/')}`;
+}
+
+/** `/`: the tree's names and `tmp`, which hides a `tmp` of the tree. */
+class RootDirectory implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #lower: LowerDirectory | null;
+  readonly #scratch: ScratchDirectory;
+
+  constructor(lower: LowerDirectory | null, scratch: ScratchDirectory) {
+    this.#lower = lower;
+    this.#scratch = scratch;
+  }
+
+  stat(): Stat {
+    if (this.#lower !== null) return this.#lower.stat();
+    // Inode 0 is never given to scratch.
+    return { ...this.#scratch.stat(), dev: scratchDevice, ino: 0n, nlink: 3 };
+  }
+
+  setTimes(): number {
+    return Errno.readOnly;
+  }
+
+  lookup(name: string): FsNode | number {
+    if (name === scratchName) return this.#scratch;
+    // Nobody has mapped anything here: the name is not missing, it was never within reach.
+    return this.#lower === null ? Errno.notCapable : this.#lower.lookup(name);
+  }
+
+  createFile(): number {
+    return Errno.readOnly;
+  }
+
+  createDirectory(): number {
+    return Errno.readOnly;
+  }
+
+  createSymlink(): number {
+    return Errno.readOnly;
+  }
+
+  link(): number {
+    return Errno.readOnly;
+  }
+
+  removeFile(): number {
+    return Errno.readOnly;
+  }
+
+  removeDirectory(name: string): number {
+    return name === scratchName ? Errno.busy : Errno.readOnly;
+  }
+
+  rename(): number {
+    return Errno.readOnly;
+  }
+
+  list(): DirectoryListing {
+    const below = this.#lower?.list() ?? null;
+    const scratch = this.#scratch;
+    return {
+      // Cookie 0 is tmp, n + 1 the tree's cookie n.
+      entry(cookie) {
+        if (cookie <= 0) return { name: scratchName, kind: 'directory', ino: scratch.ino, next: 1 };
+        let entry = below?.entry(cookie - 1) ?? null;
+        if (entry?.name === scratchName) entry = below?.entry(entry.next) ?? null;
+        return entry === null ? null : { ...entry, next: entry.next + 1 };
+      },
+    };
+  }
+}

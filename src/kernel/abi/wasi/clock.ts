@@ -1,0 +1,52 @@
+/** WASI `clock_*`. */
+import type { Process } from '../../process.ts';
+import { Wasi } from './errno.ts';
+import { wasiRow } from './row.ts';
+
+export const ClockId = { realtime: 0, monotonic: 1, processCpu: 2, threadCpu: 3 } as const;
+
+/** What the clocks can tell apart, in nanoseconds. */
+const resolutionNs: Readonly<Record<number, bigint>> = {
+  [ClockId.realtime]: 1000n,
+  [ClockId.monotonic]: 1n,
+  [ClockId.processCpu]: 1n,
+  [ClockId.threadCpu]: 1n,
+};
+
+/**
+ * Nanoseconds on a clock; null for an unknown one. CPU time is gas, one nanosecond each: it grows
+ * with what the guest does and with nothing else, and tells nothing about other Processes.
+ */
+export function clockNs(process: Process, id: number): bigint | null {
+  const { clock } = process.options;
+  if (id === ClockId.realtime) return BigInt(Math.round(clock.wallMs() * 1000)) * 1000n;
+  if (id === ClockId.monotonic) return clock.monotonicNs();
+  if (id === ClockId.processCpu || id === ClockId.threadCpu) return BigInt(Math.max(0, process.meter.used));
+  return null;
+}
+
+/** clock_res_get(id, resolution: *u64) -> errno. inval: no such clock. */
+export const clockResGet = wasiRow(
+  'clock_res_get',
+  ['id', 'resolution'],
+  false,
+  (process: Process, id: number, pointer: number) => {
+    const resolution = resolutionNs[id];
+    if (resolution === undefined) return Wasi.inval;
+    process.memory.setU64(pointer, resolution);
+    return Wasi.success;
+  },
+);
+
+/** clock_time_get(id, precision, time: *u64) -> errno. Unix nanoseconds for realtime. The precision asked for is always met. */
+export const clockTimeGet = wasiRow(
+  'clock_time_get',
+  ['id', 'precision:i64', 'time'],
+  false,
+  (process: Process, id: number, _precision: bigint, pointer: number) => {
+    const time = clockNs(process, id);
+    if (time === null) return Wasi.inval;
+    process.memory.setU64(pointer, time);
+    return Wasi.success;
+  },
+);

@@ -1,0 +1,236 @@
+/** WASI `fd_*` that move data: read, write, seek and what belongs to them. */
+import { Errno } from '../../errno.ts';
+import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise, Resource } from '../../resource.ts';
+import { toWasi, Wasi } from './errno.ts';
+import { type Iovec, iovecsAt, isNow, readStream, writeStream } from './iovec.ts';
+import { Right } from './rights.ts';
+import { andThen, wasiRow } from './row.ts';
+import { FdFlag, fileAt, resourceAt, stateOf } from './state.ts';
+
+/** Largest file offset that arithmetic on doubles keeps exact. */
+const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);
+
+/**
+ * fd_read(fd, iovs, iovs_len, nread: *u32) -> errno. 0 bytes at the end. Waits for the first byte,
+ * or with the nonblock flag says again.
+ *
+ *     iovs -> [buf][len] [buf][len]    each buf: filled one after the other
+ */
+export const fdRead = wasiRow(
+  'fd_read',
+  ['fd', 'iovs', 'iovs_len', 'nread'],
+  true,
+  (process: Process, fd: number, iovs: number, count: number, nread: number): MaybePromise<number> => {
+    const resource = dataAt(process, fd, Right.fdRead);
+    if (typeof resource === 'number') return resource;
+    process.memory.check(nread, 4);
+    const iovecs = iovecsAt(process, iovs, count);
+    if (typeof iovecs === 'number') return toWasi(iovecs);
+    return andThen(process, receive(process, resource, iovecs), (result) => putCount(process, nread, result));
+  },
+);
+
+/** fd_write(fd, iovs, iovs_len, nwritten: *u32) -> errno. Waits until everything has been taken. */
+export const fdWrite = wasiRow(
+  'fd_write',
+  ['fd', 'iovs', 'iovs_len', 'nwritten'],
+  true,
+  (process: Process, fd: number, iovs: number, count: number, nwritten: number): MaybePromise<number> => {
+    const resource = dataAt(process, fd, Right.fdWrite);
+    if (typeof resource === 'number') return resource;
+    process.memory.check(nwritten, 4);
+    const iovecs = iovecsAt(process, iovs, count);
+    if (typeof iovecs === 'number') return toWasi(iovecs);
+    return andThen(process, send(process, resource, iovecs), (result) => putCount(process, nwritten, result));
+  },
+);
+
+/** fd_pread(fd, iovs, iovs_len, offset, nread: *u32) -> errno. Leaves the file's position alone; spipe: a stream. */
+export const fdPread = wasiRow(
+  'fd_pread',
+  ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nread'],
+  false,
+  (process: Process, fd: number, iovs: number, count: number, offset: bigint, nread: number) =>
+    atOffset(process, { fd, iovs, count, offset, result: nread }, Right.fdRead, (file, bytes, position) =>
+      file.mayRead ? file.handle.read(bytes, position) : Errno.denied,
+    ),
+);
+
+/** fd_pwrite(fd, iovs, iovs_len, offset, nwritten: *u32) -> errno. At `offset` even where append is set, as POSIX has it. */
+export const fdPwrite = wasiRow(
+  'fd_pwrite',
+  ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nwritten'],
+  false,
+  (process: Process, fd: number, iovs: number, count: number, offset: bigint, nwritten: number) =>
+    atOffset(process, { fd, iovs, count, offset, result: nwritten }, Right.fdWrite, (file, bytes, position) =>
+      file.mayWrite ? file.handle.write(bytes, position) : Errno.denied,
+    ),
+);
+
+/** fd_seek(fd, offset: i64, whence, newoffset: *u64) -> errno. whence 0 set, 1 cur, 2 end. spipe: a stream. */
+export const fdSeek = wasiRow(
+  'fd_seek',
+  ['fd', 'offset:i64', 'whence', 'newoffset'],
+  false,
+  (process: Process, fd: number, offset: bigint, whence: number, newOffset: number) => {
+    // witx: fd_tell is enough for a seek that stays where it is; fd_seek implies fd_tell.
+    const isTell = whence === 1 && offset === 0n;
+    const file = isTell ? toldAt(process, fd) : fileAt(process, fd, Right.fdSeek);
+    if (typeof file === 'number') return file;
+    let from = 0;
+    if (whence === 1) from = file.position;
+    else if (whence === 2) {
+      const stat = file.handle.stat();
+      if (typeof stat === 'number') return toWasi(stat);
+      from = stat.size;
+    } else if (whence !== 0) return Wasi.inval;
+    const target = BigInt(from) + offset;
+    if (target < 0n) return Wasi.inval;
+    if (target > offsetMax) return Wasi.overflow;
+    process.memory.setU64(newOffset, target);
+    file.position = Number(target);
+    return Wasi.success;
+  },
+);
+
+/** fd_tell(fd, offset: *u64) -> errno. */
+export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (process: Process, fd: number, pointer: number) => {
+  const file = toldAt(process, fd);
+  if (typeof file === 'number') return file;
+  process.memory.setU64(pointer, BigInt(file.position));
+  return Wasi.success;
+});
+
+/** fd_allocate(fd, offset, len) -> errno. The file is at least offset + len bytes long afterwards. */
+export const fdAllocate = wasiRow(
+  'fd_allocate',
+  ['fd', 'offset:i64', 'len:i64'],
+  false,
+  (process: Process, fd: number, offset: bigint, length: bigint) => {
+    const file = fileAt(process, fd, Right.fdAllocate);
+    if (typeof file === 'number') return file;
+    const end = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length);
+    if (length === 0n) return Wasi.inval;
+    if (end > offsetMax) return Wasi.fbig;
+    return toWasi(file.handle.allocate(Number(end)));
+  },
+);
+
+/** fd_advise(fd, offset, len, advice) -> errno. Taken note of; everything is in memory already. */
+export const fdAdvise = wasiRow(
+  'fd_advise',
+  ['fd', 'offset:i64', 'len:i64', 'advice'],
+  false,
+  (process: Process, fd: number, offset: bigint, length: bigint, advice: number) => {
+    const file = fileAt(process, fd, Right.fdAdvise);
+    if (typeof file === 'number') return file;
+    const isRange = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length) < 1n << 64n;
+    return isRange && advice >= 0 && advice <= 5 ? Wasi.success : Wasi.inval;
+  },
+);
+
+/** fd_sync(fd) -> errno. What a flush is to the Resource: http sends its request, a queue publishes. */
+export const fdSync = wasiRow('fd_sync', ['fd'], true, (process: Process, fd: number) =>
+  flush(process, fd, Right.fdSync),
+);
+
+/** fd_datasync(fd) -> errno. As fd_sync. */
+export const fdDatasync = wasiRow('fd_datasync', ['fd'], true, (process: Process, fd: number) =>
+  flush(process, fd, Right.fdDatasync),
+);
+
+function flush(process: Process, fd: number, right: number): MaybePromise<number> {
+  const resource = resourceAt(process, fd, right);
+  return typeof resource === 'number' ? resource : andThen(process, resource.flush(), toWasi);
+}
+
+/** What `fd` reads from or writes to. A directory is isdir, whatever its rights. */
+export function dataAt(process: Process, fd: number, right: number): Resource | number {
+  const resource = resourceAt(process, fd, right);
+  if (resource !== Wasi.notcapable) return resource instanceof OpenDirectory ? Wasi.isdir : resource;
+  return process.descriptors.get(fd) instanceof OpenDirectory ? Wasi.isdir : resource;
+}
+
+function toldAt(process: Process, fd: number): OpenFile | number {
+  const file = fileAt(process, fd, 0);
+  if (typeof file === 'number') return file;
+  return (stateOf(process, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
+}
+
+/** A read of a file or a stream, as its flags want it. Bytes or Errno; the end is 0 bytes. */
+export function receive(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+  if (resource instanceof OpenFile) {
+    return eachIovec(process, iovecs, (bytes) => {
+      const count = resource.read(bytes);
+      return count === Errno.end ? 0 : count;
+    });
+  }
+  if (isNonblocking(process, resource) && !isNow(resource.readable?.() ?? null)) return again;
+  return readStream(process, resource, iovecs);
+}
+
+export function send(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+  if (resource instanceof OpenFile) return eachIovec(process, iovecs, (bytes) => resource.write(bytes));
+  if (isNonblocking(process, resource) && !isNow(resource.writable?.() ?? null)) return again;
+  return writeStream(process, resource, iovecs);
+}
+
+/** Not an Errno of the kernel: only WASI has a way of reading that does not wait. */
+const again = -1000;
+
+function isNonblocking(process: Process, resource: Resource): boolean {
+  return (stateOf(process, resource).flags & FdFlag.nonblock) !== 0;
+}
+
+/** Buffer by buffer until one is not done in full. The sum, or the first one's Errno. */
+function eachIovec(process: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
+  let done = 0;
+  for (const { pointer, length } of iovecs) {
+    const count = move(process.memory.bytes(pointer, length));
+    if (count < 0) return done > 0 ? done : count;
+    done += count;
+    if (count < length) break;
+  }
+  return done;
+}
+
+interface OffsetCall {
+  readonly fd: number;
+  readonly iovs: number;
+  readonly count: number;
+  readonly offset: bigint;
+  /** Where the number of bytes goes. */
+  readonly result: number;
+}
+
+function atOffset(
+  process: Process,
+  call: OffsetCall,
+  right: number,
+  move: (file: OpenFile, bytes: Uint8Array, position: number) => number,
+): number {
+  // witx: fd_pread and fd_pwrite need fd_seek as well.
+  const file = fileAt(process, call.fd, right | Right.fdSeek);
+  if (typeof file === 'number') return file;
+  process.memory.check(call.result, 4);
+  const iovecs = iovecsAt(process, call.iovs, call.count);
+  if (typeof iovecs === 'number') return toWasi(iovecs);
+  if (call.offset < 0n) return Wasi.inval;
+  if (call.offset > offsetMax) return Wasi.fbig;
+  let position = Number(call.offset);
+  const result = eachIovec(process, iovecs, (bytes) => {
+    const count = move(file, bytes, position);
+    if (count > 0) position += count;
+    return count;
+  });
+  return putCount(process, call.result, result);
+}
+
+export function putCount(process: Process, pointer: number, result: number): number {
+  if (result === again) return Wasi.again;
+  if (result < 0 && result !== Errno.end) return toWasi(result);
+  process.memory.setU32(pointer, Math.max(0, result));
+  return Wasi.success;
+}

@@ -1,0 +1,212 @@
+/** WASI `fd_*` that are about the descriptor itself: its state, its number, its directory. */
+
+import type { DirectoryEntry, DirectoryListing } from '../../fs/node.ts';
+import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
+import { utf8 } from '../../memory.ts';
+import { closeDescriptor } from '../../open.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise } from '../../resource.ts';
+import { toWasi, Wasi } from './errno.ts';
+import { direntOf, fdstatBytes, filestatBytes, putFdstat, putFilestat, putStreamFilestat } from './layouts.ts';
+import { Right, rightsFrom } from './rights.ts';
+import { andThen, wasiRow } from './row.ts';
+import { directoryAt, FdFlag, fdFlagsAll, fileAt, fileTypeOf, resourceAt, stateOf } from './state.ts';
+import { timesFrom } from './times.ts';
+
+/** fd_close(fd) -> errno. A preopen too; a standard stream is flushed and stays open for the host. */
+export const fdClose = wasiRow('fd_close', ['fd'], true, (process: Process, fd: number) =>
+  andThen(process, closeDescriptor(process, fd), toWasi),
+);
+
+/** fd_renumber(fd, to) -> errno. `to` must be open; it is closed and becomes what `fd` was. */
+export const fdRenumber = wasiRow(
+  'fd_renumber',
+  ['fd', 'to'],
+  true,
+  (process: Process, fd: number, to: number): MaybePromise<number> => {
+    const { descriptors } = process;
+    if (descriptors.get(fd) === undefined || descriptors.get(to) === undefined) return Wasi.badf;
+    if (fd === to) return Wasi.success;
+    const resource = descriptors.remove(fd);
+    if (resource === undefined) return Wasi.badf;
+    const before = descriptors.replace(to, resource);
+    if (before === undefined || descriptors.holds(before)) return Wasi.success;
+    return andThen(process, before.close(), toWasi);
+  },
+);
+
+/** fd_fdstat_get(fd, stat: *fdstat) -> errno. */
+export const fdFdstatGet = wasiRow(
+  'fd_fdstat_get',
+  ['fd', 'stat'],
+  false,
+  (process: Process, fd: number, pointer: number) => {
+    const resource = resourceAt(process, fd, 0);
+    if (typeof resource === 'number') return resource;
+    process.memory.check(pointer, fdstatBytes);
+    const { rights, inheriting, flags } = stateOf(process, resource);
+    const append = resource instanceof OpenFile && resource.append ? FdFlag.append : 0;
+    putFdstat(process.memory, pointer, { fileType: fileTypeOf(resource), flags: flags | append, rights, inheriting });
+    return Wasi.success;
+  },
+);
+
+/** fd_fdstat_set_flags(fd, flags) -> errno. */
+export const fdFdstatSetFlags = wasiRow(
+  'fd_fdstat_set_flags',
+  ['fd', 'flags'],
+  false,
+  (process: Process, fd: number, flags: number) => {
+    const resource = resourceAt(process, fd, Right.fdFdstatSetFlags);
+    if (typeof resource === 'number') return resource;
+    if ((flags & ~fdFlagsAll) !== 0) return Wasi.inval;
+    stateOf(process, resource).flags = flags & ~FdFlag.append;
+    if (resource instanceof OpenFile) resource.append = (flags & FdFlag.append) !== 0;
+    return Wasi.success;
+  },
+);
+
+/** fd_fdstat_set_rights(fd, base, inheriting) -> errno. Rights can only be given up; notcapable otherwise. */
+export const fdFdstatSetRights = wasiRow(
+  'fd_fdstat_set_rights',
+  ['fd', 'fs_rights_base:i64', 'fs_rights_inheriting:i64'],
+  false,
+  (process: Process, fd: number, base: bigint, inheriting: bigint) => {
+    const resource = resourceAt(process, fd, 0);
+    if (typeof resource === 'number') return resource;
+    const state = stateOf(process, resource);
+    if ((BigInt.asUintN(64, base) & ~BigInt(state.rights)) !== 0n) return Wasi.notcapable;
+    if ((BigInt.asUintN(64, inheriting) & ~BigInt(state.inheriting)) !== 0n) return Wasi.notcapable;
+    state.rights = rightsFrom(base);
+    state.inheriting = rightsFrom(inheriting);
+    return Wasi.success;
+  },
+);
+
+/** fd_filestat_get(fd, buf: *filestat) -> errno. */
+export const fdFilestatGet = wasiRow(
+  'fd_filestat_get',
+  ['fd', 'buf'],
+  false,
+  (process: Process, fd: number, pointer: number) => {
+    const resource = resourceAt(process, fd, Right.fdFilestatGet);
+    if (typeof resource === 'number') return resource;
+    process.memory.check(pointer, filestatBytes);
+    if (!(resource instanceof OpenFile) && !(resource instanceof OpenDirectory)) {
+      putStreamFilestat(process.memory, pointer, fileTypeOf(resource));
+      return Wasi.success;
+    }
+    const stat = resource instanceof OpenFile ? resource.handle.stat() : resource.directory.stat();
+    if (typeof stat === 'number') return toWasi(stat);
+    putFilestat(process.memory, pointer, stat);
+    return Wasi.success;
+  },
+);
+
+/** fd_filestat_set_size(fd, size) -> errno. Longer files end in zeros. */
+export const fdFilestatSetSize = wasiRow(
+  'fd_filestat_set_size',
+  ['fd', 'size:i64'],
+  false,
+  (process: Process, fd: number, size: bigint) => {
+    const file = fileAt(process, fd, Right.fdFilestatSetSize);
+    if (typeof file === 'number') return file === Wasi.spipe ? Wasi.inval : file;
+    if (!file.mayWrite) return Wasi.inval;
+    if (size < 0n || size > BigInt(Number.MAX_SAFE_INTEGER)) return Wasi.fbig;
+    return toWasi(file.handle.truncate(Number(size)));
+  },
+);
+
+/** fd_filestat_set_times(fd, atim, mtim, fst_flags) -> errno. inval: a time and "now" both asked for. */
+export const fdFilestatSetTimes = wasiRow(
+  'fd_filestat_set_times',
+  ['fd', 'atim:i64', 'mtim:i64', 'fst_flags'],
+  false,
+  (process: Process, fd: number, atim: bigint, mtim: bigint, flags: number) => {
+    const resource = resourceAt(process, fd, Right.fdFilestatSetTimes);
+    if (typeof resource === 'number') return resource;
+    const times = timesFrom(process, { atim, mtim, flags });
+    if (times === null) return Wasi.inval;
+    if (resource instanceof OpenFile) return toWasi(resource.handle.setTimes(times));
+    return resource instanceof OpenDirectory ? toWasi(resource.directory.setTimes(times)) : Wasi.notsup;
+  },
+);
+
+/**
+ * fd_readdir(fd, buf, buf_len, cookie, bufused: *u32) -> errno. Fewer bytes than buf_len: the end has
+ * been reached. The last entry is cut where the buffer ends.
+ *
+ *     buf -> [dirent . ][dirent .. ][dirent name] ...    bufused = bytes filled
+ */
+export const fdReaddir = wasiRow(
+  'fd_readdir',
+  ['fd', 'buf', 'buf_len', 'cookie:i64', 'bufused'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number, cookie: bigint, bufused: number) => {
+    const open = directoryAt(process, fd, Right.fdReaddir);
+    if (typeof open === 'number') return open;
+    process.memory.check(bufused, 4);
+    const buffer = process.memory.bytes(pointer, length);
+    if (cookie < 0n || cookie > BigInt(Number.MAX_SAFE_INTEGER)) return Wasi.inval;
+    const listing = open.list(cookie === 0n);
+    if (typeof listing === 'number') return toWasi(listing);
+    let used = 0;
+    let at = Number(cookie);
+    while (used < buffer.length) {
+      const entry = entryAt(open, listing, at);
+      if (entry === null) break;
+      const bytes = direntOf(entry).subarray(0, buffer.length - used);
+      buffer.set(bytes, used);
+      used += bytes.length;
+      at = entry.next;
+    }
+    process.memory.setU32(bufused, used);
+    return Wasi.success;
+  },
+);
+
+/** `.` and `..` first, as cookies 0 and 1. `..` shows the directory itself: what is above is nobody's business. */
+function entryAt(open: OpenDirectory, listing: DirectoryListing, cookie: number): DirectoryEntry | null {
+  if (cookie >= 2) {
+    const entry = listing.entry(cookie - 2);
+    return entry === null ? null : { ...entry, next: entry.next + 2 };
+  }
+  const stat = open.directory.stat();
+  const ino = typeof stat === 'number' ? 0n : stat.ino;
+  return { name: cookie === 0 ? '.' : '..', kind: 'directory', ino, next: cookie + 1 };
+}
+
+/** fd_prestat_get(fd, buf: *prestat) -> errno. badf: no preopen, which ends a guest's search. */
+export const fdPrestatGet = wasiRow(
+  'fd_prestat_get',
+  ['fd', 'buf'],
+  false,
+  (process: Process, fd: number, pointer: number) => {
+    const name = preopenName(process, fd);
+    if (name === null) return Wasi.badf;
+    // tag u8 = 0 (directory), pr_name_len u32
+    process.memory.check(pointer, 8);
+    process.memory.setU32(pointer, 0);
+    process.memory.setU32((pointer >>> 0) + 4, name.length);
+    return Wasi.success;
+  },
+);
+
+/** fd_prestat_dir_name(fd, path, path_len) -> errno. The name without a NUL; nametoolong: it does not fit. */
+export const fdPrestatDirName = wasiRow(
+  'fd_prestat_dir_name',
+  ['fd', 'path', 'path_len'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number) => {
+    const name = preopenName(process, fd);
+    if (name === null) return Wasi.badf;
+    if (length >>> 0 < name.length) return Wasi.nametoolong;
+    process.memory.put(pointer, name);
+    return Wasi.success;
+  },
+);
+
+function preopenName(process: Process, fd: number): Uint8Array | null {
+  const resource = process.descriptors.get(fd);
+  return resource instanceof OpenDirectory && resource.preopen !== null ? utf8(resource.preopen) : null;
+}

@@ -1,0 +1,207 @@
+/** WASI `path_*`: what is below a directory, by name. */
+
+import { pathBytesMax } from '../../fs/node.ts';
+import type { OpenDirectory } from '../../fs/open-file.ts';
+import {
+  linkPath,
+  makeDirectory,
+  makeSymlink,
+  readLinkPath,
+  removeDirectory,
+  removeFile,
+  renamePath,
+  setTimesPath,
+  statPath,
+} from '../../fs/operations.ts';
+import { utf8 } from '../../memory.ts';
+import type { Process } from '../../process.ts';
+import { toWasi, Wasi } from './errno.ts';
+import { filestatBytes, putFilestat } from './layouts.ts';
+import { Right } from './rights.ts';
+import { wasiRow } from './row.ts';
+import { directoryAt } from './state.ts';
+import { timesFrom } from './times.ts';
+
+/** witx: lookupflags. */
+const symlinkFollow = 1;
+
+/** path_create_directory(fd, path) -> errno. */
+export const pathCreateDirectory = wasiRow(
+  'path_create_directory',
+  ['fd', 'path', 'path_len'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathCreateDirectory);
+    return typeof at === 'number' ? at : toWasi(makeDirectory(at.open.directory, at.path));
+  },
+);
+
+/** path_filestat_get(fd, flags, path, buf: *filestat) -> errno. */
+export const pathFilestatGet = wasiRow(
+  'path_filestat_get',
+  ['fd', 'flags', 'path', 'path_len', 'buf'],
+  false,
+  (process: Process, fd: number, flags: number, pointer: number, length: number, result: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathFilestatGet);
+    if (typeof at === 'number') return at;
+    process.memory.check(result, filestatBytes);
+    const stat = statPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0);
+    if (typeof stat === 'number') return toWasi(stat);
+    putFilestat(process.memory, result, stat);
+    return Wasi.success;
+  },
+);
+
+/** path_filestat_set_times(fd, flags, path, atim, mtim, fst_flags) -> errno. */
+export const pathFilestatSetTimes = wasiRow(
+  'path_filestat_set_times',
+  ['fd', 'flags', 'path', 'path_len', 'atim:i64', 'mtim:i64', 'fst_flags'],
+  false,
+  (
+    process: Process,
+    fd: number,
+    flags: number,
+    pointer: number,
+    length: number,
+    atim: bigint,
+    mtim: bigint,
+    fstFlags: number,
+  ) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathFilestatSetTimes);
+    if (typeof at === 'number') return at;
+    const times = timesFrom(process, { atim, mtim, flags: fstFlags });
+    if (times === null) return Wasi.inval;
+    return toWasi(setTimesPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0, times));
+  },
+);
+
+/** path_link(old_fd, old_flags, old_path, new_fd, new_path) -> errno. acces: a directory has one name only. */
+export const pathLink = wasiRow(
+  'path_link',
+  ['old_fd', 'old_flags', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
+  false,
+  (
+    process: Process,
+    oldFd: number,
+    flags: number,
+    oldPointer: number,
+    oldLength: number,
+    newFd: number,
+    newPointer: number,
+    newLength: number,
+  ) => {
+    const from = placeAt(process, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathLinkSource);
+    if (typeof from === 'number') return from;
+    const to = placeAt(process, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathLinkTarget);
+    if (typeof to === 'number') return to;
+    return toWasi(linkPath(linkOptions(from, to), (flags & symlinkFollow) !== 0));
+  },
+);
+
+/** path_readlink(fd, path, buf, buf_len, bufused: *u32) -> errno. A longer target is cut, as by readlink(2). */
+export const pathReadlink = wasiRow(
+  'path_readlink',
+  ['fd', 'path', 'path_len', 'buf', 'buf_len', 'bufused'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number, buffer: number, size: number, used: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathReadlink);
+    if (typeof at === 'number') return at;
+    process.memory.check(used, 4);
+    process.memory.check(buffer, size);
+    const target = readLinkPath(at.open.directory, at.path);
+    if (typeof target === 'number') return toWasi(target);
+    const bytes = utf8(target).subarray(0, size >>> 0);
+    process.memory.put(buffer, bytes);
+    process.memory.setU32(used, bytes.length);
+    return Wasi.success;
+  },
+);
+
+/** path_remove_directory(fd, path) -> errno. notempty; notdir. */
+export const pathRemoveDirectory = wasiRow(
+  'path_remove_directory',
+  ['fd', 'path', 'path_len'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathRemoveDirectory);
+    return typeof at === 'number' ? at : toWasi(removeDirectory(at.open.directory, at.path));
+  },
+);
+
+/** path_rename(fd, old_path, new_fd, new_path) -> errno. */
+export const pathRename = wasiRow(
+  'path_rename',
+  ['fd', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
+  false,
+  (
+    process: Process,
+    oldFd: number,
+    oldPointer: number,
+    oldLength: number,
+    newFd: number,
+    newPointer: number,
+    newLength: number,
+  ) => {
+    const from = placeAt(process, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathRenameSource);
+    if (typeof from === 'number') return from;
+    const to = placeAt(process, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathRenameTarget);
+    return typeof to === 'number' ? to : toWasi(renamePath(linkOptions(from, to)));
+  },
+);
+
+/** path_symlink(old_path, fd, new_path) -> errno. notcapable: an absolute target, which could only lead out. */
+export const pathSymlink = wasiRow(
+  'path_symlink',
+  ['old_path', 'old_path_len', 'fd', 'new_path', 'new_path_len'],
+  false,
+  (process: Process, oldPointer: number, oldLength: number, fd: number, pointer: number, length: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathSymlink);
+    if (typeof at === 'number') return at;
+    const target = pathFrom(process, oldPointer, oldLength);
+    return typeof target === 'number' ? target : toWasi(makeSymlink(at.open.directory, at.path, target));
+  },
+);
+
+/** path_unlink_file(fd, path) -> errno. isdir: a directory is removed by path_remove_directory. */
+export const pathUnlinkFile = wasiRow(
+  'path_unlink_file',
+  ['fd', 'path', 'path_len'],
+  false,
+  (process: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(process, { fd, pointer, length }, Right.pathUnlinkFile);
+    return typeof at === 'number' ? at : toWasi(removeFile(at.open.directory, at.path));
+  },
+);
+
+interface PathCall {
+  readonly fd: number;
+  readonly pointer: number;
+  readonly length: number;
+}
+
+export interface Place {
+  readonly open: OpenDirectory;
+  readonly path: string;
+}
+
+/** The directory behind `fd`, with the right asked for, and the path; an errno of WASI otherwise. */
+export function placeAt(process: Process, call: PathCall, right: number): Place | number {
+  const open = directoryAt(process, call.fd, right);
+  if (typeof open === 'number') return open;
+  const path = pathFrom(process, call.pointer, call.length);
+  return typeof path === 'number' ? path : { open, path };
+}
+
+/** A path argument; ilseq: not UTF-8. */
+function pathFrom(process: Process, pointer: number, length: number): string | number {
+  process.memory.check(pointer, length);
+  if (length >>> 0 > pathBytesMax) return Wasi.nametoolong;
+  return process.memory.strictText(pointer, length) ?? Wasi.ilseq;
+}
+
+function linkOptions(from: Place, to: Place) {
+  return {
+    from: { base: from.open.directory, path: from.path },
+    to: { base: to.open.directory, path: to.path },
+  };
+}

@@ -1,0 +1,201 @@
+/** WASI `poll_oneoff`: waits for clocks and descriptors without holding the thread. */
+import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise, Resource } from '../../resource.ts';
+import { ClockId, clockNs } from './clock.ts';
+import { Wasi } from './errno.ts';
+import { ignore } from './iovec.ts';
+import { Right } from './rights.ts';
+import { wasiRow } from './row.ts';
+import { resourceAt } from './state.ts';
+
+/** Two for each descriptor a Process can have, and clocks. */
+const subscriptionsMax = 4096;
+const subscriptionBytes = 48;
+const eventBytes = 32;
+
+const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
+const absoluteTime = 1;
+const maxTimerMs = 2 ** 31 - 1;
+
+interface Subscription {
+  readonly userdata: bigint;
+  readonly type: number;
+  /** Of a clock. */
+  readonly clockId: number;
+  /** Nanoseconds on that clock when it goes off. */
+  readonly deadlineNs: bigint;
+  readonly fd: number;
+  /** What is wrong with the subscription itself, an errno of WASI. */
+  readonly error: number;
+}
+
+interface Event {
+  readonly userdata: bigint;
+  readonly error: number;
+  readonly type: number;
+  /** Bytes that can be read at once, where that is known. */
+  readonly bytes: bigint;
+}
+
+/**
+ * poll_oneoff(in: *subscription, out: *event, nsubscriptions, nevents: *u32) -> errno. Suspends until
+ * at least one event has occurred. inval: no subscriptions, or too many.
+ *
+ *     subscription: 0 userdata u64 | 8 tag u8 | 16 clock { id u32 | 24 timeout u64 | 32 precision u64 | 40 flags u16 }
+ *                                             | 16 fd u32
+ *     event:        0 userdata u64 | 8 error u16 | 10 type u8 | 16 nbytes u64 | 24 flags u16
+ */
+export const pollOneoff = wasiRow(
+  'poll_oneoff',
+  ['in', 'out', 'nsubscriptions', 'nevents'],
+  true,
+  (process: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
+    if (count === 0 || count >>> 0 > subscriptionsMax) return Wasi.inval;
+    process.memory.check(nevents, 4);
+    process.memory.check(output, count * eventBytes);
+    const subscriptions = readSubscriptions(process, input, count);
+    const polled = poll(process, subscriptions);
+    if (polled.events.length > 0) return putEvents(process, output, nevents, polled.events);
+    return wait(process, subscriptions, polled.waits).then((events) =>
+      process.end === null ? putEvents(process, output, nevents, events) : Wasi.canceled,
+    );
+  },
+);
+
+function readSubscriptions(process: Process, pointer: number, count: number): readonly Subscription[] {
+  const bytes = process.memory.bytes(pointer, count * subscriptionBytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from({ length: count }, (_, index) => {
+    const at = index * subscriptionBytes;
+    const userdata = view.getBigUint64(at, true);
+    const type = view.getUint8(at + 8);
+    const first = view.getUint32(at + 16, true);
+    const none = { userdata, type, clockId: 0, deadlineNs: 0n, fd: -1, error: Wasi.success };
+    if (type === EventType.clock) {
+      const now = clockNs(process, first);
+      if (now === null) return { ...none, error: Wasi.inval };
+      const timeout = view.getBigUint64(at + 24, true);
+      const isAbsolute = (view.getUint16(at + 40, true) & absoluteTime) !== 0;
+      return { ...none, clockId: first, deadlineNs: isAbsolute ? timeout : now + timeout };
+    }
+    const isKnown = type === EventType.fdRead || type === EventType.fdWrite;
+    return isKnown ? { ...none, fd: first } : { ...none, error: Wasi.inval };
+  });
+}
+
+interface Polled {
+  readonly events: readonly Event[];
+  /** What to wait for where there is no event yet. */
+  readonly waits: readonly Promise<void>[];
+}
+
+/** Everything that has occurred by now. */
+function poll(process: Process, subscriptions: readonly Subscription[]): Polled {
+  const events: Event[] = [];
+  const waits: Promise<void>[] = [];
+  for (const subscription of subscriptions) {
+    const { userdata, type, error } = subscription;
+    const occurred = (code: number, bytes = 0n): void => {
+      events.push({ userdata, type, error: code, bytes });
+    };
+    if (error !== Wasi.success) occurred(error);
+    else if (type === EventType.clock) {
+      const now = clockNs(process, subscription.clockId);
+      if (now === null || now >= subscription.deadlineNs) occurred(Wasi.success);
+    } else {
+      const isRead = type === EventType.fdRead;
+      const right = Right.pollFdReadwrite | (isRead ? Right.fdRead : Right.fdWrite);
+      const resource = resourceAt(process, subscription.fd, right);
+      if (typeof resource === 'number') {
+        occurred(resource);
+        continue;
+      }
+      const wait = isRead ? resource.readable?.() : resource.writable?.();
+      if (wait === null || wait === undefined) occurred(Wasi.success, isRead ? bytesLeft(resource) : 0n);
+      else {
+        // Several may fail while only the first is waited for.
+        wait.catch(ignore);
+        waits.push(wait);
+      }
+    }
+  }
+  return { events, waits };
+}
+
+function bytesLeft(resource: Resource): bigint {
+  if (resource instanceof OpenDirectory) return 0n;
+  // Of a stream only this much is certain.
+  if (!(resource instanceof OpenFile)) return 1n;
+  const stat = resource.handle.stat();
+  return typeof stat === 'number' ? 0n : BigInt(Math.max(0, stat.size - resource.position));
+}
+
+/** Waits for the first event and returns all that have occurred by then. */
+async function wait(
+  process: Process,
+  subscriptions: readonly Subscription[],
+  waits: readonly Promise<void>[],
+): Promise<readonly Event[]> {
+  let ready = waits;
+  for (;;) {
+    const timer = startTimer(process, subscriptions);
+    try {
+      await Promise.race([...ready, timer.elapsed]);
+    } catch {
+      // A descriptor that fails is ready: the next read or write says what is wrong.
+    } finally {
+      timer.cancel();
+    }
+    if (process.end !== null) return [];
+    const polled = poll(process, subscriptions);
+    if (polled.events.length > 0) return polled.events;
+    ready = polled.waits;
+  }
+}
+
+interface Timer {
+  readonly elapsed: Promise<void>;
+  readonly cancel: () => void;
+}
+
+/** Elapses when the first clock may have gone off, or when the Process has ended. */
+function startTimer(process: Process, subscriptions: readonly Subscription[]): Timer {
+  let leftNs: bigint | null = null;
+  for (const { type, clockId, deadlineNs } of subscriptions) {
+    // A guest that waits uses no CPU time: such a clock stands still.
+    if (type !== EventType.clock || clockId === ClockId.processCpu || clockId === ClockId.threadCpu) continue;
+    const left = deadlineNs - (clockNs(process, clockId) ?? 0n);
+    if (leftNs === null || left < leftNs) leftNs = left;
+  }
+  const { signal } = process;
+  let timer: NodeJS.Timeout | undefined;
+  let cancel = (): void => {};
+  const elapsed = new Promise<void>((resolve) => {
+    const done = (): void => resolve();
+    if (leftNs !== null) {
+      const ms = leftNs <= 0n ? 0 : Number((leftNs + 999_999n) / 1_000_000n);
+      timer = setTimeout(done, Math.min(ms, maxTimerMs));
+    }
+    signal.addEventListener('abort', done, { once: true });
+    cancel = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+    };
+  });
+  return { elapsed, cancel };
+}
+
+function putEvents(process: Process, pointer: number, nevents: number, events: readonly Event[]): number {
+  const bytes = process.memory.bytes(pointer, events.length * eventBytes).fill(0);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  events.forEach(({ userdata, error, type, bytes: count }, index) => {
+    const at = index * eventBytes;
+    view.setBigUint64(at, userdata, true);
+    view.setUint16(at + 8, error, true);
+    view.setUint8(at + 10, type);
+    view.setBigUint64(at + 16, count, true);
+  });
+  process.memory.setU32(nevents, events.length);
+  return Wasi.success;
+}

@@ -1,0 +1,37 @@
+/** WASI `proc_*`. */
+import type { Process } from '../../process.ts';
+import type { Syscall } from '../../syscall.ts';
+import { Wasi } from './errno.ts';
+import { wasiRow } from './row.ts';
+
+/** witx: signal, in order from 0. */
+const signals =
+  'none hup int quit ill trap abrt bus fpe kill usr1 segv usr2 pipe alrm term chld cont stop tstp ttin ttou urg xcpu xfsz vtalrm prof winch poll pwr sys'.split(
+    ' ',
+  );
+
+/** Signals that do nothing unless somebody asked for them (POSIX, signal.h). */
+const ignored: ReadonlySet<string> = new Set(['none', 'chld', 'cont', 'urg', 'winch']);
+/** Nobody could let a stopped Process go on. */
+const stopping: ReadonlySet<string> = new Set(['stop', 'tstp', 'ttin', 'ttou']);
+
+/** proc_exit(rval). Ends the Process at once; never returns and cannot be caught. */
+export const procExit: Syscall = {
+  name: 'proc_exit',
+  params: [{ name: 'rval', type: 'i32' }],
+  result: null,
+  waits: false,
+  run: (process: Process, status: number) => process.endNow({ kind: 'exit', status: status >>> 0 }),
+};
+
+/**
+ * proc_raise(sig) -> errno. There are no handlers: a signal ends the Process or does nothing.
+ * inval: no such signal; notsup: one that would stop the Process.
+ */
+export const procRaise = wasiRow('proc_raise', ['sig'], false, (process: Process, number: number) => {
+  const name = signals[number];
+  if (name === undefined) return Wasi.inval;
+  if (ignored.has(name)) return Wasi.success;
+  if (stopping.has(name)) return Wasi.notsup;
+  return process.endNow({ kind: 'trap', message: `raised signal ${number} (${name})` });
+});

@@ -1,0 +1,100 @@
+/**
+ * What WASI knows of a descriptor beyond the Resource behind it: rights and flags. It belongs to the
+ * Resource, so it moves with it (fd_renumber), and Resources that another ABI opened get what fits them.
+ */
+import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
+import type { Process } from '../../process.ts';
+import type { Resource } from '../../resource.ts';
+import { SharedStream } from '../../stdio.ts';
+import { Wasi } from './errno.ts';
+import { allRights, directoryRights, Right, streamRights } from './rights.ts';
+
+export const FdFlag = { append: 1, dsync: 2, nonblock: 4, rsync: 8, sync: 16 } as const;
+export const fdFlagsAll = 31;
+
+export const FileType = {
+  unknown: 0,
+  characterDevice: 2,
+  directory: 3,
+  regularFile: 4,
+  socketStream: 6,
+  symlink: 7,
+} as const;
+
+export class FdState {
+  rights: number;
+  inheriting: number;
+  /** All but append, which an OpenFile knows itself. */
+  flags: number;
+
+  constructor(rights: number, inheriting: number, flags: number) {
+    this.rights = rights;
+    this.inheriting = inheriting;
+    this.flags = flags;
+  }
+}
+
+const states = new WeakMap<Resource, FdState>();
+
+export function setState(resource: Resource, state: FdState): void {
+  states.set(resource, state);
+}
+
+export function stateOf(process: Process, resource: Resource): FdState {
+  let state = states.get(resource);
+  if (state === undefined) {
+    state = initialState(process, resource);
+    states.set(resource, state);
+  }
+  return state;
+}
+
+function initialState(process: Process, resource: Resource): FdState {
+  if (resource instanceof OpenDirectory) return new FdState(directoryRights, allRights, 0);
+  if (resource instanceof OpenFile) {
+    // All but what only makes sense for a directory or a socket.
+    let rights = allRights & ~(Right.fdReaddir | Right.sockShutdown | Right.sockAccept);
+    if (!resource.mayRead) rights &= ~Right.fdRead;
+    if (!resource.mayWrite) rights &= ~(Right.fdWrite | Right.fdAllocate | Right.fdFilestatSetSize);
+    return new FdState(rights, 0, 0);
+  }
+  let rights = streamRights;
+  if (resource instanceof SharedStream) {
+    rights &= resource.stream === process.options.stdin ? ~Right.fdWrite : ~Right.fdRead;
+  }
+  return new FdState(rights, 0, 0);
+}
+
+/** witx: filetype. */
+export function fileTypeOf(resource: Resource): number {
+  if (resource instanceof OpenDirectory) return FileType.directory;
+  if (resource instanceof OpenFile) return FileType.regularFile;
+  const { device } = resource instanceof SharedStream ? resource.stream : resource;
+  if (device === 'terminal') return FileType.characterDevice;
+  return device === 'socket' ? FileType.socketStream : FileType.unknown;
+}
+
+/** The open file behind `fd`, if it has every right in `rights`; an errno of WASI otherwise. */
+export function fileAt(process: Process, fd: number, rights: number): OpenFile | number {
+  const resource = process.descriptors.get(fd);
+  if (resource === undefined) return Wasi.badf;
+  if (resource instanceof OpenFile) {
+    return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+  }
+  return resource instanceof OpenDirectory ? Wasi.isdir : Wasi.spipe;
+}
+
+/** The open directory behind `fd`, likewise. */
+export function directoryAt(process: Process, fd: number, rights: number): OpenDirectory | number {
+  const resource = process.descriptors.get(fd);
+  if (resource === undefined) return Wasi.badf;
+  if (!(resource instanceof OpenDirectory)) return Wasi.notdir;
+  return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+}
+
+/** Anything open, likewise. */
+export function resourceAt(process: Process, fd: number, rights: number): Resource | number {
+  const resource = process.descriptors.get(fd);
+  if (resource === undefined) return Wasi.badf;
+  return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+}

@@ -1,0 +1,55 @@
+/** args_* and environ_*: lists of NUL-terminated strings. */
+import { type GuestMemory, utf8 } from '../../memory.ts';
+import type { Process } from '../../process.ts';
+import { Wasi } from './errno.ts';
+
+interface EncodedList {
+  readonly strings: readonly Uint8Array[];
+  readonly bytes: number;
+}
+
+/** A guest asks twice, for the sizes and for the strings. */
+const argsOf = new WeakMap<Process, EncodedList>();
+const environOf = new WeakMap<Process, EncodedList>();
+
+export function encodedArgs(process: Process): EncodedList {
+  let list = argsOf.get(process);
+  if (list === undefined) {
+    list = encode(process.options.args);
+    argsOf.set(process, list);
+  }
+  return list;
+}
+
+export function encodedEnviron(process: Process): EncodedList {
+  let list = environOf.get(process);
+  if (list === undefined) {
+    list = encode(Array.from(process.options.env, ([key, value]) => `${key}=${value}`));
+    environOf.set(process, list);
+  }
+  return list;
+}
+
+function encode(texts: readonly string[]): EncodedList {
+  const strings = texts.map((text) => utf8(`${text}\0`));
+  return { strings, bytes: strings.reduce((sum, string) => sum + string.length, 0) };
+}
+
+export function putSizes(memory: GuestMemory, list: EncodedList, countPointer: number, bytesPointer: number): number {
+  memory.check(bytesPointer, 4);
+  memory.setU32(countPointer, list.strings.length);
+  memory.setU32(bytesPointer, list.bytes);
+  return Wasi.success;
+}
+
+/** Pointers at `pointers`, the strings one after the other at `buffer`. */
+export function putStrings(memory: GuestMemory, list: EncodedList, pointers: number, buffer: number): number {
+  memory.check(pointers, list.strings.length * 4);
+  let at = memory.check(buffer, list.bytes);
+  list.strings.forEach((string, index) => {
+    memory.setU32((pointers >>> 0) + index * 4, at);
+    memory.put(at, string);
+    at += string.length;
+  });
+  return Wasi.success;
+}

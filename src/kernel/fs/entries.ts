@@ -1,0 +1,66 @@
+/**
+ * The names in a directory, each with a cookie that stays the same as long as the name is there: a
+ * listing goes on from a cookie whatever has been added or taken away meanwhile.
+ */
+import type { DirectoryEntry, FsNode } from './node.ts';
+
+export type ListedNode = FsNode & { readonly ino: bigint };
+
+interface Entry<T> {
+  readonly name: string;
+  readonly cookie: number;
+  readonly node: T;
+}
+
+export class Entries<T extends ListedNode> {
+  readonly #byName = new Map<string, Entry<T>>();
+  /** By cookie, ascending. */
+  readonly #ordered: Entry<T>[] = [];
+  #nextCookie = 0;
+
+  get size(): number {
+    return this.#ordered.length;
+  }
+
+  get(name: string): T | undefined {
+    return this.#byName.get(name)?.node;
+  }
+
+  set(name: string, node: T): void {
+    this.delete(name);
+    const entry = { name, node, cookie: this.#nextCookie };
+    this.#nextCookie += 1;
+    this.#byName.set(name, entry);
+    this.#ordered.push(entry);
+  }
+
+  delete(name: string): void {
+    const entry = this.#byName.get(name);
+    if (entry === undefined) return;
+    this.#byName.delete(name);
+    this.#ordered.splice(this.#position(entry.cookie), 1);
+  }
+
+  *[Symbol.iterator](): IterableIterator<readonly [string, T]> {
+    for (const { name, node } of this.#ordered) yield [name, node];
+  }
+
+  /** The first entry at or after `cookie`; null at the end. */
+  at(cookie: number): DirectoryEntry | null {
+    const entry = this.#ordered[this.#position(cookie)];
+    if (entry === undefined) return null;
+    return { name: entry.name, kind: entry.node.kind, ino: entry.node.ino, next: entry.cookie + 1 };
+  }
+
+  /** Index of the first entry whose cookie is not below `cookie`. */
+  #position(cookie: number): number {
+    let low = 0;
+    let high = this.#ordered.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#ordered[middle] as Entry<T>).cookie < cookie) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

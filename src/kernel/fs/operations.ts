@@ -1,0 +1,163 @@
+/**
+ * What can be done with paths, below a directory and never outside of it. The rules that hold for
+ * every backend (trailing slashes, links, what replaces what) stand here; numbers are 0 or Errno.
+ */
+import { Errno } from '../errno.ts';
+import type { DirectoryNode, FileHandle, FileNode, FsNode, Stat, Times } from './node.ts';
+import { type Walked, walk } from './walk.ts';
+
+export interface OpenOptions {
+  /** Whether a symbolic link at the end is followed; otherwise it is Errno.loop. */
+  readonly follow: boolean;
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly create: boolean;
+  /** With create: the name must be free. */
+  readonly exclusive: boolean;
+  readonly truncate: boolean;
+  /** Only a directory will do. */
+  readonly directory: boolean;
+}
+
+export type Opened =
+  | { readonly kind: 'file'; readonly handle: FileHandle }
+  | { readonly kind: 'directory'; readonly directory: DirectoryNode };
+
+export function openPath(base: DirectoryNode, path: string, options: OpenOptions): Opened | number {
+  if (options.create && options.directory) return Errno.invalid;
+  const exclusive = options.create && options.exclusive;
+  const walked = walk(base, path, { follow: options.follow && !exclusive, slashFollows: !exclusive });
+  if (typeof walked === 'number') return walked;
+  const { node } = walked;
+  if (node === null) {
+    if (!options.create) return Errno.notFound;
+    // open(2): a new file's name cannot end with a slash.
+    if (walked.slash) return Errno.isDirectory;
+    const made = (walked.parent as DirectoryNode).createFile(walked.name);
+    if (typeof made === 'number') return made;
+    return openFile(made, options, false);
+  }
+  if (exclusive) return Errno.exists;
+  if (node.kind === 'symlink') return options.directory || walked.slash ? Errno.notDirectory : Errno.loop;
+  if (node.kind === 'directory') {
+    if (options.write || options.create || options.truncate) return Errno.isDirectory;
+    return { kind: 'directory', directory: node };
+  }
+  if (options.directory || walked.slash) return Errno.notDirectory;
+  if (node.kind === 'other') return Errno.notSupported;
+  return openFile(node, options, options.truncate);
+}
+
+function openFile(node: FileNode, options: OpenOptions, truncate: boolean): Opened | number {
+  const handle = node.open({ read: options.read, write: options.write || truncate });
+  if (typeof handle === 'number') return handle;
+  if (truncate) {
+    const cut = handle.truncate(0);
+    if (cut !== 0) {
+      handle.close();
+      return cut;
+    }
+  }
+  return { kind: 'file', handle };
+}
+
+export function statPath(base: DirectoryNode, path: string, follow: boolean): Stat | number {
+  const node = existing(base, path, follow);
+  return typeof node === 'number' ? node : node.stat();
+}
+
+export function setTimesPath(base: DirectoryNode, path: string, follow: boolean, times: Times): number {
+  const node = existing(base, path, follow);
+  return typeof node === 'number' ? node : node.setTimes(times);
+}
+
+export function readLinkPath(base: DirectoryNode, path: string): string | number {
+  const node = existing(base, path, false);
+  if (typeof node === 'number') return node;
+  return node.kind === 'symlink' ? node.readLink() : Errno.invalid;
+}
+
+export function makeDirectory(base: DirectoryNode, path: string): number {
+  const walked = walk(base, path, { follow: false });
+  if (typeof walked === 'number') return walked;
+  if (walked.node !== null || walked.parent === null) return Errno.exists;
+  return walked.parent.createDirectory(walked.name);
+}
+
+/** `target` is stored as it is; one that can only lead out is refused at once. */
+export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
+  if (target === '') return Errno.notFound;
+  if (target.includes('\0')) return Errno.invalid;
+  if (target.startsWith('/')) return Errno.notCapable;
+  const walked = walk(base, path, { follow: false });
+  if (typeof walked === 'number') return walked;
+  if (walked.node !== null || walked.parent === null) return Errno.exists;
+  if (walked.slash) return Errno.notFound;
+  return walked.parent.createSymlink(walked.name, target);
+}
+
+export function removeFile(base: DirectoryNode, path: string): number {
+  const walked = walk(base, path, { follow: false });
+  if (typeof walked === 'number') return walked;
+  if (walked.parent === null) return Errno.isDirectory;
+  if (walked.node === null) return Errno.notFound;
+  if (walked.node.kind === 'directory') return Errno.isDirectory;
+  if (walked.slash) return Errno.notDirectory;
+  return walked.parent.removeFile(walked.name);
+}
+
+export function removeDirectory(base: DirectoryNode, path: string): number {
+  const walked = walk(base, path, { follow: false });
+  if (typeof walked === 'number') return walked;
+  // rmdir(2): `.` is EINVAL; the directory that was opened has no name to take away.
+  if (walked.parent === null) return Errno.invalid;
+  if (walked.node === null) return Errno.notFound;
+  if (walked.node.kind !== 'directory') return Errno.notDirectory;
+  return walked.parent.removeDirectory(walked.name);
+}
+
+export interface LinkOptions {
+  readonly from: { readonly base: DirectoryNode; readonly path: string };
+  readonly to: { readonly base: DirectoryNode; readonly path: string };
+}
+
+/** A further name for a file or, where it is not followed, for a symbolic link. */
+export function linkPath({ from, to }: LinkOptions, follow: boolean): number {
+  const source = existing(from.base, from.path, follow);
+  if (typeof source === 'number') return source;
+  const target = walk(to.base, to.path, { follow: false });
+  if (typeof target === 'number') return target;
+  if (target.node !== null || target.parent === null) return Errno.exists;
+  if (target.slash) return Errno.notFound;
+  // link(2): EPERM for a directory.
+  if (source.kind === 'directory') return Errno.denied;
+  return target.parent.link(target.name, source);
+}
+
+export function renamePath({ from, to }: LinkOptions): number {
+  const source = walk(from.base, from.path, { follow: false });
+  if (typeof source === 'number') return source;
+  const target = walk(to.base, to.path, { follow: false });
+  if (typeof target === 'number') return target;
+  if (source.parent === null || target.parent === null) return Errno.busy;
+  if (source.node === null) return Errno.notFound;
+  const isDirectory = source.node.kind === 'directory';
+  if ((source.slash || target.slash) && !isDirectory) return Errno.notDirectory;
+  if (target.node !== null && !sameNode(source, target)) {
+    if (isDirectory && target.node.kind !== 'directory') return Errno.notDirectory;
+    if (!isDirectory && target.node.kind === 'directory') return Errno.isDirectory;
+  }
+  return source.parent.rename(source.name, target.parent, target.name);
+}
+
+function sameNode(a: Walked, b: Walked): boolean {
+  return a.node === b.node;
+}
+
+function existing(base: DirectoryNode, path: string, follow: boolean): FsNode | number {
+  const walked = walk(base, path, { follow, slashFollows: true });
+  if (typeof walked === 'number') return walked;
+  if (walked.node === null) return Errno.notFound;
+  if (walked.slash && walked.node.kind !== 'directory') return Errno.notDirectory;
+  return walked.node;
+}

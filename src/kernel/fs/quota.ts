@@ -1,0 +1,90 @@
+/** How much scratch one Process may hold, and all Processes of a runner together. */
+import { MIB } from '../../protocol/limits.ts';
+
+export interface ScratchLimits {
+  /** Bytes of all files together; holes count, they are held as zeros. */
+  readonly bytes: number;
+  /** Files, directories and symbolic links. Each costs some hundred bytes outside the guest's memory. */
+  readonly nodes: number;
+}
+
+/** Room for an upload and its conversion, small beside the guest's own memory (128 MiB by default). */
+export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, nodes: 4096 };
+
+/** Bytes shared by many Processes; each takes what it uses. */
+export class ScratchPool {
+  readonly bytesMax: number;
+  #taken = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#taken + bytes > this.bytesMax) return false;
+    this.#taken += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}
+
+export class Quota {
+  readonly limits: ScratchLimits;
+  readonly #pool: ScratchPool | null;
+  #bytes = 0;
+  #nodes = 0;
+
+  constructor(limits: ScratchLimits, pool: ScratchPool | null) {
+    this.limits = limits;
+    this.#pool = pool;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get nodes(): number {
+    return this.#nodes;
+  }
+
+  /** What may still be taken. */
+  get bytesLeft(): number {
+    return this.limits.bytes - this.#bytes;
+  }
+
+  takeBytes(count: number): boolean {
+    if (this.#bytes + count > this.limits.bytes) return false;
+    if (this.#pool !== null && !this.#pool.take(count)) return false;
+    this.#bytes += count;
+    return true;
+  }
+
+  giveBytes(count: number): void {
+    this.#bytes -= count;
+    this.#pool?.give(count);
+  }
+
+  takeNode(): boolean {
+    if (this.#nodes >= this.limits.nodes) return false;
+    this.#nodes += 1;
+    return true;
+  }
+
+  giveNode(): void {
+    this.#nodes -= 1;
+  }
+
+  /** Everything at once, when the Process has ended. */
+  release(): void {
+    this.#pool?.give(this.#bytes);
+    this.#bytes = 0;
+    this.#nodes = 0;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Path resolution, for every backend. It starts at a directory and never leaves it: a `..` above it,
+ * an absolute path and an absolute symbolic link are Errno.notCapable (WASI: "not capable"). Symbolic
+ * links are resolved here and never by the host.
+ */
+import { Errno } from '../errno.ts';
+import { type DirectoryNode, type FsNode, nameBytesMax, pathBytesMax } from './node.ts';
+
+/** Links followed in one path, Linux's number. */
+const linksMax = 40;
+
+/** Where a path leads: the directory it ends in, and what is there under its last name. */
+export interface Walked {
+  /** null where the path ends in a directory without naming it in another (`.`, `a/..`). */
+  readonly parent: DirectoryNode | null;
+  /** The last name; empty when `parent` is null. */
+  readonly name: string;
+  /** null: nothing there. */
+  readonly node: FsNode | null;
+  /** The path ended with a slash, so it can only mean a directory. */
+  readonly slash: boolean;
+}
+
+export interface WalkOptions {
+  /** Whether a symbolic link at the end is followed. */
+  readonly follow: boolean;
+  /** Whether it is followed also (and only) because of a slash behind it, as open and stat do. */
+  readonly slashFollows?: boolean;
+}
+
+const encoder = new TextEncoder();
+
+export function walk(base: DirectoryNode, path: string, options: WalkOptions): Walked | number {
+  const invalid = checkPath(path);
+  if (invalid !== 0) return invalid;
+  if (path.startsWith('/')) return Errno.notCapable;
+  /** Segments to come, the next one last. */
+  const pending: string[] = [];
+  const above: DirectoryNode[] = [];
+  let here = base;
+  let links = 0;
+  let slash = push(pending, path);
+  for (;;) {
+    const segment = pending.pop();
+    if (segment === undefined) return { parent: null, name: '', node: here, slash };
+    if (segment === '.') continue;
+    if (segment === '..') {
+      const up = above.pop();
+      if (up === undefined) return Errno.notCapable;
+      here = up;
+      continue;
+    }
+    if (segment.length > nameBytesMax || (segment.length > 84 && encoder.encode(segment).length > nameBytesMax)) {
+      return Errno.nameTooLong;
+    }
+    const isLast = pending.length === 0;
+    const found = here.lookup(segment);
+    if (typeof found === 'number') {
+      if (found !== Errno.notFound || !isLast) return found;
+      return { parent: here, name: segment, node: null, slash };
+    }
+    if (found.kind === 'symlink' && (!isLast || options.follow || (slash && options.slashFollows === true))) {
+      links += 1;
+      if (links > linksMax) return Errno.loop;
+      const target = found.readLink();
+      if (typeof target === 'number') return target;
+      const bad = checkPath(target);
+      if (bad !== 0) return bad;
+      if (target.startsWith('/')) return Errno.notCapable;
+      slash = push(pending, target) && isLast ? true : slash;
+      continue;
+    }
+    if (isLast) return { parent: here, name: segment, node: found, slash };
+    if (found.kind !== 'directory') return Errno.notDirectory;
+    above.push(here);
+    here = found;
+  }
+}
+
+/** 0, or why `path` is none. */
+function checkPath(path: string): number {
+  if (path === '') return Errno.notFound;
+  if (path.length > pathBytesMax) return Errno.nameTooLong;
+  return path.includes('\0') ? Errno.invalid : 0;
+}
+
+/** Adds the segments of `path` in front of what is pending; true when it ends with a slash. */
+function push(pending: string[], path: string): boolean {
+  const segments = path.split('/');
+  for (let i = segments.length - 1; i >= 0; i -= 1) {
+    const segment = segments[i] as string;
+    if (segment !== '') pending.push(segment);
+  }
+  return path.endsWith('/');
+}
