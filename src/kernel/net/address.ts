@@ -1,0 +1,101 @@
+/**
+ * Hosts as guests write them, made canonical, and the addresses that no guest may reach (SAFETY.md,
+ * Outbound network). Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms,
+ * IPv4-mapped IPv6, full-width digits) becomes the dotted one before anything is compared.
+ */
+import { BlockList, isIPv4, isIPv6 } from 'node:net';
+
+export type Host =
+  | { readonly kind: 'address'; readonly address: string }
+  | { readonly kind: 'name'; readonly name: string };
+
+/** Denied always, unless the operator lists the target in TRISIEL_EGRESS_ALLOW. */
+const deniedRanges: readonly (readonly [network: string, bits: number, what: string])[] = [
+  ['0.0.0.0', 8, 'this network'],
+  ['10.0.0.0', 8, 'private'],
+  ['100.64.0.0', 10, 'carrier-grade NAT'],
+  ['127.0.0.0', 8, 'loopback'],
+  ['169.254.0.0', 16, 'link-local'],
+  ['172.16.0.0', 12, 'private'],
+  ['192.0.0.0', 24, 'protocol assignments'],
+  ['192.0.2.0', 24, 'documentation'],
+  ['192.88.99.0', 24, '6to4 relay'],
+  ['192.168.0.0', 16, 'private'],
+  ['198.18.0.0', 15, 'benchmarking'],
+  ['198.51.100.0', 24, 'documentation'],
+  ['203.0.113.0', 24, 'documentation'],
+  ['224.0.0.0', 4, 'multicast'],
+  ['240.0.0.0', 4, 'reserved'],
+  // IPv4-compatible (RFC 4291 2.5.5.1); holds the unspecified and the loopback address too.
+  ['::', 96, 'unspecified, loopback or IPv4-compatible'],
+  ['::ffff:0:0:0', 96, 'IPv4-translated'],
+  ['64:ff9b::', 96, 'NAT64'],
+  ['64:ff9b:1::', 48, 'NAT64'],
+  ['100::', 64, 'discard'],
+  ['2001::', 23, 'protocol assignments'],
+  ['2001:db8::', 32, 'documentation'],
+  ['2002::', 16, '6to4'],
+  ['3fff::', 20, 'documentation'],
+  ['5f00::', 16, 'segment routing'],
+  ['fc00::', 7, 'private'],
+  ['fe80::', 10, 'link-local'],
+  ['fec0::', 10, 'site-local'],
+  ['ff00::', 8, 'multicast'],
+];
+
+const lists = deniedRanges.map(([network, bits, what]) => {
+  const list = new BlockList();
+  const family = isIPv4(network) ? 'ipv4' : 'ipv6';
+  list.addSubnet(network, bits, family);
+  return { list, family, what };
+});
+
+/** Of one label's 63 and a name's 253 octets (RFC 1035 2.3.4), the name's. */
+const nameCharsMax = 253;
+
+// What an authority may hold as host: a bracketed IPv6 address, or anything without delimiters.
+const hostPattern = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]%]+)$/i;
+
+/** The host that `text` names, IPv6 in brackets; null where it names none (zone ids are refused). */
+export function parseHost(text: string): Host | null {
+  if (!hostPattern.test(text)) return null;
+  let hostname: string;
+  try {
+    // The URL standard's host parser: numbers become IPv4 addresses, names are made ASCII and lower case.
+    hostname = new URL(`http://${text}/`).hostname;
+  } catch {
+    return null;
+  }
+  const address = canonicalAddress(hostname.startsWith('[') ? hostname.slice(1, -1) : hostname);
+  if (address !== null) return { kind: 'address', address };
+  const name = hostname.endsWith('.') ? hostname.slice(0, -1) : hostname;
+  return name === '' || name.endsWith('.') || name.length > nameCharsMax ? null : { kind: 'name', name };
+}
+
+/** Dotted IPv4 (mapped IPv6 too) or the shortest IPv6 spelling without a zone; null for anything else. */
+export function canonicalAddress(text: string): string | null {
+  if (isIPv4(text)) return text;
+  const bare = text.split('%', 1)[0] as string;
+  if (!isIPv6(bare)) return null;
+  const address = new URL(`http://[${bare}]/`).hostname.slice(1, -1);
+  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(address);
+  if (mapped === null) return address;
+  const high = Number.parseInt(mapped[1] as string, 16);
+  const low = Number.parseInt(mapped[2] as string, 16);
+  return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
+}
+
+/** What kind of denied range the canonical `address` lies in; null for a public one. */
+export function deniedRange(address: string): string | null {
+  const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+  for (const entry of lists) {
+    if (entry.family === family && entry.list.check(address, family)) return entry.what;
+  }
+  return null;
+}
+
+/** `host:port` with IPv6 in brackets. */
+export function authority(host: Host, port: number): string {
+  const text = host.kind === 'name' ? host.name : host.address;
+  return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;
+}

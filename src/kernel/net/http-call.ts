@@ -1,0 +1,138 @@
+/**
+ * A request on its way to its final answer: the connection, one more try where a kept-alive connection
+ * turned out to be dead, and redirects where the guest asked to follow them.
+ */
+import type { Readable } from 'node:stream';
+import { Errno } from '../errno.ts';
+import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
+import type { HttpExchange } from './http-exchange.ts';
+import type { HttpOrigin } from './http-pool.ts';
+import type { Network } from './network.ts';
+import { originOf, parseTarget } from './target.ts';
+import { Wakeup } from './wakeup.ts';
+
+export const httpCallLimits = {
+  /** As in fetch (Fetch standard, 4.5). */
+  redirectsMax: 20,
+} as const;
+
+export interface HttpCallOptions {
+  readonly network: Network;
+  readonly method: string;
+  /** What is requested: origin-form path of `origin`. */
+  readonly origin: HttpOrigin;
+  readonly path: string;
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | Readable | null;
+  readonly follow: boolean;
+  /** Called with the URL of each redirect before it is requested; throws to refuse it. */
+  readonly checkUrl: (url: string) => void;
+}
+
+interface Hop {
+  readonly origin: HttpOrigin;
+  readonly path: string;
+  readonly method: string;
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | Readable | null;
+}
+
+export class HttpCall {
+  readonly changed = new Wakeup();
+  /** The exchange whose response is the guest's; set once its head is there. */
+  response: HttpExchange | null = null;
+  failure: NetworkFailure | null = null;
+  readonly #options: HttpCallOptions;
+  #exchange: HttpExchange | null = null;
+
+  constructor(options: HttpCallOptions) {
+    this.#options = options;
+    void this.#run();
+  }
+
+  abort(): void {
+    this.#fail(new Failure(Errno.closed, 'given up'));
+    this.#exchange?.abort(new Failure(Errno.closed, 'given up'));
+  }
+
+  async #run(): Promise<void> {
+    try {
+      let hop: Hop = this.#options;
+      for (let hops = 0; ; hops += 1) {
+        const exchange = await this.#send(hop);
+        const next = this.#options.follow ? redirect(hop, exchange) : null;
+        if (next === null) {
+          this.response = exchange;
+          this.changed.wake();
+          return;
+        }
+        if (hops >= httpCallLimits.redirectsMax) {
+          exchange.abort(new Failure(Errno.loop, 'too many redirects'));
+          throw new Failure(Errno.loop, `more than ${httpCallLimits.redirectsMax} redirects`);
+        }
+        exchange.discard();
+        while (!exchange.isOver) await exchange.changed.wait();
+        this.#options.checkUrl(`${originOf(next.origin)}${next.path}`);
+        hop = next;
+      }
+    } catch (error) {
+      this.#fail(networkFailure(error, `${this.#options.method} ${originOf(this.#options.origin)}`));
+    }
+  }
+
+  /** An exchange with the head of its response. */
+  async #send(hop: Hop): Promise<HttpExchange> {
+    for (let fresh = false; ; fresh = true) {
+      if (this.failure !== null) throw this.failure;
+      const { exchange, reused } = await this.#options.network.http.send(hop, fresh);
+      this.#exchange = exchange;
+      // Aborted while a connection was made ready.
+      if (this.failure !== null) exchange.abort(this.failure);
+      while (!exchange.hasHead && !exchange.isOver) await exchange.changed.wait();
+      if (exchange.hasHead) return exchange;
+      const failure = exchange.failure as NetworkFailure;
+      if (!reused || this.failure !== null || failure.errno !== Errno.closed || !canRepeat(hop)) throw failure;
+    }
+  }
+
+  #fail(failure: NetworkFailure): void {
+    if (this.failure !== null || this.response !== null) return;
+    this.failure = failure;
+    this.changed.wake();
+  }
+}
+
+/** RFC 9110 9.2.2: a client may repeat an idempotent request whose connection closed before an answer. */
+function canRepeat(hop: Hop): boolean {
+  return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !isStream(hop.body);
+}
+
+function isStream(body: Hop['body']): body is Readable {
+  return body !== null && !(body instanceof Uint8Array);
+}
+
+/** The request that the redirect asks for (RFC 9110 15.4); null when there is nothing to follow. */
+function redirect(hop: Hop, exchange: HttpExchange): Hop | null {
+  const { status } = exchange;
+  const [location] = exchange.values('location');
+  if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return null;
+  const base = `${originOf(hop.origin)}${hop.path === '*' ? '/' : hop.path}`;
+  if (!URL.canParse(location, base)) return null;
+  const url = new URL(location, base);
+  const target = parseTarget(`${url.protocol}//${url.host}${url.pathname}${url.search}`);
+  if (target === null || target.host === null || (target.scheme !== 'http' && target.scheme !== 'https')) return null;
+  const toGet = (status === 303 && hop.method !== 'HEAD') || (status <= 302 && hop.method === 'POST');
+  // A body that has streamed by is gone; the guest gets the redirect itself.
+  if (!toGet && isStream(hop.body)) return null;
+  const origin: HttpOrigin = { scheme: target.scheme, host: target.host, port: target.port };
+  const dropped = new Set(['host']);
+  if (toGet) for (const name of ['content-type', 'content-encoding', 'content-language']) dropped.add(name);
+  // As in fetch: what was meant for one origin is not told to another.
+  if (originOf(origin) !== originOf(hop.origin)) for (const name of ['authorization', 'cookie']) dropped.add(name);
+  const headers = ['host', url.host];
+  for (let i = 0; i + 1 < hop.headers.length; i += 2) {
+    const name = hop.headers[i] as string;
+    if (!dropped.has(name.toLowerCase())) headers.push(name, hop.headers[i + 1] as string);
+  }
+  return { origin, path: target.path, method: toGet ? 'GET' : hop.method, headers, body: toGet ? null : hop.body };
+}

@@ -1,0 +1,152 @@
+/**
+ * One request and its response on one connection, as undici's dispatch handler. The body waits in a
+ * bounded queue; when that is full the connection is paused until the guest has read.
+ */
+import type { Dispatcher } from 'undici';
+import { Errno } from '../errno.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { type NetworkFailure, networkFailure } from './failure.ts';
+import { hopByHop } from './http-request.ts';
+import { Wakeup } from './wakeup.ts';
+
+export const httpResponseLimits = {
+  /** Status line and headers. */
+  headBytes: 64 * 1024,
+  /** Body bytes that have arrived and not been read; one chunk of a socket (64 KiB) may come on top. */
+  queuedBytes: 64 * 1024,
+  /** Of a redirect's own body, which nobody reads: a longer one costs the connection. */
+  discardedBytes: 64 * 1024,
+} as const;
+
+type State = 'waiting' | 'body' | 'ended' | 'failed';
+
+export class HttpExchange implements Dispatcher.DispatchHandler {
+  readonly changed = new Wakeup();
+  status = 0;
+  /** Name, value, name, value … as received. */
+  rawHeaders: readonly Buffer[] = [];
+  failure: NetworkFailure | null = null;
+  #statusText = '';
+  #state: State = 'waiting';
+  #discarding = false;
+  #discarded = 0;
+  readonly #queue = new ByteQueue();
+  #controller: Dispatcher.DispatchController | null = null;
+  readonly #what: string;
+  readonly #onEnd: (ok: boolean) => void;
+
+  /** `what` names the request in failures; `onEnd` is called once, false when the connection is spoilt. */
+  constructor(what: string, onEnd: (ok: boolean) => void) {
+    this.#what = what;
+    this.#onEnd = onEnd;
+  }
+
+  get hasHead(): boolean {
+    return this.#state === 'body' || this.#state === 'ended' || this.status !== 0;
+  }
+
+  get isOver(): boolean {
+    return this.#state === 'ended' || this.#state === 'failed';
+  }
+
+  /** Whether read would answer at once. */
+  get isReadable(): boolean {
+    return this.isOver || this.#queue.length > 0;
+  }
+
+  /** Status line, headers without those of the hop, empty line. */
+  head(): Uint8Array {
+    const parts: (Buffer | string)[] = [`HTTP/1.1 ${this.status} ${this.#statusText}\r\n`];
+    const dropped = hopByHop(this.values('connection'));
+    for (let i = 0; i + 1 < this.rawHeaders.length; i += 2) {
+      const name = this.rawHeaders[i] as Buffer;
+      if (dropped.has(name.toString('latin1').toLowerCase())) continue;
+      parts.push(name, ': ', this.rawHeaders[i + 1] as Buffer, '\r\n');
+    }
+    parts.push('\r\n');
+    return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)));
+  }
+
+  /** Values of the response headers called `name` (lower case). */
+  values(name: string): readonly string[] {
+    const found: string[] = [];
+    for (let i = 0; i + 1 < this.rawHeaders.length; i += 2) {
+      if ((this.rawHeaders[i] as Buffer).toString('latin1').toLowerCase() === name)
+        found.push((this.rawHeaders[i + 1] as Buffer).toString('latin1'));
+    }
+    return found;
+  }
+
+  /** Body bytes read, Errno.end after the last, the failure's Errno, or null: wait for `changed`. */
+  read(into: Uint8Array): number | null {
+    const count = this.#queue.read(into);
+    if (count > 0) {
+      if (this.#queue.length < httpResponseLimits.queuedBytes / 2) this.#controller?.resume();
+      return count;
+    }
+    if (this.#state === 'ended') return Errno.end;
+    return this.#state === 'failed' ? (this.failure?.errno ?? Errno.unknown) : null;
+  }
+
+  /** Reads the body to its end and forgets it, within a limit. */
+  discard(): void {
+    this.#discarding = true;
+    this.#discarded = this.#queue.length;
+    this.#queue.clear();
+    this.#controller?.resume();
+  }
+
+  abort(reason: NetworkFailure): void {
+    if (this.isOver) return;
+    this.#finish('failed', reason);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    statusText?: string,
+  ): void {
+    // 1xx say nothing about the answer (RFC 9110 15.2).
+    if (status < 200 || this.#state !== 'waiting') return;
+    this.status = status;
+    this.#statusText = (statusText ?? '').replace(/[^\x20-\x7e]/g, '');
+    const raw = controller.rawHeaders;
+    this.rawHeaders = Array.isArray(raw) ? raw.map((part) => Buffer.from(part)) : [];
+    this.#state = 'body';
+    this.changed.wake();
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#state !== 'body') return;
+    if (this.#discarding) {
+      this.#discarded += chunk.length;
+      if (this.#discarded > httpResponseLimits.discardedBytes)
+        this.abort(networkFailure(new Error('too long'), 'the body of a redirect'));
+      return;
+    }
+    this.#queue.push(chunk);
+    if (this.#queue.length >= httpResponseLimits.queuedBytes) controller.pause();
+    this.changed.wake();
+  }
+
+  onResponseEnd(): void {
+    if (!this.isOver) this.#finish('ended', null);
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (!this.isOver) this.#finish('failed', networkFailure(error, this.#what));
+  }
+
+  #finish(state: 'ended' | 'failed', failure: NetworkFailure | null): void {
+    this.#state = state;
+    this.failure = failure;
+    this.#controller = null;
+    this.changed.wake();
+    this.#onEnd(state === 'ended');
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * A handler's HTTP connections: one undici Client each, one request at a time each, kept alive for a
+ * moment after use. Our own pool instead of undici's, because every socket counts against the handler's
+ * share, a wait in line must end with its invocation, and an idle connection has to make room.
+ */
+import type { Readable } from 'node:stream';
+import type { Client, Dispatcher } from 'undici';
+import { Errno } from '../errno.ts';
+import type { Host } from './address.ts';
+import { NetworkFailure } from './failure.ts';
+import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
+import type { Network } from './network.ts';
+import { originOf } from './target.ts';
+
+export const httpPoolLimits = {
+  /** Idle connections of one handler, all origins together. */
+  idleMax: 256,
+  /** How long an idle one is kept where the server does not say less; servers commonly wait 5 s. */
+  keepAliveMs: 4_000,
+  keepAliveMaxMs: 30_000,
+} as const;
+
+export interface HttpOrigin {
+  readonly scheme: 'http' | 'https';
+  readonly host: Host;
+  readonly port: number;
+}
+
+export interface HttpSend {
+  readonly origin: HttpOrigin;
+  readonly method: string;
+  /** Origin-form or `*`. */
+  readonly path: string;
+  /** Name, value, name, value … `host` among them. */
+  readonly headers: readonly string[];
+  readonly body: Uint8Array | Readable | null;
+}
+
+interface Connection {
+  readonly key: string;
+  readonly client: Client;
+  /** Ends an attempt to connect. */
+  readonly abort: AbortController;
+  isUsed: boolean;
+}
+
+let undici: Promise<typeof import('undici')> | null = null;
+
+/** Loads undici (about 0.1 s) ahead of the first request. */
+export function loadHttp(): Promise<typeof import('undici')> {
+  undici ??= import('undici');
+  return undici;
+}
+
+export class HttpPool {
+  readonly #network: Network;
+  readonly #idle = new Map<string, Set<Connection>>();
+  readonly #all = new Set<Connection>();
+  #idleCount = 0;
+
+  constructor(network: Network) {
+    this.#network = network;
+  }
+
+  /**
+   * Puts the request on its way. What becomes of it, the exchange tells; aborting the exchange ends the
+   * connection too. `fresh` asks for a new connection. `reused` tells whether the connection was used before.
+   */
+  async send(
+    request: HttpSend,
+    fresh: boolean,
+  ): Promise<{ readonly exchange: HttpExchange; readonly reused: boolean }> {
+    const key = originOf(request.origin);
+    const connection = (fresh ? undefined : this.#takeIdle(key)) ?? (await this.#connect(request.origin, key));
+    const reused = connection.isUsed;
+    connection.isUsed = true;
+    const exchange = new HttpExchange(`${request.method} ${key}`, (ok) => this.#done(connection, ok));
+    connection.client.dispatch(
+      {
+        method: request.method as Dispatcher.HttpMethod,
+        path: request.path,
+        headers: [...request.headers],
+        body: request.body as Dispatcher.DispatchOptions['body'],
+      },
+      exchange,
+    );
+    return { exchange, reused };
+  }
+
+  /** Closes the connection that has been idle longest; false where none is idle. */
+  evictOne(): boolean {
+    for (const connections of this.#idle.values()) {
+      for (const connection of connections) {
+        this.#drop(connection);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  close(): void {
+    for (const connection of [...this.#all]) this.#drop(connection);
+  }
+
+  #takeIdle(key: string): Connection | undefined {
+    // The one used last is the least likely to be closed by the server just now.
+    const connection = [...(this.#idle.get(key) ?? [])].at(-1);
+    if (connection !== undefined) this.#unIdle(connection);
+    return connection;
+  }
+
+  async #connect(origin: HttpOrigin, key: string): Promise<Connection> {
+    const { Client } = await loadHttp();
+    const abort = new AbortController();
+    const client = new Client(key, {
+      connect: (_options, callback) => {
+        this.#network
+          .open({
+            host: origin.host,
+            port: origin.port,
+            tls: origin.scheme === 'https' ? { alpn: ['http/1.1'] } : null,
+            signal: abort.signal,
+            halfOpen: false,
+          })
+          .then(
+            (socket) => callback(null, socket),
+            (error: Error) => callback(error, null),
+          )
+          // The client refused the socket: it has failed its request already.
+          .catch(() => this.#drop(connection));
+      },
+      pipelining: 1,
+      // The invocation's deadline ends a wait; there is no second clock.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: httpResponseLimits.headBytes,
+      keepAliveTimeout: httpPoolLimits.keepAliveMs,
+      keepAliveMaxTimeout: httpPoolLimits.keepAliveMaxMs,
+    });
+    const connection: Connection = { key, client, abort, isUsed: false };
+    this.#all.add(connection);
+    client.on('disconnect', () => {
+      if (this.#idle.get(key)?.has(connection)) this.#drop(connection);
+    });
+    return connection;
+  }
+
+  #done(connection: Connection, ok: boolean): void {
+    if (!ok || !this.#all.has(connection) || this.#network.share.isWanted) {
+      this.#drop(connection);
+      return;
+    }
+    let connections = this.#idle.get(connection.key);
+    if (connections === undefined) {
+      connections = new Set();
+      this.#idle.set(connection.key, connections);
+    }
+    connections.add(connection);
+    this.#idleCount += 1;
+    if (this.#idleCount > httpPoolLimits.idleMax) this.evictOne();
+  }
+
+  #unIdle(connection: Connection): void {
+    const connections = this.#idle.get(connection.key);
+    if (connections?.delete(connection) !== true) return;
+    this.#idleCount -= 1;
+    if (connections.size === 0) this.#idle.delete(connection.key);
+  }
+
+  #drop(connection: Connection): void {
+    if (!this.#all.delete(connection)) return;
+    this.#unIdle(connection);
+    connection.abort.abort();
+    void connection.client.destroy(new NetworkFailure(Errno.closed, 'the connection was closed'));
+  }
+}

@@ -1,0 +1,143 @@
+/**
+ * What a guest writes to an http: resource, read strictly (RFC 9112): request line, header lines, an
+ * empty line. Bytes above 0x7f pass through as they are (latin1 both ways). Nothing in a name, a value or
+ * a target can hold a line end, a NUL or any other control character, so nothing can be injected.
+ */
+
+export const httpRequestLimits = {
+  /** Request line and headers. Servers usually take 8 to 64 KiB. */
+  headBytes: 64 * 1024,
+  headers: 256,
+  /** A body without Content-Length is kept until flush; with one it streams. */
+  bufferedBodyBytes: 1024 * 1024,
+  /** A body with Content-Length is kept up to this size, so that most requests go out in one piece. */
+  streamedFromBytes: 64 * 1024,
+} as const;
+
+export interface RequestHead {
+  readonly method: string;
+  /** Origin-form (`/path?query`), `*`, or absolute-form (`http://host/path`). */
+  readonly target: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** null where the body is what is written before flush. */
+  readonly contentLength: number | null;
+}
+
+/** The head of `bytes`, with or without its empty line; or what is wrong with it. */
+export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
+  const lines = text.split(/\r?\n/);
+  while (lines.at(-1) === '') lines.pop();
+  const start = requestLine.exec(lines[0] ?? '');
+  if (start === null) return `the request line ${shown(lines[0] ?? '')} is not METHOD TARGET HTTP/1.1`;
+  const [, method, target] = start as unknown as [string, string, string];
+  if (method === 'CONNECT') return 'the method CONNECT is not supported; open tcp: instead';
+  if (!target.startsWith('/') && !/^https?:\/\//i.test(target) && !(target === '*' && method === 'OPTIONS'))
+    return `the request target ${shown(target)} is neither a path nor an http URL`;
+  if (lines.length - 1 > httpRequestLimits.headers)
+    return `more than ${httpRequestLimits.headers} header lines in the request`;
+  const headers: (readonly [string, string])[] = [];
+  for (const line of lines.slice(1)) {
+    const header = parseHeader(line);
+    if (header === null) return `the header line ${shown(line)} is not NAME: VALUE`;
+    headers.push(header);
+  }
+  const contentLength = lengthOf(headers);
+  if (typeof contentLength === 'string') return contentLength;
+  if (valuesOf(headers, 'transfer-encoding').length > 0)
+    return 'Transfer-Encoding is not supported in requests; write Content-Length, or the whole body before flush';
+  if (valuesOf(headers, 'host').length > 1) return 'more than one Host header';
+  return { method, target, headers, contentLength };
+}
+
+/** Values of all headers called `name` (lower case). */
+export function valuesOf(headers: RequestHead['headers'], name: string): readonly string[] {
+  return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
+}
+
+/**
+ * What stands between two hops only (RFC 9110 7.6.1), and what the connection's side decides: it never
+ * passes, in either direction. `connection` is the Connection header's value, whose names go too.
+ */
+export function hopByHop(connection: readonly string[]): ReadonlySet<string> {
+  const named = connection.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase());
+  return new Set([...hopHeaders, ...named]);
+}
+
+const hopHeaders = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/**
+ * The headers that go out: the guest's without those of a hop, without what we set ourselves. `host` is
+ * the guest's Host or the target's.
+ */
+export function outgoingHeaders(
+  head: RequestHead,
+  ours: { readonly host: string; readonly userAgent: string; readonly handler: string },
+): readonly string[] {
+  // Expect: the body is sent at once anyway.
+  const dropped = new Set([
+    ...hopByHop(valuesOf(head.headers, 'connection')),
+    'host',
+    'content-length',
+    'expect',
+    'trisiel-handler',
+  ]);
+  const out: string[] = ['host', ours.host];
+  let hasAgent = false;
+  for (const [name, value] of head.headers) {
+    const key = name.toLowerCase();
+    if (dropped.has(key)) continue;
+    if (key === 'user-agent') hasAgent = true;
+    out.push(name, value);
+  }
+  if (!hasAgent) out.push('User-Agent', ours.userAgent);
+  out.push('Trisiel-Handler', ours.handler);
+  return out;
+}
+
+const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([\x21-\x7e\x80-\xff]+) HTTP\/1\.[01]$/;
+// RFC 9110 5.6.2 and 5.5: a token; visible characters, spaces, tabs and obs-text.
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+// Not one regular expression: with optional space on both sides of an optional value it would take
+// quadratic time for a line of spaces.
+function parseHeader(line: string): readonly [string, string] | null {
+  const colon = line.indexOf(':');
+  const name = line.slice(0, Math.max(colon, 0));
+  const value = line.slice(colon + 1);
+  if (!token.test(name) || !fieldValue.test(value)) return null;
+  return [name, trimSpace(value)];
+}
+
+/** Without spaces and tabs at both ends; not trim(), which takes 0xa0 for a space. */
+function trimSpace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && (text[start] === ' ' || text[start] === '\t')) start += 1;
+  while (end > start && (text[end - 1] === ' ' || text[end - 1] === '\t')) end -= 1;
+  return text.slice(start, end);
+}
+
+function lengthOf(headers: RequestHead['headers']): number | null | string {
+  const values = valuesOf(headers, 'content-length');
+  if (values.length === 0) return null;
+  const [value] = values as [string];
+  if (values.length > 1 || !/^[0-9]{1,15}$/.test(value))
+    return `Content-Length ${shown(values.join(', '))} is not a length`;
+  return Number(value);
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

@@ -1,0 +1,74 @@
+/** Network URLs as guests open them, read strictly: one spelling of scheme, host and port comes out. */
+import { checkPolicy } from '../open.ts';
+import type { Process } from '../process.ts';
+import { authority, type Host, parseHost } from './address.ts';
+
+export type NetworkScheme = 'http' | 'https' | 'ws' | 'wss' | 'tcp' | 'tcp+tls';
+
+export interface Target {
+  readonly scheme: NetworkScheme;
+  /** null where the URL names none (http: only). */
+  readonly host: Host | null;
+  /** 0 where there is no host. */
+  readonly port: number;
+  /** Path and query as written, '' or starting with `/` or `?`. */
+  readonly path: string;
+  /** Without the `#`. */
+  readonly fragment: string;
+}
+
+/** tcp has no default: its port has to be written. */
+const defaultPorts: Readonly<Record<NetworkScheme, number>> = {
+  http: 80,
+  https: 443,
+  ws: 80,
+  wss: 443,
+  tcp: 0,
+  'tcp+tls': 0,
+};
+
+const urlPattern = /^([a-z+]+):(?:\/\/([^/?#\\]*))?([/?][^#]*)?(?:#(.*))?$/is;
+
+/**
+ * null for anything that is not exactly scheme://host[:port][/path][?query][#fragment]. User
+ * information is refused: `https://good.example@bad.example/` reads like good.example in a policy.
+ */
+export function parseTarget(url: string): Target | null {
+  const match = urlPattern.exec(url);
+  const scheme = match?.[1]?.toLowerCase() ?? '';
+  if (match === null || !isNetworkScheme(scheme)) return null;
+  const path = match[3] ?? '';
+  const fragment = match[4] ?? '';
+  if ((match[2] ?? '') === '') return { scheme, host: null, port: 0, path, fragment };
+  const found = parseAuthority(match[2] as string, scheme);
+  return found === null ? null : { scheme, ...found, path, fragment };
+}
+
+/** `host[:port]`, the port defaulting to the scheme's; null for anything else. */
+export function parseAuthority(text: string, scheme: NetworkScheme): { host: Host; port: number } | null {
+  const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
+  const host = parseHost(match?.[1] ?? '');
+  const port = match?.[2] === undefined ? defaultPorts[scheme] : Number(match[2]);
+  return host === null || port < 1 || port > 65_535 ? null : { host, port };
+}
+
+/** `scheme://host[:port]`, the port left out where it is the scheme's default. */
+export function originOf(target: { scheme: NetworkScheme; host: Host; port: number }): string {
+  const full = authority(target.host, target.port);
+  const ending = `:${target.port}`;
+  const short = target.port === defaultPorts[target.scheme] ? full.slice(0, -ending.length) : full;
+  return `${target.scheme}://${short}`;
+}
+
+/**
+ * The policy has seen the URL as opened; another spelling of the same target must not pass where the
+ * plain one is refused. Ends the Process as checkPolicy does.
+ */
+export function checkSpelling(process: Process, opened: string, canonical: string): void {
+  if (canonical === opened || canonical === `${opened}/` || `${canonical}/` === opened) return;
+  checkPolicy(process, canonical);
+}
+
+function isNetworkScheme(name: string): name is NetworkScheme {
+  return Object.hasOwn(defaultPorts, name);
+}

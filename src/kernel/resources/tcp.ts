@@ -1,0 +1,160 @@
+/**
+ * `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions (ABIS.md, Resource schemes).
+ * Opening waits for the connection; the stream's own buffers are the bound in both directions.
+ */
+import type { Socket } from 'node:net';
+import { Errno } from '../errno.ts';
+import { NetworkFailure, networkFailure } from '../net/failure.ts';
+import type { Network } from '../net/network.ts';
+import { checkSpelling, originOf, parseTarget } from '../net/target.ts';
+import { Wakeup } from '../net/wakeup.ts';
+import type { Process } from '../process.ts';
+import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+
+export const tcpLimits = {
+  /** Bytes taken from the guest that the kernel has not taken from us. */
+  writeBytes: 64 * 1024,
+  /** After close: for what was written to go out and for the peer to finish, unread. */
+  lingerMs: 5_000,
+} as const;
+
+/** `tcp:` and `tcp+tls:` over the handler's network. */
+export function tcpScheme(network: Network): Scheme {
+  return {
+    names: ['tcp', 'tcp+tls'],
+    open: (url, process) => {
+      const target = parseTarget(url);
+      // A path means nothing here; one that is written is a mistake.
+      if (target === null || target.host === null || target.fragment !== '' || !/^\/?$/.test(target.path))
+        return Errno.invalid;
+      const { scheme, host, port } = target;
+      checkSpelling(process, url, originOf({ scheme, host, port }));
+      return network
+        .open({
+          host,
+          port,
+          tls: scheme === 'tcp+tls' ? { alpn: [] } : null,
+          signal: process.signal,
+          halfOpen: true,
+        })
+        .then(
+          (socket) => new TcpResource(process, scheme, socket),
+          (error: unknown) => {
+            const failure = networkFailure(error, originOf({ scheme, host, port }));
+            process.log(1, 'platform', `${scheme}: ${failure.message}`);
+            return failure.errno;
+          },
+        );
+    },
+  };
+}
+
+class TcpResource implements Resource {
+  readonly scheme: string;
+  readonly #process: Process;
+  readonly #socket: Socket;
+  readonly #changed = new Wakeup();
+  #hasEnded = false;
+  #failure: NetworkFailure | null = null;
+  #isLogged = false;
+  /** The end of a chunk of which the guest has read the start. */
+  readonly #onAbort = (): void => {
+    this.#socket.destroy();
+  };
+
+  constructor(process: Process, scheme: string, socket: Socket) {
+    this.scheme = scheme;
+    this.#process = process;
+    this.#socket = socket;
+    socket.on('readable', () => this.#changed.wake());
+    socket.on('drain', () => this.#changed.wake());
+    socket.on('end', () => {
+      this.#hasEnded = true;
+      this.#changed.wake();
+    });
+    socket.on('error', (error) => {
+      this.#failure ??= networkFailure(error, 'the connection failed');
+      this.#changed.wake();
+    });
+    socket.on('close', () => {
+      this.#failure ??= new NetworkFailure(Errno.closed, 'the connection was closed');
+      this.#changed.wake();
+    });
+    process.signal.addEventListener('abort', this.#onAbort);
+  }
+
+  read(into: Uint8Array): number | Promise<void> {
+    if (into.length === 0) return 0;
+    const ready = Math.min(this.#socket.readableLength, into.length);
+    const chunk: Buffer | null = ready > 0 ? this.#socket.read(ready) : null;
+    if (chunk !== null) {
+      into.set(chunk);
+      return chunk.length;
+    }
+    // Asks the stream for more; without it 'readable' and 'end' would never come.
+    this.#socket.read(0);
+    if (this.#hasEnded) return Errno.end;
+    if (this.#failure !== null) return this.#failed(this.#failure);
+    return this.#changed.wait();
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    if (bytes.length === 0) return 0;
+    if (this.#failure !== null) return this.#failed(this.#failure);
+    if (!this.#socket.writable) return Errno.closed;
+    const room = tcpLimits.writeBytes - this.#socket.writableLength;
+    if (room <= 0) return this.#changed.wait();
+    const part = Buffer.from(bytes.subarray(0, room));
+    this.#socket.write(part, () => this.#changed.wake());
+    return part.length;
+  }
+
+  flush(): MaybePromise<number> {
+    if (this.#failure !== null) return this.#failed(this.#failure);
+    return this.#socket.writableLength === 0 ? 0 : this.#drained();
+  }
+
+  /** FIN after what was written; a Process that was killed says no more. */
+  close(): number {
+    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    const socket = this.#socket;
+    if (socket.destroyed) return 0;
+    const { end } = this.#process;
+    if (end !== null && end.kind !== 'exit') {
+      socket.destroy();
+      return 0;
+    }
+    socket.removeAllListeners('readable');
+    // Unread bytes would turn the FIN into a reset, and what was written could be lost.
+    socket.resume();
+    const timer = setTimeout(() => socket.destroy(), tcpLimits.lingerMs);
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('end', () => socket.destroySoon());
+    socket.end();
+    if (this.#hasEnded) socket.destroySoon();
+    return 0;
+  }
+
+  readable(): Promise<void> | null {
+    if (this.#socket.readableLength > 0 || this.#hasEnded || this.#failure !== null) return null;
+    this.#socket.read(0);
+    return this.#changed.wait();
+  }
+
+  writable(): Promise<void> | null {
+    const isOver = this.#failure !== null || !this.#socket.writable;
+    return isOver || this.#socket.writableLength < tcpLimits.writeBytes ? null : this.#changed.wait();
+  }
+
+  async #drained(): Promise<number> {
+    while (this.#failure === null && this.#socket.writableLength > 0) await this.#changed.wait();
+    return this.#failure === null ? 0 : this.#failed(this.#failure);
+  }
+
+  #failed(failure: NetworkFailure): Errno {
+    if (!this.#isLogged && this.#process.end === null)
+      this.#process.log(1, 'platform', `${this.scheme}: ${failure.message}`);
+    this.#isLogged = true;
+    return failure.errno;
+  }
+}

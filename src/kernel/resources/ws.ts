@@ -1,0 +1,259 @@
+/**
+ * `ws:` and `wss:`: messages (ABIS.md, Resource schemes). One message per read, continued in the next read
+ * where it is longer; one message per write. `?frame=binary` is a word to us: it makes every message
+ * binary and is taken out of the URL that the server sees.
+ */
+import { isUtf8 } from 'node:buffer';
+import type { Socket } from 'node:net';
+import type WebSocket from 'ws';
+import { Errno } from '../errno.ts';
+import { NetworkFailure, networkFailure } from '../net/failure.ts';
+import type { Network } from '../net/network.ts';
+import { checkSpelling, originOf, parseTarget, type Target } from '../net/target.ts';
+import { Wakeup } from '../net/wakeup.ts';
+import type { Process } from '../process.ts';
+import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+
+export const wsLimits = {
+  /** One message, in either direction; a longer one ends the connection (1009) or is Errno.tooBig. */
+  messageBytes: 1024 * 1024,
+  /** Received and not read; then the socket is paused. One message more may have been on its way. */
+  queuedBytes: 256 * 1024,
+  /** What an entry of the queue costs besides its bytes: empty messages are not free. */
+  messageOverheadBytes: 128,
+  /** Written and not sent; then a write waits. */
+  sendBytes: 256 * 1024,
+  /** Frames that make up one message: ws keeps each as a view of the packet that it came in. */
+  fragments: 256,
+  /** Packets that make up one frame: 1 MiB in full Ethernet packets is 750. */
+  chunks: 4096,
+  handshakeTimeoutMs: 10_000,
+  /** For the peer's close frame after ours. */
+  closeTimeoutMs: 2_000,
+} as const;
+
+let ws: Promise<typeof import('ws')> | null = null;
+
+/** Loads ws ahead of the first connection. */
+export function loadWs(): Promise<typeof import('ws')> {
+  ws ??= import('ws');
+  return ws;
+}
+
+/** `ws:` and `wss:` over the handler's network. */
+export function wsScheme(network: Network): Scheme {
+  return {
+    names: ['ws', 'wss'],
+    open: (url, process) => {
+      const target = parseTarget(url);
+      if (target === null || target.host === null || target.fragment !== '') return Errno.invalid;
+      const origin = originOf({ scheme: target.scheme, host: target.host, port: target.port });
+      const opened = new URL(`${origin}${target.path}`);
+      checkSpelling(process, url, opened.href);
+      const isBinary = opened.searchParams.get('frame') === 'binary';
+      return connect(network, process, target, withoutFrame(opened)).then(
+        (socket) => new WsResource(process, target.scheme, socket, isBinary),
+        (error: unknown) => {
+          const failure = networkFailure(error, `the WebSocket handshake with ${origin} failed`);
+          process.log(1, 'platform', `${target.scheme}: ${failure.message}`);
+          return failure.errno;
+        },
+      );
+    },
+  };
+}
+
+/** The URL without our own parameter; every other byte of the query stays as it is. */
+function withoutFrame(url: URL): URL {
+  const query = url.search
+    .slice(1)
+    .split('&')
+    .filter((part) => part !== 'frame=binary');
+  const stripped = new URL(url);
+  stripped.search = query.join('&');
+  return stripped;
+}
+
+/** An open WebSocket that is paused. Throws NetworkFailure, or what ws reports. */
+async function connect(network: Network, process: Process, target: Target, url: URL): Promise<WebSocket> {
+  if (target.host === null) throw new NetworkFailure(Errno.invalid, 'no host');
+  const { WebSocket: Client } = await loadWs();
+  const socket = await network.open({
+    host: target.host,
+    port: target.port,
+    tls: target.scheme === 'wss' ? { alpn: ['http/1.1'] } : null,
+    signal: process.signal,
+    halfOpen: false,
+  });
+  // A constant of its own: the types of ws do not know closeTimeout.
+  const options = {
+    createConnection: () => socket,
+    followRedirects: false,
+    handshakeTimeout: wsLimits.handshakeTimeoutMs,
+    closeTimeout: wsLimits.closeTimeoutMs,
+    maxPayload: wsLimits.messageBytes,
+    maxFragments: wsLimits.fragments,
+    maxBufferedChunks: wsLimits.chunks,
+    // Compression would let a few bytes become a megabyte, and keeps 300 KiB of state per connection.
+    perMessageDeflate: false,
+    headers: { 'User-Agent': network.userAgent, 'Trisiel-Handler': process.options.identity.handler },
+  };
+  const client = new Client(url, options);
+  return await handshake(process.signal, client, socket);
+}
+
+function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Promise<WebSocket> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const end = (): boolean => {
+      if (isOver) return false;
+      isOver = true;
+      signal.removeEventListener('abort', onAbort);
+      return true;
+    };
+    const fail = (error: Error): void => {
+      if (!end()) return;
+      reject(error);
+      socket.destroy();
+    };
+    const onAbort = (): void => fail(new NetworkFailure(Errno.closed, 'given up, the invocation has ended'));
+    signal.addEventListener('abort', onAbort);
+    // Stays: an 'error' without listener would end the runner.
+    client.on('error', fail);
+    client.once('unexpected-response', (_request, response) => {
+      const status = response.statusCode ?? 0;
+      const why = status >= 300 && status < 400 ? `${status}; redirects are not followed` : String(status);
+      fail(new NetworkFailure(Errno.refused, `the server answered the WebSocket handshake with ${why}`));
+    });
+    client.once('close', () => fail(new NetworkFailure(Errno.closed, 'closed during the WebSocket handshake')));
+    client.once('open', () => {
+      if (!end()) return;
+      // Messages may stand in the same packet as the handshake's end, before the resource listens.
+      client.pause();
+      resolve(client);
+    });
+    if (signal.aborted) onAbort();
+  });
+}
+
+class WsResource implements Resource {
+  readonly scheme: string;
+  readonly #process: Process;
+  readonly #client: WebSocket;
+  readonly #isBinary: boolean;
+  readonly #changed = new Wakeup();
+  /** Messages in order; of the first, #offset bytes have been read. */
+  readonly #messages: Uint8Array[] = [];
+  #offset = 0;
+  #queuedBytes = 0;
+  #unsentBytes = 0;
+  /** Set when no message will come any more. */
+  #over: Errno | 0 = 0;
+  #isClosing = false;
+  readonly #onAbort = (): void => this.#client.terminate();
+
+  constructor(process: Process, scheme: string, client: WebSocket, isBinary: boolean) {
+    this.scheme = scheme;
+    this.#process = process;
+    this.#client = client;
+    this.#isBinary = isBinary;
+    client.on('message', (data) => this.#received(data as Buffer));
+    client.on('error', (error) => this.#log(1, networkFailure(error, 'the connection failed').message));
+    client.on('close', (code, reason) => this.#closed(code, reason));
+    process.signal.addEventListener('abort', this.#onAbort);
+    client.resume();
+  }
+
+  read(into: Uint8Array): number | Promise<void> {
+    if (into.length === 0) return 0;
+    const message = this.#messages[0];
+    if (message === undefined) return this.#over === 0 ? this.#changed.wait() : this.#over;
+    const part = message.subarray(this.#offset, this.#offset + into.length);
+    into.set(part);
+    this.#offset += part.length;
+    if (this.#offset === message.length) {
+      this.#messages.shift();
+      this.#offset = 0;
+      this.#queuedBytes -= message.length + wsLimits.messageOverheadBytes;
+      if (this.#client.isPaused && this.#queuedBytes <= wsLimits.queuedBytes / 2) this.#client.resume();
+    }
+    // 0 for an empty message.
+    return part.length;
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    if (bytes.length > wsLimits.messageBytes) return Errno.tooBig;
+    if (this.#client.readyState !== this.#client.OPEN) return Errno.closed;
+    if (this.#unsentBytes >= wsLimits.sendBytes) return this.#changed.wait();
+    const message = Buffer.from(bytes);
+    this.#unsentBytes += message.length;
+    this.#client.send(message, { binary: this.#isBinary || !isUtf8(message) }, () => {
+      this.#unsentBytes -= message.length;
+      this.#changed.wake();
+    });
+    return message.length;
+  }
+
+  flush(): MaybePromise<number> {
+    if (this.#client.readyState !== this.#client.OPEN) return Errno.closed;
+    return this.#unsentBytes === 0 ? 0 : this.#sent();
+  }
+
+  /** The closing handshake (RFC 6455 7.1.2); an exited Process does not wait for it, a killed one has none. */
+  close(): MaybePromise<number> {
+    const client = this.#client;
+    const { end } = this.#process;
+    this.#isClosing = true;
+    this.#messages.length = 0;
+    if (end !== null && end.kind !== 'exit') client.terminate();
+    if (client.readyState === client.CLOSED) {
+      this.#process.signal.removeEventListener('abort', this.#onAbort);
+      return 0;
+    }
+    client.close(1000);
+    // What still comes is dropped; the close frame stands behind it.
+    client.resume();
+    if (end === null) return new Promise((resolve) => client.once('close', () => resolve(0)));
+    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    return 0;
+  }
+
+  readable(): Promise<void> | null {
+    return this.#messages.length > 0 || this.#over !== 0 ? null : this.#changed.wait();
+  }
+
+  writable(): Promise<void> | null {
+    const isOpen = this.#client.readyState === this.#client.OPEN;
+    return isOpen && this.#unsentBytes >= wsLimits.sendBytes ? this.#changed.wait() : null;
+  }
+
+  async #sent(): Promise<number> {
+    while (this.#unsentBytes > 0 && this.#over === 0) await this.#changed.wait();
+    return this.#over === 0 ? 0 : Errno.closed;
+  }
+
+  #received(data: Buffer): void {
+    if (this.#isClosing) return;
+    // A small message may be a view of a large packet, which would stay alive with it.
+    const message = data.length * 2 < data.buffer.byteLength ? new Uint8Array(data) : data;
+    this.#messages.push(message);
+    this.#queuedBytes += message.length + wsLimits.messageOverheadBytes;
+    if (this.#queuedBytes >= wsLimits.queuedBytes) this.#client.pause();
+    this.#changed.wake();
+  }
+
+  #closed(code: number, reason: Buffer): void {
+    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    // 1006: no close frame came, the connection broke (RFC 6455 7.4.1).
+    this.#over = code === 1006 ? Errno.closed : Errno.end;
+    if (![1000, 1001, 1005].includes(code)) {
+      const words = reason.length === 0 ? '' : ` ${JSON.stringify(reason.toString())}`;
+      this.#log(3, `closed with code ${code}${words}`);
+    }
+    this.#changed.wake();
+  }
+
+  #log(level: number, text: string): void {
+    if (!this.#isClosing && this.#process.end === null) this.#process.log(level, 'platform', `${this.scheme}: ${text}`);
+  }
+}
