@@ -36,6 +36,8 @@ export const streamLimits = {
   closeMs: 2_000,
 } as const;
 
+export type StreamLimits = { readonly [Name in keyof typeof streamLimits]: number };
+
 export const closeCodes = { stopping: 1001, tooSlow: 1013, revoked: 4401, deleted: 4404, internal: 1011 } as const;
 
 export interface LogStreamDeps {
@@ -46,7 +48,7 @@ export interface LogStreamDeps {
   readonly randomBytes: RandomBytes;
   /** Origins whose pages may connect (a browser always names its own); programs send none. */
   readonly allowedOrigins: () => readonly string[];
-  readonly limits?: Partial<typeof streamLimits>;
+  readonly limits?: Partial<StreamLimits>;
 }
 
 export interface LogStreams {
@@ -163,7 +165,7 @@ class LogStream {
   readonly ended: Promise<void>;
   readonly #socket: WebSocket;
   readonly #tail: LogTail;
-  readonly #limits: typeof streamLimits;
+  readonly #limits: StreamLimits;
   readonly #log: Logger;
   readonly #heartbeat: NodeJS.Timeout;
 
@@ -173,7 +175,7 @@ class LogStream {
       readonly caller: Caller;
       readonly handler: Handler;
       readonly tail: LogTail;
-      readonly limits: typeof streamLimits;
+      readonly limits: StreamLimits;
       readonly log: Logger;
     },
   ) {

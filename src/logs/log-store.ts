@@ -34,6 +34,8 @@ export interface LogStoreOptions {
   readonly now: () => number;
   /** Told what went wrong with a batch; its lines have been counted as dropped. */
   readonly onError: (error: unknown) => void;
+  /** Default `storeLimits.cursorBlock`. */
+  readonly cursorBlock?: number;
 }
 
 export interface LogPage {
@@ -88,6 +90,7 @@ export class LogStore implements LogAppender {
   readonly #onError: (error: unknown) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
+  readonly #cursorBlock: number;
   readonly #tails = new Map<string, Set<LogTail>>();
   /** Lost since the last batch, by handler name; told with the next one. */
   readonly #lost = new Map<string, number>();
@@ -107,6 +110,7 @@ export class LogStore implements LogAppender {
     this.#now = options.now;
     this.#onError = options.onError;
     this.#retention = new LogRetention(options);
+    this.#cursorBlock = options.cursorBlock ?? storeLimits.cursorBlock;
     this.#nextCursor = lastReserved + 1;
     this.#reservedUpTo = lastReserved;
     this.#published = lastReserved;
@@ -258,7 +262,7 @@ export class LogStore implements LogAppender {
   async #reserve(count: number): Promise<void> {
     const last = this.#nextCursor + count - 1;
     if (last <= this.#reservedUpTo) return;
-    const upTo = last + storeLimits.cursorBlock;
+    const upTo = last + this.#cursorBlock;
     await this.#db
       .insertInto('settings')
       .values({ key: cursorKey, value: String(upTo) })

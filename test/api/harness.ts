@@ -10,7 +10,7 @@ import { WebSocket } from 'ws';
 import { Accounts, type Registration } from '../../src/accounts/accounts.ts';
 import { type ApiDeps, createApi } from '../../src/api/api.ts';
 import { hardenServer } from '../../src/api/harden.ts';
-import { attachLogStream, type LogStreams, type streamLimits } from '../../src/api/log-stream.ts';
+import { attachLogStream, type LogStreams, type StreamLimits } from '../../src/api/log-stream.ts';
 import { Metrics } from '../../src/api/metrics.ts';
 import { openDatabase } from '../../src/db/database.ts';
 import { HandlerEnv } from '../../src/handlers/env.ts';
@@ -34,7 +34,7 @@ export interface Platform extends ApiDeps {
 }
 
 export async function startPlatform(
-  options: { readonly registration?: Registration; readonly limits?: Partial<typeof streamLimits> } = {},
+  options: { readonly registration?: Registration; readonly limits?: Partial<StreamLimits> } = {},
 ): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
   const db = await openDatabase({ file: join(folder, 'trisiel.db') });
