@@ -1,0 +1,26 @@
+/** What of a manifest a Deployment keeps: column `deployments.manifest`, as JSON with sorted keys. */
+import { z } from 'zod';
+
+const effectiveManifest = z.object({
+  limits: z.object({ memoryPages: z.int(), gas: z.int(), timeoutMs: z.int(), bodyBytes: z.int() }),
+  policy: z.object({ allow: z.array(z.string()), disallow: z.array(z.string()) }).nullable(),
+  env: z.record(z.string(), z.string()),
+  /** Name of the file bundle in the artifact store. */
+  files: z.object({ root: z.string(), bundle: z.string(), count: z.int(), bytes: z.int() }).nullable(),
+  passAuthorization: z.boolean(),
+});
+
+export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
+
+/** Equal manifests give equal text, so that `unchanged` is a comparison of strings. */
+export function writeEffectiveManifest(manifest: EffectiveManifest): string {
+  return JSON.stringify(manifest, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  );
+}
+
+export function readEffectiveManifest(text: string): EffectiveManifest {
+  return effectiveManifest.parse(JSON.parse(text));
+}

@@ -1,0 +1,76 @@
+/**
+ * Where a key of a TOML document stands, for messages: the parser tells no positions of keys. Reads
+ * headers and keys line by line; a value over several lines that looks like a key can at worst make a
+ * line number wrong, never a value.
+ */
+const keyPart = /^(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')/;
+
+/** Dotted path -> line, from 1. Parents are in it too, with the line where they first appear. */
+export class TomlLines {
+  readonly #lines = new Map<string, number>();
+
+  constructor(text: string) {
+    let table: readonly string[] = [];
+    let inString: string | null = null;
+    text.split('\n').forEach((line, index) => {
+      const opensOrCloses = /"""|'''/.exec(line)?.[0];
+      if (inString !== null) {
+        if (line.includes(inString)) inString = null;
+        return;
+      }
+      const header = /^\s*\[{1,2}\s*(.*)$/.exec(line)?.[1];
+      if (header !== undefined) {
+        const path = readKey(header, /^\s*\]/);
+        if (path === null) return;
+        table = path;
+        this.#note(path, index + 1);
+        return;
+      }
+      const path = readKey(line.trimStart(), /^\s*=/);
+      if (path !== null) this.#note([...table, ...path], index + 1);
+      if (opensOrCloses !== undefined && line.split(opensOrCloses).length % 2 === 0) inString = opensOrCloses;
+    });
+  }
+
+  /** The line of `path`, or of the nearest table around it (an inline table's key stands on its line). */
+  of(path: readonly PropertyKey[]): number {
+    for (let length = path.length; length > 0; length -= 1) {
+      const line = this.#lines.get(JSON.stringify(path.slice(0, length).map(String)));
+      if (line !== undefined) return line;
+    }
+    return 1;
+  }
+
+  #note(path: readonly string[], line: number): void {
+    for (let length = 1; length <= path.length; length += 1) {
+      const key = JSON.stringify(path.slice(0, length));
+      if (!this.#lines.has(key)) this.#lines.set(key, line);
+    }
+  }
+}
+
+/** `a.b."c d"` up to what `end` matches; null if it is none. */
+function readKey(text: string, end: RegExp): readonly string[] | null {
+  const path: string[] = [];
+  for (;;) {
+    text = text.trimStart();
+    const part = keyPart.exec(text)?.[0];
+    if (part === undefined) return null;
+    path.push(unquote(part));
+    text = text.slice(part.length);
+    if (end.test(text)) return path;
+    const dot = /^\s*\./.exec(text)?.[0];
+    if (dot === undefined) return null;
+    text = text.slice(dot.length);
+  }
+}
+
+function unquote(part: string): string {
+  if (part.startsWith("'")) return part.slice(1, -1);
+  if (!part.startsWith('"')) return part;
+  try {
+    return String(JSON.parse(part));
+  } catch {
+    return part.slice(1, -1);
+  }
+}

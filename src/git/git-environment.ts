@@ -1,0 +1,35 @@
+/**
+ * The environment of every git process, and through it of the hooks. node-git-server gives its
+ * children the environment of control itself, so src/bin/serve.ts makes process.env this and
+ * nothing else, after it has read its configuration (SAFETY.md, The git door).
+ */
+import { dirname, join } from 'node:path';
+
+export interface GitEnvironmentOptions {
+  /** Control's own environment: only PATH and TMPDIR are taken from it. */
+  readonly base: Readonly<Record<string, string | undefined>>;
+  /** process.execPath: the hooks' `#!/usr/bin/env node` must find the pinned Node. */
+  readonly execPath: string;
+  /** Control's data folder. */
+  readonly dataFolder: string;
+}
+
+export function gitEnvironment({ base, execPath, dataFolder }: GitEnvironmentOptions): Record<string, string> {
+  return {
+    PATH: [dirname(execPath), base.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(':'),
+    ...(base.TMPDIR === undefined ? {} : { TMPDIR: base.TMPDIR }),
+    // Empty, made by Repositories.open: neither ~/.gitconfig nor ~/.netrc of whoever runs the server counts.
+    HOME: emptyHome(dataFolder),
+    XDG_CONFIG_HOME: emptyHome(dataFolder),
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    GIT_ATTR_NOSYSTEM: '1',
+    GIT_TERMINAL_PROMPT: '0',
+    // Messages that we compare are English.
+    LC_ALL: 'C',
+  };
+}
+
+export function emptyHome(dataFolder: string): string {
+  return join(dataFolder, 'repos', '.home');
+}

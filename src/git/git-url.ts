@@ -1,0 +1,46 @@
+/**
+ * The only URLs of the git door, matched on the raw request line (SAFETY.md: the library reads
+ * `a.gitsecret` as `a`, follows `..`, and takes the service from anywhere in the path).
+ */
+export type GitService = 'upload-pack' | 'receive-pack';
+
+export interface GitRoute {
+  /** As written in the URL: not yet known to be a possible name. */
+  readonly name: string;
+  readonly service: GitService;
+  /** GET …/info/refs?service=…, or POST …/git-… */
+  readonly kind: 'advertise' | 'serve';
+}
+
+/** Whether the door answers `url`, be it with 404. Takes everything that git would ask for, so that nothing of it goes elsewhere. */
+export function isGitUrl(url: string): boolean {
+  return (
+    /^\/[^/?]*\.git(?:[/?]|$)/.test(url) || /^[^?]*\/(?:info\/refs|git-(?:upload|receive)-pack)(?:[/?]|$)/.test(url)
+  );
+}
+
+export function parseGitUrl(method: string, url: string): GitRoute | null {
+  const match = /^\/([^/?#%]{1,100})\.git\/(info\/refs|git-upload-pack|git-receive-pack)(?:\?(.*))?$/.exec(url);
+  if (match === null) return null;
+  const [, name = '', action, query] = match;
+  if (action === 'info/refs') {
+    const service = /^service=git-(upload-pack|receive-pack)$/.exec(query ?? '')?.[1];
+    if (method !== 'GET' || service === undefined) return null;
+    return { name, service: toService(service), kind: 'advertise' };
+  }
+  if (method !== 'POST' || query !== undefined || action === undefined) return null;
+  return { name, service: toService(action.slice('git-'.length)), kind: 'serve' };
+}
+
+function toService(text: string): GitService {
+  return text === 'receive-pack' ? 'receive-pack' : 'upload-pack';
+}
+
+/** The password of a Basic header (RFC 7617); null for anything else. The user name does not matter. */
+export function basicPassword(header: string | undefined): string | null {
+  const encoded = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header ?? '')?.[1];
+  if (encoded === undefined || encoded.length > 1_024) return null;
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  return colon < 0 || colon === text.length - 1 ? null : text.slice(colon + 1);
+}

@@ -1,0 +1,120 @@
+/**
+ * node-git-server, fed only what it handles well (SAFETY.md, The git door). Each request gets a library
+ * object of its own, bound to one repository, and a request object of ours whose first chunk holds the
+ * whole command section; the caller gets git's process, so that it can be watched and ended.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { IncomingMessage, type ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
+import { type FetchData, Git, type InfoData, type PushData, type TagData } from 'node-git-server';
+import type { GitService } from './git-url.ts';
+
+/** The name under which each library object knows its only repository. */
+const only = 'repository.git';
+
+/** A request that never was on the network: real to the library, fed by us. */
+class LibraryRequest extends IncomingMessage {
+  #wanted: (() => void) | null = null;
+
+  constructor(options: { readonly method: string; readonly url: string }) {
+    super(new Socket());
+    this.method = options.method;
+    this.url = options.url;
+  }
+
+  override _read(): void {
+    this.#wanted?.();
+    this.#wanted = null;
+  }
+
+  /** Resolves when the library wants more. */
+  async feed(chunk: Buffer): Promise<void> {
+    if (this.push(chunk)) return;
+    await new Promise<void>((resolve) => {
+      this.#wanted = resolve;
+    });
+  }
+
+  end(): void {
+    this.push(null);
+  }
+}
+
+/** Lets git write the advertisement of `repository` (which must exist) to `response`. */
+export function advertise(options: {
+  readonly repository: string;
+  readonly service: GitService;
+  readonly response: ServerResponse;
+}): ChildProcess {
+  const { repository, service, response } = options;
+  const git = libraryFor(repository);
+  let child: ChildProcess | undefined;
+  git.on('info', (info: InfoData) => {
+    info.on('error', ignore);
+    response.removeHeader('connection'); // the library would close it, but git sends the next request on it
+    child = spawned(() => info.accept());
+  });
+  const request = new LibraryRequest({ method: 'GET', url: `/${only}/info/refs?service=git-${service}` });
+  request.end();
+  git.handle(request, response);
+  if (child === undefined) throw new Error(`the git library did not advertise ${repository}`);
+  return child;
+}
+
+export interface ServedRequest {
+  /** git, as soon as the library has started it. */
+  readonly child: Promise<ChildProcess>;
+  feed(chunk: Buffer): Promise<void>;
+  end(): void;
+}
+
+/** Lets git answer a request that begins with `head`: a whole command section, or a whole negotiation. */
+export function serve(options: {
+  readonly repository: string;
+  readonly service: GitService;
+  readonly head: Buffer;
+  readonly response: ServerResponse;
+}): ServedRequest {
+  const { repository, service, head, response } = options;
+  const git = libraryFor(repository);
+  const request = new LibraryRequest({ method: 'POST', url: `/${only}/git-${service}` });
+  const child = new Promise<ChildProcess>((resolve) => {
+    const accept = (action: PushData | TagData | FetchData) => {
+      action.on('error', ignore);
+      action.on('service', resolve);
+      action.accept();
+    };
+    // One event for each ref of the push; the first starts git, the others find it started.
+    git.on('push', accept);
+    git.on('tag', accept);
+    git.on('fetch', accept);
+  });
+  git.handle(request, response);
+  response.removeHeader('connection');
+  request.push(head);
+  return { child, feed: (chunk) => request.feed(chunk), end: () => request.end() };
+}
+
+function libraryFor(repository: string): Git {
+  const git = new Git(() => repository, { autoCreate: false });
+  git.on('error', ignore); // a git that cannot be started; its 'close' tells the same
+  return git;
+}
+
+/** The library keeps the process of an advertisement to itself; Node tells of every process it starts. */
+function spawned(start: () => void): ChildProcess | undefined {
+  let child: ChildProcess | undefined;
+  const listener = (message: unknown) => {
+    child ??= (message as { process: ChildProcess }).process;
+  };
+  subscribe('child_process', listener);
+  try {
+    start();
+  } finally {
+    unsubscribe('child_process', listener);
+  }
+  return child;
+}
+
+function ignore(): void {}

@@ -1,0 +1,181 @@
+/**
+ * The bare repositories of control, one per handler, named by the handler's opaque id: never by anything
+ * a user wrote. What git is told about all of them stands in one file that each includes and that is
+ * written anew at every start, so a moved program or a new rule reaches old repositories too.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type SimpleGit, simpleGit } from 'simple-git';
+import { pushLimits } from '../protocol/limits.ts';
+
+export interface RepositoriesOptions {
+  /** DATA/repos. Absolute. */
+  readonly folder: string;
+  /** <program>/hooks. Absolute. */
+  readonly hooksFolder: string;
+  /** gitEnvironment(). */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** git gc of a large repository may say nothing for a while. */
+const gitSilenceMsMax = 5 * 60_000;
+/** Ours: opaque, and no option to git. */
+const idPattern = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
+const oidPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const suffix = '.git';
+/** A dot in front: no id starts with one. */
+const templateName = '.empty.git';
+const sharedConfig = '.config';
+
+export class Repositories {
+  readonly #folder: string;
+  readonly #environment: Readonly<Record<string, string>>;
+
+  private constructor(options: RepositoriesOptions) {
+    this.#folder = options.folder;
+    this.#environment = options.environment;
+  }
+
+  static async open(options: RepositoriesOptions): Promise<Repositories> {
+    const { folder } = options;
+    await mkdir(join(folder, '.home'), { recursive: true, mode: 0o700 });
+    await writeFile(join(folder, sharedConfig), sharedConfigText(options.hooksFolder), { mode: 0o600 });
+    for (const entry of await readdir(folder))
+      if (entry.startsWith('.new-')) await rm(join(folder, entry), { recursive: true, force: true });
+    const repositories = new Repositories(options);
+    await repositories.#makeTemplate();
+    return repositories;
+  }
+
+  /** An empty repository: what a push to a name that does not exist yet sees. Nothing is ever written to it. */
+  get emptyPath(): string {
+    return join(this.#folder, templateName);
+  }
+
+  pathOf(id: string): string {
+    if (!idPattern.test(id)) throw new TypeError(`not a repository id: ${JSON.stringify(id)}`);
+    return join(this.#folder, `${id}${suffix}`);
+  }
+
+  /** Makes the repository unless it is there already; returns its path. */
+  async create(id: string): Promise<string> {
+    const path = this.pathOf(id);
+    if (existsSync(path)) return path;
+    // A copy of the template is two small files: git init takes ten times as long. Renamed when whole.
+    const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
+    await cp(this.emptyPath, draft, { recursive: true });
+    await rename(draft, path).catch(async (error: NodeJS.ErrnoException) => {
+      await rm(draft, { recursive: true, force: true });
+      // Somebody else's copy was faster (a fetch beside a push): as good as ours.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+    return path;
+  }
+
+  async remove(id: string): Promise<void> {
+    await rm(this.pathOf(id), { recursive: true, force: true });
+  }
+
+  /** Ids of all repositories on disk. */
+  async list(): Promise<readonly string[]> {
+    const entries = await readdir(this.#folder);
+    return entries
+      .filter((entry) => entry.endsWith(suffix) && !entry.startsWith('.'))
+      .map((entry) => entry.slice(0, -suffix.length));
+  }
+
+  /** Every ref by name. */
+  async refs(id: string): Promise<ReadonlyMap<string, string>> {
+    const lines = await this.#git(id).raw(['for-each-ref', '--format=%(objectname) %(refname)']);
+    return new Map(
+      lines
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => [line.slice(line.indexOf(' ') + 1), line.slice(0, line.indexOf(' '))]),
+    );
+  }
+
+  /** Keeps a deployed commit for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
+  async pin(id: string, number: number, commit: string): Promise<void> {
+    if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
+    await this.#git(id).raw(['update-ref', `refs/deployments/${number}`, commit]);
+  }
+
+  /** What a clone checks out. `branch` has been accepted by git as a branch name. */
+  async setHead(id: string, branch: string): Promise<void> {
+    await this.#git(id).raw(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
+  }
+
+  /** Quarantines of pushes that were killed. Only while no push to this repository runs. */
+  async sweep(id: string): Promise<void> {
+    const objects = join(this.pathOf(id), 'objects');
+    const entries = await readdir(objects).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const entry of entries) {
+      if (entry.startsWith('tmp_objdir-') || entry.startsWith('incoming-'))
+        await rm(join(objects, entry), { recursive: true, force: true });
+    }
+  }
+
+  /** Packs what many pushes left, and drops objects unreachable for two weeks (git's default). */
+  async collect(id: string): Promise<void> {
+    await this.#git(id).raw(['gc', '--quiet']);
+  }
+
+  #git(id: string): SimpleGit {
+    return simpleGit({
+      baseDir: this.pathOf(id),
+      // The environment is ours and fixed; simple-git's guards are against values that come from users.
+      unsafe: { allowUnsafeConfigPaths: true },
+      allowEnvironment: Object.keys(this.#environment),
+      // A repository is read and changed by short commands; one that hangs must not hold its lock for ever.
+      timeout: { block: gitSilenceMsMax },
+    }).env({ ...this.#environment });
+  }
+
+  async #makeTemplate(): Promise<void> {
+    const path = this.emptyPath;
+    await rm(path, { recursive: true, force: true });
+    for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags'])
+      await mkdir(join(path, folder), { recursive: true, mode: 0o700 });
+    await writeFile(join(path, 'HEAD'), 'ref: refs/heads/main\n');
+    await writeFile(
+      join(path, 'config'),
+      `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`,
+    );
+  }
+}
+
+/** SAFETY.md, The git door: hardening. */
+function sharedConfigText(hooksFolder: string): string {
+  const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `# Written at every start; changes are lost.
+[core]
+	hooksPath = "${hooks}"
+	logAllRefUpdates = false
+	# An accepted push survives a power cut, as the Deployment made from it does.
+	fsync = committed,reference
+	fsyncMethod = batch
+[receive]
+	fsckObjects = true
+	maxInputSize = ${pushLimits.packBytes}
+	advertisePushOptions = false
+	# Deployments are pinned there by control; clients fetch them, but never push them.
+	hideRefs = refs/deployments
+	denyDeletes = false
+	denyNonFastForwards = false
+	denyDeleteCurrent = ignore
+	# git gc --auto after a push would hold the repository while the next push waits.
+	autogc = false
+[gc]
+	auto = 0
+[uploadpack]
+	allowFilter = true
+[http]
+	receivepack = true
+`;
+}
