@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import { logLimits } from '../../../src/protocol/limits.ts';
+import { expectMemory, runCalls } from '../support/calls.ts';
+import { runGuest } from '../support/run-guest.ts';
+
+test('log_write makes one LogLine for each level, known or not', async () => {
+  const run = await runCalls({
+    abi: 'cwa',
+    data: { 16: 'message' },
+    calls: [
+      ['log_write', 1, 16, 7],
+      ['log_write', 3, 16, 7],
+      ['log_write', 6, 16, 4],
+      ['log_write', -9, 16, 0],
+    ],
+  });
+  expect(run.end).toEqual({ kind: 'exit', status: 0 });
+  expect(run.logs).toEqual([
+    { level: 1, stream: 'log', text: 'message' },
+    { level: 3, stream: 'log', text: 'message' },
+    { level: 6, stream: 'log', text: 'mess' },
+    { level: -9, stream: 'log', text: '' },
+  ]);
+  expect(run.trace[0]).toEqual({ name: 'log_write', args: [1, 16, 7], result: undefined });
+  expectMemory(run);
+});
+
+test('log_write replaces invalid UTF-8 instead of failing', async () => {
+  const run = await runCalls({
+    abi: 'cwa',
+    data: { 16: Uint8Array.of(0x61, 0xff, 0x62) },
+    calls: [['log_write', 6, 16, 3]],
+  });
+  expect(run.logs).toEqual([{ level: 6, stream: 'log', text: 'a\ufffdb' }]);
+});
+
+test.each([
+  ['a wild pointer', -1, 4],
+  ['a length behind the end', 0xfff0, 17],
+  ['the longest length', 0, -1],
+])('log_write with %s traps and says why', async (_title, pointer, length) => {
+  const run = await runCalls({ abi: 'cwa', calls: [['log_write', 6, pointer, length]] });
+  expect(run.end).toMatchObject({ kind: 'trap', message: expect.stringMatching(/^pointer 0x.* lies outside/) });
+  expect(run.logs).toEqual([]);
+});
+
+test('log_write cuts a line that is too long, and marks it', async () => {
+  const run = await runGuest(
+    `(module (import "cwa" "log_write" (func $log (param i32 i32 i32))) (memory 1)
+       (func (export "main")
+         (memory.fill (i32.const 0) (i32.const 120) (i32.const 65536))
+         (call $log (i32.const 6) (i32.const 0) (i32.const 65536))))`,
+  );
+  expect(run.logs.map((line) => line.text)).toEqual([`${'x'.repeat(logLimits.lineBytes)}… (cut)`]);
+});
+
+test('lines beyond the limit of an Invocation are counted, not kept', async () => {
+  const run = await runGuest(
+    `(module (import "cwa" "log_write" (func $log (param i32 i32 i32))) (memory 1)
+       (func (export "main") (local $i i32)
+         (loop $next
+           (call $log (i32.const 6) (i32.const 0) (i32.const 1))
+           (local.set $i (i32.add (local.get $i) (i32.const 1)))
+           (br_if $next (i32.lt_u (local.get $i) (i32.const ${logLimits.linesPerInvocation + 5}))))))`,
+  );
+  expect(run.logs).toHaveLength(logLimits.linesPerInvocation + 1);
+  expect(run.logs.at(-1)).toMatchObject({ level: 3, stream: 'platform', text: expect.stringContaining('5 more') });
+});
