@@ -57,9 +57,9 @@ class TcpResource implements Resource {
   #hasEnded = false;
   #failure: NetworkFailure | null = null;
   #isLogged = false;
-  /** The end of a chunk of which the guest has read the start. */
+  // An exit closes what is open, in order; close() sees to that.
   readonly #onAbort = (): void => {
-    this.#socket.destroy();
+    if (this.#process.end?.kind !== 'exit') this.#socket.destroy();
   };
 
   constructor(process: Process, scheme: string, socket: Socket) {

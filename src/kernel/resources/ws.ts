@@ -150,7 +150,10 @@ class WsResource implements Resource {
   /** Set when no message will come any more. */
   #over: Errno | 0 = 0;
   #isClosing = false;
-  readonly #onAbort = (): void => this.#client.terminate();
+  // An exit closes what is open, with a handshake; close() sees to that.
+  readonly #onAbort = (): void => {
+    if (this.#process.end?.kind !== 'exit') this.#client.terminate();
+  };
 
   constructor(process: Process, scheme: string, client: WebSocket, isBinary: boolean) {
     this.scheme = scheme;
@@ -206,10 +209,7 @@ class WsResource implements Resource {
     this.#isClosing = true;
     this.#messages.length = 0;
     if (end !== null && end.kind !== 'exit') client.terminate();
-    if (client.readyState === client.CLOSED) {
-      this.#process.signal.removeEventListener('abort', this.#onAbort);
-      return 0;
-    }
+    if (client.readyState === client.CLOSED) return 0;
     client.close(1000);
     // What still comes is dropped; the close frame stands behind it.
     client.resume();
