@@ -26,8 +26,15 @@ export async function runCommandLine(
   const interrupt = () => context.onInterrupt();
   process.on('SIGINT', interrupt);
   try {
-    if (words[0] === 'run') await addRun(program);
-    await program.parseAsync(words, { from: 'user' });
+    if (words[0] === 'run') await addRun(program, context);
+    // Options alone are no command: then the first screen, or its plain text.
+    const { operands, unknown } = program.parseOptions([...words]);
+    if (operands.length === 0 && unknown.length === 0) {
+      if (environment.interactive && !context.json) await openInterface(context, []);
+      else await program.parseAsync([...words, 'list'], { from: 'user' });
+    } else {
+      await program.parseAsync(words, { from: 'user' });
+    }
     return context.exitStatus;
   } catch (error) {
     return explain(context, error);
@@ -58,12 +65,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .showSuggestionAfterError(true)
     .showHelpAfterError('hint: wasmcloud help lists the commands')
     .exitOverride()
-    .addHelpText('after', helpFooter)
-    .action(async () => {
-      if (context.json || !environment.interactive)
-        await program.commands.find((c) => c.name() === 'list')?.parseAsync([], { from: 'user' });
-      else await openInterface(context, []);
-    });
+    .addHelpText('after', helpFooter);
 
   program.commandsGroup('Account:');
   addAccountCommands(program, context);
@@ -118,13 +120,14 @@ Environment: WASMCLOUD_SERVER, WASMCLOUD_TOKEN, NO_COLOR
 Exit status: 0 ok, 1 error, 2 cancelled, 4 login needed`;
 
 async function openInterface(context: Context, path: readonly string[]): Promise<void> {
-  const { openTerminalInterface } = await import('./tui/open.tsx');
+  const { openTerminalInterface } = await import('./terminal.tsx');
   context.exitStatus = await openTerminalInterface(context, path);
 }
 
 /** The kernel is loaded for `run` only. Its arguments are the guest's, so ours end at the file's name. */
-async function addRun(program: Command): Promise<void> {
-  throw new PlatformError('unavailable', `run is not part of this build of ${program.name()}`);
+async function addRun(program: Command, context: Context): Promise<void> {
+  const { addRunCommand } = await import('./run/command.ts');
+  addRunCommand(program, context);
 }
 
 /** The boundary: everything a command throws ends here. */

@@ -67,6 +67,51 @@ export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
 
 export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({ lines: z.array(logLineAnswer), dropped: number });
 
+const optionalNumber = orNull(number);
+
+/** Figures of the last minutes. */
+export interface UsageView {
+  readonly windowMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly requestsPerSecond: number;
+  readonly failuresPerSecond: number;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+export interface UsageMinute {
+  readonly minuteMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export const usageAnswer: z.ZodMiniType<UsageView> = z.object({
+  windowMs: number,
+  invocations: number,
+  failures: number,
+  gas: number,
+  requestsPerSecond: number,
+  failuresPerSecond: number,
+  p50Ms: optionalNumber,
+  p99Ms: optionalNumber,
+});
+
+export const usageMinuteAnswer: z.ZodMiniType<UsageMinute> = z.object({
+  minuteMs: number,
+  invocations: number,
+  failures: number,
+  gas: number,
+  durationMs: number,
+  bytesIn: number,
+  bytesOut: number,
+});
+
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorStatus, code);
 const outcomes: readonly InvocationOutcome[] = ['ok', 'aborted', ...Object.keys(errorStatus).filter(isErrorCode)];
 

@@ -1,7 +1,16 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
 import * as z from 'zod/mini';
 import type { DeploymentView, HandlerView, InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
-import { deploymentAnswer, handlerAnswer, invocationAnswer, logLineAnswer } from './answers.ts';
+import {
+  deploymentAnswer,
+  handlerAnswer,
+  invocationAnswer,
+  logLineAnswer,
+  type UsageMinute,
+  type UsageView,
+  usageAnswer,
+  usageMinuteAnswer,
+} from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, type Target } from './http.ts';
 import { LogTail, type LogTailListener, type LogTailOptions } from './log-tail.ts';
 
@@ -11,8 +20,9 @@ export interface Credentials {
 }
 
 export interface LogQuery {
-  /** Lines with a greater cursor; without it the newest lines. */
+  /** Lines with a greater cursor, or a smaller one; without either the newest lines. */
   readonly after?: number | undefined;
+  readonly before?: number | undefined;
   readonly limit?: number | undefined;
   /** Lines at least this severe (a smaller number is more severe). */
   readonly level?: number | undefined;
@@ -20,10 +30,21 @@ export interface LogQuery {
   readonly invocation?: string | undefined;
 }
 
+export interface LogPage {
+  readonly lines: readonly LogLine[];
+  /** Where to go on forward, also as `after` of a tail. */
+  readonly cursor: number;
+  /** Where to go on backward; null: there is nothing older. */
+  readonly before: number | null;
+}
+
+/** A variable as far as the server tells. */
 export interface VariableView {
   readonly key: string;
-  /** Masked: the server never tells a value in full. */
-  readonly value: string;
+  readonly bytes: number;
+  /** The last characters of a long value, to tell two keys apart; else ''. */
+  readonly tail: string;
+  readonly updatedMs: number;
 }
 
 interface CallOptions {
@@ -35,10 +56,17 @@ const user = z.object({ user: z.object({ name: z.string() }) });
 const handler = z.object({ handler: handlerAnswer });
 const handlers = z.object({ handlers: z.array(handlerAnswer) });
 const deployments = z.object({ deployments: z.array(deploymentAnswer) });
-const lines = z.object({ lines: z.array(logLineAnswer) });
+const page = z.object({
+  lines: z.array(logLineAnswer),
+  cursor: z.number(),
+  before: z.nullable(z.number()),
+});
+const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
+const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
 const invocations = z.object({ invocations: z.array(invocationAnswer) });
 const invocation = z.object({ invocation: invocationAnswer });
-const variables = z.object({ variables: z.array(z.object({ key: z.string(), value: z.string() })) });
+const variable = z.object({ key: z.string(), bytes: z.number(), tail: z.string(), updatedMs: z.number() });
+const variables = z.object({ variables: z.array(variable) });
 
 export class Client {
   readonly target: Target;
@@ -71,6 +99,12 @@ export class Client {
 
   async handlers(options?: CallOptions): Promise<readonly HandlerView[]> {
     return (await this.#call(handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
+  }
+
+  /** Deleted ones, which can be restored for a while. */
+  async deletedHandlers(options?: CallOptions): Promise<readonly HandlerView[]> {
+    const asked: ApiRequest = { method: 'GET', path: '/handlers', query: { deleted: 'true' } };
+    return (await this.#call(handlers, asked, options)).handlers;
   }
 
   /** Without a name the server makes one up. */
@@ -118,6 +152,20 @@ export class Client {
     await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
   }
 
+  /** Figures of the last minutes for every handler, by name. */
+  async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
+    return (await this.#call(allUsage, { method: 'GET', path: '/usage' }, options)).usage;
+  }
+
+  /** Figures of the last minutes, and counters of the last `minutes` ones that saw an invocation, ascending. */
+  async usage(
+    name: string,
+    minutes: number,
+    options?: CallOptions,
+  ): Promise<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }> {
+    return this.#call(usage, { method: 'GET', path: `${handlerPath(name)}/usage`, query: { minutes } }, options);
+  }
+
   /** Newest first. */
   async invocations(name: string, options?: CallOptions): Promise<readonly InvocationRecord[]> {
     const path = `${handlerPath(name)}/invocations`;
@@ -129,10 +177,10 @@ export class Client {
     return (await this.#call(invocation, { method: 'GET', path }, options)).invocation;
   }
 
-  /** In the order of their cursors. */
-  async logs(name: string, query: LogQuery, options?: CallOptions): Promise<readonly LogLine[]> {
+  /** The newest lines, or those after or before a cursor; always ascending. */
+  async logs(name: string, query: LogQuery, options?: CallOptions): Promise<LogPage> {
     const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
-    return (await this.#call(lines, asked, options)).lines;
+    return this.#call(page, asked, options);
   }
 
   tail(options: LogTailOptions, listener: LogTailListener): LogTail {

@@ -3,7 +3,7 @@
  * connection goes on, so a reconnect leaves no gap and repeats nothing.
  */
 import { WebSocket } from 'ws';
-import { PlatformError } from '../../src/protocol/errors.ts';
+import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { LogLine } from '../../src/protocol/nouns.ts';
 import { logFrameAnswer } from './answers.ts';
@@ -43,6 +43,9 @@ const handshakeMs = 10_000;
 const frameBytesMax = 32 * MIB;
 /** The refusal of an upgrade is a problem document of a few lines. */
 const refusalBytesMax = 64 * 1024;
+
+/** Close codes after which another try would end the same way: Token revoked, handler deleted, not wanted. */
+const refusals: Readonly<Record<number, ErrorCode>> = { 4401: 'unauthorized', 4404: 'not_found', 1008: 'forbidden' };
 
 export class LogTail {
   readonly #target: Target;
@@ -122,11 +125,12 @@ export class LogTail {
     socket.on('close', (code, reason) => {
       clearInterval(this.#heartbeat);
       if (this.#closed || refused) return;
-      // 1006 is "no close frame": `why` says more. 1008: the server does not want us (RFC 6455, 7.4.1).
-      if (code === 1008) {
-        this.#fail(new PlatformError('unauthorized', reason.toString() || 'the server ended the log'));
+      const refusal = refusals[code];
+      if (refusal !== undefined) {
+        this.#fail(new PlatformError(refusal, reason.toString() || 'the server ended the log'));
         return;
       }
+      // 1006 is "no close frame" (RFC 6455, 7.4.1): then `why` says more.
       this.#retry(code === 1006 ? why : reason.toString() || `closed with ${code}`);
     });
   }

@@ -45,23 +45,9 @@ export function addAccountCommands(program: Command, context: Context): void {
     .command('logout')
     .description('forget the token, here and at the server, and undo what login set up in git')
     .action(async () => {
-      const config = await context.config();
-      const session = await context.session();
-      const account = config.accounts[session.server];
-      if (account !== undefined) {
-        await new Client({ server: session.server, token: account.token }).logOut().catch((error: unknown) => {
-          if (!(error instanceof PlatformError)) throw error;
-          // Gone already, or not reachable: what is kept here is removed in any case.
-          if (error.code !== 'unauthorized') {
-            context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
-          }
-        });
-        await writeConfig(context.environment.configFile, withoutAccount(config, session.server));
-      }
-      await removeCredentials(session.server, { folder: null });
-      context.result({ server: session.server, loggedOut: account !== undefined }, [
-        account === undefined ? `not logged in at ${session.server}` : `logged out of ${session.server}`,
-      ]);
+      const { server } = await context.session();
+      const loggedOut = await forgetLogin(context, server);
+      context.result({ server, loggedOut }, [loggedOut ? `logged out of ${server}` : `not logged in at ${server}`]);
       if (context.environment.token !== null) context.out.note('warning: WASMCLOUD_TOKEN is still set');
     });
 
@@ -141,4 +127,23 @@ export async function saveLogin(
     if (!(error instanceof PlatformError)) throw error;
     context.out.note(`warning: git was not set up, a push will ask for a password: ${error.message}`);
   }
+}
+
+/** Revokes the Token, forgets it here, and undoes what login set up in git. False if there was none. */
+export async function forgetLogin(context: Context, server: string): Promise<boolean> {
+  const config = await context.config();
+  const account = config.accounts[server];
+  await removeCredentials(server, { folder: null });
+  if (account === undefined) return false;
+  await writeConfig(context.environment.configFile, withoutAccount(config, server));
+  try {
+    await new Client({ server, token: account.token }).logOut();
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    // `unauthorized`: the server has forgotten it already.
+    if (error.code !== 'unauthorized') {
+      context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
+    }
+  }
+  return true;
 }

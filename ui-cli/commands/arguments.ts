@@ -15,7 +15,7 @@ export function parseLevel(text: string): number {
   const names: Readonly<Record<string, number>> = { ...logLevels, warn: logLevels.warning };
   const named = names[text.toLowerCase()];
   if (named !== undefined) return named;
-  if (/^\d{1,9}$/.test(text)) return Number(text);
+  if (/^\d{1,3}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be error, warning, info or a number.');
 }
 

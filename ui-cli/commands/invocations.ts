@@ -22,7 +22,7 @@ export function addInvocationCommands(program: Command, context: Context): void 
         else context.out.note(`no invocations yet\nhint: wasmcloud invoke ${name}`);
         return;
       }
-      const [record, lines] = await Promise.all([
+      const [record, { lines }] = await Promise.all([
         client.invocation(name, id),
         client.logs(name, { invocation: id, limit: 1000 }),
       ]);
@@ -87,7 +87,7 @@ export function ioTable(record: InvocationRecord): string[] {
   );
 }
 
-function invocationLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
+export function invocationLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
   return [
     ...facts(invocationFacts(record)),
     ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),

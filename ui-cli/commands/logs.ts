@@ -35,10 +35,10 @@ export function addLogCommands(program: Command, context: Context): void {
       const write = lineWriter(context);
       const { follow: _follow, ...query } = options;
       const history = await client.logs(name, query);
-      for (const line of history) write(line);
+      for (const line of history.lines) write(line);
       if (options.follow) {
-        await follow(context, client, { name, options, after: history.at(-1)?.cursor ?? options.after ?? 0, write });
-      } else if (history.length === 0 && !context.json) {
+        await follow(context, client, { name, options, after: history.cursor, write });
+      } else if (history.lines.length === 0 && !context.json) {
         context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
       }
     });

@@ -1,0 +1,357 @@
+/**
+ * The terminal interface without the terminal: which screens lie on each other, who is logged in, what
+ * a key does. React draws it and reads `version`; nothing here knows Ink.
+ */
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { Client } from '../client/client.ts';
+import type { Session } from '../config.ts';
+import { type Binding, findBinding, helpRows } from './bindings.ts';
+import type { KeyPress } from './keys.ts';
+import { bodyRows } from './layout.ts';
+import { Loader } from './loader.ts';
+import { Observable } from './observable.ts';
+import {
+  type ConfirmOverlay,
+  confirmBindings,
+  helpBindings,
+  type Jump,
+  JumpOverlay,
+  jumpBindings,
+  type Overlay,
+} from './overlay.ts';
+import type { Screen, TypingTarget } from './screen.ts';
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Below this a table or a form does not fit in any useful way. */
+export const minimumSize: Size = { columns: 60, rows: 14 };
+
+export interface Message {
+  readonly kind: 'done' | 'error';
+  readonly lines: readonly string[];
+}
+
+export interface Task {
+  readonly startedMs: number;
+  readonly abort: AbortController;
+  step: string;
+}
+
+export interface AppOptions {
+  readonly session: Session;
+  readonly size: Size;
+  readonly noColour: boolean;
+  /** Keeps a login in the config file and tells git. */
+  readonly saveLogin: (server: string, account: { readonly user: string; readonly token: string }) => Promise<void>;
+  readonly forgetLogin: () => Promise<void>;
+  /** Writes an escape sequence to the terminal, for the clipboard. */
+  readonly copy: (text: string) => void;
+  readonly exit: () => void;
+  /** bin/wasmcloud.js: git asks it for credentials. */
+  readonly launcher: string;
+  /** Starts this very program, for local runs. */
+  readonly runCommand: readonly string[];
+  /** Where `create` looks for a repository. */
+  readonly folder: string;
+}
+
+export class App extends Observable {
+  readonly options: AppOptions;
+  session: Session;
+  client: Client;
+  user: string | null;
+  size: Size;
+  overlay: Overlay | null = null;
+  message: Message | null = null;
+  task: Task | null = null;
+  /** The last answer, or the lack of one. */
+  connection: 'connecting' | 'online' | 'offline' = 'connecting';
+  #stack: Screen[] = [];
+  /** Makes the login screen; set by whoever joins the parts, so that screens and app know each other one way. */
+  login: () => Screen = () => {
+    throw new Error('no login screen');
+  };
+  jumps: () => readonly Jump[] = () => [];
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(options: AppOptions) {
+    super();
+    this.options = options;
+    this.session = options.session;
+    this.client = new Client(options.session);
+    this.user = options.session.user;
+    this.size = options.size;
+  }
+
+  /** Opens the first screen, and the login above it where nobody is logged in. */
+  start(screens: readonly Screen[]): void {
+    this.#stack = [...screens];
+    // Ages and elapsed times on the screen go on by themselves.
+    this.#ticker = setInterval(() => this.changed(), 1_000);
+    if (this.session.token === null) this.#stack.push(this.login());
+    else if (this.user === null) void this.#askWhoIAm();
+    this.#showTop();
+  }
+
+  stop(): void {
+    clearInterval(this.#ticker);
+    this.task?.abort.abort();
+    for (const screen of this.#stack) screen.hide();
+  }
+
+  get screen(): Screen {
+    const top = this.#stack.at(-1);
+    if (top === undefined) throw new Error('the app has not started');
+    return top;
+  }
+
+  get stack(): readonly Screen[] {
+    return this.#stack;
+  }
+
+  /** Rows for the body of the screen that shows. */
+  get bodyRows(): number {
+    return bodyRows(this, this.#stack.at(-1)?.headRows ?? 0);
+  }
+
+  get liveVersion(): string | null {
+    return this.screen.liveVersion();
+  }
+
+  get tooSmall(): boolean {
+    return this.size.columns < minimumSize.columns || this.size.rows < minimumSize.rows;
+  }
+
+  resize(size: Size): void {
+    this.size = size;
+    for (const screen of this.#stack) screen.resize();
+    this.changed();
+  }
+
+  open(screen: Screen): void {
+    this.screen.hide();
+    this.#stack.push(screen);
+    this.#showTop();
+  }
+
+  /** Back to the first screen, then up to `screens`. */
+  jump(screens: readonly Screen[]): void {
+    this.screen.hide();
+    this.#stack = [...this.#stack.slice(0, 1), ...screens];
+    this.#showTop();
+  }
+
+  back(): void {
+    if (this.screen.back()) this.changed();
+    else if (!this.#atRoot) {
+      this.#stack.pop()?.hide();
+      this.#showTop();
+    }
+  }
+
+  ask(overlay: ConfirmOverlay): void {
+    this.overlay = overlay;
+    this.changed();
+  }
+
+  say(kind: Message['kind'], ...lines: readonly string[]): void {
+    this.message = { kind, lines };
+    this.changed();
+  }
+
+  copy(text: string, what: string): void {
+    this.options.copy(text);
+    this.say('done', `copied ${what}`);
+  }
+
+  /** A failure that a person should read. An expired login opens the login and comes back here afterwards. */
+  fail(error: unknown, lines: (error: PlatformError) => readonly string[]): void {
+    if (!(error instanceof PlatformError)) throw error;
+    if (error.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
+    else this.say('error', ...lines(error));
+  }
+
+  loginExpired(): void {
+    if (this.#loginShows) return;
+    this.screen.hide();
+    this.#stack.push(this.login());
+    this.say('error', 'the login has expired; log in to go on where you were');
+    this.#showTop();
+  }
+
+  /** Nothing to go back to. Behind a login lies only what one cannot see without it. */
+  get #atRoot(): boolean {
+    return this.#stack.length === 1 || this.#loginShows;
+  }
+
+  get #loginShows(): boolean {
+    return this.#stack.at(-1)?.isLogin === true;
+  }
+
+  /** After a login: the screens below load again, as the new user. */
+  loggedIn(session: Session): void {
+    this.session = session;
+    this.client = new Client(session);
+    this.user = session.user;
+    this.connection = 'online';
+    this.#stack.pop()?.hide();
+    this.message = null;
+    this.#showTop();
+  }
+
+  loggedOut(): void {
+    this.session = { ...this.session, token: null, user: null, tokenFrom: null };
+    this.client = new Client(this.session);
+    this.user = null;
+    this.screen.hide();
+    this.#stack = [...this.#stack.slice(0, 1), this.login()];
+    this.#showTop();
+  }
+
+  /** Something that takes a while: its step and time show, Esc cancels it. One at a time. */
+  async run(
+    step: string,
+    work: (task: Task) => Promise<void>,
+    lines: (e: PlatformError) => readonly string[],
+  ): Promise<void> {
+    if (this.task !== null) return;
+    const task: Task = { step, startedMs: Date.now(), abort: new AbortController() };
+    this.task = task;
+    this.message = null;
+    const ticker = setInterval(() => this.changed(), 100);
+    this.changed();
+    try {
+      await work(task);
+    } catch (error) {
+      if (task.abort.signal.aborted) this.say('error', `cancelled: ${task.step}`);
+      else this.fail(error, lines);
+    } finally {
+      clearInterval(ticker);
+      this.task = null;
+      this.changed();
+    }
+  }
+
+  loader<T>(load: (signal: AbortSignal) => Promise<T>, everyMs: number | null, loaded?: (data: T) => void): Loader<T> {
+    return new Loader({
+      load,
+      everyMs,
+      changed: this.changed,
+      loaded: (data) => {
+        this.connection = 'online';
+        loaded?.(data);
+      },
+      failed: (error) => {
+        if (error.code === 'unavailable') this.connection = 'offline';
+        if (error.code === 'unauthorized') this.loginExpired();
+      },
+    });
+  }
+
+  /** What the keys do now: the footer shows exactly this. */
+  bindings(): readonly Binding[] {
+    const { overlay } = this;
+    if (overlay === null) return this.screenBindings();
+    const close = () => this.#close();
+    if (overlay.kind === 'confirm') return confirmBindings(overlay, close);
+    if (overlay.kind === 'jump') return jumpBindings(overlay, close);
+    return helpBindings(overlay, { close, count: helpRows(this.screenBindings()).length, rows: this.size.rows - 6 });
+  }
+
+  /** Those of the screen itself, whatever lies over it: the help shows exactly this. */
+  screenBindings(): readonly Binding[] {
+    const typing = this.screen.typing() !== null;
+    const atRoot = this.#atRoot;
+    const leave: Binding = atRoot
+      ? { keys: ['q'], label: 'quit', help: 'quit', run: () => this.options.exit() }
+      : { keys: ['esc', ...(typing ? [] : ['q'])], label: 'back', help: 'back one level', run: () => this.back() };
+    return [
+      ...this.screen.bindings(),
+      ...(typing
+        ? []
+        : [
+            { keys: [':'], help: 'jump to a screen or handler', run: () => this.#openJump() },
+            { keys: ['?'], label: 'help', help: 'this help', run: () => this.#openHelp() },
+          ]),
+      ...(atRoot ? [{ keys: ['esc'], help: 'clear the message or filter', run: () => this.back() }] : []),
+      ...(typing && atRoot ? [] : [leave]),
+      {
+        keys: ['ctrl-c'],
+        ...(typing && atRoot ? { label: 'quit' } : {}),
+        help: 'quit',
+        run: () => this.options.exit(),
+      },
+    ];
+  }
+
+  press(press: KeyPress): void {
+    if (press.name === 'ctrl-c') {
+      this.options.exit();
+      return;
+    }
+    if (this.tooSmall) {
+      if (press.name === 'q') this.options.exit();
+      return;
+    }
+    if (this.task !== null) {
+      if (press.name === 'esc') this.task.abort.abort();
+      return;
+    }
+    if (this.#typing()?.press(press)) this.message = null;
+    else this.#pressBinding(press);
+    this.changed();
+  }
+
+  /** Pasted text goes where letters go; without a text field it does nothing, least of all as shortcuts. */
+  paste(text: string): void {
+    const target = this.#typing();
+    if (target === null || this.task !== null) return;
+    target.insert(text);
+    this.changed();
+  }
+
+  #pressBinding(press: KeyPress): void {
+    const binding = findBinding(this.bindings(), press);
+    if (binding === undefined) return;
+    this.message = null;
+    binding.run(press);
+  }
+
+  /** Where letters go: what lies on top has them first. */
+  #typing(): TypingTarget | null {
+    if (this.overlay === null) return this.screen.typing();
+    return this.overlay.kind === 'jump' ? this.overlay : null;
+  }
+
+  #openHelp(): void {
+    this.overlay = { kind: 'help', top: 0 };
+  }
+
+  #openJump(): void {
+    this.overlay = new JumpOverlay(this.jumps, (text) => this.say('error', `nothing is called ${text}`));
+  }
+
+  #close(): void {
+    this.overlay = null;
+    this.changed();
+  }
+
+  #showTop(): void {
+    this.screen.resize();
+    this.screen.show();
+    this.changed();
+  }
+
+  async #askWhoIAm(): Promise<void> {
+    try {
+      this.user = await this.client.whoAmI();
+      this.changed();
+    } catch (error) {
+      // The screen's own requests meet the same failure and tell about it.
+      if (!(error instanceof PlatformError)) throw error;
+    }
+  }
+}

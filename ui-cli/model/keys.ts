@@ -1,0 +1,69 @@
+/** Keys as names, one at a time. */
+
+export interface KeyPress {
+  /** A character, or: up down left right pageup pagedown home end enter esc tab shift-tab backspace delete ctrl-x */
+  readonly name: string;
+  /** What the key would write into a text field; '' for a key that writes nothing. */
+  readonly text: string;
+}
+
+/** The part of Ink's key that we read. */
+export interface InkKey {
+  readonly upArrow: boolean;
+  readonly downArrow: boolean;
+  readonly leftArrow: boolean;
+  readonly rightArrow: boolean;
+  readonly pageUp: boolean;
+  readonly pageDown: boolean;
+  readonly home: boolean;
+  readonly end: boolean;
+  readonly return: boolean;
+  readonly escape: boolean;
+  readonly tab: boolean;
+  readonly shift: boolean;
+  readonly backspace: boolean;
+  readonly delete: boolean;
+  readonly ctrl: boolean;
+  readonly meta: boolean;
+  readonly eventType?: 'press' | 'repeat' | 'release';
+}
+
+/**
+ * What Ink hands over at once may be several keys: a slow line or a fast typist fills one read, and
+ * `jjj` or `/error⏎` must do what it does when typed slowly.
+ */
+export function toKeyPresses(input: string, key: InkKey): KeyPress[] {
+  if (key.eventType === 'release') return [];
+  const name = specialName(key);
+  if (name !== null) return [{ name, text: '' }];
+  if (key.ctrl) return input.length === 1 ? [{ name: `ctrl-${input}`, text: '' }] : [];
+  // Alt and a letter: nothing here is bound to it, and it must not act as the bare letter.
+  if (key.meta) return [];
+  return [...input].map(toKeyPress);
+}
+
+function toKeyPress(character: string): KeyPress {
+  if (character === '\r' || character === '\n') return { name: 'enter', text: '' };
+  if (character === '\t') return { name: 'tab', text: '' };
+  if (character === '\u007f' || character === '\b') return { name: 'backspace', text: '' };
+  const code = character.charCodeAt(0);
+  if (code < 0x20) return { name: `ctrl-${String.fromCharCode(code + 0x60)}`, text: '' };
+  return { name: character, text: character };
+}
+
+function specialName(key: InkKey): string | null {
+  if (key.upArrow) return 'up';
+  if (key.downArrow) return 'down';
+  if (key.leftArrow) return 'left';
+  if (key.rightArrow) return 'right';
+  if (key.pageUp) return 'pageup';
+  if (key.pageDown) return 'pagedown';
+  if (key.home) return 'home';
+  if (key.end) return 'end';
+  if (key.return) return 'enter';
+  if (key.escape) return 'esc';
+  if (key.tab) return key.shift ? 'shift-tab' : 'tab';
+  if (key.backspace) return 'backspace';
+  if (key.delete) return 'delete';
+  return null;
+}

@@ -1,0 +1,46 @@
+/** How many rows go where. Pure; the app and the components agree through it. */
+import { visible } from '../text/visible.ts';
+import { cells, cut, wrap } from '../text/width.ts';
+import type { App } from './app.ts';
+
+export interface MessageRow {
+  readonly text: string;
+  readonly tone: 'plain' | 'dim' | 'done' | 'warning' | 'error';
+}
+
+/** A long error must not push the screen away. */
+const messageRowsMax = 6;
+
+/** What stands above the footer when a person was told something; the status line otherwise. */
+export function messageRows(app: Pick<App, 'message' | 'size'>): readonly MessageRow[] {
+  const { message, size } = app;
+  if (message === null) return [];
+  const rows = message.lines.flatMap((line) => wrap(line, size.columns - 2));
+  const most = Math.min(messageRowsMax, Math.max(1, size.rows - 10));
+  return rows.slice(0, most).map((text, i) => ({
+    text: cut(text, size.columns - 2),
+    tone: message.kind === 'done' ? 'done' : i === 0 ? 'error' : 'plain',
+  }));
+}
+
+/** Header, footer, the line above the footer and what the screen draws above its body are taken off. */
+export function bodyRows(app: Pick<App, 'message' | 'size'>, headRows: number): number {
+  return Math.max(1, app.size.rows - 2 - Math.max(1, messageRows(app).length) - headRows);
+}
+
+/** The breadcrumb (server > user > handler > screen) and what stands at the right of it. */
+export function headerParts(app: Pick<App, 'session' | 'user' | 'screen' | 'connection' | 'liveVersion' | 'size'>): {
+  readonly crumbs: readonly string[];
+  readonly right: string;
+} {
+  const server = app.session.server.replace(/^https?:\/\//, '');
+  const crumbs = [server, ...(app.user === null ? [] : [app.user]), ...app.screen.crumbs].map(visible);
+  const states = { connecting: '○ connecting', online: '● online', offline: '○ offline' } as const;
+  const version = app.liveVersion;
+  if (app.session.token === null) return { crumbs, right: 'not logged in' };
+  const right = `${version === null ? '' : `${version}  `}${states[app.connection]}`;
+  // The server is the first thing one can do without.
+  const width = () => crumbs.reduce((sum, crumb) => sum + cells(crumb) + 3, 0) + cells(right) + 2;
+  if (width() > app.size.columns && crumbs.length > 2) crumbs.splice(0, 1, '…');
+  return { crumbs, right };
+}

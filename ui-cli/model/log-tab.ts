@@ -1,0 +1,355 @@
+/**
+ * The log, live. The socket only pushes into the buffer; React hears of it every 66 ms at most, and
+ * draws the rows that show (UX.md, log tail technique).
+ */
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { type LogLine, logLevels } from '../../src/protocol/nouns.ts';
+import type { LogTail } from '../client/log-tail.ts';
+import { errorLines } from '../output.ts';
+import { severityOf } from '../text/log-line.ts';
+import { visible } from '../text/visible.ts';
+import type { App } from './app.ts';
+import type { Binding } from './bindings.ts';
+import type { HandlerScreen } from './handler-screen.ts';
+import type { KeyPress } from './keys.ts';
+import { moveKeys } from './list.ts';
+import { LogBuffer } from './log-buffer.ts';
+import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-view.ts';
+import { Screen, type Status, type TypingTarget } from './screen.ts';
+import { TextInput } from './text-input.ts';
+
+/** Ink draws 30 frames a second; a tick above that would be drawn every second time only. */
+export const tickMs = 66;
+/** What one sees of the past at once; `g` at the top fetches more. */
+const historyLines = 1_000;
+const sidewaysCells = 16;
+const levels = [null, logLevels.info, logLevels.warning, logLevels.error] as const;
+
+export class LogTab extends Screen implements TypingTarget {
+  readonly crumbs = ['logs'];
+  readonly buffer = new LogBuffer();
+  readonly handler: HandlerScreen;
+  view: LogView = { kind: 'following' };
+  /** Cells that lines are moved to the left. */
+  offset = 0;
+  state: 'loading' | 'live' | 'connecting' | 'waiting' = 'loading';
+  dropped = 0;
+  readonly #openInvocation: (id: string) => void;
+  #filter: TextInput | null = null;
+  #typing = false;
+  #level = 0;
+  #tail: LogTail | null = null;
+  #load: AbortController | null = null;
+  /** Where the tail goes on; null before the history came. */
+  #cursor: number | null = null;
+  #tick: NodeJS.Timeout | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #lost = false;
+
+  constructor(app: App, handler: HandlerScreen, openInvocation: (id: string) => void) {
+    super(app);
+    this.handler = handler;
+    this.#openInvocation = openInvocation;
+  }
+
+  get rows(): number {
+    return this.app.bodyRows;
+  }
+
+  override show(): void {
+    if (this.#cursor === null) void this.#loadHistory();
+    else this.#connect(this.#cursor);
+  }
+
+  override hide(): void {
+    this.#load?.abort();
+    this.#tail?.close();
+    this.#tail = null;
+    clearTimeout(this.#tick);
+    clearTimeout(this.#retry);
+    this.#tick = undefined;
+  }
+
+  override resize(): void {
+    this.view = clampLog(this.view, this.buffer, this.rows);
+  }
+
+  override typing(): TypingTarget | null {
+    return this.#typing ? this : null;
+  }
+
+  press(press: KeyPress): boolean {
+    const taken = this.#filter?.press(press) ?? false;
+    if (taken) this.#applyFilter();
+    return taken;
+  }
+
+  insert(text: string): void {
+    this.#filter?.insert(text);
+    this.#applyFilter();
+  }
+
+  override back(): boolean {
+    if (this.#filter === null && this.#level === 0) return false;
+    this.#filter = null;
+    this.#typing = false;
+    this.#level = 0;
+    this.#applyFilter();
+    return true;
+  }
+
+  override status(): Status {
+    const { buffer } = this;
+    const filtered = this.#filter !== null || this.#level > 0;
+    const found = `${buffer.matchCount} of ${buffer.size} lines`;
+    if (this.#typing && this.#filter !== null) return { text: found, input: this.#filter };
+    const parts = [
+      this.view.kind === 'paused' ? `PAUSED, ${newSince(this.view, buffer)} new (G follows)` : this.#stateText(),
+      ...(filtered ? [`${this.#filterText()}: ${found} (Esc clears)`] : []),
+      ...(this.dropped > 0 ? [`${this.dropped} lost`] : []),
+      ...(this.offset > 0 ? [`from column ${this.offset + 1}`] : []),
+    ];
+    const tone = this.view.kind === 'paused' || this.state === 'waiting' ? 'warning' : 'plain';
+    return { text: parts.join('   '), tone };
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.#typing) {
+      return [
+        { keys: ['enter'], label: 'keep', help: 'keep the filter', run: () => this.#stopTyping() },
+        { keys: ['up', 'down', 'pageup', 'pagedown'], label: 'scroll', help: 'scroll', run: (p) => this.#scroll(p) },
+      ];
+    }
+    const scroll = (press: KeyPress) => this.#scroll(press);
+    const paused = this.view.kind === 'paused';
+    return [
+      paused
+        ? { keys: ['G', 'end', ' ', 'p'], label: 'follow', help: 'follow the end again', run: () => this.#follow() }
+        : { keys: [' ', 'p'], label: 'pause', help: 'pause', run: () => this.#pause() },
+      {
+        keys: ['/'],
+        label: 'filter',
+        help: 'only lines that contain a text; Esc clears',
+        run: () => this.#startTyping(),
+      },
+      { keys: ['e'], label: 'next error', help: 'next error', run: () => this.#findError(1) },
+      { keys: ['E'], help: 'error before', run: () => this.#findError(-1) },
+      { keys: ['v'], help: 'all lines, info, warnings, errors only', run: () => this.#nextLevel() },
+      { keys: ['enter'], help: 'open the invocation of the selected line', run: () => this.#openSelected() },
+      { keys: [...moveKeys.up, ...moveKeys.down], help: 'one line up (pauses) or down', run: scroll },
+      { keys: [...moveKeys.pageUp, ...moveKeys.pageDown], help: 'one page up or down', run: scroll },
+      { keys: [...moveKeys.halfUp, ...moveKeys.halfDown], help: 'half a page up or down', run: scroll },
+      { keys: ['g', 'home'], help: 'the oldest line; at it, fetch older ones', run: () => void this.#first() },
+      ...(paused ? [] : [{ keys: ['G', 'end'], help: 'follow the end', run: () => this.#follow() }]),
+      { keys: ['left', 'h'], help: 'scroll to the left', run: () => this.#sideways(-sidewaysCells) },
+      { keys: ['right', 'l'], help: 'scroll to the right', run: () => this.#sideways(sidewaysCells) },
+      { keys: ['y'], help: 'copy the line', run: () => this.#copy() },
+    ];
+  }
+
+  #stateText(): string {
+    if (this.state === 'loading') return 'loading …';
+    if (this.state === 'connecting') return 'connecting …';
+    return this.state === 'live' ? 'following' : 'connection lost, trying again …';
+  }
+
+  async #loadHistory(): Promise<void> {
+    const load = new AbortController();
+    this.#load = load;
+    const { app } = this;
+    this.state = 'loading';
+    try {
+      const page = await app.client.logs(this.handler.name, { limit: historyLines }, { signal: load.signal });
+      if (load.signal.aborted) return;
+      this.#add(page.lines);
+      this.#cursor = page.cursor;
+      this.#connect(page.cursor);
+      app.changed();
+    } catch (error) {
+      if (load.signal.aborted) return;
+      if (!(error instanceof PlatformError)) throw error;
+      app.fail(error, errorLines);
+      if (error.code !== 'unavailable') return;
+      app.connection = 'offline';
+      this.state = 'waiting';
+      this.#retry = setTimeout(() => void this.#loadHistory(), 2_000);
+      app.changed();
+    }
+  }
+
+  #connect(after: number): void {
+    if (this.#tail !== null) return;
+    const { app } = this;
+    this.#tail = app.client.tail(
+      { handler: this.handler.name, after },
+      {
+        lines: (lines) => this.#add(lines),
+        dropped: (count) => {
+          this.dropped += count;
+          this.#mark(`${count} lines were lost: more came than could be kept or sent`);
+        },
+        state: (state) => {
+          if (state.kind === 'waiting' && !this.#lost) this.#mark(`connection lost: ${state.why}; trying again`);
+          if (state.kind === 'live' && this.#lost) this.#mark('connected again, nothing was missed');
+          this.#lost = state.kind === 'waiting' || (this.#lost && state.kind !== 'live');
+          this.state = state.kind;
+          app.connection = state.kind === 'waiting' ? 'offline' : app.connection;
+          if (state.kind === 'live') app.connection = 'online';
+          this.#schedule();
+        },
+        failed: (error) => {
+          this.#tail = null;
+          this.#mark(`the stream has ended: ${error.message}`);
+          app.fail(error, errorLines);
+        },
+      },
+    );
+  }
+
+  #add(lines: readonly LogLine[]): void {
+    for (const line of lines) this.buffer.push({ kind: 'line', line });
+    const last = lines.at(-1);
+    if (last !== undefined) this.#cursor = Math.max(this.#cursor ?? 0, last.cursor);
+    this.#schedule();
+  }
+
+  #mark(text: string): void {
+    this.buffer.push({ kind: 'mark', text });
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    this.#tick ??= setTimeout(() => {
+      this.#tick = undefined;
+      this.view = clampLog(this.view, this.buffer, this.rows);
+      this.app.changed();
+    }, tickMs);
+  }
+
+  #scroll(press: KeyPress): void {
+    const page = Math.max(1, this.rows - 1);
+    const half = Math.max(1, Math.floor(this.rows / 2));
+    const by: Readonly<Record<string, number>> = {
+      up: -1,
+      k: -1,
+      down: 1,
+      j: 1,
+      pageup: -page,
+      pagedown: page,
+      'ctrl-u': -half,
+      'ctrl-d': half,
+    };
+    this.view = scrollLog(this.view, this.buffer, by[press.name] ?? 0, this.rows);
+  }
+
+  #pause(): void {
+    this.view = pause(this.view, this.buffer, this.rows);
+  }
+
+  #follow(): void {
+    this.view = { kind: 'following' };
+  }
+
+  /** The first line; a second `g` there fetches what is older. */
+  async #first(): Promise<void> {
+    const before = this.view;
+    this.view = selectLine(this.view, this.buffer, this.buffer.firstOrdinal, this.rows);
+    if (before.kind !== 'paused' || before.selected !== this.buffer.firstOrdinal) return;
+    await this.#loadOlder();
+  }
+
+  async #loadOlder(): Promise<void> {
+    const { app, buffer } = this;
+    let first: LogLine | undefined;
+    const lines: LogLine[] = [];
+    for (const entry of buffer.entries()) {
+      if (entry.kind === 'line') {
+        first ??= entry.line;
+        lines.push(entry.line);
+      }
+    }
+    if (first === undefined) return;
+    const before = first.cursor;
+    await app.run(
+      'fetching older lines',
+      async ({ abort: { signal } }) => {
+        const page = await app.client.logs(this.handler.name, { before, limit: historyLines }, { signal });
+        if (page.lines.length === 0) return app.say('done', 'this is the oldest line that is kept');
+        buffer.prepend(page.lines.map((line) => ({ kind: 'line', line })));
+        this.#applyFilter();
+        const index = page.lines.length;
+        this.view = selectLine({ kind: 'following' }, buffer, buffer.firstOrdinal + Math.max(0, index - 1), this.rows);
+      },
+      errorLines,
+    );
+  }
+
+  #sideways(by: number): void {
+    this.offset = Math.max(0, this.offset + by);
+  }
+
+  #findError(step: 1 | -1): void {
+    const { buffer, view } = this;
+    const from = view.kind === 'paused' ? view.selected : step === 1 ? buffer.firstOrdinal - 1 : buffer.nextOrdinal;
+    const found = buffer.find(from, step, (line) => severityOf(line) === 'error');
+    if (found === -1) this.app.say('done', step === 1 ? 'no error after this line' : 'no error before this line');
+    else this.view = selectLine(view, buffer, found, this.rows);
+  }
+
+  #openSelected(): void {
+    const line = this.#selectedLine();
+    if (line === null) this.app.say('done', 'select a line first: up, or e for an error');
+    else if (line.invocation === '') this.app.say('done', 'this line belongs to no invocation');
+    else this.#openInvocation(line.invocation);
+  }
+
+  #copy(): void {
+    const line = this.#selectedLine();
+    if (line !== null) this.app.copy(visible(line.text), 'the line');
+  }
+
+  #selectedLine(): LogLine | null {
+    if (this.view.kind !== 'paused') return null;
+    const entry = this.buffer.at(this.view.selected);
+    return entry?.kind === 'line' ? entry.line : null;
+  }
+
+  #nextLevel(): void {
+    this.#level = (this.#level + 1) % levels.length;
+    this.#applyFilter();
+  }
+
+  #filterText(): string {
+    const level = levels[this.#level] ?? null;
+    const name =
+      level === null ? '' : level === logLevels.error ? 'errors' : level === logLevels.warning ? 'warnings' : 'info';
+    return [name, this.#filter === null ? '' : `"${visible(this.#filter.value)}"`]
+      .filter((part) => part !== '')
+      .join(' ');
+  }
+
+  #applyFilter(): void {
+    const wanted = this.#filter?.value.toLowerCase() ?? '';
+    const level = levels[this.#level] ?? null;
+    const test =
+      wanted === '' && level === null
+        ? null
+        : (line: LogLine) =>
+            (level === null || line.level <= level) && (wanted === '' || line.text.toLowerCase().includes(wanted));
+    const { view, buffer } = this;
+    const selected = buffer.setFilter(test, view.kind === 'paused' ? view.selected : -1);
+    if (view.kind !== 'paused') return;
+    const top = selected - (view.selected - view.top);
+    this.view = clampLog({ kind: 'paused', selected, top, since: buffer.nextOrdinal }, buffer, this.rows);
+  }
+
+  #startTyping(): void {
+    this.#filter ??= new TextInput();
+    this.#typing = true;
+  }
+
+  #stopTyping(): void {
+    this.#typing = false;
+    if (this.#filter?.value === '') this.#filter = null;
+  }
+}

@@ -1,0 +1,67 @@
+/** Where in the log one looks: following its end, or paused at a selected line. Plain functions. */
+import type { LogBuffer, LogEntry } from './log-buffer.ts';
+
+export type LogView =
+  | { readonly kind: 'following' }
+  | {
+      readonly kind: 'paused';
+      /** Ordinals of the selected line and of the first row. */
+      readonly selected: number;
+      readonly top: number;
+      /** `nextOrdinal` when it was paused: what came since is counted. */
+      readonly since: number;
+    };
+
+type Range = Pick<LogBuffer, 'firstOrdinal' | 'nextOrdinal'>;
+
+/** Pauses at the last line if it was following, then moves the selection by `by` lines. */
+export function scrollLog(view: LogView, range: Range, by: number, rows: number): LogView {
+  const paused = pause(view, range, rows);
+  return selectLine(paused, range, paused.selected + by, rows);
+}
+
+export function selectLine(view: LogView, range: Range, ordinal: number, rows: number): LogView {
+  const paused = pause(view, range, rows);
+  return clampLog({ ...paused, selected: ordinal }, range, rows);
+}
+
+export function pause(view: LogView, range: Range, rows: number): Extract<LogView, { kind: 'paused' }> {
+  if (view.kind === 'paused') return view;
+  return {
+    kind: 'paused',
+    selected: Math.max(range.firstOrdinal, range.nextOrdinal - 1),
+    top: Math.max(range.firstOrdinal, range.nextOrdinal - rows),
+    since: range.nextOrdinal,
+  };
+}
+
+/** Lines fall out of the buffer and terminals change their size; the selection stays on a line that is there. */
+export function clampLog(view: LogView, { firstOrdinal, nextOrdinal }: Range, rows: number): LogView {
+  if (view.kind === 'following') return view;
+  const selected = Math.max(firstOrdinal, Math.min(view.selected, nextOrdinal - 1));
+  const lowestTop = Math.max(firstOrdinal, nextOrdinal - rows);
+  const top = Math.min(Math.max(view.top, selected - rows + 1, firstOrdinal), selected, lowestTop);
+  return { ...view, selected, top: Math.max(firstOrdinal, top) };
+}
+
+export interface LogRow {
+  readonly entry: LogEntry;
+  readonly selected: boolean;
+}
+
+/** Exactly what shows, at most `rows` entries. */
+export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[] {
+  const at = clampLog(view, buffer, rows);
+  const top = at.kind === 'paused' ? at.top : Math.max(buffer.firstOrdinal, buffer.nextOrdinal - rows);
+  const shown: LogRow[] = [];
+  for (let ordinal = top; ordinal < buffer.nextOrdinal && shown.length < rows; ordinal += 1) {
+    const entry = buffer.at(ordinal);
+    if (entry !== undefined) shown.push({ entry, selected: at.kind === 'paused' && ordinal === at.selected });
+  }
+  return shown;
+}
+
+/** Matching lines that came since the pause. */
+export function newSince(view: LogView, { nextOrdinal }: Range): number {
+  return view.kind === 'paused' ? Math.max(0, nextOrdinal - view.since) : 0;
+}

@@ -1,0 +1,20 @@
+import { formatAgo } from '../text/format.ts';
+import { visible } from '../text/visible.ts';
+import type { Loader } from './loader.ts';
+import type { Status } from './screen.ts';
+
+/** Loading for the first time, or failing since; null when all is well. */
+export function loaderStatus(
+  loader: Pick<Loader<unknown>, 'data' | 'error' | 'loadedMs' | 'sinceMs'>,
+  nowMs = Date.now(),
+): Status | null {
+  if (loader.error !== null) {
+    const age = loader.loadedMs === null ? '' : ` (showing what was there ${formatAgo(loader.loadedMs, nowMs)})`;
+    return { text: `${visible(loader.error.message)}${age}`, tone: loader.data === null ? 'error' : 'warning' };
+  }
+  if (loader.data === null && loader.sinceMs !== null) {
+    const seconds = Math.floor((nowMs - loader.sinceMs) / 1000);
+    return { text: seconds === 0 ? 'loading …' : `loading … ${seconds} s` };
+  }
+  return null;
+}

@@ -1,0 +1,56 @@
+/** Opens the terminal interface: joins the app, Ink and the terminal, and puts everything back at the end. */
+import process from 'node:process';
+import { render } from 'ink';
+import { PlatformError } from '../src/protocol/errors.ts';
+import { forgetLogin, saveLogin } from './commands/account.ts';
+import type { Context } from './context.ts';
+import { App } from './model/app.ts';
+import { isTabName, tabNames } from './model/handler-screen.ts';
+import { startScreens } from './model/screens.ts';
+import { AppView } from './screens/AppView.tsx';
+
+/** `path` is a handler and a tab, both optional. Resolves to the exit status when the user leaves. */
+export async function openTerminalInterface(context: Context, path: readonly string[]): Promise<number> {
+  const [handler, tab] = path;
+  if (tab !== undefined && !isTabName(tab)) {
+    throw new PlatformError('bad_request', `there is no tab ${tab}`, { hints: [`tabs: ${tabNames.join(', ')}`] });
+  }
+  const session = await context.session();
+  const { stdout } = process;
+  const app = new App({
+    session,
+    size: { columns: stdout.columns, rows: stdout.rows },
+    noColour: context.environment.noColor,
+    launcher: context.environment.launcher,
+    runCommand: [process.execPath, process.argv[1] ?? context.environment.launcher],
+    folder: process.cwd(),
+    saveLogin: (server, account) => saveLogin(context, server, account),
+    forgetLogin: () => forgetLogin(context, session.server).then(() => undefined),
+    copy: (text) => void stdout.write(clipboardSequence(text)),
+    exit: () => instance.unmount(),
+  });
+  // Before Ink draws, so that the first frame is the first screen.
+  startScreens(app, { ...(handler === undefined ? {} : { handler }), ...(tab === undefined ? {} : { tab }) });
+  const instance = render(<AppView app={app} />, {
+    alternateScreen: true,
+    incrementalRendering: true,
+    // Above the log's tick of 66 ms, or every second frame would be lost.
+    maxFps: 30,
+    exitOnCtrlC: false,
+    patchConsole: false,
+    interactive: true,
+  });
+  // In raw mode Ctrl-C is a key; this is somebody else's signal.
+  context.onInterrupt = () => instance.unmount();
+  try {
+    await instance.waitUntilExit();
+  } finally {
+    app.stop();
+  }
+  return 0;
+}
+
+/** OSC 52: the terminal puts it into the clipboard, over ssh too. */
+export function clipboardSequence(text: string): string {
+  return `\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`;
+}

@@ -1,0 +1,20 @@
+/** Names in colours that stay the same from day to day. Red and yellow are kept for errors and warnings. */
+const palette = [
+  'cyan',
+  'green',
+  'magenta',
+  'blue',
+  'cyanBright',
+  'greenBright',
+  'magentaBright',
+  'blueBright',
+] as const;
+
+export type NameColour = (typeof palette)[number];
+
+export function colourOf(name: string): NameColour {
+  // FNV-1a, 32 bits.
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i += 1) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return palette[(hash >>> 0) % palette.length] ?? 'cyan';
+}
