@@ -35,6 +35,8 @@ class KvResource implements Resource {
   readonly #pending: PendingValue;
   /** null: nothing read yet; a number: why nothing can be. */
   #reader: ValueReader | number | null = null;
+  /** Something was written since the last commit. */
+  #isDirty = false;
   #heldBytes = 0;
 
   constructor(process: Process, kv: KvService, bucket: string, key: string) {
@@ -51,15 +53,20 @@ class KvResource implements Resource {
   }
 
   write(bytes: Uint8Array): number {
+    this.#isDirty = true;
     return this.#pending.write(bytes);
   }
 
   flush(): MaybePromise<number> {
-    if (!this.#pending.isWritten) return 0;
+    if (!this.#isDirty) return 0;
     if (this.#pending.isBroken) return Errno.tooBig;
+    this.#isDirty = false;
     return this.#kv.put(this.#bucket, this.#key, this.#pending.bytes()).then(
       () => 0,
-      (error: unknown) => this.#failed('writing', error),
+      (error: unknown) => {
+        this.#isDirty = true;
+        return this.#failed('writing', error);
+      },
     );
   }
 
