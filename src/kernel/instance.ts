@@ -36,6 +36,8 @@ export class GuestInstance implements ProcessRef {
   readonly guestMemory: GuestMemory;
   readonly #module: WebAssembly.Module;
   readonly #imports: WebAssembly.Imports;
+  /** What the guest's ABIs do when it has returned. */
+  readonly #after: readonly NonNullable<Abi['after']>[];
   readonly #counts: Uint32Array;
   readonly #waitsMs: Float64Array;
   #instance: WebAssembly.Instance | null = null;
@@ -50,6 +52,9 @@ export class GuestInstance implements ProcessRef {
     this.#module = options.module;
     this.#counts = new Uint32Array(options.plan.imports.length);
     this.#waitsMs = new Float64Array(options.plan.imports.length);
+    this.#after = options.abis.flatMap((abi) =>
+      abi.after !== undefined && options.plan.abis.includes(abi.name) ? [abi.after] : [],
+    );
     this.#imports = this.#bind(options.abis, options.tracer ?? null);
   }
 
@@ -104,20 +109,36 @@ export class GuestInstance implements ProcessRef {
     try {
       if (this.#instance === null) this.instantiate();
       process.meter.attach(this.#gas);
+      let status = 0;
       for (const entry of this.#entries) {
         // Killed before it ran (an abort, a deadline while it queued).
         if (process.end !== null) break;
         const result = await entry.call();
-        if (process.end === null && entry.returnsStatus) process.end = { kind: 'exit', status: result as number };
+        if (entry.returnsStatus) status = result as number;
       }
-      if (process.end === null) process.end = { kind: 'exit', status: 0 };
+      if (process.end === null && this.#after.length > 0) await this.#finish(process);
+      if (process.end === null) process.end = { kind: 'exit', status };
     } catch (error) {
       if (process.end === null) process.kill(endOf(error));
+      else if (process.end.kind === 'exit' && this.#after.length > 0) await this.#finishExited(process);
     } finally {
       process.meter.detach();
       this.#process = null;
     }
     return process.end as ProcessEnd;
+  }
+
+  async #finish(process: Process): Promise<void> {
+    for (const after of this.#after) await after(process);
+  }
+
+  /** The same for a guest that exited instead of returning: its status stands, what fails now is logged. */
+  async #finishExited(process: Process): Promise<void> {
+    try {
+      await this.#finish(process);
+    } catch (error) {
+      process.log(1, 'platform', `after exit: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   #bind(abis: readonly Abi[], tracer: Tracer | null): WebAssembly.Imports {

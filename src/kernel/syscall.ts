@@ -34,6 +34,8 @@ export interface Abi {
   /** Import module names that provide the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
+  /** Called when the guest has returned or exited, before its Process counts as ended well (Land's output). */
+  readonly after?: (process: Process) => Promise<void> | void;
 }
 
 /** Called around every system call when tracing (wasmcloud run --trace). */

@@ -3,9 +3,10 @@ import type { Abi } from '../syscall.ts';
 import { cwa } from './cwa/cwa.ts';
 import { dagger } from './dagger/dagger.ts';
 import { hAbi } from './h/h.ts';
+import { land } from './land/land.ts';
 import { type ProvidedFunction, providedBy } from './provided.ts';
 import { wasi } from './wasi/wasi.ts';
 
-export const abis: readonly Abi[] = [cwa, dagger, hAbi, wasi];
+export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi];
 
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);

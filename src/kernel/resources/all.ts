@@ -1,5 +1,6 @@
 /** Schemes that need nothing but the Process and its services; the network's stand beside them. */
 import type { Scheme } from '../resource.ts';
+import { fileScheme } from './file.ts';
 import { kvScheme } from './kv.ts';
 import { logScheme } from './log.ts';
 import { metaScheme } from './meta.ts';
@@ -18,4 +19,5 @@ export const localSchemes: readonly Scheme[] = [
   metaScheme,
   kvScheme,
   queueScheme,
+  fileScheme,
 ];

@@ -1,0 +1,108 @@
+/**
+ * Land: four calls on files in memory. Names are paths in the Process's own file system; relative
+ * ones begin in scratch (`/tmp`). The input lies in `stdin`, what is left in `stdout` is the output.
+ * There are no error numbers: whatever fails ends the Process, with a message that says which call.
+ */
+import { Errno } from '../../errno.ts';
+import { pathBytesMax } from '../../fs/node.ts';
+import { OpenFile } from '../../fs/open-file.ts';
+import { type Opened, openPath } from '../../fs/operations.ts';
+import { readInto, writeFrom } from '../../io.ts';
+import { closeDescriptor } from '../../open.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise, Resource } from '../../resource.ts';
+import type { Abi, Syscall } from '../../syscall.ts';
+import { explain } from './explain.ts';
+import { inputName, isInputRead, readInput, writeOutput } from './standard-files.ts';
+
+/**
+ * open(name_ptr, flags) -> descriptor, the first one 0. A missing file is made; flags are taken for
+ * compatibility and mean nothing: every file is opened for reading and, in scratch, for writing.
+ */
+const open = row('open', ['name_ptr', 'flags'], (process, pointer) => {
+  const name = process.memory.cString(pointer, pathBytesMax);
+  if (name === null) return fail(process, `open(0x${(pointer >>> 0).toString(16)})`, 'the name has no end');
+  const call = `open("${name}")`;
+  if (!isInputRead(process) && name.split('/').pop() === inputName) {
+    return readInput(process).then((result) => opened(process, name, call, result));
+  }
+  return opened(process, name, call, 0);
+});
+
+/** close(fd) -> 0. */
+const close = row('close', ['fd'], (process, fd) => {
+  const call = `close(${fd})`;
+  return settle(process, call, closeDescriptor(process, fd));
+});
+
+/** read(fd, ptr, len) -> bytes read, 0 at the end. */
+const read = row('read', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
+  const call = `read(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
+  return settle(process, call, readInto(process, resourceAt(process, fd, call), pointer, length));
+});
+
+/** write(fd, ptr, len) -> bytes written, all of them. */
+const write = row('write', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
+  const call = `write(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
+  const written = writeFrom(process, resourceAt(process, fd, call), pointer, length);
+  const check = (count: number): number =>
+    count >= 0 && count < length >>> 0 ? fail(process, call, explain(Errno.noSpace)) : settled(process, call, count);
+  return written instanceof Promise ? written.then(check) : check(written);
+});
+
+export const land: Abi = {
+  name: 'land',
+  modules: ['env'],
+  syscalls: [open, close, read, write],
+  after: writeOutput,
+};
+
+function opened(process: Process, name: string, call: string, input: number): number {
+  if (process.end !== null) return Errno.closed;
+  if (input < 0) return fail(process, call, `reading the input: ${explain(input)}`);
+  const file = openFile(process, name);
+  if (typeof file === 'number') return fail(process, call, explain(file));
+  if (file.kind === 'directory') return fail(process, call, explain(Errno.isDirectory));
+  const fd = process.descriptors.add(new OpenFile(file.handle, { read: true, write: file.mayWrite }));
+  if (fd < 0) file.handle.close();
+  return settled(process, call, fd);
+}
+
+function openFile(process: Process, name: string): (Opened & { readonly mayWrite: boolean }) | number {
+  const { base, rest } = name.startsWith('/') ? process.files.place(name) : { base: process.files.scratch, rest: name };
+  const options = { read: true, follow: true, exclusive: false, truncate: false, directory: false };
+  const writable = openPath(base, rest, { ...options, write: true, create: true });
+  if (typeof writable !== 'number') return { ...writable, mayWrite: true };
+  if (writable !== Errno.readOnly) return writable;
+  const readOnly = openPath(base, rest, { ...options, write: false, create: false });
+  // A missing file that cannot be made: what stopped it is that nothing can be written there.
+  if (readOnly === Errno.notFound) return Errno.readOnly;
+  return typeof readOnly === 'number' ? readOnly : { ...readOnly, mayWrite: false };
+}
+
+function resourceAt(process: Process, fd: number, call: string): Resource {
+  return process.descriptors.get(fd) ?? fail(process, call, explain(Errno.badDescriptor));
+}
+
+function settle(process: Process, call: string, result: MaybePromise<number>): MaybePromise<number> {
+  if (result instanceof Promise) return result.then((value) => settled(process, call, value));
+  return settled(process, call, result);
+}
+
+function settled(process: Process, call: string, result: number): number {
+  if (result >= 0) return result;
+  return result === Errno.end ? 0 : fail(process, call, explain(result));
+}
+
+function fail(process: Process, call: string, why: string): never {
+  return process.endNow({ kind: 'trap', message: `land: ${call}: ${why}` });
+}
+
+function row(
+  name: string,
+  params: readonly string[],
+  run: (process: Process, ...args: number[]) => MaybePromise<number>,
+): Syscall {
+  const types = params.map((param) => ({ name: param, type: 'i32' as const }));
+  return { name, params: types, result: 'i32', waits: true, looseInts: true, run };
+}

@@ -1,0 +1,332 @@
+/**
+ * A folder of the host as a directory of the guest, for `wasmcloud run --dir` only: never on the
+ * platform, where no guest comes near a real file.
+ *
+ * Links are resolved by the walk, not by the host: every name is looked at with lstat and opened with
+ * O_NOFOLLOW. A directory that the guest has open is found again by its inode; before each use every
+ * directory above it is checked to be what it was. So a guest that moves a directory away and puts a
+ * link in its place is not led out. (Somebody else on the host who changes the folder at that very
+ * moment could still race with the check; it is their folder.)
+ */
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { Errno } from '../errno.ts';
+import { attempt, attemptVoid } from './host-error.ts';
+import { HostTimes, inodeKey } from './host-times.ts';
+import type {
+  DirectoryEntry,
+  DirectoryListing,
+  DirectoryNode,
+  FileHandle,
+  FileNode,
+  FsNode,
+  NodeKind,
+  OpenMode,
+  OtherNode,
+  Stat,
+  SymlinkNode,
+  Times,
+} from './node.ts';
+
+/** Not on every system. */
+const noFollow = constants.O_NOFOLLOW ?? 0;
+/** Opening a pipe that took a file's place must not wait for its other end. */
+const noWait = constants.O_NONBLOCK ?? 0;
+
+/** Throws as node:fs does where `path` is no folder that can be read. */
+export function hostDirectory(path: string): DirectoryNode {
+  const root = realpathSync(path);
+  const stat = lstatSync(root, { bigint: true });
+  if (!stat.isDirectory()) throw new Error(`${path} is not a folder`);
+  return new HostDirectory(new HostTree(root), null, '', stat);
+}
+
+/** What all nodes below one folder share. */
+class HostTree {
+  readonly root: string;
+  readonly times = new HostTimes();
+  /** One object for each directory, so that all who hold it learn of a rename. */
+  readonly directories = new Map<string, HostDirectory>();
+
+  constructor(root: string) {
+    this.root = root;
+  }
+
+  describe(stat: BigIntStats): Stat {
+    return {
+      kind: kindOf(stat),
+      dev: stat.dev,
+      ino: stat.ino,
+      nlink: Number(stat.nlink),
+      size: Number(stat.size),
+      atimNs: this.times.atimNs(stat),
+      mtimNs: this.times.mtimNs(stat),
+      ctimNs: stat.ctimeNs,
+    };
+  }
+}
+
+class HostDirectory implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly tree: HostTree;
+  readonly key: string;
+  /** Where the directory is now; a rename by the guest changes it. */
+  parent: HostDirectory | null;
+  name: string;
+
+  constructor(tree: HostTree, parent: HostDirectory | null, name: string, stat: BigIntStats) {
+    this.tree = tree;
+    this.parent = parent;
+    this.name = name;
+    this.key = inodeKey(stat);
+  }
+
+  get path(): string {
+    return this.parent === null ? this.tree.root : `${this.parent.path}/${this.name}`;
+  }
+
+  /** 0 when this directory, and all above it, are where they were. */
+  check(): number {
+    const above = this.parent === null ? 0 : this.parent.check();
+    if (above !== 0) return above;
+    const stat = look(this.path);
+    if (typeof stat === 'number') return stat;
+    return stat.isDirectory() && inodeKey(stat) === this.key ? 0 : Errno.notFound;
+  }
+
+  stat(): Stat | number {
+    return this.#with(this.path, (path) => this.tree.describe(lstatSync(path, { bigint: true })));
+  }
+
+  setTimes(times: Times): number {
+    return this.#change(this.path, (path) => this.tree.times.set(path, times));
+  }
+
+  lookup(name: string): FsNode | number {
+    const stat = this.#with(this.child(name), look);
+    if (typeof stat === 'number') return stat;
+    const kind = kindOf(stat);
+    if (kind !== 'directory') return nodeOf(kind, this, name);
+    const key = inodeKey(stat);
+    let directory = this.tree.directories.get(key);
+    if (directory === undefined) {
+      directory = new HostDirectory(this.tree, this, name, stat);
+      this.tree.directories.set(key, directory);
+    } else {
+      // Somebody else may have moved it since; here is where it has just been seen.
+      directory.parent = this;
+      directory.name = name;
+    }
+    return directory;
+  }
+
+  createFile(name: string): FileNode | number {
+    const made = this.#change(this.child(name), (path) =>
+      closeSync(openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | noFollow, 0o666)),
+    );
+    return made === 0 ? new HostFile(this, name) : made;
+  }
+
+  createDirectory(name: string): number {
+    return this.#change(this.child(name), (path) => mkdirSync(path, 0o777));
+  }
+
+  createSymlink(name: string, target: string): number {
+    return this.#change(this.child(name), (path) => symlinkSync(target, path));
+  }
+
+  link(name: string, node: FsNode): number {
+    if (!(node instanceof HostInode) || node.parent.tree !== this.tree) return Errno.crossDevice;
+    const moved = node.parent.check();
+    return moved === 0 ? this.#change(this.child(name), (path) => linkSync(node.path, path)) : moved;
+  }
+
+  removeFile(name: string): number {
+    return this.#change(this.child(name), unlinkSync);
+  }
+
+  removeDirectory(name: string): number {
+    const stat = look(this.child(name));
+    const removed = this.#change(this.child(name), (path) => rmdirSync(path));
+    if (removed === 0 && typeof stat !== 'number') this.tree.directories.delete(inodeKey(stat));
+    return removed;
+  }
+
+  rename(name: string, into: DirectoryNode, newName: string): number {
+    if (!(into instanceof HostDirectory) || into.tree !== this.tree) return Errno.crossDevice;
+    const bad = into.check();
+    if (bad !== 0) return bad;
+    const { directories } = this.tree;
+    const moving = look(this.child(name));
+    const replaced = look(into.child(newName));
+    const renamed = this.#change(this.child(name), (path) => renameSync(path, into.child(newName)));
+    if (renamed !== 0 || typeof moving === 'number' || !moving.isDirectory()) return renamed;
+    const key = inodeKey(moving);
+    if (typeof replaced !== 'number' && inodeKey(replaced) !== key) directories.delete(inodeKey(replaced));
+    const directory = directories.get(key);
+    if (directory !== undefined) {
+      directory.parent = into;
+      directory.name = newName;
+    }
+    return 0;
+  }
+
+  /** A snapshot: what is added later is not in it, what is gone by then is left out. */
+  list(): DirectoryListing | number {
+    const names = this.#with(this.path, (path) => readdirSync(path));
+    if (typeof names === 'number') return names;
+    return { entry: (cookie) => this.#entry(names, cookie) };
+  }
+
+  child(name: string): string {
+    return `${this.path}/${name}`;
+  }
+
+  #entry(names: readonly string[], cookie: number): DirectoryEntry | null {
+    for (let index = cookie; index < names.length; index += 1) {
+      const name = names[index] as string;
+      const stat = this.#with(this.child(name), look);
+      if (typeof stat !== 'number') return { name, kind: kindOf(stat), ino: stat.ino, next: index + 1 };
+    }
+    return null;
+  }
+
+  #with<T>(path: string, call: (path: string) => T | number): T | number {
+    const moved = this.check();
+    return moved === 0 ? attempt(() => call(path)) : moved;
+  }
+
+  #change(path: string, call: (path: string) => void): number {
+    const moved = this.check();
+    return moved === 0 ? attemptVoid(() => call(path)) : moved;
+  }
+}
+
+/** Anything but a directory: known by its name in one. */
+abstract class HostInode {
+  readonly parent: HostDirectory;
+  readonly name: string;
+
+  constructor(parent: HostDirectory, name: string) {
+    this.parent = parent;
+    this.name = name;
+  }
+
+  get path(): string {
+    return this.parent.child(this.name);
+  }
+
+  stat(): Stat | number {
+    const stat = look(this.path);
+    return typeof stat === 'number' ? stat : this.parent.tree.describe(stat);
+  }
+
+  setTimes(times: Times): number {
+    return attemptVoid(() => this.parent.tree.times.set(this.path, times));
+  }
+}
+
+class HostFile extends HostInode implements FileNode {
+  readonly kind = 'file';
+
+  open(mode: OpenMode): FileHandle | number {
+    let access: number = constants.O_RDONLY;
+    if (mode.write) access = mode.read ? constants.O_RDWR : constants.O_WRONLY;
+    const fd = attempt(() => openSync(this.path, access | noFollow | noWait));
+    return fd < 0 ? fd : new HostHandle(fd, this.parent.tree);
+  }
+}
+
+class HostSymlink extends HostInode implements SymlinkNode {
+  readonly kind = 'symlink';
+
+  readLink(): string | number {
+    return attempt(() => readlinkSync(this.path));
+  }
+}
+
+class HostOther extends HostInode implements OtherNode {
+  readonly kind = 'other';
+}
+
+class HostHandle implements FileHandle {
+  readonly #fd: number;
+  readonly #tree: HostTree;
+  #isOpen = true;
+
+  constructor(fd: number, tree: HostTree) {
+    this.#fd = fd;
+    this.#tree = tree;
+  }
+
+  stat(): Stat | number {
+    return attempt(() => this.#tree.describe(fstatSync(this.#fd, { bigint: true })));
+  }
+
+  setTimes(times: Times): number {
+    return attemptVoid(() => this.#tree.times.set(this.#fd, times));
+  }
+
+  read(into: Uint8Array, position: number): number {
+    return attempt(() => readSync(this.#fd, into, 0, into.length, position));
+  }
+
+  write(bytes: Uint8Array, position: number): number {
+    return attempt(() => writeSync(this.#fd, bytes, 0, bytes.length, position));
+  }
+
+  truncate(size: number): number {
+    return attemptVoid(() => ftruncateSync(this.#fd, size));
+  }
+
+  /** node:fs has no fallocate: the length is right, room on the disk is not promised. */
+  allocate(size: number): number {
+    return attemptVoid(() => {
+      if (fstatSync(this.#fd).size < size) ftruncateSync(this.#fd, size);
+    });
+  }
+
+  sync(): number {
+    return attemptVoid(() => fsyncSync(this.#fd));
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    attemptVoid(() => closeSync(this.#fd));
+  }
+}
+
+function look(path: string): BigIntStats | number {
+  return attempt(() => lstatSync(path, { bigint: true }));
+}
+
+function kindOf(stat: BigIntStats): NodeKind {
+  if (stat.isFile()) return 'file';
+  if (stat.isDirectory()) return 'directory';
+  return stat.isSymbolicLink() ? 'symlink' : 'other';
+}
+
+function nodeOf(kind: Exclude<NodeKind, 'directory'>, parent: HostDirectory, name: string): FsNode {
+  if (kind === 'file') return new HostFile(parent, name);
+  return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
+}

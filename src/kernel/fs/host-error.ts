@@ -1,0 +1,48 @@
+/** What the host's operating system answers, in the kernel's own error numbers. */
+import { Errno } from '../errno.ts';
+
+const byCode: Readonly<Record<string, number>> = {
+  EACCES: Errno.denied,
+  EPERM: Errno.denied,
+  EBADF: Errno.badDescriptor,
+  EBUSY: Errno.busy,
+  EDQUOT: Errno.noSpace,
+  EEXIST: Errno.exists,
+  EFBIG: Errno.tooBig,
+  EINVAL: Errno.invalid,
+  EISDIR: Errno.isDirectory,
+  ELOOP: Errno.loop,
+  EMFILE: Errno.tooManyOpen,
+  ENAMETOOLONG: Errno.nameTooLong,
+  ENFILE: Errno.tooManyOpen,
+  ENOENT: Errno.notFound,
+  ENOSPC: Errno.noSpace,
+  ENOTDIR: Errno.notDirectory,
+  ENOTEMPTY: Errno.notEmpty,
+  ENOTSUP: Errno.notSupported,
+  EOPNOTSUPP: Errno.notSupported,
+  EROFS: Errno.readOnly,
+  ESPIPE: Errno.notSeekable,
+  ETXTBSY: Errno.busy,
+  EXDEV: Errno.crossDevice,
+  ERR_OUT_OF_RANGE: Errno.invalid,
+};
+
+/** The result of `call`, or the Errno of what it threw. */
+export function attempt<T>(call: () => T): T | number {
+  try {
+    return call();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return (code === undefined ? undefined : byCode[code]) ?? Errno.unknown;
+  }
+}
+
+/** 0, or the Errno of what `call` threw. */
+export function attemptVoid(call: () => void): number {
+  const result = attempt(() => {
+    call();
+    return 0;
+  });
+  return result;
+}
