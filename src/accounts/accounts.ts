@@ -6,29 +6,13 @@ import { isUniqueViolation } from '../db/sql-error.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { nameLimits } from '../protocol/limits.ts';
 import type { User } from '../protocol/nouns.ts';
-import { checkPassword, Passwords } from './passwords.ts';
+import { Invites, type InviteView } from './invites.ts';
+import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
-import {
-  hashSecret,
-  looksLikeToken,
-  newFirstCode,
-  newId,
-  newInvite,
-  newToken,
-  type RandomBytes,
-  sameSecret,
-} from './secrets.ts';
+import { hashSecret, newFirstCode, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
+import { Tokens, type TokenView } from './tokens.ts';
 
 export const accountLimits = {
-  /** Tokens of one user that are in force; one per machine and CI job is enough. */
-  tokens: 100,
-  /** Invites of one user that nobody has used yet. */
-  invites: 20,
-  labelChars: 80,
-  /** A Token's last use is written at most this often: not a write for every request. */
-  lastUsedMs: 60_000,
-  /** Revoked Tokens stay visible in the database for 30 days, for whoever looks into an incident. */
-  revokedMs: 30 * 24 * 60 * 60_000,
   /** Log-in attempts by address: 20 at once, then one in 10 s. Successful ones do not count. */
   logInByAddress: { burst: 20, everyMs: 10_000, keys: 10_000 },
   /** By user name, from anywhere: slows a distributed guess without locking the owner out for long. */
@@ -39,27 +23,14 @@ export const accountLimits = {
 
 export type Registration = 'open' | 'invite' | 'closed';
 
-export interface TokenView {
-  readonly id: string;
-  readonly label: string;
-  readonly createdMs: number;
-  readonly lastUsedMs: number | null;
-}
-
-export interface InviteView {
-  readonly id: string;
-  readonly createdMs: number;
-  /** Name of the user who signed up with it. */
-  readonly usedBy: string | null;
-  readonly usedMs: number | null;
-}
-
 export interface AccountsOptions {
   readonly db: Database;
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
   readonly registration: Registration;
+  /** Only for tests that hash much: the default is what protects people. */
+  readonly passwordCost?: PasswordCost;
 }
 
 const firstCodeKey = 'first_account_code';
@@ -73,14 +44,17 @@ export class Accounts {
   readonly #logInByAddress: RateLimiter;
   readonly #logInByName: RateLimiter;
   readonly #signUpByAddress: RateLimiter;
-  readonly #revokedListeners = new Set<(tokenId: string) => void>();
+  readonly #tokens: Tokens;
+  readonly #invites: Invites;
 
   constructor(options: AccountsOptions) {
     this.#db = options.db;
     this.#now = options.now;
     this.#randomBytes = options.randomBytes;
     this.#registration = options.registration;
-    this.#passwords = new Passwords(options);
+    this.#passwords = new Passwords({ randomBytes: options.randomBytes, cost: options.passwordCost });
+    this.#tokens = new Tokens(options);
+    this.#invites = new Invites(options);
     this.#logInByAddress = new RateLimiter(accountLimits.logInByAddress, options.now);
     this.#logInByName = new RateLimiter(accountLimits.logInByName, options.now);
     this.#signUpByAddress = new RateLimiter(accountLimits.signUpByAddress, options.now);
@@ -114,17 +88,17 @@ export class Accounts {
     checkUserName(name);
     checkPassword(password);
     // Asked once before the costly hash and once more, with effect, in the transaction below.
-    await this.#db.transaction().execute((trx) => this.#admit(trx, { invite, userId: null }));
+    await this.#db.transaction().execute((trx) => this.#admit(trx, invite));
     const passwordHash = await this.#passwords.hash(password);
     const user: User = { id: newId('u', this.#randomBytes), name, createdMs: this.#now() };
     const token = newToken(this.#randomBytes);
     try {
       await this.#db.transaction().execute(async (trx) => {
-        const admission = await this.#admit(trx, { invite, userId: user.id });
+        const useUp = await this.#admit(trx, invite);
         const row = { id: user.id, name, password_hash: passwordHash, created_ms: user.createdMs };
         await trx.insertInto('users').values(row).execute();
-        await admission();
-        await this.#insertToken(trx, { userId: user.id, token, label: 'sign up' });
+        await useUp(user.id);
+        await this.#tokens.insert(trx, { userId: user.id, token, label: 'sign up' });
       });
     } catch (error) {
       if (isUniqueViolation(error))
@@ -154,156 +128,59 @@ export class Accounts {
     this.#logInByName.giveBack(nameKey);
     const token = newToken(this.#randomBytes);
     const replaced = await this.#db.transaction().execute(async (trx) => {
-      const oldest = await this.#tokensInForce(trx, row.id);
-      const surplus = oldest.slice(0, Math.max(0, oldest.length - accountLimits.tokens + 1)).map(({ id }) => id);
-      if (surplus.length > 0)
-        await trx.updateTable('tokens').set({ revoked_ms: this.#now() }).where('id', 'in', surplus).execute();
-      await this.#insertToken(trx, { userId: row.id, token, label });
-      return surplus;
+      const revoked = await this.#tokens.makeRoom(trx, row.id);
+      await this.#tokens.insert(trx, { userId: row.id, token, label });
+      return revoked;
     });
-    for (const id of replaced) this.#tellRevoked(id);
-    return { user: toUser(row), token };
+    for (const id of replaced) this.#tokens.tellRevoked(id);
+    return { user: { id: row.id, name: row.name, createdMs: row.created_ms }, token };
   }
 
   /** Who a Token belongs to; null for anything that is not a Token in force. */
-  async userOfToken(token: string): Promise<{ user: User; tokenId: string } | null> {
-    if (!looksLikeToken(token)) return null;
-    const hash = hashSecret(token);
-    const row = await this.#db
-      .selectFrom('tokens')
-      .innerJoin('users', 'users.id', 'tokens.user_id')
-      .select(['tokens.id as token_id', 'tokens.hash', 'tokens.last_used_ms'])
-      .select(['users.id', 'users.name', 'users.created_ms'])
-      .where('tokens.hash', '=', hash)
-      .where('tokens.revoked_ms', 'is', null)
-      .executeTakeFirst();
-    if (row === undefined || !sameSecret(row.hash, hash)) return null;
-    if (this.#now() - (row.last_used_ms ?? 0) >= accountLimits.lastUsedMs) await this.#touch(row.token_id);
-    return { user: toUser(row), tokenId: row.token_id };
+  userOfToken(token: string): Promise<{ user: User; tokenId: string } | null> {
+    return this.#tokens.userOf(token);
   }
 
   /** Shown once: only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
-  async createToken(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
-    if (label.length === 0 || label.length > accountLimits.labelChars)
-      throw new PlatformError('bad_request', `a label has 1 to ${accountLimits.labelChars} characters`);
-    const token = newToken(this.#randomBytes);
-    const view = await this.#db.transaction().execute(async (trx) => {
-      if ((await this.#tokensInForce(trx, userId)).length >= accountLimits.tokens)
-        throw new PlatformError('limit_exceeded', `a user has at most ${accountLimits.tokens} tokens`, {
-          hints: ['revoke one that is not used any more'],
-        });
-      return this.#insertToken(trx, { userId, token, label });
-    });
-    return { token, view };
+  createToken(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
+    return this.#tokens.create(userId, label);
   }
 
-  async listTokens(userId: string): Promise<readonly TokenView[]> {
-    const rows = await this.#db
-      .selectFrom('tokens')
-      .select(['id', 'label', 'created_ms', 'last_used_ms'])
-      .where('user_id', '=', userId)
-      .where('revoked_ms', 'is', null)
-      .orderBy('created_ms')
-      .orderBy('id')
-      .execute();
-    return rows.map((row) => ({
-      id: row.id,
-      label: row.label,
-      createdMs: row.created_ms,
-      lastUsedMs: row.last_used_ms,
-    }));
+  listTokens(userId: string): Promise<readonly TokenView[]> {
+    return this.#tokens.list(userId);
   }
 
   /** In force at once, on open log streams too. Throws `not_found`. */
-  async revokeToken(userId: string, tokenId: string): Promise<void> {
-    const { numUpdatedRows } = await this.#db
-      .updateTable('tokens')
-      .set({ revoked_ms: this.#now() })
-      .where('id', '=', tokenId)
-      .where('user_id', '=', userId)
-      .where('revoked_ms', 'is', null)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) throw new PlatformError('not_found', 'no such token');
-    this.#tellRevoked(tokenId);
+  revokeToken(userId: string, tokenId: string): Promise<void> {
+    return this.#tokens.revoke(userId, tokenId);
   }
 
   /** Calls `listener` with the id of each Token that is revoked from now on; returns how to stop that. */
   onTokenRevoked(listener: (tokenId: string) => void): () => void {
-    this.#revokedListeners.add(listener);
-    return () => this.#revokedListeners.delete(listener);
+    return this.#tokens.onRevoked(listener);
   }
 
   /** A code with which one person may sign up; shown once. Throws `registration_closed`, `limit_exceeded`. */
   async createInvite(userId: string): Promise<{ invite: string; view: InviteView }> {
     if (this.#registration === 'closed') throw closed();
-    const invite = newInvite(this.#randomBytes);
-    const view: InviteView = {
-      id: newId('i', this.#randomBytes),
-      createdMs: this.#now(),
-      usedBy: null,
-      usedMs: null,
-    };
-    await this.#db.transaction().execute(async (trx) => {
-      const open = await trx
-        .selectFrom('invites')
-        .select('id')
-        .where('created_by', '=', userId)
-        .where('used_ms', 'is', null)
-        .execute();
-      if (open.length >= accountLimits.invites)
-        throw new PlatformError('limit_exceeded', `a user has at most ${accountLimits.invites} open invites`, {
-          hints: ['delete one that nobody will use'],
-        });
-      await trx
-        .insertInto('invites')
-        .values({
-          id: view.id,
-          hash: hashSecret(invite),
-          created_by: userId,
-          created_ms: view.createdMs,
-          used_by: null,
-          used_ms: null,
-        })
-        .execute();
-    });
-    return { invite, view };
+    return this.#invites.create(userId);
   }
 
-  async listInvites(userId: string): Promise<readonly InviteView[]> {
-    const rows = await this.#db
-      .selectFrom('invites')
-      .leftJoin('users', 'users.id', 'invites.used_by')
-      .select(['invites.id', 'invites.created_ms', 'invites.used_ms', 'users.name'])
-      .where('invites.created_by', '=', userId)
-      .orderBy('invites.created_ms')
-      .orderBy('invites.id')
-      .execute();
-    return rows.map((row) => ({ id: row.id, createdMs: row.created_ms, usedBy: row.name, usedMs: row.used_ms }));
+  listInvites(userId: string): Promise<readonly InviteView[]> {
+    return this.#invites.list(userId);
   }
 
   /** Only one that nobody has used. Throws `not_found`. */
-  async deleteInvite(userId: string, inviteId: string): Promise<void> {
-    const { numDeletedRows } = await this.#db
-      .deleteFrom('invites')
-      .where('id', '=', inviteId)
-      .where('created_by', '=', userId)
-      .where('used_ms', 'is', null)
-      .executeTakeFirst();
-    if (numDeletedRows === 0n) throw new PlatformError('not_found', 'no such open invite');
+  deleteInvite(userId: string, inviteId: string): Promise<void> {
+    return this.#invites.delete(userId, inviteId);
   }
 
-  /**
-   * Throws unless a sign-up with `invite` is allowed. Returns what uses the invite up, to be called
-   * when the user exists (the invite refers to it).
-   */
-  async #admit(
-    trx: Transaction<Schema>,
-    options: { readonly invite: string | undefined; readonly userId: string | null },
-  ): Promise<() => Promise<void>> {
-    const invite = options.invite?.trim();
+  /** Throws unless a sign-up with `invite` is allowed; returns what uses the invite up, for after the user exists. */
+  async #admit(trx: Transaction<Schema>, given: string | undefined): Promise<(userId: string) => Promise<void>> {
+    const invite = given?.trim() ?? '';
     if (!(await anyUser(trx))) {
       const code = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
-      if (code !== undefined && invite !== undefined && sameSecret(code.value, invite.toLowerCase()))
+      if (code !== undefined && sameSecret(code.value, invite.toLowerCase()))
         return async () => {
           await trx.deleteFrom('settings').where('key', '=', firstCodeKey).execute();
         };
@@ -314,83 +191,11 @@ export class Accounts {
     }
     if (this.#registration === 'open') return async () => {};
     if (this.#registration === 'closed') throw closed();
-    if (invite === undefined || invite === '')
+    if (invite === '')
       throw new PlatformError('invite_required', 'signing up here needs an invite', {
         hints: ['ask somebody with an account for one'],
       });
-    const found = await trx
-      .selectFrom('invites')
-      .select('id')
-      .where('hash', '=', hashSecret(invite))
-      .where('used_ms', 'is', null)
-      .executeTakeFirst();
-    if (found === undefined) throw usedUp();
-    return async () => {
-      const { numUpdatedRows } = await trx
-        .updateTable('invites')
-        .set({ used_by: options.userId, used_ms: this.#now() })
-        .where('id', '=', found.id)
-        .where('used_ms', 'is', null)
-        .executeTakeFirst();
-      if (numUpdatedRows === 0n) throw usedUp();
-    };
-  }
-
-  async #insertToken(
-    trx: Transaction<Schema>,
-    options: { readonly userId: string; readonly token: string; readonly label: string },
-  ): Promise<TokenView> {
-    const now = this.#now();
-    await trx
-      .deleteFrom('tokens')
-      .where('user_id', '=', options.userId)
-      .where('revoked_ms', '<', now - accountLimits.revokedMs)
-      .execute();
-    const view: TokenView = {
-      id: newId('t', this.#randomBytes),
-      label: options.label,
-      createdMs: now,
-      lastUsedMs: null,
-    };
-    await trx
-      .insertInto('tokens')
-      .values({
-        id: view.id,
-        user_id: options.userId,
-        hash: hashSecret(options.token),
-        label: view.label,
-        created_ms: now,
-        last_used_ms: null,
-        revoked_ms: null,
-      })
-      .execute();
-    return view;
-  }
-
-  /** Least recently used first. */
-  async #tokensInForce(trx: Transaction<Schema>, userId: string): Promise<readonly { id: string }[]> {
-    const rows = await trx
-      .selectFrom('tokens')
-      .select(['id', 'created_ms', 'last_used_ms'])
-      .where('user_id', '=', userId)
-      .where('revoked_ms', 'is', null)
-      .execute();
-    const lastMs = (row: (typeof rows)[number]) => row.last_used_ms ?? row.created_ms;
-    return rows.sort((a, b) => lastMs(a) - lastMs(b));
-  }
-
-  /** Not worth waiting for the disk, and no reason to refuse a request when it fails. */
-  async #touch(tokenId: string): Promise<void> {
-    await this.#db.relaxed
-      .updateTable('tokens')
-      .set({ last_used_ms: this.#now() })
-      .where('id', '=', tokenId)
-      .execute()
-      .catch(() => {});
-  }
-
-  #tellRevoked(tokenId: string): void {
-    for (const listener of this.#revokedListeners) listener(tokenId);
+    return this.#invites.check(trx, invite);
   }
 }
 
@@ -402,16 +207,8 @@ export function checkUserName(name: string): string {
   });
 }
 
-function toUser(row: { id: string; name: string; created_ms: number }): User {
-  return { id: row.id, name: row.name, createdMs: row.created_ms };
-}
-
 async function anyUser(trx: Transaction<Schema>): Promise<boolean> {
   return (await trx.selectFrom('users').select('id').limit(1).executeTakeFirst()) !== undefined;
-}
-
-function usedUp(): PlatformError {
-  return new PlatformError('invite_required', 'this invite is unknown or used up');
 }
 
 function closed(): PlatformError {

@@ -2,8 +2,15 @@
 import { argon2, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../protocol/errors.ts';
 
-/** OWASP's first recommendation for argon2id; 19 MiB and about 50 ms each. */
-const cost = { memory: 19_456, passes: 2, parallelism: 1, tagLength: 32 } as const;
+export interface PasswordCost {
+  /** KiB */
+  readonly memory: number;
+  readonly passes: number;
+  readonly parallelism: number;
+}
+
+/** OWASP's recommendation for argon2id with 19 MiB; about 50 ms each. */
+const defaultCost: PasswordCost = { memory: 19_456, passes: 2, parallelism: 1 };
 
 export const passwordLimits = {
   charsMin: 8,
@@ -14,6 +21,7 @@ export const passwordLimits = {
   /** Waiting for a turn: 100 x 50 ms / 2 is 2.5 s. Beyond: 503. */
   waiting: 100,
   saltBytes: 16,
+  tagBytes: 32,
 } as const;
 
 /** Throws `bad_request`, saying which rule is broken. The password itself is never part of a message. */
@@ -26,19 +34,24 @@ export function checkPassword(password: string): void {
 
 export class Passwords {
   readonly #randomBytes: (size: number) => Uint8Array;
+  readonly #cost: PasswordCost;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
   #decoy: Promise<string> | null = null;
 
-  constructor(options: { readonly randomBytes: (size: number) => Uint8Array }) {
+  constructor(options: {
+    readonly randomBytes: (size: number) => Uint8Array;
+    readonly cost?: PasswordCost | undefined;
+  }) {
     this.#randomBytes = options.randomBytes;
+    this.#cost = options.cost ?? defaultCost;
   }
 
   /** `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH` (the PHC string format). Throws `overloaded`. */
   async hash(password: string): Promise<string> {
     const salt = this.#randomBytes(passwordLimits.saltBytes);
-    const { memory, passes, parallelism } = cost;
-    const tag = await this.#derive(password, salt, cost);
+    const { memory, passes, parallelism } = this.#cost;
+    const tag = await this.#derive(password, salt, { ...this.#cost, tagLength: passwordLimits.tagBytes });
     return `$argon2id$v=19$m=${memory},t=${passes},p=${parallelism}$${base64(salt)}$${base64(tag)}`;
   }
 
@@ -85,10 +98,7 @@ export class Passwords {
   }
 }
 
-interface Cost {
-  readonly memory: number;
-  readonly passes: number;
-  readonly parallelism: number;
+interface Cost extends PasswordCost {
   readonly tagLength: number;
 }
 
@@ -102,7 +112,7 @@ function derive(password: string, salt: Uint8Array, how: Cost): Promise<Buffer> 
   });
 }
 
-function parse(hash: string): { cost: Omit<Cost, 'tagLength'>; salt: Buffer; tag: Buffer } {
+function parse(hash: string): { cost: PasswordCost; salt: Buffer; tag: Buffer } {
   const match = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$([^$]+)\$([^$]+)$/.exec(hash);
   if (match === null) throw new Error('a stored password hash is not in the argon2id format');
   const [, memory, passes, parallelism, salt, tag] = match;
