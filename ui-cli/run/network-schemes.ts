@@ -2,12 +2,12 @@
 import { createEgress } from '../../src/kernel/net/egress.ts';
 import { createNetwork } from '../../src/kernel/net/network.ts';
 import type { Scheme } from '../../src/kernel/resource.ts';
-import { httpScheme } from '../../src/kernel/resources/http.ts';
+import { networkSchemes } from '../../src/kernel/resources/network.ts';
 
 declare const WASMCLOUD_VERSION: string | undefined;
 
 export function openNetwork(egressAllow: readonly string[]): { readonly schemes: readonly Scheme[]; close(): void } {
   const version = typeof WASMCLOUD_VERSION === 'string' ? WASMCLOUD_VERSION : '0.0.0-dev';
   const network = createNetwork({ egress: createEgress({ allow: egressAllow, ownPorts: [] }), version });
-  return { schemes: [httpScheme(network)], close: () => network.close() };
+  return { schemes: networkSchemes(network), close: () => network.close() };
 }

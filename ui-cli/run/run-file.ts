@@ -1,6 +1,5 @@
 /** The story of `wasmcloud run`: load, run, tell. Streams and exit status are the guest's, byte for byte. */
 import process from 'node:process';
-import { makeFileSystem } from '../../src/kernel/fs/file-system.ts';
 import { runLocally } from '../../src/kernel/local-run.ts';
 import { localSchemes } from '../../src/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -9,6 +8,7 @@ import type { InstancePlan } from '../../src/protocol/module.ts';
 import { logLevels } from '../../src/protocol/nouns.ts';
 import { visible } from '../text/visible.ts';
 import { cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
+import { localFiles, type MappedFolder, scratchListing } from './files.ts';
 import { loadModule } from './load.ts';
 import { lazyNetwork } from './network.ts';
 import { noRules, readPolicyFile } from './policy-file.ts';
@@ -21,7 +21,7 @@ export interface RunOptions {
   /** The guest's arguments behind its name, which is the file's as it was given. */
   readonly args: readonly string[];
   readonly env: ReadonlyMap<string, string>;
-  readonly dirs: readonly { readonly host: string; readonly guest: string }[];
+  readonly dirs: readonly MappedFolder[];
   readonly policyFile: string | null;
   /** Win over the policy file's and the defaults. */
   readonly limits: Partial<Limits>;
@@ -37,6 +37,7 @@ export interface RunOptions {
 export async function runFile(file: string, options: RunOptions): Promise<number> {
   const rules = options.policyFile === null ? noRules : await readPolicyFile(options.policyFile);
   const limits = { ...rules.limits, ...options.limits };
+  const files = localFiles(options.dirs);
   const { module, plan } = await loadModule(file);
   checkMemory(plan, limits, file);
 
@@ -60,7 +61,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       schemes: [...localSchemes, ...network.schemes],
       // What the platform would show in `wasmcloud logs`; how the run ended is told below.
       log: { line: ({ level, text }) => tell(`[${levelName(level)}] ${visible(text)}`) },
-      files: () => makeFileSystem({ lower: null, nowNs: () => BigInt(Date.now()) * 1_000_000n }),
+      files,
       kv: memoryKv(),
       queues: tellingQueues(tell),
       signal: options.signal,
@@ -70,6 +71,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
     await stderr.flush();
     const explained = explainEnd(result.end);
     if (explained !== null) tell(explained);
+    if (options.listFiles) for (const line of scratchListing(result.process.filesOpened)) tell(line);
     if (options.stats === 'lines') for (const line of statsLines(result)) tell(line);
     if (options.stats === 'json') tell(statsJson(result));
     return exitStatusOf(result.end);
