@@ -1,0 +1,34 @@
+/** The runner process: control starts it with a channel; its only argument is the mark file's descriptor. */
+import { Runner } from '../runner/runner.ts';
+
+const report = (event: string, facts: Readonly<Record<string, unknown>> = {}): void => {
+  process.stderr.write(`${JSON.stringify({ time: Date.now(), runner: process.pid, msg: event, ...facts })}\n`);
+};
+// Control may die: then there is nobody at the other end of standard error.
+process.stderr.on('error', () => {});
+
+if (process.send === undefined) {
+  process.stderr.write('runner: started by control only\n');
+  process.exit(1);
+}
+const descriptor = process.argv[2];
+const runner = new Runner({
+  channel: process,
+  pid: process.pid,
+  markDescriptor: descriptor === undefined ? null : Number(descriptor),
+  report,
+  exit: (status) => process.exit(status),
+});
+
+process.on('SIGTERM', () => runner.stop());
+// Ctrl-C reaches the whole process group; control decides then, as long as there is one.
+process.on('SIGINT', () => {
+  if (runner.isOrphan) runner.stop();
+});
+process.on('uncaughtException', (error) => {
+  report('uncaught', { error: error.stack ?? String(error) });
+  process.exit(70);
+});
+process.on('unhandledRejection', (reason) => {
+  report('unhandled rejection', { error: reason instanceof Error ? (reason.stack ?? reason.message) : String(reason) });
+});

@@ -1,0 +1,43 @@
+/** Who has ended runners: Deployments that do it again and again are not run any more. */
+import { fleetLimits } from './limits.ts';
+
+/** `load`: while it was compiled, so it is not even sent any more; `run`: while its guest had the thread. */
+export type Phase = 'load' | 'run';
+
+export interface Quarantine {
+  readonly phase: Phase;
+  readonly reason: string;
+}
+
+export class Blame {
+  readonly #now: () => number;
+  readonly #deaths = new Map<string, number[]>();
+  readonly #quarantined = new Map<string, Quarantine>();
+
+  /** `now`: monotonic milliseconds. */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Why `deploymentId` is not run any more; undefined as long as it is. */
+  find(deploymentId: string): Quarantine | undefined {
+    return this.#quarantined.get(deploymentId);
+  }
+
+  /** One more runner has died over this Deployment. Returns the quarantine where that begins now. */
+  add(deploymentId: string, phase: Phase, how: string): Quarantine | null {
+    const nowMs = this.#now();
+    const recent = (this.#deaths.get(deploymentId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);
+    recent.push(nowMs);
+    this.#deaths.set(deploymentId, recent);
+    if (recent.length < fleetLimits.quarantineDeaths || this.#quarantined.has(deploymentId)) return null;
+    const quarantine = { phase, reason: `it has ended ${recent.length} runners, the last one so: ${how}` };
+    this.#quarantined.set(deploymentId, quarantine);
+    return quarantine;
+  }
+
+  forget(deploymentId: string): void {
+    this.#deaths.delete(deploymentId);
+    this.#quarantined.delete(deploymentId);
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * A few bytes that a runner writes and control can read after the runner's death: which Deployment's
+ * guest held the thread (src/runner/busy-mark.ts). A file without a name; a crash cannot take it away.
+ */
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const markBytes = 64;
+
+export class MarkFile {
+  readonly descriptor: number;
+  #isOpen = true;
+
+  constructor() {
+    const folder = mkdtempSync(join(tmpdir(), 'trisiel-mark-'));
+    try {
+      this.descriptor = openSync(join(folder, 'mark'), 'wx+', 0o600);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Id of the Deployment, or null when no guest held the thread. */
+  read(): string | null {
+    if (!this.#isOpen) return null;
+    const bytes = Buffer.alloc(markBytes);
+    const length = readSync(this.descriptor, bytes, 0, markBytes, 0);
+    const text = bytes.toString('latin1', 0, length).replace(/\0+$/, '');
+    return text === '' ? null : text;
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeSync(this.descriptor);
+  }
+}

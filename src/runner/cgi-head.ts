@@ -1,0 +1,204 @@
+/**
+ * The header block of a function's answer (RFC 3875 section 6): bytes in, a decision out. It sees the
+ * whole output so far each time it is asked, so how the guest cut its writes can make no difference.
+ */
+import { runnerLimits } from '../protocol/limits.ts';
+
+/** No header field's name is longer; text whose first line is one longer "token" is plain text. */
+const nameCharsMax = 256;
+const statusMin = 200;
+const statusMax = 599;
+
+const colon = 0x3a;
+const newline = 0x0a;
+const carriageReturn = 0x0d;
+
+/** RFC 9110 section 5.6.2, tchar. */
+const isTokenByte = new Uint8Array(256);
+for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+  isTokenByte[char.charCodeAt(0)] = 1;
+
+/** RFC 9110 section 5.5, field-value: visible characters, obs-text, space and tab. */
+const badValue = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** RFC 9110 section 7.6.1 and what the server alone decides (RFC 3875 section 6.3.4). */
+const serversOwn = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'trisiel-invocation',
+]);
+
+export type CgiHead =
+  /** Not decided by the bytes so far. */
+  | { readonly kind: 'more' }
+  /** The output does not start with a header line: it is the body of a plain-text 200. */
+  | { readonly kind: 'plain' }
+  | {
+      readonly kind: 'head';
+      readonly status: number;
+      /** '' for the status's own. */
+      readonly reason: string;
+      /** name, value, name, value… as the guest wrote them. */
+      readonly headers: readonly string[];
+      /** As declared; null where the guest does not say. */
+      readonly contentLength: number | null;
+      /** RFC 3875 section 6.2.2: answer as if this path had been asked for. */
+      readonly localRedirect: string | null;
+      readonly bodyStart: number;
+    }
+  | { readonly kind: 'bad'; readonly message: string };
+
+const more: CgiHead = { kind: 'more' };
+const plain: CgiHead = { kind: 'plain' };
+
+export class CgiHeadParser {
+  /** Where the block that decides begins: behind blocks of status 1xx. */
+  #start = 0;
+  /** No end of the block lies before it. */
+  #scanned = 0;
+  #isHeader = false;
+
+  /** `output` is everything written so far, `isComplete` that nothing follows. */
+  parse(output: Buffer, isComplete: boolean): CgiHead {
+    for (;;) {
+      if (!this.#isHeader) {
+        const first = firstLine(output, isComplete);
+        if (first !== 'header') return first === 'plain' ? plain : more;
+        this.#isHeader = true;
+      }
+      const end = this.#endOfBlock(output);
+      if (end === null) {
+        if (output.length - this.#start > runnerLimits.headerBytes) return tooLarge();
+        if (isComplete) return bad('the header block is not ended by an empty line');
+        return more;
+      }
+      if (end.bodyStart - this.#start > runnerLimits.headerBytes) return tooLarge();
+      const head = readBlock(output.toString('latin1', this.#start, end.blockEnd), end.bodyStart);
+      if (head !== 'informational') return head;
+      // RFC 9110 section 15.2: an interim answer; the final one follows. Its bytes go on counting.
+      if (end.bodyStart > runnerLimits.headerBytes) return tooLarge();
+      this.#start = end.bodyStart;
+      this.#scanned = end.bodyStart;
+    }
+  }
+
+  /** The first empty line: where the block's last line ends and where the body starts. */
+  #endOfBlock(output: Buffer): { blockEnd: number; bodyStart: number } | null {
+    let at = this.#scanned;
+    for (;;) {
+      const end = output.indexOf(newline, at);
+      if (end < 0) return null;
+      const next = end + 1;
+      if (output[next] === newline) return { blockEnd: end, bodyStart: next + 1 };
+      if (output[next] === carriageReturn && output[next + 1] === newline)
+        return { blockEnd: end, bodyStart: next + 2 };
+      if (next + 1 >= output.length) {
+        this.#scanned = end;
+        return null;
+      }
+      at = next;
+    }
+  }
+}
+
+function firstLine(output: Buffer, isComplete: boolean): 'header' | 'plain' | 'more' {
+  for (let i = 0; i < output.length; i++) {
+    const byte = output[i] as number;
+    if (byte === colon) return i > 0 ? 'header' : 'plain';
+    if (isTokenByte[byte] === 0 || i >= nameCharsMax) return 'plain';
+  }
+  return isComplete ? 'plain' : 'more';
+}
+
+/** `block` without the empty line at its end. */
+function readBlock(block: string, bodyStart: number): CgiHead | 'informational' {
+  let status: number | null = null;
+  let reason = '';
+  let location: string | null = null;
+  let contentLength: number | null = null;
+  let hasType = false;
+  const headers: string[] = [];
+  let number = 0;
+  for (let at = 0; at <= block.length; ) {
+    let end = block.indexOf('\n', at);
+    if (end < 0) end = block.length;
+    const line = block.charCodeAt(end - 1) === carriageReturn ? block.slice(at, end - 1) : block.slice(at, end);
+    at = end + 1;
+    number += 1;
+    const separator = line.indexOf(':');
+    if (separator <= 0 || !isToken(line, separator)) return bad(`line ${number} of the header block is no header line`);
+    const name = line.slice(0, separator);
+    const value = withoutOuterSpace(line, separator + 1);
+    if (badValue.test(value)) return bad(`the value of ${name} holds a character that no header may hold`);
+    switch (name.toLowerCase()) {
+      case 'status': {
+        if (status !== null) return bad('Status is given twice');
+        const match = /^(\d{3})(?:[ \t]+(.*))?$/.exec(value);
+        status = Number(match?.[1]);
+        reason = match?.[2] ?? '';
+        if (match === null || status < 100 || status > statusMax)
+          return bad(`Status: ${JSON.stringify(value.slice(0, 40))} is not a number from ${statusMin} to ${statusMax}`);
+        break;
+      }
+      case 'location':
+        if (location !== null) return bad('Location is given twice');
+        if (value === '') return bad('Location is empty');
+        location = value;
+        headers.push(name, value);
+        break;
+      case 'content-type':
+        if (hasType) return bad('Content-Type is given twice');
+        hasType = true;
+        headers.push(name, value);
+        break;
+      case 'content-length':
+        if (contentLength !== null) return bad('Content-Length is given twice');
+        if (!/^\d{1,15}$/.test(value)) return bad('Content-Length is no number of bytes');
+        contentLength = Number(value);
+        break;
+      default:
+        if (!serversOwn.has(name.toLowerCase())) headers.push(name, value);
+    }
+  }
+  if (status !== null && status < statusMin) return 'informational';
+  const isLocal = location !== null && /^\/(?!\/)/.test(location) && number === 1;
+  return {
+    kind: 'head',
+    status: status ?? (location === null ? 200 : 302),
+    reason,
+    headers,
+    contentLength,
+    localRedirect: isLocal ? location : null,
+    bodyStart,
+  };
+}
+
+function isToken(line: string, length: number): boolean {
+  for (let i = 0; i < length; i++) if (isTokenByte[line.charCodeAt(i)] !== 1) return false;
+  return true;
+}
+
+/** RFC 9110 section 5.6.3, OWS: space and tab only, so that obs-text such as 0xa0 stays. */
+function withoutOuterSpace(line: string, start: number): string {
+  let end = line.length;
+  while (start < end && isSpace(line.charCodeAt(start))) start += 1;
+  while (end > start && isSpace(line.charCodeAt(end - 1))) end -= 1;
+  return line.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+function bad(message: string): CgiHead {
+  return { kind: 'bad', message };
+}
+
+function tooLarge(): CgiHead {
+  return bad(`the header block is larger than ${runnerLimits.headerBytes} bytes`);
+}

@@ -1,0 +1,282 @@
+/**
+ * A function's standard output on its way to the client: what comes before the body is read as a CGI
+ * header block, the body is streamed. Small complete answers leave in one piece with Content-Length.
+ *
+ *     head --commit--> body --finish--> done
+ *       |                |
+ *       +--- fail -------+--> done        (before the head is sent: the platform can still answer)
+ */
+import type { ServerResponse } from 'node:http';
+import { Errno } from '../kernel/errno.ts';
+import type { Resource } from '../kernel/resource.ts';
+import { runnerLimits } from '../protocol/limits.ts';
+import { type CgiHead, CgiHeadParser } from './cgi-head.ts';
+
+/** The first buffer; most answers are small. */
+const firstBytes = 1024;
+/** One copy out of guest memory at a time, so that a huge write cannot make a huge buffer. */
+const chunkBytes = 64 * 1024;
+
+/** Status codes whose answer has no body (RFC 9110 sections 15.3.5 and 15.4.5). */
+const hasNoBody = (status: number): boolean => status === 204 || status === 304;
+
+export interface CgiOutputOptions {
+  readonly response: ServerResponse;
+  readonly invocation: string;
+  readonly isHead: boolean;
+  /** The output breaks the contract: the Process is to end as bad_cgi_output. */
+  readonly onBad: (message: string) => void;
+  /** Something waits for a flush; call `commit` at the end of this turn of the event loop. */
+  readonly onFlushWanted: () => void;
+}
+
+/** What is left to do for whoever runs the Process. */
+export type Finished =
+  | { readonly kind: 'sent'; readonly status: number }
+  | { readonly kind: 'redirect'; readonly path: string }
+  | { readonly kind: 'bad'; readonly message: string };
+
+export class CgiOutput implements Resource {
+  readonly scheme = 'stdout';
+  readonly #options: CgiOutputOptions;
+  readonly #response: ServerResponse;
+  readonly #parser = new CgiHeadParser();
+  #state: 'head' | 'body' | 'swallow' | 'done' = 'head';
+  #buffer: Buffer = Buffer.allocUnsafe(firstBytes);
+  #length = 0;
+  #flushWanted = false;
+  #status = 0;
+  /** What Content-Length promised and has not been written yet; null where nothing was promised. */
+  #promised: number | null = null;
+  #redirect: string | null = null;
+  #drained: Promise<void> | null = null;
+  /** Bytes of body taken from the guest. */
+  bodyBytes = 0;
+
+  constructor(options: CgiOutputOptions) {
+    this.#options = options;
+    this.#response = options.response;
+  }
+
+  get isHeadSent(): boolean {
+    return this.#response.headersSent;
+  }
+
+  /** Any output at all, sent or not. */
+  get hasOutput(): boolean {
+    return this.#length > 0 || this.#state !== 'head';
+  }
+
+  /** Of what has been sent; 0 before. */
+  get status(): number {
+    return this.#status;
+  }
+
+  read(): number {
+    return Errno.badDescriptor;
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    if (this.#state === 'done') return Errno.closed;
+    if (this.#state === 'swallow') return bytes.length;
+    if (this.#response.writableLength >= runnerLimits.outputBytes) return this.#waitForRoom();
+    if (this.#state === 'head') return this.#keep(bytes);
+    // A large write goes out as it is; a small one waits for company.
+    if (this.#length === 0 && bytes.length >= runnerLimits.flushBytes) {
+      const part = bytes.length > chunkBytes ? bytes.subarray(0, chunkBytes) : bytes;
+      this.#sendBody(Buffer.from(part), false);
+      return part.length;
+    }
+    return this.#keep(bytes);
+  }
+
+  /** What is there is sent at the end of this turn: a guest that ends at once after still answers in one piece. */
+  flush(): number {
+    if (this.#state === 'done') return Errno.closed;
+    if (!this.#flushWanted && this.#state !== 'swallow') {
+      this.#flushWanted = true;
+      this.#options.onFlushWanted();
+    }
+    return 0;
+  }
+
+  close(): number {
+    return this.flush();
+  }
+
+  writable(): Promise<void> | null {
+    return this.#response.writableLength >= runnerLimits.outputBytes ? this.#waitForRoom() : null;
+  }
+
+  /** Sends what is there, if it can be sent already. */
+  commit(): void {
+    this.#flushWanted = false;
+    if (this.#state === 'head') {
+      const head = this.#parser.parse(this.#buffer.subarray(0, this.#length), false);
+      if (head.kind === 'more') return;
+      if (head.kind === 'bad') {
+        this.#options.onBad(head.message);
+        return;
+      }
+      if (head.kind === 'head' && head.localRedirect !== null) {
+        this.#swallow(head.localRedirect);
+        return;
+      }
+      const body = this.#begin(head, null);
+      // `swallow`: the answer has no body, whatever the guest goes on to write.
+      if (body === null) return;
+      this.#take(body);
+      return;
+    }
+    if (this.#state === 'body' && this.#length > 0) this.#take(this.#buffer.subarray(0, this.#length));
+  }
+
+  /** The guest has ended well: the answer is complete. */
+  finish(): Finished {
+    if (this.#state === 'done') return { kind: 'sent', status: this.#status };
+    if (this.#redirect !== null) {
+      this.#state = 'done';
+      return { kind: 'redirect', path: this.#redirect };
+    }
+    if (this.#state === 'head') return this.#finishWhole();
+    const last = this.#state === 'body' && this.#length > 0 ? this.#buffer.subarray(0, this.#length) : null;
+    if (this.#promised !== null && this.#promised !== (last?.length ?? 0)) {
+      return {
+        kind: 'bad',
+        message: `Content-Length promised ${this.#promised - (last?.length ?? 0)} more bytes of body`,
+      };
+    }
+    this.#state = 'done';
+    if (last === null) this.#response.end();
+    else {
+      this.bodyBytes += last.length;
+      this.#response.end(last);
+    }
+    return { kind: 'sent', status: this.#status };
+  }
+
+  /** The Process has ended otherwise. True where nothing has been sent, so the platform may answer. */
+  abandon(): boolean {
+    this.#state = 'done';
+    return !this.#response.headersSent;
+  }
+
+  #finishWhole(): Finished {
+    const output = this.#buffer.subarray(0, this.#length);
+    const head = this.#parser.parse(output, true);
+    if (head.kind === 'bad') return { kind: 'bad', message: head.message };
+    if (head.kind === 'head' && head.localRedirect !== null) {
+      this.#state = 'done';
+      return { kind: 'redirect', path: head.localRedirect };
+    }
+    const bodyStart = head.kind === 'head' ? head.bodyStart : 0;
+    const size = output.length - bodyStart;
+    const declared = head.kind === 'head' ? head.contentLength : null;
+    const isEmpty = this.#options.isHead || (head.kind === 'head' && hasNoBody(head.status));
+    if (declared !== null && !isEmpty && declared !== size) {
+      return { kind: 'bad', message: `Content-Length says ${declared}, the body has ${size} bytes` };
+    }
+    this.#begin(head, size);
+    this.#state = 'done';
+    this.bodyBytes += size;
+    // As a latin1 string it is joined with the head into one write; the bytes are the same.
+    if (isEmpty || size === 0) this.#response.end();
+    else this.#response.end(output.toString('latin1', bodyStart), 'latin1');
+    return { kind: 'sent', status: this.#status };
+  }
+
+  /** Writes the head. `size` is the whole body's where it is known. Returns the body so far, null where none may follow. */
+  #begin(head: CgiHead, size: number | null): Buffer | null {
+    const flat: string[] = [];
+    let bodyStart = 0;
+    let reason = '';
+    let declared: number | null = null;
+    this.#status = 200;
+    if (head.kind === 'head') {
+      flat.push(...head.headers);
+      bodyStart = head.bodyStart;
+      reason = head.reason;
+      declared = head.contentLength;
+      this.#status = head.status;
+    } else flat.push('content-type', 'text/plain; charset=utf-8');
+    const noBody = hasNoBody(this.#status);
+    const length = declared ?? (noBody ? null : size);
+    // RFC 9110 section 8.6: none with 204; with 304 only what the guest itself declares.
+    if (length !== null && this.#status !== 204) flat.push('content-length', String(length));
+    flat.push('trisiel-invocation', this.#options.invocation);
+    if (reason === '') this.#response.writeHead(this.#status, flat);
+    else this.#response.writeHead(this.#status, reason, flat);
+    if (noBody || this.#options.isHead) {
+      if (size === null) {
+        this.#response.flushHeaders();
+        this.#state = 'swallow';
+        this.#length = 0;
+      }
+      return null;
+    }
+    this.#promised = declared;
+    this.#state = 'body';
+    return this.#buffer.subarray(bodyStart, this.#length);
+  }
+
+  #swallow(redirect: string): void {
+    this.#redirect = redirect;
+    this.#state = 'swallow';
+    this.#length = 0;
+  }
+
+  /** Sends `part` of our own buffer, which is handed over and replaced. */
+  #take(part: Buffer): void {
+    this.#buffer = emptyBuffer;
+    this.#length = 0;
+    if (part.length === 0) this.#response.flushHeaders();
+    else this.#sendBody(part, true);
+  }
+
+  #sendBody(part: Buffer, isFlushed: boolean): void {
+    if (this.#promised !== null) {
+      if (part.length > this.#promised) {
+        this.#options.onBad('the body is longer than its Content-Length');
+        return;
+      }
+      this.#promised -= part.length;
+    }
+    this.bodyBytes += part.length;
+    this.#response.write(part);
+    if (isFlushed) this.#flushWanted = false;
+  }
+
+  #keep(bytes: Uint8Array): number {
+    const room = (this.#state === 'head' ? runnerLimits.headerBytes : 0) + runnerLimits.flushBytes - this.#length;
+    const part = bytes.length > room ? bytes.subarray(0, room) : bytes;
+    const needed = this.#length + part.length;
+    if (needed > this.#buffer.length) {
+      const larger = Buffer.allocUnsafe(Math.max(firstBytes, needed <= 4096 ? 4096 : needed * 2));
+      larger.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(part, this.#length);
+    this.#length = needed;
+    if (needed > runnerLimits.flushBytes || (needed === runnerLimits.flushBytes && this.#state === 'body'))
+      this.commit();
+    return part.length;
+  }
+
+  #waitForRoom(): Promise<void> {
+    this.#drained ??= new Promise((resolve) => {
+      const response = this.#response;
+      // Without either event the guest waits for its deadline; the client's going away ends the Process.
+      const done = (): void => {
+        response.off('drain', done);
+        response.off('close', done);
+        this.#drained = null;
+        resolve();
+      };
+      response.on('drain', done);
+      response.on('close', done);
+    });
+    return this.#drained;
+  }
+}
+
+const emptyBuffer: Buffer = Buffer.alloc(0);

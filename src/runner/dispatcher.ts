@@ -1,0 +1,177 @@
+/** Every request of the functions' port: find the Deployment, admit, run, answer. */
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { PlatformError } from '../protocol/errors.ts';
+import { runnerLimits } from '../protocol/limits.ts';
+import type { DeploymentTable, LiveDeployment } from './deployments.ts';
+import type { InFlight } from './in-flight.ts';
+import { Invocation } from './invocation.ts';
+import { admission, localRedirectsMax } from './limits.ts';
+import { answerProblem } from './problem-answer.ts';
+import { type Address, addressOf, type RouteTable } from './routes.ts';
+import type { RunnerServices } from './services.ts';
+import type { Slot } from './slot.ts';
+
+export interface DispatcherOptions {
+  readonly services: RunnerServices;
+  readonly routes: RouteTable;
+  readonly deployments: DeploymentTable;
+  readonly inFlight: InFlight;
+  readonly domain: string;
+  /** Port for SERVER_PORT where Host has none. */
+  readonly defaultPort: string;
+  /** What /.trisiel/runner answers. */
+  readonly identity: Readonly<Record<string, unknown>>;
+}
+
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #idPrefix = randomBytes(6).toString('hex');
+  #count = 0;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the request has been answered; never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const isHead = request.method === 'HEAD';
+    let method = request.method ?? 'GET';
+    let target = request.url ?? '/';
+    let hasBody = request.headers['transfer-encoding'] !== undefined || declaredBytes(request) > 0;
+    let id = this.#nextId();
+    try {
+      for (let redirects = 0; ; redirects++) {
+        const address = this.#address(request, target);
+        if (!address.byHost && address.label === '.trisiel' && this.#identify(address, response, id)) return;
+        const deployment = this.#find(address);
+        if (hasBody && declaredBytes(request) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
+        const slot = this.#admit(deployment);
+        const next = await this.#run(deployment, slot, {
+          id,
+          request,
+          response,
+          method,
+          target,
+          address,
+          hasBody,
+          expectsContinue,
+        });
+        if (next === null) break;
+        if (redirects >= localRedirectsMax) {
+          throw new PlatformError('bad_cgi_output', `More than ${localRedirectsMax} local redirects in a row.`);
+        }
+        method = isHead ? 'HEAD' : 'GET';
+        target = next;
+        hasBody = false;
+        id = this.#nextId();
+      }
+    } catch (error) {
+      if (response.headersSent || response.destroyed) response.destroy();
+      else answerProblem(response, asPlatformError(error), id);
+    }
+  }
+
+  async #run(deployment: LiveDeployment, slot: Slot, call: ConstructorParameters<typeof Invocation>[3]) {
+    const { inFlight, deployments, services } = this.#options;
+    const { handler } = deployment;
+    handler.inFlight += 1;
+    deployment.inFlight += 1;
+    let invocation: Invocation | null = null;
+    const { socket } = call.request;
+    try {
+      invocation = new Invocation(services, deployment, slot, call);
+      inFlight.add(invocation, socket);
+      return await invocation.run();
+    } finally {
+      if (invocation !== null) inFlight.delete(invocation, socket);
+      handler.inFlight -= 1;
+      deployment.inFlight -= 1;
+      if (deployment.isForgotten && deployment.inFlight === 0) deployments.free(deployment);
+    }
+  }
+
+  #address(request: IncomingMessage, target: string): Address {
+    const { domain, defaultPort } = this.#options;
+    const address = addressOf({ host: request.headers.host, target, domain, defaultPort });
+    if (address === null) throw new PlatformError('bad_request', 'The request target is no path that can be served.');
+    return address;
+  }
+
+  #find(address: Address): LiveDeployment {
+    const found = this.#options.routes.find(address.label);
+    if (found === undefined) {
+      throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
+        hints: [`functions are at http://NAME.${this.#options.domain} or at /NAME/`],
+      });
+    }
+    if (found === null) {
+      throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
+        hints: ['git push wasmcloud main deploys it'],
+      });
+    }
+    if (found.quarantine !== null) {
+      throw new PlatformError('unavailable', 'This function has been stopped; its owner finds the reason in its log.', {
+        retryAfterSeconds: 60,
+      });
+    }
+    return found;
+  }
+
+  /** A slot to run in. Throws `overloaded`. */
+  #admit(deployment: LiveDeployment): Slot {
+    const running = this.#options.inFlight.size;
+    const full =
+      running >= runnerLimits.inFlight &&
+      (running >= runnerLimits.inFlight + admission.reserve || deployment.handler.inFlight >= admission.reserveBelow);
+    if (full) throw overloaded('Too many invocations are in flight.');
+    const slot = deployment.pool.take();
+    if (slot === null) throw overloaded('No memory is left for another invocation.');
+    return slot;
+  }
+
+  #identify(address: Address, response: ServerResponse, id: string): boolean {
+    if (address.path !== '/runner') return false;
+    const body = JSON.stringify(this.#options.identity);
+    response.writeHead(200, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'trisiel-invocation': id,
+    });
+    response.end(body);
+    return true;
+  }
+
+  /** Unique over runners and their lives; in order within one. */
+  #nextId(): string {
+    this.#count += 1;
+    return `${this.#idPrefix}-${this.#count.toString(36)}`;
+  }
+}
+
+/** Ends every Invocation of a closed connection. */
+export function watchConnection(inFlight: InFlight, socket: Socket): void {
+  socket.once('close', () => inFlight.abortAll(socket));
+}
+
+function declaredBytes(request: IncomingMessage): number {
+  const length = request.headers['content-length'];
+  return length === undefined ? 0 : Number(length);
+}
+
+function tooLarge(deployment: LiveDeployment): PlatformError {
+  return new PlatformError(
+    'body_too_large',
+    `The request's body is larger than ${deployment.spec.limits.bodyBytes} bytes.`,
+  );
+}
+
+function overloaded(message: string): PlatformError {
+  return new PlatformError('overloaded', message, { retryAfterSeconds: admission.retryAfterSeconds });
+}
+
+function asPlatformError(error: unknown): PlatformError {
+  if (error instanceof PlatformError) return error;
+  return new PlatformError('internal', 'Something failed on our side; the log has the cause.', { cause: error });
+}

@@ -1,0 +1,60 @@
+/** How a Process's end reads: to the function's caller (little), and to its owner in the log (all). */
+import type { ProcessEnd } from '../kernel/process.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
+
+export interface Failure {
+  readonly code: ErrorCode;
+  /** For whoever called the function: nothing about its inside. */
+  readonly detail: string;
+  /** For the owner: what happened and what to do about it. */
+  readonly log: string;
+}
+
+/** null for an end that is none: exit with output, or an exit with status 0. */
+export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
+  switch (end.kind) {
+    case 'exit':
+      if (end.status === 0 || hasOutput) return null;
+      return {
+        code: 'exited',
+        detail: 'The function exited with an error and without output.',
+        log: `exited with status ${end.status} and without output; a status other than 0 says that it failed`,
+      };
+    case 'trap':
+      return {
+        code: 'trapped',
+        detail: 'The function trapped.',
+        log: `trapped: ${end.message}; to see every system call before it, run the module with wasmcloud run --trace`,
+      };
+    case 'policy':
+      return {
+        code: 'policy_violation',
+        detail: 'The function tried to open what its policy forbids.',
+        log: `ended by its policy at ${end.url} (${end.rule}); if it may open this, allow it in the manifest's [policy]`,
+      };
+    case 'gas':
+      return {
+        code: 'out_of_gas',
+        detail: 'The function used up its gas.',
+        log: `out of gas: ${end.used} of ${end.limit} used; look for an endless loop, or raise gas in the manifest's [limits]`,
+      };
+    case 'deadline':
+      return {
+        code: 'deadline_exceeded',
+        detail: 'The function did not finish in time.',
+        log: `not finished after ${end.timeoutMs} ms; look for what it waits for, or raise timeout-ms in the manifest's [limits]`,
+      };
+    case 'aborted':
+      return {
+        code: 'unavailable',
+        detail: 'The function was ended by the platform.',
+        log: `ended by the platform: ${end.message}`,
+      };
+    case 'internal':
+      return {
+        code: 'internal',
+        detail: 'Something failed on our side; the log has the cause.',
+        log: `failed on the platform's side: ${end.cause instanceof Error ? end.cause.message : String(end.cause)}`,
+      };
+  }
+}

@@ -1,0 +1,48 @@
+/** What a handler has in this runner besides its Deployments: its share of the thread, its services. */
+import type { KvService, QueueService } from '../kernel/process.ts';
+import type { SchemeRegistry } from '../kernel/resource.ts';
+import { Share } from './scheduler.ts';
+
+export interface HandlerServices {
+  readonly schemes: SchemeRegistry;
+  readonly kv: KvService;
+  readonly queues: QueueService;
+  /** Ends what the handler has open beside its Invocations. */
+  readonly close: () => void;
+}
+
+/** What the invocations of one handler share in this runner. */
+export interface HandlerState extends HandlerServices {
+  readonly id: string;
+  readonly name: string;
+  readonly share: Share;
+  inFlight: number;
+  /** Deployments of the handler held here. */
+  deployments: number;
+}
+
+export class Handlers {
+  readonly #make: (handlerId: string, name: string) => HandlerServices;
+  readonly #byId = new Map<string, HandlerState>();
+
+  constructor(make: (handlerId: string, name: string) => HandlerServices) {
+    this.#make = make;
+  }
+
+  acquire(id: string, name: string): HandlerState {
+    let state = this.#byId.get(id);
+    if (state === undefined) {
+      state = { ...this.#make(id, name), id, name, share: new Share(), inFlight: 0, deployments: 0 };
+      this.#byId.set(id, state);
+    }
+    state.deployments += 1;
+    return state;
+  }
+
+  release(state: HandlerState): void {
+    state.deployments -= 1;
+    if (state.deployments > 0) return;
+    this.#byId.delete(state.id);
+    state.close();
+  }
+}

@@ -1,0 +1,96 @@
+/** All Invocations that run now: deadlines, memory pressure, connections that close under them. */
+import type { Socket } from 'node:net';
+import type { Invocation } from './invocation.ts';
+import { tickMs } from './limits.ts';
+import type { MemoryBudget } from './memory-budget.ts';
+
+const current: unique symbol = Symbol('invocations of this connection');
+
+interface TrackedSocket extends Socket {
+  [current]?: Set<Invocation> | undefined;
+}
+
+export class InFlight {
+  readonly #all = new Set<Invocation>();
+  readonly #budget: MemoryBudget;
+  #timer: NodeJS.Timeout | null = null;
+  #dueMs = 0;
+  #stallMs = 0;
+  #onEmpty: (() => void) | null = null;
+
+  constructor(budget: MemoryBudget) {
+    this.#budget = budget;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  add(invocation: Invocation, socket: Socket): void {
+    this.#all.add(invocation);
+    const tracked: TrackedSocket = socket;
+    tracked[current] ??= new Set();
+    tracked[current].add(invocation);
+    if (this.#timer === null) this.#start();
+  }
+
+  delete(invocation: Invocation, socket: Socket): void {
+    this.#all.delete(invocation);
+    const tracked: TrackedSocket = socket;
+    tracked[current]?.delete(invocation);
+    if (this.#all.size === 0) this.#onEmpty?.();
+  }
+
+  isIdle(socket: Socket): boolean {
+    const tracked: TrackedSocket = socket;
+    return (tracked[current]?.size ?? 0) === 0;
+  }
+
+  abortAll(socket: Socket): void {
+    const tracked: TrackedSocket = socket;
+    for (const invocation of tracked[current] ?? []) invocation.abort();
+  }
+
+  /** Resolves when nothing runs. */
+  async empty(): Promise<void> {
+    if (this.#all.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  /** Longest delay of the clock's tick since the last call: the event loop was held that long. */
+  takeStallMs(): number {
+    const stallMs = this.#stallMs;
+    this.#stallMs = 0;
+    return stallMs;
+  }
+
+  #start(): void {
+    this.#dueMs = performance.now() + tickMs;
+    this.#timer = setTimeout(() => this.#tick(), tickMs);
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    this.#stallMs = Math.max(this.#stallMs, nowMs - this.#dueMs);
+    this.#timer = null;
+    for (const invocation of this.#all) invocation.tick(nowMs);
+    // Guests grow without asking. Past the limit the largest goes first.
+    if (this.#budget.isExceeded) this.#evictLargest();
+    if (this.#all.size > 0) this.#start();
+  }
+
+  #evictLargest(): void {
+    let largest: Invocation | null = null;
+    let bytes = 0;
+    for (const invocation of this.#all) {
+      if (invocation.memoryBytes <= bytes) continue;
+      largest = invocation;
+      bytes = invocation.memoryBytes;
+    }
+    largest?.evict(
+      `ended because the runner's memory is full and it held most of it (${bytes} bytes); lower memory-pages, or try again`,
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/** Limits that only a runner knows about; the shared ones are in src/protocol/limits.ts. */
+import { KIB, MIB } from '../protocol/limits.ts';
+
+export const admission = {
+  /**
+   * Places beyond runnerLimits.inFlight for handlers that use few, so that one handler with 10,000
+   * waiting calls cannot shut out the others. Together far below the 32,000 where V8 aborts.
+   */
+  reserve: 1_000,
+  /** A handler with fewer in flight than this may use the reserve. */
+  reserveBelow: 50,
+  /** What a client is told to wait after a 503. */
+  retryAfterSeconds: 1,
+} as const;
+
+export const connectionLimits = {
+  /** Open connections of one runner: each costs a few KiB, and a file descriptor. */
+  connections: 20_000,
+  /** Request head. Node's own default, written down. */
+  headBytes: 16 * KIB,
+  headMs: 15_000,
+  /** A whole request; a slow upload lives as long as the longest deadline, which ends it properly. */
+  requestMs: 16 * 60_000,
+  /** An idle kept-alive connection; longer than common proxies keep theirs. */
+  keepAliveMs: 65_000,
+  /** A client that takes nothing and sends nothing while no function runs for it. */
+  stalledMs: 60_000,
+  /** Body left unread by the function, read on and thrown away so that the client sees the answer. */
+  lingerBytes: 1 * MIB,
+} as const;
+
+/** RFC 3875 leaves the loop of local redirects to the server; a browser stops at about 20. */
+export const localRedirectsMax = 5;
+
+/** A Process that has ended waits this long for its resources to close (a commit, a close handshake). */
+export const closeMs = 5_000;
+
+/** Deadlines are looked at this often: never later than this plus a slice. */
+export const tickMs = 25;
+
+export const poolLimits = {
+  /** Spare instances of one Artifact; more concurrency than this makes new ones. */
+  sparePerPool: 512,
+  /** Share of the pool's bytes that spare instances of one Artifact may hold. */
+  shareOfBytes: 1 / 4,
+  /** Up to this size an instance is restored at once (about 5 µs), above it when the loop turns. */
+  restoreAtOnceBytes: 256 * KIB,
+  /** Restored in one turn of the event loop: about 0.1 ms. */
+  restorePerTurnBytes: 1 * MIB,
+  /** Restoring more than this costs more than a new memory, whose untouched pages cost nothing. */
+  restoreMaxBytes: 32 * MIB,
+  /** What an instance without memory counts, and every one besides its memory. */
+  overheadBytes: 16 * KIB,
+  /** Spare instances that nobody has needed during this time are let go. */
+  sweepMs: 5_000,
+} as const;
+
+export const sliceLimits = {
+  /** Wanted length of a slice. */
+  sliceMs: 1,
+  /** The first slice of every invocation: short work is done within it, without a turn. */
+  firstGas: 1_000_000,
+  minGas: 100_000,
+  maxGas: 20_000_000,
+  /** Where nothing has been measured yet. */
+  startGas: 2_000_000,
+} as const;
+
+export const usageLimits = {
+  flushMs: 200,
+  /** Silent successes per handler and second with a record of their own. */
+  recordsPerSecond: 200,
+  /** Records waiting for control; beyond them only counters are kept. */
+  bufferRecords: 20_000,
+  batchRecords: 1_000,
+} as const;
+
+/** Batches handed to the channel and not written yet; more would only move the queue into Node. */
+export const batchesUnderway = 4;
+
+/** Calls of control (kv, queue) waiting for an answer. */
+export const busRequestsMax = 10_000;
+
+export const orphanLimits = {
+  /** Without control nobody can change or stop what it serves: it ends by itself. */
+  lifetimeMs: 60 * 60_000,
+  /** How often it asks whether a new control has taken over. */
+  askMs: 500,
+  askTimeoutMs: 2_000,
+  /** Idle connections are kept this long after takeover, so that a request on its way is answered. */
+  idleMs: 1_000,
+} as const;

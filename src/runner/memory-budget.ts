@@ -1,0 +1,59 @@
+/** Bytes of guest memory that one runner may hold, in use or spare. */
+
+export interface Evictable {
+  /** Lets go of one spare instance; false where there is none. */
+  evict(): boolean;
+}
+
+export class MemoryBudget {
+  readonly limitBytes: number;
+  #usedBytes = 0;
+  readonly #owners = new Set<Evictable>();
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes;
+  }
+
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  get isExceeded(): boolean {
+    return this.#usedBytes > this.limitBytes;
+  }
+
+  join(owner: Evictable): void {
+    this.#owners.add(owner);
+  }
+
+  leave(owner: Evictable): void {
+    this.#owners.delete(owner);
+  }
+
+  /** Takes `bytes`, letting others' spare instances go where needed. False: there is no room. */
+  reserve(bytes: number): boolean {
+    while (this.#usedBytes + bytes > this.limitBytes) if (!this.#evictOne()) return false;
+    this.#usedBytes += bytes;
+    return true;
+  }
+
+  /** A guest has grown: it has the memory already, whether there is room or not. */
+  adjust(bytes: number): void {
+    this.#usedBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#usedBytes -= bytes;
+  }
+
+  #evictOne(): boolean {
+    for (const owner of this.#owners) {
+      if (!owner.evict()) continue;
+      // The next one to give is somebody else.
+      this.#owners.delete(owner);
+      this.#owners.add(owner);
+      return true;
+    }
+    return false;
+  }
+}

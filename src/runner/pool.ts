@@ -1,0 +1,169 @@
+/** Slots of one Artifact under one memory limit: taken, given back, restored, refilled, shrunk. */
+import { poolLimits } from './limits.ts';
+import type { Evictable, MemoryBudget } from './memory-budget.ts';
+import { type GuestCode, type MemoryImage, Slot, slotBytes } from './slot.ts';
+
+export class SlotPool implements Evictable {
+  readonly #code: GuestCode;
+  readonly #budget: MemoryBudget;
+  readonly #spareMax: number;
+  readonly #bytesPerSlot: number;
+  /** As new. Last in, first out: the memory used last is in the processor's caches. */
+  readonly #clean: Slot[] = [];
+  /** Used, too large to be restored within a request. */
+  readonly #dirty: Slot[] = [];
+  #image: MemoryImage | null = null;
+  #isRestoring = false;
+  #isRefilling = false;
+  /** Slots given up because they had grown, not replaced yet. */
+  #missing = 0;
+  #isClosed = false;
+  /** Least number of spare slots since the last sweep: that many nobody has needed. */
+  #unneeded = 0;
+
+  constructor(code: GuestCode, budget: MemoryBudget) {
+    this.#code = code;
+    this.#budget = budget;
+    this.#bytesPerSlot = slotBytes(code.plan);
+    const fitting = Math.floor((budget.limitBytes * poolLimits.shareOfBytes) / this.#bytesPerSlot);
+    this.#spareMax = Math.min(poolLimits.sparePerPool, Math.max(1, fitting));
+    budget.join(this);
+  }
+
+  get spare(): number {
+    return this.#clean.length + this.#dirty.length;
+  }
+
+  /** A slot as new; null where the runner has no memory left for one. */
+  take(): Slot | null {
+    const clean = this.#clean.pop();
+    if (clean !== undefined) {
+      if (this.spare < this.#unneeded) this.#unneeded = this.spare;
+      return clean;
+    }
+    this.#unneeded = 0;
+    const dirty = this.#dirty.pop();
+    if (dirty !== undefined && this.#restore(dirty)) return dirty;
+    return this.#make();
+  }
+
+  /** `isSound`: the guest ended by itself, so nothing about its instance is in doubt. */
+  give(slot: Slot, isSound: boolean): void {
+    this.account(slot);
+    const isKept = isSound && !this.#isClosed && !slot.hasGrown && slot.restoreBytes <= poolLimits.restoreMaxBytes;
+    if (!isKept || this.spare >= this.#spareMax || this.#budget.isExceeded) {
+      this.#drop(slot);
+      if (slot.hasGrown && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
+      return;
+    }
+    if (slot.restoreBytes > poolLimits.restoreAtOnceBytes) {
+      this.#dirty.push(slot);
+      this.#restoreLater();
+    } else if (this.#restore(slot)) this.#clean.push(slot);
+  }
+
+  /** Brings the budget's record up to the memory's present size. */
+  account(slot: Slot): void {
+    const { bytes } = slot;
+    if (bytes === slot.accountedBytes) return;
+    this.#budget.adjust(bytes - slot.accountedBytes);
+    slot.accountedBytes = bytes;
+  }
+
+  evict(): boolean {
+    const slot = this.#dirty.pop() ?? this.#clean.pop();
+    if (slot === undefined) return false;
+    this.#drop(slot);
+    return true;
+  }
+
+  /** Every poolLimits.sweepMs: lets half of what nobody has needed since the last sweep go. */
+  sweep(): void {
+    const surplus = Math.ceil(this.#unneeded / 2);
+    for (let i = 0; i < surplus; i++) this.evict();
+    this.#unneeded = this.spare;
+  }
+
+  /** Nothing is kept from now on. */
+  close(): void {
+    this.#isClosed = true;
+    while (this.evict());
+    this.#budget.leave(this);
+  }
+
+  #make(): Slot | null {
+    if (!this.#budget.reserve(this.#bytesPerSlot)) return null;
+    try {
+      const slot = new Slot(this.#code, this.#image);
+      this.#image ??= slot.image;
+      return slot;
+    } catch (error) {
+      this.#budget.release(this.#bytesPerSlot);
+      throw error;
+    }
+  }
+
+  /** True when the slot is as new; one that cannot be restored is given up. */
+  #restoreSome(slot: Slot): boolean {
+    try {
+      return slot.restoreSome(poolLimits.restorePerTurnBytes);
+    } catch {
+      this.#dirty.pop();
+      this.#drop(slot);
+      return false;
+    }
+  }
+
+  #restore(slot: Slot): boolean {
+    try {
+      slot.restore();
+      return true;
+    } catch {
+      this.#drop(slot);
+      return false;
+    }
+  }
+
+  #drop(slot: Slot): void {
+    this.#budget.release(slot.accountedBytes);
+  }
+
+  #restoreLater(): void {
+    if (this.#isRestoring) return;
+    this.#isRestoring = true;
+    setImmediate(() => {
+      this.#isRestoring = false;
+      const slot = this.#dirty.at(-1);
+      if (slot === undefined) return;
+      if (!this.#restoreSome(slot)) return this.#restoreLater();
+      this.#dirty.pop();
+      this.#clean.push(slot);
+      if (this.#dirty.length > 0) this.#restoreLater();
+    });
+  }
+
+  #refillLater(): void {
+    this.#missing += 1;
+    if (this.#isRefilling) return;
+    this.#isRefilling = true;
+    setImmediate(() => {
+      this.#isRefilling = false;
+      this.#missing -= 1;
+      if (this.#isClosed || this.spare >= this.#spareMax || this.#budget.isExceeded) {
+        this.#missing = 0;
+        return;
+      }
+      try {
+        const slot = this.#make();
+        if (slot !== null) this.#clean.push(slot);
+      } catch {
+        // The next request tries again and reports what is wrong.
+        this.#missing = 0;
+      }
+      if (this.#missing > 0) {
+        this.#missing -= 1;
+        this.#refillLater();
+      }
+    });
+  }
+}

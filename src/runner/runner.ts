@@ -1,0 +1,264 @@
+/**
+ * One runner process.
+ *
+ *     booting --config--> loading --serve--> serving --drain--> draining --> ended
+ *                                              |                   ^
+ *                                        control dies              |
+ *                                              v                   |
+ *                                           orphan --successor-----+
+ */
+import { randomFillSync } from 'node:crypto';
+import { ScratchPool } from '../kernel/fs/quota.ts';
+import { systemClock } from '../kernel/local-run.ts';
+import { createEgress, type Egress } from '../kernel/net/egress.ts';
+import { createNetwork } from '../kernel/net/network.ts';
+import { SchemeRegistry } from '../kernel/resource.ts';
+import { localSchemes } from '../kernel/resources/all.ts';
+import { networkSchemes } from '../kernel/resources/network.ts';
+import { MIB } from '../protocol/limits.ts';
+import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
+import { BusyMark } from './busy-mark.ts';
+import { type Channel, ControlLink } from './control-link.ts';
+import { DeploymentTable } from './deployments.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { FlushQueue } from './flush-queue.ts';
+import { type HandlerServices, Handlers } from './handlers.ts';
+import { InFlight } from './in-flight.ts';
+import { orphanLimits, poolLimits } from './limits.ts';
+import { LogBuffer } from './log-buffer.ts';
+import { MemoryBudget } from './memory-budget.ts';
+import { replaced } from './orphan.ts';
+import { RouteTable } from './routes.ts';
+import { Scheduler } from './scheduler.ts';
+import { RunnerServer } from './server.ts';
+import { UsageReporter } from './usage-reporter.ts';
+
+/** Files in /tmp of all Processes of a runner together. */
+const scratchBytes = 512 * MIB;
+
+export const version = '0.1.0';
+
+export interface RunnerOptions {
+  readonly channel: Channel;
+  readonly pid: number;
+  /** File that control reads when this process has died; null: none. */
+  readonly markDescriptor: number | null;
+  /** One line for whoever operates the platform. */
+  readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
+  readonly exit: (status: number) => void;
+}
+
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #link: ControlLink;
+  readonly #routes = new RouteTable();
+  readonly #logs: LogBuffer;
+  readonly #usage: UsageReporter;
+  #loaded: Loaded | null = null;
+  #state: 'booting' | 'loading' | 'serving' | 'orphan' | 'draining' = 'booting';
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+    this.#link = new ControlLink(options.channel, {
+      message: (message) => this.#receive(message),
+      lost: () => this.#orphaned(),
+    });
+    this.#logs = new LogBuffer((batch, sent) => this.#link.send({ kind: 'logs', ...batch }, sent));
+    this.#usage = new UsageReporter((batch, sent) => this.#link.send({ kind: 'usage', ...batch }, sent));
+    this.#link.send({ kind: 'booted' });
+  }
+
+  /** SIGTERM, or SIGINT without a control that would say so itself. */
+  stop(): void {
+    void this.#drain(0);
+  }
+
+  get isOrphan(): boolean {
+    return this.#state === 'orphan';
+  }
+
+  #receive(message: Exclude<ToRunner, { kind: 'reply' }>): void {
+    switch (message.kind) {
+      case 'config':
+        this.#loaded = this.#load(message.config);
+        this.#state = 'loading';
+        return;
+      case 'ping':
+        this.#link.send({ kind: 'pong', n: message.n, stats: this.#stats() });
+        return;
+      case 'drain':
+        void this.#drain(0);
+        return;
+    }
+    const loaded = this.#loaded;
+    if (loaded === null) throw new Error(`${message.kind} before config`);
+    const { deployments } = loaded;
+    switch (message.kind) {
+      case 'artifact':
+        deployments.addArtifact(message.name, message.bytes);
+        return;
+      case 'prepare': {
+        const { deploymentId } = message.spec;
+        deployments.prepare(message.spec).then(
+          () => this.#link.send({ kind: 'prepared', deploymentId, error: null }),
+          (error: unknown) => this.#link.send({ kind: 'prepared', deploymentId, error: messageOf(error) }),
+        );
+        return;
+      }
+      case 'switch': {
+        const deployment = deployments.find(message.deploymentId);
+        if (deployment === undefined) this.#options.report('switch to an unknown deployment', { ...message });
+        else this.#routes.set(message.label, deployment);
+        return;
+      }
+      case 'known':
+        this.#routes.set(message.label, null);
+        return;
+      case 'gone':
+        this.#routes.remove(message.label);
+        return;
+      case 'forget':
+        deployments.forget(message.deploymentId);
+        return;
+      case 'quarantine': {
+        const deployment = deployments.find(message.deploymentId);
+        if (deployment !== undefined) deployment.quarantine = message.reason;
+        return;
+      }
+      case 'serve':
+        void this.#serve(loaded);
+        return;
+    }
+  }
+
+  #load(config: RunnerConfig): Loaded {
+    const budget = new MemoryBudget(config.poolBytes);
+    const egress = createEgress({ allow: config.egressAllow, ownPorts: config.ownPorts });
+    const handlers = new Handlers((handlerId) => this.#services(egress, handlerId));
+    const deployments = new DeploymentTable({ budget, handlers });
+    const inFlight = new InFlight(budget);
+    const runUrl = new URL(config.runUrl);
+    const scheduler = new Scheduler();
+    const dispatcher = new Dispatcher({
+      services: {
+        runnerId: config.runnerId,
+        isHttps: runUrl.protocol === 'https:',
+        clock: systemClock,
+        random: (into) => void randomFillSync(into),
+        logs: this.#logs,
+        usage: this.#usage,
+        scheduler,
+        mark: new BusyMark(this.#options.markDescriptor),
+        flushes: new FlushQueue(),
+        scratch: new ScratchPool(scratchBytes),
+      },
+      routes: this.#routes,
+      deployments,
+      inFlight,
+      domain: config.domain,
+      defaultPort: runUrl.port || (runUrl.protocol === 'https:' ? '443' : '80'),
+      identity: {
+        platformId: config.platformId,
+        bootId: config.controlBootId,
+        runnerId: config.runnerId,
+        pid: this.#options.pid,
+      },
+    });
+    const server = new RunnerServer({ dispatcher, inFlight });
+    setInterval(() => deployments.sweep(), poolLimits.sweepMs).unref();
+    return { config, budget, deployments, inFlight, scheduler, server, port: 0 };
+  }
+
+  #services(egress: Egress, handlerId: string): HandlerServices {
+    const network = createNetwork({ egress, version });
+    return {
+      schemes: new SchemeRegistry([...localSchemes, ...networkSchemes(network)]),
+      kv: {
+        get: (bucket, key) => this.#link.request({ op: 'kv.get', handlerId, bucket, key }),
+        put: async (bucket, key, value) => {
+          await this.#link.request({ op: 'kv.put', handlerId, bucket, key, value });
+        },
+      },
+      queues: {
+        publish: async (queue, message) => {
+          await this.#link.request({ op: 'queue.publish', handlerId, queue, message });
+        },
+      },
+      close: () => network.close(),
+    };
+  }
+
+  async #serve(loaded: Loaded): Promise<void> {
+    const { config, server } = loaded;
+    try {
+      loaded.port = await server.listen(config.host, config.port);
+    } catch (error) {
+      this.#link.send({ kind: 'failed', message: messageOf(error) }, () => this.#options.exit(1));
+      return;
+    }
+    this.#state = 'serving';
+    this.#link.send({ kind: 'listening', port: loaded.port });
+  }
+
+  #orphaned(): void {
+    if (this.#state === 'draining') return;
+    const loaded = this.#loaded;
+    if (this.#state !== 'serving' || loaded === null) {
+      this.#options.exit(1);
+      return;
+    }
+    this.#state = 'orphan';
+    this.#options.report('control has gone; serving on');
+    const { platformId, controlBootId, controlUrl, host } = loaded.config;
+    const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
+    const runnersUrl = `http://${address.includes(':') ? `[${address}]` : address}:${loaded.port}`;
+    void replaced({ platformId, controlBootId, controlUrl, runnersUrl }).then((reason) => {
+      this.#options.report('ending', { reason });
+      return this.#drain(orphanLimits.idleMs);
+    });
+  }
+
+  /** Finishes what is in flight, hands over log and usage, ends. Control's SIGKILL bounds it; so does the deadline. */
+  async #drain(idleMs: number): Promise<void> {
+    if (this.#state === 'draining') return;
+    const wasServing = this.#state === 'serving' || this.#state === 'orphan';
+    this.#state = 'draining';
+    if (wasServing) await this.#loaded?.server.drain(idleMs);
+    await this.#handOver();
+    this.#options.exit(0);
+  }
+
+  async #handOver(): Promise<void> {
+    this.#logs.flush();
+    this.#usage.flush();
+    while (this.#link.isConnected && !(this.#logs.isEmpty && this.#usage.isEmpty)) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #stats(): RunnerStats {
+    const loaded = this.#loaded;
+    return {
+      inFlight: loaded?.inFlight.size ?? 0,
+      suspended: loaded?.scheduler.waiting ?? 0,
+      rssBytes: process.memoryUsage.rss(),
+      poolBytes: loaded?.budget.usedBytes ?? 0,
+      deployments: loaded?.deployments.size ?? 0,
+      stallMs: loaded?.inFlight.takeStallMs() ?? 0,
+    };
+  }
+}
+
+interface Loaded {
+  readonly config: RunnerConfig;
+  readonly budget: MemoryBudget;
+  readonly deployments: DeploymentTable;
+  readonly inFlight: InFlight;
+  readonly scheduler: Scheduler;
+  readonly server: RunnerServer;
+  port: number;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,94 @@
+/**
+ * Who computes next. A guest runs until its slice of gas is used up, then waits for its turn while the
+ * event loop serves everybody's sockets. One waiting guest goes on per turn of the loop: of the
+ * handlers that wait the one that has used least, of its invocations the one that has used least.
+ *
+ * A new request's first slice runs as it arrives, so short work never waits for a turn.
+ */
+import { sliceLimits } from './limits.ts';
+
+/** A handler's share of the thread. One per handler and runner. */
+export class Share {
+  /** Invocations that wait, by how often they have waited: level n after 2^n slices. */
+  readonly #levels: (() => void)[][] = [];
+  waiting = 0;
+  /** Milliseconds of thread used, in the sense of start-time fair queueing: never behind the others for having slept. */
+  usedMs = 0;
+  /** Learnt from finished slices; instructions differ by a factor of 20 in what they cost. */
+  gasPerMs: number = sliceLimits.startGas / sliceLimits.sliceMs;
+
+  push(slices: number, resume: () => void): void {
+    const level = 31 - Math.clz32(Math.max(slices, 1));
+    this.#levels[level] ??= [];
+    (this.#levels[level] as (() => void)[]).push(resume);
+    this.waiting += 1;
+  }
+
+  shift(): (() => void) | undefined {
+    for (const level of this.#levels) {
+      const resume = level?.shift();
+      if (resume === undefined) continue;
+      this.waiting -= 1;
+      return resume;
+    }
+    return undefined;
+  }
+
+  /** Gas for a slice of the wanted length. */
+  sliceGas(): number {
+    const gas = Math.round(this.gasPerMs * sliceLimits.sliceMs);
+    return Math.min(Math.max(gas, sliceLimits.minGas), sliceLimits.maxGas);
+  }
+
+  /** A slice of `gas` took `elapsedMs`. Waits inside it make it seem slower, which only makes slices shorter. */
+  measured(gas: number, elapsedMs: number): void {
+    if (elapsedMs < 0.02) return;
+    this.gasPerMs += (gas / elapsedMs - this.gasPerMs) * 0.25;
+  }
+}
+
+export class Scheduler {
+  readonly #waiting = new Set<Share>();
+  /** usedMs of the handler that ran last: where a handler that begins to wait joins in. */
+  #nowMs = 0;
+  #isArmed = false;
+
+  get waiting(): number {
+    let count = 0;
+    for (const share of this.#waiting) count += share.waiting;
+    return count;
+  }
+
+  /** Resolves when the next slice may begin. `slices` is how many the invocation has had. */
+  turn(share: Share, slices: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (share.waiting === 0) {
+        share.usedMs = Math.max(share.usedMs, this.#nowMs);
+        this.#waiting.add(share);
+      }
+      share.push(slices, resolve);
+      this.#arm();
+    });
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return;
+    this.#isArmed = true;
+    setImmediate(() => {
+      this.#isArmed = false;
+      this.#resumeOne();
+      if (this.#waiting.size > 0) this.#arm();
+    });
+  }
+
+  #resumeOne(): void {
+    let next: Share | null = null;
+    for (const share of this.#waiting) if (next === null || share.usedMs < next.usedMs) next = share;
+    if (next === null) return;
+    const resume = next.shift();
+    if (next.waiting === 0) this.#waiting.delete(next);
+    this.#nowMs = Math.max(this.#nowMs, next.usedMs);
+    next.usedMs += sliceLimits.sliceMs;
+    resume?.();
+  }
+}

@@ -1,0 +1,100 @@
+/** The functions' port: a Koa application on node:http, hardened, shared by all runners (reusePort). */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import Koa from 'koa';
+import { type Dispatcher, watchConnection } from './dispatcher.ts';
+import type { InFlight } from './in-flight.ts';
+import { connectionLimits } from './limits.ts';
+
+export interface RunnerServerOptions {
+  readonly dispatcher: Dispatcher;
+  readonly inFlight: InFlight;
+}
+
+export class RunnerServer {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #inFlight: InFlight;
+  #isDraining = false;
+
+  constructor({ dispatcher, inFlight }: RunnerServerOptions) {
+    this.#inFlight = inFlight;
+    const expecting = new WeakSet<IncomingMessage>();
+    const app = new Koa();
+    app.silent = true;
+    app.use((ctx) => {
+      // The answer is streamed by the Invocation, past Koa's own.
+      ctx.respond = false;
+      this.#linger(ctx.req, ctx.res);
+      return dispatcher.handle(ctx.req, ctx.res, expecting.has(ctx.req));
+    });
+    const handle = app.callback();
+    this.#server = createServer({
+      maxHeaderSize: connectionLimits.headBytes,
+      headersTimeout: connectionLimits.headMs,
+      requestTimeout: connectionLimits.requestMs,
+      keepAliveTimeout: connectionLimits.keepAliveMs,
+      insecureHTTPParser: false,
+    });
+    const server = this.#server;
+    server.maxConnections = connectionLimits.connections;
+    server.timeout = connectionLimits.stalledMs;
+    server.on('request', handle);
+    // The body is asked for only when the function reads it.
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      expecting.add(request);
+      void handle(request, response);
+    });
+    server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+      watchConnection(inFlight, socket);
+    });
+    // A function that sleeps keeps its connection; without one a silent connection is closed.
+    server.on('timeout', (socket) => {
+      if (inFlight.isIdle(socket)) socket.destroy();
+    });
+  }
+
+  /** Port it listens on. Rejects as node:net does. */
+  async listen(host: string, port: number): Promise<number> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port, reusePort: true }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    // Running out of descriptors must not end the runner: accept fails and is tried again.
+    this.#server.on('error', () => {});
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Accepts nothing more and resolves when the last Invocation has ended and every connection is
+   * closed. Idle connections are kept for `idleMs`: a request may be on its way on them.
+   */
+  async drain(idleMs: number): Promise<void> {
+    this.#isDraining = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    if (idleMs > 0) await new Promise((resolve) => setTimeout(resolve, idleMs));
+    await this.#inFlight.empty();
+    this.#server.closeIdleConnections();
+    for (const socket of this.#sockets) if (this.#inFlight.isIdle(socket)) socket.destroySoon();
+    await closed;
+  }
+
+  /** What an answered function has left unread of its request is read on, but not for ever. */
+  #linger(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#isDraining) response.shouldKeepAlive = false;
+    if (request.headers['transfer-encoding'] === undefined && request.headers['content-length'] === undefined) return;
+    response.once('finish', () => {
+      if (request.complete) return;
+      let bytes = 0;
+      request.on('data', (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes > connectionLimits.lingerBytes) request.socket.destroy();
+      });
+    });
+  }
+}

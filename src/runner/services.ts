@@ -1,0 +1,21 @@
+/** What every Invocation of a runner works with; made once at the start. */
+import type { ScratchPool } from '../kernel/fs/quota.ts';
+import type { Clock } from '../kernel/process.ts';
+import type { BusyMark } from './busy-mark.ts';
+import type { FlushQueue } from './flush-queue.ts';
+import type { LogBuffer } from './log-buffer.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { UsageReporter } from './usage-reporter.ts';
+
+export interface RunnerServices {
+  readonly runnerId: string;
+  readonly isHttps: boolean;
+  readonly clock: Clock;
+  readonly random: (into: Uint8Array) => void;
+  readonly logs: LogBuffer;
+  readonly usage: UsageReporter;
+  readonly scheduler: Scheduler;
+  readonly mark: BusyMark;
+  readonly flushes: FlushQueue;
+  readonly scratch: ScratchPool;
+}

@@ -1,0 +1,32 @@
+/** Standard error: each line becomes a LogLine. */
+import { Errno } from '../kernel/errno.ts';
+import type { Resource } from '../kernel/resource.ts';
+import { LineLogger } from '../kernel/resources/line-logger.ts';
+
+export class StderrLog implements Resource {
+  readonly scheme = 'stderr';
+  readonly #lines: LineLogger;
+
+  constructor(log: (line: string) => void) {
+    this.#lines = new LineLogger(log);
+  }
+
+  read(): number {
+    return Errno.badDescriptor;
+  }
+
+  write(bytes: Uint8Array): number {
+    this.#lines.write(bytes);
+    return bytes.length;
+  }
+
+  flush(): number {
+    return 0;
+  }
+
+  /** At the end of the Process: what has no newline is a line too. */
+  close(): number {
+    this.#lines.finish();
+    return 0;
+  }
+}

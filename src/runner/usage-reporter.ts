@@ -1,0 +1,110 @@
+/**
+ * How Invocations ended, on its way to control: exact counters per Deployment, and a record of each
+ * Invocation. Silent successes above a rate leave only their counters.
+ */
+import type { UsageCount } from '../protocol/messages.ts';
+import type { InvocationOutcome, InvocationRecord } from '../protocol/nouns.ts';
+import { batchesUnderway, usageLimits } from './limits.ts';
+import type { SendBatch } from './log-buffer.ts';
+
+export interface UsageBatch {
+  readonly records: readonly InvocationRecord[];
+  readonly counts: readonly UsageCount[];
+}
+
+type Counter = { -readonly [K in keyof UsageCount]: UsageCount[K] };
+
+/** One per Deployment, kept by it: counting costs no lookup. */
+export interface UsageMeter {
+  readonly handler: string;
+  readonly deployment: number;
+  counter: Counter | null;
+  /** Records of silent successes in the second that `windowMs` begins. */
+  windowMs: number;
+  records: number;
+}
+
+export interface EndedInvocation {
+  readonly outcome: InvocationOutcome;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly logLines: number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+  /** Made only when it is kept. */
+  record(): InvocationRecord;
+}
+
+export function usageMeter(handler: string, deployment: number): UsageMeter {
+  return { handler, deployment, counter: null, windowMs: 0, records: 0 };
+}
+
+export class UsageReporter {
+  readonly #send: SendBatch<UsageBatch>;
+  #active: UsageMeter[] = [];
+  #records: InvocationRecord[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #underway = 0;
+
+  constructor(send: SendBatch<UsageBatch>) {
+    this.#send = send;
+  }
+
+  add(meter: UsageMeter, ended: EndedInvocation): void {
+    let counter = meter.counter;
+    if (counter === null) {
+      const { handler, deployment } = meter;
+      counter = { handler, deployment, invocations: 0, failures: 0, gas: 0, durationMs: 0, bytesIn: 0, bytesOut: 0 };
+      meter.counter = counter;
+      this.#active.push(meter);
+    }
+    const isOk = ended.outcome === 'ok';
+    counter.invocations += 1;
+    if (!isOk) counter.failures += 1;
+    counter.gas += ended.gas;
+    counter.durationMs += ended.durationMs;
+    counter.bytesIn += ended.bytesIn;
+    counter.bytesOut += ended.bytesOut;
+    if (!(isOk && ended.logLines === 0) || mayRecord(meter, ended.nowMs)) {
+      if (this.#records.length < usageLimits.bufferRecords) this.#records.push(ended.record());
+    }
+    this.#timer ??= setTimeout(() => this.flush(), usageLimits.flushMs);
+  }
+
+  flush(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    while ((this.#active.length > 0 || this.#records.length > 0) && this.#underway < batchesUnderway) {
+      const records = this.#records.splice(0, usageLimits.batchRecords);
+      const meters = this.#active;
+      const counts = meters.flatMap((meter) => (meter.counter === null ? [] : [meter.counter]));
+      this.#underway += 1;
+      const taken = this.#send({ records, counts }, () => {
+        this.#underway -= 1;
+        this.flush();
+      });
+      if (!taken) {
+        this.#underway -= 1;
+        this.#records = records.concat(this.#records);
+        return;
+      }
+      for (const meter of meters) meter.counter = null;
+      this.#active = [];
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#records.length === 0 && this.#active.length === 0 && this.#underway === 0;
+  }
+}
+
+function mayRecord(meter: UsageMeter, nowMs: number): boolean {
+  if (nowMs - meter.windowMs >= 1_000) {
+    meter.windowMs = nowMs;
+    meter.records = 0;
+  }
+  meter.records += 1;
+  return meter.records <= usageLimits.recordsPerSecond;
+}
