@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type Server as HttpServer, type Reque
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { systemClock } from '../../../src/kernel/local-run.ts';
 import { GasMeter } from '../../../src/kernel/meter.ts';
-import { createEgress, type EgressOptions } from '../../../src/kernel/net/egress.ts';
+import { createEgress, type Egress, type EgressOptions } from '../../../src/kernel/net/egress.ts';
 import { createNetwork, type Network } from '../../../src/kernel/net/network.ts';
 import { openUrl } from '../../../src/kernel/open.ts';
 import { CompiledPolicy } from '../../../src/kernel/policy.ts';
@@ -26,10 +26,12 @@ const closers: (() => Promise<void>)[] = [];
 
 /** A handler's network with `allow` reachable; the host's own addresses are the real ones. */
 export function world(allow: readonly string[], egress: Partial<EgressOptions> = {}): World {
-  const network = createNetwork({
-    egress: createEgress({ allow, ownPorts: [], ...egress }),
-    version: '1.2.3',
-  });
+  return worldOf(createEgress({ allow, ownPorts: [], ...egress }));
+}
+
+/** Another handler's network of the same runner. */
+export function worldOf(egress: Egress): World {
+  const network = createNetwork({ egress, version: '1.2.3' });
   worlds.push(network);
   const schemes = new SchemeRegistry(networkSchemes(network));
   return {
