@@ -1,5 +1,6 @@
 /** Writes a scanned function body with its charges and edits. */
 import type { HelperIndices } from './helpers.ts';
+import { check, type Placement } from './placement.ts';
 import { type CodeScanner, editFields, helper } from './scan-code.ts';
 import type { ByteWriter } from './writer.ts';
 
@@ -7,7 +8,7 @@ import type { ByteWriter } from './writer.ts';
  * Charged gas without a check between, counted over the text of a function, which no path through it
  * exceeds: loops check at their head. Bounds the work that a chain of returns can do unseen.
  */
-export const uncheckedMax = 1_000;
+export const uncheckedMax = 256;
 
 /** Bytes that a charge with check, or an edit, can take at most. */
 const insertionBytesMax = 48;
@@ -36,14 +37,19 @@ export function emitBody(
   const { indices } = options;
   const bodyStart = writer.length;
   placement.solve();
-  writer.u32(scanner.localGroups + 1);
-  writer.raw(bytes, scanner.localsStart, scanner.codeStart);
-  writer.raw(oneLocal);
+  if (decideChecks(placement)) {
+    writer.u32(scanner.localGroups + 1);
+    writer.raw(bytes, scanner.localsStart, scanner.codeStart);
+    writer.raw(oneLocal);
+  } else {
+    writer.u32(scanner.localGroups);
+    writer.raw(bytes, scanner.localsStart, scanner.codeStart);
+  }
   writer.reserve(end - scanner.codeStart + (placement.nodes + editsLength / editFields) * insertionBytesMax);
-  const temporary = scanner.locals;
+  const local = scanner.locals;
+  const hint = (offset: number) => options.hints?.add(offset - bodyStart);
   let from = scanner.codeStart;
   let edit = 0;
-  let unchecked = 0;
   for (let node = 0; node <= placement.nodes; node++) {
     const offset = node === placement.nodes ? end : placement.offsets[node]!;
     for (; edit < editsLength && edits[edit]! < offset; edit += editFields) {
@@ -60,16 +66,25 @@ export function emitBody(
     from = offset;
     if (node === placement.nodes) break;
     const charge = placement.charges[node]!;
-    unchecked += charge;
-    const check = placement.checks[node] === 1 || unchecked > uncheckedMax;
-    if (check) {
-      unchecked = 0;
-      emitCheckedCharge(writer, charge, temporary, indices);
-      options.hints?.add(writer.length - bodyStart - checkTail(indices));
-    } else if (charge > 0) emitCharge(writer, charge, indices.left);
+    if ((placement.flags[node]! & check) !== 0) emitCheckedCharge(writer, { charge, local, indices, hint });
+    else if (charge > 0) emitCharge(writer, charge, indices.left);
     if (options.profileGlobal !== null && charge > 0) emitProfile(writer, charge, options.profileGlobal);
   }
   return writer.length - bodyStart;
+}
+
+/** Adds a check wherever `uncheckedMax` would be exceeded. Whether the function has any check. */
+function decideChecks(placement: Placement): boolean {
+  let unchecked = 0;
+  let any = false;
+  for (let node = 0; node < placement.nodes; node++) {
+    unchecked += placement.charges[node]!;
+    if (unchecked > uncheckedMax) placement.flags[node]! |= check;
+    if ((placement.flags[node]! & check) === 0) continue;
+    any = true;
+    unchecked = 0;
+  }
+  return any;
 }
 
 const oneLocal = Uint8Array.of(1, 0x7f);
@@ -89,33 +104,38 @@ function emitCharge(writer: ByteWriter, charge: number, left: number): void {
   writer.u32(left);
 }
 
-function emitCheckedCharge(writer: ByteWriter, charge: number, temporary: number, indices: HelperIndices): void {
-  const { left } = indices;
+function emitCheckedCharge(
+  writer: ByteWriter,
+  {
+    charge,
+    local,
+    indices,
+    hint,
+  }: { charge: number; local: number; indices: HelperIndices; hint: (offset: number) => void },
+): void {
+  const { left, slow } = indices;
   writer.u8(0x23); // global.get
   writer.u32(left);
-  writer.u8(0x41); // i32.const
-  writer.s32(charge);
-  writer.u8(0x6b); // i32.sub
-  writer.u8(0x22); // local.tee
-  writer.u32(temporary);
-  writer.u8(0x24); // global.set
-  writer.u32(left);
-  writer.u8(0x20); // local.get
-  writer.u32(temporary);
+  if (charge > 0) {
+    writer.u8(0x41); // i32.const
+    writer.s32(charge);
+    writer.u8(0x6b); // i32.sub
+    writer.u8(0x22); // local.tee
+    writer.u32(local);
+    writer.u8(0x24); // global.set
+    writer.u32(left);
+    writer.u8(0x20); // local.get
+    writer.u32(local);
+  }
   writer.u8(0x41); // i32.const 0
   writer.u8(0);
   writer.u8(0x48); // i32.lt_s
+  hint(writer.length);
   writer.u8(0x04); // if
   writer.u8(0x40);
   writer.u8(0x10); // call
-  writer.u32(indices.slow);
+  writer.u32(slow);
   writer.u8(0x0b); // end
-}
-
-/** Bytes from the `if` of a check to behind its `end`. */
-function checkTail(indices: HelperIndices): number {
-  const { slow } = indices;
-  return 4 + (slow < 0x80 ? 1 : slow < 0x4000 ? 2 : slow < 0x20_0000 ? 3 : slow < 0x1000_0000 ? 4 : 5);
 }
 
 function emitProfile(writer: ByteWriter, charge: number, global: number): void {

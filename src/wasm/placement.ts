@@ -29,6 +29,10 @@ const unbounded = 2 ** 30;
 const sweepsMax = 12;
 /** The class whose credit is fixed at 0. */
 export const exact = 0;
+/** Flags of a node. The counter must be checked after charging: */
+export const check = 1;
+/** The node contains a call. */
+const calls = 2;
 /** As a node's way out: nothing comes behind (unreachable), so its credit is nobody's. */
 const nowhere = -2;
 const unset = -1;
@@ -38,8 +42,8 @@ export class Placement {
   nodes = 0;
   /** By node: byte offset of its first instruction. */
   offsets = new Int32Array(256);
-  /** By node: 1 where the counter must be checked as well. */
-  checks = new Uint8Array(256);
+  /** By node: whether to `check`. */
+  flags = new Uint8Array(256);
   /** By node: what it charges; valid after solve(). */
   charges = new Int32Array(256);
   #weights = new Int32Array(256);
@@ -56,11 +60,11 @@ export class Placement {
   }
 
   /** Begins a node at `offset` whose edges in are of `inClass`; it becomes the current one. */
-  begin(offset: number, inClass: number, check: boolean): void {
+  begin(offset: number, inClass: number, flags: number): void {
     if (this.nodes === this.offsets.length) this.#growNodes();
     const node = this.nodes++;
     this.offsets[node] = offset;
-    this.checks[node] = check ? 1 : 0;
+    this.flags[node] = flags;
     this.#ins[node] = inClass;
     this.#outs[node] = unset;
   }
@@ -84,9 +88,20 @@ export class Placement {
     this.#weights[this.nodes - 1] = weight;
     const out = this.#outs[this.nodes - 1]!;
     if (out !== unset) return out;
-    const made = this.newClass();
+    const made = (this.flags[this.nodes - 1]! & calls) === 0 ? this.newClass() : exact;
     this.#outs[this.nodes - 1] = made;
     return made;
+  }
+
+  /** The current node contains a call. */
+  call(): void {
+    this.flags[this.nodes - 1]! |= check | calls;
+  }
+
+  /** The loop with node `head` and class `into` must check at its head, and charge there. */
+  checkLoop(head: number, into: number): void {
+    this.flags[head]! |= check;
+    this.join(into, exact);
   }
 
   newClass(): number {
@@ -173,9 +188,9 @@ export class Placement {
     this.#weights = grown(this.#weights);
     this.#ins = grown(this.#ins);
     this.#outs = grown(this.#outs);
-    const checks = new Uint8Array(this.offsets.length);
-    checks.set(this.checks);
-    this.checks = checks;
+    const flags = new Uint8Array(this.offsets.length);
+    flags.set(this.flags);
+    this.flags = flags;
   }
 }
 

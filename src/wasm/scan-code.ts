@@ -34,6 +34,10 @@ export interface Mutations {
 const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
 /** No branch goes to this label yet. */
 const noClass = -1;
+/** No loop: no place on the control stack is as high. */
+const nowhere = 0x7fff_ffff;
+/** Calls in one node, which checks only at its beginning: bounds what small callees can do between checks. */
+const callsPerNodeMax = 8;
 
 export class CodeScanner {
   readonly placement = new Placement();
@@ -57,7 +61,11 @@ export class CodeScanner {
   // The control stack; label classes: where the credit of branches to a label is kept.
   #kinds = new Int32Array(64);
   #labelClasses = new Int32Array(64);
+  /** For an if, the class of its false edge; for a loop, the node of its head. */
   #falseClasses = new Int32Array(64);
+  /** The least `clean` (see #readInstructions) of the branches to a label, and of an if's false edge. */
+  #labelCleans = new Int32Array(64);
+  #falseCleans = new Int32Array(64);
   #bases = new Int32Array(64);
   #results = new Int32Array(64);
   #depth = 0;
@@ -128,6 +136,8 @@ export class CodeScanner {
       this.#kinds = grown(this.#kinds);
       this.#labelClasses = grown(this.#labelClasses);
       this.#falseClasses = grown(this.#falseClasses);
+      this.#labelCleans = grown(this.#labelCleans);
+      this.#falseCleans = grown(this.#falseCleans);
       this.#bases = grown(this.#bases);
       this.#results = grown(this.#results);
     }
@@ -135,6 +145,7 @@ export class CodeScanner {
     this.#kinds[at] = kind;
     this.#labelClasses[at] = labelClass;
     this.#falseClasses[at] = falseClass;
+    this.#labelCleans[at] = nowhere;
     this.#bases[at] = base;
     this.#results[at] = results;
   }
@@ -154,13 +165,17 @@ export class CodeScanner {
     return this.#depth - 1 - depth;
   }
 
-  /** The class of the edges to a label, made when the first branch goes there. */
-  #labelClass(at: number): number {
+  /**
+   * Notes an edge of class `from` to a label; `clean` as in #readInstructions. An edge back to the
+   * head of a loop that has made no call since closes a circle in which nothing checks: the head must.
+   */
+  #branch(at: number, from: number, clean: number): void {
+    const { placement } = this;
     const known = this.#labelClasses[at]!;
-    if (known !== noClass) return known;
-    const made = this.placement.newClass();
-    this.#labelClasses[at] = made;
-    return made;
+    if (known !== noClass) placement.join(known, from);
+    else this.#labelClasses[at] = from;
+    if (this.#kinds[at] !== frame.loop) this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
+    else if (clean <= at) placement.checkLoop(this.#falseClasses[at]!, known);
   }
 
   /** Reads a block type; returns parameters and results packed as params * 65536 + results. */
@@ -197,9 +212,13 @@ export class CodeScanner {
     let weight = 0;
     let reachable = true;
     let signExtension = false;
+    /** Calls in the current node. */
+    let calls = 0;
+    /** The outermost loop, by its place on the control stack, from whose head a path without a call leads here. */
+    let clean = nowhere;
 
     placement.reset();
-    placement.begin(reader.pos, exact, true);
+    placement.begin(reader.pos, exact, 0);
     this.#depth = 0;
     this.#push(frame.function, exact, noClass, 0, 0);
 
@@ -239,11 +258,14 @@ export class CodeScanner {
         }
         case shape.loop: {
           const type = this.#blockType();
-          this.#push(frame.loop, exact, noClass, height - (type >>> 16), type & 0xffff);
+          const into = placement.newClass();
+          this.#push(frame.loop, into, placement.nodes, height - (type >>> 16), type & 0xffff);
           if (!reachable) break;
-          placement.endExact(weight);
-          placement.begin(reader.pos, exact, true);
+          placement.join(placement.end(weight), into);
+          placement.begin(reader.pos, into, 0);
+          clean = Math.min(clean, this.#depth - 1);
           weight = 0;
+          calls = 0;
           break;
         }
         case shape.if: {
@@ -251,20 +273,24 @@ export class CodeScanner {
           const type = this.#blockType();
           const out = reachable ? placement.end(weight) : noClass;
           this.#push(frame.if, noClass, out, height - (type >>> 16), type & 0xffff);
+          this.#falseCleans[this.#depth - 1] = clean;
           if (!reachable) break;
-          placement.begin(reader.pos, out, false);
+          placement.begin(reader.pos, out, 0);
           weight = 0;
+          calls = 0;
           break;
         }
         case shape.else: {
           const at = this.#depth - 1;
           if (this.#kinds[at] !== frame.if) reader.fail('else without an if', offset);
-          if (reachable) placement.join(placement.end(weight), this.#labelClass(at));
+          if (reachable) this.#branch(at, placement.end(weight), clean);
           this.#kinds[at] = frame.else;
           // An if in dead code has no false edge, and its else is dead as well.
           reachable = this.#falseClasses[at] !== noClass;
-          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, false);
+          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, 0);
+          clean = this.#falseCleans[at]!;
           weight = 0;
+          calls = 0;
           height = this.#bases[at]!;
           break;
         }
@@ -276,24 +302,27 @@ export class CodeScanner {
             if (reachable) placement.endExact(weight);
             break;
           }
-          if (kind === frame.loop) break;
-          let labelClass = this.#labelClasses[at]!;
-          if (kind === frame.if && this.#falseClasses[at] !== noClass) {
-            // Without an else, the false edge goes where the branches go: behind the end.
-            if (labelClass === noClass) labelClass = this.#falseClasses[at]!;
-            else placement.join(labelClass, this.#falseClasses[at]!);
+          if (kind === frame.loop) {
+            if (clean >= at) clean = nowhere;
+            break;
           }
-          if (labelClass === noClass) break;
-          if (reachable) placement.join(placement.end(weight), labelClass);
-          placement.begin(reader.pos, labelClass, false);
+          // Without an else, the false edge goes where the branches go: behind the end.
+          if (kind === frame.if && this.#falseClasses[at] !== noClass)
+            this.#branch(at, this.#falseClasses[at]!, this.#falseCleans[at]!);
+          if (this.#labelClasses[at] === noClass) break;
+          if (reachable) this.#branch(at, placement.end(weight), clean);
+          placement.begin(reader.pos, this.#labelClasses[at]!, 0);
           reachable = true;
+          // Loops that ended inside are of no concern any more.
+          clean = this.#labelCleans[at]! > at ? nowhere : this.#labelCleans[at]!;
           weight = 0;
+          calls = 0;
           break;
         }
         case shape.br: {
           branches++;
           const at = this.#label();
-          if (reachable) placement.join(placement.end(weight), this.#labelClass(at));
+          if (reachable) this.#branch(at, placement.end(weight), clean);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
@@ -303,9 +332,10 @@ export class CodeScanner {
           const at = this.#label();
           if (!reachable) break;
           const out = placement.end(weight);
-          placement.join(out, this.#labelClass(at));
-          placement.begin(reader.pos, out, false);
+          this.#branch(at, out, clean);
+          placement.begin(reader.pos, out, 0);
           weight = 0;
+          calls = 0;
           break;
         }
         case shape.brTable: {
@@ -314,7 +344,7 @@ export class CodeScanner {
           const out = reachable ? placement.end(weight) : noClass;
           for (let entry = 0; entry <= count; entry++) {
             const at = this.#label();
-            if (reachable) placement.join(out, this.#labelClass(at));
+            if (reachable) this.#branch(at, out, clean);
           }
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -337,12 +367,18 @@ export class CodeScanner {
           height += this.#resultCounts[type]! - this.#paramCounts[type]!;
           if (callee >= this.#importedFunctions)
             this.#edit(offset + 1, reader.pos - offset - 1, helper.none, callee + 1);
-          if (reachable) {
-            placement.endExact(weight);
-            if (opcode === 0x10) placement.begin(reader.pos, exact, false);
-            weight = 0;
+          clean = nowhere;
+          if (reachable) placement.call();
+          if (opcode === 0x10) {
+            if (reachable && ++calls === callsPerNodeMax) {
+              placement.endExact(weight);
+              placement.begin(reader.pos, exact, 0);
+              weight = 0;
+              calls = 0;
+            }
+            break;
           }
-          if (opcode === 0x10) break;
+          if (reachable) placement.endExact(weight);
           features.add('tail-call');
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -354,12 +390,18 @@ export class CodeScanner {
           const table = this.#index('table index', module.tables.length);
           if (table !== 0) features.add('reference-types');
           height += this.#resultCounts[type]! - this.#paramCounts[type]!;
-          if (reachable) {
-            placement.endExact(weight);
-            if (opcode === 0x11) placement.begin(reader.pos, exact, false);
-            weight = 0;
+          clean = nowhere;
+          if (reachable) placement.call();
+          if (opcode === 0x11) {
+            if (reachable && ++calls === callsPerNodeMax) {
+              placement.endExact(weight);
+              placement.begin(reader.pos, exact, 0);
+              weight = 0;
+              calls = 0;
+            }
+            break;
           }
-          if (opcode === 0x11) break;
+          if (reachable) placement.endExact(weight);
           features.add('tail-call');
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
