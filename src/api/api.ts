@@ -25,7 +25,7 @@ import { accountOperations } from './operations/accounts.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { recordOperations } from './operations/records.ts';
-import { type ProvidedImport, pages } from './pages.ts';
+import { type PlatformIdentity, type ProvidedImport, pages } from './pages.ts';
 
 export interface ApiDeps {
   readonly db: Database;
@@ -48,6 +48,7 @@ export interface ApiDeps {
   /** Why the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
+  readonly identity: PlatformIdentity;
   readonly version: string;
   /** True behind a proxy of ours: the caller's address is then the last one in X-Forwarded-For. */
   readonly trustProxy?: boolean;

@@ -17,10 +17,18 @@ export interface PagesOptions {
   /** Why the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
+  readonly identity: PlatformIdentity;
+}
+
+/** By these a runner whose control has died knows that another one of the same data folder has taken over. */
+export interface PlatformIdentity {
+  readonly platformId: string;
+  /** Drawn anew at each start. */
+  readonly bootId: string;
 }
 
 export function pages(options: PagesOptions): Router {
-  const { db, metrics, notReady, imports } = options;
+  const { db, metrics, notReady, imports, identity } = options;
   const router = new Router();
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'alive' };
@@ -29,7 +37,7 @@ export function pages(options: PagesOptions): Router {
     const why = [...notReady()];
     await sql`select 1`.execute(db.reader).catch(() => why.push('the database does not answer'));
     ctx.status = why.length === 0 ? 200 : 503;
-    ctx.body = why.length === 0 ? { status: 'ready' } : { status: 'not ready', why };
+    ctx.body = { ready: why.length === 0, ...(why.length === 0 ? {} : { why }), ...identity };
   });
   router.get('/metrics', async (ctx) => {
     ctx.type = metrics.registry.contentType;

@@ -1,5 +1,6 @@
 /** Keeps the newest lines of each handler. Off the hot path, in small steps between the inserts. */
 import type { Database } from '../db/database.ts';
+import { GrowthWatch } from '../db/growth-watch.ts';
 import { logLimits } from '../protocol/limits.ts';
 
 export const retentionLimits = {
@@ -7,19 +8,12 @@ export const retentionLimits = {
   stepLines: 1_000,
   /** A handler is looked at again when it has grown by this many: a tenth more than retained, at worst. */
   slackLines: logLimits.retainedLines / 10,
-  /** Handlers whose growth is remembered. One that is pushed out is looked at again when it next grows. */
-  handlers: 20_000,
 } as const;
 
 export class LogRetention {
   readonly #db: Database;
-  readonly #onError: (error: unknown) => void;
   readonly #retained: number;
-  readonly #slack: number;
-  /** Lines since the last look, least recently grown first. A handler that is not in here is due. */
-  readonly #grown = new Map<string, number>();
-  readonly #due = new Set<string>();
-  #running: Promise<void> | null = null;
+  readonly #watch: GrowthWatch;
   #closed = false;
 
   constructor(options: {
@@ -29,57 +23,34 @@ export class LogRetention {
     readonly slackLines?: number;
   }) {
     this.#db = options.db;
-    this.#onError = options.onError;
     this.#retained = options.retainedLines ?? logLimits.retainedLines;
-    this.#slack = options.slackLines ?? retentionLimits.slackLines;
+    this.#watch = new GrowthWatch({
+      slack: options.slackLines ?? retentionLimits.slackLines,
+      trim: (handlerId) => this.#trim(handlerId),
+      onError: options.onError,
+    });
   }
 
   /** `lines` more of a handler have been stored. */
   grown(handlerId: string, lines: number): void {
-    const before = this.#grown.get(handlerId);
-    const total = (before ?? 0) + lines;
-    const due = before === undefined || total >= this.#slack;
-    this.#grown.delete(handlerId);
-    this.#grown.set(handlerId, due ? 0 : total);
-    if (this.#grown.size > retentionLimits.handlers) {
-      const [oldest] = this.#grown.keys();
-      if (oldest !== undefined) this.#grown.delete(oldest);
-    }
-    if (!due || this.#closed) return;
-    this.#due.add(handlerId);
-    this.#running ??= this.#run();
+    this.#watch.grown(handlerId, lines);
   }
 
   /** Resolves when nothing is due. */
-  async idle(): Promise<void> {
-    while (this.#running !== null) await this.#running;
+  idle(): Promise<void> {
+    return this.#watch.idle();
   }
 
-  async close(): Promise<void> {
+  /** Ends a running trim after its step: at the next start it goes on. */
+  close(): Promise<void> {
     this.#closed = true;
-    this.#due.clear();
-    await this.idle();
+    return this.#watch.close();
   }
 
+  /** Throws where it was closed meanwhile: not everything is gone then. */
   async removeAll(handlerId: string): Promise<void> {
-    await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER);
-    this.#grown.delete(handlerId);
-  }
-
-  async #run(): Promise<void> {
-    await null;
-    for (;;) {
-      const [handlerId] = this.#due;
-      if (handlerId === undefined) break;
-      this.#due.delete(handlerId);
-      try {
-        await this.#trim(handlerId);
-      } catch (error) {
-        this.#grown.delete(handlerId);
-        this.#onError(error);
-      }
-    }
-    this.#running = null;
+    if (!(await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER))) throw new Error('the log store is closed');
+    this.#watch.forget(handlerId);
   }
 
   async #trim(handlerId: string): Promise<void> {
@@ -94,7 +65,8 @@ export class LogRetention {
     if (newestSurplus !== undefined) await this.#deleteUpTo(handlerId, newestSurplus.cursor);
   }
 
-  async #deleteUpTo(handlerId: string, cursor: number): Promise<void> {
+  /** Whether everything has gone. */
+  async #deleteUpTo(handlerId: string, cursor: number): Promise<boolean> {
     while (!this.#closed) {
       const step = await this.#db.reader
         .selectFrom('log_lines')
@@ -110,7 +82,8 @@ export class LogRetention {
         .where('handler_id', '=', handlerId)
         .where('cursor', '<=', step?.cursor ?? cursor)
         .execute();
-      if (step === undefined) return;
+      if (step === undefined) return true;
     }
+    return false;
   }
 }

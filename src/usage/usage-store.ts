@@ -2,28 +2,22 @@
  * How invocations ended: records (bounded, perhaps sampled by the runner) and exact counters per
  * Deployment and minute. Recent figures are kept in memory too (recent.ts) for whoever watches live.
  */
-import { type Kysely, sql } from 'kysely';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import type { HandlerIds } from '../handlers/handler-ids.ts';
+import { PlatformError } from '../protocol/errors.ts';
 import type { UsageCount } from '../protocol/messages.ts';
 import type { InvocationRecord } from '../protocol/nouns.ts';
 import { RecentUsage, type UsageSummary } from './recent.ts';
+import { RecordRetention } from './record-retention.ts';
+import { addCount, type NamedCount, PendingCounts, positive, toNamedCount, whole } from './usage-counts.ts';
 
 export const usageLimits = {
   /** Records waiting for the database, about 1 KiB each. Beyond: records are dropped, counts are not. */
   waiting: 20_000,
-  /** Counters waiting for a database that fails, one per handler, Deployment and minute. */
-  pendingCounts: 100_000,
   batch: 2_000,
-  /** Records kept per handler. */
-  records: 10_000,
-  /** A handler's records are looked at again when they have grown by this many. */
-  slack: 1_000,
-  /** Records deleted by one statement. */
-  step: 500,
   /** JSON of one record; a longer one loses its system calls and schemes. */
   recordChars: 16_384,
   /** Counters by the minute are kept for 90 days. */
@@ -31,8 +25,6 @@ export const usageLimits = {
   /** One answer. */
   listed: 500,
 } as const;
-
-export const minuteMs = 60_000;
 
 export interface UsageMinute {
   readonly minuteMs: number;
@@ -56,9 +48,6 @@ export interface UsageTotals {
   readonly recordsDropped: number;
 }
 
-/** A row of `usage`, with the handler's name where the id will be. */
-type NamedCount = Omit<Schema['usage'], 'handler_id'> & { readonly handler: string };
-
 interface HandlerRef {
   readonly id: string;
   readonly name: string;
@@ -78,9 +67,9 @@ export class UsageStore {
   readonly #onError: (error: unknown) => void;
   readonly #queue: WriteQueue<readonly InvocationRecord[]>;
   readonly #recent: RecentUsage;
+  readonly #retention: RecordRetention;
   /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
-  #counts = new Map<string, NamedCount>();
-  readonly #grown = new Map<string, number>();
+  #counts = new PendingCounts();
   #totals: UsageTotals = {
     invocations: 0,
     failures: 0,
@@ -104,6 +93,7 @@ export class UsageStore {
     this.#now = options.now;
     this.#onError = options.onError;
     this.#recent = new RecentUsage(options.now);
+    this.#retention = new RecordRetention(options);
     this.#queue = new WriteQueue({
       waitingMax: usageLimits.waiting,
       batchMax: usageLimits.batch,
@@ -118,8 +108,8 @@ export class UsageStore {
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
     const { records, counts } = usage;
-    const minute = Math.floor(this.#now() / minuteMs) * minuteMs;
-    for (const count of counts) this.#add(toNamedCount(count, minute));
+    const atMs = this.#now();
+    for (const count of counts) this.#add(toNamedCount(count, atMs));
     this.#recent.add(records, counts);
     const done = this.#queue.push(records);
     // Full: a write is running, and the one after it takes the counts along.
@@ -127,17 +117,22 @@ export class UsageStore {
     else await done;
   }
 
-  /** The newest first. `limit` from 1 to `usageLimits.listed`. */
+  /** The newest first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`. */
   async list(
     handlerId: string,
     options: {
       readonly limit: number;
-      readonly before?: number | undefined;
+      readonly before?: string | undefined;
       readonly failed?: boolean | undefined;
     },
   ): Promise<readonly InvocationRecord[]> {
     let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handlerId);
-    if (options.before !== undefined) query = query.where('started_ms', '<', options.before);
+    if (options.before !== undefined) {
+      const { id, started_ms } = await this.#placeOf(handlerId, options.before);
+      query = query.where((eb) =>
+        eb.or([eb('started_ms', '<', started_ms), eb.and([eb('started_ms', '=', started_ms), eb('id', '<', id)])]),
+      );
+    }
     if (options.failed === true) query = query.where('outcome', '!=', 'ok');
     const rows = await query
       .orderBy('started_ms', 'desc')
@@ -197,7 +192,7 @@ export class UsageStore {
 
   /** Removes everything of a handler that is being purged. */
   async removeHandler(handler: HandlerRef): Promise<void> {
-    await this.#deleteRecords(handler.id, Number.MAX_SAFE_INTEGER);
+    await this.#retention.removeAll(handler.id);
     await this.#db.relaxed.deleteFrom('usage').where('handler_id', '=', handler.id).execute();
     this.#recent.forget(handler.name);
     this.#ids.forget(handler.name);
@@ -213,25 +208,38 @@ export class UsageStore {
   async close(): Promise<void> {
     await this.#queue.idle();
     if (this.#counts.size > 0) await this.#write([]);
+    await this.#retention.close();
+  }
+
+  async #placeOf(handlerId: string, invocation: string): Promise<{ id: string; started_ms: number }> {
+    const row = await this.#db.reader
+      .selectFrom('invocations')
+      .select(['id', 'started_ms'])
+      .where('handler_id', '=', handlerId)
+      .where('id', '=', invocation)
+      .executeTakeFirst();
+    if (row === undefined) throw new PlatformError('not_found', 'no such invocation is kept (any more)');
+    return row;
   }
 
   async #write(records: readonly InvocationRecord[]): Promise<void> {
     const counts = this.#counts;
-    this.#counts = new Map();
+    this.#counts = new PendingCounts();
     try {
-      const ids = await this.#ids.resolve([...records, ...counts.values()].map(({ handler }) => handler));
+      const ids = await this.#ids.resolve([...records, ...counts].map(({ handler }) => handler));
       const rows = records.filter((record) => ids.has(record.handler)).map((record) => toRow(record, ids));
       await this.#db.relaxed.transaction().execute(async (trx) => {
         await insertRecords.insert(trx, rows);
-        for (const { handler, ...count } of counts.values()) {
+        for (const { handler, ...count } of counts) {
           const handlerId = ids.get(handler);
           if (handlerId !== undefined) await addCount(trx, { handler_id: handlerId, ...count });
         }
       });
       this.#countRecords({ stored: rows.length });
-      await this.#trimAll(rows);
+      for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id))
+        this.#retention.grown(handlerId, theirs.length);
     } catch (error) {
-      for (const count of counts.values()) this.#keep(count);
+      for (const count of counts) this.#keep(count);
       this.#countRecords({ dropped: records.length });
       this.#onError(error);
     }
@@ -252,20 +260,8 @@ export class UsageStore {
   }
 
   #keep(count: NamedCount): void {
-    const key = `${count.handler} ${count.deployment} ${count.minute_ms}`;
-    const known = this.#counts.get(key);
-    if (known === undefined) {
-      if (this.#counts.size >= usageLimits.pendingCounts)
-        this.#onError(new Error(`usage of ${count.handler} was lost: too many counters wait for the database`));
-      else this.#counts.set(key, { ...count });
-      return;
-    }
-    known.invocations += count.invocations;
-    known.failures += count.failures;
-    known.gas += count.gas;
-    known.duration_ms += count.duration_ms;
-    known.bytes_in += count.bytes_in;
-    known.bytes_out += count.bytes_out;
+    if (!this.#counts.add(count))
+      this.#onError(new Error(`usage of ${count.handler} was lost: too many counters wait for the database`));
   }
 
   #countRecords({ stored = 0, dropped = 0 }: { stored?: number; dropped?: number }): void {
@@ -275,58 +271,6 @@ export class UsageStore {
       recordsStored: recordsStored + stored,
       recordsDropped: recordsDropped + dropped,
     };
-  }
-
-  /** Its failure concerns nothing that has been written: the next batch tries again. */
-  async #trimAll(rows: readonly Schema['invocations'][]): Promise<void> {
-    try {
-      const byHandler = Map.groupBy(rows, (row) => row.handler_id);
-      for (const [handlerId, theirs] of byHandler) await this.#trim(handlerId, theirs.length);
-    } catch (error) {
-      this.#grown.clear();
-      this.#onError(error);
-    }
-  }
-
-  async #trim(handlerId: string, grown: number): Promise<void> {
-    const before = this.#grown.get(handlerId);
-    const total = (before ?? usageLimits.slack) + grown;
-    const due = total >= usageLimits.slack;
-    this.#grown.delete(handlerId);
-    this.#grown.set(handlerId, due ? 0 : total);
-    if (this.#grown.size > 20_000) this.#grown.clear(); // each is then looked at once more
-    if (!due) return;
-    const surplus = await this.#db.reader
-      .selectFrom('invocations')
-      .select('started_ms')
-      .where('handler_id', '=', handlerId)
-      .orderBy('started_ms', 'desc')
-      .limit(1)
-      .offset(usageLimits.records)
-      .executeTakeFirst();
-    if (surplus !== undefined) await this.#deleteRecords(handlerId, surplus.started_ms);
-  }
-
-  async #deleteRecords(handlerId: string, upToMs: number): Promise<void> {
-    for (;;) {
-      const step = await this.#db.reader
-        .selectFrom('invocations')
-        .select('id')
-        .where('handler_id', '=', handlerId)
-        .where('started_ms', '<=', upToMs)
-        .orderBy('started_ms')
-        .limit(usageLimits.step)
-        .execute();
-      if (step.length === 0) return;
-      await this.#db.relaxed
-        .deleteFrom('invocations')
-        .where(
-          'id',
-          'in',
-          step.map(({ id }) => id),
-        )
-        .execute();
-    }
   }
 }
 
@@ -345,43 +289,4 @@ function toRow(record: InvocationRecord, ids: ReadonlyMap<string, string>): Sche
     gas: whole(record.gas),
     record: json,
   };
-}
-
-function toNamedCount(count: UsageCount, minute: number): NamedCount {
-  return {
-    handler: count.handler,
-    deployment: whole(count.deployment),
-    minute_ms: minute,
-    invocations: whole(count.invocations),
-    failures: whole(count.failures),
-    gas: whole(count.gas),
-    duration_ms: positive(count.durationMs),
-    bytes_in: whole(count.bytesIn),
-    bytes_out: whole(count.bytesOut),
-  };
-}
-
-async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promise<void> {
-  await trx
-    .insertInto('usage')
-    .values(row)
-    .onConflict((oc) =>
-      oc.columns(['handler_id', 'minute_ms', 'deployment']).doUpdateSet({
-        invocations: sql`usage.invocations + ${row.invocations}`,
-        failures: sql`usage.failures + ${row.failures}`,
-        gas: sql`usage.gas + ${row.gas}`,
-        duration_ms: sql`usage.duration_ms + ${row.duration_ms}`,
-        bytes_in: sql`usage.bytes_in + ${row.bytes_in}`,
-        bytes_out: sql`usage.bytes_out + ${row.bytes_out}`,
-      }),
-    )
-    .execute();
-}
-
-function whole(n: number): number {
-  return Number.isSafeInteger(n) && n >= 0 ? n : 0;
-}
-
-function positive(n: number): number {
-  return Number.isFinite(n) && n >= 0 ? n : 0;
 }

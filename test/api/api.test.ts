@@ -324,7 +324,7 @@ describe('pages', () => {
       return { status: response.status, text: await response.text() };
     };
     expect(await get('/healthz')).toEqual({ status: 200, text: '{"status":"alive"}' });
-    expect(await get('/readyz')).toEqual({ status: 200, text: '{"status":"ready"}' });
+    expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true,"platformId":"p1","bootId":"b1"}' });
     const metrics = await get('/metrics');
     expect(metrics.text).toMatch(/^trisiel_invocations_total 3$/m);
     expect(metrics.text).toMatch(/^trisiel_log_lines_total \d+$/m);

@@ -66,6 +66,7 @@ export async function startPlatform(
     serverUrl: url,
     notReady: () => [],
     imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
+    identity: { platformId: 'p1', bootId: 'b1' },
     version: '0.0.0',
   };
   hardenServer(server);

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Handlers } from '../../handlers/handlers.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import { PlatformError } from '../../protocol/errors.ts';
+import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import {
@@ -66,9 +67,7 @@ export function recordOperations(deps: {
       summary: 'Invocations, newest first. Of very busy handlers silent successes are a sample.',
       query: z.strictObject({
         limit: wholeNumber({ min: 1, max: usageLimits.listed }).optional(),
-        before: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
-          .optional()
-          .describe('started before, Unix milliseconds'),
+        before: z.string().max(100).optional().describe('an id: those that started before this one'),
         failed: z.enum(['true', 'false']).optional(),
       }),
       answer: z.object({ invocations: z.array(invocationSchema) }),
@@ -92,7 +91,7 @@ export function recordOperations(deps: {
         const invocation = await usage.find(handler.id, params.id);
         if (invocation === null)
           throw new PlatformError('not_found', 'no such invocation is kept', {
-            hints: [`the newest ${usageLimits.records} of a handler are kept; busy handlers' successes are sampled`],
+            hints: [`the newest ${recordLimits.retained} of a handler are kept; busy handlers' successes are sampled`],
           });
         return { invocation };
       },

@@ -1,0 +1,73 @@
+/**
+ * Decides when a handler's rows are worth trimming: the first time it grows after a start (nobody
+ * knows then how much there is), and again whenever it has grown by `slack`. One trim at a time.
+ */
+export interface GrowthWatchOptions {
+  readonly slack: number;
+  readonly trim: (handlerId: string) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Handlers whose growth is remembered. One that is pushed out is looked at when it next grows. */
+const handlersMax = 20_000;
+
+export class GrowthWatch {
+  readonly #options: GrowthWatchOptions;
+  /** Rows since the last look, least recently grown first. */
+  readonly #grown = new Map<string, number>();
+  readonly #due = new Set<string>();
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(options: GrowthWatchOptions) {
+    this.#options = options;
+  }
+
+  grown(handlerId: string, rows: number): void {
+    if (this.#closed) return;
+    const before = this.#grown.get(handlerId);
+    const total = (before ?? 0) + rows;
+    const due = before === undefined || total >= this.#options.slack;
+    this.#grown.delete(handlerId);
+    this.#grown.set(handlerId, due ? 0 : total);
+    if (this.#grown.size > handlersMax) {
+      const [oldest] = this.#grown.keys();
+      if (oldest !== undefined) this.#grown.delete(oldest);
+    }
+    if (!due) return;
+    this.#due.add(handlerId);
+    this.#running ??= this.#run();
+  }
+
+  forget(handlerId: string): void {
+    this.#grown.delete(handlerId);
+  }
+
+  /** Resolves when nothing is due. */
+  async idle(): Promise<void> {
+    while (this.#running !== null) await this.#running;
+  }
+
+  /** Starts no more trims; resolves when the running one has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#due.clear();
+    await this.idle();
+  }
+
+  async #run(): Promise<void> {
+    await null;
+    for (;;) {
+      const [handlerId] = this.#due;
+      if (handlerId === undefined) break;
+      this.#due.delete(handlerId);
+      try {
+        await this.#options.trim(handlerId);
+      } catch (error) {
+        this.#grown.delete(handlerId); // due again
+        this.#options.onError(error);
+      }
+    }
+    this.#running = null;
+  }
+}
