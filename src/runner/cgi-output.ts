@@ -139,7 +139,11 @@ export class CgiOutput implements Resource {
       return { kind: 'redirect', path: this.#redirect };
     }
     if (this.#state === 'head') return this.#finishWhole();
-    const last = this.#state === 'body' && this.#length > 0 ? this.#buffer.subarray(0, this.#length) : null;
+    if (this.#state === 'swallow') {
+      this.#state = 'done';
+      return { kind: 'sent', status: this.#status };
+    }
+    const last = this.#length > 0 ? this.#buffer.subarray(0, this.#length) : null;
     if (this.#promised !== null && this.#promised !== (last?.length ?? 0)) {
       return {
         kind: 'bad',
@@ -208,7 +212,8 @@ export class CgiOutput implements Resource {
     else this.#response.writeHead(this.#status, reason, flat);
     if (noBody || this.#options.isHead) {
       if (size === null) {
-        this.#response.flushHeaders();
+        // Complete for the client; the guest may go on writing.
+        this.#response.end();
         this.#state = 'swallow';
         this.#length = 0;
       }
@@ -229,7 +234,8 @@ export class CgiOutput implements Resource {
   #take(part: Buffer): void {
     this.#buffer = emptyBuffer;
     this.#length = 0;
-    if (part.length === 0) this.#response.flushHeaders();
+    // Not flushHeaders(): that writes the head as UTF-8, and its bytes are latin1.
+    if (part.length === 0) this.#response.write(emptyBuffer);
     else this.#sendBody(part, true);
   }
 

@@ -265,11 +265,10 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
   /** Waits until everything that is open has closed, at most closeMs. */
   async #close(process: Process): Promise<void> {
     this.#stderr?.close();
-    const released = process.release();
-    const givenUp = new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
       this.#closing = { atMs: performance.now() + closeMs, giveUp: resolve };
+      process.release().then(resolve, reject);
     });
-    await Promise.race([released, givenUp]);
     process.filesOpened?.release();
   }
 
@@ -277,7 +276,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
   #fail(end: ProcessEnd): [InvocationOutcome, number] {
     const { response } = this.#call;
     const canAnswer = this.stdout.abandon();
-    if (this.#isAborted || response.destroyed) {
+    if (this.#isAborted) {
       this.#platformLine(6, 'the client went away before the answer was complete');
       return ['aborted', this.stdout.status];
     }
@@ -289,8 +288,11 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
       const error = new PlatformError(failure.code, failure.detail, retry);
       return [failure.code, answerProblem(response, error, this.id)];
     }
-    this.#platformLine(1, 'the answer had begun already: the connection was broken off so that the client notices');
-    breakOff(response);
+    // The answer to HEAD is complete with its head.
+    if (!response.writableEnded) {
+      this.#platformLine(1, 'the answer had begun already: the connection was broken off so that the client notices');
+      breakOff(response);
+    }
     return [failure.code, this.stdout.status];
   }
 
