@@ -66,12 +66,10 @@ export class HttpCall {
           this.changed.wake();
           return;
         }
-        if (hops >= httpCallLimits.redirectsMax) {
-          exchange.abort(new Failure(Errno.loop, 'too many redirects'));
+        // Its body has come with its head, or is not worth waiting for: then the connection is given up.
+        exchange.abort(new Failure(Errno.closed, 'the redirect is followed'));
+        if (hops >= httpCallLimits.redirectsMax)
           throw new Failure(Errno.loop, `more than ${httpCallLimits.redirectsMax} redirects`);
-        }
-        exchange.discard();
-        while (!exchange.isOver) await exchange.changed.wait();
         this.#options.checkUrl(`${originOf(next.origin)}${next.path}`);
         hop = next;
       }

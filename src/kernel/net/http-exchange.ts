@@ -14,8 +14,6 @@ export const httpResponseLimits = {
   headBytes: 64 * 1024,
   /** Body bytes that have arrived and not been read; one chunk of a socket (64 KiB) may come on top. */
   queuedBytes: 64 * 1024,
-  /** Of a redirect's own body, which nobody reads: a longer one costs the connection. */
-  discardedBytes: 64 * 1024,
 } as const;
 
 type State = 'waiting' | 'body' | 'ended' | 'failed';
@@ -28,8 +26,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   failure: NetworkFailure | null = null;
   #statusText = '';
   #state: State = 'waiting';
-  #discarding = false;
-  #discarded = 0;
   readonly #queue = new ByteQueue();
   #controller: Dispatcher.DispatchController | null = null;
   readonly #what: string;
@@ -88,14 +84,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return this.#state === 'failed' ? (this.failure?.errno ?? Errno.unknown) : null;
   }
 
-  /** Reads the body to its end and forgets it, within a limit. */
-  discard(): void {
-    this.#discarding = true;
-    this.#discarded = this.#queue.length;
-    this.#queue.clear();
-    this.#controller?.resume();
-  }
-
   abort(reason: NetworkFailure): void {
     if (this.isOver) return;
     this.#finish('failed', reason);
@@ -123,12 +111,6 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#state !== 'body') return;
-    if (this.#discarding) {
-      this.#discarded += chunk.length;
-      if (this.#discarded > httpResponseLimits.discardedBytes)
-        this.abort(networkFailure(new Error('too long'), 'the body of a redirect'));
-      return;
-    }
     this.#queue.push(chunk);
     if (this.#queue.length >= httpResponseLimits.queuedBytes) controller.pause();
     this.changed.wake();

@@ -5,6 +5,8 @@
  */
 import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
+import type { Process } from '../process.ts';
+import { ByteBudget } from './byte-budget.ts';
 import type { ConnectOptions, Egress } from './egress.ts';
 import { NetworkFailure } from './failure.ts';
 import { HttpPool } from './http-pool.ts';
@@ -17,6 +19,12 @@ export const networkLimits = {
    * seconds where the name server is slow, and everybody's lookups and file reads need those.
    */
   lookupsMax: 2,
+  /** Network resources that one Process has open: each may hold a socket and its buffers. */
+  perProcessMax: 64,
+  /** WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
+  webSocketsMax: 256,
+  /** Request bodies not yet sent, messages not yet read or not yet sent: of all invocations of a handler. */
+  bufferBytes: 64 * 1024 * 1024,
 } as const;
 
 export interface NetworkOptions {
@@ -34,6 +42,10 @@ export class Network {
   readonly userAgent: string;
   readonly http: HttpPool;
   readonly share: SlotShare;
+  readonly buffers = new ByteBudget(networkLimits.bufferBytes);
+  /** WebSockets open or opening. */
+  webSockets = 0;
+  readonly #perProcess = new WeakMap<Process, number>();
   readonly #sockets = new Set<Socket>();
   readonly #lookups = new Map<string, ReturnType<Egress['lookup']>>();
   readonly #lookupTurns = new Semaphore(networkLimits.lookupsMax);
@@ -49,6 +61,19 @@ export class Network {
   /** Connections of this handler, idle ones included. */
   get connections(): number {
     return this.share.held;
+  }
+
+  /** Counts one more network resource of `process`; false when it has as many as it may. */
+  enter(process: Process): boolean {
+    const count = this.#perProcess.get(process) ?? 0;
+    if (count >= networkLimits.perProcessMax) return false;
+    this.#perProcess.set(process, count + 1);
+    return true;
+  }
+
+  /** One less: it has been closed, or could not be opened. */
+  leave(process: Process): void {
+    this.#perProcess.set(process, (this.#perProcess.get(process) ?? 1) - 1);
   }
 
   /** A checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */

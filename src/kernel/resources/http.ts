@@ -38,7 +38,7 @@ export function httpScheme(network: Network): Scheme {
         process.log(1, 'platform', `${target.scheme}: ${refusal.message}`);
         return refusal.errno;
       }
-      return new HttpResource(process, network, target);
+      return network.enter(process) ? new HttpResource(process, network, target) : Errno.tooManyOpen;
     },
   };
 }
@@ -54,6 +54,8 @@ class HttpResource implements Resource {
   #lineState: 'start' | 'line' | 'empty' | 'emptyCr' = 'start';
   #head: RequestHead | null = null;
   readonly #body = new ByteQueue();
+  /** Bytes of it that the handler's budget counts. */
+  #keptBytes = 0;
   /** Body bytes that Content-Length promises and that have not been written. */
   #bodyLeft = 0;
   #upload: Upload | null = null;
@@ -83,16 +85,14 @@ class HttpResource implements Resource {
           `a request body of more than ${httpRequestLimits.bufferedBodyBytes} bytes needs a Content-Length header`,
         );
       }
-      this.#body.push(bytes);
-      return bytes.length;
+      return this.#keep(bytes);
     }
     if (this.#bodyLeft === 0) return Errno.closed;
     const part = bytes.subarray(0, this.#bodyLeft);
     // The first bytes wait for flush, so that a small request goes out in one piece.
     if (this.#upload === null && this.#body.length + part.length <= httpRequestLimits.streamedFromBytes) {
-      this.#body.push(part);
       this.#bodyLeft -= part.length;
-      return part.length;
+      return this.#keep(part);
     }
     this.#send();
     const taken = (this.#upload as Upload | null)?.write(part) ?? this.#failed;
@@ -136,6 +136,8 @@ class HttpResource implements Resource {
     if (this.#call !== null) this.#process.signal.removeEventListener('abort', this.#onAbort);
     this.#call?.abort();
     this.#body.clear();
+    this.#letGo();
+    this.#network.leave(this.#process);
     return 0;
   }
 
@@ -185,6 +187,22 @@ class HttpResource implements Resource {
     return false;
   }
 
+  /** Body bytes that wait for flush; all of a handler's are counted. */
+  #keep(bytes: Uint8Array): number {
+    if (!this.#network.buffers.take(bytes.length)) {
+      const { max } = this.#network.buffers;
+      return this.#fail(Errno.noSpace, `the handler’s invocations hold more than ${max} bytes of request bodies`);
+    }
+    this.#keptBytes += bytes.length;
+    this.#body.push(bytes);
+    return bytes.length;
+  }
+
+  #letGo(): void {
+    this.#network.buffers.give(this.#keptBytes);
+    this.#keptBytes = 0;
+  }
+
   /** Starts the call where that has not happened; a refusal is in #failed afterwards. */
   #send(): void {
     if (this.#call !== null || this.#failed !== 0) return;
@@ -223,7 +241,10 @@ class HttpResource implements Resource {
     if (this.#failed !== 0) return this.#failed;
     const call = this.#call as HttpCall;
     if (call.failure !== null) return this.#callFailed(call.failure);
-    if (call.response !== null) return 0;
+    if (call.response !== null) {
+      this.#letGo();
+      return 0;
+    }
     return this.#bodyLeft > 0 && this.#upload?.drained() === null ? 0 : null;
   }
 

@@ -29,6 +29,7 @@ export function tcpScheme(network: Network): Scheme {
         return Errno.invalid;
       const { scheme, host, port } = target;
       checkSpelling(process, url, originOf({ scheme, host, port }));
+      if (!network.enter(process)) return Errno.tooManyOpen;
       return network
         .open({
           host,
@@ -38,8 +39,9 @@ export function tcpScheme(network: Network): Scheme {
           halfOpen: true,
         })
         .then(
-          (socket) => new TcpResource(process, scheme, socket),
+          (socket) => new TcpResource(process, network, scheme, socket),
           (error: unknown) => {
+            network.leave(process);
             const failure = networkFailure(error, originOf({ scheme, host, port }));
             process.log(1, 'platform', `${scheme}: ${failure.message}`);
             return failure.errno;
@@ -52,6 +54,7 @@ export function tcpScheme(network: Network): Scheme {
 class TcpResource implements Resource {
   readonly scheme: string;
   readonly #process: Process;
+  readonly #network: Network;
   readonly #socket: Socket;
   readonly #changed = new Wakeup();
   #hasEnded = false;
@@ -62,9 +65,10 @@ class TcpResource implements Resource {
     if (this.#process.end?.kind !== 'exit') this.#socket.destroy();
   };
 
-  constructor(process: Process, scheme: string, socket: Socket) {
+  constructor(process: Process, network: Network, scheme: string, socket: Socket) {
     this.scheme = scheme;
     this.#process = process;
+    this.#network = network;
     this.#socket = socket;
     socket.on('readable', () => this.#changed.wake());
     socket.on('drain', () => this.#changed.wake());
@@ -116,6 +120,7 @@ class TcpResource implements Resource {
 
   /** FIN after what was written; a Process that was killed says no more. */
   close(): number {
+    this.#network.leave(this.#process);
     this.#process.signal.removeEventListener('abort', this.#onAbort);
     const socket = this.#socket;
     if (socket.destroyed) return 0;

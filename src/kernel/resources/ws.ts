@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import type WebSocket from 'ws';
 import { Errno } from '../errno.ts';
 import { NetworkFailure, networkFailure } from '../net/failure.ts';
-import type { Network } from '../net/network.ts';
+import { type Network, networkLimits } from '../net/network.ts';
 import { checkSpelling, originOf, parseTarget, type Target } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
 import type { Process } from '../process.ts';
@@ -32,6 +32,9 @@ export const wsLimits = {
   closeTimeoutMs: 2_000,
 } as const;
 
+/** A paused socket goes on when no more than this waits to be read. */
+const resumeBytes = wsLimits.queuedBytes / 2;
+
 let ws: Promise<typeof import('ws')> | null = null;
 
 /** Loads ws ahead of the first connection. */
@@ -50,10 +53,14 @@ export function wsScheme(network: Network): Scheme {
       const origin = originOf({ scheme: target.scheme, host: target.host, port: target.port });
       const opened = new URL(`${origin}${target.path}`);
       checkSpelling(process, url, opened.href);
+      if (network.webSockets >= networkLimits.webSocketsMax || !network.enter(process)) return Errno.tooManyOpen;
+      network.webSockets += 1;
       const isBinary = opened.searchParams.get('frame') === 'binary';
       return connect(network, process, target, withoutFrame(opened)).then(
-        (socket) => new WsResource(process, target.scheme, socket, isBinary),
+        (client) => new WsResource({ process, network, scheme: target.scheme, client, isBinary }),
         (error: unknown) => {
+          network.leave(process);
+          network.webSockets -= 1;
           const failure = networkFailure(error, `the WebSocket handshake with ${origin} failed`);
           process.log(1, 'platform', `${target.scheme}: ${failure.message}`);
           return failure.errno;
@@ -136,9 +143,18 @@ function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Prom
   });
 }
 
+interface Opened {
+  readonly process: Process;
+  readonly network: Network;
+  readonly scheme: string;
+  readonly client: WebSocket;
+  readonly isBinary: boolean;
+}
+
 class WsResource implements Resource {
   readonly scheme: string;
   readonly #process: Process;
+  readonly #network: Network;
   readonly #client: WebSocket;
   readonly #isBinary: boolean;
   readonly #changed = new Wakeup();
@@ -155,9 +171,10 @@ class WsResource implements Resource {
     if (this.#process.end?.kind !== 'exit') this.#client.terminate();
   };
 
-  constructor(process: Process, scheme: string, client: WebSocket, isBinary: boolean) {
+  constructor({ process, network, scheme, client, isBinary }: Opened) {
     this.scheme = scheme;
     this.#process = process;
+    this.#network = network;
     this.#client = client;
     this.#isBinary = isBinary;
     client.on('message', (data) => this.#received(data as Buffer));
@@ -177,8 +194,10 @@ class WsResource implements Resource {
     if (this.#offset === message.length) {
       this.#messages.shift();
       this.#offset = 0;
-      this.#queuedBytes -= message.length + wsLimits.messageOverheadBytes;
-      if (this.#client.isPaused && this.#queuedBytes <= wsLimits.queuedBytes / 2) this.#client.resume();
+      this.#queued(-message.length - wsLimits.messageOverheadBytes);
+      // An empty queue goes on even where the handler's other connections hold too much.
+      const goesOn = this.#network.buffers.isSpent ? this.#messages.length === 0 : this.#queuedBytes <= resumeBytes;
+      if (this.#client.isPaused && goesOn) this.#client.resume();
     }
     // 0 for an empty message.
     return part.length;
@@ -187,11 +206,11 @@ class WsResource implements Resource {
   write(bytes: Uint8Array): number | Promise<void> {
     if (bytes.length > wsLimits.messageBytes) return Errno.tooBig;
     if (this.#client.readyState !== this.#client.OPEN) return Errno.closed;
-    if (this.#unsentBytes >= wsLimits.sendBytes) return this.#changed.wait();
+    if (!this.#hasRoom) return this.#changed.wait();
     const message = Buffer.from(bytes);
-    this.#unsentBytes += message.length;
+    this.#unsent(message.length);
     this.#client.send(message, { binary: this.#isBinary || !isUtf8(message) }, () => {
-      this.#unsentBytes -= message.length;
+      this.#unsent(-message.length);
       this.#changed.wake();
     });
     return message.length;
@@ -208,6 +227,8 @@ class WsResource implements Resource {
     const { end } = this.#process;
     this.#isClosing = true;
     this.#messages.length = 0;
+    this.#queued(-this.#queuedBytes);
+    this.#network.leave(this.#process);
     if (end !== null && end.kind !== 'exit') client.terminate();
     if (client.readyState === client.CLOSED) return 0;
     client.close(1000);
@@ -224,7 +245,7 @@ class WsResource implements Resource {
 
   writable(): Promise<void> | null {
     const isOpen = this.#client.readyState === this.#client.OPEN;
-    return isOpen && this.#unsentBytes >= wsLimits.sendBytes ? this.#changed.wait() : null;
+    return isOpen && !this.#hasRoom ? this.#changed.wait() : null;
   }
 
   async #sent(): Promise<number> {
@@ -237,12 +258,28 @@ class WsResource implements Resource {
     // A small message may be a view of a large packet, which would stay alive with it.
     const message = data.length * 2 < data.buffer.byteLength ? new Uint8Array(data) : data;
     this.#messages.push(message);
-    this.#queuedBytes += message.length + wsLimits.messageOverheadBytes;
-    if (this.#queuedBytes >= wsLimits.queuedBytes) this.#client.pause();
+    this.#queued(message.length + wsLimits.messageOverheadBytes);
+    if (this.#queuedBytes >= wsLimits.queuedBytes || this.#network.buffers.isSpent) this.#client.pause();
     this.#changed.wake();
   }
 
+  /** Whether a message more may be written: one always may. */
+  get #hasRoom(): boolean {
+    return this.#unsentBytes === 0 || (this.#unsentBytes < wsLimits.sendBytes && !this.#network.buffers.isSpent);
+  }
+
+  #queued(bytes: number): void {
+    this.#queuedBytes += bytes;
+    this.#network.buffers.force(bytes);
+  }
+
+  #unsent(bytes: number): void {
+    this.#unsentBytes += bytes;
+    this.#network.buffers.force(bytes);
+  }
+
   #closed(code: number, reason: Buffer): void {
+    this.#network.webSockets -= 1;
     this.#process.signal.removeEventListener('abort', this.#onAbort);
     // 1006: no close frame came, the connection broke (RFC 6455 7.4.1).
     this.#over = code === 1006 ? Errno.closed : Errno.end;

@@ -104,6 +104,9 @@ describe('every spelling of a denied address', () => {
       expect([zone, await attempt(process(), scheme, zone, v4.port)]).toEqual([zone, Errno.invalid]);
     }
     expect(v4.seen() + (v6?.seen() ?? 0)).toBe(0);
+    // The canary does see those who get through.
+    await attempt(world([v4.address]).process(), scheme, '0.0.0.0', v4.port);
+    expect(v4.seen()).toBe(1);
   });
 
   it('names every range of the list, its edges, and nothing beside', () => {
@@ -152,13 +155,12 @@ describe('every spelling of a denied address', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 30 }), (text) => {
         const host = parseHost(text);
-        if (host === null) return;
+        if (host === null) return true;
         const url = new URL(`http://${text}/`);
-        expect(url.username + url.pathname + url.search + url.hash + url.port).toBe('/');
         const name = host.kind === 'name' ? host.name : host.address;
-        expect(name).not.toMatch(/[\s/?#@\\%]/);
+        return url.username + url.pathname + url.search + url.hash + url.port === '/' && !/[\s/?#@\\%]/.test(name);
       }),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });

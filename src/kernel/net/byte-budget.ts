@@ -1,0 +1,33 @@
+/** Bytes that many hold together, with a limit on the sum. */
+export class ByteBudget {
+  readonly max: number;
+  #held = 0;
+
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  get isSpent(): boolean {
+    return this.#held >= this.max;
+  }
+
+  /** Takes `count` bytes where they fit; false, and nothing taken, where they do not. */
+  take(count: number): boolean {
+    if (this.#held + count > this.max) return false;
+    this.#held += count;
+    return true;
+  }
+
+  /** Takes what has arrived already and cannot be refused. */
+  force(count: number): void {
+    this.#held += count;
+  }
+
+  give(count: number): void {
+    this.#held -= count;
+  }
+}
