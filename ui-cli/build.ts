@@ -1,6 +1,6 @@
 /** Bundles the command line tool into dist/. Split into chunks, so that each command loads only what it needs. */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import process from 'node:process';
 import { build } from 'esbuild';
@@ -49,6 +49,8 @@ export async function buildCommandLine(folder = join(root, 'dist')): Promise<voi
   await writeWhole(join(folder, 'inputs.json'), JSON.stringify(inputs.toSorted()));
   // Last, so that an entry never names a chunk that is not there yet.
   for (const file of result.outputFiles) if (file.path === entry) await writeWhole(entry, file.contents);
+  // Compiled code of builds that are gone (main.ts).
+  await rm(join(folder, 'cache'), { recursive: true, force: true });
   await removeStale(folder, new Set(chunks.map((chunk) => chunk.path)));
 }
 

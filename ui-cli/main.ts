@@ -2,8 +2,13 @@
  * Entry of the command line tool. What is needed is imported when it is needed: the credential
  * helper runs at every push and must not wait for Ink (380 ms) or commander.
  */
+import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import process from 'node:process';
 import { readEnvironment } from './environment.ts';
+
+/** Set by build.ts; from source there is no version and no bundle. */
+declare const WASMCLOUD_VERSION: string | undefined;
 
 const environment = readEnvironment(process.env, {
   stdinIsTty: process.stdin.isTTY === true,
@@ -22,6 +27,8 @@ if (words[0] === 'git-credential') {
   const { runGitCredential } = await import('./git-credential-run.ts');
   await runGitCredential(environment, words[1] ?? '');
 } else {
+  // Compiled code is kept beside the bundle, which only its owner can write; where that fails nothing is kept.
+  if (typeof WASMCLOUD_VERSION === 'string') enableCompileCache(join(import.meta.dirname, 'cache'));
   const { runCommandLine } = await import('./program.ts');
   process.exitCode = await runCommandLine(environment, words);
 }

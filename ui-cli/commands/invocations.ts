@@ -38,7 +38,7 @@ export function invocationTable(records: readonly InvocationRecord[]): string[] 
       { title: 'ID' },
       right('STATUS'),
       { title: 'OUTCOME' },
-      right('TIME'),
+      right('TOOK'),
       right('GAS'),
       { title: 'REQUEST' },
     ],

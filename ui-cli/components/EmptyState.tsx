@@ -8,7 +8,7 @@ export function EmptyState({ title, lines }: { readonly title: string; readonly 
       <Text> </Text>
       {lines.map((line) => (
         <Text key={line} wrap="truncate">
-          {line}
+          {line === '' ? ' ' : line}
         </Text>
       ))}
     </Box>

@@ -2,6 +2,7 @@ import { Box, Text } from 'ink';
 import { useApp } from '../hooks/use-app.ts';
 import { helpRows } from '../model/bindings.ts';
 import type { ConfirmOverlay, HelpOverlay, JumpOverlay } from '../model/overlay.ts';
+import { plural } from '../text/format.ts';
 import { cells, cut, fit, wrap } from '../text/width.ts';
 import { Typed } from './Typed.tsx';
 
@@ -13,7 +14,9 @@ export function Help({ help, rows }: { readonly help: HelpOverlay; readonly rows
   const shown = all.slice(help.top, help.top + rows - 2);
   return (
     <Box flexDirection="column" paddingLeft={1}>
-      <Text bold>Keys here</Text>
+      <Text bold>
+        {all.length > shown.length ? `Keys here (${shown.length} of ${all.length}, ↓ for more)` : 'Keys here'}
+      </Text>
       <Text> </Text>
       {shown.map(([key, text]) => (
         <Text key={`${key} ${text}`} wrap="truncate">
@@ -37,7 +40,7 @@ export function JumpList({ jump, rows }: { readonly jump: JumpOverlay; readonly 
         <Text bold>: </Text>
         <Typed input={jump.input} focused width={size.columns - 4} />
       </Box>
-      <Text dimColor>{`${matches.length} places   Tab completes, Enter goes there, Esc closes`}</Text>
+      <Text dimColor>{`${plural(matches.length, 'place')}   Tab completes, Enter goes there, Esc closes`}</Text>
       {matches.slice(top, top + rows - 3).map((match, i) => (
         <Text key={match.name} wrap="truncate" inverse={top + i === selected}>
           {top + i === selected ? '› ' : '  '}
@@ -64,7 +67,10 @@ export function Confirm({ overlay }: { readonly overlay: ConfirmOverlay }) {
         ))}
       <Text> </Text>
       <Text>
-        <Text bold>y</Text> {overlay.verb} <Text bold>n</Text> no
+        <Text bold>y</Text>
+        {` ${overlay.verb}    `}
+        <Text bold>n</Text>
+        {' no'}
       </Text>
     </Box>
   );

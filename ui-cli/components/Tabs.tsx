@@ -1,22 +1,18 @@
 import { Box, Text } from 'ink';
-import { type TabName, tabNames } from '../model/handler-screen.ts';
+import { useApp } from '../hooks/use-app.ts';
+import type { TabName } from '../model/handler-screen.ts';
+import { tabBar } from '../model/tab-bar.ts';
 
-/** The tabs of a handler with their keys; the open one stands in brackets. */
 export function Tabs({ open }: { readonly open: TabName }) {
+  const { size } = useApp();
   return (
     <Box height={1}>
       <Text wrap="truncate">
-        {tabNames.map((tab, i) =>
-          tab === open ? (
-            <Text key={tab} bold inverse>
-              {`[${i + 1} ${tab}]`}
-            </Text>
-          ) : (
-            <Text key={tab} dimColor>
-              {` ${i + 1} ${tab} `}
-            </Text>
-          ),
-        )}
+        {tabBar(open, size.columns).map((piece) => (
+          <Text key={piece.text} bold={piece.open} inverse={piece.open} dimColor={!piece.open}>
+            {piece.text}
+          </Text>
+        ))}
       </Text>
     </Box>
   );

@@ -20,7 +20,7 @@ export function Typed({ input, focused, width }: TypedProps) {
     return (
       <Text wrap="truncate">
         {focused ? <Text inverse>{noColour ? '|' : ' '}</Text> : ''}
-        <Text dimColor>{input.placeholder}</Text>
+        <Text dimColor>{`(${input.placeholder})`}</Text>
       </Text>
     );
   }

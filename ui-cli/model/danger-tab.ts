@@ -40,7 +40,7 @@ export class DangerTab extends Screen {
   }
 
   #askName(): void {
-    this.form = new Form([{ label: 'Its name', placeholder: this.handler.name }], () => void this.#delete());
+    this.form = new Form([{ label: 'Its name' }], () => void this.#delete());
   }
 
   async #delete(): Promise<void> {

@@ -3,6 +3,7 @@ import type { DeploymentView } from '../../src/protocol/nouns.ts';
 import { formatBytes, formatDate, formatDuration } from '../text/format.ts';
 import { facts } from '../text/table.ts';
 import { visible } from '../text/visible.ts';
+import { wrap } from '../text/width.ts';
 
 /** Six rows and a line above them. */
 export function deploymentDetail(deployment: DeploymentView, width: number): string[] {
@@ -37,7 +38,7 @@ export function limitFacts({ limits }: Pick<DeploymentView, 'limits'>): (readonl
 }
 
 /** What the limits tab says. */
-export function limitsLines(deployment: DeploymentView): string[] {
+export function limitsLines(deployment: DeploymentView, width: number): string[] {
   const { policy } = deployment;
   const rules = (patterns: readonly string[]) =>
     patterns.length === 0 ? ['  (none)'] : patterns.map((p) => `  ${visible(p)}`);
@@ -58,5 +59,5 @@ export function limitsLines(deployment: DeploymentView): string[] {
         ]),
     '',
     'They come from wasmcloud.toml in the pushed commit, [limits] and [policy]; push to change them.',
-  ];
+  ].flatMap((line) => wrap(line, width));
 }

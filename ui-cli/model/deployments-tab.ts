@@ -24,6 +24,7 @@ export class DeploymentsTab extends Screen {
     this.list = new ListModel<DeploymentView>({
       app,
       noun: 'deployments',
+      stayOnTop: true,
       rows: () => Math.max(1, app.bodyRows - 1 - (this.showsDetail ? detailRows : 0)),
       key: (deployment) => String(deployment.number),
       text: (d) => `v${d.number} ${d.state} ${d.commit} ${d.pushedBy} ${d.modulePath}`,

@@ -21,6 +21,7 @@ export class InvocationsTab extends Screen {
     this.list = new ListModel<InvocationRecord>({
       app,
       noun: 'invocations',
+      stayOnTop: true,
       rows: () => app.bodyRows - 1,
       key: (record) => record.id,
       text: (record) => `${record.id} ${record.status} ${record.outcome} ${record.method} ${record.path}`,

@@ -15,6 +15,8 @@ export interface ListModelOptions<T> {
   /** What the filter looks at. */
   readonly text: (item: T) => string;
   readonly noun: string;
+  /** Newest first: with the first row selected, one watches what comes. */
+  readonly stayOnTop?: boolean;
 }
 
 export class ListModel<T> implements TypingTarget {
@@ -62,7 +64,7 @@ export class ListModel<T> implements TypingTarget {
   set(items: readonly T[]): void {
     const kept = this.selected;
     this.#all = items;
-    if (kept === undefined) return;
+    if (kept === undefined || (this.#options.stayOnTop && this.view.selected === 0)) return;
     const key = this.#options.key(kept);
     const index = this.items.findIndex((item) => this.#options.key(item) === key);
     if (index !== -1) this.#view = { ...this.#view, selected: index };

@@ -132,7 +132,12 @@ export class LogTab extends Screen implements TypingTarget {
         help: 'only lines that contain a text; Esc clears',
         run: () => this.#startTyping(),
       },
-      { keys: ['e'], label: 'next error', help: 'next error', run: () => this.#findError(1) },
+      {
+        keys: ['e'],
+        label: 'next error',
+        help: 'next error; the newest when following',
+        run: () => this.#findError(1),
+      },
       { keys: ['E'], help: 'error before', run: () => this.#findError(-1) },
       { keys: ['v'], help: 'all lines, info, warnings, errors only', run: () => this.#nextLevel() },
       { keys: ['enter'], help: 'open the invocation of the selected line', run: () => this.#openSelected() },
@@ -290,9 +295,12 @@ export class LogTab extends Screen implements TypingTarget {
 
   #findError(step: 1 | -1): void {
     const { buffer, view } = this;
-    const from = view.kind === 'paused' ? view.selected : step === 1 ? buffer.firstOrdinal - 1 : buffer.nextOrdinal;
-    const found = buffer.find(from, step, (line) => severityOf(line) === 'error');
-    if (found === -1) this.app.say('done', step === 1 ? 'no error after this line' : 'no error before this line');
+    // At the end there is no next one; what one looks for there is the newest.
+    const following = view.kind === 'following';
+    const from = following ? buffer.nextOrdinal : view.selected;
+    const found = buffer.find(from, following ? -1 : step, (line) => severityOf(line) === 'error');
+    if (found === -1)
+      this.app.say('done', following ? 'no error' : `no error ${step === 1 ? 'after' : 'before'} this line`);
     else this.view = selectLine(view, buffer, found, this.rows);
   }
 

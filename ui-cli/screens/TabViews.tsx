@@ -58,7 +58,7 @@ export function LimitsView({ tab }: { readonly tab: LimitsTab }) {
       <EmptyState title="Nothing is live" lines={['Limits belong to a deployment:', '', '  git push wasmcloud main']} />
     );
   }
-  return <Lines lines={limitsLines(data).slice(0, app.bodyRows)} />;
+  return <Lines lines={limitsLines(data, app.size.columns - 3).slice(0, app.bodyRows)} />;
 }
 
 const invocationColumns = [
