@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { maximumLimits } from '../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../protocol/messages.ts';
+import { cpuTimeMs } from './cpu-time.ts';
 import { fleetLimits } from './limits.ts';
 import { MarkFile } from './mark-file.ts';
 
@@ -61,6 +62,9 @@ export class RunnerProcess {
   /** Looks of the watchdog since the last answer. */
   #unanswered = 0;
   #isHung = false;
+  #isBooted = false;
+  /** Processor time at the first look that went unanswered. */
+  #cpuBeforeMs: number | null = null;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
   /** Prepared Deployments and the Artifact of each. */
@@ -94,6 +98,7 @@ export class RunnerProcess {
       const message = raw as FromRunner;
       switch (message.kind) {
         case 'booted':
+          this.#isBooted = true;
           booted.resolve();
           return;
         case 'listening':
@@ -169,16 +174,29 @@ export class RunnerProcess {
     this.#pings.delete(n);
   }
 
-  /** Every fleetLimits.pingMs. Counts looks, not time: a control that was stopped itself blames nobody. */
+  /**
+   * Every fleetLimits.pingMs. Counts looks, not time: a control that was stopped itself blames nobody.
+   * A runner that did not get the processor is not stuck; it is waited for longer.
+   */
   watch(): void {
-    if (this.#unanswered * fleetLimits.pingMs >= fleetLimits.stallMs) {
+    // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
+    if (!this.#isBooted) return;
+    const silentMs = this.#unanswered * fleetLimits.pingMs;
+    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !this.#isStarved(silentMs))) {
       this.#isHung = true;
       this.kill('SIGKILL');
       return;
     }
+    if (this.#unanswered === 0) this.#cpuBeforeMs = cpuTimeMs(this.pid ?? 0);
     this.#unanswered += 1;
     this.#lastPing += 1;
     this.send({ kind: 'ping', n: this.#lastPing });
+  }
+
+  /** It ran for less than half of the time: somebody else had the processor. */
+  #isStarved(silentMs: number): boolean {
+    const now = cpuTimeMs(this.pid ?? 0);
+    return now !== null && this.#cpuBeforeMs !== null && now - this.#cpuBeforeMs < silentMs / 2;
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -1,0 +1,279 @@
+/** Joins the stations of control. Data goes one way: git door -> deploy -> fleet; fleet -> logs, usage -> API. */
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { Accounts } from '../accounts/accounts.ts';
+import { newId } from '../accounts/secrets.ts';
+import { createApi } from '../api/api.ts';
+import { hardenServer } from '../api/harden.ts';
+import { attachLogStream } from '../api/log-stream.ts';
+import { Metrics } from '../api/metrics.ts';
+import { ArtifactStore } from '../artifacts/artifact-store.ts';
+import { type Database, openDatabase } from '../db/database.ts';
+import { Deployments } from '../deploy/deployments.ts';
+import { VetPool } from '../deploy/vet.ts';
+import { type FleetEvent, RunnerFleet } from '../fleet/fleet.ts';
+import { createGitDoor } from '../git/git-door.ts';
+import { HookEndpoint } from '../git/hook-endpoint.ts';
+import { Repositories } from '../git/repositories.ts';
+import { HandlerEnv } from '../handlers/env.ts';
+import { HandlerIds } from '../handlers/handler-ids.ts';
+import { Handlers } from '../handlers/handlers.ts';
+import { providedFunctions } from '../kernel/abi/all.ts';
+import { LogStore } from '../logs/log-store.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { runnerLimits } from '../protocol/limits.ts';
+import type { BusRequest } from '../protocol/messages.ts';
+import { KvStore } from '../storage/kv-store.ts';
+import { QueueStore } from '../storage/queue-store.ts';
+import { UsageStore } from '../usage/usage-store.ts';
+import type { ServerConfig } from './config.ts';
+
+const programFolder = fileURLToPath(new URL('../../', import.meta.url));
+const version = '0.1.0';
+/** Handlers deleted long ago, and counters past their time, are removed this often. */
+const housekeepingMs = 60 * 60_000;
+
+export interface Control {
+  readonly controlUrl: string;
+  readonly runUrl: string;
+  /** The code that the first account needs; null once there is one, or when anybody may sign up. */
+  readonly firstCode: string | null;
+  /** Finishes in-flight work (runnerLimits.drainMs), then ends everything. */
+  stop(): Promise<void>;
+}
+
+export interface ControlOptions {
+  readonly config: ServerConfig;
+  /** The environment of git and its hooks; process.env has been made the same. */
+  readonly gitEnvironment: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}
+
+/** Resolves when both ports serve. Throws PlatformError where a folder or port cannot be used. */
+export async function startControl({ config, gitEnvironment, log }: ControlOptions): Promise<Control> {
+  const now = Date.now;
+  const data = (name: string): string => join(config.dataFolder, name);
+  const report = (message: string, error: unknown): void => log.error({ err: error }, message);
+  const bootId = randomUUID();
+
+  const db = await openDatabase({ file: data('trisiel.db') });
+  const platformId = await readPlatformId(db);
+  const accounts = new Accounts({ db, now, randomBytes, registration: config.registration });
+  const handlers = new Handlers({ db, now, randomBytes, randomInt });
+  const env = await HandlerEnv.open({ db, keyFile: data('env.key'), now, randomBytes });
+  const ids = new HandlerIds(db);
+  const logs = await LogStore.open({ db, ids, now, onError: (error) => report('log lines were lost', error) });
+  const usage = new UsageStore({ db, ids, now, onError: (error) => report('usage could not be stored', error) });
+  const kv = new KvStore({ db, now });
+  const queues = new QueueStore({ db, now, newId: () => newId('m', randomBytes) });
+  const artifacts = await ArtifactStore.open(data('artifacts'));
+  const hooksFolder = join(programFolder, 'hooks');
+  const repositories = await Repositories.open({ folder: data('repos'), hooksFolder, environment: gitEnvironment });
+  const vet = new VetPool({ cacheFolder: data('vet-cache') });
+  const hooks = await HookEndpoint.open();
+
+  const server = createServer();
+  hardenServer(server);
+  const { port } = await listen(server, config.host, config.port);
+  const controlUrl = `http://${reachable(config.host)}:${port}`;
+  const serverUrl = config.url ?? controlUrl;
+  const functionUrl = (name: string): string => withHostLabel(config.runUrl ?? fleet.runUrl, name);
+  const docsUrl = (): string => `${serverUrl}/docs/imports`;
+
+  const fleet: RunnerFleet = new RunnerFleet({
+    runners: config.runners,
+    program: join(programFolder, 'src/bin/runner.ts'),
+    programFolder,
+    platformId,
+    bootId,
+    host: config.host,
+    port: config.runPort,
+    domain: config.domain,
+    runUrl: config.runUrl,
+    controlUrl,
+    egressAllow: config.egressAllow,
+    ownPorts: [port],
+    state: () => deployments.fleetState(),
+    readArtifact: (name) => artifacts.get(name),
+    onLogs: (lines, dropped) =>
+      void logs.append(lines, dropped).catch((error: unknown) => report('log lines were lost', error)),
+    onUsage: (records, counts) =>
+      void usage.record({ records, counts }).catch((error: unknown) => report('usage could not be stored', error)),
+    onRequest: (request) => answer(request, { kv, queues }),
+    onEvent: (event) => logFleetEvent(log, event),
+  });
+  const deployments: Deployments = new Deployments({
+    db,
+    repositories,
+    artifacts,
+    vet,
+    fleet,
+    logs,
+    handlers,
+    env,
+    urlOf: functionUrl,
+    docsUrl,
+    now,
+    randomBytes,
+    report,
+  });
+  const door = createGitDoor({
+    db,
+    repositories,
+    hooks,
+    receiver: deployments,
+    userOfToken: (token) => accounts.userOfToken(token),
+    log: (event) => log.warn(event, `git: ${event.kind}`),
+    now: () => performance.now(),
+  });
+  let isStarted = false;
+  const api = createApi({
+    db,
+    accounts,
+    handlers,
+    env,
+    logs,
+    usage,
+    deployer: deployments,
+    metrics: new Metrics({ logs, usage }),
+    log,
+    now,
+    randomBytes,
+    functionUrl,
+    gitUrl: (name) => `${serverUrl}/${name}.git`,
+    serverUrl: () => serverUrl,
+    notReady: () => [
+      ...(isStarted ? [] : ['the platform is starting']),
+      ...(fleet.isServing ? [] : ['no runner serves']),
+    ],
+    identity: { platformId, bootId },
+    imports: providedFunctions.map(({ module, name, abi, signatures }) => ({
+      module,
+      name,
+      abi,
+      params: signatures[0]?.params ?? [],
+      results: signatures[0]?.results ?? [],
+    })),
+    version,
+    trustProxy: config.url !== null,
+  }).callback();
+  const streams = attachLogStream(server, {
+    accounts,
+    handlers,
+    logs,
+    log,
+    randomBytes,
+    allowedOrigins: () => [new URL(serverUrl).origin],
+  });
+
+  // What was interrupted is settled before a push or a runner can ask.
+  await deployments.recover();
+  server.on('request', (req, res) => (door.handles(req) ? door.handle(req, res) : void api(req, res)));
+  await fleet.start();
+  isStarted = true;
+
+  const housekeeping = setInterval(() => {
+    const purge = handlers.purge(async (handler) => {
+      await repositories.remove(handler.id);
+      await logs.removeHandler(handler);
+      await usage.removeHandler(handler);
+    });
+    void Promise.all([purge, usage.prune()]).catch((error: unknown) => report('housekeeping failed', error));
+  }, housekeepingMs);
+
+  return {
+    controlUrl,
+    runUrl: `http://${reachable(config.host)}:${fleet.port}`,
+    firstCode: config.registration === 'open' ? null : await accounts.firstAccountCode(),
+    async stop() {
+      clearInterval(housekeeping);
+      server.close();
+      streams.close();
+      server.closeIdleConnections();
+      await Promise.all([withinMs(runnerLimits.drainMs, door.idle()), fleet.stop()]);
+      server.closeAllConnections();
+      await hooks.close();
+      vet.close();
+      await logs.close();
+      await usage.close();
+      await db.close();
+    },
+  };
+}
+
+async function readPlatformId(db: Database): Promise<string> {
+  const key = 'platform_id';
+  await db
+    .insertInto('settings')
+    .values({ key, value: randomUUID() })
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .execute();
+  return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
+}
+
+async function answer(
+  request: BusRequest,
+  { kv, queues }: { readonly kv: KvStore; readonly queues: QueueStore },
+): Promise<Uint8Array | null> {
+  switch (request.op) {
+    case 'kv.get':
+      return kv.get(request);
+    case 'kv.put':
+      await kv.put(request, request.value);
+      return null;
+    case 'queue.publish':
+      await queues.publish(request);
+      return null;
+  }
+}
+
+function logFleetEvent(log: Logger, event: FleetEvent): void {
+  if (event.kind === 'runner_started') log.info(event, 'a runner serves');
+  else if (event.kind === 'runner_stderr') log.info({ runnerId: event.runnerId, line: event.line }, 'runner');
+  else if (event.kind === 'runner_ended') log.warn(event, `a runner ended: ${event.reason}`);
+  else log.error(event, `${event.kind}: ${event.reason}`);
+}
+
+async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
+  try {
+    server.listen({ host, port });
+    await once(server, 'listening');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const problem =
+      code === 'EADDRINUSE' ? `port ${port} on ${host} is in use` : `cannot listen on ${host}:${port} (${code})`;
+    throw new PlatformError('unavailable', problem, {
+      hints: ['stop what uses it, or choose another with TRISIEL_HOST and TRISIEL_PORT (0 takes any free port)'],
+      cause: error,
+    });
+  }
+  return server.address() as AddressInfo;
+}
+
+/** A host that this machine can connect to, as it stands in a URL. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** http://localhost:3003 and swift-otter -> http://swift-otter.localhost:3003 */
+function withHostLabel(base: string, label: string): string {
+  return base.replace('://', `://${label}.`);
+}
+
+async function withinMs(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([
+    work,
+    new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms);
+    }),
+  ]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,69 @@
+/**
+ * `npm start`, `trisiel serve`: the platform in the foreground. stdout gets one line, when both ports
+ * serve; the platform's own log goes to stderr as JSON lines. SIGTERM or Ctrl-C: finish, then exit 0.
+ */
+import { pino } from 'pino';
+import { gitEnvironment } from '../git/git-environment.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { readConfig } from './config.ts';
+import { startControl } from './control.ts';
+import { takeDataFolder } from './data-folder.ts';
+
+const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
+// Whoever read our output may go away first.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
+process.on('uncaughtException', (error) => {
+  // State is unknown now. Runners go on serving; whoever supervises us starts us again.
+  log.fatal({ err: error }, 'uncaught exception');
+  process.exit(70);
+});
+
+await main().catch((error: unknown) => {
+  if (error instanceof PlatformError) {
+    process.stderr.write(`trisiel: ${error.message}\n`);
+    for (const hint of error.hints) process.stderr.write(`hint: ${hint}\n`);
+    if (error.code === 'internal') log.fatal({ err: error }, error.message);
+  } else log.fatal({ err: error }, 'the platform could not start');
+  process.exit(1);
+});
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const folder = takeDataFolder(config.dataFolder);
+  process.on('exit', () => folder.release());
+  const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: folder.path });
+  // git and its hooks inherit our environment, so it must hold nothing else from here on.
+  for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
+  Object.assign(process.env, environment);
+
+  const control = await startControl({ config, gitEnvironment: environment, log });
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'stopping: in-flight work is finished first');
+    control.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.fatal({ err: error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  if (control.firstCode !== null) announceFirstAccount(control.firstCode);
+  process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
+}
+
+/** The one thing that a person who has just started the platform must read. */
+function announceFirstAccount(code: string): void {
+  const command = `npx wasmcloud signup --invite ${code}`;
+  log.info({ code, command }, 'there is no account yet; the first one is made with this code');
+  if (process.stderr.isTTY)
+    process.stderr.write(`\n  No account yet. In another terminal, make the first one:\n\n    ${command}\n\n`);
+}
