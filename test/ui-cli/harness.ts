@@ -87,6 +87,7 @@ export async function startControl(options: { readonly registration?: Registrati
     notReady: () => [],
     imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
     version: '0.0.0',
+    identity: { platformId: 'test', bootId: 'boot' },
   };
   const start = async (at: number) => {
     const server = createServer(createApi(deps).callback());

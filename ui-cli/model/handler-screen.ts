@@ -1,9 +1,12 @@
 /** One handler: tabs, each a screen of its own. */
+
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { type Loader, pollMs } from './loader.ts';
 import { Screen, type Status, type TypingTarget } from './screen.ts';
+import { loaderFailure } from './status.ts';
 
 export const tabNames = [
   'overview',
@@ -90,6 +93,10 @@ export class HandlerScreen extends Screen {
 
   override back(): boolean {
     return this.tab.back();
+  }
+
+  override failure(): PlatformError | null {
+    return loaderFailure(this.handler);
   }
 
   override status(): Status {

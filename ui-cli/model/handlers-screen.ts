@@ -1,4 +1,6 @@
 /** All handlers of the user: the first screen. */
+
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
 import type { UsageView } from '../client/answers.ts';
 import { errorLines } from '../output.ts';
@@ -7,7 +9,7 @@ import type { Binding } from './bindings.ts';
 import { ListModel } from './list-model.ts';
 import { type Loader, pollMs } from './loader.ts';
 import { Screen, type Status, type TypingTarget } from './screen.ts';
-import { loaderStatus } from './status.ts';
+import { loaderFailure, loaderStatus } from './status.ts';
 
 export interface HandlersDoors {
   readonly handler: (name: string, tab?: string) => void;
@@ -56,6 +58,10 @@ export class HandlersScreen extends Screen {
 
   override back(): boolean {
     return this.list.back();
+  }
+
+  override failure(): PlatformError | null {
+    return loaderFailure(this.loader);
   }
 
   override status(): Status {

@@ -1,3 +1,4 @@
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import { invocationLines } from '../commands/invocations.ts';
 import type { App } from './app.ts';
@@ -5,7 +6,7 @@ import type { Binding } from './bindings.ts';
 import type { Loader } from './loader.ts';
 import { Screen, type Status } from './screen.ts';
 import { Scroll } from './scroll.ts';
-import { loaderStatus } from './status.ts';
+import { loaderFailure, loaderStatus } from './status.ts';
 
 /** One run: request, outcome, gas, system calls, its log lines. */
 export class InvocationScreen extends Screen {
@@ -38,6 +39,10 @@ export class InvocationScreen extends Screen {
 
   override hide(): void {
     this.loader.stop();
+  }
+
+  override failure(): PlatformError | null {
+    return loaderFailure(this.loader);
   }
 
   override status(): Status {

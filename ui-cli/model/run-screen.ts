@@ -53,6 +53,7 @@ export class RunScreen extends Screen {
   }
 
   #edit(): void {
+    this.form.focused = 0;
     this.#editing = true;
   }
 

@@ -1,4 +1,5 @@
 /** What every screen is to the app. State lives here, outside React; components only draw it. */
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
@@ -34,6 +35,11 @@ export abstract class Screen {
 
   /** Rows above the body that the screen draws itself, such as its tabs. */
   readonly headRows: number = 0;
+
+  /** Why there is nothing to show; stands in the place of the body. */
+  failure(): PlatformError | null {
+    return null;
+  }
 
   /** What is live, where the screen is about a handler. */
   liveVersion(): string | null {

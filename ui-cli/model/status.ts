@@ -1,16 +1,21 @@
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import { formatAgo } from '../text/format.ts';
 import { visible } from '../text/visible.ts';
 import type { Loader } from './loader.ts';
 import type { Status } from './screen.ts';
 
+type Loading = Pick<Loader<unknown>, 'data' | 'error' | 'loadedMs' | 'sinceMs'>;
+
+/** Why there is nothing at all to show. */
+export function loaderFailure(loader: Loading): PlatformError | null {
+  return loader.data === null ? loader.error : null;
+}
+
 /** Loading for the first time, or failing since; null when all is well. */
-export function loaderStatus(
-  loader: Pick<Loader<unknown>, 'data' | 'error' | 'loadedMs' | 'sinceMs'>,
-  nowMs = Date.now(),
-): Status | null {
+export function loaderStatus(loader: Loading, nowMs = Date.now()): Status | null {
   if (loader.error !== null) {
-    const age = loader.loadedMs === null ? '' : ` (showing what was there ${formatAgo(loader.loadedMs, nowMs)})`;
-    return { text: `${visible(loader.error.message)}${age}`, tone: loader.data === null ? 'error' : 'warning' };
+    const age = loader.loadedMs === null ? '' : `showing what was there ${formatAgo(loader.loadedMs, nowMs)}: `;
+    return { text: `${age}${visible(loader.error.message)}`, tone: loader.data === null ? 'error' : 'warning' };
   }
   if (loader.data === null && loader.sinceMs !== null) {
     const seconds = Math.floor((nowMs - loader.sinceMs) / 1000);

@@ -1,4 +1,5 @@
 import { Box, Text } from 'ink';
+import { Failure } from '../components/Failure.tsx';
 import { Footer } from '../components/Footer.tsx';
 import { Header } from '../components/Header.tsx';
 import { Lines } from '../components/Lines.tsx';
@@ -56,6 +57,8 @@ function Body() {
   if (overlay?.kind === 'help') return <Help help={overlay} rows={rows} />;
   if (overlay?.kind === 'jump') return <JumpList jump={overlay} rows={rows} />;
   if (overlay?.kind === 'confirm') return <Confirm overlay={overlay} />;
+  const failure = screen.failure();
+  if (failure !== null) return <Failure error={failure} />;
   if (screen instanceof HandlersScreen) return <HandlersView screen={screen} />;
   if (screen instanceof HandlerScreen) return <HandlerTabsView screen={screen} />;
   if (screen instanceof InvocationScreen) return <Lines lines={screen.scroll.window} />;

@@ -1,0 +1,20 @@
+import { Box, Text } from 'ink';
+import type { PlatformError } from '../../src/protocol/errors.ts';
+import { useApp } from '../hooks/use-app.ts';
+import { errorLines } from '../output.ts';
+import { wrap } from '../text/width.ts';
+
+/** In the place of what could not be loaded: what failed, why, what to do. It goes on trying. */
+export function Failure({ error }: { readonly error: PlatformError }) {
+  const { size } = useApp();
+  const lines = errorLines(error).flatMap((line) => wrap(line, size.columns - 6));
+  return (
+    <Box flexDirection="column" paddingLeft={3} paddingTop={1}>
+      {lines.map((line, i) => (
+        <Text key={line} {...(i === 0 ? { color: 'red', bold: true } : {})}>
+          {line}
+        </Text>
+      ))}
+    </Box>
+  );
+}
