@@ -39,23 +39,28 @@ async function main(): Promise<void> {
   for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
   Object.assign(process.env, environment);
 
-  const control = await startControl({ config, gitEnvironment: environment, log });
+  const starting = startControl({ config, gitEnvironment: environment, log });
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     if (isStopping) return;
     isStopping = true;
     log.info({ signal }, 'stopping: in-flight work is finished first');
-    control.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.fatal({ err: error }, 'stopping failed');
-        process.exit(1);
-      },
-    );
+    // Also while it starts: runners that are there already must not be left behind.
+    starting
+      .then((control) => control.stop())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'stopping failed');
+          process.exit(1);
+        },
+      );
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
 
+  const control = await starting;
+  if (isStopping) return;
   if (control.firstCode !== null) announceFirstAccount(control.firstCode);
   process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
 }

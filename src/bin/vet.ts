@@ -5,6 +5,7 @@
  * cannot be compiled in time shows now and not in its first request.
  */
 
+import { flushCompileCache } from 'node:module';
 import type { FromVet, ToVet } from '../deploy/vet.ts';
 import { compileH } from '../hlang/compile.ts';
 import { providedFunctions } from '../kernel/abi/all.ts';
@@ -38,3 +39,5 @@ process.on('disconnect', () => process.exit(0));
 
 await vet({ bytes: warmUp, name: 'warm-up', docsUrl: '' });
 process.send?.({ kind: 'ready' } satisfies FromVet);
+// Now, because children are killed: what Node would write at exit never would be.
+flushCompileCache();
