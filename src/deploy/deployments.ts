@@ -91,9 +91,11 @@ export class Deployments implements Deployer, PushReceiver {
       const spec = await this.specs.specOf(row, handler, known);
       // Again where variables changed since, or control is a new one: never switch to what is not compiled.
       await this.#prepare(spec);
-      // Pinned before it is live: nothing that was live may ever be collected.
-      await this.options.repositories.pin(row.handler_id, row.number, row.commit);
-      const { replaced } = await this.store.release(row.id, from);
+      // The pin and the release touch nothing of each other; recover() mends a pin that a crash left out.
+      const [{ replaced }] = await Promise.all([
+        this.store.release(row.id, from),
+        this.options.repositories.pin(row.handler_id, row.number, row.commit),
+      ]);
       await this.#switch(spec);
       return { replaced };
     });
@@ -161,13 +163,13 @@ export class Deployments implements Deployer, PushReceiver {
     for (const row of await this.store.staged()) {
       try {
         await this.settle(row, async () => {
-          await this.options.repositories.pin(row.handler_id, row.number, row.commit);
           await this.store.release(row.id, 'staged');
         });
       } catch (error) {
         this.options.report(`the staged deployment ${row.id} could not be settled`, error);
       }
     }
+    await this.#mendPins();
     await this.#removeStrayRepositories();
   }
 
@@ -230,6 +232,17 @@ export class Deployments implements Deployer, PushReceiver {
     const handler = await this.options.handlers.findById(handlerId);
     if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
     return handler;
+  }
+
+  /** Nothing that is live may ever be collected, a force-push to its branch or not. */
+  async #mendPins(): Promise<void> {
+    const { repositories, report } = this.options;
+    for (const row of await this.store.allLive()) {
+      if (await repositories.pinned(row.handler_id, row.number)) continue;
+      await repositories
+        .pin(row.handler_id, row.number, row.commit)
+        .catch((error: unknown) => report(`v${row.number} of ${row.handler} could not be pinned`, error));
+    }
   }
 
   /** Of first pushes that a crash interrupted before their handler existed. */

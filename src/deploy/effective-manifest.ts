@@ -2,6 +2,7 @@
 import { z } from 'zod';
 
 const effectiveManifest = z.object({
+  abi: z.enum(['auto', 'cwa', 'wasi', 'dagger', 'land', 'h']),
   limits: z.object({ memoryPages: z.int(), gas: z.int(), timeoutMs: z.int(), bodyBytes: z.int() }),
   policy: z.object({ allow: z.array(z.string()), disallow: z.array(z.string()) }).nullable(),
   env: z.record(z.string(), z.string()),

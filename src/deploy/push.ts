@@ -56,6 +56,8 @@ export class DeployPush implements PushSession {
   readonly #push: IncomingPush;
   readonly #startMs = performance.now();
   #live: DeploymentRow | null = null;
+  /** This push settles the deploy branch. */
+  #firstDeploy = false;
   #created = false;
   #staged: Staged | null = null;
 
@@ -81,9 +83,11 @@ export class DeployPush implements PushSession {
     if (staged === null) return;
     const { handlerName } = this.#push;
     const { number } = staged.row;
+    const branch = branchOf(staged.row.ref);
     try {
       const { replaced } = await this.#deployments.makeLive(staged.row, handlerName, 'staged', staged);
       this.#staged = null;
+      if (this.#firstDeploy) await this.#deployments.options.repositories.setHead(this.#push.handlerId, branch);
       const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
       print(step(`deployed v${number} in ${seconds(performance.now() - this.#startMs)}${instead}`));
       print(detail(this.#deployments.options.urlOf(handlerName)));
@@ -92,7 +96,7 @@ export class DeployPush implements PushSession {
           ? success('live. Logs:', `wasmcloud logs ${handlerName}`)
           : success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`),
       );
-      const from = `${branchOf(staged.row.ref)} @ ${shortCommit(staged.row.commit)}`;
+      const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
       await this.#log('info', number, `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`);
     } catch (error) {
       this.#deployments.options.report(`v${number} of ${handlerName} could not be released`, error);
@@ -122,6 +126,7 @@ export class DeployPush implements PushSession {
       throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
     this.#live = handlerExists ? await this.#deployments.store.live(handlerId) : null;
     const branch = handler?.deployBranch ?? firstBranch(updates);
+    this.#firstDeploy = (handler?.deployBranch ?? null) === null;
     for (const update of updates) print(received(handlerName, update));
     const update = updates.find(({ ref }) => ref === `refs/heads/${branch}`);
     if (update?.new === null) throw deleteRefused(handlerName, branch);
@@ -161,7 +166,7 @@ export class DeployPush implements PushSession {
     );
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
-    signal.throwIfAborted();
+    if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
     await this.#stage({ ref, commit, candidate, manifest, vetted });
   }
 
@@ -258,8 +263,9 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { limits, policy, env, passAuthorization, filesRoot } = manifest;
+  const { abi, limits, policy, env, passAuthorization, filesRoot } = manifest;
   return {
+    abi,
     limits,
     policy: policy === null ? null : { allow: [...policy.allow], disallow: [...policy.disallow] },
     env,

@@ -58,6 +58,11 @@ export const vetLimits: VetLimits = {
 
 export interface VetPoolOptions {
   readonly limits?: Partial<VetLimits>;
+  /**
+   * Where children keep the compiled form of our own source (Node's compile cache): a child is ready three
+   * times as fast. In the data folder, mode 0700; null: no cache.
+   */
+  readonly cacheFolder: string | null;
   /** Other program than src/bin/vet.ts, for tests of what a child can do wrong. */
   readonly program?: string;
 }
@@ -68,15 +73,17 @@ const vetProgram = fileURLToPath(new URL('../bin/vet.ts', import.meta.url));
 export class VetPool {
   readonly #limits: VetLimits;
   readonly #program: string;
+  readonly #cacheFolder: string | null;
   #spare: VetChild | null = null;
   readonly #busy = new Set<VetChild>();
   #waiting: (() => void)[] = [];
   #running = 0;
   #closed = false;
 
-  constructor(options: VetPoolOptions = {}) {
+  constructor(options: VetPoolOptions) {
     this.#limits = { ...vetLimits, ...options.limits };
     this.#program = options.program ?? vetProgram;
+    this.#cacheFolder = options.cacheFolder;
     this.#refill();
   }
 
@@ -134,7 +141,7 @@ export class VetPool {
   }
 
   #start(): VetChild {
-    return new VetChild(this.#program);
+    return new VetChild(this.#program, this.#cacheFolder);
   }
 
   #refill(): void {
@@ -153,18 +160,24 @@ class VetChild {
   readonly #goneListeners: (() => void)[] = [];
   #stderr = '';
 
-  constructor(program: string) {
+  constructor(program: string, cacheFolder: string | null) {
     this.#process = spawn(
       process.execPath,
       [
         '--permission',
         `--allow-fs-read=${programFolder}`,
+        // Node uses its cache only where it may write. Nothing of a module runs here, so nothing of it writes.
+        ...(cacheFolder === null ? [] : [`--allow-fs-read=${cacheFolder}/`, `--allow-fs-write=${cacheFolder}/`]),
         '--no-wasm-lazy-compilation',
         '--disable-warning=ExperimentalWarning',
         program,
       ],
-      // No environment: it needs none, and there is nothing in it to be found.
-      { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced', env: {} },
+      // No environment of ours: it needs none, and there is nothing in it to be found.
+      {
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        serialization: 'advanced',
+        env: cacheFolder === null ? {} : { NODE_COMPILE_CACHE: cacheFolder },
+      },
     );
     this.#process.on('error', () => this.#gone());
     this.#process.once('exit', () => this.#gone());

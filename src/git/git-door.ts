@@ -169,7 +169,7 @@ class Door {
     const { route, user, req, res, client } = options;
     const handler = await this.#authorise(route, user);
     if (handler === null) throw new PlatformError('not_found', `you have no handler ${shown(route.name)}`);
-    const body = new RequestBody(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
+    const body = await RequestBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
     const head = await body.readAll(this.#limits.commandsMs);
     if (head.length === 0 || head.equals(flushPkt)) {
       sendResult(res, 'upload-pack', Buffer.alloc(0));
@@ -193,7 +193,7 @@ class Door {
   async #push(options: Exchange): Promise<void> {
     const { route, user, req, res, client } = options;
     await this.#authorise(route, user);
-    const body = new RequestBody(req, { ...this.#limits, bytes: this.#limits.pushBytes });
+    const body = await RequestBody.open(req, { ...this.#limits, bytes: this.#limits.pushBytes });
     const commands = await readPushCommands(body, this.#limits);
     if (commands === null) {
       if ((await body.read(this.#limits.commandsMs)) !== null)

@@ -12,9 +12,14 @@ export function step(text: string): string {
   return wrap({ head: '-----> ', next: indent, text });
 }
 
-/** A line below a step or an error. */
+/** A line below a step or an error. Columns move closer where it is too long, then the last goes below. */
 export function detail(text: string): string {
-  return `${indent}${visible(text).trimEnd()}\n`;
+  const line = `${indent}${visible(text).trimEnd()}`;
+  if (line.length <= columns) return `${line}\n`;
+  const close = `${indent}${line.trimStart().replace(/ {3,}/g, '  ')}`;
+  const gap = close.lastIndexOf('  ');
+  if (close.length <= columns || gap < indent.length) return `${close}\n`;
+  return `${close.slice(0, gap).trimEnd()}\n${indent}  ${close.slice(gap).trimStart()}\n`;
 }
 
 /** git colours what starts with one of these words. */

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SimpleGit, simpleGit } from 'simple-git';
 import { pushLimits } from '../protocol/limits.ts';
@@ -103,8 +103,17 @@ export class Repositories {
     await this.#git(id).raw(['update-ref', `refs/deployments/${number}`, commit]);
   }
 
-  /** What a clone checks out. `branch` has been accepted by git as a branch name. */
+  /** Looked up without starting git: these repositories are ours, and keep refs as files. */
+  async pinned(id: string, number: number): Promise<boolean> {
+    const ref = `refs/deployments/${number}`;
+    if (existsSync(join(this.pathOf(id), ref))) return true;
+    const packed = await readFile(join(this.pathOf(id), 'packed-refs'), 'utf8').catch(() => '');
+    return packed.split('\n').some((line) => line.endsWith(` ${ref}`));
+  }
+
+  /** What a clone checks out; `main` in a new repository. `branch` has been accepted by git as a branch name. */
   async setHead(id: string, branch: string): Promise<void> {
+    if (branch === 'main') return;
     await this.#git(id).raw(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 

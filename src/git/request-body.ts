@@ -3,8 +3,15 @@
  * has neither an error listener nor a cap on it, and hangs on deflate.
  */
 import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { PlatformError } from '../protocol/errors.ts';
+
+export interface BodyLimits {
+  readonly bytes: number;
+  readonly inflatedBytes: number;
+  readonly commandsMs: number;
+}
 
 export class RequestBody {
   readonly #iterator: AsyncIterator<Buffer>;
@@ -12,24 +19,32 @@ export class RequestBody {
   #bytes = 0;
   #ended = false;
 
-  /** Throws `bad_request` on an encoding that git does not use. Inflates to `inflatedBytes` at most. */
-  constructor(request: IncomingMessage, limits: { readonly bytes: number; readonly inflatedBytes: number }) {
-    const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding === 'identity') {
-      this.#bytesMax = limits.bytes;
-      this.#iterator = request.iterator({ destroyOnReturn: false });
-    } else if (encoding === 'gzip' || encoding === 'x-gzip') {
-      this.#bytesMax = Math.min(limits.bytes, limits.inflatedBytes);
-      const gunzip = createGunzip();
-      request.once('aborted', () => gunzip.destroy(gone()));
-      this.#iterator = request.pipe(gunzip).iterator();
-    } else {
-      throw new PlatformError('bad_request', `the content encoding ${JSON.stringify(encoding)} is not supported`);
-    }
+  private constructor(iterator: AsyncIterator<Buffer>, bytesMax: number) {
+    this.#iterator = iterator;
+    this.#bytesMax = bytesMax;
   }
 
-  get ended(): boolean {
-    return this.#ended;
+  /**
+   * Throws `bad_request` on an encoding that git does not use. A compressed body is read whole before
+   * anything looks at it: it is small (`GitLimits.inflatedBytes`), and one that is not gets its 413 instead of
+   * half a git process.
+   */
+  static async open(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
+    const encoding = request.headers['content-encoding'] ?? 'identity';
+    if (encoding === 'identity') return new RequestBody(request.iterator({ destroyOnReturn: false }), limits.bytes);
+    if (encoding !== 'gzip' && encoding !== 'x-gzip')
+      throw new PlatformError('bad_request', `the content encoding ${JSON.stringify(encoding)} is not supported`);
+    const gunzip = createGunzip();
+    request.once('aborted', () => gunzip.destroy(gone()));
+    const bytesMax = Math.min(limits.bytes, limits.inflatedBytes);
+    const packed = new RequestBody(request.pipe(gunzip).iterator(), bytesMax);
+    try {
+      const bytes = await packed.readAll(limits.commandsMs);
+      return new RequestBody(Readable.from(bytes.length === 0 ? [] : [bytes]).iterator(), bytesMax);
+    } finally {
+      request.unpipe(gunzip);
+      gunzip.destroy();
+    }
   }
 
   /**

@@ -133,7 +133,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     onError: (error) => report('log', error),
   });
   const fleet = new RecordedFleet();
-  const vet = new VetPool();
+  const vet = new VetPool({ cacheFolder: join(tmpdir(), 'trisiel-test-vet-cache') });
   const deployments = new Deployments({
     db,
     repositories,

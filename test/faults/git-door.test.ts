@@ -1,0 +1,593 @@
+/** SAFETY.md, faults 1 to 9, 11 and 12: what the git door and the hooks must survive. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as tick } from 'node:timers/promises';
+import { createGzip, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { flushPkt, pktLine } from '../../src/git/pkt-line.ts';
+import { commit, git, makeRepo, removeTemporaryFolders } from '../e2e/harness.ts';
+import { type DoorPlatform, type DoorUser, startDoor } from '../git/platform.ts';
+
+let platform: DoorPlatform;
+let user: DoorUser;
+let hello: Buffer;
+const commandsMs = 1_500;
+beforeAll(async () => {
+  platform = await startDoor({ limits: { commandsMs } });
+  user = await platform.user();
+  hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+});
+afterAll(async () => {
+  await platform.close();
+  await removeTemporaryFolders();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly ms: number;
+}
+
+interface SendOptions {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly token?: string | null;
+  readonly body?: Buffer;
+}
+
+const agent = new Agent({ keepAlive: false });
+
+function basic(token: string): string {
+  return `Basic ${Buffer.from(`x:${token}`).toString('base64')}`;
+}
+
+function send(path: string, options: SendOptions = {}): Promise<Answer> {
+  const { method = 'POST', headers = {}, token = user.token, body } = options;
+  const startMs = performance.now();
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      // Not as a URL: that would tidy the path up.
+      {
+        host: '127.0.0.1',
+        port: new URL(platform.url).port,
+        path,
+        method,
+        agent,
+        headers: { ...(token === null ? {} : { authorization: basic(token) }), ...headers },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks),
+            ms: performance.now() - startMs,
+          }),
+        );
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end(body);
+  });
+}
+
+interface Deployed {
+  readonly handler: string;
+  readonly id: string;
+  readonly repo: string;
+}
+
+let names = 0;
+async function deployed(): Promise<Deployed> {
+  names += 1;
+  const handler = `fault-${names}`;
+  const repo = await makeRepo({ 'hello.wasm': hello });
+  const result = await platform.push(user, repo, handler);
+  expect(result.status, result.stderr).toBe(0);
+  await platform.door.idle();
+  return { handler, repo, id: (await platform.handlers.find(handler))!.id };
+}
+
+let sharedTarget: Promise<Deployed> | null = null;
+/** One deployed handler for all tests that must not change it. */
+function untouched(): Promise<Deployed> {
+  sharedTarget ??= deployed();
+  return sharedTarget;
+}
+
+const zero = '0'.repeat(40);
+
+/** The request that `git push` would send: commands and a pack of `commit` with all it needs. */
+async function pushBody(
+  repo: string,
+  commands: readonly (readonly [old: string, next: string, ref: string])[],
+): Promise<Buffer> {
+  const lines = commands.map(([old, next, ref], index) =>
+    pktLine(`${old} ${next} ${ref}${index === 0 ? '\0 report-status side-band-64k agent=test' : ''}`),
+  );
+  const oids = commands.map(([, next]) => next).filter((oid) => oid !== zero);
+  const pack = execFileSync('git', ['pack-objects', '--revs', '--stdout', '-q'], { cwd: repo, input: oids.join('\n') });
+  return Buffer.concat([...lines, flushPkt, pack]);
+}
+
+async function head(repo: string): Promise<string> {
+  return (await git(repo, 'rev-parse', 'HEAD')).stdout.trim();
+}
+
+/** A Linux process by what it runs in; git children of this process work in our data folder. */
+function gitChildren(): readonly string[] {
+  if (process.platform !== 'linux') return [];
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+      const inside =
+        command.includes(platform.dataFolder) || readlinkSync(`/proc/${pid}/cwd`).startsWith(platform.dataFolder);
+      return inside && /git|hooks/.test(command) ? [command] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Until `done` holds; the test's own time-out bounds it. */
+async function until(done: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await done())) await tick();
+}
+
+describe('fault 1: requests without the right to make them', () => {
+  it('answers 401 to everything without a valid token, and moves no ref', async () => {
+    const { handler, repo, id } = await deployed();
+    await commit(repo, { 'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 65])]) });
+    const old = (await platform.repositories.refs(id)).get('refs/heads/main')!;
+    const body = await pushBody(repo, [[old, await head(repo), 'refs/heads/main']]);
+    const before = await platform.repositories.refs(id);
+    for (const token of [null, 'wrong', `tr_${'A'.repeat(43)}`]) {
+      for (const service of ['receive-pack', 'upload-pack']) {
+        expect((await send(`/${handler}.git/git-${service}`, { token, body })).status).toBe(401);
+        const info = await send(`/${handler}.git/info/refs?service=git-${service}`, { token, method: 'GET' });
+        expect(info.status).toBe(401);
+        expect(info.body.toString()).toMatch(/Log in first: wasmcloud login\n$/);
+      }
+      expect((await send('/not-there.git/info/refs?service=git-upload-pack', { token, method: 'GET' })).status).toBe(
+        401,
+      );
+      expect((await send(`/${handler}.git/HEAD`, { token, method: 'GET' })).status).toBe(401);
+    }
+    expect(await platform.repositories.refs(id)).toEqual(before);
+  });
+
+  it('answers 404 to another user, the same as for no handler', async () => {
+    const { handler, repo, id } = await untouched();
+    const stranger = await platform.user();
+    const body = await pushBody(repo, [[zero, await head(repo), 'refs/heads/mine']]);
+    const before = await platform.repositories.refs(id);
+    for (const path of [`/${handler}.git/git-upload-pack`, `/${handler}.git/git-receive-pack`])
+      expect((await send(path, { token: stranger.token, body })).status).toBe(404);
+    for (const service of ['upload-pack', 'receive-pack']) {
+      const path = `/${handler}.git/info/refs?service=git-${service}`;
+      expect((await send(path, { token: stranger.token, method: 'GET' })).status).toBe(404);
+    }
+    expect(await platform.repositories.refs(id)).toEqual(before);
+  });
+
+  it('takes no other spelling of a URL', async () => {
+    const { handler } = await untouched();
+    const paths = [
+      `/${handler}.gitsecret/git-receive-pack`,
+      `/${handler}.git/../${handler}.git/git-receive-pack`,
+      `//${handler}.git/git-receive-pack`,
+      `/x/${handler}.git/git-receive-pack`,
+      `/${handler}%2egit/git-receive-pack`,
+      `/${handler}.git/git-receive-pack?x=1`,
+      `/${handler}.git/git-receive-pack/`,
+      `/${handler}.git/info/refs`,
+      `/${handler}.git/info/refs?service=git-upload-archive`,
+      `/${handler}.git/objects/info/packs`,
+      `/${handler}.git/HEAD`,
+      `/${handler}/git-receive-pack`,
+    ];
+    for (const path of paths) {
+      for (const method of ['GET', 'POST']) {
+        const { status } = await send(path, { method });
+        // 418: not for the door at all, as our server answers.
+        expect([404, 418], `${method} ${path}`).toContain(status);
+      }
+    }
+    expect(platform.door.handles({ url: `/${handler}.git/HEAD` } as never)).toBe(true);
+  });
+});
+
+describe('fault 2: clients that go away', () => {
+  it('ends 200 abandoned pushes without a trace', async () => {
+    const { handler, repo, id } = await deployed();
+    await commit(repo, { 'big.bin': randomBytes(300_000) });
+    const old = (await platform.repositories.refs(id)).get('refs/heads/main')!;
+    const body = await pushBody(repo, [[old, await head(repo), 'refs/heads/main']]);
+    const head200 = [
+      `POST /${handler}.git/git-receive-pack HTTP/1.1`,
+      'host: x',
+      `authorization: ${basic(user.token)}`,
+      `content-length: ${body.length}`,
+      '\r\n',
+    ].join('\r\n');
+    const { hostname, port } = new URL(platform.url);
+    for (let round = 0; round < 10; round += 1) {
+      const sockets = Array.from({ length: 20 }, () => connect(Number(port), hostname));
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+      sockets.forEach((socket, index) => {
+        socket.on('error', () => {});
+        socket.write(head200);
+        // From nothing of the body to nearly all of it.
+        socket.write(body.subarray(0, Math.floor((body.length * index) / 20)), () => socket.destroy());
+      });
+      await Promise.all(sockets.map((socket) => once(socket, 'close')));
+    }
+    await platform.door.idle();
+    const startMs = performance.now();
+    await until(() => gitChildren().length === 0);
+    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect((await platform.repositories.refs(id)).get('refs/heads/main')).toBe(old);
+    const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'));
+    expect(objects.filter((name) => name.startsWith('tmp_objdir') || name.startsWith('incoming'))).toEqual([]);
+    expect((await platform.push(user, repo, handler)).status).toBe(0);
+  });
+
+  it('ends fetches whose client has gone', async () => {
+    const { handler, repo } = await deployed();
+    await commit(repo, { 'big.bin': randomBytes(3_000_000) });
+    await platform.push(user, repo, handler);
+    const want = Buffer.concat([
+      pktLine(`want ${await head(repo)} side-band-64k ofs-delta\n`),
+      flushPkt,
+      pktLine('done\n'),
+    ]);
+    const { hostname, port } = new URL(platform.url);
+    const sockets: Socket[] = [];
+    for (let index = 0; index < 6; index += 1) {
+      const socket = connect(Number(port), hostname);
+      socket.on('error', () => {});
+      socket.write(
+        [
+          `POST /${handler}.git/git-upload-pack HTTP/1.1`,
+          'host: x',
+          `authorization: ${basic(user.token)}`,
+          `content-length: ${want.length}`,
+          '\r\n',
+        ].join('\r\n'),
+      );
+      socket.write(want);
+      await once(socket, 'readable');
+      sockets.push(socket);
+    }
+    for (const socket of sockets) socket.destroy();
+    await platform.door.idle();
+    await until(() => gitChildren().length === 0);
+  });
+});
+
+describe('fault 3: headers and encodings that git does not send', () => {
+  it.each([
+    ['bad gzip', { 'content-encoding': 'gzip' }, Buffer.from('this is no gzip'), 400],
+    ['deflate', { 'content-encoding': 'deflate' }, gzipSync('x'), 400],
+    ['Basic without a token', { authorization: 'Basic' }, Buffer.alloc(0), 401],
+    ['Basic with an empty token', { authorization: 'Basic eDo=' }, Buffer.alloc(0), 401],
+    ['Basic that is not base64', { authorization: 'Basic %%%' }, Buffer.alloc(0), 401],
+    ['Bearer', { authorization: 'Bearer x' }, Buffer.alloc(0), 401],
+  ])('answers %s at once', async (_name, headers, body, status) => {
+    const { handler } = await untouched();
+    for (const service of ['receive-pack', 'upload-pack']) {
+      const answer = await send(`/${handler}.git/git-${service}`, { headers, body });
+      expect(answer.status).toBe(status);
+      expect(answer.ms).toBeLessThan(1_000);
+    }
+  });
+});
+
+describe('fault 4: a gzip bomb', () => {
+  it('is stopped with 413 before it fills the memory', async () => {
+    const { handler } = await untouched();
+    const gzip = createGzip();
+    const packed: Buffer[] = [];
+    gzip.on('data', (chunk: Buffer) => packed.push(chunk));
+    const megabyte = Buffer.alloc(1024 * 1024, '0');
+    for (let index = 0; index < 200; index += 1) if (!gzip.write(megabyte)) await once(gzip, 'drain');
+    gzip.end();
+    await once(gzip, 'end');
+    const bomb = Buffer.concat(packed);
+    for (const service of ['receive-pack', 'upload-pack']) {
+      const before = process.memoryUsage.rss();
+      const headers = { 'content-encoding': 'gzip' };
+      const answer = await send(`/${handler}.git/git-${service}`, { headers, body: bomb });
+      expect(answer.status).toBe(413);
+      expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 1024 * 1024);
+    }
+    const commands = Buffer.concat([pktLine(`${zero} ${'a'.repeat(40)} refs/heads/x\0 report-status`), flushPkt]);
+    const before = process.memoryUsage.rss();
+    const parts = [gzipSync(commands), bomb]; // RFC 1952, 2.2: members follow each other
+    const answer = await send(`/${handler}.git/git-receive-pack`, {
+      headers: { 'content-encoding': 'gzip' },
+      body: Buffer.concat(parts),
+    });
+    expect(answer.status).toBe(413);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(50 * 1024 * 1024);
+    await platform.door.idle();
+  });
+});
+
+describe('fault 5: refs that are no branches or tags', () => {
+  it.each([
+    'refs/notes/commits',
+    'refs/for/main',
+    'refs/deployments/7',
+    'refs/heads-x/y',
+    'HEAD',
+    'refs/heads/.hidden',
+  ])('refuses %s visibly', async (ref) => {
+    const { handler, repo, id } = await untouched();
+    const body = await pushBody(repo, [[zero, await head(repo), ref]]);
+    const answer = await send(`/${handler}.git/git-receive-pack`, { body });
+    expect(answer.status).toBe(200);
+    expect(answer.ms).toBeLessThan(2_000);
+    expect(answer.body.toString('latin1')).toContain(`ng ${ref} `);
+    expect(answer.body.toString('latin1')).toContain('error: only branches and tags can be pushed');
+    expect((await platform.repositories.refs(id)).size).toBe(2);
+  });
+
+  it('shows it in git', async () => {
+    const { handler, repo } = await untouched();
+    const result = await platform.push(user, repo, handler, 'main:refs/notes/commits');
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain('remote: error: only branches and tags can be pushed');
+    expect(result.stderr).toContain(
+      '! [remote rejected] main -> refs/notes/commits (only branches and tags can be pushed)',
+    );
+    const pinned = await platform.push(user, repo, handler, 'main:refs/deployments/9');
+    expect(pinned.status).not.toBe(0);
+  });
+});
+
+describe('fault 6: several refs in one push', () => {
+  it('moves all or none', async () => {
+    const { handler, repo, id } = await deployed();
+    const before = await platform.repositories.refs(id);
+    await commit(repo, { 'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 66])]) });
+    const mixed = await platform.push(user, repo, handler, 'main', 'main:refs/notes/x');
+    expect(mixed.status).not.toBe(0);
+    expect(await platform.repositories.refs(id)).toEqual(before);
+    // One command with an old value that is not true any more.
+    const next = await head(repo);
+    const body = await pushBody(repo, [
+      [before.get('refs/heads/main')!, next, 'refs/heads/main'],
+      ['b'.repeat(40), next, 'refs/heads/dev'],
+    ]);
+    await send(`/${handler}.git/git-receive-pack`, { body });
+    await platform.door.idle();
+    expect(await platform.repositories.refs(id)).toEqual(before);
+    expect(platform.fleet.serving.get(handler)).toBe(1);
+    const good = await platform.push(user, repo, handler, 'main', 'main:dev');
+    expect(good.status, good.stderr).toBe(0);
+    expect(platform.fleet.serving.get(handler)).not.toBe(1);
+  });
+});
+
+describe('fault 7: commands that come slowly', () => {
+  it('takes them byte by byte', async () => {
+    const { handler, repo, id } = await deployed();
+    const old = await head(repo);
+    await commit(repo, { 'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 67])]) });
+    const body = await pushBody(repo, [[old, await head(repo), 'refs/heads/main']]);
+    const slow = body.subarray(0, 160);
+    const answered = new Promise<string>((resolve, reject) => {
+      const outgoing = request(
+        `${platform.url}/${handler}.git/git-receive-pack`,
+        { method: 'POST', headers: { authorization: basic(user.token) } },
+        (response) => {
+          let text = '';
+          response.setEncoding('latin1').on('data', (chunk: string) => {
+            text += chunk;
+          });
+          response.on('end', () => resolve(text));
+        },
+      );
+      outgoing.on('error', reject);
+      outgoing.setNoDelay(true);
+      (async () => {
+        for (const byte of slow) {
+          outgoing.write(Buffer.of(byte));
+          await tick();
+        }
+        outgoing.end(body.subarray(slow.length));
+      })();
+    });
+    expect(await answered).toContain('ok refs/heads/main');
+    await platform.door.idle();
+    expect((await platform.repositories.refs(id)).get('refs/heads/main')).toBe(await head(repo));
+    expect(platform.fleet.serving.get(handler)).toBe(2);
+  });
+
+  it('answers 408 when they stall', async () => {
+    const { handler } = await untouched();
+    for (const service of ['receive-pack', 'upload-pack']) {
+      const startMs = performance.now();
+      const status = await new Promise<number>((resolve, reject) => {
+        const outgoing = request(
+          `${platform.url}/${handler}.git/git-${service}`,
+          { method: 'POST', headers: { authorization: basic(user.token) } },
+          (response) => {
+            response.resume();
+            resolve(response.statusCode ?? 0);
+          },
+        );
+        outgoing.on('error', reject);
+        outgoing.write('00');
+      });
+      expect(status).toBe(408);
+      expect(performance.now() - startMs).toBeGreaterThanOrEqual(commandsMs - 50);
+    }
+  });
+});
+
+describe('fault 8: a large push', () => {
+  it('comes in chunks after a probe and deploys once', async () => {
+    const { handler, repo, id } = await deployed();
+    await commit(repo, {
+      'data.bin': randomBytes(8 * 1024 * 1024),
+      'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 68])]),
+    });
+    const calls = platform.fleet.calls.length;
+    const result = await platform.push(user, repo, handler);
+    expect(result.status, result.stderr).toBe(0);
+    expect(platform.fleet.calls.slice(calls).filter((call) => call.startsWith('release'))).toHaveLength(1);
+    const rows = await platform.db.selectFrom('deployments').select('number').where('handler_id', '=', id).execute();
+    expect(rows).toHaveLength(2);
+  });
+});
+
+describe('fault 9: trees that are not plain files', () => {
+  it.each([
+    ['a symbolic link', (oid: string) => `120000 blob ${oid}\tlink`, 'symbolic link'],
+    ['a submodule', () => `160000 commit ${'c'.repeat(40)}\tmodule`, 'submodule'],
+    ['a .git entry', (oid: string) => `040000 tree ${oid}\t.git`, ''],
+  ])('refuses %s and keeps nothing of it', async (_name, entry, words) => {
+    const { handler, repo, id } = await deployed();
+    const main = await head(repo);
+    const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'), { recursive: true }).length;
+    const make = (args: readonly string[], input: string) =>
+      execFileSync('git', [...args], { cwd: repo, input, encoding: 'utf8' }).trim();
+    const blob = make(['hash-object', '-w', '--stdin'], `target-${_name}`);
+    const inner = make(['mktree'], `100644 blob ${blob}\tfile\n`);
+    const tree = make(['mktree', '--missing'], `${entry(_name === 'a .git entry' ? inner : blob)}\n`);
+    const environment = ['-c', 'user.name=T', '-c', 'user.email=t@example.com'];
+    const bad = make([...environment, 'commit-tree', tree, '-p', main, '-m', 'bad'], '');
+    const result = await platform.push(user, repo, handler, `${bad}:refs/heads/main`);
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain(words);
+    await platform.door.idle();
+    expect(readdirSync(join(platform.repositories.pathOf(id), 'objects'), { recursive: true }).length).toBe(objects);
+    expect(platform.fleet.serving.get(handler)).toBe(1);
+  });
+
+  it('refuses 100,000 files', async () => {
+    const { handler, repo, id } = await deployed();
+    const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'), { recursive: true }).length;
+    const blob = execFileSync('git', ['hash-object', '-w', '--stdin'], {
+      cwd: repo,
+      input: 'x',
+      encoding: 'utf8',
+    }).trim();
+    const folder = Array.from({ length: 1_000 }, (_, n) => `100644 blob ${blob}\tf${n}\n`).join('');
+    const inner = execFileSync('git', ['mktree'], { cwd: repo, input: folder, encoding: 'utf8' }).trim();
+    const top = Array.from({ length: 100 }, (_, n) => `040000 tree ${inner}\td${n}\n`).join('');
+    const tree = execFileSync('git', ['mktree'], { cwd: repo, input: top, encoding: 'utf8' }).trim();
+    const bad = execFileSync(
+      'git',
+      ['-c', 'user.name=T', '-c', 'user.email=t@example.com', 'commit-tree', tree, '-m', 'many'],
+      { cwd: repo, encoding: 'utf8' },
+    ).trim();
+    const result = await platform.push(user, repo, handler, '--force', `${bad}:refs/heads/main`);
+    expect(result.status).not.toBe(0);
+    expect(result.stderr).toContain('remote: error: the commit has more than 10000 files');
+    await platform.door.idle();
+    expect(readdirSync(join(platform.repositories.pathOf(id), 'objects'), { recursive: true }).length).toBe(objects);
+  });
+});
+
+describe('fault 12: pushes at the same time', () => {
+  it('come one after the other, and the last accepted is live', async () => {
+    const { handler, repo, id } = await deployed();
+    const clones = await Promise.all(
+      [1, 2, 3].map(async (n) => {
+        const copy = await makeRepo({ 'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 80 + n])]) });
+        return copy;
+      }),
+    );
+    const results = await Promise.all(clones.map((copy) => platform.push(user, copy, handler, '--force', 'main')));
+    await platform.door.idle();
+    const accepted = results.filter(({ status }) => status === 0);
+    expect(accepted.length).toBeGreaterThanOrEqual(1);
+    const main = (await platform.repositories.refs(id)).get('refs/heads/main');
+    const live = await platform.deployments.store.live(id);
+    expect(live?.commit).toBe(main);
+    expect(platform.fleet.serving.get(handler)).toBe(live?.number);
+    const rows = await platform.db.selectFrom('deployments').selectAll().where('handler_id', '=', id).execute();
+    expect(rows.filter(({ state }) => state === 'live')).toHaveLength(1);
+    expect(rows.filter(({ state }) => state === 'staged')).toHaveLength(0);
+    expect((await git(repo, 'fetch', platform.remote(user, handler), 'main')).status).toBe(0);
+  });
+
+  it('to a new name by two users give it to one of them', async () => {
+    const other = await platform.user();
+    const repos = await Promise.all([1, 2].map(() => makeRepo({ 'hello.wasm': hello })));
+    const results = await Promise.all([
+      platform.push(user, repos[0]!, 'contested'),
+      platform.push(other, repos[1]!, 'contested'),
+    ]);
+    expect(results.map(({ status }) => status === 0).sort()).toEqual([false, true]);
+    const loser = results.find(({ status }) => status !== 0)!;
+    expect(loser.stderr).toContain('the name is not free');
+    await platform.door.idle();
+    const handler = (await platform.handlers.find('contested'))!;
+    expect(handler.ownerId).toBe(results[0]!.status === 0 ? user.id : other.id);
+  });
+});
+
+describe('fault 11: control dies between the ref update and post-receive', () => {
+  const children: ChildProcess[] = [];
+  afterAll(() => {
+    for (const child of children) child.kill('SIGKILL');
+  });
+
+  it.each([
+    ['after git moved the ref', 'post', 'live'],
+    ['before git moved the ref', 'pre', 'failed'],
+  ] as const)('settles the deployment exactly once: %s', async (_name, where, state) => {
+    const dataFolder = await mkdtemp(join(tmpdir(), 'trisiel-crash-'));
+    const program = new URL('crashing-control.ts', import.meta.url).pathname;
+    const child = spawn(process.execPath, [program, dataFolder, where], { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    const [line] = (await once(child.stdout!.setEncoding('utf8'), 'data')) as [string];
+    const { url, token } = JSON.parse(line) as { url: string; token: string };
+    const address = new URL(`${url}/crash.git`);
+    address.username = 'x';
+    address.password = token;
+    const repo = await makeRepo({ 'hello.wasm': hello });
+    const exited = once(child, 'exit');
+    const result = await git(repo, 'push', address.href, 'main');
+    await exited;
+    expect(result.status).not.toBe(0);
+
+    const after = await startDoor({ dataFolder });
+    try {
+      const handler = (await after.handlers.find('crash'))!;
+      const rows = await after.db.selectFrom('deployments').selectAll().where('handler_id', '=', handler.id).execute();
+      expect(rows).toHaveLength(1);
+      expect(rows[0]).toMatchObject({ number: 1, state });
+      const main = (await after.repositories.refs(handler.id)).get('refs/heads/main');
+      expect(main).toBe(state === 'live' ? await head(repo) : undefined);
+      const { specs, known } = await after.deployments.fleetState();
+      expect(specs.map(({ number }) => number)).toEqual(state === 'live' ? [1] : []);
+      expect(known).toEqual(state === 'live' ? [] : ['crash']);
+      const logged = await after.logs('crash');
+      await after.deployments.recover();
+      expect(await after.logs('crash')).toEqual(logged);
+    } finally {
+      await after.close();
+      await rm(dataFolder, { recursive: true, force: true });
+    }
+  });
+});
+
+it('has lost no promise and logged no failure of its own on the way', () => {
+  expect(platform.reports).toEqual([]);
+  expect(platform.events.filter(({ kind }) => kind === 'failed')).toEqual([]);
+});
