@@ -1,4 +1,5 @@
 /** Token buckets by key, in memory, in a table of bounded size. */
+import { isIP } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 
 export interface RateLimit {
@@ -61,8 +62,12 @@ export class RateLimiter {
   }
 }
 
-/** One household, one key: an IPv6 customer owns at least a /64. Mapped IPv4 is IPv4. */
+/**
+ * One household, one key: an IPv6 customer owns at least a /64. Mapped IPv4 is IPv4. What is no address
+ * (a proxy's header may hold anything) shares one key.
+ */
 export function addressKey(address: string): string {
+  if (isIP(address) === 0) return 'unknown';
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped !== null) return mapped[1]!;
   if (!address.includes(':')) return address;

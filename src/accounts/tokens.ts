@@ -12,8 +12,10 @@ export const tokenLimits = {
   labelChars: 80,
   /** A Token's last use is written at most this often: not a write for every request. */
   lastUsedMs: 60_000,
-  /** Revoked Tokens stay in the database for 30 days, for whoever looks into an incident. */
+  /** Revoked Tokens stay in the database for 30 days, for whoever looks into an incident, */
   revokedMs: 30 * 24 * 60 * 60_000,
+  /** but only the newest: making and revoking in a loop must not fill the disk. */
+  revoked: 200,
 } as const;
 
 export interface TokenView {
@@ -109,11 +111,7 @@ export class Tokens {
     options: { readonly userId: string; readonly token: string; readonly label: string },
   ): Promise<TokenView> {
     const now = this.#now();
-    await trx
-      .deleteFrom('tokens')
-      .where('user_id', '=', options.userId)
-      .where('revoked_ms', '<', now - tokenLimits.revokedMs)
-      .execute();
+    await this.#forgetRevoked(trx, options.userId);
     const view: TokenView = {
       id: newId('t', this.#randomBytes),
       label: options.label,
@@ -146,6 +144,20 @@ export class Tokens {
 
   tellRevoked(tokenId: string): void {
     for (const listener of this.#revokedListeners) listener(tokenId);
+  }
+
+  async #forgetRevoked(trx: Kysely<Schema>, userId: string): Promise<void> {
+    const surplus = await trx
+      .selectFrom('tokens')
+      .select('revoked_ms')
+      .where('user_id', '=', userId)
+      .where('revoked_ms', 'is not', null)
+      .orderBy('revoked_ms', 'desc')
+      .limit(1)
+      .offset(tokenLimits.revoked)
+      .executeTakeFirst();
+    const upToMs = Math.max(surplus?.revoked_ms ?? 0, this.#now() - tokenLimits.revokedMs);
+    await trx.deleteFrom('tokens').where('user_id', '=', userId).where('revoked_ms', '<=', upToMs).execute();
   }
 
   /** Least recently used first. */

@@ -17,7 +17,7 @@ import { PlatformError, toProblem } from '../protocol/errors.ts';
 import type { Deployer } from '../protocol/ports.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 import { authenticate } from './authenticate.ts';
-import { readJson } from './body.ts';
+import { bodyLimits, readJson } from './body.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Caller, Operation } from './operation.ts';
@@ -64,6 +64,11 @@ interface State {
 type Context = Koa.ParameterizedContext<State>;
 
 const prefix = '/api/v1';
+
+export const apiLimits = {
+  /** Requests of one user that are being answered; an answer may hold a few MiB until its reader has taken it. */
+  perUser: 32,
+} as const;
 export const requestIdHeader = 'trisiel-request';
 
 /** Serves everything but git and WebSockets: the git door stands in front, log-stream.ts beside. */
@@ -140,6 +145,9 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
           })
         : thrown;
       const problem = toProblem(error, ctx.state.requestId);
+      // For who watches for guessing; what was tried is not told, a mistyped name is often a password.
+      if (problem.code === 'unauthorized' || problem.code === 'rate_limited')
+        deps.log.info({ request: ctx.state.requestId, address: ctx.ip, code: problem.code }, 'refused');
       if (problem.status >= 500)
         deps.log.error({ request: ctx.state.requestId, operation: ctx.state.operation, err: thrown }, problem.detail);
       ctx.status = problem.status;
@@ -158,19 +166,37 @@ function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middlewar
     operations.filter(({ access }) => access === 'anyone').map(({ method, path }) => `${method} ${prefix}${path}`),
   );
   open.add(`GET ${prefix}/openapi.json`).add(`HEAD ${prefix}/openapi.json`);
+  const running = new Map<string, number>();
   return async (ctx, next) => {
     const ours = ctx.path === prefix || ctx.path.startsWith(`${prefix}/`);
-    if (ours && !open.has(`${ctx.method} ${ctx.path}`))
-      ctx.state.caller = await authenticate(deps.accounts, ctx.headers.authorization);
+    if (!ours || open.has(`${ctx.method} ${ctx.path}`)) return next();
+    const caller = await authenticate(deps.accounts, ctx.headers.authorization);
+    ctx.state.caller = caller;
+    const theirs = running.get(caller.user.id) ?? 0;
+    if (theirs >= apiLimits.perUser)
+      throw new PlatformError('rate_limited', `at most ${apiLimits.perUser} requests at once`, {
+        retryAfterSeconds: 1,
+      });
+    running.set(caller.user.id, theirs + 1);
+    // Until the answer has gone out or the connection is gone, whichever comes first.
+    ctx.res.once('close', () => {
+      const left = (running.get(caller.user.id) ?? 1) - 1;
+      if (left === 0) running.delete(caller.user.id);
+      else running.set(caller.user.id, left);
+    });
     await next();
   };
 }
 
 function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> {
   const router = new Router<State>({ prefix, sensitive: true, strict: true });
+  // Made once: it is open to everybody and costs some milliseconds.
+  let document: string | null = null;
   router.get('/openapi.json', (ctx) => {
     ctx.state.operation = 'openapi';
-    ctx.body = openApiDocument({ operations, version: deps.version, serverUrl: deps.serverUrl() });
+    document ??= JSON.stringify(openApiDocument({ operations, version: deps.version, serverUrl: deps.serverUrl() }));
+    ctx.type = 'application/json';
+    ctx.body = document;
   });
   for (const operation of operations)
     router.register(operation.path.replaceAll(/\{(\w+)\}/g, ':$1'), [operation.method], (ctx) =>
@@ -181,8 +207,9 @@ function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> 
 
 async function answer(operation: Operation, ctx: Context, params: Readonly<Record<string, string>>): Promise<void> {
   ctx.state.operation = operation.id;
-  const body = operation.body === null ? undefined : await readJson(ctx.req);
   const { caller } = ctx.state;
+  const bytesMax = caller === null ? bodyLimits.strangerBytes : bodyLimits.bytes;
+  const body = operation.body === null ? undefined : await readJson(ctx.req, bytesMax);
   const result = await operation.run({ caller, address: ctx.ip, params, query: { ...ctx.query }, body });
   ctx.status = operation.status;
   if (operation.answer === null) return;

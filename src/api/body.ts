@@ -6,15 +6,17 @@ import { KIB } from '../protocol/limits.ts';
 export const bodyLimits = {
   /** The largest is a variable's value of 16 KiB, each byte of which JSON may escape as \u00XX. */
   bytes: 128 * KIB,
+  /** From who is not logged in: a name, a password, an invite. */
+  strangerBytes: 16 * KIB,
   /** All of it must have come by then: a client that drips bytes holds a connection no longer. */
   ms: 30_000,
 } as const;
 
 /** An empty body is `{}`. Throws `bad_request`, `body_too_large`, `request_timeout`. */
-export async function readJson(request: IncomingMessage): Promise<unknown> {
+export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > bodyLimits.bytes) throw tooLarge();
-  const bytes = await read(request);
+  if (declared > bytesMax) throw tooLarge(bytesMax);
+  const bytes = await read(request, bytesMax);
   if (bytes.length === 0) return {};
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json')
@@ -27,7 +29,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-function read(request: IncomingMessage): Promise<Buffer> {
+function read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -45,7 +47,7 @@ function read(request: IncomingMessage): Promise<Buffer> {
     };
     const onData = (chunk: Buffer) => {
       length += chunk.length;
-      if (length > bodyLimits.bytes) fail(tooLarge());
+      if (length > bytesMax) fail(tooLarge(bytesMax));
       else chunks.push(chunk);
     };
     const onEnd = () => {
@@ -57,6 +59,6 @@ function read(request: IncomingMessage): Promise<Buffer> {
   });
 }
 
-function tooLarge(): PlatformError {
-  return new PlatformError('body_too_large', `the body is larger than ${bodyLimits.bytes} bytes`);
+function tooLarge(bytesMax: number): PlatformError {
+  return new PlatformError('body_too_large', `the body is larger than ${bytesMax} bytes`);
 }

@@ -12,6 +12,8 @@ export const serverLimits = {
   /** Sockets; each costs a descriptor, of which a process often has 4,096 or more. */
   connections: 2_000,
   headers: 100,
+  /** A socket on which nothing moves either way; more than any step of a push or deploy is silent for. */
+  idleMs: 3 * 60_000,
 } as const;
 
 export function hardenServer(server: Server): void {
@@ -20,6 +22,7 @@ export function hardenServer(server: Server): void {
   server.keepAliveTimeout = serverLimits.keepAliveMs;
   server.maxConnections = serverLimits.connections;
   server.maxHeadersCount = serverLimits.headers;
+  server.timeout = serverLimits.idleMs;
   server.on('clientError', (error, socket) => {
     // Node has parsed no request: there is nobody to route to, and perhaps nobody left to tell.
     if (!socket.writable || ('code' in error && error.code === 'ECONNRESET')) return void socket.destroy();

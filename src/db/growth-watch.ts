@@ -3,6 +3,7 @@
  * knows then how much there is), and again whenever it has grown by `slack`. One trim at a time.
  */
 export interface GrowthWatchOptions {
+  /** In the unit that `grown` is told in. */
   readonly slack: number;
   readonly trim: (handlerId: string) => Promise<void>;
   readonly onError: (error: unknown) => void;
@@ -13,7 +14,7 @@ const handlersMax = 20_000;
 
 export class GrowthWatch {
   readonly #options: GrowthWatchOptions;
-  /** Rows since the last look, least recently grown first. */
+  /** Growth since the last look, least recently grown first. */
   readonly #grown = new Map<string, number>();
   readonly #due = new Set<string>();
   #running: Promise<void> | null = null;
@@ -23,10 +24,10 @@ export class GrowthWatch {
     this.#options = options;
   }
 
-  grown(handlerId: string, rows: number): void {
+  grown(handlerId: string, by: number): void {
     if (this.#closed) return;
     const before = this.#grown.get(handlerId);
-    const total = (before ?? 0) + rows;
+    const total = (before ?? 0) + by;
     const due = before === undefined || total >= this.#options.slack;
     this.#grown.delete(handlerId);
     this.#grown.set(handlerId, due ? 0 : total);

@@ -10,7 +10,10 @@ export const handlerIdLimits = {
 
 export class HandlerIds {
   readonly #db: Database;
-  /** Least recently used first. Only hits: a name that is unknown today may be created tomorrow. */
+  /**
+   * Least recently used first. Only handlers in force: an unknown name may be created tomorrow, and a
+   * deleted handler may be purged and its name be somebody else's.
+   */
   readonly #ids = new Map<string, string>();
 
   constructor(db: Database) {
@@ -32,12 +35,12 @@ export class HandlerIds {
     for (let at = 0; at < unknown.length; at += handlerIdLimits.batch) {
       const rows = await this.#db.reader
         .selectFrom('handlers')
-        .select(['id', 'name'])
+        .select(['id', 'name', 'deleted_ms'])
         .where('name', 'in', unknown.slice(at, at + handlerIdLimits.batch))
         .execute();
-      for (const { id, name } of rows) {
+      for (const { id, name, deleted_ms } of rows) {
         found.set(name, id);
-        this.#remember(name, id);
+        if (deleted_ms === null) this.#remember(name, id);
       }
     }
     return found;

@@ -12,7 +12,7 @@ import type { LogAppender } from '../protocol/ports.ts';
 import { type LogFilter, matcher } from './log-filter.ts';
 import { type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
-import { LogRetention } from './retention.ts';
+import { LogRetention, retentionLimits } from './retention.ts';
 
 export const storeLimits = {
   /** Lines waiting for the database. At 16 KiB each that would be 800 MiB, at the usual 200 bytes 10 MiB. */
@@ -253,7 +253,8 @@ export class LogStore implements LogAppender {
     this.#published = last.cursor;
     const byHandler = Map.groupBy(lines, (line) => ids.get(line.handler)!);
     for (const [handlerId, theirs] of byHandler) {
-      this.#retention.grown(handlerId, theirs.length);
+      const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
+      this.#retention.grown(handlerId, { lines: theirs.length, bytes });
       this.#tellTails(handlerId, (tail) => tail.push(theirs));
     }
   }

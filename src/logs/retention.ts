@@ -1,39 +1,48 @@
 /** Keeps the newest lines of each handler. Off the hot path, in small steps between the inserts. */
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
-import { logLimits } from '../protocol/limits.ts';
+import { logLimits, MIB } from '../protocol/limits.ts';
 
 export const retentionLimits = {
-  /** Lines deleted by one statement: a few milliseconds that an insert may have to wait. */
+  /** Lines deleted, or added up, by one statement: a few milliseconds that an insert may have to wait. */
   stepLines: 1_000,
-  /** A handler is looked at again when it has grown by this many: a tenth more than retained, at worst. */
-  slackLines: logLimits.retainedLines / 10,
+  /** Text kept per handler; full-length lines would otherwise make 1.6 GB of the lines retained. */
+  retainedBytes: 128 * MIB,
+  /** What a line costs besides its text: the other columns and the index. */
+  lineOverheadBytes: 150,
+  /** A handler is looked at again when it has grown by a tenth of what is retained, of lines or of bytes. */
+  slack: 0.1,
 } as const;
+
+export interface LogRetentionOptions {
+  readonly db: Database;
+  readonly onError: (error: unknown) => void;
+  readonly retainedLines?: number;
+  readonly retainedBytes?: number;
+}
 
 export class LogRetention {
   readonly #db: Database;
-  readonly #retained: number;
+  readonly #lines: number;
+  readonly #bytes: number;
   readonly #watch: GrowthWatch;
   #closed = false;
 
-  constructor(options: {
-    readonly db: Database;
-    readonly onError: (error: unknown) => void;
-    readonly retainedLines?: number;
-    readonly slackLines?: number;
-  }) {
+  constructor(options: LogRetentionOptions) {
     this.#db = options.db;
-    this.#retained = options.retainedLines ?? logLimits.retainedLines;
+    this.#lines = options.retainedLines ?? logLimits.retainedLines;
+    this.#bytes = options.retainedBytes ?? retentionLimits.retainedBytes;
     this.#watch = new GrowthWatch({
-      slack: options.slackLines ?? retentionLimits.slackLines,
+      slack: retentionLimits.slack,
       trim: (handlerId) => this.#trim(handlerId),
       onError: options.onError,
     });
   }
 
-  /** `lines` more of a handler have been stored. */
-  grown(handlerId: string, lines: number): void {
-    this.#watch.grown(handlerId, lines);
+  /** So much more of a handler has been stored. */
+  grown(handlerId: string, by: { readonly lines: number; readonly bytes: number }): void {
+    this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#bytes);
   }
 
   /** Resolves when nothing is due. */
@@ -54,15 +63,50 @@ export class LogRetention {
   }
 
   async #trim(handlerId: string): Promise<void> {
-    const newestSurplus = await this.#db.reader
+    const byLines = await this.#db.reader
       .selectFrom('log_lines')
       .select('cursor')
       .where('handler_id', '=', handlerId)
       .orderBy('cursor', 'desc')
       .limit(1)
-      .offset(this.#retained)
+      .offset(this.#lines)
       .executeTakeFirst();
-    if (newestSurplus !== undefined) await this.#deleteUpTo(handlerId, newestSurplus.cursor);
+    if (byLines !== undefined) await this.#deleteUpTo(handlerId, byLines.cursor);
+    const byBytes = await this.#lastBeyondBytes(handlerId);
+    if (byBytes !== null) await this.#deleteUpTo(handlerId, byBytes);
+  }
+
+  /** Adds up from the newest line backward; the newest cursor of the step that is too much, null if none is. */
+  async #lastBeyondBytes(handlerId: string): Promise<number | null> {
+    let total = 0;
+    let below = Number.MAX_SAFE_INTEGER;
+    while (!this.#closed) {
+      const step = await this.#db.reader
+        .selectFrom((from) =>
+          from
+            .selectFrom('log_lines')
+            // Bytes, not characters: length() ends at a NUL on SQLite.
+            .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
+            .where('handler_id', '=', handlerId)
+            .where('cursor', '<', below)
+            .orderBy('cursor', 'desc')
+            .limit(retentionLimits.stepLines)
+            .as('step'),
+        )
+        .select(({ fn }) => [
+          fn.max('cursor').as('high'),
+          fn.min('cursor').as('low'),
+          fn.countAll<number>().as('lines'),
+          fn.sum<number | null>('bytes').as('bytes'),
+        ])
+        .executeTakeFirstOrThrow();
+      if (step.low === null || step.high === null) return null;
+      total += Number(step.bytes ?? 0) + Number(step.lines) * retentionLimits.lineOverheadBytes;
+      // The newest step always stays: somebody may want to know what the last lines said.
+      if (total > this.#bytes && below !== Number.MAX_SAFE_INTEGER) return step.high;
+      below = step.low;
+    }
+    return null;
   }
 
   /** Whether everything has gone. */

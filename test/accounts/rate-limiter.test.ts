@@ -89,5 +89,7 @@ test('addresses of one household are one key', () => {
   expect(addressKey('2001:0db8:1:2::9')).toBe('2001:db8:1:2::/64');
   expect(addressKey('2001:db8::')).toBe('2001:db8:0:0::/64');
   expect(addressKey('::1')).toBe('0:0:0:0::/64');
+  for (const garbage of ['', 'x'.repeat(10_000), '1.2.3', '1.2.3.4, 5.6.7.8', ':::'])
+    expect(addressKey(garbage)).toBe('unknown');
   expect(addressKey('fe80::1%eth0')).toBe('fe80:0:0:0::/64');
 });

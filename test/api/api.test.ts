@@ -1,7 +1,8 @@
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { apiOperations } from '../../src/api/api.ts';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { apiLimits, apiOperations } from '../../src/api/api.ts';
 import { bodyLimits } from '../../src/api/body.ts';
 import { errorStatus } from '../../src/protocol/errors.ts';
 import { api, logLine, type Platform, signUp, startPlatform } from './harness.ts';
@@ -315,6 +316,53 @@ describe('bad input', () => {
       await broken.close();
     }
   });
+});
+
+test('a full disk refuses writes with 503 and a time to try again; reading goes on; then all is well', async () => {
+  const full = await startPlatform();
+  try {
+    const token = await signUp(full, 'ada');
+    await full.handlers.create({ name: 'h', ownerId: (await full.accounts.userOfToken(token))!.user.id });
+    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(full.db);
+    for (const on of [full.db, full.db.relaxed])
+      await sql.raw(`pragma max_page_count = ${rows[0]!.page_count}`).execute(on);
+    const put = (key: string) => api(full, token, 'PUT', `/handlers/h/env/${key}`, { value: 'x'.repeat(12_000) });
+    const answers = [await put('A'), await put('B')];
+    expect(answers.at(-1)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(answers.at(-1)!.headers.get('retry-after')).toBe('5');
+    await full.logs.append(Array.from({ length: 500 }, () => logLine('h', 'y'.repeat(1_000))));
+    expect(full.logs.counters.stored).toBe(0);
+    expect((await api(full, token, 'GET', '/handlers/h')).status).toBe(200);
+    for (const on of [full.db, full.db.relaxed]) await sql`pragma max_page_count = 1000000`.execute(on);
+    expect((await put('B')).status).toBe(200);
+    await full.logs.append([logLine('h', 'back')]);
+    const { lines } = (await api(full, token, 'GET', '/handlers/h/logs')).body;
+    expect(lines.map(({ text }: { text: string }) => text.slice(0, 16))).toEqual(['back', '500 log lines we']);
+  } finally {
+    await full.close();
+  }
+});
+
+test('a user has so many requests at once; each that ends makes room; others are not concerned', async () => {
+  const busy = await startPlatform();
+  try {
+    const token = await signUp(busy, 'ada');
+    const other = await signUp(busy, 'bob');
+    const statusOf = async (who: string) => (await api(busy, who, 'GET', '/handlers')).status;
+    const held = Array.from({ length: apiLimits.perUser }, () => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': '9' };
+      const request = httpRequest(`${busy.url}/api/v1/handlers`, { method: 'POST', headers });
+      request.on('error', () => {});
+      request.write('{'); // and never the rest
+      return request;
+    });
+    await vi.waitFor(async () => expect(await statusOf(token)).toBe(429), { timeout: 10_000 });
+    expect(await statusOf(other)).toBe(200);
+    for (const request of held) request.destroy();
+    await vi.waitFor(async () => expect(await statusOf(token)).toBe(200), { timeout: 10_000 });
+  } finally {
+    await busy.close();
+  }
 });
 
 describe('pages', () => {

@@ -1,10 +1,13 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sql } from 'kysely';
+import { Kysely, sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../src/db/database.ts';
-import { isForeignKeyViolation, isUniqueViolation, SqlError } from '../../src/db/sql-error.ts';
+import { Sqlite3Dialect } from '../../src/db/dialects/sqlite3.ts';
+import type { Schema } from '../../src/db/schema.ts';
+import { isForeignKeyViolation, isOutage, isUniqueViolation, SqlError } from '../../src/db/sql-error.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 
 let folder: string;
@@ -49,7 +52,6 @@ describe('opening', () => {
   });
 
   test('a file that is no database is refused with its SQL code', async () => {
-    const { writeFile } = await import('node:fs/promises');
     await writeFile(join(folder, 'c.db'), 'hello '.repeat(1000));
     await expect(openDatabase({ file: join(folder, 'c.db') })).rejects.toMatchObject({ sqlCode: 'SQLITE_NOTADB' });
   });
@@ -135,6 +137,67 @@ describe('errors', () => {
   });
 });
 
+describe('a full disk', () => {
+  test('rolls the transaction back, is told as an outage, and is over when there is room', async () => {
+    await db.insertInto('users').values(user('before')).execute();
+    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(db);
+    await sql.raw(`pragma max_page_count = ${rows[0]!.page_count + 20}`).execute(db);
+    const fill = db.transaction().execute(async (trx) => {
+      for (let i = 0; i < 1_000; i += 1)
+        await trx
+          .insertInto('users')
+          .values({ ...user(`u${i}`), password_hash: 'x'.repeat(4_000) })
+          .execute();
+    });
+    const error = await fill.catch((e: unknown) => e);
+    expect(error).toMatchObject({ sqlCode: 'SQLITE_FULL' });
+    expect(isOutage(error)).toBe(true);
+    expect(await db.selectFrom('users').select('id').execute()).toEqual([{ id: 'before' }]);
+    await sql`pragma max_page_count = 1000000`.execute(db);
+    await db.insertInto('users').values(user('after')).execute();
+    expect(await db.selectFrom('users').select('id').orderBy('id').execute()).toEqual([
+      { id: 'after' },
+      { id: 'before' },
+    ]);
+  });
+});
+
+describe('kill -9', () => {
+  test('what was told as done is there, what was under way is not, at every kill', async () => {
+    const file = join(folder, 'a.db');
+    const program = `
+      import { openDatabase } from ${JSON.stringify(new URL('../../src/db/database.ts', import.meta.url).href)};
+      const db = await openDatabase({ file: ${JSON.stringify(file)} });
+      const from = Number(process.argv[1]);
+      for (let i = from; ; i += 1) {
+        await db.transaction().execute(async (trx) => {
+          for (const half of ['a', 'b'])
+            await trx.insertInto('users').values({ id: i + half, name: i + half, password_hash: 'x', created_ms: i }).execute();
+        });
+        process.stdout.write(i + '\\n');
+      }`;
+    let next = 0;
+    for (let round = 0; round < 5; round += 1) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', program, String(next)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let told = -1;
+      await new Promise<void>((resolve) => {
+        child.on('close', () => resolve());
+        child.stdout.on('data', (chunk: Buffer) => {
+          told = Number(chunk.toString().trimEnd().split('\n').at(-1));
+          if (told >= next + 5 + round) child.kill('SIGKILL');
+        });
+      });
+      const ids = (await db.selectFrom('users').select('id').execute()).map(({ id }) => id);
+      const whole = new Set(ids.map((id) => Number.parseInt(id, 10)));
+      expect(ids).toHaveLength(2 * whole.size);
+      expect(Math.max(...whole)).toBeGreaterThanOrEqual(told);
+      next = Math.max(...whole) + 1;
+    }
+  });
+});
+
 describe('concurrency', () => {
   test('transactions are serialised: 200 concurrent increments lose none', async () => {
     await db.insertInto('settings').values({ key: 'n', value: '0' }).execute();
@@ -176,21 +239,40 @@ describe('concurrency', () => {
     expect(await db.reader.selectFrom('users').selectAll().execute()).toHaveLength(2);
   });
 
-  test('closing lets nobody wait for ever', async () => {
+  test('closing lets a running transaction end, and nobody wait for ever', async () => {
     const other = await openDatabase({ file: join(folder, 'other.db') });
-    const waiting: Promise<unknown>[] = [];
-    await other.transaction().execute(async (trx) => {
-      waiting.push(
-        other
-          .selectFrom('users')
-          .selectAll()
-          .execute()
-          .catch(() => 'refused'),
-      );
-      await trx.selectFrom('users').selectAll().execute();
+    const entered = Promise.withResolvers<void>();
+    const closing = Promise.withResolvers<void>();
+    const running = other.transaction().execute(async (trx) => {
+      await trx.insertInto('users').values(user('inside')).execute();
+      entered.resolve();
+      await closing.promise;
+      await trx.insertInto('users').values(user('last')).execute();
     });
-    await Promise.all([...waiting, other.close()]);
+    await entered.promise;
+    const waiting = other.selectFrom('users').selectAll().execute();
+    const refused = expect(waiting).rejects.toThrow('closed');
+    const closed = other.close();
+    await refused;
+    closing.resolve();
+    await Promise.all([running, closed]);
     await expect(other.selectFrom('users').selectAll().execute()).rejects.toThrow();
+    const again = await openDatabase({ file: join(folder, 'other.db') });
+    expect(await again.selectFrom('users').select('id').orderBy('id').execute()).toEqual([
+      { id: 'inside' },
+      { id: 'last' },
+    ]);
+    await again.close();
+  });
+
+  test('asking db inside a transaction of db ends in a coded error instead of a standstill', async () => {
+    const narrow = new Kysely<Schema>({
+      dialect: new Sqlite3Dialect({ file: join(folder, 'a.db'), synchronous: 'normal', waitMs: 50 }),
+    });
+    const wrong = narrow.transaction().execute(() => narrow.selectFrom('users').selectAll().execute());
+    await expect(wrong).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await narrow.selectFrom('users').selectAll().execute()).toEqual([]);
+    await narrow.destroy();
   });
 
   test('more waiting callers than the limit are refused, the others answered', async () => {

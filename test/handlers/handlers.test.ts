@@ -256,8 +256,13 @@ describe('ids', () => {
     expect((await ids.resolve(['otter'])).get('otter')).toBe(otter.id);
     ids.forget('otter');
     expect((await ids.resolve(['otter'])).size).toBe(0);
+    ids.forget('moved');
+    await handlers.delete(otter.id);
+    expect((await ids.resolve(['moved'])).get('moved')).toBe(otter.id);
+    await store.db.updateTable('handlers').set({ name: 'away' }).execute();
+    expect((await ids.resolve(['moved'])).size).toBe(0); // of a deleted handler nothing was remembered
     const many = Array.from({ length: 1_300 }, (_, i) => `n${i}`);
-    expect((await ids.resolve([...many, 'moved'])).size).toBe(1);
+    expect((await ids.resolve([...many, 'away'])).size).toBe(1);
   });
 });
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogStore } from '../../src/logs/log-store.ts';
-import { LogRetention } from '../../src/logs/retention.ts';
-import { type Bench, bench, numbered } from './harness.ts';
+import { LogRetention, retentionLimits } from '../../src/logs/retention.ts';
+import { type Bench, bench, line, numbered } from './harness.ts';
 
 let it: Bench;
 let logs: LogStore;
@@ -27,12 +27,11 @@ describe('retention', () => {
       db: it.db,
       onError: (e) => it.errors.push(e),
       retainedLines: 500,
-      slackLines: 100,
     });
     await logs.append(numbered('aa', 3_700));
     await logs.append(numbered('bb', 400));
-    retention.grown(it.a.id, 3_700);
-    retention.grown(it.b.id, 400);
+    retention.grown(it.a.id, { lines: 3_700, bytes: 0 });
+    retention.grown(it.b.id, { lines: 400, bytes: 0 });
     await retention.idle();
     expect(await count(it.a.id)).toBe(500);
     expect(await count(it.b.id)).toBe(400);
@@ -44,20 +43,35 @@ describe('retention', () => {
     const retention = new LogRetention({
       db: it.db,
       onError: (e) => it.errors.push(e),
-      retainedLines: 100,
-      slackLines: 50,
+      retainedLines: 500,
     });
-    await logs.append(numbered('aa', 100));
-    retention.grown(it.a.id, 100);
-    await retention.idle();
-    await logs.append(numbered('aa', 49));
-    retention.grown(it.a.id, 49);
-    await retention.idle();
-    expect(await count(it.a.id)).toBe(149);
-    await logs.append(numbered('aa', 1));
-    retention.grown(it.a.id, 1);
-    await retention.idle();
-    expect(await count(it.a.id)).toBe(100);
+    const grow = async (lines: number) => {
+      await logs.append(numbered('aa', lines));
+      retention.grown(it.a.id, { lines, bytes: 0 });
+      await retention.idle();
+      return count(it.a.id);
+    };
+    expect(await grow(500)).toBe(500);
+    expect(await grow(49)).toBe(549);
+    expect(await grow(1)).toBe(500);
+  });
+
+  test('bounds the bytes as well, by whole steps, and always keeps the newest lines', async () => {
+    const make = (retainedBytes: number) =>
+      new LogRetention({ db: it.db, onError: (e) => it.errors.push(e), retainedBytes });
+    const text = `nul\0${'é'.repeat(1_000)}`; // 2,004 bytes, of which length() would see 3
+    for (let i = 0; i < 8; i += 1)
+      await logs.append(Array.from({ length: 500 }, (_, n) => line('aa', text, { seq: i * 500 + n })));
+    const three = make(3_500 * (2_004 + retentionLimits.lineOverheadBytes));
+    three.grown(it.a.id, { lines: 1, bytes: 1 });
+    await three.idle();
+    expect(await count(it.a.id)).toBe(3_000);
+    const none = make(1);
+    none.grown(it.a.id, { lines: 1, bytes: 1 });
+    await none.idle();
+    expect(await count(it.a.id)).toBe(retentionLimits.stepLines);
+    expect((await logs.query(it.a, { limit: 1 })).lines[0]!.seq).toBe(3_999);
+    expect(it.errors).toEqual([]);
   });
 
   test("a purged handler's lines all go, the others' stay", async () => {

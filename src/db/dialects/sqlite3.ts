@@ -48,6 +48,8 @@ export interface Sqlite3DialectOptions {
   readonly synchronous: 'full' | 'normal';
   /** Refuses every write. */
   readonly readOnly?: boolean;
+  /** Default `sqliteLimits.waitMs`. */
+  readonly waitMs?: number;
 }
 
 export class Sqlite3Dialect implements Dialect {
@@ -91,6 +93,8 @@ class Sqlite3Driver implements Driver {
   readonly #waiting: Waiter[] = [];
   #connection: Sqlite3Connection | null = null;
   #lent = false;
+  /** Told when the connection comes back while the driver is being closed. */
+  #returned: (() => void) | null = null;
 
   constructor(options: Sqlite3DialectOptions) {
     this.#options = options;
@@ -118,8 +122,9 @@ class Sqlite3Driver implements Driver {
   async releaseConnection(): Promise<void> {
     const next = this.#waiting.shift();
     // Handed over directly: nobody who comes later can slip in between.
-    if (next === undefined) this.#lent = false;
-    else next.go();
+    if (next !== undefined) return next.go();
+    this.#lent = false;
+    this.#returned?.();
   }
 
   async beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
@@ -147,7 +152,23 @@ class Sqlite3Driver implements Driver {
     const connection = this.#connection;
     this.#connection = null;
     for (const waiter of this.#waiting.splice(0)) waiter.fail(new Error('the database is closed'));
+    if (this.#lent) await this.#takeBack();
     await connection?.close();
+  }
+
+  /** What is running ends first, but not what never ends. */
+  #takeBack(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#waitMs);
+      this.#returned = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  get #waitMs(): number {
+    return this.#options.waitMs ?? sqliteLimits.waitMs;
   }
 
   #wait(): Promise<void> {
@@ -166,8 +187,8 @@ class Sqlite3Driver implements Driver {
       const timer = setTimeout(() => {
         const at = this.#waiting.indexOf(waiter);
         if (at >= 0) this.#waiting.splice(at, 1);
-        reject(busy(`no answer from the database within ${sqliteLimits.waitMs} ms`));
-      }, sqliteLimits.waitMs);
+        reject(busy(`no answer from the database within ${this.#waitMs} ms`));
+      }, this.#waitMs);
       this.#waiting.push(waiter);
     });
   }
