@@ -2,11 +2,11 @@
  * A request on its way to its final answer: the connection, one more try where a kept-alive connection
  * turned out to be dead, and redirects where the guest asked to follow them.
  */
-import type { Readable } from 'node:stream';
 import { Errno } from '../errno.ts';
 import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
 import type { HttpExchange } from './http-exchange.ts';
 import type { HttpOrigin } from './http-pool.ts';
+import { Upload } from './http-upload.ts';
 import type { Network } from './network.ts';
 import { originOf, parseTarget } from './target.ts';
 import { Wakeup } from './wakeup.ts';
@@ -23,7 +23,7 @@ export interface HttpCallOptions {
   readonly origin: HttpOrigin;
   readonly path: string;
   readonly headers: readonly string[];
-  readonly body: Uint8Array | Readable | null;
+  readonly body: Uint8Array | Upload | null;
   readonly follow: boolean;
   /** Called with the URL of each redirect before it is requested; throws to refuse it. */
   readonly checkUrl: (url: string) => void;
@@ -34,7 +34,7 @@ interface Hop {
   readonly path: string;
   readonly method: string;
   readonly headers: readonly string[];
-  readonly body: Uint8Array | Readable | null;
+  readonly body: Uint8Array | Upload | null;
 }
 
 export class HttpCall {
@@ -102,11 +102,7 @@ export class HttpCall {
 
 /** RFC 9110 9.2.2: a client may repeat an idempotent request whose connection closed before an answer. */
 function canRepeat(hop: Hop): boolean {
-  return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !isStream(hop.body);
-}
-
-function isStream(body: Hop['body']): body is Readable {
-  return body !== null && !(body instanceof Uint8Array);
+  return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !(hop.body instanceof Upload);
 }
 
 /** The request that the redirect asks for (RFC 9110 15.4); null when there is nothing to follow. */
@@ -117,11 +113,12 @@ function redirect(hop: Hop, exchange: HttpExchange): Hop | null {
   const base = `${originOf(hop.origin)}${hop.path === '*' ? '/' : hop.path}`;
   if (!URL.canParse(location, base)) return null;
   const url = new URL(location, base);
+  if (url.username !== '' || url.password !== '') return null;
   const target = parseTarget(`${url.protocol}//${url.host}${url.pathname}${url.search}`);
   if (target === null || target.host === null || (target.scheme !== 'http' && target.scheme !== 'https')) return null;
   const toGet = (status === 303 && hop.method !== 'HEAD') || (status <= 302 && hop.method === 'POST');
   // A body that has streamed by is gone; the guest gets the redirect itself.
-  if (!toGet && isStream(hop.body)) return null;
+  if (!toGet && hop.body instanceof Upload) return null;
   const origin: HttpOrigin = { scheme: target.scheme, host: target.host, port: target.port };
   const dropped = new Set(['host']);
   if (toGet) for (const name of ['content-type', 'content-encoding', 'content-language']) dropped.add(name);

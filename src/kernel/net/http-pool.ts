@@ -3,12 +3,12 @@
  * moment after use. Our own pool instead of undici's, because every socket counts against the handler's
  * share, a wait in line must end with its invocation, and an idle connection has to make room.
  */
-import type { Readable } from 'node:stream';
 import type { Client, Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
 import type { Host } from './address.ts';
 import { NetworkFailure } from './failure.ts';
 import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
+import { Upload } from './http-upload.ts';
 import type { Network } from './network.ts';
 import { originOf } from './target.ts';
 
@@ -33,7 +33,7 @@ export interface HttpSend {
   readonly path: string;
   /** Name, value, name, value … `host` among them. */
   readonly headers: readonly string[];
-  readonly body: Uint8Array | Readable | null;
+  readonly body: Uint8Array | Upload | null;
 }
 
 interface Connection {
@@ -77,12 +77,16 @@ export class HttpPool {
     const connection = (fresh ? undefined : this.#takeIdle(key)) ?? (await this.#connect(request.origin, key));
     const reused = connection.isUsed;
     connection.isUsed = true;
-    const exchange = new HttpExchange(`${request.method} ${key}`, (ok) => this.#done(connection, ok));
+    const exchange = new HttpExchange(`${request.method} ${key}`, (ok) => {
+      if (request.body instanceof Upload) request.body.stop();
+      this.#done(connection, ok);
+    });
     connection.client.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
         path: request.path,
         headers: [...request.headers],
+        // An async iterable is a body too (undici, Request); its types leave that out.
         body: request.body as Dispatcher.DispatchOptions['body'],
       },
       exchange,

@@ -4,6 +4,8 @@
  * a target can hold a line end, a NUL or any other control character, so nothing can be injected.
  */
 
+import { uploadBytesMax } from './http-upload.ts';
+
 export const httpRequestLimits = {
   /** Request line and headers. Servers usually take 8 to 64 KiB. */
   headBytes: 64 * 1024,
@@ -11,7 +13,7 @@ export const httpRequestLimits = {
   /** A body without Content-Length is kept until flush; with one it streams. */
   bufferedBodyBytes: 1024 * 1024,
   /** A body with Content-Length is kept up to this size, so that most requests go out in one piece. */
-  streamedFromBytes: 64 * 1024,
+  streamedFromBytes: uploadBytesMax,
 } as const;
 
 export interface RequestHead {

@@ -216,7 +216,7 @@ class HttpResource implements Resource {
     const body = this.#body.takeAll();
     if (this.#bodyLeft > 0) {
       this.#upload = new Upload();
-      this.#upload.stream.push(body);
+      this.#upload.write(body);
     }
     const headers = outgoingHeaders(head, {
       host: found.host,
@@ -230,7 +230,7 @@ class HttpResource implements Resource {
       origin: found.origin,
       path: found.path,
       headers: this.#upload === null ? headers : [...headers, 'content-length', String(head.contentLength)],
-      body: this.#upload?.stream ?? (body.length > 0 ? body : null),
+      body: this.#upload ?? (body.length > 0 ? body : null),
       follow: this.#opened.fragment === 'follow',
       checkUrl: (url) => checkHop(this.#process, url),
     });

@@ -226,6 +226,22 @@ describe('a request body', () => {
     expect(await long.flush()).toBe(Errno.tooBig);
   });
 
+  it('that the server answers early ends: the answer is there, the rest is refused', async () => {
+    const at = await tcpServer((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 413 Too Long\r\nContent-Length: 2\r\n\r\nno'));
+    });
+    const resource = await opened(world([at]).process(), `http://${at}`);
+    await write(resource, 'PUT / HTTP/1.1\nContent-Length: 100000000\n\n');
+    let result = 0;
+    while (result >= 0) result = await write(resource, new Uint8Array(65_536));
+    expect(result).toBe(Errno.closed);
+    expect(await resource.flush()).toBe(0);
+    expect(await readAll(resource)).toEqual({
+      text: 'HTTP/1.1 413 Too Long\r\nContent-Length: 2\r\n\r\nno',
+      errno: Errno.end,
+    });
+  });
+
   it('that nobody takes makes the guest wait, and close ends it', async () => {
     const left = gate();
     let request: IncomingMessage | null = null;
@@ -320,6 +336,15 @@ describe('a response', () => {
     });
     const { text } = await exchange(await opened(world([at]).process(), `http://${at}`), 'GET / HTTP/1.1\n\n');
     expect(text).toMatch(/^HTTP\/1\.1 200 OK[\s\S]*after$/);
+  });
+
+  it('with folded header lines has them on one line', async () => {
+    const at = await tcpServer((socket) => {
+      socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\nA: b\r\n  c\r\nContent-Length: 0\r\n\r\n'));
+    });
+    const { text, errno } = await exchange(await opened(world([at]).process(), `http://${at}`), 'POST / HTTP/1.1\n\n');
+    expect(errno).toBeLessThan(0);
+    for (const line of text.split('\r\n')) expect(line).not.toMatch(/^\s/);
   });
 
   it('is not decompressed', async () => {
@@ -499,6 +524,34 @@ describe('redirects', () => {
     expect(process.end).toMatchObject({ kind: 'policy', url: `http://${trap.address}/` });
     expect(trap.seen()).toBe(0);
   });
+
+  it('with a body that never ends are followed all the same', async () => {
+    const left = gate();
+    const at = await httpServer((request, response) => {
+      if (request.url === '/to') return void response.end('there');
+      response.writeHead(302, { location: '/to' });
+      response.on('close', left.open);
+      response.write('x'.repeat(200_000));
+    });
+    const { text } = await exchange(
+      await opened(world([at]).process(), `http://${at}#follow`),
+      'GET /from HTTP/1.1\n\n',
+    );
+    expect(text).toMatch(/there$/);
+    await left.opened;
+  });
+
+  it.each(['ftp://x/', 'file:///etc/passwd', 'http://', 'http://u:p@127.0.0.1/', '//[', 'javascript:1'])(
+    'to %s are the answer themselves',
+    async (location) => {
+      const at = await redirecting(302, () => location);
+      const { text } = await exchange(
+        await opened(world([at]).process(), `http://${at}#follow`),
+        'GET /from HTTP/1.1\n\n',
+      );
+      expect(text).toMatch(/^HTTP\/1\.1 302 Found[\s\S]*moved$/);
+    },
+  );
 
   it('in a circle end after a limit', async () => {
     const at = await redirecting(302, () => '/from');
