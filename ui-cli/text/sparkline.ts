@@ -30,10 +30,3 @@ export function bucket(
   }
   return sums;
 }
-
-/** The value below which `share` (0 to 1) of the values lie; nearest rank. 0 for no values. */
-export function percentile(values: readonly number[], share: number): number {
-  if (values.length === 0) return 0;
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(share * sorted.length) - 1))] ?? 0;
-}
