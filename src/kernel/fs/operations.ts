@@ -26,12 +26,16 @@ export type Opened =
 export function openPath(base: DirectoryNode, path: string, options: OpenOptions): Opened | number {
   if (options.create && options.directory) return Errno.invalid;
   const exclusive = options.create && options.exclusive;
-  const walked = walk(base, path, { follow: options.follow && !exclusive, slashFollows: !exclusive });
+  // open(2): the name of a file to make cannot end with a slash, whatever is there.
+  const isBadName = options.create && path.endsWith('/');
+  const follow = options.follow && !exclusive && !isBadName;
+  const walked = walk(base, path, { follow, slashFollows: !options.create });
   if (typeof walked === 'number') return walked;
+  if (isBadName && walked.parent !== null) return Errno.isDirectory;
   const { node } = walked;
   if (node === null) {
     if (!options.create) return Errno.notFound;
-    // open(2): a new file's name cannot end with a slash.
+    // A link whose target ends with a slash.
     if (walked.slash) return Errno.isDirectory;
     const made = (walked.parent as DirectoryNode).createFile(walked.name);
     if (typeof made === 'number') return made;
@@ -109,8 +113,8 @@ export function removeFile(base: DirectoryNode, path: string): number {
 export function removeDirectory(base: DirectoryNode, path: string): number {
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
-  // rmdir(2): `.` is EINVAL; the directory that was opened has no name to take away.
-  if (walked.parent === null) return Errno.invalid;
+  // rmdir(2): `..` is ENOTEMPTY, `.` EINVAL; no name is given that could be taken away.
+  if (walked.parent === null) return /(^|\/)\.\.\/*$/.test(path) ? Errno.notEmpty : Errno.invalid;
   if (walked.node === null) return Errno.notFound;
   if (walked.node.kind !== 'directory') return Errno.notDirectory;
   return walked.parent.removeDirectory(walked.name);
