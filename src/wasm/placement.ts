@@ -2,25 +2,25 @@
  * Where a function's instructions are charged.
  *
  * A node is a run of instructions with one way in, at its first byte, and one way out, at its last
- * instruction: control passes over all of it or none of it (but for a trap). Each node has a weight,
- * its number of instructions. The plain way charges every node its weight on entry. Many of those
- * charges can be saved without changing what is charged in sum:
+ * instruction: control passes over all of it or none of it (but for a trap, or a call that never
+ * returns). Each node has a weight, its number of instructions. The plain way charges every node its
+ * weight on entry. Many of those charges can be saved without changing what is charged in sum:
  *
  * Let every edge of the control flow graph carry a credit, the instructions that have been paid
  * ahead when control passes over it. A node with credit `in` on the way in and `out` on the way out
  * charges `weight + out - in`. Along any path the credits cancel, so what has been charged at any
- * point is what has been executed plus the credit there: **exact wherever the credit is 0**.
- * All edges out of one node carry the same credit and so do all edges into one node (the charge
- * stands inside the node), so edges fall into classes; each class has one credit.
+ * edge is what has been executed plus the credit there: **exact wherever the credit is 0**. All edges
+ * out of one node carry the same credit, and so do all edges into one node (the charge stands inside
+ * the node), so edges fall into classes; each class has one credit.
  *
- * The credit is fixed at 0 where somebody could look or where a path could end or go on for ever:
- * at every call (a host function sees the exact count), at every return, at every loop header. All
- * other classes get the greatest credit that makes no charge negative, found as shortest paths. A
- * charge is thus never paid back, and since credit is always used up before the next exact point, a
- * program that fits its gas limit never runs out of it because of a credit.
+ * The credit is fixed at 0 wherever the function is left and at the head of a loop that checks. All
+ * other classes get the greatest credit that makes no charge negative: the fewest instructions on any
+ * way from there to a credit of 0, found as shortest paths. So no charge is ever paid back, and what
+ * is paid ahead is what will be executed in any case: a program that fits its gas limit never runs
+ * out of it because of a credit, and what it has used when it ends is exact.
  *
- * So the counter runs ahead only within a stretch without calls and loops, by less than that
- * stretch. A trap inside such a stretch has charged up to its end; that is the same on every run.
+ * In between, the counter is ahead by less than the shortest way to the end of each active function.
+ * A trap, or a host function that ends the invocation, leaves it so: that is the same on every run.
  */
 
 /** Credits above this have no bound yet. */
@@ -88,7 +88,7 @@ export class Placement {
     this.#weights[this.nodes - 1] = weight;
     const out = this.#outs[this.nodes - 1]!;
     if (out !== unset) return out;
-    const made = (this.flags[this.nodes - 1]! & calls) === 0 ? this.newClass() : exact;
+    const made = this.newClass();
     this.#outs[this.nodes - 1] = made;
     return made;
   }
@@ -165,13 +165,16 @@ export class Placement {
     const outs = this.#outs;
     const weights = this.#weights;
     const credits = this.#credits;
+    const { flags } = this;
     for (let sweep = 0; sweep < sweepsMax; sweep++) {
       let changed = false;
       for (let node = this.nodes - 1; node >= 0; node--) {
         const into = ins[node]!;
         const out = outs[node]!;
-        if (into === exact || out < 0 || out === into) continue;
-        const bound = weights[node]! + credits[out]!;
+        if (into === exact || out === into) continue;
+        // A path that ends in a trap bounds nothing, unless a call on it may end the invocation.
+        if (out === nowhere && (flags[node]! & calls) === 0) continue;
+        const bound = weights[node]! + (out === nowhere ? 0 : credits[out]!);
         if (bound < credits[into]!) {
           credits[into] = bound;
           changed = true;
