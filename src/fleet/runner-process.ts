@@ -179,6 +179,7 @@ export class RunnerProcess {
    * A runner that did not get the processor is not stuck; it is waited for longer.
    */
   watch(): void {
+    if (!this.#isBooted) return;
     // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
     const silentMs = this.#unanswered * fleetLimits.pingMs;

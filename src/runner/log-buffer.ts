@@ -40,18 +40,19 @@ export class LogBuffer {
     this.#timer = null;
     while ((this.#lines.length > 0 || this.#dropped.size > 0) && this.#underway < batchesUnderway) {
       const lines = this.#lines.splice(0, logLimits.batchLines);
-      const dropped = Object.fromEntries(this.#dropped);
+      const dropped = this.#dropped;
+      this.#dropped = new Map();
       this.#underway += 1;
-      const taken = this.#send({ lines, dropped }, () => {
+      const taken = this.#send({ lines, dropped: Object.fromEntries(dropped) }, () => {
         this.#underway -= 1;
         this.flush();
       });
       if (!taken) {
         this.#underway -= 1;
         this.#lines = lines.concat(this.#lines);
+        this.#dropped = dropped;
         return;
       }
-      this.#dropped.clear();
       for (const line of lines) this.#bytes -= line.text.length;
     }
   }

@@ -79,19 +79,23 @@ export class UsageReporter {
     while ((this.#active.length > 0 || this.#records.length > 0) && this.#underway < batchesUnderway) {
       const records = this.#records.splice(0, usageLimits.batchRecords);
       const meters = this.#active;
-      const counts = meters.flatMap((meter) => (meter.counter === null ? [] : [meter.counter]));
+      this.#active = [];
+      const counters = meters.map(({ counter }) => counter);
+      for (const meter of meters) meter.counter = null;
       this.#underway += 1;
+      const counts = counters.filter((counter) => counter !== null);
       const taken = this.#send({ records, counts }, () => {
         this.#underway -= 1;
         this.flush();
       });
-      if (!taken) {
-        this.#underway -= 1;
-        this.#records = records.concat(this.#records);
-        return;
-      }
-      for (const meter of meters) meter.counter = null;
-      this.#active = [];
+      if (taken) continue;
+      this.#underway -= 1;
+      this.#records = records.concat(this.#records);
+      this.#active = meters;
+      meters.forEach((meter, index) => {
+        meter.counter = counters[index] ?? null;
+      });
+      return;
     }
   }
 

@@ -1,0 +1,115 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { call } from './harness.ts';
+
+interface Control {
+  readonly child: ChildProcess;
+  readonly controlPort: number;
+  readonly url: string;
+  readonly runPort: number;
+  readonly pids: readonly number[];
+}
+
+const started: ChildProcess[] = [];
+const runners = new Set<number>();
+
+/** Starts a control; rejects with what it says when it cannot start. */
+async function startControl(
+  options: { platformId?: string; bootId?: string; controlPort?: number; runPort?: number; guest?: string } = {},
+): Promise<Control> {
+  const { platformId = 'p-1', bootId = 'b-1', controlPort = 0, runPort = 0, guest = 'cwa/hello.wasm' } = options;
+  const program = fileURLToPath(new URL('control-child.ts', import.meta.url));
+  const args = [program, platformId, bootId, String(controlPort), String(runPort), guest];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  started.push(child);
+  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+    const [word, control, run, pids = ''] = line.split(' ');
+    if (word !== 'ready') throw new Error(line);
+    const all = pids.split(',').map(Number);
+    for (const pid of all) runners.add(pid);
+    return {
+      child,
+      controlPort: Number(control),
+      runPort: Number(run),
+      url: `http://127.0.0.1:${run}/hello/`,
+      pids: all,
+    };
+  }
+  throw new Error('it ended without a word');
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+  for (const pid of runners) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+  runners.clear();
+});
+
+async function kill(control: Control): Promise<void> {
+  control.child.kill('SIGKILL');
+  await once(control.child, 'exit');
+}
+
+describe('runners whose control has been killed', () => {
+  it('serve on without it, and hand over to the runners of the next one without a failed request', async () => {
+    const first = await startControl();
+    await kill(first);
+    for (let i = 0; i < 20; i++) expect((await call(first.url)).status).toBe(200);
+
+    const statuses = new Map<number | string, number>();
+    let going = true;
+    const load = Promise.all(
+      Array.from({ length: 4 }, async () => {
+        while (going) {
+          const status = await call(first.url).then(
+            (answer) => answer.status,
+            (error: Error) => error.message,
+          );
+          statuses.set(status, (statuses.get(status) ?? 0) + 1);
+        }
+      }),
+    );
+    const second = await startControl({
+      bootId: 'b-2',
+      controlPort: first.controlPort,
+      runPort: first.runPort,
+    });
+    while (first.pids.some(isAlive)) await call(second.url);
+    going = false;
+    await load;
+    expect([...statuses.keys()]).toEqual([200]);
+    expect(second.pids.every(isAlive)).toBe(true);
+  });
+
+  it('notice new runners on their port even where control has moved', async () => {
+    const first = await startControl();
+    await kill(first);
+    const second = await startControl({ bootId: 'b-2', runPort: first.runPort });
+    while (first.pids.some(isAlive)) await call(second.url);
+    expect((await call(second.url)).status).toBe(200);
+  });
+
+  it('stay when a control of another data folder comes, which is told who has the port', async () => {
+    const first = await startControl();
+    await kill(first);
+    await expect(startControl({ platformId: 'p-2', bootId: 'b-2', runPort: first.runPort })).rejects.toThrow(
+      /port \d+ on 127\.0\.0\.1 is in use by runners of another Trisiel \(process \d+\)/,
+    );
+    expect((await call(first.url)).status).toBe(200);
+  });
+});

@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { addressOf, RouteTable } from '../../src/runner/routes.ts';
+
+const address = (host: string | undefined, target: string) =>
+  addressOf({ host, target, domain: 'localhost', defaultPort: '3003' });
+
+describe('the address of a request', () => {
+  it('is a host name of the function’s own, in any case, with port or final dot', () => {
+    for (const host of ['swift-otter.localhost', 'Swift-Otter.LOCALHOST:3003', 'swift-otter.localhost.:80']) {
+      expect(address(host, '/a/b?c=d')).toMatchObject({
+        label: 'swift-otter',
+        scriptName: '',
+        path: '/a/b',
+        query: 'c=d',
+        host: 'swift-otter.localhost',
+        byHost: true,
+      });
+    }
+    expect(address('dev--swift-otter.localhost', '/')?.label).toBe('dev--swift-otter');
+    expect(address('a.b.localhost', '/')?.label).toBe('a.b');
+  });
+
+  it('is the first segment of the path under every other host', () => {
+    for (const host of ['localhost', 'localhost:3003', '127.0.0.1:3003', '[::1]:3003', 'box.example', undefined]) {
+      expect(address(host, '/swift-otter/a/b?c=d?e')).toMatchObject({
+        label: 'swift-otter',
+        scriptName: '/swift-otter',
+        path: '/a/b',
+        query: 'c=d?e',
+        byHost: false,
+      });
+    }
+    expect(address('localhost', '/swift-otter')).toMatchObject({ label: 'swift-otter', path: '' });
+    expect(address('localhost', '/')).toMatchObject({ label: '', path: '' });
+    expect(address('notlocalhost', '/x/')?.label).toBe('x');
+    expect(address('.localhost', '/x/')?.byHost).toBe(false);
+  });
+
+  it('may be given in absolute form, whose authority counts', () => {
+    expect(address('localhost', 'http://swift-otter.localhost:80?x')).toMatchObject({
+      label: 'swift-otter',
+      path: '/',
+      query: 'x',
+      port: '80',
+    });
+  });
+
+  it('is none where the target is no path, or where a NUL would cut it short', () => {
+    expect(address('localhost', '*')).toBeNull();
+    expect(address('localhost', 'ftp://x/')).toBeNull();
+    expect(address('localhost', '/x/a%00b')).toBeNull();
+  });
+});
+
+describe('the route table', () => {
+  it('tells unknown labels from those that have nothing deployed', () => {
+    const routes = new RouteTable();
+    routes.set('empty', null);
+    expect(routes.find('empty')).toBeNull();
+    expect(routes.find('constructor')).toBeUndefined();
+    routes.remove('empty');
+    expect(routes.find('empty')).toBeUndefined();
+  });
+});
