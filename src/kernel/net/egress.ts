@@ -7,7 +7,7 @@
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { connect as netConnect, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { createSecureContext, getCACertificates, type SecureContext, connect as tlsConnect } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { PlatformError } from '../../protocol/errors.ts';
 import { Errno } from '../errno.ts';
 import { authority, canonicalAddress, deniedRange, type Host, parseHost } from './address.ts';
@@ -65,6 +65,12 @@ export interface ConnectOptions {
   readonly lookup?: Lookup;
 }
 
+interface Tls {
+  readonly connect: typeof import('node:tls').connect;
+  /** Where certificates besides Node's own are trusted. */
+  readonly context: SecureContext | undefined;
+}
+
 /** Throws `bad_request` when an entry of `allow` is no `host:port`. */
 export function createEgress(options: EgressOptions): Egress {
   return new Egress(options);
@@ -79,7 +85,8 @@ export class Egress {
   readonly #ownPorts: ReadonlySet<number>;
   readonly #ownAddresses: () => readonly string[];
   #own: { readonly addresses: ReadonlySet<string>; readonly untilMs: number } | null = null;
-  readonly #secureContext: SecureContext | undefined;
+  readonly #ca: readonly string[] | undefined;
+  #tls: Promise<Tls> | null = null;
 
   constructor(options: EgressOptions) {
     this.#limits = { ...egressLimits, ...options.limits };
@@ -91,10 +98,7 @@ export class Egress {
       max: this.#limits.connectionsMax,
       perShareMax: this.#limits.connectionsPerHandlerMax,
     });
-    this.#secureContext =
-      options.ca === undefined
-        ? undefined
-        : createSecureContext({ ca: [...getCACertificates('default'), ...options.ca] });
+    this.#ca = options.ca;
   }
 
   /** Why a literal address may not be reached; null when it may, and for names. */
@@ -109,17 +113,31 @@ export class Egress {
   async connect(options: ConnectOptions): Promise<Socket> {
     const { host, port, signal } = options;
     const target = authority(host, port);
+    // Loaded before there is a connection that could meanwhile break unseen.
+    const tls = options.tls === null ? null : await this.loadTls();
     const addresses = await this.#resolve(options, target);
     const socket = await this.#dial(addresses, options, target);
-    if (options.tls === null) return socket;
+    if (tls === null) return socket;
     try {
-      return await this.#secure(socket, options, target);
+      return await this.#secure(tls, socket, options, target);
     } catch (error) {
       socket.destroy();
       if (signal.aborted) throw aborted(target);
       if (error instanceof NetworkFailure) throw error;
       throw new NetworkFailure(Errno.refused, networkFailure(error, `TLS with ${target} failed`).message, error);
     }
+  }
+
+  /** node:tls, where nothing else has loaded it, is 5 MB that a run without TLS does without. */
+  loadTls(): Promise<Tls> {
+    this.#tls ??= import('node:tls').then((tls) => ({
+      connect: tls.connect,
+      context:
+        this.#ca === undefined
+          ? undefined
+          : tls.createSecureContext({ ca: [...tls.getCACertificates('default'), ...this.#ca] }),
+    }));
+    return this.#tls;
   }
 
   async #resolve(options: ConnectOptions, target: string): Promise<readonly string[]> {
@@ -205,15 +223,15 @@ export class Egress {
     }
   }
 
-  async #secure(socket: Socket, options: ConnectOptions, target: string): Promise<Socket> {
+  async #secure(tls: Tls, socket: Socket, options: ConnectOptions, target: string): Promise<Socket> {
     const { host } = options;
-    const secure = tlsConnect({
+    const secure = tls.connect({
       socket,
       // An address is no SNI (RFC 6066 3); the certificate is then compared with the address.
       host: host.kind === 'name' ? host.name : host.address,
       servername: host.kind === 'name' ? host.name : '',
       ALPNProtocols: [...(options.tls?.alpn ?? [])],
-      ...(this.#secureContext === undefined ? {} : { secureContext: this.#secureContext }),
+      ...(tls.context === undefined ? {} : { secureContext: tls.context }),
       rejectUnauthorized: true,
     });
     try {

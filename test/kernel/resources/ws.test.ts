@@ -142,7 +142,8 @@ describe('ws:', () => {
       };
       more();
     });
-    const resource = await opened(world([at]).process(), `ws://${at}`);
+    const { process: guest, network } = world([at]);
+    const resource = await opened(guest(), `ws://${at}`);
     expect(await read(resource, 2)).toBe('0 ');
     const before = process.memoryUsage().rss;
     expect(await staysPending(new Promise(() => {}))).toBe(true);
@@ -157,7 +158,10 @@ describe('ws:', () => {
     expect(number).toBe(2_000);
     // The server's own unsent queue is in this process as well.
     expect(process.memoryUsage().rss - before).toBeLessThan(600_000_000);
-    resource.close();
+    expect(network.buffers.held).toBeGreaterThan(0);
+    await resource.close();
+    expect(network.buffers.held).toBe(0);
+    expect(network.webSockets).toBe(0);
   });
 
   it('of empty messages without end is held back too', async () => {
