@@ -1,6 +1,6 @@
 /** The functions' port: a Koa application on node:http, hardened, shared by all runners (reusePort). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net';
 import Koa from 'koa';
 import { type Dispatcher, watchConnection } from './dispatcher.ts';
 import type { InFlight } from './in-flight.ts';
@@ -76,7 +76,8 @@ export class RunnerServer {
    */
   async drain(idleMs: number): Promise<void> {
     this.#isDraining = true;
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    // http's own close() would end idle connections at once, and with them requests that are just on their way.
+    const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#server, () => resolve()));
     if (idleMs > 0) await new Promise((resolve) => setTimeout(resolve, idleMs));
     await this.#inFlight.empty();
     this.#server.closeIdleConnections();

@@ -165,6 +165,8 @@ export function call(platform: PlatformChild, handler: string, options: CallOpti
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
+        // A connection of its own: an idle one may be closed just when the next request takes it.
+        agent: false,
         host: base.hostname,
         port: base.port,
         method: options.method ?? 'GET',
