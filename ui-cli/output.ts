@@ -52,7 +52,7 @@ export function errorLines(error: PlatformError): string[] {
     ...error.details.map((detail) => `       ${visible(detail)}`),
     ...error.hints.map((hint) => `hint: ${visible(hint)}`),
     ...(error.retryAfterSeconds === undefined ? [] : [`hint: try again in ${error.retryAfterSeconds} s`]),
-    ...(error.code === 'unauthorized' && !error.hints.some((hint) => hint.includes('wasmcloud login'))
+    ...(error.code === 'unauthorized' && error.hints.length === 0 && !error.message.includes('wasmcloud login')
       ? ['hint: log in first: wasmcloud login']
       : []),
     ...(id === null ? [] : [`request: ${visible(id)}`]),

@@ -23,6 +23,8 @@ import type { Deployer } from '../../src/protocol/ports.ts';
 import { UsageStore } from '../../src/usage/usage-store.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
+export const launcher = join(root, 'bin/wasmcloud.js');
+let built: Promise<Finished> | undefined;
 export const password = 'correct horse';
 
 export interface Control extends ApiDeps {
@@ -311,11 +313,13 @@ export class Home {
     };
   }
 
-  /** Runs the real launcher. */
-  wasmcloud(words: readonly string[], options: CommandOptions = {}): Promise<Finished> {
-    return run([process.execPath, join(root, 'bin/wasmcloud.js'), ...words], {
+  /** Runs the bundle, as the launcher does once it has made sure of it. */
+  async wasmcloud(words: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    built ??= run([process.execPath, launcher, '--version'], { variables: this.variables });
+    await built;
+    return run([process.execPath, join(root, 'dist/wasmcloud.js'), ...words], {
       ...options,
-      variables: { ...this.variables, ...options.variables },
+      variables: { ...this.variables, WASMCLOUD_LAUNCHER: launcher, ...options.variables },
     });
   }
 

@@ -11,7 +11,7 @@ import {
   usageAnswer,
   usageMinuteAnswer,
 } from './answers.ts';
-import { type ApiRequest, notOurs, parseJson, request, type Target } from './http.ts';
+import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import { LogTail, type LogTailListener, type LogTailOptions } from './log-tail.ts';
 
 export interface Credentials {
@@ -84,7 +84,15 @@ export class Client {
 
   /** A new Token. Throws `unauthorized`. */
   async logIn({ name, password }: Credentials, options?: CallOptions): Promise<string> {
-    return (await this.#call(token, { method: 'POST', path: '/sessions', body: { name, password } }, options)).token;
+    const body = { name, password, label: 'wasmcloud' };
+    try {
+      return (await this.#call(token, { method: 'POST', path: '/sessions', body }, options)).token;
+    } catch (error) {
+      if (!(error instanceof ServerError) || error.code !== 'unauthorized') throw error;
+      // Here it is not the Token that is missing.
+      const hints = [`check both; a new account: wasmcloud signup (server ${this.target.server})`];
+      throw new ServerError('unauthorized', error.message, { requestId: error.requestId, hints });
+    }
   }
 
   /** Revokes the Token of this client. */

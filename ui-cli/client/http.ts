@@ -178,11 +178,20 @@ export function unreachable(server: string, error: unknown): PlatformError {
       cause: error,
     });
   }
-  const why = code ?? (error instanceof Error ? error.message : String(error));
+  const why = code ?? deepestMessage(error);
   return new PlatformError('unavailable', `the connection to ${server} failed (${why})`, {
     hints: [`${start}, or ${point}`],
     cause: error,
   });
+}
+
+/** "bad port", "other side closed": what stands below "fetch failed". */
+function deepestMessage(error: unknown): string {
+  let message = String(error);
+  for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth += 1) {
+    message = current.message;
+  }
+  return message;
 }
 
 /** fetch says "fetch failed" and hides the reason one or two causes deep. */

@@ -1,5 +1,5 @@
 /** Log in or sign up; the first thing a new user sees. */
-import { PlatformError } from '../../src/protocol/errors.ts';
+import type { PlatformError } from '../../src/protocol/errors.ts';
 import { Client } from '../client/client.ts';
 import { normalizeServer } from '../config.ts';
 import { errorLines } from '../output.ts';
@@ -91,7 +91,6 @@ export class LoginScreen extends Screen {
     if (error.code === 'invite_required') {
       this.form.focused = this.form.fields.length - 1;
     }
-    // "Log in first" helps nobody who is doing just that.
-    return errorLines(error.code === 'unauthorized' ? new PlatformError('forbidden', error.message) : error);
+    return errorLines(error);
   }
 }

@@ -1,0 +1,160 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Control, Home, line, record, startControl } from '../harness.ts';
+
+let control: Control;
+let home: Home;
+let variables: Record<string, string>;
+beforeAll(async () => {
+  control = await startControl();
+  home = await Home.make(control);
+  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+  await control.handler('swift-otter', 'ada');
+  await control.deploy({ handler: 'swift-otter', user: 'ada', number: 1, state: 'retired' });
+  await control.deploy({
+    handler: 'swift-otter',
+    user: 'ada',
+    number: 2,
+    state: 'failed',
+    failure: 'a runner could not compile it',
+  });
+  await control.deploy({ handler: 'swift-otter', user: 'ada', number: 3, state: 'live' });
+});
+afterAll(() => control.close());
+
+const wasmcloud = (words: readonly string[], options: { stdin?: string; cwd?: string } = {}) =>
+  home.wasmcloud(words, { ...options, variables });
+
+test('create in a repository adds the remote and says what to type next', async () => {
+  const cwd = join(control.folder, 'repository');
+  await mkdir(cwd);
+  await home.git(['init', '-q', '-b', 'trunk'], { cwd });
+  const url = `${control.url}/new-one.git`;
+  const created = await wasmcloud(['create', 'new-one'], { cwd });
+  expect(created).toMatchObject({ status: 0 });
+  expect(created.stdout).toContain('added the git remote wasmcloud');
+  expect(created.stdout).toContain('git push wasmcloud trunk');
+  expect((await home.git(['remote', 'get-url', 'wasmcloud'], { cwd })).stdout.trim()).toBe(url);
+  // Logged in through WASMCLOUD_TOKEN only, this repository still pushes without a password.
+  const fill = await home.git(['credential', 'fill'], { cwd, stdin: `url=${url}\n\n` });
+  expect(fill.stderr).toContain('not logged in');
+
+  await writeFile(join(cwd, 'a'), '');
+  await home.git(['add', '.'], { cwd });
+  await home.git(['commit', '-qm', 'x'], { cwd });
+  const other = await wasmcloud(['create', 'another-one'], { cwd });
+  expect(other.stdout).toContain(`the git remote wasmcloud points at ${url} and was left alone`);
+  expect(other.stdout).toContain(`git remote set-url wasmcloud ${control.url}/another-one.git`);
+});
+
+test('create outside of a repository prints the remote to add, and without a name makes one up', async () => {
+  const cwd = join(control.folder, 'plain');
+  await mkdir(cwd);
+  const created = await home.wasmcloud(['create', '--json'], {
+    cwd,
+    variables: { ...variables, GIT_CEILING_DIRECTORIES: control.folder },
+  });
+  const handler = JSON.parse(created.stdout);
+  expect(handler).toMatchObject({ state: 'empty', owner: 'ada', remote: { kind: 'no-repository' } });
+  expect(handler.name).toMatch(/^[a-z]+-of-[a-z]+-\d{4}$/);
+});
+
+test('a name that cannot be one is refused before the server is asked', async () => {
+  const refused = await wasmcloud(['create', 'Not A Name']);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain('hint: a name has 1 to 40');
+});
+
+test('list and show, for people and for programs', async () => {
+  const list = await wasmcloud(['list']);
+  expect(list.stdout).toMatch(/^NAME +STATE +LIVE +DEPLOYED +URL$/m);
+  expect(list.stdout).toMatch(/^swift-otter +live +v3 +.*http:\/\/swift-otter\.localhost:\d+$/m);
+  const names = JSON.parse((await wasmcloud(['list', '--json'])).stdout).map(
+    (handler: { name: string }) => handler.name,
+  );
+  expect(names).toContain('swift-otter');
+  expect((await wasmcloud(['show', 'swift-otter'])).stdout).toMatch(/^state +live v3$/m);
+  expect(JSON.parse((await wasmcloud(['--json', 'show', 'swift-otter'])).stdout)).toMatchObject({ version: 3 });
+});
+
+test('without a command and without a terminal the first screen is printed', async () => {
+  expect((await wasmcloud([])).stdout).toMatch(/^NAME +STATE/);
+  expect(Array.isArray(JSON.parse((await wasmcloud(['--json'])).stdout))).toBe(true);
+});
+
+test("somebody else's handler does not exist", async () => {
+  const token = await control.user('eve');
+  const answer = await home.wasmcloud(['show', 'swift-otter'], { variables: { WASMCLOUD_TOKEN: token } });
+  expect(answer).toMatchObject({ status: 1, stdout: '' });
+});
+
+test('a rollback is previewed, needs a yes, and refuses what never went live', async () => {
+  const asked = await wasmcloud(['rollback', 'swift-otter', 'v1']);
+  expect(asked).toMatchObject({ status: 1 });
+  expect(asked.stderr).toContain('swift-otter: v3 -> v1 needs a yes');
+  expect((await wasmcloud(['rollback', 'swift-otter', 'v2', '--yes'])).stderr).toContain('v2 never went live (failed)');
+  expect((await wasmcloud(['rollback', 'swift-otter', '9', '--yes'])).stderr).toContain('can be served again: v1');
+  const done = await wasmcloud(['rollback', 'swift-otter', 'v1', '--yes', '--json']);
+  expect(JSON.parse(done.stdout)).toEqual({ name: 'swift-otter', from: 3, to: 1 });
+  const deployments = JSON.parse((await wasmcloud(['deployments', 'swift-otter', '--json'])).stdout);
+  expect(deployments.map((d: { number: number; state: string }) => [d.number, d.state])).toEqual([
+    [3, 'retired'],
+    [2, 'failed'],
+    [1, 'live'],
+  ]);
+});
+
+test('a value goes in on stdin, never in argv, and is shown masked', async () => {
+  const argv = await wasmcloud(['env', 'swift-otter', 'set', 'KEY=hunter2']);
+  expect(argv).toMatchObject({ status: 1 });
+  expect(argv.stderr).not.toContain('hunter2');
+  expect(
+    await wasmcloud(['env', 'swift-otter', 'set', 'API_KEY'], { stdin: 'a-very-secret-value-9876\n' }),
+  ).toMatchObject({ status: 0 });
+  const listed = await wasmcloud(['env', 'swift-otter']);
+  expect(listed.stdout).toMatch(/^API_KEY +•+9876 \(24 B\)/m);
+  expect(JSON.parse((await wasmcloud(['env', 'swift-otter', '--json'])).stdout)).toMatchObject([
+    { key: 'API_KEY', bytes: 24 },
+  ]);
+  expect(await wasmcloud(['env', 'swift-otter', 'unset', 'API_KEY'])).toMatchObject({ status: 0 });
+  expect(await wasmcloud(['env', 'swift-otter', 'unset', 'API_KEY'])).toMatchObject({ status: 1 });
+});
+
+test('delete needs the name twice, restore brings it back', async () => {
+  await control.handler('gone-soon', 'ada');
+  expect(await wasmcloud(['delete', 'gone-soon'])).toMatchObject({ status: 1 });
+  expect((await wasmcloud(['delete', 'gone-soon', '--confirm', 'gone'])).stderr).toContain('nothing was deleted');
+  expect(await wasmcloud(['delete', 'gone-soon', '--confirm', 'gone-soon'])).toMatchObject({ status: 0 });
+  expect(await wasmcloud(['show', 'gone-soon'])).toMatchObject({ status: 1 });
+  expect(await wasmcloud(['restore', 'gone-soon'])).toMatchObject({ status: 0 });
+  expect(await wasmcloud(['show', 'gone-soon'])).toMatchObject({ status: 0 });
+});
+
+test('an invocation shows with what it used and logged', async () => {
+  const one = record('swift-otter', 'i_abc', { status: 500, outcome: 'trapped', path: '/x\u001b[2J' });
+  await control.usage.record({ records: [one], counts: [] });
+  await control.write(line('swift-otter', 'about to \u001b[31mtrap', { invocation: 'i_abc', level: 1 }));
+  const listed = await wasmcloud(['invocations', 'swift-otter']);
+  expect(listed.stdout).toMatch(/i_abc +500 +trapped .*GET \/x\^\[\[2J$/m);
+  const shown = await wasmcloud(['invocations', 'swift-otter', 'i_abc']);
+  expect(shown.stdout).toContain('ERROR v1 i_abc about to ^[[31mtrap');
+  expect(shown.stdout).toMatch(/^log_write +1/m);
+  expect(JSON.parse((await wasmcloud(['invocations', 'swift-otter', 'i_abc', '--json'])).stdout)).toMatchObject({
+    outcome: 'trapped',
+    lines: [{ level: 1 }],
+  });
+});
+
+test('namegen, docs and completion work without a login', async () => {
+  const nobody = await Home.make(control);
+  expect((await nobody.wasmcloud(['namegen', '-n', '3'])).stdout.split('\n').filter(Boolean)).toHaveLength(3);
+  expect((await nobody.wasmcloud(['docs'])).stdout).toContain('cwa.log_write  (i32, i32, i32)');
+  expect((await nobody.wasmcloud(['completion', 'fish'])).stdout).toContain('-a rollback');
+});
+
+test('a word that is no command gets a suggestion', async () => {
+  const answer = await wasmcloud(['deploymnts']);
+  expect(answer.status).toBe(1);
+  expect(answer.stderr).toContain('Did you mean deployments?');
+});
