@@ -131,10 +131,10 @@ describe('calls', () => {
 });
 
 describe('a failure ends the Process and says which call', () => {
-  const cases: readonly (readonly [string, Call, string, Partial<CallsOptions>?])[] = [
-    ['a bad descriptor', ['read', 7, 0x100, 1], 'read(7, 0x100, 1): no such descriptor'],
-    ['a write to none', ['write', -1, 0x100, 1], 'write(-1, 0x100, 1): no such descriptor'],
-    ['closing none', ['close', 3], 'close(3): no such descriptor'],
+  const cases: readonly (readonly [title: string, call: Call, message: string, options: Partial<CallsOptions>])[] = [
+    ['a bad descriptor', ['read', 7, 0x100, 1], 'read(7, 0x100, 1): no such descriptor', {}],
+    ['a write to none', ['write', -1, 0x100, 1], 'write(-1, 0x100, 1): no such descriptor', {}],
+    ['closing none', ['close', 3], 'close(3): no such descriptor', {}],
     ['a name without an end', ['open', 0x20, 0], 'open(0x20): the name has no end', { data: { 32: 'x'.repeat(5000) } }],
     ['an empty name', ['open', 0x20, 0], 'open(""): no such file or directory', { data: { 32: '\0' } }],
     ['a way out', ['open', 0x20, 0], 'open("../../etc/passwd"): outside', { data: { 32: '../../etc/passwd\0' } }],

@@ -1,0 +1,111 @@
+/** Folders of the host: nothing leads out, whatever lies in them or is put there meanwhile. */
+import { spawnSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { Errno } from '../../../src/kernel/errno.ts';
+import { hostDirectory } from '../../../src/kernel/fs/host-directory.ts';
+import type { DirectoryNode } from '../../../src/kernel/fs/node.ts';
+import { linkPath, openPath, renamePath, statPath } from '../../../src/kernel/fs/operations.ts';
+
+let folder: string;
+let inside: string;
+let base: DirectoryNode;
+
+beforeEach(() => {
+  folder = fs.mkdtempSync(join(tmpdir(), 'trisiel-host-'));
+  onTestFinished(() => fs.rmSync(folder, { recursive: true }));
+  inside = join(folder, 'inside');
+  fs.mkdirSync(join(inside, 'dir'), { recursive: true });
+  fs.writeFileSync(join(folder, 'secret'), 'secret');
+  fs.writeFileSync(join(inside, 'file'), 'file');
+  base = hostDirectory(inside);
+});
+
+test.each([
+  ['an absolute link', '/etc/hostname', 'link'],
+  ['a link to the parent', '..', 'link/secret'],
+  ['a link out and in again', '../inside/file', 'link'],
+  ['a link out through a directory', 'dir/../../secret', 'link'],
+])('%s is refused', (_title, target, path) => {
+  fs.symlinkSync(target, join(inside, 'link'));
+  expect(open(path)).toBe(Errno.notCapable);
+  expect(statPath(base, path, true)).toBe(Errno.notCapable);
+  expect(open(path, { write: true, create: true, truncate: true })).toBe(Errno.notCapable);
+  expect(fs.readFileSync(join(folder, 'secret'), 'utf8')).toBe('secret');
+});
+
+test('a directory that somebody replaced by a link out of it is gone', () => {
+  const opened = open('dir', { directory: true });
+  if (typeof opened === 'number' || opened.kind !== 'directory') throw new Error('not opened');
+  const { directory } = opened;
+  fs.renameSync(join(inside, 'dir'), join(inside, 'moved'));
+  fs.symlinkSync('..', join(inside, 'dir'));
+  expect(openPath(directory, 'secret', options())).toBe(Errno.notFound);
+  expect(openPath(directory, 'new', options({ write: true, create: true }))).toBe(Errno.notFound);
+  expect(directory.list()).toBe(Errno.notFound);
+  expect(renamePath({ from: { base, path: 'file' }, to: { base: directory, path: 'out' } })).toBe(Errno.notFound);
+  expect(linkPath({ from: { base, path: 'file' }, to: { base: directory, path: 'out' } }, false)).toBe(Errno.notFound);
+  expect(fs.readdirSync(folder).sort()).toEqual(['inside', 'secret']);
+});
+
+test('a directory that the guest renamed stays open under its new name', () => {
+  fs.mkdirSync(join(inside, 'dir/sub'));
+  const opened = open('dir/sub', { directory: true });
+  if (typeof opened === 'number' || opened.kind !== 'directory') throw new Error('not opened');
+  expect(renamePath({ from: { base, path: 'dir' }, to: { base, path: 'other' } })).toBe(0);
+  const made = openPath(opened.directory, 'new', options({ write: true, create: true }));
+  expect(typeof made).toBe('object');
+  expect(fs.existsSync(join(inside, 'other/sub/new'))).toBe(true);
+});
+
+test('a pipe is seen but not opened: nobody waits for its other end', (context) => {
+  if (spawnSync('mkfifo', [join(inside, 'pipe')]).status !== 0) context.skip('no mkfifo here');
+  expect(statPath(base, 'pipe', false)).toMatchObject({ kind: 'other' });
+  expect(open('pipe')).toBe(Errno.notSupported);
+});
+
+test('times are read back to the nanosecond, and forgotten when the host changes the file', () => {
+  const handle = openFile('file', { write: true });
+  expect(handle.setTimes({ atimNs: 1_700_000_000_000_000_001n, mtimNs: 1_700_000_000_123_456_789n })).toBe(0);
+  const stat = handle.stat();
+  expect(stat).toMatchObject({ atimNs: 1_700_000_000_000_000_001n, mtimNs: 1_700_000_000_123_456_789n });
+  expect(statPath(base, 'file', true)).toMatchObject({ mtimNs: 1_700_000_000_123_456_789n });
+  const shown = Number(fs.statSync(join(inside, 'file'), { bigint: true }).mtimeNs - 1_700_000_000_123_456_789n);
+  expect(Math.abs(shown)).toBeLessThan(1000);
+  fs.utimesSync(join(inside, 'file'), 5, 5);
+  expect(statPath(base, 'file', true)).toMatchObject({ mtimNs: 5_000_000_000n });
+  handle.close();
+});
+
+test('errors of the host keep their meaning', () => {
+  expect(open('none')).toBe(Errno.notFound);
+  expect(open('file/below')).toBe(Errno.notDirectory);
+  expect(open('file', { create: true, exclusive: true })).toBe(Errno.exists);
+  expect(open('dir', { write: true })).toBe(Errno.isDirectory);
+  const other = hostDirectory(folder);
+  expect(renamePath({ from: { base, path: 'file' }, to: { base: other, path: 'x' } })).toBe(Errno.crossDevice);
+  expect(() => hostDirectory(join(inside, 'none'))).toThrow();
+  expect(() => hostDirectory(join(inside, 'file'))).toThrow('not a folder');
+  const handle = openFile('file');
+  expect(handle.write(Buffer.from('x'), 0)).toBe(Errno.badDescriptor);
+  expect(handle.truncate(0)).toBeLessThan(0);
+  handle.close();
+  expect(handle.read(new Uint8Array(1), 0)).toBe(Errno.badDescriptor);
+});
+
+function options(wanted: Partial<Parameters<typeof openPath>[2]> = {}) {
+  const none = { follow: true, read: true, write: false, create: false, exclusive: false, truncate: false };
+  return { ...none, directory: false, ...wanted };
+}
+
+function open(path: string, wanted: Partial<Parameters<typeof openPath>[2]> = {}) {
+  return openPath(base, path, options(wanted));
+}
+
+function openFile(path: string, wanted: Partial<Parameters<typeof openPath>[2]> = {}) {
+  const opened = open(path, wanted);
+  if (typeof opened === 'number' || opened.kind !== 'file') throw new Error(`${path}: ${JSON.stringify(opened)}`);
+  return opened.handle;
+}
