@@ -107,7 +107,9 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     olin?.policy ??
     (given.policy === undefined ? null : { allow: given.policy.allow ?? [], disallow: given.policy.disallow ?? [] });
   if (policy !== null)
-    checkPatterns(policy, (list, index) => (olin === null ? at(['policy', list, index]) : `${olinPolicyFile}`));
+    checkPatterns(policy, (list, index) =>
+      olin === null ? at(['policy', list]) : `${olinPolicyFile}, line ${lineOf(files.olin, policy[list][index] ?? '')}`,
+    );
   return {
     module: given.module === undefined ? null : normalise(given.module),
     abi: given.abi ?? 'auto',
@@ -195,6 +197,19 @@ function limitsOf(given: Given, olin: OlinPolicy | null): Limits {
   for (const [key, name] of Object.entries(limitKeys) as [keyof typeof limitKeys, keyof Limits][])
     limits[name] = given.limits?.[key] ?? limits[name];
   return limits;
+}
+
+/** Of the first line that holds `part`. */
+function lineOf(bytes: Uint8Array | null, part: string): number {
+  const lines = Buffer.from(bytes ?? [])
+    .toString('utf8')
+    .split('\n');
+  return (
+    Math.max(
+      0,
+      lines.findIndex((line) => line.includes(part)),
+    ) + 1
+  );
 }
 
 function text(bytes: Uint8Array, name: string): string {

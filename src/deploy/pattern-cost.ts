@@ -22,7 +22,14 @@ interface Chars {
 type Item =
   | { readonly kind: 'assertion'; readonly source: string }
   | { readonly kind: 'atom'; readonly chars: Chars; readonly min: number; readonly max: number }
-  | { readonly kind: 'group'; readonly alternatives: readonly Sequence[]; readonly min: number; readonly max: number };
+  | {
+      readonly kind: 'group';
+      readonly alternatives: readonly Sequence[];
+      readonly min: number;
+      readonly max: number;
+      /** What one round begins with, worked out once: patterns nest. */
+      readonly first: First;
+    };
 type Sequence = readonly Item[];
 
 /** `source` compiles with the flag u. */
@@ -32,7 +39,7 @@ export function matchingCost(source: string): number | Refused {
     // The engine tries every start unless the pattern says where to begin; alternatives are tried in turn.
     return alternatives.reduce((sum, sequence) => {
       const starts = sequence[0]?.kind === 'assertion' && sequence[0].source === '^' ? 1 : urlCharsMax;
-      return sum + starts * costOf(sequence, []);
+      return sum + starts * costOf(sequence, []).steps;
     }, 0);
   } catch (error) {
     if (error instanceof Refusal) return error.reason;
@@ -48,67 +55,76 @@ class Refusal extends Error {
   }
 }
 
-/** Steps for `sequence` when `after` follows it: choices multiply, and a repetition also costs its length once. */
-function costOf(sequence: Sequence, after: Sequence): number {
+interface Cost {
+  /** Ways to get through, each of which what follows may have to be tried. */
+  readonly choices: number;
+  /** For all of them. */
+  readonly steps: number;
+}
+
+/** Of `sequence` when `after` follows it. A repetition costs its length for every way to get to it. */
+function costOf(sequence: Sequence, after: Sequence): Cost {
   let choices = 1;
-  let longest = 1;
+  let steps = 1;
   sequence.forEach((item, index) => {
     if (item.kind === 'assertion') return;
     const rest = [...sequence.slice(index + 1), ...after];
-    const repeats = Math.min(item.max, urlCharsMax) - item.min + 1;
+    const longest = Math.max(1, Math.min(item.max, urlCharsMax));
+    const lengths = longest - Math.min(item.min, longest) + 1;
     if (item.kind === 'atom') {
-      longest = Math.max(longest, repeats);
-      if (repeats > 1 && !stopsInOnePlace(item.chars, rest)) choices *= repeats;
+      steps += choices * longest;
+      if (lengths > 1 && !stopsInOnePlace(item.chars, rest)) choices *= lengths;
       return;
     }
-    const inner = item.alternatives.map((alternative) => costOf(alternative, rest));
-    const once = inner.reduce((sum, cost) => sum + cost, 0);
-    if (item.max > 1 && (once > 1 || item.alternatives.length > 1))
+    // After one round of a repeated group comes the next one, or what follows it.
+    const next = item.max > 1 ? [{ ...item, min: 0 }, ...rest] : rest;
+    const costs = item.alternatives.map((alternative) => costOf(alternative, next));
+    const inner = costs.reduce((sum, cost) => sum + cost.choices, 0);
+    if (item.max > 1 && inner > 1)
       throw new Refusal('a repeated group with a choice inside', 'repeat a class instead: [a-z0-9.]+');
-    choices *= once * repeats;
+    steps += choices * longest * costs.reduce((sum, cost) => sum + cost.steps, 0);
+    choices *= inner + lengths - 1;
   });
-  return choices * longest;
+  return { choices, steps };
 }
 
-/** Whether a repetition of `chars` can go on to `rest` after one length only (or whatever follows cannot fail). */
+/** Whether a repetition of `chars` can go on to `rest` after one length only, or whatever follows cannot fail. */
 function stopsInOnePlace(chars: Chars, rest: Sequence): boolean {
-  const first = firstOf(rest);
-  if (first === null) return true;
-  return !(first.others && chars.others) && first.ascii.every((possible, code) => !(possible && chars.ascii[code]));
+  const { chars: next, canBeEmpty } = firstOf(rest);
+  if (canBeEmpty) return true; // the pattern may end here: then it has matched
+  return !(next.others && chars.others) && next.ascii.every((possible, code) => !(possible && chars.ascii[code]));
 }
 
-/** What must come next, or null if the pattern may end here. `$` needs the URL's end, which no character is. */
-function firstOf(sequence: Sequence): Chars | null {
-  let ascii = noChars.ascii;
-  let others = false;
-  const add = (chars: Chars) => {
-    ascii = ascii.map((possible, code) => possible || chars.ascii[code] === true);
-    others ||= chars.others;
-  };
-  for (const [index, item] of sequence.entries()) {
+interface First {
+  readonly chars: Chars;
+  readonly canBeEmpty: boolean;
+}
+
+/** What `sequence` may begin with. `$` wants the URL's end, which no character is. */
+function firstOf(sequence: Sequence): First {
+  let chars = noChars;
+  for (const item of sequence) {
     if (item.kind === 'assertion') {
-      if (item.source === '$') return { ascii, others };
+      if (item.source === '$') return { chars, canBeEmpty: false };
       continue;
     }
-    if (item.kind === 'atom') add(item.chars);
-    else {
-      for (const alternative of item.alternatives) {
-        const first = firstOf([...alternative, ...sequence.slice(index + 1)]);
-        if (first === null) return null;
-        add(first);
-      }
-      return { ascii, others };
-    }
-    if (item.min > 0) return { ascii, others };
+    const first = item.kind === 'atom' ? { chars: item.chars, canBeEmpty: false } : item.first;
+    chars = union(chars, first.chars);
+    if (item.min > 0 && !first.canBeEmpty) return { chars, canBeEmpty: false };
   }
-  return null;
+  return { chars, canBeEmpty: true };
 }
 
 const noChars: Chars = { ascii: new Array(128).fill(false), others: false };
 
+function union(a: Chars, b: Chars): Chars {
+  return { ascii: a.ascii.map((possible, code) => possible || b.ascii[code] === true), others: a.others || b.others };
+}
+
 /** Reads what JavaScript's `u` syntax allows; the engine itself has accepted the source before. */
 class Parser {
   readonly #source: string;
+  readonly #known = new Map<string, Chars>();
   #at = 0;
 
   constructor(source: string) {
@@ -136,14 +152,25 @@ class Parser {
     if (this.#take(/^\((?:\?(?:<[^>]*>|[a-z-]*:))?/) !== null) {
       const alternatives = this.parse();
       this.#at += 1; // the closing parenthesis
-      return { kind: 'group', alternatives, ...this.#quantifier() };
+      const firsts = alternatives.map(firstOf);
+      const first = {
+        chars: firsts.reduce((all, { chars }) => union(all, chars), noChars),
+        canBeEmpty: firsts.some(({ canBeEmpty }) => canBeEmpty),
+      };
+      return { kind: 'group', alternatives, first, ...this.#quantifier() };
     }
     const atom = this.#take(
       /^(?:\[(?:[^\]\\]|\\.)*\]|\\(?:u\{[^}]*\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|[pP]\{[^}]*\}|c[A-Za-z]|k<[^>]*>|.)|[\s\S])/u,
     );
     if (atom === null) throw new Refusal('a construct that is not understood here', 'write the pattern more simply');
     if (/^\\(?:[1-9]|k)/.test(atom)) throw new Refusal('a back-reference', 'write the text out');
-    return { kind: 'atom', chars: charsOf(atom), ...this.#quantifier() };
+    return { kind: 'atom', chars: this.#charsOf(atom), ...this.#quantifier() };
+  }
+
+  #charsOf(atom: string): Chars {
+    const chars = this.#known.get(atom) ?? charsOf(atom);
+    this.#known.set(atom, chars);
+    return chars;
   }
 
   #quantifier(): { min: number; max: number } {

@@ -3,6 +3,7 @@
  * (SAFETY.md, compile bombs). One is kept started and warm, so that a push does not wait for a process.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
@@ -84,6 +85,7 @@ export class VetPool {
     this.#limits = { ...vetLimits, ...options.limits };
     this.#program = options.program ?? vetProgram;
     this.#cacheFolder = options.cacheFolder;
+    if (options.cacheFolder !== null) mkdirSync(options.cacheFolder, { recursive: true, mode: 0o700 });
     this.#refill();
   }
 

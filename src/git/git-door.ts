@@ -99,7 +99,9 @@ class Door {
         hints: ['the URL of a handler named swift-otter ends in /swift-otter.git'],
       });
     const client = new AbortController();
-    res.once('close', () => client.abort());
+    res.once('close', () => {
+      if (!res.writableFinished) client.abort();
+    });
     if (route.kind === 'advertise') await this.#advertise({ route, user, res, client: client.signal });
     else if (route.service === 'upload-pack') await this.#fetch({ route, user, req, res, client: client.signal });
     else await this.#push({ route, user, req, res, client: client.signal });
@@ -159,7 +161,7 @@ class Door {
     const leave = await this.#turnstile.enter({ userId: user.id, exclusive: null, signal: client });
     try {
       const git = new GitProcess(advertise({ repository, service: route.service, response: res }), this.#limits);
-      await this.#attend({ git, repository, client, onClientGone: () => git.stop() });
+      await this.#attend({ git, repository, res, client, onClientGone: () => git.stop() });
     } finally {
       leave();
     }
@@ -184,7 +186,7 @@ class Door {
       const served = serve({ repository, service: 'upload-pack', head, response: res });
       served.end();
       const git = new GitProcess(await served.child, this.#limits);
-      await this.#attend({ git, repository, client, onClientGone: () => git.stop() });
+      await this.#attend({ git, repository, res, client, onClientGone: () => git.stop() });
     } finally {
       leave();
     }
@@ -215,7 +217,8 @@ class Door {
     } catch (error) {
       if (res.headersSent || client.aborted) throw error;
       if (!(error instanceof PlatformError)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
-      await body.discard(this.#limits.idleMs);
+      // git reads an answer only when it has sent its pack; a client that stopped sending is not waited for.
+      if (!isBrokenBody(error)) await body.discard(this.#limits.idleMs);
       sendResult(res, 'receive-pack', refusal(commands, error));
     }
   }
@@ -245,8 +248,9 @@ class Door {
         git.stop();
       };
       const fed = this.#feed({ body, commands, served, git, giveUp });
-      await this.#attend({ git, repository, client, onClientGone: giveUp });
-      await fed;
+      await this.#attend({ git, repository, res, client, onClientGone: giveUp });
+      const broken = await fed;
+      if (broken !== null && !session.accepted) throw broken;
     } finally {
       await open.close();
       await repositories.sweep(handlerId);
@@ -255,14 +259,14 @@ class Door {
     }
   }
 
-  /** Passes the pack on as fast as git takes it, and ends git when the client falls silent. */
+  /** Passes the pack on as fast as git takes it. Returns what ended it early, if anything did. */
   async #feed(options: {
     readonly body: RequestBody;
     readonly commands: PushCommands;
     readonly served: { feed(chunk: Buffer): Promise<void>; end(): void };
     readonly git: GitProcess;
     readonly giveUp: () => void;
-  }): Promise<void> {
+  }): Promise<unknown> {
     const { body, commands, served, git, giveUp } = options;
     let over = false;
     const closed = git.closed.then(() => {
@@ -275,25 +279,40 @@ class Door {
         chunk = await body.read(this.#limits.idleMs);
       }
       served.end();
-    } catch {
-      // Too large, too slow or gone: git has not seen the end of the pack and refuses it.
+      return null;
+    } catch (error) {
+      // Too large, too slow or gone: git has not seen the end of the pack, so it accepts nothing.
       giveUp();
+      return error;
     }
   }
 
-  /** Until git has ended. A client that goes away before is told to `onClientGone`, once. */
+  /**
+   * Until git has ended. `onClientGone` is called when the client goes away before, or takes nothing of
+   * what is there for it.
+   */
   async #attend(options: {
     readonly git: GitProcess;
     readonly repository: string;
+    readonly res: ServerResponse;
     readonly client: AbortSignal;
     readonly onClientGone: () => void;
   }): Promise<void> {
-    const { git, repository, client, onClientGone } = options;
+    const { git, repository, res, client, onClientGone } = options;
     if (client.aborted) onClientGone();
     else client.addEventListener('abort', onClientGone, { once: true });
+    let written = -1;
+    const watch = setInterval(() => {
+      const isStuck = res.writableLength > 0 && res.socket?.bytesWritten === written;
+      if (isStuck) onClientGone();
+      written = res.socket?.bytesWritten ?? -1;
+    }, this.#limits.idleMs);
     const { status, stderr } = await git.closed;
+    clearInterval(watch);
     client.removeEventListener('abort', onClientGone);
     if (status !== 0 && !client.aborted) this.#deps.log({ kind: 'git_failed', repository, status, stderr });
+    // git was stopped, or could not be started: a client that still waits must notice.
+    if (!res.writableEnded && res.headersSent) res.destroy();
   }
 
   /** git shows a plain text body as `remote: …` lines. */
@@ -335,6 +354,11 @@ interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly client: AbortSignal;
+}
+
+/** The client sends too much, too slowly, or not at all any more. */
+function isBrokenBody(error: unknown): boolean {
+  return error instanceof PlatformError && (error.code === 'request_timeout' || error.code === 'body_too_large');
 }
 
 const logIn = 'Log in first: wasmcloud login';

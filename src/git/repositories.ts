@@ -5,9 +5,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SimpleGit, simpleGit } from 'simple-git';
+import { PlatformError } from '../protocol/errors.ts';
 import { pushLimits } from '../protocol/limits.ts';
 
 export interface RepositoriesOptions {
@@ -19,6 +20,8 @@ export interface RepositoriesOptions {
   readonly environment: Readonly<Record<string, string>>;
 }
 
+/** Repositories packed in one round of maintenance, one after the other. */
+const maintainedMax = 50;
 /** git gc of a large repository may say nothing for a while. */
 const gitSilenceMsMax = 5 * 60_000;
 /** Ours: opaque, and no option to git. */
@@ -38,10 +41,19 @@ export class Repositories {
     this.#environment = options.environment;
   }
 
+  /** Throws `unavailable` where git would not run the hooks: it would accept every push unseen. */
   static async open(options: RepositoriesOptions): Promise<Repositories> {
-    const { folder } = options;
+    const { folder, hooksFolder } = options;
+    for (const hook of ['pre-receive', 'post-receive']) {
+      await access(join(hooksFolder, hook), constants.X_OK).catch((cause: unknown) => {
+        throw new PlatformError('unavailable', `git cannot run the hook ${join(hooksFolder, hook)}`, {
+          hints: [`chmod 755 ${join(hooksFolder, hook)}`],
+          cause,
+        });
+      });
+    }
     await mkdir(join(folder, '.home'), { recursive: true, mode: 0o700 });
-    await writeFile(join(folder, sharedConfig), sharedConfigText(options.hooksFolder), { mode: 0o600 });
+    await writeFile(join(folder, sharedConfig), sharedConfigText(hooksFolder), { mode: 0o600 });
     for (const entry of await readdir(folder))
       if (entry.startsWith('.new-')) await rm(join(folder, entry), { recursive: true, force: true });
     const repositories = new Repositories(options);
@@ -130,9 +142,26 @@ export class Repositories {
     }
   }
 
-  /** Packs what many pushes left, and drops objects unreachable for two weeks (git's default). */
-  async collect(id: string): Promise<void> {
-    await this.#git(id).raw(['gc', '--quiet']);
+  /**
+   * Packs what many pushes left in the repositories that have most of it, and drops objects unreachable
+   * for two weeks (git's default). Pushes may go on meanwhile. Returns how many were packed.
+   */
+  async maintain(): Promise<number> {
+    let packed = 0;
+    for (const id of await this.list()) {
+      if (packed >= maintainedMax) break;
+      if (!(await this.#isScattered(id))) continue;
+      await this.#git(id).raw(['gc', '--quiet']);
+      packed += 1;
+    }
+    return packed;
+  }
+
+  /** git's own measure (gc.auto, gc.autoPackLimit): one of 256 folders of loose objects stands for all. */
+  async #isScattered(id: string): Promise<boolean> {
+    const count = async (folder: string) =>
+      (await readdir(join(this.pathOf(id), 'objects', folder)).catch(() => [])).length;
+    return (await count('17')) > 4 || (await count('pack')) > 3 * 20;
   }
 
   #git(id: string): SimpleGit {
