@@ -15,6 +15,7 @@ export interface TestPlatform extends PlatformChild {
 }
 
 const folders: string[] = [];
+const platforms: PlatformChild[] = [];
 
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-e2e-'));
@@ -22,7 +23,9 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
+/** Ends the platforms that a failed test left running, then removes all folders. */
 export async function removeTemporaryFolders(): Promise<void> {
+  await Promise.all(platforms.splice(0).map((platform) => platform.stop()));
   await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
 }
 
@@ -38,6 +41,7 @@ export async function startPlatform(env: Readonly<Record<string, string>> = {}):
     ...env,
   };
   const platform = await startPlatformChild(all);
+  platforms.push(platform);
   return { ...platform, dataFolder, env: all };
 }
 
