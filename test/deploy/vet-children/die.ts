@@ -1,0 +1,2 @@
+/** A vet child that the engine takes down. */
+process.on('message', () => process.abort());

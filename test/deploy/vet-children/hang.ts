@@ -1,0 +1,4 @@
+/** A vet child that never comes back, its event loop included. */
+process.on('message', () => {
+  for (;;);
+});
