@@ -40,15 +40,15 @@ test('a write of the whole memory is moved in parts that let the event loop turn
       `(module
          (import "cwa" "resource_open" (func $open (param i32 i32) (result i32)))
          (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-         (memory 64) (data (i32.const 0) "log:")
+         (memory 16) (data (i32.const 0) "log:")
          (func (export "main") (result i32)
            (drop (call $open (i32.const 0) (i32.const 4)))
-           (memory.fill (i32.const 16) (i32.const 10) (i32.const 4194288))
-           (call $write (i32.const 0) (i32.const 16) (i32.const 4194288))))`,
+           (memory.fill (i32.const 16) (i32.const 10) (i32.const 1048560))
+           (call $write (i32.const 0) (i32.const 16) (i32.const 1048560))))`,
     ),
   );
-  expect(result.end).toEqual({ kind: 'exit', status: 4_194_288 });
-  expect(turns).toBeGreaterThan(10);
+  expect(result.end).toEqual({ kind: 'exit', status: 1_048_560 });
+  expect(turns).toBeGreaterThan(5);
 });
 
 test('the deadline ends a write that is under way', async () => {
@@ -56,12 +56,12 @@ test('the deadline ends a write that is under way', async () => {
     `(module
        (import "cwa" "resource_open" (func $open (param i32 i32) (result i32)))
        (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-       (memory 64) (data (i32.const 0) "log:")
+       (memory 16) (data (i32.const 0) "log:")
        (func (export "main")
          (drop (call $open (i32.const 0) (i32.const 4)))
-         (memory.fill (i32.const 16) (i32.const 10) (i32.const 4194288))
+         (memory.fill (i32.const 16) (i32.const 10) (i32.const 1048560))
          (loop $next
-           (drop (call $write (i32.const 0) (i32.const 16) (i32.const 4194288)))
+           (drop (call $write (i32.const 0) (i32.const 16) (i32.const 1048560)))
            (br $next))))`,
     { limits: { timeoutMs: 30, gas: 1e12 } },
   );

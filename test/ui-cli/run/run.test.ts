@@ -1,0 +1,230 @@
+/** `wasmcloud run` from outside: bytes, words and exit status. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { file, guest, wasmcloudRun } from './harness.ts';
+
+test('stdout is the guest’s, byte for byte; log lines stand on stderr; the status is the guest’s', async () => {
+  const hello = await wasmcloudRun([guest('cwa/hello.wasm')]);
+  expect(hello).toMatchObject({ status: 0, stderr: '[info] hello was called\n' });
+  expect(hello.stdout.toString()).toBe('Hello, world!\n');
+  expect(await wasmcloudRun([guest('cwa/exit.wasm')])).toMatchObject({
+    status: 3,
+    stderr: '',
+    stdout: Buffer.alloc(0),
+  });
+});
+
+test('bytes go through unchanged and in order, whatever they are', async () => {
+  const input = Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) & 0xff));
+  const { status, stdout, stderr } = await wasmcloudRun([guest('dagger/cat64.wasm')], input);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  expect(stdout.equals(input)).toBe(true);
+});
+
+test('.wat and .h are run from their source', async () => {
+  expect((await wasmcloudRun([guest('h/words.h')])).stdout.toString()).toBe("h\nhh\nh'h\n'\n");
+  expect((await wasmcloudRun([guest('cwa/hello.wat')])).stdout.toString()).toBe('Hello, world!\n');
+});
+
+test('--env sets variables, also several and with = in the value', async () => {
+  const words = ['--env', 'OTHER=1', '--env', 'GREETING=a=b', guest('cwa/env.wasm')];
+  expect((await wasmcloudRun(words)).stdout.toString()).toBe('Content-Type: text/plain\n\na=b\n');
+});
+
+test('what stands behind FILE is the guest’s, even if it looks like ours', async () => {
+  const args = await file(
+    'args.wat',
+    `(module
+      (import "cwa" "startup_arg_len" (func $argc (result i32)))
+      (import "cwa" "startup_arg_at" (func $arg (param i32 i32 i32) (result i32)))
+      (import "cwa" "io_get_stdout" (func $stdout (result i32)))
+      (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+      (memory 1) (data (i32.const 0) "\\n")
+      (func (export "main") (local $i i32)
+        (local.set $i (i32.const 1))
+        (block $end (loop $next
+          (br_if $end (i32.ge_u (local.get $i) (call $argc)))
+          (drop (call $write (call $stdout) (i32.const 16) (call $arg (local.get $i) (i32.const 16) (i32.const 100))))
+          (drop (call $write (call $stdout) (i32.const 0) (i32.const 1)))
+          (local.set $i (i32.add (local.get $i) (i32.const 1)))
+          (br $next)))))`,
+  );
+  const { stdout } = await wasmcloudRun([args, '--stats', '-x', '--cgi', '--', 'plain']);
+  expect(stdout.toString()).toBe('--stats\n-x\n--cgi\n--\nplain\n');
+});
+
+test('--stats prints gas, calls, memory and time after the guest’s end', async () => {
+  const { stdout, stderr } = await wasmcloudRun(['--stats', guest('h/h.h')]);
+  expect(stdout.toString()).toBe('h\n');
+  expect(stderr).toMatch(
+    /^gas: 11\nsyscalls: 2\nmemory-pages: 0\ntime-ms: \d+\.\d{3}\nsyscall\.h: 2\nbytes-out\.stdout: 2\n$/,
+  );
+});
+
+test('--json prints the same figures as one object', async () => {
+  const { stderr } = await wasmcloudRun(['--stats', '--json', guest('cwa/hello.wasm')]);
+  const [, json = ''] = stderr.split('\n');
+  expect(JSON.parse(json)).toMatchObject({
+    gas: 11,
+    syscalls: 3,
+    'memory-pages': 1,
+    calls: { resource_write: { count: 1, waitMs: 0 } },
+    io: { stdout: { bytesIn: 0, bytesOut: 14 } },
+    end: 'exit',
+    status: 0,
+  });
+});
+
+test('--trace prints a line for each call, with arguments, strings and result', async () => {
+  const { stderr } = await wasmcloudRun(['--trace', guest('cwa/hello.wasm')]);
+  expect(stderr.split('\n')).toEqual([
+    '[info] hello was called',
+    'log_write(level=6, msg=0x40[16] "hello was called")',
+    'io_get_stdout() = 0',
+    'resource_write(fd=0, data=0x10[14] "Hello, world!\\n") = 14',
+    '',
+  ]);
+});
+
+test('--cgi simulates a request: environment and body', async () => {
+  const words = ['--cgi', 'POST', '/a%20b?c=d', '--stats', guest('cwa/echo.wasm')];
+  const echo = await wasmcloudRun(words, 'the body');
+  expect(echo.stdout.toString()).toBe('Content-Type: application/octet-stream\n\nthe body');
+  const hello = await wasmcloudRun(['--cgi', 'GET', '/a%20b?c=d', guest('cwa/hello-c.wasm')]);
+  expect(hello.stdout.toString()).toBe('Content-Type: text/plain\n\nHello from C at /a b!\n');
+});
+
+test.each([
+  ['a trap', ['cwa/trap.wasm'], 134, 'error: the guest trapped: unreachable in boom\n'],
+  ['no gas', ['--gas', '1_000', 'cwa/spin.wasm'], 137, 'error: out of gas: 1000 instructions were allowed (--gas)\n'],
+  [
+    'the deadline',
+    ['--timeout-ms', '50', 'cwa/sleep.wasm'],
+    124,
+    'error: the guest was still running after 50 ms (--timeout-ms)\n',
+  ],
+  [
+    'the deadline of a busy guest',
+    ['--timeout-ms', '50', '--gas', '1_000_000_000_000', 'cwa/spin.wasm'],
+    124,
+    'error: the guest was still running after 50 ms (--timeout-ms)\n',
+  ],
+])('%s has a status and a line of its own', async (_title, words, status, stderr) => {
+  const last = words.at(-1) as string;
+  expect(await wasmcloudRun([...words.slice(0, -1), guest(last)])).toMatchObject({ status, stderr });
+});
+
+test('--policy reads Olin’s syntax: what it refuses ends the guest with Olin’s status', async () => {
+  const policy = await file('handler.policy', 'disallow (\n  ^log:\n)\nallow (\n  .*\n)\ngas-limit 100000\n');
+  const { status, stderr } = await wasmcloudRun(['--policy', policy, guest('cwa/log.wasm')]);
+  expect(status).toBe(255);
+  expect(stderr).toContain('vibe check failed: URL forbidden by policy: log://?prefix=guest (disallow ^log:)');
+  const spin = await wasmcloudRun(['--policy', policy, guest('cwa/spin.wasm')]);
+  expect(spin.stderr).toContain('out of gas: 100000 instructions');
+});
+
+test('--policy reads the policy and limits of a manifest', async () => {
+  const manifest = await file('wasmcloud.toml', '[policy]\nallow = ["^log:"]\n[limits]\ngas = 5_000\n');
+  expect(await wasmcloudRun(['--policy', manifest, guest('cwa/log.wasm')])).toMatchObject({ status: 0 });
+  expect((await wasmcloudRun(['--policy', manifest, guest('cwa/spin.wasm')])).stderr).toContain('5000 instructions');
+  const bad = await file('wasmcloud.toml', '[limits]\ngas = \n');
+  expect(await wasmcloudRun(['--policy', bad, guest('cwa/log.wasm')])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('wasmcloud.toml, line 2: '),
+  });
+});
+
+test('what the platform refuses at push is refused here, in the same words', async () => {
+  const unknown = await file('x.wat', '(module (import "cwa" "resource_opne" (func)) (func (export "main")))');
+  expect(await wasmcloudRun([unknown])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('resource_opne'),
+  });
+  const html = await file('x.wasm', '<!doctype html>');
+  expect(await wasmcloudRun([html])).toMatchObject({ status: 1, stderr: expect.stringContaining('HTML') });
+  const large = await file('x.wat', '(module (memory 3000) (func (export "main")))');
+  expect(await wasmcloudRun([large])).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(/starts with 3000 pages of memory, 2048 are allowed\nhint: .*--memory-pages 3000/s),
+  });
+  expect((await wasmcloudRun(['--memory-pages', '3000', large])).status).toBe(0);
+});
+
+test.each([
+  [['--env', 'NOVALUE', 'x'], 'expected NAME=VALUE'],
+  [['--dir', 'a::b::c', 'x'], 'expected HOST::GUEST'],
+  [['--gas', '0', 'x'], 'gas is a whole number from 1 to'],
+  [['--cgi', 'GET', 'nopath', 'x'], 'expected a method and a path'],
+  [['--dir', '/does/not/exist', 'x'], '/does/not/exist'],
+  [['/does/not/exist.wasm'], 'there is no file /does/not/exist.wasm'],
+  [['h.h'], 'there is no file h.h'],
+  [[], "missing required argument 'file'"],
+])('%j is refused with a word about what is wrong', async (words, message) => {
+  expect(await wasmcloudRun(words)).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
+});
+
+test('an h program with a syntax error says where', async () => {
+  const source = await file('bad.h', 'hh x');
+  expect(await wasmcloudRun([source])).toMatchObject({ status: 1, stderr: expect.stringContaining('column 4') });
+});
+
+test('a reader that goes away ends the run quietly', async () => {
+  const child = spawn(
+    'sh',
+    ['-c', `"$0" ui-cli/main.ts run "$1" < /dev/zero | head -c 10`, process.execPath, guest('cwa/echo.wasm')],
+    {
+      cwd: join(import.meta.dirname, '../../..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
+  const errors: Buffer[] = [];
+  child.stderr.on('data', (chunk: Buffer) => errors.push(chunk));
+  child.stdout.resume();
+  await once(child, 'close');
+  expect(Buffer.concat(errors).toString()).toBe('');
+});
+
+test('an interrupt ends the guest with status 130', async () => {
+  const child = spawn(process.execPath, ['ui-cli/main.ts', 'run', '--trace', await file('x.wat', waiting)], {
+    cwd: join(import.meta.dirname, '../../..'),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    // The first call has been made: the guest is on its way into the second.
+    if (stderr === '') setImmediate(() => child.kill('SIGINT'));
+    stderr += chunk;
+  });
+  const [status] = await once(child, 'close');
+  expect({ status, stderr }).toEqual({ status: 130, stderr: expect.stringContaining('error: interrupted') });
+});
+
+const waiting = `(module
+  (import "cwa" "runtime_spec_minor" (func $minor (result i32)))
+  (import "cwa" "runtime_msleep" (func $sleep (param i32)))
+  (func (export "main") (drop (call $minor)) (call $sleep (i32.const 25000))))`;
+
+test('--dir maps a folder, --files lists what was left in scratch', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-dir-'));
+  const writer = await file(
+    'writer.wat',
+    `(module
+      (import "cwa" "resource_open" (func $open (param i32 i32) (result i32)))
+      (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+      (memory 1)
+      (data (i32.const 0) "file:///mapped/a.txt") (data (i32.const 32) "file:///tmp/b.txt")
+      (func (export "main") (result i32)
+        (i32.sub
+          (i32.add
+            (call $write (call $open (i32.const 0) (i32.const 20)) (i32.const 0) (i32.const 4))
+            (call $write (call $open (i32.const 32) (i32.const 17)) (i32.const 0) (i32.const 5)))
+          (i32.const 9))))`,
+  );
+  const { status, stderr } = await wasmcloudRun(['--dir', `${folder}::/mapped`, '--files', writer]);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '         5 b.txt\n' });
+  expect(await readFile(join(folder, 'a.txt'), 'utf8')).toBe('file');
+});
