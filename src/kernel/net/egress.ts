@@ -12,6 +12,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { Errno } from '../errno.ts';
 import { authority, canonicalAddress, deniedRange, type Host, parseHost } from './address.ts';
 import { NetworkFailure, networkFailure } from './failure.ts';
+import { aborted, inTime, settled } from './in-time.ts';
 import { ConnectionSlots } from './slots.ts';
 
 export const egressLimits = {
@@ -242,50 +243,6 @@ export class Egress {
       throw error;
     }
   }
-}
-
-/** Waits for `event`; throws what the socket reports, NetworkFailure timedOut or closed. */
-function settled(socket: Socket, event: string, signal: AbortSignal, timeoutMs: number, what: string): Promise<void> {
-  const happened = new Promise<void>((resolve, reject) => {
-    socket.once(event, () => resolve());
-    socket.once('close', () => reject(new NetworkFailure(Errno.closed, `${what}: the connection was closed`)));
-    // Stays for the socket's life: an error after whoever uses it has let go must not be unhandled.
-    socket.on('error', reject);
-  });
-  return inTime(happened, signal, timeoutMs, what);
-}
-
-function inTime<T>(promise: Promise<T>, signal: AbortSignal, timeoutMs: number, what: string): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    };
-    const onAbort = () => {
-      stop();
-      reject(aborted(what));
-    };
-    const timer = setTimeout(() => {
-      stop();
-      reject(new NetworkFailure(Errno.timedOut, `${what}: no answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
-    promise.then(
-      (value) => {
-        stop();
-        resolve(value);
-      },
-      (error: unknown) => {
-        stop();
-        reject(error);
-      },
-    );
-  });
-}
-
-function aborted(what: string): NetworkFailure {
-  return new NetworkFailure(Errno.closed, `${what}: given up, the invocation has ended`);
 }
 
 /** `host:port` in the spelling that checks compare. */

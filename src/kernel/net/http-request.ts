@@ -21,8 +21,10 @@ export interface RequestHead {
   /** Origin-form (`/path?query`), `*`, or absolute-form (`http://host/path`). */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** null where the body is what is written before flush. */
+  /** null without one; without chunks either, the body is what is written before flush. */
   readonly contentLength: number | null;
+  /** Transfer-Encoding: chunked. */
+  readonly isChunked: boolean;
 }
 
 /** The head of `bytes`, with or without its empty line; or what is wrong with it. */
@@ -46,10 +48,14 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
   }
   const contentLength = lengthOf(headers);
   if (typeof contentLength === 'string') return contentLength;
-  if (valuesOf(headers, 'transfer-encoding').length > 0)
-    return 'Transfer-Encoding is not supported in requests; write Content-Length, or the whole body before flush';
+  const codings = valuesOf(headers, 'transfer-encoding');
+  const isChunked = codings.length > 0;
+  if (isChunked && (codings.length > 1 || codings[0]?.toLowerCase() !== 'chunked'))
+    return `the Transfer-Encoding ${shown(codings.join(', '))} is not supported; only chunked is`;
+  // Two ways to say where the body ends are one too many (RFC 9112 6.3).
+  if (isChunked && contentLength !== null) return 'a request has either Content-Length or Transfer-Encoding';
   if (valuesOf(headers, 'host').length > 1) return 'more than one Host header';
-  return { method, target, headers, contentLength };
+  return { method, target, headers, contentLength, isChunked };
 }
 
 /** Values of all headers called `name` (lower case). */

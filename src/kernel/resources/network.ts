@@ -5,10 +5,11 @@
 import type { Egress } from '../net/egress.ts';
 import { loadHttp } from '../net/http-pool.ts';
 import type { Network } from '../net/network.ts';
+import { loadWs } from '../net/ws-connect.ts';
 import type { Scheme } from '../resource.ts';
 import { httpScheme } from './http.ts';
 import { tcpScheme } from './tcp.ts';
-import { loadWs, wsScheme } from './ws.ts';
+import { wsScheme } from './ws.ts';
 
 /** http, https, ws, wss, tcp and tcp+tls over `network`, which is one handler's. */
 export function networkSchemes(network: Network): readonly Scheme[] {

@@ -53,6 +53,7 @@ export function tcpScheme(network: Network): Scheme {
 
 class TcpResource implements Resource {
   readonly scheme: string;
+  readonly device = 'socket';
   readonly #process: Process;
   readonly #network: Network;
   readonly #socket: Socket;
@@ -116,6 +117,14 @@ class TcpResource implements Resource {
   flush(): MaybePromise<number> {
     if (this.#failure !== null) return this.#failed(this.#failure);
     return this.#socket.writableLength === 0 ? 0 : this.#drained();
+  }
+
+  /** WASI's sock_shutdown: the other half stays open. */
+  shutdown(half: { readonly read: boolean; readonly write: boolean }): number {
+    if (half.write) this.#socket.end();
+    if (half.read) this.#hasEnded = true;
+    this.#changed.wake();
+    return 0;
   }
 
   /** FIN after what was written; a Process that was killed says no more. */

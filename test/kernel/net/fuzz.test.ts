@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Errno } from '../../../src/kernel/errno.ts';
 import { ByteQueue } from '../../../src/kernel/net/byte-queue.ts';
+import { RequestBody } from '../../../src/kernel/net/http-body.ts';
 import { parseRequestHead } from '../../../src/kernel/net/http-request.ts';
 import { parseTarget } from '../../../src/kernel/net/target.ts';
 import { cleanUp, opened, readAll, tcpServer, world, write } from './support.ts';
@@ -57,7 +58,13 @@ describe('property: a request', () => {
       fc.constantFrom('GET', 'POST', 'PUT', 'X-Y', 'HEAD', 'OPTIONS'),
       fc.array(piece, { maxLength: 3 }),
       fc.array(fc.array(piece, { maxLength: 5 }), { maxLength: 5 }),
-      fc.constantFrom('', 'Content-Length: 0\n', 'Content-Length: 4\n', 'Content-Length: 3\r\n'),
+      fc.constantFrom(
+        '',
+        'Content-Length: 0\n',
+        'Content-Length: 4\n',
+        'Content-Length: 3\r\n',
+        'Transfer-Encoding: chunked\n',
+      ),
       fc.string({ unit: 'binary-ascii', maxLength: 8 }),
     )
     .map(([method, target, headers, length, body]) => {
@@ -103,6 +110,33 @@ describe('property: a request', () => {
         expect(raw.length - head.length - 4).toBeLessThanOrEqual(length);
       }),
       runs,
+    );
+  });
+
+  it('body in chunks is what the chunks hold, however they are cut', () => {
+    const parts = fc.array(fc.string({ minLength: 1, maxLength: 20 }), { maxLength: 5 });
+    fc.assert(
+      fc.property(parts, fc.array(fc.nat(80), { maxLength: 10 }), fc.boolean(), (chunks, cuts, crlf) => {
+        const eol = crlf ? '\r\n' : '\n';
+        const framed = [...chunks, ''].map((part) => `${part.length.toString(16)}${eol}${part}${eol}`).join('');
+        const bytes = Buffer.from(framed, 'latin1');
+        const body = new RequestBody({ contentLength: null, isChunked: true });
+        let text = '';
+        const places = [...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
+        for (let at = 0, i = 0; i < places.length; ) {
+          const rest = bytes.subarray(at, places[i]);
+          const framing = body.readFraming(rest);
+          if (typeof framing === 'string') return false;
+          const data = body.data(rest.subarray(framing));
+          if (!body.isComplete && data.length > 0) {
+            text += Buffer.from(data).toString('latin1');
+            body.took(data.length);
+          }
+          at += framing + data.length;
+          if (at >= (places[i] as number)) i += 1;
+        }
+        return body.isComplete && text === chunks.join('');
+      }),
     );
   });
 

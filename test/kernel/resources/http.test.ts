@@ -111,7 +111,13 @@ describe('a request', () => {
     ['an empty name', 'GET / HTTP/1.1\n: b\n\n'],
     ['two lengths', 'POST / HTTP/1.1\nContent-Length: 1\nContent-Length: 2\n\n'],
     ['a length that is none', 'POST / HTTP/1.1\nContent-Length: +1\n\n'],
-    ['Transfer-Encoding', 'POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n'],
+    ['a transfer coding other than chunked', 'POST / HTTP/1.1\nTransfer-Encoding: gzip, chunked\n\n'],
+    ['chunks and a length', 'POST / HTTP/1.1\nTransfer-Encoding: chunked\nContent-Length: 3\n\n'],
+    ['a chunk of no size', 'POST / HTTP/1.1\nTransfer-Encoding: chunked\n\nxyz\r\n'],
+    ['a chunk of negative size', 'POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n-1\r\n'],
+    ['a chunk longer than its size', 'POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n2\r\nabc\r\n'],
+    ['a chunk size without end', `POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n${'0'.repeat(300)}`],
+    ['a trailer without end', `POST / HTTP/1.1\nTransfer-Encoding: chunked\n\n0\n${'a: b\n'.repeat(4000)}`],
     ['two hosts', 'GET / HTTP/1.1\nHost: a\nHost: b\n\n'],
     ['a host that is none', 'GET / HTTP/1.1\nHost: a/b\n\n'],
     ['too many headers', `GET / HTTP/1.1\n${'A: b\n'.repeat(257)}\n`],
@@ -123,14 +129,15 @@ describe('a request', () => {
     expect(await resource.flush()).toBe(Errno.invalid);
     expect(await read(resource)).toBe(Errno.invalid);
     expect(process.lines).toHaveLength(1);
+    expect(process.lines[0]?.length).toBeLessThan(500);
     expect(trap.seen()).toBe(0);
   });
 
-  it('whose head has no end is too big, and a line of 60,000 spaces takes no time', async () => {
+  it('whose head has no end is refused, and a line of 60,000 spaces takes no time', async () => {
     const process = world(['127.0.0.1:9']).process();
     const resource = await opened(process, 'http://127.0.0.1:9');
     expect(await write(resource, `GET / HTTP/1.1\nA:${' '.repeat(60_000)}\x01\n`)).toBe(60_019);
-    expect(await write(resource, `B: ${'b'.repeat(10_000)}`)).toBe(Errno.tooBig);
+    expect(await write(resource, `B: ${'b'.repeat(10_000)}`)).toBe(Errno.invalid);
     const spaces = await opened(process, 'http://127.0.0.1:9');
     expect(await exchange(spaces, `GET / HTTP/1.1\nA:${' '.repeat(60_000)}\x01\n\n`)).toEqual({
       text: '',
@@ -201,6 +208,28 @@ describe('a request body', () => {
     expect(await resource.flush()).toBe(0);
     const { text } = await readAll(resource);
     expect(text.split('\r\n\r\n')[1]).toBe(body);
+  });
+
+  it('in chunks is framed anew: in one piece when it is short, streamed when it is long', async () => {
+    const at = await echo();
+    const { process } = world([at]);
+    const head = 'POST / HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n';
+    const short = await opened(process(), `http://${at}`);
+    const chunks = '3;ext="1"\r\nabc\r\n2\nde\n0\r\nX-Trailer: 1\r\n\r\n';
+    expect(await write(short, `${head}${chunks}more`)).toBe(head.length + chunks.length);
+    expect(await short.flush()).toBe(0);
+    expect(await write(short, 'more')).toBe(Errno.closed);
+    expect((await readAll(short)).text).toMatch(/x-length: 5\r\n[\s\S]*\r\n\r\nabcde$/);
+    const long = await opened(process(), `http://${at}`);
+    await write(long, `${head}1\r\n!\r\n`);
+    expect(await long.flush()).toBe(0);
+    const body = 'x'.repeat(0x30_000);
+    const sent = write(long, `30000\r\n${body}\r\n0\r\n\r\n`);
+    const { text, errno } = await readAll(long);
+    await sent;
+    expect(errno).toBe(Errno.end);
+    expect(text).toMatch(/x-length: none/);
+    expect(text.split('\r\n\r\n')[1]).toBe(`!${body}`);
   });
 
   it('never goes beyond its Content-Length', async () => {

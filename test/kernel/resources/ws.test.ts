@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { Errno } from '../../../src/kernel/errno.ts';
-import { wsLimits } from '../../../src/kernel/resources/ws.ts';
+import { wsLimits } from '../../../src/kernel/net/ws-connect.ts';
 import {
   canary,
   cleanUp,

@@ -1,0 +1,41 @@
+/** Collects a request's head from writes of any size, up to its empty line. */
+import { ByteQueue } from './byte-queue.ts';
+import { httpRequestLimits, parseRequestHead, type RequestHead } from './http-request.ts';
+
+export class HeadReader {
+  /** Set when the head has ended. */
+  head: RequestHead | null = null;
+  readonly #bytes = new ByteQueue();
+  /** How far the empty line is. */
+  #state: 'line' | 'empty' | 'emptyCr' = 'line';
+
+  /** Bytes of `bytes` that are of the head, now read; what follows is body. Or what is wrong with it. */
+  read(bytes: Uint8Array): number | string {
+    let start = 0;
+    // Empty lines in front of the request line are skipped (RFC 9112 2.2).
+    if (this.#bytes.length === 0) while (bytes[start] === 10 || bytes[start] === 13) start += 1;
+    let end = start;
+    let isEnded = false;
+    while (end < bytes.length && !isEnded) {
+      isEnded = this.#ends(bytes[end] as number);
+      end += 1;
+    }
+    if (this.#bytes.length + end - start > httpRequestLimits.headBytes)
+      return `the request’s head is longer than ${httpRequestLimits.headBytes} bytes`;
+    this.#bytes.push(bytes.subarray(start, end));
+    if (!isEnded) return end;
+    const head = parseRequestHead(this.#bytes.takeAll());
+    if (typeof head === 'string') return head;
+    this.head = head;
+    return end;
+  }
+
+  /** Whether `byte` ends the empty line. */
+  #ends(byte: number): boolean {
+    if (byte === 10) {
+      if (this.#state !== 'line') return true;
+      this.#state = 'empty';
+    } else this.#state = byte === 13 && this.#state === 'empty' ? 'emptyCr' : 'line';
+    return false;
+  }
+}

@@ -1,0 +1,53 @@
+/** What a guest's request asks of which host: the opened URL, the target and the Host header together. */
+import type { HttpOrigin } from './http-pool.ts';
+import { type RequestHead, valuesOf } from './http-request.ts';
+import { originOf, parseAuthority, parseTarget, type Target } from './target.ts';
+
+export interface Requested {
+  readonly origin: HttpOrigin;
+  readonly path: string;
+  /** The Host header. */
+  readonly host: string;
+  /** What is requested, for the policy: by the host connected to, and by the Host header where that differs. */
+  readonly urls: readonly string[];
+}
+
+/**
+ * What the head asks of the opened URL, or what is wrong. The target's host, where it names one, must be
+ * the opened URL's; without one in the URL it is the target's or the Host header's (RFC 9112 3.2.2).
+ */
+export function requested(opened: Target, head: RequestHead): Requested | string {
+  const scheme = opened.scheme === 'https' ? 'https' : 'http';
+  const [hostHeader] = valuesOf(head.headers, 'host');
+  let path = head.target;
+  let named = opened.host === null ? null : { host: opened.host, port: opened.port };
+  if (!path.startsWith('/') && path !== '*') {
+    const absolute = parseTarget(path);
+    if (absolute === null || absolute.host === null) return 'the request target is no valid URL';
+    const origin: HttpOrigin = { scheme, host: absolute.host, port: absolute.port };
+    if (absolute.scheme !== scheme || (named !== null && originOf(origin) !== originOf({ scheme, ...named })))
+      return 'the request target names another host than the URL that was opened';
+    named = origin;
+    path = absolute.path.startsWith('/') ? absolute.path : `/${absolute.path}`;
+  }
+  const header = hostHeader === undefined || hostHeader === '' ? null : parseAuthority(hostHeader, scheme);
+  if (hostHeader !== undefined && hostHeader !== '' && header === null) return 'the Host header names no host';
+  named ??= header;
+  if (named === null) return 'neither the URL nor a Host header names a host';
+  const origin: HttpOrigin = { scheme, ...named };
+  if (path !== '*') {
+    // Dot segments and backslashes are resolved here, so that what the policy sees is what is sent.
+    const url = new URL(`${originOf(origin)}${percentEncoded(path)}`);
+    path = `${url.pathname}${url.search}`;
+  }
+  const urls = [`${originOf(origin)}${path === '*' ? '' : path}`];
+  const hostText = originOf({ scheme, ...(header ?? named) }).slice(scheme.length + 3);
+  const byHeader = `${scheme}://${hostText}${path === '*' ? '' : path}`;
+  if (byHeader !== urls[0]) urls.push(byHeader);
+  return { origin, path, host: hostText, urls };
+}
+
+/** The target was read as latin1: its bytes above 0x7f become %XX each. */
+function percentEncoded(path: string): string {
+  return path.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+}
