@@ -6,6 +6,15 @@ import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 /** URL as opened. A longer one is invalid; policies are matched against at most this much. */
 export const urlBytesMax = 4096;
 
+/**
+ * No URL has them raw. URL parsers drop some of them, so `http://a/\nadmin` would be one thing for a
+ * policy and another for the one who opens it.
+ */
+const controlCharacter = /[\0-\x1f\x7f]/;
+
+/** Work that a policy's rules are for each character of a URL, in bytes moved (Process.work). */
+const policyWorkPerChar = 64;
+
 const schemePattern = /^([a-z][a-z0-9+.-]*):/i;
 
 /** The scheme's name in lower case, or null where `url` has none. */
@@ -18,7 +27,7 @@ export function schemeOf(url: string): string | null {
  * policy refuses ends the Process (Olin: "vibe check failed").
  */
 export function openUrl(process: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
-  if (url.length > urlBytesMax || url.includes('\0')) return Errno.invalid;
+  if (url.length > urlBytesMax || controlCharacter.test(url)) return Errno.invalid;
   const name = schemeOf(url);
   if (name === null) return Errno.invalid;
   checkPolicy(process, url);
@@ -29,8 +38,11 @@ export function openUrl(process: Process, url: string, flags: OpenFlags): MaybeP
 
 /** Ends the Process when the policy refuses `url`; for http called again with the URL really requested. */
 export function checkPolicy(process: Process, url: string): void {
-  const decision = process.options.policy?.decide(url);
-  if (decision === undefined || decision.allowed) return;
+  const { policy } = process.options;
+  if (policy === null) return;
+  process.work(url.length * policyWorkPerChar);
+  const decision = policy.decide(url);
+  if (decision.allowed) return;
   process.log(1, 'platform', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
   process.endNow({ kind: 'policy', url, rule: decision.rule });
 }

@@ -10,9 +10,13 @@ export interface Decision {
   readonly rule: string;
 }
 
-/** A pattern as rules compile it; throws SyntaxError on one that is none. Parsers of policies check with it. */
+/**
+ * A pattern as rules compile it. A dot matches every character: a line separator must not hide what
+ * stands behind it from a `disallow`. Throws SyntaxError on what is no pattern; parsers of
+ * policies check with it.
+ */
 export function policyRule(source: string): RegExp {
-  return new RegExp(source, 'u');
+  return new RegExp(source, 'su');
 }
 
 export class CompiledPolicy {

@@ -37,6 +37,11 @@ gas-limit 1048576
   expect(policy.decide('null:')).toEqual({ allowed: false, rule: 'no allow rule matches' });
 });
 
+test('a dot matches every character, so nothing hides behind a line separator', () => {
+  const policy = new CompiledPolicy({ allow: ['^kv:'], disallow: ['^kv://.*secret'] });
+  expect(policy.decide('kv://b/\u2028secret').allowed).toBe(false);
+});
+
 test('single rules, quotes, trailing comments, CRLF and repeated lists are read too', () => {
   const text = 'allow ^a\r\nallow "^b \\"c"\r\nallow (\r\n  `^d` ## why\r\n)\r\ndisallow ()\r\n';
   expect(parseOlinPolicy(text).policy).toEqual({ allow: ['^a', '^b "c', '^d'], disallow: [] });

@@ -28,6 +28,7 @@ test.each([
   ['an empty URL', '', -2],
   ['invalid UTF-8', Uint8Array.of(0x6e, 0x75, 0x6c, 0x6c, 0x3a, 0xff), -2],
   ['a NUL inside', 'null:\0', -2],
+  ['a newline inside', 'null:a\nb', -2],
   ['a scheme with a bad name', '1null:', -2],
 ])('resource_open of %s is an error', async (_title, url, expected) => {
   const run = await runCalls({

@@ -90,7 +90,8 @@ test('meta://gas/used counts what the guest has executed so far', async () => {
   const run = await on('meta://gas/used', [['resource_read', 0, 0x200, 64]]);
   const used = Number(Buffer.from(run.memory.subarray(0x200, 0x200 + Number(run.results[1]))).toString());
   expect(used).toBeGreaterThan(0);
-  expect(used).toBeLessThan(run.usage.gas);
+  // A basic block is charged when it begins, and this guest is one.
+  expect(used).toBeLessThanOrEqual(run.usage.gas);
 });
 
 test.each(['meta://handler/secret', 'meta:', 'meta://__proto__', 'meta://constructor'])('%s is -4', async (url) => {
