@@ -1,5 +1,6 @@
 /** The story of `wasmcloud run`: load, run, tell. Streams and exit status are the guest's, byte for byte. */
 import process from 'node:process';
+import { isatty } from 'node:tty';
 import { runLocally } from '../../src/kernel/local-run.ts';
 import { localSchemes } from '../../src/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -42,7 +43,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   checkMemory(plan, limits, file);
 
   const body = options.cgi === null ? null : await readBody(process.stdin, limits.bodyBytes);
-  const stdin = body === null ? new StreamSource(() => process.stdin) : new BytesSource(body);
+  const stdin = body === null ? new StreamSource(() => process.stdin, isatty(0)) : new BytesSource(body);
   const stdout = new StreamSink('stdout', process.stdout);
   const stderr = new StreamSink('stderr', process.stderr);
   const tell = (line: string) => void process.stderr.write(`${line}\n`);

@@ -6,13 +6,17 @@ import type { MaybePromise, Resource } from '../../src/kernel/resource.ts';
 /** Standard input. The stream is touched at the first read only, so a guest that reads nothing takes nothing. */
 export class StreamSource implements Resource {
   readonly scheme = 'stdin';
+  readonly device?: 'terminal';
   readonly #open: () => Readable;
   #stream: Readable | null = null;
   #rest: Uint8Array = new Uint8Array(0);
   #isOver = false;
+  #waiting: Promise<void> | null = null;
 
-  constructor(open: () => Readable) {
+  /** `isTerminal`: what the guest's isatty says. */
+  constructor(open: () => Readable, isTerminal = false) {
     this.#open = open;
+    if (isTerminal) this.device = 'terminal';
   }
 
   read(into: Uint8Array): number | Promise<void> {
@@ -53,16 +57,19 @@ export class StreamSource implements Resource {
     return this.#rest.length > 0;
   }
 
+  /** One promise for all who ask: a guest that polls in a loop must not pile up listeners. */
   #wait(): Promise<void> {
     const stream = this.#use();
-    return new Promise((resolve) => {
+    this.#waiting ??= new Promise((resolve) => {
       const events = ['readable', 'end', 'close'] as const;
       const done = () => {
         for (const event of events) stream.off(event, done);
+        this.#waiting = null;
         resolve();
       };
       for (const event of events) stream.on(event, done);
     });
+    return this.#waiting;
   }
 
   #use(): Readable {
@@ -111,11 +118,14 @@ export class BytesSource implements Resource {
 /** Standard output and error. */
 export class StreamSink implements Resource {
   readonly scheme: string;
+  readonly device?: 'terminal';
   readonly #stream: Writable;
+  #draining: Promise<void> | null = null;
 
-  constructor(scheme: 'stdout' | 'stderr', stream: Writable) {
+  constructor(scheme: 'stdout' | 'stderr', stream: Writable & { readonly isTTY?: boolean }) {
     this.scheme = scheme;
     this.#stream = stream;
+    if (stream.isTTY === true) this.device = 'terminal';
   }
 
   read(): number {
@@ -148,13 +158,15 @@ export class StreamSink implements Resource {
 
   #drained(): Promise<void> {
     const stream = this.#stream;
-    return new Promise((resolve) => {
+    this.#draining ??= new Promise((resolve) => {
       const events = ['drain', 'close', 'error'] as const;
       const done = () => {
         for (const event of events) stream.off(event, done);
+        this.#draining = null;
         resolve();
       };
       for (const event of events) stream.on(event, done);
     });
+    return this.#draining;
   }
 }

@@ -7,7 +7,7 @@ export const ClockId = { realtime: 0, monotonic: 1, processCpu: 2, threadCpu: 3 
 
 /** What the clocks can tell apart, in nanoseconds. */
 const resolutionNs: Readonly<Record<number, bigint>> = {
-  [ClockId.realtime]: 1000n,
+  [ClockId.realtime]: 1_000_000n,
   [ClockId.monotonic]: 1n,
   [ClockId.processCpu]: 1n,
   [ClockId.threadCpu]: 1n,

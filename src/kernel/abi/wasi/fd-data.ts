@@ -4,10 +4,11 @@ import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import { toWasi, Wasi } from './errno.ts';
-import { type Iovec, iovecsAt, isNow, readStream, writeStream } from './iovec.ts';
+import { type Iovec, iovecsAt, readStream, writeStream } from './iovec.ts';
 import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FdFlag, fileAt, resourceAt, stateOf } from './state.ts';
+import { isNow } from './watch.ts';
 
 /** Largest file offset that arithmetic on doubles keeps exact. */
 const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);

@@ -5,6 +5,7 @@ import { Errno } from '../../errno.ts';
 import { readInto, retry, writeFrom } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
+import { isNow, nothing, watch } from './watch.ts';
 
 /** Buffers in one call, Linux's IOV_MAX. */
 const iovecsMax = 1024;
@@ -52,7 +53,7 @@ function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], 
     if (resource.readable === undefined || !isNow(resource.readable())) break;
     const result = resource.read(process.memory.bytes(pointer, Math.min(length, streamBytesMax)));
     if (typeof result !== 'number') {
-      result.catch(ignore);
+      watch(result, nothing);
       break;
     }
     if (result <= 0) break;
@@ -110,12 +111,3 @@ async function writeEach(process: Process, resource: Resource, iovecs: readonly 
   }
   return done;
 }
-
-/** Whether a readiness answer says "now"; a promise that is not waited for must not fail unheard. */
-export function isNow(readiness: Promise<void> | null): boolean {
-  if (readiness === null) return true;
-  readiness.catch(ignore);
-  return false;
-}
-
-export function ignore(): void {}

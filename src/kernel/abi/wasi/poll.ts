@@ -4,10 +4,10 @@ import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import { ClockId, clockNs } from './clock.ts';
 import { Wasi } from './errno.ts';
-import { ignore } from './iovec.ts';
 import { Right } from './rights.ts';
 import { wasiRow } from './row.ts';
 import { resourceAt } from './state.ts';
+import { isNow, watch } from './watch.ts';
 
 /** Two for each descriptor a Process can have, and clocks. */
 const subscriptionsMax = 4096;
@@ -16,7 +16,7 @@ const eventBytes = 32;
 
 const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
 const absoluteTime = 1;
-const maxTimerMs = 2 ** 31 - 1;
+const maxTimerMs = 2n ** 31n - 1n;
 
 interface Subscription {
   readonly userdata: bigint;
@@ -111,13 +111,9 @@ function poll(process: Process, subscriptions: readonly Subscription[]): Polled 
         occurred(resource);
         continue;
       }
-      const wait = isRead ? resource.readable?.() : resource.writable?.();
-      if (wait === null || wait === undefined) occurred(Wasi.success, isRead ? bytesLeft(resource) : 0n);
-      else {
-        // Several may fail while only the first is waited for.
-        wait.catch(ignore);
-        waits.push(wait);
-      }
+      const wait = (isRead ? resource.readable?.() : resource.writable?.()) ?? null;
+      if (wait === null || isNow(wait)) occurred(Wasi.success, isRead ? bytesLeft(resource) : 0n);
+      else waits.push(wait);
     }
   }
   return { events, waits };
@@ -139,14 +135,7 @@ async function wait(
 ): Promise<readonly Event[]> {
   let ready = waits;
   for (;;) {
-    const timer = startTimer(process, subscriptions);
-    try {
-      await Promise.race([...ready, timer.elapsed]);
-    } catch {
-      // A descriptor that fails is ready: the next read or write says what is wrong.
-    } finally {
-      timer.cancel();
-    }
+    await somethingHappens(process, ready, soonest(process, subscriptions));
     if (process.end !== null) return [];
     const polled = poll(process, subscriptions);
     if (polled.events.length > 0) return polled.events;
@@ -154,13 +143,8 @@ async function wait(
   }
 }
 
-interface Timer {
-  readonly elapsed: Promise<void>;
-  readonly cancel: () => void;
-}
-
-/** Elapses when the first clock may have gone off, or when the Process has ended. */
-function startTimer(process: Process, subscriptions: readonly Subscription[]): Timer {
+/** Nanoseconds until the first clock goes off; null when none will. */
+function soonest(process: Process, subscriptions: readonly Subscription[]): bigint | null {
   let leftNs: bigint | null = null;
   for (const { type, clockId, deadlineNs } of subscriptions) {
     // A guest that waits uses no CPU time: such a clock stands still.
@@ -168,22 +152,26 @@ function startTimer(process: Process, subscriptions: readonly Subscription[]): T
     const left = deadlineNs - (clockNs(process, clockId) ?? 0n);
     if (leftNs === null || left < leftNs) leftNs = left;
   }
+  return leftNs;
+}
+
+/** Settles when a descriptor may be ready (or has failed: the next read says how), a clock may have gone off, or the Process has ended. */
+function somethingHappens(process: Process, waits: readonly Promise<void>[], leftNs: bigint | null): Promise<void> {
   const { signal } = process;
-  let timer: NodeJS.Timeout | undefined;
-  let cancel = (): void => {};
-  const elapsed = new Promise<void>((resolve) => {
-    const done = (): void => resolve();
-    if (leftNs !== null) {
-      const ms = leftNs <= 0n ? 0 : Number((leftNs + 999_999n) / 1_000_000n);
-      timer = setTimeout(done, Math.min(ms, maxTimerMs));
-    }
-    signal.addEventListener('abort', done, { once: true });
-    cancel = () => {
+  return new Promise<void>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const happened = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', done);
+      signal.removeEventListener('abort', happened);
+      for (const unwatch of unwatches) unwatch();
+      resolve();
     };
+    const unwatches = waits.map((one) => watch(one, happened));
+    signal.addEventListener('abort', happened, { once: true });
+    if (leftNs === null) return;
+    const ms = leftNs <= 0n ? 0n : (leftNs + 999_999n) / 1_000_000n;
+    timer = setTimeout(happened, ms > maxTimerMs ? Number(maxTimerMs) : Number(ms));
   });
-  return { elapsed, cancel };
 }
 
 function putEvents(process: Process, pointer: number, nevents: number, events: readonly Event[]): number {
