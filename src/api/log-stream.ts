@@ -42,7 +42,7 @@ export const closeCodes = { stopping: 1001, tooSlow: 1013, revoked: 4401, delete
 
 export interface LogStreamDeps {
   readonly accounts: Accounts;
-  readonly handlers: Handlers;
+  readonly handlers: Pick<Handlers, 'findOwned' | 'findById' | 'onDeleted'>;
   readonly logs: LogStore;
   readonly log: Logger;
   readonly randomBytes: RandomBytes;

@@ -231,7 +231,7 @@ export class LogStore implements LogAppender {
       this.#publish(lines, ids);
     } catch (error) {
       for (const batch of batches) this.#lose(batch.lines, {});
-      for (const [name, count] of lost) this.#countLost(name, count);
+      for (const [name, count] of lost) this.#tellLater(name, count);
       this.#onError(error);
     }
   }
@@ -278,6 +278,11 @@ export class LogStore implements LogAppender {
   }
 
   #countLost(name: string, count: number): void {
+    this.#dropped += count;
+    this.#tellLater(name, count);
+  }
+
+  #tellLater(name: string, count: number): void {
     // Names come from runners, which know existing handlers only; the map is emptied by every batch.
     this.#lost.set(name, (this.#lost.get(name) ?? 0) + count);
   }
@@ -287,7 +292,6 @@ export class LogStore implements LogAppender {
       for (const [name, count] of Object.entries(batch.dropped)) if (count > 0) this.#countLost(name, count);
     const lost = new Map(this.#lost);
     this.#lost.clear();
-    for (const count of lost.values()) this.#dropped += count;
     return lost;
   }
 

@@ -70,10 +70,10 @@ export class LogTail {
     }
   }
 
-  /** Lines just stored, ascending, all above those pushed before. */
+  /** Lines just stored: ascending, all above `ceiling` and above those pushed before. */
   push(lines: readonly LogLine[]): void {
     for (const line of lines) {
-      if (line.cursor <= this.#after || !this.#options.matches(line)) continue;
+      if (!this.#options.matches(line)) continue;
       this.#buffer.push(line);
       this.#bytes += line.text.length;
     }

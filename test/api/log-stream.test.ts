@@ -1,5 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { attachLogStream, type StreamLimits } from '../../src/api/log-stream.ts';
 import { tailLimits } from '../../src/logs/log-tail.ts';
 import { logLine, openStream, type Platform, signUp, startPlatform } from './harness.ts';
 
@@ -8,14 +10,21 @@ let ada: string;
 let bob: string;
 const path = '/handlers/otter/logs/stream';
 
-beforeEach(async () => {
-  platform = await startPlatform({ limits: { perUser: 4, stallMs: 400, heartbeatMs: 200, closeMs: 200 } });
+beforeEach(() => start({ perUser: 4, stallMs: 400, heartbeatMs: 200, closeMs: 200 }));
+
+afterEach(() => platform.close());
+
+async function start(limits: Partial<StreamLimits>): Promise<void> {
+  platform = await startPlatform({ limits });
   ada = await signUp(platform, 'ada');
   bob = await signUp(platform, 'bob');
   await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.userOfToken(ada))!.user.id });
-});
+}
 
-afterEach(() => platform.close());
+async function restart(limits: Partial<StreamLimits>): Promise<void> {
+  await platform.close();
+  await start(limits);
+}
 
 describe('upgrade', () => {
   test('without a Token, with a wrong one, for a foreign or a missing handler, elsewhere: refused with a problem', async () => {
@@ -180,7 +189,39 @@ describe('the end', () => {
     expect((await reader.closed).code).toBe(1009);
   });
 
+  test('a Token revoked, or a handler deleted, while the upgrade is under way closes it as well', async () => {
+    const breakInBetween = async (inBetween: (caller: { id: string; tokenId: string }) => Promise<void>) => {
+      const { token } = await platform.accounts.logIn({ name: 'ada', password: 'correct horse', address: '::1' });
+      const { user, tokenId } = (await platform.accounts.userOfToken(token))!;
+      const server = createServer();
+      const { handlers } = platform;
+      const streams = attachLogStream(server, {
+        ...platform,
+        allowedOrigins: () => [],
+        handlers: {
+          findById: (id) => handlers.findById(id),
+          onDeleted: (listener) => handlers.onDeleted(listener),
+          async findOwned(name, owner) {
+            const found = await handlers.findOwned(name, owner);
+            await inBetween({ id: user.id, tokenId });
+            return found;
+          },
+        },
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const { code } = await (await openStream({ ...platform, url }, token, path)).closed;
+      streams.close();
+      server.close();
+      return code;
+    };
+    expect(await breakInBetween(({ id, tokenId }) => platform.accounts.revokeToken(id, tokenId))).toBe(4401);
+    const { id } = (await platform.handlers.find('otter'))!;
+    expect(await breakInBetween(() => platform.handlers.delete(id))).toBe(4404);
+  });
+
   test('a stalled reader costs bounded memory and is closed; others see everything', async () => {
+    await restart({ stallMs: 300, closeMs: 100 });
     const stalled = await openStream(platform, ada, path);
     stalled.socket.pause();
     const fine = await openStream(platform, ada, path);
@@ -203,10 +244,7 @@ describe('the end', () => {
   });
 
   test('a slow reader gets the count of what it missed', async () => {
-    await platform.close();
-    platform = await startPlatform(); // with the usual patience
-    ada = await signUp(platform, 'ada');
-    await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.userOfToken(ada))!.user.id });
+    await restart({}); // with the usual patience
     const reader = await openStream(platform, ada, path);
     reader.socket.pause();
     const text = 'y'.repeat(8_000);

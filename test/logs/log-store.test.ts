@@ -123,14 +123,15 @@ describe('append', () => {
 
   test('a failing database costs the lines, counted, and nothing more: it goes on when the database does', async () => {
     await sql`alter table log_lines rename to away`.execute(it.db);
-    await logs.append(numbered('aa', 5));
+    await logs.append(numbered('aa', 5), { aa: 7 });
     expect(it.errors).toHaveLength(1);
     await sql`alter table away rename to log_lines`.execute(it.db);
     await logs.append([line('aa', 'back')]);
     expect(texts((await logs.query(it.a, {})).lines)).toEqual([
       'back',
-      expect.stringMatching(/^5 log lines were dropped/),
+      expect.stringMatching(/^12 log lines were dropped/),
     ]);
+    expect(logs.counters).toMatchObject({ dropped: 12, stored: 2 });
   });
 });
 
@@ -265,6 +266,21 @@ describe('tail', () => {
     const expected = Array.from({ length: total }, (_, i) => i);
     for (const seen of await Promise.all(tails)) expect(seen).toEqual(expected);
     await writing;
+  });
+
+  test('from every cursor: history to its last line, then the first live one', async () => {
+    await logs.append(numbered('aa', 12));
+    const { lines: stored } = await logs.query(it.a, { after: 0 });
+    const tails = [0, ...stored.map(({ cursor }) => cursor)].map((after) => ({
+      after,
+      tail: logs.tail(it.a, { after }),
+    }));
+    await logs.append([line('aa', 'live', { seq: 12 })]);
+    for (const { after, tail } of tails) {
+      const skipped = stored.filter(({ cursor }) => cursor <= after).length;
+      const { lines } = await take(tail, 13 - skipped);
+      expect(lines.map(({ seq }) => seq)).toEqual(Array.from({ length: 13 - skipped }, (_, i) => skipped + i));
+    }
   });
 
   test('property: any way to stop and go on by cursor sees every matching line once', async () => {
