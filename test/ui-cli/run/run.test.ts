@@ -5,7 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { file, guest, wasmcloudRun } from './harness.ts';
+import { entry, file, guest, wasmcloudRun } from './harness.ts';
 
 test('stdout is the guest’s, byte for byte; log lines stand on stderr; the status is the guest’s', async () => {
   const hello = await wasmcloudRun([guest('cwa/hello.wasm')]);
@@ -175,7 +175,7 @@ test('an h program with a syntax error says where', async () => {
 test('a reader that goes away ends the run quietly', async () => {
   const child = spawn(
     'sh',
-    ['-c', `"$0" ui-cli/main.ts run "$1" < /dev/zero | head -c 10`, process.execPath, guest('cwa/echo.wasm')],
+    ['-c', `"$0" "$1" run "$2" < /dev/zero | head -c 10`, process.execPath, entry, guest('cwa/echo.wasm')],
     {
       cwd: join(import.meta.dirname, '../../..'),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -189,7 +189,7 @@ test('a reader that goes away ends the run quietly', async () => {
 });
 
 test('an interrupt ends the guest with status 130', async () => {
-  const child = spawn(process.execPath, ['ui-cli/main.ts', 'run', '--trace', await file('x.wat', waiting)], {
+  const child = spawn(process.execPath, [entry, 'run', '--trace', await file('x.wat', waiting)], {
     cwd: join(import.meta.dirname, '../../..'),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
