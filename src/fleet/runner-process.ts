@@ -7,9 +7,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { maximumLimits } from '../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../protocol/messages.ts';
-import { cpuTimeMs } from './cpu-time.ts';
 import { fleetLimits } from './limits.ts';
 import { MarkFile } from './mark-file.ts';
+import { processorUse } from './processor-use.ts';
 
 export interface RunnerEnd {
   readonly status: number | null;
@@ -35,11 +35,10 @@ export interface RunnerProcessOptions {
   readonly onStderr: (line: string) => void;
 }
 
-/** Flags of SAFETY.md. Compilation is eager: a function that compiles badly does so before it is switched to. */
+/** Flags of SAFETY.md; src/bin/runner.ts sets the one that would slow down its own start. */
 const flags = [
   '--permission',
   '--allow-net',
-  '--no-wasm-lazy-compilation',
   `--wasm-max-mem-pages=${maximumLimits.memoryPages}`,
   '--wasm-max-table-size=65536',
   '--disable-warning=ExperimentalWarning',
@@ -179,7 +178,6 @@ export class RunnerProcess {
    * A runner that did not get the processor is not stuck; it is waited for longer.
    */
   watch(): void {
-    if (!this.#isBooted) return;
     // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
     const silentMs = this.#unanswered * fleetLimits.pingMs;
@@ -188,16 +186,17 @@ export class RunnerProcess {
       this.kill('SIGKILL');
       return;
     }
-    if (this.#unanswered === 0) this.#cpuBeforeMs = cpuTimeMs(this.pid ?? 0);
+    if (this.#unanswered === 0) this.#cpuBeforeMs = processorUse(this.pid ?? 0)?.cpuMs ?? null;
     this.#unanswered += 1;
     this.#lastPing += 1;
     this.send({ kind: 'ping', n: this.#lastPing });
   }
 
-  /** It ran for less than half of the time: somebody else had the processor. */
+  /** It wants to run and has run for less than half of the time: somebody else had the processor. */
   #isStarved(silentMs: number): boolean {
-    const now = cpuTimeMs(this.pid ?? 0);
-    return now !== null && this.#cpuBeforeMs !== null && now - this.#cpuBeforeMs < silentMs / 2;
+    const use = processorUse(this.pid ?? 0);
+    if (use === null || this.#cpuBeforeMs === null) return false;
+    return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;
   }
 
   kill(signal: NodeJS.Signals): void {

@@ -37,6 +37,8 @@ function load(url: string, clients: number) {
           (error: NodeJS.ErrnoException) => error.code ?? error.message,
         );
         answers.set(answer, (answers.get(answer) ?? 0) + 1);
+        // Leaves the processor to those under test.
+        await new Promise((resolve) => setTimeout(resolve, 2));
       }
       agent.destroy();
     }),
@@ -55,7 +57,7 @@ describe('a runner that is killed', () => {
   it('fails only what was in flight in it and is replaced at once, five times over', async () => {
     const fleet = await startFleet({ runners: 2 });
     await fleet.deployWat('hello', writer('hello'));
-    const clients = load(`${fleet.url}/hello/`, 8);
+    const clients = load(`${fleet.url}/hello/`, 4);
     for (let round = 0; round < 5; round++) {
       const before = started(fleet);
       process.kill(pidsOf(fleet)[0] as number, 'SIGKILL');
@@ -64,7 +66,7 @@ describe('a runner that is killed', () => {
     const answers = await clients.stop();
     const failed = [...answers].filter(([answer]) => answer !== 'hello').reduce((sum, [, count]) => sum + count, 0);
     // At most one request per connection and kill.
-    expect(failed).toBeLessThanOrEqual(8 * 5);
+    expect(failed).toBeLessThanOrEqual(4 * 5);
     expect(answers.get('hello')).toBeGreaterThan(failed);
     // Killed from outside: that is nobody's fault.
     expect(fleet.lines).toEqual([]);
@@ -149,7 +151,7 @@ describe('a deployment', () => {
   it('switches under load without a failed request, twenty times', async () => {
     const fleet = await startFleet({ runners: 2 });
     await fleet.deployWat('hello', writer('v0'));
-    const clients = load(`${fleet.url}/hello/`, 8);
+    const clients = load(`${fleet.url}/hello/`, 4);
     for (let version = 1; version <= 20; version++) {
       await fleet.deploy(deploymentOf('hello', await compileWat(writer(`v${version}`)), { number: version }));
       expect((await call(`${fleet.url}/hello/`)).text).toBe(`v${version}`);
