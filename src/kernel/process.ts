@@ -178,7 +178,11 @@ export class Process {
 
   /** Waits for `promise` on behalf of the guest; rejects with ProcessEnded if the Process ends first. */
   wait<T>(promise: Promise<T>): Promise<T> {
-    if (this.end !== null) return Promise.reject(new ProcessEnded(this.end.kind));
+    if (this.end !== null) {
+      // The call itself may have ended the Process (a policy violation): its rejection is nobody's business any more.
+      promise.catch(() => undefined);
+      return Promise.reject(new ProcessEnded(this.end.kind));
+    }
     return new Promise<T>((resolve, reject) => {
       this.#rejectWait = reject;
       promise.then(
