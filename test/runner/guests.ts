@@ -33,7 +33,7 @@ export interface GuestRun {
 }
 
 /** One Process in `slot`; the slot is as the guest left it. */
-export async function runIn(slot: Slot, code: GuestCode, input = ''): Promise<GuestRun> {
+export async function runIn(slot: Slot, code: GuestCode, input = '', gas = defaultLimits.gas): Promise<GuestRun> {
   const output: Buffer[] = [];
   let stdin = Buffer.from(input);
   const sink: Resource = {
@@ -67,7 +67,7 @@ export async function runIn(slot: Slot, code: GuestCode, input = ''): Promise<Gu
     limits: defaultLimits,
     policy: null,
     schemes: new SchemeRegistry(localSchemes),
-    meter: new GasMeter(defaultLimits.gas),
+    meter: new GasMeter(gas),
     log: { line: () => {} },
     clock: { wallMs: () => 1_700_000_000_000, monotonicNs: systemClock.monotonicNs },
     random: (into) => void randomFillSync(into),
