@@ -23,14 +23,17 @@ export function parseLevel(text: string): number {
   throw new PlatformError('bad_request', 'level is error, warning, info or a number from 0 to 999');
 }
 
+/** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */
+export type Matcher = (line: Pick<LogLine, 'level' | 'invocation'>, folded: () => string) => boolean;
+
 /** A test for lines, with what can be prepared done once. */
-export function matcher(filter: LogFilter): (line: Pick<LogLine, 'level' | 'text' | 'invocation'>) => boolean {
+export function matcher(filter: LogFilter): Matcher {
   const { level, invocation } = filter;
   const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
-  return (line) =>
+  return (line, folded) =>
     (level === undefined || line.level <= level) &&
     (invocation === undefined || line.invocation === invocation) &&
-    (needle === undefined || foldCase(line.text).includes(needle));
+    (needle === undefined || folded().includes(needle));
 }
 
 /** ASCII only: what lower() means on every database, and what costs nothing to agree on. */

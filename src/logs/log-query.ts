@@ -66,7 +66,7 @@ export async function readRange(db: Kysely<Schema>, handlerName: string, range: 
       for (const row of rows) {
         if (backward) to = row.cursor - 1;
         else at = row.cursor;
-        if (!matches(row)) continue;
+        if (!matches(row, () => foldCase(row.text))) continue;
         lines.push(toLine(row, handlerName));
         bytes += row.text.length + lineOverheadBytes;
         if (lines.length < range.limit && bytes < (range.bytes ?? queryLimits.bytes)) continue;

@@ -9,7 +9,7 @@ import type { HandlerIds } from '../handlers/handler-ids.ts';
 import { KIB, logLimits } from '../protocol/limits.ts';
 import { type LogLine, logLevels, type PendingLogLine } from '../protocol/nouns.ts';
 import type { LogAppender } from '../protocol/ports.ts';
-import { type LogFilter, matcher } from './log-filter.ts';
+import { foldCase, type LogFilter, matcher } from './log-filter.ts';
 import { type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
 import { LogRetention, retentionLimits } from './retention.ts';
@@ -183,6 +183,7 @@ export class LogStore implements LogAppender {
           limit: tailLimits.frameLines,
           bytes: tailLimits.frameBytes,
         }),
+      bytesMax: () => Math.min(tailLimits.bytes, tailLimits.allBytes / this.#tailCount),
       onClose: () => this.#removeTail(handler.id, tail),
     });
     const tails = this.#tails.get(handler.id) ?? new Set();
@@ -255,7 +256,12 @@ export class LogStore implements LogAppender {
     for (const [handlerId, theirs] of byHandler) {
       const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
       this.#retention.grown(handlerId, { lines: theirs.length, bytes });
-      this.#tellTails(handlerId, (tail) => tail.push(theirs));
+      const texts: string[] = [];
+      const folded = (index: number): string => {
+        texts[index] ??= foldCase(theirs[index]!.text);
+        return texts[index];
+      };
+      this.#tellTails(handlerId, (tail) => tail.push(theirs, folded));
     }
   }
 

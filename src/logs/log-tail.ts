@@ -6,17 +6,22 @@
  *     history --(all up to `ceiling` read)--> live
  *        ^------(buffer full while in history: forget it, raise `ceiling`)
  */
-import { MIB } from '../protocol/limits.ts';
+import { KIB, MIB } from '../protocol/limits.ts';
 import type { LogFrame, LogLine } from '../protocol/nouns.ts';
+import type { Matcher } from './log-filter.ts';
 import type { LogRangeResult } from './log-query.ts';
 
 export const tailLimits = {
-  /** Lines and bytes of text that wait for a slow reader; then the oldest are dropped and counted. */
+  /** Lines and bytes that wait for a slow reader; then the oldest are dropped and counted. */
   lines: 5_000,
   bytes: 4 * MIB,
-  /** One frame. */
+  /** All tails together: 64 have their full buffer, 1,000 have 256 KiB each. */
+  allBytes: 256 * MIB,
+  /** What a waiting line costs besides its text. */
+  lineOverheadBytes: 256,
+  /** One frame, of which each reader has at most one on its way. */
   frameLines: 500,
-  frameBytes: MIB / 4,
+  frameBytes: 64 * KIB,
   /** Times that history may be extended for a reader that cannot catch up. */
   extensions: 20,
 } as const;
@@ -26,9 +31,11 @@ export interface LogTailOptions {
   readonly after: number;
   /** The newest cursor stored when this tail was subscribed. */
   readonly ceiling: number;
-  readonly matches: (line: LogLine) => boolean;
+  readonly matches: Matcher;
   /** The first lines of (after, upTo]. */
   readonly read: (after: number, upTo: number) => Promise<LogRangeResult>;
+  /** Bytes that may wait here now: a share of `tailLimits.allBytes`. */
+  readonly bytesMax: () => number;
   readonly onClose: (tail: LogTail) => void;
 }
 
@@ -70,14 +77,18 @@ export class LogTail {
     }
   }
 
-  /** Lines just stored: ascending, all above `ceiling` and above those pushed before. */
-  push(lines: readonly LogLine[]): void {
-    for (const line of lines) {
-      if (!this.#options.matches(line)) continue;
+  /**
+   * Lines just stored: ascending, all above `ceiling` and above those pushed before. `folded` gives the
+   * folded text of the line at an index, made once for all tails.
+   */
+  push(lines: readonly LogLine[], folded: (index: number) => string): void {
+    for (const [index, line] of lines.entries()) {
+      if (!this.#options.matches(line, () => folded(index))) continue;
       this.#buffer.push(line);
-      this.#bytes += line.text.length;
+      this.#bytes += cost(line);
     }
-    if (this.#buffer.length > tailLimits.lines || this.#bytes > tailLimits.bytes) this.#makeRoom();
+    const bytesMax = this.#options.bytesMax();
+    if (this.#buffer.length > tailLimits.lines || this.#bytes > bytesMax) this.#makeRoom(bytesMax);
     this.#wakeUp();
   }
 
@@ -95,7 +106,7 @@ export class LogTail {
     this.#wakeUp();
   }
 
-  #makeRoom(): void {
+  #makeRoom(bytesMax: number): void {
     const newest = this.#buffer.at(-1);
     if (!this.#live && newest !== undefined && this.#extensions < tailLimits.extensions) {
       this.#extensions += 1;
@@ -105,8 +116,8 @@ export class LogTail {
       return;
     }
     let drop = 0;
-    while (this.#buffer.length - drop > tailLimits.lines || this.#bytes > tailLimits.bytes) {
-      this.#bytes -= this.#buffer[drop]!.text.length;
+    while (this.#buffer.length - drop > tailLimits.lines || this.#bytes > bytesMax) {
+      this.#bytes -= cost(this.#buffer[drop]!);
       drop += 1;
     }
     this.#buffer.splice(0, drop);
@@ -117,9 +128,9 @@ export class LogTail {
     let count = 0;
     let bytes = 0;
     for (const line of this.#buffer) {
-      if (count === tailLimits.frameLines || (count > 0 && bytes + line.text.length > tailLimits.frameBytes)) break;
+      if (count === tailLimits.frameLines || (count > 0 && bytes + cost(line) > tailLimits.frameBytes)) break;
       count += 1;
-      bytes += line.text.length;
+      bytes += cost(line);
     }
     const lines = this.#buffer.splice(0, count);
     this.#bytes -= bytes;
@@ -138,4 +149,8 @@ export class LogTail {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+function cost(line: LogLine): number {
+  return line.text.length + tailLimits.lineOverheadBytes;
 }

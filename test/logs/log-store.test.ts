@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { matcher, parseLevel } from '../../src/logs/log-filter.ts';
+import { foldCase, matcher, parseLevel } from '../../src/logs/log-filter.ts';
 import { queryLimits } from '../../src/logs/log-query.ts';
 import { type LogStore, storeLimits } from '../../src/logs/log-store.ts';
 import { type LogTail, tailLimits } from '../../src/logs/log-tail.ts';
@@ -239,7 +239,7 @@ describe('query', () => {
         const { lines } = await logs.query(it.a, { grep, level, limit: 1_000 });
         const matches = matcher({ grep, level });
         const expected = stored.flatMap((t, seq) =>
-          matches({ text: t, level: seq % 8, invocation: 'i' }) ? [seq] : [],
+          matches({ level: seq % 8, invocation: 'i' }, () => foldCase(t)) ? [seq] : [],
         );
         expect(lines.map(({ seq }) => seq)).toEqual(expected);
       }),
@@ -360,6 +360,18 @@ describe('tail', () => {
     const frame = await tail.next();
     expect(frame!.dropped).toBeGreaterThanOrEqual(600 - tailLimits.bytes / 16_000 - 1);
     expect(frame!.lines.length * 16_000).toBeLessThanOrEqual(tailLimits.frameBytes);
+  });
+
+  test('many readers that do not read share what one of them would have', async () => {
+    const tails = Array.from({ length: 512 }, () => logs.tail(it.a, {}));
+    const share = tailLimits.allBytes / tails.length;
+    for (let i = 0; i < 3; i += 1) await logs.append(Array.from({ length: 50 }, () => line('aa', 'x'.repeat(16_000))));
+    for (const tail of tails) {
+      const { dropped } = (await tail.next())!;
+      expect((150 - dropped) * 16_000).toBeLessThanOrEqual(share);
+      expect((151 - dropped) * 16_300).toBeGreaterThan(share);
+      tail.close();
+    }
   });
 
   test('a reader still in history loses nothing when its buffer fills: it reads on from the database', async () => {
