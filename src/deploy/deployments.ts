@@ -160,6 +160,9 @@ export class Deployments implements Deployer, PushReceiver {
    * else the push was not accepted, and it fails. To be called at start, before runners ask for fleetState().
    */
   async recover(): Promise<void> {
+    const { repositories, report } = this.options;
+    for (const id of await repositories.list())
+      await repositories.endOrphan(id).catch((error: unknown) => report(`a push to ${id} could not be ended`, error));
     for (const row of await this.store.staged()) {
       try {
         await this.settle(row, async () => {

@@ -240,7 +240,13 @@ class Door {
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
     try {
       const served = serve({ repository, service: 'receive-pack', head: writePushCommands(commands), response: res });
-      const git = new GitProcess(await served.child, this.#limits);
+      const child = await served.child;
+      const git = new GitProcess(child, this.#limits);
+      await repositories.noteGit(handlerId, child.pid ?? 0).catch(async (error: unknown) => {
+        git.stop();
+        await git.closed;
+        throw error;
+      });
       const giveUp = () => {
         // Once git may move the refs, it is let: what was promised to be live becomes so.
         if (session.accepted) return git.discardOutput();

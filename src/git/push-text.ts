@@ -2,6 +2,7 @@
  * What a push prints (UX.md, Push output): plain text, at most 72 columns, because git puts `remote: ` in
  * front and terminals have 80. What must be copied (a URL, a command) is never cut or broken.
  */
+import { isOutage } from '../db/sql-error.ts';
 import { PlatformError } from '../protocol/errors.ts';
 
 const columns = 72;
@@ -47,10 +48,14 @@ export function errorText(error: PlatformError): string {
 /** The same for an error of any kind: what is not coded is ours, and its cause is for our log only. */
 export function anyErrorText(error: unknown): string {
   if (error instanceof PlatformError) return errorText(error);
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  const full = code === 'ENOSPC' || code === 'EDQUOT' || isOutage(error);
   return errorText(
-    new PlatformError('internal', 'something failed on our side', {
-      hints: ['try again; the server log has the cause'],
-    }),
+    new PlatformError(
+      full ? 'unavailable' : 'internal',
+      full ? 'the platform cannot store anything now: its disk is full or fails' : 'something failed on our side',
+      { hints: [full ? 'try again later; what is live stays live' : 'try again; the server log has the cause'] },
+    ),
   );
 }
 

@@ -3,6 +3,7 @@
  * a user wrote. What git is told about all of them stands in one file that each includes and that is
  * written anew at every start, so a moved program or a new rule reaches old repositories too.
  */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { access, constants, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -31,6 +32,9 @@ const suffix = '.git';
 /** A dot in front: no id starts with one. */
 const templateName = '.empty.git';
 const sharedConfig = '.config';
+const gitPidFile = 'trisiel-git';
+/** A process that SIGKILL has not ended by then hangs in the kernel. */
+const orphanMsMax = 5_000;
 
 export class Repositories {
   readonly #folder: string;
@@ -129,8 +133,31 @@ export class Repositories {
     await this.#git(id).raw(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 
-  /** Quarantines of pushes that were killed. Only while no push to this repository runs. */
+  /** Which git works on a push to this repository: it outlives a control that is killed. */
+  async noteGit(id: string, pid: number): Promise<void> {
+    await writeFile(join(this.pathOf(id), gitPidFile), String(pid), { mode: 0o600 });
+  }
+
+  /**
+   * Ends a git that a killed control left behind. Only then do the refs stand still, and what they say
+   * about the push is the last word.
+   */
+  async endOrphan(id: string): Promise<void> {
+    const text = await readFile(join(this.pathOf(id), gitPidFile), 'utf8').catch(() => '');
+    const pid = Number(text);
+    if (!Number.isSafeInteger(pid) || pid <= 1) return;
+    const end = performance.now() + orphanMsMax;
+    // By what it is doing, not by number alone: the number may be somebody else's by now.
+    while ((await commandOf(pid)).includes(`receive-pack --stateless-rpc ${this.pathOf(id)}`)) {
+      process.kill(pid, 'SIGKILL');
+      if (performance.now() > end) throw new PlatformError('unavailable', `git ${pid} does not end`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** What pushes that were killed left: quarantines, notes. Only while no push to this repository runs. */
   async sweep(id: string): Promise<void> {
+    await rm(join(this.pathOf(id), gitPidFile), { force: true });
     const objects = join(this.pathOf(id), 'objects');
     const entries = await readdir(objects).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
@@ -186,6 +213,13 @@ export class Repositories {
       `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`,
     );
   }
+}
+
+/** The command line of a process; '' when there is none. */
+function commandOf(pid: number): Promise<string> {
+  return new Promise((resolve) => {
+    execFile('ps', ['-o', 'args=', '-p', String(pid)], (_error, stdout) => resolve(stdout));
+  });
 }
 
 /** SAFETY.md, The git door: hardening. */
