@@ -35,6 +35,8 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   readonly signal?: AbortSignal;
   /** Sees the Process before its guest runs. */
   readonly started?: (process: Process) => void;
+  /** Sees it when the guest has ended, before what it holds is given back. */
+  readonly ended?: (process: Process) => void;
 }
 
 export interface LocalRunResult {
@@ -47,6 +49,9 @@ export interface LocalRunResult {
 
 /** Gas between two looks at the event loop, 1 to 2 ms: deadlines, Ctrl-C and streams want to be served. */
 const localSliceGas = 5_000_000;
+
+/** A close handshake that gets no answer does not keep the tool alive for longer. */
+const closeTimeoutMs = 5_000;
 
 const yieldingScheduler: SliceScheduler = {
   sliceGas: () => localSliceGas,
@@ -87,10 +92,20 @@ export async function runLocally(options: LocalRunOptions): Promise<LocalRunResu
   try {
     if (signal?.aborted === true) abort();
     const end = await instance.run(guest);
-    await guest.release();
+    options.ended?.(guest);
+    await releaseInTime(guest);
     return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, process: guest };
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener('abort', abort);
   }
+}
+
+async function releaseInTime(guest: Process): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, closeTimeoutMs);
+  });
+  await Promise.race([guest.release(), late]);
+  clearTimeout(timer);
 }

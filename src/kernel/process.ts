@@ -240,21 +240,27 @@ export class Process {
     return this.#io ?? new Map();
   }
 
-  /** Closes everything that is open. Never throws; a close that fails is logged. */
+  /**
+   * Closes everything that is open, all at once: one that waits for its peer keeps no other one open.
+   * Never throws; a close that fails is logged. How long to wait for it is the caller's decision.
+   */
   async release(): Promise<void> {
-    const open = this.descriptors.drain();
-    for (const resource of open) {
-      try {
-        const result = resource.close();
-        if (typeof result !== 'number') await result;
-      } catch (error) {
+    const closing: Promise<void>[] = [];
+    for (const resource of this.descriptors.drain()) {
+      const failed = (error: unknown) =>
         this.log(
           1,
           'platform',
           `closing ${resource.scheme}: failed: ${error instanceof Error ? error.message : String(error)}`,
         );
+      try {
+        const result = resource.close();
+        if (typeof result !== 'number') closing.push(result.then(() => undefined, failed));
+      } catch (error) {
+        failed(error);
       }
     }
+    if (closing.length > 0) await Promise.all(closing);
     if (this.#logDropped > 0) {
       this.#write(
         3,

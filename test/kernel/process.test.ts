@@ -98,6 +98,44 @@ test('a close that fails is logged and does not keep others from being closed', 
   expect(run.logs).toEqual([{ level: 1, stream: 'platform', text: 'closing test: failed: stuck' }]);
 });
 
+test('a close that waits keeps no other Resource open', async () => {
+  let finish: (value: number) => void = () => undefined;
+  const stuck = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  let closed = 0;
+  await runCalls({
+    abi: 'cwa',
+    schemes: scheme(() => ({
+      ...bytesSource(''),
+      close: () => {
+        closed += 1;
+        if (closed === 2) finish(0);
+        return closed === 1 ? stuck : 0;
+      },
+    })),
+    data,
+    calls: [calls[0], calls[0]],
+  });
+  expect(closed).toBe(2);
+});
+
+test('a standard stream whose reader is stuck does not hold up the end', async () => {
+  const run = await runCalls({
+    abi: 'cwa',
+    limits: { timeoutMs: 20 },
+    stdout: {
+      ...bytesSource(''),
+      scheme: 'stdout',
+      write: () => new Promise(() => {}),
+      flush: () => new Promise(() => {}),
+    },
+    data,
+    calls: [['io_get_stdout'], ['resource_write', 0, 16, 5]],
+  });
+  expect(run.end.kind).toBe('deadline');
+});
+
 test('the first reason of an end stays', async () => {
   const run = await runGuest('(module (func (export "main") unreachable))', {
     started: (guest) => guest.kill({ kind: 'aborted', message: 'first' }),

@@ -47,6 +47,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const stdout = new StreamSink('stdout', process.stdout);
   const stderr = new StreamSink('stderr', process.stderr);
   const tell = (line: string) => void process.stderr.write(`${line}\n`);
+  let left: readonly string[] = [];
   const network = lazyNetwork(options.egressAllow);
   try {
     const result = await runLocally({
@@ -66,13 +67,16 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       kv: memoryKv(),
       queues: tellingQueues(tell),
       signal: options.signal,
+      ended: (guest) => {
+        if (options.listFiles) left = scratchListing(guest.filesOpened);
+      },
       ...(options.trace ? { tracer: lineTracer(tell) } : {}),
     });
     await stdout.flush();
     await stderr.flush();
     const explained = explainEnd(result.end);
     if (explained !== null) tell(explained);
-    if (options.listFiles) for (const line of scratchListing(result.process.filesOpened)) tell(line);
+    for (const line of left) tell(line);
     if (options.stats === 'lines') for (const line of statsLines(result)) tell(line);
     if (options.stats === 'json') tell(statsJson(result));
     return exitStatusOf(result.end);
