@@ -1,7 +1,6 @@
 /** CommonWA `env`: environment variables. */
 import { KIB } from '../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
-import { utf8 } from '../../memory.ts';
 import { cwaRow, i32s } from './errno.ts';
 
 /** Longer names are looked up nowhere; a guest could pass its whole memory as one. */
@@ -26,8 +25,8 @@ export const envGet = cwaRow({
     if (key === null) return Errno.invalid;
     const value = options.env.get(key);
     if (value === undefined) return Errno.notFound;
-    const bytes = utf8(value);
-    if (bytes.length <= valueLength >>> 0) memory.put(valuePointer, bytes);
-    return bytes.length;
+    const length = Buffer.byteLength(value);
+    if (length <= valueLength >>> 0) memory.putText(valuePointer, value, length);
+    return length;
   },
 });
