@@ -1,0 +1,124 @@
+/**
+ * Random structured programs, as text, in two forms: plain, and counting every instruction by itself
+ * the naive way (a call of $one before each). The meter must charge what the naive form counts.
+ */
+import fc from 'fast-check';
+
+/** A statement leaves the stack as it found it; `depth` is the number of labels around it. */
+interface Statement {
+  readonly text: (count: Counter, depth: number) => string;
+}
+/** Text that counts `n` instructions, or nothing in the plain form. */
+type Counter = (n: number) => string;
+
+const locals = 3;
+const local = fc.integer({ min: 0, max: locals - 1 });
+const small = fc.integer({ min: -5, max: 300 });
+
+/** local := local op constant; four instructions. */
+const assign: fc.Arbitrary<Statement> = fc
+  .tuple(local, local, small, fc.constantFrom('add', 'sub', 'mul', 'xor', 'shr_u', 'rotl'))
+  .map(([to, from, value, operation]) => ({
+    text: (count) => `${count(4)} local.get ${from} i32.const ${value} i32.${operation} local.set ${to}`,
+  }));
+
+/** Memory through an address that stays inside; ten instructions. */
+const memory: fc.Arbitrary<Statement> = fc.tuple(local, local).map(([to, from]) => ({
+  text: (count) =>
+    `${count(4)} local.get ${from} i32.const 0xfff8 i32.and local.get ${to}
+     ${count(1)} i32.store8 offset=3 ${count(1)} local.get ${to} ${count(3)} i32.const 0xffff i32.and i32.load8_u ${count(1)} local.set ${to}`,
+}));
+
+const callStatement: fc.Arbitrary<Statement> = fc.tuple(fc.integer({ min: 0, max: 2 }), local).map(([callee, to]) => ({
+  text: (count) =>
+    callee === 2
+      ? `${count(4)} local.get ${to} i32.const 0 call_indirect (type $unary) local.set ${to}`
+      : `${count(3)} local.get ${to} call ${callee === 0 ? '$leaf' : '$host'} local.set ${to}`,
+}));
+
+const { statements } = fc.letrec<{ statement: Statement; statements: Statement }>((tie) => ({
+  statements: fc.array(tie('statement'), { minLength: 0, maxLength: 4 }).map((list) => ({
+    text: (count: Counter, depth: number) => list.map((entry) => entry.text(count, depth)).join('\n'),
+  })),
+  statement: fc.oneof(
+    { maxDepth: 5, depthIdentifier: 'statement' },
+    assign,
+    memory,
+    callStatement,
+    tie('statements').map((inner) => ({
+      text: (count: Counter, depth: number) => `${count(1)} block ${inner.text(count, depth + 1)} ${count(1)} end`,
+    })),
+    fc.tuple(local, tie('statements')).map(([on, inner]) => ({
+      text: (count: Counter, depth: number) =>
+        `${count(2)} local.get ${on} if ${inner.text(count, depth + 1)} ${count(1)} end`,
+    })),
+    // The assembler leaves out an empty else arm, so it begins with a nop.
+    fc.tuple(local, tie('statements'), tie('statements')).map(([on, left, right]) => ({
+      text: (count: Counter, depth: number) =>
+        `${count(4)} local.get ${on} i32.const 1 i32.and if ${left.text(count, depth + 1)} ${count(1)} else
+         ${count(1)} nop ${right.text(count, depth + 1)} ${count(1)} end`,
+    })),
+    // Loops burn fuel, so every program ends: leaves the block around when there is none left.
+    fc.tuple(tie('statements'), fc.boolean(), local).map(([inner, bottom, on]) => ({
+      text: (count: Counter, depth: number) => {
+        const fuel = `${count(3)} global.get $fuel i32.const 1 i32.sub ${count(1)} global.set $fuel
+          ${count(4)} global.get $fuel i32.const 0 i32.lt_s br_if 1`;
+        const again = bottom ? `${count(2)} local.get ${on} br_if 0` : `${count(1)} br 0`;
+        return `${count(1)} block ${count(1)} loop ${fuel} ${inner.text(count, depth + 2)} ${again}
+          ${bottom ? count(1) : ''} end ${bottom ? count(1) : ''} end`;
+      },
+    })),
+    fc.tuple(local, fc.nat(6)).map(([on, label]) => ({
+      text: (count: Counter, depth: number) => `${count(2)} local.get ${on} br_if ${forward(label, depth)}`,
+    })),
+    fc.tuple(local, fc.array(fc.nat(6), { minLength: 1, maxLength: 4 })).map(([on, labels]) => ({
+      text: (count: Counter, depth: number) =>
+        `${count(1)} block ${count(4)} local.get ${on} i32.const 7 i32.and br_table ${labels
+          .map((label) => forward(label, depth + 1))
+          .join(' ')} end`,
+    })),
+    fc.tuple(local).map(([on]) => ({
+      text: (count: Counter) => `${count(2)} local.get ${on} if ${count(1)} return end`,
+    })),
+  ),
+}));
+
+/** A label around a statement; every loop on the way burns fuel, so going back is fine too. */
+function forward(label: number, depth: number): number {
+  return depth === 0 ? 0 : label % (depth + 1);
+}
+
+/** The leaf calls the host instead of itself. */
+function withoutRecursion(text: string): string {
+  return text
+    .replaceAll('call $leaf', 'call $host')
+    .replaceAll('i32.const 0 call_indirect', 'i32.const 1 call_indirect');
+}
+
+export interface ProgramPair {
+  readonly plain: string;
+  readonly counting: string;
+}
+
+function moduleText(leaf: Statement, main: Statement, counting: boolean): string {
+  const count: Counter = counting ? (n) => ` i32.const ${n} call $count ` : () => '';
+  // The body of each function: `return` inside leaves with nothing, so results go through a global.
+  return `(module
+    (type $unary (func (param i32) (result i32)))
+    (import "host" "call" (func $host (param i32) (result i32)))
+    (memory (export "memory") 2)
+    (table 2 funcref) (elem (i32.const 0) $leaf $host)
+    (global $fuel (mut i32) (i32.const 60))
+    (global $counted (export "counted") (mut i32) (i32.const 0))
+    (func $count (param i32) local.get 0 global.get $counted i32.add global.set $counted)
+    (func $leafBody (local i32 i32 i32) ${withoutRecursion(leaf.text(count, 0))} ${count(1)})
+    (func $leaf (param i32) (result i32)
+      ${count(2)} local.get 0 ${count(0)} global.set $argument
+      ${count(1)} call $leafBody ${count(4)} global.get $argument i32.const 3 i32.mul)
+    (global $argument (mut i32) (i32.const 0))
+    (func (export "run") (param i32 i32 i32) ${main.text(count, 0)} ${count(1)}))`;
+}
+
+export const programs: fc.Arbitrary<ProgramPair> = fc
+  .tuple(statements, statements)
+  .map(([leaf, main]) => ({ plain: moduleText(leaf, main, false), counting: moduleText(leaf, main, true) }));
