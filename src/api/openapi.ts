@@ -13,11 +13,19 @@ export function openApiDocument(options: {
 }): Json {
   const schemas: Record<string, unknown> = {};
   const jsonSchema = (type: z.ZodType, io: 'input' | 'output'): Json => {
-    const { $schema: _, $defs = {}, ...schema } = z.toJSONSchema(type, { io, unrepresentable: 'any' });
+    const {
+      $schema: _,
+      $defs = {},
+      ...schema
+    } = z.toJSONSchema(type, {
+      io,
+      unrepresentable: 'any',
+      override: ({ jsonSchema }) => loosen(jsonSchema, io),
+    });
     for (const [id, definition] of Object.entries($defs)) schemas[id] = relocated(definition);
     return relocated(schema);
   };
-  schemas.Problem = inlined(problemSchema);
+  jsonSchema(problemSchema, 'output'); // named there, used by every operation
   const paths: Record<string, Record<string, Json>> = {};
   for (const operation of options.operations) {
     const described = { [operation.method.toLowerCase()]: describe(operation, jsonSchema) };
@@ -38,7 +46,7 @@ export function openApiDocument(options: {
 
 function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input' | 'output') => Json): Json {
   const codes: ErrorCode[] = [...operation.errors, 'bad_request', 'internal', 'unavailable'];
-  if (operation.access === 'user') codes.push('unauthorized');
+  if (operation.access === 'user') codes.push('unauthorized', 'rate_limited');
   if (operation.body !== null) codes.push('body_too_large');
   const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus[code]);
   const problems = [...byStatus]
@@ -96,9 +104,11 @@ function queryParameters(
   }));
 }
 
-function inlined(type: z.ZodType): Json {
-  const { $schema: _, id: __, ...schema } = z.toJSONSchema(type);
-  return schema;
+function loosen(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
+  // A newer server may tell more; only what is sent to us is closed.
+  if (io === 'output') delete schema.additionalProperties;
+  // A number in a query is checked as text first; the document says what it means.
+  if (schema.type === 'integer') delete schema.pattern;
 }
 
 /** zod refers to `#/$defs/NAME`, OpenAPI keeps shared schemas elsewhere. */

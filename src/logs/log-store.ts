@@ -147,7 +147,8 @@ export class LogStore implements LogAppender {
     const limit = Math.min(query.limit ?? queryLimits.defaultLines, queryLimits.lines);
     const newest = this.#published;
     const forward = query.after !== undefined;
-    const after = query.after ?? 0;
+    // A cursor from the future (another server's, or from before a backup was restored) counts as now.
+    const after = Math.min(query.after ?? 0, newest);
     const upTo = Math.min(newest, query.before === undefined ? newest : query.before - 1);
     const { lines, seen, complete } = await readRange(this.#db.reader, handler.name, {
       handlerId: handler.id,

@@ -171,6 +171,7 @@ describe('query', () => {
     expect({ lines, before }).toEqual({ lines: [], before: null });
     await logs.append([line('aa', 'first')]);
     expect(texts((await logs.query(it.a, { after: cursor })).lines)).toEqual(['first']);
+    expect((await logs.query(it.a, { after: 10 ** 15 })).cursor).toBe(cursor + 1);
   });
 
   test('level means this severe or worse, by number or by word', async () => {

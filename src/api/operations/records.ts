@@ -10,6 +10,7 @@ import {
   invocationSchema,
   logLineSchema,
   logQuerySchema,
+  logStreamQuerySchema,
   minuteSchema,
   summarySchema,
   wholeNumber,
@@ -53,6 +54,7 @@ export function recordOperations(deps: {
       summary:
         'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. ' +
         'Close codes: 4401 token revoked, 4404 handler deleted, 1013 reader too slow.',
+      query: logStreamQuerySchema,
       errors: ['not_found'],
       run: async ({ user, params }) => {
         await handlers.findOwned(params.name, user.id);
