@@ -34,8 +34,9 @@ export async function buildCommandLine(folder = join(root, 'dist')): Promise<voi
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     define: { 'process.env.NODE_ENV': '"production"', WASMCLOUD_VERSION: JSON.stringify(version) },
-    // Asked for only when debugging Ink, or large and used by `run` alone.
-    external: ['react-devtools-core', 'wabt', 'bufferutil', 'utf-8-validate', 'esbuild'],
+    // Asked for only when debugging Ink, or large and used by `run` alone (and undici is CommonJS, whose
+    // names a bundled import() does not see).
+    external: ['react-devtools-core', 'wabt', 'undici', 'bufferutil', 'utf-8-validate', 'esbuild'],
   });
   await mkdir(folder, { recursive: true });
   const entry = join(folder, 'wasmcloud.js');

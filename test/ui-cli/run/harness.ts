@@ -26,9 +26,13 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function wasmcloudRun(words: readonly string[], stdin: string | Uint8Array = ''): Promise<Ran> {
+export async function wasmcloudRun(
+  words: readonly string[],
+  stdin: string | Uint8Array = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
   const child = spawn(process.execPath, [entry, 'run', ...words], {
-    env: { PATH: process.env.PATH, HOME: tmpdir(), NO_COLOR: '1' },
+    env: { PATH: process.env.PATH, HOME: tmpdir(), NO_COLOR: '1', ...env },
   });
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin);
