@@ -42,6 +42,7 @@ export class LowerDirectory implements DirectoryNode {
   readonly ino: bigint;
   readonly entries = new Entries<LowerNode>();
   readonly #timeNs: bigint;
+  #directories: number | null = null;
 
   constructor(ino: bigint, timeNs: bigint) {
     this.ino = ino;
@@ -49,9 +50,8 @@ export class LowerDirectory implements DirectoryNode {
   }
 
   stat(): Stat {
-    let nlink = 2;
-    for (const [, node] of this.entries) if (node.kind === 'directory') nlink += 1;
-    return describe(this, nlink, 0, this.#timeNs);
+    this.#directories ??= [...this.entries].filter(([, node]) => node.kind === 'directory').length;
+    return describe(this, 2 + this.#directories, 0, this.#timeNs);
   }
 
   setTimes(): number {

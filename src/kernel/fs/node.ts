@@ -103,3 +103,6 @@ export interface DirectoryListing {
 /** Longest name of one segment and longest path, in UTF-8 bytes, as on Linux. */
 export const nameBytesMax = 255;
 export const pathBytesMax = 4096;
+
+/** Work of resolving a path, for each of its bytes (Process.work): every second one may be a name to look up. */
+export const pathWork = 64;

@@ -1,15 +1,18 @@
-/** How much scratch one Process may hold, and all Processes of a runner together. */
+/**
+ * How much scratch one Process may hold, and all Processes of a runner together. What is open without
+ * a name any more costs a descriptor, and of those there are few.
+ */
 import { MIB } from '../../protocol/limits.ts';
 
 export interface ScratchLimits {
   /** Bytes of all files together; holes count, they are held as zeros. */
   readonly bytes: number;
-  /** Files, directories and symbolic links. Each costs some hundred bytes outside the guest's memory. */
-  readonly nodes: number;
+  /** Names of files, directories and links, hard ones included. Each costs some hundred bytes outside the guest's memory. */
+  readonly names: number;
 }
 
 /** Room for an upload and its conversion, small beside the guest's own memory (128 MiB by default). */
-export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, nodes: 4096 };
+export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, names: 4096 };
 
 /** Bytes shared by many Processes; each takes what it uses. */
 export class ScratchPool {
@@ -39,7 +42,7 @@ export class Quota {
   readonly limits: ScratchLimits;
   readonly #pool: ScratchPool | null;
   #bytes = 0;
-  #nodes = 0;
+  #names = 0;
 
   constructor(limits: ScratchLimits, pool: ScratchPool | null) {
     this.limits = limits;
@@ -50,8 +53,8 @@ export class Quota {
     return this.#bytes;
   }
 
-  get nodes(): number {
-    return this.#nodes;
+  get names(): number {
+    return this.#names;
   }
 
   /** What may still be taken. */
@@ -71,20 +74,20 @@ export class Quota {
     this.#pool?.give(count);
   }
 
-  takeNode(): boolean {
-    if (this.#nodes >= this.limits.nodes) return false;
-    this.#nodes += 1;
+  takeName(): boolean {
+    if (this.#names >= this.limits.names) return false;
+    this.#names += 1;
     return true;
   }
 
-  giveNode(): void {
-    this.#nodes -= 1;
+  giveName(): void {
+    this.#names -= 1;
   }
 
   /** Everything at once, when the Process has ended. */
   release(): void {
     this.#pool?.give(this.#bytes);
     this.#bytes = 0;
-    this.#nodes = 0;
+    this.#names = 0;
   }
 }

@@ -173,7 +173,6 @@ class ScratchFile extends ScratchInode implements FileNode {
   #dispose(): void {
     if (this.nlink > 0 || this.#opened > 0) return;
     this.space.quota.giveBytes(this.#size);
-    this.space.quota.giveNode();
     this.#store = empty;
     this.#size = 0;
   }
@@ -252,7 +251,7 @@ class ScratchSymlink extends ScratchInode implements SymlinkNode {
   unlinked(): void {
     this.nlink -= 1;
     this.wasChanged();
-    if (this.nlink === 0) this.space.quota.giveNode();
+    if (this.nlink === 0) this.space.quota.giveBytes(this.size);
   }
 }
 
@@ -286,8 +285,12 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
   }
 
   createSymlink(name: string, target: string): number {
-    const made = this.#add(name, () => new ScratchSymlink(this.space, target));
-    return typeof made === 'number' ? made : 0;
+    const link = new ScratchSymlink(this.space, target);
+    if (!this.space.quota.takeBytes(link.size)) return Errno.noSpace;
+    const made = this.#add(name, () => link);
+    if (typeof made !== 'number') return 0;
+    this.space.quota.giveBytes(link.size);
+    return made;
   }
 
   link(name: string, node: FsNode): number {
@@ -297,6 +300,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     // An unlinked file that is still open cannot be reached by a name; nlink 0 cannot get here.
     if (this.#isRemoved) return Errno.notFound;
     if (this.#entries.get(name) !== undefined) return Errno.exists;
+    if (!this.space.quota.takeName()) return Errno.noSpace;
     this.#entries.set(name, node);
     node.nlink += 1;
     node.wasChanged();
@@ -309,6 +313,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     if (node === undefined) return Errno.notFound;
     if (node.kind === 'directory') return Errno.isDirectory;
     this.#entries.delete(name);
+    this.space.quota.giveName();
     node.unlinked();
     this.wasWritten();
     return 0;
@@ -373,7 +378,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
   #add<T extends ScratchNode>(name: string, make: () => T): T | number {
     if (this.#isRemoved) return Errno.notFound;
     if (this.#entries.get(name) !== undefined) return Errno.exists;
-    if (!this.space.quota.takeNode()) return Errno.noSpace;
+    if (!this.space.quota.takeName()) return Errno.noSpace;
     const node = make();
     this.#entries.set(name, node);
     this.wasWritten();
@@ -384,6 +389,6 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     this.#isRemoved = true;
     this.#parent = null;
     this.nlink = 0;
-    this.space.quota.giveNode();
+    this.space.quota.giveName();
   }
 }

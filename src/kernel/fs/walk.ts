@@ -8,6 +8,8 @@ import { type DirectoryNode, type FsNode, nameBytesMax, pathBytesMax } from './n
 
 /** Links followed in one path, Linux's number. */
 const linksMax = 40;
+/** Bytes of a path and of all links in it, together: a guest is not charged for them one by one. */
+const walkedBytesMax = 4 * pathBytesMax;
 
 /** Where a path leads: the directory it ends in, and what is there under its last name. */
 export interface Walked {
@@ -39,6 +41,7 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
   const above: DirectoryNode[] = [];
   let here = base;
   let links = 0;
+  let walkedBytes = path.length;
   let slash = push(pending, path);
   for (;;) {
     const segment = pending.pop();
@@ -64,6 +67,8 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
       if (links > linksMax) return Errno.loop;
       const target = found.readLink();
       if (typeof target === 'number') return target;
+      walkedBytes += target.length;
+      if (walkedBytes > walkedBytesMax) return Errno.nameTooLong;
       const bad = checkPath(target);
       if (bad !== 0) return bad;
       if (target.startsWith('/')) return Errno.notCapable;

@@ -3,6 +3,7 @@
  * and made where it is missing; the pushed tree is read-only, and so opened for reading alone.
  */
 import { Errno } from '../errno.ts';
+import { pathWork } from '../fs/node.ts';
 import { OpenFile } from '../fs/open-file.ts';
 import { type OpenOptions, openPath } from '../fs/operations.ts';
 import type { OpenFlags, Scheme } from '../resource.ts';
@@ -15,6 +16,7 @@ export const fileScheme: Scheme = {
   open: (url, process, flags) => {
     const path = pathOf(url);
     if (path === null) return Errno.invalid;
+    process.work(path.length * pathWork);
     const { base, rest } = process.files.place(path);
     const { read, write } = flags;
     let opened = openPath(base, rest, options({ read, write }));

@@ -7,7 +7,7 @@ import { type Call, type CallsOptions, expectMemory, result, runCalls } from '..
 import { fixture, runGuest } from '../support/run-guest.ts';
 
 const lower = lowerTree([{ path: 'a.txt', bytes: Buffer.from('from the tree') }]);
-const files = () => makeFileSystem({ lower, nowNs: () => 0n, limits: { bytes: 1000, nodes: 8 } });
+const files = () => makeFileSystem({ lower, nowNs: () => 0n, limits: { bytes: 1000, names: 8 } });
 const run = (calls: readonly Call[], options: Partial<CallsOptions> = {}) =>
   runCalls({ abi: 'land', calls, files, ...options });
 

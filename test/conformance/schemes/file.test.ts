@@ -90,7 +90,7 @@ test.each([
 
 test('a full scratch refuses the write', async () => {
   const urls = ['file:///tmp/big'];
-  const files = () => makeFileSystem({ lower, nowNs: () => 0n, limits: { bytes: 10, nodes: 5 } });
+  const files = () => makeFileSystem({ lower, nowNs: () => 0n, limits: { bytes: 10, names: 5 } });
   const done = await run(
     urls,
     [open(urls), ['resource_write', result(0), 0, 20], ['resource_write', result(0), 0, 1]],

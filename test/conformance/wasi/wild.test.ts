@@ -44,7 +44,7 @@ function makeProcess(): Process {
     log: { line: () => undefined },
     clock: systemClock,
     random: (into) => void into.fill(7),
-    files: () => makeFileSystem({ lower, nowNs: () => 1n, limits: { bytes: 1 << 20, nodes: 50 } }),
+    files: () => makeFileSystem({ lower, nowNs: () => 1n, limits: { bytes: 1 << 20, names: 50 } }),
     kv: null,
     queues: null,
   });
@@ -94,7 +94,7 @@ test('any sequence of calls with any arguments', async () => {
       }
       const { quota } = guest.files;
       expect(quota.bytes).toBeLessThanOrEqual(quota.limits.bytes);
-      expect(quota.nodes).toBeLessThanOrEqual(quota.limits.nodes);
+      expect(quota.names).toBeLessThanOrEqual(quota.limits.names);
       await guest.release();
       expect(guest.memory.all.length).toBe(pageBytes);
     }),

@@ -90,7 +90,7 @@ test('memory, host folder and node:fs agree on every operation', { timeout: 60_0
         expect(treeOf(join(folder, 'ours'))).toEqual(expected);
         expect(treeOfNode(memory)).toEqual(expected);
         empty(memory);
-        expect({ bytes: quota.bytes, nodes: quota.nodes }).toEqual({ bytes: 0, nodes: 0 });
+        expect({ bytes: quota.bytes, names: quota.names }).toEqual({ bytes: 0, names: 0 });
       } finally {
         fs.rmSync(folder, { recursive: true });
       }

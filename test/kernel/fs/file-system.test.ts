@@ -4,7 +4,15 @@ import { Errno } from '../../../src/kernel/errno.ts';
 import { type FileSystem, type FileSystemOptions, makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
 import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
 import type { DirectoryNode, FileHandle } from '../../../src/kernel/fs/node.ts';
-import { makeDirectory, openPath, removeFile, renamePath, statPath } from '../../../src/kernel/fs/operations.ts';
+import {
+  linkPath,
+  makeDirectory,
+  makeSymlink,
+  openPath,
+  removeFile,
+  renamePath,
+  statPath,
+} from '../../../src/kernel/fs/operations.ts';
 import { ScratchPool } from '../../../src/kernel/fs/quota.ts';
 
 const bytes = Buffer.from('content');
@@ -93,7 +101,7 @@ describe('without a tree', () => {
 });
 
 describe('limits of scratch', () => {
-  const limits = { bytes: 100, nodes: 4 };
+  const limits = { bytes: 100, names: 4 };
 
   test('a write takes what fits, then nothing', () => {
     const { root, quota } = make({ limits });
@@ -117,16 +125,31 @@ describe('limits of scratch', () => {
     const again = openFile(root, 'tmp/a');
     handle.write(new Uint8Array(60), 0);
     expect(removeFile(root, 'tmp/a')).toBe(0);
-    expect({ bytes: quota.bytes, nodes: quota.nodes }).toEqual({ bytes: 60, nodes: 1 });
+    expect({ bytes: quota.bytes, names: quota.names }).toEqual({ bytes: 60, names: 0 });
     handle.close();
     handle.close();
     expect(quota.bytes).toBe(60);
     expect(again.read(new Uint8Array(100), 0)).toBe(60);
     again.close();
-    expect({ bytes: quota.bytes, nodes: quota.nodes }).toEqual({ bytes: 0, nodes: 0 });
+    expect({ bytes: quota.bytes, names: quota.names }).toEqual({ bytes: 0, names: 0 });
   });
 
-  test('nodes are counted: files, directories and links', () => {
+  test('hard links and targets of symbolic ones are counted too', () => {
+    const { root, quota } = make({ limits });
+    write(root, 'tmp/a', 'x');
+    const link = (to: string) => linkPath({ from: { base: root, path: 'tmp/a' }, to: { base: root, path: to } }, false);
+    for (const name of ['b', 'c', 'd']) expect(link(`tmp/${name}`)).toBe(0);
+    expect(link('tmp/e')).toBe(Errno.noSpace);
+    expect(makeSymlink(root, 'tmp/e', 'a')).toBe(Errno.noSpace);
+    expect(removeFile(root, 'tmp/d')).toBe(0);
+    expect(makeSymlink(root, 'tmp/e', 'a'.repeat(100))).toBe(Errno.noSpace);
+    expect(makeSymlink(root, 'tmp/e', 'a'.repeat(99))).toBe(0);
+    expect({ bytes: quota.bytes, names: quota.names }).toEqual({ bytes: 100, names: 4 });
+    expect(removeFile(root, 'tmp/e')).toBe(0);
+    expect({ bytes: quota.bytes, names: quota.names }).toEqual({ bytes: 1, names: 3 });
+  });
+
+  test('names are counted: files and directories', () => {
     const { root } = make({ limits });
     for (const name of ['a', 'b', 'c']) expect(makeDirectory(root, `tmp/${name}`)).toBe(0);
     write(root, 'tmp/d', '');

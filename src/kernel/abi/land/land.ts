@@ -4,7 +4,7 @@
  * There are no error numbers: whatever fails ends the Process, with a message that says which call.
  */
 import { Errno } from '../../errno.ts';
-import { pathBytesMax } from '../../fs/node.ts';
+import { pathBytesMax, pathWork } from '../../fs/node.ts';
 import { OpenFile } from '../../fs/open-file.ts';
 import { type Opened, openPath } from '../../fs/operations.ts';
 import { readInto, writeFrom } from '../../io.ts';
@@ -22,6 +22,7 @@ import { inputName, isInputRead, readInput, writeOutput } from './standard-files
 const open = row('open', ['name_ptr', 'flags'], (process, pointer) => {
   const name = process.memory.cString(pointer, pathBytesMax);
   if (name === null) return fail(process, `open(0x${(pointer >>> 0).toString(16)})`, 'the name has no end');
+  process.work(name.length * pathWork);
   const call = `open("${name}")`;
   if (!isInputRead(process) && name.split('/').pop() === inputName) {
     return readInput(process).then((result) => opened(process, name, call, result));

@@ -4,7 +4,7 @@ import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import { toWasi, Wasi } from './errno.ts';
-import { type Iovec, iovecsAt, readStream, writeStream } from './iovec.ts';
+import { callBytesMax, type Iovec, iovecsAt, readStream, writeStream } from './iovec.ts';
 import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FdFlag, fileAt, resourceAt, stateOf } from './state.ts';
@@ -115,7 +115,7 @@ export const fdAllocate = wasiRow(
     const end = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length);
     if (length === 0n) return Wasi.inval;
     if (end > offsetMax) return Wasi.fbig;
-    return toWasi(file.handle.allocate(Number(end)));
+    return resize(process, file, () => file.handle.allocate(Number(end)));
   },
 );
 
@@ -147,6 +147,15 @@ function flush(process: Process, fd: number, right: number): MaybePromise<number
   return typeof resource === 'number' ? resource : andThen(process, resource.flush(), toWasi);
 }
 
+/** Changes a file's size; the zeros that are made and the bytes that are dropped are work. */
+export function resize(process: Process, file: OpenFile, change: () => number): number {
+  const before = file.handle.stat();
+  const result = change();
+  const after = file.handle.stat();
+  if (typeof before !== 'number' && typeof after !== 'number') process.work(Math.abs(after.size - before.size));
+  return toWasi(result);
+}
+
 /** What `fd` reads from or writes to. A directory is isdir, whatever its rights. */
 export function dataAt(process: Process, fd: number, right: number): Resource | number {
   const resource = resourceAt(process, fd, right);
@@ -163,17 +172,26 @@ function toldAt(process: Process, fd: number): OpenFile | number {
 /** A read of a file or a stream, as its flags want it. Bytes or Errno; the end is 0 bytes. */
 export function receive(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
-    return eachIovec(process, iovecs, (bytes) => {
-      const count = resource.read(bytes);
-      return count === Errno.end ? 0 : count;
+    const count = eachIovec(process, iovecs, (bytes) => {
+      const read = resource.read(bytes);
+      return read === Errno.end ? 0 : read;
     });
+    if (count > 0) process.account(resource.scheme, count, 0);
+    return count;
   }
   if (isNonblocking(process, resource) && !isNow(resource.readable?.() ?? null)) return again;
   return readStream(process, resource, iovecs);
 }
 
 export function send(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
-  if (resource instanceof OpenFile) return eachIovec(process, iovecs, (bytes) => resource.write(bytes));
+  if (resource instanceof OpenFile) {
+    const count = eachIovec(process, iovecs, (bytes) => resource.write(bytes));
+    if (count > 0) process.account(resource.scheme, 0, count);
+    // Nothing but a host folder can tell the difference.
+    const isSynchronised = (stateOf(process, resource).flags & (FdFlag.dsync | FdFlag.sync)) !== 0;
+    const synced = count > 0 && isSynchronised ? resource.flush() : 0;
+    return synced < 0 ? synced : count;
+  }
   if (isNonblocking(process, resource) && !isNow(resource.writable?.() ?? null)) return again;
   return writeStream(process, resource, iovecs);
 }
@@ -185,11 +203,11 @@ function isNonblocking(process: Process, resource: Resource): boolean {
   return (stateOf(process, resource).flags & FdFlag.nonblock) !== 0;
 }
 
-/** Buffer by buffer until one is not done in full. The sum, or the first one's Errno. */
+/** Buffer by buffer until one is not done in full, or callBytesMax are. The sum, or the first one's Errno. */
 function eachIovec(process: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
   let done = 0;
   for (const { pointer, length } of iovecs) {
-    const count = move(process.memory.bytes(pointer, length));
+    const count = move(process.memory.bytes(pointer, Math.min(length, callBytesMax - done)));
     if (count < 0) return done > 0 ? done : count;
     done += count;
     if (count < length) break;
@@ -226,6 +244,8 @@ function atOffset(
     if (count > 0) position += count;
     return count;
   });
+  if (result > 0)
+    process.account(file.scheme, right === Right.fdRead ? result : 0, right === Right.fdRead ? 0 : result);
   return putCount(process, call.result, result);
 }
 

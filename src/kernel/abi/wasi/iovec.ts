@@ -10,8 +10,10 @@ import { isNow, nothing, watch } from './watch.ts';
 /** Buffers in one call, Linux's IOV_MAX. */
 const iovecsMax = 1024;
 
-/** Bytes of one call that goes to a stream: such a call cannot be interrupted by the deadline. */
-const streamBytesMax = 16 * MIB;
+/** Bytes of one call: what is copied at once cannot be interrupted by the deadline. */
+export const callBytesMax = 16 * MIB;
+/** Work of looking at one buffer's place, in bytes moved. */
+const iovecWork = 64;
 
 /** Up to this size several buffers go out as one write: a message stays one message, a line one line. */
 const gatheredBytesMax = 64 * KIB;
@@ -26,6 +28,7 @@ export function iovecsAt(process: Process, pointer: number, count: number): read
   if (count >>> 0 > iovecsMax) return Errno.invalid;
   const { memory } = process;
   const start = memory.check(pointer, count * 8);
+  process.work(count * iovecWork);
   const { view } = memory;
   const found: Iovec[] = [];
   for (let at = start; at < start + count * 8; at += 8) {
@@ -40,7 +43,7 @@ export function iovecsAt(process: Process, pointer: number, count: number): read
 export function readStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const first = iovecs[0];
   if (first === undefined) return 0;
-  const length = Math.min(first.length, streamBytesMax);
+  const length = Math.min(first.length, callBytesMax);
   const result = readInto(process, resource, first.pointer, length);
   if (result instanceof Promise) return result;
   return result === first.length ? readOn(process, resource, iovecs, result) : result;
@@ -51,7 +54,7 @@ function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], 
   for (const { pointer, length } of iovecs.slice(1)) {
     // Only what says that it would answer at once is asked again.
     if (resource.readable === undefined || !isNow(resource.readable())) break;
-    const result = resource.read(process.memory.bytes(pointer, Math.min(length, streamBytesMax)));
+    const result = resource.read(process.memory.bytes(pointer, Math.min(length, callBytesMax)));
     if (typeof result !== 'number') {
       watch(result, nothing);
       break;
@@ -59,7 +62,7 @@ function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], 
     if (result <= 0) break;
     process.account(resource.scheme, result, 0);
     done += result;
-    if (result < length || done >= streamBytesMax) break;
+    if (result < length || done >= callBytesMax) break;
   }
   return done;
 }
@@ -68,7 +71,7 @@ function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], 
 export function writeStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const [first] = iovecs;
   if (first === undefined) return 0;
-  if (iovecs.length === 1) return writeFrom(process, resource, first.pointer, Math.min(first.length, streamBytesMax));
+  if (iovecs.length === 1) return writeFrom(process, resource, first.pointer, Math.min(first.length, callBytesMax));
   let total = 0;
   for (const { length } of iovecs) total += length;
   if (total <= gatheredBytesMax) return writeGathered(process, resource, gather(process, iovecs, total));
@@ -102,7 +105,7 @@ function writeGathered(process: Process, resource: Resource, bytes: Uint8Array):
 async function writeEach(process: Process, resource: Resource, iovecs: readonly Iovec[]): Promise<number> {
   let done = 0;
   for (const { pointer, length } of iovecs) {
-    const part = Math.min(length, streamBytesMax - done);
+    const part = Math.min(length, callBytesMax - done);
     const result = await writeFrom(process, resource, pointer, part);
     if (process.end !== null) return Errno.closed;
     if (result < 0) return done > 0 ? done : result;

@@ -1,6 +1,6 @@
 /** WASI `path_*`: what is below a directory, by name. */
 
-import { pathBytesMax } from '../../fs/node.ts';
+import { pathBytesMax, pathWork } from '../../fs/node.ts';
 import type { OpenDirectory } from '../../fs/open-file.ts';
 import {
   linkPath,
@@ -196,6 +196,7 @@ export function placeAt(process: Process, call: PathCall, right: number): Place 
 function pathFrom(process: Process, pointer: number, length: number): string | number {
   process.memory.check(pointer, length);
   if (length >>> 0 > pathBytesMax) return Wasi.nametoolong;
+  process.work((length >>> 0) * pathWork);
   return process.memory.strictText(pointer, length) ?? Wasi.ilseq;
 }
 

@@ -13,6 +13,8 @@ import { isNow, watch } from './watch.ts';
 const subscriptionsMax = 4096;
 const subscriptionBytes = 48;
 const eventBytes = 32;
+/** Work of one subscription, in bytes moved. */
+const subscriptionWork = 512;
 
 const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
 const absoluteTime = 1;
@@ -53,6 +55,7 @@ export const pollOneoff = wasiRow(
   (process: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
     if (count === 0 || count >>> 0 > subscriptionsMax) return Wasi.inval;
     process.memory.check(nevents, 4);
+    process.work(count * subscriptionWork);
     process.memory.check(output, count * eventBytes);
     const subscriptions = readSubscriptions(process, input, count);
     const polled = poll(process, subscriptions);

@@ -16,6 +16,7 @@ export const randomGet = wasiRow(
   (process: Process, pointer: number, length: number): MaybePromise<number> => {
     const bytes = process.memory.bytes(pointer, length);
     if (bytes.length > chunkBytes) return fillSlowly(process, pointer >>> 0, length >>> 0);
+    process.work(bytes.length);
     process.options.random(bytes);
     return Wasi.success;
   },
