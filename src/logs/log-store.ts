@@ -7,11 +7,13 @@ import type { Database } from '../db/database.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import type { HandlerIds } from '../handlers/handler-ids.ts';
 import { KIB, logLimits } from '../protocol/limits.ts';
-import { type LogLine, logLevels, type PendingLogLine } from '../protocol/nouns.ts';
+import type { LogLine, PendingLogLine } from '../protocol/nouns.ts';
 import type { LogAppender } from '../protocol/ports.ts';
+import { Cursors } from './cursors.ts';
 import { foldCase, type LogFilter, matcher } from './log-filter.ts';
 import { type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
+import { lossLine, plausible } from './pending-lines.ts';
 import { LogRetention, retentionLimits } from './retention.ts';
 
 export const storeLimits = {
@@ -21,10 +23,6 @@ export const storeLimits = {
   waitingBytes: 64 * 1024 * KIB,
   /** Lines of one transaction. */
   batchLines: 2 * logLimits.batchLines,
-  /** Cursors reserved with one durable write; at a restart the rest of a block is skipped. */
-  cursorBlock: 100_000,
-  /** Text beyond a runner's own cut is not believed. */
-  textChars: 2 * logLimits.lineBytes,
 } as const;
 
 export interface LogStoreOptions {
@@ -34,7 +32,7 @@ export interface LogStoreOptions {
   readonly now: () => number;
   /** Told what went wrong with a batch; its lines have been counted as dropped. */
   readonly onError: (error: unknown) => void;
-  /** Default `storeLimits.cursorBlock`. */
+  /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
 }
 
@@ -76,8 +74,6 @@ interface HandlerRef {
   readonly name: string;
 }
 
-const cursorKey = 'log_cursor';
-
 const insertLines = new BatchInsert({
   table: 'log_lines',
   columns: ['cursor', 'handler_id', 'deployment', 'invocation', 'seq', 'time_ms', 'gas', 'stream', 'level', 'text'],
@@ -90,13 +86,11 @@ export class LogStore implements LogAppender {
   readonly #onError: (error: unknown) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
-  readonly #cursorBlock: number;
+  readonly #cursors: Cursors;
   readonly #tails = new Map<string, Set<LogTail>>();
   /** Lost since the last batch, by handler name; told with the next one. */
   readonly #lost = new Map<string, number>();
   #waitingBytes = 0;
-  #nextCursor: number;
-  #reservedUpTo: number;
   /** The newest cursor that is stored and published. */
   #published: number;
   #stored = 0;
@@ -104,16 +98,14 @@ export class LogStore implements LogAppender {
   #unknown = 0;
   #tailCount = 0;
 
-  private constructor(options: LogStoreOptions, lastReserved: number) {
+  private constructor(options: LogStoreOptions, cursors: Cursors) {
     this.#db = options.db;
     this.#ids = options.ids;
     this.#now = options.now;
     this.#onError = options.onError;
     this.#retention = new LogRetention(options);
-    this.#cursorBlock = options.cursorBlock ?? storeLimits.cursorBlock;
-    this.#nextCursor = lastReserved + 1;
-    this.#reservedUpTo = lastReserved;
-    this.#published = lastReserved;
+    this.#cursors = cursors;
+    this.#published = cursors.next - 1;
     this.#queue = new WriteQueue({
       waitingMax: storeLimits.waitingLines,
       batchMax: storeLimits.batchLines,
@@ -123,8 +115,7 @@ export class LogStore implements LogAppender {
   }
 
   static async open(options: LogStoreOptions): Promise<LogStore> {
-    const row = await options.db.selectFrom('settings').select('value').where('key', '=', cursorKey).executeTakeFirst();
-    return new LogStore(options, row === undefined ? 0 : Number(row.value));
+    return new LogStore(options, await Cursors.open(options.db, options.cursorBlock));
   }
 
   /**
@@ -220,14 +211,14 @@ export class LogStore implements LogAppender {
     const lost = this.#takeLost(batches);
     const pending = [
       ...batches.flatMap((batch) => batch.lines),
-      ...[...lost].map(([name, n]) => this.#lossLine(name, n)),
+      ...[...lost].map(([name, n]) => lossLine(name, n, this.#now())),
     ];
     try {
       const ids = await this.#ids.resolve(pending.map((line) => line.handler));
       const known = pending.filter((line) => ids.has(line.handler));
       this.#unknown += pending.length - known.length;
-      await this.#reserve(known.length);
-      const lines = known.map((line, at): LogLine => ({ ...plausible(line), cursor: this.#nextCursor + at }));
+      await this.#cursors.reserve(known.length);
+      const lines = known.map((line, at): LogLine => ({ ...plausible(line), cursor: this.#cursors.next + at }));
       if (lines.length > 0) await this.#store(lines, ids);
       for (const [name, count] of lost) this.#tellTails(ids.get(name), (tail) => tail.lost(count));
       this.#publish(lines, ids);
@@ -245,7 +236,7 @@ export class LogStore implements LogAppender {
       time_ms: timeMs,
     }));
     await this.#db.relaxed.transaction().execute((trx) => insertLines.insert(trx, rows));
-    this.#nextCursor += lines.length;
+    this.#cursors.use(lines.length);
     this.#stored += lines.length;
   }
 
@@ -264,19 +255,6 @@ export class LogStore implements LogAppender {
       };
       this.#tellTails(handlerId, (tail) => tail.push(theirs, folded));
     }
-  }
-
-  /** Durable before use: a cursor that a reader has seen is never given again, not even after a power cut. */
-  async #reserve(count: number): Promise<void> {
-    const last = this.#nextCursor + count - 1;
-    if (last <= this.#reservedUpTo) return;
-    const upTo = last + this.#cursorBlock;
-    await this.#db
-      .insertInto('settings')
-      .values({ key: cursorKey, value: String(upTo) })
-      .onConflict((oc) => oc.column('key').doUpdateSet({ value: String(upTo) }))
-      .execute();
-    this.#reservedUpTo = upTo;
   }
 
   #lose(lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>>): void {
@@ -302,20 +280,6 @@ export class LogStore implements LogAppender {
     return lost;
   }
 
-  #lossLine(handler: string, count: number): PendingLogLine {
-    return {
-      handler,
-      deployment: 0,
-      invocation: '',
-      seq: 0,
-      timeMs: this.#now(),
-      gas: 0,
-      stream: 'platform',
-      level: logLevels.warning,
-      text: `${count} log line${count === 1 ? ' was' : 's were'} dropped here: more were written than could be stored`,
-    };
-  }
-
   #tellTails(handlerId: string | undefined, tell: (tail: LogTail) => void): void {
     if (handlerId === undefined) return;
     for (const tail of this.#tails.get(handlerId) ?? []) tell(tail);
@@ -327,20 +291,4 @@ export class LogStore implements LogAppender {
     this.#tailCount -= 1;
     if (tails.size === 0) this.#tails.delete(handlerId);
   }
-}
-
-/** A runner holds hostile guests: what it says is stored, but never breaks the batch of others. */
-function plausible(line: PendingLogLine): PendingLogLine {
-  const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
-  return {
-    handler: line.handler,
-    deployment: whole(line.deployment),
-    invocation: String(line.invocation).slice(0, 100),
-    seq: whole(line.seq),
-    timeMs: whole(Math.round(line.timeMs)),
-    gas: whole(line.gas),
-    stream: line.stream === 'stderr' || line.stream === 'platform' ? line.stream : 'log',
-    level: Number.isSafeInteger(line.level) ? line.level : logLevels.info,
-    text: String(line.text).slice(0, storeLimits.textChars),
-  };
 }

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { attachLogStream, type StreamLimits } from '../../src/api/log-stream.ts';
+import type { StreamLimits } from '../../src/api/log-reader.ts';
+import { attachLogStream } from '../../src/api/log-stream.ts';
 import { tailLimits } from '../../src/logs/log-tail.ts';
 import { logLine, openStream, type Platform, signUp, startPlatform } from './harness.ts';
 
