@@ -26,7 +26,7 @@ export async function runCommandLine(
   const interrupt = () => context.onInterrupt();
   process.on('SIGINT', interrupt);
   try {
-    if (words[0] === 'run') await addRun(program, context);
+    if (wantsRun(words)) await addRun(program, context);
     // Options alone are no command: then the first screen, or its plain text.
     const { operands, unknown } = program.parseOptions([...words]);
     if (operands.length === 0 && unknown.length === 0) {
@@ -122,6 +122,13 @@ Exit status: 0 ok, 1 error, 2 cancelled, 4 login needed`;
 async function openInterface(context: Context, path: readonly string[]): Promise<void> {
   const { openTerminalInterface } = await import('./terminal.tsx');
   context.exitStatus = await openTerminalInterface(context, path);
+}
+
+/** `run …`, `help run`, and both behind options of ours. */
+function wantsRun(words: readonly string[]): boolean {
+  let at = 0;
+  while (words[at]?.startsWith('-')) at += words[at] === '--server' ? 2 : 1;
+  return words[at] === 'run' || (words[at] === 'help' && words[at + 1] === 'run');
 }
 
 /** The kernel is loaded for `run` only. Its arguments are the guest's, so ours end at the file's name. */

@@ -42,10 +42,17 @@ export async function openTerminalInterface(context: Context, path: readonly str
   });
   // In raw mode Ctrl-C is a key; this is somebody else's signal.
   context.onInterrupt = () => instance.unmount();
+  // A mistake of ours must not leave a raw terminal behind: first put it back, then tell (program.ts).
+  const crash = Promise.withResolvers<never>();
+  const crashed = (error: unknown) => crash.reject(error);
+  process.on('uncaughtException', crashed).on('unhandledRejection', crashed);
   try {
-    await instance.waitUntilExit();
+    await Promise.race([instance.waitUntilExit(), crash.promise]);
   } finally {
     app.stop();
+    instance.unmount();
+    await instance.waitUntilExit();
+    process.off('uncaughtException', crashed).off('unhandledRejection', crashed);
   }
   return 0;
 }

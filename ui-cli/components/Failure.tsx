@@ -15,6 +15,8 @@ export function Failure({ error }: { readonly error: PlatformError }) {
           {line}
         </Text>
       ))}
+      <Text> </Text>
+      <Text dimColor>It is tried again by itself; r does it now.</Text>
     </Box>
   );
 }

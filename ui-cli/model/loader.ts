@@ -80,7 +80,7 @@ export class Loader<T> {
     this.sinceMs = null;
     const { everyMs } = this.#options;
     if (everyMs !== null) {
-      const inMs = this.#failures === 0 ? everyMs : Math.min(pollMsMax, everyMs * 2 ** Math.min(this.#failures, 6));
+      const inMs = this.#failures === 0 ? everyMs : Math.min(pollMsMax, everyMs * 2 ** Math.min(this.#failures - 1, 6));
       this.#timer = setTimeout(() => {
         this.#timer = undefined;
         void this.#load();

@@ -26,12 +26,20 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function wasmcloudRun(
+export function wasmcloudRun(
   words: readonly string[],
   stdin: string | Uint8Array = '',
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ran> {
-  const child = spawn(process.execPath, [entry, 'run', ...words], {
+  return wasmcloud(['run', ...words], stdin, env);
+}
+
+export async function wasmcloud(
+  words: readonly string[],
+  stdin: string | Uint8Array = '',
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
+  const child = spawn(process.execPath, [entry, ...words], {
     env: { PATH: process.env.PATH, HOME: tmpdir(), NO_COLOR: '1', ...env },
   });
   child.stdin.on('error', () => undefined);

@@ -5,7 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { entry, file, guest, wasmcloudRun } from './harness.ts';
+import { entry, file, guest, wasmcloud, wasmcloudRun } from './harness.ts';
 
 test('stdout is the guest’s, byte for byte; log lines stand on stderr; the status is the guest’s', async () => {
   const hello = await wasmcloudRun([guest('cwa/hello.wasm')]);
@@ -77,6 +77,13 @@ test('--json prints the same figures as one object', async () => {
     end: 'exit',
     status: 0,
   });
+});
+
+test('options of the tool may stand in front of run, and help knows its options', async () => {
+  const json = await wasmcloud(['--json', 'run', guest('h/h.h')]);
+  expect(JSON.parse(json.stderr)).toMatchObject({ gas: 11, status: 0 });
+  const help = await wasmcloud(['help', 'run']);
+  expect(help.stdout.toString()).toContain('--memory-pages <n>');
 });
 
 test('--trace prints a line for each call, with arguments, strings and result', async () => {

@@ -1,0 +1,99 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Control, Home, line, root, run, startControl } from '../harness.ts';
+
+let control: Control;
+let home: Home;
+let variables: Record<string, string>;
+beforeAll(async () => {
+  control = await startControl();
+  home = await Home.make(control);
+  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
+  for (const name of ['swift-otter', 'quiet', 'chatty']) await control.handler(name, 'ada');
+  await control.write(
+    line('swift-otter', 'hello'),
+    line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
+    line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
+  );
+});
+afterAll(() => control.close());
+
+const logs = (words: readonly string[]) => home.wasmcloud(['logs', ...words], { variables });
+
+test('a log in plain text shows time, level, version, invocation and text, with control characters visible', async () => {
+  const { stdout } = await logs(['swift-otter']);
+  const lines = stdout.split('\n');
+  expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO {2}v1 00000001 hello$/);
+  expect(lines[1]).toMatch(/ WARN {2}v1 00000001 clear \^\[\[2J the screen$/);
+  expect(lines[2]).toMatch(/ ERROR v1 00000002 \[stderr\] boom$/);
+});
+
+test('--json is one object a line, the text as written', async () => {
+  const { stdout } = await logs(['swift-otter', '--json']);
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((text) => JSON.parse(text));
+  expect(lines.map(({ text }) => text)).toEqual(['hello', 'clear \u001b[2J the screen', 'boom']);
+});
+
+test.each([
+  [['--level', 'error'], ['boom']],
+  [
+    ['--level', 'warning'],
+    ['clear \u001b[2J the screen', 'boom'],
+  ],
+  [['--grep', 'HELL'], ['hello']],
+  [['--invocation', 'i_00000002'], ['boom']],
+  [['--limit', '1'], ['boom']],
+  [['--after', '1', '--limit', '1'], ['clear \u001b[2J the screen']],
+])('%j chooses lines', async (words, texts) => {
+  const { stdout } = await logs(['swift-otter', '--json', ...words]);
+  expect(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((text) => JSON.parse(text).text),
+  ).toEqual(texts);
+});
+
+test('an empty log says what to do, on stderr only', async () => {
+  const answer = await logs(['quiet']);
+  expect(answer).toMatchObject({ status: 0, stdout: '' });
+  expect(answer.stderr).toContain('wasmcloud invoke quiet');
+});
+
+test('--follow goes on with new lines, over a restart of the server, until Ctrl-C, which is success', async () => {
+  const child = spawn(
+    process.execPath,
+    [join(root, 'dist/wasmcloud.js'), 'logs', 'swift-otter', '-f', '-n', '1', '--json'],
+    {
+      env: { ...home.variables, ...variables },
+    },
+  );
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => JSON.parse((await lines.next()).value ?? '{}').text;
+  const notes = createInterface({ input: child.stderr })[Symbol.asyncIterator]();
+  expect(await next()).toBe('boom');
+  await control.write(line('swift-otter', 'live'));
+  expect(await next()).toBe('live');
+  await control.pause();
+  expect((await notes.next()).value).toMatch(/^-- .*; trying again in [\d.]+ s --$/);
+  await control.write(line('swift-otter', 'meanwhile'));
+  await control.resume();
+  expect(await next()).toBe('meanwhile');
+  child.kill('SIGINT');
+  expect(await exited).toEqual([0, null]);
+});
+
+test('a reader that has seen enough ends the command quietly', async () => {
+  await control.write(...Array.from({ length: 1000 }, (_, i) => line('chatty', `${i} ${'x'.repeat(500)}`)));
+  const command = `"${process.execPath}" dist/wasmcloud.js logs chatty -n 1000 | head -n 1; echo "\${PIPESTATUS[0]}"`;
+  const answer = await run(['bash', '-c', command], { variables: { ...home.variables, ...variables } });
+  expect(answer.stdout).toMatch(/0 x+\n0\n$/);
+  expect(answer.stderr).toBe('');
+});
