@@ -123,7 +123,8 @@ export class LogStore implements LogAppender {
    * never rejects: nobody who writes a line can do anything about it. `dropped`: lines lost on the way
    * here, by handler name; each loss becomes a line in the log itself.
    */
-  async append(lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>> = {}): Promise<void> {
+  async append(given: readonly PendingLogLine[], dropped: Readonly<Record<string, number>> = {}): Promise<void> {
+    const lines = given.map(plausible);
     const bytes = lines.reduce((sum, line) => sum + line.text.length, 0);
     const roomy = this.#waitingBytes === 0 || this.#waitingBytes + bytes <= storeLimits.waitingBytes;
     const done = roomy ? this.#queue.push({ lines, dropped }) : null;
@@ -218,7 +219,7 @@ export class LogStore implements LogAppender {
       const known = pending.filter((line) => ids.has(line.handler));
       this.#unknown += pending.length - known.length;
       await this.#cursors.reserve(known.length);
-      const lines = known.map((line, at): LogLine => ({ ...plausible(line), cursor: this.#cursors.next + at }));
+      const lines = known.map((line, at): LogLine => ({ ...line, cursor: this.#cursors.next + at }));
       if (lines.length > 0) await this.#store(lines, ids);
       for (const [name, count] of lost) this.#tellTails(ids.get(name), (tail) => tail.lost(count));
       this.#publish(lines, ids);
@@ -263,6 +264,7 @@ export class LogStore implements LogAppender {
   }
 
   #countLost(name: string, count: number): void {
+    if (!Number.isSafeInteger(count) || count <= 0) return;
     this.#dropped += count;
     this.#tellLater(name, count);
   }
@@ -274,7 +276,7 @@ export class LogStore implements LogAppender {
 
   #takeLost(batches: readonly Batch[]): Map<string, number> {
     for (const batch of batches)
-      for (const [name, count] of Object.entries(batch.dropped)) if (count > 0) this.#countLost(name, count);
+      for (const [name, count] of Object.entries(batch.dropped)) this.#countLost(name, count);
     const lost = new Map(this.#lost);
     this.#lost.clear();
     return lost;

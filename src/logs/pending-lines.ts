@@ -9,7 +9,7 @@ const textCharsMax = 2 * logLimits.lineBytes;
 export function plausible(line: PendingLogLine): PendingLogLine {
   const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
   return {
-    handler: line.handler,
+    handler: String(line.handler),
     deployment: whole(line.deployment),
     invocation: String(line.invocation).slice(0, 100),
     seq: whole(line.seq),

@@ -107,7 +107,9 @@ export class UsageStore {
     readonly records: readonly InvocationRecord[];
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
-    const { records, counts } = usage;
+    // What is nobody's would fail the write of all others, and again with every try.
+    const records = usage.records.filter(({ id, handler }) => typeof id === 'string' && typeof handler === 'string');
+    const counts = usage.counts.filter(({ handler }) => typeof handler === 'string');
     const atMs = this.#now();
     for (const count of counts) this.#add(toNamedCount(count, atMs));
     this.#recent.add(records, counts);

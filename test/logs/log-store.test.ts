@@ -89,7 +89,13 @@ describe('append', () => {
     await logs.append([
       line('aa', 'bad', { gas: Number.NaN, timeMs: Number.POSITIVE_INFINITY, seq: -1, level: 1.5 }),
       line('bb', 'good'),
+      JSON.parse('{"handler":null,"text":7}'),
+      JSON.parse('{}'),
     ]);
+    await logs.append([], { aa: Number.NaN, bb: -3 });
+    await logs.append([], JSON.parse('{"aa":"x"}'));
+    expect(it.errors).toEqual([]);
+    expect(logs.counters.dropped).toBe(0);
     expect(texts((await logs.query(it.b, {})).lines)).toEqual(['good']);
     expect((await logs.query(it.a, {})).lines[0]).toMatchObject({ gas: 0, timeMs: 0, seq: 0, level: 6 });
   });

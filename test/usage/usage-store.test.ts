@@ -171,6 +171,7 @@ describe('counters', () => {
       records: [record('a', { durationMs: Number.NaN, gas: -1, status: 1.5 })],
       counts: [count({ gas: Number.NaN, invocations: -5, durationMs: Number.POSITIVE_INFINITY })],
     });
+    await usage.record({ records: [JSON.parse('{}')], counts: [JSON.parse('{"handler":null}')] });
     expect(it.errors).toEqual([]);
     expect((await usage.minutes(it.a.id, 0))[0]).toMatchObject({ gas: 0, invocations: 0, durationMs: 0, failures: 1 });
   });
