@@ -68,6 +68,9 @@ export interface VetPoolOptions {
   readonly program?: string;
 }
 
+/** From a verdict to the end of its push, about. */
+const refillMs = 100;
+
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
 const vetProgram = fileURLToPath(new URL('../bin/vet.ts', import.meta.url));
 
@@ -105,7 +108,8 @@ export class VetPool {
       this.#busy.delete(child);
       this.#running -= 1;
       this.#waiting.shift()?.();
-      this.#refill();
+      // Not while the push that was just served still needs the machine for its last steps.
+      setTimeout(() => this.#refill(), refillMs).unref();
     }
   }
 

@@ -116,7 +116,7 @@ export class Repositories {
   /** Keeps a deployed commit for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
   async pin(id: string, number: number, commit: string): Promise<void> {
     if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
-    await this.#git(id).raw(['update-ref', `refs/deployments/${number}`, commit]);
+    await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
   }
 
   /** Looked up without starting git: these repositories are ours, and keep refs as files. */
@@ -130,7 +130,7 @@ export class Repositories {
   /** What a clone checks out; `main` in a new repository. `branch` has been accepted by git as a branch name. */
   async setHead(id: string, branch: string): Promise<void> {
     if (branch === 'main') return;
-    await this.#git(id).raw(['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
+    await this.#run(id, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 
   /** Which git works on a push to this repository: it outlives a control that is killed. */
@@ -178,7 +178,7 @@ export class Repositories {
     for (const id of await this.list()) {
       if (packed >= maintainedMax) break;
       if (!(await this.#isScattered(id))) continue;
-      await this.#git(id).raw(['gc', '--quiet']);
+      await this.#run(id, ['gc', '--quiet']);
       packed += 1;
     }
     return packed;
@@ -186,11 +186,20 @@ export class Repositories {
 
   /** git's own measure (gc.auto, gc.autoPackLimit): one of 256 folders of loose objects stands for all. */
   async #isScattered(id: string): Promise<boolean> {
-    const count = async (folder: string) =>
-      (await readdir(join(this.pathOf(id), 'objects', folder)).catch(() => [])).length;
-    return (await count('17')) > 4 || (await count('pack')) > 3 * 20;
+    const files = async (folder: string) => readdir(join(this.pathOf(id), 'objects', folder)).catch(() => []);
+    const packs = (await files('pack')).filter((name) => name.endsWith('.pack'));
+    return packs.length > 20 || (await files('17')).length > 4;
   }
 
+  /** For commands that print nothing: simple-git waits 50 ms more for those, in every push. */
+  #run(id: string, args: readonly string[]): Promise<void> {
+    const options = { cwd: this.pathOf(id), env: { ...this.#environment }, timeout: gitSilenceMsMax };
+    return new Promise((resolve, reject) => {
+      execFile('git', [...args], options, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  /** For what git tells of a repository. */
   #git(id: string): SimpleGit {
     return simpleGit({
       baseDir: this.pathOf(id),
@@ -241,6 +250,8 @@ function sharedConfigText(hooksFolder: string): string {
 	denyDeletes = false
 	denyNonFastForwards = false
 	denyDeleteCurrent = ignore
+	# A pack is kept as it came: no object is compressed once more. maintain() joins packs.
+	unpackLimit = 1
 	# git gc --auto after a push would hold the repository while the next push waits.
 	autogc = false
 [gc]
