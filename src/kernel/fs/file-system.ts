@@ -7,7 +7,8 @@ import { Errno } from '../errno.ts';
 import type { LowerDirectory } from './lower-tree.ts';
 import type { DirectoryListing, DirectoryNode, FsNode, Stat } from './node.ts';
 import { defaultScratch, Quota, type ScratchLimits, type ScratchPool } from './quota.ts';
-import { ScratchDirectory, ScratchSpace, scratchDevice } from './scratch.ts';
+import { ScratchDirectory } from './scratch-directory.ts';
+import { ScratchSpace, scratchDevice } from './scratch-inode.ts';
 
 /** A directory under a name of its own, beside `/` (`--dir HOST::GUEST`). */
 export interface Mount {

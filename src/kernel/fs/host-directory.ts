@@ -12,45 +12,22 @@ import {
   type BigIntStats,
   closeSync,
   constants,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
   linkSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
-  readlinkSync,
-  readSync,
   realpathSync,
   renameSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
-  writeSync,
 } from 'node:fs';
 import { Errno } from '../errno.ts';
 import { attempt, attemptVoid } from './host-error.ts';
+import { describeHost, HostFile, HostInode, hostNode, kindOf, look, noFollow } from './host-file.ts';
 import { HostTimes, inodeKey } from './host-times.ts';
-import type {
-  DirectoryEntry,
-  DirectoryListing,
-  DirectoryNode,
-  FileHandle,
-  FileNode,
-  FsNode,
-  NodeKind,
-  OpenMode,
-  OtherNode,
-  Stat,
-  SymlinkNode,
-  Times,
-} from './node.ts';
-
-/** Not on every system. */
-const noFollow = constants.O_NOFOLLOW ?? 0;
-/** Opening a pipe that took a file's place must not wait for its other end. */
-const noWait = constants.O_NONBLOCK ?? 0;
+import type { DirectoryEntry, DirectoryListing, DirectoryNode, FileNode, FsNode, Stat, Times } from './node.ts';
 
 /** Throws as node:fs does where `path` is no folder that can be read. */
 export function hostDirectory(path: string): DirectoryNode {
@@ -70,22 +47,9 @@ class HostTree {
   constructor(root: string) {
     this.root = root;
   }
-
-  describe(stat: BigIntStats): Stat {
-    return {
-      kind: kindOf(stat),
-      dev: stat.dev,
-      ino: stat.ino,
-      nlink: Number(stat.nlink),
-      size: Number(stat.size),
-      atimNs: this.times.atimNs(stat),
-      mtimNs: this.times.mtimNs(stat),
-      ctimNs: stat.ctimeNs,
-    };
-  }
 }
 
-class HostDirectory implements DirectoryNode {
+export class HostDirectory implements DirectoryNode {
   readonly kind = 'directory';
   readonly tree: HostTree;
   readonly key: string;
@@ -114,7 +78,7 @@ class HostDirectory implements DirectoryNode {
   }
 
   stat(): Stat | number {
-    return this.#with(this.path, (path) => this.tree.describe(lstatSync(path, { bigint: true })));
+    return this.#with(this.path, (path) => describeHost(lstatSync(path, { bigint: true }), this.tree.times));
   }
 
   setTimes(times: Times): number {
@@ -125,7 +89,7 @@ class HostDirectory implements DirectoryNode {
     const stat = this.#with(this.child(name), look);
     if (typeof stat === 'number') return stat;
     const kind = kindOf(stat);
-    if (kind !== 'directory') return nodeOf(kind, this, name);
+    if (kind !== 'directory') return hostNode(kind, this, name);
     const key = inodeKey(stat);
     let directory = this.tree.directories.get(key);
     if (directory === undefined) {
@@ -219,114 +183,4 @@ class HostDirectory implements DirectoryNode {
     const moved = this.check();
     return moved === 0 ? attemptVoid(() => call(path)) : moved;
   }
-}
-
-/** Anything but a directory: known by its name in one. */
-abstract class HostInode {
-  readonly parent: HostDirectory;
-  readonly name: string;
-
-  constructor(parent: HostDirectory, name: string) {
-    this.parent = parent;
-    this.name = name;
-  }
-
-  get path(): string {
-    return this.parent.child(this.name);
-  }
-
-  stat(): Stat | number {
-    const stat = look(this.path);
-    return typeof stat === 'number' ? stat : this.parent.tree.describe(stat);
-  }
-
-  setTimes(times: Times): number {
-    return attemptVoid(() => this.parent.tree.times.set(this.path, times));
-  }
-}
-
-class HostFile extends HostInode implements FileNode {
-  readonly kind = 'file';
-
-  open(mode: OpenMode): FileHandle | number {
-    let access: number = constants.O_RDONLY;
-    if (mode.write) access = mode.read ? constants.O_RDWR : constants.O_WRONLY;
-    const fd = attempt(() => openSync(this.path, access | noFollow | noWait));
-    return fd < 0 ? fd : new HostHandle(fd, this.parent.tree);
-  }
-}
-
-class HostSymlink extends HostInode implements SymlinkNode {
-  readonly kind = 'symlink';
-
-  readLink(): string | number {
-    return attempt(() => readlinkSync(this.path));
-  }
-}
-
-class HostOther extends HostInode implements OtherNode {
-  readonly kind = 'other';
-}
-
-class HostHandle implements FileHandle {
-  readonly #fd: number;
-  readonly #tree: HostTree;
-  #isOpen = true;
-
-  constructor(fd: number, tree: HostTree) {
-    this.#fd = fd;
-    this.#tree = tree;
-  }
-
-  stat(): Stat | number {
-    return attempt(() => this.#tree.describe(fstatSync(this.#fd, { bigint: true })));
-  }
-
-  setTimes(times: Times): number {
-    return attemptVoid(() => this.#tree.times.set(this.#fd, times));
-  }
-
-  read(into: Uint8Array, position: number): number {
-    return attempt(() => readSync(this.#fd, into, 0, into.length, position));
-  }
-
-  write(bytes: Uint8Array, position: number): number {
-    return attempt(() => writeSync(this.#fd, bytes, 0, bytes.length, position));
-  }
-
-  truncate(size: number): number {
-    return attemptVoid(() => ftruncateSync(this.#fd, size));
-  }
-
-  /** node:fs has no fallocate: the length is right, room on the disk is not promised. */
-  allocate(size: number): number {
-    return attemptVoid(() => {
-      if (fstatSync(this.#fd).size < size) ftruncateSync(this.#fd, size);
-    });
-  }
-
-  sync(): number {
-    return attemptVoid(() => fsyncSync(this.#fd));
-  }
-
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    attemptVoid(() => closeSync(this.#fd));
-  }
-}
-
-function look(path: string): BigIntStats | number {
-  return attempt(() => lstatSync(path, { bigint: true }));
-}
-
-function kindOf(stat: BigIntStats): NodeKind {
-  if (stat.isFile()) return 'file';
-  if (stat.isDirectory()) return 'directory';
-  return stat.isSymbolicLink() ? 'symlink' : 'other';
-}
-
-function nodeOf(kind: Exclude<NodeKind, 'directory'>, parent: HostDirectory, name: string): FsNode {
-  if (kind === 'file') return new HostFile(parent, name);
-  return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
 }

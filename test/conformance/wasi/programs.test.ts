@@ -10,7 +10,8 @@ import { type Mount, makeFileSystem } from '../../../src/kernel/fs/file-system.t
 import { hostDirectory } from '../../../src/kernel/fs/host-directory.ts';
 import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
 import { defaultScratch, Quota } from '../../../src/kernel/fs/quota.ts';
-import { ScratchDirectory, ScratchSpace } from '../../../src/kernel/fs/scratch.ts';
+import { ScratchDirectory } from '../../../src/kernel/fs/scratch-directory.ts';
+import { ScratchSpace } from '../../../src/kernel/fs/scratch-inode.ts';
 import { systemClock } from '../../../src/kernel/local-run.ts';
 import { fixture, type GuestOptions, runGuest } from '../support/run-guest.ts';
 

@@ -265,6 +265,43 @@ test('sched_yield lets another guest run', async () => {
   expect(ends.map(({ end }) => end)).toEqual(Array(2).fill({ kind: 'exit', status: 0 }));
 });
 
+test.each([
+  [
+    'a path of two thousand names',
+    'path_filestat_get',
+    '(i32.const 3) (i32.const 0) (i32.const 0) (i32.const 4096) (i32.const 8192)',
+    'i32 i32 i32 i32 i32',
+  ],
+  [
+    'a poll of two hundred descriptors',
+    'poll_oneoff',
+    '(i32.const 16384) (i32.const 32768) (i32.const 200) (i32.const 8192)',
+    'i32 i32 i32 i32',
+  ],
+])('a loop of calls that are much work lets the event loop turn: %s', async (_title, name, args, params) => {
+  let turns = 0;
+  let isOver = false;
+  const count = () => {
+    turns += 1;
+    if (!isOver) setImmediate(count);
+  };
+  const run = await runGuest(
+    `(module (import "wasi_snapshot_preview1" "${name}" (func $call (param ${params}) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "${'./'.repeat(2047)}x")
+      (func (export "_start") (local $i i32)
+        (loop $more
+          (drop (call $call ${args}))
+          (br_if $more (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))))`,
+    { started: () => void setImmediate(count) },
+  );
+  isOver = true;
+  expect(run.end).toEqual({ kind: 'exit', status: 0 });
+  // Less gas than a slice: only the host's work makes it yield.
+  expect(run.usage.gas).toBeLessThan(100_000);
+  expect(turns).toBeGreaterThan(10);
+});
+
 test('proc_exit and a terminating signal end the Process for good', async () => {
   const after: Call = ['fd_write', 1, 0x20, 1, 0x10];
   const run = (call: Call) => runCalls({ abi: 'wasi', data: { 32: u32(0x100, 5) }, calls: [call, after] });

@@ -23,7 +23,8 @@ import {
   statPath,
 } from '../../../src/kernel/fs/operations.ts';
 import { defaultScratch, Quota } from '../../../src/kernel/fs/quota.ts';
-import { ScratchDirectory, ScratchSpace } from '../../../src/kernel/fs/scratch.ts';
+import { ScratchDirectory } from '../../../src/kernel/fs/scratch-directory.ts';
+import { ScratchSpace } from '../../../src/kernel/fs/scratch-inode.ts';
 
 type Operation =
   | { readonly op: 'mkdir' | 'rmdir' | 'unlink' | 'readlink' | 'list'; readonly path: string }

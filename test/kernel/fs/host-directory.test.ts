@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { Errno } from '../../../src/kernel/errno.ts';
 import { hostDirectory } from '../../../src/kernel/fs/host-directory.ts';
@@ -93,6 +93,21 @@ test('errors of the host keep their meaning', () => {
   expect(handle.truncate(0)).toBeLessThan(0);
   handle.close();
   expect(handle.read(new Uint8Array(1), 0)).toBe(Errno.badDescriptor);
+});
+
+test('no process of the platform can load it', () => {
+  const reached = new Set<string>();
+  const visit = (file: string): void => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const source = fs.readFileSync(file, 'utf8');
+    for (const match of source.matchAll(/(?:from|import\() ?'(\.[^']+)'/g))
+      visit(join(dirname(file), match[1] as string));
+  };
+  const bin = join(import.meta.dirname, '../../../src/bin');
+  for (const name of fs.readdirSync(bin)) visit(join(bin, name));
+  expect(reached.size).toBeGreaterThan(100);
+  expect([...reached].filter((file) => /fs\/host-/.test(file))).toEqual([]);
 });
 
 function options(wanted: Partial<Parameters<typeof openPath>[2]> = {}) {

@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import { Errno } from '../../../src/kernel/errno.ts';
 import { makeDirectory, makeSymlink } from '../../../src/kernel/fs/operations.ts';
 import { defaultScratch, Quota } from '../../../src/kernel/fs/quota.ts';
-import { ScratchDirectory, ScratchSpace } from '../../../src/kernel/fs/scratch.ts';
+import { ScratchDirectory } from '../../../src/kernel/fs/scratch-directory.ts';
+import { ScratchSpace } from '../../../src/kernel/fs/scratch-inode.ts';
 import { walk } from '../../../src/kernel/fs/walk.ts';
 
 const make = () => new ScratchDirectory(new ScratchSpace(new Quota(defaultScratch, null), () => 0n), null);

@@ -1,0 +1,170 @@
+/** Files and symbolic links in scratch. */
+import { Errno } from '../errno.ts';
+import type { FileHandle, FileNode, OpenMode, Stat, SymlinkNode, Times } from './node.ts';
+import { ScratchInode, type ScratchSpace } from './scratch-inode.ts';
+
+/** A longer file does not fit anyway; keeps all arithmetic exact. */
+const fileBytesMax = 2 ** 40;
+const empty = new Uint8Array(0);
+
+export class ScratchFile extends ScratchInode implements FileNode {
+  readonly kind = 'file';
+  /** At least `size` long; zeros behind it. */
+  #store = empty;
+  #size = 0;
+  #opened = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The file's bytes, valid until it is written to. */
+  get bytes(): Uint8Array {
+    return this.#store.subarray(0, this.#size);
+  }
+
+  open(_mode: OpenMode): FileHandle {
+    this.#opened += 1;
+    return new ScratchHandle(this);
+  }
+
+  read(into: Uint8Array, position: number): number {
+    if (into.length === 0) return 0;
+    const part = this.#store.subarray(position, Math.min(position + into.length, this.#size));
+    into.set(part);
+    this.wasRead();
+    return part.length;
+  }
+
+  write(bytes: Uint8Array, position: number): number {
+    if (bytes.length === 0) return 0;
+    if (position >= fileBytesMax) return Errno.tooBig;
+    // As much as the limit allows, as a full disk does.
+    let count = bytes.length;
+    const missing = position + count - this.#size;
+    const { bytesLeft } = this.space.quota;
+    if (missing > bytesLeft) {
+      count -= missing - bytesLeft;
+      if (count <= 0) return Errno.noSpace;
+    }
+    if (position + count > this.#size && !this.#extend(position + count)) return Errno.noSpace;
+    this.#store.set(count === bytes.length ? bytes : bytes.subarray(0, count), position);
+    this.wasWritten();
+    return count;
+  }
+
+  truncate(size: number): number {
+    if (size > fileBytesMax) return Errno.tooBig;
+    if (size > this.#size) {
+      if (!this.#extend(size)) return Errno.noSpace;
+    } else if (size < this.#size) {
+      // A much smaller file gives its memory back, a little smaller one keeps it zeroed.
+      if (size < this.#store.length / 2) this.#store = this.#store.slice(0, size);
+      else this.#store.fill(0, size, this.#size);
+      this.space.quota.giveBytes(this.#size - size);
+      this.#size = size;
+    }
+    this.wasWritten();
+    return 0;
+  }
+
+  allocate(size: number): number {
+    if (size <= this.#size) return 0;
+    return this.truncate(size);
+  }
+
+  unlinked(): void {
+    this.nlink -= 1;
+    this.wasChanged();
+    this.#dispose();
+  }
+
+  closed(): void {
+    this.#opened -= 1;
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    if (this.nlink > 0 || this.#opened > 0) return;
+    this.space.quota.giveBytes(this.#size);
+    this.#store = empty;
+    this.#size = 0;
+  }
+
+  #extend(size: number): boolean {
+    if (!this.space.quota.takeBytes(size - this.#size)) return false;
+    if (size > this.#store.length) {
+      const most = size + this.space.quota.bytesLeft;
+      const store = new Uint8Array(Math.min(Math.max(size, this.#store.length * 2), most));
+      store.set(this.bytes);
+      this.#store = store;
+    }
+    this.#size = size;
+    return true;
+  }
+}
+
+class ScratchHandle implements FileHandle {
+  readonly #file: ScratchFile;
+  #isOpen = true;
+
+  constructor(file: ScratchFile) {
+    this.#file = file;
+  }
+
+  stat(): Stat {
+    return this.#file.stat();
+  }
+
+  setTimes(times: Times): number {
+    return this.#file.setTimes(times);
+  }
+
+  read(into: Uint8Array, position: number): number {
+    return this.#file.read(into, position);
+  }
+
+  write(bytes: Uint8Array, position: number): number {
+    return this.#file.write(bytes, position);
+  }
+
+  truncate(size: number): number {
+    return this.#file.truncate(size);
+  }
+
+  allocate(size: number): number {
+    return this.#file.allocate(size);
+  }
+
+  sync(): number {
+    return 0;
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#file.closed();
+  }
+}
+
+export class ScratchSymlink extends ScratchInode implements SymlinkNode {
+  readonly kind = 'symlink';
+  readonly target: string;
+  readonly size: number;
+
+  constructor(space: ScratchSpace, target: string) {
+    super(space);
+    this.target = target;
+    this.size = Buffer.byteLength(target);
+  }
+
+  readLink(): string {
+    return this.target;
+  }
+
+  unlinked(): void {
+    this.nlink -= 1;
+    this.wasChanged();
+    if (this.nlink === 0) this.space.quota.giveBytes(this.size);
+  }
+}

@@ -1,0 +1,75 @@
+/** What every node of a Process's scratch has: an inode number, timestamps, and a share of the same limits. */
+import type { NodeKind, Stat, Times } from './node.ts';
+import type { Quota } from './quota.ts';
+
+/** Device number of scratch in `stat`. */
+export const scratchDevice = 2n;
+
+/** What all nodes of one Process share. */
+export class ScratchSpace {
+  readonly quota: Quota;
+  /** Unix nanoseconds. */
+  readonly nowNs: () => bigint;
+  #ino = 0n;
+
+  constructor(quota: Quota, nowNs: () => bigint) {
+    this.quota = quota;
+    this.nowNs = nowNs;
+  }
+
+  nextIno(): bigint {
+    this.#ino += 1n;
+    return this.#ino;
+  }
+}
+
+export abstract class ScratchInode {
+  abstract readonly kind: NodeKind;
+  readonly ino: bigint;
+  readonly space: ScratchSpace;
+  nlink = 1;
+  #atimNs: bigint;
+  #mtimNs: bigint;
+  #ctimNs: bigint;
+
+  constructor(space: ScratchSpace) {
+    this.space = space;
+    this.ino = space.nextIno();
+    this.#atimNs = this.#mtimNs = this.#ctimNs = space.nowNs();
+  }
+
+  abstract get size(): number;
+
+  stat(): Stat {
+    return {
+      kind: this.kind,
+      dev: scratchDevice,
+      ino: this.ino,
+      nlink: this.nlink,
+      size: this.size,
+      atimNs: this.#atimNs,
+      mtimNs: this.#mtimNs,
+      ctimNs: this.#ctimNs,
+    };
+  }
+
+  setTimes(times: Times): number {
+    if (times.atimNs !== null) this.#atimNs = times.atimNs;
+    if (times.mtimNs !== null) this.#mtimNs = times.mtimNs;
+    this.#ctimNs = this.space.nowNs();
+    return 0;
+  }
+
+  /** Like Linux's relatime: the first read after a change is what a program may look for. */
+  wasRead(): void {
+    if (this.#atimNs <= this.#mtimNs) this.#atimNs = this.space.nowNs();
+  }
+
+  wasWritten(): void {
+    this.#mtimNs = this.#ctimNs = this.space.nowNs();
+  }
+
+  wasChanged(): void {
+    this.#ctimNs = this.space.nowNs();
+  }
+}
