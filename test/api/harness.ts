@@ -22,6 +22,9 @@ import type { LogFrame, LogLine, PendingLogLine } from '../../src/protocol/nouns
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { UsageStore } from '../../src/usage/usage-store.ts';
 
+/** Hashing is tested where it is written; here it would only cost time. */
+const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
+
 export interface Platform extends ApiDeps {
   readonly url: string;
   readonly streams: LogStreams;
@@ -52,7 +55,7 @@ export async function startPlatform(
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const deps: ApiDeps = {
     db,
-    accounts: new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open' }),
+    accounts: new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open', passwordCost }),
     handlers: new Handlers({ db, now, randomBytes, randomInt }),
     env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
     logs,

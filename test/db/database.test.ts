@@ -177,7 +177,7 @@ describe('kill -9', () => {
         process.stdout.write(i + '\\n');
       }`;
     let next = 0;
-    for (let round = 0; round < 5; round += 1) {
+    for (let round = 0; round < 3; round += 1) {
       const child = spawn(process.execPath, ['--input-type=module', '-e', program, String(next)], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
