@@ -79,6 +79,13 @@ export class ArtifactStore {
     return content;
   }
 
+  /** Names of everything stored. */
+  async list(): Promise<readonly string[]> {
+    const folders = (await readdir(this.#folder)).filter((entry) => /^[0-9a-f]{2}$/.test(entry));
+    const names = await Promise.all(folders.map((folder) => readdir(join(this.#folder, folder))));
+    return names.flat().filter((name) => namePattern.test(name));
+  }
+
   /** No error where there is none. */
   async remove(name: string): Promise<void> {
     await rm(this.#fileOf(name), { force: true });

@@ -12,6 +12,7 @@ import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { artifactName, type VettedModule } from '../protocol/module.ts';
+import { readEffectiveManifest } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
 
@@ -186,6 +187,21 @@ export class DeploymentStore {
       .where('releases.handler_id', 'is', null)
       .execute();
     return rows.map(({ name }) => name);
+  }
+
+  /** Artifacts and file bundles of all Deployments, failed and retired ones included: those can be looked into. */
+  async usedArtifacts(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
+    return new Set(
+      rows.flatMap(({ artifact, manifest }) => {
+        const { files } = readEffectiveManifest(manifest);
+        return files === null ? [artifact] : [artifact, files.bundle];
+      }),
+    );
+  }
+
+  async removeArtifact(name: string): Promise<void> {
+    await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
   }
 
   async artifactModule(name: string): Promise<VettedModule | null> {

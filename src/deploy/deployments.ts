@@ -194,6 +194,29 @@ export class Deployments implements Deployer, PushReceiver {
     return 'failed';
   }
 
+  /** While `work` runs, no Artifact of `names` is removed as unused. */
+  async keeping<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const [first, ...others] = [...names].sort();
+    if (first === undefined) return work();
+    return this.#locks.run(`artifact ${first}`, () => this.keeping(others, work));
+  }
+
+  /** To be called now and then: removes Artifacts that no Deployment has any more, packs repositories. */
+  async maintain(): Promise<void> {
+    const { artifacts, repositories } = this.options;
+    const used = await this.store.usedArtifacts();
+    for (const name of await artifacts.list()) {
+      if (used.has(name)) continue;
+      await this.keeping([name], async () => {
+        // Asked again, now that no push can be about to use it.
+        if ((await this.store.usedArtifacts()).has(name)) return;
+        await this.store.removeArtifact(name);
+        await artifacts.remove(name);
+      });
+    }
+    await repositories.maintain();
+  }
+
   /** A line in the handler's log. That it cannot be written is no reason to fail what it tells of. */
   async log(handler: string, deployment: number, level: 'info' | 'error', text: string): Promise<void> {
     const line = { handler, deployment, invocation: '', seq: 1, timeMs: this.options.now(), gas: 0 } as const;

@@ -180,20 +180,23 @@ export class DeployPush implements PushSession {
   }): Promise<void> {
     const { ref, commit, candidate, manifest, vetted } = options;
     const { artifacts } = this.#deployments.options;
-    await artifacts.put(artifactName(vetted.module), vetted.bytes);
-    if (candidate.effective.files !== null)
-      await artifacts.put(candidate.effective.files.bundle, encodeBundle(candidate.files));
-    if (!this.#push.handlerExists) await this.#createHandler();
-    const row = await this.#deployments.store.stage({
-      handlerId: this.#push.handlerId,
-      commit,
-      ref,
-      userId: this.#push.user.id,
-      module: vetted.module,
-      bytes: vetted.bytes.length,
-      modulePath: candidate.modulePath,
-      manifest,
-      vetMs: Math.round(vetted.rewriteMs + vetted.compileMs),
+    const artifact = artifactName(vetted.module);
+    const bundle = candidate.effective.files?.bundle ?? null;
+    const row = await this.#deployments.keeping(bundle === null ? [artifact] : [artifact, bundle], async () => {
+      await artifacts.put(artifact, vetted.bytes);
+      if (bundle !== null) await artifacts.put(bundle, encodeBundle(candidate.files));
+      if (!this.#push.handlerExists) await this.#createHandler();
+      return this.#deployments.store.stage({
+        handlerId: this.#push.handlerId,
+        commit,
+        ref,
+        userId: this.#push.user.id,
+        module: vetted.module,
+        bytes: vetted.bytes.length,
+        modulePath: candidate.modulePath,
+        manifest,
+        vetMs: Math.round(vetted.rewriteMs + vetted.compileMs),
+      });
     });
     this.#staged = { row, module: vetted.module, files: candidate.files };
     await this.#deployments.prepare(row, this.#push.handlerName, this.#staged);

@@ -68,6 +68,7 @@ class Door {
   readonly #deps: GitDoorDeps;
   readonly #limits: GitLimits;
   readonly #turnstile: Turnstile;
+  readonly #pushTurnstile: Turnstile;
   readonly #pushes: RateLimiter;
   readonly #running = new Set<Promise<void>>();
 
@@ -75,6 +76,7 @@ class Door {
     this.#deps = deps;
     this.#limits = { ...gitLimits, ...deps.limits };
     this.#turnstile = new Turnstile(this.#limits);
+    this.#pushTurnstile = new Turnstile({ ...this.#limits, operations: this.#limits.pushOperations });
     this.#pushes = new RateLimiter(this.#limits.pushes, deps.now);
   }
 
@@ -206,7 +208,7 @@ class Door {
     try {
       checkRefs(commands);
       this.#pushes.take(user.id, 'pushes');
-      const leave = await this.#turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
+      const leave = await this.#pushTurnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
       try {
         // Asked again: whoever had the turn before may have created or deleted it.
         const handler = await this.#authorise(route, user);

@@ -2,11 +2,13 @@
 import { KIB, MIB, pushLimits } from '../protocol/limits.ts';
 
 export interface GitLimits {
-  /** git operations at once: each is two to five processes. */
+  /** Fetches and advertisements at once: a git process each. */
   readonly operations: number;
-  /** Of them for one user, so that nobody's slow clients shut out the others. */
+  /** Pushes at once: each is five processes, and control holds its module twice (64 MiB each at most). */
+  readonly pushOperations: number;
+  /** Of both for one user, so that nobody's slow clients shut out the others. */
   readonly operationsPerUser: number;
-  /** Operations waiting for a turn, over all; beyond it 503. */
+  /** Operations waiting for a turn, pushes and others each; beyond it 503. */
   readonly waiting: number;
   /** Pushes waiting for one repository: a script's worth, not a queue to live in. */
   readonly waitingPerRepository: number;
@@ -38,7 +40,8 @@ export interface GitLimits {
 
 export const gitLimits: GitLimits = {
   operations: 16,
-  operationsPerUser: 6,
+  pushOperations: 6,
+  operationsPerUser: 4,
   waiting: 64,
   waitingPerRepository: 8,
   refs: 1_000,

@@ -45,8 +45,10 @@ describe('ArtifactStore', () => {
     const store = await ArtifactStore.open(folder);
     await expect(store.get(name)).rejects.toMatchObject({ code: 'not_found' });
     await store.put(name, Uint8Array.of(1));
+    expect(await store.list()).toEqual([name]);
     await store.remove(name);
     expect(await store.has(name)).toBe(false);
+    expect(await store.list()).toEqual([]);
   });
 
   it('never leaves its folder, whatever the name', async () => {

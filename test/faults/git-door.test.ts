@@ -436,6 +436,63 @@ describe('fault 7: commands that come slowly', () => {
   });
 });
 
+describe('a client that stops or sends too much in the middle of its pack', () => {
+  it.each([
+    ['stops', { idleMs: 400 }, 'the request did not arrive in time', false],
+    ['sends too much', { pushBytes: 200_000 }, 'the request is larger than 200000 bytes', true],
+  ] as const)('%s: nothing changes, and it is told', async (_name, limits, words, sendsAll) => {
+    const strict = await startDoor({ limits });
+    try {
+      const owner = await strict.user();
+      const repo = await makeRepo({ 'hello.wasm': hello });
+      expect((await strict.push(owner, repo, 'strict')).status).toBe(0);
+      const { id } = (await strict.handlers.find('strict'))!;
+      const before = await strict.repositories.refs(id);
+      await commit(repo, { 'data.bin': randomBytes(400_000) });
+      const body = await pushBody(repo, [[before.get('refs/heads/main')!, await head(repo), 'refs/heads/main']]);
+      const answer = await new Promise<string>((resolve, reject) => {
+        const outgoing = request(
+          `${strict.url}/strict.git/git-receive-pack`,
+          { method: 'POST', headers: { authorization: basic(owner.token), 'content-length': body.length } },
+          (response) => {
+            let text = '';
+            response.setEncoding('latin1').on('data', (chunk: string) => {
+              text += chunk;
+            });
+            response.on('end', () => resolve(text));
+          },
+        );
+        outgoing.on('error', reject);
+        outgoing.write(sendsAll ? body : body.subarray(0, 100_000));
+      });
+      expect(answer).toContain(words);
+      expect(answer).toContain('ng refs/heads/main');
+      await strict.door.idle();
+      expect(await strict.repositories.refs(id)).toEqual(before);
+      expect((await strict.push(owner, await makeRepo({ 'hello.wasm': hello }), 'other')).status).toBe(0);
+    } finally {
+      await strict.close();
+    }
+  });
+
+  it('pushes too often: it is told when to try again', async () => {
+    const strict = await startDoor({ limits: { pushes: { burst: 1, everyMs: 60_000, keys: 10 } } });
+    try {
+      const owner = await strict.user();
+      const repo = await makeRepo({ 'hello.wasm': hello });
+      expect((await strict.push(owner, repo, 'often')).status).toBe(0);
+      await commit(repo, { README: 'x' });
+      const second = await strict.push(owner, repo, 'often');
+      expect(second.status).not.toBe(0);
+      expect(second.stderr).toMatch(/remote: error: too many pushes, try again in \d+ s/);
+      const other = await strict.user();
+      expect((await strict.push(other, repo, 'other')).status).toBe(0);
+    } finally {
+      await strict.close();
+    }
+  });
+});
+
 describe('fault 8: a large push', () => {
   it('comes in chunks after a probe and deploys once', async () => {
     const { handler, repo, id } = await deployed();

@@ -526,6 +526,39 @@ describe('rollback and environment', () => {
   });
 });
 
+describe('maintenance', () => {
+  it('removes what no deployment uses, and nothing else', async () => {
+    const handler = freshName();
+    const repo = await makeRepo({
+      'hello.wasm': variant('kept'),
+      'public/a.txt': 'kept',
+      'wasmcloud.toml': '[files]\nroot = "public"\n',
+    });
+    await platform.push(user, repo, handler);
+    const gone = freshName();
+    const other = await makeRepo({
+      'hello.wasm': variant('gone'),
+      'public/a.txt': 'gone',
+      'wasmcloud.toml': '[files]\nroot = "public"\n',
+    });
+    await platform.push(user, other, gone);
+    const { id } = (await platform.handlers.find(gone))!;
+    const before = await platform.artifacts.list();
+    await platform.deployments.maintain();
+    expect(await platform.artifacts.list()).toEqual(before);
+    await platform.deployments.handlerDeleted(id);
+    await platform.deployments.store.removeHandler(id);
+    await platform.deployments.maintain();
+    expect(await platform.artifacts.list()).toHaveLength(before.length - 2);
+    const { specs } = await platform.deployments.fleetState();
+    expect(specs.find((spec) => spec.handler === handler)?.files).toHaveLength(1);
+    // The same bytes may come again.
+    await commit(other, { README: 'x' });
+    const again = await platform.push(user, other, gone);
+    expect(again.status, again.stderr).toBe(0);
+  });
+});
+
 describe('who may push', () => {
   it('asks to log in, and says when a token is wrong or revoked', async () => {
     const repo = await makeRepo({ 'hello.wasm': hello });
