@@ -183,7 +183,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       await logs.removeHandler(handler);
       await usage.removeHandler(handler);
     });
-    void Promise.all([purge, usage.prune()]).catch((error: unknown) => report('housekeeping failed', error));
+    void Promise.all([purge, usage.prune()])
+      .then(() => deployments.maintain())
+      .catch((error: unknown) => report('housekeeping failed', error));
   }, housekeepingMs);
 
   return {
