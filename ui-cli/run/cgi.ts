@@ -38,6 +38,14 @@ export function cgiEnvironment(
   ]);
 }
 
+/** Arguments as a runner gives them, Wagi's way: the path, then each `key=value` of the query. */
+export function cgiArguments({ path }: SimulatedRequest): readonly string[] {
+  const at = path.indexOf('?');
+  if (at < 0) return [path];
+  const query = path.slice(at + 1);
+  return query === '' ? [path.slice(0, at)] : [path.slice(0, at), ...query.split('&')];
+}
+
 /** The whole body, so that its length is known. A terminal is no body. */
 export async function readBody(
   stdin: Readable & { readonly isTTY?: boolean },

@@ -8,7 +8,7 @@ import type { Limits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
 import { logLevels } from '../../src/protocol/nouns.ts';
 import { visible } from '../text/visible.ts';
-import { cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
+import { cgiArguments, cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
 import { localFiles, type MappedFolder, scratchListing } from './files.ts';
 import { loadModule } from './load.ts';
 import { lazyNetwork } from './network.ts';
@@ -55,7 +55,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       plan,
       limits,
       policy: rules.policy,
-      args: [file, ...options.args],
+      args: options.cgi === null || options.args.length > 0 ? [file, ...options.args] : cgiArguments(options.cgi),
       env: options.cgi === null ? options.env : cgiEnvironment(options.cgi, body?.length ?? 0, options.env),
       stdin,
       stdout,

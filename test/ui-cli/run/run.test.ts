@@ -36,9 +36,24 @@ test('--env sets variables, also several and with = in the value', async () => {
 });
 
 test('what stands behind FILE is the guest’s, even if it looks like ours', async () => {
-  const args = await file(
-    'args.wat',
-    `(module
+  const { stdout } = await wasmcloudRun([
+    await file('args.wat', printArguments),
+    '--stats',
+    '-x',
+    '--cgi',
+    '--',
+    'plain',
+  ]);
+  expect(stdout.toString()).toBe('--stats\n-x\n--cgi\n--\nplain\n');
+});
+
+test('a simulated request gives its query as arguments, as Wagi does', async () => {
+  const { stdout } = await wasmcloudRun(['--cgi', 'GET', '/p?a=1&b', await file('args.wat', printArguments)]);
+  expect(stdout.toString()).toBe('a=1\nb\n');
+});
+
+/** All arguments but the first, a line each. */
+const printArguments = `(module
       (import "cwa" "startup_arg_len" (func $argc (result i32)))
       (import "cwa" "startup_arg_at" (func $arg (param i32 i32 i32) (result i32)))
       (import "cwa" "io_get_stdout" (func $stdout (result i32)))
@@ -51,11 +66,7 @@ test('what stands behind FILE is the guest’s, even if it looks like ours', asy
           (drop (call $write (call $stdout) (i32.const 16) (call $arg (local.get $i) (i32.const 16) (i32.const 100))))
           (drop (call $write (call $stdout) (i32.const 0) (i32.const 1)))
           (local.set $i (i32.add (local.get $i) (i32.const 1)))
-          (br $next)))))`,
-  );
-  const { stdout } = await wasmcloudRun([args, '--stats', '-x', '--cgi', '--', 'plain']);
-  expect(stdout.toString()).toBe('--stats\n-x\n--cgi\n--\nplain\n');
-});
+          (br $next)))))`;
 
 test('--stats prints gas, calls, memory and time after the guest’s end', async () => {
   const { stdout, stderr } = await wasmcloudRun(['--stats', guest('h/h.h')]);
