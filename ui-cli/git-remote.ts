@@ -1,6 +1,7 @@
 /** The git remote that `create` adds to the repository one stands in. */
 import { PlatformError } from '../src/protocol/errors.ts';
 import { hasCredentials, setUpCredentials } from './git-setup.ts';
+import { visible } from './text/visible.ts';
 
 export interface AddRemoteOptions {
   readonly folder: string;
@@ -15,7 +16,9 @@ export type RemoteOutcome =
   | { readonly kind: 'added' | 'present'; readonly remote: string; readonly branch: string; readonly commits: boolean }
   /** The name is in use for something else, which stays as it is. */
   | { readonly kind: 'other'; readonly remote: string; readonly url: string; readonly branch: string }
-  | { readonly kind: 'no-repository'; readonly remote: string };
+  | { readonly kind: 'no-repository'; readonly remote: string }
+  /** git refused; the handler is there all the same. */
+  | { readonly kind: 'failed'; readonly remote: string; readonly why: string };
 
 /** No user name in it: the credential helper answers for the host. */
 export function gitUrl(server: string, handler: string): string {
@@ -23,10 +26,19 @@ export function gitUrl(server: string, handler: string): string {
 }
 
 export async function addRemote(options: AddRemoteOptions): Promise<RemoteOutcome> {
-  const { folder, remote, url, server, launcher } = options;
+  const { remote } = options;
   if (!/^[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(remote)) {
     throw new PlatformError('bad_request', `${JSON.stringify(remote)} cannot name a git remote`);
   }
+  try {
+    return await addToRepository(options);
+  } catch (error) {
+    const why = error instanceof Error ? (error.message.trim().split('\n', 1)[0] ?? '') : String(error);
+    return { kind: 'failed', remote, why };
+  }
+}
+
+async function addToRepository({ folder, remote, url, server, launcher }: AddRemoteOptions): Promise<RemoteOutcome> {
   const { simpleGit } = await import('simple-git');
   const git = simpleGit(folder);
   if (!(await git.checkIsRepo().catch(() => false))) return { kind: 'no-repository', remote };
@@ -63,6 +75,11 @@ export function describeRemote(outcome: RemoteOutcome, url: string): string[] {
       return [
         `the git remote ${outcome.remote} points at ${outcome.url} and was left alone`,
         `next: git remote set-url ${outcome.remote} ${url} && git push ${outcome.remote} ${outcome.branch}`,
+      ];
+    case 'failed':
+      return [
+        `the git remote was not added: ${visible(outcome.why)}`,
+        `next: git remote add ${outcome.remote} ${url} && git push ${outcome.remote} main`,
       ];
     case 'no-repository':
       return [

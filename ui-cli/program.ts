@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { PlatformError } from '../src/protocol/errors.ts';
+import { addAccessCommands } from './commands/access.ts';
 import { addAccountCommands } from './commands/account.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
@@ -69,6 +70,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
 
   program.commandsGroup('Account:');
   addAccountCommands(program, context);
+  addAccessCommands(program, context);
   program.commandsGroup('Handlers:');
   addHandlerCommands(program, context);
   addDeploymentCommands(program, context);
@@ -100,7 +102,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .action(async () => {
       const { Client } = await import('./client/client.ts');
       const text = await new Client(await context.session()).imports();
-      context.out.line(text.trimEnd());
+      context.result({ imports: text }, [text.trimEnd()]);
     });
   addCompletionCommand(program, context);
   program

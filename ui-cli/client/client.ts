@@ -38,6 +38,21 @@ export interface LogPage {
   readonly before: number | null;
 }
 
+export interface TokenView {
+  readonly id: string;
+  readonly label: string;
+  readonly createdMs: number;
+  readonly lastUsedMs: number | null;
+}
+
+export interface InviteView {
+  readonly id: string;
+  readonly createdMs: number;
+  /** Name of the user who signed up with it. */
+  readonly usedBy: string | null;
+  readonly usedMs: number | null;
+}
+
 /** A variable as far as the server tells. */
 export interface VariableView {
   readonly key: string;
@@ -53,6 +68,22 @@ interface CallOptions {
 
 const token = z.object({ token: z.string() });
 const user = z.object({ user: z.object({ name: z.string() }) });
+const tokenView: z.ZodMiniType<TokenView> = z.object({
+  id: z.string(),
+  label: z.string(),
+  createdMs: z.number(),
+  lastUsedMs: z.nullable(z.number()),
+});
+const tokens = z.object({ tokens: z.array(tokenView) });
+const newToken = z.object({ token: z.string(), view: tokenView });
+const inviteView: z.ZodMiniType<InviteView> = z.object({
+  id: z.string(),
+  createdMs: z.number(),
+  usedBy: z.nullable(z.string()),
+  usedMs: z.nullable(z.number()),
+});
+const invites = z.object({ invites: z.array(inviteView) });
+const newInvite = z.object({ invite: z.string(), view: inviteView });
 const handler = z.object({ handler: handlerAnswer });
 const handlers = z.object({ handlers: z.array(handlerAnswer) });
 const deployments = z.object({ deployments: z.array(deploymentAnswer) });
@@ -105,6 +136,35 @@ export class Client {
     return (await this.#call(user, { method: 'GET', path: '/whoami' }, options)).user.name;
   }
 
+  async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
+    return (await this.#call(tokens, { method: 'GET', path: '/tokens' }, options)).tokens;
+  }
+
+  /** The Token itself is told this once. */
+  async createToken(
+    label: string,
+    options?: CallOptions,
+  ): Promise<{ readonly token: string; readonly view: TokenView }> {
+    return this.#call(newToken, { method: 'POST', path: '/tokens', body: { label } }, options);
+  }
+
+  async revokeToken(id: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `/tokens/${encodeURIComponent(id)}` }, options);
+  }
+
+  async invites(options?: CallOptions): Promise<readonly InviteView[]> {
+    return (await this.#call(invites, { method: 'GET', path: '/invites' }, options)).invites;
+  }
+
+  /** The code itself is told this once. */
+  async createInvite(options?: CallOptions): Promise<{ readonly invite: string; readonly view: InviteView }> {
+    return this.#call(newInvite, { method: 'POST', path: '/invites' }, options);
+  }
+
+  async deleteInvite(id: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
+  }
+
   async handlers(options?: CallOptions): Promise<readonly HandlerView[]> {
     return (await this.#call(handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
   }
@@ -123,6 +183,12 @@ export class Client {
 
   async handler(name: string, options?: CallOptions): Promise<HandlerView> {
     return (await this.#call(handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
+  }
+
+  /** From now on pushes to `branch` are deployed. */
+  async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
+    const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
+    return (await this.#call(handler, asked, options)).handler;
   }
 
   async deleteHandler(name: string, options?: CallOptions): Promise<void> {

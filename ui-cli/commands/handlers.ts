@@ -65,6 +65,16 @@ export function addHandlerCommands(program: Command, context: Context): void {
     });
 
   program
+    .command('branch')
+    .description('choose the branch whose pushes are deployed')
+    .argument('<name>', 'handler')
+    .argument('<branch>', 'branch')
+    .action(async (name: string, branch: string) => {
+      const handler = await (await context.client()).setDeployBranch(name, branch);
+      context.result(handler, [`pushes to ${branch} deploy ${name}`]);
+    });
+
+  program
     .command('delete')
     .description('delete a handler; restore brings it back')
     .argument('<name>', 'handler')

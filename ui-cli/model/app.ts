@@ -169,9 +169,9 @@ export class App extends Observable {
 
   /** A failure that a person should read. An expired login opens the login and comes back here afterwards. */
   fail(error: unknown, lines: (error: PlatformError) => readonly string[]): void {
-    if (!(error instanceof PlatformError)) throw error;
-    if (error.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
-    else this.say('error', ...lines(error));
+    const known = error instanceof PlatformError ? error : unexpected(error);
+    if (known.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
+    else this.say('error', ...lines(known));
   }
 
   loginExpired(): void {
@@ -354,4 +354,10 @@ export class App extends Observable {
       if (!(error instanceof PlatformError)) throw error;
     }
   }
+}
+
+/** A mistake of ours in one action must not cost the screen with everything else on it. */
+function unexpected(error: unknown): PlatformError {
+  const message = error instanceof Error ? error.message : String(error);
+  return new PlatformError('internal', `this failed unexpectedly: ${message}`, { cause: error });
 }

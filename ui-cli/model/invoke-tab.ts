@@ -139,14 +139,21 @@ function headLines(answer: Answer): string[] {
 async function bodyLines(answer: Answer): Promise<string[]> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of answer.body) {
-    chunks.push(chunk);
-    bytes += chunk.byteLength;
-    if (bytes > shownBytesMax) break;
+  let brokenOff: string[] = [];
+  try {
+    for await (const chunk of answer.body) {
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes > shownBytesMax) break;
+    }
+  } catch {
+    brokenOff = ['-- the answer broke off here --'];
   }
   const text = Buffer.concat(chunks).toString('utf8');
   const lines = visibleLines(text.slice(0, shownBytesMax));
-  return bytes > shownBytesMax ? [...lines, `(more than ${formatBytes(shownBytesMax)}; the rest is not shown)`] : lines;
+  return bytes > shownBytesMax
+    ? [...lines, `(more than ${formatBytes(shownBytesMax)}; the rest is not shown)`]
+    : [...lines, ...brokenOff];
 }
 
 function recordLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {

@@ -120,3 +120,36 @@ test('the launcher finds the pinned Node whatever Node runs it', async () => {
   const answer = await run([node, launcher, '--version'], { variables: home.variables });
   expect(answer).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
+
+test('a token for a job is shown once, works, and is revoked by its id', async () => {
+  const home = await Home.make(control);
+  await home.wasmcloud(['signup', 'carol', '--password-stdin'], { stdin: password });
+  const created = await home.wasmcloud(['tokens', 'create', 'ci job']);
+  const token = created.stdout.trim();
+  const job = await Home.make(control);
+  const asJob = (words: readonly string[]) => job.wasmcloud(words, { variables: { WASMCLOUD_TOKEN: token } });
+  expect(await asJob(['whoami'])).toMatchObject({ status: 0, stdout: 'carol\n' });
+  const listed = JSON.parse((await home.wasmcloud(['tokens', '--json'])).stdout);
+  const { id } = listed.find((view: { label: string }) => view.label === 'ci job');
+  expect(JSON.stringify(listed)).not.toContain(token);
+  expect(await home.wasmcloud(['tokens', 'revoke', id])).toMatchObject({ status: 0 });
+  expect(await asJob(['whoami'])).toMatchObject({ status: 4 });
+});
+
+test('an invite lets one person in', async () => {
+  const closed = await startControl({ registration: 'invite' });
+  try {
+    const first = await Home.make(closed);
+    const code = (await closed.accounts.firstAccountCode()) ?? '';
+    await first.wasmcloud(['signup', 'ada', '--password-stdin', '--invite', code], { stdin: password });
+    const invite = (await first.wasmcloud(['invites', 'create'])).stdout.trim();
+    const second = await Home.make(closed);
+    const signUp = ['signup', 'bob', '--password-stdin', '--invite', invite];
+    expect(await second.wasmcloud(signUp, { stdin: password })).toMatchObject({ status: 0 });
+    expect((await first.wasmcloud(['invites'])).stdout).toMatch(/ bob$/m);
+    signUp[1] = 'eve';
+    expect(await second.wasmcloud(signUp, { stdin: password })).toMatchObject({ status: 1 });
+  } finally {
+    await closed.close();
+  }
+});
