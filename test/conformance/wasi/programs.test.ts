@@ -63,6 +63,16 @@ test('cgi: a Wagi-style program reads its body, its arguments and the files of t
   );
 });
 
+test('words: AssemblyScript, its own runtime library over the same calls', async () => {
+  const run = await runGuest(fixture('wasi/words'), {
+    args: ['words', 'first', 'the "second"'],
+    env: { K: 'v=w', Z: '' },
+    stdin: 'some words in  several\nlines\n',
+  });
+  expect({ end: run.end, stderr: String(run.stderr) }).toEqual({ end: { kind: 'exit', status: 5 }, stderr: '' });
+  expect(String(run.stdout)).toBe('arg first\narg the "second"\nenv K=v=w\nenv Z=\nwords 5\n');
+});
+
 test('without mounts / is the preopen at 3; with mounts only these are, in order', async () => {
   const prestat = (fd: number) => `(drop (call $get (i32.const ${fd}) (i32.const 0)))
     (i32.store (i32.const ${fd * 16}) (call $name (i32.const ${fd}) (i32.const ${fd * 16 + 4}) (i32.const 8)))`;
