@@ -13,6 +13,7 @@ import type { Binding } from './bindings.ts';
 import type { HandlerScreen } from './handler-screen.ts';
 import type { KeyPress } from './keys.ts';
 import { moveKeys } from './list.ts';
+import { afterFrame } from './loader.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-view.ts';
 import { Screen, type Status, type TypingTarget } from './screen.ts';
@@ -164,6 +165,7 @@ export class LogTab extends Screen implements TypingTarget {
     const { app } = this;
     this.state = 'loading';
     try {
+      await afterFrame();
       const page = await app.client.logs(this.handler.name, { limit: historyLines }, { signal: load.signal });
       if (load.signal.aborted) return;
       this.#add(page.lines);
