@@ -56,29 +56,40 @@ export type CgiHead =
 const more: CgiHead = { kind: 'more' };
 const plain: CgiHead = { kind: 'plain' };
 
+/** The last head of a function: most write the same one every time. */
+export interface HeadMemo {
+  block: string;
+  head: CgiHead | null;
+}
+
 export class CgiHeadParser {
+  readonly #memo: HeadMemo;
   /** Where the block that decides begins: behind blocks of status 1xx. */
   #start = 0;
   /** No end of the block lies before it. */
   #scanned = 0;
   #isHeader = false;
 
-  /** `output` is everything written so far, `isComplete` that nothing follows. */
-  parse(output: Buffer, isComplete: boolean): CgiHead {
+  constructor(memo: HeadMemo = { block: '', head: null }) {
+    this.#memo = memo;
+  }
+
+  /** The first `length` bytes of `output` are everything written so far; `isComplete`: nothing follows. */
+  parse(output: Buffer, length: number, isComplete: boolean): CgiHead {
     for (;;) {
       if (!this.#isHeader) {
-        const first = firstLine(output, isComplete);
+        const first = firstLine(output, length, isComplete);
         if (first !== 'header') return first === 'plain' ? plain : more;
         this.#isHeader = true;
       }
-      const end = this.#endOfBlock(output);
+      const end = this.#endOfBlock(output, length);
       if (end === null) {
-        if (output.length - this.#start > runnerLimits.headerBytes) return tooLarge();
+        if (length - this.#start > runnerLimits.headerBytes) return tooLarge();
         if (isComplete) return bad('the header block is not ended by an empty line');
         return more;
       }
       if (end.bodyStart - this.#start > runnerLimits.headerBytes) return tooLarge();
-      const head = readBlock(output.toString('latin1', this.#start, end.blockEnd), end.bodyStart);
+      const head = this.#read(output.toString('latin1', this.#start, end.bodyStart), end.blockEnd, end.bodyStart);
       if (head !== 'informational') return head;
       // RFC 9110 section 15.2: an interim answer; the final one follows. Its bytes go on counting.
       if (end.bodyStart > runnerLimits.headerBytes) return tooLarge();
@@ -87,17 +98,29 @@ export class CgiHeadParser {
     }
   }
 
+  /** `block` with the empty line at its end, so that equal blocks are equal in all. */
+  #read(block: string, blockEnd: number, bodyStart: number): CgiHead | 'informational' {
+    const memo = this.#memo;
+    if (memo.head !== null && this.#start === 0 && memo.block === block) return memo.head;
+    const head = readBlock(block.slice(0, blockEnd - this.#start), bodyStart);
+    if (head !== 'informational' && this.#start === 0) {
+      memo.block = block;
+      memo.head = head;
+    }
+    return head;
+  }
+
   /** The first empty line: where the block's last line ends and where the body starts. */
-  #endOfBlock(output: Buffer): { blockEnd: number; bodyStart: number } | null {
+  #endOfBlock(output: Buffer, length: number): { blockEnd: number; bodyStart: number } | null {
     let at = this.#scanned;
     for (;;) {
       const end = output.indexOf(newline, at);
-      if (end < 0) return null;
+      if (end < 0 || end >= length) return null;
       const next = end + 1;
-      if (output[next] === newline) return { blockEnd: end, bodyStart: next + 1 };
-      if (output[next] === carriageReturn && output[next + 1] === newline)
+      if (next < length && output[next] === newline) return { blockEnd: end, bodyStart: next + 1 };
+      if (next + 1 < length && output[next] === carriageReturn && output[next + 1] === newline)
         return { blockEnd: end, bodyStart: next + 2 };
-      if (next + 1 >= output.length) {
+      if (next + 1 >= length) {
         this.#scanned = end;
         return null;
       }
@@ -106,8 +129,8 @@ export class CgiHeadParser {
   }
 }
 
-function firstLine(output: Buffer, isComplete: boolean): 'header' | 'plain' | 'more' {
-  for (let i = 0; i < output.length; i++) {
+function firstLine(output: Buffer, length: number, isComplete: boolean): 'header' | 'plain' | 'more' {
+  for (let i = 0; i < length; i++) {
     const byte = output[i] as number;
     if (byte === colon) return i > 0 ? 'header' : 'plain';
     if (isTokenByte[byte] === 0 || i >= nameCharsMax) return 'plain';

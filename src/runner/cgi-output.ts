@@ -10,25 +10,37 @@ import type { ServerResponse } from 'node:http';
 import { Errno } from '../kernel/errno.ts';
 import type { Resource } from '../kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
-import { type CgiHead, CgiHeadParser } from './cgi-head.ts';
+import { type CgiHead, CgiHeadParser, type HeadMemo } from './cgi-head.ts';
 
 /** The first buffer; most answers are small. */
-const firstBytes = 1024;
+const firstBytes = 4096;
 /** One copy out of guest memory at a time, so that a huge write cannot make a huge buffer. */
 const chunkBytes = 64 * 1024;
+
+const emptyBuffer: Buffer = Buffer.alloc(0);
 
 /** Status codes whose answer has no body (RFC 9110 sections 15.3.5 and 15.4.5). */
 const hasNoBody = (status: number): boolean => status === 204 || status === 304;
 
-export interface CgiOutputOptions {
+/** Whoever runs the Process. */
+export interface CgiOutputHost {
   readonly response: ServerResponse;
-  readonly invocation: string;
+  /** Of the Invocation. */
+  readonly id: string;
   readonly isHead: boolean;
+  readonly headMemo: HeadMemo;
   /** The output breaks the contract: the Process is to end as bad_cgi_output. */
-  readonly onBad: (message: string) => void;
-  /** Something waits for a flush; call `commit` at the end of this turn of the event loop. */
-  readonly onFlushWanted: () => void;
+  badOutput(message: string): void;
+  /** `output` wants its `commit` called at the end of this turn of the event loop. */
+  flushWanted(output: CgiOutput): void;
 }
+
+/**
+ * First buffers, used again and again: a small answer leaves as a string, and its buffer is free.
+ * What is behind an output's own length is never read.
+ */
+const spareBuffers: Buffer[] = [];
+const spareBuffersMax = 256;
 
 /** What is left to do for whoever runs the Process. */
 export type Finished =
@@ -38,11 +50,11 @@ export type Finished =
 
 export class CgiOutput implements Resource {
   readonly scheme = 'stdout';
-  readonly #options: CgiOutputOptions;
+  readonly #host: CgiOutputHost;
   readonly #response: ServerResponse;
-  readonly #parser = new CgiHeadParser();
+  #parser: CgiHeadParser | null = null;
   #state: 'head' | 'body' | 'swallow' | 'done' = 'head';
-  #buffer: Buffer = Buffer.allocUnsafe(firstBytes);
+  #buffer: Buffer = emptyBuffer;
   #length = 0;
   #flushWanted = false;
   #status = 0;
@@ -53,9 +65,9 @@ export class CgiOutput implements Resource {
   /** Bytes of body taken from the guest. */
   bodyBytes = 0;
 
-  constructor(options: CgiOutputOptions) {
-    this.#options = options;
-    this.#response = options.response;
+  constructor(host: CgiOutputHost) {
+    this.#host = host;
+    this.#response = host.response;
   }
 
   get isHeadSent(): boolean {
@@ -95,7 +107,7 @@ export class CgiOutput implements Resource {
     if (this.#state === 'done') return Errno.closed;
     if (!this.#flushWanted && this.#state !== 'swallow') {
       this.#flushWanted = true;
-      this.#options.onFlushWanted();
+      this.#host.flushWanted(this);
     }
     return 0;
   }
@@ -112,10 +124,10 @@ export class CgiOutput implements Resource {
   commit(): void {
     this.#flushWanted = false;
     if (this.#state === 'head') {
-      const head = this.#parser.parse(this.#buffer.subarray(0, this.#length), false);
+      const head = this.#parse(false);
       if (head.kind === 'more') return;
       if (head.kind === 'bad') {
-        this.#options.onBad(head.message);
+        this.#host.badOutput(head.message);
         return;
       }
       if (head.kind === 'head' && head.localRedirect !== null) {
@@ -166,17 +178,16 @@ export class CgiOutput implements Resource {
   }
 
   #finishWhole(): Finished {
-    const output = this.#buffer.subarray(0, this.#length);
-    const head = this.#parser.parse(output, true);
+    const head = this.#parse(true);
     if (head.kind === 'bad') return { kind: 'bad', message: head.message };
     if (head.kind === 'head' && head.localRedirect !== null) {
       this.#state = 'done';
       return { kind: 'redirect', path: head.localRedirect };
     }
     const bodyStart = head.kind === 'head' ? head.bodyStart : 0;
-    const size = output.length - bodyStart;
+    const size = this.#length - bodyStart;
     const declared = head.kind === 'head' ? head.contentLength : null;
-    const isEmpty = this.#options.isHead || (head.kind === 'head' && hasNoBody(head.status));
+    const isEmpty = this.#host.isHead || (head.kind === 'head' && hasNoBody(head.status));
     if (declared !== null && !isEmpty && declared !== size) {
       return { kind: 'bad', message: `Content-Length says ${declared}, the body has ${size} bytes` };
     }
@@ -185,8 +196,15 @@ export class CgiOutput implements Resource {
     this.bodyBytes += size;
     // As a latin1 string it is joined with the head into one write; the bytes are the same.
     if (isEmpty || size === 0) this.#response.end();
-    else this.#response.end(output.toString('latin1', bodyStart), 'latin1');
+    else this.#response.end(this.#buffer.toString('latin1', bodyStart, this.#length), 'latin1');
+    if (this.#buffer.length === firstBytes && spareBuffers.length < spareBuffersMax) spareBuffers.push(this.#buffer);
+    this.#buffer = emptyBuffer;
     return { kind: 'sent', status: this.#status };
+  }
+
+  #parse(isComplete: boolean): CgiHead {
+    this.#parser ??= new CgiHeadParser(this.#host.headMemo);
+    return this.#parser.parse(this.#buffer, this.#length, isComplete);
   }
 
   /** Writes the head. `size` is the whole body's where it is known. Returns the body so far, null where none may follow. */
@@ -207,10 +225,10 @@ export class CgiOutput implements Resource {
     const length = declared ?? (noBody ? null : size);
     // RFC 9110 section 8.6: none with 204; with 304 only what the guest itself declares.
     if (length !== null && this.#status !== 204) flat.push('content-length', String(length));
-    flat.push('trisiel-invocation', this.#options.invocation);
+    flat.push('trisiel-invocation', this.#host.id);
     if (reason === '') this.#response.writeHead(this.#status, flat);
     else this.#response.writeHead(this.#status, reason, flat);
-    if (noBody || this.#options.isHead) {
+    if (noBody || this.#host.isHead) {
       if (size === null) {
         // Complete for the client; the guest may go on writing.
         this.#response.end();
@@ -242,7 +260,7 @@ export class CgiOutput implements Resource {
   #sendBody(part: Buffer, isFlushed: boolean): void {
     if (this.#promised !== null) {
       if (part.length > this.#promised) {
-        this.#options.onBad('the body is longer than its Content-Length');
+        this.#host.badOutput('the body is longer than its Content-Length');
         return;
       }
       this.#promised -= part.length;
@@ -257,8 +275,11 @@ export class CgiOutput implements Resource {
     const part = bytes.length > room ? bytes.subarray(0, room) : bytes;
     const needed = this.#length + part.length;
     if (needed > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(firstBytes, needed <= 4096 ? 4096 : needed * 2));
-      larger.set(this.#buffer.subarray(0, this.#length));
+      const larger =
+        needed <= firstBytes
+          ? (spareBuffers.pop() ?? Buffer.allocUnsafeSlow(firstBytes))
+          : Buffer.allocUnsafe(needed * 2);
+      if (this.#length > 0) larger.set(this.#buffer.subarray(0, this.#length));
       this.#buffer = larger;
     }
     this.#buffer.set(part, this.#length);
@@ -284,5 +305,3 @@ export class CgiOutput implements Resource {
     return this.#drained;
   }
 }
-
-const emptyBuffer: Buffer = Buffer.alloc(0);

@@ -12,6 +12,7 @@ import { CompiledPolicy } from '../kernel/policy.ts';
 import type { SchemeRegistry } from '../kernel/resource.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { busyMarkOf } from './busy-mark.ts';
+import type { HeadMemo } from './cgi-head.ts';
 import type { HandlerState, Handlers } from './handlers.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
@@ -25,6 +26,7 @@ export interface LiveDeployment {
   readonly schemes: SchemeRegistry;
   readonly usage: UsageMeter;
   readonly mark: Buffer;
+  readonly headMemo: HeadMemo;
   /** The pushed files; built when the first guest wants them. */
   readonly tree: () => LowerDirectory;
   inFlight: number;
@@ -90,6 +92,7 @@ export class DeploymentTable {
         schemes: handler.schemes,
         usage: usageMeter(spec.handler, spec.number),
         mark: busyMarkOf(spec.deploymentId),
+        headMemo: { block: '', head: null },
         tree: () => {
           tree ??= lowerTree(spec.files);
           return tree;

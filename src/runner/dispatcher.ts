@@ -9,7 +9,7 @@ import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, localRedirectsMax } from './limits.ts';
 import { answerProblem } from './problem-answer.ts';
-import { type Address, addressOf, type RouteTable } from './routes.ts';
+import { type Address, AddressReader, type RouteTable } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
 
@@ -27,15 +27,18 @@ export interface DispatcherOptions {
 
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #addresses: AddressReader;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #count = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#addresses = new AddressReader(options.domain, options.defaultPort);
   }
 
   /** Resolves when the request has been answered; never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
+    const { services, inFlight, deployments } = this.#options;
     const isHead = request.method === 'HEAD';
     let method = request.method ?? 'GET';
     let target = request.url ?? '/';
@@ -48,16 +51,21 @@ export class Dispatcher {
         const deployment = this.#find(address);
         if (hasBody && declaredBytes(request) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         const slot = this.#admit(deployment);
-        const next = await this.#run(deployment, slot, {
-          id,
-          request,
-          response,
-          method,
-          target,
-          address,
-          hasBody,
-          expectsContinue,
-        });
+        const call = { id, request, response, method, target, address, hasBody, expectsContinue };
+        const invocation = new Invocation(services, deployment, slot, call);
+        const { handler } = deployment;
+        handler.inFlight += 1;
+        deployment.inFlight += 1;
+        inFlight.add(invocation, request.socket);
+        let next: string | null;
+        try {
+          next = await invocation.run();
+        } finally {
+          inFlight.delete(invocation, request.socket);
+          handler.inFlight -= 1;
+          deployment.inFlight -= 1;
+          if (deployment.isForgotten && deployment.inFlight === 0) deployments.free(deployment);
+        }
         if (next === null) break;
         if (redirects >= localRedirectsMax) {
           throw new PlatformError('bad_cgi_output', `More than ${localRedirectsMax} local redirects in a row.`);
@@ -73,28 +81,8 @@ export class Dispatcher {
     }
   }
 
-  async #run(deployment: LiveDeployment, slot: Slot, call: ConstructorParameters<typeof Invocation>[3]) {
-    const { inFlight, deployments, services } = this.#options;
-    const { handler } = deployment;
-    handler.inFlight += 1;
-    deployment.inFlight += 1;
-    let invocation: Invocation | null = null;
-    const { socket } = call.request;
-    try {
-      invocation = new Invocation(services, deployment, slot, call);
-      inFlight.add(invocation, socket);
-      return await invocation.run();
-    } finally {
-      if (invocation !== null) inFlight.delete(invocation, socket);
-      handler.inFlight -= 1;
-      deployment.inFlight -= 1;
-      if (deployment.isForgotten && deployment.inFlight === 0) deployments.free(deployment);
-    }
-  }
-
   #address(request: IncomingMessage, target: string): Address {
-    const { domain, defaultPort } = this.#options;
-    const address = addressOf({ host: request.headers.host, target, domain, defaultPort });
+    const address = this.#addresses.read(request.headers.host, target);
     if (address === null) throw new PlatformError('bad_request', 'The request target is no path that can be served.');
     return address;
   }

@@ -4,14 +4,15 @@ import type { Invocation } from './invocation.ts';
 import { tickMs } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
-const current: unique symbol = Symbol('invocations of this connection');
+const first: unique symbol = Symbol('first invocation of this connection');
 
 interface TrackedSocket extends Socket {
-  [current]?: Set<Invocation> | undefined;
+  [first]?: Invocation | null;
 }
 
 export class InFlight {
-  readonly #all = new Set<Invocation>();
+  /** In no order; each Invocation knows its place. */
+  readonly #all: Invocation[] = [];
   readonly #budget: MemoryBudget;
   #timer: NodeJS.Timeout | null = null;
   #dueMs = 0;
@@ -23,37 +24,48 @@ export class InFlight {
   }
 
   get size(): number {
-    return this.#all.size;
+    return this.#all.length;
   }
 
   add(invocation: Invocation, socket: Socket): void {
-    this.#all.add(invocation);
+    invocation.place = this.#all.length;
+    this.#all.push(invocation);
     const tracked: TrackedSocket = socket;
-    tracked[current] ??= new Set();
-    tracked[current].add(invocation);
+    invocation.nextOnSocket = tracked[first] ?? null;
+    tracked[first] = invocation;
     if (this.#timer === null) this.#start();
   }
 
   delete(invocation: Invocation, socket: Socket): void {
-    this.#all.delete(invocation);
+    const last = this.#all.pop();
+    if (last !== undefined && last !== invocation) {
+      this.#all[invocation.place] = last;
+      last.place = invocation.place;
+    }
     const tracked: TrackedSocket = socket;
-    tracked[current]?.delete(invocation);
-    if (this.#all.size === 0) this.#onEmpty?.();
+    let before = tracked[first] ?? null;
+    if (before === invocation) tracked[first] = invocation.nextOnSocket;
+    else {
+      // Requests that were pipelined.
+      while (before !== null && before.nextOnSocket !== invocation) before = before.nextOnSocket;
+      if (before !== null) before.nextOnSocket = invocation.nextOnSocket;
+    }
+    if (this.#all.length === 0) this.#onEmpty?.();
   }
 
   isIdle(socket: Socket): boolean {
     const tracked: TrackedSocket = socket;
-    return (tracked[current]?.size ?? 0) === 0;
+    return (tracked[first] ?? null) === null;
   }
 
   abortAll(socket: Socket): void {
     const tracked: TrackedSocket = socket;
-    for (const invocation of tracked[current] ?? []) invocation.abort();
+    for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort();
   }
 
   /** Resolves when nothing runs. */
   async empty(): Promise<void> {
-    if (this.#all.size === 0) return;
+    if (this.#all.length === 0) return;
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
     });
@@ -78,7 +90,7 @@ export class InFlight {
     for (const invocation of this.#all) invocation.tick(nowMs);
     // Guests grow without asking. Past the limit the largest goes first.
     if (this.#budget.isExceeded) this.#evictLargest();
-    if (this.#all.size > 0) this.#start();
+    if (this.#all.length > 0) this.#start();
   }
 
   #evictLargest(): void {

@@ -25,11 +25,11 @@ import { processUsage } from '../kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { InvocationOutcome, InvocationRecord, LogStream } from '../protocol/nouns.ts';
-import { CgiOutput, type Finished } from './cgi-output.ts';
+import type { HeadMemo } from './cgi-head.ts';
+import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
 import type { LiveDeployment } from './deployments.ts';
 import { failureOf } from './failure.ts';
-import { LazyMap } from './lazy-map.ts';
 import { admission, closeMs, sliceLimits } from './limits.ts';
 import { answerProblem } from './problem-answer.ts';
 import { emptyBody, RequestBody } from './request-body.ts';
@@ -37,6 +37,7 @@ import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
 import { StderrLog } from './stderr-log.ts';
+import type { EndedInvocation } from './usage-reporter.ts';
 
 export interface InvocationRequest {
   readonly id: string;
@@ -58,19 +59,26 @@ interface Refusal {
   readonly message: string;
 }
 
-export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
+export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, CgiOutputHost, EndedInvocation {
   readonly id: string;
   readonly deployment: LiveDeployment;
   readonly stdin: Resource & { readonly bytes: number };
   readonly stdout: CgiOutput;
   readonly meter: GasMeter;
-  readonly env: LazyMap;
+  /** Known when it has ended. */
+  outcome: InvocationOutcome = 'ok';
+  nowMs = 0;
+  /** Of InFlight: where it stands there, and what else runs on the same connection. */
+  place = 0;
+  nextOnSocket: Invocation | null = null;
   readonly #services: RunnerServices;
   readonly #call: InvocationRequest;
   readonly #slot: Slot;
   readonly #startedMs: number;
   readonly #startedWallMs: number;
   #process: Process | null = null;
+  #env: Map<string, string> | null = null;
+  #status = 0;
   #stderr: StderrLog | null = null;
   #refusal: Refusal | null = null;
   #isAborted = false;
@@ -78,8 +86,9 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
   #slices = 0;
   #sliceStartMs: number;
   #sliceGas: number = sliceLimits.firstGas;
-  /** While resources close: when to stop waiting, and how. */
-  #closing: { readonly atMs: number; readonly giveUp: () => void } | null = null;
+  /** While resources close: stops waiting. */
+  #giveUp: (() => void) | null = null;
+  #giveUpMs = 0;
 
   constructor(services: RunnerServices, deployment: LiveDeployment, slot: Slot, call: InvocationRequest) {
     this.#services = services;
@@ -91,15 +100,8 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
     this.#startedWallMs = services.clock.wallMs();
     this.#sliceStartMs = this.#startedMs;
     this.meter = new GasMeter(deployment.spec.limits.gas, this);
-    this.env = new LazyMap(() => this.#environment());
     this.stdin = call.hasBody ? this.#body() : emptyBody;
-    this.stdout = new CgiOutput({
-      response: call.response,
-      invocation: call.id,
-      isHead: call.method === 'HEAD',
-      onBad: (message) => this.#refuse('bad_cgi_output', message),
-      onFlushWanted: () => services.flushes.add(this.stdout),
-    });
+    this.stdout = new CgiOutput(this);
   }
 
   // What the kernel asks for (ProcessOptions).
@@ -111,6 +113,12 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
 
   get args(): readonly string[] {
     return cgiArguments(this.#call.address);
+  }
+
+  /** Made at the first question: most guests never ask. */
+  get env(): ReadonlyMap<string, string> {
+    this.#env ??= this.#environment();
+    return this.#env;
   }
 
   get stderr(): Resource {
@@ -175,6 +183,28 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
     this.#services.logs.push({ handler: spec.handler, deployment: spec.number, invocation: this.id, ...line });
   }
 
+  // CgiOutputHost.
+
+  get response(): ServerResponse {
+    return this.#call.response;
+  }
+
+  get isHead(): boolean {
+    return this.#call.method === 'HEAD';
+  }
+
+  get headMemo(): HeadMemo {
+    return this.deployment.headMemo;
+  }
+
+  badOutput(message: string): void {
+    this.#refuse('bad_cgi_output', message);
+  }
+
+  flushWanted(output: CgiOutput): void {
+    this.#services.flushes.add(output);
+  }
+
   // SliceScheduler.
 
   sliceGas(): number {
@@ -212,20 +242,18 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
       end = { kind: 'internal', cause };
     }
     let redirect: string | null = null;
-    let outcome: InvocationOutcome;
-    let status: number;
     const finished: Finished | null =
       this.#refusal === null && end.kind === 'exit' && (end.status === 0 || stdout.hasOutput) ? stdout.finish() : null;
     if (finished === null || finished.kind === 'bad') {
       if (finished !== null) this.#refusal = { code: 'bad_cgi_output', message: finished.message };
-      [outcome, status] = this.#fail(end);
+      this.#fail(end);
     } else {
-      outcome = 'ok';
-      status = finished.kind === 'sent' ? finished.status : 302;
+      this.#status = finished.kind === 'sent' ? finished.status : 302;
       redirect = finished.kind === 'redirect' ? finished.path : null;
       if (end.kind === 'exit' && end.status !== 0) process.log(3, 'platform', `exited with status ${end.status}`);
     }
-    this.#report(process, outcome, status);
+    this.nowMs = performance.now();
+    this.#services.usage.add(deployment.usage, this);
     deployment.pool.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
     return redirect;
   }
@@ -243,13 +271,57 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
 
   /** Looks at the clock: every tickMs, monotonic. */
   tick(nowMs: number): void {
-    if (this.#closing !== null) {
-      if (nowMs >= this.#closing.atMs) this.#closing.giveUp();
+    if (this.#giveUp !== null) {
+      if (this.#giveUpMs === 0) this.#giveUpMs = nowMs + closeMs;
+      else if (nowMs >= this.#giveUpMs) this.#giveUp();
       return;
     }
     const { timeoutMs } = this.limits;
     if (nowMs - this.#startedMs >= timeoutMs) this.#process?.kill({ kind: 'deadline', timeoutMs });
     else this.deployment.pool.account(this.#slot);
+  }
+
+  // EndedInvocation.
+
+  get gas(): number {
+    return this.meter.used;
+  }
+
+  get durationMs(): number {
+    return this.nowMs - this.#startedMs;
+  }
+
+  get bytesIn(): number {
+    return this.stdin.bytes;
+  }
+
+  get bytesOut(): number {
+    return this.stdout.bodyBytes;
+  }
+
+  get logLines(): number {
+    return this.#process?.logLines ?? 0;
+  }
+
+  record(): InvocationRecord {
+    const { spec } = this.deployment;
+    const { method, address } = this.#call;
+    // A Process that has run: there is no Invocation without one that ends.
+    if (this.#process === null) throw new Error('not run yet');
+    return {
+      id: this.id,
+      handler: spec.handler,
+      deployment: spec.number,
+      startedMs: this.#startedWallMs,
+      durationMs: this.durationMs,
+      method,
+      path: address.path === '' ? '/' : address.path,
+      status: this.#status,
+      outcome: this.outcome,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+      ...processUsage(this.#process, spec.module.plan),
+    };
   }
 
   /** Bytes of guest memory it holds now. */
@@ -266,34 +338,37 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
   async #close(process: Process): Promise<void> {
     this.#stderr?.close();
     await new Promise<void>((resolve, reject) => {
-      this.#closing = { atMs: performance.now() + closeMs, giveUp: resolve };
+      this.#giveUp = resolve;
       process.release().then(resolve, reject);
     });
-    process.filesOpened?.release();
   }
 
   /** Answers if that is still possible, else breaks the connection off; logs for the owner. */
-  #fail(end: ProcessEnd): [InvocationOutcome, number] {
+  #fail(end: ProcessEnd): void {
     const { response } = this.#call;
     const canAnswer = this.stdout.abandon();
     if (this.#isAborted) {
       this.#platformLine(6, 'the client went away before the answer was complete');
-      return ['aborted', this.stdout.status];
+      this.outcome = 'aborted';
+      this.#status = this.stdout.status;
+      return;
     }
     const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, this.limits);
     if (failure === null) throw new Error('a Process that did not fail');
     this.#platformLine(1, failure.log);
+    this.outcome = failure.code;
     if (canAnswer) {
       const retry = failure.code === 'overloaded' ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
       const error = new PlatformError(failure.code, failure.detail, retry);
-      return [failure.code, answerProblem(response, error, this.id)];
+      this.#status = answerProblem(response, error, this.id);
+      return;
     }
+    this.#status = this.stdout.status;
     // The answer to HEAD is complete with its head.
     if (!response.writableEnded) {
       this.#platformLine(1, 'the answer had begun already: the connection was broken off so that the client notices');
       breakOff(response);
     }
-    return [failure.code, this.stdout.status];
   }
 
   /** Past the limit of lines as well: the owner is to see why it failed. */
@@ -308,37 +383,6 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler {
       stream: 'platform',
       level,
       text,
-    });
-  }
-
-  #report(process: Process, outcome: InvocationOutcome, status: number): void {
-    const nowMs = performance.now();
-    const durationMs = nowMs - this.#startedMs;
-    const bytesIn = this.stdin.bytes;
-    const bytesOut = this.stdout.bodyBytes;
-    const { spec, usage } = this.deployment;
-    this.#services.usage.add(usage, {
-      outcome,
-      gas: this.meter.used,
-      durationMs,
-      bytesIn,
-      bytesOut,
-      logLines: process.logLines,
-      nowMs,
-      record: (): InvocationRecord => ({
-        id: this.id,
-        handler: spec.handler,
-        deployment: spec.number,
-        startedMs: this.#startedWallMs,
-        durationMs,
-        method: this.#call.method,
-        path: this.#call.address.path === '' ? '/' : this.#call.address.path,
-        status,
-        outcome,
-        bytesIn,
-        bytesOut,
-        ...processUsage(process, spec.module.plan),
-      }),
     });
   }
 

@@ -39,55 +39,81 @@ export interface Address {
   readonly byHost: boolean;
 }
 
-/** `host` is the Host header, `target` the request line's target. null: the target is no path. */
-export function addressOf(options: {
-  readonly host: string | undefined;
-  readonly target: string;
-  readonly domain: string;
-  readonly defaultPort: string;
-}): Address | null {
-  let { target } = options;
-  let authority = options.host ?? options.domain;
-  if (!target.startsWith('/')) {
-    // RFC 9112 section 3.2.2: the absolute form, whose authority wins over Host.
-    const match = /^https?:\/\/([^/?#]+)(.*)$/i.exec(target);
-    if (match === null) return null;
-    authority = match[1] as string;
-    target = match[2]?.startsWith('/') ? match[2] : `/${match[2] ?? ''}`;
-  }
-  const fragment = target.indexOf('#');
-  if (fragment >= 0) target = target.slice(0, fragment);
-  const question = target.indexOf('?');
-  const path = question < 0 ? target : target.slice(0, question);
-  const query = question < 0 ? '' : target.slice(question + 1);
-  // A NUL ends a string in most guests: what they would see is not what was asked for.
-  if (path.includes('%00')) return null;
+/** A Host header taken apart. */
+interface Authority {
+  readonly text: string;
+  /** In lower case, without the root's dot. */
+  readonly host: string;
+  readonly port: string;
+  /** '' where the host is not a function's own. */
+  readonly label: string;
+}
 
-  const { host, port } = splitAuthority(authority, options.defaultPort);
-  const suffix = host.length - options.domain.length - 1;
-  if (suffix > 0 && host.endsWith(options.domain) && host.charCodeAt(suffix) === dot) {
-    return { label: host.slice(0, suffix), scriptName: '', path, query, host, port, byHost: true };
+export class AddressReader {
+  readonly #domain: string;
+  readonly #defaultPort: string;
+  /** Most requests in a row come for the same host. */
+  #last: Authority | null = null;
+
+  /** `defaultPort`: SERVER_PORT where Host has none. */
+  constructor(domain: string, defaultPort: string) {
+    this.#domain = domain;
+    this.#defaultPort = defaultPort;
   }
-  const end = path.indexOf('/', 1);
-  const label = end < 0 ? path.slice(1) : path.slice(1, end);
-  return {
-    label,
-    scriptName: `/${label}`,
-    path: end < 0 ? '' : path.slice(end),
-    query,
-    host,
-    port,
-    byHost: false,
-  };
+
+  /** `host` is the Host header, `target` the request line's target. null: the target is no path. */
+  read(host: string | undefined, target: string): Address | null {
+    let text = host ?? this.#domain;
+    if (target.charCodeAt(0) !== slash) {
+      // RFC 9112 section 3.2.2: the absolute form, whose authority wins over Host.
+      const match = /^https?:\/\/([^/?#]+)(.*)$/i.exec(target);
+      if (match === null) return null;
+      text = match[1] as string;
+      target = match[2]?.startsWith('/') ? match[2] : `/${match[2] ?? ''}`;
+    }
+    const fragment = target.indexOf('#');
+    if (fragment >= 0) target = target.slice(0, fragment);
+    const question = target.indexOf('?');
+    const path = question < 0 ? target : target.slice(0, question);
+    const query = question < 0 ? '' : target.slice(question + 1);
+    // A NUL ends a string in most guests: what they would see is not what was asked for.
+    if (path.includes('%00')) return null;
+
+    const authority = this.#last?.text === text ? this.#last : this.#authority(text);
+    const { port } = authority;
+    if (authority.label !== '') {
+      return { label: authority.label, scriptName: '', path, query, host: authority.host, port, byHost: true };
+    }
+    const end = path.indexOf('/', 1);
+    const scriptName = end < 0 ? path : path.slice(0, end);
+    return {
+      label: scriptName.slice(1),
+      scriptName,
+      path: end < 0 ? '' : path.slice(end),
+      query,
+      host: authority.host,
+      port,
+      byHost: false,
+    };
+  }
+
+  #authority(text: string): Authority {
+    const colon = text.lastIndexOf(':');
+    const hasPort = colon >= 0 && colon > text.lastIndexOf(']');
+    let host = (hasPort ? text.slice(0, colon) : text).toLowerCase();
+    if (host.endsWith('.')) host = host.slice(0, -1);
+    const given = hasPort ? text.slice(colon + 1) : '';
+    const suffix = host.length - this.#domain.length - 1;
+    const isOwn = suffix > 0 && host.endsWith(this.#domain) && host.charCodeAt(suffix) === dot;
+    this.#last = {
+      text,
+      host,
+      port: /^\d{1,5}$/.test(given) ? given : this.#defaultPort,
+      label: isOwn ? host.slice(0, suffix) : '',
+    };
+    return this.#last;
+  }
 }
 
 const dot = 0x2e;
-
-/** Host in lower case, without a port and without the root's dot. */
-function splitAuthority(authority: string, defaultPort: string): { host: string; port: string } {
-  const colon = authority.lastIndexOf(':');
-  const hasPort = colon >= 0 && colon > authority.lastIndexOf(']');
-  const host = (hasPort ? authority.slice(0, colon) : authority).toLowerCase();
-  const port = hasPort ? authority.slice(colon + 1) : defaultPort;
-  return { host: host.endsWith('.') ? host.slice(0, -1) : host, port: /^\d{1,5}$/.test(port) ? port : defaultPort };
-}
+const slash = 0x2f;

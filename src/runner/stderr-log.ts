@@ -5,10 +5,12 @@ import { LineLogger } from '../kernel/resources/line-logger.ts';
 
 export class StderrLog implements Resource {
   readonly scheme = 'stderr';
-  readonly #lines: LineLogger;
+  readonly #log: (line: string) => void;
+  /** Made at the first write: most guests have nothing to say here. */
+  #lines: LineLogger | null = null;
 
   constructor(log: (line: string) => void) {
-    this.#lines = new LineLogger(log);
+    this.#log = log;
   }
 
   read(): number {
@@ -16,6 +18,7 @@ export class StderrLog implements Resource {
   }
 
   write(bytes: Uint8Array): number {
+    this.#lines ??= new LineLogger(this.#log);
     this.#lines.write(bytes);
     return bytes.length;
   }
@@ -26,7 +29,7 @@ export class StderrLog implements Resource {
 
   /** At the end of the Process: what has no newline is a line too. */
   close(): number {
-    this.#lines.finish();
+    this.#lines?.finish();
     return 0;
   }
 }

@@ -3,7 +3,7 @@ import { runnerLimits } from '../../src/protocol/limits.ts';
 import { CgiHeadParser } from '../../src/runner/cgi-head.ts';
 
 const parse = (output: string, isComplete = true) =>
-  new CgiHeadParser().parse(Buffer.from(output, 'latin1'), isComplete);
+  new CgiHeadParser().parse(Buffer.from(output, 'latin1'), output.length, isComplete);
 
 describe('the header block of a CGI answer', () => {
   it('is read with \\n and with \\r\\n, mixed too', () => {
@@ -115,7 +115,7 @@ describe('the header block of a CGI answer', () => {
       const parser = new CgiHeadParser();
       let decided: unknown = null;
       for (let end = 0; end <= output.length && decided === null; end++) {
-        const head = parser.parse(Buffer.from(output.slice(0, end), 'latin1'), end === output.length);
+        const head = parser.parse(Buffer.from(output, 'latin1'), end, end === output.length);
         if (head.kind !== 'more') decided = head;
       }
       expect(decided).toEqual(whole);

@@ -19,6 +19,8 @@ interface Played {
 let server: Server;
 let script: readonly Step[] = [];
 let played: Played | null = null;
+/** Shared, as by all calls of one Deployment. */
+const memo = { block: '', head: null };
 
 /** Does what a guest does: writes everything, waits where it is told to. */
 async function play(output: CgiOutput, pending: () => number): Promise<{ finished: Finished; most: number }> {
@@ -43,12 +45,13 @@ beforeAll(async () => {
   server = createServer((request, response) => {
     const bad: string[] = [];
     const flushes = new FlushQueue();
-    const output: CgiOutput = new CgiOutput({
+    const output = new CgiOutput({
       response,
-      invocation: 'i-1',
+      id: 'i-1',
       isHead: request.method === 'HEAD',
-      onBad: (message) => bad.push(message),
-      onFlushWanted: () => flushes.add(output),
+      headMemo: memo,
+      badOutput: (message) => bad.push(message),
+      flushWanted: (wanting) => flushes.add(wanting),
     });
     void play(output, () => response.writableLength).then(({ finished, most }) => {
       played = { finished, bad, most };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { addressOf, RouteTable } from '../../src/runner/routes.ts';
+import { AddressReader, RouteTable } from '../../src/runner/routes.ts';
 
-const address = (host: string | undefined, target: string) =>
-  addressOf({ host, target, domain: 'localhost', defaultPort: '3003' });
+const reader = new AddressReader('localhost', '3003');
+const address = (host: string | undefined, target: string) => reader.read(host, target);
 
 describe('the address of a request', () => {
   it('is a host name of the function’s own, in any case, with port or final dot', () => {
