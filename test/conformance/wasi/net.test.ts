@@ -9,7 +9,7 @@ import { networkSchemes } from '../../../src/kernel/resources/network.ts';
 import { type Call, expectMemory, type ResultOf, runCalls } from '../support/calls.ts';
 import { fixture, type GuestOptions, runGuest } from '../support/run-guest.ts';
 
-const errno = { badf: 8, inval: 28, notcapable: 76, notsock: 57, notsup: 58, spipe: 70 } as const;
+const errno = { badf: 8, inval: 28, notcapable: 76, notsock: 57, spipe: 70 } as const;
 const u32 = (...values: readonly number[]) => Buffer.from(new Uint32Array(values).buffer);
 const program = fixture('wasi/net');
 const run = (args: readonly string[], options: GuestOptions = {}) =>
@@ -84,7 +84,7 @@ describe('sock_*', () => {
     const done = await runCalls({
       abi: 'wasi',
       ...network(address),
-      data: { 1024: path, 32: u32(0x30, 5), 40: u32(0x100, 64), 48: 'hello' },
+      data: { 1024: path, 32: u32(0x30, 5), 40: u32(0x100, 64), 48: 'hello', 96: u32(0x180, 2, 0x190, 1) },
       calls: [
         open(path),
         ['fd_fdstat_get', fd, 0x200],
@@ -93,10 +93,12 @@ describe('sock_*', () => {
         ['sock_shutdown', fd, 0],
         ['sock_shutdown', fd, 2],
         ['sock_recv', fd, 0x28, 1, 1, 0x44, 0x48],
-        ['sock_recv', fd, 0x28, 1, 0, 0x44, 0x48],
+        ['sock_recv', fd, 0x60, 2, 0, 0x54, 0x50],
+        ['sock_recv', fd, 0x28, 1, 2, 0x44, 0x48],
         ['sock_recv', fd, 0x28, 1, 0, 0x4c, 0x50],
-        ['sock_accept', fd, 0, 0x60],
-        ['fd_seek', fd, 0n, 0, 0x60],
+        ['sock_recv', fd, 0x28, 1, 4, 0x4c, 0x50],
+        ['sock_accept', fd, 0, 0x70],
+        ['fd_seek', fd, 0n, 0, 0x70],
         ['fd_close', fd],
       ],
     });
@@ -107,9 +109,11 @@ describe('sock_*', () => {
       errno.inval,
       errno.inval,
       0,
-      errno.notsup,
       0,
       0,
+      0,
+      0,
+      errno.inval,
       errno.inval,
       errno.spipe,
       0,
@@ -120,11 +124,15 @@ describe('sock_*', () => {
     expectMemory(done, {
       16: u32(fd),
       512: fdstat,
-      64: u32(5, 9),
+      64: u32(5, 6),
       72: Buffer.from([0, 0]),
       76: u32(0),
       80: Buffer.from([0, 0]),
-      256: 'got hello',
+      84: u32(3),
+      // Looked at whole, then received in parts.
+      256: ' hellollo',
+      384: 'go',
+      400: 't',
     });
   });
 

@@ -1,8 +1,12 @@
 /** `/net/SCHEME/REST`: every Resource of the kernel by open, read and write alone. */
+import { KIB } from '../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import { openUrl } from '../../open.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, OpenFlags, Resource } from '../../resource.ts';
+
+/** Held for one descriptor after sock_recv with peek. */
+const peekedBytesMax = 64 * KIB;
 
 const netPath = /^net\/([a-z][a-z0-9+.-]*)\/(.*)$/s;
 
@@ -29,12 +33,14 @@ function wrap(process: Process, resource: Resource | number): MaybePromise<NetRe
 }
 
 /** A read after a write flushes first: a request that nobody ends would never be answered. */
-class NetResource implements Resource {
+export class NetResource implements Resource {
   readonly #inner: Resource;
   #isDirty = false;
   #flushing: Promise<void> | null = null;
   /** What went wrong in a flush that nobody asked for; the read that caused it says so. */
   #failed = 0;
+  /** Bytes that have been looked at and not yet been read. */
+  #peeked: Uint8Array = new Uint8Array(0);
 
   constructor(inner: Resource) {
     this.#inner = inner;
@@ -49,11 +55,27 @@ class NetResource implements Resource {
   }
 
   read(into: Uint8Array): number | Promise<void> {
+    if (this.#peeked.length > 0) {
+      const count = this.#look(into);
+      this.#peeked = this.#peeked.subarray(count);
+      return count;
+    }
     const flushed = this.#flushed();
     if (flushed !== null) return flushed;
     const failed = this.#failed;
     this.#failed = 0;
     return failed < 0 ? failed : this.#inner.read(into);
+  }
+
+  /** As read, but the bytes stay; fewer than asked for where only fewer have been looked at. */
+  peek(into: Uint8Array): number | Promise<void> {
+    if (into.length > 0 && this.#peeked.length === 0) {
+      const bytes = new Uint8Array(Math.min(into.length, peekedBytesMax));
+      const count = this.read(bytes);
+      if (typeof count !== 'number' || count <= 0) return count;
+      this.#peeked = bytes.subarray(0, count);
+    }
+    return this.#look(into);
   }
 
   write(bytes: Uint8Array): number | Promise<void> {
@@ -72,6 +94,7 @@ class NetResource implements Resource {
   }
 
   readable(): Promise<void> | null {
+    if (this.#peeked.length > 0) return null;
     return this.#flushed() ?? (this.#failed < 0 ? null : (this.#inner.readable?.() ?? null));
   }
 
@@ -81,6 +104,12 @@ class NetResource implements Resource {
 
   shutdown(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number> {
     return this.#inner.shutdown?.(half) ?? Errno.notSupported;
+  }
+
+  #look(into: Uint8Array): number {
+    const part = this.#peeked.subarray(0, into.length);
+    into.set(part);
+    return part.length;
   }
 
   /** null once everything that was written has been flushed. */

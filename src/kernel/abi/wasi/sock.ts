@@ -1,10 +1,12 @@
 /** WASI `sock_*`, on connections opened by URL (`/net/tcp/HOST:PORT`). There are no listening sockets. */
 import { Errno } from '../../errno.ts';
+import { readInto, retry } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import { toWasi, Wasi } from './errno.ts';
 import { putCount, receive, send } from './fd-data.ts';
-import { iovecsAt } from './iovec.ts';
+import { type Iovec, iovecsAt } from './iovec.ts';
+import { NetResource } from './net.ts';
 import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FileType, fileTypeOf, stateOf } from './state.ts';
@@ -19,7 +21,10 @@ export const sockAccept = wasiRow('sock_accept', ['fd', 'flags', 'ro_fd'], false
   return typeof socket === 'number' ? socket : Wasi.inval;
 });
 
-/** sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen: *u32, ro_flags: *u16) -> errno. notsup: peek, waitall. */
+/**
+ * sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen: *u32, ro_flags: *u16) -> errno. ri_flags: 1 peek
+ * (into the first buffer), 2 waitall (until all buffers are full or the stream ends).
+ */
 export const sockRecv = wasiRow(
   'sock_recv',
   ['fd', 'ri_data', 'ri_data_len', 'ri_flags', 'ro_datalen', 'ro_flags'],
@@ -36,12 +41,11 @@ export const sockRecv = wasiRow(
     const socket = socketAt(process, fd, Right.fdRead);
     if (typeof socket === 'number') return socket;
     if ((flags & ~(Receive.peek | Receive.waitall)) !== 0) return Wasi.inval;
-    if (flags !== 0) return Wasi.notsup;
     process.memory.check(received, 4);
     process.memory.check(outFlags, 2);
     const iovecs = iovecsAt(process, iovs, count);
     if (typeof iovecs === 'number') return toWasi(iovecs);
-    return andThen(process, receive(process, socket, iovecs), (result) => {
+    return andThen(process, receiveAs(process, socket, iovecs, flags), (result) => {
       process.memory.setU16(outFlags, 0);
       return putCount(process, received, result);
     });
@@ -77,6 +81,30 @@ export const sockShutdown = wasiRow(
     return andThen(process, socket.shutdown?.(half) ?? Errno.notSupported, toWasi);
   },
 );
+
+function receiveAs(process: Process, socket: Resource, iovecs: readonly Iovec[], flags: number): MaybePromise<number> {
+  if ((flags & Receive.peek) !== 0) {
+    const [first] = iovecs;
+    if (!(socket instanceof NetResource)) return Errno.notSupported;
+    if (first === undefined) return 0;
+    return retry(process, () => socket.peek(process.memory.bytes(first.pointer, first.length)));
+  }
+  return (flags & Receive.waitall) === 0 ? receive(process, socket, iovecs) : receiveAll(process, socket, iovecs);
+}
+
+async function receiveAll(process: Process, socket: Resource, iovecs: readonly Iovec[]): Promise<number> {
+  let done = 0;
+  for (const { pointer, length } of iovecs) {
+    for (let filled = 0; filled < length; ) {
+      const count = await readInto(process, socket, pointer + filled, length - filled);
+      if (process.end !== null) return Errno.closed;
+      if (count <= 0) return done > 0 ? done : count;
+      filled += count;
+      done += count;
+    }
+  }
+  return done;
+}
 
 /** What it is comes before what it may: notsock for a file, whatever its rights. */
 function socketAt(process: Process, fd: number, right: number): Resource | number {
