@@ -90,7 +90,11 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .argument('[name]', 'handler')
     .argument('[tab]', 'overview, logs, deployments, env, limits, invocations or danger')
     .action(async (...path: (string | undefined)[]) => {
-      context.needTerminal('the terminal interface needs a terminal', 'every screen is a command too: wasmcloud help');
+      if (!environment.interactive) {
+        throw new PlatformError('bad_request', 'the terminal interface needs a terminal', {
+          hints: ['every screen is a command too: wasmcloud help'],
+        });
+      }
       await openInterface(
         context,
         path.slice(0, 2).filter((word) => typeof word === 'string'),

@@ -17,6 +17,8 @@ import type {
 
 const text = z.string();
 const number = z.number();
+/** Printed as it is, so it must not be able to steer a terminal; free text goes through `visible` instead. */
+const plain = z.string().check(z.regex(/^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/));
 const orNull = <T extends z.ZodMiniType>(type: T) => z.nullable(type);
 
 const abi = z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'] satisfies AbiName[]);
@@ -24,11 +26,11 @@ const policy: z.ZodMiniType<Policy> = z.object({ allow: z.array(text), disallow:
 const limits = z.object({ memoryPages: number, gas: number, timeoutMs: number, bodyBytes: number });
 
 export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
-  name: text,
-  owner: text,
-  url: text,
-  gitUrl: text,
-  deployBranch: orNull(text),
+  name: plain,
+  owner: plain,
+  url: plain,
+  gitUrl: plain,
+  deployBranch: orNull(plain),
   state: z.enum(['empty', 'live', 'failed', 'deleted']),
   version: orNull(number),
   createdMs: number,
@@ -38,13 +40,13 @@ export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
 export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   number,
   state: z.enum(['staged', 'live', 'retired', 'failed']),
-  commit: text,
+  commit: plain,
   ref: text,
   pushedBy: text,
   createdMs: number,
   modulePath: text,
   moduleBytes: number,
-  moduleSha256: text,
+  moduleSha256: plain,
   abis: z.array(abi),
   limits,
   policy: orNull(policy),

@@ -32,7 +32,7 @@ export function addHandlerCommands(program: Command, context: Context): void {
     .action(async (name: string | undefined, options: { readonly remote: string }) => {
       if (name !== undefined) checkHandlerName(name);
       const client = await context.client();
-      const handler = await client.createHandler(name ?? null);
+      const handler = await create(client, name ?? null);
       const remote = await addRemote({
         folder: process.cwd(),
         remote: options.remote,
@@ -98,6 +98,21 @@ export function addHandlerCommands(program: Command, context: Context): void {
       const handler = await client.handler(name);
       context.result(handler, [`restored ${name}`, ...handlerLines(client, handler, Date.now())]);
     });
+}
+
+/** A name that is taken may be one's own: then it is the remote that is missing. */
+async function create(client: Client, name: string | null): Promise<HandlerView> {
+  try {
+    return await client.createHandler(name);
+  } catch (error) {
+    if (name === null || !(error instanceof PlatformError) || error.code !== 'name_taken') throw error;
+    const own = await client.handler(name).catch(() => null);
+    if (own === null) throw error;
+    throw new PlatformError('name_taken', `${name} is yours already`, {
+      hints: [`push to it: git remote add wasmcloud ${gitUrl(client.target.server, name)}`],
+      cause: error,
+    });
+  }
 }
 
 async function confirmName(context: Context, handler: HandlerView, given: string | undefined): Promise<void> {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import type { Context } from '../context.ts';
-import { formatBytes, formatClock, formatCount, formatDate, formatDuration } from '../text/format.ts';
+import { formatBytes, formatClock, formatCount, formatDate, formatDuration, plural } from '../text/format.ts';
 import { formatLogLine } from '../text/log-line.ts';
 import { facts, table } from '../text/table.ts';
 import { visible } from '../text/visible.ts';
@@ -63,7 +63,7 @@ export function invocationFacts(record: InvocationRecord): (readonly [string, st
     ['started', formatDate(record.startedMs)],
     ['time', formatDuration(record.durationMs)],
     ['gas', record.gas.toLocaleString('en')],
-    ['memory', `${record.memoryPages} pages (${formatBytes(record.memoryPages * 65_536)})`],
+    ['memory', `${plural(record.memoryPages, 'page')} (${formatBytes(record.memoryPages * 65_536)})`],
     ['bytes', `${formatBytes(record.bytesIn)} in, ${formatBytes(record.bytesOut)} out`],
   ];
 }

@@ -105,3 +105,19 @@ test('names are escaped into the path', async () => {
   await client.unsetVariable('a/b', '../c').catch(() => undefined);
   expect(seen).toEqual(['/api/v1/handlers/a%2Fb/env/..%2Fc']);
 });
+
+test('a handler whose name could steer the terminal is no answer of ours', async () => {
+  const handler = {
+    name: '\u001b[2J',
+    owner: 'a',
+    url: 'u',
+    gitUrl: 'g',
+    deployBranch: null,
+    state: 'empty',
+    version: null,
+    createdMs: 0,
+    deployedMs: null,
+  };
+  const error = await failure((_request, response) => response.end(JSON.stringify({ handlers: [handler] })));
+  expect(error.message).toContain('handlers.0.name');
+});

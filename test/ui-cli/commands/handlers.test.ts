@@ -66,6 +66,15 @@ test('a name that cannot be one is refused before the server is asked', async ()
   expect(refused.stderr).toContain('hint: a name has 1 to 40');
 });
 
+test('a name that is taken by oneself says so, and how to push to it', async () => {
+  const own = await wasmcloud(['create', 'swift-otter']);
+  expect(own.stderr).toContain('swift-otter is yours already');
+  expect(own.stderr).toContain(`git remote add wasmcloud ${control.url}/swift-otter.git`);
+  await control.user('mallory');
+  await control.handler('somebody-elses', 'mallory');
+  expect((await wasmcloud(['create', 'somebody-elses'])).stderr).toContain('is taken');
+});
+
 test('list and show, for people and for programs', async () => {
   const list = await wasmcloud(['list']);
   expect(list.stdout).toMatch(/^NAME +STATE +LIVE +DEPLOYED +URL$/m);
