@@ -33,7 +33,7 @@ export class ArtifactStore {
 
   /** Durable when it resolves. A name that is there already is left alone, unless it is damaged. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
-    if (await this.#intact(name)) return;
+    if (await this.intact(name)) return;
     const folder = this.#folderOf(name);
     const made = await mkdir(folder, { recursive: true, mode: 0o700 });
     if (made !== undefined) await syncFolder(this.#folder);
@@ -79,6 +79,17 @@ export class ArtifactStore {
     return content;
   }
 
+  /** Whether it is there and unharmed. */
+  async intact(name: string): Promise<boolean> {
+    return this.get(name).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof PlatformError) return false;
+        throw error;
+      },
+    );
+  }
+
   /** Names of everything stored. */
   async list(): Promise<readonly string[]> {
     const folders = (await readdir(this.#folder)).filter((entry) => /^[0-9a-f]{2}$/.test(entry));
@@ -89,16 +100,6 @@ export class ArtifactStore {
   /** No error where there is none. */
   async remove(name: string): Promise<void> {
     await rm(this.#fileOf(name), { force: true });
-  }
-
-  async #intact(name: string): Promise<boolean> {
-    return this.get(name).then(
-      () => true,
-      (error: unknown) => {
-        if (error instanceof PlatformError) return false;
-        throw error;
-      },
-    );
   }
 
   #folderOf(name: string): string {

@@ -4,50 +4,24 @@
  * from what is live; a refusal changes nothing.
  */
 import { createHash } from 'node:crypto';
-import { contentName } from '../artifacts/artifact-store.ts';
-import {
-  anyErrorText,
-  count,
-  detail,
-  seconds,
-  shortCommit,
-  shortPath,
-  size,
-  sizeChange,
-  step,
-  success,
-  warning,
-} from '../git/push-text.ts';
-import { compileH } from '../hlang/compile.ts';
+import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { pushLimits } from '../protocol/limits.ts';
 import type { TreeFile } from '../protocol/messages.ts';
 import { artifactName } from '../protocol/module.ts';
-import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate, TreeEntry } from '../protocol/push.ts';
+import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../protocol/push.ts';
 import { METER_VERSION } from '../wasm/costs.ts';
+import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
 import type { DeploymentRow } from './deployment-store.ts';
 import type { Deployments } from './deployments.ts';
-import { type EffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
+import { writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
-import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
-import { checkTree, findFile, findFiles, findModule } from './tree.ts';
+import { branchOf, deleteRefused, found, received, validated } from './push-words.ts';
 import type { Vetted } from './vet.ts';
 
 /** A staged Deployment, and what of it need not be read again. */
 interface Staged {
   readonly row: DeploymentRow;
   readonly module: Vetted['module'];
-  readonly files: readonly TreeFile[];
-}
-
-/** What a commit holds to be deployed. */
-interface Candidate {
-  readonly modulePath: string;
-  readonly source: 'wasm' | 'h';
-  /** The module; for a program in h what it compiles to. */
-  readonly bytes: Uint8Array;
-  readonly manifest: Manifest;
-  readonly effective: EffectiveManifest;
   readonly files: readonly TreeFile[];
 }
 
@@ -60,13 +34,43 @@ export class DeployPush implements PushSession {
   #firstDeploy = false;
   #created = false;
   #staged: Staged | null = null;
+  /** What a hook has asked for; it may go on after the hook has gone. */
+  #work: Promise<unknown> = Promise.resolve();
 
   constructor(deployments: Deployments, push: IncomingPush) {
     this.#deployments = deployments;
     this.#push = push;
   }
 
-  async preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
+  preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
+    const work = this.#decide(objects, print, signal);
+    this.#work = work;
+    return work;
+  }
+
+  postReceive(print: Print): Promise<void> {
+    const work = this.#release(print);
+    this.#work = work;
+    return work;
+  }
+
+  /** git may have ended anywhere: before it moved the ref, or after it without running post-receive. */
+  async ended(): Promise<void> {
+    await this.#work;
+    const staged = this.#staged;
+    if (staged === null) return;
+    this.#staged = null;
+    try {
+      await this.#deployments.settle(staged.row, async () => {
+        await this.#deployments.makeLive(staged.row, this.#push.handlerName, 'staged', staged);
+      });
+    } catch (error) {
+      // It stays staged: recover() tries again at the next start.
+      this.#deployments.options.report(`the staged deployment ${staged.row.id} could not be settled`, error);
+    }
+  }
+
+  async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#check(objects, print, signal);
       return true;
@@ -78,7 +82,7 @@ export class DeployPush implements PushSession {
     }
   }
 
-  async postReceive(print: Print): Promise<void> {
+  async #release(print: Print): Promise<void> {
     const staged = this.#staged;
     if (staged === null) return;
     const { handlerName } = this.#push;
@@ -104,21 +108,6 @@ export class DeployPush implements PushSession {
     }
   }
 
-  /** git may have ended anywhere: before it moved the ref, or after it without running post-receive. */
-  async ended(): Promise<void> {
-    const staged = this.#staged;
-    if (staged === null) return;
-    this.#staged = null;
-    try {
-      await this.#deployments.settle(staged.row, async () => {
-        await this.#deployments.makeLive(staged.row, this.#push.handlerName, 'staged', staged);
-      });
-    } catch (error) {
-      // It stays staged: recover() tries again at the next start.
-      this.#deployments.options.report(`the staged deployment ${staged.row.id} could not be settled`, error);
-    }
-  }
-
   async #check(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<void> {
     const { handlerExists, handlerId, handlerName, updates } = this.#push;
     const handler = handlerExists ? await this.#deployments.options.handlers.findById(handlerId) : null;
@@ -132,7 +121,7 @@ export class DeployPush implements PushSession {
     if (update?.new === null) throw deleteRefused(handlerName, branch);
     for (const { ref, new: commit } of updates) {
       if (ref !== update?.ref && ref.startsWith('refs/heads/') && commit !== null && branch !== null)
-        print(warning(`${branchOf(ref)} is not the deploy branch (${branch}); nothing deployed`));
+        print(warning(`${shortPath(branchOf(ref))} is not the deploy branch (${branch}); nothing deployed`));
     }
     if (update === undefined || update.new === null) {
       if (!handlerExists) await this.#createHandler();
@@ -149,25 +138,26 @@ export class DeployPush implements PushSession {
     readonly signal: AbortSignal;
   }): Promise<void> {
     const { ref, commit, objects, print, signal } = options;
-    const candidate = await this.#read(commit, objects);
+    const { artifacts, vet, docsUrl } = this.#deployments.options;
+    const candidate = await readCandidate(commit, objects);
     const { modulePath, bytes } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);
     const before = this.#live;
     const same = before?.manifest === manifest && before.module_path === modulePath;
-    if (before !== null && same && before.artifact === artifactName({ sha256, meterVersion: METER_VERSION })) {
+    const artifact = artifactName({ sha256, meterVersion: METER_VERSION });
+    // A damaged Artifact is no reason to leave things as they are: this push mends it.
+    if (before !== null && same && before.artifact === artifact && (await artifacts.intact(artifact))) {
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));
       return;
     }
     print(step(found(candidate, sha256, before === null ? null : await this.#sizeOf(before))));
-    const vetted = await this.#deployments.options.vet.vet(
-      { bytes, name: shortPath(modulePath), docsUrl: this.#deployments.options.docsUrl() },
-      signal,
-    );
+    const vetted = await vet.vet({ bytes, name: shortPath(modulePath), docsUrl: docsUrl() }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
-    if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
+    stopIf(signal);
     await this.#stage({ ref, commit, candidate, manifest, vetted });
+    stopIf(signal);
   }
 
   /** Durable in the order in which things refer to each other, compiled by every runner, and not yet live. */
@@ -200,25 +190,6 @@ export class DeployPush implements PushSession {
     });
     this.#staged = { row, module: vetted.module, files: candidate.files };
     await this.#deployments.prepare(row, this.#push.handlerName, this.#staged);
-  }
-
-  async #read(commit: string, objects: PushedObjects): Promise<Candidate> {
-    const entries = await objects.list(commit);
-    checkTree(entries, commit);
-    const small = async (path: string) => {
-      const entry = findFile(entries, path);
-      if (entry === null) return null;
-      if (entry.size > pushLimits.manifestBytes)
-        throw new PlatformError('manifest_invalid', `${path} has more than ${size(pushLimits.manifestBytes)}`);
-      return objects.read(entry.oid, pushLimits.manifestBytes);
-    };
-    const manifest = readManifest({ toml: await small(manifestFile), olin: await small(olinPolicyFile) });
-    const { entry, source } = findModule(entries, manifest, commit);
-    const fileEntries = findFiles(entries, manifest);
-    const content = await objects.read(entry.oid, pushLimits.moduleBytes);
-    const bytes = source === 'h' ? compileH(Buffer.from(content).toString('utf8')) : content;
-    const files = await readFiles(fileEntries, objects);
-    return { modulePath: entry.path, source, bytes, manifest, effective: effectiveOf(manifest, files), files };
   }
 
   async #sizeOf(live: DeploymentRow): Promise<number | null> {
@@ -259,77 +230,6 @@ export class DeployPush implements PushSession {
   }
 }
 
-async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects): Promise<readonly TreeFile[]> {
-  const files: TreeFile[] = [];
-  for (const { path, oid } of entries) files.push({ path, bytes: await objects.read(oid, pushLimits.fileBytes) });
-  return files;
-}
-
-function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, policy, env, passAuthorization, filesRoot } = manifest;
-  return {
-    abi,
-    limits,
-    policy: policy === null ? null : { allow: [...policy.allow], disallow: [...policy.disallow] },
-    env,
-    files:
-      filesRoot === null
-        ? null
-        : {
-            root: filesRoot,
-            bundle: contentName(encodeBundle(files), 'files'),
-            count: files.length,
-            bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
-          },
-    passAuthorization,
-  };
-}
-
-/** What only the vetted module can show to contradict the manifest. */
-function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: Candidate): void {
-  const { abis, memory } = vetted.module.plan;
-  const others = manifest.abi === 'auto' ? [] : abis.filter((abi) => abi !== manifest.abi);
-  if (others.length > 0)
-    throw new PlatformError(
-      'manifest_invalid',
-      `${manifest.at(['abi'])}: abi is ${manifest.abi}, but ${shortPath(modulePath)} imports ${others.join(', ')}`,
-      { hints: ['abi = "auto" takes what the module imports'] },
-    );
-  if (memory !== null && memory.initialPages > manifest.limits.memoryPages)
-    throw new PlatformError(
-      'limit_exceeded',
-      `${shortPath(modulePath)} starts with ${memory.initialPages} pages of memory, its limit is ${manifest.limits.memoryPages}`,
-      { hints: [`raise it in ${manifestFile}: [limits] memory-pages = ${memory.initialPages}`] },
-    );
-}
-
-/** UX.md, Push output. */
-function received(handler: string, update: RefUpdate): string {
-  const what = update.ref.startsWith('refs/tags/') ? `tag ${tagOf(update.ref)}` : branchOf(update.ref);
-  if (update.new === null) return step(`${handler}: deleted ${what}`);
-  if (update.ref.startsWith('refs/tags/')) return step(`${handler}: received ${what} (tags deploy nothing)`);
-  const was = update.old === null ? '' : ` (was ${shortCommit(update.old)})`;
-  return step(`${handler}: received ${what} @ ${shortCommit(update.new)}${was}`);
-}
-
-function found({ modulePath, source, bytes }: Candidate, sha256: string, before: number | null): string {
-  const change = before === null || before === bytes.length ? '' : `, ${sizeChange(bytes.length - before)}`;
-  return `found ${shortPath(modulePath)} (${source === 'h' ? 'compiled: ' : ''}${size(bytes.length)}${change}, sha256 ${sha256.slice(0, 8)})`;
-}
-
-function validated({ module, rewriteMs, compileMs }: Vetted): string {
-  const { abis, imports } = module.plan;
-  const ms = Math.max(1, Math.round(rewriteMs + compileMs));
-  const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
-  return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
-}
-
-function deleteRefused(handler: string, branch: string | null): PlatformError {
-  return new PlatformError('conflict', `${branch} is the deploy branch and cannot be deleted`, {
-    hints: [`to delete the handler: wasmcloud delete ${handler}`],
-  });
-}
-
 /** The deploy branch of a new handler: the only one pushed; of several, the one that most likely is meant. */
 function firstBranch(updates: readonly RefUpdate[]): string | null {
   const branches = updates.filter(({ ref, new: commit }) => ref.startsWith('refs/heads/') && commit !== null);
@@ -337,10 +237,7 @@ function firstBranch(updates: readonly RefUpdate[]): string | null {
   return names.find((name) => name === 'main') ?? names.find((name) => name === 'master') ?? names[0] ?? null;
 }
 
-function branchOf(ref: string): string {
-  return ref.replace(/^refs\/heads\//, '');
-}
-
-function tagOf(ref: string): string {
-  return ref.replace(/^refs\/tags\//, '');
+/** Whoever pushed has gone: what follows would be for nobody. */
+function stopIf(signal: AbortSignal): void {
+  if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
 }

@@ -1,5 +1,5 @@
 /** SAFETY.md, faults 1 to 9 and 12: what the git door and the hooks must survive. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
@@ -239,6 +239,41 @@ describe('fault 2: clients that go away', () => {
     const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'));
     expect(objects.filter((name) => name.startsWith('tmp_objdir') || name.startsWith('incoming'))).toEqual([]);
     expect((await platform.push(user, repo, handler)).status).toBe(0);
+  });
+
+  it('forgets a push whose client goes while runners compile', async () => {
+    const { handler, repo, id } = await deployed();
+    await commit(repo, { 'hello.wasm': Buffer.concat([hello, Buffer.from([0, 2, 1, 79])]) });
+    const { promise: compiled, resolve: compile } = Promise.withResolvers<void>();
+    const { promise: started, resolve: start } = Promise.withResolvers<void>();
+    const prepare = platform.fleet.prepare.bind(platform.fleet);
+    platform.fleet.prepare = async (spec) => {
+      start();
+      await compiled;
+      await prepare(spec);
+    };
+    const client = spawn('git', ['push', '-q', platform.remote(user, handler), 'main'], {
+      cwd: repo,
+      detached: true,
+      stdio: 'ignore',
+    });
+    await started;
+    // The group: git-remote-http is the one that holds the connection.
+    process.kill(-client.pid!, 'SIGKILL');
+    await until(() => gitChildren().length === 0);
+    compile();
+    await platform.door.idle();
+    platform.fleet.prepare = prepare;
+    const rows = await platform.db
+      .selectFrom('deployments')
+      .selectAll()
+      .where('handler_id', '=', id)
+      .orderBy('number')
+      .execute();
+    expect(rows.map(({ state }) => state)).toEqual(['live', 'failed']);
+    expect(platform.fleet.serving.get(handler)).toBe(1);
+    expect((await platform.repositories.refs(id)).get('refs/heads/main')).toBe(rows[0]!.commit);
+    expect((await platform.push(user, repo, handler)).stderr).toContain('deployed v3');
   });
 
   it('ends fetches whose client has gone', async () => {
@@ -590,7 +625,7 @@ describe('fault 12: pushes at the same time', () => {
     ]);
     expect(results.map(({ status }) => status === 0).sort()).toEqual([false, true]);
     const loser = results.find(({ status }) => status !== 0)!;
-    expect(loser.stderr).toContain('the name is not free');
+    expect(loser.stderr).toContain('the name is taken');
     await platform.door.idle();
     const handler = (await platform.handlers.find('contested'))!;
     expect(handler.ownerId).toBe(results[0]!.status === 0 ? user.id : other.id);

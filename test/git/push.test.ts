@@ -1,7 +1,7 @@
 /** git push as its user sees it: real git against the door, the words of UX.md. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, symlink } from 'node:fs/promises';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -250,6 +250,7 @@ describe('a push that deploys', () => {
     await git(repo, 'branch', '-m', branch);
     const result = await platform.push(user, repo, handler, branch);
     expect(result.status, result.stderr).toBe(0);
+    printed(result); // checks the width
     expect(result.stderr).toContain(`wasmcloud logs ${handler}\n`);
     expect(result.stderr).toContain('deep/hello.wasm (');
   });
@@ -470,6 +471,19 @@ describe('a module that runners cannot compile', () => {
   });
 });
 
+describe('a damaged artifact', () => {
+  it('is mended by the next push, although nothing else changed', async () => {
+    const handler = freshName();
+    const repo = await makeRepo({ 'hello.wasm': variant('damaged') });
+    await platform.push(user, repo, handler);
+    const { artifact } = platform.fleet.specOf(handler)!;
+    await writeFile(join(platform.dataFolder, 'artifacts', artifact.slice(0, 2), artifact), 'rust');
+    await commit(repo, { README: 'x' });
+    expect(printed(await platform.push(user, repo, handler))).toContain('deployed v2 in N s, replacing v1');
+    expect(await platform.artifacts.intact(artifact)).toBe(true);
+  });
+});
+
 describe('rollback and environment', () => {
   it('goes back and forth, and the next push gets the next number', async () => {
     const handler = freshName();
@@ -588,7 +602,7 @@ describe('who may push', () => {
     expect(normal(mine.stderr, handler)).toBe(normal(none.stderr, 'no-such-handler'));
     const push = await platform.push(other, repo, handler);
     expect(push.status).not.toBe(0);
-    expect(push.stderr).toContain(`remote: error: you have no handler ${handler}, and the name is not free`);
+    expect(push.stderr).toContain(`remote: error: you cannot push to ${handler}: the name is taken`);
     expect(push.stderr).toContain('not found');
     expect(platform.fleet.serving.get(handler)).toBe(1);
   });
