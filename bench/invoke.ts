@@ -1,0 +1,338 @@
+/**
+ * Invocations: what a call costs, against peers on the same machine in the same run.
+ * `npm run bench -- invoke [section…]`, sections: hello sizes waiting density neighbour deploys.
+ * Metering and the logging of usage are on, as always. bench/README.md says how to read it.
+ */
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { artifactName } from '../src/protocol/module.ts';
+import { AddressReader, RouteTable } from '../src/runner/routes.ts';
+import { call, compileWat, deploymentOf, fixture, TestFleet } from '../test/fleet/harness.ts';
+import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
+import { type Load, load, loader, median, medians } from './load.ts';
+import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
+
+/** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
+const rounds = Number(process.env.ROUNDS ?? 5);
+const seconds = Number(process.env.SECONDS ?? 3);
+
+type Row = readonly (string | number)[];
+
+function table(title: string, head: Row, rows: readonly Row[]): void {
+  const all = [head, ...rows].map((row) => row.map(String));
+  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
+  console.log(`\n${title}`);
+  console.log(line(all[0] ?? []));
+  console.log(widths.map((width) => '-'.repeat(width)).join('  '));
+  for (const row of all.slice(1)) console.log(line(row));
+}
+
+/** Medians of interleaved rounds, after a round that warms up. */
+async function compare(urls: Readonly<Record<string, string>>, body?: string): Promise<Record<string, Load>> {
+  const post = body === undefined ? {} : { body };
+  const all: Record<string, Load[]> = {};
+  for (const url of Object.values(urls)) await load({ url, seconds: Math.min(seconds, 2), ...post });
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, url] of Object.entries(urls)) {
+      all[name] ??= [];
+      all[name].push(await load({ url, seconds, ...post }));
+    }
+  }
+  return Object.fromEntries(Object.entries(all).map(([name, loads]) => [name, medians(loads)]));
+}
+
+const ratio = (a: number, b: number | undefined) => (b === undefined ? '-' : (a / b).toFixed(2));
+const count = (value: number) => Math.round(value).toLocaleString('en');
+const ms = (value: number) => value.toFixed(2);
+
+async function withFleet(run: (fleet: TestFleet) => Promise<void>, runners = 1): Promise<void> {
+  const fleet = new TestFleet({ runners });
+  await fleet.start();
+  try {
+    await run(fleet);
+  } finally {
+    await fleet.stop();
+  }
+}
+
+/** 1. hello, one process each. */
+async function hello(): Promise<void> {
+  await withFleet(async (fleet) => {
+    const cwa = await compileWat(helloCwa);
+    await fleet.deploy(deploymentOf('cwa', cwa));
+    await fleet.deployWat('wasi', helloWasi);
+    const peers: Record<string, Peer> = { 'bare node:http': await bare('http'), 'bare Koa': await bare('koa') };
+    const program = findWorkerd();
+    if (program === null) console.log('workerd is not installed (npm install in bench/): left out');
+    else {
+      peers['workerd, fresh instance'] = await workerd(program, cwa, true);
+      peers['workerd, one instance'] = await workerd(program, cwa, false);
+    }
+    const urls = Object.fromEntries(Object.entries(peers).map(([name, { url }]) => [name, url]));
+    const all = await compare({ ...urls, 'Trisiel, cwa': `${fleet.url}/cwa/`, 'Trisiel, wasi': `${fleet.url}/wasi/` });
+    for (const peer of Object.values(peers)) await peer.stop();
+    const of = (name: string) => all[name]?.requestsPerSecond;
+    table(
+      `hello: 32 connections, one process each, ${loader}, medians of ${rounds} rounds of ${seconds} s`,
+      ['', 'requests/s', 'p50 ms', 'p99 ms', 'x Koa', 'p99 x Koa', 'x workerd fresh', 'x workerd one', 'errors'],
+      Object.entries(all).map(([name, { requestsPerSecond, p50Ms, p99Ms, errors }]) => [
+        name,
+        count(requestsPerSecond),
+        ms(p50Ms),
+        ms(p99Ms),
+        ratio(requestsPerSecond, of('bare Koa')),
+        ratio(p99Ms, all['bare Koa']?.p99Ms),
+        ratio(requestsPerSecond, of('workerd, fresh instance')),
+        ratio(requestsPerSecond, of('workerd, one instance')),
+        errors,
+      ]),
+    );
+  });
+}
+
+/** 2. Guests that do more than hello. */
+async function sizes(): Promise<void> {
+  await withFleet(async (fleet) => {
+    await fleet.deployWat('hello', helloCwa);
+    await fleet.deployWat('megabyte', oneMegabyte);
+    await fleet.deployWat('growing', growing);
+    await fleet.deployWat('computing', computing);
+    await fleet.deployWat('streaming', streaming);
+    await fleet.deploy(deploymentOf('echo', await fixture('cwa/echo.wasm')));
+    const body = join(tmpdir(), `trisiel-bench-${process.pid}`);
+    await writeFile(body, Buffer.alloc(100 * 1024, 'x'));
+    const all = await compare({
+      hello: `${fleet.url}/hello/`,
+      '1 MB of memory': `${fleet.url}/megabyte/`,
+      'grows by 1 MB': `${fleet.url}/growing/`,
+      'computes 1 ms': `${fleet.url}/computing/`,
+      'streams 1 MB': `${fleet.url}/streaming/`,
+    });
+    const echo = await compare({ 'echoes 100 KB': `${fleet.url}/echo/` }, body);
+    table(
+      'guests: 32 connections, one runner',
+      ['', 'requests/s', 'p50 ms', 'p99 ms', 'errors'],
+      Object.entries({ ...all, ...echo }).map(([name, { requestsPerSecond, p50Ms, p99Ms, errors }]) => [
+        name,
+        count(requestsPerSecond),
+        ms(p50Ms),
+        ms(p99Ms),
+        errors,
+      ]),
+    );
+  });
+}
+
+/** What the runner says of itself in its next answer to the watchdog. */
+async function stats(fleet: TestFleet) {
+  const before = fleet.fleet.stats()[0]?.stats;
+  for (;;) {
+    const now = fleet.fleet.stats()[0]?.stats;
+    if (now !== null && now !== undefined && now !== before) return now;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** 3. 10,000 invocations that wait, in one runner. */
+async function waitingCalls(): Promise<void> {
+  await withFleet(async (fleet) => {
+    const wanted = 10_000;
+    await fleet.deployWat('hello', helloCwa);
+    await fleet.deployWat('waiting', waiting);
+    const url = `${fleet.url}/hello/`;
+    await load({ url, seconds: 2 });
+    const quiet = await load({ url, seconds });
+    const before = await stats(fleet);
+    const sockets: Socket[] = [];
+    for (let i = 0; i < wanted; i++) {
+      const socket = connect(fleet.fleet.port, '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write('GET /waiting/ HTTP/1.1\r\nHost: localhost\r\n\r\n');
+      sockets.push(socket);
+      if (i % 100 === 99) await once(socket, 'connect');
+    }
+    let now = await stats(fleet);
+    for (let tries = 0; now.inFlight < wanted && tries < 40; tries++) now = await stats(fleet);
+    const busy = await load({ url, seconds });
+    for (const socket of sockets) socket.destroy();
+    table(
+      'waiting: calls that wait for an upstream, in one runner (sockets included)',
+      ['in flight', 'KB per call', 'neighbour p99 ms', 'quiet p99 ms'],
+      [
+        [
+          count(now.inFlight),
+          ((now.rssBytes - before.rssBytes) / 1024 / now.inFlight).toFixed(1),
+          ms(busy.p99Ms),
+          ms(quiet.p99Ms),
+        ],
+      ],
+    );
+  });
+}
+
+/** 4. Many handlers, most of them idle. */
+async function density(): Promise<void> {
+  await withFleet(async (fleet) => {
+    const handlers = 1_000;
+    const bytes = await compileWat(helloCwa);
+    const first = deploymentOf('h-0', bytes);
+    await fleet.deploy(first);
+    await load({ url: `${fleet.url}/h-0/`, seconds: 1 });
+    const before = await stats(fleet);
+    for (let i = 1; i <= handlers; i++)
+      await fleet.deploy({
+        ...first,
+        spec: { ...first.spec, deploymentId: `d-${i}`, handlerId: `i-${i}`, handler: `h-${i}` },
+      });
+    const after = await stats(fleet);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const timed = async (name: string) => {
+      const start = performance.now();
+      await call(`${fleet.url}/${name}/`, { agent });
+      return performance.now() - start;
+    };
+    const cold: number[] = [];
+    const warm: number[] = [];
+    for (let i = 1; i <= 200; i++) {
+      cold.push(await timed(`h-${i}`));
+      warm.push(await timed(`h-${i}`));
+    }
+    agent.destroy();
+    table(
+      `density: ${count(handlers)} handlers of Artifact ${artifactName(first.spec.module).slice(0, 8)}`,
+      ['KB per idle handler', 'first call ms', 'next call ms'],
+      [[((after.rssBytes - before.rssBytes) / 1024 / handlers).toFixed(1), ms(median(cold)), ms(median(warm))]],
+    );
+  });
+  const rows = [10, 100, 1_000, 10_000].map((labels) => {
+    const routes = new RouteTable();
+    for (let i = 0; i < labels; i++) routes.set(`handler-${i}`, null);
+    const reader = new AddressReader('localhost', '80');
+    const targets = Array.from({ length: 1_000 }, (_, i) => `handler-${(i * 7919) % labels}`);
+    const times: number[] = [];
+    for (let round = 0; round < 21; round++) {
+      const start = performance.now();
+      for (let i = 0; i < 100_000; i++)
+        routes.find(reader.read(`${targets[i % 1_000]}.localhost`, '/a/b?c')?.label ?? '');
+      times.push(((performance.now() - start) * 1e6) / 100_000);
+    }
+    return [count(labels), Math.round(median(times))];
+  });
+  table(
+    'routing: nanoseconds from Host and path to the Deployment, another handler each time',
+    ['handlers', 'ns'],
+    rows,
+  );
+}
+
+/** 5. hello beside a handler that computes for ever. */
+async function neighbour(): Promise<void> {
+  await withFleet(async (fleet) => {
+    await fleet.deployWat('hello', helloCwa);
+    await fleet.deployWat('loop', looping, { limits: { gas: 1e12, timeoutMs: 60_000 } });
+    const url = `${fleet.url}/hello/`;
+    await load({ url, seconds: 2 });
+    const rows: Row[] = [];
+    let quiet: Load | null = null;
+    for (const loops of [0, 1, 4, 16]) {
+      const running = Array.from({ length: loops }, () => {
+        const socket = connect(fleet.fleet.port, '127.0.0.1');
+        socket.on('error', () => {});
+        socket.write('GET /loop/ HTTP/1.1\r\nHost: localhost\r\n\r\n');
+        return socket;
+      });
+      const loads: Load[] = [];
+      for (let round = 0; round < rounds; round++) loads.push(await load({ url, seconds: Math.min(seconds, 2) }));
+      const result = medians(loads);
+      quiet ??= result;
+      rows.push([
+        loops,
+        count(result.requestsPerSecond),
+        ms(result.p50Ms),
+        ms(result.p99Ms),
+        ratio(result.p99Ms, quiet.p99Ms),
+      ]);
+      for (const socket of running) socket.destroy();
+    }
+    table(
+      'neighbour: hello beside endless loops, one runner',
+      ['loops', 'requests/s', 'p50 ms', 'p99 ms', 'p99 x quiet'],
+      rows,
+    );
+  });
+}
+
+/** 6. Deployments while calls are answered. */
+async function deploys(): Promise<void> {
+  await withFleet(async (fleet) => {
+    const versions = 100;
+    await fleet.deployWat('hello', helloCwa);
+    const answers = new Map<number | string, number>();
+    const late: number[] = [];
+    let going = true;
+    const clients = Promise.all(
+      Array.from({ length: 10 }, async () => {
+        const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+        while (going) {
+          const start = performance.now();
+          const status = await call(`${fleet.url}/hello/`, { agent }).then(
+            (answer) => answer.status,
+            (error: Error) => error.message,
+          );
+          answers.set(status, (answers.get(status) ?? 0) + 1);
+          late.push(performance.now() - start);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }
+        agent.destroy();
+      }),
+    );
+    const start = performance.now();
+    const times: number[] = [];
+    for (let version = 1; version <= versions; version++) {
+      const deployed = deploymentOf(
+        'hello',
+        await compileWat(helloCwa.replace('world', String(version).padStart(5, '0'))),
+      );
+      const before = performance.now();
+      await fleet.deploy(deployed);
+      times.push(performance.now() - before);
+    }
+    const tookS = (performance.now() - start) / 1000;
+    going = false;
+    await clients;
+    const total = [...answers.values()].reduce((sum, n) => sum + n, 0);
+    table(
+      `deploys: ${versions} under load, two runners`,
+      ['calls/s', 'failed', 'median deploy ms', 'longest call ms'],
+      [[count(total / tookS), total - (answers.get(200) ?? 0), ms(median(times)), ms(Math.max(...late))]],
+    );
+  }, 2);
+}
+
+const sections: Readonly<Record<string, () => Promise<void>>> = {
+  hello,
+  sizes,
+  waiting: waitingCalls,
+  density,
+  neighbour,
+  deploys,
+};
+
+/** Runs the sections named, or all. */
+export async function invoke(names: readonly string[]): Promise<void> {
+  const unknown = names.find((name) => sections[name] === undefined);
+  if (unknown !== undefined) throw new Error(`no section ${unknown}; there are ${Object.keys(sections).join(', ')}`);
+  console.log(`${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`);
+  for (const name of names.length > 0 ? names : Object.keys(sections)) await sections[name]?.();
+}
+
+if (import.meta.main) {
+  await invoke(process.argv.slice(2));
+  process.exit(0);
+}
