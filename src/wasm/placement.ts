@@ -33,6 +33,8 @@ export const exact = 0;
 export const check = 1;
 /** The node contains a call. */
 const calls = 2;
+/** The node is the head of a wrapped loop: the counter is checked before charging. */
+export const head = 4;
 /** As a node's way out: nothing comes behind (unreachable), so its credit is nobody's. */
 const nowhere = -2;
 const unset = -1;
@@ -96,12 +98,6 @@ export class Placement {
   /** The current node contains a call. */
   call(): void {
     this.flags[this.nodes - 1]! |= check | calls;
-  }
-
-  /** The loop with node `head` and class `into` must check at its head, and charge there. */
-  checkLoop(head: number, into: number): void {
-    this.flags[head]! |= check;
-    this.join(into, exact);
   }
 
   newClass(): number {

@@ -20,10 +20,26 @@ import { exact, grown, Placement } from './placement.ts';
 import { ByteReader } from './reader.ts';
 import { RefusedHere, readHeapType, readValType } from './types.ts';
 
-/** Which function of ours an edit calls; the emitter knows the indices. */
-export const helper = { none: 0, memoryBytes: 1, memoryGrow: 2, tableEntries: 3 } as const;
-/** An edit: offset, bytes it replaces, helper to call or `none`, then (for none) the new function index. */
-export const editFields = 4;
+/** What an edit does; the emitter knows the indices of the helpers. */
+export const editKind = {
+  index: 0,
+  label: 1,
+  wrapLoop: 2,
+  endLoop: 3,
+  memoryBytes: 4,
+  memoryGrow: 5,
+  tableEntries: 6,
+} as const;
+/**
+ * An edit: offset, bytes it replaces, what to do, and three values.
+ *
+ *     index         the new index, -, -
+ *     label         the label, innermost loop at the branch, innermost loop at the label
+ *     wrapLoop      the loop, bytes of the loop instruction, -
+ *     endLoop       the loop, -, -
+ *     others        call this helper
+ */
+export const editFields = 6;
 
 /** What changes state in an instance besides memory and globals (protocol/module.ts). */
 export interface Mutations {
@@ -52,6 +68,13 @@ export class CodeScanner {
   locals = 0;
   operandDepth = 0;
   branches = 0;
+  /** Loops of the function are numbered from 1. By loop: the loop around it, 0 for none. */
+  loopParents = new Int32Array(64);
+  /** By loop: 1 where its head must check. */
+  loopChecks = new Int32Array(64);
+  /** By loop: the node of its head. */
+  loopHeads = new Int32Array(64);
+  loops = 0;
   readonly mutates: Mutations = { table: false, segments: false };
   readonly #module: Module;
   readonly #reader: ByteReader;
@@ -61,13 +84,15 @@ export class CodeScanner {
   // The control stack; label classes: where the credit of branches to a label is kept.
   #kinds = new Int32Array(64);
   #labelClasses = new Int32Array(64);
-  /** For an if, the class of its false edge; for a loop, the node of its head. */
+  /** For an if, the class of its false edge. */
   #falseClasses = new Int32Array(64);
   /** The least `clean` (see #readInstructions) of the branches to a label, and of an if's false edge. */
   #labelCleans = new Int32Array(64);
   #falseCleans = new Int32Array(64);
   #bases = new Int32Array(64);
   #results = new Int32Array(64);
+  /** The innermost loop inside of each frame's block, 0 for none. */
+  #loopsOf = new Int32Array(64);
   #depth = 0;
 
   constructor(module: Module) {
@@ -86,6 +111,7 @@ export class CodeScanner {
     const reader = this.#reader;
     const known = this.#module.refused.length;
     this.editsLength = 0;
+    this.loops = 0;
     reader.pos = start;
     reader.end = end;
     try {
@@ -121,13 +147,15 @@ export class CodeScanner {
     throw new RefusedHere();
   }
 
-  #edit(offset: number, length: number, call: number, value: number): void {
+  #edit(offset: number, length: number, kind: number, first = 0, second = 0, third = 0): void {
     if (this.editsLength + editFields > this.edits.length) this.edits = grown(this.edits);
     const at = this.editsLength;
     this.edits[at] = offset;
     this.edits[at + 1] = length;
-    this.edits[at + 2] = call;
-    this.edits[at + 3] = value;
+    this.edits[at + 2] = kind;
+    this.edits[at + 3] = first;
+    this.edits[at + 4] = second;
+    this.edits[at + 5] = third;
     this.editsLength = at + editFields;
   }
 
@@ -138,6 +166,7 @@ export class CodeScanner {
       this.#falseClasses = grown(this.#falseClasses);
       this.#labelCleans = grown(this.#labelCleans);
       this.#falseCleans = grown(this.#falseCleans);
+      this.#loopsOf = grown(this.#loopsOf);
       this.#bases = grown(this.#bases);
       this.#results = grown(this.#results);
     }
@@ -146,8 +175,22 @@ export class CodeScanner {
     this.#labelClasses[at] = labelClass;
     this.#falseClasses[at] = falseClass;
     this.#labelCleans[at] = nowhere;
+    this.#loopsOf[at] = at === 0 ? 0 : this.#loopsOf[at - 1]!;
     this.#bases[at] = base;
     this.#results[at] = results;
+  }
+
+  #newLoop(): number {
+    const loop = ++this.loops;
+    if (loop === this.loopParents.length) {
+      this.loopParents = grown(this.loopParents);
+      this.loopChecks = grown(this.loopChecks);
+      this.loopHeads = grown(this.loopHeads);
+    }
+    this.loopParents[loop] = this.#loopsOf[this.#depth - 1]!;
+    this.loopChecks[loop] = 0;
+    this.loopHeads[loop] = this.placement.nodes;
+    return loop;
   }
 
   /** An index that must be below `limit`; reader.pos is behind it afterwards. */
@@ -159,10 +202,15 @@ export class CodeScanner {
     return value;
   }
 
-  /** A label's place on the control stack. */
+  /** Reads a label; returns its place on the control stack. */
   #label(): number {
+    const offset = this.#reader.pos;
     const depth = this.#index('label', this.#depth);
-    return this.#depth - 1 - depth;
+    const at = this.#depth - 1 - depth;
+    const from = this.#loopsOf[this.#depth - 1]!;
+    const to = this.#loopsOf[at]!;
+    if (from !== to) this.#edit(offset, this.#reader.pos - offset, editKind.label, depth, from, to);
+    return at;
   }
 
   /**
@@ -175,7 +223,10 @@ export class CodeScanner {
     if (known !== noClass) placement.join(known, from);
     else this.#labelClasses[at] = from;
     if (this.#kinds[at] !== frame.loop) this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
-    else if (clean <= at) placement.checkLoop(this.#falseClasses[at]!, known);
+    else if (clean <= at) {
+      this.loopChecks[this.#loopsOf[at]!] = 1;
+      placement.join(known, exact);
+    }
   }
 
   /** Reads a block type; returns parameters and results packed as params * 65536 + results. */
@@ -259,8 +310,13 @@ export class CodeScanner {
         case shape.loop: {
           const type = this.#blockType();
           const into = placement.newClass();
-          this.#push(frame.loop, into, placement.nodes, height - (type >>> 16), type & 0xffff);
+          const loop = this.#newLoop();
+          this.#push(frame.loop, into, noClass, height - (type >>> 16), type & 0xffff);
+          this.#loopsOf[this.#depth - 1] = loop;
           if (!reachable) break;
+          // A loop with parameters cannot be wrapped: a branch to the wrapper would need them.
+          if (type >>> 16 === 0) this.#edit(offset, 0, editKind.wrapLoop, loop, reader.pos - offset);
+          else this.loopHeads[loop] = -1 - placement.nodes;
           placement.join(placement.end(weight), into);
           placement.begin(reader.pos, into, 0);
           clean = Math.min(clean, this.#depth - 1);
@@ -304,6 +360,7 @@ export class CodeScanner {
           }
           if (kind === frame.loop) {
             if (clean >= at) clean = nowhere;
+            this.#edit(reader.pos, 0, editKind.endLoop, this.#loopsOf[at]!);
             break;
           }
           // Without an else, the false edge goes where the branches go: behind the end.
@@ -366,7 +423,7 @@ export class CodeScanner {
           const type = module.functionTypes[callee]!;
           height += this.#resultCounts[type]! - this.#paramCounts[type]!;
           if (callee >= this.#importedFunctions)
-            this.#edit(offset + 1, reader.pos - offset - 1, helper.none, callee + 1);
+            this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, callee + 1);
           clean = nowhere;
           if (reachable) placement.call();
           if (opcode === 0x10) {
@@ -422,7 +479,7 @@ export class CodeScanner {
           break;
         case shape.memoryGrow:
           this.#memoryIndex('memory.grow');
-          this.#edit(offset, reader.pos - offset, helper.memoryGrow, 0);
+          this.#edit(offset, reader.pos - offset, editKind.memoryGrow, 0);
           break;
         case shape.tableGet:
         case shape.tableSet:
@@ -438,7 +495,7 @@ export class CodeScanner {
           features.add('reference-types');
           const target = this.#index('function index', functions);
           if (target >= this.#importedFunctions)
-            this.#edit(offset + 1, reader.pos - offset - 1, helper.none, target + 1);
+            this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, target + 1);
           break;
         }
         case shape.selectTyped: {
@@ -512,7 +569,7 @@ export class CodeScanner {
         if (module.dataCount === null) reader.fail('memory.init without a data count section', offset);
         this.#index('data segment', module.dataCount ?? 0);
         this.#memoryIndex('memory.init');
-        this.#edit(offset, 0, helper.memoryBytes, 0);
+        this.#edit(offset, 0, editKind.memoryBytes, 0);
         return -3;
       case bulk.dataDrop:
         if (module.dataCount === null) reader.fail('data.drop without a data count section', offset);
@@ -522,17 +579,17 @@ export class CodeScanner {
       case bulk.memoryCopy:
         this.#memoryIndex('memory.copy');
         this.#memoryIndex('memory.copy');
-        this.#edit(offset, 0, helper.memoryBytes, 0);
+        this.#edit(offset, 0, editKind.memoryBytes, 0);
         return -3;
       case bulk.memoryFill:
         this.#memoryIndex('memory.fill');
-        this.#edit(offset, 0, helper.memoryBytes, 0);
+        this.#edit(offset, 0, editKind.memoryBytes, 0);
         return -3;
       case bulk.tableInit:
         this.#index('element segment', module.elementSegments);
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, helper.tableEntries, 0);
+        this.#edit(offset, 0, editKind.tableEntries, 0);
         return -3;
       case bulk.elemDrop:
         this.#index('element segment', module.elementSegments);
@@ -542,12 +599,12 @@ export class CodeScanner {
         this.#index('table index', tables);
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, helper.tableEntries, 0);
+        this.#edit(offset, 0, editKind.tableEntries, 0);
         return -3;
       case bulk.tableGrow:
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, helper.tableEntries, 0);
+        this.#edit(offset, 0, editKind.tableEntries, 0);
         return -1;
       case bulk.tableSize:
         this.#index('table index', tables);
@@ -555,7 +612,7 @@ export class CodeScanner {
       case bulk.tableFill:
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, helper.tableEntries, 0);
+        this.#edit(offset, 0, editKind.tableEntries, 0);
         return -3;
       default: {
         const refused = refusedPrefixed(0xfc, sub);

@@ -81,9 +81,14 @@ describe('exact gas', () => {
           const sliced = meter(bytes, { imports: host, slice, limit: expected });
           expect(outcome(() => call(sliced.exports, 'run', ...args))).toEqual(counted);
           expect(sliced.used()).toBe(expected);
+          // One less: stopped, or at its end the counter tells.
+          const short = meter(bytes, { imports: host, slice, limit: expected - 1 });
+          const stopped = outcome(() => call(short.exports, 'run', ...args));
+          if (JSON.stringify(stopped) !== JSON.stringify(counted)) expect(stopped).toEqual({ trap: 'unreachable' });
+          expect(short.used()).toBeGreaterThan(expected - 1);
         },
       ),
-      { seed, numRuns: 120, interruptAfterTimeLimit: 20_000 },
+      { seed, numRuns: 100, interruptAfterTimeLimit: 20_000 },
     );
   });
 });

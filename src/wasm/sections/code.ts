@@ -1,6 +1,6 @@
 /** Code section (5.5.13): walks the bodies, hands each to the scanner, writes it metered. */
 import { type CapName, caps } from '../caps.ts';
-import { emitBody } from '../emit.ts';
+import { BodyEmitter } from '../emit.ts';
 import { type HelperIndices, writeHelpers } from '../helpers.ts';
 import { type CapBreach, findSection, type Module } from '../model.ts';
 import { ByteReader } from '../reader.ts';
@@ -36,6 +36,7 @@ export function rewriteCode(
   const helpers = options.hasMemory ? 4 : 2;
   const section = findSection(module, 10);
   const reader = new ByteReader(module.bytes, module.subject);
+  const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices: options.indices, hints });
   writer.u32(defined + helpers);
   if (section !== undefined) {
     reader.pos = section.start;
@@ -58,12 +59,8 @@ export function rewriteCode(
         const refused = breach('locals', scanner.locals) || breach('localsTimesBranches', compileCost(scanner));
         if (!refused) {
           writer.sized(() => {
-            const written = emitBody(writer, module.bytes, end, scanner, {
-              indices: options.indices,
-              profileGlobal: options.profileGlobals === null ? null : options.profileGlobals + index,
-              hints,
-            });
-            breach('bodyBytes', written);
+            const profileGlobal = options.profileGlobals === null ? null : options.profileGlobals + index;
+            breach('bodyBytes', emitter.emit(end, profileGlobal));
           });
         }
       }
