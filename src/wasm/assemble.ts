@@ -17,8 +17,6 @@ import { writeTypes } from './sections/type.ts';
 import { copyShifted, shiftedFunction } from './shift.ts';
 import { ByteWriter } from './writer.ts';
 
-/** Import module of what the host gives: `gas` and `memory`. */
-export const hostModule = 'trisiel';
 export const hidden = {
   gas: 'gas',
   memory: 'memory',
@@ -94,7 +92,6 @@ function writeSection(
   if (id === 1) writeTypes(writer, module, own, [unaryType, voidType]);
   else if (id === 2)
     writeImports(writer, module, own, {
-      module: hostModule,
       gas: { name: hidden.gas, type: layout.types.unary },
       memory: ownMemory(module),
     });

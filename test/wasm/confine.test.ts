@@ -77,6 +77,11 @@ describe('what the guest cannot reach', () => {
     expect(codeOf(() => rewriteModule(wat('(module (func (export "trisiel.gas_left")))')))).toContain('reserved');
   });
 
+  test('an import from the module of ours is refused', () => {
+    for (const kind of ['(func (param i32) (result i32))', '(memory 1)'])
+      expect(codeOf(() => rewriteModule(wat(`(module (import "trisiel" "gas" ${kind}))`)))).toContain('reserved');
+  });
+
   test('a module that does not validate is refused with the words of the engine', () => {
     expect(codeOf(() => rewriteModule(moduleWith([0x41, 0, 0x0b])))).toMatch(
       /^module_invalid: Compiling function #0 failed: .* @\+\d+$/,

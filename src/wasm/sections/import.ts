@@ -5,10 +5,15 @@ import { readLimits, readRefType, readValType, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { copyEntries } from './type.ts';
 
+/** Import module of what the host gives a rewritten module: `gas` and `memory`. No guest may name it. */
+export const hostModule = 'trisiel';
+
 export function readImports(reader: ByteReader, module: Module): void {
   const count = reader.count('imports', 4);
   for (let index = 0; index < count; index++) {
+    const start = reader.pos;
     const moduleName = reader.name('import module name');
+    if (moduleName === hostModule) reader.fail(`import module "${hostModule}" is reserved for the platform`, start);
     const name = reader.name('import name');
     const offset = reader.pos;
     const kind = reader.u8('import kind');
@@ -53,7 +58,6 @@ export function readGlobalType(reader: ByteReader, module: Module) {
 }
 
 export interface AddedImports {
-  readonly module: string;
   readonly gas: { readonly name: string; readonly type: number };
   readonly memory: (Limits32 & { readonly name: string }) | null;
 }
@@ -63,12 +67,12 @@ export function writeImports(writer: ByteWriter, module: Module, own: Section | 
     const count = module.functionImports.length + module.otherImports.length;
     writer.u32(count + (added.memory === null ? 1 : 2));
     copyEntries(writer, module, own);
-    writer.name(added.module);
+    writer.name(hostModule);
     writer.name(added.gas.name);
     writer.u8(0);
     writer.u32(added.gas.type);
     if (added.memory !== null) {
-      writer.name(added.module);
+      writer.name(hostModule);
       writer.name(added.memory.name);
       writer.u8(2);
       writeLimits(writer, added.memory);
