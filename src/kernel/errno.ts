@@ -31,6 +31,8 @@ export const Errno = {
   illegalSequence: -25,
   crossDevice: -26,
   busy: -27,
+  /** A path that leads out of the directory it starts in. */
+  outside: -28,
 } as const;
 
 export type Errno = (typeof Errno)[keyof typeof Errno];

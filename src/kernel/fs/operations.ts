@@ -92,9 +92,10 @@ export function makeDirectory(base: DirectoryNode, path: string): number {
 export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
   if (target === '') return Errno.notFound;
   if (target.includes('\0')) return Errno.invalid;
-  if (target.startsWith('/')) return Errno.notCapable;
+  if (target.startsWith('/')) return Errno.outside;
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
+  if (walked.slash && walked.node !== null && walked.node.kind !== 'directory') return Errno.notDirectory;
   if (walked.node !== null || walked.parent === null) return Errno.exists;
   if (walked.slash) return Errno.notFound;
   return walked.parent.createSymlink(walked.name, target);

@@ -1,6 +1,6 @@
 /**
  * Path resolution, for every backend. It starts at a directory and never leaves it: a `..` above it,
- * an absolute path and an absolute symbolic link are Errno.notCapable (WASI: "not capable"). Symbolic
+ * an absolute path and an absolute symbolic link are Errno.outside. Symbolic
  * links are resolved here and never by the host.
  */
 import { Errno } from '../errno.ts';
@@ -35,7 +35,7 @@ const encoder = new TextEncoder();
 export function walk(base: DirectoryNode, path: string, options: WalkOptions): Walked | number {
   const invalid = checkPath(path);
   if (invalid !== 0) return invalid;
-  if (path.startsWith('/')) return Errno.notCapable;
+  if (path.startsWith('/')) return Errno.outside;
   /** Segments to come, the next one last. */
   const pending: string[] = [];
   const above: DirectoryNode[] = [];
@@ -49,7 +49,7 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
     if (segment === '.') continue;
     if (segment === '..') {
       const up = above.pop();
-      if (up === undefined) return Errno.notCapable;
+      if (up === undefined) return Errno.outside;
       here = up;
       continue;
     }
@@ -71,7 +71,7 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
       if (walkedBytes > walkedBytesMax) return Errno.nameTooLong;
       const bad = checkPath(target);
       if (bad !== 0) return bad;
-      if (target.startsWith('/')) return Errno.notCapable;
+      if (target.startsWith('/')) return Errno.outside;
       slash = push(pending, target) && isLast ? true : slash;
       continue;
     }

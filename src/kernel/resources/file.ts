@@ -26,7 +26,8 @@ export const fileScheme: Scheme = {
       opened = openPath(base, rest, options({ read, write: false }));
     }
     // From the root there is no above: what cannot be reached is not there.
-    if (typeof opened === 'number') return opened === Errno.notCapable ? Errno.notFound : opened;
+    if (opened === Errno.outside || opened === Errno.notCapable) return Errno.notFound;
+    if (typeof opened === 'number') return opened;
     if (opened.kind === 'directory') return Errno.isDirectory;
     return new OpenFile(opened.handle, { read, write: mayWrite });
   },

@@ -164,6 +164,11 @@ function open(base: DirectoryNode, where: string, options: Partial<Parameters<ty
 function onHost(root: string, one: Operation): unknown {
   const at = `${root}/${one.path}`;
   const { O_RDWR, O_RDONLY, O_CREAT, O_EXCL, O_TRUNC, O_NOFOLLOW, O_DIRECTORY } = fs.constants;
+  // Linux says EEXIST; others, and the WASI test-suite, ENOTDIR: the name can only mean a directory.
+  if (one.op === 'symlink' && at.endsWith('/')) {
+    const there = attempt(() => fs.lstatSync(at.slice(0, -1)));
+    if (typeof there === 'object' && !there.isDirectory()) return Errno.notDirectory;
+  }
   return attempt<unknown>(() => {
     switch (one.op) {
       case 'mkdir':

@@ -16,6 +16,7 @@ const words: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.readOnly, 'read-only (only /tmp can be written)'],
   [Errno.tooBig, 'file too big'],
   [Errno.notCapable, 'outside of what this program may reach'],
+  [Errno.outside, 'outside of what this program may reach'],
 ]);
 
 export function explain(errno: number): string {

@@ -68,6 +68,8 @@ const translated: ReadonlyMap<number, number> = new Map<number, number>([
   [Errno.illegalSequence, Wasi.ilseq],
   [Errno.crossDevice, Wasi.xdev],
   [Errno.busy, Wasi.busy],
+  // perm, not notcapable: no right could make such a path good.
+  [Errno.outside, Wasi.perm],
 ]);
 
 /** 0 and counts are success; what is not in the table is an error all the same. */

@@ -114,6 +114,7 @@ export const fdAllocate = wasiRow(
     if (typeof file === 'number') return file;
     const end = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length);
     if (length === 0n) return Wasi.inval;
+    if (!file.mayWrite) return Wasi.badf;
     if (end > offsetMax) return Wasi.fbig;
     return resize(process, file, () => file.handle.allocate(Number(end)));
   },
@@ -156,11 +157,13 @@ export function resize(process: Process, file: OpenFile, change: () => number): 
   return toWasi(result);
 }
 
-/** What `fd` reads from or writes to. A directory is isdir, whatever its rights. */
+/**
+ * What `fd` reads from or writes to. badf, as read(2) and write(2) have it, for one that was not opened
+ * for that, a directory above all.
+ */
 export function dataAt(process: Process, fd: number, right: number): Resource | number {
   const resource = resourceAt(process, fd, right);
-  if (resource !== Wasi.notcapable) return resource instanceof OpenDirectory ? Wasi.isdir : resource;
-  return process.descriptors.get(fd) instanceof OpenDirectory ? Wasi.isdir : resource;
+  return resource === Wasi.notcapable || resource instanceof OpenDirectory ? Wasi.badf : resource;
 }
 
 function toldAt(process: Process, fd: number): OpenFile | number {
@@ -231,8 +234,9 @@ function atOffset(
   move: (file: OpenFile, bytes: Uint8Array, position: number) => number,
 ): number {
   // witx: fd_pread and fd_pwrite need fd_seek as well.
-  const file = fileAt(process, call.fd, right | Right.fdSeek);
+  const file = fileAt(process, call.fd, Right.fdSeek);
   if (typeof file === 'number') return file;
+  if ((stateOf(process, file).rights & right) === 0) return Wasi.badf;
   process.memory.check(call.result, 4);
   const iovecs = iovecsAt(process, call.iovs, call.count);
   if (typeof iovecs === 'number') return toWasi(iovecs);

@@ -6,16 +6,13 @@ import type { MaybePromise, Resource } from '../../resource.ts';
 import { toWasi, Wasi } from './errno.ts';
 import { netUrl, openNet } from './net.ts';
 import { placeAt } from './path.ts';
-import { allRights, directoryRights, Right, rightsFrom, streamRights } from './rights.ts';
+import { directoryRights, fileRights, Right, rightsFrom, streamRights } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FdFlag, FdState, fdFlagsAll, setState, stateOf } from './state.ts';
 
 const Open = { create: 1, directory: 2, exclusive: 4, truncate: 8 } as const;
 const openFlagsAll = 15;
 const symlinkFollow = 1;
-
-/** Rights that make no sense for a file: they are left out when a file is opened with them. */
-const notForFiles = Right.fdReaddir | Right.sockShutdown | Right.sockAccept;
 
 /**
  * path_open(fd, dirflags, path, oflags, rights_base, rights_inheriting, fdflags, opened: *u32) -> errno.
@@ -50,13 +47,15 @@ export const pathOpen = wasiRow(
   ): MaybePromise<number> => {
     const at = placeAt(process, { fd, pointer, length }, Right.pathOpen | rightsOf(oflags));
     if (typeof at === 'number') return at;
+    const parent = stateOf(process, at.open);
+    // perm as by open(2) for a file that must not be cut.
+    if ((oflags & Open.truncate) !== 0 && (parent.rights & Right.pathFilestatSetSize) === 0) return Wasi.perm;
     if ((oflags & ~openFlagsAll) !== 0 || (fdflags & ~fdFlagsAll) !== 0 || (dirflags & ~symlinkFollow) !== 0) {
       return Wasi.inval;
     }
     process.memory.check(opened, 4);
     const rights = rightsFrom(base);
     const passedOn = rightsFrom(inheriting);
-    const parent = stateOf(process, at.open);
     if (((rights | passedOn) & ~parent.inheriting) !== 0) return Wasi.notcapable;
     const flags = fdflags & ~FdFlag.append;
     const mode = { read: (rights & Right.fdRead) !== 0, write: (rights & Right.fdWrite) !== 0 };
@@ -80,20 +79,18 @@ export const pathOpen = wasiRow(
     });
     if (typeof node === 'number') return toWasi(node);
     if (node.kind === 'directory') {
-      const state = new FdState(rights & directoryRights, passedOn & allRights, flags);
+      const state = new FdState(rights & directoryRights, passedOn, flags);
       return publish(process, new OpenDirectory(node.directory), state, opened);
     }
     const file = new OpenFile(node.handle, { ...mode, append: (fdflags & FdFlag.append) !== 0 });
-    return publish(process, file, new FdState(rights & ~notForFiles, passedOn, flags), opened);
+    // Rights that mean nothing for a file are left out; there is nothing to pass on.
+    return publish(process, file, new FdState(rights & fileRights, 0, flags), opened);
   },
 );
 
 /** What the directory must be allowed for these flags. */
 function rightsOf(oflags: number): number {
-  let rights = 0;
-  if ((oflags & Open.create) !== 0) rights |= Right.pathCreateFile;
-  if ((oflags & Open.truncate) !== 0) rights |= Right.pathFilestatSetSize;
-  return rights;
+  return (oflags & Open.create) !== 0 ? Right.pathCreateFile : 0;
 }
 
 function publish(process: Process, resource: Resource, state: FdState, pointer: number): MaybePromise<number> {

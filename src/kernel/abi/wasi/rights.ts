@@ -59,6 +59,22 @@ export const directoryRights =
   Right.pathUnlinkFile |
   Right.pollFdReadwrite;
 
+/** What applies to a regular file. */
+export const fileRights =
+  Right.fdDatasync |
+  Right.fdRead |
+  Right.fdSeek |
+  Right.fdFdstatSetFlags |
+  Right.fdSync |
+  Right.fdTell |
+  Right.fdWrite |
+  Right.fdAdvise |
+  Right.fdAllocate |
+  Right.fdFilestatGet |
+  Right.fdFilestatSetSize |
+  Right.fdFilestatSetTimes |
+  Right.pollFdReadwrite;
+
 /** What applies to a stream: standard streams and whatever was opened by URL. */
 export const streamRights =
   Right.fdDatasync |

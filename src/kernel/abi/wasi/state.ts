@@ -7,7 +7,7 @@ import type { Process } from '../../process.ts';
 import type { Resource } from '../../resource.ts';
 import { SharedStream } from '../../stdio.ts';
 import { Wasi } from './errno.ts';
-import { allRights, directoryRights, Right, streamRights } from './rights.ts';
+import { allRights, directoryRights, fileRights, Right, streamRights } from './rights.ts';
 
 export const FdFlag = { append: 1, dsync: 2, nonblock: 4, rsync: 8, sync: 16 } as const;
 export const fdFlagsAll = 31;
@@ -52,8 +52,7 @@ export function stateOf(process: Process, resource: Resource): FdState {
 function initialState(process: Process, resource: Resource): FdState {
   if (resource instanceof OpenDirectory) return new FdState(directoryRights, allRights, 0);
   if (resource instanceof OpenFile) {
-    // All but what only makes sense for a directory or a socket.
-    let rights = allRights & ~(Right.fdReaddir | Right.sockShutdown | Right.sockAccept);
+    let rights = fileRights;
     if (!resource.mayRead) rights &= ~Right.fdRead;
     if (!resource.mayWrite) rights &= ~(Right.fdWrite | Right.fdAllocate | Right.fdFilestatSetSize);
     return new FdState(rights, 0, 0);
@@ -74,14 +73,14 @@ export function fileTypeOf(resource: Resource): number {
   return device === 'socket' ? FileType.socketStream : FileType.unknown;
 }
 
-/** The open file behind `fd`, if it has every right in `rights`; an errno of WASI otherwise. */
+/** The open file behind `fd`, if it has every right in `rights`; an errno of WASI otherwise: badf for a directory. */
 export function fileAt(process: Process, fd: number, rights: number): OpenFile | number {
   const resource = process.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
   if (resource instanceof OpenFile) {
     return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
   }
-  return resource instanceof OpenDirectory ? Wasi.isdir : Wasi.spipe;
+  return resource instanceof OpenDirectory ? Wasi.badf : Wasi.spipe;
 }
 
 /** The open directory behind `fd`, likewise. */
