@@ -73,8 +73,8 @@ export const streaming = `(module
 
 export const looping = `(module (func (export "_start") (loop $again (br $again))))`;
 
-/** Waits for the time in QUERY_STRING, in milliseconds: an upstream that takes its time. */
+/** Waits as for an upstream that takes its time. */
 export const waiting = `(module
   (import "cwa" "runtime_msleep" (func $sleep (param i32)))
   (memory (export "memory") 2)
-  (func (export "_start") (call $sleep (i32.const 20000))))`;
+  (func (export "_start") (call $sleep (i32.const 500000))))`;

@@ -144,7 +144,7 @@ async function waitingCalls(): Promise<void> {
   await withFleet(async (fleet) => {
     const wanted = 10_000;
     await fleet.deployWat('hello', helloCwa);
-    await fleet.deployWat('waiting', waiting);
+    await fleet.deployWat('waiting', waiting, { limits: { timeoutMs: 600_000 } });
     const url = `${fleet.url}/hello/`;
     await load({ url, seconds: 2 });
     const quiet = await load({ url, seconds });
@@ -325,14 +325,12 @@ const sections: Readonly<Record<string, () => Promise<void>>> = {
 };
 
 /** Runs the sections named, or all. */
-export async function invoke(names: readonly string[]): Promise<void> {
+async function invoke(names: readonly string[]): Promise<void> {
   const unknown = names.find((name) => sections[name] === undefined);
   if (unknown !== undefined) throw new Error(`no section ${unknown}; there are ${Object.keys(sections).join(', ')}`);
   console.log(`${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`);
   for (const name of names.length > 0 ? names : Object.keys(sections)) await sections[name]?.();
 }
 
-if (import.meta.main) {
-  await invoke(process.argv.slice(2));
-  process.exit(0);
-}
+await invoke(process.argv.slice(2));
+process.exit(0);
