@@ -13,7 +13,8 @@ import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
-import { Cancelled, errorJson, errorLines, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
+import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
+import { errorJson, errorLines } from './text/error-lines.ts';
 
 declare const WASMCLOUD_VERSION: string | undefined;
 

@@ -1,18 +1,10 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
-import * as z from 'zod/mini';
-import type { DeploymentView, HandlerView, InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
-import {
-  deploymentAnswer,
-  handlerAnswer,
-  invocationAnswer,
-  logLineAnswer,
-  type UsageMinute,
-  type UsageView,
-  usageAnswer,
-  usageMinuteAnswer,
-} from './answers.ts';
+import type * as z from 'zod/mini';
+import type { DeploymentView, HandlerView, InvocationRecord } from '../../src/protocol/nouns.ts';
+import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import { LogTail, type LogTailListener, type LogTailOptions } from './log-tail.ts';
+import type { InviteView, LogPage, TokenView, UsageMinute, UsageView, VariableView } from './views.ts';
 
 export interface Credentials {
   readonly name: string;
@@ -30,74 +22,9 @@ export interface LogQuery {
   readonly invocation?: string | undefined;
 }
 
-export interface LogPage {
-  readonly lines: readonly LogLine[];
-  /** Where to go on forward, also as `after` of a tail. */
-  readonly cursor: number;
-  /** Where to go on backward; null: there is nothing older. */
-  readonly before: number | null;
-}
-
-export interface TokenView {
-  readonly id: string;
-  readonly label: string;
-  readonly createdMs: number;
-  readonly lastUsedMs: number | null;
-}
-
-export interface InviteView {
-  readonly id: string;
-  readonly createdMs: number;
-  /** Name of the user who signed up with it. */
-  readonly usedBy: string | null;
-  readonly usedMs: number | null;
-}
-
-/** A variable as far as the server tells. */
-export interface VariableView {
-  readonly key: string;
-  readonly bytes: number;
-  /** The last characters of a long value, to tell two keys apart; else ''. */
-  readonly tail: string;
-  readonly updatedMs: number;
-}
-
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
-
-const token = z.object({ token: z.string() });
-const user = z.object({ user: z.object({ name: z.string() }) });
-const tokenView: z.ZodMiniType<TokenView> = z.object({
-  id: z.string(),
-  label: z.string(),
-  createdMs: z.number(),
-  lastUsedMs: z.nullable(z.number()),
-});
-const tokens = z.object({ tokens: z.array(tokenView) });
-const newToken = z.object({ token: z.string(), view: tokenView });
-const inviteView: z.ZodMiniType<InviteView> = z.object({
-  id: z.string(),
-  createdMs: z.number(),
-  usedBy: z.nullable(z.string()),
-  usedMs: z.nullable(z.number()),
-});
-const invites = z.object({ invites: z.array(inviteView) });
-const newInvite = z.object({ invite: z.string(), view: inviteView });
-const handler = z.object({ handler: handlerAnswer });
-const handlers = z.object({ handlers: z.array(handlerAnswer) });
-const deployments = z.object({ deployments: z.array(deploymentAnswer) });
-const page = z.object({
-  lines: z.array(logLineAnswer),
-  cursor: z.number(),
-  before: z.nullable(z.number()),
-});
-const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
-const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
-const invocations = z.object({ invocations: z.array(invocationAnswer) });
-const invocation = z.object({ invocation: invocationAnswer });
-const variable = z.object({ key: z.string(), bytes: z.number(), tail: z.string(), updatedMs: z.number() });
-const variables = z.object({ variables: z.array(variable) });
 
 export class Client {
   readonly target: Target;
@@ -110,14 +37,14 @@ export class Client {
   async signUp(asked: Credentials & { readonly invite: string | null }, options?: CallOptions): Promise<string> {
     const { name, password, invite } = asked;
     const body = { name, password, ...(invite === null ? {} : { invite }) };
-    return (await this.#call(token, { method: 'POST', path: '/users', body }, options)).token;
+    return (await this.#call(answers.token, { method: 'POST', path: '/users', body }, options)).token;
   }
 
   /** A new Token. Throws `unauthorized`. */
   async logIn({ name, password }: Credentials, options?: CallOptions): Promise<string> {
     const body = { name, password, label: 'wasmcloud' };
     try {
-      return (await this.#call(token, { method: 'POST', path: '/sessions', body }, options)).token;
+      return (await this.#call(answers.token, { method: 'POST', path: '/sessions', body }, options)).token;
     } catch (error) {
       if (!(error instanceof ServerError) || error.code !== 'unauthorized') throw error;
       // Here it is not the Token that is missing.
@@ -133,11 +60,11 @@ export class Client {
 
   /** The user's name. */
   async whoAmI(options?: CallOptions): Promise<string> {
-    return (await this.#call(user, { method: 'GET', path: '/whoami' }, options)).user.name;
+    return (await this.#call(answers.user, { method: 'GET', path: '/whoami' }, options)).user.name;
   }
 
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
-    return (await this.#call(tokens, { method: 'GET', path: '/tokens' }, options)).tokens;
+    return (await this.#call(answers.tokens, { method: 'GET', path: '/tokens' }, options)).tokens;
   }
 
   /** The Token itself is told this once. */
@@ -145,7 +72,7 @@ export class Client {
     label: string,
     options?: CallOptions,
   ): Promise<{ readonly token: string; readonly view: TokenView }> {
-    return this.#call(newToken, { method: 'POST', path: '/tokens', body: { label } }, options);
+    return this.#call(answers.newToken, { method: 'POST', path: '/tokens', body: { label } }, options);
   }
 
   async revokeToken(id: string, options?: CallOptions): Promise<void> {
@@ -153,12 +80,12 @@ export class Client {
   }
 
   async invites(options?: CallOptions): Promise<readonly InviteView[]> {
-    return (await this.#call(invites, { method: 'GET', path: '/invites' }, options)).invites;
+    return (await this.#call(answers.invites, { method: 'GET', path: '/invites' }, options)).invites;
   }
 
   /** The code itself is told this once. */
   async createInvite(options?: CallOptions): Promise<{ readonly invite: string; readonly view: InviteView }> {
-    return this.#call(newInvite, { method: 'POST', path: '/invites' }, options);
+    return this.#call(answers.newInvite, { method: 'POST', path: '/invites' }, options);
   }
 
   async deleteInvite(id: string, options?: CallOptions): Promise<void> {
@@ -166,29 +93,29 @@ export class Client {
   }
 
   async handlers(options?: CallOptions): Promise<readonly HandlerView[]> {
-    return (await this.#call(handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
+    return (await this.#call(answers.handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
   }
 
   /** Deleted ones, which can be restored for a while. */
   async deletedHandlers(options?: CallOptions): Promise<readonly HandlerView[]> {
     const asked: ApiRequest = { method: 'GET', path: '/handlers', query: { deleted: 'true' } };
-    return (await this.#call(handlers, asked, options)).handlers;
+    return (await this.#call(answers.handlers, asked, options)).handlers;
   }
 
   /** Without a name the server makes one up. */
   async createHandler(name: string | null, options?: CallOptions): Promise<HandlerView> {
     const body = name === null ? {} : { name };
-    return (await this.#call(handler, { method: 'POST', path: '/handlers', body }, options)).handler;
+    return (await this.#call(answers.handler, { method: 'POST', path: '/handlers', body }, options)).handler;
   }
 
   async handler(name: string, options?: CallOptions): Promise<HandlerView> {
-    return (await this.#call(handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
+    return (await this.#call(answers.handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
   }
 
   /** From now on pushes to `branch` are deployed. */
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
-    return (await this.#call(handler, asked, options)).handler;
+    return (await this.#call(answers.handler, asked, options)).handler;
   }
 
   async deleteHandler(name: string, options?: CallOptions): Promise<void> {
@@ -202,7 +129,7 @@ export class Client {
   /** Newest first. */
   async deployments(name: string, options?: CallOptions): Promise<readonly DeploymentView[]> {
     const path = `${handlerPath(name)}/deployments`;
-    const answer = await this.#call(deployments, { method: 'GET', path }, options);
+    const answer = await this.#call(answers.deployments, { method: 'GET', path }, options);
     return answer.deployments.toSorted((a, b) => b.number - a.number);
   }
 
@@ -211,7 +138,8 @@ export class Client {
   }
 
   async variables(name: string, options?: CallOptions): Promise<readonly VariableView[]> {
-    return (await this.#call(variables, { method: 'GET', path: `${handlerPath(name)}/env` }, options)).variables;
+    return (await this.#call(answers.variables, { method: 'GET', path: `${handlerPath(name)}/env` }, options))
+      .variables;
   }
 
   async setVariable(
@@ -228,7 +156,7 @@ export class Client {
 
   /** Figures of the last minutes for every handler, by name. */
   async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
-    return (await this.#call(allUsage, { method: 'GET', path: '/usage' }, options)).usage;
+    return (await this.#call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
   }
 
   /** Figures of the last minutes, and counters of the last `minutes` ones that saw an invocation, ascending. */
@@ -237,24 +165,28 @@ export class Client {
     minutes: number,
     options?: CallOptions,
   ): Promise<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }> {
-    return this.#call(usage, { method: 'GET', path: `${handlerPath(name)}/usage`, query: { minutes } }, options);
+    return this.#call(
+      answers.usage,
+      { method: 'GET', path: `${handlerPath(name)}/usage`, query: { minutes } },
+      options,
+    );
   }
 
   /** Newest first. */
   async invocations(name: string, options?: CallOptions): Promise<readonly InvocationRecord[]> {
     const path = `${handlerPath(name)}/invocations`;
-    return (await this.#call(invocations, { method: 'GET', path }, options)).invocations;
+    return (await this.#call(answers.invocations, { method: 'GET', path }, options)).invocations;
   }
 
   async invocation(name: string, id: string, options?: CallOptions): Promise<InvocationRecord> {
     const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
-    return (await this.#call(invocation, { method: 'GET', path }, options)).invocation;
+    return (await this.#call(answers.invocation, { method: 'GET', path }, options)).invocation;
   }
 
   /** The newest lines, or those after or before a cursor; always ascending. */
   async logs(name: string, query: LogQuery, options?: CallOptions): Promise<LogPage> {
     const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
-    return this.#call(page, asked, options);
+    return this.#call(answers.page, asked, options);
   }
 
   tail(options: LogTailOptions, listener: LogTailListener): LogTail {

@@ -6,8 +6,8 @@ import { WebSocket } from 'ws';
 import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { LogLine } from '../../src/protocol/nouns.ts';
-import { logFrameAnswer } from './answers.ts';
 import { notOurs, parseJson, problemError, type Target, unreachable } from './http.ts';
+import { logFrameAnswer } from './views.ts';
 
 export interface LogTailOptions {
   readonly handler: string;

@@ -1,7 +1,7 @@
 /** tokens, invites: who and what else may log in */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import type { InviteView, TokenView } from '../client/client.ts';
+import type { InviteView, TokenView } from '../client/views.ts';
 import type { Context } from '../context.ts';
 import { formatAgo } from '../text/format.ts';
 import { table } from '../text/table.ts';

@@ -1,12 +1,9 @@
 /** env: variables of a handler. Values are secrets: never in argv, never shown. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import type { VariableView } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { ask, readSecret } from '../prompt.ts';
-import { formatAgo, formatBytes } from '../text/format.ts';
-import { table } from '../text/table.ts';
-import { visible } from '../text/visible.ts';
+import { variableTable } from '../text/variable.ts';
 
 export function addEnvironmentCommands(program: Command, context: Context): void {
   program
@@ -37,18 +34,6 @@ async function list(context: Context, name: string): Promise<void> {
   if (context.json) context.out.json(variables);
   else if (variables.length > 0) for (const line of variableTable(variables, Date.now())) context.out.line(line);
   else context.out.note(`no variables\nhint: wasmcloud env ${name} set KEY`);
-}
-
-/** Enough of a value to recognise it, never enough to use it. */
-export function maskedValue({ bytes, tail }: Pick<VariableView, 'bytes' | 'tail'>): string {
-  return `${'•'.repeat(8)}${visible(tail)} (${formatBytes(bytes)})`;
-}
-
-export function variableTable(variables: readonly VariableView[], nowMs: number): string[] {
-  return table(
-    [{ title: 'KEY' }, { title: 'VALUE' }, { title: 'CHANGED' }],
-    variables.map((variable) => [visible(variable.key), maskedValue(variable), formatAgo(variable.updatedMs, nowMs)]),
-  );
 }
 
 async function set(context: Context, name: string, key: string): Promise<void> {

@@ -11,7 +11,8 @@ import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-re
 import { Cancelled } from '../output.ts';
 import { ask } from '../prompt.ts';
 import { formatAgo, formatDate } from '../text/format.ts';
-import { facts, table } from '../text/table.ts';
+import { handlerTable, stateText } from '../text/handler.ts';
+import { facts } from '../text/table.ts';
 import { parseCount } from './arguments.ts';
 
 export function addHandlerCommands(program: Command, context: Context): void {
@@ -127,25 +128,6 @@ async function confirmName(context: Context, handler: HandlerView, given: string
       hints: [hint],
     });
   }
-}
-
-export function stateText(handler: HandlerView): string {
-  if (handler.state === 'empty') return 'nothing deployed';
-  return handler.version === null ? handler.state : `${handler.state} v${handler.version}`;
-}
-
-export function handlerTable(handlers: readonly HandlerView[], nowMs: number): string[] {
-  const rows = handlers.map((handler) => [
-    handler.name,
-    handler.state,
-    handler.version === null ? '-' : `v${handler.version}`,
-    handler.deployedMs === null ? 'never' : formatAgo(handler.deployedMs, nowMs),
-    handler.url,
-  ]);
-  return table(
-    [{ title: 'NAME' }, { title: 'STATE' }, { title: 'LIVE' }, { title: 'DEPLOYED' }, { title: 'URL' }],
-    rows,
-  );
 }
 
 function handlerLines(client: Client, handler: HandlerView, nowMs: number): string[] {

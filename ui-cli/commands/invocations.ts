@@ -1,11 +1,7 @@
 /** invocations: what ran lately, and one of them in full */
 import type { Command } from 'commander';
-import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import type { Context } from '../context.ts';
-import { formatBytes, formatClock, formatCount, formatDate, formatDuration, plural } from '../text/format.ts';
-import { formatLogLine } from '../text/log-line.ts';
-import { facts, table } from '../text/table.ts';
-import { visible } from '../text/visible.ts';
+import { invocationLines, invocationTable } from '../text/invocation.ts';
 
 export function addInvocationCommands(program: Command, context: Context): void {
   program
@@ -29,71 +25,3 @@ export function addInvocationCommands(program: Command, context: Context): void 
       context.result({ ...record, lines }, invocationLines(record, lines));
     });
 }
-
-export function invocationTable(records: readonly InvocationRecord[]): string[] {
-  const right = (title: string) => ({ title, align: 'right' }) as const;
-  return table(
-    [
-      { title: 'TIME' },
-      { title: 'ID' },
-      right('STATUS'),
-      { title: 'OUTCOME' },
-      right('TOOK'),
-      right('GAS'),
-      { title: 'REQUEST' },
-    ],
-    records.map((record) => [
-      formatClock(record.startedMs),
-      visible(record.id),
-      String(record.status),
-      record.outcome,
-      formatDuration(record.durationMs),
-      formatCount(record.gas),
-      visible(`${record.method} ${record.path}`),
-    ]),
-  );
-}
-
-export function invocationFacts(record: InvocationRecord): (readonly [string, string])[] {
-  return [
-    ['invocation', visible(record.id)],
-    ['request', visible(`${record.method} ${record.path}`)],
-    ['status', `${record.status} (${record.outcome})`],
-    ['version', `v${record.deployment}`],
-    ['started', formatDate(record.startedMs)],
-    ['time', formatDuration(record.durationMs)],
-    ['gas', record.gas.toLocaleString('en')],
-    ['memory', `${plural(record.memoryPages, 'page')} (${formatBytes(record.memoryPages * 65_536)})`],
-    ['bytes', `${formatBytes(record.bytesIn)} in, ${formatBytes(record.bytesOut)} out`],
-  ];
-}
-
-export function syscallTable(record: InvocationRecord): string[] {
-  const entries = Object.entries(record.syscalls).toSorted(([, a], [, b]) => b.waitMs - a.waitMs || b.count - a.count);
-  return table(
-    [{ title: 'SYSTEM CALL' }, { title: 'COUNT', align: 'right' }, { title: 'WAITED', align: 'right' }],
-    entries.map(([name, { count, waitMs }]) => [visible(name), String(count), formatDuration(waitMs)]),
-  );
-}
-
-export function ioTable(record: InvocationRecord): string[] {
-  return table(
-    [{ title: 'SCHEME' }, { title: 'IN', align: 'right' }, { title: 'OUT', align: 'right' }],
-    Object.entries(record.io).map(([scheme, io]) => [
-      visible(scheme),
-      formatBytes(io.bytesIn),
-      formatBytes(io.bytesOut),
-    ]),
-  );
-}
-
-export function invocationLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
-  return [
-    ...facts(invocationFacts(record)),
-    ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),
-    ...section(Object.keys(record.io).length > 0, ioTable(record)),
-    ...section(lines.length > 0, ['LOG', ...lines.map((line) => formatLogLine(line, { iso: false }))]),
-  ];
-}
-
-const section = (there: boolean, lines: readonly string[]) => (there ? ['', ...lines] : []);

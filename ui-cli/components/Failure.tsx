@@ -1,7 +1,7 @@
 import { Box, Text } from 'ink';
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import { useApp } from '../hooks/use-app.ts';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import { wrap } from '../text/width.ts';
 
 /** In the place of what could not be loaded: what failed, why, what to do. It goes on trying. */

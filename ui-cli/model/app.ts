@@ -5,6 +5,8 @@
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { Client } from '../client/client.ts';
 import type { Session } from '../config.ts';
+import type { AppOptions, Explain, Message, Size } from './app-options.ts';
+import { minimumSize } from './app-options.ts';
 import { type Binding, findBinding, helpRows } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import { bodyRows } from './layout.ts';
@@ -20,43 +22,7 @@ import {
   type Overlay,
 } from './overlay.ts';
 import type { Screen, TypingTarget } from './screen.ts';
-
-export interface Size {
-  readonly columns: number;
-  readonly rows: number;
-}
-
-/** Below this a table or a form does not fit in any useful way. */
-export const minimumSize: Size = { columns: 60, rows: 14 };
-
-export interface Message {
-  readonly kind: 'done' | 'error';
-  readonly lines: readonly string[];
-}
-
-export interface Task {
-  readonly startedMs: number;
-  readonly abort: AbortController;
-  step: string;
-}
-
-export interface AppOptions {
-  readonly session: Session;
-  readonly size: Size;
-  readonly noColour: boolean;
-  /** Keeps a login in the config file and tells git. */
-  readonly saveLogin: (server: string, account: { readonly user: string; readonly token: string }) => Promise<void>;
-  readonly forgetLogin: () => Promise<void>;
-  /** Writes an escape sequence to the terminal, for the clipboard. */
-  readonly copy: (text: string) => void;
-  readonly exit: () => void;
-  /** bin/wasmcloud.js: git asks it for credentials. */
-  readonly launcher: string;
-  /** Starts this very program, for local runs. */
-  readonly runCommand: readonly string[];
-  /** Where `create` looks for a repository. */
-  readonly folder: string;
-}
+import { Task, toPlatformError } from './task.ts';
 
 export class App extends Observable {
   readonly options: AppOptions;
@@ -98,7 +64,7 @@ export class App extends Observable {
 
   stop(): void {
     clearInterval(this.#ticker);
-    this.task?.abort.abort();
+    this.task?.cancel();
     for (const screen of this.#stack) screen.hide();
   }
 
@@ -168,8 +134,8 @@ export class App extends Observable {
   }
 
   /** A failure that a person should read. An expired login opens the login and comes back here afterwards. */
-  fail(error: unknown, lines: (error: PlatformError) => readonly string[]): void {
-    const known = error instanceof PlatformError ? error : unexpected(error);
+  fail(error: unknown, lines: Explain): void {
+    const known = toPlatformError(error);
     if (known.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
     else this.say('error', ...lines(known));
   }
@@ -212,24 +178,19 @@ export class App extends Observable {
   }
 
   /** Something that takes a while: its step and time show, Esc cancels it. One at a time. */
-  async run(
-    step: string,
-    work: (task: Task) => Promise<void>,
-    lines: (e: PlatformError) => readonly string[],
-  ): Promise<void> {
+  async run(step: string, work: (task: Task) => Promise<void>, lines: Explain): Promise<void> {
     if (this.task !== null) return;
-    const task: Task = { step, startedMs: Date.now(), abort: new AbortController() };
+    const task = new Task(step, this.changed);
     this.task = task;
     this.message = null;
-    const ticker = setInterval(() => this.changed(), 100);
     this.changed();
     try {
       await work(task);
     } catch (error) {
-      if (task.abort.signal.aborted) this.say('error', `cancelled: ${task.step}`);
+      if (task.cancelled) this.say('error', `cancelled: ${task.step}`);
       else this.fail(error, lines);
     } finally {
-      clearInterval(ticker);
+      task.end();
       this.task = null;
       this.changed();
     }
@@ -297,7 +258,7 @@ export class App extends Observable {
       return;
     }
     if (this.task !== null) {
-      if (press.name === 'esc') this.task.abort.abort();
+      if (press.name === 'esc') this.task.cancel();
       return;
     }
     if (this.#typing()?.press(press)) this.message = null;
@@ -354,10 +315,4 @@ export class App extends Observable {
       if (!(error instanceof PlatformError)) throw error;
     }
   }
-}
-
-/** A mistake of ours in one action must not cost the screen with everything else on it. */
-function unexpected(error: unknown): PlatformError {
-  const message = error instanceof Error ? error.message : String(error);
-  return new PlatformError('internal', `this failed unexpectedly: ${message}`, { cause: error });
 }

@@ -3,7 +3,7 @@ import { randomInt } from 'node:crypto';
 import { generateName, isHandlerName } from '../../src/protocol/names.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
 import { addRemote, describeRemote, gitUrl } from '../git-remote.ts';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { Form } from './form.ts';

@@ -1,4 +1,4 @@
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { Form } from './form.ts';

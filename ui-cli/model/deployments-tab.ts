@@ -1,6 +1,6 @@
 import type { DeploymentView } from '../../src/protocol/nouns.ts';
-import { previewRollback } from '../commands/deployments.ts';
-import { errorLines } from '../output.ts';
+import { previewRollback } from '../text/deployment.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import type { HandlerScreen } from './handler-screen.ts';

@@ -1,6 +1,6 @@
 /** Variables of a handler. Values are masked; `v` reveals one that was typed here just now. */
-import type { VariableView } from '../client/client.ts';
-import { errorLines } from '../output.ts';
+import type { VariableView } from '../client/views.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { Form } from './form.ts';

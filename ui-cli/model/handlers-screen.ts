@@ -2,8 +2,8 @@
 
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
-import type { UsageView } from '../client/answers.ts';
-import { errorLines } from '../output.ts';
+import type { UsageView } from '../client/views.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { ListModel } from './list-model.ts';

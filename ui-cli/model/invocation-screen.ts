@@ -1,6 +1,6 @@
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
-import { invocationLines } from '../commands/invocations.ts';
+import { invocationLines } from '../text/invocation.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import type { Loader } from './loader.ts';

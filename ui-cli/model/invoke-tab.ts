@@ -3,7 +3,7 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import { type Answer, invoke, parseHeader } from '../client/invoke.ts';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import { formatBytes, formatCount, formatDuration } from '../text/format.ts';
 import { formatLogLine } from '../text/log-line.ts';
 import { visible, visibleLines } from '../text/visible.ts';

@@ -2,10 +2,8 @@
  * The log, live. The socket only pushes into the buffer; React hears of it every 66 ms at most, and
  * draws the rows that show (UX.md, log tail technique).
  */
-import { PlatformError } from '../../src/protocol/errors.ts';
 import { type LogLine, logLevels } from '../../src/protocol/nouns.ts';
-import type { LogTail } from '../client/log-tail.ts';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import { severityOf } from '../text/log-line.ts';
 import { visible } from '../text/visible.ts';
 import type { App } from './app.ts';
@@ -13,44 +11,39 @@ import type { Binding } from './bindings.ts';
 import type { HandlerScreen } from './handler-screen.ts';
 import type { KeyPress } from './keys.ts';
 import { moveKeys } from './list.ts';
-import { afterFrame } from './loader.ts';
-import { LogBuffer } from './log-buffer.ts';
+import type { LogBuffer } from './log-buffer.ts';
+import { LogFeed } from './log-feed.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-view.ts';
 import { Screen, type Status, type TypingTarget } from './screen.ts';
 import { TextInput } from './text-input.ts';
 
 /** Ink draws 30 frames a second; a tick above that would be drawn every second time only. */
 export const tickMs = 66;
-/** What one sees of the past at once; `g` at the top fetches more. */
-const historyLines = 1_000;
 const sidewaysCells = 16;
 const levels = [null, logLevels.info, logLevels.warning, logLevels.error] as const;
 
 export class LogTab extends Screen implements TypingTarget {
   readonly crumbs = ['logs'];
-  readonly buffer = new LogBuffer();
+  readonly feed: LogFeed;
   readonly handler: HandlerScreen;
   view: LogView = { kind: 'following' };
   /** Cells that lines are moved to the left. */
   offset = 0;
-  state: 'loading' | 'live' | 'connecting' | 'waiting' = 'loading';
-  dropped = 0;
   readonly #openInvocation: (id: string) => void;
   #filter: TextInput | null = null;
   #typing = false;
   #level = 0;
-  #tail: LogTail | null = null;
-  #load: AbortController | null = null;
-  /** Where the tail goes on; null before the history came. */
-  #cursor: number | null = null;
   #tick: NodeJS.Timeout | undefined;
-  #retry: NodeJS.Timeout | undefined;
-  #lost = false;
 
   constructor(app: App, handler: HandlerScreen, openInvocation: (id: string) => void) {
     super(app);
     this.handler = handler;
     this.#openInvocation = openInvocation;
+    this.feed = new LogFeed(app, handler.name, () => this.#schedule());
+  }
+
+  get buffer(): LogBuffer {
+    return this.feed.buffer;
   }
 
   get rows(): number {
@@ -58,16 +51,12 @@ export class LogTab extends Screen implements TypingTarget {
   }
 
   override show(): void {
-    if (this.#cursor === null) void this.#loadHistory();
-    else this.#connect(this.#cursor);
+    this.feed.open();
   }
 
   override hide(): void {
-    this.#load?.abort();
-    this.#tail?.close();
-    this.#tail = null;
+    this.feed.close();
     clearTimeout(this.#tick);
-    clearTimeout(this.#retry);
     this.#tick = undefined;
   }
 
@@ -107,10 +96,10 @@ export class LogTab extends Screen implements TypingTarget {
     const parts = [
       this.view.kind === 'paused' ? `PAUSED, ${newSince(this.view, buffer)} new (G follows)` : this.#stateText(),
       ...(filtered ? [`${this.#filterText()}: ${found} (Esc clears)`] : []),
-      ...(this.dropped > 0 ? [`${this.dropped} lost`] : []),
+      ...(this.feed.dropped > 0 ? [`${this.feed.dropped} lost`] : []),
       ...(this.offset > 0 ? [`from column ${this.offset + 1}`] : []),
     ];
-    const tone = this.view.kind === 'paused' || this.state === 'waiting' ? 'warning' : 'plain';
+    const tone = this.view.kind === 'paused' || this.feed.state === 'waiting' ? 'warning' : 'plain';
     return { text: parts.join('   '), tone };
   }
 
@@ -154,75 +143,10 @@ export class LogTab extends Screen implements TypingTarget {
   }
 
   #stateText(): string {
-    if (this.state === 'loading') return 'loading …';
-    if (this.state === 'connecting') return 'connecting …';
-    return this.state === 'live' ? 'following' : 'connection lost, trying again …';
-  }
-
-  async #loadHistory(): Promise<void> {
-    const load = new AbortController();
-    this.#load = load;
-    const { app } = this;
-    this.state = 'loading';
-    try {
-      await afterFrame();
-      const page = await app.client.logs(this.handler.name, { limit: historyLines }, { signal: load.signal });
-      if (load.signal.aborted) return;
-      this.#add(page.lines);
-      this.#cursor = page.cursor;
-      this.#connect(page.cursor);
-      app.changed();
-    } catch (error) {
-      if (load.signal.aborted) return;
-      if (!(error instanceof PlatformError)) throw error;
-      app.fail(error, errorLines);
-      if (error.code !== 'unavailable') return;
-      app.connection = 'offline';
-      this.state = 'waiting';
-      this.#retry = setTimeout(() => void this.#loadHistory(), 2_000);
-      app.changed();
-    }
-  }
-
-  #connect(after: number): void {
-    if (this.#tail !== null) return;
-    const { app } = this;
-    this.#tail = app.client.tail(
-      { handler: this.handler.name, after },
-      {
-        lines: (lines) => this.#add(lines),
-        dropped: (count) => {
-          this.dropped += count;
-          this.#mark(`${count} lines were lost: more came than could be kept or sent`);
-        },
-        state: (state) => {
-          if (state.kind === 'waiting' && !this.#lost) this.#mark(`connection lost: ${state.why}; trying again`);
-          if (state.kind === 'live' && this.#lost) this.#mark('connected again, nothing was missed');
-          this.#lost = state.kind === 'waiting' || (this.#lost && state.kind !== 'live');
-          this.state = state.kind;
-          app.connection = state.kind === 'waiting' ? 'offline' : app.connection;
-          if (state.kind === 'live') app.connection = 'online';
-          this.#schedule();
-        },
-        failed: (error) => {
-          this.#tail = null;
-          this.#mark(`the stream has ended: ${error.message}`);
-          app.fail(error, errorLines);
-        },
-      },
-    );
-  }
-
-  #add(lines: readonly LogLine[]): void {
-    for (const line of lines) this.buffer.push({ kind: 'line', line });
-    const last = lines.at(-1);
-    if (last !== undefined) this.#cursor = Math.max(this.#cursor ?? 0, last.cursor);
-    this.#schedule();
-  }
-
-  #mark(text: string): void {
-    this.buffer.push({ kind: 'mark', text });
-    this.#schedule();
+    const { state } = this.feed;
+    if (state === 'loading') return 'loading …';
+    if (state === 'connecting') return 'connecting …';
+    return state === 'live' ? 'following' : 'connection lost, trying again …';
   }
 
   #schedule(): void {
@@ -266,26 +190,20 @@ export class LogTab extends Screen implements TypingTarget {
   }
 
   async #loadOlder(): Promise<void> {
-    const { app, buffer } = this;
-    let first: LogLine | undefined;
-    const lines: LogLine[] = [];
-    for (const entry of buffer.entries()) {
-      if (entry.kind === 'line') {
-        first ??= entry.line;
-        lines.push(entry.line);
-      }
-    }
-    if (first === undefined) return;
-    const before = first.cursor;
+    const { app, feed, buffer } = this;
     await app.run(
       'fetching older lines',
       async ({ abort: { signal } }) => {
-        const page = await app.client.logs(this.handler.name, { before, limit: historyLines }, { signal });
-        if (page.lines.length === 0) return app.say('done', 'this is the oldest line that is kept');
-        buffer.prepend(page.lines.map((line) => ({ kind: 'line', line })));
+        const count = await feed.loadOlder(signal);
+        if (count === 0) {
+          app.say('done', 'this is the oldest line that is kept');
+          return;
+        }
         this.#applyFilter();
-        const index = page.lines.length;
-        this.view = selectLine({ kind: 'following' }, buffer, buffer.firstOrdinal + Math.max(0, index - 1), this.rows);
+        // The newest of the older ones, at the bottom: what one asked for is what one sees.
+        const selected = Math.min(count, buffer.nextOrdinal) - 1;
+        const top = selected - this.rows + 1;
+        this.view = clampLog({ kind: 'paused', selected, top, since: buffer.nextOrdinal }, buffer, this.rows);
       },
       errorLines,
     );

@@ -2,7 +2,7 @@
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import { Client } from '../client/client.ts';
 import { normalizeServer } from '../config.ts';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import { Form } from './form.ts';

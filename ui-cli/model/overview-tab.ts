@@ -1,4 +1,4 @@
-import type { UsageMinute, UsageView } from '../client/answers.ts';
+import type { UsageMinute, UsageView } from '../client/views.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import type { HandlerScreen } from './handler-screen.ts';

@@ -1,8 +1,8 @@
 /** What the overview of a handler says, as lines. Pure. */
 import type { HandlerView } from '../../src/protocol/nouns.ts';
-import type { UsageMinute, UsageView } from '../client/answers.ts';
-import { stateText } from '../commands/handlers.ts';
+import type { UsageMinute, UsageView } from '../client/views.ts';
 import { formatAgo, formatBytes, formatCount, formatDate, formatDuration } from '../text/format.ts';
+import { stateText } from '../text/handler.ts';
 import { bucket, sparkline } from '../text/sparkline.ts';
 import { facts } from '../text/table.ts';
 import { fit } from '../text/width.ts';

@@ -1,6 +1,6 @@
 /** Runs a local file in a process of its own, so that Esc can end whatever it does. */
 import { spawn } from 'node:child_process';
-import { errorLines } from '../output.ts';
+import { errorLines } from '../text/error-lines.ts';
 import { visible } from '../text/visible.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';

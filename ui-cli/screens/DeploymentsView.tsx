@@ -3,8 +3,8 @@ import { EmptyState } from '../components/EmptyState.tsx';
 import { Lines } from '../components/Lines.tsx';
 import { Table } from '../components/Table.tsx';
 import { useApp } from '../hooks/use-app.ts';
-import { deploymentDetail } from '../model/deployment-detail.ts';
 import { type DeploymentsTab, detailRows } from '../model/deployments-tab.ts';
+import { deploymentDetail } from '../text/deployment.ts';
 import { formatAgo, formatBytes } from '../text/format.ts';
 import { visible } from '../text/visible.ts';
 

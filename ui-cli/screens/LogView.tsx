@@ -10,7 +10,7 @@ import { severityOf } from '../text/log-line.ts';
 export function LogView({ tab }: { readonly tab: LogTab }) {
   const app = useApp();
   const { columns } = app.size;
-  if (tab.buffer.size === 0 && tab.state === 'live') {
+  if (tab.buffer.size === 0 && tab.feed.state === 'live') {
     const { name } = tab.handler;
     return (
       <EmptyState

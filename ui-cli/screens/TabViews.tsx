@@ -1,18 +1,18 @@
 /** The smaller tabs of a handler. */
 import { Box, Text } from 'ink';
-import { maskedValue } from '../commands/environment.ts';
 import { EmptyState } from '../components/EmptyState.tsx';
 import { FormView } from '../components/FormView.tsx';
 import { Lines } from '../components/Lines.tsx';
 import { Table } from '../components/Table.tsx';
 import { useApp } from '../hooks/use-app.ts';
 import type { DangerTab } from '../model/danger-tab.ts';
-import { limitsLines } from '../model/deployment-detail.ts';
 import type { EnvTab } from '../model/env-tab.ts';
 import type { InvocationsTab } from '../model/invocations-tab.ts';
 import type { InvokeTab } from '../model/invoke-tab.ts';
 import type { LimitsTab } from '../model/limits-tab.ts';
+import { limitsLines } from '../text/deployment.ts';
 import { formatAgo, formatClock, formatCount, formatDuration } from '../text/format.ts';
+import { maskedValue } from '../text/variable.ts';
 import { visible } from '../text/visible.ts';
 
 export function EnvView({ tab }: { readonly tab: EnvTab }) {

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { Client } from '../../../ui-cli/client/client.ts';
-import { errorLines } from '../../../ui-cli/output.ts';
+import { errorLines } from '../../../ui-cli/text/error-lines.ts';
 
 let server: Server;
 let client: Client;

@@ -190,6 +190,17 @@ test('a log filter counts its lines live, and levels step from all to errors', a
   await screen.press('vvv', /errors: 1 of \d+ lines/);
 });
 
+test('g goes to the oldest line shown, and once more fetches older ones', async () => {
+  await control.handler('talkative', 'ada');
+  const lines = Array.from({ length: 1_200 }, (_, i) => line('talkative', `number ${i}`));
+  await control.write(...lines);
+  const screen = open({ handler: 'talkative', tab: 'logs' });
+  await screen.shows('number 1199');
+  await screen.press('g', /›.* number 200$/m);
+  await screen.press('g', /›.* number 199$/m);
+  await screen.press('gg', 'this is the oldest line that is kept');
+});
+
 test('a lost connection is marked in the log, and so is its return', async () => {
   const screen = open({ handler: 'alpha', tab: 'logs' });
   await screen.shows('following');

@@ -1,0 +1,190 @@
+/**
+ * The API's nouns, checked once where they come in. Unknown keys are ignored: a newer
+ * server may tell more.
+ */
+import * as z from 'zod/mini';
+import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
+import type {
+  AbiName,
+  DeploymentView,
+  HandlerView,
+  InvocationOutcome,
+  InvocationRecord,
+  LogFrame,
+  LogLine,
+  Policy,
+} from '../../src/protocol/nouns.ts';
+
+const text = z.string();
+const number = z.number();
+/** Printed as it is, so it must not be able to steer a terminal; free text goes through `visible` instead. */
+const plain = z.string().check(z.regex(/^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/));
+const orNull = <T extends z.ZodMiniType>(type: T) => z.nullable(type);
+
+const abi = z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'] satisfies AbiName[]);
+const policy: z.ZodMiniType<Policy> = z.object({ allow: z.array(text), disallow: z.array(text) });
+const limits = z.object({ memoryPages: number, gas: number, timeoutMs: number, bodyBytes: number });
+
+export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
+  name: plain,
+  owner: plain,
+  url: plain,
+  gitUrl: plain,
+  deployBranch: orNull(plain),
+  state: z.enum(['empty', 'live', 'failed', 'deleted']),
+  version: orNull(number),
+  createdMs: number,
+  deployedMs: orNull(number),
+});
+
+export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
+  number,
+  state: z.enum(['staged', 'live', 'retired', 'failed']),
+  commit: plain,
+  ref: text,
+  pushedBy: text,
+  createdMs: number,
+  modulePath: text,
+  moduleBytes: number,
+  moduleSha256: plain,
+  abis: z.array(abi),
+  limits,
+  policy: orNull(policy),
+  vetMs: number,
+  failure: orNull(text),
+});
+
+export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
+  handler: text,
+  deployment: number,
+  invocation: text,
+  seq: number,
+  timeMs: number,
+  gas: number,
+  stream: z.enum(['log', 'stderr', 'platform']),
+  level: number,
+  text,
+  cursor: number,
+});
+
+export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({ lines: z.array(logLineAnswer), dropped: number });
+
+const optionalNumber = orNull(number);
+
+/** Figures of the last minutes. */
+export interface UsageView {
+  readonly windowMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly requestsPerSecond: number;
+  readonly failuresPerSecond: number;
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+export interface UsageMinute {
+  readonly minuteMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+export const usageAnswer: z.ZodMiniType<UsageView> = z.object({
+  windowMs: number,
+  invocations: number,
+  failures: number,
+  gas: number,
+  requestsPerSecond: number,
+  failuresPerSecond: number,
+  p50Ms: optionalNumber,
+  p99Ms: optionalNumber,
+});
+
+export const usageMinuteAnswer: z.ZodMiniType<UsageMinute> = z.object({
+  minuteMs: number,
+  invocations: number,
+  failures: number,
+  gas: number,
+  durationMs: number,
+  bytesIn: number,
+  bytesOut: number,
+});
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorStatus, code);
+const outcomes: readonly InvocationOutcome[] = ['ok', 'aborted', ...Object.keys(errorStatus).filter(isErrorCode)];
+
+export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
+  id: text,
+  handler: text,
+  deployment: number,
+  startedMs: number,
+  durationMs: number,
+  method: text,
+  path: text,
+  status: number,
+  outcome: z.enum(outcomes),
+  gas: number,
+  memoryPages: number,
+  bytesIn: number,
+  bytesOut: number,
+  syscalls: z.record(text, z.object({ count: number, waitMs: number })),
+  io: z.record(text, z.object({ bytesIn: number, bytesOut: number })),
+  logLines: number,
+});
+
+export interface LogPage {
+  readonly lines: readonly LogLine[];
+  /** Where to go on forward, also as `after` of a tail. */
+  readonly cursor: number;
+  /** Where to go on backward; null: there is nothing older. */
+  readonly before: number | null;
+}
+
+export interface TokenView {
+  readonly id: string;
+  readonly label: string;
+  readonly createdMs: number;
+  readonly lastUsedMs: number | null;
+}
+
+export interface InviteView {
+  readonly id: string;
+  readonly createdMs: number;
+  /** Name of the user who signed up with it. */
+  readonly usedBy: string | null;
+  readonly usedMs: number | null;
+}
+
+/** A variable as far as the server tells. */
+export interface VariableView {
+  readonly key: string;
+  readonly bytes: number;
+  /** The last characters of a long value, to tell two keys apart; else ''. */
+  readonly tail: string;
+  readonly updatedMs: number;
+}
+
+export const tokenAnswer: z.ZodMiniType<TokenView> = z.object({
+  id: z.string(),
+  label: z.string(),
+  createdMs: z.number(),
+  lastUsedMs: z.nullable(z.number()),
+});
+
+export const inviteAnswer: z.ZodMiniType<InviteView> = z.object({
+  id: z.string(),
+  createdMs: z.number(),
+  usedBy: z.nullable(z.string()),
+  usedMs: z.nullable(z.number()),
+});
+
+export const variableAnswer: z.ZodMiniType<VariableView> = z.object({
+  key: plain,
+  bytes: number,
+  tail: text,
+  updatedMs: number,
+});

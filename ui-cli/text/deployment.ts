@@ -1,0 +1,115 @@
+/** Deployments in words. Pure. */
+import { PlatformError } from '../../src/protocol/errors.ts';
+import type { DeploymentView } from '../../src/protocol/nouns.ts';
+import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
+import { facts, table } from './table.ts';
+import { visible } from './visible.ts';
+import { wrap } from './width.ts';
+
+export interface RollbackPreview {
+  /** swift-otter: v5 -> v3 */
+  readonly change: string;
+  /** Number that is live now. */
+  readonly from: number | null;
+  readonly lines: readonly string[];
+}
+
+/** What a rollback would do. Throws where it makes no sense, naming what would. */
+export function previewRollback(
+  name: string,
+  deployments: readonly DeploymentView[],
+  version: number,
+): RollbackPreview {
+  const to = deployments.find((deployment) => deployment.number === version);
+  const from = deployments.find((deployment) => deployment.state === 'live') ?? null;
+  const possible = deployments.filter((deployment) => deployment.state === 'retired').map(({ number }) => `v${number}`);
+  const hints = [
+    possible.length > 0 ? `can be served again: ${possible.join(', ')}` : 'there is no earlier deployment to serve',
+  ];
+  if (to === undefined) throw new PlatformError('not_found', `${name} has no deployment v${version}`, { hints });
+  if (to.state === 'live') throw new PlatformError('conflict', `v${version} is live already`, { hints });
+  if (to.state !== 'retired') {
+    throw new PlatformError('conflict', `v${version} never went live (${to.state}), so it cannot be served`, { hints });
+  }
+  const change = `${name}: ${from === null ? 'nothing' : `v${from.number}`} -> v${version}`;
+  const describe = (deployment: DeploymentView) =>
+    `  v${deployment.number}  ${deployment.commit.slice(0, 7)}  ${visible(deployment.modulePath)}  ${formatBytes(deployment.moduleBytes)}`;
+  return {
+    change,
+    from: from?.number ?? null,
+    lines: [change, ...(from === null ? [] : [`${describe(from)}  (live now)`]), describe(to)],
+  };
+}
+
+export function deploymentTable(deployments: readonly DeploymentView[], nowMs: number): string[] {
+  const rows = deployments.map((deployment) => [
+    `v${deployment.number}`,
+    deployment.state,
+    deployment.commit.slice(0, 7),
+    formatAgo(deployment.createdMs, nowMs),
+    visible(deployment.pushedBy),
+    formatBytes(deployment.moduleBytes),
+    deployment.abis.join(' '),
+    visible(deployment.failure ?? deployment.modulePath),
+  ]);
+  const size = { title: 'SIZE', align: 'right' } as const;
+  const titles = ['VERSION', 'STATE', 'COMMIT', 'WHEN', 'BY'].map((title) => ({ title }));
+  return table([...titles, size, { title: 'ABI' }, { title: 'MODULE' }], rows);
+}
+
+/** Six rows and a line above them. */
+export function deploymentDetail(deployment: DeploymentView, width: number): string[] {
+  const { moduleSha256, failure } = deployment;
+  return [
+    '─'.repeat(Math.max(0, width)),
+    ...facts([
+      ['commit', `${deployment.commit} (${visible(deployment.ref)})`],
+      ['pushed', `${formatDate(deployment.createdMs)} by ${visible(deployment.pushedBy)}`],
+      ['module', `${visible(deployment.modulePath)}, ${formatBytes(deployment.moduleBytes)}`],
+      ['sha256', moduleSha256],
+      ['vetted', `in ${formatDuration(deployment.vetMs)}`],
+      failure === null
+        ? [
+            'limits',
+            limitFacts(deployment)
+              .map(([name, value]) => `${name} ${value}`)
+              .join(', '),
+          ]
+        : ['failed', visible(failure)],
+    ]),
+  ];
+}
+
+function limitFacts({ limits }: Pick<DeploymentView, 'limits'>): (readonly [string, string])[] {
+  return [
+    ['memory', `${formatBytes(limits.memoryPages * 65_536)} (${limits.memoryPages} pages)`],
+    ['gas', limits.gas.toLocaleString('en')],
+    ['time', formatDuration(limits.timeoutMs)],
+    ['body', formatBytes(limits.bodyBytes)],
+  ];
+}
+
+/** What the limits tab says. */
+export function limitsLines(deployment: DeploymentView, width: number): string[] {
+  const { policy } = deployment;
+  const rules = (patterns: readonly string[]) =>
+    patterns.length === 0 ? ['  (none)'] : patterns.map((p) => `  ${visible(p)}`);
+  return [
+    `Limits of v${deployment.number}, for each invocation`,
+    '',
+    ...facts(limitFacts(deployment)).map((line) => `  ${line}`),
+    '',
+    ...(policy === null
+      ? ['No policy: functions may open whatever the platform allows.']
+      : [
+          'Policy: disallow beats allow, what matches nothing is denied.',
+          '',
+          'allow',
+          ...rules(policy.allow),
+          'disallow',
+          ...rules(policy.disallow),
+        ]),
+    '',
+    'They come from wasmcloud.toml in the pushed commit, [limits] and [policy]; push to change them.',
+  ].flatMap((line) => wrap(line, width));
+}

@@ -1,0 +1,74 @@
+/** Invocations in words. Pure. */
+import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
+import { formatBytes, formatClock, formatCount, formatDate, formatDuration, plural } from './format.ts';
+import { formatLogLine } from './log-line.ts';
+import { facts, table } from './table.ts';
+import { visible } from './visible.ts';
+
+export function invocationTable(records: readonly InvocationRecord[]): string[] {
+  const right = (title: string) => ({ title, align: 'right' }) as const;
+  return table(
+    [
+      { title: 'TIME' },
+      { title: 'ID' },
+      right('STATUS'),
+      { title: 'OUTCOME' },
+      right('TOOK'),
+      right('GAS'),
+      { title: 'REQUEST' },
+    ],
+    records.map((record) => [
+      formatClock(record.startedMs),
+      visible(record.id),
+      String(record.status),
+      record.outcome,
+      formatDuration(record.durationMs),
+      formatCount(record.gas),
+      visible(`${record.method} ${record.path}`),
+    ]),
+  );
+}
+
+function invocationFacts(record: InvocationRecord): (readonly [string, string])[] {
+  return [
+    ['invocation', visible(record.id)],
+    ['request', visible(`${record.method} ${record.path}`)],
+    ['status', `${record.status} (${record.outcome})`],
+    ['version', `v${record.deployment}`],
+    ['started', formatDate(record.startedMs)],
+    ['time', formatDuration(record.durationMs)],
+    ['gas', record.gas.toLocaleString('en')],
+    ['memory', `${plural(record.memoryPages, 'page')} (${formatBytes(record.memoryPages * 65_536)})`],
+    ['bytes', `${formatBytes(record.bytesIn)} in, ${formatBytes(record.bytesOut)} out`],
+  ];
+}
+
+function syscallTable(record: InvocationRecord): string[] {
+  const entries = Object.entries(record.syscalls).toSorted(([, a], [, b]) => b.waitMs - a.waitMs || b.count - a.count);
+  return table(
+    [{ title: 'SYSTEM CALL' }, { title: 'COUNT', align: 'right' }, { title: 'WAITED', align: 'right' }],
+    entries.map(([name, { count, waitMs }]) => [visible(name), String(count), formatDuration(waitMs)]),
+  );
+}
+
+function ioTable(record: InvocationRecord): string[] {
+  return table(
+    [{ title: 'SCHEME' }, { title: 'IN', align: 'right' }, { title: 'OUT', align: 'right' }],
+    Object.entries(record.io).map(([scheme, io]) => [
+      visible(scheme),
+      formatBytes(io.bytesIn),
+      formatBytes(io.bytesOut),
+    ]),
+  );
+}
+
+export function invocationLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
+  return [
+    ...facts(invocationFacts(record)),
+    ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),
+    ...section(Object.keys(record.io).length > 0, ioTable(record)),
+    ...section(lines.length > 0, ['LOG', ...lines.map((line) => formatLogLine(line, { iso: false }))]),
+  ];
+}
+
+const section = (there: boolean, lines: readonly string[]) => (there ? ['', ...lines] : []);
