@@ -43,6 +43,7 @@ export class Quota {
   readonly #pool: ScratchPool | null;
   #bytes = 0;
   #names = 0;
+  #isReleased = false;
 
   constructor(limits: ScratchLimits, pool: ScratchPool | null) {
     this.limits = limits;
@@ -63,6 +64,7 @@ export class Quota {
   }
 
   takeBytes(count: number): boolean {
+    if (this.#isReleased) return false;
     if (this.#bytes + count > this.limits.bytes) return false;
     if (this.#pool !== null && !this.#pool.take(count)) return false;
     this.#bytes += count;
@@ -70,6 +72,7 @@ export class Quota {
   }
 
   giveBytes(count: number): void {
+    if (this.#isReleased) return;
     this.#bytes -= count;
     this.#pool?.give(count);
   }
@@ -84,8 +87,9 @@ export class Quota {
     this.#names -= 1;
   }
 
-  /** Everything at once, when the Process has ended. */
+  /** Everything at once, when the Process has ended; what is closed later gives nothing back a second time. */
   release(): void {
+    this.#isReleased = true;
     this.#pool?.give(this.#bytes);
     this.#bytes = 0;
     this.#names = 0;

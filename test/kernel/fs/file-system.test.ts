@@ -170,9 +170,15 @@ describe('limits of scratch', () => {
     one.release();
     expect(pool.taken).toBe(60);
     expect(handle.write(new Uint8Array(10), 60)).toBe(10);
+    expect(removeFile(two.root, 'tmp/a')).toBe(0);
+    two.release();
+    expect(pool.taken).toBe(0);
+    // A file that somebody had open still: nothing is given back twice, nothing taken any more.
     handle.close();
     two.release();
     expect(pool.taken).toBe(0);
+    expect(open(two.root, 'tmp/b', { write: true, create: true })).toMatchObject({ kind: 'file' });
+    expect(openFile(two.root, 'tmp/b', { write: true }).write(bytes, 0)).toBe(Errno.noSpace);
   });
 });
 

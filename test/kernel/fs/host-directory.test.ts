@@ -3,11 +3,21 @@ import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import fc from 'fast-check';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { Errno } from '../../../src/kernel/errno.ts';
 import { hostDirectory } from '../../../src/kernel/fs/host-directory.ts';
 import type { DirectoryNode } from '../../../src/kernel/fs/node.ts';
-import { linkPath, openPath, renamePath, statPath } from '../../../src/kernel/fs/operations.ts';
+import {
+  linkPath,
+  makeDirectory,
+  makeSymlink,
+  openPath,
+  removeDirectory,
+  removeFile,
+  renamePath,
+  statPath,
+} from '../../../src/kernel/fs/operations.ts';
 
 let folder: string;
 let inside: string;
@@ -95,6 +105,49 @@ test('errors of the host keep their meaning', () => {
   expect(handle.read(new Uint8Array(1), 0)).toBe(Errno.badDescriptor);
 });
 
+test('no sequence of operations reads or changes anything outside', { timeout: 60_000 }, () => {
+  const segment = fc.constantFrom('a', 'b', 'c', '..', '..', '.', 'secret', 'inside');
+  const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/'));
+  const operation = fc.oneof(
+    fc.tuple(fc.constantFrom('mkdir', 'rmdir', 'unlink', 'read', 'write', 'open'), path, path),
+    fc.tuple(fc.constantFrom('rename', 'rename', 'link', 'symlink', 'symlink', 'symlink'), path, path),
+  );
+  const before = outside();
+  fc.assert(
+    fc.property(fc.array(operation, { minLength: 1, maxLength: 40 }), (operations) => {
+      fs.rmSync(inside, { recursive: true });
+      fs.mkdirSync(inside);
+      const root = hostDirectory(inside);
+      // Directories stay open whatever becomes of them, and are used again.
+      const held: DirectoryNode[] = [root];
+      operations.forEach(([op, one, two], index) => {
+        const at = held[index % held.length] as DirectoryNode;
+        if (op === 'mkdir') makeDirectory(at, one);
+        else if (op === 'rmdir') removeDirectory(at, one);
+        else if (op === 'unlink') removeFile(at, one);
+        else if (op === 'symlink') makeSymlink(at, one, two);
+        else if (op === 'rename') renamePath({ from: { base: at, path: one }, to: { base: root, path: two } });
+        else if (op === 'link') linkPath({ from: { base: at, path: one }, to: { base: root, path: two } }, true);
+        else {
+          const write = op === 'write';
+          const opened = openPath(at, one, options({ write, create: write }));
+          if (typeof opened === 'number') return;
+          if (opened.kind === 'directory') held.push(opened.directory);
+          else {
+            const into = new Uint8Array(10);
+            const count = Math.max(0, opened.handle.read(into, 0));
+            expect(Buffer.from(into.subarray(0, count)).toString()).not.toBe('secret');
+            if (write) opened.handle.write(Buffer.from('mine'), 0);
+            opened.handle.close();
+          }
+        }
+      });
+      expect(outside()).toEqual(before);
+    }),
+    { numRuns: 300 },
+  );
+});
+
 test('no process of the platform can load it', () => {
   const reached = new Set<string>();
   const visit = (file: string): void => {
@@ -109,6 +162,12 @@ test('no process of the platform can load it', () => {
   expect(reached.size).toBeGreaterThan(100);
   expect([...reached].filter((file) => /fs\/host-/.test(file))).toEqual([]);
 });
+
+/** Everything in the folder but what is inside. */
+function outside(): unknown {
+  const stat = fs.statSync(join(folder, 'secret'));
+  return [fs.readdirSync(folder).sort(), fs.readFileSync(join(folder, 'secret'), 'utf8'), stat.nlink, stat.mtimeMs];
+}
 
 function options(wanted: Partial<Parameters<typeof openPath>[2]> = {}) {
   const none = { follow: true, read: true, write: false, create: false, exclusive: false, truncate: false };

@@ -16,8 +16,8 @@ const symlinkFollow = 1;
 
 /**
  * path_open(fd, dirflags, path, oflags, rights_base, rights_inheriting, fdflags, opened: *u32) -> errno.
- * The new descriptor is the lowest free one. notcapable: rights that the directory does not pass on,
- * or a path that leads out of it.
+ * The new descriptor is the lowest free one. notcapable: rights that the directory does not pass on;
+ * perm: a path that leads out of it.
  */
 export const pathOpen = wasiRow(
   'path_open',

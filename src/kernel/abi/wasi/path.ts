@@ -149,7 +149,7 @@ export const pathRename = wasiRow(
   },
 );
 
-/** path_symlink(old_path, fd, new_path) -> errno. notcapable: an absolute target, which could only lead out. */
+/** path_symlink(old_path, fd, new_path) -> errno. perm: an absolute target, which could only lead out. */
 export const pathSymlink = wasiRow(
   'path_symlink',
   ['old_path', 'old_path_len', 'fd', 'new_path', 'new_path_len'],
