@@ -125,6 +125,9 @@ export class GuestInstance implements ProcessRef {
       process.meter.detach();
       this.#process = null;
     }
+    const { used, limit } = process.meter;
+    // A guest may end between two checks: it is over its limit all the same, wherever the checks stand.
+    if (process.end?.kind === 'exit' && used > limit) process.end = { kind: 'gas', used, limit };
     return process.end as ProcessEnd;
   }
 
