@@ -2,9 +2,9 @@
  * Who is logged in where: `wasmcloud/config.json` in the XDG config folder, mode 0600. A Token
  * belongs to one server and is never sent to another.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
 import type { Environment } from './environment.ts';
 
@@ -69,7 +69,8 @@ export function parseConfig(text: string, file: string): Config {
 
 /** Written beside and renamed, so that a reader sees the old or the new file, never half of one. */
 export async function writeConfig(file: string, config: Config): Promise<void> {
-  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  // Not node:crypto: the credential helper loads this file, and crypto would take half its time.
+  const temporary = `${file}.${process.pid}-${process.hrtime.bigint()}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeFile(temporary, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600, flag: 'wx' });

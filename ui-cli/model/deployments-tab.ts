@@ -22,7 +22,6 @@ export class DeploymentsTab extends Screen {
     super(app);
     this.handler = handler;
     this.list = new ListModel<DeploymentView>({
-      app,
       noun: 'deployments',
       stayOnTop: true,
       rows: () => Math.max(1, app.bodyRows - 1 - (this.showsDetail ? detailRows : 0)),

@@ -25,7 +25,6 @@ export class EnvTab extends Screen {
     super(app);
     this.handler = handler;
     this.list = new ListModel<VariableView>({
-      app,
       noun: 'variables',
       rows: () => app.bodyRows - 1,
       key: (variable) => variable.key,

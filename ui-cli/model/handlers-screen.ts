@@ -31,7 +31,6 @@ export class HandlersScreen extends Screen {
     super(app);
     this.#doors = doors;
     this.list = new ListModel<HandlerView>({
-      app,
       noun: 'handlers',
       rows: () => app.bodyRows - 1,
       key: (handler) => handler.name,

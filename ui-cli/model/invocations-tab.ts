@@ -19,7 +19,6 @@ export class InvocationsTab extends Screen {
     this.handler = handler;
     this.#open = open;
     this.list = new ListModel<InvocationRecord>({
-      app,
       noun: 'invocations',
       stayOnTop: true,
       rows: () => app.bodyRows - 1,

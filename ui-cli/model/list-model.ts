@@ -1,5 +1,4 @@
 /** A list on a screen: items that come and go, a filter, a selection that stays with its item. */
-import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import { clampList, type ListView, listStart, moveKeys, moveList } from './list.ts';
@@ -7,7 +6,6 @@ import type { Status, TypingTarget } from './screen.ts';
 import { TextInput } from './text-input.ts';
 
 export interface ListModelOptions<T> {
-  readonly app: App;
   /** Rows that show, heading not counted. */
   readonly rows: () => number;
   /** Tells items apart when the data comes again. */
