@@ -6,8 +6,8 @@ export default defineConfig({
     // Real processes and JSPI: one process per file, never threads.
     pool: 'forks',
     // Waits end with an event; these only bound a test that hangs.
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     maxWorkers: 2,
   },
 });
