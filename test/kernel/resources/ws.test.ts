@@ -148,9 +148,11 @@ describe('ws:', () => {
     const before = process.memoryUsage().rss;
     expect(await staysPending(new Promise(() => {}))).toBe(true);
     let number = 0;
+    let heldMost = 0;
     // The rest of message 0.
     await read(resource, 65_536);
     for (let i = 1; i <= 2_000; i += 1) {
+      heldMost = Math.max(heldMost, network.buffers.held);
       const message = (await read(resource)) as string;
       number = Number(message.split(' ')[0]);
       if (number !== i) break;
@@ -158,7 +160,7 @@ describe('ws:', () => {
     expect(number).toBe(2_000);
     // The server's own unsent queue is in this process as well.
     expect(process.memoryUsage().rss - before).toBeLessThan(600_000_000);
-    expect(network.buffers.held).toBeGreaterThan(0);
+    expect(heldMost).toBeGreaterThan(0);
     await resource.close();
     expect(network.buffers.held).toBe(0);
     expect(network.webSockets).toBe(0);
