@@ -98,6 +98,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     controlUrl,
     egressAllow: config.egressAllow,
     ownPorts: [port],
+    recordFile: data('runners.json'),
     state: () => deployments.fleetState(),
     readArtifact: (name) => artifacts.get(name),
     onLogs: (lines, dropped) =>

@@ -21,6 +21,7 @@ import { Blame, type Phase } from './blame.ts';
 import { describeEnd, isOwnFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
 import { artifactMessage, Loader } from './loader.ts';
+import { OrphanRecord } from './orphan-record.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
 
@@ -35,6 +36,7 @@ export type FleetEvent =
       readonly restartMs: number | null;
     }
   | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
+  | { readonly kind: 'orphan_killed'; readonly pid: number; readonly reason: string }
   | { readonly kind: 'quarantined'; readonly deploymentId: string; readonly reason: string }
   | { readonly kind: 'unloadable'; readonly deploymentId: string; readonly reason: string };
 
@@ -64,6 +66,10 @@ export interface FleetOptions {
   /** The runners' environment; default: none. Never secrets. */
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeFlags?: readonly string[];
+  /** File in the data folder that names the runners, so that the next control can end those that hang. */
+  readonly recordFile?: string;
+  /** Default: fleetLimits.orphanGraceMs. */
+  readonly orphanGraceMs?: number;
   readonly state: () => Promise<FleetState>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
   readonly onLogs: (lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>>) => void;
@@ -97,6 +103,8 @@ export class RunnerFleet implements Fleet {
   readonly #restarts = new Set<NodeJS.Timeout>();
 
   readonly #waitingForLaunch: (() => void)[] = [];
+  readonly #record: OrphanRecord | null;
+  #grace: NodeJS.Timeout | null = null;
   #watch: NodeJS.Timeout | null = null;
   #isCareful = false;
   #port: number;
@@ -106,6 +114,7 @@ export class RunnerFleet implements Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#port = options.port;
+    this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
   }
 
   /** The functions' port, once `start` has resolved. */
@@ -148,6 +157,8 @@ export class RunnerFleet implements Fleet {
       throw error;
     }
     this.#state = 'running';
+    this.#grace = setTimeout(() => this.#endOrphans(), this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs);
+    this.#grace.unref();
   }
 
   /** Lets runners finish (runnerLimits.drainMs), then ends them. */
@@ -157,6 +168,7 @@ export class RunnerFleet implements Fleet {
     this.#restarts.clear();
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     if (this.#watch !== null) clearInterval(this.#watch);
+    if (this.#grace !== null) clearTimeout(this.#grace);
     const killer = setTimeout(() => {
       for (const { runner } of this.#members.values()) runner.kill('SIGKILL');
     }, runnerLimits.drainMs + fleetLimits.exitMs);
@@ -167,6 +179,7 @@ export class RunnerFleet implements Fleet {
       }),
     );
     clearTimeout(killer);
+    await this.#record?.written;
   }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
@@ -274,6 +287,7 @@ export class RunnerFleet implements Fleet {
     // Taken together with the start of the backlog: what was staged before is here, what comes after is there.
     const staged = [...this.#staged.values()];
     this.#members.set(index, member);
+    if (runner.pid !== undefined) this.#record?.add(runner.pid);
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     void runner.ended.then((end) => this.#ended(member, end));
     const late = setTimeout(() => runner.kill('SIGKILL'), fleetLimits.bootMs);
@@ -299,6 +313,7 @@ export class RunnerFleet implements Fleet {
 
   #ended(member: Member, end: RunnerEnd): void {
     const { index, runner } = member;
+    if (runner.pid !== undefined) this.#record?.remove(runner.pid);
     if (this.#members.get(index) === member) this.#members.delete(index);
     const wasServing = member.isServing;
     member.isServing = false;
@@ -334,6 +349,13 @@ export class RunnerFleet implements Fleet {
       this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error));
     }, delayMs);
     this.#restarts.add(timer);
+  }
+
+  #endOrphans(): void {
+    for (const pid of this.#record?.endOrphans() ?? []) {
+      const reason = `process ${pid}, a runner of an earlier control, did not end by itself`;
+      this.#options.onEvent?.({ kind: 'orphan_killed', pid, reason });
+    }
   }
 
   /** The runner is alive but could not be fed: the database or the Artifacts could not be read. */

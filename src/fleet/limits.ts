@@ -16,6 +16,8 @@ export const fleetLimits = {
   backoffMaxMs: 10_000,
   /** A runner that has lived this long starts anew with its back-off. */
   soundMs: 30_000,
+  /** Runners of an earlier control that have not ended this long after the new ones serve are killed. */
+  orphanGraceMs: 30_000,
   /** Deployments prepared at the same time in a runner that starts. */
   preparesUnderway: 4,
   /** A Deployment that has ended this many runners within the time is quarantined. */

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
+import { logLevels } from '../protocol/nouns.ts';
 import type { DeploymentTable, LiveDeployment } from './deployments.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
@@ -50,7 +51,7 @@ export class Dispatcher {
         if (!address.byHost && address.label === '.trisiel' && this.#identify(address, response, id)) return;
         const deployment = this.#find(address);
         if (hasBody && declaredBytes(request) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
-        const slot = this.#admit(deployment);
+        const slot = this.#admit(deployment, id);
         const call = { id, request, response, method, target, address, hasBody, expectsContinue };
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
@@ -76,6 +77,7 @@ export class Dispatcher {
         id = this.#nextId();
       }
     } catch (error) {
+      if (!(error instanceof PlatformError) || error.code === 'internal') this.#report(error, id);
       if (response.headersSent || response.destroyed) response.destroy();
       else answerProblem(response, asPlatformError(error), id);
     }
@@ -108,15 +110,47 @@ export class Dispatcher {
   }
 
   /** A slot to run in. Throws `overloaded`. */
-  #admit(deployment: LiveDeployment): Slot {
+  #admit(deployment: LiveDeployment, id: string): Slot {
     const running = this.#options.inFlight.size;
     const full =
       running >= runnerLimits.inFlight &&
       (running >= runnerLimits.inFlight + admission.reserve || deployment.handler.inFlight >= admission.reserveBelow);
     if (full) throw overloaded('Too many invocations are in flight.');
-    const slot = deployment.pool.take();
+    let slot: Slot | null;
+    try {
+      slot = deployment.pool.take();
+    } catch (error) {
+      throw this.#notInstantiated(deployment, id, error);
+    }
     if (slot === null) throw overloaded('No memory is left for another invocation.');
     return slot;
+  }
+
+  /** A segment that lies outside its memory or table traps here; the system may have no memory to give. */
+  #notInstantiated(deployment: LiveDeployment, id: string, cause: unknown): PlatformError {
+    if (cause instanceof RangeError) return overloaded('No memory is left for another invocation.');
+    if (!(cause instanceof WebAssembly.RuntimeError)) {
+      return new PlatformError('internal', 'Something failed on our side; the log has the cause.', { cause });
+    }
+    const { spec } = deployment;
+    this.#options.services.logs.push({
+      handler: spec.handler,
+      deployment: spec.number,
+      invocation: id,
+      seq: 1,
+      timeMs: this.#options.services.clock.wallMs(),
+      gas: 0,
+      stream: 'platform',
+      level: logLevels.error,
+      text: `trapped before its first instruction: ${cause.message}; look at the offsets of its data and element segments`,
+    });
+    return new PlatformError('trapped', 'The function trapped.');
+  }
+
+  #report(error: unknown, invocation: string): void {
+    const cause = error instanceof PlatformError ? error.cause : error;
+    const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    this.#options.services.report('an invocation failed on our side', { invocation, error: text });
   }
 
   #identify(address: Address, response: ServerResponse, id: string): boolean {

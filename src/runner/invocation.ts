@@ -356,6 +356,8 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, this.limits);
     if (failure === null) throw new Error('a Process that did not fail');
     this.#platformLine(1, failure.log);
+    if (end.kind === 'internal')
+      this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
     if (canAnswer) {
       const retry = failure.code === 'overloaded' ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
@@ -437,6 +439,10 @@ function refused(refusal: Refusal, limits: Limits): { code: ErrorCode; detail: s
     default:
       return { code, detail: 'The function cannot be run now.', log: message };
   }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** The client must notice: with HTTP/1.0 a plain end of the connection would look like the end of the body. */

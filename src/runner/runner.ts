@@ -151,6 +151,7 @@ export class Runner {
         mark: new BusyMark(this.#options.markDescriptor),
         flushes: new FlushQueue(),
         scratch: new ScratchPool(scratchBytes),
+        report: this.#options.report,
       },
       routes: this.#routes,
       deployments,

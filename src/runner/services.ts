@@ -18,4 +18,6 @@ export interface RunnerServices {
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;
   readonly scratch: ScratchPool;
+  /** One line for whoever operates the platform. */
+  readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
 }

@@ -200,6 +200,10 @@ describe('what the platform answers itself', () => {
     await expectProblem('/slow/', 504, 'deadline_exceeded');
     await fleet.deploy(deploymentOf('busy', await fixture('cwa/spin.wasm'), { limits: { gas: 1e12, timeoutMs: 100 } }));
     await expectProblem('/busy/', 504, 'deadline_exceeded');
+    await fleet.deployWat('outside', '(module (memory 1) (data (i32.const 65536) "x") (func (export "_start")))');
+    await expectProblem('/outside/', 500, 'trapped');
+    const line = await fleet.until(() => fleet.lines.find(({ handler }) => handler === 'outside'));
+    expect(line.text).toMatch(/before its first instruction: .*data segment/);
     await fleet.deployWat('malformed', writer('X-A: 1\nno header\n\n'));
     await expectProblem('/malformed/', 502, 'bad_cgi_output');
     await fleet.deployWat('policy', openQuery, { policy: { allow: ['^null:'], disallow: [] } });

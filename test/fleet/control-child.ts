@@ -1,12 +1,12 @@
 /**
  * A control of its own process, so that a test can end it: a fleet that serves the fixture given, and
- * /readyz. Arguments: platform id, boot id, control port, run port, fixture. Prints `ready PORT PORT`.
+ * /readyz. Arguments: platform id, boot id, control port, run port, fixture, record file. Prints `ready PORT PORT`.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { deploymentOf, fixture, TestFleet } from './harness.ts';
 
-const [platformId = '', bootId = '', controlPort = '0', runPort = '0', guest = ''] = process.argv.slice(2);
+const [platformId = '', bootId = '', controlPort = '0', runPort = '0', guest = '', recordFile] = process.argv.slice(2);
 let ready = false;
 const server = createServer((_request, response) => {
   response.writeHead(ready ? 200 : 503, { 'content-type': 'application/json' });
@@ -22,6 +22,7 @@ async function start(): Promise<void> {
     bootId,
     port: Number(runPort),
     controlUrl: `http://127.0.0.1:${port}`,
+    ...(recordFile === undefined ? {} : { recordFile, orphanGraceMs: 0 }),
   });
   const deployed = deploymentOf('hello', await fixture(guest));
   fleet.artifacts.set(deployed.spec.artifact, deployed.bytes);

@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -18,11 +21,33 @@ const runners = new Set<number>();
 
 /** Starts a control; rejects with what it says when it cannot start. */
 async function startControl(
-  options: { platformId?: string; bootId?: string; controlPort?: number; runPort?: number; guest?: string } = {},
+  options: {
+    platformId?: string;
+    bootId?: string;
+    controlPort?: number;
+    runPort?: number;
+    guest?: string;
+    record?: string;
+  } = {},
 ): Promise<Control> {
-  const { platformId = 'p-1', bootId = 'b-1', controlPort = 0, runPort = 0, guest = 'cwa/hello.wasm' } = options;
+  const {
+    platformId = 'p-1',
+    bootId = 'b-1',
+    controlPort = 0,
+    runPort = 0,
+    guest = 'cwa/hello.wasm',
+    record,
+  } = options;
   const program = fileURLToPath(new URL('control-child.ts', import.meta.url));
-  const args = [program, platformId, bootId, String(controlPort), String(runPort), guest];
+  const args = [
+    program,
+    platformId,
+    bootId,
+    String(controlPort),
+    String(runPort),
+    guest,
+    ...(record === undefined ? [] : [record]),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
   for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
@@ -122,5 +147,18 @@ describe('runners whose control has been killed', () => {
       /port \d+ on 127\.0\.0\.1 is in use by runners of another Trisiel \(process \d+\)/,
     );
     expect((await call(first.url)).status).toBe(200);
+  });
+
+  it('are killed by the next one where they hang', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    const record = join(folder, 'runners.json');
+    const first = await startControl({ record });
+    await kill(first);
+    for (const pid of first.pids) process.kill(pid, 'SIGSTOP');
+    // Another port: nobody answers on the old one.
+    const second = await startControl({ bootId: 'b-2', record });
+    while (first.pids.some(isAlive)) await pause();
+    expect(second.pids.every(isAlive)).toBe(true);
+    await rm(folder, { recursive: true });
   });
 });

@@ -1,0 +1,98 @@
+/**
+ * Which runners this data folder has, in a file. Runners that outlive their control end by themselves
+ * when the next one serves; one that hangs cannot, and nobody watches it then. The next control knows
+ * it from here and ends it.
+ */
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+
+interface Entry {
+  readonly pid: number;
+  /** Start of the process in clock ticks since boot: a number used again belongs to another process. */
+  readonly startTicks: number;
+}
+
+export class OrphanRecord {
+  readonly #file: string;
+  readonly #orphans: readonly Entry[];
+  readonly #own = new Map<number, Entry>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#orphans = read(file).filter(isAlive);
+  }
+
+  add(pid: number): void {
+    const startTicks = startTicksOf(pid);
+    if (startTicks === null) return;
+    this.#own.set(pid, { pid, startTicks });
+    this.#write();
+  }
+
+  remove(pid: number): void {
+    if (this.#own.delete(pid)) this.#write();
+  }
+
+  /** Ends what an earlier control has left and what has not ended by itself. Returns the process ids. */
+  endOrphans(): readonly number[] {
+    const ended: number[] = [];
+    for (const entry of this.#orphans) {
+      if (!isAlive(entry)) continue;
+      try {
+        process.kill(entry.pid, 'SIGKILL');
+        ended.push(entry.pid);
+      } catch {
+        // It has ended just now, or belongs to somebody else.
+      }
+    }
+    return ended;
+  }
+
+  /** Resolves when the file holds the present state. */
+  get written(): Promise<void> {
+    return this.#writing;
+  }
+
+  /** One write after another; what cannot be written costs no more than this safety net. */
+  #write(): void {
+    const text = JSON.stringify([...this.#orphans.filter(isAlive), ...this.#own.values()]);
+    this.#writing = this.#writing
+      .then(async () => {
+        await writeFile(`${this.#file}.new`, text, { mode: 0o600 });
+        await rename(`${this.#file}.new`, this.#file);
+      })
+      .catch(() => {});
+  }
+}
+
+function read(file: string): readonly Entry[] {
+  try {
+    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return Array.isArray(value) ? value.filter(isEntry) : [];
+  } catch {
+    return [];
+  }
+}
+
+function isEntry(value: unknown): value is Entry {
+  if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) return false;
+  // Below 2 are init and process groups.
+  return Number.isInteger(value.pid) && Number(value.pid) > 1 && Number.isInteger(value.startTicks);
+}
+
+function isAlive({ pid, startTicks }: Entry): boolean {
+  return startTicksOf(pid) === startTicks;
+}
+
+/** proc(5), /proc/PID/stat, field 22; null where there is no such process or no such file system. */
+function startTicksOf(pid: number): number | null {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const ticks = Number(fields[19]);
+    return Number.isInteger(ticks) && fields[0] !== 'Z' ? ticks : null;
+  } catch {
+    return null;
+  }
+}
