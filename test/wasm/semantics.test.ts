@@ -61,6 +61,16 @@ describe('shapes of control', () => {
       [[3]],
     ],
     [
+      'wrapped loops with several results, left from inside others',
+      '(func (export "run") (param i32) (result i32 i64) (local i32) (block (result i32 i64) (loop (result i32 i64) (loop (br_if 0 (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 9))) (i32.const 7) (i64.const 8) (br_if 2 (local.get 0)) (drop) (drop) (br_if 1 (i32.lt_u (local.get 1) (i32.const 30)))) (i32.const 3) (i64.const 4))))',
+      [[0], [5]],
+    ],
+    [
+      'a branch table out of wrapped loops',
+      '(func (export "run") (param i32) (result i32) (local i32) (block $out (block $mid (loop $a (loop $b (local.set 1 (i32.add (local.get 1) (i32.const 1))) (br_if $b (i32.lt_u (local.get 1) (i32.const 2000))) (br_if $a (i32.lt_u (local.get 1) (i32.const 2010))) (br_table $out $mid $out (local.get 0))))) (return (i32.const 1))) (i32.add (local.get 1) (i32.const 5)))',
+      [[0], [1], [2]],
+    ],
+    [
       'branch tables with values',
       '(func (export "run") (param i32) (result i32) (block (result i32) (block (result i32) (i32.const 10) (br_table 0 1 0 (local.get 0))) (i32.add (i32.const 1))))',
       [[0], [1], [9]],
