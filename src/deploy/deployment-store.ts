@@ -16,6 +16,14 @@ import { readEffectiveManifest } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
 
+export interface LiveRow extends DeploymentRow {
+  /** Handler's name. */
+  readonly handler: string;
+  readonly module: VettedModule;
+  /** Whether the handler has variables of its own. */
+  readonly hasVariables: boolean;
+}
+
 export interface Staging {
   readonly handlerId: string;
   readonly commit: string;
@@ -162,17 +170,30 @@ export class DeploymentStore {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
 
-  /** Every live Deployment of a handler that is not deleted, with the handler's name. */
-  async allLive(): Promise<readonly (DeploymentRow & { readonly handler: string })[]> {
-    return this.#db
+  /** Every live Deployment of a handler that is not deleted. */
+  async allLive(): Promise<readonly LiveRow[]> {
+    const rows = await this.#db
       .selectFrom('releases')
       .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
       .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
+      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
       .selectAll('deployments')
-      .select('handlers.name as handler')
+      .select(['handlers.name as handler', 'artifacts.module as module'])
       .where('releases.branch', '=', deployBranch)
       .where('handlers.deleted_ms', 'is', null)
       .execute();
+    const variables = await this.#db.selectFrom('handler_env').select('handler_id').distinct().execute();
+    const withVariables = new Set(variables.map(({ handler_id }) => handler_id));
+    return rows.map((row) => ({
+      ...row,
+      module: readModule(row.module),
+      hasVariables: withVariables.has(row.handler_id),
+    }));
+  }
+
+  async handlerIds(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('handlers').select('id').execute();
+    return new Set(rows.map(({ id }) => id));
   }
 
   /** Names of handlers that exist and serve nothing. */
@@ -206,9 +227,13 @@ export class DeploymentStore {
 
   async artifactModule(name: string): Promise<VettedModule | null> {
     const row = await this.#db.selectFrom('artifacts').select('module').where('name', '=', name).executeTakeFirst();
-    // Written by `stage` from a VettedModule: ours, not the world's.
-    return row === undefined ? null : (JSON.parse(row.module) as VettedModule);
+    return row === undefined ? null : readModule(row.module);
   }
+}
+
+/** Written by `stage` from a VettedModule: ours, not the world's. */
+function readModule(text: string): VettedModule {
+  return JSON.parse(text) as VettedModule;
 }
 
 async function liveOf(db: Database | Transaction<Schema>, handlerId: string): Promise<DeploymentRow | null> {

@@ -62,7 +62,8 @@ export class Deployments implements Deployer, PushReceiver {
     const known = [...(await this.store.withoutRelease())];
     for (const row of await this.store.allLive()) {
       try {
-        const spec = await this.specs.specOf(row, row.handler);
+        const { module, hasVariables } = row;
+        const spec = await this.specs.specOf(row, row.handler, { module, ...(hasVariables ? {} : { variables: {} }) });
         specs.push(spec);
         this.#served.set(row.handler_id, spec.deploymentId);
       } catch (error) {
@@ -88,14 +89,15 @@ export class Deployments implements Deployer, PushReceiver {
     known: KnownParts = {},
   ): Promise<{ replaced: DeploymentRow | null }> {
     return this.#locks.run(row.handler_id, async () => {
+      await this.#existing(row.handler_id); // it may have been deleted during the push
       const spec = await this.specs.specOf(row, handler, known);
       // Again where variables changed since, or control is a new one: never switch to what is not compiled.
       await this.#prepare(spec);
-      // The pin and the release touch nothing of each other; recover() mends a pin that a crash left out.
-      const [{ replaced }] = await Promise.all([
-        this.store.release(row.id, from),
-        this.options.repositories.pin(row.handler_id, row.number, row.commit),
-      ]);
+      // The pin and the release touch nothing of each other; recover() mends a pin that is missing.
+      const pinned = this.options.repositories
+        .pin(row.handler_id, row.number, row.commit)
+        .catch((error: unknown) => this.options.report(`v${row.number} of ${handler} could not be pinned`, error));
+      const { replaced } = await this.store.release(row.id, from).finally(() => pinned);
       await this.#switch(spec);
       return { replaced };
     });
@@ -122,8 +124,8 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   async environmentChanged(handlerId: string): Promise<void> {
-    const handler = await this.#existing(handlerId);
     await this.#locks.run(handlerId, async () => {
+      const handler = await this.#existing(handlerId);
       const live = await this.store.live(handlerId);
       if (live === null) return;
       await this.#serve(live, handler.name);
@@ -136,18 +138,20 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   async handlerDeleted(handlerId: string): Promise<void> {
-    const handler = await this.options.handlers.findById(handlerId);
-    if (handler === null) return;
-    this.options.fleet.remove(handler.name);
-    this.#forgetPrepared(handlerId);
-    const served = this.#served.get(handlerId);
-    this.#served.delete(handlerId);
-    if (served !== undefined) this.options.fleet.forget(served);
+    await this.#locks.run(handlerId, async () => {
+      const handler = await this.options.handlers.findById(handlerId);
+      if (handler === null) return;
+      this.options.fleet.remove(handler.name);
+      this.#forgetPrepared(handlerId);
+      const served = this.#served.get(handlerId);
+      this.#served.delete(handlerId);
+      if (served !== undefined) this.options.fleet.forget(served);
+    });
   }
 
   async handlerRestored(handlerId: string): Promise<void> {
-    const handler = await this.#existing(handlerId);
     await this.#locks.run(handlerId, async () => {
+      const handler = await this.#existing(handlerId);
       const live = await this.store.live(handlerId);
       if (live === null) this.options.fleet.announce(handler.name);
       else await this.#serve(live, handler.name);
@@ -177,21 +181,20 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   /** One staged Deployment whose push has ended: `finish` if git moved the ref to it, else it fails. */
-  async settle(row: DeploymentRow, finish: () => Promise<void>): Promise<'live' | 'failed'> {
-    const { repositories } = this.options;
+  async settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
     const handler = await this.options.handlers.findById(row.handler_id);
-    const refs = await repositories.refs(row.handler_id);
-    if (refs.get(row.ref) === row.commit) {
+    const isGone = handler === null || handler.deletedMs !== null;
+    const refs = await this.options.repositories.refs(row.handler_id);
+    if (!isGone && refs.get(row.ref) === row.commit) {
       await finish();
-      if (handler !== null)
-        await this.log(handler.name, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
-      return 'live';
+      await this.log(handler.name, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
+      return;
     }
-    const failed = await this.store.fail(row.id, 'the push was interrupted');
+    const failure = isGone ? 'the handler was deleted' : 'the push was interrupted';
+    const failed = await this.store.fail(row.id, failure);
     this.#forgetPrepared(row.handler_id);
     if (failed && handler !== null)
-      await this.log(handler.name, row.number, 'error', `v${row.number} failed: the push was interrupted`);
-    return 'failed';
+      await this.log(handler.name, row.number, 'error', `v${row.number} failed: ${failure}`);
   }
 
   /** While `work` runs, no Artifact of `names` is removed as unused. */
@@ -273,11 +276,11 @@ export class Deployments implements Deployer, PushReceiver {
 
   /** Of first pushes that a crash interrupted before their handler existed. */
   async #removeStrayRepositories(): Promise<void> {
-    const { db, repositories } = this.options;
+    const { repositories } = this.options;
+    const ids = await this.store.handlerIds();
     for (const id of await repositories.list()) {
-      const row = await db.selectFrom('handlers').select('id').where('id', '=', id).executeTakeFirst();
-      if (row === undefined) await repositories.remove(id);
-      else await repositories.sweep(id);
+      if (ids.has(id)) await repositories.sweep(id);
+      else await repositories.remove(id);
     }
   }
 }

@@ -19,6 +19,8 @@ export interface SpecsOptions {
 export interface KnownParts {
   readonly module?: VettedModule;
   readonly files?: readonly TreeFile[];
+  /** The handler's own variables. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export class Specs {
@@ -35,7 +37,7 @@ export class Specs {
     const module = known.module ?? (await store.artifactModule(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
     // What the owner set by command beats what the repository says: it is newer and may be secret.
-    const variables = { ...manifest.env, ...(await env.envOf(row.handler_id)) };
+    const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id))) };
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
     return {

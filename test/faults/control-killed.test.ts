@@ -78,6 +78,37 @@ describe('control killed in the middle of a push', () => {
     }
   });
 
+  it('does not serve a handler that was deleted during the push', async () => {
+    const platform = await startDoor({
+      receiver: (deployments) => ({
+        begin(push) {
+          const session = deployments.begin(push);
+          return {
+            preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
+            postReceive: async (print) => {
+              await deployments.options.handlers.delete(push.handlerId);
+              await deployments.handlerDeleted(push.handlerId);
+              await session.postReceive(print);
+            },
+            ended: () => session.ended(),
+          };
+        },
+      }),
+    });
+    try {
+      const hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+      const user = await platform.user();
+      const result = await platform.push(user, await makeRepo({ 'hello.wasm': hello }), 'deleted');
+      expect(result.stderr).toContain('error: no such handler');
+      await platform.door.idle();
+      expect(platform.fleet.serving.has('deleted')).toBe(false);
+      const rows = await platform.db.selectFrom('deployments').select(['state', 'failure']).execute();
+      expect(rows).toEqual([{ state: 'failed', failure: 'the handler was deleted' }]);
+    } finally {
+      await platform.close();
+    }
+  });
+
   it('settles what git did although post-receive never ran', async () => {
     let lost = false;
     const platform = await startDoor({
