@@ -4,6 +4,7 @@
  * Metering and the logging of usage are on, as always. bench/README.md says how to read it.
  */
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -139,6 +140,23 @@ async function stats(fleet: TestFleet) {
   }
 }
 
+/** Connections that have sent a request each. */
+async function open(wanted: number, port: number, path: string): Promise<readonly Socket[]> {
+  const sockets: Socket[] = [];
+  for (let i = 0; i < wanted; i++) {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    sockets.push(socket);
+    if (i % 100 === 99) await once(socket, 'connect');
+  }
+  return sockets;
+}
+
+function rssBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
+}
+
 /** 3. 10,000 invocations that wait, in one runner. */
 async function waitingCalls(): Promise<void> {
   await withFleet(async (fleet) => {
@@ -149,25 +167,28 @@ async function waitingCalls(): Promise<void> {
     await load({ url, seconds: 2 });
     const quiet = await load({ url, seconds });
     const before = await stats(fleet);
-    const sockets: Socket[] = [];
-    for (let i = 0; i < wanted; i++) {
-      const socket = connect(fleet.fleet.port, '127.0.0.1');
-      socket.on('error', () => {});
-      socket.write('GET /waiting/ HTTP/1.1\r\nHost: localhost\r\n\r\n');
-      sockets.push(socket);
-      if (i % 100 === 99) await once(socket, 'connect');
-    }
+    const sockets = await open(wanted, fleet.fleet.port, '/waiting/');
     let now = await stats(fleet);
     for (let tries = 0; now.inFlight < wanted && tries < 40; tries++) now = await stats(fleet);
     const busy = await load({ url, seconds });
     for (const socket of sockets) socket.destroy();
+    const koa = await bare('koa');
+    const koaBefore = rssBytes(koa.pid);
+    const koaSockets = await open(wanted, Number(new URL(koa.url).port), '/wait');
+    await fetch(koa.url);
+    const koaKib = (rssBytes(koa.pid) - koaBefore) / 1024 / wanted;
+    for (const socket of koaSockets) socket.destroy();
+    await koa.stop();
+    const kib = (now.rssBytes - before.rssBytes) / 1024 / now.inFlight;
     table(
       'waiting: calls that wait for an upstream, in one runner (sockets included)',
-      ['in flight', 'KB per call', 'neighbour p99 ms', 'quiet p99 ms'],
+      ['in flight', 'KB per call', 'of it in bare Koa', 'left', 'neighbour p99 ms', 'quiet p99 ms'],
       [
         [
           count(now.inFlight),
-          ((now.rssBytes - before.rssBytes) / 1024 / now.inFlight).toFixed(1),
+          kib.toFixed(1),
+          koaKib.toFixed(1),
+          (kib - koaKib).toFixed(1),
           ms(busy.p99Ms),
           ms(quiet.p99Ms),
         ],

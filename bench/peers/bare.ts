@@ -9,8 +9,11 @@ function listener(kind: string | undefined): RequestListener {
   if (kind === 'koa') {
     const app = new Koa();
     app.use((ctx) => {
+      // For comparison with invocations that wait: only the connection is held.
+      if (ctx.path === '/wait') return new Promise(() => {});
       ctx.type = 'text/plain';
       ctx.body = text;
+      return undefined;
     });
     return app.callback();
   }

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Peer {
+  readonly pid: number;
   readonly url: string;
   stop(): Promise<void>;
 }
@@ -22,7 +23,7 @@ export async function bare(kind: 'http' | 'koa'): Promise<Peer> {
   });
   if (child.stdout === null) throw new Error('no standard output');
   const [port] = (await once(child.stdout, 'data')) as [Buffer];
-  return { url: `http://127.0.0.1:${String(port).trim()}/`, stop: () => end(child) };
+  return { pid: child.pid ?? 0, url: `http://127.0.0.1:${String(port).trim()}/`, stop: () => end(child) };
 }
 
 const workerdPaths = ['../node_modules/workerd/bin/workerd', '../../node_modules/workerd/bin/workerd'];
@@ -59,6 +60,7 @@ export async function workerd(program: string, wasm: Uint8Array, fresh: boolean)
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return {
+    pid: child.pid ?? 0,
     url,
     stop: async () => {
       await end(child);
