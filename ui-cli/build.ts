@@ -25,7 +25,6 @@ export async function buildCommandLine(folder = join(root, 'dist')): Promise<voi
     jsx: 'automatic',
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     metafile: true,
     logLevel: 'silent',
     chunkNames: 'wasmcloud-[hash]',

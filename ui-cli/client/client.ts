@@ -3,7 +3,7 @@ import type * as z from 'zod/mini';
 import type { DeploymentView, HandlerView, InvocationRecord } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
-import { LogTail, type LogTailListener, type LogTailOptions } from './log-tail.ts';
+import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import type { InviteView, LogPage, TokenView, UsageMinute, UsageView, VariableView } from './views.ts';
 
 export interface Credentials {
@@ -189,7 +189,10 @@ export class Client {
     return this.#call(answers.page, asked, options);
   }
 
-  tail(options: LogTailOptions, listener: LogTailListener): LogTail {
+  /** A started tail; close it. */
+  async tail(options: LogTailOptions, listener: LogTailListener): Promise<LogTail> {
+    // WebSockets bring http, tls and zlib with them, which nothing else needs.
+    const { LogTail } = await import('./log-tail.ts');
     return new LogTail(this.target, options, listener).start();
   }
 

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { type Answer, invoke, parseHeader } from '../client/invoke.ts';
+import type { Answer } from '../client/invoke.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../output.ts';
 import { readStdin, stdinBytesMax } from '../prompt.ts';
@@ -28,6 +28,7 @@ export function addInvokeCommand(program: Command, context: Context): void {
     .option('-i, --include', 'print the head of the answer too')
     .addHelpText('after', '\nExit status 1 if the answer is 400 or above.')
     .action(async (name: string, path: string, options: InvokeCommandOptions) => {
+      const { invoke, parseHeader } = await import('../client/invoke.ts');
       const headers = options.header.map(parseHeader);
       const handler = await (await context.client()).handler(name);
       const body = options.data === undefined ? null : await readBody(options.data);

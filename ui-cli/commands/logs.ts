@@ -1,11 +1,9 @@
 /** logs: what was, and with --follow what comes */
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
-import type { PlatformError } from '../../src/protocol/errors.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
 import type { LogLine } from '../../src/protocol/nouns.ts';
 import type { Client } from '../client/client.ts';
-import type { LogTail } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
 import { formatLogLine, severityOf } from '../text/log-line.ts';
 import { parseCount, parseLevel } from './arguments.ts';
@@ -63,42 +61,36 @@ interface FollowOptions {
 }
 
 /** Until Ctrl-C, which is how one ends it, so that is success. */
-function follow(context: Context, client: Client, { name, options, after, write }: FollowOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let interrupted = false;
-    const tail: LogTail = client.tail(
-      {
-        handler: name,
-        after,
-        ...(options.grep === undefined ? {} : { grep: options.grep }),
-        ...(options.level === undefined ? {} : { level: options.level }),
+async function follow(context: Context, client: Client, { name, options, after, write }: FollowOptions): Promise<void> {
+  const { grep, level, invocation } = options;
+  const ended = Promise.withResolvers<void>();
+  let interrupted = false;
+  const tail = await client.tail(
+    { handler: name, after, ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) },
+    {
+      lines: (lines) => {
+        // The stream has no filter for an invocation.
+        for (const line of lines) if (invocation === undefined || line.invocation === invocation) write(line);
       },
-      {
-        lines: (lines) => {
-          // The stream has no filter for an invocation.
-          for (const line of lines) {
-            if (options.invocation === undefined || line.invocation === options.invocation) write(line);
-          }
-        },
-        dropped: (count) => {
-          if (context.json) context.out.jsonLine({ dropped: count });
-          else context.out.line(`-- ${count} lines were lost --`);
-        },
-        state: (state) => {
-          if (state.kind === 'waiting') {
-            interrupted = true;
-            context.out.note(`-- ${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
-          } else if (state.kind === 'live' && interrupted) {
-            interrupted = false;
-            context.out.note('-- connected again, nothing was missed --');
-          }
-        },
-        failed: (error: PlatformError) => reject(error),
+      dropped: (count) => {
+        if (context.json) context.out.jsonLine({ dropped: count });
+        else context.out.line(`-- ${count} lines were lost --`);
       },
-    );
-    context.onInterrupt = () => {
-      tail.close();
-      resolve();
-    };
-  });
+      state: (state) => {
+        if (state.kind === 'waiting') {
+          interrupted = true;
+          context.out.note(`-- ${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
+        } else if (state.kind === 'live' && interrupted) {
+          interrupted = false;
+          context.out.note('-- connected again, nothing was missed --');
+        }
+      },
+      failed: ended.reject,
+    },
+  );
+  context.onInterrupt = () => {
+    tail.close();
+    ended.resolve();
+  };
+  return ended.promise;
 }

@@ -2,7 +2,7 @@
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
-import { type Answer, invoke, parseHeader } from '../client/invoke.ts';
+import type { Answer } from '../client/invoke.ts';
 import { errorLines } from '../text/error-lines.ts';
 import { formatBytes, formatCount, formatDuration } from '../text/format.ts';
 import { formatLogLine } from '../text/log-line.ts';
@@ -89,6 +89,7 @@ export class InvokeTab extends Screen {
       `${form.value('Method')} ${form.value('Path')}`,
       async (task) => {
         const { signal } = task.abort;
+        const { invoke, parseHeader } = await import('../client/invoke.ts');
         const { url } = handler.handler.data ?? (await app.client.handler(handler.name, { signal }));
         const body = form.value('Body');
         const answer = await invoke({

@@ -26,7 +26,8 @@ export class LogFeed {
   /** Called for every frame that comes: must be cheap. */
   readonly #pushed: () => void;
   #tail: LogTail | null = null;
-  #load: AbortController | null = null;
+  /** From `open` to `close`. */
+  #session = new AbortController();
   #retry: NodeJS.Timeout | undefined;
   /** Where the tail goes on; null before the history came. */
   #cursor: number | null = null;
@@ -39,12 +40,13 @@ export class LogFeed {
   }
 
   open(): void {
-    if (this.#cursor === null) void this.#loadHistory();
-    else this.#connect(this.#cursor);
+    this.#session = new AbortController();
+    if (this.#cursor === null) void this.#loadHistory(this.#session.signal);
+    else void this.#connect(this.#cursor, this.#session.signal);
   }
 
   close(): void {
-    this.#load?.abort();
+    this.#session.abort();
     this.#tail?.close();
     this.#tail = null;
     clearTimeout(this.#retry);
@@ -65,33 +67,30 @@ export class LogFeed {
     return null;
   }
 
-  async #loadHistory(): Promise<void> {
+  async #loadHistory(signal: AbortSignal): Promise<void> {
     const app = this.#app;
-    const load = new AbortController();
-    this.#load = load;
     this.state = 'loading';
     try {
       await afterFrame();
-      const page = await app.client.logs(this.#handler, { limit: historyLines }, { signal: load.signal });
-      if (load.signal.aborted) return;
+      const page = await app.client.logs(this.#handler, { limit: historyLines }, { signal });
+      if (signal.aborted) return;
       this.#add(page.lines);
       this.#cursor = page.cursor;
-      this.#connect(page.cursor);
+      await this.#connect(page.cursor, signal);
     } catch (error) {
-      if (load.signal.aborted) return;
+      if (signal.aborted) return;
       app.fail(error, errorLines);
       if (!(error instanceof PlatformError) || error.code !== 'unavailable') return;
       app.connection = 'offline';
       this.state = 'waiting';
-      this.#retry = setTimeout(() => void this.#loadHistory(), pollMs);
+      this.#retry = setTimeout(() => void this.#loadHistory(signal), pollMs);
     }
     app.changed();
   }
 
-  #connect(after: number): void {
-    if (this.#tail !== null) return;
+  async #connect(after: number, signal: AbortSignal): Promise<void> {
     const app = this.#app;
-    this.#tail = app.client.tail(
+    const tail = await app.client.tail(
       { handler: this.#handler, after },
       {
         lines: (lines) => this.#add(lines),
@@ -119,6 +118,8 @@ export class LogFeed {
         },
       },
     );
+    if (signal.aborted) tail.close();
+    else this.#tail = tail;
   }
 
   #add(lines: readonly LogLine[]): void {
