@@ -4,6 +4,9 @@ import type { Invocation } from './invocation.ts';
 import { tickMs } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
+/** Memories looked at in one tick: about 0.1 ms. With 10,000 in flight each is seen twice a second. */
+const accountedPerTick = 512;
+
 const first: unique symbol = Symbol('first invocation of this connection');
 
 interface TrackedSocket extends Socket {
@@ -15,6 +18,8 @@ export class InFlight {
   readonly #all: Invocation[] = [];
   readonly #budget: MemoryBudget;
   #timer: NodeJS.Timeout | null = null;
+  /** Whose memory was looked at last. */
+  #next = 0;
   #dueMs = 0;
   #stallMs = 0;
   #onEmpty: (() => void) | null = null;
@@ -88,6 +93,11 @@ export class InFlight {
     this.#stallMs = Math.max(this.#stallMs, nowMs - this.#dueMs);
     this.#timer = null;
     for (const invocation of this.#all) invocation.tick(nowMs);
+    // Asking a memory for its size costs ten times as much as a look at the clock: by turns.
+    for (let i = 0; i < Math.min(accountedPerTick, this.#all.length); i++) {
+      this.#next = (this.#next + 1) % this.#all.length;
+      this.#all[this.#next]?.account();
+    }
     // Guests grow without asking. Past the limit the largest goes first.
     if (this.#budget.isExceeded) this.#evictLargest();
     if (this.#all.length > 0) this.#start();

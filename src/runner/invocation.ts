@@ -278,7 +278,11 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     }
     const { timeoutMs } = this.limits;
     if (nowMs - this.#startedMs >= timeoutMs) this.#process?.kill({ kind: 'deadline', timeoutMs });
-    else this.deployment.pool.account(this.#slot);
+  }
+
+  /** Tells the budget what the guest has grown to. */
+  account(): void {
+    this.deployment.pool.account(this.#slot);
   }
 
   // EndedInvocation.
