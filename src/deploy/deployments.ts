@@ -36,6 +36,9 @@ export interface DeploymentsOptions {
   readonly report: (message: string, error: unknown) => void;
 }
 
+/** Longest pause between two tries to settle a Deployment. A restart tries at once. */
+const settleMsMax = 30_000;
+
 export class Deployments implements Deployer, PushReceiver {
   readonly store: DeploymentStore;
   readonly specs: Specs;
@@ -195,6 +198,22 @@ export class Deployments implements Deployer, PushReceiver {
     this.#forgetPrepared(row.handler_id);
     if (failed && handler !== null)
       await this.log(handler.name, row.number, 'error', `v${row.number} failed: ${failure}`);
+  }
+
+  /**
+   * The push of this staged Deployment has ended: settles it, now or, where that fails (the disk is full, no
+   * runner is up), as soon as it can be done. Meanwhile what was live stays live.
+   */
+  async settleEnded(row: DeploymentRow, handler: string, known: KnownParts = {}, delayMs = 1_000): Promise<void> {
+    try {
+      await this.settle(row, async () => {
+        await this.makeLive(row, handler, 'staged', known);
+      });
+    } catch (error) {
+      this.options.report(`v${row.number} of ${handler} could not be settled; next try in ${delayMs} ms`, error);
+      const again = () => void this.settleEnded(row, handler, {}, Math.min(delayMs * 2, settleMsMax));
+      setTimeout(again, delayMs).unref();
+    }
   }
 
   /** While `work` runs, no Artifact of `names` is removed as unused. */

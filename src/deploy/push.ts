@@ -58,16 +58,8 @@ export class DeployPush implements PushSession {
   async ended(): Promise<void> {
     await this.#work;
     const staged = this.#staged;
-    if (staged === null) return;
     this.#staged = null;
-    try {
-      await this.#deployments.settle(staged.row, async () => {
-        await this.#deployments.makeLive(staged.row, this.#push.handlerName, 'staged', staged);
-      });
-    } catch (error) {
-      // It stays staged: recover() tries again at the next start.
-      this.#deployments.options.report(`the staged deployment ${staged.row.id} could not be settled`, error);
-    }
+    if (staged !== null) await this.#deployments.settleEnded(staged.row, this.#push.handlerName, staged);
   }
 
   async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
@@ -105,6 +97,7 @@ export class DeployPush implements PushSession {
     } catch (error) {
       this.#deployments.options.report(`v${number} of ${handlerName} could not be released`, error);
       print(anyErrorText(error));
+      print(warning(`v${number} is stored; it goes live as soon as that is over`));
     }
   }
 

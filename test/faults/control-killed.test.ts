@@ -109,6 +109,33 @@ describe('control killed in the middle of a push', () => {
     }
   });
 
+  it('tries again to release what could not be released at once', async () => {
+    const platform = await startDoor();
+    try {
+      const hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+      const user = await platform.user();
+      const { store } = platform.deployments;
+      const release = store.release.bind(store);
+      let failures = 2;
+      const { promise: released, resolve } = Promise.withResolvers<void>();
+      store.release = async (...args) => {
+        failures -= 1;
+        if (failures >= 0) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+        const result = await release(...args);
+        resolve();
+        return result;
+      };
+      const result = await platform.push(user, await makeRepo({ 'hello.wasm': hello }), 'again');
+      expect(result.stderr).toContain('error: the platform cannot store anything now');
+      await released;
+      while ((await platform.logs('again')).length === 0) await new Promise((next) => setImmediate(next));
+      expect(await platform.logs('again')).toEqual(['deployed v1 (finished after an interruption)']);
+      expect(platform.fleet.serving.get('again')).toBe(1);
+    } finally {
+      await platform.close();
+    }
+  });
+
   it('settles what git did although post-receive never ran', async () => {
     let lost = false;
     const platform = await startDoor({
