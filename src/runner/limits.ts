@@ -25,8 +25,9 @@ export const connectionLimits = {
   keepAliveMs: 65_000,
   /** A client that takes nothing and sends nothing while no function runs for it. */
   stalledMs: 60_000,
-  /** Body left unread by the function, read on and thrown away so that the client sees the answer. */
-  lingerBytes: 1 * MIB,
+  /** Body that nobody wants is read on and thrown away, or the client would see a reset instead of the answer. */
+  lingerBytes: 16 * MIB,
+  lingerMs: 5_000,
 } as const;
 
 /** RFC 3875 leaves the loop of local redirects to the server; a browser stops at about 20. */

@@ -90,15 +90,36 @@ export class RunnerServer {
   #linger(request: IncomingMessage, response: ServerResponse): void {
     if (this.#isDraining) response.shouldKeepAlive = false;
     if (request.headers['transfer-encoding'] === undefined && request.headers['content-length'] === undefined) return;
+    const { socket } = request;
+    const close = socket.destroySoon;
+    // What http calls when the answer was the connection's last: with unread input that would be a reset.
+    socket.destroySoon = () => {
+      socket.destroySoon = close;
+      if (request.complete || socket.destroyed) socket.destroySoon();
+      else socket.end();
+    };
     response.once('finish', () => {
-      if (request.complete) return;
-      let bytes = 0;
-      request.on('data', (chunk: Buffer) => {
-        bytes += chunk.length;
-        if (bytes > connectionLimits.lingerBytes) request.socket.destroy();
-      });
+      if (request.complete) socket.destroySoon = close;
+      else discard(request);
     });
   }
+}
+
+/** Reads on until the client has finished, within limits. */
+function discard(request: IncomingMessage): void {
+  let bytes = 0;
+  const timer = setTimeout(() => request.socket.destroy(), connectionLimits.lingerMs);
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > connectionLimits.lingerBytes) request.socket.destroy();
+  });
+  for (const event of ['end', 'close']) {
+    request.on(event, () => {
+      clearTimeout(timer);
+      if (request.socket.writableEnded) request.socket.destroy();
+    });
+  }
+  request.resume();
 }
 
 /**

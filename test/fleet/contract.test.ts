@@ -228,6 +228,30 @@ describe('what the platform answers itself', () => {
 });
 
 describe('a connection', () => {
+  it('shows its client the refusal of a body that is still being sent, and is closed then', async () => {
+    await fleet.deployWat('small', readAll, { limits: { bodyBytes: 1000 } });
+    for (const head of ['Content-Length: 4000000', 'Transfer-Encoding: chunked']) {
+      const socket = connect(fleet.fleet.port, '127.0.0.1');
+      socket.write(`POST /small/ HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n`);
+      socket.write(
+        head.includes('chunked') ? `3d0900\r\n${'x'.repeat(4_000_000)}\r\n0\r\n\r\n` : 'x'.repeat(4_000_000),
+      );
+      let text = '';
+      for await (const part of socket) text += String(part);
+      expect(text, head).toMatch(/^HTTP\/1\.1 413 [\s\S]*body_too_large/);
+    }
+  });
+
+  it('goes on where a function has not read its request', async () => {
+    await fleet.deployWat('deaf', writer('deaf'));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let i = 0; i < 3; i++) {
+      const answer = await call(`${fleet.url}/deaf/`, { method: 'POST', body: 'x'.repeat(3_000_000), agent });
+      expect(answer.text).toBe('deaf');
+    }
+    agent.destroy();
+  });
+
   it('is broken off where a function fails after its answer has begun', async () => {
     await fleet.deployWat('broken', startThenTrap);
     await expect(call(`${fleet.url}/broken/`)).rejects.toThrow(/aborted|hang up|ECONNRESET/);
