@@ -1,0 +1,269 @@
+/**
+ * SAFETY.md, faults 13 and 15 to 18, 20: what a pushed module may try, on the whole platform. Bounds in time are
+ * only there to tell "late" from "never".
+ */
+import { createHash } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { printing } from '../e2e/guests.ts';
+import {
+  api,
+  call,
+  commit,
+  createUser,
+  makeRepo,
+  push,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+} from '../e2e/harness.ts';
+import { compileWat } from '../fleet/harness.ts';
+import { cwaGuest } from '../fleet/wat.ts';
+
+let platform: TestPlatform;
+let ada: TestUser;
+beforeAll(async () => {
+  platform = await startPlatform({ TRISIEL_RUNNERS: '1' });
+  ada = await createUser(platform, 'ada');
+  await deploy('neighbour', printing('fine\n'));
+});
+afterAll(removeTemporaryFolders);
+
+async function deploy(handler: string, module: Uint8Array, limits = ''): Promise<void> {
+  const repo = await makeRepo({ 'a.wasm': module, ...(limits === '' ? {} : { 'wasmcloud.toml': limits }) });
+  const pushed = await push(platform, ada, repo, handler);
+  expect(pushed.status, pushed.stderr).toBe(0);
+}
+
+async function runnerPid(): Promise<number> {
+  const response = await fetch(`${platform.runUrl}/.trisiel/runner`);
+  return ((await response.json()) as { pid: number }).pid;
+}
+
+/** Calls `handler` one time after another until `work` has ended; what was answered, without repetitions. */
+async function answersDuring(handler: string, work: Promise<unknown>): Promise<readonly string[]> {
+  let isDone = false;
+  const done = () => {
+    isDone = true;
+  };
+  void work.then(done, done);
+  const answers = new Set<string>();
+  do {
+    const { status, body } = await call(platform, handler);
+    answers.add(`${status} ${body}`);
+  } while (!isDone);
+  return [...answers];
+}
+
+/** git wraps what the hooks print; the words are looked for without its line breaks. */
+const unwrapped = (text: string) => text.replace(/\s*\nremote:\s+/g, ' ');
+
+describe('fault 13: a Deployment that no runner can compile', () => {
+  it('does not take the place of the old one, which answers all requests meanwhile and after', async () => {
+    const repo = await makeRepo({ 'a.wasm': printing('one\n') });
+    expect((await push(platform, ada, repo, 'steady')).status).toBe(0);
+    const before = new Set(await artifactFiles());
+    await commit(repo, { 'a.wasm': printing('two\n') });
+    expect((await push(platform, ada, repo, 'steady')).status).toBe(0);
+    const [second = ''] = (await artifactFiles()).filter((file) => !before.has(file));
+    expect((await api(platform, ada, 'POST', '/handlers/steady/rollback', { number: 1 })).status).toBeLessThan(300);
+
+    // What the store hands out is whole by its checksum, and yet nothing that the engine takes.
+    const file = await readFile(second);
+    const cut = file.subarray(40, -2);
+    const checksum = createHash('sha256').update(cut).digest();
+    await writeFile(second, Buffer.concat([file.subarray(0, 8), checksum, cut]));
+    const attempt = api(platform, ada, 'POST', '/handlers/steady/rollback', { number: 2 });
+    expect(await answersDuring('steady', attempt)).toEqual(['200 one\n']);
+    expect(await attempt).toMatchObject({ status: 422, body: { code: 'vet_failed' } });
+    expect((await api(platform, ada, 'GET', '/handlers/steady')).body).toMatchObject({ handler: { version: 1 } });
+    // The runner that starts next meets the same Deployments.
+    process.kill(await runnerPid(), 'SIGKILL');
+    await platform.logged('"runner_ended"');
+    await expect.poll(() => call(platform, 'steady').catch(() => null)).toMatchObject({ body: 'one\n' });
+  });
+
+  async function artifactFiles(): Promise<readonly string[]> {
+    const folder = join(platform.dataFolder, 'artifacts');
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  }
+});
+
+describe('faults 15 and 16: bombs', () => {
+  const start = '(func (export "_start"))';
+  const bombs: readonly (readonly [title: string, module: () => Promise<Uint8Array>, words: readonly string[]])[] = [
+    [
+      'twenty huge tables',
+      () => compileWat(`(module ${'(table 10000000 funcref)'.repeat(20)} ${start})`),
+      ['number of tables: 20, at most 1', 'initial table size in entries: 10,000,000, at most 65,536'],
+    ],
+    // An array type, and a function that makes one (array.new_default).
+    [
+      'garbage-collected arrays',
+      async () =>
+        Buffer.from(
+          `0061736d01000000${'0108026000005e7f01'}${'03020100'}${'070a01065f7374617274'}0000${'0a0a010800'}4100fb07011a0b`,
+          'hex',
+        ),
+      ['garbage collection'],
+    ],
+    [
+      'many locals x many branches',
+      () =>
+        compileWat(
+          `(module (func (export "_start") (local ${'i32 '.repeat(49_000)}) ${'(if (i32.const 0) (then))'.repeat(2_000)}))`,
+        ),
+      ['(locals + operand depth) x branches', 'at most 2,000,000'],
+    ],
+    [
+      'handlers that catch everything',
+      async () =>
+        // (func (export "_start") (loop (try (do) (catch_all)) (br 0)))
+        Buffer.from(
+          '0061736d010000000104016000000302010007' + '0a01065f737461727400000a0d010b0003400640190b0c000b0b',
+          'hex',
+        ),
+      ['exception handling'],
+    ],
+  ];
+
+  it.each(bombs)('%s: refused at push with the words that say why; others are served', async (_title, make, words) => {
+    const repo = await makeRepo({ 'a.wasm': await make() });
+    const pushed = push(platform, ada, repo, 'bomb');
+    expect(await answersDuring('neighbour', pushed)).toEqual(['200 fine\n']);
+    const { status, stderr } = await pushed;
+    expect(status).toBe(1);
+    for (const word of words) expect(unwrapped(stderr)).toContain(word);
+    expect(await call(platform, 'bomb')).toMatchObject({ status: 404 });
+  });
+
+  it('within the caps, as large as they allow: accepted or refused, never in the way of others', async () => {
+    // 1,900 x 1,000 is just under the product that is refused; the engine has real work with it.
+    const locals = `(local ${'i64 '.repeat(1_900)})`;
+    const branches = '(if (i32.const 0) (then (local.set 0 (i64.const 1))))'.repeat(1_000);
+    const module = await compileWat(
+      `(module (memory (export "memory") 1) (func (export "_start") ${locals} ${branches}))`,
+    );
+    const pid = await runnerPid();
+    const pushed = push(platform, ada, await makeRepo({ 'a.wasm': module }), 'heavy');
+    expect(await answersDuring('neighbour', pushed)).toEqual(['200 fine\n']);
+    expect((await pushed).stderr).toMatch(/deployed v1|killed/);
+    expect(await runnerPid()).toBe(pid);
+  });
+});
+
+/** Enough that only the deadline can end it. */
+const patient = '[limits]\ngas = 1_000_000_000_000\ntimeout-ms = 700\n';
+const stingy = '[limits]\ngas = 100_000_000\n';
+
+describe('fault 17: guests that never end', () => {
+  const tailCalls = `(module (memory (export "memory") 1)
+    (func $even (param i32) (return_call $odd (local.get 0)))
+    (func $odd (param i32) (return_call $even (local.get 0)))
+    (func (export "cwa_main") (result i32) (call $even (i32.const 1)) (i32.const 0)))`;
+  const fills = cwaGuest({
+    pages: '1024',
+    body: '(loop $again (memory.fill (i32.const 0) (i32.const 7) (i32.const 67108864)) (br $again))',
+  });
+  const copies = cwaGuest({
+    pages: '1024',
+    body: '(loop $again (memory.copy (i32.const 8) (i32.const 0) (i32.const 33554432)) (br $again))',
+  });
+  const loops = cwaGuest({ body: '(loop $again (br $again))' });
+  const sleeps = cwaGuest({ body: '(loop $again (call $sleep (i32.const 1000000000)) (br $again))' });
+  const naps = cwaGuest({ body: '(loop $again (call $sleep (i32.const 1)) (br $again))' });
+
+  it.each([
+    ['an endless loop', 'loops', loops, stingy, 500, 'out_of_gas'],
+    ['tail calls in a circle', 'tail-calls', tailCalls, stingy, 500, 'out_of_gas'],
+    ['memory.fill of 64 MiB, again and again', 'fills', fills, stingy, 500, 'out_of_gas'],
+    ['memory.copy of 32 MiB, again and again', 'copies', copies, stingy, 500, 'out_of_gas'],
+    ['tail calls with gas for hours', 'tail-calls-late', tailCalls, patient, 504, 'deadline_exceeded'],
+    ['memory.fill with gas for hours', 'fills-late', fills, patient, 504, 'deadline_exceeded'],
+    ['one long sleep', 'sleeps', sleeps, patient, 504, 'deadline_exceeded'],
+    ['short sleeps without end', 'naps', naps, patient, 504, 'deadline_exceeded'],
+  ])('%s', async (_title, handler, source, limits, status, code) => {
+    await deploy(handler, await compileWat(source), limits);
+    const answer = call(platform, handler);
+    expect(await answersDuring('neighbour', answer)).toEqual(['200 fine\n']);
+    const { status: told, body } = await answer;
+    expect([told, (JSON.parse(body) as { code: string }).code]).toEqual([status, code]);
+  });
+});
+
+describe('fault 18: guests that ignore every error of the host', () => {
+  const ignoring = (body: string) => cwaGuest({ data: ['(data (i32.const 0) "nonsense:")'], body });
+  it.each([
+    ['writing to no descriptor', 'ignores-write', '(drop (call $write (i32.const 99) (i32.const 0) (i32.const 8)))'],
+    ['reading into no memory', 'ignores-read', '(drop (call $read (call $stdin) (i32.const -8) (i32.const 99)))'],
+    ['opening what there is not', 'ignores-open', '(drop (call $open (i32.const 0) (i32.const 9)))'],
+    [
+      'flushing and sleeping in turn',
+      'ignores-sleep',
+      '(drop (call $flush (i32.const 42))) (call $sleep (i32.const 1))',
+    ],
+  ])('%s: stopped at the deadline', async (_title, handler, body) => {
+    await deploy(handler, await compileWat(ignoring(`(loop $again ${body} (br $again))`)), patient);
+    const pid = await runnerPid();
+    const all = Promise.all([call(platform, handler), call(platform, handler)]);
+    expect(await answersDuring('neighbour', all)).toEqual(['200 fine\n']);
+    for (const answer of await all) {
+      expect([answer.status, (JSON.parse(answer.body) as { code: string }).code]).toEqual([504, 'deadline_exceeded']);
+    }
+    expect(await runnerPid()).toBe(pid);
+  });
+});
+
+describe('fault 20: memory that grows between and before reads that wait', () => {
+  it('gives the bytes as they were sent, also across what was the end', async () => {
+    // Grows by a page before each read, and reads to just before the end of the new memory.
+    const source = cwaGuest({
+      pages: '1',
+      data: ['(data (i32.const 0) "A: b\\n\\n")'],
+      body: `
+        (drop (call $write (call $stdout) (i32.const 0) (i32.const 6)))
+        (loop $more
+          (drop (memory.grow (i32.const 1)))
+          (local.set $n (call $read (call $stdin)
+            (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 70000)) (i32.const 60000)))
+          (if (i32.gt_s (local.get $n) (i32.const 0)) (then
+            (drop (call $write (call $stdout)
+              (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 70000)) (local.get $n)))
+            (drop (call $flush (call $stdout)))
+            (br $more))))`,
+    });
+    await deploy('growing', await compileWat(source));
+    const port = new URL(platform.runUrl).port;
+    const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/growing/', agent: false });
+    const parts = Array.from({ length: 40 }, (_, n) => Buffer.alloc(1 + n * 777, `${n} part `));
+    const sent = Buffer.concat(parts);
+    const received: Buffer[] = [];
+    outgoing.write(parts[0]);
+    let next = 1;
+    let expected = parts[0]?.length ?? 0;
+    await new Promise<void>((resolve, reject) => {
+      outgoing.on('error', reject);
+      outgoing.on('response', (response) => {
+        let count = 0;
+        response.on('error', reject);
+        response.on('end', resolve);
+        response.on('data', (chunk: Buffer) => {
+          received.push(chunk);
+          count += chunk.length;
+          // The guest has everything so far, and its next read waits (or is about to).
+          if (count < expected) return;
+          const part = parts[next];
+          next += 1;
+          if (part === undefined) outgoing.end();
+          else outgoing.write(part);
+          expected += part?.length ?? 0;
+        });
+      });
+    });
+    expect(Buffer.concat(received).equals(sent)).toBe(true);
+  });
+});
