@@ -75,7 +75,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const hooksFolder = join(programFolder, 'hooks');
   const repositories = await Repositories.open({ folder: data('repos'), hooksFolder, environment: gitEnvironment });
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
-  const hooks = await HookEndpoint.open();
+  const hooks = await HookEndpoint.open(data('run'));
 
   const server = createServer();
   hardenServer(server);

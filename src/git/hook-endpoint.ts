@@ -4,7 +4,7 @@
  * it lists and reads objects of the quarantine when asked and prints what it is told. Control decides.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,9 @@ export const hookLimits = {
   /** Output that a hook has not taken yet. */
   outputBytes: MIB,
 } as const;
+
+/** sun_path of macOS and the BSDs has 104 bytes with its NUL, Linux' 108. */
+const socketPathBytesMax = 103;
 
 const hello = z.object({
   kind: z.literal('hello'),
@@ -60,9 +63,16 @@ export class HookEndpoint {
     server.on('connection', (socket) => this.#connected(socket));
   }
 
-  /** A short folder name: a socket's path has at most 103 bytes (sun_path on macOS and the BSDs). */
-  static async open(): Promise<HookEndpoint> {
-    const folder = await mkdtemp(join(tmpdir(), 'tri-'));
+  /**
+   * In `runFolder` (of the data folder, so that a killed control leaves nothing elsewhere), or in a fresh
+   * temporary folder where the socket's path would be too long.
+   */
+  static async open(runFolder: string | null = null): Promise<HookEndpoint> {
+    const fits = runFolder !== null && Buffer.byteLength(join(runFolder, 's')) <= socketPathBytesMax;
+    const folder = fits ? runFolder : await mkdtemp(join(tmpdir(), 'tri-'));
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    await rm(join(folder, 's'), { force: true });
     const server = createServer();
     server.maxConnections = hookLimits.connections;
     await new Promise<void>((resolve, reject) => {

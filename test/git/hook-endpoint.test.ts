@@ -67,6 +67,25 @@ describe('the endpoint of the hooks', () => {
     expect(facts.socket.length).toBeLessThanOrEqual(103);
   });
 
+  it('uses its folder again after a crash, and another one where the path is too long', async () => {
+    const run = join(repository, 'run');
+    const first = await HookEndpoint.open(run);
+    const second = await HookEndpoint.open(run); // as if the first had been killed
+    const again = await second.register({ repository, session, signal: unwanted.signal });
+    facts = JSON.parse(await readFile(join(repository, pushFileName), 'utf8'));
+    expect(facts.socket).toBe(join(run, 's'));
+    expect(await talk(hello())).toContain('"end"');
+    await again.close();
+    await second.close();
+    await first.close();
+    const long = await HookEndpoint.open(join(repository, 'x'.repeat(100)));
+    const other = await long.register({ repository, session, signal: unwanted.signal });
+    facts = JSON.parse(await readFile(join(repository, pushFileName), 'utf8'));
+    expect(facts.socket.length).toBeLessThanOrEqual(103);
+    await other.close();
+    await long.close();
+  });
+
   it('takes each hook of a push once, in order', async () => {
     expect(await talk(hello({ hook: 'post' }))).toBe('');
     const answer = await talk(hello());

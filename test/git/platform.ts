@@ -151,7 +151,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     report,
   });
   if (options.recover !== false) await deployments.recover();
-  const hooks = await HookEndpoint.open();
+  const hooks = await HookEndpoint.open(join(dataFolder, 'run'));
   const events: GitEvent[] = [];
   const door = createGitDoor({
     db,
