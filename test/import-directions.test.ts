@@ -112,7 +112,7 @@ describe('import directions', () => {
       (file) =>
         file.startsWith('src/') &&
         !file.startsWith('src/bin/') &&
-        /process\.env\b/.test(readFileSync(file, 'utf8').replace(/\/\*[^]*?\*\/|\/\/.*/g, '')),
+        /process\.env\b/.test(readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')),
     );
     expect(wrong).toEqual([]);
   });

@@ -1,0 +1,149 @@
+/**
+ * Push to live: the whole `git push`, from the command to its end with the function serving, against the
+ * same push to a plain bare repository behind `git http-backend` on the same machine in the same run.
+ * `npm run bench -- push`
+ */
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startPlatformChild } from '../src/bin/platform-child.ts';
+import { median } from './load.ts';
+
+const rounds = Number(process.env.ROUNDS ?? 15);
+const run = promisify(execFile);
+const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-push-'));
+const environment = { ...process.env, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
+const git = (cwd: string, ...args: string[]) =>
+  run('git', ['-c', 'user.name=b', '-c', 'user.email=b@example.com', ...args], { cwd, env: environment });
+
+function leb(n: number): number[] {
+  return n < 128 ? [n] : [(n & 127) | 128, ...leb(n >>> 7)];
+}
+
+function section(id: number, content: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([id, ...leb(content.length)]), content]);
+}
+
+/** A module with an entry and `functions` functions of about 1 KB of arithmetic each; `seed` makes its bytes differ. */
+function moduleOf(functions: number, seed: number): Buffer {
+  const bodies = Array.from({ length: functions }, (_, f) => {
+    const code: number[] = [1, 1, 0x7f];
+    for (let i = 0; i < 130; i += 1) {
+      code.push(0x20, 0, 0x41, ...leb(((f + seed) * 31 + i) & 63), i % 2 === 0 ? 0x6a : 0x73, 0x21, 0);
+    }
+    code.push(0x0b);
+    return Buffer.from([...leb(code.length), ...code]);
+  });
+  const count = functions + 1;
+  return Buffer.concat([
+    Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),
+    section(1, Buffer.from([1, 0x60, 0, 0])),
+    section(3, Buffer.from([...leb(count), ...new Array<number>(count).fill(0)])),
+    section(7, Buffer.from([1, 6, ...Buffer.from('_start'), 0, 0])),
+    section(10, Buffer.concat([Buffer.from(leb(count)), Buffer.from([2, 0, 0x0b]), ...bodies])),
+  ]);
+}
+
+/** A plain git server: git's own CGI program behind node:http. */
+async function plainServer(root: string): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const child = spawn('git', ['http-backend'], {
+      env: {
+        ...environment,
+        GIT_PROJECT_ROOT: root,
+        GIT_HTTP_EXPORT_ALL: '1',
+        PATH_INFO: url.pathname,
+        QUERY_STRING: url.search.slice(1),
+        REQUEST_METHOD: request.method,
+        CONTENT_TYPE: request.headers['content-type'] ?? '',
+        HTTP_CONTENT_ENCODING: request.headers['content-encoding'] ?? '',
+        ...(request.headers['content-length'] === undefined
+          ? {}
+          : { CONTENT_LENGTH: request.headers['content-length'] }),
+        REMOTE_USER: 'bench',
+      },
+    });
+    request.pipe(child.stdin);
+    child.stdin.on('error', () => {});
+    let head = Buffer.alloc(0);
+    let isSent = false;
+    child.stdout.on('data', (chunk: Buffer) => {
+      if (isSent) return void response.write(chunk);
+      head = Buffer.concat([head, chunk]);
+      const end = head.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      for (const line of head.toString('latin1', 0, end).split('\r\n')) {
+        const [name = '', value = ''] = line.split(/: (.*)/);
+        if (name === 'Status') response.statusCode = Number.parseInt(value, 10);
+        else response.setHeader(name, value);
+      }
+      isSent = true;
+      response.write(head.subarray(end + 4));
+    });
+    child.on('close', () => response.end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
+}
+
+const platform = await startPlatformChild({
+  TRISIEL_DATA: join(folder, 'data'),
+  TRISIEL_PORT: '0',
+  TRISIEL_RUN_PORT: '0',
+  TRISIEL_REGISTRATION: 'open',
+});
+try {
+  const plain = await plainServer(join(folder, 'plain'));
+  const signedUp = await fetch(`${platform.controlUrl}/api/v1/users`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'bench', password: 'correct horse battery' }),
+  });
+  const { token } = (await signedUp.json()) as { token: string };
+  console.log('module       trisiel ms  plain ms  ratio   (medians)');
+  for (const [name, functions, times] of [
+    ['1 KB', 1, rounds],
+    ['1 MB', 1_100, Math.ceil(rounds / 3)],
+    ['13 MB', 14_300, Math.ceil(rounds / 5)],
+  ] as const) {
+    const repo = await mkdtemp(join(folder, 'repo-'));
+    await git(repo, 'init', '-q', '-b', 'main');
+    const bare = `plain-${functions}.git`;
+    await git(folder, 'init', '-q', '--bare', join(folder, 'plain', bare));
+    await git(join(folder, 'plain', bare), 'config', 'http.receivepack', 'true');
+    const trisiel = platform.controlUrl.replace('://', `://x:${token}@`);
+    const ours: number[] = [];
+    const theirs: number[] = [];
+    let bytes = 0;
+    for (let round = 0; round <= times; round += 1) {
+      const module = moduleOf(functions, round);
+      bytes = module.length;
+      await writeFile(join(repo, 'a.wasm'), module);
+      await git(repo, 'add', 'a.wasm');
+      await git(repo, 'commit', '-q', '-m', `${round}`);
+      for (const [url, figures] of [
+        [`${trisiel}/bench-${functions}.git`, ours],
+        [`${plain.url}/${bare}`, theirs],
+      ] as const) {
+        const before = performance.now();
+        await git(repo, 'push', '-q', url, 'main');
+        // The first round warms up both.
+        if (round > 0) figures.push(performance.now() - before);
+      }
+    }
+    const [a, b] = [median(ours), median(theirs)];
+    const size = `${name} (${(bytes / 1e6).toFixed(1)})`;
+    console.log(
+      `${size.padEnd(14)}${a.toFixed(0).padStart(9)}${b.toFixed(0).padStart(10)}${(a / b).toFixed(1).padStart(7)}`,
+    );
+  }
+  plain.close();
+} finally {
+  await platform.stop();
+  await rm(folder, { recursive: true, force: true });
+}
