@@ -21,10 +21,11 @@ export const connectionLimits = {
   headMs: 15_000,
   /** A whole request; a slow upload lives as long as the longest deadline, which ends it properly. */
   requestMs: 16 * 60_000,
-  /** An idle kept-alive connection; longer than common proxies keep theirs. */
-  keepAliveMs: 65_000,
-  /** A client that takes nothing and sends nothing while no function runs for it. */
-  stalledMs: 60_000,
+  /**
+   * A connection on which nothing moves and for which no function runs: kept alive and idle (longer
+   * than common proxies keep theirs), or a client that does not take its answer.
+   */
+  silentMs: 65_000,
   /** Body that nobody wants is read on and thrown away, or the client would see a reset instead of the answer. */
   lingerBytes: 16 * MIB,
   lingerMs: 5_000,

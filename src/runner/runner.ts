@@ -55,6 +55,8 @@ export class Runner {
   readonly #logs: LogBuffer;
   readonly #usage: UsageReporter;
   #loaded: Loaded | null = null;
+  #rssBytes = 0;
+  #isStarved = false;
   #state: 'booting' | 'loading' | 'serving' | 'orphan' | 'draining' = 'booting';
 
   constructor(options: RunnerOptions) {
@@ -165,7 +167,11 @@ export class Runner {
         pid: this.#options.pid,
       },
     });
-    const server = new RunnerServer({ dispatcher, inFlight });
+    const server = new RunnerServer({
+      dispatcher,
+      inFlight,
+      onError: (error) => this.#options.report('a request failed on our side', { error: messageOf(error) }),
+    });
     setInterval(() => deployments.sweep(), poolLimits.sweepMs).unref();
     return { config, budget, deployments, inFlight, scheduler, server, port: 0 };
   }
@@ -237,12 +243,28 @@ export class Runner {
     }
   }
 
+  /**
+   * Reading it takes a file descriptor. Where none is left, libuv closes new connections without a word
+   * (uv__emfile_trick), so this is also where the operator learns of it: once, until there are some again.
+   */
+  #residentBytes(): number {
+    try {
+      this.#rssBytes = process.memoryUsage.rss();
+      this.#isStarved = false;
+    } catch (error) {
+      if (!this.#isStarved)
+        this.#options.report('no file descriptor is left; raise ulimit -n', { error: String(error) });
+      this.#isStarved = true;
+    }
+    return this.#rssBytes;
+  }
+
   #stats(): RunnerStats {
     const loaded = this.#loaded;
     return {
       inFlight: loaded?.inFlight.size ?? 0,
       suspended: loaded?.scheduler.waiting ?? 0,
-      rssBytes: process.memoryUsage.rss(),
+      rssBytes: this.#residentBytes(),
       poolBytes: loaded?.budget.usedBytes ?? 0,
       deployments: loaded?.deployments.size ?? 0,
       stallMs: loaded?.inFlight.takeStallMs() ?? 0,

@@ -1,14 +1,16 @@
 /** The functions' port: a Koa application on node:http, hardened, shared by all runners (reusePort). */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net';
-import Koa from 'koa';
 import { type Dispatcher, watchConnection } from './dispatcher.ts';
 import type { InFlight } from './in-flight.ts';
 import { connectionLimits } from './limits.ts';
+import { StreamingKoa } from './streaming-koa.ts';
 
 export interface RunnerServerOptions {
   readonly dispatcher: Dispatcher;
   readonly inFlight: InFlight;
+  /** Our own mistake; the answer is lost. */
+  readonly onError: (error: unknown) => void;
 }
 
 export class RunnerServer {
@@ -17,29 +19,30 @@ export class RunnerServer {
   readonly #inFlight: InFlight;
   #isDraining = false;
 
-  constructor({ dispatcher, inFlight }: RunnerServerOptions) {
+  constructor({ dispatcher, inFlight, onError }: RunnerServerOptions) {
     this.#inFlight = inFlight;
     const expecting = new WeakSet<IncomingMessage>();
-    const app = new Koa();
-    app.silent = true;
+    const app = new StreamingKoa();
+    app.on('error', onError);
     app.use((ctx) => {
       // The answer is streamed by the Invocation, past Koa's own.
       ctx.respond = false;
       this.#linger(ctx.req, ctx.res);
       return dispatcher.handle(ctx.req, ctx.res, expecting.has(ctx.req));
     });
-    const handle = app.callback();
+    const handle = app.handler();
     this.#server = createServer({
       maxHeaderSize: connectionLimits.headBytes,
       headersTimeout: connectionLimits.headMs,
       requestTimeout: connectionLimits.requestMs,
-      keepAliveTimeout: connectionLimits.keepAliveMs,
+      // Idle connections are closed by the timeout below: a second one would be set and reset by every request.
+      keepAliveTimeout: 0,
       insecureHTTPParser: false,
     });
     const server = this.#server;
     server.maxConnections = connectionLimits.connections;
-    server.timeout = connectionLimits.stalledMs;
-    server.on('request', handle);
+    server.timeout = connectionLimits.silentMs;
+    server.on('request', (request, response) => void handle(request, response));
     // The body is asked for only when the function reads it.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       expecting.add(request);
