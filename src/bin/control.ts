@@ -129,7 +129,12 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     hooks,
     receiver: deployments,
     userOfToken: (token) => accounts.userOfToken(token),
-    log: (event) => log.warn(event, `git: ${event.kind}`),
+    // An error shows its message and stack only under `err`.
+    log: (event) =>
+      log.warn(
+        event.kind === 'failed' ? { kind: event.kind, url: event.url, err: event.error } : event,
+        `git: ${event.kind}`,
+      ),
     now: () => performance.now(),
   });
   let isStarted = false;

@@ -53,6 +53,11 @@ export async function attend(options: {
   return exit;
 }
 
+/** A failure of ours, that is: not what a user did wrong, nor what is only busy. */
+export function isOurFailure(error: unknown): boolean {
+  return !(error instanceof PlatformError) || (error.code === 'unavailable' && error.cause !== undefined);
+}
+
 /** An answer of git's own kind. */
 export function sendResult(exchange: Pick<Exchange, 'req' | 'res'>, service: GitService, body: Buffer): Lingering {
   const { res } = exchange;

@@ -9,7 +9,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import type { User } from '../protocol/nouns.ts';
 import type { PushReceiver } from '../protocol/push.ts';
 import { Access } from './access.ts';
-import { attend, type Exchange, type GitEvent, sendError, sendResult } from './exchange.ts';
+import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
 import { GitProcess } from './git-process.ts';
 import { isGitUrl, parseGitUrl } from './git-url.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
@@ -155,7 +155,7 @@ class Door {
   }
 
   #refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void {
-    if (!(error instanceof PlatformError)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
+    if (isOurFailure(error)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
     // Half an answer must not look like a whole one.
     if (res.headersSent || res.destroyed) res.destroy();
     else sendError({ req, res }, error)(this.#limits.lingerMs);

@@ -9,6 +9,7 @@ import { IncomingMessage, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { type FetchData, Git, type InfoData, type PushData, type TagData } from 'node-git-server';
 import type { GitService } from './git-url.ts';
+import { takeSpareDescriptors } from './spare-descriptors.ts';
 
 /** The name under which each library object knows its only repository. */
 const only = 'repository.git';
@@ -41,29 +42,32 @@ class LibraryRequest extends IncomingMessage {
   }
 }
 
-/** Lets git write the advertisement of `repository` (which must exist) to `response`. */
+/** Lets git write the advertisement of `repository` (which must exist) to `response`. Throws `unavailable`. */
 export function advertise(options: {
   readonly repository: string;
   readonly service: GitService;
   readonly response: ServerResponse;
 }): ChildProcess {
   const { repository, service, response } = options;
+  const release = takeSpareDescriptors();
   const git = libraryFor(repository);
   let child: ChildProcess | undefined;
   git.on('info', (info: InfoData) => {
     info.on('error', ignore);
     response.removeHeader('connection'); // the library would close it, but git sends the next request on it
+    release();
     child = spawned(() => info.accept());
   });
   const request = new LibraryRequest({ method: 'GET', url: `/${only}/info/refs?service=git-${service}` });
   request.end();
   git.handle(request, response);
+  release();
   if (child === undefined) throw new Error(`the git library did not advertise ${repository}`);
   return child;
 }
 
 export interface ServedRequest {
-  /** git, as soon as the library has started it. */
+  /** git, as soon as the library has started it. Rejects with `unavailable` where there is no room for one. */
   readonly child: Promise<ChildProcess>;
   feed(chunk: Buffer): Promise<void>;
   end(): void;
@@ -79,11 +83,19 @@ export function serve(options: {
   const { repository, service, head, response } = options;
   const git = libraryFor(repository);
   const request = new LibraryRequest({ method: 'POST', url: `/${only}/git-${service}` });
-  const child = new Promise<ChildProcess>((resolve) => {
+  const child = new Promise<ChildProcess>((resolve, reject) => {
+    let isFirst = true;
     const accept = (action: PushData | TagData | FetchData) => {
       action.on('error', ignore);
       action.on('service', resolve);
-      action.accept();
+      try {
+        // The library starts git in the tick after this one.
+        if (isFirst) process.nextTick(takeSpareDescriptors());
+        isFirst = false;
+        action.accept();
+      } catch (error) {
+        reject(error);
+      }
     };
     // One event for each ref of the push; the first starts git, the others find it started.
     git.on('push', accept);

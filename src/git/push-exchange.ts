@@ -9,7 +9,7 @@ import { newId } from '../accounts/secrets.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import type { Print, PushedObjects, PushReceiver, PushSession } from '../protocol/push.ts';
 import type { Access, GitHandler } from './access.ts';
-import { attend, type Exchange, type GitEvent, sendResult } from './exchange.ts';
+import { attend, type Exchange, type GitEvent, isOurFailure, sendResult } from './exchange.ts';
 import { GitProcess } from './git-process.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
 import { type ServedRequest, serve } from './library.ts';
@@ -78,7 +78,7 @@ export class PushExchange {
     const { log, limits } = this.#deps;
     const { req, res, client } = this.#exchange;
     if (res.headersSent || client.aborted) throw error;
-    if (!(error instanceof PlatformError)) log({ kind: 'failed', url: req.url ?? '', error });
+    if (isOurFailure(error)) log({ kind: 'failed', url: req.url ?? '', error });
     // git reads an answer only when it has sent its pack; a client that stopped sending is not waited for.
     if (!isBrokenBody(error)) await body.discard(limits.idleMs);
     sendResult(this.#exchange, 'receive-pack', refusal(commands, error))(limits.lingerMs);
