@@ -20,6 +20,8 @@ import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
 /** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 3);
+/** To try what V8's flags do to a runner. */
+const nodeFlags = (process.env.RUNNER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
 
 type Row = readonly (string | number)[];
 
@@ -53,7 +55,7 @@ const count = (value: number) => Math.round(value).toLocaleString('en');
 const ms = (value: number) => value.toFixed(2);
 
 async function withFleet(run: (fleet: TestFleet) => Promise<void>, runners = 1): Promise<void> {
-  const fleet = new TestFleet({ runners });
+  const fleet = new TestFleet({ runners, nodeFlags });
   await fleet.start();
   try {
     await run(fleet);
