@@ -136,7 +136,7 @@ describe('sock_*', () => {
     });
   });
 
-  test('what is no socket is notsock, what is nothing badf', async () => {
+  test('what is no socket is notsock, a directory and what is nothing badf', async () => {
     const call = (name: string, fdOrResult: number | ResultOf): Call =>
       ({
         sock_accept: ['sock_accept', fdOrResult, 0, 0x60] as Call,
@@ -147,14 +147,22 @@ describe('sock_*', () => {
     const names = ['sock_accept', 'sock_recv', 'sock_send', 'sock_shutdown'];
     const done = await runCalls({
       abi: 'wasi',
+      data: { 256: 'tmp/f' },
       calls: [
         ...names.map((name) => call(name, 1)),
+        ['path_open', 3, 0, 0x100, 5, 1, 0n, 0n, 0, 0x10],
+        ...names.map((name) => call(name, fd)),
         ...names.map((name) => call(name, 3)),
         ...names.map((name) => call(name, 77)),
       ],
     });
-    expect(done.results).toEqual([...Array(8).fill(errno.notsock), ...Array(4).fill(errno.badf)]);
-    expectMemory(done);
+    expect(done.results).toEqual([
+      ...Array(4).fill(errno.notsock),
+      0,
+      ...Array(4).fill(errno.notsock),
+      ...Array(8).fill(errno.badf),
+    ]);
+    expectMemory(done, { 16: u32(fd) });
   });
 });
 

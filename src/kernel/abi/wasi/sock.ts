@@ -1,5 +1,6 @@
 /** WASI `sock_*`, on connections opened by URL (`/net/tcp/HOST:PORT`). There are no listening sockets. */
 import { Errno } from '../../errno.ts';
+import { OpenDirectory } from '../../fs/open-file.ts';
 import { readInto, retry } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
@@ -106,10 +107,14 @@ async function receiveAll(process: Process, socket: Resource, iovecs: readonly I
   return done;
 }
 
-/** What it is comes before what it may: notsock for a file, whatever its rights. */
+/**
+ * What it is comes before what it may: notsock for a file, whatever its rights. badf for a directory, as
+ * for every call that moves data: descriptor 3 is one that a program has not opened itself, and where
+ * other hosts preopen nothing it is badf for them.
+ */
 function socketAt(process: Process, fd: number, right: number): Resource | number {
   const resource = process.descriptors.get(fd);
-  if (resource === undefined) return Wasi.badf;
+  if (resource === undefined || resource instanceof OpenDirectory) return Wasi.badf;
   if (fileTypeOf(resource) !== FileType.socketStream) return Wasi.notsock;
   return (stateOf(process, resource).rights & right) === right ? resource : Wasi.notcapable;
 }
