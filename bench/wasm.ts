@@ -9,7 +9,12 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { inliningFlags } from '../src/kernel/engine-flags.ts';
 import { rewriteModule } from '../src/wasm/rewrite.ts';
+
+// As guests run.
+for (const flag of inliningFlags) setFlagsFromString(flag);
 
 type Exports = Record<string, (rounds: number) => number>;
 

@@ -1,10 +1,12 @@
 /** The runner process: control starts it with a channel; its only argument is the mark file's descriptor. */
 import { setFlagsFromString } from 'node:v8';
+import { inliningFlags } from '../kernel/engine-flags.ts';
 import { Runner } from '../runner/runner.ts';
 
 // A guest that compiles badly does so in WebAssembly.compile, before it is switched to, not in its first
 // request. As a flag of the process it would hold for Node's own modules too, and cost 0.2 s at every start.
 setFlagsFromString('--no-wasm-lazy-compilation');
+for (const flag of inliningFlags) setFlagsFromString(flag);
 
 const report = (event: string, facts: Readonly<Record<string, unknown>> = {}): void => {
   process.stderr.write(`${JSON.stringify({ time: Date.now(), runner: process.pid, msg: event, ...facts })}\n`);

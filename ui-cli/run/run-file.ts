@@ -1,6 +1,8 @@
 /** The story of `wasmcloud run`: load, run, tell. Streams and exit status are the guest's, byte for byte. */
 import process from 'node:process';
 import { isatty } from 'node:tty';
+import { setFlagsFromString } from 'node:v8';
+import { inliningFlags } from '../../src/kernel/engine-flags.ts';
 import { runLocally } from '../../src/kernel/local-run.ts';
 import { localSchemes } from '../../src/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -39,6 +41,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const rules = options.policyFile === null ? noRules : await readPolicyFile(options.policyFile);
   const limits = { ...rules.limits, ...options.limits };
   const files = localFiles(options.dirs);
+  for (const flag of inliningFlags) setFlagsFromString(flag);
   const { module, plan } = await loadModule(file);
   checkMemory(plan, limits, file);
 
