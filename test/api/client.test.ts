@@ -39,7 +39,7 @@ test('logs: the newest page, then the tail from its last cursor', async () => {
   const lines: LogLine[] = [];
   const seen = Promise.withResolvers<void>();
   const live = Promise.withResolvers<void>();
-  const tail = client.tail(
+  const tail = await client.tail(
     { handler: 'otter', after: page.cursor, grep: 'E', level: 6 },
     {
       lines: (more) => {
@@ -68,7 +68,7 @@ test('a log-out ends a tail for good', async () => {
   const leaving = new Client({ server: platform.url, token });
   const failed = Promise.withResolvers<unknown>();
   const live = Promise.withResolvers<void>();
-  leaving.tail(
+  await leaving.tail(
     { handler: 'otter', after: 0, backoffMs: 1 },
     {
       lines: () => {},
