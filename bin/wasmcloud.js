@@ -6,25 +6,16 @@ import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { findNode } from './pinned-node.js';
 
 const launcher = realpathSync(fileURLToPath(import.meta.url));
 const root = dirname(dirname(launcher));
 const bundle = join(root, 'dist', 'wasmcloud.js');
 
-const node = findNode();
+const node = findNode(root);
+if (node === null) fail(`wasmcloud: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci`);
 if (!isFresh()) rebuild();
 start();
-
-/** The pinned Node; a newer one that runs this file already will do where it is missing. */
-function findNode() {
-  const names = ['node_modules/node/bin/node', 'node_modules/node/bin/node.exe', 'node_modules/.bin/node'];
-  for (const name of names) {
-    const path = join(root, name);
-    if (existsSync(path)) return path;
-  }
-  if (Number(process.versions.node.split('.')[0]) >= 26) return process.execPath;
-  fail(`wasmcloud: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci`);
-}
 
 /** dist/inputs.json lists what the bundle was made from. */
 function isFresh() {
