@@ -103,6 +103,38 @@ describe('the main job', () => {
     expect((await call(platform, 'echoing', { method: 'POST', body })).body.endsWith(body)).toBe(true);
   });
 
+  it('keeps what a function stores, across runners and deploys, and publishes what it says', async () => {
+    const counter = await fixture('cwa/counter.wasm');
+    const repo = await makeRepo({ 'counter.wasm': counter });
+    expect((await push(platform, ada, repo, 'counting')).status).toBe(0);
+    const first = Number((await call(platform, 'counting')).body);
+    expect(Number((await call(platform, 'counting')).body)).toBe(first + 1);
+    await commit(repo, { 'wasmcloud.toml': '[limits]\ntimeout-ms = 5_000\n' });
+    expect((await push(platform, ada, repo, 'counting')).stderr).toContain('replacing v1');
+    expect(Number((await call(platform, 'counting')).body)).toBe(first + 2);
+    // Another handler with the same bucket and key has a value of its own.
+    const other = await makeRepo({ 'counter.wasm': counter });
+    expect((await push(platform, ada, other, 'counting-too')).status).toBe(0);
+    expect(Number((await call(platform, 'counting-too')).body)).toBe(first);
+
+    const publishing = assemble(`(module
+      (import "cwa" "resource_open" (func $open (param i32 i32) (result i32)))
+      (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+      (import "cwa" "resource_flush" (func $flush (param i32) (result i32)))
+      (memory (export "memory") 1)
+      (data (i32.const 0) "queue://jobs")
+      (data (i32.const 32) "a message")
+      (func (export "cwa_main") (result i32)
+        (local $fd i32)
+        (local.set $fd (call $open (i32.const 0) (i32.const 12)))
+        (drop (call $write (local.get $fd) (i32.const 32) (i32.const 9)))
+        (call $flush (local.get $fd))))`);
+    const queueing = await makeRepo({ 'a.wasm': publishing });
+    expect((await push(platform, ada, queueing, 'queueing')).status).toBe(0);
+    // Exit status 0 is what flush returned: published durably.
+    expect((await call(platform, 'queueing')).status).toBe(200);
+  });
+
   it('makes up a name, and takes a push to it', async () => {
     const created = await api(platform, ada, 'POST', '/handlers', {});
     expect(created.status).toBe(201);
