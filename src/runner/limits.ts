@@ -16,6 +16,8 @@ export const admission = {
 export const connectionLimits = {
   /** Open connections of one runner: each costs a few KiB, and a file descriptor. */
   connections: 20_000,
+  /** Requests of a connection behind an unanswered one; beyond, it is closed. Common clients never send one. */
+  pipelined: 8,
   /** Request head. Node's own default, written down. */
   headBytes: 16 * KIB,
   headMs: 15_000,

@@ -4,6 +4,7 @@ import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net';
 import { type Dispatcher, watchConnection } from './dispatcher.ts';
 import type { InFlight } from './in-flight.ts';
 import { connectionLimits } from './limits.ts';
+import { isWithinPipeline } from './pipelining.ts';
 import { StreamingKoa } from './streaming-koa.ts';
 
 export interface RunnerServerOptions {
@@ -42,9 +43,12 @@ export class RunnerServer {
     const server = this.#server;
     server.maxConnections = connectionLimits.connections;
     server.timeout = connectionLimits.silentMs;
-    server.on('request', (request, response) => void handle(request, response));
+    server.on('request', (request, response) => {
+      if (isWithinPipeline(request, response)) void handle(request, response);
+    });
     // The body is asked for only when the function reads it.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      if (!isWithinPipeline(request, response)) return;
       expecting.add(request);
       void handle(request, response);
     });
