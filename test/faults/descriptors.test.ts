@@ -92,7 +92,9 @@ describe.runIf(hasPrlimit())('fault 23: file descriptors exhausted', () => {
     await Promise.any(sockets.map(closed));
     await platform.logged('no file descriptor is left');
     for (const socket of sockets) socket.destroy();
-    await expect.poll(() => call(platform, 'served').then((answer) => answer.body, String)).toBe(body);
+    await expect
+      .poll(() => call(platform, 'served').then((answer) => answer.body, String), { timeout: 60_000 })
+      .toBe(body);
     setLimit(pid, '4096');
     expect((await runner()).pid).toBe(pid);
     expect(platform.log()).not.toContain('"runner_ended"');

@@ -83,7 +83,9 @@ describe('fault 13: a Deployment that no runner can compile', () => {
     // The runner that starts next meets the same Deployments.
     process.kill(await runnerPid(), 'SIGKILL');
     await platform.logged('"runner_ended"');
-    await expect.poll(() => call(platform, 'steady').catch(() => null)).toMatchObject({ body: 'one\n' });
+    await expect
+      .poll(() => call(platform, 'steady').catch(() => null), { timeout: 60_000 })
+      .toMatchObject({ body: 'one\n' });
   });
 
   async function artifactFiles(): Promise<readonly string[]> {
