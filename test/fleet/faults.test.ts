@@ -1,11 +1,11 @@
 /** Runners that die, hang or cannot be started; deployments while that happens. */
 import { once } from 'node:events';
-import { Agent } from 'node:http';
+import { Agent, get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { fleetLimits } from '../../src/fleet/limits.ts';
 import { call, compileWat, deploymentOf, fixture, TestFleet, writer } from './harness.ts';
-import { openQuery } from './wat.ts';
+import { openQuery, slowly } from './wat.ts';
 
 const fleets: TestFleet[] = [];
 
@@ -189,12 +189,16 @@ describe('a deployment', () => {
 
   it('lets calls on the old version finish', async () => {
     const fleet = await startFleet();
-    await fleet.deploy(deploymentOf('slow', await fixture('cwa/sleep.wasm')));
-    const old = call(`${fleet.url}/slow/?400`);
-    await fleet.until(() => (fleet.fleet.stats()[0]?.stats?.inFlight === 1 ? true : undefined)).catch(() => {});
+    await fleet.deployWat('slow', slowly);
+    const request = get(`${fleet.url}/slow/`, { agent: false });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const [first] = await once(response, 'data');
+    expect(String(first)).toBe('first\n');
+    const [rest, end] = [once(response, 'data'), once(response, 'end')];
     await fleet.deployWat('slow', writer('new'));
-    expect((await call(`${fleet.url}/slow/?400`)).text).toBe('new');
-    expect((await old).text).toBe('slept\n');
+    expect((await call(`${fleet.url}/slow/`)).text).toBe('new');
+    expect(String((await rest)[0])).toBe('last\n');
+    await end;
   });
 });
 

@@ -98,3 +98,14 @@ export const readAll = cwaGuest({
       (br_if $more (i32.gt_s (call $read (local.get $fd) (i32.const 1024) (i32.const 60000)) (i32.const 0))))
     (drop (call $write (call $stdout) (i32.const 0) (i32.const 5)))`,
 });
+
+/** Sends the head and one line, waits two seconds, sends another one. */
+export const slowly = cwaGuest({
+  data: ['(data (i32.const 0) "A: b\\n\\nfirst\\n")', '(data (i32.const 32) "last\\n")'],
+  body: `
+    (local.set $fd (call $stdout))
+    (drop (call $write (local.get $fd) (i32.const 0) (i32.const 12)))
+    (drop (call $flush (local.get $fd)))
+    (call $sleep (i32.const 2000))
+    (drop (call $write (local.get $fd) (i32.const 32) (i32.const 5)))`,
+});
