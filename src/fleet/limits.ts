@@ -9,7 +9,7 @@ export const fleetLimits = {
   pingMs: 500,
   /** …and after this long without an answer kills: nothing a guest may do holds the loop so long. */
   stallMs: 2_000,
-  /** A silent runner that hardly got the processor (a loaded machine, swapping) is given this long. */
+  /** A silent runner that hardly got the processor (a loaded machine, swapping), or works off a burst, is given this long. */
   starvedMs: 20_000,
   /** Back-off of a runner that dies again and again: first at once, then doubling. */
   backoffFirstMs: 100,

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const markBytes = 64;
+const progressBytes = 4;
 
 export class MarkFile {
   readonly descriptor: number;
@@ -28,6 +29,13 @@ export class MarkFile {
     const length = readSync(this.descriptor, bytes, 0, markBytes, 0);
     const text = bytes.toString('latin1', 0, length).replace(/\0+$/, '');
     return text === '' ? null : text;
+  }
+
+  /** A count that changes while guests get their turns; null before the first have had theirs. */
+  progress(): number | null {
+    if (!this.#isOpen) return null;
+    const bytes = Buffer.alloc(progressBytes);
+    return readSync(this.descriptor, bytes, 0, progressBytes, markBytes) < progressBytes ? null : bytes.readUInt32LE();
   }
 
   close(): void {

@@ -68,6 +68,8 @@ export class RunnerProcess {
   #isBooted = false;
   /** Processor time at the first look that went unanswered. */
   #cpuBeforeMs: number | null = null;
+  /** Of the mark, at the last look. */
+  #progress: number | null = null;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
   /** Prepared Deployments and the Artifact of each. */
@@ -179,13 +181,17 @@ export class RunnerProcess {
 
   /**
    * Every fleetLimits.pingMs. Counts looks, not time: a control that was stopped itself blames nobody.
-   * A runner that did not get the processor is not stuck; it is waited for longer.
+   * A runner that did not get the processor is not stuck, nor is one that works off a burst of requests;
+   * they are waited for longer.
    */
   watch(): void {
     // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
     const silentMs = this.#unanswered * fleetLimits.pingMs;
-    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !this.#isStarved(silentMs))) {
+    const progress = this.#mark.progress();
+    const isAlive = progress !== this.#progress || this.#isStarved(silentMs);
+    this.#progress = progress;
+    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !isAlive)) {
       this.#isHung = true;
       this.kill('SIGKILL');
       return;

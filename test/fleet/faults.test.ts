@@ -65,8 +65,8 @@ describe('a runner that is killed', () => {
     }
     const answers = await clients.stop();
     const failed = [...answers].filter(([answer]) => answer !== 'hello').reduce((sum, [, count]) => sum + count, 0);
-    // At most one request per connection and kill.
-    expect(failed).toBeLessThanOrEqual(4 * 5);
+    // The request in flight on each connection, and one more that reached the listener before the kernel took it down.
+    expect(failed).toBeLessThanOrEqual(2 * 4 * 5);
     expect(answers.get('hello')).toBeGreaterThan(failed);
     // Killed from outside: that is nobody's fault.
     expect(fleet.lines).toEqual([]);
