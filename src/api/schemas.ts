@@ -169,5 +169,3 @@ export const logStreamQuerySchema = z.strictObject({
   after: cursor.optional().describe('lines above this cursor, then live ones; without it only live ones'),
   ...logFilterShape,
 });
-
-export const noQuery = z.strictObject({});

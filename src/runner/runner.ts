@@ -14,7 +14,7 @@ import { createEgress, type Egress } from '../kernel/net/egress.ts';
 import { createNetwork } from '../kernel/net/network.ts';
 import { SchemeRegistry } from '../kernel/resource.ts';
 import { localSchemes } from '../kernel/resources/all.ts';
-import { networkSchemes } from '../kernel/resources/network.ts';
+import { networkSchemes, preloadNetwork } from '../kernel/resources/network.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
 import { BusyMark } from './busy-mark.ts';
@@ -136,6 +136,9 @@ export class Runner {
   #load(config: RunnerConfig): Loaded {
     const budget = new MemoryBudget(config.poolBytes);
     const egress = createEgress({ allow: config.egressAllow, ownPorts: config.ownPorts });
+    // Begun now and awaited before the port opens: in the first guest's call it would hold up everybody.
+    const network = preloadNetwork(egress);
+    network.catch(() => {});
     const handlers = new Handlers((handlerId) => this.#services(egress, handlerId));
     const deployments = new DeploymentTable({ budget, handlers });
     const inFlight = new InFlight(budget);
@@ -173,7 +176,7 @@ export class Runner {
       onError: (error) => this.#options.report('a request failed on our side', { error: messageOf(error) }),
     });
     setInterval(() => deployments.sweep(), poolLimits.sweepMs).unref();
-    return { config, budget, deployments, inFlight, scheduler, server, port: 0 };
+    return { config, network, budget, deployments, inFlight, scheduler, server, port: 0 };
   }
 
   #services(egress: Egress, handlerId: string): HandlerServices {
@@ -198,6 +201,7 @@ export class Runner {
   async #serve(loaded: Loaded): Promise<void> {
     const { config, server } = loaded;
     try {
+      await loaded.network;
       loaded.port = await server.listen(config.host, config.port);
     } catch (error) {
       this.#link.send({ kind: 'failed', message: messageOf(error) }, () => this.#options.exit(1));
@@ -274,6 +278,8 @@ export class Runner {
 
 interface Loaded {
   readonly config: RunnerConfig;
+  /** Settles when the network's libraries are loaded. */
+  readonly network: Promise<void>;
   readonly budget: MemoryBudget;
   readonly deployments: DeploymentTable;
   readonly inFlight: InFlight;

@@ -63,11 +63,3 @@ function target(key: string, selected: number, count: number, rows: number): num
       return null;
   }
 }
-
-/** One row of help for all of them. */
-export const moveHelp: { readonly keys: readonly string[]; readonly help: string }[] = [
-  { keys: [...moveKeys.up, ...moveKeys.down], help: 'one row up or down' },
-  { keys: [...moveKeys.pageUp, ...moveKeys.pageDown], help: 'one page up or down' },
-  { keys: [...moveKeys.halfUp, ...moveKeys.halfDown], help: 'half a page up or down' },
-  { keys: [...moveKeys.first, ...moveKeys.last], help: 'first and last row' },
-];

@@ -17,23 +17,14 @@ export const logScheme: Scheme = {
     const prefix = prefixOf(url);
     if (prefix.length > prefixCharsMax) return Errno.invalid;
     const head = prefix === '' ? '' : `${prefix}: `;
-    return lineResource('log', (line) => process.log(logLevels.info, 'log', `${head}${line}`));
+    return lineResource((line) => process.log(logLevels.info, 'log', `${head}${line}`));
   },
 };
 
-/**
- * Standard error of a Process whose lines belong into the log:
- * `stderrLog((line) => process.log(logLevels.error, 'stderr', line))`. Standard streams are their
- * owner's: who started the Process closes this one after the end, which writes a line that has no newline.
- */
-export function stderrLog(log: (line: string) => void): Resource {
-  return lineResource('stderr', log);
-}
-
-function lineResource(scheme: string, log: (line: string) => void): Resource {
+function lineResource(log: (line: string) => void): Resource {
   const logger = new LineLogger(log);
   return {
-    scheme,
+    scheme: 'log',
     read: () => 0,
     write: (bytes) => {
       const part = bytes.subarray(0, writeBytesMax);
