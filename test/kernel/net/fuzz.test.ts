@@ -177,11 +177,12 @@ describe('property: a response', () => {
         const { text, errno } = await readAll(resource);
         expect(errno).toBeLessThan(0);
         if (flushed === 0) {
-          const lines = text.slice(0, text.indexOf('\r\n\r\n')).split('\r\n');
+          const head = text.slice(0, text.indexOf('\r\n\r\n'));
+          const lines = head.split('\r\n');
           expect(lines[0]).toMatch(/^HTTP\/1\.1 \d{3} [\x20-\x7e]*$/);
           for (const line of lines.slice(1)) expect(line).toMatch(/^[^:\r\n\0]+: [^\r\n\0]*$/);
-          // Trailers, chunk extensions and headers of the hop stay out.
-          expect(text).not.toMatch(/transfer-encoding/i);
+          // Fields of the hop stay out; damage may make their line another field's value, or the body's.
+          expect(head).not.toMatch(/^transfer-encoding:/im);
           if (edits.length === 0 && cut === null) expect(text.slice(text.indexOf('\r\n\r\n'))).toBe('\r\n\r\nhello!!!');
         } else expect(guest.lines).toHaveLength(1);
         resource.close();
