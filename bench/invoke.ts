@@ -1,20 +1,23 @@
 /**
  * Invocations: what a call costs, against peers on the same machine in the same run.
  * `npm run bench -- invoke [section…]`, sections: hello sizes waiting density neighbour deploys.
- * Metering and the logging of usage are on, as always. bench/README.md says how to read it.
+ * Metering and the logging of usage are on, as always. bench/README.md says how to read it. From the environment:
+ * ROUNDS, SECONDS (of a round), RUNNER_FLAGS (V8's), WORKERD (its binary), LOADER (wrk or autocannon; load.ts).
  */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactName } from '../src/protocol/module.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
-import { call, compileWat, deploymentOf, fixture, TestFleet } from '../test/fleet/harness.ts';
+import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/fleet/harness.ts';
 import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
 import { type Load, load, loader, median, medians } from './load.ts';
+import { type OpenLoadResult, openLoad } from './open-load.ts';
+import { koaBodies } from './peers/bodies.ts';
 import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
 
 /** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
@@ -99,37 +102,85 @@ async function hello(): Promise<void> {
   });
 }
 
+interface SizedGuest {
+  readonly wasm: Uint8Array;
+  /** Where bare Koa has the same answer. */
+  readonly koaPath?: string;
+  /** Whether the same bytes do the same in workerd, with a new instance per request and with one for all. */
+  readonly workerd?: { readonly fresh: boolean; readonly one: boolean };
+  /** A file that is POSTed. */
+  readonly body?: string;
+}
+
 /** 2. Guests that do more than hello. */
 async function sizes(): Promise<void> {
+  const body = join(tmpdir(), `trisiel-bench-${process.pid}`);
+  await writeFile(body, Buffer.alloc(100 * 1024, 'x'));
+  const both = { fresh: true, one: true };
+  const guests: Readonly<Record<string, SizedGuest>> = {
+    hello: { wasm: await compileWat(helloCwa) },
+    '1 MB of memory': { wasm: await compileWat(oneMegabyte), workerd: both },
+    // One instance for all keeps what it has grown: it has its 4 GB after some thousand calls.
+    'grows by 1 MB': { wasm: await compileWat(growing), workerd: { fresh: true, one: false } },
+    'computes 1 ms': { wasm: await compileWat(computing), workerd: both },
+    'streams 1 MB': { wasm: await compileWat(streaming), koaPath: 'stream' },
+    'echoes 100 KB': { wasm: await fixture('cwa/echo.wasm'), koaPath: 'echo', body },
+  };
+  const program = findWorkerd();
+  if (program === null) console.log('workerd is not installed (npm install in bench/): left out');
+  const rows: Row[] = [];
   await withFleet(async (fleet) => {
-    await fleet.deployWat('hello', helloCwa);
-    await fleet.deployWat('megabyte', oneMegabyte);
-    await fleet.deployWat('growing', growing);
-    await fleet.deployWat('computing', computing);
-    await fleet.deployWat('streaming', streaming);
-    await fleet.deploy(deploymentOf('echo', await fixture('cwa/echo.wasm')));
-    const body = join(tmpdir(), `trisiel-bench-${process.pid}`);
-    await writeFile(body, Buffer.alloc(100 * 1024, 'x'));
-    const all = await compare({
-      hello: `${fleet.url}/hello/`,
-      '1 MB of memory': `${fleet.url}/megabyte/`,
-      'grows by 1 MB': `${fleet.url}/growing/`,
-      'computes 1 ms': `${fleet.url}/computing/`,
-      'streams 1 MB': `${fleet.url}/streaming/`,
-    });
-    const echo = await compare({ 'echoes 100 KB': `${fleet.url}/echo/` }, body);
-    table(
-      'guests: 32 connections, one runner',
-      ['', 'requests/s', 'p50 ms', 'p99 ms', 'errors'],
-      Object.entries({ ...all, ...echo }).map(([name, { requestsPerSecond, p50Ms, p99Ms, errors }]) => [
+    for (const [name, { wasm, koaPath, workerd: hosts, body }] of Object.entries(guests)) {
+      await fleet.deploy(deploymentOf('guest', wasm));
+      const urls: Record<string, string> = { ours: `${fleet.url}/guest/` };
+      const peers: Peer[] = [];
+      const beside = (label: string, peer: Peer, path = '') => {
+        peers.push(peer);
+        urls[label] = peer.url + path;
+      };
+      let all: Record<string, Load>;
+      try {
+        if (koaPath !== undefined) beside('koa', await koaBodies(), koaPath);
+        if (program !== null && hosts?.fresh === true) beside('fresh', await workerd(program, wasm, true));
+        if (program !== null && hosts?.one === true) beside('one', await workerd(program, wasm, false));
+        await sameAnswers(Object.values(urls), body);
+        all = await compare(urls, body);
+      } finally {
+        for (const peer of peers) await peer.stop();
+      }
+      const ours = all.ours;
+      if (ours === undefined) continue;
+      rows.push([
         name,
-        count(requestsPerSecond),
-        ms(p50Ms),
-        ms(p99Ms),
-        errors,
-      ]),
-    );
+        count(ours.requestsPerSecond),
+        ms(ours.p50Ms),
+        ms(ours.p99Ms),
+        ratio(ours.requestsPerSecond, all.koa?.requestsPerSecond),
+        ratio(ours.p99Ms, all.koa?.p99Ms),
+        ratio(ours.requestsPerSecond, all.fresh?.requestsPerSecond),
+        ratio(ours.requestsPerSecond, all.one?.requestsPerSecond),
+        Object.values(all).reduce((sum, { errors }) => sum + errors, 0),
+      ]);
+    }
   });
+  await rm(body);
+  table(
+    `guests: 32 connections, one process each, ${loader}, medians of ${rounds} rounds of ${seconds} s; errors of all`,
+    ['', 'requests/s', 'p50 ms', 'p99 ms', 'x Koa', 'p99 x Koa', 'x workerd fresh', 'x workerd one', 'errors'],
+    rows,
+  );
+}
+
+/** Figures are compared of hosts that do the same: throws unless all give the same body. */
+async function sameAnswers(urls: readonly string[], body?: string): Promise<void> {
+  const post = body === undefined ? {} : { method: 'POST', body: readFileSync(body) };
+  const [first, ...others] = await Promise.all(urls.map((url) => call(url, post)));
+  for (const answer of others) {
+    if (first?.status === 200 && answer.status === 200 && answer.body.equals(first.body)) continue;
+    throw new Error(
+      `answers differ: ${first?.status}, ${first?.body.length} bytes; ${answer.status}, ${answer.body.length} bytes`,
+    );
+  }
 }
 
 /** What the runner says of itself in its next answer to the watchdog. */
@@ -291,50 +342,90 @@ async function neighbour(): Promise<void> {
   });
 }
 
-/** 6. Deployments while calls are answered. */
+/**
+ * 6. Deployments while calls are answered: the runners' share of them, loading and switching. Calls come by the
+ * clock, and so do deployments: as fast as they go, 100 would be over before a thousand calls are made.
+ */
 async function deploys(): Promise<void> {
   await withFleet(async (fleet) => {
     const versions = 100;
-    await fleet.deployWat('hello', helloCwa);
-    const answers = new Map<number | string, number>();
-    const late: number[] = [];
-    let going = true;
-    const clients = Promise.all(
-      Array.from({ length: 10 }, async () => {
-        const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-        while (going) {
-          const start = performance.now();
-          const status = await call(`${fleet.url}/hello/`, { agent }).then(
-            (answer) => answer.status,
-            (error: Error) => error.message,
-          );
-          answers.set(status, (answers.get(status) ?? 0) + 1);
-          late.push(performance.now() - start);
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
-        agent.destroy();
-      }),
-    );
-    const start = performance.now();
-    const times: number[] = [];
-    for (let version = 1; version <= versions; version++) {
-      const deployed = deploymentOf(
-        'hello',
-        await compileWat(helloCwa.replace('world', String(version).padStart(5, '0'))),
-      );
-      const before = performance.now();
-      await fleet.deploy(deployed);
-      times.push(performance.now() - before);
+    const everyMs = 100;
+    const perSecond = 1_000;
+    const deployments: Deployed[] = [];
+    for (let version = 0; version <= versions; version++) {
+      const source = helloCwa.replace('world', String(version).padStart(5, '0'));
+      deployments.push(deploymentOf('hello', await compileWat(source)));
     }
-    const tookS = (performance.now() - start) / 1000;
-    going = false;
-    await clients;
-    const total = [...answers.values()].reduce((sum, n) => sum + n, 0);
+    let begun = -1;
+    let acknowledged = -1;
+    const times: number[] = [];
+    const deploy = async (version: number) => {
+      const deployed = deployments[version];
+      if (deployed === undefined) return;
+      begun = version;
+      const start = performance.now();
+      await fleet.deploy(deployed);
+      acknowledged = version;
+      times.push(performance.now() - start);
+    };
+    /** A call that is sent now is answered by what is live by now, or by what comes later. */
+    const expect = () => {
+      const oldest = acknowledged;
+      return ({ text }: { readonly text: string }) => {
+        const version = Number(/^Hello, (\d{5})!\n$/.exec(text)?.[1] ?? Number.NaN);
+        if (version < oldest) return 'an older version';
+        return version <= begun ? null : 'no version deployed';
+      };
+    };
+    const load = () => openLoad({ url: `${fleet.url}/hello/`, perSecond, expect });
+    const pause = (timeMs: number) => new Promise((resolve) => setTimeout(resolve, timeMs));
+    await deploy(0);
+    // Until V8 has optimised both runners and the sender; before, the quiet p99 is several times as long.
+    const warming = await load();
+    await pause(3_000);
+    await warming.stop();
+    const calm = await load();
+    await pause(seconds * 1_000);
+    const quiet = await calm.stop();
+
+    times.length = 0;
+    const busy = await load();
+    const start = performance.now();
+    for (let version = 1; version <= versions; version++) {
+      await pause(Math.max(0, start + version * everyMs - performance.now()));
+      await deploy(version);
+    }
+    const deploying = await busy.stop();
+    const row = (name: string, result: OpenLoadResult, deployMs: string): Row => [
+      name,
+      result.tookS.toFixed(1),
+      count(perSecond),
+      count(result.callsPerSecond),
+      result.failed,
+      ms(result.medianMs),
+      ms(result.p99Ms),
+      ms(result.longestMs),
+      `${ms(result.senderLateMs.median)} / ${ms(result.senderLateMs.p99)}`,
+      deployMs,
+    ];
     table(
-      `deploys: ${versions} under load, two runners`,
-      ['calls/s', 'failed', 'median deploy ms', 'longest call ms'],
-      [[count(total / tookS), total - (answers.get(200) ?? 0), ms(median(times)), ms(Math.max(...late))]],
+      `deploys: ${versions}, one each ${everyMs} ms, two runners; calls by the clock, latency from when one was due`,
+      [
+        '',
+        'took s',
+        'calls/s due',
+        'answered',
+        'failed',
+        'median ms',
+        'p99 ms',
+        'longest ms',
+        'sender late, median / p99 ms',
+        'median deploy ms',
+      ],
+      [row('no deployment', quiet, '-'), row(`${versions} deployments`, deploying, ms(median(times)))],
     );
+    for (const [what, often] of [...quiet.failures, ...deploying.failures])
+      console.log(`failed: ${what}, ${often} times`);
   }, 2);
 }
 
@@ -351,7 +442,8 @@ const sections: Readonly<Record<string, () => Promise<void>>> = {
 async function invoke(names: readonly string[]): Promise<void> {
   const unknown = names.find((name) => sections[name] === undefined);
   if (unknown !== undefined) throw new Error(`no section ${unknown}; there are ${Object.keys(sections).join(', ')}`);
-  console.log(`${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`);
+  const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`;
+  console.log(`${machine}; load by ${loader}, in deploys by open-load.ts`);
   for (const name of names.length > 0 ? names : Object.keys(sections)) await sections[name]?.();
 }
 

@@ -1,4 +1,9 @@
-/** Load on one URL, by wrk where it is installed, else by autocannon. */
+/**
+ * Load on one URL, by wrk where it is installed, else by autocannon; `LOADER=wrk` or `LOADER=autocannon` in the
+ * environment decides. Either is a process of its own with one thread. As many requests are underway as there are
+ * connections, each sent when the one before it is answered: this is how much a server can do. What callers see
+ * who come when they like is measured by open-load.ts.
+ */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
 
@@ -20,10 +25,17 @@ export interface LoadOptions {
   readonly body?: string;
 }
 
-export const loader = hasWrk() ? 'wrk' : 'autocannon';
+export const loader = chosen(process.env.LOADER ?? '');
 
 export async function load(options: LoadOptions): Promise<Load> {
   return loader === 'wrk' ? wrk(options) : autocannon(options);
+}
+
+function chosen(name: string): 'wrk' | 'autocannon' {
+  if (name === 'wrk' && !hasWrk()) throw new Error('LOADER=wrk, but wrk is not installed');
+  if (name === 'wrk' || name === 'autocannon') return name;
+  if (name !== '') throw new Error(`LOADER is wrk or autocannon, not ${name}`);
+  return hasWrk() ? 'wrk' : 'autocannon';
 }
 
 function hasWrk(): boolean {
@@ -56,25 +68,16 @@ async function wrk({ url, seconds, connections = 32, body }: LoadOptions): Promi
   };
 }
 
-interface AutocannonResult {
-  readonly requests: { readonly average: number };
-  readonly latency: { readonly p50: number; readonly p99: number };
-  readonly errors: number;
-  readonly non2xx: number;
+async function autocannon(options: LoadOptions): Promise<Load> {
+  const program = new URL('autocannon.ts', import.meta.url).pathname;
+  const { stdout } = await run(process.execPath, [program, JSON.stringify(options)]);
+  return JSON.parse(stdout) as Load;
 }
 
-async function autocannon({ url, seconds, connections = 32, body }: LoadOptions): Promise<Load> {
-  const program = new URL('node_modules/.bin/autocannon', import.meta.url).pathname;
-  const post = body === undefined ? [] : ['-m', 'POST', '-i', body];
-  const args = ['-c', String(connections), '-d', String(seconds), '-j', ...post, url];
-  const { stdout } = await run(program, args, { maxBuffer: 64 * 1024 * 1024 });
-  const result = JSON.parse(stdout) as AutocannonResult;
-  return {
-    requestsPerSecond: result.requests.average,
-    p50Ms: result.latency.p50,
-    p99Ms: result.latency.p99,
-    errors: result.errors + result.non2xx,
-  };
+/** The smallest of `values` that `percent` of them do not exceed; 0 of none. */
+export function percentile(values: readonly number[], percent: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
 }
 
 export function median(values: readonly number[]): number {
