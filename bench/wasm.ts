@@ -28,7 +28,7 @@ const workloads: Readonly<Record<string, number>> = {
   fnv: 150,
   jsonText: 25,
   sorting: 10,
-  interpreter: 1500,
+  interpreter: 100,
 };
 const measuredRounds = 41;
 /** Gas granted at a time: what a runner gives, about 1 to 2 ms of work. */

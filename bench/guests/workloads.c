@@ -213,23 +213,41 @@ EXPORT(sorting)(u32 n) {
   return sum;
 }
 
-// A bytecode interpreter: one indirect jump per few instructions.
-static u8 program[64] = {0, 10, 1, 2, 3, 4, 5, 1, 6, 3, 2, 4, 1, 5, 7, 2};
-EXPORT(interpreter)(u32 n) {
-  u32 acc = 1, x = 7, count = n * 4000;
-  for (u32 pc = 0; count > 0; count--) {
-    switch (program[pc++ & 15]) {
-      case 0: acc += x; break;
-      case 1: acc ^= acc << 3; break;
-      case 2: x = x * 5 + 1; break;
-      case 3: acc -= x >> 2; break;
-      case 4: if (acc & 1) x++; break;
-      case 5: acc = acc >> 1 | acc << 31; break;
-      case 6: x ^= acc; break;
-      case 7: pc = 1; break;
-      case 10: acc = ~acc; break;
-      default: acc++;
+// A bytecode interpreter: a stack machine that counts the primes below 512 by trial division. A short
+// fixed cycle of opcodes would measure how lucky the jumps lie in the processor's branch buffers.
+enum { HALT, PUSH, LOAD, STORE, ADD, MUL, REM, LESS, ZERO_JUMP, JUMP };
+static const u8 program[] = {
+    /* 0 */ PUSH, 2, STORE, 0,                               // n = 2
+    /* 4 */ PUSH, 2, STORE, 1,                               // d = 2
+    /* 8 */ LOAD, 0, LOAD, 1, LOAD, 1, MUL, LESS,            // while not n < d * d
+    /* 16 */ ZERO_JUMP, 27,                                  //
+    /* 18 */ LOAD, 2, PUSH, 1, ADD, STORE, 2, JUMP, 43,      // count++, next n
+    /* 27 */ LOAD, 0, LOAD, 1, REM, ZERO_JUMP, 43,           // if d divides n: next n
+    /* 34 */ LOAD, 1, PUSH, 1, ADD, STORE, 1, JUMP, 8,       // d++
+    /* 43 */ LOAD, 0, PUSH, 1, ADD, STORE, 0,                // n++
+    /* 50 */ LOAD, 0, PUSH, 128, PUSH, 4, MUL, LESS,         // while n < 512
+    /* 58 */ ZERO_JUMP, 62, JUMP, 4,                         //
+    /* 62 */ HALT};
+static u32 machine(void) {
+  u32 stack[8], variables[3] = {0, 0, 0};
+  u32 *top = stack;
+  for (const u8 *pc = program;;) {
+    switch (*pc++) {
+      case PUSH: *top++ = *pc++; break;
+      case LOAD: *top++ = variables[*pc++]; break;
+      case STORE: variables[*pc++] = *--top; break;
+      case ADD: top--; top[-1] += *top; break;
+      case MUL: top--; top[-1] *= *top; break;
+      case REM: top--; top[-1] %= *top; break;
+      case LESS: top--; top[-1] = top[-1] < *top; break;
+      case ZERO_JUMP: pc = *--top ? pc + 1 : program + *pc; break;
+      case JUMP: pc = program + *pc; break;
+      default: return variables[2];
     }
   }
-  return acc ^ x;
+}
+EXPORT(interpreter)(u32 n) {
+  u32 sum = 0;
+  for (u32 round = 0; round < n; round++) sum = sum * 7 + machine();
+  return sum;
 }

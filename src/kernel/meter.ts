@@ -7,6 +7,12 @@
 /** Gas of a slice when nobody schedules (a local run): large, but the deadline is still seen. */
 const unscheduledSliceGas = 50_000_000;
 
+/**
+ * What a counter is set to be short of, so that the next check asks: more than any credit that a check
+ * makes allowance for (src/wasm/placement.ts).
+ */
+export const overdrawnGas = 2 ** 30;
+
 export interface SliceScheduler {
   /** Gas of the next slice, at least 1, at most 2^30. */
   sliceGas(): number;
@@ -62,8 +68,8 @@ export class GasMeter {
   endSlice(): void {
     if (this.#left === null) return;
     const used = this.used;
-    this.#granted = used - 1;
-    this.#left.value = -1;
+    this.#granted = used - overdrawnGas;
+    this.#left.value = -overdrawnGas;
   }
 
   /** The instance goes back to the pool: keep the figure, let go of its counter. */

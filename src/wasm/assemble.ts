@@ -4,7 +4,7 @@
  * get hidden exports, so that an instance can be restored. All that is added stands behind what the
  * guest has, and the guest's indices were checked before, so it can name none of it.
  */
-import { type HelperIndices, helperTypes, unaryType, voidType } from './helpers.ts';
+import { gasType, type HelperIndices, helperTypes, slowType, workType } from './helpers.ts';
 import { type Export, findSection, type Module, type Section, sectionOrder } from './model.ts';
 import type { BranchHints } from './sections/branch-hints.ts';
 import { writeCustom } from './sections/custom.ts';
@@ -29,7 +29,7 @@ export const hidden = {
 
 export interface Layout {
   readonly indices: HelperIndices;
-  readonly types: { readonly unary: number; readonly void: number };
+  readonly types: { readonly gas: number; readonly slow: number; readonly work: number };
   readonly hasMemory: boolean;
   /** First of the i64 globals of a profile build, null without. */
   readonly profileGlobals: number | null;
@@ -45,11 +45,12 @@ export function layOut(module: Module, profile: boolean): Layout {
       gas: module.functionImports.length,
       left,
       slow: functions,
-      tableEntries: functions + 1,
-      memoryBytes: functions + 2,
-      memoryGrow: functions + 3,
+      settle: functions + 1,
+      tableEntries: functions + 2,
+      memoryBytes: functions + 3,
+      memoryGrow: functions + 4,
     },
-    types: { unary: types, void: types + 1 },
+    types: { gas: types, slow: types + 1, work: types + 2 },
     hasMemory: module.memories.length > 0,
     profileGlobals: profile ? left + 1 : null,
   };
@@ -89,10 +90,10 @@ function writeSection(
   options: AssembleOptions,
 ): void {
   const { layout } = options;
-  if (id === 1) writeTypes(writer, module, own, [unaryType, voidType]);
+  if (id === 1) writeTypes(writer, module, own, [gasType, slowType, workType]);
   else if (id === 2)
     writeImports(writer, module, own, {
-      gas: { name: hidden.gas, type: layout.types.unary },
+      gas: { name: hidden.gas, type: layout.types.gas },
       memory: ownMemory(module),
     });
   else if (id === 3) writeFunctions(writer, module, own, helperTypes(layout.types, layout.hasMemory));

@@ -4,10 +4,11 @@
  *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
  *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
  *
- * `$left` counts down. Whoever brings it below 0 calls `$slow`; the host answers with the new value,
- * below 0 to refuse. The counter can then not have wrapped: between two checks at most
- * `uncheckedMax` is charged per active call (emit.ts), a stack holds fewer than 100,000 calls, and a
- * single charge is below 2^30.
+ * `$left` counts down, and runs ahead by the credit of the place (placement.ts). Whoever finds it
+ * below 0 but for the credit calls `$slow` with that; the host sees the counter without it and answers
+ * with the new value, below 0 to refuse. The counter can then not have wrapped: between two checks at
+ * most `uncheckedMax` and `creditMax` are charged per active call (emit.ts), a stack holds fewer than
+ * 100,000 calls, and a single charge is below 2^30.
  */
 import type { FuncType } from '../protocol/module.ts';
 import { costs } from './costs.ts';
@@ -20,14 +21,19 @@ export interface HelperIndices {
   /** The hidden global with the gas left. */
   readonly left: number;
   readonly slow: number;
+  readonly settle: number;
   readonly tableEntries: number;
   /** Only where there is a memory. */
   readonly memoryBytes: number;
   readonly memoryGrow: number;
 }
 
-export const unaryType: FuncType = { params: ['i32'], results: ['i32'] };
-export const voidType: FuncType = { params: [], results: [] };
+/** Of `trisiel.gas`. */
+export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
+/** Of `$slow`: takes the credit. */
+export const slowType: FuncType = { params: ['i32'], results: [] };
+/** Of those that charge for work: take the operand and the credit, return the operand. */
+export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
 
 /** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
 const chargeMax = 2 ** 29;
@@ -73,20 +79,25 @@ function constant(writer: ByteWriter, value: number): void {
 }
 
 /** The function types of the helpers, in the order of their indices. */
-export function helperTypes(types: { unary: number; void: number }, hasMemory: boolean): number[] {
-  return [types.void, types.unary, ...(hasMemory ? [types.unary, types.unary] : [])];
+export function helperTypes(types: { slow: number; work: number }, hasMemory: boolean): number[] {
+  return [types.slow, types.work, types.work, ...(hasMemory ? [types.work, types.work] : [])];
+}
+
+export function helperCount(hasMemory: boolean): number {
+  return hasMemory ? 5 : 3;
 }
 
 /** Writes the helpers' bodies, in the order of their indices. */
 export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemory: boolean): void {
   writer.sized(() => writeSlow(writer, indices));
+  writer.sized(() => writeSettle(writer, indices));
   writer.sized(() => {
     locals(writer, 1);
     put(writer, op.localGet, 0);
     constant(writer, tableEntriesMax);
     put(writer, op.i32GtU);
     returnParameterIf(writer);
-    chargeLocal(writer, indices, { unit: costs.tableEntry, from: 0, rest: 1 });
+    chargeLocal(writer, indices, { unit: costs.tableEntry, from: 0, credit: 1, rest: 2 });
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
@@ -100,7 +111,7 @@ export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemo
     put(writer, op.memorySize, 0);
     put(writer, op.i32GtU);
     returnParameterIf(writer);
-    chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, rest: 1 });
+    chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, credit: 1, rest: 2 });
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
@@ -109,13 +120,13 @@ export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemo
     locals(writer, 2);
     put(writer, op.localGet, 0);
     put(writer, op.memoryGrow, 0);
-    put(writer, op.localTee, 2);
+    put(writer, op.localTee, 3);
     constant(writer, -1);
     put(writer, op.i32Ne);
     put(writer, op.if, empty);
-    chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, rest: 1 });
+    chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, credit: 1, rest: 2 });
     put(writer, op.end);
-    put(writer, op.localGet, 2);
+    put(writer, op.localGet, 3);
     put(writer, op.end);
   });
 }
@@ -133,27 +144,54 @@ function returnParameterIf(writer: ByteWriter): void {
   put(writer, op.end);
 }
 
-/** Asks the host for gas until the counter is no longer below 0, or the host refuses. */
+/** Asks the host for gas, who returns once there is some or refuses; the host sees the counter without the credit. */
 function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 1);
   put(writer, op.globalGet, indices.left);
-  put(writer, op.call, indices.gas);
-  put(writer, op.localTee, 0);
-  put(writer, op.globalSet, indices.left);
   put(writer, op.localGet, 0);
+  put(writer, op.i32Add);
+  put(writer, op.localTee, 1);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.localGet, 1);
+  put(writer, op.call, indices.gas);
+  put(writer, op.localTee, 1);
   constant(writer, 0);
   put(writer, op.i32LtS);
   put(writer, op.if, empty);
   put(writer, op.unreachable);
   put(writer, op.end);
+  put(writer, op.localGet, 1);
+  put(writer, op.localGet, 0);
+  put(writer, op.i32Sub);
+  put(writer, op.globalSet, indices.left);
   put(writer, op.end);
 }
 
-/** Charges local `from` x `unit`, at most chargeMax at a time, with a check after each; uses local `rest`. */
+/** Takes a counter that a local had, and the credit; returns the counter. */
+function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
+  locals(writer, 0);
+  put(writer, op.localGet, 0);
+  put(writer, op.localGet, 1);
+  put(writer, op.i32Add);
+  constant(writer, 0);
+  put(writer, op.i32LtS);
+  put(writer, op.if, empty);
+  put(writer, op.localGet, 0);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.localGet, 1);
+  put(writer, op.call, indices.slow);
+  put(writer, op.globalGet, indices.left);
+  put(writer, op.localSet, 0);
+  put(writer, op.end);
+  put(writer, op.localGet, 0);
+  put(writer, op.end);
+}
+
+/** Charges local `from` x `unit`, at most chargeMax at a time, with a check after each; local `credit` has the credit, `rest` is used. */
 function chargeLocal(
   writer: ByteWriter,
   indices: HelperIndices,
-  { unit, from, rest }: { unit: number; from: number; rest: number },
+  { unit, from, credit, rest }: { unit: number; from: number; credit: number; rest: number },
 ): void {
   const portion = Math.floor(chargeMax / unit);
   const charge = (amount: () => void) => {
@@ -162,9 +200,12 @@ function chargeLocal(
     put(writer, op.i32Sub);
     put(writer, op.globalSet, indices.left);
     put(writer, op.globalGet, indices.left);
+    put(writer, op.localGet, credit);
+    put(writer, op.i32Add);
     constant(writer, 0);
     put(writer, op.i32LtS);
     put(writer, op.if, empty);
+    put(writer, op.localGet, credit);
     put(writer, op.call, indices.slow);
     put(writer, op.end);
   };

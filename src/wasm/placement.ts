@@ -4,175 +4,242 @@
  * A node is a run of instructions with one way in, at its first byte, and one way out, at its last
  * instruction: control passes over all of it or none of it (but for a trap, or a call that never
  * returns). Each node has a weight, its number of instructions. The plain way charges every node its
- * weight on entry. Many of those charges can be saved without changing what is charged in sum:
+ * weight on entry. Most of those charges can be saved without changing what is charged in sum:
  *
  * Let every edge of the control flow graph carry a credit, the instructions that have been paid
- * ahead when control passes over it. A node with credit `in` on the way in and `out` on the way out
- * charges `weight + out - in`. Along any path the credits cancel, so what has been charged at any
- * edge is what has been executed plus the credit there: **exact wherever the credit is 0**. All edges
- * out of one node carry the same credit, and so do all edges into one node (the charge stands inside
- * the node), so edges fall into classes; each class has one credit.
+ * ahead when control passes over it. A node with credit `before` on the way in and `after` on the way
+ * out charges `weight + after - before`, which may be negative. Along any path the credits cancel, so
+ * what has been charged at any edge is what has been executed plus the credit there. The credit is 0
+ * where a function is entered and left, so **what a call has used when it returns is exact**, and a
+ * check knows the credit of its place: it compares with that, not with 0, and is exact as well.
  *
- * The credit is fixed at 0 wherever the function is left and at the head of a loop that checks. All
- * other classes get the greatest credit that makes no charge negative: the fewest instructions on any
- * way from there to a credit of 0, found as shortest paths. So no charge is ever paid back, and what
- * is paid ahead is what will be executed in any case: a program that fits its gas limit never runs
- * out of it because of a credit, and what it has used when it ends is exact.
+ * All edges out of one node carry the same credit, and so do all edges into one node (the charge
+ * stands inside the node), so edges fall into classes; each class has one credit, and a node links
+ * two classes. A node charges nothing where `before = weight + after`. Nodes are asked for that in the
+ * order of how often they are expected to run, innermost loops first; each is granted it unless the
+ * credits of its two classes already depend on each other. So the nodes without a charge form a
+ * spanning forest of greatest weight, and every cycle has a charge where it is rarest (the optimal
+ * placement of counters: Ball and Larus, Optimally profiling and tracing programs, 1994).
  *
- * In between, the counter is ahead by less than the shortest way to the end of each active function.
- * A trap, or a host function that ends the invocation, leaves it so: that is the same on every run.
+ * Credits are never negative, so the counter is never behind, and never above `creditMax`. Where an
+ * instruction other than `unreachable` traps, or a host function ends the invocation, the counter stays
+ * ahead, by less than that and a node for each active call; by the same on every run.
  */
 
-/** Credits above this have no bound yet. */
+/** The most that is paid ahead per active call, in instructions. */
+export const creditMax = 256;
+/** No way out has been found yet. */
 const unbounded = 2 ** 30;
-/** Sweeps after which the shortest-path search gives up and every node pays its own weight; real code takes 2 to 4. */
+/** Sweeps after which the search for shortest ways gives up; real code takes 2 to 4. */
 const sweepsMax = 12;
-/** The class whose credit is fixed at 0. */
+/** The class whose credit is 0: where the function is entered and left. */
 export const exact = 0;
 /** Flags of a node. The counter must be checked after charging: */
 export const check = 1;
-/** The node contains a call. */
-const calls = 2;
 /** The node is the head of a wrapped loop: the counter is checked before charging. */
-export const head = 4;
-/** As a node's way out: nothing comes behind (unreachable), so its credit is nobody's. */
-const nowhere = -2;
-const unset = -1;
+export const head = 2;
+/** The node is the head of a tight nest: the counter is checked before the first run. */
+export const checkRun = 4;
+
+/** How often code runs, as a rank: eight for every loop around it, less in branches. */
+export const heats = 64;
+const heatsPerLoop = 8;
+
+/** The heat inside of a loop that is entered at `heat`. */
+export function heatOfLoop(heat: number): number {
+  return Math.min(heat - (heat % heatsPerLoop) + 2 * heatsPerLoop - 2, heats - 1);
+}
+
+/** The heat of a branch off code of `heat`. */
+export function heatOfBranch(heat: number): number {
+  return heat % heatsPerLoop === 0 ? heat : heat - 1;
+}
+
+/** The heat of a function's first instruction. */
+export const firstHeat = heatsPerLoop - 2;
 
 export class Placement {
   /** Number of nodes. They are numbered in the order of their bytes. */
   nodes = 0;
   /** By node: byte offset of its first instruction. */
   offsets = new Int32Array(256);
+  /** By node: its instructions. */
+  weights = new Int32Array(256);
+  /** By node: the innermost loop around it, 0 for none. */
+  loops = new Int32Array(256);
   /** By node: whether to `check`. */
   flags = new Uint8Array(256);
-  /** By node: what it charges; valid after solve(). */
+  /** By node: what it charges, and the credits around it; valid after solve(). */
   charges = new Int32Array(256);
-  #weights = new Int32Array(256);
+  before = new Int32Array(256);
+  after = new Int32Array(256);
+  #heats = new Uint8Array(256);
   #ins = new Int32Array(256);
   #outs = new Int32Array(256);
+  #order = new Int32Array(256);
+  readonly #counts = new Int32Array(heats);
   #classes = 1;
+  /** Classes whose credits depend on each other form a tree; a class's credit is its parent's and its own offset. */
   #parents = new Int32Array(256);
   #credits = new Int32Array(256);
+  /** By root: the least credit of its tree relative to its own, and the greatest that its own may be. */
+  #lows = new Int32Array(256);
+  #rooms = new Int32Array(256);
+  /** By class: the fewest instructions on any way from there to where the function is left. */
+  #distances = new Int32Array(256);
+  /** What #find has added up. */
+  #offset = 0;
 
   reset(): void {
     this.nodes = 0;
-    this.#classes = 1;
-    this.#parents[0] = 0;
+    this.#classes = 0;
+    this.newClass();
   }
 
-  /** Begins a node at `offset` whose edges in are of `inClass`; it becomes the current one. */
-  begin(offset: number, inClass: number, flags: number): void {
+  /** Begins a node at `offset` in `loop` whose edges in are of `inClass`; it becomes the current one. */
+  begin(offset: number, inClass: number, loop: number): void {
     if (this.nodes === this.offsets.length) this.#growNodes();
     const node = this.nodes++;
     this.offsets[node] = offset;
-    this.flags[node] = flags;
+    this.loops[node] = loop;
+    this.flags[node] = 0;
     this.#ins[node] = inClass;
-    this.#outs[node] = unset;
+    this.#outs[node] = exact;
   }
 
-  /** Ends the current node with `weight` instructions, all its edges out in class `exact`. */
-  endExact(weight: number): void {
-    this.#weights[this.nodes - 1] = weight;
-    const out = this.#outs[this.nodes - 1]!;
-    if (out === unset) this.#outs[this.nodes - 1] = exact;
-    else this.join(out, exact);
+  /** Ends the current node, of `weight` instructions that run as often as `heat` says; returns the class of its edges out. */
+  end(weight: number, heat: number): number {
+    const out = this.newClass();
+    this.#end(weight, heat, out);
+    return out;
   }
 
-  /** Ends the current node, which control does not leave. */
-  endNowhere(weight: number): void {
-    this.#weights[this.nodes - 1] = weight;
-    this.#outs[this.nodes - 1] = nowhere;
+  /** Ends the current node, with which the function is left or traps. */
+  endExact(weight: number, heat: number): void {
+    this.#end(weight, heat, exact);
   }
 
-  /** Ends the current node; returns the class of its edges out. */
-  end(weight: number): number {
-    this.#weights[this.nodes - 1] = weight;
-    const out = this.#outs[this.nodes - 1]!;
-    if (out !== unset) return out;
-    const made = this.newClass();
-    this.#outs[this.nodes - 1] = made;
-    return made;
+  #end(weight: number, heat: number, out: number): void {
+    const node = this.nodes - 1;
+    this.weights[node] = weight;
+    this.#heats[node] = heat;
+    this.#outs[node] = out;
   }
 
   /** The current node contains a call. */
   call(): void {
-    this.flags[this.nodes - 1]! |= check | calls;
+    this.flags[this.nodes - 1]! |= check;
   }
 
   newClass(): number {
     if (this.#classes === this.#parents.length) {
       this.#parents = grown(this.#parents);
       this.#credits = grown(this.#credits);
+      this.#lows = grown(this.#lows);
+      this.#rooms = grown(this.#rooms);
+      this.#distances = grown(this.#distances);
     }
-    this.#parents[this.#classes] = this.#classes;
-    return this.#classes++;
+    const made = this.#classes++;
+    this.#parents[made] = made;
+    this.#credits[made] = 0;
+    this.#lows[made] = 0;
+    this.#rooms[made] = creditMax;
+    return made;
   }
 
-  /** Makes two classes one. `exact` absorbs the other. */
+  /** Makes two classes one. */
   join(first: number, second: number): void {
-    const a = this.#find(first);
-    const b = this.#find(second);
-    if (a < b) this.#parents[b] = a;
-    else if (b < a) this.#parents[a] = b;
+    this.#link(this.#find(first), this.#find(second), 0);
   }
 
+  /** The root of a class's tree; leaves in #offset how far the class's credit is above the root's. */
   #find(entry: number): number {
     const parents = this.#parents;
-    while (parents[entry] !== entry) {
-      const up = parents[parents[entry]!]!;
-      parents[entry] = up;
-      entry = up;
+    const credits = this.#credits;
+    let offset = 0;
+    let parent = parents[entry]!;
+    while (parent !== entry) {
+      credits[entry]! += credits[parent]!;
+      parents[entry] = parents[parent]!;
+      offset += credits[entry]!;
+      entry = parents[entry]!;
+      parent = parents[entry]!;
     }
+    this.#offset = offset;
     return entry;
+  }
+
+  /** Makes the credit of root `b` that of root `a` plus `difference`; false where that would leave the bounds. */
+  #link(a: number, b: number, difference: number): boolean {
+    if (a === b) return true;
+    if (b === exact) return this.#link(b, a, -difference);
+    const lows = this.#lows;
+    const rooms = this.#rooms;
+    const low = Math.min(lows[a]!, difference + lows[b]!);
+    const room = Math.min(rooms[a]!, rooms[b]! - difference);
+    if (low + (a === exact ? 0 : room) < 0 || room < 0) return false;
+    this.#parents[b] = a;
+    this.#credits[b] = difference;
+    lows[a] = low;
+    rooms[a] = room;
+    return true;
   }
 
   /** Decides every node's charge. */
   solve(): void {
-    const { nodes } = this;
+    const { nodes, weights, charges, before, after } = this;
     const ins = this.#ins;
     const outs = this.#outs;
-    const weights = this.#weights;
-    const credits = this.#credits;
     for (let node = 0; node < nodes; node++) {
       ins[node] = this.#find(ins[node]!);
-      if (outs[node]! >= 0) outs[node] = this.#find(outs[node]!);
+      outs[node] = this.#find(outs[node]!);
     }
-    credits.fill(unbounded, 0, this.#classes);
-    credits[exact] = 0;
-    let settled = this.#sweep();
-    for (let node = 0; node < nodes; node++) {
-      // Only traps lie behind: nothing needs to be paid ahead.
-      if (credits[ins[node]!]! >= unbounded) credits[ins[node]!] = 0;
-      if (outs[node]! >= 0 && credits[outs[node]!]! >= unbounded) credits[outs[node]!] = 0;
+    this.#boundCalls();
+    this.#sort();
+    for (let at = 0; at < nodes; at++) {
+      const node = this.#order[at]!;
+      const into = this.#find(ins[node]!);
+      const paid = this.#offset;
+      const out = this.#find(outs[node]!);
+      this.#link(into, out, paid - weights[node]! - this.#offset);
     }
-    settled = settled && this.#sweep();
-    if (!settled) credits.fill(0, 0, this.#classes);
     for (let node = 0; node < nodes; node++) {
-      const weight = weights[node]!;
-      const paid = credits[ins[node]!]!;
-      this.charges[node] = outs[node] === nowhere ? Math.max(0, weight - paid) : weight + credits[outs[node]!]! - paid;
+      before[node] = this.#credit(ins[node]!);
+      after[node] = this.#credit(outs[node]!);
+      charges[node] = weights[node]! + after[node]! - before[node]!;
     }
   }
 
-  /** Lowers credits until no charge is negative. False: not settled within sweepsMax. */
+  /**
+   * Who is called knows nothing of the credit behind the call, so its checks count that as used: it may
+   * only be what will be executed in any case.
+   */
+  #boundCalls(): void {
+    const { flags, nodes } = this;
+    const outs = this.#outs;
+    const distances = this.#distances;
+    const settled = this.#sweep();
+    for (let node = 0; node < nodes; node++) {
+      const out = outs[node]!;
+      if ((flags[node]! & check) !== 0) this.#rooms[out] = settled ? Math.min(creditMax, distances[out]!) : 0;
+    }
+  }
+
+  /** Finds the distances as shortest paths; false where that takes too long. */
   #sweep(): boolean {
+    const { nodes, weights } = this;
     const ins = this.#ins;
     const outs = this.#outs;
-    const weights = this.#weights;
-    const credits = this.#credits;
-    const { flags } = this;
+    const distances = this.#distances;
+    distances.fill(unbounded, 0, this.#classes);
+    distances[exact] = 0;
     for (let sweep = 0; sweep < sweepsMax; sweep++) {
       let changed = false;
-      for (let node = this.nodes - 1; node >= 0; node--) {
+      for (let node = nodes - 1; node >= 0; node--) {
         const into = ins[node]!;
-        const out = outs[node]!;
-        if (into === exact || out === into) continue;
-        // A path that ends in a trap bounds nothing, unless a call on it may end the invocation.
-        if (out === nowhere && (flags[node]! & calls) === 0) continue;
-        const bound = weights[node]! + (out === nowhere ? 0 : credits[out]!);
-        if (bound < credits[into]!) {
-          credits[into] = bound;
+        const distance = weights[node]! + distances[outs[node]!]!;
+        if (distance < distances[into]!) {
+          distances[into] = distance;
           changed = true;
         }
       }
@@ -181,20 +248,50 @@ export class Placement {
     return false;
   }
 
+  /** A tree that nothing ties to an edge of credit 0 is laid so that its least credit is 0. */
+  #credit(entry: number): number {
+    const root = this.#find(entry);
+    return root === exact ? this.#offset : this.#offset - this.#lows[root]!;
+  }
+
+  /** Orders the nodes by heat, the hottest first, those of one heat as they stand. */
+  #sort(): void {
+    const { nodes } = this;
+    const counts = this.#counts;
+    if (this.#order.length < nodes) this.#order = new Int32Array(this.offsets.length);
+    counts.fill(0);
+    for (let node = 0; node < nodes; node++) counts[this.#heats[node]!]!++;
+    let from = 0;
+    for (let heat = heats - 1; heat >= 0; heat--) {
+      const count = counts[heat]!;
+      counts[heat] = from;
+      from += count;
+    }
+    for (let node = 0; node < nodes; node++) this.#order[counts[this.#heats[node]!]!++] = node;
+  }
+
   #growNodes(): void {
     this.offsets = grown(this.offsets);
+    this.loops = grown(this.loops);
+    this.weights = grown(this.weights);
     this.charges = grown(this.charges);
-    this.#weights = grown(this.#weights);
+    this.before = grown(this.before);
+    this.after = grown(this.after);
     this.#ins = grown(this.#ins);
     this.#outs = grown(this.#outs);
-    const flags = new Uint8Array(this.offsets.length);
-    flags.set(this.flags);
-    this.flags = flags;
+    this.flags = grownBytes(this.flags);
+    this.#heats = grownBytes(this.#heats);
   }
 }
 
 export function grown(array: Int32Array): Int32Array<ArrayBuffer> {
   const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}
+
+function grownBytes(array: Uint8Array): Uint8Array<ArrayBuffer> {
+  const larger = new Uint8Array(array.length * 2);
   larger.set(array);
   return larger;
 }

@@ -16,7 +16,7 @@ import {
   simdDeltas,
   simdShapes,
 } from './opcodes.ts';
-import { exact, grown, Placement } from './placement.ts';
+import { exact, firstHeat, grown, heatOfBranch, heatOfLoop, Placement } from './placement.ts';
 import { ByteReader } from './reader.ts';
 import { RefusedHere, readHeapType, readValType } from './types.ts';
 
@@ -26,9 +26,11 @@ export const editKind = {
   label: 1,
   wrapLoop: 2,
   endLoop: 3,
-  memoryBytes: 4,
-  memoryGrow: 5,
-  tableEntries: 6,
+  leave: 4,
+  leaveIf: 5,
+  memoryBytes: 6,
+  memoryGrow: 7,
+  tableEntries: 8,
 } as const;
 /**
  * An edit: offset, bytes it replaces, what to do, and three values.
@@ -37,6 +39,8 @@ export const editKind = {
  *     label         the label, innermost loop at the branch, innermost loop at the label
  *     wrapLoop      the loop, bytes of the loop instruction, -
  *     endLoop       the loop, -, -
+ *     leave         -, innermost loop here, outermost of the innermost loops where the branch behind goes
+ *     leaveIf       a br_if: the label, innermost loop here, innermost loop at the label
  *     others        call this helper
  */
 export const editFields = 6;
@@ -72,6 +76,8 @@ export class CodeScanner {
   loopParents = new Int32Array(64);
   /** By loop: 1 where its head must check. */
   loopChecks = new Int32Array(64);
+  /** By loop: 1 where code in it, but for that in inner loops, calls something. */
+  loopCalls = new Int32Array(64);
   /** By loop: the node of its head. */
   loopHeads = new Int32Array(64);
   loops = 0;
@@ -91,6 +97,10 @@ export class CodeScanner {
   #falseCleans = new Int32Array(64);
   #bases = new Int32Array(64);
   #results = new Int32Array(64);
+  /** How many values a branch to each frame's label takes along. */
+  #arities = new Int32Array(64);
+  /** The heat around each frame's block. */
+  #heats = new Int32Array(64);
   /** The innermost loop inside of each frame's block, 0 for none. */
   #loopsOf = new Int32Array(64);
   #depth = 0;
@@ -147,6 +157,12 @@ export class CodeScanner {
     throw new RefusedHere();
   }
 
+  /** A helper is called at `offset`, in place of `length` bytes. */
+  #work(offset: number, length: number, kind: number): void {
+    this.#edit(offset, length, kind);
+    this.loopCalls[this.#loopsOf[this.#depth - 1]!] = 1;
+  }
+
   #edit(offset: number, length: number, kind: number, first = 0, second = 0, third = 0): void {
     if (this.editsLength + editFields > this.edits.length) this.edits = grown(this.edits);
     const at = this.editsLength;
@@ -159,25 +175,34 @@ export class CodeScanner {
     this.editsLength = at + editFields;
   }
 
-  #push(kind: number, labelClass: number, falseClass: number, base: number, results: number): void {
+  #push(kind: number, labelClass: number, falseClass: number, heat: number, base: number, type: number): void {
     if (this.#depth === this.#kinds.length) {
       this.#kinds = grown(this.#kinds);
       this.#labelClasses = grown(this.#labelClasses);
       this.#falseClasses = grown(this.#falseClasses);
       this.#labelCleans = grown(this.#labelCleans);
       this.#falseCleans = grown(this.#falseCleans);
+      this.#heats = grown(this.#heats);
       this.#loopsOf = grown(this.#loopsOf);
       this.#bases = grown(this.#bases);
       this.#results = grown(this.#results);
+      this.#arities = grown(this.#arities);
     }
     const at = this.#depth++;
     this.#kinds[at] = kind;
     this.#labelClasses[at] = labelClass;
     this.#falseClasses[at] = falseClass;
     this.#labelCleans[at] = nowhere;
+    this.#heats[at] = heat;
     this.#loopsOf[at] = at === 0 ? 0 : this.#loopsOf[at - 1]!;
     this.#bases[at] = base;
-    this.#results[at] = results;
+    this.#results[at] = type & 0xffff;
+    this.#arities[at] = kind === frame.loop ? type >>> 16 : type & 0xffff;
+  }
+
+  #call(): void {
+    this.placement.call();
+    this.loopCalls[this.#loopsOf[this.#depth - 1]!] = 1;
   }
 
   #newLoop(): number {
@@ -185,10 +210,12 @@ export class CodeScanner {
     if (loop === this.loopParents.length) {
       this.loopParents = grown(this.loopParents);
       this.loopChecks = grown(this.loopChecks);
+      this.loopCalls = grown(this.loopCalls);
       this.loopHeads = grown(this.loopHeads);
     }
     this.loopParents[loop] = this.#loopsOf[this.#depth - 1]!;
     this.loopChecks[loop] = 0;
+    this.loopCalls[loop] = 0;
     this.loopHeads[loop] = this.placement.nodes;
     return loop;
   }
@@ -204,13 +231,37 @@ export class CodeScanner {
 
   /** Reads a label; returns its place on the control stack. */
   #label(): number {
-    const offset = this.#reader.pos;
+    const { pos } = this.#reader;
     const depth = this.#index('label', this.#depth);
     const at = this.#depth - 1 - depth;
     const from = this.#loopsOf[this.#depth - 1]!;
     const to = this.#loopsOf[at]!;
-    if (from !== to) this.#edit(offset, this.#reader.pos - offset, editKind.label, depth, from, to);
+    if (from !== to) this.#edit(pos, this.#reader.pos - pos, editKind.label, depth, from, to);
     return at;
+  }
+
+  /**
+   * Reads the label of a br_if that began at `offset`; returns its place on the control stack. A branch
+   * that takes no values along is edited as a whole: what leaves a loop is then done on that way only.
+   */
+  #labelOfBranchIf(offset: number): number {
+    const edit = this.#leave(offset);
+    const at = this.#label();
+    const from = this.#loopsOf[this.#depth - 1]!;
+    const to = this.#loopsOf[at]!;
+    this.edits[edit + 5] = to;
+    if (from === to || this.#arities[at] !== 0) return at;
+    this.editsLength = edit;
+    this.#edit(offset, this.#reader.pos - offset, editKind.leaveIf, this.#depth - 1 - at, from, to);
+    return at;
+  }
+
+  /** The branch that begins at `offset` may leave loops; returns the edit, to be told which. */
+  #leave(offset: number): number {
+    const edit = this.editsLength;
+    const from = this.#loopsOf[this.#depth - 1]!;
+    this.#edit(offset, 0, editKind.leave, 0, from, from);
+    return edit;
   }
 
   /**
@@ -223,10 +274,12 @@ export class CodeScanner {
     if (known !== noClass) placement.join(known, from);
     else this.#labelClasses[at] = from;
     if (this.#kinds[at] !== frame.loop) this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
-    else if (clean <= at) {
-      this.loopChecks[this.#loopsOf[at]!] = 1;
-      placement.join(known, exact);
-    }
+    else if (clean <= at) this.loopChecks[this.#loopsOf[at]!] = 1;
+  }
+
+  /** How often control can go to a label at most: outside of the label's block for what goes behind it. */
+  #heatAt(at: number): number {
+    return this.#kinds[at] === frame.loop ? heatOfLoop(this.#heats[at]!) : this.#heats[at]!;
   }
 
   /** Reads a block type; returns parameters and results packed as params * 65536 + results. */
@@ -267,11 +320,12 @@ export class CodeScanner {
     let calls = 0;
     /** The outermost loop, by its place on the control stack, from whose head a path without a call leads here. */
     let clean = nowhere;
+    let heat = firstHeat;
 
     placement.reset();
     placement.begin(reader.pos, exact, 0);
     this.#depth = 0;
-    this.#push(frame.function, exact, noClass, 0, 0);
+    this.#push(frame.function, exact, noClass, heat, 0, 0);
 
     while (this.#depth > 0) {
       const offset = reader.pos;
@@ -304,21 +358,22 @@ export class CodeScanner {
           break;
         case shape.block: {
           const type = this.#blockType();
-          this.#push(frame.block, noClass, noClass, height - (type >>> 16), type & 0xffff);
+          this.#push(frame.block, noClass, noClass, heat, height - (type >>> 16), type);
           break;
         }
         case shape.loop: {
           const type = this.#blockType();
           const into = placement.newClass();
           const loop = this.#newLoop();
-          this.#push(frame.loop, into, noClass, height - (type >>> 16), type & 0xffff);
+          this.#push(frame.loop, into, noClass, heat, height - (type >>> 16), type);
           this.#loopsOf[this.#depth - 1] = loop;
           if (!reachable) break;
           // A loop with parameters cannot be wrapped: a branch to the wrapper would need them.
           if (type >>> 16 === 0) this.#edit(offset, 0, editKind.wrapLoop, loop, reader.pos - offset);
           else this.loopHeads[loop] = -1 - placement.nodes;
-          placement.join(placement.end(weight), into);
-          placement.begin(reader.pos, into, 0);
+          placement.join(placement.end(weight, heat), into);
+          placement.begin(reader.pos, into, this.#loopsOf[this.#depth - 1]!);
+          heat = heatOfLoop(heat);
           clean = Math.min(clean, this.#depth - 1);
           weight = 0;
           calls = 0;
@@ -327,11 +382,12 @@ export class CodeScanner {
         case shape.if: {
           branches++;
           const type = this.#blockType();
-          const out = reachable ? placement.end(weight) : noClass;
-          this.#push(frame.if, noClass, out, height - (type >>> 16), type & 0xffff);
+          const out = reachable ? placement.end(weight, heat) : noClass;
+          this.#push(frame.if, noClass, out, heat, height - (type >>> 16), type);
           this.#falseCleans[this.#depth - 1] = clean;
           if (!reachable) break;
-          placement.begin(reader.pos, out, 0);
+          placement.begin(reader.pos, out, this.#loopsOf[this.#depth - 1]!);
+          heat = heatOfBranch(heat);
           weight = 0;
           calls = 0;
           break;
@@ -339,11 +395,12 @@ export class CodeScanner {
         case shape.else: {
           const at = this.#depth - 1;
           if (this.#kinds[at] !== frame.if) reader.fail('else without an if', offset);
-          if (reachable) this.#branch(at, placement.end(weight), clean);
+          if (reachable) this.#branch(at, placement.end(weight, heat), clean);
           this.#kinds[at] = frame.else;
           // An if in dead code has no false edge, and its else is dead as well.
           reachable = this.#falseClasses[at] !== noClass;
-          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, 0);
+          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, this.#loopsOf[this.#depth - 1]!);
+          heat = heatOfBranch(this.#heats[at]!);
           clean = this.#falseCleans[at]!;
           weight = 0;
           calls = 0;
@@ -355,20 +412,22 @@ export class CodeScanner {
           const kind = this.#kinds[at];
           height = this.#bases[at]! + this.#results[at]!;
           if (kind === frame.function) {
-            if (reachable) placement.endExact(weight);
+            if (reachable) placement.endExact(weight, heat);
             break;
           }
           if (kind === frame.loop) {
             if (clean >= at) clean = nowhere;
+            heat = this.#heats[at]!;
             this.#edit(reader.pos, 0, editKind.endLoop, this.#loopsOf[at]!);
             break;
           }
           // Without an else, the false edge goes where the branches go: behind the end.
           if (kind === frame.if && this.#falseClasses[at] !== noClass)
             this.#branch(at, this.#falseClasses[at]!, this.#falseCleans[at]!);
+          if (this.#labelClasses[at] !== noClass && reachable) this.#branch(at, placement.end(weight, heat), clean);
+          heat = this.#heats[at]!;
           if (this.#labelClasses[at] === noClass) break;
-          if (reachable) this.#branch(at, placement.end(weight), clean);
-          placement.begin(reader.pos, this.#labelClasses[at]!, 0);
+          placement.begin(reader.pos, this.#labelClasses[at]!, this.#loopsOf[this.#depth - 1]!);
           reachable = true;
           // Loops that ended inside are of no concern any more.
           clean = this.#labelCleans[at]! > at ? nowhere : this.#labelCleans[at]!;
@@ -378,19 +437,22 @@ export class CodeScanner {
         }
         case shape.br: {
           branches++;
+          const edit = this.#leave(offset);
           const at = this.#label();
-          if (reachable) this.#branch(at, placement.end(weight), clean);
+          this.edits[edit + 5] = this.#loopsOf[at]!;
+          if (reachable) this.#branch(at, placement.end(weight, Math.min(heat, this.#heatAt(at))), clean);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         }
         case shape.brIf: {
           branches++;
-          const at = this.#label();
+          const at = this.#labelOfBranchIf(offset);
           if (!reachable) break;
-          const out = placement.end(weight);
+          const out = placement.end(weight, heat);
           this.#branch(at, out, clean);
-          placement.begin(reader.pos, out, 0);
+          placement.begin(reader.pos, out, this.#loopsOf[this.#depth - 1]!);
+          if (this.#heatAt(at) >= heat) heat = heatOfBranch(heat);
           weight = 0;
           calls = 0;
           break;
@@ -398,9 +460,12 @@ export class CodeScanner {
         case shape.brTable: {
           const count = reader.count('branch table entries');
           branches += count + 1;
-          const out = reachable ? placement.end(weight) : noClass;
+          const out = reachable ? placement.end(weight, heat) : noClass;
+          const edit = this.#leave(offset);
           for (let entry = 0; entry <= count; entry++) {
             const at = this.#label();
+            // The outermost has the lowest number.
+            this.edits[edit + 5] = Math.min(this.edits[edit + 5]!, this.#loopsOf[at]!);
             if (reachable) this.#branch(at, out, clean);
           }
           reachable = false;
@@ -408,12 +473,14 @@ export class CodeScanner {
           break;
         }
         case shape.return:
-          if (reachable) placement.endExact(weight);
+          this.edits[this.#leave(offset) + 5] = 0;
+          if (reachable) placement.endExact(weight, firstHeat);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         case shape.unreachable:
-          if (reachable) placement.endNowhere(weight);
+          this.edits[this.#leave(offset) + 5] = 0;
+          if (reachable) placement.endExact(weight, 0);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
@@ -425,17 +492,16 @@ export class CodeScanner {
           if (callee >= this.#importedFunctions)
             this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, callee + 1);
           clean = nowhere;
-          if (reachable) placement.call();
+          if (reachable) this.#call();
           if (opcode === 0x10) {
             if (reachable && ++calls === callsPerNodeMax) {
-              placement.endExact(weight);
-              placement.begin(reader.pos, exact, 0);
+              placement.begin(reader.pos, placement.end(weight, heat), this.#loopsOf[this.#depth - 1]!);
               weight = 0;
               calls = 0;
             }
             break;
           }
-          if (reachable) placement.endExact(weight);
+          if (reachable) placement.endExact(weight, firstHeat);
           features.add('tail-call');
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -448,17 +514,16 @@ export class CodeScanner {
           if (table !== 0) features.add('reference-types');
           height += this.#resultCounts[type]! - this.#paramCounts[type]!;
           clean = nowhere;
-          if (reachable) placement.call();
+          if (reachable) this.#call();
           if (opcode === 0x11) {
             if (reachable && ++calls === callsPerNodeMax) {
-              placement.endExact(weight);
-              placement.begin(reader.pos, exact, 0);
+              placement.begin(reader.pos, placement.end(weight, heat), this.#loopsOf[this.#depth - 1]!);
               weight = 0;
               calls = 0;
             }
             break;
           }
-          if (reachable) placement.endExact(weight);
+          if (reachable) placement.endExact(weight, firstHeat);
           features.add('tail-call');
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -479,7 +544,7 @@ export class CodeScanner {
           break;
         case shape.memoryGrow:
           this.#memoryIndex('memory.grow');
-          this.#edit(offset, reader.pos - offset, editKind.memoryGrow, 0);
+          this.#work(offset, reader.pos - offset, editKind.memoryGrow);
           break;
         case shape.tableGet:
         case shape.tableSet:
@@ -569,7 +634,7 @@ export class CodeScanner {
         if (module.dataCount === null) reader.fail('memory.init without a data count section', offset);
         this.#index('data segment', module.dataCount ?? 0);
         this.#memoryIndex('memory.init');
-        this.#edit(offset, 0, editKind.memoryBytes, 0);
+        this.#work(offset, 0, editKind.memoryBytes);
         return -3;
       case bulk.dataDrop:
         if (module.dataCount === null) reader.fail('data.drop without a data count section', offset);
@@ -579,17 +644,17 @@ export class CodeScanner {
       case bulk.memoryCopy:
         this.#memoryIndex('memory.copy');
         this.#memoryIndex('memory.copy');
-        this.#edit(offset, 0, editKind.memoryBytes, 0);
+        this.#work(offset, 0, editKind.memoryBytes);
         return -3;
       case bulk.memoryFill:
         this.#memoryIndex('memory.fill');
-        this.#edit(offset, 0, editKind.memoryBytes, 0);
+        this.#work(offset, 0, editKind.memoryBytes);
         return -3;
       case bulk.tableInit:
         this.#index('element segment', module.elementSegments);
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, editKind.tableEntries, 0);
+        this.#work(offset, 0, editKind.tableEntries);
         return -3;
       case bulk.elemDrop:
         this.#index('element segment', module.elementSegments);
@@ -599,12 +664,12 @@ export class CodeScanner {
         this.#index('table index', tables);
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, editKind.tableEntries, 0);
+        this.#work(offset, 0, editKind.tableEntries);
         return -3;
       case bulk.tableGrow:
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, editKind.tableEntries, 0);
+        this.#work(offset, 0, editKind.tableEntries);
         return -1;
       case bulk.tableSize:
         this.#index('table index', tables);
@@ -612,7 +677,7 @@ export class CodeScanner {
       case bulk.tableFill:
         this.#index('table index', tables);
         this.mutates.table = true;
-        this.#edit(offset, 0, editKind.tableEntries, 0);
+        this.#work(offset, 0, editKind.tableEntries);
         return -3;
       default: {
         const refused = refusedPrefixed(0xfc, sub);

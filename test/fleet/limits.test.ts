@@ -2,6 +2,7 @@
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { runGas } from '../../src/wasm/emit.ts';
 import { call, deploymentOf, fixture, TestFleet, writer } from './harness.ts';
 import { cwaGuest } from './wat.ts';
 
@@ -97,7 +98,8 @@ describe('guests that compute without end', () => {
     const records = await fleet.until(() => (fleet.records.length === 6 ? fleet.records : undefined));
     expect(new Set(records.map(({ gas }) => gas)).size).toBe(1);
     expect(records[0]?.gas).toBeGreaterThan(50_000_000);
-    expect(records[0]?.gas).toBeLessThan(50_000_020);
+    // At the end of the loop's run.
+    expect(records[0]?.gas).toBeLessThan(50_000_020 + runGas);
   });
 });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { costs } from '../../src/wasm/costs.ts';
+import { runGas } from '../../src/wasm/emit.ts';
 import { pageBytesOf } from './pages.ts';
 import { programs } from './program.ts';
 import { call, gasOf, type Metered, meter, outcome, plain, wat } from './support.ts';
@@ -118,14 +119,14 @@ describe('running out', () => {
     const host = { host: { call: () => undefined } };
     const metered = meter(wat(`(module (import "host" "call" (func $host)) ${text})`), {
       imports: host,
-      limit: 5_000,
-      slice: 100,
+      limit: 50_000,
+      slice: 1_000,
     });
     expect(outcome(() => call(metered.exports, 'run'))).toEqual({ trap: 'unreachable' });
-    // Not much later than it should: a few calls in a row may pass unchecked.
-    expect(metered.used()).toBeGreaterThan(5_000);
-    expect(metered.used()).toBeLessThan(10_000);
-    expect(metered.asked()).toBeGreaterThan(20);
+    // Not much later than it should: a few calls in a row, or a run of a tight loop, may pass unchecked.
+    expect(metered.used()).toBeGreaterThan(50_000);
+    expect(metered.used()).toBeLessThan(50_000 + 2 * runGas);
+    expect(metered.asked()).toBeGreaterThan(8);
   });
 
   test('straight code of any length checks on its way', () => {
@@ -151,7 +152,7 @@ describe('running out', () => {
       host: {
         call: () => {
           calls++;
-          if (calls === 3 && left !== null) left.value = -1;
+          if (calls === 3 && left !== null) left.value = -(2 ** 30);
         },
       },
     };
@@ -163,6 +164,15 @@ describe('running out', () => {
     expect(calls).toBe(3);
   });
 
+  test('tight loops one behind the other check between them', () => {
+    const loop =
+      '(local.set 0 (i32.const 0)) (loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 400))))';
+    const metered = meter(wat(`(module (func (export "run") (local i32) ${loop.repeat(1_000)}))`), { slice: 1_000 });
+    call(metered.exports, 'run');
+    expect(metered.used()).toBe(1 + 1_000 * (2 + 1 + 400 * 7 + 1));
+    expect(metered.asked()).toBeGreaterThan(200);
+  });
+
   test('gas is the same after a trap, however it was granted', () => {
     const text = `(module (memory 1) (func (export "run") (local i32)
       loop local.get 0 i32.load drop local.get 0 i32.const 4 i32.add local.set 0 br 0 end))`;
@@ -172,8 +182,34 @@ describe('running out', () => {
       return metered.used();
     });
     expect(new Set(used).size).toBe(1);
-    // 16,384 rounds of 8, and the round that traps.
-    expect(used[0]).toBe(1 + 16_385 * 8);
+    // 16,384 rounds of 8, and the round that traps; what is left of a run is paid.
+    expect(used[0]).toBeGreaterThanOrEqual(1 + 16_385 * 8);
+    expect(used[0]).toBeLessThan(1 + 16_385 * 8 + runGas);
+  });
+
+  test.each([
+    ['unreachable', '(if (local.get 1) (then unreachable))'],
+    ['return', '(if (local.get 1) (then (return (i32.const 1))))'],
+    ['br', '(if (local.get 1) (then (br 4 (i32.const 1))))'],
+    ['br_if that takes a value along', '(drop (br_if 3 (i32.const 1) (local.get 1)))'],
+    ['br_table', '(br_table 0 2 (local.get 1))'],
+    ['br_if that takes none', '(br_if 2 (local.get 1))'],
+  ])('a tight loop left by %s has used what it has executed', { timeout: 10_000 }, (_, leave) => {
+    // Nine rounds, in an inner loop of an outer one.
+    const body = (count: string) => `(func (export "run") (result i32) (local i32 i32)
+      (block (result i32) ${count} (block (loop ${count} (loop (result i32) ${count}
+        (local.set 0 (i32.add (local.get 0) (i32.const 1))) (local.set 1 (i32.eq (local.get 0) (i32.const 9)))
+        ${leave} (br 0)) drop)) (i32.const 7)))`;
+    const bytes = wat(`(module ${body('')})`);
+    const first = meter(bytes);
+    outcome(() => call(first.exports, 'run'));
+    // Granted one by one: a check for each.
+    const second = meter(bytes, { slice: 1, limit: first.used() });
+    expect(outcome(() => call(second.exports, 'run'))).toEqual(outcome(() => call(plain(bytes), 'run')));
+    expect(second.used()).toBe(first.used());
+    const third = meter(bytes, { limit: first.used() - 1 });
+    outcome(() => call(third.exports, 'run'));
+    expect(third.used()).toBeGreaterThan(first.used() - 1);
   });
 });
 

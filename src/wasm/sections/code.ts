@@ -1,7 +1,7 @@
 /** Code section (5.5.13): walks the bodies, hands each to the scanner, writes it metered. */
 import { type CapName, caps } from '../caps.ts';
 import { BodyEmitter } from '../emit.ts';
-import { type HelperIndices, writeHelpers } from '../helpers.ts';
+import { type HelperIndices, helperCount, writeHelpers } from '../helpers.ts';
 import { type CapBreach, findSection, type Module } from '../model.ts';
 import { ByteReader } from '../reader.ts';
 import { type CodeScanner, compileCost } from '../scan-code.ts';
@@ -33,11 +33,10 @@ export function rewriteCode(
   const breaches: CapBreach[] = [];
   const imported = module.functionImports.length;
   const defined = module.functionTypes.length - imported;
-  const helpers = options.hasMemory ? 4 : 2;
   const section = findSection(module, 10);
   const reader = new ByteReader(module.bytes, module.subject);
   const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices: options.indices, hints });
-  writer.u32(defined + helpers);
+  writer.u32(defined + helperCount(options.hasMemory));
   if (section !== undefined) {
     reader.pos = section.start;
     reader.end = section.end;
