@@ -325,8 +325,7 @@ export class BodyEmitter {
   }
 
   #put(opcode: number, immediate: number): void {
-    this.#writer.u8(opcode);
-    this.#writer.u32(immediate);
+    this.#writer.instruction(opcode, immediate);
   }
 
   #constant(value: number): void {

@@ -155,9 +155,13 @@ export class Placement {
   /** The root of a class's tree; leaves in #offset how far the class's credit is above the root's. */
   #find(entry: number): number {
     const parents = this.#parents;
-    const credits = this.#credits;
     let offset = 0;
     let parent = parents[entry]!;
+    if (parent === entry) {
+      this.#offset = 0;
+      return entry;
+    }
+    const credits = this.#credits;
     while (parent !== entry) {
       credits[entry]! += credits[parent]!;
       parents[entry] = parents[parent]!;

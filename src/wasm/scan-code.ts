@@ -249,11 +249,17 @@ export class CodeScanner {
     const at = this.#label();
     const from = this.#loopsOf[this.#depth - 1]!;
     const to = this.#loopsOf[at]!;
-    this.edits[edit + 5] = to;
+    this.#leaveTo(edit, to);
     if (from === to || this.#arities[at] !== 0) return at;
     this.editsLength = edit;
     this.#edit(offset, this.#reader.pos - offset, editKind.leaveIf, this.#depth - 1 - at, from, to);
     return at;
+  }
+
+  /** Tells a leave where the branch goes, whose labels have been read; one that leaves no loop is not kept. */
+  #leaveTo(edit: number, to: number): void {
+    this.edits[edit + 5] = to;
+    if (this.edits[edit + 4] === to) this.editsLength = edit;
   }
 
   /** The branch that begins at `offset` may leave loops; returns the edit, to be told which. */
@@ -439,7 +445,7 @@ export class CodeScanner {
           branches++;
           const edit = this.#leave(offset);
           const at = this.#label();
-          this.edits[edit + 5] = this.#loopsOf[at]!;
+          this.#leaveTo(edit, this.#loopsOf[at]!);
           if (reachable) this.#branch(at, placement.end(weight, Math.min(heat, this.#heatAt(at))), clean);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -462,24 +468,26 @@ export class CodeScanner {
           branches += count + 1;
           const out = reachable ? placement.end(weight, heat) : noClass;
           const edit = this.#leave(offset);
+          let outermost = this.loops;
           for (let entry = 0; entry <= count; entry++) {
             const at = this.#label();
-            // The outermost has the lowest number.
-            this.edits[edit + 5] = Math.min(this.edits[edit + 5]!, this.#loopsOf[at]!);
+            // Loops further out have lower numbers.
+            outermost = Math.min(outermost, this.#loopsOf[at]!);
             if (reachable) this.#branch(at, out, clean);
           }
+          this.#leaveTo(edit, outermost);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         }
         case shape.return:
-          this.edits[this.#leave(offset) + 5] = 0;
+          this.#leaveTo(this.#leave(offset), 0);
           if (reachable) placement.endExact(weight, firstHeat);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         case shape.unreachable:
-          this.edits[this.#leave(offset) + 5] = 0;
+          this.#leaveTo(this.#leave(offset), 0);
           if (reachable) placement.endExact(weight, 0);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;

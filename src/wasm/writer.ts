@@ -21,6 +21,14 @@ export class ByteWriter {
     this.bytes[this.length++] = value;
   }
 
+  /** An opcode with one immediate. */
+  instruction(opcode: number, immediate: number): void {
+    this.reserve(6);
+    this.bytes[this.length++] = opcode;
+    if (immediate < 0x80) this.bytes[this.length++] = immediate;
+    else this.u32(immediate);
+  }
+
   u32(value: number): void {
     this.reserve(5);
     value >>>= 0;
@@ -47,11 +55,11 @@ export class ByteWriter {
   raw(source: Uint8Array, start = 0, end = source.length): void {
     const count = end - start;
     this.reserve(count);
+    const { bytes, length } = this;
     // Setting up subarray() and set() costs more than copying a few bytes one by one.
-    if (count < 48)
-      for (let index = 0; index < count; index++) this.bytes[this.length + index] = source[start + index]!;
-    else this.bytes.set(source.subarray(start, end), this.length);
-    this.length += count;
+    if (count < 48) for (let index = 0; index < count; index++) bytes[length + index] = source[start + index]!;
+    else bytes.set(source.subarray(start, end), length);
+    this.length = length + count;
   }
 
   name(text: string): void {
