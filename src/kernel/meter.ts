@@ -1,7 +1,8 @@
 /**
  * Gas of one Process. The rewritten module counts down a global ("left in this slice"); when it is
  * below zero at a check the guest calls `trisiel.gas`, which lands here. What was used is what was
- * granted less what is left, so the count is exact at any moment, whatever the size of a slice.
+ * granted less what is left: exact once the guest has returned, ahead by a credit before (src/wasm/placement.ts),
+ * and the same whatever the size of a slice.
  */
 
 /** Gas of a slice when nobody schedules (a local run): large, but the deadline is still seen. */
