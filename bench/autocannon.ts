@@ -5,7 +5,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { type Load, type LoadOptions, percentile } from './load.ts';
+import type { Load, LoadOptions } from './load.ts';
+import { percentile } from './statistics.ts';
 
 /** The part of its interface that is used; it has no types, and it may not be installed. */
 type Autocannon = (

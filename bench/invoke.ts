@@ -15,10 +15,10 @@ import { artifactName } from '../src/protocol/module.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
 import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/fleet/harness.ts';
 import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
-import { type Load, load, loader, median, medians } from './load.ts';
+import { type Load, load, loader, medians } from './load.ts';
 import { type OpenLoadResult, openLoad } from './open-load.ts';
-import { koaBodies } from './peers/bodies.ts';
 import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
+import { median } from './statistics.ts';
 
 /** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
 const rounds = Number(process.env.ROUNDS ?? 5);
@@ -140,7 +140,7 @@ async function sizes(): Promise<void> {
       };
       let all: Record<string, Load>;
       try {
-        if (koaPath !== undefined) beside('koa', await koaBodies(), koaPath);
+        if (koaPath !== undefined) beside('koa', await bare('bodies'), koaPath);
         if (program !== null && hosts?.fresh === true) beside('fresh', await workerd(program, wasm, true));
         if (program !== null && hosts?.one === true) beside('one', await workerd(program, wasm, false));
         await sameAnswers(Object.values(urls), body);

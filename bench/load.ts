@@ -6,6 +6,7 @@
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
+import { median } from './statistics.ts';
 
 const run = promisify(execFile);
 
@@ -72,18 +73,6 @@ async function autocannon(options: LoadOptions): Promise<Load> {
   const program = new URL('autocannon.ts', import.meta.url).pathname;
   const { stdout } = await run(process.execPath, [program, JSON.stringify(options)]);
   return JSON.parse(stdout) as Load;
-}
-
-/** The smallest of `values` that `percent` of them do not exceed; 0 of none. */
-export function percentile(values: readonly number[], percent: number): number {
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? 0;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2;
 }
 
 /** Medians over rounds. */

@@ -5,7 +5,7 @@
  */
 import { Agent } from 'node:http';
 import { type Answer, call } from '../test/fleet/harness.ts';
-import { percentile } from './load.ts';
+import { percentile } from './statistics.ts';
 
 /** Connections kept alive and thereby calls underway. At 1,000 a second it is a stall of 100 ms that fills them. */
 const underwayMax = 100;

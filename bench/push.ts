@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPlatformChild } from '../src/bin/platform-child.ts';
-import { median } from './load.ts';
+import { median } from './statistics.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 15);
 const run = promisify(execFile);

@@ -12,6 +12,7 @@ import { basename, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../src/kernel/engine-flags.ts';
 import { rewriteModule } from '../src/wasm/rewrite.ts';
+import { median } from './statistics.ts';
 
 // As guests run.
 for (const flag of inliningFlags) setFlagsFromString(flag);
@@ -33,11 +34,6 @@ const workloads: Readonly<Record<string, number>> = {
 const measuredRounds = 41;
 /** Gas granted at a time: what a runner gives, about 1 to 2 ms of work. */
 const slice = 5_000_000;
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right);
-  return sorted[sorted.length >> 1] ?? 0;
-}
 
 function time(run: () => void): number {
   const started = performance.now();

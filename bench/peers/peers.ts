@@ -16,7 +16,7 @@ export interface Peer {
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
-export async function bare(kind: 'http' | 'koa'): Promise<Peer> {
+export async function bare(kind: 'http' | 'koa' | 'bodies'): Promise<Peer> {
   const child = spawn(process.execPath, [here('bare.ts'), kind], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { NODE_ENV: 'production' },

@@ -4,15 +4,13 @@
  * granted less what is left: exact once the guest has returned, ahead by a credit before (src/wasm/placement.ts),
  * and the same whatever the size of a slice.
  */
+import { creditMax } from '../wasm/placement.ts';
 
 /** Gas of a slice when nobody schedules (a local run): large, but the deadline is still seen. */
 const unscheduledSliceGas = 50_000_000;
 
-/**
- * What a counter is set to be short of, so that the next check asks: more than any credit that a check
- * makes allowance for (src/wasm/placement.ts).
- */
-export const overdrawnGas = 2 ** 30;
+/** What a counter is set to be short of, so that the next check asks: more than any credit that it allows for. */
+const overdrawnGas = creditMax + 1;
 
 export interface SliceScheduler {
   /** Gas of the next slice, at least 1, at most 2^30. */

@@ -161,7 +161,6 @@ export class BodyEmitter {
     }
     this.#wrapped[0] = 0;
     this.#tight[0] = 0;
-    for (let loop = loops; loop > 0; loop--) loopCalls[loopParents[loop]!]! |= loopCalls[loop]!;
     for (let loop = 1; loop <= loops; loop++) {
       const parent = loopParents[loop]!;
       const wrap = this.#isWrapped(loop);
@@ -186,20 +185,21 @@ export class BodyEmitter {
     for (let node = 0; node < placement.nodes; node++) {
       const weight = placement.weights[node]!;
       unchecked += weight;
-      if (unchecked > uncheckedMax) placement.flags[node]! |= check;
+      // The head of a wrapped loop checks in any case, before it charges.
+      const isHead = (placement.flags[node]! & head) !== 0;
+      if (unchecked > uncheckedMax && !isHead) placement.flags[node]! |= check;
       const flags = placement.flags[node]!;
       const loop = placement.loops[node]!;
       const tight = this.#tight[loop] === 1;
-      if (tight && (flags & head) !== 0 && this.#tight[loopParents[loop]!] === 0 && ++runs > uncheckedRuns) {
+      if (tight && isHead && this.#tight[loopParents[loop]!] === 0 && ++runs > uncheckedRuns) {
         placement.flags[node] = flags | checkRun;
         runs = 1;
       }
-      if ((flags & check) !== 0) {
+      if (isHead) unchecked = weight;
+      else if ((flags & check) !== 0) {
         unchecked = 0;
         if (!tight) runs = 0;
       }
-      // The head of a wrapped loop checks before it charges.
-      else if ((flags & head) !== 0) unchecked = weight;
     }
   }
 

@@ -76,7 +76,7 @@ export class CodeScanner {
   loopParents = new Int32Array(64);
   /** By loop: 1 where its head must check. */
   loopChecks = new Int32Array(64);
-  /** By loop: 1 where code in it, but for that in inner loops, calls something. */
+  /** By loop: 1 where code in it calls something. */
   loopCalls = new Int32Array(64);
   /** By loop: the node of its head. */
   loopHeads = new Int32Array(64);
@@ -160,7 +160,7 @@ export class CodeScanner {
   /** A helper is called at `offset`, in place of `length` bytes. */
   #work(offset: number, length: number, kind: number): void {
     this.#edit(offset, length, kind);
-    this.loopCalls[this.#loopsOf[this.#depth - 1]!] = 1;
+    this.loopCalls[this.#loop] = 1;
   }
 
   #edit(offset: number, length: number, kind: number, first = 0, second = 0, third = 0): void {
@@ -200,9 +200,14 @@ export class CodeScanner {
     this.#arities[at] = kind === frame.loop ? type >>> 16 : type & 0xffff;
   }
 
+  /** The innermost loop here, 0 for none. */
+  get #loop(): number {
+    return this.#loopsOf[this.#depth - 1]!;
+  }
+
   #call(): void {
     this.placement.call();
-    this.loopCalls[this.#loopsOf[this.#depth - 1]!] = 1;
+    this.loopCalls[this.#loop] = 1;
   }
 
   #newLoop(): number {
@@ -213,7 +218,7 @@ export class CodeScanner {
       this.loopCalls = grown(this.loopCalls);
       this.loopHeads = grown(this.loopHeads);
     }
-    this.loopParents[loop] = this.#loopsOf[this.#depth - 1]!;
+    this.loopParents[loop] = this.#loop;
     this.loopChecks[loop] = 0;
     this.loopCalls[loop] = 0;
     this.loopHeads[loop] = this.placement.nodes;
@@ -231,43 +236,36 @@ export class CodeScanner {
 
   /** Reads a label; returns its place on the control stack. */
   #label(): number {
-    const { pos } = this.#reader;
-    const depth = this.#index('label', this.#depth);
-    const at = this.#depth - 1 - depth;
-    const from = this.#loopsOf[this.#depth - 1]!;
+    return this.#depth - 1 - this.#index('label', this.#depth);
+  }
+
+  /** The branch that begins at `offset` goes to where `to` is the innermost loop. */
+  #leave(offset: number, to: number): void {
+    if (this.#loop !== to) this.#edit(offset, 0, editKind.leave, 0, this.#loop, to);
+  }
+
+  /** The label read from `offset` on, for place `at`, may lead out of loops. */
+  #relabel(offset: number, at: number): void {
     const to = this.#loopsOf[at]!;
-    if (from !== to) this.#edit(pos, this.#reader.pos - pos, editKind.label, depth, from, to);
-    return at;
+    if (this.#loop === to) return;
+    this.#edit(offset, this.#reader.pos - offset, editKind.label, this.#depth - 1 - at, this.#loop, to);
   }
 
   /**
-   * Reads the label of a br_if that began at `offset`; returns its place on the control stack. A branch
-   * that takes no values along is edited as a whole: what leaves a loop is then done on that way only.
+   * Reads the label of a br or br_if that began at `offset`; returns its place on the control stack. A
+   * br_if that takes no values along is edited as a whole: what leaves a loop is then done on that way only.
    */
-  #labelOfBranchIf(offset: number): number {
-    const edit = this.#leave(offset);
+  #labelOfBranch(offset: number, isConditional: boolean): number {
+    const labelOffset = this.#reader.pos;
     const at = this.#label();
-    const from = this.#loopsOf[this.#depth - 1]!;
     const to = this.#loopsOf[at]!;
-    this.#leaveTo(edit, to);
-    if (from === to || this.#arities[at] !== 0) return at;
-    this.editsLength = edit;
-    this.#edit(offset, this.#reader.pos - offset, editKind.leaveIf, this.#depth - 1 - at, from, to);
+    if (isConditional && this.#arities[at] === 0 && this.#loop !== to)
+      this.#edit(offset, this.#reader.pos - offset, editKind.leaveIf, this.#depth - 1 - at, this.#loop, to);
+    else {
+      this.#leave(offset, to);
+      this.#relabel(labelOffset, at);
+    }
     return at;
-  }
-
-  /** Tells a leave where the branch goes, whose labels have been read; one that leaves no loop is not kept. */
-  #leaveTo(edit: number, to: number): void {
-    this.edits[edit + 5] = to;
-    if (this.edits[edit + 4] === to) this.editsLength = edit;
-  }
-
-  /** The branch that begins at `offset` may leave loops; returns the edit, to be told which. */
-  #leave(offset: number): number {
-    const edit = this.editsLength;
-    const from = this.#loopsOf[this.#depth - 1]!;
-    this.#edit(offset, 0, editKind.leave, 0, from, from);
-    return edit;
   }
 
   /**
@@ -378,7 +376,7 @@ export class CodeScanner {
           if (type >>> 16 === 0) this.#edit(offset, 0, editKind.wrapLoop, loop, reader.pos - offset);
           else this.loopHeads[loop] = -1 - placement.nodes;
           placement.join(placement.end(weight, heat), into);
-          placement.begin(reader.pos, into, this.#loopsOf[this.#depth - 1]!);
+          placement.begin(reader.pos, into, this.#loop);
           heat = heatOfLoop(heat);
           clean = Math.min(clean, this.#depth - 1);
           weight = 0;
@@ -392,7 +390,7 @@ export class CodeScanner {
           this.#push(frame.if, noClass, out, heat, height - (type >>> 16), type);
           this.#falseCleans[this.#depth - 1] = clean;
           if (!reachable) break;
-          placement.begin(reader.pos, out, this.#loopsOf[this.#depth - 1]!);
+          placement.begin(reader.pos, out, this.#loop);
           heat = heatOfBranch(heat);
           weight = 0;
           calls = 0;
@@ -405,7 +403,7 @@ export class CodeScanner {
           this.#kinds[at] = frame.else;
           // An if in dead code has no false edge, and its else is dead as well.
           reachable = this.#falseClasses[at] !== noClass;
-          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, this.#loopsOf[this.#depth - 1]!);
+          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, this.#loop);
           heat = heatOfBranch(this.#heats[at]!);
           clean = this.#falseCleans[at]!;
           weight = 0;
@@ -424,7 +422,9 @@ export class CodeScanner {
           if (kind === frame.loop) {
             if (clean >= at) clean = nowhere;
             heat = this.#heats[at]!;
-            this.#edit(reader.pos, 0, editKind.endLoop, this.#loopsOf[at]!);
+            const loop = this.#loopsOf[at]!;
+            this.loopCalls[this.loopParents[loop]!]! |= this.loopCalls[loop]!;
+            this.#edit(reader.pos, 0, editKind.endLoop, loop);
             break;
           }
           // Without an else, the false edge goes where the branches go: behind the end.
@@ -433,7 +433,7 @@ export class CodeScanner {
           if (this.#labelClasses[at] !== noClass && reachable) this.#branch(at, placement.end(weight, heat), clean);
           heat = this.#heats[at]!;
           if (this.#labelClasses[at] === noClass) break;
-          placement.begin(reader.pos, this.#labelClasses[at]!, this.#loopsOf[this.#depth - 1]!);
+          placement.begin(reader.pos, this.#labelClasses[at]!, this.#loop);
           reachable = true;
           // Loops that ended inside are of no concern any more.
           clean = this.#labelCleans[at]! > at ? nowhere : this.#labelCleans[at]!;
@@ -443,9 +443,7 @@ export class CodeScanner {
         }
         case shape.br: {
           branches++;
-          const edit = this.#leave(offset);
-          const at = this.#label();
-          this.#leaveTo(edit, this.#loopsOf[at]!);
+          const at = this.#labelOfBranch(offset, false);
           if (reachable) this.#branch(at, placement.end(weight, Math.min(heat, this.#heatAt(at))), clean);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -453,11 +451,11 @@ export class CodeScanner {
         }
         case shape.brIf: {
           branches++;
-          const at = this.#labelOfBranchIf(offset);
+          const at = this.#labelOfBranch(offset, true);
           if (!reachable) break;
           const out = placement.end(weight, heat);
           this.#branch(at, out, clean);
-          placement.begin(reader.pos, out, this.#loopsOf[this.#depth - 1]!);
+          placement.begin(reader.pos, out, this.#loop);
           if (this.#heatAt(at) >= heat) heat = heatOfBranch(heat);
           weight = 0;
           calls = 0;
@@ -467,27 +465,32 @@ export class CodeScanner {
           const count = reader.count('branch table entries');
           branches += count + 1;
           const out = reachable ? placement.end(weight, heat) : noClass;
-          const edit = this.#leave(offset);
-          let outermost = this.loops;
+          // How far out it goes is known when all labels have been read.
+          const edit = this.editsLength;
+          this.#edit(offset, 0, editKind.leave, 0, this.#loop, 0);
+          let outermost = this.#loop;
           for (let entry = 0; entry <= count; entry++) {
+            const labelOffset = reader.pos;
             const at = this.#label();
+            this.#relabel(labelOffset, at);
             // Loops further out have lower numbers.
             outermost = Math.min(outermost, this.#loopsOf[at]!);
             if (reachable) this.#branch(at, out, clean);
           }
-          this.#leaveTo(edit, outermost);
+          if (outermost === this.#loop) this.editsLength = edit;
+          else this.edits[edit + 5] = outermost;
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         }
         case shape.return:
-          this.#leaveTo(this.#leave(offset), 0);
+          this.#leave(offset, 0);
           if (reachable) placement.endExact(weight, firstHeat);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         case shape.unreachable:
-          this.#leaveTo(this.#leave(offset), 0);
+          this.#leave(offset, 0);
           if (reachable) placement.endExact(weight, 0);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -503,7 +506,7 @@ export class CodeScanner {
           if (reachable) this.#call();
           if (opcode === 0x10) {
             if (reachable && ++calls === callsPerNodeMax) {
-              placement.begin(reader.pos, placement.end(weight, heat), this.#loopsOf[this.#depth - 1]!);
+              placement.begin(reader.pos, placement.end(weight, heat), this.#loop);
               weight = 0;
               calls = 0;
             }
@@ -525,7 +528,7 @@ export class CodeScanner {
           if (reachable) this.#call();
           if (opcode === 0x11) {
             if (reachable && ++calls === callsPerNodeMax) {
-              placement.begin(reader.pos, placement.end(weight, heat), this.#loopsOf[this.#depth - 1]!);
+              placement.begin(reader.pos, placement.end(weight, heat), this.#loop);
               weight = 0;
               calls = 0;
             }

@@ -195,6 +195,31 @@ export function call(platform: PlatformChild, handler: string, options: CallOpti
   });
 }
 
+/** Of the runner that answers a new connection. */
+export async function runnerPid(platform: TestPlatform): Promise<number> {
+  const response = await fetch(`${platform.runUrl}/.trisiel/runner`, { headers: { connection: 'close' } });
+  return ((await response.json()) as { pid: number }).pid;
+}
+
+/** Calls `handler` one time after another until `work` has ended; what was answered, without repetitions. */
+export async function answersDuring(
+  platform: PlatformChild,
+  handler: string,
+  work: Promise<unknown>,
+): Promise<readonly string[]> {
+  let isDone = false;
+  const done = () => {
+    isDone = true;
+  };
+  void work.then(done, done);
+  const answers = new Set<string>();
+  do {
+    const { status, body } = await call(platform, handler);
+    answers.add(`${status} ${body}`);
+  } while (!isDone);
+  return [...answers];
+}
+
 /** A log stream that can be awaited line by line. */
 export class LogTail {
   readonly lines: LogLine[] = [];

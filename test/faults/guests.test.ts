@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { printing } from '../e2e/guests.ts';
 import {
+  answersDuring,
   api,
   call,
   commit,
@@ -16,6 +17,7 @@ import {
   makeRepo,
   push,
   removeTemporaryFolders,
+  runnerPid,
   startPlatform,
   type TestPlatform,
   type TestUser,
@@ -38,26 +40,6 @@ async function deploy(handler: string, module: Uint8Array, limits = ''): Promise
   expect(pushed.status, pushed.stderr).toBe(0);
 }
 
-async function runnerPid(): Promise<number> {
-  const response = await fetch(`${platform.runUrl}/.trisiel/runner`);
-  return ((await response.json()) as { pid: number }).pid;
-}
-
-/** Calls `handler` one time after another until `work` has ended; what was answered, without repetitions. */
-async function answersDuring(handler: string, work: Promise<unknown>): Promise<readonly string[]> {
-  let isDone = false;
-  const done = () => {
-    isDone = true;
-  };
-  void work.then(done, done);
-  const answers = new Set<string>();
-  do {
-    const { status, body } = await call(platform, handler);
-    answers.add(`${status} ${body}`);
-  } while (!isDone);
-  return [...answers];
-}
-
 /** git wraps what the hooks print; the words are looked for without its line breaks. */
 const unwrapped = (text: string) => text.replace(/\s*\nremote:\s+/g, ' ');
 
@@ -77,11 +59,11 @@ describe('fault 13: a Deployment that no runner can compile', () => {
     const checksum = createHash('sha256').update(cut).digest();
     await writeFile(second, Buffer.concat([file.subarray(0, 8), checksum, cut]));
     const attempt = api(platform, ada, 'POST', '/handlers/steady/rollback', { number: 2 });
-    expect(await answersDuring('steady', attempt)).toEqual(['200 one\n']);
+    expect(await answersDuring(platform, 'steady', attempt)).toEqual(['200 one\n']);
     expect(await attempt).toMatchObject({ status: 422, body: { code: 'vet_failed' } });
     expect((await api(platform, ada, 'GET', '/handlers/steady')).body).toMatchObject({ handler: { version: 1 } });
     // The runner that starts next meets the same Deployments.
-    process.kill(await runnerPid(), 'SIGKILL');
+    process.kill(await runnerPid(platform), 'SIGKILL');
     await platform.logged('"runner_ended"');
     await expect
       .poll(() => call(platform, 'steady').catch(() => null), { timeout: 60_000 })
@@ -136,7 +118,7 @@ describe('faults 15 and 16: bombs', () => {
   it.each(bombs)('%s: refused at push with the words that say why; others are served', async (_title, make, words) => {
     const repo = await makeRepo({ 'a.wasm': await make() });
     const pushed = push(platform, ada, repo, 'bomb');
-    expect(await answersDuring('neighbour', pushed)).toEqual(['200 fine\n']);
+    expect(await answersDuring(platform, 'neighbour', pushed)).toEqual(['200 fine\n']);
     const { status, stderr } = await pushed;
     expect(status).toBe(1);
     for (const word of words) expect(unwrapped(stderr)).toContain(word);
@@ -150,11 +132,11 @@ describe('faults 15 and 16: bombs', () => {
     const module = await compileWat(
       `(module (memory (export "memory") 1) (func (export "_start") ${locals} ${branches}))`,
     );
-    const pid = await runnerPid();
+    const pid = await runnerPid(platform);
     const pushed = push(platform, ada, await makeRepo({ 'a.wasm': module }), 'heavy');
-    expect(await answersDuring('neighbour', pushed)).toEqual(['200 fine\n']);
+    expect(await answersDuring(platform, 'neighbour', pushed)).toEqual(['200 fine\n']);
     expect((await pushed).stderr).toMatch(/deployed v1|killed/);
-    expect(await runnerPid()).toBe(pid);
+    expect(await runnerPid(platform)).toBe(pid);
   });
 });
 
@@ -191,7 +173,7 @@ describe('fault 17: guests that never end', () => {
   ])('%s', async (_title, handler, source, limits, status, code) => {
     await deploy(handler, await compileWat(source), limits);
     const answer = call(platform, handler);
-    expect(await answersDuring('neighbour', answer)).toEqual(['200 fine\n']);
+    expect(await answersDuring(platform, 'neighbour', answer)).toEqual(['200 fine\n']);
     const { status: told, body } = await answer;
     expect([told, (JSON.parse(body) as { code: string }).code]).toEqual([status, code]);
   });
@@ -210,13 +192,13 @@ describe('fault 18: guests that ignore every error of the host', () => {
     ],
   ])('%s: stopped at the deadline', async (_title, handler, body) => {
     await deploy(handler, await compileWat(ignoring(`(loop $again ${body} (br $again))`)), patient);
-    const pid = await runnerPid();
+    const pid = await runnerPid(platform);
     const all = Promise.all([call(platform, handler), call(platform, handler)]);
-    expect(await answersDuring('neighbour', all)).toEqual(['200 fine\n']);
+    expect(await answersDuring(platform, 'neighbour', all)).toEqual(['200 fine\n']);
     for (const answer of await all) {
       expect([answer.status, (JSON.parse(answer.body) as { code: string }).code]).toEqual([504, 'deadline_exceeded']);
     }
-    expect(await runnerPid()).toBe(pid);
+    expect(await runnerPid(platform)).toBe(pid);
   });
 });
 

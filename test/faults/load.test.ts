@@ -11,6 +11,7 @@ import type { LogFrame } from '../../src/protocol/nouns.ts';
 import { connectionLimits } from '../../src/runner/limits.ts';
 import { fixture, printing } from '../e2e/guests.ts';
 import {
+  answersDuring,
   api,
   call,
   createUser,
@@ -18,6 +19,7 @@ import {
   makeRepo,
   push,
   removeTemporaryFolders,
+  runnerPid,
   startPlatform,
   type TestPlatform,
   type TestUser,
@@ -40,26 +42,6 @@ async function deploy(handler: string, module: Uint8Array, manifest = ''): Promi
   const repo = await makeRepo({ 'a.wasm': module, 'wasmcloud.toml': manifest });
   const pushed = await push(platform, ada, repo, handler, '--force', 'main');
   expect(pushed.status, pushed.stderr).toBe(0);
-}
-
-/** Calls `handler` one time after another until `work` has ended; what was answered, without repetitions. */
-async function answersDuring(handler: string, work: Promise<unknown>): Promise<readonly string[]> {
-  let isDone = false;
-  const done = () => {
-    isDone = true;
-  };
-  void work.then(done, done);
-  const answers = new Set<string>();
-  do {
-    const { status, body } = await call(platform, handler);
-    answers.add(`${status} ${body}`);
-  } while (!isDone);
-  return [...answers];
-}
-
-async function runnerPid(): Promise<number> {
-  const response = await fetch(`${platform.runUrl}/.trisiel/runner`, { headers: { connection: 'close' } });
-  return ((await response.json()) as { pid: number }).pid;
 }
 
 /** Connections to `url` that send `text` each and then say nothing. */
@@ -88,7 +70,7 @@ describe('fault 19: many more sleeping calls than a runner takes', () => {
   it('are answered with 503 and Retry-After past the cap; others are served; all is over when they go', async () => {
     const sleepsLong = cwaGuest({ pages: '1', body: '(call $sleep (i32.const 1000000000))' });
     await deploy('sleeper', await compileWat(sleepsLong), '[limits]\ntimeout-ms = 600_000\n');
-    const pid = await runnerPid();
+    const pid = await runnerPid(platform);
     // Pipelined: each request of a connection runs at once, only the answers wait for those before. 14,000
     // connections would need more descriptors than many machines give.
     const each = connectionLimits.pipelined + 1;
@@ -110,7 +92,7 @@ describe('fault 19: many more sleeping calls than a runner takes', () => {
     await expect
       .poll(() => call(platform, 'sleeper', { path: '/?1' }), { timeout: 120_000, interval: 20 })
       .toMatchObject({ status: 200, body: 'slept\n' });
-    expect(await runnerPid()).toBe(pid);
+    expect(await runnerPid(platform)).toBe(pid);
     expect(platform.log()).not.toContain('"runner_ended"');
   });
 
@@ -134,18 +116,18 @@ describe('fault 19: many more sleeping calls than a runner takes', () => {
 
 describe('fault 24: slow clients', () => {
   it('that send hundreds of requests at once, unasked, lose their connection and nothing else happens', async () => {
-    const pid = await runnerPid();
+    const pid = await runnerPid(platform);
     const text = 'GET /neighbour/ HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1_400);
     const sockets = await silentClients(platform.runUrl, 20, text);
     const closed = Promise.all(sockets.map((socket) => new Promise<void>((resolve) => socket.once('close', resolve))));
     for (const socket of sockets) socket.resume();
-    expect(await answersDuring('neighbour', closed)).toEqual(['200 fine\n']);
-    expect(await runnerPid()).toBe(pid);
+    expect(await answersDuring(platform, 'neighbour', closed)).toEqual(['200 fine\n']);
+    expect(await runnerPid(platform)).toBe(pid);
   });
 
   it('1,000 that hardly send, to functions and to the API, cost little memory and keep nobody out', async () => {
     await deploy('echo', await fixture('cwa/echo.wasm'));
-    const runner = await runnerPid();
+    const runner = await runnerPid(platform);
     const control = platform.child.pid ?? 0;
     const before = [residentBytes(runner), residentBytes(control)] as const;
     const bodies = await silentClients(
@@ -164,7 +146,7 @@ describe('fault 24: slow clients', () => {
     expect(residentBytes(control) - before[1]).toBeLessThan(100 * mib);
     for (const socket of [...bodies, ...heads, ...apiHeads]) socket.destroy();
     expect((await call(platform, 'echo', { method: 'POST', body: 'again' })).body).toContain('again');
-    expect(await runnerPid()).toBe(runner);
+    expect(await runnerPid(platform)).toBe(runner);
   });
 
   it('a log reader that does not read is told how much it has missed, or hung up on; others miss nothing', async () => {
