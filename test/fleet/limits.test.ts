@@ -2,6 +2,7 @@
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { costs } from '../../src/wasm/costs.ts';
 import { runGas } from '../../src/wasm/emit.ts';
 import { call, deploymentOf, fixture, TestFleet, writer } from './harness.ts';
 import { cwaGuest } from './wat.ts';
@@ -129,6 +130,24 @@ describe('usage', () => {
     expect(record?.syscalls.log_write?.count).toBe(3);
     expect(record?.logLines).toBeGreaterThanOrEqual(5);
     agent.destroy();
+  });
+
+  it('has the greatest memory of each invocation, its gas, bytes and system calls', async () => {
+    await fleet.deployWat(
+      'grows',
+      cwaGuest({
+        pages: '2',
+        data: ['(data (i32.const 0) "A: b\\n\\nfour")'],
+        body: `(drop (memory.grow (i32.const 3)))
+          (drop (call $write (call $stdout) (i32.const 0) (i32.const 10)))`,
+      }),
+    );
+    expect((await call(`${fleet.url}/grows/`)).text).toBe('four');
+    const record = await fleet.until(() => fleet.records.find(({ handler }) => handler === 'grows'));
+    expect(record).toMatchObject({ outcome: 'ok', status: 200, memoryPages: 5, bytesOut: 4 });
+    expect(record.gas).toBeGreaterThan(3 * costs.memoryPage);
+    expect(record.durationMs).toBeGreaterThan(0);
+    expect(record.syscalls.resource_write?.count).toBe(1);
   });
 });
 

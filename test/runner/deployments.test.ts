@@ -1,0 +1,79 @@
+/** What a runner keeps of a Deployment, and that it lets go of all of it once nothing serves it any more. */
+import { describe, expect, it } from 'vitest';
+import { SchemeRegistry } from '../../src/kernel/resource.ts';
+import { MIB } from '../../src/protocol/limits.ts';
+import { DeploymentTable } from '../../src/runner/deployments.ts';
+import { Handlers } from '../../src/runner/handlers.ts';
+import { MemoryBudget } from '../../src/runner/memory-budget.ts';
+import { compileWat, deploymentOf, writer } from '../fleet/harness.ts';
+
+function makeTable() {
+  const budget = new MemoryBudget(64 * MIB);
+  const closed: string[] = [];
+  const nobody = () => Promise.reject(new Error('no guest runs here'));
+  const handlers = new Handlers((id) => ({
+    schemes: new SchemeRegistry([]),
+    kv: { get: nobody, put: nobody },
+    queues: { publish: nobody },
+    close: () => closed.push(id),
+  }));
+  return { budget, closed, table: new DeploymentTable({ budget, handlers }) };
+}
+
+const deployed = async (text: string) => deploymentOf('hello', await compileWat(writer(text)));
+
+describe('a Deployment that is forgotten', () => {
+  it('keeps its slots while an Invocation runs in one, and nothing afterwards', async () => {
+    const { budget, closed, table } = makeTable();
+    const { spec, bytes } = await deployed('one');
+    table.addArtifact(spec.artifact, bytes);
+    await table.prepare(spec);
+    const live = table.find(spec.deploymentId);
+    const slot = live?.pool.take();
+    if (live === undefined || slot === null || slot === undefined) throw new Error('not prepared');
+    live.inFlight = 1;
+    const heldBytes = budget.usedBytes;
+    expect(heldBytes).toBeGreaterThan(0);
+
+    table.forget(spec.deploymentId);
+    expect(table.find(spec.deploymentId)).toBeUndefined();
+    expect(budget.usedBytes).toBe(heldBytes);
+    expect(closed).toEqual([]);
+
+    live.inFlight = 0;
+    live.pool.give(slot, true);
+    table.free(live);
+    expect(budget.usedBytes).toBe(0);
+    expect(closed).toEqual([spec.handlerId]);
+  });
+
+  it('takes its code along, unless another Deployment has the same', async () => {
+    const { table } = makeTable();
+    const first = await deployed('same');
+    const second = await deployed('same');
+    expect(second.spec.artifact).toBe(first.spec.artifact);
+    table.addArtifact(first.spec.artifact, first.bytes);
+    await table.prepare(first.spec);
+    await table.prepare(second.spec);
+    table.forget(first.spec.deploymentId);
+    // The code is still there for whoever wants it.
+    await table.prepare((await deployed('same')).spec);
+    table.forget(second.spec.deploymentId);
+    expect(table.size).toBe(1);
+    const third = await deployed('other');
+    await expect(table.prepare(third.spec)).rejects.toThrow('was not sent before');
+  });
+
+  it('is compiled again from bytes sent again when it comes back', async () => {
+    const { table } = makeTable();
+    const { spec, bytes } = await deployed('back');
+    table.addArtifact(spec.artifact, bytes);
+    await table.prepare(spec);
+    table.forget(spec.deploymentId);
+    expect(table.size).toBe(0);
+    await expect(table.prepare(spec)).rejects.toThrow('was not sent before');
+    table.addArtifact(spec.artifact, bytes);
+    await table.prepare(spec);
+    expect(table.size).toBe(1);
+  });
+});
