@@ -5,7 +5,7 @@
  * Changing a number here, or anything in the rewriting that changes the gas a program uses, must
  * change METER_VERSION: it is part of an Artifact's name, so the old Artifact stays what it was.
  */
-export const METER_VERSION = 2;
+export const METER_VERSION = 3;
 
 export const costs = {
   /** Every executed instruction, `end` and `else` included. */

@@ -24,17 +24,33 @@
  * unrolls it: measured 2 instead of 3 cycles a round for the shortest loops, and 1.25 instead of 1.6
  * times the plain time for an interpreter. Labels that lead out of a wrapped loop grow by three.
  *
- * A nest of loops without any call is tight: nobody looks at the global meanwhile. Its counter is a
- * local. When the nest is entered a run of `runGas` is paid ahead into the global, and a second local
- * notes the counter at which the run ends; the heads compare with that, and where it is reached the run
- * is settled and the next one begun. Whatever leaves the nest writes the counter back first. So the
- * global is exact wherever a call, a return or `unreachable` can show it, runs end at the same places
- * on every host, and the loop itself has neither load nor store for the meter.
+ * A nest of loops without any call is tight: nobody looks at the global meanwhile. What it uses is
+ * counted in a local, from 0 downwards; the heads compare that with `-runGas`, and where it is reached
+ * the run is settled with the global and the next one begun. Whatever leaves the nest settles it too.
+ * So the global is exact wherever a call, a return or `unreachable` can show it, runs end at the same
+ * places on every host, and the loop itself has neither load nor store for the meter. (An instruction
+ * that may leave or stay, a br_table or a br_if with values, could not settle only where it leaves.)
+ *
+ * A counted loop (counted-loops.ts) knows of many rounds beforehand that it will go them. What every
+ * round costs, the charge of the node that goes back, is charged at once for as many rounds as have
+ * `runGas` instructions at most, and the check made once:
+ *
+ *     loop
+ *       $stop = the rounds that are certain, 1 to runGas / 7
+ *       left -= $stop * 7, and a check
+ *       $stop = $i + $stop * 4
+ *       loop                              ;; the guest's
+ *         ...
+ *         br_if 0 ((local.tee $i ($i + 4)) != $stop)
+ *         br_if 1 ($i < $n)
+ *       end
+ *     end
  *
  * The branch hints (sections/branch-hints.ts) move the slow paths out of line.
  */
+import { type CountedLoop, compares, type Operand } from './counted-loops.ts';
 import type { HelperIndices } from './helpers.ts';
-import { check, checkRun, head, type Placement } from './placement.ts';
+import { ahead, check, checkRun, counting, head, type Placement } from './placement.ts';
 import { type CodeScanner, editFields, editKind } from './scan-code.ts';
 import type { ByteWriter } from './writer.ts';
 
@@ -45,10 +61,14 @@ import type { ByteWriter } from './writer.ts';
 export const uncheckedMax = 256;
 
 /**
- * What a tight nest pays ahead at a time. A trap inside leaves the global off by less; a limit that is
- * reached inside strikes at the end of the run.
+ * What a tight nest counts by itself at a time, and a counted loop pays ahead. A trap inside leaves the
+ * global off by less; a limit that is reached inside strikes at the end of the run.
  */
 export const runGas = 4096;
+/** Fewest rounds that a counted loop may go at a time; with less there is nothing to gain. */
+const roundsMin = 8;
+/** Most counted loops in one another, from the innermost outwards: each needs a local (caps.ts). */
+const countingMax = 3;
 
 /** Tight nests in a row without a check between, likewise. */
 const uncheckedRuns = 4;
@@ -80,30 +100,49 @@ const op = {
   localTee: 0x22,
   globalGet: 0x23,
   globalSet: 0x24,
+  select: 0x1b,
   i32Const: 0x41,
   i64Const: 0x42,
+  i32Eqz: 0x45,
+  i32Ne: 0x47,
   i32LtS: 0x48,
+  i32LtU: 0x49,
+  i32Add: 0x6a,
   i32Sub: 0x6b,
+  i32Mul: 0x6c,
+  i32DivU: 0x6e,
+  i32And: 0x71,
+  i32Or: 0x72,
   i64Add: 0x7c,
+  i64Mul: 0x7e,
+  i64ExtendI32U: 0xad,
 } as const;
 const emptyBlock = 0x40;
 const i32 = 0x7f;
-/** Labels around a wrapped loop. */
-const wrapperLabels = 3;
+/** What stands around a guest's loop. */
+const around = { nothing: 0, wrapper: 1, counting: 2 } as const;
+/** Labels that this adds. */
+const labelsAround = [0, 3, 1] as const;
 
 export class BodyEmitter {
   readonly #writer: ByteWriter;
   readonly #bytes: Uint8Array;
   readonly #scanner: CodeScanner;
-  /** By loop: how many labels the wrappers of the loops from the outermost to this one add. */
-  #wrapped = new Int32Array(64);
+  /** By loop: what stands around it, and how many labels that adds from the outermost loop to this one. */
+  #around = new Uint8Array(64);
+  #added = new Int32Array(64);
+  /** By loop: how many counted loops are at most in one another, from this one inwards. */
+  #heights = new Uint8Array(64);
   /** By loop: 1 for the loops of tight nests. */
   #tight = new Uint8Array(64);
   readonly #indices: HelperIndices;
   readonly #hints: HintSink;
   #profileGlobal: number | null = null;
   #bodyStart = 0;
-  /** The index of the local that the meter adds. */
+  /**
+   * The index of the first local that the meter adds: the counter of a tight nest, elsewhere a copy of
+   * the global's. Those behind are the counted loops'.
+   */
   #local = 0;
 
   constructor({ writer, bytes, scanner, indices, hints }: EmitterOptions) {
@@ -154,44 +193,83 @@ export class BodyEmitter {
   }
 
   #planLoops(): void {
-    const { loops, loopParents, loopChecks, loopCalls, loopHeads, placement } = this.#scanner;
-    if (loops >= this.#wrapped.length) {
-      this.#wrapped = new Int32Array(loops * 2);
+    const { loops, loopParents, loopChecks, loopCalls, loopMaybes, loopHeads, counted, placement } = this.#scanner;
+    if (loops >= this.#added.length) {
+      this.#around = new Uint8Array(loops * 2);
+      this.#added = new Int32Array(loops * 2);
+      this.#heights = new Uint8Array(loops * 2);
       this.#tight = new Uint8Array(loops * 2);
     }
-    this.#wrapped[0] = 0;
+    this.#added[0] = 0;
     this.#tight[0] = 0;
+    this.#heights.fill(0, 0, loops + 1);
+    // Inner loops have higher numbers.
+    for (let loop = loops; loop > 0; loop--) {
+      this.#around[loop] = this.#whatAround(loop);
+      const parent = loopParents[loop]!;
+      this.#heights[parent] = Math.max(this.#heights[parent]!, this.#heights[loop]!);
+    }
     for (let loop = 1; loop <= loops; loop++) {
       const parent = loopParents[loop]!;
-      const wrap = this.#isWrapped(loop);
-      this.#wrapped[loop] = this.#wrapped[parent]! + (wrap ? wrapperLabels : 0);
-      this.#tight[loop] = loopCalls[loop] === 0 && (wrap || this.#tight[parent] === 1) ? 1 : 0;
+      const what = this.#around[loop]! as 0 | 1 | 2;
+      this.#added[loop] = this.#added[parent]! + labelsAround[what];
+      // One node charged in front needs no counter of its own.
+      const counts =
+        what === around.wrapper || (what === around.counting && counted.get(loop)!.node !== loopHeads[loop]);
+      const isNest = counts && loopCalls[loop] === 0 && loopMaybes[loop]! >= loop;
+      this.#tight[loop] = isNest || this.#tight[parent] === 1 ? 1 : 0;
       if (loopChecks[loop] !== 1) continue;
-      if (wrap) placement.flags[loopHeads[loop]!]! |= head;
-      else placement.flags[-1 - loopHeads[loop]!]! |= check;
+      if (what === around.nothing) placement.flags[-1 - loopHeads[loop]!]! |= check;
+      else if (what === around.wrapper) placement.flags[loopHeads[loop]!]! |= head;
+      else {
+        placement.flags[loopHeads[loop]!]! |= counting;
+        placement.flags[counted.get(loop)!.node]! |= ahead;
+      }
     }
   }
 
-  #isWrapped(loop: number): boolean {
-    const { loopChecks, loopHeads } = this.#scanner;
-    return loopChecks[loop] === 1 && loopHeads[loop]! >= 0;
+  /** Decides what stands around a loop; of those inside it has been decided. */
+  #whatAround(loop: number): 0 | 1 | 2 {
+    const { loopChecks, loopHeads, loopBacks, counted } = this.#scanner;
+    // A negative head has parameters: a branch to what stands around would need them.
+    if (loopChecks[loop] !== 1 || loopHeads[loop]! < 0) return around.nothing;
+    if (!counted.has(loop) || loopBacks[loop] !== 1) return around.wrapper;
+    if (this.#heights[loop] === countingMax || this.#roundsAtOnce(loop) < roundsMin) return around.wrapper;
+    this.#heights[loop]!++;
+    return around.counting;
+  }
+
+  /**
+   * Rounds of a counted loop whose text has no more than `runGas` instructions (loops inside check by
+   * themselves). 0 where some other node gives back what has been charged: what is paid ahead must be
+   * what will be executed in any case, or a check inside could refuse a call that has enough.
+   */
+  #roundsAtOnce(loop: number): number {
+    const { loopHeads, counted, placement } = this.#scanner;
+    const { node: last } = counted.get(loop)!;
+    let weight = 0;
+    for (let node = loopHeads[loop]!; node <= last; node++) {
+      weight += placement.weights[node]!;
+      if (weight * roundsMin > runGas || (node !== last && placement.charges[node]! < 0)) return 0;
+    }
+    return Math.floor(runGas / weight);
   }
 
   /** Adds a check wherever `uncheckedMax` or `uncheckedRuns` would be exceeded. */
   #decideChecks(): void {
-    const { placement, loopParents } = this.#scanner;
+    const { placement } = this.#scanner;
     let unchecked = 0;
     let runs = 0;
     for (let node = 0; node < placement.nodes; node++) {
       const weight = placement.weights[node]!;
       unchecked += weight;
-      // The head of a wrapped loop checks in any case, before it charges.
-      const isHead = (placement.flags[node]! & head) !== 0;
+      // The head of a loop with something around checks in any case, before it charges.
+      const isHead = (placement.flags[node]! & (head | counting)) !== 0;
       if (unchecked > uncheckedMax && !isHead) placement.flags[node]! |= check;
       const flags = placement.flags[node]!;
       const loop = placement.loops[node]!;
       const tight = this.#tight[loop] === 1;
-      if (tight && isHead && this.#tight[loopParents[loop]!] === 0 && ++runs > uncheckedRuns) {
+      if (this.#isNest(loop) && isHead && ++runs > uncheckedRuns) {
         placement.flags[node] = flags | checkRun;
         runs = 1;
       }
@@ -206,7 +284,9 @@ export class BodyEmitter {
   /** How many locals are needed besides the guest's. */
   #addedLocals(): number {
     const { placement, loops } = this.#scanner;
-    for (let loop = 1; loop <= loops; loop++) if (this.#tight[loop] === 1) return 2;
+    const counting = this.#heights[0]!;
+    if (counting > 0) return 1 + counting;
+    for (let loop = 1; loop <= loops; loop++) if (this.#tight[loop] === 1) return 1;
     for (let node = 0; node < placement.nodes; node++)
       if ((placement.flags[node]! & (check | head)) !== 0 && placement.charges[node] !== 0) return 1;
     return 0;
@@ -223,13 +303,21 @@ export class BodyEmitter {
         writer.u32(value);
         break;
       case editKind.label:
-        writer.u32(value + this.#wrapped[edits[at + 4]!]! - this.#wrapped[edits[at + 5]!]!);
+        writer.u32(value + this.#added[edits[at + 4]!]! - this.#added[edits[at + 5]!]!);
         break;
       case editKind.wrapLoop:
-        if (this.#isWrapped(value)) this.#beginWrapper(value, edits[at]! + 1, edits[at]! + edits[at + 4]!);
+        if (this.#around[value] === around.wrapper)
+          this.#beginWrapper(value, edits[at]! + 1, edits[at]! + edits[at + 4]!);
+        else if (this.#around[value] === around.counting)
+          this.#beginCounting(value, edits[at]! + 1, edits[at]! + edits[at + 4]!);
         break;
       case editKind.endLoop:
-        if (this.#isWrapped(value)) this.#endWrapper(value);
+        if (this.#around[value] === around.wrapper) this.#endWrapper(value);
+        else if (this.#around[value] === around.counting) this.#endCounting(value);
+        break;
+      case editKind.goAround:
+        if (this.#around[value] === around.counting) this.#goAround(value);
+        else writer.raw(this.#bytes, edits[at]!, edits[at]! + edits[at + 1]!);
         break;
       case editKind.leave:
         this.#leave(edits[at + 4]!, edits[at + 5]!);
@@ -257,12 +345,14 @@ export class BodyEmitter {
   /** In front of a branch from inside of loop `from` to where `to` is the innermost loop. */
   #leave(from: number, to: number): void {
     if (this.#tight[from] !== 1 || this.#tight[to] === 1) return;
+    this.#put(op.globalGet, this.#indices.left);
     this.#put(op.localGet, this.#local);
+    this.#writer.u8(op.i32Add);
     this.#put(op.globalSet, this.#indices.left);
   }
 
   #leaveIf(label: number, from: number, to: number): void {
-    const out = label + this.#wrapped[from]! - this.#wrapped[to]!;
+    const out = label + this.#added[from]! - this.#added[to]!;
     if (this.#tight[from] !== 1 || this.#tight[to] === 1) {
       this.#put(op.brIf, out);
       return;
@@ -273,24 +363,31 @@ export class BodyEmitter {
     this.#writer.u8(op.end);
   }
 
+  /** Whether `loop` is the outermost of a tight nest. */
+  #isNest(loop: number): boolean {
+    return this.#tight[loop] === 1 && this.#tight[this.#scanner.loopParents[loop]!] === 0;
+  }
+
   /** The loop's block type stands from `start` to `end`. */
   #beginWrapper(loop: number, start: number, end: number): void {
     const writer = this.#writer;
-    const { placement, loopHeads, loopParents } = this.#scanner;
-    if (this.#tight[loop] === 1 && this.#tight[loopParents[loop]!] === 0) {
-      const node = loopHeads[loop]!;
-      if ((placement.flags[node]! & checkRun) !== 0) {
-        this.#counter(false, false);
-        this.#slowIfNegative(false, placement.before[node]!);
-      }
-      this.#counter(false, false);
-      this.#beginRun();
-    }
+    if (this.#isNest(loop)) this.#beginNest(loop);
     writer.u8(op.block);
     writer.raw(this.#bytes, start, end);
     writer.u8(op.loop);
     writer.raw(this.#bytes, start, end);
     this.#put(op.block, emptyBlock);
+  }
+
+  #beginNest(loop: number): void {
+    const { placement, loopHeads } = this.#scanner;
+    const node = loopHeads[loop]!;
+    if ((placement.flags[node]! & checkRun) !== 0) {
+      this.#counter(false, false);
+      this.#slowIfNegative(false, placement.before[node]!);
+    }
+    this.#constant(0);
+    this.#put(op.localSet, this.#local);
   }
 
   #endWrapper(loop: number): void {
@@ -307,21 +404,149 @@ export class BodyEmitter {
     writer.u8(op.end);
   }
 
-  /** Takes the counter: keeps it in a local, pays a run ahead, and notes where that ends. */
-  #beginRun(): void {
-    this.#put(op.localTee, this.#local);
-    this.#constant(runGas);
-    this.#writer.u8(op.i32Sub);
-    this.#put(op.localTee, this.#local + 1);
-    this.#put(op.globalSet, this.#indices.left);
-  }
-
   /** In a tight nest, where a run is used up. */
   #settle(credit: number): void {
     this.#put(op.localGet, this.#local);
     this.#constant(credit);
     this.#put(op.call, this.#indices.settle);
-    this.#beginRun();
+    this.#put(op.localSet, this.#local);
+  }
+
+  /** In front of a counted loop: charges the rounds that are certain, and notes where they end. */
+  #beginCounting(loop: number, start: number, end: number): void {
+    const writer = this.#writer;
+    const { placement, loopHeads, counted } = this.#scanner;
+    const { local, node, step, up } = counted.get(loop)!;
+    const charge = placement.charges[node]!;
+    const tight = this.#tight[loop] === 1;
+    const stop = this.#stop(loop);
+    if (this.#isNest(loop)) this.#beginNest(loop);
+    writer.u8(op.loop);
+    writer.raw(this.#bytes, start, end);
+    this.#certainRounds(loop);
+    this.#put(op.localSet, stop);
+    this.#counter(tight, false);
+    if (charge !== 0) {
+      this.#put(op.localGet, stop);
+      this.#constant(charge);
+      writer.u8(op.i32Mul);
+      writer.u8(op.i32Sub);
+      this.#put(op.localTee, this.#local);
+      if (!tight) {
+        this.#put(op.globalSet, this.#indices.left);
+        this.#put(op.localGet, this.#local);
+      }
+    }
+    this.#slowIfNegative(tight, placement.before[loopHeads[loop]!]!);
+    if (this.#profileGlobal !== null && charge !== 0) {
+      this.#put(op.globalGet, this.#profileGlobal);
+      this.#put(op.localGet, stop);
+      writer.u8(op.i64ExtendI32U);
+      writer.u8(op.i64Const);
+      writer.s32(charge);
+      writer.u8(op.i64Mul);
+      writer.u8(op.i64Add);
+      this.#put(op.globalSet, this.#profileGlobal);
+    }
+    this.#put(op.localGet, local);
+    this.#put(op.localGet, stop);
+    if (!('constant' in step && step.constant === 1)) {
+      this.#operand(step);
+      writer.u8(op.i32Mul);
+    }
+    writer.u8(up ? op.i32Add : op.i32Sub);
+    this.#put(op.localSet, stop);
+  }
+
+  #endCounting(loop: number): void {
+    this.#leave(loop, this.#scanner.loopParents[loop]!);
+    this.#writer.u8(op.end);
+  }
+
+  /** The local that a counted loop compares with. */
+  #stop(loop: number): number {
+    return this.#local + this.#heights[loop]!;
+  }
+
+  /**
+   * Puts a number of rounds from 1 to #roundsAtOnce on the stack that the loop will go, traps aside: the
+   * bound is not reached before the last of them. With i the local, n the bound and d the step, both taken as
+   * unsigned numbers, `i < n` still holds after k rounds if k * d <= n - 1 - i, which is no overflow since
+   * i < n; so floor((n - 1 - i) / d) + 1 rounds are certain. `i != n` holds as long, whatever i is; for
+   * `<=` it is n - i, and downwards with the roles of i and n exchanged.
+   */
+  #certainRounds(loop: number): void {
+    const writer = this.#writer;
+    const { local, step, up, compare, bound } = this.#scanner.counted.get(loop)!;
+    const most = this.#roundsAtOnce(loop);
+    const rounds = this.#stop(loop);
+    const counter: Operand = { local };
+    this.#operand(up ? bound : counter);
+    this.#operand(up ? counter : bound);
+    writer.u8(op.i32Sub);
+    if (!includesEqual(compare)) {
+      this.#constant(1);
+      writer.u8(op.i32Sub);
+    }
+    if ('local' in step) {
+      // A step of 0 is divided by as 1, and selected against below.
+      this.#operand(step);
+      this.#operand(step);
+      writer.u8(op.i32Eqz);
+      writer.u8(op.i32Or);
+      writer.u8(op.i32DivU);
+    } else if (step.constant !== 1) {
+      this.#operand(step);
+      writer.u8(op.i32DivU);
+    }
+    this.#put(op.localTee, rounds);
+    this.#constant(most - 1);
+    this.#put(op.localGet, rounds);
+    this.#constant(most - 1);
+    writer.u8(op.i32LtU);
+    writer.u8(op.select);
+    const guarded = compare !== compares.ne;
+    if (guarded || 'local' in step) {
+      this.#constant(0);
+      if (guarded) this.#compare({ local, compare, bound });
+      if ('local' in step) {
+        this.#constant(0);
+        this.#operand(step);
+        writer.u8(op.i32Ne);
+        if (guarded) writer.u8(op.i32And);
+      }
+      writer.u8(op.select);
+    }
+    this.#constant(1);
+    writer.u8(op.i32Add);
+  }
+
+  /** Ends a round of a counted loop: the next one, or the next certain ones, or none. */
+  #goAround(loop: number): void {
+    const writer = this.#writer;
+    const { local, step, up, compare, bound, stepsThere } = this.#scanner.counted.get(loop)!;
+    this.#put(op.localGet, local);
+    if (stepsThere) {
+      this.#operand(step);
+      writer.u8(up ? op.i32Add : op.i32Sub);
+      this.#put(op.localTee, local);
+    }
+    this.#put(op.localGet, this.#stop(loop));
+    writer.u8(op.i32Ne);
+    this.#put(op.brIf, 0);
+    this.#compare({ local, compare, bound });
+    this.#put(op.brIf, 1);
+  }
+
+  #compare({ local, compare, bound }: Pick<CountedLoop, 'local' | 'compare' | 'bound'>): void {
+    this.#put(op.localGet, local);
+    this.#operand(bound);
+    this.#writer.u8(compare);
+  }
+
+  #operand(operand: Operand): void {
+    if ('local' in operand) this.#put(op.localGet, operand.local);
+    else this.#constant(operand.constant | 0);
   }
 
   #put(opcode: number, immediate: number): void {
@@ -345,8 +570,7 @@ export class BodyEmitter {
 
   /** Takes the counter: whether a run, or all that is left but for `credit`, is used up. */
   #isNegative(tight: boolean, credit: number): void {
-    if (tight) this.#put(op.localGet, this.#local + 1);
-    else this.#constant(-credit);
+    this.#constant(tight ? -runGas : -credit);
     this.#writer.u8(op.i32LtS);
     this.#unlikely();
   }
@@ -361,7 +585,8 @@ export class BodyEmitter {
 
   #charge(placement: Placement, node: number): void {
     const tight = this.#tight[placement.loops[node]!] === 1;
-    const charge = placement.charges[node]!;
+    // What every round of a counted loop costs has been charged in front of it.
+    const charge = (placement.flags[node]! & ahead) === 0 ? placement.charges[node]! : 0;
     if ((placement.flags[node]! & head) !== 0) {
       this.#counter(tight, charge !== 0);
       this.#isNegative(tight, placement.before[node]!);
@@ -408,4 +633,8 @@ export class BodyEmitter {
     this.#writer.u8(op.i64Add);
     this.#put(op.globalSet, global);
   }
+}
+
+function includesEqual(compare: number): boolean {
+  return compare === compares.leS || compare === compares.leU || compare === compares.geS || compare === compares.geU;
 }

@@ -32,7 +32,7 @@ export interface HelperIndices {
 export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
 /** Of `$slow`: takes the credit. */
 export const slowType: FuncType = { params: ['i32'], results: [] };
-/** Of those that charge for work: take the operand and the credit, return the operand. */
+/** Of those that charge for work: take the operand and the credit, return the operand. Of `$settle` as well. */
 export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
 
 /** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
@@ -167,23 +167,24 @@ function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.end);
 }
 
-/** Takes a counter that a local had, and the credit; returns the counter. */
+/** Takes what a run has counted, below 0, and the credit; returns the count of the next run. */
 function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 0);
+  put(writer, op.globalGet, indices.left);
+  put(writer, op.localGet, 0);
+  put(writer, op.i32Add);
+  put(writer, op.localTee, 0);
+  put(writer, op.globalSet, indices.left);
   put(writer, op.localGet, 0);
   put(writer, op.localGet, 1);
   put(writer, op.i32Add);
   constant(writer, 0);
   put(writer, op.i32LtS);
   put(writer, op.if, empty);
-  put(writer, op.localGet, 0);
-  put(writer, op.globalSet, indices.left);
   put(writer, op.localGet, 1);
   put(writer, op.call, indices.slow);
-  put(writer, op.globalGet, indices.left);
-  put(writer, op.localSet, 0);
   put(writer, op.end);
-  put(writer, op.localGet, 0);
+  constant(writer, 0);
   put(writer, op.end);
 }
 

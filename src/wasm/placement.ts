@@ -10,8 +10,10 @@
  * ahead when control passes over it. A node with credit `before` on the way in and `after` on the way
  * out charges `weight + after - before`, which may be negative. Along any path the credits cancel, so
  * what has been charged at any edge is what has been executed plus the credit there. The credit is 0
- * where a function is entered and left, so **what a call has used when it returns is exact**, and a
+ * where a function is left, and where it is entered its callers see to it, so **what a call has used when it returns is exact**, and a
  * check knows the credit of its place: it compares with that, not with 0, and is exact as well.
+ * A function that is only called by its index is entered with a credit that all its callers pay, the
+ * fewest instructions that it can execute (entry-credits.ts): they have a charge anyway.
  *
  * All edges out of one node carry the same credit, and so do all edges into one node (the charge
  * stands inside the node), so edges fall into classes; each class has one credit, and a node links
@@ -32,7 +34,7 @@ export const creditMax = 256;
 const unbounded = 2 ** 30;
 /** Sweeps after which the search for shortest ways gives up; real code takes 2 to 4. */
 const sweepsMax = 12;
-/** The class whose credit is 0: where the function is entered and left. */
+/** The class whose credit is 0: where the function is left. */
 export const exact = 0;
 /** Flags of a node. The counter must be checked after charging: */
 export const check = 1;
@@ -40,6 +42,10 @@ export const check = 1;
 export const head = 2;
 /** The node is the head of a tight nest: the counter is checked before the first run. */
 export const checkRun = 4;
+/** The node is the head of a counted loop: the counter is checked for many rounds in front of it. */
+export const counting = 8;
+/** The node ends the rounds of a counted loop: it is charged in front of it. */
+export const ahead = 16;
 
 /** How often code runs, as a rank: eight for every loop around it, less in branches. */
 export const heats = 64;
@@ -89,11 +95,27 @@ export class Placement {
   #distances = new Int32Array(256);
   /** What #find has added up. */
   #offset = 0;
+  /** The class on the way in, and its credit. */
+  #entryClass = exact;
+  #entry = 0;
 
   reset(): void {
     this.nodes = 0;
     this.#classes = 0;
     this.newClass();
+  }
+
+  /** The class on the way in, where the callers have paid `credit`. */
+  enter(credit: number): number {
+    this.#entryClass = this.newClass();
+    this.#entry = credit;
+    return this.#entryClass;
+  }
+
+  /** The fewest instructions, at most `creditMax`, on any way through the function; 0 where that is not found. */
+  fewest(): number {
+    this.#findRoots();
+    return this.#sweep() ? Math.min(creditMax, this.#distances[this.#ins[0]!]!) : 0;
   }
 
   /** Begins a node at `offset` in `loop` whose edges in are of `inClass`; it becomes the current one. */
@@ -194,11 +216,9 @@ export class Placement {
     const { nodes, weights, charges, before, after } = this;
     const ins = this.#ins;
     const outs = this.#outs;
-    for (let node = 0; node < nodes; node++) {
-      ins[node] = this.#find(ins[node]!);
-      outs[node] = this.#find(outs[node]!);
-    }
+    this.#findRoots();
     this.#boundCalls();
+    this.#link(exact, this.#entryClass, this.#entry);
     this.#sort();
     for (let at = 0; at < nodes; at++) {
       const node = this.#order[at]!;
@@ -211,6 +231,15 @@ export class Placement {
       before[node] = this.#credit(ins[node]!);
       after[node] = this.#credit(outs[node]!);
       charges[node] = weights[node]! + after[node]! - before[node]!;
+    }
+  }
+
+  #findRoots(): void {
+    const ins = this.#ins;
+    const outs = this.#outs;
+    for (let node = 0; node < this.nodes; node++) {
+      ins[node] = this.#find(ins[node]!);
+      outs[node] = this.#find(outs[node]!);
     }
   }
 

@@ -4,6 +4,7 @@
  * splits it into nodes for the placement of charges; notes what must be edited. Operand types are
  * not checked here: rewriteModule has the engine validate the original.
  */
+import { type CountedLoop, CountedLoopFinder } from './counted-loops.ts';
 import { refusedOpcodes, refusedPrefixed } from './features.ts';
 import type { Module } from './model.ts';
 import {
@@ -31,6 +32,7 @@ export const editKind = {
   memoryBytes: 6,
   memoryGrow: 7,
   tableEntries: 8,
+  goAround: 9,
 } as const;
 /**
  * An edit: offset, bytes it replaces, what to do, and three values.
@@ -41,6 +43,7 @@ export const editKind = {
  *     endLoop       the loop, -, -
  *     leave         -, innermost loop here, outermost of the innermost loops where the branch behind goes
  *     leaveIf       a br_if: the label, innermost loop here, innermost loop at the label
+ *     goAround      the loop; what ends the round of what may be a counted loop
  *     others        call this helper
  */
 export const editFields = 6;
@@ -52,6 +55,7 @@ export interface Mutations {
 }
 
 const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
+const localGet = 0x20;
 /** No branch goes to this label yet. */
 const noClass = -1;
 /** No loop: no place on the control stack is as high. */
@@ -80,8 +84,24 @@ export class CodeScanner {
   loopCalls = new Int32Array(64);
   /** By loop: the node of its head. */
   loopHeads = new Int32Array(64);
+  /** By loop: branches back to its head. */
+  loopBacks = new Int32Array(64);
+  /** By loop: the outermost of the innermost loops where instructions in it go; 0 also for what leaves the function. */
+  loopExits = new Int32Array(64);
+  /**
+   * By loop: the outermost of the innermost loops where instructions in it go that can as well stay in
+   * it; at least the loop itself where there are none. What leaves a nest can then not be seen beforehand.
+   */
+  loopMaybes = new Int32Array(64);
+  /** By loop: how it counts, where it does and is a counted loop if no other branch goes back to it. */
+  readonly counted = new Map<number, CountedLoop>();
+  /** By loop: byte offset of the first instruction in it. */
+  loopStarts = new Int32Array(64);
   loops = 0;
   readonly mutates: Mutations = { table: false, segments: false };
+  /** By function: the credit on the way in (entry-credits.ts). */
+  entries: Uint16Array;
+  readonly #finder: CountedLoopFinder;
   readonly #module: Module;
   readonly #reader: ByteReader;
   readonly #importedFunctions: number;
@@ -108,6 +128,8 @@ export class CodeScanner {
   constructor(module: Module) {
     this.#module = module;
     this.#reader = new ByteReader(module.bytes, module.subject);
+    this.#finder = new CountedLoopFinder(module.bytes);
+    this.entries = new Uint16Array(module.functionTypes.length);
     this.#importedFunctions = module.functionImports.length;
     this.#paramCounts = Int32Array.from(module.types, (type) => type.params.length);
     this.#resultCounts = Int32Array.from(module.types, (type) => type.results.length);
@@ -122,6 +144,7 @@ export class CodeScanner {
     const known = this.#module.refused.length;
     this.editsLength = 0;
     this.loops = 0;
+    if (this.counted.size > 0) this.counted.clear();
     reader.pos = start;
     reader.end = end;
     try {
@@ -217,11 +240,19 @@ export class CodeScanner {
       this.loopChecks = grown(this.loopChecks);
       this.loopCalls = grown(this.loopCalls);
       this.loopHeads = grown(this.loopHeads);
+      this.loopBacks = grown(this.loopBacks);
+      this.loopMaybes = grown(this.loopMaybes);
+      this.loopExits = grown(this.loopExits);
+      this.loopStarts = grown(this.loopStarts);
     }
     this.loopParents[loop] = this.#loop;
     this.loopChecks[loop] = 0;
     this.loopCalls[loop] = 0;
     this.loopHeads[loop] = this.placement.nodes;
+    this.loopBacks[loop] = 0;
+    this.loopMaybes[loop] = loop;
+    this.loopExits[loop] = loop;
+    this.loopStarts[loop] = this.#reader.pos;
     return loop;
   }
 
@@ -244,6 +275,16 @@ export class CodeScanner {
     if (this.#loop !== to) this.#edit(offset, 0, editKind.leave, 0, this.#loop, to);
   }
 
+  /** What stands in `loop` goes to where `to` is the innermost loop. */
+  #exit(loop: number, to: number): void {
+    if (to < this.loopExits[loop]!) this.loopExits[loop] = to;
+  }
+
+  /** What stands in `loop` may stay there or go to where `to` is the innermost loop. */
+  #maybe(loop: number, to: number): void {
+    if (to < this.loopMaybes[loop]!) this.loopMaybes[loop] = to;
+  }
+
   /** The label read from `offset` on, for place `at`, may lead out of loops. */
   #relabel(offset: number, at: number): void {
     const to = this.#loopsOf[at]!;
@@ -264,6 +305,7 @@ export class CodeScanner {
     else {
       this.#leave(offset, to);
       this.#relabel(labelOffset, at);
+      if (isConditional) this.#maybe(this.#loop, to);
     }
     return at;
   }
@@ -277,8 +319,26 @@ export class CodeScanner {
     const known = this.#labelClasses[at]!;
     if (known !== noClass) placement.join(known, from);
     else this.#labelClasses[at] = from;
-    if (this.#kinds[at] !== frame.loop) this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
-    else if (clean <= at) this.loopChecks[this.#loopsOf[at]!] = 1;
+    this.#exit(this.#loop, this.#loopsOf[at]!);
+    if (this.#kinds[at] !== frame.loop) {
+      this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
+      return;
+    }
+    const loop = this.#loopsOf[at]!;
+    this.loopBacks[loop]!++;
+    if (clean <= at) this.loopChecks[loop] = 1;
+  }
+
+  /** A br_if that has just been read in the innermost loop itself goes back to its head. */
+  #goAround(): void {
+    const loop = this.#loop;
+    // Only what is left here alone has a certain number of rounds; whom it calls sees the counter.
+    if (this.loopCalls[loop] === 1 || this.loopExits[loop]! < loop || this.loopBacks[loop]! > 0) return;
+    const node = this.placement.nodes - 1;
+    const found = this.#finder.find(this.loopStarts[loop]!, this.placement.offsets[node]!);
+    if (found === null) return;
+    this.counted.set(loop, { ...found, node });
+    this.#edit(found.start, this.#reader.pos - found.start, editKind.goAround, loop);
   }
 
   /** How often control can go to a label at most: outside of the label's block for what goes behind it. */
@@ -327,7 +387,8 @@ export class CodeScanner {
     let heat = firstHeat;
 
     placement.reset();
-    placement.begin(reader.pos, exact, 0);
+    placement.begin(reader.pos, placement.enter(this.entries[functionIndex]!), 0);
+    this.#finder.begin(this.locals, reader.pos);
     this.#depth = 0;
     this.#push(frame.function, exact, noClass, heat, 0, 0);
 
@@ -336,6 +397,7 @@ export class CodeScanner {
       if (offset >= end) reader.fail('function body ends without its end instruction', end);
       const opcode = bytes[offset]!;
       reader.pos = offset + 1;
+      this.#finder.see(offset);
       height += oneByteDeltas[opcode]!;
       if (reachable) weight++;
       switch (oneByteShapes[opcode]) {
@@ -346,6 +408,7 @@ export class CodeScanner {
           const byte = bytes[offset + 1]!;
           if (byte < 0x80 && byte < this.locals) reader.pos = offset + 2;
           else this.#index('local index', this.locals);
+          if (opcode !== localGet) this.#finder.assign();
           break;
         }
         case shape.i32:
@@ -423,7 +486,10 @@ export class CodeScanner {
             if (clean >= at) clean = nowhere;
             heat = this.#heats[at]!;
             const loop = this.#loopsOf[at]!;
-            this.loopCalls[this.loopParents[loop]!]! |= this.loopCalls[loop]!;
+            const parent = this.loopParents[loop]!;
+            this.loopCalls[parent]! |= this.loopCalls[loop]!;
+            this.#maybe(parent, this.loopMaybes[loop]!);
+            this.#exit(parent, this.loopExits[loop]!);
             this.#edit(reader.pos, 0, editKind.endLoop, loop);
             break;
           }
@@ -453,6 +519,7 @@ export class CodeScanner {
           branches++;
           const at = this.#labelOfBranch(offset, true);
           if (!reachable) break;
+          if (this.#kinds[at] === frame.loop && at === this.#depth - 1) this.#goAround();
           const out = placement.end(weight, heat);
           this.#branch(at, out, clean);
           placement.begin(reader.pos, out, this.#loop);
@@ -469,16 +536,19 @@ export class CodeScanner {
           const edit = this.editsLength;
           this.#edit(offset, 0, editKind.leave, 0, this.#loop, 0);
           let outermost = this.#loop;
+          let innermost = 0;
           for (let entry = 0; entry <= count; entry++) {
             const labelOffset = reader.pos;
             const at = this.#label();
             this.#relabel(labelOffset, at);
             // Loops further out have lower numbers.
             outermost = Math.min(outermost, this.#loopsOf[at]!);
+            innermost = Math.max(innermost, this.#loopsOf[at]!);
             if (reachable) this.#branch(at, out, clean);
           }
           if (outermost === this.#loop) this.editsLength = edit;
           else this.edits[edit + 5] = outermost;
+          this.#maybe(innermost, outermost);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
@@ -486,12 +556,14 @@ export class CodeScanner {
         case shape.return:
           this.#leave(offset, 0);
           if (reachable) placement.endExact(weight, firstHeat);
+          this.#exit(this.#loop, 0);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         case shape.unreachable:
           this.#leave(offset, 0);
           if (reachable) placement.endExact(weight, 0);
+          this.#exit(this.#loop, 0);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
@@ -503,7 +575,10 @@ export class CodeScanner {
           if (callee >= this.#importedFunctions)
             this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, callee + 1);
           clean = nowhere;
-          if (reachable) this.#call();
+          if (reachable) {
+            this.#call();
+            weight += this.entries[callee]!;
+          }
           if (opcode === 0x10) {
             if (reachable && ++calls === callsPerNodeMax) {
               placement.begin(reader.pos, placement.end(weight, heat), this.#loop);
