@@ -148,6 +148,10 @@ export class Placement {
     this.#outs[node] = out;
   }
 
+  cool(node: number): void {
+    if (this.#heats[node]! > 0) this.#heats[node]!--;
+  }
+
   /** The current node contains a call. */
   call(): void {
     this.flags[this.nodes - 1]! |= check;

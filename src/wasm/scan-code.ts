@@ -121,6 +121,8 @@ export class CodeScanner {
   #arities = new Int32Array(64);
   /** The heat around each frame's block. */
   #heats = new Int32Array(64);
+  /** The outermost place on the stack that branches inside of each frame's block go to. */
+  #targets = new Int32Array(64);
   /** The innermost loop inside of each frame's block, 0 for none. */
   #loopsOf = new Int32Array(64);
   #depth = 0;
@@ -206,6 +208,7 @@ export class CodeScanner {
       this.#labelCleans = grown(this.#labelCleans);
       this.#falseCleans = grown(this.#falseCleans);
       this.#heats = grown(this.#heats);
+      this.#targets = grown(this.#targets);
       this.#loopsOf = grown(this.#loopsOf);
       this.#bases = grown(this.#bases);
       this.#results = grown(this.#results);
@@ -217,6 +220,7 @@ export class CodeScanner {
     this.#falseClasses[at] = falseClass;
     this.#labelCleans[at] = nowhere;
     this.#heats[at] = heat;
+    this.#targets[at] = at;
     this.#loopsOf[at] = at === 0 ? 0 : this.#loopsOf[at - 1]!;
     this.#bases[at] = base;
     this.#results[at] = type & 0xffff;
@@ -320,6 +324,7 @@ export class CodeScanner {
     if (known !== noClass) placement.join(known, from);
     else this.#labelClasses[at] = from;
     this.#exit(this.#loop, this.#loopsOf[at]!);
+    this.#target(this.#depth - 1, at);
     if (this.#kinds[at] !== frame.loop) {
       this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
       return;
@@ -339,6 +344,20 @@ export class CodeScanner {
     if (found === null) return;
     this.counted.set(loop, { ...found, node });
     this.#edit(found.start, this.#reader.pos - found.start, editKind.goAround, loop);
+  }
+
+  #target(from: number, at: number): void {
+    if (at < this.#targets[from]!) this.#targets[from] = at;
+  }
+
+  /**
+   * The heat behind an if at place `at` whose arm does not get there: that of the code around, unless the
+   * arm goes on elsewhere in it and is as likely.
+   */
+  #heatWithout(at: number): number {
+    const heat = this.#heats[at]!;
+    const target = this.#targets[at]!;
+    return target < at && this.#heatAt(target) >= heat ? heatOfBranch(heat) : heat;
   }
 
   /** How often control can go to a label at most: outside of the label's block for what goes behind it. */
@@ -462,12 +481,13 @@ export class CodeScanner {
         case shape.else: {
           const at = this.#depth - 1;
           if (this.#kinds[at] !== frame.if) reader.fail('else without an if', offset);
+          const falls = reachable || this.#labelClasses[at] !== noClass;
           if (reachable) this.#branch(at, placement.end(weight, heat), clean);
           this.#kinds[at] = frame.else;
           // An if in dead code has no false edge, and its else is dead as well.
           reachable = this.#falseClasses[at] !== noClass;
           if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, this.#loop);
-          heat = heatOfBranch(this.#heats[at]!);
+          heat = falls ? heatOfBranch(this.#heats[at]!) : this.#heatWithout(at);
           clean = this.#falseCleans[at]!;
           weight = 0;
           calls = 0;
@@ -482,6 +502,7 @@ export class CodeScanner {
             if (reachable) placement.endExact(weight, heat);
             break;
           }
+          this.#target(at - 1, this.#targets[at]!);
           if (kind === frame.loop) {
             if (clean >= at) clean = nowhere;
             heat = this.#heats[at]!;
@@ -490,14 +511,16 @@ export class CodeScanner {
             this.loopCalls[parent]! |= this.loopCalls[loop]!;
             this.#maybe(parent, this.loopMaybes[loop]!);
             this.#exit(parent, this.loopExits[loop]!);
+            if (this.loopCalls[loop] === 1 && this.loopHeads[loop]! > 0) placement.cool(this.loopHeads[loop]! - 1);
             this.#edit(reader.pos, 0, editKind.endLoop, loop);
             break;
           }
+          const falls = kind !== frame.if || reachable || this.#labelClasses[at] !== noClass;
           // Without an else, the false edge goes where the branches go: behind the end.
           if (kind === frame.if && this.#falseClasses[at] !== noClass)
             this.#branch(at, this.#falseClasses[at]!, this.#falseCleans[at]!);
           if (this.#labelClasses[at] !== noClass && reachable) this.#branch(at, placement.end(weight, heat), clean);
-          heat = this.#heats[at]!;
+          heat = falls ? this.#heats[at]! : this.#heatWithout(at);
           if (this.#labelClasses[at] === noClass) break;
           placement.begin(reader.pos, this.#labelClasses[at]!, this.#loop);
           reachable = true;
