@@ -7,4 +7,5 @@ export const inliningFlags: readonly string[] = [
   '--wasm-inlining-factor=6',
   '--wasm-inlining-max-size=1000',
   '--wasm-inlining-min-budget=100',
+  '--wasm-inlining-budget=15000',
 ];

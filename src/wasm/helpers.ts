@@ -12,6 +12,7 @@
  */
 import type { FuncType } from '../protocol/module.ts';
 import { costs } from './costs.ts';
+import { constant, emptyBlock, op } from './instructions.ts';
 import type { ByteWriter } from './writer.ts';
 
 /** Indices in the rewritten module. */
@@ -40,42 +41,12 @@ const chargeMax = 2 ** 29;
 /** No engine makes a larger table: an operation on more entries traps or fails without work. */
 const tableEntriesMax = 10_000_000;
 
-const op = {
-  unreachable: 0x00,
-  loop: 0x03,
-  if: 0x04,
-  end: 0x0b,
-  br: 0x0c,
-  return: 0x0f,
-  call: 0x10,
-  localGet: 0x20,
-  localSet: 0x21,
-  localTee: 0x22,
-  globalGet: 0x23,
-  globalSet: 0x24,
-  i32Const: 0x41,
-  i32Ne: 0x47,
-  i32LtS: 0x48,
-  i32GtU: 0x4b,
-  i32Add: 0x6a,
-  i32Sub: 0x6b,
-  i32Mul: 0x6c,
-  i32ShrU: 0x76,
-  memorySize: 0x3f,
-  memoryGrow: 0x40,
-} as const;
-const empty = 0x40;
 const i32 = 0x7f;
 
 /** Writes one instruction's opcode and its unsigned immediates. */
 function put(writer: ByteWriter, opcode: number, ...immediates: number[]): void {
   writer.u8(opcode);
   for (const value of immediates) writer.u32(value);
-}
-
-function constant(writer: ByteWriter, value: number): void {
-  writer.u8(op.i32Const);
-  writer.s32(value);
 }
 
 /** The function types of the helpers, in the order of their indices. */
@@ -123,7 +94,7 @@ export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemo
     put(writer, op.localTee, 3);
     constant(writer, -1);
     put(writer, op.i32Ne);
-    put(writer, op.if, empty);
+    put(writer, op.if, emptyBlock);
     chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, credit: 1, rest: 2 });
     put(writer, op.end);
     put(writer, op.localGet, 3);
@@ -138,7 +109,7 @@ function locals(writer: ByteWriter, count: number): void {
 }
 
 function returnParameterIf(writer: ByteWriter): void {
-  put(writer, op.if, empty);
+  put(writer, op.if, emptyBlock);
   put(writer, op.localGet, 0);
   put(writer, op.return);
   put(writer, op.end);
@@ -157,7 +128,7 @@ function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.localTee, 1);
   constant(writer, 0);
   put(writer, op.i32LtS);
-  put(writer, op.if, empty);
+  put(writer, op.if, emptyBlock);
   put(writer, op.unreachable);
   put(writer, op.end);
   put(writer, op.localGet, 1);
@@ -180,7 +151,7 @@ function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.i32Add);
   constant(writer, 0);
   put(writer, op.i32LtS);
-  put(writer, op.if, empty);
+  put(writer, op.if, emptyBlock);
   put(writer, op.localGet, 1);
   put(writer, op.call, indices.slow);
   put(writer, op.end);
@@ -205,18 +176,18 @@ function chargeLocal(
     put(writer, op.i32Add);
     constant(writer, 0);
     put(writer, op.i32LtS);
-    put(writer, op.if, empty);
+    put(writer, op.if, emptyBlock);
     put(writer, op.localGet, credit);
     put(writer, op.call, indices.slow);
     put(writer, op.end);
   };
   put(writer, op.localGet, from);
   put(writer, op.localSet, rest);
-  put(writer, op.loop, empty);
+  put(writer, op.loop, emptyBlock);
   put(writer, op.localGet, rest);
   constant(writer, portion);
   put(writer, op.i32GtU);
-  put(writer, op.if, empty);
+  put(writer, op.if, emptyBlock);
   charge(() => constant(writer, portion * unit));
   put(writer, op.localGet, rest);
   constant(writer, portion);

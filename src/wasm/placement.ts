@@ -36,16 +36,14 @@ const unbounded = 2 ** 30;
 const sweepsMax = 12;
 /** The class whose credit is 0: where the function is left. */
 export const exact = 0;
-/** Flags of a node. The counter must be checked after charging: */
-export const check = 1;
-/** The node is the head of a wrapped loop: the counter is checked before charging. */
-export const head = 2;
-/** The node is the head of a tight nest: the counter is checked before the first run. */
-export const checkRun = 4;
-/** The node is the head of a counted loop: the counter is checked for many rounds in front of it. */
-export const counting = 8;
-/** The node ends the rounds of a counted loop: it is charged in front of it. */
-export const ahead = 16;
+/** Flags of a node. It contains a call: the counter is charged and checked in the global. */
+export const calls = 1;
+/** The counter must be checked after charging. */
+export const check = 2;
+/** The node is the head of a loop with something around: the counter is checked before charging, or in front of the loop. */
+export const head = 4;
+/** The node goes back in a counted loop: it is charged in front of it. */
+export const ahead = 8;
 
 /** How often code runs, as a rank: eight for every loop around it, less in branches. */
 export const heats = 64;
@@ -73,7 +71,7 @@ export class Placement {
   weights = new Int32Array(256);
   /** By node: the innermost loop around it, 0 for none. */
   loops = new Int32Array(256);
-  /** By node: whether to `check`. */
+  /** By node: the flags above. */
   flags = new Uint8Array(256);
   /** By node: what it charges, and the credits around it; valid after solve(). */
   charges = new Int32Array(256);
@@ -154,7 +152,12 @@ export class Placement {
 
   /** The current node contains a call. */
   call(): void {
-    this.flags[this.nodes - 1]! |= check;
+    this.flags[this.nodes - 1]! |= calls;
+  }
+
+  /** The current node goes back in a counted loop, and may be charged for many rounds in front of it. */
+  payAhead(): void {
+    this.flags[this.nodes - 1]! |= ahead;
   }
 
   newClass(): number {
@@ -221,7 +224,7 @@ export class Placement {
     const ins = this.#ins;
     const outs = this.#outs;
     this.#findRoots();
-    this.#boundCalls();
+    this.#boundCredits();
     this.#link(exact, this.#entryClass, this.#entry);
     this.#sort();
     for (let at = 0; at < nodes; at++) {
@@ -249,16 +252,17 @@ export class Placement {
 
   /**
    * Who is called knows nothing of the credit behind the call, so its checks count that as used: it may
-   * only be what will be executed in any case.
+   * only be what will be executed in any case. So do the checks in a counted loop with what has been paid
+   * for its rounds, and the credit behind them.
    */
-  #boundCalls(): void {
+  #boundCredits(): void {
     const { flags, nodes } = this;
     const outs = this.#outs;
     const distances = this.#distances;
     const settled = this.#sweep();
     for (let node = 0; node < nodes; node++) {
       const out = outs[node]!;
-      if ((flags[node]! & check) !== 0) this.#rooms[out] = settled ? Math.min(creditMax, distances[out]!) : 0;
+      if ((flags[node]! & (calls | ahead)) !== 0) this.#rooms[out] = settled ? Math.min(creditMax, distances[out]!) : 0;
     }
   }
 

@@ -4,7 +4,8 @@
  * splits it into nodes for the placement of charges; notes what must be edited. Operand types are
  * not checked here: rewriteModule has the engine validate the original.
  */
-import { type CountedLoop, CountedLoopFinder } from './counted-loops.ts';
+import type { ValType } from '../protocol/module.ts';
+import { type CountedLoop, CountedLoopFinder, type Found, type LoopOffsets, type Test } from './counted-loops.ts';
 import { refusedOpcodes, refusedPrefixed } from './features.ts';
 import type { Module } from './model.ts';
 import {
@@ -25,25 +26,23 @@ import { RefusedHere, readHeapType, readValType } from './types.ts';
 export const editKind = {
   index: 0,
   label: 1,
-  wrapLoop: 2,
+  beginLoop: 2,
   endLoop: 3,
-  leave: 4,
-  leaveIf: 5,
+  goAround: 4,
+  leave: 5,
   memoryBytes: 6,
   memoryGrow: 7,
   tableEntries: 8,
-  goAround: 9,
 } as const;
 /**
  * An edit: offset, bytes it replaces, what to do, and three values.
  *
  *     index         the new index, -, -
  *     label         the label, innermost loop at the branch, innermost loop at the label
- *     wrapLoop      the loop, bytes of the loop instruction, -
+ *     beginLoop     the loop, bytes of the loop instruction, -
  *     endLoop       the loop, -, -
- *     leave         -, innermost loop here, outermost of the innermost loops where the branch behind goes
- *     leaveIf       a br_if: the label, innermost loop here, innermost loop at the label
- *     goAround      the loop; what ends the round of what may be a counted loop
+ *     goAround      the loop, -, -; what ends the round of what may be a counted loop
+ *     leave         -, -, -; the function is left by the instruction behind
  *     others        call this helper
  */
 export const editFields = 6;
@@ -74,6 +73,7 @@ export class CodeScanner {
   codeStart = 0;
   /** Parameters and declared locals. */
   locals = 0;
+  results: readonly ValType[] = [];
   operandDepth = 0;
   branches = 0;
   /** Loops of the function are numbered from 1. By loop: the loop around it, 0 for none. */
@@ -88,11 +88,6 @@ export class CodeScanner {
   loopBacks = new Int32Array(64);
   /** By loop: the outermost of the innermost loops where instructions in it go; 0 also for what leaves the function. */
   loopExits = new Int32Array(64);
-  /**
-   * By loop: the outermost of the innermost loops where instructions in it go that can as well stay in
-   * it; at least the loop itself where there are none. What leaves a nest can then not be seen beforehand.
-   */
-  loopMaybes = new Int32Array(64);
   /** By loop: how it counts, where it does and is a counted loop if no other branch goes back to it. */
   readonly counted = new Map<number, CountedLoop>();
   /** By loop: byte offset of the first instruction in it. */
@@ -102,6 +97,8 @@ export class CodeScanner {
   /** By function: the credit on the way in (entry-credits.ts). */
   entries: Uint16Array;
   readonly #finder: CountedLoopFinder;
+  /** By loop: the last if in it itself, if that compares what may be counted. */
+  readonly #tests = new Map<number, Test>();
   readonly #module: Module;
   readonly #reader: ByteReader;
   readonly #importedFunctions: number;
@@ -147,6 +144,7 @@ export class CodeScanner {
     this.editsLength = 0;
     this.loops = 0;
     if (this.counted.size > 0) this.counted.clear();
+    if (this.#tests.size > 0) this.#tests.clear();
     reader.pos = start;
     reader.end = end;
     try {
@@ -165,7 +163,8 @@ export class CodeScanner {
     const reader = this.#reader;
     const groups = reader.count('groups of locals', 2);
     this.localsStart = reader.pos;
-    let locals = this.#paramCounts[this.#module.functionTypes[index]!]!;
+    const type = this.#module.functionTypes[index]!;
+    let locals = this.#paramCounts[type]!;
     for (let group = 0; group < groups; group++) {
       const offset = reader.pos;
       locals += reader.u32('number of locals');
@@ -174,6 +173,7 @@ export class CodeScanner {
     }
     this.localGroups = groups;
     this.locals = locals;
+    this.results = this.#module.types[type]!.results;
     this.codeStart = reader.pos;
   }
 
@@ -245,7 +245,6 @@ export class CodeScanner {
       this.loopCalls = grown(this.loopCalls);
       this.loopHeads = grown(this.loopHeads);
       this.loopBacks = grown(this.loopBacks);
-      this.loopMaybes = grown(this.loopMaybes);
       this.loopExits = grown(this.loopExits);
       this.loopStarts = grown(this.loopStarts);
     }
@@ -254,7 +253,6 @@ export class CodeScanner {
     this.loopCalls[loop] = 0;
     this.loopHeads[loop] = this.placement.nodes;
     this.loopBacks[loop] = 0;
-    this.loopMaybes[loop] = loop;
     this.loopExits[loop] = loop;
     this.loopStarts[loop] = this.#reader.pos;
     return loop;
@@ -274,19 +272,15 @@ export class CodeScanner {
     return this.#depth - 1 - this.#index('label', this.#depth);
   }
 
-  /** The branch that begins at `offset` goes to where `to` is the innermost loop. */
-  #leave(offset: number, to: number): void {
-    if (this.#loop !== to) this.#edit(offset, 0, editKind.leave, 0, this.#loop, to);
-  }
-
   /** What stands in `loop` goes to where `to` is the innermost loop. */
   #exit(loop: number, to: number): void {
     if (to < this.loopExits[loop]!) this.loopExits[loop] = to;
   }
 
-  /** What stands in `loop` may stay there or go to where `to` is the innermost loop. */
-  #maybe(loop: number, to: number): void {
-    if (to < this.loopMaybes[loop]!) this.loopMaybes[loop] = to;
+  /** The instruction at `offset` leaves the function, other than by a branch. */
+  #leave(offset: number): void {
+    this.#edit(offset, 0, editKind.leave);
+    this.#exit(this.#loop, 0);
   }
 
   /** The label read from `offset` on, for place `at`, may lead out of loops. */
@@ -296,21 +290,11 @@ export class CodeScanner {
     this.#edit(offset, this.#reader.pos - offset, editKind.label, this.#depth - 1 - at, this.#loop, to);
   }
 
-  /**
-   * Reads the label of a br or br_if that began at `offset`; returns its place on the control stack. A
-   * br_if that takes no values along is edited as a whole: what leaves a loop is then done on that way only.
-   */
-  #labelOfBranch(offset: number, isConditional: boolean): number {
-    const labelOffset = this.#reader.pos;
+  /** Reads the label of a br or br_if, which may lead out of loops; returns its place on the control stack. */
+  #labelOfBranch(): number {
+    const offset = this.#reader.pos;
     const at = this.#label();
-    const to = this.#loopsOf[at]!;
-    if (isConditional && this.#arities[at] === 0 && this.#loop !== to)
-      this.#edit(offset, this.#reader.pos - offset, editKind.leaveIf, this.#depth - 1 - at, this.#loop, to);
-    else {
-      this.#leave(offset, to);
-      this.#relabel(labelOffset, at);
-      if (isConditional) this.#maybe(this.#loop, to);
-    }
+    this.#relabel(offset, at);
     return at;
   }
 
@@ -336,14 +320,42 @@ export class CodeScanner {
 
   /** A br_if that has just been read in the innermost loop itself goes back to its head. */
   #goAround(): void {
+    const at = this.#mayCount();
+    const found = at === null ? null : this.#finder.find(at);
+    if (found === null || found.ending === null) return;
+    this.#count(found);
+    const { start } = found.ending;
+    this.#edit(start, this.#reader.pos - start, editKind.goAround, this.#loop);
+  }
+
+  /** A br that has just been read in the arm of an if of the innermost loop itself goes back to its head. */
+  #goAroundTested(): void {
+    const test = this.#tests.get(this.#loop) ?? null;
+    const at = test === null ? null : this.#mayCount();
+    const found = at === null || test === null ? null : this.#finder.findTested(at, test);
+    if (found !== null) this.#count(found);
+  }
+
+  #count(found: Found): void {
+    this.counted.set(this.#loop, { ...found, node: this.placement.nodes - 1 });
+    this.placement.payAhead();
+  }
+
+  /** An if that has just been read stands in the innermost loop itself. */
+  #test(): void {
+    const test = this.#finder.test(this.placement.offsets[this.placement.nodes - 1]!);
+    if (test === null) this.#tests.delete(this.#loop);
+    else this.#tests.set(this.#loop, test);
+  }
+
+  /** Only what is left in one place has a certain number of rounds, and whom it calls sees the counter. */
+  #mayCount(): LoopOffsets | null {
     const loop = this.#loop;
-    // Only what is left here alone has a certain number of rounds; whom it calls sees the counter.
-    if (this.loopCalls[loop] === 1 || this.loopExits[loop]! < loop || this.loopBacks[loop]! > 0) return;
-    const node = this.placement.nodes - 1;
-    const found = this.#finder.find(this.loopStarts[loop]!, this.placement.offsets[node]!);
-    if (found === null) return;
-    this.counted.set(loop, { ...found, node });
-    this.#edit(found.start, this.#reader.pos - found.start, editKind.goAround, loop);
+    const headNode = this.loopHeads[loop]!;
+    if (this.loopCalls[loop] === 1 || this.loopExits[loop]! < loop || this.loopBacks[loop]! > 0 || headNode < 0)
+      return null;
+    const { offsets, nodes } = this.placement;
+    return { loop: this.loopStarts[loop]!, entry: offsets[headNode - 1]!, node: offsets[nodes - 1]! };
   }
 
   #target(from: number, at: number): void {
@@ -455,7 +467,7 @@ export class CodeScanner {
           this.#loopsOf[this.#depth - 1] = loop;
           if (!reachable) break;
           // A loop with parameters cannot be wrapped: a branch to the wrapper would need them.
-          if (type >>> 16 === 0) this.#edit(offset, 0, editKind.wrapLoop, loop, reader.pos - offset);
+          if (type >>> 16 === 0) this.#edit(offset, 0, editKind.beginLoop, loop, reader.pos - offset);
           else this.loopHeads[loop] = -1 - placement.nodes;
           placement.join(placement.end(weight, heat), into);
           placement.begin(reader.pos, into, this.#loop);
@@ -468,6 +480,7 @@ export class CodeScanner {
         case shape.if: {
           branches++;
           const type = this.#blockType();
+          if (reachable && this.#kinds[this.#depth - 1] === frame.loop) this.#test();
           const out = reachable ? placement.end(weight, heat) : noClass;
           this.#push(frame.if, noClass, out, heat, height - (type >>> 16), type);
           this.#falseCleans[this.#depth - 1] = clean;
@@ -509,7 +522,6 @@ export class CodeScanner {
             const loop = this.#loopsOf[at]!;
             const parent = this.loopParents[loop]!;
             this.loopCalls[parent]! |= this.loopCalls[loop]!;
-            this.#maybe(parent, this.loopMaybes[loop]!);
             this.#exit(parent, this.loopExits[loop]!);
             if (this.loopCalls[loop] === 1 && this.loopHeads[loop]! > 0) placement.cool(this.loopHeads[loop]! - 1);
             this.#edit(reader.pos, 0, editKind.endLoop, loop);
@@ -532,7 +544,10 @@ export class CodeScanner {
         }
         case shape.br: {
           branches++;
-          const at = this.#labelOfBranch(offset, false);
+          const at = this.#labelOfBranch();
+          if (reachable && this.#kinds[at] === frame.loop && at === this.#depth - 2) {
+            if (this.#kinds[this.#depth - 1] === frame.if) this.#goAroundTested();
+          }
           if (reachable) this.#branch(at, placement.end(weight, Math.min(heat, this.#heatAt(at))), clean);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
@@ -540,7 +555,7 @@ export class CodeScanner {
         }
         case shape.brIf: {
           branches++;
-          const at = this.#labelOfBranch(offset, true);
+          const at = this.#labelOfBranch();
           if (!reachable) break;
           if (this.#kinds[at] === frame.loop && at === this.#depth - 1) this.#goAround();
           const out = placement.end(weight, heat);
@@ -555,38 +570,27 @@ export class CodeScanner {
           const count = reader.count('branch table entries');
           branches += count + 1;
           const out = reachable ? placement.end(weight, heat) : noClass;
-          // How far out it goes is known when all labels have been read.
-          const edit = this.editsLength;
-          this.#edit(offset, 0, editKind.leave, 0, this.#loop, 0);
-          let outermost = this.#loop;
-          let innermost = 0;
           for (let entry = 0; entry <= count; entry++) {
-            const labelOffset = reader.pos;
-            const at = this.#label();
-            this.#relabel(labelOffset, at);
-            // Loops further out have lower numbers.
-            outermost = Math.min(outermost, this.#loopsOf[at]!);
-            innermost = Math.max(innermost, this.#loopsOf[at]!);
+            const at = this.#labelOfBranch();
             if (reachable) this.#branch(at, out, clean);
           }
-          if (outermost === this.#loop) this.editsLength = edit;
-          else this.edits[edit + 5] = outermost;
-          this.#maybe(innermost, outermost);
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         }
         case shape.return:
-          this.#leave(offset, 0);
-          if (reachable) placement.endExact(weight, firstHeat);
-          this.#exit(this.#loop, 0);
+          if (reachable) {
+            this.#leave(offset);
+            placement.endExact(weight, firstHeat);
+          }
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;
         case shape.unreachable:
-          this.#leave(offset, 0);
-          if (reachable) placement.endExact(weight, 0);
-          this.#exit(this.#loop, 0);
+          if (reachable) {
+            this.#leave(offset);
+            placement.endExact(weight, 0);
+          }
           reachable = false;
           height = this.#bases[this.#depth - 1]!;
           break;

@@ -1,0 +1,48 @@
+/** The instructions that rewriting writes (core specification, 5.4). */
+import type { ByteWriter } from './writer.ts';
+
+export const op = {
+  unreachable: 0x00,
+  block: 0x02,
+  loop: 0x03,
+  if: 0x04,
+  end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
+  return: 0x0f,
+  call: 0x10,
+  select: 0x1b,
+  localGet: 0x20,
+  localSet: 0x21,
+  localTee: 0x22,
+  globalGet: 0x23,
+  globalSet: 0x24,
+  memorySize: 0x3f,
+  memoryGrow: 0x40,
+  i32Const: 0x41,
+  i64Const: 0x42,
+  i32Eqz: 0x45,
+  i32Ne: 0x47,
+  i32LtS: 0x48,
+  i32LtU: 0x49,
+  i32GtU: 0x4b,
+  i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32Mul: 0x6c,
+  i32DivU: 0x6e,
+  i32And: 0x71,
+  i32Or: 0x72,
+  i32ShrU: 0x76,
+  i64Add: 0x7c,
+  i64Mul: 0x7e,
+  i64ExtendI32U: 0xad,
+} as const;
+
+/** The block type of no parameters and no results. */
+export const emptyBlock = 0x40;
+
+/** Writes an i32.const. */
+export function constant(writer: ByteWriter, value: number): void {
+  writer.u8(op.i32Const);
+  writer.s32(value);
+}
