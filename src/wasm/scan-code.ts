@@ -114,8 +114,7 @@ export class CodeScanner {
   #falseCleans = new Int32Array(64);
   #bases = new Int32Array(64);
   #results = new Int32Array(64);
-  /** How many values a branch to each frame's label takes along. */
-  #arities = new Int32Array(64);
+
   /** The heat around each frame's block. */
   #heats = new Int32Array(64);
   /** The outermost place on the stack that branches inside of each frame's block go to. */
@@ -212,7 +211,6 @@ export class CodeScanner {
       this.#loopsOf = grown(this.#loopsOf);
       this.#bases = grown(this.#bases);
       this.#results = grown(this.#results);
-      this.#arities = grown(this.#arities);
     }
     const at = this.#depth++;
     this.#kinds[at] = kind;
@@ -224,7 +222,6 @@ export class CodeScanner {
     this.#loopsOf[at] = at === 0 ? 0 : this.#loopsOf[at - 1]!;
     this.#bases[at] = base;
     this.#results[at] = type & 0xffff;
-    this.#arities[at] = kind === frame.loop ? type >>> 16 : type & 0xffff;
   }
 
   /** The innermost loop here, 0 for none. */

@@ -214,6 +214,20 @@ describe('running out', () => {
   });
 });
 
+test('a result is taken out of a function from within a loop, however that is done', () => {
+  const ways = ['br_if 1 (local.get 0)', 'br_table 1 1 (local.get 0)', 'br 1', 'return'];
+  for (const way of ways) {
+    const [name, rest] = [way.split(' (')[0], way.split(' (')[1]];
+    const condition = rest === undefined ? '' : `(${rest}`;
+    const text = `(module (func (export "run") (param i32) (result i32)
+      (loop (result i32) (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get 0) (i32.const 100))) (${name} (i32.const 7) ${condition}))))`;
+    const metered = meter(wat(text));
+    expect(call(metered.exports, 'run', 0)).toBe(7);
+    expect(call(metered.exports, 'run', 50)).toBe(call(plain(wat(text)), 'run', 50));
+  }
+});
+
 describe('bulk work', () => {
   const bulk = (instructions: string) => `(module (memory 4) (data $d "0123456789") (table $t 20 funcref)
     (elem $e func $f $f $f $f) (func $f) (func (export "run") ${instructions}))`;

@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check';
 
-/** A statement leaves the stack as it found it; `depth` is the number of labels around it. */
+/** A statement leaves the stack as it found it; `depth` is the number of labels around it, the function's is one more. */
 interface Statement {
   readonly text: (count: Counter, depth: number) => string;
 }
@@ -69,24 +69,28 @@ const { statements } = fc.letrec<{ statement: Statement; statements: Statement }
       },
     })),
     fc.tuple(local, fc.nat(6)).map(([on, label]) => ({
-      text: (count: Counter, depth: number) => `${count(2)} local.get ${on} br_if ${forward(label, depth)}`,
+      text: (count: Counter, depth: number) =>
+        depth === 0 ? `${count(1)} nop` : `${count(2)} local.get ${on} br_if ${label % depth}`,
     })),
     fc.tuple(local, fc.array(fc.nat(6), { minLength: 1, maxLength: 4 })).map(([on, labels]) => ({
       text: (count: Counter, depth: number) =>
         `${count(1)} block ${count(4)} local.get ${on} i32.const 7 i32.and br_table ${labels
-          .map((label) => forward(label, depth + 1))
+          .map((label) => label % (depth + 1))
           .join(' ')} end`,
     })),
-    fc.tuple(local).map(([on]) => ({
-      text: (count: Counter) => `${count(2)} local.get ${on} if ${count(1)} return end`,
+    // Out of the function, the result on top.
+    fc.tuple(local, fc.constantFrom('return', 'br', 'br_if', 'br_table')).map(([on, how]) => ({
+      text: (count: Counter, depth: number) => {
+        const isZero = `local.get ${on} i32.const 15 i32.and i32.eqz`;
+        if (how === 'br_if') return `${count(6)} local.get ${on} ${isZero} br_if ${depth} ${count(1)} drop`;
+        if (how === 'br_table')
+          return `${count(7)} block (result i32) local.get ${on} ${isZero} br_table 0 ${depth + 1} end ${count(1)} drop`;
+        const leave = how === 'br' ? `br ${depth + 1}` : 'return';
+        return `${count(5)} ${isZero} if ${count(2)} local.get ${on} ${leave} end`;
+      },
     })),
   ),
 }));
-
-/** A label around a statement; every loop on the way burns fuel, so going back is fine too. */
-function forward(label: number, depth: number): number {
-  return depth === 0 ? 0 : label % (depth + 1);
-}
 
 /** The leaf calls the host instead of itself. */
 function withoutRecursion(text: string): string {
@@ -102,7 +106,6 @@ export interface ProgramPair {
 
 function moduleText(leaf: Statement, main: Statement, counting: boolean): string {
   const count: Counter = counting ? (n) => ` i32.const ${n} call $count ` : () => '';
-  // The body of each function: `return` inside leaves with nothing, so results go through a global.
   return `(module
     (type $unary (func (param i32) (result i32)))
     (import "host" "call" (func $host (param i32) (result i32)))
@@ -111,12 +114,12 @@ function moduleText(leaf: Statement, main: Statement, counting: boolean): string
     (global $fuel (mut i32) (i32.const 60))
     (global $counted (export "counted") (mut i32) (i32.const 0))
     (func $count (param i32) local.get 0 global.get $counted i32.add global.set $counted)
-    (func $leafBody (local i32 i32 i32) ${withoutRecursion(leaf.text(count, 0))} ${count(1)})
+    (func $leafBody (result i32) (local i32 i32 i32) ${withoutRecursion(leaf.text(count, 0))} ${count(2)} local.get 0)
     (func $leaf (param i32) (result i32)
       ${count(2)} local.get 0 ${count(0)} global.set $argument
-      ${count(1)} call $leafBody ${count(4)} global.get $argument i32.const 3 i32.mul)
+      ${count(1)} call $leafBody ${count(5)} global.get $argument i32.const 3 i32.mul i32.add)
     (global $argument (mut i32) (i32.const 0))
-    (func (export "run") (param i32 i32 i32) ${main.text(count, 0)} ${count(1)}))`;
+    (func (export "run") (param i32 i32 i32) (result i32) ${main.text(count, 0)} ${count(2)} local.get 0))`;
 }
 
 export const programs: fc.Arbitrary<ProgramPair> = fc

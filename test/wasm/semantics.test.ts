@@ -1,5 +1,6 @@
 /** Original and rewritten module agree on every result, trap and memory byte, given enough gas. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { shape, simdDeltas, simdShapes } from '../../src/wasm/opcodes.ts';
@@ -233,6 +234,20 @@ describe('built guests', () => {
 
   test.each([...files.map((file) => join(folder, file)), workloads])('%s is rewritten to a valid module', (file) => {
     const { bytes: rewritten } = rewriteModule(readFileSync(file));
+    expect(WebAssembly.validate(rewritten as Uint8Array<ArrayBuffer>)).toBe(true);
+  });
+
+  // Large C++ and C programs that other packages carry in their sources.
+  test.each([
+    ['a layout engine', 'ink', 'yoga-layout/dist/binaries/yoga-wasm-base64-esm.js'],
+    ['a parser', 'vitest', 'es-module-lexer/dist/lexer.js'],
+  ])('%s of a published package is rewritten to a valid module', (_, dependent, file) => {
+    const packages = createRequire(import.meta.resolve(dependent)).resolve.paths(file) ?? [];
+    const found = packages.map((folder) => join(folder, file)).find((path) => existsSync(path));
+    if (found === undefined) throw new Error(`no ${file}`);
+    const base64 = /AGFzbQ[A-Za-z0-9+/=]+/.exec(readFileSync(found, 'utf8'))?.[0] ?? '';
+    const { bytes: rewritten } = rewriteModule(Buffer.from(base64, 'base64'));
+    expect(rewritten.length).toBeGreaterThan(10_000);
     expect(WebAssembly.validate(rewritten as Uint8Array<ArrayBuffer>)).toBe(true);
   });
 
