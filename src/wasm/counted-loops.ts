@@ -107,7 +107,7 @@ const op = { localGet: 0x20, localTee: 0x22, i32Const: 0x41, i32Eqz: 0x45, i32Ad
 const zero: Operand = { constant: 0 };
 
 /** Instructions that are remembered; a power of two, and enough for the longest pattern. */
-const recentMax = 8;
+export const recentMax = 8;
 /** Locals of a function in which loops are looked for; more are over a cap (caps.ts). */
 const localsMax = 65_536;
 interface Step {
@@ -118,9 +118,12 @@ interface Step {
 /** Watches the instructions of a function. What it is told has been read and checked before. */
 export class CountedLoopFinder {
   readonly #bytes: Uint8Array;
-  /** Byte offsets of the last instructions, in turn. */
-  readonly #recent = new Int32Array(recentMax);
-  #seen = 0;
+  /**
+   * Byte offsets of the last instructions, each at its number modulo `recentMax`, and the number of the next
+   * one. Written by whoever reads the instructions: a call for each of them would cost a tenth of the reading.
+   */
+  readonly recent = new Int32Array(recentMax);
+  seen = 0;
   /** By local: byte offset of its last assignment and of the one before, 0 for none. */
   #last = new Int32Array(256);
   #previous = new Int32Array(256);
@@ -150,11 +153,6 @@ export class CountedLoopFinder {
       this.#previous.fill(0);
     }
     this.#start = start;
-  }
-
-  /** The next instruction stands at `offset`. */
-  see(offset: number): void {
-    this.#recent[this.#seen++ & (recentMax - 1)] = offset;
   }
 
   /** The instruction seen last is a local.set or local.tee. */
@@ -292,7 +290,7 @@ export class CountedLoopFinder {
 
   /** Offset of the instruction seen `back` instructions ago, 1 for the last one. */
   #at(back: number): number {
-    return this.#recent[(this.#seen - back) & (recentMax - 1)]!;
+    return this.recent[(this.seen - back) & (recentMax - 1)]!;
   }
 
   #opcode(offset: number): number {

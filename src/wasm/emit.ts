@@ -53,7 +53,7 @@
 import { setCertainRounds, setStop, writeEnding } from './counted-code.ts';
 import type { HelperIndices } from './helpers.ts';
 import { constant, emptyBlock, op } from './instructions.ts';
-import { ahead, calls, check, head, type Placement } from './placement.ts';
+import { ahead, calls, check, exact, head, type Placement } from './placement.ts';
 import { type CodeScanner, editFields, editKind } from './scan-code.ts';
 import { valTypeBytes } from './types.ts';
 import type { ByteWriter } from './writer.ts';
@@ -164,7 +164,7 @@ export class BodyEmitter {
     }
     writer.raw(this.#bytes, from, end);
     if (this.#countsInLocal) {
-      this.#settle();
+      this.#leave();
       writer.u8(op.end);
     }
     return writer.length - this.#bodyStart;
@@ -280,7 +280,7 @@ export class BodyEmitter {
         else writer.raw(this.#bytes, offset, offset + length);
         break;
       case editKind.leave:
-        if (this.#countsInLocal) this.#settle();
+        if (this.#countsInLocal) this.#leave();
         break;
       case editKind.memoryBytes:
         this.#bulk(indices.memoryBytes, node);
@@ -391,6 +391,15 @@ export class BodyEmitter {
     this.#put(op.localGet, this.#local);
     this.#writer.u8(op.i32Add);
     this.#put(op.globalSet, this.#indices.left);
+  }
+
+  /**
+   * Where the function is left. One with loops can work for two runs since its last call; it checks if it
+   * makes calls, or many in one another could do so on their way back.
+   */
+  #leave(): void {
+    if (this.#scanner.loopCalls[0] === 1) this.#chargeGlobal(0, exact);
+    else this.#settle();
   }
 
   /** Where a run is used up: settles it, checks, and begins the next one. */

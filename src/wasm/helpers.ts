@@ -7,8 +7,8 @@
  * `$left` counts down, and runs ahead by the credit of the place (placement.ts). Whoever finds it
  * below 0 but for the credit calls `$slow` with that; the host sees the counter without it and answers
  * with the new value, below 0 to refuse. The counter can then not have wrapped: between two checks at
- * most `uncheckedMax`, `uncheckedRuns` runs of a tight nest and `creditMax` are charged per active call
- * (emit.ts), below 17,000 in all, a stack of 1 MiB holds some 25,000 calls, and a single charge is below 2^30.
+ * most `uncheckedMax` and `creditMax` are charged per active call, and in the last one two runs (emit.ts);
+ * a stack of 1 MiB holds some 25,000 calls, and a single charge is below 2^30.
  */
 import type { FuncType } from '../protocol/module.ts';
 import { costs } from './costs.ts';

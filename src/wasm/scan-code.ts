@@ -5,7 +5,14 @@
  * not checked here: rewriteModule has the engine validate the original.
  */
 import type { ValType } from '../protocol/module.ts';
-import { type CountedLoop, CountedLoopFinder, type Found, type LoopOffsets, type Test } from './counted-loops.ts';
+import {
+  type CountedLoop,
+  CountedLoopFinder,
+  type Found,
+  type LoopOffsets,
+  recentMax,
+  type Test,
+} from './counted-loops.ts';
 import { refusedOpcodes, refusedPrefixed } from './features.ts';
 import type { Module } from './model.ts';
 import {
@@ -80,7 +87,7 @@ export class CodeScanner {
   loopParents = new Int32Array(64);
   /** By loop: 1 where its head must check. */
   loopChecks = new Int32Array(64);
-  /** By loop: 1 where code in it calls something. */
+  /** By loop: 1 where code in it calls something; 0 stands for the function. */
   loopCalls = new Int32Array(64);
   /** By loop: the node of its head. */
   loopHeads = new Int32Array(64);
@@ -142,6 +149,7 @@ export class CodeScanner {
     const known = this.#module.refused.length;
     this.editsLength = 0;
     this.loops = 0;
+    this.loopCalls[0] = 0;
     if (this.counted.size > 0) this.counted.clear();
     if (this.#tests.size > 0) this.#tests.clear();
     reader.pos = start;
@@ -400,6 +408,9 @@ export class CodeScanner {
     const reader = this.#reader;
     const bytes = module.bytes;
     const placement = this.placement;
+    const finder = this.#finder;
+    const { recent } = finder;
+    let seen = 0;
     const { features } = module;
     const functions = module.functionTypes.length;
     let height = 0;
@@ -425,7 +436,7 @@ export class CodeScanner {
       if (offset >= end) reader.fail('function body ends without its end instruction', end);
       const opcode = bytes[offset]!;
       reader.pos = offset + 1;
-      this.#finder.see(offset);
+      recent[seen++ & (recentMax - 1)] = offset;
       height += oneByteDeltas[opcode]!;
       if (reachable) weight++;
       switch (oneByteShapes[opcode]) {
@@ -436,7 +447,10 @@ export class CodeScanner {
           const byte = bytes[offset + 1]!;
           if (byte < 0x80 && byte < this.locals) reader.pos = offset + 2;
           else this.#index('local index', this.locals);
-          if (opcode !== localGet) this.#finder.assign();
+          if (opcode !== localGet) {
+            finder.seen = seen;
+            finder.assign();
+          }
           break;
         }
         case shape.i32:
@@ -477,7 +491,10 @@ export class CodeScanner {
         case shape.if: {
           branches++;
           const type = this.#blockType();
-          if (reachable && this.#kinds[this.#depth - 1] === frame.loop) this.#test();
+          if (reachable && this.#kinds[this.#depth - 1] === frame.loop) {
+            finder.seen = seen;
+            this.#test();
+          }
           const out = reachable ? placement.end(weight, heat) : noClass;
           this.#push(frame.if, noClass, out, heat, height - (type >>> 16), type);
           this.#falseCleans[this.#depth - 1] = clean;
@@ -554,7 +571,10 @@ export class CodeScanner {
           branches++;
           const at = this.#labelOfBranch();
           if (!reachable) break;
-          if (this.#kinds[at] === frame.loop && at === this.#depth - 1) this.#goAround();
+          if (this.#kinds[at] === frame.loop && at === this.#depth - 1) {
+            finder.seen = seen;
+            this.#goAround();
+          }
           const out = placement.end(weight, heat);
           this.#branch(at, out, clean);
           placement.begin(reader.pos, out, this.#loop);

@@ -146,6 +146,21 @@ describe('running out', () => {
     expect(generous.asked()).toBeGreaterThan(100);
   });
 
+  test('loops on the way back from deep recursion check there', () => {
+    const text = `(module (func $f (export "run") (param i32) (local i32)
+      (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))))
+      (local.set 1 (i32.const 500))
+      (loop (if (i32.and (local.get 1) (i32.const 1)) (then nop))
+        (br_if 0 (local.tee 1 (i32.shr_u (i32.mul (local.get 1) (i32.const 15)) (i32.const 4)))))
+      (local.set 1 (i32.const 1000))
+      (loop (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))))`;
+    const metered = meter(wat(text), { slice: 20_000 });
+    call(metered.exports, 'run', 1_000);
+    expect(metered.used()).toBeGreaterThan(5_000_000);
+    // Each call has less than a run: only the returns can tell.
+    expect(metered.asked()).toBeGreaterThan(metered.used() / 40_000);
+  });
+
   test('a host call can kill: the guest stops at its next call or loop', () => {
     let calls = 0;
     let left: { value: number } | null = null;
