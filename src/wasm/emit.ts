@@ -7,7 +7,7 @@
  * A function with a loop that can go round without a call counts in a local, from 0 downwards: a round
  * then has neither load nor store for the meter, and what happens between two calls costs one of each.
  * The count is settled, added to the global, in front of every call and wherever the function is left,
- * so the global is exact wherever a call, a return or `unreachable` can show it. All branches out of the
+ * so the global is exact wherever a call, a return or `unreachable` can show it. All ways out of the
  * function end behind a block around its body, where that is done once.
  *
  * Such a loop compares the count with `-runGas` at its head, and where that is reached settles it and
@@ -279,8 +279,12 @@ export class BodyEmitter {
           writeEnding(writer, this.#scanner.counted.get(value)!, this.#stop(value));
         else writer.raw(this.#bytes, offset, offset + length);
         break;
-      case editKind.leave:
-        if (this.#countsInLocal) this.#leave();
+      case editKind.return:
+        if (this.#countsInLocal) this.#put(op.br, value + this.#added[edits[at + 4]!]!);
+        else writer.u8(op.return);
+        break;
+      case editKind.unreachable:
+        if (this.#countsInLocal) this.#settle();
         break;
       case editKind.memoryBytes:
         this.#bulk(indices.memoryBytes, node);

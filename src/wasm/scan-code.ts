@@ -36,10 +36,11 @@ export const editKind = {
   beginLoop: 2,
   endLoop: 3,
   goAround: 4,
-  leave: 5,
-  memoryBytes: 6,
-  memoryGrow: 7,
-  tableEntries: 8,
+  return: 5,
+  unreachable: 6,
+  memoryBytes: 7,
+  memoryGrow: 8,
+  tableEntries: 9,
 } as const;
 /**
  * An edit: offset, bytes it replaces, what to do, and three values.
@@ -49,7 +50,8 @@ export const editKind = {
  *     beginLoop     the loop, bytes of the loop instruction, -
  *     endLoop       the loop, -, -
  *     goAround      the loop, -, -; what ends the round of what may be a counted loop
- *     leave         -, -, -; the function is left by the instruction behind
+ *     return        the label of the function, innermost loop here, -
+ *     unreachable   -, -, -; the instruction stands behind
  *     others        call this helper
  */
 export const editFields = 6;
@@ -280,12 +282,6 @@ export class CodeScanner {
   /** What stands in `loop` goes to where `to` is the innermost loop. */
   #exit(loop: number, to: number): void {
     if (to < this.loopExits[loop]!) this.loopExits[loop] = to;
-  }
-
-  /** The instruction at `offset` leaves the function, other than by a branch. */
-  #leave(offset: number): void {
-    this.#edit(offset, 0, editKind.leave);
-    this.#exit(this.#loop, 0);
   }
 
   /** The label read from `offset` on, for place `at`, may lead out of loops. */
@@ -597,7 +593,8 @@ export class CodeScanner {
         }
         case shape.return:
           if (reachable) {
-            this.#leave(offset);
+            this.#edit(offset, 1, editKind.return, this.#depth - 1, this.#loop);
+            this.#exit(this.#loop, 0);
             placement.endExact(weight, firstHeat);
           }
           reachable = false;
@@ -605,7 +602,8 @@ export class CodeScanner {
           break;
         case shape.unreachable:
           if (reachable) {
-            this.#leave(offset);
+            this.#edit(offset, 0, editKind.unreachable);
+            this.#exit(this.#loop, 0);
             placement.endExact(weight, 0);
           }
           reachable = false;
