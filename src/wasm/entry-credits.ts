@@ -11,7 +11,7 @@ import type { Module } from './model.ts';
 import type { CodeScanner } from './scan-code.ts';
 
 /** Bytes of a body. Larger ones are entered with a credit of 0. */
-const bodyBytesMax = 256;
+const bodyBytesMax = 128;
 
 /** By function index. `bodies` has the bounds of each function's body, start and end in turn. */
 export function entryCredits(module: Module, scanner: CodeScanner, bodies: Int32Array): Uint16Array {

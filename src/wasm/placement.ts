@@ -10,10 +10,10 @@
  * ahead when control passes over it. A node with credit `before` on the way in and `after` on the way
  * out charges `weight + after - before`, which may be negative. Along any path the credits cancel, so
  * what has been charged at any edge is what has been executed plus the credit there. The credit is 0
- * where a function is left, and where it is entered its callers see to it, so **what a call has used when it returns is exact**, and a
- * check knows the credit of its place: it compares with that, not with 0, and is exact as well.
- * A function that is only called by its index is entered with a credit that all its callers pay, the
- * fewest instructions that it can execute (entry-credits.ts): they have a charge anyway.
+ * where a function is left; where it is entered it is 0 or what all its callers pay ahead, the fewest
+ * instructions that it can execute (entry-credits.ts). So **what a call has used when it returns is
+ * exact**, and a check knows the credit of its place: it compares with that, not with 0, and is exact
+ * as well.
  *
  * All edges out of one node carry the same credit, and so do all edges into one node (the charge
  * stands inside the node), so edges fall into classes; each class has one credit, and a node links
@@ -23,9 +23,10 @@
  * spanning forest of greatest weight, and every cycle has a charge where it is rarest (the optimal
  * placement of counters: Ball and Larus, Optimally profiling and tracing programs, 1994).
  *
- * Credits are never negative, so the counter is never behind, and never above `creditMax`. Where an
- * instruction other than `unreachable` traps, or a host function ends the invocation, the counter stays
- * ahead, by less than that and a node for each active call; by the same on every run.
+ * Credits are never negative, so nothing is charged too late, and never above `creditMax`. Where an
+ * instruction other than `unreachable` traps, or a host function ends the invocation, the charges stay
+ * ahead, by less than that and a node for each active call; by the same on every run. (What a function
+ * has counted in its local is lost then: emit.ts.)
  */
 
 /** The most that is paid ahead per active call, in instructions. */
@@ -146,6 +147,10 @@ export class Placement {
     this.#outs[node] = out;
   }
 
+  /**
+   * `node` stands in front of a loop that makes calls: it is to be charged rather than what stands behind,
+   * where the counter must be loaded again.
+   */
   cool(node: number): void {
     if (this.#heats[node]! > 0) this.#heats[node]!--;
   }
