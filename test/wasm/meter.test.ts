@@ -55,6 +55,26 @@ describe('exact gas', () => {
       '(func (export "run") (local i32) loop local.get 0 i32.const 1 i32.add local.tee 0 i32.const 10 i32.lt_u br_if 0 end)',
       1 + 10 * 7 + 2,
     ],
+    [
+      'a loop in a function of several results',
+      '(func (export "run") (result i32 i64) (local i32) loop local.get 0 i32.const 1 i32.add local.tee 0 i32.const 10 i32.lt_u br_if 0 end local.get 0 i64.const 1)',
+      1 + 10 * 7 + 4,
+    ],
+    [
+      'a loop with parameters beside one without',
+      `(func (export "run") (local i32)
+        i32.const 3 loop (param i32) i32.const 1 i32.sub local.tee 0 local.get 0 br_if 0 drop end
+        loop local.get 0 i32.const 2 i32.add local.tee 0 i32.const 31 i32.and br_if 0 end)`,
+      2 + 3 * 5 + 2 + 1 + 16 * 7 + 2,
+    ],
+    [
+      'bulk work between loops',
+      `(memory 1) (func (export "run") (local i32)
+        loop local.get 0 i32.const 3 i32.add local.tee 0 i32.const 15 i32.and br_if 0 end
+        i32.const 0 i32.const 0 i32.const 100 memory.fill
+        loop local.get 0 i32.const 3 i32.add local.tee 0 i32.const 15 i32.and br_if 0 end)`,
+      1 + 16 * 7 + 1 + 4 + 100 * costs.memoryByte + 1 + 16 * 7 + 2,
+    ],
     ['a call: caller and callee', '(func $f nop) (func (export "run") call $f call $f)', 3 + 2 * 2],
     ['a branch table', '(func (export "run") block block i32.const 1 br_table 0 1 end nop nop end)', 5],
     ['a tail call', '(func $f nop nop) (func (export "run") return_call $f)', 4],
@@ -106,6 +126,22 @@ const endless: readonly (readonly [string, string])[] = [
     '(table 1 funcref) (elem (i32.const 0) $f) (type $t (func)) (func $f (export "run") i32.const 0 return_call_indirect (type $t))',
   ],
   ['a loop with parameters', '(func (export "run") i32.const 1 loop (param i32) br 0 end)'],
+  ['an endless loop of several results', '(func (export "run") (result i32 i64) loop br 0 end unreachable)'],
+  [
+    'an endless loop behind a counted one',
+    `(func (export "run") (local i32) i32.const 0 local.set 0
+    loop local.get 0 i32.const 1 i32.add local.tee 0 i32.const 9 i32.lt_u br_if 0 end loop br 0 end)`,
+  ],
+  [
+    'counted loops that go on beyond the range',
+    `(func (export "run") (local i32)
+    loop local.get 0 i32.const 3 i32.add local.tee 0 i32.const -1 i32.lt_u br_if 0 end)`,
+  ],
+  [
+    'a counted loop whose step is 0',
+    `(func (export "run") (local i32 i32)
+    loop local.get 0 local.get 1 i32.add local.tee 0 i32.const 9 i32.lt_u br_if 0 end)`,
+  ],
   ['nested loops', '(func (export "run") loop loop loop br 2 end end end)'],
   ['a loop through a branch table', '(func (export "run") loop i32.const 0 br_table 0 0 end)'],
   ['a loop behind an if', '(func (export "run") loop i32.const 1 if br 1 end end)'],
