@@ -110,6 +110,7 @@ const zero: Operand = { constant: 0 };
 export const recentMax = 8;
 /** Locals of a function in which loops are looked for; more are over a cap (caps.ts). */
 const localsMax = 65_536;
+
 interface Step {
   readonly by: Operand;
   readonly up: boolean;
@@ -203,6 +204,8 @@ export class CountedLoopFinder {
     at: LoopOffsets,
     { offset, compare, bound, start }: { offset: number; compare: number; bound: Operand; start?: number },
   ): Found | null {
+    // A local.set leaves nothing to compare.
+    if (this.#opcode(offset) !== op.localTee) return null;
     const local = this.#immediate(offset);
     const stepStart = this.#origins[local]!;
     if (this.#last[local] !== offset || stepStart < at.node) return null;
