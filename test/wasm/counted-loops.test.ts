@@ -96,7 +96,7 @@ describe('what is recognised', () => {
     ['no step', '(loop (br_if 0 (i32.lt_u (local.get 2) (local.get 0))))'],
     ['a step of zero', `(loop (br_if 0 (i32.lt_u (local.tee 2 ${step('(i32.const 0)')}) (local.get 0))))`],
     ['the wrong way', `(loop (br_if 0 (i32.gt_u (local.tee 2 ${step()}) (local.get 0))))`],
-    ['what is compared below the step', `(loop (local.get 1) (local.get 0) (local.set 2 ${step()}) i32.lt_u br_if 0)`],
+    ['what is compared below the step', `(loop (local.get 1) (local.get 0) (local.set 2 ${step()}) i32.gt_u br_if 0)`],
     [
       'a step of another local',
       `(loop (br_if 0 (i32.lt_u (local.tee 2 (i32.add (local.get 3) (i32.const 1))) (local.get 0))))`,
