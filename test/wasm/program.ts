@@ -4,14 +4,19 @@
  */
 import fc from 'fast-check';
 
-/** A statement leaves the stack as it found it; `depth` is the number of labels around it, the function's is one more. */
+/**
+ * A statement leaves the stack as it found it; `depth` is the number of labels around it, the function's is
+ * one more. It may branch to the `free` innermost ones: going back in a counted loop would have no end.
+ */
 interface Statement {
-  readonly text: (count: Counter, depth: number) => string;
+  readonly text: (count: Counter, depth: number, free: number) => string;
 }
 /** Text that counts `n` instructions, or nothing in the plain form. */
 type Counter = (n: number) => string;
 
 const locals = 3;
+/** Of counted loops, one by depth. */
+const counters = 'i32 '.repeat(16);
 const local = fc.integer({ min: 0, max: locals - 1 });
 const small = fc.integer({ min: -5, max: 300 });
 
@@ -38,7 +43,8 @@ const callStatement: fc.Arbitrary<Statement> = fc.tuple(fc.integer({ min: 0, max
 
 const { statements } = fc.letrec<{ statement: Statement; statements: Statement }>((tie) => ({
   statements: fc.array(tie('statement'), { minLength: 0, maxLength: 4 }).map((list) => ({
-    text: (count: Counter, depth: number) => list.map((entry) => entry.text(count, depth)).join('\n'),
+    text: (count: Counter, depth: number, free: number) =>
+      list.map((entry) => entry.text(count, depth, free)).join('\n'),
   })),
   statement: fc.oneof(
     { maxDepth: 5, depthIdentifier: 'statement' },
@@ -46,36 +52,50 @@ const { statements } = fc.letrec<{ statement: Statement; statements: Statement }
     memory,
     callStatement,
     tie('statements').map((inner) => ({
-      text: (count: Counter, depth: number) => `${count(1)} block ${inner.text(count, depth + 1)} ${count(1)} end`,
+      text: (count: Counter, depth: number, free: number) =>
+        `${count(1)} block ${inner.text(count, depth + 1, free + 1)} ${count(1)} end`,
     })),
     fc.tuple(local, tie('statements')).map(([on, inner]) => ({
-      text: (count: Counter, depth: number) =>
-        `${count(2)} local.get ${on} if ${inner.text(count, depth + 1)} ${count(1)} end`,
+      text: (count: Counter, depth: number, free: number) =>
+        `${count(2)} local.get ${on} if ${inner.text(count, depth + 1, free + 1)} ${count(1)} end`,
     })),
     // The assembler leaves out an empty else arm, so it begins with a nop.
     fc.tuple(local, tie('statements'), tie('statements')).map(([on, left, right]) => ({
-      text: (count: Counter, depth: number) =>
-        `${count(4)} local.get ${on} i32.const 1 i32.and if ${left.text(count, depth + 1)} ${count(1)} else
-         ${count(1)} nop ${right.text(count, depth + 1)} ${count(1)} end`,
+      text: (count: Counter, depth: number, free: number) =>
+        `${count(4)} local.get ${on} i32.const 1 i32.and if ${left.text(count, depth + 1, free + 1)} ${count(1)} else
+         ${count(1)} nop ${right.text(count, depth + 1, free + 1)} ${count(1)} end`,
+    })),
+    // A loop of up to four rounds, in a local of its own.
+    fc.tuple(tie('statements'), fc.integer({ min: 1, max: 4 }), fc.boolean()).map(([inner, rounds, first]) => ({
+      text: (count: Counter, depth: number) => {
+        const counter = locals + depth;
+        const step = `local.get ${counter} i32.const 1 i32.add`;
+        const again = `local.get ${counter} i32.const ${rounds}`;
+        const body = inner.text(count, depth + (first ? 2 : 1), 0);
+        const start = `${count(3)} i32.const 0 local.set ${counter} loop`;
+        return first
+          ? `${start} ${count(4)} ${again} i32.lt_u if ${body} ${count(5)} ${step} local.set ${counter} br 1 end ${count(1)} end`
+          : `${start} ${body} ${count(7)} ${step} local.tee ${counter} i32.const ${rounds} i32.lt_u br_if 0 end ${count(1)}`;
+      },
     })),
     // Loops burn fuel, so every program ends: leaves the block around when there is none left.
     fc.tuple(tie('statements'), fc.boolean(), local).map(([inner, bottom, on]) => ({
-      text: (count: Counter, depth: number) => {
+      text: (count: Counter, depth: number, free: number) => {
         const fuel = `${count(3)} global.get $fuel i32.const 1 i32.sub ${count(1)} global.set $fuel
           ${count(4)} global.get $fuel i32.const 0 i32.lt_s br_if 1`;
         const again = bottom ? `${count(2)} local.get ${on} br_if 0` : `${count(1)} br 0`;
-        return `${count(1)} block ${count(1)} loop ${fuel} ${inner.text(count, depth + 2)} ${again}
+        return `${count(1)} block ${count(1)} loop ${fuel} ${inner.text(count, depth + 2, free + 2)} ${again}
           ${bottom ? count(1) : ''} end ${bottom ? count(1) : ''} end`;
       },
     })),
     fc.tuple(local, fc.nat(6)).map(([on, label]) => ({
-      text: (count: Counter, depth: number) =>
-        depth === 0 ? `${count(1)} nop` : `${count(2)} local.get ${on} br_if ${label % depth}`,
+      text: (count: Counter, _: number, free: number) =>
+        free === 0 ? `${count(1)} nop` : `${count(2)} local.get ${on} br_if ${label % free}`,
     })),
     fc.tuple(local, fc.array(fc.nat(6), { minLength: 1, maxLength: 4 })).map(([on, labels]) => ({
-      text: (count: Counter, depth: number) =>
+      text: (count: Counter, _: number, free: number) =>
         `${count(1)} block ${count(4)} local.get ${on} i32.const 7 i32.and br_table ${labels
-          .map((label) => label % (depth + 1))
+          .map((label) => label % (free + 1))
           .join(' ')} end`,
     })),
     // Out of the function, the result on top.
@@ -114,12 +134,12 @@ function moduleText(leaf: Statement, main: Statement, counting: boolean): string
     (global $fuel (mut i32) (i32.const 60))
     (global $counted (export "counted") (mut i32) (i32.const 0))
     (func $count (param i32) local.get 0 global.get $counted i32.add global.set $counted)
-    (func $leafBody (result i32) (local i32 i32 i32) ${withoutRecursion(leaf.text(count, 0))} ${count(2)} local.get 0)
+    (func $leafBody (result i32) (local i32 i32 i32 ${counters}) ${withoutRecursion(leaf.text(count, 0, 0))} ${count(2)} local.get 0)
     (func $leaf (param i32) (result i32)
       ${count(2)} local.get 0 ${count(0)} global.set $argument
       ${count(1)} call $leafBody ${count(5)} global.get $argument i32.const 3 i32.mul i32.add)
     (global $argument (mut i32) (i32.const 0))
-    (func (export "run") (param i32 i32 i32) (result i32) ${main.text(count, 0)} ${count(2)} local.get 0))`;
+    (func (export "run") (param i32 i32 i32) (result i32) (local ${counters}) ${main.text(count, 0, 0)} ${count(2)} local.get 0))`;
 }
 
 export const programs: fc.Arbitrary<ProgramPair> = fc
