@@ -17,6 +17,8 @@
  * guest calculates.
  */
 
+import { op } from './instructions.ts';
+
 /** A constant, or what a local holds. */
 export type Operand = { readonly constant: number } | { readonly local: number };
 
@@ -92,7 +94,7 @@ const exchanged: Readonly<Record<number, number>> = {
 
 /** The comparison that holds where the other does not. */
 const opposite: Readonly<Record<number, number>> = {
-  70: compares.ne,
+  [op.i32Eq]: compares.ne,
   [compares.ltS]: compares.geS,
   [compares.ltU]: compares.geU,
   [compares.gtS]: compares.leS,
@@ -103,7 +105,6 @@ const opposite: Readonly<Record<number, number>> = {
   [compares.geU]: compares.ltU,
 };
 
-const op = { localGet: 0x20, localTee: 0x22, i32Const: 0x41, i32Eqz: 0x45, i32Add: 0x6a, i32Sub: 0x6b } as const;
 const zero: Operand = { constant: 0 };
 
 /** Instructions that are remembered; a power of two, and enough for the longest pattern. */

@@ -1,4 +1,4 @@
-/** The instructions that rewriting writes (core specification, 5.4). */
+/** The instructions that rewriting writes, or looks for (core specification, 5.4). */
 import type { ByteWriter } from './writer.ts';
 
 export const op = {
@@ -22,6 +22,7 @@ export const op = {
   i32Const: 0x41,
   i64Const: 0x42,
   i32Eqz: 0x45,
+  i32Eq: 0x46,
   i32Ne: 0x47,
   i32LtS: 0x48,
   i32LtU: 0x49,

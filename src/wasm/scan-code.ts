@@ -14,6 +14,7 @@ import {
   type Test,
 } from './counted-loops.ts';
 import { refusedOpcodes, refusedPrefixed } from './features.ts';
+import { op } from './instructions.ts';
 import type { Module } from './model.ts';
 import {
   bulk,
@@ -63,7 +64,6 @@ export interface Mutations {
 }
 
 const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
-const localGet = 0x20;
 /** No branch goes to this label yet. */
 const noClass = -1;
 /** No loop: no place on the control stack is as high. */
@@ -443,7 +443,7 @@ export class CodeScanner {
           const byte = bytes[offset + 1]!;
           if (byte < 0x80 && byte < this.locals) reader.pos = offset + 2;
           else this.#index('local index', this.locals);
-          if (opcode !== localGet) {
+          if (opcode !== op.localGet) {
             finder.seen = seen;
             finder.assign();
           }
