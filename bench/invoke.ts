@@ -13,7 +13,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactName } from '../src/protocol/module.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
-import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/fleet/harness.ts';
+import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/support/fleet.ts';
 import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { type OpenLoadResult, openLoad } from './open-load.ts';

@@ -4,7 +4,7 @@
  * it, not by the one alone that happened to be underway.
  */
 import { Agent } from 'node:http';
-import { type Answer, call } from '../test/fleet/harness.ts';
+import { type Answer, call } from '../test/support/fleet.ts';
 import { percentile } from './statistics.ts';
 
 /** Connections kept alive and thereby calls underway. At 1,000 a second it is a stall of 100 ms that fills them. */

@@ -10,8 +10,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
-import { inliningFlags } from '../src/kernel/engine-flags.ts';
-import { rewriteModule } from '../src/wasm/rewrite.ts';
+import { inliningFlags } from '../src/guest/kernel/engine-flags.ts';
+import { rewriteModule } from '../src/guest/wasm/rewrite.ts';
 import { median } from './statistics.ts';
 
 // As guests run.

@@ -1,5 +1,5 @@
 /**
- * A git hook's end of the line to control (src/git/hook-endpoint.ts has the other). Plain JavaScript with
+ * A git hook's end of the line to control (src/control/git/hook-endpoint.ts has the other). Plain JavaScript with
  * nothing but Node's own modules: every push waits for two of these processes to start.
  */
 import { readFileSync, writeSync } from 'node:fs';

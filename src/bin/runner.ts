@@ -1,6 +1,6 @@
 /** The runner process: control starts it with a channel; its only argument is the mark file's descriptor. */
 import { setFlagsFromString } from 'node:v8';
-import { inliningFlags } from '../kernel/engine-flags.ts';
+import { inliningFlags } from '../guest/kernel/engine-flags.ts';
 import { Runner } from '../runner/runner.ts';
 
 // A guest that compiles badly does so in WebAssembly.compile, before it is switched to, not in its first

@@ -3,7 +3,7 @@
  * serve; the platform's own log goes to stderr as JSON lines. SIGTERM or Ctrl-C: finish, then exit 0.
  */
 import { pino } from 'pino';
-import { gitEnvironment } from '../git/git-environment.ts';
+import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { readConfig } from './config.ts';
 import { startControl } from './control.ts';

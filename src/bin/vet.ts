@@ -1,16 +1,16 @@
 /**
  * The vet child: reads, checks, meters, confines and test-compiles one module, then waits to be killed.
  * What blows up here (a compile bomb, a bug in the engine) blows up nothing else. Started by
- * src/deploy/vet.ts with the permission model and with lazy compilation off, so that a function that
+ * src/control/deploy/vet.ts with the permission model and with lazy compilation off, so that a function that
  * cannot be compiled in time shows now and not in its first request.
  */
 
 import { flushCompileCache } from 'node:module';
-import type { FromVet, ToVet } from '../deploy/vet.ts';
-import { compileH } from '../hlang/compile.ts';
-import { providedFunctions } from '../kernel/abi/all.ts';
+import type { FromVet, ToVet } from '../control/deploy/vet.ts';
+import { compileH } from '../guest/hlang/compile.ts';
+import { providedFunctions } from '../guest/kernel/abi/all.ts';
+import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { vetModule } from '../wasm/rewrite.ts';
 
 async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
   const startMs = performance.now();

@@ -12,7 +12,7 @@ export const PAGE_BYTES = 64 * KIB;
 export interface Limits {
   /** Pages of 64 KiB that the guest's memory may grow to. */
   readonly memoryPages: number;
-  /** Instructions (and their equivalents, src/wasm/costs.ts) per Invocation. */
+  /** Instructions (and their equivalents, src/guest/wasm/meter/costs.ts) per Invocation. */
   readonly gas: number;
   /** Wall clock per Invocation, in milliseconds. */
   readonly timeoutMs: number;

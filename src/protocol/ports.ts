@@ -5,7 +5,7 @@
 import type { DeploymentSpec } from './messages.ts';
 import type { PendingLogLine } from './nouns.ts';
 
-/** src/fleet: starts, feeds and watches runners. */
+/** src/control/fleet: starts, feeds and watches runners. */
 export interface Fleet {
   /**
    * Sends the Artifact's bytes and the spec to every runner and waits until each has compiled it.
@@ -22,20 +22,20 @@ export interface Fleet {
   forget(deploymentId: string): void;
 }
 
-/** What a fresh runner is told first; read from the database by src/deploy. */
+/** What a fresh runner is told first; read from the database by src/control/deploy. */
 export interface FleetState {
   readonly specs: readonly DeploymentSpec[];
   readonly releases: readonly { readonly label: string; readonly deploymentId: string }[];
   readonly known: readonly string[];
 }
 
-/** src/logs: gives cursors, stores, publishes. */
+/** src/control/logs: gives cursors, stores, publishes. */
 export interface LogAppender {
   /** Returns when the lines are stored; order within a call is kept. */
   append(lines: readonly PendingLogLine[], dropped?: Readonly<Record<string, number>>): Promise<void>;
 }
 
-/** src/deploy, as the API uses it. */
+/** src/control/deploy, as the API uses it. */
 export interface Deployer {
   /** Makes Deployment `number` live again. Throws `not_found`, `conflict`. */
   rollback(options: { readonly handlerId: string; readonly number: number; readonly userId: string }): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * One `git push` as the stations see it: src/git takes it from the network and from git's hooks,
- * src/deploy decides about it. Types only, so that neither imports the other.
+ * One `git push` as the stations see it: src/control/git takes it from the network and from git's hooks,
+ * src/control/deploy decides about it. Types only, so that neither imports the other.
  */
 import type { User } from './nouns.ts';
 
@@ -53,7 +53,7 @@ export interface PushSession {
   ended(): Promise<void>;
 }
 
-/** src/deploy, as the git door uses it. */
+/** src/control/deploy, as the git door uses it. */
 export interface PushReceiver {
   begin(push: IncomingPush): PushSession;
 }

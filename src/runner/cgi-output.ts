@@ -7,8 +7,8 @@
  *       +--- fail -------+--> done        (before the head is sent: the platform can still answer)
  */
 import type { ServerResponse } from 'node:http';
-import { Errno } from '../kernel/errno.ts';
-import type { Resource } from '../kernel/resource.ts';
+import { Errno } from '../guest/kernel/errno.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { type CgiHead, CgiHeadParser, type HeadMemo } from './cgi-head.ts';
 

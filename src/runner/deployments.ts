@@ -6,10 +6,10 @@
  *                              |                                                |
  *                              +---------------- forget ------> draining --> freed
  */
-import { abis } from '../kernel/abi/all.ts';
-import { type LowerDirectory, lowerTree } from '../kernel/fs/lower-tree.ts';
-import { CompiledPolicy } from '../kernel/policy.ts';
-import type { SchemeRegistry } from '../kernel/resource.ts';
+import { abis } from '../guest/kernel/abi/all.ts';
+import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
+import { CompiledPolicy } from '../guest/kernel/policy.ts';
+import type { SchemeRegistry } from '../guest/kernel/resource.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';

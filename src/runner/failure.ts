@@ -1,5 +1,5 @@
 /** How a Process's end reads: to the function's caller (little), and to its owner in the log (all). */
-import type { ProcessEnd } from '../kernel/process.ts';
+import type { ProcessEnd } from '../guest/kernel/process.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 
 export interface Failure {

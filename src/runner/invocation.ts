@@ -5,11 +5,11 @@
  *        (end: the guest's own, or kill by deadline, client, limits)
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { layOutDescriptors } from '../kernel/abi/layout.ts';
-import type { FileSystem } from '../kernel/fs/file-system.ts';
-import { makeFileSystem } from '../kernel/fs/file-system.ts';
-import { GasMeter, type SliceScheduler } from '../kernel/meter.ts';
-import type { CompiledPolicy } from '../kernel/policy.ts';
+import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';
+import type { FileSystem } from '../guest/kernel/fs/file-system.ts';
+import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
+import { GasMeter, type SliceScheduler } from '../guest/kernel/meter.ts';
+import type { CompiledPolicy } from '../guest/kernel/policy.ts';
 import type {
   Clock,
   Identity,
@@ -18,10 +18,10 @@ import type {
   ProcessLog,
   ProcessOptions,
   QueueService,
-} from '../kernel/process.ts';
-import { Process } from '../kernel/process.ts';
-import type { Resource, SchemeRegistry } from '../kernel/resource.ts';
-import { processUsage } from '../kernel/usage.ts';
+} from '../guest/kernel/process.ts';
+import { Process } from '../guest/kernel/process.ts';
+import type { Resource, SchemeRegistry } from '../guest/kernel/resource.ts';
+import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 import type { InvocationOutcome, InvocationRecord, LogStream } from '../protocol/nouns.ts';

@@ -1,7 +1,7 @@
 /** The request's body as standard input: pulled from the socket only as the guest reads. */
 import type { IncomingMessage } from 'node:http';
-import { Errno } from '../kernel/errno.ts';
-import type { Resource } from '../kernel/resource.ts';
+import { Errno } from '../guest/kernel/errno.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
 
 export interface RequestBodyOptions {
   readonly request: IncomingMessage;

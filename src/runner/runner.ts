@@ -8,13 +8,13 @@
  *                                           orphan --successor-----+
  */
 import { randomFillSync } from 'node:crypto';
-import { ScratchPool } from '../kernel/fs/quota.ts';
-import { systemClock } from '../kernel/local-run.ts';
-import { createEgress, type Egress } from '../kernel/net/egress.ts';
-import { createNetwork } from '../kernel/net/network.ts';
-import { SchemeRegistry } from '../kernel/resource.ts';
-import { localSchemes } from '../kernel/resources/all.ts';
-import { networkSchemes, preloadNetwork } from '../kernel/resources/network.ts';
+import { ScratchPool } from '../guest/kernel/fs/quota.ts';
+import { systemClock } from '../guest/kernel/local-run.ts';
+import { createEgress, type Egress } from '../guest/kernel/net/egress.ts';
+import { createNetwork } from '../guest/kernel/net/network.ts';
+import { SchemeRegistry } from '../guest/kernel/resource.ts';
+import { localSchemes } from '../guest/kernel/resources/all.ts';
+import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
 import { BusyMark } from './busy-mark.ts';

@@ -1,6 +1,6 @@
 /** What every Invocation of a runner works with; made once at the start. */
-import type { ScratchPool } from '../kernel/fs/quota.ts';
-import type { Clock } from '../kernel/process.ts';
+import type { ScratchPool } from '../guest/kernel/fs/quota.ts';
+import type { Clock } from '../guest/kernel/process.ts';
 import type { BusyMark } from './busy-mark.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { LogBuffer } from './log-buffer.ts';

@@ -8,8 +8,8 @@
  * the memory is wiped and a new instance made. A memory that has grown cannot shrink: such a slot is
  * given up, and so is one whose guest did not end by itself.
  */
-import { GuestInstance, makeMemory } from '../kernel/instance.ts';
-import type { Abi } from '../kernel/syscall.ts';
+import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
+import type { Abi } from '../guest/kernel/syscall.ts';
 import { KIB, PAGE_BYTES } from '../protocol/limits.ts';
 import type { InstancePlan } from '../protocol/module.ts';
 import { poolLimits } from './limits.ts';

@@ -1,7 +1,7 @@
 /** Standard error: each line becomes a LogLine. */
-import { Errno } from '../kernel/errno.ts';
-import type { Resource } from '../kernel/resource.ts';
-import { LineLogger } from '../kernel/resources/line-logger.ts';
+import { Errno } from '../guest/kernel/errno.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
+import { LineLogger } from '../guest/kernel/resources/line-logger.ts';
 
 export class StderrLog implements Resource {
   readonly scheme = 'stderr';

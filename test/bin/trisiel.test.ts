@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { removeTemporaryFolders, temporaryFolder } from '../e2e/harness.ts';
+import { removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
 
 const launcher = fileURLToPath(new URL('../../bin/trisiel.js', import.meta.url));
 afterAll(removeTemporaryFolders);

@@ -1,6 +1,5 @@
 /** What a function's caller sees when something is wrong: the table of DESIGN.md, HTTP contract. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixture, printing } from './guests.ts';
 import {
   call,
   createUser,
@@ -12,7 +11,8 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from './harness.ts';
+} from '../support/e2e.ts';
+import { fixture, printing } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;

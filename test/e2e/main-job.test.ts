@@ -1,6 +1,5 @@
 /** git push -> HTTP -> live log, on the whole platform: real git, real processes, real sockets. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { assemble, fixture, printing } from './guests.ts';
 import {
   api,
   call,
@@ -14,7 +13,8 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from './harness.ts';
+} from '../support/e2e.ts';
+import { assemble, fixture, printing } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
-import { assemble, fixture } from './guests.ts';
 import {
   api,
   call,
@@ -18,7 +17,8 @@ import {
   type TestPlatform,
   type TestUser,
   temporaryFolder,
-} from './harness.ts';
+} from '../support/e2e.ts';
+import { assemble, fixture } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;

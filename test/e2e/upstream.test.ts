@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { fixture, printing } from './guests.ts';
 import {
   call,
   createUser,
@@ -14,7 +13,8 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from './harness.ts';
+} from '../support/e2e.ts';
+import { fixture, printing } from '../support/e2e-guests.ts';
 
 const waiting: ServerResponse[] = [];
 let arrived: () => void = () => {};

@@ -1,6 +1,5 @@
 /** Programs in C and AssemblyScript over WASI, and a Land program, pushed and called as functions. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { assemble, fixture } from './guests.ts';
 import {
   call,
   createUser,
@@ -12,7 +11,8 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from './harness.ts';
+} from '../support/e2e.ts';
+import { assemble, fixture } from '../support/e2e-guests.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;

@@ -4,7 +4,6 @@ import { get, type IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
-import { printing } from '../e2e/guests.ts';
 import {
   api,
   call,
@@ -15,11 +14,12 @@ import {
   push,
   removeTemporaryFolders,
   startPlatform,
-} from '../e2e/harness.ts';
-import { call as callUrl, deploymentOf, fixture, TestFleet } from '../fleet/harness.ts';
-import { startThenSleep } from '../fleet/wat.ts';
+} from '../support/e2e.ts';
+import { printing } from '../support/e2e-guests.ts';
+import { call as callUrl, deploymentOf, fixture, TestFleet } from '../support/fleet.ts';
+import { startThenSleep } from '../support/wat.ts';
 
-const clock = fileURLToPath(new URL('jumping-clock.ts', import.meta.url));
+const clock = fileURLToPath(new URL('../support/jumping-clock.ts', import.meta.url));
 const offsetsMs = [3_600_000, -3_600_000, 0];
 /** No call or push takes this long; an hour is far beyond. */
 const plausibleMs = 10 * 60_000;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
-import { commit, git, makeRepo, removeTemporaryFolders } from '../e2e/harness.ts';
-import { type DoorUser, startDoor } from '../git/platform.ts';
+import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
+import { type DoorUser, startDoor } from '../support/git-platform.ts';
 
 const children: ChildProcess[] = [];
 afterAll(async () => {
@@ -18,7 +18,7 @@ afterAll(async () => {
   await removeTemporaryFolders();
 });
 
-const program = fileURLToPath(new URL('crashing-control.ts', import.meta.url));
+const program = fileURLToPath(new URL('../support/crashing-control.ts', import.meta.url));
 
 describe('control killed in the middle of a push', () => {
   it.each([

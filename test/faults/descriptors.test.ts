@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { printing } from '../e2e/guests.ts';
 import {
   call,
   commit,
@@ -15,7 +14,8 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from '../e2e/harness.ts';
+} from '../support/e2e.ts';
+import { printing } from '../support/e2e-guests.ts';
 
 function hasPrlimit(): boolean {
   try {

@@ -4,7 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { fixture, printing } from '../e2e/guests.ts';
 import {
   api,
   call,
@@ -16,7 +15,8 @@ import {
   removeTemporaryFolders,
   startPlatform,
   temporaryFolder,
-} from '../e2e/harness.ts';
+} from '../support/e2e.ts';
+import { fixture, printing } from '../support/e2e-guests.ts';
 
 const diskBytes = 48 * 1024 * 1024;
 const disks: string[] = [];

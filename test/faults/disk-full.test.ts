@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setImmediate as tick } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { KIB } from '../../src/protocol/limits.ts';
-import { commit, makeRepo, removeTemporaryFolders } from '../e2e/harness.ts';
-import { startDoor } from '../git/platform.ts';
+import { commit, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
+import { startDoor } from '../support/git-platform.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'trisiel-full-'));
 const mounted = mount(folder);

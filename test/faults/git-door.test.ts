@@ -10,9 +10,9 @@ import { join } from 'node:path';
 import { setImmediate as tick } from 'node:timers/promises';
 import { createGzip, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { flushPkt, pktLine } from '../../src/git/pkt-line.ts';
-import { commit, git, makeRepo, removeTemporaryFolders } from '../e2e/harness.ts';
-import { type DoorPlatform, type DoorUser, startDoor } from '../git/platform.ts';
+import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
+import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
+import { type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
 
 let platform: DoorPlatform;
 let user: DoorUser;

@@ -7,7 +7,6 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { printing } from '../e2e/guests.ts';
 import {
   answersDuring,
   api,
@@ -21,9 +20,10 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from '../e2e/harness.ts';
-import { compileWat } from '../fleet/harness.ts';
-import { cwaGuest } from '../fleet/wat.ts';
+} from '../support/e2e.ts';
+import { printing } from '../support/e2e-guests.ts';
+import { compileWat } from '../support/fleet.ts';
+import { cwaGuest } from '../support/wat.ts';
 
 let platform: TestPlatform;
 let ada: TestUser;

@@ -9,7 +9,6 @@ import { WebSocket } from 'ws';
 import { runnerLimits } from '../../src/protocol/limits.ts';
 import type { LogFrame } from '../../src/protocol/nouns.ts';
 import { connectionLimits } from '../../src/runner/limits.ts';
-import { fixture, printing } from '../e2e/guests.ts';
 import {
   answersDuring,
   api,
@@ -23,9 +22,10 @@ import {
   startPlatform,
   type TestPlatform,
   type TestUser,
-} from '../e2e/harness.ts';
-import { compileWat } from '../fleet/harness.ts';
-import { cwaGuest } from '../fleet/wat.ts';
+} from '../support/e2e.ts';
+import { fixture, printing } from '../support/e2e-guests.ts';
+import { compileWat } from '../support/fleet.ts';
+import { cwaGuest } from '../support/wat.ts';
 
 const mib = 1024 * 1024;
 

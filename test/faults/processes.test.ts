@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startPlatformChild } from '../../src/bin/platform-child.ts';
-import { printing } from '../e2e/guests.ts';
 import {
   api,
   call,
@@ -20,7 +19,8 @@ import {
   startPlatform,
   type TestPlatform,
   temporaryFolder,
-} from '../e2e/harness.ts';
+} from '../support/e2e.ts';
+import { printing } from '../support/e2e-guests.ts';
 
 afterAll(removeTemporaryFolders);
 

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { inspectModule } from '../../src/guest/wasm/inspect/inspect.ts';
+import { rewriteModule } from '../../src/guest/wasm/rewrite.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { inspectModule } from '../../src/wasm/inspect.ts';
-import { rewriteModule } from '../../src/wasm/rewrite.ts';
-import { header, section } from '../wasm/module-builder.ts';
-import { wat } from '../wasm/support.ts';
+import { header, section } from '../support/module-builder.ts';
+import { wat } from '../support/wasm.ts';
 
 const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
 const options = { seed, interruptAfterTimeLimit: 8_000, numRuns: 20_000 };

@@ -1,11 +1,11 @@
 /** What a runner keeps of a Deployment, and that it lets go of all of it once nothing serves it any more. */
 import { describe, expect, it } from 'vitest';
-import { SchemeRegistry } from '../../src/kernel/resource.ts';
+import { SchemeRegistry } from '../../src/guest/kernel/resource.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import { DeploymentTable } from '../../src/runner/deployments.ts';
 import { Handlers } from '../../src/runner/handlers.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
-import { compileWat, deploymentOf, writer } from '../fleet/harness.ts';
+import { compileWat, deploymentOf, writer } from '../support/fleet.ts';
 
 function makeTable() {
   const budget = new MemoryBudget(64 * MIB);

@@ -4,7 +4,7 @@ import { poolLimits } from '../../src/runner/limits.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
 import { SlotPool } from '../../src/runner/pool.ts';
 import { isRecyclable, type Slot } from '../../src/runner/slot.ts';
-import { codeOf, runIn, type TestCode } from './guests.ts';
+import { codeOf, runIn, type TestCode } from '../support/runner-guests.ts';
 
 /**
  * The guest looks at everything it could have changed in an earlier life, returns a bit for each

@@ -6,7 +6,7 @@ import { MIB } from '../../src/protocol/limits.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
 import { SlotPool } from '../../src/runner/pool.ts';
 import { Slot } from '../../src/runner/slot.ts';
-import { codeOf, type GuestRun, runIn, type TestCode } from './guests.ts';
+import { codeOf, type GuestRun, runIn, type TestCode } from '../support/runner-guests.ts';
 
 const inputs = ['', 'a', 'x=1&y=2\n'.repeat(500), 'last'];
 const gas = 2_000_000;

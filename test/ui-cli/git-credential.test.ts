@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Session } from '../../ui-cli/config.ts';
 import { answerCredential } from '../../ui-cli/git-credential.ts';
 import { credentialHelper, credentialUrls, removeCredentials, setUpCredentials } from '../../ui-cli/git-setup.ts';
-import { run } from './harness.ts';
+import { run } from '../support/ui-cli.ts';
 
 const session: Session = { server: 'http://127.0.0.1:3002', token: 'secret', user: 'ada', tokenFrom: 'config' };
 const describe = (url: string) => {

@@ -5,7 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Control, Home, launcher, line, root, run, startControl } from './harness.ts';
+import { type Control, Home, launcher, line, root, run, startControl } from '../support/ui-cli.ts';
 
 const exec = promisify(execFile);
 

@@ -1,7 +1,7 @@
 /** The guest's file system in a local run: mapped folders, and what it leaves in scratch. */
-import { type FileSystem, type Mount, makeFileSystem } from '../../src/kernel/fs/file-system.ts';
-import { hostDirectory } from '../../src/kernel/fs/host-directory.ts';
-import type { DirectoryNode } from '../../src/kernel/fs/node.ts';
+import { type FileSystem, type Mount, makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
+import { hostDirectory } from '../../src/guest/kernel/fs/host-directory.ts';
+import type { DirectoryNode } from '../../src/guest/kernel/fs/node.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { visible } from '../text/visible.ts';
 

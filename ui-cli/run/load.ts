@@ -1,12 +1,12 @@
 /** From a file on disk to a vetted module: what the platform refuses at push is refused here, in the same words. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { compileH, sourceCharsMax } from '../../src/hlang/compile.ts';
-import { providedFunctions } from '../../src/kernel/abi/all.ts';
+import { compileH, sourceCharsMax } from '../../src/guest/hlang/compile.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB, pushLimits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
-import { vetModule } from '../../src/wasm/rewrite.ts';
 
 export interface LoadedModule {
   readonly module: WebAssembly.Module;

@@ -1,5 +1,5 @@
 /** The network's schemes, loaded when a guest first opens one of them: most runs never do. */
-import type { Scheme } from '../../src/kernel/resource.ts';
+import type { Scheme } from '../../src/guest/kernel/resource.ts';
 
 export interface LazyNetwork {
   readonly schemes: readonly Scheme[];

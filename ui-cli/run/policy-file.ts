@@ -1,8 +1,8 @@
 /** `--policy FILE`: Olin's syntax, or the [policy] and [limits] of a wasmcloud.toml. */
 import { readFile } from 'node:fs/promises';
 import { parse, TomlError } from 'smol-toml';
-import { parseOlinPolicy } from '../../src/kernel/olin-policy.ts';
-import { policyRule } from '../../src/kernel/policy.ts';
+import { parseOlinPolicy } from '../../src/guest/kernel/olin-policy.ts';
+import { policyRule } from '../../src/guest/kernel/policy.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits, type Limits, maximumLimits, olinLimits } from '../../src/protocol/limits.ts';
 import type { Policy } from '../../src/protocol/nouns.ts';

@@ -1,6 +1,6 @@
 /** What `wasmcloud run` says after the guest has ended, and with which status it exits. */
-import type { LocalRunResult } from '../../src/kernel/local-run.ts';
-import type { ProcessEnd } from '../../src/kernel/process.ts';
+import type { LocalRunResult } from '../../src/guest/kernel/local-run.ts';
+import type { ProcessEnd } from '../../src/guest/kernel/process.ts';
 import { visible } from '../text/visible.ts';
 
 /**

@@ -2,9 +2,9 @@
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
-import { inliningFlags } from '../../src/kernel/engine-flags.ts';
-import { runLocally } from '../../src/kernel/local-run.ts';
-import { localSchemes } from '../../src/kernel/resources/all.ts';
+import { inliningFlags } from '../../src/guest/kernel/engine-flags.ts';
+import { runLocally } from '../../src/guest/kernel/local-run.ts';
+import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';

@@ -1,5 +1,5 @@
 /** What control serves on the platform, for one local run: values live as long as the run. */
-import type { KvService, QueueService } from '../../src/kernel/process.ts';
+import type { KvService, QueueService } from '../../src/guest/kernel/process.ts';
 
 export function memoryKv(): KvService {
   const values = new Map<string, Uint8Array>();

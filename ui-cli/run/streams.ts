@@ -1,7 +1,7 @@
 /** The terminal's streams as Resources: bytes as they are, waiting when the other side is slow. */
 import type { Readable, Writable } from 'node:stream';
-import { Errno } from '../../src/kernel/errno.ts';
-import type { MaybePromise, Resource } from '../../src/kernel/resource.ts';
+import { Errno } from '../../src/guest/kernel/errno.ts';
+import type { MaybePromise, Resource } from '../../src/guest/kernel/resource.ts';
 
 /** Standard input. The stream is touched at the first read only, so a guest that reads nothing takes nothing. */
 export class StreamSource implements Resource {

@@ -1,6 +1,6 @@
 /** `--trace`: one line per system call, with arguments and result, like strace. */
-import type { Process } from '../../src/kernel/process.ts';
-import type { Syscall, SyscallValue, Tracer } from '../../src/kernel/syscall.ts';
+import type { Process } from '../../src/guest/kernel/process.ts';
+import type { Syscall, SyscallValue, Tracer } from '../../src/guest/kernel/syscall.ts';
 import { safeJson } from '../text/visible.ts';
 
 /** Bytes of a string or buffer that a line shows. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { expectMemory, result, runCalls } from '../support/calls.ts';
-import { text } from '../support/run-guest.ts';
+import { expectMemory, result, runCalls } from '../../support/calls.ts';
+import { text } from '../../support/run-guest.ts';
 
 test('io_get_* give a new descriptor each time', async () => {
   const run = await runCalls({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { logLimits } from '../../../src/protocol/limits.ts';
-import { expectMemory, runCalls } from '../support/calls.ts';
-import { runGuest } from '../support/run-guest.ts';
+import { expectMemory, runCalls } from '../../support/calls.ts';
+import { runGuest } from '../../support/run-guest.ts';
 
 test('log_write makes one LogLine for each level, known or not', async () => {
   const run = await runCalls({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runCalls } from '../support/calls.ts';
+import { runCalls } from '../../support/calls.ts';
 
 test('random_i32 and random_i64 are not negative, whatever the bits', async () => {
   const run = await runCalls({

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { resourceCloseWithResult } from '../../../src/kernel/abi/cwa/resource.ts';
-import { descriptorsMax } from '../../../src/kernel/descriptors.ts';
-import { Errno } from '../../../src/kernel/errno.ts';
-import { localSchemes } from '../../../src/kernel/resources/all.ts';
-import { expectMemory, result, runCalls } from '../support/calls.ts';
-import { bytesSource, runGuest } from '../support/run-guest.ts';
+import { resourceCloseWithResult } from '../../../src/guest/kernel/abi/cwa/resource.ts';
+import { descriptorsMax } from '../../../src/guest/kernel/descriptors.ts';
+import { Errno } from '../../../src/guest/kernel/errno.ts';
+import { localSchemes } from '../../../src/guest/kernel/resources/all.ts';
+import { expectMemory, result, runCalls } from '../../support/calls.ts';
+import { bytesSource, runGuest } from '../../support/run-guest.ts';
 
 test('resource_open gives the lowest free descriptor', async () => {
   const run = await runCalls({

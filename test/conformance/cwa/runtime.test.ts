@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { expectMemory, runCalls } from '../support/calls.ts';
-import { bytesSource, runGuest } from '../support/run-guest.ts';
+import { expectMemory, runCalls } from '../../support/calls.ts';
+import { bytesSource, runGuest } from '../../support/run-guest.ts';
 
 test('the runtime is olin, spec version 0.1', async () => {
   const run = await runCalls({

@@ -1,7 +1,7 @@
 /** ABIS.md's table, so that a row cannot change unnoticed. */
 import { expect, test } from 'vitest';
-import { cwa } from '../../../src/kernel/abi/cwa/cwa.ts';
-import { fixture, runGuest, text } from '../support/run-guest.ts';
+import { cwa } from '../../../src/guest/kernel/abi/cwa/cwa.ts';
+import { fixture, runGuest, text } from '../../support/run-guest.ts';
 
 test('the functions and their types are those of ABIS.md', () => {
   const rows = cwa.syscalls.map(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { expectMemory, runCalls } from '../support/calls.ts';
+import { expectMemory, runCalls } from '../../support/calls.ts';
 
 const args = ['program', 'größer', ''];
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { runCalls } from '../support/calls.ts';
+import { runCalls } from '../../support/calls.ts';
 
 test('time_now is Unix seconds as i64, also beyond 2038', async () => {
   const wallMs = Date.UTC(2106, 5, 1) + 999;

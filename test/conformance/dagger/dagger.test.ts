@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import { dagger } from '../../../src/kernel/abi/dagger/dagger.ts';
-import type { Syscall } from '../../../src/kernel/syscall.ts';
-import { expectMemory, result, runCalls } from '../support/calls.ts';
-import { fixture, runGuest, text } from '../support/run-guest.ts';
+import { dagger } from '../../../src/guest/kernel/abi/dagger/dagger.ts';
+import type { Syscall } from '../../../src/guest/kernel/syscall.ts';
+import { expectMemory, result, runCalls } from '../../support/calls.ts';
+import { fixture, runGuest, text } from '../../support/run-guest.ts';
 
 /** The rows as a guest that declares i64 for everything sees them. */
 const wide: readonly Syscall[] = dagger.syscalls.map((row) => ({

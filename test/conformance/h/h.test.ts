@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { compileH } from '../../../src/hlang/compile.ts';
-import { Errno } from '../../../src/kernel/errno.ts';
-import { bytesSource, fixture, runGuest, text } from '../support/run-guest.ts';
+import { compileH } from '../../../src/guest/hlang/compile.ts';
+import { Errno } from '../../../src/guest/kernel/errno.ts';
+import { bytesSource, fixture, runGuest, text } from '../../support/run-guest.ts';
 
 test('h prints its own source with 2 system calls and 11 gas', async () => {
   const run = await runGuest(fixture('h/h'));

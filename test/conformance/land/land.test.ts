@@ -1,10 +1,10 @@
 /** Land: open, close, read, write on files in memory; every failure ends the Process and says which call. */
 import { describe, expect, test } from 'vitest';
-import { makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
-import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
-import type { Resource } from '../../../src/kernel/resource.ts';
-import { type Call, type CallsOptions, expectMemory, result, runCalls } from '../support/calls.ts';
-import { fixture, runGuest } from '../support/run-guest.ts';
+import { makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
+import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import type { Resource } from '../../../src/guest/kernel/resource.ts';
+import { type Call, type CallsOptions, expectMemory, result, runCalls } from '../../support/calls.ts';
+import { fixture, runGuest } from '../../support/run-guest.ts';
 
 const lower = lowerTree([{ path: 'a.txt', bytes: Buffer.from('from the tree') }]);
 const files = () => makeFileSystem({ lower, nowNs: () => 0n, limits: { bytes: 1000, names: 8 } });

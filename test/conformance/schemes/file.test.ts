@@ -1,8 +1,8 @@
 /** `file:`: the Process's own file system for guests that know nothing but URLs. */
 import { expect, test } from 'vitest';
-import { makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
-import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
-import { type Call, type CallsOptions, expectMemory, result, runCalls } from '../support/calls.ts';
+import { makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
+import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import { type Call, type CallsOptions, expectMemory, result, runCalls } from '../../support/calls.ts';
 
 const lower = lowerTree([
   { path: 'page.html', bytes: Buffer.from('<p>page') },

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { KvService } from '../../../src/kernel/process.ts';
+import type { KvService } from '../../../src/guest/kernel/process.ts';
 import { kvLimits } from '../../../src/protocol/limits.ts';
-import { expectMemory, runCalls } from '../support/calls.ts';
-import { runGuest } from '../support/run-guest.ts';
+import { expectMemory, runCalls } from '../../support/calls.ts';
+import { runGuest } from '../../support/run-guest.ts';
 
 /** A store that answers later, as the one behind the bus does, and remembers every put. */
 function store(initial: Readonly<Record<string, string>> = {}) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { logLimits } from '../../../src/protocol/limits.ts';
-import { expectMemory, runCalls } from '../support/calls.ts';
-import { runGuest } from '../support/run-guest.ts';
+import { expectMemory, runCalls } from '../../support/calls.ts';
+import { runGuest } from '../../support/run-guest.ts';
 
 function lines(url: string, writes: readonly string[], close = true) {
   let at = 0x100;

@@ -1,6 +1,6 @@
 /** null:, zero:, random:, time:, meta:, through CommonWA. */
 import { expect, test } from 'vitest';
-import { type Call, expectMemory, runCalls } from '../support/calls.ts';
+import { type Call, expectMemory, runCalls } from '../../support/calls.ts';
 
 /** Opens `url` as descriptor 0 and makes `calls` on it. */
 function on(url: string, calls: readonly Call[], options = {}) {

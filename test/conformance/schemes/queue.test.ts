@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
-import type { QueueService } from '../../../src/kernel/process.ts';
+import type { QueueService } from '../../../src/guest/kernel/process.ts';
 import { queueLimits } from '../../../src/protocol/limits.ts';
-import { runCalls } from '../support/calls.ts';
-import { runGuest } from '../support/run-guest.ts';
+import { runCalls } from '../../support/calls.ts';
+import { runGuest } from '../../support/run-guest.ts';
 
 function queues() {
   const published: string[] = [];

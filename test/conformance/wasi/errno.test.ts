@@ -1,7 +1,7 @@
 /** The translation of the kernel's errors: complete, and never success by mistake. */
 import { expect, test } from 'vitest';
-import { toWasi, Wasi } from '../../../src/kernel/abi/wasi/errno.ts';
-import { Errno } from '../../../src/kernel/errno.ts';
+import { toWasi, Wasi } from '../../../src/guest/kernel/abi/wasi/errno.ts';
+import { Errno } from '../../../src/guest/kernel/errno.ts';
 
 test.each(Object.entries(Errno))('%s has a number of its own in WASI', (name, errno) => {
   const found = toWasi(errno);

@@ -1,9 +1,9 @@
 /** Structures in the guest's memory, byte for byte, between guard bytes (witx, snapshots/preview1). */
 import { describe, expect, test } from 'vitest';
-import { makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
-import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
-import type { Resource } from '../../../src/kernel/resource.ts';
-import { type Call, type CallsOptions, expectMemory, runCalls } from '../support/calls.ts';
+import { makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
+import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import type { Resource } from '../../../src/guest/kernel/resource.ts';
+import { type Call, type CallsOptions, expectMemory, runCalls } from '../../support/calls.ts';
 
 const errno = { success: 0, badf: 8, fault: 21, ilseq: 25, inval: 28, nametoolong: 37, noent: 44 } as const;
 const timeNs = 1_700_000_000_123_456_789n;

@@ -2,12 +2,12 @@
 import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { createEgress } from '../../../src/kernel/net/egress.ts';
-import { createNetwork } from '../../../src/kernel/net/network.ts';
-import { localSchemes } from '../../../src/kernel/resources/all.ts';
-import { networkSchemes } from '../../../src/kernel/resources/network.ts';
-import { type Call, expectMemory, type ResultOf, runCalls } from '../support/calls.ts';
-import { fixture, type GuestOptions, runGuest } from '../support/run-guest.ts';
+import { createEgress } from '../../../src/guest/kernel/net/egress.ts';
+import { createNetwork } from '../../../src/guest/kernel/net/network.ts';
+import { localSchemes } from '../../../src/guest/kernel/resources/all.ts';
+import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
+import { type Call, expectMemory, type ResultOf, runCalls } from '../../support/calls.ts';
+import { fixture, type GuestOptions, runGuest } from '../../support/run-guest.ts';
 
 const errno = { badf: 8, inval: 28, notcapable: 76, notsock: 57, spipe: 70 } as const;
 const u32 = (...values: readonly number[]) => Buffer.from(new Uint32Array(values).buffer);

@@ -6,14 +6,14 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { type Mount, makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
-import { hostDirectory } from '../../../src/kernel/fs/host-directory.ts';
-import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
-import { defaultScratch, Quota } from '../../../src/kernel/fs/quota.ts';
-import { ScratchDirectory } from '../../../src/kernel/fs/scratch-directory.ts';
-import { ScratchSpace } from '../../../src/kernel/fs/scratch-inode.ts';
-import { systemClock } from '../../../src/kernel/local-run.ts';
-import { fixture, type GuestOptions, runGuest } from '../support/run-guest.ts';
+import { type Mount, makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
+import { hostDirectory } from '../../../src/guest/kernel/fs/host-directory.ts';
+import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import { defaultScratch, Quota } from '../../../src/guest/kernel/fs/quota.ts';
+import { ScratchDirectory } from '../../../src/guest/kernel/fs/scratch-directory.ts';
+import { ScratchSpace } from '../../../src/guest/kernel/fs/scratch-inode.ts';
+import { systemClock } from '../../../src/guest/kernel/local-run.ts';
+import { fixture, type GuestOptions, runGuest } from '../../support/run-guest.ts';
 
 const nowNs = (): bigint => BigInt(Math.round(systemClock.wallMs() * 1000)) * 1000n;
 

@@ -1,10 +1,10 @@
 /** Calls that wait: the guest is suspended, never the thread, and nothing piles up meanwhile. */
 import { describe, expect, test } from 'vitest';
-import { Errno } from '../../../src/kernel/errno.ts';
-import type { Process } from '../../../src/kernel/process.ts';
-import type { Resource } from '../../../src/kernel/resource.ts';
-import { type Call, expectMemory, runCalls } from '../support/calls.ts';
-import { runGuest } from '../support/run-guest.ts';
+import { Errno } from '../../../src/guest/kernel/errno.ts';
+import type { Process } from '../../../src/guest/kernel/process.ts';
+import type { Resource } from '../../../src/guest/kernel/resource.ts';
+import { type Call, expectMemory, runCalls } from '../../support/calls.ts';
+import { runGuest } from '../../support/run-guest.ts';
 
 const again = 6;
 const u32 = (...values: readonly number[]) => Buffer.from(new Uint32Array(values).buffer);

@@ -4,17 +4,17 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { layOutDescriptors } from '../../../src/kernel/abi/layout.ts';
-import { wasi } from '../../../src/kernel/abi/wasi/wasi.ts';
-import { makeFileSystem } from '../../../src/kernel/fs/file-system.ts';
-import { lowerTree } from '../../../src/kernel/fs/lower-tree.ts';
-import { systemClock } from '../../../src/kernel/local-run.ts';
-import { GuestMemory } from '../../../src/kernel/memory.ts';
-import { GasMeter } from '../../../src/kernel/meter.ts';
-import { Process, ProcessEnded } from '../../../src/kernel/process.ts';
-import { type Resource, SchemeRegistry } from '../../../src/kernel/resource.ts';
-import { localSchemes } from '../../../src/kernel/resources/all.ts';
-import type { Syscall, SyscallResult } from '../../../src/kernel/syscall.ts';
+import { layOutDescriptors } from '../../../src/guest/kernel/abi/layout.ts';
+import { wasi } from '../../../src/guest/kernel/abi/wasi/wasi.ts';
+import { makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
+import { lowerTree } from '../../../src/guest/kernel/fs/lower-tree.ts';
+import { systemClock } from '../../../src/guest/kernel/local-run.ts';
+import { GuestMemory } from '../../../src/guest/kernel/memory.ts';
+import { GasMeter } from '../../../src/guest/kernel/meter.ts';
+import { Process, ProcessEnded } from '../../../src/guest/kernel/process.ts';
+import { type Resource, SchemeRegistry } from '../../../src/guest/kernel/resource.ts';
+import { localSchemes } from '../../../src/guest/kernel/resources/all.ts';
+import type { Syscall, SyscallResult } from '../../../src/guest/kernel/syscall.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 
 const pageBytes = 65_536;

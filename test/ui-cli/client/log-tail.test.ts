@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { PlatformError } from '../../../src/protocol/errors.ts';
 import { LogTail, type LogTailOptions } from '../../../ui-cli/client/log-tail.ts';
-import { type Control, line, startControl } from '../harness.ts';
+import { type Control, line, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let token: string;

@@ -1,7 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Control, Home, launcher, password, run, startControl } from '../harness.ts';
+import { type Control, Home, launcher, password, run, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 beforeAll(async () => {

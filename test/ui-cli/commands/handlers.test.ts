@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Control, Home, line, record, startControl } from '../harness.ts';
+import { type Control, Home, line, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;

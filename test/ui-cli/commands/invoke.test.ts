@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { invocationUrl, parseHeader } from '../../../ui-cli/client/invoke.ts';
-import { type Control, Home, startControl } from '../harness.ts';
+import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;

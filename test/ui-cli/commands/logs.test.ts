@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Control, Home, line, root, run, startControl } from '../harness.ts';
+import { type Control, Home, line, root, run, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;

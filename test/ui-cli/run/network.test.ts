@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { guest, wasmcloudRun } from './harness.ts';
+import { guest, wasmcloudRun } from '../../support/ui-cli-run.ts';
 
 let requests = 0;
 const server = createServer((request, response) => {

@@ -5,7 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { entry, file, guest, wasmcloud, wasmcloudRun } from './harness.ts';
+import { entry, file, guest, wasmcloud, wasmcloudRun } from '../../support/ui-cli-run.ts';
 
 test('stdout is the guest’s, byte for byte; log lines stand on stderr; the status is the guest’s', async () => {
   const hello = await wasmcloudRun([guest('cwa/hello.wasm')]);

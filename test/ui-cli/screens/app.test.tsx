@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Control, line, password, record, startControl } from '../harness.ts';
-import { keys, type OpenOptions, Terminal } from './terminal.tsx';
+import { keys, type OpenOptions, Terminal } from '../../support/terminal.tsx';
+import { type Control, line, password, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let token: string;

@@ -1,0 +1,216 @@
+/** Users, their Tokens, invites, and who may sign up. */
+import type { Transaction } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import { nameLimits } from '../../protocol/limits.ts';
+import type { User } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import { isUniqueViolation } from '../db/sql-error.ts';
+import { Invites, type InviteView } from './invites.ts';
+import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
+import { addressKey, RateLimiter } from './rate-limiter.ts';
+import { hashSecret, newFirstCode, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
+import { Tokens, type TokenView } from './tokens.ts';
+
+export const accountLimits = {
+  /** Log-in attempts by address: 20 at once, then one in 10 s. Successful ones do not count. */
+  logInByAddress: { burst: 20, everyMs: 10_000, keys: 10_000 },
+  /** By user name, from anywhere: slows a distributed guess without locking the owner out for long. */
+  logInByName: { burst: 30, everyMs: 10_000, keys: 10_000 },
+  /** Sign-ups by address: 30 at once (a class, a test suite), then one in 30 s. */
+  signUpByAddress: { burst: 30, everyMs: 30_000, keys: 10_000 },
+} as const;
+
+export type Registration = 'open' | 'invite' | 'closed';
+
+export interface AccountsOptions {
+  readonly db: Database;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly randomBytes: RandomBytes;
+  readonly registration: Registration;
+  /** Only for tests that hash much: the default is what protects people. */
+  readonly passwordCost?: PasswordCost;
+}
+
+const firstCodeKey = 'first_account_code';
+
+export class Accounts {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #randomBytes: RandomBytes;
+  readonly #registration: Registration;
+  readonly #passwords: Passwords;
+  readonly #logInByAddress: RateLimiter;
+  readonly #logInByName: RateLimiter;
+  readonly #signUpByAddress: RateLimiter;
+  readonly #tokens: Tokens;
+  readonly #invites: Invites;
+
+  constructor(options: AccountsOptions) {
+    this.#db = options.db;
+    this.#now = options.now;
+    this.#randomBytes = options.randomBytes;
+    this.#registration = options.registration;
+    this.#passwords = new Passwords({ randomBytes: options.randomBytes, cost: options.passwordCost });
+    this.#tokens = new Tokens(options);
+    this.#invites = new Invites(options);
+    this.#logInByAddress = new RateLimiter(accountLimits.logInByAddress, options.now);
+    this.#logInByName = new RateLimiter(accountLimits.logInByName, options.now);
+    this.#signUpByAddress = new RateLimiter(accountLimits.signUpByAddress, options.now);
+  }
+
+  /** The code that the very first sign-up needs, the same at every start until it is used; then null. */
+  async firstAccountCode(): Promise<string | null> {
+    return this.#db.transaction().execute(async (trx) => {
+      if (await anyUser(trx)) return null;
+      const known = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
+      if (known !== undefined) return known.value;
+      const code = newFirstCode(this.#randomBytes);
+      await trx.insertInto('settings').values({ key: firstCodeKey, value: code }).execute();
+      return code;
+    });
+  }
+
+  /**
+   * Makes a user and a first Token. `address` is the caller's, for the rate limit.
+   * Throws `name_invalid`, `name_taken`, `bad_request`, `invite_required`, `registration_closed`,
+   * `rate_limited`, `overloaded`.
+   */
+  async signUp(options: {
+    readonly name: string;
+    readonly password: string;
+    readonly invite?: string | undefined;
+    readonly address: string;
+  }): Promise<{ user: User; token: string }> {
+    const { name, password, invite } = options;
+    this.#signUpByAddress.take(addressKey(options.address), 'sign-ups');
+    checkUserName(name);
+    checkPassword(password);
+    // Asked once before the costly hash and once more, with effect, in the transaction below.
+    await this.#db.transaction().execute((trx) => this.#admit(trx, invite));
+    const passwordHash = await this.#passwords.hash(password);
+    const user: User = { id: newId('u', this.#randomBytes), name, createdMs: this.#now() };
+    const token = newToken(this.#randomBytes);
+    try {
+      await this.#db.transaction().execute(async (trx) => {
+        const useUp = await this.#admit(trx, invite);
+        const row = { id: user.id, name, password_hash: passwordHash, created_ms: user.createdMs };
+        await trx.insertInto('users').values(row).execute();
+        await useUp(user.id);
+        await this.#tokens.insert(trx, { userId: user.id, token, label: 'sign up' });
+      });
+    } catch (error) {
+      if (isUniqueViolation(error))
+        throw new PlatformError('name_taken', `the user name ${name} is taken`, { cause: error });
+      throw error;
+    }
+    return { user, token };
+  }
+
+  /** A new Token. Throws `unauthorized` (the same for a wrong name and a wrong password), `rate_limited`, `overloaded`. */
+  async logIn(options: {
+    readonly name: string;
+    readonly password: string;
+    readonly address: string;
+    readonly label?: string | undefined;
+  }): Promise<{ user: User; token: string }> {
+    const { name, password, label = 'log in' } = options;
+    const address = addressKey(options.address);
+    this.#logInByAddress.take(address, 'log-ins');
+    const nameKey = hashSecret(name); // a name may be a megabyte long
+    this.#logInByName.take(nameKey, 'log-ins');
+    const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+    const tooLong = Buffer.byteLength(password) > 1024;
+    const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
+    if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
+    this.#logInByAddress.giveBack(address);
+    this.#logInByName.giveBack(nameKey);
+    const token = newToken(this.#randomBytes);
+    const replaced = await this.#db.transaction().execute(async (trx) => {
+      const revoked = await this.#tokens.makeRoom(trx, row.id);
+      await this.#tokens.insert(trx, { userId: row.id, token, label });
+      return revoked;
+    });
+    for (const id of replaced) this.#tokens.tellRevoked(id);
+    return { user: { id: row.id, name: row.name, createdMs: row.created_ms }, token };
+  }
+
+  /** Who a Token belongs to; null for anything that is not a Token in force. */
+  userOfToken(token: string): Promise<{ user: User; tokenId: string } | null> {
+    return this.#tokens.userOf(token);
+  }
+
+  /** Shown once: only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
+  createToken(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
+    return this.#tokens.create(userId, label);
+  }
+
+  listTokens(userId: string): Promise<readonly TokenView[]> {
+    return this.#tokens.list(userId);
+  }
+
+  /** In force at once, on open log streams too. Throws `not_found`. */
+  revokeToken(userId: string, tokenId: string): Promise<void> {
+    return this.#tokens.revoke(userId, tokenId);
+  }
+
+  /** Calls `listener` with the id of each Token that is revoked from now on; returns how to stop that. */
+  onTokenRevoked(listener: (tokenId: string) => void): () => void {
+    return this.#tokens.onRevoked(listener);
+  }
+
+  /** A code with which one person may sign up; shown once. Throws `registration_closed`, `limit_exceeded`. */
+  async createInvite(userId: string): Promise<{ invite: string; view: InviteView }> {
+    if (this.#registration === 'closed') throw closed();
+    return this.#invites.create(userId);
+  }
+
+  listInvites(userId: string): Promise<readonly InviteView[]> {
+    return this.#invites.list(userId);
+  }
+
+  /** Only one that nobody has used. Throws `not_found`. */
+  deleteInvite(userId: string, inviteId: string): Promise<void> {
+    return this.#invites.delete(userId, inviteId);
+  }
+
+  /** Throws unless a sign-up with `invite` is allowed; returns what uses the invite up, for after the user exists. */
+  async #admit(trx: Transaction<Schema>, given: string | undefined): Promise<(userId: string) => Promise<void>> {
+    const invite = given?.trim() ?? '';
+    if (!(await anyUser(trx))) {
+      const code = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
+      if (code !== undefined && sameSecret(code.value, invite.toLowerCase()))
+        return async () => {
+          await trx.deleteFrom('settings').where('key', '=', firstCodeKey).execute();
+        };
+      if (this.#registration !== 'open')
+        throw new PlatformError('invite_required', 'the first account needs the code that the server printed', {
+          hints: ['look for the code in the output of npm start'],
+        });
+    }
+    if (this.#registration === 'open') return async () => {};
+    if (this.#registration === 'closed') throw closed();
+    if (invite === '')
+      throw new PlatformError('invite_required', 'signing up here needs an invite', {
+        hints: ['ask somebody with an account for one'],
+      });
+    return this.#invites.check(trx, invite);
+  }
+}
+
+/** Users are no hosts, so no name is reserved; otherwise as handlers'. */
+export function checkUserName(name: string): string {
+  if (name.length <= nameLimits.userChars && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(name)) return name;
+  throw new PlatformError('name_invalid', 'this cannot be a user name', {
+    hints: [`a user name has 1 to ${nameLimits.userChars} of a-z, 0-9 and hyphens inside, for example ada`],
+  });
+}
+
+async function anyUser(trx: Transaction<Schema>): Promise<boolean> {
+  return (await trx.selectFrom('users').select('id').limit(1).executeTakeFirst()) !== undefined;
+}
+
+function closed(): PlatformError {
+  return new PlatformError('registration_closed', 'this server takes no new accounts');
+}

@@ -1,0 +1,227 @@
+/**
+ * The API as a Koa app. The way of a request: id and headers -> error boundary -> who is it -> route ->
+ * body -> operation. Nothing of a body is read before the caller is known.
+ */
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Logger } from 'pino';
+import { PlatformError, toProblem } from '../../protocol/errors.ts';
+import type { Deployer } from '../../protocol/ports.ts';
+import type { Accounts } from '../accounts/accounts.ts';
+import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { Database } from '../db/database.ts';
+import { isOutage } from '../db/sql-error.ts';
+import type { HandlerEnv } from '../handlers/env.ts';
+import type { Handlers } from '../handlers/handlers.ts';
+import { HandlerViews } from '../handlers/views.ts';
+import type { LogStore } from '../logs/log-store.ts';
+import type { UsageStore } from '../usage/usage-store.ts';
+import { authenticate } from './authenticate.ts';
+import { bodyLimits, readJson } from './body.ts';
+import type { Metrics } from './metrics.ts';
+import { openApiDocument } from './openapi.ts';
+import type { Caller, Operation } from './operation.ts';
+import { accountOperations } from './operations/accounts.ts';
+import { envOperations } from './operations/env.ts';
+import { handlerOperations } from './operations/handlers.ts';
+import { recordOperations } from './operations/records.ts';
+import { type PlatformIdentity, type ProvidedImport, pages } from './pages.ts';
+
+export interface ApiDeps {
+  readonly db: Database;
+  readonly accounts: Accounts;
+  readonly handlers: Handlers;
+  readonly env: HandlerEnv;
+  readonly logs: LogStore;
+  readonly usage: UsageStore;
+  readonly deployer: Deployer;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly randomBytes: RandomBytes;
+  /** Known only once the ports listen, hence functions. */
+  readonly functionUrl: (name: string) => string;
+  readonly gitUrl: (name: string) => string;
+  /** Public base URL of the API. */
+  readonly serverUrl: () => string;
+  /** Why the platform cannot serve at the moment; empty when it can. */
+  readonly notReady: () => readonly string[];
+  readonly imports: readonly ProvidedImport[];
+  readonly identity: PlatformIdentity;
+  readonly version: string;
+  /** True behind a proxy of ours: the caller's address is then the last one in X-Forwarded-For. */
+  readonly trustProxy?: boolean;
+}
+
+interface State {
+  requestId: string;
+  caller: Caller | null;
+  /** Id of the operation, for metrics. */
+  operation: string;
+}
+
+type Context = Koa.ParameterizedContext<State>;
+
+const prefix = '/api/v1';
+
+export const apiLimits = {
+  /** Requests of one user that are being answered; an answer may hold a few MiB until its reader has taken it. */
+  perUser: 32,
+} as const;
+export const requestIdHeader = 'trisiel-request';
+
+/** Serves everything but git and WebSockets: the git door stands in front, log-stream.ts beside. */
+export function createApi(deps: ApiDeps): Koa<State> {
+  const operations = apiOperations(deps);
+  const app = new Koa<State>({ proxy: deps.trustProxy === true, maxIpsCount: 1 });
+  // Koa's own reporting would print to stderr; the boundary below has told already.
+  app.silent = true;
+  app.use(observed(deps));
+  app.use(boundary(deps));
+  app.use(whoIsIt(deps, operations));
+  app.use(pages(deps).routes());
+  const router = routes(operations, deps);
+  app.use(router.routes());
+  app.use(async (ctx) => {
+    const allowed = operations.filter(({ path }) => pathPattern(path).test(ctx.path)).map(({ method }) => method);
+    if (allowed.length === 0) throw new PlatformError('not_found', 'there is nothing at this path');
+    ctx.set('allow', allowed.join(', '));
+    throw new PlatformError('method_not_allowed', `this path takes ${allowed.join(', ')}`);
+  });
+  return app;
+}
+
+/** In the order of the document. */
+export function apiOperations(deps: ApiDeps): readonly Operation[] {
+  const views = new HandlerViews(deps);
+  return [
+    ...accountOperations(deps),
+    ...handlerOperations({ ...deps, views }),
+    ...envOperations(deps),
+    ...recordOperations(deps),
+  ];
+}
+
+function observed(deps: ApiDeps): Koa.Middleware<State> {
+  return async (ctx, next) => {
+    const startedMs = performance.now();
+    ctx.state.requestId = newId('q', deps.randomBytes);
+    ctx.state.caller = null;
+    ctx.state.operation = 'none';
+    ctx.set({
+      [requestIdHeader]: ctx.state.requestId,
+      'cache-control': 'no-store',
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+    });
+    await next();
+    // An answer before the end of the body: what is still coming shall not be read, so end the connection.
+    if (!ctx.req.complete) ctx.set('connection', 'close');
+    const seconds = (performance.now() - startedMs) / 1000;
+    deps.metrics.observe({ operation: ctx.state.operation, status: ctx.status, seconds });
+    deps.log.debug({
+      request: ctx.state.requestId,
+      operation: ctx.state.operation,
+      user: callerName(ctx.state),
+      status: ctx.status,
+      ms: Math.round(seconds * 1000),
+    });
+  };
+}
+
+/** The one place that decides what an outsider sees of an error. */
+function boundary(deps: ApiDeps): Koa.Middleware<State> {
+  return async (ctx, next) => {
+    try {
+      await next();
+    } catch (thrown) {
+      const error = isOutage(thrown)
+        ? new PlatformError('unavailable', 'the database cannot be written at the moment; nothing was changed', {
+            retryAfterSeconds: 5,
+            cause: thrown,
+          })
+        : thrown;
+      const problem = toProblem(error, ctx.state.requestId);
+      // For who watches for guessing; what was tried is not told, a mistyped name is often a password.
+      if (problem.code === 'unauthorized' || problem.code === 'rate_limited')
+        deps.log.info({ request: ctx.state.requestId, address: ctx.ip, code: problem.code }, 'refused');
+      if (problem.status >= 500)
+        deps.log.error({ request: ctx.state.requestId, operation: ctx.state.operation, err: thrown }, problem.detail);
+      ctx.status = problem.status;
+      ctx.body = JSON.stringify(problem);
+      ctx.type = 'application/problem+json';
+      if (problem.code === 'unauthorized') ctx.set('www-authenticate', 'Bearer realm="trisiel"');
+      if (error instanceof PlatformError && error.retryAfterSeconds !== undefined)
+        ctx.set('retry-after', String(error.retryAfterSeconds));
+    }
+  };
+}
+
+/** Below /api/v1 only what is listed is open; an unknown path is 401 too, without a Token. */
+function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middleware<State> {
+  const open = new Set(
+    operations.filter(({ access }) => access === 'anyone').map(({ method, path }) => `${method} ${prefix}${path}`),
+  );
+  open.add(`GET ${prefix}/openapi.json`).add(`HEAD ${prefix}/openapi.json`);
+  const running = new Map<string, number>();
+  return async (ctx, next) => {
+    const ours = ctx.path === prefix || ctx.path.startsWith(`${prefix}/`);
+    if (!ours || open.has(`${ctx.method} ${ctx.path}`)) return next();
+    const caller = await authenticate(deps.accounts, ctx.headers.authorization);
+    ctx.state.caller = caller;
+    const theirs = running.get(caller.user.id) ?? 0;
+    if (theirs >= apiLimits.perUser)
+      throw new PlatformError('rate_limited', `at most ${apiLimits.perUser} requests at once`, {
+        retryAfterSeconds: 1,
+      });
+    running.set(caller.user.id, theirs + 1);
+    // Until the answer has gone out or the connection is gone, whichever comes first.
+    ctx.res.once('close', () => {
+      const left = (running.get(caller.user.id) ?? 1) - 1;
+      if (left === 0) running.delete(caller.user.id);
+      else running.set(caller.user.id, left);
+    });
+    await next();
+  };
+}
+
+function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> {
+  const router = new Router<State>({ prefix, sensitive: true, strict: true });
+  // Made once: it is open to everybody and costs some milliseconds.
+  let document: string | null = null;
+  router.get('/openapi.json', (ctx) => {
+    ctx.state.operation = 'openapi';
+    document ??= JSON.stringify(openApiDocument({ operations, version: deps.version, serverUrl: deps.serverUrl() }));
+    ctx.type = 'application/json';
+    ctx.body = document;
+  });
+  for (const operation of operations)
+    router.register(operation.path.replaceAll(/\{(\w+)\}/g, ':$1'), [operation.method], (ctx) =>
+      answer(operation, ctx, ctx.params),
+    );
+  return router;
+}
+
+async function answer(operation: Operation, ctx: Context, params: Readonly<Record<string, string>>): Promise<void> {
+  ctx.state.operation = operation.id;
+  const { caller } = ctx.state;
+  const bytesMax = caller === null ? bodyLimits.strangerBytes : bodyLimits.bytes;
+  const body = operation.body === null ? undefined : await readJson(ctx.req, bytesMax);
+  const result = await operation.run({ caller, address: ctx.ip, params, query: { ...ctx.query }, body });
+  ctx.status = operation.status;
+  if (operation.answer === null) return;
+  ctx.type = 'application/json';
+  ctx.body = JSON.stringify(result);
+}
+
+/** Through a function: in its caller TypeScript still believes in the null that stood there first. */
+function callerName({ caller }: State): string | undefined {
+  return caller?.user.name;
+}
+
+function pathPattern(path: string): RegExp {
+  return new RegExp(`^${prefix}${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`);
+}

@@ -1,0 +1,15 @@
+/** Whose request this is, from the Authorization header and nothing else: no cookies, so no CSRF. */
+
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Accounts } from '../accounts/accounts.ts';
+import type { Caller } from './operation.ts';
+
+/** RFC 6750, 2.1. Throws `unauthorized` with what to do about it. */
+export async function authenticate(accounts: Accounts, authorization: string | undefined): Promise<Caller> {
+  const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  if (token === undefined) throw new PlatformError('unauthorized', 'Log in first: wasmcloud login');
+  const caller = await accounts.userOfToken(token);
+  if (caller === null)
+    throw new PlatformError('unauthorized', 'this token is unknown or revoked; log in again: wasmcloud login');
+  return caller;
+}

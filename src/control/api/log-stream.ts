@@ -1,0 +1,193 @@
+/**
+ * The live log as a WebSocket: GET /api/v1/handlers/NAME/logs/stream?after=CURSOR&grep=&level=
+ * This is the door; log-reader.ts is what happens behind it.
+ *
+ *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
+ *     4401 token revoked, 4404 handler deleted, 1013 reader too slow, 1001 server stops
+ */
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { WebSocketServer } from 'ws';
+import { PlatformError, toProblem } from '../../protocol/errors.ts';
+import type { Accounts } from '../accounts/accounts.ts';
+import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { Handler, Handlers } from '../handlers/handlers.ts';
+import type { LogStore } from '../logs/log-store.ts';
+import type { LogTail } from '../logs/log-tail.ts';
+import { authenticate } from './authenticate.ts';
+import { closeCodes, LogReader, type StreamLimits, streamLimits } from './log-reader.ts';
+import type { Caller } from './operation.ts';
+import { logStreamQuerySchema } from './schemas.ts';
+
+export interface LogStreamDeps {
+  readonly accounts: Accounts;
+  readonly handlers: Pick<Handlers, 'findOwned' | 'findById' | 'onDeleted'>;
+  readonly logs: LogStore;
+  readonly log: Logger;
+  readonly randomBytes: RandomBytes;
+  /** Origins whose pages may connect (a browser always names its own); programs send none. */
+  readonly allowedOrigins: () => readonly string[];
+  readonly limits?: Partial<StreamLimits>;
+}
+
+export interface LogStreams {
+  readonly open: number;
+  /** Ends all streams with 1001 and refuses new ones. */
+  close(): void;
+}
+
+/** Answers every upgrade of `server`: those to the log stream, and all others with 404. */
+export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams {
+  const limits = { ...streamLimits, ...deps.limits };
+  const sockets = new WebSocketServer({
+    noServer: true,
+    // A frame compressed per reader costs memory per reader (ws's own advice), for text on a local network.
+    perMessageDeflate: false,
+    maxPayload: limits.messageBytes,
+    handleProtocols: chooseProtocol,
+  });
+  const streams = new Set<LogReader>();
+  let stopping = false;
+
+  const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
+    if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
+    // A path that is not ours costs no look into the database.
+    const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+    const name = /^\/api\/v1\/handlers\/([^/]+)\/logs\/stream$/.exec(path)?.[1];
+    if (name === undefined) throw new PlatformError('not_found', 'there is no WebSocket at this path');
+    const caller = await authenticate(deps.accounts, credentials(request));
+    const { origin } = request.headers;
+    if (origin !== undefined && !deps.allowedOrigins().includes(origin))
+      throw new PlatformError('forbidden', 'pages of this origin may not connect');
+    const handler = await deps.handlers.findOwned(decode(name), caller.user.id);
+    const query = logStreamQuerySchema.safeParse(queryOf(new URLSearchParams(search)));
+    if (!query.success)
+      throw new PlatformError('bad_request', `the query does not fit: ${query.error.issues[0]?.message}`, {
+        details: query.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`),
+      });
+    const theirs = [...streams].filter((stream) => stream.userId === caller.user.id).length;
+    if (theirs >= limits.perUser || streams.size >= limits.all)
+      throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {
+        retryAfterSeconds: 10,
+      });
+    return { caller, handler, tail: deps.logs.tail(handler, query.data) };
+  };
+
+  /** What was revoked or deleted while the questions above were asked has told nobody of this stream. */
+  const recheck = async (stream: LogReader, request: IncomingMessage): Promise<void> => {
+    try {
+      await authenticate(deps.accounts, credentials(request));
+      const handler = await deps.handlers.findById(stream.handlerId);
+      if (handler === null || handler.deletedMs !== null) stream.close(closeCodes.deleted, 'handler deleted');
+    } catch (error) {
+      if (error instanceof PlatformError && error.code === 'unauthorized')
+        return stream.close(closeCodes.revoked, 'token revoked');
+      deps.log.error({ err: error }, 'a log stream could not be checked');
+      stream.close(closeCodes.internal, 'something failed on our side');
+    }
+  };
+
+  const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
+    // Node gives the socket away with no listener left on it.
+    socket.on('error', () => socket.destroy());
+    let tail: LogTail | null = null;
+    try {
+      const admitted = await admit(request);
+      tail = admitted.tail;
+      const { caller, handler } = admitted;
+      if (socket.destroyed) return tail.close();
+      const reserved = tail;
+      let opened = false;
+      // ws refuses by itself what is no proper handshake, and then never calls back.
+      socket.once('close', () => {
+        if (!opened) reserved.close();
+      });
+      sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        opened = true;
+        const stream = new LogReader(webSocket, { caller, handler, tail: reserved, limits, log: deps.log });
+        streams.add(stream);
+        void stream.ended.then(() => streams.delete(stream));
+        void recheck(stream, request);
+      });
+    } catch (error) {
+      tail?.close();
+      refuse(socket, error, deps);
+    }
+  };
+
+  server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head));
+  const stopRevoked = deps.accounts.onTokenRevoked((tokenId) => {
+    for (const stream of streams) if (stream.tokenId === tokenId) stream.close(closeCodes.revoked, 'token revoked');
+  });
+  const stopDeleted = deps.handlers.onDeleted((handlerId) => {
+    for (const stream of streams)
+      if (stream.handlerId === handlerId) stream.close(closeCodes.deleted, 'handler deleted');
+  });
+  return {
+    get open() {
+      return streams.size;
+    },
+    close() {
+      stopping = true;
+      stopRevoked();
+      stopDeleted();
+      for (const stream of streams) stream.close(closeCodes.stopping, 'the server stops');
+    },
+  };
+}
+
+/** The header, or for browsers, which cannot set one, the subprotocol `bearer.TOKEN`. Never the URL: URLs are logged. */
+function credentials(request: IncomingMessage): string | undefined {
+  if (request.headers.authorization !== undefined) return request.headers.authorization;
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
+  const bearer = offered.find((text) => text.startsWith('bearer.'));
+  return bearer === undefined ? undefined : `Bearer ${bearer.slice('bearer.'.length)}`;
+}
+
+/** Offer another one beside `bearer.TOKEN`, and the Token is not repeated in the answer. */
+function chooseProtocol(offered: Set<string>): string | false {
+  for (const protocol of offered) if (!protocol.startsWith('bearer.')) return protocol;
+  const [first] = offered;
+  return first ?? false;
+}
+
+/** A key that comes twice becomes a list, which no schema here accepts. */
+function queryOf(params: URLSearchParams): Readonly<Record<string, string | readonly string[]>> {
+  const keys = [...new Set(params.keys())];
+  return Object.fromEntries(
+    keys.map((key) => {
+      const values = params.getAll(key);
+      return [key, values.length === 1 ? values[0]! : values];
+    }),
+  );
+}
+
+function decode(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+function refuse(socket: Duplex, error: unknown, deps: LogStreamDeps): void {
+  const id = newId('q', deps.randomBytes);
+  const problem = toProblem(error, id);
+  if (problem.status >= 500) deps.log.error({ request: id, err: error }, 'an upgrade failed');
+  const body = JSON.stringify(problem);
+  const retry = error instanceof PlatformError ? error.retryAfterSeconds : undefined;
+  const head = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? 'Error'}`,
+    'content-type: application/problem+json',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    `trisiel-request: ${id}`,
+    ...(problem.status === 401 ? ['www-authenticate: Bearer realm="trisiel"'] : []),
+    ...(retry === undefined ? [] : [`retry-after: ${retry}`]),
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  // Whoever does not hang up then is hung up on.
+  const timer = setTimeout(() => socket.destroy(), streamLimits.closeMs);
+  socket.once('close', () => clearTimeout(timer));
+}

@@ -1,0 +1,117 @@
+/** The OpenAPI 3.1 document, made from the operations. */
+import { z } from 'zod';
+import { type ErrorCode, errorStatus } from '../../protocol/errors.ts';
+import type { Operation } from './operation.ts';
+import { problemSchema } from './schemas.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export function openApiDocument(options: {
+  readonly operations: readonly Operation[];
+  readonly version: string;
+  readonly serverUrl: string;
+}): Json {
+  const schemas: Record<string, unknown> = {};
+  const jsonSchema = (type: z.ZodType, io: 'input' | 'output'): Json => {
+    const {
+      $schema: _,
+      $defs = {},
+      ...schema
+    } = z.toJSONSchema(type, {
+      io,
+      unrepresentable: 'any',
+      override: ({ jsonSchema }) => loosen(jsonSchema, io),
+    });
+    for (const [id, definition] of Object.entries($defs)) schemas[id] = relocated(definition);
+    return relocated(schema);
+  };
+  jsonSchema(problemSchema, 'output'); // named there, used by every operation
+  const paths: Record<string, Record<string, Json>> = {};
+  for (const operation of options.operations) {
+    const described = { [operation.method.toLowerCase()]: describe(operation, jsonSchema) };
+    paths[operation.path] = { ...paths[operation.path], ...described };
+  }
+  return {
+    openapi: '3.1.0',
+    info: { title: 'Trisiel', version: options.version, license: { name: 'MIT', identifier: 'MIT' } },
+    servers: [{ url: `${options.serverUrl}/api/v1` }],
+    security: [{ token: [] }],
+    paths,
+    components: {
+      securitySchemes: { token: { type: 'http', scheme: 'bearer', description: 'A Token: tr_…' } },
+      schemas,
+    },
+  };
+}
+
+function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input' | 'output') => Json): Json {
+  const codes: ErrorCode[] = [...operation.errors, 'bad_request', 'internal', 'unavailable'];
+  if (operation.access === 'user') codes.push('unauthorized', 'rate_limited');
+  if (operation.body !== null) codes.push('body_too_large');
+  const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus[code]);
+  const problems = [...byStatus]
+    .sort(([a], [b]) => a - b)
+    .map(([status, of]) => [
+      status,
+      {
+        description: of.join(', '),
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    ]);
+  const answer =
+    operation.answer === null
+      ? { description: 'Done.' }
+      : { description: 'Done.', content: { 'application/json': { schema: jsonSchema(operation.answer, 'output') } } };
+  return {
+    operationId: operation.id,
+    tags: [operation.tag],
+    summary: operation.summary,
+    ...(operation.access === 'anyone' ? { security: [] } : {}),
+    parameters: [...pathParameters(operation.path), ...queryParameters(operation.query, jsonSchema)],
+    ...(operation.body === null
+      ? {}
+      : {
+          requestBody: {
+            required: true,
+            content: { 'application/json': { schema: jsonSchema(operation.body, 'input') } },
+          },
+        }),
+    responses: { [operation.status]: answer, ...Object.fromEntries(problems) },
+  };
+}
+
+function pathParameters(path: string): Json[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }));
+}
+
+function queryParameters(
+  query: z.ZodType | null,
+  jsonSchema: (type: z.ZodType, io: 'input' | 'output') => Json,
+): Json[] {
+  if (query === null) return [];
+  const { properties = {} } = jsonSchema(query, 'input');
+  return Object.entries(properties as Record<string, Json>).map(([name, { description, ...schema }]) => ({
+    name,
+    in: 'query',
+    required: false,
+    ...(description === undefined ? {} : { description }),
+    schema,
+  }));
+}
+
+function loosen(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
+  // A newer server may tell more; only what is sent to us is closed.
+  if (io === 'output') delete schema.additionalProperties;
+  // A number in a query is checked as text first; the document says what it means.
+  if (schema.type === 'integer') delete schema.pattern;
+}
+
+/** zod refers to `#/$defs/NAME`, OpenAPI keeps shared schemas elsewhere. */
+function relocated(schema: unknown): Json {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'));
+}

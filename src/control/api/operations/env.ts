@@ -1,0 +1,76 @@
+/** A handler's environment variables. Values go in and never come out in full. */
+import { z } from 'zod';
+import { KIB } from '../../../protocol/limits.ts';
+import type { Deployer } from '../../../protocol/ports.ts';
+import type { HandlerEnv } from '../../handlers/env.ts';
+import type { Handlers } from '../../handlers/handlers.ts';
+import { forUsers, type Operation } from '../operation.ts';
+import { variableSchema } from '../schemas.ts';
+
+const tag = 'environment';
+const one = z.object({ variable: variableSchema });
+
+export function envOperations(deps: {
+  readonly handlers: Handlers;
+  readonly env: HandlerEnv;
+  readonly deployer: Deployer;
+}): readonly Operation[] {
+  const { handlers, env, deployer } = deps;
+  return [
+    forUsers({
+      id: 'listVariables',
+      method: 'GET',
+      path: '/handlers/{name}/env',
+      tag,
+      summary: 'Variables by name, without their values.',
+      answer: z.object({ variables: z.array(variableSchema) }),
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        return { variables: await env.list(id) };
+      },
+    }),
+    forUsers({
+      id: 'getVariable',
+      method: 'GET',
+      path: '/handlers/{name}/env/{key}',
+      tag,
+      summary: 'One variable, without its value.',
+      answer: one,
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        return { variable: await env.get(id, params.key) };
+      },
+    }),
+    forUsers({
+      id: 'setVariable',
+      method: 'PUT',
+      path: '/handlers/{name}/env/{key}',
+      tag,
+      summary: 'Set a variable; the live deployment runs with it from now on.',
+      body: z.strictObject({ value: z.string().max(64 * KIB) }),
+      answer: one,
+      errors: ['not_found', 'limit_exceeded', 'vet_failed'],
+      run: async ({ user, params, body }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        const variable = await env.set(id, params.key, body.value);
+        await deployer.environmentChanged(id);
+        return { variable };
+      },
+    }),
+    forUsers({
+      id: 'removeVariable',
+      method: 'DELETE',
+      path: '/handlers/{name}/env/{key}',
+      tag,
+      summary: 'Unset a variable; the live deployment runs without it from now on.',
+      errors: ['not_found', 'vet_failed'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        await env.remove(id, params.key);
+        await deployer.environmentChanged(id);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,137 @@
+/** Handlers and their Deployments. A handler of somebody else is `not_found`, as one that does not exist. */
+import { z } from 'zod';
+import type { Deployer } from '../../../protocol/ports.ts';
+import type { Handlers } from '../../handlers/handlers.ts';
+import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
+import { forUsers, type Operation } from '../operation.ts';
+import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
+
+const tag = 'handlers';
+const one = z.object({ handler: handlerSchema });
+const deploymentNumber = { min: 1, max: Number.MAX_SAFE_INTEGER };
+
+export function handlerOperations(deps: {
+  readonly handlers: Handlers;
+  readonly views: HandlerViews;
+  readonly deployer: Deployer;
+}): readonly Operation[] {
+  const { handlers, views, deployer } = deps;
+  return [
+    forUsers({
+      id: 'listHandlers',
+      method: 'GET',
+      path: '/handlers',
+      tag,
+      summary: 'Handlers of this user, by name.',
+      query: z.strictObject({ deleted: z.enum(['true', 'false']).optional() }),
+      answer: z.object({ handlers: z.array(handlerSchema) }),
+      run: async ({ user, query }) => ({
+        handlers: await views.list(user.id, { deleted: query.deleted === 'true' }),
+      }),
+    }),
+    forUsers({
+      id: 'createHandler',
+      method: 'POST',
+      path: '/handlers',
+      tag,
+      summary: 'Make a handler; without a name it gets a generated one.',
+      body: z.strictObject({ name: z.string().max(200).optional() }),
+      status: 201,
+      answer: one,
+      errors: ['name_invalid', 'name_taken', 'limit_exceeded'],
+      run: async ({ user, body }) => {
+        const { id } = await handlers.create({ name: body.name, ownerId: user.id });
+        await deployer.handlerCreated(id);
+        return { handler: await views.of(id) };
+      },
+    }),
+    forUsers({
+      id: 'getHandler',
+      method: 'GET',
+      path: '/handlers/{name}',
+      tag,
+      summary: 'One handler.',
+      answer: one,
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        return { handler: await views.of(id) };
+      },
+    }),
+    forUsers({
+      id: 'changeHandler',
+      method: 'PATCH',
+      path: '/handlers/{name}',
+      tag,
+      summary: 'Choose the branch whose pushes are deployed.',
+      body: z.strictObject({ deployBranch: z.string().max(1_000) }),
+      answer: one,
+      errors: ['not_found'],
+      run: async ({ user, params, body }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        await handlers.setDeployBranch(id, body.deployBranch);
+        return { handler: await views.of(id) };
+      },
+    }),
+    forUsers({
+      id: 'deleteHandler',
+      method: 'DELETE',
+      path: '/handlers/{name}',
+      tag,
+      summary: 'Stop serving it. It can be restored for 30 days; its name stays taken meanwhile.',
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        await handlers.delete(id);
+        await deployer.handlerDeleted(id);
+      },
+    }),
+    forUsers({
+      id: 'restoreHandler',
+      method: 'POST',
+      path: '/handlers/{name}/restore',
+      tag,
+      summary: 'Bring a deleted handler back as it was.',
+      answer: one,
+      errors: ['not_found', 'conflict', 'limit_exceeded'],
+      run: async ({ user, params }) => {
+        const { id } = await handlers.restore(params.name, user.id);
+        await deployer.handlerRestored(id);
+        return { handler: await views.of(id) };
+      },
+    }),
+    forUsers({
+      id: 'listDeployments',
+      method: 'GET',
+      path: '/handlers/{name}/deployments',
+      tag,
+      summary: 'Deployments, newest first.',
+      query: z.strictObject({
+        limit: wholeNumber({ min: 1, max: viewLimits.deployments }).optional(),
+        before: wholeNumber(deploymentNumber).optional().describe('older than this number'),
+      }),
+      answer: z.object({ deployments: z.array(deploymentSchema) }),
+      errors: ['not_found'],
+      run: async ({ user, params, query }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        const limit = query.limit ?? viewLimits.deployments;
+        return { deployments: await views.deployments(id, { limit, before: query.before }) };
+      },
+    }),
+    forUsers({
+      id: 'rollBack',
+      method: 'POST',
+      path: '/handlers/{name}/rollback',
+      tag,
+      summary: 'Make an earlier deployment live again.',
+      body: z.strictObject({ number: z.int().min(deploymentNumber.min).max(deploymentNumber.max) }),
+      answer: one,
+      errors: ['not_found', 'conflict', 'vet_failed'],
+      run: async ({ user, params, body }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        await deployer.rollback({ handlerId: id, number: body.number, userId: user.id });
+        return { handler: await views.of(id) };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,129 @@
+/** What was left behind by invocations: records, figures, log lines. */
+import { z } from 'zod';
+import { PlatformError } from '../../../protocol/errors.ts';
+import type { Handlers } from '../../handlers/handlers.ts';
+import type { LogStore } from '../../logs/log-store.ts';
+import { recordLimits } from '../../usage/record-retention.ts';
+import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
+import { forUsers, type Operation } from '../operation.ts';
+import {
+  invocationSchema,
+  logLineSchema,
+  logQuerySchema,
+  logStreamQuerySchema,
+  minuteSchema,
+  summarySchema,
+  wholeNumber,
+} from '../schemas.ts';
+
+/** Minutes of figures in one answer: a day. */
+const minutesMax = 24 * 60;
+
+export function recordOperations(deps: {
+  readonly handlers: Handlers;
+  readonly logs: LogStore;
+  readonly usage: UsageStore;
+  readonly now: () => number;
+}): readonly Operation[] {
+  const { handlers, logs, usage, now } = deps;
+  return [
+    forUsers({
+      id: 'queryLogs',
+      method: 'GET',
+      path: '/handlers/{name}/logs',
+      tag: 'logs',
+      summary: 'Log lines: the newest, or those above or below a cursor. Always ascending.',
+      query: logQuerySchema,
+      answer: z.object({
+        lines: z.array(logLineSchema),
+        cursor: z.number().describe('`after` of the next question forward, or of the stream'),
+        before: z.number().nullable().describe('`before` of the next question backward; null: nothing older'),
+        more: z.boolean().describe('whether that way may have more'),
+      }),
+      errors: ['not_found'],
+      run: async ({ user, params, query }) => {
+        const handler = await handlers.findOwned(params.name, user.id);
+        return logs.query(handler, query);
+      },
+    }),
+    forUsers({
+      id: 'streamLogs',
+      method: 'GET',
+      path: '/handlers/{name}/logs/stream',
+      tag: 'logs',
+      summary:
+        'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. ' +
+        'Close codes: 4401 token revoked, 4404 handler deleted, 1013 reader too slow.',
+      query: logStreamQuerySchema,
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        await handlers.findOwned(params.name, user.id);
+        throw new PlatformError('bad_request', 'open this with a WebSocket');
+      },
+    }),
+    forUsers({
+      id: 'listInvocations',
+      method: 'GET',
+      path: '/handlers/{name}/invocations',
+      tag: 'usage',
+      summary: 'Invocations, newest first. Of very busy handlers silent successes are a sample.',
+      query: z.strictObject({
+        limit: wholeNumber({ min: 1, max: usageLimits.listed }).optional(),
+        before: z.string().max(100).optional().describe('an id: those that started before this one'),
+        failed: z.enum(['true', 'false']).optional(),
+      }),
+      answer: z.object({ invocations: z.array(invocationSchema) }),
+      errors: ['not_found'],
+      run: async ({ user, params, query }) => {
+        const { id } = await handlers.findOwned(params.name, user.id);
+        const { limit = 100, before } = query;
+        return { invocations: await usage.list(id, { limit, before, failed: query.failed === 'true' }) };
+      },
+    }),
+    forUsers({
+      id: 'getInvocation',
+      method: 'GET',
+      path: '/handlers/{name}/invocations/{id}',
+      tag: 'usage',
+      summary: 'One invocation.',
+      answer: z.object({ invocation: invocationSchema }),
+      errors: ['not_found'],
+      run: async ({ user, params }) => {
+        const handler = await handlers.findOwned(params.name, user.id);
+        const invocation = await usage.find(handler.id, params.id);
+        if (invocation === null)
+          throw new PlatformError('not_found', 'no such invocation is kept', {
+            hints: [`the newest ${recordLimits.retained} of a handler are kept; busy handlers' successes are sampled`],
+          });
+        return { invocation };
+      },
+    }),
+    forUsers({
+      id: 'getUsage',
+      method: 'GET',
+      path: '/handlers/{name}/usage',
+      tag: 'usage',
+      summary: 'Figures of the last minutes, and exact counters by the minute.',
+      query: z.strictObject({ minutes: wholeNumber({ min: 1, max: minutesMax }).optional() }),
+      answer: z.object({ summary: summarySchema, minutes: z.array(minuteSchema) }),
+      errors: ['not_found'],
+      run: async ({ user, params, query }) => {
+        const handler = await handlers.findOwned(params.name, user.id);
+        const sinceMs = now() - (query.minutes ?? 60) * 60_000;
+        return { summary: usage.summary(handler.name), minutes: await usage.minutes(handler.id, sinceMs) };
+      },
+    }),
+    forUsers({
+      id: 'listUsage',
+      method: 'GET',
+      path: '/usage',
+      tag: 'usage',
+      summary: 'Figures of the last minutes for each handler of this user.',
+      answer: z.object({ usage: z.record(z.string(), summarySchema) }),
+      run: async ({ user }) => {
+        const owned = await handlers.list(user.id);
+        return { usage: Object.fromEntries(owned.map(({ name }) => [name, usage.summary(name)])) };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,171 @@
+/** The nouns as zod sees them: what requests are checked with and the OpenAPI document is made from. */
+import { z } from 'zod';
+import type { DeploymentView, HandlerView, InvocationRecord, LogLine, User } from '../../protocol/nouns.ts';
+import { grepCharsMax, parseLevel } from '../logs/log-filter.ts';
+import { queryLimits } from '../logs/log-query.ts';
+
+const ms = z.number().describe('Unix milliseconds');
+
+export const userSchema: z.ZodType<User> = z
+  .object({ id: z.string(), name: z.string(), createdMs: ms })
+  .meta({ id: 'User' });
+
+export const handlerSchema: z.ZodType<HandlerView> = z
+  .object({
+    name: z.string(),
+    owner: z.string(),
+    url: z.string().describe('where the function answers'),
+    gitUrl: z.string(),
+    deployBranch: z.string().nullable().describe('null until the first push'),
+    state: z.enum(['empty', 'live', 'failed', 'deleted']),
+    version: z.number().nullable().describe('number of the live deployment'),
+    createdMs: ms,
+    deployedMs: ms.nullable(),
+  })
+  .meta({ id: 'Handler' });
+
+export const deploymentSchema: z.ZodType<DeploymentView> = z
+  .object({
+    number: z.number(),
+    state: z.enum(['staged', 'live', 'retired', 'failed']),
+    commit: z.string(),
+    ref: z.string(),
+    pushedBy: z.string(),
+    createdMs: ms,
+    modulePath: z.string(),
+    moduleBytes: z.number(),
+    moduleSha256: z.string(),
+    abis: z.array(z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'])),
+    limits: z.object({ memoryPages: z.number(), gas: z.number(), timeoutMs: z.number(), bodyBytes: z.number() }),
+    policy: z.object({ allow: z.array(z.string()), disallow: z.array(z.string()) }).nullable(),
+    vetMs: z.number(),
+    failure: z.string().nullable(),
+  })
+  .meta({ id: 'Deployment' });
+
+export const variableSchema = z
+  .object({
+    key: z.string(),
+    bytes: z.number(),
+    tail: z.string().describe("the last 4 characters of a value of at least 16; else ''"),
+    updatedMs: ms,
+  })
+  .meta({ id: 'Variable', description: 'Never the whole value.' });
+
+export const logLineSchema: z.ZodType<LogLine> = z
+  .object({
+    cursor: z.number().describe('grows with every line; where a reader goes on from'),
+    handler: z.string(),
+    deployment: z.number(),
+    invocation: z.string(),
+    seq: z.number(),
+    timeMs: ms,
+    gas: z.number(),
+    stream: z.enum(['log', 'stderr', 'platform']),
+    level: z.number().describe('1 error, 3 warning, 6 info; others as the guest gave them'),
+    text: z.string().describe('as written: may hold control characters'),
+  })
+  .meta({ id: 'LogLine' });
+
+export const invocationSchema = z
+  .object({
+    id: z.string(),
+    handler: z.string(),
+    deployment: z.number(),
+    startedMs: z.number(),
+    durationMs: z.number(),
+    method: z.string(),
+    path: z.string(),
+    status: z.number(),
+    outcome: z.string().describe('ok, aborted, or the code the caller saw'),
+    gas: z.number(),
+    memoryPages: z.number(),
+    bytesIn: z.number(),
+    bytesOut: z.number(),
+    syscalls: z.record(z.string(), z.object({ count: z.number(), waitMs: z.number() })),
+    io: z.record(z.string(), z.object({ bytesIn: z.number(), bytesOut: z.number() })),
+    logLines: z.number(),
+  } satisfies Record<keyof InvocationRecord, z.ZodType>)
+  .meta({ id: 'Invocation' });
+
+export const tokenSchema = z
+  .object({ id: z.string(), label: z.string(), createdMs: ms, lastUsedMs: ms.nullable() })
+  .meta({ id: 'Token' });
+
+export const inviteSchema = z
+  .object({ id: z.string(), createdMs: ms, usedBy: z.string().nullable(), usedMs: ms.nullable() })
+  .meta({ id: 'Invite' });
+
+export const summarySchema = z
+  .object({
+    windowMs: z.number(),
+    invocations: z.number(),
+    failures: z.number(),
+    gas: z.number(),
+    requestsPerSecond: z.number(),
+    failuresPerSecond: z.number(),
+    p50Ms: z.number().nullable(),
+    p99Ms: z.number().nullable(),
+  })
+  .meta({ id: 'UsageSummary', description: 'Of the last minutes.' });
+
+export const minuteSchema = z
+  .object({
+    minuteMs: ms,
+    invocations: z.number(),
+    failures: z.number(),
+    gas: z.number(),
+    durationMs: z.number(),
+    bytesIn: z.number(),
+    bytesOut: z.number(),
+  })
+  .meta({ id: 'UsageMinute' });
+
+export const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number(),
+    code: z.string().describe('stable; compare this'),
+    detail: z.string(),
+    hints: z.array(z.string()).optional(),
+    details: z.array(z.string()).optional(),
+    id: z.string().optional().describe('the key into the log of the platform'),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457' });
+
+/** A whole number in a query, in decimal digits only: no sign, exponent, NaN or blank. */
+export function wholeNumber(range: { readonly min: number; readonly max: number }) {
+  return z
+    .string()
+    .regex(/^\d{1,16}$/, 'a whole number')
+    .transform(Number)
+    .refine((n) => n >= range.min && n <= range.max, `a number from ${range.min} to ${range.max}`)
+    .meta({ type: 'integer', minimum: range.min, maximum: range.max });
+}
+
+const cursor = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER });
+
+/** What the log query and the log stream share. */
+export const logFilterShape = {
+  level: z
+    .string()
+    .refine((text) => /^(?:error|warning|info|\d{1,3})$/.test(text), 'error, warning, info or a number')
+    .transform(parseLevel)
+    .optional()
+    .describe('this severe or worse: error, warning, info or a number'),
+  grep: z.string().max(grepCharsMax).optional().describe('a plain substring, not a pattern; A-Z counts as a-z'),
+};
+
+export const logQuerySchema = z.strictObject({
+  after: cursor.optional().describe('lines above this cursor, oldest first'),
+  before: cursor.optional().describe('lines below this cursor'),
+  limit: wholeNumber({ min: 1, max: queryLimits.lines }).optional(),
+  ...logFilterShape,
+  invocation: z.string().max(100).optional(),
+});
+
+export const logStreamQuerySchema = z.strictObject({
+  after: cursor.optional().describe('lines above this cursor, then live ones; without it only live ones'),
+  ...logFilterShape,
+});

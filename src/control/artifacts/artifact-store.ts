@@ -1,0 +1,132 @@
+/**
+ * The store of Artifacts and of the file bundles of Deployments: one file per content, written once.
+ *
+ * A name says what the content was made from (artifactName: original bytes and meter version), so it
+ * is no checksum of the file itself. Each file therefore starts with the SHA-256 of what follows, and
+ * every read verifies it: a damaged Artifact is never handed to a runner.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PlatformError } from '../../protocol/errors.ts';
+
+const magic = Buffer.from('trisiel1');
+const headerBytes = magic.length + 32;
+/** Lower-case hex and our own suffix: nothing that could leave the folder. */
+const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9})?$/;
+
+export class ArtifactStore {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Makes the folder where it is missing and removes what a crash left half written. */
+  static async open(folder: string): Promise<ArtifactStore> {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const entry of await readdir(folder)) {
+      if (entry.startsWith('.new-')) await rm(join(folder, entry), { force: true });
+    }
+    return new ArtifactStore(folder);
+  }
+
+  /** Durable when it resolves. A name that is there already is left alone, unless it is damaged. */
+  async put(name: string, bytes: Uint8Array): Promise<void> {
+    if (await this.intact(name)) return;
+    const folder = this.#folderOf(name);
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 });
+    if (made !== undefined) await syncFolder(this.#folder);
+    const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
+    try {
+      const file = await open(draft, 'wx', 0o600);
+      try {
+        await file.writev([magic, digest(bytes), bytes]);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, join(folder, name));
+    } catch (error) {
+      await rm(draft, { force: true });
+      throw error;
+    }
+    await syncFolder(folder);
+  }
+
+  async has(name: string): Promise<boolean> {
+    return stat(this.#fileOf(name)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return false;
+        throw error;
+      },
+    );
+  }
+
+  /** Throws `not_found` where there is none, `internal` where the bytes are not what was written. */
+  async get(name: string): Promise<Uint8Array> {
+    const bytes = await readFile(this.#fileOf(name)).catch((cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'ENOENT') throw new PlatformError('not_found', `no artifact ${name}`, { cause });
+      throw cause;
+    });
+    const content = bytes.subarray(headerBytes);
+    const intact =
+      bytes.length >= headerBytes &&
+      bytes.subarray(0, magic.length).equals(magic) &&
+      bytes.subarray(magic.length, headerBytes).equals(digest(content));
+    if (!intact) throw new PlatformError('internal', `artifact ${name} is damaged on disk; push the handler again`);
+    return content;
+  }
+
+  /** Whether it is there and unharmed. */
+  async intact(name: string): Promise<boolean> {
+    return this.get(name).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof PlatformError) return false;
+        throw error;
+      },
+    );
+  }
+
+  /** Names of everything stored. */
+  async list(): Promise<readonly string[]> {
+    const folders = (await readdir(this.#folder)).filter((entry) => /^[0-9a-f]{2}$/.test(entry));
+    const names = await Promise.all(folders.map((folder) => readdir(join(this.#folder, folder))));
+    return names.flat().filter((name) => namePattern.test(name));
+  }
+
+  /** No error where there is none. */
+  async remove(name: string): Promise<void> {
+    await rm(this.#fileOf(name), { force: true });
+  }
+
+  #folderOf(name: string): string {
+    if (!namePattern.test(name)) throw new TypeError(`not an artifact name: ${JSON.stringify(name)}`);
+    return join(this.#folder, name.slice(0, 2));
+  }
+
+  #fileOf(name: string): string {
+    return join(this.#folderOf(name), name);
+  }
+}
+
+/** The name of content that is addressed by its own SHA-256. */
+export function contentName(bytes: Uint8Array, suffix: string): string {
+  return `${digest(bytes).toString('hex')}-${suffix}`;
+}
+
+function digest(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
+}
+
+/** A rename is durable only once the folder is. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,27 @@
+/** Brings the schema forward; there is no way back, backups are one. */
+import type { Kysely } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import { PlatformError } from '../../protocol/errors.ts';
+import { first } from './migrations/0001-first.ts';
+import { queueMessages } from './migrations/0002-queue-messages.ts';
+
+/** In order for ever: a migration that has been released is never edited, only followed. */
+const migrations: Readonly<Record<string, Migration>> = {
+  '0001-first': first,
+  '0002-queue-messages': queueMessages,
+};
+
+/** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */
+export async function migrate<DB>(db: Kysely<DB>): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error === undefined) return;
+  if (error instanceof Error && error.message.startsWith('corrupted migrations'))
+    throw new PlatformError('unavailable', 'the database was made by another version of Trisiel', {
+      hints: ['start the newer version again, or restore the backup made before the upgrade'],
+      cause: error,
+    });
+  const failed = results?.find((result) => result.status === 'Error')?.migrationName;
+  if (failed === undefined) throw error;
+  throw new Error(`migration ${failed} failed`, { cause: error });
+}

@@ -1,0 +1,110 @@
+/** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
+export interface Schema {
+  users: { id: string; name: string; password_hash: string; created_ms: number };
+  tokens: {
+    id: string;
+    user_id: string;
+    /** SHA-256 of the Token, hex. */
+    hash: string;
+    label: string;
+    created_ms: number;
+    last_used_ms: number | null;
+    revoked_ms: number | null;
+  };
+  invites: {
+    id: string;
+    hash: string;
+    created_by: string | null;
+    created_ms: number;
+    used_by: string | null;
+    used_ms: number | null;
+  };
+  settings: { key: string; value: string };
+  handlers: {
+    id: string;
+    /** Unique for ever: a deleted handler keeps its name until it is purged. */
+    name: string;
+    owner_id: string;
+    /** The first branch pushed, without refs/heads/. */
+    deploy_branch: string | null;
+    /** Number that the next Deployment gets, from 1. */
+    next_number: number;
+    created_ms: number;
+    deleted_ms: number | null;
+  };
+  artifacts: {
+    name: string;
+    sha256: string;
+    meter_version: number;
+    original_bytes: number;
+    bytes: number;
+    /** VettedModule as JSON. */
+    module: string;
+    created_ms: number;
+  };
+  deployments: {
+    id: string;
+    handler_id: string;
+    number: number;
+    commit: string;
+    ref: string;
+    user_id: string;
+    artifact: string;
+    module_path: string;
+    /** The effective manifest as JSON: limits, policy, env, files (src/control/deploy). */
+    manifest: string;
+    state: 'staged' | 'live' | 'retired' | 'failed';
+    failure: string | null;
+    vet_ms: number;
+    created_ms: number;
+  };
+  /** What a handler (branch '') or a branch preview serves now. */
+  releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
+  log_lines: {
+    /** Given by src/control/logs in commit order, unique over all handlers. */
+    cursor: number;
+    handler_id: string;
+    deployment: number;
+    invocation: string;
+    seq: number;
+    time_ms: number;
+    gas: number;
+    stream: string;
+    level: number;
+    text: string;
+  };
+  invocations: {
+    id: string;
+    handler_id: string;
+    deployment: number;
+    started_ms: number;
+    status: number;
+    outcome: string;
+    duration_ms: number;
+    gas: number;
+    /** InvocationRecord as JSON. */
+    record: string;
+  };
+  /** Exact counters per handler, Deployment and minute. */
+  usage: {
+    handler_id: string;
+    deployment: number;
+    minute_ms: number;
+    invocations: number;
+    failures: number;
+    gas: number;
+    duration_ms: number;
+    bytes_in: number;
+    bytes_out: number;
+  };
+  handler_env: { handler_id: string; key: string /** AES-256-GCM, base64 */; sealed: string; updated_ms: number };
+  kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
+  queue_messages: {
+    id: string;
+    handler_id: string;
+    queue: string;
+    position: number;
+    message: Uint8Array;
+    published_ms: number;
+  };
+}

@@ -1,0 +1,89 @@
+/** Reads from a pushed commit what is to be deployed. */
+
+import { compileH } from '../../guest/hlang/compile.ts';
+import { PlatformError } from '../../protocol/errors.ts';
+import { pushLimits } from '../../protocol/limits.ts';
+import type { TreeFile } from '../../protocol/messages.ts';
+import type { PushedObjects, TreeEntry } from '../../protocol/push.ts';
+import { contentName } from '../artifacts/artifact-store.ts';
+import { shortPath, size } from '../git/push-text.ts';
+import type { EffectiveManifest } from './effective-manifest.ts';
+import { encodeBundle } from './file-bundle.ts';
+import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
+import { checkTree, findFile, findFiles, findModule } from './tree.ts';
+import type { Vetted } from './vet.ts';
+
+/** What a commit holds to be deployed. */
+export interface Candidate {
+  readonly modulePath: string;
+  readonly source: 'wasm' | 'h';
+  /** The module; for a program in h what it compiles to. */
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  readonly effective: EffectiveManifest;
+  readonly files: readonly TreeFile[];
+}
+
+/** Throws what refuses the push: `tree_invalid`, `manifest_invalid`, `module_missing`, `module_ambiguous`, … */
+export async function readCandidate(commit: string, objects: PushedObjects): Promise<Candidate> {
+  const entries = await objects.list(commit);
+  checkTree(entries, commit);
+  const small = async (path: string) => {
+    const entry = findFile(entries, path);
+    if (entry === null) return null;
+    if (entry.size > pushLimits.manifestBytes)
+      throw new PlatformError('manifest_invalid', `${path} has more than ${size(pushLimits.manifestBytes)}`);
+    return objects.read(entry.oid, pushLimits.manifestBytes);
+  };
+  const manifest = readManifest({ toml: await small(manifestFile), olin: await small(olinPolicyFile) });
+  const { entry, source } = findModule(entries, manifest, commit);
+  const fileEntries = findFiles(entries, manifest);
+  const content = await objects.read(entry.oid, pushLimits.moduleBytes);
+  const bytes = source === 'h' ? compileH(Buffer.from(content).toString('utf8')) : content;
+  const files = await readFiles(fileEntries, objects);
+  return { modulePath: entry.path, source, bytes, manifest, effective: effectiveOf(manifest, files), files };
+}
+
+async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects): Promise<readonly TreeFile[]> {
+  const files: TreeFile[] = [];
+  for (const { path, oid } of entries) files.push({ path, bytes: await objects.read(oid, pushLimits.fileBytes) });
+  return files;
+}
+
+function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
+  const { abi, limits, policy, env, passAuthorization, filesRoot } = manifest;
+  return {
+    abi,
+    limits,
+    policy: policy === null ? null : { allow: [...policy.allow], disallow: [...policy.disallow] },
+    env,
+    files:
+      filesRoot === null
+        ? null
+        : {
+            root: filesRoot,
+            bundle: contentName(encodeBundle(files), 'files'),
+            count: files.length,
+            bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
+          },
+    passAuthorization,
+  };
+}
+
+/** What only the vetted module can show to contradict the manifest. */
+export function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: Candidate): void {
+  const { abis, memory } = vetted.module.plan;
+  const others = manifest.abi === 'auto' ? [] : abis.filter((abi) => abi !== manifest.abi);
+  if (others.length > 0)
+    throw new PlatformError(
+      'manifest_invalid',
+      `${manifest.at(['abi'])}: abi is ${manifest.abi}, but ${shortPath(modulePath)} imports ${others.join(', ')}`,
+      { hints: ['abi = "auto" takes what the module imports'] },
+    );
+  if (memory !== null && memory.initialPages > manifest.limits.memoryPages)
+    throw new PlatformError(
+      'limit_exceeded',
+      `${shortPath(modulePath)} starts with ${memory.initialPages} pages of memory, its limit is ${manifest.limits.memoryPages}`,
+      { hints: [`raise it in ${manifestFile}: [limits] memory-pages = ${memory.initialPages}`] },
+    );
+}

@@ -1,0 +1,248 @@
+/**
+ * Deployments and Releases in the database. Each change of state is one transaction, and says from which
+ * state it goes: a Deployment that was interrupted is finished or failed exactly once.
+ *
+ *     staged --release--> live --next release--> retired
+ *        |                  ^                       |
+ *        +--> failed        +------- rollback ------+
+ */
+import type { Transaction } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import { artifactName, type VettedModule } from '../../protocol/module.ts';
+import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import { readEffectiveManifest } from './effective-manifest.ts';
+
+export type DeploymentRow = Schema['deployments'];
+
+export interface LiveRow extends DeploymentRow {
+  /** Handler's name. */
+  readonly handler: string;
+  readonly module: VettedModule;
+  /** Whether the handler has variables of its own. */
+  readonly hasVariables: boolean;
+}
+
+export interface Staging {
+  readonly handlerId: string;
+  readonly commit: string;
+  readonly ref: string;
+  readonly userId: string;
+  readonly module: VettedModule;
+  /** Of the rewritten module. */
+  readonly bytes: number;
+  readonly modulePath: string;
+  readonly manifest: string;
+  readonly vetMs: number;
+}
+
+/** The release of the deploy branch; previews of other branches have the branch's name here. */
+const deployBranch = '';
+
+export class DeploymentStore {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #randomBytes: RandomBytes;
+
+  constructor(options: { readonly db: Database; readonly now: () => number; readonly randomBytes: RandomBytes }) {
+    this.#db = options.db;
+    this.#now = options.now;
+    this.#randomBytes = options.randomBytes;
+  }
+
+  /** Numbers the Deployment and writes it with its Artifact; the first one also settles the deploy branch. */
+  async stage(staging: Staging): Promise<DeploymentRow> {
+    const { handlerId, module } = staging;
+    const nowMs = this.#now();
+    return this.#db.transaction().execute(async (trx) => {
+      const handler = await trx
+        .selectFrom('handlers')
+        .select(['next_number', 'deploy_branch'])
+        .where('id', '=', handlerId)
+        .where('deleted_ms', 'is', null)
+        .executeTakeFirst();
+      if (handler === undefined) throw new PlatformError('not_found', 'the handler has been deleted meanwhile');
+      await trx
+        .updateTable('handlers')
+        .set({
+          next_number: handler.next_number + 1,
+          deploy_branch: handler.deploy_branch ?? staging.ref.replace(/^refs\/heads\//, ''),
+        })
+        .where('id', '=', handlerId)
+        .execute();
+      await trx
+        .insertInto('artifacts')
+        .values({
+          name: artifactName(module),
+          sha256: module.sha256,
+          meter_version: module.meterVersion,
+          original_bytes: module.originalBytes,
+          bytes: staging.bytes,
+          module: JSON.stringify(module),
+          created_ms: nowMs,
+        })
+        .onConflict((oc) => oc.column('name').doNothing())
+        .execute();
+      const row: DeploymentRow = {
+        id: newId('d', this.#randomBytes),
+        handler_id: handlerId,
+        number: handler.next_number,
+        commit: staging.commit,
+        ref: staging.ref,
+        user_id: staging.userId,
+        artifact: artifactName(module),
+        module_path: staging.modulePath,
+        manifest: staging.manifest,
+        state: 'staged',
+        failure: null,
+        vet_ms: staging.vetMs,
+        created_ms: nowMs,
+      };
+      await trx.insertInto('deployments').values(row).execute();
+      return row;
+    });
+  }
+
+  /**
+   * Makes `deploymentId` what the handler serves. `from`: the state it must be in, so that nothing is
+   * released twice. Returns what it replaces; throws `conflict` when the state is another.
+   */
+  async release(deploymentId: string, from: 'staged' | 'retired'): Promise<{ replaced: DeploymentRow | null }> {
+    return this.#db.transaction().execute(async (trx) => {
+      const row = await trx
+        .selectFrom('deployments')
+        .selectAll()
+        .where('id', '=', deploymentId)
+        .where('state', '=', from)
+        .executeTakeFirst();
+      if (row === undefined) throw new PlatformError('conflict', `the deployment is not ${from} any more`);
+      const replaced = await liveOf(trx, row.handler_id);
+      if (replaced !== null)
+        await trx.updateTable('deployments').set({ state: 'retired' }).where('id', '=', replaced.id).execute();
+      await trx.updateTable('deployments').set({ state: 'live' }).where('id', '=', row.id).execute();
+      const release = { deployment_id: row.id, changed_ms: this.#now() };
+      await trx
+        .insertInto('releases')
+        .values({ handler_id: row.handler_id, branch: deployBranch, ...release })
+        .onConflict((oc) => oc.columns(['handler_id', 'branch']).doUpdateSet(release))
+        .execute();
+      return { replaced };
+    });
+  }
+
+  /** Only a staged one can fail. Returns whether it did. */
+  async fail(deploymentId: string, failure: string): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('deployments')
+      .set({ state: 'failed', failure })
+      .where('id', '=', deploymentId)
+      .where('state', '=', 'staged')
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Undoes the creation of a handler by a first push that came to nothing. */
+  async removeHandler(handlerId: string): Promise<void> {
+    await this.#db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('releases').where('handler_id', '=', handlerId).execute();
+      await trx.deleteFrom('deployments').where('handler_id', '=', handlerId).execute();
+      await trx.deleteFrom('handlers').where('id', '=', handlerId).execute();
+    });
+  }
+
+  async live(handlerId: string): Promise<DeploymentRow | null> {
+    return liveOf(this.#db, handlerId);
+  }
+
+  async byNumber(handlerId: string, number: number): Promise<DeploymentRow | null> {
+    const row = await this.#db
+      .selectFrom('deployments')
+      .selectAll()
+      .where('handler_id', '=', handlerId)
+      .where('number', '=', number)
+      .executeTakeFirst();
+    return row ?? null;
+  }
+
+  /** What a crash or a lost hook may have left. */
+  async staged(): Promise<readonly DeploymentRow[]> {
+    return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
+  }
+
+  /** Every live Deployment of a handler that is not deleted. */
+  async allLive(): Promise<readonly LiveRow[]> {
+    const rows = await this.#db
+      .selectFrom('releases')
+      .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
+      .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
+      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
+      .selectAll('deployments')
+      .select(['handlers.name as handler', 'artifacts.module as module'])
+      .where('releases.branch', '=', deployBranch)
+      .where('handlers.deleted_ms', 'is', null)
+      .execute();
+    const variables = await this.#db.selectFrom('handler_env').select('handler_id').distinct().execute();
+    const withVariables = new Set(variables.map(({ handler_id }) => handler_id));
+    return rows.map((row) => ({
+      ...row,
+      module: readModule(row.module),
+      hasVariables: withVariables.has(row.handler_id),
+    }));
+  }
+
+  async handlerIds(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('handlers').select('id').execute();
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Names of handlers that exist and serve nothing. */
+  async withoutRelease(): Promise<readonly string[]> {
+    const rows = await this.#db
+      .selectFrom('handlers')
+      .leftJoin('releases', (join) =>
+        join.onRef('releases.handler_id', '=', 'handlers.id').on('releases.branch', '=', deployBranch),
+      )
+      .select('handlers.name')
+      .where('handlers.deleted_ms', 'is', null)
+      .where('releases.handler_id', 'is', null)
+      .execute();
+    return rows.map(({ name }) => name);
+  }
+
+  /** Artifacts and file bundles of all Deployments, failed and retired ones included: those can be looked into. */
+  async usedArtifacts(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
+    return new Set(
+      rows.flatMap(({ artifact, manifest }) => {
+        const { files } = readEffectiveManifest(manifest);
+        return files === null ? [artifact] : [artifact, files.bundle];
+      }),
+    );
+  }
+
+  async removeArtifact(name: string): Promise<void> {
+    await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
+  }
+
+  async artifactModule(name: string): Promise<VettedModule | null> {
+    const row = await this.#db.selectFrom('artifacts').select('module').where('name', '=', name).executeTakeFirst();
+    return row === undefined ? null : readModule(row.module);
+  }
+}
+
+/** Written by `stage` from a VettedModule: ours, not the world's. */
+function readModule(text: string): VettedModule {
+  return JSON.parse(text) as VettedModule;
+}
+
+async function liveOf(db: Database | Transaction<Schema>, handlerId: string): Promise<DeploymentRow | null> {
+  const row = await db
+    .selectFrom('releases')
+    .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
+    .selectAll('deployments')
+    .where('releases.handler_id', '=', handlerId)
+    .where('releases.branch', '=', deployBranch)
+    .executeTakeFirst();
+  return row ?? null;
+}

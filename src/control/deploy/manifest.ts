@@ -1,0 +1,233 @@
+/**
+ * What a repository says about its deployment: `wasmcloud.toml` and Olin's `handler.policy`, both
+ * optional, both in the root (DESIGN.md, Manifest). Unknown keys and bad values refuse the push and name
+ * the line: a limit that is silently ignored is worse than no limit.
+ */
+import { parse, TomlError } from 'smol-toml';
+import { z } from 'zod';
+import { type OlinPolicy, parseOlinPolicy } from '../../guest/kernel/olin-policy.ts';
+import { PlatformError } from '../../protocol/errors.ts';
+import { defaultLimits, type Limits, maximumLimits, olinLimits } from '../../protocol/limits.ts';
+import type { AbiName, Policy } from '../../protocol/nouns.ts';
+import { checkKey, envLimits } from '../handlers/env.ts';
+import { checkPatterns } from './policy-patterns.ts';
+import { TomlLines } from './toml-lines.ts';
+
+export const manifestFile = 'wasmcloud.toml';
+export const olinPolicyFile = 'handler.policy';
+
+export interface Manifest {
+  /** Path of the module; null: the only one there is. */
+  readonly module: string | null;
+  readonly abi: AbiName | 'auto';
+  readonly limits: Limits;
+  readonly policy: Policy | null;
+  readonly env: Readonly<Record<string, string>>;
+  /** Folder of read-only files, '' for the whole repository; null: none. */
+  readonly filesRoot: string | null;
+  /** Whether the function sees its caller's Authorization header. */
+  readonly passAuthorization: boolean;
+  /** Line of a key in wasmcloud.toml, for what only the rest of the commit can show to be wrong. */
+  readonly at: (path: readonly string[]) => string;
+}
+
+const limitKeys = {
+  'memory-pages': 'memoryPages',
+  gas: 'gas',
+  'timeout-ms': 'timeoutMs',
+  'body-bytes': 'bodyBytes',
+} as const satisfies Record<string, keyof Limits>;
+
+const patternsMax = 64;
+const patternCharsMax = 512;
+
+const limit = (key: keyof Limits) =>
+  z
+    .int(`must be a whole number`)
+    .min(1, 'must be at least 1')
+    .max(maximumLimits[key], `is above this server's maximum of ${maximumLimits[key]}`);
+const relativePath = z
+  .string('must be a path in double quotes')
+  .max(1_024, 'is longer than 1024 characters')
+  .refine((path) => isRelative(path), 'must be a path inside the repository, such as "dist/hello.wasm"');
+const patterns = z
+  .array(
+    z.string('must be a pattern in quotes').max(patternCharsMax, `is longer than ${patternCharsMax} characters`),
+    'must be a list of patterns, such as ["^https://api\\\\.example\\\\.com/"]',
+  )
+  .max(patternsMax, `has more than ${patternsMax} patterns`);
+
+const schema = z.strictObject({
+  module: relativePath.optional(),
+  abi: z
+    .enum(['auto', 'cwa', 'wasi', 'dagger', 'land', 'h'], 'must be one of auto, cwa, wasi, dagger, land, h')
+    .optional(),
+  limits: z
+    .strictObject(
+      {
+        'memory-pages': limit('memoryPages').optional(),
+        gas: limit('gas').optional(),
+        'timeout-ms': limit('timeoutMs').optional(),
+        'body-bytes': limit('bodyBytes').optional(),
+      },
+      'must be a table: [limits]',
+    )
+    .optional(),
+  policy: z
+    .strictObject({ allow: patterns.optional(), disallow: patterns.optional() }, 'must be a table: [policy]')
+    .optional(),
+  env: z
+    .record(z.string(), z.string('must be text in quotes'), 'must be a table: [env]')
+    .superRefine(checkVariables)
+    .optional(),
+  files: z.strictObject({ root: relativePath }, 'must be a table: [files]').optional(),
+  http: z
+    .strictObject({ 'pass-authorization': z.boolean('must be true or false').optional() }, 'must be a table: [http]')
+    .optional(),
+});
+
+/** Keys by table, for the hint on an unknown one. */
+const knownKeys: Readonly<Record<string, readonly string[]>> = {
+  '': ['module', 'abi', 'limits', 'policy', 'env', 'files', 'http'],
+  limits: Object.keys(limitKeys),
+  policy: ['allow', 'disallow'],
+  files: ['root'],
+  http: ['pass-authorization'],
+};
+
+/** Either file's bytes as pushed; null where the commit has none. Throws `manifest_invalid`. */
+export function readManifest(files: { readonly toml: Uint8Array | null; readonly olin: Uint8Array | null }): Manifest {
+  const olin = files.olin === null ? null : parseOlinPolicy(text(files.olin, olinPolicyFile), olinPolicyFile);
+  const source = files.toml === null ? '' : text(files.toml, manifestFile);
+  const lines = new TomlLines(source);
+  const at = (path: readonly PropertyKey[]) => `${manifestFile}, line ${lines.of(path)}`;
+  const given = validate(parseToml(source), at);
+  if (olin !== null) refuseTwice(given, olin, at);
+  const policy =
+    olin?.policy ??
+    (given.policy === undefined ? null : { allow: given.policy.allow ?? [], disallow: given.policy.disallow ?? [] });
+  if (policy !== null)
+    checkPatterns(policy, (list, index) =>
+      olin === null ? at(['policy', list]) : `${olinPolicyFile}, line ${lineOf(files.olin, policy[list][index] ?? '')}`,
+    );
+  return {
+    module: given.module === undefined ? null : normalise(given.module),
+    abi: given.abi ?? 'auto',
+    limits: limitsOf(given, olin),
+    policy,
+    env: given.env ?? {},
+    filesRoot: given.files === undefined ? null : normalise(given.files.root),
+    passAuthorization: given.http?.['pass-authorization'] ?? false,
+    at,
+  };
+}
+
+type Given = z.infer<typeof schema>;
+
+function parseToml(source: string): unknown {
+  try {
+    // Depth 20: four are used; the parser must not run out of stack on a hostile file.
+    return parse(source, { unsafeKeyBehaviour: 'throw', maxDepth: 20 });
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const [first = ''] = error.message.replace(/^Invalid TOML document: /, '').split('\n');
+    throw new PlatformError('manifest_invalid', `${manifestFile}, line ${error.line}: ${first}`, {
+      details: error.codeblock.split('\n').filter((line) => line.trim() !== ''),
+      cause: error,
+    });
+  }
+}
+
+function validate(value: unknown, at: (path: readonly PropertyKey[]) => string): Given {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const hints = new Set<string>();
+  const found = result.error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [`${at(issue.path)}: ${issue.path.join('.')} ${issue.message}`];
+    const table = issue.path.join('.');
+    const known = knownKeys[table] ?? [];
+    hints.add(`${table === '' ? 'the top level' : `[${table}]`} knows ${known.join(', ')}`);
+    return issue.keys.map((key) => `${at([...issue.path, key])}: unknown key ${[...issue.path, key].join('.')}`);
+  });
+  const [first = '', ...others] = found;
+  throw new PlatformError('manifest_invalid', first, { details: others.slice(0, 10), hints: [...hints] });
+}
+
+function checkVariables(env: Record<string, string>, ctx: z.RefinementCtx<Record<string, string>>): void {
+  const bad = (key: string, message: string) => ctx.addIssue({ code: 'custom', path: [key], message });
+  let total = 0;
+  const entries = Object.entries(env);
+  for (const [key, value] of entries) {
+    total += Buffer.byteLength(key) + Buffer.byteLength(value);
+    try {
+      checkKey(key);
+    } catch {
+      bad(key, 'cannot name a variable: use letters, digits and _');
+    }
+    if (value.includes('\0')) bad(key, 'contains a NUL character');
+    if (Buffer.byteLength(value) > envLimits.valueBytes) bad(key, `has more than ${envLimits.valueBytes} bytes`);
+  }
+  if (entries.length > envLimits.variables || total > envLimits.totalBytes)
+    ctx.addIssue({
+      code: 'custom',
+      message: `has more than ${envLimits.variables} variables or ${envLimits.totalBytes} bytes`,
+    });
+}
+
+/** One truth per value: which of two files wins must be nobody's guess. */
+function refuseTwice(given: Given, olin: OlinPolicy, at: (path: readonly string[]) => string): void {
+  const twice =
+    given.policy !== undefined
+      ? ['policy']
+      : olin.ramPageLimit !== undefined && given.limits?.['memory-pages'] !== undefined
+        ? ['limits', 'memory-pages']
+        : olin.gasLimit !== undefined && given.limits?.gas !== undefined
+          ? ['limits', 'gas']
+          : null;
+  if (twice !== null)
+    throw new PlatformError('manifest_invalid', `${at(twice)}: ${olinPolicyFile} says ${twice.join('.')} too`, {
+      hints: ['keep it in one of the two files'],
+    });
+}
+
+function limitsOf(given: Given, olin: OlinPolicy | null): Limits {
+  const limits: Record<keyof Limits, number> = { ...(olin === null ? defaultLimits : olinLimits) };
+  if (olin?.ramPageLimit !== undefined) limits.memoryPages = olin.ramPageLimit;
+  if (olin?.gasLimit !== undefined) limits.gas = olin.gasLimit;
+  for (const [key, name] of Object.entries(limitKeys) as [keyof typeof limitKeys, keyof Limits][])
+    limits[name] = given.limits?.[key] ?? limits[name];
+  return limits;
+}
+
+/** Of the first line that holds `part`. */
+function lineOf(bytes: Uint8Array | null, part: string): number {
+  const lines = Buffer.from(bytes ?? [])
+    .toString('utf8')
+    .split('\n');
+  return (
+    Math.max(
+      0,
+      lines.findIndex((line) => line.includes(part)),
+    ) + 1
+  );
+}
+
+function text(bytes: Uint8Array, name: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new PlatformError('manifest_invalid', `${name} is not UTF-8 text`, { cause });
+  }
+}
+
+function isRelative(path: string): boolean {
+  return path !== '' && !path.startsWith('/') && !/[\0\\]/.test(path) && !path.split('/').includes('..');
+}
+
+/** Without `.` and empty segments: as git lists paths. */
+function normalise(path: string): string {
+  return path
+    .split('/')
+    .filter((segment) => segment !== '' && segment !== '.')
+    .join('/');
+}

@@ -1,0 +1,46 @@
+/**
+ * Patterns of a policy are matched by a backtracking engine inside a runner, on URLs that a guest chooses:
+ * a hostile pattern would stop everybody's functions (ReDoS). So the work a pattern can cause is bounded
+ * here, at push, by a simple over-estimate; what it cannot bound it refuses, saying how to write it.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Policy } from '../../protocol/nouns.ts';
+import { matchingCost, urlCharsMax } from './pattern-cost.ts';
+
+/** Steps of the engine for all rules on one URL: some 100 ms at worst, an attack included. */
+const stepsMax = 2 ** 27;
+
+/** `at` names the place of a pattern. Throws `manifest_invalid`. */
+export function checkPatterns(policy: Policy, at: (list: 'allow' | 'disallow', index: number) => string): void {
+  let steps = 0;
+  for (const list of ['allow', 'disallow'] as const) {
+    policy[list].forEach((source, index) => {
+      const place = at(list, index);
+      steps += costOf(source, place);
+      if (steps <= stepsMax) return;
+      throw new PlatformError(
+        'manifest_invalid',
+        `${place}: with the pattern ${shown(source)} matching a URL of ${urlCharsMax} characters could take too long`,
+        { hints: ['begin patterns with ^, and repeat at most once what can match the same text'] },
+      );
+    });
+  }
+}
+
+function costOf(source: string, place: string): number {
+  try {
+    new RegExp(source, 'u');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/^Invalid regular expression: /, '') : '';
+    throw new PlatformError('manifest_invalid', `${place}: ${shown(source)} is no regular expression: ${reason}`);
+  }
+  const cost = matchingCost(source);
+  if (typeof cost === 'number') return cost;
+  throw new PlatformError('manifest_invalid', `${place}: the pattern ${shown(source)} uses ${cost.refused}`, {
+    hints: [cost.hint],
+  });
+}
+
+function shown(source: string): string {
+  return JSON.stringify(source.length > 60 ? `${source.slice(0, 60)}...` : source);
+}

@@ -1,0 +1,43 @@
+/** What a push says step by step (UX.md, Push output). */
+
+import { PlatformError } from '../../protocol/errors.ts';
+import type { RefUpdate } from '../../protocol/push.ts';
+import { count, shortCommit, shortPath, size, sizeChange, step } from '../git/push-text.ts';
+import type { Candidate } from './candidate.ts';
+import type { Vetted } from './vet.ts';
+
+export function received(handler: string, update: RefUpdate): string {
+  const what = update.ref.startsWith('refs/tags/')
+    ? `tag ${shortPath(tagOf(update.ref))}`
+    : shortPath(branchOf(update.ref));
+  if (update.new === null) return step(`${handler}: deleted ${what}`);
+  if (update.ref.startsWith('refs/tags/')) return step(`${handler}: received ${what} (tags deploy nothing)`);
+  const was = update.old === null ? '' : ` (was ${shortCommit(update.old)})`;
+  return step(`${handler}: received ${what} @ ${shortCommit(update.new)}${was}`);
+}
+
+export function found({ modulePath, source, bytes }: Candidate, sha256: string, before: number | null): string {
+  const change = before === null || before === bytes.length ? '' : `, ${sizeChange(bytes.length - before)}`;
+  return `found ${shortPath(modulePath)} (${source === 'h' ? 'compiled: ' : ''}${size(bytes.length)}${change}, sha256 ${sha256.slice(0, 8)})`;
+}
+
+export function validated({ module, rewriteMs, compileMs }: Vetted): string {
+  const { abis, imports } = module.plan;
+  const ms = Math.max(1, Math.round(rewriteMs + compileMs));
+  const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
+  return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
+}
+
+export function deleteRefused(handler: string, branch: string | null): PlatformError {
+  return new PlatformError('conflict', `${branch} is the deploy branch and cannot be deleted`, {
+    hints: [`to delete the handler: wasmcloud delete ${handler}`],
+  });
+}
+
+export function branchOf(ref: string): string {
+  return ref.replace(/^refs\/heads\//, '');
+}
+
+function tagOf(ref: string): string {
+  return ref.replace(/^refs\/tags\//, '');
+}

@@ -1,0 +1,236 @@
+/**
+ * One push, from git's pre-receive hook to the URL (DESIGN.md, Ways through the house). Everything that can
+ * refuse happens before git moves the ref, compilation by the runners included, so the branch never differs
+ * from what is live; a refusal changes nothing.
+ */
+import { createHash } from 'node:crypto';
+import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { TreeFile } from '../../protocol/messages.ts';
+import { artifactName } from '../../protocol/module.ts';
+import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
+import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
+import type { DeploymentRow } from './deployment-store.ts';
+import type { Deployments } from './deployments.ts';
+import { writeEffectiveManifest } from './effective-manifest.ts';
+import { encodeBundle } from './file-bundle.ts';
+import { branchOf, deleteRefused, found, received, validated } from './push-words.ts';
+import type { Vetted } from './vet.ts';
+
+/** A staged Deployment, and what of it need not be read again. */
+interface Staged {
+  readonly row: DeploymentRow;
+  readonly module: Vetted['module'];
+  readonly files: readonly TreeFile[];
+}
+
+export class DeployPush implements PushSession {
+  readonly #deployments: Deployments;
+  readonly #push: IncomingPush;
+  readonly #startMs = performance.now();
+  #live: DeploymentRow | null = null;
+  /** This push settles the deploy branch. */
+  #firstDeploy = false;
+  #created = false;
+  #staged: Staged | null = null;
+  /** What a hook has asked for; it may go on after the hook has gone. */
+  #work: Promise<unknown> = Promise.resolve();
+
+  constructor(deployments: Deployments, push: IncomingPush) {
+    this.#deployments = deployments;
+    this.#push = push;
+  }
+
+  preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
+    const work = this.#decide(objects, print, signal);
+    this.#work = work;
+    return work;
+  }
+
+  postReceive(print: Print): Promise<void> {
+    const work = this.#release(print);
+    this.#work = work;
+    return work;
+  }
+
+  /** git may have ended anywhere: before it moved the ref, or after it without running post-receive. */
+  async ended(): Promise<void> {
+    await this.#work;
+    const staged = this.#staged;
+    this.#staged = null;
+    if (staged !== null) await this.#deployments.settleEnded(staged.row, this.#push.handlerName, staged);
+  }
+
+  async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#check(objects, print, signal);
+      return true;
+    } catch (error) {
+      print(anyErrorText(error));
+      print(this.#live === null ? 'nothing deployed\n' : `nothing deployed; v${this.#live.number} is still live\n`);
+      await this.#refused(error);
+      return false;
+    }
+  }
+
+  async #release(print: Print): Promise<void> {
+    const staged = this.#staged;
+    if (staged === null) return;
+    const { handlerName } = this.#push;
+    const { number } = staged.row;
+    const branch = branchOf(staged.row.ref);
+    try {
+      const { replaced } = await this.#deployments.makeLive(staged.row, handlerName, 'staged', staged);
+      this.#staged = null;
+      if (this.#firstDeploy) await this.#deployments.options.repositories.setHead(this.#push.handlerId, branch);
+      const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
+      print(step(`deployed v${number} in ${seconds(performance.now() - this.#startMs)}${instead}`));
+      print(detail(this.#deployments.options.urlOf(handlerName)));
+      print(
+        replaced === null
+          ? success('live. Logs:', `wasmcloud logs ${handlerName}`)
+          : success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`),
+      );
+      const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
+      await this.#log('info', number, `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`);
+    } catch (error) {
+      this.#deployments.options.report(`v${number} of ${handlerName} could not be released`, error);
+      print(anyErrorText(error));
+      print(warning(`v${number} is stored; it goes live as soon as that is over`));
+    }
+  }
+
+  async #check(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<void> {
+    const { handlerExists, handlerId, handlerName, updates } = this.#push;
+    const handler = handlerExists ? await this.#deployments.options.handlers.findById(handlerId) : null;
+    if (handlerExists && (handler === null || handler.deletedMs !== null))
+      throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
+    this.#live = handlerExists ? await this.#deployments.store.live(handlerId) : null;
+    const branch = handler?.deployBranch ?? firstBranch(updates);
+    this.#firstDeploy = (handler?.deployBranch ?? null) === null;
+    for (const update of updates) print(received(handlerName, update));
+    const update = updates.find(({ ref }) => ref === `refs/heads/${branch}`);
+    if (update?.new === null) throw deleteRefused(handlerName, branch);
+    for (const { ref, new: commit } of updates) {
+      if (ref !== update?.ref && ref.startsWith('refs/heads/') && commit !== null && branch !== null)
+        print(warning(`${shortPath(branchOf(ref))} is not the deploy branch (${branch}); nothing deployed`));
+    }
+    if (update === undefined || update.new === null) {
+      if (!handlerExists) await this.#createHandler();
+      return;
+    }
+    await this.#deploy({ ref: update.ref, commit: update.new, objects, print, signal });
+  }
+
+  async #deploy(options: {
+    readonly ref: string;
+    readonly commit: string;
+    readonly objects: PushedObjects;
+    readonly print: Print;
+    readonly signal: AbortSignal;
+  }): Promise<void> {
+    const { ref, commit, objects, print, signal } = options;
+    const { artifacts, vet, docsUrl } = this.#deployments.options;
+    const candidate = await readCandidate(commit, objects);
+    const { modulePath, bytes } = candidate;
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    const manifest = writeEffectiveManifest(candidate.effective);
+    const before = this.#live;
+    const same = before?.manifest === manifest && before.module_path === modulePath;
+    const artifact = artifactName({ sha256, meterVersion: METER_VERSION });
+    // A damaged Artifact is no reason to leave things as they are: this push mends it.
+    if (before !== null && same && before.artifact === artifact && (await artifacts.intact(artifact))) {
+      print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));
+      return;
+    }
+    print(step(found(candidate, sha256, before === null ? null : await this.#sizeOf(before))));
+    const vetted = await vet.vet({ bytes, name: shortPath(modulePath), docsUrl: docsUrl() }, signal);
+    checkAgainstManifest(vetted, candidate);
+    print(step(validated(vetted)));
+    stopIf(signal);
+    await this.#stage({ ref, commit, candidate, manifest, vetted });
+    stopIf(signal);
+  }
+
+  /** Durable in the order in which things refer to each other, compiled by every runner, and not yet live. */
+  async #stage(options: {
+    readonly ref: string;
+    readonly commit: string;
+    readonly candidate: Candidate;
+    readonly manifest: string;
+    readonly vetted: Vetted;
+  }): Promise<void> {
+    const { ref, commit, candidate, manifest, vetted } = options;
+    const { artifacts } = this.#deployments.options;
+    const artifact = artifactName(vetted.module);
+    const bundle = candidate.effective.files?.bundle ?? null;
+    const row = await this.#deployments.keeping(bundle === null ? [artifact] : [artifact, bundle], async () => {
+      await artifacts.put(artifact, vetted.bytes);
+      if (bundle !== null) await artifacts.put(bundle, encodeBundle(candidate.files));
+      if (!this.#push.handlerExists) await this.#createHandler();
+      return this.#deployments.store.stage({
+        handlerId: this.#push.handlerId,
+        commit,
+        ref,
+        userId: this.#push.user.id,
+        module: vetted.module,
+        bytes: vetted.bytes.length,
+        modulePath: candidate.modulePath,
+        manifest,
+        vetMs: Math.round(vetted.rewriteMs + vetted.compileMs),
+      });
+    });
+    this.#staged = { row, module: vetted.module, files: candidate.files };
+    await this.#deployments.prepare(row, this.#push.handlerName, this.#staged);
+  }
+
+  async #sizeOf(live: DeploymentRow): Promise<number | null> {
+    return (await this.#deployments.store.artifactModule(live.artifact))?.originalBytes ?? null;
+  }
+
+  async #createHandler(): Promise<void> {
+    const { handlerId, handlerName, user } = this.#push;
+    await this.#deployments.options.handlers.create({ id: handlerId, name: handlerName, ownerId: user.id });
+    this.#created = true;
+    await this.#deployments.handlerCreated(handlerId);
+  }
+
+  /** Undoes what was done, and tells the owner's log of an existing handler. */
+  async #refused(error: unknown): Promise<void> {
+    const { handlerId, handlerName } = this.#push;
+    const { options, store } = this.#deployments;
+    if (!(error instanceof PlatformError)) options.report(`a push to ${handlerName} failed`, error);
+    else if (error.code === 'vet_failed') options.report(`a module pushed to ${handlerName} failed the check`, error);
+    const why = error instanceof PlatformError ? error.message : 'something failed on our side';
+    const staged = this.#staged;
+    this.#staged = null;
+    try {
+      if (this.#created) {
+        await this.#deployments.handlerDeleted(handlerId);
+        await store.removeHandler(handlerId);
+        return;
+      }
+      if (staged !== null) await store.fail(staged.row.id, why);
+      if (this.#push.handlerExists) await this.#log('error', staged?.row.number ?? 0, `push refused: ${why}`);
+    } catch (cause) {
+      options.report(`a refused push to ${handlerName} could not be undone`, cause);
+    }
+  }
+
+  async #log(level: 'info' | 'error', deployment: number, text: string): Promise<void> {
+    await this.#deployments.log(this.#push.handlerName, deployment, level, text);
+  }
+}
+
+/** The deploy branch of a new handler: the only one pushed; of several, the one that most likely is meant. */
+function firstBranch(updates: readonly RefUpdate[]): string | null {
+  const branches = updates.filter(({ ref, new: commit }) => ref.startsWith('refs/heads/') && commit !== null);
+  const names = branches.map(({ ref }) => branchOf(ref));
+  return names.find((name) => name === 'main') ?? names.find((name) => name === 'master') ?? names[0] ?? null;
+}
+
+/** Whoever pushed has gone: what follows would be for nobody. */
+function stopIf(signal: AbortSignal): void {
+  if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
+}

@@ -1,0 +1,64 @@
+/** From a Deployment in the database to what a runner must know. */
+import { createHash } from 'node:crypto';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { DeploymentSpec, TreeFile } from '../../protocol/messages.ts';
+import type { VettedModule } from '../../protocol/module.ts';
+import type { ArtifactStore } from '../artifacts/artifact-store.ts';
+import type { HandlerEnv } from '../handlers/env.ts';
+import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import { readEffectiveManifest } from './effective-manifest.ts';
+import { decodeBundle } from './file-bundle.ts';
+
+export interface SpecsOptions {
+  readonly store: DeploymentStore;
+  readonly artifacts: ArtifactStore;
+  readonly env: Pick<HandlerEnv, 'envOf'>;
+}
+
+/** Parts of a spec that the caller has at hand: they need not be read again. */
+export interface KnownParts {
+  readonly module?: VettedModule;
+  readonly files?: readonly TreeFile[];
+  /** The handler's own variables. */
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+export class Specs {
+  readonly #options: SpecsOptions;
+
+  constructor(options: SpecsOptions) {
+    this.#options = options;
+  }
+
+  /** Throws `internal` when the Artifact is gone. */
+  async specOf(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<DeploymentSpec> {
+    const { store, artifacts, env } = this.#options;
+    const manifest = readEffectiveManifest(row.manifest);
+    const module = known.module ?? (await store.artifactModule(row.artifact));
+    if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
+    // What the owner set by command beats what the repository says: it is newer and may be secret.
+    const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id))) };
+    const files =
+      known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
+    return {
+      deploymentId: `${row.id}.${revisionOf(variables)}`,
+      handlerId: row.handler_id,
+      handler,
+      number: row.number,
+      commit: row.commit,
+      artifact: row.artifact,
+      module,
+      limits: manifest.limits,
+      policy: manifest.policy,
+      env: variables,
+      files,
+      passAuthorization: manifest.passAuthorization,
+    };
+  }
+}
+
+/** Changes with the variables, so that a runner can hold a Deployment with old and new ones side by side. */
+function revisionOf(env: Readonly<Record<string, string>>): string {
+  const sorted = Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12);
+}

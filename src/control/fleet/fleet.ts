@@ -1,0 +1,470 @@
+/**
+ * All runners: starts them, feeds them, watches them, replaces those that end.
+ *
+ * Every runner gets the same changes in the same order. One that starts reads the whole state and
+ * then the changes made meanwhile, so that it never misses one and never sees one too early.
+ */
+import { totalmem } from 'node:os';
+import { PlatformError } from '../../protocol/errors.ts';
+import { MIB, runnerLimits } from '../../protocol/limits.ts';
+import type {
+  BusRequest,
+  DeploymentSpec,
+  FromRunner,
+  RunnerConfig,
+  RunnerStats,
+  UsageCount,
+} from '../../protocol/messages.ts';
+import { type InvocationRecord, logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
+import type { Fleet, FleetState } from '../../protocol/ports.ts';
+import { Blame, type Phase } from './blame.ts';
+import { describeEnd, isOwnFault } from './end.ts';
+import { fleetLimits } from './limits.ts';
+import { artifactMessage, Loader } from './loader.ts';
+import { OrphanRecord } from './orphan-record.ts';
+import { checkRunPort } from './run-port.ts';
+import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
+
+export type FleetEvent =
+  | { readonly kind: 'runner_started'; readonly runnerId: string; readonly pid: number }
+  | {
+      readonly kind: 'runner_ended';
+      readonly runnerId: string;
+      readonly pid: number;
+      readonly reason: string;
+      /** When the next one is started in its place; null: never, the fleet stops. */
+      readonly restartMs: number | null;
+    }
+  | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
+  | { readonly kind: 'orphan_killed'; readonly pid: number; readonly reason: string }
+  | { readonly kind: 'quarantined'; readonly deploymentId: string; readonly reason: string }
+  | { readonly kind: 'unloadable'; readonly deploymentId: string; readonly reason: string };
+
+export interface FleetOptions {
+  /** How many. */
+  readonly runners: number;
+  /** src/bin/runner.ts, absolute. */
+  readonly program: string;
+  /** The platform's own folder, the only one runners may read; absolute. */
+  readonly programFolder: string;
+  readonly platformId: string;
+  /** Drawn anew at each start of control. */
+  readonly bootId: string;
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+  readonly domain: string;
+  /** Public base URL of functions; null: http://DOMAIN:PORT. */
+  readonly runUrl: string | null;
+  /** Loopback URL of control, without a slash at the end. */
+  readonly controlUrl: string;
+  readonly egressAllow: readonly string[];
+  /** Ports of control; the fleet adds its own. */
+  readonly ownPorts: readonly number[];
+  /** Guest memory per runner; default: half of the machine's, shared among the runners, at most 4 GiB each. */
+  readonly poolBytes?: number;
+  /** The runners' environment; default: none. Never secrets. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly nodeFlags?: readonly string[];
+  /** File in the data folder that names the runners, so that the next control can end those that hang. */
+  readonly recordFile?: string;
+  /** Default: fleetLimits.orphanGraceMs. */
+  readonly orphanGraceMs?: number;
+  readonly state: () => Promise<FleetState>;
+  readonly readArtifact: (name: string) => Promise<Uint8Array>;
+  readonly onLogs: (lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>>) => void;
+  readonly onUsage: (records: readonly InvocationRecord[], counts: readonly UsageCount[]) => void;
+  readonly onRequest: (request: BusRequest) => Promise<Uint8Array | null>;
+  readonly onEvent?: (event: FleetEvent) => void;
+}
+
+/** A change that every runner gets; resolves when it has taken effect there. */
+type Change = (runner: RunnerProcess) => Promise<void>;
+
+interface Member {
+  readonly index: number;
+  readonly runner: RunnerProcess;
+  readonly loader: Loader;
+  readonly startedMs: number;
+  /** Changes since it began to load; null when it takes them at once. */
+  backlog: Change[] | null;
+  isServing: boolean;
+}
+
+export class RunnerFleet implements Fleet {
+  readonly #options: FleetOptions;
+  readonly #members = new Map<number, Member>();
+  readonly #blame = new Blame(() => performance.now());
+  /** Prepared, and not in the state that a new runner reads yet. */
+  readonly #staged = new Map<string, DeploymentSpec>();
+  /** What a log line about a Deployment needs. */
+  readonly #names = new Map<string, { readonly handler: string; readonly number: number }>();
+  readonly #backoffMs = new Map<number, number>();
+  readonly #restarts = new Set<NodeJS.Timeout>();
+
+  readonly #waitingForLaunch: (() => void)[] = [];
+  readonly #record: OrphanRecord | null;
+  #grace: NodeJS.Timeout | null = null;
+  #watch: NodeJS.Timeout | null = null;
+  #isCareful = false;
+  #port: number;
+  #started = 0;
+  #state: 'starting' | 'running' | 'stopping' = 'starting';
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.#port = options.port;
+    this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
+  }
+
+  /** The functions' port, once `start` has resolved. */
+  get port(): number {
+    return this.#port;
+  }
+
+  get runUrl(): string {
+    return this.#options.runUrl ?? `http://${this.#options.domain}:${this.#port}`;
+  }
+
+  /** Whether at least one runner serves. */
+  get isServing(): boolean {
+    return [...this.#members.values()].some((member) => member.isServing);
+  }
+
+  /** What runners last said of themselves. */
+  stats(): readonly { readonly runnerId: string; readonly pid: number; readonly stats: RunnerStats | null }[] {
+    return [...this.#members.values()].map(({ runner }) => ({
+      runnerId: runner.runnerId,
+      pid: runner.pid ?? 0,
+      stats: runner.stats,
+    }));
+  }
+
+  /** Resolves when every runner serves. Throws `unavailable` when the port cannot be had or a runner cannot start. */
+  async start(): Promise<void> {
+    const { host, port, platformId, runners } = this.#options;
+    await checkRunPort({ host, port, platformId });
+    this.#watch = setInterval(() => {
+      for (const { runner } of this.#members.values()) runner.watch();
+    }, fleetLimits.pingMs);
+    try {
+      // The first one decides on the port where any will do.
+      const first = port === 0 ? 1 : 0;
+      if (first === 1) await this.#launch(0);
+      await Promise.all(Array.from({ length: runners - first }, (_, index) => this.#launch(index + first)));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+    this.#state = 'running';
+    this.#grace = setTimeout(() => this.#endOrphans(), this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs);
+    this.#grace.unref();
+  }
+
+  /** Lets runners finish (runnerLimits.drainMs), then ends them. */
+  async stop(): Promise<void> {
+    this.#state = 'stopping';
+    for (const timer of this.#restarts) clearTimeout(timer);
+    this.#restarts.clear();
+    for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
+    if (this.#watch !== null) clearInterval(this.#watch);
+    if (this.#grace !== null) clearTimeout(this.#grace);
+    const killer = setTimeout(() => {
+      for (const { runner } of this.#members.values()) runner.kill('SIGKILL');
+    }, runnerLimits.drainMs + fleetLimits.exitMs);
+    await Promise.all(
+      [...this.#members.values()].map(({ runner }) => {
+        runner.send({ kind: 'drain' });
+        return runner.ended;
+      }),
+    );
+    clearTimeout(killer);
+    await this.#record?.written;
+  }
+
+  async prepare(spec: DeploymentSpec): Promise<void> {
+    const { deploymentId } = spec;
+    this.#staged.set(deploymentId, spec);
+    this.#remember(spec);
+    try {
+      const artifact = await artifactMessage(spec, this.#options.readArtifact);
+      // All of them may have died just now; the next one is asked.
+      while (this.#members.size === 0 && this.#restarts.size > 0) await this.#nextLaunch();
+      const failures = await this.#apply(async (runner) => {
+        const result = await runner.prepare({ kind: 'prepare', spec }, artifact);
+        if (result === 'ended') throw new Error('it ended over the module');
+        if (result.error !== null) throw new PlatformError('vet_failed', `a runner cannot load it: ${result.error}`);
+      });
+      // A runner that has ended by accident does not count, as long as another one has loaded the module.
+      const refusal = failures.find((failure) => failure instanceof PlatformError);
+      if (refusal !== undefined) throw refusal;
+      if (!failures.includes(null)) {
+        throw new PlatformError('vet_failed', 'no runner could load it', {
+          hints: ['nothing was changed; push again, and if that does not help ask who runs this platform'],
+        });
+      }
+    } catch (error) {
+      this.forget(deploymentId);
+      throw error;
+    }
+  }
+
+  async release(label: string, deploymentId: string): Promise<void> {
+    await this.#apply(async (runner) => {
+      runner.send({ kind: 'switch', label, deploymentId });
+      await runner.sync();
+    });
+    // From now on the state that a new runner reads has it.
+    this.#staged.delete(deploymentId);
+  }
+
+  announce(label: string): void {
+    void this.#apply(async (runner) => runner.send({ kind: 'known', label }));
+  }
+
+  remove(label: string): void {
+    void this.#apply(async (runner) => runner.send({ kind: 'gone', label }));
+  }
+
+  forget(deploymentId: string): void {
+    this.#staged.delete(deploymentId);
+    this.#names.delete(deploymentId);
+    this.#blame.forget(deploymentId);
+    void this.#apply(async (runner) => runner.forget(deploymentId));
+  }
+
+  /**
+   * Lets every runner make `change`; one that loads makes it when it has loaded. Resolves with how it
+   * went in each of the others, null for well.
+   */
+  async #apply(change: Change): Promise<readonly unknown[]> {
+    const results: Promise<unknown>[] = [];
+    for (const member of this.#members.values()) {
+      if (member.backlog === null) results.push(outcomeOf(change(member.runner)));
+      // Nobody has loaded yet: then this one's answer is waited for.
+      else results.push(...this.#postpone(member, member.backlog, change));
+    }
+    return Promise.all(results);
+  }
+
+  #postpone(member: Member, backlog: Change[], change: Change): readonly Promise<unknown>[] {
+    if ([...this.#members.values()].some((other) => other.backlog === null)) {
+      backlog.push(change);
+      return [];
+    }
+    const made = new Promise<unknown>((resolve) => {
+      backlog.push(async (runner) => resolve(await outcomeOf(change(runner))));
+    });
+    return [Promise.race([made, member.runner.ended.then(() => new Error('it ended before'))])];
+  }
+
+  #nextLaunch(): Promise<void> {
+    return new Promise((resolve) => this.#waitingForLaunch.push(resolve));
+  }
+
+  /** Starts runner `index`; resolves when it serves, rejects when it ends before. */
+  async #launch(index: number): Promise<void> {
+    this.#started += 1;
+    const runnerId = `${this.#options.bootId}-${this.#started}`;
+    const { program, programFolder, env, nodeFlags, onEvent, readArtifact, state } = this.#options;
+    const runner = new RunnerProcess({
+      runnerId,
+      program,
+      programFolder: programFolder.endsWith('/') ? programFolder : `${programFolder}/`,
+      env: { NODE_ENV: 'production', ...env },
+      nodeFlags: nodeFlags ?? [],
+      onMessage: (message) => this.#receive(runner, message),
+      onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
+    });
+    const loader = new Loader({
+      runner,
+      readArtifact,
+      quarantined: (deploymentId) => this.#blame.find(deploymentId),
+      onUnloadable: (spec, reason) => this.#unloadable(spec, reason),
+      isCareful: this.#isCareful,
+    });
+    const member: Member = { index, runner, loader, startedMs: performance.now(), backlog: [], isServing: false };
+    // Taken together with the start of the backlog: what was staged before is here, what comes after is there.
+    const staged = [...this.#staged.values()];
+    this.#members.set(index, member);
+    if (runner.pid !== undefined) this.#record?.add(runner.pid);
+    for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
+    void runner.ended.then((end) => this.#ended(member, end));
+    const late = setTimeout(() => runner.kill('SIGKILL'), fleetLimits.bootMs);
+    const ended = runner.ended.then((end) => {
+      throw new PlatformError('unavailable', `a runner ended before it served: ${describeEnd(end)}`);
+    });
+    ended.catch(() => {});
+    try {
+      await Promise.race([runner.booted, ended]);
+    } finally {
+      clearTimeout(late);
+    }
+    runner.send({ kind: 'config', config: this.#config(runnerId) });
+    const all = await state();
+    for (const spec of all.specs) this.#remember(spec);
+    await Promise.race([loader.load(all, staged), ended]);
+    await Promise.race([catchUp(member), ended]);
+    runner.send({ kind: 'serve' });
+    this.#port = await Promise.race([runner.listening, ended]);
+    member.isServing = true;
+    onEvent?.({ kind: 'runner_started', runnerId, pid: runner.pid ?? 0 });
+  }
+
+  #ended(member: Member, end: RunnerEnd): void {
+    const { index, runner } = member;
+    if (runner.pid !== undefined) this.#record?.remove(runner.pid);
+    if (this.#members.get(index) === member) this.#members.delete(index);
+    const wasServing = member.isServing;
+    member.isServing = false;
+    const suspect = wasServing ? end.busyWith : member.loader.only;
+    if (suspect !== null && isOwnFault(end)) this.#accuse(suspect, wasServing ? 'run' : 'load', describeEnd(end));
+    if (!wasServing) this.#isCareful = true;
+    // At the start there is nothing to fall back on: start() reports it.
+    const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
+    const delayMs = isReplaced ? this.#nextDelayMs(member) : null;
+    this.#options.onEvent?.({
+      kind: 'runner_ended',
+      runnerId: runner.runnerId,
+      pid: runner.pid ?? 0,
+      reason: describeEnd(end),
+      restartMs: delayMs,
+    });
+    if (delayMs !== null) this.#restartLater(index, delayMs);
+  }
+
+  /** At once for a runner that has served well, then longer and longer. */
+  #nextDelayMs(member: Member): number {
+    const isSound = performance.now() - member.startedMs >= fleetLimits.soundMs;
+    const delayMs = isSound ? 0 : (this.#backoffMs.get(member.index) ?? 0);
+    const next = delayMs === 0 ? fleetLimits.backoffFirstMs : Math.min(delayMs * 2, fleetLimits.backoffMaxMs);
+    this.#backoffMs.set(member.index, next);
+    return delayMs;
+  }
+
+  #restartLater(index: number, delayMs: number): void {
+    const timer = setTimeout(() => {
+      this.#restarts.delete(timer);
+      // How it ended is reported, and the next start arranged, by #ended.
+      this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error));
+    }, delayMs);
+    this.#restarts.add(timer);
+  }
+
+  #endOrphans(): void {
+    for (const pid of this.#record?.endOrphans() ?? []) {
+      const reason = `process ${pid}, a runner of an earlier control, did not end by itself`;
+      this.#options.onEvent?.({ kind: 'orphan_killed', pid, reason });
+    }
+  }
+
+  /** The runner is alive but could not be fed: the database or the Artifacts could not be read. */
+  #launchFailed(index: number, error: unknown): void {
+    const member = this.#members.get(index);
+    if (member === undefined || member.isServing) return;
+    const line = `runner ${member.runner.runnerId} could not be loaded: ${error instanceof Error ? error.message : String(error)}`;
+    this.#options.onEvent?.({ kind: 'runner_stderr', runnerId: member.runner.runnerId, line });
+    member.runner.kill('SIGKILL');
+  }
+
+  /** A runner has died over this Deployment. */
+  #accuse(deploymentId: string, phase: Phase, how: string): void {
+    const quarantine = this.#blame.add(deploymentId, phase, how);
+    this.#line(deploymentId, `ended a runner of the platform (${how}) and with it every other call in it`);
+    if (quarantine === null) return;
+    const { reason } = quarantine;
+    this.#line(deploymentId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
+    this.#options.onEvent?.({ kind: 'quarantined', deploymentId, reason });
+    void this.#apply(async (runner) => runner.send({ kind: 'quarantine', deploymentId, reason }));
+  }
+
+  #unloadable(spec: DeploymentSpec, reason: string): void {
+    this.#line(spec.deploymentId, `v${spec.number} cannot be loaded and is not served: ${reason}; push it again`);
+    this.#options.onEvent?.({ kind: 'unloadable', deploymentId: spec.deploymentId, reason });
+  }
+
+  #remember({ deploymentId, handler, number }: DeploymentSpec): void {
+    this.#names.set(deploymentId, { handler, number });
+  }
+
+  /** A line of the platform's that the handler's owner sees. */
+  #line(deploymentId: string, text: string): void {
+    const names = this.#names.get(deploymentId);
+    if (names === undefined) return;
+    const line: PendingLogLine = {
+      handler: names.handler,
+      deployment: names.number,
+      invocation: '',
+      seq: 1,
+      timeMs: Date.now(),
+      gas: 0,
+      stream: 'platform',
+      level: logLevels.error,
+      text,
+    };
+    this.#options.onLogs([line], {});
+  }
+
+  #receive(runner: RunnerProcess, message: FromRunner): void {
+    switch (message.kind) {
+      case 'logs':
+        this.#options.onLogs(message.lines, message.dropped);
+        return;
+      case 'usage':
+        this.#options.onUsage(message.records, message.counts);
+        return;
+      case 'request': {
+        const { id } = message;
+        this.#options.onRequest(message.request).then(
+          (value) => runner.send({ kind: 'reply', id, ok: true, value }),
+          (error: unknown) =>
+            runner.send({
+              kind: 'reply',
+              id,
+              ok: false,
+              message: error instanceof Error ? error.message : String(error),
+            }),
+        );
+        return;
+      }
+    }
+  }
+
+  #config(runnerId: string): RunnerConfig {
+    const { platformId, bootId, host, domain, controlUrl, egressAllow, ownPorts, poolBytes, runners } = this.#options;
+    return {
+      platformId,
+      runnerId,
+      host,
+      port: this.#port,
+      domain,
+      runUrl: this.runUrl,
+      controlUrl,
+      controlBootId: bootId,
+      egressAllow,
+      ownPorts: this.#port === 0 ? ownPorts : [...ownPorts, this.#port],
+      poolBytes: poolBytes ?? defaultPoolBytes(runners),
+    };
+  }
+}
+
+/** Makes the changes that have come while it loaded; from then on it takes them at once. */
+async function catchUp(member: Member): Promise<void> {
+  for (let change = member.backlog?.shift(); change !== undefined; change = member.backlog?.shift()) {
+    // Whoever wanted the change has heard from the other runners; here a failure shows at its use.
+    await outcomeOf(change(member.runner));
+  }
+  member.backlog = null;
+}
+
+function outcomeOf(change: Promise<void>): Promise<unknown> {
+  return change.then(
+    () => null,
+    (error: unknown) => error,
+  );
+}
+
+/** Half of the machine's memory, shared among the runners: memory is counted as if guests touched all of it. */
+function defaultPoolBytes(runners: number): number {
+  return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(totalmem() / 2 / runners)));
+}

@@ -1,0 +1,79 @@
+/** Brings a runner that starts up to date: everything that is released, and what is about to be. */
+import type { DeploymentSpec, ToRunner } from '../../protocol/messages.ts';
+import type { FleetState } from '../../protocol/ports.ts';
+import type { Quarantine } from './blame.ts';
+import { fleetLimits } from './limits.ts';
+import type { RunnerProcess } from './runner-process.ts';
+
+export interface LoaderOptions {
+  readonly runner: RunnerProcess;
+  readonly readArtifact: (name: string) => Promise<Uint8Array>;
+  readonly quarantined: (deploymentId: string) => Quarantine | undefined;
+  /** It cannot be served; the platform goes on without it. */
+  readonly onUnloadable: (spec: DeploymentSpec, reason: string) => void;
+  /** One Deployment at a time: a runner has ended while it loaded, and it is to become clear over which. */
+  readonly isCareful: boolean;
+}
+
+export class Loader {
+  readonly #options: LoaderOptions;
+  readonly #loading = new Set<string>();
+
+  constructor(options: LoaderOptions) {
+    this.#options = options;
+  }
+
+  /** The one Deployment that is being loaded now; null where there are several or none. */
+  get only(): string | null {
+    const [first, second] = this.#loading;
+    return first !== undefined && second === undefined ? first : null;
+  }
+
+  async load(state: FleetState, staged: readonly DeploymentSpec[]): Promise<void> {
+    const { runner, isCareful } = this.#options;
+    const missing = new Set<string>();
+    const underway = new Set<Promise<void>>();
+    for (const spec of [...state.specs, ...staged]) {
+      if (underway.size >= (isCareful ? 1 : fleetLimits.preparesUnderway)) await Promise.race(underway);
+      const one: Promise<void> = this.#loadOne(spec).then((isLoaded) => {
+        if (!isLoaded) missing.add(spec.deploymentId);
+        underway.delete(one);
+      });
+      underway.add(one);
+    }
+    await Promise.all(underway);
+    for (const label of state.known) runner.send({ kind: 'known', label });
+    for (const { label, deploymentId } of state.releases) {
+      if (missing.has(deploymentId)) runner.send({ kind: 'known', label });
+      else runner.send({ kind: 'switch', label, deploymentId });
+    }
+  }
+
+  async #loadOne(spec: DeploymentSpec): Promise<boolean> {
+    const { runner, quarantined, readArtifact, onUnloadable } = this.#options;
+    const { deploymentId } = spec;
+    const quarantine = quarantined(deploymentId);
+    if (quarantine?.phase === 'load') return false;
+    this.#loading.add(deploymentId);
+    try {
+      const result = await runner.prepare({ kind: 'prepare', spec }, await artifactMessage(spec, readArtifact));
+      // Whose fault it was is decided by whoever sees the runner's end: `only` still tells.
+      if (result === 'ended') return false;
+      if (result.error !== null) throw new Error(result.error);
+    } catch (error) {
+      this.#loading.delete(deploymentId);
+      onUnloadable(spec, error instanceof Error ? error.message : String(error));
+      return false;
+    }
+    this.#loading.delete(deploymentId);
+    if (quarantine !== undefined) runner.send({ kind: 'quarantine', deploymentId, reason: quarantine.reason });
+    return true;
+  }
+}
+
+export async function artifactMessage(
+  spec: DeploymentSpec,
+  readArtifact: (name: string) => Promise<Uint8Array>,
+): Promise<Extract<ToRunner, { kind: 'artifact' }>> {
+  return { kind: 'artifact', name: spec.artifact, bytes: await readArtifact(spec.artifact) };
+}

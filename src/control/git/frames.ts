@@ -1,0 +1,61 @@
+/**
+ * The frames between a hook and control, on a local socket: two big-endian 32-bit lengths, a JSON head,
+ * bytes. hooks/link.js speaks the other end of it.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+
+export interface Frame {
+  readonly head: unknown;
+  readonly bytes: Buffer;
+}
+
+export interface FrameLimits {
+  readonly headBytes: number;
+  readonly bytes: number;
+}
+
+export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array()): Buffer {
+  const json = Buffer.from(JSON.stringify(head));
+  const lengths = Buffer.alloc(8);
+  lengths.writeUInt32BE(json.length, 0);
+  lengths.writeUInt32BE(bytes.length, 4);
+  return Buffer.concat([lengths, json, bytes]);
+}
+
+export class FrameReader {
+  readonly #limits: FrameLimits;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  constructor(limits: FrameLimits) {
+    this.#limits = limits;
+  }
+
+  push(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#bytes += chunk.length;
+  }
+
+  /** The next whole frame. Throws `bad_request` on what is none, or above a limit. */
+  next(): Frame | undefined {
+    if (this.#bytes < 8) return undefined;
+    if (this.#chunks[0]!.length < 8) this.#chunks = [Buffer.concat(this.#chunks)];
+    const headLength = this.#chunks[0]!.readUInt32BE(0);
+    const bytesLength = this.#chunks[0]!.readUInt32BE(4);
+    if (headLength > this.#limits.headBytes || bytesLength > this.#limits.bytes)
+      throw new PlatformError('bad_request', `a hook sent a frame of ${headLength} + ${bytesLength} bytes`);
+    const length = 8 + headLength + bytesLength;
+    if (this.#bytes < length) return undefined;
+    const all = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks);
+    this.#chunks = all.length > length ? [all.subarray(length)] : [];
+    this.#bytes = all.length - length;
+    try {
+      return {
+        head: JSON.parse(all.toString('utf8', 8, 8 + headLength)),
+        bytes: all.subarray(8 + headLength, length),
+      };
+    } catch (cause) {
+      throw new PlatformError('bad_request', 'a hook sent a frame that is not JSON', { cause });
+    }
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * The git door: everything that git speaks over HTTP. It stands in front of node-git-server and lets
+ * through only requests that are authenticated, authorised and whole (SAFETY.md, The git door).
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { User } from '../../protocol/nouns.ts';
+import type { PushReceiver } from '../../protocol/push.ts';
+import { Turnstile } from '../../waiting/turnstile.ts';
+import { RateLimiter } from '../accounts/rate-limiter.ts';
+import type { Database } from '../db/database.ts';
+import { Access } from './access.ts';
+import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
+import { GitProcess } from './git-process.ts';
+import { isGitUrl, parseGitUrl } from './git-url.ts';
+import type { HookEndpoint } from './hook-endpoint.ts';
+import { advertise, serve } from './library.ts';
+import { type GitLimits, gitLimits } from './limits.ts';
+import { flushPkt } from './pkt-line.ts';
+import { PushExchange } from './push-exchange.ts';
+import type { Repositories } from './repositories.ts';
+import { RequestBody } from './request-body.ts';
+
+export interface GitDoorDeps {
+  readonly db: Database;
+  readonly repositories: Repositories;
+  readonly hooks: HookEndpoint;
+  readonly receiver: PushReceiver;
+  /** Accounts.userOfToken. */
+  readonly userOfToken: (token: string) => Promise<{ readonly user: User } | null>;
+  /** For the platform's own log; never holds a token. */
+  readonly log: (event: GitEvent) => void;
+  /** Milliseconds that never jump. */
+  readonly now: () => number;
+  readonly limits?: Partial<GitLimits>;
+}
+
+export interface GitDoor {
+  /** Whether the door answers this request; nothing else may. */
+  handles(req: IncomingMessage): boolean;
+  handle(req: IncomingMessage, res: ServerResponse): void;
+  /** Resolves when no push or fetch is running. */
+  idle(): Promise<void>;
+}
+
+export function createGitDoor(deps: GitDoorDeps): GitDoor {
+  const door = new Door(deps);
+  return {
+    handles: (req) => isGitUrl(req.url ?? ''),
+    handle: (req, res) => door.handle(req, res),
+    idle: () => door.idle(),
+  };
+}
+
+class Door {
+  readonly #deps: GitDoorDeps;
+  readonly #limits: GitLimits;
+  readonly #access: Access;
+  /** Fetches and advertisements. Pushes have turns of their own, so that neither shuts out the other. */
+  readonly #turnstile: Turnstile;
+  readonly #pushTurnstile: Turnstile;
+  readonly #rates: RateLimiter;
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(deps: GitDoorDeps) {
+    this.#deps = deps;
+    this.#limits = { ...gitLimits, ...deps.limits };
+    this.#access = new Access(deps);
+    this.#turnstile = new Turnstile(this.#limits);
+    this.#pushTurnstile = new Turnstile({ ...this.#limits, operations: this.#limits.pushOperations });
+    this.#rates = new RateLimiter(this.#limits.pushes, deps.now);
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    req.on('error', ignore);
+    res.on('error', ignore);
+    const running = this.#answer(req, res).catch((error: unknown) => this.#refuse(req, res, error));
+    this.#running.add(running);
+    running.finally(() => this.#running.delete(running));
+  }
+
+  async idle(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    // First of all: without a valid token there is nothing here, not even a 404.
+    const user = await this.#access.authenticate(req);
+    const route = parseGitUrl(req.method ?? '', req.url ?? '');
+    if (route === null)
+      throw new PlatformError('not_found', 'no such repository', {
+        hints: ['the URL of a handler named swift-otter ends in /swift-otter.git'],
+      });
+    const gone = new AbortController();
+    res.once('close', () => {
+      if (!res.writableFinished) gone.abort();
+    });
+    const exchange: Exchange = { route, user, req, res, client: gone.signal };
+    if (route.kind === 'advertise') await this.#advertise(exchange);
+    else if (route.service === 'upload-pack') await this.#fetch(exchange);
+    else await this.#push(exchange);
+  }
+
+  async #advertise(exchange: Exchange): Promise<void> {
+    const { route, user, res } = exchange;
+    const { repositories } = this.#deps;
+    const isPush = route.service === 'receive-pack';
+    const handler = isPush ? await this.#access.pusher(route, user) : await this.#access.reader(route, user);
+    const repository = handler === null ? repositories.emptyPath : await repositories.create(handler.id);
+    await this.#withGit(exchange, repository, () => advertise({ repository, service: route.service, response: res }));
+  }
+
+  async #fetch(exchange: Exchange): Promise<void> {
+    const { route, user, req, res } = exchange;
+    const handler = await this.#access.reader(route, user);
+    const body = await RequestBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
+    const head = await body.readAll(this.#limits.commandsMs);
+    if (head.length === 0 || head.equals(flushPkt)) {
+      sendResult(exchange, 'upload-pack', Buffer.alloc(0));
+      return;
+    }
+    // What the library waits for before it starts git (gitprotocol-pack, first-want).
+    if (!/^[0-9a-f]{4}want [0-9a-f]{40}/i.test(head.toString('latin1', 0, 49)))
+      throw new PlatformError('bad_request', 'this is not a git fetch');
+    const repository = await this.#deps.repositories.create(handler.id);
+    await this.#withGit(exchange, repository, () => {
+      const served = serve({ repository, service: 'upload-pack', head, response: res });
+      served.end();
+      return served.child;
+    });
+  }
+
+  async #push(exchange: Exchange): Promise<void> {
+    const { repositories, hooks, receiver, log } = this.#deps;
+    const shared = { access: this.#access, turnstile: this.#pushTurnstile, rates: this.#rates, limits: this.#limits };
+    await new PushExchange({ ...shared, repositories, hooks, receiver, log }, exchange).run();
+  }
+
+  /** A git that only reads: it is ended as soon as nobody listens. */
+  async #withGit(
+    { user, res, client }: Exchange,
+    repository: string,
+    start: () => ReturnType<typeof advertise> | Promise<ReturnType<typeof advertise>>,
+  ): Promise<void> {
+    const leave = await this.#turnstile.enter({ userId: user.id, exclusive: null, signal: client });
+    try {
+      const git = new GitProcess(await start(), this.#limits);
+      const onClientGone = () => git.stop();
+      const { status, stderr } = await attend({ git, res, client, idleMs: this.#limits.idleMs, onClientGone });
+      if (status !== 0 && !client.aborted) this.#deps.log({ kind: 'git_failed', repository, status, stderr });
+      if (!res.headersSent) throw new PlatformError('unavailable', 'git could not be started on the server');
+    } finally {
+      leave();
+    }
+  }
+
+  #refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void {
+    if (isOurFailure(error)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
+    // Half an answer must not look like a whole one.
+    if (res.headersSent || res.destroyed) res.destroy();
+    else sendError({ req, res }, error)(this.#limits.lingerMs);
+  }
+}
+
+function ignore(): void {}

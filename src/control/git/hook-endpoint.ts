@@ -1,0 +1,187 @@
+/**
+ * Where git's hooks reach control: a Unix socket in a folder of mode 0700, with a fresh secret for each
+ * push, which only the push's own hooks can read (a file of mode 0600 in the repository). A hook is hands:
+ * it lists and reads objects of the quarantine when asked and prints what it is told. Control decides.
+ */
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { KIB, MIB, pushLimits } from '../../protocol/limits.ts';
+import type { PushedObjects, PushSession } from '../../protocol/push.ts';
+import { encodeFrame, FrameReader } from './frames.ts';
+import { HookObjects } from './hook-objects.ts';
+
+export const hookLimits = {
+  /** Connections at once: two hooks for each git operation, and as many strangers. */
+  connections: 64,
+  /** From connecting to the hello with the secret. */
+  helloMs: 5_000,
+  headBytes: 64 * KIB,
+  /** One object, or a listing of `pushLimits.treeFiles` long paths. */
+  bytes: Math.max(pushLimits.moduleBytes, 16 * MIB),
+  /** Output that a hook has not taken yet. */
+  outputBytes: MIB,
+} as const;
+
+/** sun_path of macOS and the BSDs has 104 bytes with its NUL, Linux' 108. */
+const socketPathBytesMax = 103;
+
+const hello = z.object({
+  kind: z.literal('hello'),
+  push: z.string(),
+  secret: z.string(),
+  hook: z.enum(['pre', 'post']),
+});
+
+/** File in the repository that tells the hooks of the running push where control is. */
+export const pushFileName = 'trisiel-push';
+
+export interface OpenPush {
+  /** Ends what still talks; the secret is worth nothing any more. */
+  close(): Promise<void>;
+}
+
+interface Registered {
+  readonly secret: Buffer;
+  readonly session: PushSession;
+  readonly signal: AbortSignal;
+  readonly done: Set<'pre' | 'post'>;
+  readonly sockets: Set<Socket>;
+}
+
+export class HookEndpoint {
+  readonly #server: Server;
+  readonly #folder: string;
+  readonly #pushes = new Map<string, Registered>();
+
+  private constructor(server: Server, folder: string) {
+    this.#server = server;
+    this.#folder = folder;
+    server.on('connection', (socket) => this.#connected(socket));
+  }
+
+  /**
+   * In `runFolder` (of the data folder, so that a killed control leaves nothing elsewhere), or in a fresh
+   * temporary folder where the socket's path would be too long.
+   */
+  static async open(runFolder: string | null = null): Promise<HookEndpoint> {
+    const fits = runFolder !== null && Buffer.byteLength(join(runFolder, 's')) <= socketPathBytesMax;
+    const folder = fits ? runFolder : await mkdtemp(join(tmpdir(), 'tri-'));
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
+    await rm(join(folder, 's'), { force: true });
+    const server = createServer();
+    server.maxConnections = hookLimits.connections;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(join(folder, 's'), () => {
+        server.off('error', reject);
+        server.on('error', () => {}); // an accept that fails (no descriptors left) shows as a refused push
+        resolve();
+      });
+    });
+    return new HookEndpoint(server, folder);
+  }
+
+  async close(): Promise<void> {
+    for (const push of this.#pushes.values()) for (const socket of push.sockets) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** From now on the hooks that git runs in `repository` talk to `session`. `signal`: the push is not wanted any more. */
+  async register(options: {
+    readonly repository: string;
+    readonly session: PushSession;
+    readonly signal: AbortSignal;
+  }): Promise<OpenPush> {
+    const id = randomBytes(12).toString('base64url');
+    const secret = randomBytes(32).toString('base64url');
+    const file = join(options.repository, pushFileName);
+    const entry: Registered = {
+      secret: Buffer.from(secret),
+      session: options.session,
+      signal: options.signal,
+      done: new Set(),
+      sockets: new Set(),
+    };
+    this.#pushes.set(id, entry);
+    const drop = () => {
+      for (const socket of entry.sockets) socket.destroy();
+    };
+    options.signal.addEventListener('abort', drop, { once: true });
+    const close = async () => {
+      options.signal.removeEventListener('abort', drop);
+      this.#pushes.delete(id);
+      drop();
+      await rm(file, { force: true });
+    };
+    try {
+      const facts = {
+        socket: join(this.#folder, 's'),
+        push: id,
+        secret,
+        treeFiles: pushLimits.treeFiles,
+        listBytes: hookLimits.bytes,
+      };
+      await rm(file, { force: true }); // one of a crashed control; 'wx' below never follows a link
+      await writeFile(file, JSON.stringify(facts), { mode: 0o600, flag: 'wx' });
+    } catch (error) {
+      await close();
+      throw error;
+    }
+    return { close };
+  }
+
+  #connected(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    const late = setTimeout(() => socket.destroy(), hookLimits.helloMs);
+    socket.once('close', () => clearTimeout(late));
+    const reader = new FrameReader({ headBytes: hookLimits.headBytes, bytes: hookLimits.bytes });
+    const first = (chunk: Buffer) => {
+      try {
+        reader.push(chunk);
+        const frame = reader.next();
+        if (frame === undefined) return;
+        clearTimeout(late);
+        socket.off('data', first);
+        this.#greeted(socket, reader, frame.head);
+      } catch {
+        socket.destroy();
+      }
+    };
+    socket.on('data', first);
+  }
+
+  #greeted(socket: Socket, reader: FrameReader, head: unknown): void {
+    const { push: id, secret, hook } = hello.parse(head);
+    const push = this.#pushes.get(id);
+    const given = Buffer.from(secret);
+    const known = push !== undefined && given.length === push.secret.length && timingSafeEqual(given, push.secret);
+    // Each hook runs once per push, the first one first.
+    if (!known || push.done.has(hook) || (hook === 'post' && !push.done.has('pre'))) {
+      socket.destroy();
+      return;
+    }
+    push.done.add(hook);
+    push.sockets.add(socket);
+    socket.once('close', () => push.sockets.delete(socket));
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
+    const print = (text: string) => {
+      if (socket.writableLength < hookLimits.outputBytes) socket.write(encodeFrame({ kind: 'print', text }));
+    };
+    const objects: PushedObjects = new HookObjects(socket, reader);
+    const run =
+      hook === 'pre'
+        ? push.session.preReceive(objects, print, AbortSignal.any([push.signal, gone.signal]))
+        : push.session.postReceive(print).then(() => true);
+    run.then(
+      (ok) => socket.end(encodeFrame({ kind: 'end', ok })),
+      () => socket.destroy(),
+    );
+  }
+}

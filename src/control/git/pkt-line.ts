@@ -1,0 +1,81 @@
+/**
+ * git's pkt-line framing (gitprotocol-common(5), "pkt-line Format"): four hex digits give the length,
+ * themselves included; 0000 is the flush packet. 0001 to 0003 belong to protocol v2 and have no meaning
+ * in what we read.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+
+/** "The maximum length of a pkt-line's data component is 65516 bytes". */
+export const pktDataBytesMax = 65_516;
+
+export const flushPkt: Buffer = Buffer.from('0000');
+
+export function pktLine(data: string | Uint8Array): Buffer {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  if (bytes.length > pktDataBytesMax) throw new RangeError(`pkt-line of ${bytes.length} bytes`);
+  return Buffer.concat([Buffer.from((bytes.length + 4).toString(16).padStart(4, '0')), bytes]);
+}
+
+/** Sideband packets of at most 65,520 bytes (gitprotocol-common, side-band-64k). */
+export function sideband(band: 1 | 2 | 3, data: string | Uint8Array): Buffer {
+  const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  const packets: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += pktDataBytesMax - 1) {
+    packets.push(pktLine(Buffer.concat([Buffer.of(band), bytes.subarray(at, at + pktDataBytesMax - 1)])));
+  }
+  return Buffer.concat(packets);
+}
+
+/** A packet's data, or null for the flush packet. */
+export type Packet = Buffer | null;
+
+/** Cuts a stream, however it is split into chunks, into packets. */
+export class PktLineReader {
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+
+  push(chunk: Uint8Array): void {
+    if (chunk.length === 0) return;
+    this.#chunks.push(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    this.#bytes += chunk.length;
+  }
+
+  /** The next packet, `undefined` while it is incomplete. Throws `bad_request` on what is no pkt-line. */
+  next(): Packet | undefined {
+    if (this.#bytes < 4) return undefined;
+    const head = this.#peek(4).toString('latin1');
+    if (!/^[0-9a-fA-F]{4}$/.test(head)) throw malformed('a packet does not start with four hex digits');
+    const length = Number.parseInt(head, 16);
+    if (length === 0) {
+      this.#take(4);
+      return null;
+    }
+    if (length < 4 || length > pktDataBytesMax + 4) throw malformed(`a packet has the length ${head}`);
+    if (this.#bytes < length) return undefined;
+    return this.#take(length).subarray(4);
+  }
+
+  /** Bytes that have not been returned as packets; the reader is empty afterwards. */
+  rest(): Buffer {
+    return this.#take(this.#bytes);
+  }
+
+  #peek(count: number): Buffer {
+    if (this.#chunks[0]!.length < count) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks[0]!.subarray(0, count);
+  }
+
+  #take(count: number): Buffer {
+    if (count === 0) return Buffer.alloc(0);
+    const taken = this.#peek(count);
+    const left = this.#chunks[0]!.subarray(count);
+    if (left.length === 0) this.#chunks.shift();
+    else this.#chunks[0] = left;
+    this.#bytes -= count;
+    return taken;
+  }
+}
+
+function malformed(what: string): PlatformError {
+  return new PlatformError('bad_request', `this is not a git request: ${what}`);
+}

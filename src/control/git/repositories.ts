@@ -1,0 +1,264 @@
+/**
+ * The bare repositories of control, one per handler, named by the handler's opaque id: never by anything
+ * a user wrote. What git is told about all of them stands in one file that each includes and that is
+ * written anew at every start, so a moved program or a new rule reaches old repositories too.
+ */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { access, constants, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type SimpleGit, simpleGit } from 'simple-git';
+import { PlatformError } from '../../protocol/errors.ts';
+import { pushLimits } from '../../protocol/limits.ts';
+
+export interface RepositoriesOptions {
+  /** DATA/repos. Absolute. */
+  readonly folder: string;
+  /** <program>/hooks. Absolute. */
+  readonly hooksFolder: string;
+  /** gitEnvironment(). */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Repositories packed in one round of maintenance, one after the other. */
+const maintainedMax = 50;
+/** git gc of a large repository may say nothing for a while. */
+const gitSilenceMsMax = 5 * 60_000;
+/** Ours: opaque, and no option to git. */
+const idPattern = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
+const oidPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+const suffix = '.git';
+/** A dot in front: no id starts with one. */
+const templateName = '.empty.git';
+const sharedConfig = '.config';
+const gitPidFile = 'trisiel-git';
+/** A process that SIGKILL has not ended by then hangs in the kernel. */
+const orphanMsMax = 5_000;
+
+export class Repositories {
+  readonly #folder: string;
+  readonly #environment: Readonly<Record<string, string>>;
+
+  private constructor(options: RepositoriesOptions) {
+    this.#folder = options.folder;
+    this.#environment = options.environment;
+  }
+
+  /** Throws `unavailable` where git would not run the hooks: it would accept every push unseen. */
+  static async open(options: RepositoriesOptions): Promise<Repositories> {
+    const { folder, hooksFolder } = options;
+    for (const hook of ['pre-receive', 'post-receive']) {
+      await access(join(hooksFolder, hook), constants.X_OK).catch((cause: unknown) => {
+        throw new PlatformError('unavailable', `git cannot run the hook ${join(hooksFolder, hook)}`, {
+          hints: [`chmod 755 ${join(hooksFolder, hook)}`],
+          cause,
+        });
+      });
+    }
+    await mkdir(join(folder, '.home'), { recursive: true, mode: 0o700 });
+    await writeFile(join(folder, sharedConfig), sharedConfigText(hooksFolder), { mode: 0o600 });
+    for (const entry of await readdir(folder))
+      if (entry.startsWith('.new-')) await rm(join(folder, entry), { recursive: true, force: true });
+    const repositories = new Repositories(options);
+    await repositories.#makeTemplate();
+    return repositories;
+  }
+
+  /** An empty repository: what a push to a name that does not exist yet sees. Nothing is ever written to it. */
+  get emptyPath(): string {
+    return join(this.#folder, templateName);
+  }
+
+  pathOf(id: string): string {
+    if (!idPattern.test(id)) throw new TypeError(`not a repository id: ${JSON.stringify(id)}`);
+    return join(this.#folder, `${id}${suffix}`);
+  }
+
+  /** Makes the repository unless it is there already; returns its path. */
+  async create(id: string): Promise<string> {
+    const path = this.pathOf(id);
+    if (existsSync(path)) return path;
+    // A copy of the template is two small files: git init takes ten times as long. Renamed when whole.
+    const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
+    await cp(this.emptyPath, draft, { recursive: true });
+    await rename(draft, path).catch(async (error: NodeJS.ErrnoException) => {
+      await rm(draft, { recursive: true, force: true });
+      // Somebody else's copy was faster (a fetch beside a push): as good as ours.
+      if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
+    });
+    return path;
+  }
+
+  async remove(id: string): Promise<void> {
+    await rm(this.pathOf(id), { recursive: true, force: true });
+  }
+
+  /** Ids of all repositories on disk. */
+  async list(): Promise<readonly string[]> {
+    const entries = await readdir(this.#folder);
+    return entries
+      .filter((entry) => entry.endsWith(suffix) && !entry.startsWith('.'))
+      .map((entry) => entry.slice(0, -suffix.length));
+  }
+
+  /** Every ref by name. */
+  async refs(id: string): Promise<ReadonlyMap<string, string>> {
+    const lines = await this.#git(id).raw(['for-each-ref', '--format=%(objectname) %(refname)']);
+    return new Map(
+      lines
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => [line.slice(line.indexOf(' ') + 1), line.slice(0, line.indexOf(' '))]),
+    );
+  }
+
+  /** Keeps a deployed commit for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
+  async pin(id: string, number: number, commit: string): Promise<void> {
+    if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
+    await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
+  }
+
+  /** Looked up without starting git: these repositories are ours, and keep refs as files. */
+  async pinned(id: string, number: number): Promise<boolean> {
+    const ref = `refs/deployments/${number}`;
+    if (existsSync(join(this.pathOf(id), ref))) return true;
+    const packed = await readFile(join(this.pathOf(id), 'packed-refs'), 'utf8').catch(() => '');
+    return packed.split('\n').some((line) => line.endsWith(` ${ref}`));
+  }
+
+  /** What a clone checks out; `main` in a new repository. `branch` has been accepted by git as a branch name. */
+  async setHead(id: string, branch: string): Promise<void> {
+    if (branch === 'main') return;
+    await this.#run(id, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
+  }
+
+  /** Which git works on a push to this repository: it outlives a control that is killed. */
+  async noteGit(id: string, pid: number): Promise<void> {
+    await writeFile(join(this.pathOf(id), gitPidFile), String(pid), { mode: 0o600 });
+  }
+
+  /**
+   * Ends a git that a killed control left behind. Only then do the refs stand still, and what they say
+   * about the push is the last word.
+   */
+  async endOrphan(id: string): Promise<void> {
+    const text = await readFile(join(this.pathOf(id), gitPidFile), 'utf8').catch(() => '');
+    const pid = Number(text);
+    if (!Number.isSafeInteger(pid) || pid <= 1) return;
+    const end = performance.now() + orphanMsMax;
+    // By what it is doing, not by number alone: the number may be somebody else's by now.
+    while ((await commandOf(pid)).includes(`receive-pack --stateless-rpc ${this.pathOf(id)}`)) {
+      process.kill(pid, 'SIGKILL');
+      if (performance.now() > end) throw new PlatformError('unavailable', `git ${pid} does not end`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
+  /** What pushes that were killed left: quarantines, notes. Only while no push to this repository runs. */
+  async sweep(id: string): Promise<void> {
+    await rm(join(this.pathOf(id), gitPidFile), { force: true });
+    const objects = join(this.pathOf(id), 'objects');
+    const entries = await readdir(objects).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    for (const entry of entries) {
+      if (entry.startsWith('tmp_objdir-') || entry.startsWith('incoming-'))
+        await rm(join(objects, entry), { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * Packs what many pushes left in the repositories that have most of it, and drops objects unreachable
+   * for two weeks (git's default). Pushes may go on meanwhile. Returns how many were packed.
+   */
+  async maintain(): Promise<number> {
+    let packed = 0;
+    for (const id of await this.list()) {
+      if (packed >= maintainedMax) break;
+      if (!(await this.#isScattered(id))) continue;
+      await this.#run(id, ['gc', '--quiet']);
+      packed += 1;
+    }
+    return packed;
+  }
+
+  /** git's own measure (gc.auto, gc.autoPackLimit): one of 256 folders of loose objects stands for all. */
+  async #isScattered(id: string): Promise<boolean> {
+    const files = async (folder: string) => readdir(join(this.pathOf(id), 'objects', folder)).catch(() => []);
+    const packs = (await files('pack')).filter((name) => name.endsWith('.pack'));
+    return packs.length > 20 || (await files('17')).length > 4;
+  }
+
+  /** For commands that print nothing: simple-git waits 50 ms more for those, in every push. */
+  #run(id: string, args: readonly string[]): Promise<void> {
+    const options = { cwd: this.pathOf(id), env: { ...this.#environment }, timeout: gitSilenceMsMax };
+    return new Promise((resolve, reject) => {
+      execFile('git', [...args], options, (error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  /** For what git tells of a repository. */
+  #git(id: string): SimpleGit {
+    return simpleGit({
+      baseDir: this.pathOf(id),
+      // The environment is ours and fixed; simple-git's guards are against values that come from users.
+      unsafe: { allowUnsafeConfigPaths: true },
+      allowEnvironment: Object.keys(this.#environment),
+      // A repository is read and changed by short commands; one that hangs must not hold its lock for ever.
+      timeout: { block: gitSilenceMsMax },
+    }).env({ ...this.#environment });
+  }
+
+  async #makeTemplate(): Promise<void> {
+    const path = this.emptyPath;
+    await rm(path, { recursive: true, force: true });
+    for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags'])
+      await mkdir(join(path, folder), { recursive: true, mode: 0o700 });
+    await writeFile(join(path, 'HEAD'), 'ref: refs/heads/main\n');
+    await writeFile(
+      join(path, 'config'),
+      `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`,
+    );
+  }
+}
+
+/** The command line of a process; '' when there is none. */
+function commandOf(pid: number): Promise<string> {
+  return new Promise((resolve) => {
+    execFile('ps', ['-o', 'args=', '-p', String(pid)], (_error, stdout) => resolve(stdout));
+  });
+}
+
+/** SAFETY.md, The git door: hardening. */
+function sharedConfigText(hooksFolder: string): string {
+  const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+  return `# Written at every start; changes are lost.
+[core]
+	hooksPath = "${hooks}"
+	logAllRefUpdates = false
+	# An accepted push survives a power cut, as the Deployment made from it does.
+	fsync = committed,reference
+	fsyncMethod = batch
+[receive]
+	fsckObjects = true
+	maxInputSize = ${pushLimits.packBytes}
+	advertisePushOptions = false
+	# Deployments are pinned there by control; clients fetch them, but never push them.
+	hideRefs = refs/deployments
+	denyDeletes = false
+	denyNonFastForwards = false
+	denyDeleteCurrent = ignore
+	# A pack is kept as it came: no object is compressed once more. maintain() joins packs.
+	unpackLimit = 1
+	# git gc --auto after a push would hold the repository while the next push waits.
+	autogc = false
+[gc]
+	auto = 0
+[uploadpack]
+	allowFilter = true
+[http]
+	receivepack = true
+`;
+}

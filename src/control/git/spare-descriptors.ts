@@ -1,0 +1,29 @@
+/**
+ * File descriptors for a git that is about to be started. node-git-server uses the pipes of a process without
+ * asking whether it could be started: with EMFILE or ENFILE Node makes none, and the library's TypeError would
+ * end control. So they are taken before, and given back right where the process is started.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { devNull } from 'node:os';
+import { PlatformError } from '../../protocol/errors.ts';
+
+/** Three pairs for its pipes, one for its start, and some for what other threads open just then. */
+const spareMax = 16;
+
+/** Returns how to give them back. Throws `unavailable` where there are not enough. */
+export function takeSpareDescriptors(): () => void {
+  const taken: number[] = [];
+  const release = (): void => {
+    for (const descriptor of taken.splice(0)) closeSync(descriptor);
+  };
+  try {
+    while (taken.length < spareMax) taken.push(openSync(devNull, 'r'));
+  } catch (cause) {
+    release();
+    throw new PlatformError('unavailable', 'the platform has too many files and connections open', {
+      hints: ['try again later; what is live stays live'],
+      cause,
+    });
+  }
+  return release;
+}

@@ -1,0 +1,272 @@
+/** Handlers: names that are unique for ever, owners, soft deletion. */
+
+import { PlatformError } from '../../protocol/errors.ts';
+import { checkHandlerName, generateName } from '../../protocol/names.ts';
+import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { Database } from '../db/database.ts';
+import { isUniqueViolation } from '../db/sql-error.ts';
+
+export const handlerLimits = {
+  /** Of one user, live. A runner holds compiled code for each. */
+  live: 200,
+  /** Of one user, deleted ones included: they keep their names, so deleting must not make room for ever more. */
+  total: 400,
+  /** A deleted handler can be restored for 30 days; then everything of it goes and its name is free. */
+  retentionMs: 30 * 24 * 60 * 60_000,
+  /** Names tried when one is generated: 504,000 exist, so even half of them taken leaves one in a million to fail. */
+  nameAttempts: 20,
+  /** Handlers removed in one round of purging, each by itself. */
+  purgeBatch: 50,
+  branchChars: 200,
+} as const;
+
+export interface Handler {
+  readonly id: string;
+  readonly name: string;
+  readonly ownerId: string;
+  /** null until the first push. */
+  readonly deployBranch: string | null;
+  readonly createdMs: number;
+  readonly deletedMs: number | null;
+}
+
+export interface HandlersOptions {
+  readonly db: Database;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly randomBytes: RandomBytes;
+  /** An integer in [0, n), evenly spread. */
+  readonly randomInt: (n: number) => number;
+}
+
+export class Handlers {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #randomBytes: RandomBytes;
+  readonly #randomInt: (n: number) => number;
+  readonly #deletedListeners = new Set<(handlerId: string) => void>();
+
+  constructor(options: HandlersOptions) {
+    this.#db = options.db;
+    this.#now = options.now;
+    this.#randomBytes = options.randomBytes;
+    this.#randomInt = options.randomInt;
+  }
+
+  /** The handler of that name unless it has been deleted. */
+  async find(name: string): Promise<Handler | null> {
+    const row = await this.#db
+      .selectFrom('handlers')
+      .selectAll()
+      .where('name', '=', name)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
+    return row === undefined ? null : toHandler(row);
+  }
+
+  async findById(id: string): Promise<Handler | null> {
+    const row = await this.#db.selectFrom('handlers').selectAll().where('id', '=', id).executeTakeFirst();
+    return row === undefined ? null : toHandler(row);
+  }
+
+  /** A foreign handler looks like a missing one: throws `not_found` for both. */
+  async findOwned(name: string, ownerId: string): Promise<Handler> {
+    const handler = await this.find(name);
+    if (handler === null || handler.ownerId !== ownerId) throw missing(name);
+    return handler;
+  }
+
+  /**
+   * Makes a handler; without a name it gets a generated one. `id`: of the repository that a first push
+   * went to before there was a handler.
+   * Throws `name_invalid`, `name_taken`, `limit_exceeded`.
+   */
+  async create(options: {
+    readonly name?: string | undefined;
+    readonly ownerId: string;
+    readonly id?: string | undefined;
+  }): Promise<Handler> {
+    const { name, ownerId, id } = options;
+    if (name !== undefined) return this.#insert(checkHandlerName(name), ownerId, id);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#insert(generateName(this.#randomInt), ownerId, id);
+      } catch (error) {
+        const taken = error instanceof PlatformError && error.code === 'name_taken';
+        if (!taken || attempt === handlerLimits.nameAttempts) throw error;
+      }
+    }
+  }
+
+  async list(ownerId: string, options: { readonly deleted?: boolean } = {}): Promise<readonly Handler[]> {
+    const rows = await this.#db
+      .selectFrom('handlers')
+      .selectAll()
+      .where('owner_id', '=', ownerId)
+      .where('deleted_ms', options.deleted === true ? 'is not' : 'is', null)
+      .orderBy('name')
+      .execute();
+    return rows.map(toHandler);
+  }
+
+  async setDeployBranch(handlerId: string, branch: string): Promise<void> {
+    if (!isBranchName(branch))
+      throw new PlatformError('bad_request', 'this cannot be a branch name', { hints: ['for example main'] });
+    const { numUpdatedRows } = await this.#db
+      .updateTable('handlers')
+      .set({ deploy_branch: branch })
+      .where('id', '=', handlerId)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw new PlatformError('not_found', 'no such handler');
+  }
+
+  /** Soft: the name stays taken, everything can be restored for `handlerLimits.retentionMs`. Throws `not_found`. */
+  async delete(handlerId: string): Promise<void> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('handlers')
+      .set({ deleted_ms: this.#now() })
+      .where('id', '=', handlerId)
+      .where('deleted_ms', 'is', null)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw new PlatformError('not_found', 'no such handler');
+    for (const listener of this.#deletedListeners) listener(handlerId);
+  }
+
+  /** Calls `listener` with the id of each handler that is deleted from now on; returns how to stop that. */
+  onDeleted(listener: (handlerId: string) => void): () => void {
+    this.#deletedListeners.add(listener);
+    return () => this.#deletedListeners.delete(listener);
+  }
+
+  /** Throws `not_found` (foreign, never there, or purged), `conflict` (not deleted), `limit_exceeded`. */
+  async restore(name: string, ownerId: string): Promise<Handler> {
+    return this.#db.transaction().execute(async (trx) => {
+      const row = await trx
+        .selectFrom('handlers')
+        .selectAll()
+        .where('name', '=', name)
+        .where('owner_id', '=', ownerId)
+        .executeTakeFirst();
+      if (row === undefined) throw missing(name);
+      if (row.deleted_ms === null) throw new PlatformError('conflict', `${name} is not deleted`);
+      const live = await trx
+        .selectFrom('handlers')
+        .select((eb) => eb.fn.countAll<number>().as('n'))
+        .where('owner_id', '=', ownerId)
+        .where('deleted_ms', 'is', null)
+        .executeTakeFirstOrThrow();
+      if (Number(live.n) >= handlerLimits.live) throw tooMany(handlerLimits.live, 'handlers');
+      await trx.updateTable('handlers').set({ deleted_ms: null }).where('id', '=', row.id).execute();
+      return toHandler({ ...row, deleted_ms: null });
+    });
+  }
+
+  /**
+   * Removes handlers deleted longer than the retention ago. `before` removes what lies outside these
+   * tables (repository, logs, usage) and must bear being called again: the row goes last, so that a crash
+   * in between is finished by the next round. Returns how many went.
+   */
+  async purge(before: (handler: Handler) => Promise<void>): Promise<number> {
+    const rows = await this.#db
+      .selectFrom('handlers')
+      .selectAll()
+      .where('deleted_ms', '<', this.#now() - handlerLimits.retentionMs)
+      .orderBy('deleted_ms')
+      .limit(handlerLimits.purgeBatch)
+      .execute();
+    for (const row of rows) {
+      await before(toHandler(row));
+      await this.#db.transaction().execute(async (trx) => {
+        await trx.deleteFrom('releases').where('handler_id', '=', row.id).execute();
+        await trx.deleteFrom('deployments').where('handler_id', '=', row.id).execute();
+        await trx.deleteFrom('handlers').where('id', '=', row.id).where('deleted_ms', 'is not', null).execute();
+      });
+    }
+    return rows.length;
+  }
+
+  async #insert(name: string, ownerId: string, id = newId('h', this.#randomBytes)): Promise<Handler> {
+    const handler: Handler = {
+      id,
+      name,
+      ownerId,
+      deployBranch: null,
+      createdMs: this.#now(),
+      deletedMs: null,
+    };
+    try {
+      await this.#db.transaction().execute(async (trx) => {
+        const owned = await trx
+          .selectFrom('handlers')
+          .select('deleted_ms')
+          .where('owner_id', '=', ownerId)
+          .limit(handlerLimits.total)
+          .execute();
+        if (owned.filter((row) => row.deleted_ms === null).length >= handlerLimits.live)
+          throw tooMany(handlerLimits.live, 'handlers');
+        if (owned.length >= handlerLimits.total) throw tooMany(handlerLimits.total, 'handlers, deleted ones included');
+        await trx
+          .insertInto('handlers')
+          .values({
+            id: handler.id,
+            name,
+            owner_id: ownerId,
+            deploy_branch: null,
+            next_number: 1,
+            created_ms: handler.createdMs,
+            deleted_ms: null,
+          })
+          .execute();
+      });
+    } catch (error) {
+      if (isUniqueViolation(error))
+        throw new PlatformError('name_taken', `the name ${name} is taken`, {
+          hints: ['choose another name, or let wasmcloud namegen propose one'],
+          cause: error,
+        });
+      throw error;
+    }
+    return handler;
+  }
+}
+
+/** A sane subset of git-check-ref-format(1): what follows refs/heads/. */
+export function isBranchName(branch: string): boolean {
+  return (
+    branch.length <= handlerLimits.branchChars &&
+    /^[A-Za-z0-9_][A-Za-z0-9._/+-]*$/.test(branch) &&
+    !/\.\.|\/\/|\/\.|\.lock(?:\/|$)|[./]$/.test(branch)
+  );
+}
+
+function toHandler(row: {
+  id: string;
+  name: string;
+  owner_id: string;
+  deploy_branch: string | null;
+  created_ms: number;
+  deleted_ms: number | null;
+}): Handler {
+  return {
+    id: row.id,
+    name: row.name,
+    ownerId: row.owner_id,
+    deployBranch: row.deploy_branch,
+    createdMs: row.created_ms,
+    deletedMs: row.deleted_ms,
+  };
+}
+
+function missing(name: string): PlatformError {
+  const shown = name.length <= 80 ? ` ${JSON.stringify(name)}` : '';
+  return new PlatformError('not_found', `you have no handler${shown}`, {
+    hints: ['see yours: wasmcloud list'],
+  });
+}
+
+function tooMany(n: number, what: string): PlatformError {
+  return new PlatformError('limit_exceeded', `a user has at most ${n} ${what}`, {
+    hints: ['delete one that is not used any more'],
+  });
+}

@@ -1,0 +1,155 @@
+/** Handlers and Deployments as the API tells of them, read with one query each. */
+import { z } from 'zod';
+import { PlatformError } from '../../protocol/errors.ts';
+import { defaultLimits } from '../../protocol/limits.ts';
+import type { VettedModule } from '../../protocol/module.ts';
+import type { DeploymentView, HandlerView } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+
+export const viewLimits = {
+  /** Deployments in one answer; a rollback target is rarely further back. */
+  deployments: 100,
+} as const;
+
+/** The part of a stored manifest (src/control/deploy) that is told. */
+const manifest = z.object({
+  limits: z
+    .object({ memoryPages: z.number(), gas: z.number(), timeoutMs: z.number(), bodyBytes: z.number() })
+    .default(defaultLimits),
+  policy: z
+    .object({ allow: z.array(z.string()), disallow: z.array(z.string()) })
+    .nullable()
+    .default(null),
+});
+
+export interface ViewsOptions {
+  readonly db: Database;
+  /** Base URL under which a handler's function answers; known once the runners listen. */
+  readonly functionUrl: (name: string) => string;
+  /** URL of a handler's repository. */
+  readonly gitUrl: (name: string) => string;
+}
+
+export class HandlerViews {
+  readonly #db: Database;
+  readonly #functionUrl: (name: string) => string;
+  readonly #gitUrl: (name: string) => string;
+
+  constructor(options: ViewsOptions) {
+    this.#db = options.db;
+    this.#functionUrl = options.functionUrl;
+    this.#gitUrl = options.gitUrl;
+  }
+
+  /** All of a user, by name: either those in force or the deleted ones. */
+  async list(ownerId: string, options: { readonly deleted: boolean }): Promise<readonly HandlerView[]> {
+    const rows = await this.#query()
+      .where('handlers.owner_id', '=', ownerId)
+      .where('handlers.deleted_ms', options.deleted ? 'is not' : 'is', null)
+      .orderBy('handlers.name')
+      .execute();
+    return rows.map((row) => this.#view(row));
+  }
+
+  /** Throws `not_found`. */
+  async of(handlerId: string): Promise<HandlerView> {
+    const row = await this.#query().where('handlers.id', '=', handlerId).executeTakeFirst();
+    if (row === undefined) throw new PlatformError('not_found', 'no such handler');
+    return this.#view(row);
+  }
+
+  /** Newest first; `before` is a Deployment's number. */
+  async deployments(
+    handlerId: string,
+    options: { readonly limit: number; readonly before?: number | undefined },
+  ): Promise<readonly DeploymentView[]> {
+    let query = this.#db
+      .selectFrom('deployments')
+      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
+      .innerJoin('users', 'users.id', 'deployments.user_id')
+      .select(['deployments.number', 'deployments.state', 'deployments.commit', 'deployments.ref'])
+      .select(['deployments.created_ms', 'deployments.module_path', 'deployments.manifest'])
+      .select(['deployments.vet_ms', 'deployments.failure'])
+      .select(['artifacts.original_bytes', 'artifacts.sha256', 'artifacts.module', 'users.name as pushed_by'])
+      .where('deployments.handler_id', '=', handlerId);
+    if (options.before !== undefined) query = query.where('deployments.number', '<', options.before);
+    const rows = await query
+      .orderBy('deployments.number', 'desc')
+      .limit(Math.min(options.limit, viewLimits.deployments))
+      .execute();
+    return rows.map((row) => {
+      const { limits, policy } = manifest.parse(JSON.parse(row.manifest));
+      const module: VettedModule = JSON.parse(row.module);
+      return {
+        number: row.number,
+        state: row.state,
+        commit: row.commit,
+        ref: row.ref,
+        pushedBy: row.pushed_by,
+        createdMs: row.created_ms,
+        modulePath: row.module_path,
+        moduleBytes: row.original_bytes,
+        moduleSha256: row.sha256,
+        abis: module.plan.abis,
+        limits,
+        policy,
+        vetMs: row.vet_ms,
+        failure: row.failure,
+      };
+    });
+  }
+
+  #query() {
+    return this.#db
+      .selectFrom('handlers')
+      .innerJoin('users', 'users.id', 'handlers.owner_id')
+      .leftJoin('releases', (join) =>
+        join.onRef('releases.handler_id', '=', 'handlers.id').on('releases.branch', '=', ''),
+      )
+      .leftJoin('deployments', 'deployments.id', 'releases.deployment_id')
+      .select(['handlers.name', 'users.name as owner', 'handlers.deploy_branch', 'handlers.created_ms'])
+      .select(['handlers.deleted_ms', 'deployments.number', 'releases.changed_ms'])
+      .select((eb) =>
+        eb
+          .selectFrom('deployments as failures')
+          .select((inner) => inner.fn.max('failures.number').as('failed_number'))
+          .whereRef('failures.handler_id', '=', 'handlers.id')
+          .where('failures.state', '=', 'failed')
+          .as('failed_number'),
+      );
+  }
+
+  #view(row: {
+    name: string;
+    owner: string;
+    deploy_branch: string | null;
+    created_ms: number;
+    deleted_ms: number | null;
+    number: number | null;
+    changed_ms: number | null;
+    failed_number: number | null;
+  }): HandlerView {
+    return {
+      name: row.name,
+      owner: row.owner,
+      url: this.#functionUrl(row.name),
+      gitUrl: this.#gitUrl(row.name),
+      deployBranch: row.deploy_branch,
+      state: stateOf(row),
+      version: row.number,
+      createdMs: row.created_ms,
+      deployedMs: row.changed_ms,
+    };
+  }
+}
+
+/** `failed`: nothing is live, and not for lack of trying. */
+function stateOf(row: {
+  deleted_ms: number | null;
+  number: number | null;
+  failed_number: number | null;
+}): HandlerView['state'] {
+  if (row.deleted_ms !== null) return 'deleted';
+  if (row.number !== null) return 'live';
+  return row.failed_number === null ? 'empty' : 'failed';
+}

@@ -1,0 +1,50 @@
+/**
+ * Which lines a reader wants. History is filtered by SQL first, live lines here only; both end in
+ * `matches`, so a line cannot count for one and not for the other.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import { type LogLine, logLevels } from '../../protocol/nouns.ts';
+
+export interface LogFilter {
+  /** Lines at this severity or worse: `level` <= this (1 error, 3 warning, 6 info). */
+  readonly level?: number | undefined;
+  /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
+  readonly grep?: string | undefined;
+  readonly invocation?: string | undefined;
+}
+
+/** Needles longer than this cannot be what somebody typed. */
+export const grepCharsMax = 500;
+
+/** From what a reader typed: a number, `error`, `warning` or `info`. Throws `bad_request`. */
+export function parseLevel(text: string): number {
+  if (text === 'error' || text === 'warning' || text === 'info') return logLevels[text];
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new PlatformError('bad_request', 'level is error, warning, info or a number from 0 to 999');
+}
+
+/** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */
+export type Matcher = (line: Pick<LogLine, 'level' | 'invocation'>, folded: () => string) => boolean;
+
+/** A test for lines, with what can be prepared done once. */
+export function matcher(filter: LogFilter): Matcher {
+  const { level, invocation } = filter;
+  const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
+  return (line, folded) =>
+    (level === undefined || line.level <= level) &&
+    (invocation === undefined || line.invocation === invocation) &&
+    (needle === undefined || folded().includes(needle));
+}
+
+/** ASCII only: what lower() means on every database, and what costs nothing to agree on. */
+export function foldCase(text: string): string {
+  return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
+}
+
+/**
+ * The longest run of printable ASCII in a folded needle: what SQL can look for without knowing about
+ * other letters' cases or NUL. '' when there is none; then SQL does not narrow.
+ */
+export function asciiPart(needle: string): string {
+  return (needle.match(/[\x20-\x7e]+/g) ?? []).reduce((best, run) => (run.length > best.length ? run : best), '');
+}

@@ -1,0 +1,156 @@
+/**
+ * One reader's way through a handler's log: first history from the database, up to the cursor that was
+ * the newest when the tail began, then what is published, which begins right after it. So there
+ * is no gap and no duplicate. The reader pulls; what it does not pull waits here, bounded.
+ *
+ *     history --(all up to `ceiling` read)--> live
+ *        ^------(buffer full while in history: forget it, raise `ceiling`)
+ */
+import { KIB, MIB } from '../../protocol/limits.ts';
+import type { LogFrame, LogLine } from '../../protocol/nouns.ts';
+import type { Matcher } from './log-filter.ts';
+import type { LogRangeResult } from './log-query.ts';
+
+export const tailLimits = {
+  /** Lines and bytes that wait for a slow reader; then the oldest are dropped and counted. */
+  lines: 5_000,
+  bytes: 4 * MIB,
+  /** All tails together: 64 have their full buffer, 1,000 have 256 KiB each. */
+  allBytes: 256 * MIB,
+  /** What a waiting line costs besides its text. */
+  lineOverheadBytes: 256,
+  /** One frame, of which each reader has at most one on its way. */
+  frameLines: 500,
+  frameBytes: 64 * KIB,
+  /** Times that history may be extended for a reader that cannot catch up. */
+  extensions: 20,
+} as const;
+
+export interface LogTailOptions {
+  /** Lines above this cursor; where it lies at or above `ceiling`, only live ones. */
+  readonly after: number;
+  /** The newest cursor stored when this tail was subscribed. */
+  readonly ceiling: number;
+  readonly matches: Matcher;
+  /** The first lines of (after, upTo]. */
+  readonly read: (after: number, upTo: number) => Promise<LogRangeResult>;
+  /** Bytes that may wait here now: a share of `tailLimits.allBytes`. */
+  readonly bytesMax: () => number;
+  readonly onClose: (tail: LogTail) => void;
+}
+
+export class LogTail {
+  readonly #options: LogTailOptions;
+  #after: number;
+  #ceiling: number;
+  #live: boolean;
+  #extensions = 0;
+  #buffer: LogLine[] = [];
+  #bytes = 0;
+  #dropped = 0;
+  #wake: (() => void) | null = null;
+  #closed = false;
+
+  constructor(options: LogTailOptions) {
+    this.#options = options;
+    this.#after = options.after;
+    this.#ceiling = options.ceiling;
+    this.#live = options.after >= options.ceiling;
+  }
+
+  /** The next lines, at least one or a count of dropped ones; null after `close`. One call at a time. */
+  async next(): Promise<LogFrame | null> {
+    for (;;) {
+      if (this.#closed) return null;
+      if (!this.#live) {
+        const { lines, seen, complete } = await this.#options.read(this.#after, this.#ceiling);
+        // The ceiling may have been raised meanwhile.
+        this.#after = Math.max(this.#after, seen);
+        this.#live = complete && this.#after >= this.#ceiling;
+        if (lines.length > 0 && !this.#closed) return { lines, dropped: this.#takeDropped() };
+        continue;
+      }
+      if (this.#buffer.length > 0 || this.#dropped > 0) return this.#takeFrame();
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /**
+   * Lines just stored: ascending, all above `ceiling` and above those pushed before. `folded` gives the
+   * folded text of the line at an index, made once for all tails.
+   */
+  push(lines: readonly LogLine[], folded: (index: number) => string): void {
+    for (const [index, line] of lines.entries()) {
+      if (!this.#options.matches(line, () => folded(index))) continue;
+      this.#buffer.push(line);
+      this.#bytes += cost(line);
+    }
+    const bytesMax = this.#options.bytesMax();
+    if (this.#buffer.length > tailLimits.lines || this.#bytes > bytesMax) this.#makeRoom(bytesMax);
+    this.#wakeUp();
+  }
+
+  /** Lines that were lost before they got a cursor. */
+  lost(count: number): void {
+    this.#dropped += count;
+    this.#wakeUp();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#buffer = [];
+    this.#options.onClose(this);
+    this.#wakeUp();
+  }
+
+  #makeRoom(bytesMax: number): void {
+    const newest = this.#buffer.at(-1);
+    if (!this.#live && newest !== undefined && this.#extensions < tailLimits.extensions) {
+      this.#extensions += 1;
+      this.#ceiling = newest.cursor;
+      this.#buffer = [];
+      this.#bytes = 0;
+      return;
+    }
+    let drop = 0;
+    while (this.#buffer.length - drop > tailLimits.lines || this.#bytes > bytesMax) {
+      this.#bytes -= cost(this.#buffer[drop]!);
+      drop += 1;
+    }
+    this.#buffer.splice(0, drop);
+    this.#dropped += drop;
+  }
+
+  #takeFrame(): LogFrame {
+    let count = 0;
+    let bytes = 0;
+    for (const line of this.#buffer) {
+      if (count === tailLimits.frameLines || (count > 0 && bytes + cost(line) > tailLimits.frameBytes)) break;
+      count += 1;
+      bytes += cost(line);
+    }
+    const lines = this.#buffer.splice(0, count);
+    this.#bytes -= bytes;
+    const last = lines.at(-1);
+    if (last !== undefined) this.#after = last.cursor;
+    return { lines, dropped: this.#takeDropped() };
+  }
+
+  #takeDropped(): number {
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return dropped;
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}
+
+function cost(line: LogLine): number {
+  return line.text.length + tailLimits.lineOverheadBytes;
+}

@@ -1,0 +1,37 @@
+/** Lines before they have a cursor: what is believed of a runner's, and the ones the store writes itself. */
+import { logLimits } from '../../protocol/limits.ts';
+import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
+
+/** Characters; text beyond a runner's own cut is not believed. */
+const textCharsMax = 2 * logLimits.lineBytes;
+
+/** A runner holds hostile guests: what it says is stored, but never breaks the batch of others. */
+export function plausible(line: PendingLogLine): PendingLogLine {
+  const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
+  return {
+    handler: String(line.handler),
+    deployment: whole(line.deployment),
+    invocation: String(line.invocation).slice(0, 100),
+    seq: whole(line.seq),
+    timeMs: whole(Math.round(line.timeMs)),
+    gas: whole(line.gas),
+    stream: line.stream === 'stderr' || line.stream === 'platform' ? line.stream : 'log',
+    level: Number.isSafeInteger(line.level) ? line.level : logLevels.info,
+    text: String(line.text).slice(0, textCharsMax),
+  };
+}
+
+/** What the log itself says of lines that it lost. `timeMs` in Unix milliseconds. */
+export function lossLine(handler: string, count: number, timeMs: number): PendingLogLine {
+  return {
+    handler,
+    deployment: 0,
+    invocation: '',
+    seq: 0,
+    timeMs,
+    gas: 0,
+    stream: 'platform',
+    level: logLevels.warning,
+    text: `${count} log line${count === 1 ? ' was' : 's were'} dropped here: more were written than could be stored`,
+  };
+}

@@ -1,0 +1,127 @@
+/** The last five minutes of each handler in memory: what a screen that refreshes every 2 s asks for. */
+import type { UsageCount } from '../../protocol/messages.ts';
+import type { InvocationRecord } from '../../protocol/nouns.ts';
+
+export const recentLimits = {
+  /** 60 slots of 5 s. */
+  slotMs: 5_000,
+  slots: 60,
+  /** Durations kept per handler for the percentiles, the newest. */
+  durations: 512,
+  /** Handlers remembered, at most about 10 KiB each; the least recently used go first. */
+  handlers: 2_000,
+} as const;
+
+export interface UsageSummary {
+  /** Milliseconds that the figures are about. */
+  readonly windowMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  /** Over the last full minute. */
+  readonly requestsPerSecond: number;
+  readonly failuresPerSecond: number;
+  /** Of the newest recorded invocations of the window; null without any. */
+  readonly p50Ms: number | null;
+  readonly p99Ms: number | null;
+}
+
+interface Slot {
+  index: number;
+  invocations: number;
+  failures: number;
+  gas: number;
+}
+
+interface Recent {
+  readonly slots: Slot[];
+  /** A ring: the oldest is overwritten. */
+  readonly durations: { readonly atMs: number; readonly durationMs: number }[];
+  next: number;
+}
+
+export class RecentUsage {
+  readonly #now: () => number;
+  /** By handler name, least recently used first. */
+  readonly #handlers = new Map<string, Recent>();
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  add(records: readonly InvocationRecord[], counts: readonly UsageCount[]): void {
+    const atMs = this.#now();
+    const index = Math.floor(atMs / recentLimits.slotMs);
+    for (const count of counts) {
+      const slot = slotOf(this.#of(count.handler), index);
+      slot.invocations += count.invocations;
+      slot.failures += count.failures;
+      slot.gas += count.gas;
+    }
+    for (const { handler, durationMs } of records) {
+      const recent = this.#of(handler);
+      recent.durations[recent.next] = { atMs, durationMs };
+      recent.next = (recent.next + 1) % recentLimits.durations;
+    }
+  }
+
+  summary(handler: string): UsageSummary {
+    const { slotMs, slots } = recentLimits;
+    const atMs = this.#now();
+    const current = Math.floor(atMs / slotMs);
+    const recent = this.#handlers.get(handler);
+    const window = (recent?.slots ?? []).filter((slot) => slot.index > current - slots && slot.index <= current);
+    // The slot that is being filled would make the rate look low.
+    const minute = window.filter((slot) => slot.index < current && slot.index >= current - 60_000 / slotMs);
+    const durations = (recent?.durations ?? [])
+      .filter((entry) => entry.atMs > atMs - slots * slotMs)
+      .map((entry) => entry.durationMs)
+      .sort((a, b) => a - b);
+    return {
+      windowMs: slots * slotMs,
+      invocations: sum(window, 'invocations'),
+      failures: sum(window, 'failures'),
+      gas: sum(window, 'gas'),
+      requestsPerSecond: sum(minute, 'invocations') / 60,
+      failuresPerSecond: sum(minute, 'failures') / 60,
+      p50Ms: quantile(durations, 0.5),
+      p99Ms: quantile(durations, 0.99),
+    };
+  }
+
+  forget(handler: string): void {
+    this.#handlers.delete(handler);
+  }
+
+  #of(handler: string): Recent {
+    const recent = this.#handlers.get(handler) ?? { slots: [], durations: [], next: 0 };
+    this.#handlers.delete(handler);
+    this.#handlers.set(handler, recent);
+    if (this.#handlers.size > recentLimits.handlers) {
+      const [oldest] = this.#handlers.keys();
+      if (oldest !== undefined) this.#handlers.delete(oldest);
+    }
+    return recent;
+  }
+}
+
+function slotOf(recent: Recent, index: number): Slot {
+  const at = index % recentLimits.slots;
+  const slot = recent.slots.find((known) => known.index % recentLimits.slots === at);
+  if (slot === undefined) {
+    const fresh: Slot = { index, invocations: 0, failures: 0, gas: 0 };
+    recent.slots.push(fresh);
+    return fresh;
+  }
+  if (slot.index !== index) Object.assign(slot, { index, invocations: 0, failures: 0, gas: 0 });
+  return slot;
+}
+
+function sum(slots: readonly Slot[], of: 'invocations' | 'failures' | 'gas'): number {
+  return slots.reduce((total, slot) => total + slot[of], 0);
+}
+
+/** The smallest value that at least `q` of all values do not exceed; null of nothing. */
+export function quantile(ascending: readonly number[], q: number): number | null {
+  return ascending[Math.max(0, Math.ceil(ascending.length * q) - 1)] ?? null;
+}

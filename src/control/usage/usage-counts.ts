@@ -1,0 +1,83 @@
+/** Exact counters on their way into the table `usage`: one row per handler, Deployment and minute. */
+import { type Kysely, sql } from 'kysely';
+import type { UsageCount } from '../../protocol/messages.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** Rows waiting for a database that fails: an hour of 1,600 busy handlers. */
+const pendingMax = 100_000;
+
+export const minuteMs = 60_000;
+
+/** A row of `usage`, with the handler's name where its id will be. */
+export type NamedCount = Omit<Schema['usage'], 'handler_id'> & { readonly handler: string };
+
+/** Numbers from a runner, which holds hostile guests: what is no count is 0. */
+export function toNamedCount(count: UsageCount, atMs: number): NamedCount {
+  return {
+    handler: count.handler,
+    deployment: whole(count.deployment),
+    minute_ms: Math.floor(atMs / minuteMs) * minuteMs,
+    invocations: whole(count.invocations),
+    failures: whole(count.failures),
+    gas: whole(count.gas),
+    duration_ms: positive(count.durationMs),
+    bytes_in: whole(count.bytesIn),
+    bytes_out: whole(count.bytesOut),
+  };
+}
+
+export class PendingCounts implements Iterable<NamedCount> {
+  readonly #rows = new Map<string, NamedCount>();
+
+  /** False where there is no room for one more row; the counts are lost then. */
+  add(count: NamedCount): boolean {
+    const key = `${count.handler} ${count.deployment} ${count.minute_ms}`;
+    const known = this.#rows.get(key);
+    if (known === undefined) {
+      if (this.#rows.size >= pendingMax) return false;
+      this.#rows.set(key, { ...count });
+      return true;
+    }
+    known.invocations += count.invocations;
+    known.failures += count.failures;
+    known.gas += count.gas;
+    known.duration_ms += count.duration_ms;
+    known.bytes_in += count.bytes_in;
+    known.bytes_out += count.bytes_out;
+    return true;
+  }
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  [Symbol.iterator](): Iterator<NamedCount> {
+    return this.#rows.values();
+  }
+}
+
+/** Adds to the row in the database, or makes it. */
+export async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promise<void> {
+  await trx
+    .insertInto('usage')
+    .values(row)
+    .onConflict((oc) =>
+      oc.columns(['handler_id', 'minute_ms', 'deployment']).doUpdateSet({
+        invocations: sql`usage.invocations + ${row.invocations}`,
+        failures: sql`usage.failures + ${row.failures}`,
+        gas: sql`usage.gas + ${row.gas}`,
+        duration_ms: sql`usage.duration_ms + ${row.duration_ms}`,
+        bytes_in: sql`usage.bytes_in + ${row.bytes_in}`,
+        bytes_out: sql`usage.bytes_out + ${row.bytes_out}`,
+      }),
+    )
+    .execute();
+}
+
+export function whole(n: number): number {
+  return Number.isSafeInteger(n) && n >= 0 ? n : 0;
+}
+
+export function positive(n: number): number {
+  return Number.isFinite(n) && n >= 0 ? n : 0;
+}

@@ -1,0 +1,295 @@
+/**
+ * How invocations ended: records (bounded, perhaps sampled by the runner) and exact counters per
+ * Deployment and minute. Recent figures are kept in memory too (recent.ts) for whoever watches live.
+ */
+
+import { PlatformError } from '../../protocol/errors.ts';
+import type { UsageCount } from '../../protocol/messages.ts';
+import type { InvocationRecord } from '../../protocol/nouns.ts';
+import { BatchInsert } from '../db/batch-insert.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import { WriteQueue } from '../db/write-queue.ts';
+import type { HandlerIds } from '../handlers/handler-ids.ts';
+import { RecentUsage, type UsageSummary } from './recent.ts';
+import { RecordRetention } from './record-retention.ts';
+import { addCount, type NamedCount, PendingCounts, positive, toNamedCount, whole } from './usage-counts.ts';
+
+export const usageLimits = {
+  /** Records waiting for the database, about 1 KiB each. Beyond: records are dropped, counts are not. */
+  waiting: 20_000,
+  batch: 2_000,
+  /** JSON of one record; a longer one loses its system calls and schemes. */
+  recordChars: 16_384,
+  /** Counters by the minute are kept for 90 days. */
+  minutesMs: 90 * 24 * 60 * 60_000,
+  /** One answer. */
+  listed: 500,
+} as const;
+
+export interface UsageMinute {
+  readonly minuteMs: number;
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** Counters since the start, for /metrics. */
+export interface UsageTotals {
+  readonly invocations: number;
+  readonly failures: number;
+  readonly gas: number;
+  readonly durationMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly recordsStored: number;
+  readonly recordsDropped: number;
+}
+
+interface HandlerRef {
+  readonly id: string;
+  readonly name: string;
+}
+
+const insertRecords = new BatchInsert({
+  table: 'invocations',
+  columns: ['id', 'handler_id', 'deployment', 'started_ms', 'status', 'outcome', 'duration_ms', 'gas', 'record'],
+  // A runner that did not hear back may send a record again.
+  ifNew: ['id'],
+});
+
+export class UsageStore {
+  readonly #db: Database;
+  readonly #ids: HandlerIds;
+  readonly #now: () => number;
+  readonly #onError: (error: unknown) => void;
+  readonly #queue: WriteQueue<readonly InvocationRecord[]>;
+  readonly #recent: RecentUsage;
+  readonly #retention: RecordRetention;
+  /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
+  #counts = new PendingCounts();
+  #totals: UsageTotals = {
+    invocations: 0,
+    failures: 0,
+    gas: 0,
+    durationMs: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    recordsStored: 0,
+    recordsDropped: 0,
+  };
+
+  constructor(options: {
+    readonly db: Database;
+    readonly ids: HandlerIds;
+    /** Unix milliseconds. */
+    readonly now: () => number;
+    readonly onError: (error: unknown) => void;
+  }) {
+    this.#db = options.db;
+    this.#ids = options.ids;
+    this.#now = options.now;
+    this.#onError = options.onError;
+    this.#recent = new RecentUsage(options.now);
+    this.#retention = new RecordRetention(options);
+    this.#queue = new WriteQueue({
+      waitingMax: usageLimits.waiting,
+      batchMax: usageLimits.batch,
+      weigh: (records) => Math.max(1, records.length),
+      write: (batches) => this.#write(batches.flat()),
+    });
+  }
+
+  /** Resolves when stored, or when records were counted as dropped (queue full, database failing); never rejects. */
+  async record(usage: {
+    readonly records: readonly InvocationRecord[];
+    readonly counts: readonly UsageCount[];
+  }): Promise<void> {
+    // What is nobody's would fail the write of all others, and again with every try.
+    const records = usage.records.filter(({ id, handler }) => typeof id === 'string' && typeof handler === 'string');
+    const counts = usage.counts.filter(({ handler }) => typeof handler === 'string');
+    const atMs = this.#now();
+    for (const count of counts) this.#add(toNamedCount(count, atMs));
+    this.#recent.add(records, counts);
+    const done = this.#queue.push(records);
+    // Full: a write is running, and the one after it takes the counts along.
+    if (done === null) this.#countRecords({ dropped: records.length });
+    else await done;
+  }
+
+  /** The newest first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`. */
+  async list(
+    handlerId: string,
+    options: {
+      readonly limit: number;
+      readonly before?: string | undefined;
+      readonly failed?: boolean | undefined;
+    },
+  ): Promise<readonly InvocationRecord[]> {
+    let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handlerId);
+    if (options.before !== undefined) {
+      const { id, started_ms } = await this.#placeOf(handlerId, options.before);
+      query = query.where((eb) =>
+        eb.or([eb('started_ms', '<', started_ms), eb.and([eb('started_ms', '=', started_ms), eb('id', '<', id)])]),
+      );
+    }
+    if (options.failed === true) query = query.where('outcome', '!=', 'ok');
+    const rows = await query
+      .orderBy('started_ms', 'desc')
+      .orderBy('id', 'desc')
+      .limit(Math.min(options.limit, usageLimits.listed))
+      .execute();
+    return rows.map(({ record }): InvocationRecord => JSON.parse(record));
+  }
+
+  async find(handlerId: string, invocation: string): Promise<InvocationRecord | null> {
+    const row = await this.#db.reader
+      .selectFrom('invocations')
+      .select('record')
+      .where('handler_id', '=', handlerId)
+      .where('id', '=', invocation)
+      .executeTakeFirst();
+    return row === undefined ? null : JSON.parse(row.record);
+  }
+
+  /** Figures of the last minutes, from memory. */
+  summary(handlerName: string): UsageSummary {
+    return this.#recent.summary(handlerName);
+  }
+
+  /** One row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
+  async minutes(handlerId: string, sinceMs: number): Promise<readonly UsageMinute[]> {
+    const rows = await this.#db.reader
+      .selectFrom('usage')
+      .select((eb) => [
+        'minute_ms',
+        eb.fn.sum<number>('invocations').as('invocations'),
+        eb.fn.sum<number>('failures').as('failures'),
+        eb.fn.sum<number>('gas').as('gas'),
+        eb.fn.sum<number>('duration_ms').as('duration_ms'),
+        eb.fn.sum<number>('bytes_in').as('bytes_in'),
+        eb.fn.sum<number>('bytes_out').as('bytes_out'),
+      ])
+      .where('handler_id', '=', handlerId)
+      .where('minute_ms', '>=', sinceMs)
+      .groupBy('minute_ms')
+      .orderBy('minute_ms')
+      .execute();
+    return rows.map((row) => ({
+      minuteMs: row.minute_ms,
+      invocations: Number(row.invocations),
+      failures: Number(row.failures),
+      gas: Number(row.gas),
+      durationMs: Number(row.duration_ms),
+      bytesIn: Number(row.bytes_in),
+      bytesOut: Number(row.bytes_out),
+    }));
+  }
+
+  get totals(): UsageTotals {
+    return this.#totals;
+  }
+
+  /** Removes everything of a handler that is being purged. */
+  async removeHandler(handler: HandlerRef): Promise<void> {
+    await this.#retention.removeAll(handler.id);
+    await this.#db.relaxed.deleteFrom('usage').where('handler_id', '=', handler.id).execute();
+    this.#recent.forget(handler.name);
+    this.#ids.forget(handler.name);
+  }
+
+  /** Removes counters older than `usageLimits.minutesMs`; once a day is often enough. */
+  async prune(): Promise<void> {
+    const before = this.#now() - usageLimits.minutesMs;
+    await this.#db.relaxed.deleteFrom('usage').where('minute_ms', '<', before).execute();
+  }
+
+  /** Resolves when everything recorded so far is stored, or has failed once more. */
+  async close(): Promise<void> {
+    await this.#queue.idle();
+    if (this.#counts.size > 0) await this.#write([]);
+    await this.#retention.close();
+  }
+
+  async #placeOf(handlerId: string, invocation: string): Promise<{ id: string; started_ms: number }> {
+    const row = await this.#db.reader
+      .selectFrom('invocations')
+      .select(['id', 'started_ms'])
+      .where('handler_id', '=', handlerId)
+      .where('id', '=', invocation)
+      .executeTakeFirst();
+    if (row === undefined) throw new PlatformError('not_found', 'no such invocation is kept (any more)');
+    return row;
+  }
+
+  async #write(records: readonly InvocationRecord[]): Promise<void> {
+    const counts = this.#counts;
+    this.#counts = new PendingCounts();
+    try {
+      const ids = await this.#ids.resolve([...records, ...counts].map(({ handler }) => handler));
+      const rows = records.filter((record) => ids.has(record.handler)).map((record) => toRow(record, ids));
+      await this.#db.relaxed.transaction().execute(async (trx) => {
+        await insertRecords.insert(trx, rows);
+        for (const { handler, ...count } of counts) {
+          const handlerId = ids.get(handler);
+          if (handlerId !== undefined) await addCount(trx, { handler_id: handlerId, ...count });
+        }
+      });
+      this.#countRecords({ stored: rows.length });
+      for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id))
+        this.#retention.grown(handlerId, theirs.length);
+    } catch (error) {
+      for (const count of counts) this.#keep(count);
+      this.#countRecords({ dropped: records.length });
+      this.#onError(error);
+    }
+  }
+
+  #add(count: NamedCount): void {
+    const { invocations, failures, gas, duration_ms, bytes_in, bytes_out } = count;
+    this.#totals = {
+      ...this.#totals,
+      invocations: this.#totals.invocations + invocations,
+      failures: this.#totals.failures + failures,
+      gas: this.#totals.gas + gas,
+      durationMs: this.#totals.durationMs + duration_ms,
+      bytesIn: this.#totals.bytesIn + bytes_in,
+      bytesOut: this.#totals.bytesOut + bytes_out,
+    };
+    this.#keep(count);
+  }
+
+  #keep(count: NamedCount): void {
+    if (!this.#counts.add(count))
+      this.#onError(new Error(`usage of ${count.handler} was lost: too many counters wait for the database`));
+  }
+
+  #countRecords({ stored = 0, dropped = 0 }: { stored?: number; dropped?: number }): void {
+    const { recordsStored, recordsDropped } = this.#totals;
+    this.#totals = {
+      ...this.#totals,
+      recordsStored: recordsStored + stored,
+      recordsDropped: recordsDropped + dropped,
+    };
+  }
+}
+
+function toRow(record: InvocationRecord, ids: ReadonlyMap<string, string>): Schema['invocations'] {
+  let json = JSON.stringify(record);
+  if (json.length > usageLimits.recordChars)
+    json = JSON.stringify({ ...record, path: record.path.slice(0, 2_000), syscalls: {}, io: {} });
+  return {
+    id: record.id,
+    handler_id: ids.get(record.handler)!,
+    deployment: whole(record.deployment),
+    started_ms: whole(Math.floor(record.startedMs)),
+    status: whole(record.status),
+    outcome: String(record.outcome),
+    duration_ms: positive(record.durationMs),
+    gas: whole(record.gas),
+    record: json,
+  };
+}

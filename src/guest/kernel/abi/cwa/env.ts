@@ -1,0 +1,32 @@
+/** CommonWA `env`: environment variables. */
+import { KIB } from '../../../../protocol/limits.ts';
+import { Errno } from '../../errno.ts';
+import { cwaRow, i32s } from './errno.ts';
+
+/** Longer names are looked up nowhere; a guest could pass its whole memory as one. */
+const keyBytesMax = 4 * KIB;
+
+/**
+ * env_get(key_ptr, key_len, value_ptr, value_len) -> the value's length in bytes. The value is
+ * written only if it fits into value_len, so a first call with 0 asks for the size.
+ * -4: no such variable. -2: the name is not UTF-8.
+ *
+ *     key_ptr -> "GREETING"    value_ptr -> "hello" . . . .    = 5
+ */
+export const envGet = cwaRow({
+  name: 'env_get',
+  params: i32s('key_ptr', 'key_len', 'value_ptr', 'value_len'),
+  waits: false,
+  run: ({ memory, options }, keyPointer, keyLength, valuePointer, valueLength) => {
+    memory.check(keyPointer, keyLength);
+    memory.check(valuePointer, valueLength);
+    if (keyLength >>> 0 > keyBytesMax) return Errno.notFound;
+    const key = memory.strictText(keyPointer, keyLength);
+    if (key === null) return Errno.invalid;
+    const value = options.env.get(key);
+    if (value === undefined) return Errno.notFound;
+    const length = Buffer.byteLength(value);
+    if (length <= valueLength >>> 0) memory.putText(valuePointer, value, length);
+    return length;
+  },
+});

@@ -1,0 +1,95 @@
+/** Land's `stdin` and `stdout`: files in scratch, filled before they are read and sent when the guest is done. */
+import { KIB } from '../../../../protocol/limits.ts';
+import { Errno } from '../../errno.ts';
+import type { FileHandle } from '../../fs/node.ts';
+import { openPath } from '../../fs/operations.ts';
+import type { Process } from '../../process.ts';
+
+export const inputName = 'stdin';
+const outputName = 'stdout';
+const chunkBytes = 64 * KIB;
+
+const inputRead = new WeakSet<Process>();
+
+export function isInputRead(process: Process): boolean {
+  return inputRead.has(process);
+}
+
+/** Reads standard input to its end into the file `stdin`. 0 or Errno: noSpace where it does not fit into scratch. */
+export async function readInput(process: Process): Promise<number> {
+  inputRead.add(process);
+  const file = openScratch(process, inputName, true);
+  if (typeof file === 'number') return file;
+  try {
+    return await copyInput(process, file);
+  } finally {
+    file.close();
+  }
+}
+
+async function copyInput(process: Process, file: FileHandle): Promise<number> {
+  const buffer = new Uint8Array(chunkBytes);
+  const { stdin } = process.options;
+  let at = 0;
+  for (;;) {
+    const count = stdin.read(buffer);
+    if (typeof count !== 'number') {
+      await count;
+      if (process.end !== null) return Errno.closed;
+      continue;
+    }
+    if (count === Errno.end || count === 0) return 0;
+    if (count < 0) return count;
+    process.account(stdin.scheme, count, 0);
+    const written = file.write(buffer.subarray(0, count), at);
+    if (written < count) return written < 0 ? written : Errno.noSpace;
+    at += count;
+  }
+}
+
+/** Sends what is left in the file `stdout` to standard output, at the pace of whoever reads it. */
+export async function writeOutput(process: Process): Promise<void> {
+  const { filesOpened } = process;
+  if (filesOpened === null) return;
+  const file = openScratch(process, outputName, false);
+  if (typeof file === 'number') return;
+  const { stdout } = process.options;
+  const buffer = new Uint8Array(chunkBytes);
+  let at = 0;
+  try {
+    for (;;) {
+      const count = file.read(buffer, at);
+      if (count <= 0) return;
+      let done = 0;
+      while (done < count) {
+        const written = stdout.write(buffer.subarray(done, count));
+        if (typeof written !== 'number') {
+          // After an exit call the Process has ended already and nothing can kill it any more.
+          await (process.end === null ? process.wait(written) : written);
+        } else if (written <= 0) {
+          return process.log(3, 'platform', 'land: standard output was closed before all of stdout was sent');
+        } else {
+          process.account(stdout.scheme, 0, written);
+          done += written;
+        }
+      }
+      at += count;
+    }
+  } finally {
+    file.close();
+  }
+}
+
+function openScratch(process: Process, name: string, create: boolean): FileHandle | number {
+  const opened = openPath(process.files.scratch, name, {
+    read: true,
+    write: create,
+    create,
+    follow: false,
+    exclusive: false,
+    truncate: false,
+    directory: false,
+  });
+  if (typeof opened === 'number') return opened;
+  return opened.kind === 'file' ? opened.handle : Errno.isDirectory;
+}

@@ -1,0 +1,116 @@
+/** Scatter and gather: the buffers that fd_read, fd_write and their kin are given. */
+
+import { KIB, MIB } from '../../../../protocol/limits.ts';
+import { Errno } from '../../errno.ts';
+import { readInto, retry, writeFrom } from '../../io.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise, Resource } from '../../resource.ts';
+import { isNow, nothing, watch } from './watch.ts';
+
+/** Buffers in one call, Linux's IOV_MAX. */
+const iovecsMax = 1024;
+
+/** Bytes of one call: what is copied at once cannot be interrupted by the deadline. */
+export const callBytesMax = 16 * MIB;
+/** Work of looking at one buffer's place, in bytes moved. */
+const iovecWork = 64;
+
+/** Up to this size several buffers go out as one write: a message stays one message, a line one line. */
+const gatheredBytesMax = 64 * KIB;
+
+export interface Iovec {
+  readonly pointer: number;
+  readonly length: number;
+}
+
+/** The buffers that are not empty, all of them checked to lie inside the memory; Errno.invalid when too many. */
+export function iovecsAt(process: Process, pointer: number, count: number): readonly Iovec[] | number {
+  if (count >>> 0 > iovecsMax) return Errno.invalid;
+  const { memory } = process;
+  const start = memory.check(pointer, count * 8);
+  process.work(count * iovecWork);
+  const { view } = memory;
+  const found: Iovec[] = [];
+  for (let at = start; at < start + count * 8; at += 8) {
+    const length = view.getUint32(at + 4, true);
+    const buffer = memory.check(view.getUint32(at, true), length);
+    if (length > 0) found.push({ pointer: buffer, length });
+  }
+  return found;
+}
+
+/** One read, over as many buffers as can be filled without waiting. Bytes read or Errno. */
+export function readStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+  const first = iovecs[0];
+  if (first === undefined) return 0;
+  const length = Math.min(first.length, callBytesMax);
+  const result = readInto(process, resource, first.pointer, length);
+  if (result instanceof Promise) return result;
+  return result === first.length ? readOn(process, resource, iovecs, result) : result;
+}
+
+function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], before: number): number {
+  let done = before;
+  for (const { pointer, length } of iovecs.slice(1)) {
+    // Only what says that it would answer at once is asked again.
+    if (resource.readable === undefined || !isNow(resource.readable())) break;
+    const result = resource.read(process.memory.bytes(pointer, Math.min(length, callBytesMax)));
+    if (typeof result !== 'number') {
+      watch(result, nothing);
+      break;
+    }
+    if (result <= 0) break;
+    process.account(resource.scheme, result, 0);
+    done += result;
+    if (result < length || done >= callBytesMax) break;
+  }
+  return done;
+}
+
+/** Writes all of the buffers, waiting where the Resource has to. Bytes written or Errno. */
+export function writeStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+  const [first] = iovecs;
+  if (first === undefined) return 0;
+  if (iovecs.length === 1) return writeFrom(process, resource, first.pointer, Math.min(first.length, callBytesMax));
+  let total = 0;
+  for (const { length } of iovecs) total += length;
+  if (total <= gatheredBytesMax) return writeGathered(process, resource, gather(process, iovecs, total));
+  return writeEach(process, resource, iovecs);
+}
+
+function gather(process: Process, iovecs: readonly Iovec[], total: number): Uint8Array {
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const { pointer, length } of iovecs) {
+    bytes.set(process.memory.bytes(pointer, length), at);
+    at += length;
+  }
+  return bytes;
+}
+
+function writeGathered(process: Process, resource: Resource, bytes: Uint8Array): MaybePromise<number> {
+  let done = 0;
+  return retry(process, () => {
+    for (;;) {
+      const result = resource.write(done === 0 ? bytes : bytes.subarray(done));
+      if (typeof result !== 'number') return result;
+      if (result <= 0) return done > 0 ? done : result === 0 ? Errno.noSpace : result;
+      process.account(resource.scheme, 0, result);
+      done += result;
+      if (done >= bytes.length) return done;
+    }
+  });
+}
+
+async function writeEach(process: Process, resource: Resource, iovecs: readonly Iovec[]): Promise<number> {
+  let done = 0;
+  for (const { pointer, length } of iovecs) {
+    const part = Math.min(length, callBytesMax - done);
+    const result = await writeFrom(process, resource, pointer, part);
+    if (process.end !== null) return Errno.closed;
+    if (result < 0) return done > 0 ? done : result;
+    done += result;
+    if (result < length) break;
+  }
+  return done;
+}

@@ -1,0 +1,130 @@
+/** `/net/SCHEME/REST`: every Resource of the kernel by open, read and write alone. */
+import { KIB } from '../../../../protocol/limits.ts';
+import { Errno } from '../../errno.ts';
+import { openUrl } from '../../open.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise, OpenFlags, Resource } from '../../resource.ts';
+
+/** Held for one descriptor after sock_recv with peek. */
+const peekedBytesMax = 64 * KIB;
+
+const netPath = /^net\/([a-z][a-z0-9+.-]*)\/(.*)$/s;
+
+/** The URL that `path` below the preopen `preopen` stands for; null where it is an ordinary path. */
+export function netUrl(process: Process, preopen: string | null, path: string): string | null {
+  if (preopen !== '/') return null;
+  const parts = netPath.exec(path);
+  if (parts === null || process.options.schemes.find(parts[1] as string) === undefined) return null;
+  return `${parts[1]}://${parts[2]}`;
+}
+
+export function openNet(process: Process, url: string, flags: OpenFlags): MaybePromise<NetResource | number> {
+  const opened = openUrl(process, url, flags);
+  if (opened instanceof Promise) return opened.then((resource) => wrap(process, resource));
+  return wrap(process, opened);
+}
+
+function wrap(process: Process, resource: Resource | number): MaybePromise<NetResource | number> {
+  if (typeof resource === 'number') return resource;
+  if (process.end === null) return new NetResource(resource);
+  // The Process ended while the open waited; nobody else would close it now.
+  void Promise.resolve(resource.close()).catch(() => {});
+  return Errno.closed;
+}
+
+/** A read after a write flushes first: a request that nobody ends would never be answered. */
+export class NetResource implements Resource {
+  readonly #inner: Resource;
+  #isDirty = false;
+  #flushing: Promise<void> | null = null;
+  /** What went wrong in a flush that nobody asked for; the read that caused it says so. */
+  #failed = 0;
+  /** Bytes that have been looked at and not yet been read. */
+  #peeked: Uint8Array = new Uint8Array(0);
+
+  constructor(inner: Resource) {
+    this.#inner = inner;
+  }
+
+  get scheme(): string {
+    return this.#inner.scheme;
+  }
+
+  get device(): 'terminal' | 'socket' | undefined {
+    return this.#inner.device;
+  }
+
+  read(into: Uint8Array): number | Promise<void> {
+    if (this.#peeked.length > 0) {
+      const count = this.#look(into);
+      this.#peeked = this.#peeked.subarray(count);
+      return count;
+    }
+    const flushed = this.#flushed();
+    if (flushed !== null) return flushed;
+    const failed = this.#failed;
+    this.#failed = 0;
+    return failed < 0 ? failed : this.#inner.read(into);
+  }
+
+  /** As read, but the bytes stay; fewer than asked for where only fewer have been looked at. */
+  peek(into: Uint8Array): number | Promise<void> {
+    if (into.length > 0 && this.#peeked.length === 0) {
+      const bytes = new Uint8Array(Math.min(into.length, peekedBytesMax));
+      const count = this.read(bytes);
+      if (typeof count !== 'number' || count <= 0) return count;
+      this.#peeked = bytes.subarray(0, count);
+    }
+    return this.#look(into);
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    const result = this.#inner.write(bytes);
+    if (result !== 0) this.#isDirty = true;
+    return result;
+  }
+
+  flush(): MaybePromise<number> {
+    this.#isDirty = false;
+    return this.#inner.flush();
+  }
+
+  close(): MaybePromise<number> {
+    return this.#inner.close();
+  }
+
+  readable(): Promise<void> | null {
+    if (this.#peeked.length > 0) return null;
+    return this.#flushed() ?? (this.#failed < 0 ? null : (this.#inner.readable?.() ?? null));
+  }
+
+  writable(): Promise<void> | null {
+    return this.#inner.writable?.() ?? null;
+  }
+
+  shutdown(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number> {
+    return this.#inner.shutdown?.(half) ?? Errno.notSupported;
+  }
+
+  #look(into: Uint8Array): number {
+    const part = this.#peeked.subarray(0, into.length);
+    into.set(part);
+    return part.length;
+  }
+
+  /** null once everything that was written has been flushed. */
+  #flushed(): Promise<void> | null {
+    if (this.#flushing !== null) return this.#flushing;
+    if (!this.#isDirty) return null;
+    const result = this.flush();
+    if (typeof result === 'number') {
+      this.#failed = result;
+      return null;
+    }
+    this.#flushing = result.then((value) => {
+      this.#failed = value;
+      this.#flushing = null;
+    });
+    return this.#flushing;
+  }
+}

@@ -1,0 +1,75 @@
+/** How a function of WASI becomes a system call row. */
+import type { ValType } from '../../../../protocol/module.ts';
+import { GuestFault } from '../../memory.ts';
+import type { Process } from '../../process.ts';
+import type { MaybePromise } from '../../resource.ts';
+import type { Syscall, SyscallParam } from '../../syscall.ts';
+import { Wasi } from './errno.ts';
+
+/** Parameters as `name` (i32) or `name:i64`. */
+export function wasiRow(
+  name: string,
+  params: readonly string[],
+  waits: boolean,
+  run: (process: Process, ...args: never[]) => MaybePromise<number>,
+): Syscall {
+  const call = run as unknown as (process: Process, ...args: unknown[]) => MaybePromise<number>;
+  return { name, params: params.map(toParam), result: 'i32', waits, run: guarded(call, params.length) };
+}
+
+function toParam(text: string): SyscallParam {
+  const [name, type] = text.split(':') as [string, ValType | undefined];
+  return { name, type: type ?? 'i32' };
+}
+
+type Run = (process: Process, ...args: unknown[]) => MaybePromise<number>;
+
+/** A pointer outside the memory is `fault`, WASI's own word for it, and no trap. */
+function guarded(run: Run, arity: number): Run {
+  const settle = (result: MaybePromise<number>): MaybePromise<number> =>
+    result instanceof Promise ? result.catch(toFault) : result;
+  // Written out by arity: a rest parameter costs an array in every call.
+  if (arity <= 2) {
+    return (process, a, b) => {
+      try {
+        return settle(run(process, a, b));
+      } catch (error) {
+        return toFault(error);
+      }
+    };
+  }
+  if (arity <= 4) {
+    return (process, a, b, c, d) => {
+      try {
+        return settle(run(process, a, b, c, d));
+      } catch (error) {
+        return toFault(error);
+      }
+    };
+  }
+  return (process, ...args) => {
+    try {
+      return settle(run(process, ...args));
+    } catch (error) {
+      return toFault(error);
+    }
+  };
+}
+
+function toFault(error: unknown): number {
+  if (error instanceof GuestFault) return Wasi.fault;
+  throw error;
+}
+
+/**
+ * Goes on with a result that may have to be waited for. Once the Process has ended nothing may touch
+ * its memory any more: it may be another Process's by then.
+ */
+export function andThen<T>(
+  process: Process,
+  result: MaybePromise<T>,
+  next: (value: T) => MaybePromise<number>,
+): MaybePromise<number> {
+  if (!(result instanceof Promise)) return next(result);
+  return result.then((value) => (process.end === null ? next(value) : Wasi.canceled));
+}

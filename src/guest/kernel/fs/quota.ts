@@ -1,0 +1,97 @@
+/**
+ * How much scratch one Process may hold, and all Processes of a runner together. What is open without
+ * a name any more costs a descriptor, and of those there are few.
+ */
+import { MIB } from '../../../protocol/limits.ts';
+
+export interface ScratchLimits {
+  /** Bytes of all files together; holes count, they are held as zeros. */
+  readonly bytes: number;
+  /** Names of files, directories and links, hard ones included. Each costs some hundred bytes outside the guest's memory. */
+  readonly names: number;
+}
+
+/** Room for an upload and its conversion, small beside the guest's own memory (128 MiB by default). */
+export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, names: 4096 };
+
+/** Bytes shared by many Processes; each takes what it uses. */
+export class ScratchPool {
+  readonly bytesMax: number;
+  #taken = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  take(bytes: number): boolean {
+    if (this.#taken + bytes > this.bytesMax) return false;
+    this.#taken += bytes;
+    return true;
+  }
+
+  give(bytes: number): void {
+    this.#taken -= bytes;
+  }
+}
+
+export class Quota {
+  readonly limits: ScratchLimits;
+  readonly #pool: ScratchPool | null;
+  #bytes = 0;
+  #names = 0;
+  #isReleased = false;
+
+  constructor(limits: ScratchLimits, pool: ScratchPool | null) {
+    this.limits = limits;
+    this.#pool = pool;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get names(): number {
+    return this.#names;
+  }
+
+  /** What may still be taken. */
+  get bytesLeft(): number {
+    return this.limits.bytes - this.#bytes;
+  }
+
+  takeBytes(count: number): boolean {
+    if (this.#isReleased) return false;
+    if (this.#bytes + count > this.limits.bytes) return false;
+    if (this.#pool !== null && !this.#pool.take(count)) return false;
+    this.#bytes += count;
+    return true;
+  }
+
+  giveBytes(count: number): void {
+    if (this.#isReleased) return;
+    this.#bytes -= count;
+    this.#pool?.give(count);
+  }
+
+  takeName(): boolean {
+    if (this.#names >= this.limits.names) return false;
+    this.#names += 1;
+    return true;
+  }
+
+  giveName(): void {
+    this.#names -= 1;
+  }
+
+  /** Everything at once, when the Process has ended; what is closed later gives nothing back a second time. */
+  release(): void {
+    this.#isReleased = true;
+    this.#pool?.give(this.#bytes);
+    this.#bytes = 0;
+    this.#names = 0;
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * One run of one module in this process: `wasmcloud run` and the tests of the kernel. The same
+ * instance, meter, system calls and policy as in a runner; only streams, log and services are the
+ * caller's.
+ */
+import { randomFillSync } from 'node:crypto';
+import type { Limits } from '../../protocol/limits.ts';
+import type { InstancePlan } from '../../protocol/module.ts';
+import type { Policy } from '../../protocol/nouns.ts';
+import { abis } from './abi/all.ts';
+import { layOutDescriptors } from './abi/layout.ts';
+import { GuestInstance, makeMemory } from './instance.ts';
+import { GasMeter, type SliceScheduler } from './meter.ts';
+import { CompiledPolicy } from './policy.ts';
+import { type Clock, Process, type ProcessEnd, type ProcessLog, type ProcessOptions } from './process.ts';
+import type { Scheme } from './resource.ts';
+import { SchemeRegistry } from './resource.ts';
+import type { Tracer } from './syscall.ts';
+import { type ProcessUsage, processUsage } from './usage.ts';
+
+type Given = 'args' | 'env' | 'stdin' | 'stdout' | 'stderr' | 'files' | 'kv' | 'queues';
+
+export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
+  /** Compiled from the rewritten bytes. */
+  readonly module: WebAssembly.Module;
+  readonly plan: InstancePlan;
+  readonly limits: Limits;
+  readonly policy: Policy | null;
+  readonly schemes: readonly Scheme[];
+  readonly log: ProcessLog;
+  readonly tracer?: Tracer;
+  readonly clock?: Clock;
+  readonly random?: (into: Uint8Array) => void;
+  /** Ends the run as aborted (Ctrl-C). */
+  readonly signal?: AbortSignal;
+  /** Sees the Process before its guest runs. */
+  readonly started?: (process: Process) => void;
+  /** Sees it when the guest has ended, before what it holds is given back. */
+  readonly ended?: (process: Process) => void;
+}
+
+export interface LocalRunResult {
+  readonly end: ProcessEnd;
+  readonly usage: ProcessUsage;
+  /** From the first instruction to the last resource closed. */
+  readonly durationMs: number;
+  readonly process: Process;
+}
+
+/** Gas between two looks at the event loop, 1 to 2 ms: deadlines, Ctrl-C and streams want to be served. */
+const localSliceGas = 5_000_000;
+
+/** A close handshake that gets no answer does not keep the tool alive for longer. */
+const closeTimeoutMs = 5_000;
+
+const yieldingScheduler: SliceScheduler = {
+  sliceGas: () => localSliceGas,
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+};
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  monotonicNs: () => process.hrtime.bigint(),
+};
+
+/** Never throws for what the guest does: that is `end`. The standard streams stay open, they are the caller's. */
+export async function runLocally(options: LocalRunOptions): Promise<LocalRunResult> {
+  const { plan, limits, signal } = options;
+  const guest = new Process({
+    ...options,
+    identity: { handler: 'local', deployment: 0, commit: '', invocation: 'local' },
+    policy: options.policy === null ? null : new CompiledPolicy(options.policy),
+    schemes: new SchemeRegistry(options.schemes),
+    meter: new GasMeter(limits.gas, yieldingScheduler),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? ((into) => void randomFillSync(into)),
+  });
+  const instance = new GuestInstance({
+    module: options.module,
+    plan,
+    abis,
+    memory: makeMemory(plan, limits.memoryPages),
+    ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
+  });
+  layOutDescriptors(guest, plan);
+  options.started?.(guest);
+
+  const abort = () => guest.kill({ kind: 'aborted', message: 'interrupted' });
+  signal?.addEventListener('abort', abort);
+  const deadline = setTimeout(() => guest.kill({ kind: 'deadline', timeoutMs: limits.timeoutMs }), limits.timeoutMs);
+  const before = performance.now();
+  try {
+    if (signal?.aborted === true) abort();
+    const end = await instance.run(guest);
+    options.ended?.(guest);
+    await releaseInTime(guest);
+    return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, process: guest };
+  } finally {
+    clearTimeout(deadline);
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+async function releaseInTime(guest: Process): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, closeTimeoutMs);
+  });
+  await Promise.race([guest.release(), late]);
+  clearTimeout(timer);
+}

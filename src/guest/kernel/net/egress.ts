@@ -1,0 +1,263 @@
+/**
+ * The guard between guests and the network: the one function that opens connections for them
+ * (SAFETY.md, Outbound network). What is checked is what is connected to: a name is resolved once,
+ * every address it has is checked, the connection goes to a checked address and to nothing else, and
+ * the address of the connected peer is compared again. TLS verifies; the host's name is the SNI.
+ */
+import { lookup as dnsLookup } from 'node:dns/promises';
+import { connect as netConnect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { SecureContext } from 'node:tls';
+import { PlatformError } from '../../../protocol/errors.ts';
+import { Errno } from '../errno.ts';
+import { authority, canonicalAddress, deniedRange, type Host, parseHost } from './address.ts';
+import { NetworkFailure, networkFailure } from './failure.ts';
+import { aborted, inTime, settled } from './in-time.ts';
+import { ConnectionSlots } from './slots.ts';
+
+export const egressLimits = {
+  /** getaddrinfo can hang on a name server of the attacker's. */
+  lookupTimeoutMs: 10_000,
+  /** Until TCP is established; what curl and browsers wait at least. */
+  connectTimeoutMs: 10_000,
+  /** One address of several: then the next is tried (RFC 8305 wants less, slow links more). */
+  attemptTimeoutMs: 2_000,
+  /** From TCP to a verified peer. */
+  tlsTimeoutMs: 10_000,
+  /** Addresses of one name that are tried; all are checked. */
+  addressesMax: 8,
+  /** The host's own addresses are read again after this time: DHCP, containers coming up. */
+  ownAddressesMs: 5_000,
+  /**
+   * Sockets of one runner to the outside. One waiting invocation holds one; the rest queue. Far below
+   * the 20,000 descriptors of a usual service, with room for as many incoming ones.
+   */
+  connectionsMax: 4_096,
+  /** Of these for one handler, so that a handler waiting for a slow upstream leaves half to the others. */
+  connectionsPerHandlerMax: 2_048,
+} as const;
+
+export type Lookup = (name: string) => Promise<readonly { readonly address: string }[]>;
+
+export interface EgressOptions {
+  /** `host:port` that guests may reach although it is denied: as written by them, or as resolved. */
+  readonly allow: readonly string[];
+  /** Ports of the platform itself; named in the refusal, they are denied with the host's addresses. */
+  readonly ownPorts: readonly number[];
+  /** The host's own addresses. Default: those of its interfaces. */
+  readonly ownAddresses?: () => readonly string[];
+  /** All addresses of a name. Default: getaddrinfo. */
+  readonly lookup?: Lookup;
+  /** PEM certificates trusted besides Node's own. */
+  readonly ca?: readonly string[];
+  readonly limits?: Partial<Record<keyof typeof egressLimits, number>>;
+}
+
+export interface ConnectOptions {
+  readonly host: Host;
+  readonly port: number;
+  /** Protocols to offer by ALPN, or null for a plain connection. */
+  readonly tls: { readonly alpn: readonly string[] } | null;
+  /** Ends the attempt. */
+  readonly signal: AbortSignal;
+  /** Whether our side stays open for writing when the peer has finished. */
+  readonly halfOpen: boolean;
+  /** How to resolve a name: the egress's lookup, behind the caller's own queue. */
+  readonly lookup?: Lookup;
+}
+
+interface Tls {
+  readonly connect: typeof import('node:tls').connect;
+  /** Where certificates besides Node's own are trusted. */
+  readonly context: SecureContext | undefined;
+}
+
+/** Throws `bad_request` when an entry of `allow` is no `host:port`. */
+export function createEgress(options: EgressOptions): Egress {
+  return new Egress(options);
+}
+
+/** One per runner. */
+export class Egress {
+  readonly slots: ConnectionSlots;
+  readonly lookup: Lookup;
+  readonly #limits: Readonly<Record<keyof typeof egressLimits, number>>;
+  readonly #allow: ReadonlySet<string>;
+  readonly #ownPorts: ReadonlySet<number>;
+  readonly #ownAddresses: () => readonly string[];
+  #own: { readonly addresses: ReadonlySet<string>; readonly untilMs: number } | null = null;
+  readonly #ca: readonly string[] | undefined;
+  #tls: Promise<Tls> | null = null;
+
+  constructor(options: EgressOptions) {
+    this.#limits = { ...egressLimits, ...options.limits };
+    this.#allow = new Set(options.allow.map(parseAllowed));
+    this.#ownPorts = new Set(options.ownPorts);
+    this.#ownAddresses = options.ownAddresses ?? interfaceAddresses;
+    this.lookup = options.lookup ?? ((name) => dnsLookup(name, { all: true }));
+    this.slots = new ConnectionSlots({
+      max: this.#limits.connectionsMax,
+      perShareMax: this.#limits.connectionsPerHandlerMax,
+    });
+    this.#ca = options.ca;
+  }
+
+  /** Why a literal address may not be reached; null when it may, and for names. */
+  refusal(host: Host, port: number): NetworkFailure | null {
+    return host.kind === 'name' ? null : this.#check(host.address, host, port);
+  }
+
+  /**
+   * A connected, verified socket without listeners but one for 'error'. Throws NetworkFailure only:
+   * denied (by us), notFound (DNS), refused (by the peer; certificates too), timedOut, closed (signal).
+   */
+  async connect(options: ConnectOptions): Promise<Socket> {
+    const { host, port, signal } = options;
+    const target = authority(host, port);
+    // Loaded before there is a connection that could meanwhile break unseen.
+    const tls = options.tls === null ? null : await this.loadTls();
+    const addresses = await this.#resolve(options, target);
+    const socket = await this.#dial(addresses, options, target);
+    if (tls === null) return socket;
+    try {
+      return await this.#secure(tls, socket, options, target);
+    } catch (error) {
+      socket.destroy();
+      if (signal.aborted) throw aborted(target);
+      if (error instanceof NetworkFailure) throw error;
+      throw new NetworkFailure(Errno.refused, networkFailure(error, `TLS with ${target} failed`).message, error);
+    }
+  }
+
+  /** node:tls, where nothing else has loaded it, is 5 MB that a run without TLS does without. */
+  loadTls(): Promise<Tls> {
+    this.#tls ??= import('node:tls').then((tls) => ({
+      connect: tls.connect,
+      context:
+        this.#ca === undefined
+          ? undefined
+          : tls.createSecureContext({ ca: [...tls.getCACertificates('default'), ...this.#ca] }),
+    }));
+    return this.#tls;
+  }
+
+  async #resolve(options: ConnectOptions, target: string): Promise<readonly string[]> {
+    const { host, port } = options;
+    if (host.kind === 'address') {
+      const refusal = this.#check(host.address, host, port);
+      if (refusal !== null) throw refusal;
+      return [host.address];
+    }
+    const found = await inTime(
+      (options.lookup ?? this.lookup)(host.name),
+      options.signal,
+      this.#limits.lookupTimeoutMs,
+      `looking up ${host.name}`,
+    ).catch((error: unknown) => {
+      throw networkFailure(error, `cannot resolve ${host.name}`);
+    });
+    if (found.length === 0) throw new NetworkFailure(Errno.notFound, `cannot resolve ${host.name}: no address`);
+    const addresses = new Set<string>();
+    for (const { address } of found) {
+      const canonical = canonicalAddress(address);
+      if (canonical === null) throw new NetworkFailure(Errno.denied, `${target} is refused: it resolves to no address`);
+      const refusal = this.#check(canonical, host, port);
+      if (refusal !== null) throw refusal;
+      addresses.add(canonical);
+    }
+    return [...addresses].slice(0, this.#limits.addressesMax);
+  }
+
+  /** Why `address` may not be reached under the name of `host`. */
+  #check(address: string, host: Host, port: number): NetworkFailure | null {
+    const range = deniedRange(address);
+    const isOwn = this.#isOwn(address);
+    if (range === null && !isOwn) return null;
+    const target = authority(host, port);
+    if (this.#allow.has(target) || this.#allow.has(authority({ kind: 'address', address }, port))) return null;
+    const what =
+      (isOwn || range === 'loopback') && this.#ownPorts.has(port)
+        ? 'a port of the platform itself'
+        : isOwn
+          ? 'an address of the platform’s own host'
+          : `not a public address (${range})`;
+    return new NetworkFailure(
+      Errno.denied,
+      `${target} is refused: it is ${what}; only the operator can allow it (TRISIEL_EGRESS_ALLOW)`,
+    );
+  }
+
+  #isOwn(address: string): boolean {
+    const nowMs = performance.now();
+    if (this.#own === null || this.#own.untilMs < nowMs) {
+      const addresses = this.#ownAddresses().map((text) => canonicalAddress(text) ?? text);
+      this.#own = { addresses: new Set(addresses), untilMs: nowMs + this.#limits.ownAddressesMs };
+    }
+    return this.#own.addresses.has(address);
+  }
+
+  async #dial(addresses: readonly string[], options: ConnectOptions, target: string): Promise<Socket> {
+    if (options.signal.aborted) throw aborted(target);
+    const checked = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+    const socket = netConnect({
+      // A literal is connected to as it is; with several addresses Node asks `lookup` and tries them in turn.
+      host: addresses.length === 1 ? (addresses[0] as string) : 'checked.invalid',
+      port: options.port,
+      lookup: (_name, _options, done) => done(null, checked),
+      autoSelectFamily: true,
+      autoSelectFamilyAttemptTimeout: this.#limits.attemptTimeoutMs,
+      allowHalfOpen: options.halfOpen,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+    });
+    try {
+      await settled(socket, 'connect', options.signal, this.#limits.connectTimeoutMs, `connecting to ${target}`);
+      const peer = canonicalAddress(socket.remoteAddress ?? '');
+      if (peer === null || !addresses.includes(peer))
+        throw new NetworkFailure(Errno.denied, `${target} is refused: the connected peer is not the address checked`);
+      return socket;
+    } catch (error) {
+      socket.destroy();
+      if (options.signal.aborted) throw aborted(target);
+      throw networkFailure(error, `cannot connect to ${target}`);
+    }
+  }
+
+  async #secure(tls: Tls, socket: Socket, options: ConnectOptions, target: string): Promise<Socket> {
+    const { host } = options;
+    const secure = tls.connect({
+      socket,
+      // An address is no SNI (RFC 6066 3); the certificate is then compared with the address.
+      host: host.kind === 'name' ? host.name : host.address,
+      servername: host.kind === 'name' ? host.name : '',
+      ALPNProtocols: [...(options.tls?.alpn ?? [])],
+      ...(tls.context === undefined ? {} : { secureContext: tls.context }),
+      rejectUnauthorized: true,
+    });
+    try {
+      await settled(secure, 'secureConnect', options.signal, this.#limits.tlsTimeoutMs, `TLS with ${target}`);
+      return secure;
+    } catch (error) {
+      secure.destroy();
+      throw error;
+    }
+  }
+}
+
+/** `host:port` in the spelling that checks compare. */
+function parseAllowed(entry: string): string {
+  const match = /^(.+):([0-9]{1,5})$/.exec(entry.trim());
+  const host = parseHost(match?.[1] ?? '');
+  const port = Number(match?.[2]);
+  if (host === null || !(port >= 1 && port <= 65_535)) {
+    throw new PlatformError('bad_request', `the egress allowance ${JSON.stringify(entry)} is not host:port`, {
+      hints: ['write for example db.internal:5432, 10.0.0.7:8080 or [fd00::7]:8080'],
+    });
+  }
+  return authority(host, port);
+}
+
+function interfaceAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map((one) => one.address));
+}

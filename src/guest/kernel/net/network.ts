@@ -1,0 +1,121 @@
+/**
+ * A handler's network in one runner: its connections, its share of the runner's, its keep-alive
+ * connections. Nothing of it is shared with another handler, so that none can tell from a fast answer
+ * whom another talks to, or meet a connection that another has spoilt. Costs nothing before its first use.
+ */
+import type { Socket } from 'node:net';
+import { ByteBudget } from '../../../waiting/byte-budget.ts';
+import { Semaphore } from '../../../waiting/semaphore.ts';
+import { Errno } from '../errno.ts';
+import type { Process } from '../process.ts';
+import type { ConnectOptions, Egress } from './egress.ts';
+import { NetworkFailure } from './failure.ts';
+import { HttpPool } from './http-pool.ts';
+import type { SlotShare } from './slots.ts';
+
+export const networkLimits = {
+  /**
+   * Names one handler has looked up at a time. getaddrinfo holds one of the process's four pool threads, for
+   * seconds where the name server is slow, and everybody's lookups and file reads need those.
+   */
+  lookupsMax: 2,
+  /** Network resources that one Process has open: each may hold a socket and its buffers. */
+  perProcessMax: 64,
+  /** WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
+  webSocketsMax: 256,
+  /** Request bodies not yet sent, messages not yet read or not yet sent: of all invocations of a handler. */
+  bufferBytes: 64 * 1024 * 1024,
+} as const;
+
+export interface NetworkOptions {
+  readonly egress: Egress;
+  /** Of the platform; `Trisiel/VERSION` is the User-Agent of guests that set none. */
+  readonly version: string;
+}
+
+export function createNetwork(options: NetworkOptions): Network {
+  return new Network(options);
+}
+
+export class Network {
+  readonly egress: Egress;
+  readonly userAgent: string;
+  readonly http: HttpPool;
+  readonly share: SlotShare;
+  readonly buffers = new ByteBudget(networkLimits.bufferBytes);
+  /** WebSockets open or opening. */
+  webSockets = 0;
+  readonly #perProcess = new WeakMap<Process, number>();
+  readonly #sockets = new Set<Socket>();
+  readonly #lookups = new Map<string, ReturnType<Egress['lookup']>>();
+  readonly #lookupTurns = new Semaphore(networkLimits.lookupsMax);
+  #isClosed = false;
+
+  constructor(options: NetworkOptions) {
+    this.egress = options.egress;
+    this.userAgent = `Trisiel/${options.version}`;
+    this.share = options.egress.slots.share(() => this.http.evictOne());
+    this.http = new HttpPool(this);
+  }
+
+  /** Connections of this handler, idle ones included. */
+  get connections(): number {
+    return this.share.held;
+  }
+
+  /** Counts one more network resource of `process`; false when it has as many as it may. */
+  enter(process: Process): boolean {
+    const count = this.#perProcess.get(process) ?? 0;
+    if (count >= networkLimits.perProcessMax) return false;
+    this.#perProcess.set(process, count + 1);
+    return true;
+  }
+
+  /** One less: it has been closed, or could not be opened. */
+  leave(process: Process): void {
+    this.#perProcess.set(process, (this.#perProcess.get(process) ?? 1) - 1);
+  }
+
+  /** A checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */
+  async open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket> {
+    if (this.#isClosed) throw new NetworkFailure(Errno.closed, 'the handler’s network is closed');
+    const slot = await this.share.acquire(options.signal);
+    try {
+      const socket = await this.egress.connect({ ...options, lookup: (name) => this.#lookup(name) });
+      this.#sockets.add(socket);
+      socket.once('close', () => {
+        this.#sockets.delete(socket);
+        slot.release();
+      });
+      if (this.#isClosed || socket.destroyed) {
+        socket.destroy();
+        throw new NetworkFailure(Errno.closed, 'the connection was closed');
+      }
+      return socket;
+    } catch (error) {
+      slot.release();
+      throw error;
+    }
+  }
+
+  /** Ends every connection, for the end of the handler or of the runner. */
+  close(): void {
+    this.#isClosed = true;
+    this.share.close();
+    this.http.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Those who ask for a name at the same time share one lookup. Its answers are checked for each. */
+  #lookup(name: string): ReturnType<Egress['lookup']> {
+    const running = this.#lookups.get(name);
+    if (running !== undefined) return running;
+    const started = this.#lookupTurns
+      .run(() => this.egress.lookup(name))
+      .finally(() => {
+        this.#lookups.delete(name);
+      });
+    this.#lookups.set(name, started);
+    return started;
+  }
+}

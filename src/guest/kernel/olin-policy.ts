@@ -1,0 +1,128 @@
+/**
+ * Olin's policy file (`handler.policy`, `wasmcloud run --policy`): lines of `allow`, `disallow`,
+ * `ram-page-limit`, `gas-limit`; a list stands in parentheses, one pattern a line; `##` begins a
+ * comment. Source: Olin's docs/policy.md and the article in seed/.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import { KIB, maximumLimits } from '../../protocol/limits.ts';
+import type { Policy } from '../../protocol/nouns.ts';
+import { policyRule } from './policy.ts';
+
+export interface OlinPolicy {
+  readonly policy: Policy;
+  /** Pages of 64 KiB; absent where the file says nothing. */
+  readonly ramPageLimit?: number;
+  /** Instructions per Invocation. */
+  readonly gasLimit?: number;
+}
+
+/** Characters of a policy file; pushLimits.manifestBytes says the same of the file in a push. */
+const textCharsMax = 64 * KIB;
+/** Rules of one list: each is tried at every open. */
+const rulesMax = 256;
+
+type ListName = 'allow' | 'disallow';
+type NumberName = 'ram-page-limit' | 'gas-limit';
+
+const numberLimits: Readonly<Record<NumberName, number>> = {
+  'ram-page-limit': maximumLimits.memoryPages,
+  'gas-limit': maximumLimits.gas,
+};
+
+/** Throws PlatformError `manifest_invalid`, naming `name` and the line. */
+export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPolicy {
+  if (text.length > textCharsMax)
+    throw new PlatformError('manifest_invalid', `${name} is longer than ${textCharsMax / KIB} KiB`);
+  const lists: Record<ListName, string[]> = { allow: [], disallow: [] };
+  const numbers = new Map<NumberName, number>();
+  let open: { list: ListName; line: number } | null = null;
+
+  const lines = text.split(/\r\n|\n|\r/);
+  lines.forEach((raw, index) => {
+    const at = `${name}, line ${index + 1}`;
+    const line = stripComment(raw);
+    if (line === '') return;
+    if (open !== null) {
+      if (line === ')') open = null;
+      else addRule(lists[open.list], unquote(line, at), at);
+      return;
+    }
+    const [, word = '', rest = ''] = /^([^\s(]+)\s*(.*)$/.exec(line) ?? [];
+    if (isListName(word)) {
+      if (rest === '(') open = { list: word, line: index + 1 };
+      else if (rest.startsWith('(') && rest.endsWith(')') && rest.slice(1, -1).trim() === '') return;
+      else if (rest === '') throw invalid(`${at}: ${word} needs a pattern or a list in parentheses`);
+      else addRule(lists[word], unquote(rest, at), at);
+    } else if (isNumberName(word)) {
+      if (numbers.has(word)) throw invalid(`${at}: ${word} is given twice`);
+      numbers.set(word, parseNumber(word, rest, at));
+    } else {
+      throw invalid(`${at}: unknown word ${shown(word === '' ? line : word)}`, [
+        'a policy knows allow, disallow, ram-page-limit and gas-limit; ## begins a comment',
+      ]);
+    }
+  });
+  // TypeScript does not see assignments inside the callback.
+  const unclosed = open as { list: ListName; line: number } | null;
+  if (unclosed !== null) throw invalid(`${name}, line ${unclosed.line}: the list of ${unclosed.list} has no closing )`);
+
+  const ramPageLimit = numbers.get('ram-page-limit');
+  const gasLimit = numbers.get('gas-limit');
+  return {
+    policy: lists,
+    ...(ramPageLimit === undefined ? {} : { ramPageLimit }),
+    ...(gasLimit === undefined ? {} : { gasLimit }),
+  };
+}
+
+/** `##` begins a comment at the line's start or after a blank: inside a pattern it may be meant. */
+function stripComment(line: string): string {
+  return line.replace(/(^|\s)##.*$/, '').trim();
+}
+
+function addRule(rules: string[], source: string, at: string): void {
+  if (rules.length >= rulesMax) throw invalid(`${at}: more than ${rulesMax} patterns in one list`);
+  try {
+    policyRule(source);
+  } catch (error) {
+    throw invalid(`${at}: ${shown(source)} is no usable regular expression: ${(error as Error).message}`);
+  }
+  rules.push(source);
+}
+
+/** Olin's configuration format allows a word in double quotes or back quotes. */
+function unquote(word: string, at: string): string {
+  if (word.length >= 2 && word.startsWith('`') && word.endsWith('`')) return word.slice(1, -1);
+  if (!word.startsWith('"')) return word;
+  try {
+    const value: unknown = JSON.parse(word);
+    if (typeof value === 'string') return value;
+  } catch {
+    // Said below.
+  }
+  throw invalid(`${at}: ${shown(word)} is not a well-formed string`);
+}
+
+function parseNumber(word: NumberName, text: string, at: string): number {
+  const value = /^\d[\d_]*$/.test(text) ? Number(text.replaceAll('_', '')) : Number.NaN;
+  const max = numberLimits[word];
+  if (Number.isNaN(value) || value < 1 || value > max)
+    throw invalid(`${at}: ${word} wants a whole number from 1 to ${max}, found ${shown(text)}`);
+  return value;
+}
+
+function isListName(word: string): word is ListName {
+  return word === 'allow' || word === 'disallow';
+}
+
+function isNumberName(word: string): word is NumberName {
+  return word === 'ram-page-limit' || word === 'gas-limit';
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+}
+
+function invalid(message: string, hints: readonly string[] = []): PlatformError {
+  return new PlatformError('manifest_invalid', message, { hints });
+}

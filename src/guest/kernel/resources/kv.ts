@@ -1,0 +1,101 @@
+/**
+ * `kv://BUCKET/KEY`: a durable value of the handler. It is read as it was at the first read; what
+ * has been written since the open replaces it as a whole at flush or close, atomically.
+ */
+import { kvLimits } from '../../../protocol/limits.ts';
+import { Errno } from '../errno.ts';
+import type { KvService, Process } from '../process.ts';
+import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import { mayCommit, PendingValue } from './pending-value.ts';
+import { ValueReader } from './value-reader.ts';
+
+/** BUCKET is a plain word; KEY is everything after its slash, as it stands. */
+const urlPattern = /^kv:\/\/([A-Za-z0-9._-]{1,64})\/(.+)$/is;
+
+export const kvScheme: Scheme = {
+  names: ['kv'],
+  open: (url, process) => {
+    const [, bucket, key] = urlPattern.exec(url) ?? [];
+    if (bucket === undefined || key === undefined || Buffer.byteLength(key) > kvLimits.keyBytes) return Errno.invalid;
+    const { kv } = process.options;
+    if (kv === null) {
+      process.log(1, 'platform', `${url}: there is no key-value store here`);
+      return Errno.denied;
+    }
+    return new KvResource(process, kv, bucket, key);
+  },
+};
+
+class KvResource implements Resource {
+  readonly scheme = 'kv';
+  readonly #process: Process;
+  readonly #kv: KvService;
+  readonly #bucket: string;
+  readonly #key: string;
+  readonly #pending: PendingValue;
+  /** null: nothing read yet; a number: why nothing can be. */
+  #reader: ValueReader | number | null = null;
+  /** Something was written since the last commit. */
+  #isDirty = false;
+  #heldBytes = 0;
+
+  constructor(process: Process, kv: KvService, bucket: string, key: string) {
+    this.#process = process;
+    this.#kv = kv;
+    this.#bucket = bucket;
+    this.#key = key;
+    this.#pending = new PendingValue(process, kvLimits.valueBytes);
+  }
+
+  read(into: Uint8Array): number | Promise<void> {
+    if (this.#reader === null) return this.#load();
+    return typeof this.#reader === 'number' ? this.#reader : this.#reader.read(into);
+  }
+
+  write(bytes: Uint8Array): number {
+    this.#isDirty = true;
+    return this.#pending.write(bytes);
+  }
+
+  flush(): MaybePromise<number> {
+    if (!this.#isDirty) return 0;
+    if (this.#pending.isBroken) return Errno.tooBig;
+    this.#isDirty = false;
+    return this.#kv.put(this.#bucket, this.#key, this.#pending.bytes()).then(
+      () => 0,
+      (error: unknown) => {
+        this.#isDirty = true;
+        return this.#failed('writing', error);
+      },
+    );
+  }
+
+  close(): MaybePromise<number> {
+    const flushed = mayCommit(this.#process) ? this.flush() : 0;
+    this.#pending.clear();
+    this.#process.held.release(this.#heldBytes);
+    this.#heldBytes = 0;
+    return flushed;
+  }
+
+  async #load(): Promise<void> {
+    let value: Uint8Array | null;
+    try {
+      value = await this.#kv.get(this.#bucket, this.#key);
+    } catch (error) {
+      this.#reader = this.#failed('reading', error);
+      return;
+    }
+    if (value === null) this.#reader = Errno.notFound;
+    else if (this.#process.end === null && this.#process.held.reserve(value.length)) {
+      this.#heldBytes = value.length;
+      this.#reader = new ValueReader(value);
+    } else this.#reader = Errno.noSpace;
+  }
+
+  #failed(what: string, error: unknown): number {
+    const why = error instanceof Error ? error.message : String(error);
+    this.#process.log(1, 'platform', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
+    return Errno.unknown;
+  }
+}

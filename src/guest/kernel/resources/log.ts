@@ -1,0 +1,46 @@
+/** `log:`, `log://?prefix=P`: each line written becomes a LogLine of level info; a read gives nothing, successfully. */
+import { KIB } from '../../../protocol/limits.ts';
+import { logLevels } from '../../../protocol/nouns.ts';
+import { Errno } from '../errno.ts';
+import type { Resource, Scheme } from '../resource.ts';
+import { LineLogger } from './line-logger.ts';
+
+/** Characters of a prefix: it is repeated in every line. */
+const prefixCharsMax = 128;
+
+/** Taken at once: nothing but newlines would be as many lines. */
+const writeBytesMax = 16 * KIB;
+
+export const logScheme: Scheme = {
+  names: ['log'],
+  open: (url, process) => {
+    const prefix = prefixOf(url);
+    if (prefix.length > prefixCharsMax) return Errno.invalid;
+    const head = prefix === '' ? '' : `${prefix}: `;
+    return lineResource((line) => process.log(logLevels.info, 'log', `${head}${line}`));
+  },
+};
+
+function lineResource(log: (line: string) => void): Resource {
+  const logger = new LineLogger(log);
+  return {
+    scheme: 'log',
+    read: () => 0,
+    write: (bytes) => {
+      const part = bytes.subarray(0, writeBytesMax);
+      logger.write(part);
+      return part.length;
+    },
+    flush: () => 0,
+    close: () => {
+      logger.finish();
+      return 0;
+    },
+  };
+}
+
+/** The query's `prefix`; '' without one. */
+function prefixOf(url: string): string {
+  const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
+  return new URLSearchParams(query).get('prefix') ?? '';
+}

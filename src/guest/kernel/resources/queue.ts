@@ -1,0 +1,52 @@
+/** `queue://NAME`: what has been written becomes one message at flush, durable when that returns; close publishes the rest. */
+import { queueLimits } from '../../../protocol/limits.ts';
+import { Errno } from '../errno.ts';
+import type { Process, QueueService } from '../process.ts';
+import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import { mayCommit, PendingValue } from './pending-value.ts';
+
+const urlPattern = /^queue:\/\/([A-Za-z0-9._-]{1,64})\/?$/i;
+
+export const queueScheme: Scheme = {
+  names: ['queue'],
+  open: (url, process) => {
+    const name = urlPattern.exec(url)?.[1];
+    if (name === undefined) return Errno.invalid;
+    const { queues } = process.options;
+    if (queues === null) {
+      process.log(1, 'platform', `${url}: there are no queues here`);
+      return Errno.denied;
+    }
+    return queueResource(process, queues, name);
+  },
+};
+
+function queueResource(process: Process, queues: QueueService, name: string): Resource {
+  const pending = new PendingValue(process, queueLimits.messageBytes);
+  const flush = (): MaybePromise<number> => {
+    if (!pending.isWritten) return 0;
+    const message = pending.isBroken ? null : pending.bytes();
+    pending.clear();
+    // A message that was too big is told once; the next one starts afresh.
+    if (message === null) return Errno.tooBig;
+    return queues.publish(name, message).then(
+      () => 0,
+      (error: unknown) => {
+        const why = error instanceof Error ? error.message : String(error);
+        process.log(1, 'platform', `publishing to queue://${name} failed: ${why}`);
+        return Errno.unknown;
+      },
+    );
+  };
+  return {
+    scheme: 'queue',
+    read: () => Errno.notSupported,
+    write: (bytes) => pending.write(bytes),
+    flush,
+    close: () => {
+      if (mayCommit(process)) return flush();
+      pending.clear();
+      return 0;
+    },
+  };
+}

@@ -1,0 +1,22 @@
+/** `random:` (alias `rand:`) cryptographic random bytes; writing is an error. */
+import { KIB } from '../../../protocol/limits.ts';
+import { Errno } from '../errno.ts';
+import type { Scheme } from '../resource.ts';
+
+/** What the Web's getRandomValues takes at once; a longer read is short. */
+const chunkBytes = 64 * KIB;
+
+export const randomScheme: Scheme = {
+  names: ['random', 'rand'],
+  open: (_url, process) => ({
+    scheme: 'random',
+    read: (into) => {
+      const chunk = into.subarray(0, chunkBytes);
+      process.options.random(chunk);
+      return chunk.length;
+    },
+    write: () => Errno.notSupported,
+    flush: () => 0,
+    close: () => 0,
+  }),
+};

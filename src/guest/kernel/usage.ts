@@ -1,0 +1,35 @@
+/** What a Process has used, in the form of the InvocationRecord: the runner's usage event and `run --stats`. */
+import type { InstancePlan } from '../../protocol/module.ts';
+import type { InvocationRecord } from '../../protocol/nouns.ts';
+import type { Process } from './process.ts';
+
+export type ProcessUsage = Pick<InvocationRecord, 'gas' | 'memoryPages' | 'syscalls' | 'io' | 'logLines'>;
+
+/**
+ * Call after GuestInstance.run and before the instance runs again: the counters are the instance's.
+ * Names imported from two modules (cwa.log_write and env.log_write) are one system call. Memory
+ * never shrinks, so its final size is its peak.
+ */
+export function processUsage(process: Process, plan: InstancePlan): ProcessUsage {
+  const syscalls: Record<string, { count: number; waitMs: number }> = {};
+  plan.imports.forEach(({ name }, index) => {
+    const count = process.counts?.[index] ?? 0;
+    if (count === 0) return;
+    const waitMs = process.waitsMs?.[index] ?? 0;
+    const known = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
+    if (known === undefined) syscalls[name] = { count, waitMs };
+    else {
+      known.count += count;
+      known.waitMs += waitMs;
+    }
+  });
+  const io: Record<string, { bytesIn: number; bytesOut: number }> = {};
+  for (const [scheme, { bytesIn, bytesOut }] of process.io) io[scheme] = { bytesIn, bytesOut };
+  return {
+    gas: process.meter.used,
+    memoryPages: process.memory.pages,
+    syscalls,
+    io,
+    logLines: process.logLines,
+  };
+}

@@ -1,0 +1,109 @@
+/**
+ * Reads the binary format's primitives (WebAssembly core specification, 5.2 Values) strictly: an
+ * over-long or out-of-range LEB128, a name that is not UTF-8 and a read past the end all fail with
+ * `module_invalid`. Every read moves forward, so a loop over reads ends with the input.
+ */
+import { PlatformError } from '../../../protocol/errors.ts';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** The coded error for a malformed module. `offset` is a byte offset from the file's start. */
+export function invalidModule(subject: string, problem: string, offset: number): PlatformError {
+  return new PlatformError('module_invalid', `${subject} is not a valid WebAssembly module`, {
+    details: [`${problem} @+${offset}`],
+  });
+}
+
+export class ByteReader {
+  readonly bytes: Uint8Array;
+  /** What messages call the module: its path, or "the module". */
+  readonly subject: string;
+  pos = 0;
+  /** Reads stop here: the end of the file or of the section being read. */
+  end: number;
+
+  constructor(bytes: Uint8Array, subject: string) {
+    this.bytes = bytes;
+    this.subject = subject;
+    this.end = bytes.length;
+  }
+
+  /** Always throws `module_invalid`. */
+  fail(problem: string, offset = this.pos): never {
+    throw invalidModule(this.subject, problem, offset);
+  }
+
+  u8(what: string): number {
+    if (this.pos >= this.end) this.fail(`unexpected end, expected ${what}`);
+    return this.bytes[this.pos++]!;
+  }
+
+  u32(what: string): number {
+    const start = this.pos;
+    let result = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.u8(what);
+      if (shift === 28 && byte > 0x0f) this.fail(`${what}: LEB128 too long or too large`, start);
+      result |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    return result >>> 0;
+  }
+
+  /** A count of entries that take at least `entryBytes` each: a count that cannot fit fails before anything is allocated. */
+  count(what: string, entryBytes = 1): number {
+    const start = this.pos;
+    const count = this.u32(`number of ${what}`);
+    if (count * entryBytes > this.end - this.pos)
+      this.fail(`${count} ${what} declared, but only ${this.end - this.pos} bytes follow`, start);
+    return count;
+  }
+
+  /** A signed LEB128 of 33 bits (block and heap types) as a JavaScript number. */
+  s33(what: string): number {
+    const start = this.pos;
+    let result = 0;
+    let scale = 1;
+    for (let index = 0; ; index++) {
+      const byte = this.u8(what);
+      if (index === 4) {
+        const top = byte & 0x70;
+        if (byte >= 0x80 || (top !== 0 && top !== 0x70)) this.fail(`${what}: LEB128 too long or too large`, start);
+      }
+      result += (byte & 0x7f) * scale;
+      scale *= 128;
+      if (byte < 0x80) return (byte & 0x40) === 0 ? result : result - scale;
+    }
+  }
+
+  /** Checks and skips a signed LEB128 of 32 or 64 bits. */
+  skipSigned(bits: 32 | 64, what: string): void {
+    const start = this.pos;
+    const last = bits === 32 ? 4 : 9;
+    // Bits of the last byte above the value must repeat its sign (5.2.2 Integers).
+    const mask = bits === 32 ? 0x78 : 0x7f;
+    for (let index = 0; ; index++) {
+      const byte = this.u8(what);
+      if (index === last && byte !== (byte & ~mask) && (byte & mask) !== mask)
+        this.fail(`${what}: LEB128 too long or too large`, start);
+      if (index === last && byte >= 0x80) this.fail(`${what}: LEB128 too long or too large`, start);
+      if (byte < 0x80) return;
+    }
+  }
+
+  skip(bytes: number, what: string): void {
+    if (bytes > this.end - this.pos) this.fail(`unexpected end, expected ${bytes} bytes of ${what}`);
+    this.pos += bytes;
+  }
+
+  name(what: string): string {
+    const length = this.u32(`length of ${what}`);
+    const start = this.pos;
+    this.skip(length, what);
+    try {
+      return utf8.decode(this.bytes.subarray(start, this.pos));
+    } catch {
+      return this.fail(`${what} is not valid UTF-8`, start);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Type section (5.5.4): function types only. */
+import type { FuncType, ValType } from '../../../../protocol/module.ts';
+import { refusedTypeForms } from '../features.ts';
+import type { Module, Section } from '../model.ts';
+import type { ByteReader } from '../reader.ts';
+import { readValType, refuse, valTypeBytes } from '../types.ts';
+import type { ByteWriter } from '../writer.ts';
+
+export function readTypes(reader: ByteReader, module: Module): void {
+  const count = reader.count('types', 3);
+  for (let index = 0; index < count; index++) {
+    const offset = reader.pos;
+    const form = reader.u8('type');
+    if (form !== 0x60) {
+      const refused = refusedTypeForms[form];
+      if (refused !== undefined) refuse(module, { ...refused, offset });
+      reader.fail(`invalid type form 0x${form.toString(16)}`, offset);
+    }
+    const params = readValTypes(reader, module, 'parameters');
+    const results = readValTypes(reader, module, 'results');
+    if (results.length > 1) module.features.add('multi-value');
+    module.types.push({ params, results });
+  }
+}
+
+function readValTypes(reader: ByteReader, module: Module, what: string): ValType[] {
+  const count = reader.count(what);
+  const types: ValType[] = [];
+  for (let index = 0; index < count; index++) types.push(readValType(reader, module));
+  return types;
+}
+
+/** The section with `added` types behind the module's own. */
+export function writeTypes(writer: ByteWriter, module: Module, own: Section | undefined, added: readonly FuncType[]) {
+  writer.section(1, () => {
+    writer.u32(module.types.length + added.length);
+    copyEntries(writer, module, own);
+    for (const type of added) {
+      writer.u8(0x60);
+      for (const list of [type.params, type.results]) {
+        writer.u32(list.length);
+        for (const entry of list) writer.u8(valTypeBytes[entry]);
+      }
+    }
+  });
+}
+
+/** Copies the entries of a section that begins with a count, without the count. */
+export function copyEntries(writer: ByteWriter, module: Module, section: Section | undefined): void {
+  if (section === undefined) return;
+  writer.raw(module.bytes, behindCount(module.bytes, section.start), section.end);
+}
+
+/** Where the entries begin. The count has been read before, so its LEB128 is well formed. */
+export function behindCount(bytes: Uint8Array, start: number): number {
+  while (bytes[start]! >= 0x80) start++;
+  return start + 1;
+}

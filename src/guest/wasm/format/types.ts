@@ -1,0 +1,160 @@
+/** Value types, reference types, limits and block types as they are read in every section (5.3). */
+import type { ValType } from '../../../protocol/module.ts';
+import { refusedTypes } from './features.ts';
+import type { Limits32, Module } from './model.ts';
+import type { ByteReader } from './reader.ts';
+
+const valTypes: Readonly<Record<number, ValType>> = {
+  127: 'i32',
+  126: 'i64',
+  125: 'f32',
+  124: 'f64',
+  123: 'v128',
+  112: 'funcref',
+  111: 'externref',
+};
+export const valTypeBytes: Readonly<Record<ValType, number>> = {
+  i32: 0x7f,
+  i64: 0x7e,
+  f32: 0x7d,
+  f64: 0x7c,
+  v128: 0x7b,
+  funcref: 0x70,
+  externref: 0x6f,
+};
+
+/** Thrown, and caught by whoever knows how to go on, when a refused feature makes what follows unreadable. */
+export class RefusedHere extends Error {}
+
+/** Records a refused use and throws RefusedHere. */
+export function refuse(module: Module, use: Omit<Module['refused'][number], 'functionIndex'>): never {
+  module.refused.push({ ...use, functionIndex: null });
+  throw new RefusedHere();
+}
+
+/** The value type of byte `byte`, which stood at `offset`. */
+export function toValType(reader: ByteReader, module: Module, byte: number, offset: number): ValType {
+  const type = valTypes[byte];
+  if (type !== undefined) {
+    if (type === 'v128') module.features.add('simd');
+    else if (type === 'funcref' || type === 'externref') module.features.add('reference-types');
+    return type;
+  }
+  const refused = refusedTypes[byte];
+  if (refused !== undefined) refuse(module, { ...refused, offset });
+  return reader.fail(`invalid value type 0x${byte.toString(16)}`, offset);
+}
+
+export function readValType(reader: ByteReader, module: Module): ValType {
+  const offset = reader.pos;
+  return toValType(reader, module, reader.u8('value type'), offset);
+}
+
+export function readRefType(reader: ByteReader, module: Module): 'funcref' | 'externref' {
+  const offset = reader.pos;
+  // A funcref table or segment is no sign of the reference types proposal.
+  if (reader.bytes[offset] === valTypeBytes.funcref) {
+    reader.u8('reference type');
+    return 'funcref';
+  }
+  const type = readValType(reader, module);
+  if (type === 'externref') return type;
+  return reader.fail(`invalid reference type ${type}`, offset);
+}
+
+/** Limits of a table or memory. Flags beyond "has a maximum" belong to refused features. */
+export function readLimits(reader: ByteReader, module: Module, what: 'table' | 'memory'): Limits32 {
+  const offset = reader.pos;
+  const flags = reader.u8(`${what} limits flags`);
+  if (flags > 1) {
+    if ((flags & 4) !== 0 && flags < 16) refuse(module, { feature: 'memory64', what: `64-bit ${what}`, offset });
+    if ((flags & 2) !== 0 && flags < 16) refuse(module, { feature: 'threads', what: `shared ${what}`, offset });
+    if ((flags & 8) !== 0 && flags < 16)
+      refuse(module, { feature: 'custom page sizes', what: `${what} with a page size`, offset });
+    reader.fail(`invalid ${what} limits flags 0x${flags.toString(16)}`, offset);
+  }
+  const initial = reader.u32(`initial ${what} size`);
+  const maximum = flags === 1 ? reader.u32(`maximum ${what} size`) : null;
+  if (maximum !== null && maximum < initial)
+    reader.fail(`${what} maximum ${maximum} is below its initial size ${initial}`, offset);
+  return { initial, maximum };
+}
+
+/** A constant expression (3.4.9 Constant) of the accepted set, up to and with its `end`. */
+export function readConstantExpression(reader: ByteReader, module: Module): void {
+  for (;;) {
+    const offset = reader.pos;
+    const opcode = reader.u8('constant expression');
+    switch (opcode) {
+      case 0x0b:
+        return;
+      case 0x41:
+        reader.skipSigned(32, 'i32.const');
+        break;
+      case 0x42:
+        reader.skipSigned(64, 'i64.const');
+        break;
+      case 0x43:
+        reader.skip(4, 'f32.const');
+        break;
+      case 0x44:
+        reader.skip(8, 'f64.const');
+        break;
+      case 0x23: {
+        const index = reader.u32('global index');
+        if (index >= module.globals.length)
+          reader.fail(`global index ${index} out of range (${module.globals.length} globals)`, offset);
+        break;
+      }
+      case 0xd0:
+        module.features.add('reference-types');
+        readHeapType(reader, module);
+        break;
+      case 0xd2:
+        module.features.add('reference-types');
+        readFunctionIndex(reader, module);
+        break;
+      case 0x6a:
+      case 0x6b:
+      case 0x6c:
+      case 0x7c:
+      case 0x7d:
+      case 0x7e:
+        module.features.add('extended-const');
+        break;
+      case 0xfd: {
+        const sub = reader.u32('vector opcode');
+        if (sub !== 12) reader.fail(`opcode 0xfd ${sub} in a constant expression`, offset);
+        module.features.add('simd');
+        reader.skip(16, 'v128.const');
+        break;
+      }
+      case 0xfb:
+        refuse(module, { feature: 'garbage collection', what: 'instruction in a constant expression', offset });
+        break;
+      default:
+        reader.fail(`opcode 0x${opcode.toString(16)} in a constant expression`, offset);
+    }
+  }
+}
+
+/** The heap type of ref.null: func or extern. */
+export function readHeapType(reader: ByteReader, module: Module): void {
+  const offset = reader.pos;
+  const type = reader.s33('heap type');
+  if (type === -0x10 || type === -0x11) return;
+  if (type >= 0) refuse(module, { feature: 'function references', what: `ref.null ${type}`, offset });
+  const refused = type >= -0x40 ? refusedTypes[type + 0x80] : undefined;
+  if (refused !== undefined) refuse(module, { ...refused, what: `ref.null ${refused.what}`, offset });
+  reader.fail('invalid heap type', offset);
+}
+
+/** A function index outside of the code section; remembered so that rewriting can shift it. */
+export function readFunctionIndex(reader: ByteReader, module: Module): number {
+  const offset = reader.pos;
+  const index = reader.u32('function index');
+  if (index >= module.functionTypes.length)
+    reader.fail(`function index ${index} out of range (${module.functionTypes.length} functions)`, offset);
+  module.functionIndexUses.push(offset, reader.pos - offset, index);
+  return index;
+}

@@ -1,0 +1,102 @@
+/** What refuses a module, in the words of UX.md. */
+import { type ErrorCode, PlatformError } from '../../../protocol/errors.ts';
+import { caps } from '../format/caps.ts';
+import { acceptedFeatures, refusedFeatures } from '../format/features.ts';
+import type { CapBreach, Module } from '../format/model.ts';
+import { functionNamesOf } from '../format/sections/custom.ts';
+import type { Processed } from '../meter/process.ts';
+
+/** One reason to refuse, with everything it concerns. */
+export interface Finding {
+  readonly code: ErrorCode;
+  /** Continues the module's name: `imports 2 functions that nothing provides`. */
+  readonly message: string;
+  readonly details: readonly string[];
+  readonly hints: readonly string[];
+}
+
+/** Detail lines of one finding; the rest is counted. */
+export const detailsMax = 30;
+
+/** The first finding gives code and message, the others follow among the details. */
+export function toError(subject: string, findings: readonly Finding[]): PlatformError {
+  const [first, ...others] = findings;
+  if (first === undefined) return new PlatformError('internal', `${subject} was refused without a finding`);
+  const details = [...first.details];
+  for (const finding of others)
+    details.push(`it also ${finding.message}`, ...finding.details.map((line) => `  ${line}`));
+  return new PlatformError(first.code, `${subject} ${first.message}`, {
+    details,
+    hints: [...new Set(findings.flatMap((finding) => finding.hints))],
+  });
+}
+
+/** At most detailsMax lines. */
+export function cutDetails(lines: readonly string[]): string[] {
+  if (lines.length <= detailsMax) return [...lines];
+  return [...lines.slice(0, detailsMax), `… and ${lines.length - detailsMax} more`];
+}
+
+/** A name from the module as one printable line. */
+export function printable(text: string): string {
+  const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text;
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
+}
+
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** `function 12 "parse"`, or '' outside of code. */
+function functionLabel(names: ReadonlyMap<number, string>, index: number | null): string {
+  if (index === null) return '';
+  const name = names.get(index);
+  return ` in function ${index}${name === undefined ? '' : ` "${printable(name)}"`}`;
+}
+
+function namesFor(module: Module, uses: readonly { readonly functionIndex: number | null }[]): Map<number, string> {
+  const wanted = new Set<number>();
+  for (const use of uses.slice(0, detailsMax)) if (use.functionIndex !== null) wanted.add(use.functionIndex);
+  return wanted.size === 0 ? new Map() : functionNamesOf(module, wanted);
+}
+
+export function featureFindings({ module }: Pick<Processed, 'module'>): Finding[] {
+  if (module.refused.length === 0) return [];
+  const names = namesFor(module, module.refused);
+  const used = [...new Set(module.refused.map((use) => use.feature))];
+  return [
+    {
+      code: 'module_unsupported',
+      message:
+        used.length === 1 ? `uses ${used[0]}, which is refused` : `uses ${used.length} features that are refused`,
+      details: cutDetails(
+        module.refused.map(
+          (use) => `${use.feature}: ${use.what}${functionLabel(names, use.functionIndex)} @+${use.offset}`,
+        ),
+      ),
+      hints: [
+        ...used.map((feature) => `${feature}: ${refusedFeatures[feature]}`),
+        `accepted beyond the MVP: ${acceptedFeatures.join(', ')}`,
+      ],
+    },
+  ];
+}
+
+export function capFindings(module: Module, breaches: readonly CapBreach[]): Finding[] {
+  if (breaches.length === 0) return [];
+  const names = namesFor(module, breaches);
+  const number = (value: number) => value.toLocaleString('en-US');
+  return [
+    {
+      code: 'module_too_large',
+      message: breaches.length === 1 ? 'exceeds a limit' : `exceeds ${breaches.length} limits`,
+      details: cutDetails(
+        breaches.map(
+          ({ cap, value, functionIndex }) =>
+            `${caps[cap].noun}${functionLabel(names, functionIndex)}: ${number(value)}, at most ${number(caps[cap].limit)}`,
+        ),
+      ),
+      hints: [...new Set(breaches.map(({ cap }) => `${caps[cap].noun}: ${caps[cap].reason}`))],
+    },
+  ];
+}

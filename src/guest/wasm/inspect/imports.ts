@@ -1,0 +1,155 @@
+/** Compares a module's imports with what is provided. */
+import type { FuncType } from '../../../protocol/module.ts';
+import type { AbiName } from '../../../protocol/nouns.ts';
+import type { Module } from '../format/model.ts';
+import { cutDetails, detailsMax, type Finding, plural, printable } from './findings.ts';
+
+/** A function that guests may import, from an ABI's table. */
+export interface ProvidedFunction {
+  readonly module: string;
+  readonly name: string;
+  readonly abi: AbiName;
+  /** The types under which it may be imported. */
+  readonly signatures: readonly FuncType[];
+}
+
+export interface InspectOptions {
+  readonly provided: readonly ProvidedFunction[];
+  /** What messages call the module; its path. */
+  readonly name?: string;
+  /** Where the provided imports are documented, for the hint. */
+  readonly docsUrl?: string;
+}
+
+export function importFindings(
+  module: Module,
+  { provided, docsUrl }: InspectOptions,
+): { findings: Finding[]; abis: AbiName[] } {
+  const known = new Map<string, ProvidedFunction[]>();
+  for (const entry of provided) {
+    const key = `${entry.module}\0${entry.name}`;
+    known.set(key, [...(known.get(key) ?? []), entry]);
+  }
+  const abis = new Set<AbiName>();
+  const unknown: Wanted[] = [];
+  const mistyped: (Wanted & { readonly signatures: readonly FuncType[] })[] = [];
+  for (const { module: from, name, type: typeIndex } of module.functionImports) {
+    const type = module.types[typeIndex]!;
+    const entries = known.get(`${from}\0${name}`);
+    const fitting = entries?.find((entry) => entry.signatures.some((signature) => sameType(signature, type)));
+    if (fitting !== undefined) abis.add(fitting.abi);
+    else if (entries === undefined) unknown.push({ module: from, name, type });
+    else mistyped.push({ module: from, name, type, signatures: entries.flatMap((entry) => entry.signatures) });
+  }
+  const hint = `provided imports: wasmcloud docs${docsUrl === undefined ? '' : `, or ${docsUrl}`}`;
+  const findings: Finding[] = [];
+  if (unknown.length > 0) findings.push(unknownFinding(unknown, provided, hint));
+  if (mistyped.length > 0) {
+    findings.push({
+      code: 'imports_unknown',
+      message: `imports ${plural(mistyped.length, 'function')} with a type that is not the provided one`,
+      details: cutDetails(
+        columns(mistyped, ({ signatures }) => `provided: ${signatures.slice(0, 4).map(formatType).join(' or ')}`),
+      ),
+      hints: [hint],
+    });
+  }
+  if (module.otherImports.length > 0) findings.push(otherFinding(module));
+  return { findings, abis: [...abis].sort() };
+}
+
+interface Wanted {
+  readonly module: string;
+  readonly name: string;
+  readonly type: FuncType;
+}
+
+function unknownFinding(unknown: readonly Wanted[], provided: readonly ProvidedFunction[], hint: string): Finding {
+  return {
+    code: 'imports_unknown',
+    message: `imports ${plural(unknown.length, 'function')} that nothing provides`,
+    details: cutDetails(
+      columns(unknown, (wanted) => {
+        const nearest = nearestName(wanted, provided);
+        return nearest === null ? '' : `did you mean ${nearest}?`;
+      }),
+    ),
+    hints: [hint],
+  };
+}
+
+function otherFinding(module: Module): Finding {
+  const kinds = [...new Set(module.otherImports.map((entry) => entry.kind))];
+  return {
+    code: 'imports_unknown',
+    message:
+      kinds.length === 1
+        ? `imports ${module.otherImports.length === 1 ? `a ${kinds[0]}` : `${module.otherImports.length} ${kinds[0] === 'memory' ? 'memories' : `${kinds[0]}s`}`}, which nothing provides`
+        : `imports ${module.otherImports.length} memories, tables and globals, which nothing provides`,
+    details: cutDetails(
+      module.otherImports.map((entry) => `${printable(entry.module)}.${printable(entry.name)}  (${entry.kind})`),
+    ),
+    hints: kinds.map((kind) =>
+      kind === 'memory'
+        ? 'a function has a memory of its own: link without --import-memory'
+        : `a function has ${kind}s of its own: link without importing them`,
+    ),
+  };
+}
+
+/** `module.name  type   note`, the types in one column. */
+function columns<T extends Wanted>(wanted: readonly T[], note: (entry: T) => string): string[] {
+  const shown = wanted.slice(0, detailsMax).map((entry) => `${printable(entry.module)}.${printable(entry.name)}`);
+  const width = Math.min(40, Math.max(...shown.map((name) => name.length)));
+  return wanted.map((entry, index) => {
+    const name = shown[index];
+    // Lines that are cut away need no work; a module may have very many.
+    return name === undefined ? '' : `${name.padEnd(width)}  ${formatType(entry.type)}   ${note(entry)}`.trimEnd();
+  });
+}
+
+export function formatType({ params, results }: FuncType): string {
+  const shorten = (list: readonly string[]) =>
+    list.length > 16 ? [...list.slice(0, 16), `… ${list.length - 16} more`] : list;
+  const right = results.length === 1 ? results[0] : `(${shorten(results).join(', ')})`;
+  return `(${shorten(params).join(', ')}) -> ${right}`;
+}
+
+export function sameType(left: FuncType, right: FuncType): boolean {
+  const same = (a: readonly string[], b: readonly string[]) =>
+    a.length === b.length && a.every((entry, index) => entry === b[index]);
+  return same(left.params, right.params) && same(left.results, right.results);
+}
+
+/** The provided name closest to what was asked for, or null when none is close. */
+function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): string | null {
+  if (wanted.name.length > 64) return null;
+  let best: ProvidedFunction | null = null;
+  // A third of the letters may be wrong; more is another word.
+  let bestScore = Math.max(2, Math.floor(wanted.name.length / 3)) + 0.75;
+  for (const entry of provided) {
+    // Of equally close names, the one in the same import module.
+    const score = editDistance(wanted.name, entry.name) + (entry.module === wanted.module ? 0 : 0.5);
+    if (score < bestScore) [best, bestScore] = [entry, score];
+  }
+  if (best === null) return null;
+  return best.module === wanted.module ? best.name : `${best.module}.${best.name}`;
+}
+
+/** Levenshtein distance with transpositions of neighbours (optimal string alignment). */
+export function editDistance(left: string, right: string): number {
+  let beforeLast: number[] = [];
+  let last = Array.from({ length: right.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= left.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column++) {
+      const substitution = last[column - 1]! + (left[row - 1] === right[column - 1] ? 0 : 1);
+      let least = Math.min(substitution, last[column]! + 1, current[column - 1]! + 1);
+      if (row > 1 && column > 1 && left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1])
+        least = Math.min(least, beforeLast[column - 2]! + 1);
+      current.push(least);
+    }
+    [beforeLast, last] = [last, current];
+  }
+  return last[right.length]!;
+}

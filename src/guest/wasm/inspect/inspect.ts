@@ -1,0 +1,80 @@
+/** What a module is, and everything that refuses it (ABIS.md, Detection, and what refuses a module). */
+import type { FunctionImport, InstancePlan } from '../../../protocol/module.ts';
+import type { AbiName } from '../../../protocol/nouns.ts';
+import { type CapName, caps } from '../format/caps.ts';
+import type { CapBreach, Export, Memory, Module, RefusedUse, Table } from '../format/model.ts';
+import { type Processed, processModule } from '../meter/process.ts';
+import { chooseEntry } from './entry.ts';
+import { capFindings, type Finding, featureFindings } from './findings.ts';
+import { type InspectOptions, importFindings } from './imports.ts';
+
+export type { InspectOptions, ProvidedFunction } from './imports.ts';
+
+export interface Inspection {
+  readonly imports: readonly FunctionImport[];
+  readonly exports: readonly Export[];
+  readonly memories: readonly Memory[];
+  readonly tables: readonly Table[];
+  /** Index of the start function. */
+  readonly start: number | null;
+  /** Functions that the module defines. */
+  readonly functions: number;
+  readonly features: readonly string[];
+  /** Uses of refused features. */
+  readonly refused: readonly RefusedUse[];
+  readonly abis: readonly AbiName[];
+  readonly entry: InstancePlan['entry'] | null;
+  readonly initialize: string | null;
+  /** Everything that refuses the module; empty: it may be deployed. */
+  readonly findings: readonly Finding[];
+}
+
+/** Throws `module_invalid`, or `module_unsupported` for a component; all else is in `findings`. */
+export function inspectModule(bytes: Uint8Array, options: InspectOptions): Inspection {
+  return inspect(processModule(bytes, options.name ?? 'the module', false), options);
+}
+
+export function inspect(processed: Processed, options: InspectOptions): Inspection {
+  const { module } = processed;
+  const breaches = [...moduleBreaches(module), ...processed.breaches];
+  const findings = [...featureFindings(processed), ...capFindings(module, breaches)];
+  const imports = importFindings(module, options);
+  const entry = chooseEntry(module);
+  // After a refused type the lists are incomplete: what they lack is no finding.
+  if (module.complete) findings.push(...imports.findings, ...entry.findings);
+  return {
+    imports: module.functionImports.map(({ module: from, name, type }) => ({
+      module: from,
+      name,
+      ...module.types[type]!,
+    })),
+    exports: module.exports,
+    memories: module.memories,
+    tables: module.tables,
+    start: module.start,
+    functions: module.functionTypes.length - module.functionImports.length,
+    features: [...module.features].sort(),
+    refused: module.refused,
+    abis: imports.abis.length > 0 ? imports.abis : entry.abis,
+    entry: entry.entry,
+    initialize: entry.initialize,
+    findings,
+  };
+}
+
+/** Caps on the module as a whole. */
+function moduleBreaches(module: Module): CapBreach[] {
+  const values: Partial<Record<CapName, number>> = {
+    moduleBytes: module.bytes.length,
+    functions: module.functionTypes.length - module.functionImports.length,
+    tables: module.tables.length,
+    tableEntries: module.tables.reduce((most, table) => Math.max(most, table.initial), 0),
+    memories: module.memories.length,
+    memoryPages: module.memories.reduce((most, memory) => Math.max(most, memory.initial), 0),
+    mutableGlobals: module.globals.reduce((sum, global) => sum + (global.mutable ? 1 : 0), 0),
+  };
+  const breaches: CapBreach[] = [];
+  for (const [cap, value] of Object.entries(values) as [CapName, number][])
+    if (value > caps[cap].limit) breaches.push({ cap, value, functionIndex: null });
+  return breaches;
+}

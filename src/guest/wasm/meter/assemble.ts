@@ -1,0 +1,144 @@
+/**
+ * Confinement: puts the rewritten module together. The guest's memory becomes the import
+ * trisiel.memory, its start function the hidden export trisiel.start; mutable globals and the table
+ * get hidden exports, so that an instance can be restored. All that is added stands behind what the
+ * guest has, and the guest's indices were checked before, so it can name none of it.
+ */
+
+import { type Export, findSection, type Module, type Section, sectionOrder } from '../format/model.ts';
+import { writeCustom } from '../format/sections/custom.ts';
+import { hiddenPrefix, writeExports } from '../format/sections/export.ts';
+import { writeFunctions } from '../format/sections/function.ts';
+import { writeGlobals } from '../format/sections/global.ts';
+import { writeImports } from '../format/sections/import.ts';
+import { writeTables } from '../format/sections/table.ts';
+import { writeTypes } from '../format/sections/type.ts';
+import { copyShifted, shiftedFunction } from '../format/shift.ts';
+import { ByteWriter } from '../format/writer.ts';
+import type { BranchHints } from './branch-hints.ts';
+import { gasType, type HelperIndices, helperTypes, slowType, workType } from './helpers.ts';
+
+export const hidden = {
+  gas: 'gas',
+  memory: 'memory',
+  gasLeft: `${hiddenPrefix}gas_left`,
+  start: `${hiddenPrefix}start`,
+  table: `${hiddenPrefix}table`,
+  global: (index: number) => `${hiddenPrefix}global.${index}`,
+  profile: (functionIndex: number) => `${hiddenPrefix}profile.${functionIndex}`,
+} as const;
+
+export interface Layout {
+  readonly indices: HelperIndices;
+  readonly types: { readonly gas: number; readonly slow: number; readonly work: number };
+  readonly hasMemory: boolean;
+  /** First of the i64 globals of a profile build, null without. */
+  readonly profileGlobals: number | null;
+}
+
+/** Where everything that is added will stand. */
+export function layOut(module: Module, profile: boolean): Layout {
+  const functions = module.functionTypes.length + 1;
+  const types = module.types.length;
+  const left = module.globals.length;
+  return {
+    indices: {
+      gas: module.functionImports.length,
+      left,
+      slow: functions,
+      settle: functions + 1,
+      tableEntries: functions + 2,
+      memoryBytes: functions + 3,
+      memoryGrow: functions + 4,
+    },
+    types: { gas: types, slow: types + 1, work: types + 2 },
+    hasMemory: module.memories.length > 0,
+    profileGlobals: profile ? left + 1 : null,
+  };
+}
+
+export interface AssembleOptions {
+  readonly layout: Layout;
+  readonly code: ByteWriter;
+  readonly hints: BranchHints;
+  /** Maximum that tables get at most; infinity leaves them alone. */
+  readonly tableEntriesMax: number;
+}
+
+export function assemble(module: Module, options: AssembleOptions): Uint8Array {
+  const writer = new ByteWriter(module.bytes.length + options.code.length + 4096);
+  writer.raw(module.bytes, 0, 8);
+  const customs = module.sections.filter((section) => section.id === 0);
+  let custom = 0;
+  const customsUpTo = (rank: number) => {
+    for (; custom < customs.length && customs[custom]!.rank <= rank; custom++)
+      writeCustom(writer, module, customs[custom]!);
+  };
+  customsUpTo(-1);
+  for (const [rank, id] of sectionOrder.entries()) {
+    if (id === 10) options.hints.write(writer);
+    writeSection(writer, module, id, findSection(module, id), options);
+    customsUpTo(rank);
+  }
+  return writer.view();
+}
+
+function writeSection(
+  writer: ByteWriter,
+  module: Module,
+  id: (typeof sectionOrder)[number],
+  own: Section | undefined,
+  options: AssembleOptions,
+): void {
+  const { layout } = options;
+  if (id === 1) writeTypes(writer, module, own, [gasType, slowType, workType]);
+  else if (id === 2)
+    writeImports(writer, module, own, {
+      gas: { name: hidden.gas, type: layout.types.gas },
+      memory: ownMemory(module),
+    });
+  else if (id === 3) writeFunctions(writer, module, own, helperTypes(layout.types, layout.hasMemory));
+  else if (id === 6)
+    writeGlobals(writer, module, own, {
+      i32: 1,
+      i64: layout.profileGlobals === null ? 0 : module.functionTypes.length - module.functionImports.length,
+    });
+  else if (id === 7) writeExports(writer, module, own, hiddenExports(module, layout));
+  else if (id === 10) writer.section(id, () => writer.raw(options.code.view()));
+  else if (own === undefined || movedOut.includes(id)) return;
+  else if (id === 4) writeTables(writer, module, options.tableEntriesMax);
+  else if (id === 9) writer.section(id, () => copyShifted(writer, module, own.start, own.end));
+  else writer.section(id, () => writer.raw(module.bytes, own.start, own.end));
+}
+
+/** The memory is an import now, the start function an export. */
+const movedOut: readonly number[] = [5, 8];
+
+/** The memory that the module defines itself. */
+export function ownMemory(module: Module) {
+  const memory = module.memories.find((entry) => !entry.imported);
+  return memory === undefined ? null : { ...memory, name: hidden.memory };
+}
+
+/** The table that an instance can be restored from: the first one, if the module defines it. */
+export function ownTable(module: Module) {
+  const table = module.tables[0];
+  return table === undefined || table.imported ? null : table;
+}
+
+function hiddenExports(module: Module, layout: Layout): Export[] {
+  const added: Export[] = [{ name: hidden.gasLeft, kind: 'global', index: layout.indices.left }];
+  if (module.start !== null)
+    added.push({ name: hidden.start, kind: 'function', index: shiftedFunction(module, module.start) });
+  for (const [index, global] of module.globals.entries())
+    if (global.mutable && !global.imported) added.push({ name: hidden.global(index), kind: 'global', index });
+  if (ownTable(module) !== null) added.push({ name: hidden.table, kind: 'table', index: 0 });
+  if (layout.profileGlobals !== null)
+    for (let index = module.functionImports.length; index < module.functionTypes.length; index++)
+      added.push({
+        name: hidden.profile(index),
+        kind: 'global',
+        index: layout.profileGlobals + index - module.functionImports.length,
+      });
+  return added;
+}

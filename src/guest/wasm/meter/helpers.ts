@@ -1,0 +1,205 @@
+/**
+ * What rewriting adds to a module: one global, one import, a few functions, as bytes.
+ *
+ *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
+ *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
+ *
+ * `$left` counts down, and runs ahead by the credit of the place (placement.ts). Whoever finds it
+ * below 0 but for the credit calls `$slow` with that; the host sees the counter without it and answers
+ * with the new value, below 0 to refuse. The counter can then not have wrapped: between two checks at
+ * most `uncheckedMax` and `creditMax` are charged per active call, and in the last one two runs (emit.ts);
+ * a stack of 1 MiB holds some 25,000 calls, and a single charge is below 2^30.
+ */
+import type { FuncType } from '../../../protocol/module.ts';
+import { constant, emptyBlock, op } from '../format/instructions.ts';
+import type { ByteWriter } from '../format/writer.ts';
+import { costs } from './costs.ts';
+
+/** Indices in the rewritten module. */
+export interface HelperIndices {
+  /** Import trisiel.gas. */
+  readonly gas: number;
+  /** The hidden global with the gas left. */
+  readonly left: number;
+  readonly slow: number;
+  readonly settle: number;
+  readonly tableEntries: number;
+  /** Only where there is a memory. */
+  readonly memoryBytes: number;
+  readonly memoryGrow: number;
+}
+
+/** Of `trisiel.gas`. */
+export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
+/** Of `$slow`: takes the credit. */
+export const slowType: FuncType = { params: ['i32'], results: [] };
+/** Of those that charge for work: take the operand and the credit, return the operand. Of `$settle` as well. */
+export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
+
+/** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
+const chargeMax = 2 ** 29;
+/** No engine makes a larger table: an operation on more entries traps or fails without work. */
+const tableEntriesMax = 10_000_000;
+
+const i32 = 0x7f;
+
+/** Writes one instruction's opcode and its unsigned immediates. */
+function put(writer: ByteWriter, opcode: number, ...immediates: number[]): void {
+  writer.u8(opcode);
+  for (const value of immediates) writer.u32(value);
+}
+
+/** The function types of the helpers, in the order of their indices. */
+export function helperTypes(types: { slow: number; work: number }, hasMemory: boolean): number[] {
+  return [types.slow, types.work, types.work, ...(hasMemory ? [types.work, types.work] : [])];
+}
+
+export function helperCount(hasMemory: boolean): number {
+  return hasMemory ? 5 : 3;
+}
+
+/** Writes the helpers' bodies, in the order of their indices. */
+export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemory: boolean): void {
+  writer.sized(() => writeSlow(writer, indices));
+  writer.sized(() => writeSettle(writer, indices));
+  writer.sized(() => {
+    locals(writer, 1);
+    put(writer, op.localGet, 0);
+    constant(writer, tableEntriesMax);
+    put(writer, op.i32GtU);
+    returnParameterIf(writer);
+    chargeLocal(writer, indices, { unit: costs.tableEntry, from: 0, credit: 1, rest: 2 });
+    put(writer, op.localGet, 0);
+    put(writer, op.end);
+  });
+  if (!hasMemory) return;
+  writer.sized(() => {
+    locals(writer, 1);
+    // More bytes than the memory has: the operation traps before it does any work.
+    put(writer, op.localGet, 0);
+    constant(writer, 16);
+    put(writer, op.i32ShrU);
+    put(writer, op.memorySize, 0);
+    put(writer, op.i32GtU);
+    returnParameterIf(writer);
+    chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, credit: 1, rest: 2 });
+    put(writer, op.localGet, 0);
+    put(writer, op.end);
+  });
+  writer.sized(() => {
+    // Grown first, since what fails is free; growing by itself touches no page.
+    locals(writer, 2);
+    put(writer, op.localGet, 0);
+    put(writer, op.memoryGrow, 0);
+    put(writer, op.localTee, 3);
+    constant(writer, -1);
+    put(writer, op.i32Ne);
+    put(writer, op.if, emptyBlock);
+    chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, credit: 1, rest: 2 });
+    put(writer, op.end);
+    put(writer, op.localGet, 3);
+    put(writer, op.end);
+  });
+}
+
+function locals(writer: ByteWriter, count: number): void {
+  writer.u32(1);
+  writer.u32(count);
+  writer.u8(i32);
+}
+
+function returnParameterIf(writer: ByteWriter): void {
+  put(writer, op.if, emptyBlock);
+  put(writer, op.localGet, 0);
+  put(writer, op.return);
+  put(writer, op.end);
+}
+
+/** Asks the host for gas, who returns once there is some or refuses; the host sees the counter without the credit. */
+function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
+  locals(writer, 1);
+  put(writer, op.globalGet, indices.left);
+  put(writer, op.localGet, 0);
+  put(writer, op.i32Add);
+  put(writer, op.localTee, 1);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.localGet, 1);
+  put(writer, op.call, indices.gas);
+  put(writer, op.localTee, 1);
+  constant(writer, 0);
+  put(writer, op.i32LtS);
+  put(writer, op.if, emptyBlock);
+  put(writer, op.unreachable);
+  put(writer, op.end);
+  put(writer, op.localGet, 1);
+  put(writer, op.localGet, 0);
+  put(writer, op.i32Sub);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.end);
+}
+
+/** Takes what a run has counted, below 0, and the credit; returns the count of the next run. */
+function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
+  locals(writer, 0);
+  put(writer, op.globalGet, indices.left);
+  put(writer, op.localGet, 0);
+  put(writer, op.i32Add);
+  put(writer, op.localTee, 0);
+  put(writer, op.globalSet, indices.left);
+  put(writer, op.localGet, 0);
+  put(writer, op.localGet, 1);
+  put(writer, op.i32Add);
+  constant(writer, 0);
+  put(writer, op.i32LtS);
+  put(writer, op.if, emptyBlock);
+  put(writer, op.localGet, 1);
+  put(writer, op.call, indices.slow);
+  put(writer, op.end);
+  constant(writer, 0);
+  put(writer, op.end);
+}
+
+/** Charges local `from` x `unit`, at most chargeMax at a time, with a check after each; local `credit` has the credit, `rest` is used. */
+function chargeLocal(
+  writer: ByteWriter,
+  indices: HelperIndices,
+  { unit, from, credit, rest }: { unit: number; from: number; credit: number; rest: number },
+): void {
+  const portion = Math.floor(chargeMax / unit);
+  const charge = (amount: () => void) => {
+    put(writer, op.globalGet, indices.left);
+    amount();
+    put(writer, op.i32Sub);
+    put(writer, op.globalSet, indices.left);
+    put(writer, op.globalGet, indices.left);
+    put(writer, op.localGet, credit);
+    put(writer, op.i32Add);
+    constant(writer, 0);
+    put(writer, op.i32LtS);
+    put(writer, op.if, emptyBlock);
+    put(writer, op.localGet, credit);
+    put(writer, op.call, indices.slow);
+    put(writer, op.end);
+  };
+  put(writer, op.localGet, from);
+  put(writer, op.localSet, rest);
+  put(writer, op.loop, emptyBlock);
+  put(writer, op.localGet, rest);
+  constant(writer, portion);
+  put(writer, op.i32GtU);
+  put(writer, op.if, emptyBlock);
+  charge(() => constant(writer, portion * unit));
+  put(writer, op.localGet, rest);
+  constant(writer, portion);
+  put(writer, op.i32Sub);
+  put(writer, op.localSet, rest);
+  put(writer, op.br, 1);
+  put(writer, op.end);
+  put(writer, op.end);
+  charge(() => {
+    put(writer, op.localGet, rest);
+    if (unit === 1) return;
+    constant(writer, unit);
+    put(writer, op.i32Mul);
+  });
+}

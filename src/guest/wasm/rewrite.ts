@@ -1,0 +1,126 @@
+/**
+ * From a module as pushed to one that counts its own instructions and can name nothing of the
+ * platform's. The same code runs at push time and in `wasmcloud run`, so a limit strikes at the same
+ * instruction everywhere.
+ */
+import { createHash } from 'node:crypto';
+import type { InstancePlan, VettedModule } from '../../protocol/module.ts';
+import { caps } from './format/caps.ts';
+import type { Module } from './format/model.ts';
+import { invalidModule } from './format/reader.ts';
+import { capFindings, featureFindings, toError } from './inspect/findings.ts';
+import { inspect, type ProvidedFunction } from './inspect/inspect.ts';
+import { assemble, hidden, ownMemory, ownTable } from './meter/assemble.ts';
+import { METER_VERSION } from './meter/costs.ts';
+import { type Processed, processModule } from './meter/process.ts';
+
+export interface RewriteOptions {
+  /** What messages call the module; its path. */
+  readonly name?: string;
+  /** Count gas per function as well, in hidden i64 globals `trisiel.profile.N`. */
+  readonly profile?: boolean;
+}
+
+/** What rewriting alone can tell; vetModule adds the entry point and the ABIs. */
+export type RewritePlan = Omit<InstancePlan, 'entry' | 'abis' | 'initialize'>;
+
+export interface Rewritten {
+  readonly bytes: Uint8Array;
+  readonly plan: RewritePlan;
+  readonly features: readonly string[];
+  readonly functions: number;
+}
+
+/**
+ * Meters and confines any module of the accepted feature set, imports of every kind included.
+ * Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large` (per-function
+ * caps only). Where the original does not validate, neither does it pass here.
+ */
+export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): Rewritten {
+  const subject = options.name ?? 'the module';
+  const processed = processModule(bytes, subject, options.profile === true);
+  const findings = [...featureFindings(processed), ...capFindings(processed.module, processed.breaches)];
+  if (findings.length > 0) throw toError(subject, findings);
+  return finish(processed, Number.POSITIVE_INFINITY);
+}
+
+export interface VetOptions extends RewriteOptions {
+  /** Every function that guests may import (src/guest/kernel/abi). */
+  readonly provided: readonly ProvidedFunction[];
+  /** Where the provided imports are documented, for the hint. */
+  readonly docsUrl?: string;
+}
+
+/**
+ * Everything that a push checks of a module, then the rewriting. Throws PlatformError with the words
+ * of UX.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`,
+ * `entry_missing`; all findings at once, the first decides the code.
+ */
+export function vetModule(bytes: Uint8Array, options: VetOptions): { module: VettedModule; bytes: Uint8Array } {
+  const subject = options.name ?? 'the module';
+  const processed = processModule(bytes, subject, options.profile === true);
+  const inspection = inspect(processed, options);
+  if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
+  const rewritten = finish(processed, caps.tableEntries.limit);
+  return {
+    bytes: rewritten.bytes,
+    module: {
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      meterVersion: METER_VERSION,
+      originalBytes: bytes.length,
+      plan: {
+        ...rewritten.plan,
+        entry: inspection.entry,
+        abis: inspection.abis,
+        initialize: inspection.initialize,
+      },
+      features: rewritten.features,
+      functions: rewritten.functions,
+    },
+  };
+}
+
+function finish(processed: Processed, tableEntriesMax: number): Rewritten {
+  const { module, layout, code, hints, mutates } = processed;
+  validateOriginal(module);
+  const memory = ownMemory(module);
+  const table = ownTable(module);
+  return {
+    bytes: assemble(module, { layout, code, hints, tableEntriesMax }),
+    plan: {
+      imports: module.functionImports.map(({ module: from, name, type }) => ({
+        module: from,
+        name,
+        ...module.types[type]!,
+      })),
+      memory: memory === null ? null : { initialPages: memory.initial, maximumPages: memory.maximum },
+      gasGlobal: hidden.gasLeft,
+      start: module.start === null ? null : hidden.start,
+      mutableGlobals: module.globals.flatMap((global, index) =>
+        global.mutable && !global.imported ? [{ exportName: hidden.global(index), type: global.type }] : [],
+      ),
+      table: table === null ? null : { exportName: hidden.table, initial: table.initial },
+      mutates,
+    },
+    features: [...module.features].sort(),
+    functions: module.functionTypes.length - module.functionImports.length,
+  };
+}
+
+/**
+ * Operand types are the engine's to check, and on the original: what is inserted is well typed
+ * wherever it stands, so a rewritten module could only be valid by accident where the original is
+ * not. The engine sees nothing that exceeds a cap or uses a refused feature.
+ */
+function validateOriginal(module: Module): void {
+  const bytes = module.bytes as Uint8Array<ArrayBuffer>;
+  if (WebAssembly.validate(bytes)) return;
+  let problem = 'the engine refuses it';
+  try {
+    new WebAssembly.Module(bytes);
+  } catch (error) {
+    if (error instanceof Error) problem = error.message.replace(/^WebAssembly\.Module\(\): /, '');
+  }
+  const at = /^(.*) @\+(\d+)$/s.exec(problem);
+  throw invalidModule(module.subject, at?.[1] ?? problem, Number(at?.[2] ?? 0));
+}

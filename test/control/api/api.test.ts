@@ -1,0 +1,382 @@
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import { sql } from 'kysely';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { apiLimits, apiOperations } from '../../../src/control/api/api.ts';
+import { bodyLimits } from '../../../src/control/api/body.ts';
+import { errorStatus } from '../../../src/protocol/errors.ts';
+import { api, logLine, type Platform, signUp, startPlatform } from '../../support/api.ts';
+
+let platform: Platform;
+let ada: string;
+let bob: string;
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  ada = await signUp(platform, 'ada');
+  bob = await signUp(platform, 'bob');
+  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.userOfToken(ada))!.user.id });
+});
+
+afterAll(() => platform.close());
+
+describe('who may call what', () => {
+  test('every operation of the document that wants a Token is 401 without one, and with a wrong one', async () => {
+    const document = (await api(platform, null, 'GET', '/openapi.json')).body;
+    const guarded: string[] = [];
+    for (const [path, methods] of Object.entries<Record<string, { security?: [] }>>(document.paths))
+      for (const [method, { security }] of Object.entries(methods)) {
+        if (security !== undefined) continue;
+        guarded.push(`${method} ${path}`);
+        for (const token of [null, 'tr_wrong', `tr_${'A'.repeat(43)}`]) {
+          const asked = path.replaceAll(/\{\w+\}/g, 'otter');
+          const answer = await api(platform, token, method.toUpperCase(), asked, method === 'get' ? undefined : {});
+          expect(answer, `${method} ${path}`).toMatchObject({ status: 401, body: { code: 'unauthorized' } });
+          expect(answer.headers.get('www-authenticate')).toContain('Bearer');
+        }
+      }
+    const open = apiOperations(platform).filter(({ access }) => access === 'anyone');
+    expect(guarded.length).toBe(apiOperations(platform).length - open.length);
+    expect(open.map(({ id }) => id)).toEqual(['signUp', 'logIn']);
+  });
+
+  test("somebody else's handler is answered exactly as a missing one, by every operation", async () => {
+    for (const { method, path } of apiOperations(platform)) {
+      if (!path.startsWith('/handlers/{name}')) continue;
+      const of = (name: string) => path.replace('{name}', name).replaceAll(/\{\w+\}/g, 'KEY');
+      const body = { GET: undefined, DELETE: undefined, PATCH: { deployBranch: 'x' }, PUT: { value: 'x' } } as Record<
+        string,
+        unknown
+      >;
+      const sent = method === 'POST' && path.endsWith('rollback') ? { number: 1 } : body[method];
+      const foreign = await api(platform, bob, method, of('otter'), sent);
+      const missing = await api(platform, bob, method, of('nobody'), sent);
+      expect(foreign.status, `${method} ${path}`).toBe(404);
+      expect({ ...foreign.body, id: '' }).toEqual(
+        JSON.parse(JSON.stringify({ ...missing.body, id: '' }).replaceAll('nobody', 'otter')),
+      );
+    }
+  });
+
+  test('a body is not waited for before the caller is known', async () => {
+    const answer = await new Promise<{ status: number | undefined; connection: string | undefined }>((resolve) => {
+      const request = httpRequest(
+        `${platform.url}/api/v1/handlers`,
+        { method: 'POST', headers: { 'content-length': '1000000' } },
+        (response) => {
+          resolve({ status: response.statusCode, connection: response.headers.connection });
+          request.destroy();
+        },
+      );
+      request.on('error', () => {});
+      request.write('{'); // and never the rest
+    });
+    expect(answer).toEqual({ status: 401, connection: 'close' });
+  });
+
+  test('a revoked Token is refused at once', async () => {
+    const { token } = await platform.accounts.logIn({ name: 'bob', password: 'correct horse', address: '127.0.0.1' });
+    expect((await api(platform, token, 'GET', '/whoami')).body.user.name).toBe('bob');
+    expect((await api(platform, token, 'DELETE', '/sessions')).status).toBe(204);
+    expect((await api(platform, token, 'GET', '/whoami')).status).toBe(401);
+  });
+});
+
+describe('answers', () => {
+  test('fit the schemas of the document', async () => {
+    const created = (await api(platform, ada, 'POST', '/handlers', {})).body.handler.name;
+    await platform.logs.append([logLine(created, 'hello')]);
+    await platform.usage.record({
+      records: [
+        {
+          id: 'inv-1',
+          handler: created,
+          deployment: 1,
+          startedMs: Date.now(),
+          durationMs: 1.5,
+          method: 'GET',
+          path: '/',
+          status: 200,
+          outcome: 'ok',
+          gas: 11,
+          memoryPages: 2,
+          bytesIn: 0,
+          bytesOut: 6,
+          syscalls: { log_write: { count: 1, waitMs: 0 } },
+          io: { 'log:': { bytesIn: 0, bytesOut: 5 } },
+          logLines: 1,
+        },
+      ],
+      counts: [
+        {
+          handler: created,
+          deployment: 1,
+          invocations: 3,
+          failures: 1,
+          gas: 33,
+          durationMs: 4,
+          bytesIn: 0,
+          bytesOut: 6,
+        },
+      ],
+    });
+    const calls: [string, string, unknown?][] = [
+      ['signUp', '/users', { name: 'eve', password: 'correct horse' }],
+      ['logIn', '/sessions', { name: 'ada', password: 'correct horse', label: 'laptop' }],
+      ['whoAmI', '/whoami'],
+      ['createToken', '/tokens', { label: 'ci' }],
+      ['listTokens', '/tokens'],
+      ['createInvite', '/invites'],
+      ['listInvites', '/invites'],
+      ['listHandlers', '/handlers'],
+      ['createHandler', '/handlers', { name: 'made-here' }],
+      ['getHandler', `/handlers/${created}`],
+      ['changeHandler', `/handlers/${created}`, { deployBranch: 'trunk' }],
+      ['listDeployments', `/handlers/${created}/deployments?limit=5`],
+      ['rollBack', `/handlers/${created}/rollback`, { number: 1 }],
+      ['setVariable', `/handlers/${created}/env/KEY`, { value: 'a long secret value' }],
+      ['getVariable', `/handlers/${created}/env/KEY`],
+      ['listVariables', `/handlers/${created}/env`],
+      ['queryLogs', `/handlers/${created}/logs`],
+      ['listInvocations', `/handlers/${created}/invocations`],
+      ['getInvocation', `/handlers/${created}/invocations/inv-1`],
+      ['getUsage', `/handlers/${created}/usage?minutes=5`],
+      ['listUsage', '/usage'],
+      ['removeVariable', `/handlers/${created}/env/KEY`],
+      ['deleteHandler', `/handlers/${created}`],
+      ['restoreHandler', `/handlers/${created}/restore`],
+    ];
+    const operations = new Map(apiOperations(platform).map((operation) => [operation.id, operation]));
+    for (const [id, path, body] of calls) {
+      const operation = operations.get(id)!;
+      const answer = await api(platform, ada, operation.method, path, body);
+      expect(answer.status, `${id}: ${JSON.stringify(answer.body)}`).toBe(operation.status);
+      if (operation.answer === null) expect(answer.body).toBeNull();
+      else expect(operation.answer.safeParse(answer.body).error, id).toBeUndefined();
+      expect(JSON.stringify(answer.body)).not.toContain('a long secret value');
+      operations.delete(id);
+    }
+    expect([...operations.keys()].sort()).toEqual(['deleteInvite', 'logOut', 'revokeToken', 'streamLogs']);
+  });
+
+  test('the deploy station hears of what concerns it', async () => {
+    platform.asked.length = 0;
+    await api(platform, ada, 'POST', '/handlers', { name: 'heard' });
+    await api(platform, ada, 'PUT', '/handlers/heard/env/A', { value: '1' });
+    await api(platform, ada, 'DELETE', '/handlers/heard/env/A');
+    await api(platform, ada, 'POST', '/handlers/heard/rollback', { number: 3 });
+    await api(platform, ada, 'DELETE', '/handlers/heard');
+    await api(platform, ada, 'POST', '/handlers/heard/restore');
+    const { id } = (await platform.handlers.find('heard'))!;
+    expect(platform.asked).toEqual([
+      `handlerCreated ${id}`,
+      `environmentChanged ${id}`,
+      `environmentChanged ${id}`,
+      `rollback ${id} 3`,
+      `handlerDeleted ${id}`,
+      `handlerRestored ${id}`,
+    ]);
+  });
+
+  test('errors are problem documents with a stable code and the id that the log has', async () => {
+    const answer = await api(platform, ada, 'GET', '/handlers/nobody');
+    expect(answer.headers.get('content-type')).toContain('application/problem+json');
+    expect(answer.body).toMatchObject({ status: 404, code: 'not_found', id: answer.headers.get('trisiel-request') });
+    expect(platform.logged.some((line) => line.includes(answer.body.id))).toBe(true);
+  });
+
+  test('security headers are on every answer', async () => {
+    for (const path of ['/healthz', '/api/v1/whoami', '/nowhere', '/metrics']) {
+      const { headers } = await fetch(platform.url + path);
+      expect(headers.get('x-content-type-options'), path).toBe('nosniff');
+      expect(headers.get('cache-control'), path).toBe('no-store');
+      expect(headers.get('content-security-policy'), path).toContain("default-src 'none'");
+      expect(headers.get('access-control-allow-origin'), path).toBeNull();
+    }
+  });
+
+  test('secrets appear in no log line', async () => {
+    await api(platform, null, 'POST', '/sessions', { name: 'ada', password: 'wrong-password-here' });
+    await api(platform, null, 'POST', '/users', { name: 'ada', password: 'wrong-password-here', invite: 'ti_secret' });
+    const all = platform.logged.join('');
+    for (const secret of ['wrong-password-here', 'ti_secret', 'correct horse', ada, bob])
+      expect(all).not.toContain(secret);
+  });
+});
+
+describe('bad input', () => {
+  const refused: [string, string, string, unknown, keyof typeof errorStatus][] = [
+    ['no number', 'GET', '/handlers/otter/logs?limit=1e9', undefined, 'bad_request'],
+    ['a huge limit', 'GET', '/handlers/otter/logs?limit=1000000000', undefined, 'bad_request'],
+    ['limit 0', 'GET', '/handlers/otter/logs?limit=0', undefined, 'bad_request'],
+    ['a negative limit', 'GET', '/handlers/otter/logs?limit=-1', undefined, 'bad_request'],
+    ['after=NaN', 'GET', '/handlers/otter/logs?after=NaN', undefined, 'bad_request'],
+    ['after beyond 2^53', 'GET', '/handlers/otter/logs?after=9999999999999999', undefined, 'bad_request'],
+    ['an empty after', 'GET', '/handlers/otter/logs?after=', undefined, 'bad_request'],
+    ['a repeated key', 'GET', '/handlers/otter/logs?after=1&after=2', undefined, 'bad_request'],
+    ['an unknown key', 'GET', '/handlers/otter/logs?afer=1', undefined, 'bad_request'],
+    ['an unknown level', 'GET', '/handlers/otter/logs?level=loud', undefined, 'bad_request'],
+    ['a long grep', 'GET', `/handlers/otter/logs?grep=${'x'.repeat(501)}`, undefined, 'bad_request'],
+    ['another type', 'POST', '/handlers', { name: 5 }, 'bad_request'],
+    ['an unknown field', 'POST', '/handlers', { nme: 'x' }, 'bad_request'],
+    ['a list', 'POST', '/handlers', [], 'bad_request'],
+    ['null', 'POST', '/handlers', null, 'bad_request'],
+    ['a reserved name', 'POST', '/handlers', { name: 'www' }, 'name_invalid'],
+    ['a path as a name', 'POST', '/handlers', { name: '../etc' }, 'name_invalid'],
+    ['a taken name', 'POST', '/handlers', { name: 'otter' }, 'name_taken'],
+    ['a fraction', 'POST', '/handlers/otter/rollback', { number: 1.5 }, 'bad_request'],
+    ['a bad variable name', 'PUT', '/handlers/otter/env/1A', { value: '' }, 'bad_request'],
+    ['an option as a branch', 'PATCH', '/handlers/otter', { deployBranch: '--upload-pack=x' }, 'bad_request'],
+    ['an unknown path', 'GET', '/nothing', undefined, 'not_found'],
+    ['a wrong method', 'DELETE', '/whoami', undefined, 'method_not_allowed'],
+    ['a broken escape', 'GET', '/handlers/%zz', undefined, 'not_found'],
+    ['a NUL', 'GET', '/handlers/%00', undefined, 'not_found'],
+    ['a prototype name', 'GET', '/handlers/__proto__', undefined, 'not_found'],
+  ];
+  test.each(refused)('%s: %s %s', async (_title, method, path, body, code) => {
+    const answer = await api(platform, ada, method, path, body);
+    expect(answer.body).toMatchObject({ code, status: errorStatus[code] });
+    expect(answer.status).toBe(errorStatus[code]);
+  });
+
+  async function send(body: string | Uint8Array<ArrayBuffer>, type = 'application/json') {
+    const response = await fetch(`${platform.url}/api/v1/handlers`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${ada}`, 'content-type': type },
+      body,
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  test('a body that is not JSON, not UTF-8, of another type, or too large is refused', async () => {
+    expect(await send('{"name":')).toMatchObject({ status: 400 });
+    expect(await send(Buffer.from([0x22, 0xff, 0x22]))).toMatchObject({ status: 400 });
+    expect(await send('{}', 'text/plain')).toMatchObject({ status: 400 });
+    expect(await send(' '.repeat(bodyLimits.bytes + 1))).toMatchObject({
+      status: 413,
+      body: { code: 'body_too_large' },
+    });
+  });
+
+  test('a chunked body is cut off at the limit', async () => {
+    const status = await new Promise<number | undefined>((resolve) => {
+      const request = httpRequest(
+        `${platform.url}/api/v1/handlers`,
+        { method: 'POST', headers: { authorization: `Bearer ${ada}`, 'content-type': 'application/json' } },
+        (response) => resolve(response.statusCode),
+      );
+      request.on('error', () => {});
+      const pour = () => {
+        while (request.writable && request.write(' '.repeat(16_384)));
+        request.once('drain', pour);
+      };
+      pour();
+    });
+    expect(status).toBe(413);
+  });
+
+  test('what is no HTTP is answered with a problem, and the connection ends', async () => {
+    const text = await new Promise<string>((resolve) => {
+      const socket = connect(Number(new URL(platform.url).port), '127.0.0.1');
+      let all = '';
+      socket.on('data', (chunk) => {
+        all += chunk;
+      });
+      socket.on('close', () => resolve(all));
+      socket.write('nonsense\r\n\r\n');
+    });
+    expect(text).toMatch(/^HTTP\/1\.1 400 /);
+    expect(text).toContain('"code":"bad_request"');
+  });
+
+  test('log-ins are slowed down: 429 with retry-after', async () => {
+    const slow = await startPlatform();
+    try {
+      const attempt = () => api(slow, null, 'POST', '/sessions', { name: 'ada', password: 'wrong wrong' });
+      let answer = await attempt();
+      for (let i = 0; i < 40 && answer.status === 401; i += 1) answer = await attempt();
+      expect(answer).toMatchObject({ status: 429, body: { code: 'rate_limited' } });
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    } finally {
+      await slow.close();
+    }
+  });
+
+  test('a failing database is 503 or 500, never the error itself', async () => {
+    const broken = await startPlatform();
+    try {
+      const token = await signUp(broken, 'ada');
+      await broken.db.schema.dropTable('handler_env').execute();
+      await broken.handlers.create({ name: 'h', ownerId: (await broken.accounts.userOfToken(token))!.user.id });
+      const answer = await api(broken, token, 'GET', '/handlers/h/env');
+      expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
+      expect(JSON.stringify(answer.body)).not.toContain('handler_env');
+      expect(broken.logged.join('')).toContain('handler_env');
+    } finally {
+      await broken.close();
+    }
+  });
+});
+
+test('a full disk refuses writes with 503 and a time to try again; reading goes on; then all is well', async () => {
+  const full = await startPlatform();
+  try {
+    const token = await signUp(full, 'ada');
+    await full.handlers.create({ name: 'h', ownerId: (await full.accounts.userOfToken(token))!.user.id });
+    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(full.db);
+    for (const on of [full.db, full.db.relaxed])
+      await sql.raw(`pragma max_page_count = ${rows[0]!.page_count}`).execute(on);
+    const put = (key: string) => api(full, token, 'PUT', `/handlers/h/env/${key}`, { value: 'x'.repeat(12_000) });
+    const answers = [await put('A'), await put('B')];
+    expect(answers.at(-1)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
+    expect(answers.at(-1)!.headers.get('retry-after')).toBe('5');
+    await full.logs.append(Array.from({ length: 500 }, () => logLine('h', 'y'.repeat(1_000))));
+    expect(full.logs.counters.stored).toBe(0);
+    expect((await api(full, token, 'GET', '/handlers/h')).status).toBe(200);
+    for (const on of [full.db, full.db.relaxed]) await sql`pragma max_page_count = 1000000`.execute(on);
+    expect((await put('B')).status).toBe(200);
+    await full.logs.append([logLine('h', 'back')]);
+    const { lines } = (await api(full, token, 'GET', '/handlers/h/logs')).body;
+    expect(lines.map(({ text }: { text: string }) => text.slice(0, 16))).toEqual(['back', '500 log lines we']);
+  } finally {
+    await full.close();
+  }
+});
+
+test('a user has so many requests at once; each that ends makes room; others are not concerned', async () => {
+  const busy = await startPlatform();
+  try {
+    const token = await signUp(busy, 'ada');
+    const other = await signUp(busy, 'bob');
+    const statusOf = async (who: string) => (await api(busy, who, 'GET', '/handlers')).status;
+    const held = Array.from({ length: apiLimits.perUser }, () => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': '9' };
+      const request = httpRequest(`${busy.url}/api/v1/handlers`, { method: 'POST', headers });
+      request.on('error', () => {});
+      request.write('{'); // and never the rest
+      return request;
+    });
+    await vi.waitFor(async () => expect(await statusOf(token)).toBe(429), { timeout: 10_000 });
+    expect(await statusOf(other)).toBe(200);
+    for (const request of held) request.destroy();
+    await vi.waitFor(async () => expect(await statusOf(token)).toBe(200), { timeout: 10_000 });
+  } finally {
+    await busy.close();
+  }
+});
+
+describe('pages', () => {
+  test('healthz, readyz, metrics and the imports are open', async () => {
+    const get = async (path: string) => {
+      const response = await fetch(platform.url + path);
+      return { status: response.status, text: await response.text() };
+    };
+    expect(await get('/healthz')).toEqual({ status: 200, text: '{"status":"alive"}' });
+    expect(await get('/readyz')).toEqual({ status: 200, text: '{"ready":true,"platformId":"p1","bootId":"b1"}' });
+    const metrics = await get('/metrics');
+    expect(metrics.text).toMatch(/^trisiel_invocations_total 3$/m);
+    expect(metrics.text).toMatch(/^trisiel_log_lines_total \d+$/m);
+    expect(metrics.text).not.toContain('otter');
+    expect((await get('/docs/imports')).text).toBe('cwa\n\n  cwa.log_write  (i32, i32, i32)\n');
+  });
+});

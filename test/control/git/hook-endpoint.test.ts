@@ -1,0 +1,166 @@
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { encodeFrame, FrameReader } from '../../../src/control/git/frames.ts';
+import { HookEndpoint, type OpenPush, pushFileName } from '../../../src/control/git/hook-endpoint.ts';
+import { parseTree } from '../../../src/control/git/hook-objects.ts';
+import { PlatformError } from '../../../src/protocol/errors.ts';
+import type { PushSession } from '../../../src/protocol/push.ts';
+
+let endpoint: HookEndpoint;
+let repository: string;
+let open: OpenPush;
+let facts: { readonly socket: string; readonly push: string; readonly secret: string };
+let calls: string[];
+const unwanted = new AbortController();
+
+const session: PushSession = {
+  async preReceive(_objects, print) {
+    calls.push('pre');
+    print('words\n');
+    return true;
+  },
+  async postReceive() {
+    calls.push('post');
+  },
+  async ended() {},
+};
+
+beforeEach(async () => {
+  calls = [];
+  endpoint = await HookEndpoint.open();
+  repository = await mkdtemp(join(tmpdir(), 'hook-'));
+  open = await endpoint.register({ repository, session, signal: unwanted.signal });
+  facts = JSON.parse(await readFile(join(repository, pushFileName), 'utf8'));
+});
+afterEach(async () => {
+  await open.close();
+  await endpoint.close();
+  await rm(repository, { recursive: true });
+});
+
+/** Sends `bytes`; everything that came back until the connection was closed. */
+async function talk(bytes: Buffer): Promise<string> {
+  const socket = connect(facts.socket);
+  let answer = '';
+  socket.setEncoding('latin1').on('data', (text: string) => {
+    answer += text;
+  });
+  socket.on('error', () => {});
+  socket.write(bytes);
+  await once(socket, 'close');
+  return answer;
+}
+
+function hello(change: object = {}): Buffer {
+  return encodeFrame({ kind: 'hello', push: facts.push, secret: facts.secret, hook: 'pre', ...change });
+}
+
+describe('the endpoint of the hooks', () => {
+  it('is for its own user alone', async () => {
+    expect((await stat(dirname(facts.socket))).mode & 0o077).toBe(0);
+    expect((await stat(join(repository, pushFileName))).mode & 0o077).toBe(0);
+    expect(facts.socket.length).toBeLessThanOrEqual(103);
+  });
+
+  it('uses its folder again after a crash, and another one where the path is too long', async () => {
+    const run = join(repository, 'run');
+    const first = await HookEndpoint.open(run);
+    const second = await HookEndpoint.open(run); // as if the first had been killed
+    const again = await second.register({ repository, session, signal: unwanted.signal });
+    facts = JSON.parse(await readFile(join(repository, pushFileName), 'utf8'));
+    expect(facts.socket).toBe(join(run, 's'));
+    expect(await talk(hello())).toContain('"end"');
+    await again.close();
+    await second.close();
+    await first.close();
+    const long = await HookEndpoint.open(join(repository, 'x'.repeat(100)));
+    const other = await long.register({ repository, session, signal: unwanted.signal });
+    facts = JSON.parse(await readFile(join(repository, pushFileName), 'utf8'));
+    expect(facts.socket.length).toBeLessThanOrEqual(103);
+    await other.close();
+    await long.close();
+  });
+
+  it('takes each hook of a push once, in order', async () => {
+    expect(await talk(hello({ hook: 'post' }))).toBe('');
+    const answer = await talk(hello());
+    expect(answer).toContain('"words\\n"');
+    expect(answer).toContain('{"kind":"end","ok":true}');
+    expect(await talk(hello())).toBe('');
+    expect(await talk(hello({ hook: 'post' }))).toContain('"end"');
+    expect(calls).toEqual(['pre', 'post']);
+  });
+
+  it('says nothing to who does not know the secret', async () => {
+    expect(await talk(hello({ secret: 'x'.repeat(facts.secret.length) }))).toBe('');
+    expect(await talk(hello({ secret: '' }))).toBe('');
+    expect(await talk(hello({ push: 'other' }))).toBe('');
+    expect(await talk(hello({ hook: 'update' }))).toBe('');
+    expect(await talk(encodeFrame({}))).toBe('');
+    expect(await talk(Buffer.from('GET / HTTP/1.1\r\n\r\n'))).toBe('');
+    expect(await talk(Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]))).toBe('');
+    expect(calls).toEqual([]);
+  });
+
+  it('forgets the secret when the push is over', async () => {
+    await open.close();
+    expect(await talk(hello())).toBe('');
+    await expect(stat(join(repository, pushFileName))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('frames', () => {
+  it('are read back however they are cut', () => {
+    const frame = fc.record({ head: fc.jsonValue(), bytes: fc.uint8Array({ maxLength: 50 }) });
+    fc.assert(
+      fc.property(fc.array(frame), fc.array(fc.nat(2_000)), (frames, cuts) => {
+        const stream = Buffer.concat(frames.map(({ head, bytes }) => encodeFrame(head, bytes)));
+        const reader = new FrameReader({ headBytes: 10_000, bytes: 100 });
+        const places = [0, ...cuts.map((cut) => cut % (stream.length + 1)).sort((a, b) => a - b), stream.length];
+        const found: { head: unknown; bytes: Uint8Array }[] = [];
+        places.slice(1).forEach((end, index) => {
+          reader.push(stream.subarray(places[index], end));
+          for (let next = reader.next(); next !== undefined; next = reader.next())
+            found.push({ head: next.head, bytes: Uint8Array.from(next.bytes) });
+        });
+        const json = (value: unknown) => JSON.parse(JSON.stringify(value));
+        expect(found).toEqual(frames.map(({ head, bytes }) => ({ head: json(head), bytes })));
+      }),
+    );
+  });
+
+  it('throw only our own error on arbitrary bytes', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array()), (chunks) => {
+        const reader = new FrameReader({ headBytes: 100, bytes: 100 });
+        try {
+          for (const chunk of chunks) {
+            reader.push(Buffer.from(chunk));
+            while (reader.next() !== undefined);
+          }
+        } catch (error) {
+          expect(error).toBeInstanceOf(PlatformError);
+        }
+      }),
+    );
+  });
+});
+
+describe('listings of trees', () => {
+  it('keep every kind of name', () => {
+    const oid = 'a'.repeat(40);
+    const names = ['a b', 'tab\there', 'line\nbreak', 'ü', '"quoted"'];
+    const text = names.map((name) => `100644 blob ${oid}      12\t${name}\0`).join('');
+    expect(parseTree(Buffer.from(`${text}160000 commit ${oid}       -\tmodule\0`))).toEqual([
+      ...names.map((path) => ({ mode: '100644', oid, size: 12, path })),
+      { mode: '160000', oid, size: 0, path: 'module' },
+    ]);
+    expect(parseTree(Buffer.alloc(0))).toEqual([]);
+    expect(() => parseTree(Buffer.from('nonsense\0'))).toThrow(PlatformError);
+  });
+});

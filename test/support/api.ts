@@ -1,0 +1,216 @@
+/** Control's API over real sockets and a real database; only what runs functions is a recorder. */
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { WebSocket } from 'ws';
+import { Accounts, type Registration } from '../../src/control/accounts/accounts.ts';
+import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
+import { hardenServer } from '../../src/control/api/harden.ts';
+import type { StreamLimits } from '../../src/control/api/log-reader.ts';
+import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
+import { Metrics } from '../../src/control/api/metrics.ts';
+import { openDatabase } from '../../src/control/db/database.ts';
+import { HandlerEnv } from '../../src/control/handlers/env.ts';
+import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
+import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { LogStore } from '../../src/control/logs/log-store.ts';
+import { UsageStore } from '../../src/control/usage/usage-store.ts';
+import type { LogFrame, LogLine, PendingLogLine } from '../../src/protocol/nouns.ts';
+import type { Deployer } from '../../src/protocol/ports.ts';
+
+/** Hashing is tested where it is written; here it would only cost time. */
+const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
+
+export interface Platform extends ApiDeps {
+  readonly url: string;
+  readonly streams: LogStreams;
+  /** What the API asked the deploy station to do. */
+  readonly asked: string[];
+  /** Lines of the platform's own log. */
+  readonly logged: string[];
+  /** Shifts the clock. */
+  readonly clock: { ms: number };
+  close(): Promise<void>;
+}
+
+export async function startPlatform(
+  options: { readonly registration?: Registration; readonly limits?: Partial<StreamLimits> } = {},
+): Promise<Platform> {
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
+  const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+  const clock = { ms: 0 };
+  const now = () => Date.now() + clock.ms;
+  const logged: string[] = [];
+  const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
+  const onError = (error: unknown) => log.error({ err: error }, 'a write failed');
+  const ids = new HandlerIds(db);
+  const logs = await LogStore.open({ db, ids, now, onError });
+  const usage = new UsageStore({ db, ids, now, onError });
+  const asked: string[] = [];
+  const server = createServer();
+  const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const deps: ApiDeps = {
+    db,
+    accounts: new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open', passwordCost }),
+    handlers: new Handlers({ db, now, randomBytes, randomInt }),
+    env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
+    logs,
+    usage,
+    deployer: recorder(asked),
+    metrics: new Metrics({ logs, usage }),
+    log,
+    now,
+    randomBytes,
+    functionUrl: (name) => `http://${name}.localhost:3003`,
+    gitUrl: (name) => `${url()}/${name}.git`,
+    serverUrl: url,
+    notReady: () => [],
+    imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
+    identity: { platformId: 'p1', bootId: 'b1' },
+    version: '0.0.0',
+  };
+  hardenServer(server);
+  server.on('request', createApi(deps).callback());
+  const streams = attachLogStream(server, {
+    ...deps,
+    allowedOrigins: () => [url()],
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    ...deps,
+    url: url(),
+    streams,
+    asked,
+    logged,
+    clock,
+    async close() {
+      streams.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await logs.close();
+      await usage.close();
+      await db.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+function recorder(asked: string[]): Deployer {
+  const note = (what: string) => async (id: string) => void asked.push(`${what} ${id}`);
+  return {
+    rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
+    environmentChanged: note('environmentChanged'),
+    handlerCreated: note('handlerCreated'),
+    handlerDeleted: note('handlerDeleted'),
+    handlerRestored: note('handlerRestored'),
+  };
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+  readonly body: any;
+}
+
+export async function api(
+  platform: Platform,
+  token: string | null,
+  method: string,
+  path: string,
+  body?: unknown,
+): Promise<Answer> {
+  const response = await fetch(`${platform.url}/api/v1${path}`, {
+    method,
+    headers: {
+      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text === '' ? null : JSON.parse(text) };
+}
+
+export async function signUp(platform: Platform, name: string): Promise<string> {
+  const { token } = await platform.accounts.signUp({ name, password: 'correct horse', address: '127.0.0.1' });
+  return token;
+}
+
+export function logLine(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
+  return {
+    handler,
+    deployment: 1,
+    invocation: 'i1',
+    seq: 1,
+    timeMs: 1_700_000_000_000,
+    gas: 10,
+    stream: 'log',
+    level: 6,
+    text,
+    ...more,
+  };
+}
+
+/** A log stream that can be awaited. */
+export class Reader {
+  readonly lines: LogLine[] = [];
+  dropped = 0;
+  readonly socket: WebSocket;
+  readonly closed: Promise<{ code: number; reason: string }>;
+  #wake: () => void = () => {};
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data) => {
+      const frame: LogFrame = JSON.parse(String(data));
+      this.lines.push(...frame.lines);
+      this.dropped += frame.dropped;
+      this.#wake();
+    });
+    this.closed = new Promise((resolve) =>
+      socket.on('close', (code, reason) => {
+        resolve({ code, reason: reason.toString() });
+        this.#wake();
+      }),
+    );
+  }
+
+  async until(holds: (reader: this) => boolean): Promise<void> {
+    while (!holds(this)) {
+      if (this.socket.readyState >= WebSocket.CLOSING) throw new Error('the stream was closed');
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+export function openStream(
+  platform: Platform,
+  token: string,
+  path: string,
+  options: { headers?: Record<string, string>; protocols?: string[] } = {},
+): Promise<Reader> {
+  const headers = options.headers ?? { authorization: `Bearer ${token}` };
+  const socket = new WebSocket(`${platform.url.replace('http', 'ws')}/api/v1${path}`, options.protocols ?? [], {
+    headers,
+  });
+  const reader = new Reader(socket);
+  return new Promise((resolve, reject) => {
+    socket.once('open', () => resolve(reader));
+    socket.once('error', reject);
+    socket.once('unexpected-response', (_request, response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += chunk;
+      });
+      response.on('end', () => reject(Object.assign(new Error(body), { status: response.statusCode })));
+    });
+  });
+}

@@ -1,0 +1,225 @@
+/** Real runners driven by the real fleet; only the database is a Map. */
+import { readFile } from 'node:fs/promises';
+import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import wabt from 'wabt';
+import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/control/fleet/fleet.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { vetModule } from '../../src/guest/wasm/rewrite.ts';
+import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import type { BusRequest, DeploymentSpec, UsageCount } from '../../src/protocol/messages.ts';
+import { artifactName } from '../../src/protocol/module.ts';
+import type { InvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
+
+export const root = fileURLToPath(new URL('../../', import.meta.url));
+const wabtReady = wabt();
+
+export async function compileWat(source: string): Promise<Uint8Array> {
+  const { parseWat } = await wabtReady;
+  const features = { bulk_memory: true, reference_types: true, sign_extension: true, mutable_globals: true };
+  const module = parseWat('guest.wat', source, { ...features, simd: true, multi_value: true, tail_call: true });
+  return module.toBinary({ write_debug_names: true }).buffer;
+}
+
+export async function fixture(path: string): Promise<Uint8Array> {
+  return readFile(new URL(`../../fixtures/guests/${path}`, import.meta.url));
+}
+
+export interface Deployed {
+  readonly spec: DeploymentSpec;
+  readonly bytes: Uint8Array;
+}
+
+let deployments = 0;
+
+/** A Deployment of `bytes`, not known to any fleet yet. */
+export function deploymentOf(
+  handler: string,
+  bytes: Uint8Array,
+  options: Partial<Omit<DeploymentSpec, 'limits'>> & { readonly limits?: Partial<Limits> } = {},
+): Deployed {
+  const vetted = vetModule(bytes, { provided: providedFunctions });
+  deployments += 1;
+  const spec: DeploymentSpec = {
+    deploymentId: `deployment-${deployments}`,
+    handlerId: `id-of-${handler}`,
+    handler,
+    number: 1,
+    commit: '0123456789abcdef0123456789abcdef01234567',
+    artifact: artifactName(vetted.module),
+    module: vetted.module,
+    policy: null,
+    env: {},
+    files: [],
+    passAuthorization: false,
+    ...options,
+    limits: { ...defaultLimits, ...options.limits },
+  };
+  return { spec, bytes: vetted.bytes };
+}
+
+export class TestFleet {
+  readonly fleet: RunnerFleet;
+  readonly artifacts = new Map<string, Uint8Array>();
+  readonly specs = new Map<string, DeploymentSpec>();
+  readonly releases = new Map<string, string>();
+  readonly known = new Set<string>();
+  readonly lines: PendingLogLine[] = [];
+  readonly dropped: Record<string, number> = {};
+  readonly records: InvocationRecord[] = [];
+  readonly counts: UsageCount[] = [];
+  readonly events: FleetEvent[] = [];
+  onRequest: (request: BusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: Partial<FleetOptions> = {}) {
+    this.fleet = new RunnerFleet({
+      runners: 1,
+      program: `${root}src/bin/runner.ts`,
+      programFolder: root,
+      platformId: 'platform-of-the-tests',
+      bootId: `boot-${Math.random().toString(36).slice(2)}`,
+      host: '127.0.0.1',
+      port: 0,
+      domain: 'localhost',
+      runUrl: null,
+      controlUrl: 'http://127.0.0.1:1',
+      egressAllow: [],
+      ownPorts: [],
+      state: async () => ({
+        specs: [...this.specs.values()],
+        releases: [...this.releases].map(([label, deploymentId]) => ({ label, deploymentId })),
+        known: [...this.known],
+      }),
+      readArtifact: async (name) => {
+        const bytes = this.artifacts.get(name);
+        if (bytes === undefined) throw new Error(`no Artifact ${name}`);
+        return bytes;
+      },
+      onLogs: (lines, dropped) => {
+        this.lines.push(...lines);
+        for (const [handler, count] of Object.entries(dropped))
+          this.dropped[handler] = (this.dropped[handler] ?? 0) + count;
+        this.#changed();
+      },
+      onUsage: (records, counts) => {
+        this.records.push(...records);
+        this.counts.push(...counts);
+        this.#changed();
+      },
+      onRequest: (request) => this.onRequest(request),
+      onEvent: (event) => {
+        this.events.push(event);
+        this.#changed();
+      },
+      ...options,
+    });
+  }
+
+  start(): Promise<void> {
+    return this.fleet.start();
+  }
+
+  stop(): Promise<void> {
+    return this.fleet.stop();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.fleet.port}`;
+  }
+
+  /** Prepares and releases, the way control does. */
+  async deploy({ spec, bytes }: Deployed): Promise<void> {
+    this.artifacts.set(spec.artifact, bytes);
+    await this.fleet.prepare(spec);
+    this.specs.set(spec.deploymentId, spec);
+    const before = this.releases.get(spec.handler);
+    this.releases.set(spec.handler, spec.deploymentId);
+    await this.fleet.release(spec.handler, spec.deploymentId);
+    if (before === undefined) return;
+    this.specs.delete(before);
+    this.fleet.forget(before);
+  }
+
+  async deployWat(
+    handler: string,
+    source: string,
+    options: Parameters<typeof deploymentOf>[2] = {},
+  ): Promise<Deployed> {
+    const deployed = deploymentOf(handler, await compileWat(source), options);
+    await this.deploy(deployed);
+    return deployed;
+  }
+
+  /** Resolves with the first value that `find` gives, looking again at each log line, record and event. */
+  async until<T>(find: () => T | undefined): Promise<T> {
+    for (;;) {
+      const found = find();
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => this.#watchers.add(resolve));
+    }
+  }
+
+  #changed(): void {
+    for (const resolve of this.#watchers) resolve();
+    this.#watchers.clear();
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  readonly body: Buffer;
+  readonly text: string;
+}
+
+export interface Call {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  readonly body?: Uint8Array | string;
+  readonly agent?: Agent;
+}
+
+/** One HTTP request, on a connection of its own unless an agent is given. */
+export function call(url: string, options: Call = {}): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = httpRequest(
+      url,
+      { method: options.method ?? 'GET', headers: options.headers ?? {}, agent: options.agent ?? false },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('error', reject);
+        response.on('end', () => {
+          const body = Buffer.concat(parts);
+          resolve({
+            status: response.statusCode ?? 0,
+            reason: response.statusMessage ?? '',
+            headers: response.headers,
+            rawHeaders: response.rawHeaders,
+            body,
+            text: body.toString(),
+          });
+        });
+      },
+    );
+    request.on('error', reject);
+    request.end(options.body);
+  });
+}
+
+/** A cwa guest that writes `output` and ends. */
+export function writer(output: string): string {
+  const bytes = Buffer.from(output, 'latin1');
+  const data = [...bytes].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('');
+  const pages = Math.max(1, Math.ceil((bytes.length + 16) / 65_536));
+  return `(module
+    (import "cwa" "io_get_stdout" (func $stdout (result i32)))
+    (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+    (memory (export "memory") ${pages})
+    (data (i32.const 0) "${data}")
+    (func (export "_start")
+      (drop (call $write (call $stdout) (i32.const 0) (i32.const ${bytes.length})))))`;
+}

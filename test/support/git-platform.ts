@@ -1,0 +1,225 @@
+/**
+ * The git door with everything behind it, in this process: a real database, real git with our hooks, real
+ * vet children. Runners alone are recorded instead of run: test/e2e has real ones.
+ */
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Accounts } from '../../src/control/accounts/accounts.ts';
+import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
+import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { Deployments } from '../../src/control/deploy/deployments.ts';
+import { VetPool } from '../../src/control/deploy/vet.ts';
+import type { GitEvent } from '../../src/control/git/exchange.ts';
+import { createGitDoor, type GitDoor } from '../../src/control/git/git-door.ts';
+import { gitEnvironment } from '../../src/control/git/git-environment.ts';
+import { HookEndpoint } from '../../src/control/git/hook-endpoint.ts';
+import type { GitLimits } from '../../src/control/git/limits.ts';
+import { Repositories } from '../../src/control/git/repositories.ts';
+import { HandlerEnv } from '../../src/control/handlers/env.ts';
+import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
+import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { LogStore } from '../../src/control/logs/log-store.ts';
+import type { DeploymentSpec } from '../../src/protocol/messages.ts';
+import type { Fleet } from '../../src/protocol/ports.ts';
+import type { PushReceiver } from '../../src/protocol/push.ts';
+import { type CommandResult, git } from './e2e.ts';
+
+/** Notes what runners would be told; `refuse` makes the next compilations fail. */
+export class RecordedFleet implements Fleet {
+  readonly calls: string[] = [];
+  readonly specs = new Map<string, DeploymentSpec>();
+  /** Label -> number of the Deployment served, 0 for one that is only known. */
+  readonly serving = new Map<string, number>();
+  refuse: Error | null = null;
+
+  async prepare(spec: DeploymentSpec): Promise<void> {
+    this.calls.push(`prepare ${spec.handler} v${spec.number}`);
+    if (this.refuse !== null) throw this.refuse;
+    this.specs.set(spec.deploymentId, spec);
+  }
+
+  async release(label: string, deploymentId: string): Promise<void> {
+    const spec = this.specs.get(deploymentId);
+    if (spec === undefined) throw new Error(`${deploymentId} was never prepared`);
+    this.calls.push(`release ${label} v${spec.number}`);
+    this.serving.set(label, spec.number);
+  }
+
+  announce(label: string): void {
+    this.serving.set(label, 0);
+  }
+
+  remove(label: string): void {
+    this.serving.delete(label);
+  }
+
+  forget(deploymentId: string): void {
+    const spec = this.specs.get(deploymentId);
+    this.calls.push(`forget v${spec?.number}`);
+    this.specs.delete(deploymentId);
+  }
+
+  /** What is served now, whole. */
+  specOf(label: string): DeploymentSpec | undefined {
+    return [...this.specs.values()].find((spec) => spec.handler === label && spec.number === this.serving.get(label));
+  }
+}
+
+export interface DoorPlatform {
+  readonly url: string;
+  readonly dataFolder: string;
+  readonly db: Database;
+  readonly repositories: Repositories;
+  readonly artifacts: ArtifactStore;
+  readonly deployments: Deployments;
+  readonly accounts: Accounts;
+  readonly handlers: Handlers;
+  readonly env: HandlerEnv;
+  readonly fleet: RecordedFleet;
+  readonly vet: VetPool;
+  readonly door: GitDoor;
+  readonly hooks: HookEndpoint;
+  readonly events: GitEvent[];
+  readonly reports: string[];
+  user(name?: string): Promise<DoorUser>;
+  /** `git push`; stderr without trailing blanks. */
+  push(user: DoorUser, repo: string, handler: string, ...refs: readonly string[]): Promise<CommandResult>;
+  remote(user: DoorUser, handler: string): string;
+  logs(handler: string): Promise<readonly string[]>;
+  close(): Promise<void>;
+}
+
+export interface DoorUser {
+  readonly id: string;
+  readonly name: string;
+  readonly token: string;
+}
+
+const hooksFolder = fileURLToPath(new URL('../../hooks', import.meta.url));
+
+export interface DoorOptions {
+  readonly limits?: Partial<GitLimits>;
+  /** Of an earlier platform: as after a restart. */
+  readonly dataFolder?: string;
+  /** Puts something between the door and the deploy station. */
+  readonly receiver?: (deployments: Deployments) => PushReceiver;
+  readonly recover?: boolean;
+}
+
+export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform> {
+  const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'trisiel-door-')));
+  const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder });
+  // The library's children get this process's environment, as control's own.
+  Object.assign(process.env, environment);
+  const db = await openDatabase({ file: join(dataFolder, 'trisiel.db') });
+  const now = Date.now;
+  const report = (message: string, error: unknown) => {
+    reports.push(`${message}: ${error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : error}`);
+  };
+  const reports: string[] = [];
+  const accounts = new Accounts({ db, now, randomBytes, registration: 'open' });
+  const handlers = new Handlers({ db, now, randomBytes, randomInt });
+  const env = await HandlerEnv.open({ db, keyFile: join(dataFolder, 'key'), now, randomBytes });
+  const artifacts = await ArtifactStore.open(join(dataFolder, 'artifacts'));
+  const repositories = await Repositories.open({ folder: join(dataFolder, 'repos'), hooksFolder, environment });
+  const logs = await LogStore.open({
+    db,
+    ids: new HandlerIds(db),
+    now,
+    onError: (error) => report('log', error),
+  });
+  const fleet = new RecordedFleet();
+  const vet = new VetPool({ cacheFolder: join(tmpdir(), 'trisiel-test-vet-cache') });
+  const deployments = new Deployments({
+    db,
+    repositories,
+    artifacts,
+    vet,
+    fleet,
+    logs,
+    handlers,
+    env,
+    urlOf: (name) => `http://${name}.localhost:3003`,
+    docsUrl: () => 'http://localhost:3002/docs/imports',
+    now,
+    randomBytes,
+    report,
+  });
+  if (options.recover !== false) await deployments.recover();
+  const hooks = await HookEndpoint.open(join(dataFolder, 'run'));
+  const events: GitEvent[] = [];
+  const door = createGitDoor({
+    db,
+    repositories,
+    hooks,
+    receiver: options.receiver?.(deployments) ?? deployments,
+    userOfToken: (token) => accounts.userOfToken(token),
+    log: (event) => events.push(event),
+    now: () => performance.now(),
+    limits: options.limits ?? {},
+  });
+  const server: Server = createServer((req, res) => {
+    if (door.handles(req)) door.handle(req, res);
+    else res.writeHead(418).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const remote = (user: DoorUser, handler: string) => {
+    const address = new URL(`${url}/${handler}.git`);
+    address.username = 'wasmcloud';
+    address.password = user.token;
+    return address.href;
+  };
+  return {
+    url,
+    dataFolder,
+    db,
+    repositories,
+    artifacts,
+    deployments,
+    accounts,
+    handlers,
+    env,
+    fleet,
+    vet,
+    door,
+    hooks,
+    events,
+    reports,
+    remote,
+    user: async (name = `user-${randomBytes(4).toString('hex')}`) => {
+      const id = `u${randomBytes(10).toString('hex')}`;
+      await db.insertInto('users').values({ id, name, password_hash: 'none', created_ms: now() }).execute();
+      const { token } = await accounts.createToken(id, 'test');
+      return { id, name, token };
+    },
+    push: async (user, repo, handler, ...refs) => {
+      const result = await git(repo, 'push', remote(user, handler), ...(refs.length > 0 ? refs : ['main']));
+      return { ...result, stderr: result.stderr.replace(/[ \t]+$/gm, '') };
+    },
+    logs: async (handler) => {
+      const found = await db.selectFrom('handlers').select('id').where('name', '=', handler).executeTakeFirstOrThrow();
+      const rows = await db
+        .selectFrom('log_lines')
+        .selectAll()
+        .where('handler_id', '=', found.id)
+        .orderBy('cursor')
+        .execute();
+      return rows.map((row) => row.text);
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      await door.idle();
+      await hooks.close();
+      vet.close();
+      await db.close();
+      if (options.dataFolder === undefined) await rm(dataFolder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,55 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
+import { type Handler, Handlers } from '../../src/control/handlers/handlers.ts';
+import { LogStore } from '../../src/control/logs/log-store.ts';
+import type { PendingLogLine } from '../../src/protocol/nouns.ts';
+
+export interface Bench {
+  readonly db: Database;
+  readonly file: string;
+  readonly handlers: Handlers;
+  readonly ids: HandlerIds;
+  readonly a: Handler;
+  readonly b: Handler;
+  readonly errors: unknown[];
+  openLogs(options?: { readonly cursorBlock?: number }): Promise<LogStore>;
+  close(): Promise<void>;
+}
+
+/** A real database with one user and the handlers `aa` and `bb`. */
+export async function bench(): Promise<Bench> {
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-logs-'));
+  const file = join(folder, 'trisiel.db');
+  const db = await openDatabase({ file });
+  await db.insertInto('users').values({ id: 'u', name: 'u', password_hash: 'x', created_ms: 1 }).execute();
+  const handlers = new Handlers({ db, now: Date.now, randomBytes, randomInt });
+  const errors: unknown[] = [];
+  const ids = new HandlerIds(db);
+  return {
+    db,
+    file,
+    handlers,
+    ids,
+    a: await handlers.create({ name: 'aa', ownerId: 'u' }),
+    b: await handlers.create({ name: 'bb', ownerId: 'u' }),
+    errors,
+    openLogs: (options = {}) =>
+      LogStore.open({ ...options, db, ids, now: Date.now, onError: (error) => errors.push(error) }),
+    async close() {
+      await db.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export function line(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
+  return { handler, deployment: 1, invocation: 'i', seq: 1, timeMs: 1, gas: 1, stream: 'log', level: 6, text, ...more };
+}
+
+export function numbered(handler: string, count: number, from = 0): PendingLogLine[] {
+  return Array.from({ length: count }, (_, i) => line(handler, `line ${from + i}`, { seq: from + i }));
+}

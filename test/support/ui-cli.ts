@@ -1,0 +1,349 @@
+/** Control's real API and database on a real socket, and what the command line tool needs around it. */
+import { spawn } from 'node:child_process';
+import { randomBytes, randomInt } from 'node:crypto';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import pino from 'pino';
+import { Accounts, type Registration } from '../../src/control/accounts/accounts.ts';
+import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
+import { hardenServer } from '../../src/control/api/harden.ts';
+import { attachLogStream } from '../../src/control/api/log-stream.ts';
+import { Metrics } from '../../src/control/api/metrics.ts';
+import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { HandlerEnv } from '../../src/control/handlers/env.ts';
+import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
+import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { LogStore } from '../../src/control/logs/log-store.ts';
+import { UsageStore } from '../../src/control/usage/usage-store.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { defaultLimits } from '../../src/protocol/limits.ts';
+import type { DeploymentState, InvocationRecord, PendingLogLine, Policy } from '../../src/protocol/nouns.ts';
+import type { Deployer } from '../../src/protocol/ports.ts';
+
+export const root = resolve(import.meta.dirname, '../..');
+export const launcher = join(root, 'bin/wasmcloud.js');
+let built: Promise<Finished> | undefined;
+export const password = 'correct horse';
+
+export interface Control extends ApiDeps {
+  readonly url: string;
+  readonly port: number;
+  /** A folder for this test, removed at the end. */
+  readonly folder: string;
+  /** Where functions answer; replaceable by the test. */
+  function: RequestListener;
+  /** Makes a user and returns a Token. */
+  user(name: string): Promise<string>;
+  handler(name: string, owner: string): Promise<void>;
+  deploy(options: DeployOptions): Promise<void>;
+  write(...lines: readonly PendingLogLine[]): Promise<void>;
+  /** Ends all connections and stops listening, keeps the data; `resume` listens at the same port again. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface DeployOptions {
+  readonly handler: string;
+  readonly user: string;
+  readonly number: number;
+  readonly state: DeploymentState;
+  readonly policy?: Policy;
+  readonly failure?: string;
+}
+
+export async function startControl(options: { readonly registration?: Registration } = {}): Promise<Control> {
+  const folder = await mkdtemp(join(tmpdir(), 'wasmcloud-test-'));
+  const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+  const now = () => Date.now();
+  const log = pino({ level: 'silent' });
+  const onError = (error: unknown) => {
+    throw error;
+  };
+  const ids = new HandlerIds(db);
+  const logs = await LogStore.open({ db, ids, now, onError });
+  const usage = new UsageStore({ db, ids, now, onError });
+  const accounts = new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open' });
+  const handlers = new Handlers({ db, now, randomBytes, randomInt });
+  let port = 0;
+  const url = () => `http://127.0.0.1:${port}`;
+  const functions = createServer((request, response) => control.function(request, response));
+  await listen(functions, 0);
+  const deps: ApiDeps = {
+    db,
+    accounts,
+    handlers,
+    logs,
+    usage,
+    log,
+    now,
+    randomBytes,
+    env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
+    deployer: deployer(db),
+    metrics: new Metrics({ logs, usage }),
+    functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
+    gitUrl: (name) => `${url()}/${name}.git`,
+    serverUrl: url,
+    notReady: () => [],
+    imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
+    version: '0.0.0',
+    identity: { platformId: 'test', bootId: 'boot' },
+  };
+  const start = async (at: number) => {
+    const server = createServer(createApi(deps).callback());
+    hardenServer(server);
+    const streams = attachLogStream(server, { ...deps, allowedOrigins: () => [url()] });
+    await listen(server, at);
+    return { server, streams };
+  };
+  let running: Awaited<ReturnType<typeof start>> | null = await start(0);
+  port = portOf(running.server);
+  const control: Control = {
+    ...deps,
+    url: url(),
+    port,
+    folder,
+    function: (_request, response) => response.end('hello\n'),
+    user: async (name) => (await accounts.signUp({ name, password, address: '127.0.0.1' })).token,
+    handler: async (name, owner) => {
+      const user = await db.selectFrom('users').select('id').where('name', '=', owner).executeTakeFirstOrThrow();
+      await handlers.create({ name, ownerId: user.id });
+    },
+    deploy: (deployment) => deploy(db, deployment),
+    write: (...lines) => logs.append(lines),
+    pause: async () => {
+      running?.streams.close();
+      running?.server.closeAllConnections();
+      await new Promise((done) => running?.server.close(done));
+      running = null;
+    },
+    resume: async () => {
+      running = await start(port);
+    },
+    close: async () => {
+      if (running !== null) await control.pause();
+      functions.closeAllConnections();
+      await new Promise((done) => functions.close(done));
+      await logs.close();
+      await usage.close();
+      await db.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return control;
+}
+
+export function line(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
+  return {
+    handler,
+    text,
+    deployment: 1,
+    invocation: 'i_00000001',
+    seq: 1,
+    timeMs: Date.now(),
+    gas: 11,
+    stream: 'log',
+    level: 6,
+    ...more,
+  };
+}
+
+export function record(handler: string, id: string, more: Partial<InvocationRecord> = {}): InvocationRecord {
+  return {
+    id,
+    handler,
+    deployment: 1,
+    startedMs: Date.now(),
+    durationMs: 1.2,
+    method: 'GET',
+    path: '/',
+    status: 200,
+    outcome: 'ok',
+    gas: 1_234,
+    memoryPages: 2,
+    bytesIn: 0,
+    bytesOut: 6,
+    syscalls: { log_write: { count: 1, waitMs: 0 } },
+    io: { log: { bytesIn: 0, bytesOut: 5 } },
+    logLines: 1,
+    ...more,
+  };
+}
+
+/** Rows as the deploy station writes them, without a module behind them. */
+async function deploy(db: Database, options: DeployOptions): Promise<void> {
+  const { handler, number, state, policy = null, failure = null } = options;
+  const { id: handlerId } = await db
+    .selectFrom('handlers')
+    .select('id')
+    .where('name', '=', handler)
+    .executeTakeFirstOrThrow();
+  const user = await db.selectFrom('users').select('id').where('name', '=', options.user).executeTakeFirstOrThrow();
+  const sha256 = String(number).padStart(64, '9f2c41ab');
+  const artifact = {
+    name: `${sha256}-m1`,
+    sha256,
+    meter_version: 1,
+    original_bytes: 184 * 1024 + number,
+    bytes: 200 * 1024,
+    module: JSON.stringify({ plan: { abis: ['cwa'] } }),
+    created_ms: Date.now(),
+  };
+  await db
+    .insertInto('artifacts')
+    .values(artifact)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+  const id = `d_${handler}_${number}`;
+  await db
+    .insertInto('deployments')
+    .values({
+      id,
+      number,
+      state,
+      failure,
+      handler_id: handlerId,
+      commit: String(number).padStart(40, '3dd7df0a'),
+      ref: 'refs/heads/main',
+      user_id: user.id,
+      artifact: artifact.name,
+      module_path: 'dist/hello.wasm',
+      manifest: JSON.stringify({ limits: defaultLimits, policy }),
+      vet_ms: 12,
+      created_ms: Date.now(),
+    })
+    .execute();
+  await db.updateTable('handlers').set({ deploy_branch: 'main' }).where('id', '=', handlerId).execute();
+  if (state === 'live') await release(db, handlerId, id);
+}
+
+async function release(db: Database, handlerId: string, deploymentId: string): Promise<void> {
+  const changed = { deployment_id: deploymentId, changed_ms: Date.now() };
+  await db
+    .insertInto('releases')
+    .values({ handler_id: handlerId, branch: '', ...changed })
+    .onConflict((conflict) => conflict.columns(['handler_id', 'branch']).doUpdateSet(changed))
+    .execute();
+}
+
+/** Changes the rows as a rollback does; there are no runners to tell. */
+function deployer(db: Database): Deployer {
+  const nothing = async () => undefined;
+  return {
+    rollback: async ({ handlerId, number }) => {
+      const target = await db
+        .selectFrom('deployments')
+        .select('id')
+        .where('handler_id', '=', handlerId)
+        .where('number', '=', number)
+        .executeTakeFirst();
+      if (target === undefined) throw new PlatformError('not_found', `there is no deployment v${number}`);
+      await db
+        .updateTable('deployments')
+        .set({ state: 'retired' })
+        .where('handler_id', '=', handlerId)
+        .where('state', '=', 'live')
+        .execute();
+      await db.updateTable('deployments').set({ state: 'live' }).where('id', '=', target.id).execute();
+      await release(db, handlerId, target.id);
+    },
+    environmentChanged: nothing,
+    handlerCreated: nothing,
+    handlerDeleted: nothing,
+    handlerRestored: nothing,
+  };
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((done, failed) => {
+    server.once('error', failed);
+    server.listen(port, '127.0.0.1', done);
+  });
+}
+
+function portOf(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the server does not listen');
+  return address.port;
+}
+
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly variables?: Readonly<Record<string, string>>;
+  readonly stdin?: string | Uint8Array;
+  readonly cwd?: string;
+}
+
+/** A home of its own for each: config and global git configuration are real files. */
+export class Home {
+  readonly folder: string;
+  readonly server: string;
+
+  private constructor(folder: string, server: string) {
+    this.folder = folder;
+    this.server = server;
+  }
+
+  static async make(control: Pick<Control, 'folder' | 'url'>, name = randomBytes(4).toString('hex')): Promise<Home> {
+    const folder = join(control.folder, `home-${name}`);
+    await mkdir(folder);
+    return new Home(folder, control.url);
+  }
+
+  get variables(): Readonly<Record<string, string>> {
+    return {
+      PATH: process.env.PATH ?? '',
+      HOME: this.folder,
+      XDG_CONFIG_HOME: join(this.folder, 'config'),
+      GIT_CONFIG_GLOBAL: join(this.folder, 'gitconfig'),
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_TERMINAL_PROMPT: '0',
+      GIT_AUTHOR_NAME: 'Ada',
+      GIT_AUTHOR_EMAIL: 'ada@example.com',
+      GIT_COMMITTER_NAME: 'Ada',
+      GIT_COMMITTER_EMAIL: 'ada@example.com',
+      WASMCLOUD_SERVER: this.server,
+    };
+  }
+
+  /** Runs the bundle, as the launcher does once it has made sure of it. */
+  async wasmcloud(words: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    built ??= run([process.execPath, launcher, '--version'], { variables: this.variables });
+    await built;
+    return run([process.execPath, join(root, 'dist/wasmcloud.js'), ...words], {
+      ...options,
+      variables: { ...this.variables, WASMCLOUD_LAUNCHER: launcher, ...options.variables },
+    });
+  }
+
+  git(words: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    return run(['git', ...words], { ...options, variables: { ...this.variables, ...options.variables } });
+  }
+}
+
+export function run(words: readonly string[], options: CommandOptions): Promise<Finished> {
+  return new Promise((done, failed) => {
+    const [command = '', ...rest] = words;
+    const child = spawn(command, rest, { env: { ...options.variables }, cwd: options.cwd ?? root });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (chunk) => {
+      stdout += chunk;
+    });
+    child.stderr.setEncoding('utf8').on('data', (chunk) => {
+      stderr += chunk;
+    });
+    child.on('error', failed);
+    child.on('close', (status) => done({ status, stdout, stderr }));
+    // A program that does not read its input closes the pipe first.
+    child.stdin.on('error', () => undefined);
+    child.stdin.end(options.stdin ?? '');
+  });
+}
