@@ -86,7 +86,7 @@ describe('control killed in the middle of a push', () => {
           return {
             preReceive: (objects, print, signal) => session.preReceive(objects, print, signal),
             postReceive: async (print) => {
-              await deployments.options.handlers.delete(push.handlerId);
+              await platform.handlers.delete(push.handlerId);
               await deployments.handlerDeleted(push.handlerId);
               await session.postReceive(print);
             },

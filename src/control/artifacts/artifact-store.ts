@@ -1,12 +1,13 @@
 /**
- * The store of Artifacts and of the file bundles of Deployments: one file per content, written once.
+ * Stores Artifacts and the file bundles of Deployments: one file per content, written once.
  *
  * A name says what the content was made from (artifactName: original bytes and meter version), so it
- * is no checksum of the file itself. Each file therefore starts with the SHA-256 of what follows, and
+ * is no checksum of the file itself. Each file therefore starts with the SHA-256 of its content, and
  * every read verifies it: a damaged Artifact is never handed to a runner.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
 
@@ -17,6 +18,8 @@ const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9})?$/;
 
 export class ArtifactStore {
   readonly #folder: string;
+  /** Name -> stamp of the file when its checksum was last found right. At most one entry per stored file. */
+  readonly #verified = new Map<string, string>();
 
   private constructor(folder: string) {
     this.#folder = folder;
@@ -31,7 +34,7 @@ export class ArtifactStore {
     return new ArtifactStore(folder);
   }
 
-  /** Durable when it resolves. A name that is there already is left alone, unless it is damaged. */
+  /** Stores `bytes`, durable when it resolves. Leaves a file of that name alone unless it is damaged. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
     if (await this.intact(name)) return;
     const folder = this.#folderOf(name);
@@ -54,19 +57,9 @@ export class ArtifactStore {
     await syncFolder(folder);
   }
 
-  async has(name: string): Promise<boolean> {
-    return stat(this.#fileOf(name)).then(
-      () => true,
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === 'ENOENT') return false;
-        throw error;
-      },
-    );
-  }
-
-  /** Throws `not_found` where there is none, `internal` where the bytes are not what was written. */
+  /** Reads a whole file. Throws `not_found` where there is none, `internal` where the bytes are not what was written. */
   async get(name: string): Promise<Uint8Array> {
-    const bytes = await readFile(this.#fileOf(name)).catch((cause: NodeJS.ErrnoException) => {
+    const { bytes, stamp } = await read(this.#fileOf(name)).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') throw new PlatformError('not_found', `no artifact ${name}`, { cause });
       throw cause;
     });
@@ -75,12 +68,21 @@ export class ArtifactStore {
       bytes.length >= headerBytes &&
       bytes.subarray(0, magic.length).equals(magic) &&
       bytes.subarray(magic.length, headerBytes).equals(digest(content));
-    if (!intact) throw new PlatformError('internal', `artifact ${name} is damaged on disk; push the handler again`);
+    if (!intact) {
+      this.#verified.delete(name);
+      throw new PlatformError('internal', `artifact ${name} is damaged on disk; push the handler again`);
+    }
+    this.#verified.set(name, stamp);
     return content;
   }
 
-  /** Whether it is there and unharmed. */
+  /**
+   * Says whether a file is stored and undamaged. Reads and hashes it only where it has changed since a read found
+   * it right, or no read has yet: most pushes ask this for a file of megabytes that nothing has touched.
+   */
   async intact(name: string): Promise<boolean> {
+    const known = this.#verified.get(name);
+    if (known !== undefined && known === (await stampOf(this.#fileOf(name)))) return true;
     return this.get(name).then(
       () => true,
       (error: unknown) => {
@@ -90,15 +92,16 @@ export class ArtifactStore {
     );
   }
 
-  /** Names of everything stored. */
+  /** Returns the names of all stored files. */
   async list(): Promise<readonly string[]> {
     const folders = (await readdir(this.#folder)).filter((entry) => /^[0-9a-f]{2}$/.test(entry));
     const names = await Promise.all(folders.map((folder) => readdir(join(this.#folder, folder))));
     return names.flat().filter((name) => namePattern.test(name));
   }
 
-  /** No error where there is none. */
+  /** Removes a file; a missing one is no error. */
   async remove(name: string): Promise<void> {
+    this.#verified.delete(name);
     await rm(this.#fileOf(name), { force: true });
   }
 
@@ -115,6 +118,34 @@ export class ArtifactStore {
 /** The name of content that is addressed by its own SHA-256. */
 export function contentName(bytes: Uint8Array, suffix: string): string {
   return `${digest(bytes).toString('hex')}-${suffix}`;
+}
+
+interface StampedBytes {
+  readonly bytes: Buffer;
+  readonly stamp: string;
+}
+
+/** Reads a file; the stamp is taken first, so that a change during the read makes it outdated. */
+async function read(path: string): Promise<StampedBytes> {
+  const file = await open(path, 'r');
+  try {
+    const stamp = stampText(await file.stat({ bigint: true }));
+    return { bytes: await file.readFile(), stamp };
+  } finally {
+    await file.close();
+  }
+}
+
+async function stampOf(path: string): Promise<string | null> {
+  return stat(path, { bigint: true }).then(stampText, (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+}
+
+/** Differs wherever a file was replaced, written to or cut: inode, size, times of content and of inode change. */
+function stampText({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
 
 function digest(bytes: Uint8Array): Buffer {

@@ -1,7 +1,6 @@
 /**
- * One push, from git's pre-receive hook to the URL (DESIGN.md, Ways through the house). Everything that can
- * refuse happens before git moves the ref, compilation by the runners included, so the branch never differs
- * from what is live; a refusal changes nothing.
+ * Carries one push from git's pre-receive hook to the URL. Everything that can refuse happens before git moves the
+ * ref, compilation by the runners included, so the branch never differs from what is live; a refusal changes nothing.
  */
 import { createHash } from 'node:crypto';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
@@ -9,14 +8,39 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName } from '../../protocol/module.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
+import type { Repositories } from '../git/repositories.ts';
+import type { Handlers } from '../handlers/handlers.ts';
+import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
-import type { DeploymentRow } from './deployment-store.ts';
-import type { Deployments } from './deployments.ts';
+import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
+import type { OwnerLog } from './owner-log.ts';
 import { branchOf, deleteRefused, found, received, validated } from './push-words.ts';
-import type { Vetted } from './vet.ts';
+import type { Recovery } from './recovery.ts';
+import type { Releases } from './releases.ts';
+import type { VetPool, Vetted } from './vet.ts';
+
+/** The parts of control that a push uses. */
+export interface PushParts {
+  readonly store: DeploymentStore;
+  readonly handlers: Pick<Handlers, 'create' | 'findById'>;
+  readonly artifacts: Pick<ArtifactStore, 'intact' | 'put'>;
+  readonly artifactUse: Pick<ArtifactUse, 'keeping'>;
+  readonly vet: Pick<VetPool, 'vet'>;
+  readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
+  readonly recovery: Pick<Recovery, 'settleEnded'>;
+  readonly repositories: Pick<Repositories, 'setHead'>;
+  readonly log: OwnerLog;
+  /** Returns the public URL of a handler. */
+  readonly urlOf: (handler: string) => string;
+  /** Returns the URL of the page that documents provided imports. */
+  readonly docsUrl: () => string;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
 
 /** A staged Deployment, and what of it need not be read again. */
 interface Staged {
@@ -26,7 +50,7 @@ interface Staged {
 }
 
 export class DeployPush implements PushSession {
-  readonly #deployments: Deployments;
+  readonly #parts: PushParts;
   readonly #push: IncomingPush;
   readonly #startMs = performance.now();
   #live: DeploymentRow | null = null;
@@ -37,8 +61,8 @@ export class DeployPush implements PushSession {
   /** What a hook has asked for; it may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
 
-  constructor(deployments: Deployments, push: IncomingPush) {
-    this.#deployments = deployments;
+  constructor(parts: PushParts, push: IncomingPush) {
+    this.#parts = parts;
     this.#push = push;
   }
 
@@ -59,7 +83,7 @@ export class DeployPush implements PushSession {
     await this.#work;
     const staged = this.#staged;
     this.#staged = null;
-    if (staged !== null) await this.#deployments.settleEnded(staged.row, this.#push.handlerName, staged);
+    if (staged !== null) await this.#parts.recovery.settleEnded(staged.row, this.#push.handlerName, staged);
   }
 
   async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
@@ -81,12 +105,12 @@ export class DeployPush implements PushSession {
     const { number } = staged.row;
     const branch = branchOf(staged.row.ref);
     try {
-      const { replaced } = await this.#deployments.makeLive(staged.row, handlerName, 'staged', staged);
+      const { replaced } = await this.#parts.releases.makeLive(staged.row, handlerName, 'staged', staged);
       this.#staged = null;
-      if (this.#firstDeploy) await this.#deployments.options.repositories.setHead(this.#push.handlerId, branch);
+      if (this.#firstDeploy) await this.#parts.repositories.setHead(this.#push.handlerId, branch);
       const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
       print(step(`deployed v${number} in ${seconds(performance.now() - this.#startMs)}${instead}`));
-      print(detail(this.#deployments.options.urlOf(handlerName)));
+      print(detail(this.#parts.urlOf(handlerName)));
       print(
         replaced === null
           ? success('live. Logs:', `wasmcloud logs ${handlerName}`)
@@ -95,7 +119,7 @@ export class DeployPush implements PushSession {
       const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
       await this.#log('info', number, `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`);
     } catch (error) {
-      this.#deployments.options.report(`v${number} of ${handlerName} could not be released`, error);
+      this.#parts.report(`v${number} of ${handlerName} could not be released`, error);
       print(anyErrorText(error));
       print(warning(`v${number} is stored; it goes live as soon as that is over`));
     }
@@ -103,10 +127,10 @@ export class DeployPush implements PushSession {
 
   async #check(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<void> {
     const { handlerExists, handlerId, handlerName, updates } = this.#push;
-    const handler = handlerExists ? await this.#deployments.options.handlers.findById(handlerId) : null;
+    const handler = handlerExists ? await this.#parts.handlers.findById(handlerId) : null;
     if (handlerExists && (handler === null || handler.deletedMs !== null))
       throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
-    this.#live = handlerExists ? await this.#deployments.store.live(handlerId) : null;
+    this.#live = handlerExists ? await this.#parts.store.live(handlerId) : null;
     const branch = handler?.deployBranch ?? firstBranch(updates);
     this.#firstDeploy = (handler?.deployBranch ?? null) === null;
     for (const update of updates) print(received(handlerName, update));
@@ -131,7 +155,7 @@ export class DeployPush implements PushSession {
     readonly signal: AbortSignal;
   }): Promise<void> {
     const { ref, commit, objects, print, signal } = options;
-    const { artifacts, vet, docsUrl } = this.#deployments.options;
+    const { artifacts, vet, docsUrl } = this.#parts;
     const candidate = await readCandidate(commit, objects);
     const { modulePath, bytes } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -162,14 +186,14 @@ export class DeployPush implements PushSession {
     readonly vetted: Vetted;
   }): Promise<void> {
     const { ref, commit, candidate, manifest, vetted } = options;
-    const { artifacts } = this.#deployments.options;
+    const { artifacts } = this.#parts;
     const artifact = artifactName(vetted.module);
     const bundle = candidate.effective.files?.bundle ?? null;
-    const row = await this.#deployments.keeping(bundle === null ? [artifact] : [artifact, bundle], async () => {
+    const row = await this.#parts.artifactUse.keeping(bundle === null ? [artifact] : [artifact, bundle], async () => {
       await artifacts.put(artifact, vetted.bytes);
       if (bundle !== null) await artifacts.put(bundle, encodeBundle(candidate.files));
       if (!this.#push.handlerExists) await this.#createHandler();
-      return this.#deployments.store.stage({
+      return this.#parts.store.stage({
         handlerId: this.#push.handlerId,
         commit,
         ref,
@@ -182,44 +206,44 @@ export class DeployPush implements PushSession {
       });
     });
     this.#staged = { row, module: vetted.module, files: candidate.files };
-    await this.#deployments.prepare(row, this.#push.handlerName, this.#staged);
+    await this.#parts.releases.prepare(row, this.#push.handlerName, this.#staged);
   }
 
   async #sizeOf(live: DeploymentRow): Promise<number | null> {
-    return (await this.#deployments.store.artifactModule(live.artifact))?.originalBytes ?? null;
+    return (await this.#parts.store.artifactModule(live.artifact))?.originalBytes ?? null;
   }
 
   async #createHandler(): Promise<void> {
     const { handlerId, handlerName, user } = this.#push;
-    await this.#deployments.options.handlers.create({ id: handlerId, name: handlerName, ownerId: user.id });
+    await this.#parts.handlers.create({ id: handlerId, name: handlerName, ownerId: user.id });
     this.#created = true;
-    await this.#deployments.handlerCreated(handlerId);
+    await this.#parts.releases.announce(handlerId);
   }
 
   /** Undoes what was done, and tells the owner's log of an existing handler. */
   async #refused(error: unknown): Promise<void> {
     const { handlerId, handlerName } = this.#push;
-    const { options, store } = this.#deployments;
-    if (!(error instanceof PlatformError)) options.report(`a push to ${handlerName} failed`, error);
-    else if (error.code === 'vet_failed') options.report(`a module pushed to ${handlerName} failed the check`, error);
+    const { store, releases, report } = this.#parts;
+    if (!(error instanceof PlatformError)) report(`a push to ${handlerName} failed`, error);
+    else if (error.code === 'vet_failed') report(`a module pushed to ${handlerName} failed the check`, error);
     const why = error instanceof PlatformError ? error.message : 'something failed on our side';
     const staged = this.#staged;
     this.#staged = null;
     try {
       if (this.#created) {
-        await this.#deployments.handlerDeleted(handlerId);
+        await releases.remove(handlerId);
         await store.removeHandler(handlerId);
         return;
       }
       if (staged !== null) await store.fail(staged.row.id, why);
       if (this.#push.handlerExists) await this.#log('error', staged?.row.number ?? 0, `push refused: ${why}`);
     } catch (cause) {
-      options.report(`a refused push to ${handlerName} could not be undone`, cause);
+      report(`a refused push to ${handlerName} could not be undone`, cause);
     }
   }
 
   async #log(level: 'info' | 'error', deployment: number, text: string): Promise<void> {
-    await this.#deployments.log(this.#push.handlerName, deployment, level, text);
+    await this.#parts.log.write(this.#push.handlerName, deployment, level, text);
   }
 }
 

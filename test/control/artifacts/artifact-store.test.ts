@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -16,7 +17,7 @@ describe('ArtifactStore', () => {
     const bytes = Uint8Array.from({ length: 100_000 }, (_, i) => i % 251);
     await (await ArtifactStore.open(folder)).put(name, bytes);
     const again = await ArtifactStore.open(folder);
-    expect(await again.has(name)).toBe(true);
+    expect(await again.intact(name)).toBe(true);
     expect(Buffer.from(await again.get(name)).equals(bytes)).toBe(true);
   });
 
@@ -41,13 +42,35 @@ describe('ArtifactStore', () => {
     expect([...(await store.get(name))]).toEqual([1, 2, 3]);
   });
 
+  it('finds a change on disk although it has found the file intact before', async () => {
+    const store = await ArtifactStore.open(folder);
+    await store.put(name, Uint8Array.of(1, 2, 3));
+    expect(await store.intact(name)).toBe(true);
+    const file = join(folder, 'ab', name);
+    const bytes = await readFile(file);
+    const { mtime, atime } = await stat(file);
+    await writeFile(file, bytes.fill(0, bytes.length - 1));
+    await utimes(file, atime, mtime); // as a tool would that restores a damaged copy
+    expect(await store.intact(name)).toBe(false);
+  });
+
+  it.runIf(existsSync('/proc/self/io'))('reads no file again that a read has found intact', async () => {
+    const store = await ArtifactStore.open(folder);
+    const bytes = new Uint8Array(32 * 1024 * 1024);
+    await store.put(name, bytes);
+    expect(await store.intact(name)).toBe(true);
+    const before = await bytesRead();
+    expect(await store.intact(name)).toBe(true);
+    expect((await bytesRead()) - before).toBeLessThan(bytes.length / 2);
+  });
+
   it('says not_found for a name it does not hold, and forgets what was removed', async () => {
     const store = await ArtifactStore.open(folder);
     await expect(store.get(name)).rejects.toMatchObject({ code: 'not_found' });
     await store.put(name, Uint8Array.of(1));
     expect(await store.list()).toEqual([name]);
     await store.remove(name);
-    expect(await store.has(name)).toBe(false);
+    expect(await store.intact(name)).toBe(false);
     expect(await store.list()).toEqual([]);
   });
 
@@ -68,3 +91,8 @@ describe('ArtifactStore', () => {
     expect(contentName(new Uint8Array(), 'files')).toMatch(/^e3b0c44298fc1c14.*-files$/);
   });
 });
+
+/** Bytes that this process has read so far. */
+async function bytesRead(): Promise<number> {
+  return Number(/^rchar: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1]);
+}

@@ -1,0 +1,36 @@
+/** Keeps Artifacts that a push is about to refer to, and removes those that no Deployment refers to. */
+import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
+import type { ArtifactStore } from '../artifacts/artifact-store.ts';
+import type { DeploymentStore } from './deployment-store.ts';
+
+export class ArtifactUse {
+  readonly #store: DeploymentStore;
+  readonly #artifacts: ArtifactStore;
+  readonly #locks = new KeyedMutex();
+
+  constructor(options: { readonly store: DeploymentStore; readonly artifacts: ArtifactStore }) {
+    this.#store = options.store;
+    this.#artifacts = options.artifacts;
+  }
+
+  /** Runs `work`; `collect` removes no Artifact of `names` before it has settled. Returns what `work` returns. */
+  async keeping<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const [first, ...others] = [...names].sort(); // always in the same order, so that two pushes cannot wait in a circle
+    if (first === undefined) return work();
+    return this.#locks.run(first, () => this.keeping(others, work));
+  }
+
+  /** Removes every Artifact that no Deployment has any more, from the database and the store. */
+  async collect(): Promise<void> {
+    const used = await this.#store.usedArtifacts();
+    for (const name of await this.#artifacts.list()) {
+      if (used.has(name)) continue;
+      await this.keeping([name], async () => {
+        // Asked again, now that no push can be about to use it.
+        if ((await this.#store.usedArtifacts()).has(name)) return;
+        await this.#store.removeArtifact(name);
+        await this.#artifacts.remove(name);
+      });
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Finishes or fails Deployments that were interrupted between staging and Release, each exactly once, by what git
+ * has: where the ref is at the staged commit, the push was accepted and its module has been compiled by runners,
+ * so it becomes live; otherwise the push was not accepted, and the Deployment fails.
+ */
+import type { Repositories } from '../git/repositories.ts';
+import type { Handlers } from '../handlers/handlers.ts';
+import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import type { OwnerLog } from './owner-log.ts';
+import type { Releases } from './releases.ts';
+import type { KnownParts } from './specs.ts';
+
+export interface RecoveryOptions {
+  readonly store: DeploymentStore;
+  readonly releases: Releases;
+  readonly repositories: Repositories;
+  readonly handlers: Pick<Handlers, 'findById'>;
+  readonly log: OwnerLog;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** Longest pause between two tries to settle a Deployment, milliseconds. A restart tries at once. */
+const settleMsMax = 30_000;
+
+export class Recovery {
+  readonly #options: RecoveryOptions;
+
+  constructor(options: RecoveryOptions) {
+    this.#options = options;
+  }
+
+  /** Settles what an earlier control left behind. Runs at start, before runners ask for the fleet's state. */
+  async run(): Promise<void> {
+    const { repositories, store, report } = this.#options;
+    for (const id of await repositories.list())
+      await repositories.endOrphan(id).catch((error: unknown) => report(`a push to ${id} could not be ended`, error));
+    for (const row of await store.staged()) {
+      try {
+        await this.#settle(row, async () => {
+          await store.release(row.id, 'staged');
+        });
+      } catch (error) {
+        report(`the staged deployment ${row.id} could not be settled`, error);
+      }
+    }
+    await this.#mendPins();
+    await this.#removeStrayRepositories();
+  }
+
+  /**
+   * Settles a staged Deployment whose push has ended: now or, where that fails (the disk is full, no runner is
+   * up), again after `delayMs`, doubled each time up to 30 s. What was live before stays live meanwhile.
+   */
+  async settleEnded(row: DeploymentRow, handler: string, known: KnownParts = {}, delayMs = 1_000): Promise<void> {
+    const { releases, report } = this.#options;
+    try {
+      await this.#settle(row, async () => {
+        await releases.makeLive(row, handler, 'staged', known);
+      });
+    } catch (error) {
+      report(`v${row.number} of ${handler} could not be settled; next try in ${delayMs} ms`, error);
+      const again = () => void this.settleEnded(row, handler, {}, Math.min(delayMs * 2, settleMsMax));
+      setTimeout(again, delayMs).unref();
+    }
+  }
+
+  /** Calls `finish` if git moved the ref to the Deployment's commit, else fails the Deployment. */
+  async #settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
+    const { store, releases, repositories, handlers, log } = this.#options;
+    const handler = await handlers.findById(row.handler_id);
+    const isGone = handler === null || handler.deletedMs !== null;
+    const refs = await repositories.refs(row.handler_id);
+    if (!isGone && refs.get(row.ref) === row.commit) {
+      await finish();
+      await log.write(handler.name, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
+      return;
+    }
+    const failure = isGone ? 'the handler was deleted' : 'the push was interrupted';
+    const failed = await store.fail(row.id, failure);
+    releases.forgetPrepared(row.handler_id);
+    if (failed && handler !== null)
+      await log.write(handler.name, row.number, 'error', `v${row.number} failed: ${failure}`);
+  }
+
+  /** Pins the commit of every live Deployment that has no pin, so that git never collects what is live. */
+  async #mendPins(): Promise<void> {
+    const { repositories, store, report } = this.#options;
+    for (const row of await store.allLive()) {
+      if (await repositories.pinned(row.handler_id, row.number)) continue;
+      await repositories
+        .pin(row.handler_id, row.number, row.commit)
+        .catch((error: unknown) => report(`v${row.number} of ${row.handler} could not be pinned`, error));
+    }
+  }
+
+  /** Removes repositories of first pushes that a crash interrupted before their handler existed. */
+  async #removeStrayRepositories(): Promise<void> {
+    const { repositories, store } = this.#options;
+    const ids = await store.handlerIds();
+    for (const id of await repositories.list()) {
+      if (ids.has(id)) await repositories.sweep(id);
+      else await repositories.remove(id);
+    }
+  }
+}

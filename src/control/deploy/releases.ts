@@ -1,0 +1,168 @@
+/**
+ * Makes Deployments live and takes them out: the database says what a handler serves, this class makes runners
+ * serve it. Each handler's changes happen one after the other.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { Fleet, FleetState } from '../../protocol/ports.ts';
+import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
+import type { Repositories } from '../git/repositories.ts';
+import type { Handlers } from '../handlers/handlers.ts';
+import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import type { KnownParts, Specs } from './specs.ts';
+
+export interface ReleasesOptions {
+  readonly store: DeploymentStore;
+  readonly specs: Specs;
+  readonly handlers: Pick<Handlers, 'findById'>;
+  readonly repositories: Pick<Repositories, 'pin'>;
+  readonly fleet: Fleet;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+export class Releases {
+  readonly #options: ReleasesOptions;
+  readonly #locks = new KeyedMutex();
+  /** Handler id -> id of the spec that its runners serve; they forget it when another takes its place. */
+  readonly #served = new Map<string, string>();
+  /** Handler id -> id of a spec that runners have compiled and do not serve yet. */
+  readonly #prepared = new Map<string, string>();
+
+  constructor(options: ReleasesOptions) {
+    this.#options = options;
+  }
+
+  /** Returns what a fresh runner is told first. Leaves out and reports a Deployment whose Artifact is damaged. */
+  async fleetState(): Promise<FleetState> {
+    const { store, specs, report } = this.#options;
+    const served: DeploymentSpec[] = [];
+    const known = [...(await store.withoutRelease())];
+    for (const row of await store.allLive()) {
+      try {
+        const { module, hasVariables } = row;
+        const spec = await specs.specOf(row, row.handler, { module, ...(hasVariables ? {} : { variables: {} }) });
+        served.push(spec);
+        this.#served.set(row.handler_id, spec.deploymentId);
+      } catch (error) {
+        report(`v${row.number} of ${row.handler} cannot be served`, error);
+        known.push(row.handler);
+      }
+    }
+    return {
+      specs: served,
+      releases: served.map(({ handler, deploymentId }) => ({ label: handler, deploymentId })),
+      known,
+    };
+  }
+
+  /** Lets runners compile a staged or retired Deployment; switches nothing. Throws `vet_failed` where a runner cannot. */
+  async prepare(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<void> {
+    await this.#locks.run(row.handler_id, async () => {
+      await this.#prepare(await this.#options.specs.specOf(row, handler, known));
+    });
+  }
+
+  /**
+   * Makes a Deployment live: runners compile it, one transaction makes the Release, runners switch. `from` is the
+   * state that it must be in. Returns the Deployment that it replaces.
+   * Throws `not_found` (the handler has been deleted), `conflict` (another state), `vet_failed`.
+   */
+  async makeLive(
+    row: DeploymentRow,
+    handler: string,
+    from: 'staged' | 'retired',
+    known: KnownParts = {},
+  ): Promise<{ replaced: DeploymentRow | null }> {
+    const { store, specs, repositories, report } = this.#options;
+    return this.#locks.run(row.handler_id, async () => {
+      await this.#existing(row.handler_id); // it may have been deleted during the push
+      const spec = await specs.specOf(row, handler, known);
+      // Again where variables changed since, or control is a new one: runners never switch to what is not compiled.
+      await this.#prepare(spec);
+      // The pin and the release touch nothing of each other; Recovery mends a pin that is missing.
+      const pinned = repositories
+        .pin(row.handler_id, row.number, row.commit)
+        .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
+      const { replaced } = await store.release(row.id, from).finally(() => pinned);
+      await this.#switch(spec);
+      return { replaced };
+    });
+  }
+
+  /** Serves the live Deployment with the handler's variables as they are now. Returns it; null when none is live. */
+  async refresh(handlerId: string): Promise<{ readonly name: string; readonly number: number } | null> {
+    return this.#locks.run(handlerId, async () => {
+      const { name } = await this.#existing(handlerId);
+      const live = await this.#options.store.live(handlerId);
+      if (live === null) return null;
+      await this.#serve(live, name);
+      return { name, number: live.number };
+    });
+  }
+
+  /** Tells runners that the handler exists and serves nothing. */
+  async announce(handlerId: string): Promise<void> {
+    this.#options.fleet.announce((await this.#existing(handlerId)).name);
+  }
+
+  /** Lets runners serve nothing of a deleted handler any more. */
+  async remove(handlerId: string): Promise<void> {
+    const { handlers, fleet } = this.#options;
+    await this.#locks.run(handlerId, async () => {
+      const handler = await handlers.findById(handlerId);
+      if (handler === null) return;
+      fleet.remove(handler.name);
+      this.forgetPrepared(handlerId);
+      const served = this.#served.get(handlerId);
+      this.#served.delete(handlerId);
+      if (served !== undefined) fleet.forget(served);
+    });
+  }
+
+  /** Lets runners serve a restored handler as before it was deleted. */
+  async restore(handlerId: string): Promise<void> {
+    await this.#locks.run(handlerId, async () => {
+      const { name } = await this.#existing(handlerId);
+      const live = await this.#options.store.live(handlerId);
+      if (live === null) this.#options.fleet.announce(name);
+      else await this.#serve(live, name);
+    });
+  }
+
+  /** Lets runners drop what they have compiled for the handler and do not serve. */
+  forgetPrepared(handlerId: string): void {
+    const unused = this.#prepared.get(handlerId);
+    this.#prepared.delete(handlerId);
+    if (unused !== undefined && unused !== this.#served.get(handlerId)) this.#options.fleet.forget(unused);
+  }
+
+  async #serve(row: DeploymentRow, handler: string): Promise<void> {
+    const spec = await this.#options.specs.specOf(row, handler);
+    await this.#prepare(spec);
+    await this.#switch(spec);
+  }
+
+  async #prepare(spec: DeploymentSpec): Promise<void> {
+    const ready = [this.#prepared.get(spec.handlerId), this.#served.get(spec.handlerId)];
+    if (ready.includes(spec.deploymentId)) return;
+    this.forgetPrepared(spec.handlerId);
+    await this.#options.fleet.prepare(spec);
+    this.#prepared.set(spec.handlerId, spec.deploymentId);
+  }
+
+  async #switch(spec: DeploymentSpec): Promise<void> {
+    const { fleet } = this.#options;
+    const before = this.#served.get(spec.handlerId);
+    if (this.#prepared.get(spec.handlerId) === spec.deploymentId) this.#prepared.delete(spec.handlerId);
+    this.#served.set(spec.handlerId, spec.deploymentId);
+    await fleet.release(spec.handler, spec.deploymentId);
+    if (before !== undefined && before !== spec.deploymentId) fleet.forget(before);
+  }
+
+  async #existing(handlerId: string): Promise<{ readonly name: string }> {
+    const handler = await this.#options.handlers.findById(handlerId);
+    if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
+    return handler;
+  }
+}
