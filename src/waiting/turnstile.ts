@@ -1,76 +1,68 @@
 /**
- * Who may run git now. Pushes to one repository come one after the other, so that a hook's connection can
- * belong to one push only and the last accepted push is the live one; in all and per user there is a cap.
+ * Decides which git operations run now. Pushes to one repository run one after the other, so that a hook's
+ * connection belongs to one push only and the last accepted push is the live one. In all and per user the
+ * number of running and of waiting operations is bounded.
  */
-
 import { PlatformError } from '../protocol/errors.ts';
+import { BoundedQueue } from './bounded-queue.ts';
 
-/** Bounds on what a Turnstile admits and keeps waiting; each counts operations. */
+/** Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations. */
 export interface TurnstileLimits {
-  /** Running at once, of everybody. */
+  /** Running at once. */
   readonly operations: number;
-  /** Running at once, of one user. */
+  /** Running at once for one user. */
   readonly operationsPerUser: number;
-  /** Waiting at once, of everybody. */
+  /** Waiting at once. */
   readonly waiting: number;
+  /** Waiting at once for one user, so that one user's waiting operations leave places for others. */
+  readonly waitingPerUser: number;
   /** Waiting at once for one repository. */
   readonly waitingPerRepository: number;
 }
 
-interface Waiting {
+interface Operation {
   readonly userId: string;
-  /** Repository to have alone; null for a fetch. */
+  /** Key of the repository that the operation has alone; null for an operation that shares. */
   readonly exclusive: string | null;
-  readonly enter: () => void;
 }
 
 export class Turnstile {
   readonly #limits: TurnstileLimits;
   readonly #byUser = new Map<string, number>();
   readonly #busy = new Set<string>();
+  readonly #queue: BoundedQueue<Operation>;
   #running = 0;
-  #queue: Waiting[] = [];
 
   constructor(limits: TurnstileLimits) {
     this.#limits = limits;
+    this.#queue = new BoundedQueue({ max: limits.waiting, full: overloaded });
   }
 
+  /** Number of operations that run now. */
   get running(): number {
     return this.#running;
   }
 
   /**
-   * Waits for a turn; the returned function ends it (calling it again does nothing).
-   * Throws `overloaded` when too many wait, `bad_request` when `signal` aborts first.
+   * Waits for a turn and returns the function that ends it (calling it again does nothing). Throws
+   * `overloaded` when too many operations wait, `bad_request` when `signal` aborts first.
    */
-  async enter(options: {
-    readonly userId: string;
-    readonly exclusive: string | null;
-    readonly signal: AbortSignal;
-  }): Promise<() => void> {
-    const { userId, exclusive, signal } = options;
+  async enter({ signal, ...operation }: Operation & { readonly signal: AbortSignal }): Promise<() => void> {
     if (signal.aborted) throw gone();
-    if (this.#free(options)) this.#claim(options);
+    if (this.#isTurn(operation)) this.#claim(operation);
     else {
-      const same = this.#queue.filter((other) => other.exclusive === exclusive).length;
-      if (
-        this.#queue.length >= this.#limits.waiting ||
-        (exclusive !== null && same >= this.#limits.waitingPerRepository)
-      )
-        throw new PlatformError('overloaded', 'too many pushes and fetches wait already; try again in a moment', {
-          retryAfterSeconds: 5,
-        });
-      await this.#wait({ userId, exclusive, signal });
+      this.#checkPlaces(operation);
+      await this.#queue.wait(operation, { abort: { signal, error: gone } });
     }
     let left = false;
     return () => {
       if (left) return;
       left = true;
-      this.#leave({ userId, exclusive });
+      this.#leave(operation);
     };
   }
 
-  #free({ userId, exclusive }: { userId: string; exclusive: string | null }): boolean {
+  #isTurn({ userId, exclusive }: Operation): boolean {
     return (
       this.#running < this.#limits.operations &&
       (this.#byUser.get(userId) ?? 0) < this.#limits.operationsPerUser &&
@@ -78,45 +70,39 @@ export class Turnstile {
     );
   }
 
-  #wait(options: { userId: string; exclusive: string | null; signal: AbortSignal }): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { userId, exclusive, signal } = options;
-      const abort = () => {
-        this.#queue = this.#queue.filter((other) => other !== waiting);
-        reject(gone());
-      };
-      const enter = () => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      };
-      const waiting: Waiting = { userId, exclusive, enter };
-      signal.addEventListener('abort', abort, { once: true });
-      this.#queue.push(waiting);
-    });
+  #checkPlaces({ userId, exclusive }: Operation): void {
+    const { waitingPerUser, waitingPerRepository } = this.#limits;
+    const ofUser = this.#queue.count((other) => other.userId === userId);
+    const ofRepository = exclusive === null ? 0 : this.#queue.count((other) => other.exclusive === exclusive);
+    if (ofUser >= waitingPerUser || (exclusive !== null && ofRepository >= waitingPerRepository)) throw overloaded();
   }
 
-  #leave({ userId, exclusive }: { userId: string; exclusive: string | null }): void {
+  #leave({ userId, exclusive }: Operation): void {
     this.#running -= 1;
     const others = (this.#byUser.get(userId) ?? 1) - 1;
     if (others === 0) this.#byUser.delete(userId);
     else this.#byUser.set(userId, others);
     if (exclusive !== null) this.#busy.delete(exclusive);
-    // First come, first served, among those whose turn it can be. Claimed for them here and now:
-    // whoever arrives before they go on finds the place taken.
+    // Admits the first waiting operation that can run now, not the first one: an operation whose repository
+    // or user is busy holds up no other.
     for (;;) {
-      const next = this.#queue.find((waiting) => this.#free(waiting));
+      const next = this.#queue.admit((waiting) => this.#isTurn(waiting));
       if (next === undefined) return;
-      this.#queue = this.#queue.filter((other) => other !== next);
       this.#claim(next);
-      next.enter();
     }
   }
 
-  #claim({ userId, exclusive }: { userId: string; exclusive: string | null }): void {
+  #claim({ userId, exclusive }: Operation): void {
     this.#running += 1;
     this.#byUser.set(userId, (this.#byUser.get(userId) ?? 0) + 1);
     if (exclusive !== null) this.#busy.add(exclusive);
   }
+}
+
+function overloaded(): PlatformError {
+  return new PlatformError('overloaded', 'too many pushes and fetches wait already; try again in a moment', {
+    retryAfterSeconds: 5,
+  });
 }
 
 function gone(): PlatformError {

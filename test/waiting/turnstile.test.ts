@@ -2,7 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Turnstile } from '../../src/waiting/turnstile.ts';
 
-const limits = { operations: 3, operationsPerUser: 2, waiting: 1_000, waitingPerRepository: 1_000 };
+const limits = {
+  operations: 3,
+  operationsPerUser: 2,
+  waiting: 1_000,
+  waitingPerUser: 1_000,
+  waitingPerRepository: 1_000,
+};
 const never = new AbortController().signal;
 
 describe('Turnstile', () => {
@@ -67,6 +73,35 @@ describe('Turnstile', () => {
     const next = turnstile.enter({ userId: 'c', exclusive: 'r', signal: never });
     leave();
     (await next)();
+    expect(turnstile.running).toBe(0);
+  });
+
+  it('lets others past a head that is blocked by its repository or by its user', async () => {
+    const turnstile = new Turnstile(limits);
+    const enter = (userId: string, exclusive: string | null) => turnstile.enter({ userId, exclusive, signal: never });
+    const leaves = await Promise.all([enter('a', 'r'), enter('a', null), enter('b', null)]);
+    const passed: string[] = [];
+    const pass = (name: string, userId: string, exclusive: string | null) =>
+      enter(userId, exclusive).then(() => passed.push(name));
+    pass('blocked by its repository', 'c', 'r');
+    pass('blocked by its user', 'a', null);
+    const free = pass('free', 'c', 's');
+    leaves[2]!();
+    await free;
+    expect(passed).toEqual(['free']);
+    leaves[0]!();
+    leaves[1]!();
+  });
+
+  it('turns away a user who has as many waiting as he may, and nobody else', async () => {
+    const turnstile = new Turnstile({ ...limits, operations: 1, waitingPerUser: 2 });
+    const enter = (userId: string) => turnstile.enter({ userId, exclusive: null, signal: never });
+    const leave = await enter('a');
+    const waiting = [enter('a'), enter('a')];
+    await expect(enter('a')).rejects.toMatchObject({ code: 'overloaded' });
+    const other = enter('b');
+    leave();
+    for (const next of [...waiting, other]) (await next)();
     expect(turnstile.running).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 /** Password hashing: argon2id (RFC 9106) with a bound on how many run at once. */
 import { argon2, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
+import { Semaphore } from '../../waiting/semaphore.ts';
 
 export interface PasswordCost {
   /** KiB */
@@ -35,8 +36,11 @@ export function checkPassword(password: string): void {
 export class Passwords {
   readonly #randomBytes: (size: number) => Uint8Array;
   readonly #cost: PasswordCost;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #turns = new Semaphore({
+    running: passwordLimits.concurrent,
+    waiting: passwordLimits.waiting,
+    full: () => new PlatformError('overloaded', 'too many logins at once, try again shortly', { retryAfterSeconds: 3 }),
+  });
   #decoy: Promise<string> | null = null;
 
   constructor(options: {
@@ -70,31 +74,8 @@ export class Passwords {
     return timingSafeEqual(tag, parts.tag) && hash !== null;
   }
 
-  async #derive(password: string, salt: Uint8Array, how: Cost): Promise<Buffer> {
-    await this.#turn();
-    try {
-      return await derive(password, salt, how);
-    } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
-    }
-  }
-
-  #turn(): Promise<void> {
-    if (this.#running < passwordLimits.concurrent) {
-      this.#running += 1;
-      return Promise.resolve();
-    }
-    if (this.#waiting.length >= passwordLimits.waiting)
-      return Promise.reject(
-        new PlatformError('overloaded', 'too many logins at once, try again shortly', { retryAfterSeconds: 3 }),
-      );
-    return new Promise((resolve) =>
-      this.#waiting.push(() => {
-        this.#running += 1;
-        resolve();
-      }),
-    );
+  #derive(password: string, salt: Uint8Array, how: Cost): Promise<Buffer> {
+    return this.#turns.run(() => derive(password, salt, how));
   }
 }
 

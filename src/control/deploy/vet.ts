@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { MIB, pushLimits } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
+import { Semaphore } from '../../waiting/semaphore.ts';
 
 export interface ToVet {
   readonly bytes: Uint8Array;
@@ -80,12 +81,12 @@ export class VetPool {
   readonly #cacheFolder: string | null;
   #spare: VetChild | null = null;
   readonly #busy = new Set<VetChild>();
-  #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #turns: Semaphore;
   #closed = false;
 
   constructor(options: VetPoolOptions) {
     this.#limits = { ...vetLimits, ...options.limits };
+    this.#turns = new Semaphore({ running: this.#limits.children, waiting: this.#limits.waiting, full: tooMany });
     this.#program = options.program ?? vetProgram;
     this.#cacheFolder = options.cacheFolder;
     if (options.cacheFolder !== null) mkdirSync(options.cacheFolder, { recursive: true, mode: 0o700 });
@@ -97,7 +98,7 @@ export class VetPool {
    * to be killed or died, `overloaded` when too many wait, `bad_request` when `signal` aborts.
    */
   async vet(request: ToVet, signal: AbortSignal): Promise<Vetted> {
-    await this.#turn(signal);
+    const leave = await this.#turns.enter({ abort: { signal, error: interrupted } });
     const child = this.#spare ?? this.#start();
     this.#spare = null;
     this.#busy.add(child);
@@ -106,8 +107,7 @@ export class VetPool {
     } finally {
       child.kill();
       this.#busy.delete(child);
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      leave();
       // Not while the push that was just served still needs the machine for its last steps.
       setTimeout(() => this.#refill(), refillMs).unref();
     }
@@ -118,32 +118,6 @@ export class VetPool {
     this.#spare?.kill();
     this.#spare = null;
     for (const child of this.#busy) child.kill();
-  }
-
-  async #turn(signal: AbortSignal): Promise<void> {
-    if (this.#running >= this.#limits.children) {
-      if (this.#waiting.length >= this.#limits.waiting)
-        throw new PlatformError('overloaded', 'too many modules wait to be checked', {
-          hints: ['push again in a minute'],
-          retryAfterSeconds: 60,
-        });
-      await new Promise<void>((resolve, reject) => {
-        const enter = () => {
-          signal.removeEventListener('abort', leave);
-          this.#running += 1; // claimed at once: whoever comes before this push goes on finds it taken
-          resolve();
-        };
-        const leave = () => {
-          this.#waiting = this.#waiting.filter((other) => other !== enter);
-          reject(interrupted());
-        };
-        signal.addEventListener('abort', leave, { once: true });
-        this.#waiting.push(enter);
-      });
-      return;
-    }
-    if (signal.aborted) throw interrupted();
-    this.#running += 1;
   }
 
   #start(): VetChild {
@@ -281,6 +255,13 @@ function crashed(name: string, cause: string): PlatformError {
   return new PlatformError('vet_failed', `the check of ${name} failed; the module was not deployed`, {
     hints: ['try again; if it fails again, this module makes the WebAssembly engine fail'],
     cause: new Error(cause),
+  });
+}
+
+function tooMany(): PlatformError {
+  return new PlatformError('overloaded', 'too many modules wait to be checked', {
+    hints: ['push again in a minute'],
+    retryAfterSeconds: 60,
   });
 }
 

@@ -10,6 +10,8 @@ export interface GitLimits {
   readonly operationsPerUser: number;
   /** Operations waiting for a turn, pushes and others each; beyond it 503. */
   readonly waiting: number;
+  /** Operations of one user waiting for a turn, pushes and others each. */
+  readonly waitingPerUser: number;
   /** Pushes waiting for one repository: a script's worth, not a queue to live in. */
   readonly waitingPerRepository: number;
   /** Refs in one push: all tags of an old repository. */
@@ -43,6 +45,7 @@ export const gitLimits: GitLimits = {
   pushOperations: 6,
   operationsPerUser: 4,
   waiting: 64,
+  waitingPerUser: 8,
   waitingPerRepository: 8,
   refs: 1_000,
   commandBytes: 512 * KIB,

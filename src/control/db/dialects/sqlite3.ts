@@ -15,6 +15,7 @@ import {
   type TransactionSettings,
 } from 'kysely';
 import { PlatformError } from '../../../protocol/errors.ts';
+import { Semaphore } from '../../../waiting/semaphore.ts';
 import { Sqlite3Connection } from './sqlite3-connection.ts';
 
 export const sqliteLimits = {
@@ -79,9 +80,14 @@ class Sqlite3Adapter extends SqliteAdapter {
 
 class Sqlite3Driver implements Driver {
   readonly #options: Sqlite3DialectOptions;
-  readonly #waiting: Waiter[] = [];
+  readonly #turns = new Semaphore({
+    running: 1,
+    waiting: sqliteLimits.waiting,
+    full: () => busy('too many queries are waiting'),
+  });
   #connection: Sqlite3Connection | null = null;
-  #lent = false;
+  /** Gives the turn of the query or transaction that has the connection back. */
+  #endTurn: (() => void) | null = null;
   /** Told when the connection comes back while the driver is being closed. */
   #returned: (() => void) | null = null;
 
@@ -102,17 +108,22 @@ class Sqlite3Driver implements Driver {
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    if (this.#connection === null) throw new Error('the database is closed');
-    if (this.#lent) await this.#wait();
-    this.#lent = true;
+    if (this.#connection === null) throw closed();
+    const late = () => busy(`no answer from the database within ${this.#waitMs} ms`);
+    const endTurn = await this.#turns.enter({ limit: { ms: this.#waitMs, error: late } });
+    // Closed between the end of the turn before and this line.
+    if (this.#connection === null) {
+      endTurn();
+      throw closed();
+    }
+    this.#endTurn = endTurn;
     return this.#connection;
   }
 
   async releaseConnection(): Promise<void> {
-    const next = this.#waiting.shift();
-    // Handed over directly: nobody who comes later can slip in between.
-    if (next !== undefined) return next.go();
-    this.#lent = false;
+    const endTurn = this.#endTurn;
+    this.#endTurn = null;
+    endTurn?.();
     this.#returned?.();
   }
 
@@ -140,8 +151,8 @@ class Sqlite3Driver implements Driver {
   async destroy(): Promise<void> {
     const connection = this.#connection;
     this.#connection = null;
-    for (const waiter of this.#waiting.splice(0)) waiter.fail(new Error('the database is closed'));
-    if (this.#lent) await this.#takeBack();
+    this.#turns.refuseWaiting(closed());
+    if (this.#turns.running > 0) await this.#takeBack();
     await connection?.close();
   }
 
@@ -159,38 +170,15 @@ class Sqlite3Driver implements Driver {
   get #waitMs(): number {
     return this.#options.waitMs ?? sqliteLimits.waitMs;
   }
-
-  #wait(): Promise<void> {
-    if (this.#waiting.length >= sqliteLimits.waiting) return Promise.reject(busy('too many queries are waiting'));
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        go: () => {
-          clearTimeout(timer);
-          resolve();
-        },
-        fail: (error) => {
-          clearTimeout(timer);
-          reject(error);
-        },
-      };
-      const timer = setTimeout(() => {
-        const at = this.#waiting.indexOf(waiter);
-        if (at >= 0) this.#waiting.splice(at, 1);
-        reject(busy(`no answer from the database within ${this.#waitMs} ms`));
-      }, this.#waitMs);
-      this.#waiting.push(waiter);
-    });
-  }
-}
-
-interface Waiter {
-  readonly go: () => void;
-  readonly fail: (error: Error) => void;
 }
 
 function ours(connection: DatabaseConnection): Sqlite3Connection {
   if (connection instanceof Sqlite3Connection) return connection;
   throw new Error('a connection of another dialect');
+}
+
+function closed(): Error {
+  return new Error('the database is closed');
 }
 
 function busy(message: string): PlatformError {

@@ -19,6 +19,8 @@ export const networkLimits = {
    * seconds where the name server is slow, and everybody's lookups and file reads need those.
    */
   lookupsMax: 2,
+  /** Names that wait to be looked up; invocations that ask for the same name share a place. */
+  lookupsWaitingMax: 1_000,
   /** Network resources that one Process has open: each may hold a socket and its buffers. */
   perProcessMax: 64,
   /** WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
@@ -48,7 +50,11 @@ export class Network {
   readonly #perProcess = new WeakMap<Process, number>();
   readonly #sockets = new Set<Socket>();
   readonly #lookups = new Map<string, ReturnType<Egress['lookup']>>();
-  readonly #lookupTurns = new Semaphore(networkLimits.lookupsMax);
+  readonly #lookupTurns = new Semaphore({
+    running: networkLimits.lookupsMax,
+    waiting: networkLimits.lookupsWaitingMax,
+    full: () => new NetworkFailure(Errno.tooManyOpen, 'too many host names wait to be looked up'),
+  });
   #isClosed = false;
 
   constructor(options: NetworkOptions) {
