@@ -11,14 +11,15 @@ import { compileH } from '../guest/hlang/compile.ts';
 import { providedFunctions } from '../guest/kernel/abi/all.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { measureModule } from './measure-module.ts';
 
 async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
   const startMs = performance.now();
   try {
     const vetted = vetModule(bytes, { provided: providedFunctions, name, docsUrl });
     const rewriteMs = performance.now() - startMs;
-    await WebAssembly.compile(Uint8Array.from(vetted.bytes));
-    return { kind: 'vetted', ...vetted, rewriteMs, compileMs: performance.now() - startMs - rewriteMs };
+    const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, name);
+    return { kind: 'vetted', module: { ...vetted.module, ...measures }, bytes: vetted.bytes, rewriteMs, compileMs };
   } catch (error) {
     if (error instanceof PlatformError) {
       const { code, message, details, hints } = error;

@@ -8,7 +8,7 @@ import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import type { BusRequest, DeploymentSpec, UsageCount } from '../../src/protocol/messages.ts';
-import { artifactName } from '../../src/protocol/module.ts';
+import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import type { InvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -47,7 +47,7 @@ export function deploymentOf(
     number: 1,
     commit: '0123456789abcdef0123456789abcdef01234567',
     artifact: artifactName(vetted.module),
-    module: vetted.module,
+    module: withMeasures(vetted.module),
     policy: null,
     env: {},
     files: [],

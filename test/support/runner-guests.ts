@@ -10,7 +10,7 @@ import { type Resource, SchemeRegistry } from '../../src/guest/kernel/resource.t
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import type { VettedModule } from '../../src/protocol/module.ts';
+import { type VettedModule, withMeasures } from '../../src/protocol/module.ts';
 import type { GuestCode, Slot } from '../../src/runner/slot.ts';
 import { compileWat } from './fleet.ts';
 
@@ -22,7 +22,7 @@ export async function codeOf(source: string | Uint8Array, memoryPages = 256): Pr
   const original = typeof source === 'string' ? await compileWat(source) : source;
   const { module: vetted, bytes } = vetModule(original, { provided: providedFunctions });
   const module = await WebAssembly.compile(new Uint8Array(bytes));
-  return { module, plan: vetted.plan, abis, memoryPages, vetted };
+  return { module, plan: vetted.plan, abis, memoryPages, vetted: withMeasures(vetted) };
 }
 
 export interface GuestRun {

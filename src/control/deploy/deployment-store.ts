@@ -8,7 +8,7 @@
  */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import { artifactName, type VettedModule } from '../../protocol/module.ts';
+import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
@@ -231,9 +231,9 @@ export class DeploymentStore {
   }
 }
 
-/** Written by `stage` from a VettedModule: ours, not the world's. */
+/** Reads what `stage` wrote from a VettedModule; older rows carry no measures and get estimates. */
 function readModule(text: string): VettedModule {
-  return JSON.parse(text) as VettedModule;
+  return withMeasures(JSON.parse(text));
 }
 
 async function liveOf(db: Database | Transaction<Schema>, handlerId: string): Promise<DeploymentRow | null> {

@@ -146,6 +146,8 @@ class VetChild {
       [
         '--permission',
         `--allow-fs-read=${programFolder}`,
+        // How much machine code a module became is read from there.
+        '--allow-fs-read=/proc/self/maps',
         // Node uses its cache only where it may write. Nothing of a module runs here, so nothing of it writes.
         ...(cacheFolder === null ? [] : [`--allow-fs-read=${cacheFolder}/`, `--allow-fs-write=${cacheFolder}/`]),
         '--no-wasm-lazy-compilation',

@@ -4,7 +4,7 @@
  * instruction everywhere.
  */
 import { createHash } from 'node:crypto';
-import type { InstancePlan, VettedModule } from '../../protocol/module.ts';
+import type { InstancePlan, RewrittenModule } from '../../protocol/module.ts';
 import { caps } from './format/caps.ts';
 import type { Module } from './format/model.ts';
 import { invalidModule } from './format/reader.ts';
@@ -56,7 +56,7 @@ export interface VetOptions extends RewriteOptions {
  * of UX.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`,
  * `entry_missing`; all findings at once, the first decides the code.
  */
-export function vetModule(bytes: Uint8Array, options: VetOptions): { module: VettedModule; bytes: Uint8Array } {
+export function vetModule(bytes: Uint8Array, options: VetOptions): { module: RewrittenModule; bytes: Uint8Array } {
   const subject = options.name ?? 'the module';
   const processed = processModule(bytes, subject, options.profile === true);
   const inspection = inspect(processed, options);

@@ -48,6 +48,8 @@ describe('VetPool', () => {
     expect(WebAssembly.validate(Uint8Array.from(vetted.bytes))).toBe(true);
     expect(Buffer.from(vetted.bytes).equals(hello)).toBe(false);
     expect(vetted.rewriteMs).toBeGreaterThan(0);
+    expect(vetted.module.codeBytes).toBeGreaterThan(0);
+    expect(vetted.module.instantiationUs).toBeGreaterThan(0);
   });
 
   it("passes on the child's refusal with its code, details and hints", async () => {

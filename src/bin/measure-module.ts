@@ -1,0 +1,137 @@
+/** Measures, in the vet child, what a rewritten module costs the runners that serve it. */
+import { readFileSync } from 'node:fs';
+import { abis } from '../guest/kernel/abi/all.ts';
+import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { MIB } from '../protocol/limits.ts';
+import { type ModuleMeasures, type RewrittenModule, withMeasures } from '../protocol/module.ts';
+
+export const measureLimits = {
+  /**
+   * Processor time of one instantiation on an idle machine, in milliseconds. It blocks the event loop of the runner,
+   * and a module whose instances cannot be recycled pays it in each call. Ruby with its library, 30 MB, takes about 20.
+   */
+  instantiationMs: 50,
+  /** Instances made; the median counts. */
+  samples: 5,
+} as const;
+
+/**
+ * How much slower than an idle machine this one is now: a vet child runs beside runners and other vets, and an
+ * honest module is not to be refused for their sake. The measure is what instantiation mostly does, writing to new
+ * memory: 2 MiB (32 pages) take 1.1 ms of processor time on an idle machine.
+ */
+const reference = { pages: 32, idleUs: 1100, slownessMax: 10 } as const;
+
+/** Holds on to every module compiled: code freed while the next one is measured would be subtracted from its size. */
+const kept: WebAssembly.Module[] = [];
+
+/**
+ * Compiles `bytes`, a module rewritten to `module`, makes instances of it and returns what that took. Runs no code of
+ * the guest: rewriting has turned its start function into an export.
+ * Throws `module_invalid` where instantiation traps (a segment out of bounds), `module_too_large` where it takes
+ * longer than `measureLimits.instantiationMs`, and a WebAssembly.CompileError where the engine refuses the bytes.
+ */
+export async function measureModule(
+  bytes: Uint8Array,
+  module: RewrittenModule,
+  name: string,
+): Promise<ModuleMeasures & { readonly compileMs: number }> {
+  const codeBefore = committedCodeBytes();
+  const startMs = performance.now();
+  const compiled = await WebAssembly.compile(Uint8Array.from(bytes));
+  const compileMs = performance.now() - startMs;
+  kept.push(compiled);
+  const instantiationUs = measureInstantiation(compiled, module, name);
+  const codeAfter = committedCodeBytes();
+  const codeBytes =
+    codeBefore === null || codeAfter === null ? withMeasures(module).codeBytes : Math.max(0, codeAfter - codeBefore);
+  return { codeBytes, instantiationUs, compileMs };
+}
+
+/** Median processor time of making an instance with a new memory, in microseconds. Throws as measureModule says. */
+function measureInstantiation(compiled: WebAssembly.Module, module: RewrittenModule, name: string): number {
+  const limitUs = measureLimits.instantiationMs * 1000 * slowness();
+  const samplesUs: number[] = [];
+  // One sample of a module that takes as long as all five may is enough to refuse it.
+  for (let totalUs = 0; samplesUs.length < measureLimits.samples && totalUs < measureLimits.samples * limitUs; ) {
+    const sampleUs = cpuUs(() => instantiate(compiled, module, name));
+    samplesUs.push(sampleUs);
+    totalUs += sampleUs;
+  }
+  const medianUs = samplesUs.sort((left, right) => left - right)[samplesUs.length >> 1] ?? 0;
+  if (medianUs > limitUs) throw tooSlow(module, name, { medianUs, limitUs });
+  return medianUs;
+}
+
+function instantiate(compiled: WebAssembly.Module, module: RewrittenModule, name: string): void {
+  const { plan } = module;
+  const instance = new GuestInstance({ module: compiled, plan, abis, memory: makeMemory(plan, 0) });
+  try {
+    instance.instantiate();
+  } catch (error) {
+    if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+    throw new PlatformError('module_invalid', `${name} cannot be instantiated`, {
+      details: [error.message.replace(/^WebAssembly\.Instance\(\): /, '')],
+      hints: ['no call of it could succeed: a segment lies outside of its memory or table'],
+    });
+  }
+}
+
+/** Returns 1 on an idle machine, more on a slow or busy one, at most `reference.slownessMax`. */
+function slowness(): number {
+  const touch = () => cpuUs(() => new Uint8Array(new WebAssembly.Memory({ initial: reference.pages }).buffer).fill(1));
+  const middleUs = [touch(), touch(), touch()].sort((left, right) => left - right)[1] ?? 0;
+  return Math.min(Math.max(middleUs / reference.idleUs, 1), reference.slownessMax);
+}
+
+/**
+ * Processor time that this process uses while `work` runs, in microseconds: time given to other processes does not
+ * count. (The clock of a single thread moves in steps of up to 3 ms.)
+ */
+function cpuUs(work: () => void): number {
+  const before = process.cpuUsage();
+  work();
+  const used = process.cpuUsage(before);
+  return used.user + used.system;
+}
+
+function tooSlow(
+  { plan, originalBytes }: RewrittenModule,
+  name: string,
+  { medianUs, limitUs }: { readonly medianUs: number; readonly limitUs: number },
+): PlatformError {
+  const count = (value: number, noun: string) => `${value.toLocaleString('en-US')} ${noun}`;
+  return new PlatformError(
+    'module_too_large',
+    `${name} takes ${Math.round(medianUs / 1000)} ms to instantiate, ${Math.round(limitUs / 1000)} ms at most`,
+    {
+      details: [
+        `it has ${count(plan.imports.length, 'imports')}, ${count(plan.mutableGlobals.length, 'mutable globals')}, ` +
+          `${count(plan.table?.initial ?? 0, 'table entries')}, ${count(plan.memory?.initialPages ?? 0, 'pages of memory')} ` +
+          `and ${(originalBytes / MIB).toFixed(1)} MiB of code and data`,
+      ],
+      hints: [
+        'a call may need a new instance, and nothing else runs on its thread meanwhile: export and import less, and load large data when it is needed',
+      ],
+    },
+  );
+}
+
+/**
+ * Bytes of anonymous executable memory of this process: what V8 has committed for machine code. null where the
+ * system has no /proc/self/maps (proc(5)), or it may not be read.
+ */
+function committedCodeBytes(): number | null {
+  let maps: string;
+  try {
+    maps = readFileSync('/proc/self/maps', 'latin1');
+  } catch {
+    return null;
+  }
+  let total = 0;
+  // address range, permissions, offset, device, inode: `55d0-55d8 r-xp 00000000 00:00 0`; inode 0: backed by no file
+  for (const [, start, end] of maps.matchAll(/^([0-9a-f]+)-([0-9a-f]+) ..x. \S+ \S+ 0(?:\s|$)/gm))
+    total += Number.parseInt(end ?? '', 16) - Number.parseInt(start ?? '', 16);
+  return total;
+}
