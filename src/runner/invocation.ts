@@ -32,7 +32,7 @@ import type { LiveDeployment } from './deployments.ts';
 import { failureOf } from './failure.ts';
 import { admission, closeMs, sliceLimits } from './limits.ts';
 import { answerProblem } from './problem-answer.ts';
-import { emptyBody, RequestBody } from './request-body.ts';
+import { emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
@@ -62,7 +62,7 @@ interface Refusal {
 export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, CgiOutputHost, EndedInvocation {
   readonly id: string;
   readonly deployment: LiveDeployment;
-  readonly stdin: Resource & { readonly bytes: number };
+  readonly stdin: StandardInput;
   readonly stdout: CgiOutput;
   readonly meter: GasMeter;
   /** Known when it has ended. */
@@ -241,6 +241,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     } catch (cause) {
       end = { kind: 'internal', cause };
     }
+    this.stdin.release();
     let redirect: string | null = null;
     const finished: Finished | null =
       this.#refusal === null && end.kind === 'exit' && (end.status === 0 || stdout.hasOutput) ? stdout.finish() : null;

@@ -3,6 +3,13 @@ import type { IncomingMessage } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 
+export interface StandardInput extends Resource {
+  /** Bytes of body that have arrived here. */
+  readonly bytes: number;
+  /** Lets go of the request: nothing is read any more. */
+  release(): void;
+}
+
 export interface RequestBodyOptions {
   readonly request: IncomingMessage;
   /** The Limits' bodyBytes. */
@@ -13,7 +20,9 @@ export interface RequestBodyOptions {
   readonly onFirstRead: (() => void) | null;
 }
 
-export class RequestBody implements Resource {
+const wakingEvents = ['readable', 'end', 'close'] as const;
+
+export class RequestBody implements StandardInput {
   readonly scheme = 'stdin';
   readonly #options: RequestBodyOptions;
   readonly #request: IncomingMessage;
@@ -21,6 +30,8 @@ export class RequestBody implements Resource {
   #isStarted = false;
   /** Resolves the wait; null until there has been one. */
   #wake: (() => void) | null = null;
+  /** Listens on the request; null until there has been a wait. */
+  #listener: (() => void) | null = null;
   /** Bytes of body that have arrived here. */
   bytes = 0;
 
@@ -63,6 +74,16 @@ export class RequestBody implements Resource {
     return this.#chunk !== null || request.readableEnded || request.destroyed ? null : this.#wait();
   }
 
+  /**
+   * Takes this body's listeners off the request: the Process has ended. A Readable with a `readable` listener
+   * does not flow, so what is unread would never be read and `end` would never come.
+   */
+  release(): void {
+    if (this.#listener === null) return;
+    for (const event of wakingEvents) this.#request.off(event, this.#listener);
+    this.#listener = null;
+  }
+
   #next(): Buffer | null {
     if (!this.#isStarted) {
       this.#isStarted = true;
@@ -78,9 +99,9 @@ export class RequestBody implements Resource {
 
   #wait(): Promise<void> {
     if (this.#wake === null) {
-      const request = this.#request;
       const wake = (): void => this.#wake?.();
-      for (const event of ['readable', 'end', 'close']) request.on(event, wake);
+      this.#listener = wake;
+      for (const event of wakingEvents) this.#request.on(event, wake);
     }
     return new Promise((resolve) => {
       this.#wake = resolve;
@@ -89,11 +110,12 @@ export class RequestBody implements Resource {
 }
 
 /** Standard input of a request without a body. */
-export const emptyBody: Resource & { readonly bytes: number } = {
+export const emptyBody: StandardInput = {
   scheme: 'stdin',
   bytes: 0,
   read: (into) => (into.length === 0 ? 0 : Errno.end),
   write: () => Errno.badDescriptor,
   flush: () => 0,
   close: () => 0,
+  release: () => {},
 };

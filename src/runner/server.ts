@@ -4,6 +4,7 @@ import { type AddressInfo, type Socket, Server as TcpServer } from 'node:net';
 import { type Dispatcher, watchConnection } from './dispatcher.ts';
 import type { InFlight } from './in-flight.ts';
 import { connectionLimits } from './limits.ts';
+import { lingerAfterAnswer, lingerBeforeClose } from './linger.ts';
 import { isWithinPipeline } from './pipelining.ts';
 import { StreamingKoa } from './streaming-koa.ts';
 
@@ -28,7 +29,8 @@ export class RunnerServer {
     app.use((ctx) => {
       // The answer is streamed by the Invocation, past Koa's own.
       ctx.respond = false;
-      this.#linger(ctx.req, ctx.res);
+      if (this.#isDraining) ctx.res.shouldKeepAlive = false;
+      if (hasBody(ctx.req)) lingerAfterAnswer(ctx.req, ctx.res);
       return dispatcher.handle(ctx.req, ctx.res, expecting.has(ctx.req));
     });
     const handle = app.handler();
@@ -55,6 +57,7 @@ export class RunnerServer {
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
+      lingerBeforeClose(socket);
       watchConnection(inFlight, socket);
     });
     // A function that sleeps keeps its connection; without one a silent connection is closed.
@@ -92,41 +95,6 @@ export class RunnerServer {
     for (const socket of this.#sockets) if (this.#inFlight.isIdle(socket)) socket.destroySoon();
     await closed;
   }
-
-  /** What an answered function has left unread of its request is read on, but not for ever. */
-  #linger(request: IncomingMessage, response: ServerResponse): void {
-    if (this.#isDraining) response.shouldKeepAlive = false;
-    if (request.headers['transfer-encoding'] === undefined && request.headers['content-length'] === undefined) return;
-    const { socket } = request;
-    const close = socket.destroySoon;
-    // What http calls when the answer was the connection's last: with unread input that would be a reset.
-    socket.destroySoon = () => {
-      socket.destroySoon = close;
-      if (request.complete || socket.destroyed) socket.destroySoon();
-      else socket.end();
-    };
-    response.once('finish', () => {
-      if (request.complete) socket.destroySoon = close;
-      else discard(request);
-    });
-  }
-}
-
-/** Reads on until the client has finished, within limits. */
-function discard(request: IncomingMessage): void {
-  let bytes = 0;
-  const timer = setTimeout(() => request.socket.destroy(), connectionLimits.lingerMs);
-  request.on('data', (chunk: Buffer) => {
-    bytes += chunk.length;
-    if (bytes > connectionLimits.lingerBytes) request.socket.destroy();
-  });
-  for (const event of ['end', 'close']) {
-    request.on(event, () => {
-      clearTimeout(timer);
-      if (request.socket.writableEnded) request.socket.destroy();
-    });
-  }
-  request.resume();
 }
 
 /**
@@ -140,4 +108,9 @@ async function quietMoment(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
     if (performance.now() - before < 0.1) return;
   }
+}
+
+/** RFC 9112 section 6: only these two fields announce a body. */
+function hasBody(request: IncomingMessage): boolean {
+  return request.headers['transfer-encoding'] !== undefined || request.headers['content-length'] !== undefined;
 }

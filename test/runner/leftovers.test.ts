@@ -1,0 +1,290 @@
+/**
+ * A soak: 100,000 calls of every kind and every end, over a few connections that are kept. What a call hangs on
+ * its connection, its request or the process must be gone with it.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call, root, TestFleet } from '../fleet/harness.ts';
+import { cwaGuest } from '../fleet/wat.ts';
+import type { Leftovers } from './count-leftovers.ts';
+
+const callsTotal = 100_000;
+/** The soak stops here even if fewer calls have been made; what is asserted holds for any number of them. */
+const soakMsMax = 90_000;
+const keptConnections = 16;
+/** Calls that end their connection, one after another: one in so many. */
+const endingEvery = 40;
+
+/**
+ * What the guest does is two letters of the query: it reads n(othing), p(art), e(xactly CONTENT_LENGTH bytes) or
+ * a(ll); then it answers w(hole), s(treams), e(xits with a status), t(raps), b(reaks off after its head) or
+ * d(oes not end).
+ */
+const guest = cwaGuest({
+  data: [
+    '(data (i32.const 0) "QUERY_STRING")',
+    '(data (i32.const 16) "CONTENT_LENGTH")',
+    '(data (i32.const 64) "A: b\\n\\nfirst\\n")',
+  ],
+  body: `
+    (drop (call $env (i32.const 0) (i32.const 12) (i32.const 1024) (i32.const 16)))
+    (local.set $fd (call $stdin))
+    (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 112)) (then
+      (drop (call $read (local.get $fd) (i32.const 4096) (i32.const 100)))))
+    (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 101)) (then
+      (drop (call $env (i32.const 16) (i32.const 14) (i32.const 2048) (i32.const 16)))
+      (local.set $m (i32.const 2048))
+      (loop $digit
+        (local.set $n (i32.add (i32.mul (local.get $n) (i32.const 10))
+          (i32.sub (i32.load8_u (local.get $m)) (i32.const 48))))
+        (local.set $m (i32.add (local.get $m) (i32.const 1)))
+        (br_if $digit (i32.load8_u (local.get $m))))
+      (loop $more
+        (local.set $m (call $read (local.get $fd) (i32.const 4096)
+          (select (local.get $n) (i32.const 60000) (i32.lt_u (local.get $n) (i32.const 60000)))))
+        (local.set $n (i32.sub (local.get $n) (local.get $m)))
+        (br_if $more (i32.and (i32.gt_s (local.get $m) (i32.const 0)) (i32.gt_s (local.get $n) (i32.const 0)))))))
+    (if (i32.eq (i32.load8_u (i32.const 1024)) (i32.const 97)) (then
+      (loop $more
+        (br_if $more (i32.gt_s (call $read (local.get $fd) (i32.const 4096) (i32.const 60000)) (i32.const 0))))))
+    (local.set $n (i32.load8_u (i32.const 1025)))
+    (local.set $fd (call $stdout))
+    (if (i32.eq (local.get $n) (i32.const 101)) (then (return (i32.const 3))))
+    (if (i32.eq (local.get $n) (i32.const 116)) (then unreachable))
+    (if (i32.eq (local.get $n) (i32.const 100)) (then (call $sleep (i32.const 1000000))))
+    (drop (call $write (local.get $fd) (i32.const 64) (i32.const 12)))
+    (if (i32.ne (local.get $n) (i32.const 119)) (then
+      (drop (call $flush (local.get $fd)))
+      (call $sleep (i32.const 1))
+      (drop (call $write (local.get $fd) (i32.const 70) (i32.const 6)))
+      (if (i32.eq (local.get $n) (i32.const 98)) (then unreachable))))`,
+});
+
+type Framing = 'none' | 'length' | 'chunked';
+type Ending = 'kept' | 'closed' | 'aborted';
+
+interface Kind {
+  readonly query: string;
+  readonly framing: Framing;
+  /** The body follows the head in a write of its own. */
+  readonly isSplit: boolean;
+  readonly status: number;
+  readonly ending: Ending;
+  /** As sent. */
+  readonly head: string;
+  readonly body: string;
+}
+
+const statusOf: Readonly<Record<string, number>> = { w: 200, s: 200, b: 200, e: 500, t: 500, d: 504 };
+
+function kind(
+  query: string,
+  framing: Framing,
+  options: { readonly bodyBytes?: number; readonly isSplit?: boolean; readonly ending?: Ending } = {},
+): Kind {
+  const end = query[1] ?? '';
+  const data = framing === 'none' ? '' : 'x'.repeat(options.bodyBytes ?? 2_000);
+  const field = {
+    none: '',
+    length: `Content-Length: ${data.length}\r\n`,
+    chunked: 'Transfer-Encoding: chunked\r\n',
+  }[framing];
+  const method = framing === 'none' ? 'GET' : 'POST';
+  // A deadline of its own: short, and no other call may meet it.
+  const handler = end === 'd' ? 'brief' : 'soak';
+  return {
+    query,
+    framing,
+    isSplit: options.isSplit ?? false,
+    status: statusOf[end] ?? 0,
+    ending: options.ending ?? (end === 'b' ? 'closed' : 'kept'),
+    head: `${method} /?${query} HTTP/1.1\r\nHost: ${handler}.localhost\r\n${field}\r\n`,
+    body: framing === 'chunked' ? `${data.length.toString(16)}\r\n${data}\r\n0\r\n\r\n` : data,
+  };
+}
+
+/** Reading n, p or a, with `end`, in every framing and order of arrival. */
+function everyWayToRead(end: string): readonly Kind[] {
+  return [
+    ...['n', 'p', 'a'].flatMap((read) => [
+      kind(read + end, 'none'),
+      kind(read + end, 'length'),
+      kind(read + end, 'length', { isSplit: true }),
+      kind(read + end, 'chunked'),
+      kind(read + end, 'chunked', { isSplit: true }),
+    ]),
+    kind(`e${end}`, 'length'),
+    kind(`e${end}`, 'length', { isSplit: true }),
+  ];
+}
+
+const usual = [
+  ...everyWayToRead('w'),
+  ...everyWayToRead('s'),
+  ...Array.from({ length: 8 }, () => kind('ew', 'length')),
+];
+/** After these the connection lives on: what is left behind on it adds up. A round has what takes long once. */
+const keeping: readonly Kind[] = [
+  ...Array.from({ length: 8 }, () => usual).flat(),
+  ...everyWayToRead('e'),
+  ...everyWayToRead('t'),
+  kind('nw', 'length', { bodyBytes: 300_000 }),
+  kind('pw', 'chunked', { bodyBytes: 300_000 }),
+  kind('ew', 'length', { bodyBytes: 300_000 }),
+  kind('nd', 'none'),
+  kind('pd', 'length'),
+];
+/** These end their connection. */
+const ending: readonly Kind[] = [
+  kind('nb', 'none'),
+  kind('ab', 'chunked'),
+  kind('nw', 'length', { ending: 'aborted' }),
+  kind('aw', 'length', { ending: 'aborted' }),
+  kind('aw', 'chunked', { ending: 'aborted' }),
+  kind('ns', 'none', { ending: 'aborted' }),
+  kind('nd', 'none', { ending: 'aborted' }),
+];
+
+/** A connection that asks one request after another; opens a new one only where the answer ends it. */
+class Client {
+  readonly #port: number;
+  #socket: Socket | null = null;
+  #text = '';
+  #wake: () => void = () => {};
+  #mayClose = false;
+  /** Connections that ended without an answer that says so. */
+  broken = 0;
+
+  constructor(port: number) {
+    this.#port = port;
+  }
+
+  async call(one: Kind): Promise<void> {
+    const socket = this.#socket ?? (await this.#open());
+    const { head, body } = one;
+    this.#text = '';
+    this.#mayClose = one.ending === 'closed';
+    if (one.ending === 'aborted') {
+      const isSent = new Promise<void>((resolve) => socket.write(head + body.slice(0, 500), () => resolve()));
+      await isSent;
+      this.close();
+      return;
+    }
+    if (one.isSplit) {
+      await new Promise<void>((resolve) => socket.write(head, () => setImmediate(resolve)));
+      socket.write(body);
+    } else socket.write(head + body);
+    while (!isComplete(this.#text) && !socket.destroyed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const status = Number(this.#text.slice(9, 12));
+    if (status !== one.status) throw new Error(`?${one.query} ${one.framing}: ${this.#text || 'closed'}`);
+    if (one.ending === 'closed') this.close();
+    else if (socket.destroyed || /^connection: close$/im.test(this.#text)) {
+      this.broken += 1;
+      this.close();
+    }
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+    this.#socket = null;
+  }
+
+  async #open(): Promise<Socket> {
+    const socket = connect(this.#port, '127.0.0.1');
+    socket.setEncoding('latin1');
+    socket.on('data', (text: string) => {
+      this.#text += text;
+      this.#wake();
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      if (this.#socket === socket) {
+        this.#socket = null;
+        if (!this.#mayClose) this.broken += 1;
+      }
+      this.#wake();
+    });
+    await once(socket, 'connect');
+    this.#socket = socket;
+    return socket;
+  }
+}
+
+function isComplete(text: string): boolean {
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return false;
+  const length = /^content-length: (\d+)$/im.exec(text.slice(0, end))?.[1];
+  return length === undefined ? text.endsWith('0\r\n\r\n') : text.length >= end + 4 + Number(length);
+}
+
+describe('100,000 calls over kept connections', () => {
+  const fleet = new TestFleet({
+    nodeFlags: ['--expose-gc', `--import=${root}test/runner/count-leftovers.ts`],
+  });
+  const clients: Client[] = [];
+  beforeAll(async () => {
+    await fleet.start();
+    await fleet.deployWat('soak', guest);
+    await fleet.deployWat('brief', guest, { limits: { timeoutMs: 50 } });
+  });
+  afterAll(async () => {
+    for (const client of clients) client.close();
+    await fleet.stop();
+  });
+
+  async function makeCalls(count: number): Promise<number> {
+    const endMs = performance.now() + soakMsMax;
+    let made = 0;
+    const work = async (client: Client): Promise<void> => {
+      while (made < count && performance.now() < endMs) {
+        made += 1;
+        await client.call(keeping[made % keeping.length] as Kind);
+        if (made % endingEvery !== 0) continue;
+        const other = new Client(fleet.fleet.port);
+        await other.call(ending[(made / endingEvery) % ending.length] as Kind);
+        made += 1;
+      }
+    };
+    await Promise.all(clients.map(work));
+    return made;
+  }
+
+  async function leftovers(): Promise<Leftovers> {
+    const before = fleet.events.length;
+    await call(`${fleet.url}/.leftovers`);
+    return fleet.until(() => {
+      for (const event of fleet.events.slice(before)) {
+        if (event.kind !== 'runner_stderr' || !event.line.startsWith('{"leftovers"')) continue;
+        return JSON.parse(event.line) as Leftovers;
+      }
+      return undefined;
+    });
+  }
+
+  it('leave no listener, timer, request or heap behind, and the connections live on', async () => {
+    for (let n = 0; n < keptConnections; n += 1) clients.push(new Client(fleet.fleet.port));
+    await makeCalls(10_000);
+    const before = await leftovers();
+    const made = await makeCalls(callsTotal);
+    const after = await leftovers();
+
+    expect(after.requests - before.requests).toBeGreaterThanOrEqual(made * 0.9);
+    expect(clients.map(({ broken }) => broken)).toEqual(clients.map(() => 0));
+    // Of the last aborted calls some may not have closed yet.
+    expect(after.openRequests).toBeLessThanOrEqual(keptConnections);
+    expect(after.connections).toBeLessThanOrEqual(2 * keptConnections);
+    expect(after.connectionListeners).toBeLessThanOrEqual(before.connectionListeners);
+    expect(after.serverListeners).toBe(before.serverListeners);
+    expect(after.processListeners).toBe(before.processListeners);
+    expect(after.otherResources).toBe(before.otherResources);
+    // A handful of timers belong to the runner: deadlines, batches of log lines and records, the mark.
+    expect(after.timers).toBeLessThanOrEqual(before.timers + 8);
+    expect((after.heapBytes - before.heapBytes) / made).toBeLessThan(100);
+    expect(fleet.events.filter(({ kind }) => kind === 'runner_ended')).toEqual([]);
+  });
+});
