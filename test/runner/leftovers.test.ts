@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { call, root, TestFleet } from '../fleet/harness.ts';
-import { cwaGuest } from '../fleet/wat.ts';
-import type { Leftovers } from './count-leftovers.ts';
+import type { Leftovers } from '../support/count-leftovers.ts';
+import { call, root, TestFleet } from '../support/fleet.ts';
+import { cwaGuest } from '../support/wat.ts';
 
 const callsTotal = 100_000;
 /** The soak stops here even if fewer calls have been made; what is asserted holds for any number of them. */
@@ -224,7 +224,7 @@ function isComplete(text: string): boolean {
 
 describe('100,000 calls over kept connections', () => {
   const fleet = new TestFleet({
-    nodeFlags: ['--expose-gc', `--import=${root}test/runner/count-leftovers.ts`],
+    nodeFlags: ['--expose-gc', `--import=${root}test/support/count-leftovers.ts`],
   });
   const clients: Client[] = [];
   beforeAll(async () => {
