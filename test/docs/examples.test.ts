@@ -1,0 +1,104 @@
+/** The examples of the book do what the book says: commands are typed, manifests are read, C is compiled. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
+import { readManifest } from '../../src/control/deploy/manifest.ts';
+import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/console.ts';
+
+const root = join(import.meta.dirname, '../..');
+const pages = [...globSync('docs/**/*.md', { cwd: root }), 'README.md'].sort();
+const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
+/** clang with a WebAssembly back end and wasi-libc, or why not. */
+const missingForC = ((): string | null => {
+  for (const tool of ['clang', 'wasm-ld'])
+    try {
+      execFileSync(tool, ['--version'], { stdio: 'ignore' });
+    } catch {
+      return `${tool} is not installed`;
+    }
+  return existsSync('/usr/include/wasm32-wasi') ? null : 'wasi-libc is not installed';
+})();
+
+describe('the comparison of what is printed with a page', () => {
+  it('lets an ellipsis stand for anything in a line, and alone for any lines', () => {
+    expect(looksLike('took 12 ms\n', 'took … ms')).toBe(true);
+    expect(looksLike('one\ntwo\nthree\n', 'one\n…\nthree')).toBe(true);
+    expect(looksLike('one\nthree\n', 'one\n…\nthree')).toBe(true);
+  });
+
+  it('takes nothing else for the same', () => {
+    expect(looksLike('took 12 s\n', 'took … ms')).toBe(false);
+    expect(looksLike('one\ntwo\n', 'one')).toBe(false);
+    expect(looksLike('', 'one')).toBe(false);
+  });
+});
+
+describe('every manifest in a page', () => {
+  const manifests = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/^```toml[^\n]*\n([\s\S]*?)^```$/gm)].map(([, text = ''], index) => ({
+      name: `${page}, number ${index + 1}`,
+      text,
+    })),
+  );
+  it.each(manifests)('is read: $name', ({ text }) => {
+    expect(readManifest({ toml: Buffer.from(text), olin: null })).toBeTruthy();
+  });
+  it('is among them', () => {
+    expect(manifests.length).toBeGreaterThan(1);
+  });
+});
+
+describe('the commands of a page', () => {
+  const withCommands = pages.filter((page) => consoleCommands(textOf(page)).length > 0);
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'trisiel-docs-'));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('are found', () => {
+    expect(withCommands).toContain('docs/first-function.md');
+  });
+
+  describe.each(withCommands)('%s', (page) => {
+    const needsC = textOf(page).includes('$ clang');
+    if (needsC && missingForC !== null) console.warn(`${page}: skipped, ${missingForC}`);
+    let platform: PlatformChild;
+    beforeAll(async () => {
+      platform = await startPlatformChild({
+        TRISIEL_DATA: join(folder, basename(page, '.md')),
+        TRISIEL_PORT: '0',
+        TRISIEL_RUN_PORT: '0',
+        TRISIEL_RUNNERS: '1',
+      });
+    });
+    afterAll(() => platform.stop());
+
+    it.skipIf(needsC && missingForC !== null)('print what the page shows', async () => {
+      const home = await mkdtemp(join(folder, 'home-'));
+      const { code } = JSON.parse(await platform.logged('there is no account yet')) as { code: string };
+      const { controlUrl, runUrl } = platform;
+      const shell = await PageShell.open({ home, launcher: join(root, 'bin/wasmcloud.js'), controlUrl, runUrl });
+      const files = namedFiles(textOf(page));
+      const written = new Set<string>();
+      for (const { command, expected, line } of consoleCommands(textOf(page))) {
+        // A file is written when the first command names it, in the folder where that command runs.
+        for (const [name, text] of files)
+          if (!written.has(name) && command.includes(name)) {
+            written.add(name);
+            await shell.write(name, text);
+          }
+        const { status, output } = await shell.run(command.replace('CODE', code));
+        const shown = output.replaceAll(code, 'CODE');
+        const where = `${page}, line ${line}: ${command}`;
+        if (expected !== null && !looksLike(shown, expected))
+          expect(`${where}\n${shown}`).toBe(`${where}\n${expected}`);
+        if (expected === null && status !== 0) expect(`${where}\n${shown}`).toBe(`${where}\nexit status 0`);
+      }
+    });
+  });
+});
