@@ -2,42 +2,80 @@
  * Every limit has a name, a unit and a reason here. A limit that one station alone
  * knows about stands in that station, under the same rule.
  */
+import { recordOf } from './record-of.ts';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 /** A WebAssembly page, in bytes. */
 export const PAGE_BYTES = 64 * KIB;
 
+/**
+ * The Limits of an Invocation: the one place that names them. Types, schemas, the manifest's keys and
+ * command line options are derived from it. All values are whole numbers, at least 1.
+ *
+ * - `key`: the key under `[limits]` in wasmcloud.toml
+ * - `default`: holds without a manifest
+ * - `maximum`: the most that a manifest may ask for
+ * - `meaning`: for a reader of help, API and docs; names the unit
+ */
+const limitTable = {
+  memoryPages: {
+    key: 'memory-pages',
+    default: 2048,
+    maximum: 16_384, // 1 GiB
+    meaning: 'pages of 64 KiB that the memory may grow to',
+  },
+  gas: {
+    key: 'gas',
+    default: 1_000_000_000,
+    maximum: 1_000_000_000_000,
+    meaning: 'instructions, and their equivalents, of one invocation',
+  },
+  timeoutMs: {
+    key: 'timeout-ms',
+    default: 30_000,
+    maximum: 15 * 60_000,
+    meaning: 'milliseconds on the wall clock for one invocation',
+  },
+  bodyBytes: {
+    key: 'body-bytes',
+    default: 10 * MIB,
+    maximum: 100 * MIB,
+    meaning: 'bytes of the request body',
+  },
+} as const;
+
+export type LimitName = keyof typeof limitTable;
+
 /** How much one Invocation may use. From the manifest, never above the server's maximum. */
-export interface Limits {
-  /** Pages of 64 KiB that the guest's memory may grow to. */
-  readonly memoryPages: number;
-  /** Instructions (and their equivalents, src/guest/wasm/meter/costs.ts) per Invocation. */
-  readonly gas: number;
-  /** Wall clock per Invocation, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Request body, in bytes. */
-  readonly bodyBytes: number;
+export type Limits = Readonly<Record<LimitName, number>>;
+
+export const limitNames = Object.keys(limitTable) as readonly LimitName[];
+
+export type LimitKey = (typeof limitTable)[LimitName]['key'];
+
+/** Keys under `[limits]` in wasmcloud.toml, with the limit that each one sets. */
+export const limitByKey = Object.fromEntries(limitNames.map((name) => [limitTable[name].key, name])) as Readonly<
+  Record<LimitKey, LimitName>
+>;
+export const limitKeys = Object.keys(limitByKey) as readonly LimitKey[];
+
+/** Returns the key of a limit under `[limits]` in wasmcloud.toml. */
+export function limitKeyOf(name: LimitName): LimitKey {
+  return limitTable[name].key;
 }
 
-/** What holds without a manifest (DESIGN.md, Manifest). */
-export const defaultLimits: Limits = {
-  memoryPages: 2048,
-  gas: 1_000_000_000,
-  timeoutMs: 30_000,
-  bodyBytes: 10 * MIB,
-};
+/** What each limit counts, by LimitName: a phrase that names the unit. */
+export const limitMeanings = recordOf(limitNames, (name) => limitTable[name].meaning);
+
+/** Hold without a manifest. */
+export const defaultLimits: Limits = recordOf(limitNames, (name) => limitTable[name].default);
 
 /** Olin's defaults: they hold when the repository carries a `handler.policy`. */
 export const olinLimits: Limits = { ...defaultLimits, memoryPages: 128, gas: 33_554_432 };
 
-/** What a manifest may ask for at most. */
-export const maximumLimits: Limits = {
-  memoryPages: 16_384, // 1 GiB
-  gas: 1_000_000_000_000,
-  timeoutMs: 15 * 60_000,
-  bodyBytes: 100 * MIB,
-};
+/** The most that a manifest may ask for. */
+export const maximumLimits: Limits = recordOf(limitNames, (name) => limitTable[name].maximum);
 
 export const pushLimits = {
   /** A module as pushed. Interpreters reach 25 MB. */

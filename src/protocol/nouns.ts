@@ -2,7 +2,9 @@
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 
-export type AbiName = 'cwa' | 'wasi' | 'dagger' | 'land' | 'h';
+/** Names of the ABIs, as manifests and the API say them. */
+export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h'] as const;
+export type AbiName = (typeof abiNames)[number];
 
 export interface User {
   readonly id: string;
@@ -10,12 +12,15 @@ export interface User {
   readonly createdMs: number;
 }
 
-/** What a Process may open. `null` allows everything that the platform itself allows. */
-export interface Policy {
-  /** Regular expressions on the URL as opened. */
-  readonly allow: readonly string[];
-  readonly disallow: readonly string[];
-}
+/** The lists of a Policy, named as in manifests. A URL that matches both is disallowed. */
+export const policyLists = ['allow', 'disallow'] as const;
+export type PolicyList = (typeof policyLists)[number];
+
+/**
+ * What a Process may open: in each list regular expressions on the URL as opened. `null` in place of a
+ * Policy allows everything that the platform itself allows.
+ */
+export type Policy = Readonly<Record<PolicyList, readonly string[]>>;
 
 /** What the API tells of a handler. */
 export interface HandlerView {
@@ -55,8 +60,23 @@ export interface DeploymentView {
 /** `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. */
 export type LogStream = 'log' | 'stderr' | 'platform';
 
-/** CommonWA's numbers: 1 error, 3 warning, 6 info; others are kept as they come. */
+/** CommonWA's numbers of log levels, the severe ones small. A guest may use others; they are kept as they come. */
 export const logLevels = { error: 1, warning: 3, info: 6 } as const;
+export type LogLevelName = keyof typeof logLevels;
+export const logLevelNames = Object.keys(logLevels) as readonly LogLevelName[];
+
+/** `1 error, 3 warning, 6 info`: for help and API descriptions. */
+export const logLevelsText = logLevelNames.map((name) => `${logLevels[name]} ${name}`).join(', ');
+
+/** Returns the number of a level's name, compared exactly; undefined for any other text. */
+export function levelByName(text: string): number | undefined {
+  return Object.hasOwn(logLevels, text) ? logLevels[text as LogLevelName] : undefined;
+}
+
+/** Returns the name of a level's number; undefined for a number without a name. */
+export function nameOfLevel(level: number): LogLevelName | undefined {
+  return logLevelNames.find((name) => logLevels[name] === level);
+}
 
 /** A line before control has given it a cursor. */
 export interface PendingLogLine {

@@ -24,7 +24,7 @@ import type { Resource, SchemeRegistry } from '../guest/kernel/resource.ts';
 import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import type { InvocationOutcome, InvocationRecord, LogStream } from '../protocol/nouns.ts';
+import { type InvocationOutcome, type InvocationRecord, type LogStream, logLevels } from '../protocol/nouns.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
@@ -122,7 +122,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
   }
 
   get stderr(): Resource {
-    this.#stderr ??= new StderrLog((line) => this.#process?.log(6, 'stderr', line));
+    this.#stderr ??= new StderrLog((line) => this.#process?.log(logLevels.info, 'stderr', line));
     return this.#stderr;
   }
 
@@ -251,7 +251,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     } else {
       this.#status = finished.kind === 'sent' ? finished.status : 302;
       redirect = finished.kind === 'redirect' ? finished.path : null;
-      if (end.kind === 'exit' && end.status !== 0) process.log(3, 'platform', `exited with status ${end.status}`);
+      if (end.kind === 'exit' && end.status !== 0) process.report('warning', `exited with status ${end.status}`);
     }
     this.nowMs = performance.now();
     this.#services.usage.add(deployment.usage, this);

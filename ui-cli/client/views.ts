@@ -4,16 +4,19 @@
  */
 import * as z from 'zod/mini';
 import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
-import type {
-  AbiName,
-  DeploymentView,
-  HandlerView,
-  InvocationOutcome,
-  InvocationRecord,
-  LogFrame,
-  LogLine,
-  Policy,
+import { limitNames } from '../../src/protocol/limits.ts';
+import {
+  abiNames,
+  type DeploymentView,
+  type HandlerView,
+  type InvocationOutcome,
+  type InvocationRecord,
+  type LogFrame,
+  type LogLine,
+  type Policy,
+  policyLists,
 } from '../../src/protocol/nouns.ts';
+import { recordOf } from '../../src/protocol/record-of.ts';
 
 const text = z.string();
 const number = z.number();
@@ -21,9 +24,9 @@ const number = z.number();
 const plain = z.string().check(z.regex(/^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/));
 const orNull = <T extends z.ZodMiniType>(type: T) => z.nullable(type);
 
-const abi = z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'] satisfies AbiName[]);
-const policy: z.ZodMiniType<Policy> = z.object({ allow: z.array(text), disallow: z.array(text) });
-const limits = z.object({ memoryPages: number, gas: number, timeoutMs: number, bodyBytes: number });
+const abi = z.enum(abiNames);
+const policy: z.ZodMiniType<Policy> = z.object(recordOf(policyLists, () => z.array(text)));
+const limits = z.object(recordOf(limitNames, () => number));
 
 export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   name: plain,

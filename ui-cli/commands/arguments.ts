@@ -1,6 +1,6 @@
 /** Parsers of command line values. commander prints what an InvalidArgumentError says. */
 import { InvalidArgumentError } from 'commander';
-import { logLevels } from '../../src/protocol/nouns.ts';
+import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
 
 export function parseCount(least: number, most: number): (text: string) => number {
   return (text) => {
@@ -10,13 +10,16 @@ export function parseCount(least: number, most: number): (text: string) => numbe
   };
 }
 
-/** error, warning, info or a number; CommonWA counts from severe (small) to chatty. */
+/** `error, warning, info or a number`: what --level takes. */
+export const levelChoices = `${logLevelNames.join(', ')} or a number`;
+
+/** Returns the number of a level given by name (any case, `warn` too) or number; severe levels have small numbers. */
 export function parseLevel(text: string): number {
-  const names: Readonly<Record<string, number>> = { ...logLevels, warn: logLevels.warning };
-  const named = names[text.toLowerCase()];
+  const name = text.toLowerCase();
+  const named = name === 'warn' ? logLevels.warning : levelByName(name);
   if (named !== undefined) return named;
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It must be error, warning, info or a number.');
+  throw new InvalidArgumentError(`It must be ${levelChoices}.`);
 }
 
 /** v3 or 3 */

@@ -6,7 +6,7 @@ import type { LogLine } from '../../src/protocol/nouns.ts';
 import type { Client } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { formatLogLine, severityOf } from '../text/log-line.ts';
-import { parseCount, parseLevel } from './arguments.ts';
+import { levelChoices, parseCount, parseLevel } from './arguments.ts';
 
 interface LogOptions {
   readonly follow?: boolean;
@@ -26,7 +26,7 @@ export function addLogCommands(program: Command, context: Context): void {
     .option('-n, --limit <number>', 'at most so many lines', parseCount(1, logLimits.batchLines), 100)
     .option('--after <cursor>', 'only lines after this cursor', parseCount(0, Number.MAX_SAFE_INTEGER))
     .option('-g, --grep <text>', 'only lines that contain this text')
-    .option('-l, --level <level>', 'error, warning, info or a number: only lines at least as severe', parseLevel)
+    .option('-l, --level <level>', `${levelChoices}: only lines at least as severe`, parseLevel)
     .option('-i, --invocation <id>', 'only lines of this invocation')
     .action(async (name: string, options: LogOptions) => {
       const client = await context.client();

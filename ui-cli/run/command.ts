@@ -1,6 +1,13 @@
 /** `wasmcloud run FILE [args]`: the words of the command line. Everything heavy is imported when it runs. */
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { maximumLimits } from '../../src/protocol/limits.ts';
+import {
+  type LimitName,
+  type Limits,
+  limitKeyOf,
+  limitMeanings,
+  limitNames,
+  maximumLimits,
+} from '../../src/protocol/limits.ts';
 import type { RunOptions } from './run-file.ts';
 
 /** What the command needs of the tool around it. */
@@ -12,13 +19,13 @@ export interface RunContext {
   readonly environment: { readonly egressAllow?: readonly string[] };
 }
 
-interface Words {
+/** The limits that an option sets; a request's body is bounded by what the platform takes. */
+const limitOptions = limitNames.filter((name) => name !== 'bodyBytes');
+
+interface Words extends Partial<Limits> {
   readonly env?: ReadonlyMap<string, string>;
   readonly dir?: RunOptions['dirs'];
   readonly policy?: string;
-  readonly gas?: number;
-  readonly memoryPages?: number;
-  readonly timeoutMs?: number;
   readonly cgi?: NonNullable<RunOptions['cgi']>;
   readonly stats?: true;
   readonly json?: true;
@@ -40,15 +47,13 @@ export function addRunCommand(program: Command, context: RunContext): void {
     .option('--env <K=V>', "a variable of the guest's environment (repeatable)", addVariable)
     .option('--dir <HOST::GUEST>', 'map a folder into the file system of a WASI guest (repeatable)', addDirectory)
     .option('--policy <file>', 'what may be opened: a .policy in Olin syntax, or a wasmcloud.toml')
-    .option('--gas <n>', 'instructions', wholeNumber('gas', maximumLimits.gas))
-    .option('--memory-pages <n>', 'pages of 64 KiB', wholeNumber('memory-pages', maximumLimits.memoryPages))
-    .option('--timeout-ms <n>', 'wall clock', wholeNumber('timeout-ms', maximumLimits.timeoutMs))
     .addOption(new Option('--cgi <METHOD PATH>', 'a simulated request, its body from stdin').argParser(parseRequest))
     .option('--stats', 'what was used, on stderr after the end')
     .option('--json', 'the figures of --stats as one JSON object')
     .option('--trace', 'each system call with arguments and result, on stderr')
     .option('--files', "list what the guest left in its file system's scratch, on stderr")
     .addHelpText('after', exitHelp);
+  for (const name of limitOptions) command.addOption(limitOption(name));
   command.copyInheritedSettings(program);
   program.addCommand(command);
 
@@ -61,11 +66,9 @@ export function addRunCommand(program: Command, context: RunContext): void {
       env: words.env ?? new Map(),
       dirs: words.dir ?? [],
       policyFile: words.policy ?? null,
-      limits: {
-        ...(words.gas === undefined ? {} : { gas: words.gas }),
-        ...(words.memoryPages === undefined ? {} : { memoryPages: words.memoryPages }),
-        ...(words.timeoutMs === undefined ? {} : { timeoutMs: words.timeoutMs }),
-      },
+      limits: Object.fromEntries(
+        limitOptions.flatMap((name) => (words[name] === undefined ? [] : [[name, words[name]]])),
+      ),
       cgi: words.cgi ?? null,
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,
@@ -82,7 +85,7 @@ Exit status: the guest's; 134 after a trap, 137 out of gas, 124 at the deadline,
 refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 
 /** Options of which commander hands the next word over. */
-const takesWord = new Set(['--env', '--dir', '--policy', '--gas', '--memory-pages', '--timeout-ms']);
+const takesWord = new Set(['--env', '--dir', '--policy', ...limitOptions.map(limitFlag)]);
 
 /** `--cgi` has two words, which commander does not know: they are joined before it looks. */
 class RunCommand extends Command {
@@ -113,6 +116,17 @@ function addDirectory(word: string, before?: RunOptions['dirs']): RunOptions['di
   const [host = '', guest = host, ...rest] = word.split('::');
   if (host === '' || guest === '' || rest.length > 0) throw new InvalidArgumentError('expected HOST::GUEST');
   return [...(before ?? []), { host, guest }];
+}
+
+/** `--memory-pages`: named as in a manifest, so that commander's property has the limit's name. */
+function limitFlag(name: LimitName): string {
+  return `--${limitKeyOf(name)}`;
+}
+
+function limitOption(name: LimitName): Option {
+  return new Option(`${limitFlag(name)} <n>`, limitMeanings[name]).argParser(
+    wholeNumber(limitKeyOf(name), maximumLimits[name]),
+  );
 }
 
 function wholeNumber(name: string, max: number): (word: string) => number {

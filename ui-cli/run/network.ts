@@ -1,4 +1,5 @@
 /** The network's schemes, loaded when a guest first opens one of them: most runs never do. */
+import { type NetworkProtocol, networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
 import type { Scheme } from '../../src/guest/kernel/resource.ts';
 
 export interface LazyNetwork {
@@ -15,18 +16,15 @@ export function lazyNetwork(egressAllow: readonly string[]): LazyNetwork {
     loading ??= import('./network-schemes.ts').then(({ openNetwork }) => openNetwork(egressAllow));
     return loading;
   };
-  const schemes = [
-    ['http', 'https'],
-    ['ws', 'wss'],
-    ['tcp', 'tcp+tls'],
-  ].map(
-    (names): Scheme => ({
-      names,
+  const protocols = Object.keys(networkProtocols) as readonly NetworkProtocol[];
+  const schemes = protocols.map(
+    (protocol): Scheme => ({
+      names: schemeNames(protocol),
       open: async (url, process, flags) => {
         const network = await load();
         if (isClosed) network.close();
-        const scheme = network.schemes.find((one) => one.names.includes(names[0] as string));
-        if (scheme === undefined) throw new Error(`no scheme ${names[0]}`);
+        const scheme = network.schemes.find((one) => one.names.includes(networkProtocols[protocol].plain));
+        if (scheme === undefined) throw new Error(`no scheme ${protocol}`);
         return scheme.open(url, process, flags);
       },
     }),

@@ -4,8 +4,17 @@ import { parse, TomlError } from 'smol-toml';
 import { parseOlinPolicy } from '../../src/guest/kernel/olin-policy.ts';
 import { policyRule } from '../../src/guest/kernel/policy.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { defaultLimits, type Limits, maximumLimits, olinLimits } from '../../src/protocol/limits.ts';
-import type { Policy } from '../../src/protocol/nouns.ts';
+import {
+  defaultLimits,
+  type LimitName,
+  type Limits,
+  limitKeyOf,
+  limitNames,
+  maximumLimits,
+  olinLimits,
+} from '../../src/protocol/limits.ts';
+import { type Policy, type PolicyList, policyLists } from '../../src/protocol/nouns.ts';
+import { recordOf } from '../../src/protocol/record-of.ts';
 
 export interface RunRules {
   readonly policy: Policy | null;
@@ -37,13 +46,8 @@ function fromOlin(text: string, file: string): RunRules {
 function fromManifest(text: string, file: string): RunRules {
   const { policy, limits } = parseToml(text, file);
   return {
-    policy: isTable(policy) ? { allow: rules(policy, 'allow', file), disallow: rules(policy, 'disallow', file) } : null,
-    limits: {
-      memoryPages: limit(limits, 'memory-pages', 'memoryPages', file),
-      gas: limit(limits, 'gas', 'gas', file),
-      timeoutMs: limit(limits, 'timeout-ms', 'timeoutMs', file),
-      bodyBytes: limit(limits, 'body-bytes', 'bodyBytes', file),
-    },
+    policy: isTable(policy) ? recordOf(policyLists, (list) => rules(policy, list, file)) : null,
+    limits: recordOf(limitNames, (name) => limit(limits, name, file)),
   };
 }
 
@@ -57,7 +61,7 @@ function parseToml(text: string, file: string): Record<string, unknown> {
   }
 }
 
-function rules(table: Record<string, unknown>, name: string, file: string): readonly string[] {
+function rules(table: Record<string, unknown>, name: PolicyList, file: string): readonly string[] {
   const list = table[name] ?? [];
   if (!Array.isArray(list) || !list.every((rule) => typeof rule === 'string'))
     throw new PlatformError('manifest_invalid', `${file}: policy.${name} is a list of strings`);
@@ -71,13 +75,14 @@ function rules(table: Record<string, unknown>, name: string, file: string): read
   return list;
 }
 
-function limit(table: unknown, name: string, key: keyof Limits, file: string): number {
-  const value = isTable(table) ? table[name] : undefined;
-  if (value === undefined) return defaultLimits[key];
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > maximumLimits[key])
+function limit(table: unknown, name: LimitName, file: string): number {
+  const key = limitKeyOf(name);
+  const value = isTable(table) ? table[key] : undefined;
+  if (value === undefined) return defaultLimits[name];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 1 || value > maximumLimits[name])
     throw new PlatformError(
       'manifest_invalid',
-      `${file}: limits.${name} is a whole number from 1 to ${maximumLimits[key]}`,
+      `${file}: limits.${key} is a whole number from 1 to ${maximumLimits[name]}`,
     );
   return value;
 }

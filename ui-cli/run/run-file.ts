@@ -8,7 +8,7 @@ import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Limits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
-import { logLevels } from '../../src/protocol/nouns.ts';
+import { nameOfLevel } from '../../src/protocol/nouns.ts';
 import { visible } from '../text/visible.ts';
 import { cgiArguments, cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
 import { localFiles, type MappedFolder, scratchListing } from './files.ts';
@@ -101,5 +101,5 @@ function checkMemory(plan: InstancePlan, limits: Limits, file: string): void {
 }
 
 function levelName(level: number): string {
-  return Object.entries(logLevels).find(([, number]) => number === level)?.[0] ?? `level ${level}`;
+  return nameOfLevel(level) ?? `level ${level}`;
 }

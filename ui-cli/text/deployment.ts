@@ -1,6 +1,6 @@
 /** Deployments in words. Pure. */
 import { PlatformError } from '../../src/protocol/errors.ts';
-import type { DeploymentView } from '../../src/protocol/nouns.ts';
+import { type DeploymentView, policyLists } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
@@ -104,10 +104,7 @@ export function limitsLines(deployment: DeploymentView, width: number): string[]
       : [
           'Policy: disallow beats allow, what matches nothing is denied.',
           '',
-          'allow',
-          ...rules(policy.allow),
-          'disallow',
-          ...rules(policy.disallow),
+          ...policyLists.flatMap((list) => [list, ...rules(policy[list])]),
         ]),
     '',
     'They come from wasmcloud.toml in the pushed commit, [limits] and [policy]; push to change them.',

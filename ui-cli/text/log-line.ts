@@ -1,11 +1,11 @@
 /** One log line as columns; the same in plain text and in the terminal interface. */
-import { type LogLine, logLevels } from '../../src/protocol/nouns.ts';
+import { type LogLevelName, type LogLine, logLevels } from '../../src/protocol/nouns.ts';
 import { formatClock } from './format.ts';
 import { visible } from './visible.ts';
 
-export type Severity = 'error' | 'warning' | 'info' | 'other';
+export type Severity = LogLevelName | 'other';
 
-/** CommonWA's numbers; everything at or below 1 is an error. */
+/** CommonWA's numbers; everything at or below `error` is an error. */
 export function severityOf(line: Pick<LogLine, 'level'>): Severity {
   if (line.level <= logLevels.error) return 'error';
   if (line.level <= logLevels.warning) return 'warning';

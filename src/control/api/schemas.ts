@@ -1,6 +1,17 @@
 /** The nouns as zod sees them: what requests are checked with and the OpenAPI document is made from. */
 import { z } from 'zod';
-import type { DeploymentView, HandlerView, InvocationRecord, LogLine, User } from '../../protocol/nouns.ts';
+import { limitMeanings, limitNames } from '../../protocol/limits.ts';
+import {
+  abiNames,
+  type DeploymentView,
+  type HandlerView,
+  type InvocationRecord,
+  type LogLine,
+  logLevelsText,
+  policyLists,
+  type User,
+} from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import { grepCharsMax, parseLevel } from '../logs/log-filter.ts';
 import { queryLimits } from '../logs/log-query.ts';
 
@@ -35,9 +46,9 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     modulePath: z.string(),
     moduleBytes: z.number(),
     moduleSha256: z.string(),
-    abis: z.array(z.enum(['cwa', 'wasi', 'dagger', 'land', 'h'])),
-    limits: z.object({ memoryPages: z.number(), gas: z.number(), timeoutMs: z.number(), bodyBytes: z.number() }),
-    policy: z.object({ allow: z.array(z.string()), disallow: z.array(z.string()) }).nullable(),
+    abis: z.array(z.enum(abiNames)),
+    limits: z.object(recordOf(limitNames, (name) => z.number().describe(limitMeanings[name]))),
+    policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
     vetMs: z.number(),
     failure: z.string().nullable(),
   })
@@ -62,7 +73,7 @@ export const logLineSchema: z.ZodType<LogLine> = z
     timeMs: ms,
     gas: z.number(),
     stream: z.enum(['log', 'stderr', 'platform']),
-    level: z.number().describe('1 error, 3 warning, 6 info; others as the guest gave them'),
+    level: z.number().describe(`${logLevelsText}; others as the guest gave them`),
     text: z.string().describe('as written: may hold control characters'),
   })
   .meta({ id: 'LogLine' });

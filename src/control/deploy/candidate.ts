@@ -4,7 +4,9 @@ import { compileH } from '../../guest/hlang/compile.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
+import { policyLists } from '../../protocol/nouns.ts';
 import type { PushedObjects, TreeEntry } from '../../protocol/push.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import { contentName } from '../artifacts/artifact-store.ts';
 import { shortPath, size } from '../git/push-text.ts';
 import type { EffectiveManifest } from './effective-manifest.ts';
@@ -55,7 +57,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
   return {
     abi,
     limits,
-    policy: policy === null ? null : { allow: [...policy.allow], disallow: [...policy.disallow] },
+    policy: policy === null ? null : recordOf(policyLists, (list) => [...policy[list]]),
     env,
     files:
       filesRoot === null

@@ -1,10 +1,13 @@
 /** What of a manifest a Deployment keeps: column `deployments.manifest`, as JSON with sorted keys. */
 import { z } from 'zod';
+import { limitNames } from '../../protocol/limits.ts';
+import { abiNames, policyLists } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 
 const effectiveManifest = z.object({
-  abi: z.enum(['auto', 'cwa', 'wasi', 'dagger', 'land', 'h']),
-  limits: z.object({ memoryPages: z.int(), gas: z.int(), timeoutMs: z.int(), bodyBytes: z.int() }),
-  policy: z.object({ allow: z.array(z.string()), disallow: z.array(z.string()) }).nullable(),
+  abi: z.enum(['auto', ...abiNames]),
+  limits: z.object(recordOf(limitNames, () => z.int())),
+  policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
   env: z.record(z.string(), z.string()),
   /** Name of the file bundle in the artifact store. */
   files: z.object({ root: z.string(), bundle: z.string(), count: z.int(), bytes: z.int() }).nullable(),

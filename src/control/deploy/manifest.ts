@@ -7,8 +7,17 @@ import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
 import { type OlinPolicy, parseOlinPolicy } from '../../guest/kernel/olin-policy.ts';
 import { PlatformError } from '../../protocol/errors.ts';
-import { defaultLimits, type Limits, maximumLimits, olinLimits } from '../../protocol/limits.ts';
-import type { AbiName, Policy } from '../../protocol/nouns.ts';
+import {
+  defaultLimits,
+  type LimitName,
+  type Limits,
+  limitByKey,
+  limitKeys,
+  maximumLimits,
+  olinLimits,
+} from '../../protocol/limits.ts';
+import { type AbiName, abiNames, type Policy, policyLists } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
 import { checkPatterns } from './policy-patterns.ts';
 import { TomlLines } from './toml-lines.ts';
@@ -31,17 +40,12 @@ export interface Manifest {
   readonly at: (path: readonly string[]) => string;
 }
 
-const limitKeys = {
-  'memory-pages': 'memoryPages',
-  gas: 'gas',
-  'timeout-ms': 'timeoutMs',
-  'body-bytes': 'bodyBytes',
-} as const satisfies Record<string, keyof Limits>;
+const abiChoices = ['auto', ...abiNames] as const;
 
 const patternsMax = 64;
 const patternCharsMax = 512;
 
-const limit = (key: keyof Limits) =>
+const limit = (key: LimitName) =>
   z
     .int(`must be a whole number`)
     .min(1, 'must be at least 1')
@@ -59,22 +63,18 @@ const patterns = z
 
 const schema = z.strictObject({
   module: relativePath.optional(),
-  abi: z
-    .enum(['auto', 'cwa', 'wasi', 'dagger', 'land', 'h'], 'must be one of auto, cwa, wasi, dagger, land, h')
-    .optional(),
+  abi: z.enum(abiChoices, `must be one of ${abiChoices.join(', ')}`).optional(),
   limits: z
     .strictObject(
-      {
-        'memory-pages': limit('memoryPages').optional(),
-        gas: limit('gas').optional(),
-        'timeout-ms': limit('timeoutMs').optional(),
-        'body-bytes': limit('bodyBytes').optional(),
-      },
+      recordOf(limitKeys, (key) => limit(limitByKey[key]).optional()),
       'must be a table: [limits]',
     )
     .optional(),
   policy: z
-    .strictObject({ allow: patterns.optional(), disallow: patterns.optional() }, 'must be a table: [policy]')
+    .strictObject(
+      recordOf(policyLists, () => patterns.optional()),
+      'must be a table: [policy]',
+    )
     .optional(),
   env: z
     .record(z.string(), z.string('must be text in quotes'), 'must be a table: [env]')
@@ -89,8 +89,8 @@ const schema = z.strictObject({
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': ['module', 'abi', 'limits', 'policy', 'env', 'files', 'http'],
-  limits: Object.keys(limitKeys),
-  policy: ['allow', 'disallow'],
+  limits: limitKeys,
+  policy: policyLists,
   files: ['root'],
   http: ['pass-authorization'],
 };
@@ -104,8 +104,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
   const given = validate(parseToml(source), at);
   if (olin !== null) refuseTwice(given, olin, at);
   const policy =
-    olin?.policy ??
-    (given.policy === undefined ? null : { allow: given.policy.allow ?? [], disallow: given.policy.disallow ?? [] });
+    olin?.policy ?? (given.policy === undefined ? null : recordOf(policyLists, (list) => given.policy?.[list] ?? []));
   if (policy !== null)
     checkPatterns(policy, (list, index) =>
       olin === null ? at(['policy', list]) : `${olinPolicyFile}, line ${lineOf(files.olin, policy[list][index] ?? '')}`,
@@ -191,11 +190,10 @@ function refuseTwice(given: Given, olin: OlinPolicy, at: (path: readonly string[
 }
 
 function limitsOf(given: Given, olin: OlinPolicy | null): Limits {
-  const limits: Record<keyof Limits, number> = { ...(olin === null ? defaultLimits : olinLimits) };
+  const limits: Record<LimitName, number> = { ...(olin === null ? defaultLimits : olinLimits) };
   if (olin?.ramPageLimit !== undefined) limits.memoryPages = olin.ramPageLimit;
   if (olin?.gasLimit !== undefined) limits.gas = olin.gasLimit;
-  for (const [key, name] of Object.entries(limitKeys) as [keyof typeof limitKeys, keyof Limits][])
-    limits[name] = given.limits?.[key] ?? limits[name];
+  for (const key of limitKeys) limits[limitByKey[key]] = given.limits?.[key] ?? limits[limitByKey[key]];
   return limits;
 }
 

@@ -4,16 +4,16 @@
  * here, at push, by a simple over-estimate; what it cannot bound it refuses, saying how to write it.
  */
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Policy } from '../../protocol/nouns.ts';
+import { type Policy, type PolicyList, policyLists } from '../../protocol/nouns.ts';
 import { matchingCost, urlCharsMax } from './pattern-cost.ts';
 
 /** Steps of the engine for all rules on one URL: some 100 ms at worst, an attack included. */
 const stepsMax = 2 ** 27;
 
 /** `at` names the place of a pattern. Throws `manifest_invalid`. */
-export function checkPatterns(policy: Policy, at: (list: 'allow' | 'disallow', index: number) => string): void {
+export function checkPatterns(policy: Policy, at: (list: PolicyList, index: number) => string): void {
   let steps = 0;
-  for (const list of ['allow', 'disallow'] as const) {
+  for (const list of policyLists) {
     policy[list].forEach((source, index) => {
       const place = at(list, index);
       steps += costOf(source, place);

@@ -1,9 +1,10 @@
 /** Handlers and Deployments as the API tells of them, read with one query each. */
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
-import { defaultLimits } from '../../protocol/limits.ts';
+import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
-import type { DeploymentView, HandlerView } from '../../protocol/nouns.ts';
+import { type DeploymentView, type HandlerView, policyLists } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 
 export const viewLimits = {
@@ -13,11 +14,9 @@ export const viewLimits = {
 
 /** The part of a stored manifest (src/control/deploy) that is told. */
 const manifest = z.object({
-  limits: z
-    .object({ memoryPages: z.number(), gas: z.number(), timeoutMs: z.number(), bodyBytes: z.number() })
-    .default(defaultLimits),
+  limits: z.object(recordOf(limitNames, () => z.number())).default(defaultLimits),
   policy: z
-    .object({ allow: z.array(z.string()), disallow: z.array(z.string()) })
+    .object(recordOf(policyLists, () => z.array(z.string())))
     .nullable()
     .default(null),
 });

@@ -3,10 +3,10 @@
  * `matches`, so a line cannot count for one and not for the other.
  */
 import { PlatformError } from '../../protocol/errors.ts';
-import { type LogLine, logLevels } from '../../protocol/nouns.ts';
+import { type LogLine, levelByName, logLevelNames } from '../../protocol/nouns.ts';
 
 export interface LogFilter {
-  /** Lines at this severity or worse: `level` <= this (1 error, 3 warning, 6 info). */
+  /** Lines at this severity or worse: `level` <= this (logLevels). */
   readonly level?: number | undefined;
   /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
   readonly grep?: string | undefined;
@@ -16,11 +16,12 @@ export interface LogFilter {
 /** Needles longer than this cannot be what somebody typed. */
 export const grepCharsMax = 500;
 
-/** From what a reader typed: a number, `error`, `warning` or `info`. Throws `bad_request`. */
+/** Returns the number of the level that a reader typed: a level's name, or a number from 0 to 999. Throws `bad_request`. */
 export function parseLevel(text: string): number {
-  if (text === 'error' || text === 'warning' || text === 'info') return logLevels[text];
+  const named = levelByName(text);
+  if (named !== undefined) return named;
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new PlatformError('bad_request', 'level is error, warning, info or a number from 0 to 999');
+  throw new PlatformError('bad_request', `level is ${logLevelNames.join(', ')} or a number from 0 to 999`);
 }
 
 /** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */

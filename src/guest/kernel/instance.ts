@@ -140,7 +140,7 @@ export class GuestInstance implements ProcessRef {
     try {
       await this.#finish(process);
     } catch (error) {
-      process.log(1, 'platform', `after exit: ${error instanceof Error ? error.message : String(error)}`);
+      process.report('error', `after exit: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 

@@ -5,7 +5,8 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB, maximumLimits } from '../../protocol/limits.ts';
-import type { Policy } from '../../protocol/nouns.ts';
+import { type Policy, type PolicyList, policyLists } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
 import { policyRule } from './policy.ts';
 
 export interface OlinPolicy {
@@ -21,7 +22,6 @@ const textCharsMax = 64 * KIB;
 /** Rules of one list: each is tried at every open. */
 const rulesMax = 256;
 
-type ListName = 'allow' | 'disallow';
 type NumberName = 'ram-page-limit' | 'gas-limit';
 
 const numberLimits: Readonly<Record<NumberName, number>> = {
@@ -33,9 +33,9 @@ const numberLimits: Readonly<Record<NumberName, number>> = {
 export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPolicy {
   if (text.length > textCharsMax)
     throw new PlatformError('manifest_invalid', `${name} is longer than ${textCharsMax / KIB} KiB`);
-  const lists: Record<ListName, string[]> = { allow: [], disallow: [] };
+  const lists: Record<PolicyList, string[]> = recordOf(policyLists, () => []);
   const numbers = new Map<NumberName, number>();
-  let open: { list: ListName; line: number } | null = null;
+  let open: { list: PolicyList; line: number } | null = null;
 
   const lines = text.split(/\r\n|\n|\r/);
   lines.forEach((raw, index) => {
@@ -58,12 +58,12 @@ export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPoli
       numbers.set(word, parseNumber(word, rest, at));
     } else {
       throw invalid(`${at}: unknown word ${shown(word === '' ? line : word)}`, [
-        'a policy knows allow, disallow, ram-page-limit and gas-limit; ## begins a comment',
+        `a policy knows ${[...policyLists, ...Object.keys(numberLimits)].join(', ')}; ## begins a comment`,
       ]);
     }
   });
   // TypeScript does not see assignments inside the callback.
-  const unclosed = open as { list: ListName; line: number } | null;
+  const unclosed = open as { list: PolicyList; line: number } | null;
   if (unclosed !== null) throw invalid(`${name}, line ${unclosed.line}: the list of ${unclosed.list} has no closing )`);
 
   const ramPageLimit = numbers.get('ram-page-limit');
@@ -111,8 +111,8 @@ function parseNumber(word: NumberName, text: string, at: string): number {
   return value;
 }
 
-function isListName(word: string): word is ListName {
-  return word === 'allow' || word === 'disallow';
+function isListName(word: string): word is PolicyList {
+  return (policyLists as readonly string[]).includes(word);
 }
 
 function isNumberName(word: string): word is NumberName {

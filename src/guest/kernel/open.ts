@@ -43,7 +43,7 @@ export function checkPolicy(process: Process, url: string): void {
   process.work(url.length * policyWorkPerChar);
   const decision = policy.decide(url);
   if (decision.allowed) return;
-  process.log(1, 'platform', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
+  process.report('error', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
   process.endNow({ kind: 'policy', url, rule: decision.rule });
 }
 

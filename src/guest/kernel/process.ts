@@ -10,7 +10,7 @@
  * A Process ends once; the first reason stays. Host calls of an ended Process do nothing and throw.
  */
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
-import type { LogStream } from '../../protocol/nouns.ts';
+import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nouns.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
 import { ByteBudget } from './held-bytes.ts';
@@ -217,6 +217,11 @@ export class Process {
     );
   }
 
+  /** Writes one LogLine of the platform's own, about this Invocation. */
+  report(level: LogLevelName, text: string): void {
+    this.log(logLevels[level], 'platform', text);
+  }
+
   /** Counts work done for the guest outside its gas; when it is much, the guest's slice ends at its next check. */
   work(bytes: number): void {
     this.#hostWork += bytes;
@@ -248,9 +253,8 @@ export class Process {
     const closing: Promise<void>[] = [];
     for (const resource of this.descriptors.drain()) {
       const failed = (error: unknown) =>
-        this.log(
-          1,
-          'platform',
+        this.report(
+          'error',
           `closing ${resource.scheme}: failed: ${error instanceof Error ? error.message : String(error)}`,
         );
       try {
@@ -263,7 +267,7 @@ export class Process {
     if (closing.length > 0) await Promise.all(closing);
     if (this.#logDropped > 0) {
       this.#write(
-        3,
+        logLevels.warning,
         'platform',
         `${this.#logDropped} more log lines of this invocation were dropped (limit ${logLimits.linesPerInvocation})`,
       );

@@ -8,7 +8,7 @@ import type { HttpExchange } from './http-exchange.ts';
 import type { HttpOrigin } from './http-pool.ts';
 import { Upload } from './http-upload.ts';
 import type { Network } from './network.ts';
-import { originOf, parseTarget } from './target.ts';
+import { originOf, parseTarget, speaks } from './target.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpCallLimits = {
@@ -115,7 +115,7 @@ function redirect(hop: Hop, exchange: HttpExchange): Hop | null {
   const url = new URL(location, base);
   if (url.username !== '' || url.password !== '') return null;
   const target = parseTarget(`${url.protocol}//${url.host}${url.pathname}${url.search}`);
-  if (target === null || target.host === null || (target.scheme !== 'http' && target.scheme !== 'https')) return null;
+  if (target === null || target.host === null || !speaks('http', target.scheme)) return null;
   const toGet = (status === 303 && hop.method !== 'HEAD') || (status <= 302 && hop.method === 'POST');
   // A body that has streamed by is gone; the guest gets the redirect itself.
   if (!toGet && hop.body instanceof Upload) return null;

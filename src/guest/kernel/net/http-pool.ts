@@ -10,7 +10,7 @@ import { NetworkFailure } from './failure.ts';
 import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
 import { Upload } from './http-upload.ts';
 import type { Network } from './network.ts';
-import { originOf } from './target.ts';
+import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
   /** Idle connections of one handler, all origins together. */
@@ -21,7 +21,7 @@ export const httpPoolLimits = {
 } as const;
 
 export interface HttpOrigin {
-  readonly scheme: 'http' | 'https';
+  readonly scheme: NetworkScheme<'http'>;
   readonly host: Host;
   readonly port: number;
 }
@@ -125,7 +125,7 @@ export class HttpPool {
           .open({
             host: origin.host,
             port: origin.port,
-            tls: origin.scheme === 'https' ? { alpn: ['http/1.1'] } : null,
+            tls: usesTls(origin.scheme) ? { alpn: ['http/1.1'] } : null,
             signal: abort.signal,
             halfOpen: false,
           })

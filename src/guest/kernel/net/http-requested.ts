@@ -1,7 +1,7 @@
 /** What a guest's request asks of which host: the opened URL, the target and the Host header together. */
 import type { HttpOrigin } from './http-pool.ts';
 import { type RequestHead, valuesOf } from './http-request.ts';
-import { originOf, parseAuthority, parseTarget, type Target } from './target.ts';
+import { networkProtocols, originOf, parseAuthority, parseTarget, type Target, usesTls } from './target.ts';
 
 export interface Requested {
   readonly origin: HttpOrigin;
@@ -17,7 +17,7 @@ export interface Requested {
  * the opened URL's; without one in the URL it is the target's or the Host header's (RFC 9112 3.2.2).
  */
 export function requested(opened: Target, head: RequestHead): Requested | string {
-  const scheme = opened.scheme === 'https' ? 'https' : 'http';
+  const scheme = usesTls(opened.scheme) ? networkProtocols.http.tls : networkProtocols.http.plain;
   const [hostHeader] = valuesOf(head.headers, 'host');
   let path = head.target;
   let named = opened.host === null ? null : { host: opened.host, port: opened.port };

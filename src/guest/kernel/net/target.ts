@@ -3,7 +3,23 @@ import { checkPolicy } from '../open.ts';
 import type { Process } from '../process.ts';
 import { authority, type Host, parseHost } from './address.ts';
 
-export type NetworkScheme = 'http' | 'https' | 'ws' | 'wss' | 'tcp' | 'tcp+tls';
+/**
+ * The schemes of the network, by protocol: `plain` without TLS, `tls` with it, and the ports that hold where
+ * a URL names none (0: the URL has to name one).
+ */
+export const networkProtocols = {
+  http: { plain: 'http', tls: 'https', ports: { plain: 80, tls: 443 } },
+  ws: { plain: 'ws', tls: 'wss', ports: { plain: 80, tls: 443 } },
+  tcp: { plain: 'tcp', tls: 'tcp+tls', ports: { plain: 0, tls: 0 } },
+} as const;
+
+export type NetworkProtocol = keyof typeof networkProtocols;
+export type NetworkScheme<P extends NetworkProtocol = NetworkProtocol> = (typeof networkProtocols)[P]['plain' | 'tls'];
+
+/** Returns the two scheme names of `protocol`, the one without TLS first. */
+export function schemeNames(protocol: NetworkProtocol): readonly [plain: NetworkScheme, tls: NetworkScheme] {
+  return [networkProtocols[protocol].plain, networkProtocols[protocol].tls];
+}
 
 export interface Target {
   readonly scheme: NetworkScheme;
@@ -17,15 +33,23 @@ export interface Target {
   readonly fragment: string;
 }
 
-/** tcp has no default: its port has to be written. */
-const defaultPorts: Readonly<Record<NetworkScheme, number>> = {
-  http: 80,
-  https: 443,
-  ws: 80,
-  wss: 443,
-  tcp: 0,
-  'tcp+tls': 0,
-};
+const defaultPorts = Object.fromEntries(
+  Object.values(networkProtocols).flatMap(({ plain, tls, ports }) => [
+    [plain, ports.plain],
+    [tls, ports.tls],
+  ]),
+) as Readonly<Record<NetworkScheme, number>>;
+
+/** Returns whether `scheme` is one of `protocol`'s two. */
+export function speaks<P extends NetworkProtocol>(protocol: P, scheme: NetworkScheme): scheme is NetworkScheme<P> {
+  const { plain, tls } = networkProtocols[protocol];
+  return scheme === plain || scheme === tls;
+}
+
+/** Returns whether connections of `scheme` are made over TLS. */
+export function usesTls(scheme: NetworkScheme): boolean {
+  return Object.values(networkProtocols).some(({ tls }) => tls === scheme);
+}
 
 const urlPattern = /^([a-z+]+):(?:\/\/([^/?#\\]*))?([/?][^#]*)?(?:#(.*))?$/is;
 

@@ -5,7 +5,7 @@ import { Errno } from '../errno.ts';
 import type { Process } from '../process.ts';
 import { NetworkFailure } from './failure.ts';
 import type { Network } from './network.ts';
-import type { Target } from './target.ts';
+import { type Target, usesTls } from './target.ts';
 
 export const wsLimits = {
   /** One message, in either direction; a longer one ends the connection (1009) or is Errno.tooBig. */
@@ -45,7 +45,7 @@ export async function connectWebSocket(
   const socket = await network.open({
     host: target.host,
     port: target.port,
-    tls: target.scheme === 'wss' ? { alpn: ['http/1.1'] } : null,
+    tls: usesTls(target.scheme) ? { alpn: ['http/1.1'] } : null,
     signal: process.signal,
     halfOpen: false,
   });

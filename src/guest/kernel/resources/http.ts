@@ -17,7 +17,7 @@ import { httpRequestLimits, outgoingHeaders, type RequestHead } from '../net/htt
 import { requested } from '../net/http-requested.ts';
 import { Upload } from '../net/http-upload.ts';
 import type { Network } from '../net/network.ts';
-import { parseTarget, type Target } from '../net/target.ts';
+import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
 import { type Process, ProcessEnded } from '../process.ts';
 import type { MaybePromise, Resource, Scheme } from '../resource.ts';
@@ -25,13 +25,13 @@ import type { MaybePromise, Resource, Scheme } from '../resource.ts';
 /** `http:` and `https:` over the handler's network. */
 export function httpScheme(network: Network): Scheme {
   return {
-    names: ['http', 'https'],
+    names: schemeNames('http'),
     open: (url, process) => {
       const target = parseTarget(url);
       if (target === null) return Errno.invalid;
       const refusal = target.host === null ? null : network.egress.refusal(target.host, target.port);
       if (refusal !== null) {
-        process.log(1, 'platform', `${target.scheme}: ${refusal.message}`);
+        process.report('error', `${target.scheme}: ${refusal.message}`);
         return refusal.errno;
       }
       return network.enter(process) ? new HttpResource(process, network, target) : Errno.tooManyOpen;
@@ -239,7 +239,7 @@ class HttpResource implements Resource {
 
   #fail(errno: Errno, why: string): Errno {
     this.#failed = errno;
-    this.#process.log(1, 'platform', `${this.scheme}: ${why}`);
+    this.#process.report('error', `${this.scheme}: ${why}`);
     return errno;
   }
 }

@@ -19,7 +19,7 @@ export const kvScheme: Scheme = {
     if (bucket === undefined || key === undefined || Buffer.byteLength(key) > kvLimits.keyBytes) return Errno.invalid;
     const { kv } = process.options;
     if (kv === null) {
-      process.log(1, 'platform', `${url}: there is no key-value store here`);
+      process.report('error', `${url}: there is no key-value store here`);
       return Errno.denied;
     }
     return new KvResource(process, kv, bucket, key);
@@ -95,7 +95,7 @@ class KvResource implements Resource {
 
   #failed(what: string, error: unknown): number {
     const why = error instanceof Error ? error.message : String(error);
-    this.#process.log(1, 'platform', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
+    this.#process.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
     return Errno.unknown;
   }
 }

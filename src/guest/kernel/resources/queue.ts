@@ -14,7 +14,7 @@ export const queueScheme: Scheme = {
     if (name === undefined) return Errno.invalid;
     const { queues } = process.options;
     if (queues === null) {
-      process.log(1, 'platform', `${url}: there are no queues here`);
+      process.report('error', `${url}: there are no queues here`);
       return Errno.denied;
     }
     return queueResource(process, queues, name);
@@ -33,7 +33,7 @@ function queueResource(process: Process, queues: QueueService, name: string): Re
       () => 0,
       (error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
-        process.log(1, 'platform', `publishing to queue://${name} failed: ${why}`);
+        process.report('error', `publishing to queue://${name} failed: ${why}`);
         return Errno.unknown;
       },
     );

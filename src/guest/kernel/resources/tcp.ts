@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
 import { NetworkFailure, networkFailure } from '../net/failure.ts';
 import type { Network } from '../net/network.ts';
-import { checkSpelling, originOf, parseTarget } from '../net/target.ts';
+import { checkSpelling, originOf, parseTarget, schemeNames, usesTls } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
 import type { Process } from '../process.ts';
 import type { MaybePromise, Resource, Scheme } from '../resource.ts';
@@ -21,7 +21,7 @@ export const tcpLimits = {
 /** `tcp:` and `tcp+tls:` over the handler's network. */
 export function tcpScheme(network: Network): Scheme {
   return {
-    names: ['tcp', 'tcp+tls'],
+    names: schemeNames('tcp'),
     open: (url, process) => {
       const target = parseTarget(url);
       // A path means nothing here; one that is written is a mistake.
@@ -34,7 +34,7 @@ export function tcpScheme(network: Network): Scheme {
         .open({
           host,
           port,
-          tls: scheme === 'tcp+tls' ? { alpn: [] } : null,
+          tls: usesTls(scheme) ? { alpn: [] } : null,
           signal: process.signal,
           halfOpen: true,
         })
@@ -43,7 +43,7 @@ export function tcpScheme(network: Network): Scheme {
           (error: unknown) => {
             network.leave(process);
             const failure = networkFailure(error, originOf({ scheme, host, port }));
-            process.log(1, 'platform', `${scheme}: ${failure.message}`);
+            process.report('error', `${scheme}: ${failure.message}`);
             return failure.errno;
           },
         );
@@ -167,7 +167,7 @@ class TcpResource implements Resource {
 
   #failed(failure: NetworkFailure): Errno {
     if (!this.#isLogged && this.#process.end === null)
-      this.#process.log(1, 'platform', `${this.scheme}: ${failure.message}`);
+      this.#process.report('error', `${this.scheme}: ${failure.message}`);
     this.#isLogged = true;
     return failure.errno;
   }

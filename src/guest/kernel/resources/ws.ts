@@ -8,7 +8,7 @@ import type WebSocket from 'ws';
 import { Errno } from '../errno.ts';
 import { networkFailure } from '../net/failure.ts';
 import { type Network, networkLimits } from '../net/network.ts';
-import { checkSpelling, originOf, parseTarget } from '../net/target.ts';
+import { checkSpelling, originOf, parseTarget, schemeNames } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
 import { connectWebSocket, wsLimits } from '../net/ws-connect.ts';
 import type { Process } from '../process.ts';
@@ -20,7 +20,7 @@ const resumeBytes = wsLimits.queuedBytes / 2;
 /** `ws:` and `wss:` over the handler's network. */
 export function wsScheme(network: Network): Scheme {
   return {
-    names: ['ws', 'wss'],
+    names: schemeNames('ws'),
     open: (url, process) => {
       const target = parseTarget(url);
       if (target === null || target.host === null || target.fragment !== '') return Errno.invalid;
@@ -36,7 +36,7 @@ export function wsScheme(network: Network): Scheme {
           network.leave(process);
           network.webSockets -= 1;
           const failure = networkFailure(error, `the WebSocket handshake with ${origin} failed`);
-          process.log(1, 'platform', `${target.scheme}: ${failure.message}`);
+          process.report('error', `${target.scheme}: ${failure.message}`);
           return failure.errno;
         },
       );

@@ -67,7 +67,7 @@ export async function writeOutput(process: Process): Promise<void> {
           // After an exit call the Process has ended already and nothing can kill it any more.
           await (process.end === null ? process.wait(written) : written);
         } else if (written <= 0) {
-          return process.log(3, 'platform', 'land: standard output was closed before all of stdout was sent');
+          return process.report('warning', 'land: standard output was closed before all of stdout was sent');
         } else {
           process.account(stdout.scheme, 0, written);
           done += written;
