@@ -1,5 +1,5 @@
 /** Writes what the platform did to a handler into that handler's own log. */
-import { logLevels } from '../../protocol/nouns.ts';
+import { type LogLevelName, logLevels } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
 
 export interface OwnerLogOptions {
@@ -21,7 +21,7 @@ export class OwnerLog {
    * Appends one line to the log of `handler` (a name) under Deployment `deployment` (0: of none). Never rejects:
    * a line that cannot be written is no reason to fail what it tells of, and goes to `report`.
    */
-  async write(handler: string, deployment: number, level: 'info' | 'error', text: string): Promise<void> {
+  async write(handler: string, deployment: number, level: LogLevelName, text: string): Promise<void> {
     const line = { handler, deployment, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
     await this.#options.logs
       .append([{ ...line, stream: 'platform', level: logLevels[level], text }])

@@ -7,6 +7,7 @@ import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName } from '../../protocol/module.ts';
+import type { LogLevelName } from '../../protocol/nouns.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
@@ -242,7 +243,7 @@ export class DeployPush implements PushSession {
     }
   }
 
-  async #log(level: 'info' | 'error', deployment: number, text: string): Promise<void> {
+  async #log(level: LogLevelName, deployment: number, text: string): Promise<void> {
     await this.#parts.log.write(this.#push.handlerName, deployment, level, text);
   }
 }
