@@ -14,6 +14,7 @@ import { addLogCommands } from './commands/logs.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
+import { tabNames } from './screens/handler/tab.ts';
 import { errorJson, errorLines } from './text/error-lines.ts';
 
 declare const WASMCLOUD_VERSION: string | undefined;
@@ -89,7 +90,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .command('ui')
     .description('open the terminal interface, at a handler if named')
     .argument('[name]', 'handler')
-    .argument('[tab]', 'overview, logs, deployments, env, limits, invocations or danger')
+    .argument('[tab]', tabNames.join(', '))
     .action(async (...path: (string | undefined)[]) => {
       if (!environment.interactive) {
         throw new PlatformError('bad_request', 'the terminal interface needs a terminal', {

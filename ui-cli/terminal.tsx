@@ -2,12 +2,12 @@
 import process from 'node:process';
 import { render } from 'ink';
 import { PlatformError } from '../src/protocol/errors.ts';
-import { forgetLogin, saveLogin } from './commands/account.ts';
 import type { Context } from './context.ts';
-import { App } from './model/app.ts';
-import { isTabName, tabNames } from './model/handler-screen.ts';
-import { startScreens } from './model/screens.ts';
-import { AppView } from './screens/AppView.tsx';
+import { AppView } from './frame/AppView.tsx';
+import { App } from './frame/app.ts';
+import { forgetLogin, saveLogin } from './login.ts';
+import { isTabName, tabNames } from './screens/handler/tab.ts';
+import { startScreens } from './screens/start-screens.ts';
 
 /** `path` is a handler and a tab, both optional. Resolves to the exit status when the user leaves. */
 export async function openTerminalInterface(context: Context, path: readonly string[]): Promise<number> {

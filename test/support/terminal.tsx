@@ -1,9 +1,9 @@
 /** The app drawn into frames by Ink, in a terminal of any size, over the real API. */
 import { render } from 'ink-testing-library';
-import { App } from '../../ui-cli/model/app.ts';
-import type { TabName } from '../../ui-cli/model/handler-screen.ts';
-import { startScreens } from '../../ui-cli/model/screens.ts';
-import { AppView } from '../../ui-cli/screens/AppView.tsx';
+import { AppView } from '../../ui-cli/frame/AppView.tsx';
+import { App } from '../../ui-cli/frame/app.ts';
+import type { TabName } from '../../ui-cli/screens/handler/tab.ts';
+import { startScreens } from '../../ui-cli/screens/start-screens.ts';
 import type { Control } from './ui-cli.ts';
 
 export interface OpenOptions {

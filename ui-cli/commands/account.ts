@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { Client, type Credentials } from '../client/client.ts';
-import { type Session, withAccount, withoutAccount, writeConfig } from '../config.ts';
+import type { Session } from '../config.ts';
 import type { Context } from '../context.ts';
-import { removeCredentials, setUpCredentials } from '../git-setup.ts';
+import { forgetLogin, saveLogin } from '../login.ts';
 import { ask, readSecret } from '../prompt.ts';
 
 interface PasswordOptions {
@@ -111,39 +111,4 @@ async function rememberLogin(
   if (context.environment.token !== null) {
     context.out.note('warning: WASMCLOUD_TOKEN is set and wins over this login');
   }
-}
-
-/** Keeps the Token and tells git about it. Without git a login is still a login. */
-export async function saveLogin(
-  context: Context,
-  server: string,
-  account: { readonly user: string; readonly token: string },
-): Promise<void> {
-  const { configFile, launcher } = context.environment;
-  await writeConfig(configFile, withAccount(await context.config(), server, account));
-  try {
-    await setUpCredentials(server, launcher, { folder: null });
-  } catch (error) {
-    if (!(error instanceof PlatformError)) throw error;
-    context.out.note(`warning: git was not set up, a push will ask for a password: ${error.message}`);
-  }
-}
-
-/** Revokes the Token, forgets it here, and undoes what login set up in git. False if there was none. */
-export async function forgetLogin(context: Context, server: string): Promise<boolean> {
-  const config = await context.config();
-  const account = config.accounts[server];
-  await removeCredentials(server, { folder: null });
-  if (account === undefined) return false;
-  await writeConfig(context.environment.configFile, withoutAccount(config, server));
-  try {
-    await new Client({ server, token: account.token }).logOut();
-  } catch (error) {
-    if (!(error instanceof PlatformError)) throw error;
-    // `unauthorized`: the server has forgotten it already.
-    if (error.code !== 'unauthorized') {
-      context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
-    }
-  }
-  return true;
 }

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import { testScreens } from '../../../support/screens.ts';
+import { keys } from '../../../support/terminal.tsx';
+import { line } from '../../../support/ui-cli.ts';
+
+const screens = testScreens();
+
+test('a log line with an escape sequence shows it and does not execute it', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'logs' });
+  await screen.shows('last line');
+  expect(screen.frame).toContain('evil ^[[2J^G line');
+  expect(screen.frame).not.toContain('\u001b[2J');
+});
+
+test('scrolling up pauses and counts what comes; G follows again', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'logs' });
+  await screen.shows('following');
+  await screen.press('k', 'PAUSED, 0 new');
+  await screens.control.write(line('alpha', 'fresh 1'), line('alpha', 'fresh 2'));
+  await screen.shows('PAUSED, 2 new');
+  await screen.press('G', 'following');
+  expect(screen.frame).toContain('fresh 2');
+});
+
+test('e finds the newest error, Enter opens its invocation, Esc comes back to the log', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'logs' });
+  await screen.shows('it broke');
+  await screen.press('e', /›\d\d:\d\d:\d\d ERROR it broke/);
+  await screen.press(keys.enter, '500 (trapped)');
+  expect(screen.frame).toMatch(/log_write +1/);
+  expect(screen.frame).toContain('it broke');
+  await screen.press(keys.esc, '[2 logs]');
+});
+
+test('a log filter counts its lines live, and levels step from all to errors', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'logs' });
+  await screen.shows('last line');
+  await screen.press('/LAST', /1 of \d+ lines/);
+  expect(screen.frame).not.toContain('first line');
+  await screen.press(keys.enter, '"LAST"');
+  await screen.press(keys.esc, 'first line');
+  await screen.press('vvv', /errors: 1 of \d+ lines/);
+});
+
+test('g goes to the oldest line shown, and once more fetches older ones', async () => {
+  await screens.control.handler('talkative', 'ada');
+  const lines = Array.from({ length: 1_200 }, (_, i) => line('talkative', `number ${i}`));
+  await screens.control.write(...lines);
+  const screen = screens.open({ handler: 'talkative', tab: 'logs' });
+  await screen.shows('number 1199');
+  await screen.press('g', /›.* number 200$/m);
+  await screen.press('g', /›.* number 199$/m);
+  await screen.press('gg', 'this is the oldest line that is kept');
+});
+
+test('a lost connection is marked in the log, and so is its return', async () => {
+  const screen = screens.open({ handler: 'alpha', tab: 'logs' });
+  await screen.shows('following');
+  await screens.control.pause();
+  await screen.shows('-- connection lost');
+  await screens.control.write(line('alpha', 'written meanwhile'));
+  await screens.control.resume();
+  await screen.shows('connected again, nothing was missed');
+  await screen.shows('written meanwhile');
+});

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import { testScreens } from '../../support/screens.ts';
+
+const screens = testScreens();
+
+test('the overview shows where it answers and its figures', async () => {
+  const screen = screens.open({ handler: 'alpha' });
+  await screen.shows('requests');
+  expect(screen.frame).toMatch(/url +http:\/\/alpha\.localhost:\d+/);
+  expect(screen.frame).toMatch(/requests +▁+█ /);
+  expect(screen.frame).toMatch(/p50 1\.2 ms/);
+  expect(screen.lines[0]).toMatch(/live v4 {2}● online/);
+});
+
+test('a handler without a deployment says what to type', async () => {
+  const screen = screens.open({ handler: 'beta' });
+  await screen.shows('Nothing is deployed yet');
+  expect(screen.frame).toContain(`git remote add wasmcloud ${screens.control.url}/beta.git`);
+  expect(screen.frame).toContain('git push wasmcloud main');
+});

@@ -1,0 +1,22 @@
+import { Box, Text } from 'ink';
+import type { PlatformError } from '../../src/protocol/errors.ts';
+import { errorLines } from '../text/error-lines.ts';
+import { wrap } from '../text/width.ts';
+import { useApp } from './use-app.ts';
+
+/** In the place of what could not be loaded: what failed, why, what to do. It goes on trying. */
+export function Failure({ error }: { readonly error: PlatformError }) {
+  const { size } = useApp();
+  const lines = errorLines(error).flatMap((line) => wrap(line, size.columns - 6));
+  return (
+    <Box flexDirection="column" paddingLeft={3} paddingTop={1}>
+      {lines.map((line, i) => (
+        <Text key={line} {...(i === 0 ? { color: 'red', bold: true } : {})}>
+          {line}
+        </Text>
+      ))}
+      <Text> </Text>
+      <Text dimColor>It is tried again by itself; r does it now.</Text>
+    </Box>
+  );
+}

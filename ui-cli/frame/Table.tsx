@@ -1,0 +1,54 @@
+import { Box, Text, type TextProps } from 'ink';
+import { type FitColumn, fitTable } from '../text/fit-table.ts';
+import { useApp } from './use-app.ts';
+
+export type CellStyle = Pick<TextProps, 'color' | 'bold' | 'dimColor'>;
+
+export interface TableRow {
+  readonly key: string;
+  readonly cells: readonly string[];
+  readonly selected: boolean;
+  /** By column. */
+  readonly styles?: readonly (CellStyle | undefined)[];
+}
+
+interface TableProps {
+  readonly columns: readonly FitColumn[];
+  readonly rows: readonly TableRow[];
+}
+
+/** A heading and the rows that show. The selected one has a mark, so that it shows without colours too. */
+export function Table({ columns, rows }: TableProps) {
+  const { size } = useApp();
+  const fitted = fitTable(
+    columns,
+    rows.map((row) => row.cells),
+    size.columns - 4,
+  );
+  return (
+    <Box flexDirection="column">
+      <Box height={1}>
+        <Text dimColor wrap="truncate">
+          {'   '}
+          {fitted.head.join('')}
+        </Text>
+      </Box>
+      {rows.map((row, i) => (
+        // Rows are places on the screen; keyed so, a scrolled list is rewritten in place.
+        <Box key={i} height={1}>
+          <Text wrap="truncate" inverse={row.selected}>
+            {row.selected ? ' › ' : '   '}
+            {(fitted.rows[i] ?? []).map((cell, at) => {
+              const column = fitted.shown[at] ?? 0;
+              return (
+                <Text key={column} {...(row.selected ? { bold: true } : row.styles?.[column])}>
+                  {cell}
+                </Text>
+              );
+            })}
+          </Text>
+        </Box>
+      ))}
+    </Box>
+  );
+}

@@ -1,0 +1,37 @@
+import { Text } from 'ink';
+import { visible } from '../text/visible.ts';
+import { cells, skip } from '../text/width.ts';
+import type { TextInput } from './text-input.ts';
+import { useApp } from './use-app.ts';
+
+interface TypedProps {
+  readonly input: TextInput;
+  readonly focused: boolean;
+  /** Cells; a longer text shows the part around the cursor. */
+  readonly width: number;
+}
+
+/** A line being typed. The cursor is an inverse cell, or a bar where there are no colours. */
+export function Typed({ input, focused, width }: TypedProps) {
+  const { noColour } = useApp().options;
+  const before = visible(input.shown.before);
+  const after = visible(input.shown.after);
+  if (before === '' && after === '' && input.placeholder !== '') {
+    return (
+      <Text wrap="truncate">
+        {focused ? <Text inverse>{noColour ? '|' : ' '}</Text> : ''}
+        <Text dimColor>{`(${input.placeholder})`}</Text>
+      </Text>
+    );
+  }
+  if (!focused) return <Text wrap="truncate">{before + after}</Text>;
+  const shown = skip(before, Math.max(0, cells(before) - (width - 2)));
+  const [under = ' ', ...rest] = after;
+  return (
+    <Text wrap="truncate">
+      {shown}
+      {noColour ? '|' : <Text inverse>{under}</Text>}
+      {noColour ? after : rest.join('')}
+    </Text>
+  );
+}

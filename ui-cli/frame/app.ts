@@ -1,0 +1,325 @@
+/**
+ * The terminal interface without the terminal: which screens lie on each other, who is logged in, what
+ * a key does. React draws it and reads `version`; nothing here knows Ink.
+ */
+import { PlatformError } from '../../src/protocol/errors.ts';
+import { Client } from '../client/client.ts';
+import type { Session } from '../config.ts';
+import type { AppOptions, Connection, Explain, Message, Size } from './app-options.ts';
+import { minimumSize } from './app-options.ts';
+import { type Binding, findBinding, helpRows } from './bindings.ts';
+import type { KeyPress } from './keys.ts';
+import { bodyRows } from './layout.ts';
+import { Loader } from './loader.ts';
+import { Observable } from './observable.ts';
+import {
+  type ConfirmOverlay,
+  confirmBindings,
+  helpBindings,
+  type Jump,
+  JumpOverlay,
+  jumpBindings,
+  type Overlay,
+} from './overlay.ts';
+import type { Page } from './page.ts';
+import type { Screen, TypingTarget } from './screen.ts';
+import { Task, toPlatformError } from './task.ts';
+
+/** The places that the app opens by itself. */
+export interface Places {
+  readonly login: () => Page;
+  /** Where `:` leads. */
+  readonly jumps: () => readonly Jump[];
+}
+
+export class App extends Observable {
+  readonly options: AppOptions;
+  session: Session;
+  client: Client;
+  user: string | null;
+  size: Size;
+  overlay: Overlay | null = null;
+  message: Message | null = null;
+  task: Task | null = null;
+  connection: Connection = 'connecting';
+  #stack: Page[] = [];
+  #places: Places = { login: () => fail('the app has not started'), jumps: () => [] };
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(options: AppOptions) {
+    super();
+    this.options = options;
+    this.session = options.session;
+    this.client = new Client(options.session);
+    this.user = options.session.user;
+    this.size = options.size;
+  }
+
+  /** Opens `pages`, the last one on top, and the login above them where nobody is logged in. */
+  start(pages: readonly Page[], places: Places): void {
+    this.#stack = [...pages];
+    this.#places = places;
+    // Ages and elapsed times on the screen go on by themselves.
+    this.#ticker = setInterval(() => this.changed(), 1_000);
+    if (this.session.token === null) this.#stack.push(this.#places.login());
+    else if (this.user === null) void this.#askWhoIAm();
+    this.#showTop();
+  }
+
+  stop(): void {
+    clearInterval(this.#ticker);
+    this.task?.cancel();
+    for (const { screen } of this.#stack) screen.hide();
+  }
+
+  /** The page that shows. */
+  get page(): Page {
+    return this.#stack.at(-1) ?? fail('the app has not started');
+  }
+
+  get screen(): Screen {
+    return this.page.screen;
+  }
+
+  /** Rows for the body of the screen that shows. */
+  get bodyRows(): number {
+    return bodyRows(this, this.#stack.at(-1)?.screen.headRows ?? 0);
+  }
+
+  get liveVersion(): string | null {
+    return this.screen.liveVersion();
+  }
+
+  get tooSmall(): boolean {
+    return this.size.columns < minimumSize.columns || this.size.rows < minimumSize.rows;
+  }
+
+  resize(size: Size): void {
+    this.size = size;
+    for (const { screen } of this.#stack) screen.resize();
+    this.changed();
+  }
+
+  open(page: Page): void {
+    this.screen.hide();
+    this.#stack.push(page);
+    this.#showTop();
+  }
+
+  /** Closes all pages but the first and opens `pages` above it. */
+  jump(pages: readonly Page[]): void {
+    this.screen.hide();
+    this.#stack = [...this.#stack.slice(0, 1), ...pages];
+    this.#showTop();
+  }
+
+  back(): void {
+    if (this.screen.back()) this.changed();
+    else if (!this.#atRoot) {
+      this.#stack.pop()?.screen.hide();
+      this.#showTop();
+    }
+  }
+
+  ask(overlay: ConfirmOverlay): void {
+    this.overlay = overlay;
+    this.changed();
+  }
+
+  say(kind: Message['kind'], ...lines: readonly string[]): void {
+    this.message = { kind, lines };
+    this.changed();
+  }
+
+  copy(text: string, what: string): void {
+    this.options.copy(text);
+    this.say('done', `copied ${what}`);
+  }
+
+  /** A failure that a person should read. An expired login opens the login and comes back here afterwards. */
+  fail(error: unknown, lines: Explain): void {
+    const known = toPlatformError(error);
+    if (known.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
+    else this.say('error', ...lines(known));
+  }
+
+  loginExpired(): void {
+    if (this.#loginShows) return;
+    this.screen.hide();
+    this.#stack.push(this.#places.login());
+    this.say('error', 'the login has expired; log in to go on where you were');
+    this.#showTop();
+  }
+
+  /** Nothing to go back to. Behind a login lies only what one cannot see without it. */
+  get #atRoot(): boolean {
+    return this.#stack.length === 1 || this.#loginShows;
+  }
+
+  get #loginShows(): boolean {
+    return this.#stack.at(-1)?.screen.isLogin === true;
+  }
+
+  /** After a login: the screens below load again, as the new user. */
+  loggedIn(session: Session): void {
+    this.session = session;
+    this.client = new Client(session);
+    this.user = session.user;
+    this.connection = 'online';
+    this.#stack.pop()?.screen.hide();
+    this.message = null;
+    this.#showTop();
+  }
+
+  loggedOut(): void {
+    this.session = { ...this.session, token: null, user: null, tokenFrom: null };
+    this.client = new Client(this.session);
+    this.user = null;
+    this.screen.hide();
+    this.#stack = [...this.#stack.slice(0, 1), this.#places.login()];
+    this.#showTop();
+  }
+
+  /** Something that takes a while: its step and time show, Esc cancels it. One at a time. */
+  async run(step: string, work: (task: Task) => Promise<void>, lines: Explain): Promise<void> {
+    if (this.task !== null) return;
+    const task = new Task(step, this.changed);
+    this.task = task;
+    this.message = null;
+    this.changed();
+    try {
+      await work(task);
+    } catch (error) {
+      if (task.cancelled) this.say('error', `cancelled: ${task.step}`);
+      else this.fail(error, lines);
+    } finally {
+      task.end();
+      this.task = null;
+      this.changed();
+    }
+  }
+
+  loader<T>(load: (signal: AbortSignal) => Promise<T>, everyMs: number | null, loaded?: (data: T) => void): Loader<T> {
+    return new Loader({
+      load,
+      everyMs,
+      changed: this.changed,
+      loaded: (data) => {
+        this.connection = 'online';
+        loaded?.(data);
+      },
+      failed: (error) => {
+        if (error.code === 'unavailable') this.connection = 'offline';
+        if (error.code === 'unauthorized') this.loginExpired();
+      },
+    });
+  }
+
+  /** What the keys do now: the footer shows exactly this. */
+  bindings(): readonly Binding[] {
+    const { overlay } = this;
+    if (overlay === null) return this.screenBindings();
+    const close = () => this.#close();
+    if (overlay.kind === 'confirm') return confirmBindings(overlay, close);
+    if (overlay.kind === 'jump') return jumpBindings(overlay, close);
+    return helpBindings(overlay, { close, count: helpRows(this.screenBindings()).length, rows: this.size.rows - 6 });
+  }
+
+  /** Those of the screen itself, whatever lies over it: the help shows exactly this. */
+  screenBindings(): readonly Binding[] {
+    const typing = this.screen.typing() !== null;
+    const atRoot = this.#atRoot;
+    const leave: Binding = atRoot
+      ? { keys: ['q'], label: 'quit', help: 'quit', run: () => this.options.exit() }
+      : { keys: ['esc', ...(typing ? [] : ['q'])], label: 'back', help: 'back one level', run: () => this.back() };
+    return [
+      ...this.screen.bindings(),
+      ...(typing
+        ? []
+        : [
+            { keys: [':'], help: 'jump to a screen or handler', run: () => this.#openJump() },
+            { keys: ['?'], label: 'help', help: 'this help', run: () => this.#openHelp() },
+          ]),
+      ...(atRoot ? [{ keys: ['esc'], help: 'clear the message or filter', run: () => this.back() }] : []),
+      ...(typing && atRoot ? [] : [leave]),
+      {
+        keys: ['ctrl-c'],
+        ...(typing && atRoot ? { label: 'quit' } : {}),
+        help: 'quit',
+        run: () => this.options.exit(),
+      },
+    ];
+  }
+
+  press(press: KeyPress): void {
+    if (press.name === 'ctrl-c') {
+      this.options.exit();
+      return;
+    }
+    if (this.tooSmall) {
+      if (press.name === 'q') this.options.exit();
+      return;
+    }
+    if (this.task !== null) {
+      if (press.name === 'esc') this.task.cancel();
+      return;
+    }
+    if (this.#typing()?.press(press)) this.message = null;
+    else this.#pressBinding(press);
+    this.changed();
+  }
+
+  /** Pasted text goes where letters go; without a text field it does nothing, least of all as shortcuts. */
+  paste(text: string): void {
+    const target = this.#typing();
+    if (target === null || this.task !== null) return;
+    target.insert(text);
+    this.changed();
+  }
+
+  #pressBinding(press: KeyPress): void {
+    const binding = findBinding(this.bindings(), press);
+    if (binding === undefined) return;
+    this.message = null;
+    binding.run(press);
+  }
+
+  /** Where letters go: what lies on top has them first. */
+  #typing(): TypingTarget | null {
+    if (this.overlay === null) return this.screen.typing();
+    return this.overlay.kind === 'jump' ? this.overlay : null;
+  }
+
+  #openHelp(): void {
+    this.overlay = { kind: 'help', top: 0 };
+  }
+
+  #openJump(): void {
+    this.overlay = new JumpOverlay(this.#places.jumps, (text) => this.say('error', `nothing is called ${text}`));
+  }
+
+  #close(): void {
+    this.overlay = null;
+    this.changed();
+  }
+
+  #showTop(): void {
+    this.screen.resize();
+    this.screen.show();
+    this.changed();
+  }
+
+  async #askWhoIAm(): Promise<void> {
+    try {
+      this.user = await this.client.whoAmI();
+      this.changed();
+    } catch (error) {
+      // The screen's own requests meet the same failure and tell about it.
+      if (!(error instanceof PlatformError)) throw error;
+    }
+  }
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}

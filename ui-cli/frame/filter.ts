@@ -1,0 +1,70 @@
+/**
+ * A filter that is typed under a list or a log. It starts with `/`, Enter keeps it, Esc clears it.
+ *
+ *     off --start--> typing --keep--> kept      (an empty filter goes off when it is kept)
+ *      ^---clear-------+----clear------+
+ */
+import type { KeyPress } from './keys.ts';
+import type { TypingTarget } from './screen.ts';
+import { TextInput } from './text-input.ts';
+
+export class Filter implements TypingTarget {
+  #input: TextInput | null = null;
+  #typing = false;
+  /** Called when the text has changed. */
+  readonly #changed: () => void;
+
+  constructor(changed: () => void = () => undefined) {
+    this.#changed = changed;
+  }
+
+  /** True while letters go into the filter. */
+  get typing(): boolean {
+    return this.#typing;
+  }
+
+  /** The line to draw; null while the filter is off. */
+  get input(): TextInput | null {
+    return this.#input;
+  }
+
+  /** The text as typed; '' lets every row through. */
+  get text(): string {
+    return this.#input?.value ?? '';
+  }
+
+  /** Whether `row` contains the text, whatever its case. */
+  accepts(row: string): boolean {
+    return this.text === '' || row.toLowerCase().includes(this.text.toLowerCase());
+  }
+
+  start(): void {
+    this.#input ??= new TextInput();
+    this.#typing = true;
+  }
+
+  keep(): void {
+    this.#typing = false;
+    if (this.text === '') this.#input = null;
+  }
+
+  /** Switches the filter off; false if it was off. */
+  clear(): boolean {
+    if (this.#input === null) return false;
+    this.#input = null;
+    this.#typing = false;
+    this.#changed();
+    return true;
+  }
+
+  press(press: KeyPress): boolean {
+    const taken = this.#input?.press(press) ?? false;
+    if (taken) this.#changed();
+    return taken;
+  }
+
+  insert(text: string): void {
+    this.#input?.insert(text);
+    this.#changed();
+  }
+}

@@ -1,0 +1,82 @@
+/** A screen whose body is one list that is loaded from the server again and again. */
+import type { PlatformError } from '../../src/protocol/errors.ts';
+import type { App } from './app.ts';
+import type { Binding } from './bindings.ts';
+import { ListModel } from './list-model.ts';
+import type { Loader } from './loader.ts';
+import { Screen, type Status, type TypingTarget } from './screen.ts';
+import { loaderFailure, loaderStatus } from './status.ts';
+
+export interface ListScreenOptions {
+  /** What the items are called, in the plural. */
+  readonly noun: string;
+  /** Milliseconds between loads. */
+  readonly everyMs: number;
+  /** For a list with the newest item first (ListModelOptions). */
+  readonly stayOnTop?: boolean;
+}
+
+export abstract class ListScreen<T> extends Screen {
+  readonly app: App;
+  readonly list: ListModel<T>;
+  readonly loader: Loader<readonly T[]>;
+
+  constructor(app: App, { noun, everyMs, stayOnTop = false }: ListScreenOptions) {
+    super();
+    this.app = app;
+    this.list = new ListModel<T>({
+      noun,
+      stayOnTop,
+      rows: () => this.listRows,
+      key: (item) => this.keyOf(item),
+      text: (item) => this.textOf(item),
+    });
+    this.loader = app.loader(
+      (signal) => this.load(signal),
+      everyMs,
+      (items) => this.list.set(items),
+    );
+  }
+
+  protected abstract load(signal: AbortSignal): Promise<readonly T[]>;
+  protected abstract keyOf(item: T): string;
+  protected abstract textOf(item: T): string;
+
+  /** Rows of the list below its heading. */
+  protected get listRows(): number {
+    return Math.max(1, this.app.bodyRows - 1);
+  }
+
+  /** True when the server has answered and there is nothing to list. */
+  get isEmpty(): boolean {
+    return this.loader.data !== null && this.list.all.length === 0;
+  }
+
+  override show(): void {
+    this.loader.start();
+  }
+
+  override hide(): void {
+    this.loader.stop();
+  }
+
+  override typing(): TypingTarget | null {
+    return this.list.typing();
+  }
+
+  override back(): boolean {
+    return this.list.back();
+  }
+
+  override failure(): PlatformError | null {
+    return loaderFailure(this.loader);
+  }
+
+  override status(): Status {
+    return loaderStatus(this.loader) ?? this.list.status();
+  }
+
+  protected get reload(): Binding {
+    return { keys: ['r'], help: 'load again', run: () => this.loader.refresh() };
+  }
+}

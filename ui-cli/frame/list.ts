@@ -1,0 +1,26 @@
+/** A list with one selected row and a window that follows it. Data is plain, moves are functions. */
+import type { KeyPress } from './keys.ts';
+import { moveBy } from './moves.ts';
+
+export interface ListView {
+  readonly selected: number;
+  /** First row that shows. */
+  readonly top: number;
+}
+
+export const listStart: ListView = { selected: 0, top: 0 };
+
+/** Keeps selection and window inside `count` items and `rows` rows; for new data and resizes. */
+export function clampList(list: ListView, count: number, rows: number): ListView {
+  const selected = Math.max(0, Math.min(list.selected, count - 1));
+  const lowest = Math.max(0, count - rows);
+  const top = Math.min(Math.max(list.top, selected - rows + 1), selected, lowest);
+  return { selected, top: Math.max(0, top) };
+}
+
+/** Returns the list after a key; null for a key that does not move. */
+export function moveList(list: ListView, press: KeyPress, count: number, rows: number): ListView | null {
+  const by = moveBy(press, rows);
+  if (by === null) return null;
+  return clampList({ selected: Math.max(0, Math.min(list.selected + by, count - 1)), top: list.top }, count, rows);
+}

@@ -1,0 +1,41 @@
+/** What a login leaves on this machine, and what a logout takes away again; for the commands and the login screen. */
+import { PlatformError } from '../src/protocol/errors.ts';
+import { Client } from './client/client.ts';
+import { withAccount, withoutAccount, writeConfig } from './config.ts';
+import type { Context } from './context.ts';
+import { removeCredentials, setUpCredentials } from './git-setup.ts';
+
+/** Keeps the Token and tells git about it. Without git a login is still a login. */
+export async function saveLogin(
+  context: Context,
+  server: string,
+  account: { readonly user: string; readonly token: string },
+): Promise<void> {
+  const { configFile, launcher } = context.environment;
+  await writeConfig(configFile, withAccount(await context.config(), server, account));
+  try {
+    await setUpCredentials(server, launcher, { folder: null });
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    context.out.note(`warning: git was not set up, a push will ask for a password: ${error.message}`);
+  }
+}
+
+/** Revokes the Token, forgets it here, and undoes what login set up in git. False if there was none. */
+export async function forgetLogin(context: Context, server: string): Promise<boolean> {
+  const config = await context.config();
+  const account = config.accounts[server];
+  await removeCredentials(server, { folder: null });
+  if (account === undefined) return false;
+  await writeConfig(context.environment.configFile, withoutAccount(config, server));
+  try {
+    await new Client({ server, token: account.token }).logOut();
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    // `unauthorized`: the server has forgotten it already.
+    if (error.code !== 'unauthorized') {
+      context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
+    }
+  }
+  return true;
+}

@@ -1,0 +1,95 @@
+import type { DeploymentView } from '../../../src/protocol/nouns.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { ListScreen } from '../../frame/list-screen.ts';
+import { pollMs } from '../../frame/loader.ts';
+import { previewRollback } from '../../text/deployment.ts';
+import { errorLines } from '../../text/error-lines.ts';
+import type { HandlerContext } from '../handler/tab.ts';
+
+/** Rows below the list that describe the selected deployment. */
+export const detailRows = 7;
+
+export class DeploymentsTab extends ListScreen<DeploymentView> {
+  readonly crumbs = ['deployments'];
+  readonly handler: HandlerContext;
+
+  constructor(handler: HandlerContext) {
+    super(handler.app, { noun: 'deployments', everyMs: 2 * pollMs, stayOnTop: true });
+    this.handler = handler;
+  }
+
+  get showsDetail(): boolean {
+    return this.app.bodyRows >= detailRows + 6;
+  }
+
+  protected override get listRows(): number {
+    return Math.max(1, this.app.bodyRows - 1 - (this.showsDetail ? detailRows : 0));
+  }
+
+  protected load(signal: AbortSignal): Promise<readonly DeploymentView[]> {
+    return this.app.client.deployments(this.handler.name, { signal });
+  }
+
+  protected keyOf(deployment: DeploymentView): string {
+    return String(deployment.number);
+  }
+
+  protected textOf({ number, state, commit, pushedBy, modulePath }: DeploymentView): string {
+    return `v${number} ${state} ${commit} ${pushedBy} ${modulePath}`;
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.typing() !== null) return this.list.bindings();
+    const { selected } = this.list;
+    return [
+      ...(selected === undefined
+        ? []
+        : [
+            {
+              keys: ['b', 'enter'],
+              label: 'roll back',
+              help: 'serve this deployment again',
+              run: () => this.#ask(selected),
+            },
+            {
+              keys: ['y'],
+              label: 'copy commit',
+              help: 'copy the commit',
+              run: () => this.app.copy(selected.commit, selected.commit),
+            },
+          ]),
+      ...this.list.bindings(),
+      this.reload,
+    ];
+  }
+
+  #ask(deployment: DeploymentView): void {
+    const { app, handler, list } = this;
+    try {
+      const preview = previewRollback(handler.name, list.all, deployment.number);
+      app.ask({
+        kind: 'confirm',
+        title: 'Roll back?',
+        lines: preview.lines,
+        verb: 'serve it',
+        run: () => void this.#rollBack(preview.change, deployment.number),
+      });
+    } catch (error) {
+      app.fail(error, errorLines);
+    }
+  }
+
+  async #rollBack(change: string, number: number): Promise<void> {
+    const { app, handler } = this;
+    await app.run(
+      `rolling back, ${change}`,
+      async ({ abort: { signal } }) => {
+        await app.client.rollback(handler.name, number, { signal });
+        app.say('done', `${change}: live`);
+        this.loader.refresh();
+        handler.handler.refresh();
+      },
+      errorLines,
+    );
+  }
+}

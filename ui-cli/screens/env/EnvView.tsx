@@ -1,0 +1,43 @@
+import { Box, Text } from 'ink';
+import { EmptyState } from '../../frame/EmptyState.tsx';
+import { FormView } from '../../frame/FormView.tsx';
+import type { ScreenProps } from '../../frame/page.ts';
+import { Table } from '../../frame/Table.tsx';
+import { formatAgo } from '../../text/format.ts';
+import { maskedValue } from '../../text/variable.ts';
+import { visible } from '../../text/visible.ts';
+import type { EnvTab } from './env-tab.ts';
+
+export function EnvView({ screen }: ScreenProps<EnvTab>) {
+  const nowMs = Date.now();
+  if (screen.form !== null) {
+    return (
+      <Box flexDirection="column" paddingTop={1}>
+        <Text bold>{'   Set a variable'}</Text>
+        <Text> </Text>
+        <FormView form={screen.form} active />
+        <Text> </Text>
+        <Text dimColor>{'   It is encrypted at the server and never shown in full again.'}</Text>
+      </Box>
+    );
+  }
+  if (screen.isEmpty) {
+    const { name } = screen.handler;
+    return (
+      <EmptyState title="No variables" lines={['Press a to add one, or:', '', `  wasmcloud env ${name} set API_KEY`]} />
+    );
+  }
+  const rows = screen.list.window.map(({ item, selected }) => {
+    const typed = screen.typed.get(item.key);
+    const value = typed !== undefined && screen.revealed && selected ? visible(typed) : maskedValue(item);
+    const note = typed === undefined ? '' : screen.revealed && selected ? 'v hides' : 'typed just now, v reveals';
+    return { key: item.key, selected, cells: [visible(item.key), value, formatAgo(item.updatedMs, nowMs), note] };
+  });
+  const columns = [
+    { title: 'KEY', shrinkTo: 12 },
+    { title: 'VALUE', shrinkTo: 12 },
+    { title: 'CHANGED' },
+    { title: '', dropAt: 1 },
+  ];
+  return <Table columns={columns} rows={rows} />;
+}

@@ -1,0 +1,134 @@
+/** Variables of a handler. Values are masked; `v` reveals one that was typed here just now. */
+import type { VariableView } from '../../client/views.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { Form } from '../../frame/form.ts';
+import { ListScreen } from '../../frame/list-screen.ts';
+import { pollMs } from '../../frame/loader.ts';
+import type { TypingTarget } from '../../frame/screen.ts';
+import { errorLines } from '../../text/error-lines.ts';
+import type { HandlerContext } from '../handler/tab.ts';
+
+export class EnvTab extends ListScreen<VariableView> {
+  readonly crumbs = ['environment'];
+  readonly handler: HandlerContext;
+  /** Open while a variable is set. */
+  form: Form | null = null;
+  /** Values by key that were typed since this screen was opened; the server never returns a value in full. */
+  readonly typed = new Map<string, string>();
+  revealed = false;
+
+  constructor(handler: HandlerContext) {
+    super(handler.app, { noun: 'variables', everyMs: 5 * pollMs });
+    this.handler = handler;
+  }
+
+  protected load(signal: AbortSignal): Promise<readonly VariableView[]> {
+    return this.app.client.variables(this.handler.name, { signal });
+  }
+
+  protected keyOf(variable: VariableView): string {
+    return variable.key;
+  }
+
+  protected textOf(variable: VariableView): string {
+    return variable.key;
+  }
+
+  override hide(): void {
+    super.hide();
+    this.revealed = false;
+  }
+
+  override typing(): TypingTarget | null {
+    return this.form?.input ?? super.typing();
+  }
+
+  override back(): boolean {
+    if (this.form !== null) {
+      this.form = null;
+      return true;
+    }
+    return super.back();
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.form !== null) return this.form.bindings('save');
+    if (this.typing() !== null) return this.list.bindings();
+    const { selected } = this.list;
+    return [
+      { keys: ['a'], label: 'add', help: 'add a variable', run: () => this.#edit('') },
+      ...(selected === undefined
+        ? []
+        : [
+            { keys: ['enter'], label: 'change', help: 'give it another value', run: () => this.#edit(selected.key) },
+            { keys: ['d', 'delete'], label: 'unset', help: 'remove it', run: () => this.#askUnset(selected.key) },
+            ...(this.typed.has(selected.key)
+              ? [
+                  {
+                    keys: ['v'],
+                    label: 'reveal',
+                    help: 'show or hide the value typed just now',
+                    run: () => this.#reveal(),
+                  },
+                ]
+              : []),
+          ]),
+      ...this.list.bindings(),
+      this.reload,
+    ];
+  }
+
+  #reveal(): void {
+    this.revealed = !this.revealed;
+  }
+
+  #edit(key: string): void {
+    this.revealed = false;
+    const form = new Form(
+      [
+        { label: 'Key', value: key, placeholder: 'API_KEY' },
+        { label: 'Value', secret: true },
+      ],
+      () => void this.#save(form.value('Key').trim(), form.value('Value')),
+    );
+    form.focused = key === '' ? 0 : 1;
+    this.form = form;
+  }
+
+  async #save(key: string, value: string): Promise<void> {
+    const { app, handler } = this;
+    if (key === '') return app.say('error', 'the variable needs a name');
+    await app.run(
+      `setting ${key}`,
+      async ({ abort: { signal } }) => {
+        await app.client.setVariable(handler.name, { key, value }, { signal });
+        this.typed.set(key, value);
+        this.form = null;
+        app.say('done', `set ${key}; new invocations see it`);
+        this.loader.refresh();
+      },
+      errorLines,
+    );
+  }
+
+  #askUnset(key: string): void {
+    const { app, handler } = this;
+    app.ask({
+      kind: 'confirm',
+      title: `Unset ${key}?`,
+      lines: [`New invocations of ${handler.name} run without it. Its value cannot be brought back.`],
+      verb: 'unset',
+      run: () =>
+        void app.run(
+          `unsetting ${key}`,
+          async ({ abort: { signal } }) => {
+            await app.client.unsetVariable(handler.name, key, { signal });
+            this.typed.delete(key);
+            app.say('done', `unset ${key}`);
+            this.loader.refresh();
+          },
+          errorLines,
+        ),
+    });
+  }
+}

@@ -1,0 +1,19 @@
+import { Box, Text } from 'ink';
+import { useApp } from '../../frame/use-app.ts';
+import type { TabName } from './tab.ts';
+import { tabBar } from './tab-bar.ts';
+
+export function TabBar({ open }: { readonly open: TabName }) {
+  const { size } = useApp();
+  return (
+    <Box height={1}>
+      <Text wrap="truncate">
+        {tabBar(open, size.columns).map((piece) => (
+          <Text key={piece.text} bold={piece.open} inverse={piece.open} dimColor={!piece.open}>
+            {piece.text}
+          </Text>
+        ))}
+      </Text>
+    </Box>
+  );
+}

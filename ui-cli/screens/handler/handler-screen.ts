@@ -1,0 +1,118 @@
+/** One handler: tabs, each a screen of its own. */
+import type { PlatformError } from '../../../src/protocol/errors.ts';
+import type { HandlerView } from '../../../src/protocol/nouns.ts';
+import type { App } from '../../frame/app.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { type Loader, pollMs } from '../../frame/loader.ts';
+import type { Page } from '../../frame/page.ts';
+import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { loaderFailure } from '../../frame/status.ts';
+import { type HandlerContext, type TabName, tabKey, tabNames } from './tab.ts';
+import { tabs } from './tabs.ts';
+
+export class HandlerScreen extends Screen implements HandlerContext {
+  readonly app: App;
+  readonly name: string;
+  override readonly headRows = 1;
+  /** Its state and live version; every tab may show it. */
+  readonly handler: Loader<HandlerView>;
+  tabName: TabName;
+  readonly #openInvocation: (id: string) => void;
+  readonly #pages = new Map<TabName, Page>();
+  #shown = false;
+
+  constructor(
+    app: App,
+    options: { readonly name: string; readonly tab: TabName; readonly openInvocation: (id: string) => void },
+  ) {
+    super();
+    this.app = app;
+    this.name = options.name;
+    this.tabName = options.tab;
+    this.#openInvocation = options.openInvocation;
+    this.handler = app.loader((signal) => app.client.handler(this.name, { signal }), 2 * pollMs);
+  }
+
+  get crumbs(): readonly string[] {
+    return [this.name, ...this.tab.crumbs];
+  }
+
+  /** The open tab; made when it is opened first, and kept. */
+  get tabPage(): Page {
+    const known = this.#pages.get(this.tabName);
+    if (known !== undefined) return known;
+    const made = tabs[this.tabName](this);
+    this.#pages.set(this.tabName, made);
+    return made;
+  }
+
+  get tab(): Screen {
+    return this.tabPage.screen;
+  }
+
+  openInvocation(id: string): void {
+    this.#openInvocation(id);
+  }
+
+  switchTo(tab: TabName): void {
+    if (tab === this.tabName) return;
+    this.tab.hide();
+    this.tabName = tab;
+    this.tab.resize();
+    if (this.#shown) this.tab.show();
+    this.app.changed();
+  }
+
+  override show(): void {
+    this.#shown = true;
+    this.handler.start();
+    this.tab.show();
+  }
+
+  override hide(): void {
+    this.#shown = false;
+    this.handler.stop();
+    this.tab.hide();
+  }
+
+  override resize(): void {
+    this.tab.resize();
+  }
+
+  override liveVersion(): string | null {
+    const view = this.handler.data;
+    if (view === null) return null;
+    return view.version === null ? view.state : `${view.state} v${view.version}`;
+  }
+
+  override typing(): TypingTarget | null {
+    return this.tab.typing();
+  }
+
+  override back(): boolean {
+    return this.tab.back();
+  }
+
+  override failure(): PlatformError | null {
+    return loaderFailure(this.handler);
+  }
+
+  override status(): Status {
+    return this.tab.status();
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.typing() !== null) return this.tab.bindings();
+    return [
+      ...this.tab.bindings(),
+      { keys: ['tab'], label: 'next tab', help: 'next tab', run: () => this.#step(1) },
+      { keys: ['shift-tab'], help: 'tab before', run: () => this.#step(-1) },
+      ...tabNames.map((tab) => ({ keys: [tabKey(tab)], help: `tab ${tab}`, run: () => this.switchTo(tab) })),
+    ];
+  }
+
+  #step(by: number): void {
+    const next = tabNames[(tabNames.indexOf(this.tabName) + by + tabNames.length) % tabNames.length];
+    if (next !== undefined) this.switchTo(next);
+  }
+}

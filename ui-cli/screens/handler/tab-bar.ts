@@ -1,0 +1,30 @@
+/** The tabs in one row, the open one in brackets, so that it shows without colours too. Pure. */
+import { type TabName, tabKey, tabNames } from './tab.ts';
+
+export interface TabPiece {
+  readonly text: string;
+  readonly open: boolean;
+}
+
+/** ` 1 overview [2 logs] 3 deployments `, closer together or as numbers only where that is too wide. */
+export function tabBar(open: TabName, width: number): TabPiece[] {
+  const label = (tab: TabName) => `${tabKey(tab)} ${tab}`;
+  const airy = tabNames.map((tab) =>
+    tab === open ? { text: `[${label(tab)}]`, open: true } : { text: ` ${label(tab)} `, open: false },
+  );
+  const tight = pieces(open, label);
+  return (
+    [airy, tight].find((bar) => bar.reduce((sum, piece) => sum + piece.text.length, 0) <= width) ??
+    pieces(open, (tab) => (tab === open ? label(tab) : tabKey(tab)))
+  );
+}
+
+/** The brackets stand where the spaces between the tabs would. */
+function pieces(open: TabName, label: (tab: TabName) => string): TabPiece[] {
+  const at = tabNames.indexOf(open);
+  return tabNames.map((tab, i) => {
+    if (i === at) return { text: `[${label(tab)}]`, open: true };
+    const before = i === 0 ? ' ' : '';
+    return { text: `${before}${label(tab)}${i === at - 1 ? '' : ' '}`, open: false };
+  });
+}

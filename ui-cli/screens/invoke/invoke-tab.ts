@@ -1,0 +1,186 @@
+/** Calls the handler and shows the answer, what it used and what it logged. */
+import { PlatformError } from '../../../src/protocol/errors.ts';
+import { MIB } from '../../../src/protocol/limits.ts';
+import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
+import type { Answer } from '../../client/invoke.ts';
+import type { App } from '../../frame/app.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { Form } from '../../frame/form.ts';
+import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { Scroll } from '../../frame/scroll.ts';
+import { errorLines } from '../../text/error-lines.ts';
+import { formatBytes, formatCount, formatDuration } from '../../text/format.ts';
+import { formatLogLine } from '../../text/log-line.ts';
+import { visible, visibleLines } from '../../text/visible.ts';
+import type { HandlerContext } from '../handler/tab.ts';
+
+/** Enough to look at; the command line writes all of it to a file. */
+const shownBytesMax = MIB;
+/** The record of an invocation comes after its answer; we ask for it at these times. */
+const recordAfterMs = [100, 200, 400, 800, 1_500] as const;
+/** Rows of the form and the line under it. */
+export const invokeHeadRows = 5;
+
+export class InvokeTab extends Screen {
+  readonly crumbs = ['invoke'];
+  readonly app: App;
+  readonly handler: HandlerContext;
+  readonly form: Form;
+  readonly scroll: Scroll;
+  /** One line about the last answer. */
+  summary: string | null = null;
+  #editing = false;
+
+  constructor(handler: HandlerContext) {
+    super();
+    const { app } = handler;
+    this.app = app;
+    this.handler = handler;
+    this.scroll = new Scroll(() => Math.max(1, app.bodyRows - invokeHeadRows));
+    this.form = new Form(
+      [
+        { label: 'Method', value: 'GET' },
+        { label: 'Path', value: '/' },
+        { label: 'Header', placeholder: 'Name: value' },
+        { label: 'Body' },
+      ],
+      () => void this.#send(),
+    );
+    this.form.focused = 1;
+  }
+
+  get editing(): boolean {
+    return this.#editing;
+  }
+
+  override typing(): TypingTarget | null {
+    return this.#editing ? this.form.input : null;
+  }
+
+  override back(): boolean {
+    if (!this.#editing) return false;
+    this.#editing = false;
+    return true;
+  }
+
+  override status(): Status {
+    return this.scroll.status();
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.#editing) {
+      return [
+        { keys: ['ctrl-s'], label: 'send', help: 'send the request', run: () => void this.#send() },
+        ...this.form.bindings('send').filter((binding) => !binding.keys.includes('ctrl-s')),
+      ];
+    }
+    return [
+      { keys: ['enter', 's'], label: 'send', help: 'send the request', run: () => void this.#send() },
+      { keys: ['e'], label: 'edit request', help: 'change method, path, header or body', run: () => this.#edit() },
+      ...this.scroll.bindings(),
+    ];
+  }
+
+  #edit(): void {
+    this.#editing = true;
+  }
+
+  async #send(): Promise<void> {
+    const { app, form, handler } = this;
+    this.#editing = false;
+    await app.run(
+      `${form.value('Method')} ${form.value('Path')}`,
+      async (task) => {
+        const { signal } = task.abort;
+        const { invoke, parseHeader } = await import('../../client/invoke.ts');
+        const { url } = handler.handler.data ?? (await app.client.handler(handler.name, { signal }));
+        const body = form.value('Body');
+        const answer = await invoke({
+          url,
+          path: form.value('Path'),
+          method: form.value('Method').trim().toUpperCase() || 'GET',
+          headers: form.value('Header').trim() === '' ? [] : [parseHeader(form.value('Header'))],
+          body: body === '' ? null : Buffer.from(body),
+          signal,
+        });
+        this.summary = `${answer.status} ${visible(answer.reason)} in ${formatDuration(answer.headMs)}`;
+        const lines = [...headLines(answer), ''];
+        this.scroll.set(lines);
+        task.step = 'reading the answer';
+        lines.push(...(await bodyLines(answer)));
+        this.scroll.set([...lines]);
+        task.step = 'waiting for its record';
+        const after = await this.#record(answer, signal);
+        this.scroll.set([...after, ...lines]);
+      },
+      errorLines,
+    );
+  }
+
+  /** Gas and log, once they have arrived. */
+  async #record(answer: Answer, signal: AbortSignal): Promise<readonly string[]> {
+    if (answer.invocation === null) return [];
+    const { client } = this.app;
+    const { name } = this.handler;
+    for (const waitMs of recordAfterMs) {
+      await pause(waitMs, signal);
+      try {
+        const record = await client.invocation(name, answer.invocation, { signal });
+        const page = await client.logs(name, { invocation: answer.invocation, limit: 200 }, { signal });
+        return recordLines(record, page.lines);
+      } catch (error) {
+        if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
+      }
+    }
+    return [`invocation ${answer.invocation}`, ''];
+  }
+}
+
+function headLines(answer: Answer): string[] {
+  return answer.headers.map(([name, value]) => visible(`${name}: ${value}`));
+}
+
+async function bodyLines(answer: Answer): Promise<string[]> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  let brokenOff: string[] = [];
+  try {
+    for await (const chunk of answer.body) {
+      chunks.push(chunk);
+      bytes += chunk.byteLength;
+      if (bytes > shownBytesMax) break;
+    }
+  } catch {
+    brokenOff = ['-- the answer broke off here --'];
+  }
+  const text = Buffer.concat(chunks).toString('utf8');
+  const lines = visibleLines(text.slice(0, shownBytesMax));
+  return bytes > shownBytesMax
+    ? [...lines, `(more than ${formatBytes(shownBytesMax)}; the rest is not shown)`]
+    : [...lines, ...brokenOff];
+}
+
+function recordLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
+  const used = [
+    `gas ${formatCount(record.gas)}`,
+    `memory ${formatBytes(record.memoryPages * 65_536)}`,
+    `v${record.deployment}`,
+    record.outcome,
+    visible(record.id),
+  ];
+  return [used.join('   '), ...lines.map((line) => formatLogLine(line, { iso: false })), ''];
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', stop);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}

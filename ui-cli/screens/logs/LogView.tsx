@@ -1,0 +1,47 @@
+import { Box, Text, type TextProps } from 'ink';
+import { EmptyState } from '../../frame/EmptyState.tsx';
+import type { ScreenProps } from '../../frame/page.ts';
+import { useApp } from '../../frame/use-app.ts';
+import { severityOf } from '../../text/log-line.ts';
+import { tabKey } from '../handler/tab.ts';
+import { logRowText } from './log-row.ts';
+import type { LogTab } from './log-tab.ts';
+import { type LogRow, logRows } from './log-window.ts';
+
+/** As many rows as there is room for, whatever the log holds; keys are places, so that rows are reused. */
+export function LogView({ screen }: ScreenProps<LogTab>) {
+  const app = useApp();
+  const { columns } = app.size;
+  if (screen.buffer.size === 0 && screen.feed.state === 'live') {
+    const { name } = screen.handler;
+    return (
+      <EmptyState
+        title="No log lines yet"
+        lines={[
+          `New lines show here as they are written. Press ${tabKey('invoke')} to call the handler, or:`,
+          '',
+          `  wasmcloud invoke ${name}`,
+        ]}
+      />
+    );
+  }
+  return (
+    <Box flexDirection="column">
+      {logRows(screen.buffer, screen.view, screen.rows).map((row, i) => (
+        <Box key={i} height={1}>
+          <Text wrap="truncate" inverse={row.selected} {...styleOf(row)}>
+            {logRowText(row, { width: columns, offset: screen.offset })}
+          </Text>
+        </Box>
+      ))}
+    </Box>
+  );
+}
+
+function styleOf({ entry }: LogRow): Pick<TextProps, 'color' | 'dimColor'> {
+  if (entry.kind === 'mark') return { color: 'yellow' };
+  const severity = severityOf(entry.line);
+  if (severity === 'error') return { color: 'red' };
+  if (severity === 'warning') return { color: 'yellow' };
+  return entry.line.stream === 'platform' ? { color: 'blue' } : {};
+}

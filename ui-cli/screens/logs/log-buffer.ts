@@ -1,0 +1,124 @@
+/**
+ * The newest log lines and an index of those that match a filter, outside React. Both are rings, so a
+ * line costs the same whether it is the first or the millionth.
+ */
+import type { LogLine } from '../../../src/protocol/nouns.ts';
+
+/** 50,000 lines are about 10 MiB, and hours of an ordinary log. */
+export const logBufferLines = 50_000;
+
+export type LogEntry =
+  | { readonly kind: 'line'; readonly line: LogLine }
+  /** Something about the stream itself: a lost connection, dropped lines. Shown whatever the filter. */
+  | { readonly kind: 'mark'; readonly text: string };
+
+export class LogBuffer {
+  readonly #capacity: number;
+  readonly #entries: (LogEntry | undefined)[];
+  /** Sequence number of the next entry; the ring holds the `#capacity` before it. */
+  #next = 0;
+  /** Sequence numbers of matching entries, a ring addressed by ordinal. */
+  readonly #matches: Float64Array;
+  #firstOrdinal = 0;
+  #nextOrdinal = 0;
+  #filter: (line: LogLine) => boolean = () => true;
+
+  constructor(capacity = logBufferLines) {
+    this.#capacity = capacity;
+    this.#entries = new Array(capacity);
+    this.#matches = new Float64Array(capacity);
+  }
+
+  /** Entries held. */
+  get size(): number {
+    return Math.min(this.#next, this.#capacity);
+  }
+
+  /**
+   * Matching entries have ordinals from `firstOrdinal` to before `nextOrdinal`. An entry keeps its
+   * ordinal until it falls out of the ring or the filter changes.
+   */
+  get firstOrdinal(): number {
+    return this.#firstOrdinal;
+  }
+
+  get nextOrdinal(): number {
+    return this.#nextOrdinal;
+  }
+
+  get matchCount(): number {
+    return this.#nextOrdinal - this.#firstOrdinal;
+  }
+
+  push(entry: LogEntry): void {
+    const evicted = this.#next - this.#capacity;
+    if (evicted >= 0 && this.matchCount > 0 && this.#sequenceAt(this.#firstOrdinal) === evicted)
+      this.#firstOrdinal += 1;
+    this.#entries[this.#next % this.#capacity] = entry;
+    if (this.#shows(entry)) this.#addMatch(this.#next);
+    this.#next += 1;
+  }
+
+  /** All that is held, oldest first, whatever the filter. */
+  *entries(): IterableIterator<LogEntry> {
+    for (let sequence = this.#next - this.size; sequence < this.#next; sequence += 1) {
+      const entry = this.#entries[sequence % this.#capacity];
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** Puts older entries in front, as many of the newest of them as there is room; ordinals start anew. */
+  prepend(older: readonly LogEntry[]): void {
+    const held = [...this.entries()];
+    const room = Math.max(0, this.#capacity - held.length);
+    this.#next = 0;
+    this.#firstOrdinal = 0;
+    this.#nextOrdinal = 0;
+    for (const entry of room === 0 ? [] : older.slice(-room)) this.push(entry);
+    for (const entry of held) this.push(entry);
+  }
+
+  /** The matching entry with that ordinal, if it is still held. */
+  at(ordinal: number): LogEntry | undefined {
+    if (ordinal < this.#firstOrdinal || ordinal >= this.#nextOrdinal) return undefined;
+    return this.#entries[this.#sequenceAt(ordinal) % this.#capacity];
+  }
+
+  /** Rebuilds the index; ordinals start anew at 0. Returns the new ordinal of the entry that had `keep`, or of the one after it. */
+  setFilter(filter: ((line: LogLine) => boolean) | null, keep = -1): number {
+    const kept = keep >= this.#firstOrdinal && keep < this.#nextOrdinal ? this.#sequenceAt(keep) : -1;
+    this.#filter = filter ?? (() => true);
+    this.#firstOrdinal = 0;
+    this.#nextOrdinal = 0;
+    let found = -1;
+    for (let sequence = this.#next - this.size; sequence < this.#next; sequence += 1) {
+      const entry = this.#entries[sequence % this.#capacity];
+      if (entry === undefined || !this.#shows(entry)) continue;
+      if (found === -1 && kept !== -1 && sequence >= kept) found = this.#nextOrdinal;
+      this.#addMatch(sequence);
+    }
+    return found === -1 ? Math.max(0, this.#nextOrdinal - 1) : found;
+  }
+
+  /** The nearest matching line before (`step` -1) or after (1) `ordinal` that `wanted` accepts; -1 if none. */
+  find(ordinal: number, step: 1 | -1, wanted: (line: LogLine) => boolean): number {
+    for (let at = ordinal + step; at >= this.#firstOrdinal && at < this.#nextOrdinal; at += step) {
+      const entry = this.at(at);
+      if (entry?.kind === 'line' && wanted(entry.line)) return at;
+    }
+    return -1;
+  }
+
+  #shows(entry: LogEntry): boolean {
+    return entry.kind === 'mark' || this.#filter(entry.line);
+  }
+
+  #addMatch(sequence: number): void {
+    this.#matches[this.#nextOrdinal % this.#capacity] = sequence;
+    this.#nextOrdinal += 1;
+  }
+
+  #sequenceAt(ordinal: number): number {
+    return this.#matches[ordinal % this.#capacity] ?? -1;
+  }
+}

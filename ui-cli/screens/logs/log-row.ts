@@ -1,0 +1,37 @@
+/** A row of the log tail as text. Pure. */
+import type { LogLine } from '../../../src/protocol/nouns.ts';
+import { formatClock } from '../../text/format.ts';
+import { levelText, shortId } from '../../text/log-line.ts';
+import { visible } from '../../text/visible.ts';
+import { cut, skip } from '../../text/width.ts';
+import type { LogRow } from './log-window.ts';
+
+/** From this width on there is room for milliseconds, version and invocation. */
+const wideColumns = 110;
+
+/** Control characters are visible, the rest is cut to `width` cells. `offset` scrolls the text sideways. */
+export function logRowText(
+  { entry, selected }: LogRow,
+  { width, offset }: { readonly width: number; readonly offset: number },
+): string {
+  const mark = selected ? '›' : ' ';
+  if (entry.kind === 'mark') return cut(`${mark}-- ${visible(entry.text)} --`, width);
+  const { line } = entry;
+  const head = mark + (width >= wideColumns ? wideHead(line) : narrowHead(line));
+  const room = width - head.length;
+  // A line may have 16 KiB: what cannot show need not be looked at. A cell takes 20 code units at most
+  // in what people write; longer clusters of combining marks are cut.
+  const text = visible(line.text.slice(0, (offset + room) * 20));
+  return head + cut(offset === 0 ? text : skip(text, offset), room);
+}
+
+function narrowHead(line: LogLine): string {
+  return `${formatClock(line.timeMs).slice(0, 8)} ${levelText(line)} ${source(line)}`;
+}
+
+function wideHead(line: LogLine): string {
+  const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
+  return `${formatClock(line.timeMs)} ${levelText(line)} ${version.padEnd(4)} ${shortId(line.invocation).padEnd(8)} ${source(line)}`;
+}
+
+const source = (line: LogLine) => (line.stream === 'log' ? '' : `[${line.stream}] `);

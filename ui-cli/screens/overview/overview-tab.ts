@@ -1,0 +1,55 @@
+import type { UsageMinute, UsageView } from '../../client/views.ts';
+import type { App } from '../../frame/app.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { type Loader, pollMs } from '../../frame/loader.ts';
+import { Screen, type Status } from '../../frame/screen.ts';
+import { loaderStatus } from '../../frame/status.ts';
+import type { HandlerContext } from '../handler/tab.ts';
+
+/** Minutes that the sparklines go back. */
+export const overviewMinutes = 60;
+
+export class OverviewTab extends Screen {
+  readonly crumbs = ['overview'];
+  readonly app: App;
+  readonly handler: HandlerContext;
+  readonly usage: Loader<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }>;
+
+  constructor(handler: HandlerContext) {
+    super();
+    const { app } = handler;
+    this.app = app;
+    this.handler = handler;
+    this.usage = app.loader((signal) => app.client.usage(handler.name, overviewMinutes, { signal }), pollMs);
+  }
+
+  override show(): void {
+    this.usage.start();
+  }
+
+  override hide(): void {
+    this.usage.stop();
+  }
+
+  override status(): Status {
+    return loaderStatus(this.handler.handler) ?? loaderStatus(this.usage) ?? { text: '' };
+  }
+
+  bindings(): readonly Binding[] {
+    const { app, handler } = this;
+    const view = handler.handler.data;
+    return [
+      { keys: ['l'], label: 'logs', help: 'its log, live', run: () => handler.switchTo('logs') },
+      { keys: ['i'], label: 'invoke', help: 'call it', run: () => handler.switchTo('invoke') },
+      { keys: ['y'], label: 'copy URL', help: 'copy its URL', run: () => app.copy(view?.url ?? '', view?.url ?? '') },
+      {
+        keys: ['r'],
+        help: 'load again',
+        run: () => {
+          handler.handler.refresh();
+          this.usage.refresh();
+        },
+      },
+    ];
+  }
+}

@@ -1,0 +1,90 @@
+/** Which screen leads to which. The only file that knows all screens. */
+import type { App } from '../frame/app.ts';
+import type { Jump } from '../frame/overlay.ts';
+import { type Page, page } from '../frame/page.ts';
+import { CreateView } from './create/CreateView.tsx';
+import { CreateScreen } from './create/create-screen.ts';
+import { HandlerView } from './handler/HandlerView.tsx';
+import { HandlerScreen } from './handler/handler-screen.ts';
+import { type TabName, tabNames } from './handler/tab.ts';
+import { HandlersView } from './handlers/HandlersView.tsx';
+import { HandlersScreen } from './handlers/handlers-screen.ts';
+import { InvocationView } from './invocation/InvocationView.tsx';
+import { InvocationScreen } from './invocation/invocation-screen.ts';
+import { LoginView } from './login/LoginView.tsx';
+import { LoginScreen } from './login/login-screen.ts';
+import { RunView } from './run/RunView.tsx';
+import { RunScreen } from './run/run-screen.ts';
+
+/** Joins the screens and opens the app, at a handler if one is named. */
+export function startScreens(app: App, { handler, tab }: { readonly handler?: string; readonly tab?: TabName }): void {
+  const handlers = new HandlersScreen(app, {
+    handler: (name, at) => app.open(handlerPage(app, name, at)),
+    create: () => app.open(createPage(app)),
+    run: () => app.open(runPage(app)),
+    logOut: () => askLogOut(app),
+  });
+  const first = page(handlers, HandlersView);
+  app.start(handler === undefined ? [first] : [first, handlerPage(app, handler, tab)], {
+    login: () => page(new LoginScreen(app), LoginView),
+    jumps: () => jumps(app, handlers),
+  });
+}
+
+function handlerPage(app: App, name: string, tab: TabName = 'overview'): Page {
+  const openInvocation = (id: string) => app.open(page(new InvocationScreen(app, name, id), InvocationView));
+  return page(new HandlerScreen(app, { name, tab, openInvocation }), HandlerView);
+}
+
+function createPage(app: App): Page {
+  return page(new CreateScreen(app, (name) => app.jump([handlerPage(app, name)])), CreateView);
+}
+
+function runPage(app: App): Page {
+  return page(new RunScreen(app), RunView);
+}
+
+function jumps(app: App, handlers: HandlersScreen): readonly Jump[] {
+  const places: Jump[] = [
+    { name: 'handlers', help: 'all handlers', go: () => app.jump([]) },
+    { name: 'create', help: 'a new handler', go: () => app.jump([createPage(app)]) },
+    { name: 'run', help: 'run a local file', go: () => app.jump([runPage(app)]) },
+    { name: 'logout', help: 'log out', go: () => askLogOut(app) },
+    { name: 'quit', help: 'leave', go: () => app.options.exit() },
+  ];
+  const named = handlers.list.all.filter((handler) => handler.state !== 'deleted');
+  return [
+    ...places,
+    ...named.map(({ name, state }) => ({
+      name,
+      help: state,
+      go: () => app.jump([handlerPage(app, name)]),
+    })),
+    ...named.flatMap(({ name }) =>
+      tabNames.slice(1).map((tab) => ({
+        name: `${name} ${tab}`,
+        help: `its ${tab}`,
+        go: () => app.jump([handlerPage(app, name, tab)]),
+      })),
+    ),
+  ];
+}
+
+function askLogOut(app: App): void {
+  if (app.session.tokenFrom === 'environment') {
+    app.say('error', 'logged in through WASMCLOUD_TOKEN: unset it to log out');
+    return;
+  }
+  app.ask({
+    kind: 'confirm',
+    title: 'Log out?',
+    lines: [`git push to ${app.session.server} will ask for a login again.`],
+    verb: 'log out',
+    run: () =>
+      void app.run(
+        'logging out',
+        () => app.options.forgetLogin().then(() => app.loggedOut()),
+        (e) => [e.message],
+      ),
+  });
+}
