@@ -15,7 +15,7 @@ import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { type Database, openDatabase } from '../control/db/database.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
-import { VetPool } from '../control/deploy/vet.ts';
+import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { type FleetEvent, RunnerFleet } from '../control/fleet/fleet.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';

@@ -1,12 +1,12 @@
 /**
- * The vet child: reads, checks, meters, confines and test-compiles one module, then waits to be killed.
- * What blows up here (a compile bomb, a bug in the engine) blows up nothing else. Started by
- * src/control/deploy/vet.ts with the permission model and with lazy compilation off, so that a function that
+ * The vet child: reads, checks, meters, confines, compiles and measures one module, then waits to be killed. A module
+ * that makes the engine take all memory, or all time, takes down this process only. Started by
+ * src/control/deploy/vet/vet-child.ts with the permission model and without lazy compilation, so that a function that
  * cannot be compiled in time shows now and not in its first request.
  */
 
 import { flushCompileCache } from 'node:module';
-import type { FromVet, ToVet } from '../control/deploy/vet.ts';
+import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
 import { compileH } from '../guest/hlang/compile.ts';
 import { providedFunctions } from '../guest/kernel/abi/all.ts';
 import { vetModule } from '../guest/wasm/rewrite.ts';
@@ -29,16 +29,18 @@ async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
   }
 }
 
-/** The smallest module that goes all the way: what it touches is loaded and warm before a push waits for it. */
-const warmUp = compileH('h');
+// Control has gone: nobody is left to ask.
+process.on('disconnect', () => process.exit(0));
 
+// The smallest module that goes through every step: the code for them is loaded and warm before a push waits for it.
+await vet({ bytes: compileH('h'), name: 'warm-up', docsUrl: '' });
+// Written now: a child is killed, so Node would never write it at exit.
+flushCompileCache();
+// The next children run what lies in the cache. From here on, when modules of strangers come, nothing can be written.
+process.permission?.drop('fs.write');
+
+// Node keeps messages that arrive before this listener.
 process.on('message', (request: ToVet) => {
   vet(request).then((answer) => process.send?.(answer));
 });
-// Nobody is left to ask: control has gone.
-process.on('disconnect', () => process.exit(0));
-
-await vet({ bytes: warmUp, name: 'warm-up', docsUrl: '' });
 process.send?.({ kind: 'ready' } satisfies FromVet);
-// Now, because children are killed: what Node would write at exit never would be.
-flushCompileCache();

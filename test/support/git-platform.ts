@@ -13,7 +13,7 @@ import { Accounts } from '../../src/control/accounts/accounts.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
-import { VetPool } from '../../src/control/deploy/vet.ts';
+import { VetPool } from '../../src/control/deploy/vet/vet-pool.ts';
 import type { GitEvent } from '../../src/control/git/exchange.ts';
 import { createGitDoor, type GitDoor } from '../../src/control/git/git-door.ts';
 import { gitEnvironment } from '../../src/control/git/git-environment.ts';

@@ -13,7 +13,7 @@ import type { EffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
 import { checkTree, findFile, findFiles, findModule } from './tree.ts';
-import type { Vetted } from './vet.ts';
+import type { Vetted } from './vet/messages.ts';
 
 /** What a commit holds to be deployed. */
 export interface Candidate {

@@ -16,7 +16,7 @@ import { DeployPush, type PushParts } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
 import { Specs } from './specs.ts';
-import type { VetPool } from './vet.ts';
+import type { VetPool } from './vet/vet-pool.ts';
 
 export interface DeploymentsOptions {
   readonly db: Database;

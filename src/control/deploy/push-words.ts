@@ -4,7 +4,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
 import { count, shortCommit, shortPath, size, sizeChange, step } from '../git/push-text.ts';
 import type { Candidate } from './candidate.ts';
-import type { Vetted } from './vet.ts';
+import type { Vetted } from './vet/messages.ts';
 
 export function received(handler: string, update: RefUpdate): string {
   const what = update.ref.startsWith('refs/tags/')

@@ -22,7 +22,8 @@ import type { OwnerLog } from './owner-log.ts';
 import { branchOf, deleteRefused, found, received, validated } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
-import type { VetPool, Vetted } from './vet.ts';
+import type { Vetted } from './vet/messages.ts';
+import type { VetPool } from './vet/vet-pool.ts';
 
 /** The parts of control that a push uses. */
 export interface PushParts {

@@ -1,21 +1,19 @@
 /** A vet child in which the module has won: what it can reach. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { codeOf } from './code-of.ts';
 
-function codeOf(act: () => unknown): string {
-  try {
-    act();
-    return 'allowed';
-  } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
-  }
-}
+const inCheckout = (path: string) => new URL(`../../../${path}`, import.meta.url);
 
 process.on('message', () => {
   const message = [
-    codeOf(() => readFileSync('/etc/hostname')),
-    codeOf(() => spawn('true')),
-    ...Object.keys(process.env),
+    `src:${codeOf(() => readFileSync(inCheckout('src/protocol/limits.ts')))}`,
+    `checkout:${codeOf(() => readFileSync(inCheckout('README.md')))}`,
+    // Whether it exists or not: the answer is the same.
+    `data:${codeOf(() => readFileSync(inCheckout('data/key')))}`,
+    `system:${codeOf(() => readFileSync('/etc/hostname'))}`,
+    `spawn:${codeOf(() => spawn('true'))}`,
+    `env:${Object.keys(process.env)}`,
   ].join(' ');
   process.send?.({ kind: 'failed', message });
 });

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { residentBytes, type VetLimits, VetPool } from '../../../src/control/deploy/vet.ts';
+import type { VetLimits } from '../../../../src/control/deploy/vet/limits.ts';
+import { residentBytes } from '../../../../src/control/deploy/vet/resident-bytes.ts';
+import { VetPool } from '../../../../src/control/deploy/vet/vet-pool.ts';
 
 const never = new AbortController().signal;
 const cacheFolder = join(tmpdir(), 'trisiel-test-vet-cache');
 let hello: Buffer;
 beforeAll(async () => {
-  hello = await readFile(new URL('../../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+  hello = await readFile(new URL('../../../../fixtures/guests/cwa/hello.wasm', import.meta.url));
 });
 
 function request(bytes: Uint8Array = hello) {
@@ -31,7 +33,7 @@ async function withPool<T>(
 }
 
 function child(name: string): string {
-  return fileURLToPath(new URL(`../../support/vet-children/${name}`, import.meta.url));
+  return fileURLToPath(new URL(`../../../support/vet-children/${name}`, import.meta.url));
 }
 
 /** Processes that run `program`. */
@@ -114,8 +116,20 @@ describe('VetPool', () => {
     expect(await residentBytes(2 ** 22 + 1)).toBe(0);
   });
 
-  it('gives a child neither files nor processes nor environment', async () => {
+  it('gives a child the program and nothing else: no other file of the checkout, no process, no environment', async () => {
     const error = await withPool({ program: 'pry.ts' }, (pool) => pool.vet(request(), never)).catch((e) => e);
-    expect(error.cause.message).toBe('ERR_ACCESS_DENIED ERR_ACCESS_DENIED NODE_COMPILE_CACHE');
+    expect(error.cause.message.split(' ')).toEqual([
+      'src:allowed',
+      'checkout:ERR_ACCESS_DENIED',
+      'data:ERR_ACCESS_DENIED',
+      'system:ERR_ACCESS_DENIED',
+      'spawn:ERR_ACCESS_DENIED',
+      'env:NODE_COMPILE_CACHE',
+    ]);
+  });
+
+  it('lets a child that has taken a module write nothing, the cache that later children execute included', async () => {
+    const error = await withPool({ program: 'write-cache.ts' }, (pool) => pool.vet(request(), never)).catch((e) => e);
+    expect(error.cause.message).toBe('write:ERR_ACCESS_DENIED append:ERR_ACCESS_DENIED');
   });
 });
