@@ -344,7 +344,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     this.#stderr?.close();
     await new Promise<void>((resolve, reject) => {
       this.#giveUp = resolve;
-      process.release().then(resolve, reject);
+      process.closeAll().then(resolve, reject);
     });
   }
 

@@ -89,7 +89,7 @@ export async function runGuest(source: string | Uint8Array, options: GuestOption
     stderr: Buffer.concat(stderr),
     logs,
     trace,
-    memory: result.process.memory.all.slice(),
+    memory: result.guest.memory.all.slice(),
   };
 }
 

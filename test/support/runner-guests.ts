@@ -78,6 +78,6 @@ export async function runIn(slot: Slot, code: GuestCode, input = '', gas = defau
   layOutDescriptors(process, code.plan);
   const end = await slot.guest.run(process);
   const calls = [...(process.counts ?? [])];
-  await process.release();
+  await process.closeAll();
   return { end, output: Buffer.concat(output).toString('latin1'), gas: process.meter.used, calls };
 }

@@ -14,7 +14,7 @@ export interface MappedFolder {
 export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
   const mounts = folders.map(({ host, guest }): Mount => {
     try {
-      return { guest, directory: hostDirectory(host) };
+      return { name: guest, directory: hostDirectory(host) };
     } catch (error) {
       throw new PlatformError('not_found', `--dir ${host}: ${(error as Error).message}`, { cause: error });
     }

@@ -43,7 +43,7 @@ export class GuestInstance implements ProcessRef {
   #instance: WebAssembly.Instance | null = null;
   #entries: readonly Entry[] = [];
   #gas: { value: number } = { value: 0 };
-  #process: Process | null = null;
+  #guest: Process | null = null;
 
   constructor(options: GuestInstanceOptions) {
     this.plan = options.plan;
@@ -59,9 +59,9 @@ export class GuestInstance implements ProcessRef {
   }
 
   /** The Process that runs now. */
-  get process(): Process {
-    if (this.#process === null) throw new Error('a host call without a running Process');
-    return this.#process;
+  get guest(): Process {
+    if (this.#guest === null) throw new Error('a host call without a running Process');
+    return this.#guest;
   }
 
   get isInstantiated(): boolean {
@@ -100,47 +100,47 @@ export class GuestInstance implements ProcessRef {
    * Runs start function, _initialize and entry point for `process`, instantiating where that has not
    * happened. Never throws: how it ended is the Process's `end`.
    */
-  async run(process: Process): Promise<ProcessEnd> {
-    if (this.#process !== null) throw new Error('one call per instance at a time');
-    this.#process = process;
-    process.memory = this.guestMemory;
-    process.counts = this.#counts.fill(0);
-    process.waitsMs = this.#waitsMs.fill(0);
+  async run(guest: Process): Promise<ProcessEnd> {
+    if (this.#guest !== null) throw new Error('one call per instance at a time');
+    this.#guest = guest;
+    guest.memory = this.guestMemory;
+    guest.counts = this.#counts.fill(0);
+    guest.waitsMs = this.#waitsMs.fill(0);
     try {
       if (this.#instance === null) this.instantiate();
-      process.meter.attach(this.#gas);
+      guest.meter.attach(this.#gas);
       let status = 0;
       for (const entry of this.#entries) {
         // Killed before it ran (an abort, a deadline while it queued).
-        if (process.end !== null) break;
+        if (guest.end !== null) break;
         const result = await entry.call();
         if (entry.returnsStatus) status = result as number;
       }
-      if (process.end === null && this.#after.length > 0) await this.#finish(process);
-      if (process.end === null) process.end = { kind: 'exit', status };
+      if (guest.end === null && this.#after.length > 0) await this.#finish(guest);
+      if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
-      if (process.end === null) process.kill(endOf(error));
-      else if (process.end.kind === 'exit' && this.#after.length > 0) await this.#finishExited(process);
+      if (guest.end === null) guest.kill(endOf(error));
+      else if (guest.end.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);
     } finally {
-      process.meter.detach();
-      this.#process = null;
+      guest.meter.detach();
+      this.#guest = null;
     }
-    const { used, limit } = process.meter;
+    const { used, limit } = guest.meter;
     // A guest may end between two checks: it is over its limit all the same, wherever the checks stand.
-    if (process.end?.kind === 'exit' && used > limit) process.end = { kind: 'gas', used, limit };
-    return process.end as ProcessEnd;
+    if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
+    return guest.end as ProcessEnd;
   }
 
-  async #finish(process: Process): Promise<void> {
-    for (const after of this.#after) await after(process);
+  async #finish(guest: Process): Promise<void> {
+    for (const after of this.#after) await after(guest);
   }
 
   /** The same for a guest that exited instead of returning: its status stands, what fails now is logged. */
-  async #finishExited(process: Process): Promise<void> {
+  async #finishExited(guest: Process): Promise<void> {
     try {
-      await this.#finish(process);
+      await this.#finish(guest);
     } catch (error) {
-      process.report('error', `after exit: ${error instanceof Error ? error.message : String(error)}`);
+      guest.report('error', `after exit: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
 
@@ -165,17 +165,17 @@ export class GuestInstance implements ProcessRef {
 
   /** `trisiel.gas`: the counter's new value, negative to refuse. */
   #gasCall(left: number): number | Promise<number> {
-    const process = this.process;
-    const meter = process.meter;
-    if (process.end !== null) return -1;
+    const { guest } = this;
+    const meter = guest.meter;
+    if (guest.end !== null) return -1;
     if (meter.isSpent(left)) {
-      process.kill({ kind: 'gas', used: meter.used, limit: meter.limit });
+      guest.kill({ kind: 'gas', used: meter.used, limit: meter.limit });
       return -1;
     }
     const turn = meter.turn();
     if (turn === null) return meter.refill(left);
-    return process.wait(turn).then(
-      () => (process.end === null ? meter.refill(left) : -1),
+    return guest.wait(turn).then(
+      () => (guest.end === null ? meter.refill(left) : -1),
       () => -1,
     );
   }

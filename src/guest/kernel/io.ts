@@ -15,28 +15,28 @@ const writeTurnMs = 2;
  * the Resource has to, and takes a fresh view of the memory for each try. Throws GuestFault for a
  * range outside.
  */
-export function readInto(process: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
-  return retry(process, () => {
-    const start = process.memory.check(pointer, length);
-    const result = resource.read(process.memory.bytes(start, Math.min(length >>> 0, chunkBytes)));
-    if (typeof result === 'number' && result > 0) process.account(resource.scheme, result, 0);
+export function readInto(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
+  return retry(guest, () => {
+    const start = guest.memory.check(pointer, length);
+    const result = resource.read(guest.memory.bytes(start, Math.min(length >>> 0, chunkBytes)));
+    if (typeof result === 'number' && result > 0) guest.account(resource.scheme, result, 0);
     return result;
   });
 }
 
 /** Writes all of [pointer, pointer + length); bytes written, or Errno when not even one was taken. */
-export function writeFrom(process: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
-  const start = process.memory.check(pointer, length);
+export function writeFrom(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
+  const start = guest.memory.check(pointer, length);
   const size = length >>> 0;
   let done = 0;
-  return retry(process, () => {
+  return retry(guest, () => {
     const before = size > chunkBytes ? performance.now() : 0;
     for (;;) {
-      const result = resource.write(process.memory.bytes(start + done, Math.min(size - done, chunkBytes)));
+      const result = resource.write(guest.memory.bytes(start + done, Math.min(size - done, chunkBytes)));
       if (typeof result !== 'number') return result;
       if (result < 0) return done > 0 ? done : result;
       done += result;
-      if (result > 0) process.account(resource.scheme, 0, result);
+      if (result > 0) guest.account(resource.scheme, 0, result);
       if (done >= size) return done;
       // A Resource that takes nothing without waiting takes no more.
       if (result === 0) return done > 0 ? done : Errno.noSpace;
@@ -46,13 +46,13 @@ export function writeFrom(process: Process, resource: Resource, pointer: number,
 }
 
 /** Calls `attempt` until it answers with a number, waiting for what it asks to wait for. */
-export function retry(process: Process, attempt: () => number | Promise<void>): MaybePromise<number> {
+export function retry(guest: Process, attempt: () => number | Promise<void>): MaybePromise<number> {
   const first = attempt();
-  return typeof first === 'number' ? first : retryLater(process, first, attempt);
+  return typeof first === 'number' ? first : retryLater(guest, first, attempt);
 }
 
 async function retryLater(
-  process: Process,
+  guest: Process,
   first: Promise<void>,
   attempt: () => number | Promise<void>,
 ): Promise<number> {
@@ -60,7 +60,7 @@ async function retryLater(
   for (;;) {
     await pending;
     // The guest has been unwound meanwhile; nothing may touch its memory any more.
-    if (process.end !== null) return Errno.closed;
+    if (guest.end !== null) return Errno.closed;
     const result = attempt();
     if (typeof result === 'number') return result;
     pending = result;

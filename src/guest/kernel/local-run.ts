@@ -34,9 +34,9 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   /** Ends the run as aborted (Ctrl-C). */
   readonly signal?: AbortSignal;
   /** Sees the Process before its guest runs. */
-  readonly started?: (process: Process) => void;
+  readonly started?: (guest: Process) => void;
   /** Sees it when the guest has ended, before what it holds is given back. */
-  readonly ended?: (process: Process) => void;
+  readonly ended?: (guest: Process) => void;
 }
 
 export interface LocalRunResult {
@@ -44,7 +44,7 @@ export interface LocalRunResult {
   readonly usage: ProcessUsage;
   /** From the first instruction to the last resource closed. */
   readonly durationMs: number;
-  readonly process: Process;
+  readonly guest: Process;
 }
 
 /** Gas between two looks at the event loop, 1 to 2 ms: deadlines, Ctrl-C and streams want to be served. */
@@ -94,7 +94,7 @@ export async function runLocally(options: LocalRunOptions): Promise<LocalRunResu
     const end = await instance.run(guest);
     options.ended?.(guest);
     await releaseInTime(guest);
-    return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, process: guest };
+    return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, guest: guest };
   } finally {
     clearTimeout(deadline);
     signal?.removeEventListener('abort', abort);
@@ -106,6 +106,6 @@ async function releaseInTime(guest: Process): Promise<void> {
   const late = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, closeTimeoutMs);
   });
-  await Promise.race([guest.release(), late]);
+  await Promise.race([guest.closeAll(), late]);
   clearTimeout(timer);
 }

@@ -26,45 +26,45 @@ export function schemeOf(url: string): string | null {
  * The Resource, or Errno: invalid (no URL), unknownScheme, or what the scheme says. A URL that the
  * policy refuses ends the Process (Olin: "vibe check failed").
  */
-export function openUrl(process: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
+export function openUrl(guest: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
   if (url.length > urlBytesMax || controlCharacter.test(url)) return Errno.invalid;
   const name = schemeOf(url);
   if (name === null) return Errno.invalid;
-  checkPolicy(process, url);
-  const scheme = process.options.schemes.find(name);
+  checkPolicy(guest, url);
+  const scheme = guest.options.schemes.find(name);
   if (scheme === undefined) return Errno.unknownScheme;
-  return scheme.open(url, process, flags);
+  return scheme.open(url, guest, flags);
 }
 
 /** Ends the Process when the policy refuses `url`; for http called again with the URL really requested. */
-export function checkPolicy(process: Process, url: string): void {
-  const { policy } = process.options;
+export function checkPolicy(guest: Process, url: string): void {
+  const { policy } = guest.options;
   if (policy === null) return;
-  process.work(url.length * policyWorkPerChar);
+  guest.work(url.length * policyWorkPerChar);
   const decision = policy.decide(url);
   if (decision.allowed) return;
-  process.report('error', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
-  process.endNow({ kind: 'policy', url, rule: decision.rule });
+  guest.report('error', `vibe check failed: URL forbidden by policy: ${url} (${decision.rule})`);
+  guest.endNow({ kind: 'policy', url, rule: decision.rule });
 }
 
 /** Opens `url` and gives it a descriptor; Errno otherwise. */
-export function openDescriptor(process: Process, url: string, flags: OpenFlags): MaybePromise<number> {
-  const opened = openUrl(process, url, flags);
-  if (opened instanceof Promise) return opened.then((resource) => describe(process, resource));
-  return describe(process, opened);
+export function openDescriptor(guest: Process, url: string, flags: OpenFlags): MaybePromise<number> {
+  const opened = openUrl(guest, url, flags);
+  if (opened instanceof Promise) return opened.then((resource) => describe(guest, resource));
+  return describe(guest, opened);
 }
 
 /** Takes the descriptor away and closes what it pointed at, unless another one still does. 0 or Errno. */
-export function closeDescriptor(process: Process, fd: number): MaybePromise<number> {
-  const resource = process.descriptors.remove(fd);
+export function closeDescriptor(guest: Process, fd: number): MaybePromise<number> {
+  const resource = guest.descriptors.remove(fd);
   if (resource === undefined) return Errno.badDescriptor;
-  return process.descriptors.holds(resource) ? 0 : resource.close();
+  return guest.descriptors.holds(resource) ? 0 : resource.close();
 }
 
-function describe(process: Process, resource: Resource | number): MaybePromise<number> {
+function describe(guest: Process, resource: Resource | number): MaybePromise<number> {
   if (typeof resource === 'number') return resource;
   // The Process may have ended while the open waited; nobody else would close it then.
-  const fd = process.end === null ? process.descriptors.add(resource) : Errno.closed;
+  const fd = guest.end === null ? guest.descriptors.add(resource) : Errno.closed;
   if (fd >= 0) return fd;
   const closed = resource.close();
   return closed instanceof Promise ? closed.then(() => fd) : fd;

@@ -249,7 +249,7 @@ export class Process {
    * Closes everything that is open, all at once: one that waits for its peer keeps no other one open.
    * Never throws; a close that fails is logged. How long to wait for it is the caller's decision.
    */
-  async release(): Promise<void> {
+  async closeAll(): Promise<void> {
     const closing: Promise<void>[] = [];
     for (const resource of this.descriptors.drain()) {
       const failed = (error: unknown) =>

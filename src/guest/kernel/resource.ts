@@ -41,7 +41,7 @@ export interface Scheme {
   /** Names without the colon, aliases included. */
   readonly names: readonly string[];
   /** `url` is the whole string as opened, its scheme already found and its policy checked. */
-  open(url: string, process: Process, flags: OpenFlags): MaybePromise<Resource | Errno>;
+  open(url: string, guest: Process, flags: OpenFlags): MaybePromise<Resource | Errno>;
 }
 
 type Errno = number;

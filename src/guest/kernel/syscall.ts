@@ -26,7 +26,7 @@ export interface Syscall {
   /** Dagger and Land: a guest may declare i64 for any i32 here. Values arrive as i32 numbers. */
   readonly looseInts?: boolean;
   /** Arguments in order: i32 as a signed number, i64 as bigint. */
-  readonly run: (process: Process, ...args: never[]) => SyscallResult;
+  readonly run: (guest: Process, ...args: never[]) => SyscallResult;
 }
 
 export interface Abi {
@@ -35,18 +35,18 @@ export interface Abi {
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
   /** Called when the guest has returned or exited, before its Process counts as ended well (Land's output). */
-  readonly after?: (process: Process) => Promise<void> | void;
+  readonly after?: (guest: Process) => Promise<void> | void;
 }
 
 /** Called around every system call when tracing (wasmcloud run --trace). */
 export interface Tracer {
-  call(process: Process, syscall: Syscall, args: readonly SyscallValue[]): void;
-  done(process: Process, syscall: Syscall, args: readonly SyscallValue[], result: SyscallValue | Error): void;
+  call(guest: Process, syscall: Syscall, args: readonly SyscallValue[]): void;
+  done(guest: Process, syscall: Syscall, args: readonly SyscallValue[], result: SyscallValue | Error): void;
 }
 
 /** Where a bound import finds the Process that is running now: the instance's slot. */
 export interface ProcessRef {
-  process: Process;
+  guest: Process;
 }
 
 /** Whether a guest that declares `type` can be bound to `syscall`. */
@@ -62,7 +62,7 @@ export function accepts(syscall: Syscall, type: FuncType): boolean {
 }
 
 type HostFunction = (...args: SyscallValue[]) => SyscallResult;
-type Run = (process: Process, ...args: SyscallValue[]) => SyscallResult;
+type Run = (guest: Process, ...args: SyscallValue[]) => SyscallResult;
 
 /**
  * The JavaScript function for one import. `index` is the import's position in the InstancePlan, the
@@ -84,33 +84,33 @@ export function bindSyscall(
   // Written out by arity: a rest parameter costs an array in every call.
   else if (arity === 0) {
     call = () => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest));
     };
   } else if (arity === 1) {
     call = (a) => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process, a));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest, a));
     };
   } else if (arity === 2) {
     call = (a, b) => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process, a, b));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest, a, b));
     };
   } else if (arity === 3) {
     call = (a, b, c) => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process, a, b, c));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest, a, b, c));
     };
   } else if (arity === 4) {
     call = (a, b, c, d) => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process, a, b, c, d));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest, a, b, c, d));
     };
   } else {
     call = (...args) => {
-      const process = enter(ref, index);
-      return finish(process, index, run(process, ...args));
+      const guest = enter(ref, index);
+      return finish(guest, index, run(guest, ...args));
     };
   }
   const adapted = syscall.looseInts === true ? loosen(call, declared) : call;
@@ -118,49 +118,49 @@ export function bindSyscall(
 }
 
 function enter(ref: ProcessRef, index: number): Process {
-  const process = ref.process;
-  if (process.end !== null) throw new ProcessEnded(process.end.kind);
-  process.work(callWork);
-  if (process.counts !== null) process.counts[index] = (process.counts[index] as number) + 1;
-  return process;
+  const { guest } = ref;
+  if (guest.end !== null) throw new ProcessEnded(guest.end.kind);
+  guest.work(callWork);
+  if (guest.counts !== null) guest.counts[index] = (guest.counts[index] as number) + 1;
+  return guest;
 }
 
-function finish(process: Process, index: number, result: SyscallResult): SyscallResult {
-  return result instanceof Promise ? suspend(process, index, result) : result;
+function finish(guest: Process, index: number, result: SyscallResult): SyscallResult {
+  return result instanceof Promise ? suspend(guest, index, result) : result;
 }
 
-async function suspend(process: Process, index: number, promise: Promise<SyscallValue>): Promise<SyscallValue> {
+async function suspend(guest: Process, index: number, promise: Promise<SyscallValue>): Promise<SyscallValue> {
   const before = performance.now();
   try {
-    return await process.wait(promise);
+    return await guest.wait(promise);
   } finally {
-    if (process.waitsMs !== null) {
-      process.waitsMs[index] = (process.waitsMs[index] as number) + (performance.now() - before);
+    if (guest.waitsMs !== null) {
+      guest.waitsMs[index] = (guest.waitsMs[index] as number) + (performance.now() - before);
     }
   }
 }
 
 function traced(
   tracer: Tracer,
-  process: Process,
+  guest: Process,
   syscall: Syscall,
   args: readonly SyscallValue[],
   run: Run,
   index: number,
 ): SyscallResult {
-  tracer.call(process, syscall, args);
+  tracer.call(guest, syscall, args);
   const fail = (error: unknown): never => {
-    tracer.done(process, syscall, args, error instanceof Error ? error : new Error(String(error)));
+    tracer.done(guest, syscall, args, error instanceof Error ? error : new Error(String(error)));
     throw error;
   };
   try {
-    const result = run(process, ...args);
+    const result = run(guest, ...args);
     if (!(result instanceof Promise)) {
-      tracer.done(process, syscall, args, result);
+      tracer.done(guest, syscall, args, result);
       return result;
     }
-    return suspend(process, index, result).then((value) => {
-      tracer.done(process, syscall, args, value);
+    return suspend(guest, index, result).then((value) => {
+      tracer.done(guest, syscall, args, value);
       return value;
     }, fail);
   } catch (error) {

@@ -10,12 +10,12 @@ export type ProcessUsage = Pick<InvocationRecord, 'gas' | 'memoryPages' | 'sysca
  * Names imported from two modules (cwa.log_write and env.log_write) are one system call. Memory
  * never shrinks, so its final size is its peak.
  */
-export function processUsage(process: Process, plan: InstancePlan): ProcessUsage {
+export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
   const syscalls: Record<string, { count: number; waitMs: number }> = {};
   plan.imports.forEach(({ name }, index) => {
-    const count = process.counts?.[index] ?? 0;
+    const count = guest.counts?.[index] ?? 0;
     if (count === 0) return;
-    const waitMs = process.waitsMs?.[index] ?? 0;
+    const waitMs = guest.waitsMs?.[index] ?? 0;
     const known = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
     if (known === undefined) syscalls[name] = { count, waitMs };
     else {
@@ -24,12 +24,12 @@ export function processUsage(process: Process, plan: InstancePlan): ProcessUsage
     }
   });
   const io: Record<string, { bytesIn: number; bytesOut: number }> = {};
-  for (const [scheme, { bytesIn, bytesOut }] of process.io) io[scheme] = { bytesIn, bytesOut };
+  for (const [scheme, { bytesIn, bytesOut }] of guest.io) io[scheme] = { bytesIn, bytesOut };
   return {
-    gas: process.meter.used,
-    memoryPages: process.memory.pages,
+    gas: guest.meter.used,
+    memoryPages: guest.memory.pages,
     syscalls,
     io,
-    logLines: process.logLines,
+    logLines: guest.logLines,
   };
 }

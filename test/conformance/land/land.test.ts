@@ -23,7 +23,7 @@ describe('programs', () => {
     const done = await runGuest(fixture('land/copy'), { stdin: text });
     expect(done.end).toEqual({ kind: 'exit', status: 0 });
     expect(String(done.stdout)).toBe(text);
-    const left = [...(done.process.filesOpened?.scratch.files() ?? [])];
+    const left = [...(done.guest.filesOpened?.scratch.files() ?? [])];
     expect(left.map(({ path, bytes }) => [path, bytes.length])).toEqual([
       ['stdin', 1000],
       ['stdout', 1000],

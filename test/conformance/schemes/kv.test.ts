@@ -147,7 +147,7 @@ test('what all Resources of a Process hold together is limited', async () => {
     { kv },
   );
   expect(run.end).toEqual({ kind: 'exit', status: 16 });
-  expect(run.process.held.held).toBe(0);
+  expect(run.guest.held.held).toBe(0);
 });
 
 test.each(['kv://bucket', 'kv://bucket/', 'kv:///key', 'kv://bad bucket/key', `kv://bucket/${'k'.repeat(1025)}`])(

@@ -98,8 +98,8 @@ test('without mounts / is the preopen at 3; with mounts only these are, in order
   expect(
     await names({
       files: mounted([
-        { ...mount, guest: 'data' },
-        { ...mount, guest: '/x' },
+        { ...mount, name: 'data' },
+        { ...mount, name: '/x' },
       ]),
     }),
   ).toEqual(['data', '/x', '8']);
@@ -115,9 +115,9 @@ function directory(kind: string): { readonly mount: Mount; readonly left: () => 
     const scratch = new ScratchDirectory(new ScratchSpace(new Quota(defaultScratch, null), nowNs), null);
     // The programs' own tidying is not all: whatever was open is closed by the end.
     const left = () => [...scratch.files()].map(({ path }) => path);
-    return { mount: { guest: '/', directory: scratch }, left };
+    return { mount: { name: '/', directory: scratch }, left };
   }
   const folder = mkdtempSync(join(tmpdir(), 'trisiel-wasi-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  return { mount: { guest: '/', directory: hostDirectory(folder) }, left: () => readdirSync(folder) };
+  return { mount: { name: '/', directory: hostDirectory(folder) }, left: () => readdirSync(folder) };
 }

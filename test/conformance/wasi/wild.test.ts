@@ -95,7 +95,7 @@ test('any sequence of calls with any arguments', async () => {
       const { quota } = guest.files;
       expect(quota.bytes).toBeLessThanOrEqual(quota.limits.bytes);
       expect(quota.names).toBeLessThanOrEqual(quota.limits.names);
-      await guest.release();
+      await guest.closeAll();
       expect(guest.memory.all.length).toBe(pageBytes);
     }),
     { numRuns: 1500, endOnFailure: true },

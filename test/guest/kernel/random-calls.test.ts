@@ -141,7 +141,7 @@ test('rows called with random arguments answer, fault or wait: nothing else', as
         expect(['number', 'bigint', 'undefined']).toContain(typeof result);
       }
       process.kill({ kind: 'aborted', message: 'end of the test' });
-      await process.release();
+      await process.closeAll();
       expect(process.held.held).toBe(0);
       expect(process.descriptors.count).toBe(0);
     }),
@@ -167,7 +167,7 @@ test('a call of CommonWA or Dagger changes no byte outside the ranges it was giv
         expect({ ...one, outside }).toMatchObject({ outside: -1 });
       }
       process.kill({ kind: 'aborted', message: 'end of the test' });
-      await process.release();
+      await process.closeAll();
     }),
     { numRuns: 200 },
   );

@@ -8,10 +8,10 @@ import { SharedStream } from '../stdio.ts';
 import { openPreopens } from './wasi/wasi.ts';
 
 /** Call once for a fresh Process, before GuestInstance.run. */
-export function layOutDescriptors(process: Process, plan: Pick<InstancePlan, 'abis'>): void {
-  const { stdin, stdout, stderr } = process.options;
+export function layOutDescriptors(guest: Process, plan: Pick<InstancePlan, 'abis'>): void {
+  const { stdin, stdout, stderr } = guest.options;
   if (plan.abis.includes('wasi') || plan.abis.includes('dagger')) {
-    for (const stream of [stdin, stdout, stderr]) process.descriptors.add(new SharedStream(stream));
+    for (const stream of [stdin, stdout, stderr]) guest.descriptors.add(new SharedStream(stream));
   }
-  if (plan.abis.includes('wasi')) openPreopens(process);
+  if (plan.abis.includes('wasi')) openPreopens(guest);
 }

@@ -13,7 +13,7 @@ import { ScratchSpace, scratchDevice } from './scratch-inode.ts';
 /** A directory under a name of its own, beside `/` (`--dir HOST::GUEST`). */
 export interface Mount {
   /** As given: it is the name of the WASI preopen, with or without a leading slash. */
-  readonly guest: string;
+  readonly name: string;
   readonly directory: DirectoryNode;
 }
 
@@ -49,8 +49,8 @@ export class FileSystem {
     this.scratch = new ScratchDirectory(new ScratchSpace(this.quota, options.nowNs), null);
     this.root = new RootDirectory(options.lower, this.scratch);
     const mounts = options.mounts ?? [];
-    this.preopens = mounts.length > 0 ? mounts : [{ guest: '/', directory: this.root }];
-    this.#mounts = mounts.map(({ guest, directory }) => ({ path: absolute(guest), directory }));
+    this.preopens = mounts.length > 0 ? mounts : [{ name: '/', directory: this.root }];
+    this.#mounts = mounts.map(({ name, directory }) => ({ path: absolute(name), directory }));
   }
 
   /** The directory that serves the absolute path, and what is left of the path below it. */

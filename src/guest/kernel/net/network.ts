@@ -70,16 +70,16 @@ export class Network {
   }
 
   /** Counts one more network resource of `process`; false when it has as many as it may. */
-  enter(process: Process): boolean {
-    const count = this.#perProcess.get(process) ?? 0;
+  enter(guest: Process): boolean {
+    const count = this.#perProcess.get(guest) ?? 0;
     if (count >= networkLimits.perProcessMax) return false;
-    this.#perProcess.set(process, count + 1);
+    this.#perProcess.set(guest, count + 1);
     return true;
   }
 
   /** One less: it has been closed, or could not be opened. */
-  leave(process: Process): void {
-    this.#perProcess.set(process, (this.#perProcess.get(process) ?? 1) - 1);
+  leave(guest: Process): void {
+    this.#perProcess.set(guest, (this.#perProcess.get(guest) ?? 1) - 1);
   }
 
   /** A checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */

@@ -88,9 +88,9 @@ export function originOf(target: { scheme: NetworkScheme; host: Host; port: numb
  * The policy has seen the URL as opened; another spelling of the same target must not pass where the
  * plain one is refused. Ends the Process as checkPolicy does.
  */
-export function checkSpelling(process: Process, opened: string, canonical: string): void {
+export function checkSpelling(guest: Process, opened: string, canonical: string): void {
   if (canonical === opened || canonical === `${opened}/` || `${canonical}/` === opened) return;
-  checkPolicy(process, canonical);
+  checkPolicy(guest, canonical);
 }
 
 function isNetworkScheme(name: string): name is NetworkScheme {

@@ -34,19 +34,14 @@ export function loadWs(): Promise<typeof import('ws')> {
 }
 
 /** An open WebSocket that is paused. Throws NetworkFailure, or what ws reports. */
-export async function connectWebSocket(
-  network: Network,
-  process: Process,
-  target: Target,
-  url: URL,
-): Promise<WebSocket> {
+export async function connectWebSocket(network: Network, guest: Process, target: Target, url: URL): Promise<WebSocket> {
   if (target.host === null) throw new NetworkFailure(Errno.invalid, 'no host');
   const { WebSocket: Client } = await loadWs();
   const socket = await network.open({
     host: target.host,
     port: target.port,
     tls: usesTls(target.scheme) ? { alpn: ['http/1.1'] } : null,
-    signal: process.signal,
+    signal: guest.signal,
     halfOpen: false,
   });
   // A constant of its own: the types of ws do not know closeTimeout.
@@ -60,10 +55,10 @@ export async function connectWebSocket(
     maxBufferedChunks: wsLimits.chunks,
     // Compression would let a few bytes become a megabyte, and keeps 300 KiB of state per connection.
     perMessageDeflate: false,
-    headers: { 'User-Agent': network.userAgent, 'Trisiel-Handler': process.options.identity.handler },
+    headers: { 'User-Agent': network.userAgent, 'Trisiel-Handler': guest.options.identity.handler },
   };
   const client = new Client(url, options);
-  return await handshake(process.signal, client, socket);
+  return await handshake(guest.signal, client, socket);
 }
 
 function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Promise<WebSocket> {

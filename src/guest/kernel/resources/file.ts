@@ -13,11 +13,11 @@ const fileUrl = /^file:(?:\/\/(?:localhost)?(?=\/|$))?([^?#]*)/i;
 
 export const fileScheme: Scheme = {
   names: ['file'],
-  open: (url, process, flags) => {
+  open: (url, guest, flags) => {
     const path = pathOf(url);
     if (path === null) return Errno.invalid;
-    process.work(path.length * pathWork);
-    const { base, rest } = process.files.place(path);
+    guest.work(path.length * pathWork);
+    const { base, rest } = guest.files.place(path);
     const { read, write } = flags;
     let opened = openPath(base, rest, options({ read, write }));
     let mayWrite = write;

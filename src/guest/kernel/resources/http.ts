@@ -26,22 +26,22 @@ import type { MaybePromise, Resource, Scheme } from '../resource.ts';
 export function httpScheme(network: Network): Scheme {
   return {
     names: schemeNames('http'),
-    open: (url, process) => {
+    open: (url, guest) => {
       const target = parseTarget(url);
       if (target === null) return Errno.invalid;
       const refusal = target.host === null ? null : network.egress.refusal(target.host, target.port);
       if (refusal !== null) {
-        process.report('error', `${target.scheme}: ${refusal.message}`);
+        guest.report('error', `${target.scheme}: ${refusal.message}`);
         return refusal.errno;
       }
-      return network.enter(process) ? new HttpResource(process, network, target) : Errno.tooManyOpen;
+      return network.enter(guest) ? new HttpResource(guest, network, target) : Errno.tooManyOpen;
     },
   };
 }
 
 class HttpResource implements Resource {
   readonly scheme: string;
-  readonly #process: Process;
+  readonly #guest: Process;
   readonly #network: Network;
   readonly #opened: Target;
   readonly #head = new HeadReader();
@@ -57,9 +57,9 @@ class HttpResource implements Resource {
   #failed: Errno | 0 = 0;
   readonly #onAbort = (): void => this.#call?.abort();
 
-  constructor(process: Process, network: Network, opened: Target) {
+  constructor(guest: Process, network: Network, opened: Target) {
     this.scheme = opened.scheme;
-    this.#process = process;
+    this.#guest = guest;
     this.#network = network;
     this.#opened = opened;
   }
@@ -113,11 +113,11 @@ class HttpResource implements Resource {
 
   close(): number {
     this.#failed = Errno.closed;
-    if (this.#call !== null) this.#process.signal.removeEventListener('abort', this.#onAbort);
+    if (this.#call !== null) this.#guest.signal.removeEventListener('abort', this.#onAbort);
     this.#call?.abort();
     this.#body.clear();
     this.#letGo();
-    this.#network.leave(this.#process);
+    this.#network.leave(this.#guest);
     return 0;
   }
 
@@ -184,7 +184,7 @@ class HttpResource implements Resource {
       this.#fail(Errno.invalid, found);
       return;
     }
-    for (const url of found.urls) checkPolicy(this.#process, url);
+    for (const url of found.urls) checkPolicy(this.#guest, url);
     const body = this.#body.takeAll();
     if (this.#isBodyOpen) {
       this.#upload = new Upload();
@@ -193,9 +193,9 @@ class HttpResource implements Resource {
     const headers = outgoingHeaders(head, {
       host: found.host,
       userAgent: this.#network.userAgent,
-      handler: this.#process.options.identity.handler,
+      handler: this.#guest.options.identity.handler,
     });
-    this.#process.signal.addEventListener('abort', this.#onAbort);
+    this.#guest.signal.addEventListener('abort', this.#onAbort);
     this.#call = new HttpCall({
       network: this.#network,
       method: head.method,
@@ -205,7 +205,7 @@ class HttpResource implements Resource {
         this.#upload === null || head.isChunked ? headers : [...headers, 'content-length', String(head.contentLength)],
       body: this.#upload ?? (body.length > 0 ? body : null),
       follow: this.#opened.fragment === 'follow',
-      checkUrl: (url) => checkHop(this.#process, url),
+      checkUrl: (url) => checkHop(this.#guest, url),
     });
   }
 
@@ -239,15 +239,15 @@ class HttpResource implements Resource {
 
   #fail(errno: Errno, why: string): Errno {
     this.#failed = errno;
-    this.#process.report('error', `${this.scheme}: ${why}`);
+    this.#guest.report('error', `${this.scheme}: ${why}`);
     return errno;
   }
 }
 
 /** The policy's word on a redirect, as a failure of the call: the Process has ended by then. */
-function checkHop(process: Process, url: string): void {
+function checkHop(guest: Process, url: string): void {
   try {
-    checkPolicy(process, url);
+    checkPolicy(guest, url);
   } catch (error) {
     if (!(error instanceof ProcessEnded)) throw networkFailure(error, 'following a redirect');
     throw new NetworkFailure(Errno.denied, `the policy refuses the redirect to ${url}`);

@@ -14,21 +14,21 @@ const urlPattern = /^kv:\/\/([A-Za-z0-9._-]{1,64})\/(.+)$/is;
 
 export const kvScheme: Scheme = {
   names: ['kv'],
-  open: (url, process) => {
+  open: (url, guest) => {
     const [, bucket, key] = urlPattern.exec(url) ?? [];
     if (bucket === undefined || key === undefined || Buffer.byteLength(key) > kvLimits.keyBytes) return Errno.invalid;
-    const { kv } = process.options;
+    const { kv } = guest.options;
     if (kv === null) {
-      process.report('error', `${url}: there is no key-value store here`);
+      guest.report('error', `${url}: there is no key-value store here`);
       return Errno.denied;
     }
-    return new KvResource(process, kv, bucket, key);
+    return new KvResource(guest, kv, bucket, key);
   },
 };
 
 class KvResource implements Resource {
   readonly scheme = 'kv';
-  readonly #process: Process;
+  readonly #guest: Process;
   readonly #kv: KvService;
   readonly #bucket: string;
   readonly #key: string;
@@ -39,12 +39,12 @@ class KvResource implements Resource {
   #isDirty = false;
   #heldBytes = 0;
 
-  constructor(process: Process, kv: KvService, bucket: string, key: string) {
-    this.#process = process;
+  constructor(guest: Process, kv: KvService, bucket: string, key: string) {
+    this.#guest = guest;
     this.#kv = kv;
     this.#bucket = bucket;
     this.#key = key;
-    this.#pending = new PendingValue(process, kvLimits.valueBytes);
+    this.#pending = new PendingValue(guest, kvLimits.valueBytes);
   }
 
   read(into: Uint8Array): number | Promise<void> {
@@ -71,9 +71,9 @@ class KvResource implements Resource {
   }
 
   close(): MaybePromise<number> {
-    const flushed = mayCommit(this.#process) ? this.flush() : 0;
+    const flushed = mayCommit(this.#guest) ? this.flush() : 0;
     this.#pending.clear();
-    this.#process.held.release(this.#heldBytes);
+    this.#guest.held.release(this.#heldBytes);
     this.#heldBytes = 0;
     return flushed;
   }
@@ -87,7 +87,7 @@ class KvResource implements Resource {
       return;
     }
     if (value === null) this.#reader = Errno.notFound;
-    else if (this.#process.end === null && this.#process.held.reserve(value.length)) {
+    else if (this.#guest.end === null && this.#guest.held.reserve(value.length)) {
       this.#heldBytes = value.length;
       this.#reader = new ValueReader(value);
     } else this.#reader = Errno.noSpace;
@@ -95,7 +95,7 @@ class KvResource implements Resource {
 
   #failed(what: string, error: unknown): number {
     const why = error instanceof Error ? error.message : String(error);
-    this.#process.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
+    this.#guest.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
     return Errno.unknown;
   }
 }

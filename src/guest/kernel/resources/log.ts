@@ -13,11 +13,11 @@ const writeBytesMax = 16 * KIB;
 
 export const logScheme: Scheme = {
   names: ['log'],
-  open: (url, process) => {
+  open: (url, guest) => {
     const prefix = prefixOf(url);
     if (prefix.length > prefixCharsMax) return Errno.invalid;
     const head = prefix === '' ? '' : `${prefix}: `;
-    return lineResource((line) => process.log(logLevels.info, 'log', `${head}${line}`));
+    return lineResource((line) => guest.log(logLevels.info, 'log', `${head}${line}`));
   },
 };
 

@@ -6,7 +6,7 @@ import type { Process } from '../process.ts';
 import type { Scheme } from '../resource.ts';
 import { ValueReader } from './value-reader.ts';
 
-const values: Readonly<Record<string, (process: Process) => string | number>> = {
+const values: Readonly<Record<string, (guest: Process) => string | number>> = {
   'handler/name': ({ options }) => options.identity.handler,
   'deployment/number': ({ options }) => options.identity.deployment,
   'deployment/commit': ({ options }) => options.identity.commit,
@@ -18,11 +18,11 @@ const values: Readonly<Record<string, (process: Process) => string | number>> = 
 
 export const metaScheme: Scheme = {
   names: ['meta'],
-  open: (url, process) => {
+  open: (url, guest) => {
     const name = /^meta:(?:\/\/)?(.*)$/i.exec(url)?.[1] ?? '';
     const value = Object.hasOwn(values, name) ? values[name] : undefined;
     if (value === undefined) return Errno.notFound;
-    const reader = new ValueReader(utf8(String(value(process))));
+    const reader = new ValueReader(utf8(String(value(guest))));
     return {
       scheme: 'meta',
       read: (into) => reader.read(into),

@@ -5,7 +5,7 @@ import type { Process } from '../process.ts';
 const firstBytes = 256;
 
 export class PendingValue {
-  readonly #process: Process;
+  readonly #guest: Process;
   readonly #bytesMax: number;
   #bytes = new Uint8Array(0);
   #length = 0;
@@ -14,8 +14,8 @@ export class PendingValue {
   /** A write was refused: what is here is not what the guest meant, it is never committed. */
   #isBroken = false;
 
-  constructor(process: Process, bytesMax: number) {
-    this.#process = process;
+  constructor(guest: Process, bytesMax: number) {
+    this.#guest = guest;
     this.#bytesMax = bytesMax;
   }
 
@@ -51,7 +51,7 @@ export class PendingValue {
 
   /** Begins a new, empty value and lets go of the memory. */
   clear(): void {
-    this.#process.held.release(this.#bytes.length);
+    this.#guest.held.release(this.#bytes.length);
     this.#bytes = new Uint8Array(0);
     this.#length = 0;
     this.#isWritten = false;
@@ -60,7 +60,7 @@ export class PendingValue {
 
   #grow(needed: number): boolean {
     const capacity = Math.min(this.#bytesMax, Math.max(firstBytes, this.#bytes.length * 2, needed));
-    if (!this.#process.held.reserve(capacity - this.#bytes.length)) return false;
+    if (!this.#guest.held.reserve(capacity - this.#bytes.length)) return false;
     const larger = new Uint8Array(capacity);
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
@@ -72,6 +72,6 @@ export class PendingValue {
  * Whether what is pending may be committed when its Resource is closed: a guest that ended by
  * itself meant it, one that was stopped in the middle did not.
  */
-export function mayCommit(process: Process): boolean {
-  return process.end === null || process.end.kind === 'exit';
+export function mayCommit(guest: Process): boolean {
+  return guest.end === null || guest.end.kind === 'exit';
 }

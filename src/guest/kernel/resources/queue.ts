@@ -9,20 +9,20 @@ const urlPattern = /^queue:\/\/([A-Za-z0-9._-]{1,64})\/?$/i;
 
 export const queueScheme: Scheme = {
   names: ['queue'],
-  open: (url, process) => {
+  open: (url, guest) => {
     const name = urlPattern.exec(url)?.[1];
     if (name === undefined) return Errno.invalid;
-    const { queues } = process.options;
+    const { queues } = guest.options;
     if (queues === null) {
-      process.report('error', `${url}: there are no queues here`);
+      guest.report('error', `${url}: there are no queues here`);
       return Errno.denied;
     }
-    return queueResource(process, queues, name);
+    return queueResource(guest, queues, name);
   },
 };
 
-function queueResource(process: Process, queues: QueueService, name: string): Resource {
-  const pending = new PendingValue(process, queueLimits.messageBytes);
+function queueResource(guest: Process, queues: QueueService, name: string): Resource {
+  const pending = new PendingValue(guest, queueLimits.messageBytes);
   const flush = (): MaybePromise<number> => {
     if (!pending.isWritten) return 0;
     const message = pending.isBroken ? null : pending.bytes();
@@ -33,7 +33,7 @@ function queueResource(process: Process, queues: QueueService, name: string): Re
       () => 0,
       (error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
-        process.report('error', `publishing to queue://${name} failed: ${why}`);
+        guest.report('error', `publishing to queue://${name} failed: ${why}`);
         return Errno.unknown;
       },
     );
@@ -44,7 +44,7 @@ function queueResource(process: Process, queues: QueueService, name: string): Re
     write: (bytes) => pending.write(bytes),
     flush,
     close: () => {
-      if (mayCommit(process)) return flush();
+      if (mayCommit(guest)) return flush();
       pending.clear();
       return 0;
     },

@@ -8,11 +8,11 @@ const chunkBytes = 64 * KIB;
 
 export const randomScheme: Scheme = {
   names: ['random', 'rand'],
-  open: (_url, process) => ({
+  open: (_url, guest) => ({
     scheme: 'random',
     read: (into) => {
       const chunk = into.subarray(0, chunkBytes);
-      process.options.random(chunk);
+      guest.options.random(chunk);
       return chunk.length;
     },
     write: () => Errno.notSupported,

@@ -22,28 +22,28 @@ export const tcpLimits = {
 export function tcpScheme(network: Network): Scheme {
   return {
     names: schemeNames('tcp'),
-    open: (url, process) => {
+    open: (url, guest) => {
       const target = parseTarget(url);
       // A path means nothing here; one that is written is a mistake.
       if (target === null || target.host === null || target.fragment !== '' || !/^\/?$/.test(target.path))
         return Errno.invalid;
       const { scheme, host, port } = target;
-      checkSpelling(process, url, originOf({ scheme, host, port }));
-      if (!network.enter(process)) return Errno.tooManyOpen;
+      checkSpelling(guest, url, originOf({ scheme, host, port }));
+      if (!network.enter(guest)) return Errno.tooManyOpen;
       return network
         .open({
           host,
           port,
           tls: usesTls(scheme) ? { alpn: [] } : null,
-          signal: process.signal,
+          signal: guest.signal,
           halfOpen: true,
         })
         .then(
-          (socket) => new TcpResource(process, network, scheme, socket),
+          (socket) => new TcpResource(guest, network, scheme, socket),
           (error: unknown) => {
-            network.leave(process);
+            network.leave(guest);
             const failure = networkFailure(error, originOf({ scheme, host, port }));
-            process.report('error', `${scheme}: ${failure.message}`);
+            guest.report('error', `${scheme}: ${failure.message}`);
             return failure.errno;
           },
         );
@@ -54,7 +54,7 @@ export function tcpScheme(network: Network): Scheme {
 class TcpResource implements Resource {
   readonly scheme: string;
   readonly device = 'socket';
-  readonly #process: Process;
+  readonly #guest: Process;
   readonly #network: Network;
   readonly #socket: Socket;
   readonly #changed = new Wakeup();
@@ -63,12 +63,12 @@ class TcpResource implements Resource {
   #isLogged = false;
   // An exit closes what is open, in order; close() sees to that.
   readonly #onAbort = (): void => {
-    if (this.#process.end?.kind !== 'exit') this.#socket.destroy();
+    if (this.#guest.end?.kind !== 'exit') this.#socket.destroy();
   };
 
-  constructor(process: Process, network: Network, scheme: string, socket: Socket) {
+  constructor(guest: Process, network: Network, scheme: string, socket: Socket) {
     this.scheme = scheme;
-    this.#process = process;
+    this.#guest = guest;
     this.#network = network;
     this.#socket = socket;
     socket.on('readable', () => this.#changed.wake());
@@ -85,7 +85,7 @@ class TcpResource implements Resource {
       this.#failure ??= new NetworkFailure(Errno.closed, 'the connection was closed');
       this.#changed.wake();
     });
-    process.signal.addEventListener('abort', this.#onAbort);
+    guest.signal.addEventListener('abort', this.#onAbort);
   }
 
   read(into: Uint8Array): number | Promise<void> {
@@ -129,11 +129,11 @@ class TcpResource implements Resource {
 
   /** FIN after what was written; a Process that was killed says no more. */
   close(): number {
-    this.#network.leave(this.#process);
-    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    this.#network.leave(this.#guest);
+    this.#guest.signal.removeEventListener('abort', this.#onAbort);
     const socket = this.#socket;
     if (socket.destroyed) return 0;
-    const { end } = this.#process;
+    const { end } = this.#guest;
     if (end !== null && end.kind !== 'exit') {
       socket.destroy();
       return 0;
@@ -166,8 +166,7 @@ class TcpResource implements Resource {
   }
 
   #failed(failure: NetworkFailure): Errno {
-    if (!this.#isLogged && this.#process.end === null)
-      this.#process.report('error', `${this.scheme}: ${failure.message}`);
+    if (!this.#isLogged && this.#guest.end === null) this.#guest.report('error', `${this.scheme}: ${failure.message}`);
     this.#isLogged = true;
     return failure.errno;
   }

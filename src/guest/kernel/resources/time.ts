@@ -6,7 +6,7 @@ const timeBytes = 8;
 
 export const timeScheme: Scheme = {
   names: ['time'],
-  open: (url, process) => {
+  open: (url, guest) => {
     if (!/^time:(\/\/)?(utc\/?)?$/i.test(url)) return Errno.notFound;
     return {
       scheme: 'time',
@@ -14,7 +14,7 @@ export const timeScheme: Scheme = {
         if (into.length === 0) return 0;
         // Half a number would be another number.
         if (into.length < timeBytes) return Errno.invalid;
-        const seconds = BigInt(Math.floor(process.options.clock.wallMs() / 1000));
+        const seconds = BigInt(Math.floor(guest.options.clock.wallMs() / 1000));
         new DataView(into.buffer, into.byteOffset).setBigInt64(0, seconds, true);
         return timeBytes;
       },

@@ -21,22 +21,22 @@ const resumeBytes = wsLimits.queuedBytes / 2;
 export function wsScheme(network: Network): Scheme {
   return {
     names: schemeNames('ws'),
-    open: (url, process) => {
+    open: (url, guest) => {
       const target = parseTarget(url);
       if (target === null || target.host === null || target.fragment !== '') return Errno.invalid;
       const origin = originOf({ scheme: target.scheme, host: target.host, port: target.port });
       const opened = new URL(`${origin}${target.path}`);
-      checkSpelling(process, url, opened.href);
-      if (network.webSockets >= networkLimits.webSocketsMax || !network.enter(process)) return Errno.tooManyOpen;
+      checkSpelling(guest, url, opened.href);
+      if (network.webSockets >= networkLimits.webSocketsMax || !network.enter(guest)) return Errno.tooManyOpen;
       network.webSockets += 1;
       const isBinary = opened.searchParams.get('frame') === 'binary';
-      return connectWebSocket(network, process, target, withoutFrame(opened)).then(
-        (client) => new WsResource({ process, network, scheme: target.scheme, client, isBinary }),
+      return connectWebSocket(network, guest, target, withoutFrame(opened)).then(
+        (client) => new WsResource({ guest, network, scheme: target.scheme, client, isBinary }),
         (error: unknown) => {
-          network.leave(process);
+          network.leave(guest);
           network.webSockets -= 1;
           const failure = networkFailure(error, `the WebSocket handshake with ${origin} failed`);
-          process.report('error', `${target.scheme}: ${failure.message}`);
+          guest.report('error', `${target.scheme}: ${failure.message}`);
           return failure.errno;
         },
       );
@@ -56,7 +56,7 @@ function withoutFrame(url: URL): URL {
 }
 
 interface Opened {
-  readonly process: Process;
+  readonly guest: Process;
   readonly network: Network;
   readonly scheme: string;
   readonly client: WebSocket;
@@ -65,7 +65,7 @@ interface Opened {
 
 class WsResource implements Resource {
   readonly scheme: string;
-  readonly #process: Process;
+  readonly #guest: Process;
   readonly #network: Network;
   readonly #client: WebSocket;
   readonly #isBinary: boolean;
@@ -80,19 +80,19 @@ class WsResource implements Resource {
   #isClosing = false;
   // An exit closes what is open, with a handshake; close() sees to that.
   readonly #onAbort = (): void => {
-    if (this.#process.end?.kind !== 'exit') this.#client.terminate();
+    if (this.#guest.end?.kind !== 'exit') this.#client.terminate();
   };
 
-  constructor({ process, network, scheme, client, isBinary }: Opened) {
+  constructor({ guest, network, scheme, client, isBinary }: Opened) {
     this.scheme = scheme;
-    this.#process = process;
+    this.#guest = guest;
     this.#network = network;
     this.#client = client;
     this.#isBinary = isBinary;
     client.on('message', (data) => this.#received(data as Buffer));
     client.on('error', (error) => this.#log(1, networkFailure(error, 'the connection failed').message));
     client.on('close', (code, reason) => this.#closed(code, reason));
-    process.signal.addEventListener('abort', this.#onAbort);
+    guest.signal.addEventListener('abort', this.#onAbort);
     client.resume();
   }
 
@@ -136,18 +136,18 @@ class WsResource implements Resource {
   /** The closing handshake (RFC 6455 7.1.2); an exited Process does not wait for it, a killed one has none. */
   close(): MaybePromise<number> {
     const client = this.#client;
-    const { end } = this.#process;
+    const { end } = this.#guest;
     this.#isClosing = true;
     this.#messages.length = 0;
     this.#queued(-this.#queuedBytes);
-    this.#network.leave(this.#process);
+    this.#network.leave(this.#guest);
     if (end !== null && end.kind !== 'exit') client.terminate();
     if (client.readyState === client.CLOSED) return 0;
     client.close(1000);
     // What still comes is dropped; the close frame stands behind it.
     client.resume();
     if (end === null) return new Promise((resolve) => client.once('close', () => resolve(0)));
-    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    this.#guest.signal.removeEventListener('abort', this.#onAbort);
     return 0;
   }
 
@@ -192,7 +192,7 @@ class WsResource implements Resource {
 
   #closed(code: number, reason: Buffer): void {
     this.#network.webSockets -= 1;
-    this.#process.signal.removeEventListener('abort', this.#onAbort);
+    this.#guest.signal.removeEventListener('abort', this.#onAbort);
     // 1006: no close frame came, the connection broke (RFC 6455 7.4.1).
     this.#over = code === 1006 ? Errno.closed : Errno.end;
     if (![1000, 1001, 1005].includes(code)) {
@@ -203,6 +203,6 @@ class WsResource implements Resource {
   }
 
   #log(level: number, text: string): void {
-    if (!this.#isClosing && this.#process.end === null) this.#process.log(level, 'platform', `${this.scheme}: ${text}`);
+    if (!this.#isClosing && this.#guest.end === null) this.#guest.log(level, 'platform', `${this.scheme}: ${text}`);
   }
 }

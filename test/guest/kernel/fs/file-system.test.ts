@@ -238,7 +238,7 @@ test('a listing goes on from its cookie whatever is added or removed meanwhile',
 });
 
 describe('place', () => {
-  const mount = (guest: string) => ({ guest, directory: make().scratch });
+  const mount = (name: string) => ({ name, directory: make().scratch });
 
   test('finds the longest mount that holds a path', () => {
     const [data, deep, relative] = [mount('/data'), mount('/data/deep/'), mount('rel.dir')];

@@ -187,7 +187,7 @@ describe('property: a response', () => {
           if (edits.length === 0 && cut === null) expect(text.slice(text.indexOf('\r\n\r\n'))).toBe('\r\n\r\nhello!!!');
         } else expect(guest.lines).toHaveLength(1);
         resource.close();
-        await guest.release();
+        await guest.closeAll();
       }),
       runs,
     );

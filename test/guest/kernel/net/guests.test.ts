@@ -59,7 +59,7 @@ async function call(
 ): Promise<Run> {
   const { stdin, stdout, text } = streams(`${url}\n${payload}`);
   const lines: string[] = [];
-  const { end, process } = await runLocally({
+  const { end, guest: process } = await runLocally({
     ...guests[abi],
     args: ['guest'],
     env: new Map(),

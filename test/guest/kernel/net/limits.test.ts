@@ -175,7 +175,7 @@ describe('request bodies', () => {
     expect(guests.at(-1)?.lines[0]).toMatch(/hold more than 67108864 bytes of request bodies/);
     for (const guest of guests) {
       guest.kill({ kind: 'exit', status: 0 });
-      await guest.release();
+      await guest.closeAll();
     }
     expect(network.buffers.held).toBe(0);
   });

@@ -427,7 +427,7 @@ describe('a response', () => {
     waiting.kill({ kind: 'deadline', timeoutMs: 1 });
     await left.opened;
     expect(await flushed).toBe(Errno.closed);
-    await waiting.release();
+    await waiting.closeAll();
     expect(network.connections).toBe(0);
   });
 });

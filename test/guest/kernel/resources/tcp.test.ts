@@ -67,7 +67,7 @@ describe('tcp:', () => {
     const resource = await opened(guest, `tcp://${at}`);
     await write(resource, new Uint8Array(1_000_000));
     guest.kill({ kind: 'exit', status: 0 });
-    await guest.release();
+    await guest.closeAll();
     await received.opened;
     expect(size).toBe(1_000_000);
     expect(network.connections).toBeLessThanOrEqual(1);
@@ -108,7 +108,7 @@ describe('tcp:', () => {
     guest.kill({ kind: 'aborted', message: 'client left' });
     await waiting;
     await left.opened;
-    await guest.release();
+    await guest.closeAll();
     expect(network.connections).toBe(0);
   });
 

@@ -226,7 +226,7 @@ describe('ws:', () => {
       const resource = await opened(guest, `ws://${at}`);
       const waiting = resource.read(new Uint8Array(1));
       guest.kill(end);
-      await guest.release();
+      await guest.closeAll();
       await closed.opened;
       await waiting;
     }

@@ -33,7 +33,7 @@ export function toCwa(result: number): number {
   return result >= 0 ? result : (fromErrno.get(result) ?? CwaError.unknown);
 }
 
-type Run = (process: Process, ...args: number[]) => MaybePromise<number>;
+type Run = (guest: Process, ...args: number[]) => MaybePromise<number>;
 
 /**
  * A row whose result is a count or an error. CommonWA has a number for an invalid argument, so a
@@ -51,9 +51,9 @@ export function cwaRow(row: {
     params: row.params,
     result: 'i32',
     waits: row.waits,
-    run: (process: Process, ...args: number[]) => {
+    run: (guest: Process, ...args: number[]) => {
       try {
-        const result = run(process, ...args);
+        const result = run(guest, ...args);
         return result instanceof Promise ? result.then(toCwa, faultToInvalid) : toCwa(result);
       } catch (error) {
         return faultToInvalid(error);

@@ -13,6 +13,6 @@ function standardStream(name: keyof ProcessOptions & ('stdin' | 'stdout' | 'stde
     name: `io_get_${name}`,
     params: [],
     waits: false,
-    run: (process) => process.descriptors.add(new SharedStream(process.options[name])),
+    run: (guest) => guest.descriptors.add(new SharedStream(guest.options[name])),
   });
 }

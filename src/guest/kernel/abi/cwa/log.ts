@@ -14,12 +14,12 @@ export const logWrite: Syscall = {
   params: i32s('level', 'msg_ptr', 'msg_len'),
   result: null,
   waits: false,
-  run: (process: Process, level: number, pointer: number, length: number) => {
-    process.memory.check(pointer, length);
+  run: (guest: Process, level: number, pointer: number, length: number) => {
+    guest.memory.check(pointer, length);
     const size = length >>> 0;
     // Nothing beyond a line's limit is even decoded: a guest could pass its whole memory.
-    const text = process.memory.text(pointer, Math.min(size, logLimits.lineBytes));
-    process.log(level, 'log', size > logLimits.lineBytes ? `${text}… (cut)` : text);
+    const text = guest.memory.text(pointer, Math.min(size, logLimits.lineBytes));
+    guest.log(level, 'log', size > logLimits.lineBytes ? `${text}… (cut)` : text);
     return undefined;
   },
 };

@@ -11,8 +11,8 @@ export const randomI32: Syscall = {
   params: [],
   result: 'i32',
   waits: false,
-  run: (process: Process) => {
-    process.options.random(scratch);
+  run: (guest: Process) => {
+    guest.options.random(scratch);
     return view.getInt32(0, true) & 0x7fff_ffff;
   },
 };
@@ -23,8 +23,8 @@ export const randomI64: Syscall = {
   params: [],
   result: 'i64',
   waits: false,
-  run: (process: Process) => {
-    process.options.random(scratch);
+  run: (guest: Process) => {
+    guest.options.random(scratch);
     return view.getBigInt64(0, true) & 0x7fff_ffff_ffff_ffffn;
   },
 };

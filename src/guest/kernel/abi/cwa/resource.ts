@@ -17,11 +17,11 @@ export const resourceOpen = cwaRow({
   name: 'resource_open',
   params: i32s('url_ptr', 'url_len'),
   waits: true,
-  run: (process, pointer, length) => {
-    process.memory.check(pointer, length);
+  run: (guest, pointer, length) => {
+    guest.memory.check(pointer, length);
     if (length >>> 0 > urlBytesMax) return Errno.invalid;
-    const url = process.memory.strictText(pointer, length);
-    return url === null ? Errno.invalid : openDescriptor(process, url, readWrite);
+    const url = guest.memory.strictText(pointer, length);
+    return url === null ? Errno.invalid : openDescriptor(guest, url, readWrite);
   },
 });
 
@@ -30,9 +30,9 @@ export const resourceRead = cwaRow({
   name: 'resource_read',
   params: i32s('fd', 'data_ptr', 'data_len'),
   waits: true,
-  run: (process, fd, pointer, length) => {
-    const resource = process.descriptors.get(fd);
-    return resource === undefined ? Errno.badDescriptor : readInto(process, resource, pointer, length);
+  run: (guest, fd, pointer, length) => {
+    const resource = guest.descriptors.get(fd);
+    return resource === undefined ? Errno.badDescriptor : readInto(guest, resource, pointer, length);
   },
 });
 
@@ -41,9 +41,9 @@ export const resourceWrite = cwaRow({
   name: 'resource_write',
   params: i32s('fd', 'data_ptr', 'data_len'),
   waits: true,
-  run: (process, fd, pointer, length) => {
-    const resource = process.descriptors.get(fd);
-    return resource === undefined ? Errno.badDescriptor : writeFrom(process, resource, pointer, length);
+  run: (guest, fd, pointer, length) => {
+    const resource = guest.descriptors.get(fd);
+    return resource === undefined ? Errno.badDescriptor : writeFrom(guest, resource, pointer, length);
   },
 });
 
@@ -51,7 +51,7 @@ const close = cwaRow({
   name: 'resource_close',
   params: i32s('fd'),
   waits: true,
-  run: (process, fd) => closeDescriptor(process, fd),
+  run: (guest, fd) => closeDescriptor(guest, fd),
 });
 
 /** resource_close(fd) -> 0; closing what is not open is -2 and harmless. */
@@ -61,8 +61,8 @@ export const resourceCloseWithResult = close;
 export const resourceClose: Syscall = {
   ...close,
   result: null,
-  run: (process: Process, fd: number) => {
-    const result = (close.run as (process: Process, fd: number) => number | Promise<number>)(process, fd);
+  run: (guest: Process, fd: number) => {
+    const result = (close.run as (guest: Process, fd: number) => number | Promise<number>)(guest, fd);
     return result instanceof Promise ? result.then(() => undefined) : undefined;
   },
 };
@@ -72,5 +72,5 @@ export const resourceFlush = cwaRow({
   name: 'resource_flush',
   params: i32s('fd'),
   waits: true,
-  run: (process, fd) => process.descriptors.get(fd)?.flush() ?? Errno.badDescriptor,
+  run: (guest, fd) => guest.descriptors.get(fd)?.flush() ?? Errno.badDescriptor,
 });

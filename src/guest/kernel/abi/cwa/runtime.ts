@@ -45,8 +45,8 @@ export const runtimeMsleep: Syscall = {
   params: i32s('ms'),
   result: null,
   waits: true,
-  run: (process: Process, ms: number) =>
-    ms <= 0 ? undefined : sleep(ms, undefined, { signal: process.signal }).then(() => undefined),
+  run: (guest: Process, ms: number) =>
+    ms <= 0 ? undefined : sleep(ms, undefined, { signal: guest.signal }).then(() => undefined),
 };
 
 /** runtime_exit(status): ends the Process at once; never returns. */
@@ -55,5 +55,5 @@ export const runtimeExit: Syscall = {
   params: i32s('status'),
   result: null,
   waits: false,
-  run: (process: Process, status: number) => process.endNow({ kind: 'exit', status }),
+  run: (guest: Process, status: number) => guest.endNow({ kind: 'exit', status }),
 };

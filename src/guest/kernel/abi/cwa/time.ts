@@ -8,5 +8,5 @@ export const timeNow: Syscall = {
   params: [],
   result: 'i64',
   waits: false,
-  run: (process: Process) => BigInt(Math.floor(process.options.clock.wallMs() / 1000)),
+  run: (guest: Process) => BigInt(Math.floor(guest.options.clock.wallMs() / 1000)),
 };

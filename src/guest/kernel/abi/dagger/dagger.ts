@@ -14,35 +14,35 @@ const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const descriptorPattern = /^fd:\/\/(\d{1,9})$/;
 
 /** open(url_ptr, flags) -> descriptor. The URL ends with a NUL; flags are 0, every Resource opens for both. */
-const open = row('open', ['url_ptr', 'flags'], (process, pointer) => {
-  const url = cString(process, pointer);
+const open = row('open', ['url_ptr', 'flags'], (guest, pointer) => {
+  const url = cString(guest, pointer);
   if (url === null) return DaggerError.badInput;
   const again = descriptorPattern.exec(url);
   if (again !== null) {
-    const resource = process.descriptors.get(Number(again[1]));
-    return resource === undefined ? DaggerError.failed : translate(process.descriptors.add(resource));
+    const resource = guest.descriptors.get(Number(again[1]));
+    return resource === undefined ? DaggerError.failed : translate(guest.descriptors.add(resource));
   }
-  return translate(openDescriptor(process, url, { read: true, write: true }));
+  return translate(openDescriptor(guest, url, { read: true, write: true }));
 });
 
 /** close(fd) -> 0. Two descriptors of one Resource (fd://N) are closed one by one. */
-const close = row('close', ['fd'], (process, fd) => translate(closeDescriptor(process, fd)));
+const close = row('close', ['fd'], (guest, fd) => translate(closeDescriptor(guest, fd)));
 
 /** read(fd, ptr, len) -> bytes read, 0 at the end. */
-const read = row('read', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
-  const resource = process.descriptors.get(fd);
-  return resource === undefined ? DaggerError.failed : translate(readInto(process, resource, pointer, length));
+const read = row('read', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
+  const resource = guest.descriptors.get(fd);
+  return resource === undefined ? DaggerError.failed : translate(readInto(guest, resource, pointer, length));
 });
 
 /** write(fd, ptr, len) -> bytes written. */
-const write = row('write', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
-  const resource = process.descriptors.get(fd);
-  return resource === undefined ? DaggerError.failed : translate(writeFrom(process, resource, pointer, length));
+const write = row('write', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
+  const resource = guest.descriptors.get(fd);
+  return resource === undefined ? DaggerError.failed : translate(writeFrom(guest, resource, pointer, length));
 });
 
 /** sync(fd) -> 0. For http: sends the request and waits for the response. */
-const sync = row('sync', ['fd'], (process, fd) => {
-  const resource = process.descriptors.get(fd);
+const sync = row('sync', ['fd'], (guest, fd) => {
+  const resource = guest.descriptors.get(fd);
   return resource === undefined ? DaggerError.failed : translate(resource.flush());
 });
 
@@ -55,7 +55,7 @@ export const dagger: Abi = {
 function row(
   name: string,
   params: readonly string[],
-  run: (process: Process, ...args: number[]) => MaybePromise<number>,
+  run: (guest: Process, ...args: number[]) => MaybePromise<number>,
 ): Syscall {
   return {
     name,
@@ -72,8 +72,8 @@ function translate(result: MaybePromise<number>): MaybePromise<number> {
 }
 
 /** The NUL-terminated URL; null where it is outside the memory, not UTF-8, without NUL or longer than urlBytesMax. */
-function cString(process: Process, pointer: number): string | null {
-  const { all } = process.memory;
+function cString(guest: Process, pointer: number): string | null {
+  const { all } = guest.memory;
   const start = pointer >>> 0;
   const bytes = all.subarray(start, start + urlBytesMax + 1);
   const end = bytes.indexOf(0);

@@ -9,17 +9,17 @@ const h: Syscall = {
   params: [{ name: 'byte', type: 'i32' }],
   result: null,
   waits: true,
-  run: (process: Process, byte: number) => {
-    const { stdout } = process.options;
+  run: (guest: Process, byte: number) => {
+    const { stdout } = guest.options;
     const bytes = Uint8Array.of(byte);
-    const written = retry(process, () => stdout.write(bytes));
-    return written instanceof Promise ? written.then((n) => check(process, n)) : check(process, written);
+    const written = retry(guest, () => stdout.write(bytes));
+    return written instanceof Promise ? written.then((n) => check(guest, n)) : check(guest, written);
   },
 };
 
-function check(process: Process, written: number): undefined {
-  if (written <= 0) process.endNow({ kind: 'trap', message: 'h.h: standard output is closed' });
-  process.account(process.options.stdout.scheme, 0, written);
+function check(guest: Process, written: number): undefined {
+  if (written <= 0) guest.endNow({ kind: 'trap', message: 'h.h: standard output is closed' });
+  guest.account(guest.options.stdout.scheme, 0, written);
 }
 
 export const hAbi: Abi = { name: 'h', modules: ['h'], syscalls: [h] };

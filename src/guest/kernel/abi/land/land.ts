@@ -19,35 +19,35 @@ import { inputName, isInputRead, readInput, writeOutput } from './standard-files
  * open(name_ptr, flags) -> descriptor, the first one 0. A missing file is made; flags are taken for
  * compatibility and mean nothing: every file is opened for reading and, in scratch, for writing.
  */
-const open = row('open', ['name_ptr', 'flags'], (process, pointer) => {
-  const name = process.memory.cString(pointer, pathBytesMax);
-  if (name === null) return fail(process, `open(0x${(pointer >>> 0).toString(16)})`, 'the name has no end');
-  process.work(name.length * pathWork);
+const open = row('open', ['name_ptr', 'flags'], (guest, pointer) => {
+  const name = guest.memory.cString(pointer, pathBytesMax);
+  if (name === null) return fail(guest, `open(0x${(pointer >>> 0).toString(16)})`, 'the name has no end');
+  guest.work(name.length * pathWork);
   const call = `open("${name}")`;
-  if (!isInputRead(process) && name.split('/').pop() === inputName) {
-    return readInput(process).then((result) => opened(process, name, call, result));
+  if (!isInputRead(guest) && name.split('/').pop() === inputName) {
+    return readInput(guest).then((result) => opened(guest, name, call, result));
   }
-  return opened(process, name, call, 0);
+  return opened(guest, name, call, 0);
 });
 
 /** close(fd) -> 0. */
-const close = row('close', ['fd'], (process, fd) => {
+const close = row('close', ['fd'], (guest, fd) => {
   const call = `close(${fd})`;
-  return settle(process, call, closeDescriptor(process, fd));
+  return settle(guest, call, closeDescriptor(guest, fd));
 });
 
 /** read(fd, ptr, len) -> bytes read, 0 at the end. */
-const read = row('read', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
+const read = row('read', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const call = `read(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
-  return settle(process, call, readInto(process, resourceAt(process, fd, call), pointer, length));
+  return settle(guest, call, readInto(guest, resourceAt(guest, fd, call), pointer, length));
 });
 
 /** write(fd, ptr, len) -> bytes written, all of them. */
-const write = row('write', ['fd', 'data_ptr', 'data_len'], (process, fd, pointer, length) => {
+const write = row('write', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const call = `write(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
-  const written = writeFrom(process, resourceAt(process, fd, call), pointer, length);
+  const written = writeFrom(guest, resourceAt(guest, fd, call), pointer, length);
   const check = (count: number): number =>
-    count >= 0 && count < length >>> 0 ? fail(process, call, explain(Errno.noSpace)) : settled(process, call, count);
+    count >= 0 && count < length >>> 0 ? fail(guest, call, explain(Errno.noSpace)) : settled(guest, call, count);
   return written instanceof Promise ? written.then(check) : check(written);
 });
 
@@ -58,19 +58,19 @@ export const land: Abi = {
   after: writeOutput,
 };
 
-function opened(process: Process, name: string, call: string, input: number): number {
-  if (process.end !== null) return Errno.closed;
-  if (input < 0) return fail(process, call, `reading the input: ${explain(input)}`);
-  const file = openFile(process, name);
-  if (typeof file === 'number') return fail(process, call, explain(file));
-  if (file.kind === 'directory') return fail(process, call, explain(Errno.isDirectory));
-  const fd = process.descriptors.add(new OpenFile(file.handle, { read: true, write: file.mayWrite }));
+function opened(guest: Process, name: string, call: string, input: number): number {
+  if (guest.end !== null) return Errno.closed;
+  if (input < 0) return fail(guest, call, `reading the input: ${explain(input)}`);
+  const file = openFile(guest, name);
+  if (typeof file === 'number') return fail(guest, call, explain(file));
+  if (file.kind === 'directory') return fail(guest, call, explain(Errno.isDirectory));
+  const fd = guest.descriptors.add(new OpenFile(file.handle, { read: true, write: file.mayWrite }));
   if (fd < 0) file.handle.close();
-  return settled(process, call, fd);
+  return settled(guest, call, fd);
 }
 
-function openFile(process: Process, name: string): (Opened & { readonly mayWrite: boolean }) | number {
-  const { base, rest } = name.startsWith('/') ? process.files.place(name) : { base: process.files.scratch, rest: name };
+function openFile(guest: Process, name: string): (Opened & { readonly mayWrite: boolean }) | number {
+  const { base, rest } = name.startsWith('/') ? guest.files.place(name) : { base: guest.files.scratch, rest: name };
   const options = { read: true, follow: true, exclusive: false, truncate: false, directory: false };
   const writable = openPath(base, rest, { ...options, write: true, create: true });
   if (typeof writable !== 'number') return { ...writable, mayWrite: true };
@@ -81,28 +81,28 @@ function openFile(process: Process, name: string): (Opened & { readonly mayWrite
   return typeof readOnly === 'number' ? readOnly : { ...readOnly, mayWrite: false };
 }
 
-function resourceAt(process: Process, fd: number, call: string): Resource {
-  return process.descriptors.get(fd) ?? fail(process, call, explain(Errno.badDescriptor));
+function resourceAt(guest: Process, fd: number, call: string): Resource {
+  return guest.descriptors.get(fd) ?? fail(guest, call, explain(Errno.badDescriptor));
 }
 
-function settle(process: Process, call: string, result: MaybePromise<number>): MaybePromise<number> {
-  if (result instanceof Promise) return result.then((value) => settled(process, call, value));
-  return settled(process, call, result);
+function settle(guest: Process, call: string, result: MaybePromise<number>): MaybePromise<number> {
+  if (result instanceof Promise) return result.then((value) => settled(guest, call, value));
+  return settled(guest, call, result);
 }
 
-function settled(process: Process, call: string, result: number): number {
+function settled(guest: Process, call: string, result: number): number {
   if (result >= 0) return result;
-  return result === Errno.end ? 0 : fail(process, call, explain(result));
+  return result === Errno.end ? 0 : fail(guest, call, explain(result));
 }
 
-function fail(process: Process, call: string, why: string): never {
-  return process.endNow({ kind: 'trap', message: `land: ${call}: ${why}` });
+function fail(guest: Process, call: string, why: string): never {
+  return guest.endNow({ kind: 'trap', message: `land: ${call}: ${why}` });
 }
 
 function row(
   name: string,
   params: readonly string[],
-  run: (process: Process, ...args: number[]) => MaybePromise<number>,
+  run: (guest: Process, ...args: number[]) => MaybePromise<number>,
 ): Syscall {
   const types = params.map((param) => ({ name: param, type: 'i32' as const }));
   return { name, params: types, result: 'i32', waits: true, looseInts: true, run };

@@ -11,36 +11,36 @@ const chunkBytes = 64 * KIB;
 
 const inputRead = new WeakSet<Process>();
 
-export function isInputRead(process: Process): boolean {
-  return inputRead.has(process);
+export function isInputRead(guest: Process): boolean {
+  return inputRead.has(guest);
 }
 
 /** Reads standard input to its end into the file `stdin`. 0 or Errno: noSpace where it does not fit into scratch. */
-export async function readInput(process: Process): Promise<number> {
-  inputRead.add(process);
-  const file = openScratch(process, inputName, true);
+export async function readInput(guest: Process): Promise<number> {
+  inputRead.add(guest);
+  const file = openScratch(guest, inputName, true);
   if (typeof file === 'number') return file;
   try {
-    return await copyInput(process, file);
+    return await copyInput(guest, file);
   } finally {
     file.close();
   }
 }
 
-async function copyInput(process: Process, file: FileHandle): Promise<number> {
+async function copyInput(guest: Process, file: FileHandle): Promise<number> {
   const buffer = new Uint8Array(chunkBytes);
-  const { stdin } = process.options;
+  const { stdin } = guest.options;
   let at = 0;
   for (;;) {
     const count = stdin.read(buffer);
     if (typeof count !== 'number') {
       await count;
-      if (process.end !== null) return Errno.closed;
+      if (guest.end !== null) return Errno.closed;
       continue;
     }
     if (count === Errno.end || count === 0) return 0;
     if (count < 0) return count;
-    process.account(stdin.scheme, count, 0);
+    guest.account(stdin.scheme, count, 0);
     const written = file.write(buffer.subarray(0, count), at);
     if (written < count) return written < 0 ? written : Errno.noSpace;
     at += count;
@@ -48,12 +48,12 @@ async function copyInput(process: Process, file: FileHandle): Promise<number> {
 }
 
 /** Sends what is left in the file `stdout` to standard output, at the pace of whoever reads it. */
-export async function writeOutput(process: Process): Promise<void> {
-  const { filesOpened } = process;
+export async function writeOutput(guest: Process): Promise<void> {
+  const { filesOpened } = guest;
   if (filesOpened === null) return;
-  const file = openScratch(process, outputName, false);
+  const file = openScratch(guest, outputName, false);
   if (typeof file === 'number') return;
-  const { stdout } = process.options;
+  const { stdout } = guest.options;
   const buffer = new Uint8Array(chunkBytes);
   let at = 0;
   try {
@@ -65,11 +65,11 @@ export async function writeOutput(process: Process): Promise<void> {
         const written = stdout.write(buffer.subarray(done, count));
         if (typeof written !== 'number') {
           // After an exit call the Process has ended already and nothing can kill it any more.
-          await (process.end === null ? process.wait(written) : written);
+          await (guest.end === null ? guest.wait(written) : written);
         } else if (written <= 0) {
-          return process.report('warning', 'land: standard output was closed before all of stdout was sent');
+          return guest.report('warning', 'land: standard output was closed before all of stdout was sent');
         } else {
-          process.account(stdout.scheme, 0, written);
+          guest.account(stdout.scheme, 0, written);
           done += written;
         }
       }
@@ -80,8 +80,8 @@ export async function writeOutput(process: Process): Promise<void> {
   }
 }
 
-function openScratch(process: Process, name: string, create: boolean): FileHandle | number {
-  const opened = openPath(process.files.scratch, name, {
+function openScratch(guest: Process, name: string, create: boolean): FileHandle | number {
+  const opened = openPath(guest.files.scratch, name, {
     read: true,
     write: create,
     create,

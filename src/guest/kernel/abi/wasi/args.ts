@@ -12,7 +12,7 @@ export const argsGet = wasiRow(
   'args_get',
   ['argv', 'argv_buf'],
   false,
-  (process: Process, argv: number, buffer: number) => putStrings(process.memory, encodedArgs(process), argv, buffer),
+  (guest: Process, argv: number, buffer: number) => putStrings(guest.memory, encodedArgs(guest), argv, buffer),
 );
 
 /** args_sizes_get(argc: *u32, argv_buf_size: *u32) -> errno. Sizes in bytes, NULs included. */
@@ -20,5 +20,5 @@ export const argsSizesGet = wasiRow(
   'args_sizes_get',
   ['argc', 'argv_buf_size'],
   false,
-  (process: Process, argc: number, size: number) => putSizes(process.memory, encodedArgs(process), argc, size),
+  (guest: Process, argc: number, size: number) => putSizes(guest.memory, encodedArgs(guest), argc, size),
 );

@@ -17,11 +17,11 @@ const resolutionNs: Readonly<Record<number, bigint>> = {
  * Nanoseconds on a clock; null for an unknown one. CPU time is gas, one nanosecond each: it grows
  * with what the guest does and with nothing else, and tells nothing about other Processes.
  */
-export function clockNs(process: Process, id: number): bigint | null {
-  const { clock } = process.options;
+export function clockNs(guest: Process, id: number): bigint | null {
+  const { clock } = guest.options;
   if (id === ClockId.realtime) return BigInt(Math.round(clock.wallMs() * 1000)) * 1000n;
   if (id === ClockId.monotonic) return clock.monotonicNs();
-  if (id === ClockId.processCpu || id === ClockId.threadCpu) return BigInt(Math.max(0, process.meter.used));
+  if (id === ClockId.processCpu || id === ClockId.threadCpu) return BigInt(Math.max(0, guest.meter.used));
   return null;
 }
 
@@ -30,10 +30,10 @@ export const clockResGet = wasiRow(
   'clock_res_get',
   ['id', 'resolution'],
   false,
-  (process: Process, id: number, pointer: number) => {
+  (guest: Process, id: number, pointer: number) => {
     const resolution = resolutionNs[id];
     if (resolution === undefined) return Wasi.inval;
-    process.memory.setU64(pointer, resolution);
+    guest.memory.setU64(pointer, resolution);
     return Wasi.success;
   },
 );
@@ -43,10 +43,10 @@ export const clockTimeGet = wasiRow(
   'clock_time_get',
   ['id', 'precision:i64', 'time'],
   false,
-  (process: Process, id: number, _precision: bigint, pointer: number) => {
-    const time = clockNs(process, id);
+  (guest: Process, id: number, _precision: bigint, pointer: number) => {
+    const time = clockNs(guest, id);
     if (time === null) return Wasi.inval;
-    process.memory.setU64(pointer, time);
+    guest.memory.setU64(pointer, time);
     return Wasi.success;
   },
 );

@@ -8,8 +8,7 @@ export const environGet = wasiRow(
   'environ_get',
   ['environ', 'environ_buf'],
   false,
-  (process: Process, environ: number, buffer: number) =>
-    putStrings(process.memory, encodedEnviron(process), environ, buffer),
+  (guest: Process, environ: number, buffer: number) => putStrings(guest.memory, encodedEnviron(guest), environ, buffer),
 );
 
 /** environ_sizes_get(count: *u32, buf_size: *u32) -> errno. Sizes in bytes, NULs included. */
@@ -17,5 +16,5 @@ export const environSizesGet = wasiRow(
   'environ_sizes_get',
   ['environ_count', 'environ_buf_size'],
   false,
-  (process: Process, count: number, size: number) => putSizes(process.memory, encodedEnviron(process), count, size),
+  (guest: Process, count: number, size: number) => putSizes(guest.memory, encodedEnviron(guest), count, size),
 );

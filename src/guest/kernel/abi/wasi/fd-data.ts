@@ -23,13 +23,13 @@ export const fdRead = wasiRow(
   'fd_read',
   ['fd', 'iovs', 'iovs_len', 'nread'],
   true,
-  (process: Process, fd: number, iovs: number, count: number, nread: number): MaybePromise<number> => {
-    const resource = dataAt(process, fd, Right.fdRead);
+  (guest: Process, fd: number, iovs: number, count: number, nread: number): MaybePromise<number> => {
+    const resource = dataAt(guest, fd, Right.fdRead);
     if (typeof resource === 'number') return resource;
-    process.memory.check(nread, 4);
-    const iovecs = iovecsAt(process, iovs, count);
+    guest.memory.check(nread, 4);
+    const iovecs = iovecsAt(guest, iovs, count);
     if (typeof iovecs === 'number') return toWasi(iovecs);
-    return andThen(process, receive(process, resource, iovecs), (result) => putCount(process, nread, result));
+    return andThen(guest, receive(guest, resource, iovecs), (result) => putCount(guest, nread, result));
   },
 );
 
@@ -38,13 +38,13 @@ export const fdWrite = wasiRow(
   'fd_write',
   ['fd', 'iovs', 'iovs_len', 'nwritten'],
   true,
-  (process: Process, fd: number, iovs: number, count: number, nwritten: number): MaybePromise<number> => {
-    const resource = dataAt(process, fd, Right.fdWrite);
+  (guest: Process, fd: number, iovs: number, count: number, nwritten: number): MaybePromise<number> => {
+    const resource = dataAt(guest, fd, Right.fdWrite);
     if (typeof resource === 'number') return resource;
-    process.memory.check(nwritten, 4);
-    const iovecs = iovecsAt(process, iovs, count);
+    guest.memory.check(nwritten, 4);
+    const iovecs = iovecsAt(guest, iovs, count);
     if (typeof iovecs === 'number') return toWasi(iovecs);
-    return andThen(process, send(process, resource, iovecs), (result) => putCount(process, nwritten, result));
+    return andThen(guest, send(guest, resource, iovecs), (result) => putCount(guest, nwritten, result));
   },
 );
 
@@ -53,8 +53,8 @@ export const fdPread = wasiRow(
   'fd_pread',
   ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nread'],
   false,
-  (process: Process, fd: number, iovs: number, count: number, offset: bigint, nread: number) =>
-    atOffset(process, { fd, iovs, count, offset, result: nread }, Right.fdRead, (file, bytes, position) =>
+  (guest: Process, fd: number, iovs: number, count: number, offset: bigint, nread: number) =>
+    atOffset(guest, { fd, iovs, count, offset, result: nread }, Right.fdRead, (file, bytes, position) =>
       file.mayRead ? file.handle.read(bytes, position) : Errno.denied,
     ),
 );
@@ -64,8 +64,8 @@ export const fdPwrite = wasiRow(
   'fd_pwrite',
   ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nwritten'],
   false,
-  (process: Process, fd: number, iovs: number, count: number, offset: bigint, nwritten: number) =>
-    atOffset(process, { fd, iovs, count, offset, result: nwritten }, Right.fdWrite, (file, bytes, position) =>
+  (guest: Process, fd: number, iovs: number, count: number, offset: bigint, nwritten: number) =>
+    atOffset(guest, { fd, iovs, count, offset, result: nwritten }, Right.fdWrite, (file, bytes, position) =>
       file.mayWrite ? file.handle.write(bytes, position) : Errno.denied,
     ),
 );
@@ -75,10 +75,10 @@ export const fdSeek = wasiRow(
   'fd_seek',
   ['fd', 'offset:i64', 'whence', 'newoffset'],
   false,
-  (process: Process, fd: number, offset: bigint, whence: number, newOffset: number) => {
+  (guest: Process, fd: number, offset: bigint, whence: number, newOffset: number) => {
     // witx: fd_tell is enough for a seek that stays where it is; fd_seek implies fd_tell.
     const isTell = whence === 1 && offset === 0n;
-    const file = isTell ? toldAt(process, fd) : fileAt(process, fd, Right.fdSeek);
+    const file = isTell ? toldAt(guest, fd) : fileAt(guest, fd, Right.fdSeek);
     if (typeof file === 'number') return file;
     let from = 0;
     if (whence === 1) from = file.position;
@@ -90,17 +90,17 @@ export const fdSeek = wasiRow(
     const target = BigInt(from) + offset;
     if (target < 0n) return Wasi.inval;
     if (target > offsetMax) return Wasi.overflow;
-    process.memory.setU64(newOffset, target);
+    guest.memory.setU64(newOffset, target);
     file.position = Number(target);
     return Wasi.success;
   },
 );
 
 /** fd_tell(fd, offset: *u64) -> errno. */
-export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (process: Process, fd: number, pointer: number) => {
-  const file = toldAt(process, fd);
+export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (guest: Process, fd: number, pointer: number) => {
+  const file = toldAt(guest, fd);
   if (typeof file === 'number') return file;
-  process.memory.setU64(pointer, BigInt(file.position));
+  guest.memory.setU64(pointer, BigInt(file.position));
   return Wasi.success;
 });
 
@@ -109,14 +109,14 @@ export const fdAllocate = wasiRow(
   'fd_allocate',
   ['fd', 'offset:i64', 'len:i64'],
   false,
-  (process: Process, fd: number, offset: bigint, length: bigint) => {
-    const file = fileAt(process, fd, Right.fdAllocate);
+  (guest: Process, fd: number, offset: bigint, length: bigint) => {
+    const file = fileAt(guest, fd, Right.fdAllocate);
     if (typeof file === 'number') return file;
     const end = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length);
     if (length === 0n) return Wasi.inval;
     if (!file.mayWrite) return Wasi.badf;
     if (end > offsetMax) return Wasi.fbig;
-    return resize(process, file, () => file.handle.allocate(Number(end)));
+    return resize(guest, file, () => file.handle.allocate(Number(end)));
   },
 );
 
@@ -125,8 +125,8 @@ export const fdAdvise = wasiRow(
   'fd_advise',
   ['fd', 'offset:i64', 'len:i64', 'advice'],
   false,
-  (process: Process, fd: number, offset: bigint, length: bigint, advice: number) => {
-    const file = fileAt(process, fd, Right.fdAdvise);
+  (guest: Process, fd: number, offset: bigint, length: bigint, advice: number) => {
+    const file = fileAt(guest, fd, Right.fdAdvise);
     if (typeof file === 'number') return file;
     const isRange = BigInt.asUintN(64, offset) + BigInt.asUintN(64, length) < 1n << 64n;
     return isRange && advice >= 0 && advice <= 5 ? Wasi.success : Wasi.inval;
@@ -134,26 +134,24 @@ export const fdAdvise = wasiRow(
 );
 
 /** fd_sync(fd) -> errno. What a flush is to the Resource: http sends its request, a queue publishes. */
-export const fdSync = wasiRow('fd_sync', ['fd'], true, (process: Process, fd: number) =>
-  flush(process, fd, Right.fdSync),
-);
+export const fdSync = wasiRow('fd_sync', ['fd'], true, (guest: Process, fd: number) => flush(guest, fd, Right.fdSync));
 
 /** fd_datasync(fd) -> errno. As fd_sync. */
-export const fdDatasync = wasiRow('fd_datasync', ['fd'], true, (process: Process, fd: number) =>
-  flush(process, fd, Right.fdDatasync),
+export const fdDatasync = wasiRow('fd_datasync', ['fd'], true, (guest: Process, fd: number) =>
+  flush(guest, fd, Right.fdDatasync),
 );
 
-function flush(process: Process, fd: number, right: number): MaybePromise<number> {
-  const resource = resourceAt(process, fd, right);
-  return typeof resource === 'number' ? resource : andThen(process, resource.flush(), toWasi);
+function flush(guest: Process, fd: number, right: number): MaybePromise<number> {
+  const resource = resourceAt(guest, fd, right);
+  return typeof resource === 'number' ? resource : andThen(guest, resource.flush(), toWasi);
 }
 
 /** Changes a file's size; the zeros that are made and the bytes that are dropped are work. */
-export function resize(process: Process, file: OpenFile, change: () => number): number {
+export function resize(guest: Process, file: OpenFile, change: () => number): number {
   const before = file.handle.stat();
   const result = change();
   const after = file.handle.stat();
-  if (typeof before !== 'number' && typeof after !== 'number') process.work(Math.abs(after.size - before.size));
+  if (typeof before !== 'number' && typeof after !== 'number') guest.work(Math.abs(after.size - before.size));
   return toWasi(result);
 }
 
@@ -161,56 +159,56 @@ export function resize(process: Process, file: OpenFile, change: () => number): 
  * What `fd` reads from or writes to. badf, as read(2) and write(2) have it, for one that was not opened
  * for that, a directory above all.
  */
-export function dataAt(process: Process, fd: number, right: number): Resource | number {
-  const resource = resourceAt(process, fd, right);
+export function dataAt(guest: Process, fd: number, right: number): Resource | number {
+  const resource = resourceAt(guest, fd, right);
   return resource === Wasi.notcapable || resource instanceof OpenDirectory ? Wasi.badf : resource;
 }
 
-function toldAt(process: Process, fd: number): OpenFile | number {
-  const file = fileAt(process, fd, 0);
+function toldAt(guest: Process, fd: number): OpenFile | number {
+  const file = fileAt(guest, fd, 0);
   if (typeof file === 'number') return file;
-  return (stateOf(process, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
+  return (stateOf(guest, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
 }
 
 /** A read of a file or a stream, as its flags want it. Bytes or Errno; the end is 0 bytes. */
-export function receive(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+export function receive(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
-    const count = eachIovec(process, iovecs, (bytes) => {
+    const count = eachIovec(guest, iovecs, (bytes) => {
       const read = resource.read(bytes);
       return read === Errno.end ? 0 : read;
     });
-    if (count > 0) process.account(resource.scheme, count, 0);
+    if (count > 0) guest.account(resource.scheme, count, 0);
     return count;
   }
-  if (isNonblocking(process, resource) && !isNow(resource.readable?.() ?? null)) return again;
-  return readStream(process, resource, iovecs);
+  if (isNonblocking(guest, resource) && !isNow(resource.readable?.() ?? null)) return again;
+  return readStream(guest, resource, iovecs);
 }
 
-export function send(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
-    const count = eachIovec(process, iovecs, (bytes) => resource.write(bytes));
-    if (count > 0) process.account(resource.scheme, 0, count);
+    const count = eachIovec(guest, iovecs, (bytes) => resource.write(bytes));
+    if (count > 0) guest.account(resource.scheme, 0, count);
     // Nothing but a host folder can tell the difference.
-    const isSynchronised = (stateOf(process, resource).flags & (FdFlag.dsync | FdFlag.sync)) !== 0;
+    const isSynchronised = (stateOf(guest, resource).flags & (FdFlag.dsync | FdFlag.sync)) !== 0;
     const synced = count > 0 && isSynchronised ? resource.flush() : 0;
     return synced < 0 ? synced : count;
   }
-  if (isNonblocking(process, resource) && !isNow(resource.writable?.() ?? null)) return again;
-  return writeStream(process, resource, iovecs);
+  if (isNonblocking(guest, resource) && !isNow(resource.writable?.() ?? null)) return again;
+  return writeStream(guest, resource, iovecs);
 }
 
 /** Not an Errno of the kernel: only WASI has a way of reading that does not wait. */
 const again = -1000;
 
-function isNonblocking(process: Process, resource: Resource): boolean {
-  return (stateOf(process, resource).flags & FdFlag.nonblock) !== 0;
+function isNonblocking(guest: Process, resource: Resource): boolean {
+  return (stateOf(guest, resource).flags & FdFlag.nonblock) !== 0;
 }
 
 /** Buffer by buffer until one is not done in full, or callBytesMax are. The sum, or the first one's Errno. */
-function eachIovec(process: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
+function eachIovec(guest: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
   let done = 0;
   for (const { pointer, length } of iovecs) {
-    const count = move(process.memory.bytes(pointer, Math.min(length, callBytesMax - done)));
+    const count = move(guest.memory.bytes(pointer, Math.min(length, callBytesMax - done)));
     if (count < 0) return done > 0 ? done : count;
     done += count;
     if (count < length) break;
@@ -228,34 +226,33 @@ interface OffsetCall {
 }
 
 function atOffset(
-  process: Process,
+  guest: Process,
   call: OffsetCall,
   right: number,
   move: (file: OpenFile, bytes: Uint8Array, position: number) => number,
 ): number {
   // witx: fd_pread and fd_pwrite need fd_seek as well.
-  const file = fileAt(process, call.fd, Right.fdSeek);
+  const file = fileAt(guest, call.fd, Right.fdSeek);
   if (typeof file === 'number') return file;
-  if ((stateOf(process, file).rights & right) === 0) return Wasi.badf;
-  process.memory.check(call.result, 4);
-  const iovecs = iovecsAt(process, call.iovs, call.count);
+  if ((stateOf(guest, file).rights & right) === 0) return Wasi.badf;
+  guest.memory.check(call.result, 4);
+  const iovecs = iovecsAt(guest, call.iovs, call.count);
   if (typeof iovecs === 'number') return toWasi(iovecs);
   if (call.offset < 0n) return Wasi.inval;
   if (call.offset > offsetMax) return Wasi.fbig;
   let position = Number(call.offset);
-  const result = eachIovec(process, iovecs, (bytes) => {
+  const result = eachIovec(guest, iovecs, (bytes) => {
     const count = move(file, bytes, position);
     if (count > 0) position += count;
     return count;
   });
-  if (result > 0)
-    process.account(file.scheme, right === Right.fdRead ? result : 0, right === Right.fdRead ? 0 : result);
-  return putCount(process, call.result, result);
+  if (result > 0) guest.account(file.scheme, right === Right.fdRead ? result : 0, right === Right.fdRead ? 0 : result);
+  return putCount(guest, call.result, result);
 }
 
-export function putCount(process: Process, pointer: number, result: number): number {
+export function putCount(guest: Process, pointer: number, result: number): number {
   if (result === again) return Wasi.again;
   if (result < 0 && result !== Errno.end) return toWasi(result);
-  process.memory.setU32(pointer, Math.max(0, result));
+  guest.memory.setU32(pointer, Math.max(0, result));
   return Wasi.success;
 }

@@ -18,8 +18,8 @@ import { timesFrom } from './times.ts';
 const direntWork = 16;
 
 /** fd_close(fd) -> errno. A preopen too; a standard stream is flushed and stays open for the host. */
-export const fdClose = wasiRow('fd_close', ['fd'], true, (process: Process, fd: number) =>
-  andThen(process, closeDescriptor(process, fd), toWasi),
+export const fdClose = wasiRow('fd_close', ['fd'], true, (guest: Process, fd: number) =>
+  andThen(guest, closeDescriptor(guest, fd), toWasi),
 );
 
 /** fd_renumber(fd, to) -> errno. `to` must be open; it is closed and becomes what `fd` was. */
@@ -27,15 +27,15 @@ export const fdRenumber = wasiRow(
   'fd_renumber',
   ['fd', 'to'],
   true,
-  (process: Process, fd: number, to: number): MaybePromise<number> => {
-    const { descriptors } = process;
+  (guest: Process, fd: number, to: number): MaybePromise<number> => {
+    const { descriptors } = guest;
     if (descriptors.get(fd) === undefined || descriptors.get(to) === undefined) return Wasi.badf;
     if (fd === to) return Wasi.success;
     const resource = descriptors.remove(fd);
     if (resource === undefined) return Wasi.badf;
     const before = descriptors.replace(to, resource);
     if (before === undefined || descriptors.holds(before)) return Wasi.success;
-    return andThen(process, before.close(), toWasi);
+    return andThen(guest, before.close(), toWasi);
   },
 );
 
@@ -44,13 +44,13 @@ export const fdFdstatGet = wasiRow(
   'fd_fdstat_get',
   ['fd', 'stat'],
   false,
-  (process: Process, fd: number, pointer: number) => {
-    const resource = resourceAt(process, fd, 0);
+  (guest: Process, fd: number, pointer: number) => {
+    const resource = resourceAt(guest, fd, 0);
     if (typeof resource === 'number') return resource;
-    process.memory.check(pointer, fdstatBytes);
-    const { rights, inheriting, flags } = stateOf(process, resource);
+    guest.memory.check(pointer, fdstatBytes);
+    const { rights, inheriting, flags } = stateOf(guest, resource);
     const append = resource instanceof OpenFile && resource.append ? FdFlag.append : 0;
-    putFdstat(process.memory, pointer, { fileType: fileTypeOf(resource), flags: flags | append, rights, inheriting });
+    putFdstat(guest.memory, pointer, { fileType: fileTypeOf(resource), flags: flags | append, rights, inheriting });
     return Wasi.success;
   },
 );
@@ -60,11 +60,11 @@ export const fdFdstatSetFlags = wasiRow(
   'fd_fdstat_set_flags',
   ['fd', 'flags'],
   false,
-  (process: Process, fd: number, flags: number) => {
-    const resource = resourceAt(process, fd, Right.fdFdstatSetFlags);
+  (guest: Process, fd: number, flags: number) => {
+    const resource = resourceAt(guest, fd, Right.fdFdstatSetFlags);
     if (typeof resource === 'number') return resource;
     if ((flags & ~fdFlagsAll) !== 0) return Wasi.inval;
-    stateOf(process, resource).flags = flags & ~FdFlag.append;
+    stateOf(guest, resource).flags = flags & ~FdFlag.append;
     if (resource instanceof OpenFile) resource.append = (flags & FdFlag.append) !== 0;
     return Wasi.success;
   },
@@ -75,10 +75,10 @@ export const fdFdstatSetRights = wasiRow(
   'fd_fdstat_set_rights',
   ['fd', 'fs_rights_base:i64', 'fs_rights_inheriting:i64'],
   false,
-  (process: Process, fd: number, base: bigint, inheriting: bigint) => {
-    const resource = resourceAt(process, fd, 0);
+  (guest: Process, fd: number, base: bigint, inheriting: bigint) => {
+    const resource = resourceAt(guest, fd, 0);
     if (typeof resource === 'number') return resource;
-    const state = stateOf(process, resource);
+    const state = stateOf(guest, resource);
     if ((BigInt.asUintN(64, base) & ~BigInt(state.rights)) !== 0n) return Wasi.notcapable;
     if ((BigInt.asUintN(64, inheriting) & ~BigInt(state.inheriting)) !== 0n) return Wasi.notcapable;
     state.rights = rightsFrom(base);
@@ -92,17 +92,17 @@ export const fdFilestatGet = wasiRow(
   'fd_filestat_get',
   ['fd', 'buf'],
   false,
-  (process: Process, fd: number, pointer: number) => {
-    const resource = resourceAt(process, fd, Right.fdFilestatGet);
+  (guest: Process, fd: number, pointer: number) => {
+    const resource = resourceAt(guest, fd, Right.fdFilestatGet);
     if (typeof resource === 'number') return resource;
-    process.memory.check(pointer, filestatBytes);
+    guest.memory.check(pointer, filestatBytes);
     if (!(resource instanceof OpenFile) && !(resource instanceof OpenDirectory)) {
-      putStreamFilestat(process.memory, pointer, fileTypeOf(resource));
+      putStreamFilestat(guest.memory, pointer, fileTypeOf(resource));
       return Wasi.success;
     }
     const stat = resource instanceof OpenFile ? resource.handle.stat() : resource.directory.stat();
     if (typeof stat === 'number') return toWasi(stat);
-    putFilestat(process.memory, pointer, stat);
+    putFilestat(guest.memory, pointer, stat);
     return Wasi.success;
   },
 );
@@ -112,12 +112,12 @@ export const fdFilestatSetSize = wasiRow(
   'fd_filestat_set_size',
   ['fd', 'size:i64'],
   false,
-  (process: Process, fd: number, size: bigint) => {
-    const file = fileAt(process, fd, Right.fdFilestatSetSize);
+  (guest: Process, fd: number, size: bigint) => {
+    const file = fileAt(guest, fd, Right.fdFilestatSetSize);
     if (typeof file === 'number') return file === Wasi.spipe ? Wasi.inval : file;
     if (!file.mayWrite) return Wasi.inval;
     if (size < 0n || size > BigInt(Number.MAX_SAFE_INTEGER)) return Wasi.fbig;
-    return resize(process, file, () => file.handle.truncate(Number(size)));
+    return resize(guest, file, () => file.handle.truncate(Number(size)));
   },
 );
 
@@ -126,10 +126,10 @@ export const fdFilestatSetTimes = wasiRow(
   'fd_filestat_set_times',
   ['fd', 'atim:i64', 'mtim:i64', 'fst_flags'],
   false,
-  (process: Process, fd: number, atim: bigint, mtim: bigint, flags: number) => {
-    const resource = resourceAt(process, fd, Right.fdFilestatSetTimes);
+  (guest: Process, fd: number, atim: bigint, mtim: bigint, flags: number) => {
+    const resource = resourceAt(guest, fd, Right.fdFilestatSetTimes);
     if (typeof resource === 'number') return resource;
-    const times = timesFrom(process, { atim, mtim, flags });
+    const times = timesFrom(guest, { atim, mtim, flags });
     if (times === null) return Wasi.inval;
     if (resource instanceof OpenFile) return toWasi(resource.handle.setTimes(times));
     return resource instanceof OpenDirectory ? toWasi(resource.directory.setTimes(times)) : Wasi.notsup;
@@ -146,11 +146,11 @@ export const fdReaddir = wasiRow(
   'fd_readdir',
   ['fd', 'buf', 'buf_len', 'cookie:i64', 'bufused'],
   false,
-  (process: Process, fd: number, pointer: number, length: number, cookie: bigint, bufused: number) => {
-    const open = directoryAt(process, fd, Right.fdReaddir);
+  (guest: Process, fd: number, pointer: number, length: number, cookie: bigint, bufused: number) => {
+    const open = directoryAt(guest, fd, Right.fdReaddir);
     if (typeof open === 'number') return open;
-    process.memory.check(bufused, 4);
-    const buffer = process.memory.bytes(pointer, length);
+    guest.memory.check(bufused, 4);
+    const buffer = guest.memory.bytes(pointer, length);
     if (cookie < 0n || cookie > BigInt(Number.MAX_SAFE_INTEGER)) return Wasi.inval;
     const listing = open.list(cookie === 0n);
     if (typeof listing === 'number') return toWasi(listing);
@@ -164,8 +164,8 @@ export const fdReaddir = wasiRow(
       used += bytes.length;
       at = entry.next;
     }
-    process.work(used * direntWork);
-    process.memory.setU32(bufused, used);
+    guest.work(used * direntWork);
+    guest.memory.setU32(bufused, used);
     return Wasi.success;
   },
 );
@@ -186,13 +186,13 @@ export const fdPrestatGet = wasiRow(
   'fd_prestat_get',
   ['fd', 'buf'],
   false,
-  (process: Process, fd: number, pointer: number) => {
-    const name = preopenName(process, fd);
+  (guest: Process, fd: number, pointer: number) => {
+    const name = preopenName(guest, fd);
     if (name === null) return Wasi.badf;
     // tag u8 = 0 (directory), pr_name_len u32
-    process.memory.check(pointer, 8);
-    process.memory.setU32(pointer, 0);
-    process.memory.setU32((pointer >>> 0) + 4, name.length);
+    guest.memory.check(pointer, 8);
+    guest.memory.setU32(pointer, 0);
+    guest.memory.setU32((pointer >>> 0) + 4, name.length);
     return Wasi.success;
   },
 );
@@ -202,16 +202,16 @@ export const fdPrestatDirName = wasiRow(
   'fd_prestat_dir_name',
   ['fd', 'path', 'path_len'],
   false,
-  (process: Process, fd: number, pointer: number, length: number) => {
-    const name = preopenName(process, fd);
+  (guest: Process, fd: number, pointer: number, length: number) => {
+    const name = preopenName(guest, fd);
     if (name === null) return Wasi.badf;
     if (length >>> 0 < name.length) return Wasi.nametoolong;
-    process.memory.put(pointer, name);
+    guest.memory.put(pointer, name);
     return Wasi.success;
   },
 );
 
-function preopenName(process: Process, fd: number): Uint8Array | null {
-  const resource = process.descriptors.get(fd);
+function preopenName(guest: Process, fd: number): Uint8Array | null {
+  const resource = guest.descriptors.get(fd);
   return resource instanceof OpenDirectory && resource.preopen !== null ? utf8(resource.preopen) : null;
 }

@@ -24,11 +24,11 @@ export interface Iovec {
 }
 
 /** The buffers that are not empty, all of them checked to lie inside the memory; Errno.invalid when too many. */
-export function iovecsAt(process: Process, pointer: number, count: number): readonly Iovec[] | number {
+export function iovecsAt(guest: Process, pointer: number, count: number): readonly Iovec[] | number {
   if (count >>> 0 > iovecsMax) return Errno.invalid;
-  const { memory } = process;
+  const { memory } = guest;
   const start = memory.check(pointer, count * 8);
-  process.work(count * iovecWork);
+  guest.work(count * iovecWork);
   const { view } = memory;
   const found: Iovec[] = [];
   for (let at = start; at < start + count * 8; at += 8) {
@@ -40,27 +40,27 @@ export function iovecsAt(process: Process, pointer: number, count: number): read
 }
 
 /** One read, over as many buffers as can be filled without waiting. Bytes read or Errno. */
-export function readStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+export function readStream(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const first = iovecs[0];
   if (first === undefined) return 0;
   const length = Math.min(first.length, callBytesMax);
-  const result = readInto(process, resource, first.pointer, length);
+  const result = readInto(guest, resource, first.pointer, length);
   if (result instanceof Promise) return result;
-  return result === first.length ? readOn(process, resource, iovecs, result) : result;
+  return result === first.length ? readOn(guest, resource, iovecs, result) : result;
 }
 
-function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], before: number): number {
+function readOn(guest: Process, resource: Resource, iovecs: readonly Iovec[], before: number): number {
   let done = before;
   for (const { pointer, length } of iovecs.slice(1)) {
     // Only what says that it would answer at once is asked again.
     if (resource.readable === undefined || !isNow(resource.readable())) break;
-    const result = resource.read(process.memory.bytes(pointer, Math.min(length, callBytesMax)));
+    const result = resource.read(guest.memory.bytes(pointer, Math.min(length, callBytesMax)));
     if (typeof result !== 'number') {
       watch(result, nothing);
       break;
     }
     if (result <= 0) break;
-    process.account(resource.scheme, result, 0);
+    guest.account(resource.scheme, result, 0);
     done += result;
     if (result < length || done >= callBytesMax) break;
   }
@@ -68,46 +68,46 @@ function readOn(process: Process, resource: Resource, iovecs: readonly Iovec[], 
 }
 
 /** Writes all of the buffers, waiting where the Resource has to. Bytes written or Errno. */
-export function writeStream(process: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
+export function writeStream(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const [first] = iovecs;
   if (first === undefined) return 0;
-  if (iovecs.length === 1) return writeFrom(process, resource, first.pointer, Math.min(first.length, callBytesMax));
+  if (iovecs.length === 1) return writeFrom(guest, resource, first.pointer, Math.min(first.length, callBytesMax));
   let total = 0;
   for (const { length } of iovecs) total += length;
-  if (total <= gatheredBytesMax) return writeGathered(process, resource, gather(process, iovecs, total));
-  return writeEach(process, resource, iovecs);
+  if (total <= gatheredBytesMax) return writeGathered(guest, resource, gather(guest, iovecs, total));
+  return writeEach(guest, resource, iovecs);
 }
 
-function gather(process: Process, iovecs: readonly Iovec[], total: number): Uint8Array {
+function gather(guest: Process, iovecs: readonly Iovec[], total: number): Uint8Array {
   const bytes = new Uint8Array(total);
   let at = 0;
   for (const { pointer, length } of iovecs) {
-    bytes.set(process.memory.bytes(pointer, length), at);
+    bytes.set(guest.memory.bytes(pointer, length), at);
     at += length;
   }
   return bytes;
 }
 
-function writeGathered(process: Process, resource: Resource, bytes: Uint8Array): MaybePromise<number> {
+function writeGathered(guest: Process, resource: Resource, bytes: Uint8Array): MaybePromise<number> {
   let done = 0;
-  return retry(process, () => {
+  return retry(guest, () => {
     for (;;) {
       const result = resource.write(done === 0 ? bytes : bytes.subarray(done));
       if (typeof result !== 'number') return result;
       if (result <= 0) return done > 0 ? done : result === 0 ? Errno.noSpace : result;
-      process.account(resource.scheme, 0, result);
+      guest.account(resource.scheme, 0, result);
       done += result;
       if (done >= bytes.length) return done;
     }
   });
 }
 
-async function writeEach(process: Process, resource: Resource, iovecs: readonly Iovec[]): Promise<number> {
+async function writeEach(guest: Process, resource: Resource, iovecs: readonly Iovec[]): Promise<number> {
   let done = 0;
   for (const { pointer, length } of iovecs) {
     const part = Math.min(length, callBytesMax - done);
-    const result = await writeFrom(process, resource, pointer, part);
-    if (process.end !== null) return Errno.closed;
+    const result = await writeFrom(guest, resource, pointer, part);
+    if (guest.end !== null) return Errno.closed;
     if (result < 0) return done > 0 ? done : result;
     done += result;
     if (result < length) break;

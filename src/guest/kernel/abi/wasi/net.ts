@@ -11,22 +11,22 @@ const peekedBytesMax = 64 * KIB;
 const netPath = /^net\/([a-z][a-z0-9+.-]*)\/(.*)$/s;
 
 /** The URL that `path` below the preopen `preopen` stands for; null where it is an ordinary path. */
-export function netUrl(process: Process, preopen: string | null, path: string): string | null {
+export function netUrl(guest: Process, preopen: string | null, path: string): string | null {
   if (preopen !== '/') return null;
   const parts = netPath.exec(path);
-  if (parts === null || process.options.schemes.find(parts[1] as string) === undefined) return null;
+  if (parts === null || guest.options.schemes.find(parts[1] as string) === undefined) return null;
   return `${parts[1]}://${parts[2]}`;
 }
 
-export function openNet(process: Process, url: string, flags: OpenFlags): MaybePromise<NetResource | number> {
-  const opened = openUrl(process, url, flags);
-  if (opened instanceof Promise) return opened.then((resource) => wrap(process, resource));
-  return wrap(process, opened);
+export function openNet(guest: Process, url: string, flags: OpenFlags): MaybePromise<NetResource | number> {
+  const opened = openUrl(guest, url, flags);
+  if (opened instanceof Promise) return opened.then((resource) => wrap(guest, resource));
+  return wrap(guest, opened);
 }
 
-function wrap(process: Process, resource: Resource | number): MaybePromise<NetResource | number> {
+function wrap(guest: Process, resource: Resource | number): MaybePromise<NetResource | number> {
   if (typeof resource === 'number') return resource;
-  if (process.end === null) return new NetResource(resource);
+  if (guest.end === null) return new NetResource(resource);
   // The Process ended while the open waited; nobody else would close it now.
   void Promise.resolve(resource.close()).catch(() => {});
   return Errno.closed;

@@ -34,7 +34,7 @@ export const pathOpen = wasiRow(
   ],
   true,
   (
-    process: Process,
+    guest: Process,
     fd: number,
     dirflags: number,
     pointer: number,
@@ -45,27 +45,27 @@ export const pathOpen = wasiRow(
     fdflags: number,
     opened: number,
   ): MaybePromise<number> => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathOpen | rightsOf(oflags));
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathOpen | rightsOf(oflags));
     if (typeof at === 'number') return at;
-    const parent = stateOf(process, at.open);
+    const parent = stateOf(guest, at.open);
     // perm as by open(2) for a file that must not be cut.
     if ((oflags & Open.truncate) !== 0 && (parent.rights & Right.pathFilestatSetSize) === 0) return Wasi.perm;
     if ((oflags & ~openFlagsAll) !== 0 || (fdflags & ~fdFlagsAll) !== 0 || (dirflags & ~symlinkFollow) !== 0) {
       return Wasi.inval;
     }
-    process.memory.check(opened, 4);
+    guest.memory.check(opened, 4);
     const rights = rightsFrom(base);
     const passedOn = rightsFrom(inheriting);
     if (((rights | passedOn) & ~parent.inheriting) !== 0) return Wasi.notcapable;
     const flags = fdflags & ~FdFlag.append;
     const mode = { read: (rights & Right.fdRead) !== 0, write: (rights & Right.fdWrite) !== 0 };
 
-    const url = netUrl(process, at.open.preopen, at.path);
+    const url = netUrl(guest, at.open.preopen, at.path);
     if (url !== null && (mode.read || mode.write) && (oflags & Open.directory) === 0) {
-      return andThen(process, openNet(process, url, mode), (resource) =>
+      return andThen(guest, openNet(guest, url, mode), (resource) =>
         typeof resource === 'number'
           ? toWasi(resource)
-          : publish(process, resource, new FdState(rights & streamRights, 0, flags), opened),
+          : publish(guest, resource, new FdState(rights & streamRights, 0, flags), opened),
       );
     }
 
@@ -80,11 +80,11 @@ export const pathOpen = wasiRow(
     if (typeof node === 'number') return toWasi(node);
     if (node.kind === 'directory') {
       const state = new FdState(rights & directoryRights, passedOn, flags);
-      return publish(process, new OpenDirectory(node.directory), state, opened);
+      return publish(guest, new OpenDirectory(node.directory), state, opened);
     }
     const file = new OpenFile(node.handle, { ...mode, append: (fdflags & FdFlag.append) !== 0 });
     // Rights that mean nothing for a file are left out; there is nothing to pass on.
-    return publish(process, file, new FdState(rights & fileRights, 0, flags), opened);
+    return publish(guest, file, new FdState(rights & fileRights, 0, flags), opened);
   },
 );
 
@@ -93,10 +93,10 @@ function rightsOf(oflags: number): number {
   return (oflags & Open.create) !== 0 ? Right.pathCreateFile : 0;
 }
 
-function publish(process: Process, resource: Resource, state: FdState, pointer: number): MaybePromise<number> {
-  const fd = process.descriptors.add(resource);
-  if (fd < 0) return andThen(process, resource.close(), () => toWasi(fd));
+function publish(guest: Process, resource: Resource, state: FdState, pointer: number): MaybePromise<number> {
+  const fd = guest.descriptors.add(resource);
+  if (fd < 0) return andThen(guest, resource.close(), () => toWasi(fd));
   setState(resource, state);
-  process.memory.setU32(pointer, fd);
+  guest.memory.setU32(pointer, fd);
   return Wasi.success;
 }

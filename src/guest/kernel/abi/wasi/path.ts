@@ -30,8 +30,8 @@ export const pathCreateDirectory = wasiRow(
   'path_create_directory',
   ['fd', 'path', 'path_len'],
   false,
-  (process: Process, fd: number, pointer: number, length: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathCreateDirectory);
+  (guest: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathCreateDirectory);
     return typeof at === 'number' ? at : toWasi(makeDirectory(at.open.directory, at.path));
   },
 );
@@ -41,13 +41,13 @@ export const pathFilestatGet = wasiRow(
   'path_filestat_get',
   ['fd', 'flags', 'path', 'path_len', 'buf'],
   false,
-  (process: Process, fd: number, flags: number, pointer: number, length: number, result: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathFilestatGet);
+  (guest: Process, fd: number, flags: number, pointer: number, length: number, result: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathFilestatGet);
     if (typeof at === 'number') return at;
-    process.memory.check(result, filestatBytes);
+    guest.memory.check(result, filestatBytes);
     const stat = statPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0);
     if (typeof stat === 'number') return toWasi(stat);
-    putFilestat(process.memory, result, stat);
+    putFilestat(guest.memory, result, stat);
     return Wasi.success;
   },
 );
@@ -58,7 +58,7 @@ export const pathFilestatSetTimes = wasiRow(
   ['fd', 'flags', 'path', 'path_len', 'atim:i64', 'mtim:i64', 'fst_flags'],
   false,
   (
-    process: Process,
+    guest: Process,
     fd: number,
     flags: number,
     pointer: number,
@@ -67,9 +67,9 @@ export const pathFilestatSetTimes = wasiRow(
     mtim: bigint,
     fstFlags: number,
   ) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathFilestatSetTimes);
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathFilestatSetTimes);
     if (typeof at === 'number') return at;
-    const times = timesFrom(process, { atim, mtim, flags: fstFlags });
+    const times = timesFrom(guest, { atim, mtim, flags: fstFlags });
     if (times === null) return Wasi.inval;
     return toWasi(setTimesPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0, times));
   },
@@ -81,7 +81,7 @@ export const pathLink = wasiRow(
   ['old_fd', 'old_flags', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
   false,
   (
-    process: Process,
+    guest: Process,
     oldFd: number,
     flags: number,
     oldPointer: number,
@@ -90,9 +90,9 @@ export const pathLink = wasiRow(
     newPointer: number,
     newLength: number,
   ) => {
-    const from = placeAt(process, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathLinkSource);
+    const from = placeAt(guest, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathLinkSource);
     if (typeof from === 'number') return from;
-    const to = placeAt(process, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathLinkTarget);
+    const to = placeAt(guest, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathLinkTarget);
     if (typeof to === 'number') return to;
     return toWasi(linkPath(linkOptions(from, to), (flags & symlinkFollow) !== 0));
   },
@@ -103,16 +103,16 @@ export const pathReadlink = wasiRow(
   'path_readlink',
   ['fd', 'path', 'path_len', 'buf', 'buf_len', 'bufused'],
   false,
-  (process: Process, fd: number, pointer: number, length: number, buffer: number, size: number, used: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathReadlink);
+  (guest: Process, fd: number, pointer: number, length: number, buffer: number, size: number, used: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathReadlink);
     if (typeof at === 'number') return at;
-    process.memory.check(used, 4);
-    process.memory.check(buffer, size);
+    guest.memory.check(used, 4);
+    guest.memory.check(buffer, size);
     const target = readLinkPath(at.open.directory, at.path);
     if (typeof target === 'number') return toWasi(target);
     const bytes = utf8(target).subarray(0, size >>> 0);
-    process.memory.put(buffer, bytes);
-    process.memory.setU32(used, bytes.length);
+    guest.memory.put(buffer, bytes);
+    guest.memory.setU32(used, bytes.length);
     return Wasi.success;
   },
 );
@@ -122,8 +122,8 @@ export const pathRemoveDirectory = wasiRow(
   'path_remove_directory',
   ['fd', 'path', 'path_len'],
   false,
-  (process: Process, fd: number, pointer: number, length: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathRemoveDirectory);
+  (guest: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathRemoveDirectory);
     return typeof at === 'number' ? at : toWasi(removeDirectory(at.open.directory, at.path));
   },
 );
@@ -134,7 +134,7 @@ export const pathRename = wasiRow(
   ['fd', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
   false,
   (
-    process: Process,
+    guest: Process,
     oldFd: number,
     oldPointer: number,
     oldLength: number,
@@ -142,9 +142,9 @@ export const pathRename = wasiRow(
     newPointer: number,
     newLength: number,
   ) => {
-    const from = placeAt(process, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathRenameSource);
+    const from = placeAt(guest, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathRenameSource);
     if (typeof from === 'number') return from;
-    const to = placeAt(process, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathRenameTarget);
+    const to = placeAt(guest, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathRenameTarget);
     return typeof to === 'number' ? to : toWasi(renamePath(linkOptions(from, to)));
   },
 );
@@ -154,10 +154,10 @@ export const pathSymlink = wasiRow(
   'path_symlink',
   ['old_path', 'old_path_len', 'fd', 'new_path', 'new_path_len'],
   false,
-  (process: Process, oldPointer: number, oldLength: number, fd: number, pointer: number, length: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathSymlink);
+  (guest: Process, oldPointer: number, oldLength: number, fd: number, pointer: number, length: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathSymlink);
     if (typeof at === 'number') return at;
-    const target = pathFrom(process, oldPointer, oldLength);
+    const target = pathFrom(guest, oldPointer, oldLength);
     return typeof target === 'number' ? target : toWasi(makeSymlink(at.open.directory, at.path, target));
   },
 );
@@ -167,8 +167,8 @@ export const pathUnlinkFile = wasiRow(
   'path_unlink_file',
   ['fd', 'path', 'path_len'],
   false,
-  (process: Process, fd: number, pointer: number, length: number) => {
-    const at = placeAt(process, { fd, pointer, length }, Right.pathUnlinkFile);
+  (guest: Process, fd: number, pointer: number, length: number) => {
+    const at = placeAt(guest, { fd, pointer, length }, Right.pathUnlinkFile);
     return typeof at === 'number' ? at : toWasi(removeFile(at.open.directory, at.path));
   },
 );
@@ -185,19 +185,19 @@ export interface Place {
 }
 
 /** The directory behind `fd`, with the right asked for, and the path; an errno of WASI otherwise. */
-export function placeAt(process: Process, call: PathCall, right: number): Place | number {
-  const open = directoryAt(process, call.fd, right);
+export function placeAt(guest: Process, call: PathCall, right: number): Place | number {
+  const open = directoryAt(guest, call.fd, right);
   if (typeof open === 'number') return open;
-  const path = pathFrom(process, call.pointer, call.length);
+  const path = pathFrom(guest, call.pointer, call.length);
   return typeof path === 'number' ? path : { open, path };
 }
 
 /** A path argument; ilseq: not UTF-8. */
-function pathFrom(process: Process, pointer: number, length: number): string | number {
-  process.memory.check(pointer, length);
+function pathFrom(guest: Process, pointer: number, length: number): string | number {
+  guest.memory.check(pointer, length);
   if (length >>> 0 > pathBytesMax) return Wasi.nametoolong;
-  process.work((length >>> 0) * pathWork);
-  return process.memory.strictText(pointer, length) ?? Wasi.ilseq;
+  guest.work((length >>> 0) * pathWork);
+  return guest.memory.strictText(pointer, length) ?? Wasi.ilseq;
 }
 
 function linkOptions(from: Place, to: Place) {

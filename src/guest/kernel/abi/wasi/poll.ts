@@ -52,22 +52,22 @@ export const pollOneoff = wasiRow(
   'poll_oneoff',
   ['in', 'out', 'nsubscriptions', 'nevents'],
   true,
-  (process: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
+  (guest: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
     if (count === 0 || count >>> 0 > subscriptionsMax) return Wasi.inval;
-    process.memory.check(nevents, 4);
-    process.work(count * subscriptionWork);
-    process.memory.check(output, count * eventBytes);
-    const subscriptions = readSubscriptions(process, input, count);
-    const polled = poll(process, subscriptions);
-    if (polled.events.length > 0) return putEvents(process, output, nevents, polled.events);
-    return wait(process, subscriptions, polled.waits).then((events) =>
-      process.end === null ? putEvents(process, output, nevents, events) : Wasi.canceled,
+    guest.memory.check(nevents, 4);
+    guest.work(count * subscriptionWork);
+    guest.memory.check(output, count * eventBytes);
+    const subscriptions = readSubscriptions(guest, input, count);
+    const polled = poll(guest, subscriptions);
+    if (polled.events.length > 0) return putEvents(guest, output, nevents, polled.events);
+    return wait(guest, subscriptions, polled.waits).then((events) =>
+      guest.end === null ? putEvents(guest, output, nevents, events) : Wasi.canceled,
     );
   },
 );
 
-function readSubscriptions(process: Process, pointer: number, count: number): readonly Subscription[] {
-  const bytes = process.memory.bytes(pointer, count * subscriptionBytes);
+function readSubscriptions(guest: Process, pointer: number, count: number): readonly Subscription[] {
+  const bytes = guest.memory.bytes(pointer, count * subscriptionBytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: count }, (_, index) => {
     const at = index * subscriptionBytes;
@@ -76,7 +76,7 @@ function readSubscriptions(process: Process, pointer: number, count: number): re
     const first = view.getUint32(at + 16, true);
     const none = { userdata, type, clockId: 0, deadlineNs: 0n, fd: -1, error: Wasi.success };
     if (type === EventType.clock) {
-      const now = clockNs(process, first);
+      const now = clockNs(guest, first);
       if (now === null) return { ...none, error: Wasi.inval };
       const timeout = view.getBigUint64(at + 24, true);
       const isAbsolute = (view.getUint16(at + 40, true) & absoluteTime) !== 0;
@@ -94,7 +94,7 @@ interface Polled {
 }
 
 /** Everything that has occurred by now. */
-function poll(process: Process, subscriptions: readonly Subscription[]): Polled {
+function poll(guest: Process, subscriptions: readonly Subscription[]): Polled {
   const events: Event[] = [];
   const waits: Promise<void>[] = [];
   for (const subscription of subscriptions) {
@@ -104,12 +104,12 @@ function poll(process: Process, subscriptions: readonly Subscription[]): Polled 
     };
     if (error !== Wasi.success) occurred(error);
     else if (type === EventType.clock) {
-      const now = clockNs(process, subscription.clockId);
+      const now = clockNs(guest, subscription.clockId);
       if (now === null || now >= subscription.deadlineNs) occurred(Wasi.success);
     } else {
       const isRead = type === EventType.fdRead;
       const right = Right.pollFdReadwrite | (isRead ? Right.fdRead : Right.fdWrite);
-      const resource = resourceAt(process, subscription.fd, right);
+      const resource = resourceAt(guest, subscription.fd, right);
       if (typeof resource === 'number') {
         occurred(resource);
         continue;
@@ -132,35 +132,35 @@ function bytesLeft(resource: Resource): bigint {
 
 /** Waits for the first event and returns all that have occurred by then. */
 async function wait(
-  process: Process,
+  guest: Process,
   subscriptions: readonly Subscription[],
   waits: readonly Promise<void>[],
 ): Promise<readonly Event[]> {
   let ready = waits;
   for (;;) {
-    await somethingHappens(process, ready, soonest(process, subscriptions));
-    if (process.end !== null) return [];
-    const polled = poll(process, subscriptions);
+    await somethingHappens(guest, ready, soonest(guest, subscriptions));
+    if (guest.end !== null) return [];
+    const polled = poll(guest, subscriptions);
     if (polled.events.length > 0) return polled.events;
     ready = polled.waits;
   }
 }
 
 /** Nanoseconds until the first clock goes off; null when none will. */
-function soonest(process: Process, subscriptions: readonly Subscription[]): bigint | null {
+function soonest(guest: Process, subscriptions: readonly Subscription[]): bigint | null {
   let leftNs: bigint | null = null;
   for (const { type, clockId, deadlineNs } of subscriptions) {
     // A guest that waits uses no CPU time: such a clock stands still.
     if (type !== EventType.clock || clockId === ClockId.processCpu || clockId === ClockId.threadCpu) continue;
-    const left = deadlineNs - (clockNs(process, clockId) ?? 0n);
+    const left = deadlineNs - (clockNs(guest, clockId) ?? 0n);
     if (leftNs === null || left < leftNs) leftNs = left;
   }
   return leftNs;
 }
 
 /** Settles when a descriptor may be ready (or has failed: the next read says how), a clock may have gone off, or the Process has ended. */
-function somethingHappens(process: Process, waits: readonly Promise<void>[], leftNs: bigint | null): Promise<void> {
-  const { signal } = process;
+function somethingHappens(guest: Process, waits: readonly Promise<void>[], leftNs: bigint | null): Promise<void> {
+  const { signal } = guest;
   return new Promise<void>((resolve) => {
     let timer: NodeJS.Timeout | undefined;
     const happened = (): void => {
@@ -177,8 +177,8 @@ function somethingHappens(process: Process, waits: readonly Promise<void>[], lef
   });
 }
 
-function putEvents(process: Process, pointer: number, nevents: number, events: readonly Event[]): number {
-  const bytes = process.memory.bytes(pointer, events.length * eventBytes).fill(0);
+function putEvents(guest: Process, pointer: number, nevents: number, events: readonly Event[]): number {
+  const bytes = guest.memory.bytes(pointer, events.length * eventBytes).fill(0);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   events.forEach(({ userdata, error, type, bytes: count }, index) => {
     const at = index * eventBytes;
@@ -187,6 +187,6 @@ function putEvents(process: Process, pointer: number, nevents: number, events: r
     view.setUint8(at + 10, type);
     view.setBigUint64(at + 16, count, true);
   });
-  process.memory.setU32(nevents, events.length);
+  guest.memory.setU32(nevents, events.length);
   return Wasi.success;
 }

@@ -21,17 +21,17 @@ export const procExit: Syscall = {
   params: [{ name: 'rval', type: 'i32' }],
   result: null,
   waits: false,
-  run: (process: Process, status: number) => process.endNow({ kind: 'exit', status: status >>> 0 }),
+  run: (guest: Process, status: number) => guest.endNow({ kind: 'exit', status: status >>> 0 }),
 };
 
 /**
  * proc_raise(sig) -> errno. There are no handlers: a signal ends the Process or does nothing.
  * inval: no such signal; notsup: one that would stop the Process.
  */
-export const procRaise = wasiRow('proc_raise', ['sig'], false, (process: Process, number: number) => {
+export const procRaise = wasiRow('proc_raise', ['sig'], false, (guest: Process, number: number) => {
   const name = signals[number];
   if (name === undefined) return Wasi.inval;
   if (ignored.has(name)) return Wasi.success;
   if (stopping.has(name)) return Wasi.notsup;
-  return process.endNow({ kind: 'trap', message: `raised signal ${number} (${name})` });
+  return guest.endNow({ kind: 'trap', message: `raised signal ${number} (${name})` });
 });

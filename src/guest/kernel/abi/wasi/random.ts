@@ -13,19 +13,19 @@ export const randomGet = wasiRow(
   'random_get',
   ['buf', 'buf_len'],
   true,
-  (process: Process, pointer: number, length: number): MaybePromise<number> => {
-    const bytes = process.memory.bytes(pointer, length);
-    if (bytes.length > chunkBytes) return fillSlowly(process, pointer >>> 0, length >>> 0);
-    process.work(bytes.length);
-    process.options.random(bytes);
+  (guest: Process, pointer: number, length: number): MaybePromise<number> => {
+    const bytes = guest.memory.bytes(pointer, length);
+    if (bytes.length > chunkBytes) return fillSlowly(guest, pointer >>> 0, length >>> 0);
+    guest.work(bytes.length);
+    guest.options.random(bytes);
     return Wasi.success;
   },
 );
 
-async function fillSlowly(process: Process, start: number, length: number): Promise<number> {
+async function fillSlowly(guest: Process, start: number, length: number): Promise<number> {
   for (let done = 0; done < length; done += chunkBytes) {
-    if (process.end !== null) return Wasi.canceled;
-    process.options.random(process.memory.bytes(start + done, Math.min(chunkBytes, length - done)));
+    if (guest.end !== null) return Wasi.canceled;
+    guest.options.random(guest.memory.bytes(start + done, Math.min(chunkBytes, length - done)));
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   return Wasi.success;

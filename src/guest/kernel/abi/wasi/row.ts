@@ -11,9 +11,9 @@ export function wasiRow(
   name: string,
   params: readonly string[],
   waits: boolean,
-  run: (process: Process, ...args: never[]) => MaybePromise<number>,
+  run: (guest: Process, ...args: never[]) => MaybePromise<number>,
 ): Syscall {
-  const call = run as unknown as (process: Process, ...args: unknown[]) => MaybePromise<number>;
+  const call = run as unknown as (guest: Process, ...args: unknown[]) => MaybePromise<number>;
   return { name, params: params.map(toParam), result: 'i32', waits, run: guarded(call, params.length) };
 }
 
@@ -22,7 +22,7 @@ function toParam(text: string): SyscallParam {
   return { name, type: type ?? 'i32' };
 }
 
-type Run = (process: Process, ...args: unknown[]) => MaybePromise<number>;
+type Run = (guest: Process, ...args: unknown[]) => MaybePromise<number>;
 
 /** A pointer outside the memory is `fault`, WASI's own word for it, and no trap. */
 function guarded(run: Run, arity: number): Run {
@@ -30,26 +30,26 @@ function guarded(run: Run, arity: number): Run {
     result instanceof Promise ? result.catch(toFault) : result;
   // Written out by arity: a rest parameter costs an array in every call.
   if (arity <= 2) {
-    return (process, a, b) => {
+    return (guest, a, b) => {
       try {
-        return settle(run(process, a, b));
+        return settle(run(guest, a, b));
       } catch (error) {
         return toFault(error);
       }
     };
   }
   if (arity <= 4) {
-    return (process, a, b, c, d) => {
+    return (guest, a, b, c, d) => {
       try {
-        return settle(run(process, a, b, c, d));
+        return settle(run(guest, a, b, c, d));
       } catch (error) {
         return toFault(error);
       }
     };
   }
-  return (process, ...args) => {
+  return (guest, ...args) => {
     try {
-      return settle(run(process, ...args));
+      return settle(run(guest, ...args));
     } catch (error) {
       return toFault(error);
     }
@@ -66,10 +66,10 @@ function toFault(error: unknown): number {
  * its memory any more: it may be another Process's by then.
  */
 export function andThen<T>(
-  process: Process,
+  guest: Process,
   result: MaybePromise<T>,
   next: (value: T) => MaybePromise<number>,
 ): MaybePromise<number> {
   if (!(result instanceof Promise)) return next(result);
-  return result.then((value) => (process.end === null ? next(value) : Wasi.canceled));
+  return result.then((value) => (guest.end === null ? next(value) : Wasi.canceled));
 }

@@ -17,8 +17,8 @@ const Receive = { peek: 1, waitall: 2 } as const;
 const Shut = { read: 1, write: 2 } as const;
 
 /** sock_accept(fd, flags, ro_fd: *u32) -> errno. inval: a connection does not listen. */
-export const sockAccept = wasiRow('sock_accept', ['fd', 'flags', 'ro_fd'], false, (process: Process, fd: number) => {
-  const socket = socketAt(process, fd, Right.sockAccept);
+export const sockAccept = wasiRow('sock_accept', ['fd', 'flags', 'ro_fd'], false, (guest: Process, fd: number) => {
+  const socket = socketAt(guest, fd, Right.sockAccept);
   return typeof socket === 'number' ? socket : Wasi.inval;
 });
 
@@ -31,7 +31,7 @@ export const sockRecv = wasiRow(
   ['fd', 'ri_data', 'ri_data_len', 'ri_flags', 'ro_datalen', 'ro_flags'],
   true,
   (
-    process: Process,
+    guest: Process,
     fd: number,
     iovs: number,
     count: number,
@@ -39,16 +39,16 @@ export const sockRecv = wasiRow(
     received: number,
     outFlags: number,
   ): MaybePromise<number> => {
-    const socket = socketAt(process, fd, Right.fdRead);
+    const socket = socketAt(guest, fd, Right.fdRead);
     if (typeof socket === 'number') return socket;
     if ((flags & ~(Receive.peek | Receive.waitall)) !== 0) return Wasi.inval;
-    process.memory.check(received, 4);
-    process.memory.check(outFlags, 2);
-    const iovecs = iovecsAt(process, iovs, count);
+    guest.memory.check(received, 4);
+    guest.memory.check(outFlags, 2);
+    const iovecs = iovecsAt(guest, iovs, count);
     if (typeof iovecs === 'number') return toWasi(iovecs);
-    return andThen(process, receiveAs(process, socket, iovecs, flags), (result) => {
-      process.memory.setU16(outFlags, 0);
-      return putCount(process, received, result);
+    return andThen(guest, receiveAs(guest, socket, iovecs, flags), (result) => {
+      guest.memory.setU16(outFlags, 0);
+      return putCount(guest, received, result);
     });
   },
 );
@@ -58,14 +58,14 @@ export const sockSend = wasiRow(
   'sock_send',
   ['fd', 'si_data', 'si_data_len', 'si_flags', 'so_datalen'],
   true,
-  (process: Process, fd: number, iovs: number, count: number, flags: number, sent: number): MaybePromise<number> => {
-    const socket = socketAt(process, fd, Right.fdWrite);
+  (guest: Process, fd: number, iovs: number, count: number, flags: number, sent: number): MaybePromise<number> => {
+    const socket = socketAt(guest, fd, Right.fdWrite);
     if (typeof socket === 'number') return socket;
     if (flags !== 0) return Wasi.inval;
-    process.memory.check(sent, 4);
-    const iovecs = iovecsAt(process, iovs, count);
+    guest.memory.check(sent, 4);
+    const iovecs = iovecsAt(guest, iovs, count);
     if (typeof iovecs === 'number') return toWasi(iovecs);
-    return andThen(process, send(process, socket, iovecs), (result) => putCount(process, sent, result));
+    return andThen(guest, send(guest, socket, iovecs), (result) => putCount(guest, sent, result));
   },
 );
 
@@ -74,31 +74,31 @@ export const sockShutdown = wasiRow(
   'sock_shutdown',
   ['fd', 'how'],
   true,
-  (process: Process, fd: number, how: number): MaybePromise<number> => {
-    const socket = socketAt(process, fd, Right.sockShutdown);
+  (guest: Process, fd: number, how: number): MaybePromise<number> => {
+    const socket = socketAt(guest, fd, Right.sockShutdown);
     if (typeof socket === 'number') return socket;
     if (how === 0 || (how & ~(Shut.read | Shut.write)) !== 0) return Wasi.inval;
     const half = { read: (how & Shut.read) !== 0, write: (how & Shut.write) !== 0 };
-    return andThen(process, socket.shutdown?.(half) ?? Errno.notSupported, toWasi);
+    return andThen(guest, socket.shutdown?.(half) ?? Errno.notSupported, toWasi);
   },
 );
 
-function receiveAs(process: Process, socket: Resource, iovecs: readonly Iovec[], flags: number): MaybePromise<number> {
+function receiveAs(guest: Process, socket: Resource, iovecs: readonly Iovec[], flags: number): MaybePromise<number> {
   if ((flags & Receive.peek) !== 0) {
     const [first] = iovecs;
     if (!(socket instanceof NetResource)) return Errno.notSupported;
     if (first === undefined) return 0;
-    return retry(process, () => socket.peek(process.memory.bytes(first.pointer, first.length)));
+    return retry(guest, () => socket.peek(guest.memory.bytes(first.pointer, first.length)));
   }
-  return (flags & Receive.waitall) === 0 ? receive(process, socket, iovecs) : receiveAll(process, socket, iovecs);
+  return (flags & Receive.waitall) === 0 ? receive(guest, socket, iovecs) : receiveAll(guest, socket, iovecs);
 }
 
-async function receiveAll(process: Process, socket: Resource, iovecs: readonly Iovec[]): Promise<number> {
+async function receiveAll(guest: Process, socket: Resource, iovecs: readonly Iovec[]): Promise<number> {
   let done = 0;
   for (const { pointer, length } of iovecs) {
     for (let filled = 0; filled < length; ) {
-      const count = await readInto(process, socket, pointer + filled, length - filled);
-      if (process.end !== null) return Errno.closed;
+      const count = await readInto(guest, socket, pointer + filled, length - filled);
+      if (guest.end !== null) return Errno.closed;
       if (count <= 0) return done > 0 ? done : count;
       filled += count;
       done += count;
@@ -112,9 +112,9 @@ async function receiveAll(process: Process, socket: Resource, iovecs: readonly I
  * for every call that moves data: descriptor 3 is one that a program has not opened itself, and where
  * other hosts preopen nothing it is badf for them.
  */
-function socketAt(process: Process, fd: number, right: number): Resource | number {
-  const resource = process.descriptors.get(fd);
+function socketAt(guest: Process, fd: number, right: number): Resource | number {
+  const resource = guest.descriptors.get(fd);
   if (resource === undefined || resource instanceof OpenDirectory) return Wasi.badf;
   if (fileTypeOf(resource) !== FileType.socketStream) return Wasi.notsock;
-  return (stateOf(process, resource).rights & right) === right ? resource : Wasi.notcapable;
+  return (stateOf(guest, resource).rights & right) === right ? resource : Wasi.notcapable;
 }

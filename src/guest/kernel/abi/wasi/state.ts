@@ -40,16 +40,16 @@ export function setState(resource: Resource, state: FdState): void {
   states.set(resource, state);
 }
 
-export function stateOf(process: Process, resource: Resource): FdState {
+export function stateOf(guest: Process, resource: Resource): FdState {
   let state = states.get(resource);
   if (state === undefined) {
-    state = initialState(process, resource);
+    state = initialState(guest, resource);
     states.set(resource, state);
   }
   return state;
 }
 
-function initialState(process: Process, resource: Resource): FdState {
+function initialState(guest: Process, resource: Resource): FdState {
   if (resource instanceof OpenDirectory) return new FdState(directoryRights, allRights, 0);
   if (resource instanceof OpenFile) {
     let rights = fileRights;
@@ -59,7 +59,7 @@ function initialState(process: Process, resource: Resource): FdState {
   }
   let rights = streamRights;
   if (resource instanceof SharedStream) {
-    rights &= resource.stream === process.options.stdin ? ~Right.fdWrite : ~Right.fdRead;
+    rights &= resource.stream === guest.options.stdin ? ~Right.fdWrite : ~Right.fdRead;
   }
   return new FdState(rights, 0, 0);
 }
@@ -74,26 +74,26 @@ export function fileTypeOf(resource: Resource): number {
 }
 
 /** The open file behind `fd`, if it has every right in `rights`; an errno of WASI otherwise: badf for a directory. */
-export function fileAt(process: Process, fd: number, rights: number): OpenFile | number {
-  const resource = process.descriptors.get(fd);
+export function fileAt(guest: Process, fd: number, rights: number): OpenFile | number {
+  const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
   if (resource instanceof OpenFile) {
-    return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+    return (stateOf(guest, resource).rights & rights) === rights ? resource : Wasi.notcapable;
   }
   return resource instanceof OpenDirectory ? Wasi.badf : Wasi.spipe;
 }
 
 /** The open directory behind `fd`, likewise. */
-export function directoryAt(process: Process, fd: number, rights: number): OpenDirectory | number {
-  const resource = process.descriptors.get(fd);
+export function directoryAt(guest: Process, fd: number, rights: number): OpenDirectory | number {
+  const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
   if (!(resource instanceof OpenDirectory)) return Wasi.notdir;
-  return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+  return (stateOf(guest, resource).rights & rights) === rights ? resource : Wasi.notcapable;
 }
 
 /** Anything open, likewise. */
-export function resourceAt(process: Process, fd: number, rights: number): Resource | number {
-  const resource = process.descriptors.get(fd);
+export function resourceAt(guest: Process, fd: number, rights: number): Resource | number {
+  const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
-  return (stateOf(process, resource).rights & rights) === rights ? resource : Wasi.notcapable;
+  return (stateOf(guest, resource).rights & rights) === rights ? resource : Wasi.notcapable;
 }

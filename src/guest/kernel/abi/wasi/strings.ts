@@ -12,20 +12,20 @@ interface EncodedList {
 const argsOf = new WeakMap<Process, EncodedList>();
 const environOf = new WeakMap<Process, EncodedList>();
 
-export function encodedArgs(process: Process): EncodedList {
-  let list = argsOf.get(process);
+export function encodedArgs(guest: Process): EncodedList {
+  let list = argsOf.get(guest);
   if (list === undefined) {
-    list = encode(process.options.args);
-    argsOf.set(process, list);
+    list = encode(guest.options.args);
+    argsOf.set(guest, list);
   }
   return list;
 }
 
-export function encodedEnviron(process: Process): EncodedList {
-  let list = environOf.get(process);
+export function encodedEnviron(guest: Process): EncodedList {
+  let list = environOf.get(guest);
   if (list === undefined) {
-    list = encode(Array.from(process.options.env, ([key, value]) => `${key}=${value}`));
-    environOf.set(process, list);
+    list = encode(Array.from(guest.options.env, ([key, value]) => `${key}=${value}`));
+    environOf.set(guest, list);
   }
   return list;
 }

@@ -13,11 +13,11 @@ export interface TimesCall {
 }
 
 /** null: flags that contradict each other or mean nothing (inval). */
-export function timesFrom(process: Process, { atim, mtim, flags }: TimesCall): Times | null {
+export function timesFrom(guest: Process, { atim, mtim, flags }: TimesCall): Times | null {
   if ((flags & ~flagsAll) !== 0) return null;
   if ((flags & Flag.atim) !== 0 && (flags & Flag.atimNow) !== 0) return null;
   if ((flags & Flag.mtim) !== 0 && (flags & Flag.mtimNow) !== 0) return null;
-  const now = BigInt(Math.round(process.options.clock.wallMs() * 1000)) * 1000n;
+  const now = BigInt(Math.round(guest.options.clock.wallMs() * 1000)) * 1000n;
   const pick = (set: number, setNow: number, value: bigint): bigint | null => {
     if ((flags & set) !== 0) return BigInt.asUintN(64, value);
     return (flags & setNow) !== 0 ? now : null;

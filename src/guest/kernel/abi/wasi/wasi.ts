@@ -105,8 +105,8 @@ export const wasi: Abi = {
 };
 
 /** Preopens, from the first free descriptor on: `/`, or the folders mapped for a local run. */
-export function openPreopens(process: Process): void {
-  for (const { guest, directory } of process.files.preopens) {
-    process.descriptors.add(new OpenDirectory(directory, guest));
+export function openPreopens(guest: Process): void {
+  for (const { name, directory } of guest.files.preopens) {
+    guest.descriptors.add(new OpenDirectory(directory, name));
   }
 }
