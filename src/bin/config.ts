@@ -1,4 +1,4 @@
-/** The server's environment variables (DESIGN.md, Names): parsed once, one clear line for a bad one. */
+/** The server's environment variables (docs/operations.md): parsed once, one clear line for a bad one. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { PlatformError } from '../protocol/errors.ts';

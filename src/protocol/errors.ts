@@ -6,7 +6,7 @@
  * that no door decides a status of its own.
  */
 export const errorStatus = {
-  // What a function's caller sees (DESIGN.md, HTTP contract of a function).
+  // What a function's caller sees (docs/http.md).
   handler_not_found: 404,
   not_deployed: 404,
   body_too_large: 413,

@@ -1,4 +1,4 @@
-/** The platform's nouns as plain, serialisable data (DESIGN.md, Nouns). */
+/** The platform's nouns as plain, serialisable data (docs/nouns.md). */
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 

@@ -1,4 +1,4 @@
-/** The environment of a request (RFC 3875 section 4.1; DESIGN.md, HTTP contract of a function). */
+/** The environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
 
 /** What software answers, for SERVER_SOFTWARE. */

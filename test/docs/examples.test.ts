@@ -48,7 +48,7 @@ describe('every manifest in a page', () => {
     expect(readManifest({ toml: Buffer.from(text), olin: null })).toBeTruthy();
   });
   it('is among them', () => {
-    expect(manifests.length).toBeGreaterThan(1);
+    expect(manifests.length).toBeGreaterThan(0);
   });
 });
 

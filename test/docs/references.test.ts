@@ -60,7 +60,7 @@ function exists(path: string): boolean {
   const hole = path.search(/[<{*…]|\b[A-Z]{3,}\b(?!\.md)/);
   const sure = hole < 0 ? path : path.slice(0, path.lastIndexOf('/', hole));
   const clean = sure.replace(/\/$/, '');
-  return known.has(clean) || folders.has(clean);
+  return known.has(clean) || folders.has(clean) || clean.endsWith('node_modules');
 }
 
 describe('a page', () => {

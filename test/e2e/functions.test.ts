@@ -1,4 +1,4 @@
-/** What a function's caller sees when something is wrong: the table of DESIGN.md, HTTP contract. */
+/** What a function's caller sees when something is wrong: the table of docs/http.md. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   call,

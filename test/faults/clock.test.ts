@@ -1,4 +1,4 @@
-/** SAFETY.md, fault 25: the wall clock jumps by an hour, ahead and back, in control and in a runner. */
+/** docs/safety.md, fault 25: the wall clock jumps by an hour, ahead and back, in control and in a runner. */
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';

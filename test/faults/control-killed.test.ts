@@ -1,5 +1,5 @@
 /**
- * SAFETY.md, faults 10 and 11: kill -9 of control at every step of a push that updates a live handler. A
+ * docs/safety.md, faults 10 and 11: kill -9 of control at every step of a push that updates a live handler. A
  * restart finds the old or the new version live, never both or none, and the database agrees with git.
  */
 import { type ChildProcess, spawn } from 'node:child_process';

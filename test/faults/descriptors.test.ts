@@ -1,4 +1,4 @@
-/** SAFETY.md, fault 23: no file descriptors are left, in control and in a runner. On Linux, by prlimit(1). */
+/** docs/safety.md, fault 23: no file descriptors are left, in control and in a runner. On Linux, by prlimit(1). */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';

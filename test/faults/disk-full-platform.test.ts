@@ -1,4 +1,4 @@
-/** SAFETY.md, fault 22: the disk of the data folder is full during a push and while log lines are written. */
+/** docs/safety.md, fault 22: the disk of the data folder is full during a push and while log lines are written. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';

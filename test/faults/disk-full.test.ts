@@ -1,4 +1,4 @@
-/** SAFETY.md, fault 22: the disk is full during a push. On a small tmpfs, which only root can mount. */
+/** docs/safety.md, fault 22: the disk is full during a push. On a small tmpfs, which only root can mount. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** SAFETY.md, faults 1 to 9 and 12: what the git door and the hooks must survive. */
+/** docs/safety.md, faults 1 to 9 and 12: what the git door and the hooks must survive. */
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
 /**
- * SAFETY.md, faults 13 and 15 to 18, 20: what a pushed module may try, on the whole platform. Bounds in time are
+ * docs/safety.md, faults 13 and 15 to 18, 20: what a pushed module may try, on the whole platform. Bounds in time are
  * only there to tell "late" from "never".
  */
 import { createHash } from 'node:crypto';

@@ -1,5 +1,5 @@
 /**
- * SAFETY.md, faults 19 and 24: far more waiting calls than a runner takes, clients that hardly send, a log
+ * docs/safety.md, faults 19 and 24: far more waiting calls than a runner takes, clients that hardly send, a log
  * reader that does not read. On the whole platform; memory is read from /proc, on Linux.
  */
 import { readFileSync } from 'node:fs';

@@ -17,8 +17,9 @@ export const protections: readonly Protection[] = [
   {
     name: 'turnstile: a blocked head lets others past',
     file: 'src/waiting/turnstile.ts',
-    find: 'this.#queue.find((waiting) => this.#free(waiting))',
-    replace: 'this.#queue.slice(0, 1).find((waiting) => this.#free(waiting))',
+    find: 'this.#queue.admit((waiting) => this.#isTurn(waiting))',
+    replace:
+      '((first) => this.#queue.admit((waiting) => (first ??= waiting) === waiting && this.#isTurn(waiting)))(undefined as Operation | undefined)',
     tests: ['test/waiting'],
   },
 ];

@@ -126,12 +126,13 @@ export class PageShell {
     const real = this.#ports.reduce((text, [page, port]) => text.replaceAll(`:${page}`, `:${port}`), command);
     const script = `{ ${real}\n} 2>&1; status=$?; pwd > '${folderFile}'; exit $status`;
     const result = await new Promise<{ status: number; output: string }>((resolve) => {
-      execFile(
+      const child = execFile(
         'bash',
         ['-c', script],
         { cwd: this.#cwd, env: this.#env, timeout: 60_000, maxBuffer: 1024 * 1024 },
         (error, stdout) => resolve({ status: error === null ? 0 : Number(error.code ?? 1), output: stdout }),
       );
+      child.stdin?.end();
     });
     this.#cwd = (await readFile(folderFile, 'utf8')).trim();
     const shown = this.#ports.reduce((text, [page, port]) => text.replaceAll(`:${port}`, `:${page}`), result.output);

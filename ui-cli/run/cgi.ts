@@ -1,4 +1,4 @@
-/** `--cgi METHOD PATH`: the environment of a request as a runner sets it (DESIGN.md, HTTP contract of a function). */
+/** `--cgi METHOD PATH`: the environment of a request as a runner sets it (docs/http.md). */
 
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';

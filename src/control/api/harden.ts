@@ -1,4 +1,4 @@
-/** Bounds on connections that Node's defaults leave open (SAFETY.md, Control). */
+/** Bounds on connections that Node's defaults leave open (docs/safety.md). */
 import type { Server } from 'node:http';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 

@@ -1,6 +1,6 @@
 /**
  * What a repository says about its deployment: `wasmcloud.toml` and Olin's `handler.policy`, both
- * optional, both in the root (DESIGN.md, Manifest). Unknown keys and bad values refuse the push and name
+ * optional, both in the root (docs/manifest.md). Unknown keys and bad values refuse the push and name
  * the line: a limit that is silently ignored is worse than no limit.
  */
 import { parse, TomlError } from 'smol-toml';

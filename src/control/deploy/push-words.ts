@@ -1,4 +1,4 @@
-/** What a push says step by step (UX.md, Push output). */
+/** What a push says step by step (docs/push.md). */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';

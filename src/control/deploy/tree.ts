@@ -1,4 +1,4 @@
-/** Finds in a pushed tree what is to be deployed (UX.md, Push output: what refuses a push). */
+/** Finds in a pushed tree what is to be deployed (docs/push.md). */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
@@ -15,7 +15,7 @@ export interface FoundModule {
 const listedMax = 10;
 
 /**
- * Only plain files: a link could point anywhere, a submodule is not here (SAFETY.md; git's own fsck lets
+ * Only plain files: a link could point anywhere, a submodule is not here (docs/safety.md; git's own fsck lets
  * both through). `.git` entries are fsck's to refuse; this is the second wall.
  */
 export function checkTree(entries: readonly TreeEntry[], commit: string): void {

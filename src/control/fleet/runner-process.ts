@@ -35,7 +35,7 @@ export interface RunnerProcessOptions {
   readonly onStderr: (line: string) => void;
 }
 
-/** Flags of SAFETY.md; src/bin/runner.ts sets the one that would slow down its own start. */
+/** Flags of docs/safety.md; src/bin/runner.ts sets the one that would slow down its own start. */
 const flags = [
   '--permission',
   '--allow-net',

@@ -1,6 +1,6 @@
 /**
  * The git door: everything that git speaks over HTTP. It stands in front of node-git-server and lets
- * through only requests that are authenticated, authorised and whole (SAFETY.md, The git door).
+ * through only requests that are authenticated, authorised and whole (docs/safety.md).
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';

@@ -1,7 +1,7 @@
 /**
  * The environment of every git process, and through it of the hooks. node-git-server gives its
  * children the environment of control itself, so src/bin/serve.ts makes process.env this and
- * nothing else, after it has read its configuration (SAFETY.md, The git door).
+ * nothing else, after it has read its configuration (docs/safety.md).
  */
 import { dirname, join } from 'node:path';
 

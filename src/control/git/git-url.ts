@@ -1,5 +1,5 @@
 /**
- * The only URLs of the git door, matched on the raw request line (SAFETY.md: the library reads
+ * The only URLs of the git door, matched on the raw request line (docs/safety.md: the library reads
  * `a.gitsecret` as `a`, follows `..`, and takes the service from anywhere in the path).
  */
 export type GitService = 'upload-pack' | 'receive-pack';

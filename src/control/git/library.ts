@@ -1,5 +1,5 @@
 /**
- * node-git-server, fed only what it handles well (SAFETY.md, The git door). Each request gets a library
+ * node-git-server, fed only what it handles well (docs/safety.md). Each request gets a library
  * object of its own, bound to one repository, and a request object of ours whose first chunk holds the
  * whole command section; the caller gets git's process, so that it can be watched and ended.
  */

@@ -1,5 +1,5 @@
 /**
- * What a push prints (UX.md, Push output): plain text, at most 72 columns, because git puts `remote: ` in
+ * What a push prints (docs/push.md): plain text, at most 72 columns, because git puts `remote: ` in
  * front and terminals have 80. What must be copied (a URL, a command) is never cut or broken.
  */
 

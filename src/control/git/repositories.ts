@@ -231,7 +231,7 @@ function commandOf(pid: number): Promise<string> {
   });
 }
 
-/** SAFETY.md, The git door: hardening. */
+/** docs/safety.md. */
 function sharedConfigText(hooksFolder: string): string {
   const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   return `# Written at every start; changes are lost.

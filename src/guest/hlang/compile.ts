@@ -9,12 +9,12 @@
  *     group <- ('h' / "'")+
  *
  * The module's `h` puts 10 (newline), 104 (h) and 39 (') into locals and calls the host's `h.h`
- * with one of them for each character. ABIS.md fixes the 67 bytes of the program `h`.
+ * with one of them for each character. The specification of h fixes the 67 bytes of the program `h`.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 
-/** Characters of a program: four bytes of code each stay far below the cap on a function's body (SAFETY.md). */
+/** Characters of a program: four bytes of code each stay far below the cap on a function's body (docs/safety.md). */
 export const sourceCharsMax = 64 * KIB;
 
 const end = 0x0b;

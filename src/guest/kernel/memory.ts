@@ -2,7 +2,7 @@
  * The one place where the kernel touches a guest's memory. Every pointer and length is checked
  * against the memory's current size; an access outside is a GuestFault, which traps the guest.
  * Views are taken anew after anything that may have grown the memory: a grown memory's old buffer
- * is detached and its length 0 (SAFETY.md).
+ * is detached and its length 0 (docs/safety.md).
  */
 
 /** The guest handed us something that no ABI error can express: the Process ends as trapped. */

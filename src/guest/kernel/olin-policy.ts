@@ -1,7 +1,7 @@
 /**
  * Olin's policy file (`handler.policy`, `wasmcloud run --policy`): lines of `allow`, `disallow`,
  * `ram-page-limit`, `gas-limit`; a list stands in parentheses, one pattern a line; `##` begins a
- * comment. Source: Olin's docs/policy.md and the article in seed/.
+ * comment. Source: the policy documentation of Olin.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB, maximumLimits } from '../../protocol/limits.ts';

@@ -1,6 +1,6 @@
 /**
  * What a Process may open: regular expressions on the URL as opened. Disallow beats allow; with a
- * policy, what matches nothing is denied (DESIGN.md, Manifest).
+ * policy, what matches nothing is denied (docs/manifest.md).
  */
 import type { Policy } from '../../protocol/nouns.ts';
 

@@ -53,7 +53,7 @@ export interface VetOptions extends RewriteOptions {
 
 /**
  * Everything that a push checks of a module, then the rewriting. Throws PlatformError with the words
- * of UX.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`,
+ * of docs/push.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`,
  * `entry_missing`; all findings at once, the first decides the code.
  */
 export function vetModule(bytes: Uint8Array, options: VetOptions): { module: RewrittenModule; bytes: Uint8Array } {

@@ -1,9 +1,9 @@
-/** ABIS.md's table, so that a row cannot change unnoticed. */
+/** The specification's table, so that a row cannot change unnoticed. */
 import { expect, test } from 'vitest';
 import { cwa } from '../../../src/guest/kernel/abi/cwa/cwa.ts';
 import { fixture, runGuest, text } from '../../support/run-guest.ts';
 
-test('the functions and their types are those of ABIS.md', () => {
+test('the functions and their types are those of the specification', () => {
   const rows = cwa.syscalls.map(
     ({ name, params, result }) => `${name}(${params.map((param) => param.type).join(' ')}) ${result ?? '-'}`,
   );

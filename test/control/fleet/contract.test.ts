@@ -1,4 +1,4 @@
-/** DESIGN.md, "HTTP contract of a function", over real sockets. */
+/** docs/http.md, over real sockets. */
 import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';

@@ -1,4 +1,4 @@
-/** git push as its user sees it: real git against the door, the words of UX.md. */
+/** git push as its user sees it: real git against the door, the words of docs/push.md. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';

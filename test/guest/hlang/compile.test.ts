@@ -10,7 +10,7 @@ function interpret(program: string): string | null {
   return /^[h']+(?: +[h']+)*$/.test(program) ? `${program.replaceAll(' ', '\n')}\n` : null;
 }
 
-test('h compiles to exactly the bytes that ABIS.md fixes', () => {
+test('h compiles to exactly the bytes that the specification fixes', () => {
   const bytes = compileH('h');
   expect(Buffer.from(bytes).toString('base64')).toBe(
     'AGFzbQEAAAABCAJgAX8AYAAAAgcBAWgBaAAAAwIBAQcFAQFoAAEKGwEZAQN/QQohAEHoACEBQSchAiABEAAgABAACw==',

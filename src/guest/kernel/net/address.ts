@@ -1,5 +1,5 @@
 /**
- * Hosts as guests write them, made canonical, and the addresses that no guest may reach (SAFETY.md,
+ * Hosts as guests write them, made canonical, and the addresses that no guest may reach (docs/safety.md,
  * Outbound network). Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms,
  * IPv4-mapped IPv6, full-width digits) becomes the dotted one before anything is compared.
  */

@@ -1,6 +1,6 @@
 /**
  * The guard between guests and the network: the one function that opens connections for them
- * (SAFETY.md, Outbound network). What is checked is what is connected to: a name is resolved once,
+ * (docs/safety.md). What is checked is what is connected to: a name is resolved once,
  * every address it has is checked, the connection goes to a checked address and to nothing else, and
  * the address of the connected peer is compared again. TLS verifies; the host's name is the SNI.
  */

@@ -1,6 +1,6 @@
 /**
  * `http:` and `https:`: the guest writes an HTTP/1.1 request, flushes, and reads the response as
- * HTTP/1.1 text: status line, headers, empty line, body (ABIS.md, Resource schemes).
+ * HTTP/1.1 text: status line, headers, empty line, body.
  *
  *     request --head and body written, flush--> sent --head arrived--> response --> end
  *

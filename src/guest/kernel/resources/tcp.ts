@@ -1,5 +1,5 @@
 /**
- * `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions (ABIS.md, Resource schemes).
+ * `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions.
  * Opening waits for the connection; the stream's own buffers are the bound in both directions.
  */
 import type { Socket } from 'node:net';

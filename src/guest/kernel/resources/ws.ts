@@ -1,5 +1,5 @@
 /**
- * `ws:` and `wss:`: messages (ABIS.md, Resource schemes). One message per read, continued in the next read
+ * `ws:` and `wss:`: messages. One message per read, continued in the next read
  * where it is longer; one message per write. `?frame=binary` is a word to us: it makes every message
  * binary and is taken out of the URL that the server sees.
  */

@@ -1,6 +1,6 @@
 /**
  * Static caps: what a module may be, whatever it does. Each stands against a measured way to hurt
- * the machine that compiles or runs it (SAFETY.md, Guest code), and lies above what real programs need.
+ * the machine that compiles or runs it (docs/safety.md), and lies above what real programs need.
  */
 import { MIB, maximumLimits, pushLimits } from '../../../protocol/limits.ts';
 

@@ -1,4 +1,4 @@
-/** Which parts of WebAssembly are accepted, and the names under which the others are refused (SAFETY.md). */
+/** Which parts of WebAssembly are accepted, and the names under which the others are refused (docs/safety.md). */
 
 /** Accepted beyond the MVP; listed when a module uses them. */
 export const acceptedFeatures = [

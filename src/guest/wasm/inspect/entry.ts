@@ -1,4 +1,4 @@
-/** The entry point (ABIS.md: `_start`, else `handle`, else `main`, else `cwa_main`, else `h`). */
+/** The entry point (`_start`, else `handle`, else `main`, else `cwa_main`, else `h`). */
 import type { InstancePlan } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Module } from '../format/model.ts';

@@ -1,4 +1,4 @@
-/** What refuses a module, in the words of UX.md. */
+/** What refuses a module, in the words of docs/push.md. */
 import { type ErrorCode, PlatformError } from '../../../protocol/errors.ts';
 import { caps } from '../format/caps.ts';
 import { acceptedFeatures, refusedFeatures } from '../format/features.ts';

@@ -37,7 +37,7 @@ type Run = (guest: Process, ...args: number[]) => MaybePromise<number>;
 
 /**
  * A row whose result is a count or an error. CommonWA has a number for an invalid argument, so a
- * pointer outside the memory is -2 instead of a trap (ABIS.md, first paragraph).
+ * pointer outside the memory is -2 instead of a trap.
  */
 export function cwaRow(row: {
   readonly name: string;

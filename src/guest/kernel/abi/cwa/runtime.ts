@@ -6,7 +6,7 @@ import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 import { cwaRow, i32s } from './errno.ts';
 
-/** Olin's conformance tests ask for just this name (ABIS.md). */
+/** Olin's conformance tests ask for just this name. */
 export const runtimeName = 'olin';
 const nameBytes = utf8(runtimeName);
 
