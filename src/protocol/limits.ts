@@ -88,13 +88,13 @@ export const pushLimits = {
   fileBytes: 16 * MIB,
   /** A whole pack, git's receive.maxInputSize. */
   packBytes: 256 * MIB,
-  /** The vet child: resident memory and wall clock (SAFETY.md, compile bombs). */
+  /** The vet child: resident memory and wall clock (docs/safety.md). */
   vetRssBytes: 1024 * MIB,
   vetTimeoutMs: 20_000,
 } as const;
 
 export const runnerLimits = {
-  /** Suspended calls abort the process just past 32,000 (SAFETY.md). */
+  /** Suspended calls abort the process just past 32,000 (docs/safety.md). */
   inFlight: 10_000,
   /** CGI header block of a function's answer. */
   headerBytes: 64 * KIB,

@@ -97,7 +97,7 @@ describe('the commands of a page', () => {
         const where = `${page}, line ${line}: ${command}`;
         if (expected !== null && !looksLike(shown, expected))
           expect(`${where}\n${shown}`).toBe(`${where}\n${expected}`);
-        if (expected === null && status !== 0) expect(`${where}\n${shown}`).toBe(`${where}\nexit status 0`);
+        if (status !== 0) expect(`${where}\n${shown}`).toBe(`${where}\nexit status 0, got ${status}`);
       }
     });
   });
