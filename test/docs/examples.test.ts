@@ -1,6 +1,6 @@
 /** The examples of the book do what the book says: commands are typed, manifests are read, C is compiled. */
-import { execFileSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -12,15 +12,12 @@ import { consoleCommands, looksLike, namedFiles, PageShell } from '../support/co
 const root = join(import.meta.dirname, '../..');
 const pages = [...globSync('docs/**/*.md', { cwd: root }), 'README.md'].sort();
 const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
-/** clang with a WebAssembly back end and wasi-libc, or why not. */
+/** Why no C program can be compiled to WASI here; null where one can. */
 const missingForC = ((): string | null => {
-  for (const tool of ['clang', 'wasm-ld'])
-    try {
-      execFileSync(tool, ['--version'], { stdio: 'ignore' });
-    } catch {
-      return `${tool} is not installed`;
-    }
-  return existsSync('/usr/include/wasm32-wasi') ? null : 'wasi-libc is not installed';
+  const options = ['--target=wasm32-wasi', '--sysroot=/usr', '-xc', '-', '-o', join(tmpdir(), 'trisiel-probe.wasm')];
+  const { status, error, stderr } = spawnSync('clang', options, { input: 'int main(void) { return 0; }' });
+  if (error !== undefined) return 'clang is not installed';
+  return status === 0 ? null : `clang cannot compile for WASI: ${String(stderr).split('\n')[0]}`;
 })();
 
 describe('the comparison of what is printed with a page', () => {
