@@ -12,6 +12,7 @@ import { connect, type Socket } from 'node:net';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { artifactName } from '../src/protocol/module.ts';
+import { handlerIdOf, handlerNameOf } from '../src/protocol/names.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
 import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/support/fleet.ts';
 import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
@@ -262,7 +263,7 @@ async function density(): Promise<void> {
     for (let i = 1; i <= handlers; i++)
       await fleet.deploy({
         ...first,
-        spec: { ...first.spec, deploymentId: `d-${i}`, handlerId: `i-${i}`, handler: `h-${i}` },
+        spec: { ...first.spec, specId: `d-${i}`, handlerId: handlerIdOf(`i-${i}`), handler: handlerNameOf(`h-${i}`) },
       });
     const after = await stats(fleet);
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });

@@ -4,7 +4,8 @@
  */
 import type { Limits } from './limits.ts';
 import type { VettedModule } from './module.ts';
-import type { InvocationRecord, PendingLogLine, Policy } from './nouns.ts';
+import type { HandlerId, HandlerName } from './names.ts';
+import type { PendingInvocationRecord, PendingLogLine, Policy } from './nouns.ts';
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
 export interface TreeFile {
@@ -15,9 +16,13 @@ export interface TreeFile {
 
 /** Everything a runner must know to serve a Deployment. */
 export interface DeploymentSpec {
-  readonly deploymentId: string;
-  readonly handlerId: string;
-  readonly handler: string;
+  /**
+   * Names exactly this spec: the Deployment's id, a dot, and a hash of what may change without a new Deployment
+   * (variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
+   */
+  readonly specId: string;
+  readonly handlerId: HandlerId;
+  readonly handler: HandlerName;
   readonly number: number;
   readonly commit: string;
   /** Artifact name; its bytes were sent before. */
@@ -60,15 +65,16 @@ export type ToRunner =
   | { readonly kind: 'artifact'; readonly name: string; readonly bytes: Uint8Array }
   /** Compile and get ready, answer `prepared`, serve nothing yet. */
   | { readonly kind: 'prepare'; readonly spec: DeploymentSpec }
-  /** From now on `label` (handler name or branch--handler) is served by this Deployment. */
-  | { readonly kind: 'switch'; readonly label: string; readonly deploymentId: string }
-  /** `label` exists but has nothing deployed, or (gone) no longer exists. */
-  | { readonly kind: 'known'; readonly label: string }
-  | { readonly kind: 'gone'; readonly label: string }
-  /** A prepared Deployment is not wanted any more; free it when its last invocation has ended. */
-  | { readonly kind: 'forget'; readonly deploymentId: string }
-  /** The Deployment has ended runners again and again: answer 503 and run it no more. */
-  | { readonly kind: 'quarantine'; readonly deploymentId: string; readonly reason: string }
+  /** Serve `label` (handler name or branch--handler) with this prepared spec from now on. */
+  | { readonly kind: 'release'; readonly label: string; readonly specId: string }
+  /** `label` exists and has nothing deployed: calls are answered `not_deployed`. */
+  | { readonly kind: 'announce'; readonly label: string }
+  /** `label` no longer exists: calls are answered `handler_not_found`. */
+  | { readonly kind: 'remove'; readonly label: string }
+  /** A prepared spec is not wanted any more; free it when its last invocation has ended. */
+  | { readonly kind: 'forget'; readonly specId: string }
+  /** This spec has ended runners again and again: answer its calls with 503, run it no more. */
+  | { readonly kind: 'quarantine'; readonly specId: string; readonly reason: string }
   /** All Releases that exist now have been sent: open the port. */
   | { readonly kind: 'serve' }
   | { readonly kind: 'ping'; readonly n: number }
@@ -82,20 +88,28 @@ export type FromRunner =
   | { readonly kind: 'booted' }
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly message: string }
-  | { readonly kind: 'prepared'; readonly deploymentId: string; readonly error: string | null }
+  | { readonly kind: 'prepared'; readonly specId: string; readonly error: string | null }
   | {
       readonly kind: 'logs';
       readonly lines: readonly PendingLogLine[];
-      readonly dropped: Readonly<Record<string, number>>;
+      /** Lines lost on the way here, by handler id. */
+      readonly dropped: DroppedLines;
     }
-  | { readonly kind: 'usage'; readonly records: readonly InvocationRecord[]; readonly counts: readonly UsageCount[] }
+  | {
+      readonly kind: 'usage';
+      readonly records: readonly PendingInvocationRecord[];
+      readonly counts: readonly UsageCount[];
+    }
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** A call of the kernel that control serves (kv, queue). */
   | { readonly kind: 'request'; readonly id: number; readonly request: BusRequest };
 
+/** Log lines lost, by handler id. */
+export type DroppedLines = Readonly<Record<HandlerId, number>>;
+
 /** Exact counters of a handler since the last message; records may be sampled, these never. */
 export interface UsageCount {
-  readonly handler: string;
+  readonly handlerId: HandlerId;
   readonly deployment: number;
   readonly invocations: number;
   readonly failures: number;
@@ -117,12 +131,17 @@ export interface RunnerStats {
 
 /** kv is durable, per handler, atomic replace. Values are bytes. */
 export type BusRequest =
-  | { readonly op: 'kv.get'; readonly handlerId: string; readonly bucket: string; readonly key: string }
+  | { readonly op: 'kv.get'; readonly handlerId: HandlerId; readonly bucket: string; readonly key: string }
   | {
       readonly op: 'kv.put';
-      readonly handlerId: string;
+      readonly handlerId: HandlerId;
       readonly bucket: string;
       readonly key: string;
       readonly value: Uint8Array;
     }
-  | { readonly op: 'queue.publish'; readonly handlerId: string; readonly queue: string; readonly message: Uint8Array };
+  | {
+      readonly op: 'queue.publish';
+      readonly handlerId: HandlerId;
+      readonly queue: string;
+      readonly message: Uint8Array;
+    };

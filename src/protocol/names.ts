@@ -5,6 +5,28 @@
 import { PlatformError } from './errors.ts';
 import { nameLimits } from './limits.ts';
 
+declare const brand: unique symbol;
+
+/**
+ * Name of a handler, for example `swift-otter`. It addresses the handler; after a purge somebody else may take it.
+ * Branded, so that the compiler notices where a name is passed for an id. `checkHandlerName` makes one of a user's
+ * text; `handlerNameOf` brands one that was checked before.
+ */
+export type HandlerName = string & { readonly [brand]: 'HandlerName' };
+
+/** Opaque id of a handler: never given twice, so log lines and usage are filed under it. `handlerIdOf` makes one. */
+export type HandlerId = string & { readonly [brand]: 'HandlerId' };
+
+/** Brands a name that was checked when its handler was created: from the database, from another process of ours. */
+export function handlerNameOf(checked: string): HandlerName {
+  return checked as HandlerName;
+}
+
+/** Brands an id from the database or from another process of ours. */
+export function handlerIdOf(id: string): HandlerId {
+  return id as HandlerId;
+}
+
 /** Names that would collide with a host, a path or a word of ours. */
 const reserved = new Set([
   'www',
@@ -23,12 +45,12 @@ const reserved = new Set([
 const pattern = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
 /** Whether `name` can name a handler. `--` is kept for branch previews (BRANCH--NAME). */
-export function isHandlerName(name: string): boolean {
+export function isHandlerName(name: string): name is HandlerName {
   return name.length <= nameLimits.handlerChars && pattern.test(name) && !name.includes('--') && !reserved.has(name);
 }
 
 /** Throws `name_invalid`, saying what is wrong and what would be right. */
-export function checkHandlerName(name: string): string {
+export function checkHandlerName(name: string): HandlerName {
   if (isHandlerName(name)) return name;
   const shown = JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
   if (reserved.has(name))
@@ -61,6 +83,6 @@ const ranks = [
 const suits = ['wands', 'cups', 'swords', 'pentacles'];
 
 /** A name like `knight-of-cups-4821`. `random(n)` gives an integer in [0, n). */
-export function generateName(random: (n: number) => number): string {
-  return `${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`;
+export function generateName(random: (n: number) => number): HandlerName {
+  return handlerNameOf(`${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`);
 }

@@ -1,6 +1,7 @@
 /** The platform's nouns as plain, serialisable data (docs/nouns.md). */
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
+import type { HandlerId } from './names.ts';
 
 /** Names of the ABIs, as manifests and the API say them. */
 export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h'] as const;
@@ -78,10 +79,8 @@ export function nameOfLevel(level: number): LogLevelName | undefined {
   return logLevelNames.find((name) => logLevels[name] === level);
 }
 
-/** A line before control has given it a cursor. */
-export interface PendingLogLine {
-  /** Handler name. */
-  readonly handler: string;
+/** What a line says, whoever holds it. */
+interface LogText {
   /** Deployment number, 0 when none is concerned. */
   readonly deployment: number;
   /** Invocation id, '' for the platform's own lines. */
@@ -97,7 +96,14 @@ export interface PendingLogLine {
   readonly text: string;
 }
 
-export interface LogLine extends PendingLogLine {
+/** A line on its way to control, before it has a cursor. */
+export interface PendingLogLine extends LogText {
+  readonly handlerId: HandlerId;
+}
+
+/** A stored line, as the API gives it. */
+export interface LogLine extends LogText {
+  readonly handler: string;
   /** Grows with every line of the platform; where a reader goes on from. */
   readonly cursor: number;
 }
@@ -112,10 +118,18 @@ export interface LogFrame {
 /** `ok`, or the code that the caller saw. */
 export type InvocationOutcome = 'ok' | 'aborted' | ErrorCode;
 
-/** How an Invocation ended: the usage event. */
-export interface InvocationRecord {
-  readonly id: string;
+/** How an Invocation ended: the usage event, as the API gives it. */
+export interface InvocationRecord extends InvocationFacts {
   readonly handler: string;
+}
+
+/** The same on its way to control. */
+export interface PendingInvocationRecord extends InvocationFacts {
+  readonly handlerId: HandlerId;
+}
+
+interface InvocationFacts {
+  readonly id: string;
   readonly deployment: number;
   readonly startedMs: number;
   readonly durationMs: number;

@@ -2,7 +2,7 @@
  * What stations of control ask of each other, as types: each is written in the folder named beside
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
-import type { DeploymentSpec } from './messages.ts';
+import type { DeploymentSpec, DroppedLines } from './messages.ts';
 import type { PendingLogLine } from './nouns.ts';
 
 /** src/control/fleet: starts, feeds and watches runners. */
@@ -12,27 +12,27 @@ export interface Fleet {
    * Throws `vet_failed` when a runner cannot; nothing has been switched then.
    */
   prepare(spec: DeploymentSpec): Promise<void>;
-  /** Lets every runner serve `label` with a prepared Deployment; resolves when all have switched. */
-  release(label: string, deploymentId: string): Promise<void>;
+  /** Lets every runner serve `label` with a prepared spec; resolves when all have switched. */
+  release(label: string, specId: string): Promise<void>;
   /** `label` exists, nothing is deployed. */
   announce(label: string): void;
   /** `label` does not exist any more. */
   remove(label: string): void;
-  /** A prepared Deployment that nothing serves any more. */
-  forget(deploymentId: string): void;
+  /** Lets every runner free a prepared spec that no label is served with any more. */
+  forget(specId: string): void;
 }
 
 /** What a fresh runner is told first; read from the database by src/control/deploy. */
 export interface FleetState {
   readonly specs: readonly DeploymentSpec[];
-  readonly releases: readonly { readonly label: string; readonly deploymentId: string }[];
+  readonly releases: readonly { readonly label: string; readonly specId: string }[];
   readonly known: readonly string[];
 }
 
 /** src/control/logs: gives cursors, stores, publishes. */
 export interface LogAppender {
   /** Returns when the lines are stored; order within a call is kept. */
-  append(lines: readonly PendingLogLine[], dropped?: Readonly<Record<string, number>>): Promise<void>;
+  append(lines: readonly PendingLogLine[], dropped?: DroppedLines): Promise<void>;
 }
 
 /** src/control/deploy, as the API uses it. */

@@ -71,8 +71,8 @@ export class BusyMark {
   }
 }
 
-export function busyMarkOf(deploymentId: string): Buffer {
+export function busyMarkOf(specId: string): Buffer {
   const mark = Buffer.alloc(busyMarkBytes);
-  mark.write(deploymentId.slice(0, busyMarkBytes), 'latin1');
+  mark.write(specId.slice(0, busyMarkBytes), 'latin1');
   return mark;
 }

@@ -5,10 +5,10 @@ import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
-import type { DeploymentTable, LiveDeployment } from './deployments.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, localRedirectsMax } from './limits.ts';
+import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { type Address, AddressReader, type RouteTable } from './routes.ts';
 import type { RunnerServices } from './services.ts';
@@ -17,7 +17,7 @@ import type { Slot } from './slot.ts';
 export interface DispatcherOptions {
   readonly services: RunnerServices;
   readonly routes: RouteTable;
-  readonly deployments: DeploymentTable;
+  readonly deployments: LoadedDeployments;
   readonly inFlight: InFlight;
   readonly domain: string;
   /** Port for SERVER_PORT where Host has none. */
@@ -89,7 +89,7 @@ export class Dispatcher {
     return address;
   }
 
-  #find(address: Address): LiveDeployment {
+  #find(address: Address): LoadedDeployment {
     const found = this.#options.routes.find(address.label);
     if (found === undefined) {
       throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
@@ -110,7 +110,7 @@ export class Dispatcher {
   }
 
   /** A slot to run in. Throws `overloaded`. */
-  #admit(deployment: LiveDeployment, id: string): Slot {
+  #admit(deployment: LoadedDeployment, id: string): Slot {
     const running = this.#options.inFlight.size;
     const full =
       running >= runnerLimits.inFlight &&
@@ -127,14 +127,14 @@ export class Dispatcher {
   }
 
   /** A segment that lies outside its memory or table traps here; the system may have no memory to give. */
-  #notInstantiated(deployment: LiveDeployment, id: string, cause: unknown): PlatformError {
+  #notInstantiated(deployment: LoadedDeployment, id: string, cause: unknown): PlatformError {
     if (cause instanceof RangeError) return overloaded('No memory is left for another invocation.');
     if (!(cause instanceof WebAssembly.RuntimeError)) {
       return new PlatformError('internal', 'Something failed on our side; the log has the cause.', { cause });
     }
     const { spec } = deployment;
     this.#options.services.logs.push({
-      handler: spec.handler,
+      handlerId: spec.handlerId,
       deployment: spec.number,
       invocation: id,
       seq: 1,
@@ -182,7 +182,7 @@ function declaredBytes(request: IncomingMessage): number {
   return length === undefined ? 0 : Number(length);
 }
 
-function tooLarge(deployment: LiveDeployment): PlatformError {
+function tooLarge(deployment: LoadedDeployment): PlatformError {
   return new PlatformError(
     'body_too_large',
     `The request's body is larger than ${deployment.spec.limits.bodyBytes} bytes.`,

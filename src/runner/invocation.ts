@@ -24,13 +24,13 @@ import type { Resource, SchemeRegistry } from '../guest/kernel/resource.ts';
 import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
-import { type InvocationOutcome, type InvocationRecord, type LogStream, logLevels } from '../protocol/nouns.ts';
+import { type InvocationOutcome, type LogStream, logLevels, type PendingInvocationRecord } from '../protocol/nouns.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
-import type { LiveDeployment } from './deployments.ts';
 import { failureOf } from './failure.ts';
 import { admission, closeMs, sliceLimits } from './limits.ts';
+import type { LoadedDeployment } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
@@ -61,7 +61,7 @@ interface Refusal {
 
 export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, CgiOutputHost, EndedInvocation {
   readonly id: string;
-  readonly deployment: LiveDeployment;
+  readonly deployment: LoadedDeployment;
   readonly stdin: StandardInput;
   readonly stdout: CgiOutput;
   readonly meter: GasMeter;
@@ -90,7 +90,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
   #giveUp: (() => void) | null = null;
   #giveUpMs = 0;
 
-  constructor(services: RunnerServices, deployment: LiveDeployment, slot: Slot, call: InvocationRequest) {
+  constructor(services: RunnerServices, deployment: LoadedDeployment, slot: Slot, call: InvocationRequest) {
     this.#services = services;
     this.deployment = deployment;
     this.#slot = slot;
@@ -180,7 +180,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     readonly text: string;
   }): void {
     const { spec } = this.deployment;
-    this.#services.logs.push({ handler: spec.handler, deployment: spec.number, invocation: this.id, ...line });
+    this.#services.logs.push({ handlerId: spec.handlerId, deployment: spec.number, invocation: this.id, ...line });
   }
 
   // CgiOutputHost.
@@ -308,14 +308,14 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     return this.#process?.logLines ?? 0;
   }
 
-  record(): InvocationRecord {
+  record(): PendingInvocationRecord {
     const { spec } = this.deployment;
     const { method, address } = this.#call;
     // A Process that has run: there is no Invocation without one that ends.
     if (this.#process === null) throw new Error('not run yet');
     return {
       id: this.id,
-      handler: spec.handler,
+      handlerId: spec.handlerId,
       deployment: spec.number,
       startedMs: this.#startedWallMs,
       durationMs: this.durationMs,

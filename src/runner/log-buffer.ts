@@ -1,11 +1,13 @@
-/** Log lines on their way to control: bounded, in batches; what does not fit is counted, by handler. */
+/** Log lines on their way to control: bounded, in batches; what does not fit is counted, by handler id. */
 import { logLimits } from '../protocol/limits.ts';
+import type { DroppedLines } from '../protocol/messages.ts';
+import type { HandlerId } from '../protocol/names.ts';
 import type { PendingLogLine } from '../protocol/nouns.ts';
 import { batchesUnderway } from './limits.ts';
 
 export interface LogBatch {
   readonly lines: readonly PendingLogLine[];
-  readonly dropped: Readonly<Record<string, number>>;
+  readonly dropped: DroppedLines;
 }
 
 /** Sends; `sent` is called once the channel has taken it. False: there is no channel any more. */
@@ -15,7 +17,7 @@ export class LogBuffer {
   readonly #send: SendBatch<LogBatch>;
   #lines: PendingLogLine[] = [];
   #bytes = 0;
-  #dropped = new Map<string, number>();
+  #dropped = new Map<HandlerId, number>();
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
 
@@ -25,7 +27,7 @@ export class LogBuffer {
 
   push(line: PendingLogLine): void {
     if (this.#lines.length >= logLimits.bufferLines || this.#bytes + line.text.length > logLimits.bufferBytes) {
-      this.#dropped.set(line.handler, (this.#dropped.get(line.handler) ?? 0) + 1);
+      this.#dropped.set(line.handlerId, (this.#dropped.get(line.handlerId) ?? 0) + 1);
     } else {
       this.#lines.push(line);
       this.#bytes += line.text.length;

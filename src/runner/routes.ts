@@ -2,17 +2,17 @@
  * From a request's host and path to a label (handler name or branch--handler). Functions have host
  * names of their own, NAME.DOMAIN; under every other host the first segment of the path is the label.
  */
-import type { LiveDeployment } from './deployments.ts';
+import type { LoadedDeployment } from './loaded-deployments.ts';
 
 /** What is known of a label: a Deployment, or null where nothing is deployed. */
 export class RouteTable {
-  readonly #labels = new Map<string, LiveDeployment | null>();
+  readonly #labels = new Map<string, LoadedDeployment | null>();
 
-  find(label: string): LiveDeployment | null | undefined {
+  find(label: string): LoadedDeployment | null | undefined {
     return this.#labels.get(label);
   }
 
-  set(label: string, deployment: LiveDeployment | null): void {
+  set(label: string, deployment: LoadedDeployment | null): void {
     this.#labels.set(label, deployment);
   }
 

@@ -17,14 +17,15 @@ import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
+import type { HandlerId } from '../protocol/names.ts';
 import { BusyMark } from './busy-mark.ts';
 import { type Channel, ControlLink } from './control-link.ts';
-import { DeploymentTable } from './deployments.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
-import { type HandlerServices, Handlers } from './handlers.ts';
+import { type HandlerServices, HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
 import { orphanLimits, poolLimits } from './limits.ts';
+import { LoadedDeployments } from './loaded-deployments.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { replaced } from './orphan.ts';
@@ -100,30 +101,30 @@ export class Runner {
         deployments.addArtifact(message.name, message.bytes);
         return;
       case 'prepare': {
-        const { deploymentId } = message.spec;
+        const { specId } = message.spec;
         deployments.prepare(message.spec).then(
-          () => this.#link.send({ kind: 'prepared', deploymentId, error: null }),
-          (error: unknown) => this.#link.send({ kind: 'prepared', deploymentId, error: messageOf(error) }),
+          () => this.#link.send({ kind: 'prepared', specId, error: null }),
+          (error: unknown) => this.#link.send({ kind: 'prepared', specId, error: messageOf(error) }),
         );
         return;
       }
-      case 'switch': {
-        const deployment = deployments.find(message.deploymentId);
-        if (deployment === undefined) this.#options.report('switch to an unknown deployment', { ...message });
+      case 'release': {
+        const deployment = deployments.find(message.specId);
+        if (deployment === undefined) this.#options.report('release of an unknown spec', { ...message });
         else this.#routes.set(message.label, deployment);
         return;
       }
-      case 'known':
+      case 'announce':
         this.#routes.set(message.label, null);
         return;
-      case 'gone':
+      case 'remove':
         this.#routes.remove(message.label);
         return;
       case 'forget':
-        deployments.forget(message.deploymentId);
+        deployments.forget(message.specId);
         return;
       case 'quarantine': {
-        const deployment = deployments.find(message.deploymentId);
+        const deployment = deployments.find(message.specId);
         if (deployment !== undefined) deployment.quarantine = message.reason;
         return;
       }
@@ -139,8 +140,8 @@ export class Runner {
     // Begun now and awaited before the port opens: in the first guest's call it would hold up everybody.
     const network = preloadNetwork(egress);
     network.catch(() => {});
-    const handlers = new Handlers((handlerId) => this.#services(egress, handlerId));
-    const deployments = new DeploymentTable({ budget, handlers });
+    const handlers = new HandlerStates((handlerId) => this.#services(egress, handlerId));
+    const deployments = new LoadedDeployments({ budget, handlers });
     const inFlight = new InFlight(budget);
     const runUrl = new URL(config.runUrl);
     const scheduler = new Scheduler();
@@ -179,7 +180,7 @@ export class Runner {
     return { config, network, budget, deployments, inFlight, scheduler, server, port: 0 };
   }
 
-  #services(egress: Egress, handlerId: string): HandlerServices {
+  #services(egress: Egress, handlerId: HandlerId): HandlerServices {
     const network = createNetwork({ egress, version });
     return {
       schemes: new SchemeRegistry([...localSchemes, ...networkSchemes(network)]),
@@ -281,7 +282,7 @@ interface Loaded {
   /** Settles when the network's libraries are loaded. */
   readonly network: Promise<void>;
   readonly budget: MemoryBudget;
-  readonly deployments: DeploymentTable;
+  readonly deployments: LoadedDeployments;
   readonly inFlight: InFlight;
   readonly scheduler: Scheduler;
   readonly server: RunnerServer;

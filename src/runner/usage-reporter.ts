@@ -3,12 +3,13 @@
  * Invocation. Silent successes above a rate leave only their counters.
  */
 import type { UsageCount } from '../protocol/messages.ts';
-import type { InvocationOutcome, InvocationRecord } from '../protocol/nouns.ts';
+import type { HandlerId } from '../protocol/names.ts';
+import type { InvocationOutcome, PendingInvocationRecord } from '../protocol/nouns.ts';
 import { batchesUnderway, usageLimits } from './limits.ts';
 import type { SendBatch } from './log-buffer.ts';
 
 export interface UsageBatch {
-  readonly records: readonly InvocationRecord[];
+  readonly records: readonly PendingInvocationRecord[];
   readonly counts: readonly UsageCount[];
 }
 
@@ -16,7 +17,7 @@ type Counter = { -readonly [K in keyof UsageCount]: UsageCount[K] };
 
 /** One per Deployment, kept by it: counting costs no lookup. */
 export interface UsageMeter {
-  readonly handler: string;
+  readonly handlerId: HandlerId;
   readonly deployment: number;
   counter: Counter | null;
   /** Records of silent successes in the second that `windowMs` begins. */
@@ -34,17 +35,17 @@ export interface EndedInvocation {
   /** Monotonic milliseconds. */
   readonly nowMs: number;
   /** Made only when it is kept. */
-  record(): InvocationRecord;
+  record(): PendingInvocationRecord;
 }
 
-export function usageMeter(handler: string, deployment: number): UsageMeter {
-  return { handler, deployment, counter: null, windowMs: 0, records: 0 };
+export function usageMeter(handlerId: HandlerId, deployment: number): UsageMeter {
+  return { handlerId, deployment, counter: null, windowMs: 0, records: 0 };
 }
 
 export class UsageReporter {
   readonly #send: SendBatch<UsageBatch>;
   #active: UsageMeter[] = [];
-  #records: InvocationRecord[] = [];
+  #records: PendingInvocationRecord[] = [];
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
 
@@ -55,8 +56,8 @@ export class UsageReporter {
   add(meter: UsageMeter, ended: EndedInvocation): void {
     let counter = meter.counter;
     if (counter === null) {
-      const { handler, deployment } = meter;
-      counter = { handler, deployment, invocations: 0, failures: 0, gas: 0, durationMs: 0, bytesIn: 0, bytesOut: 0 };
+      const { handlerId, deployment } = meter;
+      counter = { handlerId, deployment, invocations: 0, failures: 0, gas: 0, durationMs: 0, bytesIn: 0, bytesOut: 0 };
       meter.counter = counter;
       this.#active.push(meter);
     }

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { logLimits } from '../../src/protocol/limits.ts';
-import type { InvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
+import { handlerIdOf } from '../../src/protocol/names.ts';
+import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
 import { batchesUnderway, usageLimits } from '../../src/runner/limits.ts';
 import { type LogBatch, LogBuffer } from '../../src/runner/log-buffer.ts';
 import { type EndedInvocation, type UsageBatch, UsageReporter, usageMeter } from '../../src/runner/usage-reporter.ts';
 
 const line = (handler: string, text = 'x'): PendingLogLine => ({
-  handler,
+  handlerId: handlerIdOf(handler),
   deployment: 1,
   invocation: 'i',
   seq: 1,
@@ -68,7 +69,7 @@ describe('the log buffer', () => {
     expect(kept * logLimits.lineBytes).toBeLessThanOrEqual(
       logLimits.bufferBytes + batchesUnderway * logLimits.batchLines * logLimits.lineBytes,
     );
-    expect(batches.reduce((sum, batch) => sum + (batch.dropped.one ?? 0), 0)).toBe(10_000 - kept);
+    expect(batches.reduce((sum, batch) => sum + (batch.dropped[handlerIdOf('one')] ?? 0), 0)).toBe(10_000 - kept);
   });
 
   it('keeps its lines where there is nobody to send to', () => {
@@ -89,7 +90,7 @@ describe('the log buffer', () => {
 });
 
 describe('the usage reporter', () => {
-  const record = { id: 'r' } as InvocationRecord;
+  const record = { id: 'r' } as PendingInvocationRecord;
   const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
     outcome: 'ok',
     gas: 10,
@@ -105,7 +106,7 @@ describe('the usage reporter', () => {
   it('counts exactly, and samples only records of silent successes', () => {
     const { batches, acknowledge, send } = slowChannel<UsageBatch>();
     const reporter = new UsageReporter(send);
-    const meter = usageMeter('one', 3);
+    const meter = usageMeter(handlerIdOf('one'), 3);
     const silent = usageLimits.recordsPerSecond + 100;
     for (let i = 0; i < silent; i++) reporter.add(meter, ended());
     for (let i = 0; i < 50; i++) reporter.add(meter, ended({ outcome: 'trapped' }));
@@ -117,7 +118,7 @@ describe('the usage reporter', () => {
     const invocations = silent + 101;
     expect(batches.flatMap((batch) => batch.counts)).toEqual([
       {
-        handler: 'one',
+        handlerId: 'one',
         deployment: 3,
         invocations,
         failures: 50,
@@ -139,7 +140,7 @@ describe('the usage reporter', () => {
       sent();
       return true;
     });
-    const meter = usageMeter('one', 1);
+    const meter = usageMeter(handlerIdOf('one'), 1);
     for (let i = 0; i < 10; i++) {
       reporter.add(meter, ended());
       reporter.flush();

@@ -15,17 +15,17 @@ import { attachLogStream, type LogStreams } from '../../src/control/api/log-stre
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
-import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
-import type { LogFrame, LogLine, PendingLogLine } from '../../src/protocol/nouns.ts';
+import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
+import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 
 /** Hashing is tested where it is written; here it would only cost time. */
 const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
 
-export interface Platform extends ApiDeps {
+export interface Platform extends ApiDeps, NamedWriter {
   readonly url: string;
   readonly streams: LogStreams;
   /** What the API asked the deploy station to do. */
@@ -47,9 +47,8 @@ export async function startPlatform(
   const logged: string[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) });
   const onError = (error: unknown) => log.error({ err: error }, 'a write failed');
-  const ids = new HandlerIds(db);
-  const logs = await LogStore.open({ db, ids, now, onError });
-  const usage = new UsageStore({ db, ids, now, onError });
+  const logs = await LogStore.open({ db, now, onError });
+  const usage = new UsageStore({ db, now, onError });
   const asked: string[] = [];
   const server = createServer();
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -83,6 +82,7 @@ export async function startPlatform(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     ...deps,
+    ...namedWriter(db, { logs, usage }),
     url: url(),
     streams,
     asked,
@@ -142,7 +142,7 @@ export async function signUp(platform: Platform, name: string): Promise<string> 
   return token;
 }
 
-export function logLine(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
+export function logLine(handler: string, text: string, more: Partial<NamedLine> = {}): NamedLine {
   return {
     handler,
     deployment: 1,

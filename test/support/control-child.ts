@@ -26,8 +26,8 @@ async function start(): Promise<void> {
   });
   const deployed = deploymentOf('hello', await fixture(guest));
   fleet.artifacts.set(deployed.spec.artifact, deployed.bytes);
-  fleet.specs.set(deployed.spec.deploymentId, deployed.spec);
-  fleet.releases.set('hello', deployed.spec.deploymentId);
+  fleet.specs.set(deployed.spec.specId, deployed.spec);
+  fleet.releases.set('hello', deployed.spec.specId);
   try {
     await fleet.start();
   } catch (error) {

@@ -9,7 +9,8 @@ import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import type { BusRequest, DeploymentSpec, UsageCount } from '../../src/protocol/messages.ts';
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
-import type { InvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
+import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
+import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const wabtReady = wabt();
@@ -30,6 +31,16 @@ export interface Deployed {
   readonly bytes: Uint8Array;
 }
 
+interface Named {
+  readonly handler: string;
+}
+
+const idPrefix = 'id-of-';
+
+function named<T extends { readonly handlerId: HandlerId }>(facts: T): T & Named {
+  return { ...facts, handler: facts.handlerId.slice(idPrefix.length) };
+}
+
 let deployments = 0;
 
 /** A Deployment of `bytes`, not known to any fleet yet. */
@@ -41,9 +52,9 @@ export function deploymentOf(
   const vetted = vetModule(bytes, { provided: providedFunctions });
   deployments += 1;
   const spec: DeploymentSpec = {
-    deploymentId: `deployment-${deployments}`,
-    handlerId: `id-of-${handler}`,
-    handler,
+    specId: `deployment-${deployments}`,
+    handlerId: handlerIdOf(`${idPrefix}${handler}`),
+    handler: handlerNameOf(handler),
     number: 1,
     commit: '0123456789abcdef0123456789abcdef01234567',
     artifact: artifactName(vetted.module),
@@ -64,10 +75,11 @@ export class TestFleet {
   readonly specs = new Map<string, DeploymentSpec>();
   readonly releases = new Map<string, string>();
   readonly known = new Set<string>();
-  readonly lines: PendingLogLine[] = [];
+  /** By handler name, as tests ask for them. */
+  readonly lines: (PendingLogLine & Named)[] = [];
   readonly dropped: Record<string, number> = {};
-  readonly records: InvocationRecord[] = [];
-  readonly counts: UsageCount[] = [];
+  readonly records: (PendingInvocationRecord & Named)[] = [];
+  readonly counts: (UsageCount & Named)[] = [];
   readonly events: FleetEvent[] = [];
   onRequest: (request: BusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
   readonly #watchers = new Set<() => void>();
@@ -88,7 +100,7 @@ export class TestFleet {
       ownPorts: [],
       state: async () => ({
         specs: [...this.specs.values()],
-        releases: [...this.releases].map(([label, deploymentId]) => ({ label, deploymentId })),
+        releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
         known: [...this.known],
       }),
       readArtifact: async (name) => {
@@ -97,14 +109,16 @@ export class TestFleet {
         return bytes;
       },
       onLogs: (lines, dropped) => {
-        this.lines.push(...lines);
-        for (const [handler, count] of Object.entries(dropped))
+        this.lines.push(...lines.map(named));
+        for (const [handlerId, count] of Object.entries(dropped)) {
+          const { handler } = named({ handlerId: handlerIdOf(handlerId) });
           this.dropped[handler] = (this.dropped[handler] ?? 0) + count;
+        }
         this.#changed();
       },
       onUsage: (records, counts) => {
-        this.records.push(...records);
-        this.counts.push(...counts);
+        this.records.push(...records.map(named));
+        this.counts.push(...counts.map(named));
         this.#changed();
       },
       onRequest: (request) => this.onRequest(request),
@@ -132,10 +146,10 @@ export class TestFleet {
   async deploy({ spec, bytes }: Deployed): Promise<void> {
     this.artifacts.set(spec.artifact, bytes);
     await this.fleet.prepare(spec);
-    this.specs.set(spec.deploymentId, spec);
+    this.specs.set(spec.specId, spec);
     const before = this.releases.get(spec.handler);
-    this.releases.set(spec.handler, spec.deploymentId);
-    await this.fleet.release(spec.handler, spec.deploymentId);
+    this.releases.set(spec.handler, spec.specId);
+    await this.fleet.release(spec.handler, spec.specId);
     if (before === undefined) return;
     this.specs.delete(before);
     this.fleet.forget(before);

@@ -21,7 +21,6 @@ import { HookEndpoint } from '../../src/control/git/hook-endpoint.ts';
 import type { GitLimits } from '../../src/control/git/limits.ts';
 import { Repositories } from '../../src/control/git/repositories.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
-import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
@@ -40,12 +39,12 @@ export class RecordedFleet implements Fleet {
   async prepare(spec: DeploymentSpec): Promise<void> {
     this.calls.push(`prepare ${spec.handler} v${spec.number}`);
     if (this.refuse !== null) throw this.refuse;
-    this.specs.set(spec.deploymentId, spec);
+    this.specs.set(spec.specId, spec);
   }
 
-  async release(label: string, deploymentId: string): Promise<void> {
-    const spec = this.specs.get(deploymentId);
-    if (spec === undefined) throw new Error(`${deploymentId} was never prepared`);
+  async release(label: string, specId: string): Promise<void> {
+    const spec = this.specs.get(specId);
+    if (spec === undefined) throw new Error(`${specId} was never prepared`);
     this.calls.push(`release ${label} v${spec.number}`);
     this.serving.set(label, spec.number);
   }
@@ -58,10 +57,10 @@ export class RecordedFleet implements Fleet {
     this.serving.delete(label);
   }
 
-  forget(deploymentId: string): void {
-    const spec = this.specs.get(deploymentId);
+  forget(specId: string): void {
+    const spec = this.specs.get(specId);
     this.calls.push(`forget v${spec?.number}`);
-    this.specs.delete(deploymentId);
+    this.specs.delete(specId);
   }
 
   /** What is served now, whole. */
@@ -129,7 +128,6 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   const repositories = await Repositories.open({ folder: join(dataFolder, 'repos'), hooksFolder, environment });
   const logs = await LogStore.open({
     db,
-    ids: new HandlerIds(db),
     now,
     onError: (error) => report('log', error),
   });

@@ -3,16 +3,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
-import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
 import { type Handler, Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { type HandlerId, handlerIdOf } from '../../src/protocol/names.ts';
 import type { PendingLogLine } from '../../src/protocol/nouns.ts';
 
 export interface Bench {
   readonly db: Database;
   readonly file: string;
   readonly handlers: Handlers;
-  readonly ids: HandlerIds;
   readonly a: Handler;
   readonly b: Handler;
   readonly errors: unknown[];
@@ -28,17 +27,24 @@ export async function bench(): Promise<Bench> {
   await db.insertInto('users').values({ id: 'u', name: 'u', password_hash: 'x', created_ms: 1 }).execute();
   const handlers = new Handlers({ db, now: Date.now, randomBytes, randomInt });
   const errors: unknown[] = [];
-  const ids = new HandlerIds(db);
+  const create = async (name: string): Promise<Handler> => {
+    const { id } = await handlers.create({ name, ownerId: 'u' });
+    await db
+      .updateTable('handlers')
+      .set({ id: idOf(name) })
+      .where('id', '=', id)
+      .execute();
+    return (await handlers.find(name))!;
+  };
   return {
     db,
     file,
     handlers,
-    ids,
-    a: await handlers.create({ name: 'aa', ownerId: 'u' }),
-    b: await handlers.create({ name: 'bb', ownerId: 'u' }),
+    a: await create('aa'),
+    b: await create('bb'),
     errors,
     openLogs: (options = {}) =>
-      LogStore.open({ ...options, db, ids, now: Date.now, onError: (error) => errors.push(error) }),
+      LogStore.open({ ...options, db, now: Date.now, onError: (error) => errors.push(error) }),
     async close() {
       await db.close();
       await rm(folder, { recursive: true });
@@ -46,8 +52,24 @@ export async function bench(): Promise<Bench> {
   };
 }
 
+/** Id of the handler `name` of a bench. */
+export function idOf(name: string): HandlerId {
+  return handlerIdOf(`id-of-${name}`);
+}
+
 export function line(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
-  return { handler, deployment: 1, invocation: 'i', seq: 1, timeMs: 1, gas: 1, stream: 'log', level: 6, text, ...more };
+  return {
+    handlerId: idOf(handler),
+    deployment: 1,
+    invocation: 'i',
+    seq: 1,
+    timeMs: 1,
+    gas: 1,
+    stream: 'log',
+    level: 6,
+    text,
+    ...more,
+  };
 }
 
 export function numbered(handler: string, count: number, from = 0): PendingLogLine[] {

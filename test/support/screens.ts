@@ -71,7 +71,7 @@ async function fill(control: Control): Promise<void> {
     line('alpha', 'it broke', { level: 1, invocation: 'i_broken' }),
     line('alpha', 'last line'),
   );
-  await control.usage.record({
+  await control.record({
     records: [record('alpha', 'i_fine'), record('alpha', 'i_broken', { status: 500, outcome: 'trapped' })],
     counts: [
       {

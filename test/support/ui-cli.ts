@@ -13,21 +13,21 @@ import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
-import { HandlerIds } from '../../src/control/handlers/handler-ids.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import type { DeploymentState, InvocationRecord, PendingLogLine, Policy } from '../../src/protocol/nouns.ts';
+import type { DeploymentState, InvocationRecord, Policy } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
+import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 export const launcher = join(root, 'bin/wasmcloud.js');
 let built: Promise<Finished> | undefined;
 export const password = 'correct horse';
 
-export interface Control extends ApiDeps {
+export interface Control extends ApiDeps, NamedWriter {
   readonly url: string;
   readonly port: number;
   /** A folder for this test, removed at the end. */
@@ -38,7 +38,7 @@ export interface Control extends ApiDeps {
   user(name: string): Promise<string>;
   handler(name: string, owner: string): Promise<void>;
   deploy(options: DeployOptions): Promise<void>;
-  write(...lines: readonly PendingLogLine[]): Promise<void>;
+  write(...lines: readonly NamedLine[]): Promise<void>;
   /** Ends all connections and stops listening, keeps the data; `resume` listens at the same port again. */
   pause(): Promise<void>;
   resume(): Promise<void>;
@@ -62,9 +62,8 @@ export async function startControl(options: { readonly registration?: Registrati
   const onError = (error: unknown) => {
     throw error;
   };
-  const ids = new HandlerIds(db);
-  const logs = await LogStore.open({ db, ids, now, onError });
-  const usage = new UsageStore({ db, ids, now, onError });
+  const logs = await LogStore.open({ db, now, onError });
+  const usage = new UsageStore({ db, now, onError });
   const accounts = new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open' });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
   let port = 0;
@@ -100,6 +99,7 @@ export async function startControl(options: { readonly registration?: Registrati
   };
   let running: Awaited<ReturnType<typeof start>> | null = await start(0);
   port = portOf(running.server);
+  const writer = namedWriter(db, { logs, usage });
   const control: Control = {
     ...deps,
     url: url(),
@@ -112,7 +112,8 @@ export async function startControl(options: { readonly registration?: Registrati
       await handlers.create({ name, ownerId: user.id });
     },
     deploy: (deployment) => deploy(db, deployment),
-    write: (...lines) => logs.append(lines),
+    ...writer,
+    write: (...lines) => writer.append(lines),
     pause: async () => {
       running?.streams.close();
       running?.server.closeAllConnections();
@@ -135,7 +136,7 @@ export async function startControl(options: { readonly registration?: Registrati
   return control;
 }
 
-export function line(handler: string, text: string, more: Partial<PendingLogLine> = {}): PendingLogLine {
+export function line(handler: string, text: string, more: Partial<NamedLine> = {}): NamedLine {
   return {
     handler,
     text,

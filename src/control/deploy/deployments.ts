@@ -104,13 +104,13 @@ export class Deployments implements Deployer, PushReceiver {
     const user = await this.#db.selectFrom('users').select('name').where('id', '=', userId).executeTakeFirst();
     const by = user === undefined ? '' : ` by ${user.name}`;
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
-    await this.#log.write(handler.name, number, 'info', `rolled back to v${number}${instead}${by}`);
+    await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`);
   }
 
   async environmentChanged(handlerId: string): Promise<void> {
     const live = await this.#releases.refresh(handlerId);
     if (live !== null)
-      await this.#log.write(live.name, live.number, 'info', `v${live.number} runs with the changed environment`);
+      await this.#log.write(handlerId, live.number, 'info', `v${live.number} runs with the changed environment`);
   }
 
   handlerCreated(handlerId: string): Promise<void> {

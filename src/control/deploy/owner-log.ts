@@ -1,4 +1,5 @@
 /** Writes what the platform did to a handler into that handler's own log. */
+import { handlerIdOf } from '../../protocol/names.ts';
 import { type LogLevelName, logLevels } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
 
@@ -18,13 +19,13 @@ export class OwnerLog {
   }
 
   /**
-   * Appends one line to the log of `handler` (a name) under Deployment `deployment` (0: of none). Never rejects:
+   * Appends one line to the log of a handler under Deployment `deployment` (0: of none). Never rejects:
    * a line that cannot be written is no reason to fail what it tells of, and goes to `report`.
    */
-  async write(handler: string, deployment: number, level: LogLevelName, text: string): Promise<void> {
-    const line = { handler, deployment, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
+  async write(handlerId: string, deployment: number, level: LogLevelName, text: string): Promise<void> {
+    const line = { deployment, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
     await this.#options.logs
-      .append([{ ...line, stream: 'platform', level: logLevels[level], text }])
+      .append([{ ...line, handlerId: handlerIdOf(handlerId), stream: 'platform', level: logLevels[level], text }])
       .catch((error: unknown) => this.#options.report('a platform log line was lost', error));
   }
 }

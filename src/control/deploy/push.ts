@@ -245,7 +245,7 @@ export class DeployPush implements PushSession {
   }
 
   async #log(level: LogLevelName, deployment: number, text: string): Promise<void> {
-    await this.#parts.log.write(this.#push.handlerName, deployment, level, text);
+    await this.#parts.log.write(this.#push.handlerId, deployment, level, text);
   }
 }
 

@@ -73,14 +73,14 @@ export class Recovery {
     const refs = await repositories.refs(row.handler_id);
     if (!isGone && refs.get(row.ref) === row.commit) {
       await finish();
-      await log.write(handler.name, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
+      await log.write(row.handler_id, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
       return;
     }
     const failure = isGone ? 'the handler was deleted' : 'the push was interrupted';
     const failed = await store.fail(row.id, failure);
     releases.forgetPrepared(row.handler_id);
     if (failed && handler !== null)
-      await log.write(handler.name, row.number, 'error', `v${row.number} failed: ${failure}`);
+      await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
   }
 
   /** Pins the commit of every live Deployment that has no pin, so that git never collects what is live. */

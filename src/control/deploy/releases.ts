@@ -43,7 +43,7 @@ export class Releases {
         const { module, hasVariables } = row;
         const spec = await specs.specOf(row, row.handler, { module, ...(hasVariables ? {} : { variables: {} }) });
         served.push(spec);
-        this.#served.set(row.handler_id, spec.deploymentId);
+        this.#served.set(row.handler_id, spec.specId);
       } catch (error) {
         report(`v${row.number} of ${row.handler} cannot be served`, error);
         known.push(row.handler);
@@ -51,7 +51,7 @@ export class Releases {
     }
     return {
       specs: served,
-      releases: served.map(({ handler, deploymentId }) => ({ label: handler, deploymentId })),
+      releases: served.map(({ handler, specId }) => ({ label: handler, specId })),
       known,
     };
   }
@@ -145,19 +145,19 @@ export class Releases {
 
   async #prepare(spec: DeploymentSpec): Promise<void> {
     const ready = [this.#prepared.get(spec.handlerId), this.#served.get(spec.handlerId)];
-    if (ready.includes(spec.deploymentId)) return;
+    if (ready.includes(spec.specId)) return;
     this.forgetPrepared(spec.handlerId);
     await this.#options.fleet.prepare(spec);
-    this.#prepared.set(spec.handlerId, spec.deploymentId);
+    this.#prepared.set(spec.handlerId, spec.specId);
   }
 
   async #switch(spec: DeploymentSpec): Promise<void> {
     const { fleet } = this.#options;
     const before = this.#served.get(spec.handlerId);
-    if (this.#prepared.get(spec.handlerId) === spec.deploymentId) this.#prepared.delete(spec.handlerId);
-    this.#served.set(spec.handlerId, spec.deploymentId);
-    await fleet.release(spec.handler, spec.deploymentId);
-    if (before !== undefined && before !== spec.deploymentId) fleet.forget(before);
+    if (this.#prepared.get(spec.handlerId) === spec.specId) this.#prepared.delete(spec.handlerId);
+    this.#served.set(spec.handlerId, spec.specId);
+    await fleet.release(spec.handler, spec.specId);
+    if (before !== undefined && before !== spec.specId) fleet.forget(before);
   }
 
   async #existing(handlerId: string): Promise<{ readonly name: string }> {

@@ -1,8 +1,11 @@
 /** From a Deployment in the database to what a runner must know. */
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { Limits } from '../../protocol/limits.ts';
 import type { DeploymentSpec, TreeFile } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
+import { handlerIdOf, handlerNameOf } from '../../protocol/names.ts';
+import type { Policy } from '../../protocol/nouns.ts';
 import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
@@ -41,9 +44,9 @@ export class Specs {
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
     return {
-      deploymentId: `${row.id}.${revisionOf(variables)}`,
-      handlerId: row.handler_id,
-      handler,
+      specId: `${row.id}.${revisionOf({ variables, limits: manifest.limits, policy: manifest.policy })}`,
+      handlerId: handlerIdOf(row.handler_id),
+      handler: handlerNameOf(handler),
       number: row.number,
       commit: row.commit,
       artifact: row.artifact,
@@ -57,8 +60,20 @@ export class Specs {
   }
 }
 
-/** Changes with the variables, so that a runner can hold a Deployment with old and new ones side by side. */
-function revisionOf(env: Readonly<Record<string, string>>): string {
-  const sorted = Object.entries(env).sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex').slice(0, 12);
+/**
+ * Hashes what a spec holds beyond its row: 12 hex digits of SHA-256 over a canonical form, in which the order of
+ * variables and of the keys of `limits` does not count and the order of policy patterns does.
+ */
+function revisionOf(values: {
+  readonly variables: Readonly<Record<string, string>>;
+  readonly limits: Limits;
+  readonly policy: Policy | null;
+}): string {
+  const { variables, limits, policy } = values;
+  const canonical = [sorted(variables), sorted(limits), policy === null ? null : [policy.allow, policy.disallow]];
+  return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
+}
+
+function sorted(values: object): readonly (readonly [string, unknown])[] {
+  return Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1));
 }

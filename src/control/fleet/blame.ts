@@ -19,25 +19,25 @@ export class Blame {
     this.#now = now;
   }
 
-  /** Why `deploymentId` is not run any more; undefined as long as it is. */
-  find(deploymentId: string): Quarantine | undefined {
-    return this.#quarantined.get(deploymentId);
+  /** Why `specId` is not run any more; undefined as long as it is. */
+  find(specId: string): Quarantine | undefined {
+    return this.#quarantined.get(specId);
   }
 
   /** One more runner has died over this Deployment. Returns the quarantine where that begins now. */
-  add(deploymentId: string, phase: Phase, how: string): Quarantine | null {
+  add(specId: string, phase: Phase, how: string): Quarantine | null {
     const nowMs = this.#now();
-    const recent = (this.#deaths.get(deploymentId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);
+    const recent = (this.#deaths.get(specId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);
     recent.push(nowMs);
-    this.#deaths.set(deploymentId, recent);
-    if (recent.length < fleetLimits.quarantineDeaths || this.#quarantined.has(deploymentId)) return null;
+    this.#deaths.set(specId, recent);
+    if (recent.length < fleetLimits.quarantineDeaths || this.#quarantined.has(specId)) return null;
     const quarantine = { phase, reason: `it has ended ${recent.length} runners, the last one so: ${how}` };
-    this.#quarantined.set(deploymentId, quarantine);
+    this.#quarantined.set(specId, quarantine);
     return quarantine;
   }
 
-  forget(deploymentId: string): void {
-    this.#deaths.delete(deploymentId);
-    this.#quarantined.delete(deploymentId);
+  forget(specId: string): void {
+    this.#deaths.delete(specId);
+    this.#quarantined.delete(specId);
   }
 }

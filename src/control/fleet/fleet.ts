@@ -10,12 +10,14 @@ import { MIB, runnerLimits } from '../../protocol/limits.ts';
 import type {
   BusRequest,
   DeploymentSpec,
+  DroppedLines,
   FromRunner,
   RunnerConfig,
   RunnerStats,
   UsageCount,
 } from '../../protocol/messages.ts';
-import { type InvocationRecord, logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
+import type { HandlerId } from '../../protocol/names.ts';
+import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '../../protocol/nouns.ts';
 import type { Fleet, FleetState } from '../../protocol/ports.ts';
 import { Blame, type Phase } from './blame.ts';
 import { describeEnd, isOwnFault } from './end.ts';
@@ -37,8 +39,8 @@ export type FleetEvent =
     }
   | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
   | { readonly kind: 'orphan_killed'; readonly pid: number; readonly reason: string }
-  | { readonly kind: 'quarantined'; readonly deploymentId: string; readonly reason: string }
-  | { readonly kind: 'unloadable'; readonly deploymentId: string; readonly reason: string };
+  | { readonly kind: 'quarantined'; readonly specId: string; readonly reason: string }
+  | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string };
 
 export interface FleetOptions {
   /** How many. */
@@ -72,8 +74,8 @@ export interface FleetOptions {
   readonly orphanGraceMs?: number;
   readonly state: () => Promise<FleetState>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
-  readonly onLogs: (lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>>) => void;
-  readonly onUsage: (records: readonly InvocationRecord[], counts: readonly UsageCount[]) => void;
+  readonly onLogs: (lines: readonly PendingLogLine[], dropped: DroppedLines) => void;
+  readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => void;
   readonly onRequest: (request: BusRequest) => Promise<Uint8Array | null>;
   readonly onEvent?: (event: FleetEvent) => void;
 }
@@ -96,9 +98,9 @@ export class RunnerFleet implements Fleet {
   readonly #members = new Map<number, Member>();
   readonly #blame = new Blame(() => performance.now());
   /** Prepared, and not in the state that a new runner reads yet. */
-  readonly #staged = new Map<string, DeploymentSpec>();
+  readonly #prepared = new Map<string, DeploymentSpec>();
   /** What a log line about a Deployment needs. */
-  readonly #names = new Map<string, { readonly handler: string; readonly number: number }>();
+  readonly #owners = new Map<string, { readonly handlerId: HandlerId; readonly number: number }>();
   readonly #backoffMs = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
 
@@ -183,8 +185,8 @@ export class RunnerFleet implements Fleet {
   }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
-    const { deploymentId } = spec;
-    this.#staged.set(deploymentId, spec);
+    const { specId } = spec;
+    this.#prepared.set(specId, spec);
     this.#remember(spec);
     try {
       const artifact = await artifactMessage(spec, this.#options.readArtifact);
@@ -204,33 +206,33 @@ export class RunnerFleet implements Fleet {
         });
       }
     } catch (error) {
-      this.forget(deploymentId);
+      this.forget(specId);
       throw error;
     }
   }
 
-  async release(label: string, deploymentId: string): Promise<void> {
+  async release(label: string, specId: string): Promise<void> {
     await this.#apply(async (runner) => {
-      runner.send({ kind: 'switch', label, deploymentId });
+      runner.send({ kind: 'release', label, specId });
       await runner.sync();
     });
     // From now on the state that a new runner reads has it.
-    this.#staged.delete(deploymentId);
+    this.#prepared.delete(specId);
   }
 
   announce(label: string): void {
-    void this.#apply(async (runner) => runner.send({ kind: 'known', label }));
+    void this.#apply(async (runner) => runner.send({ kind: 'announce', label }));
   }
 
   remove(label: string): void {
-    void this.#apply(async (runner) => runner.send({ kind: 'gone', label }));
+    void this.#apply(async (runner) => runner.send({ kind: 'remove', label }));
   }
 
-  forget(deploymentId: string): void {
-    this.#staged.delete(deploymentId);
-    this.#names.delete(deploymentId);
-    this.#blame.forget(deploymentId);
-    void this.#apply(async (runner) => runner.forget(deploymentId));
+  forget(specId: string): void {
+    this.#prepared.delete(specId);
+    this.#owners.delete(specId);
+    this.#blame.forget(specId);
+    void this.#apply(async (runner) => runner.forget(specId));
   }
 
   /**
@@ -279,13 +281,13 @@ export class RunnerFleet implements Fleet {
     const loader = new Loader({
       runner,
       readArtifact,
-      quarantined: (deploymentId) => this.#blame.find(deploymentId),
+      quarantined: (specId) => this.#blame.find(specId),
       onUnloadable: (spec, reason) => this.#unloadable(spec, reason),
       isCareful: this.#isCareful,
     });
     const member: Member = { index, runner, loader, startedMs: performance.now(), backlog: [], isServing: false };
-    // Taken together with the start of the backlog: what was staged before is here, what comes after is there.
-    const staged = [...this.#staged.values()];
+    // Taken together with the start of the backlog: what was prepared before is here, what comes after is there.
+    const prepared = [...this.#prepared.values()];
     this.#members.set(index, member);
     if (runner.pid !== undefined) this.#record?.add(runner.pid);
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
@@ -303,7 +305,7 @@ export class RunnerFleet implements Fleet {
     runner.send({ kind: 'config', config: this.#config(runnerId) });
     const all = await state();
     for (const spec of all.specs) this.#remember(spec);
-    await Promise.race([loader.load(all, staged), ended]);
+    await Promise.race([loader.load(all, prepared), ended]);
     await Promise.race([catchUp(member), ended]);
     runner.send({ kind: 'serve' });
     this.#port = await Promise.race([runner.listening, ended]);
@@ -368,32 +370,32 @@ export class RunnerFleet implements Fleet {
   }
 
   /** A runner has died over this Deployment. */
-  #accuse(deploymentId: string, phase: Phase, how: string): void {
-    const quarantine = this.#blame.add(deploymentId, phase, how);
-    this.#line(deploymentId, `ended a runner of the platform (${how}) and with it every other call in it`);
+  #accuse(specId: string, phase: Phase, how: string): void {
+    const quarantine = this.#blame.add(specId, phase, how);
+    this.#line(specId, `ended a runner of the platform (${how}) and with it every other call in it`);
     if (quarantine === null) return;
     const { reason } = quarantine;
-    this.#line(deploymentId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
-    this.#options.onEvent?.({ kind: 'quarantined', deploymentId, reason });
-    void this.#apply(async (runner) => runner.send({ kind: 'quarantine', deploymentId, reason }));
+    this.#line(specId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
+    this.#options.onEvent?.({ kind: 'quarantined', specId, reason });
+    void this.#apply(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
   }
 
   #unloadable(spec: DeploymentSpec, reason: string): void {
-    this.#line(spec.deploymentId, `v${spec.number} cannot be loaded and is not served: ${reason}; push it again`);
-    this.#options.onEvent?.({ kind: 'unloadable', deploymentId: spec.deploymentId, reason });
+    this.#line(spec.specId, `v${spec.number} cannot be loaded and is not served: ${reason}; push it again`);
+    this.#options.onEvent?.({ kind: 'unloadable', specId: spec.specId, reason });
   }
 
-  #remember({ deploymentId, handler, number }: DeploymentSpec): void {
-    this.#names.set(deploymentId, { handler, number });
+  #remember({ specId, handlerId, number }: DeploymentSpec): void {
+    this.#owners.set(specId, { handlerId, number });
   }
 
   /** A line of the platform's that the handler's owner sees. */
-  #line(deploymentId: string, text: string): void {
-    const names = this.#names.get(deploymentId);
-    if (names === undefined) return;
+  #line(specId: string, text: string): void {
+    const owner = this.#owners.get(specId);
+    if (owner === undefined) return;
     const line: PendingLogLine = {
-      handler: names.handler,
-      deployment: names.number,
+      handlerId: owner.handlerId,
+      deployment: owner.number,
       invocation: '',
       seq: 1,
       timeMs: Date.now(),

@@ -8,7 +8,7 @@ import type { RunnerProcess } from './runner-process.ts';
 export interface LoaderOptions {
   readonly runner: RunnerProcess;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
-  readonly quarantined: (deploymentId: string) => Quarantine | undefined;
+  readonly quarantined: (specId: string) => Quarantine | undefined;
   /** It cannot be served; the platform goes on without it. */
   readonly onUnloadable: (spec: DeploymentSpec, reason: string) => void;
   /** One Deployment at a time: a runner has ended while it loaded, and it is to become clear over which. */
@@ -29,44 +29,44 @@ export class Loader {
     return first !== undefined && second === undefined ? first : null;
   }
 
-  async load(state: FleetState, staged: readonly DeploymentSpec[]): Promise<void> {
+  async load(state: FleetState, prepared: readonly DeploymentSpec[]): Promise<void> {
     const { runner, isCareful } = this.#options;
     const missing = new Set<string>();
     const underway = new Set<Promise<void>>();
-    for (const spec of [...state.specs, ...staged]) {
+    for (const spec of [...state.specs, ...prepared]) {
       if (underway.size >= (isCareful ? 1 : fleetLimits.preparesUnderway)) await Promise.race(underway);
       const one: Promise<void> = this.#loadOne(spec).then((isLoaded) => {
-        if (!isLoaded) missing.add(spec.deploymentId);
+        if (!isLoaded) missing.add(spec.specId);
         underway.delete(one);
       });
       underway.add(one);
     }
     await Promise.all(underway);
-    for (const label of state.known) runner.send({ kind: 'known', label });
-    for (const { label, deploymentId } of state.releases) {
-      if (missing.has(deploymentId)) runner.send({ kind: 'known', label });
-      else runner.send({ kind: 'switch', label, deploymentId });
+    for (const label of state.known) runner.send({ kind: 'announce', label });
+    for (const { label, specId } of state.releases) {
+      if (missing.has(specId)) runner.send({ kind: 'announce', label });
+      else runner.send({ kind: 'release', label, specId });
     }
   }
 
   async #loadOne(spec: DeploymentSpec): Promise<boolean> {
     const { runner, quarantined, readArtifact, onUnloadable } = this.#options;
-    const { deploymentId } = spec;
-    const quarantine = quarantined(deploymentId);
+    const { specId } = spec;
+    const quarantine = quarantined(specId);
     if (quarantine?.phase === 'load') return false;
-    this.#loading.add(deploymentId);
+    this.#loading.add(specId);
     try {
       const result = await runner.prepare({ kind: 'prepare', spec }, await artifactMessage(spec, readArtifact));
       // Whose fault it was is decided by whoever sees the runner's end: `only` still tells.
       if (result === 'ended') return false;
       if (result.error !== null) throw new Error(result.error);
     } catch (error) {
-      this.#loading.delete(deploymentId);
+      this.#loading.delete(specId);
       onUnloadable(spec, error instanceof Error ? error.message : String(error));
       return false;
     }
-    this.#loading.delete(deploymentId);
-    if (quarantine !== undefined) runner.send({ kind: 'quarantine', deploymentId, reason: quarantine.reason });
+    this.#loading.delete(specId);
+    if (quarantine !== undefined) runner.send({ kind: 'quarantine', specId, reason: quarantine.reason });
     return true;
   }
 }

@@ -113,7 +113,7 @@ export class RunnerProcess {
           this.#message = message.message;
           return;
         case 'prepared':
-          this.#prepares.get(message.deploymentId)?.(message.error);
+          this.#prepares.get(message.specId)?.(message.error);
           return;
         case 'pong':
           this.#unanswered = 0;
@@ -141,13 +141,13 @@ export class RunnerProcess {
     message: Extract<ToRunner, { kind: 'prepare' }>,
     artifact: Extract<ToRunner, { kind: 'artifact' }>,
   ): Promise<{ readonly error: string | null } | 'ended'> {
-    const { deploymentId } = message.spec;
-    if (this.prepared.has(deploymentId)) return { error: null };
+    const { specId } = message.spec;
+    if (this.prepared.has(specId)) return { error: null };
     // The runner frees code that no Deployment uses, so its bytes are sent again then.
     if (![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
-    this.prepared.set(deploymentId, artifact.name);
+    this.prepared.set(specId, artifact.name);
     const answer = new Promise<{ readonly error: string | null }>((resolve) => {
-      this.#prepares.set(deploymentId, (error) => resolve({ error }));
+      this.#prepares.set(specId, (error) => resolve({ error }));
     });
     this.send(message);
     const late = new Promise<{ readonly error: string }>((resolve) => {
@@ -159,14 +159,14 @@ export class RunnerProcess {
       void this.ended.then(() => clearTimeout(timer));
     });
     const result = await Promise.race([answer, late, this.ended.then(() => 'ended' as const)]);
-    this.#prepares.delete(deploymentId);
-    if (result === 'ended' || result.error !== null) this.prepared.delete(deploymentId);
+    this.#prepares.delete(specId);
+    if (result === 'ended' || result.error !== null) this.prepared.delete(specId);
     return result;
   }
 
-  forget(deploymentId: string): void {
-    this.prepared.delete(deploymentId);
-    this.send({ kind: 'forget', deploymentId });
+  forget(specId: string): void {
+    this.prepared.delete(specId);
+    this.send({ kind: 'forget', specId });
   }
 
   /** Resolves when everything sent so far has been acted upon, or the runner has ended. */

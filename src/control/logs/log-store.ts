@@ -4,12 +4,14 @@
  */
 
 import { KIB, logLimits } from '../../protocol/limits.ts';
+import type { DroppedLines } from '../../protocol/messages.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { LogLine, PendingLogLine } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import { WriteQueue } from '../db/write-queue.ts';
-import type { HandlerIds } from '../handlers/handler-ids.ts';
+import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { Cursors } from './cursors.ts';
 import { foldCase, type LogFilter, matcher } from './log-filter.ts';
 import { type LogRangeResult, queryLimits, readRange } from './log-query.ts';
@@ -28,7 +30,6 @@ export const storeLimits = {
 
 export interface LogStoreOptions {
   readonly db: Database;
-  readonly ids: HandlerIds;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Told what went wrong with a batch; its lines have been counted as dropped. */
@@ -59,7 +60,7 @@ export interface LogCounters {
   readonly stored: number;
   /** Reported by runners, refused by a full queue, or lost with a failed write. */
   readonly dropped: number;
-  /** Of handlers that do not exist (any more). */
+  /** Lines of handlers that do not exist, or no longer. */
   readonly unknown: number;
   readonly waiting: number;
   readonly tails: number;
@@ -67,13 +68,21 @@ export interface LogCounters {
 
 interface Batch {
   readonly lines: readonly PendingLogLine[];
-  readonly dropped: Readonly<Record<string, number>>;
+  readonly dropped: DroppedLines;
 }
 
 interface HandlerRef {
   readonly id: string;
   readonly name: string;
 }
+
+/** Tails of one handler, whose name their lines carry. */
+interface HandlerTails {
+  readonly name: string;
+  readonly all: Set<LogTail>;
+}
+
+type NumberedLine = PendingLogLine & { readonly cursor: number };
 
 const insertLines = new BatchInsert({
   table: 'log_lines',
@@ -82,15 +91,14 @@ const insertLines = new BatchInsert({
 
 export class LogStore implements LogAppender {
   readonly #db: Database;
-  readonly #ids: HandlerIds;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
   readonly #cursors: Cursors;
-  readonly #tails = new Map<string, Set<LogTail>>();
-  /** Lost since the last batch, by handler name; told with the next one. */
-  readonly #lost = new Map<string, number>();
+  readonly #tails = new Map<string, HandlerTails>();
+  /** Lost since the last batch, by handler id; told with the next one. */
+  readonly #lost = new Map<HandlerId, number>();
   #waitingBytes = 0;
   /** The newest cursor that is stored and published. */
   #published: number;
@@ -101,7 +109,6 @@ export class LogStore implements LogAppender {
 
   private constructor(options: LogStoreOptions, cursors: Cursors) {
     this.#db = options.db;
-    this.#ids = options.ids;
     this.#now = options.now;
     this.#onError = options.onError;
     this.#retention = new LogRetention(options);
@@ -122,9 +129,9 @@ export class LogStore implements LogAppender {
   /**
    * Resolves when the lines are stored, or have been counted as dropped (queue full, database failing);
    * never rejects: nobody who writes a line can do anything about it. `dropped`: lines lost on the way
-   * here, by handler name; each loss becomes a line in the log itself.
+   * here, by handler id; each loss becomes a line in the log itself.
    */
-  async append(given: readonly PendingLogLine[], dropped: Readonly<Record<string, number>> = {}): Promise<void> {
+  async append(given: readonly PendingLogLine[], dropped: DroppedLines = {}): Promise<void> {
     const lines = given.map(plausible);
     const bytes = lines.reduce((sum, line) => sum + line.text.length, 0);
     const roomy = this.#waitingBytes === 0 || this.#waitingBytes + bytes <= storeLimits.waitingBytes;
@@ -180,8 +187,9 @@ export class LogStore implements LogAppender {
       bytesMax: () => Math.min(tailLimits.bytes, tailLimits.allBytes / this.#tailCount),
       onClose: () => this.#removeTail(handler.id, tail),
     });
-    const tails = this.#tails.get(handler.id) ?? new Set();
-    this.#tails.set(handler.id, tails.add(tail));
+    const tails = this.#tails.get(handler.id) ?? { name: handler.name, all: new Set() };
+    this.#tails.set(handler.id, tails);
+    tails.all.add(tail);
     this.#tailCount += 1;
     return tail;
   }
@@ -199,42 +207,45 @@ export class LogStore implements LogAppender {
   /** Removes all lines of a handler that is being purged. */
   async removeHandler(handler: HandlerRef): Promise<void> {
     await this.#retention.removeAll(handler.id);
-    this.#ids.forget(handler.name);
   }
 
   /** Resolves when what was appended so far is stored and retention is at rest; the tails are closed. */
   async close(): Promise<void> {
     await this.#queue.idle();
     await this.#retention.close();
-    for (const tails of [...this.#tails.values()]) for (const tail of [...tails]) tail.close();
+    for (const tails of [...this.#tails.values()]) for (const tail of [...tails.all]) tail.close();
   }
 
   async #write(batches: readonly Batch[]): Promise<void> {
     const lost = this.#takeLost(batches);
     const pending = [
       ...batches.flatMap((batch) => batch.lines),
-      ...[...lost].map(([name, n]) => lossLine(name, n, this.#now())),
+      ...[...lost].map(([handlerId, n]) => lossLine(handlerId, n, this.#now())),
     ];
     try {
-      const ids = await this.#ids.resolve(pending.map((line) => line.handler));
-      const known = pending.filter((line) => ids.has(line.handler));
+      // Asked each time: a handler may have been purged, and a runner may be taken over by a guest and invent ids.
+      const existing = await existingHandlers(
+        this.#db.relaxed,
+        pending.map(({ handlerId }) => handlerId),
+      );
+      const known = pending.filter(({ handlerId }) => existing.has(handlerId));
       this.#unknown += pending.length - known.length;
       await this.#cursors.reserve(known.length);
-      const lines = known.map((line, at): LogLine => ({ ...line, cursor: this.#cursors.next + at }));
-      if (lines.length > 0) await this.#store(lines, ids);
-      for (const [name, count] of lost) this.#tellTails(ids.get(name), (tail) => tail.lost(count));
-      this.#publish(lines, ids);
+      const lines = known.map((line, at): NumberedLine => ({ ...line, cursor: this.#cursors.next + at }));
+      if (lines.length > 0) await this.#store(lines);
+      for (const [handlerId, count] of lost) for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
+      this.#publish(lines);
     } catch (error) {
       for (const batch of batches) this.#lose(batch.lines, {});
-      for (const [name, count] of lost) this.#tellLater(name, count);
+      for (const [handlerId, count] of lost) this.#tellLater(handlerId, count);
       this.#onError(error);
     }
   }
 
-  async #store(lines: readonly LogLine[], ids: ReadonlyMap<string, string>): Promise<void> {
-    const rows = lines.map(({ handler, timeMs, ...line }) => ({
+  async #store(lines: readonly NumberedLine[]): Promise<void> {
+    const rows = lines.map(({ handlerId, timeMs, ...line }) => ({
       ...line,
-      handler_id: ids.get(handler)!,
+      handler_id: handlerId,
       time_ms: timeMs,
     }));
     await this.#db.relaxed.transaction().execute((trx) => insertLines.insert(trx, rows));
@@ -242,56 +253,57 @@ export class LogStore implements LogAppender {
     this.#stored += lines.length;
   }
 
-  #publish(lines: readonly LogLine[], ids: ReadonlyMap<string, string>): void {
+  #publish(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1);
     if (last === undefined) return;
     this.#published = last.cursor;
-    const byHandler = Map.groupBy(lines, (line) => ids.get(line.handler)!);
+    const byHandler = Map.groupBy(lines, ({ handlerId }) => handlerId);
     for (const [handlerId, theirs] of byHandler) {
       const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
       this.#retention.grown(handlerId, { lines: theirs.length, bytes });
+      const tails = this.#tails.get(handlerId);
+      if (tails === undefined) continue;
+      const shown = theirs.map(({ handlerId: _, ...line }): LogLine => ({ ...line, handler: tails.name }));
       const texts: string[] = [];
       const folded = (index: number): string => {
         texts[index] ??= foldCase(theirs[index]!.text);
         return texts[index];
       };
-      this.#tellTails(handlerId, (tail) => tail.push(theirs, folded));
+      for (const tail of tails.all) tail.push(shown, folded);
     }
   }
 
-  #lose(lines: readonly PendingLogLine[], dropped: Readonly<Record<string, number>>): void {
-    for (const line of lines) this.#countLost(line.handler, 1);
-    for (const [name, count] of Object.entries(dropped)) this.#countLost(name, count);
+  #lose(lines: readonly PendingLogLine[], dropped: DroppedLines): void {
+    for (const line of lines) this.#countLost(line.handlerId, 1);
+    for (const [id, count] of Object.entries(dropped)) this.#countLost(handlerIdOf(id), count);
   }
 
-  #countLost(name: string, count: number): void {
+  #countLost(handlerId: HandlerId, count: number): void {
     if (!Number.isSafeInteger(count) || count <= 0) return;
     this.#dropped += count;
-    this.#tellLater(name, count);
+    this.#tellLater(handlerId, count);
   }
 
-  #tellLater(name: string, count: number): void {
-    // Names come from runners, which know existing handlers only; the map is emptied by every batch.
-    this.#lost.set(name, (this.#lost.get(name) ?? 0) + count);
+  #tellLater(handlerId: HandlerId, count: number): void {
+    // Every batch empties the map.
+    this.#lost.set(handlerId, (this.#lost.get(handlerId) ?? 0) + count);
   }
 
-  #takeLost(batches: readonly Batch[]): Map<string, number> {
-    for (const batch of batches)
-      for (const [name, count] of Object.entries(batch.dropped)) this.#countLost(name, count);
+  #takeLost(batches: readonly Batch[]): Map<HandlerId, number> {
+    for (const { dropped } of batches) this.#lose([], dropped);
     const lost = new Map(this.#lost);
     this.#lost.clear();
     return lost;
   }
 
-  #tellTails(handlerId: string | undefined, tell: (tail: LogTail) => void): void {
-    if (handlerId === undefined) return;
-    for (const tail of this.#tails.get(handlerId) ?? []) tell(tail);
+  #tailsOf(handlerId: HandlerId): Iterable<LogTail> {
+    return this.#tails.get(handlerId)?.all ?? [];
   }
 
   #removeTail(handlerId: string, tail: LogTail): void {
     const tails = this.#tails.get(handlerId);
-    if (tails?.delete(tail) !== true) return;
+    if (tails?.all.delete(tail) !== true) return;
     this.#tailCount -= 1;
-    if (tails.size === 0) this.#tails.delete(handlerId);
+    if (tails.all.size === 0) this.#tails.delete(handlerId);
   }
 }

@@ -1,5 +1,6 @@
 /** Lines before they have a cursor: what is believed of a runner's, and the ones the store writes itself. */
 import { logLimits } from '../../protocol/limits.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 
 /** Characters; text beyond a runner's own cut is not believed. */
@@ -9,7 +10,7 @@ const textCharsMax = 2 * logLimits.lineBytes;
 export function plausible(line: PendingLogLine): PendingLogLine {
   const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
   return {
-    handler: String(line.handler),
+    handlerId: handlerIdOf(String(line.handlerId)),
     deployment: whole(line.deployment),
     invocation: String(line.invocation).slice(0, 100),
     seq: whole(line.seq),
@@ -22,9 +23,9 @@ export function plausible(line: PendingLogLine): PendingLogLine {
 }
 
 /** What the log itself says of lines that it lost. `timeMs` in Unix milliseconds. */
-export function lossLine(handler: string, count: number, timeMs: number): PendingLogLine {
+export function lossLine(handlerId: HandlerId, count: number, timeMs: number): PendingLogLine {
   return {
-    handler,
+    handlerId,
     deployment: 0,
     invocation: '',
     seq: 0,

@@ -1,6 +1,6 @@
 /** The last five minutes of each handler in memory: what a screen that refreshes every 2 s asks for. */
 import type { UsageCount } from '../../protocol/messages.ts';
-import type { InvocationRecord } from '../../protocol/nouns.ts';
+import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 
 export const recentLimits = {
   /** 60 slots of 5 s. */
@@ -42,34 +42,34 @@ interface Recent {
 
 export class RecentUsage {
   readonly #now: () => number;
-  /** By handler name, least recently used first. */
+  /** By handler id, least recently used first. */
   readonly #handlers = new Map<string, Recent>();
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  add(records: readonly InvocationRecord[], counts: readonly UsageCount[]): void {
+  add(records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]): void {
     const atMs = this.#now();
     const index = Math.floor(atMs / recentLimits.slotMs);
     for (const count of counts) {
-      const slot = slotOf(this.#of(count.handler), index);
+      const slot = slotOf(this.#of(count.handlerId), index);
       slot.invocations += count.invocations;
       slot.failures += count.failures;
       slot.gas += count.gas;
     }
-    for (const { handler, durationMs } of records) {
-      const recent = this.#of(handler);
+    for (const { handlerId, durationMs } of records) {
+      const recent = this.#of(handlerId);
       recent.durations[recent.next] = { atMs, durationMs };
       recent.next = (recent.next + 1) % recentLimits.durations;
     }
   }
 
-  summary(handler: string): UsageSummary {
+  summary(handlerId: string): UsageSummary {
     const { slotMs, slots } = recentLimits;
     const atMs = this.#now();
     const current = Math.floor(atMs / slotMs);
-    const recent = this.#handlers.get(handler);
+    const recent = this.#handlers.get(handlerId);
     const window = (recent?.slots ?? []).filter((slot) => slot.index > current - slots && slot.index <= current);
     // The slot that is being filled would make the rate look low.
     const minute = window.filter((slot) => slot.index < current && slot.index >= current - 60_000 / slotMs);
@@ -89,14 +89,14 @@ export class RecentUsage {
     };
   }
 
-  forget(handler: string): void {
-    this.#handlers.delete(handler);
+  forget(handlerId: string): void {
+    this.#handlers.delete(handlerId);
   }
 
-  #of(handler: string): Recent {
-    const recent = this.#handlers.get(handler) ?? { slots: [], durations: [], next: 0 };
-    this.#handlers.delete(handler);
-    this.#handlers.set(handler, recent);
+  #of(handlerId: string): Recent {
+    const recent = this.#handlers.get(handlerId) ?? { slots: [], durations: [], next: 0 };
+    this.#handlers.delete(handlerId);
+    this.#handlers.set(handlerId, recent);
     if (this.#handlers.size > recentLimits.handlers) {
       const [oldest] = this.#handlers.keys();
       if (oldest !== undefined) this.#handlers.delete(oldest);

@@ -1,6 +1,7 @@
 /** Exact counters on their way into the table `usage`: one row per handler, Deployment and minute. */
 import { type Kysely, sql } from 'kysely';
 import type { UsageCount } from '../../protocol/messages.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
 
 /** Rows waiting for a database that fails: an hour of 1,600 busy handlers. */
@@ -8,13 +9,10 @@ const pendingMax = 100_000;
 
 export const minuteMs = 60_000;
 
-/** A row of `usage`, with the handler's name where its id will be. */
-export type NamedCount = Omit<Schema['usage'], 'handler_id'> & { readonly handler: string };
-
 /** Numbers from a runner, which holds hostile guests: what is no count is 0. */
-export function toNamedCount(count: UsageCount, atMs: number): NamedCount {
+export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
   return {
-    handler: count.handler,
+    handler_id: count.handlerId,
     deployment: whole(count.deployment),
     minute_ms: Math.floor(atMs / minuteMs) * minuteMs,
     invocations: whole(count.invocations),
@@ -26,12 +24,12 @@ export function toNamedCount(count: UsageCount, atMs: number): NamedCount {
   };
 }
 
-export class PendingCounts implements Iterable<NamedCount> {
-  readonly #rows = new Map<string, NamedCount>();
+export class PendingCounts implements Iterable<Schema['usage']> {
+  readonly #rows = new Map<string, Schema['usage']>();
 
   /** False where there is no room for one more row; the counts are lost then. */
-  add(count: NamedCount): boolean {
-    const key = `${count.handler} ${count.deployment} ${count.minute_ms}`;
+  add(count: Schema['usage']): boolean {
+    const key = `${count.handler_id} ${count.deployment} ${count.minute_ms}`;
     const known = this.#rows.get(key);
     if (known === undefined) {
       if (this.#rows.size >= pendingMax) return false;
@@ -51,7 +49,11 @@ export class PendingCounts implements Iterable<NamedCount> {
     return this.#rows.size;
   }
 
-  [Symbol.iterator](): Iterator<NamedCount> {
+  handlerIds(): readonly HandlerId[] {
+    return [...this.#rows.values()].map((row) => handlerIdOf(row.handler_id));
+  }
+
+  [Symbol.iterator](): Iterator<Schema['usage']> {
     return this.#rows.values();
   }
 }

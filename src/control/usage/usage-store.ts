@@ -5,15 +5,16 @@
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { UsageCount } from '../../protocol/messages.ts';
-import type { InvocationRecord } from '../../protocol/nouns.ts';
+import { handlerIdOf } from '../../protocol/names.ts';
+import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
-import type { HandlerIds } from '../handlers/handler-ids.ts';
+import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { RecentUsage, type UsageSummary } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
-import { addCount, type NamedCount, PendingCounts, positive, toNamedCount, whole } from './usage-counts.ts';
+import { addCount, PendingCounts, positive, toRow as toCountRow, whole } from './usage-counts.ts';
 
 export const usageLimits = {
   /** Records waiting for the database, about 1 KiB each. Beyond: records are dropped, counts are not. */
@@ -63,10 +64,9 @@ const insertRecords = new BatchInsert({
 
 export class UsageStore {
   readonly #db: Database;
-  readonly #ids: HandlerIds;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
-  readonly #queue: WriteQueue<readonly InvocationRecord[]>;
+  readonly #queue: WriteQueue<readonly PendingInvocationRecord[]>;
   readonly #recent: RecentUsage;
   readonly #retention: RecordRetention;
   /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
@@ -84,13 +84,11 @@ export class UsageStore {
 
   constructor(options: {
     readonly db: Database;
-    readonly ids: HandlerIds;
     /** Unix milliseconds. */
     readonly now: () => number;
     readonly onError: (error: unknown) => void;
   }) {
     this.#db = options.db;
-    this.#ids = options.ids;
     this.#now = options.now;
     this.#onError = options.onError;
     this.#recent = new RecentUsage(options.now);
@@ -105,14 +103,16 @@ export class UsageStore {
 
   /** Resolves when stored, or when records were counted as dropped (queue full, database failing); never rejects. */
   async record(usage: {
-    readonly records: readonly InvocationRecord[];
+    readonly records: readonly PendingInvocationRecord[];
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
     // What is nobody's would fail the write of all others, and again with every try.
-    const records = usage.records.filter(({ id, handler }) => typeof id === 'string' && typeof handler === 'string');
-    const counts = usage.counts.filter(({ handler }) => typeof handler === 'string');
+    const records = usage.records.filter(
+      (record) => typeof record.id === 'string' && typeof record.handlerId === 'string',
+    );
+    const counts = usage.counts.filter(({ handlerId }) => typeof handlerId === 'string');
     const atMs = this.#now();
-    for (const count of counts) this.#add(toNamedCount(count, atMs));
+    for (const count of counts) this.#add(toCountRow(count, atMs));
     this.#recent.add(records, counts);
     const done = this.#queue.push(records);
     // Full: a write is running, and the one after it takes the counts along.
@@ -122,16 +122,16 @@ export class UsageStore {
 
   /** The newest first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`. */
   async list(
-    handlerId: string,
+    handler: HandlerRef,
     options: {
       readonly limit: number;
       readonly before?: string | undefined;
       readonly failed?: boolean | undefined;
     },
   ): Promise<readonly InvocationRecord[]> {
-    let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handlerId);
+    let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handler.id);
     if (options.before !== undefined) {
-      const { id, started_ms } = await this.#placeOf(handlerId, options.before);
+      const { id, started_ms } = await this.#placeOf(handler.id, options.before);
       query = query.where((eb) =>
         eb.or([eb('started_ms', '<', started_ms), eb.and([eb('started_ms', '=', started_ms), eb('id', '<', id)])]),
       );
@@ -142,22 +142,22 @@ export class UsageStore {
       .orderBy('id', 'desc')
       .limit(Math.min(options.limit, usageLimits.listed))
       .execute();
-    return rows.map(({ record }): InvocationRecord => JSON.parse(record));
+    return rows.map(({ record }) => toRecord(record, handler));
   }
 
-  async find(handlerId: string, invocation: string): Promise<InvocationRecord | null> {
+  async find(handler: HandlerRef, invocation: string): Promise<InvocationRecord | null> {
     const row = await this.#db.reader
       .selectFrom('invocations')
       .select('record')
-      .where('handler_id', '=', handlerId)
+      .where('handler_id', '=', handler.id)
       .where('id', '=', invocation)
       .executeTakeFirst();
-    return row === undefined ? null : JSON.parse(row.record);
+    return row === undefined ? null : toRecord(row.record, handler);
   }
 
   /** Figures of the last minutes, from memory. */
-  summary(handlerName: string): UsageSummary {
-    return this.#recent.summary(handlerName);
+  summary(handlerId: string): UsageSummary {
+    return this.#recent.summary(handlerId);
   }
 
   /** One row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
@@ -197,8 +197,7 @@ export class UsageStore {
   async removeHandler(handler: HandlerRef): Promise<void> {
     await this.#retention.removeAll(handler.id);
     await this.#db.relaxed.deleteFrom('usage').where('handler_id', '=', handler.id).execute();
-    this.#recent.forget(handler.name);
-    this.#ids.forget(handler.name);
+    this.#recent.forget(handler.id);
   }
 
   /** Removes counters older than `usageLimits.minutesMs`; once a day is often enough. */
@@ -225,18 +224,16 @@ export class UsageStore {
     return row;
   }
 
-  async #write(records: readonly InvocationRecord[]): Promise<void> {
+  async #write(records: readonly PendingInvocationRecord[]): Promise<void> {
     const counts = this.#counts;
     this.#counts = new PendingCounts();
     try {
-      const ids = await this.#ids.resolve([...records, ...counts].map(({ handler }) => handler));
-      const rows = records.filter((record) => ids.has(record.handler)).map((record) => toRow(record, ids));
+      const mentioned = [...records.map(({ handlerId }) => handlerId), ...counts.handlerIds()];
+      const existing = await existingHandlers(this.#db.relaxed, mentioned);
+      const rows = records.filter(({ handlerId }) => existing.has(handlerId)).map(toRow);
       await this.#db.relaxed.transaction().execute(async (trx) => {
         await insertRecords.insert(trx, rows);
-        for (const { handler, ...count } of counts) {
-          const handlerId = ids.get(handler);
-          if (handlerId !== undefined) await addCount(trx, { handler_id: handlerId, ...count });
-        }
+        for (const count of counts) if (existing.has(handlerIdOf(count.handler_id))) await addCount(trx, count);
       });
       this.#countRecords({ stored: rows.length });
       for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id))
@@ -248,7 +245,7 @@ export class UsageStore {
     }
   }
 
-  #add(count: NamedCount): void {
+  #add(count: Schema['usage']): void {
     const { invocations, failures, gas, duration_ms, bytes_in, bytes_out } = count;
     this.#totals = {
       ...this.#totals,
@@ -262,9 +259,11 @@ export class UsageStore {
     this.#keep(count);
   }
 
-  #keep(count: NamedCount): void {
+  #keep(count: Schema['usage']): void {
     if (!this.#counts.add(count))
-      this.#onError(new Error(`usage of ${count.handler} was lost: too many counters wait for the database`));
+      this.#onError(
+        new Error(`usage of handler ${count.handler_id} was lost: too many counters wait for the database`),
+      );
   }
 
   #countRecords({ stored = 0, dropped = 0 }: { stored?: number; dropped?: number }): void {
@@ -277,13 +276,13 @@ export class UsageStore {
   }
 }
 
-function toRow(record: InvocationRecord, ids: ReadonlyMap<string, string>): Schema['invocations'] {
+function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] {
   let json = JSON.stringify(record);
   if (json.length > usageLimits.recordChars)
     json = JSON.stringify({ ...record, path: record.path.slice(0, 2_000), syscalls: {}, io: {} });
   return {
     id: record.id,
-    handler_id: ids.get(record.handler)!,
+    handler_id: handlerId,
     deployment: whole(record.deployment),
     started_ms: whole(Math.floor(record.startedMs)),
     status: whole(record.status),
@@ -292,4 +291,9 @@ function toRow(record: InvocationRecord, ids: ReadonlyMap<string, string>): Sche
     gas: whole(record.gas),
     record: json,
   };
+}
+
+/** The stored JSON has no handler: its name is that of the moment of asking. */
+function toRecord(json: string, handler: HandlerRef): InvocationRecord {
+  return { ...JSON.parse(json), handler: handler.name };
 }

@@ -85,8 +85,8 @@ describe('who may call what', () => {
 describe('answers', () => {
   test('fit the schemas of the document', async () => {
     const created = (await api(platform, ada, 'POST', '/handlers', {})).body.handler.name;
-    await platform.logs.append([logLine(created, 'hello')]);
-    await platform.usage.record({
+    await platform.append([logLine(created, 'hello')]);
+    await platform.record({
       records: [
         {
           id: 'inv-1',
@@ -330,12 +330,12 @@ test('a full disk refuses writes with 503 and a time to try again; reading goes 
     const answers = [await put('A'), await put('B')];
     expect(answers.at(-1)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(answers.at(-1)!.headers.get('retry-after')).toBe('5');
-    await full.logs.append(Array.from({ length: 500 }, () => logLine('h', 'y'.repeat(1_000))));
+    await full.append(Array.from({ length: 500 }, () => logLine('h', 'y'.repeat(1_000))));
     expect(full.logs.counters.stored).toBe(0);
     expect((await api(full, token, 'GET', '/handlers/h')).status).toBe(200);
     for (const on of [full.db, full.db.relaxed]) await sql`pragma max_page_count = 1000000`.execute(on);
     expect((await put('B')).status).toBe(200);
-    await full.logs.append([logLine('h', 'back')]);
+    await full.append([logLine('h', 'back')]);
     const { lines } = (await api(full, token, 'GET', '/handlers/h/logs')).body;
     expect(lines.map(({ text }: { text: string }) => text.slice(0, 16))).toEqual(['back', '500 log lines we']);
   } finally {

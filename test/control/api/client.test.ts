@@ -33,7 +33,7 @@ test("wasmcloud's client and this API mean the same: accounts, handlers, variabl
 });
 
 test('logs: the newest page, then the tail from its last cursor', async () => {
-  await platform.logs.append([logLine('otter', 'one'), logLine('otter', 'two')]);
+  await platform.append([logLine('otter', 'one'), logLine('otter', 'two')]);
   const page = await client.logs('otter', { limit: 1 });
   expect(page.lines.map(({ text }) => text)).toEqual(['two']);
   const lines: LogLine[] = [];
@@ -54,7 +54,7 @@ test('logs: the newest page, then the tail from its last cursor', async () => {
     },
   );
   await live.promise;
-  await platform.logs.append([logLine('otter', 'no'), logLine('otter', 'three')]);
+  await platform.append([logLine('otter', 'no'), logLine('otter', 'three')]);
   await seen.promise;
   tail.close();
   expect(lines.map(({ text }) => text)).toEqual(['three']);

@@ -98,7 +98,7 @@ describe('upgrade', () => {
 
 describe('frames', () => {
   test('history, then live lines, filtered as asked, exactly {lines, dropped}', async () => {
-    await platform.logs.append([
+    await platform.append([
       logLine('otter', 'ERROR old', { level: 1 }),
       logLine('otter', 'fine'),
       logLine('otter', 'error but quiet'),
@@ -106,7 +106,7 @@ describe('frames', () => {
     const raw: string[] = [];
     const reader = await openStream(platform, ada, `${path}?after=0&level=error&grep=error`);
     reader.socket.on('message', (data) => raw.push(String(data)));
-    await platform.logs.append([logLine('otter', 'x'), logLine('otter', 'error new\u001b[31m', { level: 0 })]);
+    await platform.append([logLine('otter', 'x'), logLine('otter', 'error new\u001b[31m', { level: 0 })]);
     await reader.until(({ lines }) => lines.length === 2);
     expect(reader.lines.map(({ text }) => text)).toEqual(['ERROR old', 'error new\u001b[31m']);
     expect(Object.keys(JSON.parse(raw.at(-1)!))).toEqual(['lines', 'dropped']);
@@ -133,14 +133,14 @@ describe('frames', () => {
       return seen;
     });
     for (let i = 0; i < total; i += 20)
-      await platform.logs.append(Array.from({ length: 20 }, (_, n) => logLine('otter', `n${i + n}`, { seq: i + n })));
+      await platform.append(Array.from({ length: 20 }, (_, n) => logLine('otter', `n${i + n}`, { seq: i + n })));
     const expected = Array.from({ length: total }, (_, i) => i);
     for (const seen of await Promise.all(readers)) expect(seen).toEqual(expected);
   });
 
   test('losses of a runner are told', async () => {
     const reader = await openStream(platform, ada, path);
-    await platform.logs.append([], { otter: 12 });
+    await platform.append([], { otter: 12 });
     await reader.until(({ dropped }) => dropped > 0);
     expect(reader.dropped).toBe(12);
     await reader.until(({ lines }) => lines.length > 0);
@@ -156,7 +156,7 @@ describe('the end', () => {
     const { user, tokenId } = (await platform.accounts.userOfToken(ada))!;
     await platform.accounts.revokeToken(user.id, tokenId);
     expect(await reader.closed).toEqual({ code: 4401, reason: 'token revoked' });
-    await platform.logs.append([logLine('otter', 'still')]);
+    await platform.append([logLine('otter', 'still')]);
     await other.until(({ lines }) => lines.length === 1);
   });
 
@@ -184,7 +184,7 @@ describe('the end', () => {
   test('a reader may talk, but not much', async () => {
     const reader = await openStream(platform, ada, path);
     reader.socket.send('hello');
-    await platform.logs.append([logLine('otter', 'still here')]);
+    await platform.append([logLine('otter', 'still here')]);
     await reader.until(({ lines }) => lines.length === 1);
     reader.socket.send('x'.repeat(2_000));
     expect((await reader.closed).code).toBe(1009);
@@ -232,7 +232,7 @@ describe('the end', () => {
     let n = 0;
     while (platform.streams.open > 1) {
       n += 100;
-      await platform.logs.append(Array.from({ length: 100 }, () => logLine('otter', text)));
+      await platform.append(Array.from({ length: 100 }, () => logLine('otter', text)));
       await fine.until(({ lines, dropped }) => lines.length + dropped === n);
       if (n > 100_000) throw new Error('the stalled reader was never closed');
     }
@@ -252,7 +252,7 @@ describe('the end', () => {
     // More than socket buffers and the tail hold.
     const total = 3_000;
     for (let i = 0; i < total; i += 500)
-      await platform.logs.append(Array.from({ length: 500 }, (_, n) => logLine('otter', text, { seq: i + n })));
+      await platform.append(Array.from({ length: 500 }, (_, n) => logLine('otter', text, { seq: i + n })));
     reader.socket.resume();
     await reader.until(({ lines, dropped }) => lines.length + dropped >= total);
     expect(reader.lines.length + reader.dropped).toBe(total);

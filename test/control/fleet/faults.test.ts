@@ -132,9 +132,7 @@ describe('a runner that hangs', () => {
       await fleet.until(() => (ended(fleet).length === deaths ? true : undefined));
     }
     await fleet.until(() => (started(fleet) === fleetLimits.quarantineDeaths + 1 ? true : undefined));
-    expect(fleet.events).toContainEqual(
-      expect.objectContaining({ kind: 'quarantined', deploymentId: bad.spec.deploymentId }),
-    );
+    expect(fleet.events).toContainEqual(expect.objectContaining({ kind: 'quarantined', specId: bad.spec.specId }));
     const told = fleet.lines.filter(({ handler }) => handler === 'hanger').map(({ text }) => text);
     expect(told).toHaveLength(fleetLimits.quarantineDeaths + 1);
     expect(told.at(-1)).toMatch(/^stopped: it has ended 3 runners/);
@@ -178,8 +176,8 @@ describe('a deployment', () => {
     for (const name of ['good', 'bad']) {
       const { spec, bytes } = deploymentOf(name, await compileWat(writer(name)));
       fleet.artifacts.set(spec.artifact, name === 'bad' ? bytes.slice(0, -3) : bytes);
-      fleet.specs.set(spec.deploymentId, spec);
-      fleet.releases.set(name, spec.deploymentId);
+      fleet.specs.set(spec.specId, spec);
+      fleet.releases.set(name, spec.specId);
     }
     await fleet.start();
     expect((await call(`${fleet.url}/good/`)).text).toBe('good');

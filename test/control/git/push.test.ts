@@ -528,12 +528,12 @@ describe('rollback and environment', () => {
     const repo = await makeRepo({ 'hello.wasm': hello, 'wasmcloud.toml': '[env]\nA = "manifest"\nB = "b"\n' });
     await platform.push(user, repo, handler);
     const { id } = (await platform.handlers.find(handler))!;
-    const before = platform.fleet.specOf(handler)!.deploymentId;
+    const before = platform.fleet.specOf(handler)!.specId;
     await platform.env.set(id, 'A', 'set by command');
     await platform.deployments.environmentChanged(id);
     const spec = platform.fleet.specOf(handler)!;
     expect(spec.env).toEqual({ A: 'set by command', B: 'b' });
-    expect(spec.deploymentId).not.toBe(before);
+    expect(spec.specId).not.toBe(before);
     expect(platform.fleet.specs.has(before)).toBe(false);
     await platform.handlers.delete(id);
     await platform.deployments.handlerDeleted(id);

@@ -1,11 +1,11 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { HandlerIds } from '../../../src/control/handlers/handler-ids.ts';
+import { existingHandlers } from '../../../src/control/handlers/existing-handlers.ts';
 import { type Handler, Handlers, handlerLimits, isBranchName } from '../../../src/control/handlers/handlers.ts';
 import { HandlerViews } from '../../../src/control/handlers/views.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
-import { isHandlerName } from '../../../src/protocol/names.ts';
+import { handlerIdOf, isHandlerName } from '../../../src/protocol/names.ts';
 import { type TemporaryDatabase, temporaryDatabase } from '../../support/database.ts';
 
 let store: TemporaryDatabase;
@@ -247,22 +247,15 @@ describe('views', () => {
   });
 });
 
-describe('ids', () => {
-  test('names are resolved together, remembered, and forgotten when told', async () => {
+describe('existing handlers', () => {
+  test('are told from others, deleted ones included, however many are asked for', async () => {
     const otter = await handlers.create({ name: 'otter', ownerId: 'ada' });
-    const ids = new HandlerIds(store.db);
-    expect([...(await ids.resolve(['otter', 'nobody', 'otter']))]).toEqual([['otter', otter.id]]);
-    await store.db.updateTable('handlers').set({ name: 'moved' }).execute();
-    expect((await ids.resolve(['otter'])).get('otter')).toBe(otter.id);
-    ids.forget('otter');
-    expect((await ids.resolve(['otter'])).size).toBe(0);
-    ids.forget('moved');
-    await handlers.delete(otter.id);
-    expect((await ids.resolve(['moved'])).get('moved')).toBe(otter.id);
-    await store.db.updateTable('handlers').set({ name: 'away' }).execute();
-    expect((await ids.resolve(['moved'])).size).toBe(0); // of a deleted handler nothing was remembered
+    const gone = await handlers.create({ name: 'gone', ownerId: 'ada' });
+    await handlers.delete(gone.id);
     const many = Array.from({ length: 1_300 }, (_, i) => `n${i}`);
-    expect((await ids.resolve([...many, 'away'])).size).toBe(1);
+    const asked = [otter.id, ...many, gone.id, otter.id].map(handlerIdOf);
+    expect([...(await existingHandlers(store.db, asked))]).toEqual([otter.id, gone.id]);
+    expect((await existingHandlers(store.db, [])).size).toBe(0);
   });
 });
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogStore } from '../../../src/control/logs/log-store.ts';
 import { LogRetention, retentionLimits } from '../../../src/control/logs/retention.ts';
+import { handlerIdOf } from '../../../src/protocol/names.ts';
 import { type Bench, bench, line, numbered } from '../../support/logs.ts';
 
 let it: Bench;
@@ -88,8 +89,13 @@ describe('retention', () => {
     await it.db.updateTable('handlers').set({ deleted_ms: 1 }).where('id', '=', it.a.id).execute();
     expect(await it.handlers.purge((handler) => logs.removeHandler(handler))).toBe(1);
     const fresh = await it.handlers.create({ name: 'aa', ownerId: 'u' });
-    await logs.append(numbered('aa', 2));
+    // Late lines of the purged handler, and lines of the one that has its name now.
+    await logs.append([
+      ...numbered('aa', 2),
+      ...numbered('aa', 3).map((line) => ({ ...line, handlerId: handlerIdOf(fresh.id) })),
+    ]);
     expect(await count(it.a.id)).toBe(0);
-    expect(await count(fresh.id)).toBe(2);
+    expect(await count(fresh.id)).toBe(3);
+    expect(logs.counters.unknown).toBe(2);
   });
 });

@@ -4,8 +4,8 @@ import { quantile, recentLimits } from '../../../src/control/usage/recent.ts';
 import { RecordRetention, recordLimits } from '../../../src/control/usage/record-retention.ts';
 import { UsageStore, usageLimits } from '../../../src/control/usage/usage-store.ts';
 import type { UsageCount } from '../../../src/protocol/messages.ts';
-import type { InvocationRecord } from '../../../src/protocol/nouns.ts';
-import { type Bench, bench } from '../../support/logs.ts';
+import type { InvocationRecord, PendingInvocationRecord } from '../../../src/protocol/nouns.ts';
+import { type Bench, bench, idOf } from '../../support/logs.ts';
 
 let it: Bench;
 let usage: UsageStore;
@@ -14,7 +14,7 @@ let nowMs: number;
 beforeEach(async () => {
   it = await bench();
   nowMs = 1_800_000_000_000;
-  usage = new UsageStore({ db: it.db, ids: it.ids, now: () => nowMs, onError: (error) => it.errors.push(error) });
+  usage = new UsageStore({ db: it.db, now: () => nowMs, onError: (error) => it.errors.push(error) });
 });
 
 afterEach(async () => {
@@ -22,10 +22,10 @@ afterEach(async () => {
   await it.close();
 });
 
-function record(id: string, more: Partial<InvocationRecord> = {}): InvocationRecord {
+function record(id: string, more: Partial<PendingInvocationRecord> = {}): PendingInvocationRecord {
   return {
     id,
-    handler: 'aa',
+    handlerId: idOf('aa'),
     deployment: 1,
     startedMs: nowMs,
     durationMs: 1.25,
@@ -44,9 +44,14 @@ function record(id: string, more: Partial<InvocationRecord> = {}): InvocationRec
   };
 }
 
+/** What comes back of a record. */
+function stored({ handlerId: _, ...facts }: PendingInvocationRecord, handler: string): InvocationRecord {
+  return { ...facts, handler };
+}
+
 function count(more: Partial<UsageCount> = {}): UsageCount {
   return {
-    handler: 'aa',
+    handlerId: idOf('aa'),
     deployment: 1,
     invocations: 10,
     failures: 1,
@@ -61,13 +66,15 @@ function count(more: Partial<UsageCount> = {}): UsageCount {
 describe('records', () => {
   test('come back whole, newest first, of one handler only', async () => {
     await usage.record({
-      records: [record('a', { startedMs: nowMs - 5 }), record('b'), record('c', { handler: 'bb' })],
+      records: [record('a', { startedMs: nowMs - 5 }), record('b'), record('c', { handlerId: idOf('bb') })],
       counts: [],
     });
-    expect(await usage.list(it.a.id, { limit: 10 })).toEqual([record('b'), record('a', { startedMs: nowMs - 5 })]);
-    expect(await usage.find(it.a.id, 'a')).toEqual(record('a', { startedMs: nowMs - 5 }));
-    expect(await usage.find(it.a.id, 'c')).toBeNull();
-    expect(await usage.find(it.a.id, 'zzz')).toBeNull();
+    expect(await usage.list(it.a, { limit: 10 })).toEqual(
+      [record('b'), record('a', { startedMs: nowMs - 5 })].map((one) => stored(one, 'aa')),
+    );
+    expect(await usage.find(it.a, 'a')).toEqual(stored(record('a', { startedMs: nowMs - 5 }), 'aa'));
+    expect(await usage.find(it.a, 'c')).toBeNull();
+    expect(await usage.find(it.a, 'zzz')).toBeNull();
   });
 
   test('pages lead through all of them, also where many began in the same millisecond', async () => {
@@ -77,24 +84,24 @@ describe('records', () => {
     await usage.record({ records: all, counts: [] });
     const seen: string[] = [];
     for (let before: string | undefined; ; ) {
-      const page = await usage.list(it.a.id, { limit: 10, before });
+      const page = await usage.list(it.a, { limit: 10, before });
       if (page.length === 0) break;
       seen.push(...page.map(({ id }) => id));
       before = page.at(-1)!.id;
     }
     expect(seen).toEqual(all.map(({ id }) => id).toReversed());
-    await expect(usage.list(it.b.id, { limit: 1, before: 'r000' })).rejects.toMatchObject({ code: 'not_found' });
+    await expect(usage.list(it.b, { limit: 1, before: 'r000' })).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('failures can be asked for', async () => {
     await usage.record({ records: [record('a'), record('b', { outcome: 'out_of_gas', status: 500 })], counts: [] });
-    expect((await usage.list(it.a.id, { limit: 10, failed: true })).map(({ id }) => id)).toEqual(['b']);
+    expect((await usage.list(it.a, { limit: 10, failed: true })).map(({ id }) => id)).toEqual(['b']);
   });
 
   test('one that is sent again is kept once', async () => {
     await usage.record({ records: [record('a'), record('b')], counts: [] });
     await usage.record({ records: [record('b', { gas: 1 }), record('c')], counts: [] });
-    expect((await usage.list(it.a.id, { limit: 10 })).map(({ id, gas }) => [id, gas])).toEqual([
+    expect((await usage.list(it.a, { limit: 10 })).map(({ id, gas }) => [id, gas])).toEqual([
       ['c', 2 ** 40],
       ['b', 2 ** 40],
       ['a', 2 ** 40],
@@ -106,7 +113,7 @@ describe('records', () => {
       Array.from({ length: 2_000 }, (_, i) => [`call_${i}`, { count: i, waitMs: 0 }]),
     );
     await usage.record({ records: [record('a', { syscalls, path: `/${'x'.repeat(60_000)}` })], counts: [] });
-    const found = await usage.find(it.a.id, 'a');
+    const found = await usage.find(it.a, 'a');
     expect(found).toMatchObject({ syscalls: {}, gas: 2 ** 40 });
     expect(JSON.stringify(found).length).toBeLessThan(usageLimits.recordChars);
   });
@@ -125,7 +132,7 @@ describe('records', () => {
       .select((eb) => eb.fn.countAll<number>().as('n'))
       .executeTakeFirstOrThrow();
     expect(n).toBe(recordLimits.retained);
-    expect((await usage.list(it.a.id, { limit: 1 }))[0]!.id).toBe(`r${total - 1}`);
+    expect((await usage.list(it.a, { limit: 1 }))[0]!.id).toBe(`r${total - 1}`);
   });
 });
 
@@ -134,7 +141,10 @@ describe('counters', () => {
     nowMs = 60_000 * 30_000_000 + 59_999;
     await Promise.all([
       usage.record({ records: [], counts: [count(), count({ deployment: 2, failures: 0 })] }),
-      usage.record({ records: [], counts: [count(), count({ handler: 'bb' }), count({ handler: 'nobody' })] }),
+      usage.record({
+        records: [],
+        counts: [count(), count({ handlerId: idOf('bb') }), count({ handlerId: idOf('nobody') })],
+      }),
     ]);
     nowMs += 1;
     await usage.record({ records: [], counts: [count({ invocations: 1 })] });
@@ -171,13 +181,13 @@ describe('counters', () => {
       records: [record('a', { durationMs: Number.NaN, gas: -1, status: 1.5 })],
       counts: [count({ gas: Number.NaN, invocations: -5, durationMs: Number.POSITIVE_INFINITY })],
     });
-    await usage.record({ records: [JSON.parse('{}')], counts: [JSON.parse('{"handler":null}')] });
+    await usage.record({ records: [JSON.parse('{}')], counts: [JSON.parse('{"handlerId":null}')] });
     expect(it.errors).toEqual([]);
     expect((await usage.minutes(it.a.id, 0))[0]).toMatchObject({ gas: 0, invocations: 0, durationMs: 0, failures: 1 });
   });
 
   test('old minutes are pruned, a purged handler goes entirely', async () => {
-    await usage.record({ records: [record('a')], counts: [count(), count({ handler: 'bb' })] });
+    await usage.record({ records: [record('a')], counts: [count(), count({ handlerId: idOf('bb') })] });
     nowMs += usageLimits.minutesMs + 60_000;
     await usage.record({ records: [], counts: [count()] });
     await usage.prune();
@@ -185,8 +195,8 @@ describe('counters', () => {
     expect(await usage.minutes(it.b.id, 0)).toHaveLength(0);
     await usage.removeHandler(it.a);
     expect(await usage.minutes(it.a.id, 0)).toHaveLength(0);
-    expect(await usage.list(it.a.id, { limit: 1 })).toEqual([]);
-    expect(usage.summary('aa').invocations).toBe(0);
+    expect(await usage.list(it.a, { limit: 1 })).toEqual([]);
+    expect(usage.summary(it.a.id).invocations).toBe(0);
   });
 });
 
@@ -197,7 +207,7 @@ describe('recent figures', () => {
       await usage.record({ records: [], counts: [count({ invocations: 50, failures: 5, gas: 7 })] });
       nowMs += recentLimits.slotMs;
     }
-    expect(usage.summary('aa')).toMatchObject({
+    expect(usage.summary(it.a.id)).toMatchObject({
       windowMs: 300_000,
       invocations: 24 * 50,
       failures: 24 * 5,
@@ -207,20 +217,20 @@ describe('recent figures', () => {
       p50Ms: null,
     });
     nowMs += 240_000;
-    expect(usage.summary('aa')).toMatchObject({ invocations: 50 * 11, requestsPerSecond: 0 });
+    expect(usage.summary(it.a.id)).toMatchObject({ invocations: 50 * 11, requestsPerSecond: 0 });
     nowMs += 300_000;
-    expect(usage.summary('aa')).toMatchObject({ invocations: 0, gas: 0 });
+    expect(usage.summary(it.a.id)).toMatchObject({ invocations: 0, gas: 0 });
   });
 
   test('percentiles are of the newest recorded invocations', async () => {
     const records = Array.from({ length: 200 }, (_, i) => record(`r${i}`, { durationMs: i + 1 }));
     await usage.record({ records, counts: [] });
-    expect(usage.summary('aa')).toMatchObject({ p50Ms: 100, p99Ms: 198 });
+    expect(usage.summary(it.a.id)).toMatchObject({ p50Ms: 100, p99Ms: 198 });
     const newer = Array.from({ length: recentLimits.durations }, (_, i) => record(`n${i}`, { durationMs: 5 }));
     await usage.record({ records: newer, counts: [] });
-    expect(usage.summary('aa')).toMatchObject({ p50Ms: 5, p99Ms: 5 });
+    expect(usage.summary(it.a.id)).toMatchObject({ p50Ms: 5, p99Ms: 5 });
     nowMs += 300_001;
-    expect(usage.summary('aa')).toMatchObject({ p50Ms: null, p99Ms: null });
+    expect(usage.summary(it.a.id)).toMatchObject({ p50Ms: null, p99Ms: null });
   });
 
   test('quantile is the smallest value that enough do not exceed', () => {

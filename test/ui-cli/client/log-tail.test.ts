@@ -118,7 +118,7 @@ test('level and text filter at the server', async () => {
 test('lost lines are counted', async () => {
   const recorder = new Recorder();
   await recorder.until(({ states }) => states.includes('live'));
-  await control.logs.append([line('swift-otter', 'x')], { 'swift-otter': 12 });
+  await control.append([line('swift-otter', 'x')], { 'swift-otter': 12 });
   await recorder.until(({ dropped }) => dropped > 0);
   expect(recorder.dropped).toBe(12);
 });

@@ -142,7 +142,7 @@ test('delete needs the name twice, restore brings it back', async () => {
 
 test('an invocation shows with what it used and logged', async () => {
   const one = record('swift-otter', 'i_abc', { status: 500, outcome: 'trapped', path: '/x\u001b[2J' });
-  await control.usage.record({ records: [one], counts: [] });
+  await control.record({ records: [one], counts: [] });
   await control.write(line('swift-otter', 'about to \u001b[31mtrap', { invocation: 'i_abc', level: 1 }));
   const listed = await wasmcloud(['invocations', 'swift-otter']);
   expect(listed.stdout).toMatch(/i_abc +500 +trapped .*GET \/x\^\[\[2J$/m);

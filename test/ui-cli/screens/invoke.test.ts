@@ -7,7 +7,7 @@ const screens = testScreens();
 
 test('invoking shows the answer, what it used and what it logged', async () => {
   screens.control.function = async (request, response) => {
-    await screens.control.usage.record({ records: [record('alpha', 'i_now', { gas: 77_000 })], counts: [] });
+    await screens.control.record({ records: [record('alpha', 'i_now', { gas: 77_000 })], counts: [] });
     await screens.control.write(line('alpha', 'was called', { invocation: 'i_now' }));
     response.setHeader('trisiel-invocation', 'i_now');
     response.end(`you asked ${request.url} \u001b[31m`);

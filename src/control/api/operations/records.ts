@@ -75,9 +75,9 @@ export function recordOperations(deps: {
       answer: z.object({ invocations: z.array(invocationSchema) }),
       errors: ['not_found'],
       run: async ({ user, params, query }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
+        const handler = await handlers.findOwned(params.name, user.id);
         const { limit = 100, before } = query;
-        return { invocations: await usage.list(id, { limit, before, failed: query.failed === 'true' }) };
+        return { invocations: await usage.list(handler, { limit, before, failed: query.failed === 'true' }) };
       },
     }),
     forUsers({
@@ -90,7 +90,7 @@ export function recordOperations(deps: {
       errors: ['not_found'],
       run: async ({ user, params }) => {
         const handler = await handlers.findOwned(params.name, user.id);
-        const invocation = await usage.find(handler.id, params.id);
+        const invocation = await usage.find(handler, params.id);
         if (invocation === null)
           throw new PlatformError('not_found', 'no such invocation is kept', {
             hints: [`the newest ${recordLimits.retained} of a handler are kept; busy handlers' successes are sampled`],
@@ -110,7 +110,7 @@ export function recordOperations(deps: {
       run: async ({ user, params, query }) => {
         const handler = await handlers.findOwned(params.name, user.id);
         const sinceMs = now() - (query.minutes ?? 60) * 60_000;
-        return { summary: usage.summary(handler.name), minutes: await usage.minutes(handler.id, sinceMs) };
+        return { summary: usage.summary(handler.id), minutes: await usage.minutes(handler.id, sinceMs) };
       },
     }),
     forUsers({
@@ -122,7 +122,7 @@ export function recordOperations(deps: {
       answer: z.object({ usage: z.record(z.string(), summarySchema) }),
       run: async ({ user }) => {
         const owned = await handlers.list(user.id);
-        return { usage: Object.fromEntries(owned.map(({ name }) => [name, usage.summary(name)])) };
+        return { usage: Object.fromEntries(owned.map(({ id, name }) => [name, usage.summary(id)])) };
       },
     }),
   ];

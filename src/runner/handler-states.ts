@@ -1,6 +1,7 @@
 /** What a handler has in this runner besides its Deployments: its share of the thread, its services. */
 import type { KvService, QueueService } from '../guest/kernel/process.ts';
 import type { SchemeRegistry } from '../guest/kernel/resource.ts';
+import type { HandlerId, HandlerName } from '../protocol/names.ts';
 import { Share } from './scheduler.ts';
 
 export interface HandlerServices {
@@ -13,23 +14,23 @@ export interface HandlerServices {
 
 /** What the invocations of one handler share in this runner. */
 export interface HandlerState extends HandlerServices {
-  readonly id: string;
-  readonly name: string;
+  readonly id: HandlerId;
+  readonly name: HandlerName;
   readonly share: Share;
   inFlight: number;
   /** Deployments of the handler held here. */
   deployments: number;
 }
 
-export class Handlers {
-  readonly #make: (handlerId: string, name: string) => HandlerServices;
-  readonly #byId = new Map<string, HandlerState>();
+export class HandlerStates {
+  readonly #make: (handlerId: HandlerId, name: HandlerName) => HandlerServices;
+  readonly #byId = new Map<HandlerId, HandlerState>();
 
-  constructor(make: (handlerId: string, name: string) => HandlerServices) {
+  constructor(make: (handlerId: HandlerId, name: HandlerName) => HandlerServices) {
     this.#make = make;
   }
 
-  acquire(id: string, name: string): HandlerState {
+  acquire(id: HandlerId, name: HandlerName): HandlerState {
     let state = this.#byId.get(id);
     if (state === undefined) {
       state = { ...this.#make(id, name), id, name, share: new Share(), inFlight: 0, deployments: 0 };

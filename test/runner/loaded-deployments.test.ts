@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { SchemeRegistry } from '../../src/guest/kernel/resource.ts';
 import { MIB } from '../../src/protocol/limits.ts';
-import { DeploymentTable } from '../../src/runner/deployments.ts';
-import { Handlers } from '../../src/runner/handlers.ts';
+import { HandlerStates } from '../../src/runner/handler-states.ts';
+import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
 import { compileWat, deploymentOf, writer } from '../support/fleet.ts';
 
@@ -11,13 +11,13 @@ function makeTable() {
   const budget = new MemoryBudget(64 * MIB);
   const closed: string[] = [];
   const nobody = () => Promise.reject(new Error('no guest runs here'));
-  const handlers = new Handlers((id) => ({
+  const handlers = new HandlerStates((id) => ({
     schemes: new SchemeRegistry([]),
     kv: { get: nobody, put: nobody },
     queues: { publish: nobody },
     close: () => closed.push(id),
   }));
-  return { budget, closed, table: new DeploymentTable({ budget, handlers }) };
+  return { budget, closed, table: new LoadedDeployments({ budget, handlers }) };
 }
 
 const deployed = async (text: string) => deploymentOf('hello', await compileWat(writer(text)));
@@ -28,15 +28,15 @@ describe('a Deployment that is forgotten', () => {
     const { spec, bytes } = await deployed('one');
     table.addArtifact(spec.artifact, bytes);
     await table.prepare(spec);
-    const live = table.find(spec.deploymentId);
+    const live = table.find(spec.specId);
     const slot = live?.pool.take();
     if (live === undefined || slot === null || slot === undefined) throw new Error('not prepared');
     live.inFlight = 1;
     const heldBytes = budget.usedBytes;
     expect(heldBytes).toBeGreaterThan(0);
 
-    table.forget(spec.deploymentId);
-    expect(table.find(spec.deploymentId)).toBeUndefined();
+    table.forget(spec.specId);
+    expect(table.find(spec.specId)).toBeUndefined();
     expect(budget.usedBytes).toBe(heldBytes);
     expect(closed).toEqual([]);
 
@@ -55,10 +55,10 @@ describe('a Deployment that is forgotten', () => {
     table.addArtifact(first.spec.artifact, first.bytes);
     await table.prepare(first.spec);
     await table.prepare(second.spec);
-    table.forget(first.spec.deploymentId);
+    table.forget(first.spec.specId);
     // The code is still there for whoever wants it.
     await table.prepare((await deployed('same')).spec);
-    table.forget(second.spec.deploymentId);
+    table.forget(second.spec.specId);
     expect(table.size).toBe(1);
     const third = await deployed('other');
     await expect(table.prepare(third.spec)).rejects.toThrow('was not sent before');
@@ -69,7 +69,7 @@ describe('a Deployment that is forgotten', () => {
     const { spec, bytes } = await deployed('back');
     table.addArtifact(spec.artifact, bytes);
     await table.prepare(spec);
-    table.forget(spec.deploymentId);
+    table.forget(spec.specId);
     expect(table.size).toBe(0);
     await expect(table.prepare(spec)).rejects.toThrow('was not sent before');
     table.addArtifact(spec.artifact, bytes);

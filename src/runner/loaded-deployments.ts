@@ -13,12 +13,12 @@ import type { SchemeRegistry } from '../guest/kernel/resource.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
-import type { HandlerState, Handlers } from './handlers.ts';
+import type { HandlerState, HandlerStates } from './handler-states.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
 import { type UsageMeter, usageMeter } from './usage-reporter.ts';
 
-export interface LiveDeployment {
+export interface LoadedDeployment {
   readonly spec: DeploymentSpec;
   readonly handler: HandlerState;
   readonly pool: SlotPool;
@@ -42,13 +42,13 @@ interface Code {
   deployments: number;
 }
 
-export class DeploymentTable {
+export class LoadedDeployments {
   readonly #budget: MemoryBudget;
-  readonly #handlers: Handlers;
+  readonly #handlers: HandlerStates;
   readonly #codes = new Map<string, Code>();
-  readonly #deployments = new Map<string, LiveDeployment>();
+  readonly #deployments = new Map<string, LoadedDeployment>();
 
-  constructor(options: { readonly budget: MemoryBudget; readonly handlers: Handlers }) {
+  constructor(options: { readonly budget: MemoryBudget; readonly handlers: HandlerStates }) {
     this.#budget = options.budget;
     this.#handlers = options.handlers;
   }
@@ -57,8 +57,8 @@ export class DeploymentTable {
     return this.#deployments.size;
   }
 
-  find(deploymentId: string): LiveDeployment | undefined {
-    return this.#deployments.get(deploymentId);
+  find(specId: string): LoadedDeployment | undefined {
+    return this.#deployments.get(specId);
   }
 
   /** Keeps the bytes until the first prepare compiles them. */
@@ -68,20 +68,20 @@ export class DeploymentTable {
 
   /** Compiles and gets ready. Throws where the engine refuses the module or its bytes are missing. */
   async prepare(spec: DeploymentSpec): Promise<void> {
-    if (this.#deployments.has(spec.deploymentId)) return;
+    if (this.#deployments.has(spec.specId)) return;
     const code = this.#codes.get(spec.artifact);
     if (code === undefined) throw new Error(`the Artifact ${spec.artifact} was not sent before`);
     code.deployments += 1;
     try {
       code.module ??= compile(code);
       const module = await code.module;
-      if (this.#deployments.has(spec.deploymentId)) {
+      if (this.#deployments.has(spec.specId)) {
         this.#releaseCode(spec.artifact, code);
         return;
       }
       let tree: LowerDirectory | null = null;
       const handler = this.#handlers.acquire(spec.handlerId, spec.handler);
-      this.#deployments.set(spec.deploymentId, {
+      this.#deployments.set(spec.specId, {
         spec,
         handler,
         pool: new SlotPool(
@@ -90,8 +90,8 @@ export class DeploymentTable {
         ),
         policy: spec.policy === null ? null : new CompiledPolicy(spec.policy),
         schemes: handler.schemes,
-        usage: usageMeter(spec.handler, spec.number),
-        mark: busyMarkOf(spec.deploymentId),
+        usage: usageMeter(spec.handlerId, spec.number),
+        mark: busyMarkOf(spec.specId),
         headMemo: { block: '', head: null },
         tree: () => {
           tree ??= lowerTree(spec.files);
@@ -108,10 +108,10 @@ export class DeploymentTable {
   }
 
   /** Frees it now or after its last Invocation. */
-  forget(deploymentId: string): void {
-    const deployment = this.#deployments.get(deploymentId);
+  forget(specId: string): void {
+    const deployment = this.#deployments.get(specId);
     if (deployment === undefined) return;
-    this.#deployments.delete(deploymentId);
+    this.#deployments.delete(specId);
     deployment.isForgotten = true;
     const code = this.#codes.get(deployment.spec.artifact);
     if (code !== undefined) this.#releaseCode(deployment.spec.artifact, code);
@@ -119,7 +119,7 @@ export class DeploymentTable {
   }
 
   /** Called when the last Invocation of a forgotten Deployment has ended. */
-  free(deployment: LiveDeployment): void {
+  free(deployment: LoadedDeployment): void {
     deployment.pool.close();
     this.#handlers.release(deployment.handler);
   }

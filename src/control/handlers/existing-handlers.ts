@@ -1,0 +1,19 @@
+/** Which handlers exist, for stations that file under an id what runners report. */
+import type { Kysely } from 'kysely';
+import type { HandlerId } from '../../protocol/names.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** Ids in one question: each is a parameter of the statement. */
+const askedAtOnce = 500;
+
+/** Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). */
+export async function existingHandlers(db: Kysely<Schema>, ids: Iterable<HandlerId>): Promise<ReadonlySet<HandlerId>> {
+  const asked = [...new Set(ids)];
+  const existing = new Set<string>();
+  for (let at = 0; at < asked.length; at += askedAtOnce) {
+    const some = asked.slice(at, at + askedAtOnce);
+    const rows = await db.selectFrom('handlers').select('id').where('id', 'in', some).execute();
+    for (const { id } of rows) existing.add(id);
+  }
+  return new Set(asked.filter((id) => existing.has(id)));
+}

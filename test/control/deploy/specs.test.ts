@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { DeploymentRow } from '../../../src/control/deploy/deployment-store.ts';
+import { Specs } from '../../../src/control/deploy/specs.ts';
+import { defaultLimits } from '../../../src/protocol/limits.ts';
+import type { VettedModule } from '../../../src/protocol/module.ts';
+
+const nobody = () => Promise.reject(new Error('everything is known'));
+const specs = new Specs({
+  store: { artifactModule: nobody } as never,
+  artifacts: { get: nobody } as never,
+  env: { envOf: nobody },
+});
+
+async function specIdOf(
+  manifest: { limits?: object; policy?: object | null; env?: object },
+  variables: Record<string, string> = {},
+  row: Partial<DeploymentRow> = {},
+): Promise<string> {
+  const whole = {
+    limits: defaultLimits,
+    policy: null,
+    env: {},
+    files: null,
+    passAuthorization: false,
+    abi: 'auto',
+    ...manifest,
+  };
+  const one = { id: 'd1', handler_id: 'h1', number: 1, manifest: JSON.stringify(whole), ...row } as DeploymentRow;
+  const known = { module: {} as VettedModule, files: [], variables };
+  return (await specs.specOf(one, 'otter', known)).specId;
+}
+
+test('a spec id changes with the Deployment, a variable, a limit or the policy', async () => {
+  const policy = { allow: ['^https:'], disallow: [] };
+  const ids = await Promise.all([
+    specIdOf({}),
+    specIdOf({}, {}, { id: 'd2' }),
+    specIdOf({}, { A: '1' }),
+    specIdOf({}, { A: '2' }),
+    specIdOf({ limits: { ...defaultLimits, timeoutMs: 1 } }),
+    specIdOf({ policy }),
+    specIdOf({ policy: { allow: [], disallow: ['^https:'] } }),
+  ]);
+  expect(new Set(ids).size).toBe(ids.length);
+});
+
+test('a spec id does not depend on the order in which values were written', async () => {
+  const { bodyBytes, ...others } = defaultLimits;
+  expect(await specIdOf({ limits: { bodyBytes, ...others } }, { A: '1', B: '2' })).toBe(
+    await specIdOf({ limits: { ...others, bodyBytes } }, { B: '2', A: '1' }),
+  );
+});
