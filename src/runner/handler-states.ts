@@ -1,6 +1,6 @@
 /** What a handler has in this runner besides its Deployments: its share of the thread, its services. */
 import type { KvService, QueueService } from '../guest/kernel/process.ts';
-import type { SchemeRegistry } from '../guest/kernel/resource.ts';
+import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { HandlerId, HandlerName } from '../protocol/names.ts';
 import { Share } from './scheduler.ts';
 

@@ -10,17 +10,18 @@ import type { FileSystem } from '../guest/kernel/fs/file-system.ts';
 import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
 import { GasMeter, type SliceScheduler } from '../guest/kernel/meter.ts';
 import type { CompiledPolicy } from '../guest/kernel/policy.ts';
-import type {
-  Clock,
-  Identity,
-  KvService,
-  ProcessEnd,
-  ProcessLog,
-  ProcessOptions,
-  QueueService,
+import {
+  type Clock,
+  type Identity,
+  type KvService,
+  Process,
+  type ProcessEnd,
+  type ProcessLog,
+  type ProcessOptions,
+  type QueueService,
 } from '../guest/kernel/process.ts';
-import { Process } from '../guest/kernel/process.ts';
-import type { Resource, SchemeRegistry } from '../guest/kernel/resource.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
+import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';

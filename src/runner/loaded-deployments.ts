@@ -9,7 +9,7 @@
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
 import { CompiledPolicy } from '../guest/kernel/policy.ts';
-import type { SchemeRegistry } from '../guest/kernel/resource.ts';
+import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';

@@ -1,6 +1,6 @@
 /** What a runner keeps of a Deployment, and that it lets go of all of it once nothing serves it any more. */
 import { describe, expect, it } from 'vitest';
-import { SchemeRegistry } from '../../src/guest/kernel/resource.ts';
+import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 import { HandlerStates } from '../../src/runner/handler-states.ts';
 import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';

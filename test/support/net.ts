@@ -9,9 +9,10 @@ import { createNetwork, type Network } from '../../src/guest/kernel/net/network.
 import { openUrl } from '../../src/guest/kernel/open.ts';
 import { CompiledPolicy } from '../../src/guest/kernel/policy.ts';
 import { Process } from '../../src/guest/kernel/process.ts';
-import { type Resource, SchemeRegistry } from '../../src/guest/kernel/resource.ts';
+import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { networkSchemes } from '../../src/guest/kernel/resources/network.ts';
 import { nullResource } from '../../src/guest/kernel/resources/null.ts';
+import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { Policy } from '../../src/protocol/nouns.ts';
 

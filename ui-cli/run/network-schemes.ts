@@ -1,7 +1,7 @@
 /** http, ws and tcp with a guard of their own. Imported by network.ts when they are needed. */
 import { createEgress } from '../../src/guest/kernel/net/egress.ts';
 import { createNetwork } from '../../src/guest/kernel/net/network.ts';
-import type { Scheme } from '../../src/guest/kernel/resource.ts';
+import type { Scheme } from '../../src/guest/kernel/process.ts';
 import { networkSchemes } from '../../src/guest/kernel/resources/network.ts';
 
 declare const WASMCLOUD_VERSION: string | undefined;

@@ -1,6 +1,6 @@
 /** The network's schemes, loaded when a guest first opens one of them: most runs never do. */
 import { type NetworkProtocol, networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
-import type { Scheme } from '../../src/guest/kernel/resource.ts';
+import type { Scheme } from '../../src/guest/kernel/process.ts';
 
 export interface LazyNetwork {
   readonly schemes: readonly Scheme[];

@@ -12,9 +12,8 @@ import { layOutDescriptors } from './abi/layout.ts';
 import { GuestInstance, makeMemory } from './instance.ts';
 import { GasMeter, type SliceScheduler } from './meter.ts';
 import { CompiledPolicy } from './policy.ts';
-import { type Clock, Process, type ProcessEnd, type ProcessLog, type ProcessOptions } from './process.ts';
-import type { Scheme } from './resource.ts';
-import { SchemeRegistry } from './resource.ts';
+import { type Clock, Process, type ProcessEnd, type ProcessLog, type ProcessOptions, type Scheme } from './process.ts';
+import { SchemeRegistry } from './scheme-registry.ts';
 import type { Tracer } from './syscall.ts';
 import { type ProcessUsage, processUsage } from './usage.ts';
 

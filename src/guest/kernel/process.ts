@@ -17,7 +17,7 @@ import { ByteBudget } from './held-bytes.ts';
 import { GuestMemory } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
-import type { Resource, SchemeRegistry } from './resource.ts';
+import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 
 export type ProcessEnd =
   /** runtime_exit, proc_exit, or the entry point's return value. */
@@ -74,6 +74,23 @@ export interface Identity {
   readonly invocation: string;
 }
 
+/**
+ * Opens Resources by URL; one file per scheme in src/guest/kernel/resources. Declared here because each of
+ * Process and Scheme names the other.
+ */
+export interface Scheme {
+  /** Names in lower case, without the colon, aliases included. */
+  readonly names: readonly string[];
+  /** Returns a new Resource, or a negative Errno. `url` is as the guest wrote it; openUrl has found its scheme and checked its policy. */
+  open(url: string, guest: Process, flags: OpenFlags): MaybePromise<Resource | number>;
+}
+
+/** The schemes that a Process may open. */
+export interface SchemeTable {
+  /** Returns the scheme called `name` (lower case, without the colon). */
+  find(name: string): Scheme | undefined;
+}
+
 export interface ProcessOptions {
   readonly identity: Identity;
   /** argv, program name first. */
@@ -84,7 +101,7 @@ export interface ProcessOptions {
   readonly stderr: Resource;
   readonly limits: Limits;
   readonly policy: CompiledPolicy | null;
-  readonly schemes: SchemeRegistry;
+  readonly schemes: SchemeTable;
   readonly meter: GasMeter;
   readonly log: ProcessLog;
   readonly clock: Clock;

@@ -7,8 +7,6 @@
  * carries no data, and is **called again** with a fresh view once it has settled. So a view never
  * outlives a suspension, and memory.grow in between is harmless.
  */
-import type { Process } from './process.ts';
-
 export type MaybePromise<T> = T | Promise<T>;
 
 export interface Resource {
@@ -34,31 +32,4 @@ export interface Resource {
 export interface OpenFlags {
   readonly read: boolean;
   readonly write: boolean;
-}
-
-/** One file per scheme in src/guest/kernel/resources. */
-export interface Scheme {
-  /** Names without the colon, aliases included. */
-  readonly names: readonly string[];
-  /** `url` is the whole string as opened, its scheme already found and its policy checked. */
-  open(url: string, guest: Process, flags: OpenFlags): MaybePromise<Resource | Errno>;
-}
-
-type Errno = number;
-
-export class SchemeRegistry {
-  readonly #byName = new Map<string, Scheme>();
-
-  constructor(schemes: readonly Scheme[]) {
-    for (const scheme of schemes) {
-      for (const name of scheme.names) {
-        if (this.#byName.has(name)) throw new Error(`scheme ${name} is registered twice`);
-        this.#byName.set(name, scheme);
-      }
-    }
-  }
-
-  find(name: string): Scheme | undefined {
-    return this.#byName.get(name);
-  }
 }

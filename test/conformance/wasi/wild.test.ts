@@ -12,8 +12,9 @@ import { systemClock } from '../../../src/guest/kernel/local-run.ts';
 import { GuestMemory } from '../../../src/guest/kernel/memory.ts';
 import { GasMeter } from '../../../src/guest/kernel/meter.ts';
 import { Process, ProcessEnded } from '../../../src/guest/kernel/process.ts';
-import { type Resource, SchemeRegistry } from '../../../src/guest/kernel/resource.ts';
+import type { Resource } from '../../../src/guest/kernel/resource.ts';
 import { localSchemes } from '../../../src/guest/kernel/resources/all.ts';
+import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
 import type { Syscall, SyscallResult } from '../../../src/guest/kernel/syscall.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { checkPolicy } from '../../../src/guest/kernel/open.ts';
-import type { Scheme } from '../../../src/guest/kernel/resource.ts';
+import type { Scheme } from '../../../src/guest/kernel/process.ts';
 import { runCalls } from '../../support/calls.ts';
 import { bytesSource, runGuest } from '../../support/run-guest.ts';
 

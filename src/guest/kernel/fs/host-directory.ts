@@ -25,7 +25,7 @@ import {
 } from 'node:fs';
 import { Errno } from '../errno.ts';
 import { attempt, attemptVoid } from './host-error.ts';
-import { describeHost, HostFile, HostInode, hostNode, kindOf, look, noFollow } from './host-file.ts';
+import { describeHost, HostFile, HostInode, type HostParent, hostNode, kindOf, look, noFollow } from './host-file.ts';
 import { HostTimes, inodeKey } from './host-times.ts';
 import type { DirectoryEntry, DirectoryListing, DirectoryNode, FileNode, FsNode, Stat, Times } from './node.ts';
 
@@ -49,7 +49,7 @@ class HostTree {
   }
 }
 
-export class HostDirectory implements DirectoryNode {
+export class HostDirectory implements DirectoryNode, HostParent {
   readonly kind = 'directory';
   readonly tree: HostTree;
   readonly key: string;

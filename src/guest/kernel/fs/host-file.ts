@@ -12,27 +12,35 @@ import {
   readSync,
   writeSync,
 } from 'node:fs';
-import type { HostDirectory } from './host-directory.ts';
 import { attempt, attemptVoid } from './host-error.ts';
 import type { HostTimes } from './host-times.ts';
 import type { FileHandle, FileNode, FsNode, NodeKind, OpenMode, OtherNode, Stat, SymlinkNode, Times } from './node.ts';
+
+/** What a file needs of the directory that it is in. */
+export interface HostParent {
+  readonly tree: { readonly times: HostTimes };
+  /** Returns the host's path of the entry called `name`. */
+  child(name: string): string;
+  /** Returns 0 when the directory is still where it was found, else a negative Errno. */
+  check(): number;
+}
 
 /** Not on every system. */
 export const noFollow = constants.O_NOFOLLOW ?? 0;
 /** Opening a pipe that took a file's place must not wait for its other end. */
 const noWait = constants.O_NONBLOCK ?? 0;
 
-export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostDirectory, name: string): FsNode {
+export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParent, name: string): FsNode {
   if (kind === 'file') return new HostFile(parent, name);
   return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
 }
 
 /** Anything but a directory: known by its name in one. */
 export abstract class HostInode {
-  readonly parent: HostDirectory;
+  readonly parent: HostParent;
   readonly name: string;
 
-  constructor(parent: HostDirectory, name: string) {
+  constructor(parent: HostParent, name: string) {
     this.parent = parent;
     this.name = name;
   }

@@ -3,13 +3,14 @@
  * moment after use. Our own pool instead of undici's, because every socket counts against the handler's
  * share, a wait in line must end with its invocation, and an idle connection has to make room.
  */
+import type { Socket } from 'node:net';
 import type { Client, Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
 import type { Host } from './address.ts';
+import type { ConnectOptions } from './egress.ts';
 import { NetworkFailure } from './failure.ts';
 import { HttpExchange, httpResponseLimits } from './http-exchange.ts';
 import { Upload } from './http-upload.ts';
-import type { Network } from './network.ts';
 import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
@@ -36,6 +37,14 @@ export interface HttpSend {
   readonly body: Uint8Array | Upload | null;
 }
 
+/** What the pool needs of its handler's network. */
+export interface Connections {
+  /** Returns a checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */
+  open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket>;
+  /** Returns whether an idle connection's slot would be of use to another call. */
+  isWanted(): boolean;
+}
+
 interface Connection {
   readonly key: string;
   readonly client: Client;
@@ -56,13 +65,13 @@ export function loadHttp(): Promise<typeof import('undici')> {
 }
 
 export class HttpPool {
-  readonly #network: Network;
+  readonly #connections: Connections;
   readonly #idle = new Map<string, Set<Connection>>();
   readonly #all = new Set<Connection>();
   #idleCount = 0;
 
-  constructor(network: Network) {
-    this.#network = network;
+  constructor(connections: Connections) {
+    this.#connections = connections;
   }
 
   /**
@@ -121,7 +130,7 @@ export class HttpPool {
     const abort = new AbortController();
     const client = new Client(key, {
       connect: (_options, callback) => {
-        this.#network
+        this.#connections
           .open({
             host: origin.host,
             port: origin.port,
@@ -153,7 +162,7 @@ export class HttpPool {
   }
 
   #done(connection: Connection, ok: boolean): void {
-    if (!ok || !this.#all.has(connection) || this.#network.share.isWanted) {
+    if (!ok || !this.#all.has(connection) || this.#connections.isWanted()) {
       this.#drop(connection);
       return;
     }

@@ -61,7 +61,7 @@ export class Network {
     this.egress = options.egress;
     this.userAgent = `Trisiel/${options.version}`;
     this.share = options.egress.slots.share(() => this.http.evictOne());
-    this.http = new HttpPool(this);
+    this.http = new HttpPool({ open: (connect) => this.open(connect), isWanted: () => this.share.isWanted });
   }
 
   /** Connections of this handler, idle ones included. */

@@ -1,5 +1,5 @@
 /** Schemes that need nothing but the Process and its services; the network's stand beside them. */
-import type { Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
 import { fileScheme } from './file.ts';
 import { kvScheme } from './kv.ts';
 import { logScheme } from './log.ts';

@@ -6,7 +6,8 @@ import { Errno } from '../errno.ts';
 import { pathWork } from '../fs/node.ts';
 import { OpenFile } from '../fs/open-file.ts';
 import { type OpenOptions, openPath } from '../fs/operations.ts';
-import type { OpenFlags, Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
+import type { OpenFlags } from '../resource.ts';
 
 /** Scheme, empty host or localhost, path; what follows a `?` or `#` is no part of it. */
 const fileUrl = /^file:(?:\/\/(?:localhost)?(?=\/|$))?([^?#]*)/i;

@@ -19,8 +19,8 @@ import { Upload } from '../net/http-upload.ts';
 import type { Network } from '../net/network.ts';
 import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
-import { type Process, ProcessEnded } from '../process.ts';
-import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import { type Process, ProcessEnded, type Scheme } from '../process.ts';
+import type { MaybePromise, Resource } from '../resource.ts';
 
 /** `http:` and `https:` over the handler's network. */
 export function httpScheme(network: Network): Scheme {

@@ -4,8 +4,8 @@
  */
 import { kvLimits } from '../../../protocol/limits.ts';
 import { Errno } from '../errno.ts';
-import type { KvService, Process } from '../process.ts';
-import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import type { KvService, Process, Scheme } from '../process.ts';
+import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 import { ValueReader } from './value-reader.ts';
 

@@ -2,7 +2,8 @@
 import { KIB } from '../../../protocol/limits.ts';
 import { logLevels } from '../../../protocol/nouns.ts';
 import { Errno } from '../errno.ts';
-import type { Resource, Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
+import type { Resource } from '../resource.ts';
 import { LineLogger } from './line-logger.ts';
 
 /** Characters of a prefix: it is repeated in every line. */

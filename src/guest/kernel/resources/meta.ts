@@ -2,8 +2,7 @@
 import { runtimeName } from '../abi/cwa/runtime.ts';
 import { Errno } from '../errno.ts';
 import { utf8 } from '../memory.ts';
-import type { Process } from '../process.ts';
-import type { Scheme } from '../resource.ts';
+import type { Process, Scheme } from '../process.ts';
 import { ValueReader } from './value-reader.ts';
 
 const values: Readonly<Record<string, (guest: Process) => string | number>> = {

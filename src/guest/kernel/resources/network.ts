@@ -6,7 +6,7 @@ import type { Egress } from '../net/egress.ts';
 import { loadHttp } from '../net/http-pool.ts';
 import type { Network } from '../net/network.ts';
 import { loadWs } from '../net/ws-connect.ts';
-import type { Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
 import { httpScheme } from './http.ts';
 import { tcpScheme } from './tcp.ts';
 import { wsScheme } from './ws.ts';

@@ -1,5 +1,6 @@
 /** `null:` reads nothing, successfully, and takes everything. */
-import type { Resource, Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
+import type { Resource } from '../resource.ts';
 
 export const nullResource: Resource = {
   scheme: 'null',

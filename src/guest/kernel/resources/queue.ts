@@ -1,8 +1,8 @@
 /** `queue://NAME`: what has been written becomes one message at flush, durable when that returns; close publishes the rest. */
 import { queueLimits } from '../../../protocol/limits.ts';
 import { Errno } from '../errno.ts';
-import type { Process, QueueService } from '../process.ts';
-import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import type { Process, QueueService, Scheme } from '../process.ts';
+import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 
 const urlPattern = /^queue:\/\/([A-Za-z0-9._-]{1,64})\/?$/i;

@@ -1,7 +1,7 @@
 /** `random:` (alias `rand:`) cryptographic random bytes; writing is an error. */
 import { KIB } from '../../../protocol/limits.ts';
 import { Errno } from '../errno.ts';
-import type { Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
 
 /** What the Web's getRandomValues takes at once; a longer read is short. */
 const chunkBytes = 64 * KIB;

@@ -8,8 +8,8 @@ import { NetworkFailure, networkFailure } from '../net/failure.ts';
 import type { Network } from '../net/network.ts';
 import { checkSpelling, originOf, parseTarget, schemeNames, usesTls } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
-import type { Process } from '../process.ts';
-import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import type { Process, Scheme } from '../process.ts';
+import type { MaybePromise, Resource } from '../resource.ts';
 
 export const tcpLimits = {
   /** Bytes taken from the guest that the kernel has not taken from us. */

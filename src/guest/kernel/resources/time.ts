@@ -1,6 +1,6 @@
 /** `time://utc`: each read gives 8 bytes, little-endian Unix seconds; writing is an error. */
 import { Errno } from '../errno.ts';
-import type { Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
 
 const timeBytes = 8;
 

@@ -11,8 +11,8 @@ import { type Network, networkLimits } from '../net/network.ts';
 import { checkSpelling, originOf, parseTarget, schemeNames } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
 import { connectWebSocket, wsLimits } from '../net/ws-connect.ts';
-import type { Process } from '../process.ts';
-import type { MaybePromise, Resource, Scheme } from '../resource.ts';
+import type { Process, Scheme } from '../process.ts';
+import type { MaybePromise, Resource } from '../resource.ts';
 
 /** A paused socket goes on when no more than this waits to be read. */
 const resumeBytes = wsLimits.queuedBytes / 2;

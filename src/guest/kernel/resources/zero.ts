@@ -1,5 +1,5 @@
 /** `zero:` fills with zero bytes and takes everything. */
-import type { Scheme } from '../resource.ts';
+import type { Scheme } from '../process.ts';
 
 export const zeroScheme: Scheme = {
   names: ['zero'],
