@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { startPlatformChild } from '../src/bin/platform-child.ts';
+import { moduleOf } from './modules.ts';
 import { median } from './statistics.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 15);
@@ -19,34 +20,6 @@ const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-push-'));
 const environment = { ...process.env, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1' };
 const git = (cwd: string, ...args: string[]) =>
   run('git', ['-c', 'user.name=b', '-c', 'user.email=b@example.com', ...args], { cwd, env: environment });
-
-function leb(n: number): number[] {
-  return n < 128 ? [n] : [(n & 127) | 128, ...leb(n >>> 7)];
-}
-
-function section(id: number, content: Buffer): Buffer {
-  return Buffer.concat([Buffer.from([id, ...leb(content.length)]), content]);
-}
-
-/** A module with an entry and `functions` functions of about 1 KB of arithmetic each; `seed` makes its bytes differ. */
-function moduleOf(functions: number, seed: number): Buffer {
-  const bodies = Array.from({ length: functions }, (_, f) => {
-    const code: number[] = [1, 1, 0x7f];
-    for (let i = 0; i < 130; i += 1) {
-      code.push(0x20, 0, 0x41, ...leb(((f + seed) * 31 + i) & 63), i % 2 === 0 ? 0x6a : 0x73, 0x21, 0);
-    }
-    code.push(0x0b);
-    return Buffer.from([...leb(code.length), ...code]);
-  });
-  const count = functions + 1;
-  return Buffer.concat([
-    Buffer.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]),
-    section(1, Buffer.from([1, 0x60, 0, 0])),
-    section(3, Buffer.from([...leb(count), ...new Array<number>(count).fill(0)])),
-    section(7, Buffer.from([1, 6, ...Buffer.from('_start'), 0, 0])),
-    section(10, Buffer.concat([Buffer.from(leb(count)), Buffer.from([2, 0, 0x0b]), ...bodies])),
-  ]);
-}
 
 /** A plain git server: git's own CGI program behind node:http. */
 async function plainServer(root: string): Promise<{ url: string; close(): void }> {
