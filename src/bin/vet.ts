@@ -18,7 +18,7 @@ async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
   try {
     const vetted = vetModule(bytes, { provided: providedFunctions, name, docsUrl });
     const rewriteMs = performance.now() - startMs;
-    const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, name);
+    const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, { name });
     return { kind: 'vetted', module: { ...vetted.module, ...measures }, bytes: vetted.bytes, rewriteMs, compileMs };
   } catch (error) {
     if (error instanceof PlatformError) {

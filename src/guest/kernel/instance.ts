@@ -6,7 +6,7 @@ import type { InstancePlan } from '../../protocol/module.ts';
 import { GuestFault, GuestMemory } from './memory.ts';
 import type { Process, ProcessEnd } from './process.ts';
 import { ProcessEnded } from './process.ts';
-import { type Abi, accepts, bindSyscall, type ProcessRef, type Tracer } from './syscall.ts';
+import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
 
 export interface GuestInstanceOptions {
   /** Compiled from the rewritten bytes. */
@@ -147,10 +147,7 @@ export class GuestInstance implements ProcessRef {
   #bind(abis: readonly Abi[], tracer: Tracer | null): WebAssembly.Imports {
     const imports: Record<string, Record<string, WebAssembly.ImportValue>> = Object.create(null);
     this.plan.imports.forEach((declared, index) => {
-      const syscall = abis
-        .filter((abi) => abi.modules.includes(declared.module))
-        .flatMap((abi) => abi.syscalls)
-        .find((row) => row.name === declared.name && accepts(row, declared));
+      const syscall = findSyscall(abis, declared);
       if (syscall === undefined) throw new Error(`nobody provides ${declared.module}.${declared.name}`);
       imports[declared.module] ??= Object.create(null);
       const table = imports[declared.module] as Record<string, WebAssembly.ImportValue>;

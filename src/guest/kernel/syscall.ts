@@ -61,6 +61,34 @@ export function accepts(syscall: Syscall, type: FuncType): boolean {
   );
 }
 
+/** Rows by import module and name, one index per list of ABIs. */
+const indexes = new WeakMap<readonly Abi[], ReadonlyMap<string, readonly Syscall[]>>();
+
+/**
+ * Returns the row of `abis` that `declared` is bound to, by its module, name and type; undefined if there is none.
+ * Takes the same time however many rows there are, so that binding a module is linear in its imports.
+ */
+export function findSyscall(abis: readonly Abi[], declared: FunctionImport): Syscall | undefined {
+  let index = indexes.get(abis);
+  if (index === undefined) {
+    index = indexRows(abis);
+    indexes.set(abis, index);
+  }
+  return index.get(`${declared.module}\0${declared.name}`)?.find((row) => accepts(row, declared));
+}
+
+function indexRows(abis: readonly Abi[]): ReadonlyMap<string, readonly Syscall[]> {
+  const index = new Map<string, Syscall[]>();
+  for (const abi of abis)
+    for (const module of abi.modules)
+      for (const row of abi.syscalls) {
+        const rows = index.get(`${module}\0${row.name}`);
+        if (rows === undefined) index.set(`${module}\0${row.name}`, [row]);
+        else rows.push(row);
+      }
+  return index;
+}
+
 type HostFunction = (...args: SyscallValue[]) => SyscallResult;
 type Run = (guest: Process, ...args: SyscallValue[]) => SyscallResult;
 

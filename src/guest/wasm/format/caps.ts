@@ -22,6 +22,47 @@ export const caps = {
     noun: 'number of functions',
     reason: 'interpreters have 12,000 to 40,000; each costs the runner a compilation',
   },
+  types: {
+    limit: 10_000,
+    noun: 'number of types',
+    reason: 'the engine compares each with all others it knows; real programs have up to 120',
+  },
+  imports: {
+    limit: 1_000,
+    noun: 'number of imports',
+    reason: 'each is bound for every slot; 800,000 held a runner for a second; real programs have up to 60',
+  },
+  exports: {
+    limit: 20_000,
+    noun: 'number of exports',
+    reason:
+      'each takes 1.3 µs of every instantiation; programs export fewer than 100, libraries linked with --export-all some thousands',
+  },
+  globals: {
+    limit: 10_000,
+    noun: 'number of globals',
+    reason: 'each is set in every instantiation; real programs have up to 10, position-independent ones some hundreds',
+  },
+  elementSegments: {
+    limit: 1_000,
+    noun: 'number of element segments',
+    reason: 'each is applied in every instantiation; compilers make one',
+  },
+  elements: {
+    limit: 131_072,
+    noun: 'number of entries in element segments',
+    reason: 'segments may set the same table entries again and again; this is twice the largest table',
+  },
+  dataSegments: {
+    limit: 100_000,
+    noun: 'number of data segments',
+    reason: 'the engine takes no more; Go programs come close to it (esbuild: 98,450)',
+  },
+  constantInstructions: {
+    limit: 500_000,
+    noun: 'number of instructions in constant expressions',
+    reason: 'they are run in every instantiation, outside of the gas limit; two for each data segment are usual',
+  },
   bodyBytes: {
     limit: MIB,
     noun: 'body in bytes after metering',

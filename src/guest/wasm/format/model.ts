@@ -81,6 +81,14 @@ export interface CapBreach {
   readonly functionIndex: number | null;
 }
 
+/** An active data segment whose bytes do not fit into the memory. */
+export interface MisplacedData {
+  readonly segment: number;
+  /** Where it is copied to, in bytes from the start of the memory. */
+  readonly address: number;
+  readonly bytes: number;
+}
+
 export interface Module {
   readonly bytes: Uint8Array;
   readonly subject: string;
@@ -96,9 +104,15 @@ export interface Module {
   readonly exports: Export[];
   start: number | null;
   elementSegments: number;
+  /** Entries of all element segments together. */
+  elements: number;
+  /** Instructions of all constant expressions together, `end` included. */
+  constantInstructions: number;
   /** From the data count section; null without one. */
   dataCount: number | null;
   dataSegments: number;
+  /** Active data segments that lie outside of the module's own memory as it is at instantiation. */
+  readonly misplacedData: MisplacedData[];
   readonly features: Set<FeatureName>;
   /** Everything refused that has been met; reading goes on where the layout is still known. */
   readonly refused: RefusedUse[];
@@ -126,8 +140,11 @@ export function emptyModule(bytes: Uint8Array, subject: string): Module {
     exports: [],
     start: null,
     elementSegments: 0,
+    elements: 0,
+    constantInstructions: 0,
     dataCount: null,
     dataSegments: 0,
+    misplacedData: [],
     features: new Set(),
     refused: [],
     complete: true,

@@ -76,6 +76,16 @@ export class ByteReader {
     }
   }
 
+  /** Reads a signed LEB128 of 32 bits. */
+  s32(what: string): number {
+    const start = this.pos;
+    this.skipSigned(32, what);
+    let result = 0;
+    for (let at = start, shift = 0; at < this.pos; at++, shift += 7) result |= (this.bytes[at]! & 0x7f) << shift;
+    const unused = 32 - 7 * (this.pos - start);
+    return unused > 0 ? (result << unused) >> unused : result;
+  }
+
   /** Checks and skips a signed LEB128 of 32 or 64 bits. */
   skipSigned(bits: 32 | 64, what: string): void {
     const start = this.pos;

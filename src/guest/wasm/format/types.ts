@@ -80,16 +80,21 @@ export function readLimits(reader: ByteReader, module: Module, what: 'table' | '
   return { initial, maximum };
 }
 
-/** A constant expression (3.4.9 Constant) of the accepted set, up to and with its `end`. */
-export function readConstantExpression(reader: ByteReader, module: Module): void {
-  for (;;) {
+/**
+ * Reads a constant expression (3.4.9 Constant) of the accepted set, up to and with its `end`. Returns its value, as a
+ * signed number, where it is one i32.const; null otherwise.
+ */
+export function readConstantExpression(reader: ByteReader, module: Module): number | null {
+  let value: number | null = null;
+  for (let instructions = 1; ; instructions++) {
     const offset = reader.pos;
     const opcode = reader.u8('constant expression');
+    module.constantInstructions++;
     switch (opcode) {
       case 0x0b:
-        return;
+        return instructions === 2 ? value : null;
       case 0x41:
-        reader.skipSigned(32, 'i32.const');
+        value = reader.s32('i32.const');
         break;
       case 0x42:
         reader.skipSigned(64, 'i64.const');

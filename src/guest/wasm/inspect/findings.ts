@@ -1,5 +1,6 @@
 /** What refuses a module, in the words of docs/push.md. */
 import { type ErrorCode, PlatformError } from '../../../protocol/errors.ts';
+import { PAGE_BYTES } from '../../../protocol/limits.ts';
 import { caps } from '../format/caps.ts';
 import { acceptedFeatures, refusedFeatures } from '../format/features.ts';
 import type { CapBreach, Module } from '../format/model.ts';
@@ -85,7 +86,6 @@ export function featureFindings({ module }: Pick<Processed, 'module'>): Finding[
 export function capFindings(module: Module, breaches: readonly CapBreach[]): Finding[] {
   if (breaches.length === 0) return [];
   const names = namesFor(module, breaches);
-  const number = (value: number) => value.toLocaleString('en-US');
   return [
     {
       code: 'module_too_large',
@@ -99,4 +99,27 @@ export function capFindings(module: Module, breaches: readonly CapBreach[]): Fin
       hints: [...new Set(breaches.map(({ cap }) => `${caps[cap].noun}: ${caps[cap].reason}`))],
     },
   ];
+}
+
+/** Active data segments that no instantiation could copy. */
+export function dataFindings(module: Module): Finding[] {
+  const count = module.misplacedData.length;
+  if (count === 0) return [];
+  const bytes = (module.memories[0]?.initial ?? 0) * PAGE_BYTES;
+  return [
+    {
+      code: 'module_invalid',
+      message: `has ${plural(count, 'data segment')} outside of its memory of ${number(bytes)} bytes`,
+      details: cutDetails(
+        module.misplacedData.map(
+          (data) => `data segment ${data.segment}: ${number(data.bytes)} bytes at address ${number(data.address)}`,
+        ),
+      ),
+      hints: ['every call would trap before its first instruction: build with a larger initial memory'],
+    },
+  ];
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
 }

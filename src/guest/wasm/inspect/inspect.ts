@@ -5,7 +5,7 @@ import { type CapName, caps } from '../format/caps.ts';
 import type { CapBreach, Export, Memory, Module, RefusedUse, Table } from '../format/model.ts';
 import { type Processed, processModule } from '../meter/process.ts';
 import { chooseEntry } from './entry.ts';
-import { capFindings, type Finding, featureFindings } from './findings.ts';
+import { capFindings, dataFindings, type Finding, featureFindings } from './findings.ts';
 import { type InspectOptions, importFindings } from './imports.ts';
 
 export type { InspectOptions, ProvidedFunction } from './imports.ts';
@@ -41,7 +41,7 @@ export function inspect(processed: Processed, options: InspectOptions): Inspecti
   const imports = importFindings(module, options);
   const entry = chooseEntry(module);
   // After a refused type the lists are incomplete: what they lack is no finding.
-  if (module.complete) findings.push(...imports.findings, ...entry.findings);
+  if (module.complete) findings.push(...imports.findings, ...entry.findings, ...dataFindings(module));
   return {
     imports: module.functionImports.map(({ module: from, name, type }) => ({
       module: from,
@@ -67,6 +67,14 @@ function moduleBreaches(module: Module): CapBreach[] {
   const values: Partial<Record<CapName, number>> = {
     moduleBytes: module.bytes.length,
     functions: module.functionTypes.length - module.functionImports.length,
+    types: module.types.length,
+    imports: module.functionImports.length + module.otherImports.length,
+    exports: module.exports.length,
+    globals: module.globals.length,
+    elementSegments: module.elementSegments,
+    elements: module.elements,
+    dataSegments: module.dataSegments,
+    constantInstructions: module.constantInstructions,
     tables: module.tables.length,
     tableEntries: module.tables.reduce((most, table) => Math.max(most, table.initial), 0),
     memories: module.memories.length,

@@ -1,5 +1,7 @@
 /** Data section (5.5.14) and data count section (5.5.15). */
-import type { Module } from '../model.ts';
+
+import { PAGE_BYTES } from '../../../../protocol/limits.ts';
+import type { MisplacedData, Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { readConstantExpression, refuse } from '../types.ts';
 
@@ -22,11 +24,23 @@ export function readData(reader: ByteReader, module: Module): void {
       const memory = reader.u32('memory index');
       if (memory !== 0) refuse(module, { feature: 'multiple memories', what: `data for memory ${memory}`, offset });
     }
+    let address: number | null = null;
     if (flags !== 1) {
       if (module.memories.length === 0) reader.fail('active data segment without a memory', offset);
-      readConstantExpression(reader, module);
+      address = readConstantExpression(reader, module);
     }
-    reader.skip(reader.u32('data segment size'), 'data segment');
+    const bytes = reader.u32('data segment size');
+    reader.skip(bytes, 'data segment');
+    if (address !== null) noteMisplaced(module, { segment: index, address: address >>> 0, bytes });
   }
   module.dataSegments = count;
+}
+
+/**
+ * Remembers a segment that instantiation would trap on (4.5.5 Instantiation): segments are copied before the start
+ * function can grow the memory. An imported memory may be larger than declared; there nothing is known.
+ */
+function noteMisplaced(module: Module, data: MisplacedData): void {
+  const memory = module.memories[0]!;
+  if (!memory.imported && data.address + data.bytes > memory.initial * PAGE_BYTES) module.misplacedData.push(data);
 }

@@ -22,6 +22,7 @@ export function readElements(reader: ByteReader, module: Module): void {
       else if (reader.u8('element kind') !== 0) reader.fail('invalid element kind', reader.pos - 1);
     }
     const entries = reader.count('elements', expressions ? 2 : 1);
+    module.elements += entries;
     for (let entry = 0; entry < entries; entry++) {
       if (expressions) readConstantExpression(reader, module);
       else readFunctionIndex(reader, module);

@@ -1,0 +1,49 @@
+/** What the vet child measures with the engine, and refuses for it. */
+import { describe, expect, test } from 'vitest';
+import { measureLimits, measureModule } from '../../src/bin/measure-module.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { vetModule } from '../../src/guest/wasm/rewrite.ts';
+import { wat } from '../support/wasm.ts';
+
+function measure(text: string, limits = measureLimits) {
+  const vetted = vetModule(wat(`(module ${text} (func (export "_start")))`), { provided: providedFunctions });
+  return measureModule(vetted.bytes, vetted.module, { name: 'dist/hello.wasm', limits });
+}
+
+describe('measureModule', () => {
+  test('tells how much machine code a module became: more for more functions', async () => {
+    const filler = (count: number) =>
+      Array.from({ length: count }, (_, index) => `(func (result i32) i32.const ${index})`).join('');
+    const [small, large] = [await measure(filler(10)), await measure(filler(5_000))];
+    expect(small.codeBytes).toBeGreaterThan(0);
+    expect(large.codeBytes).toBeGreaterThan(small.codeBytes + 5_000 * 16);
+  });
+
+  test('tells how long an instance takes, in microseconds', async () => {
+    expect((await measure('(memory 1)')).instantiationUs).toBeGreaterThan(0);
+  });
+
+  test('refuses a module that takes longer than the limit, with what it is made of', async () => {
+    const limits = { ...measureLimits, instantiationMs: 0 };
+    await expect(
+      measure('(memory 2) (table 7 funcref) (global (mut i32) (i32.const 1))', limits),
+    ).rejects.toMatchObject({
+      code: 'module_too_large',
+      message: expect.stringMatching(/^dist\/hello\.wasm takes \d+ ms to instantiate, 0 ms at most$/),
+      details: ['it has 0 imports, 1 mutable globals, 7 table entries, 2 pages of memory and 0.0 MiB of code and data'],
+    });
+  });
+
+  test.each([
+    ['an element segment behind the table', '(table 1 funcref) (func $f) (elem (i32.const 1) $f)', 'table'],
+    [
+      'a data segment whose address is computed',
+      '(memory 1) (data (offset (i32.add (i32.const 65000) (i32.const 999))) "x")',
+      'data segment',
+    ],
+  ])('refuses %s: no call could succeed', async (_, text, word) => {
+    const error = await measure(text).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'module_invalid', message: 'dist/hello.wasm cannot be instantiated' });
+    expect((error as { details: string[] }).details[0]).toContain(word);
+  });
+});
