@@ -1,7 +1,10 @@
-/** The server's environment variables (docs/operations.md): parsed once, one clear line for a bad one. */
+/** Reads the server's settings from environment variables: once, with one clear line for a value that does not parse. */
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { PlatformError } from '../protocol/errors.ts';
+import { MIB } from '../protocol/limits.ts';
+import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 
 export type Registration = 'open' | 'invite' | 'closed';
 
@@ -19,12 +22,29 @@ export interface ServerConfig {
   /** Public base URLs behind a proxy, without a slash at the end; null: made from host and port. */
   readonly url: string | null;
   readonly runUrl: string | null;
+  /** Proxies whose word about their clients is taken. */
+  readonly trustedProxies: TrustedProxies;
+  /** URL of a PostgreSQL database, with its password; null: the SQLite file in the data folder. */
+  readonly database: string | null;
+  /** Seconds that runners go on serving after SIGTERM while no next control has taken over. */
+  readonly graceS: number;
+  /** Bytes that one user may store. */
+  readonly quotaBytes: number;
+  /** What a scraper of /metrics must send as its Bearer token; null: only this machine may read them. */
+  readonly metricsToken: string | null;
 }
 
 /** More runners than this help nobody on one machine; each costs about 60 MB. */
 const runnersMax = 64;
 
-/** Throws `bad_request` naming the variable, what it holds and what would be right. */
+/** Of TRISIEL_QUOTA_BYTES: below it not even one small handler fits; the upper one is a petabyte. */
+const quotaBytes = { min: MIB, max: 2 ** 50, standard: 2048 * MIB } as const;
+
+/**
+ * Returns the settings. A variable that is not set or empty has its default; each that may hold a secret can stand
+ * in a file instead, named by NAME_FILE. Throws `bad_request` naming the variable, what it holds (no secret) and
+ * what would be right.
+ */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ServerConfig {
   return {
     dataFolder: resolve(text(env, 'TRISIEL_DATA', './data')),
@@ -43,6 +63,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): S
     egressAllow: hostPorts(env, 'TRISIEL_EGRESS_ALLOW'),
     url: baseUrl(env, 'TRISIEL_URL'),
     runUrl: baseUrl(env, 'TRISIEL_RUN_URL'),
+    trustedProxies: proxies(env, 'TRISIEL_TRUSTED_PROXIES'),
+    database: databaseUrl(env, 'TRISIEL_DATABASE'),
+    graceS: integer(env, 'TRISIEL_GRACE_S', 30, 0, 3_600),
+    quotaBytes: integer(env, 'TRISIEL_QUOTA_BYTES', quotaBytes.standard, quotaBytes.min, quotaBytes.max),
+    metricsToken: metricsToken(env, 'TRISIEL_METRICS_TOKEN'),
   };
 }
 
@@ -97,4 +122,43 @@ function baseUrl(env: Env, name: string): string | null {
     throw bad(name, value, 'an http or https URL such as https://functions.example.com');
   }
   return value.replace(/\/+$/, '');
+}
+
+function proxies(env: Env, name: string): TrustedProxies {
+  try {
+    return TrustedProxies.parse(env[name] ?? '');
+  } catch (error) {
+    throw new PlatformError('bad_request', `${name}: ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Returns a value that no message may show: of `name`, or of the file that `name`_FILE names, without line ends. */
+function secret(env: Env, name: string): string | null {
+  const value = env[name] ?? '';
+  const file = env[`${name}_FILE`] ?? '';
+  if (file === '') return value === '' ? null : value;
+  if (value !== '') throw new PlatformError('bad_request', `${name} and ${name}_FILE are both set; keep one of them`);
+  try {
+    const text = readFileSync(file, 'utf8').replace(/(?:\r?\n)+$/, '');
+    if (text !== '') return text;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new PlatformError('bad_request', `${name}_FILE=${JSON.stringify(file)} cannot be read (${code})`);
+  }
+  throw new PlatformError('bad_request', `${name}_FILE=${JSON.stringify(file)} is an empty file`);
+}
+
+function databaseUrl(env: Env, name: string): string | null {
+  const value = secret(env, name);
+  if (value === null) return null;
+  const protocol = URL.canParse(value) ? new URL(value).protocol : '';
+  if (protocol === 'postgres:' || protocol === 'postgresql:') return value;
+  throw new PlatformError('bad_request', `${name} is not a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE`);
+}
+
+/** Visible ASCII, as a Bearer token must be (RFC 6750, 2.1); not so short that it can be guessed. */
+function metricsToken(env: Env, name: string): string | null {
+  const value = secret(env, name);
+  if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;
+  throw new PlatformError('bad_request', `${name} is not 16 to 1024 visible ASCII characters`);
 }

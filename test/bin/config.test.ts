@@ -1,5 +1,9 @@
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readConfig } from '../../src/bin/config.ts';
+import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 
 describe('the server configuration', () => {
   it('has the documented defaults', () => {
@@ -13,26 +17,37 @@ describe('the server configuration', () => {
       egressAllow: [],
       url: null,
       runUrl: null,
+      trustedProxies: TrustedProxies.none,
+      database: null,
+      graceS: 30,
+      quotaBytes: 2 * 1024 ** 3,
+      metricsToken: null,
     });
     expect(config.dataFolder).toBe(`${process.cwd()}/data`);
     expect(config.runners).toBeGreaterThan(0);
   });
 
   it('reads every variable', () => {
-    expect(
-      readConfig({
-        TRISIEL_DATA: '/srv/trisiel',
-        TRISIEL_HOST: '::1',
-        TRISIEL_PORT: '0',
-        TRISIEL_RUN_PORT: '8080',
-        TRISIEL_RUNNERS: '3',
-        TRISIEL_REGISTRATION: 'open',
-        TRISIEL_DOMAIN: 'fn.example.com',
-        TRISIEL_EGRESS_ALLOW: '10.0.0.5:80, [fd00::1]:443,db.internal:5432',
-        TRISIEL_URL: 'https://api.example.com/',
-        TRISIEL_RUN_URL: 'https://fn.example.com',
-      }),
-    ).toEqual({
+    const config = readConfig({
+      TRISIEL_DATA: '/srv/trisiel',
+      TRISIEL_HOST: '::1',
+      TRISIEL_PORT: '0',
+      TRISIEL_RUN_PORT: '8080',
+      TRISIEL_RUNNERS: '3',
+      TRISIEL_REGISTRATION: 'open',
+      TRISIEL_DOMAIN: 'fn.example.com',
+      TRISIEL_EGRESS_ALLOW: '10.0.0.5:80, [fd00::1]:443,db.internal:5432',
+      TRISIEL_URL: 'https://api.example.com/',
+      TRISIEL_RUN_URL: 'https://fn.example.com',
+      TRISIEL_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+      TRISIEL_DATABASE: 'postgres://ada:pw@db.example.com:5432/trisiel',
+      TRISIEL_GRACE_S: '5',
+      TRISIEL_QUOTA_BYTES: '1073741824',
+      TRISIEL_METRICS_TOKEN: 'scrape-me-0123456789',
+    });
+    expect(config.trustedProxies.trusts('10.9.8.7')).toBe(true);
+    expect(config.trustedProxies.trusts('11.0.0.1')).toBe(false);
+    expect(config).toEqual({
       dataFolder: '/srv/trisiel',
       host: '::1',
       port: 0,
@@ -43,6 +58,11 @@ describe('the server configuration', () => {
       egressAllow: ['10.0.0.5:80', '[fd00::1]:443', 'db.internal:5432'],
       url: 'https://api.example.com',
       runUrl: 'https://fn.example.com',
+      trustedProxies: config.trustedProxies,
+      database: 'postgres://ada:pw@db.example.com:5432/trisiel',
+      graceS: 5,
+      quotaBytes: 1_073_741_824,
+      metricsToken: 'scrape-me-0123456789',
     });
   });
 
@@ -57,7 +77,43 @@ describe('the server configuration', () => {
     ['TRISIEL_EGRESS_ALLOW', 'a:0'],
     ['TRISIEL_URL', 'ftp://x'],
     ['TRISIEL_HOST', 'a b'],
-  ])('names %s when it holds %j', (name, value) => {
-    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name}=`));
+    ['TRISIEL_TRUSTED_PROXIES', 'proxy.example.com'],
+    ['TRISIEL_TRUSTED_PROXIES', '10.0.0.0/40'],
+    ['TRISIEL_DATABASE', 'mysql://x'],
+    ['TRISIEL_DATABASE', 'postgres'],
+    ['TRISIEL_GRACE_S', '1.5'],
+    ['TRISIEL_GRACE_S', '3601'],
+    ['TRISIEL_QUOTA_BYTES', '2GiB'],
+    ['TRISIEL_QUOTA_BYTES', '0'],
+    ['TRISIEL_METRICS_TOKEN', 'short'],
+    ['TRISIEL_METRICS_TOKEN_FILE', '/nonexistent/token'],
+    ['TRISIEL_DATABASE_FILE', '/nonexistent/url'],
+  ])('names %s in one line when it holds %j', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`^${name}\\b[^\n]*$`));
+  });
+
+  describe('a secret in a file', () => {
+    let folder: string;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'trisiel-config-'));
+    });
+    afterAll(() => rm(folder, { recursive: true }));
+
+    it('is read without the line end', async () => {
+      const file = join(folder, 'secret');
+      await writeFile(file, 'scrape-me-0123456789\n');
+      expect(readConfig({ TRISIEL_METRICS_TOKEN_FILE: file }).metricsToken).toBe('scrape-me-0123456789');
+      await writeFile(file, 'postgres://ada:pw@h/d\r\n');
+      expect(readConfig({ TRISIEL_DATABASE_FILE: file }).database).toBe('postgres://ada:pw@h/d');
+      const both = { TRISIEL_METRICS_TOKEN_FILE: file, TRISIEL_METRICS_TOKEN: 'scrape-me-0123456789' };
+      expect(() => readConfig(both)).toThrow('both set');
+      await writeFile(file, '\n');
+      expect(() => readConfig({ TRISIEL_METRICS_TOKEN_FILE: file })).toThrow('empty file');
+    });
+  });
+
+  it('never shows a secret that does not parse', () => {
+    for (const name of ['TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN'])
+      expect(() => readConfig({ [name]: 'mysql://u:hunter2 pw' })).toThrow(/^(?!.*hunter2)/s);
   });
 });
