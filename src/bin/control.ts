@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { Accounts } from '../control/accounts/accounts.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
-import { hardenServer } from '../control/api/harden.ts';
+import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
@@ -60,6 +60,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const report = (message: string, error: unknown): void => log.error({ err: error }, message);
   const bootId = randomUUID();
 
+  if (config.url !== null && config.trustedProxies.isEmpty)
+    log.warn(
+      'TRISIEL_URL is set, TRISIEL_TRUSTED_PROXIES is not: behind a proxy all clients seem to have one address, ' +
+        'and share its limits on connections and log-ins',
+    );
   const db = await openDatabase({ file: data('trisiel.db') });
   const platformId = await readPlatformId(db);
   const accounts = new Accounts({ db, now, randomBytes, registration: config.registration });
@@ -75,8 +80,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
   const hooks = await HookEndpoint.open(data('run'));
 
-  const server = createServer();
-  hardenServer(server);
+  const server = createServer({ connectionsCheckingInterval: serverLimits.checkMs });
+  hardenServer(server, { trustedProxies: config.trustedProxies });
   const { port } = await listen(server, config.host, config.port);
   const controlUrl = `http://${reachable(config.host)}:${port}`;
   const serverUrl = config.url ?? controlUrl;
@@ -164,7 +169,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       results: signatures[0]?.results ?? [],
     })),
     version,
-    trustProxy: config.url !== null,
+    trustedProxies: config.trustedProxies,
+    metricsToken: config.metricsToken,
   }).callback();
   const streams = attachLogStream(server, {
     accounts,

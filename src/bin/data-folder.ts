@@ -1,6 +1,7 @@
-/** Control's data folder: made, checked for writing, and held by one control at a time. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Makes control's data folder, checks that it can be written, and holds it for one control at a time. */
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { PlatformError } from '../protocol/errors.ts';
 
 export interface DataFolder {
@@ -9,22 +10,41 @@ export interface DataFolder {
   release(): void;
 }
 
-/** Makes the folder (mode 0700) and takes it. Throws `unavailable`, saying why it cannot be used. */
-export function takeDataFolder(path: string): DataFolder {
-  const lock = join(path, 'control.pid');
+export interface DataFolderOptions {
+  /** Absolute. */
+  readonly path: string;
+  /** Files and folders that runners may read, absolute: the data folder may not lie in one of them. */
+  readonly readableByGuests: readonly string[];
+}
+
+/** An empty SQLite database: its lock is what counts. */
+const lockName = 'control.lock';
+/** Kept here, since a lock that nothing refers to would be collected and with it closed. */
+const held = new Set<DatabaseSync>();
+/** For a person who looks for the holder; nothing relies on it. */
+const holderName = 'control.pid';
+
+/**
+ * Makes the folder (mode 0700) and takes it. Throws `unavailable`, saying why it cannot be used.
+ *
+ * The lock is one that the kernel holds for this process (SQLite's, by fcntl), so it is gone with the process however
+ * that ends, a copied folder carries none, and another container on the same volume meets it. It is also gone when
+ * this process closes any other descriptor of the lock file (POSIX): nothing else may open that file.
+ */
+export function takeDataFolder({ path, readableByGuests }: DataFolderOptions): DataFolder {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    const holder = readHolder(lock);
-    if (holder !== null && isControl(holder)) {
-      throw new PlatformError(
-        'unavailable',
-        `the data folder ${path} is in use by another control (process ${holder})`,
-        {
-          hints: ['stop that one, or choose another folder with TRISIEL_DATA'],
-        },
-      );
-    }
-    writeFileSync(lock, `${process.pid}\n`, { mode: 0o600 });
+    checkPlace(path, readableByGuests);
+    const lock = takeLock(join(path, lockName), path);
+    writeFileSync(join(path, holderName), `${process.pid}\n`, { mode: 0o600 });
+    held.add(lock);
+    return {
+      path,
+      release: () => {
+        held.delete(lock);
+        lock.close();
+      },
+    };
   } catch (error) {
     if (error instanceof PlatformError) throw error;
     throw new PlatformError('unavailable', `cannot write to the data folder ${path} (${codeOf(error)})`, {
@@ -32,36 +52,45 @@ export function takeDataFolder(path: string): DataFolder {
       cause: error,
     });
   }
-  return {
-    path,
-    release: () => {
-      if (readHolder(lock) === process.pid) rmSync(lock, { force: true });
-    },
-  };
 }
 
-function readHolder(lock: string): number | null {
+function takeLock(file: string, folder: string): DatabaseSync {
+  if (!existsSync(file)) closeSync(openSync(file, 'a', 0o600));
+  const lock = new DatabaseSync(file, { timeout: 0 });
   try {
-    const pid = Number(readFileSync(lock, 'utf8'));
-    return Number.isInteger(pid) && pid > 0 ? pid : null;
+    lock.exec('begin exclusive');
+    return lock;
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw error;
+    lock.close();
+    // SQLITE_BUSY is 5, SQLITE_LOCKED 6 (sqlite.org/rescode.html).
+    if (!(error instanceof Error && 'errcode' in error && (error.errcode === 5 || error.errcode === 6))) throw error;
+    throw new PlatformError(
+      'unavailable',
+      `the data folder ${folder} is in use by another control${holderOf(folder)}`,
+      {
+        hints: ['stop that one, or choose another folder with TRISIEL_DATA'],
+      },
+    );
   }
 }
 
-/** Whether that process lives and, where the system tells, is a control: after a reboot the number may be anybody's. */
-function isControl(pid: number): boolean {
-  if (pid === process.pid) return false;
+/** A folder that guests' processes may read would give them the keys in it, should one break out. */
+function checkPlace(path: string, readable: readonly string[]): void {
+  const real = `${realpathSync(path)}${sep}`;
+  const around = readable.find((folder) => existsSync(folder) && real.startsWith(`${realpathSync(folder)}${sep}`));
+  if (around === undefined) return;
+  throw new PlatformError('unavailable', `the data folder ${path} lies in ${around}, which runners may read`, {
+    hints: ['choose a folder outside of it with TRISIEL_DATA'],
+  });
+}
+
+/** ` (process 4711)`, as far as its note can be read. In another container the number means nothing here. */
+function holderOf(folder: string): string {
   try {
-    process.kill(pid, 0);
-  } catch (error) {
-    return codeOf(error) === 'EPERM';
-  }
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('serve.ts');
+    const pid = readFileSync(join(folder, holderName), 'utf8').trim();
+    return /^\d{1,10}$/.test(pid) ? ` (process ${pid})` : '';
   } catch {
-    return true;
+    return '';
   }
 }
 

@@ -2,7 +2,9 @@
  * `npm start`, `trisiel serve`: the platform in the foreground. stdout gets one line, when both ports
  * serve; the platform's own log goes to stderr as JSON lines. SIGTERM or Ctrl-C: finish, then exit 0.
  */
+import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { readConfig } from './config.ts';
@@ -32,7 +34,10 @@ await main().catch((error: unknown) => {
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
-  const folder = takeDataFolder(config.dataFolder);
+  const folder = takeDataFolder({
+    path: config.dataFolder,
+    readableByGuests: runnerReads.map((path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))),
+  });
   process.on('exit', () => folder.release());
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: folder.path });
   // git and its hooks inherit our environment, so it must hold nothing else from here on.

@@ -40,6 +40,11 @@ export class TrustedProxies {
     return new TrustedProxies(list);
   }
 
+  /** Says whether no proxy is trusted. */
+  get isEmpty(): boolean {
+    return this.#list.rules.length === 0;
+  }
+
   /** Says whether `address` is one of the proxies; false for anything that is no address. */
   trusts(address: string): boolean {
     const plain = plainAddress(address);

@@ -20,6 +20,7 @@ import { LogStore } from '../../src/control/logs/log-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
+import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 
 /** Hashing is tested where it is written; here it would only cost time. */
@@ -38,7 +39,12 @@ export interface Platform extends ApiDeps, NamedWriter {
 }
 
 export async function startPlatform(
-  options: { readonly registration?: Registration; readonly limits?: Partial<StreamLimits> } = {},
+  options: {
+    readonly registration?: Registration;
+    readonly limits?: Partial<StreamLimits>;
+    readonly trustedProxies?: TrustedProxies;
+    readonly metricsToken?: string;
+  } = {},
 ): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
   const db = await openDatabase({ file: join(folder, 'trisiel.db') });
@@ -71,6 +77,8 @@ export async function startPlatform(
     imports: [{ abi: 'cwa', module: 'cwa', name: 'log_write', params: ['i32', 'i32', 'i32'], results: [] }],
     identity: { platformId: 'p1', bootId: 'b1' },
     version: '0.0.0',
+    trustedProxies: options.trustedProxies ?? TrustedProxies.none,
+    metricsToken: options.metricsToken ?? null,
   };
   hardenServer(server);
   server.on('request', createApi(deps).callback());

@@ -7,16 +7,22 @@ import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 import { Invites, type InviteView } from './invites.ts';
+import { KnownAddresses } from './known-addresses.ts';
 import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
 import { hashSecret, newFirstCode, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
 import { Tokens, type TokenView } from './tokens.ts';
 
 export const accountLimits = {
-  /** Log-in attempts by address: 20 at once, then one in 10 s. Successful ones do not count. */
+  /** Failed log-ins from one address where no user has logged in before: 20 at once, then one in 10 s. */
   logInByAddress: { burst: 20, everyMs: 10_000, keys: 10_000 },
-  /** By user name, from anywhere: slows a distributed guess without locking the owner out for long. */
+  /** Failed log-ins of one name from all such addresses together: a guess from many machines is no faster. */
   logInByName: { burst: 30, everyMs: 10_000, keys: 10_000 },
+  /**
+   * Failed log-ins of one name from one address that has logged in as that user: counted apart, so that guesses from
+   * elsewhere do not lock the user out. A neighbour behind the same address has 100 guesses, then 8,640 a day.
+   */
+  logInFromKnown: { burst: 100, everyMs: 10_000, keys: 10_000 },
   /** Sign-ups by address: 30 at once (a class, a test suite), then one in 30 s. */
   signUpByAddress: { burst: 30, everyMs: 30_000, keys: 10_000 },
 } as const;
@@ -43,9 +49,11 @@ export class Accounts {
   readonly #passwords: Passwords;
   readonly #logInByAddress: RateLimiter;
   readonly #logInByName: RateLimiter;
+  readonly #logInFromKnown: RateLimiter;
   readonly #signUpByAddress: RateLimiter;
   readonly #tokens: Tokens;
   readonly #invites: Invites;
+  readonly #knownAddresses: KnownAddresses;
 
   constructor(options: AccountsOptions) {
     this.#db = options.db;
@@ -55,8 +63,10 @@ export class Accounts {
     this.#passwords = new Passwords({ randomBytes: options.randomBytes, cost: options.passwordCost });
     this.#tokens = new Tokens(options);
     this.#invites = new Invites(options);
+    this.#knownAddresses = new KnownAddresses(options);
     this.#logInByAddress = new RateLimiter(accountLimits.logInByAddress, options.now);
     this.#logInByName = new RateLimiter(accountLimits.logInByName, options.now);
+    this.#logInFromKnown = new RateLimiter(accountLimits.logInFromKnown, options.now);
     this.#signUpByAddress = new RateLimiter(accountLimits.signUpByAddress, options.now);
   }
 
@@ -99,6 +109,7 @@ export class Accounts {
         await trx.insertInto('users').values(row).execute();
         await useUp(user.id);
         await this.#tokens.insert(trx, { userId: user.id, token, label: 'sign up' });
+        await this.#knownAddresses.remember(trx, user.id, addressKey(options.address));
       });
     } catch (error) {
       if (isUniqueViolation(error))
@@ -108,7 +119,10 @@ export class Accounts {
     return { user, token };
   }
 
-  /** A new Token. Throws `unauthorized` (the same for a wrong name and a wrong password), `rate_limited`, `overloaded`. */
+  /**
+   * Makes a new Token for a name and a password. `address` is the client's.
+   * Throws `unauthorized` (the same for a wrong name and a wrong password), `rate_limited`, `overloaded`.
+   */
   async logIn(options: {
     readonly name: string;
     readonly password: string;
@@ -117,19 +131,19 @@ export class Accounts {
   }): Promise<{ user: User; token: string }> {
     const { name, password, label = 'log in' } = options;
     const address = addressKey(options.address);
-    this.#logInByAddress.take(address, 'log-ins');
-    const nameKey = hashSecret(name); // a name may be a megabyte long
-    this.#logInByName.take(nameKey, 'log-ins');
     const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+    // Asked for an unknown name too, so that its answer takes as long.
+    const isKnown = await this.#knownAddresses.has(row?.id ?? '', address);
+    const giveBack = this.#countAttempt({ name, address, isKnown });
     const tooLong = Buffer.byteLength(password) > 1024;
     const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
     if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
-    this.#logInByAddress.giveBack(address);
-    this.#logInByName.giveBack(nameKey);
+    giveBack();
     const token = newToken(this.#randomBytes);
     const replaced = await this.#db.transaction().execute(async (trx) => {
       const revoked = await this.#tokens.makeRoom(trx, row.id);
       await this.#tokens.insert(trx, { userId: row.id, token, label });
+      await this.#knownAddresses.remember(trx, row.id, address);
       return revoked;
     });
     for (const id of replaced) this.#tokens.tellRevoked(id);
@@ -173,6 +187,26 @@ export class Accounts {
   /** Only one that nobody has used. Throws `not_found`. */
   deleteInvite(userId: string, inviteId: string): Promise<void> {
     return this.#invites.delete(userId, inviteId);
+  }
+
+  /**
+   * Counts one attempt to log in where attempts of its kind are counted. Returns what takes it back, for one that
+   * turns out well. Throws `rate_limited`.
+   */
+  #countAttempt(attempt: { readonly name: string; readonly address: string; readonly isKnown: boolean }): () => void {
+    const { address, isKnown } = attempt;
+    const name = hashSecret(attempt.name); // a name may be a megabyte long
+    if (isKnown) {
+      const pair = `${name} ${address}`;
+      this.#logInFromKnown.take(pair, 'log-ins');
+      return () => this.#logInFromKnown.giveBack(pair);
+    }
+    this.#logInByAddress.take(address, 'log-ins');
+    this.#logInByName.take(name, 'log-ins');
+    return () => {
+      this.#logInByAddress.giveBack(address);
+      this.#logInByName.giveBack(name);
+    };
   }
 
   /** Throws unless a sign-up with `invite` is allowed; returns what uses the invite up, for after the user exists. */

@@ -7,6 +7,7 @@ import Koa from 'koa';
 import type { Logger } from 'pino';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 import type { Deployer } from '../../protocol/ports.ts';
+import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -50,8 +51,10 @@ export interface ApiDeps {
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
   readonly version: string;
-  /** True behind a proxy of ours: the caller's address is then the last one in X-Forwarded-For. */
-  readonly trustProxy?: boolean;
+  /** Proxies in front of the server: by default none, and the caller's address is the socket's. */
+  readonly trustedProxies?: TrustedProxies;
+  /** What a scraper of /metrics must send as its Bearer token; by default only this machine may read them. */
+  readonly metricsToken?: string | null;
 }
 
 interface State {
@@ -74,7 +77,7 @@ export const requestIdHeader = 'trisiel-request';
 /** Serves everything but git and WebSockets: the git door stands in front, log-stream.ts beside. */
 export function createApi(deps: ApiDeps): Koa<State> {
   const operations = apiOperations(deps);
-  const app = new Koa<State>({ proxy: deps.trustProxy === true, maxIpsCount: 1 });
+  const app = new Koa<State>();
   // Koa's own reporting would print to stderr; the boundary below has told already.
   app.silent = true;
   app.use(observed(deps));
@@ -104,8 +107,10 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
 }
 
 function observed(deps: ApiDeps): Koa.Middleware<State> {
+  const { trustedProxies = TrustedProxies.none } = deps;
   return async (ctx, next) => {
     const startedMs = performance.now();
+    ctx.request.ip = trustedProxies.clientOf(ctx.req.socket.remoteAddress, ctx.req.headers).address;
     ctx.state.requestId = newId('q', deps.randomBytes);
     ctx.state.caller = null;
     ctx.state.operation = 'none';
@@ -208,8 +213,7 @@ function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> 
 async function answer(operation: Operation, ctx: Context, params: Readonly<Record<string, string>>): Promise<void> {
   ctx.state.operation = operation.id;
   const { caller } = ctx.state;
-  const bytesMax = caller === null ? bodyLimits.strangerBytes : bodyLimits.bytes;
-  const body = operation.body === null ? undefined : await readJson(ctx.req, bytesMax);
+  const body = await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user);
   const result = await operation.run({ caller, address: ctx.ip, params, query: { ...ctx.query }, body });
   ctx.status = operation.status;
   if (operation.answer === null) return;

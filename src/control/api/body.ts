@@ -3,20 +3,29 @@ import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 
-export const bodyLimits = {
-  /** The largest is a variable's value of 16 KiB, each byte of which JSON may escape as \u00XX. */
-  bytes: 128 * KIB,
-  /** From who is not logged in: a name, a password, an invite. */
-  strangerBytes: 16 * KIB,
-  /** All of it must have come by then: a client that drips bytes holds a connection no longer. */
-  ms: 30_000,
-} as const;
+export interface BodyLimit {
+  /** Of a whole body. */
+  readonly bytes: number;
+  /** Milliseconds by which all of it must have come: a client that drips bytes holds a connection no longer. */
+  readonly ms: number;
+}
 
-/** An empty body is `{}`. Throws `bad_request`, `body_too_large`, `request_timeout`. */
-export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > bytesMax) throw tooLarge(bytesMax);
-  const bytes = await read(request, bytesMax);
+export const bodyLimits: { readonly user: BodyLimit; readonly stranger: BodyLimit } = {
+  /** The largest is a variable's value of 16 KiB, each byte of which JSON may escape as \u00XX. */
+  user: { bytes: 128 * KIB, ms: 30_000 },
+  /** From a client that is not logged in: a name, a password, an invite. */
+  stranger: { bytes: 16 * KIB, ms: 10_000 },
+};
+
+/**
+ * Returns the parsed body; `{}` for an empty one. Reads no byte past the limit.
+ * Throws `bad_request`, `body_too_large`, `request_timeout`.
+ */
+export async function readJson(request: IncomingMessage, limit: BodyLimit): Promise<unknown> {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (length === undefined && encoding === undefined) return {}; // no body at all (RFC 9112, 6.3)
+  if (Number(length ?? 0) > limit.bytes) throw tooLarge(limit.bytes);
+  const bytes = await read(request, limit);
   if (bytes.length === 0) return {};
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json')
@@ -29,13 +38,13 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
   }
 }
 
-function read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
+function read(request: IncomingMessage, limit: BodyLimit): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
     const timer = setTimeout(() => {
-      fail(new PlatformError('request_timeout', `the body did not arrive within ${bodyLimits.ms / 1000} s`));
-    }, bodyLimits.ms);
+      fail(new PlatformError('request_timeout', `the body did not arrive within ${limit.ms / 1000} s`));
+    }, limit.ms);
     const stop = () => {
       clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('error', fail).off('close', onClose);
@@ -47,7 +56,7 @@ function read(request: IncomingMessage, bytesMax: number): Promise<Buffer> {
     };
     const onData = (chunk: Buffer) => {
       length += chunk.length;
-      if (length > bytesMax) fail(tooLarge(bytesMax));
+      if (length > limit.bytes) fail(tooLarge(limit.bytes));
       else chunks.push(chunk);
     };
     const onEnd = () => {

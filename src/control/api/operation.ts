@@ -120,12 +120,24 @@ function paramsOf<Path extends string>(
   return named as Record<ParamNames<Path>, string>; // the loop above is what the type says
 }
 
-function parse<T extends z.ZodType>(type: T | undefined, value: unknown, where: string): z.infer<T> {
-  const checked = (type ?? z.unknown()).safeParse(value);
-  if (checked.success) return checked.data as z.infer<T>; // without a type nobody looks at it
+/** What an operation without a query or body takes: nothing. A field that were ignored would seem to have worked. */
+const nothing = z.strictObject({});
+
+/** Returns `value` as `type` says. Throws `bad_request` naming up to 10 places that do not fit, unknown fields first. */
+function parse<T extends z.ZodType>(type: T | undefined, value: unknown, where: 'query' | 'body'): z.infer<T> {
+  const checked = (type ?? nothing).safeParse(value);
+  if (checked.success) return checked.data as z.infer<T>; // without a type `run` is given no such field
   // Issues name places and rules, never values: one of them may be a password.
-  const details = checked.error.issues
-    .slice(0, 10)
-    .map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`);
+  const issues = checked.error.issues.toSorted((a, b) => Number(isUnknown(b)) - Number(isUnknown(a)));
+  const details = issues.slice(0, 10).map((issue) => {
+    const place = [where, ...issue.path].join('.');
+    if (issue.code !== 'unrecognized_keys') return `${place}: ${issue.message}`;
+    const names = issue.keys.slice(0, 10).map((key) => JSON.stringify(key.slice(0, 80)));
+    return `${place}: ${where === 'query' ? 'no such key' : 'no such field'}: ${names.join(', ')}`;
+  });
   throw new PlatformError('bad_request', `the request does not fit: ${details[0]}`, { details });
+}
+
+function isUnknown(issue: z.core.$ZodIssue): boolean {
+  return issue.code === 'unrecognized_keys';
 }

@@ -1,8 +1,11 @@
 /** What stands beside the API, open to everybody: liveness, readiness, metrics, the list of imports. */
 import Router from '@koa/router';
+import type Koa from 'koa';
 import { sql } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
 import type { FunctionImport } from '../../protocol/module.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
+import { sameSecret } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -18,6 +21,7 @@ export interface PagesOptions {
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
+  readonly metricsToken?: string | null;
 }
 
 /** By these a runner whose control has died knows that another one of the same data folder has taken over. */
@@ -28,7 +32,7 @@ export interface PlatformIdentity {
 }
 
 export function pages(options: PagesOptions): Router {
-  const { db, metrics, notReady, imports, identity } = options;
+  const { db, metrics, notReady, imports, identity, metricsToken = null } = options;
   const router = new Router();
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'alive' };
@@ -40,6 +44,7 @@ export function pages(options: PagesOptions): Router {
     ctx.body = { ready: why.length === 0, ...(why.length === 0 ? {} : { why }), ...identity };
   });
   router.get('/metrics', async (ctx) => {
+    mayReadMetrics(ctx, metricsToken);
     ctx.type = metrics.registry.contentType;
     ctx.body = await metrics.registry.metrics();
   });
@@ -49,6 +54,23 @@ export function pages(options: PagesOptions): Router {
     ctx.body = html ? importsHtml(imports) : importsText(imports);
   });
   return router;
+}
+
+/**
+ * Throws `unauthorized` or `forbidden` unless the request may read the metrics: with the operator's token or, where
+ * none is set, from this machine. A request that says it was forwarded did not begin here, trusted proxy or not.
+ */
+function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
+  if (token !== null) {
+    const given = /^Bearer +(\S+)$/i.exec(ctx.headers.authorization ?? '')?.[1] ?? '';
+    if (sameSecret(given, token)) return;
+    throw new PlatformError('unauthorized', 'the metrics need the token that TRISIEL_METRICS_TOKEN holds');
+  }
+  const forwarded = ctx.headers.forwarded ?? ctx.headers['x-forwarded-for'];
+  if (/^(?:127\.|::1$|::ffff:127\.)/.test(ctx.req.socket.remoteAddress ?? '') && forwarded === undefined) return;
+  throw new PlatformError('forbidden', 'the metrics are for this machine', {
+    hints: ['to read them from elsewhere, start the server with TRISIEL_METRICS_TOKEN and send it as a Bearer token'],
+  });
 }
 
 export function importsText(imports: readonly ProvidedImport[]): string {

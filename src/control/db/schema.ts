@@ -20,6 +20,7 @@ export interface Schema {
     used_ms: number | null;
   };
   settings: { key: string; value: string };
+  known_addresses: { user_id: string /** Hash of user and address. */; address: string; last_ms: number };
   handlers: {
     id: string;
     /** Unique for ever: a deleted handler keeps its name until it is purged. */

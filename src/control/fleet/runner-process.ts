@@ -26,7 +26,7 @@ export interface RunnerProcessOptions {
   readonly runnerId: string;
   /** src/bin/runner.ts, absolute. */
   readonly program: string;
-  /** The only folder it may read: absolute, with a slash at the end. */
+  /** The platform's folder: absolute, with a slash at the end. The runner may read the `runnerReads` in it alone. */
   readonly programFolder: string;
   readonly env: Readonly<Record<string, string>>;
   /** More flags for Node, for tests and benchmarks. */
@@ -48,6 +48,9 @@ const flags = [
   '--disable-warning=ExperimentalWarning',
   '--disable-warning=SecurityWarning',
 ];
+
+/** What a runner may read, below the program's folder. The rest of it is none of its business: `data` lies there by default. */
+export const runnerReads: readonly string[] = ['src/', 'node_modules/', 'package.json'];
 
 export class RunnerProcess {
   readonly runnerId: string;
@@ -77,15 +80,12 @@ export class RunnerProcess {
 
   constructor(options: RunnerProcessOptions) {
     this.runnerId = options.runnerId;
-    this.#child = spawn(
-      process.execPath,
-      [...flags, `--allow-fs-read=${options.programFolder}`, ...options.nodeFlags, options.program, '4'],
-      {
-        stdio: ['ignore', 'ignore', 'pipe', 'ipc', this.#mark.descriptor],
-        serialization: 'advanced',
-        env: { ...options.env },
-      },
-    );
+    const grants = runnerReads.map((path) => `--allow-fs-read=${options.programFolder}${path}`);
+    this.#child = spawn(process.execPath, [...flags, ...grants, ...options.nodeFlags, options.program, '4'], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc', this.#mark.descriptor],
+      serialization: 'advanced',
+      env: { ...options.env },
+    });
     const child = this.#child;
     this.pid = child.pid;
     if (child.stderr !== null) {

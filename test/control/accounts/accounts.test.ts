@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts, accountLimits, type Registration } from '../../../src/control/accounts/accounts.ts';
 import { inviteLimits } from '../../../src/control/accounts/invites.ts';
+import { knownAddressLimits } from '../../../src/control/accounts/known-addresses.ts';
 import { tokenLimits } from '../../../src/control/accounts/tokens.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { type TemporaryDatabase, temporaryDatabase } from '../../support/database.ts';
@@ -278,6 +279,61 @@ describe('rate limits', () => {
     await it.logIn({ name: 'ada', password, address });
     nowMs += accountLimits.logInByAddress.everyMs;
     expect(await code(it.logIn({ name: 'ada', password: 'wrong', address: '198.51.100.7' }))).toBe('unauthorized');
+  });
+
+  test('the limit by name holds however many addresses the guesses come from', async () => {
+    const it = accounts();
+    await it.signUp({ name: 'ada', password, address });
+    const guess = (name: string, i: number) => code(it.logIn({ name, password: 'wrong', address: `198.51.100.${i}` }));
+    const codes: string[] = [];
+    for (let i = 0; i <= accountLimits.logInByName.burst; i += 1) codes.push(await guess('ada', i));
+    expect(codes.slice(0, -1)).toEqual(Array(accountLimits.logInByName.burst).fill('unauthorized'));
+    expect(codes.at(-1)).toBe('rate_limited');
+    expect(await code(it.logIn({ name: 'ada', password, address: '198.51.100.99' }))).toBe('rate_limited');
+    expect(await guess('bob', 99)).toBe('unauthorized');
+    nowMs += accountLimits.logInByName.everyMs;
+    expect(await guess('ada', 98)).toBe('unauthorized');
+  });
+
+  test('wrong guesses, from elsewhere or from her own address, do not lock a user out of where she has logged in', async () => {
+    const it = accounts();
+    await it.signUp({ name: 'ada', password, address });
+    const guess = (from: string, name = 'ada') => code(it.logIn({ name, password: 'wrong', address: from }));
+    for (let i = 0; i <= accountLimits.logInByName.burst; i += 1) await guess(`198.51.100.${i}`);
+    for (let i = 0; i < accountLimits.logInByAddress.burst; i += 1) await guess(address, `n${i}`);
+    for (let i = 0; i < 30; i += 1) expect(await guess(address)).toBe('unauthorized');
+    await it.logIn({ name: 'ada', password, address });
+    // Another control, or this one after a restart, knows the address too; a stranger's address is none.
+    await accounts().logIn({ name: 'ada', password, address });
+    expect(await code(it.logIn({ name: 'ada', password, address: '198.51.100.99' }))).toBe('rate_limited');
+  });
+
+  test('guesses from an address that the user has used are bounded too', async () => {
+    const it = accounts();
+    await it.signUp({ name: 'ada', password, address });
+    const guess = () => code(it.logIn({ name: 'ada', password: 'wrong', address }));
+    for (let i = 0; i < accountLimits.logInFromKnown.burst; i += 1) expect(await guess()).toBe('unauthorized');
+    expect(await guess()).toBe('rate_limited');
+  });
+
+  test('an address is known for 90 days, and a user has a bounded number of them', async () => {
+    const it = accounts();
+    await it.signUp({ name: 'ada', password, address });
+    const isKnown = async (from: string) => {
+      for (let i = 0; i <= accountLimits.logInByAddress.burst; i += 1)
+        if ((await code(it.logIn({ name: 'ada', password: 'wrong', address: from }))) === 'rate_limited') return false;
+      return true;
+    };
+    nowMs += knownAddressLimits.ageMs - 1;
+    expect(await isKnown(address)).toBe(true);
+    for (let i = 0; i < knownAddressLimits.perUser; i += 1) {
+      nowMs += 1;
+      await it.logIn({ name: 'ada', password, address: `203.0.113.${i}` });
+    }
+    expect(await isKnown(address)).toBe(false);
+    const rows = await store.db.selectFrom('known_addresses').selectAll().execute();
+    expect(rows).toHaveLength(knownAddressLimits.perUser);
+    expect(JSON.stringify(rows)).not.toContain('203.0.113');
   });
 
   test('sign-ups by address', async () => {
