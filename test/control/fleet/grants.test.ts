@@ -29,7 +29,7 @@ it("a runner reads the program's source and packages, and nothing beside them", 
       onMessage: () => {},
       onStderr: (line) => {
         if (!line.startsWith('reads ')) return;
-        runner.kill();
+        runner.kill('SIGKILL');
         resolve(line);
       },
     });
