@@ -72,6 +72,29 @@ test('fd://N opens descriptor N again; each is closed by itself', async () => {
   expect(text(run.stdout)).toBe('text');
 });
 
+test('a Resource under two descriptors is closed with the second of them', async () => {
+  const published: string[] = [];
+  const run = await runCalls({
+    abi: 'dagger',
+    queues: {
+      publish: async (_queue, message) => {
+        published.push(Buffer.from(message).toString());
+      },
+    },
+    data: { 16: 'queue://q\0', 32: 'fd://3\0', 48: 'ab' },
+    calls: [
+      ['open', 16, 0],
+      ['open', 32, 0],
+      ['write', 3, 48, 1],
+      ['close', 3],
+      ['write', 4, 49, 1],
+      ['close', 4],
+    ],
+  });
+  expect(run.results).toEqual([3, 4, 1, 0, 1, 0]);
+  expect(published).toEqual(['ab']);
+});
+
 test('bad URL input is -2: no NUL, not UTF-8, outside the memory; a bad URL is -1, an unknown scheme -3', async () => {
   const run = await runCalls({
     abi: 'dagger',

@@ -65,6 +65,22 @@ test('a Resource that is opened after its Process has ended is closed at once', 
   expect(closed).toBe(1);
 });
 
+test('a host call of a Process that has ended does nothing and unwinds the guest', async () => {
+  const run = await runCalls({
+    abi: 'cwa',
+    schemes: scheme((_url, guest) => {
+      guest.kill({ kind: 'aborted', message: 'the client went away' });
+      return -1;
+    }),
+    data,
+    calls: [...calls, ['log_write', 1, 16, 5]],
+  });
+  // Between the calls stands no check of the gas counter: what stops the guest is the next host call.
+  expect(run.end).toEqual({ kind: 'aborted', message: 'the client went away' });
+  expect(run.logs).toEqual([]);
+  expect(run.trace.map((call) => call.name)).toEqual(['resource_open']);
+});
+
 test('what a Resource throws ends the Process as internal, never the host', async () => {
   for (const open of [
     () => {

@@ -60,6 +60,16 @@ test('a directory that somebody replaced by a link out of it is gone', () => {
   expect(fs.readdirSync(folder).sort()).toEqual(['inside', 'secret']);
 });
 
+test('a file that somebody replaced by a link out, after it was looked up, is not opened', (context) => {
+  if (fs.constants.O_NOFOLLOW === undefined) return context.skip();
+  const file = base.lookup('file');
+  if (typeof file === 'number' || file.kind !== 'file') throw new Error('not found');
+  fs.rmSync(join(inside, 'file'));
+  fs.symlinkSync('../secret', join(inside, 'file'));
+  expect(file.open({ read: true, write: false })).toBe(Errno.loop);
+  expect(file.open({ read: true, write: true })).toBe(Errno.loop);
+});
+
 test('a directory that the guest renamed stays open under its new name', () => {
   fs.mkdirSync(join(inside, 'dir/sub'));
   const opened = open('dir/sub', { directory: true });

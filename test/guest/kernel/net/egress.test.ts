@@ -44,6 +44,20 @@ async function attempt(process: Parameters<typeof open>[0], scheme: string, host
   return await resource.flush();
 }
 
+it('a peer that is not at the address that was checked is refused, and gets nothing', async () => {
+  // The system connects 0.0.0.0 to the loopback: what was allowed and checked is one address, the peer is at another.
+  const received: Buffer[] = [];
+  const closed = gate();
+  const at = await tcpServer((socket) => socket.on('data', (bytes) => received.push(bytes)).on('close', closed.open));
+  const any = `0.0.0.0:${at.split(':')[1]}`;
+  const process = world([any]).process();
+  const resource = await open(process, `tcp://${any}`);
+  expect(resource).toBe(Errno.denied);
+  expect(process.lines[0]).toMatch(/the connected peer is not the address checked/);
+  await closed.opened;
+  expect(received).toEqual([]);
+});
+
 describe('every spelling of a denied address', () => {
   // All of them are the loopback or "any" address, where the canary listens.
   const spellings = [

@@ -358,6 +358,14 @@ describe('a response', () => {
     expect(await get('HEAD /')).toEqual({ text: 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n', errno: Errno.end });
   });
 
+  it('comes without the headers that its Connection header names: they are of the hop', async () => {
+    const at = await tcpServer((socket) =>
+      socket.end('HTTP/1.1 200 OK\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n'),
+    );
+    const { text } = await exchange(await opened(world([at]).process(), `http://${at}`), 'GET / HTTP/1.1\n\n');
+    expect(text).toBe('HTTP/1.1 200 OK\r\nX-End: 2\r\nContent-Length: 0\r\n\r\n');
+  });
+
   it('of early hints is passed over', async () => {
     const at = await httpServer((_request, response) => {
       response.writeEarlyHints({ link: '</a.css>; rel=preload' });
@@ -494,7 +502,8 @@ describe('redirects', () => {
         return;
       }
       const body = await bodyText(request);
-      response.end(`${request.method} ${request.url} ${body} ${request.headers.authorization ?? '-'}`);
+      const { authorization = '-', cookie = '-' } = request.headers;
+      response.end(`${request.method} ${request.url} ${body} ${authorization} ${cookie}`);
     });
 
   it('are the answer, unless the URL was opened with #follow', async () => {
@@ -503,7 +512,7 @@ describe('redirects', () => {
     const plain = await exchange(await opened(process(), `http://${at}/from`), 'GET /from HTTP/1.1\n\n');
     expect(plain.text).toMatch(/^HTTP\/1\.1 302 Found[\s\S]*moved$/);
     const followed = await exchange(await opened(process(), `http://${at}/from#follow`), 'GET /from HTTP/1.1\n\n');
-    expect(followed.text).toMatch(/GET \/to {2}-$/);
+    expect(followed.text).toMatch(/GET \/to {2}- -$/);
   });
 
   it.each([
@@ -527,11 +536,15 @@ describe('redirects', () => {
     const at = await redirecting(302, () => location);
     const { process } = world([at, other]);
     const get = async () =>
-      (await exchange(await opened(process(), `http://${at}#follow`), 'GET /from HTTP/1.1\nAuthorization: secret\n\n'))
-        .text;
-    expect(await get()).toMatch(/GET \/to {2}secret$/);
+      (
+        await exchange(
+          await opened(process(), `http://${at}#follow`),
+          'GET /from HTTP/1.1\nAuthorization: secret\nCookie: session=1\n\n',
+        )
+      ).text;
+    expect(await get()).toMatch(/GET \/to {2}secret session=1$/);
     location = `http://${other}/there`;
-    expect(await get()).toMatch(/GET \/there {2}-$/);
+    expect(await get()).toMatch(/GET \/there {2}- -$/);
   });
 
   it('to a denied address are refused, and the canary sees nothing', async () => {
