@@ -48,7 +48,9 @@ it('a peer that is not at the address that was checked is refused, and gets noth
   // The system connects 0.0.0.0 to the loopback: what was allowed and checked is one address, the peer is at another.
   const received: Buffer[] = [];
   const closed = gate();
-  const at = await tcpServer((socket) => socket.on('data', (bytes) => received.push(bytes)).on('close', closed.open));
+  const at = await tcpServer((socket) =>
+    socket.on('data', (bytes: Buffer) => received.push(bytes)).on('close', closed.open),
+  );
   const any = `0.0.0.0:${at.split(':')[1]}`;
   const process = world([any]).process();
   const resource = await open(process, `tcp://${any}`);
