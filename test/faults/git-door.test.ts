@@ -473,7 +473,7 @@ describe('fault 7: commands that come slowly', () => {
 
 describe('a client that stops or sends too much in the middle of its pack', () => {
   it.each([
-    ['stops', { idleMs: 400 }, 'the request did not arrive in time', false],
+    ['stops', { idleMs: 400, slowBytes: 1_000 }, 'the request did not arrive in time', false],
     ['sends too much', { pushBytes: 200_000 }, 'the request is larger than 200000 bytes', true],
   ] as const)('%s: nothing changes, and it is told', async (_name, limits, words, sendsAll) => {
     const strict = await startDoor({ limits });

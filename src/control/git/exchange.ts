@@ -1,12 +1,13 @@
-/** One request at the git door, and what happens between its client and git. */
+/** One request at the git door, and its answers. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
 import type { GitExit, GitProcess } from './git-process.ts';
 import type { GitRoute, GitService } from './git-url.ts';
+import type { GitLimits } from './limits.ts';
 import { anyErrorText } from './push-text.ts';
 
-/** For the platform's own log. */
+/** A line for the platform's own log. */
 export type GitEvent =
   | { readonly kind: 'failed'; readonly url: string; readonly error: unknown }
   | {
@@ -26,73 +27,84 @@ export interface Exchange {
 }
 
 /**
- * Until git has ended. `onClientGone` is called when the client goes away before, or takes nothing of what
- * is there for it during `idleMs`.
+ * Resolves when git has ended. Calls `onClientGone`, at least once, when the client goes away before that, or
+ * when output waits for the client and it takes less than `slowBytes` of it in `idleMs`: a client that reads a
+ * byte now and then would hold one of the few git processes for ever.
  */
 export async function attend(options: {
   readonly git: GitProcess;
   readonly res: ServerResponse;
   readonly client: AbortSignal;
-  readonly idleMs: number;
+  readonly limits: Pick<GitLimits, 'idleMs' | 'slowBytes'>;
   readonly onClientGone: () => void;
 }): Promise<GitExit> {
-  const { git, res, client, idleMs, onClientGone } = options;
+  const { git, res, client, limits, onClientGone } = options;
   if (client.aborted) onClientGone();
   else client.addEventListener('abort', onClientGone, { once: true });
-  let written = -1;
+  let written = res.socket?.bytesWritten ?? 0;
+  let waited = false;
   const watch = setInterval(() => {
-    const isStuck = res.writableLength > 0 && res.socket?.bytesWritten === written;
-    if (isStuck) onClientGone();
-    written = res.socket?.bytesWritten ?? -1;
-  }, idleMs);
+    const now = res.socket?.bytesWritten ?? 0;
+    const waits = res.writableLength > 0;
+    if (waits && waited && now - written < limits.slowBytes) onClientGone();
+    written = now;
+    waited = waits;
+  }, limits.idleMs);
   const exit = await git.closed;
   clearInterval(watch);
   client.removeEventListener('abort', onClientGone);
-  // git was stopped in the middle of its answer: a client that still waits must notice.
-  if (!res.writableEnded && res.headersSent) res.destroy();
   return exit;
 }
 
-/** A failure of ours, that is: not what a user did wrong, nor what is only busy. */
+/** Whether `error` is a failure of the platform: not a user's mistake, and not a platform that is only busy. */
 export function isOurFailure(error: unknown): boolean {
   return !(error instanceof PlatformError) || (error.code === 'unavailable' && error.cause !== undefined);
 }
 
-/** An answer of git's own kind. */
-export function sendResult(exchange: Pick<Exchange, 'req' | 'res'>, service: GitService, body: Buffer): Lingering {
-  const { res } = exchange;
+/** Writes the status and the headers of an answer in git's own format. */
+export function startResult(res: ServerResponse, service: GitService): void {
   res.statusCode = 200;
   res.setHeader('content-type', `application/x-git-${service}-result`);
   res.setHeader('cache-control', 'no-cache');
-  return end(exchange, body);
 }
 
-/** An error as HTTP has it; git shows a plain text body as `remote: …` lines. */
-export function sendError(exchange: Pick<Exchange, 'req' | 'res'>, error: unknown): Lingering {
+type Answered = Pick<Exchange, 'req' | 'res'>;
+
+/** Answers in git's own format. A body that is still coming is read and forgotten for at most `lingerMs`. */
+export function sendResult(exchange: Answered, service: GitService, body: Buffer, lingerMs: number): void {
+  startResult(exchange.res, service);
+  end(exchange, body, lingerMs);
+}
+
+/** Answers with an HTTP error. git shows a plain text body as `remote: …` lines, but only where it asks for refs. */
+export function sendError(exchange: Answered, error: unknown, lingerMs: number): void {
   const { res } = exchange;
   const known = error instanceof PlatformError ? error : null;
   res.statusCode = known?.status ?? 500;
   res.setHeader('content-type', 'text/plain; charset=utf-8');
   if (known?.code === 'unauthorized') res.setHeader('www-authenticate', 'Basic realm="Trisiel", charset="UTF-8"');
   if (known?.retryAfterSeconds !== undefined) res.setHeader('retry-after', String(known.retryAfterSeconds));
-  return end(exchange, Buffer.from(known?.code === 'unauthorized' ? `${known.message}\n` : anyErrorText(error)));
+  const text = known?.code === 'unauthorized' ? `${known.message}\n` : anyErrorText(error);
+  end(exchange, Buffer.from(text), lingerMs);
 }
 
-/** Closes the connection after `lingerMs` if the request's body is not at its end. */
-type Lingering = (lingerMs: number) => void;
-
-function end({ req, res }: Pick<Exchange, 'req' | 'res'>, body: Buffer): Lingering {
+function end({ req, res }: Answered, body: Buffer, lingerMs: number): void {
   if (req.complete) {
     res.end(body);
-    return () => {};
+    return;
   }
-  // The rest of the body is not wanted; but closing at once would take the answer back (RFC 9112, 9.6).
+  // `close` and a whole answer make git's HTTP client (libcurl) stop sending. The connection stays open for
+  // `lingerMs`: closed with unread bytes it is reset, which can take the answer back (RFC 9112, 9.6).
   res.setHeader('connection', 'close');
-  res.end(body);
+  res.setHeader('content-length', body.length);
+  res.write(body);
   req.unpipe();
   req.resume();
-  return (lingerMs) => {
-    const last = setTimeout(() => req.socket.destroy(), lingerMs);
-    req.socket.once('close', () => clearTimeout(last));
+  const last = setTimeout(() => req.socket.destroy(), lingerMs);
+  const finish = () => {
+    clearTimeout(last);
+    res.end();
   };
+  req.once('end', finish);
+  res.once('close', finish);
 }

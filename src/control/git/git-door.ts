@@ -1,6 +1,6 @@
 /**
- * The git door: everything that git speaks over HTTP. It stands in front of node-git-server and lets
- * through only requests that are authenticated, authorised and whole (docs/safety.md).
+ * The git door answers everything that git speaks over HTTP. It stands in front of node-git-server and lets
+ * through only requests that are authenticated, authorised and whole.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -16,10 +16,12 @@ import { isGitUrl, parseGitUrl } from './git-url.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
 import { advertise, serve } from './library.ts';
 import { type GitLimits, gitLimits } from './limits.ts';
+import { PackSpool } from './pack-spool.ts';
 import { flushPkt } from './pkt-line.ts';
 import { PushExchange } from './push-exchange.ts';
 import type { Repositories } from './repositories.ts';
 import { RequestBody } from './request-body.ts';
+import { StoppedUploads } from './stopped-uploads.ts';
 
 export interface GitDoorDeps {
   readonly db: Database;
@@ -59,6 +61,9 @@ class Door {
   /** Fetches and advertisements. Pushes have turns of their own, so that neither shuts out the other. */
   readonly #turnstile: Turnstile;
   readonly #pushTurnstile: Turnstile;
+  readonly #receiving: Turnstile;
+  readonly #spool: PackSpool;
+  readonly #stopped: StoppedUploads;
   readonly #rates: RateLimiter;
   readonly #running = new Set<Promise<void>>();
 
@@ -66,8 +71,13 @@ class Door {
     this.#deps = deps;
     this.#limits = { ...gitLimits, ...deps.limits };
     this.#access = new Access(deps);
+    const { pushOperations, receiving, receivingPerUser } = this.#limits;
     this.#turnstile = new Turnstile(this.#limits);
-    this.#pushTurnstile = new Turnstile({ ...this.#limits, operations: this.#limits.pushOperations });
+    this.#pushTurnstile = new Turnstile({ ...this.#limits, operations: pushOperations });
+    const noWaiting = { waiting: 0, waitingPerUser: 0, waitingPerRepository: 0 };
+    this.#receiving = new Turnstile({ operations: receiving, operationsPerUser: receivingPerUser, ...noWaiting });
+    this.#spool = new PackSpool(deps.repositories.spoolFolder, this.#limits);
+    this.#stopped = new StoppedUploads(deps.now);
     this.#rates = new RateLimiter(this.#limits.pushes, deps.now);
   }
 
@@ -116,7 +126,7 @@ class Door {
     const body = await RequestBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
     const head = await body.readAll(this.#limits.commandsMs);
     if (head.length === 0 || head.equals(flushPkt)) {
-      sendResult(exchange, 'upload-pack', Buffer.alloc(0));
+      sendResult(exchange, 'upload-pack', Buffer.alloc(0), this.#limits.lingerMs);
       return;
     }
     // What the library waits for before it starts git (gitprotocol-pack, first-want).
@@ -132,7 +142,9 @@ class Door {
 
   async #push(exchange: Exchange): Promise<void> {
     const { repositories, hooks, receiver, log } = this.#deps;
-    const shared = { access: this.#access, turnstile: this.#pushTurnstile, rates: this.#rates, limits: this.#limits };
+    const turns = { receiving: this.#receiving, turnstile: this.#pushTurnstile, rates: this.#rates };
+    const arriving = { spool: this.#spool, stopped: this.#stopped };
+    const shared = { access: this.#access, limits: this.#limits, ...turns, ...arriving };
     await new PushExchange({ ...shared, repositories, hooks, receiver, log }, exchange).run();
   }
 
@@ -146,7 +158,9 @@ class Door {
     try {
       const git = new GitProcess(await start(), this.#limits);
       const onClientGone = () => git.stop();
-      const { status, stderr } = await attend({ git, res, client, idleMs: this.#limits.idleMs, onClientGone });
+      const { status, stderr } = await attend({ git, res, client, limits: this.#limits, onClientGone });
+      // git was stopped in the middle of its answer: a client that still waits must notice.
+      if (!res.writableEnded && res.headersSent) res.destroy();
       if (status !== 0 && !client.aborted) this.#deps.log({ kind: 'git_failed', repository, status, stderr });
       if (!res.headersSent) throw new PlatformError('unavailable', 'git could not be started on the server');
     } finally {
@@ -158,7 +172,7 @@ class Door {
     if (isOurFailure(error)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
     // Half an answer must not look like a whole one.
     if (res.headersSent || res.destroyed) res.destroy();
-    else sendError({ req, res }, error)(this.#limits.lingerMs);
+    else sendError({ req, res }, error, this.#limits.lingerMs);
   }
 }
 

@@ -1,11 +1,13 @@
-/** One git process: its stderr read, its pipes' errors caught, its end awaited, its time limited. */
+/** Watches one git process: reads its stderr, catches its pipes' errors, limits its time, tells its end. */
 import type { ChildProcess } from 'node:child_process';
 import type { GitLimits } from './limits.ts';
 
 export interface GitExit {
+  /** Whether there was a process at all. */
+  readonly started: boolean;
+  /** Exit status; null where a signal ended it, or where it was never started. */
   readonly status: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** What it said on stderr, at most `stderrBytes` of it. */
+  /** The first `stderrBytes` of stderr. */
   readonly stderr: string;
 }
 
@@ -15,6 +17,7 @@ export class GitProcess {
   readonly #child: ChildProcess;
   readonly #killMs: number;
   #over = false;
+  #isDiscarded = false;
 
   constructor(child: ChildProcess, limits: Pick<GitLimits, 'operationMs' | 'killMs' | 'stderrBytes'>) {
     this.#child = child;
@@ -27,24 +30,30 @@ export class GitProcess {
     for (const stream of child.stdio) stream?.on('error', () => {}); // EPIPE: git has ended
     const late = setTimeout(() => this.stop(), limits.operationMs);
     this.closed = new Promise((resolve) => {
-      const over = (status: number | null, signal: NodeJS.Signals | null) => {
+      const over = (status: number | null) => {
         this.#over = true;
         clearTimeout(late);
-        resolve({ status, signal, stderr });
+        resolve({ started: child.pid !== undefined, status, stderr });
       };
       child.once('close', over);
       // A program that could not be started has no 'close' where its pipes were never opened.
-      child.once('error', () => over(null, null));
+      child.once('error', () => over(null));
     });
   }
 
-  /** git no longer has a reader: what it still says is thrown away, so that it can end. */
+  /** Whether git's output no longer goes to the client. */
+  get isDiscarded(): boolean {
+    return this.#isDiscarded;
+  }
+
+  /** Throws away what git still says, so that it can end without a reader. */
   discardOutput(): void {
+    this.#isDiscarded = true;
     this.#child.stdout?.unpipe();
     this.#child.stdout?.resume();
   }
 
-  /** SIGTERM, on which git removes its quarantine; SIGKILL if it does not end. Its children see their input end. */
+  /** Sends SIGTERM, on which git removes its quarantine, and after `killMs` SIGKILL. git's children see their input end. */
   stop(): void {
     if (this.#over) return;
     this.discardOutput();

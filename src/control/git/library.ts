@@ -1,12 +1,13 @@
 /**
- * node-git-server, fed only what it handles well (docs/safety.md). Each request gets a library
- * object of its own, bound to one repository, and a request object of ours whose first chunk holds the
- * whole command section; the caller gets git's process, so that it can be watched and ended.
+ * Feeds node-git-server only what it handles well. Each request gets a library object of its own, bound to one
+ * repository, and a request object of ours whose first chunk holds the whole command section: the library looks
+ * at the first chunk alone. The caller gets git's process, so that it can be watched and ended.
  */
 import type { ChildProcess } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { IncomingMessage, type ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
+import type { Writable } from 'node:stream';
 import { type FetchData, Git, type InfoData, type PushData, type TagData } from 'node-git-server';
 import type { GitService } from './git-url.ts';
 import { takeSpareDescriptors } from './spare-descriptors.ts';
@@ -42,6 +43,26 @@ class LibraryRequest extends IncomingMessage {
   }
 }
 
+/** A response that never is on the network: real to the library, written to `sink`. Headers are thrown away. */
+class LibraryResponse extends ServerResponse {
+  readonly #sink: Writable;
+
+  constructor(request: IncomingMessage, sink: Writable) {
+    super(request);
+    this.#sink = sink;
+    sink.on('drain', () => this.emit('drain'));
+  }
+
+  override write(chunk: Buffer): boolean {
+    return this.#sink.write(chunk);
+  }
+
+  override end(): this {
+    this.#sink.end();
+    return this;
+  }
+}
+
 /** Lets git write the advertisement of `repository` (which must exist) to `response`. Throws `unavailable`. */
 export function advertise(options: {
   readonly repository: string;
@@ -67,7 +88,7 @@ export function advertise(options: {
 }
 
 export interface ServedRequest {
-  /** git, as soon as the library has started it. Rejects with `unavailable` where there is no room for one. */
+  /** git's process, as soon as the library has started it. Rejects with `unavailable` where there is no room for one. */
   readonly child: Promise<ChildProcess>;
   feed(chunk: Buffer): Promise<void>;
   end(): void;
@@ -78,7 +99,8 @@ export function serve(options: {
   readonly repository: string;
   readonly service: GitService;
   readonly head: Buffer;
-  readonly response: ServerResponse;
+  /** The client's response, or a stream that takes git's output instead of it. */
+  readonly response: ServerResponse | Writable;
 }): ServedRequest {
   const { repository, service, head, response } = options;
   const git = libraryFor(repository);
@@ -102,8 +124,9 @@ export function serve(options: {
     git.on('tag', accept);
     git.on('fetch', accept);
   });
-  git.handle(request, response);
-  response.removeHeader('connection');
+  const answer = response instanceof ServerResponse ? response : new LibraryResponse(request, response);
+  git.handle(request, answer);
+  answer.removeHeader('connection');
   request.push(head);
   return { child, feed: (chunk) => request.feed(chunk), end: () => request.end() };
 }

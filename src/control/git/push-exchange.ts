@@ -1,9 +1,10 @@
 /**
- * One POST to git-receive-pack: its commands are read whole, its turn is awaited, then git gets the pack as
- * it comes, with hooks that talk to the deploy station. After the commands every refusal is written in git's
- * own words, so that the client shows it beside each ref.
+ * One POST to git-receive-pack. Its commands are read whole, then its pack, then its turn is awaited, then git
+ * gets the pack, with hooks that talk to the deploy station. Once a ref is known, every end of the push, also an
+ * early one, is a report in git's own words, so that the client shows it beside each ref.
  */
 import { randomBytes } from 'node:crypto';
+import { finished } from 'node:stream/promises';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Print, PushedObjects, PushReceiver, PushSession } from '../../protocol/push.ts';
 import type { Turnstile } from '../../waiting/turnstile.ts';
@@ -11,22 +12,32 @@ import type { RateLimiter } from '../accounts/rate-limiter.ts';
 import { newId } from '../accounts/secrets.ts';
 import type { Access, GitHandler } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendResult } from './exchange.ts';
-import { GitProcess } from './git-process.ts';
+import { type GitExit, GitProcess } from './git-process.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
 import { type ServedRequest, serve } from './library.ts';
 import type { GitLimits } from './limits.ts';
-import { type PushCommands, readPushCommands, refusedRef, writePushCommands } from './push-commands.ts';
-import { pushReport } from './push-report.ts';
+import type { PackSpool, SpooledPack } from './pack-spool.ts';
+import { flushPkt } from './pkt-line.ts';
+import { PushAnswer } from './push-answer.ts';
+import { CommandSection, type PushCommands, refusedRef, writePushCommands } from './push-commands.ts';
+import { answerBody, unpackOutcome, writeReport } from './push-report.ts';
 import { anyErrorText } from './push-text.ts';
 import type { Repositories } from './repositories.ts';
 import { RequestBody } from './request-body.ts';
+import type { StoppedUploads } from './stopped-uploads.ts';
+import { unpackError } from './unpack-error.ts';
 
 export interface PushExchangeDeps {
   readonly access: Access;
   readonly repositories: Repositories;
   readonly hooks: HookEndpoint;
   readonly receiver: PushReceiver;
+  /** Admits pushes whose pack arrives; refuses at once where there is no place. */
+  readonly receiving: Turnstile;
+  /** Admits pushes to git. */
   readonly turnstile: Turnstile;
+  readonly spool: PackSpool;
+  readonly stopped: StoppedUploads;
   readonly rates: RateLimiter;
   readonly log: (event: GitEvent) => void;
   readonly limits: GitLimits;
@@ -35,6 +46,7 @@ export interface PushExchangeDeps {
 export class PushExchange {
   readonly #deps: PushExchangeDeps;
   readonly #exchange: Exchange;
+  readonly #section = new CommandSection();
 
   constructor(deps: PushExchangeDeps, exchange: Exchange) {
     this.#deps = deps;
@@ -46,45 +58,76 @@ export class PushExchange {
     const { route, user, req } = this.#exchange;
     await access.pusher(route, user);
     const body = await RequestBody.open(req, { ...limits, bytes: limits.pushBytes });
-    const commands = await readPushCommands(body, limits);
-    if (commands === null) {
-      if ((await body.read(limits.commandsMs)) !== null)
-        throw new PlatformError('bad_request', 'this is not a git push: it has no command');
-      sendResult(this.#exchange, 'receive-pack', Buffer.alloc(0));
-      return;
-    }
     try {
-      await this.#takeTurn(body, commands);
+      const commands = await this.#section.read(body, limits);
+      if (commands === null) await this.#answerProbe(body);
+      else await this.#push(body, commands);
     } catch (error) {
-      await this.#refuse(body, commands, error);
+      await this.#refuse(body, error);
     }
   }
 
-  async #takeTurn(body: RequestBody, commands: PushCommands): Promise<void> {
-    const { access, turnstile, rates } = this.#deps;
-    const { route, user, client } = this.#exchange;
+  async #answerProbe(body: RequestBody): Promise<void> {
+    const { limits } = this.#deps;
+    if (this.#section.rest().length > 0 || (await body.read(limits.commandsMs)) !== null)
+      throw new PlatformError('bad_request', 'this is not a git push: it has no command');
+    sendResult(this.#exchange, 'receive-pack', Buffer.alloc(0), limits.lingerMs);
+  }
+
+  async #push(body: RequestBody, commands: PushCommands): Promise<void> {
+    const { user } = this.#exchange;
     checkRefs(commands);
-    rates.take(user.id, 'pushes');
-    const leave = await turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
+    this.#deps.rates.take(user.id, 'pushes');
+    const pack = await this.#arrived(body);
     try {
-      // Asked again: whoever had the turn before may have created or deleted it.
-      await this.#receive(body, commands, await access.pusher(route, user));
+      await this.#takeTurn(commands, pack);
+    } finally {
+      await pack.release();
+    }
+  }
+
+  async #arrived(body: RequestBody): Promise<SpooledPack> {
+    const { receiving, spool } = this.#deps;
+    const { user, client } = this.#exchange;
+    const leave = await receiving.enter({ userId: user.id, exclusive: null, signal: client });
+    try {
+      return await spool.receive(body, this.#section.rest(), user.id);
     } finally {
       leave();
     }
   }
 
-  async #refuse(body: RequestBody, commands: PushCommands, error: unknown): Promise<void> {
-    const { log, limits } = this.#deps;
-    const { req, res, client } = this.#exchange;
-    if (res.headersSent || client.aborted) throw error;
-    if (isOurFailure(error)) log({ kind: 'failed', url: req.url ?? '', error });
-    // git reads an answer only when it has sent its pack; a client that stopped sending is not waited for.
-    if (!isBrokenBody(error)) await body.discard(limits.idleMs);
-    sendResult(this.#exchange, 'receive-pack', refusal(commands, error))(limits.lingerMs);
+  async #takeTurn(commands: PushCommands, pack: SpooledPack): Promise<void> {
+    const { access, turnstile } = this.#deps;
+    const { route, user, client } = this.#exchange;
+    const leave = await turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
+    try {
+      // Asked again: the push before may have created or deleted the handler.
+      await this.#receive(commands, pack, await access.pusher(route, user));
+    } finally {
+      leave();
+    }
   }
 
-  async #receive(body: RequestBody, commands: PushCommands, handler: GitHandler | null): Promise<void> {
+  /** Answers a push that is refused before git has it. */
+  async #refuse(body: RequestBody, error: unknown): Promise<void> {
+    const { log, limits, stopped } = this.#deps;
+    const { req, res, client, route, user } = this.#exchange;
+    if (res.headersSent || client.aborted) throw error;
+    const { capabilities, refs } = this.#section;
+    const isRest = refs.length === 0 && stopped.has(user.id, route.name);
+    // Without a command the client is no git, or it has not said what it understands.
+    if (capabilities.length === 0 && !isRest) throw error;
+    if (isOurFailure(error)) log({ kind: 'failed', url: req.url ?? '', error });
+    if (!isRest && !isTooSlow(error)) await body.discard(limits.drainMs);
+    if (!body.ended) stopped.note(user.id, route.name);
+    const outcomes = refs.map((ref) => ({ ref, refused: refusedRef(ref.toString('utf8')) ?? 'refused' }));
+    const text = `${anyErrorText(error)}nothing deployed\n`;
+    const answer = isRest ? flushPkt : answerBody(text, writeReport(outcomes), capabilities);
+    sendResult(this.#exchange, 'receive-pack', answer, limits.lingerMs);
+  }
+
+  async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
     const { access, repositories, hooks, receiver } = this.#deps;
     const { route, user } = this.#exchange;
     // A handler that is not there yet has a repository already; it is created when the push is accepted.
@@ -94,28 +137,33 @@ export class PushExchange {
     const session = new WatchedSession(receiver.begin({ ...facts, updates: commands.updates }));
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
+    let finish = () => {};
     try {
-      await this.#runGit({ repository, handlerId, body, commands, session, unwanted });
+      finish = await this.#runGit({ repository, handlerId, commands, pack, session, unwanted });
     } finally {
       await open.close();
       await repositories.sweep(handlerId);
       await session.ended();
       if (handler === null && (await access.find(route.name))?.id !== handlerId) await repositories.remove(handlerId);
     }
+    finish();
   }
 
+  /** Runs git to its end. Returns the function that ends the answer, for when nothing of the push is left. */
   async #runGit(options: {
     readonly repository: string;
     readonly handlerId: string;
-    readonly body: RequestBody;
     readonly commands: PushCommands;
+    readonly pack: SpooledPack;
     readonly session: WatchedSession;
     readonly unwanted: AbortController;
-  }): Promise<void> {
-    const { repository, handlerId, body, commands, session, unwanted } = options;
+  }): Promise<() => void> {
+    const { repository, handlerId, commands, pack, session, unwanted } = options;
     const { repositories, limits, log } = this.#deps;
     const { res, client } = this.#exchange;
-    const served = serve({ repository, service: 'receive-pack', head: writePushCommands(commands), response: res });
+    const answer = new PushAnswer(res, commands.capabilities);
+    const head = writePushCommands(commands);
+    const served = serve({ repository, service: 'receive-pack', head, response: answer });
     const child = await served.child;
     const git = new GitProcess(child, limits);
     await repositories.noteGit(handlerId, child.pid ?? 0).catch(async (error: unknown) => {
@@ -129,41 +177,72 @@ export class PushExchange {
       unwanted.abort();
       git.stop();
     };
-    const fed = this.#feed({ body, commands, served, git, giveUp });
-    const { status, stderr } = await attend({ git, res, client, idleMs: limits.idleMs, onClientGone: giveUp });
+    const fed = feed({ pack, served, git, giveUp });
+    const exit = await attend({ git, res, client, limits, onClientGone: giveUp });
     const broken = await fed;
-    if (broken !== null && !session.accepted) throw broken;
-    if (status !== 0 && !client.aborted) log({ kind: 'git_failed', repository, status, stderr });
+    if (broken !== null && !session.accepted && !res.headersSent) throw broken;
+    if (client.aborted) return () => {};
+    if (exit.status !== 0) log({ kind: 'git_failed', repository, status: exit.status, stderr: exit.stderr });
+    answer.hurry();
+    if (!git.isDiscarded && exit.started) await finished(answer).catch(() => {});
+    const { text, report } = await this.#lastWords({ commands, session, answer, handlerId, exit, broken });
+    return () => answer.finish(text, report);
   }
 
-  /** Passes the pack on as fast as git takes it. Returns what ended it early, if anything did. */
-  async #feed(options: {
-    readonly body: RequestBody;
+  /** The report that ends the answer, git's own where there is one, and what to say above it. */
+  async #lastWords(options: {
     readonly commands: PushCommands;
-    readonly served: Pick<ServedRequest, 'feed' | 'end'>;
-    readonly git: GitProcess;
-    readonly giveUp: () => void;
-  }): Promise<unknown> {
-    const { body, commands, served, git, giveUp } = options;
-    const closed = git.closed.then(() => null);
-    try {
-      let chunk: Buffer | null = commands.rest;
-      while (chunk !== null) {
-        if (chunk.length > 0) await Promise.race([served.feed(chunk), closed]);
-        // A git that has ended early waits for nothing more.
-        chunk = await Promise.race([body.read(this.#deps.limits.idleMs), closed]);
-      }
-      served.end();
-      return null;
-    } catch (error) {
-      // Too large, too slow or gone: git has not seen the end of the pack, so it accepts nothing.
-      giveUp();
-      return error;
-    }
+    readonly session: WatchedSession;
+    readonly answer: PushAnswer;
+    readonly handlerId: string;
+    readonly exit: GitExit;
+    readonly broken: unknown;
+  }): Promise<{ readonly text: string; readonly report: Buffer }> {
+    const { commands, session, answer, handlerId, exit, broken } = options;
+    const { report } = answer;
+    const unpacked = unpackOutcome(report);
+    if (unpacked === 'ok') return { text: '', report };
+    const error = broken ?? unpackError(`${answer.words}\n${exit.stderr}`, unpacked);
+    if (unpacked !== null) return { text: `${anyErrorText(error)}nothing deployed\n`, report };
+    // git was ended before it could report. The refs say how far it came.
+    const refs = session.accepted ? await this.#deps.repositories.refs(handlerId) : new Map<string, string>();
+    const outcomes = commands.updates.map(({ ref, new: next }) => {
+      const moved = session.accepted && (refs.get(ref) ?? null) === next;
+      return { ref, refused: moved ? null : 'git was ended on the server' };
+    });
+    const isDone = outcomes.every(({ refused }) => refused === null);
+    return { text: isDone ? '' : `${anyErrorText(error)}nothing deployed\n`, report: writeReport(outcomes) };
   }
 }
 
-/** One bad ref refuses the whole push. */
+/** Gives git the pack as fast as git takes it. Returns the error that ended it early, null if none did. */
+async function feed(options: {
+  readonly pack: SpooledPack;
+  readonly served: Pick<ServedRequest, 'feed' | 'end'>;
+  readonly git: GitProcess;
+  readonly giveUp: () => void;
+}): Promise<unknown> {
+  const { pack, served, git, giveUp } = options;
+  let isOver = false;
+  const closed = git.closed.then(() => {
+    isOver = true;
+  });
+  try {
+    for await (const chunk of pack.chunks()) {
+      await Promise.race([served.feed(chunk), closed]);
+      // A git that has ended early waits for nothing more.
+      if (isOver) return null;
+    }
+    served.end();
+    return null;
+  } catch (error) {
+    // The pack cannot be read: git has not seen its end, so it accepts nothing.
+    giveUp();
+    return error;
+  }
+}
+
+/** Throws `bad_request`: one bad ref refuses the whole push. */
 function checkRefs(commands: PushCommands): void {
   const bad = commands.updates.flatMap(({ ref }) => {
     const reason = refusedRef(ref);
@@ -176,19 +255,8 @@ function checkRefs(commands: PushCommands): void {
   });
 }
 
-function refusal(commands: PushCommands, error: unknown): Buffer {
-  return pushReport(
-    {
-      text: `${anyErrorText(error)}nothing deployed\n`,
-      refs: commands.updates.map(({ ref }) => ({ ref, reason: refusedRef(ref) ?? 'refused' })),
-    },
-    commands.capabilities,
-  );
-}
-
-/** The client sends too much, too slowly, or not at all any more. */
-function isBrokenBody(error: unknown): boolean {
-  return error instanceof PlatformError && (error.code === 'request_timeout' || error.code === 'body_too_large');
+function isTooSlow(error: unknown): boolean {
+  return error instanceof PlatformError && error.code === 'request_timeout';
 }
 
 /** Knows whether git has been allowed to move the refs. */

@@ -1,25 +1,55 @@
 /**
- * A refusal in git's own words (gitprotocol-pack(5), "Report Status"): HTTP errors after the pack has been
- * sent show as "unexpected disconnect"; this shows as `remote: error: …` and `! [remote rejected]`.
+ * git's report on a push (gitprotocol-pack(5), "Report Status"): what was unpacked, and `ok` or `ng` for each
+ * ref. A refusal in this form shows as `remote: error: …` and `! [remote rejected]`; an HTTP error after the
+ * client has begun to send its pack shows as "Everything up-to-date".
  */
-import { flushPkt, pktLine, sideband } from './pkt-line.ts';
+import { flushPkt, PktLineReader, pktLine, sideband } from './pkt-line.ts';
 
-export interface Refusal {
-  /** Lines for the person who pushes, each ending with \n. */
-  readonly text: string;
-  /** One per ref of the push, in order; one short reason each. */
-  readonly refs: readonly { readonly ref: string; readonly reason: string }[];
+/** One ref of a push, as the client wrote its name, and why it has not moved; null: it has. */
+export interface RefOutcome {
+  readonly ref: string | Buffer;
+  readonly refused: string | null;
 }
 
-export function pushReport(refusal: Refusal, capabilities: readonly string[]): Buffer {
-  const wantsReport = capabilities.some((name) => name === 'report-status' || name === 'report-status-v2');
-  const report = wantsReport
-    ? Buffer.concat([
-        pktLine('unpack ok\n'),
-        ...refusal.refs.map(({ ref, reason }) => pktLine(`ng ${ref} ${reason}\n`)),
-        flushPkt,
-      ])
-    : Buffer.alloc(0);
-  if (!capabilities.includes('side-band-64k')) return report;
-  return Buffer.concat([sideband(2, refusal.text), sideband(1, report), flushPkt]);
+/** Writes a report that unpacking went well. `refs` stand in the order of the push. */
+export function writeReport(refs: readonly RefOutcome[]): Buffer {
+  const lines = refs.map(({ ref, refused }) => {
+    const name = Buffer.from(ref);
+    return pktLine(
+      refused === null
+        ? Buffer.concat([Buffer.from('ok '), name, Buffer.from('\n')])
+        : Buffer.concat([Buffer.from('ng '), name, Buffer.from(` ${refused}\n`)]),
+    );
+  });
+  return Buffer.concat([pktLine('unpack ok\n'), ...lines, flushPkt]);
+}
+
+/**
+ * The body of an answer: `text` for the person who pushes (lines that end with \n), then `report`. Leaves out
+ * what the client's `capabilities` do not allow.
+ */
+export function answerBody(text: string, report: Buffer, capabilities: readonly string[]): Buffer {
+  const wanted = wantsReport(capabilities) ? report : Buffer.alloc(0);
+  if (!capabilities.includes('side-band-64k')) return wanted;
+  return Buffer.concat([sideband(2, text), sideband(1, wanted), flushPkt]);
+}
+
+function wantsReport(capabilities: readonly string[]): boolean {
+  return capabilities.includes('report-status') || capabilities.includes('report-status-v2');
+}
+
+/** Returns what a whole report says of unpacking (`ok`, or the reason it failed); null for a report that is cut off. */
+export function unpackOutcome(report: Buffer): string | null {
+  const reader = new PktLineReader();
+  reader.push(report);
+  let outcome: string | null = null;
+  try {
+    for (let packet = reader.next(); packet !== undefined; packet = reader.next()) {
+      if (packet === null) return outcome;
+      outcome ??= /^unpack (.*?)\n?$/s.exec(packet.toString('utf8'))?.[1] ?? null;
+    }
+  } catch {
+    // Not a report: the same as none.
+  }
+  return null;
 }

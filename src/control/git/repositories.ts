@@ -70,6 +70,11 @@ export class Repositories {
     return join(this.#folder, templateName);
   }
 
+  /** Folder for packs that arrive; nothing in it has a name for long. */
+  get spoolFolder(): string {
+    return join(this.#folder, '.incoming');
+  }
+
   pathOf(id: string): string {
     if (!idPattern.test(id)) throw new TypeError(`not a repository id: ${JSON.stringify(id)}`);
     return join(this.#folder, `${id}${suffix}`);

@@ -1,6 +1,6 @@
 /**
- * A request's body as chunks with a deadline each: identity or gzip, inflated here because the library
- * has neither an error listener nor a cap on it, and hangs on deflate.
+ * A request's body as chunks, each with a deadline. Identity and gzip only: gzip is inflated here, because the
+ * library has neither an error listener nor a cap on it, and hangs on deflate.
  */
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
@@ -8,14 +8,19 @@ import { createGunzip } from 'node:zlib';
 import { PlatformError } from '../../protocol/errors.ts';
 
 export interface BodyLimits {
+  /** Bytes of the body as it is read. */
   readonly bytes: number;
+  /** Bytes of a compressed body, inflated. */
   readonly inflatedBytes: number;
+  /** Milliseconds in which a compressed body arrives. */
   readonly commandsMs: number;
 }
 
 export class RequestBody {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #bytesMax: number;
+  /** The chunk that was asked for and has not come. */
+  #next: Promise<IteratorResult<Buffer>> | null = null;
   #bytes = 0;
   #ended = false;
 
@@ -25,9 +30,8 @@ export class RequestBody {
   }
 
   /**
-   * Throws `bad_request` on an encoding that git does not use. A compressed body is read whole before
-   * anything looks at it: it is small (`GitLimits.inflatedBytes`), and one that is not gets its 413 instead of
-   * half a git process.
+   * Throws `bad_request` on an encoding that git does not use. A compressed body is read whole before anything
+   * looks at it: it is small (`inflatedBytes`), and a larger one gets its 413 instead of half a git process.
    */
   static async open(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
     const encoding = request.headers['content-encoding'] ?? 'identity';
@@ -47,28 +51,43 @@ export class RequestBody {
     }
   }
 
-  /**
-   * The next chunk, null at the end. Throws `request_timeout` when none comes in `timeoutMs`,
-   * `body_too_large`, `bad_request` (damaged gzip, or the client has gone).
-   */
+  /** Whether the end of the body has been read. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** The next chunk, null at the end. Throws like `readWithin`, and `request_timeout` when none comes in `timeoutMs`. */
   async read(timeoutMs: number): Promise<Buffer | null> {
+    const chunk = await this.readWithin(timeoutMs);
+    if (chunk === 'late') throw timedOut();
+    return chunk;
+  }
+
+  /**
+   * The next chunk, null at the end, `late` when none comes in `timeoutMs`; the next call waits for the same one.
+   * Throws `body_too_large`, `bad_request` (damaged gzip, or the client has gone).
+   */
+  async readWithin(timeoutMs: number): Promise<Buffer | null | 'late'> {
     if (this.#ended) return null;
+    const next = this.#next ?? this.#iterator.next();
+    this.#next = next;
+    next.catch(() => {}); // when the time is over first, a later failure has no listener
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(timedOut()), Math.max(0, timeoutMs));
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), Math.max(0, timeoutMs));
     });
-    const next = this.#iterator.next();
-    next.catch(() => {}); // when `late` wins, nobody waits for it any more
     try {
-      const { done, value } = await Promise.race([next, late]);
-      if (done === true) {
+      const result = await Promise.race([next, late]);
+      if (result === 'late') return 'late';
+      this.#next = null;
+      if (result.done === true) {
         this.#ended = true;
         return null;
       }
-      this.#bytes += value.length;
+      this.#bytes += result.value.length;
       if (this.#bytes > this.#bytesMax)
         throw new PlatformError('body_too_large', `the request is larger than ${this.#bytesMax} bytes`);
-      return value;
+      return result.value;
     } catch (error) {
       if (error instanceof PlatformError) throw error;
       throw new PlatformError('bad_request', 'the request body cannot be read', { cause: error });
@@ -77,7 +96,7 @@ export class RequestBody {
     }
   }
 
-  /** All of it, at once. `timeoutMs` is for the whole. */
+  /** The whole body. `timeoutMs` is for all of it. Throws like `read`. */
   async readAll(timeoutMs: number): Promise<Buffer> {
     const end = performance.now() + timeoutMs;
     const chunks: Buffer[] = [];
@@ -88,12 +107,19 @@ export class RequestBody {
     }
   }
 
-  /** Reads on and forgets, so that the client can finish sending and read the answer. Never rejects. */
-  async discard(idleMs: number): Promise<void> {
-    try {
-      while ((await this.read(idleMs)) !== null);
-    } catch {
-      // The answer that is being sent says more than this error could.
+  /**
+   * Reads on and forgets, without a limit on bytes, to the end or for `timeoutMs`: most clients read an answer
+   * only when they have sent everything. Never rejects.
+   */
+  async discard(timeoutMs: number): Promise<void> {
+    const end = performance.now() + timeoutMs;
+    for (let now = performance.now(); now < end; now = performance.now()) {
+      try {
+        const chunk = await this.readWithin(end - now);
+        if (chunk === null || chunk === 'late') return;
+      } catch (error) {
+        if (!(error instanceof PlatformError && error.code === 'body_too_large')) return;
+      }
     }
   }
 }
@@ -102,6 +128,8 @@ function gone(): PlatformError {
   return new PlatformError('bad_request', 'the client has gone');
 }
 
-function timedOut(): PlatformError {
-  return new PlatformError('request_timeout', 'the request did not arrive in time; try again');
+export function timedOut(): PlatformError {
+  return new PlatformError('request_timeout', 'the request did not arrive in time; try again', {
+    hints: ['check the network: what arrives is much too slow'],
+  });
 }

@@ -1,0 +1,33 @@
+/** Why git could not take a pack, in words that say what to do, from what git itself has said. */
+import { PlatformError } from '../../protocol/errors.ts';
+import { pushLimits } from '../../protocol/limits.ts';
+import { size } from './push-text.ts';
+
+/**
+ * Returns the error to show. `words`: what git said to the client and on stderr. `outcome`: what its report says
+ * of unpacking; null if git was ended before it could report.
+ */
+export function unpackError(words: string, outcome: string | null): PlatformError {
+  if (/No space left on device|Disk quota exceeded/.test(words))
+    return new PlatformError('unavailable', 'the platform cannot store anything now: its disk is full', {
+      hints: ['try again later; what is live stays live'],
+    });
+  if (/pack exceeds maximum allowed size/.test(words))
+    return new PlatformError('limit_exceeded', `the push has more than ${size(pushLimits.packBytes)}`, {
+      hints: ['push part of the history at a time, or leave large files out of the repository'],
+    });
+  const finding = /error: object ([0-9a-f]{7,64}): (\w+): ([^\n]*)/.exec(words);
+  if (finding !== null)
+    return new PlatformError('tree_invalid', `object ${finding[1]!.slice(0, 7)} is not safe to store: ${finding[3]}`, {
+      details: [`git calls it ${finding[2]}`],
+      hints: [`git fsck --strict finds it in your repository`],
+    });
+  if (outcome === null)
+    return new PlatformError('unavailable', 'git was ended on the server before it was done', {
+      hints: ['try again; what is live stays live'],
+    });
+  const fatal = /fatal: ([^\n]+)/.exec(words)?.[1] ?? outcome;
+  return new PlatformError('bad_request', `git could not take the pack: ${fatal}`, {
+    hints: ['git fsck tells whether your repository is whole; then push again'],
+  });
+}
