@@ -33,8 +33,8 @@ export interface Rewritten {
 
 /**
  * Meters and confines any module of the accepted feature set, imports of every kind included.
- * Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large` (per-function
- * caps only). Where the original does not validate, neither does it pass here.
+ * Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large` (caps of
+ * functions, and counts ten times their caps). Where the original does not validate, neither does it pass here.
  */
 export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): Rewritten {
   const subject = options.name ?? 'the module';

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { caps } from '../../../src/guest/wasm/format/caps.ts';
 import { inspectModule } from '../../../src/guest/wasm/inspect/inspect.ts';
+import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
 import { body, bytes, largeSection, leb, section, text } from '../../support/module-builder.ts';
 import { wat } from '../../support/wasm.ts';
 
@@ -101,6 +102,22 @@ describe('counts', () => {
       `${noun}: 500,002, at most 500,000`,
     ]);
   });
+});
+
+describe('a count ten times its cap', () => {
+  test.each(['types', 'imports', 'exports', 'elementSegments'] as const)(
+    '%s: ends the reading, so that a bomb of names is refused in time',
+    (cap) => {
+      const { noun, limit } = caps[cap];
+      const count = 10 * limit + 2;
+      expect(details(builders[cap](count))).toEqual([
+        'module_too_large',
+        `${noun}: ${count.toLocaleString('en-US')}, at most ${limit.toLocaleString('en-US')}`,
+      ]);
+      // Without the caps on counts too.
+      expect(() => rewriteModule(builders[cap](count))).toThrow('exceeds a limit');
+    },
+  );
 });
 
 describe('an active data segment', () => {

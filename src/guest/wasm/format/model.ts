@@ -116,8 +116,10 @@ export interface Module {
   readonly features: Set<FeatureName>;
   /** Everything refused that has been met; reading goes on where the layout is still known. */
   readonly refused: RefusedUse[];
-  /** False when a refused type made the rest unreadable: indices and lists are then incomplete. */
+  /** False when reading has stopped before the end: indices and lists are then incomplete. */
   complete: boolean;
+  /** A count so far beyond its cap that reading stopped there; null: none. */
+  hopeless: CapBreach | null;
   /**
    * Where function indices stand outside of the code section, as triples position, length in
    * bytes, index; ascending. Rewriting shifts them.
@@ -148,6 +150,7 @@ export function emptyModule(bytes: Uint8Array, subject: string): Module {
     features: new Set(),
     refused: [],
     complete: true,
+    hopeless: null,
     functionIndexUses: [],
   };
 }

@@ -1,5 +1,6 @@
 /** Value types, reference types, limits and block types as they are read in every section (5.3). */
 import type { ValType } from '../../../protocol/module.ts';
+import { type CapName, caps } from './caps.ts';
 import { refusedTypes } from './features.ts';
 import type { Limits32, Module } from './model.ts';
 import type { ByteReader } from './reader.ts';
@@ -23,8 +24,23 @@ export const valTypeBytes: Readonly<Record<ValType, number>> = {
   externref: 0x6f,
 };
 
-/** Thrown, and caught by whoever knows how to go on, when a refused feature makes what follows unreadable. */
+/** Thrown where reading stops: at a refused feature that makes what follows unreadable, at a hopeless count. */
 export class RefusedHere extends Error {}
+
+/**
+ * A count this many times its cap ends the reading: keeping a million names only to list what else is wrong with the
+ * module took 8 s of the time that a push may take.
+ */
+const hopelessTimes = 10;
+
+/** Returns `count`, the number of things that `cap` limits. Throws RefusedHere where that is hopeless. */
+export function countCapped(module: Module, cap: CapName, count: number): number {
+  if (count > hopelessTimes * caps[cap].limit) {
+    module.hopeless = { cap, value: count, functionIndex: null };
+    throw new RefusedHere();
+  }
+  return count;
+}
 
 /** Records a refused use and throws RefusedHere. */
 export function refuse(module: Module, use: Omit<Module['refused'][number], 'functionIndex'>): never {
@@ -92,6 +108,7 @@ export function readConstantExpression(reader: ByteReader, module: Module): numb
     module.constantInstructions++;
     switch (opcode) {
       case 0x0b:
+        countCapped(module, 'constantInstructions', module.constantInstructions);
         return instructions === 2 ? value : null;
       case 0x41:
         value = reader.s32('i32.const');

@@ -62,7 +62,7 @@ export function inspect(processed: Processed, options: InspectOptions): Inspecti
   };
 }
 
-/** Caps on the module as a whole. */
+/** Caps on the module as a whole, but for the count that ended the reading. */
 function moduleBreaches(module: Module): CapBreach[] {
   const values: Partial<Record<CapName, number>> = {
     moduleBytes: module.bytes.length,
@@ -83,6 +83,6 @@ function moduleBreaches(module: Module): CapBreach[] {
   };
   const breaches: CapBreach[] = [];
   for (const [cap, value] of Object.entries(values) as [CapName, number][])
-    if (value > caps[cap].limit) breaches.push({ cap, value, functionIndex: null });
+    if (value > caps[cap].limit && cap !== module.hopeless?.cap) breaches.push({ cap, value, functionIndex: null });
   return breaches;
 }

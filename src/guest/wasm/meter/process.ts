@@ -15,7 +15,7 @@ export interface Processed {
   /** The metered code section's payload; of use only without refusals and breaches. */
   readonly code: ByteWriter;
   readonly hints: BranchHints;
-  /** Per-function caps that are exceeded. */
+  /** Caps of functions that are exceeded, and a count that ended the reading. */
   readonly breaches: readonly CapBreach[];
   readonly mutates: Readonly<Mutations>;
 }
@@ -27,7 +27,14 @@ export function processModule(bytes: Uint8Array, subject: string, profile: boole
   const hints = new BranchHints();
   if (!module.complete) {
     const mutates = { table: false, segments: false };
-    return { module, layout, code: new ByteWriter(0), hints, breaches: [], mutates };
+    return {
+      module,
+      layout,
+      code: new ByteWriter(0),
+      hints,
+      breaches: module.hopeless === null ? [] : [module.hopeless],
+      mutates,
+    };
   }
   const section = findSection(module, 10);
   // Metered code is about twice as large; the writer grows if it is more.

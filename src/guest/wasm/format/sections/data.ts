@@ -3,7 +3,7 @@
 import { PAGE_BYTES } from '../../../../protocol/limits.ts';
 import type { MisplacedData, Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
-import { readConstantExpression, refuse } from '../types.ts';
+import { countCapped, readConstantExpression, refuse } from '../types.ts';
 
 export function readDataCount(reader: ByteReader, module: Module): void {
   module.features.add('bulk-memory');
@@ -12,7 +12,7 @@ export function readDataCount(reader: ByteReader, module: Module): void {
 
 export function readData(reader: ByteReader, module: Module): void {
   const start = reader.pos;
-  const count = reader.count('data segments', 2);
+  const count = countCapped(module, 'dataSegments', reader.count('data segments', 2));
   if (module.dataCount !== null && module.dataCount !== count)
     reader.fail(`${count} data segments, but the data count section says ${module.dataCount}`, start);
   for (let index = 0; index < count; index++) {

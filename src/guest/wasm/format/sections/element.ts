@@ -1,10 +1,10 @@
 /** Element section (5.5.12): active, passive and declarative segments of indices or expressions. */
 import type { Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
-import { readConstantExpression, readFunctionIndex, readRefType } from '../types.ts';
+import { countCapped, readConstantExpression, readFunctionIndex, readRefType } from '../types.ts';
 
 export function readElements(reader: ByteReader, module: Module): void {
-  const count = reader.count('element segments', 2);
+  const count = countCapped(module, 'elementSegments', reader.count('element segments', 2));
   for (let index = 0; index < count; index++) {
     const offset = reader.pos;
     const flags = reader.u32('element segment flags');
@@ -22,7 +22,7 @@ export function readElements(reader: ByteReader, module: Module): void {
       else if (reader.u8('element kind') !== 0) reader.fail('invalid element kind', reader.pos - 1);
     }
     const entries = reader.count('elements', expressions ? 2 : 1);
-    module.elements += entries;
+    module.elements = countCapped(module, 'elements', module.elements + entries);
     for (let entry = 0; entry < entries; entry++) {
       if (expressions) readConstantExpression(reader, module);
       else readFunctionIndex(reader, module);

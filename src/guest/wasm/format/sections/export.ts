@@ -2,7 +2,7 @@
 import { type Export, exportKinds, type Module, type Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { copyShifted } from '../shift.ts';
-import { readFunctionIndex, refuse } from '../types.ts';
+import { countCapped, readFunctionIndex, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { behindCount } from './type.ts';
 
@@ -10,7 +10,7 @@ import { behindCount } from './type.ts';
 export const hiddenPrefix = 'trisiel.';
 
 export function readExports(reader: ByteReader, module: Module): void {
-  const count = reader.count('exports', 3);
+  const count = countCapped(module, 'exports', reader.count('exports', 3));
   const names = new Set<string>();
   for (let position = 0; position < count; position++) {
     const start = reader.pos;

@@ -1,12 +1,13 @@
 /** Function section (5.5.6): the type of every function that the module defines. */
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
+import { countCapped } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { readTypeIndex } from './import.ts';
 import { copyEntries } from './type.ts';
 
 export function readFunctions(reader: ByteReader, module: Module): void {
-  const count = reader.count('functions');
+  const count = countCapped(module, 'functions', reader.count('functions'));
   for (let index = 0; index < count; index++) module.functionTypes.push(readTypeIndex(reader, module));
 }
 

@@ -2,13 +2,13 @@
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { copyShifted } from '../shift.ts';
-import { readConstantExpression } from '../types.ts';
+import { countCapped, readConstantExpression } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { readGlobalType } from './import.ts';
 import { behindCount } from './type.ts';
 
 export function readGlobals(reader: ByteReader, module: Module): void {
-  const count = reader.count('globals', 4);
+  const count = countCapped(module, 'globals', reader.count('globals', 4));
   for (let index = 0; index < count; index++) {
     const type = readGlobalType(reader, module);
     // The initialiser sees only the globals before its own.

@@ -1,7 +1,7 @@
 /** Import section (5.5.5). Rewriting adds the gas function behind the guest's, and its memory. */
 import { exportKinds, type Limits32, type Module, type Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
-import { readLimits, readRefType, readValType, refuse } from '../types.ts';
+import { countCapped, readLimits, readRefType, readValType, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { copyEntries } from './type.ts';
 
@@ -9,7 +9,7 @@ import { copyEntries } from './type.ts';
 export const hostModule = 'trisiel';
 
 export function readImports(reader: ByteReader, module: Module): void {
-  const count = reader.count('imports', 4);
+  const count = countCapped(module, 'imports', reader.count('imports', 4));
   for (let index = 0; index < count; index++) {
     const start = reader.pos;
     const moduleName = reader.name('import module name');

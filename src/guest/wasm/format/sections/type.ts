@@ -3,11 +3,11 @@ import type { FuncType, ValType } from '../../../../protocol/module.ts';
 import { refusedTypeForms } from '../features.ts';
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
-import { readValType, refuse, valTypeBytes } from '../types.ts';
+import { countCapped, readValType, refuse, valTypeBytes } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 
 export function readTypes(reader: ByteReader, module: Module): void {
-  const count = reader.count('types', 3);
+  const count = countCapped(module, 'types', reader.count('types', 3));
   for (let index = 0; index < count; index++) {
     const offset = reader.pos;
     const form = reader.u8('type');
