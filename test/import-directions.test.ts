@@ -16,7 +16,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'guest/wasm': ['protocol', 'guest/wasm/format', 'guest/wasm/meter', 'guest/wasm/inspect'],
   'guest/hlang': ['protocol'],
   'guest/kernel': ['protocol', 'waiting', 'guest/wasm/meter'],
-  runner: ['protocol', 'guest/kernel'],
+  runner: ['protocol', 'waiting', 'guest/kernel'],
   'control/db': ['protocol', 'waiting'],
   'control/artifacts': ['protocol'],
   'control/accounts': ['protocol', 'waiting', 'control/db'],

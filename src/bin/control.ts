@@ -100,6 +100,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     runUrl: config.runUrl,
     controlUrl,
     egressAllow: config.egressAllow,
+    trustedProxies: config.trustedProxies,
     ownPorts: [port],
     recordFile: data('runners.json'),
     state: () => deployments.fleetState(),

@@ -24,6 +24,10 @@ export const errorStatus = {
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,
+  // Of a request that cannot be served as HTTP.
+  expectation_failed: 417,
+  header_too_large: 431,
+  not_implemented: 501,
   name_taken: 409,
   conflict: 409,
   name_invalid: 422,

@@ -100,6 +100,8 @@ export const runnerLimits = {
   headerBytes: 64 * KIB,
   /** Output that has not reached the client; the guest waits beyond it. */
   outputBytes: 256 * KIB,
+  /** A chunked request body up to this size is read before the function runs, so that it has a CONTENT_LENGTH. */
+  collectedBytes: 1 * MIB,
   /** Answers of at most this size go out in one piece with Content-Length. */
   flushBytes: 16 * KIB,
   /** SIGTERM: in-flight work gets this long. */

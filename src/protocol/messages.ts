@@ -53,6 +53,8 @@ export interface RunnerConfig {
   /** Drawn anew at each start of control: an orphan asks whether a later one is ready. */
   readonly controlBootId: string;
   readonly egressAllow: readonly string[];
+  /** Proxies whose forwarding fields are believed, as TrustedProxies.parse reads them. */
+  readonly trustedProxies: string;
   /** Ports of the platform itself, which guests never reach. */
   readonly ownPorts: readonly number[];
   /** Bytes of pooled guest memory this runner may hold. */

@@ -16,11 +16,13 @@ export interface ClientFacts {
 const hopsMax = 32;
 
 export class TrustedProxies {
-  static readonly none = new TrustedProxies(new BlockList());
+  static readonly none = new TrustedProxies(new BlockList(), '');
   readonly #list: BlockList;
+  readonly #text: string;
 
-  private constructor(list: BlockList) {
+  private constructor(list: BlockList, text: string) {
     this.#list = list;
+    this.#text = text;
   }
 
   /** Reads addresses and networks (`10.0.0.0/8, ::1`), separated by commas. Throws `bad_request` naming a bad entry. */
@@ -37,7 +39,12 @@ export class TrustedProxies {
         throw new PlatformError('bad_request', `${JSON.stringify(entry)} is no address or network, such as 10.0.0.0/8`);
       list.addSubnet(address, bits, family === 4 ? 'ipv4' : 'ipv6');
     }
-    return new TrustedProxies(list);
+    return new TrustedProxies(list, text);
+  }
+
+  /** Returns what parse() reads as the same proxies. */
+  toString(): string {
+    return this.#text;
   }
 
   /** Says whether no proxy is trusted. */

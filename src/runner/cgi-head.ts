@@ -12,11 +12,15 @@ const statusMax = 599;
 const colon = 0x3a;
 const newline = 0x0a;
 const carriageReturn = 0x0d;
+const slash = 0x2f;
 
 /** RFC 9110 section 5.6.2, tchar. */
 const isTokenByte = new Uint8Array(256);
 for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
   isTokenByte[char.charCodeAt(0)] = 1;
+
+const isLetter = new Uint8Array(256);
+for (const char of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ') isLetter[char.charCodeAt(0)] = 1;
 
 /** RFC 9110 section 5.5, field-value: visible characters, obs-text, space and tab. */
 const badValue = /[^\t\x20-\x7e\x80-\xff]/;
@@ -129,10 +133,18 @@ export class CgiHeadParser {
   }
 }
 
+/**
+ * Whether the output begins with a header line: a field name that begins with a letter, then a colon. A time of day
+ * (`12:30:45`) and a URL (`https://…`) begin plain text.
+ */
 function firstLine(output: Buffer, length: number, isComplete: boolean): 'header' | 'plain' | 'more' {
+  if (length > 0 && isLetter[output[0] as number] === 0) return 'plain';
   for (let i = 0; i < length; i++) {
     const byte = output[i] as number;
-    if (byte === colon) return i > 0 ? 'header' : 'plain';
+    if (byte === colon) {
+      if (i + 2 >= length && !isComplete) return 'more';
+      return i + 2 < length && output[i + 1] === slash && output[i + 2] === slash ? 'plain' : 'header';
+    }
     if (isTokenByte[byte] === 0 || i >= nameCharsMax) return 'plain';
   }
   return isComplete ? 'plain' : 'more';

@@ -19,8 +19,8 @@ const chunkBytes = 64 * 1024;
 
 const emptyBuffer: Buffer = Buffer.alloc(0);
 
-/** Status codes whose answer has no body (RFC 9110 sections 15.3.5 and 15.4.5). */
-const hasNoBody = (status: number): boolean => status === 204 || status === 304;
+/** Status codes whose answer has no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5). */
+const hasNoBody = (status: number): boolean => status === 204 || status === 205 || status === 304;
 
 /** Whoever runs the Process. */
 export interface CgiOutputHost {
@@ -222,8 +222,8 @@ export class CgiOutput implements Resource {
       this.#status = head.status;
     } else flat.push('content-type', 'text/plain; charset=utf-8');
     const noBody = hasNoBody(this.#status);
-    const length = declared ?? (noBody ? null : size);
-    // RFC 9110 section 8.6: none with 204; with 304 only what the guest itself declares.
+    // RFC 9110 section 8.6: none with 204; with 304 only what the guest itself declares. Section 15.3.6: 0 with 205.
+    const length = this.#status === 205 ? 0 : (declared ?? (noBody ? null : size));
     if (length !== null && this.#status !== 204) flat.push('content-length', String(length));
     flat.push('trisiel-invocation', this.#host.id);
     if (reason === '') this.#response.writeHead(this.#status, flat);

@@ -1,5 +1,8 @@
 /** The environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
+import type { GuestText } from '../guest/kernel/memory.ts';
+import type { ClientFacts } from '../protocol/trusted-proxies.ts';
+import { guestText, percentDecoded } from './octets.ts';
 
 /** What software answers, for SERVER_SOFTWARE. */
 const serverSoftware = 'Trisiel/0.1.0';
@@ -9,10 +12,12 @@ const variableNamesMax = 2_000;
 const variableNames = new Map<string, string | null>();
 
 /**
- * Never handed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy,
- * CVE-2016-5385); the two content fields have variables of their own.
+ * Never handed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy, CVE-2016-5385). The content
+ * fields have variables of their own; the transfer coding has been undone.
  */
-const withheld = new Set(['proxy', 'proxy-authorization', 'content-type', 'content-length']);
+const withheld = new Set(['proxy', 'proxy-authorization', 'content-type', 'content-length', 'transfer-encoding']);
+/** Handed on where the operator trusts the proxy that has sent them: anybody can write them. */
+const forwarding = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
 export interface CgiRequest {
   readonly request: IncomingMessage;
@@ -25,12 +30,20 @@ export interface CgiRequest {
   readonly path: string;
   /** Without the question mark. */
   readonly query: string;
+  /** For HTTP_HOST: the authority that the request is for; '' where it names none. */
+  readonly authority: string;
   /** Host without port, in lower case, and the port as text. */
   readonly serverName: string;
   readonly serverPort: string;
+  readonly client: ClientFacts;
+  /** Whether the peer is a proxy whose forwarding fields are handed on. */
+  readonly isProxied: boolean;
+  /** What the client speaks where no proxy tells. */
   readonly isHttps: boolean;
-  /** Whether the request's own body and its fields belong to this run; false after a local redirect. */
-  readonly hasBody: boolean;
+  /** Whether the body's fields belong to this run; false after a local redirect, which has no body. */
+  readonly ownsBody: boolean;
+  /** Bytes of the body, decoded; null where that is not known, or where there is none. */
+  readonly bodyBytes: number | null;
   readonly invocation: string;
   readonly runner: string;
   readonly passAuthorization: boolean;
@@ -39,68 +52,56 @@ export interface CgiRequest {
 }
 
 /** All variables, in a fresh map. */
-export function cgiEnvironment(cgi: CgiRequest): Map<string, string> {
-  const { request } = cgi;
-  const env = new Map<string, string>();
+export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
+  const { request, client } = cgi;
+  const isHttps = client.scheme === null ? cgi.isHttps : client.scheme === 'https';
+  const env = new Map<string, GuestText>();
   env.set('GATEWAY_INTERFACE', 'CGI/1.1');
   env.set('SERVER_SOFTWARE', serverSoftware);
   env.set('SERVER_PROTOCOL', `HTTP/${request.httpVersion}`);
   env.set('SERVER_NAME', cgi.serverName);
   env.set('SERVER_PORT', cgi.serverPort);
   env.set('REQUEST_METHOD', cgi.method);
-  env.set('REQUEST_SCHEME', cgi.isHttps ? 'https' : 'http');
-  if (cgi.isHttps) env.set('HTTPS', 'on');
-  env.set('REQUEST_URI', cgi.uri);
-  env.set('SCRIPT_NAME', cgi.scriptName);
-  env.set('PATH_INFO', decodePath(cgi.path));
-  env.set('QUERY_STRING', cgi.query);
-  env.set('REMOTE_ADDR', plainAddress(request.socket.remoteAddress));
+  env.set('REQUEST_SCHEME', isHttps ? 'https' : 'http');
+  if (isHttps) env.set('HTTPS', 'on');
+  env.set('REQUEST_URI', guestText(cgi.uri));
+  env.set('SCRIPT_NAME', guestText(cgi.scriptName));
+  // RFC 3875 section 4.1.5: PATH_INFO is not URL-encoded.
+  env.set('PATH_INFO', percentDecoded(cgi.path));
+  env.set('QUERY_STRING', guestText(cgi.query));
+  env.set('REMOTE_ADDR', client.address);
   env.set('RUN_ID', cgi.invocation);
   env.set('WORKER_ID', cgi.runner);
-  if (cgi.hasBody) {
+  if (cgi.ownsBody) {
     const type = request.headers['content-type'];
-    const length = request.headers['content-length'];
-    if (type !== undefined) env.set('CONTENT_TYPE', type);
-    if (length !== undefined) env.set('CONTENT_LENGTH', length);
+    if (type !== undefined) env.set('CONTENT_TYPE', guestText(type));
+    if (cgi.bodyBytes !== null) env.set('CONTENT_LENGTH', String(cgi.bodyBytes));
   }
   for (const [name, value] of Object.entries(request.headers)) {
     const variable = variableOf(name);
     if (variable === null || value === undefined) continue;
     if (name === 'authorization' && !cgi.passAuthorization) continue;
-    env.set(variable, typeof value === 'string' ? value : value.join(', '));
+    if (!cgi.isProxied && forwarding.test(name)) continue;
+    env.set(variable, guestText(typeof value === 'string' ? value : value.join(', ')));
   }
+  // RFC 9112 section 3.2.2: the authority of an absolute target counts, not the Host field beside it.
+  if (cgi.authority !== '') env.set('HTTP_HOST', cgi.authority);
   for (const [name, value] of Object.entries(cgi.env)) env.set(name, value);
   return env;
 }
 
 /** Arguments the way Wagi gives them: the path, then each `key=value` of the query, as received. */
-export function cgiArguments(cgi: Pick<CgiRequest, 'path' | 'query'>): readonly string[] {
-  return cgi.query === '' ? [cgi.path] : [cgi.path, ...cgi.query.split('&')];
+export function cgiArguments(cgi: Pick<CgiRequest, 'path' | 'query'>): readonly GuestText[] {
+  const args = cgi.query === '' ? [cgi.path] : [cgi.path, ...cgi.query.split('&')];
+  return args.map(guestText);
 }
 
-/** A header's variable, or null for one that guests do not see. */
+/** A header's variable, or null for one that guests do not see. `name` is in lower case. */
 function variableOf(name: string): string | null {
   const known = variableNames.get(name);
   if (known !== undefined) return known;
-  // A name with an underscore could pass for another with a hyphen; neither is of use in a variable.
-  const variable =
-    withheld.has(name) || !/^[a-z0-9-]+$/.test(name) ? null : `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
+  // With an underscore a name could pass for another one with a hyphen.
+  const variable = withheld.has(name) || name.includes('_') ? null : `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
   if (variableNames.size < variableNamesMax) variableNames.set(name, variable);
   return variable;
-}
-
-/** RFC 3875 section 4.1.5: PATH_INFO is not URL-encoded. What cannot be decoded stays as it is. */
-function decodePath(path: string): string {
-  if (!path.includes('%')) return path;
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path;
-  }
-}
-
-/** An IPv4 client of a dual-stack socket without its `::ffff:`. */
-function plainAddress(address: string | undefined): string {
-  if (address === undefined) return '';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
 }

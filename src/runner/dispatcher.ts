@@ -10,6 +10,8 @@ import { Invocation } from './invocation.ts';
 import { admission, localRedirectsMax } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
+import { declaredBytes } from './request-body.ts';
+import { checkHead } from './request-check.ts';
 import { type Address, AddressReader, type RouteTable } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
@@ -37,22 +39,34 @@ export class Dispatcher {
     this.#addresses = new AddressReader(options.domain, options.defaultPort);
   }
 
+  /** An id for an Invocation or a refusal: unique over runners and their lives, in order within one. */
+  nextId(): string {
+    this.#count += 1;
+    return `${this.#idPrefix}-${this.#count.toString(36)}`;
+  }
+
   /** Resolves when the request has been answered; never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     const { services, inFlight, deployments } = this.#options;
     const isHead = request.method === 'HEAD';
     let method = request.method ?? 'GET';
     let target = request.url ?? '/';
-    let hasBody = request.headers['transfer-encoding'] !== undefined || declaredBytes(request) > 0;
-    let id = this.#nextId();
+    let ownsBody = true;
+    let authority = request.headers.host;
+    let id = this.nextId();
     try {
+      checkHead(request);
+      if (target === '*' && method === 'OPTIONS') {
+        response.writeHead(204, ['trisiel-invocation', id]).end();
+        return;
+      }
       for (let redirects = 0; ; redirects++) {
-        const address = this.#address(request, target);
+        const address = this.#address(authority, target);
         if (!address.byHost && address.label === '.trisiel' && this.#identify(address, response, id)) return;
         const deployment = this.#find(address);
-        if (hasBody && declaredBytes(request) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
+        if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         const slot = this.#admit(deployment, id);
-        const call = { id, request, response, method, target, address, hasBody, expectsContinue };
+        const call = { id, request, response, method, target, address, ownsBody, expectsContinue };
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
         handler.inFlight += 1;
@@ -73,8 +87,10 @@ export class Dispatcher {
         }
         method = isHead ? 'HEAD' : 'GET';
         target = next;
-        hasBody = false;
-        id = this.#nextId();
+        ownsBody = false;
+        // Of an absolute target, whose place the path has taken.
+        authority = address.authority;
+        id = this.nextId();
       }
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code === 'internal') this.#report(error, id);
@@ -83,8 +99,13 @@ export class Dispatcher {
     }
   }
 
-  #address(request: IncomingMessage, target: string): Address {
-    const address = this.#addresses.read(request.headers.host, target);
+  /** Changes SERVER_PORT for requests that name no port. */
+  set defaultPort(port: string) {
+    this.#addresses.defaultPort = port;
+  }
+
+  #address(authority: string | undefined, target: string): Address {
+    const address = this.#addresses.read(authority, target);
     if (address === null) throw new PlatformError('bad_request', 'The request target is no path that can be served.');
     return address;
   }
@@ -164,22 +185,11 @@ export class Dispatcher {
     response.end(body);
     return true;
   }
-
-  /** Unique over runners and their lives; in order within one. */
-  #nextId(): string {
-    this.#count += 1;
-    return `${this.#idPrefix}-${this.#count.toString(36)}`;
-  }
 }
 
 /** Ends every Invocation of a closed connection. */
 export function watchConnection(inFlight: InFlight, socket: Socket): void {
   socket.once('close', () => inFlight.abortAll(socket));
-}
-
-function declaredBytes(request: IncomingMessage): number {
-  const length = request.headers['content-length'];
-  return length === undefined ? 0 : Number(length);
 }
 
 function tooLarge(deployment: LoadedDeployment): PlatformError {

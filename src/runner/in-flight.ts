@@ -63,6 +63,14 @@ export class InFlight {
     return (tracked[first] ?? null) === null;
   }
 
+  /** Whether what is written to `socket` now is read as the answer to the request that is arriving there. */
+  mayAnswer(socket: Socket): boolean {
+    const tracked: TrackedSocket = socket;
+    const one = tracked[first] ?? null;
+    return one === null || (one.nextOnSocket === null && one.isReceiving);
+  }
+
+  /** Ends all Invocations for requests of `socket`: nobody waits for their answers. */
   abortAll(socket: Socket): void {
     const tracked: TrackedSocket = socket;
     for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort();

@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';
 import type { FileSystem } from '../guest/kernel/fs/file-system.ts';
 import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
+import type { GuestText } from '../guest/kernel/memory.ts';
 import { GasMeter, type SliceScheduler } from '../guest/kernel/meter.ts';
 import type { CompiledPolicy } from '../guest/kernel/policy.ts';
 import {
@@ -33,7 +34,7 @@ import { failureOf } from './failure.ts';
 import { admission, closeMs, sliceLimits } from './limits.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
-import { emptyBody, RequestBody, type StandardInput } from './request-body.ts';
+import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
@@ -49,7 +50,7 @@ export interface InvocationRequest {
   readonly target: string;
   readonly address: Address;
   /** False after a local redirect: the body belonged to the first run. */
-  readonly hasBody: boolean;
+  readonly ownsBody: boolean;
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
 }
@@ -78,7 +79,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
   readonly #startedMs: number;
   readonly #startedWallMs: number;
   #process: Process | null = null;
-  #env: Map<string, string> | null = null;
+  #env: Map<string, GuestText> | null = null;
   #status = 0;
   #stderr: StderrLog | null = null;
   #refusal: Refusal | null = null;
@@ -101,7 +102,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     this.#startedWallMs = services.clock.wallMs();
     this.#sliceStartMs = this.#startedMs;
     this.meter = new GasMeter(deployment.spec.limits.gas, this);
-    this.stdin = call.hasBody ? this.#body() : emptyBody;
+    this.stdin = this.#body();
     this.stdout = new CgiOutput(this);
   }
 
@@ -112,12 +113,12 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     return { handler: spec.handler, deployment: spec.number, commit: spec.commit, invocation: this.id };
   }
 
-  get args(): readonly string[] {
+  get args(): readonly GuestText[] {
     return cgiArguments(this.#call.address);
   }
 
   /** Made at the first question: most guests never ask. */
-  get env(): ReadonlyMap<string, string> {
+  get env(): ReadonlyMap<string, GuestText> {
     this.#env ??= this.#environment();
     return this.#env;
   }
@@ -236,6 +237,9 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     let end: ProcessEnd;
     try {
       layOutDescriptors(process, plan);
+      const collecting = this.stdin.collect();
+      // Rejects where the Process ends first; run() finds that out.
+      if (collecting !== null) await process.wait(collecting).catch(() => {});
       this.#services.mark.enter(deployment.mark);
       end = await this.#slot.guest.run(process);
       await this.#close(process);
@@ -330,6 +334,12 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     };
   }
 
+  /** Whether its request is still arriving and nothing of its answer has been sent. */
+  get isReceiving(): boolean {
+    const { request, response } = this.#call;
+    return !request.complete && !response.headersSent;
+  }
+
   /** Bytes of guest memory it holds now. */
   get memoryBytes(): number {
     return this.#slot.bytes;
@@ -394,20 +404,28 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     });
   }
 
-  #body(): RequestBody {
-    const { request, response, expectsContinue } = this.#call;
+  #body(): StandardInput {
+    const { request, response, ownsBody, expectsContinue } = this.#call;
+    const length = declaredBytes(request);
+    if (!ownsBody || length === 0) return emptyBody;
     const { bodyBytes } = this.limits;
     return new RequestBody({
       request,
+      length,
       bytesMax: bodyBytes,
+      collected: this.#services.bodies,
       onTooLarge: () => this.#refuse('body_too_large', `the request's body is larger than ${bodyBytes} bytes`),
+      onNoRoom: () => this.#refuse('overloaded', 'too many request bodies of unknown length are being received'),
       onFirstRead: expectsContinue ? () => response.writeContinue() : null,
     });
   }
 
-  #environment(): Map<string, string> {
+  #environment(): Map<string, GuestText> {
     const { spec } = this.deployment;
-    const { address, request, method, target, hasBody } = this.#call;
+    const { address, request, method, target, ownsBody } = this.#call;
+    const { isHttps, proxies, runnerId } = this.#services;
+    // A declared length of 0 is told as well: that the body is empty is not the same as that there is none.
+    const declared = request.headers['content-length'];
     return cgiEnvironment({
       request,
       method,
@@ -415,12 +433,16 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
       scriptName: address.scriptName,
       path: address.path,
       query: address.query,
+      authority: address.authority,
       serverName: address.host,
       serverPort: address.port,
-      isHttps: this.#services.isHttps,
-      hasBody,
+      client: proxies.clientOf(request.socket.remoteAddress, request.headers),
+      isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
+      isHttps,
+      ownsBody,
+      bodyBytes: declared === undefined ? this.stdin.length : Number(declared),
       invocation: this.id,
-      runner: this.#services.runnerId,
+      runner: runnerId,
       passAuthorization: spec.passAuthorization,
       env: spec.env,
     });

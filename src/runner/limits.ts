@@ -33,6 +33,12 @@ export const connectionLimits = {
   lingerMs: 5_000,
 } as const;
 
+/**
+ * Bytes of chunked request bodies that are collected before their functions run, in one runner: 128 of the longest.
+ * Beyond it such a request is answered 503.
+ */
+export const collectedBodyBytes = 128 * MIB;
+
 /** RFC 3875 leaves the loop of local redirects to the server; a browser stops at about 20. */
 export const localRedirectsMax = 5;
 

@@ -1,11 +1,36 @@
 /** What the platform itself answers: RFC 9457 problem+json with a stable code. */
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type PlatformError, toProblem } from '../protocol/errors.ts';
+
+/** After these the rest of the request is of no use, or cannot be told from the next request. */
+const lastOnConnection = new Set([
+  'bad_request',
+  'body_too_large',
+  'expectation_failed',
+  'header_too_large',
+  'method_not_allowed',
+  'not_implemented',
+  'request_timeout',
+]);
 
 /** Answers and returns the status. Nothing may have been sent before. */
 export function answerProblem(response: ServerResponse, error: PlatformError, invocation: string): number {
-  const problem = toProblem(error, invocation);
-  const body = JSON.stringify(problem);
+  const { body, headers } = problemOf(error, invocation);
+  response.writeHead(error.status, headers);
+  response.end(body);
+  return error.status;
+}
+
+/** The whole answer as it stands on the wire, for a connection whose request node:http could not read. */
+export function problemText(error: PlatformError, invocation: string): string {
+  const { body, headers } = problemOf(error, invocation);
+  const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`, `date: ${new Date().toUTCString()}`];
+  for (let i = 0; i < headers.length; i += 2) lines.push(`${headers[i]}: ${headers[i + 1]}`);
+  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+}
+
+function problemOf(error: PlatformError, invocation: string): { readonly body: string; readonly headers: string[] } {
+  const body = JSON.stringify(toProblem(error, invocation));
   const headers = [
     'content-type',
     'application/problem+json',
@@ -15,9 +40,6 @@ export function answerProblem(response: ServerResponse, error: PlatformError, in
     invocation,
   ];
   if (error.retryAfterSeconds !== undefined) headers.push('retry-after', String(error.retryAfterSeconds));
-  // What is left of a body that is too large would be read for nothing.
-  if (error.code === 'body_too_large' || error.code === 'bad_request') headers.push('connection', 'close');
-  response.writeHead(problem.status, headers);
-  response.end(body);
-  return problem.status;
+  if (lastOnConnection.has(error.code)) headers.push('connection', 'close');
+  return { body, headers };
 }

@@ -3,6 +3,7 @@
  * names of their own, NAME.DOMAIN; under every other host the first segment of the path is the label.
  */
 import type { LoadedDeployment } from './loaded-deployments.ts';
+import { isHost } from './request-check.ts';
 
 /** What is known of a label: a Deployment, or null where nothing is deployed. */
 export class RouteTable {
@@ -33,6 +34,9 @@ export interface Address {
   /** As received, from the first slash behind the script's name; '' is possible. */
   readonly path: string;
   readonly query: string;
+  /** The authority as received, from an absolute target or the Host field; '' where neither is there. */
+  readonly authority: string;
+  /** Its host in lower case, without the root's dot, and its port, or the port where such requests arrive. */
   readonly host: string;
   readonly port: string;
   /** Whether the host is the function's own. */
@@ -51,7 +55,7 @@ interface Authority {
 
 export class AddressReader {
   readonly #domain: string;
-  readonly #defaultPort: string;
+  #defaultPort: string;
   /** Most requests in a row come for the same host. */
   #last: Authority | null = null;
 
@@ -61,14 +65,21 @@ export class AddressReader {
     this.#defaultPort = defaultPort;
   }
 
-  /** `host` is the Host header, `target` the request line's target. null: the target is no path. */
-  read(host: string | undefined, target: string): Address | null {
-    let text = host ?? this.#domain;
+  /** Changes SERVER_PORT for requests whose authority has none, or has 0. */
+  set defaultPort(port: string) {
+    this.#defaultPort = port;
+    this.#last = null;
+  }
+
+  /** `hostField` is the Host header, valid or absent; `target` the request line's target. null: the target is no path. */
+  read(hostField: string | undefined, target: string): Address | null {
+    let given = hostField ?? '';
     if (target.charCodeAt(0) !== slash) {
       // RFC 9112 section 3.2.2: the absolute form, whose authority wins over Host.
       const match = /^https?:\/\/([^/?#]+)(.*)$/i.exec(target);
-      if (match === null) return null;
-      text = match[1] as string;
+      // RFC 9110 section 4.2.4: user information in it is refused; isHost does not let it pass.
+      if (match === null || !isHost(match[1] as string)) return null;
+      given = match[1] as string;
       target = match[2]?.startsWith('/') ? match[2] : `/${match[2] ?? ''}`;
     }
     const fragment = target.indexOf('#');
@@ -79,10 +90,12 @@ export class AddressReader {
     // A NUL ends a string in most guests: what they would see is not what was asked for.
     if (path.includes('%00')) return null;
 
+    const text = given === '' ? this.#domain : given;
     const authority = this.#last?.text === text ? this.#last : this.#authority(text);
     const { port } = authority;
     if (authority.label !== '') {
-      return { label: authority.label, scriptName: '', path, query, host: authority.host, port, byHost: true };
+      const { label, host } = authority;
+      return { label, scriptName: '', path, query, authority: given, host, port, byHost: true };
     }
     const end = path.indexOf('/', 1);
     const scriptName = end < 0 ? path : path.slice(0, end);
@@ -91,6 +104,7 @@ export class AddressReader {
       scriptName,
       path: end < 0 ? '' : path.slice(end),
       query,
+      authority: given,
       host: authority.host,
       port,
       byHost: false,
@@ -102,13 +116,13 @@ export class AddressReader {
     const hasPort = colon >= 0 && colon > text.lastIndexOf(']');
     let host = (hasPort ? text.slice(0, colon) : text).toLowerCase();
     if (host.endsWith('.')) host = host.slice(0, -1);
-    const given = hasPort ? text.slice(colon + 1) : '';
+    const port = hasPort ? Number(text.slice(colon + 1)) : 0;
     const suffix = host.length - this.#domain.length - 1;
     const isOwn = suffix > 0 && host.endsWith(this.#domain) && host.charCodeAt(suffix) === dot;
     this.#last = {
       text,
       host,
-      port: /^\d{1,5}$/.test(given) ? given : this.#defaultPort,
+      port: port > 0 ? String(port) : this.#defaultPort,
       label: isOwn ? host.slice(0, suffix) : '',
     };
     return this.#last;

@@ -18,13 +18,15 @@ import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
+import { TrustedProxies } from '../protocol/trusted-proxies.ts';
+import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
 import { type Channel, ControlLink } from './control-link.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type HandlerServices, HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
-import { orphanLimits, poolLimits } from './limits.ts';
+import { collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
 import { LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -157,13 +159,15 @@ export class Runner {
         mark: new BusyMark(this.#options.markDescriptor),
         flushes: new FlushQueue(),
         scratch: new ScratchPool(scratchBytes),
+        bodies: new ByteBudget(collectedBodyBytes),
+        proxies: TrustedProxies.parse(config.trustedProxies),
         report: this.#options.report,
       },
       routes: this.#routes,
       deployments,
       inFlight,
       domain: config.domain,
-      defaultPort: runUrl.port || (runUrl.protocol === 'https:' ? '443' : '80'),
+      defaultPort: portOf(runUrl),
       identity: {
         platformId: config.platformId,
         bootId: config.controlBootId,
@@ -177,7 +181,7 @@ export class Runner {
       onError: (error) => this.#options.report('a request failed on our side', { error: messageOf(error) }),
     });
     setInterval(() => deployments.sweep(), poolLimits.sweepMs).unref();
-    return { config, network, budget, deployments, inFlight, scheduler, server, port: 0 };
+    return { config, network, budget, deployments, inFlight, scheduler, dispatcher, server, port: 0 };
   }
 
   #services(egress: Egress, handlerId: HandlerId): HandlerServices {
@@ -204,6 +208,8 @@ export class Runner {
     try {
       await loaded.network;
       loaded.port = await server.listen(config.host, config.port);
+      // Where any port will do, the URL of the functions has no port that could be told.
+      if (portOf(new URL(config.runUrl)) === '0') loaded.dispatcher.defaultPort = String(loaded.port);
     } catch (error) {
       this.#link.send({ kind: 'failed', message: messageOf(error) }, () => this.#options.exit(1));
       return;
@@ -285,10 +291,16 @@ interface Loaded {
   readonly deployments: LoadedDeployments;
   readonly inFlight: InFlight;
   readonly scheduler: Scheduler;
+  readonly dispatcher: Dispatcher;
   readonly server: RunnerServer;
   port: number;
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Where requests to `url` arrive; '0' where it does not say. */
+function portOf(url: URL): string {
+  return url.port || (url.protocol === 'https:' ? '443' : '80');
 }

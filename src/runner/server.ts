@@ -7,6 +7,7 @@ import { connectionLimits } from './limits.ts';
 import { lingerAfterAnswer, lingerBeforeClose } from './linger.ts';
 import { isWithinPipeline } from './pipelining.ts';
 import { StreamingKoa } from './streaming-koa.ts';
+import { answerUnreadable } from './unreadable-requests.ts';
 
 export interface RunnerServerOptions {
   readonly dispatcher: Dispatcher;
@@ -41,6 +42,8 @@ export class RunnerServer {
       // Idle connections are closed by the timeout below: a second one would be set and reset by every request.
       keepAliveTimeout: 0,
       insecureHTTPParser: false,
+      // Answered by checkHead, as everything else that is wrong with a request.
+      requireHostHeader: false,
     });
     const server = this.#server;
     server.maxConnections = connectionLimits.connections;
@@ -54,6 +57,7 @@ export class RunnerServer {
       expecting.add(request);
       void handle(request, response);
     });
+    answerUnreadable(server, { inFlight, nextId: () => dispatcher.nextId() });
     server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));

@@ -1,6 +1,8 @@
 /** What every Invocation of a runner works with; made once at the start. */
 import type { ScratchPool } from '../guest/kernel/fs/quota.ts';
 import type { Clock } from '../guest/kernel/process.ts';
+import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
+import type { ByteBudget } from '../waiting/byte-budget.ts';
 import type { BusyMark } from './busy-mark.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { LogBuffer } from './log-buffer.ts';
@@ -18,6 +20,9 @@ export interface RunnerServices {
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;
   readonly scratch: ScratchPool;
+  /** Bytes of request bodies collected before their functions run. */
+  readonly bodies: ByteBudget;
+  readonly proxies: TrustedProxies;
   /** One line for whoever operates the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
 }

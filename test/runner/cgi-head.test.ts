@@ -66,11 +66,16 @@ describe('the header block of a CGI answer', () => {
       ':x\n\n',
       '<html>a: b',
       'two words: x\n\n',
+      '12:30:45\n',
+      '7: x\n\n',
+      'https://example.com/\n\n',
       'x'.repeat(70_000),
     ]) {
       expect(parse(output)).toEqual({ kind: 'plain' });
     }
     expect(parse('hello', false)).toEqual({ kind: 'more' });
+    for (const begun of ['https:', 'https:/']) expect(parse(begun, false), begun).toEqual({ kind: 'more' });
+    expect(parse('A:\n\n')).toMatchObject({ kind: 'head', headers: ['A', ''] });
     expect(parse('x'.repeat(300), false)).toEqual({ kind: 'plain' });
   });
 

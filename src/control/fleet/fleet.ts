@@ -19,6 +19,7 @@ import type {
 import type { HandlerId } from '../../protocol/names.ts';
 import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '../../protocol/nouns.ts';
 import type { Fleet, FleetState } from '../../protocol/ports.ts';
+import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { Blame, type Phase } from './blame.ts';
 import { describeEnd, isOwnFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
@@ -61,6 +62,8 @@ export interface FleetOptions {
   /** Loopback URL of control, without a slash at the end. */
   readonly controlUrl: string;
   readonly egressAllow: readonly string[];
+  /** Proxies whose forwarding fields are believed. Default: none. */
+  readonly trustedProxies?: TrustedProxies;
   /** Ports of control; the fleet adds its own. */
   readonly ownPorts: readonly number[];
   /** Guest memory per runner; default: half of the machine's, shared among the runners, at most 4 GiB each. */
@@ -433,7 +436,8 @@ export class RunnerFleet implements Fleet {
   }
 
   #config(runnerId: string): RunnerConfig {
-    const { platformId, bootId, host, domain, controlUrl, egressAllow, ownPorts, poolBytes, runners } = this.#options;
+    const { platformId, bootId, host, domain, controlUrl, egressAllow, trustedProxies, ownPorts, poolBytes, runners } =
+      this.#options;
     return {
       platformId,
       runnerId,
@@ -444,6 +448,7 @@ export class RunnerFleet implements Fleet {
       controlUrl,
       controlBootId: bootId,
       egressAllow,
+      trustedProxies: String(trustedProxies ?? TrustedProxies.none),
       ownPorts: this.#port === 0 ? ownPorts : [...ownPorts, this.#port],
       poolBytes: poolBytes ?? defaultPoolBytes(runners),
     };

@@ -10,6 +10,9 @@ export class GuestFault extends Error {
   override readonly name = 'GuestFault';
 }
 
+/** A text for the guest: written into its memory as UTF-8, or octets that are no UTF-8, written as they are. */
+export type GuestText = string | Uint8Array;
+
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const strictDecoder = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const encoder = new TextEncoder();
@@ -151,6 +154,11 @@ function shortAscii(bytes: Uint8Array): string | null {
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
+}
+
+/** Octets of `text` as they stand in a guest's memory: UTF-8 of a string, else what it holds. */
+export function octetsOf(text: GuestText): Uint8Array {
+  return typeof text === 'string' ? encoder.encode(text) : text;
 }
 
 function outside(start: number, size: number, total: number): GuestFault {

@@ -14,7 +14,7 @@ import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nou
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
 import { ByteBudget } from './held-bytes.ts';
-import { GuestMemory } from './memory.ts';
+import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
@@ -94,8 +94,8 @@ export interface SchemeTable {
 export interface ProcessOptions {
   readonly identity: Identity;
   /** argv, program name first. */
-  readonly args: readonly string[];
-  readonly env: ReadonlyMap<string, string>;
+  readonly args: readonly GuestText[];
+  readonly env: ReadonlyMap<string, GuestText>;
   readonly stdin: Resource;
   readonly stdout: Resource;
   readonly stderr: Resource;

@@ -105,13 +105,14 @@ describe('the answer of a function', () => {
   });
 
   it('comes back while the request still goes on', async () => {
-    const request = httpRequest(`${fleet.url}/echo/`, { method: 'POST', agent: false });
+    const headers = { 'content-length': '40000' };
+    const request = httpRequest(`${fleet.url}/echo/`, { method: 'POST', headers, agent: false });
     const answered = once(request, 'response');
     request.write('x'.repeat(20_000));
     const [response] = await answered;
     const [first] = await once(response, 'data');
     expect((first as Buffer).length).toBeGreaterThan(0);
-    request.end();
+    request.end('x'.repeat(20_000));
     response.resume();
     await once(response, 'end');
   });
@@ -200,7 +201,10 @@ describe('what the platform answers itself', () => {
     await expectProblem('/slow/', 504, 'deadline_exceeded');
     await fleet.deploy(deploymentOf('busy', await fixture('cwa/spin.wasm'), { limits: { gas: 1e12, timeoutMs: 100 } }));
     await expectProblem('/busy/', 504, 'deadline_exceeded');
-    await fleet.deployWat('outside', '(module (memory 1) (data (i32.const 65536) "x") (func (export "_start")))');
+    await fleet.deployWat(
+      'outside',
+      '(module (global $end i32 (i32.const 65536)) (memory 1) (data (global.get $end) "x") (func (export "_start")))',
+    );
     await expectProblem('/outside/', 500, 'trapped');
     const line = await fleet.until(() => fleet.lines.find(({ handler }) => handler === 'outside'));
     expect(line.text).toMatch(/before its first instruction: .*data segment/);

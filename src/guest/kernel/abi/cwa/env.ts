@@ -25,8 +25,10 @@ export const envGet = cwaRow({
     if (key === null) return Errno.invalid;
     const value = options.env.get(key);
     if (value === undefined) return Errno.notFound;
-    const length = Buffer.byteLength(value);
-    if (length <= valueLength >>> 0) memory.putText(valuePointer, value, length);
+    const length = typeof value === 'string' ? Buffer.byteLength(value) : value.length;
+    if (length > valueLength >>> 0) return length;
+    if (typeof value === 'string') memory.putText(valuePointer, value, length);
+    else memory.put(valuePointer, value);
     return length;
   },
 });

@@ -1,6 +1,6 @@
 /** CommonWA `startup`: the arguments, program name first. */
 import { Errno } from '../../errno.ts';
-import { utf8 } from '../../memory.ts';
+import { octetsOf } from '../../memory.ts';
 import { cwaRow, i32s } from './errno.ts';
 
 /** startup_arg_len() -> argc, the program's name included. */
@@ -20,7 +20,7 @@ export const startupArgAt = cwaRow({
     memory.check(pointer, length);
     const arg = options.args[index];
     if (arg === undefined) return Errno.invalid;
-    const bytes = utf8(arg).subarray(0, length >>> 0);
+    const bytes = octetsOf(arg).subarray(0, length >>> 0);
     memory.put(pointer, bytes);
     return bytes.length;
   },

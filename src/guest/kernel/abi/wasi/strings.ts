@@ -1,5 +1,5 @@
 /** args_* and environ_*: lists of NUL-terminated strings. */
-import { type GuestMemory, utf8 } from '../../memory.ts';
+import { type GuestMemory, type GuestText, octetsOf, utf8 } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { Wasi } from './errno.ts';
 
@@ -24,14 +24,20 @@ export function encodedArgs(guest: Process): EncodedList {
 export function encodedEnviron(guest: Process): EncodedList {
   let list = environOf.get(guest);
   if (list === undefined) {
-    list = encode(Array.from(guest.options.env, ([key, value]) => `${key}=${value}`));
+    list = encode(Array.from(guest.options.env, ([key, value]) => pairOf(key, value)));
     environOf.set(guest, list);
   }
   return list;
 }
 
-function encode(texts: readonly string[]): EncodedList {
-  const strings = texts.map((text) => utf8(`${text}\0`));
+function pairOf(key: string, value: GuestText): GuestText {
+  return typeof value === 'string' ? `${key}=${value}` : Buffer.concat([utf8(`${key}=`), value]);
+}
+
+function encode(texts: readonly GuestText[]): EncodedList {
+  const strings = texts.map((text) =>
+    typeof text === 'string' ? utf8(`${text}\0`) : Buffer.concat([octetsOf(text), Buffer.alloc(1)]),
+  );
   return { strings, bytes: strings.reduce((sum, string) => sum + string.length, 0) };
 }
 

@@ -1,0 +1,58 @@
+/** Answers requests that node:http cannot read, or hands over apart from the others, with problem+json. */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { PlatformError } from '../protocol/errors.ts';
+import type { InFlight } from './in-flight.ts';
+import { connectionLimits } from './limits.ts';
+import { answerProblem, problemText } from './problem-answer.ts';
+
+/** Adds the listeners to `server`. `nextId`: the id that such an answer carries. */
+export function answerUnreadable(
+  server: Server,
+  options: { readonly inFlight: InFlight; readonly nextId: () => string },
+): void {
+  const { inFlight, nextId } = options;
+  const answered = new WeakSet<Socket>();
+  server.on('clientError', (error: NodeJS.ErrnoException, duplex) => {
+    const socket = duplex as Socket;
+    // The parser says the same of everything that follows: reading on throws it away, so that no reset hides the answer.
+    if (answered.has(socket)) return;
+    answered.add(socket);
+    if (error.code === 'ECONNRESET' || !socket.writable || !inFlight.mayAnswer(socket)) {
+      socket.destroy();
+      return;
+    }
+    socket.end(problemText(unreadable(error), nextId()));
+    inFlight.abortAll(socket);
+    const timer = setTimeout(() => socket.destroy(), connectionLimits.lingerMs);
+    socket.once('close', () => clearTimeout(timer));
+  });
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) => {
+    const error = new PlatformError('expectation_failed', 'The only expectation that can be met is 100-continue.');
+    answerProblem(response, error, nextId());
+  });
+  server.on('connect', (_request: IncomingMessage, duplex) => {
+    const socket = duplex as Socket;
+    const error = new PlatformError('method_not_allowed', 'CONNECT asks for a proxy, and this is none.');
+    // http has taken its own listeners off.
+    socket.on('error', () => {});
+    socket.end(problemText(error, nextId()));
+    socket.destroySoon();
+  });
+}
+
+function unreadable(error: NodeJS.ErrnoException): PlatformError {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new PlatformError(
+        'header_too_large',
+        `The request's head is larger than ${connectionLimits.headBytes} bytes.`,
+      );
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new PlatformError('body_too_large', "The extensions of the body's chunks are too large.");
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new PlatformError('request_timeout', 'The request did not arrive in time.');
+    default:
+      return new PlatformError('bad_request', 'The request is not valid HTTP/1.1.');
+  }
+}
