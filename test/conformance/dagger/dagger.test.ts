@@ -29,6 +29,20 @@ test('descriptors 0, 1 and 2 are open at the start, the next one is 3', async ()
   expectMemory(run, { 64: 'in' });
 });
 
+test('a guest that closes 0 gets it for what it opens next', async () => {
+  const run = await runCalls({
+    abi: 'dagger',
+    data: { 16: 'zero:\0' },
+    calls: [
+      ['close', 0],
+      ['open', 16, 0],
+      ['read', 0, 64, 2],
+    ],
+  });
+  expect(run.results).toEqual([0, 0, 2]);
+  expectMemory(run, { 64: Uint8Array.of(0, 0) });
+});
+
 test('all calls take and return i64 where the guest declares it', async () => {
   const run = await runCalls({
     abi: 'dagger',

@@ -5,8 +5,8 @@ import { dagger } from './dagger/dagger.ts';
 import { hAbi } from './h/h.ts';
 import { land } from './land/land.ts';
 import { type ProvidedFunction, providedBy } from './provided.ts';
-import { wasi } from './wasi/wasi.ts';
+import { wasi, wasiUnstable } from './wasi/wasi.ts';
 
-export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi];
+export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable];
 
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);

@@ -3,11 +3,13 @@ import { Errno } from '../../errno.ts';
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
+import type { Syscall } from '../../syscall.ts';
 import { toWasi, Wasi } from './errno.ts';
 import { callBytesMax, type Iovec, iovecsAt, readStream, writeStream } from './iovec.ts';
 import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FdFlag, fileAt, resourceAt, stateOf } from './state.ts';
+import type { WasiVersion } from './version.ts';
 import { isNow } from './watch.ts';
 
 /** Largest file offset that arithmetic on doubles keeps exact. */
@@ -70,31 +72,36 @@ export const fdPwrite = wasiRow(
     ),
 );
 
-/** fd_seek(fd, offset: i64, whence, newoffset: *u64) -> errno. whence 0 set, 1 cur, 2 end. spipe: a stream. */
-export const fdSeek = wasiRow(
-  'fd_seek',
-  ['fd', 'offset:i64', 'whence', 'newoffset'],
-  false,
-  (guest: Process, fd: number, offset: bigint, whence: number, newOffset: number) => {
-    // witx: fd_tell is enough for a seek that stays where it is; fd_seek implies fd_tell.
-    const isTell = whence === 1 && offset === 0n;
-    const file = isTell ? toldAt(guest, fd) : fileAt(guest, fd, Right.fdSeek);
-    if (typeof file === 'number') return file;
-    let from = 0;
-    if (whence === 1) from = file.position;
-    else if (whence === 2) {
-      const stat = file.handle.stat();
-      if (typeof stat === 'number') return toWasi(stat);
-      from = stat.size;
-    } else if (whence !== 0) return Wasi.inval;
-    const target = BigInt(from) + offset;
-    if (target < 0n) return Wasi.inval;
-    if (target > offsetMax) return Wasi.overflow;
-    guest.memory.setU64(newOffset, target);
-    file.position = Number(target);
-    return Wasi.success;
-  },
-);
+/**
+ * fd_seek(fd, offset: i64, whence, newoffset: *u64) -> errno. whence: the version's numbers of set, cur and end. inval:
+ * another whence, or a target before the file's start. spipe: a stream.
+ */
+export function fdSeek({ whence }: WasiVersion): Syscall {
+  return wasiRow(
+    'fd_seek',
+    ['fd', 'offset:i64', 'whence', 'newoffset'],
+    false,
+    (guest: Process, fd: number, offset: bigint, origin: number, newOffset: number) => {
+      // witx: fd_tell is enough for a seek that stays where it is; fd_seek implies fd_tell.
+      const isTell = origin === whence.cur && offset === 0n;
+      const file = isTell ? toldAt(guest, fd) : fileAt(guest, fd, Right.fdSeek);
+      if (typeof file === 'number') return file;
+      let from = 0;
+      if (origin === whence.cur) from = file.position;
+      else if (origin === whence.end) {
+        const stat = file.handle.stat();
+        if (typeof stat === 'number') return toWasi(stat);
+        from = stat.size;
+      } else if (origin !== whence.set) return Wasi.inval;
+      const target = BigInt(from) + offset;
+      if (target < 0n) return Wasi.inval;
+      if (target > offsetMax) return Wasi.overflow;
+      guest.memory.setU64(newOffset, target);
+      file.position = Number(target);
+      return Wasi.success;
+    },
+  );
+}
 
 /** fd_tell(fd, offset: *u64) -> errno. */
 export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (guest: Process, fd: number, pointer: number) => {

@@ -6,13 +6,15 @@ import { utf8 } from '../../memory.ts';
 import { closeDescriptor } from '../../open.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise } from '../../resource.ts';
+import type { Syscall } from '../../syscall.ts';
 import { toWasi, Wasi } from './errno.ts';
 import { resize } from './fd-data.ts';
-import { direntOf, fdstatBytes, filestatBytes, putFdstat, putFilestat, putStreamFilestat } from './layouts.ts';
+import { direntOf, fdstatBytes, putFdstat, putFilestat, putStreamFilestat } from './layouts.ts';
 import { Right, rightsFrom } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { directoryAt, FdFlag, fdFlagsAll, fileAt, fileTypeOf, resourceAt, stateOf } from './state.ts';
 import { timesFrom } from './times.ts';
+import type { WasiVersion } from './version.ts';
 
 /** Work of each byte of a listing, in bytes moved: an entry is some 40 bytes and takes half a microsecond. */
 const direntWork = 16;
@@ -88,24 +90,21 @@ export const fdFdstatSetRights = wasiRow(
 );
 
 /** fd_filestat_get(fd, buf: *filestat) -> errno. */
-export const fdFilestatGet = wasiRow(
-  'fd_filestat_get',
-  ['fd', 'buf'],
-  false,
-  (guest: Process, fd: number, pointer: number) => {
+export function fdFilestatGet({ filestat }: WasiVersion): Syscall {
+  return wasiRow('fd_filestat_get', ['fd', 'buf'], false, (guest: Process, fd: number, pointer: number) => {
     const resource = resourceAt(guest, fd, Right.fdFilestatGet);
     if (typeof resource === 'number') return resource;
-    guest.memory.check(pointer, filestatBytes);
+    guest.memory.check(pointer, filestat.bytes);
     if (!(resource instanceof OpenFile) && !(resource instanceof OpenDirectory)) {
-      putStreamFilestat(guest.memory, pointer, fileTypeOf(resource));
+      putStreamFilestat(guest.memory, pointer, fileTypeOf(resource), filestat);
       return Wasi.success;
     }
     const stat = resource instanceof OpenFile ? resource.handle.stat() : resource.directory.stat();
     if (typeof stat === 'number') return toWasi(stat);
-    putFilestat(guest.memory, pointer, stat);
+    putFilestat(guest.memory, pointer, stat, filestat);
     return Wasi.success;
-  },
-);
+  });
+}
 
 /** fd_filestat_set_size(fd, size) -> errno. Longer files end in zeros. */
 export const fdFilestatSetSize = wasiRow(

@@ -1,9 +1,9 @@
-/** Structures of WASI preview 1 in the guest's memory (witx: filestat, fdstat, dirent, iovec). Little-endian. */
+/** Structures of WASI in the guest's memory (witx: filestat, fdstat, dirent). Little-endian. */
 import type { DirectoryEntry, NodeKind, Stat } from '../../fs/node.ts';
 import type { GuestMemory } from '../../memory.ts';
 import { FileType } from './state.ts';
+import type { WasiVersion } from './version.ts';
 
-export const filestatBytes = 64;
 export const fdstatBytes = 24;
 export const direntBytes = 24;
 
@@ -14,34 +14,41 @@ const fileTypes: Readonly<Record<NodeKind, number>> = {
   other: FileType.unknown,
 };
 
-/**
- *     0 dev u64 | 8 ino u64 | 16 filetype u8 | 24 nlink u64 | 32 size u64 | 40 atim | 48 mtim | 56 ctim
- */
-export function putFilestat(memory: GuestMemory, pointer: number, stat: Stat): void {
-  putFilestatFields(memory, pointer, { ...stat, fileType: fileTypes[stat.kind] });
+type FilestatLayout = WasiVersion['filestat'];
+
+/** Writes the filestat of a file or directory, `layout.bytes` bytes. Throws GuestFault where they do not fit. */
+export function putFilestat(memory: GuestMemory, pointer: number, stat: Stat, layout: FilestatLayout): void {
+  putFilestatFields(memory, pointer, { ...stat, fileType: fileTypes[stat.kind] }, layout);
 }
 
-/** A stream has no inode, size or times. */
-export function putStreamFilestat(memory: GuestMemory, pointer: number, fileType: number): void {
+/** Writes the filestat of a stream, which has no inode, size or times. */
+export function putStreamFilestat(
+  memory: GuestMemory,
+  pointer: number,
+  fileType: number,
+  layout: FilestatLayout,
+): void {
   const none = { dev: 0n, ino: 0n, nlink: 1, size: 0, atimNs: 0n, mtimNs: 0n, ctimNs: 0n };
-  putFilestatFields(memory, pointer, { ...none, fileType });
+  putFilestatFields(memory, pointer, { ...none, fileType }, layout);
 }
 
 function putFilestatFields(
   memory: GuestMemory,
   pointer: number,
   stat: Omit<Stat, 'kind'> & { readonly fileType: number },
+  layout: FilestatLayout,
 ): void {
-  const bytes = memory.bytes(pointer, filestatBytes).fill(0);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, filestatBytes);
+  const bytes = memory.bytes(pointer, layout.bytes).fill(0);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, layout.bytes);
   view.setBigUint64(0, stat.dev, true);
   view.setBigUint64(8, stat.ino, true);
   view.setUint8(16, stat.fileType);
-  view.setBigUint64(24, BigInt(stat.nlink), true);
-  view.setBigUint64(32, BigInt(stat.size), true);
-  view.setBigUint64(40, stat.atimNs, true);
-  view.setBigUint64(48, stat.mtimNs, true);
-  view.setBigUint64(56, stat.ctimNs, true);
+  if (layout.nlinkBytes === 8) view.setBigUint64(layout.nlink, BigInt(stat.nlink), true);
+  else view.setUint32(layout.nlink, stat.nlink, true);
+  view.setBigUint64(layout.size, BigInt(stat.size), true);
+  view.setBigUint64(layout.times, stat.atimNs, true);
+  view.setBigUint64(layout.times + 8, stat.mtimNs, true);
+  view.setBigUint64(layout.times + 16, stat.ctimNs, true);
 }
 
 export interface Fdstat {

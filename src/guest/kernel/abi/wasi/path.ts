@@ -15,12 +15,14 @@ import {
 } from '../../fs/operations.ts';
 import { utf8 } from '../../memory.ts';
 import type { Process } from '../../process.ts';
+import type { Syscall } from '../../syscall.ts';
 import { toWasi, Wasi } from './errno.ts';
-import { filestatBytes, putFilestat } from './layouts.ts';
+import { putFilestat } from './layouts.ts';
 import { Right } from './rights.ts';
 import { wasiRow } from './row.ts';
 import { directoryAt } from './state.ts';
 import { timesFrom } from './times.ts';
+import type { WasiVersion } from './version.ts';
 
 /** witx: lookupflags. */
 const symlinkFollow = 1;
@@ -37,20 +39,22 @@ export const pathCreateDirectory = wasiRow(
 );
 
 /** path_filestat_get(fd, flags, path, buf: *filestat) -> errno. */
-export const pathFilestatGet = wasiRow(
-  'path_filestat_get',
-  ['fd', 'flags', 'path', 'path_len', 'buf'],
-  false,
-  (guest: Process, fd: number, flags: number, pointer: number, length: number, result: number) => {
-    const at = placeAt(guest, { fd, pointer, length }, Right.pathFilestatGet);
-    if (typeof at === 'number') return at;
-    guest.memory.check(result, filestatBytes);
-    const stat = statPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0);
-    if (typeof stat === 'number') return toWasi(stat);
-    putFilestat(guest.memory, result, stat);
-    return Wasi.success;
-  },
-);
+export function pathFilestatGet({ filestat }: WasiVersion): Syscall {
+  return wasiRow(
+    'path_filestat_get',
+    ['fd', 'flags', 'path', 'path_len', 'buf'],
+    false,
+    (guest: Process, fd: number, flags: number, pointer: number, length: number, result: number) => {
+      const at = placeAt(guest, { fd, pointer, length }, Right.pathFilestatGet);
+      if (typeof at === 'number') return at;
+      guest.memory.check(result, filestat.bytes);
+      const stat = statPath(at.open.directory, at.path, (flags & symlinkFollow) !== 0);
+      if (typeof stat === 'number') return toWasi(stat);
+      putFilestat(guest.memory, result, stat, filestat);
+      return Wasi.success;
+    },
+  );
+}
 
 /** path_filestat_set_times(fd, flags, path, atim, mtim, fst_flags) -> errno. */
 export const pathFilestatSetTimes = wasiRow(

@@ -2,16 +2,17 @@
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
+import type { Syscall } from '../../syscall.ts';
 import { ClockId, clockNs } from './clock.ts';
 import { Wasi } from './errno.ts';
 import { Right } from './rights.ts';
 import { wasiRow } from './row.ts';
 import { resourceAt } from './state.ts';
+import type { WasiVersion } from './version.ts';
 import { isNow, watch } from './watch.ts';
 
 /** Two for each descriptor a Process can have, and clocks. */
 const subscriptionsMax = 4096;
-const subscriptionBytes = 48;
 const eventBytes = 32;
 /** Work of one subscription, in bytes moved. */
 const subscriptionWork = 512;
@@ -42,48 +43,54 @@ interface Event {
 
 /**
  * poll_oneoff(in: *subscription, out: *event, nsubscriptions, nevents: *u32) -> errno. Suspends until
- * at least one event has occurred. inval: no subscriptions, or too many.
+ * at least one event has occurred. inval: no subscriptions, or too many. Layout of a subscription: WasiVersion.
  *
- *     subscription: 0 userdata u64 | 8 tag u8 | 16 clock { id u32 | 24 timeout u64 | 32 precision u64 | 40 flags u16 }
- *                                             | 16 fd u32
- *     event:        0 userdata u64 | 8 error u16 | 10 type u8 | 16 nbytes u64 | 24 flags u16
+ *     event: 0 userdata u64 | 8 error u16 | 10 type u8 | 16 nbytes u64 | 24 flags u16
  */
-export const pollOneoff = wasiRow(
-  'poll_oneoff',
-  ['in', 'out', 'nsubscriptions', 'nevents'],
-  true,
-  (guest: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
-    if (count === 0 || count >>> 0 > subscriptionsMax) return Wasi.inval;
-    guest.memory.check(nevents, 4);
-    guest.work(count * subscriptionWork);
-    guest.memory.check(output, count * eventBytes);
-    const subscriptions = readSubscriptions(guest, input, count);
-    const polled = poll(guest, subscriptions);
-    if (polled.events.length > 0) return putEvents(guest, output, nevents, polled.events);
-    return wait(guest, subscriptions, polled.waits).then((events) =>
-      guest.end === null ? putEvents(guest, output, nevents, events) : Wasi.canceled,
-    );
-  },
-);
+export function pollOneoff({ subscription }: WasiVersion): Syscall {
+  return wasiRow(
+    'poll_oneoff',
+    ['in', 'out', 'nsubscriptions', 'nevents'],
+    true,
+    (guest: Process, input: number, output: number, count: number, nevents: number): MaybePromise<number> => {
+      if (count === 0 || count >>> 0 > subscriptionsMax) return Wasi.inval;
+      guest.memory.check(nevents, 4);
+      guest.work(count * subscriptionWork);
+      guest.memory.check(output, count * eventBytes);
+      const subscriptions = readSubscriptions(guest, input, count, subscription);
+      const polled = poll(guest, subscriptions);
+      if (polled.events.length > 0) return putEvents(guest, output, nevents, polled.events);
+      return wait(guest, subscriptions, polled.waits).then((events) =>
+        guest.end === null ? putEvents(guest, output, nevents, events) : Wasi.canceled,
+      );
+    },
+  );
+}
 
-function readSubscriptions(guest: Process, pointer: number, count: number): readonly Subscription[] {
-  const bytes = guest.memory.bytes(pointer, count * subscriptionBytes);
+function readSubscriptions(
+  guest: Process,
+  pointer: number,
+  count: number,
+  layout: WasiVersion['subscription'],
+): readonly Subscription[] {
+  const bytes = guest.memory.bytes(pointer, count * layout.bytes);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Array.from({ length: count }, (_, index) => {
-    const at = index * subscriptionBytes;
+    const at = index * layout.bytes;
     const userdata = view.getBigUint64(at, true);
     const type = view.getUint8(at + 8);
-    const first = view.getUint32(at + 16, true);
     const none = { userdata, type, clockId: 0, deadlineNs: 0n, fd: -1, error: Wasi.success };
     if (type === EventType.clock) {
-      const now = clockNs(guest, first);
+      const clock = at + layout.clock;
+      const clockId = view.getUint32(clock, true);
+      const now = clockNs(guest, clockId);
       if (now === null) return { ...none, error: Wasi.inval };
-      const timeout = view.getBigUint64(at + 24, true);
-      const isAbsolute = (view.getUint16(at + 40, true) & absoluteTime) !== 0;
-      return { ...none, clockId: first, deadlineNs: isAbsolute ? timeout : now + timeout };
+      const timeout = view.getBigUint64(clock + 8, true);
+      const isAbsolute = (view.getUint16(clock + 24, true) & absoluteTime) !== 0;
+      return { ...none, clockId, deadlineNs: isAbsolute ? timeout : now + timeout };
     }
     const isKnown = type === EventType.fdRead || type === EventType.fdWrite;
-    return isKnown ? { ...none, fd: first } : { ...none, error: Wasi.inval };
+    return isKnown ? { ...none, fd: view.getUint32(at + 16, true) } : { ...none, error: Wasi.inval };
   });
 }
 

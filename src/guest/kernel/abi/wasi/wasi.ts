@@ -1,10 +1,10 @@
 /**
- * WASI preview 1 (WebAssembly/WASI, snapshots/preview1, module wasi_snapshot_preview1), all 46
- * functions, on the Process's own descriptor table and file system.
+ * WASI on the Process's own descriptor table and file system: preview 1 (module wasi_snapshot_preview1) and snapshot 0
+ * before it (module wasi_unstable). A module may import from both. Source: WebAssembly/WASI, phases.
  */
 import { OpenDirectory } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
-import type { Abi } from '../../syscall.ts';
+import type { Abi, Syscall } from '../../syscall.ts';
 import { argsGet, argsSizesGet } from './args.ts';
 import { clockResGet, clockTimeGet } from './clock.ts';
 import { environGet, environSizesGet } from './environ.ts';
@@ -50,58 +50,70 @@ import { procExit, procRaise } from './proc.ts';
 import { randomGet } from './random.ts';
 import { schedYield } from './sched.ts';
 import { sockAccept, sockRecv, sockSend, sockShutdown } from './sock.ts';
+import { preview1, snapshot0, type WasiVersion } from './version.ts';
 
+/** The rows that both versions share. */
+const shared: readonly Syscall[] = [
+  argsGet,
+  argsSizesGet,
+  environGet,
+  environSizesGet,
+  clockResGet,
+  clockTimeGet,
+  fdAdvise,
+  fdAllocate,
+  fdClose,
+  fdDatasync,
+  fdFdstatGet,
+  fdFdstatSetFlags,
+  fdFdstatSetRights,
+  fdFilestatSetSize,
+  fdFilestatSetTimes,
+  fdPread,
+  fdPrestatGet,
+  fdPrestatDirName,
+  fdPwrite,
+  fdRead,
+  fdReaddir,
+  fdRenumber,
+  fdSync,
+  fdTell,
+  fdWrite,
+  pathCreateDirectory,
+  pathFilestatSetTimes,
+  pathLink,
+  pathOpen,
+  pathReadlink,
+  pathRemoveDirectory,
+  pathRename,
+  pathSymlink,
+  pathUnlinkFile,
+  procExit,
+  procRaise,
+  schedYield,
+  randomGet,
+  sockRecv,
+  sockSend,
+  sockShutdown,
+];
+
+/** The rows in which the versions differ. */
+function rowsOf(version: WasiVersion): readonly Syscall[] {
+  return [fdFilestatGet(version), fdSeek(version), pathFilestatGet(version), pollOneoff(version)];
+}
+
+/** Preview 1, 46 functions. */
 export const wasi: Abi = {
   name: 'wasi',
   modules: ['wasi_snapshot_preview1'],
-  syscalls: [
-    argsGet,
-    argsSizesGet,
-    environGet,
-    environSizesGet,
-    clockResGet,
-    clockTimeGet,
-    fdAdvise,
-    fdAllocate,
-    fdClose,
-    fdDatasync,
-    fdFdstatGet,
-    fdFdstatSetFlags,
-    fdFdstatSetRights,
-    fdFilestatGet,
-    fdFilestatSetSize,
-    fdFilestatSetTimes,
-    fdPread,
-    fdPrestatGet,
-    fdPrestatDirName,
-    fdPwrite,
-    fdRead,
-    fdReaddir,
-    fdRenumber,
-    fdSeek,
-    fdSync,
-    fdTell,
-    fdWrite,
-    pathCreateDirectory,
-    pathFilestatGet,
-    pathFilestatSetTimes,
-    pathLink,
-    pathOpen,
-    pathReadlink,
-    pathRemoveDirectory,
-    pathRename,
-    pathSymlink,
-    pathUnlinkFile,
-    pollOneoff,
-    procExit,
-    procRaise,
-    schedYield,
-    randomGet,
-    sockAccept,
-    sockRecv,
-    sockSend,
-    sockShutdown,
-  ],
+  syscalls: [...shared, sockAccept, ...rowsOf(preview1)],
+};
+
+/** Snapshot 0, which compilers made until 2020: 45 functions, sock_accept came later. */
+export const wasiUnstable: Abi = {
+  name: 'wasi',
+  modules: ['wasi_unstable'],
+  syscalls: [...shared, ...rowsOf(snapshot0)],
 };
 
 /** Preopens, from the first free descriptor on: `/`, or the folders mapped for a local run. */
