@@ -46,6 +46,16 @@ export class Context {
     return new Client(session);
   }
 
+  /**
+   * The handler that a command is about: `given`, else the one that the repository in the current folder pushes to.
+   * Throws `bad_request` where neither names one.
+   */
+  async handlerName(given: string | undefined): Promise<string> {
+    if (given !== undefined) return given;
+    const { handlerOfRepository } = await import('./git-handler.ts');
+    return handlerOfRepository(process.cwd(), (await this.session()).server);
+  }
+
   /** A result: JSON with --json, else the lines. */
   result(value: unknown, lines: readonly string[]): void {
     if (this.json) this.out.json(value);

@@ -1,5 +1,6 @@
 import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
+import { typable } from './command-name.ts';
 import { normalizeServer, readConfig, resolveSession, type Session } from './config.ts';
 import type { Environment } from './environment.ts';
 import { answerCredential, credentialInputBytesMax } from './git-credential.ts';
@@ -19,11 +20,12 @@ export async function runGitCredential(environment: Environment, action: string)
       };
     });
     const answer = answerCredential(action, action === 'get' ? await readInput() : '', [current, ...others]);
-    process.stderr.write(answer.stderr);
+    process.stderr.write(typable(answer.stderr, environment.command));
     process.stdout.write(answer.stdout);
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
-    process.stderr.write(`wasmcloud: ${error.message}\n${error.hints.map((hint) => `hint: ${hint}\n`).join('')}`);
+    const hints = error.hints.map((hint) => `hint: ${hint}\n`).join('');
+    process.stderr.write(typable(`wasmcloud: ${error.message}\n${hints}`, environment.command));
     if (action === 'get') process.stdout.write('quit=1\n');
   }
 }

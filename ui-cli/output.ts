@@ -1,6 +1,8 @@
 /** Results go to stdout, everything said about them to stderr. */
 import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
+import { typable } from './command-name.ts';
+import type { Environment } from './environment.ts';
 import { safeJson } from './text/visible.ts';
 
 export const exitCodes = { ok: 0, error: 1, cancelled: 2, loginNeeded: 4 } as const;
@@ -19,14 +21,14 @@ export interface Output {
   jsonLine(value: unknown): void;
   /** Bytes as they are. Waits when the reader is slow. */
   bytes(chunk: Uint8Array): Promise<void>;
-  /** Says something to the person watching. */
+  /** Says something to the person watching; commands in it become typable (command-name.ts). */
   note(text: string): void;
   /** A result's lines are safe to colour: stdout is a terminal and NO_COLOR is not set. */
   readonly colour: boolean;
   readonly stdoutIsTty: boolean;
 }
 
-export function processOutput({ noColor }: { readonly noColor: boolean }): Output {
+export function processOutput(environment: Pick<Environment, 'noColor' | 'command'>): Output {
   const { stdout, stderr } = process;
   return {
     line: (text = '') => void stdout.write(`${text}\n`),
@@ -37,8 +39,8 @@ export function processOutput({ noColor }: { readonly noColor: boolean }): Outpu
         if (stdout.write(chunk)) resolve();
         else stdout.once('drain', resolve);
       }),
-    note: (text) => void stderr.write(`${text}\n`),
-    colour: stdout.isTTY === true && !noColor,
+    note: (text) => void stderr.write(`${typable(text, environment.command)}\n`),
+    colour: stdout.isTTY === true && !environment.noColor,
     stdoutIsTty: stdout.isTTY === true,
   };
 }

@@ -2,8 +2,10 @@
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { PlatformError } from '../src/protocol/errors.ts';
+import { typable } from './command-name.ts';
 import { addAccessCommands } from './commands/access.ts';
 import { addAccountCommands } from './commands/account.ts';
+import { handlerArgument } from './commands/arguments.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
@@ -64,7 +66,10 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .helpOption('-h, --help', 'show help')
     .helpCommand('help [command]', 'show help for a command')
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
-    .configureOutput({ writeOut: (text) => out.line(text.trimEnd()), writeErr: (text) => out.note(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => out.line(typable(text.trimEnd(), environment.command)),
+      writeErr: (text) => out.note(text.trimEnd()),
+    })
     .showSuggestionAfterError(true)
     .showHelpAfterError('hint: wasmcloud help lists the commands')
     .exitOverride()
@@ -89,7 +94,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   program
     .command('ui')
     .description('open the terminal interface, at a handler if named')
-    .argument('[name]', 'handler')
+    .argument('[name]', handlerArgument)
     .argument('[tab]', tabNames.join(', '))
     .action(async (...path: (string | undefined)[]) => {
       if (!environment.interactive) {

@@ -4,40 +4,59 @@
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import { PlatformError } from '../src/protocol/errors.ts';
 import { KIB, MIB } from '../src/protocol/limits.ts';
 import { Cancelled } from './output.ts';
+import { SecretLine } from './secret-line.ts';
 
 /** A password or a variable's value from stdin. */
 const secretBytesMax = 64 * KIB;
 /** A request body for `invoke`, which the server limits further. */
 export const stdinBytesMax = 100 * MIB;
 
-/** One line. Throws Cancelled on Ctrl-C and Ctrl-D. */
-export function ask(question: string, { secret = false } = {}): Promise<string> {
+/** Asks for one line, which shows while it is typed. Throws Cancelled on Ctrl-C and Ctrl-D. */
+export function ask(question: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    // readline echoes to its output what is typed; a secret goes nowhere.
-    const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-    if (secret) process.stderr.write(question);
-    const lines = createInterface({
-      input: process.stdin,
-      output: secret ? silent : process.stderr,
-      terminal: true,
-      historySize: 0,
-    });
+    const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true, historySize: 0 });
     let answer: string | null = null;
     lines.on('SIGINT', () => lines.close());
     lines.on('close', () => {
-      if (secret || answer === null) process.stderr.write('\n');
-      if (answer === null) reject(new Cancelled('cancelled'));
-      else resolve(answer);
+      if (answer !== null) return resolve(answer);
+      process.stderr.write('\n');
+      reject(new Cancelled('cancelled'));
     });
-    lines.question(secret ? '' : question, (typed) => {
+    lines.question(question, (typed) => {
       answer = typed;
       lines.close();
     });
   });
+}
+
+const bracketedPaste = { on: '\u001b[?2004h', off: '\u001b[?2004l' } as const;
+
+/**
+ * Asks for a secret, which is not shown. A pasted text of several lines is kept as it is with `multiline`, else
+ * refused. Throws Cancelled on Ctrl-C and Ctrl-D, `bad_request` for several lines from a terminal that does not mark
+ * a paste: the first line would be the answer, and the shell would run the others.
+ */
+export async function askSecret(question: string, { multiline = false } = {}): Promise<string> {
+  const { stdin, stderr } = process;
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const line = new SecretLine({ multiline });
+  const read = (chunk: string) => {
+    const end = line.read(chunk);
+    if (end === null) return;
+    if (end.kind === 'answer') resolve(end.text);
+    else reject(end.kind === 'cancel' ? new Cancelled('cancelled') : new PlatformError('bad_request', end.why));
+  };
+  stderr.write(question + bracketedPaste.on);
+  stdin.setEncoding('utf8').setRawMode(true).on('data', read).resume();
+  try {
+    return await promise;
+  } finally {
+    stdin.off('data', read).setRawMode(false).pause();
+    stderr.write(`${bracketedPaste.off}\n`);
+  }
 }
 
 export async function confirm(question: string): Promise<void> {

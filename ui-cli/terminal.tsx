@@ -1,7 +1,9 @@
 /** Opens the terminal interface: joins the app, Ink and the terminal, and puts everything back at the end. */
 import process from 'node:process';
+import { setImmediate } from 'node:timers/promises';
 import { render } from 'ink';
 import { PlatformError } from '../src/protocol/errors.ts';
+import { openInBrowser } from './browser.ts';
 import type { Context } from './context.ts';
 import { AppView } from './frame/AppView.tsx';
 import { App } from './frame/app.ts';
@@ -23,6 +25,9 @@ export async function openTerminalInterface(context: Context, path: readonly str
     noColour: context.environment.noColor,
     launcher: context.environment.launcher,
     runCommand: [process.execPath, process.argv[1] ?? context.environment.launcher],
+    command: context.environment.command,
+    browse: (url) => void browse(app, url, context.environment.browser),
+    stop: stopProcess,
     folder: process.cwd(),
     saveLogin: (server, account) => saveLogin(context, server, account),
     forgetLogin: () => forgetLogin(context, session.server).then(() => undefined),
@@ -55,6 +60,20 @@ export async function openTerminalInterface(context: Context, path: readonly str
     process.off('uncaughtException', crashed).off('unhandledRejection', crashed);
   }
   return 0;
+}
+
+/** The URL stays readable where there is no browser, as over ssh. */
+async function browse(app: App, url: string, browser: string | null): Promise<void> {
+  if (await openInBrowser(url, browser)) app.say('done', `opened ${url}`);
+  else app.say('error', `no browser could be started for ${url}`, 'hint: y copies the URL');
+}
+
+/** Stops the whole job, the launcher included, as the terminal would; the shell continues it with `fg`. */
+async function stopProcess(): Promise<void> {
+  process.kill(0, 'SIGTSTP');
+  await setImmediate();
+  // The terminal may have another size now, and no signal tells a stopped process.
+  process.emit('SIGWINCH', 'SIGWINCH');
 }
 
 /** OSC 52: the terminal puts it into the clipboard, over ssh too. */

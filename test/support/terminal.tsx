@@ -13,12 +13,16 @@ export interface OpenOptions {
   readonly tab?: TabName;
   readonly columns?: number;
   readonly rows?: number;
+  /** How the person types the command. */
+  readonly command?: string;
 }
 
 export class Terminal {
   readonly app: App;
   readonly copied: string[] = [];
   readonly logins: string[] = [];
+  readonly browsed: string[] = [];
+  readonly stops: string[] = [];
   exits = 0;
   readonly #view: ReturnType<typeof render>;
   #wake: () => void = () => undefined;
@@ -35,6 +39,9 @@ export class Terminal {
       exit: () => {
         this.exits += 1;
       },
+      command: options.command ?? 'wasmcloud',
+      browse: (url) => void this.browsed.push(url),
+      stop: async () => void this.stops.push('stopped'),
       launcher: '/opt/wasmcloud',
       runCommand: [process.execPath, '-e', 'console.log("ran", process.argv.slice(1).join(" "))'],
       folder: control.folder,

@@ -1,7 +1,7 @@
 /** Control's real API and database on a real socket, and what the command line tool needs around it. */
 import { spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -294,13 +294,14 @@ export class Home {
 
   static async make(control: Pick<Control, 'folder' | 'url'>, name = randomBytes(4).toString('hex')): Promise<Home> {
     const folder = join(control.folder, `home-${name}`);
-    await mkdir(folder);
+    await mkdir(join(folder, 'bin'), { recursive: true });
+    await symlink(launcher, join(folder, 'bin', 'wasmcloud'));
     return new Home(folder, control.url);
   }
 
   get variables(): Readonly<Record<string, string>> {
     return {
-      PATH: process.env.PATH ?? '',
+      PATH: `${join(this.folder, 'bin')}:${process.env.PATH ?? ''}`,
       HOME: this.folder,
       XDG_CONFIG_HOME: join(this.folder, 'config'),
       GIT_CONFIG_GLOBAL: join(this.folder, 'gitconfig'),

@@ -176,6 +176,41 @@ describe.skipIf(missing)('in a real terminal', () => {
     expect(screen).toContain('cancelled');
   });
 
+  test('Ctrl-Z gives the shell back, fg draws the screen again', async () => {
+    pane = await Pane.open(control.folder, variables);
+    await pane.keys(start, 'Enter');
+    await pane.shows('› alpha');
+    await pane.keys('C-z');
+    await pane.shows(/Stopped/);
+    await pane.keys('echo typed-$((20+22))', 'Enter');
+    await pane.shows('typed-42');
+    await pane.keys('fg', 'Enter');
+    await pane.shows('› alpha');
+    await pane.keys('q');
+    await isRestored();
+  });
+
+  test('a secret pasted at the prompt keeps its line breaks, and none of it shows', async () => {
+    await control.handler('secret-otter', 'ada');
+    const secret = '-----BEGIN X-----\nQUJD\n-----END X-----\n';
+    const file = join(control.folder, 'pasted');
+    await writeFile(file, secret);
+    pane = await Pane.open(control.folder, variables);
+    await pane.keys(`${start} env secret-otter set PEM`, 'Enter');
+    await pane.shows('PEM:');
+    await pane.tmux('load-buffer', file);
+    await pane.tmux('paste-buffer', '-p', '-t', 'test');
+    await pane.keys('Enter');
+    const screen = await pane.shows('set PEM for secret-otter');
+    expect(screen).not.toContain('BEGIN');
+    const { id } = await control.db
+      .selectFrom('handlers')
+      .select('id')
+      .where('name', '=', 'secret-otter')
+      .executeTakeFirstOrThrow();
+    expect(await control.env.envOf(id)).toEqual({ PEM: secret });
+  });
+
   test('a rollback at a terminal shows what it would do and takes no for an answer', async () => {
     await control.deploy({ handler: 'alpha', user: 'ada', number: 2, state: 'retired' });
     pane = await Pane.open(control.folder, variables);

@@ -22,6 +22,13 @@ export interface LogQuery {
   readonly invocation?: string | undefined;
 }
 
+export interface InvocationQuery {
+  /** At most so many, 500 at most; the server's default is 100. */
+  readonly limit?: number | undefined;
+  /** An id. */
+  readonly before?: string | undefined;
+}
+
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
@@ -172,10 +179,14 @@ export class Client {
     );
   }
 
-  /** Newest first. */
-  async invocations(name: string, options?: CallOptions): Promise<readonly InvocationRecord[]> {
+  /** Newest first: the newest, or those that started before the invocation with the id `before`. */
+  async invocations(
+    name: string,
+    query: InvocationQuery = {},
+    options?: CallOptions,
+  ): Promise<readonly InvocationRecord[]> {
     const path = `${handlerPath(name)}/invocations`;
-    return (await this.#call(answers.invocations, { method: 'GET', path }, options)).invocations;
+    return (await this.#call(answers.invocations, { method: 'GET', path, query: { ...query } }, options)).invocations;
   }
 
   async invocation(name: string, id: string, options?: CallOptions): Promise<InvocationRecord> {

@@ -5,7 +5,7 @@ import { Client, type Credentials } from '../client/client.ts';
 import type { Session } from '../config.ts';
 import type { Context } from '../context.ts';
 import { forgetLogin, saveLogin } from '../login.ts';
-import { ask, readSecret } from '../prompt.ts';
+import { ask, askSecret, readSecret } from '../prompt.ts';
 
 interface PasswordOptions {
   readonly passwordStdin?: boolean;
@@ -77,8 +77,8 @@ async function askCredentials(context: Context, user: string | undefined, option
   const name = user ?? (await ask('User name: ')).trim();
   if (options.passwordStdin) return { name, password: await readSecret() };
   context.needTerminal('no password given', usage);
-  const password = await ask('Password: ', { secret: true });
-  if (options.repeat && (await ask('Password again: ', { secret: true })) !== password) {
+  const password = await askSecret('Password: ');
+  if (options.repeat && (await askSecret('Password again: ')) !== password) {
     throw new PlatformError('bad_request', 'the two passwords differ; nothing was created');
   }
   return { name, password };

@@ -2,6 +2,12 @@
 import { InvalidArgumentError } from 'commander';
 import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
 
+/**
+ * Describes the argument that names a handler; completion knows it by this text. Where it is optional, the
+ * repository's remote names the handler (Context.handlerName).
+ */
+export const handlerArgument = 'handler';
+
 export function parseCount(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;

@@ -1,6 +1,7 @@
 /** completion: scripts for bash, zsh and fish, made from the commands that exist */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Context } from '../context.ts';
+import { handlerArgument } from './arguments.ts';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 type Shell = (typeof shells)[number];
@@ -50,7 +51,7 @@ export function completionCommands(program: Command): CompletionCommand[] {
     .map((command) => ({
       word: command.name(),
       help: command.description(),
-      takesHandler: command.registeredArguments[0]?.description === 'handler',
+      takesHandler: command.registeredArguments[0]?.description === handlerArgument,
       options: [
         ...command.options.map((option) => ({ word: option.long ?? option.flags, help: option.description })),
         ...everywhere,

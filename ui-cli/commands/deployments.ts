@@ -3,14 +3,15 @@ import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { confirm } from '../prompt.ts';
 import { deploymentTable, previewRollback } from '../text/deployment.ts';
-import { parseVersion } from './arguments.ts';
+import { handlerArgument, parseVersion } from './arguments.ts';
 
 export function addDeploymentCommands(program: Command, context: Context): void {
   program
     .command('deployments')
     .description('list what was deployed, newest first')
-    .argument('<name>', 'handler')
-    .action(async (name: string) => {
+    .argument('[name]', handlerArgument)
+    .action(async (given: string | undefined) => {
+      const name = await context.handlerName(given);
       const deployments = await (await context.client()).deployments(name);
       if (context.json) context.out.json(deployments);
       else if (deployments.length > 0)
@@ -21,10 +22,14 @@ export function addDeploymentCommands(program: Command, context: Context): void 
   program
     .command('rollback')
     .description('serve an earlier deployment again')
-    .argument('<name>', 'handler')
-    .argument('<version>', 'deployment to serve, such as v3', parseVersion)
+    .usage('[options] [name] <version>')
+    .argument('<name>', handlerArgument)
+    .argument('[version]', 'deployment to serve, such as v3')
     .option('-y, --yes', 'do not ask')
-    .action(async (name: string, version: number, options: { readonly yes?: boolean }) => {
+    .action(async (first: string, second: string | undefined, options: { readonly yes?: boolean }) => {
+      // Inside a repository: `rollback v3`.
+      const version = parseVersion(second ?? first);
+      const name = await context.handlerName(second === undefined ? undefined : first);
       const client = await context.client();
       const deployments = await client.deployments(name);
       const preview = previewRollback(name, deployments, version);

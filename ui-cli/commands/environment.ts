@@ -2,31 +2,45 @@
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
-import { ask, readSecret } from '../prompt.ts';
+import { askSecret, readSecret } from '../prompt.ts';
 import { variableTable } from '../text/variable.ts';
+import { handlerArgument } from './arguments.ts';
+
+interface EnvOptions {
+  readonly empty?: boolean;
+}
 
 export function addEnvironmentCommands(program: Command, context: Context): void {
   program
     .command('env')
     .description('list, set or unset the variables of a handler')
-    .usage('<name> [set KEY | unset KEY]')
-    .argument('<name>', 'handler')
+    .usage('[name] [set KEY | unset KEY]')
+    .argument('[name]', handlerArgument)
     .argument('[action]', 'set or unset')
     .argument('[key]', 'name of the variable')
+    .option('--empty', 'let set store an empty value')
     .addHelpText(
       'after',
       '\nThe value is asked for, or read from standard input:\n  wasmcloud env swift-otter set API_KEY < key.txt',
     )
-    .action(async (name: string, action: string | undefined, key: string | undefined) => {
-      if (action === undefined) return list(context, name);
-      if (action !== 'set' && action !== 'unset') {
-        throw new PlatformError('bad_request', `env knows set and unset, not ${JSON.stringify(action)}`);
-      }
-      if (key === undefined) {
-        throw new PlatformError('bad_request', `which variable? wasmcloud env ${name} ${action} KEY`);
-      }
-      return action === 'set' ? set(context, name, key) : unset(context, name, key);
-    });
+    .action(
+      async (first: string | undefined, second: string | undefined, third: string | undefined, options: EnvOptions) => {
+        // Inside a repository: `env set KEY`.
+        const named = third !== undefined || (first !== 'set' && first !== 'unset');
+        const [given, action, key] = named ? [first, second, third] : [undefined, first, second];
+        const name = await context.handlerName(given);
+        if (action === undefined) return list(context, name);
+        if (action !== 'set' && action !== 'unset') {
+          throw new PlatformError('bad_request', `env knows set and unset, not ${JSON.stringify(action)}`);
+        }
+        if (key === undefined) {
+          throw new PlatformError('bad_request', `which variable? wasmcloud env ${name} ${action} KEY`);
+        }
+        return action === 'set'
+          ? set(context, name, { key, empty: options.empty === true })
+          : unset(context, name, key);
+      },
+    );
 }
 
 async function list(context: Context, name: string): Promise<void> {
@@ -36,16 +50,29 @@ async function list(context: Context, name: string): Promise<void> {
   else context.out.note(`no variables\nhint: wasmcloud env ${name} set KEY`);
 }
 
-async function set(context: Context, name: string, key: string): Promise<void> {
+async function set(
+  context: Context,
+  name: string,
+  { key, empty }: { readonly key: string; readonly empty: boolean },
+): Promise<void> {
   if (key.includes('=')) {
     throw new PlatformError('bad_request', 'a value on the command line ends up in the shell history and in ps', {
       hints: [`give it on standard input: wasmcloud env ${name} set ${key.slice(0, key.indexOf('='))}`],
     });
   }
   const client = await context.client();
-  const value = context.environment.interactive ? await ask(`${key}: `, { secret: true }) : await readSecret();
+  const value = empty ? '' : await readValue(context, key);
+  if (value === '' && !empty) {
+    throw new PlatformError('bad_request', `${key} got an empty value; nothing was set`, {
+      hints: [`if it is to be empty: wasmcloud env ${name} set ${key} --empty`],
+    });
+  }
   await client.setVariable(name, { key, value });
   context.result({ name, key, set: true }, [`set ${key} for ${name}`]);
+}
+
+function readValue({ environment }: Context, key: string): Promise<string> {
+  return environment.interactive ? askSecret(`${key}: `, { multiline: true }) : readSecret();
 }
 
 async function unset(context: Context, name: string, key: string): Promise<void> {

@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../src/protocol/names.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
+import { openInBrowser } from '../browser.ts';
 import type { Client } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-remote.ts';
@@ -13,7 +14,7 @@ import { ask } from '../prompt.ts';
 import { formatAgo, formatDate } from '../text/format.ts';
 import { handlerTable, stateText } from '../text/handler.ts';
 import { facts } from '../text/table.ts';
-import { parseCount } from './arguments.ts';
+import { handlerArgument, parseCount } from './arguments.ts';
 
 export function addHandlerCommands(program: Command, context: Context): void {
   program
@@ -48,29 +49,48 @@ export function addHandlerCommands(program: Command, context: Context): void {
     .command('list')
     .alias('ls')
     .description('list your handlers')
-    .action(async () => {
-      const handlers = await (await context.client()).handlers();
+    .option('--deleted', 'those that were deleted and can be restored')
+    .action(async ({ deleted = false }: { readonly deleted?: boolean }) => {
+      const client = await context.client();
+      const handlers = await (deleted ? client.deletedHandlers() : client.handlers());
       if (context.json) context.out.json(handlers);
       else if (handlers.length > 0) for (const line of handlerTable(handlers, Date.now())) context.out.line(line);
+      else if (deleted) context.out.note('no deleted handlers');
       else context.out.note('no handlers yet\nhint: create one: wasmcloud create');
     });
 
   program
     .command('show')
     .description('show one handler')
-    .argument('<name>', 'handler')
-    .action(async (name: string) => {
+    .argument('[name]', handlerArgument)
+    .action(async (given: string | undefined) => {
       const client = await context.client();
-      const handler = await client.handler(name);
+      const handler = await client.handler(await context.handlerName(given));
       context.result(handler, handlerLines(client, handler, Date.now()));
+    });
+
+  program
+    .command('open')
+    .description("open a handler's URL in the browser")
+    .argument('[name]', handlerArgument)
+    .action(async (given: string | undefined) => {
+      const handler = await (await context.client()).handler(await context.handlerName(given));
+      const { browser, interactive } = context.environment;
+      const opened = interactive && (await openInBrowser(handler.url, browser));
+      context.result({ url: handler.url, opened }, [handler.url]);
+      if (!opened && !context.json) context.out.note('no browser was started: open the URL yourself');
     });
 
   program
     .command('branch')
     .description('choose the branch whose pushes are deployed')
-    .argument('<name>', 'handler')
-    .argument('<branch>', 'branch')
-    .action(async (name: string, branch: string) => {
+    .usage('[options] [name] <branch>')
+    .argument('<name>', handlerArgument)
+    .argument('[branch]', 'branch')
+    .action(async (first: string, second: string | undefined) => {
+      // Inside a repository: `branch main`.
+      const name = await context.handlerName(second === undefined ? undefined : first);
+      const branch = second ?? first;
       const handler = await (await context.client()).setDeployBranch(name, branch);
       context.result(handler, [`pushes to ${branch} deploy ${name}`]);
     });
@@ -78,7 +98,7 @@ export function addHandlerCommands(program: Command, context: Context): void {
   program
     .command('delete')
     .description('delete a handler; restore brings it back')
-    .argument('<name>', 'handler')
+    .argument('<name>', handlerArgument)
     .option('--confirm <name>', 'its name again, instead of typing it')
     .action(async (name: string, options: { readonly confirm?: string }) => {
       const client = await context.client();
@@ -92,7 +112,7 @@ export function addHandlerCommands(program: Command, context: Context): void {
   program
     .command('restore')
     .description('bring a deleted handler back')
-    .argument('<name>', 'handler')
+    .argument('<name>', handlerArgument)
     .action(async (name: string) => {
       const client = await context.client();
       await client.restoreHandler(name);

@@ -1,15 +1,22 @@
 /** invocations: what ran lately, and one of them in full */
 import type { Command } from 'commander';
+import { findInvocationId, looksLikeId } from '../client/invocation-id.ts';
 import type { Context } from '../context.ts';
 import { invocationLines, invocationTable } from '../text/invocation.ts';
+import { handlerArgument } from './arguments.ts';
 
 export function addInvocationCommands(program: Command, context: Context): void {
   program
     .command('invocations')
     .description('list the latest invocations, or show one with its log lines')
-    .argument('<name>', 'handler')
-    .argument('[id]', 'invocation')
-    .action(async (name: string, id: string | undefined) => {
+    .usage('[options] [name] [id]')
+    .argument('[name]', handlerArgument)
+    .argument('[id]', 'invocation, as any command prints it')
+    .action(async (first: string | undefined, second: string | undefined) => {
+      // Inside a repository: `invocations ID`. Names of handlers are no ids.
+      const [given, id] =
+        second === undefined && first !== undefined && looksLikeId(first) ? [undefined, first] : [first, second];
+      const name = await context.handlerName(given);
       const client = await context.client();
       if (id === undefined) {
         const records = await client.invocations(name);
@@ -18,9 +25,10 @@ export function addInvocationCommands(program: Command, context: Context): void 
         else context.out.note(`no invocations yet\nhint: wasmcloud invoke ${name}`);
         return;
       }
+      const whole = await findInvocationId(client, name, id);
       const [record, { lines }] = await Promise.all([
-        client.invocation(name, id),
-        client.logs(name, { invocation: id, limit: 1000 }),
+        client.invocation(name, whole),
+        client.logs(name, { invocation: whole, limit: 1000 }),
       ]);
       context.result({ ...record, lines }, invocationLines(record, lines));
     });

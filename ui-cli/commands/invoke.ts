@@ -2,12 +2,16 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
+import type { Client } from '../client/client.ts';
+import { awaitRecord } from '../client/invocation-record.ts';
 import type { Answer } from '../client/invoke.ts';
 import type { Context } from '../context.ts';
 import { exitCodes } from '../output.ts';
 import { readStdin, stdinBytesMax } from '../prompt.ts';
-import { formatDuration } from '../text/format.ts';
+import { formatBytes, formatCount, formatDuration } from '../text/format.ts';
+import { formatLogLine } from '../text/log-line.ts';
 import { visible, visibleLines } from '../text/visible.ts';
+import { handlerArgument } from './arguments.ts';
 
 interface InvokeCommandOptions {
   readonly method?: string;
@@ -20,17 +24,25 @@ export function addInvokeCommand(program: Command, context: Context): void {
   program
     .command('invoke')
     .description('call a handler and print its answer')
-    .argument('<name>', 'handler')
-    .argument('[path]', 'path and query', '/')
+    .usage('[options] [name] [path]')
+    .argument('[name]', handlerArgument)
+    .argument('[path]', 'path and query (default: "/")')
     .option('-X, --method <method>', 'request method; GET, or POST with --data')
     .option('-H, --header <header>', '"Name: value", may be repeated', collect, [])
     .option('-d, --data <data>', 'body: text, @FILE, or - for standard input')
     .option('-i, --include', 'print the head of the answer too')
-    .addHelpText('after', '\nExit status 1 if the answer is 400 or above.')
-    .action(async (name: string, path: string, options: InvokeCommandOptions) => {
+    .addHelpText(
+      'after',
+      '\nExit status 1 if the answer is 400 or above. A call that fails shows its reason and its log lines.',
+    )
+    .action(async (first: string | undefined, second: string | undefined, options: InvokeCommandOptions) => {
+      // Inside a repository: `invoke /path`.
+      const [given, path = '/'] = first?.startsWith('/') && second === undefined ? [undefined, first] : [first, second];
+      const name = await context.handlerName(given);
       const { invoke, parseHeader } = await import('../client/invoke.ts');
       const headers = options.header.map(parseHeader);
-      const handler = await (await context.client()).handler(name);
+      const client = await context.client();
+      const handler = await client.handler(name);
       const body = options.data === undefined ? null : await readBody(options.data);
       const answer = await invoke({
         url: handler.url,
@@ -46,9 +58,26 @@ export function addInvokeCommand(program: Command, context: Context): void {
           hints: [`the log may say why: wasmcloud logs ${name} --invocation ${answer.invocation ?? 'ID'}`],
           cause: error,
         });
+      } finally {
+        if (answer.status >= 500 && answer.invocation !== null && !context.json)
+          await explainFailure(context, client, { handler: name, id: answer.invocation });
       }
       if (answer.status >= 400) context.exitStatus = exitCodes.error;
     });
+}
+
+/** Says why a call failed and what it logged. The answer is there already, so a failure to find out is no error. */
+async function explainFailure(
+  context: Context,
+  client: Client,
+  call: { readonly handler: string; readonly id: string },
+): Promise<void> {
+  const found = await awaitRecord(client, call).catch(() => null);
+  if (found === null) return;
+  const { record, lines } = found;
+  const used = `${formatCount(record.gas)} gas, ${formatBytes(record.memoryPages * 65_536)} of memory`;
+  context.out.note(`v${record.deployment} ended: ${record.outcome}, ${used}`);
+  for (const line of lines) context.out.note(`  ${formatLogLine(line, { iso: false })}`);
 }
 
 function collect(value: string, before: readonly string[]): string[] {

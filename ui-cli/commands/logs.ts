@@ -6,7 +6,7 @@ import type { LogLine } from '../../src/protocol/nouns.ts';
 import type { Client } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { formatLogLine, severityOf } from '../text/log-line.ts';
-import { levelChoices, parseCount, parseLevel } from './arguments.ts';
+import { handlerArgument, levelChoices, parseCount, parseLevel } from './arguments.ts';
 
 interface LogOptions {
   readonly follow?: boolean;
@@ -21,14 +21,15 @@ export function addLogCommands(program: Command, context: Context): void {
   program
     .command('logs')
     .description('show the log of a handler; with --json one object a line')
-    .argument('<name>', 'handler')
+    .argument('[name]', handlerArgument)
     .option('-f, --follow', 'go on with new lines until Ctrl-C')
     .option('-n, --limit <number>', 'at most so many lines', parseCount(1, logLimits.batchLines), 100)
     .option('--after <cursor>', 'only lines after this cursor', parseCount(0, Number.MAX_SAFE_INTEGER))
     .option('-g, --grep <text>', 'only lines that contain this text')
     .option('-l, --level <level>', `${levelChoices}: only lines at least as severe`, parseLevel)
     .option('-i, --invocation <id>', 'only lines of this invocation')
-    .action(async (name: string, options: LogOptions) => {
+    .action(async (given: string | undefined, options: LogOptions) => {
+      const name = await context.handlerName(given);
       const client = await context.client();
       const write = lineWriter(context);
       const { follow: _follow, ...query } = options;

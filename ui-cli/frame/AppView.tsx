@@ -9,11 +9,13 @@ import { Confirm, Help, JumpList } from './Overlays.tsx';
 import { AppContext, useApp } from './use-app.ts';
 import { useKeys } from './use-keys.ts';
 import { useSize } from './use-size.ts';
+import { useSuspend } from './use-suspend.ts';
 
 /** The whole terminal. */
 export function AppView({ app }: { readonly app: App }) {
   useKeys(app);
   useSize(app);
+  useSuspend(app);
   return (
     <AppContext value={app}>
       <Frame />

@@ -1,14 +1,16 @@
 import { Box, Text } from 'ink';
+import { useApp } from './use-app.ts';
 
 /** Nothing here yet: what to do about it, ready to copy. */
 export function EmptyState({ title, lines }: { readonly title: string; readonly lines: readonly string[] }) {
+  const app = useApp();
   return (
     <Box flexDirection="column" paddingLeft={3} paddingTop={1}>
       <Text bold>{title}</Text>
       <Text> </Text>
       {lines.map((line) => (
         <Text key={line} wrap="truncate">
-          {line === '' ? ' ' : line}
+          {line === '' ? ' ' : app.typable(line)}
         </Text>
       ))}
     </Box>

@@ -6,8 +6,9 @@ import { useApp } from './use-app.ts';
 
 /** In the place of what could not be loaded: what failed, why, what to do. It goes on trying. */
 export function Failure({ error }: { readonly error: PlatformError }) {
-  const { size } = useApp();
-  const lines = errorLines(error).flatMap((line) => wrap(line, size.columns - 6));
+  const app = useApp();
+  const { size } = app;
+  const lines = errorLines(error).flatMap((line) => wrap(app.typable(line), size.columns - 6));
   return (
     <Box flexDirection="column" paddingLeft={3} paddingTop={1}>
       {lines.map((line, i) => (

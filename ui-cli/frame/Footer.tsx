@@ -5,14 +5,13 @@ import { useApp } from './use-app.ts';
 /** The keys that are valid now. */
 export function Footer() {
   const app = useApp();
-  const items =
-    app.task === null ? footerItems(app.bindings(), app.size.columns - 2) : [{ key: 'Esc', label: 'cancel' }];
+  const items = footerItems(app.bindings(), app.size.columns - 2);
   return (
     <Box height={1}>
       <Text wrap="truncate">
         {' '}
         {items.map(({ key, label }) => (
-          <Text key={key}>
+          <Text key={`${key} ${label}`}>
             <Text bold>{key}</Text>
             <Text dimColor>{` ${label}   `}</Text>
           </Text>

@@ -1,7 +1,10 @@
 import { Box, Text, type TextProps } from 'ink';
 import { formatDuration } from '../text/format.ts';
 import { type MessageRow, messageRows } from './layout.ts';
+import type { Status } from './screen.ts';
 import { Typed } from './Typed.tsx';
+import type { Task } from './task.ts';
+import type { TextInput } from './text-input.ts';
 import { useApp } from './use-app.ts';
 
 const tones: Readonly<Record<MessageRow['tone'], Pick<TextProps, 'color' | 'dimColor'>>> = {
@@ -16,31 +19,39 @@ const tones: Readonly<Record<MessageRow['tone'], Pick<TextProps, 'color' | 'dimC
 export function MessageLine() {
   const app = useApp();
   const { task } = app;
-  if (task !== null) {
-    const seconds = Math.floor((Date.now() - task.startedMs) / 100) * 100;
-    return <Row text={`… ${task.step}, ${formatDuration(seconds)}`} tone="plain" />;
-  }
-  const rows = messageRows(app);
-  if (rows.length > 0) {
-    return (
-      <Box flexDirection="column">
-        {rows.map((row, i) => (
-          <Row key={i} text={row.text} tone={row.tone} />
-        ))}
-      </Box>
-    );
-  }
+  const messages = messageRows(app);
   const status = app.screen.status();
-  if (status.input !== undefined) {
-    return (
-      <Box height={1}>
-        <Text> /</Text>
-        <Typed input={status.input} focused width={Math.floor(app.size.columns / 2)} />
-        <Text dimColor wrap="truncate">{`   ${status.text}`}</Text>
-      </Box>
-    );
-  }
-  return <Row text={status.text} tone={status.tone === undefined || status.tone === 'plain' ? 'dim' : status.tone} />;
+  const quiet = messages.length === 0 && task === null;
+  return (
+    <Box flexDirection="column">
+      {messages.map((row, i) => (
+        <Row key={i} text={row.text} tone={row.tone} />
+      ))}
+      {task === null ? null : <Row text={taskText(task)} tone="plain" />}
+      {status.input !== undefined ? <FilterRow input={status.input} text={status.text} /> : null}
+      {quiet && status.input === undefined ? <Row text={status.text} tone={toneOf(status)} /> : null}
+    </Box>
+  );
+}
+
+function FilterRow({ input, text }: { readonly input: TextInput; readonly text: string }) {
+  const { columns } = useApp().size;
+  return (
+    <Box height={1}>
+      <Text> /</Text>
+      <Typed input={input} focused width={Math.floor(columns / 2)} />
+      <Text dimColor wrap="truncate">{`   ${text}`}</Text>
+    </Box>
+  );
+}
+
+function toneOf({ tone }: Status): MessageRow['tone'] {
+  return tone === undefined || tone === 'plain' ? 'dim' : tone;
+}
+
+function taskText({ step, startedMs, isInTheWay }: Task): string {
+  const elapsed = formatDuration(Math.floor((Date.now() - startedMs) / 100) * 100);
+  return `… ${step}, ${elapsed}${isInTheWay ? '   one thing at a time: Esc cancels it' : ''}`;
 }
 
 function Row({ text, tone }: MessageRow) {

@@ -12,8 +12,10 @@ interface TypedProps {
 }
 
 /** A line being typed. The cursor is an inverse cell, or a bar where there are no colours. */
-export function Typed({ input, focused, width }: TypedProps) {
+export function Typed({ input, focused, width: room }: TypedProps) {
   const { noColour } = useApp().options;
+  const lines = input.lineCount === 1 ? '' : `  (${input.lineCount} lines)`;
+  const width = room - lines.length;
   const before = visible(input.shown.before);
   const after = visible(input.shown.after);
   if (before === '' && after === '' && input.placeholder !== '') {
@@ -24,7 +26,7 @@ export function Typed({ input, focused, width }: TypedProps) {
       </Text>
     );
   }
-  if (!focused) return <Text wrap="truncate">{before + after}</Text>;
+  if (!focused) return <Text wrap="truncate">{before + after + lines}</Text>;
   const shown = skip(before, Math.max(0, cells(before) - (width - 2)));
   const [under = ' ', ...rest] = after;
   return (
@@ -32,6 +34,7 @@ export function Typed({ input, focused, width }: TypedProps) {
       {shown}
       {noColour ? '|' : <Text inverse>{under}</Text>}
       {noColour ? after : rest.join('')}
+      {lines === '' ? null : <Text dimColor>{lines}</Text>}
     </Text>
   );
 }

@@ -28,6 +28,12 @@ export interface AppOptions {
   /** Writes an escape sequence to the terminal, for the clipboard. */
   readonly copy: (text: string) => void;
   readonly exit: () => void;
+  /** How the person types this command; hints are written with it (command-name.ts). */
+  readonly command: string;
+  /** Opens a URL in the person's browser. */
+  readonly browse: (url: string) => void;
+  /** Stops the process, as Ctrl-Z does in a shell; resolves when it is in the foreground again. */
+  readonly stop: () => Promise<void>;
   /** bin/wasmcloud.js: git asks it for credentials. */
   readonly launcher: string;
   /** Starts this very program, for local runs. */

@@ -4,6 +4,7 @@
  */
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { Client } from '../client/client.ts';
+import { typable } from '../command-name.ts';
 import type { Session } from '../config.ts';
 import type { AppOptions, Connection, Explain, Message, Size } from './app-options.ts';
 import { minimumSize } from './app-options.ts';
@@ -34,6 +35,8 @@ export interface Places {
 
 export class App extends Observable {
   readonly options: AppOptions;
+  /** Gives the terminal back to the shell; set by the component that owns the terminal (AppView.tsx). */
+  suspend: () => void = () => undefined;
   session: Session;
   client: Client;
   user: string | null;
@@ -86,6 +89,10 @@ export class App extends Observable {
     return bodyRows(this, this.#stack.at(-1)?.screen.headRows ?? 0);
   }
 
+  get filtering(): boolean {
+    return this.#stack.at(-1)?.screen.typesFilter === true;
+  }
+
   get liveVersion(): string | null {
     return this.screen.liveVersion();
   }
@@ -127,8 +134,13 @@ export class App extends Observable {
   }
 
   say(kind: Message['kind'], ...lines: readonly string[]): void {
-    this.message = { kind, lines };
+    this.message = { kind, lines: lines.map((line) => this.typable(line)) };
     this.changed();
+  }
+
+  /** Writes the commands in a hint as the person types them. */
+  typable(text: string): string {
+    return typable(text, this.options.command);
   }
 
   copy(text: string, what: string): void {
@@ -180,9 +192,12 @@ export class App extends Observable {
     this.#showTop();
   }
 
-  /** Something that takes a while: its step and time show, Esc cancels it. One at a time. */
+  /** Runs something that takes a while. Its step and time show, Esc cancels it, all other keys go on working. One at a time. */
   async run(step: string, work: (task: Task) => Promise<void>, lines: Explain): Promise<void> {
-    if (this.task !== null) return;
+    if (this.task !== null) {
+      this.task.isInTheWay = true;
+      return this.changed();
+    }
     const task = new Task(step, this.changed);
     this.task = task;
     this.message = null;
@@ -217,8 +232,12 @@ export class App extends Observable {
 
   /** What the keys do now: the footer shows exactly this. */
   bindings(): readonly Binding[] {
-    const { overlay } = this;
-    if (overlay === null) return this.screenBindings();
+    const { overlay, task } = this;
+    if (overlay === null) {
+      if (task === null) return this.screenBindings();
+      const cancel = { keys: ['esc'], label: 'cancel', help: `cancel: ${task.step}`, run: () => task.cancel() };
+      return [cancel, ...this.screenBindings()];
+    }
     const close = () => this.#close();
     if (overlay.kind === 'confirm') return confirmBindings(overlay, close);
     if (overlay.kind === 'jump') return jumpBindings(overlay, close);
@@ -241,6 +260,7 @@ export class App extends Observable {
             { keys: ['?'], label: 'help', help: 'this help', run: () => this.#openHelp() },
           ]),
       ...(atRoot ? [{ keys: ['esc'], help: 'clear the message or filter', run: () => this.back() }] : []),
+      { keys: ['ctrl-z'], help: 'back to the shell; fg continues here', run: () => this.suspend() },
       ...(typing && atRoot ? [] : [leave]),
       {
         keys: ['ctrl-c'],
@@ -252,16 +272,13 @@ export class App extends Observable {
   }
 
   press(press: KeyPress): void {
-    if (press.name === 'ctrl-c') {
-      this.options.exit();
+    if (press.name === 'ctrl-c' || press.name === 'ctrl-z') {
+      if (press.name === 'ctrl-c') this.options.exit();
+      else this.suspend();
       return;
     }
     if (this.tooSmall) {
       if (press.name === 'q') this.options.exit();
-      return;
-    }
-    if (this.task !== null) {
-      if (press.name === 'esc') this.task.cancel();
       return;
     }
     if (this.#typing()?.press(press)) this.message = null;
@@ -269,12 +286,11 @@ export class App extends Observable {
     this.changed();
   }
 
-  /** Pasted text goes where letters go; without a text field it does nothing, least of all as shortcuts. */
+  /** Puts pasted text where letters go. Without a text field it does nothing; above all it fires no shortcuts. */
   paste(text: string): void {
-    const target = this.#typing();
-    if (target === null || this.task !== null) return;
-    target.insert(text);
-    this.changed();
+    const refused = this.#typing()?.insert(text) ?? null;
+    if (refused === null) this.changed();
+    else this.say('error', refused);
   }
 
   #pressBinding(press: KeyPress): void {

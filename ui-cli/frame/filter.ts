@@ -63,8 +63,9 @@ export class Filter implements TypingTarget {
     return taken;
   }
 
-  insert(text: string): void {
-    this.#input?.insert(text);
+  insert(text: string): string | null {
+    const refused = this.#input?.insert(text) ?? null;
     this.#changed();
+    return refused;
   }
 }

@@ -6,6 +6,10 @@ import type { Connection, Message, Size } from './app-options.ts';
 /** The part of the app that decides how many rows the body has. */
 export interface BodyFacts {
   readonly message: Message | null;
+  /** Something under way; it has a row of its own. */
+  readonly task: object | null;
+  /** A filter is typed in a row of its own. */
+  readonly filtering: boolean;
   readonly size: Size;
 }
 
@@ -29,7 +33,7 @@ export interface MessageRow {
 const messageRowsMax = 6;
 
 /** What stands above the footer when a person was told something; the status line otherwise. */
-export function messageRows(app: BodyFacts): readonly MessageRow[] {
+export function messageRows(app: Pick<BodyFacts, 'message' | 'size'>): readonly MessageRow[] {
   const { message, size } = app;
   if (message === null) return [];
   const rows = message.lines.flatMap((line) => wrap(line, size.columns - 2));
@@ -40,9 +44,10 @@ export function messageRows(app: BodyFacts): readonly MessageRow[] {
   }));
 }
 
-/** Header, footer, the line above the footer and what the screen draws above its body are taken off. */
+/** Rows of the body: all but header, footer, the rows above the footer and the `headRows` that the screen draws itself. */
 export function bodyRows(app: BodyFacts, headRows: number): number {
-  return Math.max(1, app.size.rows - 2 - Math.max(1, messageRows(app).length) - headRows);
+  const above = messageRows(app).length + (app.task === null ? 0 : 1) + (app.filtering ? 1 : 0);
+  return Math.max(1, app.size.rows - 2 - Math.max(1, above) - headRows);
 }
 
 /** The breadcrumb (server > user > handler > screen) and what stands at the right of it. */

@@ -64,6 +64,10 @@ export abstract class ListScreen<T> extends Screen {
     return this.list.typing();
   }
 
+  override get typesFilter(): boolean {
+    return this.list.typing() !== null;
+  }
+
   override back(): boolean {
     return this.list.back();
   }

@@ -43,8 +43,8 @@ export class JumpOverlay implements TypingTarget {
     return taken;
   }
 
-  insert(text: string): void {
-    this.input.insert(text);
+  insert(text: string): string | null {
+    return this.input.insert(text);
   }
 
   move(by: number): void {

@@ -7,8 +7,8 @@ import type { TextInput } from './text-input.ts';
 export interface TypingTarget {
   /** False: the key is not for the text; it may be a shortcut. */
   press(press: KeyPress): boolean;
-  /** Pasted text. */
-  insert(text: string): void;
+  /** Takes pasted text; returns why it cannot, or null. */
+  insert(text: string): string | null;
 }
 
 export interface Status {
@@ -42,6 +42,11 @@ export abstract class Screen {
   /** What the message line says when nothing happened: a filter, a position, old data. */
   status(): Status {
     return { text: '' };
+  }
+
+  /** Whether a filter is typed; its line needs a row. */
+  get typesFilter(): boolean {
+    return false;
   }
 
   /** Where typed letters go now; null lets them be shortcuts. */

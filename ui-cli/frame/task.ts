@@ -8,6 +8,8 @@ export class Task {
   readonly startedMs = Date.now();
   readonly abort = new AbortController();
   step: string;
+  /** Somebody wanted to start something else meanwhile. */
+  isInTheWay = false;
   readonly #ticker: NodeJS.Timeout;
 
   constructor(step: string, tick: () => void) {

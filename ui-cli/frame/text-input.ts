@@ -1,7 +1,7 @@
 /** A line of text being typed. */
 import type { KeyPress } from './keys.ts';
 
-/** A value of a variable may be 16 KiB; nobody types more than that into a line. */
+/** Characters of one field. The server takes values of variables up to 16 KiB. */
 const charsMax = 64 * 1024;
 
 export interface TextInputOptions {
@@ -9,11 +9,14 @@ export interface TextInputOptions {
   /** Shown as dots until revealed. */
   readonly secret?: boolean;
   readonly placeholder?: string;
+  /** Keeps the line breaks of pasted text; else text of several lines is refused. */
+  readonly multiline?: boolean;
 }
 
 export class TextInput {
   readonly secret: boolean;
   readonly placeholder: string;
+  readonly #multiline: boolean;
   revealed = false;
   #before: string[];
   #after: string[] = [];
@@ -21,6 +24,7 @@ export class TextInput {
   constructor(options: TextInputOptions = {}) {
     this.secret = options.secret ?? false;
     this.placeholder = options.placeholder ?? '';
+    this.#multiline = options.multiline ?? false;
     this.#before = [...(options.value ?? '')];
   }
 
@@ -51,11 +55,28 @@ export class TextInput {
     return edit !== undefined;
   }
 
-  /** Line breaks of pasted text become spaces, other control characters go. */
-  insert(text: string): void {
-    const line = text.replace(/[\r\n\t]+/g, ' ').replace(/[\u0000-\u001f\u007f-\u009f]/g, '');
-    const room = charsMax - this.#before.length - this.#after.length;
-    this.#before.push(...[...line].slice(0, Math.max(0, room)));
+  /** Lines of the text; more than one only in a multi-line field. */
+  get lineCount(): number {
+    return this.value.split('\n').length;
+  }
+
+  /**
+   * Inserts pasted text before the cursor. A terminal sends line breaks as carriage returns; they become line feeds.
+   * A field of one line drops a single line break at the end. Returns why the text is refused as a whole: several
+   * lines or control characters in a field of one line, or too long. A secret is never changed without a word.
+   */
+  insert(text: string): string | null {
+    const lines = text.replace(/\r\n?/g, '\n');
+    const taken = this.#multiline ? lines : lines.replace(/\n$/, '');
+    if (!this.#multiline && taken.includes('\n'))
+      return `the pasted text has ${taken.split('\n').length} lines and this field takes one; nothing was inserted`;
+    if (!this.#multiline && /[\u0000-\u001f\u007f-\u009f]/.test(taken))
+      return 'the pasted text has tabs or other control characters; nothing was inserted';
+    const characters = [...taken];
+    if (this.#before.length + this.#after.length + characters.length > charsMax)
+      return `the pasted text is too long, a field takes ${charsMax} characters; nothing was inserted`;
+    for (const character of characters) this.#before.push(character);
+    return null;
   }
 
   readonly #edits: Readonly<Record<string, () => void>> = {

@@ -87,19 +87,23 @@ refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 /** Options of which commander hands the next word over. */
 const takesWord = new Set(['--env', '--dir', '--policy', ...limitOptions.map(limitFlag)]);
 
-/** `--cgi` has two words, which commander does not know: they are joined before it looks. */
+/** The request of `--cgi` may be two words or one quoted word; commander knows options of one word only. */
 class RunCommand extends Command {
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     return super.parseOptions(joinRequest(argv));
   }
 }
 
+/** `--cgi GET /x f.wasm` -> `--cgi=GET /x f.wasm`; `--cgi 'GET /x' f.wasm` the same. */
 function joinRequest(argv: readonly string[]): string[] {
   for (let i = 0; i < argv.length; i += 1) {
     const word = argv[i] as string;
     if (word === '--' || !word.startsWith('-')) break;
-    if (word === '--cgi' && i + 2 < argv.length)
-      return [...argv.slice(0, i), `--cgi=${argv[i + 1]} ${argv[i + 2]}`, ...argv.slice(i + 3)];
+    if (word === '--cgi') {
+      const [method = '', path = ''] = argv.slice(i + 1, i + 3);
+      const [request, words] = method.includes(' ') ? [method.trim().replace(/ +/, ' '), 2] : [`${method} ${path}`, 3];
+      return [...argv.slice(0, i), `--cgi=${request}`, ...argv.slice(i + words)];
+    }
     if (takesWord.has(word)) i += 1;
   }
   return [...argv];

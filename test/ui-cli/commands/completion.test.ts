@@ -8,7 +8,7 @@ import { buildProgram } from '../../../ui-cli/program.ts';
 let commands: ReturnType<typeof completionCommands>;
 beforeAll(() => {
   const environment = readEnvironment({}, { stdinIsTty: false, stdoutIsTty: false });
-  commands = completionCommands(buildProgram(environment, processOutput({ noColor: true })).program);
+  commands = completionCommands(buildProgram(environment, processOutput(environment)).program);
 });
 
 /** What bash would offer for a line. */

@@ -167,3 +167,38 @@ test('a word that is no command gets a suggestion', async () => {
   expect(answer.status).toBe(1);
   expect(answer.stderr).toContain('Did you mean deployments?');
 });
+
+test('inside a repository with the remote, commands need no name', async () => {
+  const folder = join(control.folder, 'inside');
+  await mkdir(folder);
+  const at = { variables, cwd: folder };
+  await home.git(['init', '-q', '.'], { cwd: folder });
+  expect((await home.wasmcloud(['show'], at)).stderr).toContain('no git remote here leads to');
+  await home.wasmcloud(['create', 'inside-otter'], at);
+  expect((await home.wasmcloud(['show'], at)).stdout).toContain('inside-otter');
+  expect((await home.wasmcloud(['branch', 'trunk'], at)).stdout).toBe('pushes to trunk deploy inside-otter\n');
+  expect((await home.wasmcloud(['env', 'set', 'KEY'], { ...at, stdin: 'v' })).stdout).toBe(
+    'set KEY for inside-otter\n',
+  );
+  expect((await home.wasmcloud(['env'], at)).stdout).toContain('KEY');
+  expect((await home.wasmcloud(['rollback', 'v3', '--yes'], at)).stderr).toContain('inside-otter has no deployment v3');
+  expect((await home.wasmcloud(['open'], at)).stdout).toMatch(/^http:\/\/inside-otter\.localhost:\d+\n$/);
+});
+
+test('list --deleted shows what can be restored', async () => {
+  await control.handler('gone-otter', 'ada');
+  await home.wasmcloud(['delete', 'gone-otter', '--confirm', 'gone-otter'], { variables });
+  expect((await home.wasmcloud(['list'], { variables })).stdout).not.toContain('gone-otter');
+  expect((await home.wasmcloud(['list', '--deleted'], { variables })).stdout).toMatch(/^gone-otter +deleted/m);
+});
+
+test('an empty value is refused unless it is asked for', async () => {
+  await control.handler('empty-otter', 'ada');
+  const refused = await home.wasmcloud(['env', 'empty-otter', 'set', 'KEY'], { variables, stdin: '' });
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain(
+    'KEY got an empty value; nothing was set\nhint: if it is to be empty: wasmcloud env',
+  );
+  const asked = await home.wasmcloud(['env', 'empty-otter', 'set', 'KEY', '--empty'], { variables });
+  expect(asked.stdout).toBe('set KEY for empty-otter\n');
+});

@@ -92,8 +92,44 @@ test('Esc cancels what takes long, and the step and time show meanwhile', async 
   const screen = screens.open({ handler: 'alpha', tab: 'invoke' });
   await screen.shows('live v4');
   await screen.press('s', /… GET \/, \d/);
-  expect(screen.footer).toBe(' Esc cancel');
+  expect(screen.footer).toMatch(/^ Esc cancel {3}/);
   await screen.press(keys.esc, 'cancelled: GET /');
+});
+
+test('while something takes long the other keys work: tabs, help, filters; a second task waits', async () => {
+  screens.control.function = () => undefined;
+  const screen = screens.open({ handler: 'alpha', tab: 'invoke' });
+  await screen.shows('live v4');
+  await screen.press('s', /… GET \/, \d/);
+  await screen.press('s', 'one thing at a time: Esc cancels it');
+  await screen.press('3', '[3 deployments]');
+  expect(screen.frame).toMatch(/… GET \/, \d/);
+  await screen.press('/v2', '1 of 4 deployments');
+  await screen.press(keys.esc, 'cancelled: GET /');
+  expect(screen.frame).toContain('1 of 4 deployments');
+});
+
+test('clearing a filter keeps the selected item', async () => {
+  const screen = screens.open();
+  await screen.shows('gamma');
+  await screen.press('/gam', '1 of 3 handlers');
+  await screen.press(keys.enter, '› gamma');
+  await screen.press(keys.esc, 'beta');
+  expect(screen.frame).toContain('› gamma');
+});
+
+test('hints name the command as this person types it', async () => {
+  const screen = screens.open({ handler: 'beta', command: 'npx --prefix ~/trisiel wasmcloud', tab: 'env' });
+  await screen.shows('No variables');
+  expect(screen.frame).toContain('npx --prefix ~/trisiel wasmcloud env beta set API_KEY');
+});
+
+test('Ctrl-Z gives the terminal back, from a text field too', async () => {
+  const screen = screens.open({ token: null });
+  await screen.shows('Log in');
+  screen.type('\u001a');
+  await screen.press('ada', 'ada');
+  expect(screen.stops).toEqual(['stopped']);
 });
 
 test('a resize keeps the selection; below the minimum it says how large it must be', async () => {

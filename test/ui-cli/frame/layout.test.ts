@@ -7,9 +7,14 @@ import { cells } from '../../../ui-cli/text/width.ts';
 const size = { columns: 80, rows: 24 };
 
 test('header, footer, message line and what the screen draws above its body leave the rest', () => {
-  expect(bodyRows({ size, message: null }, 0)).toBe(21);
-  expect(bodyRows({ size, message: null }, 1)).toBe(20);
-  expect(bodyRows({ size, message: { kind: 'error', lines: ['error: a', 'hint: b', 'request: c'] } }, 1)).toBe(18);
+  expect(bodyRows({ size, message: null, task: null, filtering: false }, 0)).toBe(21);
+  expect(bodyRows({ size, message: null, task: null, filtering: false }, 1)).toBe(20);
+  expect(
+    bodyRows(
+      { size, task: null, filtering: false, message: { kind: 'error', lines: ['error: a', 'hint: b', 'request: c'] } },
+      1,
+    ),
+  ).toBe(18);
 });
 
 test('a long error is wrapped and cut, so that it does not push the screen away', () => {
@@ -17,7 +22,7 @@ test('a long error is wrapped and cut, so that it does not push the screen away'
   const rows = messageRows({ size, message });
   expect(rows).toHaveLength(6);
   for (const row of rows) expect(cells(row.text)).toBeLessThanOrEqual(78);
-  expect(bodyRows({ size: { columns: 60, rows: 14 }, message }, 1)).toBeGreaterThan(5);
+  expect(bodyRows({ size: { columns: 60, rows: 14 }, message, task: null, filtering: false }, 1)).toBeGreaterThan(5);
 });
 
 test('an error is coloured in its first line, its hints are plain', () => {

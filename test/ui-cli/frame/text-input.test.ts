@@ -41,10 +41,21 @@ test('every letter is taken, so none of them can be a shortcut', () => {
   );
 });
 
-test('pasted line breaks become spaces and other control characters go', () => {
+test('a pasted secret of several lines arrives as pasted', () => {
+  const input = new TextInput({ multiline: true, secret: true });
+  // Terminals send carriage returns for line breaks.
+  expect(input.insert('-----BEGIN X-----\rQUJD\r\n\t-----END X-----\n')).toBeNull();
+  expect(input.value).toBe('-----BEGIN X-----\nQUJD\n\t-----END X-----\n');
+  expect(input.lineCount).toBe(4);
+});
+
+test('a field of one line refuses what it would have to change, and drops one break at the end', () => {
   const input = new TextInput();
-  input.insert('one\r\ntwo\u001b[31m\u0000three');
-  expect(input.value).toBe('one two[31mthree');
+  expect(input.insert('one\r')).toBeNull();
+  expect(input.insert('two\nthree')).toMatch(/2 lines .* nothing was inserted/);
+  expect(input.insert('tab\there')).toMatch(/control characters/);
+  expect(input.insert('x'.repeat(100_000))).toMatch(/too long/);
+  expect(input.value).toBe('one');
 });
 
 test('a secret shows as dots until it is revealed', () => {

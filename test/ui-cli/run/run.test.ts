@@ -112,6 +112,9 @@ test('--cgi simulates a request: environment and body', async () => {
   const words = ['--cgi', 'POST', '/a%20b?c=d', '--stats', guest('cwa/echo.wasm')];
   const echo = await wasmcloudRun(words, 'the body');
   expect(echo.stdout.toString()).toBe('Content-Type: application/octet-stream\n\nthe body');
+  const quoted = await wasmcloudRun(['--cgi', 'POST /a%20b?c=d', guest('cwa/echo.wasm')], 'body');
+  const apart = await wasmcloudRun(['--cgi', 'POST', '/a%20b?c=d', guest('cwa/echo.wasm')], 'body');
+  expect(quoted).toEqual(apart);
   const hello = await wasmcloudRun(['--cgi', 'GET', '/a%20b?c=d', guest('cwa/hello-c.wasm')]);
   expect(hello.stdout.toString()).toBe('Content-Type: text/plain\n\nHello from C at /a b!\n');
 });

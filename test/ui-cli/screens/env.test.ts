@@ -18,3 +18,19 @@ test('a value is masked while typed and afterwards; v reveals what was just type
   await screen.press('d', 'Unset API_KEY?');
   await screen.press('y', 'No variables');
 });
+
+test('a pasted secret of several lines arrives as pasted, and an empty value is refused', async () => {
+  const screen = screens.open({ handler: 'gamma', tab: 'env' });
+  await screen.shows('No variables');
+  await screen.press('a', 'Set a variable');
+  await screen.press(`PEM${keys.tab}${keys.enter}`, 'PEM needs a value; nothing was set');
+  const secret = '-----BEGIN X-----\nQUJD\n-----END X-----\n';
+  await screen.press(`\u001b[200~${secret.replaceAll('\n', '\r')}\u001b[201~`, '(4 lines)');
+  await screen.press(keys.enter, 'set PEM; new');
+  const { id } = await screens.control.db
+    .selectFrom('handlers')
+    .select('id')
+    .where('name', '=', 'gamma')
+    .executeTakeFirstOrThrow();
+  expect(await screens.control.env.envOf(id)).toEqual({ PEM: secret });
+});

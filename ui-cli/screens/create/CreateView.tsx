@@ -33,7 +33,7 @@ export function CreateView({ screen }: ScreenProps<CreateScreen>) {
       <Text> </Text>
       {created.lines.map((line) => (
         <Text key={line} wrap="truncate">
-          {line}
+          {app.typable(line)}
         </Text>
       ))}
     </Box>

@@ -75,6 +75,7 @@ export class CreateScreen extends Screen {
         const git = gitUrl(server, handler.name);
         const { folder, launcher } = app.options;
         const remote = await addRemote({ folder, launcher, server, remote: 'wasmcloud', url: git });
+        if (app.screen !== this) app.say('done', `created ${handler.name}`);
         this.created = { handler, git, lines: describeRemote(remote, git) };
       },
       errorLines,

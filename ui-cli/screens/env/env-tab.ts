@@ -87,7 +87,7 @@ export class EnvTab extends ListScreen<VariableView> {
     const form = new Form(
       [
         { label: 'Key', value: key, placeholder: 'API_KEY' },
-        { label: 'Value', secret: true },
+        { label: 'Value', secret: true, multiline: true },
       ],
       () => void this.#save(form.value('Key').trim(), form.value('Value')),
     );
@@ -98,6 +98,10 @@ export class EnvTab extends ListScreen<VariableView> {
   async #save(key: string, value: string): Promise<void> {
     const { app, handler } = this;
     if (key === '') return app.say('error', 'the variable needs a name');
+    if (value === '') {
+      const hint = `hint: an empty value: wasmcloud env ${handler.name} set ${key} --empty`;
+      return app.say('error', `${key} needs a value; nothing was set`, hint);
+    }
     await app.run(
       `setting ${key}`,
       async ({ abort: { signal } }) => {

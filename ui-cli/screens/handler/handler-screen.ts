@@ -89,6 +89,10 @@ export class HandlerScreen extends Screen implements HandlerContext {
     return this.tab.typing();
   }
 
+  override get typesFilter(): boolean {
+    return this.tab.typesFilter;
+  }
+
   override back(): boolean {
     return this.tab.back();
   }

@@ -14,7 +14,7 @@ export class InvocationsTab extends ListScreen<InvocationRecord> {
   }
 
   protected load(signal: AbortSignal): Promise<readonly InvocationRecord[]> {
-    return this.app.client.invocations(this.handler.name, { signal });
+    return this.app.client.invocations(this.handler.name, {}, { signal });
   }
 
   protected keyOf(record: InvocationRecord): string {

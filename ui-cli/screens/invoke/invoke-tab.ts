@@ -1,7 +1,7 @@
 /** Calls the handler and shows the answer, what it used and what it logged. */
-import { PlatformError } from '../../../src/protocol/errors.ts';
 import { MIB } from '../../../src/protocol/limits.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
+import { awaitRecord } from '../../client/invocation-record.ts';
 import type { Answer } from '../../client/invoke.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
@@ -16,8 +16,6 @@ import type { HandlerContext } from '../handler/tab.ts';
 
 /** Enough to look at; the command line writes all of it to a file. */
 const shownBytesMax = MIB;
-/** The record of an invocation comes after its answer; we ask for it at these times. */
-const recordAfterMs = [100, 200, 400, 800, 1_500] as const;
 /** Rows of the form and the line under it. */
 export const invokeHeadRows = 5;
 
@@ -42,7 +40,7 @@ export class InvokeTab extends Screen {
         { label: 'Method', value: 'GET' },
         { label: 'Path', value: '/' },
         { label: 'Header', placeholder: 'Name: value' },
-        { label: 'Body' },
+        { label: 'Body', multiline: true },
       ],
       () => void this.#send(),
     );
@@ -110,29 +108,13 @@ export class InvokeTab extends Screen {
         lines.push(...(await bodyLines(answer)));
         this.scroll.set([...lines]);
         task.step = 'waiting for its record';
-        const after = await this.#record(answer, signal);
+        if (answer.invocation === null) return;
+        const found = await awaitRecord(app.client, { handler: handler.name, id: answer.invocation, signal });
+        const after = found === null ? [`invocation ${answer.invocation}`, ''] : recordLines(found.record, found.lines);
         this.scroll.set([...after, ...lines]);
       },
       errorLines,
     );
-  }
-
-  /** Gas and log, once they have arrived. */
-  async #record(answer: Answer, signal: AbortSignal): Promise<readonly string[]> {
-    if (answer.invocation === null) return [];
-    const { client } = this.app;
-    const { name } = this.handler;
-    for (const waitMs of recordAfterMs) {
-      await pause(waitMs, signal);
-      try {
-        const record = await client.invocation(name, answer.invocation, { signal });
-        const page = await client.logs(name, { invocation: answer.invocation, limit: 200 }, { signal });
-        return recordLines(record, page.lines);
-      } catch (error) {
-        if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
-      }
-    }
-    return [`invocation ${answer.invocation}`, ''];
   }
 }
 
@@ -169,18 +151,4 @@ function recordLines(record: InvocationRecord, lines: readonly LogLine[]): strin
     visible(record.id),
   ];
   return [used.join('   '), ...lines.map((line) => formatLogLine(line, { iso: false })), ''];
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

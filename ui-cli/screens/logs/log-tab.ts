@@ -72,6 +72,10 @@ export class LogTab extends Screen {
     return this.#filter.typing ? this.#filter : null;
   }
 
+  override get typesFilter(): boolean {
+    return this.#filter.typing;
+  }
+
   override back(): boolean {
     const filtered = this.#filtered;
     this.#level = 0;

@@ -43,6 +43,12 @@ export class OverviewTab extends Screen {
       { keys: ['i'], label: 'invoke', help: 'call it', run: () => handler.switchTo('invoke') },
       { keys: ['y'], label: 'copy URL', help: 'copy its URL', run: () => app.copy(view?.url ?? '', view?.url ?? '') },
       {
+        keys: ['o'],
+        label: 'browser',
+        help: 'open its URL in a browser',
+        run: () => view && app.options.browse(view.url),
+      },
+      {
         keys: ['r'],
         help: 'load again',
         run: () => {

@@ -1,0 +1,58 @@
+/** How a person at this machine types the command, so that every hint can be copied and run. */
+import { existsSync, realpathSync } from 'node:fs';
+import { delimiter, dirname, join, sep } from 'node:path';
+
+export interface CommandPlace {
+  /** Absolute path of bin/wasmcloud.js. */
+  readonly launcher: string;
+  /** The variable PATH. */
+  readonly path: string;
+  /** Whether npx or npm exec started this process. */
+  readonly throughNpx: boolean;
+  /** The current folder. */
+  readonly folder: string;
+  readonly home: string;
+}
+
+/**
+ * Returns `wasmcloud` where PATH leads to `launcher`; else `npx wasmcloud` in the program's own folder,
+ * `npx --prefix FOLDER wasmcloud` after npx elsewhere, and the launcher's path for everybody else.
+ * Folders that npm puts into PATH for its own children do not count: the reader's shell does not have them.
+ */
+export function commandName({ launcher, path, throughNpx, folder, home }: CommandPlace): string {
+  const folders = path.split(delimiter).filter((entry) => entry !== '' && !isNpmFolder(entry));
+  if (folders.some((entry) => leadsTo(join(entry, 'wasmcloud'), launcher))) return 'wasmcloud';
+  const program = dirname(dirname(launcher));
+  if (!throughNpx) return shellWord(launcher, home);
+  return folder === program ? 'npx wasmcloud' : `npx --prefix ${shellWord(program, home)} wasmcloud`;
+}
+
+function isNpmFolder(folder: string): boolean {
+  return folder.includes(`${sep}node_modules${sep}`) || folder.endsWith(`node-gyp-bin`);
+}
+
+function leadsTo(file: string, launcher: string): boolean {
+  try {
+    return existsSync(file) && realpathSync(file) === realpathSync(launcher);
+  } catch {
+    return false;
+  }
+}
+
+/** A path as one word of a shell, with the home folder as `~`. */
+function shellWord(path: string, home: string): string {
+  const short = home !== '' && path.startsWith(home + sep) ? `~${path.slice(home.length)}` : path;
+  return /^[\w~./@%+=:,-]+$/.test(short) ? short : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
+/** Every command of the tool, as a hint may name it. */
+const commandInHint =
+  /(?<![\w./-])(?<!git push |remote add |remote set-url |remote )wasmcloud (?=(?:signup|login|logout|whoami|tokens|invites|namegen|create|list|show|branch|delete|restore|open|deployments|rollback|logs|invocations|env|invoke|quota|run|ui|docs|completion|help)\b)/g;
+
+/**
+ * Replaces `wasmcloud` by `command` wherever `text` names a command to type. The git remote of the same name stays.
+ * Hints come from the server too, which does not know how its reader starts the tool.
+ */
+export function typable(text: string, command: string): string {
+  return command === 'wasmcloud' ? text : text.replace(commandInHint, `${command.replaceAll('$', '$$$$')} `);
+}

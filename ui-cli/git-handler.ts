@@ -1,0 +1,69 @@
+/** Finds the handler that a repository belongs to, so that commands inside it need no name. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { PlatformError } from '../src/protocol/errors.ts';
+import { isHandlerName } from '../src/protocol/names.ts';
+import { isLoopback } from './config.ts';
+
+const run = promisify(execFile);
+
+/** A remote of a git repository. */
+export interface Remote {
+  readonly name: string;
+  readonly url: string;
+}
+
+/**
+ * Returns the name of the handler that the repository around `folder` pushes to at `server`. The remote `wasmcloud`
+ * comes first. Throws `bad_request` where no remote leads to `server`, or several to different handlers.
+ */
+export async function handlerOfRepository(folder: string, server: string): Promise<string> {
+  const remotes = await readRemotes(folder);
+  const names = handlersOfRemotes(remotes, server);
+  const [name] = names;
+  if (name !== undefined && (names.length === 1 || remotes.some((remote) => isOurs(remote, server)))) return name;
+  const why =
+    names.length > 1
+      ? `this repository has remotes of ${names.join(' and ')}`
+      : `no handler is named, and no git remote here leads to ${server}`;
+  const elsewhere = remotes.find((remote) => remote.name === 'wasmcloud');
+  throw new PlatformError('bad_request', why, {
+    hints: [
+      'name the handler; wasmcloud list shows yours',
+      ...(names.length === 0 && elsewhere !== undefined
+        ? [`the remote wasmcloud leads to ${elsewhere.url}: pass that server with --server`]
+        : []),
+    ],
+  });
+}
+
+const isOurs = (remote: Remote, server: string) =>
+  remote.name === 'wasmcloud' && handlerOfUrl(remote.url, server) !== null;
+
+/** Handlers that `remotes` lead to at `server`, each once, that of the remote `wasmcloud` first. */
+export function handlersOfRemotes(remotes: readonly Remote[], server: string): readonly string[] {
+  const ordered = remotes.toSorted((a, b) => Number(b.name === 'wasmcloud') - Number(a.name === 'wasmcloud'));
+  return [...new Set(ordered.map(({ url }) => handlerOfUrl(url, server)).filter((name) => name !== null))];
+}
+
+/** `http://127.0.0.1:3002/NAME.git` -> NAME; null for a URL that is not one of `server`. */
+function handlerOfUrl(text: string, server: string): string | null {
+  const url = URL.parse(text);
+  const base = new URL(server);
+  if (url === null || url.protocol !== base.protocol || url.port !== base.port) return null;
+  const sameHost = url.hostname === base.hostname || (isLoopback(url.hostname) && isLoopback(base.hostname));
+  const folder = base.pathname.replace(/\/+$/, '');
+  if (!sameHost || !url.pathname.startsWith(`${folder}/`)) return null;
+  const name = /^([^/]+?)(?:\.git)?\/?$/.exec(url.pathname.slice(folder.length + 1))?.[1];
+  return name !== undefined && isHandlerName(name) ? name : null;
+}
+
+/** None where `folder` is in no repository, or git is not installed. */
+async function readRemotes(folder: string): Promise<readonly Remote[]> {
+  const words = ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'];
+  const { stdout } = await run('git', words, { cwd: folder, timeout: 10_000 }).catch(() => ({ stdout: '' }));
+  return stdout.split('\0').flatMap((entry) => {
+    const [, name, url] = /^remote\.(.*)\.url\n(.*)$/s.exec(entry) ?? [];
+    return name === undefined || url === undefined ? [] : [{ name, url }];
+  });
+}
