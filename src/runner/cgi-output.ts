@@ -102,7 +102,10 @@ export class CgiOutput implements Resource {
     return this.#keep(bytes);
   }
 
-  /** What is there is sent at the end of this turn: a guest that ends at once after still answers in one piece. */
+  /**
+   * Sends the buffered output at the end of this turn of the event loop. A guest that exits in the same turn still
+   * gets a single response with Content-Length.
+   */
   flush(): number {
     if (this.#state === 'done') return Errno.closed;
     if (!this.#flushWanted && this.#state !== 'swallow') {
@@ -110,6 +113,11 @@ export class CgiOutput implements Resource {
       this.#host.flushWanted(this);
     }
     return 0;
+  }
+
+  /** As flush, where anything is buffered. For a guest that begins to wait. */
+  sendPending(): void {
+    if (this.#length > 0) this.flush();
   }
 
   close(): number {

@@ -169,6 +169,11 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     return this.deployment.handler.queues;
   }
 
+  /** Sends what the guest has written so far: its reader would wait as long as the guest does. */
+  suspending(): void {
+    this.stdout.sendPending();
+  }
+
   resumed(): void {
     this.#services.mark.enter(this.deployment.mark);
   }

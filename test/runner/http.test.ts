@@ -1,5 +1,5 @@
 /** What RFC 3875, 9110 and 9112 ask of a server, over raw sockets: what is sent and received is octets. */
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runnerLimits } from '../../src/protocol/limits.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
@@ -209,6 +209,64 @@ describe('the answer', () => {
       expect(answer).toMatch(/^HTTP\/1\.1 200 [\s\S]*content-type: text\/plain/);
       expect(bodyOf(answer)).toBe(text);
     }
+  });
+});
+
+describe('output of a function that waits', () => {
+  /** Chunks as they arrive on a connection. */
+  async function* chunksOf(socket: Socket): AsyncGenerator<string> {
+    let text = '';
+    for await (const part of socket) {
+      text += String(part);
+      if (!text.includes('\r\n\r\n')) continue;
+      for (;;) {
+        const from = text.indexOf('\r\n\r\n') + 4;
+        const size = /^([0-9a-f]+)\r\n/.exec(text.slice(from));
+        if (size === null) break;
+        const start = from + size[0].length;
+        const end = start + Number.parseInt(size[1] as string, 16);
+        if (text.length < end + 2) break;
+        yield text.slice(start, end);
+        text = `${text.slice(0, from)}${text.slice(end + 2)}`;
+      }
+    }
+  }
+
+  const begin = (query: string, body: string): Socket => {
+    const socket = connect(fleet.fleet.port, '127.0.0.1').setEncoding('latin1');
+    socket.write(
+      lines(`POST /events/?${query} HTTP/1.1`, 'Host: localhost', 'Content-Length: 3', 'Connection: close') + body,
+    );
+    return socket;
+  };
+
+  beforeAll(async () => fleet.deploy(deploymentOf('events', await fixture('wasi/events.wasm'))));
+
+  it('arrives part by part, each while the function waits for what comes next', async () => {
+    const socket = begin('read', '');
+    const seen: string[] = [];
+    for await (const chunk of chunksOf(socket)) {
+      seen.push(chunk);
+      // Only now: the function cannot have gone on.
+      if (seen.length <= 3) socket.write(String(seen.length));
+    }
+    expect(seen).toEqual(['data: begin\n\n', 'data: 1\n\n', 'data: 2\n\n', 'data: 3\n\ndata: end\n\n', '']);
+  });
+
+  it('arrives while the function sleeps', async () => {
+    const socket = begin('sleep', 'abc');
+    for await (const chunk of chunksOf(socket)) {
+      expect(chunk).toBe('data: begin\n\n');
+      break;
+    }
+    socket.destroy();
+  });
+
+  it('stays one piece with Content-Length where nothing had to be waited for', async () => {
+    const whole = lines('POST /events/ HTTP/1.1', 'Host: localhost', 'Content-Length: 0', 'Connection: close');
+    const answer = await ask(whole);
+    expect(answer).toMatch(/\r\ncontent-length: 24\r\n/);
+    expect(bodyOf(answer)).toBe('data: begin\n\ndata: end\n\n');
   });
 });
 

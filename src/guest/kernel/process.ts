@@ -111,6 +111,8 @@ export interface ProcessOptions {
   readonly files: () => FileSystem;
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
+  /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
+  readonly suspending?: () => void;
   /** Called when the guest goes on after a wait: from here on the thread is its own. */
   readonly resumed?: () => void;
 }

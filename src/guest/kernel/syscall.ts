@@ -159,6 +159,7 @@ function finish(guest: Process, index: number, result: SyscallResult): SyscallRe
 
 async function suspend(guest: Process, index: number, promise: Promise<SyscallValue>): Promise<SyscallValue> {
   const before = performance.now();
+  guest.options.suspending?.();
   try {
     return await guest.wait(promise);
   } finally {
