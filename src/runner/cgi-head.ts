@@ -3,6 +3,7 @@
  * whole output so far each time it is asked, so how the guest cut its writes can make no difference.
  */
 import { runnerLimits } from '../protocol/limits.ts';
+import { actsOnOrigin } from './shared-origin.ts';
 
 /** No header field's name is longer; text whose first line is one longer "token" is plain text. */
 const nameCharsMax = 256;
@@ -49,6 +50,8 @@ export type CgiHead =
       readonly reason: string;
       /** name, value, name, value… as the guest wrote them. */
       readonly headers: readonly string[];
+      /** Whether one of them acts on more than this answer: see shared-origin.ts. */
+      readonly actsOnOrigin: boolean;
       /** As declared; null where the guest does not say. */
       readonly contentLength: number | null;
       /** RFC 3875 section 6.2.2: answer as if this path had been asked for. */
@@ -157,6 +160,7 @@ function readBlock(block: string, bodyStart: number): CgiHead | 'informational' 
   let location: string | null = null;
   let contentLength: number | null = null;
   let hasType = false;
+  let acts = false;
   const headers: string[] = [];
   let number = 0;
   for (let at = 0; at <= block.length; ) {
@@ -197,7 +201,9 @@ function readBlock(block: string, bodyStart: number): CgiHead | 'informational' 
         contentLength = Number(value);
         break;
       default:
-        if (!serversOwn.has(name.toLowerCase())) headers.push(name, value);
+        if (serversOwn.has(name.toLowerCase())) break;
+        headers.push(name, value);
+        acts ||= actsOnOrigin(name.toLowerCase());
     }
   }
   if (status !== null && status < statusMin) return 'informational';
@@ -207,6 +213,7 @@ function readBlock(block: string, bodyStart: number): CgiHead | 'informational' 
     status: status ?? (location === null ? 200 : 302),
     reason,
     headers,
+    actsOnOrigin: acts,
     contentLength,
     localRedirect: isLocal ? location : null,
     bodyStart,

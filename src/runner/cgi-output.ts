@@ -11,6 +11,7 @@ import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { type CgiHead, CgiHeadParser, type HeadMemo } from './cgi-head.ts';
+import { type SharedOrigin, withoutForeign } from './shared-origin.ts';
 
 /** The first buffer; most answers are small. */
 const firstBytes = 4096;
@@ -29,6 +30,9 @@ export interface CgiOutputHost {
   readonly id: string;
   readonly isHead: boolean;
   readonly headMemo: HeadMemo;
+  readonly origin: SharedOrigin;
+  /** The owner is told that something of the answer was left out. */
+  warn(message: string): void;
   /** The output breaks the contract: the Process is to end as bad_cgi_output. */
   badOutput(message: string): void;
   /** `output` wants its `commit` called at the end of this turn of the event loop. */
@@ -223,7 +227,7 @@ export class CgiOutput implements Resource {
     let declared: number | null = null;
     this.#status = 200;
     if (head.kind === 'head') {
-      flat.push(...head.headers);
+      flat.push(...(head.actsOnOrigin ? this.#withoutForeign(head.headers) : head.headers));
       bodyStart = head.bodyStart;
       reason = head.reason;
       declared = head.contentLength;
@@ -248,6 +252,12 @@ export class CgiOutput implements Resource {
     this.#promised = declared;
     this.#state = 'body';
     return this.#buffer.subarray(bodyStart, this.#length);
+  }
+
+  #withoutForeign(all: readonly string[]): readonly string[] {
+    const { headers, dropped } = withoutForeign(all, this.#host.origin);
+    for (const reason of dropped) this.#host.warn(reason);
+    return headers;
   }
 
   #swallow(redirect: string): void {

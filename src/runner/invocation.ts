@@ -37,6 +37,7 @@ import { answerProblem } from './problem-answer.ts';
 import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
+import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
 import { StderrLog } from './stderr-log.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
@@ -202,6 +203,14 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
 
   get headMemo(): HeadMemo {
     return this.deployment.headMemo;
+  }
+
+  get origin(): SharedOrigin {
+    return this.#call.address;
+  }
+
+  warn(message: string): void {
+    this.#process?.report('warning', message);
   }
 
   badOutput(message: string): void {

@@ -50,6 +50,8 @@ beforeAll(async () => {
       id: 'i-1',
       isHead: request.method === 'HEAD',
       headMemo: memo,
+      origin: { byHost: true, host: 'x.localhost' },
+      warn: (message) => bad.push(message),
       badOutput: (message) => bad.push(message),
       flushWanted: (wanting) => flushes.add(wanting),
     });

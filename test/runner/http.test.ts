@@ -212,6 +212,60 @@ describe('the answer', () => {
   });
 });
 
+describe('header fields that act on a whole origin', () => {
+  const fields = [
+    'Set-Cookie: own=1; Domain=risky.localhost',
+    'Set-Cookie: bare=1; Path=/',
+    'Set-Cookie: below=1; domain=.A.risky.localhost',
+    'Set-Cookie: empty=1; Domain=',
+    'set-cookie: wide=1; Secure; DOMAIN = Localhost',
+    'Set-Cookie: foreign=1; Domain=other.localhost',
+    'Service-Worker-Allowed: /',
+    'Clear-Site-Data: "*"',
+    'Strict-Transport-Security: max-age=1',
+    'Alt-Svc: h2=":1"',
+    'X-Other: kept',
+  ];
+  const fieldsOf = async (head: string, host: string): Promise<readonly string[]> => {
+    const answer = await ask(lines(head, `Host: ${host}`, 'Connection: close'));
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+    return answer.split('\r\n').filter((line) => fields.includes(line));
+  };
+  const warnings = (count: number) =>
+    fleet.until(() => {
+      const found = fleet.lines.filter(({ handler, level }) => handler === 'risky' && level === 3);
+      return found.length >= count ? found.map(({ text }) => text) : undefined;
+    });
+
+  beforeAll(async () => void (await fleet.deployWat('risky', writer(`${fields.join('\n')}\n\nbody`))));
+
+  it('are dropped where functions share one, and the owner is warned', async () => {
+    expect(await fieldsOf('GET /risky/ HTTP/1.1', 'localhost')).toEqual(['X-Other: kept']);
+    const texts = await warnings(6);
+    for (const name of [
+      'Set-Cookie',
+      'Service-Worker-Allowed',
+      'Clear-Site-Data',
+      'Strict-Transport-Security',
+      'Alt-Svc',
+    ])
+      expect(
+        texts.some((text) => text.startsWith(`${name} was dropped: under this address`)),
+        name,
+      ).toBe(true);
+  });
+
+  it('are kept under the function’s own host name, but for cookies of a wider domain', async () => {
+    const kept = fields.filter((field) => !/wide|foreign/.test(field));
+    expect(await fieldsOf('GET / HTTP/1.1', 'risky.localhost')).toEqual(kept);
+    const texts = (await warnings(8)).slice(6);
+    expect(texts).toEqual([
+      'set-cookie was dropped: its Domain localhost is not risky.localhost or below it',
+      'Set-Cookie was dropped: its Domain other.localhost is not risky.localhost or below it',
+    ]);
+  });
+});
+
 describe('output of a function that waits', () => {
   /** Chunks as they arrive on a connection. */
   async function* chunksOf(socket: Socket): AsyncGenerator<string> {

@@ -87,7 +87,7 @@ describe('the environment of a function', () => {
 describe('the answer of a function', () => {
   it('carries status, reason, headers and cookies as written', async () => {
     await fleet.deploy(deploymentOf('teapot', await fixture('cwa/headers.wasm')));
-    const answer = await call(`${fleet.url}/teapot/`);
+    const answer = await call(fleet.url, { headers: { host: 'teapot.localhost' } });
     expect(answer).toMatchObject({ status: 418, reason: "I'm a teapot" });
     expect(answer.headers['set-cookie']).toEqual(['a=1', 'b=2']);
     expect(answer.headers['x-guest']).toBe('cwa');

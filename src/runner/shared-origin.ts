@@ -1,0 +1,69 @@
+/**
+ * Keeps one function from acting on another through their callers' browsers. Under a host that several functions
+ * share (`/NAME/…`) they have one origin: cookies, service workers and the like of one would be those of all. Under
+ * its own host name a function may set cookies for that name, not for the domain above it.
+ */
+
+/** Response fields that act on more than the answer that they stand in, in lower case. */
+const ofOrigin = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'service-worker-allowed',
+  'set-cookie',
+  'strict-transport-security',
+]);
+
+export interface SharedOrigin {
+  /** Whether the host is the function's own. */
+  readonly byHost: boolean;
+  /** The request's host, in lower case. */
+  readonly host: string;
+}
+
+/** Whether the field `name`, in lower case, acts on the whole origin. */
+export function actsOnOrigin(name: string): boolean {
+  return ofOrigin.has(name);
+}
+
+/** `headers` is name, value, name, value… `dropped` tells the owner what was left out and why, once for each reason. */
+export function withoutForeign(
+  headers: readonly string[],
+  origin: SharedOrigin,
+): { readonly headers: readonly string[]; readonly dropped: ReadonlySet<string> } {
+  const kept: string[] = [];
+  const dropped = new Set<string>();
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string;
+    const value = headers[i + 1] as string;
+    const reason = reasonToDrop(name, value, origin);
+    if (reason === null) kept.push(name, value);
+    else dropped.add(reason);
+  }
+  return { headers: kept, dropped };
+}
+
+function reasonToDrop(name: string, value: string, { byHost, host }: SharedOrigin): string | null {
+  const lower = name.toLowerCase();
+  if (!ofOrigin.has(lower)) return null;
+  if (!byHost)
+    return `${name} was dropped: under this address all functions share one origin; call the function by its host name`;
+  if (lower !== 'set-cookie') return null;
+  const domain = foreignDomain(value, host);
+  return domain === null ? null : `${name} was dropped: its Domain ${domain} is not ${host} or below it`;
+}
+
+/** The first Domain attribute of a cookie (RFC 6265 section 5.2.3) that is neither `host` nor below it; null: none. */
+function foreignDomain(cookie: string, host: string): string | null {
+  for (const attribute of cookie.split(';').slice(1)) {
+    const at = attribute.indexOf('=');
+    if (at < 0 || attribute.slice(0, at).trim().toLowerCase() !== 'domain') continue;
+    const domain = attribute
+      .slice(at + 1)
+      .trim()
+      .toLowerCase()
+      .replace(/^\./, '');
+    // Browsers pass over an empty one.
+    if (domain !== '' && domain !== host && !domain.endsWith(`.${host}`)) return domain;
+  }
+  return null;
+}
