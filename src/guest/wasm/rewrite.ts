@@ -11,7 +11,7 @@ import { invalidModule } from './format/reader.ts';
 import { capFindings, featureFindings, toError } from './inspect/findings.ts';
 import { inspect, type ProvidedFunction } from './inspect/inspect.ts';
 import { assemble, hidden, ownMemory, ownTable } from './meter/assemble.ts';
-import { METER_VERSION } from './meter/costs.ts';
+import { type Costs, METER_VERSION } from './meter/costs.ts';
 import { type Processed, processModule } from './meter/process.ts';
 
 export interface RewriteOptions {
@@ -19,6 +19,8 @@ export interface RewriteOptions {
   readonly name?: string;
   /** Count gas per function as well, in hidden i64 globals `trisiel.profile.N`. */
   readonly profile?: boolean;
+  /** Other prices than those of meter/costs.ts, for tests: an Artifact's name says nothing of them. */
+  readonly costs?: Costs;
 }
 
 /** What rewriting alone can tell; vetModule adds the entry point and the ABIs. */
@@ -38,7 +40,7 @@ export interface Rewritten {
  */
 export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): Rewritten {
   const subject = options.name ?? 'the module';
-  const processed = processModule(bytes, subject, options.profile === true);
+  const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
   const findings = [...featureFindings(processed), ...capFindings(processed.module, processed.breaches)];
   if (findings.length > 0) throw toError(subject, findings);
   return finish(processed, Number.POSITIVE_INFINITY);
@@ -58,7 +60,7 @@ export interface VetOptions extends RewriteOptions {
  */
 export function vetModule(bytes: Uint8Array, options: VetOptions): { module: RewrittenModule; bytes: Uint8Array } {
   const subject = options.name ?? 'the module';
-  const processed = processModule(bytes, subject, options.profile === true);
+  const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
   const inspection = inspect(processed, options);
   if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
   const rewritten = finish(processed, caps.tableEntries.limit);

@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { costs } from '../../../src/guest/wasm/meter/costs.ts';
-import { runGas } from '../../../src/guest/wasm/meter/emit.ts';
+import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { call, deploymentOf, fixture, TestFleet, writer } from '../../support/fleet.ts';
 import { cwaGuest } from '../../support/wat.ts';
 

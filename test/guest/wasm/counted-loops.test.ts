@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { findSection } from '../../../src/guest/wasm/format/model.ts';
 import { readModule } from '../../../src/guest/wasm/format/read-module.ts';
+import { costs } from '../../../src/guest/wasm/meter/costs.ts';
 import { CodeScanner } from '../../../src/guest/wasm/meter/scan-code.ts';
 import { pageBytesOf } from '../../support/pages.ts';
 import { call, meter, outcome, plain, wat } from '../../support/wasm.ts';
@@ -13,10 +14,10 @@ function countedIn(text: string): (number | 'some')[] {
   if (section === undefined) throw new Error('no code');
   // One function: behind the count and a size of one or two bytes.
   const start = section.start + (module.bytes[section.start + 1]! < 0x80 ? 2 : 3);
-  const scanner = new CodeScanner(module);
+  const scanner = new CodeScanner(module, costs);
   scanner.scan(module.functionImports.length, start, section.end);
-  return [...scanner.counted]
-    .filter(([loop]) => scanner.loopBacks[loop] === 1)
+  return [...scanner.loops.countedLoops]
+    .filter(([loop]) => scanner.loops.backs(loop) === 1)
     .map(([, found]) => found.rounds ?? 'some');
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { costs } from '../../../src/guest/wasm/meter/costs.ts';
-import { runGas } from '../../../src/guest/wasm/meter/emit.ts';
+import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { creditMax } from '../../../src/guest/wasm/meter/placement.ts';
 import { pageBytesOf } from '../../support/pages.ts';
 import { programs } from '../../support/program.ts';

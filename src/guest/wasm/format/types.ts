@@ -2,6 +2,7 @@
 import type { ValType } from '../../../protocol/module.ts';
 import { type CapName, caps } from './caps.ts';
 import { refusedTypes } from './features.ts';
+import { op } from './instructions.ts';
 import type { Limits32, Module } from './model.ts';
 import type { ByteReader } from './reader.ts';
 
@@ -107,51 +108,51 @@ export function readConstantExpression(reader: ByteReader, module: Module): numb
     const opcode = reader.u8('constant expression');
     module.constantInstructions++;
     switch (opcode) {
-      case 0x0b:
+      case op.end:
         countCapped(module, 'constantInstructions', module.constantInstructions);
         return instructions === 2 ? value : null;
-      case 0x41:
+      case op.i32Const:
         value = reader.s32('i32.const');
         break;
-      case 0x42:
+      case op.i64Const:
         reader.skipSigned(64, 'i64.const');
         break;
-      case 0x43:
+      case op.f32Const:
         reader.skip(4, 'f32.const');
         break;
-      case 0x44:
+      case op.f64Const:
         reader.skip(8, 'f64.const');
         break;
-      case 0x23: {
+      case op.globalGet: {
         const index = reader.u32('global index');
         if (index >= module.globals.length)
           reader.fail(`global index ${index} out of range (${module.globals.length} globals)`, offset);
         break;
       }
-      case 0xd0:
+      case op.refNull:
         module.features.add('reference-types');
         readHeapType(reader, module);
         break;
-      case 0xd2:
+      case op.refFunc:
         module.features.add('reference-types');
         readFunctionIndex(reader, module);
         break;
-      case 0x6a:
-      case 0x6b:
-      case 0x6c:
-      case 0x7c:
-      case 0x7d:
-      case 0x7e:
+      case op.i32Add:
+      case op.i32Sub:
+      case op.i32Mul:
+      case op.i64Add:
+      case op.i64Sub:
+      case op.i64Mul:
         module.features.add('extended-const');
         break;
-      case 0xfd: {
+      case op.prefixVector: {
         const sub = reader.u32('vector opcode');
         if (sub !== 12) reader.fail(`opcode 0xfd ${sub} in a constant expression`, offset);
         module.features.add('simd');
         reader.skip(16, 'v128.const');
         break;
       }
-      case 0xfb:
+      case op.prefixGc:
         refuse(module, { feature: 'garbage collection', what: 'instruction in a constant expression', offset });
         break;
       default:

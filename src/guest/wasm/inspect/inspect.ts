@@ -31,7 +31,7 @@ export interface Inspection {
 
 /** Throws `module_invalid`, or `module_unsupported` for a component; all else is in `findings`. */
 export function inspectModule(bytes: Uint8Array, options: InspectOptions): Inspection {
-  return inspect(processModule(bytes, options.name ?? 'the module', false), options);
+  return inspect(processModule(bytes, { subject: options.name ?? 'the module' }), options);
 }
 
 export function inspect(processed: Processed, options: InspectOptions): Inspection {

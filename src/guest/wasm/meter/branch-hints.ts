@@ -7,9 +7,14 @@
  */
 
 import { ByteWriter } from '../format/writer.ts';
-import type { HintSink } from './emit.ts';
 
 export const branchHintSection = 'metadata.code.branch_hint';
+
+/** Takes the hints of a function body. */
+export interface HintSink {
+  /** The `if` or `br_if` at `offset`, in bytes from the start of the body (its locals included), is unlikely to be taken. */
+  add(offset: number): void;
+}
 
 export class BranchHints implements HintSink {
   readonly #functions = new ByteWriter(1024);
@@ -24,7 +29,6 @@ export class BranchHints implements HintSink {
     this.#currentIndex = index;
   }
 
-  /** The `if` at `offset` from the start of the body (its locals included) is unlikely to be taken. */
   add(offset: number): void {
     this.#current.u32(offset);
     this.#current.u8(1);

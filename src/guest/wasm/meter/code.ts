@@ -4,6 +4,7 @@ import { type CapBreach, findSection, type Module } from '../format/model.ts';
 import { ByteReader } from '../format/reader.ts';
 import type { ByteWriter } from '../format/writer.ts';
 import type { BranchHints } from './branch-hints.ts';
+import type { Costs } from './costs.ts';
 import { BodyEmitter } from './emit.ts';
 import { entryCredits } from './entry-credits.ts';
 import { type HelperIndices, helperCount, writeHelpers } from './helpers.ts';
@@ -14,6 +15,7 @@ export interface CodeOptions {
   readonly hasMemory: boolean;
   /** First of one i64 global per function (profile build); null: none. */
   readonly profileGlobals: number | null;
+  readonly costs: Costs;
 }
 
 /** Breaches kept; a module that breaks a cap in thousands of functions needs no longer list. */
@@ -48,13 +50,13 @@ export function rewriteCode(
     };
     if (!scanner.scan(functionIndex, bodies[2 * index]!, end)) continue;
     hints.beginFunction(functionIndex + 1);
-    if (breach('locals', scanner.locals) || breach('localsTimesBranches', compileCost(scanner))) continue;
+    if (breach('locals', scanner.facts.locals) || breach('localsTimesBranches', compileCost(scanner.facts))) continue;
     writer.sized(() => {
       const profileGlobal = options.profileGlobals === null ? null : options.profileGlobals + index;
       breach('bodyBytes', emitter.emit(end, profileGlobal));
     });
   }
-  writeHelpers(writer, options.indices, options.hasMemory);
+  writeHelpers(writer, options);
   return breaches;
 }
 

@@ -67,16 +67,17 @@ export interface LoopOffsets {
   readonly node: number;
 }
 
+/** The comparisons that a counted loop may make. */
 export const compares = {
-  ne: 0x47,
-  ltS: 0x48,
-  ltU: 0x49,
-  gtS: 0x4a,
-  gtU: 0x4b,
-  leS: 0x4c,
-  leU: 0x4d,
-  geS: 0x4e,
-  geU: 0x4f,
+  ne: op.i32Ne,
+  ltS: op.i32LtS,
+  ltU: op.i32LtU,
+  gtS: op.i32GtS,
+  gtU: op.i32GtU,
+  leS: op.i32LeS,
+  leU: op.i32LeU,
+  geS: op.i32GeS,
+  geU: op.i32GeU,
 } as const;
 
 /** The comparison with its operands exchanged. */

@@ -13,7 +13,7 @@
 import type { FuncType } from '../../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../format/instructions.ts';
 import type { ByteWriter } from '../format/writer.ts';
-import { costs } from './costs.ts';
+import type { Costs } from './costs.ts';
 
 /** Indices in the rewritten module. */
 export interface HelperIndices {
@@ -58,8 +58,14 @@ export function helperCount(hasMemory: boolean): number {
   return hasMemory ? 5 : 3;
 }
 
+export interface HelperOptions {
+  readonly indices: HelperIndices;
+  readonly hasMemory: boolean;
+  readonly costs: Costs;
+}
+
 /** Writes the helpers' bodies, in the order of their indices. */
-export function writeHelpers(writer: ByteWriter, indices: HelperIndices, hasMemory: boolean): void {
+export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs }: HelperOptions): void {
   writer.sized(() => writeSlow(writer, indices));
   writer.sized(() => writeSettle(writer, indices));
   writer.sized(() => {

@@ -29,6 +29,8 @@
  * has counted in its local is lost then: emit.ts.)
  */
 
+import { grown, grownBytes } from './columns.ts';
+
 /** The most that is paid ahead per active call, in instructions. */
 export const creditMax = 256;
 /** No way out has been found yet. */
@@ -66,18 +68,14 @@ export const firstHeat = heatsPerLoop - 2;
 export class Placement {
   /** Number of nodes. They are numbered in the order of their bytes. */
   nodes = 0;
-  /** By node: byte offset of its first instruction. */
-  offsets = new Int32Array(256);
-  /** By node: its instructions. */
-  weights = new Int32Array(256);
-  /** By node: the innermost loop around it, 0 for none. */
-  loops = new Int32Array(256);
-  /** By node: the flags above. */
-  flags = new Uint8Array(256);
-  /** By node: what it charges, and the credits around it; valid after solve(). */
-  charges = new Int32Array(256);
-  before = new Int32Array(256);
-  after = new Int32Array(256);
+  // By node:
+  #offsets = new Int32Array(256);
+  #weights = new Int32Array(256);
+  #loops = new Int32Array(256);
+  #flags = new Uint8Array(256);
+  #charges = new Int32Array(256);
+  #before = new Int32Array(256);
+  #after = new Int32Array(256);
   #heats = new Uint8Array(256);
   #ins = new Int32Array(256);
   #outs = new Int32Array(256);
@@ -117,13 +115,58 @@ export class Placement {
     return this.#sweep() ? Math.min(creditMax, this.#distances[this.#ins[0]!]!) : 0;
   }
 
+  /** Byte offset of the first instruction of `node`. */
+  offset(node: number): number {
+    return this.#offsets[node]!;
+  }
+
+  /** The price of the instructions of `node`. */
+  weight(node: number): number {
+    return this.#weights[node]!;
+  }
+
+  /** The innermost loop around `node`, 0 for none. */
+  loop(node: number): number {
+    return this.#loops[node]!;
+  }
+
+  /** What `node` charges; valid after solve(). */
+  charge(node: number): number {
+    return this.#charges[node]!;
+  }
+
+  /** The credit on the way into `node`; valid after solve(). */
+  before(node: number): number {
+    return this.#before[node]!;
+  }
+
+  /** The credit on the way out of `node`; valid after solve(). */
+  after(node: number): number {
+    return this.#after[node]!;
+  }
+
+  /** The flags of `node`. */
+  flags(node: number): number {
+    return this.#flags[node]!;
+  }
+
+  /** Adds `flag` to those of `node`. */
+  mark(node: number, flag: number): void {
+    this.#flags[node]! |= flag;
+  }
+
+  /** Takes `flag` from those of `node`. */
+  unmark(node: number, flag: number): void {
+    this.#flags[node]! &= ~flag;
+  }
+
   /** Begins a node at `offset` in `loop` whose edges in are of `inClass`; it becomes the current one. */
   begin(offset: number, inClass: number, loop: number): void {
-    if (this.nodes === this.offsets.length) this.#growNodes();
+    if (this.nodes === this.#offsets.length) this.#growNodes();
     const node = this.nodes++;
-    this.offsets[node] = offset;
-    this.loops[node] = loop;
-    this.flags[node] = 0;
+    this.#offsets[node] = offset;
+    this.#loops[node] = loop;
+    this.#flags[node] = 0;
     this.#ins[node] = inClass;
     this.#outs[node] = exact;
   }
@@ -142,7 +185,7 @@ export class Placement {
 
   #end(weight: number, heat: number, out: number): void {
     const node = this.nodes - 1;
-    this.weights[node] = weight;
+    this.#weights[node] = weight;
     this.#heats[node] = heat;
     this.#outs[node] = out;
   }
@@ -157,12 +200,12 @@ export class Placement {
 
   /** The current node contains a call. */
   call(): void {
-    this.flags[this.nodes - 1]! |= calls;
+    this.#flags[this.nodes - 1]! |= calls;
   }
 
   /** The current node goes back in a counted loop, and may be charged for many rounds in front of it. */
   payAhead(): void {
-    this.flags[this.nodes - 1]! |= ahead;
+    this.#flags[this.nodes - 1]! |= ahead;
   }
 
   newClass(): number {
@@ -225,7 +268,11 @@ export class Placement {
 
   /** Decides every node's charge. */
   solve(): void {
-    const { nodes, weights, charges, before, after } = this;
+    const { nodes } = this;
+    const weights = this.#weights;
+    const charges = this.#charges;
+    const before = this.#before;
+    const after = this.#after;
     const ins = this.#ins;
     const outs = this.#outs;
     this.#findRoots();
@@ -261,7 +308,8 @@ export class Placement {
    * for its rounds, and the credit behind them.
    */
   #boundCredits(): void {
-    const { flags, nodes } = this;
+    const { nodes } = this;
+    const flags = this.#flags;
     const outs = this.#outs;
     const distances = this.#distances;
     const settled = this.#sweep();
@@ -273,7 +321,8 @@ export class Placement {
 
   /** Finds the distances as shortest paths; false where that takes too long. */
   #sweep(): boolean {
-    const { nodes, weights } = this;
+    const { nodes } = this;
+    const weights = this.#weights;
     const ins = this.#ins;
     const outs = this.#outs;
     const distances = this.#distances;
@@ -304,7 +353,7 @@ export class Placement {
   #sort(): void {
     const { nodes } = this;
     const counts = this.#counts;
-    if (this.#order.length < nodes) this.#order = new Int32Array(this.offsets.length);
+    if (this.#order.length < nodes) this.#order = new Int32Array(this.#offsets.length);
     counts.fill(0);
     for (let node = 0; node < nodes; node++) counts[this.#heats[node]!]!++;
     let from = 0;
@@ -317,27 +366,15 @@ export class Placement {
   }
 
   #growNodes(): void {
-    this.offsets = grown(this.offsets);
-    this.loops = grown(this.loops);
-    this.weights = grown(this.weights);
-    this.charges = grown(this.charges);
-    this.before = grown(this.before);
-    this.after = grown(this.after);
+    this.#offsets = grown(this.#offsets);
+    this.#loops = grown(this.#loops);
+    this.#weights = grown(this.#weights);
+    this.#charges = grown(this.#charges);
+    this.#before = grown(this.#before);
+    this.#after = grown(this.#after);
     this.#ins = grown(this.#ins);
     this.#outs = grown(this.#outs);
-    this.flags = grownBytes(this.flags);
+    this.#flags = grownBytes(this.#flags);
     this.#heats = grownBytes(this.#heats);
   }
-}
-
-export function grown(array: Int32Array): Int32Array<ArrayBuffer> {
-  const larger = new Int32Array(array.length * 2);
-  larger.set(array);
-  return larger;
-}
-
-function grownBytes(array: Uint8Array): Uint8Array<ArrayBuffer> {
-  const larger = new Uint8Array(array.length * 2);
-  larger.set(array);
-  return larger;
 }

@@ -6,8 +6,10 @@ import { readModule } from '../format/read-module.ts';
 import { ByteWriter } from '../format/writer.ts';
 import { type Layout, layOut } from './assemble.ts';
 import { BranchHints } from './branch-hints.ts';
+import type { Mutations } from './bulk.ts';
 import { rewriteCode } from './code.ts';
-import { CodeScanner, type Mutations } from './scan-code.ts';
+import { type Costs, costs as standard } from './costs.ts';
+import { CodeScanner } from './scan-code.ts';
 
 export interface Processed {
   readonly module: Module;
@@ -20,8 +22,20 @@ export interface Processed {
   readonly mutates: Readonly<Mutations>;
 }
 
+export interface ProcessOptions {
+  /** What messages call the module. */
+  readonly subject: string;
+  /** Count gas per function as well. */
+  readonly profile?: boolean | undefined;
+  /** Other prices than those of costs.ts, for tests. */
+  readonly costs?: Costs | undefined;
+}
+
 /** Throws `module_invalid` or, for a component, `module_unsupported`. Linear in the size of `bytes`. */
-export function processModule(bytes: Uint8Array, subject: string, profile: boolean): Processed {
+export function processModule(
+  bytes: Uint8Array,
+  { subject, profile = false, costs = standard }: ProcessOptions,
+): Processed {
   const module = readModule(bytes, subject);
   const layout = layOut(module, profile);
   const hints = new BranchHints();
@@ -39,11 +53,12 @@ export function processModule(bytes: Uint8Array, subject: string, profile: boole
   const section = findSection(module, 10);
   // Metered code is about twice as large; the writer grows if it is more.
   const code = new ByteWriter(section === undefined ? 1024 : (section.end - section.start) * 2);
-  const scanner = new CodeScanner(module);
+  const scanner = new CodeScanner(module, costs);
   const breaches = rewriteCode(module, scanner, code, hints, {
     indices: layout.indices,
     hasMemory: layout.hasMemory,
     profileGlobals: layout.profileGlobals,
+    costs,
   });
   return { module, layout, code, hints, breaches, mutates: scanner.mutates };
 }

@@ -1,161 +1,108 @@
 /**
- * One pass over a function body (core specification, 5.4 and 5.5.13): checks layout, nesting and
- * every index against what the module declares, so that code can never name what rewriting adds;
- * splits it into nodes for the placement of charges; notes what must be edited. Operand types are
- * not checked here: rewriteModule has the engine validate the original.
+ * One pass over a function body (core specification, 5.4 and 5.5.13). It checks layout, nesting and every index against
+ * what the module declares, so that code can never name what rewriting adds; it splits the body into nodes for the
+ * placement of charges, and notes what must be edited. It does not check operand types: rewriteModule has the engine
+ * validate the original. docs/meter.md explains the words used here.
  */
 import type { ValType } from '../../../protocol/module.ts';
-import { refusedOpcodes, refusedPrefixed } from '../format/features.ts';
 import { op } from '../format/instructions.ts';
 import type { Module } from '../format/model.ts';
-import {
-  bulk,
-  firstSignExtension,
-  lastSignExtension,
-  oneByteDeltas,
-  oneByteShapes,
-  shape,
-  simdDeltas,
-  simdShapes,
-} from '../format/opcodes.ts';
+import { firstSignExtension, lastSignExtension, oneByteDeltas, oneByteShapes, shape } from '../format/opcodes.ts';
 import { ByteReader } from '../format/reader.ts';
 import { RefusedHere, readHeapType, readValType } from '../format/types.ts';
-import {
-  type CountedLoop,
-  CountedLoopFinder,
-  type Found,
-  type LoopOffsets,
-  recentMax,
-  type Test,
-} from './counted-loops.ts';
-import { exact, firstHeat, grown, heatOfBranch, heatOfLoop, Placement } from './placement.ts';
+import { type Mutations, readBulk } from './bulk.ts';
+import { ControlStack, frame, noClass, nowhere } from './control-stack.ts';
+import { type Costs, instructionPrices } from './costs.ts';
+import { CountedLoopFinder, type Found, type LoopOffsets, recentMax, type Test } from './counted-loops.ts';
+import { EditList } from './edits.ts';
+import { ImmediateReader } from './immediates.ts';
+import { LoopTable } from './loop-table.ts';
+import { exact, firstHeat, heatOfBranch, heatOfLoop, Placement } from './placement.ts';
 
-/** What an edit does; the emitter knows the indices of the helpers. */
-export const editKind = {
-  index: 0,
-  label: 1,
-  beginLoop: 2,
-  endLoop: 3,
-  goAround: 4,
-  return: 5,
-  unreachable: 6,
-  memoryBytes: 7,
-  memoryGrow: 8,
-  tableEntries: 9,
-} as const;
 /**
- * An edit: offset, bytes it replaces, what to do, and three values.
- *
- *     index         the new index, -, -
- *     label         the label, innermost loop at the branch, innermost loop at the label
- *     beginLoop     the loop, bytes of the loop instruction, -
- *     endLoop       the loop, -, -
- *     goAround      the loop, -, -; what ends the round of what may be a counted loop
- *     return        the label of the function, innermost loop here, -
- *     unreachable   -, -, -; the instruction stands behind
- *     others        call this helper
+ * Calls in one node. A node checks only at its beginning; the cap bounds what small callees can do between two checks.
  */
-export const editFields = 6;
-
-/** What changes state in an instance besides memory and globals (protocol/module.ts). */
-export interface Mutations {
-  table: boolean;
-  segments: boolean;
-}
-
-const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
-/** No branch goes to this label yet. */
-const noClass = -1;
-/** No loop: no place on the control stack is as high. */
-const nowhere = 0x7fff_ffff;
-/** Calls in one node, which checks only at its beginning: bounds what small callees can do between checks. */
 const callsPerNodeMax = 8;
 
+/** What the body of the last function is made of. */
+export interface BodyFacts {
+  /** Number of groups of declared locals. */
+  localGroups: number;
+  /** Byte offset of the first group, behind their number. */
+  localsStart: number;
+  /** Byte offset of the first instruction. */
+  codeStart: number;
+  /** Number of parameters and declared locals. */
+  locals: number;
+  results: readonly ValType[];
+  /** Most operands on the stack at once. */
+  operandDepth: number;
+  /** Number of ways that branches and ifs can go. */
+  branches: number;
+}
+
+/** Reads one body after the other. What it has found of the last one stands in its fields, each owned by its class. */
 export class CodeScanner {
   readonly placement = new Placement();
-  edits = new Int32Array(256);
-  editsLength = 0;
-  /** Of the last function: */
-  localGroups = 0;
-  /** Where the groups of locals begin (behind their number) and end: the instructions begin there. */
-  localsStart = 0;
-  codeStart = 0;
-  /** Parameters and declared locals. */
-  locals = 0;
-  results: readonly ValType[] = [];
-  operandDepth = 0;
-  branches = 0;
-  /** Loops of the function are numbered from 1. By loop: the loop around it, 0 for none. */
-  loopParents = new Int32Array(64);
-  /** By loop: 1 where its head must check. */
-  loopChecks = new Int32Array(64);
-  /** By loop: 1 where code in it calls something; 0 stands for the function. */
-  loopCalls = new Int32Array(64);
-  /** By loop: the node of its head. */
-  loopHeads = new Int32Array(64);
-  /** By loop: branches back to its head. */
-  loopBacks = new Int32Array(64);
-  /** By loop: the outermost of the innermost loops where instructions in it go; 0 also for what leaves the function. */
-  loopExits = new Int32Array(64);
-  /** By loop: how it counts, where it does and is a counted loop if no other branch goes back to it. */
-  readonly counted = new Map<number, CountedLoop>();
-  /** By loop: byte offset of the first instruction in it. */
-  loopStarts = new Int32Array(64);
-  loops = 0;
+  readonly edits = new EditList();
+  readonly loops = new LoopTable();
+  readonly facts: BodyFacts = {
+    localGroups: 0,
+    localsStart: 0,
+    codeStart: 0,
+    locals: 0,
+    results: [],
+    operandDepth: 0,
+    branches: 0,
+  };
+  /** Of all functions so far. */
   readonly mutates: Mutations = { table: false, segments: false };
-  /** By function: the credit on the way in (entry-credits.ts). */
+  /** By function: the credit on the way in, 0 until it is set (entry-credits.ts). */
   entries: Uint16Array;
-  readonly #finder: CountedLoopFinder;
-  /** By loop: the last if in it itself, if that compares what may be counted. */
-  readonly #tests = new Map<number, Test>();
   readonly #module: Module;
   readonly #reader: ByteReader;
+  readonly #immediates: ImmediateReader;
   readonly #importedFunctions: number;
-  readonly #paramCounts: Int32Array;
-  readonly #resultCounts: Int32Array;
-  // The control stack; label classes: where the credit of branches to a label is kept.
-  #kinds = new Int32Array(64);
-  #labelClasses = new Int32Array(64);
-  /** For an if, the class of its false edge. */
-  #falseClasses = new Int32Array(64);
-  /** The least `clean` (see #readInstructions) of the branches to a label, and of an if's false edge. */
-  #labelCleans = new Int32Array(64);
-  #falseCleans = new Int32Array(64);
-  #bases = new Int32Array(64);
-  #results = new Int32Array(64);
+  /** By an instruction's first byte. */
+  readonly #prices: Uint8Array;
+  readonly #stack = new ControlStack();
+  readonly #finder: CountedLoopFinder;
+  /** By loop: the last if in the loop itself, if it compares what may be counted. */
+  readonly #tests = new Map<number, Test>();
+  // At the current instruction:
+  /** Operands on the stack. */
+  #height = 0;
+  /** Whether control can get here. */
+  #reachable = true;
+  /** Price of the instructions of the current node so far. */
+  #weight = 0;
+  /** Calls in the current node so far. */
+  #calls = 0;
+  #heat = firstHeat;
+  /** See control-stack.ts. */
+  #clean = nowhere;
 
-  /** The heat around each frame's block. */
-  #heats = new Int32Array(64);
-  /** The outermost place on the stack that branches inside of each frame's block go to. */
-  #targets = new Int32Array(64);
-  /** The innermost loop inside of each frame's block, 0 for none. */
-  #loopsOf = new Int32Array(64);
-  #depth = 0;
-
-  constructor(module: Module) {
+  constructor(module: Module, costs: Costs) {
     this.#module = module;
     this.#reader = new ByteReader(module.bytes, module.subject);
+    this.#immediates = new ImmediateReader(module, this.#reader);
     this.#finder = new CountedLoopFinder(module.bytes);
+    this.#prices = instructionPrices(costs);
     this.entries = new Uint16Array(module.functionTypes.length);
     this.#importedFunctions = module.functionImports.length;
-    this.#paramCounts = Int32Array.from(module.types, (type) => type.params.length);
-    this.#resultCounts = Int32Array.from(module.types, (type) => type.results.length);
   }
 
   /**
-   * Reads the body of function `index` (imports included) from `start` to `end`. True when it can be
-   * rewritten; false when it uses a refused feature, which is then noted in module.refused.
+   * Reads the body of function `index` (imports included) from byte `start` to `end`. Returns true when it can be
+   * rewritten, false when it uses a refused feature, which is then noted in module.refused. Throws `module_invalid`.
    */
   scan(index: number, start: number, end: number): boolean {
-    const reader = this.#reader;
     const known = this.#module.refused.length;
-    this.editsLength = 0;
-    this.loops = 0;
-    this.loopCalls[0] = 0;
-    if (this.counted.size > 0) this.counted.clear();
+    this.edits.clear();
+    this.loops.clear();
     if (this.#tests.size > 0) this.#tests.clear();
-    reader.pos = start;
-    reader.end = end;
+    this.#reader.pos = start;
+    this.#reader.end = end;
     try {
       this.#readLocals(index);
       this.#readInstructions(index, end);
@@ -170,279 +117,57 @@ export class CodeScanner {
 
   #readLocals(index: number): void {
     const reader = this.#reader;
+    const { facts } = this;
     const groups = reader.count('groups of locals', 2);
-    this.localsStart = reader.pos;
-    const type = this.#module.functionTypes[index]!;
-    let locals = this.#paramCounts[type]!;
+    facts.localsStart = reader.pos;
+    const type = this.#module.types[this.#module.functionTypes[index]!]!;
+    let locals = type.params.length;
     for (let group = 0; group < groups; group++) {
       const offset = reader.pos;
       locals += reader.u32('number of locals');
       if (locals > 0xffff_ffff) reader.fail('too many locals', offset);
       readValType(reader, this.#module);
     }
-    this.localGroups = groups;
-    this.locals = locals;
-    this.results = this.#module.types[type]!.results;
-    this.codeStart = reader.pos;
+    facts.localGroups = groups;
+    facts.locals = locals;
+    facts.results = type.results;
+    facts.codeStart = reader.pos;
   }
 
-  #refuse(use: { feature: Module['refused'][number]['feature']; what: string }, offset: number): never {
-    this.#module.refused.push({ ...use, offset, functionIndex: null });
-    throw new RefusedHere();
-  }
-
-  /** A helper is called at `offset`, in place of `length` bytes. */
-  #work(offset: number, length: number, kind: number): void {
-    this.#edit(offset, length, kind);
-    this.loopCalls[this.#loop] = 1;
-  }
-
-  #edit(offset: number, length: number, kind: number, first = 0, second = 0, third = 0): void {
-    if (this.editsLength + editFields > this.edits.length) this.edits = grown(this.edits);
-    const at = this.editsLength;
-    this.edits[at] = offset;
-    this.edits[at + 1] = length;
-    this.edits[at + 2] = kind;
-    this.edits[at + 3] = first;
-    this.edits[at + 4] = second;
-    this.edits[at + 5] = third;
-    this.editsLength = at + editFields;
-  }
-
-  #push(kind: number, labelClass: number, falseClass: number, heat: number, base: number, type: number): void {
-    if (this.#depth === this.#kinds.length) {
-      this.#kinds = grown(this.#kinds);
-      this.#labelClasses = grown(this.#labelClasses);
-      this.#falseClasses = grown(this.#falseClasses);
-      this.#labelCleans = grown(this.#labelCleans);
-      this.#falseCleans = grown(this.#falseCleans);
-      this.#heats = grown(this.#heats);
-      this.#targets = grown(this.#targets);
-      this.#loopsOf = grown(this.#loopsOf);
-      this.#bases = grown(this.#bases);
-      this.#results = grown(this.#results);
-    }
-    const at = this.#depth++;
-    this.#kinds[at] = kind;
-    this.#labelClasses[at] = labelClass;
-    this.#falseClasses[at] = falseClass;
-    this.#labelCleans[at] = nowhere;
-    this.#heats[at] = heat;
-    this.#targets[at] = at;
-    this.#loopsOf[at] = at === 0 ? 0 : this.#loopsOf[at - 1]!;
-    this.#bases[at] = base;
-    this.#results[at] = type & 0xffff;
-  }
-
-  /** The innermost loop here, 0 for none. */
-  get #loop(): number {
-    return this.#loopsOf[this.#depth - 1]!;
-  }
-
-  #call(): void {
-    this.placement.call();
-    this.loopCalls[this.#loop] = 1;
-  }
-
-  #newLoop(): number {
-    const loop = ++this.loops;
-    if (loop === this.loopParents.length) {
-      this.loopParents = grown(this.loopParents);
-      this.loopChecks = grown(this.loopChecks);
-      this.loopCalls = grown(this.loopCalls);
-      this.loopHeads = grown(this.loopHeads);
-      this.loopBacks = grown(this.loopBacks);
-      this.loopExits = grown(this.loopExits);
-      this.loopStarts = grown(this.loopStarts);
-    }
-    this.loopParents[loop] = this.#loop;
-    this.loopChecks[loop] = 0;
-    this.loopCalls[loop] = 0;
-    this.loopHeads[loop] = this.placement.nodes;
-    this.loopBacks[loop] = 0;
-    this.loopExits[loop] = loop;
-    this.loopStarts[loop] = this.#reader.pos;
-    return loop;
-  }
-
-  /** An index that must be below `limit`; reader.pos is behind it afterwards. */
-  #index(what: string, limit: number): number {
-    const reader = this.#reader;
-    const offset = reader.pos;
-    const value = reader.u32(what);
-    if (value >= limit) reader.fail(`${what} ${value} out of range (${limit} exist)`, offset);
-    return value;
-  }
-
-  /** Reads a label; returns its place on the control stack. */
-  #label(): number {
-    return this.#depth - 1 - this.#index('label', this.#depth);
-  }
-
-  /** What stands in `loop` goes to where `to` is the innermost loop. */
-  #exit(loop: number, to: number): void {
-    if (to < this.loopExits[loop]!) this.loopExits[loop] = to;
-  }
-
-  /** The label read from `offset` on, for place `at`, may lead out of loops. */
-  #relabel(offset: number, at: number): void {
-    const to = this.#loopsOf[at]!;
-    if (this.#loop === to) return;
-    this.#edit(offset, this.#reader.pos - offset, editKind.label, this.#depth - 1 - at, this.#loop, to);
-  }
-
-  /** Reads the label of a br or br_if, which may lead out of loops; returns its place on the control stack. */
-  #labelOfBranch(): number {
-    const offset = this.#reader.pos;
-    const at = this.#label();
-    this.#relabel(offset, at);
-    return at;
-  }
-
-  /**
-   * Notes an edge of class `from` to a label; `clean` as in #readInstructions. An edge back to the
-   * head of a loop that has made no call since closes a circle in which nothing checks: the head must.
-   */
-  #branch(at: number, from: number, clean: number): void {
-    const { placement } = this;
-    const known = this.#labelClasses[at]!;
-    if (known !== noClass) placement.join(known, from);
-    else this.#labelClasses[at] = from;
-    this.#exit(this.#loop, this.#loopsOf[at]!);
-    this.#target(this.#depth - 1, at);
-    if (this.#kinds[at] !== frame.loop) {
-      this.#labelCleans[at] = Math.min(this.#labelCleans[at]!, clean);
-      return;
-    }
-    const loop = this.#loopsOf[at]!;
-    this.loopBacks[loop]!++;
-    if (clean <= at) this.loopChecks[loop] = 1;
-  }
-
-  /** A br_if that has just been read in the innermost loop itself goes back to its head. */
-  #goAround(): void {
-    const at = this.#mayCount();
-    const found = at === null ? null : this.#finder.find(at);
-    if (found === null || found.ending === null) return;
-    this.#count(found);
-    const { start } = found.ending;
-    this.#edit(start, this.#reader.pos - start, editKind.goAround, this.#loop);
-  }
-
-  /** A br that has just been read in the arm of an if of the innermost loop itself goes back to its head. */
-  #goAroundTested(): void {
-    const test = this.#tests.get(this.#loop) ?? null;
-    const at = test === null ? null : this.#mayCount();
-    const found = at === null || test === null ? null : this.#finder.findTested(at, test);
-    if (found !== null) this.#count(found);
-  }
-
-  #count(found: Found): void {
-    this.counted.set(this.#loop, { ...found, node: this.placement.nodes - 1 });
-    this.placement.payAhead();
-  }
-
-  /** An if that has just been read stands in the innermost loop itself. */
-  #test(): void {
-    const test = this.#finder.test(this.placement.offsets[this.placement.nodes - 1]!);
-    if (test === null) this.#tests.delete(this.#loop);
-    else this.#tests.set(this.#loop, test);
-  }
-
-  /** Only what is left in one place has a certain number of rounds, and whom it calls sees the counter. */
-  #mayCount(): LoopOffsets | null {
-    const loop = this.#loop;
-    const headNode = this.loopHeads[loop]!;
-    if (this.loopCalls[loop] === 1 || this.loopExits[loop]! < loop || this.loopBacks[loop]! > 0 || headNode < 0)
-      return null;
-    const { offsets, nodes } = this.placement;
-    return { loop: this.loopStarts[loop]!, entry: offsets[headNode - 1]!, node: offsets[nodes - 1]! };
-  }
-
-  #target(from: number, at: number): void {
-    if (at < this.#targets[from]!) this.#targets[from] = at;
-  }
-
-  /**
-   * The heat behind an if at place `at` whose arm does not get there: that of the code around, unless the
-   * arm goes on elsewhere in it and is as likely.
-   */
-  #heatWithout(at: number): number {
-    const heat = this.#heats[at]!;
-    const target = this.#targets[at]!;
-    return target < at && this.#heatAt(target) >= heat ? heatOfBranch(heat) : heat;
-  }
-
-  /** How often control can go to a label at most: outside of the label's block for what goes behind it. */
-  #heatAt(at: number): number {
-    return this.#kinds[at] === frame.loop ? heatOfLoop(this.#heats[at]!) : this.#heats[at]!;
-  }
-
-  /** Reads a block type; returns parameters and results packed as params * 65536 + results. */
-  #blockType(): number {
-    const reader = this.#reader;
-    const offset = reader.pos;
-    const byte = reader.bytes[offset];
-    if (byte === 0x40) {
-      reader.pos++;
-      return 0;
-    }
-    if (byte !== undefined && byte >= 0x40 && byte < 0x80) {
-      readValType(reader, this.#module);
-      return 1;
-    }
-    const type = reader.s33('block type');
-    if (type < 0) reader.fail('invalid block type', offset);
-    if (type >= this.#paramCounts.length)
-      reader.fail(`type index ${type} out of range (${this.#paramCounts.length} types)`, offset);
-    this.#module.features.add('multi-value');
-    return this.#paramCounts[type]! * 65_536 + this.#resultCounts[type]!;
-  }
-
+  /** Instructions without an effect on control are read here, without a call for most; the others by #readOther. */
   #readInstructions(functionIndex: number, end: number): void {
-    const module = this.#module;
     const reader = this.#reader;
-    const bytes = module.bytes;
-    const placement = this.placement;
+    const { bytes } = reader;
+    const { locals } = this.facts;
+    const prices = this.#prices;
+    const stack = this.#stack;
     const finder = this.#finder;
     const { recent } = finder;
+    const globals = this.#module.globals.length;
     let seen = 0;
-    const { features } = module;
-    const functions = module.functionTypes.length;
     let height = 0;
     let maxHeight = 0;
-    let branches = 0;
     let weight = 0;
     let reachable = true;
     let signExtension = false;
-    /** Calls in the current node. */
-    let calls = 0;
-    /** The outermost loop, by its place on the control stack, from whose head a path without a call leads here. */
-    let clean = nowhere;
-    let heat = firstHeat;
-
-    placement.reset();
-    placement.begin(reader.pos, placement.enter(this.entries[functionIndex]!), 0);
-    this.#finder.begin(this.locals, reader.pos);
-    this.#depth = 0;
-    this.#push(frame.function, exact, noClass, heat, 0, 0);
-
-    while (this.#depth > 0) {
+    this.#beginFunction(functionIndex);
+    while (stack.depth > 0) {
       const offset = reader.pos;
       if (offset >= end) reader.fail('function body ends without its end instruction', end);
       const opcode = bytes[offset]!;
       reader.pos = offset + 1;
       recent[seen++ & (recentMax - 1)] = offset;
       height += oneByteDeltas[opcode]!;
-      if (reachable) weight++;
-      switch (oneByteShapes[opcode]) {
+      if (reachable) weight += prices[opcode]!;
+      const kind = oneByteShapes[opcode]!;
+      switch (kind) {
         case shape.plain:
           if (opcode >= firstSignExtension && opcode <= lastSignExtension) signExtension = true;
           break;
         case shape.local: {
           const byte = bytes[offset + 1]!;
-          if (byte < 0x80 && byte < this.locals) reader.pos = offset + 2;
-          else this.#index('local index', this.locals);
+          if (byte < 0x80 && byte < locals) reader.pos = offset + 2;
+          else this.#immediates.index('local index', locals);
           if (opcode !== op.localGet) {
             finder.seen = seen;
             finder.assign();
@@ -453,210 +178,6 @@ export class CodeScanner {
           if (bytes[offset + 1]! < 0x80) reader.pos = offset + 2;
           else reader.skipSigned(32, 'i32.const');
           break;
-        case shape.memoryArgument:
-          if (bytes[offset + 1]! < 0x40 && bytes[offset + 2]! < 0x80) reader.pos = offset + 3;
-          else this.#memoryArgument();
-          break;
-        case shape.globalGet:
-        case shape.globalSet:
-          this.#index('global index', module.globals.length);
-          break;
-        case shape.block: {
-          const type = this.#blockType();
-          this.#push(frame.block, noClass, noClass, heat, height - (type >>> 16), type);
-          break;
-        }
-        case shape.loop: {
-          const type = this.#blockType();
-          const into = placement.newClass();
-          const loop = this.#newLoop();
-          this.#push(frame.loop, into, noClass, heat, height - (type >>> 16), type);
-          this.#loopsOf[this.#depth - 1] = loop;
-          if (!reachable) break;
-          // A loop with parameters cannot be wrapped: a branch to the wrapper would need them.
-          if (type >>> 16 === 0) this.#edit(offset, 0, editKind.beginLoop, loop, reader.pos - offset);
-          else this.loopHeads[loop] = -1 - placement.nodes;
-          placement.join(placement.end(weight, heat), into);
-          placement.begin(reader.pos, into, this.#loop);
-          heat = heatOfLoop(heat);
-          clean = Math.min(clean, this.#depth - 1);
-          weight = 0;
-          calls = 0;
-          break;
-        }
-        case shape.if: {
-          branches++;
-          const type = this.#blockType();
-          if (reachable && this.#kinds[this.#depth - 1] === frame.loop) {
-            finder.seen = seen;
-            this.#test();
-          }
-          const out = reachable ? placement.end(weight, heat) : noClass;
-          this.#push(frame.if, noClass, out, heat, height - (type >>> 16), type);
-          this.#falseCleans[this.#depth - 1] = clean;
-          if (!reachable) break;
-          placement.begin(reader.pos, out, this.#loop);
-          heat = heatOfBranch(heat);
-          weight = 0;
-          calls = 0;
-          break;
-        }
-        case shape.else: {
-          const at = this.#depth - 1;
-          if (this.#kinds[at] !== frame.if) reader.fail('else without an if', offset);
-          const falls = reachable || this.#labelClasses[at] !== noClass;
-          if (reachable) this.#branch(at, placement.end(weight, heat), clean);
-          this.#kinds[at] = frame.else;
-          // An if in dead code has no false edge, and its else is dead as well.
-          reachable = this.#falseClasses[at] !== noClass;
-          if (reachable) placement.begin(reader.pos, this.#falseClasses[at]!, this.#loop);
-          heat = falls ? heatOfBranch(this.#heats[at]!) : this.#heatWithout(at);
-          clean = this.#falseCleans[at]!;
-          weight = 0;
-          calls = 0;
-          height = this.#bases[at]!;
-          break;
-        }
-        case shape.end: {
-          const at = --this.#depth;
-          const kind = this.#kinds[at];
-          height = this.#bases[at]! + this.#results[at]!;
-          if (kind === frame.function) {
-            if (reachable) placement.endExact(weight, heat);
-            break;
-          }
-          this.#target(at - 1, this.#targets[at]!);
-          if (kind === frame.loop) {
-            if (clean >= at) clean = nowhere;
-            heat = this.#heats[at]!;
-            const loop = this.#loopsOf[at]!;
-            const parent = this.loopParents[loop]!;
-            this.loopCalls[parent]! |= this.loopCalls[loop]!;
-            this.#exit(parent, this.loopExits[loop]!);
-            if (this.loopCalls[loop] === 1 && this.loopHeads[loop]! > 0) placement.cool(this.loopHeads[loop]! - 1);
-            this.#edit(reader.pos, 0, editKind.endLoop, loop);
-            break;
-          }
-          const falls = kind !== frame.if || reachable || this.#labelClasses[at] !== noClass;
-          // Without an else, the false edge goes where the branches go: behind the end.
-          if (kind === frame.if && this.#falseClasses[at] !== noClass)
-            this.#branch(at, this.#falseClasses[at]!, this.#falseCleans[at]!);
-          if (this.#labelClasses[at] !== noClass && reachable) this.#branch(at, placement.end(weight, heat), clean);
-          heat = falls ? this.#heats[at]! : this.#heatWithout(at);
-          if (this.#labelClasses[at] === noClass) break;
-          placement.begin(reader.pos, this.#labelClasses[at]!, this.#loop);
-          reachable = true;
-          // Loops that ended inside are of no concern any more.
-          clean = this.#labelCleans[at]! > at ? nowhere : this.#labelCleans[at]!;
-          weight = 0;
-          calls = 0;
-          break;
-        }
-        case shape.br: {
-          branches++;
-          const at = this.#labelOfBranch();
-          if (reachable && this.#kinds[at] === frame.loop && at === this.#depth - 2) {
-            if (this.#kinds[this.#depth - 1] === frame.if) this.#goAroundTested();
-          }
-          if (reachable) this.#branch(at, placement.end(weight, Math.min(heat, this.#heatAt(at))), clean);
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        }
-        case shape.brIf: {
-          branches++;
-          const at = this.#labelOfBranch();
-          if (!reachable) break;
-          if (this.#kinds[at] === frame.loop && at === this.#depth - 1) {
-            finder.seen = seen;
-            this.#goAround();
-          }
-          const out = placement.end(weight, heat);
-          this.#branch(at, out, clean);
-          placement.begin(reader.pos, out, this.#loop);
-          if (this.#heatAt(at) >= heat) heat = heatOfBranch(heat);
-          weight = 0;
-          calls = 0;
-          break;
-        }
-        case shape.brTable: {
-          const count = reader.count('branch table entries');
-          branches += count + 1;
-          const out = reachable ? placement.end(weight, heat) : noClass;
-          for (let entry = 0; entry <= count; entry++) {
-            const at = this.#labelOfBranch();
-            if (reachable) this.#branch(at, out, clean);
-          }
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        }
-        case shape.return:
-          if (reachable) {
-            this.#edit(offset, 1, editKind.return, this.#depth - 1, this.#loop);
-            this.#exit(this.#loop, 0);
-            placement.endExact(weight, firstHeat);
-          }
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        case shape.unreachable:
-          if (reachable) {
-            this.#edit(offset, 0, editKind.unreachable);
-            this.#exit(this.#loop, 0);
-            placement.endExact(weight, 0);
-          }
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        case shape.call:
-        case shape.returnCall: {
-          const callee = this.#index('function index', functions);
-          const type = module.functionTypes[callee]!;
-          height += this.#resultCounts[type]! - this.#paramCounts[type]!;
-          if (callee >= this.#importedFunctions)
-            this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, callee + 1);
-          clean = nowhere;
-          if (reachable) {
-            this.#call();
-            weight += this.entries[callee]!;
-          }
-          if (opcode === 0x10) {
-            if (reachable && ++calls === callsPerNodeMax) {
-              placement.begin(reader.pos, placement.end(weight, heat), this.#loop);
-              weight = 0;
-              calls = 0;
-            }
-            break;
-          }
-          if (reachable) placement.endExact(weight, firstHeat);
-          features.add('tail-call');
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        }
-        case shape.callIndirect:
-        case shape.returnCallIndirect: {
-          const type = this.#index('type index', this.#paramCounts.length);
-          const table = this.#index('table index', module.tables.length);
-          if (table !== 0) features.add('reference-types');
-          height += this.#resultCounts[type]! - this.#paramCounts[type]!;
-          clean = nowhere;
-          if (reachable) this.#call();
-          if (opcode === 0x11) {
-            if (reachable && ++calls === callsPerNodeMax) {
-              placement.begin(reader.pos, placement.end(weight, heat), this.#loop);
-              weight = 0;
-              calls = 0;
-            }
-            break;
-          }
-          if (reachable) placement.endExact(weight, firstHeat);
-          features.add('tail-call');
-          reachable = false;
-          height = this.#bases[this.#depth - 1]!;
-          break;
-        }
         case shape.i64:
           if (bytes[offset + 1]! < 0x80) reader.pos = offset + 2;
           else reader.skipSigned(64, 'i64.const');
@@ -667,186 +188,418 @@ export class CodeScanner {
         case shape.f64:
           reader.pos = offset + 9;
           break;
-        case shape.memorySize:
-          this.#memoryIndex('memory.size');
+        case shape.memoryArgument:
+          if (bytes[offset + 1]! < 0x40 && bytes[offset + 2]! < 0x80) reader.pos = offset + 3;
+          else this.#immediates.memoryArgument();
           break;
-        case shape.memoryGrow:
-          this.#memoryIndex('memory.grow');
-          this.#work(offset, reader.pos - offset, editKind.memoryGrow);
+        case shape.globalGet:
+        case shape.globalSet:
+          this.#immediates.index('global index', globals);
           break;
-        case shape.tableGet:
-        case shape.tableSet:
-          features.add('reference-types');
-          if (opcode === 0x26) this.mutates.table = true;
-          this.#index('table index', module.tables.length);
-          break;
-        case shape.refNull:
-          features.add('reference-types');
-          readHeapType(reader, module);
-          break;
-        case shape.refFunc: {
-          features.add('reference-types');
-          const target = this.#index('function index', functions);
-          if (target >= this.#importedFunctions)
-            this.#edit(offset + 1, reader.pos - offset - 1, editKind.index, target + 1);
-          break;
-        }
-        case shape.selectTyped: {
-          features.add('reference-types');
-          const count = reader.count('types of select');
-          for (let entry = 0; entry < count; entry++) readValType(reader, module);
-          break;
-        }
-        case shape.prefixFc:
-          height += this.#bulk(offset);
-          break;
-        case shape.prefixFd:
-          features.add('simd');
-          height += this.#vector(offset);
-          break;
-        case shape.refused:
-          this.#refused(opcode, offset);
+        case shape.undefined:
+          reader.fail(`invalid opcode 0x${opcode.toString(16).padStart(2, '0')} in function ${functionIndex}`, offset);
           break;
         default:
-          reader.fail(`invalid opcode 0x${opcode.toString(16).padStart(2, '0')} in function ${functionIndex}`, offset);
+          finder.seen = seen;
+          this.#height = height;
+          this.#weight = weight;
+          this.#readOther(kind, opcode, offset);
+          height = this.#height;
+          weight = this.#weight;
+          reachable = this.#reachable;
       }
       if (reader.pos > end) reader.fail('instruction runs past the end of its function', offset);
       if (height > maxHeight) maxHeight = height;
     }
     if (reader.pos !== end) reader.fail('function body goes on behind its end instruction');
-    if (signExtension) features.add('sign-extension');
-    this.operandDepth = maxHeight;
-    this.branches = branches;
+    if (signExtension) this.#module.features.add('sign-extension');
+    this.facts.operandDepth = maxHeight;
   }
 
-  #memoryArgument(): void {
-    const reader = this.#reader;
-    const offset = reader.pos;
-    const flags = reader.u32('alignment');
-    if ((flags & 0x40) !== 0 && flags < 0x80)
-      this.#refuse({ feature: 'multiple memories', what: 'access with a memory index' }, offset);
-    if (flags > 0x3f) reader.fail(`invalid alignment flags 0x${flags.toString(16)}`, offset);
-    reader.u32('offset');
+  #beginFunction(functionIndex: number): void {
+    const { placement } = this;
+    const { pos } = this.#reader;
+    placement.reset();
+    placement.begin(pos, placement.enter(this.entries[functionIndex]!), 0);
+    this.#finder.begin(this.facts.locals, pos);
+    this.facts.branches = 0;
+    this.#reachable = true;
+    this.#calls = 0;
+    this.#heat = firstHeat;
+    this.#clean = nowhere;
+    this.#stack.depth = 0;
+    this.#stack.push(frame.function, exact, firstHeat, 0, 0);
   }
 
-  #memoryIndex(what: string): void {
+  /** Reads an instruction of shape `kind` that is about control, or rare. #height and #weight include it already. */
+  #readOther(kind: number, opcode: number, offset: number): void {
+    const { features } = this.#module;
+    const immediates = this.#immediates;
+    switch (kind) {
+      case shape.block:
+        this.#block();
+        break;
+      case shape.loop:
+        this.#loop(offset);
+        break;
+      case shape.if:
+        this.#if();
+        break;
+      case shape.else:
+        this.#else(offset);
+        break;
+      case shape.end:
+        this.#end();
+        break;
+      case shape.br:
+        this.#br();
+        break;
+      case shape.brIf:
+        this.#brIf();
+        break;
+      case shape.brTable:
+        this.#brTable();
+        break;
+      case shape.return:
+        if (this.#reachable) {
+          this.edits.return(offset, this.#stack.top, this.#stack.loop);
+          this.loops.exit(this.#stack.loop, 0);
+          this.placement.endExact(this.#weight, firstHeat);
+        }
+        this.#beginDeadCode();
+        break;
+      case shape.unreachable:
+        if (this.#reachable) {
+          this.edits.unreachable(offset);
+          this.loops.exit(this.#stack.loop, 0);
+          this.placement.endExact(this.#weight, 0);
+        }
+        this.#beginDeadCode();
+        break;
+      case shape.call:
+      case shape.returnCall:
+        this.#call(offset, opcode === op.returnCall);
+        break;
+      case shape.callIndirect:
+      case shape.returnCallIndirect:
+        this.#callIndirect(opcode === op.returnCallIndirect);
+        break;
+      case shape.memorySize:
+        immediates.memoryIndex('memory.size');
+        break;
+      case shape.memoryGrow:
+        immediates.memoryIndex('memory.grow');
+        this.edits.memoryGrow(offset, this.#reader.pos - offset);
+        this.loops.call(this.#stack.loop);
+        break;
+      case shape.tableGet:
+      case shape.tableSet:
+        features.add('reference-types');
+        if (opcode === op.tableSet) this.mutates.table = true;
+        immediates.tableIndex();
+        break;
+      case shape.refNull:
+        features.add('reference-types');
+        readHeapType(this.#reader, this.#module);
+        break;
+      case shape.refFunc:
+        features.add('reference-types');
+        this.#functionIndex(offset);
+        break;
+      case shape.selectTyped: {
+        features.add('reference-types');
+        const count = this.#reader.count('types of select');
+        for (let entry = 0; entry < count; entry++) readValType(this.#reader, this.#module);
+        break;
+      }
+      case shape.prefixFc:
+        this.#bulk(offset);
+        break;
+      case shape.prefixFd:
+        features.add('simd');
+        this.#height += immediates.vector(offset);
+        break;
+      default:
+        immediates.failRefused(opcode, offset);
+    }
+  }
+
+  // Nodes.
+
+  /** Begins a node behind the instruction just read, with edges in of `inClass`. */
+  #beginNode(inClass: number): void {
+    this.placement.begin(this.#reader.pos, inClass, this.#stack.loop);
+    this.#weight = 0;
+    this.#calls = 0;
+  }
+
+  /** Ends the current node; returns the class of its edges out. */
+  #endNode(): number {
+    return this.placement.end(this.#weight, this.#heat);
+  }
+
+  /** What follows up to the end of the block, or its else, cannot be reached. */
+  #beginDeadCode(): void {
+    this.#reachable = false;
+    this.#height = this.#stack.base(this.#stack.top);
+  }
+
+  // Blocks.
+
+  #block(): void {
+    const { params, results } = this.#immediates.blockType();
+    this.#stack.push(frame.block, noClass, this.#heat, this.#height - params, results);
+  }
+
+  #loop(offset: number): void {
+    const { placement, loops } = this;
+    const stack = this.#stack;
+    const { params, results } = this.#immediates.blockType();
+    const into = placement.newClass();
+    const loop = loops.open(stack.loop, placement.nodes, this.#reader.pos);
+    stack.push(frame.loop, into, this.#heat, this.#height - params, results);
+    stack.enterLoop(loop);
+    if (!this.#reachable) return;
+    if (params === 0) this.edits.beginLoop(offset, this.#reader.pos - offset, loop);
+    else loops.takesParameters(loop);
+    placement.join(this.#endNode(), into);
+    this.#beginNode(into);
+    this.#heat = heatOfLoop(this.#heat);
+    this.#clean = Math.min(this.#clean, stack.top);
+  }
+
+  #if(): void {
+    this.facts.branches++;
+    const stack = this.#stack;
+    const { params, results } = this.#immediates.blockType();
+    if (this.#reachable && stack.isLoop(stack.top)) this.#noteTest();
+    const out = this.#reachable ? this.#endNode() : noClass;
+    stack.push(frame.if, noClass, this.#heat, this.#height - params, results);
+    stack.setFalseEdge(out, this.#clean);
+    if (!this.#reachable) return;
+    this.#beginNode(out);
+    this.#heat = heatOfBranch(this.#heat);
+  }
+
+  #else(offset: number): void {
+    const stack = this.#stack;
+    const at = stack.top;
+    if (stack.kind(at) !== frame.if) this.#reader.fail('else without an if', offset);
+    const goesBehind = this.#reachable || stack.isTarget(at);
+    if (this.#reachable) this.#branch(at, this.#endNode(), this.#clean);
+    stack.beginElse();
+    // An if in dead code has no false edge, and its else is dead as well.
+    const falseClass = stack.falseClass(at);
+    this.#reachable = falseClass !== noClass;
+    this.#weight = 0;
+    this.#calls = 0;
+    if (this.#reachable) this.#beginNode(falseClass);
+    this.#heat = goesBehind ? heatOfBranch(stack.heat(at)) : stack.heatWithout(at);
+    this.#clean = stack.falseClean(at);
+    this.#height = stack.base(at);
+  }
+
+  #end(): void {
+    const stack = this.#stack;
+    const at = stack.pop();
+    const kind = stack.kind(at);
+    this.#height = stack.heightBehind(at);
+    if (kind === frame.function) {
+      if (this.#reachable) this.placement.endExact(this.#weight, this.#heat);
+      return;
+    }
+    stack.passOnReach(at);
+    if (kind === frame.loop) this.#endLoop(at);
+    else this.#endBlock(at, kind === frame.if);
+  }
+
+  /** Behind the `end` of the loop at `at`: only what falls out of the loop gets here, so the node goes on. */
+  #endLoop(at: number): void {
+    const { loops, placement } = this;
+    const loop = this.#stack.loopAt(at);
+    if (this.#clean >= at) this.#clean = nowhere;
+    this.#heat = this.#stack.heat(at);
+    loops.close(loop);
+    if (loops.hasCalls(loop) && !loops.hasParameters(loop) && loops.head(loop) > 0)
+      placement.cool(loops.head(loop) - 1);
+    this.edits.endLoop(this.#reader.pos, loop);
+  }
+
+  /** Behind the `end` of a block, an if without an else where `isIf`, or an else. */
+  #endBlock(at: number, isIf: boolean): void {
+    const stack = this.#stack;
+    const goesBehind = !isIf || this.#reachable || stack.isTarget(at);
+    // Without an else, the false edge goes where the branches go: behind the end.
+    if (isIf && stack.falseClass(at) !== noClass) this.#branch(at, stack.falseClass(at), stack.falseClean(at));
+    if (stack.isTarget(at) && this.#reachable) this.#branch(at, this.#endNode(), this.#clean);
+    this.#heat = goesBehind ? stack.heat(at) : stack.heatWithout(at);
+    if (!stack.isTarget(at)) return;
+    this.#beginNode(stack.labelClass(at));
+    this.#reachable = true;
+    this.#clean = stack.cleanBehind(at);
+  }
+
+  // Branches.
+
+  #br(): void {
+    this.facts.branches++;
+    const stack = this.#stack;
+    const at = this.#label();
+    if (this.#reachable && stack.isLoop(at) && at === stack.top - 1 && stack.kind(stack.top) === frame.if)
+      this.#goAroundTested();
+    if (this.#reachable)
+      this.#branch(at, this.placement.end(this.#weight, Math.min(this.#heat, stack.labelHeat(at))), this.#clean);
+    this.#beginDeadCode();
+  }
+
+  #brIf(): void {
+    this.facts.branches++;
+    const stack = this.#stack;
+    const at = this.#label();
+    if (!this.#reachable) return;
+    if (stack.isLoop(at) && at === stack.top) this.#goAround();
+    const out = this.#endNode();
+    this.#branch(at, out, this.#clean);
+    this.#beginNode(out);
+    if (stack.labelHeat(at) >= this.#heat) this.#heat = heatOfBranch(this.#heat);
+  }
+
+  #brTable(): void {
+    const count = this.#reader.count('branch table entries');
+    this.facts.branches += count + 1;
+    const out = this.#reachable ? this.#endNode() : noClass;
+    for (let entry = 0; entry <= count; entry++) {
+      const at = this.#label();
+      if (this.#reachable) this.#branch(at, out, this.#clean);
+    }
+    this.#beginDeadCode();
+  }
+
+  /** Reads a label, which may lead out of loops; returns the place of its frame. */
+  #label(): number {
+    const stack = this.#stack;
     const offset = this.#reader.pos;
-    const index = this.#reader.u32('memory index');
-    if (index !== 0) this.#refuse({ feature: 'multiple memories', what: `${what} of memory ${index}` }, offset);
-    if (this.#reader.pos !== offset + 1) this.#reader.fail('zero byte expected', offset);
+    const label = this.#immediates.index('label', stack.depth);
+    const at = stack.top - label;
+    const to = stack.loopAt(at);
+    if (stack.loop !== to) this.edits.label(offset, this.#reader.pos - offset, label, stack.loop, to);
+    return at;
   }
 
-  #refused(opcode: number, offset: number): never {
-    const plain = refusedOpcodes[opcode];
-    if (plain !== undefined) this.#refuse(plain, offset);
+  /**
+   * Notes an edge of class `from` to the label of `at`. An edge back to the head of a loop that has made no call since
+   * closes a circle in which nothing checks: the head must.
+   */
+  #branch(at: number, from: number, clean: number): void {
+    const stack = this.#stack;
+    const to = stack.loopAt(at);
+    stack.addEdge(at, from, this.placement);
+    this.loops.exit(stack.loop, to);
+    stack.reach(stack.top, at);
+    if (stack.isLoop(at)) this.loops.back(to, clean > at);
+    else stack.addClean(at, clean);
+  }
+
+  // Calls.
+
+  #call(offset: number, isTail: boolean): void {
+    const callee = this.#functionIndex(offset);
+    // What the callers of a short function pay ahead for it is part of the node's price.
+    if (this.#reachable) this.#weight += this.entries[callee]!;
+    this.#afterCall(this.#module.functionTypes[callee]!, isTail);
+  }
+
+  #callIndirect(isTail: boolean): void {
+    const type = this.#immediates.typeIndex();
+    if (this.#immediates.tableIndex() !== 0) this.#module.features.add('reference-types');
+    this.#afterCall(type, isTail);
+  }
+
+  /** A call of a function of type index `type` has been read. */
+  #afterCall(type: number, isTail: boolean): void {
+    const { params, results } = this.#immediates.type(type);
+    this.#height += results - params;
+    this.#clean = nowhere;
+    if (this.#reachable) {
+      this.placement.call();
+      this.loops.call(this.#stack.loop);
+    }
+    if (isTail) {
+      if (this.#reachable) this.placement.endExact(this.#weight, firstHeat);
+      this.#module.features.add('tail-call');
+      this.#beginDeadCode();
+    } else if (this.#reachable && ++this.#calls === callsPerNodeMax) this.#beginNode(this.#endNode());
+  }
+
+  /** Reads the function index behind the opcode at `offset`, which shifts: one import is added before the functions. */
+  #functionIndex(offset: number): number {
+    const index = this.#immediates.functionIndex();
+    if (index >= this.#importedFunctions) this.edits.index(offset + 1, this.#reader.pos - offset - 1, index + 1);
+    return index;
+  }
+
+  #bulk(offset: number): void {
     const sub = this.#reader.u32('opcode');
-    const prefixed = refusedPrefixed(opcode, sub);
-    if (prefixed !== undefined) this.#refuse(prefixed, offset);
-    return this.#reader.fail(`invalid opcode 0x${opcode.toString(16)} ${sub}`, offset);
+    const { delta, work } = readBulk(sub, offset, {
+      module: this.#module,
+      immediates: this.#immediates,
+      mutates: this.mutates,
+    });
+    this.#height += delta;
+    if (work === null) return;
+    this.edits.work(offset, work);
+    this.loops.call(this.#stack.loop);
   }
 
-  /** Saturating conversions and bulk operations; returns the effect on the operand stack. */
-  #bulk(offset: number): number {
-    const module = this.#module;
-    const reader = this.#reader;
-    const { features } = module;
-    const sub = reader.u32('opcode');
-    if (sub < 8) {
-      features.add('nontrapping-float-to-int');
-      return 0;
-    }
-    const tables = module.tables.length;
-    features.add(sub >= bulk.tableGrow ? 'reference-types' : 'bulk-memory');
-    switch (sub) {
-      case bulk.memoryInit:
-        if (module.dataCount === null) reader.fail('memory.init without a data count section', offset);
-        this.#index('data segment', module.dataCount ?? 0);
-        this.#memoryIndex('memory.init');
-        this.#work(offset, 0, editKind.memoryBytes);
-        return -3;
-      case bulk.dataDrop:
-        if (module.dataCount === null) reader.fail('data.drop without a data count section', offset);
-        this.#index('data segment', module.dataCount ?? 0);
-        this.mutates.segments = true;
-        return 0;
-      case bulk.memoryCopy:
-        this.#memoryIndex('memory.copy');
-        this.#memoryIndex('memory.copy');
-        this.#work(offset, 0, editKind.memoryBytes);
-        return -3;
-      case bulk.memoryFill:
-        this.#memoryIndex('memory.fill');
-        this.#work(offset, 0, editKind.memoryBytes);
-        return -3;
-      case bulk.tableInit:
-        this.#index('element segment', module.elementSegments);
-        this.#index('table index', tables);
-        this.mutates.table = true;
-        this.#work(offset, 0, editKind.tableEntries);
-        return -3;
-      case bulk.elemDrop:
-        this.#index('element segment', module.elementSegments);
-        this.mutates.segments = true;
-        return 0;
-      case bulk.tableCopy:
-        this.#index('table index', tables);
-        this.#index('table index', tables);
-        this.mutates.table = true;
-        this.#work(offset, 0, editKind.tableEntries);
-        return -3;
-      case bulk.tableGrow:
-        this.#index('table index', tables);
-        this.mutates.table = true;
-        this.#work(offset, 0, editKind.tableEntries);
-        return -1;
-      case bulk.tableSize:
-        this.#index('table index', tables);
-        return 1;
-      case bulk.tableFill:
-        this.#index('table index', tables);
-        this.mutates.table = true;
-        this.#work(offset, 0, editKind.tableEntries);
-        return -3;
-      default: {
-        const refused = refusedPrefixed(0xfc, sub);
-        if (refused !== undefined) this.#refuse(refused, offset);
-        return reader.fail(`invalid opcode 0xfc ${sub}`, offset);
-      }
-    }
+  // Counted loops.
+
+  /** A br_if that has just been read in the innermost loop itself goes back to its head. */
+  #goAround(): void {
+    const at = this.#mayCount();
+    const found = at === null ? null : this.#finder.find(at);
+    if (found === null || found.ending === null) return;
+    this.#count(found);
+    const { start } = found.ending;
+    this.edits.goAround(start, this.#reader.pos - start, this.#stack.loop);
   }
 
-  /** Vector instructions; returns the effect on the operand stack. */
-  #vector(offset: number): number {
-    const reader = this.#reader;
-    const sub = reader.u32('opcode');
-    switch (sub < 256 ? simdShapes[sub] : shape.undefined) {
-      case shape.plain:
-        break;
-      case shape.memoryArgument:
-        this.#memoryArgument();
-        break;
-      case shape.memoryLane:
-        this.#memoryArgument();
-        reader.skip(1, 'lane');
-        break;
-      case shape.lane:
-        reader.skip(1, 'lane');
-        break;
-      case shape.v128:
-      case shape.shuffle:
-        reader.skip(16, 'vector immediate');
-        break;
-      default: {
-        const refused = refusedPrefixed(0xfd, sub);
-        if (refused !== undefined) this.#refuse(refused, offset);
-        reader.fail(`invalid opcode 0xfd ${sub}`, offset);
-      }
-    }
-    return simdDeltas[sub]!;
+  /** A br that has just been read in the arm of an if of the innermost loop itself goes back to its head. */
+  #goAroundTested(): void {
+    const test = this.#tests.get(this.#stack.loop) ?? null;
+    const at = test === null ? null : this.#mayCount();
+    const found = at === null || test === null ? null : this.#finder.findTested(at, test);
+    if (found !== null) this.#count(found);
+  }
+
+  #count(found: Found): void {
+    this.loops.count(this.#stack.loop, { ...found, node: this.placement.nodes - 1 });
+    this.placement.payAhead();
+  }
+
+  /** An if that has just been read stands in the innermost loop itself. */
+  #noteTest(): void {
+    const test = this.#finder.test(this.placement.offset(this.placement.nodes - 1));
+    if (test === null) this.#tests.delete(this.#stack.loop);
+    else this.#tests.set(this.#stack.loop, test);
+  }
+
+  /**
+   * Returns where the innermost loop stands, if it may be a counted loop; null otherwise. A loop that is left in two
+   * places has no certain number of rounds, and a function that it calls sees the counter.
+   */
+  #mayCount(): LoopOffsets | null {
+    const { loops, placement } = this;
+    const { loop } = this.#stack;
+    if (loops.hasCalls(loop) || loops.isLeft(loop) || loops.backs(loop) > 0 || loops.hasParameters(loop)) return null;
+    return {
+      loop: loops.start(loop),
+      entry: placement.offset(loops.head(loop) - 1),
+      node: placement.offset(placement.nodes - 1),
+    };
   }
 }
 
-/** (locals + operand depth) x branches, the measure of a compile bomb. */
-export function compileCost(scanner: Pick<CodeScanner, 'locals' | 'operandDepth' | 'branches'>): number {
-  return (scanner.locals + scanner.operandDepth) * scanner.branches;
+/** Returns (locals + operand depth) x branches, the measure of a compile bomb. */
+export function compileCost({ locals, operandDepth, branches }: BodyFacts): number {
+  return (locals + operandDepth) * branches;
 }

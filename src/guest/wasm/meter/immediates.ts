@@ -1,0 +1,153 @@
+/**
+ * Reads the immediates of instructions and checks every index in them against what the module declares (core
+ * specification, 5.4), so that code can never name what rewriting adds. Errors: `module_invalid`; for an instruction
+ * of a refused feature, its use is noted in the module and RefusedHere thrown.
+ */
+import { type RefusedName, refusedOpcodes, refusedPrefixed } from '../format/features.ts';
+import { emptyBlock, op } from '../format/instructions.ts';
+import type { Module } from '../format/model.ts';
+import { shape, simdDeltas, simdShapes } from '../format/opcodes.ts';
+import type { ByteReader } from '../format/reader.ts';
+import { RefusedHere, readValType } from '../format/types.ts';
+
+export interface BlockType {
+  readonly params: number;
+  readonly results: number;
+}
+
+const noValues: BlockType = { params: 0, results: 0 };
+const oneResult: BlockType = { params: 0, results: 1 };
+
+export class ImmediateReader {
+  readonly #module: Module;
+  readonly #reader: ByteReader;
+  /** By type index. */
+  readonly #types: readonly BlockType[];
+
+  constructor(module: Module, reader: ByteReader) {
+    this.#module = module;
+    this.#reader = reader;
+    this.#types = module.types.map(({ params, results }) => ({ params: params.length, results: results.length }));
+  }
+
+  /** How many values the type of index `type` takes and gives. */
+  type(type: number): BlockType {
+    return this.#types[type]!;
+  }
+
+  /** Reads an index below `limit`. */
+  index(what: string, limit: number): number {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const value = reader.u32(what);
+    if (value >= limit) reader.fail(`${what} ${value} out of range (${limit} exist)`, offset);
+    return value;
+  }
+
+  typeIndex(): number {
+    return this.index('type index', this.#types.length);
+  }
+
+  functionIndex(): number {
+    return this.index('function index', this.#module.functionTypes.length);
+  }
+
+  tableIndex(): number {
+    return this.index('table index', this.#module.tables.length);
+  }
+
+  elementSegment(): number {
+    return this.index('element segment', this.#module.elementSegments);
+  }
+
+  /** The data segment of `what`, an instruction at `offset`: it needs the data count section. */
+  dataSegment(what: string, offset: number): number {
+    const { dataCount } = this.#module;
+    if (dataCount === null) this.#reader.fail(`${what} without a data count section`, offset);
+    return this.index('data segment', dataCount ?? 0);
+  }
+
+  blockType(): BlockType {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const byte = reader.bytes[offset];
+    if (byte === emptyBlock) {
+      reader.pos++;
+      return noValues;
+    }
+    if (byte !== undefined && byte >= 0x40 && byte < 0x80) {
+      readValType(reader, this.#module);
+      return oneResult;
+    }
+    const type = reader.s33('block type');
+    if (type < 0) reader.fail('invalid block type', offset);
+    if (type >= this.#types.length)
+      reader.fail(`type index ${type} out of range (${this.#types.length} types)`, offset);
+    this.#module.features.add('multi-value');
+    return this.#types[type]!;
+  }
+
+  memoryArgument(): void {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const flags = reader.u32('alignment');
+    if ((flags & 0x40) !== 0 && flags < 0x80)
+      this.#refuse({ feature: 'multiple memories', what: 'access with a memory index' }, offset);
+    if (flags > 0x3f) reader.fail(`invalid alignment flags 0x${flags.toString(16)}`, offset);
+    reader.u32('offset');
+  }
+
+  /** The memory index of `what`: 0, in one byte. */
+  memoryIndex(what: string): void {
+    const offset = this.#reader.pos;
+    const index = this.#reader.u32('memory index');
+    if (index !== 0) this.#refuse({ feature: 'multiple memories', what: `${what} of memory ${index}` }, offset);
+    if (this.#reader.pos !== offset + 1) this.#reader.fail('zero byte expected', offset);
+  }
+
+  /** Reads the vector instruction behind the prefix at `offset`; returns its effect on the height of the operand stack. */
+  vector(offset: number): number {
+    const reader = this.#reader;
+    const sub = reader.u32('opcode');
+    switch (sub < 256 ? simdShapes[sub] : shape.undefined) {
+      case shape.plain:
+        break;
+      case shape.memoryArgument:
+        this.memoryArgument();
+        break;
+      case shape.memoryLane:
+        this.memoryArgument();
+        reader.skip(1, 'lane');
+        break;
+      case shape.lane:
+        reader.skip(1, 'lane');
+        break;
+      case shape.v128:
+      case shape.shuffle:
+        reader.skip(16, 'vector immediate');
+        break;
+      default:
+        this.failPrefixed(op.prefixVector, sub, offset);
+    }
+    return simdDeltas[sub]!;
+  }
+
+  /** `opcode` at `offset` belongs to a refused feature. Always throws. */
+  failRefused(opcode: number, offset: number): never {
+    const plain = refusedOpcodes[opcode];
+    if (plain !== undefined) this.#refuse(plain, offset);
+    return this.failPrefixed(opcode, this.#reader.u32('opcode'), offset);
+  }
+
+  /** The instruction `prefix sub` at `offset` is none of the accepted set. Always throws. */
+  failPrefixed(prefix: number, sub: number, offset: number): never {
+    const refused = refusedPrefixed(prefix, sub);
+    if (refused !== undefined) this.#refuse(refused, offset);
+    return this.#reader.fail(`invalid opcode 0x${prefix.toString(16)} ${sub}`, offset);
+  }
+
+  #refuse(use: RefusedName, offset: number): never {
+    this.#module.refused.push({ ...use, offset, functionIndex: null });
+    throw new RefusedHere();
+  }
+}
