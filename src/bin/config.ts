@@ -2,11 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import type { Registration } from '../control/accounts/accounts.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
-
-export type Registration = 'open' | 'invite' | 'closed';
 
 export interface ServerConfig {
   /** Absolute. */

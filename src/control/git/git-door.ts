@@ -11,6 +11,7 @@ import { RateLimiter } from '../accounts/rate-limiter.ts';
 import type { Database } from '../db/database.ts';
 import { Access } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
+import { GitBody } from './git-body.ts';
 import { GitProcess } from './git-process.ts';
 import { isGitUrl, parseGitUrl } from './git-url.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
@@ -20,7 +21,6 @@ import { PackSpool } from './pack-spool.ts';
 import { flushPkt } from './pkt-line.ts';
 import { PushExchange } from './push-exchange.ts';
 import type { Repositories } from './repositories.ts';
-import { RequestBody } from './request-body.ts';
 import { StoppedUploads } from './stopped-uploads.ts';
 
 export interface GitDoorDeps {
@@ -123,7 +123,7 @@ class Door {
   async #fetch(exchange: Exchange): Promise<void> {
     const { route, user, req, res } = exchange;
     const handler = await this.#access.reader(route, user);
-    const body = await RequestBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
+    const body = await GitBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
     const head = await body.readAll(this.#limits.commandsMs);
     if (head.length === 0 || head.equals(flushPkt)) {
       sendResult(exchange, 'upload-pack', Buffer.alloc(0), this.#limits.lingerMs);

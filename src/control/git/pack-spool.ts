@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 import { ByteBudget } from '../../waiting/byte-budget.ts';
+import { type GitBody, timedOut } from './git-body.ts';
 import type { GitLimits } from './limits.ts';
-import { type RequestBody, timedOut } from './request-body.ts';
 
 /** Bytes read from a file at a time. */
 const pieceBytes = 256 * KIB;
@@ -49,7 +49,7 @@ export class PackSpool {
    * Takes `first` and the rest of `body`. Throws `request_timeout` when less than `slowBytes` come in `idleMs`, or
    * not all in `receiveMs`; `overloaded` when a budget is spent; what `body` throws; errors of the file system.
    */
-  async receive(body: RequestBody, first: Buffer, userId: string): Promise<SpooledPack> {
+  async receive(body: GitBody, first: Buffer, userId: string): Promise<SpooledPack> {
     const pack = new Pack(this.#folder, this.#limits.spoolMemoryBytes);
     const release = async () => {
       this.#give(userId, pack.bytes);
@@ -67,7 +67,7 @@ export class PackSpool {
     return { chunks: () => pack.chunks(), release };
   }
 
-  async *#arriving(body: RequestBody, first: Buffer): AsyncGenerator<Buffer> {
+  async *#arriving(body: GitBody, first: Buffer): AsyncGenerator<Buffer> {
     const { idleMs, slowBytes, receiveMs } = this.#limits;
     if (first.length > 0) yield first;
     const endMs = performance.now() + receiveMs;

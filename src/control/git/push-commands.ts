@@ -5,9 +5,9 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
+import type { GitBody } from './git-body.ts';
 import type { GitLimits } from './limits.ts';
 import { flushPkt, PktLineReader, pktLine } from './pkt-line.ts';
-import type { RequestBody } from './request-body.ts';
 
 export interface PushCommands {
   readonly updates: readonly RefUpdate[];
@@ -49,7 +49,7 @@ export class CommandSection {
    * none of whose refs can be pushed. Throws `request_timeout`, `limit_exceeded`, `bad_request`.
    */
   async read(
-    body: RequestBody,
+    body: GitBody,
     limits: Pick<GitLimits, 'commandsMs' | 'commandBytes' | 'refs'>,
   ): Promise<PushCommands | null> {
     const end = performance.now() + limits.commandsMs;

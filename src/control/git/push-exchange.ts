@@ -12,6 +12,7 @@ import type { RateLimiter } from '../accounts/rate-limiter.ts';
 import { newId } from '../accounts/secrets.ts';
 import type { Access, GitHandler } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendResult } from './exchange.ts';
+import { GitBody } from './git-body.ts';
 import { type GitExit, GitProcess } from './git-process.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
 import { type ServedRequest, serve } from './library.ts';
@@ -23,7 +24,6 @@ import { CommandSection, type PushCommands, refusedRef, writePushCommands } from
 import { answerBody, unpackOutcome, writeReport } from './push-report.ts';
 import { anyErrorText } from './push-text.ts';
 import type { Repositories } from './repositories.ts';
-import { RequestBody } from './request-body.ts';
 import type { StoppedUploads } from './stopped-uploads.ts';
 import { unpackError } from './unpack-error.ts';
 
@@ -57,7 +57,7 @@ export class PushExchange {
     const { access, limits } = this.#deps;
     const { route, user, req } = this.#exchange;
     await access.pusher(route, user);
-    const body = await RequestBody.open(req, { ...limits, bytes: limits.pushBytes });
+    const body = await GitBody.open(req, { ...limits, bytes: limits.pushBytes });
     try {
       const commands = await this.#section.read(body, limits);
       if (commands === null) await this.#answerProbe(body);
@@ -67,14 +67,14 @@ export class PushExchange {
     }
   }
 
-  async #answerProbe(body: RequestBody): Promise<void> {
+  async #answerProbe(body: GitBody): Promise<void> {
     const { limits } = this.#deps;
     if (this.#section.rest().length > 0 || (await body.read(limits.commandsMs)) !== null)
       throw new PlatformError('bad_request', 'this is not a git push: it has no command');
     sendResult(this.#exchange, 'receive-pack', Buffer.alloc(0), limits.lingerMs);
   }
 
-  async #push(body: RequestBody, commands: PushCommands): Promise<void> {
+  async #push(body: GitBody, commands: PushCommands): Promise<void> {
     const { user } = this.#exchange;
     checkRefs(commands);
     this.#deps.rates.take(user.id, 'pushes');
@@ -86,7 +86,7 @@ export class PushExchange {
     }
   }
 
-  async #arrived(body: RequestBody): Promise<SpooledPack> {
+  async #arrived(body: GitBody): Promise<SpooledPack> {
     const { receiving, spool } = this.#deps;
     const { user, client } = this.#exchange;
     const leave = await receiving.enter({ userId: user.id, exclusive: null, signal: client });
@@ -110,7 +110,7 @@ export class PushExchange {
   }
 
   /** Answers a push that is refused before git has it. */
-  async #refuse(body: RequestBody, error: unknown): Promise<void> {
+  async #refuse(body: GitBody, error: unknown): Promise<void> {
     const { log, limits, stopped } = this.#deps;
     const { req, res, client, route, user } = this.#exchange;
     if (res.headersSent || client.aborted) throw error;

@@ -11,9 +11,9 @@
  */
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
 import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nouns.ts';
+import { ByteBudget } from '../../waiting/byte-budget.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
-import { ByteBudget } from './held-bytes.ts';
 import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
@@ -131,6 +131,12 @@ export interface SchemeUsage {
   bytesOut: number;
 }
 
+/**
+ * Bytes that all Resources of a Process keep outside of the guest's memory (values that are not committed yet). Each
+ * Resource has its own limit; 1,024 descriptors with a value of 1 MiB each would be 1 GiB that no memory limit sees.
+ */
+const heldBytesMax = 16 * MIB;
+
 const noMemory = new GuestMemory(null);
 
 export class Process {
@@ -138,7 +144,7 @@ export class Process {
   readonly meter: GasMeter;
   readonly descriptors = new DescriptorTable();
   /** Bytes that Resources keep for the guest. */
-  readonly held = new ByteBudget();
+  readonly held = new ByteBudget(heldBytesMax);
   /** Set by the instance that runs this Process. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;

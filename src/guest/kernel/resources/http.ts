@@ -10,13 +10,13 @@
 import { Errno } from '../errno.ts';
 import { ByteQueue } from '../net/byte-queue.ts';
 import { NetworkFailure, networkFailure } from '../net/failure.ts';
-import { RequestBody } from '../net/http-body.ts';
 import { HttpCall } from '../net/http-call.ts';
 import { HeadReader } from '../net/http-head-reader.ts';
 import { httpRequestLimits, outgoingHeaders, type RequestHead } from '../net/http-request.ts';
 import { requested } from '../net/http-requested.ts';
 import { Upload } from '../net/http-upload.ts';
 import type { Network } from '../net/network.ts';
+import { RequestFraming } from '../net/request-framing.ts';
 import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
 import { type Process, ProcessEnded, type Scheme } from '../process.ts';
@@ -46,7 +46,7 @@ class HttpResource implements Resource {
   readonly #opened: Target;
   readonly #head = new HeadReader();
   /** Set when the head has ended. */
-  #framing: RequestBody | null = null;
+  #framing: RequestFraming | null = null;
   readonly #body = new ByteQueue();
   /** Bytes of it that the handler's budget counts. */
   #keptBytes = 0;
@@ -140,12 +140,12 @@ class HttpResource implements Resource {
   #writeHead(bytes: Uint8Array): number {
     const taken = this.#head.read(bytes);
     if (typeof taken === 'string') return this.#fail(Errno.invalid, taken);
-    if (this.#head.head !== null) this.#framing = new RequestBody(this.#head.head);
+    if (this.#head.head !== null) this.#framing = new RequestFraming(this.#head.head);
     // What follows is body: the caller writes it again.
     return taken;
   }
 
-  #writeBody(framing: RequestBody, data: Uint8Array): number | Promise<void> {
+  #writeBody(framing: RequestFraming, data: Uint8Array): number | Promise<void> {
     if (framing.endsAtFlush) {
       const max = httpRequestLimits.bufferedBodyBytes;
       if (this.#body.length + data.length > max)

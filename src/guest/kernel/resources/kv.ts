@@ -73,7 +73,7 @@ class KvResource implements Resource {
   close(): MaybePromise<number> {
     const flushed = mayCommit(this.#guest) ? this.flush() : 0;
     this.#pending.clear();
-    this.#guest.held.release(this.#heldBytes);
+    this.#guest.held.give(this.#heldBytes);
     this.#heldBytes = 0;
     return flushed;
   }
@@ -87,7 +87,7 @@ class KvResource implements Resource {
       return;
     }
     if (value === null) this.#reader = Errno.notFound;
-    else if (this.#guest.end === null && this.#guest.held.reserve(value.length)) {
+    else if (this.#guest.end === null && this.#guest.held.take(value.length)) {
       this.#heldBytes = value.length;
       this.#reader = new ValueReader(value);
     } else this.#reader = Errno.noSpace;

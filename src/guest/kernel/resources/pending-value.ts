@@ -51,7 +51,7 @@ export class PendingValue {
 
   /** Begins a new, empty value and lets go of the memory. */
   clear(): void {
-    this.#guest.held.release(this.#bytes.length);
+    this.#guest.held.give(this.#bytes.length);
     this.#bytes = new Uint8Array(0);
     this.#length = 0;
     this.#isWritten = false;
@@ -60,7 +60,7 @@ export class PendingValue {
 
   #grow(needed: number): boolean {
     const capacity = Math.min(this.#bytesMax, Math.max(firstBytes, this.#bytes.length * 2, needed));
-    if (!this.#guest.held.reserve(capacity - this.#bytes.length)) return false;
+    if (!this.#guest.held.take(capacity - this.#bytes.length)) return false;
     const larger = new Uint8Array(capacity);
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;

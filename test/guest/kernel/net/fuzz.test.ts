@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Errno } from '../../../../src/guest/kernel/errno.ts';
 import { ByteQueue } from '../../../../src/guest/kernel/net/byte-queue.ts';
-import { RequestBody } from '../../../../src/guest/kernel/net/http-body.ts';
 import { parseRequestHead } from '../../../../src/guest/kernel/net/http-request.ts';
+import { RequestFraming } from '../../../../src/guest/kernel/net/request-framing.ts';
 import { parseTarget } from '../../../../src/guest/kernel/net/target.ts';
 import { cleanUp, opened, readAll, tcpServer, world, write } from '../../../support/net.ts';
 
@@ -121,7 +121,7 @@ describe('property: a request', () => {
         const eol = crlf ? '\r\n' : '\n';
         const framed = [...chunks, ''].map((part) => `${part.length.toString(16)}${eol}${part}${eol}`).join('');
         const bytes = Buffer.from(framed, 'latin1');
-        const body = new RequestBody({ contentLength: null, isChunked: true });
+        const body = new RequestFraming({ contentLength: null, isChunked: true });
         let text = '';
         const places = [...cuts.filter((cut) => cut < bytes.length).sort((a, b) => a - b), bytes.length];
         for (let at = 0, i = 0; i < places.length; ) {

@@ -13,7 +13,7 @@ export const chunkLimits = {
 
 type State = 'data' | 'dataEnd' | 'size' | 'trailer' | 'complete';
 
-export class RequestBody {
+export class RequestFraming {
   /** Whether the body is what is written before flush. */
   readonly endsAtFlush: boolean;
   #state: State;

@@ -16,7 +16,7 @@ export interface BodyLimits {
   readonly commandsMs: number;
 }
 
-export class RequestBody {
+export class GitBody {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #bytesMax: number;
   /** The chunk that was asked for and has not come. */
@@ -33,18 +33,18 @@ export class RequestBody {
    * Throws `bad_request` on an encoding that git does not use. A compressed body is read whole before anything
    * looks at it: it is small (`inflatedBytes`), and a larger one gets its 413 instead of half a git process.
    */
-  static async open(request: IncomingMessage, limits: BodyLimits): Promise<RequestBody> {
+  static async open(request: IncomingMessage, limits: BodyLimits): Promise<GitBody> {
     const encoding = request.headers['content-encoding'] ?? 'identity';
-    if (encoding === 'identity') return new RequestBody(request.iterator({ destroyOnReturn: false }), limits.bytes);
+    if (encoding === 'identity') return new GitBody(request.iterator({ destroyOnReturn: false }), limits.bytes);
     if (encoding !== 'gzip' && encoding !== 'x-gzip')
       throw new PlatformError('bad_request', `the content encoding ${JSON.stringify(encoding)} is not supported`);
     const gunzip = createGunzip();
     request.once('aborted', () => gunzip.destroy(gone()));
     const bytesMax = Math.min(limits.bytes, limits.inflatedBytes);
-    const packed = new RequestBody(request.pipe(gunzip).iterator(), bytesMax);
+    const packed = new GitBody(request.pipe(gunzip).iterator(), bytesMax);
     try {
       const bytes = await packed.readAll(limits.commandsMs);
-      return new RequestBody(Readable.from(bytes.length === 0 ? [] : [bytes]).iterator(), bytesMax);
+      return new GitBody(Readable.from(bytes.length === 0 ? [] : [bytes]).iterator(), bytesMax);
     } finally {
       request.unpipe(gunzip);
       gunzip.destroy();
