@@ -3,7 +3,7 @@
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
 import type { DeploymentSpec, DroppedLines } from './messages.ts';
-import type { PendingLogLine } from './nouns.ts';
+import type { LogFrame, LogLine, PendingLogLine } from './nouns.ts';
 
 /** src/control/fleet: starts, feeds and watches runners. */
 export interface Fleet {
@@ -29,10 +29,138 @@ export interface FleetState {
   readonly known: readonly string[];
 }
 
-/** src/control/logs: gives cursors, stores, publishes. */
-export interface LogAppender {
-  /** Returns when the lines are stored; order within a call is kept. */
-  append(lines: readonly PendingLogLine[], dropped?: DroppedLines): Promise<void>;
+/** Names a batch of log lines, so that one that is sent again is stored once. */
+export interface LogBatchId {
+  /** The sender: unique for ever, at most 200 characters. */
+  readonly origin: string;
+  /** Grows from batch to batch of one sender; batches are sent in that order. */
+  readonly number: number;
+}
+
+/**
+ * What became of a batch of log lines. `stored`: durable as far as the database promises it. `known`: stored before,
+ * and not again. `lost`: not stored; its lines have been counted as dropped where the batch had no id, and are the
+ * sender's to send again or to report as dropped where it had one.
+ */
+export type LogAppendResult = 'stored' | 'known' | 'lost';
+
+/** src/control/logs: takes log lines, gives them cursors, stores and publishes them. */
+export interface LogSink {
+  /**
+   * Stores the lines in their order; never rejects. `dropped`: lines lost on the way here, by handler id; each loss
+   * becomes a line in the log itself.
+   */
+  append(lines: readonly PendingLogLine[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
+}
+
+/** The same for a station that only writes lines of its own. */
+export type LogAppender = Pick<LogSink, 'append'>;
+
+/** Which lines a reader wants. */
+export interface LogFilter {
+  /** Lines at this severity or worse: `level` <= this (logLevels). */
+  readonly level?: number | undefined;
+  /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
+  readonly grep?: string | undefined;
+  readonly invocation?: string | undefined;
+}
+
+export interface LogReaderOptions extends LogFilter {
+  /** Lines above this cursor, oldest first. */
+  readonly after?: number | undefined;
+  /** Who asks: one user's searches follow each other. Without it the handler stands for its owner. */
+  readonly userId?: string | undefined;
+}
+
+/** A question about lines that are stored. */
+export interface LogQuery extends LogReaderOptions {
+  /** Lines below this cursor. */
+  readonly before?: number | undefined;
+  /** Lines at most; 1 to 1,000. */
+  readonly limit?: number | undefined;
+}
+
+export interface LogPage {
+  /** Ascending by cursor. */
+  readonly lines: readonly LogLine[];
+  /** Go on forward (or tail) from here: `after` of the next question. */
+  readonly cursor: number;
+  /** Go on backward from here: `before` of the next question; null when nothing older is kept. */
+  readonly before: number | null;
+  /** Whether the way `after` pointed at, or backward without it, may have more lines. */
+  readonly more: boolean;
+  /** A search ended at its limit before the answer was full: there may be more matches the way it looked. */
+  readonly stopped: boolean;
+  /** Lines that retention has removed between `after` and the first line of this answer. */
+  readonly expired: number;
+}
+
+/** A reader of live lines. Must be closed. */
+export interface LogTailReader {
+  /** Returns the next lines, or a count of lines that this reader does not get; null after `close`. */
+  next(): Promise<LogFrame | null>;
+  close(): void;
+}
+
+/** A handler as the log names it. */
+export interface LogHandler {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** src/control/logs: history and live lines of one handler, by cursor, without a gap or a duplicate between them. */
+export interface LogFeed {
+  /** Answers from what is stored. Without `after` and `before`: the newest lines. */
+  query(handler: LogHandler, query: LogQuery): Promise<LogPage>;
+  /** Goes on from `after` (without it: from now) and never ends by itself. A cursor from the future counts as now. */
+  tail(handler: LogHandler, options: LogReaderOptions): LogTailReader;
+}
+
+/** src/control/artifacts: content by name; a name stands for one content for ever. */
+export interface Blobs {
+  /** Throws `not_found` where there is none, `internal` where the bytes are not what was put. */
+  get(name: string): Promise<Uint8Array>;
+  /** Durable when it resolves. Content that is there already is left alone, unless it is damaged. */
+  put(name: string, bytes: Uint8Array): Promise<void>;
+  /** Whether it is there, and unharmed as far as that is known without reading it. */
+  has(name: string): Promise<boolean>;
+}
+
+/** The right to act for `name`, until it ends or is taken. */
+export interface Lease {
+  readonly name: string;
+  readonly holder: string;
+  /** Outdates every earlier holder: what is written with a smaller epoch is refused. */
+  readonly epoch: number;
+  /** Unix milliseconds. */
+  readonly expiresMs: number;
+}
+
+/** src/control/db: who may act for something, over all controls. */
+export interface Leases {
+  /**
+   * Takes `name` for `ttlMs` if it is free, expired or held by the same holder, with a greater epoch than any before.
+   * Returns null where another holds it. Clocks of controls may differ by less than `ttlMs`.
+   */
+  take(options: { readonly name: string; readonly holder: string; readonly ttlMs: number }): Promise<Lease | null>;
+  /** Holds it for `ttlMs` from now, with the same epoch; null where it has been taken since. */
+  renew(lease: Lease, ttlMs: number): Promise<Lease | null>;
+  /** Gives it back at once; does nothing where it has been taken since. The epoch stays known. */
+  release(lease: Lease): Promise<void>;
+}
+
+/** src/control/git: which control holds a repository. Only that one serves pushes and fetches of it. */
+export interface RepoHome {
+  /** This control. */
+  readonly self: string;
+  /** The control that holds it, null where none has claimed it. */
+  of(repositoryId: string): Promise<string | null>;
+  /** Claims a repository that nobody holds; returns the control that holds it now. */
+  claim(repositoryId: string): Promise<string>;
+  /** Ids of the repositories that this control holds. */
+  mine(): Promise<ReadonlySet<string>>;
+  /** Forgets a repository that this control holds and has removed. */
+  forget(repositoryId: string): Promise<void>;
 }
 
 /** src/control/deploy, as the API uses it. */

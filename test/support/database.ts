@@ -1,26 +1,100 @@
+/** Real databases for tests, on both dialects: `onEachDatabase` runs the same tests on each. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { Kysely, PostgresDialect, sql } from 'kysely';
+import { describe } from 'vitest';
+import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { postgresPool } from '../../src/control/db/dialects/postgres-pool.ts';
+import { type PostgresServer, postgresMissing, startPostgres } from './postgres.ts';
 
 export interface TemporaryDatabase {
   readonly db: Database;
+  readonly location: DatabaseLocation;
+  /** A folder for what else a test needs. */
   readonly folder: string;
-  readonly file: string;
+  /** One more Database on the same tables: another control, or the same after a restart. Closed by `close`. */
+  open(): Promise<Database>;
+  /** Closes every Database and removes everything. */
   close(): Promise<void>;
+}
+
+export interface TestDialect {
+  readonly name: 'sqlite' | 'postgres';
+  /** A fresh database with the newest schema. */
+  temporary(): Promise<TemporaryDatabase>;
+}
+
+export const sqlite: TestDialect = { name: 'sqlite', temporary: temporaryDatabase };
+export const postgres: TestDialect = { name: 'postgres', temporary: temporaryPostgres };
+
+/** Runs `tests` for SQLite and for PostgreSQL; where there is no PostgreSQL, its tests skip and say why. */
+export function onEachDatabase(title: string, tests: (dialect: TestDialect) => void): void {
+  describe(`${title}, sqlite`, () => tests(sqlite));
+  onPostgres(title, tests);
+}
+
+/** Runs `tests` for PostgreSQL alone. */
+export function onPostgres(title: string, tests: (dialect: TestDialect) => void): void {
+  if (postgresMissing !== null) process.stderr.write(`skipped: ${title}, postgres: ${postgresMissing}\n`);
+  describe.skipIf(postgresMissing !== null)(`${title}, postgres`, () => tests(postgres));
 }
 
 export async function temporaryDatabase(): Promise<TemporaryDatabase> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-db-'));
-  const file = join(folder, 'trisiel.db');
-  const db = await openDatabase({ file });
+  return temporary(folder, { file: join(folder, 'trisiel.db') }, async () => {});
+}
+
+/** One server per test file, which runs in a process of its own. */
+let server: Promise<PostgresServer> | null = null;
+let made = 0;
+const template = 'template_trisiel';
+
+async function temporaryPostgres(): Promise<TemporaryDatabase> {
+  server ??= startPostgres().then(async (started) => {
+    await command(started, `create database ${template}`);
+    await (await openDatabase({ url: started.url(template) })).close();
+    return started;
+  });
+  const running = await server;
+  made += 1;
+  const name = `t${made}`;
+  await command(running, `create database ${name} template ${template}`);
+  const folder = await mkdtemp(join(tmpdir(), 'trisiel-db-'));
+  return temporary(folder, { url: running.url(name) }, () => command(running, `drop database ${name} with (force)`));
+}
+
+async function temporary(
+  folder: string,
+  location: DatabaseLocation,
+  drop: () => Promise<void>,
+): Promise<TemporaryDatabase> {
+  const opened: Database[] = [];
+  const open = async (): Promise<Database> => {
+    const db = await openDatabase(location);
+    opened.push(db);
+    return db;
+  };
   return {
-    db,
+    db: await open(),
+    location,
     folder,
-    file,
+    open,
     async close() {
-      await db.close();
+      for (const db of opened) await db.close();
+      await drop();
       await rm(folder, { recursive: true });
     },
   };
+}
+
+/** Runs a statement outside of any temporary database. */
+export async function command(on: PostgresServer, statement: string): Promise<void> {
+  const pool = () => postgresPool({ url: on.url('postgres'), connections: 1, statementMs: null, onLost: () => {} });
+  const db = new Kysely({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await sql.raw(statement).execute(db);
+  } finally {
+    await db.destroy();
+  }
 }

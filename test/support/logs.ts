@@ -1,16 +1,14 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import type { Database } from '../../src/control/db/database.ts';
 import { type Handler, Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { type HandlerId, handlerIdOf } from '../../src/protocol/names.ts';
 import type { PendingLogLine } from '../../src/protocol/nouns.ts';
+import { sqlite, type TemporaryDatabase, type TestDialect } from './database.ts';
 
 export interface Bench {
   readonly db: Database;
-  readonly file: string;
+  readonly database: TemporaryDatabase;
   readonly handlers: Handlers;
   readonly a: Handler;
   readonly b: Handler;
@@ -20,10 +18,9 @@ export interface Bench {
 }
 
 /** A real database with one user and the handlers `aa` and `bb`. */
-export async function bench(): Promise<Bench> {
-  const folder = await mkdtemp(join(tmpdir(), 'trisiel-logs-'));
-  const file = join(folder, 'trisiel.db');
-  const db = await openDatabase({ file });
+export async function bench(dialect: TestDialect = sqlite): Promise<Bench> {
+  const database = await dialect.temporary();
+  const { db } = database;
   await db.insertInto('users').values({ id: 'u', name: 'u', password_hash: 'x', created_ms: 1 }).execute();
   const handlers = new Handlers({ db, now: Date.now, randomBytes, randomInt });
   const errors: unknown[] = [];
@@ -38,17 +35,14 @@ export async function bench(): Promise<Bench> {
   };
   return {
     db,
-    file,
+    database,
     handlers,
     a: await create('aa'),
     b: await create('bb'),
     errors,
     openLogs: (options = {}) =>
       LogStore.open({ ...options, db, now: Date.now, onError: (error) => errors.push(error) }),
-    async close() {
-      await db.close();
-      await rm(folder, { recursive: true });
-    },
+    close: () => database.close(),
   };
 }
 

@@ -77,8 +77,14 @@ export class Accounts {
       const known = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
       if (known !== undefined) return known.value;
       const code = newFirstCode(this.#randomBytes);
-      await trx.insertInto('settings').values({ key: firstCodeKey, value: code }).execute();
-      return code;
+      // Another control may start at the same time: the first code written is the one that both print.
+      const row = await trx
+        .insertInto('settings')
+        .values({ key: firstCodeKey, value: code })
+        .onConflict((oc) => oc.column('key').doUpdateSet((eb) => ({ value: eb.ref('settings.value') })))
+        .returning('value')
+        .executeTakeFirstOrThrow();
+      return row.value;
     });
   }
 
@@ -216,12 +222,14 @@ export class Accounts {
       const code = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
       if (code !== undefined && sameSecret(code.value, invite.toLowerCase()))
         return async () => {
-          await trx.deleteFrom('settings').where('key', '=', firstCodeKey).execute();
+          const { numDeletedRows } = await trx
+            .deleteFrom('settings')
+            .where('key', '=', firstCodeKey)
+            .executeTakeFirst();
+          // Somebody else has just used it, on this control or another.
+          if (numDeletedRows === 0n) throw firstCodeNeeded();
         };
-      if (this.#registration !== 'open')
-        throw new PlatformError('invite_required', 'the first account needs the code that the server printed', {
-          hints: ['look for the code in the output of npm start'],
-        });
+      if (this.#registration !== 'open') throw firstCodeNeeded();
     }
     if (this.#registration === 'open') return async () => {};
     if (this.#registration === 'closed') throw closed();
@@ -243,6 +251,12 @@ export function checkUserName(name: string): string {
 
 async function anyUser(trx: Transaction<Schema>): Promise<boolean> {
   return (await trx.selectFrom('users').select('id').limit(1).executeTakeFirst()) !== undefined;
+}
+
+function firstCodeNeeded(): PlatformError {
+  return new PlatformError('invite_required', 'the first account needs the code that the server printed', {
+    hints: ['look for the code in the output of npm start'],
+  });
 }
 
 function closed(): PlatformError {

@@ -2,6 +2,7 @@
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
+import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { hashSecret, newId, newInvite, type RandomBytes } from './secrets.ts';
 
@@ -39,6 +40,7 @@ export class Invites {
       usedMs: null,
     };
     await this.#db.transaction().execute(async (trx) => {
+      await lockUser(trx, userId);
       const open = await trx
         .selectFrom('invites')
         .select('id')

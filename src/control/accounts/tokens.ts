@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
+import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { hashSecret, looksLikeToken, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
 
@@ -60,6 +61,7 @@ export class Tokens {
       throw new PlatformError('bad_request', `a label has 1 to ${tokenLimits.labelChars} characters`);
     const token = newToken(this.#randomBytes);
     const view = await this.#db.transaction().execute(async (trx) => {
+      await lockUser(trx, userId);
       if ((await this.#inForce(trx, userId)).length >= tokenLimits.perUser)
         throw new PlatformError('limit_exceeded', `a user has at most ${tokenLimits.perUser} tokens`, {
           hints: ['revoke one that is not used any more'],
@@ -135,6 +137,7 @@ export class Tokens {
 
   /** Makes room for one more. Returns the ids it revoked; tell them with `tellRevoked` after the commit. */
   async makeRoom(trx: Kysely<Schema>, userId: string): Promise<readonly string[]> {
+    await lockUser(trx, userId);
     const oldest = await this.#inForce(trx, userId);
     const surplus = oldest.slice(0, Math.max(0, oldest.length - tokenLimits.perUser + 1)).map(({ id }) => id);
     if (surplus.length > 0)

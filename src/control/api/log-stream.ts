@@ -71,7 +71,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {
         retryAfterSeconds: 10,
       });
-    return { caller, handler, tail: deps.logs.tail(handler, query.data) };
+    return { caller, handler, tail: deps.logs.tail(handler, { ...query.data, userId: caller.user.id }) };
   };
 
   /** What was revoked or deleted while the questions above were asked has told nobody of this stream. */

@@ -39,7 +39,7 @@ export function pages(options: PagesOptions): Router {
   });
   router.get('/readyz', async (ctx) => {
     const why = [...notReady()];
-    await sql`select 1`.execute(db.reader).catch(() => why.push('the database does not answer'));
+    await sql`select 1`.execute(db.probe).catch(() => why.push('the database does not answer'));
     ctx.status = why.length === 0 ? 200 : 503;
     ctx.body = { ready: why.length === 0, ...(why.length === 0 ? {} : { why }), ...identity };
   });

@@ -12,7 +12,8 @@ export class BatchInsert<Table extends keyof Schema & string> {
   readonly #table: Table;
   readonly #columns: readonly (keyof Schema[Table] & string)[];
   readonly #ifNew: readonly (keyof Schema[Table] & string)[];
-  readonly #compiled = new Map<number, CompiledQuery>();
+  /** By dialect: two databases of one process may speak different ones. */
+  readonly #compiled = new WeakMap<object, Map<number, CompiledQuery>>();
 
   /** `ifNew`: rows whose values in these columns exist already are left out. */
   constructor(options: {
@@ -39,7 +40,10 @@ export class BatchInsert<Table extends keyof Schema & string> {
   }
 
   #compile(db: Kysely<Schema>, size: number): CompiledQuery {
-    const known = this.#compiled.get(size);
+    const dialect = db.getExecutor().adapter;
+    const compiledBySize = this.#compiled.get(dialect) ?? new Map<number, CompiledQuery>();
+    this.#compiled.set(dialect, compiledBySize);
+    const known = compiledBySize.get(size);
     if (known !== undefined) return known;
     const row = sql`(${sql.join(this.#columns.map(() => 0))})`;
     const columns = sql.join(this.#columns.map((column) => sql.ref(column)));
@@ -49,7 +53,7 @@ export class BatchInsert<Table extends keyof Schema & string> {
         ? sql``
         : sql` on conflict (${sql.join(this.#ifNew.map((column) => sql.ref(column)))}) do nothing`;
     const compiled = sql`insert into ${sql.table(this.#table)} (${columns}) values ${values}${tail}`.compile(db);
-    this.#compiled.set(size, compiled);
+    compiledBySize.set(size, compiled);
     return compiled;
   }
 }

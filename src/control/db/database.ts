@@ -1,34 +1,80 @@
 /**
- * The database of control. `Database` is Kysely over src/control/db/schema.ts; stations write portable
- * SQL with Kysely's builder only, so that Postgres' dialect can take this place.
+ * The database of control: Kysely over the tables of schema.ts, on SQLite or PostgreSQL. Stations write one code for
+ * both with Kysely's builder, and take row locks (`forNoKeyUpdate`) where a transaction reads before it writes: SQLite
+ * leaves them out, because its transactions hold the whole file.
  */
 import { open } from 'node:fs/promises';
-import { type Dialect, Kysely } from 'kysely';
+import { type Dialect, Kysely, PostgresDialect, sql } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import { type PostgresPoolOptions, postgresPool } from './dialects/postgres-pool.ts';
 import { Sqlite3Dialect } from './dialects/sqlite3.ts';
 import { migrate } from './migrate.ts';
 import type { Schema } from './schema.ts';
+import { SqlError } from './sql-error.ts';
+import { allowGivingBack, Vacuum } from './vacuum.ts';
+
+/** Where the database is: a SQLite file, or a postgres:// URL. */
+export type DatabaseLocation = { readonly file: string } | { readonly url: string };
+
+export type DatabaseOptions = DatabaseLocation & {
+  /** Takes what happens to the database beside any statement, for the platform's own log. */
+  readonly onEvent?: (event: DatabaseEvent) => void;
+};
+
+export type DatabaseEvent =
+  /** A file of an earlier version is rewritten once, so that it can shrink from now on. */
+  | { readonly kind: 'rewriting_file' }
+  /** Something failed that is tried again by itself. */
+  | { readonly kind: 'failed'; readonly what: string; readonly error: unknown };
+
+/** PostgreSQL's connections of one control, by use. A server takes 100 by default. */
+const connections = { main: 8, relaxed: 3, reader: 6, probe: 1 } as const;
 
 /**
- * Within `transaction().execute(async (trx) => …)` use `trx` only: `db` waits for the connection
- * which the transaction holds, and fails after `sqliteLimits.waitMs`.
+ * Within `transaction().execute(async (trx) => …)` only `trx` is used: on SQLite `db` waits for the connection that
+ * the transaction holds, and fails after `sqliteLimits.waitMs`.
  */
 export class Database extends Kysely<Schema> {
   /**
-   * For what may be lost in a power cut (log lines, usage): a commit here does not wait for the
-   * disk, and a batch does not stand in the way of `this`' transactions longer than its own insert.
+   * For what may be lost in a power cut (log lines, usage). On SQLite a commit here does not wait for the disk, and a
+   * batch keeps other transactions waiting for its own insert only. On PostgreSQL it is a pool of its own, so that
+   * batches never take the last connection; its commits are durable.
    */
   readonly relaxed: Kysely<Schema>;
   /** For reads that may take long (log searches): they wait for no writer, and no writer waits for them. */
   readonly reader: Kysely<Schema>;
+  /** For the question whether the database answers: one connection that nothing else uses. */
+  readonly probe: Kysely<Schema>;
+  /** Whether other controls may write to this database too; then nothing of it may be remembered as exact. */
+  readonly isShared: boolean;
+  /** Gives free pages of the SQLite file back; null on PostgreSQL. */
+  readonly vacuum: Vacuum | null;
 
-  constructor(dialects: { main: Dialect; relaxed: Dialect; reader: Dialect }) {
-    super({ dialect: dialects.main });
-    this.relaxed = new Kysely<Schema>({ dialect: dialects.relaxed });
-    this.reader = new Kysely<Schema>({ dialect: dialects.reader });
+  constructor(options: {
+    readonly dialects: {
+      readonly main: Dialect;
+      readonly relaxed: Dialect;
+      readonly reader: Dialect;
+      readonly probe: Dialect;
+    };
+    readonly isShared: boolean;
+    readonly onError: (what: string, error: unknown) => void;
+  }) {
+    const { main, relaxed, reader, probe } = options.dialects;
+    super({ dialect: main });
+    this.relaxed = new Kysely<Schema>({ dialect: relaxed });
+    this.reader = new Kysely<Schema>({ dialect: reader });
+    this.probe = new Kysely<Schema>({ dialect: probe });
+    this.isShared = options.isShared;
+    this.vacuum = options.isShared
+      ? null
+      : new Vacuum({ db: this.relaxed, onError: (error) => options.onError('giving free pages back', error) });
   }
 
   /** Finishes what is running, then closes every connection. */
   async close(): Promise<void> {
+    await this.vacuum?.close();
+    await this.probe.destroy();
     await this.reader.destroy();
     await this.relaxed.destroy();
     await this.destroy();
@@ -36,23 +82,105 @@ export class Database extends Kysely<Schema> {
 }
 
 /**
- * Opens (or makes, mode 0600) the SQLite file and brings it to the newest schema.
- * Throws SqlError where the file cannot be used, PlatformError `unavailable` where it was made by a newer version.
+ * Opens the database and brings it to the newest schema. A SQLite file is made (mode 0600) where there is none.
+ * Throws PlatformError `unavailable` where a PostgreSQL server cannot be used or the schema is of a newer version,
+ * SqlError where a SQLite file cannot be used.
  */
-export async function openDatabase(options: { readonly file: string }): Promise<Database> {
-  const { file } = options;
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const onEvent = options.onEvent ?? (() => {});
+  const onError = (what: string, error: unknown): void => onEvent({ kind: 'failed', what, error });
+  return 'url' in options
+    ? openPostgres(options.url, onError)
+    : openSqlite(options.file, { onError, onRewrite: () => onEvent({ kind: 'rewriting_file' }) });
+}
+
+type OnError = (what: string, error: unknown) => void;
+
+async function openSqlite(
+  file: string,
+  { onError, onRewrite }: { readonly onError: OnError; readonly onRewrite: () => void },
+): Promise<Database> {
   // It holds password hashes: nobody else on the machine may read it. SQLite's -wal and -shm get the same mode.
   await (await open(file, 'a', 0o600)).close();
   const db = new Database({
-    main: new Sqlite3Dialect({ file, synchronous: 'full' }),
-    relaxed: new Sqlite3Dialect({ file, synchronous: 'normal' }),
-    reader: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
+    dialects: {
+      main: new Sqlite3Dialect({ file, synchronous: 'full' }),
+      relaxed: new Sqlite3Dialect({ file, synchronous: 'normal' }),
+      reader: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
+      probe: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
+    },
+    isShared: false,
+    onError,
   });
   try {
     await migrate(db);
+    // A full disk is no reason not to start: the file stays usable, and the next start tries again.
+    await allowGivingBack(db, onRewrite).catch((error: unknown) => onError('rewriting the database file', error));
   } catch (error) {
     await db.close();
     throw error;
   }
   return db;
+}
+
+async function openPostgres(url: string, onError: OnError): Promise<Database> {
+  const dialect = (options: Omit<PostgresPoolOptions, 'url' | 'onLost'>): PostgresDialect =>
+    new PostgresDialect({
+      pool: () =>
+        postgresPool({ ...options, url, onLost: (error) => onError('a connection to PostgreSQL was lost', error) }),
+    });
+  const migrator = new Kysely<Schema>({ dialect: dialect({ connections: 2, statementMs: null }) });
+  try {
+    await checkServer(migrator);
+    await migrate(migrator);
+  } catch (error) {
+    throw error instanceof SqlError ? unusable(url, error) : error;
+  } finally {
+    await migrator.destroy();
+  }
+  return new Database({
+    dialects: {
+      main: dialect({ connections: connections.main }),
+      relaxed: dialect({ connections: connections.relaxed }),
+      reader: dialect({ connections: connections.reader, readOnly: true }),
+      probe: dialect({ connections: connections.probe, readOnly: true, statementMs: 1_500 }),
+    },
+    isShared: true,
+    onError,
+  });
+}
+
+/** Oldest version that the tests run on. */
+const versionMin = 130_000;
+
+async function checkServer(db: Kysely<Schema>): Promise<void> {
+  const { rows } = await sql<{ version: string; encoding: string }>`
+    select current_setting('server_version_num') as version, current_setting('server_encoding') as encoding`.execute(
+    db,
+  );
+  const { version, encoding } = rows[0]!;
+  if (Number(version) < versionMin)
+    throw new PlatformError('unavailable', `PostgreSQL ${Math.floor(Number(version) / 10_000)} is too old`, {
+      hints: ['version 13 or newer is needed'],
+    });
+  if (encoding !== 'UTF8')
+    throw new PlatformError('unavailable', `the PostgreSQL database has the encoding ${encoding}`, {
+      hints: ["make one with: create database trisiel encoding 'UTF8' template template0"],
+    });
+}
+
+/** What an operator needs to know; never the URL, which holds a password. */
+function unusable(url: string, error: SqlError): PlatformError {
+  const { hostname, port, pathname } = new URL(url);
+  const server = `${hostname === '' ? 'localhost' : hostname}:${port === '' ? '5432' : port}`;
+  const hint = {
+    '28P01': 'check user and password in TRISIEL_DATABASE',
+    '28000': 'check user and password in TRISIEL_DATABASE, and what the server allows (pg_hba.conf)',
+    '3D000': `make it: createdb ${pathname.slice(1)}`,
+    '42501': 'the user needs the right to make tables: grant create on schema public to …',
+  }[error.sqlCode];
+  return new PlatformError('unavailable', `PostgreSQL at ${server} cannot be used: ${error.message}`, {
+    hints: [hint ?? 'check that it runs, and host, port and database in TRISIEL_DATABASE'],
+    cause: error,
+  });
 }

@@ -4,12 +4,14 @@ import { type Migration, Migrator } from 'kysely/migration';
 import { PlatformError } from '../../protocol/errors.ts';
 import { first } from './migrations/0001-first.ts';
 import { queueMessages } from './migrations/0002-queue-messages.ts';
+import { manyWriters } from './migrations/0003-many-writers.ts';
 import { knownAddresses } from './migrations/0004-known-addresses.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': first,
   '0002-queue-messages': queueMessages,
+  '0003-many-writers': manyWriters,
   '0004-known-addresses': knownAddresses,
 };
 

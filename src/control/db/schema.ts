@@ -108,4 +108,14 @@ export interface Schema {
     message: Uint8Array;
     published_ms: number;
   };
+  /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
+  storage_totals: { handler_id: string; kind: 'kv' | 'queue'; items: number; bytes: number };
+  /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */
+  leases: { name: string; holder: string; epoch: number; expires_ms: number };
+  /** The control (its data folder's id) whose disk holds a repository. */
+  repository_homes: { repository_id: string; home: string; claimed_ms: number };
+  /** Log lines that retention removed: so many, the last of them at this cursor, all above the row before. */
+  log_expired: { handler_id: string; last_cursor: number; lines: number };
+  /** Number of the last batch of log lines stored for a sender; batches up to it have been stored before. */
+  log_origins: { origin: string; number: number; stored_ms: number };
 }

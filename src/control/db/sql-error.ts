@@ -28,8 +28,14 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return error.sqlCode === '23503' || (error.sqlCode === 'SQLITE_CONSTRAINT' && /FOREIGN KEY/.test(error.message));
 }
 
-/** The disk is full or fails, or the database is busy for too long: nothing was changed, later may work. */
+/**
+ * Whether the database could not do its work now: the disk is full or fails, the server is gone or ends, a lock was
+ * held for too long. The same statement may work later. After a lost connection (class 08) the statement may or may
+ * not have been done.
+ */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
-  return /^(?:SQLITE_(?:FULL|IOERR|BUSY|READONLY|CANTOPEN|NOMEM)|53\d{3}|57P0\d|08\d{3})$/.test(error.sqlCode);
+  return /^(?:SQLITE_(?:FULL|IOERR|BUSY|READONLY|CANTOPEN|NOMEM)|53\d{3}|57014|57P\d\d|08[0-9A-Z]{3}|25P03|40P01|40001|55P03|58\d{3})$/.test(
+    error.sqlCode,
+  );
 }

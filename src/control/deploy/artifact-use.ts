@@ -28,8 +28,7 @@ export class ArtifactUse {
       await this.keeping([name], async () => {
         // Asked again, now that no push can be about to use it.
         if ((await this.#store.usedArtifacts()).has(name)) return;
-        await this.#store.removeArtifact(name);
-        await this.#artifacts.remove(name);
+        if (await this.#store.removeArtifact(name)) await this.#artifacts.remove(name);
       });
     }
   }

@@ -11,7 +11,9 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
+import { isForeignKeyViolation } from '../db/sql-error.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
@@ -61,6 +63,7 @@ export class DeploymentStore {
         .select(['next_number', 'deploy_branch'])
         .where('id', '=', handlerId)
         .where('deleted_ms', 'is', null)
+        .forNoKeyUpdate()
         .executeTakeFirst();
       if (handler === undefined) throw new PlatformError('not_found', 'the handler has been deleted meanwhile');
       await trx
@@ -82,7 +85,8 @@ export class DeploymentStore {
           module: JSON.stringify(module),
           created_ms: nowMs,
         })
-        .onConflict((oc) => oc.column('name').doNothing())
+        // Not `do nothing`: the row is to be locked, so that nobody removes it before the Deployment refers to it.
+        .onConflict((oc) => oc.column('name').doUpdateSet((eb) => ({ name: eb.ref('artifacts.name') })))
         .execute();
       const row: DeploymentRow = {
         id: newId('d', this.#randomBytes),
@@ -110,17 +114,24 @@ export class DeploymentStore {
    */
   async release(deploymentId: string, from: 'staged' | 'retired'): Promise<{ replaced: DeploymentRow | null }> {
     return this.#db.transaction().execute(async (trx) => {
-      const row = await trx
+      const target = await trx
         .selectFrom('deployments')
-        .selectAll()
+        .select('handler_id')
+        .where('id', '=', deploymentId)
+        .executeTakeFirst();
+      // Releases of one handler follow each other, so that each retires what the one before made live.
+      if (target !== undefined) await lockHandler(trx, target.handler_id);
+      const replaced = target === undefined ? null : await liveOf(trx, target.handler_id);
+      const row = await trx
+        .updateTable('deployments')
+        .set({ state: 'live' })
         .where('id', '=', deploymentId)
         .where('state', '=', from)
+        .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new PlatformError('conflict', `the deployment is not ${from} any more`);
-      const replaced = await liveOf(trx, row.handler_id);
       if (replaced !== null)
         await trx.updateTable('deployments').set({ state: 'retired' }).where('id', '=', replaced.id).execute();
-      await trx.updateTable('deployments').set({ state: 'live' }).where('id', '=', row.id).execute();
       const release = { deployment_id: row.id, changed_ms: this.#now() };
       await trx
         .insertInto('releases')
@@ -221,8 +232,15 @@ export class DeploymentStore {
     );
   }
 
-  async removeArtifact(name: string): Promise<void> {
-    await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
+  /** Returns false, and removes nothing, where a Deployment refers to the Artifact (a push on another control). */
+  async removeArtifact(name: string): Promise<boolean> {
+    try {
+      await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
+      return true;
+    } catch (error) {
+      if (isForeignKeyViolation(error)) return false;
+      throw error;
+    }
   }
 
   async artifactModule(name: string): Promise<VettedModule | null> {

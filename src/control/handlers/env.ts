@@ -10,6 +10,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { lockHandler } from '../db/row-locks.ts';
 
 export const envLimits = {
   /** Variables of one handler; each is sent to every runner with each deployment. */
@@ -105,6 +106,7 @@ export class HandlerEnv {
     const updatedMs = this.#now();
     const sealed = this.#seal({ handlerId, key, value });
     await this.#db.transaction().execute(async (trx) => {
+      await lockHandler(trx, handlerId);
       const others = await trx
         .selectFrom('handler_env')
         .select(['key', 'sealed'])

@@ -4,6 +4,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../protocol/names.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { lockUser } from '../db/row-locks.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 
 export const handlerLimits = {
@@ -142,6 +143,7 @@ export class Handlers {
   /** Throws `not_found` (foreign, never there, or purged), `conflict` (not deleted), `limit_exceeded`. */
   async restore(name: string, ownerId: string): Promise<Handler> {
     return this.#db.transaction().execute(async (trx) => {
+      await lockUser(trx, ownerId);
       const row = await trx
         .selectFrom('handlers')
         .selectAll()
@@ -197,6 +199,7 @@ export class Handlers {
     };
     try {
       await this.#db.transaction().execute(async (trx) => {
+        await lockUser(trx, ownerId);
         const owned = await trx
           .selectFrom('handlers')
           .select('deleted_ms')

@@ -1,52 +1,87 @@
-/** Cursors of log lines: numbers that grow for ever, over restarts and power cuts. */
+/**
+ * Cursors of log lines: numbers that grow for ever, over restarts, power cuts and several controls.
+ *
+ * The last cursor given stands in one row (`log_cursor`) that is changed in the transaction that stores the lines. That
+ * row is locked until the commit, so cursors grow in the order of commits, whichever control commits.
+ *
+ * On SQLite that commit does not wait for the disk, so a power cut can take it back after readers have seen its lines.
+ * A second row (`log_cursor_reserved`) is therefore written durably ahead of time, one block at a time, and each start
+ * goes on above it: a cursor that a reader has seen is never given again.
+ */
+import type { Transaction } from 'kysely';
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
 
-/** Cursors reserved with one durable write; at a restart the rest of a block is skipped. */
+/** Cursors reserved with one durable write; each start skips what is left of a block. */
 export const cursorBlock = 100_000;
 
-const key = 'log_cursor';
+const lastKey = 'log_cursor';
+const reservedKey = 'log_cursor_reserved';
 
 export class Cursors {
   readonly #db: Database;
   readonly #block: number;
-  #next: number;
-  #reservedUpTo: number;
+  #reserved: number;
 
-  private constructor(db: Database, options: { readonly block: number; readonly reservedUpTo: number }) {
+  private constructor(db: Database, options: { readonly block: number; readonly reserved: number }) {
     this.#db = db;
     this.#block = options.block;
-    this.#next = options.reservedUpTo + 1;
-    this.#reservedUpTo = options.reservedUpTo;
+    this.#reserved = options.reserved;
   }
 
+  /** Goes on above every cursor that an earlier process can have given. */
   static async open(db: Database, block = cursorBlock): Promise<Cursors> {
-    const row = await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirst();
-    return new Cursors(db, { block, reservedUpTo: row === undefined ? 0 : Number(row.value) });
+    const reserved = await raise(db, reservedKey, 0);
+    // Files of earlier versions have reserved in `log_cursor` itself.
+    await raise(db, reservedKey, await raise(db, lastKey, reserved));
+    return new Cursors(db, { block, reserved });
   }
 
-  /** The next cursor that `use` takes. */
-  get next(): number {
-    return this.#next;
+  /** The last cursor given by any control, as committed. */
+  async last(): Promise<number> {
+    const row = await this.#db.reader
+      .selectFrom('settings')
+      .select('value')
+      .where('key', '=', lastKey)
+      .executeTakeFirst();
+    return Number(row?.value ?? 0);
+  }
+
+  /** Reserves durably what `count` cursors above `last` need. Not inside a transaction. */
+  async reserve(last: number, count: number): Promise<void> {
+    if (last + count <= this.#reserved) return;
+    this.#reserved = await raise(this.#db, reservedKey, last + count + this.#block);
   }
 
   /**
-   * Before `count` cursors are used. Durable: the lines themselves may be lost in a power cut
-   * (`relaxed`), but a cursor that a reader has seen is never given again.
+   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns null where they have
+   * not been reserved, because other controls have taken some meanwhile: then nothing may be stored.
    */
-  async reserve(count: number): Promise<void> {
-    const last = this.#next + count - 1;
-    if (last <= this.#reservedUpTo) return;
-    const upTo = last + this.#block;
-    await this.#db
-      .insertInto('settings')
-      .values({ key, value: String(upTo) })
-      .onConflict((oc) => oc.column('key').doUpdateSet({ value: String(upTo) }))
-      .execute();
-    this.#reservedUpTo = upTo;
+  async take(trx: Transaction<Schema>, count: number): Promise<{ readonly first: number } | { readonly last: number }> {
+    const { value } = await trx
+      .updateTable('settings')
+      .set({ value: sql<string>`cast(cast(value as bigint) + cast(${count} as bigint) as text)` })
+      .where('key', '=', lastKey)
+      .returning('value')
+      .executeTakeFirstOrThrow();
+    const last = Number(value);
+    return last <= this.#reserved ? { first: last - count + 1 } : { last: last - count };
   }
+}
 
-  /** The lines with the next `count` cursors are stored. */
-  use(count: number): void {
-    this.#next += count;
-  }
+/** Makes the number in the row `key` at least `least`, durably; returns the number. */
+async function raise(db: Database, key: string, least: number): Promise<number> {
+  const text = String(least);
+  const { value } = await db
+    .insertInto('settings')
+    .values({ key, value: text })
+    .onConflict((oc) =>
+      oc.column('key').doUpdateSet({
+        value: sql<string>`case when cast(settings.value as bigint) < cast(${text} as bigint) then ${text} else settings.value end`,
+      }),
+    )
+    .returning('value')
+    .executeTakeFirstOrThrow();
+  return Number(value);
 }

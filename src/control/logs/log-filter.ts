@@ -4,14 +4,7 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { type LogLine, levelByName, logLevelNames } from '../../protocol/nouns.ts';
-
-export interface LogFilter {
-  /** Lines at this severity or worse: `level` <= this (logLevels). */
-  readonly level?: number | undefined;
-  /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
-  readonly grep?: string | undefined;
-  readonly invocation?: string | undefined;
-}
+import type { LogFilter } from '../../protocol/ports.ts';
 
 /** Needles longer than this cannot be what somebody typed. */
 export const grepCharsMax = 500;

@@ -2,8 +2,10 @@
 import { type Kysely, sql } from 'kysely';
 import { KIB, MIB } from '../../protocol/limits.ts';
 import type { LogLine, LogStream } from '../../protocol/nouns.ts';
+import type { LogFilter } from '../../protocol/ports.ts';
 import type { Schema } from '../db/schema.ts';
-import { asciiPart, foldCase, type LogFilter, matcher } from './log-filter.ts';
+import { expiredBetween } from './expired.ts';
+import { asciiPart, foldCase, matcher } from './log-filter.ts';
 
 export const queryLimits = {
   /** Lines of one answer. */
@@ -11,10 +13,13 @@ export const queryLimits = {
   defaultLines: 200,
   /** Bytes of text in one answer; at least one line is given. */
   bytes: 2 * MIB,
-  /** Rows that one statement looks at: at worst 32 MiB of text, usually 200 KiB. */
+  /** Rows and bytes of text that one statement of a search looks at: a few milliseconds of the reader's connection. */
   windowRows: 2_000,
-  /** Windows of one answer: all that retention keeps of a handler. */
-  windows: 60,
+  windowBytes: 2 * MIB,
+  /** Bytes of text that one answer of a search looks at. Then it stops and says so: about 100 ms in all. */
+  searchBytes: 32 * MIB,
+  /** The same for rows: all that retention keeps of a handler. */
+  searchRows: 120_000,
   /** Rows that one statement returns. */
   pageRows: 250,
 } as const;
@@ -42,27 +47,55 @@ export interface LogRangeResult {
   readonly seen: number;
   /** The range has been looked at to its end. */
   readonly complete: boolean;
+  /** A search ended at `queryLimits.searchBytes` or `searchRows`, before `lines` was full: to be asked again from `seen`. */
+  readonly stopped: boolean;
+  /** Lines that retention has removed between `after` and the first of `lines`; 0 for `newest first` and `after` 0. */
+  readonly expired: number;
 }
 
-/** The first lines of a range, seen from the side that `direction` names. */
+/** Whether a filter has to look at lines that it then leaves out. */
+export function isSearch({ level, grep, invocation }: LogFilter): boolean {
+  return level !== undefined || invocation !== undefined || (grep !== undefined && grep !== '');
+}
+
+/** Returns the first lines of a range, seen from the side that `direction` names. */
 export async function readRange(db: Kysely<Schema>, handlerName: string, range: LogRange): Promise<LogRangeResult> {
+  const found = await scan(db, handlerName, range);
+  if (range.direction === 'newest first' || range.after === 0) return { ...found, expired: 0 };
+  // Asked last: what is removed while this reads lies above the first line, or is counted.
+  const below = found.lines[0]?.cursor ?? found.seen + 1;
+  const expired = await expiredBetween(db, { handlerId: range.handlerId, after: range.after, below });
+  return { ...found, expired };
+}
+
+async function scan(
+  db: Kysely<Schema>,
+  handlerName: string,
+  range: LogRange,
+): Promise<Omit<LogRangeResult, 'expired'>> {
   const backward = range.direction === 'newest first';
-  const matches = matcher(range.filter);
+  const { handlerId, filter } = range;
+  const matches = matcher(filter);
   const lines: LogLine[] = [];
   let bytes = 0;
   let { after, upTo } = range;
-  const result = (complete: boolean): LogRangeResult => ({
+  const result = (how: { complete: boolean; stopped?: boolean }): Omit<LogRangeResult, 'expired'> => ({
     lines: backward ? lines.reverse() : lines,
     seen: backward ? upTo + 1 : after,
-    complete,
+    complete: how.complete,
+    stopped: how.stopped ?? false,
   });
-  for (let window = 0; window < queryLimits.windows; window += 1) {
-    if (after >= upTo) return result(true);
-    const edge = await windowEdge(db, { handlerId: range.handlerId, after, upTo, backward });
-    const [low, high] = backward ? [edge === null ? after : edge - 1, upTo] : [after, edge ?? upTo];
-    let [at, to] = [low, high];
+  let lookedAt = { rows: 0, bytes: 0 };
+  while (after < upTo) {
+    if (lookedAt.rows >= queryLimits.searchRows || lookedAt.bytes >= queryLimits.searchBytes)
+      return result({ complete: false, stopped: true });
+    // Without a filter each row is a line of the answer, whose own limits then hold.
+    const window = isSearch(filter) ? await windowOf(db, { handlerId, after, upTo, backward }) : null;
+    if (window !== null) lookedAt = { rows: lookedAt.rows + window.rows, bytes: lookedAt.bytes + window.bytes };
+    const edge = window?.edge ?? (backward ? after + 1 : upTo);
+    let [at, to] = backward ? [edge - 1, upTo] : [after, edge];
     for (;;) {
-      const rows = await page(db, { handlerId: range.handlerId, after: at, upTo: to, backward, filter: range.filter });
+      const rows = await page(db, { handlerId, after: at, upTo: to, backward, filter });
       for (const row of rows) {
         if (backward) to = row.cursor - 1;
         else at = row.cursor;
@@ -72,32 +105,60 @@ export async function readRange(db: Kysely<Schema>, handlerName: string, range: 
         if (lines.length < range.limit && bytes < (range.bytes ?? queryLimits.bytes)) continue;
         if (backward) upTo = to;
         else after = at;
-        return result(after >= upTo);
+        return result({ complete: after >= upTo });
       }
       if (rows.length < queryLimits.pageRows) break;
     }
-    if (backward) upTo = low;
-    else after = high;
+    if (backward) upTo = edge - 1;
+    else after = edge;
   }
-  return result(after >= upTo);
+  return result({ complete: true });
 }
 
-/** Cursor of the window's last row on the far side; null when the whole rest fits into one window. */
-async function windowEdge(
+/**
+ * The rows that the next statement of a search may look at: `edge` is the cursor of the last of them on the far side,
+ * null where all that is left of the range fits. Bytes are found without reading texts (octet_length of a long value
+ * is known from its header on both databases).
+ */
+async function windowOf(
   db: Kysely<Schema>,
   range: { handlerId: string; after: number; upTo: number; backward: boolean },
-): Promise<number | null> {
-  const row = await db
-    .selectFrom('log_lines')
-    .select('cursor')
-    .where('handler_id', '=', range.handlerId)
-    .where('cursor', '>', range.after)
-    .where('cursor', '<=', range.upTo)
-    .orderBy('cursor', range.backward ? 'desc' : 'asc')
-    .limit(1)
-    .offset(queryLimits.windowRows - 1)
-    .executeTakeFirst();
-  return row?.cursor ?? null;
+): Promise<{ readonly edge: number | null; readonly rows: number; readonly bytes: number }> {
+  const order = range.backward ? 'desc' : 'asc';
+  const found = await db
+    .selectFrom((from) =>
+      from
+        .selectFrom((inner) =>
+          inner
+            .selectFrom('log_lines')
+            .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
+            .where('handler_id', '=', range.handlerId)
+            .where('cursor', '>', range.after)
+            .where('cursor', '<=', range.upTo)
+            .orderBy('cursor', order)
+            .limit(queryLimits.windowRows)
+            .as('newest'),
+        )
+        .select(({ fn }) => [
+          'cursor',
+          'bytes',
+          fn
+            .sum<number>('bytes')
+            .over((over) => over.orderBy('cursor', order))
+            .as('total'),
+        ])
+        .as('running'),
+    )
+    .select(({ fn }) => [
+      fn.countAll<number>().as('rows'),
+      fn.max<number | null>('total').as('bytes'),
+      fn.min<number | null>('cursor').as('low'),
+      fn.max<number | null>('cursor').as('high'),
+    ])
+    // A line is far shorter than that, so there is at least one row.
+    .where('total', '<=', queryLimits.windowBytes)
+    .executeTakeFirstOrThrow();
+  return { edge: range.backward ? found.low : found.high, rows: found.rows, bytes: found.bytes ?? 0 };
 }
 
 function page(

@@ -1,23 +1,35 @@
 /**
- * Where log lines end up: cursors in commit order, many rows in one statement, publication
- * after the commit. One writer, so "stored before" and "smaller cursor" mean the same.
+ * Stores log lines: cursors in the order of commits, many rows in one statement, publication after the commit. One
+ * write at a time, so of two lines of this control the one stored first has the smaller cursor; the row of cursors.ts
+ * makes the same true between controls.
  */
 
 import { KIB, logLimits } from '../../protocol/limits.ts';
 import type { DroppedLines } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { LogLine, PendingLogLine } from '../../protocol/nouns.ts';
-import type { LogAppender } from '../../protocol/ports.ts';
+import type {
+  LogAppendResult,
+  LogBatchId,
+  LogFeed,
+  LogHandler,
+  LogPage,
+  LogQuery,
+  LogReaderOptions,
+  LogSink,
+} from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { Cursors } from './cursors.ts';
-import { foldCase, type LogFilter, matcher } from './log-filter.ts';
-import { type LogRangeResult, queryLimits, readRange } from './log-query.ts';
+import { foldCase, matcher } from './log-filter.ts';
+import { isSearch, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
+import { advanceOrigin, forgetOldOrigins } from './origins.ts';
 import { lossLine, plausible } from './pending-lines.ts';
 import { LogRetention, retentionLimits } from './retention.ts';
+import { SearchTurns } from './search-turns.ts';
 
 export const storeLimits = {
   /** Lines waiting for the database. At 16 KiB each that would be 800 MiB, at the usual 200 bytes 10 MiB. */
@@ -26,6 +38,12 @@ export const storeLimits = {
   waitingBytes: 64 * 1024 * KIB,
   /** Lines of one transaction. */
   batchLines: 2 * logLimits.batchLines,
+  /** Milliseconds until a loss is told that no later batch has told, and between tries while the database fails. */
+  lossMs: 1_000,
+  /** Milliseconds between two looks at what other controls have stored, while somebody reads live. */
+  followMs: 500,
+  /** Characters of a sender's name. */
+  originChars: 200,
 } as const;
 
 export interface LogStoreOptions {
@@ -36,23 +54,6 @@ export interface LogStoreOptions {
   readonly onError: (error: unknown) => void;
   /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
-}
-
-export interface LogPage {
-  /** Ascending by cursor. */
-  readonly lines: readonly LogLine[];
-  /** Go on forward (or tail) from here: `after` of the next question. */
-  readonly cursor: number;
-  /** Go on backward from here: `before` of the next question; null when nothing older is kept. */
-  readonly before: number | null;
-  /** Whether the way `after` pointed at, or backward without it, may have more lines. */
-  readonly more: boolean;
-}
-
-export interface LogQuery extends LogFilter {
-  readonly after?: number | undefined;
-  readonly before?: number | undefined;
-  readonly limit?: number | undefined;
 }
 
 /** Counters since the start, for /metrics. */
@@ -69,11 +70,9 @@ export interface LogCounters {
 interface Batch {
   readonly lines: readonly PendingLogLine[];
   readonly dropped: DroppedLines;
-}
-
-interface HandlerRef {
-  readonly id: string;
-  readonly name: string;
+  readonly id: LogBatchId | null;
+  /** Set when the batch has been written, or could not be. */
+  result: LogAppendResult;
 }
 
 /** Tails of one handler, whose name their lines carry. */
@@ -84,21 +83,46 @@ interface HandlerTails {
 
 type NumberedLine = PendingLogLine & { readonly cursor: number };
 
+/** What one transaction stored. */
+interface Stored {
+  readonly lines: readonly NumberedLine[];
+  /** Lines of handlers that do not exist. */
+  readonly unknown: number;
+  /** Batches that were stored before. */
+  readonly known: ReadonlySet<Batch>;
+  /** Lines lost, by handler id, that the stored lines tell of. */
+  readonly lost: ReadonlyMap<HandlerId, number>;
+}
+
+/** Other controls have taken cursors: more must be reserved before lines are stored. */
+class CursorsTaken extends Error {
+  readonly last: number;
+
+  constructor(last: number) {
+    super('log cursors were taken by another control');
+    this.last = last;
+  }
+}
+
 const insertLines = new BatchInsert({
   table: 'log_lines',
   columns: ['cursor', 'handler_id', 'deployment', 'invocation', 'seq', 'time_ms', 'gas', 'stream', 'level', 'text'],
 });
 
-export class LogStore implements LogAppender {
+export class LogStore implements LogSink, LogFeed {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
   readonly #cursors: Cursors;
+  readonly #searches = new SearchTurns();
   readonly #tails = new Map<string, HandlerTails>();
-  /** Lost since the last batch, by handler id; told with the next one. */
-  readonly #lost = new Map<HandlerId, number>();
+  /** Lost since the last write, by handler id; told with the next one. */
+  #lost = new Map<HandlerId, number>();
+  #lossTimer: NodeJS.Timeout | null = null;
+  /** Looks at what other controls store; null where there are none. */
+  readonly #follower: NodeJS.Timeout | null;
   #waitingBytes = 0;
   /** The newest cursor that is stored and published. */
   #published: number;
@@ -106,68 +130,72 @@ export class LogStore implements LogAppender {
   #dropped = 0;
   #unknown = 0;
   #tailCount = 0;
+  #isClosed = false;
 
-  private constructor(options: LogStoreOptions, cursors: Cursors) {
+  private constructor(options: LogStoreOptions, opened: { readonly cursors: Cursors; readonly published: number }) {
     this.#db = options.db;
     this.#now = options.now;
     this.#onError = options.onError;
     this.#retention = new LogRetention(options);
-    this.#cursors = cursors;
-    this.#published = cursors.next - 1;
+    this.#cursors = opened.cursors;
+    this.#published = opened.published;
     this.#queue = new WriteQueue({
       waitingMax: storeLimits.waitingLines,
       batchMax: storeLimits.batchLines,
       weigh: (batch) => Math.max(1, batch.lines.length),
       write: (batches) => this.#write(batches),
     });
+    this.#follower = this.#db.isShared ? setInterval(() => this.#follow(), storeLimits.followMs).unref() : null;
   }
 
   static async open(options: LogStoreOptions): Promise<LogStore> {
-    return new LogStore(options, await Cursors.open(options.db, options.cursorBlock));
+    const cursors = await Cursors.open(options.db, options.cursorBlock);
+    return new LogStore(options, { cursors, published: await cursors.last() });
   }
 
-  /**
-   * Resolves when the lines are stored, or have been counted as dropped (queue full, database failing);
-   * never rejects: nobody who writes a line can do anything about it. `dropped`: lines lost on the way
-   * here, by handler id; each loss becomes a line in the log itself.
-   */
-  async append(given: readonly PendingLogLine[], dropped: DroppedLines = {}): Promise<void> {
+  async append(
+    given: readonly PendingLogLine[],
+    dropped: DroppedLines = {},
+    id?: LogBatchId,
+  ): Promise<LogAppendResult> {
     const lines = given.map(plausible);
     const bytes = lines.reduce((sum, line) => sum + line.text.length, 0);
+    const batch: Batch = { lines, dropped, id: id === undefined ? null : checkedId(id), result: 'lost' };
     const roomy = this.#waitingBytes === 0 || this.#waitingBytes + bytes <= storeLimits.waitingBytes;
-    const done = roomy ? this.#queue.push({ lines, dropped }) : null;
-    if (done === null) return this.#lose(lines, dropped);
+    const done = roomy ? this.#queue.push(batch) : null;
+    if (done === null) {
+      this.#lose(batch);
+      return 'lost';
+    }
     this.#waitingBytes += bytes;
     await done;
     this.#waitingBytes -= bytes;
+    return batch.result;
   }
 
-  /** Without `after` and `before`: the newest lines. `limit` from 1 to `queryLimits.lines`. */
-  async query(handler: HandlerRef, query: LogQuery): Promise<LogPage> {
+  async query(handler: LogHandler, query: LogQuery): Promise<LogPage> {
+    if (this.#db.isShared) await this.#catchUp();
     const limit = Math.min(query.limit ?? queryLimits.defaultLines, queryLimits.lines);
     const newest = this.#published;
     const forward = query.after !== undefined;
     // A cursor from the future (another server's, or from before a backup was restored) counts as now.
     const after = Math.min(query.after ?? 0, newest);
     const upTo = Math.min(newest, query.before === undefined ? newest : query.before - 1);
-    const { lines, seen, complete } = await readRange(this.#db.reader, handler.name, {
+    const { lines, seen, complete, stopped, expired } = await this.#read(handler, {
       handlerId: handler.id,
       after,
       upTo,
       direction: forward ? 'oldest first' : 'newest first',
       filter: query,
+      userId: query.userId,
       limit,
     });
-    if (forward)
-      return { lines, cursor: Math.max(seen, after), before: lines[0]?.cursor ?? after + 1, more: !complete };
-    return { lines, cursor: upTo, before: complete ? null : seen, more: !complete };
+    const page = { lines, more: !complete, stopped, expired };
+    if (forward) return { ...page, cursor: Math.max(seen, after), before: lines[0]?.cursor ?? after + 1 };
+    return { ...page, cursor: upTo, before: complete ? null : seen };
   }
 
-  /**
-   * A reader that goes on from `after` (without it: from now) and never ends by itself. Close it.
-   * A cursor from the future (another server's) counts as now.
-   */
-  tail(handler: HandlerRef, options: LogFilter & { readonly after?: number | undefined }): LogTail {
+  tail(handler: LogHandler, options: LogReaderOptions): LogTail {
     // Synchronous from here to `add`: nothing is published in between.
     const ceiling = this.#published;
     const tail: LogTail = new LogTail({
@@ -175,12 +203,13 @@ export class LogStore implements LogAppender {
       ceiling,
       matches: matcher(options),
       read: (after, upTo): Promise<LogRangeResult> =>
-        readRange(this.#db.reader, handler.name, {
+        this.#read(handler, {
           handlerId: handler.id,
           after,
           upTo,
           direction: 'oldest first',
           filter: options,
+          userId: options.userId,
           limit: tailLimits.frameLines,
           bytes: tailLimits.frameBytes,
         }),
@@ -205,64 +234,124 @@ export class LogStore implements LogAppender {
   }
 
   /** Removes all lines of a handler that is being purged. */
-  async removeHandler(handler: HandlerRef): Promise<void> {
+  async removeHandler(handler: LogHandler): Promise<void> {
     await this.#retention.removeAll(handler.id);
   }
 
-  /** Resolves when what was appended so far is stored and retention is at rest; the tails are closed. */
+  /** Forgets senders of batches that have sent nothing for long; once an hour is often enough. */
+  async prune(): Promise<void> {
+    await forgetOldOrigins(this.#db.relaxed, this.#now());
+  }
+
+  /**
+   * Resolves when what was appended so far is stored, losses are told and retention is at rest; the tails are closed.
+   * A loss that cannot be told (the database fails) goes to `onError`.
+   */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#follower !== null) clearInterval(this.#follower);
+    if (this.#lossTimer !== null) clearTimeout(this.#lossTimer);
     await this.#queue.idle();
+    if (this.#lost.size > 0) await this.#write([]);
+    for (const [handlerId, count] of this.#lost)
+      this.#onError(new Error(`${count} lost log lines of handler ${handlerId} could not be told in its log`));
     await this.#retention.close();
     for (const tails of [...this.#tails.values()]) for (const tail of [...tails.all]) tail.close();
   }
 
+  /** Searches of one user follow each other; reads without a filter end by themselves after a page. */
+  #read(
+    handler: LogHandler,
+    { userId = handler.id, ...range }: LogRange & { readonly userId: string | undefined },
+  ): Promise<LogRangeResult> {
+    const read = () => readRange(this.#db.reader, handler.name, range);
+    return isSearch(range.filter) ? this.#searches.run(userId, read) : read();
+  }
+
   async #write(batches: readonly Batch[]): Promise<void> {
-    const lost = this.#takeLost(batches);
-    const pending = [
-      ...batches.flatMap((batch) => batch.lines),
-      ...[...lost].map(([handlerId, n]) => lossLine(handlerId, n, this.#now())),
-    ];
+    const earlier = this.#lost;
+    this.#lost = new Map();
     try {
-      // Asked each time: a handler may have been purged, and a runner may be taken over by a guest and invent ids.
-      const existing = await existingHandlers(
-        this.#db.relaxed,
-        pending.map(({ handlerId }) => handlerId),
-      );
-      const known = pending.filter(({ handlerId }) => existing.has(handlerId));
-      this.#unknown += pending.length - known.length;
-      await this.#cursors.reserve(known.length);
-      const lines = known.map((line, at): NumberedLine => ({ ...line, cursor: this.#cursors.next + at }));
-      if (lines.length > 0) await this.#store(lines);
-      for (const [handlerId, count] of lost) for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
+      const { lines, unknown, known, lost } = await this.#store(batches, earlier);
+      for (const batch of batches) batch.result = known.has(batch) ? 'known' : 'stored';
+      this.#stored += lines.length;
+      this.#unknown += unknown;
+      for (const [handlerId, count] of lost) {
+        this.#dropped += count - (earlier.get(handlerId) ?? 0); // those were counted when they were lost
+        for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
+      }
       this.#publish(lines);
     } catch (error) {
-      for (const batch of batches) this.#lose(batch.lines, {});
-      for (const [handlerId, count] of lost) this.#tellLater(handlerId, count);
+      for (const [handlerId, count] of earlier) this.#tellLater(handlerId, count);
+      for (const batch of batches) this.#lose(batch);
       this.#onError(error);
     }
   }
 
-  async #store(lines: readonly NumberedLine[]): Promise<void> {
-    const rows = lines.map(({ handlerId, timeMs, ...line }) => ({
-      ...line,
-      handler_id: handlerId,
-      time_ms: timeMs,
-    }));
-    await this.#db.relaxed.transaction().execute((trx) => insertLines.insert(trx, rows));
-    this.#cursors.use(lines.length);
-    this.#stored += lines.length;
+  /** Stores the batches, and one line for each handler of which lines were lost, in one transaction. */
+  async #store(batches: readonly Batch[], earlier: ReadonlyMap<HandlerId, number>): Promise<Stored> {
+    let count = earlier.size;
+    for (const { lines, dropped } of batches) count += lines.length + Object.keys(dropped).length;
+    let last = this.#published;
+    for (;;) {
+      await this.#cursors.reserve(last, count);
+      try {
+        return await this.#storeOnce(batches, earlier);
+      } catch (error) {
+        if (!(error instanceof CursorsTaken)) throw error;
+        last = error.last;
+      }
+    }
+  }
+
+  #storeOnce(batches: readonly Batch[], earlier: ReadonlyMap<HandlerId, number>): Promise<Stored> {
+    return this.#db.relaxed.transaction().execute(async (trx) => {
+      const known = new Set<Batch>();
+      for (const batch of batches)
+        if (batch.id !== null && !(await advanceOrigin(trx, batch.id, this.#now()))) known.add(batch);
+      const fresh = batches.filter((batch) => !known.has(batch));
+      const lost = new Map(earlier);
+      for (const { dropped } of fresh)
+        for (const [id, count] of Object.entries(dropped))
+          if (isCount(count)) lost.set(handlerIdOf(id), (lost.get(handlerIdOf(id)) ?? 0) + count);
+      const pending = [
+        ...fresh.flatMap((batch) => batch.lines),
+        ...[...lost].map(([handlerId, count]) => lossLine(handlerId, count, this.#now())),
+      ];
+      // Asked each time: a handler may have been purged, and a runner may be taken over by a guest and invent ids.
+      const existing = await existingHandlers(
+        trx,
+        pending.map(({ handlerId }) => handlerId),
+      );
+      const owned = pending.filter(({ handlerId }) => existing.has(handlerId));
+      const unknown = pending.length - owned.length;
+      if (owned.length === 0) return { lines: [], unknown, known, lost };
+      const taken = await this.#cursors.take(trx, owned.length);
+      if ('last' in taken) throw new CursorsTaken(taken.last);
+      const lines = owned.map((line, at): NumberedLine => ({ ...line, cursor: taken.first + at }));
+      const rows = lines.map(({ handlerId, timeMs, ...line }) => ({
+        ...line,
+        handler_id: handlerId,
+        time_ms: timeMs,
+      }));
+      await insertLines.insert(trx, rows);
+      return { lines, unknown, known, lost };
+    });
   }
 
   #publish(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1);
     if (last === undefined) return;
-    this.#published = last.cursor;
+    // Otherwise lines of other controls lie in between: tails read both from the database.
+    const isNext = lines[0]?.cursor === this.#published + 1;
+    if (isNext) this.#published = last.cursor;
+    else this.#skipTo(last.cursor);
     const byHandler = Map.groupBy(lines, ({ handlerId }) => handlerId);
     for (const [handlerId, theirs] of byHandler) {
       const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
       this.#retention.grown(handlerId, { lines: theirs.length, bytes });
       const tails = this.#tails.get(handlerId);
-      if (tails === undefined) continue;
+      if (tails === undefined || !isNext) continue;
       const shown = theirs.map(({ handlerId: _, ...line }): LogLine => ({ ...line, handler: tails.name }));
       const texts: string[] = [];
       const folded = (index: number): string => {
@@ -273,27 +362,47 @@ export class LogStore implements LogAppender {
     }
   }
 
-  #lose(lines: readonly PendingLogLine[], dropped: DroppedLines): void {
+  /** Everything up to `cursor` is stored, and not all of it was pushed to the tails. */
+  #skipTo(cursor: number): void {
+    if (cursor <= this.#published) return;
+    this.#published = cursor;
+    for (const tails of this.#tails.values()) for (const tail of tails.all) tail.extend(cursor);
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#skipTo(await this.#cursors.last());
+  }
+
+  #follow(): void {
+    if (this.#tailCount === 0) return;
+    // A database that does not answer is told of by everything that writes.
+    void this.#catchUp().catch(() => {});
+  }
+
+  /** Counts what is not stored; lines of a batch with an id are their sender's to send again or to report. */
+  #lose({ lines, dropped, id }: Batch): void {
+    if (id !== null) return;
     for (const line of lines) this.#countLost(line.handlerId, 1);
-    for (const [id, count] of Object.entries(dropped)) this.#countLost(handlerIdOf(id), count);
+    for (const [handlerId, count] of Object.entries(dropped)) this.#countLost(handlerIdOf(handlerId), count);
   }
 
   #countLost(handlerId: HandlerId, count: number): void {
-    if (!Number.isSafeInteger(count) || count <= 0) return;
+    if (!isCount(count)) return;
     this.#dropped += count;
     this.#tellLater(handlerId, count);
   }
 
+  /** The next write tells; where none comes, one of its own. */
   #tellLater(handlerId: HandlerId, count: number): void {
-    // Every batch empties the map.
+    // Every write empties the map.
     this.#lost.set(handlerId, (this.#lost.get(handlerId) ?? 0) + count);
-  }
-
-  #takeLost(batches: readonly Batch[]): Map<HandlerId, number> {
-    for (const { dropped } of batches) this.#lose([], dropped);
-    const lost = new Map(this.#lost);
-    this.#lost.clear();
-    return lost;
+    if (this.#lossTimer !== null || this.#isClosed) return;
+    this.#lossTimer = setTimeout(() => {
+      this.#lossTimer = null;
+      // A full queue is being written, and its next write tells.
+      if (this.#lost.size > 0) void this.#queue.push({ lines: [], dropped: {}, id: null, result: 'lost' });
+    }, storeLimits.lossMs);
+    this.#lossTimer.unref();
   }
 
   #tailsOf(handlerId: HandlerId): Iterable<LogTail> {
@@ -306,4 +415,15 @@ export class LogStore implements LogAppender {
     this.#tailCount -= 1;
     if (tails.all.size === 0) this.#tails.delete(handlerId);
   }
+}
+
+function isCount(count: number): boolean {
+  return Number.isSafeInteger(count) && count > 0;
+}
+
+/** Ids come from our own runners and nodes: a bad one is a mistake of ours. */
+function checkedId({ origin, number }: LogBatchId): LogBatchId {
+  if (origin.length === 0 || origin.length > storeLimits.originChars || !Number.isSafeInteger(number))
+    throw new TypeError('not the id of a batch of log lines');
+  return { origin, number };
 }

@@ -4,7 +4,8 @@
  * is no gap and no duplicate. The reader pulls; what it does not pull waits here, bounded.
  *
  *     history --(all up to `ceiling` read)--> live
- *        ^------(buffer full while in history: forget it, raise `ceiling`)
+ *        ^---(buffer full while in history: forget it, raise `ceiling`)
+ *        ^---(another control has stored lines: forget the buffer, raise `ceiling`)---live
  */
 import { KIB, MIB } from '../../protocol/limits.ts';
 import type { LogFrame, LogLine } from '../../protocol/nouns.ts';
@@ -63,7 +64,8 @@ export class LogTail {
     for (;;) {
       if (this.#closed) return null;
       if (!this.#live) {
-        const { lines, seen, complete } = await this.#options.read(this.#after, this.#ceiling);
+        const { lines, seen, complete, expired } = await this.#options.read(this.#after, this.#ceiling);
+        this.#dropped += expired;
         // The ceiling may have been raised meanwhile.
         this.#after = Math.max(this.#after, seen);
         this.#live = complete && this.#after >= this.#ceiling;
@@ -89,6 +91,19 @@ export class LogTail {
     }
     const bytesMax = this.#options.bytesMax();
     if (this.#buffer.length > tailLimits.lines || this.#bytes > bytesMax) this.#makeRoom(bytesMax);
+    this.#wakeUp();
+  }
+
+  /**
+   * Tells of lines up to the cursor `ceiling` that are stored and were not pushed (another control stored them): the
+   * tail reads on from the database up to there.
+   */
+  extend(ceiling: number): void {
+    if (ceiling <= this.#ceiling) return;
+    this.#ceiling = ceiling;
+    this.#live = false;
+    this.#buffer = [];
+    this.#bytes = 0;
     this.#wakeUp();
   }
 

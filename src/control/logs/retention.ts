@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { logLimits, MIB } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
+import { forgetExpired, noteExpired } from './expired.ts';
 
 export const retentionLimits = {
   /** Lines deleted, or added up, by one statement: a few milliseconds that an insert may have to wait. */
@@ -59,6 +60,7 @@ export class LogRetention {
   /** Throws where it was closed meanwhile: not everything is gone then. */
   async removeAll(handlerId: string): Promise<void> {
     if (!(await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER))) throw new Error('the log store is closed');
+    await forgetExpired(this.#db.relaxed, handlerId);
     this.#watch.forget(handlerId);
   }
 
@@ -121,11 +123,16 @@ export class LogRetention {
         .limit(1)
         .offset(retentionLimits.stepLines - 1)
         .executeTakeFirst();
-      await this.#db.relaxed
-        .deleteFrom('log_lines')
-        .where('handler_id', '=', handlerId)
-        .where('cursor', '<=', step?.cursor ?? cursor)
-        .execute();
+      await this.#db.relaxed.transaction().execute(async (trx) => {
+        const gone = await trx
+          .deleteFrom('log_lines')
+          .where('handler_id', '=', handlerId)
+          .where('cursor', '<=', step?.cursor ?? cursor)
+          .returning('cursor')
+          .execute();
+        const lastCursor = gone.reduce((last, row) => Math.max(last, row.cursor), 0);
+        await noteExpired(trx, { handlerId, lastCursor, lines: gone.length });
+      });
       if (step === undefined) return true;
     }
     return false;

@@ -3,6 +3,7 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
+import { lockTotal, setTotal } from './totals.ts';
 
 export class QueueStore {
   readonly #db: Database;
@@ -27,12 +28,8 @@ export class QueueStore {
       throw new PlatformError('limit_exceeded', `a message has at most ${queueLimits.messageBytes} bytes`);
     }
     await this.#db.transaction().execute(async (trx) => {
-      const { waiting } = await trx
-        .selectFrom('queue_messages')
-        .select(({ fn }) => fn.countAll<number>().as('waiting'))
-        .where('handler_id', '=', handlerId)
-        .executeTakeFirstOrThrow();
-      if (Number(waiting) >= queueLimits.waiting) {
+      const total = await lockTotal(trx, handlerId, 'queue');
+      if (total.items >= queueLimits.waiting) {
         throw new PlatformError('limit_exceeded', `a handler has at most ${queueLimits.waiting} waiting messages`);
       }
       const last = await trx
@@ -47,11 +44,12 @@ export class QueueStore {
           id: this.#newId(),
           handler_id: handlerId,
           queue,
-          position: Number(last?.position ?? 0) + 1,
+          position: (last?.position ?? 0) + 1,
           message: Buffer.from(message),
           published_ms: this.#now(),
         })
         .execute();
+      await setTotal(trx, handlerId, 'queue', { items: total.items + 1, bytes: total.bytes + message.length });
     });
   }
 

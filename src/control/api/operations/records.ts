@@ -39,11 +39,13 @@ export function recordOperations(deps: {
         cursor: z.number().describe('`after` of the next question forward, or of the stream'),
         before: z.number().nullable().describe('`before` of the next question backward; null: nothing older'),
         more: z.boolean().describe('whether that way may have more'),
+        stopped: z.boolean().describe('the search reached its limit first: go on with `cursor` or `before`'),
+        expired: z.number().describe('lines between `after` and the first of these that are not kept any more'),
       }),
       errors: ['not_found'],
       run: async ({ user, params, query }) => {
         const handler = await handlers.findOwned(params.name, user.id);
-        return logs.query(handler, query);
+        return logs.query(handler, { ...query, userId: user.id });
       },
     }),
     forUsers({

@@ -10,6 +10,7 @@ import {
 } from 'kysely';
 import sqlite3 from 'sqlite3';
 import { SqlError } from '../sql-error.ts';
+import { toBindable } from './bindable.ts';
 
 /** Prepared statements kept; the platform has fewer shapes than this, batches of odd sizes aside. */
 const statementsMax = 200;
@@ -116,29 +117,6 @@ function open(file: string): Promise<sqlite3.Database> {
       error === null ? resolve(db) : reject(sqlError(error, `open ${file}`, error)),
     );
   });
-}
-
-/**
- * The package binds what it does not know silently as NULL or '[object Object]' (statement.cc,
- * BindParameter): such values are our mistakes and are refused here.
- */
-function toBindable(value: unknown): unknown {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value;
-    case 'number':
-      if (Number.isNaN(value)) throw new Error('NaN cannot be stored');
-      return value;
-    case 'bigint':
-      if (value > Number.MAX_SAFE_INTEGER || value < Number.MIN_SAFE_INTEGER)
-        throw new Error(`${value} is beyond the exact integers`);
-      return Number(value);
-    default:
-      if (value === null) return value;
-      if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-      throw new Error(`a parameter of type ${typeof value} cannot be stored`);
-  }
 }
 
 function returnsRows(compiled: CompiledQuery): boolean {

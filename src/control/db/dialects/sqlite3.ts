@@ -9,6 +9,7 @@ import {
   type DialectAdapter,
   type Driver,
   type Kysely,
+  type SelectModifierNode,
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
@@ -54,7 +55,7 @@ export class Sqlite3Dialect implements Dialect {
   }
 
   createQueryCompiler(): SqliteQueryCompiler {
-    return new SqliteQueryCompiler();
+    return new Sqlite3QueryCompiler();
   }
 
   createAdapter(): DialectAdapter {
@@ -75,6 +76,16 @@ class Sqlite3Adapter extends SqliteAdapter {
   /** SQLite's DDL is transactional; a migration that fails leaves nothing behind. */
   override get supportsTransactionalDdl(): boolean {
     return true;
+  }
+}
+
+/**
+ * Leaves row locks (`for update` and its like) out of statements: a transaction here holds the write lock of the whole
+ * file from its begin on, so each of its rows is locked already.
+ */
+class Sqlite3QueryCompiler extends SqliteQueryCompiler {
+  protected override visitSelectModifier(node: SelectModifierNode): void {
+    if (node.modifier === undefined || node.modifier === 'Distinct') super.visitSelectModifier(node);
   }
 }
 
@@ -99,6 +110,8 @@ class Sqlite3Driver implements Driver {
     const { file, synchronous, readOnly } = this.#options;
     const connection = await Sqlite3Connection.open(file);
     await connection.command(`pragma busy_timeout = ${sqliteLimits.busyMs}`);
+    // Takes effect in a new file only, before its first page is written; vacuum.ts rewrites older files.
+    if (readOnly !== true) await connection.command('pragma auto_vacuum = incremental');
     await connection.command('pragma journal_mode = wal');
     await connection.command(`pragma journal_size_limit = ${sqliteLimits.walBytes}`);
     await connection.command(`pragma synchronous = ${synchronous}`);

@@ -1,0 +1,44 @@
+/**
+ * The part of the package `pg` that postgres-pool.ts uses. Stated here, so that reading this file is enough to know
+ * what an upgrade of the package may not change.
+ */
+declare module 'pg' {
+  export interface QueryResult {
+    readonly command: string;
+    readonly rowCount: number | null;
+    readonly rows: Record<string, unknown>[];
+  }
+
+  export interface PoolClient {
+    query(sql: string, parameters: readonly unknown[]): Promise<QueryResult>;
+    /** Gives the connection back; `true` closes it. */
+    release(destroy?: boolean): void;
+  }
+
+  export interface PoolConfig {
+    readonly connectionString: string;
+    readonly max: number;
+    readonly connectionTimeoutMillis: number;
+    readonly idleTimeoutMillis: number;
+    readonly keepAlive: boolean;
+    readonly keepAliveInitialDelayMillis: number;
+    readonly application_name: string;
+    readonly statement_timeout: number | false;
+    readonly idle_in_transaction_session_timeout: number | false;
+    readonly options: string;
+    readonly types: {
+      getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown;
+    };
+  }
+
+  export class Pool {
+    constructor(config: PoolConfig);
+    connect(): Promise<PoolClient>;
+    end(): Promise<void>;
+    on(event: 'error', listener: (error: Error) => void): this;
+  }
+
+  export const types: {
+    getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown;
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * Connections of the package `pg` as Kysely's PostgresDialect wants them, with what the package leaves open: numbers
+ * as numbers, text with NUL, refused parameters, our errors, and a bound on every wait.
+ */
+import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
+import type { Pool, PoolClient, QueryResult } from 'pg';
+import { SqlError } from '../sql-error.ts';
+import { toBindable } from './bindable.ts';
+import { escapeNul, unescapeNul } from './nul-text.ts';
+
+export const postgresLimits = {
+  /** Milliseconds until a connection must be there, a new one or one that another caller gives back. */
+  connectMs: 2_500,
+  /**
+   * Milliseconds that the server works on one statement, waiting for locks included. With `graceMs` it stays below
+   * the 5 s within which a push must be refused when the database hangs.
+   */
+  statementMs: 3_500,
+  /** Milliseconds beyond `statementMs` after which a server that says nothing counts as gone. */
+  graceMs: 500,
+  /** Milliseconds that a control may hold a transaction open without a statement: a stopped one must free its locks. */
+  idleInTransactionMs: 5_000,
+  /** Milliseconds after which an unused connection is closed. */
+  idleMs: 60_000,
+  /** Milliseconds of silence after which TCP asks whether the server is there. */
+  keepAliveMs: 10_000,
+} as const;
+
+export interface PostgresPoolOptions {
+  /** postgres://user:password@host:port/database?sslmode=… */
+  readonly url: string;
+  /** Connections at most. */
+  readonly connections: number;
+  /** Refuses every write. */
+  readonly readOnly?: boolean;
+  /** Default `postgresLimits.statementMs`; null: as long as it takes (migrations). */
+  readonly statementMs?: number | null;
+  /** Hears that an unused connection was lost; the next caller gets a new one. */
+  readonly onLost: (error: unknown) => void;
+}
+
+/** PostgreSQL's type numbers (pg_type.dat): they are the same in every installation. */
+const int8 = 20;
+const numeric = 1700;
+const textTypes: ReadonlySet<number> = new Set([19 /* name */, 25 /* text */, 1042 /* bpchar */, 1043 /* varchar */]);
+
+/** Connects with the first query, not before. Throws SqlError wherever the server does not answer or refuses. */
+export async function postgresPool(options: PostgresPoolOptions): Promise<PostgresPool> {
+  // Loaded here: a server with SQLite does not need the package.
+  const { Pool, types } = await import('pg');
+  const statementMs = options.statementMs === undefined ? postgresLimits.statementMs : options.statementMs;
+  const pool = new Pool({
+    connectionString: options.url,
+    max: options.connections,
+    connectionTimeoutMillis: postgresLimits.connectMs,
+    idleTimeoutMillis: postgresLimits.idleMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: postgresLimits.keepAliveMs,
+    application_name: 'trisiel',
+    statement_timeout: statementMs ?? false,
+    idle_in_transaction_session_timeout: statementMs === null ? false : postgresLimits.idleInTransactionMs,
+    options: options.readOnly === true ? '-c default_transaction_read_only=on' : '',
+    types: {
+      getTypeParser: (oid, format) => {
+        if (oid === int8) return exactInteger;
+        if (oid === numeric) return Number;
+        if (textTypes.has(oid)) return unescapeNul;
+        return types.getTypeParser(oid, format);
+      },
+    },
+  });
+  pool.on('error', options.onLost);
+  const answerMs = statementMs === null ? null : statementMs + postgresLimits.graceMs;
+  return {
+    options: {},
+    connect: () => connect(pool, answerMs),
+    end: () => pool.end(),
+  };
+}
+
+async function connect(pool: Pool, answerMs: number | null): Promise<PostgresPoolClient> {
+  try {
+    return new BoundedClient(await pool.connect(), answerMs);
+  } catch (error) {
+    throw sqlError(error, 'connect');
+  }
+}
+
+class BoundedClient implements PostgresPoolClient {
+  readonly #client: PoolClient;
+  readonly #answerMs: number | null;
+  /** The connection is lost, or a statement was given up on it. Its transaction is gone with it. */
+  #broken = false;
+  #released = false;
+
+  constructor(client: PoolClient, answerMs: number | null) {
+    this.#client = client;
+    this.#answerMs = answerMs;
+  }
+
+  query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
+  query<R>(cursor: PostgresCursor<R>): PostgresCursor<R>;
+  query<R>(
+    sql: string | PostgresCursor<R>,
+    parameters: readonly unknown[] = [],
+  ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
+    // A stream would hold a connection for as long as its reader likes.
+    if (typeof sql !== 'string') throw new Error('streaming is not supported: read in pages by key');
+    return this.#query(sql, parameters);
+  }
+
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    this.#client.release(this.#broken);
+  }
+
+  async #query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> {
+    if (this.#broken) {
+      if (sql === 'rollback') return { command: 'ROLLBACK', rowCount: 0, rows: [] };
+      throw sqlError(new Error('the connection was lost'), sql);
+    }
+    const values = parameters.map(toParameter);
+    try {
+      const { command, rowCount, rows } = await this.#answer(this.#client.query(sql, values));
+      return { command: command as PostgresQueryResult<R>['command'], rowCount: rowCount ?? 0, rows: rows as R[] };
+    } catch (error) {
+      const known = sqlError(error, sql);
+      if (isConnectionLost(known.sqlCode)) this.#broken = true;
+      throw known;
+    }
+  }
+
+  /** Waits at most `answerMs`; a server that hangs must not hold its callers for as long as TCP allows. */
+  async #answer(running: Promise<QueryResult>): Promise<QueryResult> {
+    if (this.#answerMs === null) return running;
+    const answerMs = this.#answerMs;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${answerMs} ms`)), answerMs);
+    });
+    try {
+      return await Promise.race([running, late]);
+    } finally {
+      clearTimeout(timer);
+      running.catch(() => {}); // closing the connection fails it later
+    }
+  }
+}
+
+function toParameter(value: unknown): string | boolean | number | null | Buffer {
+  const bindable = toBindable(value);
+  return typeof bindable === 'string' ? escapeNul(bindable) : bindable;
+}
+
+function exactInteger(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number)) throw new Error(`the stored number ${text} is beyond the exact integers`);
+  return number;
+}
+
+/** Codes of SQLSTATE classes 08 (connection) and 57P (the server ends): nothing works on that connection any more. */
+function isConnectionLost(sqlCode: string): boolean {
+  return /^(?:08\d{3}|57P\d\d|25P03)$/.test(sqlCode);
+}
+
+/** An error without SQLSTATE comes from the socket, so it counts as 08006, connection failure. */
+function sqlError(error: unknown, sql: string): SqlError {
+  if (error instanceof SqlError) return error;
+  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const isSqlState = /^[0-9A-Z]{5}$/.test(code);
+  const message = error instanceof Error ? errorText(error) : String(error);
+  const known = new SqlError({ message, sqlCode: isSqlState ? code : '08006', sql });
+  const stack = error instanceof Error ? error.stack : undefined;
+  if (stack !== undefined) known.stack = `${known.name}: ${message}\n${frames(stack)}`;
+  return known;
+}
+
+/**
+ * What the server said, without the value it quotes at the end (`invalid input syntax for type bigint: "…"`): values
+ * may be secrets. Node tells of several addresses that refused in `errors`, with an empty message.
+ */
+function errorText(error: Error): string {
+  const text = error instanceof AggregateError ? error.errors.map((one) => errorText(one)).join(', ') : error.message;
+  return text.replace(/: ".*"$/s, '');
+}
+
+function frames(stack: string): string {
+  const at = stack.search(/^ {4}at /m);
+  return at < 0 ? '' : stack.slice(at);
+}

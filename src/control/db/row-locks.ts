@@ -1,0 +1,26 @@
+/**
+ * Row locks for transactions that read, decide and write: of transactions that lock the same row, on whichever control,
+ * the second waits for the first and then reads what that one wrote. On SQLite every transaction does so anyway.
+ *
+ * A transaction that needs both locks the user first.
+ */
+import type { Kysely } from 'kysely';
+import type { Schema } from './schema.ts';
+
+/** For limits per user. Returns whether the user exists. */
+export async function lockUser(trx: Kysely<Schema>, userId: string): Promise<boolean> {
+  // `no key`: rows that refer to the user can be written meanwhile.
+  const row = await trx.selectFrom('users').select('id').where('id', '=', userId).forNoKeyUpdate().executeTakeFirst();
+  return row !== undefined;
+}
+
+/** For numbers, releases and limits per handler. Returns whether the handler exists, deleted or not. */
+export async function lockHandler(trx: Kysely<Schema>, handlerId: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom('handlers')
+    .select('id')
+    .where('id', '=', handlerId)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
+  return row !== undefined;
+}

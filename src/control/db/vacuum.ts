@@ -1,0 +1,94 @@
+/**
+ * Gives pages of the SQLite file that hold nothing any more back to the file system, in steps: each is one short write
+ * transaction on the connection for log lines, and other writers go in between.
+ *
+ * PostgreSQL needs none of this: its autovacuum makes room for new rows by itself.
+ */
+import { type Kysely, sql } from 'kysely';
+import { MIB } from '../../protocol/limits.ts';
+import type { Schema } from './schema.ts';
+
+export const vacuumLimits = {
+  /** Free bytes that stay in the file for the next rows; giving them back would only make it grow again. */
+  keptBytes: 8 * MIB,
+  /** Pages given back by one statement: 400 KiB, about 2 ms that another writer may wait. */
+  stepPages: 100,
+  /** Milliseconds between two steps. */
+  pauseMs: 20,
+  /** Milliseconds between two looks at how much is free. */
+  lookMs: 60_000,
+} as const;
+
+export interface VacuumOptions {
+  readonly db: Kysely<Schema>;
+  readonly onError: (error: unknown) => void;
+  /** Default `vacuumLimits.keptBytes`. */
+  readonly keptBytes?: number;
+}
+
+export class Vacuum {
+  readonly #db: Kysely<Schema>;
+  readonly #keptBytes: number;
+  readonly #timer: NodeJS.Timeout;
+  #running: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(options: VacuumOptions) {
+    this.#db = options.db;
+    this.#keptBytes = options.keptBytes ?? vacuumLimits.keptBytes;
+    const look = () => void this.run().catch(options.onError);
+    this.#timer = setInterval(look, vacuumLimits.lookMs);
+    this.#timer.unref();
+  }
+
+  /** Gives back all free pages beyond `keptBytes`. Resolves when that is done, or when `close` was called. */
+  run(): Promise<void> {
+    this.#running ??= this.#giveBack().finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  /** Ends a run after its step. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#timer);
+    await this.#running?.catch(() => {});
+  }
+
+  async #giveBack(): Promise<void> {
+    const pageBytes = await this.#number('page_size');
+    const keptPages = Math.floor(this.#keptBytes / pageBytes);
+    let gaveBack = false;
+    while (!this.#closed) {
+      const surplus = (await this.#number('freelist_count')) - keptPages;
+      if (surplus <= 0) break;
+      await sql.raw(`pragma incremental_vacuum(${Math.min(surplus, vacuumLimits.stepPages)})`).execute(this.#db);
+      gaveBack = true;
+      await new Promise((resolve) => setTimeout(resolve, vacuumLimits.pauseMs));
+    }
+    // The file itself gets shorter when its write-ahead log is copied into it.
+    if (gaveBack) await sql`pragma wal_checkpoint(passive)`.execute(this.#db);
+  }
+
+  async #number(pragma: 'page_size' | 'freelist_count'): Promise<number> {
+    const { rows } = await sql.raw<Record<string, number>>(`pragma ${pragma}`).execute(this.#db);
+    return Number(rows[0]?.[pragma]);
+  }
+}
+
+/**
+ * Rewrites a file made before pages could be given back, once; needs as much free disk as the file has data.
+ * Returns whether it did. Throws SqlError where it could not; the file is as it was then.
+ */
+export async function allowGivingBack(db: Kysely<Schema>, onRewrite: () => void): Promise<boolean> {
+  const { rows } = await sql<{ auto_vacuum: number }>`pragma auto_vacuum`.execute(db);
+  if (rows[0]?.auto_vacuum === incremental) return false;
+  onRewrite();
+  await sql`pragma auto_vacuum = incremental`.execute(db);
+  await sql`vacuum`.execute(db);
+  return true;
+}
+
+/** SQLite's number for `auto_vacuum = incremental`. */
+const incremental = 2;

@@ -1,0 +1,68 @@
+/**
+ * How many log lines of a handler retention has removed, by cursor, so that a reader who comes back with an old cursor
+ * is told what is gone.
+ */
+import type { Kysely } from 'kysely';
+import type { Schema } from '../db/schema.ts';
+
+/** Rows per handler. Beyond it the older half becomes one row, and counts for cursors inside it are upper bounds. */
+const rowsMax = 64;
+
+/** Notes in the transaction that removes them that `lines` lines are gone, the last at `lastCursor`. */
+export async function noteExpired(
+  trx: Kysely<Schema>,
+  row: { readonly handlerId: string; readonly lastCursor: number; readonly lines: number },
+): Promise<void> {
+  const { handlerId, lastCursor, lines } = row;
+  if (lines === 0) return;
+  await trx
+    .insertInto('log_expired')
+    .values({ handler_id: handlerId, last_cursor: lastCursor, lines })
+    .onConflict((oc) =>
+      oc.columns(['handler_id', 'last_cursor']).doUpdateSet((eb) => ({ lines: eb('log_expired.lines', '+', lines) })),
+    )
+    .execute();
+  const rows = await trx
+    .selectFrom('log_expired')
+    .select(['last_cursor', 'lines'])
+    .where('handler_id', '=', handlerId)
+    .orderBy('last_cursor')
+    .execute();
+  if (rows.length <= rowsMax) return;
+  const older = rows.slice(0, rowsMax / 2);
+  const kept = older.at(-1)!;
+  await trx
+    .deleteFrom('log_expired')
+    .where('handler_id', '=', handlerId)
+    .where('last_cursor', '<', kept.last_cursor)
+    .execute();
+  await trx
+    .updateTable('log_expired')
+    .set({ lines: older.reduce((sum, one) => sum + one.lines, 0) })
+    .where('handler_id', '=', handlerId)
+    .where('last_cursor', '=', kept.last_cursor)
+    .execute();
+}
+
+/**
+ * Lines of the handler that were removed above the cursor `after` and below the cursor `below`. Exact for a cursor from
+ * which a reader went on where one step of retention ended; otherwise at most one row of `log_expired` too many.
+ */
+export async function expiredBetween(
+  db: Kysely<Schema>,
+  range: { readonly handlerId: string; readonly after: number; readonly below: number },
+): Promise<number> {
+  const { lines } = await db
+    .selectFrom('log_expired')
+    .select(({ fn }) => fn.sum<number | null>('lines').as('lines'))
+    .where('handler_id', '=', range.handlerId)
+    .where('last_cursor', '>', range.after)
+    .where('last_cursor', '<', range.below)
+    .executeTakeFirstOrThrow();
+  return lines ?? 0;
+}
+
+/** Forgets a handler that is being purged. */
+export async function forgetExpired(db: Kysely<Schema>, handlerId: string): Promise<void> {
+  await db.deleteFrom('log_expired').where('handler_id', '=', handlerId).execute();
+}

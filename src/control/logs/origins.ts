@@ -1,0 +1,30 @@
+/** Which batches of log lines have been stored, by sender, so that one that is sent again is stored once. */
+import type { Kysely, Transaction } from 'kysely';
+import type { LogBatchId } from '../../protocol/ports.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** Milliseconds after which a sender that has sent nothing is forgotten: far more than it keeps a batch to send again. */
+const keptMs = 24 * 60 * 60_000;
+
+/** Notes in the transaction that stores it that a batch is stored; false where it, or a later one, was stored before. */
+export async function advanceOrigin(trx: Transaction<Schema>, id: LogBatchId, nowMs: number): Promise<boolean> {
+  const row = await trx
+    .insertInto('log_origins')
+    .values({ origin: id.origin, number: id.number, stored_ms: nowMs })
+    .onConflict((oc) =>
+      oc
+        .column('origin')
+        .doUpdateSet({ number: id.number, stored_ms: nowMs })
+        .where('log_origins.number', '<', id.number),
+    )
+    .returning('number')
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+export async function forgetOldOrigins(db: Kysely<Schema>, nowMs: number): Promise<void> {
+  await db
+    .deleteFrom('log_origins')
+    .where('stored_ms', '<', nowMs - keptMs)
+    .execute();
+}
