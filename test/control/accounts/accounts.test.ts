@@ -115,7 +115,9 @@ onEachDatabase('accounts', (dialect) => {
         const { user, system } = process.cpuUsage(before);
         return user + system;
       };
-      const [known, unknown] = [await cpuOf('ada'), await cpuOf('nobody')];
+      // The least of three: what else this process does in between is no work on the password.
+      const leastOf = async (name: string) => Math.min(await cpuOf(name), await cpuOf(name), await cpuOf(name));
+      const [known, unknown] = [await leastOf('ada'), await leastOf('nobody')];
       expect(unknown).toBeGreaterThan(known / 4);
     });
 
