@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/artifacts': ['protocol'],
   'control/accounts': ['protocol', 'waiting', 'control/db'],
   'control/handlers': ['protocol', 'control/db', 'control/accounts'],
-  'control/logs': ['protocol', 'control/db', 'control/handlers'],
+  'control/logs': ['protocol', 'waiting', 'control/db', 'control/handlers'],
   'control/usage': ['protocol', 'control/db', 'control/handlers'],
   'control/storage': ['protocol', 'control/db'],
   'control/fleet': ['protocol'],

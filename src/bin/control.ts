@@ -13,12 +13,15 @@ import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
-import { type Database, openDatabase } from '../control/db/database.ts';
+import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
+import { HeldLease } from '../control/db/held-lease.ts';
+import { SqlLeases } from '../control/db/leases.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { type FleetEvent, RunnerFleet } from '../control/fleet/fleet.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
+import { SqlRepoHome } from '../control/git/repo-home.ts';
 import { Repositories } from '../control/git/repositories.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
@@ -31,6 +34,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest } from '../protocol/messages.ts';
 import type { ServerConfig } from './config.ts';
+import { DataIdentity } from './data-identity.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
 const version = '0.1.0';
@@ -65,8 +69,15 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       'TRISIEL_URL is set, TRISIEL_TRUSTED_PROXIES is not: behind a proxy all clients seem to have one address, ' +
         'and share its limits on connections and log-ins',
     );
-  const db = await openDatabase({ file: data('trisiel.db') });
+  const identity = DataIdentity.read(config.dataFolder, config.database);
+  const db = await openDatabase({
+    ...identity.location(config.database),
+    onEvent: (event) => logDatabaseEvent(log, event),
+  });
   const platformId = await readPlatformId(db);
+  await identity.bind(platformId);
+  const lease = await takeFolderLease(db, identity, log);
+  const home = new SqlRepoHome({ db, self: identity.controlId, now });
   const accounts = new Accounts({ db, now, randomBytes, registration: config.registration });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
   const env = await HandlerEnv.open({ db, keyFile: data('env.key'), now, randomBytes });
@@ -76,7 +87,12 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const queues = new QueueStore({ db, now, newId: () => newId('m', randomBytes) });
   const artifacts = await ArtifactStore.open(data('artifacts'));
   const hooksFolder = join(programFolder, 'hooks');
-  const repositories = await Repositories.open({ folder: data('repos'), hooksFolder, environment: gitEnvironment });
+  const repositories = await Repositories.open({
+    folder: data('repos'),
+    hooksFolder,
+    environment: gitEnvironment,
+    home,
+  });
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
   const hooks = await HookEndpoint.open(data('run'));
 
@@ -160,6 +176,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     notReady: () => [
       ...(isStarted ? [] : ['the platform is starting']),
       ...(fleet.isServing ? [] : ['no runner serves']),
+      ...(lease.isHeld ? [] : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
     imports: providedFunctions.map(({ module, name, abi, signatures }) => ({
@@ -194,7 +211,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       await logs.removeHandler(handler);
       await usage.removeHandler(handler);
     });
-    void Promise.all([purge, usage.prune()])
+    void Promise.all([purge, usage.prune(), logs.prune()])
       .then(() => deployments.maintain())
       .catch((error: unknown) => report('housekeeping failed', error));
   }, housekeepingMs);
@@ -214,9 +231,33 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       vet.close();
       await logs.close();
       await usage.close();
+      await lease.close();
       await db.close();
     },
   };
+}
+
+/**
+ * Takes the lease of this data folder. Throws `unavailable` where a control with a copy of the folder holds it: both
+ * would think that the repositories of the folder are theirs.
+ */
+async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger): Promise<HeldLease> {
+  const lease = await HeldLease.take({
+    leases: new SqlLeases({ db, now: Date.now }),
+    name: `control/${identity.controlId}`,
+    holder: identity.holder,
+    onLost: () => log.fatal('another control works with a copy of this data folder: stop one of them'),
+    onError: (error) => log.error({ err: error }, 'the lease of the data folder could not be renewed'),
+  });
+  if (lease !== null) return lease;
+  throw new PlatformError('unavailable', 'another control works with a copy of this data folder', {
+    hints: ['stop that one, wait 15 s, and start again', 'or choose an empty folder with TRISIEL_DATA'],
+  });
+}
+
+function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
+  if (event.kind === 'failed') log.error({ err: event.error }, `database: ${event.what} failed`);
+  else log.info('the database file is rewritten once, so that it can shrink from now on');
 }
 
 async function readPlatformId(db: Database): Promise<string> {

@@ -153,12 +153,10 @@ export interface Leases {
 export interface RepoHome {
   /** This control. */
   readonly self: string;
-  /** The control that holds it, null where none has claimed it. */
-  of(repositoryId: string): Promise<string | null>;
-  /** Claims a repository that nobody holds; returns the control that holds it now. */
-  claim(repositoryId: string): Promise<string>;
-  /** Ids of the repositories that this control holds. */
-  mine(): Promise<ReadonlySet<string>>;
+  /** Claims those of the repositories that nobody holds; returns the control that holds each of them now. */
+  claim(repositoryIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Returns the control that holds each of the repositories; one that nobody holds is left out. */
+  of(repositoryIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Forgets a repository that this control holds and has removed. */
   forget(repositoryId: string): Promise<void>;
 }

@@ -39,3 +39,8 @@ export function isOutage(error: unknown): boolean {
     error.sqlCode,
   );
 }
+
+/** Whether the database server could not be reached, has gone away or did not answer in time. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof SqlError && /^(?:08|57)/.test(error.sqlCode);
+}

@@ -85,8 +85,9 @@ export class DeploymentStore {
           module: JSON.stringify(module),
           created_ms: nowMs,
         })
-        // Not `do nothing`: the row is to be locked, so that nobody removes it before the Deployment refers to it.
-        .onConflict((oc) => oc.column('name').doUpdateSet((eb) => ({ name: eb.ref('artifacts.name') })))
+        // Written again: what was measured (instantiation) is then the same in this push and after a restart. That also
+        // locks the row, so that nobody removes it before the Deployment refers to it.
+        .onConflict((oc) => oc.column('name').doUpdateSet({ module: JSON.stringify(module) }))
         .execute();
       const row: DeploymentRow = {
         id: newId('d', this.#randomBytes),

@@ -33,9 +33,16 @@ export class Recovery {
   /** Settles what an earlier control left behind. Runs at start, before runners ask for the fleet's state. */
   async run(): Promise<void> {
     const { repositories, store, report } = this.#options;
-    for (const id of await repositories.list())
+    const onDisk = await repositories.list();
+    const elsewhere = await repositories.elsewhere(onDisk);
+    const ours = onDisk.filter((id) => !elsewhere.has(id));
+    for (const id of ours)
       await repositories.endOrphan(id).catch((error: unknown) => report(`a push to ${id} could not be ended`, error));
-    for (const row of await store.staged()) {
+    const staged = await store.staged();
+    // Another control's push may be under way, and its repository is not here to tell.
+    const others = await repositories.elsewhere(staged.map((row) => row.handler_id));
+    for (const row of staged) {
+      if (others.has(row.handler_id)) continue;
       try {
         await this.#settle(row, async () => {
           await store.release(row.id, 'staged');
@@ -45,7 +52,7 @@ export class Recovery {
       }
     }
     await this.#mendPins();
-    await this.#removeStrayRepositories();
+    await this.#removeStrayRepositories(ours);
   }
 
   /**
@@ -86,7 +93,10 @@ export class Recovery {
   /** Pins the commit of every live Deployment that has no pin, so that git never collects what is live. */
   async #mendPins(): Promise<void> {
     const { repositories, store, report } = this.#options;
-    for (const row of await store.allLive()) {
+    const live = await store.allLive();
+    const elsewhere = await repositories.elsewhere(live.map((row) => row.handler_id));
+    for (const row of live) {
+      if (elsewhere.has(row.handler_id)) continue;
       if (await repositories.pinned(row.handler_id, row.number)) continue;
       await repositories
         .pin(row.handler_id, row.number, row.commit)
@@ -94,11 +104,11 @@ export class Recovery {
     }
   }
 
-  /** Removes repositories of first pushes that a crash interrupted before their handler existed. */
-  async #removeStrayRepositories(): Promise<void> {
+  /** Removes those of `ours` that are of first pushes that a crash interrupted before their handler existed. */
+  async #removeStrayRepositories(ours: readonly string[]): Promise<void> {
     const { repositories, store } = this.#options;
     const ids = await store.handlerIds();
-    for (const id of await repositories.list()) {
+    for (const id of ours) {
       if (ids.has(id)) await repositories.sweep(id);
       else await repositories.remove(id);
     }

@@ -4,7 +4,7 @@
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import { isOutage } from '../db/sql-error.ts';
+import { isOutage, isUnreachable } from '../db/sql-error.ts';
 
 const columns = 72;
 const indent = '       ';
@@ -54,7 +54,11 @@ export function anyErrorText(error: unknown): string {
   return errorText(
     new PlatformError(
       full ? 'unavailable' : 'internal',
-      full ? 'the platform cannot store anything now: its disk is full or fails' : 'something failed on our side',
+      full
+        ? isUnreachable(error)
+          ? 'the platform cannot store anything now: its database does not answer'
+          : 'the platform cannot store anything now: its disk is full or fails'
+        : 'something failed on our side',
       { hints: [full ? 'try again later; what is live stays live' : 'try again; the server log has the cause'] },
     ),
   );

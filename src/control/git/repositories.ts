@@ -11,6 +11,8 @@ import { join } from 'node:path';
 import { type SimpleGit, simpleGit } from 'simple-git';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
+import type { RepoHome } from '../../protocol/ports.ts';
+import { claimHere } from './repo-home.ts';
 
 export interface RepositoriesOptions {
   /** DATA/repos. Absolute. */
@@ -19,6 +21,8 @@ export interface RepositoriesOptions {
   readonly hooksFolder: string;
   /** gitEnvironment(). */
   readonly environment: Readonly<Record<string, string>>;
+  /** Where other controls may hold repositories; without it all are this control's. */
+  readonly home?: RepoHome;
 }
 
 /** Repositories packed in one round of maintenance, one after the other. */
@@ -39,10 +43,12 @@ const orphanMsMax = 5_000;
 export class Repositories {
   readonly #folder: string;
   readonly #environment: Readonly<Record<string, string>>;
+  readonly #home: RepoHome | null;
 
   private constructor(options: RepositoriesOptions) {
     this.#folder = options.folder;
     this.#environment = options.environment;
+    this.#home = options.home ?? null;
   }
 
   /** Throws `unavailable` where git would not run the hooks: it would accept every push unseen. */
@@ -80,9 +86,10 @@ export class Repositories {
     return join(this.#folder, `${id}${suffix}`);
   }
 
-  /** Makes the repository unless it is there already; returns its path. */
+  /** Makes the repository unless it is there already; returns its path. Throws `conflict` where another control holds it. */
   async create(id: string): Promise<string> {
     const path = this.pathOf(id);
+    if (this.#home !== null) await claimHere(this.#home, id);
     if (existsSync(path)) return path;
     // A copy of the template is two small files: git init takes ten times as long. Renamed when whole.
     const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
@@ -97,6 +104,15 @@ export class Repositories {
 
   async remove(id: string): Promise<void> {
     await rm(this.pathOf(id), { recursive: true, force: true });
+    await this.#home?.forget(id);
+  }
+
+  /** Returns those of `ids` that another control holds. Claims the others for this one. */
+  async elsewhere(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (this.#home === null) return new Set();
+    const { self } = this.#home;
+    const homes = await this.#home.claim(ids);
+    return new Set(ids.filter((id) => homes.get(id) !== self));
   }
 
   /** Ids of all repositories on disk. */

@@ -1,0 +1,124 @@
+/**
+ * Says which database a data folder belongs to. The folder holds repositories, Artifacts and keys that rows of the
+ * database refer to; with another database control would take the repositories for leftovers and remove them.
+ */
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { DatabaseLocation } from '../control/db/database.ts';
+import { PlatformError } from '../protocol/errors.ts';
+
+interface Identity {
+  /** Names this folder among the controls of one database. */
+  readonly controlId: string;
+  /** Drawn with the database's first start. */
+  readonly platformId: string;
+  readonly database: 'sqlite' | 'postgres';
+}
+
+const sqliteName = 'trisiel.db';
+const identityName = 'control.json';
+
+export class DataIdentity {
+  readonly #folder: string;
+  readonly #database: Identity['database'];
+  readonly #known: Identity | null;
+  readonly controlId: string;
+
+  private constructor(folder: string, database: Identity['database'], known: Identity | null) {
+    this.#folder = folder;
+    this.#database = database;
+    this.#known = known;
+    this.controlId = known?.controlId ?? randomUUID();
+  }
+
+  /**
+   * Reads what the folder says of itself, before its database is opened or made. `databaseUrl`: TRISIEL_DATABASE.
+   * Throws `unavailable` where the folder belongs to a database of the other kind, or holds a SQLite file as well.
+   */
+  static read(folder: string, databaseUrl: string | null): DataIdentity {
+    const database = databaseUrl === null ? 'sqlite' : 'postgres';
+    const known = readIdentity(join(folder, identityName));
+    if (database === 'postgres' && existsSync(join(folder, sqliteName)))
+      throw new PlatformError(
+        'unavailable',
+        `the data folder ${folder} holds the SQLite file ${sqliteName}, and TRISIEL_DATABASE names PostgreSQL`,
+        {
+          hints: [
+            'to go on with SQLite: unset TRISIEL_DATABASE',
+            'to begin with PostgreSQL: choose an empty folder with TRISIEL_DATA',
+          ],
+        },
+      );
+    if (known !== null && known.database !== database)
+      throw new PlatformError(
+        'unavailable',
+        `the data folder ${folder} belongs to a PostgreSQL database, and TRISIEL_DATABASE is not set`,
+        { hints: ['set TRISIEL_DATABASE as before, or choose another folder with TRISIEL_DATA'] },
+      );
+    return new DataIdentity(folder, database, known);
+  }
+
+  /** Where the database is. */
+  location(databaseUrl: string | null): DatabaseLocation {
+    return databaseUrl === null ? { file: join(this.#folder, sqliteName) } : { url: databaseUrl };
+  }
+
+  /** Who takes this folder's lease: the same folder on the same machine may take it again at once. */
+  get holder(): string {
+    return `${hostname()}:${this.#folder}`;
+  }
+
+  /** Binds the folder to the database of `platformId`, durably. Throws `unavailable` where it is bound to another. */
+  async bind(platformId: string): Promise<void> {
+    if (this.#known?.platformId === platformId) return;
+    if (this.#known !== null)
+      throw new PlatformError('unavailable', `the data folder ${this.#folder} belongs to another database`, {
+        hints: [
+          'choose the database that it was used with, or restore it from a backup',
+          `or give up the folder's repositories: move the folder away, and start with an empty one`,
+        ],
+      });
+    const { controlId } = this;
+    const identity: Identity = { controlId, platformId, database: this.#database };
+    await writeDurably(join(this.#folder, identityName), `${JSON.stringify(identity)}\n`);
+  }
+}
+
+function readIdentity(file: string): Identity | null {
+  if (!existsSync(file)) return null;
+  const damaged = (cause?: unknown): PlatformError =>
+    new PlatformError('unavailable', `${file} is damaged`, { hints: ['restore it from a backup'], cause });
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw damaged(cause);
+  }
+  if (typeof value !== 'object' || value === null) throw damaged();
+  const { controlId, platformId, database } = value as Record<string, unknown>;
+  if (typeof controlId !== 'string' || typeof platformId !== 'string') throw damaged();
+  if (database !== 'sqlite' && database !== 'postgres') throw damaged();
+  return { controlId, platformId, database };
+}
+
+/** Written beside and renamed, both synced: a crash leaves either no file or a whole one. */
+async function writeDurably(path: string, text: string): Promise<void> {
+  const draft = `${path}.new`;
+  const file = await open(draft, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(draft, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,76 @@
+/** Keeps a lease for as long as its holder lives: takes it, renews it, gives it back. */
+import type { Lease, Leases } from '../../protocol/ports.ts';
+
+export const leaseLimits = {
+  /** Milliseconds that a lease lasts after its holder has gone silent. */
+  ttlMs: 15_000,
+  /** Milliseconds between two renewals: two may fail. */
+  renewMs: 5_000,
+} as const;
+
+export interface HeldLeaseOptions {
+  readonly leases: Leases;
+  readonly name: string;
+  readonly holder: string;
+  /** Hears once that another holder has taken the lease. */
+  readonly onLost: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export class HeldLease {
+  readonly #options: HeldLeaseOptions;
+  readonly #timer: NodeJS.Timeout;
+  #lease: Lease;
+  #isHeld = true;
+  #renewing: Promise<void> = Promise.resolve();
+
+  private constructor(options: HeldLeaseOptions, lease: Lease) {
+    this.#options = options;
+    this.#lease = lease;
+    this.#timer = setInterval(() => {
+      this.#renewing = this.#renew();
+    }, leaseLimits.renewMs);
+    this.#timer.unref();
+  }
+
+  /** Returns null where another holder has it. */
+  static async take(options: HeldLeaseOptions): Promise<HeldLease | null> {
+    const { leases, name, holder } = options;
+    const lease = await leases.take({ name, holder, ttlMs: leaseLimits.ttlMs });
+    return lease === null ? null : new HeldLease(options, lease);
+  }
+
+  /** Whether no other holder is known to have taken it. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  get epoch(): number {
+    return this.#lease.epoch;
+  }
+
+  /** Gives it back; another may take it at once. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#renewing;
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    await this.#options.leases.release(this.#lease).catch(this.#options.onError);
+  }
+
+  async #renew(): Promise<void> {
+    if (!this.#isHeld) return;
+    try {
+      const renewed = await this.#options.leases.renew(this.#lease, leaseLimits.ttlMs);
+      if (renewed !== null) {
+        this.#lease = renewed;
+        return;
+      }
+      this.#isHeld = false;
+      this.#options.onLost();
+    } catch (error) {
+      // The database is away: nobody else can take the lease meanwhile either.
+      this.#options.onError(error);
+    }
+  }
+}
