@@ -1,5 +1,5 @@
 /** `meta://…`: what the guest may know of itself; read once, then the end. Values are text as of the open. */
-import { runtimeName } from '../abi/cwa/runtime.ts';
+import { nameOfRuntime } from '../abi/cwa/runtime.ts';
 import { Errno } from '../errno.ts';
 import { utf8 } from '../memory.ts';
 import type { Process, Scheme } from '../process.ts';
@@ -10,7 +10,7 @@ const values: Readonly<Record<string, (guest: Process) => string | number>> = {
   'deployment/number': ({ options }) => options.identity.deployment,
   'deployment/commit': ({ options }) => options.identity.commit,
   'invocation/id': ({ options }) => options.identity.invocation,
-  'runtime/name': () => runtimeName,
+  'runtime/name': () => nameOfRuntime,
   'gas/used': ({ meter }) => meter.used,
   'gas/limit': ({ meter }) => meter.limit,
 };

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type WebSocket from 'ws';
+import type { LogLevelName } from '../../../protocol/nouns.ts';
 import { Errno } from '../errno.ts';
 import { networkFailure } from '../net/failure.ts';
 import { type Network, networkLimits } from '../net/network.ts';
@@ -90,7 +91,7 @@ class WsResource implements Resource {
     this.#client = client;
     this.#isBinary = isBinary;
     client.on('message', (data) => this.#received(data as Buffer));
-    client.on('error', (error) => this.#log(1, networkFailure(error, 'the connection failed').message));
+    client.on('error', (error) => this.#report('error', networkFailure(error, 'the connection failed').message));
     client.on('close', (code, reason) => this.#closed(code, reason));
     guest.signal.addEventListener('abort', this.#onAbort);
     client.resume();
@@ -197,12 +198,12 @@ class WsResource implements Resource {
     this.#over = code === 1006 ? Errno.closed : Errno.end;
     if (![1000, 1001, 1005].includes(code)) {
       const words = reason.length === 0 ? '' : ` ${JSON.stringify(reason.toString())}`;
-      this.#log(3, `closed with code ${code}${words}`);
+      this.#report('warning', `closed with code ${code}${words}`);
     }
     this.#changed.wake();
   }
 
-  #log(level: number, text: string): void {
-    if (!this.#isClosing && this.#guest.end === null) this.#guest.log(level, 'platform', `${this.scheme}: ${text}`);
+  #report(level: LogLevelName, text: string): void {
+    if (!this.#isClosing && this.#guest.end === null) this.#guest.report(level, `${this.scheme}: ${text}`);
   }
 }

@@ -12,7 +12,7 @@ import {
   resourceRead,
   resourceWrite,
 } from './resource.ts';
-import { runtimeExit, runtimeMsleep, runtimeNameCall, runtimeSpecMajor, runtimeSpecMinor } from './runtime.ts';
+import { runtimeExit, runtimeMsleep, runtimeName, runtimeSpecMajor, runtimeSpecMinor } from './runtime.ts';
 import { startupArgAt, startupArgLen } from './startup.ts';
 import { timeNow } from './time.ts';
 
@@ -24,7 +24,7 @@ export const cwa: Abi = {
     envGet,
     runtimeSpecMajor,
     runtimeSpecMinor,
-    runtimeNameCall,
+    runtimeName,
     runtimeMsleep,
     runtimeExit,
     startupArgLen,

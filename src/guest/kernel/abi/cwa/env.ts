@@ -7,11 +7,13 @@ import { cwaRow, i32s } from './errno.ts';
 const keyBytesMax = 4 * KIB;
 
 /**
- * env_get(key_ptr, key_len, value_ptr, value_len) -> the value's length in bytes. The value is
- * written only if it fits into value_len, so a first call with 0 asks for the size.
- * -4: no such variable. -2: the name is not UTF-8.
+ * Reads the variable whose name of `key_len` bytes stands at `key_ptr`. Returns the value's length in bytes. Writes the
+ * value to `value_ptr` where it fits into `value_len` bytes, and nothing where it does not, so a first call with
+ * `value_len` 0 asks for the size.
  *
  *     key_ptr -> "GREETING"    value_ptr -> "hello" . . . .    = 5
+ *
+ * Errors: -4 no such variable; -2 the name is not UTF-8.
  */
 export const envGet = cwaRow({
   name: 'env_get',

@@ -4,8 +4,23 @@ import { SharedStream } from '../../stdio.ts';
 import type { Syscall } from '../../syscall.ts';
 import { cwaRow } from './errno.ts';
 
+/**
+ * Returns a new descriptor of standard input, the request's body. Closing it leaves the stream open.
+ *
+ * Errors: -3 one descriptor too many.
+ */
 export const ioGetStdin = standardStream('stdin');
+/**
+ * Returns a new descriptor of standard output, the answer. Closing it leaves the stream open.
+ *
+ * Errors: -3 one descriptor too many.
+ */
 export const ioGetStdout = standardStream('stdout');
+/**
+ * Returns a new descriptor of standard error, whose lines go into the log. Closing it leaves the stream open.
+ *
+ * Errors: -3 one descriptor too many.
+ */
 export const ioGetStderr = standardStream('stderr');
 
 function standardStream(name: keyof ProcessOptions & ('stdin' | 'stdout' | 'stderr')): Syscall {

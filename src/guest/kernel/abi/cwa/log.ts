@@ -5,9 +5,10 @@ import type { Syscall } from '../../syscall.ts';
 import { i32s } from './errno.ts';
 
 /**
- * log_write(level, ptr, len): one LogLine. Levels 1 error, 3 warning, 6 info; others are kept as
- * numbers. Invalid UTF-8 is replaced. There is no result to say an error in: a pointer outside
- * the memory traps.
+ * Writes one line into the Invocation's log: `msg_len` bytes of UTF-8 at `msg_ptr`. Bytes that are not UTF-8 are replaced
+ * by U+FFFD. `level` is 1 (error), 3 (warning), 6 (info); any other number is kept as it is.
+ *
+ * Traps where the text lies outside the memory: there is no result to say an error in.
  */
 export const logWrite: Syscall = {
   name: 'log_write',

@@ -5,7 +5,7 @@ import type { Syscall } from '../../syscall.ts';
 const scratch = new Uint8Array(8);
 const view = new DataView(scratch.buffer);
 
-/** random_i32() -> 31 random bits. */
+/** Returns 31 cryptographic random bits: a number that is not negative, as Go's rand.Int31 in Olin. */
 export const randomI32: Syscall = {
   name: 'random_i32',
   params: [],
@@ -17,7 +17,7 @@ export const randomI32: Syscall = {
   },
 };
 
-/** random_i64() -> 63 random bits. */
+/** Returns 63 cryptographic random bits: a number that is not negative, as Go's rand.Int63 in Olin. */
 export const randomI64: Syscall = {
   name: 'random_i64',
   params: [],

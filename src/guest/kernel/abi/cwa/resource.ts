@@ -9,8 +9,10 @@ import { cwaRow, i32s } from './errno.ts';
 const readWrite = { read: true, write: true };
 
 /**
- * resource_open(url_ptr, url_len) -> descriptor. -2: no URL (not UTF-8, a NUL inside, longer than
- * urlBytesMax); -3: refused by the platform; -4: unknown scheme, or nothing there. A URL that the
+ * Opens the URL of `url_len` bytes at `url_ptr` for reading and writing. Returns its descriptor, the lowest free number.
+ *
+ * Errors: -2 no URL (not UTF-8, a control character in it, longer than 4,096 bytes, or not as its scheme wants it); -3
+ * refused by the platform, one descriptor too many included; -4 an unknown scheme, or nothing there. A URL that the
  * policy forbids ends the Process.
  */
 export const resourceOpen = cwaRow({
@@ -25,7 +27,12 @@ export const resourceOpen = cwaRow({
   },
 });
 
-/** resource_read(fd, ptr, len) -> bytes read, never more written than that. -2: bad descriptor; -5: the end. */
+/**
+ * Reads up to `data_len` bytes to `data_ptr`. Returns the number of bytes read, and writes no byte beyond it. Waits until
+ * there is something to read.
+ *
+ * Errors: -5 the end; -2 no such descriptor.
+ */
 export const resourceRead = cwaRow({
   name: 'resource_read',
   params: i32s('fd', 'data_ptr', 'data_len'),
@@ -36,7 +43,12 @@ export const resourceRead = cwaRow({
   },
 });
 
-/** resource_write(fd, ptr, len) -> bytes written. -2: bad descriptor. */
+/**
+ * Writes `data_len` bytes from `data_ptr`. Returns the number of bytes written, which is less only where the Resource
+ * takes no more. Waits while the Resource is full.
+ *
+ * Errors: -2 no such descriptor; -1 the Resource takes no bytes.
+ */
 export const resourceWrite = cwaRow({
   name: 'resource_write',
   params: i32s('fd', 'data_ptr', 'data_len'),
@@ -57,7 +69,12 @@ const close = cwaRow({
 /** resource_close(fd) -> 0; closing what is not open is -2 and harmless. */
 export const resourceCloseWithResult = close;
 
-/** resource_close(fd), as Olin's guests declare it. */
+/**
+ * Closes the descriptor `fd`. What was written is committed first. May be imported with or without its result: Olin's
+ * guests declare none.
+ *
+ * Errors: -2 no such descriptor, which is harmless; what committing failed with.
+ */
 export const resourceClose: Syscall = {
   ...close,
   result: null,
@@ -67,7 +84,11 @@ export const resourceClose: Syscall = {
   },
 };
 
-/** resource_flush(fd) -> 0, or an error. */
+/**
+ * Commits or sends what was written to `fd`, as its scheme has it, and waits until that is done. Returns 0.
+ *
+ * Errors: -2 no such descriptor; what the Resource failed with.
+ */
 export const resourceFlush = cwaRow({
   name: 'resource_flush',
   params: i32s('fd'),

@@ -6,11 +6,11 @@ import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 import { cwaRow, i32s } from './errno.ts';
 
-/** Olin's conformance tests ask for just this name. */
-export const runtimeName = 'olin';
-const nameBytes = utf8(runtimeName);
+/** The runtime's name, which Olin's conformance tests ask for. */
+export const nameOfRuntime = 'olin';
+const nameBytes = utf8(nameOfRuntime);
 
-/** runtime_spec_major() -> 0 */
+/** Returns the major version of the CommonWA specification that holds: 0. */
 export const runtimeSpecMajor = cwaRow({
   name: 'runtime_spec_major',
   params: [],
@@ -18,7 +18,7 @@ export const runtimeSpecMajor = cwaRow({
   run: () => 0,
 });
 
-/** runtime_spec_minor() -> 1 */
+/** Returns the minor version of the CommonWA specification that holds: 1. */
 export const runtimeSpecMinor = cwaRow({
   name: 'runtime_spec_minor',
   params: [],
@@ -26,8 +26,13 @@ export const runtimeSpecMinor = cwaRow({
   run: () => 1,
 });
 
-/** runtime_name(ptr, len) -> bytes of the name, written to ptr. -2: it does not fit. */
-export const runtimeNameCall = cwaRow({
+/**
+ * Writes the runtime's name, `olin`, to `name_ptr`. Returns its length in bytes, 4. The name is Olin's because its
+ * conformance tests ask for it.
+ *
+ * Errors: -2 the name does not fit into `name_len` bytes.
+ */
+export const runtimeName = cwaRow({
   name: 'runtime_name',
   params: i32s('name_ptr', 'name_len'),
   waits: false,
@@ -39,7 +44,10 @@ export const runtimeNameCall = cwaRow({
   },
 });
 
-/** runtime_msleep(ms): suspends the guest, not the thread. Zero and less return at once. The deadline ends it. */
+/**
+ * Suspends the guest, not the thread, for `ms` milliseconds. Returns at once for 0 and less. The Invocation's deadline
+ * ends a longer sleep.
+ */
 export const runtimeMsleep: Syscall = {
   name: 'runtime_msleep',
   params: i32s('ms'),
@@ -49,7 +57,7 @@ export const runtimeMsleep: Syscall = {
     ms <= 0 ? undefined : sleep(ms, undefined, { signal: guest.signal }).then(() => undefined),
 };
 
-/** runtime_exit(status): ends the Process at once; never returns. */
+/** Ends the Process with `status`, and never returns. What is open is closed; what was written is committed. */
 export const runtimeExit: Syscall = {
   name: 'runtime_exit',
   params: i32s('status'),

@@ -3,7 +3,7 @@ import { Errno } from '../../errno.ts';
 import { octetsOf } from '../../memory.ts';
 import { cwaRow, i32s } from './errno.ts';
 
-/** startup_arg_len() -> argc, the program's name included. */
+/** Returns the number of arguments, the program's name included. */
 export const startupArgLen = cwaRow({
   name: 'startup_arg_len',
   params: [],
@@ -11,7 +11,12 @@ export const startupArgLen = cwaRow({
   run: ({ options }) => options.args.length,
 });
 
-/** startup_arg_at(i, ptr, len) -> bytes written, cut to len. -2: no such argument. */
+/**
+ * Writes argument number `i`, from 0 (the program's name), to `arg_ptr`, cut to `arg_len` bytes. Returns the number of
+ * bytes written.
+ *
+ * Errors: -2 there is no such argument.
+ */
 export const startupArgAt = cwaRow({
   name: 'startup_arg_at',
   params: i32s('i', 'arg_ptr', 'arg_len'),

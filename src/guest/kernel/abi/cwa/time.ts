@@ -2,7 +2,7 @@
 import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 
-/** time_now() -> Unix seconds, i64. */
+/** Returns the time in whole Unix seconds. */
 export const timeNow: Syscall = {
   name: 'time_now',
   params: [],

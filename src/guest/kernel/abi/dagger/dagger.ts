@@ -13,7 +13,13 @@ import { DaggerError, toDagger } from './errno.ts';
 const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 const descriptorPattern = /^fd:\/\/(\d{1,9})$/;
 
-/** open(url_ptr, flags) -> descriptor. The URL ends with a NUL; flags are 0, every Resource opens for both. */
+/**
+ * Opens the NUL-terminated URL at `url_ptr` for reading and writing. Returns its descriptor, the lowest free number.
+ * `flags` is not looked at. `fd://N` opens again what descriptor N stands for.
+ *
+ * Errors: -2 the URL is outside the memory, has no NUL, is not UTF-8 or longer than 4,096 bytes; -1 no URL, or it cannot
+ * be opened; -3 an unknown scheme. A URL that the policy forbids ends the Process.
+ */
 const open = row('open', ['url_ptr', 'flags'], (guest, pointer) => {
   const url = cString(guest, pointer);
   if (url === null) return DaggerError.badInput;
@@ -25,31 +31,52 @@ const open = row('open', ['url_ptr', 'flags'], (guest, pointer) => {
   return translate(openDescriptor(guest, url, { read: true, write: true }));
 });
 
-/** close(fd) -> 0. Two descriptors of one Resource (fd://N) are closed one by one. */
+/**
+ * Closes the descriptor `fd`. Returns 0. A Resource under several descriptors (`fd://N`) is closed with the last of them.
+ *
+ * Errors: -1 no such descriptor; what was written could not be committed.
+ */
 const close = row('close', ['fd'], (guest, fd) => translate(closeDescriptor(guest, fd)));
 
-/** read(fd, ptr, len) -> bytes read, 0 at the end. */
+/**
+ * Reads up to `data_len` bytes to `data_ptr`. Returns the number of bytes read, 0 at the end. Waits until there is
+ * something to read.
+ *
+ * Errors: -1 no such descriptor, or the read failed.
+ */
 const read = row('read', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const resource = guest.descriptors.get(fd);
   return resource === undefined ? DaggerError.failed : translate(readInto(guest, resource, pointer, length));
 });
 
-/** write(fd, ptr, len) -> bytes written. */
+/**
+ * Writes `data_len` bytes from `data_ptr`. Returns the number of bytes written. Waits while the Resource is full.
+ *
+ * Errors: -1 no such descriptor, or the write failed.
+ */
 const write = row('write', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const resource = guest.descriptors.get(fd);
   return resource === undefined ? DaggerError.failed : translate(writeFrom(guest, resource, pointer, length));
 });
 
-/** sync(fd) -> 0. For http: sends the request and waits for the response. */
+/**
+ * Commits or sends what was written to `fd` and waits until that is done. Returns 0. For http: sends the request and
+ * waits for the response.
+ *
+ * Errors: -1 no such descriptor, or committing failed.
+ */
 const sync = row('sync', ['fd'], (guest, fd) => {
   const resource = guest.descriptors.get(fd);
   return resource === undefined ? DaggerError.failed : translate(resource.flush());
 });
 
+/** Does the same as sync, by the name that later members of the family use. */
+const flush: Syscall = { ...sync, name: 'flush' };
+
 export const dagger: Abi = {
   name: 'dagger',
   modules: ['dagger'],
-  syscalls: [open, close, read, write, sync, { ...sync, name: 'flush' }],
+  syscalls: [open, close, read, write, sync, flush],
 };
 
 function row(

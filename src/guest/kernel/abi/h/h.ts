@@ -3,7 +3,10 @@ import { retry } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { Abi, Syscall } from '../../syscall.ts';
 
-/** h(byte): writes the low 8 bits to standard output. A stream that takes no more ends the Process: h has no errors. */
+/**
+ * Writes the low 8 bits of `byte` to standard output, and waits while that is full. Ends the Process where standard
+ * output takes no more: h has no errors.
+ */
 const h: Syscall = {
   name: 'h',
   params: [{ name: 'byte', type: 'i32' }],

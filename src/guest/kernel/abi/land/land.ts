@@ -16,8 +16,9 @@ import { explain } from './explain.ts';
 import { inputName, isInputRead, readInput, writeOutput } from './standard-files.ts';
 
 /**
- * open(name_ptr, flags) -> descriptor, the first one 0. A missing file is made; flags are taken for
- * compatibility and mean nothing: every file is opened for reading and, in scratch, for writing.
+ * Opens the file whose NUL-terminated name stands at `name_ptr`, and makes it where it is missing. Returns its
+ * descriptor, the lowest free number, the first one 0. `flags` is not looked at: every file is opened for reading and,
+ * in scratch, for writing. Relative names begin in `/tmp`.
  */
 const open = row('open', ['name_ptr', 'flags'], (guest, pointer) => {
   const name = guest.memory.cString(pointer, pathBytesMax);
@@ -30,19 +31,19 @@ const open = row('open', ['name_ptr', 'flags'], (guest, pointer) => {
   return opened(guest, name, call, 0);
 });
 
-/** close(fd) -> 0. */
+/** Closes the descriptor `fd`. Returns 0. */
 const close = row('close', ['fd'], (guest, fd) => {
   const call = `close(${fd})`;
   return settle(guest, call, closeDescriptor(guest, fd));
 });
 
-/** read(fd, ptr, len) -> bytes read, 0 at the end. */
+/** Reads up to `data_len` bytes to `data_ptr`. Returns the number of bytes read, 0 at the end. */
 const read = row('read', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const call = `read(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
   return settle(guest, call, readInto(guest, resourceAt(guest, fd, call), pointer, length));
 });
 
-/** write(fd, ptr, len) -> bytes written, all of them. */
+/** Writes all of the `data_len` bytes at `data_ptr`. Returns `data_len`. */
 const write = row('write', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, length) => {
   const call = `write(${fd}, 0x${(pointer >>> 0).toString(16)}, ${length >>> 0})`;
   const written = writeFrom(guest, resourceAt(guest, fd, call), pointer, length);

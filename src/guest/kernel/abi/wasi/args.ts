@@ -4,7 +4,8 @@ import { wasiRow } from './row.ts';
 import { encodedArgs, putSizes, putStrings } from './strings.ts';
 
 /**
- * args_get(argv, argv_buf) -> errno. Room as args_sizes_get says.
+ * Writes the arguments, program name first: pointers to them at `argv`, the NUL-terminated strings at `argv_buf`. The
+ * room that both need is what args_sizes_get says.
  *
  *     argv -> [p0][p1]    p0 = argv_buf -> "prog\0" "a\0"
  */
@@ -15,7 +16,9 @@ export const argsGet = wasiRow(
   (guest: Process, argv: number, buffer: number) => putStrings(guest.memory, encodedArgs(guest), argv, buffer),
 );
 
-/** args_sizes_get(argc: *u32, argv_buf_size: *u32) -> errno. Sizes in bytes, NULs included. */
+/**
+ * Writes the number of arguments (u32) to `argc` and the bytes of all of them, NULs included, (u32) to `argv_buf_size`.
+ */
 export const argsSizesGet = wasiRow(
   'args_sizes_get',
   ['argc', 'argv_buf_size'],

@@ -3,7 +3,10 @@ import type { Process } from '../../process.ts';
 import { wasiRow } from './row.ts';
 import { encodedEnviron, putSizes, putStrings } from './strings.ts';
 
-/** environ_get(environ, environ_buf) -> errno. Room as environ_sizes_get says. */
+/**
+ * Writes the environment as `KEY=value`: pointers at `environ`, the NUL-terminated strings at `environ_buf`. The room
+ * that both need is what environ_sizes_get says.
+ */
 export const environGet = wasiRow(
   'environ_get',
   ['environ', 'environ_buf'],
@@ -11,7 +14,10 @@ export const environGet = wasiRow(
   (guest: Process, environ: number, buffer: number) => putStrings(guest.memory, encodedEnviron(guest), environ, buffer),
 );
 
-/** environ_sizes_get(count: *u32, buf_size: *u32) -> errno. Sizes in bytes, NULs included. */
+/**
+ * Writes the number of variables (u32) to `environ_count` and the bytes of all of them, `=` and NULs included, (u32) to
+ * `environ_buf_size`.
+ */
 export const environSizesGet = wasiRow(
   'environ_sizes_get',
   ['environ_count', 'environ_buf_size'],

@@ -16,10 +16,12 @@ import { isNow } from './watch.ts';
 const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 /**
- * fd_read(fd, iovs, iovs_len, nread: *u32) -> errno. 0 bytes at the end. Waits for the first byte,
- * or with the nonblock flag says again.
+ * Reads into the `iovs_len` buffers at `iovs`, one after the other. Writes the number of bytes read (u32) to `nread`, 0
+ * at the end. Waits for the first byte.
  *
- *     iovs -> [buf][len] [buf][len]    each buf: filled one after the other
+ *     iovs -> [buf][len] [buf][len]
+ *
+ * Errors: again nothing there now, with the nonblock flag; badf not open for reading; inval more than 1,024 buffers.
  */
 export const fdRead = wasiRow(
   'fd_read',
@@ -35,7 +37,13 @@ export const fdRead = wasiRow(
   },
 );
 
-/** fd_write(fd, iovs, iovs_len, nwritten: *u32) -> errno. Waits until everything has been taken. */
+/**
+ * Writes the `iovs_len` buffers at `iovs`, one after the other, and the number of bytes written (u32) to `nwritten`.
+ * Waits until everything has been taken.
+ *
+ * Errors: again no room now, with the nonblock flag; badf not open for writing; inval more than 1,024 buffers; nospc
+ * scratch is full.
+ */
 export const fdWrite = wasiRow(
   'fd_write',
   ['fd', 'iovs', 'iovs_len', 'nwritten'],
@@ -50,7 +58,12 @@ export const fdWrite = wasiRow(
   },
 );
 
-/** fd_pread(fd, iovs, iovs_len, offset, nread: *u32) -> errno. Leaves the file's position alone; spipe: a stream. */
+/**
+ * Reads into the `iovs_len` buffers at `iovs` from the file's byte `offset` on. Writes the number of bytes read (u32) to
+ * `nread`, 0 at the end. Leaves the file's position alone.
+ *
+ * Errors: spipe a stream; badf not open for reading.
+ */
 export const fdPread = wasiRow(
   'fd_pread',
   ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nread'],
@@ -61,7 +74,12 @@ export const fdPread = wasiRow(
     ),
 );
 
-/** fd_pwrite(fd, iovs, iovs_len, offset, nwritten: *u32) -> errno. At `offset` even where append is set, as POSIX has it. */
+/**
+ * Writes the `iovs_len` buffers at `iovs` to the file at byte `offset`, as POSIX has it even where append is set. Writes
+ * the number of bytes written (u32) to `nwritten`. Leaves the file's position alone.
+ *
+ * Errors: spipe a stream; badf not open for writing.
+ */
 export const fdPwrite = wasiRow(
   'fd_pwrite',
   ['fd', 'iovs', 'iovs_len', 'offset:i64', 'nwritten'],
@@ -73,8 +91,10 @@ export const fdPwrite = wasiRow(
 );
 
 /**
- * fd_seek(fd, offset: i64, whence, newoffset: *u64) -> errno. whence: the version's numbers of set, cur and end. inval:
- * another whence, or a target before the file's start. spipe: a stream.
+ * Moves the file's position by `offset` (signed) from where `whence` says, and writes the new position (u64) to
+ * `newoffset`. `whence` is 0 set, 1 cur, 2 end; in wasi_unstable 0 cur, 1 end, 2 set.
+ *
+ * Errors: inval another whence, or a position before the file's start; overflow past 2^53; spipe a stream.
  */
 export function fdSeek({ whence }: WasiVersion): Syscall {
   return wasiRow(
@@ -103,7 +123,11 @@ export function fdSeek({ whence }: WasiVersion): Syscall {
   );
 }
 
-/** fd_tell(fd, offset: *u64) -> errno. */
+/**
+ * Writes the file's position (u64) to `offset`.
+ *
+ * Errors: spipe a stream.
+ */
 export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (guest: Process, fd: number, pointer: number) => {
   const file = toldAt(guest, fd);
   if (typeof file === 'number') return file;
@@ -111,7 +135,11 @@ export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (guest: Proces
   return Wasi.success;
 });
 
-/** fd_allocate(fd, offset, len) -> errno. The file is at least offset + len bytes long afterwards. */
+/**
+ * Makes the file at least `offset + len` bytes long; what is new is zeros.
+ *
+ * Errors: inval `len` is 0; badf not open for writing; fbig or nospc past what scratch holds; spipe no file.
+ */
 export const fdAllocate = wasiRow(
   'fd_allocate',
   ['fd', 'offset:i64', 'len:i64'],
@@ -127,7 +155,11 @@ export const fdAllocate = wasiRow(
   },
 );
 
-/** fd_advise(fd, offset, len, advice) -> errno. Taken note of; everything is in memory already. */
+/**
+ * Takes note of how a range of a file will be used, `advice` 0 to 5. Has no effect: everything is in memory already.
+ *
+ * Errors: inval another advice, or a range that no file can have; spipe no file.
+ */
 export const fdAdvise = wasiRow(
   'fd_advise',
   ['fd', 'offset:i64', 'len:i64', 'advice'],
@@ -140,10 +172,15 @@ export const fdAdvise = wasiRow(
   },
 );
 
-/** fd_sync(fd) -> errno. What a flush is to the Resource: http sends its request, a queue publishes. */
+/**
+ * Commits or sends what was written, as the Resource has it, and waits until that is done: http sends its request, a
+ * queue publishes.
+ *
+ * Errors: what committing failed with.
+ */
 export const fdSync = wasiRow('fd_sync', ['fd'], true, (guest: Process, fd: number) => flush(guest, fd, Right.fdSync));
 
-/** fd_datasync(fd) -> errno. As fd_sync. */
+/** Does the same as fd_sync. */
 export const fdDatasync = wasiRow('fd_datasync', ['fd'], true, (guest: Process, fd: number) =>
   flush(guest, fd, Right.fdDatasync),
 );

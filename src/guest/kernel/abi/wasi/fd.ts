@@ -19,12 +19,21 @@ import type { WasiVersion } from './version.ts';
 /** Work of each byte of a listing, in bytes moved: an entry is some 40 bytes and takes half a microsecond. */
 const direntWork = 16;
 
-/** fd_close(fd) -> errno. A preopen too; a standard stream is flushed and stays open for the host. */
+/**
+ * Closes the descriptor. A preopened directory can be closed too; a standard stream is let go of and stays open for the
+ * host.
+ *
+ * Errors: what committing failed with.
+ */
 export const fdClose = wasiRow('fd_close', ['fd'], true, (guest: Process, fd: number) =>
   andThen(guest, closeDescriptor(guest, fd), toWasi),
 );
 
-/** fd_renumber(fd, to) -> errno. `to` must be open; it is closed and becomes what `fd` was. */
+/**
+ * Closes what is open at `to`, and moves `fd` there. Both must be open.
+ *
+ * Errors: what closing failed with.
+ */
 export const fdRenumber = wasiRow(
   'fd_renumber',
   ['fd', 'to'],
@@ -41,7 +50,7 @@ export const fdRenumber = wasiRow(
   },
 );
 
-/** fd_fdstat_get(fd, stat: *fdstat) -> errno. */
+/** Writes type, flags and rights of the descriptor (fdstat, 24 bytes) to `stat`. */
 export const fdFdstatGet = wasiRow(
   'fd_fdstat_get',
   ['fd', 'stat'],
@@ -57,7 +66,11 @@ export const fdFdstatGet = wasiRow(
   },
 );
 
-/** fd_fdstat_set_flags(fd, flags) -> errno. */
+/**
+ * Sets the descriptor's flags: 1 append, 2 dsync, 4 nonblock, 8 rsync, 16 sync.
+ *
+ * Errors: inval another bit.
+ */
 export const fdFdstatSetFlags = wasiRow(
   'fd_fdstat_set_flags',
   ['fd', 'flags'],
@@ -72,7 +85,11 @@ export const fdFdstatSetFlags = wasiRow(
   },
 );
 
-/** fd_fdstat_set_rights(fd, base, inheriting) -> errno. Rights can only be given up; notcapable otherwise. */
+/**
+ * Sets the descriptor's own rights and those that it passes on. Rights can only be given up.
+ *
+ * Errors: notcapable a right that the descriptor does not have.
+ */
 export const fdFdstatSetRights = wasiRow(
   'fd_fdstat_set_rights',
   ['fd', 'fs_rights_base:i64', 'fs_rights_inheriting:i64'],
@@ -89,7 +106,7 @@ export const fdFdstatSetRights = wasiRow(
   },
 );
 
-/** fd_filestat_get(fd, buf: *filestat) -> errno. */
+/** Writes size, times and identity of what is open (filestat) to `buf`. A stream has a type and nothing else. */
 export function fdFilestatGet({ filestat }: WasiVersion): Syscall {
   return wasiRow('fd_filestat_get', ['fd', 'buf'], false, (guest: Process, fd: number, pointer: number) => {
     const resource = resourceAt(guest, fd, Right.fdFilestatGet);
@@ -106,7 +123,11 @@ export function fdFilestatGet({ filestat }: WasiVersion): Syscall {
   });
 }
 
-/** fd_filestat_set_size(fd, size) -> errno. Longer files end in zeros. */
+/**
+ * Sets the file's size in bytes. A longer file ends in zeros.
+ *
+ * Errors: inval no file, or not open for writing; fbig or nospc past what scratch holds.
+ */
 export const fdFilestatSetSize = wasiRow(
   'fd_filestat_set_size',
   ['fd', 'size:i64'],
@@ -120,7 +141,11 @@ export const fdFilestatSetSize = wasiRow(
   },
 );
 
-/** fd_filestat_set_times(fd, atim, mtim, fst_flags) -> errno. inval: a time and "now" both asked for. */
+/**
+ * Sets the times that `fst_flags` names: 1 atim, 2 atim to now, 4 mtim, 8 mtim to now. Times are Unix nanoseconds.
+ *
+ * Errors: inval a time and now both asked for; notsup a stream.
+ */
 export const fdFilestatSetTimes = wasiRow(
   'fd_filestat_set_times',
   ['fd', 'atim:i64', 'mtim:i64', 'fst_flags'],
@@ -136,10 +161,13 @@ export const fdFilestatSetTimes = wasiRow(
 );
 
 /**
- * fd_readdir(fd, buf, buf_len, cookie, bufused: *u32) -> errno. Fewer bytes than buf_len: the end has
- * been reached. The last entry is cut where the buffer ends.
+ * Writes the directory's entries from number `cookie` on to `buf`, each a dirent and its name, and the number of bytes
+ * (u32) to `bufused`. Fewer bytes than `buf_len` say that the end has been reached; the last entry is cut where the
+ * buffer ends.
  *
- *     buf -> [dirent . ][dirent .. ][dirent name] ...    bufused = bytes filled
+ *     buf -> [dirent . ][dirent .. ][dirent name] ...
+ *
+ * Errors: notdir no directory; inval a cookie that cannot be.
  */
 export const fdReaddir = wasiRow(
   'fd_readdir',
@@ -180,7 +208,11 @@ function entryAt(open: OpenDirectory, listing: DirectoryListing, cookie: number)
   return { name: cookie === 0 ? '.' : '..', kind: 'directory', ino, next: cookie + 1 };
 }
 
-/** fd_prestat_get(fd, buf: *prestat) -> errno. badf: no preopen, which ends a guest's search. */
+/**
+ * Writes the type, 0 for a directory, and the length of the name of a preopened directory to `buf` (prestat, 8 bytes).
+ *
+ * Errors: badf no preopened directory, which ends a guest's search.
+ */
 export const fdPrestatGet = wasiRow(
   'fd_prestat_get',
   ['fd', 'buf'],
@@ -196,7 +228,11 @@ export const fdPrestatGet = wasiRow(
   },
 );
 
-/** fd_prestat_dir_name(fd, path, path_len) -> errno. The name without a NUL; nametoolong: it does not fit. */
+/**
+ * Writes the name of a preopened directory, without a NUL, to `path`.
+ *
+ * Errors: badf no preopened directory; nametoolong it does not fit into `path_len` bytes.
+ */
 export const fdPrestatDirName = wasiRow(
   'fd_prestat_dir_name',
   ['fd', 'path', 'path_len'],

@@ -15,9 +15,14 @@ const openFlagsAll = 15;
 const symlinkFollow = 1;
 
 /**
- * path_open(fd, dirflags, path, oflags, rights_base, rights_inheriting, fdflags, opened: *u32) -> errno.
- * The new descriptor is the lowest free one. notcapable: rights that the directory does not pass on;
- * perm: a path that leads out of it.
+ * Opens `path` and writes its descriptor (u32), the lowest free number, to `opened_fd`. `dirflags` 1 follows a symbolic
+ * link at its end; `oflags` are 1 create, 2 directory, 4 exclusive, 8 truncate; `fdflags` as in fd_fdstat_set_flags. The
+ * rights asked for say whether it is opened for reading and writing. `net/SCHEME/REST` below the preopen `/` opens
+ * `SCHEME://REST`.
+ *
+ * Errors: notcapable rights that the directory does not pass on; perm a path that leads out of it, or truncate without
+ * the right to set sizes; noent, exist, isdir, notdir, loop, mfile, rofs as in POSIX. A URL that the policy forbids ends
+ * the Process.
  */
 export const pathOpen = wasiRow(
   'path_open',

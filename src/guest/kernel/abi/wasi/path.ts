@@ -27,7 +27,11 @@ import type { WasiVersion } from './version.ts';
 /** witx: lookupflags. */
 const symlinkFollow = 1;
 
-/** path_create_directory(fd, path) -> errno. */
+/**
+ * Makes the directory `path`.
+ *
+ * Errors: exist there is something; noent its parent is missing; rofs outside of scratch.
+ */
 export const pathCreateDirectory = wasiRow(
   'path_create_directory',
   ['fd', 'path', 'path_len'],
@@ -38,7 +42,11 @@ export const pathCreateDirectory = wasiRow(
   },
 );
 
-/** path_filestat_get(fd, flags, path, buf: *filestat) -> errno. */
+/**
+ * Writes size, times and identity of `path` (filestat) to `buf`. `flags` 1 follows a symbolic link at its end.
+ *
+ * Errors: noent nothing there.
+ */
 export function pathFilestatGet({ filestat }: WasiVersion): Syscall {
   return wasiRow(
     'path_filestat_get',
@@ -56,7 +64,12 @@ export function pathFilestatGet({ filestat }: WasiVersion): Syscall {
   );
 }
 
-/** path_filestat_set_times(fd, flags, path, atim, mtim, fst_flags) -> errno. */
+/**
+ * Sets the times of `path` that `fst_flags` names, as fd_filestat_set_times. `flags` 1 follows a symbolic link at its
+ * end.
+ *
+ * Errors: inval a time and now both asked for; noent nothing there; rofs outside of scratch.
+ */
 export const pathFilestatSetTimes = wasiRow(
   'path_filestat_set_times',
   ['fd', 'flags', 'path', 'path_len', 'atim:i64', 'mtim:i64', 'fst_flags'],
@@ -79,7 +92,11 @@ export const pathFilestatSetTimes = wasiRow(
   },
 );
 
-/** path_link(old_fd, old_flags, old_path, new_fd, new_path) -> errno. acces: a directory has one name only. */
+/**
+ * Gives the file `old_path` the second name `new_path`. `old_flags` 1 follows a symbolic link at the end of `old_path`.
+ *
+ * Errors: acces a directory, which has one name only; exist there is something; xdev outside of scratch.
+ */
 export const pathLink = wasiRow(
   'path_link',
   ['old_fd', 'old_flags', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
@@ -102,7 +119,12 @@ export const pathLink = wasiRow(
   },
 );
 
-/** path_readlink(fd, path, buf, buf_len, bufused: *u32) -> errno. A longer target is cut, as by readlink(2). */
+/**
+ * Writes the target of the symbolic link `path` to `buf`, cut to `buf_len` bytes as by readlink(2), and the number of
+ * bytes (u32) to `bufused`.
+ *
+ * Errors: inval no symbolic link; noent nothing there.
+ */
 export const pathReadlink = wasiRow(
   'path_readlink',
   ['fd', 'path', 'path_len', 'buf', 'buf_len', 'bufused'],
@@ -121,7 +143,11 @@ export const pathReadlink = wasiRow(
   },
 );
 
-/** path_remove_directory(fd, path) -> errno. notempty; notdir. */
+/**
+ * Removes the empty directory `path`.
+ *
+ * Errors: notempty; notdir; noent; rofs outside of scratch.
+ */
 export const pathRemoveDirectory = wasiRow(
   'path_remove_directory',
   ['fd', 'path', 'path_len'],
@@ -132,7 +158,11 @@ export const pathRemoveDirectory = wasiRow(
   },
 );
 
-/** path_rename(fd, old_path, new_fd, new_path) -> errno. */
+/**
+ * Gives what is called `old_path` the name `new_path`, in place of what is called so.
+ *
+ * Errors: noent; notempty, isdir or notdir where one cannot take the other's place; xdev or rofs outside of scratch.
+ */
 export const pathRename = wasiRow(
   'path_rename',
   ['fd', 'old_path', 'old_path_len', 'new_fd', 'new_path', 'new_path_len'],
@@ -153,7 +183,11 @@ export const pathRename = wasiRow(
   },
 );
 
-/** path_symlink(old_path, fd, new_path) -> errno. perm: an absolute target, which could only lead out. */
+/**
+ * Makes the symbolic link `new_path` that points to `old_path`.
+ *
+ * Errors: perm an absolute target, which could only lead out; exist there is something; rofs outside of scratch.
+ */
 export const pathSymlink = wasiRow(
   'path_symlink',
   ['old_path', 'old_path_len', 'fd', 'new_path', 'new_path_len'],
@@ -166,7 +200,11 @@ export const pathSymlink = wasiRow(
   },
 );
 
-/** path_unlink_file(fd, path) -> errno. isdir: a directory is removed by path_remove_directory. */
+/**
+ * Removes the file or symbolic link `path`.
+ *
+ * Errors: isdir a directory, which path_remove_directory removes; noent; rofs outside of scratch.
+ */
 export const pathUnlinkFile = wasiRow(
   'path_unlink_file',
   ['fd', 'path', 'path_len'],

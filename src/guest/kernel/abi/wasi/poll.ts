@@ -42,10 +42,12 @@ interface Event {
 }
 
 /**
- * poll_oneoff(in: *subscription, out: *event, nsubscriptions, nevents: *u32) -> errno. Suspends until
- * at least one event has occurred. inval: no subscriptions, or too many. Layout of a subscription: WasiVersion.
+ * Suspends the guest until at least one of the `nsubscriptions` subscriptions at `in` has occurred. Writes the events
+ * that have (32 bytes each) to `out` and their number (u32) to `nevents`.
  *
  *     event: 0 userdata u64 | 8 error u16 | 10 type u8 | 16 nbytes u64 | 24 flags u16
+ *
+ * Errors: inval no subscriptions, or more than 4,096. What is wrong with one subscription is its event's error.
  */
 export function pollOneoff({ subscription }: WasiVersion): Syscall {
   return wasiRow(

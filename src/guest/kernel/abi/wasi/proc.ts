@@ -15,7 +15,9 @@ const ignored: ReadonlySet<string> = new Set(['none', 'chld', 'cont', 'urg', 'wi
 /** Nobody could let a stopped Process go on. */
 const stopping: ReadonlySet<string> = new Set(['stop', 'tstp', 'ttin', 'ttou']);
 
-/** proc_exit(rval). Ends the Process at once; never returns and cannot be caught. */
+/**
+ * Ends the Process with the status `rval`, and never returns. What is open is closed; what was written is committed.
+ */
 export const procExit: Syscall = {
   name: 'proc_exit',
   params: [{ name: 'rval', type: 'i32' }],
@@ -25,8 +27,10 @@ export const procExit: Syscall = {
 };
 
 /**
- * proc_raise(sig) -> errno. There are no handlers: a signal ends the Process or does nothing.
- * inval: no such signal; notsup: one that would stop the Process.
+ * Raises the signal `sig`. There are no handlers: chld, cont, urg and winch do nothing, all others end the Process as
+ * trapped.
+ *
+ * Errors: inval no such signal; notsup one that would stop the Process, which nobody could let go on.
  */
 export const procRaise = wasiRow('proc_raise', ['sig'], false, (guest: Process, number: number) => {
   const name = signals[number];

@@ -8,7 +8,7 @@ import { wasiRow } from './row.ts';
 /** Filled in one go, some milliseconds of work; more than that lets others run in between. */
 const chunkBytes = MIB;
 
-/** random_get(buf, buf_len) -> errno. Cryptographic random bytes, always as many as were asked for. */
+/** Fills `buf_len` bytes at `buf` with cryptographic random bytes. */
 export const randomGet = wasiRow(
   'random_get',
   ['buf', 'buf_len'],

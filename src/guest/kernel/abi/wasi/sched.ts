@@ -3,7 +3,7 @@
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';
 
-/** sched_yield() -> errno. Lets the event loop turn once, so that other Processes run. */
+/** Lets the event loop turn once, so that other Processes run. */
 export const schedYield = wasiRow(
   'sched_yield',
   [],

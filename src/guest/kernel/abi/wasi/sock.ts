@@ -16,15 +16,22 @@ import { FileType, fileTypeOf, stateOf } from './state.ts';
 const Receive = { peek: 1, waitall: 2 } as const;
 const Shut = { read: 1, write: 2 } as const;
 
-/** sock_accept(fd, flags, ro_fd: *u32) -> errno. inval: a connection does not listen. */
+/**
+ * Refuses: there are no listening sockets.
+ *
+ * Errors: inval always, for a connection; notsock no connection.
+ */
 export const sockAccept = wasiRow('sock_accept', ['fd', 'flags', 'ro_fd'], false, (guest: Process, fd: number) => {
   const socket = socketAt(guest, fd, Right.sockAccept);
   return typeof socket === 'number' ? socket : Wasi.inval;
 });
 
 /**
- * sock_recv(fd, ri_data, ri_data_len, ri_flags, ro_datalen: *u32, ro_flags: *u16) -> errno. ri_flags: 1 peek
- * (into the first buffer), 2 waitall (until all buffers are full or the stream ends).
+ * Reads from a connection into the `ri_data_len` buffers at `ri_data`. Writes the number of bytes (u32) to `ro_datalen`
+ * and 0 (u16) to `ro_flags`. `ri_flags` are 1 peek, into the first buffer, and 2 waitall, until all buffers are full or
+ * the stream ends.
+ *
+ * Errors: inval another flag; notsock no connection.
  */
 export const sockRecv = wasiRow(
   'sock_recv',
@@ -53,7 +60,11 @@ export const sockRecv = wasiRow(
   },
 );
 
-/** sock_send(fd, si_data, si_data_len, si_flags, so_datalen: *u32) -> errno. si_flags must be 0. */
+/**
+ * Writes the `si_data_len` buffers at `si_data` to a connection, and the number of bytes (u32) to `so_datalen`.
+ *
+ * Errors: inval `si_flags` is not 0; notsock no connection.
+ */
 export const sockSend = wasiRow(
   'sock_send',
   ['fd', 'si_data', 'si_data_len', 'si_flags', 'so_datalen'],
@@ -69,7 +80,11 @@ export const sockSend = wasiRow(
   },
 );
 
-/** sock_shutdown(fd, how) -> errno. how: 1 no more reading, 2 no more writing (FIN), 3 both. */
+/**
+ * Ends one or both directions of a connection: `how` is 1 no more reading, 2 no more writing (FIN), 3 both.
+ *
+ * Errors: inval another value; notsock no connection; notsup it cannot be closed by halves.
+ */
 export const sockShutdown = wasiRow(
   'sock_shutdown',
   ['fd', 'how'],
