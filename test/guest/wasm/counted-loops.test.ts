@@ -16,8 +16,8 @@ function countedIn(text: string): (number | 'some')[] {
   const start = section.start + (module.bytes[section.start + 1]! < 0x80 ? 2 : 3);
   const scanner = new CodeScanner(module, costs);
   scanner.scan(module.functionImports.length, start, section.end);
-  return [...scanner.loops.countedLoops]
-    .filter(([loop]) => scanner.loops.backs(loop) === 1)
+  return [...scanner.flow.loops.countedLoops]
+    .filter(([loop]) => scanner.flow.loops.backs(loop) === 1)
     .map(([, found]) => found.rounds ?? 'some');
 }
 

@@ -38,7 +38,7 @@ export function rewriteCode(
   const defined = module.functionTypes.length - imported;
   const bodies = readBodies(module, defined);
   // A profile build attributes to each function what it executes itself.
-  if (options.profileGlobals === null) scanner.entries = entryCredits(module, scanner, bodies);
+  if (options.profileGlobals === null) scanner.flow.setEntryCredits(entryCredits(module, scanner, bodies));
   const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices: options.indices, hints });
   writer.u32(defined + helperCount(options.hasMemory));
   for (let index = 0; index < defined; index++) {

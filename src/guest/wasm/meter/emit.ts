@@ -18,6 +18,7 @@ import { constant, emptyBlock, op } from '../format/instructions.ts';
 import { valTypeBytes } from '../format/types.ts';
 import type { ByteWriter } from '../format/writer.ts';
 import type { HintSink } from './branch-hints.ts';
+import type { ControlFlow } from './control-flow.ts';
 import { setCertainRounds, setStop, writeEnding } from './counted-code.ts';
 import { CounterCode } from './counter-code.ts';
 import { editKind } from './edits.ts';
@@ -46,6 +47,7 @@ export class BodyEmitter {
   readonly #writer: ByteWriter;
   readonly #bytes: Uint8Array;
   readonly #scanner: CodeScanner;
+  readonly #flow: ControlFlow;
   readonly #indices: HelperIndices;
   readonly #plan = new LoopPlan();
   readonly #counter: CounterCode;
@@ -56,6 +58,7 @@ export class BodyEmitter {
     this.#writer = writer;
     this.#bytes = bytes;
     this.#scanner = scanner;
+    this.#flow = scanner.flow;
     this.#indices = indices;
     this.#counter = new CounterCode({ writer, indices, hints });
   }
@@ -66,7 +69,8 @@ export class BodyEmitter {
    */
   emit(end: number, profileGlobal: number | null): number {
     const writer = this.#writer;
-    const { placement, loops, facts } = this.#scanner;
+    const { facts } = this.#scanner;
+    const { placement, loops } = this.#flow;
     const bodyStart = writer.length;
     this.#local = facts.locals;
     placement.solve();
@@ -91,7 +95,7 @@ export class BodyEmitter {
 
   /** Flags a node for a check wherever `uncheckedMax` would be exceeded. */
   #decideChecks(): void {
-    const { placement } = this.#scanner;
+    const { placement } = this.#flow;
     let unchecked = 0;
     for (let node = 0; node < placement.nodes; node++) {
       unchecked += placement.weight(node);
@@ -115,7 +119,7 @@ export class BodyEmitter {
 
   /** How many locals are needed besides the guest's. */
   #addedLocals(): number {
-    const { placement } = this.#scanner;
+    const { placement } = this.#flow;
     if (this.#plan.countsInLocal) return 1 + this.#plan.stopLocals;
     for (let node = 0; node < placement.nodes; node++)
       if ((placement.flags(node) & (check | calls)) !== 0 && placement.charge(node) !== 0) return 1;
@@ -125,7 +129,8 @@ export class BodyEmitter {
   /** Copies the instructions up to byte `end`, each edit in its place, each node behind its charge. */
   #writeNodes(end: number): void {
     const writer = this.#writer;
-    const { placement, edits, facts } = this.#scanner;
+    const { facts } = this.#scanner;
+    const { placement, edits } = this.#flow;
     let from = facts.codeStart;
     let edit = 0;
     for (let node = 0; node <= placement.nodes; node++) {
@@ -146,7 +151,7 @@ export class BodyEmitter {
   /** Writes edit `edit`, which stands in `node`. */
   #edit(edit: number, node: number): void {
     const writer = this.#writer;
-    const { edits } = this.#scanner;
+    const { edits } = this.#flow;
     const first = edits.first(edit);
     switch (edits.kind(edit)) {
       case editKind.index:
@@ -191,7 +196,7 @@ export class BodyEmitter {
       this.#counter.settle();
       this.#counter.clearCount();
     }
-    constant(this.#writer, this.#scanner.placement.after(node));
+    constant(this.#writer, this.#flow.placement.after(node));
     this.#writer.instruction(op.call, helper);
   }
 
@@ -225,7 +230,7 @@ export class BodyEmitter {
 
   /** In front of a counted loop whose rounds are all known: charges them. */
   #chargeAllRounds(loop: number): void {
-    const { placement, loops } = this.#scanner;
+    const { placement, loops } = this.#flow;
     const { node, rounds } = loops.counted(loop)!;
     const charge = placement.charge(node) * rounds!;
     if (charge !== 0) this.#counter.subtract(charge);
@@ -236,10 +241,10 @@ export class BodyEmitter {
 
   /** In front of another counted loop: charges the rounds that are certain, and notes where they end. */
   #chargeCertainRounds(loop: number): void {
-    const { placement, loops } = this.#scanner;
+    const { placement, loops } = this.#flow;
     const counted = loops.counted(loop)!;
     const stop = this.#stop(loop);
-    setCertainRounds(this.#writer, counted, stop, roundsAtOnce(loop, this.#scanner));
+    setCertainRounds(this.#writer, counted, stop, roundsAtOnce(loop, this.#flow));
     this.#counter.chargeRounds(placement.charge(counted.node), stop, this.#creditAtHead(loop));
     setStop(this.#writer, counted, stop);
   }
@@ -247,7 +252,7 @@ export class BodyEmitter {
   /** Writes the end of a round of `loop`, which has `bytes` at `offset`. */
   #goAround(loop: number, offset: number, bytes: number): void {
     if (this.#plan.around(loop) === around.counting)
-      writeEnding(this.#writer, this.#scanner.loops.counted(loop)!, this.#stop(loop));
+      writeEnding(this.#writer, this.#flow.loops.counted(loop)!, this.#stop(loop));
     else this.#writer.raw(this.#bytes, offset, offset + bytes);
   }
 
@@ -257,13 +262,13 @@ export class BodyEmitter {
   }
 
   #creditAtHead(loop: number): number {
-    const { placement, loops } = this.#scanner;
+    const { placement, loops } = this.#flow;
     return placement.before(loops.head(loop));
   }
 
   /** Writes what stands at the beginning of `node`. */
   #charge(node: number): void {
-    const { placement } = this.#scanner;
+    const { placement } = this.#flow;
     const counter = this.#counter;
     const flags = placement.flags(node);
     // What every round of a counted loop costs has been charged in front of it.

@@ -26,7 +26,7 @@ export function entryCredits(module: Module, scanner: CodeScanner, bodies: Int32
     const start = bodies[2 * (index - imported)]!;
     const end = bodies[2 * (index - imported) + 1]!;
     if (others[index] === 1 || end - start > bodyBytesMax) continue;
-    if (scanner.scan(index, start, end)) credits[index] = scanner.placement.fewest();
+    if (scanner.scan(index, start, end)) credits[index] = scanner.flow.placement.fewest();
   }
   // They will be read again.
   module.refused.length = refused;

@@ -1,0 +1,377 @@
+/**
+ * Follows the control flow of one function body, instruction by instruction: keeps the control stack, splits the body
+ * into nodes and tells the placement how they are connected, and notes loops, branches and returns for the emitter. Each
+ * method is for an instruction whose opcode has just been read; it reads the immediates. docs/meter.md explains the
+ * words used here.
+ */
+import type { Module } from '../format/model.ts';
+import type { ByteReader } from '../format/reader.ts';
+import { ControlStack, frame, noClass, nowhere } from './control-stack.ts';
+import { CountedLoopFinder, type Found, type LoopOffsets, type Test } from './counted-loops.ts';
+import { EditList } from './edits.ts';
+import type { ImmediateReader } from './immediates.ts';
+import { LoopTable } from './loop-table.ts';
+import { exact, firstHeat, heatOfBranch, heatOfLoop, Placement } from './placement.ts';
+
+/**
+ * Calls in one node. A node checks only at its beginning; the cap bounds what small callees can do between two checks.
+ */
+const callsPerNodeMax = 8;
+
+export interface ControlFlowOptions {
+  readonly module: Module;
+  /** Stands behind the opcode of the current instruction. */
+  readonly reader: ByteReader;
+  readonly immediates: ImmediateReader;
+}
+
+export class ControlFlow {
+  readonly placement = new Placement();
+  readonly edits = new EditList();
+  readonly loops = new LoopTable();
+  /** Told of every instruction by the scanner. */
+  readonly finder: CountedLoopFinder;
+  readonly stack = new ControlStack();
+  /** Operands on the stack. */
+  height = 0;
+  /** Whether control can get here. */
+  reachable = true;
+  /** Price of the instructions of the current node so far. */
+  weight = 0;
+  /** Number of ways that the branches and ifs so far can go. */
+  branches = 0;
+  readonly #module: Module;
+  readonly #reader: ByteReader;
+  readonly #immediates: ImmediateReader;
+  readonly #importedFunctions: number;
+  /** By function: the credit on the way in. */
+  #entries: Uint16Array;
+  /** By loop: the last if in the loop itself, if it compares what may be counted. */
+  readonly #tests = new Map<number, Test>();
+  /** Calls in the current node so far. */
+  #calls = 0;
+  #heat = firstHeat;
+  /** See control-stack.ts. */
+  #clean = nowhere;
+
+  constructor({ module, reader, immediates }: ControlFlowOptions) {
+    this.#module = module;
+    this.#reader = reader;
+    this.#immediates = immediates;
+    this.#importedFunctions = module.functionImports.length;
+    this.finder = new CountedLoopFinder(module.bytes);
+    this.#entries = new Uint16Array(module.functionTypes.length);
+  }
+
+  /** From now on, functions are entered with these credits, by function (entry-credits.ts); before, with 0. */
+  setEntryCredits(credits: Uint16Array): void {
+    this.#entries = credits;
+  }
+
+  /** Forgets the function before. */
+  clear(): void {
+    this.edits.clear();
+    this.loops.clear();
+    if (this.#tests.size > 0) this.#tests.clear();
+  }
+
+  /** Begins the code of function `index`, which has `locals` locals, at the reader's position. */
+  begin(index: number, locals: number): void {
+    const { placement } = this;
+    const { pos } = this.#reader;
+    placement.reset();
+    placement.begin(pos, placement.enter(this.#entries[index]!), 0);
+    this.finder.begin(locals, pos);
+    this.branches = 0;
+    this.reachable = true;
+    this.#calls = 0;
+    this.#heat = firstHeat;
+    this.#clean = nowhere;
+    this.stack.depth = 0;
+    this.stack.push(frame.function, exact, firstHeat, 0, 0);
+  }
+
+  // Nodes.
+
+  /** Begins a node behind the instruction just read, with edges in of `inClass`. */
+  #beginNode(inClass: number): void {
+    this.placement.begin(this.#reader.pos, inClass, this.stack.loop);
+    this.weight = 0;
+    this.#calls = 0;
+  }
+
+  /** Ends the current node; returns the class of its edges out. */
+  #endNode(): number {
+    return this.placement.end(this.weight, this.#heat);
+  }
+
+  /** What follows up to the end of the block, or its else, cannot be reached. */
+  #beginDeadCode(): void {
+    this.reachable = false;
+    this.height = this.stack.base(this.stack.top);
+  }
+
+  // Blocks.
+
+  block(): void {
+    const { params, results } = this.#immediates.blockType();
+    this.stack.push(frame.block, noClass, this.#heat, this.height - params, results);
+  }
+
+  loop(offset: number): void {
+    const { placement, loops } = this;
+    const stack = this.stack;
+    const { params, results } = this.#immediates.blockType();
+    const into = placement.newClass();
+    const loop = loops.open(stack.loop, placement.nodes, this.#reader.pos);
+    stack.push(frame.loop, into, this.#heat, this.height - params, results);
+    stack.enterLoop(loop);
+    if (!this.reachable) return;
+    if (params === 0) this.edits.beginLoop(offset, this.#reader.pos - offset, loop);
+    else loops.takesParameters(loop);
+    placement.join(this.#endNode(), into);
+    this.#beginNode(into);
+    this.#heat = heatOfLoop(this.#heat);
+    this.#clean = Math.min(this.#clean, stack.top);
+  }
+
+  if(): void {
+    this.branches++;
+    const stack = this.stack;
+    const { params, results } = this.#immediates.blockType();
+    if (this.reachable && stack.isLoop(stack.top)) this.#noteTest();
+    const out = this.reachable ? this.#endNode() : noClass;
+    stack.push(frame.if, noClass, this.#heat, this.height - params, results);
+    stack.setFalseEdge(out, this.#clean);
+    if (!this.reachable) return;
+    this.#beginNode(out);
+    this.#heat = heatOfBranch(this.#heat);
+  }
+
+  else(offset: number): void {
+    const stack = this.stack;
+    const at = stack.top;
+    if (stack.kind(at) !== frame.if) this.#reader.fail('else without an if', offset);
+    const goesBehind = this.reachable || stack.isTarget(at);
+    if (this.reachable) this.#branch(at, this.#endNode(), this.#clean);
+    stack.beginElse();
+    // An if in dead code has no false edge, and its else is dead as well.
+    const falseClass = stack.falseClass(at);
+    this.reachable = falseClass !== noClass;
+    this.weight = 0;
+    this.#calls = 0;
+    if (this.reachable) this.#beginNode(falseClass);
+    this.#heat = goesBehind ? heatOfBranch(stack.heat(at)) : stack.heatWithout(at);
+    this.#clean = stack.falseClean(at);
+    this.height = stack.base(at);
+  }
+
+  end(): void {
+    const stack = this.stack;
+    const at = stack.pop();
+    const kind = stack.kind(at);
+    this.height = stack.heightBehind(at);
+    if (kind === frame.function) {
+      if (this.reachable) this.placement.endExact(this.weight, this.#heat);
+      return;
+    }
+    stack.passOnReach(at);
+    if (kind === frame.loop) this.#endLoop(at);
+    else this.#endBlock(at, kind === frame.if);
+  }
+
+  /** Behind the `end` of the loop at `at`: only what falls out of the loop gets here, so the node goes on. */
+  #endLoop(at: number): void {
+    const { loops, placement } = this;
+    const loop = this.stack.loopAt(at);
+    if (this.#clean >= at) this.#clean = nowhere;
+    this.#heat = this.stack.heat(at);
+    loops.close(loop);
+    if (loops.hasCalls(loop) && !loops.hasParameters(loop) && loops.head(loop) > 0)
+      placement.cool(loops.head(loop) - 1);
+    this.edits.endLoop(this.#reader.pos, loop);
+  }
+
+  /** Behind the `end` of a block, an if without an else where `isIf`, or an else. */
+  #endBlock(at: number, isIf: boolean): void {
+    const stack = this.stack;
+    const goesBehind = !isIf || this.reachable || stack.isTarget(at);
+    // Without an else, the false edge goes where the branches go: behind the end.
+    if (isIf && stack.falseClass(at) !== noClass) this.#branch(at, stack.falseClass(at), stack.falseClean(at));
+    if (stack.isTarget(at) && this.reachable) this.#branch(at, this.#endNode(), this.#clean);
+    this.#heat = goesBehind ? stack.heat(at) : stack.heatWithout(at);
+    if (!stack.isTarget(at)) return;
+    this.#beginNode(stack.labelClass(at));
+    this.reachable = true;
+    this.#clean = stack.cleanBehind(at);
+  }
+
+  // Branches.
+
+  br(): void {
+    this.branches++;
+    const stack = this.stack;
+    const at = this.#label();
+    if (this.reachable && stack.isLoop(at) && at === stack.top - 1 && stack.kind(stack.top) === frame.if)
+      this.#goAroundTested();
+    if (this.reachable)
+      this.#branch(at, this.placement.end(this.weight, Math.min(this.#heat, stack.labelHeat(at))), this.#clean);
+    this.#beginDeadCode();
+  }
+
+  brIf(): void {
+    this.branches++;
+    const stack = this.stack;
+    const at = this.#label();
+    if (!this.reachable) return;
+    if (stack.isLoop(at) && at === stack.top) this.#goAround();
+    const out = this.#endNode();
+    this.#branch(at, out, this.#clean);
+    this.#beginNode(out);
+    if (stack.labelHeat(at) >= this.#heat) this.#heat = heatOfBranch(this.#heat);
+  }
+
+  brTable(): void {
+    const count = this.#reader.count('branch table entries');
+    this.branches += count + 1;
+    const out = this.reachable ? this.#endNode() : noClass;
+    for (let entry = 0; entry <= count; entry++) {
+      const at = this.#label();
+      if (this.reachable) this.#branch(at, out, this.#clean);
+    }
+    this.#beginDeadCode();
+  }
+
+  /** Reads a label, which may lead out of loops; returns the place of its frame. */
+  #label(): number {
+    const stack = this.stack;
+    const offset = this.#reader.pos;
+    const label = this.#immediates.index('label', stack.depth);
+    const at = stack.top - label;
+    const to = stack.loopAt(at);
+    if (stack.loop !== to) this.edits.label(offset, this.#reader.pos - offset, label, stack.loop, to);
+    return at;
+  }
+
+  /**
+   * Notes an edge of class `from` to the label of `at`. An edge back to the head of a loop that has made no call since
+   * closes a circle in which nothing checks: the head must.
+   */
+  #branch(at: number, from: number, clean: number): void {
+    const stack = this.stack;
+    const to = stack.loopAt(at);
+    stack.addEdge(at, from, this.placement);
+    this.loops.exit(stack.loop, to);
+    stack.reach(stack.top, at);
+    if (stack.isLoop(at)) this.loops.back(to, clean > at);
+    else stack.addClean(at, clean);
+  }
+
+  return(offset: number): void {
+    if (this.reachable) {
+      this.edits.return(offset, this.stack.top, this.stack.loop);
+      this.loops.exit(this.stack.loop, 0);
+      this.placement.endExact(this.weight, firstHeat);
+    }
+    this.#beginDeadCode();
+  }
+
+  unreachable(offset: number): void {
+    if (this.reachable) {
+      this.edits.unreachable(offset);
+      this.loops.exit(this.stack.loop, 0);
+      this.placement.endExact(this.weight, 0);
+    }
+    this.#beginDeadCode();
+  }
+
+  // Calls.
+
+  call(offset: number, isTail: boolean): void {
+    const callee = this.functionIndex(offset);
+    // What the callers of a short function pay ahead for it is part of the node's price.
+    if (this.reachable) this.weight += this.#entries[callee]!;
+    this.#afterCall(this.#module.functionTypes[callee]!, isTail);
+  }
+
+  callIndirect(isTail: boolean): void {
+    const type = this.#immediates.typeIndex();
+    if (this.#immediates.tableIndex() !== 0) this.#module.features.add('reference-types');
+    this.#afterCall(type, isTail);
+  }
+
+  /** A call of a function of type index `type` has been read. */
+  #afterCall(type: number, isTail: boolean): void {
+    const { params, results } = this.#immediates.type(type);
+    this.height += results - params;
+    this.#clean = nowhere;
+    if (this.reachable) {
+      this.placement.call();
+      this.loops.call(this.stack.loop);
+    }
+    if (isTail) {
+      if (this.reachable) this.placement.endExact(this.weight, firstHeat);
+      this.#module.features.add('tail-call');
+      this.#beginDeadCode();
+    } else if (this.reachable && ++this.#calls === callsPerNodeMax) this.#beginNode(this.#endNode());
+  }
+
+  /** Reads the function index behind the opcode at `offset`, which shifts: one import is added before the functions. */
+  functionIndex(offset: number): number {
+    const index = this.#immediates.functionIndex();
+    if (index >= this.#importedFunctions) this.edits.index(offset + 1, this.#reader.pos - offset - 1, index + 1);
+    return index;
+  }
+
+  /** In the current loop a helper is called, which sees the counter. */
+  callHelper(): void {
+    this.loops.call(this.stack.loop);
+  }
+
+  // Counted loops.
+
+  /** A br_if that has just been read in the innermost loop itself goes back to its head. */
+  #goAround(): void {
+    const at = this.#mayCount();
+    const found = at === null ? null : this.finder.find(at);
+    if (found === null || found.ending === null) return;
+    this.#count(found);
+    const { start } = found.ending;
+    this.edits.goAround(start, this.#reader.pos - start, this.stack.loop);
+  }
+
+  /** A br that has just been read in the arm of an if of the innermost loop itself goes back to its head. */
+  #goAroundTested(): void {
+    const test = this.#tests.get(this.stack.loop) ?? null;
+    const at = test === null ? null : this.#mayCount();
+    const found = at === null || test === null ? null : this.finder.findTested(at, test);
+    if (found !== null) this.#count(found);
+  }
+
+  #count(found: Found): void {
+    this.loops.count(this.stack.loop, { ...found, node: this.placement.nodes - 1 });
+    this.placement.payAhead();
+  }
+
+  /** An if that has just been read stands in the innermost loop itself. */
+  #noteTest(): void {
+    const test = this.finder.test(this.placement.offset(this.placement.nodes - 1));
+    if (test === null) this.#tests.delete(this.stack.loop);
+    else this.#tests.set(this.stack.loop, test);
+  }
+
+  /**
+   * Returns where the innermost loop stands, if it may be a counted loop; null otherwise. A loop that is left in two
+   * places has no certain number of rounds, and a function that it calls sees the counter.
+   */
+  #mayCount(): LoopOffsets | null {
+    const { loops, placement } = this;
+    const { loop } = this.stack;
+    if (loops.hasCalls(loop) || loops.isLeft(loop) || loops.backs(loop) > 0 || loops.hasParameters(loop)) return null;
+    return {
+      loop: loops.start(loop),
+      entry: placement.offset(loops.head(loop) - 1),
+      node: placement.offset(placement.nodes - 1),
+    };
+  }
+}
