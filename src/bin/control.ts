@@ -149,6 +149,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     hooks,
     receiver: deployments,
     userOfToken: (token) => accounts.userOfToken(token),
+    environment: process.env,
     // An error shows its message and stack only under `err`.
     log: (event) =>
       log.warn(

@@ -158,6 +158,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     receiver: options.receiver?.(deployments) ?? deployments,
     userOfToken: (token) => accounts.userOfToken(token),
     log: (event) => events.push(event),
+    environment: process.env,
     now: () => performance.now(),
     limits: options.limits ?? {},
   });

@@ -13,12 +13,12 @@ import { Access } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
 import { GitBody } from './git-body.ts';
 import { GitProcess } from './git-process.ts';
-import { isGitUrl, parseGitUrl } from './git-url.ts';
+import { isGitUrl, parseGitUrl, protocolOf } from './git-url.ts';
 import type { HookEndpoint } from './hook-endpoint.ts';
-import { advertise, serve } from './library.ts';
+import { advertise, type GitVersion, serve } from './library.ts';
 import { type GitLimits, gitLimits } from './limits.ts';
 import { PackSpool } from './pack-spool.ts';
-import { flushPkt } from './pkt-line.ts';
+import { flushPkt, pktLine } from './pkt-line.ts';
 import { PushExchange } from './push-exchange.ts';
 import type { Repositories } from './repositories.ts';
 import { StoppedUploads } from './stopped-uploads.ts';
@@ -32,6 +32,8 @@ export interface GitDoorDeps {
   readonly userOfToken: (token: string) => Promise<{ readonly user: User } | null>;
   /** For the platform's own log; never holds a token. */
   readonly log: (event: GitEvent) => void;
+  /** process.env, which the library's git processes inherit. */
+  readonly environment: Record<string, string | undefined>;
   /** Milliseconds that never jump. */
   readonly now: () => number;
   readonly limits?: Partial<GitLimits>;
@@ -117,7 +119,10 @@ class Door {
     const isPush = route.service === 'receive-pack';
     const handler = isPush ? await this.#access.pusher(route, user) : await this.#access.reader(route, user);
     const repository = handler === null ? repositories.emptyPath : await repositories.create(handler.id);
-    await this.#withGit(exchange, repository, () => advertise({ repository, service: route.service, response: res }));
+    const version = this.#versionOf(exchange);
+    await this.#withGit(exchange, repository, () =>
+      advertise({ version, repository, service: route.service, response: res }),
+    );
   }
 
   async #fetch(exchange: Exchange): Promise<void> {
@@ -129,26 +134,32 @@ class Door {
       sendResult(exchange, 'upload-pack', Buffer.alloc(0), this.#limits.lingerMs);
       return;
     }
-    // What the library waits for before it starts git (gitprotocol-pack, first-want).
-    if (!/^[0-9a-f]{4}want [0-9a-f]{40}/i.test(head.toString('latin1', 0, 49)))
-      throw new PlatformError('bad_request', 'this is not a git fetch');
+    const version = this.#versionOf(exchange);
+    const request = version.protocol === 'version=2' ? fetchV2(head) : fetchV0(head);
     const repository = await this.#deps.repositories.create(handler.id);
     await this.#withGit(exchange, repository, () => {
-      const served = serve({ repository, service: 'upload-pack', head, response: res });
+      const served = serve({ version, repository, service: 'upload-pack', head: request, response: res });
       served.end();
       return served.child;
     });
   }
 
   async #push(exchange: Exchange): Promise<void> {
-    const { repositories, hooks, receiver, log } = this.#deps;
+    const { repositories, hooks, receiver, log, environment } = this.#deps;
     const turns = { receiving: this.#receiving, turnstile: this.#pushTurnstile, rates: this.#rates };
     const arriving = { spool: this.#spool, stopped: this.#stopped };
     const shared = { access: this.#access, limits: this.#limits, ...turns, ...arriving };
-    await new PushExchange({ ...shared, repositories, hooks, receiver, log }, exchange).run();
+    await new PushExchange({ ...shared, repositories, hooks, receiver, log, environment }, exchange).run();
   }
 
-  /** A git that only reads: it is ended as soon as nobody listens. */
+  #versionOf({ req, route }: Exchange): GitVersion {
+    return {
+      environment: this.#deps.environment,
+      protocol: protocolOf(req.headers['git-protocol'], route.service),
+    };
+  }
+
+  /** Runs a git that only reads: it is ended as soon as nobody listens. */
   async #withGit(
     { user, res, client }: Exchange,
     repository: string,
@@ -174,6 +185,22 @@ class Door {
     if (res.headersSent || res.destroyed) res.destroy();
     else sendError({ req, res }, error, this.#limits.lingerMs);
   }
+}
+
+/** A negotiation of versions 0 and 1, if it begins as the library and git expect (gitprotocol-pack(5), first-want). */
+function fetchV0(head: Buffer): Buffer {
+  if (/^[0-9a-f]{4}want [0-9a-f]{40}/i.test(head.toString('latin1', 0, 49))) return head;
+  throw new PlatformError('bad_request', 'this is not a git fetch');
+}
+
+/**
+ * A request of version 2 (gitprotocol-v2(5), "Command Request") behind a capability that makes the library start
+ * git: it looks for a word and a hexadecimal number at the beginning, as `want` has. Keys may come in any order.
+ */
+function fetchV2(head: Buffer): Buffer {
+  if (/^[0-9a-f]{4}[a-z-]+[=\n]/i.test(head.toString('latin1', 0, 40)))
+    return Buffer.concat([pktLine('agent=node-git-server 1.0\n'), head]);
+  throw new PlatformError('bad_request', 'this is not a git fetch');
 }
 
 function ignore(): void {}

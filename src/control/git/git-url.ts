@@ -32,6 +32,15 @@ export function parseGitUrl(method: string, url: string): GitRoute | null {
   return { name, service: toService(action.slice('git-'.length)), kind: 'serve' };
 }
 
+/**
+ * Returns the value of GIT_PROTOCOL for a request with the header `Git-Protocol: header` (gitprotocol-v2(5), "HTTP
+ * Transport"); null for version 0, and for a push, which has no version 2.
+ */
+export function protocolOf(header: string | readonly string[] | undefined, service: GitService): string | null {
+  const version = /(?:^|:)version=([12])(?:$|:)/.exec(String(header ?? ''))?.[1];
+  return service === 'receive-pack' || version === undefined ? null : `version=${version}`;
+}
+
 function toService(text: string): GitService {
   return text === 'receive-pack' ? 'receive-pack' : 'upload-pack';
 }

@@ -63,13 +63,21 @@ class LibraryResponse extends ServerResponse {
   }
 }
 
+/** The environment that the library's children inherit (process.env), and what git gets in GIT_PROTOCOL. */
+export interface GitVersion {
+  readonly environment: Record<string, string | undefined>;
+  /** `version=1`, `version=2`; null for version 0. */
+  readonly protocol: string | null;
+}
+
 /** Lets git write the advertisement of `repository` (which must exist) to `response`. Throws `unavailable`. */
 export function advertise(options: {
+  readonly version: GitVersion;
   readonly repository: string;
   readonly service: GitService;
   readonly response: ServerResponse;
 }): ChildProcess {
-  const { repository, service, response } = options;
+  const { version, repository, service, response } = options;
   const release = takeSpareDescriptors();
   const git = libraryFor(repository);
   let child: ChildProcess | undefined;
@@ -77,7 +85,9 @@ export function advertise(options: {
     info.on('error', ignore);
     response.removeHeader('connection'); // the library would close it, but git sends the next request on it
     release();
+    const forget = setProtocol(version);
     child = spawned(() => info.accept());
+    forget();
   });
   const request = new LibraryRequest({ method: 'GET', url: `/${only}/info/refs?service=git-${service}` });
   request.end();
@@ -96,13 +106,14 @@ export interface ServedRequest {
 
 /** Lets git answer a request that begins with `head`: a whole command section, or a whole negotiation. */
 export function serve(options: {
+  readonly version: GitVersion;
   readonly repository: string;
   readonly service: GitService;
   readonly head: Buffer;
   /** The client's response, or a stream that takes git's output instead of it. */
   readonly response: ServerResponse | Writable;
 }): ServedRequest {
-  const { repository, service, head, response } = options;
+  const { version, repository, service, head, response } = options;
   const git = libraryFor(repository);
   const request = new LibraryRequest({ method: 'POST', url: `/${only}/git-${service}` });
   const child = new Promise<ChildProcess>((resolve, reject) => {
@@ -111,10 +122,17 @@ export function serve(options: {
       action.on('error', ignore);
       action.on('service', resolve);
       try {
-        // The library starts git in the tick after this one.
-        if (isFirst) process.nextTick(takeSpareDescriptors());
-        isFirst = false;
+        // The library starts git in the tick that accept() asks for: between these two, and nothing beside it.
+        const release = isFirst ? takeSpareDescriptors() : null;
+        let forget = () => {};
+        if (release !== null)
+          process.nextTick(() => {
+            release();
+            forget = setProtocol(version);
+          });
         action.accept();
+        if (release !== null) process.nextTick(() => forget());
+        isFirst = false;
       } catch (error) {
         reject(error);
       }
@@ -135,6 +153,18 @@ function libraryFor(repository: string): Git {
   const git = new Git(() => repository, { autoCreate: false });
   git.on('error', ignore); // a git that cannot be started; its 'close' tells the same
   return git;
+}
+
+/**
+ * Sets GIT_PROTOCOL, which the library does not pass on, where its children inherit it. Returns the function
+ * that removes it; both are called around one start, without anything in between.
+ */
+function setProtocol({ environment, protocol }: GitVersion): () => void {
+  if (protocol === null) return ignore;
+  environment.GIT_PROTOCOL = protocol;
+  return () => {
+    delete environment.GIT_PROTOCOL;
+  };
 }
 
 /** The library keeps the process of an advertisement to itself; Node tells of every process it starts. */

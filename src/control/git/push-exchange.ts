@@ -40,6 +40,8 @@ export interface PushExchangeDeps {
   readonly stopped: StoppedUploads;
   readonly rates: RateLimiter;
   readonly log: (event: GitEvent) => void;
+  /** The environment that git inherits. */
+  readonly environment: Record<string, string | undefined>;
   readonly limits: GitLimits;
 }
 
@@ -159,11 +161,12 @@ export class PushExchange {
     readonly unwanted: AbortController;
   }): Promise<() => void> {
     const { repository, handlerId, commands, pack, session, unwanted } = options;
-    const { repositories, limits, log } = this.#deps;
+    const { repositories, limits, log, environment } = this.#deps;
     const { res, client } = this.#exchange;
     const answer = new PushAnswer(res, commands.capabilities);
     const head = writePushCommands(commands);
-    const served = serve({ repository, service: 'receive-pack', head, response: answer });
+    const version = { environment, protocol: null };
+    const served = serve({ version, repository, service: 'receive-pack', head, response: answer });
     const child = await served.child;
     const git = new GitProcess(child, limits);
     await repositories.noteGit(handlerId, child.pid ?? 0).catch(async (error: unknown) => {

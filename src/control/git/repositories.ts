@@ -252,6 +252,23 @@ function commandOf(pid: number): Promise<string> {
   });
 }
 
+/** Messages of git-fsck(1) about the words of commits and tags, and about how a mode is written. */
+const harmlessFindings = [
+  'badDate',
+  'badDateOverflow',
+  'badEmail',
+  'badName',
+  'badTimezone',
+  'missingEmail',
+  'missingNameBeforeEmail',
+  'missingSpaceBeforeDate',
+  'missingSpaceBeforeEmail',
+  'multipleAuthors',
+  'nulInCommit',
+  'zeroPaddedDate',
+  'zeroPaddedFilemode',
+] as const;
+
 /** docs/safety.md. */
 function sharedConfigText(hooksFolder: string): string {
   const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
@@ -275,10 +292,17 @@ function sharedConfigText(hooksFolder: string): string {
 	unpackLimit = 1
 	# git gc --auto after a push would hold the repository while the next push waits.
 	autogc = false
-[gc]
+	# What CI has is a clone with --depth 1. Its history ends here where it ends there.
+	shallowUpdate = true
+[receive "fsck"]
+	# Of published histories: objects that today's git would not write and that hurt nobody. Everything that
+	# could hurt a reader (.git and .. in trees, names twice, .gitmodules that run something) stays refused.
+${harmlessFindings.map((finding) => `\t${finding} = warn\n`).join('')}[gc]
 	auto = 0
 [uploadpack]
 	allowFilter = true
+	# A clone with --filter asks for the missing objects by name later.
+	allowAnySHA1InWant = true
 [http]
 	receivepack = true
 `;
