@@ -149,6 +149,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     hooks,
     receiver: deployments,
     userOfToken: (token) => accounts.userOfToken(token),
+    userOfPassword: (login) => accounts.userOfPassword(login),
+    addressOf: (req) => config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address,
     environment: process.env,
     // An error shows its message and stack only under `err`.
     log: (event) =>

@@ -158,6 +158,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     receiver: options.receiver?.(deployments) ?? deployments,
     userOfToken: (token) => accounts.userOfToken(token),
     log: (event) => events.push(event),
+    userOfPassword: (login) => accounts.userOfPassword(login),
+    addressOf: (req) => req.socket.remoteAddress ?? '',
     environment: process.env,
     now: () => performance.now(),
     limits: options.limits ?? {},

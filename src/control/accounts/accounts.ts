@@ -135,16 +135,9 @@ export class Accounts {
     readonly address: string;
     readonly label?: string | undefined;
   }): Promise<{ user: User; token: string }> {
-    const { name, password, label = 'log in' } = options;
+    const { label = 'log in' } = options;
     const address = addressKey(options.address);
-    const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
-    // Asked for an unknown name too, so that its answer takes as long.
-    const isKnown = await this.#knownAddresses.has(row?.id ?? '', address);
-    const giveBack = this.#countAttempt({ name, address, isKnown });
-    const tooLong = Buffer.byteLength(password) > 1024;
-    const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
-    if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
-    giveBack();
+    const row = await this.#checkPassword(options);
     const token = newToken(this.#randomBytes);
     const replaced = await this.#db.transaction().execute(async (trx) => {
       const revoked = await this.#tokens.makeRoom(trx, row.id);
@@ -154,6 +147,19 @@ export class Accounts {
     });
     for (const id of replaced) this.#tokens.tellRevoked(id);
     return { user: { id: row.id, name: row.name, createdMs: row.created_ms }, token };
+  }
+
+  /**
+   * Returns the user with a name and a password, and makes no Token: for a client that sends both with every
+   * request. `address` is the client's. Throws like `logIn`.
+   */
+  async userOfPassword(options: {
+    readonly name: string;
+    readonly password: string;
+    readonly address: string;
+  }): Promise<User> {
+    const { id, name, created_ms } = await this.#checkPassword(options);
+    return { id, name, createdMs: created_ms };
   }
 
   /** Who a Token belongs to; null for anything that is not a Token in force. */
@@ -193,6 +199,19 @@ export class Accounts {
   /** Only one that nobody has used. Throws `not_found`. */
   deleteInvite(userId: string, inviteId: string): Promise<void> {
     return this.#invites.delete(userId, inviteId);
+  }
+
+  async #checkPassword({ name, password, address: given }: { name: string; password: string; address: string }) {
+    const address = addressKey(given);
+    const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+    // Asked for an unknown name too, so that its answer takes as long.
+    const isKnown = await this.#knownAddresses.has(row?.id ?? '', address);
+    const giveBack = this.#countAttempt({ name, address, isKnown });
+    const tooLong = Buffer.byteLength(password) > 1024;
+    const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
+    if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
+    giveBack();
+    return row;
   }
 
   /**

@@ -4,12 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { User } from '../../protocol/nouns.ts';
 import type { PushReceiver } from '../../protocol/push.ts';
 import { Turnstile } from '../../waiting/turnstile.ts';
 import { RateLimiter } from '../accounts/rate-limiter.ts';
-import type { Database } from '../db/database.ts';
-import { Access } from './access.ts';
+import { Access, type AccessOptions } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
 import { GitBody } from './git-body.ts';
 import { GitProcess } from './git-process.ts';
@@ -23,19 +21,14 @@ import { PushExchange } from './push-exchange.ts';
 import type { Repositories } from './repositories.ts';
 import { StoppedUploads } from './stopped-uploads.ts';
 
-export interface GitDoorDeps {
-  readonly db: Database;
+export interface GitDoorDeps extends AccessOptions {
   readonly repositories: Repositories;
   readonly hooks: HookEndpoint;
   readonly receiver: PushReceiver;
-  /** Accounts.userOfToken. */
-  readonly userOfToken: (token: string) => Promise<{ readonly user: User } | null>;
   /** For the platform's own log; never holds a token. */
   readonly log: (event: GitEvent) => void;
   /** process.env, which the library's git processes inherit. */
   readonly environment: Record<string, string | undefined>;
-  /** Milliseconds that never jump. */
-  readonly now: () => number;
   readonly limits?: Partial<GitLimits>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The only URLs of the git door, matched on the raw request line (docs/safety.md: the library reads
- * `a.gitsecret` as `a`, follows `..`, and takes the service from anywhere in the path).
+ * The only URLs of the git door, matched on the raw request line: the library reads `a.gitsecret` as `a`, follows
+ * `..`, and takes the service from anywhere in the path.
  */
 export type GitService = 'upload-pack' | 'receive-pack';
 
@@ -12,7 +12,7 @@ export interface GitRoute {
   readonly kind: 'advertise' | 'serve';
 }
 
-/** Whether the door answers `url`, be it with 404. Takes everything that git would ask for, so that nothing of it goes elsewhere. */
+/** Whether the door answers `url`, if only with 404: everything that git asks for, so that nothing of it goes elsewhere. */
 export function isGitUrl(url: string): boolean {
   return (
     /^\/[^/?]*\.git(?:[/?]|$)/.test(url) || /^[^?]*\/(?:info\/refs|git-(?:upload|receive)-pack)(?:[/?]|$)/.test(url)
@@ -45,11 +45,12 @@ function toService(text: string): GitService {
   return text === 'receive-pack' ? 'receive-pack' : 'upload-pack';
 }
 
-/** The password of a Basic header (RFC 7617); null for anything else. The user name does not matter. */
-export function basicPassword(header: string | undefined): string | null {
+/** Returns what a Basic header holds (RFC 7617); null for anything else, and for an empty password. */
+export function basicCredentials(header: string | undefined): { name: string; password: string } | null {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header ?? '')?.[1];
-  if (encoded === undefined || encoded.length > 1_024) return null;
+  if (encoded === undefined || encoded.length > 2_048) return null;
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
-  return colon < 0 || colon === text.length - 1 ? null : text.slice(colon + 1);
+  if (colon < 0 || colon === text.length - 1) return null;
+  return { name: text.slice(0, colon), password: text.slice(colon + 1) };
 }
