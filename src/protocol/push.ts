@@ -19,7 +19,10 @@ export interface TreeEntry {
   readonly oid: string;
   /** Bytes; 0 for what is no blob. */
   readonly size: number;
+  /** Bytes that are no UTF-8 stand as `\xNN` in it. */
   readonly path: string;
+  /** Whether the name in git is UTF-8, and `path` is that name. */
+  readonly isUtf8: boolean;
 }
 
 /** Reads the objects of a push while they are still in git's quarantine. */

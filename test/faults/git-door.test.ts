@@ -1,4 +1,4 @@
-/** docs/safety.md, faults 1 to 9 and 12: what the git door and the hooks must survive. */
+/** Faults 1 to 9 and 12 of the book's page on safety: what the git door and the hooks survive. */
 import { execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -13,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
 import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../support/git-platform.ts';
+import { basic, pushBody, zero } from '../support/git-requests.ts';
 
 let platform: DoorPlatform;
 let user: DoorUser;
@@ -42,10 +43,6 @@ interface SendOptions {
 }
 
 const agent = new Agent({ keepAlive: false });
-
-function basic(token: string): string {
-  return `Basic ${Buffer.from(`x:${token}`).toString('base64')}`;
-}
 
 function send(path: string, options: SendOptions = {}): Promise<Answer> {
   const { method = 'POST', headers = {}, token = user.token, body } = options;
@@ -101,21 +98,6 @@ let sharedTarget: Promise<Deployed> | null = null;
 function untouched(): Promise<Deployed> {
   sharedTarget ??= deployed();
   return sharedTarget;
-}
-
-const zero = '0'.repeat(40);
-
-/** The request that `git push` would send: commands and a pack of `commit` with all it needs. */
-async function pushBody(
-  repo: string,
-  commands: readonly (readonly [old: string, next: string, ref: string])[],
-): Promise<Buffer> {
-  const lines = commands.map(([old, next, ref], index) =>
-    pktLine(`${old} ${next} ${ref}${index === 0 ? '\0 report-status side-band-64k agent=test' : ''}`),
-  );
-  const oids = commands.map(([, next]) => next).filter((oid) => oid !== zero);
-  const pack = execFileSync('git', ['pack-objects', '--revs', '--stdout', '-q'], { cwd: repo, input: oids.join('\n') });
-  return Buffer.concat([...lines, flushPkt, pack]);
 }
 
 async function head(repo: string): Promise<string> {
@@ -546,8 +528,8 @@ describe('fault 8: a large push', () => {
 
 describe('fault 9: trees that are not plain files', () => {
   it.each([
-    ['a symbolic link', (oid: string) => `120000 blob ${oid}\tlink`, 'symbolic link'],
-    ['a submodule', () => `160000 commit ${'c'.repeat(40)}\tmodule`, 'submodule'],
+    ['../../a symbolic link', (oid: string) => `120000 blob ${oid}\tlink`, 'symbolic link'],
+    ['a module that is a submodule', () => `160000 commit ${'c'.repeat(40)}\ta.wasm`, 'submodule'],
     ['a .git entry', (oid: string) => `040000 tree ${oid}\t.git`, ''],
   ])('refuses %s and keeps nothing of it', async (_name, entry, words) => {
     const { handler, repo, id } = await deployed();
@@ -555,7 +537,7 @@ describe('fault 9: trees that are not plain files', () => {
     const objects = readdirSync(join(platform.repositories.pathOf(id), 'objects'), { recursive: true }).length;
     const make = (args: readonly string[], input: string) =>
       execFileSync('git', [...args], { cwd: repo, input, encoding: 'utf8' }).trim();
-    const blob = make(['hash-object', '-w', '--stdin'], `target-${_name}`);
+    const blob = make(['hash-object', '-w', '--stdin'], _name);
     const inner = make(['mktree'], `100644 blob ${blob}\tfile\n`);
     const tree = make(['mktree', '--missing'], `${entry(_name === 'a .git entry' ? inner : blob)}\n`);
     const environment = ['-c', 'user.name=T', '-c', 'user.email=t@example.com'];

@@ -12,7 +12,16 @@ import { shortPath, size } from '../git/push-text.ts';
 import type { EffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
-import { checkTree, findFile, findFiles, findModule } from './tree.ts';
+import {
+  checkLinks,
+  checkTree,
+  findFiles,
+  findLinks,
+  findManifest,
+  findModule,
+  type Link,
+  linkBytesMax,
+} from './tree.ts';
 import type { Vetted } from './vet/messages.ts';
 
 /** What a commit holds to be deployed. */
@@ -30,8 +39,9 @@ export interface Candidate {
 export async function readCandidate(commit: string, objects: PushedObjects): Promise<Candidate> {
   const entries = await objects.list(commit);
   checkTree(entries, commit);
+  checkLinks(await readLinks(findLinks(entries), objects), commit);
   const small = async (path: string) => {
-    const entry = findFile(entries, path);
+    const entry = findManifest(entries, path, commit);
     if (entry === null) return null;
     if (entry.size > pushLimits.manifestBytes)
       throw new PlatformError('manifest_invalid', `${path} has more than ${size(pushLimits.manifestBytes)}`);
@@ -39,11 +49,20 @@ export async function readCandidate(commit: string, objects: PushedObjects): Pro
   };
   const manifest = readManifest({ toml: await small(manifestFile), olin: await small(olinPolicyFile) });
   const { entry, source } = findModule(entries, manifest, commit);
-  const fileEntries = findFiles(entries, manifest);
+  const fileEntries = findFiles(entries, manifest, commit);
   const content = await objects.read(entry.oid, pushLimits.moduleBytes);
   const bytes = source === 'h' ? compileH(Buffer.from(content).toString('utf8')) : content;
   const files = await readFiles(fileEntries, objects);
   return { modulePath: entry.path, source, bytes, manifest, effective: effectiveOf(manifest, files), files };
+}
+
+async function readLinks(entries: readonly TreeEntry[], objects: PushedObjects): Promise<readonly Link[]> {
+  const links: Link[] = [];
+  for (const { path, oid, size: length } of entries) {
+    const target = length > linkBytesMax ? null : Buffer.from(await objects.read(oid, linkBytesMax)).toString('latin1');
+    links.push({ path, target });
+  }
+  return links;
 }
 
 async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects): Promise<readonly TreeFile[]> {

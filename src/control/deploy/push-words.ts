@@ -2,7 +2,7 @@
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
-import { count, shortCommit, shortPath, size, sizeChange, step } from '../git/push-text.ts';
+import { commandHint, count, shortCommit, shortPath, size, sizeChange, step, warning } from '../git/push-text.ts';
 import type { Candidate } from './candidate.ts';
 import type { Vetted } from './vet/messages.ts';
 
@@ -26,6 +26,16 @@ export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   const ms = Math.max(1, Math.round(rewriteMs + compileMs));
   const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
   return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
+}
+
+/** What is said of a branch that is pushed and not deployed. */
+export function notDeployed(branch: string, deployBranch: string): string {
+  const refs = `${branch}:${deployBranch}`;
+  const argument = /^[\w./:@+-]+$/.test(refs) ? refs : `'${refs.replaceAll("'", "'\\''")}'`;
+  return (
+    warning(`${shortPath(branch)} is not the deploy branch (${deployBranch}); nothing deployed`) +
+    commandHint(`git push wasmcloud ${argument}`, 'deploys it')
+  );
 }
 
 export function deleteRefused(handler: string, branch: string | null): PlatformError {

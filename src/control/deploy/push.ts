@@ -19,7 +19,7 @@ import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import type { OwnerLog } from './owner-log.ts';
-import { branchOf, deleteRefused, found, received, validated } from './push-words.ts';
+import { branchOf, deleteRefused, found, notDeployed, received, validated } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
 import type { Vetted } from './vet/messages.ts';
@@ -140,7 +140,7 @@ export class DeployPush implements PushSession {
     if (update?.new === null) throw deleteRefused(handlerName, branch);
     for (const { ref, new: commit } of updates) {
       if (ref !== update?.ref && ref.startsWith('refs/heads/') && commit !== null && branch !== null)
-        print(warning(`${shortPath(branchOf(ref))} is not the deploy branch (${branch}); nothing deployed`));
+        print(notDeployed(branchOf(ref), branch));
     }
     if (update === undefined || update.new === null) {
       if (!handlerExists) await this.#createHandler();

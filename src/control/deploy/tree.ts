@@ -1,5 +1,6 @@
 /** Finds in a pushed tree what is to be deployed (docs/push.md). */
 
+import { posix } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeEntry } from '../../protocol/push.ts';
@@ -15,32 +16,83 @@ export interface FoundModule {
 const listedMax = 10;
 
 /**
- * Only plain files: a link could point anywhere, a submodule is not here (docs/safety.md; git's own fsck lets
- * both through). `.git` entries are fsck's to refuse; this is the second wall.
+ * Throws `tree_invalid` for `.git` inside the tree, the second wall behind git's own fsck. Symbolic links and
+ * submodules may be anywhere that nothing is read from: findModule, findManifest and findFiles refuse them there.
  */
 export function checkTree(entries: readonly TreeEntry[], commit: string): void {
-  const refused = entries.flatMap(({ mode, path }) => {
-    if (mode === '120000') return [`${shortPath(path)}  (symbolic link)`];
-    if (mode === '160000') return [`${shortPath(path)}  (submodule)`];
-    if (mode !== '100644' && mode !== '100755' && mode !== '100664') return [`${shortPath(path)}  (mode ${mode})`];
-    if (/(?:^|\/)\.git(?:\/|$)/i.test(path)) return [`${shortPath(path)}  (.git inside the tree)`];
-    return [];
+  const refused = entries.filter(({ path }) => /(?:^|\/)\.git(?:\/|$)/i.test(path));
+  refuse(
+    commit,
+    refused.map(({ path }) => `${shortPath(path)}  (.git inside the tree)`),
+  );
+}
+
+/** The symbolic links among `entries`. */
+export function findLinks(entries: readonly TreeEntry[]): readonly TreeEntry[] {
+  return entries.filter(({ mode }) => mode === '120000');
+}
+
+/** Bytes of a link's target: Linux' PATH_MAX. */
+export const linkBytesMax = 4096;
+
+export interface Link {
+  readonly path: string;
+  /** null: longer than `linkBytesMax`. */
+  readonly target: string | null;
+}
+
+/**
+ * Throws `tree_invalid` for links out of the tree. Nothing here follows a link; but a checkout of what is deployed
+ * would show other files on each machine, and none that was pushed.
+ */
+export function checkLinks(links: readonly Link[], commit: string): void {
+  const refused = links.flatMap(({ path, target }) => {
+    const isInside =
+      target !== null && !target.startsWith('/') && !/^\.\.(?:\/|$)/.test(posix.join(posix.dirname(path), target));
+    return isInside ? [] : [`${shortPath(path)}  (symbolic link out of the tree)`];
   });
+  refuse(commit, refused);
+}
+
+/** Throws `tree_invalid` for an entry from which nothing can be read. */
+function checkPlain(entries: readonly TreeEntry[], commit: string): void {
+  const refused = entries.flatMap((entry) => (isPlain(entry) ? [] : [`${shortPath(entry.path)}  (${kindOf(entry)})`]));
+  refuse(commit, refused);
+}
+
+function isPlain({ mode }: TreeEntry): boolean {
+  return mode === '100644' || mode === '100755' || mode === '100664';
+}
+
+function kindOf({ mode }: TreeEntry): string {
+  if (mode === '120000') return 'symbolic link';
+  return mode === '160000' ? 'submodule' : `mode ${mode}`;
+}
+
+function refuse(commit: string, refused: readonly string[]): void {
   if (refused.length === 0) return;
-  const n = count(refused.length, 'entry').replace('entrys', 'entries');
+  const n = refused.length === 1 ? '1 entry' : `${refused.length} entries`;
   throw new PlatformError('tree_invalid', `commit ${shortCommit(commit)} has ${n} other than plain files`, {
     details: listed(refused),
     hints: ['put the files themselves into the repository'],
   });
 }
 
-export function findFile(entries: readonly TreeEntry[], path: string): TreeEntry | null {
+/** Returns the file `path`; null if there is none. Throws `tree_invalid` for a link or a submodule. */
+export function findManifest(entries: readonly TreeEntry[], path: string, commit: string): TreeEntry | null {
+  const entry = findFile(entries, path);
+  if (entry !== null) checkPlain([entry], commit);
+  return entry;
+}
+
+function findFile(entries: readonly TreeEntry[], path: string): TreeEntry | null {
   return entries.find((entry) => entry.path === path) ?? null;
 }
 
 export function findModule(entries: readonly TreeEntry[], manifest: Manifest, commit: string): FoundModule {
   const found =
     manifest.module === null ? onlyModule(entries, commit) : namedModule(entries, manifest, manifest.module);
+  checkPlain([found.entry], commit);
   if (found.entry.size > pushLimits.moduleBytes)
     throw new PlatformError(
       'module_too_large',
@@ -61,7 +113,10 @@ function namedModule(entries: readonly TreeEntry[], manifest: Manifest, path: st
 }
 
 function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule {
-  const modules = entries.filter(({ path }) => path.endsWith('.wasm'));
+  const named = entries.filter(({ path }) => path.endsWith('.wasm'));
+  const plain = named.filter(isPlain);
+  // A link beside its module is no second module; a link alone is refused as one.
+  const modules = plain.length > 0 ? plain : named;
   if (modules.length === 1) return { entry: modules[0]!, source: 'wasm' };
   if (modules.length > 1) throw ambiguous(modules, commit);
   const program = hProgram(entries);
@@ -109,17 +164,28 @@ function ambiguous(modules: readonly TreeEntry[], commit: string): PlatformError
   );
 }
 
-/** Files under the manifest's `files.root`, relative to it, with what they weigh. */
-export function findFiles(entries: readonly TreeEntry[], manifest: Manifest): readonly TreeEntry[] {
+/**
+ * Returns the files under the manifest's `files.root`, their paths relative to it. Throws `tree_invalid` where one
+ * is no plain file, or has a name by which the function could not open it: what a tree can hold fails here, not
+ * at a call.
+ */
+export function findFiles(entries: readonly TreeEntry[], manifest: Manifest, commit: string): readonly TreeEntry[] {
   const { filesRoot } = manifest;
   if (filesRoot === null) return [];
   const prefix = filesRoot === '' ? '' : `${filesRoot}/`;
+  checkPlain(
+    entries.filter(({ path }) => path === filesRoot && filesRoot !== ''),
+    commit,
+  );
   const files = entries.filter(({ path }) => path.startsWith(prefix));
   if (files.length === 0)
     throw new PlatformError(
       'manifest_invalid',
       `${manifest.at(['files', 'root'])}: the commit has no files in ${shortPath(filesRoot)}`,
     );
+  checkPlain(files, commit);
+  const inside = files.map((file) => ({ ...file, path: file.path.slice(prefix.length) }));
+  checkNames(inside, prefix);
   const bytes = files.reduce((sum, file) => sum + file.size, 0);
   if (bytes > pushLimits.fileBytes)
     throw new PlatformError(
@@ -127,7 +193,47 @@ export function findFiles(entries: readonly TreeEntry[], manifest: Manifest): re
       `${manifest.at(['files', 'root'])}: the files have ${size(bytes)}, at most ${size(pushLimits.fileBytes)} are allowed`,
       { hints: ['runners hold these files in memory: leave out what the function does not read'] },
     );
-  return files.map((file) => ({ ...file, path: file.path.slice(prefix.length) }));
+  return inside;
+}
+
+/** Bytes of one name and of a whole path in a function's file system, Linux' NAME_MAX and PATH_MAX. */
+const nameBytesMax = 255;
+const pathBytesMax = 4096;
+
+function checkNames(files: readonly TreeEntry[], prefix: string): void {
+  const taken = new Map<string, 'file' | 'folder'>();
+  const refused = files.flatMap((file) => {
+    const reason = unopenable(file) ?? clash(file.path, taken);
+    return reason === null ? [] : [`${shortPath(`${prefix}${file.path}`)}  (${reason})`];
+  });
+  if (refused.length === 0) return;
+  throw new PlatformError('tree_invalid', `${count(refused.length, 'file')} could not be opened by the function`, {
+    details: listed(refused),
+    hints: ['give them other names, or move them out of [files] root'],
+  });
+}
+
+/** Returns why a function could not open a file by its name; null if it can. */
+function unopenable({ path, isUtf8 }: TreeEntry): string | null {
+  if (!isUtf8) return 'its name is not UTF-8';
+  if (/^tmp(?:\/|$)/.test(path)) return 'the scratch folder /tmp hides it';
+  if (Buffer.byteLength(path) >= pathBytesMax) return `its path is longer than ${pathBytesMax - 1} bytes`;
+  const names = path.split('/');
+  if (names.some((name) => Buffer.byteLength(name) > nameBytesMax))
+    return `a name is longer than ${nameBytesMax} bytes`;
+  return names.some((name) => name === '' || name === '.' || name === '..') ? 'this is no name of a file' : null;
+}
+
+/** Notes the names of `path` in `taken`; returns why one of them is taken already. */
+function clash(path: string, taken: Map<string, 'file' | 'folder'>): string | null {
+  for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
+    const folder = path.slice(0, at);
+    if (taken.get(folder) === 'file') return 'a file is in the way';
+    taken.set(folder, 'folder');
+  }
+  if (taken.has(path)) return 'its name stands twice in the tree';
+  taken.set(path, 'file');
+  return null;
 }
 
 function listed(lines: readonly string[]): readonly string[] {

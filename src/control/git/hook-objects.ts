@@ -1,4 +1,4 @@
-/** The objects of a push, read by its pre-receive hook, in whose environment alone they exist. */
+/** Reads the objects of a push through its pre-receive hook, in whose environment alone they exist. */
 import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -93,15 +93,27 @@ function kindOf(head: unknown): string {
   return answer.parse(head).kind;
 }
 
-/** Output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; the size is `-` for what is no blob. */
+/** Parses the output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; the size of no blob is `-`. */
 export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
-  return text
-    .split('\0')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const match = /^([0-7]{6}) (?:blob|commit|tree) ([0-9a-f]{40}|[0-9a-f]{64}) +(\d+|-)\t(.+)$/s.exec(line);
-      if (match === null) throw new PlatformError('internal', 'git listed a tree in a form we do not know');
-      return { mode: match[1]!, oid: match[2]!, size: match[3] === '-' ? 0 : Number(match[3]), path: match[4]! };
-    });
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const entries: TreeEntry[] = [];
+  for (let at = 0, end = 0; at < all.length; at = end + 1) {
+    end = all.indexOf(0, at);
+    const tab = all.indexOf(9, at);
+    const match = /^([0-7]{6}) (?:blob|commit|tree) ([0-9a-f]{40}|[0-9a-f]{64}) +(\d+|-)$/.exec(
+      all.toString('latin1', at, tab),
+    );
+    if (match === null || tab < 0 || tab >= end)
+      throw new PlatformError('internal', 'git listed a tree in a form we do not know');
+    const [, mode = '', oid = '', size] = match;
+    entries.push({ mode, oid, size: size === '-' ? 0 : Number(size), ...nameOf(all.subarray(tab + 1, end)) });
+  }
+  return entries;
+}
+
+function nameOf(bytes: Buffer): Pick<TreeEntry, 'path' | 'isUtf8'> {
+  const path = bytes.toString('utf8');
+  if (Buffer.from(path).equals(bytes)) return { path, isUtf8: true };
+  const escaped = bytes.toString('latin1').replace(/[\x80-\xff]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`);
+  return { path: escaped, isUtf8: false };
 }

@@ -29,6 +29,11 @@ export function warning(text: string): string {
   return wrap({ head: 'warning: ', next: indent, text });
 }
 
+/** A hint that is a command: never broken. */
+export function commandHint(command: string, what: string): string {
+  return `hint: ${visible(command)} ${what}\n`;
+}
+
 export function success(text: string, command: string): string {
   const line = `success: ${text} ${command}`;
   return line.length <= columns ? `${line}\n` : `success: ${text}\n${indent}${command}\n`;

@@ -157,10 +157,13 @@ describe('listings of trees', () => {
     const names = ['a b', 'tab\there', 'line\nbreak', 'ü', '"quoted"'];
     const text = names.map((name) => `100644 blob ${oid}      12\t${name}\0`).join('');
     expect(parseTree(Buffer.from(`${text}160000 commit ${oid}       -\tmodule\0`))).toEqual([
-      ...names.map((path) => ({ mode: '100644', oid, size: 12, path })),
-      { mode: '160000', oid, size: 0, path: 'module' },
+      ...names.map((path) => ({ mode: '100644', oid, size: 12, path, isUtf8: true })),
+      { mode: '160000', oid, size: 0, path: 'module', isUtf8: true },
     ]);
+    const latin1 = Buffer.from(`100644 blob ${oid}      12\tcaf\xe9\0`, 'latin1');
+    expect(parseTree(latin1)).toEqual([{ mode: '100644', oid, size: 12, path: 'caf\\xe9', isUtf8: false }]);
     expect(parseTree(Buffer.alloc(0))).toEqual([]);
-    expect(() => parseTree(Buffer.from('nonsense\0'))).toThrow(PlatformError);
+    for (const text of ['nonsense\0', `100644 blob ${oid} 1\tno end`])
+      expect(() => parseTree(Buffer.from(text))).toThrow(PlatformError);
   });
 });

@@ -276,6 +276,7 @@ describe('branches and tags', () => {
       [
         `-----> ${handler}: received dev @ COMMIT`,
         'warning: dev is not the deploy branch (main); nothing deployed',
+        'hint: git push wasmcloud dev:main deploys it',
       ].join('\n'),
     );
     expect((await refs(handler)).get('refs/heads/dev')).toBe(await head(repo));
@@ -428,7 +429,7 @@ describe('a refused push', () => {
     expect((await platform.push(other, repo, handler)).status).toBe(0);
   });
 
-  it('has links in its tree', async () => {
+  it('has a link out of its tree', async () => {
     const handler = freshName();
     const repo = await makeRepo({ 'hello.wasm': hello });
     await symlink('/etc/passwd', join(repo, 'link'));
@@ -437,7 +438,7 @@ describe('a refused push', () => {
     const result = await platform.push(user, repo, handler);
     expect(result.status).not.toBe(0);
     expect(printed(result)).toContain('error: commit COMMIT has 1 entry other than plain files');
-    expect(printed(result)).toContain('       link  (symbolic link)');
+    expect(printed(result)).toContain('       link  (symbolic link out of the tree)');
   });
 
   it('keeps control characters of file names off the terminal', async () => {
