@@ -1,4 +1,5 @@
 /** Joins the stations of control. Data goes one way: git door -> deploy -> fleet; fleet -> logs, usage -> API. */
+
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -34,6 +35,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest } from '../protocol/messages.ts';
 import type { ServerConfig } from './config.ts';
+import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
@@ -109,6 +111,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     program: join(programFolder, 'src/bin/runner.ts'),
     programFolder,
     platformId,
+    probeKey: readProbeKey(data('runner.key')),
     bootId,
     host: config.host,
     port: config.runPort,

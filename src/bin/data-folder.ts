@@ -1,4 +1,5 @@
 /** Makes control's data folder, checks that it can be written, and holds it for one control at a time. */
+import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -96,4 +97,16 @@ function holderOf(folder: string): string {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+/**
+ * Reads the key by which control and its runners recognise each other on the functions' port; makes it (mode 0600)
+ * at the first start, and anew where it is damaged: then only runners that outlived the last control are strangers.
+ */
+export function readProbeKey(file: string): string {
+  const known = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  if (/^[0-9a-f]{64}$/.test(known)) return known;
+  const key = randomBytes(32).toString('hex');
+  writeFileSync(file, key, { mode: 0o600 });
+  return key;
 }

@@ -41,6 +41,8 @@ export interface DeploymentSpec {
 export interface RunnerConfig {
   /** Id of the data folder, so that a new control knows its orphans. */
   readonly platformId: string;
+  /** Key by which the platform's own recognise each other: see runner-probe.ts. */
+  readonly probeKey: string;
   readonly runnerId: string;
   readonly host: string;
   /** 0: any; the first runner picks and tells. */

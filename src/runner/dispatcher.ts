@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
+import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, localRedirectsMax } from './limits.ts';
@@ -24,8 +25,9 @@ export interface DispatcherOptions {
   readonly domain: string;
   /** Port for SERVER_PORT where Host has none. */
   readonly defaultPort: string;
-  /** What /.trisiel/runner answers. */
-  readonly identity: Readonly<Record<string, unknown>>;
+  /** Key of those whom a request of runnerProbe.path is answered with `identity`. */
+  readonly probeKey: string;
+  readonly identity: RunnerIdentity;
 }
 
 export class Dispatcher {
@@ -62,7 +64,7 @@ export class Dispatcher {
       }
       for (let redirects = 0; ; redirects++) {
         const address = this.#address(authority, target);
-        if (!address.byHost && address.label === '.trisiel' && this.#identify(address, response, id)) return;
+        if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const deployment = this.#find(address);
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         const slot = this.#admit(deployment, id);
@@ -82,6 +84,11 @@ export class Dispatcher {
           if (deployment.isForgotten && deployment.inFlight === 0) deployments.free(deployment);
         }
         if (next === null) break;
+        const { label } = this.#address(address.authority, next);
+        if (label !== address.label) {
+          redirect(response, next, id);
+          break;
+        }
         if (redirects >= localRedirectsMax) {
           throw new PlatformError('bad_cgi_output', `More than ${localRedirectsMax} local redirects in a row.`);
         }
@@ -174,12 +181,17 @@ export class Dispatcher {
     this.#options.services.report('an invocation failed on our side', { invocation, error: text });
   }
 
-  #identify(address: Address, response: ServerResponse, id: string): boolean {
-    if (address.path !== '/runner') return false;
+  /** Answers those who hold the platform's key. False for everybody else, and for another path: nothing is told. */
+  #identify(request: IncomingMessage, response: ServerResponse, id: string): boolean {
+    const field = request.headers[runnerProbe.askField];
+    if (request.url !== runnerProbe.path || typeof field !== 'string') return false;
+    const proof = answerToProbe(this.#options.probeKey, field);
+    if (proof === null) return false;
     const body = JSON.stringify(this.#options.identity);
     response.writeHead(200, {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
+      [runnerProbe.proofField]: proof,
       'trisiel-invocation': id,
     });
     response.end(body);
@@ -206,4 +218,13 @@ function overloaded(message: string): PlatformError {
 function asPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
   return new PlatformError('internal', 'Something failed on our side; the log has the cause.', { cause: error });
+}
+
+/**
+ * Sends the client to `path`. Under a host that functions share, the path of a local redirect may lead to another
+ * function: to run that one here would be to run it for whoever has not asked for it.
+ */
+function redirect(response: ServerResponse, path: string, id: string): void {
+  response.writeHead(302, ['location', path, 'content-length', '0', 'trisiel-invocation', id]);
+  response.end();
 }

@@ -168,6 +168,7 @@ export class Runner {
       inFlight,
       domain: config.domain,
       defaultPort: portOf(runUrl),
+      probeKey: config.probeKey,
       identity: {
         platformId: config.platformId,
         bootId: config.controlBootId,
@@ -227,10 +228,10 @@ export class Runner {
     }
     this.#state = 'orphan';
     this.#options.report('control has gone; serving on');
-    const { platformId, controlBootId, controlUrl, host } = loaded.config;
+    const { platformId, probeKey, controlBootId, controlUrl, host } = loaded.config;
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
     const runnersUrl = `http://${address.includes(':') ? `[${address}]` : address}:${loaded.port}`;
-    void replaced({ platformId, controlBootId, controlUrl, runnersUrl }).then((reason) => {
+    void replaced({ platformId, probeKey, controlBootId, controlUrl, runnersUrl }).then((reason) => {
       this.#options.report('ending', { reason });
       return this.#drain(orphanLimits.idleMs);
     });

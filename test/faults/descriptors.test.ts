@@ -11,6 +11,7 @@ import {
   makeRepo,
   push,
   removeTemporaryFolders,
+  runnerPid,
   startPlatform,
   type TestPlatform,
   type TestUser,
@@ -79,11 +80,7 @@ describe.runIf(hasPrlimit())('fault 23: file descriptors exhausted', () => {
   });
 
   it('in a runner: connections beyond are closed, which is logged; it lives on and recovers', async () => {
-    const runner = async () =>
-      (await (await fetch(`${platform.runUrl}/.trisiel/runner`, { headers: { connection: 'close' } })).json()) as {
-        pid: number;
-      };
-    const { pid } = await runner();
+    const pid = await runnerPid(platform);
     const { body } = await call(platform, 'served');
     leaveDescriptors(pid, 5);
     const port = Number(new URL(platform.runUrl).port);
@@ -96,7 +93,7 @@ describe.runIf(hasPrlimit())('fault 23: file descriptors exhausted', () => {
       .poll(() => call(platform, 'served').then((answer) => answer.body, String), { timeout: 60_000 })
       .toBe(body);
     setLimit(pid, '4096');
-    expect((await runner()).pid).toBe(pid);
+    expect(await runnerPid(platform)).toBe(pid);
     expect(platform.log()).not.toContain('"runner_ended"');
     expect(await platform.stop()).toBe(0);
   });

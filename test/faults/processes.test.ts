@@ -16,6 +16,7 @@ import {
   makeRepo,
   push,
   removeTemporaryFolders,
+  runnerPid,
   startPlatform,
   type TestPlatform,
   temporaryFolder,
@@ -39,8 +40,7 @@ describe('kill -9 of a runner', () => {
     const user = await createUser(platform);
     const repo = await makeRepo({ 'a.wasm': printing('alive\n') });
     expect((await push(platform, user, repo, 'survivor')).status).toBe(0);
-    const response = await fetch(`${platform.runUrl}/.trisiel/runner`);
-    const { pid } = (await response.json()) as { pid: number };
+    const pid = await runnerPid(platform);
     process.kill(pid, 'SIGKILL');
     await platform.logged('"runner_ended"');
     for (;;) {
@@ -49,8 +49,7 @@ describe('kill -9 of a runner', () => {
       expect(answer.body).toBe('alive\n');
       break;
     }
-    const next = (await (await fetch(`${platform.runUrl}/.trisiel/runner`)).json()) as { pid: number };
-    expect(next.pid).not.toBe(pid);
+    expect(await runnerPid(platform)).not.toBe(pid);
     expect(await platform.stop()).toBe(0);
   });
 });

@@ -19,6 +19,7 @@ async function start(): Promise<void> {
   const fleet = new TestFleet({
     runners: 2,
     platformId,
+    probeKey: `key-of-${platformId}`,
     bootId,
     port: Number(runPort),
     controlUrl: `http://127.0.0.1:${port}`,

@@ -1,13 +1,14 @@
 /** Real git, real HTTP, real WebSockets against a platform in a child process. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { WebSocket } from 'ws';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
+import { makeProbe, runnerProbe } from '../../src/protocol/runner-probe.ts';
 
 export interface TestPlatform extends PlatformChild {
   readonly dataFolder: string;
@@ -197,7 +198,9 @@ export function call(platform: PlatformChild, handler: string, options: CallOpti
 
 /** Of the runner that answers a new connection. */
 export async function runnerPid(platform: TestPlatform): Promise<number> {
-  const response = await fetch(`${platform.runUrl}/.trisiel/runner`, { headers: { connection: 'close' } });
+  const probe = makeProbe(await readFile(join(platform.dataFolder, 'runner.key'), 'utf8'));
+  const headers = { connection: 'close', [runnerProbe.askField]: probe.field };
+  const response = await fetch(platform.runUrl + runnerProbe.path, { headers });
   return ((await response.json()) as { pid: number }).pid;
 }
 

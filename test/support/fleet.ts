@@ -90,6 +90,7 @@ export class TestFleet {
       program: `${root}src/bin/runner.ts`,
       programFolder: root,
       platformId: 'platform-of-the-tests',
+      probeKey: 'key-of-the-tests',
       bootId: `boot-${Math.random().toString(36).slice(2)}`,
       host: '127.0.0.1',
       port: 0,

@@ -51,6 +51,8 @@ export interface FleetOptions {
   /** The platform's own folder, the only one runners may read; absolute. */
   readonly programFolder: string;
   readonly platformId: string;
+  /** Key by which the platform's own recognise each other on the functions' port. Stays the same over restarts. */
+  readonly probeKey: string;
   /** Drawn anew at each start of control. */
   readonly bootId: string;
   readonly host: string;
@@ -147,8 +149,8 @@ export class RunnerFleet implements Fleet {
 
   /** Resolves when every runner serves. Throws `unavailable` when the port cannot be had or a runner cannot start. */
   async start(): Promise<void> {
-    const { host, port, platformId, runners } = this.#options;
-    await checkRunPort({ host, port, platformId });
+    const { host, port, probeKey, runners } = this.#options;
+    await checkRunPort({ host, port, probeKey });
     this.#watch = setInterval(() => {
       for (const { runner } of this.#members.values()) runner.watch();
     }, fleetLimits.pingMs);
@@ -436,10 +438,22 @@ export class RunnerFleet implements Fleet {
   }
 
   #config(runnerId: string): RunnerConfig {
-    const { platformId, bootId, host, domain, controlUrl, egressAllow, trustedProxies, ownPorts, poolBytes, runners } =
-      this.#options;
+    const {
+      platformId,
+      probeKey,
+      bootId,
+      host,
+      domain,
+      controlUrl,
+      egressAllow,
+      trustedProxies,
+      ownPorts,
+      poolBytes,
+      runners,
+    } = this.#options;
     return {
       platformId,
+      probeKey,
       runnerId,
       host,
       port: this.#port,

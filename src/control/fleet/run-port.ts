@@ -2,17 +2,17 @@
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { PlatformError } from '../../protocol/errors.ts';
+import { makeProbe, runnerProbe } from '../../protocol/runner-probe.ts';
 
 const probeTimeoutMs = 2_000;
-const answerCharsMax = 4_096;
 
 /** Throws `unavailable`, saying who has the port and what to do. Port 0 is always free. */
 export async function checkRunPort(options: {
   readonly host: string;
   readonly port: number;
-  readonly platformId: string;
+  readonly probeKey: string;
 }): Promise<void> {
-  const { host, port, platformId } = options;
+  const { host, port, probeKey } = options;
   if (port === 0) return;
   // Without reusePort, so that any other listener is noticed, one with reusePort included.
   const code = await tryToListen(host, port);
@@ -22,12 +22,9 @@ export async function checkRunPort(options: {
       hints: ['set TRISIEL_HOST and TRISIEL_RUN_PORT to an address and a port this machine may use'],
     });
   }
-  const owner = await askOwner(host, port);
-  if (owner?.platformId === platformId) return;
-  const who =
-    owner === null
-      ? 'another program'
-      : `runners of another Trisiel${typeof owner.pid === 'number' ? ` (process ${owner.pid})` : ''}`;
+  const owner = await askOwner({ host, port, probeKey });
+  if (owner === 'ours') return;
+  const who = owner === 'trisiel' ? 'runners of another Trisiel' : 'another program';
   throw new PlatformError('unavailable', `port ${port} on ${host} is in use by ${who}`, {
     hints: ['stop it, or choose another port with TRISIEL_RUN_PORT (0 takes any free one)'],
   });
@@ -42,33 +39,28 @@ function tryToListen(host: string, port: number): Promise<string | null> {
   });
 }
 
-function askOwner(host: string, port: number): Promise<Readonly<Record<string, unknown>> | null> {
+/** `ours`: it holds the key. `trisiel`: it answers as a runner does, and tells nothing. */
+function askOwner(options: {
+  readonly host: string;
+  readonly port: number;
+  readonly probeKey: string;
+}): Promise<'ours' | 'trisiel' | 'other'> {
+  const { host, port } = options;
   const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const probe = makeProbe(options.probeKey);
+  const headers = { [runnerProbe.askField]: probe.field };
   return new Promise((resolve) => {
     const request = get(
-      { host: address, port, path: '/.trisiel/runner', agent: false, timeout: probeTimeoutMs },
+      { host: address, port, path: runnerProbe.path, headers, agent: false, timeout: probeTimeoutMs },
       (response) => {
-        let text = '';
-        response.setEncoding('utf8');
-        response.on('data', (part: string) => {
-          text += part;
-          if (text.length > answerCharsMax) request.destroy();
-        });
-        response.on('close', () => resolve(parse(text)));
+        const proof = response.headers[runnerProbe.proofField];
+        const isTrisiel = response.headers['trisiel-invocation'] !== undefined;
+        response.destroy();
+        if (probe.isAnsweredBy(String(proof))) resolve('ours');
+        else resolve(isTrisiel ? 'trisiel' : 'other');
       },
     );
     request.on('timeout', () => request.destroy());
-    request.on('error', () => resolve(null));
+    request.on('error', () => resolve('other'));
   });
-}
-
-function parse(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && 'platformId' in value
-      ? (value as Readonly<Record<string, unknown>>)
-      : null;
-  } catch {
-    return null;
-  }
 }

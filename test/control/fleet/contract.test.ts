@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeProbe, runnerProbe } from '../../../src/protocol/runner-probe.ts';
 import { call, deploymentOf, fixture, TestFleet, writer } from '../../support/fleet.ts';
-import { flood, openQuery, readAll, showVariable, startThenSleep, startThenTrap } from '../../support/wat.ts';
+import { cwaGuest, flood, openQuery, readAll, showVariable, startThenSleep, startThenTrap } from '../../support/wat.ts';
 
 const fleet = new TestFleet();
 
@@ -118,9 +119,30 @@ describe('the answer of a function', () => {
   });
 
   it('follows local redirects inside, at most five', async () => {
-    await fleet.deployWat('here', writer('Location: /variable/moved?PATH_INFO\n\n'));
+    // Redirects to itself, and says there what the path is.
+    const redirecting = (location: string) =>
+      cwaGuest({
+        data: [
+          '(data (i32.const 0) "QUERY_STRING")',
+          '(data (i32.const 16) "PATH_INFO")',
+          `(data (i32.const 64) "Location: ${location}\\n\\n")`,
+        ],
+        body: `
+          (if (call $env (i32.const 0) (i32.const 12) (i32.const 0) (i32.const 0))
+            (then
+              (local.set $n (call $env (i32.const 16) (i32.const 9) (i32.const 256) (i32.const 100)))
+              (drop (call $write (call $stdout) (i32.const 256) (local.get $n))))
+            (else (drop (call $write (call $stdout) (i32.const 64) (i32.const ${location.length + 12})))))`,
+      });
+    await fleet.deployWat('here', redirecting('/here/moved?x'));
     expect((await call(`${fleet.url}/here/`)).text).toBe('/moved');
     expect((await call(`${fleet.url}/here/`, { method: 'POST', body: 'x' })).text).toBe('/moved');
+    await fleet.deployWat('host', redirecting('/variable/moved?x'));
+    expect((await call(fleet.url, { headers: { host: 'host.localhost' } })).text).toBe('/variable/moved');
+    // By path it would be another function's: the client is sent there, nothing is run for it.
+    const elsewhere = await call(`${fleet.url}/host/`);
+    expect(elsewhere).toMatchObject({ status: 302, text: '' });
+    expect(elsewhere.headers.location).toBe('/variable/moved?x');
     await fleet.deployWat('round', writer('Location: /round\n\n'));
     const answer = await call(`${fleet.url}/round`);
     expect(answer.status).toBe(502);
@@ -169,6 +191,15 @@ describe('what the platform answers itself', () => {
   };
 
   it('says which handlers there are not', async () => {
+    // Nor what the runner is: only to those who hold the platform's key.
+    await expectProblem(runnerProbe.path, 404, 'handler_not_found');
+    const strange = { headers: { [runnerProbe.askField]: makeProbe('another key').field } };
+    await expectProblem(runnerProbe.path, 404, 'handler_not_found', strange);
+    const probe = makeProbe('key-of-the-tests');
+    const own = await call(fleet.url + runnerProbe.path, { headers: { [runnerProbe.askField]: probe.field } });
+    expect(JSON.parse(own.text)).toMatchObject({ platformId: 'platform-of-the-tests' });
+    expect(probe.isAnsweredBy(String(own.headers[runnerProbe.proofField]))).toBe(true);
+    expect(makeProbe('key-of-the-tests').isAnsweredBy(String(own.headers[runnerProbe.proofField]))).toBe(false);
     fleet.fleet.announce('empty');
     // Changes are made in order: when this one has been, so has that.
     await fleet.deployWat('barrier', writer('x'));
