@@ -1,6 +1,6 @@
 /**
- * Counted loops: those that go round on a local that grows or shrinks by the same step each time, up to
- * a bound that stays, and are left nowhere else. Compilers write their hottest loops so:
+ * Finds counted loops: loops that go round while a local, which grows or shrinks by the same step each time, has not
+ * reached a bound that stays the same, and that are left nowhere else. Compilers write their hottest loops so:
  *
  *     loop                                             loop
  *       ...                                              ...
@@ -23,11 +23,11 @@ import { op } from '../format/instructions.ts';
 export type Operand = { readonly constant: number } | { readonly local: number };
 
 export interface CountedLoop extends Found {
-  /** The node that goes back to the head: it is in every round. */
+  /** The node that goes back to the head. Every round passes it. */
   readonly node: number;
 }
 
-/** What the finder knows of it. */
+/** What the finder knows of a counted loop. */
 export interface Found {
   /** The local that is counted in; its value at the head is `i` below. */
   readonly local: number;
@@ -37,9 +37,9 @@ export interface Found {
   /** The loop goes on while `i compare bound`, an i32 comparison other than eq, by its opcode. */
   readonly compare: number;
   readonly bound: Operand;
-  /** Times that it goes back, or would for its last round; null where that is not known beforehand. */
+  /** Number of iterations, if known at compile time; null otherwise. */
   readonly rounds: number | null;
-  /** For a loop of the first kind: what ends its round. */
+  /** Where a round ends, for a loop of the first kind; null for the second. */
   readonly ending: Ending | null;
 }
 
@@ -122,8 +122,8 @@ interface Step {
 export class CountedLoopFinder {
   readonly #bytes: Uint8Array;
   /**
-   * Byte offsets of the last instructions, each at its number modulo `recentMax`, and the number of the next
-   * one. Written by whoever reads the instructions: a call for each of them would cost a tenth of the reading.
+   * Byte offsets of the last instructions, each at its number modulo `recentMax`, and the number of the next one.
+   * Written by scan-code.ts directly: a call for each instruction would cost a tenth of the reading.
    */
   readonly recent = new Int32Array(recentMax);
   seen = 0;
@@ -141,7 +141,7 @@ export class CountedLoopFinder {
     this.#bytes = bytes;
   }
 
-  /** A function begins that has so many locals and whose instructions stand from `start` on. */
+  /** Begins a function of `locals` locals whose instructions stand from byte `start` on. */
   begin(locals: number, start: number): void {
     this.#isOff = locals > localsMax;
     if (this.#isOff) return;

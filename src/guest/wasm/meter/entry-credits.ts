@@ -1,10 +1,10 @@
 /**
- * What callers pay ahead for a function: the fewest instructions that a call of it can execute. A short
- * way through it then charges nothing, and its callers no more often than before: half the calls of a
- * recursive function are such. Only functions that nothing but `call` and `return_call` can reach: what
- * is exported, in an element segment, in a global or started is entered by others, who pay nothing.
+ * Computes what the callers of each function pay ahead for it: the least gas that a call of it can use. A short way
+ * through the function then charges nothing, and its callers charge no more often than before: half the calls of a
+ * recursive function are such. Only for functions that nothing but `call` and `return_call` can reach: a function that
+ * is exported, in an element segment, in a global or started is also entered by code that pays nothing ahead.
  *
- * A function must be read to know, before the first of its callers is written; so only short ones are,
+ * A function must be read before the first of its callers is written, so it is read twice; only short functions are,
  * where a charge weighs most.
  */
 import type { Module } from '../format/model.ts';
@@ -13,7 +13,7 @@ import type { CodeScanner } from './scan-code.ts';
 /** Bytes of a body. Larger ones are entered with a credit of 0. */
 const bodyBytesMax = 128;
 
-/** By function index. `bodies` has the bounds of each function's body, start and end in turn. */
+/** Returns the credits by function index. `bodies` has the bounds of each defined function's body, start and end in turn. */
 export function entryCredits(module: Module, scanner: CodeScanner, bodies: Int32Array): Uint16Array {
   const imported = module.functionImports.length;
   const credits = new Uint16Array(module.functionTypes.length);
@@ -28,7 +28,7 @@ export function entryCredits(module: Module, scanner: CodeScanner, bodies: Int32
     if (others[index] === 1 || end - start > bodyBytesMax) continue;
     if (scanner.scan(index, start, end)) credits[index] = scanner.flow.placement.fewest();
   }
-  // They will be read again.
+  // These functions will be read again, and their refused uses noted then.
   module.refused.length = refused;
   return credits;
 }

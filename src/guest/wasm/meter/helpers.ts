@@ -4,11 +4,11 @@
  *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
  *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
  *
- * `$left` counts down, and runs ahead by the credit of the place (placement.ts). Whoever finds it
- * below 0 but for the credit calls `$slow` with that; the host sees the counter without it and answers
- * with the new value, below 0 to refuse. The counter can then not have wrapped: between two checks at
- * most `uncheckedMax` and `creditMax` are charged per active call, and in the last one two runs (emit.ts);
- * a stack of 1 MiB holds some 25,000 calls, and a single charge is below 2^30.
+ * `$left` counts down, and is ahead by the credit of the place (placement.ts). Code that finds `$left + credit < 0`
+ * calls `$slow(credit)`; the host sees the counter with the credit added and answers with the new value, negative to
+ * refuse. The counter cannot have wrapped by then: between two checks at most `uncheckedMax` and `creditMax` are charged
+ * per active call, and in the last one two runs (emit.ts); a stack of 1 MiB holds some 25,000 calls, and a single charge
+ * is below 2^30.
  */
 import type { FuncType } from '../../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../format/instructions.ts';
@@ -29,11 +29,11 @@ export interface HelperIndices {
   readonly memoryGrow: number;
 }
 
-/** Of `trisiel.gas`. */
+/** Type of the import `trisiel.gas`: takes the counter, returns its new value, negative to refuse. */
 export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
-/** Of `$slow`: takes the credit. */
+/** Type of `$slow`: takes the credit. */
 export const slowType: FuncType = { params: ['i32'], results: [] };
-/** Of those that charge for work: take the operand and the credit, return the operand. Of `$settle` as well. */
+/** Type of `$settle`, and of the helpers that charge for work: those take the operand and the credit, return the operand. */
 export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
 
 /** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
@@ -121,7 +121,7 @@ function returnParameterIf(writer: ByteWriter): void {
   put(writer, op.end);
 }
 
-/** Asks the host for gas, who returns once there is some or refuses; the host sees the counter without the credit. */
+/** Writes `$slow`: asks the host for gas; executes `unreachable` if the host refuses. The host sees the counter with the credit added. */
 function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 1);
   put(writer, op.globalGet, indices.left);
@@ -144,7 +144,7 @@ function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.end);
 }
 
-/** Takes what a run has counted, below 0, and the credit; returns the count of the next run. */
+/** Writes `$settle`: takes the count of a run, below 0, and the credit; returns 0, the count of the next run. */
 function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 0);
   put(writer, op.globalGet, indices.left);
@@ -165,7 +165,7 @@ function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.end);
 }
 
-/** Charges local `from` x `unit`, at most chargeMax at a time, with a check after each; local `credit` has the credit, `rest` is used. */
+/** Charges `unit` times local `from`, at most chargeMax at a time, with a check after each. Local `credit` has the credit; local `rest` is overwritten. */
 function chargeLocal(
   writer: ByteWriter,
   indices: HelperIndices,

@@ -1,63 +1,59 @@
 /**
- * Where a function's instructions are charged.
+ * Decides where a function's instructions are charged, and how much. docs/meter.md has the words and an example.
  *
- * A node is a run of instructions with one way in, at its first byte, and one way out, at its last
- * instruction: control passes over all of it or none of it (but for a trap, or a call that never
- * returns). Each node has a weight, its number of instructions. The plain way charges every node its
- * weight on entry. Most of those charges can be saved without changing what is charged in sum:
+ * A node is a run of instructions with one way in, at its first byte, and one way out, at its last instruction: control
+ * passes over all of it or none of it (but for a trap, or a call that never returns). Each node has a weight, the price
+ * of its instructions. The plain way charges every node its weight on entry. Most of those charges can be saved without
+ * changing what is charged in sum:
  *
- * Let every edge of the control flow graph carry a credit, the instructions that have been paid
- * ahead when control passes over it. A node with credit `before` on the way in and `after` on the way
- * out charges `weight + after - before`, which may be negative. Along any path the credits cancel, so
- * what has been charged at any edge is what has been executed plus the credit there. The credit is 0
- * where a function is left; where it is entered it is 0 or what all its callers pay ahead, the fewest
- * instructions that it can execute (entry-credits.ts). So **what a call has used when it returns is
- * exact**, and a check knows the credit of its place: it compares with that, not with 0, and is exact
- * as well.
+ * Every edge of the control flow graph carries a credit, the gas that has been paid ahead when control passes over it.
+ * A node with credit `before` on the way in and `after` on the way out charges `weight + after - before`, which may be
+ * negative. Along any path the credits cancel, so what has been charged at any edge is what has been executed plus the
+ * credit there. The credit is 0 where a function is left; where it is entered it is 0 or what all its callers pay ahead,
+ * the least gas that it can use (entry-credits.ts). So **what a call has used when it returns is exact**, and a check
+ * knows the credit of its place: it compares with that, not with 0, and is exact as well.
  *
- * All edges out of one node carry the same credit, and so do all edges into one node (the charge
- * stands inside the node), so edges fall into classes; each class has one credit, and a node links
- * two classes. A node charges nothing where `before = weight + after`. Nodes are asked for that in the
- * order of how often they are expected to run, innermost loops first; each is granted it unless the
- * credits of its two classes already depend on each other. So the nodes without a charge form a
- * spanning forest of greatest weight, and every cycle has a charge where it is rarest (the optimal
- * placement of counters: Ball and Larus, Optimally profiling and tracing programs, 1994).
+ * All edges out of one node carry the same credit, and so do all edges into one node (the charge stands inside the
+ * node), so edges fall into classes; each class has one credit, and a node links two classes. A node charges nothing
+ * where `before = weight + after`. Nodes are asked for that in the order of their heat, the hottest first; each is
+ * granted it unless the credits of its two classes already depend on each other. So the nodes without a charge form a
+ * spanning forest of greatest weight, and every cycle has a charge where it is rarest (the optimal placement of
+ * counters: Ball and Larus, Optimally profiling and tracing programs, 1994).
  *
- * Credits are never negative, so nothing is charged too late, and never above `creditMax`. Where an
- * instruction other than `unreachable` traps, or a host function ends the invocation, the charges stay
- * ahead, by less than that and a node for each active call; by the same on every run. (What a function
- * has counted in its local is lost then: emit.ts.)
+ * Credits are never negative, so nothing is charged too late, and never above `creditMax`. Where an instruction other
+ * than `unreachable` traps, or a host function ends the invocation, the charges stay ahead, by less than that and a node
+ * for each active call; by the same on every run. (A count in a local is lost then: emit.ts.)
  */
-
 import { grown, grownBytes } from './columns.ts';
 
-/** The most that is paid ahead per active call, in instructions. */
+/** Most gas that is paid ahead per active call. */
 export const creditMax = 256;
-/** No way out has been found yet. */
+/** Distance of a class from which no way out has been found yet. */
 const unbounded = 2 ** 30;
-/** Sweeps after which the search for shortest ways gives up; real code takes 2 to 4. */
+/** Sweeps after which the search for shortest ways gives up. Real code takes 2 to 4. */
 const sweepsMax = 12;
-/** The class whose credit is 0: where the function is left. */
+/** The class of the edges that leave the function. Its credit is 0. */
 export const exact = 0;
-/** Flags of a node. It contains a call: the counter is charged and checked in the global. */
+// Flags of a node.
+/** The node contains a call: it charges and checks the global counter. */
 export const calls = 1;
-/** The counter must be checked after charging. */
+/** The node checks after it has charged. */
 export const check = 2;
-/** The node is the head of a loop with something around: the counter is checked before charging, or in front of the loop. */
+/** The node is the head of a loop with something around: the check stands before its charge, or in front of the loop. */
 export const head = 4;
-/** The node goes back in a counted loop: it is charged in front of it. */
+/** The node goes back in a counted loop: its charge is made in front of the loop, for many rounds. */
 export const ahead = 8;
 
-/** How often code runs, as a rank: eight for every loop around it, less in branches. */
+/** Number of heats. A heat ranks how often code runs: eight for every loop around it, less in branches. */
 export const heats = 64;
 const heatsPerLoop = 8;
 
-/** The heat inside of a loop that is entered at `heat`. */
+/** Returns the heat inside of a loop that is entered at `heat`. */
 export function heatOfLoop(heat: number): number {
   return Math.min(heat - (heat % heatsPerLoop) + 2 * heatsPerLoop - 2, heats - 1);
 }
 
-/** The heat of a branch off code of `heat`. */
+/** Returns the heat of an arm that branches off code of `heat`. */
 export function heatOfBranch(heat: number): number {
   return heat % heatsPerLoop === 0 ? heat : heat - 1;
 }
@@ -82,17 +78,20 @@ export class Placement {
   #order = new Int32Array(256);
   readonly #counts = new Int32Array(heats);
   #classes = 1;
-  /** Classes whose credits depend on each other form a tree; a class's credit is its parent's and its own offset. */
+  /**
+   * By class: its parent in the tree of classes whose credits depend on each other, itself for a root, and how far its
+   * credit is above its parent's.
+   */
   #parents = new Int32Array(256);
   #credits = new Int32Array(256);
-  /** By root: the least credit of its tree relative to its own, and the greatest that its own may be. */
+  /** By root: the least credit of its tree relative to the root's, and the room: the most that the root's may be. */
   #lows = new Int32Array(256);
   #rooms = new Int32Array(256);
-  /** By class: the fewest instructions on any way from there to where the function is left. */
+  /** By class: the least gas on any way from there to where the function is left. */
   #distances = new Int32Array(256);
-  /** What #find has added up. */
+  /** How far the class that #find was asked for is above its root. */
   #offset = 0;
-  /** The class on the way in, and its credit. */
+  /** The class of the edge on which the function is entered, and its credit. */
   #entryClass = exact;
   #entry = 0;
 
@@ -102,14 +101,14 @@ export class Placement {
     this.newClass();
   }
 
-  /** The class on the way in, where the callers have paid `credit`. */
+  /** Makes and returns the class of the edge on which the function is entered; callers have paid `credit` ahead. */
   enter(credit: number): number {
     this.#entryClass = this.newClass();
     this.#entry = credit;
     return this.#entryClass;
   }
 
-  /** The fewest instructions, at most `creditMax`, on any way through the function; 0 where that is not found. */
+  /** Returns the least gas, at most `creditMax`, of any way through the function; 0 where that is not found. */
   fewest(): number {
     this.#findRoots();
     return this.#sweep() ? Math.min(creditMax, this.#distances[this.#ins[0]!]!) : 0;
@@ -171,14 +170,14 @@ export class Placement {
     this.#outs[node] = exact;
   }
 
-  /** Ends the current node, of `weight` instructions that run as often as `heat` says; returns the class of its edges out. */
+  /** Ends the current node, of `weight` gas and `heat`; returns the class of its edges out. */
   end(weight: number, heat: number): number {
     const out = this.newClass();
     this.#end(weight, heat, out);
     return out;
   }
 
-  /** Ends the current node, with which the function is left or traps. */
+  /** Ends the current node, behind which the function is left or traps. */
   endExact(weight: number, heat: number): void {
     this.#end(weight, heat, exact);
   }
@@ -191,19 +190,19 @@ export class Placement {
   }
 
   /**
-   * `node` stands in front of a loop that makes calls: it is to be charged rather than what stands behind,
-   * where the counter must be loaded again.
+   * Lowers the heat of `node`, which stands in front of a loop that makes calls, so that it is charged rather than the
+   * node behind the loop, where the counter must be loaded again.
    */
   cool(node: number): void {
     if (this.#heats[node]! > 0) this.#heats[node]!--;
   }
 
-  /** The current node contains a call. */
+  /** Notes that the current node contains a call. */
   call(): void {
     this.#flags[this.nodes - 1]! |= calls;
   }
 
-  /** The current node goes back in a counted loop, and may be charged for many rounds in front of it. */
+  /** Notes that the current node goes back in a counted loop, and may be charged for many rounds in front of it. */
   payAhead(): void {
     this.#flags[this.nodes - 1]! |= ahead;
   }
@@ -224,12 +223,12 @@ export class Placement {
     return made;
   }
 
-  /** Makes two classes one. */
+  /** Makes two classes one: their edges carry the same credit. */
   join(first: number, second: number): void {
     this.#link(this.#find(first), this.#find(second), 0);
   }
 
-  /** The root of a class's tree; leaves in #offset how far the class's credit is above the root's. */
+  /** Returns the root of a class's tree; leaves in #offset how far the class's credit is above the root's. */
   #find(entry: number): number {
     const parents = this.#parents;
     let offset = 0;
@@ -250,7 +249,10 @@ export class Placement {
     return entry;
   }
 
-  /** Makes the credit of root `b` that of root `a` plus `difference`; false where that would leave the bounds. */
+  /**
+   * Makes the credit of root `b` that of root `a` plus `difference`. Returns false, and does nothing, where a credit
+   * would be negative or exceed its room.
+   */
   #link(a: number, b: number, difference: number): boolean {
     if (a === b) return true;
     if (b === exact) return this.#link(b, a, -difference);
@@ -266,7 +268,7 @@ export class Placement {
     return true;
   }
 
-  /** Decides every node's charge. */
+  /** Decides every node's charge and the credits around it. */
   solve(): void {
     const { nodes } = this;
     const weights = this.#weights;
@@ -303,9 +305,9 @@ export class Placement {
   }
 
   /**
-   * Who is called knows nothing of the credit behind the call, so its checks count that as used: it may
-   * only be what will be executed in any case. So do the checks in a counted loop with what has been paid
-   * for its rounds, and the credit behind them.
+   * Limits the room of the classes behind calls, and behind the nodes that go back in counted loops, to the gas that
+   * will be used in any case. A called function does not know the credit behind the call, so its checks count that
+   * credit as used; the checks in a counted loop do the same with what has been paid for the rounds to come.
    */
   #boundCredits(): void {
     const { nodes } = this;
@@ -319,7 +321,7 @@ export class Placement {
     }
   }
 
-  /** Finds the distances as shortest paths; false where that takes too long. */
+  /** Finds the distances as shortest paths. Returns false where that takes more than `sweepsMax` sweeps. */
   #sweep(): boolean {
     const { nodes } = this;
     const weights = this.#weights;
@@ -343,7 +345,7 @@ export class Placement {
     return false;
   }
 
-  /** A tree that nothing ties to an edge of credit 0 is laid so that its least credit is 0. */
+  /** Returns a class's credit. A tree not connected to class `exact` is shifted so that its smallest credit is 0. */
   #credit(entry: number): number {
     const root = this.#find(entry);
     return root === exact ? this.#offset : this.#offset - this.#lows[root]!;
