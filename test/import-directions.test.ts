@@ -38,7 +38,15 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/handlers',
     'control/git',
   ],
-  'control/api': ['protocol', 'control/db', 'control/accounts', 'control/handlers', 'control/logs', 'control/usage'],
+  'control/api': [
+    'protocol',
+    'control/db',
+    'control/accounts',
+    'control/handlers',
+    'control/logs',
+    'control/usage',
+    'control/storage',
+  ],
   bin: [
     'protocol',
     'guest/wasm',

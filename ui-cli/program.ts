@@ -13,6 +13,7 @@ import { addHandlerCommands } from './commands/handlers.ts';
 import { addInvocationCommands } from './commands/invocations.ts';
 import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
+import { addQueueCommand } from './commands/queue.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
@@ -84,6 +85,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addLogCommands(program, context);
   addInvocationCommands(program, context);
   addEnvironmentCommands(program, context);
+  addQueueCommand(program, context);
   addInvokeCommand(program, context);
   program.commandsGroup('Tools:');
   program

@@ -171,6 +171,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     env,
     logs,
     usage,
+    queues,
     deployer: deployments,
     metrics: new Metrics({ logs, usage }),
     log,

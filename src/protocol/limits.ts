@@ -137,8 +137,10 @@ export const kvLimits = {
 export const queueLimits = {
   /** Bytes of a message. */
   messageBytes: 256 * KIB,
-  /** Messages of one handler that wait to be exported or consumed. */
+  /** Messages that one handler keeps, all queues together. */
   waiting: 100_000,
+  /** Bytes of all messages of one handler. */
+  handlerBytes: 256 * MIB,
 } as const;
 
 export const nameLimits = { handlerChars: 40, userChars: 32 } as const;

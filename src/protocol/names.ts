@@ -86,3 +86,6 @@ const suits = ['wands', 'cups', 'swords', 'pentacles'];
 export function generateName(random: (n: number) => number): HandlerName {
   return handlerNameOf(`${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`);
 }
+
+/** What names a queue or a kv bucket: 1 to 64 letters, digits, dots, underscores and hyphens. */
+export const storeNamePattern = /^[A-Za-z0-9._-]{1,64}$/;

@@ -133,6 +133,10 @@ describe('the main job', () => {
     expect((await push(platform, ada, queueing, 'queueing')).status).toBe(0);
     // Exit status 0 is what flush returned: published durably.
     expect((await call(platform, 'queueing')).status).toBe(200);
+    const waiting = await api(platform, ada, 'GET', '/queues/jobs/messages?handler=queueing');
+    expect(waiting.body).toMatchObject({ messages: [{ text: 'a message' }], next: null });
+    const purged = await api(platform, ada, 'POST', '/queues/jobs/purge?handler=queueing');
+    expect(purged.body).toEqual({ messages: 1, bytes: 9 });
   });
 
   it('makes up a name, and takes a push to it', async () => {

@@ -1,5 +1,5 @@
 /** Control's API over real sockets and a real database; only what runs functions is a recorder. */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -17,6 +17,7 @@ import { openDatabase } from '../../src/control/db/database.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
@@ -65,6 +66,7 @@ export async function startPlatform(
     env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
     logs,
     usage,
+    queues: new QueueStore({ db, now, newId: () => randomUUID() }),
     deployer: recorder(asked),
     metrics: new Metrics({ logs, usage }),
     log,

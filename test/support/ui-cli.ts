@@ -1,6 +1,6 @@
 /** Control's real API and database on a real socket, and what the command line tool needs around it. */
 import { spawn } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -15,6 +15,7 @@ import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
@@ -76,6 +77,7 @@ export async function startControl(options: { readonly registration?: Registrati
     handlers,
     logs,
     usage,
+    queues: new QueueStore({ db, now, newId: () => randomUUID() }),
     log,
     now,
     randomBytes,

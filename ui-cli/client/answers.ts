@@ -6,6 +6,8 @@ import {
   inviteAnswer,
   invocationAnswer,
   logLineAnswer,
+  queueAnswer,
+  queueMessageAnswer,
   tokenAnswer,
   usageAnswer,
   usageMinuteAnswer,
@@ -30,4 +32,7 @@ export const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
 export const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
 export const invocations = z.object({ invocations: z.array(invocationAnswer) });
 export const invocation = z.object({ invocation: invocationAnswer });
+export const queues = z.object({ queues: z.array(queueAnswer), next: z.nullable(z.string()) });
+export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
+export const purged = z.object({ messages: z.number(), bytes: z.number() });
 export const variables = z.object({ variables: z.array(variableAnswer) });

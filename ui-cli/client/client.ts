@@ -4,7 +4,16 @@ import type { DeploymentView, HandlerView, InvocationRecord } from '../../src/pr
 import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
-import type { InviteView, LogPage, TokenView, UsageMinute, UsageView, VariableView } from './views.ts';
+import type {
+  InviteView,
+  LogPage,
+  QueueMessagePage,
+  QueueView,
+  TokenView,
+  UsageMinute,
+  UsageView,
+  VariableView,
+} from './views.ts';
 
 export interface Credentials {
   readonly name: string;
@@ -161,6 +170,42 @@ export class Client {
     await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
   }
 
+  /** All queues of a handler that hold messages, by name. */
+  async queues(handler: string, options?: CallOptions): Promise<readonly QueueView[]> {
+    const all: QueueView[] = [];
+    for (let after: string | null = ''; after !== null; ) {
+      const query: ApiRequest['query'] = { handler, ...(after === '' ? {} : { after }) };
+      const page: { readonly queues: readonly QueueView[]; readonly next: string | null } = await this.#call(
+        answers.queues,
+        { method: 'GET', path: '/queues', query },
+        options,
+      );
+      all.push(...page.queues);
+      after = page.next;
+    }
+    return all;
+  }
+
+  /** The oldest messages of a queue, or those after a position. */
+  async queueMessages(
+    handler: string,
+    queue: string,
+    query: { readonly after?: number; readonly limit?: number } = {},
+    options?: CallOptions,
+  ): Promise<QueueMessagePage> {
+    const path = `${queuePath(queue)}/messages`;
+    return this.#call(answers.queueMessages, { method: 'GET', path, query: { handler, ...query } }, options);
+  }
+
+  async purgeQueue(
+    handler: string,
+    queue: string,
+    options?: CallOptions,
+  ): Promise<{ readonly messages: number; readonly bytes: number }> {
+    const path = `${queuePath(queue)}/purge`;
+    return this.#call(answers.purged, { method: 'POST', path, query: { handler } }, options);
+  }
+
   /** Figures of the last minutes for every handler, by name. */
   async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
     return (await this.#call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
@@ -236,4 +281,5 @@ export class Client {
 }
 
 const handlerPath = (name: string) => `/handlers/${encodeURIComponent(name)}`;
+const queuePath = (queue: string) => `/queues/${encodeURIComponent(queue)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;

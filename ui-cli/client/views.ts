@@ -139,6 +139,43 @@ export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
   logLines: number,
 });
 
+export interface QueueView {
+  readonly name: string;
+  readonly messages: number;
+  readonly bytes: number;
+  readonly oldestMs: number;
+}
+
+export const queueAnswer: z.ZodMiniType<QueueView> = z.object({
+  name: text,
+  messages: number,
+  bytes: number,
+  oldestMs: number,
+});
+
+/** One of `text` and `base64` is null. */
+export interface QueueMessageView {
+  readonly position: number;
+  readonly publishedMs: number;
+  readonly bytes: number;
+  readonly text: string | null;
+  readonly base64: string | null;
+}
+
+export const queueMessageAnswer: z.ZodMiniType<QueueMessageView> = z.object({
+  position: number,
+  publishedMs: number,
+  bytes: number,
+  text: orNull(text),
+  base64: orNull(text),
+});
+
+export interface QueueMessagePage {
+  readonly messages: readonly QueueMessageView[];
+  /** `after` of the next page; null: there is none. */
+  readonly next: number | null;
+}
+
 export interface LogPage {
   readonly lines: readonly LogLine[];
   /** Where to go on forward, also as `after` of a tail. */

@@ -16,6 +16,7 @@ import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import { HandlerViews } from '../handlers/views.ts';
 import type { LogStore } from '../logs/log-store.ts';
+import type { QueueStore } from '../storage/queue-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
@@ -25,6 +26,7 @@ import type { Caller, Operation } from './operation.ts';
 import { accountOperations } from './operations/accounts.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
+import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
 import { type PlatformIdentity, type ProvidedImport, pages } from './pages.ts';
 
@@ -35,6 +37,7 @@ export interface ApiDeps {
   readonly env: HandlerEnv;
   readonly logs: LogStore;
   readonly usage: UsageStore;
+  readonly queues: QueueStore;
   readonly deployer: Deployer;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -103,6 +106,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...handlerOperations({ ...deps, views }),
     ...envOperations(deps),
     ...recordOperations(deps),
+    ...queueOperations(deps),
   ];
 }
 

@@ -132,6 +132,20 @@ export const minuteSchema = z
   })
   .meta({ id: 'UsageMinute' });
 
+export const queueSchema = z
+  .object({ name: z.string(), messages: z.number(), bytes: z.number(), oldestMs: ms })
+  .meta({ id: 'Queue', description: 'Only queues that hold messages are told.' });
+
+export const queueMessageSchema = z
+  .object({
+    position: z.number().describe('grows with each message of the handler; gaps are usual'),
+    publishedMs: ms,
+    bytes: z.number(),
+    text: z.string().nullable().describe('the message where it is UTF-8; else null'),
+    base64: z.string().nullable().describe('the message where it is not UTF-8; else null'),
+  })
+  .meta({ id: 'QueueMessage' });
+
 export const problemSchema = z
   .object({
     type: z.string(),

@@ -108,6 +108,8 @@ export interface Schema {
     message: Uint8Array;
     published_ms: number;
   };
+  /** Position of the last message that the handler has published. */
+  queue_positions: { handler_id: string; last: number };
   /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
   storage_totals: { handler_id: string; kind: 'kv' | 'queue'; items: number; bytes: number };
   /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */

@@ -3,20 +3,22 @@
  * has been written since the open replaces it as a whole at flush or close, atomically.
  */
 import { kvLimits } from '../../../protocol/limits.ts';
+import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
 import type { KvService, Process, Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 import { ValueReader } from './value-reader.ts';
 
-/** BUCKET is a plain word; KEY is everything after its slash, as it stands. */
-const urlPattern = /^kv:\/\/([A-Za-z0-9._-]{1,64})\/(.+)$/is;
+/** BUCKET is what storeNamePattern says; KEY is everything after its slash, as it stands. */
+const urlPattern = /^kv:\/\/([^/]*)\/(.+)$/is;
 
 export const kvScheme: Scheme = {
   names: ['kv'],
   open: (url, guest) => {
     const [, bucket, key] = urlPattern.exec(url) ?? [];
-    if (bucket === undefined || key === undefined || Buffer.byteLength(key) > kvLimits.keyBytes) return Errno.invalid;
+    if (bucket === undefined || key === undefined || !storeNamePattern.test(bucket)) return Errno.invalid;
+    if (Buffer.byteLength(key) > kvLimits.keyBytes) return Errno.invalid;
     const { kv } = guest.options;
     if (kv === null) {
       guest.report('error', `${url}: there is no key-value store here`);

@@ -1,17 +1,18 @@
 /** `queue://NAME`: what has been written becomes one message at flush, durable when that returns; close publishes the rest. */
 import { queueLimits } from '../../../protocol/limits.ts';
+import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
 import type { Process, QueueService, Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 
-const urlPattern = /^queue:\/\/([A-Za-z0-9._-]{1,64})\/?$/i;
+const urlPattern = /^queue:\/\/([^/]*)\/?$/i;
 
 export const queueScheme: Scheme = {
   names: ['queue'],
   open: (url, guest) => {
     const name = urlPattern.exec(url)?.[1];
-    if (name === undefined) return Errno.invalid;
+    if (name === undefined || !storeNamePattern.test(name)) return Errno.invalid;
     const { queues } = guest.options;
     if (queues === null) {
       guest.report('error', `${url}: there are no queues here`);
