@@ -37,6 +37,7 @@ import type { BusRequest } from '../protocol/messages.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
+import { FunctionUrls } from './function-urls.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
 const version = '0.1.0';
@@ -103,7 +104,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const { port } = await listen(server, config.host, config.port);
   const controlUrl = `http://${reachable(config.host)}:${port}`;
   const serverUrl = config.url ?? controlUrl;
-  const functionUrl = (name: string): string => withHostLabel(config.runUrl ?? fleet.runUrl, name);
+  const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? fleet.runUrl, now });
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
 
   const fleet: RunnerFleet = new RunnerFleet({
@@ -140,7 +141,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     logs,
     handlers,
     env,
-    urlOf: functionUrl,
+    urlsOf: (name) => urls.told(name),
     docsUrl,
     now,
     randomBytes,
@@ -177,7 +178,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     log,
     now,
     randomBytes,
-    functionUrl,
+    functionUrl: (name) => urls.byHost(name),
+    functionPathUrl: (name) => urls.byPath(name),
     gitUrl: (name) => `${serverUrl}/${name}.git`,
     serverUrl: () => serverUrl,
     notReady: () => [
@@ -324,10 +326,6 @@ function reachable(host: string): string {
 }
 
 /** http://localhost:3003 and swift-otter -> http://swift-otter.localhost:3003 */
-function withHostLabel(base: string, label: string): string {
-  return base.replace('://', `://${label}.`);
-}
-
 async function withinMs(ms: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([

@@ -27,7 +27,10 @@ export type Policy = Readonly<Record<PolicyList, readonly string[]>>;
 export interface HandlerView {
   readonly name: string;
   readonly owner: string;
+  /** Where the function answers under its own host name. */
   readonly url: string;
+  /** Where it answers too, under a path of the platform's host: for readers without wildcard DNS. */
+  readonly pathUrl: string;
   readonly gitUrl: string;
   readonly deployBranch: string | null;
   readonly state: 'empty' | 'live' | 'failed' | 'deleted';

@@ -25,6 +25,8 @@ export interface DispatcherOptions {
   readonly domain: string;
   /** Port for SERVER_PORT where Host has none. */
   readonly defaultPort: string;
+  /** Where a person finds the platform's own pages; null where this process does not know. */
+  readonly homeUrl: string | null;
   /** Key of those whom a request of runnerProbe.path is answered with `identity`. */
   readonly probeKey: string;
   readonly identity: RunnerIdentity;
@@ -117,11 +119,22 @@ export class Dispatcher {
     return address;
   }
 
+  /** Hints for a caller at a name or path without a handler, who may have mixed up the ports. */
+  #whereToLook({ port }: Address): readonly string[] {
+    const { domain, services, homeUrl } = this.#options;
+    const scheme = services.isHttps ? 'https' : 'http';
+    const shown = port === (services.isHttps ? '443' : '80') ? '' : `:${port}`;
+    return [
+      `functions answer at ${scheme}://NAME.${domain}${shown} and at ${scheme}://${domain}${shown}/NAME/`,
+      ...(homeUrl === null ? [] : [`the API, git and the book are at ${homeUrl}/`]),
+    ];
+  }
+
   #find(address: Address): LoadedDeployment {
     const found = this.#options.routes.find(address.label);
     if (found === undefined) {
       throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
-        hints: [`functions are at http://NAME.${this.#options.domain} or at /NAME/`],
+        hints: this.#whereToLook(address),
       });
     }
     if (found === null) {

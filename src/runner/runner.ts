@@ -169,6 +169,8 @@ export class Runner {
       domain: config.domain,
       defaultPort: portOf(runUrl),
       probeKey: config.probeKey,
+      // Behind a proxy control has another, public address, which no runner is told.
+      homeUrl: config.domain === 'localhost' ? config.controlUrl : null,
       identity: {
         platformId: config.platformId,
         bootId: config.controlBootId,

@@ -73,6 +73,7 @@ export async function startPlatform(
     now,
     randomBytes,
     functionUrl: (name) => `http://${name}.localhost:3003`,
+    functionPathUrl: (name) => `http://localhost:3003/${name}/`,
     gitUrl: (name) => `${url()}/${name}.git`,
     serverUrl: url,
     notReady: () => [],

@@ -142,7 +142,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     logs,
     handlers,
     env,
-    urlOf: (name) => `http://${name}.localhost:3003`,
+    urlsOf: async (name) => [`http://${name}.localhost:3003`],
     docsUrl: () => 'http://localhost:3002/docs/imports',
     now,
     randomBytes,

@@ -85,6 +85,7 @@ export async function startControl(options: { readonly registration?: Registrati
     deployer: deployer(db),
     metrics: new Metrics({ logs, usage }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
+    functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,
     gitUrl: (name) => `${url()}/${name}.git`,
     serverUrl: url,
     notReady: () => [],

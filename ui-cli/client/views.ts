@@ -32,6 +32,7 @@ export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   name: plain,
   owner: plain,
   url: plain,
+  pathUrl: plain,
   gitUrl: plain,
   deployBranch: orNull(plain),
   state: z.enum(['empty', 'live', 'failed', 'deleted']),

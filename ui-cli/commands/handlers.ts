@@ -156,6 +156,7 @@ function handlerLines(client: Client, handler: HandlerView, nowMs: number): stri
     ['name', handler.name],
     ['state', stateText(handler)],
     ['url', handler.url],
+    ['', `${handler.pathUrl}  (without wildcard DNS)`],
     ['git', gitUrl(client.target.server, handler.name)],
     ['branch', handler.deployBranch ?? 'the first one pushed'],
     ['owner', handler.owner],

@@ -20,6 +20,7 @@ import type { QueueStore } from '../storage/queue-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
+import { sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import type { Caller, Operation } from './operation.ts';
@@ -28,7 +29,7 @@ import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
-import { type PlatformIdentity, type ProvidedImport, pages } from './pages.ts';
+import { nothingHere, type PlatformIdentity, type ProvidedImport, pages, problemPage } from './pages.ts';
 
 export interface ApiDeps {
   readonly db: Database;
@@ -46,6 +47,7 @@ export interface ApiDeps {
   readonly randomBytes: RandomBytes;
   /** Known only once the ports listen, hence functions. */
   readonly functionUrl: (name: string) => string;
+  readonly functionPathUrl: (name: string) => string;
   readonly gitUrl: (name: string) => string;
   /** Public base URL of the API. */
   readonly serverUrl: () => string;
@@ -86,12 +88,12 @@ export function createApi(deps: ApiDeps): Koa<State> {
   app.use(observed(deps));
   app.use(boundary(deps));
   app.use(whoIsIt(deps, operations));
-  app.use(pages(deps).routes());
+  app.use(pages({ ...deps, addresses: deps }).routes());
   const router = routes(operations, deps);
   app.use(router.routes());
   app.use(async (ctx) => {
     const allowed = operations.filter(({ path }) => pathPattern(path).test(ctx.path)).map(({ method }) => method);
-    if (allowed.length === 0) throw new PlatformError('not_found', 'there is nothing at this path');
+    if (allowed.length === 0) throw nothingHere(ctx, deps);
     ctx.set('allow', allowed.join(', '));
     throw new PlatformError('method_not_allowed', `this path takes ${allowed.join(', ')}`);
   });
@@ -141,6 +143,10 @@ function observed(deps: ApiDeps): Koa.Middleware<State> {
   };
 }
 
+function isApi(path: string): boolean {
+  return path === prefix || path.startsWith(`${prefix}/`);
+}
+
 /** The one place that decides what an outsider sees of an error. */
 function boundary(deps: ApiDeps): Koa.Middleware<State> {
   return async (ctx, next) => {
@@ -160,8 +166,11 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
       if (problem.status >= 500)
         deps.log.error({ request: ctx.state.requestId, operation: ctx.state.operation, err: thrown }, problem.detail);
       ctx.status = problem.status;
-      ctx.body = JSON.stringify(problem);
-      ctx.type = 'application/problem+json';
+      if (!isApi(ctx.path) && wantsPage(ctx)) sendPage(ctx, problemPage(problem));
+      else {
+        ctx.body = JSON.stringify(problem);
+        ctx.type = 'application/problem+json';
+      }
       if (problem.code === 'unauthorized') ctx.set('www-authenticate', 'Bearer realm="trisiel"');
       if (error instanceof PlatformError && error.retryAfterSeconds !== undefined)
         ctx.set('retry-after', String(error.retryAfterSeconds));
@@ -177,8 +186,7 @@ function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middlewar
   open.add(`GET ${prefix}/openapi.json`).add(`HEAD ${prefix}/openapi.json`);
   const running = new Map<string, number>();
   return async (ctx, next) => {
-    const ours = ctx.path === prefix || ctx.path.startsWith(`${prefix}/`);
-    if (!ours || open.has(`${ctx.method} ${ctx.path}`)) return next();
+    if (!isApi(ctx.path) || open.has(`${ctx.method} ${ctx.path}`)) return next();
     const caller = await authenticate(deps.accounts, ctx.headers.authorization);
     ctx.state.caller = caller;
     const theirs = running.get(caller.user.id) ?? 0;

@@ -1,12 +1,15 @@
-/** What stands beside the API, open to everybody: liveness, readiness, metrics, the list of imports. */
+/** What stands beside the API, open to everybody: the front page, liveness, readiness, metrics, the list of imports. */
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { sql } from 'kysely';
-import { PlatformError } from '../../protocol/errors.ts';
+import { PlatformError, type Problem } from '../../protocol/errors.ts';
 import type { FunctionImport } from '../../protocol/module.ts';
+import { isHandlerName } from '../../protocol/names.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
 import { sameSecret } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { type Addresses, frontHtml, frontText } from './front-page.ts';
+import { escapeHtml, type Page, sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
 
 /** An import that guests may have. The same name may come with several types. */
@@ -22,6 +25,7 @@ export interface PagesOptions {
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
   readonly metricsToken?: string | null;
+  readonly addresses: Addresses;
 }
 
 /** By these a runner whose control has died knows that another one of the same data folder has taken over. */
@@ -32,8 +36,15 @@ export interface PlatformIdentity {
 }
 
 export function pages(options: PagesOptions): Router {
-  const { db, metrics, notReady, imports, identity, metricsToken = null } = options;
+  const { db, metrics, notReady, imports, identity, addresses, metricsToken = null } = options;
   const router = new Router();
+  router.get('/', (ctx) => {
+    const elsewhere = functionOfHost(ctx.hostname, addresses);
+    if (elsewhere !== null) throw nothingHere(ctx, addresses);
+    if (wantsPage(ctx)) return sendPage(ctx, { title: 'Trisiel', body: frontHtml(addresses) });
+    ctx.type = 'text/plain; charset=utf-8';
+    ctx.body = frontText(addresses);
+  });
   router.get('/healthz', (ctx) => {
     ctx.body = { status: 'alive' };
   });
@@ -49,9 +60,9 @@ export function pages(options: PagesOptions): Router {
     ctx.body = await metrics.registry.metrics();
   });
   router.get('/docs/imports', (ctx) => {
-    const html = ctx.accepts('text/plain', 'text/html') === 'text/html';
-    ctx.type = html ? 'text/html; charset=utf-8' : 'text/plain; charset=utf-8';
-    ctx.body = html ? importsHtml(imports) : importsText(imports);
+    if (wantsPage(ctx)) return sendPage(ctx, { title: 'Imports', body: importsHtml(imports) });
+    ctx.type = 'text/plain; charset=utf-8';
+    ctx.body = importsText(imports);
   });
   return router;
 }
@@ -73,6 +84,45 @@ function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
   });
 }
 
+/**
+ * The error for a path that is nothing of the API, for a caller who may have mixed up the ports: a function's host name
+ * and a path that begins like a handler's both name the URL where that function answers.
+ */
+export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformError {
+  const label = functionOfHost(ctx.hostname, addresses);
+  if (label !== null)
+    return new PlatformError('not_found', 'this is the port of the API and of git; functions answer elsewhere', {
+      hints: [`${label} answers at ${addresses.functionUrl(label)} or ${addresses.functionPathUrl(label)}`],
+    });
+  const [, first = ''] = ctx.path.split('/', 2);
+  return new PlatformError('not_found', 'there is nothing at this path', {
+    hints: [
+      ...(isHandlerName(first) ? [`a handler ${first} would answer at ${addresses.functionPathUrl(first)}`] : []),
+      `what there is: ${addresses.serverUrl()}/`,
+    ],
+  });
+}
+
+/** A refusal as a person in a browser reads it. */
+export function problemPage({ title, detail, hints = [] }: Problem): Page {
+  const rows = hints.map((hint) => `<li>${linked(hint)}`);
+  return {
+    title,
+    body: `<nav><a href="/">Trisiel</a></nav>\n<h1>${escapeHtml(detail)}</h1>\n<ul>${rows.join('\n')}</ul>`,
+  };
+}
+
+function linked(text: string): string {
+  return escapeHtml(text).replace(/https?:\/\/[^\s&]+/g, (url) => `<a href="${url}">${url}</a>`);
+}
+
+/** The handler whose own host name the caller used at the wrong port; null for every other host. */
+function functionOfHost(hostname: string, { functionUrl }: Addresses): string | null {
+  const label = hostname.split('.', 1)[0] ?? '';
+  if (!isHandlerName(label)) return null;
+  return URL.parse(functionUrl(label))?.hostname === hostname ? label : null;
+}
+
 export function importsText(imports: readonly ProvidedImport[]): string {
   return sections(imports)
     .map(([abi, rows]) => {
@@ -90,7 +140,7 @@ function importsHtml(imports: readonly ProvidedImport[]): string {
     );
     return `<h2>${escapeHtml(abi)}</h2>\n<table>\n${lines.join('\n')}\n</table>`;
   });
-  return `<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>Imports</title>\n<h1>What a module may import</h1>\n${body.join('\n')}\n`;
+  return `<nav><a href="/">Trisiel</a></nav>\n<h1>What a module may import</h1>\n${body.join('\n')}`;
 }
 
 function sections(imports: readonly ProvidedImport[]): [string, ProvidedImport[]][] {
@@ -103,8 +153,4 @@ function nameOf(row: ProvidedImport): string {
 
 function typeOf({ params, results }: ProvidedImport): string {
   return results.length === 0 ? `(${params.join(', ')})` : `(${params.join(', ')}) -> ${results.join(', ')}`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
 }

@@ -25,7 +25,8 @@ export const handlerSchema: z.ZodType<HandlerView> = z
   .object({
     name: z.string(),
     owner: z.string(),
-    url: z.string().describe('where the function answers'),
+    url: z.string().describe('where the function answers, under its own host name'),
+    pathUrl: z.string().describe("where it answers too, under a path of the platform's host"),
     gitUrl: z.string(),
     deployBranch: z.string().nullable().describe('null until the first push'),
     state: z.enum(['empty', 'live', 'failed', 'deleted']),

@@ -28,7 +28,7 @@ export interface DeploymentsOptions {
   readonly handlers: Handlers;
   readonly env: Pick<HandlerEnv, 'envOf'>;
   /** Returns the public URL of a handler, for the last lines of a push. */
-  readonly urlOf: (handler: string) => string;
+  readonly urlsOf: (handler: string) => Promise<readonly string[]>;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Unix milliseconds. */
@@ -51,7 +51,7 @@ export class Deployments implements Deployer, PushReceiver {
   readonly #pushParts: PushParts;
 
   constructor(options: DeploymentsOptions) {
-    const { db, repositories, artifacts, handlers, env, vet, urlOf, docsUrl, report } = options;
+    const { db, repositories, artifacts, handlers, env, vet, urlsOf, docsUrl, report } = options;
     const store = new DeploymentStore(options);
     const log = new OwnerLog(options);
     const specs = new Specs({ store, artifacts, env });
@@ -68,7 +68,7 @@ export class Deployments implements Deployer, PushReceiver {
     this.#recovery = recovery;
     this.#pushParts = {
       ...{ store, handlers, artifacts, artifactUse, vet, releases, recovery, repositories },
-      ...{ log, urlOf, docsUrl, report },
+      ...{ log, urlsOf, docsUrl, report },
     };
   }
 

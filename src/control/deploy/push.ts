@@ -36,8 +36,8 @@ export interface PushParts {
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'setHead'>;
   readonly log: OwnerLog;
-  /** Returns the public URL of a handler. */
-  readonly urlOf: (handler: string) => string;
+  /** Returns the URLs at which a handler's function answers, as the push tells them. */
+  readonly urlsOf: (handler: string) => Promise<readonly string[]>;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -112,7 +112,7 @@ export class DeployPush implements PushSession {
       if (this.#firstDeploy) await this.#parts.repositories.setHead(this.#push.handlerId, branch);
       const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
       print(step(`deployed v${number} in ${seconds(performance.now() - this.#startMs)}${instead}`));
-      print(detail(this.#parts.urlOf(handlerName)));
+      for (const url of await this.#parts.urlsOf(handlerName)) print(detail(url));
       print(
         replaced === null
           ? success('live. Logs:', `wasmcloud logs ${handlerName}`)

@@ -25,6 +25,8 @@ export interface ViewsOptions {
   readonly db: Database;
   /** Base URL under which a handler's function answers; known once the runners listen. */
   readonly functionUrl: (name: string) => string;
+  /** The same below a path of the platform's host. */
+  readonly functionPathUrl: (name: string) => string;
   /** URL of a handler's repository. */
   readonly gitUrl: (name: string) => string;
 }
@@ -32,11 +34,13 @@ export interface ViewsOptions {
 export class HandlerViews {
   readonly #db: Database;
   readonly #functionUrl: (name: string) => string;
+  readonly #functionPathUrl: (name: string) => string;
   readonly #gitUrl: (name: string) => string;
 
   constructor(options: ViewsOptions) {
     this.#db = options.db;
     this.#functionUrl = options.functionUrl;
+    this.#functionPathUrl = options.functionPathUrl;
     this.#gitUrl = options.gitUrl;
   }
 
@@ -132,6 +136,7 @@ export class HandlerViews {
       name: row.name,
       owner: row.owner,
       url: this.#functionUrl(row.name),
+      pathUrl: this.#functionPathUrl(row.name),
       gitUrl: this.#gitUrl(row.name),
       deployBranch: row.deploy_branch,
       state: stateOf(row),

@@ -187,6 +187,7 @@ onEachDatabase('handlers', (dialect) => {
       new HandlerViews({
         db: store.db,
         functionUrl: (name) => `http://${name}.localhost:3003`,
+        functionPathUrl: (name) => `http://localhost:3003/${name}/`,
         gitUrl: (name) => `http://localhost:3002/${name}.git`,
       });
 
@@ -196,6 +197,7 @@ onEachDatabase('handlers', (dialect) => {
         name: 'otter',
         owner: 'ada',
         url: 'http://otter.localhost:3003',
+        pathUrl: 'http://localhost:3003/otter/',
         gitUrl: 'http://localhost:3002/otter.git',
         deployBranch: null,
         state: 'empty',

@@ -7,6 +7,7 @@ test('the overview shows where it answers and its figures', async () => {
   const screen = screens.open({ handler: 'alpha' });
   await screen.shows('requests');
   expect(screen.frame).toMatch(/url +http:\/\/alpha\.localhost:\d+/);
+  expect(screen.frame).toMatch(/http:\/\/localhost:\d+\/alpha\//);
   expect(screen.frame).toMatch(/requests +▁+█ /);
   expect(screen.frame).toMatch(/p50 1\.2 ms/);
   expect(screen.lines[0]).toMatch(/live v4 {2}● online/);

@@ -23,6 +23,7 @@ export function overviewLines({ view, git, usage, nowMs, width }: OverviewInput)
   const head = facts([
     ['state', stateText(view)],
     ['url', view.url],
+    ['', view.pathUrl],
     ['git', git],
     ['branch', view.deployBranch ?? 'the first one pushed will be it'],
     ['deployed', deployedMs === null ? 'never' : `${formatDate(deployedMs)}, ${formatAgo(deployedMs, nowMs)}`],

@@ -1,0 +1,55 @@
+/** Where a function answers: under a host name of its own, and under a path of the platform's host. */
+import { lookup } from 'node:dns/promises';
+import { setTimeout } from 'node:timers/promises';
+
+/** A resolver that does not answer holds up no push for longer. */
+const lookupMs = 1_000;
+/** Names of functions share one wildcard, so one answer counts for all of them for a while. */
+const rememberedMs = 60_000;
+
+export interface FunctionUrlsOptions {
+  /** Public base URL of functions; known once the runners listen. */
+  readonly runUrl: () => string;
+  /** Resolves a host name or rejects; node:dns by default. */
+  readonly resolve?: (hostname: string) => Promise<unknown>;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+export class FunctionUrls {
+  readonly #options: FunctionUrlsOptions;
+  #known: { readonly atMs: number; readonly resolves: Promise<boolean> } | null = null;
+
+  constructor(options: FunctionUrlsOptions) {
+    this.#options = options;
+  }
+
+  /** `http://swift-otter.localhost:3003` */
+  byHost(label: string): string {
+    return this.#options.runUrl().replace('://', `://${label}.`);
+  }
+
+  /** `http://localhost:3003/swift-otter/`, which needs no wildcard in the DNS. */
+  byPath(label: string): string {
+    return `${this.#options.runUrl()}/${label}/`;
+  }
+
+  /** The URLs to tell after a push: the one by host, and the one by path where that host name does not resolve here. */
+  async told(label: string): Promise<readonly string[]> {
+    const url = this.byHost(label);
+    return (await this.#resolves(new URL(url).hostname)) ? [url] : [url, this.byPath(label)];
+  }
+
+  #resolves(hostname: string): Promise<boolean> {
+    const atMs = this.#options.now();
+    if (this.#known === null || atMs - this.#known.atMs > rememberedMs) {
+      const { resolve = lookup } = this.#options;
+      const answered = resolve(hostname).then(
+        () => true,
+        () => false,
+      );
+      this.#known = { atMs, resolves: Promise.race([answered, setTimeout(lookupMs, false, { ref: false })]) };
+    }
+    return this.#known.resolves;
+  }
+}

@@ -1,0 +1,73 @@
+/** `/`: what this server is and what to type, with its real addresses; in plain text for programs. */
+import { escapeHtml } from './html.ts';
+
+export interface Addresses {
+  /** Public base URL of the API and of git; known once the port listens. */
+  readonly serverUrl: () => string;
+  readonly gitUrl: (name: string) => string;
+  readonly functionUrl: (name: string) => string;
+  readonly functionPathUrl: (name: string) => string;
+}
+
+interface Step {
+  readonly text: string;
+  /** Lines to type. */
+  readonly commands: readonly string[];
+}
+
+const steps = (addresses: Addresses): readonly Step[] => [
+  {
+    text: 'Log in once, from a clone of Trisiel after `npm ci` and `npm link`. A new account needs a code of the operator:',
+    commands: [
+      `export WASMCLOUD_SERVER=${addresses.serverUrl()}`,
+      'wasmcloud signup NAME --invite CODE',
+      'wasmcloud login NAME',
+    ],
+  },
+  {
+    text: 'Push a repository that holds one built .wasm; the push answers with the URL:',
+    commands: ['wasmcloud create', 'git push wasmcloud main'],
+  },
+  { text: 'See its log, live, and everything else:', commands: ['wasmcloud logs --follow', 'wasmcloud'] },
+];
+
+const places = (addresses: Addresses): readonly (readonly [string, string])[] => [
+  ['functions', addresses.functionUrl('NAME')],
+  ['functions, too', addresses.functionPathUrl('NAME')],
+  ['repositories', addresses.gitUrl('NAME')],
+  ['the book', `${addresses.serverUrl()}/docs`],
+  ['imports', `${addresses.serverUrl()}/docs/imports`],
+  ['API', `${addresses.serverUrl()}/api/v1/openapi.json`],
+];
+
+const title = 'This is Trisiel, a platform for WebAssembly functions';
+const intro =
+  'You push a git repository that holds a built .wasm; the push answers with the URL of the running function.';
+
+export function frontText(addresses: Addresses): string {
+  const width = Math.max(...places(addresses).map(([name]) => name.length));
+  return [
+    title,
+    intro,
+    '',
+    ...steps(addresses).flatMap(({ text, commands }) => [text, ...commands.map((command) => `    ${command}`), '']),
+    ...places(addresses).map(([name, url]) => `${name.padEnd(width)}  ${url}`),
+    '',
+  ].join('\n');
+}
+
+export function frontHtml(addresses: Addresses): string {
+  const link = (url: string) =>
+    url.includes('NAME') ? `<code>${escapeHtml(url)}</code>` : `<a href="${escapeHtml(url)}">${escapeHtml(url)}</a>`;
+  return [
+    `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(intro)}`,
+    '<ol>',
+    ...steps(addresses).map(
+      ({ text, commands }) =>
+        `<li><p>${escapeHtml(text).replace(/`([^`]*)`/g, '<code>$1</code>')}\n<pre>${escapeHtml(commands.join('\n'))}</pre>`,
+    ),
+    '</ol>\n<table>',
+    ...places(addresses).map(([name, url]) => `<tr><th>${escapeHtml(name)}<td>${link(url)}`),
+    '</table>',
+  ].join('\n');
+}
