@@ -13,6 +13,18 @@ export interface FunctionImport extends FuncType {
   readonly name: string;
 }
 
+/** A function that guests may import, from an ABI's table. */
+export interface ProvidedFunction {
+  readonly module: string;
+  readonly name: string;
+  readonly abi: AbiName;
+  /**
+   * The types under which it may be imported, the first being the one to show. More than one where i32 and i64 are both
+   * accepted.
+   */
+  readonly signatures: readonly FuncType[];
+}
+
 /**
  * How to make, call and restore an instance of a rewritten module. Names are those of
  * the rewritten module's imports and exports.

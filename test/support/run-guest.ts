@@ -16,6 +16,7 @@ import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import type { SyscallValue } from '../../src/guest/kernel/syscall.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import './held-thread.ts';
 
 export interface GuestOptions extends Partial<Omit<LocalRunOptions, 'limits' | 'module' | 'plan' | 'stdin' | 'env'>> {
   readonly stdin?: string | Uint8Array | Resource;

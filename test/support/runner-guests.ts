@@ -14,6 +14,7 @@ import { defaultLimits } from '../../src/protocol/limits.ts';
 import { type VettedModule, withMeasures } from '../../src/protocol/module.ts';
 import type { GuestCode, Slot } from '../../src/runner/slot.ts';
 import { compileWat } from './fleet.ts';
+import './held-thread.ts';
 
 export interface TestCode extends GuestCode {
   readonly vetted: VettedModule;

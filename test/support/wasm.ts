@@ -1,6 +1,7 @@
 /** What the tests of src/guest/wasm share: text to bytes, and running a module plain and rewritten side by side. */
 import wabt from 'wabt';
 import { type RewriteOptions, type Rewritten, rewriteModule } from '../../src/guest/wasm/rewrite.ts';
+import './held-thread.ts';
 
 const wabtModule = await wabt();
 

@@ -4,12 +4,12 @@
  * instruction everywhere.
  */
 import { createHash } from 'node:crypto';
-import type { InstancePlan, RewrittenModule } from '../../protocol/module.ts';
+import type { InstancePlan, ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
 import { caps } from './format/caps.ts';
 import type { Module } from './format/model.ts';
 import { invalidModule } from './format/reader.ts';
 import { capFindings, featureFindings, toError } from './inspect/findings.ts';
-import { inspect, type ProvidedFunction } from './inspect/inspect.ts';
+import { inspect } from './inspect/inspect.ts';
 import { assemble, hidden, ownMemory, ownTable } from './meter/assemble.ts';
 import { type Costs, METER_VERSION } from './meter/costs.ts';
 import { type Processed, processModule } from './meter/process.ts';

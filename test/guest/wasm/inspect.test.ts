@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { inspectModule, type ProvidedFunction } from '../../../src/guest/wasm/inspect/inspect.ts';
+import { inspectModule } from '../../../src/guest/wasm/inspect/inspect.ts';
+import type { ProvidedFunction } from '../../../src/protocol/module.ts';
 import { wat } from '../../support/wasm.ts';
 
 const provided: ProvidedFunction[] = [

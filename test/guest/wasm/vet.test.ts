@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { ProvidedFunction } from '../../../src/guest/wasm/inspect/inspect.ts';
 import { METER_VERSION } from '../../../src/guest/wasm/meter/costs.ts';
 import { vetModule } from '../../../src/guest/wasm/rewrite.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
+import type { ProvidedFunction } from '../../../src/protocol/module.ts';
 import { body, bytes, largeSection, leb, section, vector } from '../../support/module-builder.ts';
 import { wat } from '../../support/wasm.ts';
 

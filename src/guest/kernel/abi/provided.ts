@@ -2,17 +2,8 @@
  * Every function that a guest may import, as inspection wants it: module, name, signatures. Built
  * from the ABIs' rows, so that what is refused at push and what is bound at run time cannot differ.
  */
-import type { FuncType, ValType } from '../../../protocol/module.ts';
-import type { AbiName } from '../../../protocol/nouns.ts';
+import type { FuncType, ProvidedFunction, ValType } from '../../../protocol/module.ts';
 import type { Abi } from '../syscall.ts';
-
-export interface ProvidedFunction {
-  readonly module: string;
-  readonly name: string;
-  readonly abi: AbiName;
-  /** More than one where i32 and i64 are both accepted. The first is the one to show. */
-  readonly signatures: readonly FuncType[];
-}
 
 /** One entry per module and name; a function with several rows (resource_close) has all their signatures. */
 export function providedBy(abis: readonly Abi[]): readonly ProvidedFunction[] {

@@ -1,17 +1,8 @@
 /** Compares a module's imports with what is provided. */
-import type { FuncType } from '../../../protocol/module.ts';
+import type { FuncType, ProvidedFunction } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Module } from '../format/model.ts';
 import { cutDetails, detailsMax, type Finding, plural, printable } from './findings.ts';
-
-/** A function that guests may import, from an ABI's table. */
-export interface ProvidedFunction {
-  readonly module: string;
-  readonly name: string;
-  readonly abi: AbiName;
-  /** The types under which it may be imported. */
-  readonly signatures: readonly FuncType[];
-}
 
 export interface InspectOptions {
   readonly provided: readonly ProvidedFunction[];

@@ -8,8 +8,6 @@ import { chooseEntry } from './entry.ts';
 import { capFindings, dataFindings, type Finding, featureFindings } from './findings.ts';
 import { type InspectOptions, importFindings } from './imports.ts';
 
-export type { InspectOptions, ProvidedFunction } from './imports.ts';
-
 export interface Inspection {
   readonly imports: readonly FunctionImport[];
   readonly exports: readonly Export[];

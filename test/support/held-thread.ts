@@ -1,0 +1,12 @@
+/** Imported by what runs guests in the test's own process: a guest that keeps the thread ends the file, not the run. */
+import { beforeEach } from 'vitest';
+import { startOuterLimit } from './outer-limit.ts';
+
+/**
+ * Longest that a test may hold the thread, in milliseconds. Rewriting the largest bombs takes 20 s on a busy machine;
+ * the test runner's own limit, which needs the thread, is 180 s.
+ */
+const heldMsMax = 120_000;
+
+const outerLimit = startOuterLimit({ limitMs: heldMsMax });
+beforeEach(({ task }) => outerLimit.name(`${task.file.name}: ${task.name}`));
