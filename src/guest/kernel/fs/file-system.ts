@@ -7,6 +7,7 @@ import { Errno } from '../errno.ts';
 import type { LowerDirectory } from './lower-tree.ts';
 import type { DirectoryListing, DirectoryNode, FsNode, Stat } from './node.ts';
 import { defaultScratch, Quota, type ScratchLimits, type ScratchPool } from './quota.ts';
+import { ReadOnlyDirectory } from './read-only-directory.ts';
 import { ScratchDirectory } from './scratch-directory.ts';
 import { ScratchSpace, scratchDevice } from './scratch-inode.ts';
 
@@ -82,12 +83,12 @@ function absolute(path: string): string {
 }
 
 /** `/`: the tree's names and `tmp`, which hides a `tmp` of the tree. */
-class RootDirectory implements DirectoryNode {
-  readonly kind = 'directory';
+class RootDirectory extends ReadOnlyDirectory {
   readonly #lower: LowerDirectory | null;
   readonly #scratch: ScratchDirectory;
 
   constructor(lower: LowerDirectory | null, scratch: ScratchDirectory) {
+    super();
     this.#lower = lower;
     this.#scratch = scratch;
   }
@@ -98,42 +99,14 @@ class RootDirectory implements DirectoryNode {
     return { ...this.#scratch.stat(), dev: scratchDevice, ino: 0n, nlink: 3 };
   }
 
-  setTimes(): number {
-    return Errno.readOnly;
-  }
-
   lookup(name: string): FsNode | number {
     if (name === scratchName) return this.#scratch;
     // Nobody has mapped anything here: the name is not missing, it was never within reach.
     return this.#lower === null ? Errno.notCapable : this.#lower.lookup(name);
   }
 
-  createFile(): number {
-    return Errno.readOnly;
-  }
-
-  createDirectory(): number {
-    return Errno.readOnly;
-  }
-
-  createSymlink(): number {
-    return Errno.readOnly;
-  }
-
-  link(): number {
-    return Errno.readOnly;
-  }
-
-  removeFile(): number {
-    return Errno.readOnly;
-  }
-
-  removeDirectory(name: string): number {
+  override removeDirectory(name: string): number {
     return name === scratchName ? Errno.busy : Errno.readOnly;
-  }
-
-  rename(): number {
-    return Errno.readOnly;
   }
 
   list(): DirectoryListing {

@@ -5,7 +5,8 @@
 import type { TreeFile } from '../../../protocol/messages.ts';
 import { Errno } from '../errno.ts';
 import { Entries } from './entries.ts';
-import type { DirectoryListing, DirectoryNode, FileHandle, FileNode, OpenMode, Stat } from './node.ts';
+import type { DirectoryListing, FileHandle, FileNode, OpenMode, Stat } from './node.ts';
+import { ReadOnlyDirectory } from './read-only-directory.ts';
 
 /** Device number of the read-only layer in `stat`. */
 export const lowerDevice = 1n;
@@ -37,14 +38,14 @@ export function lowerTree(files: readonly TreeFile[], timeNs = 0n): LowerDirecto
   return root;
 }
 
-export class LowerDirectory implements DirectoryNode {
-  readonly kind = 'directory';
+export class LowerDirectory extends ReadOnlyDirectory {
   readonly ino: bigint;
   readonly entries = new Entries<LowerNode>();
   readonly #timeNs: bigint;
   #directories: number | null = null;
 
   constructor(ino: bigint, timeNs: bigint) {
+    super();
     this.ino = ino;
     this.#timeNs = timeNs;
   }
@@ -54,40 +55,8 @@ export class LowerDirectory implements DirectoryNode {
     return describe(this, 2 + this.#directories, 0, this.#timeNs);
   }
 
-  setTimes(): number {
-    return Errno.readOnly;
-  }
-
   lookup(name: string): LowerNode | number {
     return this.entries.get(name) ?? Errno.notFound;
-  }
-
-  createFile(): number {
-    return Errno.readOnly;
-  }
-
-  createDirectory(): number {
-    return Errno.readOnly;
-  }
-
-  createSymlink(): number {
-    return Errno.readOnly;
-  }
-
-  link(): number {
-    return Errno.readOnly;
-  }
-
-  removeFile(): number {
-    return Errno.readOnly;
-  }
-
-  removeDirectory(): number {
-    return Errno.readOnly;
-  }
-
-  rename(): number {
-    return Errno.readOnly;
   }
 
   list(): DirectoryListing {

@@ -5,7 +5,7 @@
 import { Errno } from '../errno.ts';
 import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
 import type { HttpExchange } from './http-exchange.ts';
-import type { HttpOrigin } from './http-pool.ts';
+import type { HttpOrigin, HttpSend } from './http-pool.ts';
 import { Upload } from './http-upload.ts';
 import type { Network } from './network.ts';
 import { originOf, parseTarget, speaks } from './target.ts';
@@ -16,25 +16,12 @@ export const httpCallLimits = {
   redirectsMax: 20,
 } as const;
 
-export interface HttpCallOptions {
+/** The request that the guest wrote; `path` is in origin-form. */
+export interface HttpCallOptions extends HttpSend {
   readonly network: Network;
-  readonly method: string;
-  /** What is requested: origin-form path of `origin`. */
-  readonly origin: HttpOrigin;
-  readonly path: string;
-  readonly headers: readonly string[];
-  readonly body: Uint8Array | Upload | null;
   readonly follow: boolean;
   /** Called with the URL of each redirect before it is requested; throws to refuse it. */
   readonly checkUrl: (url: string) => void;
-}
-
-interface Hop {
-  readonly origin: HttpOrigin;
-  readonly path: string;
-  readonly method: string;
-  readonly headers: readonly string[];
-  readonly body: Uint8Array | Upload | null;
 }
 
 export class HttpCall {
@@ -57,7 +44,7 @@ export class HttpCall {
 
   async #run(): Promise<void> {
     try {
-      let hop: Hop = this.#options;
+      let hop: HttpSend = this.#options;
       for (let hops = 0; ; hops += 1) {
         const exchange = await this.#send(hop);
         const next = this.#options.follow ? redirect(hop, exchange) : null;
@@ -79,7 +66,7 @@ export class HttpCall {
   }
 
   /** An exchange with the head of its response. */
-  async #send(hop: Hop): Promise<HttpExchange> {
+  async #send(hop: HttpSend): Promise<HttpExchange> {
     for (let fresh = false; ; fresh = true) {
       if (this.failure !== null) throw this.failure;
       const { exchange, reused } = await this.#options.network.http.send(hop, fresh);
@@ -101,12 +88,12 @@ export class HttpCall {
 }
 
 /** RFC 9110 9.2.2: a client may repeat an idempotent request whose connection closed before an answer. */
-function canRepeat(hop: Hop): boolean {
+function canRepeat(hop: HttpSend): boolean {
   return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !(hop.body instanceof Upload);
 }
 
 /** The request that the redirect asks for (RFC 9110 15.4); null when there is nothing to follow. */
-function redirect(hop: Hop, exchange: HttpExchange): Hop | null {
+function redirect(hop: HttpSend, exchange: HttpExchange): HttpSend | null {
   const { status } = exchange;
   const [location] = exchange.values('location');
   if (![301, 302, 303, 307, 308].includes(status) || location === undefined) return null;

@@ -111,11 +111,12 @@ export const pathLink = wasiRow(
     newPointer: number,
     newLength: number,
   ) => {
-    const from = placeAt(guest, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathLinkSource);
-    if (typeof from === 'number') return from;
-    const to = placeAt(guest, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathLinkTarget);
-    if (typeof to === 'number') return to;
-    return toWasi(linkPath(linkOptions(from, to), (flags & symlinkFollow) !== 0));
+    const places = placesAt(
+      guest,
+      { fd: oldFd, pointer: oldPointer, length: oldLength, right: Right.pathLinkSource },
+      { fd: newFd, pointer: newPointer, length: newLength, right: Right.pathLinkTarget },
+    );
+    return typeof places === 'number' ? places : toWasi(linkPath(places, (flags & symlinkFollow) !== 0));
   },
 );
 
@@ -176,10 +177,12 @@ export const pathRename = wasiRow(
     newPointer: number,
     newLength: number,
   ) => {
-    const from = placeAt(guest, { fd: oldFd, pointer: oldPointer, length: oldLength }, Right.pathRenameSource);
-    if (typeof from === 'number') return from;
-    const to = placeAt(guest, { fd: newFd, pointer: newPointer, length: newLength }, Right.pathRenameTarget);
-    return typeof to === 'number' ? to : toWasi(renamePath(linkOptions(from, to)));
+    const places = placesAt(
+      guest,
+      { fd: oldFd, pointer: oldPointer, length: oldLength, right: Right.pathRenameSource },
+      { fd: newFd, pointer: newPointer, length: newLength, right: Right.pathRenameTarget },
+    );
+    return typeof places === 'number' ? places : toWasi(renamePath(places));
   },
 );
 
@@ -242,9 +245,16 @@ function pathFrom(guest: Process, pointer: number, length: number): string | num
   return guest.memory.strictText(pointer, length) ?? Wasi.ilseq;
 }
 
-function linkOptions(from: Place, to: Place) {
+type RightfulCall = PathCall & { readonly right: number };
+
+/** Returns both places of a call with two paths, for src/guest/kernel/fs/operations.ts; an errno of WASI where one is refused. */
+function placesAt(guest: Process, from: RightfulCall, to: RightfulCall) {
+  const source = placeAt(guest, from, from.right);
+  if (typeof source === 'number') return source;
+  const target = placeAt(guest, to, to.right);
+  if (typeof target === 'number') return target;
   return {
-    from: { base: from.open.directory, path: from.path },
-    to: { base: to.open.directory, path: to.path },
+    from: { base: source.open.directory, path: source.path },
+    to: { base: target.open.directory, path: target.path },
   };
 }
