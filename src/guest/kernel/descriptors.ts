@@ -1,11 +1,11 @@
-/** One table per Process: the lowest free number, and a limit. */
+/** The open descriptors of one Process: numbers from 0, each standing for a Resource. */
 import { Errno } from './errno.ts';
 import type { Resource } from './resource.ts';
 
-/** Open descriptors of one Process. Real programs stay below 100; each may hold a socket. */
+/** Most descriptors that one Process may have open. Real programs stay below 100; each may hold a socket. */
 export const descriptorsMax = 1024;
 
-/** Up to here looking through a list is quicker than making a set. */
+/** Number of descriptors up to which a search in a list is faster than a Set. */
 const fewMax = 8;
 
 export class DescriptorTable {
@@ -22,7 +22,7 @@ export class DescriptorTable {
     return this.#open[fd];
   }
 
-  /** The new descriptor, or Errno.tooManyOpen. */
+  /** Opens the lowest free number for `resource`. Returns it, or Errno.tooManyOpen. */
   add(resource: Resource): number {
     if (this.#count >= descriptorsMax) return Errno.tooManyOpen;
     let fd = this.#lowest;
@@ -33,7 +33,7 @@ export class DescriptorTable {
     return fd;
   }
 
-  /** Takes the descriptor out of the table without closing what it points at. */
+  /** Frees the number `fd` and returns its Resource, not closed; undefined where `fd` is not open. */
   remove(fd: number): Resource | undefined {
     const resource = this.#open[fd];
     if (resource === undefined) return undefined;
@@ -43,7 +43,7 @@ export class DescriptorTable {
     return resource;
   }
 
-  /** fd_renumber: `to` now points at `resource`; what it pointed at before is returned, unclosed. */
+  /** Makes `to` stand for `resource` (fd_renumber). Returns the Resource that `to` stood for before, not closed. */
   replace(to: number, resource: Resource): Resource | undefined {
     const before = this.#open[to];
     this.#open[to] = resource;
@@ -51,12 +51,14 @@ export class DescriptorTable {
     return before;
   }
 
-  /** Whether another descriptor points at `resource` (fd_renumber, Dagger's fd://N). */
+  /**
+   * Returns whether any open descriptor stands for `resource`. Several may: after fd_renumber, or Dagger's fd://N.
+   */
   holds(resource: Resource): boolean {
     return this.#count > 0 && this.#open.includes(resource);
   }
 
-  /** Takes everything out, for the end of the Process. A Resource under two descriptors appears once. */
+  /** Frees all numbers, for the end of the Process. Returns their Resources, each once, not closed. */
   drain(): readonly Resource[] {
     const all =
       this.#count > fewMax ? [...new Set(this.#open)].filter((resource) => resource !== undefined) : this.#few();
@@ -66,7 +68,7 @@ export class DescriptorTable {
     return all;
   }
 
-  /** As most Processes end: without a set for two or three. */
+  /** Does what drain does without a Set: most Processes end with two or three descriptors. */
   #few(): Resource[] {
     const all: Resource[] = [];
     if (this.#count === 0) return all;

@@ -1,7 +1,7 @@
 /**
- * How V8 is set wherever guests run: in runners, in `wasmcloud run`, in what measures them. Metering
- * makes functions longer than V8's budgets for inlining were made for (3, 500, 50 and 5,000); with these,
- * metered recursion is faster than the plain module is without them (RATIONALE.md, wasm).
+ * Flags of V8 wherever guests run: in runners, in `wasmcloud run`, in benchmarks. Metering makes functions longer
+ * than V8's inlining budgets were made for (3, 500, 50 and 5,000); with these, metered recursion is faster than the
+ * plain module is without them (RATIONALE.md, wasm).
  */
 export const inliningFlags: readonly string[] = [
   '--wasm-inlining-factor=6',

@@ -1,13 +1,14 @@
 /**
- * Neutral error numbers of the kernel: negative, so that one number can be a count or an error.
- * Each ABI translates them once (a table beside its functions). Unknown never means success.
+ * Error numbers of the kernel, which belong to no ABI. They are negative, so that one number can be a count or an
+ * error. Each ABI translates them once, in a table beside its functions; an error that a table does not name never
+ * becomes a success.
  */
 export const Errno = {
   unknown: -1,
   invalid: -2,
   denied: -3,
   notFound: -4,
-  /** End of the stream: not an error for WASI (0 bytes), -5 for CommonWA. */
+  /** The stream has ended. No error for WASI (0 bytes), -5 for CommonWA. */
   end: -5,
   badDescriptor: -6,
   unknownScheme: -7,
@@ -31,7 +32,7 @@ export const Errno = {
   illegalSequence: -25,
   crossDevice: -26,
   busy: -27,
-  /** A path that leads out of the directory it starts in. */
+  /** The path leads out of the directory in which it starts. */
   outside: -28,
 } as const;
 

@@ -1,6 +1,6 @@
 /**
- * An instance of a rewritten module and the way a Process runs in it. Imports are built once, for
- * the instance's life; which Process they serve is a field (one call per instance at a time).
+ * One instance of a rewritten module, in which one Process at a time runs. Its imports are built once, for the life
+ * of the instance; the Process that they serve is a field.
  */
 import type { InstancePlan } from '../../protocol/module.ts';
 import { GuestFault, GuestMemory } from './memory.ts';
@@ -13,7 +13,7 @@ export interface GuestInstanceOptions {
   readonly module: WebAssembly.Module;
   readonly plan: InstancePlan;
   readonly abis: readonly Abi[];
-  /** From makeMemory; zeroed. null when the plan has none. */
+  /** The memory of makeMemory, zeroed; null where the plan has none. */
   readonly memory: WebAssembly.Memory | null;
   readonly tracer?: Tracer;
 }
@@ -23,7 +23,10 @@ interface Entry {
   readonly returnsStatus: boolean;
 }
 
-/** A memory as the plan and the limit want it; null for a module without one. */
+/**
+ * Returns a new memory with the initial size of the plan, and as maximum the smaller of the module's own and
+ * `memoryPages` (pages of 64 KiB). Returns null for a module without a memory.
+ */
 export function makeMemory(plan: InstancePlan, memoryPages: number): WebAssembly.Memory | null {
   if (plan.memory === null) return null;
   const maximum = Math.min(plan.memory.maximumPages ?? 65_536, Math.max(memoryPages, plan.memory.initialPages));
@@ -36,7 +39,7 @@ export class GuestInstance implements ProcessRef {
   readonly guestMemory: GuestMemory;
   readonly #module: WebAssembly.Module;
   readonly #imports: WebAssembly.Imports;
-  /** What the guest's ABIs do when it has returned. */
+  /** The `after` functions of the ABIs that the guest imports. */
   readonly #after: readonly NonNullable<Abi['after']>[];
   readonly #counts: Uint32Array;
   readonly #waitsMs: Float64Array;
@@ -58,7 +61,7 @@ export class GuestInstance implements ProcessRef {
     this.#imports = this.#bind(options.abis, options.tracer ?? null);
   }
 
-  /** The Process that runs now. */
+  /** The Process that runs in the instance. Throws where none does. */
   get guest(): Process {
     if (this.#guest === null) throw new Error('a host call without a running Process');
     return this.#guest;
@@ -68,13 +71,13 @@ export class GuestInstance implements ProcessRef {
     return this.#instance !== null;
   }
 
-  /** The instance's exports, hidden ones included; for restoring it. */
+  /** Exports of the instance, the hidden ones that restoring needs included. Throws before instantiate(). */
   get exports(): WebAssembly.Exports {
     if (this.#instance === null) throw new Error('not instantiated');
     return this.#instance.exports;
   }
 
-  /** Makes the instance; applies data and element segments. Throws WebAssembly.RuntimeError as the engine does. */
+  /** Makes the instance: applies data and element segments. Throws WebAssembly.RuntimeError where the engine does. */
   instantiate(): void {
     const instance = new WebAssembly.Instance(this.#module, this.#imports);
     const { plan } = this;
@@ -90,15 +93,16 @@ export class GuestInstance implements ProcessRef {
     this.#instance = instance;
   }
 
-  /** Forgets the instance; the memory and the imports stay for the next instantiate(). */
+  /** Drops the instance. Memory and imports stay for the next instantiate(). */
   discard(): void {
     this.#instance = null;
     this.#entries = [];
   }
 
   /**
-   * Runs start function, _initialize and entry point for `process`, instantiating where that has not
-   * happened. Never throws: how it ended is the Process's `end`.
+   * Runs the start function, _initialize and the entry point for `guest`, after instantiate() where that is still to
+   * be done. Returns how the Process ended, which is its `end` too. Never throws for what a guest does; throws where
+   * another Process runs in the instance.
    */
   async run(guest: Process): Promise<ProcessEnd> {
     if (this.#guest !== null) throw new Error('one call per instance at a time');
@@ -111,7 +115,7 @@ export class GuestInstance implements ProcessRef {
       guest.meter.attach(this.#gas);
       let status = 0;
       for (const entry of this.#entries) {
-        // Killed before it ran (an abort, a deadline while it queued).
+        // The Process was killed before it ran: an abort, or a deadline while it waited for its turn.
         if (guest.end !== null) break;
         const result = await entry.call();
         if (entry.returnsStatus) status = result as number;
@@ -126,7 +130,8 @@ export class GuestInstance implements ProcessRef {
       this.#guest = null;
     }
     const { used, limit } = guest.meter;
-    // A guest may end between two checks: it is over its limit all the same, wherever the checks stand.
+    // A guest may end between two checks of its counter. It is over its limit all the same, so that the answer does
+    // not depend on where the checks stand.
     if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
     return guest.end as ProcessEnd;
   }
@@ -135,7 +140,7 @@ export class GuestInstance implements ProcessRef {
     for (const after of this.#after) await after(guest);
   }
 
-  /** The same for a guest that exited instead of returning: its status stands, what fails now is logged. */
+  /** Does what #finish does for a guest that called an exit function: its status stands, a failure is logged. */
   async #finishExited(guest: Process): Promise<void> {
     try {
       await this.#finish(guest);
@@ -160,7 +165,10 @@ export class GuestInstance implements ProcessRef {
     return imports;
   }
 
-  /** `trisiel.gas`: the counter's new value, negative to refuse. */
+  /**
+   * Answers the guest's call of `trisiel.gas`: `left` is its counter, the result the counter's new value, negative to
+   * stop the guest.
+   */
   #gasCall(left: number): number | Promise<number> {
     const { guest } = this;
     const meter = guest.meter;
@@ -178,7 +186,7 @@ export class GuestInstance implements ProcessRef {
   }
 }
 
-/** What an error that came out of the guest says about how the Process ended. */
+/** Returns how a Process ended that unwound with `error`. */
 function endOf(error: unknown): ProcessEnd {
   if (error instanceof ProcessEnded) return { kind: 'internal', cause: error };
   if (error instanceof GuestFault) return { kind: 'trap', message: error.message };
@@ -188,7 +196,7 @@ function endOf(error: unknown): ProcessEnd {
   return { kind: 'internal', cause: error };
 }
 
-/** The engine's words and, where the module has names, the function in which it happened. */
+/** Returns the message of a trap, with the name of the function where the module has names. */
 function describeTrap(error: WebAssembly.RuntimeError): string {
   const frame = /^\s+at (?:async )?(\S+) \(wasm:/m.exec(error.stack ?? '')?.[1];
   return frame === undefined ? error.message : `${error.message} in ${frame}`;

@@ -1,19 +1,19 @@
-/** Reading and writing a Resource from and to guest memory, shared by every ABI. */
+/** Reads and writes Resources from and to guest memory, for every ABI. */
 import { setImmediate } from 'node:timers/promises';
 import { KIB } from '../../protocol/limits.ts';
 import { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { MaybePromise, Resource } from './resource.ts';
 
-/** Bytes that one call of a Resource is given at most: the longest that the thread is held for it. */
+/** Most bytes of one call of a Resource. It is what bounds the time for which the call holds the thread. */
 const chunkBytes = 256 * KIB;
-/** A write of more than a chunk lets the event loop go on after this much time. */
+/** Milliseconds after which a write of more than one chunk lets the event loop go on. */
 const writeTurnMs = 2;
 
 /**
- * One read into [pointer, pointer + length); bytes read (at most chunkBytes) or Errno. Waits where
- * the Resource has to, and takes a fresh view of the memory for each try. Throws GuestFault for a
- * range outside.
+ * Reads once into [pointer, pointer + length). Returns the bytes read, at most chunkBytes, or an Errno. Waits where
+ * the Resource has to, and takes a fresh view of the memory for each try. Throws GuestFault for a range outside the
+ * memory.
  */
 export function readInto(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
   return retry(guest, () => {
@@ -24,7 +24,10 @@ export function readInto(guest: Process, resource: Resource, pointer: number, le
   });
 }
 
-/** Writes all of [pointer, pointer + length); bytes written, or Errno when not even one was taken. */
+/**
+ * Writes all of [pointer, pointer + length). Returns the bytes written, or an Errno where not one was taken. Waits
+ * while the Resource is full. Throws GuestFault for a range outside the memory.
+ */
 export function writeFrom(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
   const start = guest.memory.check(pointer, length);
   const size = length >>> 0;
@@ -38,14 +41,14 @@ export function writeFrom(guest: Process, resource: Resource, pointer: number, l
       done += result;
       if (result > 0) guest.account(resource.scheme, 0, result);
       if (done >= size) return done;
-      // A Resource that takes nothing without waiting takes no more.
+      // A Resource that takes 0 bytes without a promise will take none later either.
       if (result === 0) return done > 0 ? done : Errno.noSpace;
       if (size > chunkBytes && performance.now() - before > writeTurnMs) return setImmediate();
     }
   });
 }
 
-/** Calls `attempt` until it answers with a number, waiting for what it asks to wait for. */
+/** Calls `attempt` until it returns a number, and returns that. Waits for each promise that it returns instead. */
 export function retry(guest: Process, attempt: () => number | Promise<void>): MaybePromise<number> {
   const first = attempt();
   return typeof first === 'number' ? first : retryLater(guest, first, attempt);
@@ -59,7 +62,7 @@ async function retryLater(
   let pending = first;
   for (;;) {
     await pending;
-    // The guest has been unwound meanwhile; nothing may touch its memory any more.
+    // The guest has been unwound while this waited: its memory may belong to another Process now.
     if (guest.end !== null) return Errno.closed;
     const result = attempt();
     if (typeof result === 'number') return result;

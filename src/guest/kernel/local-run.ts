@@ -1,7 +1,6 @@
 /**
- * One run of one module in this process: `wasmcloud run` and the tests of the kernel. The same
- * instance, meter, system calls and policy as in a runner; only streams, log and services are the
- * caller's.
+ * Runs one module once, in this process: for `wasmcloud run` and the tests of the kernel. Instance, meter, system
+ * calls and policy are those of a runner; streams, log and services are the caller's.
  */
 import { randomFillSync } from 'node:crypto';
 import type { Limits } from '../../protocol/limits.ts';
@@ -30,26 +29,28 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   readonly tracer?: Tracer;
   readonly clock?: Clock;
   readonly random?: (into: Uint8Array) => void;
-  /** Ends the run as aborted (Ctrl-C). */
+  /** Ends the run as aborted when it is aborted (Ctrl-C). */
   readonly signal?: AbortSignal;
-  /** Sees the Process before its guest runs. */
+  /** Called with the Process before its guest runs. */
   readonly started?: (guest: Process) => void;
-  /** Sees it when the guest has ended, before what it holds is given back. */
+  /** Called with the Process when its guest has ended and nothing of it has been closed yet. */
   readonly ended?: (guest: Process) => void;
 }
 
 export interface LocalRunResult {
   readonly end: ProcessEnd;
   readonly usage: ProcessUsage;
-  /** From the first instruction to the last resource closed. */
+  /** Milliseconds from the first instruction until the last Resource was closed. */
   readonly durationMs: number;
   readonly guest: Process;
 }
 
-/** Gas between two looks at the event loop, 1 to 2 ms: deadlines, Ctrl-C and streams want to be served. */
+/** Gas of one slice, 1 to 2 ms of work: deadlines, Ctrl-C and streams are served between slices. */
 const localSliceGas = 5_000_000;
 
-/** A close handshake that gets no answer does not keep the tool alive for longer. */
+/**
+ * Milliseconds that closing may take at the end: a close handshake without an answer keeps the tool alive no longer.
+ */
 const closeTimeoutMs = 5_000;
 
 const yieldingScheduler: SliceScheduler = {
@@ -62,7 +63,10 @@ export const systemClock: Clock = {
   monotonicNs: () => process.hrtime.bigint(),
 };
 
-/** Never throws for what the guest does: that is `end`. The standard streams stay open, they are the caller's. */
+/**
+ * Runs the guest to its end, closes its Resources, and returns how it ended and what it used. Never throws for what
+ * the guest does: that is `end`. The standard streams stay open, they are the caller's.
+ */
 export async function runLocally(options: LocalRunOptions): Promise<LocalRunResult> {
   const { plan, limits, signal } = options;
   const guest = new Process({

@@ -1,16 +1,16 @@
 /**
- * The one place where the kernel touches a guest's memory. Every pointer and length is checked
- * against the memory's current size; an access outside is a GuestFault, which traps the guest.
- * Views are taken anew after anything that may have grown the memory: a grown memory's old buffer
- * is detached and its length 0 (docs/safety.md).
+ * Reads and writes the memory of a guest; nothing else in the kernel does. Every pointer and length is checked
+ * against the current size of the memory, and an access outside throws GuestFault, which traps the guest. Views are
+ * taken anew after anything that may have grown the memory: the buffer of a memory that has grown is detached and has
+ * length 0 (docs/safety.md).
  */
 
-/** The guest handed us something that no ABI error can express: the Process ends as trapped. */
+/** Thrown for an argument that no error number of the ABI can express: the Process ends as trapped. */
 export class GuestFault extends Error {
   override readonly name = 'GuestFault';
 }
 
-/** A text for the guest: written into its memory as UTF-8, or octets that are no UTF-8, written as they are. */
+/** A text for the guest: a string, written as UTF-8, or octets that are no UTF-8, written as they are. */
 export type GuestText = string | Uint8Array;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -22,14 +22,14 @@ export class GuestMemory {
   #bytes: Uint8Array;
   #view: DataView;
 
-  /** `null` for a module without a memory: every access but of length 0 at 0 faults. */
+  /** `memory` is null for a module without one: then every access faults, but for length 0 at 0. */
   constructor(memory: WebAssembly.Memory | null) {
     this.#memory = memory;
     this.#bytes = memory === null ? new Uint8Array(0) : new Uint8Array(memory.buffer);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** The whole memory. Valid until the guest runs again or a promise is awaited. */
+  /** All bytes of the memory. Valid until the guest runs again or a promise is awaited. */
   get all(): Uint8Array {
     if (this.#bytes.length === 0) this.#refresh();
     return this.#bytes;
@@ -44,7 +44,9 @@ export class GuestMemory {
     return this.all.length / 65_536;
   }
 
-  /** A view of `length` bytes at `pointer` (both as i32 of either sign). Throws GuestFault when outside. */
+  /**
+   * Returns a view of `length` bytes at `pointer`, both i32 of either sign. Throws GuestFault for a range outside.
+   */
   bytes(pointer: number, length: number): Uint8Array {
     const start = pointer >>> 0;
     const size = length >>> 0;
@@ -53,7 +55,7 @@ export class GuestMemory {
     return all.subarray(start, start + size);
   }
 
-  /** Throws GuestFault unless [pointer, pointer + length) lies inside; returns the pointer unsigned. */
+  /** Returns `pointer` as an unsigned number. Throws GuestFault where [pointer, pointer + length) is not inside. */
   check(pointer: number, length: number): number {
     const start = pointer >>> 0;
     const size = length >>> 0;
@@ -62,13 +64,13 @@ export class GuestMemory {
     return start;
   }
 
-  /** UTF-8; invalid sequences become U+FFFD. */
+  /** Returns the text of `length` bytes at `pointer`; sequences that are not UTF-8 become U+FFFD. */
   text(pointer: number, length: number): string {
     const bytes = this.bytes(pointer, length);
     return shortAscii(bytes) ?? decoder.decode(bytes);
   }
 
-  /** UTF-8, or null where it is invalid. */
+  /** Returns the text of `length` bytes at `pointer`; null where they are not UTF-8. */
   strictText(pointer: number, length: number): string | null {
     const bytes = this.bytes(pointer, length);
     const short = shortAscii(bytes);
@@ -80,7 +82,7 @@ export class GuestMemory {
     }
   }
 
-  /** A NUL-terminated string of at most `bytesMax` bytes; null when there is no NUL in that range. */
+  /** Returns the NUL-terminated text at `pointer`; null where no NUL stands within `bytesMax` bytes. */
   cString(pointer: number, bytesMax: number): string | null {
     const start = this.check(pointer, 0);
     const all = this.all;
@@ -138,7 +140,7 @@ export class GuestMemory {
   }
 }
 
-/** Names and paths are short and ASCII; for those TextDecoder takes twice as long as a loop (120 against 260 ns). */
+/** Bytes up to which a loop decodes ASCII in half of TextDecoder's time (120 instead of 260 ns): names and paths. */
 const shortBytes = 48;
 
 function shortAscii(bytes: Uint8Array): string | null {
@@ -156,7 +158,7 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Octets of `text` as they stand in a guest's memory: UTF-8 of a string, else what it holds. */
+/** Returns the octets of `text` as they stand in the memory of a guest. */
 export function octetsOf(text: GuestText): Uint8Array {
   return typeof text === 'string' ? encoder.encode(text) : text;
 }

@@ -1,21 +1,25 @@
 /**
- * Gas of one Process. The rewritten module counts down a global ("left in this slice"); when it is
- * below zero at a check the guest calls `trisiel.gas`, which lands here. What was used is what was
- * granted less what is left: exact once the guest has returned, ahead by a credit before (src/guest/wasm/meter/placement.ts),
- * and the same whatever the size of a slice.
+ * Counts the gas of one Process. The rewritten module counts down a global, the gas left in its slice; where a check
+ * finds it below zero, the guest calls `trisiel.gas`, which GuestInstance answers from here. Gas used is gas granted
+ * minus gas left. It is exact once the guest has returned, ahead by at most a credit before that
+ * (src/guest/wasm/meter/placement.ts), and does not depend on the size of slices.
  */
 import { creditMax } from '../wasm/meter/placement.ts';
 
-/** Gas of a slice when nobody schedules (a local run): large, but the deadline is still seen. */
+/** Gas of a slice where there is no scheduler: large, but small enough that deadlines are served. */
 const unscheduledSliceGas = 50_000_000;
 
-/** What a counter is set to be short of, so that the next check asks: more than any credit that it allows for. */
+/**
+ * What is taken from a counter so that the next check calls the host: more than any credit that a check allows for.
+ */
 const overdrawnGas = creditMax + 1;
 
 export interface SliceScheduler {
-  /** Gas of the next slice, at least 1, at most 2^30. */
+  /** Returns the gas of the next slice, 1 to 2^30. */
   sliceGas(): number;
-  /** Called when a slice is used up: null to go on at once, or a promise to wait for a turn. */
+  /**
+   * Called when a slice has been used up. Returns null where the guest may go on at once, else a promise to wait for.
+   */
   turn(): Promise<void> | null;
 }
 
@@ -30,7 +34,7 @@ export class GasMeter {
     this.#scheduler = scheduler;
   }
 
-  /** Connects the instance's counter and grants the first slice. */
+  /** Takes over the counter of an instance and grants the first slice. */
   attach(left: { value: number }): void {
     this.#left = left;
     this.#granted = 0;
@@ -42,17 +46,20 @@ export class GasMeter {
     return this.#left === null ? this.#granted : this.#granted - this.#left.value;
   }
 
-  /** Whether the guest has used more than its limit: true exactly when a check must refuse. */
+  /** Returns whether the guest has used more than its limit, `left` being its counter. */
   isSpent(left: number): boolean {
     return this.#granted - left > this.limit;
   }
 
-  /** What the guest has to wait for before its next slice. */
+  /** Returns what the guest has to wait for before its next slice; null: nothing. */
   turn(): Promise<void> | null {
     return this.#scheduler === null ? null : this.#scheduler.turn();
   }
 
-  /** The counter's new value. `left` is its present one, negative by what was overdrawn. */
+  /**
+   * Grants the next slice and returns the new value of the counter. `left` is its present value, negative where the
+   * guest has overdrawn.
+   */
   refill(left: number): number {
     const used = this.#granted - left;
     const next = this.#nextSlice(used);
@@ -61,8 +68,8 @@ export class GasMeter {
   }
 
   /**
-   * The guest calls `trisiel.gas` at its next check: the counter goes below zero without changing
-   * `used`. There a guest whose Process has ended is stopped, another one waits for its turn.
+   * Makes the guest call `trisiel.gas` at its next check, by a counter below zero; `used` does not change. There the
+   * guest of an ended Process is stopped; any other waits for its turn.
    */
   endSlice(): void {
     if (this.#left === null) return;
@@ -71,7 +78,7 @@ export class GasMeter {
     this.#left.value = -overdrawnGas;
   }
 
-  /** The instance goes back to the pool: keep the figure, let go of its counter. */
+  /** Keeps the figure and lets go of the counter: the instance goes back to its pool. */
   detach(): void {
     this.#granted = this.used;
     this.#left = null;

@@ -1,7 +1,7 @@
 /**
- * Olin's policy file (`handler.policy`, `wasmcloud run --policy`): lines of `allow`, `disallow`,
- * `ram-page-limit`, `gas-limit`; a list stands in parentheses, one pattern a line; `##` begins a
- * comment. Source: the policy documentation of Olin.
+ * Reads Olin's policy file (`handler.policy`, `wasmcloud run --policy`). Its lines are `allow`, `disallow`, `ram-
+ * page-limit` and `gas-limit`; a list stands in parentheses, one pattern a line; `##` begins a comment. Source: the
+ * policy documentation of Olin.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB, maximumLimits } from '../../protocol/limits.ts';
@@ -17,9 +17,9 @@ export interface OlinPolicy {
   readonly gasLimit?: number;
 }
 
-/** Characters of a policy file; pushLimits.manifestBytes says the same of the file in a push. */
+/** Most characters of a policy file; pushLimits.manifestBytes bounds the file in a push. */
 const textCharsMax = 64 * KIB;
-/** Rules of one list: each is tried at every open. */
+/** Most rules of one list: each is tried at every open. */
 const rulesMax = 256;
 
 type NumberName = 'ram-page-limit' | 'gas-limit';
@@ -29,7 +29,7 @@ const numberLimits: Readonly<Record<NumberName, number>> = {
   'gas-limit': maximumLimits.gas,
 };
 
-/** Throws PlatformError `manifest_invalid`, naming `name` and the line. */
+/** Returns what the file says. Throws `manifest_invalid`, with `name` and the line. */
 export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPolicy {
   if (text.length > textCharsMax)
     throw new PlatformError('manifest_invalid', `${name} is longer than ${textCharsMax / KIB} KiB`);
@@ -75,7 +75,10 @@ export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPoli
   };
 }
 
-/** `##` begins a comment at the line's start or after a blank: inside a pattern it may be meant. */
+/**
+ * Returns the line without its comment. `##` begins one at the start of the line or after a blank; inside a pattern
+ * it may be meant.
+ */
 function stripComment(line: string): string {
   return line.replace(/(^|\s)##.*$/, '').trim();
 }
@@ -90,7 +93,7 @@ function addRule(rules: string[], source: string, at: string): void {
   rules.push(source);
 }
 
-/** Olin's configuration format allows a word in double quotes or back quotes. */
+/** Returns the word without its double quotes or back quotes, which Olin's format allows. */
 function unquote(word: string, at: string): string {
   if (word.length >= 2 && word.startsWith('`') && word.endsWith('`')) return word.slice(1, -1);
   if (!word.startsWith('"')) return word;

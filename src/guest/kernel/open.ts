@@ -1,30 +1,30 @@
-/** Opening a Resource by URL: the only way to one, so the policy is checked in one place. */
+/** Opens Resources by URL, for every ABI: there is no other way to one, so the policy is checked here. */
 import { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 
-/** URL as opened. A longer one is invalid; policies are matched against at most this much. */
+/** Most characters of a URL. A longer one is invalid; so a policy is matched against no more than this. */
 export const urlBytesMax = 4096;
 
 /**
- * No URL has them raw. URL parsers drop some of them, so `http://a/\nadmin` would be one thing for a
- * policy and another for the one who opens it.
+ * Matches control characters, which no URL contains. Parsers of URLs drop some of them: `http://a/\nadmin` would be
+ * one URL for a policy and another one for the connection.
  */
 const controlCharacter = /[\0-\x1f\x7f]/;
 
-/** Work that a policy's rules are for each character of a URL, in bytes moved (Process.work). */
+/** Host work (Process.work) for each character of a URL that a policy is matched against, in bytes moved. */
 const policyWorkPerChar = 64;
 
 const schemePattern = /^([a-z][a-z0-9+.-]*):/i;
 
-/** The scheme's name in lower case, or null where `url` has none. */
+/** Returns the name of the scheme in lower case; null where `url` has none. */
 export function schemeOf(url: string): string | null {
   return schemePattern.exec(url)?.[1]?.toLowerCase() ?? null;
 }
 
 /**
- * The Resource, or Errno: invalid (no URL), unknownScheme, or what the scheme says. A URL that the
- * policy refuses ends the Process (Olin: "vibe check failed").
+ * Opens `url`. Returns the Resource, or an Errno: invalid (no URL), unknownScheme, or what the scheme answers. Ends
+ * the Process where the policy refuses the URL (in Olin's words: "vibe check failed").
  */
 export function openUrl(guest: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
   if (url.length > urlBytesMax || controlCharacter.test(url)) return Errno.invalid;
@@ -36,7 +36,10 @@ export function openUrl(guest: Process, url: string, flags: OpenFlags): MaybePro
   return scheme.open(url, guest, flags);
 }
 
-/** Ends the Process when the policy refuses `url`; for http called again with the URL really requested. */
+/**
+ * Ends the Process where its policy refuses `url`. Called at every open, and by http again with the URL that is
+ * really requested.
+ */
 export function checkPolicy(guest: Process, url: string): void {
   const { policy } = guest.options;
   if (policy === null) return;
@@ -47,14 +50,17 @@ export function checkPolicy(guest: Process, url: string): void {
   guest.endNow({ kind: 'policy', url, rule: decision.rule });
 }
 
-/** Opens `url` and gives it a descriptor; Errno otherwise. */
+/** Opens `url` and returns its descriptor, or an Errno. */
 export function openDescriptor(guest: Process, url: string, flags: OpenFlags): MaybePromise<number> {
   const opened = openUrl(guest, url, flags);
   if (opened instanceof Promise) return opened.then((resource) => describe(guest, resource));
   return describe(guest, opened);
 }
 
-/** Takes the descriptor away and closes what it pointed at, unless another one still does. 0 or Errno. */
+/**
+ * Frees the descriptor `fd` and closes its Resource, unless another descriptor stands for it too. Returns 0 or an
+ * Errno.
+ */
 export function closeDescriptor(guest: Process, fd: number): MaybePromise<number> {
   const resource = guest.descriptors.remove(fd);
   if (resource === undefined) return Errno.badDescriptor;
@@ -63,7 +69,7 @@ export function closeDescriptor(guest: Process, fd: number): MaybePromise<number
 
 function describe(guest: Process, resource: Resource | number): MaybePromise<number> {
   if (typeof resource === 'number') return resource;
-  // The Process may have ended while the open waited; nobody else would close it then.
+  // The Process may have ended while the open waited: nothing else would close the Resource then.
   const fd = guest.end === null ? guest.descriptors.add(resource) : Errno.closed;
   if (fd >= 0) return fd;
   const closed = resource.close();

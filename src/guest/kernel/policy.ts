@@ -1,19 +1,18 @@
 /**
- * What a Process may open: regular expressions on the URL as opened. Disallow beats allow; with a
- * policy, what matches nothing is denied (docs/manifest.md).
+ * Decides what a Process may open, by regular expressions on the URL as it was opened. Disallow beats allow; what
+ * matches no rule is denied (docs/manifest.md).
  */
 import type { Policy } from '../../protocol/nouns.ts';
 
 export interface Decision {
   readonly allowed: boolean;
-  /** The rule that decided, for the log line. */
+  /** The rule that decided, as the log shows it. */
   readonly rule: string;
 }
 
 /**
- * A pattern as rules compile it. A dot matches every character: a line separator must not hide what
- * stands behind it from a `disallow`. Throws SyntaxError on what is no pattern; parsers of
- * policies check with it.
+ * Compiles one pattern. A dot matches every character: a line separator must not hide the rest of a URL from a
+ * `disallow`. Throws SyntaxError; parsers of policies check patterns with it.
  */
 export function policyRule(source: string): RegExp {
   return new RegExp(source, 'su');

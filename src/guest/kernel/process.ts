@@ -1,13 +1,13 @@
 /**
- * The kernel's side of one Invocation: what the guest has open, what it may use, what it has used,
- * and how it ended.
+ * One Invocation as the kernel sees it: what its guest has open, may use and has used, and how it ended. Every ABI
+ * calls it `guest`.
  *
  *     ready --run--> running <--call that waits--> suspended
  *                       |                              |
  *                       +--------> ended <-------------+
  *            exit | returned | trap | policy | gas | deadline | aborted
  *
- * A Process ends once; the first reason stays. Host calls of an ended Process do nothing and throw.
+ * A Process ends once: later reasons are ignored. Host calls of an ended Process do nothing and throw.
  */
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
 import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nouns.ts';
@@ -20,24 +20,24 @@ import type { CompiledPolicy } from './policy.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 
 export type ProcessEnd =
-  /** runtime_exit, proc_exit, or the entry point's return value. */
+  /** The guest called runtime_exit or proc_exit, or its entry point returned. */
   | { readonly kind: 'exit'; readonly status: number }
-  /** A wasm trap, a GuestFault, a Land error. */
+  /** A wasm trap, a GuestFault, or an error of Land. */
   | { readonly kind: 'trap'; readonly message: string }
   | { readonly kind: 'policy'; readonly url: string; readonly rule: string }
   | { readonly kind: 'gas'; readonly used: number; readonly limit: number }
   | { readonly kind: 'deadline'; readonly timeoutMs: number }
-  /** The client went away, or the runner is shutting down. */
+  /** The client has gone away, or the runner is shutting down. */
   | { readonly kind: 'aborted'; readonly message: string }
-  /** Our own mistake; the log has the cause. */
+  /** A mistake of the platform; the log has the cause. */
   | { readonly kind: 'internal'; readonly cause: unknown };
 
-/** Thrown out of a host call to unwind the guest; never seen outside src/guest/kernel. */
+/** Thrown by host calls to unwind the guest of an ended Process. Caught by GuestInstance.run. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
 }
 
-/** Where log lines go; the runner adds handler, deployment and invocation. */
+/** Takes the log lines of a Process. The runner adds handler, deployment and invocation. */
 export interface ProcessLog {
   line(line: {
     readonly seq: number;
@@ -50,13 +50,13 @@ export interface ProcessLog {
 }
 
 export interface Clock {
-  /** Unix milliseconds, for what guests and log lines see. */
+  /** Returns Unix milliseconds, for guests and log lines. */
   wallMs(): number;
-  /** Monotonic, nanoseconds. */
+  /** Returns the nanoseconds of a clock that never goes back. */
   monotonicNs(): bigint;
 }
 
-/** Durable key-value store of the handler, served by control. */
+/** The durable key-value store of the handler; control serves it. */
 export interface KvService {
   get(bucket: string, key: string): Promise<Uint8Array | null>;
   put(bucket: string, key: string, value: Uint8Array): Promise<void>;
@@ -66,7 +66,7 @@ export interface QueueService {
   publish(queue: string, message: Uint8Array): Promise<void>;
 }
 
-/** What `meta:` tells. */
+/** Identifies the Invocation; `meta:` shows it to the guest. */
 export interface Identity {
   readonly handler: string;
   readonly deployment: number;
@@ -93,7 +93,7 @@ export interface SchemeTable {
 
 export interface ProcessOptions {
   readonly identity: Identity;
-  /** argv, program name first. */
+  /** The arguments, program name first. */
   readonly args: readonly GuestText[];
   readonly env: ReadonlyMap<string, GuestText>;
   readonly stdin: Resource;
@@ -105,25 +105,25 @@ export interface ProcessOptions {
   readonly meter: GasMeter;
   readonly log: ProcessLog;
   readonly clock: Clock;
-  /** Fills with cryptographic random bytes. */
+  /** Fills `into` with cryptographic random bytes. */
   readonly random: (into: Uint8Array) => void;
-  /** Made at the first use. */
+  /** Makes the file system of the Process. Called at the first use: most guests never open a file. */
   readonly files: () => FileSystem;
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
   /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
   readonly suspending?: () => void;
-  /** Called when the guest goes on after a wait: from here on the thread is its own. */
+  /** Called when a wait of the guest has ended: from now on the thread is its own. */
   readonly resumed?: () => void;
 }
 
 /**
- * Work of the host between two turns of the event loop, in bytes moved. System calls cost the guest
- * next to no gas, so without this count a loop of them would hold the thread far beyond a slice:
- * 5 M gas are 500,000 calls. Gas itself is not touched: it stays the count of instructions.
+ * Host work, in bytes moved, after which a guest gives way. System calls cost next to no gas: without this count a
+ * loop of them would hold the thread far beyond a slice (5 M gas are 500,000 calls). Gas is not touched, it stays the
+ * count of instructions.
  */
 const hostWorkPerTurn = 4 * MIB;
-/** What a system call counts for, whatever it moves: about a microsecond. */
+/** Host work of any system call, in bytes moved: about a microsecond. */
 export const callWork = 1024;
 
 export interface SchemeUsage {
@@ -143,12 +143,12 @@ export class Process {
   readonly options: ProcessOptions;
   readonly meter: GasMeter;
   readonly descriptors = new DescriptorTable();
-  /** Bytes that Resources keep for the guest. */
+  /** Bytes that the Resources of this Process keep for it. */
   readonly held = new ByteBudget(heldBytesMax);
-  /** Set by the instance that runs this Process. */
+  /** Memory of the guest; set by the instance in which the Process runs. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;
-  /** System calls by the index of the import; names are in the InstancePlan. */
+  /** Number of system calls made, by the index of the import; the names are in the InstancePlan. */
   counts: Uint32Array | null = null;
   waitsMs: Float64Array | null = null;
   logLines = 0;
@@ -173,7 +173,7 @@ export class Process {
     return this.#files;
   }
 
-  /** Aborted when the Process ends; for what runs beside the guest (connections, timers). */
+  /** Is aborted when the Process ends. For connections and timers that run beside the guest. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.end !== null) this.#abort.abort();
@@ -184,7 +184,10 @@ export class Process {
     return this.#rejectWait !== null;
   }
 
-  /** Ends the Process from outside or inside; the guest is unwound at once or at its next check. */
+  /**
+   * Ends the Process, from inside or outside. Does nothing where it has ended already. A guest that waits is unwound
+   * at once, one that computes at its next check.
+   */
   kill(end: ProcessEnd): void {
     if (this.end !== null) return;
     this.end = end;
@@ -195,16 +198,16 @@ export class Process {
     reject?.(new ProcessEnded(end.kind));
   }
 
-  /** For host calls that never return to the guest. */
+  /** Ends the Process and unwinds the guest: for host calls that never return. */
   endNow(end: ProcessEnd): never {
     this.kill(end);
     throw new ProcessEnded(end.kind);
   }
 
-  /** Waits for `promise` on behalf of the guest; rejects with ProcessEnded if the Process ends first. */
+  /** Waits for `promise` on behalf of the guest. Rejects with ProcessEnded where the Process ends first. */
   wait<T>(promise: Promise<T>): Promise<T> {
     if (this.end !== null) {
-      // The call itself may have ended the Process (a policy violation): its rejection is nobody's business any more.
+      // The call itself may have ended the Process (a policy violation): nothing looks at its rejection any more.
       promise.catch(() => undefined);
       return Promise.reject(new ProcessEnded(this.end.kind));
     }
@@ -247,7 +250,10 @@ export class Process {
     this.log(logLevels[level], 'platform', text);
   }
 
-  /** Counts work done for the guest outside its gas; when it is much, the guest's slice ends at its next check. */
+  /**
+   * Counts host work that costs no gas, in bytes moved. Past hostWorkPerTurn the slice of the guest ends at its next
+   * check.
+   */
   work(bytes: number): void {
     this.#hostWork += bytes;
     if (this.#hostWork < hostWorkPerTurn) return;
@@ -271,8 +277,8 @@ export class Process {
   }
 
   /**
-   * Closes everything that is open, all at once: one that waits for its peer keeps no other one open.
-   * Never throws; a close that fails is logged. How long to wait for it is the caller's decision.
+   * Closes every open Resource, all at once: one that waits for its peer keeps no other open. Logs a close that fails
+   * and never throws. The caller decides how long to wait for it.
    */
   async closeAll(): Promise<void> {
     const closing: Promise<void>[] = [];

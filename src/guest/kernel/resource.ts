@@ -1,31 +1,39 @@
 /**
- * A Resource is something opened by URL (or a standard stream); a descriptor points at it.
+ * What a guest opens by URL, and the standard streams. Descriptors stand for Resources.
  *
- * Numbers >= 0 are counts of bytes, negative ones are Errno. A value costs nothing; a promise
- * suspends the guest. Data is copied only synchronously, into or out of a view of the guest's
- * memory that is current at that moment: a read or write that has to wait returns a promise that
- * carries no data, and is **called again** with a fresh view once it has settled. So a view never
- * outlives a suspension, and memory.grow in between is harmless.
+ * A number >= 0 is a count of bytes, a negative one an Errno. A number costs nothing; a promise suspends the guest.
+ * Bytes are copied only synchronously, into or out of a view of the guest's memory that is current at that moment: a
+ * read or write that has to wait returns a promise without data, and is **called again** with a fresh view once that
+ * has settled. So no view outlives a suspension, and memory.grow in between is harmless.
  */
 export type MaybePromise<T> = T | Promise<T>;
 
 export interface Resource {
-  /** Scheme name, the key of accounting: `http`, `log`, `stdin`. */
+  /** Name of the scheme, under which bytes are accounted: `http`, `log`, `stdin`. */
   readonly scheme: string;
-  /** Fills `into` from its start; bytes read, 0 only when nothing was asked for or (null:) by design; Errno.end at the end. */
+  /**
+   * Fills `into` from its start. Returns the bytes read, Errno.end at the end, or another Errno; 0 only where nothing
+   * was asked for, or by design (null:). Returns a promise where it has to wait, and is called again then.
+   */
   read(into: Uint8Array): number | Promise<void>;
-  /** Takes from the start of `bytes` and copies what it keeps; bytes taken. */
+  /**
+   * Copies bytes from the start of `bytes`. Returns how many, or an Errno. Returns a promise where it has to wait,
+   * and is called again then.
+   */
   write(bytes: Uint8Array): number | Promise<void>;
-  /** 0 or Errno. */
+  /** Commits or sends what was written. Returns 0 or an Errno. */
   flush(): MaybePromise<number>;
-  /** Releases what is held. Called once, at close or at the end of the Process. 0 or Errno. */
+  /** Lets go of what is held. Called once, at close or at the end of the Process. Returns 0 or an Errno. */
   close(): MaybePromise<number>;
-  /** For polling: null when a read (write) would answer at once. Absent: always at once. */
+  /**
+   * Returns null where a read (a write) would not wait, else a promise that settles when that may have changed.
+   * Absent: it never waits.
+   */
   readable?(): Promise<void> | null;
   writable?(): Promise<void> | null;
-  /** What the guest may know of what is behind it (isatty, sock_*). Absent: a plain stream. */
+  /** Kind of device that the guest may learn of (isatty, sock_*). Absent: a plain stream. */
   readonly device?: 'terminal' | 'socket';
-  /** A socket's half close: no more reading, no more writing (FIN). 0 or Errno. */
+  /** Ends reading, writing (FIN) or both on a socket. Returns 0 or an Errno. */
   shutdown?(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number>;
 }
 

@@ -1,7 +1,10 @@
-/** Standard streams belong to whoever started the Process; a descriptor for one only borrows it. */
+/**
+ * Lends standard streams to descriptors: a stream belongs to the caller of the Process, and outlives every
+ * descriptor.
+ */
 import type { MaybePromise, Resource } from './resource.ts';
 
-/** Reads, writes and flushes `stream`; closing it leaves the stream open. */
+/** Reads, writes and flushes `stream`. Closing it leaves `stream` open. */
 export class SharedStream implements Resource {
   readonly stream: Resource;
 
@@ -25,7 +28,10 @@ export class SharedStream implements Resource {
     return this.stream.flush();
   }
 
-  /** Waits for nobody: at the end of a Process whose reader is stuck, this must still come to an end. */
+  /**
+   * Does nothing, without waiting for the reader of the stream: it may be stuck, and a Process has to come to its
+   * end.
+   */
   close(): number {
     return 0;
   }

@@ -1,6 +1,6 @@
 /**
- * System calls are data rows: an ABI is a table of them. Signature checks, binding, accounting and
- * tracing work on the rows and are written once, here.
+ * Binds system calls. An ABI is a table of rows, one per system call; checks of signatures, binding, accounting and
+ * tracing work on rows and are written once, here.
  */
 import type { FuncType, FunctionImport, ValType } from '../../protocol/module.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
@@ -19,37 +19,37 @@ export interface Syscall {
   readonly params: readonly SyscallParam[];
   readonly result: ValType | null;
   /**
-   * True where it may suspend the guest: such an import costs about 95 ns instead of 5 to 16 ns
-   * even when it answers at once, so calls that never wait say false.
+   * Whether the call may suspend the guest. Such an import costs about 95 ns instead of 5 to 16 ns even where it
+   * answers at once, so it is false for calls that never wait.
    */
   readonly waits: boolean;
-  /** Dagger and Land: a guest may declare i64 for any i32 here. Values arrive as i32 numbers. */
+  /** Whether a guest may declare i64 for any i32 here (Dagger, Land). `run` gets i32 numbers all the same. */
   readonly looseInts?: boolean;
-  /** Arguments in order: i32 as a signed number, i64 as bigint. */
+  /** Makes the call. Arguments come in order, i32 as a signed number, i64 as a bigint. */
   readonly run: (guest: Process, ...args: never[]) => SyscallResult;
 }
 
 export interface Abi {
   readonly name: AbiName;
-  /** Import module names that provide the rows. */
+  /** Names of the import modules that have the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
-  /** Called when the guest has returned or exited, before its Process counts as ended well (Land's output). */
+  /** Called when the guest has returned or exited, before its Process counts as ended well (the output of Land). */
   readonly after?: (guest: Process) => Promise<void> | void;
 }
 
-/** Called around every system call when tracing (wasmcloud run --trace). */
+/** Is called before and after every system call (wasmcloud run --trace). */
 export interface Tracer {
   call(guest: Process, syscall: Syscall, args: readonly SyscallValue[]): void;
   done(guest: Process, syscall: Syscall, args: readonly SyscallValue[], result: SyscallValue | Error): void;
 }
 
-/** Where a bound import finds the Process that is running now: the instance's slot. */
+/** Holds the Process that bound imports serve now. */
 export interface ProcessRef {
   guest: Process;
 }
 
-/** Whether a guest that declares `type` can be bound to `syscall`. */
+/** Returns whether an import of `type` can be bound to `syscall`. */
 export function accepts(syscall: Syscall, type: FuncType): boolean {
   const results = syscall.result === null ? [] : [syscall.result];
   if (type.params.length !== syscall.params.length || type.results.length !== results.length) return false;
@@ -93,9 +93,9 @@ type HostFunction = (...args: SyscallValue[]) => SyscallResult;
 type Run = (guest: Process, ...args: SyscallValue[]) => SyscallResult;
 
 /**
- * The JavaScript function for one import. `index` is the import's position in the InstancePlan, the
- * key of the Process's counters. Errors are not caught here: a GuestFault or ProcessEnded unwinds
- * the guest (which cannot catch: exception handling is refused at push) to GuestInstance.run.
+ * Returns the JavaScript function for one import. `index` is the position of the import in the InstancePlan, under
+ * which the Process counts its calls. Errors are not caught here: a GuestFault or ProcessEnded unwinds the guest to
+ * GuestInstance.run.
  */
 export function bindSyscall(
   ref: ProcessRef,
@@ -104,7 +104,7 @@ export function bindSyscall(
   index: number,
   tracer: Tracer | null,
 ): HostFunction | WebAssembly.Suspending {
-  // The rows' parameter types are checked against the import by accepts(); the engine hands over just those.
+  // accepts() has compared the parameter types with the import's; the engine hands over just those.
   const run = syscall.run as unknown as Run;
   const arity = syscall.params.length;
   let call: HostFunction;

@@ -1,4 +1,7 @@
-/** What a Process has used, in the form of the InvocationRecord: the runner's usage event and `run --stats`. */
+/**
+ * Sums up what a Process has used, as the InvocationRecord says it: for the usage event of a runner and `run
+ * --stats`.
+ */
 import type { InstancePlan } from '../../protocol/module.ts';
 import type { InvocationRecord } from '../../protocol/nouns.ts';
 import type { Process } from './process.ts';
@@ -6,9 +9,9 @@ import type { Process } from './process.ts';
 export type ProcessUsage = Pick<InvocationRecord, 'gas' | 'memoryPages' | 'syscalls' | 'io' | 'logLines'>;
 
 /**
- * Call after GuestInstance.run and before the instance runs again: the counters are the instance's.
- * Names imported from two modules (cwa.log_write and env.log_write) are one system call. Memory
- * never shrinks, so its final size is its peak.
+ * Returns what `guest` has used. To be called after GuestInstance.run and before the instance runs again: the
+ * counters are the instance's. A call imported from two modules (cwa.log_write and env.log_write) is one system call.
+ * Memory never shrinks, so its final size is its peak.
  */
 export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
   const syscalls: Record<string, { count: number; waitMs: number }> = {};
