@@ -12,13 +12,13 @@ export interface SlotLimits {
 }
 
 /** The right to one socket. */
-export interface Slot {
+export interface ConnectionSlot {
   /** Gives it back; once, later calls do nothing. */
   release(): void;
 }
 
 interface Waiter {
-  readonly grant: (slot: Slot) => void;
+  readonly grant: (slot: ConnectionSlot) => void;
   readonly fail: () => void;
 }
 
@@ -60,7 +60,7 @@ export class ConnectionSlots {
     return false;
   }
 
-  take(share: SlotShare): Slot {
+  take(share: SlotShare): ConnectionSlot {
     this.#held += 1;
     share.held += 1;
     let isHeld = true;
@@ -113,10 +113,10 @@ export class SlotShare {
   }
 
   /** Waits in line where none is left. Throws NetworkFailure closed when `signal` is aborted first. */
-  acquire(signal: AbortSignal): Promise<Slot> {
+  acquire(signal: AbortSignal): Promise<ConnectionSlot> {
     if (signal.aborted) return Promise.reject(givenUp());
     if (this.waiters.size === 0 && this.#slots.makeRoom(this)) return Promise.resolve(this.#slots.take(this));
-    return new Promise<Slot>((resolve, reject) => {
+    return new Promise<ConnectionSlot>((resolve, reject) => {
       const onAbort = () => {
         this.waiters.delete(waiter);
         reject(givenUp());
