@@ -22,7 +22,7 @@ export interface Processed {
   readonly mutates: Readonly<Mutations>;
 }
 
-export interface ProcessOptions {
+export interface ProcessModuleOptions {
   /** What messages call the module. */
   readonly subject: string;
   /** Count gas per function as well. */
@@ -34,7 +34,7 @@ export interface ProcessOptions {
 /** Throws `module_invalid` or, for a component, `module_unsupported`. Linear in the size of `bytes`. */
 export function processModule(
   bytes: Uint8Array,
-  { subject, profile = false, costs = standard }: ProcessOptions,
+  { subject, profile = false, costs = standard }: ProcessModuleOptions,
 ): Processed {
   const module = readModule(bytes, subject);
   const layout = layOut(module, profile);
