@@ -24,6 +24,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/logs': ['protocol', 'waiting', 'control/db', 'control/handlers'],
   'control/usage': ['protocol', 'control/db', 'control/handlers'],
   'control/storage': ['protocol', 'control/db'],
+  'control/quota': ['protocol', 'control/db'],
   'control/fleet': ['protocol'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts'],
   'control/deploy': [
@@ -46,6 +47,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/logs',
     'control/usage',
     'control/storage',
+    'control/quota',
   ],
   bin: [
     'protocol',
@@ -63,6 +65,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/fleet',
     'control/git',
     'control/deploy',
+    'control/quota',
     'control/api',
   ],
 };

@@ -27,6 +27,9 @@ import { Repositories } from '../control/git/repositories.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
 import { LogStore } from '../control/logs/log-store.ts';
+import { DiskSpace } from '../control/quota/disk-space.ts';
+import { databaseMeasures } from '../control/quota/measures.ts';
+import { Quota } from '../control/quota/quota.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
 import { QueueStore } from '../control/storage/queue-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
@@ -84,8 +87,18 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const accounts = new Accounts({ db, now, randomBytes, registration: config.registration });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
   const env = await HandlerEnv.open({ db, keyFile: data('env.key'), now, randomBytes });
-  const logs = await LogStore.open({ db, now, onError: (error) => report('log lines were lost', error) });
-  const usage = new UsageStore({ db, now, onError: (error) => report('usage could not be stored', error) });
+  const logs: LogStore = await LogStore.open({
+    db,
+    now,
+    onError: (error) => report('log lines were lost', error),
+    onGrown: (handlerId, bytes) => quota.grew(handlerId, 'logs', bytes),
+  });
+  const usage = new UsageStore({
+    db,
+    now,
+    onError: (error) => report('usage could not be stored', error),
+    onGrown: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
+  });
   const kv = new KvStore({ db, now });
   const queues = new QueueStore({ db, now, newId: () => newId('m', randomBytes) });
   const artifacts = await ArtifactStore.open(data('artifacts'));
@@ -95,6 +108,23 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     hooksFolder,
     environment: gitEnvironment,
     home,
+  });
+  const quota: Quota = new Quota({
+    db,
+    quotaBytes: config.quotaBytes,
+    measures: {
+      ...databaseMeasures(db),
+      repositories: async (handlerId) => (repositories.has(handlerId) ? repositories.bytes(handlerId) : null),
+      artifacts: (handlerId) => deployments.store.artifactBytes(handlerId),
+    },
+    disk: await DiskSpace.open({
+      folder: config.dataFolder,
+      reserveFile: data('reserve'),
+      onError: (error) => report('the disk could not be looked at', error),
+    }),
+    trimLogs: (handlerId, bytes) => logs.trim(handlerId, bytes),
+    now: () => performance.now(),
+    report,
   });
   const vet = new VetPool({ cacheFolder: data('vet-cache') });
   const hooks = await HookEndpoint.open(data('run'));
@@ -129,7 +159,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       void logs.append(lines, dropped).catch((error: unknown) => report('log lines were lost', error)),
     onUsage: (records, counts) =>
       void usage.record({ records, counts }).catch((error: unknown) => report('usage could not be stored', error)),
-    onRequest: (request) => answer(request, { kv, queues }),
+    onRequest: (request) => answer(request, { kv, queues, quota }),
     onEvent: (event) => logFleetEvent(log, event),
   });
   const deployments: Deployments = new Deployments({
@@ -141,6 +171,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     logs,
     handlers,
     env,
+    quota,
+    purge: async (handler) => {
+      await logs.removeHandler(handler);
+      await usage.removeHandler(handler);
+    },
     urlsOf: (name) => urls.told(name),
     docsUrl,
     now,
@@ -174,6 +209,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     usage,
     queues,
     deployer: deployments,
+    quota,
     metrics: new Metrics({ logs, usage }),
     log,
     now,
@@ -213,15 +249,15 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   server.on('request', (req, res) => (door.handles(req) ? door.handle(req, res) : void api(req, res)));
   await fleet.start();
   isStarted = true;
+  const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
-    const purge = handlers.purge(async (handler) => {
-      await repositories.remove(handler.id);
-      await logs.removeHandler(handler);
-      await usage.removeHandler(handler);
-    });
-    void Promise.all([purge, usage.prune(), logs.prune()])
-      .then(() => deployments.maintain())
+    void quota
+      .deleting(async () => {
+        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune()]);
+        await deployments.maintain();
+      })
+      .then(() => quota.measureAll())
       .catch((error: unknown) => report('housekeeping failed', error));
   }, housekeepingMs);
 
@@ -238,6 +274,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       server.closeAllConnections();
       await hooks.close();
       vet.close();
+      await quota.close();
+      await measured;
       await logs.close();
       await usage.close();
       await lease.close();
@@ -281,16 +319,16 @@ async function readPlatformId(db: Database): Promise<string> {
 
 async function answer(
   request: BusRequest,
-  { kv, queues }: { readonly kv: KvStore; readonly queues: QueueStore },
+  { kv, queues, quota }: { readonly kv: KvStore; readonly queues: QueueStore; readonly quota: Quota },
 ): Promise<Uint8Array | null> {
   switch (request.op) {
     case 'kv.get':
       return kv.get(request);
     case 'kv.put':
-      await kv.put(request, request.value);
+      await quota.storing(request.handlerId, 'kv', request.value.length, () => kv.put(request, request.value));
       return null;
     case 'queue.publish':
-      await queues.publish(request);
+      await quota.storing(request.handlerId, 'queues', request.message.length, () => queues.publish(request));
       return null;
   }
 }

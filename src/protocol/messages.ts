@@ -2,6 +2,7 @@
  * Messages between control and a runner: plain serialisable data (bytes as Uint8Array). Today
  * they travel over the child process's IPC channel with structured clone.
  */
+import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
@@ -84,7 +85,14 @@ export type ToRunner =
   | { readonly kind: 'ping'; readonly n: number }
   /** Answer to a `request`. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
-  | { readonly kind: 'reply'; readonly id: number; readonly ok: false; readonly message: string }
+  | {
+      readonly kind: 'reply';
+      readonly id: number;
+      readonly ok: false;
+      /** Of a PlatformError; `internal` for any other error. */
+      readonly code: ErrorCode;
+      readonly message: string;
+    }
   /** Finish in-flight work, then exit 0. */
   | { readonly kind: 'drain' };
 

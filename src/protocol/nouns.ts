@@ -151,3 +151,16 @@ interface InvocationFacts {
   readonly io: Readonly<Record<string, { readonly bytesIn: number; readonly bytesOut: number }>>;
   readonly logLines: number;
 }
+
+/** What a user stores, by what it is kept for. */
+export const storedKinds = ['repositories', 'artifacts', 'kv', 'queues', 'logs', 'usage'] as const;
+export type StoredKind = (typeof storedKinds)[number];
+
+/** What of a user's quota is used. All in bytes. */
+export interface QuotaView {
+  readonly quotaBytes: number;
+  readonly usedBytes: number;
+  readonly byKind: Readonly<Record<StoredKind, number>>;
+  /** Handlers that store something, the one with most first. Deleted ones store until they are purged. */
+  readonly handlers: readonly { readonly name: string; readonly bytes: number; readonly deleted: boolean }[];
+}

@@ -170,4 +170,6 @@ export interface Deployer {
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;
+  /** Removes everything of a deleted handler for good. */
+  handlerPurged(handlerId: string): Promise<void>;
 }

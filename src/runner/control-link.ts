@@ -1,4 +1,5 @@
 /** The runner's end of the channel to control. */
+import { PlatformError } from '../protocol/errors.ts';
 import type { BusRequest, FromRunner, ToRunner } from '../protocol/messages.ts';
 import { busRequestsMax } from './limits.ts';
 
@@ -69,6 +70,6 @@ export class ControlLink {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.ok) waiting?.resolve(message.value);
-    else waiting?.reject(new Error(message.message));
+    else waiting?.reject(new PlatformError(message.code, message.message));
   }
 }

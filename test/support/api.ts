@@ -23,6 +23,7 @@ import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
+import { testQuota } from './quota.ts';
 
 /** Hashing is tested where it is written; here it would only cost time. */
 const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
@@ -45,6 +46,7 @@ export async function startPlatform(
     readonly limits?: Partial<StreamLimits>;
     readonly trustedProxies?: TrustedProxies;
     readonly metricsToken?: string;
+    readonly quotaBytes?: number;
   } = {},
 ): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
@@ -67,7 +69,8 @@ export async function startPlatform(
     logs,
     usage,
     queues: new QueueStore({ db, now, newId: () => randomUUID() }),
-    deployer: recorder(asked),
+    deployer: recorder(asked, () => deps.handlers),
+    quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     metrics: new Metrics({ logs, usage }),
     log,
     now,
@@ -111,7 +114,7 @@ export async function startPlatform(
   };
 }
 
-function recorder(asked: string[]): Deployer {
+function recorder(asked: string[], handlers: () => Handlers): Deployer {
   const note = (what: string) => async (id: string) => void asked.push(`${what} ${id}`);
   return {
     rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
@@ -119,6 +122,11 @@ function recorder(asked: string[]): Deployer {
     handlerCreated: note('handlerCreated'),
     handlerDeleted: note('handlerDeleted'),
     handlerRestored: note('handlerRestored'),
+    handlerPurged: async (id) => {
+      asked.push(`handlerPurged ${id}`);
+      const handler = await handlers().findById(id);
+      if (handler !== null) await handlers().purgeOne(handler, async () => {});
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { Accounts } from '../../src/control/accounts/accounts.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
 import { VetPool } from '../../src/control/deploy/vet/vet-pool.ts';
 import type { GitEvent } from '../../src/control/git/exchange.ts';
@@ -23,10 +24,13 @@ import { Repositories } from '../../src/control/git/repositories.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { databaseMeasures } from '../../src/control/quota/measures.ts';
+import type { Quota } from '../../src/control/quota/quota.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
 import type { Fleet } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
+import { testQuota } from './quota.ts';
 
 /** Notes what runners would be told; `refuse` makes the next compilations fail. */
 export class RecordedFleet implements Fleet {
@@ -82,6 +86,7 @@ export interface DoorPlatform {
   readonly fleet: RecordedFleet;
   readonly vet: VetPool;
   readonly door: GitDoor;
+  readonly quota: Quota;
   readonly hooks: HookEndpoint;
   readonly events: GitEvent[];
   readonly reports: string[];
@@ -108,6 +113,8 @@ export interface DoorOptions {
   /** Puts something between the door and the deploy station. */
   readonly receiver?: (deployments: Deployments) => PushReceiver;
   readonly recover?: boolean;
+  readonly quotaBytes?: number;
+  readonly retention?: RetentionLimits;
 }
 
 export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform> {
@@ -133,7 +140,17 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   });
   const fleet = new RecordedFleet();
   const vet = new VetPool({ cacheFolder: join(tmpdir(), 'trisiel-test-vet-cache') });
-  const deployments = new Deployments({
+  const quota: Quota = testQuota(db, {
+    ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
+    measures: {
+      ...databaseMeasures(db),
+      repositories: async (id) => (repositories.has(id) ? repositories.bytes(id) : null),
+      artifacts: (id) => deployments.store.artifactBytes(id),
+    },
+    trimLogs: (id, bytes) => logs.trim(id, bytes),
+    report,
+  });
+  const deployments: Deployments = new Deployments({
     db,
     repositories,
     artifacts,
@@ -142,6 +159,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     logs,
     handlers,
     env,
+    quota,
+    purge: async ({ id }) => logs.removeHandler({ id, name: '' }),
+    ...(options.retention === undefined ? {} : { retention: options.retention }),
     urlsOf: async (name) => [`http://${name}.localhost:3003`],
     docsUrl: () => 'http://localhost:3002/docs/imports',
     now,
@@ -188,6 +208,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     env,
     fleet,
     vet,
+    quota,
     door,
     hooks,
     events,
@@ -219,6 +240,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       await door.idle();
       await hooks.close();
       vet.close();
+      await quota.close();
       await db.close();
       if (options.dataFolder === undefined) await rm(dataFolder, { recursive: true, force: true });
     },

@@ -22,6 +22,7 @@ import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { DeploymentState, InvocationRecord, Policy } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
+import { testQuota } from './quota.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 export const launcher = join(root, 'bin/wasmcloud.js');
@@ -83,6 +84,7 @@ export async function startControl(options: { readonly registration?: Registrati
     randomBytes,
     env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
     deployer: deployer(db),
+    quota: testQuota(db),
     metrics: new Metrics({ logs, usage }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
     functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,
@@ -257,6 +259,7 @@ function deployer(db: Database): Deployer {
     handlerCreated: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,
+    handlerPurged: nothing,
   };
 }
 

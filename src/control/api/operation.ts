@@ -98,16 +98,10 @@ function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodT
     answer,
     status: definition.status ?? (answer === null ? 204 : 200),
     errors: definition.errors ?? [],
-    run: (raw) =>
-      run(
-        {
-          address: raw.address,
-          params: paramsOf(definition.path, raw.params),
-          query: parse(definition.query, raw.query, 'query'),
-          body: parse(definition.body, raw.body, 'body'),
-        },
-        raw,
-      ),
+    run: (raw) => {
+      const params = paramsOf(definition.path, raw.params);
+      return run({ address: raw.address, params, ...parse(definition, raw) }, raw);
+    },
   };
 }
 
@@ -123,19 +117,30 @@ function paramsOf<Path extends string>(
 /** What an operation without a query or body takes: nothing. A field that were ignored would seem to have worked. */
 const nothing = z.strictObject({});
 
-/** Returns `value` as `type` says. Throws `bad_request` naming up to 10 places that do not fit, unknown fields first. */
-function parse<T extends z.ZodType>(type: T | undefined, value: unknown, where: 'query' | 'body'): z.infer<T> {
-  const checked = (type ?? nothing).safeParse(value);
-  if (checked.success) return checked.data as z.infer<T>; // without a type `run` is given no such field
+/** Returns query and body as their types say. Throws `bad_request` naming up to 10 places that do not fit, unknown ones first. */
+function parse<Query extends z.ZodType, Body extends z.ZodType>(
+  types: { readonly query?: Query; readonly body?: Body },
+  raw: RawCall,
+): { readonly query: z.infer<Query>; readonly body: z.infer<Body> } {
+  const query = (types.query ?? nothing).safeParse(raw.query);
+  const body = (types.body ?? nothing).safeParse(raw.body);
+  // Without a type `run` is given no such field.
+  if (query.success && body.success) return { query: query.data as z.infer<Query>, body: body.data as z.infer<Body> };
   // Issues name places and rules, never values: one of them may be a password.
-  const issues = checked.error.issues.toSorted((a, b) => Number(isUnknown(b)) - Number(isUnknown(a)));
-  const details = issues.slice(0, 10).map((issue) => {
-    const place = [where, ...issue.path].join('.');
-    if (issue.code !== 'unrecognized_keys') return `${place}: ${issue.message}`;
-    const names = issue.keys.slice(0, 10).map((key) => JSON.stringify(key.slice(0, 80)));
-    return `${place}: ${where === 'query' ? 'no such key' : 'no such field'}: ${names.join(', ')}`;
-  });
+  const details = [...placed('query', query.error), ...placed('body', body.error)]
+    .sort((a, b) => Number(isUnknown(b.issue)) - Number(isUnknown(a.issue)))
+    .slice(0, 10)
+    .map(({ where, issue }) => {
+      const place = [where, ...issue.path].join('.');
+      if (issue.code !== 'unrecognized_keys') return `${place}: ${issue.message}`;
+      const names = issue.keys.slice(0, 10).map((key) => JSON.stringify(key.slice(0, 80)));
+      return `${place}: ${where === 'query' ? 'no such key' : 'no such field'}: ${names.join(', ')}`;
+    });
   throw new PlatformError('bad_request', `the request does not fit: ${details[0]}`, { details });
+}
+
+function placed(where: 'query' | 'body', error: z.ZodError | undefined) {
+  return (error?.issues ?? []).map((issue) => ({ where, issue }));
 }
 
 function isUnknown(issue: z.core.$ZodIssue): boolean {

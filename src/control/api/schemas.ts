@@ -9,6 +9,8 @@ import {
   type LogLine,
   logLevelsText,
   policyLists,
+  type QuotaView,
+  storedKinds,
   type User,
 } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
@@ -120,6 +122,15 @@ export const summarySchema = z
     p99Ms: z.number().nullable(),
   })
   .meta({ id: 'UsageSummary', description: 'Of the last minutes.' });
+
+export const quotaSchema = z
+  .object({
+    quotaBytes: z.number(),
+    usedBytes: z.number().describe('as last measured'),
+    byKind: z.object(recordOf(storedKinds, () => z.number())),
+    handlers: z.array(z.object({ name: z.string(), bytes: z.number(), deleted: z.boolean() })),
+  } satisfies Record<keyof QuotaView, z.ZodType>)
+  .meta({ id: 'Quota', description: 'Bytes. A deleted handler stores until it is purged.' });
 
 export const minuteSchema = z
   .object({

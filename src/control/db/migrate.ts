@@ -6,6 +6,7 @@ import { first } from './migrations/0001-first.ts';
 import { queueMessages } from './migrations/0002-queue-messages.ts';
 import { manyWriters } from './migrations/0003-many-writers.ts';
 import { knownAddresses } from './migrations/0004-known-addresses.ts';
+import { storedBytes } from './migrations/0005-stored-bytes.ts';
 import { queuePositions } from './migrations/0006-queue-positions.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
@@ -14,6 +15,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0002-queue-messages': queueMessages,
   '0003-many-writers': manyWriters,
   '0004-known-addresses': knownAddresses,
+  '0005-stored-bytes': storedBytes,
   '0006-queue-positions': queuePositions,
 };
 

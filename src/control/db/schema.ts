@@ -1,3 +1,5 @@
+import type { StoredKind } from '../../protocol/nouns.ts';
+
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
 export interface Schema {
   users: { id: string; name: string; password_hash: string; created_ms: number };
@@ -58,7 +60,11 @@ export interface Schema {
     failure: string | null;
     vet_ms: number;
     created_ms: number;
+    /** When it was retired or failed; null before that. */
+    ended_ms: number | null;
   };
+  /** Bytes that a handler stores, as last measured (src/control/quota). */
+  stored_bytes: { handler_id: string; kind: StoredKind; bytes: number };
   /** What a handler (branch '') or a branch preview serves now. */
   releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
   log_lines: {

@@ -103,6 +103,7 @@ export class DeploymentStore {
         failure: null,
         vet_ms: staging.vetMs,
         created_ms: nowMs,
+        ended_ms: null,
       };
       await trx.insertInto('deployments').values(row).execute();
       return row;
@@ -125,14 +126,18 @@ export class DeploymentStore {
       const replaced = target === undefined ? null : await liveOf(trx, target.handler_id);
       const row = await trx
         .updateTable('deployments')
-        .set({ state: 'live' })
+        .set({ state: 'live', ended_ms: null })
         .where('id', '=', deploymentId)
         .where('state', '=', from)
         .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new PlatformError('conflict', `the deployment is not ${from} any more`);
       if (replaced !== null)
-        await trx.updateTable('deployments').set({ state: 'retired' }).where('id', '=', replaced.id).execute();
+        await trx
+          .updateTable('deployments')
+          .set({ state: 'retired', ended_ms: this.#now() })
+          .where('id', '=', replaced.id)
+          .execute();
       const release = { deployment_id: row.id, changed_ms: this.#now() };
       await trx
         .insertInto('releases')
@@ -147,11 +152,56 @@ export class DeploymentStore {
   async fail(deploymentId: string, failure: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('deployments')
-      .set({ state: 'failed', failure })
+      .set({ state: 'failed', failure, ended_ms: this.#now() })
       .where('id', '=', deploymentId)
       .where('state', '=', 'staged')
       .executeTakeFirst();
     return numUpdatedRows > 0n;
+  }
+
+  /**
+   * Returns retired and failed Deployments of a handler without any Release: those past the newest `keep` that ended
+   * before `endedBeforeMs` (Unix milliseconds), oldest first, at most `limit`.
+   */
+  async ended(
+    handlerId: string,
+    which: { readonly keep: number; readonly endedBeforeMs: number; readonly limit: number },
+  ): Promise<readonly Pick<DeploymentRow, 'id' | 'number'>[]> {
+    const newestDropped = await this.#endedOf(handlerId)
+      .select('number')
+      .orderBy('number', 'desc')
+      .limit(1)
+      .offset(which.keep)
+      .executeTakeFirst();
+    if (newestDropped === undefined) return [];
+    return this.#endedOf(handlerId)
+      .select(['id', 'number'])
+      .where('number', '<=', newestDropped.number)
+      .where(({ fn, ref }) => fn.coalesce(ref('ended_ms'), ref('created_ms')), '<', which.endedBeforeMs)
+      .orderBy('number')
+      .limit(which.limit)
+      .execute();
+  }
+
+  /** Returns the ids of handlers with more than `keep` retired and failed Deployments, deleted handlers included. */
+  async handlersWithEnded(keep: number): Promise<readonly string[]> {
+    const rows = await this.#db
+      .selectFrom('deployments')
+      .select('handler_id')
+      .where('state', 'in', ['retired', 'failed'])
+      .groupBy('handler_id')
+      .having(({ fn }) => fn.countAll(), '>', keep)
+      .execute();
+    return rows.map(({ handler_id }) => handler_id);
+  }
+
+  /** Removes a Deployment for good, unless it has been made live or staged again. */
+  async drop(deploymentId: string): Promise<void> {
+    await this.#db
+      .deleteFrom('deployments')
+      .where('id', '=', deploymentId)
+      .where('state', 'in', ['retired', 'failed'])
+      .execute();
   }
 
   /** Undoes the creation of a handler by a first push that came to nothing. */
@@ -244,9 +294,36 @@ export class DeploymentStore {
     }
   }
 
+  /** Returns the bytes of the distinct Artifacts and file bundles that Deployments of a handler refer to. */
+  async artifactBytes(handlerId: string): Promise<number> {
+    const rows = await this.#db
+      .selectFrom('deployments')
+      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
+      .select(['artifacts.name', 'artifacts.bytes', 'deployments.manifest'])
+      .where('deployments.handler_id', '=', handlerId)
+      .execute();
+    const sizes = new Map<string, number>();
+    for (const { name, bytes, manifest } of rows) {
+      sizes.set(name, Number(bytes));
+      const { files } = readEffectiveManifest(manifest);
+      if (files !== null) sizes.set(files.bundle, files.bytes);
+    }
+    return [...sizes.values()].reduce((total, bytes) => total + bytes, 0);
+  }
+
   async artifactModule(name: string): Promise<VettedModule | null> {
     const row = await this.#db.selectFrom('artifacts').select('module').where('name', '=', name).executeTakeFirst();
     return row === undefined ? null : readModule(row.module);
+  }
+
+  #endedOf(handlerId: string) {
+    return this.#db
+      .selectFrom('deployments')
+      .where('handler_id', '=', handlerId)
+      .where('state', 'in', ['retired', 'failed'])
+      .where('id', 'not in', (from) =>
+        from.selectFrom('releases').select('deployment_id').where('releases.handler_id', '=', handlerId),
+      );
   }
 }
 

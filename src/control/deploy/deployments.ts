@@ -8,11 +8,12 @@ import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import type { Database } from '../db/database.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
-import type { Handlers } from '../handlers/handlers.ts';
+import type { Handler, Handlers } from '../handlers/handlers.ts';
 import { ArtifactUse } from './artifact-use.ts';
+import { DeploymentRetention, type RetentionLimits, retentionLimits } from './deployment-retention.ts';
 import { DeploymentStore } from './deployment-store.ts';
 import { OwnerLog } from './owner-log.ts';
-import { DeployPush, type PushParts } from './push.ts';
+import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
 import { Specs } from './specs.ts';
@@ -27,6 +28,11 @@ export interface DeploymentsOptions {
   readonly logs: LogAppender;
   readonly handlers: Handlers;
   readonly env: Pick<HandlerEnv, 'envOf'>;
+  readonly quota: PushQuota;
+  /** Removes what other stations keep of a handler that is being purged: log lines, usage. Bears being called again. */
+  readonly purge: (handler: Handler) => Promise<void>;
+  /** By default those of retentionLimits. */
+  readonly retention?: RetentionLimits;
   /** Returns the public URL of a handler, for the last lines of a push. */
   readonly urlsOf: (handler: string) => Promise<readonly string[]>;
   /** Returns the URL of the page that documents provided imports. */
@@ -44,31 +50,40 @@ export class Deployments implements Deployer, PushReceiver {
   readonly #db: Database;
   readonly #repositories: Repositories;
   readonly #handlers: Handlers;
+  readonly #purgeOutside: (handler: Handler) => Promise<void>;
   readonly #log: OwnerLog;
   readonly #artifactUse: ArtifactUse;
+  readonly #retention: DeploymentRetention;
   readonly #releases: Releases;
   readonly #recovery: Recovery;
   readonly #pushParts: PushParts;
 
   constructor(options: DeploymentsOptions) {
-    const { db, repositories, artifacts, handlers, env, vet, urlsOf, docsUrl, report } = options;
+    const { db, repositories, artifacts, handlers, env, vet, quota, urlsOf, docsUrl, report } = options;
     const store = new DeploymentStore(options);
     const log = new OwnerLog(options);
     const specs = new Specs({ store, artifacts, env });
     const releases = new Releases({ ...options, store, specs });
     const recovery = new Recovery({ ...options, store, releases, log });
     const artifactUse = new ArtifactUse({ store, artifacts });
+    const limits = options.retention ?? retentionLimits;
+    const retention = new DeploymentRetention({ ...options, store, releases, log, limits });
     this.#db = db;
     this.#repositories = repositories;
     this.#handlers = handlers;
+    this.#purgeOutside = async (handler) => {
+      await repositories.remove(handler.id);
+      await options.purge(handler);
+    };
     this.store = store;
     this.#log = log;
     this.#artifactUse = artifactUse;
+    this.#retention = retention;
     this.#releases = releases;
     this.#recovery = recovery;
     this.#pushParts = {
       ...{ store, handlers, artifacts, artifactUse, vet, releases, recovery, repositories },
-      ...{ log, urlsOf, docsUrl, report },
+      ...{ retention, quota, log, urlsOf, docsUrl, report },
     };
   }
 
@@ -125,8 +140,22 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#releases.restore(handlerId);
   }
 
-  /** Removes Artifacts that no Deployment has any more, and packs repositories. Runs now and then. */
+  /** Removes a deleted handler with its repository, log and usage, and the Artifacts that only it had. */
+  async handlerPurged(handlerId: string): Promise<void> {
+    const handler = await this.#handlers.findById(handlerId);
+    if (handler === null || handler.deletedMs === null) return;
+    await this.#handlers.purgeOne(handler, this.#purgeOutside);
+    await this.#artifactUse.collect();
+  }
+
+  /** Removes handlers that were deleted longer ago than they can be restored. Runs now and then. */
+  async purgeDeleted(): Promise<void> {
+    await this.#handlers.purge(this.#purgeOutside);
+  }
+
+  /** Drops old Deployments, removes Artifacts that no Deployment has any more, packs repositories. Runs now and then. */
   async maintain(): Promise<void> {
+    await this.#retention.trimAll();
     await this.#artifactUse.collect();
     await this.#repositories.maintain();
   }

@@ -38,6 +38,12 @@ export function notDeployed(branch: string, deployBranch: string): string {
   );
 }
 
+/** Of a quota that is nearly used up, both in bytes. */
+export function nearQuota(usedBytes: number, quotaBytes: number): string {
+  const percent = Math.min(100, Math.floor((usedBytes / quotaBytes) * 100));
+  return `${percent} % of the quota of ${size(quotaBytes)} is used; see wasmcloud quota`;
+}
+
 export function deleteRefused(handler: string, branch: string | null): PlatformError {
   return new PlatformError('conflict', `${branch} is the deploy branch and cannot be deleted`, {
     hints: [`to delete the handler: wasmcloud delete ${handler}`],

@@ -7,7 +7,7 @@ import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName } from '../../protocol/module.ts';
-import type { LogLevelName } from '../../protocol/nouns.ts';
+import type { LogLevelName, StoredKind } from '../../protocol/nouns.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
@@ -15,15 +15,26 @@ import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
+import type { DeploymentRetention } from './deployment-retention.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import type { OwnerLog } from './owner-log.ts';
-import { branchOf, deleteRefused, found, notDeployed, received, validated } from './push-words.ts';
+import { branchOf, deleteRefused, found, nearQuota, notDeployed, received, validated } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
 import type { Vetted } from './vet/messages.ts';
 import type { VetPool } from './vet/vet-pool.ts';
+
+/** What a user may store, as a push asks. */
+export interface PushQuota {
+  readonly quotaBytes: number;
+  /** Throws `limit_exceeded` unless the user may store `bytes` more. */
+  admit(userId: string, bytes: number): Promise<void>;
+  usedBytes(userId: string): Promise<number>;
+  /** Measures what a handler stores. */
+  measure(handlerId: string, kinds: readonly StoredKind[]): Promise<void>;
+}
 
 /** The parts of control that a push uses. */
 export interface PushParts {
@@ -34,7 +45,9 @@ export interface PushParts {
   readonly vet: Pick<VetPool, 'vet'>;
   readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
-  readonly repositories: Pick<Repositories, 'setHead'>;
+  readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
+  readonly retention: Pick<DeploymentRetention, 'trim'>;
+  readonly quota: PushQuota;
   readonly log: OwnerLog;
   /** Returns the URLs at which a handler's function answers, as the push tells them. */
   readonly urlsOf: (handler: string) => Promise<readonly string[]>;
@@ -51,6 +64,9 @@ interface Staged {
   readonly files: readonly TreeFile[];
 }
 
+/** A push warns when this share of the quota is used. */
+const warnShare = 0.9;
+
 export class DeployPush implements PushSession {
   readonly #parts: PushParts;
   readonly #push: IncomingPush;
@@ -59,6 +75,10 @@ export class DeployPush implements PushSession {
   /** This push settles the deploy branch. */
   #firstDeploy = false;
   #created = false;
+  /** Whose quota the push uses. */
+  #ownerId = '';
+  /** Bytes of the pushed pack, as far as they are not in the owner's figures. */
+  #packBytes = 0;
   #staged: Staged | null = null;
   /** What a hook has asked for; it may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
@@ -86,6 +106,10 @@ export class DeployPush implements PushSession {
     const staged = this.#staged;
     this.#staged = null;
     if (staged !== null) await this.#parts.recovery.settleEnded(staged.row, this.#push.handlerName, staged);
+    const { quota, report } = this.#parts;
+    await quota
+      .measure(this.#push.handlerId, ['repositories', 'artifacts'])
+      .catch((error: unknown) => report(`what ${this.#push.handlerName} stores could not be measured`, error));
   }
 
   async #decide(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
@@ -132,7 +156,10 @@ export class DeployPush implements PushSession {
     const handler = handlerExists ? await this.#parts.handlers.findById(handlerId) : null;
     if (handlerExists && (handler === null || handler.deletedMs !== null))
       throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
+    this.#ownerId = handler?.ownerId ?? this.#push.user.id;
     this.#live = handlerExists ? await this.#parts.store.live(handlerId) : null;
+    // What only deletes refs needs no room, and may make some.
+    if (updates.some((update) => update.new !== null)) await this.#checkQuota();
     const branch = handler?.deployBranch ?? firstBranch(updates);
     this.#firstDeploy = (handler?.deployBranch ?? null) === null;
     for (const update of updates) print(received(handlerName, update));
@@ -147,6 +174,30 @@ export class DeployPush implements PushSession {
       return;
     }
     await this.#deploy({ ref: update.ref, commit: update.new, objects, print, signal });
+  }
+
+  /** Throws `limit_exceeded` where the owner has no room for the pack. */
+  async #checkQuota(): Promise<void> {
+    const { quota, repositories } = this.#parts;
+    const { handlerId, handlerExists } = this.#push;
+    // git keeps the pack in the repository's folder until it accepts the push: the figure of a handler has it already.
+    if (handlerExists) await quota.measure(handlerId, ['repositories', 'artifacts']);
+    else this.#packBytes = await repositories.bytes(handlerId);
+    await this.#admit(this.#packBytes);
+  }
+
+  /**
+   * Throws `limit_exceeded` where the owner may not store `bytes` more. Before that, Deployments of this handler that
+   * nothing serves make room, down to the few newest.
+   */
+  async #admit(bytes: number): Promise<void> {
+    const { quota, retention } = this.#parts;
+    const { handlerId, handlerExists } = this.#push;
+    await quota.admit(this.#ownerId, bytes).catch(async (error: unknown) => {
+      if (!handlerExists || (await retention.trim(handlerId, false)) === 0) throw error;
+      await quota.measure(handlerId, ['repositories', 'artifacts']);
+      await quota.admit(this.#ownerId, bytes);
+    });
   }
 
   async #deploy(options: {
@@ -175,6 +226,11 @@ export class DeployPush implements PushSession {
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
     stopIf(signal);
+    const { quota } = this.#parts;
+    const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);
+    await this.#admit(newBytes);
+    const usedBytes = (await quota.usedBytes(this.#ownerId)) + newBytes;
+    if (usedBytes > quota.quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quota.quotaBytes)));
     await this.#stage({ ref, commit, candidate, manifest, vetted });
     stopIf(signal);
   }

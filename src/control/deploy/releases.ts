@@ -130,6 +130,11 @@ export class Releases {
     });
   }
 
+  /** Runs `work` while no Release of the handler is made or changed. Returns its result. */
+  exclusively<T>(handlerId: string, work: () => Promise<T>): Promise<T> {
+    return this.#locks.run(handlerId, work);
+  }
+
   /** Lets runners drop what they have compiled for the handler and do not serve. */
   forgetPrepared(handlerId: string): void {
     const unused = this.#prepared.get(handlerId);

@@ -429,6 +429,7 @@ export class RunnerFleet implements Fleet {
               kind: 'reply',
               id,
               ok: false,
+              code: error instanceof PlatformError ? error.code : 'internal',
               message: error instanceof Error ? error.message : String(error),
             }),
         );

@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { access, constants, cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, constants, cp, lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type SimpleGit, simpleGit } from 'simple-git';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -140,6 +140,30 @@ export class Repositories {
     await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
   }
 
+  /** Lets a dropped Deployment's commit go, unless another ref holds it. No error where there is no such pin. */
+  async unpin(id: string, number: number): Promise<void> {
+    if (!Number.isSafeInteger(number)) throw new TypeError('not a pin');
+    if (await this.pinned(id, number)) await this.#run(id, ['update-ref', '-d', `refs/deployments/${number}`]);
+  }
+
+  /**
+   * Packs a repository and removes what no ref reaches. Objects younger than an hour stay: a push that runs
+   * meanwhile may be about to refer to them.
+   */
+  async collect(id: string): Promise<void> {
+    if (existsSync(this.pathOf(id))) await this.#run(id, ['gc', '--quiet', '--prune=1.hour.ago']);
+  }
+
+  /** Says whether the repository lies on this control's disk. */
+  has(id: string): boolean {
+    return existsSync(this.pathOf(id));
+  }
+
+  /** Returns the bytes of all files of a repository, of a push that is being received too; 0 where there is none. */
+  async bytes(id: string): Promise<number> {
+    return folderBytes(this.pathOf(id));
+  }
+
   /** Looked up without starting git: these repositories are ours, and keep refs as files. */
   async pinned(id: string, number: number): Promise<boolean> {
     const ref = `refs/deployments/${number}`;
@@ -243,6 +267,21 @@ export class Repositories {
       `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`,
     );
   }
+}
+
+/** Adds up the sizes of all files below `folder`. Files that vanish meanwhile count nothing. */
+async function folderBytes(folder: string): Promise<number> {
+  const gone = (error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  };
+  const entries = (await readdir(folder, { withFileTypes: true }).catch(gone)) ?? [];
+  let total = 0;
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    total += entry.isDirectory() ? await folderBytes(path) : ((await lstat(path).catch(gone))?.size ?? 0);
+  }
+  return total;
 }
 
 /** The command line of a process; '' when there is none. */

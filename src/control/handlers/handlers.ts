@@ -77,6 +77,18 @@ export class Handlers {
     return handler;
   }
 
+  /** Returns a user's handler of that name, deleted or not. A foreign one looks like a missing one: `not_found`. */
+  async findOwnedOrDeleted(name: string, ownerId: string): Promise<Handler> {
+    const row = await this.#db
+      .selectFrom('handlers')
+      .selectAll()
+      .where('name', '=', name)
+      .where('owner_id', '=', ownerId)
+      .executeTakeFirst();
+    if (row === undefined) throw missing(name);
+    return toHandler(row);
+  }
+
   /**
    * Makes a handler; without a name it gets a generated one. `id`: of the repository that a first push
    * went to before there was a handler.
@@ -177,15 +189,18 @@ export class Handlers {
       .orderBy('deleted_ms')
       .limit(handlerLimits.purgeBatch)
       .execute();
-    for (const row of rows) {
-      await before(toHandler(row));
-      await this.#db.transaction().execute(async (trx) => {
-        await trx.deleteFrom('releases').where('handler_id', '=', row.id).execute();
-        await trx.deleteFrom('deployments').where('handler_id', '=', row.id).execute();
-        await trx.deleteFrom('handlers').where('id', '=', row.id).where('deleted_ms', 'is not', null).execute();
-      });
-    }
+    for (const row of rows) await this.purgeOne(toHandler(row), before);
     return rows.length;
+  }
+
+  /** Removes a deleted handler now, as purge() does after the retention. Its name is free then. */
+  async purgeOne(handler: Handler, before: (handler: Handler) => Promise<void>): Promise<void> {
+    await before(handler);
+    await this.#db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('releases').where('handler_id', '=', handler.id).execute();
+      await trx.deleteFrom('deployments').where('handler_id', '=', handler.id).execute();
+      await trx.deleteFrom('handlers').where('id', '=', handler.id).where('deleted_ms', 'is not', null).execute();
+    });
   }
 
   async #insert(name: string, ownerId: string, id = newId('h', this.#randomBytes)): Promise<Handler> {

@@ -52,6 +52,8 @@ export interface LogStoreOptions {
   readonly now: () => number;
   /** Told what went wrong with a batch; its lines have been counted as dropped. */
   readonly onError: (error: unknown) => void;
+  /** Takes the bytes of lines of a handler that have been stored. */
+  readonly onGrown?: (handlerId: string, bytes: number) => void;
   /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
 }
@@ -113,6 +115,7 @@ export class LogStore implements LogSink, LogFeed {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
+  readonly #onGrown: (handlerId: string, bytes: number) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
   readonly #cursors: Cursors;
@@ -136,6 +139,7 @@ export class LogStore implements LogSink, LogFeed {
     this.#db = options.db;
     this.#now = options.now;
     this.#onError = options.onError;
+    this.#onGrown = options.onGrown ?? (() => {});
     this.#retention = new LogRetention(options);
     this.#cursors = opened.cursors;
     this.#published = opened.published;
@@ -231,6 +235,11 @@ export class LogStore implements LogSink, LogFeed {
       waiting: this.#queue.weight,
       tails: this.#tailCount,
     };
+  }
+
+  /** Removes the oldest lines of a handler until at most `bytes` are left. */
+  trim(handlerId: string, bytes: number): Promise<void> {
+    return this.#retention.trimTo(handlerId, bytes);
   }
 
   /** Removes all lines of a handler that is being purged. */
@@ -350,6 +359,7 @@ export class LogStore implements LogSink, LogFeed {
     for (const [handlerId, theirs] of byHandler) {
       const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
       this.#retention.grown(handlerId, { lines: theirs.length, bytes });
+      this.#onGrown(handlerId, bytes);
       const tails = this.#tails.get(handlerId);
       if (tails === undefined || !isNext) continue;
       const shown = theirs.map(({ handlerId: _, ...line }): LogLine => ({ ...line, handler: tails.name }));

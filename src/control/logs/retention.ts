@@ -74,12 +74,17 @@ export class LogRetention {
       .offset(this.#lines)
       .executeTakeFirst();
     if (byLines !== undefined) await this.#deleteUpTo(handlerId, byLines.cursor);
-    const byBytes = await this.#lastBeyondBytes(handlerId);
-    if (byBytes !== null) await this.#deleteUpTo(handlerId, byBytes);
+    await this.trimTo(handlerId, this.#bytes);
+  }
+
+  /** Removes the oldest lines of a handler until at most `bytes` are left; the newest step of lines always stays. */
+  async trimTo(handlerId: string, bytes: number): Promise<void> {
+    const last = await this.#lastBeyondBytes(handlerId, bytes);
+    if (last !== null) await this.#deleteUpTo(handlerId, last);
   }
 
   /** Adds up from the newest line backward; the newest cursor of the step that is too much, null if none is. */
-  async #lastBeyondBytes(handlerId: string): Promise<number | null> {
+  async #lastBeyondBytes(handlerId: string, bytes: number): Promise<number | null> {
     let total = 0;
     let below = Number.MAX_SAFE_INTEGER;
     while (!this.#closed) {
@@ -105,7 +110,7 @@ export class LogRetention {
       if (step.low === null || step.high === null) return null;
       total += Number(step.bytes ?? 0) + Number(step.lines) * retentionLimits.lineOverheadBytes;
       // The newest step always stays: somebody may want to know what the last lines said.
-      if (total > this.#bytes && below !== Number.MAX_SAFE_INTEGER) return step.high;
+      if (total > bytes && below !== Number.MAX_SAFE_INTEGER) return step.high;
       below = step.low;
     }
     return null;

@@ -66,6 +66,7 @@ export class UsageStore {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #onError: (error: unknown) => void;
+  readonly #onGrown: (handlerId: string, bytes: number) => void;
   readonly #queue: WriteQueue<readonly PendingInvocationRecord[]>;
   readonly #recent: RecentUsage;
   readonly #retention: RecordRetention;
@@ -87,10 +88,13 @@ export class UsageStore {
     /** Unix milliseconds. */
     readonly now: () => number;
     readonly onError: (error: unknown) => void;
+    /** Takes the bytes of records that have been stored. */
+    readonly onGrown?: (handlerId: string, bytes: number) => void;
   }) {
     this.#db = options.db;
     this.#now = options.now;
     this.#onError = options.onError;
+    this.#onGrown = options.onGrown ?? (() => {});
     this.#recent = new RecentUsage(options.now);
     this.#retention = new RecordRetention(options);
     this.#queue = new WriteQueue({
@@ -236,8 +240,13 @@ export class UsageStore {
         for (const count of counts) if (existing.has(handlerIdOf(count.handler_id))) await addCount(trx, count);
       });
       this.#countRecords({ stored: rows.length });
-      for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id))
+      for (const [handlerId, theirs] of Map.groupBy(rows, (row) => row.handler_id)) {
         this.#retention.grown(handlerId, theirs.length);
+        this.#onGrown(
+          handlerId,
+          theirs.reduce((sum, { record }) => sum + record.length, 0),
+        );
+      }
     } catch (error) {
       for (const count of counts) this.#keep(count);
       this.#countRecords({ dropped: records.length });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { KvService } from '../../../src/guest/kernel/process.ts';
+import { PlatformError } from '../../../src/protocol/errors.ts';
 import { kvLimits } from '../../../src/protocol/limits.ts';
 import { expectMemory, runCalls } from '../../support/calls.ts';
 import { runGuest } from '../../support/run-guest.ts';
@@ -180,4 +181,16 @@ test('a store that fails is -1 for the guest, with the cause in the log', async 
   expect(run.end).toEqual({ kind: 'exit', status: 0 });
   expect(run.results).toEqual([0, -1, 1, -1]);
   expect(run.logs[0]?.text).toBe(`reading ${url} failed: control is away`);
+});
+
+test('a value that the quota has no room for is refused, with the reason in the log', async () => {
+  const put = () => Promise.reject(new PlatformError('limit_exceeded', 'your quota is used up: 2 GiB of 2 GiB'));
+  const run = await runCalls({
+    abi: 'cwa',
+    kv: { get: async () => null, put },
+    data: { 16: url },
+    calls: [open, ['resource_write', 0, 64, 1], ['resource_flush', 0]],
+  });
+  expect(run.results).toEqual([0, 1, -1]);
+  expect(run.logs[0]?.text).toBe(`writing ${url} failed: your quota is used up: 2 GiB of 2 GiB`);
 });

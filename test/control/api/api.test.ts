@@ -145,6 +145,9 @@ describe('answers', () => {
       ['getInvocation', `/handlers/${created}/invocations/inv-1`],
       ['getUsage', `/handlers/${created}/usage?minutes=5`],
       ['listUsage', '/usage'],
+      ['listQueues', `/queues?handler=${created}`],
+      ['readQueue', `/queues/jobs/messages?handler=${created}`],
+      ['purgeQueue', `/queues/jobs/purge?handler=${created}`],
       ['removeVariable', `/handlers/${created}/env/KEY`],
       ['deleteHandler', `/handlers/${created}`],
       ['restoreHandler', `/handlers/${created}/restore`],
@@ -403,6 +406,55 @@ test('a user has so many requests at once; each that ends makes room; others are
   } finally {
     await busy.close();
   }
+});
+
+describe('what a user stores', () => {
+  test('is told by kind and handler; past the quota nothing new is made; purging makes room and frees the name', async () => {
+    const small = await startPlatform({ quotaBytes: 1024 * 1024 });
+    try {
+      const token = await signUp(small, 'ada');
+      const other = await signUp(small, 'bob');
+      const make = (name: string) => api(small, token, 'POST', '/handlers', { name });
+      expect((await make('otter')).status).toBe(201);
+      const { id } = (await small.handlers.find('otter'))!;
+      const value = { bucket: 'b', value: Buffer.alloc(600_000), updated_ms: 0 };
+      for (const key of ['a', 'b'])
+        await small.db
+          .insertInto('kv')
+          .values({ handler_id: id, key, ...value })
+          .execute();
+      await small.quota.measure(id);
+      const usage = async (who: string) => (await api(small, who, 'GET', '/usage')).body;
+      expect(await usage(token)).toMatchObject({
+        quotaBytes: 1024 * 1024,
+        usedBytes: expect.any(Number),
+        byKind: { repositories: 0, artifacts: 0, kv: expect.any(Number), queues: 0, logs: 0, usage: 0 },
+        handlers: [{ name: 'otter', deleted: false, bytes: expect.any(Number) }],
+      });
+      expect((await usage(token)).usedBytes).toBeGreaterThan(1_200_000);
+      expect(await usage(other)).toMatchObject({ usedBytes: 0, handlers: [] });
+      const refused = await make('fox');
+      expect(refused).toMatchObject({ status: 422, body: { code: 'limit_exceeded' } });
+      expect(refused.body.detail).toMatch(/^your quota is used up: 1\.1 MiB of 1 MiB$/);
+      expect(refused.body.details[0]).toMatch(/^otter {2}1\.1 MiB {2}kv 1\.1 MiB$/);
+      expect((await api(small, other, 'POST', '/handlers', {})).status).toBe(201);
+
+      expect((await api(small, token, 'DELETE', '/handlers/otter')).status).toBe(204);
+      expect((await usage(token)).handlers).toMatchObject([{ name: 'otter', deleted: true }]);
+      expect((await api(small, other, 'DELETE', '/handlers/otter?purge=true')).status).toBe(404);
+      expect((await api(small, token, 'DELETE', '/handlers/otter?purge=maybe')).status).toBe(400);
+      expect((await api(small, token, 'DELETE', '/handlers/otter?purge=true')).status).toBe(204);
+      expect(small.asked).toContain(`handlerPurged ${id}`);
+      expect(await usage(token)).toMatchObject({ usedBytes: 0, handlers: [] });
+      expect((await api(small, token, 'POST', '/handlers/otter/restore')).status).toBe(404);
+      expect((await make('otter')).status).toBe(201);
+      // A living one too, at once.
+      expect((await api(small, token, 'DELETE', '/handlers/otter?purge=true')).status).toBe(204);
+      expect((await make('otter')).status).toBe(201);
+    } finally {
+      await small.close();
+    }
+  });
 });
 
 describe('pages', () => {

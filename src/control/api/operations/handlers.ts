@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Deployer } from '../../../protocol/ports.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
+import type { Quota } from '../../quota/quota.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
 
@@ -14,8 +15,9 @@ export function handlerOperations(deps: {
   readonly handlers: Handlers;
   readonly views: HandlerViews;
   readonly deployer: Deployer;
+  readonly quota: Quota;
 }): readonly Operation[] {
-  const { handlers, views, deployer } = deps;
+  const { handlers, views, deployer, quota } = deps;
   return [
     forUsers({
       id: 'listHandlers',
@@ -40,6 +42,7 @@ export function handlerOperations(deps: {
       answer: one,
       errors: ['name_invalid', 'name_taken', 'limit_exceeded'],
       run: async ({ user, body }) => {
+        await quota.admit(user.id, 0);
         const { id } = await handlers.create({ name: body.name, ownerId: user.id });
         await deployer.handlerCreated(id);
         return { handler: await views.of(id) };
@@ -78,13 +81,23 @@ export function handlerOperations(deps: {
       method: 'DELETE',
       path: '/handlers/{name}',
       tag,
-      summary: 'Stop serving it. It can be restored for 30 days; its name stays taken meanwhile.',
+      summary:
+        'Stop serving it. It can be restored for 30 days; its name stays taken and its bytes count meanwhile. ' +
+        'With `purge` everything of it is removed for good, also of one that is deleted already.',
+      query: z.strictObject({ purge: z.enum(['true', 'false']).optional() }),
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        await handlers.delete(id);
-        await deployer.handlerDeleted(id);
-      },
+      run: ({ user, params, query }) =>
+        quota.deleting(async () => {
+          const purge = query.purge === 'true';
+          const handler = purge
+            ? await handlers.findOwnedOrDeleted(params.name, user.id)
+            : await handlers.findOwned(params.name, user.id);
+          if (handler.deletedMs === null) {
+            await handlers.delete(handler.id);
+            await deployer.handlerDeleted(handler.id);
+          }
+          if (purge) await deployer.handlerPurged(handler.id);
+        }),
     }),
     forUsers({
       id: 'restoreHandler',

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import type { LogStore } from '../../logs/log-store.ts';
+import type { Quota } from '../../quota/quota.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
 import { forUsers, type Operation } from '../operation.ts';
@@ -12,6 +13,7 @@ import {
   logQuerySchema,
   logStreamQuerySchema,
   minuteSchema,
+  quotaSchema,
   summarySchema,
   wholeNumber,
 } from '../schemas.ts';
@@ -23,9 +25,10 @@ export function recordOperations(deps: {
   readonly handlers: Handlers;
   readonly logs: LogStore;
   readonly usage: UsageStore;
+  readonly quota: Quota;
   readonly now: () => number;
 }): readonly Operation[] {
-  const { handlers, logs, usage, now } = deps;
+  const { handlers, logs, usage, quota, now } = deps;
   return [
     forUsers({
       id: 'queryLogs',
@@ -120,11 +123,12 @@ export function recordOperations(deps: {
       method: 'GET',
       path: '/usage',
       tag: 'usage',
-      summary: 'Figures of the last minutes for each handler of this user.',
-      answer: z.object({ usage: z.record(z.string(), summarySchema) }),
+      summary: 'What of the quota is used, in bytes, and figures of the last minutes for each handler of this user.',
+      answer: quotaSchema.extend({ usage: z.record(z.string(), summarySchema) }),
       run: async ({ user }) => {
         const owned = await handlers.list(user.id);
-        return { usage: Object.fromEntries(owned.map(({ id, name }) => [name, usage.summary(id)])) };
+        const figures = Object.fromEntries(owned.map(({ id, name }) => [name, usage.summary(id)]));
+        return { ...(await quota.view(user.id)), usage: figures };
       },
     }),
   ];

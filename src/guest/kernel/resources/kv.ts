@@ -2,6 +2,7 @@
  * `kv://BUCKET/KEY`: a durable value of the handler. It is read as it was at the first read; what
  * has been written since the open replaces it as a whole at flush or close, atomically.
  */
+import { PlatformError } from '../../../protocol/errors.ts';
 import { kvLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
@@ -98,6 +99,6 @@ class KvResource implements Resource {
   #failed(what: string, error: unknown): number {
     const why = error instanceof Error ? error.message : String(error);
     this.#guest.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
-    return Errno.unknown;
+    return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.noSpace : Errno.unknown;
   }
 }

@@ -1,4 +1,5 @@
 /** `queue://NAME`: what has been written becomes one message at flush, durable when that returns; close publishes the rest. */
+import { PlatformError } from '../../../protocol/errors.ts';
 import { queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { Errno } from '../errno.ts';
@@ -35,7 +36,7 @@ function queueResource(guest: Process, queues: QueueService, name: string): Reso
       (error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
         guest.report('error', `publishing to queue://${name} failed: ${why}`);
-        return Errno.unknown;
+        return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.noSpace : Errno.unknown;
       },
     );
   };

@@ -1,0 +1,92 @@
+/** Measures what a handler stores in the database, in bytes; kinds that lie on the disk are measured by their stations. */
+import { sql } from 'kysely';
+import type { StoredKind } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+
+/** Returns the bytes that a handler (by id) stores of one kind; null where another control keeps and measures them. */
+export type Measure = (handlerId: string) => Promise<number | null>;
+
+/** What a row costs besides its values, bytes: the other columns, keys and indexes. */
+const rowBytes = 150;
+/** Lines added up by one statement: some milliseconds, in which no other reader is kept waiting for long. */
+const stepLines = 5_000;
+
+export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'queues' | 'logs' | 'usage', Measure>> {
+  return {
+    async kv(handlerId) {
+      const { rows, bytes } = await db.reader
+        .selectFrom('kv')
+        .select(({ fn }) => [
+          fn.countAll<number>().as('rows'),
+          sql<number | null>`sum(octet_length(value) + octet_length(key) + octet_length(bucket))`.as('bytes'),
+        ])
+        .where('handler_id', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      return Number(bytes ?? 0) + Number(rows) * rowBytes;
+    },
+    async queues(handlerId) {
+      const { rows, bytes } = await db.reader
+        .selectFrom('queue_messages')
+        .select(({ fn }) => [
+          fn.countAll<number>().as('rows'),
+          sql<number | null>`sum(octet_length(message) + octet_length(queue))`.as('bytes'),
+        ])
+        .where('handler_id', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      return Number(bytes ?? 0) + Number(rows) * rowBytes;
+    },
+    logs: (handlerId) => logBytes(db, handlerId),
+    async usage(handlerId) {
+      const records = await db.reader
+        .selectFrom('invocations')
+        .select(({ fn }) => [
+          fn.countAll<number>().as('rows'),
+          sql<number | null>`sum(octet_length(record))`.as('bytes'),
+        ])
+        .where('handler_id', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      const minutes = await db.reader
+        .selectFrom('usage')
+        .select(({ fn }) => fn.countAll<number>().as('rows'))
+        .where('handler_id', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      return Number(records.bytes ?? 0) + (Number(records.rows) + Number(minutes.rows)) * rowBytes;
+    },
+  };
+}
+
+async function logBytes(db: Database, handlerId: string): Promise<number> {
+  let total = 0;
+  for (let after = -1; ; ) {
+    const step = await db.reader
+      .selectFrom((from) =>
+        from
+          .selectFrom('log_lines')
+          .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
+          .where('handler_id', '=', handlerId)
+          .where('cursor', '>', after)
+          .orderBy('cursor')
+          .limit(stepLines)
+          .as('step'),
+      )
+      .select(({ fn }) => [
+        fn.max('cursor').as('last'),
+        fn.countAll<number>().as('lines'),
+        fn.sum<number | null>('bytes').as('bytes'),
+      ])
+      .executeTakeFirstOrThrow();
+    if (step.last === null) return total;
+    total += Number(step.bytes ?? 0) + Number(step.lines) * rowBytes;
+    after = Number(step.last);
+  }
+}
+
+/** Bytes by which a kind grows before a handler is measured again. Between two measures growth is added up. */
+export const measureSlack: Readonly<Record<StoredKind, number>> = {
+  repositories: 1, // with each push
+  artifacts: 1,
+  kv: 1024 * 1024,
+  queues: 1024 * 1024,
+  logs: 16 * 1024 * 1024, // a handler keeps 128 MiB, all of which are read
+  usage: 2 * 1024 * 1024,
+};

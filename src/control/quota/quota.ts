@@ -1,0 +1,237 @@
+/**
+ * Holds each user to a number of bytes over everything that is kept for them. Figures are measured, and growth since
+ * the last measure is added: a user may exceed the quota by what several controls store within `trustMs`.
+ *
+ * Where the disk itself is nearly full, the user who keeps most is refused first: the less room there is, the more users.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import { type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import { GrowthWatch } from '../db/growth-watch.ts';
+import type { DiskSpace } from './disk-space.ts';
+import { type Measure, measureSlack } from './measures.ts';
+import { type HandlerBytes, StoredBytes } from './stored-bytes.ts';
+import { sizeText, whatUsesMost } from './words.ts';
+
+export interface QuotaOptions {
+  readonly db: Database;
+  /** Bytes that one user may store. */
+  readonly quotaBytes: number;
+  readonly measures: Readonly<Record<StoredKind, Measure>>;
+  /** Null: the disk is not watched. */
+  readonly disk: Pick<DiskSpace, 'deleting' | 'roomLeft'> | null;
+  /** Removes the oldest log lines of a handler until no more than `bytes` are left. */
+  readonly trimLogs: (handlerId: string, bytes: number) => Promise<void>;
+  /** Milliseconds that never jump. */
+  readonly now: () => number;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+export const quotaLimits = {
+  /** A user's sum is trusted so long, milliseconds; other controls may have stored something meanwhile. */
+  trustMs: 10_000,
+  /** Users and handlers that are remembered. */
+  remembered: 10_000,
+  /** A handler that asks for more than its owner has left is measured anew at most so often, milliseconds. */
+  recountMs: 2_000,
+  /** Share of the quota that log lines may take before the oldest give way: nobody's values are refused for logs. */
+  logShare: 1 / 4,
+  /** A push warns when this share is used. */
+  warnShare: 0.9,
+} as const;
+
+interface UserSum {
+  bytes: number;
+  readonly untilMs: number;
+}
+
+export class Quota {
+  readonly #options: QuotaOptions;
+  readonly #stored: StoredBytes;
+  readonly #users = new Map<string, UserSum>();
+  readonly #owners = new Map<string, { readonly userId: string; readonly untilMs: number }>();
+  readonly #recountedMs = new Map<string, number>();
+  readonly #watch: GrowthWatch;
+  #isClosed = false;
+
+  constructor(options: QuotaOptions) {
+    this.#options = options;
+    this.#stored = new StoredBytes(options.db);
+    this.#watch = new GrowthWatch({
+      slack: 1,
+      trim: async (key) => {
+        const [kind, handlerId] = key.split(' ');
+        await this.measure(handlerId!, [kind as StoredKind]); // written by grew()
+      },
+      onError: (error) => options.report('stored bytes could not be measured', error),
+    });
+  }
+
+  get quotaBytes(): number {
+    return this.#options.quotaBytes;
+  }
+
+  /** Returns what a user stores, the handlers with most first. */
+  async view(userId: string): Promise<QuotaView> {
+    const rows = await this.#stored.ofUser(userId);
+    const byKind = Object.fromEntries(storedKinds.map((kind) => [kind, 0])) as Record<StoredKind, number>;
+    for (const { kind, bytes } of rows) byKind[kind] += bytes;
+    const handlers = [...Map.groupBy(rows, ({ name }) => name)]
+      .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs[0]!.isDeleted }))
+      .sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
+    return { quotaBytes: this.quotaBytes, usedBytes: sum(rows), byKind, handlers };
+  }
+
+  /** Returns the bytes that a user stores, as far as is known. */
+  async usedBytes(userId: string): Promise<number> {
+    return (await this.#sumOf(userId)).bytes;
+  }
+
+  /** Throws `limit_exceeded`, saying what uses most and what to do, unless the user may store `bytes` more. */
+  async admit(userId: string, bytes: number): Promise<void> {
+    const { quotaBytes, disk } = this.#options;
+    const used = await this.usedBytes(userId);
+    if (used + bytes > quotaBytes) throw await this.#refusal(userId, used);
+    const room = disk === null ? 1 : await disk.roomLeft();
+    if (room >= 1) return;
+    const largest = await this.#stored.ofLargestUser();
+    if (used + bytes < largest * room) return;
+    throw new PlatformError(
+      'limit_exceeded',
+      'the disk of this server is nearly full; those who keep most wait first',
+      {
+        details: whatUsesMost(await this.#stored.ofUser(userId)),
+        hints: ['make room with wasmcloud delete NAME --purge, or try again later'],
+        retryAfterSeconds: 60,
+      },
+    );
+  }
+
+  /**
+   * Runs `store`, which stores `bytes` of `kind` for a handler, if the handler's owner has so much left, and counts
+   * them. Returns what `store` returns. Throws `limit_exceeded` without running it.
+   */
+  async storing<T>(handlerId: string, kind: StoredKind, bytes: number, store: () => Promise<T>): Promise<T> {
+    const userId = await this.#ownerOf(handlerId);
+    if (userId !== null)
+      await this.admit(userId, bytes).catch(async (error: unknown) => {
+        // Values that were replaced count twice until the handler is measured.
+        if (!this.#mayRecount(handlerId)) throw error;
+        await this.measure(handlerId, [kind]);
+        await this.admit(userId, bytes);
+      });
+    const result = await store();
+    this.grew(handlerId, kind, bytes);
+    return result;
+  }
+
+  /** Counts bytes that have been stored. The handler is measured soon where they are many. */
+  grew(handlerId: string, kind: StoredKind, bytes: number): void {
+    const owner = this.#owners.get(handlerId);
+    const user = owner === undefined ? undefined : this.#users.get(owner.userId);
+    if (user !== undefined) user.bytes += bytes;
+    this.#watch.grown(`${kind} ${handlerId}`, bytes / measureSlack[kind]);
+  }
+
+  /** Measures a handler and writes the figures down. Log lines past their share of the quota are removed. */
+  async measure(handlerId: string, kinds: readonly StoredKind[] = storedKinds): Promise<void> {
+    const { measures } = this.#options;
+    for (const kind of kinds) {
+      const bytes = await measures[kind](handlerId);
+      if (bytes !== null) await this.#stored.set(handlerId, kind, bytes);
+    }
+    const userId = await this.#ownerOf(handlerId);
+    if (userId === null) return;
+    this.#users.delete(userId);
+    if (kinds.includes('logs')) await this.#trimLogs(userId);
+  }
+
+  /** Measures every handler, one after the other; runs after the start, when nobody knows what was stored before. */
+  async measureAll(): Promise<void> {
+    for (const handlerId of await this.#stored.handlerIds()) {
+      if (this.#isClosed) return;
+      await this.measure(handlerId).catch((error: unknown) =>
+        this.#options.report('stored bytes could not be measured', error),
+      );
+    }
+  }
+
+  /** Runs `work`, which deletes something, with the disk's reserve at hand. Sums are read anew after it. */
+  async deleting<T>(work: () => Promise<T>): Promise<T> {
+    const { disk } = this.#options;
+    try {
+      return await (disk === null ? work() : disk.deleting(work));
+    } finally {
+      this.#users.clear();
+      this.#owners.clear();
+    }
+  }
+
+  /** Starts no more measures; resolves when the running one has ended. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    return this.#watch.close();
+  }
+
+  async #refusal(userId: string, used: number): Promise<PlatformError> {
+    const rows = await this.#stored.ofUser(userId);
+    const quota = sizeText(this.quotaBytes);
+    return new PlatformError('limit_exceeded', `your quota is used up: ${sizeText(used)} of ${quota}`, {
+      details: whatUsesMost(rows),
+      hints: ['see what uses it: wasmcloud quota', 'make room for good: wasmcloud delete NAME --purge'],
+    });
+  }
+
+  /** Lets the oldest lines go of handlers that have more than an equal part of what logs may take. */
+  async #trimLogs(userId: string): Promise<void> {
+    const rows = (await this.#stored.ofUser(userId)).filter(({ kind }) => kind === 'logs');
+    const shareBytes = this.quotaBytes * quotaLimits.logShare;
+    if (sum(rows) <= shareBytes) return;
+    const partBytes = Math.floor(shareBytes / rows.length);
+    for (const { handlerId, bytes } of rows) {
+      if (bytes <= partBytes) continue;
+      await this.#options.trimLogs(handlerId, partBytes);
+      await this.#stored.set(handlerId, 'logs', (await this.#options.measures.logs(handlerId)) ?? bytes);
+    }
+    this.#users.delete(userId);
+  }
+
+  async #sumOf(userId: string): Promise<UserSum> {
+    const nowMs = this.#options.now();
+    const known = this.#users.get(userId);
+    if (known !== undefined && nowMs < known.untilMs) return known;
+    const fresh = { bytes: sum(await this.#stored.ofUser(userId)), untilMs: nowMs + quotaLimits.trustMs };
+    remember(this.#users, userId, fresh);
+    return fresh;
+  }
+
+  async #ownerOf(handlerId: string): Promise<string | null> {
+    const nowMs = this.#options.now();
+    const known = this.#owners.get(handlerId);
+    if (known !== undefined && nowMs < known.untilMs) return known.userId;
+    const userId = await this.#stored.ownerOf(handlerId);
+    if (userId !== null) remember(this.#owners, handlerId, { userId, untilMs: nowMs + quotaLimits.trustMs });
+    return userId;
+  }
+
+  #mayRecount(handlerId: string): boolean {
+    const nowMs = this.#options.now();
+    if (nowMs - (this.#recountedMs.get(handlerId) ?? Number.NEGATIVE_INFINITY) < quotaLimits.recountMs) return false;
+    remember(this.#recountedMs, handlerId, nowMs);
+    return true;
+  }
+}
+
+/** Sets an entry of a map that keeps the newest `quotaLimits.remembered`. */
+function remember<T>(map: Map<string, T>, key: string, value: T): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= quotaLimits.remembered) return;
+  const [oldest] = map.keys();
+  if (oldest !== undefined) map.delete(oldest);
+}
+
+function sum(rows: readonly Pick<HandlerBytes, 'bytes'>[]): number {
+  return rows.reduce((total, { bytes }) => total + bytes, 0);
+}

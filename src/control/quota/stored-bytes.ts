@@ -1,0 +1,71 @@
+/** Reads and writes how many bytes each handler stores, by kind: the last measured figures, in the database. */
+import type { StoredKind } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import { isForeignKeyViolation } from '../db/sql-error.ts';
+
+/** A handler that stores something; deleted ones store until they are purged. */
+export interface HandlerBytes {
+  readonly handlerId: string;
+  readonly name: string;
+  readonly isDeleted: boolean;
+  readonly kind: StoredKind;
+  readonly bytes: number;
+}
+
+export class StoredBytes {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Replaces the figure of one handler and kind. Does nothing for a handler that is gone. */
+  async set(handlerId: string, kind: StoredKind, bytes: number): Promise<void> {
+    await this.#db.relaxed
+      .insertInto('stored_bytes')
+      .values({ handler_id: handlerId, kind, bytes })
+      .onConflict((conflict) => conflict.columns(['handler_id', 'kind']).doUpdateSet({ bytes }))
+      .execute()
+      .catch((error: unknown) => {
+        if (!isForeignKeyViolation(error)) throw error;
+      });
+  }
+
+  /** Returns the figures of all handlers of a user. */
+  async ofUser(userId: string): Promise<readonly HandlerBytes[]> {
+    const rows = await this.#db
+      .selectFrom('handlers')
+      .innerJoin('stored_bytes', 'stored_bytes.handler_id', 'handlers.id')
+      .select(['handlers.id', 'handlers.name', 'handlers.deleted_ms', 'stored_bytes.kind', 'stored_bytes.bytes'])
+      .where('handlers.owner_id', '=', userId)
+      .execute();
+    return rows.map(({ id, name, deleted_ms, kind, bytes }) => {
+      return { handlerId: id, name, isDeleted: deleted_ms !== null, kind, bytes: Number(bytes) };
+    });
+  }
+
+  /** Returns the sum of the user who stores most; 0 where nobody stores anything. */
+  async ofLargestUser(): Promise<number> {
+    const row = await this.#db
+      .selectFrom('stored_bytes')
+      .innerJoin('handlers', 'handlers.id', 'stored_bytes.handler_id')
+      .select(({ fn }) => fn.sum<number>('stored_bytes.bytes').as('bytes'))
+      .groupBy('handlers.owner_id')
+      .orderBy('bytes', 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    return Number(row?.bytes ?? 0);
+  }
+
+  /** Returns the user who owns a handler; null where it is gone. */
+  async ownerOf(handlerId: string): Promise<string | null> {
+    const row = await this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId).executeTakeFirst();
+    return row?.owner_id ?? null;
+  }
+
+  /** Returns the ids of all handlers, deleted ones included. */
+  async handlerIds(): Promise<readonly string[]> {
+    const rows = await this.#db.selectFrom('handlers').select('id').orderBy('id').execute();
+    return rows.map(({ id }) => id);
+  }
+}

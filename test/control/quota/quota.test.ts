@@ -1,0 +1,141 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Handlers } from '../../../src/control/handlers/handlers.ts';
+import { LogStore } from '../../../src/control/logs/log-store.ts';
+import { type Quota, quotaLimits } from '../../../src/control/quota/quota.ts';
+import { KvStore } from '../../../src/control/storage/kv-store.ts';
+import { QueueStore } from '../../../src/control/storage/queue-store.ts';
+import { type HandlerId, handlerIdOf } from '../../../src/protocol/names.ts';
+import { storedKinds } from '../../../src/protocol/nouns.ts';
+import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { testQuota } from '../../support/quota.ts';
+
+const KIB = 1024;
+const quotaBytes = 64 * KIB;
+
+onEachDatabase('quotas', (dialect) => {
+  let store: TemporaryDatabase;
+  let handlers: Handlers;
+  let kv: KvStore;
+  let quota: Quota;
+  let nowMs: number;
+
+  beforeEach(async () => {
+    store = await dialect.temporary();
+    nowMs = 0;
+    handlers = new Handlers({ db: store.db, now: Date.now, randomBytes, randomInt });
+    kv = new KvStore({ db: store.db, now: Date.now });
+    quota = testQuota(store.db, { quotaBytes, now: () => nowMs });
+    for (const name of ['ada', 'bob'])
+      await store.db.insertInto('users').values({ id: name, name, password_hash: '', created_ms: 0 }).execute();
+  });
+  afterEach(async () => {
+    await quota.close();
+    await store.close();
+  });
+
+  async function handler(name: string, ownerId = 'ada'): Promise<HandlerId> {
+    return handlerIdOf((await handlers.create({ name, ownerId })).id);
+  }
+
+  const put = (handlerId: HandlerId, key: string, bytes: number) =>
+    quota.storing(handlerId, 'kv', bytes, () => kv.put({ handlerId, bucket: 'b', key }, new Uint8Array(bytes)));
+
+  describe('what a user stores', () => {
+    it('is counted over all handlers and kinds, the largest handler first', async () => {
+      const [otter, fox] = [await handler('otter'), await handler('fox')];
+      const theirs = await handler('theirs', 'bob');
+      await put(otter, 'a', 20 * KIB);
+      await put(theirs, 'a', 20 * KIB);
+      const queues = new QueueStore({ db: store.db, now: Date.now, newId: () => randomBytes(8).toString('hex') });
+      await queues.publish({ handlerId: fox, queue: 'q', message: new Uint8Array(10 * KIB) });
+      await quota.measureAll();
+      const view = await quota.view('ada');
+      expect(view.quotaBytes).toBe(quotaBytes);
+      expect(Object.keys(view.byKind)).toEqual([...storedKinds]);
+      expect(view.byKind.kv).toBeGreaterThan(20 * KIB);
+      expect(view.byKind.queues).toBeGreaterThan(10 * KIB);
+      expect(view.usedBytes).toBe(Object.values(view.byKind).reduce((sum, bytes) => sum + bytes, 0));
+      expect(view.usedBytes).toBeLessThan(32 * KIB);
+      expect(view.handlers.map(({ name }) => name)).toEqual(['otter', 'fox']);
+    });
+
+    it('is refused past the quota before it is stored, saying what uses most and what to do', async () => {
+      const [otter, fox] = [await handler('otter'), await handler('fox')];
+      await put(fox, 'a', 10 * KIB);
+      await put(otter, 'a', 40 * KIB);
+      await expect(put(otter, 'b', 20 * KIB)).rejects.toMatchObject({
+        code: 'limit_exceeded',
+        message: expect.stringMatching(/^your quota is used up: 50\.\d KiB of 64 KiB$/),
+        details: [
+          expect.stringMatching(/^otter {2}40\.\d KiB {2}kv 40\.\d KiB$/),
+          expect.stringMatching(/^fox {2}10\.\d KiB/),
+        ],
+        hints: expect.arrayContaining([expect.stringContaining('wasmcloud delete NAME --purge')]),
+      });
+      expect(await kv.get({ handlerId: otter, bucket: 'b', key: 'b' })).toBeNull();
+      await put(await handler('theirs', 'bob'), 'a', 60 * KIB);
+    });
+
+    it('is refused too where another control has stored it, once the sum is read again', async () => {
+      const otter = await handler('otter');
+      await put(otter, 'a', KIB);
+      const other = testQuota(store.db, { quotaBytes, now: () => nowMs });
+      await other.storing(otter, 'kv', 60 * KIB, () =>
+        kv.put({ handlerId: otter, bucket: 'b', key: 'x' }, new Uint8Array(60 * KIB)),
+      );
+      await other.measure(otter);
+      await other.close();
+      nowMs += quotaLimits.trustMs;
+      await expect(put(otter, 'b', 20 * KIB)).rejects.toMatchObject({ code: 'limit_exceeded' });
+    });
+
+    it('counts a value once however often it is replaced', async () => {
+      const otter = await handler('otter');
+      for (let i = 0; i < 20; i += 1) {
+        await put(otter, 'same', 30 * KIB);
+        nowMs += quotaLimits.recountMs;
+      }
+      expect((await quota.view('ada')).usedBytes).toBeLessThan(32 * KIB);
+    });
+
+    it('counts no more once its handler has been purged; a deleted one counts', async () => {
+      const otter = await handler('otter');
+      await put(otter, 'a', 60 * KIB);
+      await quota.measure(otter);
+      await quota.deleting(() => handlers.delete(otter));
+      expect((await quota.view('ada')).handlers).toMatchObject([{ name: 'otter', deleted: true }]);
+      const next = await handler('next');
+      await expect(put(next, 'a', 60 * KIB)).rejects.toMatchObject({
+        details: [expect.stringMatching(/^otter \(deleted\) {2}60\.\d KiB/)],
+      });
+      await quota.deleting(async () => handlers.purgeOne((await handlers.findById(otter))!, async () => {}));
+      await put(next, 'a', 60 * KIB);
+    });
+  });
+
+  it('log lines give way: they never take more than their share of the quota, so values are not refused for logs', async () => {
+    const logs = await LogStore.open({ db: store.db, now: Date.now, onError: () => {} });
+    await quota.close();
+    quota = testQuota(store.db, {
+      quotaBytes: 4_000 * KIB,
+      now: () => nowMs,
+      trimLogs: (id, bytes) => logs.trim(id, bytes),
+    });
+    const [loud, quiet] = [await handler('loud'), await handler('quiet')];
+    const line = { deployment: 1, invocation: 'i', seq: 1, timeMs: 0, gas: 0, stream: 'log', level: 6 } as const;
+    for (let i = 0; i < 4; i += 1)
+      await logs.append(Array.from({ length: 1_000 }, () => ({ ...line, handlerId: loud, text: 'x'.repeat(850) })));
+    await logs.append(Array.from({ length: 100 }, (_, i) => ({ ...line, handlerId: quiet, text: `line ${i}` })));
+    await quota.measure(quiet);
+    const before = await quota.view('ada');
+    await quota.measure(loud);
+    const after = await quota.view('ada');
+    // The newest step of lines stays whatever its size.
+    expect(after.byKind.logs).toBeLessThanOrEqual(1_100 * KIB);
+    expect((await logs.query({ id: quiet, name: 'quiet' }, {})).lines).toHaveLength(100);
+    expect(after.handlers.find(({ name }) => name === 'quiet')).toEqual(before.handlers[0]);
+    expect((await logs.query({ id: loud, name: 'loud' }, { limit: 1 })).lines).toHaveLength(1);
+    await logs.close();
+  });
+});

@@ -1,0 +1,19 @@
+/** Quotas over a test's database. What lies on a disk counts nothing unless the test measures it. */
+import type { Database } from '../../src/control/db/database.ts';
+import { databaseMeasures } from '../../src/control/quota/measures.ts';
+import { Quota, type QuotaOptions } from '../../src/control/quota/quota.ts';
+
+export function testQuota(db: Database, options: Partial<QuotaOptions> = {}): Quota {
+  return new Quota({
+    db,
+    quotaBytes: 2 * 1024 ** 3,
+    disk: null,
+    trimLogs: async () => {},
+    now: () => performance.now(),
+    report: (message, error) => {
+      throw new Error(message, { cause: error });
+    },
+    ...options,
+    measures: { ...databaseMeasures(db), repositories: async () => 0, artifacts: async () => 0, ...options.measures },
+  });
+}
