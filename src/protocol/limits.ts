@@ -109,9 +109,11 @@ export const runnerLimits = {
 } as const;
 
 export const logLimits = {
-  /** One line; the rest is cut and marked. */
+  /** One line; a longer one is split, and its pieces are marked. */
   lineBytes: 16 * KIB,
-  /** Lines of one Invocation; beyond them only a count is kept. */
+  /** What one log_write may write, in as many lines as it takes; the rest is cut and marked. */
+  messageBytes: 1 * MIB,
+  /** Lines of one Invocation; beyond them it is silent, which a line says at once, and a count follows at its end. */
   linesPerInvocation: 10_000,
   /** Lines waiting in a runner; beyond them lines are dropped and counted. */
   bufferLines: 20_000,

@@ -2,9 +2,17 @@
  * A function's standard output on its way to the client: what comes before the body is read as a CGI
  * header block, the body is streamed. Small complete answers leave in one piece with Content-Length.
  *
- *     head --commit--> body --finish--> done
- *       |                |
- *       +--- fail -------+--> done        (before the head is sent: the platform can still answer)
+ *     head --commit: the head is sent--> body --finish--> done
+ *      | |                                |
+ *      | +--commit: no body follows--> swallow --finish--> done
+ *      |                                  |
+ *      +--finish: head and body at once---|--------------> done
+ *                                         |
+ *     any of them ------------------------+--abandon-----> done
+ *
+ * swallow: what the guest goes on to write is thrown away, because the answer has no body (HEAD, 204, 205, 304) or
+ * another path is answered instead (a local redirect). abandon: the Process failed; where nothing has been sent the
+ * platform answers.
  */
 import type { ServerResponse } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
@@ -23,7 +31,7 @@ const emptyBuffer: Buffer = Buffer.alloc(0);
 /** Status codes whose answer has no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5). */
 const hasNoBody = (status: number): boolean => status === 204 || status === 205 || status === 304;
 
-/** Whoever runs the Process. */
+/** What the Invocation does for its output. */
 export interface CgiOutputHost {
   readonly response: ServerResponse;
   /** Of the Invocation. */
@@ -46,7 +54,7 @@ export interface CgiOutputHost {
 const spareBuffers: Buffer[] = [];
 const spareBuffersMax = 256;
 
-/** What is left to do for whoever runs the Process. */
+/** What is left to do for the Invocation. */
 export type Finished =
   | { readonly kind: 'sent'; readonly status: number }
   | { readonly kind: 'redirect'; readonly path: string }

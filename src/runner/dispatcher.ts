@@ -8,9 +8,10 @@ import { logLevels } from '../protocol/nouns.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
-import { admission, localRedirectsMax } from './limits.ts';
+import { admission, localRedirectsMax, refusalReportMs } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
+import { RefusedRequest } from './refused-request.ts';
 import { declaredBytes } from './request-body.ts';
 import { checkHead } from './request-check.ts';
 import { type Address, AddressReader, type RouteTable } from './routes.ts';
@@ -37,6 +38,9 @@ export class Dispatcher {
   readonly #addresses: AddressReader;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #count = 0;
+  /** Monotonic milliseconds; refusals since then that were only counted. */
+  #refusalReportedMs = Number.NEGATIVE_INFINITY;
+  #refusalsUnreported = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -58,6 +62,9 @@ export class Dispatcher {
     let ownsBody = true;
     let authority = request.headers.host;
     let id = this.nextId();
+    /** Whose caller is refused, as long as nothing has run for `id`. */
+    let refusing: LoadedDeployment | null = null;
+    let path = target;
     try {
       checkHead(request);
       if (target === '*' && method === 'OPTIONS') {
@@ -68,9 +75,13 @@ export class Dispatcher {
         const address = this.#address(authority, target);
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const deployment = this.#find(address);
+        refusing = deployment;
+        path = address.path;
+        if (deployment.quarantine !== null) throw stopped();
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         const slot = this.#admit(deployment, id);
         const call = { id, request, response, method, target, address, ownsBody, expectsContinue };
+        refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
         handler.inFlight += 1;
@@ -102,9 +113,11 @@ export class Dispatcher {
         id = this.nextId();
       }
     } catch (error) {
-      if (!(error instanceof PlatformError) || error.code === 'internal') this.#report(error, id);
+      const problem = asPlatformError(error);
+      if (problem.code === 'internal') this.#report(error, id);
+      this.#keepRefusal(problem, { id, method, path, deployment: refusing });
       if (response.headersSent || response.destroyed) response.destroy();
-      else answerProblem(response, asPlatformError(error), id);
+      else answerProblem(response, problem, id);
     }
   }
 
@@ -140,11 +153,6 @@ export class Dispatcher {
     if (found === null) {
       throw new PlatformError('not_deployed', 'Nothing has been deployed to this handler yet.', {
         hints: ['git push wasmcloud main deploys it'],
-      });
-    }
-    if (found.quarantine !== null) {
-      throw new PlatformError('unavailable', 'This function has been stopped; its owner finds the reason in its log.', {
-        retryAfterSeconds: 60,
       });
     }
     return found;
@@ -188,6 +196,36 @@ export class Dispatcher {
     return new PlatformError('trapped', 'The function trapped.');
   }
 
+  /** Leaves a record that the id of a refusal leads to: with the owner, or with the operator where there is none. */
+  #keepRefusal(
+    { code, status }: PlatformError,
+    refusal: {
+      readonly id: string;
+      readonly method: string;
+      readonly path: string;
+      readonly deployment: LoadedDeployment | null;
+    },
+  ): void {
+    const { usage, clock, report } = this.#options.services;
+    const { id, method, path, deployment } = refusal;
+    const nowMs = performance.now();
+    if (deployment !== null) {
+      // `trapped` has told its reason in the log.
+      const logLines = code === 'trapped' ? 1 : 0;
+      const facts = { id, method, path, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
+      usage.add(deployment.usage, new RefusedRequest(facts));
+      return;
+    }
+    if (nowMs - this.#refusalReportedMs < refusalReportMs) {
+      this.#refusalsUnreported += 1;
+      return;
+    }
+    const unreported = this.#refusalsUnreported;
+    this.#refusalReportedMs = nowMs;
+    this.#refusalsUnreported = 0;
+    report('a request was refused', { invocation: id, code, status, method, path: path.slice(0, 256), unreported });
+  }
+
   #report(error: unknown, invocation: string): void {
     const cause = error instanceof PlatformError ? error.cause : error;
     const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
@@ -215,6 +253,12 @@ export class Dispatcher {
 /** Ends every Invocation of a closed connection. */
 export function watchConnection(inFlight: InFlight, socket: Socket): void {
   socket.once('close', () => inFlight.abortAll(socket));
+}
+
+function stopped(): PlatformError {
+  return new PlatformError('unavailable', 'This function has been stopped; its owner finds the reason in its log.', {
+    retryAfterSeconds: 60,
+  });
 }
 
 function tooLarge(deployment: LoadedDeployment): PlatformError {

@@ -1,6 +1,7 @@
 /** How a Process's end reads: to the function's caller (little), and to its owner in the log (all). */
 import type { ProcessEnd } from '../guest/kernel/process.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
+import type { Limits } from '../protocol/limits.ts';
 
 export interface Failure {
   readonly code: ErrorCode;
@@ -8,6 +9,12 @@ export interface Failure {
   readonly detail: string;
   /** For the owner: what happened and what to do about it. */
   readonly log: string;
+}
+
+/** What the platform ends a Process with, and what its caller is told then. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
 }
 
 /** null for an end that is none: exit with output, or an exit with status 0. */
@@ -56,5 +63,24 @@ export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
         detail: 'Something failed on our side; the log has the cause.',
         log: `failed on the platform's side: ${end.cause instanceof Error ? end.cause.message : String(end.cause)}`,
       };
+  }
+}
+
+export function refused({ code, message }: Refusal, limits: Limits): Failure {
+  switch (code) {
+    case 'bad_cgi_output':
+      return {
+        code,
+        detail: 'The function wrote something that is no CGI answer.',
+        log: `bad output: ${message}; an answer is header lines, an empty line, the body`,
+      };
+    case 'body_too_large':
+      return {
+        code,
+        detail: `The request's body is larger than ${limits.bodyBytes} bytes.`,
+        log: `${message}; the manifest's [limits] body-bytes may allow more`,
+      };
+    default:
+      return { code, detail: 'The function cannot be run now.', log: message };
   }
 }

@@ -1,99 +1,77 @@
 /**
  * One Invocation: a Process in a slot, between a request and its answer.
  *
- *     started --> running --> closing --> answered
- *        (end: the guest's own, or kill by deadline, client, limits)
+ *     receiving --> running --> closing --> answered
+ *         |            |           |
+ *         +-- a kill by deadline, client or limits ends the Process; the same path is gone to its end
+ *
+ * receiving: a body of unknown length is collected (others skip it). running: the guest has the slot. closing: what
+ * the guest left open closes, at most closeMs. answered: the slot is free, the answer has been handed to the socket.
+ *
+ * What others see of it: the guest's kernel its CallOptions (call.ts), its gas GasSlices, its log InvocationLog;
+ * InFlight `abort`, `evict`, `tick` and `account`; its output CgiOutputHost; the reporter EndedInvocation.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';
-import type { FileSystem } from '../guest/kernel/fs/file-system.ts';
-import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
-import type { GuestText } from '../guest/kernel/memory.ts';
-import { GasMeter, type SliceScheduler } from '../guest/kernel/meter.ts';
-import type { CompiledPolicy } from '../guest/kernel/policy.ts';
-import {
-  type Clock,
-  type Identity,
-  type KvService,
-  Process,
-  type ProcessEnd,
-  type ProcessLog,
-  type ProcessOptions,
-  type QueueService,
-} from '../guest/kernel/process.ts';
-import type { Resource } from '../guest/kernel/resource.ts';
-import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import { GasMeter } from '../guest/kernel/meter.ts';
+import { Process, type ProcessEnd } from '../guest/kernel/process.ts';
 import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
-import type { Limits } from '../protocol/limits.ts';
-import { type InvocationOutcome, type LogStream, logLevels, type PendingInvocationRecord } from '../protocol/nouns.ts';
+import {
+  type InvocationOutcome,
+  type LogLevelName,
+  logLevels,
+  type PendingInvocationRecord,
+} from '../protocol/nouns.ts';
+import { type Call, CallOptions, type GuestParts } from './call.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
-import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
-import { failureOf } from './failure.ts';
-import { admission, closeMs, sliceLimits } from './limits.ts';
+import { failureOf, type Refusal, refused } from './failure.ts';
+import { GasSlices } from './gas-slices.ts';
+import { InvocationLog } from './invocation-log.ts';
+import { admission, closeMs } from './limits.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
-import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
 import { StderrLog } from './stderr-log.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
 
-export interface InvocationRequest {
-  readonly id: string;
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly method: string;
-  /** As received, or the path of the local redirect. */
-  readonly target: string;
-  readonly address: Address;
-  /** False after a local redirect: the body belonged to the first run. */
-  readonly ownsBody: boolean;
-  /** The client waits for `100 Continue` before it sends the body. */
-  readonly expectsContinue: boolean;
-}
-
-/** What the Process is ended with from our side, and what the caller is told then. */
-interface Refusal {
-  readonly code: ErrorCode;
-  readonly message: string;
-}
-
-export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, CgiOutputHost, EndedInvocation {
+export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly id: string;
   readonly deployment: LoadedDeployment;
+  readonly log: InvocationLog;
+  readonly meter: GasMeter;
   readonly stdin: StandardInput;
   readonly stdout: CgiOutput;
-  readonly meter: GasMeter;
-  /** Known when it has ended. */
+  readonly stderr: StderrLog;
+  /** Known when it has been answered. */
   outcome: InvocationOutcome = 'ok';
+  /** Monotonic milliseconds; 0 until it has been answered. */
   nowMs = 0;
-  /** Of InFlight: where it stands there, and what else runs on the same connection. */
+  /** Of InFlight: its index there, and the next Invocation for a request of the same connection. */
   place = 0;
   nextOnSocket: Invocation | null = null;
   readonly #services: RunnerServices;
-  readonly #call: InvocationRequest;
+  readonly #call: Call;
   readonly #slot: Slot;
+  readonly #guest: Process;
   readonly #startedMs: number;
   readonly #startedWallMs: number;
-  #process: Process | null = null;
-  #env: Map<string, GuestText> | null = null;
+  #state: 'receiving' | 'running' | 'closing' | 'answered' = 'receiving';
   #status = 0;
-  #stderr: StderrLog | null = null;
+  /** Why the platform has ended it; null where the guest's own end counts. */
   #refusal: Refusal | null = null;
   #isAborted = false;
-  /** Slices used up so far. */
-  #slices = 0;
-  #sliceStartMs: number;
-  #sliceGas: number = sliceLimits.firstGas;
-  /** While resources close: stops waiting. */
+  /** Stops waiting for what is closing; null before. */
   #giveUp: (() => void) | null = null;
+  /** Monotonic milliseconds at which #giveUp is called; 0 until a tick has seen the closing. */
   #giveUpMs = 0;
 
-  constructor(services: RunnerServices, deployment: LoadedDeployment, slot: Slot, call: InvocationRequest) {
+  constructor(services: RunnerServices, deployment: LoadedDeployment, slot: Slot, call: Call) {
+    const { spec } = deployment;
     this.#services = services;
     this.deployment = deployment;
     this.#slot = slot;
@@ -101,94 +79,100 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     this.id = call.id;
     this.#startedMs = performance.now();
     this.#startedWallMs = services.clock.wallMs();
-    this.#sliceStartMs = this.#startedMs;
-    this.meter = new GasMeter(deployment.spec.limits.gas, this);
+    const source = { handlerId: spec.handlerId, deployment: spec.number, invocation: call.id };
+    this.log = new InvocationLog(source, services.logs);
+    const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
+    this.meter = new GasMeter(spec.limits.gas, slices);
     this.stdin = this.#body();
     this.stdout = new CgiOutput(this);
+    this.stderr = new StderrLog((line) => this.#guest.log(logLevels.warning, 'stderr', line));
+    this.#guest = new Process(new CallOptions(services, deployment, call, this));
   }
 
-  // What the kernel asks for (ProcessOptions).
-
-  get identity(): Identity {
-    const { spec } = this.deployment;
-    return { handler: spec.handler, deployment: spec.number, commit: spec.commit, invocation: this.id };
+  /**
+   * Runs the guest and answers; never throws. Resolves when it has been answered: null, or the path of a local
+   * redirect that is to be answered instead.
+   */
+  async run(): Promise<string | null> {
+    const { deployment, stdout } = this;
+    let end: ProcessEnd;
+    try {
+      layOutDescriptors(this.#guest, deployment.spec.module.plan);
+      const collecting = this.stdin.collect();
+      // Rejects where the Process ends first; the instance finds that out.
+      if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
+      this.#state = 'running';
+      this.#services.mark.enter(deployment.mark);
+      end = await this.#slot.guest.run(this.#guest);
+      await this.#close();
+    } catch (cause) {
+      end = { kind: 'internal', cause };
+    }
+    this.stdin.release();
+    let redirect: string | null = null;
+    const finished: Finished | null =
+      this.#refusal === null && end.kind === 'exit' && (end.status === 0 || stdout.hasOutput) ? stdout.finish() : null;
+    if (finished === null || finished.kind === 'bad') {
+      if (finished !== null) this.#refusal = { code: 'bad_cgi_output', message: finished.message };
+      this.#fail(end);
+    } else {
+      this.#status = finished.kind === 'sent' ? finished.status : 302;
+      redirect = finished.kind === 'redirect' ? finished.path : null;
+      this.#exited(end);
+    }
+    this.nowMs = performance.now();
+    this.#state = 'answered';
+    this.#services.usage.add(deployment.usage, this);
+    deployment.pool.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
+    return redirect;
   }
 
-  get args(): readonly GuestText[] {
-    return cgiArguments(this.#call.address);
+  // InFlight.
+
+  /** Ends the Process: the client has gone, nobody waits for the answer. */
+  abort(): void {
+    this.#isAborted = true;
+    this.#guest.kill({ kind: 'aborted', message: 'the client went away' });
   }
 
-  /** Made at the first question: most guests never ask. */
-  get env(): ReadonlyMap<string, GuestText> {
-    this.#env ??= this.#environment();
-    return this.#env;
+  /** Ends the Process because of the platform's own limits. */
+  evict(message: string): void {
+    this.#refuse('overloaded', message);
   }
 
-  get stderr(): Resource {
-    this.#stderr ??= new StderrLog((line) => this.#process?.log(logLevels.info, 'stderr', line));
-    return this.#stderr;
+  /** Looks at the clock: every tickMs, monotonic. */
+  tick(nowMs: number): void {
+    if (this.#state === 'closing') {
+      if (this.#giveUpMs === 0) this.#giveUpMs = nowMs + closeMs;
+      else if (nowMs >= this.#giveUpMs) this.#giveUp?.();
+      return;
+    }
+    const { timeoutMs } = this.deployment.spec.limits;
+    if (nowMs - this.#startedMs >= timeoutMs) this.#guest.kill({ kind: 'deadline', timeoutMs });
   }
 
-  get limits(): Limits {
-    return this.deployment.spec.limits;
+  /** Tells the budget what the guest has grown to. */
+  account(): void {
+    this.deployment.pool.account(this.#slot);
   }
 
-  get policy(): CompiledPolicy | null {
-    return this.deployment.policy;
+  /** Bytes of guest memory it holds now. */
+  get memoryBytes(): number {
+    return this.#slot.bytes;
   }
 
-  get schemes(): SchemeRegistry {
-    return this.deployment.schemes;
+  /** Whether its request is still arriving and nothing of its answer has been sent. */
+  get isReceiving(): boolean {
+    const { request, response } = this.#call;
+    return !request.complete && !response.headersSent;
   }
 
-  get log(): ProcessLog {
-    return this;
-  }
+  // GuestParts.
 
-  get clock(): Clock {
-    return this.#services.clock;
-  }
-
-  get random(): (into: Uint8Array) => void {
-    return this.#services.random;
-  }
-
-  get files(): () => FileSystem {
-    return () =>
-      makeFileSystem({
-        lower: this.deployment.tree(),
-        pool: this.#services.scratch,
-        nowNs: () => BigInt(this.#services.clock.wallMs()) * 1_000_000n,
-      });
-  }
-
-  get kv(): KvService {
-    return this.deployment.handler.kv;
-  }
-
-  get queues(): QueueService {
-    return this.deployment.handler.queues;
-  }
-
-  /** Sends what the guest has written so far: its reader would wait as long as the guest does. */
+  /** Sends what the guest has written so far: its readers would wait as long as the guest does. */
   suspending(): void {
     this.stdout.sendPending();
-  }
-
-  resumed(): void {
-    this.#services.mark.enter(this.deployment.mark);
-  }
-
-  line(line: {
-    readonly seq: number;
-    readonly timeMs: number;
-    readonly gas: number;
-    readonly stream: LogStream;
-    readonly level: number;
-    readonly text: string;
-  }): void {
-    const { spec } = this.deployment;
-    this.#services.logs.push({ handlerId: spec.handlerId, deployment: spec.number, invocation: this.id, ...line });
+    this.log.release();
   }
 
   // CgiOutputHost.
@@ -210,7 +194,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
   }
 
   warn(message: string): void {
-    this.#process?.report('warning', message);
+    this.#guest.report('warning', message);
   }
 
   badOutput(message: string): void {
@@ -219,90 +203,6 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
 
   flushWanted(output: CgiOutput): void {
     this.#services.flushes.add(output);
-  }
-
-  // SliceScheduler.
-
-  sliceGas(): number {
-    return this.#sliceGas;
-  }
-
-  turn(): Promise<void> {
-    const { share } = this.deployment.handler;
-    share.measured(this.#sliceGas, performance.now() - this.#sliceStartMs);
-    this.#slices += 1;
-    this.#sliceGas = share.sliceGas();
-    return this.#services.scheduler.turn(share, this.#slices).then(() => {
-      this.#sliceStartMs = performance.now();
-    });
-  }
-
-  // The life of an Invocation.
-
-  /**
-   * Runs the guest and answers; never throws. Resolves when the slot is free again and the answer has
-   * been handed to the socket: null, or the path of a local redirect that is to be answered instead.
-   */
-  async run(): Promise<string | null> {
-    const { deployment, stdout } = this;
-    const { plan } = deployment.spec.module;
-    const process = new Process(this);
-    this.#process = process;
-    let end: ProcessEnd;
-    try {
-      layOutDescriptors(process, plan);
-      const collecting = this.stdin.collect();
-      // Rejects where the Process ends first; run() finds that out.
-      if (collecting !== null) await process.wait(collecting).catch(() => {});
-      this.#services.mark.enter(deployment.mark);
-      end = await this.#slot.guest.run(process);
-      await this.#close(process);
-    } catch (cause) {
-      end = { kind: 'internal', cause };
-    }
-    this.stdin.release();
-    let redirect: string | null = null;
-    const finished: Finished | null =
-      this.#refusal === null && end.kind === 'exit' && (end.status === 0 || stdout.hasOutput) ? stdout.finish() : null;
-    if (finished === null || finished.kind === 'bad') {
-      if (finished !== null) this.#refusal = { code: 'bad_cgi_output', message: finished.message };
-      this.#fail(end);
-    } else {
-      this.#status = finished.kind === 'sent' ? finished.status : 302;
-      redirect = finished.kind === 'redirect' ? finished.path : null;
-      if (end.kind === 'exit' && end.status !== 0) process.report('warning', `exited with status ${end.status}`);
-    }
-    this.nowMs = performance.now();
-    this.#services.usage.add(deployment.usage, this);
-    deployment.pool.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
-    return redirect;
-  }
-
-  /** The client has gone: nobody waits for the answer. */
-  abort(): void {
-    this.#isAborted = true;
-    this.#process?.kill({ kind: 'aborted', message: 'the client went away' });
-  }
-
-  /** Ends the Process because of the platform's own limits. */
-  evict(message: string): void {
-    this.#refuse('overloaded', message);
-  }
-
-  /** Looks at the clock: every tickMs, monotonic. */
-  tick(nowMs: number): void {
-    if (this.#giveUp !== null) {
-      if (this.#giveUpMs === 0) this.#giveUpMs = nowMs + closeMs;
-      else if (nowMs >= this.#giveUpMs) this.#giveUp();
-      return;
-    }
-    const { timeoutMs } = this.limits;
-    if (nowMs - this.#startedMs >= timeoutMs) this.#process?.kill({ kind: 'deadline', timeoutMs });
-  }
-
-  /** Tells the budget what the guest has grown to. */
-  account(): void {
-    this.deployment.pool.account(this.#slot);
   }
 
   // EndedInvocation.
@@ -324,14 +224,16 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
   }
 
   get logLines(): number {
-    return this.#process?.logLines ?? 0;
+    return this.#guest.logLines;
+  }
+
+  get isSampled(): boolean {
+    return this.outcome === 'ok' && this.logLines === 0;
   }
 
   record(): PendingInvocationRecord {
     const { spec } = this.deployment;
     const { method, address } = this.#call;
-    // A Process that has run: there is no Invocation without one that ends.
-    if (this.#process === null) throw new Error('not run yet');
     return {
       id: this.id,
       handlerId: spec.handlerId,
@@ -344,33 +246,35 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
       outcome: this.outcome,
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
-      ...processUsage(this.#process, spec.module.plan),
+      ...processUsage(this.#guest, spec.module.plan),
     };
   }
 
-  /** Whether its request is still arriving and nothing of its answer has been sent. */
-  get isReceiving(): boolean {
-    const { request, response } = this.#call;
-    return !request.complete && !response.headersSent;
-  }
-
-  /** Bytes of guest memory it holds now. */
-  get memoryBytes(): number {
-    return this.#slot.bytes;
-  }
+  // How it ends.
 
   #refuse(code: ErrorCode, message: string): void {
     this.#refusal ??= { code, message };
-    this.#process?.kill({ kind: 'aborted', message });
+    this.#guest.kill({ kind: 'aborted', message });
   }
 
   /** Waits until everything that is open has closed, at most closeMs. */
-  async #close(process: Process): Promise<void> {
-    this.#stderr?.close();
+  async #close(): Promise<void> {
+    this.stderr.close();
     await new Promise<void>((resolve, reject) => {
       this.#giveUp = resolve;
-      process.closeAll().then(resolve, reject);
+      this.#state = 'closing';
+      this.#guest.closeAll().then(resolve, reject);
     });
+  }
+
+  /** Logs an exit whose answer has been sent. */
+  #exited(end: ProcessEnd): void {
+    if (end.kind !== 'exit' || end.status === 0) {
+      this.log.release();
+      return;
+    }
+    this.log.fail();
+    this.#guest.report('warning', `exited with status ${end.status}`);
   }
 
   /** Answers if that is still possible, else breaks the connection off; logs for the owner. */
@@ -378,14 +282,17 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     const { response } = this.#call;
     const canAnswer = this.stdout.abandon();
     if (this.#isAborted) {
-      this.#platformLine(6, 'the client went away before the answer was complete');
+      this.log.release();
+      this.#platformLine('info', 'the client went away before the answer was complete');
       this.outcome = 'aborted';
       this.#status = this.stdout.status;
       return;
     }
-    const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, this.limits);
+    const { limits } = this.deployment.spec;
+    const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, limits);
     if (failure === null) throw new Error('a Process that did not fail');
-    this.#platformLine(1, failure.log);
+    this.log.fail();
+    this.#platformLine('error', failure.log);
     if (end.kind === 'internal')
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
@@ -398,22 +305,23 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     this.#status = this.stdout.status;
     // The answer to HEAD is complete with its head.
     if (!response.writableEnded) {
-      this.#platformLine(1, 'the answer had begun already: the connection was broken off so that the client notices');
+      this.#platformLine(
+        'error',
+        'the answer had begun already: the connection was broken off so that the client notices',
+      );
       breakOff(response);
     }
   }
 
-  /** Past the limit of lines as well: the owner is to see why it failed. */
-  #platformLine(level: number, text: string): void {
-    const process = this.#process;
-    if (process === null) return;
-    process.logLines += 1;
-    this.line({
-      seq: process.logLines,
+  /** Writes a line past the limit of lines as well: the owner is to see why it failed. */
+  #platformLine(level: LogLevelName, text: string): void {
+    this.#guest.logLines += 1;
+    this.log.line({
+      seq: this.#guest.logLines,
       timeMs: this.#services.clock.wallMs(),
       gas: this.meter.used,
       stream: 'platform',
-      level,
+      level: logLevels[level],
       text,
     });
   }
@@ -422,7 +330,7 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
     const { request, response, ownsBody, expectsContinue } = this.#call;
     const length = declaredBytes(request);
     if (!ownsBody || length === 0) return emptyBody;
-    const { bodyBytes } = this.limits;
+    const { bodyBytes } = this.deployment.spec.limits;
     return new RequestBody({
       request,
       length,
@@ -432,54 +340,6 @@ export class Invocation implements ProcessOptions, ProcessLog, SliceScheduler, C
       onNoRoom: () => this.#refuse('overloaded', 'too many request bodies of unknown length are being received'),
       onFirstRead: expectsContinue ? () => response.writeContinue() : null,
     });
-  }
-
-  #environment(): Map<string, GuestText> {
-    const { spec } = this.deployment;
-    const { address, request, method, target, ownsBody } = this.#call;
-    const { isHttps, proxies, runnerId } = this.#services;
-    // A declared length of 0 is told as well: that the body is empty is not the same as that there is none.
-    const declared = request.headers['content-length'];
-    return cgiEnvironment({
-      request,
-      method,
-      uri: target,
-      scriptName: address.scriptName,
-      path: address.path,
-      query: address.query,
-      authority: address.authority,
-      serverName: address.host,
-      serverPort: address.port,
-      client: proxies.clientOf(request.socket.remoteAddress, request.headers),
-      isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
-      isHttps,
-      ownsBody,
-      bodyBytes: declared === undefined ? this.stdin.length : Number(declared),
-      invocation: this.id,
-      runner: runnerId,
-      passAuthorization: spec.passAuthorization,
-      env: spec.env,
-    });
-  }
-}
-
-function refused(refusal: Refusal, limits: Limits): { code: ErrorCode; detail: string; log: string } {
-  const { code, message } = refusal;
-  switch (code) {
-    case 'bad_cgi_output':
-      return {
-        code,
-        detail: 'The function wrote something that is no CGI answer.',
-        log: `bad output: ${message}; an answer is header lines, an empty line, the body`,
-      };
-    case 'body_too_large':
-      return {
-        code,
-        detail: `The request's body is larger than ${limits.bodyBytes} bytes.`,
-        log: `${message}; the manifest's [limits] body-bytes may allow more`,
-      };
-    default:
-      return { code, detail: 'The function cannot be run now.', log: message };
   }
 }
 

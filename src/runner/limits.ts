@@ -76,9 +76,12 @@ export const sliceLimits = {
   startGas: 2_000_000,
 } as const;
 
+/** Refusals that belong to no Deployment are reported to the operator once in this time, with a count of the others. */
+export const refusalReportMs = 1_000;
+
 export const usageLimits = {
   flushMs: 200,
-  /** Silent successes per handler and second with a record of their own. */
+  /** Silent successes and refusals per Deployment and second with a record of their own. */
   recordsPerSecond: 200,
   /** Records waiting for control; beyond them only counters are kept. */
   bufferRecords: 20_000,

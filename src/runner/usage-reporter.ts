@@ -1,6 +1,6 @@
 /**
  * How Invocations ended, on its way to control: exact counters per Deployment, and a record of each
- * Invocation. Silent successes above a rate leave only their counters.
+ * Invocation. Silent successes and refusals above a rate leave only their counters.
  */
 import type { UsageCount } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
@@ -20,7 +20,7 @@ export interface UsageMeter {
   readonly handlerId: HandlerId;
   readonly deployment: number;
   counter: Counter | null;
-  /** Records of silent successes in the second that `windowMs` begins. */
+  /** Records of silent successes and refusals in the second that `windowMs` begins. */
   windowMs: number;
   records: number;
 }
@@ -32,6 +32,8 @@ export interface EndedInvocation {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly logLines: number;
+  /** Whether it may leave only its counters where there are many such: a silent success, a refusal. */
+  readonly isSampled: boolean;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
   /** Made only when it is kept. */
@@ -68,7 +70,7 @@ export class UsageReporter {
     counter.durationMs += ended.durationMs;
     counter.bytesIn += ended.bytesIn;
     counter.bytesOut += ended.bytesOut;
-    if (!(isOk && ended.logLines === 0) || mayRecord(meter, ended.nowMs)) {
+    if (!ended.isSampled || mayRecord(meter, ended.nowMs)) {
       if (this.#records.length < usageLimits.bufferRecords) this.#records.push(ended.record());
     }
     this.#timer ??= setTimeout(() => this.flush(), usageLimits.flushMs);

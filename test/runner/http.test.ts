@@ -345,3 +345,38 @@ describe('what a proxy tells of the client', () => {
     expect(await variable('REQUEST_SCHEME', get(...common), '', '127.0.0.3')).toBe('http');
   });
 });
+
+describe('a refused request', () => {
+  const idOf = (answer: string): string => /\r\ntrisiel-invocation: (\S+)\r\n/.exec(answer)?.[1] ?? '';
+  const recordOf = (id: string) => fleet.until(() => fleet.records.find((record) => record.id === id));
+
+  it('leaves a record with its owner', async () => {
+    await fleet.deployWat('tight', showVariable, { limits: { bodyBytes: 3 } });
+    const large = await ask(`${lines('POST /tight/a HTTP/1.1', 'Host: localhost', 'Content-Length: 4')}four`);
+    expect(large).toMatch(/^HTTP\/1\.1 413 /);
+    expect(await recordOf(idOf(large))).toMatchObject({
+      handlerId: 'id-of-tight',
+      outcome: 'body_too_large',
+      status: 413,
+      method: 'POST',
+      path: '/a',
+      gas: 0,
+    });
+  });
+
+  it('is told to the operator where it has no owner, the first of a second with a count of the others', async () => {
+    const reports = () =>
+      fleet.events
+        .filter((event) => event.kind === 'runner_stderr')
+        .map(({ line }) => JSON.parse(line) as { msg: string; unreported: number; code: string })
+        .filter(({ msg }) => msg === 'a request was refused');
+    const before = reports().length;
+    const asked = 40;
+    for (let n = 0; n < asked; n += 1)
+      await expectProblem(lines('GET /nobody/ HTTP/1.1', 'Host: x', 'Connection: close'), 404, 'handler_not_found');
+    // The next second's first.
+    while (reports().length < before + 2) await ask(lines('GET /nobody/ HTTP/1.1', 'Host: x', 'Connection: close'));
+    expect(reports().at(-1)).toMatchObject({ code: 'handler_not_found' });
+    expect(reports().at(-1)?.unreported).toBeGreaterThan(0);
+  });
+});

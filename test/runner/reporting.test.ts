@@ -98,19 +98,20 @@ describe('the usage reporter', () => {
     bytesIn: 3,
     bytesOut: 4,
     logLines: 0,
+    isSampled: true,
     nowMs: 5_000,
     record: () => record,
     ...over,
   });
 
-  it('counts exactly, and samples only records of silent successes', () => {
+  it('counts exactly, and samples only records that may be', () => {
     const { batches, acknowledge, send } = slowChannel<UsageBatch>();
     const reporter = new UsageReporter(send);
     const meter = usageMeter(handlerIdOf('one'), 3);
     const silent = usageLimits.recordsPerSecond + 100;
     for (let i = 0; i < silent; i++) reporter.add(meter, ended());
-    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ outcome: 'trapped' }));
-    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ logLines: 1 }));
+    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ outcome: 'trapped', isSampled: false }));
+    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ logLines: 1, isSampled: false }));
     reporter.add(meter, ended({ nowMs: 6_000 }));
     reporter.flush();
     for (const done of acknowledge) done();

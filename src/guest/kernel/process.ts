@@ -14,6 +14,7 @@ import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nou
 import { ByteBudget } from '../../waiting/byte-budget.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
+import { longestPiece, splitLine } from './log-pieces.ts';
 import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
@@ -230,19 +231,15 @@ export class Process {
     });
   }
 
-  /** One LogLine. Past the limits of a line and of an Invocation text is cut, lines are counted. */
+  /**
+   * Writes LogLines: one, or several where `text` is longer than a line may be. Beyond logLimits.linesPerInvocation
+   * lines are counted; the first of them is answered with a line that says so.
+   */
   log(level: number, stream: LogStream, text: string): void {
     this.work(text.length);
-    if (this.logLines >= logLimits.linesPerInvocation) {
-      this.#logDropped += 1;
-      return;
-    }
-    this.logLines += 1;
-    this.#write(
-      level,
-      stream,
-      text.length > logLimits.lineBytes ? `${text.slice(0, logLimits.lineBytes)}… (cut)` : text,
-    );
+    if (text.length > longestPiece) {
+      for (const piece of splitLine(text)) this.#logOne(level, stream, piece);
+    } else this.#logOne(level, stream, text);
   }
 
   /** Writes one LogLine of the platform's own, about this Invocation. */
@@ -297,18 +294,28 @@ export class Process {
     }
     if (closing.length > 0) await Promise.all(closing);
     if (this.#logDropped > 0) {
-      this.#write(
-        logLevels.warning,
-        'platform',
-        `${this.#logDropped} more log lines of this invocation were dropped (limit ${logLimits.linesPerInvocation})`,
-      );
+      const text = `${this.#logDropped} more log lines of this invocation were dropped`;
+      this.#write(logLevels.warning, 'platform', `${text} (limit ${logLimits.linesPerInvocation})`);
       this.#logDropped = 0;
     }
     this.#abort?.abort();
     this.#files?.release();
   }
 
+  #logOne(level: number, stream: LogStream, text: string): void {
+    if (this.logLines < logLimits.linesPerInvocation) {
+      this.#write(level, stream, text);
+      return;
+    }
+    if (this.#logDropped === 0) {
+      const limit = `this invocation has written ${logLimits.linesPerInvocation} log lines`;
+      this.#write(logLevels.warning, 'platform', `${limit}; it is silent until its end, where the rest is counted`);
+    }
+    this.#logDropped += 1;
+  }
+
   #write(level: number, stream: LogStream, text: string): void {
+    this.logLines += 1;
     this.options.log.line({
       seq: this.logLines,
       timeMs: this.options.clock.wallMs(),

@@ -44,14 +44,24 @@ test.each([
   expect(run.logs).toEqual([]);
 });
 
-test('log_write cuts a line that is too long, and marks it', async () => {
+test('log_write splits a line that is too long, and marks the pieces', async () => {
   const run = await runGuest(
     `(module (import "cwa" "log_write" (func $log (param i32 i32 i32))) (memory 1)
        (func (export "main")
          (memory.fill (i32.const 0) (i32.const 120) (i32.const 65536))
          (call $log (i32.const 6) (i32.const 0) (i32.const 65536))))`,
   );
-  expect(run.logs.map((line) => line.text)).toEqual([`${'x'.repeat(logLimits.lineBytes)}… (cut)`]);
+  const piece = 'x'.repeat(logLimits.lineBytes);
+  expect(run.logs.map((line) => line.text)).toEqual([`${piece}…`, `…${piece}…`, `…${piece}…`, `…${piece}`]);
+});
+
+test('log_write of more than 1 MiB is cut, and marked', async () => {
+  const run = await runGuest(
+    `(module (import "cwa" "log_write" (func $log (param i32 i32 i32))) (memory 17)
+       (func (export "main") (call $log (i32.const 6) (i32.const 0) (i32.const 1048577))))`,
+  );
+  expect(run.logs).toHaveLength(logLimits.messageBytes / logLimits.lineBytes + 1);
+  expect(run.logs.at(-1)?.text).toBe('…… (cut)');
 });
 
 test('lines beyond the limit of an Invocation are counted, not kept', async () => {
@@ -63,6 +73,8 @@ test('lines beyond the limit of an Invocation are counted, not kept', async () =
            (local.set $i (i32.add (local.get $i) (i32.const 1)))
            (br_if $next (i32.lt_u (local.get $i) (i32.const ${logLimits.linesPerInvocation + 5}))))))`,
   );
-  expect(run.logs).toHaveLength(logLimits.linesPerInvocation + 1);
+  expect(run.logs).toHaveLength(logLimits.linesPerInvocation + 2);
+  // At once, not at its end: a reader would take the silence for a standstill.
+  expect(run.logs.at(-2)).toMatchObject({ level: 3, stream: 'platform', text: expect.stringContaining('silent') });
   expect(run.logs.at(-1)).toMatchObject({ level: 3, stream: 'platform', text: expect.stringContaining('5 more') });
 });

@@ -30,11 +30,31 @@ test('lines come out the same, however the bytes are cut', () => {
   );
 });
 
-test('a line at the limit is whole, one byte more is cut and marked', () => {
+test('a line at the limit is whole, a longer one is split, and its pieces are marked', () => {
   const full = 'x'.repeat(logLimits.lineBytes);
   expect(log([`${full}\n`])).toEqual([full]);
-  expect(log([`${full}y\nnext`])).toEqual([`${full}… (cut)`, 'next']);
-  expect(log([full, 'y', 'z\nnext\n'])).toEqual([`${full}… (cut)`, 'next']);
+  expect(log([`${full}y\nnext`])).toEqual([`${full}…`, '…y', 'next']);
+  expect(log([full, 'y', 'z\nnext\n'])).toEqual([`${full}…`, '…yz', 'next']);
+  expect(log([full, full, full])).toEqual([`${full}…`, `…${full}…`, `…${full}`]);
+});
+
+test('the pieces of a long line hold all of it, and no character is split, however its bytes are cut', () => {
+  fc.assert(
+    fc.property(fc.nat(8), fc.array(fc.nat(20_000), { minLength: 1, maxLength: 6 }), (shift, sizes) => {
+      const line = 'a'.repeat(shift) + '😀é€'.repeat(5_000);
+      const bytes = Buffer.from(line);
+      const chunks: Uint8Array[] = [];
+      for (let at = 0, i = 0; at < bytes.length; i += 1) {
+        const size = (sizes[i % sizes.length] as number) + 1;
+        chunks.push(bytes.subarray(at, at + size));
+        at += size;
+      }
+      const pieces = log(chunks);
+      expect(pieces.length).toBeGreaterThan(2);
+      expect(pieces.map((piece) => piece.replaceAll('…', '')).join('')).toBe(line);
+    }),
+    { numRuns: 20 },
+  );
 });
 
 test('invalid UTF-8 is replaced', () => {

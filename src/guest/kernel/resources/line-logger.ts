@@ -1,22 +1,24 @@
 /** Splits written bytes into log lines: standard error and log:// share it. */
 import { logLimits } from '../../../protocol/limits.ts';
+import { markedPiece } from '../log-pieces.ts';
 
 const newline = 0x0a;
 const carriageReturn = 0x0d;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * A line ends with \n or \r\n. Holds at most one line's limit: a longer line is kept up to that
- * and marked, the rest up to its newline is passed over.
+ * A line ends with \n or \r\n. A line longer than logLimits.lineBytes comes out in marked pieces, as soon as each is
+ * full: at most one piece is held.
  */
 export class LineLogger {
   readonly #log: (line: string) => void;
-  /** The line that has not ended yet; grows by doubling up to the limit. */
+  /** The piece that has not ended yet; grows by doubling up to the limit. */
   #pending: Uint8Array = new Uint8Array(0);
   #length = 0;
-  #isCut = false;
+  /** Whether pieces of the same line have come out already. */
+  #isContinued = false;
 
-  /** `log` gets each line without its newline. */
+  /** `log` gets each line, or piece of a line, without its newline. */
   constructor(log: (line: string) => void) {
     this.#log = log;
   }
@@ -27,10 +29,11 @@ export class LineLogger {
     for (;;) {
       const end = bytes.indexOf(newline, start);
       if (end < 0) break;
-      if (this.#length === 0 && !this.#isCut) this.#emit(bytes.subarray(start, end), false);
+      if (this.#length === 0 && !this.#isContinued && end - start <= logLimits.lineBytes)
+        this.#emit(bytes.subarray(start, end), true);
       else {
         this.#keep(bytes.subarray(start, end));
-        this.finish();
+        this.#endLine();
       }
       start = end + 1;
     }
@@ -39,31 +42,62 @@ export class LineLogger {
 
   /** Writes the line that has no newline, where there is one: at close and at the Process's end. */
   finish(): void {
-    if (this.#length === 0 && !this.#isCut) return;
-    this.#emit(this.#pending.subarray(0, this.#length), this.#isCut);
-    this.#length = 0;
-    this.#isCut = false;
+    if (this.#length > 0 || this.#isContinued) this.#endLine();
   }
 
+  #endLine(): void {
+    this.#emit(this.#pending.subarray(0, this.#length), true);
+    this.#length = 0;
+    this.#isContinued = false;
+  }
+
+  /** Keeps `bytes`, which hold no newline. A full piece comes out once there is more: it may be the whole line. */
   #keep(bytes: Uint8Array): void {
-    const room = logLimits.lineBytes - this.#length;
-    const part = bytes.subarray(0, room);
-    if (part.length < bytes.length) this.#isCut = true;
-    const needed = this.#length + part.length;
+    let start = 0;
+    while (this.#length + bytes.length - start > logLimits.lineBytes) {
+      const end = start + logLimits.lineBytes - this.#length;
+      this.#append(bytes.subarray(start, end));
+      this.#emitPiece();
+      start = end;
+    }
+    this.#append(bytes.subarray(start));
+  }
+
+  /** What is kept comes out but for the bytes of a character that is not complete. */
+  #emitPiece(): void {
+    const end = wholeCharacters(this.#pending, this.#length);
+    this.#emit(this.#pending.subarray(0, end), false);
+    this.#pending.copyWithin(0, end, this.#length);
+    this.#length -= end;
+    this.#isContinued = true;
+  }
+
+  #append(bytes: Uint8Array): void {
+    const needed = this.#length + bytes.length;
     if (needed > this.#pending.length) {
       const larger = new Uint8Array(Math.min(logLimits.lineBytes, Math.max(256, needed * 2)));
       larger.set(this.#pending.subarray(0, this.#length));
       this.#pending = larger;
     }
-    this.#pending.set(part, this.#length);
+    this.#pending.set(bytes, this.#length);
     this.#length = needed;
   }
 
-  #emit(line: Uint8Array, isCut: boolean): void {
-    const cut = isCut || line.length > logLimits.lineBytes;
-    const bytes = line.subarray(0, logLimits.lineBytes);
-    const end = !cut && bytes[bytes.length - 1] === carriageReturn ? bytes.length - 1 : bytes.length;
+  #emit(bytes: Uint8Array, isLast: boolean): void {
+    const end = isLast && bytes[bytes.length - 1] === carriageReturn ? bytes.length - 1 : bytes.length;
     const text = end === 0 ? '' : decoder.decode(bytes.subarray(0, end));
-    this.#log(cut ? `${text}… (cut)` : text);
+    this.#log(markedPiece(text, { isFirst: !this.#isContinued, isLast }));
   }
+}
+
+/** Bytes of the first `length` that do not end within a UTF-8 sequence; all of them where they are no UTF-8. */
+function wholeCharacters(bytes: Uint8Array, length: number): number {
+  for (let back = 1; back <= 4 && back <= length; back += 1) {
+    const byte = bytes[length - back] as number;
+    if (byte < 0x80) return length;
+    if (byte < 0xc0) continue;
+    const size = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    return size > back ? length - back : length;
+  }
+  return length;
 }

@@ -1,0 +1,153 @@
+/** What is called, and how the guest is told of it. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type FileSystem, makeFileSystem } from '../guest/kernel/fs/file-system.ts';
+import type { GuestText } from '../guest/kernel/memory.ts';
+import type { GasMeter } from '../guest/kernel/meter.ts';
+import type { CompiledPolicy } from '../guest/kernel/policy.ts';
+import type { Clock, Identity, KvService, ProcessLog, ProcessOptions, QueueService } from '../guest/kernel/process.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
+import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import type { Limits } from '../protocol/limits.ts';
+import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
+import type { LoadedDeployment } from './loaded-deployments.ts';
+import type { StandardInput } from './request-body.ts';
+import type { Address } from './routes.ts';
+import type { RunnerServices } from './services.ts';
+
+export interface Call {
+  readonly id: string;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  /** As received, or the path of the local redirect. */
+  readonly target: string;
+  readonly address: Address;
+  /** False after a local redirect: the body belonged to the first run. */
+  readonly ownsBody: boolean;
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly expectsContinue: boolean;
+}
+
+/** What the Invocation has made for this guest. */
+export interface GuestParts {
+  readonly stdin: StandardInput;
+  readonly stdout: Resource;
+  readonly stderr: Resource;
+  readonly meter: GasMeter;
+  readonly log: ProcessLog;
+  /** As ProcessOptions has them. */
+  suspending(): void;
+}
+
+/** Answers the kernel's questions; most guests ask few of them, so what costs something is made when it is asked for. */
+export class CallOptions implements ProcessOptions {
+  readonly stdin: StandardInput;
+  readonly stdout: Resource;
+  readonly stderr: Resource;
+  readonly meter: GasMeter;
+  readonly log: ProcessLog;
+  readonly #services: RunnerServices;
+  readonly #deployment: LoadedDeployment;
+  readonly #call: Call;
+  readonly #parts: GuestParts;
+  #env: ReadonlyMap<string, GuestText> | null = null;
+
+  constructor(services: RunnerServices, deployment: LoadedDeployment, call: Call, parts: GuestParts) {
+    this.#services = services;
+    this.#deployment = deployment;
+    this.#call = call;
+    this.#parts = parts;
+    this.stdin = parts.stdin;
+    this.stdout = parts.stdout;
+    this.stderr = parts.stderr;
+    this.meter = parts.meter;
+    this.log = parts.log;
+  }
+
+  get identity(): Identity {
+    const { spec } = this.#deployment;
+    return { handler: spec.handler, deployment: spec.number, commit: spec.commit, invocation: this.#call.id };
+  }
+
+  get args(): readonly GuestText[] {
+    return cgiArguments(this.#call.address);
+  }
+
+  get env(): ReadonlyMap<string, GuestText> {
+    this.#env ??= this.#environment();
+    return this.#env;
+  }
+
+  get limits(): Limits {
+    return this.#deployment.spec.limits;
+  }
+
+  get policy(): CompiledPolicy | null {
+    return this.#deployment.policy;
+  }
+
+  get schemes(): SchemeRegistry {
+    return this.#deployment.schemes;
+  }
+
+  get clock(): Clock {
+    return this.#services.clock;
+  }
+
+  get random(): (into: Uint8Array) => void {
+    return this.#services.random;
+  }
+
+  get files(): () => FileSystem {
+    return () =>
+      makeFileSystem({
+        lower: this.#deployment.tree(),
+        pool: this.#services.scratch,
+        nowNs: () => BigInt(this.#services.clock.wallMs()) * 1_000_000n,
+      });
+  }
+
+  get kv(): KvService {
+    return this.#deployment.handler.kv;
+  }
+
+  get queues(): QueueService {
+    return this.#deployment.handler.queues;
+  }
+
+  suspending(): void {
+    this.#parts.suspending();
+  }
+
+  resumed(): void {
+    this.#services.mark.enter(this.#deployment.mark);
+  }
+
+  #environment(): ReadonlyMap<string, GuestText> {
+    const { spec } = this.#deployment;
+    const { id, address, request, method, target, ownsBody } = this.#call;
+    const { isHttps, proxies, runnerId } = this.#services;
+    // A declared length of 0 is told as well: that the body is empty is not the same as that there is none.
+    const declared = request.headers['content-length'];
+    return cgiEnvironment({
+      request,
+      method,
+      uri: target,
+      scriptName: address.scriptName,
+      path: address.path,
+      query: address.query,
+      authority: address.authority,
+      serverName: address.host,
+      serverPort: address.port,
+      client: proxies.clientOf(request.socket.remoteAddress, request.headers),
+      isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
+      isHttps,
+      ownsBody,
+      bodyBytes: declared === undefined ? this.stdin.length : Number(declared),
+      invocation: id,
+      runner: runnerId,
+      passAuthorization: spec.passAuthorization,
+      env: spec.env,
+    });
+  }
+}

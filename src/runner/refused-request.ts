@@ -1,0 +1,63 @@
+/** A request that was refused before it had a slot, as its owner finds it among the Invocations. */
+import type { ErrorCode } from '../protocol/errors.ts';
+import type { PendingInvocationRecord } from '../protocol/nouns.ts';
+import type { LoadedDeployment } from './loaded-deployments.ts';
+import type { EndedInvocation } from './usage-reporter.ts';
+
+export interface RefusedRequestOptions {
+  readonly id: string;
+  readonly deployment: LoadedDeployment;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly code: ErrorCode;
+  /** Unix milliseconds. */
+  readonly wallMs: number;
+  /** Monotonic milliseconds. */
+  readonly nowMs: number;
+  /** Lines that the log has of it. */
+  readonly logLines: number;
+}
+
+export class RefusedRequest implements EndedInvocation {
+  readonly gas = 0;
+  readonly durationMs = 0;
+  readonly bytesIn = 0;
+  readonly bytesOut = 0;
+  readonly outcome: ErrorCode;
+  readonly nowMs: number;
+  readonly logLines: number;
+  readonly isSampled: boolean;
+  readonly #options: RefusedRequestOptions;
+
+  constructor(options: RefusedRequestOptions) {
+    this.#options = options;
+    this.outcome = options.code;
+    this.nowMs = options.nowMs;
+    this.logLines = options.logLines;
+    // Whoever floods a function with requests that it refuses would fill its owner's list.
+    this.isSampled = options.logLines === 0;
+  }
+
+  record(): PendingInvocationRecord {
+    const { id, deployment, method, path, status, code, wallMs, logLines } = this.#options;
+    return {
+      id,
+      handlerId: deployment.spec.handlerId,
+      deployment: deployment.spec.number,
+      startedMs: wallMs,
+      durationMs: 0,
+      method,
+      path: path === '' ? '/' : path,
+      status,
+      outcome: code,
+      gas: 0,
+      memoryPages: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      syscalls: {},
+      io: {},
+      logLines,
+    };
+  }
+}
