@@ -1,11 +1,14 @@
 /**
- * A git hook's end of the line to control (src/control/git/hook-endpoint.ts has the other). Plain JavaScript with
- * nothing but Node's own modules: every push waits for two of these processes to start.
+ * Connects a git hook with control; src/control/git/hook-endpoint.ts is the other end. Plain JavaScript with nothing
+ * but Node's own modules: every push waits for two of these processes to start.
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 
-/** What control says to the hooks of the push it works on; git runs hooks inside the repository. */
+/**
+ * Returns what control has written for the hooks of the running push; git runs hooks inside the repository. Prints
+ * `interrupted` and exits with 1 where there is nothing.
+ */
 export function readFacts(interrupted) {
   try {
     return JSON.parse(readFileSync('trisiel-push', 'utf8'));
@@ -46,7 +49,7 @@ export function talkToControl({ facts, hook, answer, interrupted }) {
   });
 }
 
-/** At once: git passes on what it reads. A client that has gone is no reason to fail here. */
+/** Prints `text` at once; git passes it on. A client that has gone is no reason to fail here. */
 export function print(text) {
   try {
     writeSync(1, text);

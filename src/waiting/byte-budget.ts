@@ -1,4 +1,4 @@
-/** Bytes that many hold together, with a limit on the sum. */
+/** Counts the bytes that many holders have together, and refuses more than `max`. */
 export class ByteBudget {
   readonly max: number;
   #held = 0;

@@ -1,4 +1,4 @@
-/** One at a time for each key, in the order of asking. */
+/** Runs one task at a time for each key, in the order of asking. */
 export class KeyedMutex {
   readonly #last = new Map<string, Promise<unknown>>();
 

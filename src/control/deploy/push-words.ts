@@ -4,6 +4,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
 import { commandHint, count, shortCommit, shortPath, size, sizeChange, step, warning } from '../git/push-text.ts';
 import type { Candidate } from './candidate.ts';
+import type { EffectiveManifest } from './effective-manifest.ts';
 import type { Vetted } from './vet/messages.ts';
 
 export function received(handler: string, update: RefUpdate): string {
@@ -26,6 +27,34 @@ export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   const ms = Math.max(1, Math.round(rewriteMs + compileMs));
   const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
   return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
+}
+
+/** Lines of a list that a push prints; the rest is counted. */
+const listedMax = 10;
+
+/**
+ * Returns what a version may open that the live one may not, one line for each pattern: whoever pushes sees that a
+ * dependency has brought more than code.
+ */
+export function newlyAllowed(live: EffectiveManifest, next: EffectiveManifest): string {
+  const before = live.policy;
+  const now = next.policy;
+  if (before === null) return '';
+  if (now === null) return step('newly allowed: everything, there is no policy any more');
+  const allowed = now.allow.filter((pattern) => !before.allow.includes(pattern));
+  const undone = before.disallow.filter((pattern) => !now.disallow.includes(pattern));
+  const lines = [
+    ...allowed.map((pattern) => `newly allowed: ${readable(pattern)}`),
+    ...undone.map((pattern) => `no longer disallowed: ${readable(pattern)}`),
+  ];
+  const more = lines.length - listedMax;
+  return [...lines.slice(0, listedMax), ...(more > 0 ? [`and ${more} more`] : [])].map(step).join('');
+}
+
+/** Returns a pattern that means one beginning of a URL as that beginning, any other pattern as it is. */
+function readable(pattern: string): string {
+  const start = /^\^((?:[\w:/@-]|\\[./-])+)$/.exec(pattern)?.[1];
+  return start === undefined ? pattern : start.replace(/\\([./-])/g, '$1');
 }
 
 /** What is said of a branch that is pushed and not deployed. */

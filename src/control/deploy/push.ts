@@ -17,10 +17,19 @@ import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
 import type { DeploymentRetention } from './deployment-retention.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
-import { writeEffectiveManifest } from './effective-manifest.ts';
+import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import type { OwnerLog } from './owner-log.ts';
-import { branchOf, deleteRefused, found, nearQuota, notDeployed, received, validated } from './push-words.ts';
+import {
+  branchOf,
+  deleteRefused,
+  found,
+  nearQuota,
+  newlyAllowed,
+  notDeployed,
+  received,
+  validated,
+} from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
 import type { Vetted } from './vet/messages.ts';
@@ -225,6 +234,7 @@ export class DeployPush implements PushSession {
     const vetted = await vet.vet({ bytes, name: shortPath(modulePath), docsUrl: docsUrl() }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
+    if (before !== null) print(newlyAllowed(readEffectiveManifest(before.manifest), candidate.effective));
     stopIf(signal);
     const { quota } = this.#parts;
     const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);

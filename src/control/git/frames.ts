@@ -1,6 +1,6 @@
 /**
- * The frames between a hook and control, on a local socket: two big-endian 32-bit lengths, a JSON head,
- * bytes. hooks/link.js speaks the other end of it.
+ * Encodes and decodes the frames between a hook and control, on a local socket: two big-endian 32-bit lengths, a
+ * JSON head, bytes. hooks/link.js speaks the other end.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 
@@ -10,10 +10,13 @@ export interface Frame {
 }
 
 export interface FrameLimits {
+  /** Bytes of the JSON head. */
   readonly headBytes: number;
+  /** Bytes behind the head. */
   readonly bytes: number;
 }
 
+/** Returns one whole frame; `head` is written as JSON. */
 export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array()): Buffer {
   const json = Buffer.from(JSON.stringify(head));
   const lengths = Buffer.alloc(8);
@@ -22,6 +25,7 @@ export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array())
   return Buffer.concat([lengths, json, bytes]);
 }
 
+/** Cuts a stream, however it is split into chunks, into frames. */
 export class FrameReader {
   readonly #limits: FrameLimits;
   #chunks: Buffer[] = [];
@@ -36,7 +40,7 @@ export class FrameReader {
     this.#bytes += chunk.length;
   }
 
-  /** The next whole frame. Throws `bad_request` on what is none, or above a limit. */
+  /** Returns the next whole frame, undefined while it is incomplete. Throws `bad_request` on a damaged or too large one. */
   next(): Frame | undefined {
     if (this.#bytes < 8) return undefined;
     if (this.#chunks[0]!.length < 8) this.#chunks = [Buffer.concat(this.#chunks)];

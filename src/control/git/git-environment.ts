@@ -1,7 +1,7 @@
 /**
- * The environment of every git process, and through it of the hooks. node-git-server gives its
- * children the environment of control itself, so src/bin/serve.ts makes process.env this and
- * nothing else, after it has read its configuration (docs/safety.md).
+ * Makes the environment of every git process, and through it of the hooks. node-git-server gives its children the
+ * environment of control itself, so src/bin/serve.ts makes process.env this and nothing else, after it has read
+ * its configuration (docs/safety.md).
  */
 import { dirname, join } from 'node:path';
 
@@ -14,22 +14,24 @@ export interface GitEnvironmentOptions {
   readonly dataFolder: string;
 }
 
+/** Returns the whole environment: nothing else of control's own reaches git. */
 export function gitEnvironment({ base, execPath, dataFolder }: GitEnvironmentOptions): Record<string, string> {
   return {
     PATH: [dirname(execPath), base.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(':'),
     ...(base.TMPDIR === undefined ? {} : { TMPDIR: base.TMPDIR }),
-    // Empty, made by Repositories.open: neither ~/.gitconfig nor ~/.netrc of whoever runs the server counts.
+    // Empty, made by Repositories.open: ~/.gitconfig and ~/.netrc of the server's own user do not count.
     HOME: emptyHome(dataFolder),
     XDG_CONFIG_HOME: emptyHome(dataFolder),
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
-    // Messages that we compare are English.
+    // unpack-error.ts and others compare git's messages, in English.
     LC_ALL: 'C',
   };
 }
 
+/** Returns the folder that stands for a home folder. */
 export function emptyHome(dataFolder: string): string {
   return join(dataFolder, 'repos', '.home');
 }

@@ -1,7 +1,7 @@
 /**
- * Where git's hooks reach control: a Unix socket in a folder of mode 0700, with a fresh secret for each
- * push, which only the push's own hooks can read (a file of mode 0600 in the repository). A hook is hands:
- * it lists and reads objects of the quarantine when asked and prints what it is told. Control decides.
+ * Answers git's hooks on a Unix socket in a folder of mode 0700, with a fresh secret for each push, which only the
+ * push's own hooks can read (a file of mode 0600 in the repository). A hook decides nothing: it lists and reads
+ * objects of the quarantine when control asks, prints what control says, and exits as control says.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,14 +15,14 @@ import { encodeFrame, FrameReader } from './frames.ts';
 import { HookObjects } from './hook-objects.ts';
 
 export const hookLimits = {
-  /** Connections at once: two hooks for each git operation, and as many strangers. */
+  /** Connections at once: two hooks for each running push, and several times as many strangers. */
   connections: 64,
-  /** From connecting to the hello with the secret. */
+  /** Milliseconds from connecting to the hello with the secret. */
   helloMs: 5_000,
   headBytes: 64 * KIB,
-  /** One object, or a listing of `pushLimits.treeFiles` long paths. */
+  /** Bytes of one object, or of a listing of `pushLimits.treeFiles` long paths. */
   bytes: Math.max(pushLimits.moduleBytes, 16 * MIB),
-  /** Output that a hook has not taken yet. */
+  /** Bytes of output that a hook has not taken yet; beyond them output is dropped. */
   outputBytes: MIB,
 } as const;
 
@@ -36,11 +36,11 @@ const hello = z.object({
   hook: z.enum(['pre', 'post']),
 });
 
-/** File in the repository that tells the hooks of the running push where control is. */
+/** Name of the file in the repository that tells the hooks of the running push where control is. */
 export const pushFileName = 'trisiel-push';
 
 export interface OpenPush {
-  /** Ends what still talks; the secret is worth nothing any more. */
+  /** Closes the connections of the push's hooks and makes its secret worthless. */
   close(): Promise<void>;
 }
 
@@ -64,7 +64,7 @@ export class HookEndpoint {
   }
 
   /**
-   * In `runFolder` (of the data folder, so that a killed control leaves nothing elsewhere), or in a fresh
+   * Listens in `runFolder` (of the data folder, so that a killed control leaves nothing elsewhere), or in a fresh
    * temporary folder where the socket's path would be too long.
    */
   static async open(runFolder: string | null = null): Promise<HookEndpoint> {
@@ -92,7 +92,10 @@ export class HookEndpoint {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** From now on the hooks that git runs in `repository` talk to `session`. `signal`: the push is not wanted any more. */
+  /**
+   * Connects the hooks that git runs in `repository` from now on with `session`. An abort of `signal` closes their
+   * connections: the push is not wanted any more. Throws errors of the file system.
+   */
   async register(options: {
     readonly repository: string;
     readonly session: PushSession;

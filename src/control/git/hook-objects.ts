@@ -45,7 +45,7 @@ export class HookObjects implements PushedObjects {
     return bytes;
   }
 
-  /** One question at a time: the hook answers in order. */
+  /** Asks one question after the other: the hook answers in order. Throws `internal`, `bad_request`. */
   #ask(question: object): Promise<Frame> {
     const asked = this.#last
       .catch(() => {})

@@ -38,9 +38,9 @@ export interface GitLimits {
   readonly commandsMs: number;
   /** Milliseconds in which a client moves at least `slowBytes`, of a pack that it sends or a fetch that it reads. */
   readonly idleMs: number;
-  /** Bytes: 16 KiB in 20 s is a tenth of the slowest mobile network. */
+  /** Bytes: 16 KiB in 30 s is less than a tenth of the slowest mobile network. */
   readonly slowBytes: number;
-  /** Milliseconds in which a whole pack arrives: 256 MiB at 300 KiB a second. */
+  /** Milliseconds in which a whole pack arrives: less than the server gives a request, so that the refusal is in git's words. */
   readonly receiveMs: number;
   /** Milliseconds of one git process, hooks included: a vet may queue. */
   readonly operationMs: number;
@@ -74,9 +74,9 @@ export const gitLimits: GitLimits = {
   fetchBytes: 4 * MIB,
   pushBytes: pushLimits.packBytes + MIB,
   commandsMs: 10_000,
-  idleMs: 20_000,
+  idleMs: 30_000,
   slowBytes: 16 * KIB,
-  receiveMs: 15 * 60_000,
+  receiveMs: 9 * 60_000,
   operationMs: 15 * 60_000,
   killMs: 1_000,
   drainMs: 4_000,

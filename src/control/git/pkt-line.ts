@@ -1,7 +1,7 @@
 /**
- * git's pkt-line framing (gitprotocol-common(5), "pkt-line Format"): four hex digits give the length,
- * themselves included; 0000 is the flush packet. 0001 to 0003 belong to protocol v2 and have no meaning
- * in what we read.
+ * Reads and writes git's pkt-line framing (gitprotocol-common(5), "pkt-line Format"): four hex digits give the length,
+ * themselves included; 0000 is the flush packet. 0001 to 0003 belong to protocol version 2 and have no meaning in a
+ * push, which is all that is read here.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 
@@ -10,13 +10,17 @@ export const pktDataBytesMax = 65_516;
 
 export const flushPkt: Buffer = Buffer.from('0000');
 
+/** Returns one packet. Throws RangeError above `pktDataBytesMax`. */
 export function pktLine(data: string | Uint8Array): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   if (bytes.length > pktDataBytesMax) throw new RangeError(`pkt-line of ${bytes.length} bytes`);
   return Buffer.concat([Buffer.from((bytes.length + 4).toString(16).padStart(4, '0')), bytes]);
 }
 
-/** Sideband packets of at most 65,520 bytes (gitprotocol-common, side-band-64k). */
+/**
+ * Returns `data` as packets of at most 65,520 bytes (gitprotocol-pack(5), side-band-64k). Band 1 carries git's own
+ * data, 2 lines for the person, 3 a last word before the end.
+ */
 export function sideband(band: 1 | 2 | 3, data: string | Uint8Array): Buffer {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   const packets: Buffer[] = [];
@@ -40,7 +44,7 @@ export class PktLineReader {
     this.#bytes += chunk.length;
   }
 
-  /** The next packet, `undefined` while it is incomplete. Throws `bad_request` on what is no pkt-line. */
+  /** Returns the next packet, undefined while it is incomplete. Throws `bad_request` on what is no pkt-line. */
   next(): Packet | undefined {
     if (this.#bytes < 4) return undefined;
     const head = this.#peek(4).toString('latin1');
@@ -55,7 +59,7 @@ export class PktLineReader {
     return this.#take(length).subarray(4);
   }
 
-  /** Bytes that have not been returned as packets; the reader is empty afterwards. */
+  /** Returns the bytes that have not been returned as packets; the reader is empty afterwards. */
   rest(): Buffer {
     return this.#take(this.#bytes);
   }

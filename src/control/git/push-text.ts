@@ -9,12 +9,15 @@ import { isOutage, isUnreachable } from '../db/sql-error.ts';
 const columns = 72;
 const indent = '       ';
 
-/** `-----> TEXT` */
+/** Returns the line of one step: `-----> TEXT`. */
 export function step(text: string): string {
   return wrap({ head: '-----> ', next: indent, text });
 }
 
-/** A line below a step or an error. Columns move closer where it is too long, then the last goes below. */
+/**
+ * Returns a line below a step or an error. Where it is too long its columns move closer, then the last column goes
+ * to a line of its own.
+ */
 export function detail(text: string): string {
   const line = `${indent}${visible(text).trimEnd()}`;
   if (line.length <= columns) return `${line}\n`;
@@ -24,22 +27,23 @@ export function detail(text: string): string {
   return `${close.slice(0, gap).trimEnd()}\n${indent}  ${close.slice(gap).trimStart()}\n`;
 }
 
-/** git colours what starts with one of these words. */
+/** Returns a warning. git colours lines that start with `error`, `warning`, `hint`, `success`. */
 export function warning(text: string): string {
   return wrap({ head: 'warning: ', next: indent, text });
 }
 
-/** A hint that is a command: never broken. */
+/** Returns a hint that starts with a command to copy; it is never broken into lines. */
 export function commandHint(command: string, what: string): string {
   return `hint: ${visible(command)} ${what}\n`;
 }
 
+/** Returns the last line of a push; `command` goes to a line of its own where both do not fit. */
 export function success(text: string, command: string): string {
   const line = `success: ${text} ${command}`;
   return line.length <= columns ? `${line}\n` : `success: ${text}\n${indent}${command}\n`;
 }
 
-/** The error, its details, its hints. */
+/** Returns an error with its details and hints. */
 export function errorText(error: PlatformError): string {
   return [
     wrap({ head: 'error: ', next: indent, text: error.message }),
@@ -51,7 +55,7 @@ export function errorText(error: PlatformError): string {
   ].join('');
 }
 
-/** The same for an error of any kind: what is not coded is ours, and its cause is for our log only. */
+/** Returns an error of any kind: one without a code is a failure of the platform, whose cause is for its own log only. */
 export function anyErrorText(error: unknown): string {
   if (error instanceof PlatformError) return errorText(error);
   const code = error instanceof Error && 'code' in error ? error.code : null;
@@ -69,7 +73,7 @@ export function anyErrorText(error: unknown): string {
   );
 }
 
-/** Breaks at blanks; a word longer than a line stays whole. */
+/** Returns `head` and `text`, broken at blanks, with `next` in front of every further line. A longer word stays whole. */
 function wrap({ head, next, text }: { head: string; next: string; text: string }): string {
   const lines: string[] = [];
   let line = head;
@@ -86,7 +90,10 @@ function wrap({ head, next, text }: { head: string; next: string; text: string }
   return [...lines, line].map((whole) => `${whole.trimEnd()}\n`).join('');
 }
 
-/** File names and messages come from the push: control and direction characters must not reach a terminal. */
+/**
+ * Returns `text` with control and direction characters escaped: file names and messages come from the push, and
+ * must not act on a terminal.
+ */
 export function visible(text: string): string {
   return text.replace(
     /[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/g,
@@ -94,7 +101,7 @@ export function visible(text: string): string {
   );
 }
 
-/** A path that fits beside other words: its end tells more than its beginning. */
+/** Returns a path in at most `charsMax` characters, cut at the beginning: its end tells more. */
 export function shortPath(path: string, charsMax = 40): string {
   const shown = visible(path);
   return shown.length <= charsMax ? shown : `...${shown.slice(3 - charsMax)}`;
@@ -104,14 +111,14 @@ export function shortCommit(oid: string): string {
   return oid.slice(0, 7);
 }
 
-/** `67 B`, `184 KiB`, `12.5 MiB` */
+/** Returns `67 B`, `184 KiB`, `12.5 MiB`. */
 export function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   if (bytes < 1024 * 1024) return `${Math.round(bytes / 1024)} KiB`;
   return `${(bytes / (1024 * 1024)).toFixed(1)} MiB`;
 }
 
-/** `+2 KiB`, `-300 B` */
+/** Returns `+2 KiB`, `-300 B`. */
 export function sizeChange(bytes: number): string {
   return `${bytes < 0 ? '-' : '+'}${size(Math.abs(bytes))}`;
 }
@@ -120,7 +127,7 @@ export function count(n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`;
 }
 
-/** `0.4 s` */
+/** Returns `0.4 s`. */
 export function seconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
 }

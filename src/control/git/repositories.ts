@@ -1,7 +1,7 @@
 /**
- * The bare repositories of control, one per handler, named by the handler's opaque id: never by anything
- * a user wrote. What git is told about all of them stands in one file that each includes and that is
- * written anew at every start, so a moved program or a new rule reaches old repositories too.
+ * Keeps the bare repositories of control, one per handler, named by the handler's opaque id: never by anything
+ * a user wrote. The configuration of all of them stands in one file that each includes and that is written anew at
+ * every start, so a moved program or a new rule reaches old repositories too.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -25,11 +25,11 @@ export interface RepositoriesOptions {
   readonly home?: RepoHome;
 }
 
-/** Repositories packed in one round of maintenance, one after the other. */
+/** Repositories that one round of maintenance packs, one after the other. */
 const maintainedMax = 50;
-/** git gc of a large repository may say nothing for a while. */
+/** Milliseconds that a git command may be silent: git gc of a large repository says nothing for a while. */
 const gitSilenceMsMax = 5 * 60_000;
-/** Ours: opaque, and no option to git. */
+/** An id of the platform's own: opaque, and no option to git. */
 const idPattern = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
 const oidPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const suffix = '.git';
@@ -37,7 +37,7 @@ const suffix = '.git';
 const templateName = '.empty.git';
 const sharedConfig = '.config';
 const gitPidFile = 'trisiel-git';
-/** A process that SIGKILL has not ended by then hangs in the kernel. */
+/** Milliseconds: a process that SIGKILL has not ended by then hangs in the kernel. */
 const orphanMsMax = 5_000;
 
 export class Repositories {
@@ -51,7 +51,10 @@ export class Repositories {
     this.#home = options.home ?? null;
   }
 
-  /** Throws `unavailable` where git would not run the hooks: it would accept every push unseen. */
+  /**
+   * Makes the folder, its configuration and the template, and removes drafts of an earlier control. Throws
+   * `unavailable` where git would not run the hooks: it would accept every push unseen.
+   */
   static async open(options: RepositoriesOptions): Promise<Repositories> {
     const { folder, hooksFolder } = options;
     for (const hook of ['pre-receive', 'post-receive']) {
@@ -71,7 +74,7 @@ export class Repositories {
     return repositories;
   }
 
-  /** An empty repository: what a push to a name that does not exist yet sees. Nothing is ever written to it. */
+  /** Path of an empty repository, which a push to a name without a handler is shown. Nothing is ever written to it. */
   get emptyPath(): string {
     return join(this.#folder, templateName);
   }
@@ -81,6 +84,7 @@ export class Repositories {
     return join(this.#folder, '.incoming');
   }
 
+  /** Returns the path of a repository, which need not exist. Throws TypeError on anything but an id. */
   pathOf(id: string): string {
     if (!idPattern.test(id)) throw new TypeError(`not a repository id: ${JSON.stringify(id)}`);
     return join(this.#folder, `${id}${suffix}`);
@@ -115,7 +119,7 @@ export class Repositories {
     return new Set(ids.filter((id) => homes.get(id) !== self));
   }
 
-  /** Ids of all repositories on disk. */
+  /** Returns the ids of all repositories on disk. */
   async list(): Promise<readonly string[]> {
     const entries = await readdir(this.#folder);
     return entries
@@ -123,7 +127,7 @@ export class Repositories {
       .map((entry) => entry.slice(0, -suffix.length));
   }
 
-  /** Every ref by name. */
+  /** Returns every ref: name -> object id. */
   async refs(id: string): Promise<ReadonlyMap<string, string>> {
     const lines = await this.#git(id).raw(['for-each-ref', '--format=%(objectname) %(refname)']);
     return new Map(
@@ -134,7 +138,7 @@ export class Repositories {
     );
   }
 
-  /** Keeps a deployed commit for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
+  /** Keeps the commit of Deployment `number` for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
   async pin(id: string, number: number, commit: string): Promise<void> {
     if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
     await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
@@ -164,7 +168,7 @@ export class Repositories {
     return folderBytes(this.pathOf(id));
   }
 
-  /** Looked up without starting git: these repositories are ours, and keep refs as files. */
+  /** Whether the commit of Deployment `number` is pinned. Reads files and starts no git: refs of these repositories are files. */
   async pinned(id: string, number: number): Promise<boolean> {
     const ref = `refs/deployments/${number}`;
     if (existsSync(join(this.pathOf(id), ref))) return true;
@@ -172,13 +176,13 @@ export class Repositories {
     return packed.split('\n').some((line) => line.endsWith(` ${ref}`));
   }
 
-  /** What a clone checks out; `main` in a new repository. `branch` has been accepted by git as a branch name. */
+  /** Sets the branch that a clone checks out; `main` in a new repository. git has accepted `branch` as a name before. */
   async setHead(id: string, branch: string): Promise<void> {
     if (branch === 'main') return;
     await this.#run(id, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 
-  /** Which git works on a push to this repository: it outlives a control that is killed. */
+  /** Notes which git works on a push to this repository: it outlives a control that is killed. */
   async noteGit(id: string, pid: number): Promise<void> {
     await writeFile(join(this.pathOf(id), gitPidFile), String(pid), { mode: 0o600 });
   }
@@ -200,7 +204,7 @@ export class Repositories {
     }
   }
 
-  /** What pushes that were killed left: quarantines, notes. Only while no push to this repository runs. */
+  /** Removes quarantines and notes of pushes that were killed. Call it only while no push to this repository runs. */
   async sweep(id: string): Promise<void> {
     await rm(join(this.pathOf(id), gitPidFile), { force: true });
     const objects = join(this.pathOf(id), 'objects');
@@ -229,14 +233,14 @@ export class Repositories {
     return packed;
   }
 
-  /** git's own measure (gc.auto, gc.autoPackLimit): one of 256 folders of loose objects stands for all. */
+  /** Whether git gc is due by git's own measure (gc.auto, gc.autoPackLimit); one of 256 folders of objects stands for all. */
   async #isScattered(id: string): Promise<boolean> {
     const files = async (folder: string) => readdir(join(this.pathOf(id), 'objects', folder)).catch(() => []);
     const packs = (await files('pack')).filter((name) => name.endsWith('.pack'));
     return packs.length > 20 || (await files('17')).length > 4;
   }
 
-  /** For commands that print nothing: simple-git waits 50 ms more for those, in every push. */
+  /** Runs a git command that prints nothing: simple-git waits 50 ms more for those, in every push. */
   #run(id: string, args: readonly string[]): Promise<void> {
     const options = { cwd: this.pathOf(id), env: { ...this.#environment }, timeout: gitSilenceMsMax };
     return new Promise((resolve, reject) => {
@@ -244,7 +248,7 @@ export class Repositories {
     });
   }
 
-  /** For what git tells of a repository. */
+  /** Returns what runs git commands whose output is wanted. */
   #git(id: string): SimpleGit {
     return simpleGit({
       baseDir: this.pathOf(id),
@@ -284,7 +288,7 @@ async function folderBytes(folder: string): Promise<number> {
   return total;
 }
 
-/** The command line of a process; '' when there is none. */
+/** Returns the command line of a process; '' when there is none. */
 function commandOf(pid: number): Promise<string> {
   return new Promise((resolve) => {
     execFile('ps', ['-o', 'args=', '-p', String(pid)], (_error, stdout) => resolve(stdout));
@@ -308,7 +312,7 @@ const harmlessFindings = [
   'zeroPaddedFilemode',
 ] as const;
 
-/** docs/safety.md. */
+/** Returns the configuration of all repositories. */
 function sharedConfigText(hooksFolder: string): string {
   const hooks = hooksFolder.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   return `# Written at every start; changes are lost.

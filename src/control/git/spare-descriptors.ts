@@ -1,5 +1,5 @@
 /**
- * File descriptors for a git that is about to be started. node-git-server uses the pipes of a process without
+ * Keeps file descriptors free for a git that is about to be started. node-git-server uses the pipes of a process without
  * asking whether it could be started: with EMFILE or ENFILE Node makes none, and the library's TypeError would
  * end control. So they are taken before, and given back right where the process is started.
  */
@@ -7,10 +7,10 @@ import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { PlatformError } from '../../protocol/errors.ts';
 
-/** Three pairs for its pipes, one for its start, and some for what other threads open just then. */
+/** Descriptors: three pairs for git's pipes, one for its start, and some that other threads open just then. */
 const spareMax = 16;
 
-/** Returns how to give them back. Throws `unavailable` where there are not enough. */
+/** Takes `spareMax` descriptors and returns the function that gives them back. Throws `unavailable` where there are fewer. */
 export function takeSpareDescriptors(): () => void {
   const taken: number[] = [];
   const release = (): void => {

@@ -226,6 +226,25 @@ describe('a push that deploys', () => {
     );
   });
 
+  it('says what a version may open that the live one may not', async () => {
+    const handler = freshName();
+    const policy = (...allow: readonly string[]) => `[policy]\nallow = ${JSON.stringify(allow)}\n`;
+    const repo = await makeRepo({ 'hello.wasm': hello, 'wasmcloud.toml': policy('^https://a\\.example\\.com/') });
+    expect(printed(await platform.push(user, repo, handler))).not.toContain('allowed');
+    const next = policy('^https://a\\.example\\.com/', '^https://api\\.example\\.com/', '^wss?://');
+    await commit(repo, { 'wasmcloud.toml': next });
+    expect(printed(await platform.push(user, repo, handler))).toContain(
+      [
+        '-----> validated: cwa, 3 imports, all provided (N ms)',
+        '-----> newly allowed: https://api.example.com/',
+        '-----> newly allowed: ^wss?://',
+        '-----> deployed v2',
+      ].join('\n'),
+    );
+    await commit(repo, { 'wasmcloud.toml': '' });
+    expect(printed(await platform.push(user, repo, handler))).toContain('newly allowed: everything');
+  });
+
   it("takes Olin's policy file with Olin's defaults", async () => {
     const handler = freshName();
     const repo = await makeRepo({
