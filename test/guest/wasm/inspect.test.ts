@@ -136,6 +136,55 @@ describe('the entry point', () => {
   });
 });
 
+describe('a module built for another host', () => {
+  const imports = (module: string, names: readonly string[]) =>
+    names.map((name) => `(import "${module}" "${name}" (func))`).join(' ');
+  const many = (module: string, first: string) =>
+    imports(module, [first, ...Array.from({ length: 29 }, (_, index) => `f${index}`)]);
+
+  test.each([
+    ["Emscripten's JavaScript", many('env', 'emscripten_resize_heap'), '-sSTANDALONE_WASM'],
+    ["Emscripten's JavaScript", imports('a', ['a', 'b', 'aa']), '-sSTANDALONE_WASM'],
+    ["Go's JavaScript support (wasm_exec.js)", many('gojs', 'runtime.wasmExit'), 'GOOS=wasip1'],
+    ["Go's JavaScript support (wasm_exec.js)", many('go', 'syscall/js.valueGet'), 'GOOS=wasip1'],
+    ['threads of WASI', imports('wasi', ['thread-spawn']), 'wasm32-wasip1'],
+    ["Javy's provider module", imports('javy_quickjs_provider_v3', ['eval_bytecode']), 'without -C dynamic'],
+    ['Extism', many('extism:host/env', 'input_length'), 'stdin'],
+    ["wasm-bindgen's JavaScript", many('./hello_bg.js', '__wbindgen_throw'), 'without wasm-bindgen'],
+    ["wasm-bindgen's JavaScript", many('__wbindgen_placeholder__', '__wbindgen_describe'), 'without wasm-bindgen'],
+  ])('%s: one finding, which says what to build instead', (host, text, hint) => {
+    // No entry point either: that follows from the host, and is not told besides.
+    const { findings } = inspect(`(module ${text})`);
+    expect(findings).toHaveLength(1);
+    expect(findings[0]).toMatchObject({
+      code: 'imports_unknown',
+      message: `was built for ${host}, which is not here`,
+      details: [expect.stringMatching(/^\d+ imports?: /)],
+      hints: [expect.stringContaining(hint)],
+    });
+  });
+
+  test('counts the imports that it does not show, those that are no functions left out', () => {
+    const [finding] = inspect(
+      `(module ${many('env', 'emscripten_exit')} (import "env" "memory" (memory 1)) ${start})`,
+    ).findings;
+    expect(finding?.details).toEqual(['30 imports: env.emscripten_exit, env.f0, env.f1 and 27 more']);
+  });
+
+  test('beside others that nothing provides: those are listed as always', () => {
+    const { findings } = inspect(`(module ${many('gojs', 'runtime.ticks')} (import "x" "log_writ" (func)) ${start})`);
+    expect(findings.map(({ message }) => message)).toEqual([
+      "was built for Go's JavaScript support (wasm_exec.js), which is not here",
+      'imports 1 function that nothing provides',
+    ]);
+  });
+});
+
+test('a name of one or two letters is not taken for another one', () => {
+  const [finding] = inspect(`(module (import "cwa" "lo" (func)) (import "h" "x" (func)) ${start})`).findings;
+  expect(finding?.details.join()).not.toContain('did you mean');
+});
+
 describe('features', () => {
   test.each([
     ['', []],

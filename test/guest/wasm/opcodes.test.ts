@@ -93,3 +93,11 @@ describe('the instruction table', () => {
     expect(verdict(instruction)).toContain(expected);
   });
 });
+
+test.each([
+  ['memory.size', [0x3f, 0x80, 0x00]],
+  ['memory.grow', [0x40, 0x80, 0x80, 0x00]],
+])('%s takes a memory index that is padded (3.0)', (_, instruction) => {
+  expect(accepts(instruction)).toBe(true);
+  expect(verdict(instruction)).toBe('accepted');
+});

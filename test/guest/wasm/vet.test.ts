@@ -106,7 +106,7 @@ test('all findings are in one error, the gravest first', () => {
   expect(error.details).toEqual([
     'initial memory in pages of 64 KiB: 20,000, at most 16,384',
     'it also imports 1 function that nothing provides',
-    '  h.x  () -> ()   did you mean h?',
+    '  h.x  () -> ()',
     'it also has an entry point that cannot be called',
     '  main  (i32) -> ()',
   ]);

@@ -1,8 +1,9 @@
 /** Compares a module's imports with what is provided. */
 import type { FuncType, ProvidedFunction } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
-import type { Module } from '../format/model.ts';
+import type { Module, OtherImport } from '../format/model.ts';
 import { cutDetails, detailsMax, type Finding, plural, printable } from './findings.ts';
+import { foreignFindings } from './foreign-hosts.ts';
 
 export interface InspectOptions {
   readonly provided: readonly ProvidedFunction[];
@@ -12,10 +13,16 @@ export interface InspectOptions {
   readonly docsUrl?: string;
 }
 
-export function importFindings(
-  module: Module,
-  { provided, docsUrl }: InspectOptions,
-): { findings: Finding[]; abis: AbiName[] } {
+export interface ImportFindings {
+  readonly findings: readonly Finding[];
+  /** ABIs that the imports belong to, sorted. */
+  readonly abis: readonly AbiName[];
+  /** Whether the module was built for another host; what else it lacks follows from that. */
+  readonly isForeign: boolean;
+}
+
+/** Compares every import with `provided`: unknown ones, those of another type, those that are no functions. */
+export function importFindings(module: Module, { provided, docsUrl }: InspectOptions): ImportFindings {
   const known = new Map<string, ProvidedFunction[]>();
   for (const entry of provided) {
     const key = `${entry.module}\0${entry.name}`;
@@ -33,8 +40,10 @@ export function importFindings(
     else mistyped.push({ module: from, name, type, signatures: entries.flatMap((entry) => entry.signatures) });
   }
   const hint = `provided imports: wasmcloud docs${docsUrl === undefined ? '' : `, or ${docsUrl}`}`;
-  const findings: Finding[] = [];
-  if (unknown.length > 0) findings.push(unknownFinding(unknown, provided, hint));
+  const foreign = foreignFindings(unknown);
+  const findings: Finding[] = [...foreign.findings];
+  const unexplained = unknown.filter((wanted) => !foreign.modules.has(wanted.module));
+  if (unexplained.length > 0) findings.push(unknownFinding(unexplained, provided, hint));
   if (mistyped.length > 0) {
     findings.push({
       code: 'imports_unknown',
@@ -45,8 +54,9 @@ export function importFindings(
       hints: [hint],
     });
   }
-  if (module.otherImports.length > 0) findings.push(otherFinding(module));
-  return { findings, abis: [...abis].sort() };
+  const others = module.otherImports.filter((wanted) => !foreign.modules.has(wanted.module));
+  if (others.length > 0) findings.push(otherFinding(others));
+  return { findings, abis: [...abis].sort(), isForeign: foreign.findings.length > 0 };
 }
 
 interface Wanted {
@@ -69,17 +79,15 @@ function unknownFinding(unknown: readonly Wanted[], provided: readonly ProvidedF
   };
 }
 
-function otherFinding(module: Module): Finding {
-  const kinds = [...new Set(module.otherImports.map((entry) => entry.kind))];
+function otherFinding(others: readonly OtherImport[]): Finding {
+  const kinds = [...new Set(others.map((entry) => entry.kind))];
   return {
     code: 'imports_unknown',
     message:
       kinds.length === 1
-        ? `imports ${module.otherImports.length === 1 ? `a ${kinds[0]}` : `${module.otherImports.length} ${kinds[0] === 'memory' ? 'memories' : `${kinds[0]}s`}`}, which nothing provides`
-        : `imports ${module.otherImports.length} memories, tables and globals, which nothing provides`,
-    details: cutDetails(
-      module.otherImports.map((entry) => `${printable(entry.module)}.${printable(entry.name)}  (${entry.kind})`),
-    ),
+        ? `imports ${others.length === 1 ? `a ${kinds[0]}` : `${others.length} ${kinds[0] === 'memory' ? 'memories' : `${kinds[0]}s`}`}, which nothing provides`
+        : `imports ${others.length} memories, tables and globals, which nothing provides`,
+    details: cutDetails(others.map((entry) => `${printable(entry.module)}.${printable(entry.name)}  (${entry.kind})`)),
     hints: kinds.map((kind) =>
       kind === 'memory'
         ? 'a function has a memory of its own: link without --import-memory'
@@ -112,13 +120,17 @@ export function sameType(left: FuncType, right: FuncType): boolean {
   return same(left.params, right.params) && same(left.results, right.results);
 }
 
-/** The provided name closest to what was asked for, or null when none is close. */
+/** Names of fewer letters are close to everything. */
+const nearestCharsMin = 3;
+
+/** Returns the provided name closest to what was asked for, or null when none is close. */
 function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): string | null {
-  if (wanted.name.length > 64) return null;
+  if (wanted.name.length > 64 || wanted.name.length < nearestCharsMin) return null;
   let best: ProvidedFunction | null = null;
   // A third of the letters may be wrong; more is another word.
   let bestScore = Math.max(2, Math.floor(wanted.name.length / 3)) + 0.75;
   for (const entry of provided) {
+    if (entry.name.length < nearestCharsMin) continue;
     // Of equally close names, the one in the same import module.
     const score = editDistance(wanted.name, entry.name) + (entry.module === wanted.module ? 0 : 0.5);
     if (score < bestScore) [best, bestScore] = [entry, score];

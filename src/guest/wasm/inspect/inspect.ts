@@ -39,7 +39,10 @@ export function inspect(processed: Processed, options: InspectOptions): Inspecti
   const imports = importFindings(module, options);
   const entry = chooseEntry(module);
   // After a refused type the lists are incomplete: what they lack is no finding.
-  if (module.complete) findings.push(...imports.findings, ...entry.findings, ...dataFindings(module));
+  if (module.complete) {
+    findings.push(...imports.findings, ...dataFindings(module));
+    if (!imports.isForeign) findings.push(...entry.findings);
+  }
   return {
     imports: module.functionImports.map(({ module: from, name, type }) => ({
       module: from,

@@ -97,12 +97,11 @@ export class ImmediateReader {
     reader.u32('offset');
   }
 
-  /** The memory index of `what`: 0, in one byte. */
+  /** The memory index of `what`: 0, which may be padded to several bytes. */
   memoryIndex(what: string): void {
     const offset = this.#reader.pos;
     const index = this.#reader.u32('memory index');
     if (index !== 0) this.#refuse({ feature: 'multiple memories', what: `${what} of memory ${index}` }, offset);
-    if (this.#reader.pos !== offset + 1) this.#reader.fail('zero byte expected', offset);
   }
 
   /** Reads the vector instruction behind the prefix at `offset`; returns its effect on the height of the operand stack. */
