@@ -81,18 +81,15 @@ const schema = z.strictObject({
     .superRefine(checkVariables)
     .optional(),
   files: z.strictObject({ root: relativePath }, 'must be a table: [files]').optional(),
-  http: z
-    .strictObject({ 'pass-authorization': z.boolean('must be true or false').optional() }, 'must be a table: [http]')
-    .optional(),
+  authorization: z.boolean('must be true or false').optional(),
 });
 
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['module', 'abi', 'limits', 'policy', 'env', 'files', 'http'],
+  '': ['module', 'abi', 'authorization', 'limits', 'policy', 'env', 'files'],
   limits: limitKeys,
   policy: policyLists,
   files: ['root'],
-  http: ['pass-authorization'],
 };
 
 /** Either file's bytes as pushed; null where the commit has none. Throws `manifest_invalid`. */
@@ -116,7 +113,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     policy,
     env: given.env ?? {},
     filesRoot: given.files === undefined ? null : normalise(given.files.root),
-    passAuthorization: given.http?.['pass-authorization'] ?? false,
+    passAuthorization: given.authorization ?? false,
     at,
   };
 }

@@ -80,7 +80,7 @@ root = "./public/"
     ['[policy]\nallow = "x"', 'line 2: policy.allow must be a list'],
     ['[policy]\nallow = ["a", 3]', 'line 2: policy.allow.1 must be a pattern'],
     ['[policy]\nallow = ["["]', 'line 2: "[" is no regular expression'],
-    ['[http]\npass-authorization = 1', 'line 2: http.pass-authorization must be true or false'],
+    ['authorization = 1', 'line 1: authorization must be true or false'],
     ['a = \n', 'line 1: '],
     ['[env]\nA = "x"\nA = "y"', 'line 3: '],
     ['__proto__ = 1', 'line 1: '],

@@ -192,6 +192,7 @@ describe('a push that deploys', () => {
       'public/sub/b.bin': Buffer.from([0, 255, 10, 13]),
       'wasmcloud.toml': [
         'module = "./dist/hello.wasm"',
+        'authorization = true',
         '[limits]',
         'memory-pages = 64',
         'timeout-ms = 1_000',
@@ -201,8 +202,6 @@ describe('a push that deploys', () => {
         'GREETING = "hello"',
         '[files]',
         'root = "public"',
-        '[http]',
-        'pass-authorization = true',
       ].join('\n'),
     });
     const result = await platform.push(user, repo, handler);
