@@ -61,6 +61,12 @@ root = "./public/"
   });
 
   it.each([
+    ['unheard = 1', 'line 1: unknown key unheard'],
+    ['[limits]\nunheard = 1', 'line 2: unknown key limits.unheard'],
+    ['[policy]\nunheard = []', 'line 2: unknown key policy.unheard'],
+    ['[files]\nroot = "public"\nunheard = 1', 'line 3: unknown key files.unheard'],
+    ['[http]\nunheard = true', 'line 2: unknown key http.unheard'],
+    ['[limits.gas]\nunheard = 1', 'line 1'],
     ['modul = "x"', 'line 1: unknown key modul'],
     ['\n\n[limit]\ngas = 1', 'line 3: unknown key limit'],
     ['[limits]\ngas = 0', 'line 2: limits.gas must be at least 1'],
