@@ -10,13 +10,14 @@ import type { BigIntStats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { Blobs } from '../../protocol/ports.ts';
 
 const magic = Buffer.from('trisiel1');
 const headerBytes = magic.length + 32;
 /** Lower-case hex and our own suffix: nothing that could leave the folder. */
 const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9})?$/;
 
-export class ArtifactStore {
+export class ArtifactStore implements Blobs {
   readonly #folder: string;
   /** Name -> stamp of the file when its checksum was last found right. At most one entry per stored file. */
   readonly #verified = new Map<string, string>();
@@ -36,7 +37,7 @@ export class ArtifactStore {
 
   /** Stores `bytes`, durable when it resolves. Leaves a file of that name alone unless it is damaged. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
-    if (await this.intact(name)) return;
+    if (await this.has(name)) return;
     const folder = this.#folderOf(name);
     const made = await mkdir(folder, { recursive: true, mode: 0o700 });
     if (made !== undefined) await syncFolder(this.#folder);
@@ -80,7 +81,7 @@ export class ArtifactStore {
    * Says whether a file is stored and undamaged. Reads and hashes it only where it has changed since a read found
    * it right, or no read has yet: most pushes ask this for a file of megabytes that nothing has touched.
    */
-  async intact(name: string): Promise<boolean> {
+  async has(name: string): Promise<boolean> {
     const known = this.#verified.get(name);
     if (known !== undefined && known === (await stampOf(this.#fileOf(name)))) return true;
     return this.get(name).then(

@@ -49,7 +49,7 @@ export interface PushQuota {
 export interface PushParts {
   readonly store: DeploymentStore;
   readonly handlers: Pick<Handlers, 'create' | 'findById'>;
-  readonly artifacts: Pick<ArtifactStore, 'intact' | 'put'>;
+  readonly artifacts: Pick<ArtifactStore, 'has' | 'put'>;
   readonly artifactUse: Pick<ArtifactUse, 'keeping'>;
   readonly vet: Pick<VetPool, 'vet'>;
   readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
@@ -226,7 +226,7 @@ export class DeployPush implements PushSession {
     const same = before?.manifest === manifest && before.module_path === modulePath;
     const artifact = artifactName({ sha256, meterVersion: METER_VERSION });
     // A damaged Artifact is no reason to leave things as they are: this push mends it.
-    if (before !== null && same && before.artifact === artifact && (await artifacts.intact(artifact))) {
+    if (before !== null && same && before.artifact === artifact && (await artifacts.has(artifact))) {
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));
       return;
     }

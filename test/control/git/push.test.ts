@@ -506,7 +506,7 @@ describe('a damaged artifact', () => {
     await writeFile(join(platform.dataFolder, 'artifacts', artifact.slice(0, 2), artifact), 'rust');
     await commit(repo, { README: 'x' });
     expect(printed(await platform.push(user, repo, handler))).toContain('deployed v2 in N s, replacing v1');
-    expect(await platform.artifacts.intact(artifact)).toBe(true);
+    expect(await platform.artifacts.has(artifact)).toBe(true);
   });
 });
 

@@ -11,6 +11,9 @@ declare module 'pg' {
 
   export interface PoolClient {
     query(sql: string, parameters: readonly unknown[]): Promise<QueryResult>;
+    /** A connection that is lost while no statement runs tells it here; without a listener it ends the process. */
+    on(event: 'error', listener: (error: Error) => void): this;
+    removeListener(event: 'error', listener: (error: Error) => void): this;
     /** Gives the connection back; `true` closes it. */
     release(destroy?: boolean): void;
   }

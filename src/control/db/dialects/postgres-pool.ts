@@ -3,14 +3,20 @@
  * as numbers, text with NUL, refused parameters, our errors, and a bound on every wait.
  */
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
-import type { Pool, PoolClient, QueryResult } from 'pg';
+import type { PoolClient, QueryResult } from 'pg';
+import { PlatformError } from '../../../protocol/errors.ts';
+import { Semaphore } from '../../../waiting/semaphore.ts';
 import { SqlError } from '../sql-error.ts';
 import { toBindable } from './bindable.ts';
 import { escapeNul, unescapeNul } from './nul-text.ts';
 
 export const postgresLimits = {
-  /** Milliseconds until a connection must be there, a new one or one that another caller gives back. */
+  /** Milliseconds until a new connection must be there. */
   connectMs: 2_500,
+  /** Callers waiting for a connection. Each holds a closure; beyond it something is stuck or flooding. */
+  waiting: 10_000,
+  /** Milliseconds that a caller waits for a connection of a server that answers. */
+  waitMs: 15_000,
   /**
    * Milliseconds that the server works on one statement, waiting for locks included. With `graceMs` it stays below
    * the 5 s within which a push must be refused when the database hangs.
@@ -71,31 +77,52 @@ export async function postgresPool(options: PostgresPoolOptions): Promise<Postgr
   });
   pool.on('error', options.onLost);
   const answerMs = statementMs === null ? null : statementMs + postgresLimits.graceMs;
+  // Waiting happens here and not in the package's pool, so that callers who wait for a server that has gone need not
+  // wait for as long as the ones before them.
+  const turns = new Semaphore({
+    running: options.connections,
+    waiting: postgresLimits.waiting,
+    full: () => busy('too many queries are waiting'),
+  });
+  const onGone = (error: SqlError): void => turns.refuseWaiting(error);
   return {
     options: {},
-    connect: () => connect(pool, answerMs),
+    connect: async () => {
+      const late = () => busy(`no connection to the database within ${postgresLimits.waitMs} ms`);
+      const endTurn = await turns.enter({ limit: { ms: postgresLimits.waitMs, error: late } });
+      try {
+        return new BoundedClient(await pool.connect(), { answerMs, endTurn, onGone });
+      } catch (error) {
+        endTurn();
+        const known = sqlError(error, 'connect');
+        onGone(known);
+        throw known;
+      }
+    },
     end: () => pool.end(),
   };
 }
 
-async function connect(pool: Pool, answerMs: number | null): Promise<PostgresPoolClient> {
-  try {
-    return new BoundedClient(await pool.connect(), answerMs);
-  } catch (error) {
-    throw sqlError(error, 'connect');
-  }
+interface BoundedClientOptions {
+  /** Milliseconds that a statement may take; null: any time. */
+  readonly answerMs: number | null;
+  /** Called once, with the connection given back. */
+  readonly endTurn: () => void;
+  /** Hears that the server has closed the connection or does not answer. */
+  readonly onGone: (error: SqlError) => void;
 }
 
 class BoundedClient implements PostgresPoolClient {
   readonly #client: PoolClient;
-  readonly #answerMs: number | null;
+  readonly #options: BoundedClientOptions;
   /** The connection is lost, or a statement was given up on it. Its transaction is gone with it. */
   #broken = false;
   #released = false;
 
-  constructor(client: PoolClient, answerMs: number | null) {
+  constructor(client: PoolClient, options: BoundedClientOptions) {
     this.#client = client;
-    this.#answerMs = answerMs;
+    this.#options = options;
+    client.on('error', this.#onLost);
   }
 
   query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>>;
@@ -112,8 +139,15 @@ class BoundedClient implements PostgresPoolClient {
   release(): void {
     if (this.#released) return;
     this.#released = true;
+    this.#client.removeListener('error', this.#onLost);
     this.#client.release(this.#broken);
+    this.#options.endTurn();
   }
+
+  /** Between two statements of a transaction. */
+  readonly #onLost = (): void => {
+    this.#broken = true;
+  };
 
   async #query<R>(sql: string, parameters: readonly unknown[]): Promise<PostgresQueryResult<R>> {
     if (this.#broken) {
@@ -126,15 +160,18 @@ class BoundedClient implements PostgresPoolClient {
       return { command: command as PostgresQueryResult<R>['command'], rowCount: rowCount ?? 0, rows: rows as R[] };
     } catch (error) {
       const known = sqlError(error, sql);
-      if (isConnectionLost(known.sqlCode)) this.#broken = true;
+      if (isConnectionLost(known.sqlCode)) {
+        this.#broken = true;
+        this.#options.onGone(known);
+      }
       throw known;
     }
   }
 
   /** Waits at most `answerMs`; a server that hangs must not hold its callers for as long as TCP allows. */
   async #answer(running: Promise<QueryResult>): Promise<QueryResult> {
-    if (this.#answerMs === null) return running;
-    const answerMs = this.#answerMs;
+    const { answerMs } = this.#options;
+    if (answerMs === null) return running;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => reject(new Error(`no answer within ${answerMs} ms`)), answerMs);
@@ -188,4 +225,8 @@ function errorText(error: Error): string {
 function frames(stack: string): string {
   const at = stack.search(/^ {4}at /m);
   return at < 0 ? '' : stack.slice(at);
+}
+
+function busy(message: string): PlatformError {
+  return new PlatformError('unavailable', message, { retryAfterSeconds: 1 });
 }

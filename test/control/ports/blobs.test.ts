@@ -1,0 +1,64 @@
+/** What every version of the port Blobs promises. A second version is one more row of `versions`. */
+import { mkdtemp, readdir, rm, truncate } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ArtifactStore } from '../../../src/control/artifacts/artifact-store.ts';
+import type { Blobs } from '../../../src/protocol/ports.ts';
+
+interface Version {
+  readonly name: string;
+  /** Opens it on what `folder` holds from before. */
+  open(folder: string): Promise<Blobs>;
+  /** Damages what is stored under `name`. */
+  damage(folder: string, name: string): Promise<void>;
+}
+
+const versions: readonly Version[] = [
+  {
+    name: 'a local folder',
+    open: (folder) => ArtifactStore.open(folder),
+    async damage(folder, name) {
+      const [file] = (await readdir(folder, { recursive: true })).filter((path) => path.endsWith(name));
+      await truncate(join(folder, file!), 50);
+    },
+  },
+];
+
+describe.each(versions)('blobs in $name', (version) => {
+  let folder: string;
+  let blobs: Blobs;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'trisiel-blobs-'));
+    blobs = await version.open(folder);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  const name = `${'ab'.repeat(32)}-m3`;
+  const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i);
+
+  test('what was put is there, also after a restart, and is what was put', async () => {
+    expect(await blobs.has(name)).toBe(false);
+    await expect(blobs.get(name)).rejects.toMatchObject({ code: 'not_found' });
+    await blobs.put(name, bytes);
+    await blobs.put(name, bytes);
+    for (const opened of [blobs, await version.open(folder)]) {
+      expect(await opened.has(name)).toBe(true);
+      expect(Buffer.compare(await opened.get(name), bytes)).toBe(0);
+    }
+  });
+
+  test('the same content from many at once is stored once, whole', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => blobs.put(name, bytes)));
+    expect(Buffer.compare(await blobs.get(name), bytes)).toBe(0);
+  });
+
+  test('damage is never handed out, and mended by the next put', async () => {
+    await blobs.put(name, bytes);
+    await version.damage(folder, name);
+    await expect(blobs.get(name)).rejects.toMatchObject({ code: 'internal' });
+    expect(await blobs.has(name)).toBe(false);
+    await blobs.put(name, bytes);
+    expect(Buffer.compare(await blobs.get(name), bytes)).toBe(0);
+  });
+});
