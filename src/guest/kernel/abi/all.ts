@@ -1,4 +1,4 @@
-/** The ABIs a guest may mix, in the order of detection. */
+/** Lists the ABIs that a guest may mix, in the order of detection. */
 import type { ProvidedFunction } from '../../../protocol/module.ts';
 import type { Abi } from '../syscall.ts';
 import { cwa } from './cwa/cwa.ts';

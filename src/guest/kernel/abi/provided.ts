@@ -1,11 +1,11 @@
 /**
- * Every function that a guest may import, as inspection wants it: module, name, signatures. Built
- * from the ABIs' rows, so that what is refused at push and what is bound at run time cannot differ.
+ * Describes every function that a guest may import, for inspection: module, name, signatures. Built from the rows of
+ * the ABIs, so that what is refused at push and what is bound at run time cannot differ.
  */
 import type { FuncType, ProvidedFunction, ValType } from '../../../protocol/module.ts';
 import type { Abi } from '../syscall.ts';
 
-/** One entry per module and name; a function with several rows (resource_close) has all their signatures. */
+/** Returns one entry per module and name; a function with several rows (resource_close) has the signatures of all. */
 export function providedBy(abis: readonly Abi[]): readonly ProvidedFunction[] {
   return abis.flatMap((abi) => {
     const signatures = new Map<string, FuncType[]>();

@@ -1,6 +1,6 @@
 /**
- * The names in a directory, each with a cookie that stays the same as long as the name is there: a
- * listing goes on from a cookie whatever has been added or taken away meanwhile.
+ * The names of a directory. Each has a cookie that stays the same for as long as the name is there: a listing goes on
+ * from a cookie, whatever has been added or removed meanwhile.
  */
 import type { DirectoryEntry, FsNode } from './node.ts';
 
@@ -14,7 +14,7 @@ interface Entry<T> {
 
 export class Entries<T extends ListedNode> {
   readonly #byName = new Map<string, Entry<T>>();
-  /** By cookie, ascending. */
+  /** The entries in ascending order of their cookies. */
   readonly #ordered: Entry<T>[] = [];
   #nextCookie = 0;
 
@@ -45,14 +45,14 @@ export class Entries<T extends ListedNode> {
     for (const { name, node } of this.#ordered) yield [name, node];
   }
 
-  /** The first entry at or after `cookie`; null at the end. */
+  /** Returns the first entry at or after `cookie`; null at the end. */
   at(cookie: number): DirectoryEntry | null {
     const entry = this.#ordered[this.#position(cookie)];
     if (entry === undefined) return null;
     return { name: entry.name, kind: entry.node.kind, ino: entry.node.ino, next: entry.cookie + 1 };
   }
 
-  /** Index of the first entry whose cookie is not below `cookie`. */
+  /** Returns the index of the first entry whose cookie is not below `cookie`. */
   #position(cookie: number): number {
     let low = 0;
     let high = this.#ordered.length;

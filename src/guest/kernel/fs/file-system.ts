@@ -1,7 +1,6 @@
 /**
- * The Process's own file system: the pushed tree read-only at `/`, scratch in memory at `/tmp`, and
- * for local runs folders of the host. Cheap to make: the tree is shared by all Processes of a
- * Deployment, scratch begins empty.
+ * The file system of one Process: the pushed tree read-only at `/`, scratch in memory at `/tmp`, and for local runs
+ * folders of the host. Cheap to make: all Processes of a Deployment share the tree, scratch begins empty.
  */
 import { Errno } from '../errno.ts';
 import type { LowerDirectory } from './lower-tree.ts';
@@ -13,19 +12,19 @@ import { ScratchSpace, scratchDevice } from './scratch-inode.ts';
 
 /** A directory under a name of its own, beside `/` (`--dir HOST::GUEST`). */
 export interface Mount {
-  /** As given: it is the name of the WASI preopen, with or without a leading slash. */
+  /** Name as it was given, with or without a leading slash: it is the name of the WASI preopen. */
   readonly name: string;
   readonly directory: DirectoryNode;
 }
 
 export interface FileSystemOptions {
-  /** From lowerTree. null: there is no pushed tree (a local run), `/` holds nothing but `tmp`. */
+  /** The tree of lowerTree; null where there is none (a local run): then `/` holds `tmp` alone. */
   readonly lower: LowerDirectory | null;
   readonly limits?: ScratchLimits;
-  /** What all Processes of a runner may hold together; null: no such limit. */
+  /** Bytes that all Processes of a runner may hold together; null: there is no such limit. */
   readonly pool?: ScratchPool | null;
   readonly mounts?: readonly Mount[];
-  /** Unix nanoseconds. */
+  /** Returns Unix nanoseconds. */
   readonly nowNs: () => bigint;
 }
 
@@ -38,9 +37,9 @@ export function makeFileSystem(options: FileSystemOptions): FileSystem {
 
 export class FileSystem {
   readonly root: DirectoryNode;
-  /** `/tmp`, and where Land's names begin. */
+  /** The directory `/tmp`, in which the names of Land begin. */
   readonly scratch: ScratchDirectory;
-  /** What WASI has open from descriptor 3 on: `/`, or the mounts where there are any. */
+  /** Directories that WASI has open from descriptor 3 on: `/`, or the mounts where there are any. */
   readonly preopens: readonly Mount[];
   readonly quota: Quota;
   readonly #mounts: readonly { readonly path: string; readonly directory: DirectoryNode }[];
@@ -54,7 +53,7 @@ export class FileSystem {
     this.#mounts = mounts.map(({ name, directory }) => ({ path: absolute(name), directory }));
   }
 
-  /** The directory that serves the absolute path, and what is left of the path below it. */
+  /** Returns the directory that serves the absolute `path`, and the rest of the path below it. */
   place(path: string): { readonly base: DirectoryNode; readonly rest: string } {
     const whole = absolute(path);
     let best: { path: string; directory: DirectoryNode } | null = null;
@@ -68,13 +67,13 @@ export class FileSystem {
     return { base, rest: below === '' ? '.' : `${below}${slash}` };
   }
 
-  /** Gives back what the Process held. Nothing may be used afterwards. */
+  /** Gives back what the Process held. Nothing of the file system may be used afterwards. */
   release(): void {
     this.quota.release();
   }
 }
 
-/** `a//b/` and `/a/b` alike become `/a/b`; `.` and `..` are left to the walk. */
+/** Returns `/a/b` for `a//b/` and `/a/b` alike; `.` and `..` are left to the walk. */
 function absolute(path: string): string {
   return `/${path
     .split('/')
@@ -82,7 +81,7 @@ function absolute(path: string): string {
     .join('/')}`;
 }
 
-/** `/`: the tree's names and `tmp`, which hides a `tmp` of the tree. */
+/** The directory `/`: the names of the tree, and `tmp`, which hides a `tmp` of the tree. */
 class RootDirectory extends ReadOnlyDirectory {
   readonly #lower: LowerDirectory | null;
   readonly #scratch: ScratchDirectory;
@@ -95,13 +94,13 @@ class RootDirectory extends ReadOnlyDirectory {
 
   stat(): Stat {
     if (this.#lower !== null) return this.#lower.stat();
-    // Inode 0 is never given to scratch.
+    // Scratch never has inode 0.
     return { ...this.#scratch.stat(), dev: scratchDevice, ino: 0n, nlink: 3 };
   }
 
   lookup(name: string): FsNode | number {
     if (name === scratchName) return this.#scratch;
-    // Nobody has mapped anything here: the name is not missing, it was never within reach.
+    // Nothing is mapped here: the name is not missing, it was never within reach.
     return this.#lower === null ? Errno.notCapable : this.#lower.lookup(name);
   }
 

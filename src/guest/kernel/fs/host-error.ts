@@ -1,4 +1,4 @@
-/** What the host's operating system answers, in the kernel's own error numbers. */
+/** Translates errors of the operating system into those of the kernel. */
 import { Errno } from '../errno.ts';
 
 const byCode: Readonly<Record<string, number>> = {
@@ -28,7 +28,7 @@ const byCode: Readonly<Record<string, number>> = {
   ERR_OUT_OF_RANGE: Errno.invalid,
 };
 
-/** The result of `call`, or the Errno of what it threw. */
+/** Returns the result of `call`, or the Errno of what it threw. */
 export function attempt<T>(call: () => T): T | number {
   try {
     return call();
@@ -38,7 +38,7 @@ export function attempt<T>(call: () => T): T | number {
   }
 }
 
-/** 0, or the Errno of what `call` threw. */
+/** Returns 0, or the Errno of what `call` threw. */
 export function attemptVoid(call: () => void): number {
   const result = attempt(() => {
     call();

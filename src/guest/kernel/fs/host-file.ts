@@ -1,4 +1,4 @@
-/** What is in a folder of the host and is no directory: files, links, and things that are not opened. */
+/** Files and links of a host folder, and other things in it, which can be looked at but not opened. */
 import {
   type BigIntStats,
   closeSync,
@@ -25,9 +25,9 @@ export interface HostParent {
   check(): number;
 }
 
-/** Not on every system. */
+/** O_NOFOLLOW, 0 on systems without it. */
 export const noFollow = constants.O_NOFOLLOW ?? 0;
-/** Opening a pipe that took a file's place must not wait for its other end. */
+/** O_NONBLOCK: opening a pipe that took the place of a file must not wait for its other end. */
 const noWait = constants.O_NONBLOCK ?? 0;
 
 export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParent, name: string): FsNode {
@@ -35,7 +35,7 @@ export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParen
   return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
 }
 
-/** Anything but a directory: known by its name in one. */
+/** An entry that is no directory, known by its name in one. */
 export abstract class HostInode {
   readonly parent: HostParent;
   readonly name: string;
@@ -112,7 +112,7 @@ class HostHandle implements FileHandle {
     return attemptVoid(() => ftruncateSync(this.#fd, size));
   }
 
-  /** node:fs has no fallocate: the length is right, room on the disk is not promised. */
+  /** Makes the file as long as `size`. Does not reserve room on the disk: node:fs has no fallocate. */
   allocate(size: number): number {
     return attemptVoid(() => {
       if (fstatSync(this.#fd).size < size) ftruncateSync(this.#fd, size);
@@ -143,7 +143,7 @@ export function describeHost(stat: BigIntStats, times: HostTimes): Stat {
   };
 }
 
-/** lstat, or Errno. */
+/** Returns what lstat tells of `path`, or an Errno. */
 export function look(path: string): BigIntStats | number {
   return attempt(() => lstatSync(path, { bigint: true }));
 }

@@ -1,6 +1,6 @@
 /**
- * The read-only layer: the files of a pushed tree. Built once per Deployment and shared by all its
- * Processes, so it holds no state of any of them and never changes.
+ * The read-only files of a pushed tree. Built once per Deployment and shared by all its Processes: it holds no state
+ * of any of them and never changes.
  */
 import type { TreeFile } from '../../../protocol/messages.ts';
 import { Errno } from '../errno.ts';
@@ -8,12 +8,15 @@ import { Entries } from './entries.ts';
 import type { DirectoryListing, FileHandle, FileNode, OpenMode, Stat } from './node.ts';
 import { ReadOnlyDirectory } from './read-only-directory.ts';
 
-/** Device number of the read-only layer in `stat`. */
+/** Device number of the tree in `stat`. */
 export const lowerDevice = 1n;
 
 type LowerNode = LowerDirectory | LowerFile;
 
-/** `timeNs`: the timestamp of every node, Unix nanoseconds (the time of the push). Paths as in TreeFile. */
+/**
+ * Builds the tree of `files`. `timeNs` is the timestamp of every node in Unix nanoseconds, the time of the push.
+ * Throws where a path stands twice, or below a file.
+ */
 export function lowerTree(files: readonly TreeFile[], timeNs = 0n): LowerDirectory {
   let ino = 1n;
   const root = new LowerDirectory(ino, timeNs);
@@ -84,7 +87,7 @@ class LowerFile implements FileNode, FileHandle {
     return Errno.readOnly;
   }
 
-  /** The file is its own handle: there is nothing to keep apart. */
+  /** Returns the file itself as its handle: handles of it have nothing of their own. */
   open(mode: OpenMode): FileHandle | number {
     return mode.write ? Errno.readOnly : this;
   }

@@ -1,18 +1,18 @@
 /**
- * What a file system is made of, in memory and on the host alike: nodes that know nothing of paths.
- * A path is resolved over them in one place (walk.ts), so no backend has to know what "never leaves
- * its preopen" means. Everything is synchronous; numbers below 0 are Errno.
+ * The parts of a file system, in memory and on the host alike: nodes, which know nothing of paths. A path is resolved
+ * over them in one place (walk.ts), so no backend has to know what "never leaves its preopen" means. Everything is
+ * synchronous; a number below 0 is an Errno.
  */
 
 export type NodeKind = 'file' | 'directory' | 'symlink' | 'other';
 
 export interface Stat {
   readonly kind: NodeKind;
-  /** Device and inode identify a node among all that a Process can see. */
+  /** Device and inode; together they identify a node among all that a Process can see. */
   readonly dev: bigint;
   readonly ino: bigint;
   readonly nlink: number;
-  /** Bytes; of a symlink, its target's length. */
+  /** Size in bytes; of a symbolic link the length of its target. */
   readonly size: number;
   /** Unix nanoseconds. */
   readonly atimNs: bigint;
@@ -28,7 +28,7 @@ export interface Times {
 
 interface Inode {
   stat(): Stat | number;
-  /** 0 or Errno. */
+  /** Sets the times that are not null. Returns 0 or an Errno. */
   setTimes(times: Times): number;
 }
 
@@ -42,26 +42,29 @@ export interface SymlinkNode extends Inode {
   readLink(): string | number;
 }
 
-/** A device, pipe or socket on the host: can be looked at, not opened. */
+/** A device, pipe or socket of the host: it can be looked at, not opened. */
 export interface OtherNode extends Inode {
   readonly kind: 'other';
 }
 
 export interface DirectoryNode extends Inode {
   readonly kind: 'directory';
-  /** `name` is one segment, never empty, `.` or `..`, without `/` and NUL. Errno.notFound where there is none. */
+  /**
+   * Returns the node called `name`, or Errno.notFound. `name` is one segment: never empty, `.` or `..`, without `/`
+   * and NUL.
+   */
   lookup(name: string): FsNode | number;
-  /** Makes an empty file; the name is not taken. */
+  /** Makes an empty file and returns it. `name` must be free. */
   createFile(name: string): FileNode | number;
   createDirectory(name: string): number;
   createSymlink(name: string, target: string): number;
-  /** A further name for `node`, which is no directory. */
+  /** Gives `node`, which is no directory, the further name `name`. */
   link(name: string, node: FsNode): number;
-  /** Takes away the name of anything but a directory. */
+  /** Removes the name of anything but a directory. */
   removeFile(name: string): number;
-  /** Takes away an empty directory. */
+  /** Removes an empty directory. */
   removeDirectory(name: string): number;
-  /** Gives `name` a new place as rename(2) does: what is there is replaced where kinds allow. */
+  /** Moves `name` as rename(2) does: a node at the new place is replaced where the kinds allow it. */
   rename(name: string, into: DirectoryNode, newName: string): number;
   list(): DirectoryListing | number;
 }
@@ -73,15 +76,18 @@ export interface OpenMode {
   readonly write: boolean;
 }
 
-/** An open file: lives on when its last name is removed. */
+/** An open file. It lives on when its last name is removed. */
 export interface FileHandle extends Inode {
-  /** Bytes read, 0 at the end of the file, or Errno. */
+  /** Reads from byte `position` on. Returns the bytes read, 0 at the end of the file, or an Errno. */
   read(into: Uint8Array, position: number): number;
-  /** Bytes written (fewer where a limit is reached), or Errno. A gap before `position` reads as zeros. */
+  /**
+   * Writes from byte `position` on. Returns the bytes written, fewer where a limit is reached, or an Errno. A gap
+   * before `position` reads as zeros.
+   */
   write(bytes: Uint8Array, position: number): number;
-  /** Cuts, or extends with zeros. 0 or Errno. */
+  /** Cuts the file to `size` bytes, or extends it with zeros. Returns 0 or an Errno. */
   truncate(size: number): number;
-  /** Makes the file at least `size` bytes long. 0 or Errno. */
+  /** Makes the file at least `size` bytes long. Returns 0 or an Errno. */
   allocate(size: number): number;
   sync(): number;
   close(): void;
@@ -91,18 +97,22 @@ export interface DirectoryEntry {
   readonly name: string;
   readonly kind: NodeKind;
   readonly ino: bigint;
-  /** Where the entry after this one begins. */
+  /** Cookie of the entry after this one. */
   readonly next: number;
 }
 
 export interface DirectoryListing {
-  /** The first entry at or after `cookie` (0: the first); null at the end. `.` and `..` are not among them. */
+  /**
+   * Returns the first entry at or after `cookie` (0: the first); null at the end. `.` and `..` are not among them.
+   */
   entry(cookie: number): DirectoryEntry | null;
 }
 
-/** Longest name of one segment and longest path, in UTF-8 bytes, as on Linux. */
+/** Most UTF-8 bytes of one segment and of a path, as on Linux. */
 export const nameBytesMax = 255;
 export const pathBytesMax = 4096;
 
-/** Work of resolving a path, for each of its bytes (Process.work): every second one may be a name to look up. */
+/**
+ * Host work (Process.work) for each byte of a path, in bytes moved: every second byte may begin a name to look up.
+ */
 export const pathWork = 64;

@@ -1,4 +1,4 @@
-/** Open files and directories as Resources: what a descriptor points at, whichever ABI opened it. */
+/** Shows open files and directories as Resources, for every ABI. */
 import { Errno } from '../errno.ts';
 import type { Resource } from '../resource.ts';
 import type { DirectoryListing, DirectoryNode, FileHandle } from './node.ts';
@@ -14,7 +14,7 @@ export class OpenFile implements Resource {
   readonly handle: FileHandle;
   readonly mayRead: boolean;
   readonly mayWrite: boolean;
-  /** Writes go to the end, wherever `position` is. */
+  /** Whether writes go to the end of the file, wherever `position` is. */
   append: boolean;
   position = 0;
 
@@ -57,7 +57,7 @@ export class OpenFile implements Resource {
 export class OpenDirectory implements Resource {
   readonly scheme = 'file';
   readonly directory: DirectoryNode;
-  /** What it was opened as before the guest ran; null for all others. */
+  /** Name under which it was preopened; null where the guest opened it. */
   readonly preopen: string | null;
   #listing: DirectoryListing | null = null;
 
@@ -66,7 +66,7 @@ export class OpenDirectory implements Resource {
     this.preopen = preopen;
   }
 
-  /** The listing in progress; `anew` begins another, which sees what has changed. */
+  /** Returns the listing that is in progress. `anew` begins another one, which sees what has changed. */
   list(anew: boolean): DirectoryListing | number {
     if (this.#listing === null || anew) {
       const listing = this.directory.list();

@@ -1,21 +1,21 @@
 /**
- * What can be done with paths, below a directory and never outside of it. The rules that hold for
- * every backend (trailing slashes, links, what replaces what) stand here; numbers are 0 or Errno.
+ * Operations on paths, below a directory and never outside of it. The rules of every backend (trailing slashes,
+ * links, what replaces what) stand here. They return 0 or an Errno.
  */
 import { Errno } from '../errno.ts';
 import type { DirectoryNode, FileHandle, FileNode, FsNode, Stat, Times } from './node.ts';
 import { type Walked, walk } from './walk.ts';
 
 export interface OpenOptions {
-  /** Whether a symbolic link at the end is followed; otherwise it is Errno.loop. */
+  /** Whether a symbolic link at the end is followed; else such a link is Errno.loop. */
   readonly follow: boolean;
   readonly read: boolean;
   readonly write: boolean;
   readonly create: boolean;
-  /** With create: the name must be free. */
+  /** With `create`: the name must be free. */
   readonly exclusive: boolean;
   readonly truncate: boolean;
-  /** Only a directory will do. */
+  /** Whether it must be a directory. */
   readonly directory: boolean;
 }
 
@@ -26,7 +26,7 @@ export type Opened =
 export function openPath(base: DirectoryNode, path: string, options: OpenOptions): Opened | number {
   if (options.create && options.directory) return Errno.invalid;
   const exclusive = options.create && options.exclusive;
-  // open(2): the name of a file to make cannot end with a slash, whatever is there.
+  // open(2): the name of a file to make cannot end with a slash, even where a file has that name.
   const isBadName = options.create && path.endsWith('/');
   const follow = options.follow && !exclusive && !isBadName;
   const walked = walk(base, path, { follow, slashFollows: !options.create });
@@ -88,7 +88,7 @@ export function makeDirectory(base: DirectoryNode, path: string): number {
   return walked.parent.createDirectory(walked.name);
 }
 
-/** `target` is stored as it is; one that can only lead out is refused at once. */
+/** Makes a symbolic link to `target`, which is stored as it is. A target that can only lead out is refused. */
 export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
   if (target === '') return Errno.notFound;
   if (target.includes('\0')) return Errno.invalid;
@@ -126,7 +126,7 @@ export interface LinkOptions {
   readonly to: { readonly base: DirectoryNode; readonly path: string };
 }
 
-/** A further name for a file or, where it is not followed, for a symbolic link. */
+/** Gives a file a further name; where `follow` is false, a symbolic link too. */
 export function linkPath({ from, to }: LinkOptions, follow: boolean): number {
   const source = existing(from.base, from.path, follow);
   if (typeof source === 'number') return source;

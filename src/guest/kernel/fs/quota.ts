@@ -1,20 +1,23 @@
 /**
- * How much scratch one Process may hold, and all Processes of a runner together. What is open without
- * a name any more costs a descriptor, and of those there are few.
+ * Bounds how much scratch one Process may hold, and all Processes of a runner together. An open file without a name
+ * counts no name: it costs a descriptor, and of those there are few.
  */
 import { MIB } from '../../../protocol/limits.ts';
 
 export interface ScratchLimits {
-  /** Bytes of all files together; holes count, they are held as zeros. */
+  /** Most bytes of all files together. Holes count: they are held as zeros. */
   readonly bytes: number;
-  /** Names of files, directories and links, hard ones included. Each costs some hundred bytes outside the guest's memory. */
+  /**
+   * Most names of files, directories and links, hard ones included. Each costs some hundred bytes outside the memory
+   * of the guest.
+   */
   readonly names: number;
 }
 
-/** Room for an upload and its conversion, small beside the guest's own memory (128 MiB by default). */
+/** Default: room for an upload and its conversion, small beside the memory of a guest (128 MiB by default). */
 export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, names: 4096 };
 
-/** Bytes shared by many Processes; each takes what it uses. */
+/** Bytes that many Processes share; each takes what it uses. */
 export class ScratchPool {
   readonly bytesMax: number;
   #taken = 0;
@@ -58,7 +61,7 @@ export class Quota {
     return this.#names;
   }
 
-  /** What may still be taken. */
+  /** Bytes that may still be taken. */
   get bytesLeft(): number {
     return this.limits.bytes - this.#bytes;
   }
@@ -87,7 +90,7 @@ export class Quota {
     this.#names -= 1;
   }
 
-  /** Everything at once, when the Process has ended; what is closed later gives nothing back a second time. */
+  /** Gives everything back, when the Process has ended. What is closed later gives nothing back a second time. */
   release(): void {
     this.#isReleased = true;
     this.#pool?.give(this.#bytes);

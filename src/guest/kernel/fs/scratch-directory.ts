@@ -12,7 +12,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
   readonly size = 0;
   readonly #entries = new Entries<ScratchNode>();
   #parent: ScratchDirectory | null;
-  /** Removed directories stay usable for who has them open, but nothing can be made in them. */
+  /** Whether the directory was removed. It stays usable where it is open, but nothing can be made in it. */
   #isRemoved = false;
 
   constructor(space: ScratchSpace, parent: ScratchDirectory | null) {
@@ -49,7 +49,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     if (!(node instanceof ScratchFile || node instanceof ScratchSymlink) || node.space !== this.space) {
       return Errno.crossDevice;
     }
-    // An unlinked file that is still open cannot be reached by a name; nlink 0 cannot get here.
+    // A file that was unlinked and is still open has no name, so nlink is never 0 here.
     if (this.#isRemoved) return Errno.notFound;
     if (this.#entries.get(name) !== undefined) return Errno.exists;
     if (!this.space.quota.takeName()) return Errno.noSpace;
@@ -119,7 +119,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     return { entry: (cookie) => this.#entries.at(cookie) };
   }
 
-  /** Every file below, with its path. */
+  /** Returns every file below, with its path. */
   *files(prefix = ''): IterableIterator<{ readonly path: string; readonly bytes: Uint8Array }> {
     for (const [name, node] of this.#entries) {
       if (node.kind === 'file') yield { path: `${prefix}${name}`, bytes: node.bytes };

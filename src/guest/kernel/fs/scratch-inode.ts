@@ -1,4 +1,4 @@
-/** What every node of a Process's scratch has: an inode number, timestamps, and a share of the same limits. */
+/** State that all nodes of one Process share. */
 import type { NodeKind, Stat, Times } from './node.ts';
 import type { Quota } from './quota.ts';
 
@@ -8,7 +8,7 @@ export const scratchDevice = 2n;
 /** What all nodes of one Process share. */
 export class ScratchSpace {
   readonly quota: Quota;
-  /** Unix nanoseconds. */
+  /** Returns Unix nanoseconds. */
   readonly nowNs: () => bigint;
   #ino = 0n;
 
@@ -60,7 +60,9 @@ export abstract class ScratchInode {
     return 0;
   }
 
-  /** Like Linux's relatime: the first read after a change is what a program may look for. */
+  /**
+   * Sets the time of the last read at the first read after a change, as relatime of Linux: programs look for that.
+   */
   wasRead(): void {
     if (this.#atimNs <= this.#mtimNs) this.#atimNs = this.space.nowNs();
   }

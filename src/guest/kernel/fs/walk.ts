@@ -1,32 +1,31 @@
 /**
- * Path resolution, for every backend. It starts at a directory and never leaves it: a `..` above it,
- * an absolute path and an absolute symbolic link are Errno.outside. Symbolic
- * links are resolved here and never by the host.
+ * Resolves paths, for every backend. A path starts at a directory and never leaves it: a `..` above it, an absolute
+ * path and an absolute symbolic link are Errno.outside. Symbolic links are resolved here, never by the host.
  */
 import { Errno } from '../errno.ts';
 import { type DirectoryNode, type FsNode, nameBytesMax, pathBytesMax } from './node.ts';
 
-/** Links followed in one path, Linux's number. */
+/** Most links that are followed in one path, the number of Linux. */
 const linksMax = 40;
-/** Bytes of a path and of all links in it, together: a guest is not charged for them one by one. */
+/** Most bytes of a path and of all links in it together: a guest is not charged for links one by one. */
 const walkedBytesMax = 4 * pathBytesMax;
 
-/** Where a path leads: the directory it ends in, and what is there under its last name. */
+/** The place that a path leads to: a directory, and the node under the last name in it. */
 export interface Walked {
-  /** null where the path ends in a directory without naming it in another (`.`, `a/..`). */
+  /** null where the path ends in a directory without naming it in another one (`.`, `a/..`). */
   readonly parent: DirectoryNode | null;
-  /** The last name; empty when `parent` is null. */
+  /** The last name; empty where `parent` is null. */
   readonly name: string;
-  /** null: nothing there. */
+  /** null where nothing has that name. */
   readonly node: FsNode | null;
-  /** The path ended with a slash, so it can only mean a directory. */
+  /** Whether the path ended with a slash, so that it can only mean a directory. */
   readonly slash: boolean;
 }
 
 export interface WalkOptions {
   /** Whether a symbolic link at the end is followed. */
   readonly follow: boolean;
-  /** Whether it is followed also (and only) because of a slash behind it, as open and stat do. */
+  /** Whether such a link is followed also (and only) because of a slash after it, as open and stat do. */
   readonly slashFollows?: boolean;
 }
 
@@ -36,7 +35,7 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
   const invalid = checkPath(path);
   if (invalid !== 0) return invalid;
   if (path.startsWith('/')) return Errno.outside;
-  /** Segments to come, the next one last. */
+  /** Segments still to be walked, the next one last. */
   const pending: string[] = [];
   const above: DirectoryNode[] = [];
   let here = base;
@@ -82,14 +81,14 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
   }
 }
 
-/** 0, or why `path` is none. */
+/** Returns 0, or an Errno where `path` is no path. */
 function checkPath(path: string): number {
   if (path === '') return Errno.notFound;
   if (path.length > pathBytesMax) return Errno.nameTooLong;
   return path.includes('\0') ? Errno.invalid : 0;
 }
 
-/** Adds the segments of `path` in front of what is pending; true when it ends with a slash. */
+/** Puts the segments of `path` before those still to be walked. Returns whether it ends with a slash. */
 function push(pending: string[], path: string): boolean {
   const segments = path.split('/');
   for (let i = segments.length - 1; i >= 0; i -= 1) {

@@ -1,7 +1,7 @@
 /**
- * Hosts as guests write them, made canonical, and the addresses that no guest may reach (docs/safety.md,
- * Outbound network). Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms,
- * IPv4-mapped IPv6, full-width digits) becomes the dotted one before anything is compared.
+ * Makes the hosts that guests write canonical, and knows the addresses that no guest may reach (docs/safety.md).
+ * Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms, IPv4-mapped IPv6, full-width digits)
+ * becomes the dotted one before anything is compared.
  */
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
@@ -9,7 +9,7 @@ export type Host =
   | { readonly kind: 'address'; readonly address: string }
   | { readonly kind: 'name'; readonly name: string };
 
-/** Denied always, unless the operator lists the target in TRISIEL_EGRESS_ALLOW. */
+/** Ranges that are denied, unless the operator lists the target in TRISIEL_EGRESS_ALLOW. */
 const deniedRanges: readonly (readonly [network: string, bits: number, what: string])[] = [
   ['0.0.0.0', 8, 'this network'],
   ['10.0.0.0', 8, 'private'],
@@ -50,20 +50,20 @@ const lists = deniedRanges.map(([network, bits, what]) => {
   return { list, family, what };
 });
 
-/** A name has 253 octets at most (RFC 1035 2.3.4). */
+/** Most octets of a name (RFC 1035 2.3.4). */
 const nameCharsMax = 253;
-/** As written: not ASCII yet, but making it so costs milliseconds for thousands of characters. */
+/** Most characters of a host as written. Making thousands of characters ASCII would cost milliseconds. */
 const hostCharsMax = 512;
 
-// What an authority may hold as host: a bracketed IPv6 address, or anything without delimiters.
+// Matches the host of an authority: a bracketed IPv6 address, or anything without delimiters.
 const hostPattern = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]%]+)$/i;
 
-/** The host that `text` names, IPv6 in brackets; null where it names none (zone ids are refused). */
+/** Returns the host that `text` names, IPv6 in brackets; null where it names none. Zone ids are refused. */
 export function parseHost(text: string): Host | null {
   if (text.length > hostCharsMax || !hostPattern.test(text)) return null;
   let hostname: string;
   try {
-    // The URL standard's host parser: numbers become IPv4 addresses, names are made ASCII and lower case.
+    // The host parser of the URL standard: numbers become IPv4 addresses, names become ASCII in lower case.
     hostname = new URL(`http://${text}/`).hostname;
   } catch {
     return null;
@@ -74,7 +74,10 @@ export function parseHost(text: string): Host | null {
   return name === '' || name.endsWith('.') || name.length > nameCharsMax ? null : { kind: 'name', name };
 }
 
-/** Dotted IPv4 (mapped IPv6 too) or the shortest IPv6 spelling without a zone; null for anything else. */
+/**
+ * Returns the dotted form of an IPv4 address (a mapped IPv6 one too) or the shortest spelling of an IPv6 address;
+ * null for anything else, zone ids included.
+ */
 export function canonicalAddress(text: string): string | null {
   if (isIPv4(text)) return text;
   const bare = text.split('%', 1)[0] as string;
@@ -87,7 +90,7 @@ export function canonicalAddress(text: string): string | null {
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
-/** What kind of denied range the canonical `address` lies in; null for a public one. */
+/** Returns the name of the denied range that the canonical `address` lies in; null for a public address. */
 export function deniedRange(address: string): string | null {
   const family = isIPv4(address) ? 'ipv4' : 'ipv6';
   for (const entry of lists) {
@@ -96,7 +99,7 @@ export function deniedRange(address: string): string | null {
   return null;
 }
 
-/** `host:port` with IPv6 in brackets. */
+/** Returns `host:port`, with IPv6 in brackets. */
 export function authority(host: Host, port: number): string {
   const text = host.kind === 'name' ? host.name : host.address;
   return text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;

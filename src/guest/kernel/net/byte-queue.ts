@@ -1,13 +1,13 @@
 /**
- * Bytes that have arrived and not been read. They are copied, always: a peer that sends one byte per
- * chunk, or one byte of body in 64 KiB of framing, would otherwise keep far more memory alive than
- * `length` says. The caller bounds `length`.
+ * Queues bytes that have arrived and not been read. Always copies them: a peer that sends one byte per chunk, or one
+ * byte of body in 64 KiB of framing, would otherwise keep far more memory alive than `length` says. The caller bounds
+ * `length`.
  */
 export class ByteQueue {
   #blocks: Uint8Array[] = [];
-  /** Where reading goes on in the first block. */
+  /** Offset in the first block from which the next read goes on. */
   #head = 0;
-  /** Bytes used of the last block. */
+  /** Number of bytes used in the last block. */
   #tail = 0;
   #length = 0;
 
@@ -33,7 +33,7 @@ export class ByteQueue {
     this.#length += bytes.length;
   }
 
-  /** Fills `into` from its start; bytes read, 0 when empty. */
+  /** Fills `into` from its start. Returns the bytes read, 0 where the queue is empty. */
   read(into: Uint8Array): number {
     let done = 0;
     while (done < into.length && this.#length > 0) {
@@ -52,7 +52,7 @@ export class ByteQueue {
     return done;
   }
 
-  /** Everything that is left, in one piece. */
+  /** Empties the queue. Returns its bytes in one piece. */
   takeAll(): Uint8Array {
     const all = new Uint8Array(this.#length);
     this.read(all);
@@ -66,5 +66,5 @@ export class ByteQueue {
   }
 }
 
-/** Small chunks share a block of this size. */
+/** Bytes of a block, which several small chunks share. */
 const blockBytesMin = 4096;

@@ -1,8 +1,7 @@
 /**
- * The guard between guests and the network: the one function that opens connections for them
- * (docs/safety.md). What is checked is what is connected to: a name is resolved once,
- * every address it has is checked, the connection goes to a checked address and to nothing else, and
- * the address of the connected peer is compared again. TLS verifies; the host's name is the SNI.
+ * Opens all connections of guests (docs/safety.md). It connects to what it has checked: a name is resolved once,
+ * every address that it has is checked, the connection goes to a checked address, and the address of the connected
+ * peer is compared again. TLS verifies the certificate, with the name of the host as SNI.
  */
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { connect as netConnect, type Socket } from 'node:net';
@@ -16,37 +15,40 @@ import { aborted, inTime, settled } from './in-time.ts';
 import { ConnectionSlots } from './slots.ts';
 
 export const egressLimits = {
-  /** getaddrinfo can hang on a name server of the attacker's. */
+  /** Milliseconds for getaddrinfo, which can hang on a name server of an attacker. */
   lookupTimeoutMs: 10_000,
-  /** Until TCP is established; what curl and browsers wait at least. */
+  /** Milliseconds until TCP is established; curl and browsers wait at least as long. */
   connectTimeoutMs: 10_000,
-  /** One address of several: then the next is tried (RFC 8305 wants less, slow links more). */
+  /** Milliseconds for one address of several, before the next is tried (RFC 8305 wants less, slow links more). */
   attemptTimeoutMs: 2_000,
-  /** From TCP to a verified peer. */
+  /** Milliseconds from TCP to a verified peer. */
   tlsTimeoutMs: 10_000,
-  /** Addresses of one name that are tried; all are checked. */
+  /** Most addresses of one name that are tried; all of them are checked. */
   addressesMax: 8,
-  /** The host's own addresses are read again after this time: DHCP, containers coming up. */
+  /** Milliseconds after which the addresses of the host are read again: DHCP, containers that come up. */
   ownAddressesMs: 5_000,
   /**
-   * Sockets of one runner to the outside. One waiting invocation holds one; the rest queue. Far below
-   * the 20,000 descriptors of a usual service, with room for as many incoming ones.
+   * Most sockets of one runner to the outside. A waiting invocation holds one, more wait in line. Far below the
+   * 20,000 descriptors of a usual service, with room for as many incoming ones.
    */
   connectionsMax: 4_096,
-  /** Of these for one handler, so that a handler waiting for a slow upstream leaves half to the others. */
+  /**
+   * Most of these sockets for one handler, so that a handler that waits for a slow upstream leaves half to the
+   * others.
+   */
   connectionsPerHandlerMax: 2_048,
 } as const;
 
 export type Lookup = (name: string) => Promise<readonly { readonly address: string }[]>;
 
 export interface EgressOptions {
-  /** `host:port` that guests may reach although it is denied: as written by them, or as resolved. */
+  /** `host:port` that guests may reach although its range is denied: as they write it, or as it resolves. */
   readonly allow: readonly string[];
-  /** Ports of the platform itself; named in the refusal, they are denied with the host's addresses. */
+  /** Ports of the platform. The addresses of the host are denied anyway; the refusal names these ports. */
   readonly ownPorts: readonly number[];
-  /** The host's own addresses. Default: those of its interfaces. */
+  /** Returns the addresses of the host. By default those of its interfaces. */
   readonly ownAddresses?: () => readonly string[];
-  /** All addresses of a name. Default: getaddrinfo. */
+  /** Returns all addresses of a name. By default through getaddrinfo. */
   readonly lookup?: Lookup;
   /** PEM certificates trusted besides Node's own. */
   readonly ca?: readonly string[];
@@ -56,28 +58,28 @@ export interface EgressOptions {
 export interface ConnectOptions {
   readonly host: Host;
   readonly port: number;
-  /** Protocols to offer by ALPN, or null for a plain connection. */
+  /** Protocols offered by ALPN; null for a connection without TLS. */
   readonly tls: { readonly alpn: readonly string[] } | null;
-  /** Ends the attempt. */
+  /** Ends the attempt when it is aborted. */
   readonly signal: AbortSignal;
-  /** Whether our side stays open for writing when the peer has finished. */
+  /** Whether the connection stays open for writing when the peer has finished. */
   readonly halfOpen: boolean;
-  /** How to resolve a name: the egress's lookup, behind the caller's own queue. */
+  /** Resolves a name in place of the egress, behind a queue of the caller. */
   readonly lookup?: Lookup;
 }
 
 interface Tls {
   readonly connect: typeof import('node:tls').connect;
-  /** Where certificates besides Node's own are trusted. */
+  /** Set where certificates besides those of Node are trusted. */
   readonly context: SecureContext | undefined;
 }
 
-/** Throws `bad_request` when an entry of `allow` is no `host:port`. */
+/** Makes an Egress. Throws `bad_request` where an entry of `allow` is no `host:port`. */
 export function createEgress(options: EgressOptions): Egress {
   return new Egress(options);
 }
 
-/** One per runner. */
+/** The guard of one runner. */
 export class Egress {
   readonly slots: ConnectionSlots;
   readonly lookup: Lookup;
@@ -102,19 +104,19 @@ export class Egress {
     this.#ca = options.ca;
   }
 
-  /** Why a literal address may not be reached; null when it may, and for names. */
+  /** Returns why the literal address `host` may not be reached; null where it may, and for names. */
   refusal(host: Host, port: number): NetworkFailure | null {
     return host.kind === 'name' ? null : this.#check(host.address, host, port);
   }
 
   /**
-   * A connected, verified socket without listeners but one for 'error'. Throws NetworkFailure only:
-   * denied (by us), notFound (DNS), refused (by the peer; certificates too), timedOut, closed (signal).
+   * Returns a connected, verified socket that has no listener but one for 'error'. Throws NetworkFailure only: denied
+   * (by this guard), notFound (DNS), refused (by the peer; certificates too), timedOut, closed (signal).
    */
   async connect(options: ConnectOptions): Promise<Socket> {
     const { host, port, signal } = options;
     const target = authority(host, port);
-    // Loaded before there is a connection that could meanwhile break unseen.
+    // Loaded before there is a connection, which could break meanwhile without a listener.
     const tls = options.tls === null ? null : await this.loadTls();
     const addresses = await this.#resolve(options, target);
     const socket = await this.#dial(addresses, options, target);
@@ -129,7 +131,7 @@ export class Egress {
     }
   }
 
-  /** node:tls, where nothing else has loaded it, is 5 MB that a run without TLS does without. */
+  /** Loads node:tls: 5 MB that a run without TLS does without. */
   loadTls(): Promise<Tls> {
     this.#tls ??= import('node:tls').then((tls) => ({
       connect: tls.connect,
@@ -168,7 +170,7 @@ export class Egress {
     return [...addresses].slice(0, this.#limits.addressesMax);
   }
 
-  /** Why `address` may not be reached under the name of `host`. */
+  /** Returns why `address` may not be reached as an address of `host`; null where it may. */
   #check(address: string, host: Host, port: number): NetworkFailure | null {
     const range = deniedRange(address);
     const isOwn = this.#isOwn(address);
@@ -200,7 +202,8 @@ export class Egress {
     if (options.signal.aborted) throw aborted(target);
     const checked = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     const socket = netConnect({
-      // A literal is connected to as it is; with several addresses Node asks `lookup` and tries them in turn.
+      // With one address Node connects to that literal; with several it asks `lookup`, which gives the checked ones,
+      // and tries them in turn.
       host: addresses.length === 1 ? (addresses[0] as string) : 'checked.invalid',
       port: options.port,
       lookup: (_name, _options, done) => done(null, checked),
@@ -245,7 +248,7 @@ export class Egress {
   }
 }
 
-/** `host:port` in the spelling that checks compare. */
+/** Returns the entry `host:port` in the spelling that checks compare. */
 function parseAllowed(entry: string): string {
   const match = /^(.+):([0-9]{1,5})$/.exec(entry.trim());
   const host = parseHost(match?.[1] ?? '');

@@ -1,4 +1,4 @@
-/** Why something on the network failed: an Errno for the guest, a sentence for the log. */
+/** Describes why something on the network failed: an Errno for the guest, a sentence for the log. */
 import { Errno } from '../errno.ts';
 
 export class NetworkFailure extends Error {
@@ -11,7 +11,7 @@ export class NetworkFailure extends Error {
   }
 }
 
-/** What node:net, node:tls, getaddrinfo and undici report, by the code of the error. */
+/** Errno by the code of an error of node:net, node:tls, getaddrinfo or undici. */
 const errnoByCode: Readonly<Record<string, Errno>> = {
   ECONNREFUSED: Errno.refused,
   EHOSTUNREACH: Errno.refused,
@@ -34,14 +34,17 @@ const errnoByCode: Readonly<Record<string, Errno>> = {
   UND_ERR_HEADERS_OVERFLOW: Errno.tooBig,
 };
 
-/** `error` as a NetworkFailure; `what` says what was being done, the engine's words follow. */
+/**
+ * Returns `error` as a NetworkFailure. Its message is `what`, which says what was being done, and the words of the
+ * engine.
+ */
 export function networkFailure(error: unknown, what: string): NetworkFailure {
   if (error instanceof NetworkFailure) return error;
   const code = codeOf(error);
   return new NetworkFailure(errnoByCode[code ?? ''] ?? Errno.unknown, `${what}: ${wordsOf(error)}`, error);
 }
 
-/** The code of `error`, of the last attempt where several addresses were tried. */
+/** Returns the code of `error`; where several addresses were tried, of the last attempt. */
 export function codeOf(error: unknown): string | null {
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors.at(-1));
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;

@@ -1,6 +1,6 @@
 /**
- * A request on its way to its final answer: the connection, one more try where a kept-alive connection
- * turned out to be dead, and redirects where the guest asked to follow them.
+ * Brings one request to its final answer: takes a connection, tries once more where a kept-alive connection turned
+ * out to be dead, and follows redirects where the guest asked for that.
  */
 import { Errno } from '../errno.ts';
 import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
@@ -12,7 +12,7 @@ import { originOf, parseTarget, speaks } from './target.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpCallLimits = {
-  /** As in fetch (Fetch standard, 4.5). */
+  /** Most redirects that are followed, as in the Fetch standard, 4.5. */
   redirectsMax: 20,
 } as const;
 
@@ -26,7 +26,7 @@ export interface HttpCallOptions extends HttpSend {
 
 export class HttpCall {
   readonly changed = new Wakeup();
-  /** The exchange whose response is the guest's; set once its head is there. */
+  /** The exchange whose response the guest gets; set when its head has arrived. */
   response: HttpExchange | null = null;
   failure: NetworkFailure | null = null;
   readonly #options: HttpCallOptions;
@@ -53,7 +53,8 @@ export class HttpCall {
           this.changed.wake();
           return;
         }
-        // Its body has come with its head, or is not worth waiting for: then the connection is given up.
+        // The body of a redirect has come with its head, or is not worth waiting for: then the connection is given
+        // up.
         exchange.abort(new Failure(Errno.closed, 'the redirect is followed'));
         if (hops >= httpCallLimits.redirectsMax)
           throw new Failure(Errno.loop, `more than ${httpCallLimits.redirectsMax} redirects`);
@@ -65,13 +66,13 @@ export class HttpCall {
     }
   }
 
-  /** An exchange with the head of its response. */
+  /** Sends `hop` and returns its exchange, with the head of the response. Throws NetworkFailure. */
   async #send(hop: HttpSend): Promise<HttpExchange> {
     for (let fresh = false; ; fresh = true) {
       if (this.failure !== null) throw this.failure;
       const { exchange, reused } = await this.#options.network.http.send(hop, fresh);
       this.#exchange = exchange;
-      // Aborted while a connection was made ready.
+      // The call was aborted while a connection was made ready.
       if (this.failure !== null) exchange.abort(this.failure);
       while (!exchange.hasHead && !exchange.isOver) await exchange.changed.wait();
       if (exchange.hasHead) return exchange;
@@ -87,12 +88,15 @@ export class HttpCall {
   }
 }
 
-/** RFC 9110 9.2.2: a client may repeat an idempotent request whose connection closed before an answer. */
+/**
+ * Returns whether a client may repeat the request when the connection has closed before an answer: it is idempotent
+ * (RFC 9110 9.2.2) and its body is still there.
+ */
 function canRepeat(hop: HttpSend): boolean {
   return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !(hop.body instanceof Upload);
 }
 
-/** The request that the redirect asks for (RFC 9110 15.4); null when there is nothing to follow. */
+/** Returns the request that the redirect asks for (RFC 9110 15.4); null where there is nothing to follow. */
 function redirect(hop: HttpSend, exchange: HttpExchange): HttpSend | null {
   const { status } = exchange;
   const [location] = exchange.values('location');
@@ -104,12 +108,12 @@ function redirect(hop: HttpSend, exchange: HttpExchange): HttpSend | null {
   const target = parseTarget(`${url.protocol}//${url.host}${url.pathname}${url.search}`);
   if (target === null || target.host === null || !speaks('http', target.scheme)) return null;
   const toGet = (status === 303 && hop.method !== 'HEAD') || (status <= 302 && hop.method === 'POST');
-  // A body that has streamed by is gone; the guest gets the redirect itself.
+  // A body that was streamed cannot be sent again: the guest gets the redirect itself.
   if (!toGet && hop.body instanceof Upload) return null;
   const origin: HttpOrigin = { scheme: target.scheme, host: target.host, port: target.port };
   const dropped = new Set(['host']);
   if (toGet) for (const name of ['content-type', 'content-encoding', 'content-language']) dropped.add(name);
-  // As in fetch: what was meant for one origin is not told to another.
+  // As in fetch: credentials for one origin are not sent to another.
   if (originOf(origin) !== originOf(hop.origin)) for (const name of ['authorization', 'cookie']) dropped.add(name);
   const headers = ['host', url.host];
   for (let i = 0; i + 1 < hop.headers.length; i += 2) {

@@ -1,6 +1,6 @@
 /**
- * One request and its response on one connection, as undici's dispatch handler. The body waits in a
- * bounded queue; when that is full the connection is paused until the guest has read.
+ * One request and its response on one connection, as the dispatch handler of undici. The body waits in a bounded
+ * queue; while that is full the connection is paused.
  */
 import type { Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
@@ -10,9 +10,9 @@ import { hopByHop } from './http-request.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpResponseLimits = {
-  /** Status line and headers. */
+  /** Most bytes of status line and headers. */
   headBytes: 64 * 1024,
-  /** Body bytes that have arrived and not been read; one chunk of a socket (64 KiB) may come on top. */
+  /** Body bytes that may have arrived and not been read; one chunk of a socket (64 KiB) may come on top. */
   queuedBytes: 64 * 1024,
 } as const;
 
@@ -21,7 +21,7 @@ type State = 'waiting' | 'body' | 'ended' | 'failed';
 export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly changed = new Wakeup();
   status = 0;
-  /** Name, value, name, value … as received. */
+  /** Name, value, name, value … as they were received. */
   rawHeaders: readonly Buffer[] = [];
   failure: NetworkFailure | null = null;
   #statusText = '';
@@ -31,7 +31,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #what: string;
   readonly #onEnd: (ok: boolean) => void;
 
-  /** `what` names the request in failures; `onEnd` is called once, false when the connection is spoilt. */
+  /**
+   * `what` names the request in failures. `onEnd` is called once, with false where the connection cannot be used
+   * again.
+   */
   constructor(what: string, onEnd: (ok: boolean) => void) {
     this.#what = what;
     this.#onEnd = onEnd;
@@ -45,12 +48,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return this.#state === 'ended' || this.#state === 'failed';
   }
 
-  /** Whether read would answer at once. */
+  /** Whether read() would answer with a number. */
   get isReadable(): boolean {
     return this.isOver || this.#queue.length > 0;
   }
 
-  /** Status line, headers without those of the hop, empty line. */
+  /** Returns status line, headers and empty line. Headers of the hop are left out. */
   head(): Uint8Array {
     const parts: (Buffer | string)[] = [`HTTP/1.1 ${this.status} ${this.#statusText}\r\n`];
     const dropped = hopByHop(this.values('connection'));
@@ -63,7 +66,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part, 'latin1') : part)));
   }
 
-  /** Values of the response headers called `name` (lower case). */
+  /** Returns the values of the response headers called `name` (lower case). */
   values(name: string): readonly string[] {
     const found: string[] = [];
     for (let i = 0; i + 1 < this.rawHeaders.length; i += 2) {
@@ -73,7 +76,10 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return found;
   }
 
-  /** Body bytes read, Errno.end after the last, the failure's Errno, or null: wait for `changed`. */
+  /**
+   * Reads body bytes into `into`. Returns their number, Errno.end after the last, the Errno of the failure, or null
+   * where the caller has to wait for `changed`.
+   */
   read(into: Uint8Array): number | null {
     const count = this.#queue.read(into);
     if (count > 0) {
@@ -99,7 +105,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusText?: string,
   ): void {
-    // 1xx say nothing about the answer (RFC 9110 15.2).
+    // 1xx are no answer yet (RFC 9110 15.2).
     if (status < 200 || this.#state !== 'waiting') return;
     this.status = status;
     this.#statusText = (statusText ?? '').replace(/[^\x20-\x7e]/g, '');

@@ -3,13 +3,16 @@ import { ByteQueue } from './byte-queue.ts';
 import { httpRequestLimits, parseRequestHead, type RequestHead } from './http-request.ts';
 
 export class HeadReader {
-  /** Set when the head has ended. */
+  /** The head, once it has ended; null before. */
   head: RequestHead | null = null;
   readonly #bytes = new ByteQueue();
-  /** How far the empty line is. */
+  /** How many bytes of the empty line have been read. */
   #state: 'line' | 'empty' | 'emptyCr' = 'line';
 
-  /** Bytes of `bytes` that are of the head, now read; what follows is body. Or what is wrong with it. */
+  /**
+   * Reads from the start of `bytes`. Returns how many of them belong to the head (what follows is body), or what is
+   * wrong with it.
+   */
   read(bytes: Uint8Array): number | string {
     let start = 0;
     // Empty lines in front of the request line are skipped (RFC 9112 2.2).
@@ -30,7 +33,7 @@ export class HeadReader {
     return end;
   }
 
-  /** Whether `byte` ends the empty line. */
+  /** Returns whether `byte` ends the empty line. */
   #ends(byte: number): boolean {
     if (byte === 10) {
       if (this.#state !== 'line') return true;

@@ -1,7 +1,7 @@
 /**
- * A handler's HTTP connections: one undici Client each, one request at a time each, kept alive for a
- * moment after use. Our own pool instead of undici's, because every socket counts against the handler's
- * share, a wait in line must end with its invocation, and an idle connection has to make room.
+ * Holds the HTTP connections of one handler: one undici Client each, one request at a time each, kept alive for a
+ * moment after use. It stands in place of the pool of undici because every socket counts against the share of the
+ * handler, a wait in line must end with its invocation, and an idle connection has to make room.
  */
 import type { Socket } from 'node:net';
 import type { Client, Dispatcher } from 'undici';
@@ -14,9 +14,11 @@ import { Upload } from './http-upload.ts';
 import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
-  /** Idle connections of one handler, all origins together. */
+  /** Most idle connections of one handler, all origins together. */
   idleMax: 256,
-  /** How long an idle one is kept where the server does not say less; servers commonly wait 5 s. */
+  /**
+   * Milliseconds for which an idle connection is kept where the server does not say less; servers commonly wait 5 s.
+   */
   keepAliveMs: 4_000,
   keepAliveMaxMs: 30_000,
 } as const;
@@ -30,9 +32,9 @@ export interface HttpOrigin {
 export interface HttpSend {
   readonly origin: HttpOrigin;
   readonly method: string;
-  /** Origin-form or `*`. */
+  /** In origin-form, or `*`. */
   readonly path: string;
-  /** Name, value, name, value … `host` among them. */
+  /** Name, value, name, value …, `host` among them. */
   readonly headers: readonly string[];
   readonly body: Uint8Array | Upload | null;
 }
@@ -48,12 +50,12 @@ export interface Connections {
 interface Connection {
   readonly key: string;
   readonly client: Client;
-  /** Ends an attempt to connect. */
+  /** Ends an attempt to connect when it is aborted. */
   readonly abort: AbortController;
   isUsed: boolean;
 }
 
-/** One for all: an Error with its stack for each idle connection would cost more than closing it. */
+/** One error for all: a stack for each idle connection would cost more than closing it. */
 const dropped = new NetworkFailure(Errno.closed, 'the connection was closed');
 
 let undici: Promise<typeof import('undici')> | null = null;
@@ -75,8 +77,8 @@ export class HttpPool {
   }
 
   /**
-   * Puts the request on its way. What becomes of it, the exchange tells; aborting the exchange ends the
-   * connection too. `fresh` asks for a new connection. `reused` tells whether the connection was used before.
+   * Sends the request. Returns its exchange, which tells what becomes of it, and whether the connection was used
+   * before. Aborting the exchange ends the connection too. `fresh` asks for a new connection.
    */
   async send(
     request: HttpSend,
@@ -103,7 +105,7 @@ export class HttpPool {
     return { exchange, reused };
   }
 
-  /** Closes the connection that has been idle longest; false where none is idle. */
+  /** Closes the connection that has been idle longest. Returns false where none is idle. */
   evictOne(): boolean {
     for (const connections of this.#idle.values()) {
       for (const connection of connections) {
@@ -119,7 +121,7 @@ export class HttpPool {
   }
 
   #takeIdle(key: string): Connection | undefined {
-    // The one used last is the least likely to be closed by the server just now.
+    // The connection used last is the one that the server is least likely to close just now.
     const connection = [...(this.#idle.get(key) ?? [])].at(-1);
     if (connection !== undefined) this.#unIdle(connection);
     return connection;
@@ -142,11 +144,11 @@ export class HttpPool {
             (socket) => callback(null, socket),
             (error: Error) => callback(error, null),
           )
-          // The client refused the socket: it has failed its request already.
+          // The client has refused the socket, and has failed its request already.
           .catch(() => this.#drop(connection));
       },
       pipelining: 1,
-      // The invocation's deadline ends a wait; there is no second clock.
+      // The deadline of the invocation ends a wait; there is no second clock.
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: httpResponseLimits.headBytes,

@@ -1,18 +1,18 @@
 /**
- * What a guest writes to an http: resource, read strictly (RFC 9112): request line, header lines, an
- * empty line. Bytes above 0x7f pass through as they are (latin1 both ways). Nothing in a name, a value or
- * a target can hold a line end, a NUL or any other control character, so nothing can be injected.
+ * Reads what a guest writes to an http: resource, strictly (RFC 9112): request line, header lines, an empty line.
+ * Bytes above 0x7f pass through as they are (latin1 both ways). No name, value or target can hold a line end, a NUL
+ * or another control character, so nothing can be injected.
  */
 
 import { uploadBytesMax } from './http-upload.ts';
 
 export const httpRequestLimits = {
-  /** Request line and headers. Servers usually take 8 to 64 KiB. */
+  /** Most bytes of request line and headers. Servers usually take 8 to 64 KiB. */
   headBytes: 64 * 1024,
   headers: 256,
-  /** A body without Content-Length is kept until flush; with one it streams. */
+  /** Most bytes of a body without Content-Length, which is kept until flush; with one it streams. */
   bufferedBodyBytes: 1024 * 1024,
-  /** A body with Content-Length is kept up to this size, so that most requests go out in one piece. */
+  /** Bytes up to which a body with Content-Length is kept, so that most requests go out in one piece. */
   streamedFromBytes: uploadBytesMax,
 } as const;
 
@@ -21,13 +21,13 @@ export interface RequestHead {
   /** Origin-form (`/path?query`), `*`, or absolute-form (`http://host/path`). */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** null without one; without chunks either, the body is what is written before flush. */
+  /** null without the header. Without chunks either, the body is what is written before flush. */
   readonly contentLength: number | null;
-  /** Transfer-Encoding: chunked. */
+  /** Whether Transfer-Encoding is chunked. */
   readonly isChunked: boolean;
 }
 
-/** The head of `bytes`, with or without its empty line; or what is wrong with it. */
+/** Returns the head that `bytes` hold, with or without its empty line; or what is wrong with it. */
 export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const lines = text.split(/\r?\n/);
@@ -52,20 +52,20 @@ export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
   const isChunked = codings.length > 0;
   if (isChunked && (codings.length > 1 || codings[0]?.toLowerCase() !== 'chunked'))
     return `the Transfer-Encoding ${shown(codings.join(', '))} is not supported; only chunked is`;
-  // Two ways to say where the body ends are one too many (RFC 9112 6.3).
+  // A message that says in two ways where its body ends is refused (RFC 9112 6.3).
   if (isChunked && contentLength !== null) return 'a request has either Content-Length or Transfer-Encoding';
   if (valuesOf(headers, 'host').length > 1) return 'more than one Host header';
   return { method, target, headers, contentLength, isChunked };
 }
 
-/** Values of all headers called `name` (lower case). */
+/** Returns the values of all headers called `name` (lower case). */
 export function valuesOf(headers: RequestHead['headers'], name: string): readonly string[] {
   return headers.filter(([key]) => key.toLowerCase() === name).map(([, value]) => value);
 }
 
 /**
- * What stands between two hops only (RFC 9110 7.6.1), and what the connection's side decides: it never
- * passes, in either direction. `connection` is the Connection header's value, whose names go too.
+ * Returns the lower-case names of headers that are not handed on, in either direction: those of one hop (RFC 9110
+ * 7.6.1), those that the connection's own side sets, and those that the values of the Connection header name.
  */
 export function hopByHop(connection: readonly string[]): ReadonlySet<string> {
   const named = connection.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase());
@@ -85,14 +85,14 @@ const hopHeaders = [
 ];
 
 /**
- * The headers that go out: the guest's without those of a hop, without what we set ourselves. `host` is
- * the guest's Host or the target's.
+ * Returns the headers to send: those of the guest without headers of the hop and without those that the platform
+ * sets. `host` is the Host header of the guest, or the host of the target.
  */
 export function outgoingHeaders(
   head: RequestHead,
   ours: { readonly host: string; readonly userAgent: string; readonly handler: string },
 ): readonly string[] {
-  // Expect: the body is sent at once anyway.
+  // Expect is dropped: the body is sent at once anyway.
   const dropped = new Set([
     ...hopByHop(valuesOf(head.headers, 'connection')),
     'host',
@@ -128,7 +128,7 @@ function parseHeader(line: string): readonly [string, string] | null {
   return [name, trimSpace(value)];
 }
 
-/** Without spaces and tabs at both ends; not trim(), which takes 0xa0 for a space. */
+/** Returns `text` without spaces and tabs at both ends. Not trim(), which takes 0xa0 for a space. */
 function trimSpace(text: string): string {
   let start = 0;
   let end = text.length;

@@ -1,4 +1,4 @@
-/** What a guest's request asks of which host: the opened URL, the target and the Host header together. */
+/** Finds out what a request asks of which host: the opened URL, the target and the Host header together. */
 import type { HttpOrigin } from './http-pool.ts';
 import { type RequestHead, valuesOf } from './http-request.ts';
 import { networkProtocols, originOf, parseAuthority, parseTarget, type Target, usesTls } from './target.ts';
@@ -8,13 +8,14 @@ export interface Requested {
   readonly path: string;
   /** The Host header. */
   readonly host: string;
-  /** What is requested, for the policy: by the host connected to, and by the Host header where that differs. */
+  /** URLs that are requested, for the policy: by the host connected to, and by the Host header where that differs. */
   readonly urls: readonly string[];
 }
 
 /**
- * What the head asks of the opened URL, or what is wrong. The target's host, where it names one, must be
- * the opened URL's; without one in the URL it is the target's or the Host header's (RFC 9112 3.2.2).
+ * Returns what the head asks of the opened URL, or what is wrong with it. The host of the target, where it names one,
+ * must be that of the opened URL; where the URL has none, it is that of the target or of the Host header (RFC 9112
+ * 3.2.2).
  */
 export function requested(opened: Target, head: RequestHead): Requested | string {
   const scheme = usesTls(opened.scheme) ? networkProtocols.http.tls : networkProtocols.http.plain;
@@ -36,7 +37,7 @@ export function requested(opened: Target, head: RequestHead): Requested | string
   if (named === null) return 'neither the URL nor a Host header names a host';
   const origin: HttpOrigin = { scheme, ...named };
   if (path !== '*') {
-    // Dot segments and backslashes are resolved here, so that what the policy sees is what is sent.
+    // Dot segments and backslashes are resolved here, so that the policy sees the path that is sent.
     const url = new URL(`${originOf(origin)}${percentEncoded(path)}`);
     path = `${url.pathname}${url.search}`;
   }
@@ -47,7 +48,7 @@ export function requested(opened: Target, head: RequestHead): Requested | string
   return { origin, path, host: hostText, urls };
 }
 
-/** The target was read as latin1: its bytes above 0x7f become %XX each. */
+/** Returns `path` with each byte above 0x7f as %XX: the target was read as latin1. */
 function percentEncoded(path: string): string {
   return path.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

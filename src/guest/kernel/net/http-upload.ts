@@ -1,12 +1,14 @@
-/** A request body that goes out while the guest still writes it: bounded, and the guest waits for room. */
+/**
+ * Sends a request body while the guest still writes it. What has not been sent is bounded: the guest waits for room.
+ */
 import { Errno } from '../errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Wakeup } from './wakeup.ts';
 
-/** Bytes taken from the guest and not yet by the connection. */
+/** Most bytes taken from the guest and not yet by the connection. */
 export const uploadBytesMax = 64 * 1024;
 
-/** Iterated once, by the connection, which asks for more when its socket has room. */
+/** The body, iterated once, by the connection, which asks for more when its socket has room. */
 export class Upload implements AsyncIterable<Uint8Array> {
   readonly #queue = new ByteQueue();
   readonly #changed = new Wakeup();
@@ -23,7 +25,10 @@ export class Upload implements AsyncIterable<Uint8Array> {
     }
   }
 
-  /** Bytes taken, a wait for room, or Errno.closed when nobody takes the body any more. */
+  /**
+   * Takes bytes of the body. Returns how many, a promise to wait for room, or Errno.closed where the connection takes
+   * no more.
+   */
   write(bytes: Uint8Array): number | Promise<void> {
     if (this.#state !== 'open') return Errno.closed;
     const room = uploadBytesMax - this.#queue.length;
@@ -34,25 +39,25 @@ export class Upload implements AsyncIterable<Uint8Array> {
     return part.length;
   }
 
-  /** The body is all written. */
+  /** Ends the body: all of it has been written. */
   end(): void {
     if (this.#state === 'open') this.#state = 'complete';
     this.#changed.wake();
   }
 
-  /** The connection takes no more: the answer is complete, or there will be none. */
+  /** Drops the rest: the answer is complete, or there will be none. */
   stop(): void {
     this.#state = 'stopped';
     this.#queue.clear();
     this.#changed.wake();
   }
 
-  /** null when everything has been taken, or never will be. */
+  /** Returns null where everything has been taken or never will be, else a promise to wait for. */
   drained(): Promise<void> | null {
     return this.#queue.length === 0 ? null : this.#changed.wait();
   }
 
-  /** null when a write would answer at once. */
+  /** Returns null where a write would answer at once, else a promise to wait for. */
   writable(): Promise<void> | null {
     return this.#queue.length < uploadBytesMax ? null : this.#changed.wait();
   }

@@ -1,9 +1,9 @@
-/** Waiting on the network: never longer than a limit, never longer than the invocation lives. */
+/** Waits on the network, never longer than a limit and never longer than the invocation lives. */
 import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
 
-/** Waits for `event`; throws what the socket reports, NetworkFailure timedOut or closed. */
+/** Waits for `event` of the socket. Throws what the socket reports, or NetworkFailure timedOut or closed. */
 export function settled(
   socket: Socket,
   event: string,
@@ -14,13 +14,15 @@ export function settled(
   const happened = new Promise<void>((resolve, reject) => {
     socket.once(event, () => resolve());
     socket.once('close', () => reject(new NetworkFailure(Errno.closed, `${what}: the connection was closed`)));
-    // Stays for the socket's life: an error after whoever uses it has let go must not be unhandled.
+    // Stays for the life of the socket: an error after the last user has let go of it must not be unhandled.
     socket.on('error', reject);
   });
   return inTime(happened, signal, timeoutMs, what);
 }
 
-/** What `promise` brings; NetworkFailure timedOut or closed (`signal`) where that takes too long. */
+/**
+ * Returns what `promise` brings. Throws NetworkFailure timedOut after `timeoutMs`, closed when `signal` is aborted.
+ */
 export function inTime<T>(promise: Promise<T>, signal: AbortSignal, timeoutMs: number, what: string): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     const stop = () => {

@@ -1,7 +1,7 @@
 /**
- * A handler's network in one runner: its connections, its share of the runner's, its keep-alive
- * connections. Nothing of it is shared with another handler, so that none can tell from a fast answer
- * whom another talks to, or meet a connection that another has spoilt. Costs nothing before its first use.
+ * The network of one handler in one runner: its connections, its share of those of the runner, its keep-alive
+ * connections. Handlers share nothing of it, so that none can tell from a fast answer whom another one talks to, or
+ * meet a connection that another one has spoilt. Costs nothing before its first use.
  */
 import type { Socket } from 'node:net';
 import { ByteBudget } from '../../../waiting/byte-budget.ts';
@@ -15,23 +15,26 @@ import type { SlotShare } from './slots.ts';
 
 export const networkLimits = {
   /**
-   * Names one handler has looked up at a time. getaddrinfo holds one of the process's four pool threads, for
-   * seconds where the name server is slow, and everybody's lookups and file reads need those.
+   * Most names of one handler that are looked up at a time. getaddrinfo holds one of the four pool threads of the
+   * process, for seconds where the name server is slow, and lookups and file reads of all handlers need those.
    */
   lookupsMax: 2,
-  /** Names that wait to be looked up; invocations that ask for the same name share a place. */
+  /** Most names that wait to be looked up; invocations that ask for the same name share a place. */
   lookupsWaitingMax: 1_000,
-  /** Network resources that one Process has open: each may hold a socket and its buffers. */
+  /** Most network resources that one Process may have open: each may hold a socket and its buffers. */
   perProcessMax: 64,
-  /** WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
+  /** Most WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
   webSocketsMax: 256,
-  /** Request bodies not yet sent, messages not yet read or not yet sent: of all invocations of a handler. */
+  /**
+   * Most bytes of all invocations of a handler together: request bodies not yet sent, messages not yet read or not
+   * yet sent.
+   */
   bufferBytes: 64 * 1024 * 1024,
 } as const;
 
 export interface NetworkOptions {
   readonly egress: Egress;
-  /** Of the platform; `Trisiel/VERSION` is the User-Agent of guests that set none. */
+  /** Version of the platform; `Trisiel/VERSION` is the User-Agent of guests that set none. */
   readonly version: string;
 }
 
@@ -45,7 +48,7 @@ export class Network {
   readonly http: HttpPool;
   readonly share: SlotShare;
   readonly buffers = new ByteBudget(networkLimits.bufferBytes);
-  /** WebSockets open or opening. */
+  /** Number of WebSockets that are open or opening. */
   webSockets = 0;
   readonly #perProcess = new WeakMap<Process, number>();
   readonly #sockets = new Set<Socket>();
@@ -64,12 +67,12 @@ export class Network {
     this.http = new HttpPool({ open: (connect) => this.open(connect), isWanted: () => this.share.isWanted });
   }
 
-  /** Connections of this handler, idle ones included. */
+  /** Number of connections of this handler, idle ones included. */
   get connections(): number {
     return this.share.held;
   }
 
-  /** Counts one more network resource of `process`; false when it has as many as it may. */
+  /** Counts one more network resource of `guest`. Returns false where it has as many as it may. */
   enter(guest: Process): boolean {
     const count = this.#perProcess.get(guest) ?? 0;
     if (count >= networkLimits.perProcessMax) return false;
@@ -77,12 +80,15 @@ export class Network {
     return true;
   }
 
-  /** One less: it has been closed, or could not be opened. */
+  /** Counts one network resource of `guest` less: it has been closed, or could not be opened. */
   leave(guest: Process): void {
     this.#perProcess.set(guest, (this.#perProcess.get(guest) ?? 1) - 1);
   }
 
-  /** A checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */
+  /**
+   * Returns a checked connection that counts against the share of the handler until it is closed. Throws
+   * NetworkFailure.
+   */
   async open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket> {
     if (this.#isClosed) throw new NetworkFailure(Errno.closed, 'the handler’s network is closed');
     const slot = await this.share.acquire(options.signal);
@@ -104,7 +110,7 @@ export class Network {
     }
   }
 
-  /** Ends every connection, for the end of the handler or of the runner. */
+  /** Ends every connection, at the end of the handler or of the runner. */
   close(): void {
     this.#isClosed = true;
     this.share.close();
@@ -112,7 +118,7 @@ export class Network {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Those who ask for a name at the same time share one lookup. Its answers are checked for each. */
+  /** Looks a name up. Calls for one name at the same time share a lookup; each checks the answers. */
   #lookup(name: string): ReturnType<Egress['lookup']> {
     const running = this.#lookups.get(name);
     if (running !== undefined) return running;

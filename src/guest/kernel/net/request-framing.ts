@@ -1,23 +1,23 @@
 /**
- * How far a request body goes: to flush, to its Content-Length, or to its last chunk (RFC 9112 6.3). The
- * framing of chunks is taken off here; on the wire the connection frames anew.
+ * Finds the end of a request body: at flush, at its Content-Length, or after its last chunk (RFC 9112 6.3). Takes the
+ * framing of chunks off; the connection frames anew.
  */
 import type { RequestHead } from './http-request.ts';
 
 export const chunkLimits = {
-  /** A chunk's size and its extensions, which mean nothing to us. */
+  /** Most bytes of the size of a chunk with its extensions, which are ignored. */
   lineBytes: 256,
-  /** Header lines behind the last chunk, which are dropped. */
+  /** Most bytes of header lines after the last chunk, which are dropped. */
   trailerBytes: 16 * 1024,
 } as const;
 
 type State = 'data' | 'dataEnd' | 'size' | 'trailer' | 'complete';
 
 export class RequestFraming {
-  /** Whether the body is what is written before flush. */
+  /** Whether the body is all that is written before flush. */
   readonly endsAtFlush: boolean;
   #state: State;
-  /** Bytes of data before the next framing or the end. */
+  /** Bytes of data until the next framing or the end. */
   #left: number;
   readonly #isChunked: boolean;
   #line = '';
@@ -30,12 +30,12 @@ export class RequestFraming {
     this.#state = head.isChunked ? 'size' : this.#left === 0 ? 'complete' : 'data';
   }
 
-  /** Whether all of it has been written, by its own framing. */
+  /** Whether all of the body has been written, by its own framing. */
   get isComplete(): boolean {
     return this.#state === 'complete';
   }
 
-  /** Bytes of framing at the start of `bytes`, now read; or what is wrong with them. */
+  /** Reads framing from the start of `bytes`. Returns how many bytes it has, or what is wrong with it. */
   readFraming(bytes: Uint8Array): number | string {
     let count = 0;
     while (count < bytes.length && this.#state !== 'data' && this.#state !== 'complete') {
@@ -46,12 +46,12 @@ export class RequestFraming {
     return count;
   }
 
-  /** The part of `bytes` that is data, to be called when there is no framing at their start. */
+  /** Returns the part of `bytes` that is data. To be called where no framing stands at their start. */
   data(bytes: Uint8Array): Uint8Array {
     return bytes.subarray(0, this.#left);
   }
 
-  /** `count` bytes of data have been taken. */
+  /** Notes that `count` bytes of data have been taken. */
   took(count: number): void {
     this.#left -= count;
     if (this.#left === 0) this.#state = this.#isChunked ? 'dataEnd' : 'complete';
@@ -63,7 +63,7 @@ export class RequestFraming {
       if (this.#trailerBytes > chunkLimits.trailerBytes) return 'the trailer of the request body is too long';
     } else if (this.#line.length >= chunkLimits.lineBytes) return 'a chunk of the request body has no size';
     if (byte !== 10) {
-      // Of a trailer only matters whether its line is empty.
+      // A trailer ends with an empty line; nothing else of it matters.
       if (this.#state !== 'trailer' || this.#line.length < 2) this.#line += String.fromCharCode(byte);
       return null;
     }

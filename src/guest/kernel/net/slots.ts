@@ -1,7 +1,7 @@
 /**
- * Sockets to the outside are counted: a runner has so many, a handler so many of them. Who finds none
- * left waits in line; one given back goes to the waiting handler that holds the fewest. Waiting is
- * bounded by the invocations in flight, for a guest waits for one connection at a time.
+ * Counts sockets to the outside: a runner has so many, a handler so many of them. A call that finds none left waits
+ * in line; a socket given back goes to the waiting handler that holds the fewest. Waiting is bounded by the
+ * invocations in flight, since a guest waits for one connection at a time.
  */
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
@@ -13,7 +13,7 @@ export interface SlotLimits {
 
 /** The right to one socket. */
 export interface ConnectionSlot {
-  /** Gives it back; once, later calls do nothing. */
+  /** Gives the socket back. Does nothing after the first call. */
   release(): void;
 }
 
@@ -35,24 +35,26 @@ export class ConnectionSlots {
     return this.#held;
   }
 
-  /** A handler's share. `evict` closes one idle connection and gives its slot back, or says false. */
+  /** Makes the share of a handler. `evict` closes one idle connection and gives its slot back, or returns false. */
   share(evict: () => boolean): SlotShare {
     const share = new SlotShare(this, evict);
     this.#shares.add(share);
     return share;
   }
 
-  /** Whether `share` may take one more now; idle connections, its own or others', make room for it. */
+  /**
+   * Returns whether `share` may take one more now. Idle connections, its own or those of others, make room for it.
+   */
   makeRoom(share: SlotShare): boolean {
     if (share.held >= this.limits.perShareMax) share.evict();
     if (this.#held >= this.limits.max) {
       for (const other of this.#shares) if (other.evict()) break;
     }
-    // Looked at again: what was given back may have gone to somebody in line.
+    // Compared again: a slot given back may have gone to a call in line.
     return share.held < this.limits.perShareMax && this.#held < this.limits.max;
   }
 
-  /** Whether somebody could use a slot that `share` holds for an idle connection. */
+  /** Returns whether a waiting call could use a slot that `share` holds for an idle connection. */
   isWanted(share: SlotShare): boolean {
     if (share.waiters.size > 0) return true;
     if (this.#held < this.limits.max) return false;
@@ -107,12 +109,15 @@ export class SlotShare {
     this.evict = evict;
   }
 
-  /** Whether an idle connection's slot would be of use to somebody. */
+  /** Whether a waiting call could use the slot of an idle connection. */
   get isWanted(): boolean {
     return this.#slots.isWanted(this);
   }
 
-  /** Waits in line where none is left. Throws NetworkFailure closed when `signal` is aborted first. */
+  /**
+   * Returns a slot, after waiting in line where none is left. Throws NetworkFailure closed where `signal` is aborted
+   * first.
+   */
   acquire(signal: AbortSignal): Promise<ConnectionSlot> {
     if (signal.aborted) return Promise.reject(givenUp());
     if (this.waiters.size === 0 && this.#slots.makeRoom(this)) return Promise.resolve(this.#slots.take(this));
@@ -136,7 +141,7 @@ export class SlotShare {
     });
   }
 
-  /** The handler is gone: who waits gets nothing; what is held is given back by its holders. */
+  /** Ends the share: calls in line fail, slots that are held are given back by their holders. */
   close(): void {
     this.#slots.forget(this);
     for (const waiter of [...this.waiters]) waiter.fail();

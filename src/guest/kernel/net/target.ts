@@ -1,4 +1,4 @@
-/** Network URLs as guests open them, read strictly: one spelling of scheme, host and port comes out. */
+/** Reads network URLs as guests open them, strictly: each target has one spelling of scheme, host and port. */
 import { checkPolicy } from '../open.ts';
 import type { Process } from '../process.ts';
 import { authority, type Host, parseHost } from './address.ts';
@@ -54,8 +54,8 @@ export function usesTls(scheme: NetworkScheme): boolean {
 const urlPattern = /^([a-z+]+):(?:\/\/([^/?#\\]*))?([/?][^#]*)?(?:#(.*))?$/is;
 
 /**
- * null for anything that is not exactly scheme://host[:port][/path][?query][#fragment]. User
- * information is refused: `https://good.example@bad.example/` reads like good.example in a policy.
+ * Returns the target of `url`; null for anything that is not exactly scheme://host[:port][/path][?query][#fragment].
+ * User information is refused: `https://good.example@bad.example/` reads like good.example in a policy.
  */
 export function parseTarget(url: string): Target | null {
   const match = urlPattern.exec(url);
@@ -68,7 +68,7 @@ export function parseTarget(url: string): Target | null {
   return found === null ? null : { scheme, ...found, path, fragment };
 }
 
-/** `host[:port]`, the port defaulting to the scheme's; null for anything else. */
+/** Returns the host and port of `host[:port]`, the port defaulting to that of the scheme; null for anything else. */
 export function parseAuthority(text: string, scheme: NetworkScheme): { host: Host; port: number } | null {
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
   const host = parseHost(match?.[1] ?? '');
@@ -76,7 +76,7 @@ export function parseAuthority(text: string, scheme: NetworkScheme): { host: Hos
   return host === null || port < 1 || port > 65_535 ? null : { host, port };
 }
 
-/** `scheme://host[:port]`, the port left out where it is the scheme's default. */
+/** Returns `scheme://host[:port]`, without the port where it is the default of the scheme. */
 export function originOf(target: { scheme: NetworkScheme; host: Host; port: number }): string {
   const full = authority(target.host, target.port);
   const ending = `:${target.port}`;
@@ -85,8 +85,8 @@ export function originOf(target: { scheme: NetworkScheme; host: Host; port: numb
 }
 
 /**
- * The policy has seen the URL as opened; another spelling of the same target must not pass where the
- * plain one is refused. Ends the Process as checkPolicy does.
+ * Matches the canonical spelling against the policy too: another spelling of a target must not pass where the plain
+ * one is refused. Ends the Process as checkPolicy does.
  */
 export function checkSpelling(guest: Process, opened: string, canonical: string): void {
   if (canonical === opened || canonical === `${opened}/` || `${canonical}/` === opened) return;

@@ -1,4 +1,4 @@
-/** A WebSocket to a checked target: the guarded connection and the opening handshake (RFC 6455 4.1). */
+/** Opens a WebSocket to a checked target: the guarded connection and the opening handshake (RFC 6455 4.1). */
 import type { Socket } from 'node:net';
 import type WebSocket from 'ws';
 import { Errno } from '../errno.ts';
@@ -8,20 +8,20 @@ import type { Network } from './network.ts';
 import { type Target, usesTls } from './target.ts';
 
 export const wsLimits = {
-  /** One message, in either direction; a longer one ends the connection (1009) or is Errno.tooBig. */
+  /** Most bytes of a message, in either direction. A longer one ends the connection (1009) or is Errno.tooBig. */
   messageBytes: 1024 * 1024,
-  /** Received and not read; then the socket is paused. One message more may have been on its way. */
+  /** Bytes received and not read past which the socket is paused. One message more may have been on its way. */
   queuedBytes: 256 * 1024,
-  /** What an entry of the queue costs besides its bytes: empty messages are not free. */
+  /** Bytes that an entry of the queue counts for besides its own: empty messages are not free. */
   messageOverheadBytes: 128,
-  /** Written and not sent; then a write waits. */
+  /** Bytes written and not sent past which a write waits. */
   sendBytes: 256 * 1024,
-  /** Frames that make up one message: ws keeps each as a view of the packet that it came in. */
+  /** Most frames of one message: ws keeps each as a view of the packet that it came in. */
   fragments: 256,
-  /** Packets that make up one frame: 1 MiB in full Ethernet packets is 750. */
+  /** Most packets of one frame: 1 MiB in full Ethernet packets is 750. */
   chunks: 4096,
   handshakeTimeoutMs: 10_000,
-  /** For the peer's close frame after ours. */
+  /** Milliseconds for the close frame of the peer after ours. */
   closeTimeoutMs: 2_000,
 } as const;
 
@@ -33,7 +33,7 @@ export function loadWs(): Promise<typeof import('ws')> {
   return ws;
 }
 
-/** An open WebSocket that is paused. Throws NetworkFailure, or what ws reports. */
+/** Returns an open WebSocket that is paused. Throws NetworkFailure, or what ws reports. */
 export async function connectWebSocket(network: Network, guest: Process, target: Target, url: URL): Promise<WebSocket> {
   if (target.host === null) throw new NetworkFailure(Errno.invalid, 'no host');
   const { WebSocket: Client } = await loadWs();
@@ -77,7 +77,7 @@ function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Prom
     };
     const onAbort = (): void => fail(new NetworkFailure(Errno.closed, 'given up, the invocation has ended'));
     signal.addEventListener('abort', onAbort);
-    // Stays: an 'error' without listener would end the runner.
+    // Stays: an 'error' without a listener would end the runner.
     client.on('error', fail);
     client.once('unexpected-response', (_request, response) => {
       const status = response.statusCode ?? 0;
@@ -87,7 +87,7 @@ function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Prom
     client.once('close', () => fail(new NetworkFailure(Errno.closed, 'closed during the WebSocket handshake')));
     client.once('open', () => {
       if (!end()) return;
-      // Messages may stand in the same packet as the handshake's end, before the resource listens.
+      // Messages may come in the packet that ends the handshake, before the resource listens.
       client.pause();
       resolve(client);
     });

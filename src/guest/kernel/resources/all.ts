@@ -1,4 +1,4 @@
-/** Schemes that need nothing but the Process and its services; the network's stand beside them. */
+/** Lists the schemes that need nothing but a Process and its services; those of the network are in network.ts. */
 import type { Scheme } from '../process.ts';
 import { fileScheme } from './file.ts';
 import { kvScheme } from './kv.ts';

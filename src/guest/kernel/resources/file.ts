@@ -1,6 +1,6 @@
 /**
- * `file:///PATH`: the Process's own file system. Scratch (`/tmp`) is opened for reading and writing
- * and made where it is missing; the pushed tree is read-only, and so opened for reading alone.
+ * Opens `file:///PATH` in the file system of the Process. Scratch (`/tmp`) is opened for reading and writing, and a
+ * missing file is made there; the pushed tree is read-only, so its files are opened for reading alone.
  */
 import { Errno } from '../errno.ts';
 import { pathWork } from '../fs/node.ts';
@@ -9,7 +9,7 @@ import { type OpenOptions, openPath } from '../fs/operations.ts';
 import type { Scheme } from '../process.ts';
 import type { OpenFlags } from '../resource.ts';
 
-/** Scheme, empty host or localhost, path; what follows a `?` or `#` is no part of it. */
+/** Matches the scheme, an empty host or localhost, and the path; what follows a `?` or `#` is no part of the path. */
 const fileUrl = /^file:(?:\/\/(?:localhost)?(?=\/|$))?([^?#]*)/i;
 
 export const fileScheme: Scheme = {
@@ -26,7 +26,7 @@ export const fileScheme: Scheme = {
       mayWrite = false;
       opened = openPath(base, rest, options({ read, write: false }));
     }
-    // From the root there is no above: what cannot be reached is not there.
+    // A path that leads above the root leads nowhere: nothing is there.
     if (opened === Errno.outside || opened === Errno.notCapable) return Errno.notFound;
     if (typeof opened === 'number') return opened;
     if (opened.kind === 'directory') return Errno.isDirectory;
@@ -38,11 +38,11 @@ function options({ read, write }: OpenFlags): OpenOptions {
   return { read, write, create: write, follow: true, exclusive: false, truncate: false, directory: false };
 }
 
-/** The path with its percent-escapes decoded; null where it is none. */
+/** Returns the path with its percent-escapes decoded; null where the URL has none. */
 function pathOf(url: string): string | null {
   const path = fileUrl.exec(url)?.[1];
   if (path === undefined || path === '') return null;
-  // A host that is not this one: file://example.com/x
+  // The host is not this one: file://example.com/x
   if (/^file:\/\/[^/]/i.test(url) && !/^file:\/\/localhost(\/|$)/i.test(url)) return null;
   try {
     return decodeURIComponent(path);

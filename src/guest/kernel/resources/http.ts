@@ -22,7 +22,7 @@ import { checkPolicy } from '../open.ts';
 import { type Process, ProcessEnded, type Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 
-/** `http:` and `https:` over the handler's network. */
+/** Makes the schemes `http:` and `https:` of a handler, over its network. */
 export function httpScheme(network: Network): Scheme {
   return {
     names: schemeNames('http'),
@@ -45,14 +45,14 @@ class HttpResource implements Resource {
   readonly #network: Network;
   readonly #opened: Target;
   readonly #head = new HeadReader();
-  /** Set when the head has ended. */
+  /** Framing of the body; null until the head has ended. */
   #framing: RequestFraming | null = null;
   readonly #body = new ByteQueue();
-  /** Bytes of it that the handler's budget counts. */
+  /** Bytes of #body that count against the budget of the handler. */
   #keptBytes = 0;
   #upload: Upload | null = null;
   #call: HttpCall | null = null;
-  /** Status line and headers of the response, not yet read. */
+  /** Status line and headers of the response, as far as they have not been read; null before the first read. */
   #answer: ByteQueue | null = null;
   #failed: Errno | 0 = 0;
   readonly #onAbort = (): void => this.#call?.abort();
@@ -132,7 +132,7 @@ class HttpResource implements Resource {
     return this.#upload?.writable() ?? null;
   }
 
-  /** Whether body may come after flush. */
+  /** Whether body may still be written after flush. */
   get #isBodyOpen(): boolean {
     return this.#framing !== null && !this.#framing.endsAtFlush && !this.#framing.isComplete;
   }
@@ -141,7 +141,7 @@ class HttpResource implements Resource {
     const taken = this.#head.read(bytes);
     if (typeof taken === 'string') return this.#fail(Errno.invalid, taken);
     if (this.#head.head !== null) this.#framing = new RequestFraming(this.#head.head);
-    // What follows is body: the caller writes it again.
+    // Bytes after the head are body: the caller writes them again.
     return taken;
   }
 
@@ -159,7 +159,7 @@ class HttpResource implements Resource {
     return this.#failed !== 0 ? this.#failed : (this.#upload?.write(data) ?? Errno.closed);
   }
 
-  /** Body bytes that wait for flush; all of a handler's are counted. */
+  /** Keeps body bytes until flush. They count against the budget of the handler. Returns their number or an Errno. */
   #keep(bytes: Uint8Array): number {
     if (!this.#network.buffers.take(bytes.length)) {
       const { max } = this.#network.buffers;
@@ -175,7 +175,7 @@ class HttpResource implements Resource {
     this.#keptBytes = 0;
   }
 
-  /** Starts the call where that has not happened; a refusal is in #failed afterwards. */
+  /** Starts the call where it has not started. A refusal is in #failed afterwards. */
   #send(): void {
     if (this.#call !== null || this.#failed !== 0) return;
     const head = this.#head.head as RequestHead;
@@ -209,7 +209,7 @@ class HttpResource implements Resource {
     });
   }
 
-  /** What flush answers now; null: not yet. */
+  /** Returns what flush answers now: 0, an Errno, or null where it has to wait. */
   #flushed(): number | null {
     if (this.#failed !== 0) return this.#failed;
     const call = this.#call as HttpCall;
@@ -224,7 +224,8 @@ class HttpResource implements Resource {
   async #flushLater(): Promise<number> {
     for (;;) {
       const call = this.#call as HttpCall;
-      // With body still to come the answer may never start: then flush means "sent so far".
+      // While the body has not ended the answer may never start: then flush returns when all that was written has
+      // been sent.
       const sent = this.#isBodyOpen ? this.#upload?.drained() : null;
       await (sent == null ? call.changed.wait() : Promise.race([sent, call.changed.wait()]));
       const result = this.#flushed();
@@ -244,7 +245,7 @@ class HttpResource implements Resource {
   }
 }
 
-/** The policy's word on a redirect, as a failure of the call: the Process has ended by then. */
+/** Throws NetworkFailure where the policy refuses the redirect to `url`, which has ended the Process. */
 function checkHop(guest: Process, url: string): void {
   try {
     checkPolicy(guest, url);

@@ -1,6 +1,6 @@
 /**
- * `kv://BUCKET/KEY`: a durable value of the handler. It is read as it was at the first read; what
- * has been written since the open replaces it as a whole at flush or close, atomically.
+ * Opens `kv://BUCKET/KEY`, a durable value of the handler. A read gives the value as it was at the first read. What
+ * was written since the open replaces the value as a whole at flush or close, atomically.
  */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { kvLimits } from '../../../protocol/limits.ts';
@@ -11,7 +11,7 @@ import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 import { ValueReader } from './value-reader.ts';
 
-/** BUCKET is what storeNamePattern says; KEY is everything after its slash, as it stands. */
+/** Matches BUCKET, which storeNamePattern checks, and KEY: everything after the slash, as it stands. */
 const urlPattern = /^kv:\/\/([^/]*)\/(.+)$/is;
 
 export const kvScheme: Scheme = {
@@ -36,9 +36,9 @@ class KvResource implements Resource {
   readonly #bucket: string;
   readonly #key: string;
   readonly #pending: PendingValue;
-  /** null: nothing read yet; a number: why nothing can be. */
+  /** The value being read; null before the first read, an Errno where it could not be read. */
   #reader: ValueReader | number | null = null;
-  /** Something was written since the last commit. */
+  /** Whether something was written since the last commit. */
   #isDirty = false;
   #heldBytes = 0;
 

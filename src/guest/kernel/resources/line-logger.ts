@@ -12,18 +12,18 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
  */
 export class LineLogger {
   readonly #log: (line: string) => void;
-  /** The piece that has not ended yet; grows by doubling up to the limit. */
+  /** Bytes of the piece that has not ended yet; grows by doubling up to the limit. */
   #pending: Uint8Array = new Uint8Array(0);
   #length = 0;
   /** Whether pieces of the same line have come out already. */
   #isContinued = false;
 
-  /** `log` gets each line, or piece of a line, without its newline. */
+  /** `log` is called with each line, or piece of a line, without its newline. */
   constructor(log: (line: string) => void) {
     this.#log = log;
   }
 
-  /** Takes all of `bytes`, copying what belongs to a line that has not ended. */
+  /** Takes all of `bytes`, and copies those of a line that has not ended. */
   write(bytes: Uint8Array): void {
     let start = 0;
     for (;;) {
@@ -40,7 +40,7 @@ export class LineLogger {
     if (start < bytes.length) this.#keep(bytes.subarray(start));
   }
 
-  /** Writes the line that has no newline, where there is one: at close and at the Process's end. */
+  /** Logs a line that has no newline, where there is one: at close and at the end of the Process. */
   finish(): void {
     if (this.#length > 0 || this.#isContinued) this.#endLine();
   }
@@ -63,7 +63,7 @@ export class LineLogger {
     this.#append(bytes.subarray(start));
   }
 
-  /** What is kept comes out but for the bytes of a character that is not complete. */
+  /** Logs the bytes kept, but for those of a character that is not complete. */
   #emitPiece(): void {
     const end = wholeCharacters(this.#pending, this.#length);
     this.#emit(this.#pending.subarray(0, end), false);

@@ -1,4 +1,7 @@
-/** `log:`, `log://?prefix=P`: each line written becomes a LogLine of level info; a read gives nothing, successfully. */
+/**
+ * Opens `log:` and `log://?prefix=P`: each line that is written becomes a LogLine of level info. A read gives 0
+ * bytes, as a success.
+ */
 import { KIB } from '../../../protocol/limits.ts';
 import { logLevels } from '../../../protocol/nouns.ts';
 import { Errno } from '../errno.ts';
@@ -6,10 +9,10 @@ import type { Scheme } from '../process.ts';
 import type { Resource } from '../resource.ts';
 import { LineLogger } from './line-logger.ts';
 
-/** Characters of a prefix: it is repeated in every line. */
+/** Most characters of a prefix: it is repeated in every line. */
 const prefixCharsMax = 128;
 
-/** Taken at once: nothing but newlines would be as many lines. */
+/** Most bytes of one write: nothing but newlines would be as many lines. */
 const writeBytesMax = 16 * KIB;
 
 export const logScheme: Scheme = {
@@ -40,7 +43,7 @@ function lineResource(log: (line: string) => void): Resource {
   };
 }
 
-/** The query's `prefix`; '' without one. */
+/** Returns the `prefix` of the query; an empty text without one. */
 function prefixOf(url: string): string {
   const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
   return new URLSearchParams(query).get('prefix') ?? '';

@@ -1,4 +1,7 @@
-/** `meta://…`: what the guest may know of itself; read once, then the end. Values are text as of the open. */
+/**
+ * Opens `meta://NAME`: what a guest may know of itself, as text. The value is that of the open; it is read once, then
+ * the end.
+ */
 import { nameOfRuntime } from '../abi/cwa/runtime.ts';
 import { Errno } from '../errno.ts';
 import { utf8 } from '../memory.ts';

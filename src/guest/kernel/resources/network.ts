@@ -1,6 +1,6 @@
 /**
- * The schemes of a handler's network. Their libraries (undici, ws, node:tls) are loaded when the first guest
- * needs one, or by preloadNetwork.
+ * Makes the schemes of the network of a handler. Their libraries (undici, ws, node:tls) are loaded when the first
+ * guest needs one, or by preloadNetwork.
  */
 import type { Egress } from '../net/egress.ts';
 import { loadHttp } from '../net/http-pool.ts';
@@ -11,14 +11,14 @@ import { httpScheme } from './http.ts';
 import { tcpScheme } from './tcp.ts';
 import { wsScheme } from './ws.ts';
 
-/** http, https, ws, wss, tcp and tcp+tls over `network`, which is one handler's. */
+/** Returns the schemes of all network protocols, over `network`, which belongs to one handler. */
 export function networkSchemes(network: Network): readonly Scheme[] {
   return [httpScheme(network), wsScheme(network), tcpScheme(network)];
 }
 
 /**
- * Loads what the schemes need, about 0.2 s and 30 MB in all, when that disturbs nobody: otherwise the first guest
- * to make a request holds up everybody else for as long.
+ * Loads the libraries of the schemes, about 0.2 s and 30 MB in all, while no guest runs: otherwise the first guest
+ * with a request holds up all others for as long.
  */
 export async function preloadNetwork(egress: Egress): Promise<void> {
   await loadHttp();

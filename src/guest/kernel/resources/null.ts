@@ -1,4 +1,4 @@
-/** `null:` reads nothing, successfully, and takes everything. */
+/** Opens `null:`: reads give 0 bytes, as a success; writes are taken and dropped. */
 import type { Scheme } from '../process.ts';
 import type { Resource } from '../resource.ts';
 

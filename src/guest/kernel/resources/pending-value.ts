@@ -1,4 +1,4 @@
-/** Bytes written that become one value or message at the commit: kv:, queue:. */
+/** Collects written bytes that become one value or message at the commit: kv:, queue:. */
 import { Errno } from '../errno.ts';
 import type { Process } from '../process.ts';
 
@@ -9,9 +9,9 @@ export class PendingValue {
   readonly #bytesMax: number;
   #bytes = new Uint8Array(0);
   #length = 0;
-  /** Something was written, if only an empty value. */
+  /** Whether something was written, if only an empty value. */
   #isWritten = false;
-  /** A write was refused: what is here is not what the guest meant, it is never committed. */
+  /** Whether a write was refused: the bytes are not what the guest meant, and are never committed. */
   #isBroken = false;
 
   constructor(guest: Process, bytesMax: number) {
@@ -27,12 +27,15 @@ export class PendingValue {
     return this.#isBroken;
   }
 
-  /** A copy of what was written. */
+  /** Returns a copy of the bytes written. */
   bytes(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
 
-  /** All bytes taken; Errno.tooBig past the value's limit, Errno.noSpace past the Process's. */
+  /**
+   * Takes all of `bytes`. Returns their number, Errno.tooBig past the limit of the value, or Errno.noSpace past that
+   * of the Process.
+   */
   write(bytes: Uint8Array): number {
     this.#isWritten = true;
     const needed = this.#length + bytes.length;
@@ -49,7 +52,7 @@ export class PendingValue {
     return bytes.length;
   }
 
-  /** Begins a new, empty value and lets go of the memory. */
+  /** Begins a new, empty value and gives the memory back. */
   clear(): void {
     this.#guest.held.give(this.#bytes.length);
     this.#bytes = new Uint8Array(0);
@@ -69,8 +72,8 @@ export class PendingValue {
 }
 
 /**
- * Whether what is pending may be committed when its Resource is closed: a guest that ended by
- * itself meant it, one that was stopped in the middle did not.
+ * Returns whether pending bytes may be committed when their Resource is closed: a guest that ended by itself meant
+ * them, one that was stopped did not.
  */
 export function mayCommit(guest: Process): boolean {
   return guest.end === null || guest.end.kind === 'exit';

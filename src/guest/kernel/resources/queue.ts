@@ -1,4 +1,7 @@
-/** `queue://NAME`: what has been written becomes one message at flush, durable when that returns; close publishes the rest. */
+/**
+ * Opens `queue://NAME`: what was written becomes one message at flush, durable when that returns. Close publishes the
+ * rest.
+ */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
@@ -29,7 +32,7 @@ function queueResource(guest: Process, queues: QueueService, name: string): Reso
     if (!pending.isWritten) return 0;
     const message = pending.isBroken ? null : pending.bytes();
     pending.clear();
-    // A message that was too big is told once; the next one starts afresh.
+    // A message that was too big is an error once; the next message starts afresh.
     if (message === null) return Errno.tooBig;
     return queues.publish(name, message).then(
       () => 0,

@@ -1,6 +1,6 @@
 /**
- * `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions.
- * Opening waits for the connection; the stream's own buffers are the bound in both directions.
+ * Opens `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions. Opening waits for the connection. The
+ * buffers of the stream bound what is held in both directions.
  */
 import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
@@ -12,19 +12,21 @@ import type { Process, Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 
 export const tcpLimits = {
-  /** Bytes taken from the guest that the kernel has not taken from us. */
+  /** Most bytes taken from the guest that the operating system has not taken yet. */
   writeBytes: 64 * 1024,
-  /** After close: for what was written to go out and for the peer to finish, unread. */
+  /**
+   * Milliseconds after close for what was written to go out and for the peer to finish; what it sends is not read.
+   */
   lingerMs: 5_000,
 } as const;
 
-/** `tcp:` and `tcp+tls:` over the handler's network. */
+/** Makes the schemes `tcp:` and `tcp+tls:` of a handler, over its network. */
 export function tcpScheme(network: Network): Scheme {
   return {
     names: schemeNames('tcp'),
     open: (url, guest) => {
       const target = parseTarget(url);
-      // A path means nothing here; one that is written is a mistake.
+      // tcp has no paths: a path in the URL is a mistake.
       if (target === null || target.host === null || target.fragment !== '' || !/^\/?$/.test(target.path))
         return Errno.invalid;
       const { scheme, host, port } = target;
@@ -61,7 +63,7 @@ class TcpResource implements Resource {
   #hasEnded = false;
   #failure: NetworkFailure | null = null;
   #isLogged = false;
-  // An exit closes what is open, in order; close() sees to that.
+  // An exit closes what is open in order, by close(); any other end cuts the connection.
   readonly #onAbort = (): void => {
     if (this.#guest.end?.kind !== 'exit') this.#socket.destroy();
   };
@@ -96,7 +98,7 @@ class TcpResource implements Resource {
       into.set(chunk);
       return chunk.length;
     }
-    // Asks the stream for more; without it 'readable' and 'end' would never come.
+    // Makes the stream ask for more: without it 'readable' and 'end' would never come.
     this.#socket.read(0);
     if (this.#hasEnded) return Errno.end;
     if (this.#failure !== null) return this.#failed(this.#failure);
@@ -119,7 +121,7 @@ class TcpResource implements Resource {
     return this.#socket.writableLength === 0 ? 0 : this.#drained();
   }
 
-  /** WASI's sock_shutdown: the other half stays open. */
+  /** Ends one half of the connection (sock_shutdown of WASI); the other half stays open. */
   shutdown(half: { readonly read: boolean; readonly write: boolean }): number {
     if (half.write) this.#socket.end();
     if (half.read) this.#hasEnded = true;
@@ -127,7 +129,7 @@ class TcpResource implements Resource {
     return 0;
   }
 
-  /** FIN after what was written; a Process that was killed says no more. */
+  /** Sends FIN after what was written. A Process that was killed cuts the connection instead. */
   close(): number {
     this.#network.leave(this.#guest);
     this.#guest.signal.removeEventListener('abort', this.#onAbort);

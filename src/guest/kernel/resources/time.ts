@@ -1,4 +1,4 @@
-/** `time://utc`: each read gives 8 bytes, little-endian Unix seconds; writing is an error. */
+/** Opens `time://utc`: each read gives 8 bytes, little-endian Unix seconds; writing is an error. */
 import { Errno } from '../errno.ts';
 import type { Scheme } from '../process.ts';
 

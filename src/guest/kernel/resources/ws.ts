@@ -1,7 +1,7 @@
 /**
- * `ws:` and `wss:`: messages. One message per read, continued in the next read
- * where it is longer; one message per write. `?frame=binary` is a word to us: it makes every message
- * binary and is taken out of the URL that the server sees.
+ * Opens `ws:` and `wss:`: a read gives one message, continued in the next read where it is longer; a write sends one.
+ * `?frame=binary` is meant for this scheme: it makes every message binary and is taken out of the URL that the server
+ * sees.
  */
 import { isUtf8 } from 'node:buffer';
 import type WebSocket from 'ws';
@@ -15,10 +15,10 @@ import { connectWebSocket, wsLimits } from '../net/ws-connect.ts';
 import type { Process, Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 
-/** A paused socket goes on when no more than this waits to be read. */
+/** Bytes waiting to be read up to which a paused socket goes on. */
 const resumeBytes = wsLimits.queuedBytes / 2;
 
-/** `ws:` and `wss:` over the handler's network. */
+/** Makes the schemes `ws:` and `wss:` of a handler, over its network. */
 export function wsScheme(network: Network): Scheme {
   return {
     names: schemeNames('ws'),
@@ -45,7 +45,7 @@ export function wsScheme(network: Network): Scheme {
   };
 }
 
-/** The URL without our own parameter; every other byte of the query stays as it is. */
+/** Returns the URL without `frame=binary`; every other byte of the query stays as it is. */
 function withoutFrame(url: URL): URL {
   const query = url.search
     .slice(1)
@@ -71,15 +71,15 @@ class WsResource implements Resource {
   readonly #client: WebSocket;
   readonly #isBinary: boolean;
   readonly #changed = new Wakeup();
-  /** Messages in order; of the first, #offset bytes have been read. */
+  /** Messages in order; #offset bytes of the first one have been read. */
   readonly #messages: Uint8Array[] = [];
   #offset = 0;
   #queuedBytes = 0;
   #unsentBytes = 0;
-  /** Set when no message will come any more. */
+  /** 0, or the Errno of reads once no message will come any more. */
   #over: Errno | 0 = 0;
   #isClosing = false;
-  // An exit closes what is open, with a handshake; close() sees to that.
+  // An exit closes what is open with a handshake, by close(); any other end cuts the connection.
   readonly #onAbort = (): void => {
     if (this.#guest.end?.kind !== 'exit') this.#client.terminate();
   };
@@ -108,7 +108,7 @@ class WsResource implements Resource {
       this.#messages.shift();
       this.#offset = 0;
       this.#queued(-message.length - wsLimits.messageOverheadBytes);
-      // An empty queue goes on even where the handler's other connections hold too much.
+      // An empty queue goes on even where other connections of the handler hold too much.
       const goesOn = this.#network.buffers.isSpent ? this.#messages.length === 0 : this.#queuedBytes <= resumeBytes;
       if (this.#client.isPaused && goesOn) this.#client.resume();
     }
@@ -134,7 +134,10 @@ class WsResource implements Resource {
     return this.#unsentBytes === 0 ? 0 : this.#sent();
   }
 
-  /** The closing handshake (RFC 6455 7.1.2); an exited Process does not wait for it, a killed one has none. */
+  /**
+   * Makes the closing handshake (RFC 6455 7.1.2). A Process that has exited does not wait for it; one that was killed
+   * cuts the connection instead.
+   */
   close(): MaybePromise<number> {
     const client = this.#client;
     const { end } = this.#guest;
@@ -145,7 +148,7 @@ class WsResource implements Resource {
     if (end !== null && end.kind !== 'exit') client.terminate();
     if (client.readyState === client.CLOSED) return 0;
     client.close(1000);
-    // What still comes is dropped; the close frame stands behind it.
+    // Messages that still come are dropped; the close frame comes after them.
     client.resume();
     if (end === null) return new Promise((resolve) => client.once('close', () => resolve(0)));
     this.#guest.signal.removeEventListener('abort', this.#onAbort);
@@ -176,7 +179,7 @@ class WsResource implements Resource {
     this.#changed.wake();
   }
 
-  /** Whether a message more may be written: one always may. */
+  /** Whether one more message may be written: one always may. */
   get #hasRoom(): boolean {
     return this.#unsentBytes === 0 || (this.#unsentBytes < wsLimits.sendBytes && !this.#network.buffers.isSpent);
   }

@@ -1,4 +1,4 @@
-/** `zero:` fills with zero bytes and takes everything. */
+/** Opens `zero:`: reads fill with zero bytes; writes are taken and dropped. */
 import type { Scheme } from '../process.ts';
 
 export const zeroScheme: Scheme = {

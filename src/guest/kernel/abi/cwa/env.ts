@@ -3,7 +3,7 @@ import { KIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import { cwaRow, i32s } from './errno.ts';
 
-/** Longer names are looked up nowhere; a guest could pass its whole memory as one. */
+/** Most bytes of a name: a guest could pass its whole memory as one. */
 const keyBytesMax = 4 * KIB;
 
 /**

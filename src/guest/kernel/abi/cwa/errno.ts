@@ -1,4 +1,4 @@
-/** CommonWA's error numbers (spec 0.1, "Errors"): -1 unknown, -2 invalid argument, -3 permission denied, -4 not found, -5 end of file. */
+/** Translates errors into those of CommonWA (specification 0.1, "Errors"). */
 import { Errno } from '../../errno.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
@@ -14,7 +14,7 @@ const fromErrno = new Map<number, number>([
   [Errno.end, CwaError.end],
   [Errno.badDescriptor, CwaError.invalid],
   [Errno.unknownScheme, CwaError.notFound],
-  // The platform refuses one more descriptor.
+  // One descriptor too many is a refusal by the platform.
   [Errno.tooManyOpen, CwaError.denied],
   [Errno.exists, CwaError.invalid],
   [Errno.notDirectory, CwaError.notFound],
@@ -28,7 +28,10 @@ const fromErrno = new Map<number, number>([
   [Errno.illegalSequence, CwaError.invalid],
 ]);
 
-/** A count or an Errno, as CommonWA says it. Everything without a number of its own is -1, never success. */
+/**
+ * Returns the count, or the error number of CommonWA for an Errno: -1 for one without a number of its own, never a
+ * success.
+ */
 export function toCwa(result: number): number {
   return result >= 0 ? result : (fromErrno.get(result) ?? CwaError.unknown);
 }
@@ -36,8 +39,8 @@ export function toCwa(result: number): number {
 type Run = (guest: Process, ...args: number[]) => MaybePromise<number>;
 
 /**
- * A row whose result is a count or an error. CommonWA has a number for an invalid argument, so a
- * pointer outside the memory is -2 instead of a trap.
+ * Makes a row whose result is a count or an error. A pointer outside the memory is -2, invalid argument, instead of a
+ * trap.
  */
 export function cwaRow(row: {
   readonly name: string;
@@ -62,7 +65,7 @@ export function cwaRow(row: {
   };
 }
 
-/** The parameter list `(name: i32, …)`. */
+/** Returns the parameter list `(name: i32, …)`. */
 export function i32s(...names: readonly string[]): readonly SyscallParam[] {
   return names.map((name) => ({ name, type: 'i32' }));
 }

@@ -18,7 +18,7 @@ export const logWrite: Syscall = {
   run: (guest: Process, level: number, pointer: number, length: number) => {
     guest.memory.check(pointer, length);
     const size = length >>> 0;
-    // Nothing beyond is even decoded: a guest could pass its whole memory.
+    // Only as much as a message may have is decoded: a guest could pass its whole memory.
     const text = guest.memory.text(pointer, Math.min(size, logLimits.messageBytes));
     guest.log(level, 'log', size > logLimits.messageBytes ? `${text}… (cut)` : text);
     return undefined;

@@ -66,7 +66,7 @@ const close = cwaRow({
   run: (guest, fd) => closeDescriptor(guest, fd),
 });
 
-/** resource_close(fd) -> 0; closing what is not open is -2 and harmless. */
+/** The row of resource_close that returns 0 or an error. */
 export const resourceCloseWithResult = close;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * Dagger, the first of the family: five calls on URLs. Guests declare i32 or i64 as they like;
- * descriptors 0, 1 and 2 are standard input, output and error (src/guest/kernel/abi/layout.ts). A
- * pointer outside the memory traps, but for the URL's, which is bad URL input.
+ * Dagger: a few calls on URLs. Guests declare i32 or i64 as they like; descriptors 0, 1 and 2 are standard input,
+ * output and error (src/guest/kernel/abi/layout.ts). A pointer outside the memory traps, but for that of the URL,
+ * which is bad URL input.
  */
 import { readInto, writeFrom } from '../../io.ts';
 import { closeDescriptor, openDescriptor, urlBytesMax } from '../../open.ts';
@@ -98,7 +98,10 @@ function translate(result: MaybePromise<number>): MaybePromise<number> {
   return result instanceof Promise ? result.then(toDagger) : toDagger(result);
 }
 
-/** The NUL-terminated URL; null where it is outside the memory, not UTF-8, without NUL or longer than urlBytesMax. */
+/**
+ * Returns the NUL-terminated URL; null where it is outside the memory, not UTF-8, without NUL or longer than
+ * urlBytesMax.
+ */
 function cString(guest: Process, pointer: number): string | null {
   const { all } = guest.memory;
   const start = pointer >>> 0;

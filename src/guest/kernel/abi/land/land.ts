@@ -1,7 +1,7 @@
 /**
- * Land: four calls on files in memory. Names are paths in the Process's own file system; relative
- * ones begin in scratch (`/tmp`). The input lies in `stdin`, what is left in `stdout` is the output.
- * There are no error numbers: whatever fails ends the Process, with a message that says which call.
+ * Land: four calls on files in memory. Names are paths in the file system of the Process; relative ones begin in
+ * scratch (`/tmp`). The input lies in the file `stdin`, the output is the file `stdout` at the end. There are no
+ * error numbers: what fails ends the Process, with a message that says which call.
  */
 import { Errno } from '../../errno.ts';
 import { pathBytesMax, pathWork } from '../../fs/node.ts';
@@ -77,7 +77,7 @@ function openFile(guest: Process, name: string): (Opened & { readonly mayWrite: 
   if (typeof writable !== 'number') return { ...writable, mayWrite: true };
   if (writable !== Errno.readOnly) return writable;
   const readOnly = openPath(base, rest, { ...options, write: false, create: false });
-  // A missing file that cannot be made: what stopped it is that nothing can be written there.
+  // A missing file that cannot be made is refused because nothing can be written in its directory.
   if (readOnly === Errno.notFound) return Errno.readOnly;
   return typeof readOnly === 'number' ? readOnly : { ...readOnly, mayWrite: false };
 }

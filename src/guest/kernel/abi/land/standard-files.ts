@@ -1,4 +1,4 @@
-/** Land's `stdin` and `stdout`: files in scratch, filled before they are read and sent when the guest is done. */
+/** Fills the file `stdin` of Land before it is read, and sends the file `stdout` when the guest is done. */
 import { KIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import type { FileHandle } from '../../fs/node.ts';
@@ -15,7 +15,10 @@ export function isInputRead(guest: Process): boolean {
   return inputRead.has(guest);
 }
 
-/** Reads standard input to its end into the file `stdin`. 0 or Errno: noSpace where it does not fit into scratch. */
+/**
+ * Copies standard input to its end into the file `stdin`. Returns 0 or an Errno: noSpace where scratch has no room
+ * for it.
+ */
 export async function readInput(guest: Process): Promise<number> {
   inputRead.add(guest);
   const file = openScratch(guest, inputName, true);
@@ -47,7 +50,7 @@ async function copyInput(guest: Process, file: FileHandle): Promise<number> {
   }
 }
 
-/** Sends what is left in the file `stdout` to standard output, at the pace of whoever reads it. */
+/** Copies the file `stdout` to standard output, at the pace of its reader. */
 export async function writeOutput(guest: Process): Promise<void> {
   const { filesOpened } = guest;
   if (filesOpened === null) return;
@@ -64,7 +67,7 @@ export async function writeOutput(guest: Process): Promise<void> {
       while (done < count) {
         const written = stdout.write(buffer.subarray(done, count));
         if (typeof written !== 'number') {
-          // After an exit call the Process has ended already and nothing can kill it any more.
+          // A Process that has exited cannot be killed any more, so the copy waits without it.
           await (guest.end === null ? guest.wait(written) : written);
         } else if (written <= 0) {
           return guest.report('warning', 'land: standard output was closed before all of stdout was sent');

@@ -5,7 +5,7 @@ import { wasiRow } from './row.ts';
 
 export const ClockId = { realtime: 0, monotonic: 1, processCpu: 2, threadCpu: 3 } as const;
 
-/** What the clocks can tell apart, in nanoseconds. */
+/** Resolution of each clock in nanoseconds. */
 const resolutionNs: Readonly<Record<number, bigint>> = {
   [ClockId.realtime]: 1_000_000n,
   [ClockId.monotonic]: 1n,
@@ -14,8 +14,8 @@ const resolutionNs: Readonly<Record<number, bigint>> = {
 };
 
 /**
- * Nanoseconds on a clock; null for an unknown one. CPU time is gas, one nanosecond each: it grows
- * with what the guest does and with nothing else, and tells nothing about other Processes.
+ * Returns the nanoseconds of a clock; null for an unknown one. CPU time is gas, one nanosecond each: it grows with
+ * the work of the guest alone, and tells nothing about other Processes.
  */
 export function clockNs(guest: Process, id: number): bigint | null {
   const { clock } = guest.options;

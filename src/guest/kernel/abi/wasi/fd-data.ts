@@ -1,4 +1,4 @@
-/** WASI `fd_*` that move data: read, write, seek and what belongs to them. */
+/** WASI `fd_*` that move data: read, write, seek and sync. */
 import { Errno } from '../../errno.ts';
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
@@ -190,7 +190,10 @@ function flush(guest: Process, fd: number, right: number): MaybePromise<number> 
   return typeof resource === 'number' ? resource : andThen(guest, resource.flush(), toWasi);
 }
 
-/** Changes a file's size; the zeros that are made and the bytes that are dropped are work. */
+/**
+ * Changes the size of a file by `change`. Counts the zeros made and the bytes dropped as host work. Returns an errno
+ * of WASI.
+ */
 export function resize(guest: Process, file: OpenFile, change: () => number): number {
   const before = file.handle.stat();
   const result = change();
@@ -200,8 +203,8 @@ export function resize(guest: Process, file: OpenFile, change: () => number): nu
 }
 
 /**
- * What `fd` reads from or writes to. badf, as read(2) and write(2) have it, for one that was not opened
- * for that, a directory above all.
+ * Returns the Resource that `fd` reads from or writes to; an errno of WASI otherwise: badf, as read(2) and write(2)
+ * have it, for one that was not opened for that, a directory above all.
  */
 export function dataAt(guest: Process, fd: number, right: number): Resource | number {
   const resource = resourceAt(guest, fd, right);
@@ -214,7 +217,7 @@ function toldAt(guest: Process, fd: number): OpenFile | number {
   return (stateOf(guest, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
 }
 
-/** A read of a file or a stream, as its flags want it. Bytes or Errno; the end is 0 bytes. */
+/** Reads from a file or a stream, as its flags want it. Returns the bytes read, 0 at the end, or an Errno. */
 export function receive(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => {
@@ -232,7 +235,7 @@ export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => resource.write(bytes));
     if (count > 0) guest.account(resource.scheme, 0, count);
-    // Nothing but a host folder can tell the difference.
+    // Only a folder of the host can tell the difference.
     const isSynchronised = (stateOf(guest, resource).flags & (FdFlag.dsync | FdFlag.sync)) !== 0;
     const synced = count > 0 && isSynchronised ? resource.flush() : 0;
     return synced < 0 ? synced : count;
@@ -241,14 +244,17 @@ export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[
   return writeStream(guest, resource, iovecs);
 }
 
-/** Not an Errno of the kernel: only WASI has a way of reading that does not wait. */
+/** Result of a read that would have to wait, with the nonblock flag. It is no Errno: no other ABI has such a read. */
 const again = -1000;
 
 function isNonblocking(guest: Process, resource: Resource): boolean {
   return (stateOf(guest, resource).flags & FdFlag.nonblock) !== 0;
 }
 
-/** Buffer by buffer until one is not done in full, or callBytesMax are. The sum, or the first one's Errno. */
+/**
+ * Fills or sends one buffer after the other, until one is not done in full or callBytesMax bytes are. Returns the
+ * sum, or the Errno of the first one.
+ */
 function eachIovec(guest: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
   let done = 0;
   for (const { pointer, length } of iovecs) {
@@ -265,7 +271,7 @@ interface OffsetCall {
   readonly iovs: number;
   readonly count: number;
   readonly offset: bigint;
-  /** Where the number of bytes goes. */
+  /** Pointer to which the number of bytes is written. */
   readonly result: number;
 }
 

@@ -1,4 +1,4 @@
-/** WASI `fd_*` that are about the descriptor itself: its state, its number, its directory. */
+/** WASI `fd_*` about the descriptor itself: its state, its number, its directory. */
 
 import type { DirectoryEntry, DirectoryListing } from '../../fs/node.ts';
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
@@ -16,7 +16,7 @@ import { directoryAt, FdFlag, fdFlagsAll, fileAt, fileTypeOf, resourceAt, stateO
 import { timesFrom } from './times.ts';
 import type { WasiVersion } from './version.ts';
 
-/** Work of each byte of a listing, in bytes moved: an entry is some 40 bytes and takes half a microsecond. */
+/** Host work (Process.work) for each byte of a listing: an entry is some 40 bytes and takes half a microsecond. */
 const direntWork = 16;
 
 /**
@@ -197,7 +197,10 @@ export const fdReaddir = wasiRow(
   },
 );
 
-/** `.` and `..` first, as cookies 0 and 1. `..` shows the directory itself: what is above is nobody's business. */
+/**
+ * Returns the entry at `cookie`: `.` and `..` first, as cookies 0 and 1. `..` shows the directory itself, since a
+ * guest may not see above it.
+ */
 function entryAt(open: OpenDirectory, listing: DirectoryListing, cookie: number): DirectoryEntry | null {
   if (cookie >= 2) {
     const entry = listing.entry(cookie - 2);

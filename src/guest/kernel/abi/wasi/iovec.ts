@@ -1,4 +1,4 @@
-/** Scatter and gather: the buffers that fd_read, fd_write and their kin are given. */
+/** Reads into and writes from the lists of buffers that fd_read, fd_write and their kin are given. */
 
 import { KIB, MIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
@@ -7,15 +7,15 @@ import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import { isNow, nothing, watch } from './watch.ts';
 
-/** Buffers in one call, Linux's IOV_MAX. */
+/** Most buffers of one call, as IOV_MAX of Linux. */
 const iovecsMax = 1024;
 
-/** Bytes of one call: what is copied at once cannot be interrupted by the deadline. */
+/** Most bytes of one call: the deadline cannot interrupt a copy. */
 export const callBytesMax = 16 * MIB;
-/** Work of looking at one buffer's place, in bytes moved. */
+/** Host work (Process.work) for each buffer, in bytes moved. */
 const iovecWork = 64;
 
-/** Up to this size several buffers go out as one write: a message stays one message, a line one line. */
+/** Bytes up to which several buffers go out as one write: a message stays one message, a line one line. */
 const gatheredBytesMax = 64 * KIB;
 
 export interface Iovec {
@@ -23,7 +23,10 @@ export interface Iovec {
   readonly length: number;
 }
 
-/** The buffers that are not empty, all of them checked to lie inside the memory; Errno.invalid when too many. */
+/**
+ * Returns the buffers that are not empty; Errno.invalid where there are too many. Throws GuestFault where one is not
+ * inside the memory.
+ */
 export function iovecsAt(guest: Process, pointer: number, count: number): readonly Iovec[] | number {
   if (count >>> 0 > iovecsMax) return Errno.invalid;
   const { memory } = guest;
@@ -39,7 +42,7 @@ export function iovecsAt(guest: Process, pointer: number, count: number): readon
   return found;
 }
 
-/** One read, over as many buffers as can be filled without waiting. Bytes read or Errno. */
+/** Reads once, into as many buffers as can be filled without waiting. Returns the bytes read or an Errno. */
 export function readStream(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const first = iovecs[0];
   if (first === undefined) return 0;
@@ -52,7 +55,7 @@ export function readStream(guest: Process, resource: Resource, iovecs: readonly 
 function readOn(guest: Process, resource: Resource, iovecs: readonly Iovec[], before: number): number {
   let done = before;
   for (const { pointer, length } of iovecs.slice(1)) {
-    // Only what says that it would answer at once is asked again.
+    // Only a Resource that says that it would answer at once is read again.
     if (resource.readable === undefined || !isNow(resource.readable())) break;
     const result = resource.read(guest.memory.bytes(pointer, Math.min(length, callBytesMax)));
     if (typeof result !== 'number') {

@@ -1,4 +1,4 @@
-/** Structures of WASI in the guest's memory (witx: filestat, fdstat, dirent). Little-endian. */
+/** Writes structures of WASI into the memory of a guest (witx: filestat, fdstat, dirent), little-endian. */
 import type { DirectoryEntry, NodeKind, Stat } from '../../fs/node.ts';
 import type { GuestMemory } from '../../memory.ts';
 import { FileType } from './state.ts';
@@ -59,6 +59,8 @@ export interface Fdstat {
 }
 
 /**
+ * Writes an fdstat. Throws GuestFault where it does not fit.
+ *
  *     0 filetype u8 | 2 flags u16 | 8 rights_base u64 | 16 rights_inheriting u64
  */
 export function putFdstat(memory: GuestMemory, pointer: number, fdstat: Fdstat): void {
@@ -71,7 +73,7 @@ export function putFdstat(memory: GuestMemory, pointer: number, fdstat: Fdstat):
 }
 
 /**
- * A dirent and the name behind it, as bytes: the last one of a buffer is cut where the buffer ends.
+ * Returns a dirent and its name as bytes: the caller cuts the last one where its buffer ends.
  *
  *     0 d_next u64 | 8 d_ino u64 | 16 d_namlen u32 | 20 d_type u8 | 24 name
  */

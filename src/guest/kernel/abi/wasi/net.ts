@@ -1,16 +1,19 @@
-/** `/net/SCHEME/REST`: every Resource of the kernel by open, read and write alone. */
+/**
+ * Opens every Resource of the kernel by path: `/net/SCHEME/REST` is `SCHEME://REST`, so a WASI program needs open,
+ * read and write alone.
+ */
 import { KIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import { openUrl } from '../../open.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, OpenFlags, Resource } from '../../resource.ts';
 
-/** Held for one descriptor after sock_recv with peek. */
+/** Most bytes held for one descriptor after sock_recv with peek. */
 const peekedBytesMax = 64 * KIB;
 
 const netPath = /^net\/([a-z][a-z0-9+.-]*)\/(.*)$/s;
 
-/** The URL that `path` below the preopen `preopen` stands for; null where it is an ordinary path. */
+/** Returns the URL that `path` below the preopen `preopen` stands for; null where it is an ordinary path. */
 export function netUrl(guest: Process, preopen: string | null, path: string): string | null {
   if (preopen !== '/') return null;
   const parts = netPath.exec(path);
@@ -27,19 +30,22 @@ export function openNet(guest: Process, url: string, flags: OpenFlags): MaybePro
 function wrap(guest: Process, resource: Resource | number): MaybePromise<NetResource | number> {
   if (typeof resource === 'number') return resource;
   if (guest.end === null) return new NetResource(resource);
-  // The Process ended while the open waited; nobody else would close it now.
+  // The Process ended while the open waited: nothing else would close the Resource then.
   void Promise.resolve(resource.close()).catch(() => {});
   return Errno.closed;
 }
 
-/** A read after a write flushes first: a request that nobody ends would never be answered. */
+/**
+ * Wraps a Resource so that a read after a write flushes first: a request that is never flushed would never be
+ * answered.
+ */
 export class NetResource implements Resource {
   readonly #inner: Resource;
   #isDirty = false;
   #flushing: Promise<void> | null = null;
-  /** What went wrong in a flush that nobody asked for; the read that caused it says so. */
+  /** Errno of a flush that a read made; that read returns it. */
   #failed = 0;
-  /** Bytes that have been looked at and not yet been read. */
+  /** Bytes that a peek has returned and no read yet. */
   #peeked: Uint8Array = new Uint8Array(0);
 
   constructor(inner: Resource) {
@@ -67,7 +73,7 @@ export class NetResource implements Resource {
     return failed < 0 ? failed : this.#inner.read(into);
   }
 
-  /** As read, but the bytes stay; fewer than asked for where only fewer have been looked at. */
+  /** Does what read does, but keeps the bytes. Returns fewer than asked for where fewer have been read so far. */
   peek(into: Uint8Array): number | Promise<void> {
     if (into.length > 0 && this.#peeked.length === 0) {
       const bytes = new Uint8Array(Math.min(into.length, peekedBytesMax));
@@ -112,7 +118,7 @@ export class NetResource implements Resource {
     return part.length;
   }
 
-  /** null once everything that was written has been flushed. */
+  /** Returns null where everything that was written has been flushed, else a promise to wait for. */
   #flushed(): Promise<void> | null {
     if (this.#flushing !== null) return this.#flushing;
     if (!this.#isDirty) return null;

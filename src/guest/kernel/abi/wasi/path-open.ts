@@ -53,7 +53,7 @@ export const pathOpen = wasiRow(
     const at = placeAt(guest, { fd, pointer, length }, Right.pathOpen | rightsOf(oflags));
     if (typeof at === 'number') return at;
     const parent = stateOf(guest, at.open);
-    // perm as by open(2) for a file that must not be cut.
+    // perm, as open(2) answers for a file that must not be cut.
     if ((oflags & Open.truncate) !== 0 && (parent.rights & Right.pathFilestatSetSize) === 0) return Wasi.perm;
     if ((oflags & ~openFlagsAll) !== 0 || (fdflags & ~fdFlagsAll) !== 0 || (dirflags & ~symlinkFollow) !== 0) {
       return Wasi.inval;
@@ -88,12 +88,12 @@ export const pathOpen = wasiRow(
       return publish(guest, new OpenDirectory(node.directory), state, opened);
     }
     const file = new OpenFile(node.handle, { ...mode, append: (fdflags & FdFlag.append) !== 0 });
-    // Rights that mean nothing for a file are left out; there is nothing to pass on.
+    // Rights without a meaning for a file are left out; a file passes none on.
     return publish(guest, file, new FdState(rights & fileRights, 0, flags), opened);
   },
 );
 
-/** What the directory must be allowed for these flags. */
+/** Returns the rights that the directory needs for `oflags`. */
 function rightsOf(oflags: number): number {
   return (oflags & Open.create) !== 0 ? Right.pathCreateFile : 0;
 }

@@ -1,4 +1,4 @@
-/** WASI `path_*`: what is below a directory, by name. */
+/** WASI `path_*`: names below a directory. */
 
 import { pathBytesMax, pathWork } from '../../fs/node.ts';
 import type { OpenDirectory } from '../../fs/open-file.ts';
@@ -24,13 +24,13 @@ import { directoryAt } from './state.ts';
 import { timesFrom } from './times.ts';
 import type { WasiVersion } from './version.ts';
 
-/** witx: lookupflags. */
+/** Bit of lookupflags (witx) that follows a symbolic link at the end of a path. */
 const symlinkFollow = 1;
 
 /**
  * Makes the directory `path`.
  *
- * Errors: exist there is something; noent its parent is missing; rofs outside of scratch.
+ * Errors: exist the name is taken; noent its parent is missing; rofs outside of scratch.
  */
 export const pathCreateDirectory = wasiRow(
   'path_create_directory',
@@ -160,9 +160,8 @@ export const pathRemoveDirectory = wasiRow(
 );
 
 /**
- * Gives what is called `old_path` the name `new_path`, in place of what is called so.
- *
- * Errors: noent; notempty, isdir or notdir where one cannot take the other's place; xdev or rofs outside of scratch.
+ * Gives the node called `old_path` the name `new_path`. A node that has that name is replaced where the kinds allow
+ * it.
  */
 export const pathRename = wasiRow(
   'path_rename',
@@ -229,7 +228,7 @@ export interface Place {
   readonly path: string;
 }
 
-/** The directory behind `fd`, with the right asked for, and the path; an errno of WASI otherwise. */
+/** Returns the directory `fd`, which must have the right asked for, and the path; an errno of WASI otherwise. */
 export function placeAt(guest: Process, call: PathCall, right: number): Place | number {
   const open = directoryAt(guest, call.fd, right);
   if (typeof open === 'number') return open;
@@ -237,7 +236,7 @@ export function placeAt(guest: Process, call: PathCall, right: number): Place | 
   return typeof path === 'number' ? path : { open, path };
 }
 
-/** A path argument; ilseq: not UTF-8. */
+/** Returns a path argument, or an errno of WASI: ilseq where it is not UTF-8, nametoolong. */
 function pathFrom(guest: Process, pointer: number, length: number): string | number {
   guest.memory.check(pointer, length);
   if (length >>> 0 > pathBytesMax) return Wasi.nametoolong;

@@ -11,10 +11,10 @@ import { resourceAt } from './state.ts';
 import type { WasiVersion } from './version.ts';
 import { isNow, watch } from './watch.ts';
 
-/** Two for each descriptor a Process can have, and clocks. */
+/** Most subscriptions of one call: two for each descriptor that a Process can have, and clocks. */
 const subscriptionsMax = 4096;
 const eventBytes = 32;
-/** Work of one subscription, in bytes moved. */
+/** Host work (Process.work) of one subscription, in bytes moved. */
 const subscriptionWork = 512;
 
 const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
@@ -24,12 +24,12 @@ const maxTimerMs = 2n ** 31n - 1n;
 interface Subscription {
   readonly userdata: bigint;
   readonly type: number;
-  /** Of a clock. */
+  /** Of a clock: its id. */
   readonly clockId: number;
-  /** Nanoseconds on that clock when it goes off. */
+  /** Of a clock: its time in nanoseconds at which it goes off. */
   readonly deadlineNs: bigint;
   readonly fd: number;
-  /** What is wrong with the subscription itself, an errno of WASI. */
+  /** The errno of WASI of a subscription that cannot be; success for others. */
   readonly error: number;
 }
 
@@ -37,7 +37,7 @@ interface Event {
   readonly userdata: bigint;
   readonly error: number;
   readonly type: number;
-  /** Bytes that can be read at once, where that is known. */
+  /** Bytes that can be read at once, where that is known; else 0. */
   readonly bytes: bigint;
 }
 
@@ -98,11 +98,11 @@ function readSubscriptions(
 
 interface Polled {
   readonly events: readonly Event[];
-  /** What to wait for where there is no event yet. */
+  /** Promises to wait for where there is no event yet. */
   readonly waits: readonly Promise<void>[];
 }
 
-/** Everything that has occurred by now. */
+/** Returns all events that have occurred by now. */
 function poll(guest: Process, subscriptions: readonly Subscription[]): Polled {
   const events: Event[] = [];
   const waits: Promise<void>[] = [];
@@ -133,13 +133,13 @@ function poll(guest: Process, subscriptions: readonly Subscription[]): Polled {
 
 function bytesLeft(resource: Resource): bigint {
   if (resource instanceof OpenDirectory) return 0n;
-  // Of a stream only this much is certain.
+  // Of a stream only one byte is certain.
   if (!(resource instanceof OpenFile)) return 1n;
   const stat = resource.handle.stat();
   return typeof stat === 'number' ? 0n : BigInt(Math.max(0, stat.size - resource.position));
 }
 
-/** Waits for the first event and returns all that have occurred by then. */
+/** Waits for the first event. Returns all events that have occurred by then. */
 async function wait(
   guest: Process,
   subscriptions: readonly Subscription[],
@@ -155,7 +155,7 @@ async function wait(
   }
 }
 
-/** Nanoseconds until the first clock goes off; null when none will. */
+/** Returns the nanoseconds until the first clock goes off; null where none will. */
 function soonest(guest: Process, subscriptions: readonly Subscription[]): bigint | null {
   let leftNs: bigint | null = null;
   for (const { type, clockId, deadlineNs } of subscriptions) {
@@ -167,7 +167,10 @@ function soonest(guest: Process, subscriptions: readonly Subscription[]): bigint
   return leftNs;
 }
 
-/** Settles when a descriptor may be ready (or has failed: the next read says how), a clock may have gone off, or the Process has ended. */
+/**
+ * Returns a promise that settles when a descriptor may be ready (or has failed: the next read says how), a clock may
+ * have gone off, or the Process has ended.
+ */
 function somethingHappens(guest: Process, waits: readonly Promise<void>[], leftNs: bigint | null): Promise<void> {
   const { signal } = guest;
   return new Promise<void>((resolve) => {

@@ -4,15 +4,15 @@ import type { Syscall } from '../../syscall.ts';
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';
 
-/** witx: signal, in order from 0. */
+/** Names of the signals, in order from 0 (witx: signal). */
 const signals =
   'none hup int quit ill trap abrt bus fpe kill usr1 segv usr2 pipe alrm term chld cont stop tstp ttin ttou urg xcpu xfsz vtalrm prof winch poll pwr sys'.split(
     ' ',
   );
 
-/** Signals that do nothing unless somebody asked for them (POSIX, signal.h). */
+/** Signals that do nothing without a handler (POSIX, signal.h). */
 const ignored: ReadonlySet<string> = new Set(['none', 'chld', 'cont', 'urg', 'winch']);
-/** Nobody could let a stopped Process go on. */
+/** Signals that would stop a Process, which nothing could let go on. */
 const stopping: ReadonlySet<string> = new Set(['stop', 'tstp', 'ttin', 'ttou']);
 
 /**

@@ -5,7 +5,7 @@ import type { MaybePromise } from '../../resource.ts';
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';
 
-/** Filled in one go, some milliseconds of work; more than that lets others run in between. */
+/** Bytes filled in one go, some milliseconds of work; more than that lets others run in between. */
 const chunkBytes = MIB;
 
 /** Fills `buf_len` bytes at `buf` with cryptographic random bytes. */

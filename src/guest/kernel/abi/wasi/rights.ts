@@ -1,4 +1,4 @@
-/** Rights of a descriptor (witx: rights), as bits of a number: all of them lie below 2^30. */
+/** Rights of a descriptor (witx: rights), as bits of one number: all lie below 2^30. */
 export const Right = {
   fdDatasync: 1 << 0,
   fdRead: 1 << 1,
@@ -34,7 +34,7 @@ export const Right = {
 
 export const allRights = (1 << 30) - 1;
 
-/** What applies to a directory's own descriptor. */
+/** Rights of a directory. */
 export const directoryRights =
   Right.fdFdstatSetFlags |
   Right.fdSync |
@@ -59,7 +59,7 @@ export const directoryRights =
   Right.pathUnlinkFile |
   Right.pollFdReadwrite;
 
-/** What applies to a regular file. */
+/** Rights of a regular file. */
 export const fileRights =
   Right.fdDatasync |
   Right.fdRead |
@@ -75,7 +75,7 @@ export const fileRights =
   Right.fdFilestatSetTimes |
   Right.pollFdReadwrite;
 
-/** What applies to a stream: standard streams and whatever was opened by URL. */
+/** Rights of a stream: standard streams and what was opened by URL. */
 export const streamRights =
   Right.fdDatasync |
   Right.fdRead |
@@ -87,7 +87,7 @@ export const streamRights =
   Right.sockShutdown |
   Right.sockAccept;
 
-/** The rights in an i64 argument; bits that mean nothing are left out, none of them could be granted. */
+/** Returns the rights in an i64 argument. Bits without a meaning are left out: none of them could be granted. */
 export function rightsFrom(value: bigint): number {
   return Number(value & BigInt(allRights));
 }

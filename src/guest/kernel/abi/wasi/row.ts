@@ -1,4 +1,4 @@
-/** How a function of WASI becomes a system call row. */
+/** Makes rows of WASI functions. */
 import type { ValType } from '../../../../protocol/module.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../resource.ts';
 import type { Syscall, SyscallParam } from '../../syscall.ts';
 import { Wasi } from './errno.ts';
 
-/** Parameters as `name` (i32) or `name:i64`. */
+/** Makes a row. Each of `params` is `name`, an i32, or `name:i64`. */
 export function wasiRow(
   name: string,
   params: readonly string[],
@@ -24,7 +24,7 @@ function toParam(text: string): SyscallParam {
 
 type Run = (guest: Process, ...args: unknown[]) => MaybePromise<number>;
 
-/** A pointer outside the memory is `fault`, WASI's own word for it, and no trap. */
+/** Returns `run` with fault, errno 21, in place of a trap for a pointer outside the memory. */
 function guarded(run: Run, arity: number): Run {
   const settle = (result: MaybePromise<number>): MaybePromise<number> =>
     result instanceof Promise ? result.catch(toFault) : result;
@@ -62,8 +62,8 @@ function toFault(error: unknown): number {
 }
 
 /**
- * Goes on with a result that may have to be waited for. Once the Process has ended nothing may touch
- * its memory any more: it may be another Process's by then.
+ * Calls `next` with a result that may have to be waited for. Returns canceled where the Process has ended meanwhile:
+ * its memory may be that of another Process by then.
  */
 export function andThen<T>(
   guest: Process,

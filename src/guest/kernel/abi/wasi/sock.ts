@@ -123,9 +123,9 @@ async function receiveAll(guest: Process, socket: Resource, iovecs: readonly Iov
 }
 
 /**
- * What it is comes before what it may: notsock for a file, whatever its rights. badf for a directory, as
- * for every call that moves data: descriptor 3 is one that a program has not opened itself, and where
- * other hosts preopen nothing it is badf for them.
+ * Returns the connection `fd`, which must have the right asked for; an errno of WASI otherwise. notsock for a file,
+ * whatever its rights. badf for a directory, as for every call that moves data: a program has not opened descriptor 3
+ * itself, and where other hosts preopen nothing it is badf for them.
  */
 function socketAt(guest: Process, fd: number, right: number): Resource | number {
   const resource = guest.descriptors.get(fd);

@@ -1,6 +1,6 @@
 /**
- * What WASI knows of a descriptor beyond the Resource behind it: rights and flags. It belongs to the
- * Resource, so it moves with it (fd_renumber), and Resources that another ABI opened get what fits them.
+ * Keeps what WASI knows of a descriptor beyond its Resource: rights and flags. It belongs to the Resource, so it
+ * moves with it (fd_renumber); a Resource that another ABI opened gets the rights of its kind.
  */
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
@@ -24,7 +24,7 @@ export const FileType = {
 export class FdState {
   rights: number;
   inheriting: number;
-  /** All but append, which an OpenFile knows itself. */
+  /** All flags but append, which OpenFile keeps. */
   flags: number;
 
   constructor(rights: number, inheriting: number, flags: number) {
@@ -64,7 +64,7 @@ function initialState(guest: Process, resource: Resource): FdState {
   return new FdState(rights, 0, 0);
 }
 
-/** witx: filetype. */
+/** Returns the file type of a Resource (witx: filetype). */
 export function fileTypeOf(resource: Resource): number {
   if (resource instanceof OpenDirectory) return FileType.directory;
   if (resource instanceof OpenFile) return FileType.regularFile;

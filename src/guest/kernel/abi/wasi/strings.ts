@@ -1,4 +1,4 @@
-/** args_* and environ_*: lists of NUL-terminated strings. */
+/** Encodes lists of NUL-terminated strings: args_* and environ_*. */
 import { type GuestMemory, type GuestText, octetsOf, utf8 } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { Wasi } from './errno.ts';
@@ -8,7 +8,7 @@ interface EncodedList {
   readonly bytes: number;
 }
 
-/** A guest asks twice, for the sizes and for the strings. */
+/** Lists that have been encoded: a guest calls twice, for the sizes and for the strings. */
 const argsOf = new WeakMap<Process, EncodedList>();
 const environOf = new WeakMap<Process, EncodedList>();
 
@@ -48,7 +48,10 @@ export function putSizes(memory: GuestMemory, list: EncodedList, countPointer: n
   return Wasi.success;
 }
 
-/** Pointers at `pointers`, the strings one after the other at `buffer`. */
+/**
+ * Writes pointers to `pointers` and the strings, one after the other, to `buffer`. Throws GuestFault where there is
+ * no room.
+ */
 export function putStrings(memory: GuestMemory, list: EncodedList, pointers: number, buffer: number): number {
   memory.check(pointers, list.strings.length * 4);
   let at = memory.check(buffer, list.bytes);

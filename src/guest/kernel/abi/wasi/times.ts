@@ -1,4 +1,4 @@
-/** fstflags: which timestamps fd_filestat_set_times and path_filestat_set_times set, and to what. */
+/** Reads fstflags: which timestamps fd_filestat_set_times and path_filestat_set_times set, and to what. */
 import type { Times } from '../../fs/node.ts';
 import type { Process } from '../../process.ts';
 
@@ -6,13 +6,13 @@ const Flag = { atim: 1, atimNow: 2, mtim: 4, mtimNow: 8 } as const;
 const flagsAll = 15;
 
 export interface TimesCall {
-  /** Unix nanoseconds as u64. */
+  /** Unix nanoseconds, u64. */
   readonly atim: bigint;
   readonly mtim: bigint;
   readonly flags: number;
 }
 
-/** null: flags that contradict each other or mean nothing (inval). */
+/** Returns the times to set; null where the flags contradict each other or have no meaning (inval). */
 export function timesFrom(guest: Process, { atim, mtim, flags }: TimesCall): Times | null {
   if ((flags & ~flagsAll) !== 0) return null;
   if ((flags & Flag.atim) !== 0 && (flags & Flag.atimNow) !== 0) return null;

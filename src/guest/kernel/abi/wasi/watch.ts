@@ -1,11 +1,11 @@
 /**
- * Looking at promises that may stay pending for long, again and again: a Resource's readiness is one
- * promise for all who ask. Each `then` on it would stay until it settles, so a guest that polls in a
- * loop would fill the runner's memory; here each promise gets one, and callbacks come and go.
+ * Looks at promises that may stay pending for long, again and again. The readiness of a Resource is one promise for
+ * all askers. Each `then` on it would stay until it settles, so a guest that polls in a loop would fill the memory of
+ * the runner; here each promise gets one, and callbacks come and go.
  */
 const watched = new WeakMap<Promise<void>, Set<() => void>>();
 
-/** Calls `callback` once `promise` has settled, either way. Returns what takes the callback back. */
+/** Calls `callback` once `promise` has settled, either way. Returns a function that takes the callback back. */
 export function watch(promise: Promise<void>, callback: () => void): () => void {
   let callbacks = watched.get(promise);
   if (callbacks === undefined) {
@@ -23,7 +23,7 @@ export function watch(promise: Promise<void>, callback: () => void): () => void 
   return () => mine.delete(callback);
 }
 
-/** Whether a readiness answer says "now"; a promise that is not waited for must not fail unheard. */
+/** Returns whether a readiness answer says "now". Handles the rejection of a promise that is not waited for. */
 export function isNow(readiness: Promise<void> | null): boolean {
   if (readiness === null) return true;
   watch(readiness, nothing);
