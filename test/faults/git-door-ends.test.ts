@@ -139,8 +139,19 @@ describe('fault 38: git ends before it has taken the pack', () => {
       first.outgoing.destroy();
       const rest = openPost(hasty, owner, path);
       rest.outgoing.write(body.subarray(200_000, 300_000));
-      expect(await rest.answer).toMatchObject({ status: 200, text: '0000', headers: { connection: 'close' } });
+      expect(await rest.answer).toMatchObject({ status: 200, text: '0005\u0001', headers: { connection: 'close' } });
       rest.outgoing.destroy();
+      // git itself gets its report with the last of its requests: it would not wait for that otherwise.
+      const itself = { 'user-agent': 'git/2.39.5' };
+      const begin = openPost(hasty, owner, path, itself);
+      begin.outgoing.write(body.subarray(0, 200_000));
+      const { text: words } = await begin.answer;
+      expect(words).toContain('nothing deployed');
+      expect(words).not.toContain('ng refs/heads/main');
+      begin.outgoing.destroy();
+      const last = openPost(hasty, owner, path, { ...itself, 'content-length': 50_000 });
+      last.outgoing.end(body.subarray(200_000, 250_000));
+      expect((await last.answer).text).toMatch(/ng refs\/heads\/main refused\n00000000$/);
       const stranger = openPost(hasty, await hasty.user(), path);
       stranger.outgoing.end(body.subarray(200_000, 300_000));
       expect(await stranger.answer).toMatchObject({ status: 400 });

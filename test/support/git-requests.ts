@@ -43,11 +43,16 @@ export interface OpenRequest {
 const agent = new Agent({ keepAlive: false });
 
 /** Begins a POST whose body the test writes. */
-export function openPost(platform: DoorPlatform, user: DoorUser, path: string): OpenRequest {
+export function openPost(
+  platform: DoorPlatform,
+  user: DoorUser,
+  path: string,
+  headers: Readonly<Record<string, string | number>> = {},
+): OpenRequest {
   const outgoing = request(`${platform.url}${path}`, {
     method: 'POST',
     agent,
-    headers: { authorization: basic(user.token) },
+    headers: { authorization: basic(user.token), ...headers },
   });
   const answer: OpenRequest['answer'] = new Promise((resolve, reject) => {
     outgoing.on('error', reject);

@@ -24,7 +24,7 @@ import { CommandSection, type PushCommands, refusedRef, writePushCommands } from
 import { answerBody, unpackOutcome, writeReport } from './push-report.ts';
 import { anyErrorText } from './push-text.ts';
 import type { Repositories } from './repositories.ts';
-import type { StoppedUploads } from './stopped-uploads.ts';
+import { goOnPkt, isGitItself, type StoppedUploads, splitAnswer } from './stopped-uploads.ts';
 import { unpackError } from './unpack-error.ts';
 
 export interface PushExchangeDeps {
@@ -117,16 +117,33 @@ export class PushExchange {
     const { req, res, client, route, user } = this.#exchange;
     if (res.headersSent || client.aborted) throw error;
     const { capabilities, refs } = this.#section;
-    const isRest = refs.length === 0 && stopped.has(user.id, route.name);
+    const end = refs.length === 0 ? stopped.endOf(user.id, route.name) : null;
+    if (end !== null) return this.#answerRest(body, end);
     // Without a command the client is no git, or it has not said what it understands.
-    if (capabilities.length === 0 && !isRest) throw error;
+    if (capabilities.length === 0) throw error;
     if (isOurFailure(error)) log({ kind: 'failed', url: req.url ?? '', error });
-    if (!isRest && !isTooSlow(error)) await body.discard(limits.drainMs);
-    if (!body.ended) stopped.note(user.id, route.name);
+    if (!isTooSlow(error)) await body.discard(limits.drainMs);
     const outcomes = refs.map((ref) => ({ ref, refused: refusedRef(ref.toString('utf8')) ?? 'refused' }));
     const text = `${anyErrorText(error)}nothing deployed\n`;
-    const answer = isRest ? flushPkt : answerBody(text, writeReport(outcomes), capabilities);
+    const report = writeReport(outcomes);
+    let answer = answerBody(text, report, capabilities);
+    if (!body.ended) {
+      const isSplit = isGitItself(req.headers['user-agent']) && capabilities.includes('side-band-64k');
+      const parts = isSplit ? splitAnswer(text, report) : { begin: answer, end: flushPkt };
+      stopped.note(user.id, route.name, parts.end);
+      answer = parts.begin;
+    }
     sendResult(this.#exchange, 'receive-pack', answer, limits.lingerMs);
+  }
+
+  /** Answers a further request of a push that has been refused before its end. */
+  async #answerRest(body: GitBody, end: Buffer): Promise<void> {
+    const { limits, stopped } = this.#deps;
+    const { req, route, user } = this.#exchange;
+    const isLast = req.headers['content-length'] !== undefined;
+    if (isLast) await body.discard(limits.drainMs);
+    else stopped.note(user.id, route.name, end);
+    sendResult(this.#exchange, 'receive-pack', isLast ? end : goOnPkt, limits.lingerMs);
   }
 
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {

@@ -1,8 +1,9 @@
 /**
- * Uploads that were answered before their end. git's HTTP client stops sending then, but git goes on with the
- * rest of its pack in further requests, as if each were a push of its own, and reports the answer to the first
- * one when the pack is at its end. Those requests are known by their repository and user.
+ * Remembers uploads that were answered before their end. git's own HTTP client stops sending then, but git goes on
+ * with the rest of its pack in further requests, as if each were a push of its own: chunked ones, and at last one
+ * with a Content-Length. It takes all their answers for one, and reports when that and its pack are at their end.
  */
+import { flushPkt, pktLine, sideband } from './pkt-line.ts';
 
 /** Milliseconds from one request to the next; git sends it as soon as the one before is answered. */
 const rememberedMs = 60_000;
@@ -11,26 +12,47 @@ const uploadsMax = 1_000;
 
 export class StoppedUploads {
   readonly #now: () => number;
-  /** Oldest first: key -> milliseconds of `now` until which it is remembered. */
-  readonly #until = new Map<string, number>();
+  /** Oldest first. `untilMs`: milliseconds of `now` until which the upload is remembered. */
+  readonly #uploads = new Map<string, { readonly untilMs: number; readonly end: Buffer }>();
 
   /** `now`: milliseconds that never jump. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Remembers that a push of `userId` to `repository` has been answered before its end. */
-  note(userId: string, repository: string): void {
+  /**
+   * Remembers a push of `userId` to `repository` that is answered before its end. `end`: the end of the answer, which
+   * the last of the further requests gets.
+   */
+  note(userId: string, repository: string, end: Buffer): void {
     const key = keyOf(userId, repository);
-    this.#until.delete(key);
-    this.#until.set(key, this.#now() + rememberedMs);
-    const [oldest] = this.#until.keys();
-    if (this.#until.size > uploadsMax && oldest !== undefined) this.#until.delete(oldest);
+    this.#uploads.delete(key);
+    this.#uploads.set(key, { untilMs: this.#now() + rememberedMs, end });
+    const [oldest] = this.#uploads.keys();
+    if (this.#uploads.size > uploadsMax && oldest !== undefined) this.#uploads.delete(oldest);
   }
 
-  has(userId: string, repository: string): boolean {
-    return (this.#until.get(keyOf(userId, repository)) ?? Number.NEGATIVE_INFINITY) > this.#now();
+  /** Returns the end of the answer to a push that is remembered; null for another one. */
+  endOf(userId: string, repository: string): Buffer | null {
+    const upload = this.#uploads.get(keyOf(userId, repository));
+    return upload !== undefined && upload.untilMs > this.#now() ? upload.end : null;
   }
+}
+
+/** The answer to a further request that is not the last: an empty packet, for git takes no answer without a byte. */
+export const goOnPkt: Buffer = pktLine(Buffer.of(1));
+
+/**
+ * Returns an answer in the two parts that git's own client needs when its upload is stopped: with a whole answer, git
+ * would have ended before the last of its further requests is answered, and fail at that.
+ */
+export function splitAnswer(text: string, report: Buffer): { readonly begin: Buffer; readonly end: Buffer } {
+  return { begin: sideband(2, text), end: Buffer.concat([sideband(1, report), flushPkt]) };
+}
+
+/** Whether `userAgent` is git's own client; others, libgit2's `git/2.0 (libgit2 …)` too, want a whole answer. */
+export function isGitItself(userAgent: string | undefined): boolean {
+  return /^git\/[^ ]+$/.test(userAgent ?? '');
 }
 
 function keyOf(userId: string, repository: string): string {
