@@ -3,7 +3,7 @@
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
 import type { DeploymentSpec, DroppedLines } from './messages.ts';
-import type { LogFrame, LogLine, PendingLogLine } from './nouns.ts';
+import type { LogFrame, LogLine, LogStream, PendingLogLine } from './nouns.ts';
 
 /** src/control/fleet: starts, feeds and watches runners. */
 export interface Fleet {
@@ -63,6 +63,10 @@ export interface LogFilter {
   /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
+  readonly stream?: LogStream | undefined;
+  /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
 }
 
 export interface LogReaderOptions extends LogFilter {

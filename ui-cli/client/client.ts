@@ -1,6 +1,6 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
 import type * as z from 'zod/mini';
-import type { DeploymentView, HandlerView, InvocationRecord } from '../../src/protocol/nouns.ts';
+import type { DeploymentView, HandlerView, InvocationRecord, LogStream } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
@@ -29,6 +29,10 @@ export interface LogQuery {
   readonly level?: number | undefined;
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
+  readonly stream?: LogStream | undefined;
+  /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
+  readonly sinceMs?: number | undefined;
+  readonly untilMs?: number | undefined;
 }
 
 export interface InvocationQuery {

@@ -5,7 +5,7 @@
 import { WebSocket } from 'ws';
 import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
-import type { LogLine } from '../../src/protocol/nouns.ts';
+import type { LogLine, LogStream } from '../../src/protocol/nouns.ts';
 import { notOurs, parseJson, problemError, type Target, unreachable } from './http.ts';
 import { logFrameAnswer } from './views.ts';
 
@@ -16,6 +16,7 @@ export interface LogTailOptions {
   readonly grep?: string;
   /** Only lines at least as severe. */
   readonly level?: number;
+  readonly stream?: LogStream;
   /** First pause before a reconnect, in milliseconds; doubles up to `backoffMsMax`. */
   readonly backoffMs?: number;
 }
@@ -181,11 +182,12 @@ export class LogTail {
   }
 
   #url(): URL {
-    const { handler, grep, level } = this.#options;
+    const { handler, grep, level, stream } = this.#options;
     const url = new URL(`${this.#target.server}/api/v1/handlers/${encodeURIComponent(handler)}/logs/stream`);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.searchParams.set('after', String(this.#cursor));
     if (grep) url.searchParams.set('grep', grep);
+    if (stream !== undefined) url.searchParams.set('stream', stream);
     if (level !== undefined) url.searchParams.set('level', String(level));
     return url;
   }

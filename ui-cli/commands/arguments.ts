@@ -34,3 +34,23 @@ export function parseVersion(text: string): number {
   if (match !== null) return Number(match[1]);
   throw new InvalidArgumentError('It must be a version such as v3.');
 }
+
+const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Returns Unix milliseconds: `90s`, `10m`, `1h` or `2d` ago, or a date such as 2026-11-26T08:15 (local, unless it says Z). */
+export function parseTime(text: string, nowMs = Date.now()): number {
+  const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
+  if (count !== undefined) return nowMs - Number(count) * (unitsMs[unit] ?? 0);
+  const date = /^\d{4}-\d{2}-\d{2}/.test(text)
+    ? new Date(text.includes(':') ? text : `${text}T00:00`).getTime()
+    : Number.NaN;
+  if (Number.isNaN(date)) throw new InvalidArgumentError('It must be like 10m, 1h, 2d or 2026-11-26T08:15.');
+  return Math.max(0, date);
+}
+
+/** `500` or `5xx`: a test for HTTP statuses. */
+export function parseStatus(text: string): (status: number) => boolean {
+  if (/^[1-5]\d\d$/.test(text)) return (status) => status === Number(text);
+  if (/^[1-5]xx$/i.test(text)) return (status) => Math.floor(status / 100) === Number(text[0]);
+  throw new InvalidArgumentError('It must be a status such as 404, or a class such as 5xx.');
+}

@@ -1,5 +1,6 @@
 /** invocations: what ran lately, and one of them in full */
 import type { Command } from 'commander';
+import type { InvocationRecord } from '../../src/protocol/nouns.ts';
 import { findInvocationId, looksLikeId } from '../client/invocation-id.ts';
 import type { Context } from '../context.ts';
 import { invocationLines, invocationTable } from '../text/invocation.ts';
@@ -12,24 +13,37 @@ export function addInvocationCommands(program: Command, context: Context): void 
     .usage('[options] [name] [id]')
     .argument('[name]', handlerArgument)
     .argument('[id]', 'invocation, as any command prints it')
-    .action(async (first: string | undefined, second: string | undefined) => {
-      // Inside a repository: `invocations ID`. Names of handlers are no ids.
-      const [given, id] =
-        second === undefined && first !== undefined && looksLikeId(first) ? [undefined, first] : [first, second];
-      const name = await context.handlerName(given);
-      const client = await context.client();
-      if (id === undefined) {
-        const records = await client.invocations(name);
-        if (context.json) context.out.json(records);
-        else if (records.length > 0) for (const line of invocationTable(records)) context.out.line(line);
-        else context.out.note(`no invocations yet\nhint: wasmcloud invoke ${name}`);
-        return;
-      }
-      const whole = await findInvocationId(client, name, id);
-      const [record, { lines }] = await Promise.all([
-        client.invocation(name, whole),
-        client.logs(name, { invocation: whole, limit: 1000 }),
-      ]);
-      context.result({ ...record, lines }, invocationLines(record, lines));
-    });
+    .option('--running', 'only those that have not ended')
+    .action(
+      async (
+        first: string | undefined,
+        second: string | undefined,
+        { running = false }: { readonly running?: boolean },
+      ) => {
+        // Inside a repository: `invocations ID`. Names of handlers are no ids.
+        const [given, id] =
+          second === undefined && first !== undefined && looksLikeId(first) ? [undefined, first] : [first, second];
+        const name = await context.handlerName(given);
+        const client = await context.client();
+        if (id === undefined) {
+          const listed = await client.invocations(name);
+          const records = running ? listed.filter(isRunning) : listed;
+          if (context.json) context.out.json(records);
+          else if (records.length > 0) for (const line of invocationTable(records)) context.out.line(line);
+          else if (running) context.out.note('no invocation is running');
+          else context.out.note(`no invocations yet\nhint: wasmcloud invoke ${name}`);
+          return;
+        }
+        const whole = await findInvocationId(client, name, id);
+        const [record, { lines }] = await Promise.all([
+          client.invocation(name, whole),
+          client.logs(name, { invocation: whole, limit: 1000 }),
+        ]);
+        context.result({ ...record, lines }, invocationLines(record, lines));
+      },
+    );
+}
+
+function isRunning({ outcome }: InvocationRecord): boolean {
+  return (outcome as string) === 'running';
 }

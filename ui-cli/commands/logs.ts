@@ -1,12 +1,19 @@
 /** logs: what was, and with --follow what comes */
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
-import type { LogLine } from '../../src/protocol/nouns.ts';
+import type { InvocationRecord, LogLine, LogStream } from '../../src/protocol/nouns.ts';
+import { Calls, endOf } from '../client/calls.ts';
 import type { Client } from '../client/client.ts';
+import { findInvocationId } from '../client/invocation-id.ts';
+import type { LogTailOptions } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
-import { formatLogLine, severityOf } from '../text/log-line.ts';
-import { handlerArgument, levelChoices, parseCount, parseLevel } from './arguments.ts';
+import { formatCall, formatLogLine, severityOf } from '../text/log-line.ts';
+import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
+
+/** Lines of one call that show with --status. */
+const linesOfCall = 1_000;
 
 interface LogOptions {
   readonly follow?: boolean;
@@ -15,83 +22,174 @@ interface LogOptions {
   readonly level?: number;
   readonly limit: number;
   readonly invocation?: string;
+  readonly since?: number;
+  readonly until?: number;
+  readonly stderr?: boolean;
+  readonly status?: (status: number) => boolean;
+  /** False with --no-requests. */
+  readonly requests: boolean;
 }
 
 export function addLogCommands(program: Command, context: Context): void {
   program
     .command('logs')
-    .description('show the log of a handler; with --json one object a line')
+    .description('show the log of a handler, and a line for each call; with --json one log line a line')
     .argument('[name]', handlerArgument)
     .option('-f, --follow', 'go on with new lines until Ctrl-C')
     .option('-n, --limit <number>', 'at most so many lines', parseCount(1, logLimits.batchLines), 100)
+    .option('--since <time>', 'only from then on: 10m, 1h, 2d, or 2026-11-26T08:15', (text) => parseTime(text))
+    .option('--until <time>', 'only before then', (text) => parseTime(text))
     .option('--after <cursor>', 'only lines after this cursor', parseCount(0, Number.MAX_SAFE_INTEGER))
     .option('-g, --grep <text>', 'only lines that contain this text')
     .option('-l, --level <level>', `${levelChoices}: only lines at least as severe`, parseLevel)
+    .option('--stderr', 'only what was written to standard error')
     .option('-i, --invocation <id>', 'only lines of this invocation')
+    .option('--status <status>', 'only calls with this status, 404 or 5xx, and their lines', parseStatus)
+    .option('--no-requests', 'no lines for calls')
     .action(async (given: string | undefined, options: LogOptions) => {
       const name = await context.handlerName(given);
       const client = await context.client();
-      const write = lineWriter(context);
-      const { follow: _follow, ...query } = options;
-      const history = await client.logs(name, query);
-      for (const line of history.lines) write(line);
-      if (options.follow) {
-        await follow(context, client, { name, options, after: history.cursor, write });
-      } else if (history.lines.length === 0 && !context.json) {
-        context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
-      }
+      if (options.follow && options.until !== undefined)
+        throw new PlatformError('bad_request', '--follow has no end, so it does not go with --until');
+      const job = { name, options, calls: new Calls(client, name), write: lineWriter(context) };
+      await (options.status === undefined ? showLines(context, client, job) : showCalls(context, client, job));
     });
 }
 
-function lineWriter(context: Context): (line: LogLine) => void {
-  if (context.json) return (line) => context.out.jsonLine(line);
+interface Job {
+  readonly name: string;
+  readonly options: LogOptions;
+  readonly calls: Calls;
+  readonly write: Writer;
+}
+
+interface Writer {
+  line(line: LogLine): void;
+  call(record: InvocationRecord): void;
+}
+
+/** Lines and, between them, calls at the time when they ended. */
+async function showLines(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
+  const { follow: goOn, after, grep, level, limit, since, until } = options;
+  const invocation =
+    options.invocation === undefined ? undefined : await findInvocationId(client, name, options.invocation);
+  const stream: LogStream | undefined = options.stderr === true ? 'stderr' : undefined;
+  const history = await client.logs(name, {
+    after,
+    grep,
+    level,
+    limit,
+    invocation,
+    stream,
+    sinceMs: since,
+    untilMs: until,
+  });
+  const { lines } = history;
+  // A search for lines is not about calls, and programs read log lines alone.
+  const searches = [grep, level, after, stream, invocation].some((wanted) => wanted !== undefined);
+  const withCalls = options.requests && !context.json && !searches;
+  // Before the first line of a full page there are lines that do not show, and so are their calls.
+  const fromMs = Math.max(since ?? 0, lines.length < limit ? 0 : (lines[0]?.timeMs ?? 0));
+  const ended = withCalls
+    ? (await calls.fresh()).filter((record) => endOf(record) >= fromMs && endOf(record) < (until ?? Infinity))
+    : [];
+  const shown = [
+    ...lines.map((line) => ({ atMs: line.timeMs, write: () => write.line(line) })),
+    ...ended.map((record) => ({ atMs: endOf(record), write: () => write.call(record) })),
+  ];
+  for (const entry of shown.toSorted((a, b) => a.atMs - b.atMs).slice(-limit)) entry.write();
+  if (goOn) {
+    const filter = { ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) };
+    const tail = { handler: name, after: history.cursor, ...filter, ...(stream === undefined ? {} : { stream }) };
+    await follow(context, client, { tail, invocation, write, calls: withCalls ? calls : null });
+  } else if (shown.length === 0 && !context.json) {
+    context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
+  }
+}
+
+/** Calls of a status, each behind its lines. */
+async function showCalls(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
+  const { limit, since = 0, until = Infinity, status = () => true } = options;
+  const wanted = (record: InvocationRecord) => status(record.status) && endOf(record) < until;
+  const show = async (record: InvocationRecord) => {
+    const { lines } = await client.logs(name, { invocation: record.id, limit: linesOfCall });
+    for (const line of lines) write.line(line);
+    if (options.requests && !context.json) write.call(record);
+  };
+  // What `follow` gives is then what came after this.
+  if (options.follow) await calls.fresh();
+  const found = await calls.search({ limit, sinceMs: since, wanted });
+  for (const record of found.toReversed()) await show(record);
+  if (!options.follow) {
+    if (found.length === 0 && !context.json) context.out.note('no such calls are kept');
+    return;
+  }
+  const interrupt = new AbortController();
+  context.onInterrupt = () => interrupt.abort();
+  for await (const fresh of calls.follow(interrupt.signal))
+    for (const record of fresh.filter(wanted)) await show(record);
+}
+
+function lineWriter(context: Context): Writer {
   const iso = !context.out.stdoutIsTty;
-  return (line) => {
-    const text = formatLogLine(line, { iso });
-    const severity = severityOf(line);
-    if (!context.out.colour || severity === 'info' || severity === 'other') context.out.line(text);
-    else context.out.line(styleText(severity === 'error' ? 'red' : 'yellow', text, { validateStream: false }));
+  const paint = (colour: 'red' | 'yellow' | 'dim' | null, text: string) =>
+    context.out.line(context.out.colour && colour !== null ? styleText(colour, text, { validateStream: false }) : text);
+  return {
+    line: (line) => {
+      if (context.json) return context.out.jsonLine(line);
+      const severity = severityOf(line);
+      paint(severity === 'error' ? 'red' : severity === 'warning' ? 'yellow' : null, formatLogLine(line, { iso }));
+    },
+    call: (record) => paint(record.status >= 500 ? 'red' : 'dim', formatCall(record, { iso })),
   };
 }
 
 interface FollowOptions {
-  readonly name: string;
-  readonly options: LogOptions;
-  readonly after: number;
-  readonly write: (line: LogLine) => void;
+  readonly tail: LogTailOptions;
+  /** Whole id of the only invocation whose lines show; the stream itself has no such filter. */
+  readonly invocation: string | undefined;
+  readonly write: Writer;
+  /** Calls to show too. */
+  readonly calls: Calls | null;
 }
 
 /** Until Ctrl-C, which is how one ends it, so that is success. */
-async function follow(context: Context, client: Client, { name, options, after, write }: FollowOptions): Promise<void> {
-  const { grep, level, invocation } = options;
+async function follow(context: Context, client: Client, options: FollowOptions): Promise<void> {
+  const { invocation, write, calls } = options;
   const ended = Promise.withResolvers<void>();
+  const stop = new AbortController();
   let interrupted = false;
-  const tail = await client.tail(
-    { handler: name, after, ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) },
-    {
-      lines: (lines) => {
-        // The stream has no filter for an invocation.
-        for (const line of lines) if (invocation === undefined || line.invocation === invocation) write(line);
-      },
-      dropped: (count) => {
-        if (context.json) context.out.jsonLine({ dropped: count });
-        else context.out.line(`-- ${count} lines were lost --`);
-      },
-      state: (state) => {
-        if (state.kind === 'waiting') {
-          interrupted = true;
-          context.out.note(`-- ${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
-        } else if (state.kind === 'live' && interrupted) {
-          interrupted = false;
-          context.out.note('-- connected again, nothing was missed --');
-        }
-      },
-      failed: ended.reject,
+  const tail = await client.tail(options.tail, {
+    lines: (lines) => {
+      for (const line of lines) if (invocation === undefined || line.invocation === invocation) write.line(line);
     },
-  );
+    dropped: (count) => {
+      if (context.json) context.out.jsonLine({ dropped: count });
+      else context.out.line(`-- ${count} lines were lost --`);
+    },
+    state: (state) => {
+      if (state.kind === 'waiting') {
+        interrupted = true;
+        context.out.note(`-- ${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
+      } else if (state.kind === 'live' && interrupted) {
+        interrupted = false;
+        context.out.note('-- connected again, nothing was missed --');
+      }
+    },
+    failed: ended.reject,
+  });
   context.onInterrupt = () => {
     tail.close();
     ended.resolve();
   };
-  return ended.promise;
+  if (calls !== null) followCalls(calls, write, stop.signal).catch(ended.reject);
+  try {
+    await ended.promise;
+  } finally {
+    stop.abort();
+  }
+}
+
+async function followCalls(calls: Calls, write: Writer, signal: AbortSignal): Promise<void> {
+  for await (const fresh of calls.follow(signal)) for (const record of fresh) write.call(record);
 }

@@ -1,6 +1,6 @@
 /** One log line as columns; the same in plain text and in the terminal interface. */
-import { type LogLevelName, type LogLine, logLevels } from '../../src/protocol/nouns.ts';
-import { formatClock } from './format.ts';
+import { type InvocationRecord, type LogLevelName, type LogLine, logLevels } from '../../src/protocol/nouns.ts';
+import { formatClock, formatDuration } from './format.ts';
 import { visible } from './visible.ts';
 
 export type Severity = LogLevelName | 'other';
@@ -36,4 +36,14 @@ export function formatLogLine(line: LogLine, { iso }: { readonly iso: boolean })
 function isoTime(timeMs: number): string {
   const date = new Date(timeMs);
   return Number.isNaN(date.getTime()) ? '-' : date.toISOString();
+}
+
+/** 08:15:42.123 CALL  v3 90db40-1 GET /path 500 (trapped) in 12 ms: an invocation as a line among its log lines. */
+export function formatCall(record: InvocationRecord, { iso }: { readonly iso: boolean }): string {
+  const endMs = record.startedMs + record.durationMs;
+  const time = iso ? isoTime(endMs) : formatClock(endMs);
+  const outcome = record.outcome === 'ok' ? '' : ` (${record.outcome})`;
+  const request = visible(`${record.method} ${record.path}`);
+  const took = formatDuration(record.durationMs);
+  return `${time} CALL  v${record.deployment} ${shortId(record.id)} ${request} ${record.status}${outcome} in ${took}`;
 }

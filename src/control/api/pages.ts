@@ -1,4 +1,5 @@
 /** What stands beside the API, open to everybody: the front page, liveness, readiness, metrics, the list of imports. */
+import { fileURLToPath } from 'node:url';
 import Router from '@koa/router';
 import type Koa from 'koa';
 import { sql } from 'kysely';
@@ -8,6 +9,7 @@ import { isHandlerName } from '../../protocol/names.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
 import { sameSecret } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import { type BookPage, readBook } from './book.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
 import { escapeHtml, type Page, sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
@@ -16,6 +18,8 @@ import type { Metrics } from './metrics.ts';
 export interface ProvidedImport extends FunctionImport {
   readonly abi: AbiName;
 }
+
+const docsFolder = fileURLToPath(new URL('../../../docs/', import.meta.url));
 
 export interface PagesOptions {
   readonly db: Database;
@@ -58,6 +62,16 @@ export function pages(options: PagesOptions): Router {
     mayReadMetrics(ctx, metricsToken);
     ctx.type = metrics.registry.contentType;
     ctx.body = await metrics.registry.metrics();
+  });
+  // Read at the first request: a platform whose book is damaged still runs functions.
+  let book: Promise<ReadonlyMap<string, BookPage>> | null = null;
+  router.get(['/docs', '/docs/{*path}'], async (ctx, next) => {
+    book ??= readBook(docsFolder);
+    const found = (await book).get(ctx.path.slice('/docs/'.length).replace(/\/$/, ''));
+    if (found === undefined) return next();
+    if (wantsPage(ctx)) return sendPage(ctx, found.page);
+    ctx.type = 'text/markdown; charset=utf-8';
+    ctx.body = found.text;
   });
   router.get('/docs/imports', (ctx) => {
     if (wantsPage(ctx)) return sendPage(ctx, { title: 'Imports', body: importsHtml(imports) });

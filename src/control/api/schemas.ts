@@ -191,6 +191,10 @@ export const logFilterShape = {
     .transform(parseLevel)
     .optional()
     .describe('this severe or worse: error, warning, info or a number'),
+  stream: z
+    .enum(['log', 'stderr', 'platform'])
+    .optional()
+    .describe('log: written by system call; stderr; platform: by Trisiel'),
   grep: z.string().max(grepCharsMax).optional().describe('a plain substring, not a pattern; A-Z counts as a-z'),
 };
 
@@ -200,6 +204,8 @@ export const logQuerySchema = z.strictObject({
   limit: wholeNumber({ min: 1, max: queryLimits.lines }).optional(),
   ...logFilterShape,
   invocation: z.string().max(100).optional(),
+  sinceMs: cursor.optional().describe('lines of this time or later, Unix milliseconds'),
+  untilMs: cursor.optional().describe('lines before this time, Unix milliseconds'),
 });
 
 export const logStreamQuerySchema = z.strictObject({

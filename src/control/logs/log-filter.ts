@@ -18,15 +18,21 @@ export function parseLevel(text: string): number {
 }
 
 /** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */
-export type Matcher = (line: Pick<LogLine, 'level' | 'invocation'>, folded: () => string) => boolean;
+export type Matcher = (
+  line: Pick<LogLine, 'level' | 'invocation' | 'stream' | 'timeMs'>,
+  folded: () => string,
+) => boolean;
 
 /** A test for lines, with what can be prepared done once. */
 export function matcher(filter: LogFilter): Matcher {
-  const { level, invocation } = filter;
+  const { level, invocation, stream, sinceMs, untilMs } = filter;
   const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
   return (line, folded) =>
     (level === undefined || line.level <= level) &&
     (invocation === undefined || line.invocation === invocation) &&
+    (stream === undefined || line.stream === stream) &&
+    (sinceMs === undefined || line.timeMs >= sinceMs) &&
+    (untilMs === undefined || line.timeMs < untilMs) &&
     (needle === undefined || folded().includes(needle));
 }
 

@@ -54,8 +54,9 @@ export interface LogRangeResult {
 }
 
 /** Whether a filter has to look at lines that it then leaves out. */
-export function isSearch({ level, grep, invocation }: LogFilter): boolean {
-  return level !== undefined || invocation !== undefined || (grep !== undefined && grep !== '');
+export function isSearch({ grep, ...others }: LogFilter): boolean {
+  const { level, invocation, stream, sinceMs, untilMs } = others;
+  return (grep ?? '') !== '' || [level, invocation, stream, sinceMs, untilMs].some((wanted) => wanted !== undefined);
 }
 
 /** Returns the first lines of a range, seen from the side that `direction` names. */
@@ -99,8 +100,9 @@ async function scan(
       for (const row of rows) {
         if (backward) to = row.cursor - 1;
         else at = row.cursor;
-        if (!matches(row, () => foldCase(row.text))) continue;
-        lines.push(toLine(row, handlerName));
+        const line = toLine(row, handlerName);
+        if (!matches(line, () => foldCase(row.text))) continue;
+        lines.push(line);
         bytes += row.text.length + lineOverheadBytes;
         if (lines.length < range.limit && bytes < (range.bytes ?? queryLimits.bytes)) continue;
         if (backward) upTo = to;
@@ -165,7 +167,7 @@ function page(
   db: Kysely<Schema>,
   range: { handlerId: string; after: number; upTo: number; backward: boolean; filter: LogFilter },
 ): Promise<Schema['log_lines'][]> {
-  const { level, grep, invocation } = range.filter;
+  const { level, grep, invocation, stream, sinceMs, untilMs } = range.filter;
   const needle = asciiPart(foldCase(grep ?? ''));
   let query = db
     .selectFrom('log_lines')
@@ -175,6 +177,9 @@ function page(
     .where('cursor', '<=', range.upTo);
   if (level !== undefined) query = query.where('level', '<=', level);
   if (invocation !== undefined) query = query.where('invocation', '=', invocation);
+  if (stream !== undefined) query = query.where('stream', '=', stream);
+  if (sinceMs !== undefined) query = query.where('time_ms', '>=', sinceMs);
+  if (untilMs !== undefined) query = query.where('time_ms', '<', untilMs);
   // Not LIKE: it has wildcards, and SQLite's stops at a NUL. The exact test is `matcher`'s.
   if (needle !== '') query = query.where(sql<boolean>`replace(lower(text), ${needle}, '') <> lower(text)`);
   return query

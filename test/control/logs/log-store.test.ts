@@ -249,13 +249,23 @@ onEachDatabase('logs', (dialect) => {
       );
       const text = fc.array(piece, { maxLength: 4 }).map((parts) => parts.join('').toWellFormed());
       const stored = fc.sample(text, { numRuns: 400, seed: 7 });
-      await logs.append(stored.map((t, seq) => line('aa', t, { seq, level: seq % 8 })));
+      const streams = ['log', 'stderr', 'platform'] as const;
+      const facts = (seq: number) => ({ level: seq % 8, stream: streams[seq % 3] ?? 'log', timeMs: seq }) as const;
+      const time = fc.option(fc.nat(400), { nil: undefined });
+      const choice = fc.record({
+        grep: text,
+        level: fc.option(fc.nat(8), { nil: undefined }),
+        stream: fc.option(fc.constantFrom(...streams), { nil: undefined }),
+        sinceMs: time,
+        untilMs: time,
+      });
+      await logs.append(stored.map((t, seq) => line('aa', t, { seq, ...facts(seq) })));
       await fc.assert(
-        fc.asyncProperty(text, fc.option(fc.nat(8), { nil: undefined }), async (grep, level) => {
-          const { lines } = await logs.query(it.a, { grep, level, limit: 1_000 });
-          const matches = matcher({ grep, level });
+        fc.asyncProperty(choice, async (filter) => {
+          const { lines } = await logs.query(it.a, { ...filter, limit: 1_000 });
+          const matches = matcher(filter);
           const expected = stored.flatMap((t, seq) =>
-            matches({ level: seq % 8, invocation: 'i' }, () => foldCase(t)) ? [seq] : [],
+            matches({ ...facts(seq), invocation: 'i' }, () => foldCase(t)) ? [seq] : [],
           );
           expect(lines.map(({ seq }) => seq)).toEqual(expected);
         }),

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Control, Home, line, root, run, startControl } from '../../support/ui-cli.ts';
+import { type Control, Home, line, record, root, run, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
@@ -14,6 +14,7 @@ beforeAll(async () => {
   variables = { WASMCLOUD_TOKEN: await control.user('ada') };
   for (const name of ['swift-otter', 'quiet', 'chatty']) await control.handler(name, 'ada');
   await control.write(
+    line('swift-otter', 'old', { timeMs: Date.parse('2019-06-01') }),
     line('swift-otter', 'hello'),
     line('swift-otter', 'clear \u001b[2J the screen', { level: 3 }),
     line('swift-otter', 'boom', { level: 1, invocation: 'i_00000002', stream: 'stderr' }),
@@ -24,7 +25,7 @@ afterAll(() => control.close());
 const logs = (words: readonly string[]) => home.wasmcloud(['logs', ...words], { variables });
 
 test('a log in plain text shows time, level, version, invocation and text, with control characters visible', async () => {
-  const { stdout } = await logs(['swift-otter']);
+  const { stdout } = await logs(['swift-otter', '-n', '3']);
   const lines = stdout.split('\n');
   expect(lines[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z INFO {2}v1 00000001 hello$/);
   expect(lines[1]).toMatch(/ WARN {2}v1 00000001 clear \^\[\[2J the screen$/);
@@ -32,7 +33,7 @@ test('a log in plain text shows time, level, version, invocation and text, with 
 });
 
 test('--json is one object a line, the text as written', async () => {
-  const { stdout } = await logs(['swift-otter', '--json']);
+  const { stdout } = await logs(['swift-otter', '-n', '3', '--json']);
   const lines = stdout
     .trimEnd()
     .split('\n')
@@ -48,8 +49,14 @@ test.each([
   ],
   [['--grep', 'HELL'], ['hello']],
   [['--invocation', 'i_00000002'], ['boom']],
+  [['--stderr'], ['boom']],
+  [
+    ['--since', '1h', '--limit', '2'],
+    ['clear \u001b[2J the screen', 'boom'],
+  ],
+  [['--until', '2020-01-01', '--since', '2019-01-01'], ['old']],
   [['--limit', '1'], ['boom']],
-  [['--after', '1', '--limit', '1'], ['clear \u001b[2J the screen']],
+  [['--after', '2', '--limit', '1'], ['clear \u001b[2J the screen']],
 ])('%j chooses lines', async (words, texts) => {
   const { stdout } = await logs(['swift-otter', '--json', ...words]);
   expect(
@@ -64,6 +71,48 @@ test('an empty log says what to do, on stderr only', async () => {
   const answer = await logs(['quiet']);
   expect(answer).toMatchObject({ status: 0, stdout: '' });
   expect(answer.stderr).toContain('wasmcloud invoke quiet');
+});
+
+test('calls show among their log lines, those of a status alone, and none with --no-requests', async () => {
+  await control.handler('called', 'ada');
+  const startedMs = Date.now() - 60_000;
+  const call = (id: string, more: object) => record('called', id, { startedMs, durationMs: 12, ...more });
+  await control.record({
+    records: [
+      call('aaaaaaaaaaaa-1', { path: '/fine' }),
+      call('aaaaaaaaaaaa-2', { path: '/broken', status: 500, outcome: 'trapped', startedMs: startedMs + 10_000 }),
+    ],
+    counts: [],
+  });
+  await control.write(
+    line('called', 'one', { invocation: 'aaaaaaaaaaaa-1', timeMs: startedMs + 1 }),
+    line('called', 'two', { invocation: 'aaaaaaaaaaaa-2', timeMs: startedMs + 10_001 }),
+  );
+  const texts = async (...words: readonly string[]) =>
+    (await logs(['called', ...words])).stdout
+      .split('\n')
+      .filter(Boolean)
+      .map((text) => text.replace(/^\S+ \S+ +v1 \S+ /, ''));
+  expect(await texts()).toEqual(['one', 'GET /fine 200 in 12 ms', 'two', 'GET /broken 500 (trapped) in 12 ms']);
+  expect(await texts('--no-requests')).toEqual(['one', 'two']);
+  expect(await texts('--status', '5xx')).toEqual(['two', 'GET /broken 500 (trapped) in 12 ms']);
+  expect(await texts('--status', '404')).toEqual([]);
+  // The id as a line prints it.
+  expect(await texts('--invocation', 'aaaaaa-2')).toEqual(['two']);
+  const shown = await home.wasmcloud(['invocations', 'called', 'aaaaaa-2'], { variables });
+  expect(shown.stdout).toContain('aaaaaaaaaaaa-2');
+});
+
+test('--follow shows a call of a silent function', async () => {
+  await control.handler('silent', 'ada');
+  const words = [join(root, 'dist/wasmcloud.js'), 'logs', 'silent', '-f'];
+  const child = spawn(process.execPath, words, { env: { ...home.variables, ...variables } });
+  const exited = once(child, 'exit');
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  await control.record({ records: [record('silent', 'bbbbbbbbbbbb-1', { path: '/quietly' })], counts: [] });
+  expect((await lines.next()).value).toMatch(/ CALL {2}v1 bbbbbb-1 GET \/quietly 200 in 1.2 ms$/);
+  child.kill('SIGINT');
+  expect(await exited).toEqual([0, null]);
 });
 
 test('--follow goes on with new lines, over a restart of the server, until Ctrl-C, which is success', async () => {
