@@ -14,6 +14,7 @@ import { addInvocationCommands } from './commands/invocations.ts';
 import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addQueueCommand } from './commands/queue.ts';
+import { addQuotaCommand } from './commands/quota.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
@@ -79,6 +80,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   program.commandsGroup('Account:');
   addAccountCommands(program, context);
   addAccessCommands(program, context);
+  addQuotaCommand(program, context);
   program.commandsGroup('Handlers:');
   addHandlerCommands(program, context);
   addDeploymentCommands(program, context);

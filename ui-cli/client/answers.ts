@@ -8,6 +8,7 @@ import {
   logLineAnswer,
   queueAnswer,
   queueMessageAnswer,
+  quotaAnswer,
   tokenAnswer,
   usageAnswer,
   usageMinuteAnswer,
@@ -29,6 +30,7 @@ export const page = z.object({
   before: z.nullable(z.number()),
 });
 export const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
+export const quota = quotaAnswer;
 export const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
 export const invocations = z.object({ invocations: z.array(invocationAnswer) });
 export const invocation = z.object({ invocation: invocationAnswer });

@@ -1,6 +1,6 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
 import type * as z from 'zod/mini';
-import type { DeploymentView, HandlerView, InvocationRecord, LogStream } from '../../src/protocol/nouns.ts';
+import type { DeploymentView, HandlerView, InvocationRecord, LogStream, QuotaView } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
@@ -208,6 +208,11 @@ export class Client {
   ): Promise<{ readonly messages: number; readonly bytes: number }> {
     const path = `${queuePath(queue)}/purge`;
     return this.#call(answers.purged, { method: 'POST', path, query: { handler } }, options);
+  }
+
+  /** How much of the user's quota is used, and for what. */
+  async quota(options?: CallOptions): Promise<QuotaView> {
+    return this.#call(answers.quota, { method: 'GET', path: '/usage' }, options);
   }
 
   /** Figures of the last minutes for every handler, by name. */

@@ -15,6 +15,8 @@ import {
   type LogLine,
   type Policy,
   policyLists,
+  type QuotaView,
+  storedKinds,
 } from '../../src/protocol/nouns.ts';
 import { recordOf } from '../../src/protocol/record-of.ts';
 
@@ -106,6 +108,13 @@ export const usageAnswer: z.ZodMiniType<UsageView> = z.object({
   failuresPerSecond: number,
   p50Ms: optionalNumber,
   p99Ms: optionalNumber,
+});
+
+export const quotaAnswer: z.ZodMiniType<QuotaView> = z.object({
+  quotaBytes: number,
+  usedBytes: number,
+  byKind: z.object(recordOf(storedKinds, () => number)),
+  handlers: z.array(z.object({ name: plain, bytes: number, deleted: z.boolean() })),
 });
 
 export const usageMinuteAnswer: z.ZodMiniType<UsageMinute> = z.object({

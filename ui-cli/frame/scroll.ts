@@ -1,4 +1,6 @@
 /** Lines of text, more than fit. */
+
+import { wrap } from '../text/width.ts';
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import { moveBindings, moveBy } from './moves.ts';
@@ -8,18 +10,30 @@ export class Scroll {
   #lines: readonly string[] = [];
   #top = 0;
   readonly #rows: () => number;
+  readonly #columns: () => number;
+  #wraps = false;
+  #wrapped: { readonly of: readonly string[]; readonly columns: number; readonly lines: readonly string[] } | null =
+    null;
 
-  constructor(rows: () => number) {
+  /** `rows` and `columns` of the window; lines wider than it are cut, or wrapped after `w`. */
+  constructor({ rows, columns }: { readonly rows: () => number; readonly columns: () => number }) {
     this.#rows = rows;
+    this.#columns = columns;
   }
 
   get lines(): readonly string[] {
-    return this.#lines;
+    if (!this.#wraps) return this.#lines;
+    const columns = this.#columns();
+    if (this.#wrapped?.of !== this.#lines || this.#wrapped.columns !== columns) {
+      const lines = this.#lines.flatMap((line) => wrap(line, columns));
+      this.#wrapped = { of: this.#lines, columns, lines };
+    }
+    return this.#wrapped.lines;
   }
 
   get window(): readonly string[] {
     const top = this.#clamp(this.#top);
-    return this.#lines.slice(top, top + this.#rows());
+    return this.lines.slice(top, top + this.#rows());
   }
 
   set(lines: readonly string[]): void {
@@ -28,13 +42,21 @@ export class Scroll {
 
   status(): Status {
     const rows = this.#rows();
-    if (this.#lines.length <= rows) return { text: '' };
+    const count = this.lines.length;
+    if (count <= rows) return { text: '' };
     const top = this.#clamp(this.#top);
-    return { text: `lines ${top + 1} to ${Math.min(this.#lines.length, top + rows)} of ${this.#lines.length}` };
+    return { text: `lines ${top + 1} to ${Math.min(count, top + rows)} of ${count}` };
   }
 
   bindings(): Binding[] {
-    return moveBindings('line', (press) => this.#move(press));
+    return [
+      ...moveBindings('line', (press) => this.#move(press)),
+      { keys: ['w'], help: 'wrap long lines, or cut them', run: () => this.#toggleWrap() },
+    ];
+  }
+
+  #toggleWrap(): void {
+    this.#wraps = !this.#wraps;
   }
 
   #move(press: KeyPress): void {
@@ -42,6 +64,6 @@ export class Scroll {
   }
 
   #clamp(top: number): number {
-    return Math.max(0, Math.min(top, this.#lines.length - this.#rows()));
+    return Math.max(0, Math.min(top, this.lines.length - this.#rows()));
   }
 }

@@ -13,6 +13,8 @@ import { InvocationView } from './invocation/InvocationView.tsx';
 import { InvocationScreen } from './invocation/invocation-screen.ts';
 import { LoginView } from './login/LoginView.tsx';
 import { LoginScreen } from './login/login-screen.ts';
+import { QuotaView } from './quota/QuotaView.tsx';
+import { QuotaScreen } from './quota/quota-screen.ts';
 import { RunView } from './run/RunView.tsx';
 import { RunScreen } from './run/run-screen.ts';
 
@@ -22,6 +24,7 @@ export function startScreens(app: App, { handler, tab }: { readonly handler?: st
     handler: (name, at) => app.open(handlerPage(app, name, at)),
     create: () => app.open(createPage(app)),
     run: () => app.open(runPage(app)),
+    quota: () => app.open(quotaPage(app)),
     logOut: () => askLogOut(app),
   });
   const first = page(handlers, HandlersView);
@@ -44,11 +47,16 @@ function runPage(app: App): Page {
   return page(new RunScreen(app), RunView);
 }
 
+function quotaPage(app: App): Page {
+  return page(new QuotaScreen(app), QuotaView);
+}
+
 function jumps(app: App, handlers: HandlersScreen): readonly Jump[] {
   const places: Jump[] = [
     { name: 'handlers', help: 'all handlers', go: () => app.jump([]) },
     { name: 'create', help: 'a new handler', go: () => app.jump([createPage(app)]) },
     { name: 'run', help: 'run a local file', go: () => app.jump([runPage(app)]) },
+    { name: 'quota', help: 'how much of it is used', go: () => app.jump([quotaPage(app)]) },
     { name: 'logout', help: 'log out', go: () => askLogOut(app) },
     { name: 'quit', help: 'leave', go: () => app.options.exit() },
   ];

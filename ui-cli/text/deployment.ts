@@ -41,8 +41,9 @@ export function previewRollback(
   };
 }
 
-export function deploymentTable(deployments: readonly DeploymentView[], nowMs: number): string[] {
-  const rows = deployments.map((deployment) => [
+/** VERSION, STATE, COMMIT, WHEN, BY, SIZE, ABI, MODULE (or why it failed). */
+export function deploymentCells(deployment: DeploymentView, nowMs: number): string[] {
+  return [
     `v${deployment.number}`,
     deployment.state,
     deployment.commit.slice(0, 7),
@@ -51,7 +52,11 @@ export function deploymentTable(deployments: readonly DeploymentView[], nowMs: n
     formatBytes(deployment.moduleBytes),
     deployment.abis.join(' '),
     visible(deployment.failure ?? deployment.modulePath),
-  ]);
+  ];
+}
+
+export function deploymentTable(deployments: readonly DeploymentView[], nowMs: number): string[] {
+  const rows = deployments.map((deployment) => deploymentCells(deployment, nowMs));
   const size = { title: 'SIZE', align: 'right' } as const;
   const titles = ['VERSION', 'STATE', 'COMMIT', 'WHEN', 'BY'].map((title) => ({ title }));
   return table([...titles, size, { title: 'ABI' }, { title: 'MODULE' }], rows);

@@ -202,3 +202,11 @@ test('an empty value is refused unless it is asked for', async () => {
   const asked = await home.wasmcloud(['env', 'empty-otter', 'set', 'KEY', '--empty'], { variables });
   expect(asked.stdout).toBe('set KEY for empty-otter\n');
 });
+
+test('quota tells what is used, for people and for programs', async () => {
+  expect((await wasmcloud(['quota'])).stdout).toMatch(/ of 2 GiB used \(0 %\)\n\nrepositories +0 B\n/);
+  expect(JSON.parse((await wasmcloud(['quota', '--json'])).stdout)).toMatchObject({
+    quotaBytes: 2 * 1024 ** 3,
+    byKind: { repositories: 0 },
+  });
+});

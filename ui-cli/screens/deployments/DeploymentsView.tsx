@@ -4,9 +4,7 @@ import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
 import { useApp } from '../../frame/use-app.ts';
-import { deploymentDetail } from '../../text/deployment.ts';
-import { formatAgo, formatBytes } from '../../text/format.ts';
-import { visible } from '../../text/visible.ts';
+import { deploymentCells, deploymentDetail } from '../../text/deployment.ts';
 import { type DeploymentsTab, detailRows } from './deployments-tab.ts';
 
 const columns = [
@@ -36,16 +34,7 @@ export function DeploymentsView({ screen }: ScreenProps<DeploymentsTab>) {
   const rows = screen.list.window.map(({ item, selected }) => ({
     key: String(item.number),
     selected,
-    cells: [
-      `v${item.number}`,
-      item.state,
-      item.commit.slice(0, 7),
-      formatAgo(item.createdMs, nowMs),
-      visible(item.pushedBy),
-      formatBytes(item.moduleBytes),
-      item.abis.join(' '),
-      visible(item.failure ?? item.modulePath),
-    ],
+    cells: deploymentCells(item, nowMs),
     styles: [undefined, stateStyles[item.state]],
   }));
   const { selected } = screen.list;

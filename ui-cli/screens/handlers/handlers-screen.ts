@@ -12,6 +12,7 @@ export interface HandlersDoors {
   readonly handler: (name: string, tab?: TabName) => void;
   readonly create: () => void;
   readonly run: () => void;
+  readonly quota: () => void;
   readonly logOut: () => void;
 }
 
@@ -80,6 +81,7 @@ export class HandlersScreen extends ListScreen<HandlerView> {
       { keys: ['y'], help: 'copy its URL', run: on((h) => app.copy(h.url, h.url)) },
       { keys: ['x'], help: 'run a local file', run: this.#doors.run },
       this.reload,
+      { keys: ['u'], help: 'how much of the quota is used', run: this.#doors.quota },
       { keys: ['L'], help: 'log out', run: this.#doors.logOut },
     ];
   }

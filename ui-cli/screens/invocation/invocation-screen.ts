@@ -21,7 +21,7 @@ export class InvocationScreen extends Screen {
     this.app = app;
     this.id = id;
     this.crumbs = [name, 'invocation', id.slice(-8)];
-    this.scroll = new Scroll(() => app.bodyRows);
+    this.scroll = new Scroll({ rows: () => app.bodyRows, columns: () => app.size.columns - 2 });
     this.loader = app.loader(
       async (signal) => {
         const [record, page] = await Promise.all([

@@ -34,7 +34,10 @@ export class InvokeTab extends Screen {
     const { app } = handler;
     this.app = app;
     this.handler = handler;
-    this.scroll = new Scroll(() => Math.max(1, app.bodyRows - invokeHeadRows));
+    this.scroll = new Scroll({
+      rows: () => Math.max(1, app.bodyRows - invokeHeadRows),
+      columns: () => app.size.columns - 2,
+    });
     this.form = new Form(
       [
         { label: 'Method', value: 'GET' },

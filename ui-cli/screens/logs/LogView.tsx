@@ -4,9 +4,9 @@ import type { ScreenProps } from '../../frame/page.ts';
 import { useApp } from '../../frame/use-app.ts';
 import { severityOf } from '../../text/log-line.ts';
 import { tabKey } from '../handler/tab.ts';
-import { logRowText } from './log-row.ts';
+import { logRowLines, logRowText } from './log-row.ts';
 import type { LogTab } from './log-tab.ts';
-import { type LogRow, logRows } from './log-window.ts';
+import { type LogRow, logRows, type ScreenLine, wrappedLines } from './log-window.ts';
 
 /** As many rows as there is room for, whatever the log holds; keys are places, so that rows are reused. */
 export function LogView({ screen }: ScreenProps<LogTab>) {
@@ -27,15 +27,20 @@ export function LogView({ screen }: ScreenProps<LogTab>) {
   }
   return (
     <Box flexDirection="column">
-      {logRows(screen.buffer, screen.view, screen.rows).map((row, i) => (
+      {linesOf(screen, columns).map(({ row, text }, i) => (
         <Box key={i} height={1}>
           <Text wrap="truncate" inverse={row.selected} {...styleOf(row)}>
-            {logRowText(row, { width: columns, offset: screen.offset })}
+            {text}
           </Text>
         </Box>
       ))}
     </Box>
   );
+}
+
+function linesOf({ buffer, view, rows, offset, wraps }: LogTab, width: number): readonly ScreenLine[] {
+  if (wraps) return wrappedLines(buffer, view, { rows, linesOf: (row) => logRowLines(row, { width, most: rows }) });
+  return logRows(buffer, view, rows).map((row) => ({ row, text: logRowText(row, { width, offset }) }));
 }
 
 function styleOf({ entry }: LogRow): Pick<TextProps, 'color' | 'dimColor'> {

@@ -3,7 +3,7 @@ import type { LogLine } from '../../../src/protocol/nouns.ts';
 import { formatClock } from '../../text/format.ts';
 import { levelText, shortId } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
-import { cut, skip } from '../../text/width.ts';
+import { cut, skip, wrap } from '../../text/width.ts';
 import type { LogRow } from './log-window.ts';
 
 /** From this width on there is room for milliseconds, version and invocation. */
@@ -23,6 +23,19 @@ export function logRowText(
   // in what people write; longer clusters of combining marks are cut.
   const text = visible(line.text.slice(0, (offset + room) * 20));
   return head + cut(offset === 0 ? text : skip(text, offset), room);
+}
+
+/** The same row in as many lines of `width` cells as its text needs, at most `most`. */
+export function logRowLines(
+  { entry, selected }: LogRow,
+  { width, most }: { readonly width: number; readonly most: number },
+): string[] {
+  if (entry.kind === 'mark') return [logRowText({ entry, selected }, { width, offset: 0 })];
+  const head = (selected ? '›' : ' ') + (width >= wideColumns ? wideHead(entry.line) : narrowHead(entry.line));
+  // As in logRowText: what cannot show need not be looked at.
+  const text = visible(entry.line.text.slice(0, most * width * 20));
+  const lines = wrap(text, Math.max(1, width - head.length));
+  return lines.slice(0, most).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);
 }
 
 function narrowHead(line: LogLine): string {

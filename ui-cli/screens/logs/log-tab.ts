@@ -30,6 +30,8 @@ export class LogTab extends Screen {
   view: LogView = { kind: 'following' };
   /** Cells that lines are moved to the left. */
   offset = 0;
+  /** Long lines take several rows instead of being cut. */
+  wraps = false;
   readonly #filter = new Filter(() => this.#applyFilter());
   #level = 0;
   #tick: NodeJS.Timeout | undefined;
@@ -131,6 +133,7 @@ export class LogTab extends Screen {
       ...(paused ? [] : [{ keys: ['G', 'end'], help: 'follow the end', run: () => this.#follow() }]),
       { keys: ['left', 'h'], help: 'scroll to the left', run: () => this.#sideways(-sidewaysCells) },
       { keys: ['right', 'l'], help: 'scroll to the right', run: () => this.#sideways(sidewaysCells) },
+      { keys: ['w'], help: 'wrap long lines, or cut them', run: () => this.#toggleWrap() },
       { keys: ['y'], help: 'copy the line', run: () => this.#copy() },
     ];
   }
@@ -188,6 +191,11 @@ export class LogTab extends Screen {
       },
       errorLines,
     );
+  }
+
+  #toggleWrap(): void {
+    this.wraps = !this.wraps;
+    this.offset = 0;
   }
 
   #sideways(by: number): void {

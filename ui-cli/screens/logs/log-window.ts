@@ -65,3 +65,27 @@ export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[
 export function newSince(view: LogView, { nextOrdinal }: Range): number {
   return view.kind === 'paused' ? Math.max(0, nextOrdinal - view.since) : 0;
 }
+
+/** A line of the terminal. */
+export interface ScreenLine {
+  readonly row: LogRow;
+  readonly text: string;
+}
+
+/**
+ * The lines that show when long rows are wrapped, at most `rows` of them: the last ones when following, else those
+ * from the top row on, further down where the selected row would not fit. `linesOf` gives a row's own lines.
+ */
+export function wrappedLines(
+  buffer: LogBuffer,
+  view: LogView,
+  { rows, linesOf }: { readonly rows: number; readonly linesOf: (row: LogRow) => readonly string[] },
+): ScreenLine[] {
+  const shown = logRows(buffer, view, rows).map((row) => linesOf(row).map((text) => ({ row, text })));
+  const selected = shown.findIndex(([line]) => line?.row.selected);
+  if (selected === -1) return shown.flat().slice(-rows);
+  const upTo = (from: number) => shown.slice(from, selected + 1).flat().length;
+  let from = 0;
+  while (from < selected && upTo(from) > rows) from += 1;
+  return shown.slice(from).flat().slice(0, rows);
+}

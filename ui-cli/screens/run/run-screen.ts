@@ -26,7 +26,10 @@ export class RunScreen extends Screen {
   constructor(app: App) {
     super();
     this.app = app;
-    this.scroll = new Scroll(() => Math.max(1, app.bodyRows - runHeadRows));
+    this.scroll = new Scroll({
+      rows: () => Math.max(1, app.bodyRows - runHeadRows),
+      columns: () => app.size.columns - 2,
+    });
     this.form = new Form(
       [{ label: 'File', placeholder: 'hello.wasm, hello.wat or hello.h' }, { label: 'Arguments' }],
       () => void this.#start(),

@@ -63,3 +63,15 @@ test('a lost connection is marked in the log, and so is its return', async () =>
   await screen.shows('connected again, nothing was missed');
   await screen.shows('written meanwhile');
 });
+
+test('w wraps long lines and cuts them again', async () => {
+  await screens.control.handler('wordy', 'ada');
+  await screens.control.write(line('wordy', `${'word '.repeat(20)}the end`));
+  const screen = screens.open({ handler: 'wordy', tab: 'logs' });
+  await screen.shows('word word');
+  expect(screen.frame).not.toContain('the end');
+  await screen.press('w', 'the end');
+  expect(screen.lines).toHaveLength(24);
+  screen.type('w');
+  await screen.hides('the end');
+});

@@ -2,8 +2,16 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LogLine } from '../../../../src/protocol/nouns.ts';
 import { LogBuffer } from '../../../../ui-cli/screens/logs/log-buffer.ts';
-import { logRowText } from '../../../../ui-cli/screens/logs/log-row.ts';
-import { type LogView, logRows, newSince, scrollLog, selectLine } from '../../../../ui-cli/screens/logs/log-window.ts';
+import { logRowLines, logRowText } from '../../../../ui-cli/screens/logs/log-row.ts';
+import {
+  type LogRow,
+  type LogView,
+  logRows,
+  newSince,
+  scrollLog,
+  selectLine,
+  wrappedLines,
+} from '../../../../ui-cli/screens/logs/log-window.ts';
 import { cells } from '../../../../ui-cli/text/width.ts';
 
 function line(cursor: number, text = `line ${cursor}`, level = 6): LogLine {
@@ -130,5 +138,38 @@ test('a row fits its width, with control characters visible and scrolled sideway
       expect(cells(shown)).toBeLessThanOrEqual(width);
       expect(shown).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
     }),
+  );
+});
+
+const wrapped = (buffer: LogBuffer, view: LogView, rows: number) =>
+  wrappedLines(buffer, view, { rows, linesOf: (row) => logRowLines(row, { width: 40, most: rows }) }).map((line) =>
+    line.text.slice(16).trimEnd(),
+  );
+
+test('wrapped rows take as many lines as they need, the newest ones when following', () => {
+  const buffer = filled(1);
+  buffer.push({ kind: 'line', line: line(2, 'one two three four five six seven eight') });
+  buffer.push({ kind: 'line', line: line(3, 'short') });
+  expect(wrapped(buffer, following, 10)).toEqual(['line 1', 'one two three four five', 'six seven eight', 'short']);
+  expect(wrapped(buffer, following, 2)).toEqual(['six seven eight', 'short']);
+});
+
+test('the selected row is on the screen whatever is wrapped, and no row is longer than the screen', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.nat(300), { minLength: 1, maxLength: 40 }),
+      fc.nat(40),
+      fc.integer({ min: 1, max: 20 }),
+      (lengths, at, rows) => {
+        const buffer = filled(0);
+        for (const [i, length] of lengths.entries()) buffer.push({ kind: 'line', line: line(i, 'x'.repeat(length)) });
+        const view = selectLine(following, buffer, Math.min(at, lengths.length - 1), rows);
+        const linesOf = (row: LogRow) => logRowLines(row, { width: 40, most: rows });
+        const shown = wrappedLines(buffer, view, { rows, linesOf });
+        expect(shown.length).toBeLessThanOrEqual(rows);
+        expect(shown.some(({ row }) => row.selected)).toBe(true);
+        for (const { text } of shown) expect(cells(text)).toBeLessThanOrEqual(40);
+      },
+    ),
   );
 });

@@ -1,0 +1,17 @@
+import { expect, test } from 'vitest';
+import { testScreens } from '../../support/screens.ts';
+import { keys } from '../../support/terminal.tsx';
+
+const screens = testScreens();
+
+test('u shows how much of the quota is used, by kind, and Esc goes back', async () => {
+  const screen = screens.open();
+  await screen.shows('gamma');
+  await screen.press('u', /of 2 GiB used \(0 %\)/);
+  expect(screen.lines[0]).toContain('ada › quota');
+  expect(screen.frame).toMatch(/repositories +0 B/);
+  expect(screen.frame).toMatch(/logs +\d/);
+  await screen.press(keys.esc, 'gamma');
+  await screen.press(':quo', '› quota');
+  await screen.press(keys.enter, 'GiB used');
+});

@@ -1,0 +1,20 @@
+/** quota: how much of it is used, and what could be deleted */
+import type { Command } from 'commander';
+import type { Context } from '../context.ts';
+import { isNearQuota, quotaLines } from '../text/quota.ts';
+
+export function addQuotaCommand(program: Command, context: Context): void {
+  program
+    .command('quota')
+    .description('show how much of your quota is used, by kind and by handler')
+    .action(async () => {
+      const view = await (await context.client()).quota();
+      const { quotaBytes, usedBytes, byKind, handlers } = view;
+      context.result({ quotaBytes, usedBytes, byKind, handlers }, quotaLines(view));
+      const [largest] = view.handlers;
+      if (largest !== undefined && isNearQuota(view) && !context.json)
+        context.out.note(
+          `hint: ${largest.name} uses most; wasmcloud delete ${largest.name} makes room after its purge`,
+        );
+    });
+}

@@ -1,0 +1,38 @@
+/** A user's quota in words. Pure. */
+import { type QuotaView, type StoredKind, storedKinds } from '../../src/protocol/nouns.ts';
+import { formatBytes } from './format.ts';
+import { facts, table } from './table.ts';
+
+/** From this share on the quota is about to be a problem: pushes will be refused. */
+const nearShare = 0.8;
+
+const kindNames: Readonly<Record<StoredKind, string>> = {
+  repositories: 'repositories',
+  artifacts: 'modules',
+  kv: 'kv values',
+  queues: 'queues',
+  logs: 'logs',
+  usage: 'records of calls',
+};
+
+/** `1.8 GiB of 2 GiB used (90 %)` */
+export function quotaSummary({ usedBytes, quotaBytes }: QuotaView): string {
+  const percent = quotaBytes === 0 ? 100 : Math.round((usedBytes / quotaBytes) * 100);
+  return `${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used (${percent} %)`;
+}
+
+/** Whether so much is used that a person should be told before asking. */
+export function isNearQuota({ usedBytes, quotaBytes }: QuotaView): boolean {
+  return usedBytes >= quotaBytes * nearShare;
+}
+
+export function quotaLines(view: QuotaView): string[] {
+  const right = { title: 'BYTES', align: 'right' } as const;
+  const rows = view.handlers.map(({ name, bytes, deleted }) => [name, formatBytes(bytes), deleted ? 'deleted' : '']);
+  return [
+    quotaSummary(view),
+    '',
+    ...facts(storedKinds.map((kind) => [kindNames[kind], formatBytes(view.byKind[kind])])),
+    ...(rows.length === 0 ? [] : ['', ...table([{ title: 'HANDLER' }, right, { title: '' }], rows)]),
+  ];
+}
