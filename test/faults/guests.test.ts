@@ -222,9 +222,11 @@ describe('fault 20: memory that grows between and before reads that wait', () =>
     });
     await deploy('growing', await compileWat(source));
     const port = new URL(platform.runUrl).port;
-    const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/growing/', agent: false });
     const parts = Array.from({ length: 40 }, (_, n) => Buffer.alloc(1 + n * 777, `${n} part `));
     const sent = Buffer.concat(parts);
+    // With its length: a chunked body of this size would be collected before the guest runs.
+    const headers = { 'content-length': sent.length };
+    const outgoing = request({ host: '127.0.0.1', port, method: 'POST', path: '/growing/', headers, agent: false });
     const received: Buffer[] = [];
     outgoing.write(parts[0]);
     let next = 1;
