@@ -179,7 +179,10 @@ export class Quota {
     const quota = sizeText(this.quotaBytes);
     return new PlatformError('limit_exceeded', `your quota is used up: ${sizeText(used)} of ${quota}`, {
       details: whatUsesMost(rows),
-      hints: ['see what uses it: wasmcloud quota', 'make room for good: wasmcloud delete NAME --purge'],
+      hints: [
+        'see what uses it: wasmcloud quota',
+        'make room for good: wasmcloud delete NAME --purge, or wasmcloud queue NAME purge QUEUE',
+      ],
     });
   }
 

@@ -68,6 +68,16 @@ test('a purge removes what one queue holds, and says how much', async () => {
   expect(again.body).toEqual({ messages: 0, bytes: 0 });
 });
 
+test('a purge gives the quota its bytes back at once', async () => {
+  const queued = async () => (await get('/usage')).body.byKind.queues;
+  await publish('counted', Buffer.alloc(100_000));
+  await platform.quota.measure(handlerId, ['queues']);
+  const before = await queued();
+  expect(before).toBeGreaterThanOrEqual(100_000);
+  await api(platform, ada, 'POST', '/queues/counted/purge?handler=otter');
+  expect(before - (await queued())).toBeGreaterThanOrEqual(100_000);
+});
+
 test.each([
   ['GET', '/queues'],
   ['GET', '/queues/mail/messages'],

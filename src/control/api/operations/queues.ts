@@ -4,6 +4,7 @@ import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
+import type { Quota } from '../../quota/quota.ts';
 import type { QueueMessage, QueueStore } from '../../storage/queue-store.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
@@ -24,8 +25,9 @@ const handler = z.string().describe('name of the handler that the queue belongs 
 export function queueOperations(deps: {
   readonly handlers: Handlers;
   readonly queues: QueueStore;
+  readonly quota: Quota;
 }): readonly Operation[] {
-  const { handlers, queues } = deps;
+  const { handlers, queues, quota } = deps;
   return [
     forUsers({
       id: 'listQueues',
@@ -94,10 +96,14 @@ export function queueOperations(deps: {
       query: z.strictObject({ handler }),
       answer: z.object({ messages: z.number(), bytes: z.number() }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const { id } = await handlers.findOwned(query.handler, user.id);
-        return queues.purge({ handlerId: id, queue: queueName(params.queue) });
-      },
+      run: ({ user, params, query }) =>
+        quota.deleting(async () => {
+          const { id } = await handlers.findOwned(query.handler, user.id);
+          const removed = await queues.purge({ handlerId: id, queue: queueName(params.queue) });
+          // A function whose messages were refused may publish again at once.
+          await quota.measure(id, ['queues']);
+          return removed;
+        }),
     }),
   ];
 }
