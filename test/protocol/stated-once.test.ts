@@ -54,3 +54,10 @@ describe('stated once', () => {
     expect(bare.map(({ file }) => file)).toEqual([]);
   });
 });
+
+it('a variable that holds a Process is never called process, which is Node’s own', () => {
+  const shadowing = sources.filter(({ code }) =>
+    /(?<![.\w])#?process\??: Process\b|\b(?:const|let) process =/.test(code),
+  );
+  expect(shadowing.map(({ file }) => file)).toEqual([]);
+});

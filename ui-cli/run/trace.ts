@@ -12,16 +12,16 @@ const decoder = new TextDecoder();
 export function lineTracer(write: (line: string) => void): Tracer {
   return {
     call: () => undefined,
-    done: (process, syscall, args, result) => {
+    done: (guest, syscall, args, result) => {
       const said = result instanceof Error ? `? (${result.message})` : result === undefined ? '' : String(result);
-      write(`${syscall.name}(${showArguments(process, syscall, args, result)})${said === '' ? '' : ` = ${said}`}`);
+      write(`${syscall.name}(${showArguments(guest, syscall, args, result)})${said === '' ? '' : ` = ${said}`}`);
     },
   };
 }
 
 /** `data_ptr`, `data_len` become one buffer; numbers stay numbers. */
 export function showArguments(
-  process: Process,
+  guest: Process,
   syscall: Syscall,
   args: readonly SyscallValue[],
   result: SyscallValue | Error,
@@ -31,7 +31,7 @@ export function showArguments(
     const { name } = syscall.params[i] as Syscall['params'][number];
     const stem = name.endsWith('_ptr') ? name.slice(0, -4) : null;
     if (stem !== null && syscall.params[i + 1]?.name === `${stem}_len`) {
-      shown.push(`${stem}=${showBuffer(process, Number(args[i]), Number(args[i + 1]), filled(stem, result))}`);
+      shown.push(`${stem}=${showBuffer(guest, Number(args[i]), Number(args[i + 1]), filled(stem, result))}`);
       i += 1;
     } else {
       shown.push(`${name}=${args[i]}`);
@@ -46,10 +46,10 @@ function filled(stem: string, result: SyscallValue | Error): number | null {
   return typeof result === 'number' ? Math.max(0, result) : 0;
 }
 
-function showBuffer(process: Process, pointer: number, length: number, used: number | null): string {
+function showBuffer(guest: Process, pointer: number, length: number, used: number | null): string {
   const at = `0x${(pointer >>> 0).toString(16)}[${length >>> 0}]`;
   const size = Math.min(length >>> 0, used ?? Number.POSITIVE_INFINITY);
-  const { all } = process.memory;
+  const { all } = guest.memory;
   if ((pointer >>> 0) + size > all.length || size === 0) return at;
   const bytes = all.subarray(pointer >>> 0, (pointer >>> 0) + Math.min(size, shownBytes));
   return `${at} ${safeJson(decoder.decode(bytes))}${size > shownBytes ? '…' : ''}`;
