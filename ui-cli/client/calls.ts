@@ -10,19 +10,20 @@ const everyMs = 2_000;
 const pageSize = 500;
 
 export class Calls {
-  readonly #client: Client;
+  readonly #client: () => Client;
   readonly #handler: string;
   /** Ids of the newest page; an id that leaves it is never listed again. */
   #seen: ReadonlySet<string> = new Set();
 
-  constructor(client: Client, handler: string) {
+  /** `client` is asked for at each request: a login in between changes it. */
+  constructor(client: () => Client, handler: string) {
     this.#client = client;
     this.#handler = handler;
   }
 
   /** Resolves to the ended invocations that no earlier page had, the one that ended first in front. */
   async fresh(signal?: AbortSignal): Promise<readonly InvocationRecord[]> {
-    const page = await this.#client.invocations(this.#handler, { limit: pageSize }, { signal });
+    const page = await this.#client().invocations(this.#handler, { limit: pageSize }, { signal });
     const ended = page.filter(hasEnded);
     const fresh = ended.filter(({ id }) => !this.#seen.has(id));
     this.#seen = new Set(ended.map(({ id }) => id));
@@ -57,7 +58,7 @@ export class Calls {
     const found: InvocationRecord[] = [];
     let before: string | undefined;
     for (let pages = 0; pages < pagesMax; pages += 1) {
-      const page = await this.#client.invocations(this.#handler, { limit: pageSize, before });
+      const page = await this.#client().invocations(this.#handler, { limit: pageSize, before });
       found.push(
         ...page.filter((record) => hasEnded(record) && endOf(record) >= options.sinceMs && options.wanted(record)),
       );

@@ -51,7 +51,7 @@ export function addLogCommands(program: Command, context: Context): void {
       const client = await context.client();
       if (options.follow && options.until !== undefined)
         throw new PlatformError('bad_request', '--follow has no end, so it does not go with --until');
-      const job = { name, options, calls: new Calls(client, name), write: lineWriter(context) };
+      const job = { name, options, calls: new Calls(() => client, name), write: lineWriter(context) };
       await (options.status === undefined ? showLines(context, client, job) : showCalls(context, client, job));
     });
 }

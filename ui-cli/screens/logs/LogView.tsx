@@ -45,6 +45,7 @@ function linesOf({ buffer, view, rows, offset, wraps }: LogTab, width: number): 
 
 function styleOf({ entry }: LogRow): Pick<TextProps, 'color' | 'dimColor'> {
   if (entry.kind === 'mark') return { color: 'yellow' };
+  if (entry.kind === 'call') return entry.record.status >= 500 ? { color: 'red' } : { dimColor: true };
   const severity = severityOf(entry.line);
   if (severity === 'error') return { color: 'red' };
   if (severity === 'warning') return { color: 'yellow' };

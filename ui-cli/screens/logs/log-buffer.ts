@@ -2,13 +2,15 @@
  * The newest log lines and an index of those that match a filter, outside React. Both are rings, so a
  * line costs the same whether it is the first or the millionth.
  */
-import type { LogLine } from '../../../src/protocol/nouns.ts';
+import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 
 /** 50,000 lines are about 10 MiB, and hours of an ordinary log. */
 export const logBufferLines = 50_000;
 
 export type LogEntry =
   | { readonly kind: 'line'; readonly line: LogLine }
+  /** An invocation that has ended, so that a function that logs nothing is no blank screen. */
+  | { readonly kind: 'call'; readonly record: InvocationRecord }
   /** Something about the stream itself: a lost connection, dropped lines. Shown whatever the filter. */
   | { readonly kind: 'mark'; readonly text: string };
 
@@ -22,6 +24,7 @@ export class LogBuffer {
   #firstOrdinal = 0;
   #nextOrdinal = 0;
   #filter: (line: LogLine) => boolean = () => true;
+  #callFilter: (record: InvocationRecord) => boolean = () => true;
 
   constructor(capacity = logBufferLines) {
     this.#capacity = capacity;
@@ -85,9 +88,14 @@ export class LogBuffer {
   }
 
   /** Rebuilds the index; ordinals start anew at 0. Returns the new ordinal of the entry that had `keep`, or of the one after it. */
-  setFilter(filter: ((line: LogLine) => boolean) | null, keep = -1): number {
+  setFilter(
+    filter: ((line: LogLine) => boolean) | null,
+    keep = -1,
+    callFilter: ((record: InvocationRecord) => boolean) | null = null,
+  ): number {
     const kept = keep >= this.#firstOrdinal && keep < this.#nextOrdinal ? this.#sequenceAt(keep) : -1;
     this.#filter = filter ?? (() => true);
+    this.#callFilter = callFilter ?? (() => true);
     this.#firstOrdinal = 0;
     this.#nextOrdinal = 0;
     let found = -1;
@@ -110,7 +118,8 @@ export class LogBuffer {
   }
 
   #shows(entry: LogEntry): boolean {
-    return entry.kind === 'mark' || this.#filter(entry.line);
+    if (entry.kind === 'line') return this.#filter(entry.line);
+    return entry.kind === 'mark' || this.#callFilter(entry.record);
   }
 
   #addMatch(sequence: number): void {

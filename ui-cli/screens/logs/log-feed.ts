@@ -6,12 +6,13 @@
  *                  ^           ^---- waiting (lost; tries again)
  */
 import { PlatformError } from '../../../src/protocol/errors.ts';
-import type { LogLine } from '../../../src/protocol/nouns.ts';
+import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
+import { Calls, endOf } from '../../client/calls.ts';
 import type { LogTail } from '../../client/log-tail.ts';
 import type { App } from '../../frame/app.ts';
 import { afterFrame, pollMs } from '../../frame/loader.ts';
 import { errorLines } from '../../text/error-lines.ts';
-import { LogBuffer } from './log-buffer.ts';
+import { LogBuffer, type LogEntry } from './log-buffer.ts';
 
 /** What one sees of the past at once; more is fetched on request. */
 const historyLines = 1_000;
@@ -25,6 +26,7 @@ export class LogFeed {
   readonly #handler: string;
   /** Called for every frame that comes: must be cheap. */
   readonly #pushed: () => void;
+  readonly #calls: Calls;
   #tail: LogTail | null = null;
   /** From `open` to `close`. */
   #session = new AbortController();
@@ -37,12 +39,16 @@ export class LogFeed {
     this.#app = app;
     this.#handler = handler;
     this.#pushed = pushed;
+    this.#calls = new Calls(() => app.client, handler);
   }
 
   open(): void {
     this.#session = new AbortController();
     if (this.#cursor === null) void this.#loadHistory(this.#session.signal);
-    else void this.#connect(this.#cursor, this.#session.signal);
+    else {
+      void this.#connect(this.#cursor, this.#session.signal);
+      void this.#followCalls(this.#session.signal);
+    }
   }
 
   close(): void {
@@ -73,9 +79,12 @@ export class LogFeed {
     try {
       await afterFrame();
       const page = await app.client.logs(this.#handler, { limit: historyLines }, { signal });
+      // Calls are a help; a log without them is still a log.
+      const ended = await this.#calls.fresh(signal).catch(() => []);
       if (signal.aborted) return;
-      this.#add(page.lines);
+      this.#addHistory(page.lines, ended);
       this.#cursor = page.cursor;
+      void this.#followCalls(signal);
       await this.#connect(page.cursor, signal);
     } catch (error) {
       if (signal.aborted) return;
@@ -120,6 +129,26 @@ export class LogFeed {
     );
     if (signal.aborted) tail.close();
     else this.#tail = tail;
+  }
+
+  /** Lines and calls in the order of time. Of a full page, calls before its first line stay out. */
+  #addHistory(lines: readonly LogLine[], ended: readonly InvocationRecord[]): void {
+    const fromMs = lines.length < historyLines ? 0 : (lines[0]?.timeMs ?? 0);
+    const calls = ended.filter((record) => endOf(record) >= fromMs);
+    const entries: { readonly atMs: number; readonly entry: LogEntry }[] = [
+      ...lines.map((line) => ({ atMs: line.timeMs, entry: { kind: 'line', line } as const })),
+      ...calls.map((record) => ({ atMs: endOf(record), entry: { kind: 'call', record } as const })),
+    ];
+    for (const { entry } of entries.toSorted((a, b) => a.atMs - b.atMs)) this.buffer.push(entry);
+    this.#cursor = lines.at(-1)?.cursor ?? this.#cursor;
+    this.#pushed();
+  }
+
+  async #followCalls(signal: AbortSignal): Promise<void> {
+    for await (const fresh of this.#calls.follow(signal)) {
+      for (const record of fresh) this.buffer.push({ kind: 'call', record });
+      if (fresh.length > 0) this.#pushed();
+    }
   }
 
   #add(lines: readonly LogLine[]): void {

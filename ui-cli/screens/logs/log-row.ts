@@ -1,7 +1,7 @@
 /** A row of the log tail as text. Pure. */
-import type { LogLine } from '../../../src/protocol/nouns.ts';
+import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 import { formatClock } from '../../text/format.ts';
-import { levelText, shortId } from '../../text/log-line.ts';
+import { formatCall, levelText, shortId } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
 import { cut, skip, wrap } from '../../text/width.ts';
 import type { LogRow } from './log-window.ts';
@@ -16,6 +16,7 @@ export function logRowText(
 ): string {
   const mark = selected ? '›' : ' ';
   if (entry.kind === 'mark') return cut(`${mark}-- ${visible(entry.text)} --`, width);
+  if (entry.kind === 'call') return cut(mark + callText(entry.record, width), width);
   const { line } = entry;
   const head = mark + (width >= wideColumns ? wideHead(line) : narrowHead(line));
   const room = width - head.length;
@@ -30,12 +31,17 @@ export function logRowLines(
   { entry, selected }: LogRow,
   { width, most }: { readonly width: number; readonly most: number },
 ): string[] {
-  if (entry.kind === 'mark') return [logRowText({ entry, selected }, { width, offset: 0 })];
+  if (entry.kind !== 'line') return [logRowText({ entry, selected }, { width, offset: 0 })];
   const head = (selected ? '›' : ' ') + (width >= wideColumns ? wideHead(entry.line) : narrowHead(entry.line));
   // As in logRowText: what cannot show need not be looked at.
   const text = visible(entry.line.text.slice(0, most * width * 20));
   const lines = wrap(text, Math.max(1, width - head.length));
   return lines.slice(0, most).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);
+}
+
+function callText(record: InvocationRecord, width: number): string {
+  const text = formatCall(record, { iso: false });
+  return width >= wideColumns ? text : text.replace(/^(\S{8})\S* CALL {2}\S+ \S+ /, '$1 CALL  ');
 }
 
 function narrowHead(line: LogLine): string {

@@ -2,7 +2,7 @@
  * The log, live. The socket only pushes into the buffer; React hears of it every 66 ms at most, and
  * draws only the rows that show: 5,000 lines a second then cost 14 % of a core.
  */
-import { type LogLine, logLevels } from '../../../src/protocol/nouns.ts';
+import { type InvocationRecord, type LogLine, logLevels } from '../../../src/protocol/nouns.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Filter } from '../../frame/filter.ts';
@@ -10,10 +10,10 @@ import type { KeyPress } from '../../frame/keys.ts';
 import { moveBy, stepBindings, typingMoveBinding } from '../../frame/moves.ts';
 import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
-import { severityOf } from '../../text/log-line.ts';
+import { formatCall, severityOf } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
 import type { HandlerContext } from '../handler/tab.ts';
-import type { LogBuffer } from './log-buffer.ts';
+import type { LogBuffer, LogEntry } from './log-buffer.ts';
 import { LogFeed } from './log-feed.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-window.ts';
 
@@ -30,6 +30,8 @@ export class LogTab extends Screen {
   view: LogView = { kind: 'following' };
   /** Cells that lines are moved to the left. */
   offset = 0;
+  /** Lines of calls show. */
+  showsCalls = true;
   /** Long lines take several rows instead of being cut. */
   wraps = false;
   readonly #filter = new Filter(() => this.#applyFilter());
@@ -133,6 +135,7 @@ export class LogTab extends Screen {
       ...(paused ? [] : [{ keys: ['G', 'end'], help: 'follow the end', run: () => this.#follow() }]),
       { keys: ['left', 'h'], help: 'scroll to the left', run: () => this.#sideways(-sidewaysCells) },
       { keys: ['right', 'l'], help: 'scroll to the right', run: () => this.#sideways(sidewaysCells) },
+      { keys: ['c'], help: 'show or hide the lines of calls', run: () => this.#toggleCalls() },
       { keys: ['w'], help: 'wrap long lines, or cut them', run: () => this.#toggleWrap() },
       { keys: ['y'], help: 'copy the line', run: () => this.#copy() },
     ];
@@ -193,6 +196,11 @@ export class LogTab extends Screen {
     );
   }
 
+  #toggleCalls(): void {
+    this.showsCalls = !this.showsCalls;
+    this.#applyFilter();
+  }
+
   #toggleWrap(): void {
     this.wraps = !this.wraps;
     this.offset = 0;
@@ -214,21 +222,21 @@ export class LogTab extends Screen {
   }
 
   #openSelected(): void {
-    const line = this.#selectedLine();
-    if (line === null) this.app.say('done', 'select a line first: up, or e for an error');
-    else if (line.invocation === '') this.app.say('done', 'this line belongs to no invocation');
-    else this.handler.openInvocation(line.invocation);
+    const entry = this.#selected();
+    const id = entry?.kind === 'line' ? entry.line.invocation : entry?.kind === 'call' ? entry.record.id : null;
+    if (id === null) this.app.say('done', 'select a line first: up, or e for an error');
+    else if (id === '') this.app.say('done', 'this line belongs to no invocation');
+    else this.handler.openInvocation(id);
   }
 
   #copy(): void {
-    const line = this.#selectedLine();
-    if (line !== null) this.app.copy(visible(line.text), 'the line');
+    const entry = this.#selected();
+    if (entry?.kind === 'line') this.app.copy(visible(entry.line.text), 'the line');
+    if (entry?.kind === 'call') this.app.copy(formatCall(entry.record, { iso: true }), 'the line');
   }
 
-  #selectedLine(): LogLine | null {
-    if (this.view.kind !== 'paused') return null;
-    const entry = this.buffer.at(this.view.selected);
-    return entry?.kind === 'line' ? entry.line : null;
+  #selected(): LogEntry | null {
+    return this.view.kind === 'paused' ? (this.buffer.at(this.view.selected) ?? null) : null;
   }
 
   #nextLevel(): void {
@@ -253,7 +261,12 @@ export class LogTab extends Screen {
         ? null
         : (line: LogLine) => (level === null || line.level <= level) && filter.accepts(line.text);
     const { view, buffer } = this;
-    const selected = buffer.setFilter(test, view.kind === 'paused' ? view.selected : -1);
+    const isFailure = ({ outcome }: InvocationRecord) => outcome !== 'ok';
+    const testCall = (record: InvocationRecord) =>
+      this.showsCalls &&
+      (level === null || level >= logLevels.info || isFailure(record)) &&
+      filter.accepts(formatCall(record, { iso: false }));
+    const selected = buffer.setFilter(test, view.kind === 'paused' ? view.selected : -1, testCall);
     if (view.kind !== 'paused') return;
     const top = selected - (view.selected - view.top);
     this.view = clampLog({ kind: 'paused', selected, top, since: buffer.nextOrdinal }, buffer, this.rows);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { testScreens } from '../../../support/screens.ts';
 import { keys } from '../../../support/terminal.tsx';
-import { line } from '../../../support/ui-cli.ts';
+import { line, record } from '../../../support/ui-cli.ts';
 
 const screens = testScreens();
 
@@ -26,7 +26,7 @@ test('e finds the newest error, Enter opens its invocation, Esc comes back to th
   const screen = screens.open({ handler: 'alpha', tab: 'logs' });
   await screen.shows('it broke');
   await screen.press('e', /›\d\d:\d\d:\d\d ERROR it broke/);
-  await screen.press(keys.enter, '500 (trapped)');
+  await screen.press(keys.enter, /status +500 \(trapped\)/);
   expect(screen.frame).toMatch(/log_write +1/);
   expect(screen.frame).toContain('it broke');
   await screen.press(keys.esc, '[2 logs]');
@@ -39,7 +39,7 @@ test('a log filter counts its lines live, and levels step from all to errors', a
   expect(screen.frame).not.toContain('first line');
   await screen.press(keys.enter, '"LAST"');
   await screen.press(keys.esc, 'first line');
-  await screen.press('vvv', /errors: 1 of \d+ lines/);
+  await screen.press('vvv', /errors: 2 of \d+ lines/);
 });
 
 test('g goes to the oldest line shown, and once more fetches older ones', async () => {
@@ -74,4 +74,21 @@ test('w wraps long lines and cuts them again', async () => {
   expect(screen.lines).toHaveLength(24);
   screen.type('w');
   await screen.hides('the end');
+});
+
+test('a silent function is no blank screen: its calls show, c hides them, Enter opens one', async () => {
+  await screens.control.handler('silent', 'ada');
+  await screens.control.record({ records: [record('silent', 'aaaaaaaaaaaa-1', { path: '/first' })], counts: [] });
+  const screen = screens.open({ handler: 'silent', tab: 'logs' });
+  await screen.shows(/CALL {2}GET \/first 200 in 1.2 ms/);
+  const broken = record('silent', 'aaaaaaaaaaaa-2', { path: '/second', status: 500, outcome: 'trapped' });
+  await screens.control.record({ records: [broken], counts: [] });
+  await screen.shows('GET /second 500 (trapped)');
+  screen.type('c');
+  await screen.hides('GET /first');
+  await screen.press('c', 'GET /first');
+  await screen.press('/second', '1 of 2 lines');
+  await screen.press(keys.enter, '"second"');
+  await screen.press('k', '›');
+  await screen.press(keys.enter, /status +500 \(trapped\)/);
 });

@@ -37,7 +37,7 @@ function filled(count: number, capacity = 1_000): LogBuffer {
 
 const texts = (buffer: LogBuffer, view: LogView, rows: number) =>
   logRows(buffer, view, rows).map(({ entry, selected }) => {
-    const text = entry.kind === 'line' ? entry.line.text : entry.text;
+    const text = entry.kind === 'line' ? entry.line.text : entry.kind === 'mark' ? entry.text : entry.record.id;
     return selected ? `>${text}` : text;
   });
 
