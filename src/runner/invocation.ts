@@ -8,7 +8,7 @@
  * receiving: a body of unknown length is collected (others skip it). running: the guest has the slot. closing: what
  * the guest left open closes, at most closeMs. answered: the slot is free, the answer has been handed to the socket.
  *
- * What others see of it: the guest's kernel its CallOptions (call.ts), its gas GasSlices, its log InvocationLog;
+ * What others see of it: the guest's kernel its CallOptions (function-call.ts), its gas GasSlices, its log InvocationLog;
  * InFlight `abort`, `evict`, `tick` and `account`; its output CgiOutputHost; the reporter EndedInvocation.
  */
 import type { ServerResponse } from 'node:http';
@@ -23,10 +23,10 @@ import {
   logLevels,
   type PendingInvocationRecord,
 } from '../protocol/nouns.ts';
-import { type Call, CallOptions, type GuestParts } from './call.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { failureOf, type Refusal, refused } from './failure.ts';
+import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { admission, closeMs } from './limits.ts';
@@ -55,7 +55,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   place = 0;
   nextOnSocket: Invocation | null = null;
   readonly #services: RunnerServices;
-  readonly #call: Call;
+  readonly #call: FunctionCall;
   readonly #slot: Slot;
   readonly #guest: Process;
   readonly #startedMs: number;
@@ -70,7 +70,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   /** Monotonic milliseconds at which #giveUp is called; 0 until a tick has seen the closing. */
   #giveUpMs = 0;
 
-  constructor(services: RunnerServices, deployment: LoadedDeployment, slot: Slot, call: Call) {
+  constructor(services: RunnerServices, deployment: LoadedDeployment, slot: Slot, call: FunctionCall) {
     const { spec } = deployment;
     this.#services = services;
     this.deployment = deployment;

@@ -14,7 +14,7 @@ import type { StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 
-export interface Call {
+export interface FunctionCall {
   readonly id: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -48,11 +48,11 @@ export class CallOptions implements ProcessOptions {
   readonly log: ProcessLog;
   readonly #services: RunnerServices;
   readonly #deployment: LoadedDeployment;
-  readonly #call: Call;
+  readonly #call: FunctionCall;
   readonly #parts: GuestParts;
   #env: ReadonlyMap<string, GuestText> | null = null;
 
-  constructor(services: RunnerServices, deployment: LoadedDeployment, call: Call, parts: GuestParts) {
+  constructor(services: RunnerServices, deployment: LoadedDeployment, call: FunctionCall, parts: GuestParts) {
     this.#services = services;
     this.#deployment = deployment;
     this.#call = call;
