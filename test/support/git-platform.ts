@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Accounts } from '../../src/control/accounts/accounts.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
-import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
 import { VetPool } from '../../src/control/deploy/vet/vet-pool.ts';
@@ -81,6 +81,7 @@ export interface DoorPlatform {
   readonly artifacts: ArtifactStore;
   readonly deployments: Deployments;
   readonly accounts: Accounts;
+  readonly logStore: LogStore;
   readonly handlers: Handlers;
   readonly env: HandlerEnv;
   readonly fleet: RecordedFleet;
@@ -110,6 +111,8 @@ export interface DoorOptions {
   readonly limits?: Partial<GitLimits>;
   /** Of an earlier platform: as after a restart. */
   readonly dataFolder?: string;
+  /** Where the database is; without it a SQLite file in the data folder. */
+  readonly database?: DatabaseLocation;
   /** Puts something between the door and the deploy station. */
   readonly receiver?: (deployments: Deployments) => PushReceiver;
   readonly recover?: boolean;
@@ -122,7 +125,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder });
   // The library's children get this process's environment, as control's own.
   Object.assign(process.env, environment);
-  const db = await openDatabase({ file: join(dataFolder, 'trisiel.db') });
+  const db = await openDatabase(options.database ?? { file: join(dataFolder, 'trisiel.db') });
   const now = Date.now;
   const report = (message: string, error: unknown) => {
     reports.push(`${message}: ${error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : error}`);
@@ -204,6 +207,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     artifacts,
     deployments,
     accounts,
+    logStore: logs,
     handlers,
     env,
     fleet,

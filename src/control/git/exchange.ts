@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
+import { isOutage } from '../db/sql-error.ts';
 import type { GitExit, GitProcess } from './git-process.ts';
 import type { GitRoute, GitService } from './git-url.ts';
 import type { GitLimits } from './limits.ts';
@@ -80,7 +81,7 @@ export function sendResult(exchange: Answered, service: GitService, body: Buffer
 export function sendError(exchange: Answered, error: unknown, lingerMs: number): void {
   const { res } = exchange;
   const known = error instanceof PlatformError ? error : null;
-  res.statusCode = known?.status ?? 500;
+  res.statusCode = known?.status ?? (isOutage(error) ? 503 : 500);
   res.setHeader('content-type', 'text/plain; charset=utf-8');
   if (known?.code === 'unauthorized') res.setHeader('www-authenticate', 'Basic realm="Trisiel", charset="UTF-8"');
   if (known?.retryAfterSeconds !== undefined) res.setHeader('retry-after', String(known.retryAfterSeconds));

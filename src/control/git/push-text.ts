@@ -65,7 +65,7 @@ export function anyErrorText(error: unknown): string {
       full ? 'unavailable' : 'internal',
       full
         ? isUnreachable(error)
-          ? 'the platform cannot store anything now: its database does not answer'
+          ? 'nothing can be stored now: the database does not answer'
           : 'the platform cannot store anything now: its disk is full or fails'
         : 'something failed on our side',
       { hints: [full ? 'try again later; what is live stays live' : 'try again; the server log has the cause'] },

@@ -1,0 +1,185 @@
+/**
+ * kill -9 of control at random moments of pushes, kv writes, messages and log lines: what was acknowledged is there,
+ * the database is whole, its totals are right, and what is live is what git has.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { sql } from 'kysely';
+import { afterAll, expect, test } from 'vitest';
+import type { Database, DatabaseLocation } from '../../src/control/db/database.ts';
+import { onEachDatabase } from '../support/database.ts';
+import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
+import { startDoor } from '../support/git-platform.ts';
+
+const program = fileURLToPath(new URL('../support/busy-control.ts', import.meta.url));
+/** The database does the same for both; SQLite, whose process is the one that is killed, gets most. */
+const killsOf = (dialect: string) => Number(process.env.KILLS ?? (dialect === 'sqlite' ? 24 : 8));
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+/** mulberry32: the same numbers for the same seed. */
+function randomOf(start: number): (below: number) => number {
+  let state = start;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+interface Acknowledged {
+  /** Key -> the last number that was acknowledged for it. */
+  readonly kv: Map<string, number>;
+  readonly queue: Set<number>;
+  readonly log: Set<number>;
+}
+
+onEachDatabase('control killed under load', (dialect) => {
+  afterAll(removeTemporaryFolders);
+  const kills = killsOf(dialect.name);
+
+  test(`at ${kills} random moments loses nothing that it acknowledged`, async () => {
+    process.stderr.write(`control killed under load, ${dialect.name}: SEED=${seed}\n`);
+    const random = randomOf(seed);
+    const store = await dialect.temporary();
+    const dataFolder = await mkdtemp(join(tmpdir(), 'trisiel-killed-'));
+    const hello = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+    const repo = await makeRepo({ 'hello.wasm': hello });
+    const acknowledged: Acknowledged = { kv: new Map(), queue: new Set(), log: new Set() };
+    let next = 0;
+    try {
+      for (let kill = 0; kill < kills; kill += 1) {
+        next = await oneLife({
+          dataFolder,
+          location: store.location,
+          first: next,
+          until: 1 + random(150),
+          repo,
+          acknowledged,
+        });
+        await verify({ dataFolder, location: store.location, acknowledged });
+      }
+    } finally {
+      await store.close();
+      await rm(dataFolder, { recursive: true, force: true });
+    }
+    // Something of each kind was at stake.
+    expect(Math.min(acknowledged.kv.size, acknowledged.queue.size, acknowledged.log.size)).toBeGreaterThan(0);
+  }, 1_800_000);
+});
+
+/** Runs control until `until` things were acknowledged, with pushes beside, and kills it. Returns the next number. */
+async function oneLife(options: {
+  readonly dataFolder: string;
+  readonly location: DatabaseLocation;
+  readonly first: number;
+  readonly until: number;
+  readonly repo: string;
+  readonly acknowledged: Acknowledged;
+}): Promise<number> {
+  const { acknowledged, repo } = options;
+  const args = [program, options.dataFolder, JSON.stringify(options.location), String(options.first)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  let highest = options.first;
+  let count = 0;
+  let pushing: Promise<void> = Promise.resolve();
+  let isKilled = false;
+  const pushAll = async (url: string, token: string): Promise<void> => {
+    const address = new URL(`${url}/pushed.git`);
+    address.username = 'x';
+    address.password = token;
+    for (let n = 0; !isKilled; n += 1) {
+      await commit(repo, {
+        'note.txt': `${options.first} ${n}`,
+        'wasmcloud.toml': `[env]\nN = "${options.first}.${n}"\n`,
+      });
+      await git(repo, 'push', address.href, 'main');
+    }
+  };
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('{')) {
+      const { url, token } = JSON.parse(line) as { url: string; token: string };
+      pushing = pushAll(url, token);
+      continue;
+    }
+    const [kind, text] = line.split(' ');
+    const n = Number(text);
+    highest = Math.max(highest, n);
+    if (kind === 'kv') acknowledged.kv.set(`k${n % 20}`, n);
+    else if (kind === 'queue') acknowledged.queue.add(n);
+    else acknowledged.log.add(n);
+    count += 1;
+    if (count === options.until) {
+      isKilled = true;
+      child.kill('SIGKILL');
+    }
+  }
+  expect(await ended).toEqual([null, 'SIGKILL']);
+  await pushing;
+  // Well above what was begun and not acknowledged.
+  return highest + 1_000;
+}
+
+/** A new control on the same data: as after a restart. */
+async function verify(options: {
+  readonly dataFolder: string;
+  readonly location: DatabaseLocation;
+  readonly acknowledged: Acknowledged;
+}): Promise<void> {
+  const { acknowledged, dataFolder, location } = options;
+  const platform = await startDoor({ dataFolder, database: location });
+  const { db } = platform;
+  try {
+    if ('file' in location) {
+      expect((await sql<{ integrity_check: string }>`pragma integrity_check`.execute(db)).rows).toEqual([
+        { integrity_check: 'ok' },
+      ]);
+      expect((await sql`pragma foreign_key_check`.execute(db)).rows).toEqual([]);
+    }
+    await verifyStored(db, acknowledged);
+    const pushed = await platform.handlers.find('pushed');
+    if (pushed !== null) {
+      const states = await db.selectFrom('deployments').select('state').where('handler_id', '=', pushed.id).execute();
+      expect(states.filter(({ state }) => state === 'staged')).toEqual([]);
+      const live = await platform.deployments.store.live(pushed.id);
+      const refs = await platform.repositories.refs(pushed.id);
+      expect(states.filter(({ state }) => state === 'live')).toHaveLength(live === null ? 0 : 1);
+      expect(refs.get('refs/heads/main')).toBe(live?.commit);
+    }
+  } finally {
+    await platform.close();
+  }
+}
+
+async function verifyStored(db: Database, acknowledged: Acknowledged): Promise<void> {
+  const numberOf = (bytes: Uint8Array) => Number(new TextDecoder().decode(bytes));
+  const values = await db.selectFrom('kv').select(['key', 'value']).execute();
+  const stored = new Map(values.map(({ key, value }) => [key, numberOf(value)]));
+  // A later write of the same key may have been done and not acknowledged.
+  for (const [key, n] of acknowledged.kv) expect(stored.get(key), key).toBeGreaterThanOrEqual(n);
+  const messages = await db.selectFrom('queue_messages').select(['message', 'position']).execute();
+  const published = new Set(messages.map(({ message }) => numberOf(message)));
+  expect([...acknowledged.queue].filter((n) => !published.has(n))).toEqual([]);
+  const lines = await db
+    .selectFrom('log_lines')
+    .select(['cursor', 'seq', 'text'])
+    .where('stream', '=', 'log')
+    .execute();
+  const logged = new Set(lines.map(({ seq }) => seq));
+  expect([...acknowledged.log].filter((n) => !logged.has(n))).toEqual([]);
+  expect(new Set(lines.map(({ cursor }) => cursor)).size).toBe(lines.length);
+  const totals = await db.selectFrom('storage_totals').select(['kind', 'items', 'bytes']).orderBy('kind').execute();
+  const bytesOf = (all: readonly Uint8Array[]) => all.reduce((sum, { length }) => sum + length, 0);
+  expect(totals).toEqual(
+    [
+      { kind: 'kv', items: values.length, bytes: bytesOf(values.map(({ value }) => value)) },
+      { kind: 'queue', items: messages.length, bytes: bytesOf(messages.map(({ message }) => message)) },
+    ].filter(({ items }) => items > 0),
+  );
+}
