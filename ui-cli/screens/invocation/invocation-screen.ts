@@ -1,54 +1,39 @@
-import type { PlatformError } from '../../../src/protocol/errors.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import type { Loader } from '../../frame/loader.ts';
-import { Screen, type Status } from '../../frame/screen.ts';
-import { Scroll } from '../../frame/scroll.ts';
-import { loaderFailure, loaderStatus } from '../../frame/status.ts';
+import { TextScreen } from '../../frame/text-screen.ts';
 import { invocationLines } from '../../text/invocation.ts';
 
+interface Shown {
+  readonly record: InvocationRecord;
+  readonly lines: readonly LogLine[];
+}
+
 /** One run: request, outcome, gas, system calls, its log lines. */
-export class InvocationScreen extends Screen {
-  readonly app: App;
+export class InvocationScreen extends TextScreen<Shown> {
   readonly crumbs: readonly string[];
   readonly id: string;
-  readonly loader: Loader<{ readonly record: InvocationRecord; readonly lines: readonly LogLine[] }>;
-  readonly scroll: Scroll;
+  readonly #handler: string;
 
+  /** `name` is the handler's. */
   constructor(app: App, name: string, id: string) {
-    super();
-    this.app = app;
+    super(app, { everyMs: null });
     this.id = id;
+    this.#handler = name;
     this.crumbs = [name, 'invocation', id.slice(-8)];
-    this.scroll = new Scroll({ rows: () => app.bodyRows, columns: () => app.size.columns - 2 });
-    this.loader = app.loader(
-      async (signal) => {
-        const [record, page] = await Promise.all([
-          app.client.invocation(name, id, { signal }),
-          app.client.logs(name, { invocation: id, limit: 1_000 }, { signal }),
-        ]);
-        return { record, lines: page.lines };
-      },
-      null,
-      ({ record, lines }) => this.scroll.set(invocationLines(record, lines)),
-    );
   }
 
-  override show(): void {
-    this.loader.start();
+  protected async load(signal: AbortSignal): Promise<Shown> {
+    const { client } = this.app;
+    const [record, page] = await Promise.all([
+      client.invocation(this.#handler, this.id, { signal }),
+      client.logs(this.#handler, { invocation: this.id, limit: 1_000 }, { signal }),
+    ]);
+    return { record, lines: page.lines };
   }
 
-  override hide(): void {
-    this.loader.stop();
-  }
-
-  override failure(): PlatformError | null {
-    return loaderFailure(this.loader);
-  }
-
-  override status(): Status {
-    return loaderStatus(this.loader) ?? this.scroll.status();
+  protected linesOf({ record, lines }: Shown): readonly string[] {
+    return invocationLines(record, lines);
   }
 
   bindings(): readonly Binding[] {
