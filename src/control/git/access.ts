@@ -34,6 +34,9 @@ export interface AccessOptions {
 /** git shows this line when it has no password to try. */
 const logIn = 'Log in first: wasmcloud login';
 
+/** The name under which `wasmcloud git-credential` gives git a Token: what comes with it is never tried as a password. */
+const tokenName = 'wasmcloud';
+
 /** Milliseconds for which a right password is remembered: one push sends it four times. */
 const passwordMs = 60_000;
 /** Right passwords remembered; the oldest gives way. */
@@ -61,7 +64,8 @@ export class Access {
         'unauthorized',
         header === undefined ? logIn : `This takes a token, or your name and password. ${logIn}`,
       );
-    if (!looksLikeToken(given.password)) return this.#userOfPassword(given, this.#options.addressOf(req));
+    const isToken = given.name === tokenName || looksLikeToken(given.password);
+    if (!isToken) return this.#userOfPassword(given, this.#options.addressOf(req));
     const found = await this.#options.userOfToken(given.password);
     if (found === null) throw new PlatformError('unauthorized', `This token is wrong or has been revoked. ${logIn}`);
     return found.user;
