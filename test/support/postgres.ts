@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -56,12 +56,15 @@ export async function startPostgres(): Promise<PostgresServer> {
     max_connections: '150',
   };
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`);
-  // The shell ends the server when its own stdin ends: that happens however this process ends.
+  // The shell ends the server when its own stdin ends: that happens however this process ends. Then it removes the data,
+  // unless the server is to be started again.
   const run = `${bin}/postgres -D ${data} ${flags.join(' ')} & server=$!
     cat >/dev/null
-    kill -QUIT $server; wait $server`;
+    kill -QUIT $server; wait $server; cd /
+    [ -e ${folder}/kept ] || rm -rf ${folder}`;
   let shell: ChildProcess | null = null;
   const start = async (): Promise<void> => {
+    rmSync(join(folder, 'kept'), { force: true });
     const child = spawn('sh', ['-c', run], { ...as, cwd: folder, stdio: ['pipe', 'ignore', 'pipe'] });
     shell = child;
     const said: string[] = [];
@@ -94,7 +97,10 @@ export async function startPostgres(): Promise<PostgresServer> {
   return {
     port,
     url: (database) => `postgres://trisiel:${postgresPassword}@127.0.0.1:${port}/${database}`,
-    kill: stop,
+    async kill() {
+      writeFileSync(join(folder, 'kept'), '');
+      await stop();
+    },
     start,
     pause: () => signal('SIGSTOP'),
     resume: () => signal('SIGCONT'),
