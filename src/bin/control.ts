@@ -52,8 +52,11 @@ export interface Control {
   readonly runUrl: string;
   /** The code that the first account needs; null once there is one, or when anybody may sign up. */
   readonly firstCode: string | null;
-  /** Finishes in-flight work (runnerLimits.drainMs), then ends everything. */
-  stop(): Promise<void>;
+  /**
+   * Finishes the work of API and git (runnerLimits.drainMs), then ends. `runners`: `end` lets them finish and ends
+   * them too; `stay` leaves them to the next control. A second call with `end` overrules the first.
+   */
+  stop(options: { readonly runners: 'stay' | 'end' }): Promise<void>;
 }
 
 export interface ControlOptions {
@@ -80,7 +83,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     ...identity.location(config.database),
     onEvent: (event) => logDatabaseEvent(log, event),
   });
-  const platformId = await readPlatformId(db);
+  const platformId = await readSetting(db, 'platform_id', randomUUID);
   await identity.bind(platformId);
   const lease = await takeFolderLease(db, identity, log);
   const home = new SqlRepoHome({ db, self: identity.controlId, now });
@@ -137,6 +140,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? fleet.runUrl, now });
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
 
+  let recorded: Promise<void> = Promise.resolve();
   const fleet: RunnerFleet = new RunnerFleet({
     runners: config.runners,
     program: join(programFolder, 'src/bin/runner.ts'),
@@ -155,10 +159,13 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     recordFile: data('runners.json'),
     state: () => deployments.fleetState(),
     readArtifact: (name) => artifacts.get(name),
-    onLogs: (lines, dropped) =>
-      void logs.append(lines, dropped).catch((error: unknown) => report('log lines were lost', error)),
-    onUsage: (records, counts) =>
-      void usage.record({ records, counts }).catch((error: unknown) => report('usage could not be stored', error)),
+    // Records first: whoever reads an invocation's last line finds its record.
+    onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
+    onUsage: (records, counts) => {
+      recorded = usage.record({ records, counts });
+      return recorded;
+    },
+    onRunning: (runnerId, change) => usage.running(runnerId, change),
     onRequest: (request) => answer(request, { kv, queues, quota }),
     onEvent: (event) => logFleetEvent(log, event),
   });
@@ -246,7 +253,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
 
   // What was interrupted is settled before a push or a runner can ask.
   await deployments.recover();
-  server.on('request', (req, res) => (door.handles(req) ? door.handle(req, res) : void api(req, res)));
+  server.on('request', (req, res) => {
+    if (fleet.takeover.handles(req)) void fleet.takeover.handle(req, res);
+    else if (door.handles(req)) door.handle(req, res);
+    else void api(req, res);
+  });
   await fleet.start();
   isStarted = true;
   const measured = quota.measureAll();
@@ -261,27 +272,36 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       .catch((error: unknown) => report('housekeeping failed', error));
   }, housekeepingMs);
 
+  let stopped: Promise<void> | null = null;
   return {
     controlUrl,
     runUrl: `http://${reachable(config.host)}:${fleet.port}`,
     firstCode: config.registration === 'open' ? null : await accounts.firstAccountCode(),
-    async stop() {
-      clearInterval(housekeeping);
-      server.close();
-      streams.close();
-      server.closeIdleConnections();
-      await Promise.all([withinMs(runnerLimits.drainMs, door.idle()), fleet.stop()]);
-      server.closeAllConnections();
-      await hooks.close();
-      vet.close();
-      await quota.close();
-      await measured;
-      await logs.close();
-      await usage.close();
-      await lease.close();
-      await db.close();
+    stop({ runners }) {
+      if (runners === 'end') void fleet.stop();
+      stopped ??= stop();
+      return stopped;
     },
   };
+
+  async function stop(): Promise<void> {
+    clearInterval(housekeeping);
+    server.close();
+    streams.close();
+    server.closeIdleConnections();
+    await withinMs(runnerLimits.drainMs, door.idle());
+    // Or what has been begun: the first call decides.
+    await fleet.leave(config.graceS * 1_000);
+    server.closeAllConnections();
+    await hooks.close();
+    vet.close();
+    await quota.close();
+    await measured;
+    await logs.close();
+    await usage.close();
+    await lease.close();
+    await db.close();
+  }
 }
 
 /**
@@ -307,11 +327,11 @@ function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
   else log.info('the database file is rewritten once, so that it can shrink from now on');
 }
 
-async function readPlatformId(db: Database): Promise<string> {
-  const key = 'platform_id';
+/** Returns what the data folder has under `key`, drawn once and kept for ever. */
+async function readSetting(db: Database, key: string, draw: () => string): Promise<string> {
   await db
     .insertInto('settings')
-    .values({ key, value: randomUUID() })
+    .values({ key, value: draw() })
     .onConflict((conflict) => conflict.column('key').doNothing())
     .execute();
   return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;

@@ -13,8 +13,10 @@ export interface PlatformChild {
   log(): string;
   /** Resolves with the first log line that contains `text`, past ones included. */
   logged(text: string): Promise<string>;
-  /** SIGTERM, then the exit status. */
+  /** Ends it with its runners (SIGINT); the exit status. */
   stop(): Promise<number | null>;
+  /** Ends control alone (SIGTERM), for a restart; the exit status. */
+  leave(): Promise<number | null>;
 }
 
 /** Kept of the platform's stderr; older text is dropped. */
@@ -56,11 +58,14 @@ export async function startPlatformChild(env: Readonly<Record<string, string>>):
       const line = log.split('\n').find((candidate) => candidate.includes(text));
       return line === undefined ? new Promise((resolve) => waiting.set(text, resolve)) : Promise.resolve(line);
     },
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
-      child.kill('SIGTERM');
-      const [status] = await once(child, 'exit');
-      return status as number | null;
-    },
+    stop: () => end('SIGINT'),
+    leave: () => end('SIGTERM'),
   };
+
+  async function end(signal: NodeJS.Signals): Promise<number | null> {
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+    child.kill(signal);
+    const [status] = await once(child, 'exit');
+    return status as number | null;
+  }
 }

@@ -27,11 +27,8 @@ const runner = new Runner({
   exit: (status) => process.exit(status),
 });
 
-process.on('SIGTERM', () => runner.stop());
-// Ctrl-C reaches the whole process group; control decides then, as long as there is one.
-process.on('SIGINT', () => {
-  if (runner.isOrphan) runner.stop();
-});
+process.on('SIGTERM', () => runner.signalled());
+process.on('SIGINT', () => runner.signalled());
 process.on('uncaughtException', (error) => {
   report('uncaught', { error: error.stack ?? String(error) });
   process.exit(70);

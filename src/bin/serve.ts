@@ -1,6 +1,7 @@
 /**
  * `npm start`, `trisiel serve`: the platform in the foreground. stdout gets one line, when both ports
- * serve; the platform's own log goes to stderr as JSON lines. SIGTERM or Ctrl-C: finish, then exit 0.
+ * serve; the platform's own log goes to stderr as JSON lines. SIGTERM: finish, leave the runners to the next start,
+ * exit 0. SIGINT, or a second SIGTERM: let the runners finish and end them as well.
  */
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -47,12 +48,13 @@ async function main(): Promise<void> {
   const starting = startControl({ config, gitEnvironment: environment, log });
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
-    if (isStopping) return;
+    // The first process of a container takes all others with it when it ends: nothing could be left to a next start.
+    const runners = signal === 'SIGINT' || isStopping || process.pid === 1 ? 'end' : 'stay';
+    log.info({ signal, runners }, 'stopping: in-flight work is finished first');
     isStopping = true;
-    log.info({ signal }, 'stopping: in-flight work is finished first');
     // Also while it starts: runners that are there already must not be left behind.
     starting
-      .then((control) => control.stop())
+      .then((control) => control.stop({ runners }))
       .then(
         () => process.exit(0),
         (error: unknown) => {

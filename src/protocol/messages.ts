@@ -93,6 +93,10 @@ export type ToRunner =
       readonly code: ErrorCode;
       readonly message: string;
     }
+  /** Control has dealt with the `logs` or `usage` of this number. `isLost`: log lines that it could not store. */
+  | { readonly kind: 'received'; readonly number: number; readonly isLost: boolean }
+  /** Control ends: serve on until the next control's runners serve, for at most `lifetimeMs`. */
+  | { readonly kind: 'leave'; readonly lifetimeMs: number }
   /** Finish in-flight work, then exit 0. */
   | { readonly kind: 'drain' };
 
@@ -101,20 +105,33 @@ export type FromRunner =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'prepared'; readonly specId: string; readonly error: string | null }
+  /** `number`: see `received`. */
   | {
       readonly kind: 'logs';
+      readonly number: number;
+      /** Grows from batch to batch of one runner; a batch that is sent again has the number that it had. */
+      readonly batch: number;
       readonly lines: readonly PendingLogLine[];
       /** Lines lost on the way here, by handler id. */
       readonly dropped: DroppedLines;
     }
   | {
       readonly kind: 'usage';
+      readonly number: number;
       readonly records: readonly PendingInvocationRecord[];
       readonly counts: readonly UsageCount[];
+      readonly running: RunningChange;
     }
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** A call of the kernel that control serves (kv, queue). */
   | { readonly kind: 'request'; readonly id: number; readonly request: BusRequest };
+
+/** Invocations that run for long: those listed from now on, and the ids of listed ones that have ended. */
+export interface RunningChange {
+  /** Their outcome is `running`. */
+  readonly started: readonly PendingInvocationRecord[];
+  readonly ended: readonly string[];
+}
 
 /** Log lines lost, by handler id. */
 export type DroppedLines = Readonly<Record<HandlerId, number>>;
@@ -129,6 +146,11 @@ export interface UsageCount {
   readonly durationMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /**
+   * Invocations in flight in the runner at the moment of sending. A runner sends 0 only when none has begun or
+   * ended for a while, and sends a count of no invocations before the next one begins.
+   */
+  readonly inFlight: number;
 }
 
 export interface RunnerStats {

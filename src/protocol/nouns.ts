@@ -118,8 +118,8 @@ export interface LogFrame {
   readonly dropped: number;
 }
 
-/** `ok`, or the code that the caller saw. */
-export type InvocationOutcome = 'ok' | 'aborted' | ErrorCode;
+/** `running`: it has not ended; `ok`; `aborted`: its client or its runner went away; else the code that the caller saw. */
+export type InvocationOutcome = 'running' | 'ok' | 'aborted' | ErrorCode;
 
 /** How an Invocation ended: the usage event, as the API gives it. */
 export interface InvocationRecord extends InvocationFacts {
@@ -138,7 +138,7 @@ interface InvocationFacts {
   readonly durationMs: number;
   readonly method: string;
   readonly path: string;
-  /** HTTP status sent. */
+  /** HTTP status sent; 0 while it runs, or where none was. */
   readonly status: number;
   readonly outcome: InvocationOutcome;
   readonly gas: number;

@@ -20,6 +20,8 @@ export interface RunnerIdentity {
   readonly bootId: string;
   readonly runnerId: string;
   readonly pid: number;
+  /** Of that control; runners of an earlier one report there. */
+  readonly controlUrl: string;
 }
 
 export interface Probe {

@@ -9,6 +9,7 @@ import type { Resource } from '../guest/kernel/resource.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { Limits } from '../protocol/limits.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
+import { ControlAway } from './control-link.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import type { StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
@@ -37,6 +38,8 @@ export interface GuestParts {
   readonly log: ProcessLog;
   /** As ProcessOptions has them. */
   suspending(): void;
+  /** A call of control has failed because there is none. */
+  controlAway(): void;
 }
 
 /** Answers the kernel's questions; most guests ask few of them, so what costs something is made when it is asked for. */
@@ -108,11 +111,16 @@ export class CallOptions implements ProcessOptions {
   }
 
   get kv(): KvService {
-    return this.#deployment.handler.kv;
+    const { kv } = this.#deployment.handler;
+    return {
+      get: (bucket, key) => this.#noticing(kv.get(bucket, key)),
+      put: (bucket, key, value) => this.#noticing(kv.put(bucket, key, value)),
+    };
   }
 
   get queues(): QueueService {
-    return this.#deployment.handler.queues;
+    const { queues } = this.#deployment.handler;
+    return { publish: (queue, message) => this.#noticing(queues.publish(queue, message)) };
   }
 
   suspending(): void {
@@ -121,6 +129,13 @@ export class CallOptions implements ProcessOptions {
 
   resumed(): void {
     this.#services.mark.enter(this.#deployment.mark);
+  }
+
+  #noticing<T>(call: Promise<T>): Promise<T> {
+    return call.catch((error: unknown) => {
+      if (error instanceof ControlAway) this.#parts.controlAway();
+      throw error;
+    });
   }
 
   #environment(): ReadonlyMap<string, GuestText> {

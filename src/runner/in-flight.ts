@@ -76,6 +76,11 @@ export class InFlight {
     for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort();
   }
 
+  /** Lets every connection be closed by the answer that it waits for, where that has not begun. */
+  closeAfterAnswer(): void {
+    for (const { response } of this.#all) response.shouldKeepAlive = false;
+  }
+
   /** Resolves when nothing runs. */
   async empty(): Promise<void> {
     if (this.#all.length === 0) return;

@@ -29,7 +29,7 @@ import { failureOf, type Refusal, refused } from './failure.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
 import { InvocationLog } from './invocation-log.ts';
-import { admission, closeMs } from './limits.ts';
+import { admission, closeMs, usageLimits } from './limits.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
@@ -47,8 +47,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly stdin: StandardInput;
   readonly stdout: CgiOutput;
   readonly stderr: StderrLog;
-  /** Known when it has been answered. */
-  outcome: InvocationOutcome = 'ok';
+  outcome: InvocationOutcome = 'running';
+  isListed = false;
   /** Monotonic milliseconds; 0 until it has been answered. */
   nowMs = 0;
   /** Of InFlight: its index there, and the next Invocation for a request of the same connection. */
@@ -96,6 +96,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   async run(): Promise<string | null> {
     const { deployment, stdout } = this;
     let end: ProcessEnd;
+    this.#services.usage.begin(deployment.usage);
     try {
       layOutDescriptors(this.#guest, deployment.spec.module.plan);
       const collecting = this.stdin.collect();
@@ -120,9 +121,10 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       redirect = finished.kind === 'redirect' ? finished.path : null;
       this.#exited(end);
     }
+    if (this.outcome === 'running') this.outcome = 'ok';
     this.nowMs = performance.now();
     this.#state = 'answered';
-    this.#services.usage.add(deployment.usage, this);
+    this.#services.usage.end(deployment.usage, this);
     deployment.pool.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
     return redirect;
   }
@@ -148,7 +150,9 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       return;
     }
     const { timeoutMs } = this.deployment.spec.limits;
-    if (nowMs - this.#startedMs >= timeoutMs) this.#guest.kill({ kind: 'deadline', timeoutMs });
+    const runningMs = nowMs - this.#startedMs;
+    if (runningMs >= timeoutMs) this.#guest.kill({ kind: 'deadline', timeoutMs });
+    if (!this.isListed && runningMs >= usageLimits.listedAfterMs) this.isListed = this.#services.usage.list(this);
   }
 
   /** Tells the budget what the guest has grown to. */
@@ -173,6 +177,14 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   suspending(): void {
     this.stdout.sendPending();
     this.log.release();
+  }
+
+  /**
+   * Ends the Process because a call of control failed for want of one. A guest that does not look at the error would
+   * answer as if a value were missing, or had been stored; so its caller is told 503 instead.
+   */
+  controlAway(): void {
+    this.#refuse('unavailable', 'kv and queues cannot be reached while control is away; try again');
   }
 
   // CgiOutputHost.
@@ -212,7 +224,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   }
 
   get durationMs(): number {
-    return this.nowMs - this.#startedMs;
+    return (this.outcome === 'running' ? performance.now() : this.nowMs) - this.#startedMs;
   }
 
   get bytesIn(): number {
@@ -297,7 +309,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
     if (canAnswer) {
-      const retry = failure.code === 'overloaded' ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
+      const isPassing = failure.code === 'overloaded' || failure.code === 'unavailable';
+      const retry = isPassing ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
       const error = new PlatformError(failure.code, failure.detail, retry);
       this.#status = answerProblem(response, error, this.id);
       return;

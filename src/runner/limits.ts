@@ -86,7 +86,14 @@ export const usageLimits = {
   /** Records waiting for control; beyond them only counters are kept. */
   bufferRecords: 20_000,
   batchRecords: 1_000,
+  /** An Invocation that runs for longer is listed while it runs; most never are. */
+  listedAfterMs: 200,
+  /** Listed at once by one runner: more than a person reads, and about 0.5 MiB. */
+  listedMax: 1_000,
 } as const;
+
+/** Characters of log text in one batch; one line may be longer. A batch is copied whole by the channel. */
+export const batchBytes = MIB;
 
 /** Batches handed to the channel and not written yet; more would only move the queue into Node. */
 export const batchesUnderway = 4;
@@ -97,9 +104,18 @@ export const busRequestsMax = 10_000;
 export const orphanLimits = {
   /** Without control nobody can change or stop what it serves: it ends by itself. */
   lifetimeMs: 60 * 60_000,
-  /** How often it asks whether a new control has taken over. */
-  askMs: 500,
+  /** How often it asks whether a new control has taken over. Each costs control some 0.2 ms. */
+  askMs: 200,
+  /** So often only at first: a control that does not come back soon is asked for every `laterAskMs`. */
+  oftenMs: 30_000,
+  laterAskMs: 1_000,
   askTimeoutMs: 2_000,
+  /** One answer of control; larger ones come from somebody else. */
+  answerBytes: 4_096,
+  /** Batches of log lines and usage that wait for control's answer at the same time. */
+  reports: 2,
+  /** After its last Invocation it tries for so long to hand over what control does not have yet. */
+  handOverMs: 10_000,
   /** Idle connections are kept this long after takeover, so that a request on its way is answered. */
   idleMs: 1_000,
 } as const;

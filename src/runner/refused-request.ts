@@ -20,6 +20,8 @@ export interface RefusedRequestOptions {
 }
 
 export class RefusedRequest implements EndedInvocation {
+  readonly isListed = false;
+  readonly id: string;
   readonly gas = 0;
   readonly durationMs = 0;
   readonly bytesIn = 0;
@@ -32,6 +34,7 @@ export class RefusedRequest implements EndedInvocation {
 
   constructor(options: RefusedRequestOptions) {
     this.#options = options;
+    this.id = options.id;
     this.outcome = options.code;
     this.nowMs = options.nowMs;
     this.logLines = options.logLines;

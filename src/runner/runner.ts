@@ -3,11 +3,12 @@
  *
  *     booting --config--> loading --serve--> serving --drain--> draining --> ended
  *                                              |                   ^
- *                                        control dies              |
+ *                                 control ends, planned or not     |
  *                                              v                   |
- *                                           orphan --successor-----+
+ *                                           orphan --replaced------+
  */
 import { randomFillSync } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ScratchPool } from '../guest/kernel/fs/quota.ts';
 import { systemClock } from '../guest/kernel/local-run.ts';
 import { createEgress, type Egress } from '../guest/kernel/net/egress.ts';
@@ -16,24 +17,24 @@ import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import { MIB } from '../protocol/limits.ts';
-import type { RunnerConfig, RunnerStats, ToRunner } from '../protocol/messages.ts';
+import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
-import { type Channel, ControlLink } from './control-link.ts';
+import { type Channel, ControlLink, type ToRunnerItself } from './control-link.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type HandlerServices, HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
 import { collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
-import { LogBuffer } from './log-buffer.ts';
+import { type Fate, LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
-import { replaced } from './orphan.ts';
 import { RouteTable } from './routes.ts';
 import { Scheduler } from './scheduler.ts';
 import { RunnerServer } from './server.ts';
+import { Takeover } from './takeover.ts';
 import { UsageReporter } from './usage-reporter.ts';
 
 /** Files in /tmp of all Processes of a runner together. */
@@ -58,6 +59,9 @@ export class Runner {
   readonly #logs: LogBuffer;
   readonly #usage: UsageReporter;
   #loaded: Loaded | null = null;
+  #takeover: Takeover | null = null;
+  /** As an orphan. */
+  #lifetimeMs: number = orphanLimits.lifetimeMs;
   #rssBytes = 0;
   #isStarved = false;
   #state: 'booting' | 'loading' | 'serving' | 'orphan' | 'draining' = 'booting';
@@ -68,21 +72,38 @@ export class Runner {
       message: (message) => this.#receive(message),
       lost: () => this.#orphaned(),
     });
-    this.#logs = new LogBuffer((batch, sent) => this.#link.send({ kind: 'logs', ...batch }, sent));
-    this.#usage = new UsageReporter((batch, sent) => this.#link.send({ kind: 'usage', ...batch }, sent));
+    this.#usage = new UsageReporter((usage, sent) => {
+      const andLines = (fate: Fate): void => {
+        sent(fate);
+        // They may have waited for these records.
+        this.#logs.flush();
+      };
+      if (this.#link.isConnected) return this.#link.deliver({ kind: 'usage', ...usage }, andLines);
+      return this.#takeover?.send({ usage }, andLines) ?? false;
+    });
+    this.#logs = new LogBuffer({
+      // A reader who sees an Invocation's last line finds its record.
+      sendFirst: () => {
+        this.#usage.flush();
+        return this.#usage.hasSentRecords;
+      },
+      send: (logs, sent) => {
+        if (this.#link.isConnected) return this.#link.deliver({ kind: 'logs', ...logs }, sent);
+        return this.#takeover?.send({ logs }, sent) ?? false;
+      },
+    });
     this.#link.send({ kind: 'booted' });
   }
 
-  /** SIGTERM, or SIGINT without a control that would say so itself. */
-  stop(): void {
-    void this.#drain(0);
+  /**
+   * SIGTERM or SIGINT. A signal to the process group or the service reaches control as well, which decides what
+   * becomes of its runners; so it counts only where control has gone.
+   */
+  signalled(): void {
+    if (!this.#link.isConnected) void this.#drain(0);
   }
 
-  get isOrphan(): boolean {
-    return this.#state === 'orphan';
-  }
-
-  #receive(message: Exclude<ToRunner, { kind: 'reply' }>): void {
+  #receive(message: ToRunnerItself): void {
     switch (message.kind) {
       case 'config':
         this.#loaded = this.#load(message.config);
@@ -90,6 +111,11 @@ export class Runner {
         return;
       case 'ping':
         this.#link.send({ kind: 'pong', n: message.n, stats: this.#stats() });
+        return;
+      case 'leave':
+        this.#lifetimeMs = message.lifetimeMs;
+        this.#flush();
+        this.#link.leave();
         return;
       case 'drain':
         void this.#drain(0);
@@ -176,6 +202,7 @@ export class Runner {
         bootId: config.controlBootId,
         runnerId: config.runnerId,
         pid: this.#options.pid,
+        controlUrl: config.controlUrl,
       },
     });
     const server = new RunnerServer({
@@ -230,10 +257,17 @@ export class Runner {
     }
     this.#state = 'orphan';
     this.#options.report('control has gone; serving on');
-    const { platformId, probeKey, controlBootId, controlUrl, host } = loaded.config;
+    const { host } = loaded.config;
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
     const runnersUrl = `http://${address.includes(':') ? `[${address}]` : address}:${loaded.port}`;
-    void replaced({ platformId, probeKey, controlBootId, controlUrl, runnersUrl }).then((reason) => {
+    this.#takeover = new Takeover({
+      ...loaded.config,
+      pid: this.#options.pid,
+      runnersUrl,
+      lifetimeMs: this.#lifetimeMs,
+      onReachable: () => this.#flush(),
+    });
+    void this.#takeover.replaced().then((reason) => {
       this.#options.report('ending', { reason });
       return this.#drain(orphanLimits.idleMs);
     });
@@ -244,17 +278,25 @@ export class Runner {
     if (this.#state === 'draining') return;
     const wasServing = this.#state === 'serving' || this.#state === 'orphan';
     this.#state = 'draining';
-    if (wasServing) await this.#loaded?.server.drain(idleMs);
+    if (wasServing) await this.#loaded?.server.drain({ idleMs, onClosed: () => void this.#takeover?.closed() });
     await this.#handOver();
     this.#options.exit(0);
   }
 
   async #handOver(): Promise<void> {
-    this.#logs.flush();
-    this.#usage.flush();
-    while (this.#link.isConnected && !(this.#logs.isEmpty && this.#usage.isEmpty)) {
-      await new Promise((resolve) => setImmediate(resolve));
+    const endMs = performance.now() + orphanLimits.handOverMs;
+    for (;;) {
+      this.#flush();
+      if (this.#logs.isEmpty && this.#usage.isEmpty) return;
+      if (this.#link.isConnected) await new Promise((resolve) => setImmediate(resolve));
+      else if (this.#takeover === null || performance.now() >= endMs) return;
+      else if (!(await this.#takeover.ask())) await delay(orphanLimits.askMs);
     }
+  }
+
+  #flush(): void {
+    this.#usage.flush();
+    this.#logs.flush();
   }
 
   /**

@@ -85,19 +85,35 @@ export class RunnerServer {
   }
 
   /**
-   * Accepts nothing more and resolves when the last Invocation has ended and every connection is
-   * closed. Idle connections are kept for `idleMs`: a request may be on its way on them.
+   * Accepts nothing more. Resolves when the last Invocation has ended and every connection is closed. Keeps idle
+   * connections for `idleMs` milliseconds, because a request may be on its way on them; then closes them and calls
+   * `onClosed`: from then on only Invocations that began before are answered.
    */
-  async drain(idleMs: number): Promise<void> {
-    this.#isDraining = true;
+  async drain({
+    idleMs,
+    onClosed = () => {},
+  }: {
+    readonly idleMs: number;
+    readonly onClosed?: () => void;
+  }): Promise<void> {
     await quietMoment();
     // http's own close() would end idle connections at once, and with them requests that are just on their way.
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#server, () => resolve()));
+    // Only now: a connection that is told to close comes back as a new one, and while the listener closes that is where
+    // the kernel resets them.
+    this.#isDraining = true;
+    this.#inFlight.closeAfterAnswer();
     if (idleMs > 0) await new Promise((resolve) => setTimeout(resolve, idleMs));
+    this.#closeIdle();
+    onClosed();
     await this.#inFlight.empty();
+    this.#closeIdle();
+    await closed;
+  }
+
+  #closeIdle(): void {
     this.#server.closeIdleConnections();
     for (const socket of this.#sockets) if (this.#inFlight.isIdle(socket)) socket.destroySoon();
-    await closed;
   }
 }
 

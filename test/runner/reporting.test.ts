@@ -3,8 +3,14 @@ import { logLimits } from '../../src/protocol/limits.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
 import { batchesUnderway, usageLimits } from '../../src/runner/limits.ts';
-import { type LogBatch, LogBuffer } from '../../src/runner/log-buffer.ts';
-import { type EndedInvocation, type UsageBatch, UsageReporter, usageMeter } from '../../src/runner/usage-reporter.ts';
+import { type Fate, type LogBatch, LogBuffer } from '../../src/runner/log-buffer.ts';
+import {
+  type EndedInvocation,
+  type UsageBatch,
+  type UsageMeter,
+  UsageReporter,
+  usageMeter,
+} from '../../src/runner/usage-reporter.ts';
 
 const line = (handler: string, text = 'x'): PendingLogLine => ({
   handlerId: handlerIdOf(handler),
@@ -22,12 +28,18 @@ const line = (handler: string, text = 'x'): PendingLogLine => ({
 function slowChannel<T>() {
   const batches: T[] = [];
   const acknowledge: (() => void)[] = [];
+  const fail: (() => void)[] = [];
+  const lose: (() => void)[] = [];
   return {
     batches,
     acknowledge,
-    send: (batch: T, sent: () => void) => {
+    fail,
+    lose,
+    send: (batch: T, sent: (fate: Fate) => void) => {
       batches.push(batch);
-      acknowledge.push(sent);
+      acknowledge.push(() => sent('stored'));
+      fail.push(() => sent('failed'));
+      lose.push(() => sent('lost'));
       return true;
     },
   };
@@ -36,10 +48,12 @@ function slowChannel<T>() {
 describe('the log buffer', () => {
   it('sends what comes together in one batch, in order', async () => {
     const sent = Promise.withResolvers<LogBatch>();
-    const buffer = new LogBuffer((batch, done) => {
-      sent.resolve(batch);
-      done();
-      return true;
+    const buffer = new LogBuffer({
+      send: (batch, done) => {
+        sent.resolve(batch);
+        done('stored');
+        return true;
+      },
     });
     for (const text of ['a', 'b', 'c']) buffer.push(line('one', text));
     expect((await sent.promise).lines.map(({ text }) => text)).toEqual(['a', 'b', 'c']);
@@ -48,7 +62,7 @@ describe('the log buffer', () => {
 
   it('keeps a bounded number behind a slow channel and counts the rest, by handler', () => {
     const { batches, acknowledge, send } = slowChannel<LogBatch>();
-    const buffer = new LogBuffer(send);
+    const buffer = new LogBuffer({ send });
     const total = logLimits.bufferLines + batchesUnderway * logLimits.batchLines + 500;
     for (let i = 0; i < total; i++) buffer.push(line(i % 2 === 0 ? 'even' : 'odd'));
     while (acknowledge.length > 0) acknowledge.shift()?.();
@@ -61,7 +75,7 @@ describe('the log buffer', () => {
 
   it('is bounded in bytes too', () => {
     const { batches, acknowledge, send } = slowChannel<LogBatch>();
-    const buffer = new LogBuffer(send);
+    const buffer = new LogBuffer({ send });
     const text = 'x'.repeat(logLimits.lineBytes);
     for (let i = 0; i < 10_000; i++) buffer.push(line('one', text));
     while (acknowledge.length > 0) acknowledge.shift()?.();
@@ -75,10 +89,12 @@ describe('the log buffer', () => {
   it('keeps its lines where there is nobody to send to', () => {
     let isThere = false;
     const batches: LogBatch[] = [];
-    const buffer = new LogBuffer((batch, sent) => {
-      if (isThere) batches.push(batch);
-      if (isThere) sent();
-      return isThere;
+    const buffer = new LogBuffer({
+      send: (batch, sent) => {
+        if (isThere) batches.push(batch);
+        if (isThere) sent('stored');
+        return isThere;
+      },
     });
     buffer.push(line('one'));
     buffer.flush();
@@ -89,44 +105,131 @@ describe('the log buffer', () => {
   });
 });
 
-describe('the usage reporter', () => {
-  const record = { id: 'r' } as PendingInvocationRecord;
-  const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
-    outcome: 'ok',
-    gas: 10,
-    durationMs: 2,
-    bytesIn: 3,
-    bytesOut: 4,
-    logLines: 0,
-    isSampled: true,
-    nowMs: 5_000,
-    record: () => record,
-    ...over,
+const run = (reporter: UsageReporter, meter: UsageMeter, ended: EndedInvocation): void => {
+  reporter.begin(meter);
+  reporter.end(meter, ended);
+};
+
+describe('lines and records', () => {
+  it('are sent again when the channel failed to take them, first, and in order', async () => {
+    const { batches, fail, acknowledge, send } = slowChannel<LogBatch>();
+    const buffer = new LogBuffer({ send });
+    for (const text of ['a', 'b']) buffer.push(line('one', text));
+    buffer.flush();
+    buffer.push(line('one', 'c'));
+    fail[0]?.();
+    expect(buffer.isEmpty).toBe(false);
+    buffer.flush();
+    const sent = batches.map(({ batch, lines }) => [batch, ...lines.map(({ text }) => text)]);
+    expect(sent).toEqual([
+      [1, 'a', 'b'],
+      [1, 'a', 'b'],
+      [2, 'c'],
+    ]);
+    acknowledge[1]?.();
+    acknowledge[2]?.();
+    expect(buffer.isEmpty).toBe(true);
   });
 
+  it('that control could not store are counted', () => {
+    const { batches, lose, send } = slowChannel<LogBatch>();
+    const buffer = new LogBuffer({ send });
+    for (let i = 0; i < 3; i++) buffer.push(line('one'));
+    buffer.flush();
+    lose[0]?.();
+    expect(batches.at(-1)).toEqual({ batch: 2, lines: [], dropped: { one: 3 } });
+  });
+
+  it('that wait to be sent again leave room for fewer others', () => {
+    const { batches, fail, acknowledge, send } = slowChannel<LogBatch>();
+    const buffer = new LogBuffer({ send });
+    for (let i = 0; i < logLimits.batchLines; i++) buffer.push(line('one'));
+    fail[0]?.();
+    for (let i = 0; i < 2 * logLimits.bufferLines; i++) buffer.push(line('one'));
+    for (let i = 1; i < acknowledge.length; i++) acknowledge[i]?.();
+    const sent = batches.slice(1);
+    const kept = sent.reduce((sum, { lines }) => sum + lines.length, 0);
+    const dropped = sent.reduce((sum, { dropped }) => sum + (dropped[handlerIdOf('one')] ?? 0), 0);
+    expect(kept + dropped).toBe(logLimits.batchLines + 2 * logLimits.bufferLines);
+    expect(kept).toBeLessThanOrEqual(logLimits.bufferLines + batchesUnderway * logLimits.batchLines);
+  });
+
+  it('go together: lines wait until the record of their Invocation has been sent', () => {
+    const order: string[] = [];
+    let isFull = true;
+    const usage = new UsageReporter((batch, sent) => {
+      if (isFull) return false;
+      order.push(...batch.records.map(({ id }) => `record ${id}`));
+      sent('stored');
+      return true;
+    });
+    const buffer = new LogBuffer({
+      sendFirst: () => {
+        usage.flush();
+        return usage.hasSentRecords;
+      },
+      send: (batch, sent) => {
+        order.push(...batch.lines.map(({ text }) => `line ${text}`));
+        sent('stored');
+        return true;
+      },
+    });
+    const meter = usageMeter(handlerIdOf('one'), 1);
+    usage.begin(meter);
+    buffer.push(line('one', 'last'));
+    usage.end(meter, ended({ logLines: 1, isSampled: false }));
+    buffer.flush();
+    expect(order).toEqual([]);
+    isFull = false;
+    buffer.flush();
+    expect(order).toEqual(['record r', 'line last']);
+  });
+});
+
+const record = { id: 'r' } as PendingInvocationRecord;
+const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
+  id: 'r',
+  isListed: false,
+  outcome: 'ok',
+  gas: 10,
+  durationMs: 2,
+  bytesIn: 3,
+  bytesOut: 4,
+  logLines: 0,
+  isSampled: true,
+  nowMs: 5_000,
+  record: () => record,
+  ...over,
+});
+
+describe('the usage reporter', () => {
   it('counts exactly, and samples only records that may be', () => {
     const { batches, acknowledge, send } = slowChannel<UsageBatch>();
     const reporter = new UsageReporter(send);
     const meter = usageMeter(handlerIdOf('one'), 3);
     const silent = usageLimits.recordsPerSecond + 100;
-    for (let i = 0; i < silent; i++) reporter.add(meter, ended());
-    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ outcome: 'trapped', isSampled: false }));
-    for (let i = 0; i < 50; i++) reporter.add(meter, ended({ logLines: 1, isSampled: false }));
-    reporter.add(meter, ended({ nowMs: 6_000 }));
+    for (let i = 0; i < silent; i++) run(reporter, meter, ended());
+    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
+    for (let i = 0; i < 50; i++) run(reporter, meter, ended({ logLines: 1, isSampled: false }));
+    run(reporter, meter, ended({ nowMs: 6_000 }));
     reporter.flush();
     for (const done of acknowledge) done();
     expect(batches.flatMap((batch) => batch.records)).toHaveLength(usageLimits.recordsPerSecond + 101);
     const invocations = silent + 101;
+    const of = { handlerId: 'one', deployment: 3 };
+    const nothing = { invocations: 0, failures: 0, gas: 0, durationMs: 0, bytesIn: 0, bytesOut: 0 };
     expect(batches.flatMap((batch) => batch.counts)).toEqual([
+      // Told before the first one ran.
+      { ...of, ...nothing, inFlight: 1 },
       {
-        handlerId: 'one',
-        deployment: 3,
+        ...of,
         invocations,
         failures: 50,
         gas: invocations * 10,
         durationMs: invocations * 2,
         bytesIn: invocations * 3,
         bytesOut: invocations * 4,
+        inFlight: 0,
       },
     ]);
     expect(reporter.isEmpty).toBe(true);
@@ -138,17 +241,86 @@ describe('the usage reporter', () => {
     const reporter = new UsageReporter((batch, sent) => {
       if (!isThere) return false;
       counts.push(...batch.counts.map(({ invocations }) => invocations));
-      sent();
+      sent('stored');
       return true;
     });
     const meter = usageMeter(handlerIdOf('one'), 1);
     for (let i = 0; i < 10; i++) {
-      reporter.add(meter, ended());
+      run(reporter, meter, ended());
       reporter.flush();
     }
     isThere = true;
-    reporter.add(meter, ended());
+    run(reporter, meter, ended());
     reporter.flush();
     expect(counts).toEqual([11]);
+  });
+
+  it('counts again what the channel failed to take', () => {
+    const { batches, fail, acknowledge, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 1);
+    run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
+    reporter.flush();
+    run(reporter, meter, ended({ outcome: 'trapped', isSampled: false }));
+    fail[1]?.();
+    reporter.flush();
+    expect(batches.at(-1)?.counts[0]).toMatchObject({ invocations: 2, failures: 2 });
+    expect(batches.at(-1)?.records).toHaveLength(2);
+    acknowledge[0]?.();
+    acknowledge.at(-1)?.();
+    expect(reporter.isEmpty).toBe(true);
+  });
+
+  it('tells that a Deployment is in use before its Invocation runs, once, and when it is at rest', async () => {
+    const atRest = Promise.withResolvers<void>();
+    const told: number[][] = [];
+    const reporter = new UsageReporter((batch, sent) => {
+      for (const { invocations, inFlight } of batch.counts) {
+        told.push([invocations, inFlight]);
+        if (invocations === 0 && inFlight === 0) atRest.resolve();
+      }
+      sent('stored');
+      return true;
+    });
+    const meter = usageMeter(handlerIdOf('one'), 1);
+    reporter.begin(meter);
+    expect(told).toEqual([[0, 1]]);
+    reporter.begin(meter);
+    reporter.end(meter, ended());
+    reporter.end(meter, ended());
+    expect(told).toEqual([[0, 1]]);
+    await atRest.promise;
+    expect(told).toEqual([
+      [0, 1],
+      [2, 0],
+      [0, 0],
+    ]);
+    reporter.begin(meter);
+    expect(told.at(-1)).toEqual([0, 1]);
+  });
+
+  it('lists what runs for long, a bounded number, until it ends', () => {
+    const { batches, acknowledge, send } = slowChannel<UsageBatch>();
+    const reporter = new UsageReporter(send);
+    const meter = usageMeter(handlerIdOf('one'), 1);
+    const running = (id: string) => ended({ id, isListed: true, record: () => ({ id }) as PendingInvocationRecord });
+    for (let i = 0; i < usageLimits.listedMax; i++) {
+      reporter.begin(meter);
+      expect(reporter.list(running(`r${i}`))).toBe(true);
+    }
+    reporter.begin(meter);
+    expect(reporter.list(running('one too many'))).toBe(false);
+    // One that ends before it was told of is told of as ended only.
+    reporter.end(meter, running('r0'));
+    while (acknowledge.length > 0) acknowledge.shift()?.();
+    reporter.flush();
+    reporter.end(meter, running('r1'));
+    while (acknowledge.length > 0) acknowledge.shift()?.();
+    reporter.flush();
+    const started = batches.flatMap((batch) => batch.running.started.map(({ id }) => id));
+    expect(started).toHaveLength(usageLimits.listedMax - 1);
+    expect(started).not.toContain('r0');
+    expect(batches.flatMap((batch) => batch.running.ended)).toEqual(['r1']);
+    expect(batches.flatMap((batch) => batch.records.map(({ id }) => id))).toEqual(['r0', 'r1']);
   });
 });

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { WebSocket } from 'ws';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
+import { OrphanRecord } from '../../src/control/fleet/orphan-record.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import { makeProbe, runnerProbe } from '../../src/protocol/runner-probe.ts';
 
@@ -24,9 +25,16 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** Ends the platforms that a failed test left running, then removes all folders. */
+/**
+ * Ends the platforms that a failed test left running, and the runners of those whose control was killed (they would
+ * serve on for an hour); then removes all folders.
+ */
 export async function removeTemporaryFolders(): Promise<void> {
   await Promise.all(platforms.splice(0).map((platform) => platform.stop()));
+  for (const folder of folders) {
+    const runners = new OrphanRecord(join(folder, 'runners.json'));
+    runners.end(runners.orphans());
+  }
   await Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true })));
 }
 

@@ -7,7 +7,7 @@ import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/contr
 import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import type { BusRequest, DeploymentSpec, UsageCount } from '../../src/protocol/messages.ts';
+import type { BusRequest, DeploymentSpec, RunningChange, UsageCount } from '../../src/protocol/messages.ts';
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
@@ -81,6 +81,8 @@ export class TestFleet {
   readonly records: (PendingInvocationRecord & Named)[] = [];
   readonly counts: (UsageCount & Named)[] = [];
   readonly events: FleetEvent[] = [];
+  /** Changes told by each runner that lives. */
+  readonly running = new Map<string, RunningChange[]>();
   onRequest: (request: BusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
   readonly #watchers = new Set<() => void>();
 
@@ -109,15 +111,21 @@ export class TestFleet {
         if (bytes === undefined) throw new Error(`no Artifact ${name}`);
         return bytes;
       },
-      onLogs: (lines, dropped) => {
+      onLogs: async (lines, dropped = {}) => {
         this.lines.push(...lines.map(named));
         for (const [handlerId, count] of Object.entries(dropped)) {
           const { handler } = named({ handlerId: handlerIdOf(handlerId) });
           this.dropped[handler] = (this.dropped[handler] ?? 0) + count;
         }
         this.#changed();
+        return 'stored';
       },
-      onUsage: (records, counts) => {
+      onRunning: (runnerId, change) => {
+        if (change === null) this.running.delete(runnerId);
+        else this.running.set(runnerId, [...(this.running.get(runnerId) ?? []), change]);
+        this.#changed();
+      },
+      onUsage: async (records, counts) => {
         this.records.push(...records.map(named));
         this.counts.push(...counts.map(named));
         this.#changed();

@@ -83,6 +83,7 @@ async function fill(control: Control): Promise<void> {
         durationMs: 3,
         bytesIn: 0,
         bytesOut: 9,
+        inFlight: 0,
       },
     ],
   });

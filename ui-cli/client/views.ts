@@ -128,7 +128,12 @@ export const usageMinuteAnswer: z.ZodMiniType<UsageMinute> = z.object({
 });
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(errorStatus, code);
-const outcomes: readonly InvocationOutcome[] = ['ok', 'aborted', ...Object.keys(errorStatus).filter(isErrorCode)];
+const outcomes: readonly InvocationOutcome[] = [
+  'running',
+  'ok',
+  'aborted',
+  ...Object.keys(errorStatus).filter(isErrorCode),
+];
 
 export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
   id: text,

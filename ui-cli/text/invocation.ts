@@ -20,7 +20,7 @@ export function invocationTable(records: readonly InvocationRecord[]): string[] 
     records.map((record) => [
       formatClock(record.startedMs),
       visible(record.id),
-      String(record.status),
+      record.status === 0 ? '-' : String(record.status),
       record.outcome,
       formatDuration(record.durationMs),
       formatCount(record.gas),
@@ -33,7 +33,7 @@ function invocationFacts(record: InvocationRecord): (readonly [string, string])[
   return [
     ['invocation', visible(record.id)],
     ['request', visible(`${record.method} ${record.path}`)],
-    ['status', `${record.status} (${record.outcome})`],
+    ['status', record.status === 0 ? record.outcome : `${record.status} (${record.outcome})`],
     ['version', `v${record.deployment}`],
     ['started', formatDate(record.startedMs)],
     ['time', formatDuration(record.durationMs)],

@@ -5,21 +5,23 @@
  * then the changes made meanwhile, so that it never misses one and never sees one too early.
  */
 import { totalmem } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, runnerLimits } from '../../protocol/limits.ts';
 import type {
   BusRequest,
   DeploymentSpec,
-  DroppedLines,
   FromRunner,
   RunnerConfig,
   RunnerStats,
+  RunningChange,
   UsageCount,
 } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '../../protocol/nouns.ts';
-import type { Fleet, FleetState } from '../../protocol/ports.ts';
+import type { Fleet, FleetState, LogSink } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
+import { Activity } from './activity.ts';
 import { Blame, type Phase } from './blame.ts';
 import { describeEnd, isOwnFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
@@ -27,6 +29,7 @@ import { artifactMessage, Loader } from './loader.ts';
 import { OrphanRecord } from './orphan-record.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
+import { TakeoverDoor } from './takeover-door.ts';
 
 export type FleetEvent =
   | { readonly kind: 'runner_started'; readonly runnerId: string; readonly pid: number }
@@ -79,8 +82,12 @@ export interface FleetOptions {
   readonly orphanGraceMs?: number;
   readonly state: () => Promise<FleetState>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
-  readonly onLogs: (lines: readonly PendingLogLine[], dropped: DroppedLines) => void;
-  readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => void;
+  /** Stores log lines, as LogSink.append does. `id` is missing for the fleet's own lines. */
+  readonly onLogs: LogSink['append'];
+  /** Resolves when records and counts are stored, or counted as lost. Never rejects. */
+  readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => Promise<void>;
+  /** Which Invocations run in a runner has changed; null: the runner has ended, and with it all of them. */
+  readonly onRunning: (runnerId: string, change: RunningChange | null) => void;
   readonly onRequest: (request: BusRequest) => Promise<Uint8Array | null>;
   readonly onEvent?: (event: FleetEvent) => void;
 }
@@ -93,12 +100,15 @@ interface Member {
   readonly runner: RunnerProcess;
   readonly loader: Loader;
   readonly startedMs: number;
+  readonly activity: Activity;
   /** Changes since it began to load; null when it takes them at once. */
   backlog: Change[] | null;
   isServing: boolean;
 }
 
 export class RunnerFleet implements Fleet {
+  /** Where control's server sends what runners of an earlier control ask. */
+  readonly takeover: TakeoverDoor;
   readonly #options: FleetOptions;
   readonly #members = new Map<number, Member>();
   readonly #blame = new Blame(() => performance.now());
@@ -117,11 +127,26 @@ export class RunnerFleet implements Fleet {
   #port: number;
   #started = 0;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
+  #isReplacing = false;
+  readonly #takenOver = Promise.withResolvers<void>();
+  #stopped: Promise<void> | null = null;
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#port = options.port;
     this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
+    this.takeover = new TakeoverDoor({
+      platformId: options.platformId,
+      probeKey: options.probeKey,
+      bootId: options.bootId,
+      isReplaced: () => this.#isReplacing && this.isServing,
+      onReport: async ({ runnerId, logs, usage }) => {
+        if (usage !== undefined) await this.#store(usage);
+        if (logs === undefined) return true;
+        const { batch, lines, dropped } = logs;
+        return (await options.onLogs(lines, dropped, { origin: runnerId, number: batch })) !== 'lost';
+      },
+    });
   }
 
   /** The functions' port, once `start` has resolved. */
@@ -147,7 +172,10 @@ export class RunnerFleet implements Fleet {
     }));
   }
 
-  /** Resolves when every runner serves. Throws `unavailable` when the port cannot be had or a runner cannot start. */
+  /**
+   * Resolves when every runner serves and those of an earlier control answer no more.
+   * Throws `unavailable` when the port cannot be had or a runner cannot start.
+   */
   async start(): Promise<void> {
     const { host, port, probeKey, runners } = this.#options;
     await checkRunPort({ host, port, probeKey });
@@ -163,19 +191,61 @@ export class RunnerFleet implements Fleet {
       await this.stop();
       throw error;
     }
+    await this.#takeOver();
+    if (this.#stopped !== null) return;
     this.#state = 'running';
-    this.#grace = setTimeout(() => this.#endOrphans(), this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs);
+    this.#grace = setTimeout(
+      () => this.#endOrphans(this.#record?.orphans() ?? []),
+      this.#options.orphanGraceMs ?? fleetLimits.orphanGraceMs,
+    );
     this.#grace.unref();
   }
 
   /** Lets runners finish (runnerLimits.drainMs), then ends them. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /**
+   * Leaves the runners that serve to the next control: they go on for at most `lifetimeMs`. Resolves when they have
+   * handed over what they had and the channels to them are closed.
+   */
+  leave(lifetimeMs: number): Promise<void> {
+    this.#stopped ??= this.#leave(lifetimeMs);
+    return this.#stopped;
+  }
+
+  async #leave(lifetimeMs: number): Promise<void> {
+    this.#rest();
+    await Promise.all(
+      [...this.#members.values()].map(async ({ runner, isServing }) => {
+        if (!isServing) {
+          runner.kill('SIGKILL');
+          await runner.ended;
+          return;
+        }
+        runner.send({ kind: 'leave', lifetimeMs });
+        await Promise.race([runner.sync(), delay(fleetLimits.leaveMs, undefined, { ref: false })]);
+        runner.letGo();
+      }),
+    );
+    await this.#record?.written;
+  }
+
+  /** Starts and watches no runner any more. */
+  #rest(): void {
     this.#state = 'stopping';
+    this.#takenOver.resolve();
     for (const timer of this.#restarts) clearTimeout(timer);
     this.#restarts.clear();
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     if (this.#watch !== null) clearInterval(this.#watch);
     if (this.#grace !== null) clearTimeout(this.#grace);
+  }
+
+  async #stop(): Promise<void> {
+    this.#rest();
     const killer = setTimeout(() => {
       for (const { runner } of this.#members.values()) runner.kill('SIGKILL');
     }, runnerLimits.drainMs + fleetLimits.exitMs);
@@ -223,6 +293,8 @@ export class RunnerFleet implements Fleet {
     });
     // From now on the state that a new runner reads has it.
     this.#prepared.delete(specId);
+    // Runners of an earlier control would still answer with what they know.
+    await this.#takenOver.promise;
   }
 
   announce(label: string): void {
@@ -274,13 +346,14 @@ export class RunnerFleet implements Fleet {
     this.#started += 1;
     const runnerId = `${this.#options.bootId}-${this.#started}`;
     const { program, programFolder, env, nodeFlags, onEvent, readArtifact, state } = this.#options;
+    const activity = new Activity();
     const runner = new RunnerProcess({
       runnerId,
       program,
       programFolder: programFolder.endsWith('/') ? programFolder : `${programFolder}/`,
       env: { NODE_ENV: 'production', ...env },
       nodeFlags: nodeFlags ?? [],
-      onMessage: (message) => this.#receive(runner, message),
+      onMessage: (message) => this.#receive(runner, activity, message),
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
     const loader = new Loader({
@@ -290,7 +363,15 @@ export class RunnerFleet implements Fleet {
       onUnloadable: (spec, reason) => this.#unloadable(spec, reason),
       isCareful: this.#isCareful,
     });
-    const member: Member = { index, runner, loader, startedMs: performance.now(), backlog: [], isServing: false };
+    const member: Member = {
+      index,
+      runner,
+      loader,
+      startedMs: performance.now(),
+      activity,
+      backlog: [],
+      isServing: false,
+    };
     // Taken together with the start of the backlog: what was prepared before is here, what comes after is there.
     const prepared = [...this.#prepared.values()];
     this.#members.set(index, member);
@@ -315,6 +396,8 @@ export class RunnerFleet implements Fleet {
     runner.send({ kind: 'serve' });
     this.#port = await Promise.race([runner.listening, ended]);
     member.isServing = true;
+    // What the last one died of, this one has loaded.
+    this.#isCareful = false;
     onEvent?.({ kind: 'runner_started', runnerId, pid: runner.pid ?? 0 });
   }
 
@@ -327,6 +410,8 @@ export class RunnerFleet implements Fleet {
     const suspect = wasServing ? end.busyWith : member.loader.only;
     if (suspect !== null && isOwnFault(end)) this.#accuse(suspect, wasServing ? 'run' : 'load', describeEnd(end));
     if (!wasServing) this.#isCareful = true;
+    this.#options.onRunning(runner.runnerId, null);
+    if (this.#state !== 'stopping') this.#tellOwners(member, describeEnd(end));
     // At the start there is nothing to fall back on: start() reports it.
     const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
     const delayMs = isReplaced ? this.#nextDelayMs(member) : null;
@@ -358,8 +443,8 @@ export class RunnerFleet implements Fleet {
     this.#restarts.add(timer);
   }
 
-  #endOrphans(): void {
-    for (const pid of this.#record?.endOrphans() ?? []) {
+  #endOrphans(pids: readonly number[]): void {
+    for (const pid of this.#record?.end(pids) ?? []) {
       const reason = `process ${pid}, a runner of an earlier control, did not end by itself`;
       this.#options.onEvent?.({ kind: 'orphan_killed', pid, reason });
     }
@@ -385,6 +470,15 @@ export class RunnerFleet implements Fleet {
     void this.#apply(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
   }
 
+  /** A runner has ended: the owners of functions in use there learn that calls and lines may be missing. */
+  #tellOwners({ activity }: Member, how: string): void {
+    for (const { handlerId, deployment, inFlight } of activity.all()) {
+      const calls = inFlight > 0 ? `${inFlight} or more calls of this function` : 'calls of this function';
+      const text = `a runner of the platform ended (${how}): ${calls} that ran there were ended, and their last log lines may be missing`;
+      this.#write(handlerId, deployment, logLevels.warning, text);
+    }
+  }
+
   #unloadable(spec: DeploymentSpec, reason: string): void {
     this.#line(spec.specId, `v${spec.number} cannot be loaded and is not served: ${reason}; push it again`);
     this.#options.onEvent?.({ kind: 'unloadable', specId: spec.specId, reason });
@@ -398,27 +492,35 @@ export class RunnerFleet implements Fleet {
   #line(specId: string, text: string): void {
     const owner = this.#owners.get(specId);
     if (owner === undefined) return;
+    this.#write(owner.handlerId, owner.number, logLevels.error, text);
+  }
+
+  #write(handlerId: HandlerId, deployment: number, level: number, text: string): void {
     const line: PendingLogLine = {
-      handlerId: owner.handlerId,
-      deployment: owner.number,
+      handlerId,
+      deployment,
       invocation: '',
       seq: 1,
       timeMs: Date.now(),
       gas: 0,
       stream: 'platform',
-      level: logLevels.error,
+      level,
       text,
     };
-    this.#options.onLogs([line], {});
+    void this.#options.onLogs([line], {});
   }
 
-  #receive(runner: RunnerProcess, message: FromRunner): void {
+  #receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
     switch (message.kind) {
       case 'logs':
-        this.#options.onLogs(message.lines, message.dropped);
+        void this.#options
+          .onLogs(message.lines, message.dropped, { origin: runner.runnerId, number: message.batch })
+          .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));
         return;
       case 'usage':
-        this.#options.onUsage(message.records, message.counts);
+        activity.note(message.counts);
+        this.#options.onRunning(runner.runnerId, message.running);
+        void this.#store(message).then(() => runner.send({ kind: 'received', number: message.number, isLost: false }));
         return;
       case 'request': {
         const { id } = message;
@@ -436,6 +538,34 @@ export class RunnerFleet implements Fleet {
         return;
       }
     }
+  }
+
+  /** Stores usage. Counts of no invocations only tell what is in use where. */
+  async #store(usage: {
+    readonly records: readonly PendingInvocationRecord[];
+    readonly counts: readonly UsageCount[];
+  }): Promise<void> {
+    const counts = usage.counts.filter(({ invocations }) => invocations > 0);
+    if (usage.records.length + counts.length > 0) await this.#options.onUsage(usage.records, counts);
+  }
+
+  /**
+   * Lets runners of an earlier control close, which ask for it, and waits until each has closed or ended. One that
+   * says nothing for fleetLimits.takeoverMs hangs: it is killed, since it could still accept connections.
+   */
+  async #takeOver(): Promise<void> {
+    this.#isReplacing = true;
+    const endMs = performance.now() + fleetLimits.takeoverMs;
+    while (this.#stopped === null) {
+      const open = (this.#record?.orphans() ?? []).filter((pid) => !this.takeover.hasClosed(pid));
+      if (open.length === 0) break;
+      if (performance.now() >= endMs) {
+        this.#endOrphans(open);
+        break;
+      }
+      await this.takeover.nextClose(fleetLimits.takeoverLookMs);
+    }
+    this.#takenOver.resolve();
   }
 
   #config(runnerId: string): RunnerConfig {

@@ -1,5 +1,7 @@
 /** Limits of the fleet: how long it waits for runners and how it treats those that die. */
 
+import { MIB } from '../../protocol/limits.ts';
+
 export const fleetLimits = {
   /** From spawn to `booted`; a loaded machine takes a second or two. */
   bootMs: 30_000,
@@ -16,6 +18,14 @@ export const fleetLimits = {
   backoffMaxMs: 10_000,
   /** A runner that has lived this long starts anew with its back-off. */
   soundMs: 30_000,
+  /** Runners that are left to the next control hand over their last log lines for so long at most. */
+  leaveMs: 2_000,
+  /** Runners of an earlier control answer a new one within a second; after this long they hang, and are killed. */
+  takeoverMs: 10_000,
+  /** One that ends by itself says nothing: its process is looked for this often. */
+  takeoverLookMs: 100,
+  /** One report of such a runner: 1 MiB of text, which JSON may write six times as long, or 1,000 usage records. */
+  reportBytes: 32 * MIB,
   /** Runners of an earlier control that have not ended this long after the new ones serve are killed. */
   orphanGraceMs: 30_000,
   /** Deployments prepared at the same time in a runner that starts. */

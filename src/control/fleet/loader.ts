@@ -33,8 +33,14 @@ export class Loader {
     const { runner, isCareful } = this.#options;
     const missing = new Set<string>();
     const underway = new Set<Promise<void>>();
+    let isOver = false;
+    void runner.ended.then(() => {
+      isOver = true;
+    });
     for (const spec of [...state.specs, ...prepared]) {
       if (underway.size >= (isCareful ? 1 : fleetLimits.preparesUnderway)) await Promise.race(underway);
+      // The next runner reads the state anew.
+      if (isOver) return;
       const one: Promise<void> = this.#loadOne(spec).then((isLoaded) => {
         if (!isLoaded) missing.add(spec.specId);
         underway.delete(one);

@@ -34,11 +34,16 @@ export class OrphanRecord {
     if (this.#own.delete(pid)) this.#write();
   }
 
-  /** Ends what an earlier control has left and what has not ended by itself. Returns the process ids. */
-  endOrphans(): readonly number[] {
+  /** Process ids of the runners that an earlier control has left and that have not ended. */
+  orphans(): readonly number[] {
+    return this.#orphans.filter(isAlive).map(({ pid }) => pid);
+  }
+
+  /** Kills those orphans among `pids` that have not ended. Returns their process ids. */
+  end(pids: readonly number[]): readonly number[] {
     const ended: number[] = [];
     for (const entry of this.#orphans) {
-      if (!isAlive(entry)) continue;
+      if (!pids.includes(entry.pid) || !isAlive(entry)) continue;
       try {
         process.kill(entry.pid, 'SIGKILL');
         ended.push(entry.pid);

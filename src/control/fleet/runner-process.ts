@@ -209,6 +209,13 @@ export class RunnerProcess {
     return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;
   }
 
+  /** Closes the channel and forgets the process, which goes on by itself. */
+  letGo(): void {
+    if (this.#child.connected) this.#child.disconnect();
+    this.#child.stderr?.destroy();
+    this.#child.unref();
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
   }

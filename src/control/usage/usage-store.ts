@@ -4,7 +4,7 @@
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import type { UsageCount } from '../../protocol/messages.ts';
+import type { RunningChange, UsageCount } from '../../protocol/messages.ts';
 import { handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
@@ -14,6 +14,7 @@ import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers } from '../handlers/existing-handlers.ts';
 import { RecentUsage, type UsageSummary } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
+import { RunningInvocations } from './running.ts';
 import { addCount, PendingCounts, positive, toRow as toCountRow, whole } from './usage-counts.ts';
 
 export const usageLimits = {
@@ -69,6 +70,7 @@ export class UsageStore {
   readonly #onGrown: (handlerId: string, bytes: number) => void;
   readonly #queue: WriteQueue<readonly PendingInvocationRecord[]>;
   readonly #recent: RecentUsage;
+  readonly #running = new RunningInvocations();
   readonly #retention: RecordRetention;
   /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
   #counts = new PendingCounts();
@@ -124,7 +126,30 @@ export class UsageStore {
     else await done;
   }
 
-  /** The newest first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`. */
+  /**
+   * Which Invocations run in a runner has changed. null: the runner has ended; those that ran there are recorded
+   * as aborted.
+   */
+  running(runnerId: string, change: RunningChange | null): void {
+    if (change !== null) {
+      this.#running.change(runnerId, change);
+      return;
+    }
+    const nowMs = this.#now();
+    const records = this.#running.runnerEnded(runnerId).map(
+      (record): PendingInvocationRecord => ({
+        ...record,
+        outcome: 'aborted',
+        durationMs: Math.max(0, nowMs - record.startedMs),
+      }),
+    );
+    if (records.length > 0) void this.record({ records, counts: [] });
+  }
+
+  /**
+   * Those that run for long now (on the first page only), then those that have ended; both the newest first, `before`
+   * (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`.
+   */
   async list(
     handler: HandlerRef,
     options: {
@@ -133,6 +158,9 @@ export class UsageStore {
       readonly failed?: boolean | undefined;
     },
   ): Promise<readonly InvocationRecord[]> {
+    const running = this.#running.of(handler.id).map((record) => this.#shown(record, handler));
+    // Those that run stand on the first page only.
+    if (running.some(({ id }) => id === options.before)) return [];
     let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handler.id);
     if (options.before !== undefined) {
       const { id, started_ms } = await this.#placeOf(handler.id, options.before);
@@ -146,7 +174,10 @@ export class UsageStore {
       .orderBy('id', 'desc')
       .limit(Math.min(options.limit, usageLimits.listed))
       .execute();
-    return rows.map(({ record }) => toRecord(record, handler));
+    const ended = rows.map(({ record }) => toRecord(record, handler));
+    if (options.before !== undefined || options.failed === true) return ended;
+    const ids = new Set(ended.map(({ id }) => id));
+    return [...running.filter(({ id }) => !ids.has(id)), ...ended].slice(0, options.limit);
   }
 
   async find(handler: HandlerRef, invocation: string): Promise<InvocationRecord | null> {
@@ -156,7 +187,13 @@ export class UsageStore {
       .where('handler_id', '=', handler.id)
       .where('id', '=', invocation)
       .executeTakeFirst();
-    return row === undefined ? null : toRecord(row.record, handler);
+    if (row !== undefined) return toRecord(row.record, handler);
+    const running = this.#running.of(handler.id).find(({ id }) => id === invocation);
+    return running === undefined ? null : this.#shown(running, handler);
+  }
+
+  #shown({ handlerId: _, ...facts }: PendingInvocationRecord, handler: HandlerRef): InvocationRecord {
+    return { ...facts, handler: handler.name, durationMs: Math.max(0, this.#now() - facts.startedMs) };
   }
 
   /** Figures of the last minutes, from memory. */

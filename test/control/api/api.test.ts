@@ -120,6 +120,7 @@ describe('answers', () => {
           durationMs: 4,
           bytesIn: 0,
           bytesOut: 6,
+          inFlight: 0,
         },
       ],
     });

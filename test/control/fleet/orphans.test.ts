@@ -14,6 +14,8 @@ interface Control {
   readonly url: string;
   readonly runPort: number;
   readonly pids: readonly number[];
+  /** Texts of log lines that it was given, and how many Invocations. */
+  readonly received: { readonly lines: string[]; invocations: number };
 }
 
 const started: ChildProcess[] = [];
@@ -50,20 +52,31 @@ async function startControl(
   ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
-  for await (const line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) {
+  const received = { lines: [] as string[], invocations: 0 };
+  const ready = Promise.withResolvers<Control>();
+  const output = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+  output.on('line', (line) => {
+    if (line.startsWith('{')) {
+      const batch = JSON.parse(line) as { lines?: string[]; invocations?: number[] };
+      received.lines.push(...(batch.lines ?? []));
+      for (const count of batch.invocations ?? []) received.invocations += count;
+      return;
+    }
     const [word, control, run, pids = ''] = line.split(' ');
-    if (word !== 'ready') throw new Error(line);
+    if (word !== 'ready') return ready.reject(new Error(line));
     const all = pids.split(',').map(Number);
     for (const pid of all) runners.add(pid);
-    return {
+    ready.resolve({
       child,
       controlPort: Number(control),
       runPort: Number(run),
       url: `http://127.0.0.1:${run}/hello/`,
       pids: all,
-    };
-  }
-  throw new Error('it ended without a word');
+      received,
+    });
+  });
+  output.on('close', () => ready.reject(new Error('it ended without a word')));
+  return ready.promise;
 }
 
 /** Leaves the processor to those under test. */
@@ -81,17 +94,19 @@ const isAlive = (pid: number): boolean => {
 afterEach(async () => {
   for (const child of started.splice(0)) {
     if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGTERM');
+    child.kill('SIGINT');
     await once(child, 'exit');
   }
   for (const pid of runners) if (isAlive(pid)) process.kill(pid, 'SIGKILL');
   runners.clear();
 });
 
-async function kill(control: Control): Promise<void> {
-  control.child.kill('SIGKILL');
+async function end(control: Control, signal: NodeJS.Signals): Promise<void> {
+  control.child.kill(signal);
   await once(control.child, 'exit');
 }
+
+const kill = (control: Control) => end(control, 'SIGKILL');
 
 describe('runners whose control has been killed', () => {
   it('serve on without it, and hand over to the runners of the next one, where every request is answered', async () => {
@@ -160,5 +175,73 @@ describe('runners whose control has been killed', () => {
     while (first.pids.some(isAlive)) await pause();
     expect(second.pids.every(isAlive)).toBe(true);
     await rm(folder, { recursive: true });
+  });
+
+  it('are no longer asked when the next control is ready', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    const record = join(folder, 'runners.json');
+    const first = await startControl({ record, guest: 'cwa/hello.wasm' });
+    await kill(first);
+    // Another answer than before, as after a push that the old runners know nothing of.
+    const second = await startControl({
+      bootId: 'b-2',
+      controlPort: first.controlPort,
+      runPort: first.runPort,
+      guest: 'cwa/env.wasm',
+      record,
+    });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => call(second.url)));
+    expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+    expect(answers[0]?.text).not.toMatch(/hello/i);
+    await rm(folder, { recursive: true });
+  });
+
+  it.each(['SIGTERM', 'SIGKILL'] as const)('lose no log line and no count: %s', async (signal) => {
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-record-'));
+    const record = join(folder, 'runners.json');
+    const first = await startControl({ record, guest: 'cwa/log.wasm' });
+    const calls = 150;
+    for (let i = 0; i < calls; i++) {
+      // In the middle of batches on their way, and for a while without a control.
+      if (i === 50) await end(first, signal);
+      expect((await call(first.url)).status).toBe(200);
+    }
+    const second = await startControl({
+      bootId: 'b-2',
+      controlPort: first.controlPort,
+      runPort: first.runPort,
+      guest: 'cwa/log.wasm',
+      record,
+    });
+    while (first.pids.some(isAlive)) await pause();
+    const lines = first.received.lines.length + second.received.lines.length;
+    const invocations = first.received.invocations + second.received.invocations;
+    if (signal === 'SIGTERM') {
+      const perCall = lines / calls;
+      expect({ invocations, perCall }).toEqual({ invocations: calls, perCall: Math.trunc(perCall) });
+    } else {
+      // What was stored in the last moment, before control could say so, may come twice.
+      expect(invocations).toBeGreaterThanOrEqual(calls);
+      expect(lines).toBeGreaterThanOrEqual(calls * 5);
+    }
+    await rm(folder, { recursive: true });
+  });
+
+  it('answer 503 for functions that need control, with the time to try again', async () => {
+    const first = await startControl({ guest: 'cwa/counter.wasm' });
+    expect((await call(first.url)).text).toBe('1\n');
+    await kill(first);
+    const answer = await call(first.url);
+    expect({ status: answer.status, retry: answer.headers['retry-after'] }).toEqual({ status: 503, retry: '1' });
+    expect(JSON.parse(answer.text)).toMatchObject({ code: 'unavailable' });
+  });
+
+  it('end on a signal, which they leave to control as long as there is one', async () => {
+    const first = await startControl();
+    for (const pid of first.pids) for (const signal of ['SIGTERM', 'SIGINT'] as const) process.kill(pid, signal);
+    expect((await call(first.url)).status).toBe(200);
+    await kill(first);
+    for (const pid of first.pids) process.kill(pid, 'SIGTERM');
+    while (first.pids.some(isAlive)) await pause();
   });
 });

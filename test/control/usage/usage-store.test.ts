@@ -61,6 +61,7 @@ onEachDatabase('usage', (dialect) => {
       durationMs: 12.5,
       bytesIn: 3,
       bytesOut: 4,
+      inFlight: 0,
       ...more,
     };
   }

@@ -28,7 +28,7 @@ export function InvocationsView({ screen }: ScreenProps<InvocationsTab>) {
     );
   }
   const rows = screen.list.window.map(({ item, selected }) => {
-    const failed = item.outcome !== 'ok';
+    const failed = item.outcome !== 'ok' && item.outcome !== 'running';
     return {
       key: item.id,
       selected,

@@ -1,0 +1,29 @@
+/** Which Deployments may have Invocations in flight in one runner, as it says itself: whose calls end with it. */
+import type { UsageCount } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
+
+/** Deployments remembered of one runner, as many as it could hold. */
+const deploymentsMax = 100_000;
+
+export interface ActiveDeployment {
+  readonly handlerId: HandlerId;
+  readonly deployment: number;
+  /** At the runner's last word, at most 0.4 s before its end. */
+  readonly inFlight: number;
+}
+
+export class Activity {
+  readonly #active = new Map<string, ActiveDeployment>();
+
+  note(counts: readonly UsageCount[]): void {
+    for (const { handlerId, deployment, invocations, inFlight } of counts) {
+      const key = `${handlerId} ${deployment}`;
+      if (inFlight === 0 && invocations === 0) this.#active.delete(key);
+      else if (this.#active.size < deploymentsMax) this.#active.set(key, { handlerId, deployment, inFlight });
+    }
+  }
+
+  all(): readonly ActiveDeployment[] {
+    return [...this.#active.values()];
+  }
+}

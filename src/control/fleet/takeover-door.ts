@@ -1,0 +1,122 @@
+/**
+ * Where runners of an earlier control report: on control's own port, since they have no channel to it. They ask
+ * whether they are replaced, and hand over the log lines and usage that their own control did not get.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { answerToProbe, runnerProbe } from '../../protocol/runner-probe.ts';
+import { type TakeoverAnswer, type TakeoverReport, takeoverPath } from '../../protocol/takeover.ts';
+import { fleetLimits } from './limits.ts';
+
+export interface TakeoverDoorOptions {
+  readonly platformId: string;
+  /** Key of those who may report, and proof to them that they report to the right control. */
+  readonly probeKey: string;
+  readonly bootId: string;
+  /** Whether runners of this control serve. */
+  readonly isReplaced: () => boolean;
+  /** Stores log lines and usage of a report. Resolves with whether the lines could be stored. */
+  readonly onReport: (report: TakeoverReport) => Promise<boolean>;
+}
+
+/** Lines, records and counts are believed as far as those that come over a runner's channel: see the stores. */
+const reportSchema = z.object({
+  runnerId: z.string().max(200),
+  pid: z.int().positive(),
+  isClosed: z.boolean(),
+  logs: z
+    .object({ batch: z.int().positive(), lines: z.array(z.looseObject({})), dropped: z.record(z.string(), z.number()) })
+    .optional(),
+  usage: z
+    .object({
+      records: z.array(z.looseObject({})),
+      counts: z.array(z.looseObject({})),
+      running: z.object({ started: z.array(z.looseObject({})), ended: z.array(z.string()) }),
+    })
+    .optional(),
+});
+
+export class TakeoverDoor {
+  readonly #options: TakeoverDoorOptions;
+  readonly #closed = new Set<number>();
+  #wake: (() => void)[] = [];
+
+  constructor(options: TakeoverDoorOptions) {
+    this.#options = options;
+  }
+
+  handles(request: IncomingMessage): boolean {
+    return request.url === takeoverPath;
+  }
+
+  /** Answers a report with a TakeoverAnswer, or 401 without the key, 405, 413, 400. Never rejects. */
+  async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refuse = (status: number): void => {
+      response.writeHead(status, { connection: 'close' }).end();
+    };
+    const field = request.headers[runnerProbe.askField];
+    const proof = typeof field === 'string' ? answerToProbe(this.#options.probeKey, field) : null;
+    if (proof === null) return refuse(401);
+    if (request.method !== 'POST') return refuse(405);
+    const text = await readBody(request);
+    if (text === null) return refuse(413);
+    const report = parse(text);
+    if (report === null) return refuse(400);
+    const isStored = await this.#receive(report);
+    const { platformId, bootId, isReplaced } = this.#options;
+    const answer: TakeoverAnswer & { readonly platformId: string } = {
+      platformId,
+      bootId,
+      isLost: !isStored,
+      isReplaced: isReplaced(),
+    };
+    const headers = { 'content-type': 'application/json', [runnerProbe.proofField]: proof, connection: 'close' };
+    response.writeHead(200, headers).end(JSON.stringify(answer));
+  }
+
+  /** Whether process `pid` has said that it answers no further request. */
+  hasClosed(pid: number): boolean {
+    return this.#closed.has(pid);
+  }
+
+  /** Resolves when the next runner says so, or after `ms` milliseconds. */
+  async nextClose(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake.push(resolve);
+    const timer = setTimeout(resolve, ms);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async #receive(report: TakeoverReport): Promise<boolean> {
+    const isStored = await this.#options.onReport(report);
+    if (report.isClosed) {
+      this.#closed.add(report.pid);
+      for (const resolve of this.#wake.splice(0)) resolve();
+    }
+    return isStored;
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const part of request) {
+      bytes += part.length;
+      if (bytes > fleetLimits.reportBytes) return null;
+      parts.push(part);
+    }
+  } catch {
+    return null;
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function parse(text: string): TakeoverReport | null {
+  try {
+    return reportSchema.parse(JSON.parse(text)) as unknown as TakeoverReport;
+  } catch {
+    return null;
+  }
+}

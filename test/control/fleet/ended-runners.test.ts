@@ -1,0 +1,103 @@
+/** What owners and operators learn of calls that run, and of a runner that ended over them. */
+import { get } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { call, deploymentOf, fixture, TestFleet, writer } from '../../support/fleet.ts';
+
+let fleet: TestFleet;
+afterEach(() => fleet.stop());
+
+const pid = () => fleet.fleet.stats()[0]?.pid ?? 0;
+const ended = () => fleet.events.filter(({ kind }) => kind === 'runner_ended').length;
+const starts = () => fleet.events.filter(({ kind }) => kind === 'runner_started').length;
+const changes = () => [...fleet.running.values()].flat();
+
+describe('a call that runs for long', () => {
+  it('is told of while it runs, and when it has ended', async () => {
+    fleet = new TestFleet();
+    await fleet.start();
+    await fleet.deploy(deploymentOf('slow', await fixture('cwa/sleep.wasm')));
+    const answer = call(`${fleet.url}/slow/?1000`);
+    const record = await fleet.until(() => changes().flatMap(({ started }) => started)[0]);
+    expect(record).toMatchObject({ handlerId: 'id-of-slow', outcome: 'running', status: 0, method: 'GET', path: '/' });
+    expect(record.durationMs).toBeGreaterThan(0);
+    const { headers } = await answer;
+    expect(headers['trisiel-invocation']).toBe(record.id);
+    const gone = await fleet.until(() => changes().flatMap((change) => change.ended)[0]);
+    expect(gone).toBe(record.id);
+    const last = await fleet.until(() => fleet.records.find(({ id }) => id === record.id));
+    expect(last).toMatchObject({ outcome: 'ok', status: 200 });
+  });
+
+  it('is known to be over when its runner has ended', async () => {
+    fleet = new TestFleet();
+    await fleet.start();
+    await fleet.deploy(deploymentOf('slow', await fixture('cwa/sleep.wasm')));
+    get(`${fleet.url}/slow/?60000`, { agent: false }).on('error', () => {});
+    await fleet.until(() => (changes().some(({ started }) => started.length > 0) ? true : undefined));
+    process.kill(pid(), 'SIGKILL');
+    await fleet.until(() => (ended() === 1 ? true : undefined));
+    expect(fleet.running.size).toBe(0);
+  });
+});
+
+describe('a runner that is killed', () => {
+  it('leaves a line with the owners of functions in use there, and with no others', async () => {
+    fleet = new TestFleet();
+    await fleet.start();
+    await fleet.deploy(deploymentOf('slow', await fixture('cwa/sleep.wasm')));
+    for (const name of ['used', 'unused']) await fleet.deployWat(name, writer(name));
+    const sleeping = new Promise<unknown>((resolve) =>
+      get(`${fleet.url}/slow/?60000`, { agent: false }).on('error', resolve),
+    );
+    expect((await call(`${fleet.url}/used/`)).text).toBe('used');
+    process.kill(pid(), 'SIGKILL');
+    await sleeping;
+    const line = await fleet.until(() => fleet.lines.find(({ handler }) => handler === 'slow'));
+    expect(line).toMatchObject({ stream: 'platform', level: 3, deployment: 1, invocation: '' });
+    expect(line.text).toBe(
+      'a runner of the platform ended (signal SIGKILL): 1 or more calls of this function that ran there were ended, and their last log lines may be missing',
+    );
+    expect(fleet.lines.filter(({ handler }) => handler === 'used')).toHaveLength(1);
+    expect(fleet.lines.filter(({ handler }) => handler === 'unused')).toEqual([]);
+  });
+
+  it('makes the next one load one Deployment at a time if it died loading, but none after that', async () => {
+    let reading = 0;
+    let most = 0;
+    let kills = 0;
+    fleet = new TestFleet({
+      readArtifact: async (name) => {
+        if (kills > 0) {
+          kills -= 1;
+          process.kill(pid(), 'SIGKILL');
+        }
+        reading += 1;
+        most = Math.max(most, reading);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        reading -= 1;
+        return fleet.artifacts.get(name) as Uint8Array;
+      },
+    });
+    await fleet.start();
+    for (let i = 0; i < 8; i++) await fleet.deployWat(`f${i}`, writer(`f${i}`));
+    const restarted = async (): Promise<number> => {
+      const before = starts();
+      process.kill(pid(), 'SIGKILL');
+      await fleet.until(() => (starts() > before ? true : undefined));
+      const result = most;
+      most = 0;
+      return result;
+    };
+    most = 0;
+    expect(await restarted()).toBeGreaterThan(1);
+    kills = 1;
+    const before = starts();
+    process.kill(pid(), 'SIGKILL');
+    await fleet.until(() => (ended() === 3 ? true : undefined));
+    most = 0;
+    await fleet.until(() => (starts() > before ? true : undefined));
+    expect(most).toBe(1);
+    most = 0;
+    expect(await restarted()).toBeGreaterThan(1);
+  });
+});

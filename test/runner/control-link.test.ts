@@ -1,0 +1,81 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import type { FromRunner } from '../../src/protocol/messages.ts';
+import { type Channel, ControlAway, ControlLink } from '../../src/runner/control-link.ts';
+
+type Sent = (error: Error | null) => void;
+
+/** node:child_process's end of a channel, whose writes a test lets succeed or fail. */
+class FakeChannel extends EventEmitter {
+  connected = true;
+  readonly messages: FromRunner[] = [];
+  readonly written: Sent[] = [];
+
+  send(message: FromRunner, _handle: undefined, _options: undefined, sent: Sent): boolean {
+    this.messages.push(message);
+    this.written.push(sent);
+    return true;
+  }
+}
+
+function open() {
+  const channel = new FakeChannel();
+  const link = new ControlLink(channel as unknown as Channel, { message: () => {}, lost: () => {} });
+  return { channel, link };
+}
+
+const logs = { kind: 'logs', batch: 1, lines: [], dropped: {} } as const;
+
+describe('a batch for control', () => {
+  it('counts as stored when control has stored it, not when it was written', () => {
+    const { channel, link } = open();
+    const fates: string[] = [];
+    expect(link.deliver(logs, (fate) => fates.push(fate))).toBe(true);
+    channel.written[0]?.(null);
+    expect(fates).toEqual([]);
+    channel.emit('message', { kind: 'received', number: 1, isLost: false });
+    channel.emit('message', { kind: 'received', number: 1, isLost: false });
+    expect(fates).toEqual(['stored']);
+  });
+
+  it('fails, once, when its write fails', () => {
+    const { channel, link } = open();
+    const fates: string[] = [];
+    link.deliver(logs, (fate) => fates.push(fate));
+    channel.written[0]?.(new Error('EPIPE'));
+    channel.emit('disconnect');
+    expect(fates).toEqual(['failed']);
+  });
+
+  it('fails when control ends before it answers, and is not taken afterwards', () => {
+    const { channel, link } = open();
+    const fates: string[] = [];
+    link.deliver(logs, (fate) => fates.push(fate));
+    channel.written[0]?.(null);
+    channel.connected = false;
+    channel.emit('disconnect');
+    expect(fates).toEqual(['failed']);
+    expect(link.deliver(logs, (fate) => fates.push(fate))).toBe(false);
+    expect(fates).toEqual(['failed']);
+  });
+
+  it('is not taken any more once control has said that it ends', () => {
+    const { channel, link } = open();
+    link.leave();
+    expect(link.deliver(logs, () => {})).toBe(false);
+    expect(channel.messages).toEqual([]);
+  });
+});
+
+describe('a call of control', () => {
+  it('fails as ControlAway when control ends, or has ended', async () => {
+    const { channel, link } = open();
+    const asked = link.request({ op: 'kv.get', handlerId: 'h' as never, bucket: 'b', key: 'k' });
+    channel.connected = false;
+    channel.emit('disconnect');
+    await expect(asked).rejects.toBeInstanceOf(ControlAway);
+    await expect(link.request({ op: 'kv.get', handlerId: 'h' as never, bucket: 'b', key: 'k' })).rejects.toBeInstanceOf(
+      ControlAway,
+    );
+  });
+});
