@@ -43,7 +43,6 @@ export class LogBuffer {
   #lastBatch = 0;
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
-  #isFlushing = false;
 
   constructor({ send, sendFirst = () => true }: LogBufferOptions) {
     this.#send = send;
@@ -55,8 +54,7 @@ export class LogBuffer {
       this.#lines.push(line);
       this.#bytes += line.text.length;
     } else this.#drop(line.handlerId, 1);
-    // Not at once: the record of an Invocation that ends now is made a moment after its last line.
-    if (this.#lines.length >= logLimits.batchLines) this.#flushSoon();
+    if (this.#lines.length >= logLimits.batchLines) this.flush();
     else this.#flushLater();
   }
 
@@ -88,15 +86,6 @@ export class LogBuffer {
   /** Whether everything has been handed to the channel, and taken by it. */
   get isEmpty(): boolean {
     return !this.#hasSome && this.#underway === 0;
-  }
-
-  #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    queueMicrotask(() => {
-      this.#isFlushing = false;
-      this.flush();
-    });
   }
 
   #flushLater(): void {
