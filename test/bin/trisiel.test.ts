@@ -18,6 +18,7 @@ describe('trisiel', () => {
         TRISIEL_PORT: '0',
         TRISIEL_RUN_PORT: '0',
         TRISIEL_RUNNERS: '1',
+        TRISIEL_GRACE_S: '0',
       },
       stdio: ['ignore', 'pipe', 'ignore'],
     });
