@@ -449,4 +449,18 @@ export const protections: readonly Protection[] = [
     replace: '',
     tests: ['test/guest/wasm/prices.test.ts'],
   },
+  {
+    name: 'queues: bytes of a handler are bounded',
+    file: 'src/control/storage/queue-store.ts',
+    find: 'items > queueLimits.waiting || bytes > queueLimits.handlerBytes',
+    replace: 'items > queueLimits.waiting',
+    tests: ['test/control/storage'],
+  },
+  {
+    name: 'queues: somebody else’s queue is not purged',
+    file: 'src/control/api/operations/queues.ts',
+    find: 'const { id } = await handlers.findOwned(query.handler, user.id);\n          const removed',
+    replace: 'const { id } = (await handlers.find(query.handler))!;\n          const removed',
+    tests: ['test/control/api/queues.test.ts'],
+  },
 ];
