@@ -16,8 +16,8 @@ export interface StandardInput extends Resource {
   /** Bytes of the whole body; null where that is not known. */
   readonly length: number | null;
   /**
-   * Reads a body of unknown length until its length is known or too large to wait for. null: there is nothing to
-   * read before the guest runs.
+   * Waits for what the guest should find at its first read: of a body of unknown length all that is collected, of
+   * every other one what has come with the head. null: there is no body.
    */
   collect(): Promise<void> | null;
   /** Lets go of the request and of what was collected: the guest reads nothing any more. */
@@ -40,6 +40,7 @@ export interface RequestBodyOptions {
   readonly onFirstRead: (() => void) | null;
 }
 
+const arrived = Promise.resolve();
 const wakingEvents = ['readable', 'end', 'close'] as const;
 
 export class RequestBody implements StandardInput {
@@ -67,7 +68,9 @@ export class RequestBody implements StandardInput {
   }
 
   collect(): Promise<void> | null {
-    return this.length === null ? this.#collect() : null;
+    // http tells of a body that came in one piece with its head right after the head, within the same turn: a guest
+    // that ran at once would have to wait for it, which costs more than all else that reading it takes.
+    return this.length === null ? this.#collect() : arrived;
   }
 
   read(into: Uint8Array): number | Promise<void> {

@@ -224,7 +224,11 @@ function isComplete(text: string): boolean {
 
 describe('100,000 calls over kept connections', () => {
   const fleet = new TestFleet({
-    nodeFlags: ['--expose-gc', `--import=${root}test/support/count-leftovers.ts`],
+    nodeFlags: [
+      '--expose-gc',
+      `--allow-fs-read=${root}test/support/`,
+      `--import=${root}test/support/count-leftovers.ts`,
+    ],
   });
   const clients: Client[] = [];
   beforeAll(async () => {
