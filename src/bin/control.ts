@@ -376,7 +376,7 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
   return server.address() as AddressInfo;
 }
 
-/** A host that this machine can connect to, as it stands in a URL. */
+/** Returns a host that this machine can connect to, as it stands in a URL. */
 function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';
   if (host === '::') return '[::1]';

@@ -1,4 +1,4 @@
-/** The platform as a child process, for the demo and for end-to-end tests: real, only elsewhere. */
+/** Runs the platform as a child process, for the demo and for end-to-end tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -9,13 +9,13 @@ export interface PlatformChild {
   /** Base URLs of the API and of functions, from the ready line. */
   readonly controlUrl: string;
   readonly runUrl: string;
-  /** Everything on stderr so far: the platform's own log. */
+  /** Returns everything on stderr so far: the platform's own log. */
   log(): string;
   /** Resolves with the first log line that contains `text`, past ones included. */
   logged(text: string): Promise<string>;
-  /** Ends it with its runners (SIGINT); the exit status. */
+  /** Sends SIGINT, which ends it with its runners; resolves with the exit status. */
   stop(): Promise<number | null>;
-  /** Ends control alone (SIGTERM), for a restart; the exit status. */
+  /** Sends SIGTERM, which ends control alone, for a restart; resolves with the exit status. */
   leave(): Promise<number | null>;
 }
 

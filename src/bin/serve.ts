@@ -13,13 +13,13 @@ import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
 
 const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
-// Whoever read our output may go away first.
+// The reader of our output may go away first.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
 process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
 process.on('uncaughtException', (error) => {
-  // State is unknown now. Runners go on serving; whoever supervises us starts us again.
+  // State is unknown now. Runners go on serving; our supervisor starts us again.
   log.fatal({ err: error }, 'uncaught exception');
   process.exit(70);
 });
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
   process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
 }
 
-/** The one thing that a person who has just started the platform must read. */
+/** Tells a person who has just started the platform how to make the first account. */
 function announceFirstAccount(code: string): void {
   const command = `npx wasmcloud signup --invite ${code}`;
   log.info({ code, command }, 'there is no account yet; the first one is made with this code');

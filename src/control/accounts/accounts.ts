@@ -1,4 +1,4 @@
-/** Users, their Tokens, invites, and who may sign up. */
+/** Makes users, logs them in, and holds who may sign up; Tokens and invites are files of their own. */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { nameLimits } from '../../protocol/limits.ts';
@@ -35,7 +35,7 @@ export interface AccountsOptions {
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
   readonly registration: Registration;
-  /** Only for tests that hash much: the default is what protects people. */
+  /** Cost of one password hash; only tests that hash much set it. */
   readonly passwordCost?: PasswordCost;
 }
 
@@ -70,7 +70,7 @@ export class Accounts {
     this.#signUpByAddress = new RateLimiter(accountLimits.signUpByAddress, options.now);
   }
 
-  /** The code that the very first sign-up needs, the same at every start until it is used; then null. */
+  /** Returns the code that the very first sign-up needs: the same at every start until it is used, then null. */
   async firstAccountCode(): Promise<string | null> {
     return this.#db.transaction().execute(async (trx) => {
       if (await anyUser(trx)) return null;
@@ -162,12 +162,12 @@ export class Accounts {
     return { id, name, createdMs: created_ms };
   }
 
-  /** Who a Token belongs to; null for anything that is not a Token in force. */
+  /** Returns the user that a Token belongs to; null for anything that is not a Token in force. */
   userOfToken(token: string): Promise<{ user: User; tokenId: string } | null> {
     return this.#tokens.userOf(token);
   }
 
-  /** Shown once: only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
+  /** Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
   createToken(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
     return this.#tokens.create(userId, label);
   }
@@ -176,7 +176,7 @@ export class Accounts {
     return this.#tokens.list(userId);
   }
 
-  /** In force at once, on open log streams too. Throws `not_found`. */
+  /** Revokes a Token of a user, in force at once, on open log streams too. Throws `not_found`. */
   revokeToken(userId: string, tokenId: string): Promise<void> {
     return this.#tokens.revoke(userId, tokenId);
   }
@@ -186,7 +186,7 @@ export class Accounts {
     return this.#tokens.onRevoked(listener);
   }
 
-  /** A code with which one person may sign up; shown once. Throws `registration_closed`, `limit_exceeded`. */
+  /** Makes a code with which one person may sign up; it is shown once. Throws `registration_closed`, `limit_exceeded`. */
   async createInvite(userId: string): Promise<{ invite: string; view: InviteView }> {
     if (this.#registration === 'closed') throw closed();
     return this.#invites.create(userId);
@@ -196,7 +196,7 @@ export class Accounts {
     return this.#invites.list(userId);
   }
 
-  /** Only one that nobody has used. Throws `not_found`. */
+  /** Deletes an invite that nobody has used. Throws `not_found`. */
   deleteInvite(userId: string, inviteId: string): Promise<void> {
     return this.#invites.delete(userId, inviteId);
   }
@@ -260,7 +260,7 @@ export class Accounts {
   }
 }
 
-/** Users are no hosts, so no name is reserved; otherwise as handlers'. */
+/** Returns `name` if a user may have it, else throws `name_invalid`. Users are no hosts, so no name is reserved. */
 export function checkUserName(name: string): string {
   if (name.length <= nameLimits.userChars && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(name)) return name;
   throw new PlatformError('name_invalid', 'this cannot be a user name', {

@@ -1,4 +1,4 @@
-/** Invites: codes with which one person each may sign up. */
+/** Makes, lists and uses up invites: codes with which one person each may sign up. */
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
@@ -30,7 +30,7 @@ export class Invites {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** A code with which one person may sign up; shown once. Throws `limit_exceeded`. */
+  /** Makes a code with which one person may sign up; it is shown once. Throws `limit_exceeded`. */
   async create(userId: string): Promise<{ invite: string; view: InviteView }> {
     const invite = newInvite(this.#randomBytes);
     const view: InviteView = {
@@ -78,7 +78,7 @@ export class Invites {
     return rows.map((row) => ({ id: row.id, createdMs: row.created_ms, usedBy: row.name, usedMs: row.used_ms }));
   }
 
-  /** Only one that nobody has used. Throws `not_found`. */
+  /** Deletes an invite that nobody has used. Throws `not_found`. */
   async delete(userId: string, inviteId: string): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('invites')

@@ -35,7 +35,10 @@ export class KnownAddresses {
     return row !== undefined;
   }
 
-  /** Notes a log-in of `userId` from `address`, in the transaction that makes its Token; forgets what is too old or too much. */
+  /**
+   * Notes a log-in of `userId` from `address`, in the transaction that makes its Token. Forgets addresses that are too
+   * old or too many.
+   */
   async remember(trx: Kysely<Schema>, userId: string, address: string): Promise<void> {
     const nowMs = this.#now();
     await trx

@@ -1,25 +1,25 @@
-/** Password hashing: argon2id (RFC 9106) with a bound on how many run at once. */
+/** Hashes and verifies passwords with argon2id (RFC 9106), a bounded number at once. */
 import { argon2, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
 
 export interface PasswordCost {
-  /** KiB */
+  /** KiB of memory. */
   readonly memory: number;
   readonly passes: number;
   readonly parallelism: number;
 }
 
-/** OWASP's recommendation for argon2id with 19 MiB; about 50 ms each. */
+/** Cost of each hash: OWASP's recommendation for argon2id with 19 MiB, about 50 ms. */
 const defaultCost: PasswordCost = { memory: 19_456, passes: 2, parallelism: 1 };
 
 export const passwordLimits = {
   charsMin: 8,
-  /** Hashing is linear in it; nobody's password is longer. */
+  /** Bytes of a password: hashing is linear in them, and no password is longer. */
   bytesMax: 1024,
-  /** At once: two of libuv's four threads, so that files and the database go on during a login flood. */
+  /** Hashes at once: two of libuv's four threads, so that files and the database go on during a login flood. */
   concurrent: 2,
-  /** Waiting for a turn: 100 x 50 ms / 2 is 2.5 s. Beyond: 503. */
+  /** Hashes that wait for a turn: 100 x 50 ms / 2 is 2.5 s. One more is refused with 503. */
   waiting: 100,
   saltBytes: 16,
   tagBytes: 32,
@@ -51,7 +51,7 @@ export class Passwords {
     this.#cost = options.cost ?? defaultCost;
   }
 
-  /** `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH` (the PHC string format). Throws `overloaded`. */
+  /** Returns `$argon2id$v=19$m=…,t=…,p=…$SALT$HASH` (the PHC string format). Throws `overloaded`. */
   async hash(password: string): Promise<string> {
     const salt = this.#randomBytes(passwordLimits.saltBytes);
     const { memory, passes, parallelism } = this.#cost;

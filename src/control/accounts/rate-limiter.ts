@@ -1,4 +1,4 @@
-/** Token buckets by key, in memory, in a table of bounded size. */
+/** Limits attempts by key with token buckets, in memory, in a table of bounded size. */
 import { isIP } from 'node:net';
 import { PlatformError } from '../../protocol/errors.ts';
 
@@ -36,7 +36,7 @@ export class RateLimiter {
     this.#keep(key, spent + 1);
   }
 
-  /** An attempt that turned out well does not count. */
+  /** Takes back one attempt, because it turned out well. */
   giveBack(key: string): void {
     this.#keep(key, Math.max(0, this.#spent(key) - 1));
   }

@@ -1,9 +1,9 @@
-/** Tokens, invites and the first account's code: random, shown once, stored as SHA-256. */
+/** Makes, hashes and compares secrets: Tokens, invites, the first account's code. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 export type RandomBytes = (size: number) => Uint8Array;
 
-/** 256 bit. The prefix lets people and secret scanners recognise one. */
+/** Returns a new Token of 256 random bits. The prefix lets people and secret scanners recognise one. */
 export function newToken(randomBytes: RandomBytes): string {
   return `tr_${Buffer.from(randomBytes(32)).toString('base64url')}`;
 }
@@ -12,7 +12,7 @@ export function newInvite(randomBytes: RandomBytes): string {
   return `ti_${Buffer.from(randomBytes(16)).toString('base64url')}`;
 }
 
-/** Typed by a person from a terminal: 80 bit in groups, in Crockford's alphabet (no i, l, o, u). */
+/** Returns a code of 80 random bits in groups, in Crockford's alphabet (no i, l, o, u): a person types it. */
 export function newFirstCode(randomBytes: RandomBytes): string {
   const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
   const letters = [...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('');
@@ -23,17 +23,17 @@ export function newId(kind: string, randomBytes: RandomBytes): string {
   return `${kind}${Buffer.from(randomBytes(10)).toString('hex')}`;
 }
 
-/** SHA-256, hex. Enough for a secret that is itself random; passwords go through argon2id. */
+/** Returns the SHA-256 of a secret, hex. Enough for a secret that is itself random; passwords go through argon2id. */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-/** Takes the same time wherever two secrets differ, and whatever their lengths. */
+/** Says whether two secrets are equal. Takes the same time wherever they differ, and whatever their lengths. */
 export function sameSecret(a: string, b: string): boolean {
   return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
 }
 
-/** Whether `text` can be a Token at all; saves the database a lookup of garbage. */
+/** Says whether `text` has the form of a Token; saves the database a lookup of garbage. */
 export function looksLikeToken(text: string): boolean {
   return /^tr_[A-Za-z0-9_-]{43}$/.test(text);
 }

@@ -1,4 +1,4 @@
-/** Tokens: made, recognised, revoked. */
+/** Makes, recognises and revokes Tokens. */
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
@@ -11,11 +11,11 @@ export const tokenLimits = {
   /** Tokens of one user that are in force; one per machine and CI job is enough. */
   perUser: 100,
   labelChars: 80,
-  /** A Token's last use is written at most this often: not a write for every request. */
+  /** Milliseconds between two writes of a Token's last use: not a write for every request. */
   lastUsedMs: 60_000,
-  /** Revoked Tokens stay in the database for 30 days, for whoever looks into an incident, */
+  /** Milliseconds that a revoked Token stays in the database, for an operator who looks into an incident. */
   revokedMs: 30 * 24 * 60 * 60_000,
-  /** but only the newest: making and revoking in a loop must not fill the disk. */
+  /** Revoked Tokens of one user that are kept: making and revoking in a loop must not fill the disk. */
   revoked: 200,
 } as const;
 
@@ -38,7 +38,7 @@ export class Tokens {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Who a Token belongs to; null for anything that is not a Token in force. */
+  /** Returns the user that a Token belongs to; null for anything that is not a Token in force. */
   async userOf(token: string): Promise<{ user: User; tokenId: string } | null> {
     if (!looksLikeToken(token)) return null;
     const hash = hashSecret(token);
@@ -55,7 +55,7 @@ export class Tokens {
     return { user: toUser(row), tokenId: row.token_id };
   }
 
-  /** Shown once: only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
+  /** Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
   async create(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
     if (label.length === 0 || label.length > tokenLimits.labelChars)
       throw new PlatformError('bad_request', `a label has 1 to ${tokenLimits.labelChars} characters`);
@@ -88,7 +88,7 @@ export class Tokens {
     }));
   }
 
-  /** In force at once, on open log streams too. Throws `not_found`. */
+  /** Revokes a Token of a user, in force at once, on open log streams too. Throws `not_found`. */
   async revoke(userId: string, tokenId: string): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tokens')
@@ -163,7 +163,7 @@ export class Tokens {
     await trx.deleteFrom('tokens').where('user_id', '=', userId).where('revoked_ms', '<=', upToMs).execute();
   }
 
-  /** Least recently used first. */
+  /** Returns the ids of a user's Tokens in force, least recently used first. */
   async #inForce(trx: Kysely<Schema>, userId: string): Promise<readonly { id: string }[]> {
     const rows = await trx
       .selectFrom('tokens')
@@ -177,7 +177,7 @@ export class Tokens {
     return rows.sort((a, b) => lastMs(a) - lastMs(b));
   }
 
-  /** Not worth waiting for the disk, and no reason to refuse a request when it fails. */
+  /** Writes a Token's last use. Does not wait for the disk, and a failure is no reason to refuse a request. */
   async #touch(tokenId: string): Promise<void> {
     await this.#db.relaxed
       .updateTable('tokens')

@@ -53,7 +53,7 @@ export interface ApiDeps {
   readonly gitUrl: (name: string) => string;
   /** Public base URL of the API. */
   readonly serverUrl: () => string;
-  /** Why the platform cannot serve at the moment; empty when it can. */
+  /** Returns why the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
@@ -102,7 +102,7 @@ export function createApi(deps: ApiDeps): Koa<State> {
   return app;
 }
 
-/** In the order of the document. */
+/** Returns all operations, in the order of the OpenAPI document. */
 export function apiOperations(deps: ApiDeps): readonly Operation[] {
   const views = new HandlerViews(deps);
   return [
@@ -149,7 +149,7 @@ function isApi(path: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`);
 }
 
-/** The one place that decides what an outsider sees of an error. */
+/** Answers with a problem document what is thrown further in: the one place that decides what an outsider sees. */
 function boundary(deps: ApiDeps): Koa.Middleware<State> {
   return async (ctx, next) => {
     try {
@@ -180,7 +180,10 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
   };
 }
 
-/** Below /api/v1 only what is listed is open; an unknown path is 401 too, without a Token. */
+/**
+ * Finds the caller of a request below /api/v1, and counts the caller's requests. Only listed operations are open to
+ * strangers; an unknown path is 401 too, without a Token.
+ */
 function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middleware<State> {
   const open = new Set(
     operations.filter(({ access }) => access === 'anyone').map(({ method, path }) => `${method} ${prefix}${path}`),

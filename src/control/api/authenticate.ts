@@ -1,10 +1,10 @@
-/** Whose request this is, from the Authorization header and nothing else: no cookies, so no CSRF. */
+/** Finds the user of a request from its Authorization header and nothing else: no cookies, so no CSRF. */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Caller } from './operation.ts';
 
-/** RFC 6750, 2.1. Throws `unauthorized` with what to do about it. */
+/** Returns the caller whose Bearer token (RFC 6750, 2.1) the header holds. Throws `unauthorized` with what to do. */
 export async function authenticate(accounts: Accounts, authorization: string | undefined): Promise<Caller> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (token === undefined) throw new PlatformError('unauthorized', 'Log in first: wasmcloud login');

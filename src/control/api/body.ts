@@ -4,7 +4,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 
 export interface BodyLimit {
-  /** Of a whole body. */
+  /** Bytes of a whole body. */
   readonly bytes: number;
   /** Milliseconds by which all of it must have come: a client that drips bytes holds a connection no longer. */
   readonly ms: number;

@@ -9,7 +9,7 @@ import { ConnectionGuard, type GuardLimits } from './connection-guard.ts';
 export const serverLimits = {
   /** From connecting to the end of the head, milliseconds. */
   headersMs: 20_000,
-  /** A whole request, milliseconds: a 256 MiB push at 4 Mbit/s takes 9 minutes. The API's own bodies have a shorter deadline. */
+  /** A whole request, milliseconds: a 256 MiB push at 4 Mbit/s takes 9 minutes. The API's bodies have a shorter one. */
   requestMs: 10 * 60_000,
   /** How often Node looks for requests past these two, milliseconds; its default of 30 s would add as much to each. */
   checkMs: 2_000,
@@ -22,7 +22,7 @@ export const serverLimits = {
   headers: 100,
   /** A connection on which nothing moves either way, milliseconds; more than any step of a push or deploy is silent for. */
   idleMs: 3 * 60_000,
-  /** From our last byte on a refused connection until it is destroyed, milliseconds: the client may read that byte meanwhile. */
+  /** From our last byte on a refused connection until it is destroyed, milliseconds: time to read that byte. */
   lingerMs: 1_000,
 } as const;
 
@@ -33,7 +33,7 @@ export interface HardenOptions {
   readonly limits?: GuardLimits;
 }
 
-/** Sets the bounds on a server that does not listen yet. Make it with `connectionsCheckingInterval: serverLimits.checkMs`. */
+/** Sets the bounds on a server that does not listen yet, made with `connectionsCheckingInterval: serverLimits.checkMs`. */
 export function hardenServer(
   server: Server,
   { trustedProxies = TrustedProxies.none, limits = serverLimits }: HardenOptions = {},

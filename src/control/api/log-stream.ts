@@ -1,6 +1,6 @@
 /**
  * The live log as a WebSocket: GET /api/v1/handlers/NAME/logs/stream?after=CURSOR&grep=&level=
- * This is the door; log-reader.ts is what happens behind it.
+ * This file admits or refuses; log-reader.ts sends the lines.
  *
  *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
  *     4401 token revoked, 4404 handler deleted, 1013 reader too slow, 1001 server stops
@@ -187,7 +187,7 @@ function refuse(socket: Duplex, error: unknown, deps: LogStreamDeps): void {
     ...(retry === undefined ? [] : [`retry-after: ${retry}`]),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // Whoever does not hang up then is hung up on.
+  // A client that does not close its side by then holds the connection no longer.
   const timer = setTimeout(() => socket.destroy(), streamLimits.closeMs);
   socket.once('close', () => clearTimeout(timer));
 }

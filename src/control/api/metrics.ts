@@ -1,4 +1,4 @@
-/** Figures for Prometheus. Never a label by handler, user or path of a guest: their number is not ours to bound. */
+/** Keeps figures for Prometheus, none by handler, user or path of a guest: the number of those has no bound. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { LogStore } from '../logs/log-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';

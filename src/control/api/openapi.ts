@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document, made from the operations. */
+/** Makes the OpenAPI 3.1 document from the operations. */
 import { z } from 'zod';
 import { type ErrorCode, errorStatus } from '../../protocol/errors.ts';
 import type { Operation } from './operation.ts';

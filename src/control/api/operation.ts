@@ -56,14 +56,14 @@ interface Definition<Path extends string, Query extends z.ZodType, Body extends 
   readonly query?: Query;
   readonly body?: Body;
   readonly status?: Operation['status'];
-  /** Without it: 204. */
+  /** Schema of the answer; without one the status is 204. */
   readonly answer?: z.ZodType;
-  /** Besides `bad_request`, `unauthorized` and `internal`, which every operation can give. */
+  /** Codes of errors besides `bad_request`, `unauthorized` and `internal`, which every operation can give. */
   readonly errors?: readonly ErrorCode[];
   run(call: C): Promise<unknown>;
 }
 
-/** An operation for whoever is logged in. */
+/** Makes an operation that only a logged-in user may call. */
 export function forUsers<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Definition<Path, Query, Body, Call<Path, Query, Body> & Caller>,
 ): Operation {
@@ -73,7 +73,7 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
   });
 }
 
-/** An operation that needs no Token. */
+/** Makes an operation that needs no Token. */
 export function forAnyone<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Definition<Path, Query, Body, Call<Path, Query, Body>>,
 ): Operation {
@@ -117,7 +117,7 @@ function paramsOf<Path extends string>(
 /** What an operation without a query or body takes: nothing. A field that were ignored would seem to have worked. */
 const nothing = z.strictObject({});
 
-/** Returns query and body as their types say. Throws `bad_request` naming up to 10 places that do not fit, unknown ones first. */
+/** Returns query and body as their types say. Throws `bad_request` naming up to 10 bad places, unknown fields first. */
 function parse<Query extends z.ZodType, Body extends z.ZodType>(
   types: { readonly query?: Query; readonly body?: Body },
   raw: RawCall,

@@ -24,7 +24,7 @@ const docsFolder = fileURLToPath(new URL('../../../docs/', import.meta.url));
 export interface PagesOptions {
   readonly db: Database;
   readonly metrics: Metrics;
-  /** Why the platform cannot serve at the moment; empty when it can. */
+  /** Returns why the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;

@@ -171,7 +171,7 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem', description: 'RFC 9457' });
 
-/** A whole number in a query, in decimal digits only: no sign, exponent, NaN or blank. */
+/** Makes the schema of a whole number in a query: decimal digits only, no sign, exponent, NaN or blank. */
 export function wholeNumber(range: { readonly min: number; readonly max: number }) {
   return z
     .string()

@@ -116,7 +116,7 @@ export class ArtifactStore implements Blobs {
   }
 }
 
-/** The name of content that is addressed by its own SHA-256. */
+/** Returns the name of content that is addressed by its own SHA-256. */
 export function contentName(bytes: Uint8Array, suffix: string): string {
   return `${digest(bytes).toString('hex')}-${suffix}`;
 }
@@ -153,7 +153,7 @@ function digest(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** A rename is durable only once the folder is. */
+/** Makes renames in a folder durable. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

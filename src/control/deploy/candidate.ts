@@ -91,7 +91,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
   };
 }
 
-/** What only the vetted module can show to contradict the manifest. */
+/** Throws `manifest_invalid` or `limit_exceeded` where the vetted module contradicts the manifest. */
 export function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: Candidate): void {
   const { abis, memory } = vetted.module.plan;
   const others = manifest.abi === 'auto' ? [] : abis.filter((abi) => abi !== manifest.abi);

@@ -32,7 +32,7 @@ export interface Staging {
   readonly ref: string;
   readonly userId: string;
   readonly module: VettedModule;
-  /** Of the rewritten module. */
+  /** Bytes of the rewritten module. */
   readonly bytes: number;
   readonly modulePath: string;
   readonly manifest: string;
@@ -148,7 +148,7 @@ export class DeploymentStore {
     });
   }
 
-  /** Only a staged one can fail. Returns whether it did. */
+  /** Fails a Deployment if it is staged. Returns whether it was. */
   async fail(deploymentId: string, failure: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('deployments')
@@ -227,12 +227,12 @@ export class DeploymentStore {
     return row ?? null;
   }
 
-  /** What a crash or a lost hook may have left. */
+  /** Returns staged Deployments, oldest first: at start, those that a crash or a lost hook left. */
   async staged(): Promise<readonly DeploymentRow[]> {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
 
-  /** Every live Deployment of a handler that is not deleted. */
+  /** Returns every live Deployment of a handler that is not deleted. */
   async allLive(): Promise<readonly LiveRow[]> {
     const rows = await this.#db
       .selectFrom('releases')
@@ -258,7 +258,7 @@ export class DeploymentStore {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Names of handlers that exist and serve nothing. */
+  /** Returns the names of handlers that exist and serve nothing. */
   async withoutRelease(): Promise<readonly string[]> {
     const rows = await this.#db
       .selectFrom('handlers')
@@ -272,7 +272,7 @@ export class DeploymentStore {
     return rows.map(({ name }) => name);
   }
 
-  /** Artifacts and file bundles of all Deployments, failed and retired ones included: those can be looked into. */
+  /** Returns the names of Artifacts and file bundles of all Deployments; failed and retired ones can be looked into. */
   async usedArtifacts(): Promise<ReadonlySet<string>> {
     const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
     return new Set(

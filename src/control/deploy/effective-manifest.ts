@@ -16,7 +16,7 @@ const effectiveManifest = z.object({
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
 
-/** Equal manifests give equal text, so that `unchanged` is a comparison of strings. */
+/** Returns a manifest as text. Equal manifests give equal text, so that `unchanged` is a comparison of strings. */
 export function writeEffectiveManifest(manifest: EffectiveManifest): string {
   return JSON.stringify(manifest, (_key, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)

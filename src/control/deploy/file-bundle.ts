@@ -12,7 +12,7 @@ export function encodeBundle(files: readonly TreeFile[]): Uint8Array {
   return Buffer.concat([length, index, ...sorted.map(({ bytes }) => bytes)]);
 }
 
-/** Only for what encodeBundle made: the store has verified the bytes. */
+/** Returns the files of a bundle that encodeBundle made; the store has verified the bytes. */
 export function decodeBundle(bytes: Uint8Array): readonly TreeFile[] {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const indexEnd = 4 + buffer.readUInt32BE(0);

@@ -92,7 +92,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   files: ['root'],
 };
 
-/** Either file's bytes as pushed; null where the commit has none. Throws `manifest_invalid`. */
+/** Reads both files' bytes as pushed; null where the commit has none. Returns the manifest. Throws `manifest_invalid`. */
 export function readManifest(files: { readonly toml: Uint8Array | null; readonly olin: Uint8Array | null }): Manifest {
   const olin = files.olin === null ? null : parseOlinPolicy(text(files.olin, olinPolicyFile), olinPolicyFile);
   const source = files.toml === null ? '' : text(files.toml, manifestFile);
@@ -170,7 +170,7 @@ function checkVariables(env: Record<string, string>, ctx: z.RefinementCtx<Record
     });
 }
 
-/** One truth per value: which of two files wins must be nobody's guess. */
+/** Throws `manifest_invalid` where both files set one value: nobody should have to guess which wins. */
 function refuseTwice(given: Given, olin: OlinPolicy, at: (path: readonly string[]) => string): void {
   const twice =
     given.policy !== undefined
@@ -194,7 +194,7 @@ function limitsOf(given: Given, olin: OlinPolicy | null): Limits {
   return limits;
 }
 
-/** Of the first line that holds `part`. */
+/** Returns the number of the first line that holds `part`. */
 function lineOf(bytes: Uint8Array | null, part: string): number {
   const lines = Buffer.from(bytes ?? [])
     .toString('utf8')
@@ -219,7 +219,7 @@ function isRelative(path: string): boolean {
   return path !== '' && !path.startsWith('/') && !/[\0\\]/.test(path) && !path.split('/').includes('..');
 }
 
-/** Without `.` and empty segments: as git lists paths. */
+/** Returns a path without `.` and empty segments, as git lists paths. */
 function normalise(path: string): string {
   return path
     .split('/')

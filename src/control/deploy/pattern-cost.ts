@@ -88,7 +88,7 @@ function costOf(sequence: Sequence, after: Sequence): Cost {
   return { choices, steps };
 }
 
-/** Whether a repetition of `chars` can go on to `rest` after one length only, or whatever follows cannot fail. */
+/** Says whether a repetition of `chars` can go on to `rest` after one length only, or whatever follows cannot fail. */
 function stopsInOnePlace(chars: Chars, rest: Sequence): boolean {
   const { chars: next, canBeEmpty } = firstOf(rest);
   if (canBeEmpty) return true; // the pattern may end here: then it has matched

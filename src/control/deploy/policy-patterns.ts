@@ -10,7 +10,7 @@ import { matchingCost, urlCharsMax } from './pattern-cost.ts';
 /** Steps of the engine for all rules on one URL: some 100 ms at worst, an attack included. */
 const stepsMax = 2 ** 27;
 
-/** `at` names the place of a pattern. Throws `manifest_invalid`. */
+/** Throws `manifest_invalid` for a pattern that does not compile or costs too much; `at` names its place. */
 export function checkPatterns(policy: Policy, at: (list: PolicyList, index: number) => string): void {
   let steps = 0;
   for (const list of policyLists) {

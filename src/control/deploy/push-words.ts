@@ -1,4 +1,4 @@
-/** What a push says step by step (docs/push.md). */
+/** Makes the lines that a push prints step by step (docs/push.md). */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
@@ -57,7 +57,7 @@ function readable(pattern: string): string {
   return start === undefined ? pattern : start.replace(/\\([./-])/g, '$1');
 }
 
-/** What is said of a branch that is pushed and not deployed. */
+/** Returns the warning about a branch that is pushed and not deployed. */
 export function notDeployed(branch: string, deployBranch: string): string {
   const refs = `${branch}:${deployBranch}`;
   const argument = /^[\w./:@+-]+$/.test(refs) ? refs : `'${refs.replaceAll("'", "'\\''")}'`;
@@ -67,7 +67,7 @@ export function notDeployed(branch: string, deployBranch: string): string {
   );
 }
 
-/** Of a quota that is nearly used up, both in bytes. */
+/** Returns the warning about a quota that is nearly used up; parameters in bytes. */
 export function nearQuota(usedBytes: number, quotaBytes: number): string {
   const percent = Math.min(100, Math.floor((usedBytes / quotaBytes) * 100));
   return `${percent} % of the quota of ${size(quotaBytes)} is used; see wasmcloud quota`;

@@ -89,7 +89,7 @@ export class DeployPush implements PushSession {
   /** Bytes of the pushed pack, as far as they are not in the owner's figures. */
   #packBytes = 0;
   #staged: Staged | null = null;
-  /** What a hook has asked for; it may go on after the hook has gone. */
+  /** Resolves when the work that a hook has asked for has ended; it may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PushParts, push: IncomingPush) {
@@ -109,7 +109,7 @@ export class DeployPush implements PushSession {
     return work;
   }
 
-  /** git may have ended anywhere: before it moved the ref, or after it without running post-receive. */
+  /** Settles what is still staged. git may have ended before it moved the ref, or after it without running post-receive. */
   async ended(): Promise<void> {
     await this.#work;
     const staged = this.#staged;
@@ -245,7 +245,10 @@ export class DeployPush implements PushSession {
     stopIf(signal);
   }
 
-  /** Durable in the order in which things refer to each other, compiled by every runner, and not yet live. */
+  /**
+   * Stores Artifact, bundle, handler and Deployment, durable and in the order in which they refer to each other; then
+   * runners compile the Deployment. It is not live yet.
+   */
   async #stage(options: {
     readonly ref: string;
     readonly commit: string;
@@ -315,14 +318,14 @@ export class DeployPush implements PushSession {
   }
 }
 
-/** The deploy branch of a new handler: the only one pushed; of several, the one that most likely is meant. */
+/** Returns the deploy branch of a new handler: the only one pushed; of several main, master or the first. Null: none. */
 function firstBranch(updates: readonly RefUpdate[]): string | null {
   const branches = updates.filter(({ ref, new: commit }) => ref.startsWith('refs/heads/') && commit !== null);
   const names = branches.map(({ ref }) => branchOf(ref));
   return names.find((name) => name === 'main') ?? names.find((name) => name === 'master') ?? names[0] ?? null;
 }
 
-/** Whoever pushed has gone: what follows would be for nobody. */
+/** Throws where the client has gone: the rest of the work would be for nobody. */
 function stopIf(signal: AbortSignal): void {
   if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
 }

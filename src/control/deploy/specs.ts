@@ -1,4 +1,4 @@
-/** From a Deployment in the database to what a runner must know. */
+/** Makes of a Deployment in the database the spec that a runner needs. */
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';

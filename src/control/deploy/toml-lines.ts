@@ -32,7 +32,7 @@ export class TomlLines {
     });
   }
 
-  /** The line of `path`, or of the nearest table around it (an inline table's key stands on its line). */
+  /** Returns the line of `path`, or of the nearest table around it (an inline table's key stands on its line). */
   of(path: readonly PropertyKey[]): number {
     for (let length = path.length; length > 0; length -= 1) {
       const line = this.#lines.get(JSON.stringify(path.slice(0, length).map(String)));

@@ -27,7 +27,7 @@ export function checkTree(entries: readonly TreeEntry[], commit: string): void {
   );
 }
 
-/** The symbolic links among `entries`. */
+/** Returns the symbolic links among `entries`. */
 export function findLinks(entries: readonly TreeEntry[]): readonly TreeEntry[] {
   return entries.filter(({ mode }) => mode === '120000');
 }
@@ -241,7 +241,7 @@ function listed(lines: readonly string[]): readonly string[] {
   return [...lines.slice(0, listedMax), `... and ${lines.length - listedMax} more`];
 }
 
-/** A path as a shell takes it. */
+/** Returns a path quoted for a shell. */
 function visibleArgument(path: string): string {
   return /^[\w./@+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

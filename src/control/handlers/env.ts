@@ -64,7 +64,7 @@ export class HandlerEnv {
     return new HandlerEnv(options, await makeKey(options));
   }
 
-  /** Everything, in clear, for the deploy station. Throws `unavailable` when the key does not fit. */
+  /** Returns all variables of a handler in clear, for the deploy station. Throws `unavailable` when the key does not fit. */
   async envOf(handlerId: string): Promise<Record<string, string>> {
     const rows = await this.#db
       .selectFrom('handler_env')
@@ -97,7 +97,7 @@ export class HandlerEnv {
     return this.#view(handlerId, row);
   }
 
-  /** Adds or replaces. Throws `bad_request` (name, NUL), `limit_exceeded`. */
+  /** Sets one variable, new or not. Returns its view. Throws `bad_request` (name, NUL), `limit_exceeded`. */
   async set(handlerId: string, key: string, value: string): Promise<EnvView> {
     checkKey(key);
     if (value.includes('\0')) throw new PlatformError('bad_request', 'a value cannot contain a NUL character');
@@ -137,7 +137,7 @@ export class HandlerEnv {
     if (numDeletedRows === 0n) throw unset(key);
   }
 
-  /** Also of a value that the key does not fit, so that its owner can see and replace it. */
+  /** Returns a variable's view, also where the key does not fit its value: its owner can then see and replace it. */
   #view(handlerId: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
     let value: string;
     try {
@@ -183,7 +183,7 @@ export interface HandlerEnvOptions {
   readonly randomBytes: RandomBytes;
 }
 
-/** A portable environment name (POSIX.1-2017, 8.1), lower case allowed. Throws `bad_request`. */
+/** Throws `bad_request` unless `key` is a portable environment name (POSIX.1-2017, 8.1; lower case too). */
 export function checkKey(key: string): void {
   if (key.length > envLimits.keyChars || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(key))
     throw new PlatformError('bad_request', 'this cannot name a variable', {
@@ -211,7 +211,7 @@ async function readKey(file: string): Promise<Uint8Array | null> {
   return Buffer.from(text.trim(), 'hex');
 }
 
-/** Written beside and renamed, both synced: a crash leaves either no key file or a whole one. */
+/** Makes the key file: written beside it, synced and renamed, so that a crash leaves no key file or a whole one. */
 async function makeKey(options: HandlerEnvOptions): Promise<Uint8Array> {
   const key = options.randomBytes(32);
   const draft = `${options.keyFile}.new`;

@@ -1,4 +1,4 @@
-/** Which handlers exist, for stations that file under an id what runners report. */
+/** Says which handlers exist, for stations that store what runners report under a handler's id. */
 import type { Kysely } from 'kysely';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';

@@ -1,4 +1,4 @@
-/** Handlers: names that are unique for ever, owners, soft deletion. */
+/** Makes, finds, deletes and restores handlers. A name is unique for ever; a deleted handler keeps its name. */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../protocol/names.ts';
@@ -8,11 +8,11 @@ import { lockUser } from '../db/row-locks.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 
 export const handlerLimits = {
-  /** Of one user, live. A runner holds compiled code for each. */
+  /** Handlers of one user that are not deleted. A runner holds compiled code for each. */
   live: 200,
-  /** Of one user, deleted ones included: they keep their names, so deleting must not make room for ever more. */
+  /** Handlers of one user, deleted ones included: they keep their names, so deleting must not make room for ever more. */
   total: 400,
-  /** A deleted handler can be restored for 30 days; then everything of it goes and its name is free. */
+  /** Milliseconds that a deleted handler can be restored; then everything of it is removed and its name is free. */
   retentionMs: 30 * 24 * 60 * 60_000,
   /** Names tried when one is generated: 504,000 exist, so even half of them taken leaves one in a million to fail. */
   nameAttempts: 20,
@@ -54,15 +54,10 @@ export class Handlers {
     this.#randomInt = options.randomInt;
   }
 
-  /** The handler of that name unless it has been deleted. */
+  /** Returns the handler of that name; null where there is none or it is deleted. */
   async find(name: string): Promise<Handler | null> {
-    const row = await this.#db
-      .selectFrom('handlers')
-      .selectAll()
-      .where('name', '=', name)
-      .where('deleted_ms', 'is', null)
-      .executeTakeFirst();
-    return row === undefined ? null : toHandler(row);
+    const handler = await this.#named(name);
+    return handler?.deletedMs === null ? handler : null;
   }
 
   async findById(id: string): Promise<Handler | null> {
@@ -70,7 +65,7 @@ export class Handlers {
     return row === undefined ? null : toHandler(row);
   }
 
-  /** A foreign handler looks like a missing one: throws `not_found` for both. */
+  /** Returns a user's handler. A foreign handler looks like a missing one: throws `not_found` for both. */
   async findOwned(name: string, ownerId: string): Promise<Handler> {
     const handler = await this.find(name);
     if (handler === null || handler.ownerId !== ownerId) throw missing(name);
@@ -79,14 +74,9 @@ export class Handlers {
 
   /** Returns a user's handler of that name, deleted or not. A foreign one looks like a missing one: `not_found`. */
   async findOwnedOrDeleted(name: string, ownerId: string): Promise<Handler> {
-    const row = await this.#db
-      .selectFrom('handlers')
-      .selectAll()
-      .where('name', '=', name)
-      .where('owner_id', '=', ownerId)
-      .executeTakeFirst();
-    if (row === undefined) throw missing(name);
-    return toHandler(row);
+    const handler = await this.#named(name);
+    if (handler?.ownerId !== ownerId) throw missing(name);
+    return handler;
   }
 
   /**
@@ -134,7 +124,10 @@ export class Handlers {
     if (numUpdatedRows === 0n) throw new PlatformError('not_found', 'no such handler');
   }
 
-  /** Soft: the name stays taken, everything can be restored for `handlerLimits.retentionMs`. Throws `not_found`. */
+  /**
+   * Deletes a handler softly: its name stays taken, and it can be restored for `handlerLimits.retentionMs`.
+   * Throws `not_found`.
+   */
   async delete(handlerId: string): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('handlers')
@@ -203,6 +196,12 @@ export class Handlers {
     });
   }
 
+  /** Returns the handler of that name, deleted or not: names are unique. */
+  async #named(name: string): Promise<Handler | null> {
+    const row = await this.#db.selectFrom('handlers').selectAll().where('name', '=', name).executeTakeFirst();
+    return row === undefined ? null : toHandler(row);
+  }
+
   async #insert(name: string, ownerId: string, id = newId('h', this.#randomBytes)): Promise<Handler> {
     const handler: Handler = {
       id,
@@ -249,7 +248,7 @@ export class Handlers {
   }
 }
 
-/** A sane subset of git-check-ref-format(1): what follows refs/heads/. */
+/** Says whether a branch (without refs/heads/) may be named so: a subset of git-check-ref-format(1). */
 export function isBranchName(branch: string): boolean {
   return (
     branch.length <= handlerLimits.branchChars &&

@@ -1,4 +1,4 @@
-/** Handlers and Deployments as the API tells of them, read with one query each. */
+/** Reads handlers and Deployments as the API tells of them, with one query each. */
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
@@ -12,7 +12,7 @@ export const viewLimits = {
   deployments: 100,
 } as const;
 
-/** The part of a stored manifest (src/control/deploy) that is told. */
+/** The part of a stored manifest (src/control/deploy) that the API tells. */
 const manifest = z.object({
   limits: z.object(recordOf(limitNames, () => z.number())).default(defaultLimits),
   policy: z
@@ -44,7 +44,7 @@ export class HandlerViews {
     this.#gitUrl = options.gitUrl;
   }
 
-  /** All of a user, by name: either those in force or the deleted ones. */
+  /** Returns a user's handlers by name: either those in force or the deleted ones. */
   async list(ownerId: string, options: { readonly deleted: boolean }): Promise<readonly HandlerView[]> {
     const rows = await this.#query()
       .where('handlers.owner_id', '=', ownerId)
@@ -61,7 +61,7 @@ export class HandlerViews {
     return this.#view(row);
   }
 
-  /** Newest first; `before` is a Deployment's number. */
+  /** Returns Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
   async deployments(
     handlerId: string,
     options: { readonly limit: number; readonly before?: number | undefined },
@@ -147,7 +147,7 @@ export class HandlerViews {
   }
 }
 
-/** `failed`: nothing is live, and not for lack of trying. */
+/** Returns a handler's state; `failed` means that nothing is live and a push has failed. */
 function stateOf(row: {
   deleted_ms: number | null;
   number: number | null;

@@ -65,7 +65,6 @@ root = "./public/"
     ['[limits]\nunheard = 1', 'line 2: unknown key limits.unheard'],
     ['[policy]\nunheard = []', 'line 2: unknown key policy.unheard'],
     ['[files]\nroot = "public"\nunheard = 1', 'line 3: unknown key files.unheard'],
-    ['[http]\nunheard = true', 'line 2: unknown key http.unheard'],
     ['[limits.gas]\nunheard = 1', 'line 1'],
     ['modul = "x"', 'line 1: unknown key modul'],
     ['\n\n[limit]\ngas = 1', 'line 3: unknown key limit'],
