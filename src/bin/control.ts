@@ -29,7 +29,7 @@ import { Handlers } from '../control/handlers/handlers.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures } from '../control/quota/measures.ts';
-import { Quota } from '../control/quota/quota.ts';
+import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
 import { QueueStore } from '../control/storage/queue-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
@@ -112,7 +112,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     environment: gitEnvironment,
     home,
   });
-  const quota: Quota = new Quota({
+  const quota: Quotas = new Quotas({
     db,
     quotaBytes: config.quotaBytes,
     measures: {
@@ -339,7 +339,7 @@ async function readSetting(db: Database, key: string, draw: () => string): Promi
 
 async function answer(
   request: BusRequest,
-  { kv, queues, quota }: { readonly kv: KvStore; readonly queues: QueueStore; readonly quota: Quota },
+  { kv, queues, quota }: { readonly kv: KvStore; readonly queues: QueueStore; readonly quota: Quotas },
 ): Promise<Uint8Array | null> {
   switch (request.op) {
     case 'kv.get':

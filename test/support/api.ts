@@ -23,7 +23,7 @@ import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
-import { testQuota } from './quota.ts';
+import { testQuota } from './quotas.ts';
 
 /** Hashing is tested where it is written; here it would only cost time. */
 const passwordCost = { memory: 64, passes: 1, parallelism: 1 };

@@ -25,12 +25,12 @@ import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { databaseMeasures } from '../../src/control/quota/measures.ts';
-import type { Quota } from '../../src/control/quota/quota.ts';
+import type { Quotas } from '../../src/control/quota/quotas.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
 import type { Fleet } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
-import { testQuota } from './quota.ts';
+import { testQuota } from './quotas.ts';
 
 /** Notes what runners would be told; `refuse` makes the next compilations fail. */
 export class RecordedFleet implements Fleet {
@@ -87,7 +87,7 @@ export interface DoorPlatform {
   readonly fleet: RecordedFleet;
   readonly vet: VetPool;
   readonly door: GitDoor;
-  readonly quota: Quota;
+  readonly quota: Quotas;
   readonly hooks: HookEndpoint;
   readonly events: GitEvent[];
   readonly reports: string[];
@@ -143,7 +143,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   });
   const fleet = new RecordedFleet();
   const vet = new VetPool({ cacheFolder: join(tmpdir(), 'trisiel-test-vet-cache') });
-  const quota: Quota = testQuota(db, {
+  const quota: Quotas = testQuota(db, {
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     measures: {
       ...databaseMeasures(db),

@@ -22,7 +22,7 @@ import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { DeploymentState, InvocationRecord, Policy } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
-import { testQuota } from './quota.ts';
+import { testQuota } from './quotas.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 export const launcher = join(root, 'bin/wasmcloud.js');

@@ -16,7 +16,7 @@ import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import { HandlerViews } from '../handlers/views.ts';
 import type { LogStore } from '../logs/log-store.ts';
-import type { Quota } from '../quota/quota.ts';
+import type { Quotas } from '../quota/quotas.ts';
 import type { QueueStore } from '../storage/queue-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 import { authenticate } from './authenticate.ts';
@@ -41,7 +41,7 @@ export interface ApiDeps {
   readonly usage: UsageStore;
   readonly queues: QueueStore;
   readonly deployer: Deployer;
-  readonly quota: Quota;
+  readonly quota: Quotas;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Unix milliseconds. */

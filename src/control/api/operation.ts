@@ -40,7 +40,7 @@ type ParamNames<Path extends string> = Path extends `${string}{${infer Name}}${i
   ? Name | ParamNames<Rest>
   : never;
 
-export interface Call<Path extends string, Query extends z.ZodType, Body extends z.ZodType> {
+export interface OperationCall<Path extends string, Query extends z.ZodType, Body extends z.ZodType> {
   readonly address: string;
   readonly params: Readonly<Record<ParamNames<Path>, string>>;
   readonly query: z.infer<Query>;
@@ -65,7 +65,7 @@ interface Definition<Path extends string, Query extends z.ZodType, Body extends 
 
 /** Makes an operation that only a logged-in user may call. */
 export function forUsers<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
-  definition: Definition<Path, Query, Body, Call<Path, Query, Body> & Caller>,
+  definition: Definition<Path, Query, Body, OperationCall<Path, Query, Body> & Caller>,
 ): Operation {
   return erase(definition, 'user', (call, raw) => {
     if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
@@ -75,7 +75,7 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
 
 /** Makes an operation that needs no Token. */
 export function forAnyone<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
-  definition: Definition<Path, Query, Body, Call<Path, Query, Body>>,
+  definition: Definition<Path, Query, Body, OperationCall<Path, Query, Body>>,
 ): Operation {
   return erase(definition, 'anyone', (call) => definition.run(call));
 }
@@ -83,7 +83,7 @@ export function forAnyone<const Path extends string, Query extends z.ZodType, Bo
 function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Omit<Definition<Path, Query, Body, never>, 'run'>,
   access: Operation['access'],
-  run: (call: Call<Path, Query, Body>, raw: RawCall) => Promise<unknown>,
+  run: (call: OperationCall<Path, Query, Body>, raw: RawCall) => Promise<unknown>,
 ): Operation {
   const { query = null, body = null, answer = null } = definition;
   return {

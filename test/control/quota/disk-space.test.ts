@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openDatabase } from '../../../src/control/db/database.ts';
 import { Handlers } from '../../../src/control/handlers/handlers.ts';
 import { DiskSpace } from '../../../src/control/quota/disk-space.ts';
-import { testQuota } from '../../support/quota.ts';
+import { testQuota } from '../../support/quotas.ts';
 
 const MIB = 1024 * 1024;
 const folder = await mkdtemp(join(tmpdir(), 'trisiel-disk-'));

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Deployer } from '../../../protocol/ports.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
-import type { Quota } from '../../quota/quota.ts';
+import type { Quotas } from '../../quota/quotas.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
 
@@ -15,7 +15,7 @@ export function handlerOperations(deps: {
   readonly handlers: Handlers;
   readonly views: HandlerViews;
   readonly deployer: Deployer;
-  readonly quota: Quota;
+  readonly quota: Quotas;
 }): readonly Operation[] {
   const { handlers, views, deployer, quota } = deps;
   return [

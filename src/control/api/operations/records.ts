@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import type { LogStore } from '../../logs/log-store.ts';
-import type { Quota } from '../../quota/quota.ts';
+import type { Quotas } from '../../quota/quotas.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
 import { forUsers, type Operation } from '../operation.ts';
@@ -25,7 +25,7 @@ export function recordOperations(deps: {
   readonly handlers: Handlers;
   readonly logs: LogStore;
   readonly usage: UsageStore;
-  readonly quota: Quota;
+  readonly quota: Quotas;
   readonly now: () => number;
 }): readonly Operation[] {
   const { handlers, logs, usage, quota, now } = deps;

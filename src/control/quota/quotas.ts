@@ -13,7 +13,7 @@ import { type Measure, measureSlack } from './measures.ts';
 import { type HandlerBytes, StoredBytes } from './stored-bytes.ts';
 import { sizeText, whatUsesMost } from './words.ts';
 
-export interface QuotaOptions {
+export interface QuotasOptions {
   readonly db: Database;
   /** Bytes that one user may store. */
   readonly quotaBytes: number;
@@ -46,8 +46,8 @@ interface UserSum {
   readonly untilMs: number;
 }
 
-export class Quota {
-  readonly #options: QuotaOptions;
+export class Quotas {
+  readonly #options: QuotasOptions;
   readonly #stored: StoredBytes;
   readonly #users = new Map<string, UserSum>();
   readonly #owners = new Map<string, { readonly userId: string; readonly untilMs: number }>();
@@ -55,7 +55,7 @@ export class Quota {
   readonly #watch: GrowthWatch;
   #isClosed = false;
 
-  constructor(options: QuotaOptions) {
+  constructor(options: QuotasOptions) {
     this.#options = options;
     this.#stored = new StoredBytes(options.db);
     this.#watch = new GrowthWatch({

@@ -2,13 +2,13 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Handlers } from '../../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../../src/control/logs/log-store.ts';
-import { type Quota, quotaLimits } from '../../../src/control/quota/quota.ts';
+import { type Quotas, quotaLimits } from '../../../src/control/quota/quotas.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
 import { QueueStore } from '../../../src/control/storage/queue-store.ts';
 import { type HandlerId, handlerIdOf } from '../../../src/protocol/names.ts';
 import { storedKinds } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
-import { testQuota } from '../../support/quota.ts';
+import { testQuota } from '../../support/quotas.ts';
 
 const KIB = 1024;
 const quotaBytes = 64 * KIB;
@@ -17,7 +17,7 @@ onEachDatabase('quotas', (dialect) => {
   let store: TemporaryDatabase;
   let handlers: Handlers;
   let kv: KvStore;
-  let quota: Quota;
+  let quota: Quotas;
   let nowMs: number;
 
   beforeEach(async () => {
