@@ -4,7 +4,7 @@ import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
-import type { Quota } from '../../quota/quota.ts';
+import type { Quotas } from '../../quota/quotas.ts';
 import type { QueueMessage, QueueStore } from '../../storage/queue-store.ts';
 import { forUsers, type Operation } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
@@ -25,7 +25,7 @@ const handler = z.string().describe('name of the handler that the queue belongs 
 export function queueOperations(deps: {
   readonly handlers: Handlers;
   readonly queues: QueueStore;
-  readonly quota: Quota;
+  readonly quota: Quotas;
 }): readonly Operation[] {
   const { handlers, queues, quota } = deps;
   return [
