@@ -247,6 +247,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/quota/quotas.test.ts'],
   },
   {
+    name: 'quota: what no measure has found yet counts',
+    file: 'src/control/quota/quotas.ts',
+    find: 'measured + this.#grownOf(handlerIds)',
+    replace: 'measured + 0 * this.#grownOf(handlerIds)',
+    tests: ['test/control/quota/quotas.test.ts'],
+  },
+  {
     name: 'quota: logs give way',
     file: 'src/control/quota/quotas.ts',
     find: 'if (sum(rows) <= shareBytes) return;',

@@ -52,6 +52,8 @@ export class Quotas {
   readonly #users = new Map<string, UserSum>();
   readonly #owners = new Map<string, { readonly userId: string; readonly untilMs: number }>();
   readonly #recountedMs = new Map<string, number>();
+  /** `KIND HANDLERID` -> bytes stored since the last measure of that kind began. */
+  readonly #grown = new Map<string, number>();
   readonly #watch: GrowthWatch;
   #isClosed = false;
 
@@ -131,15 +133,24 @@ export class Quotas {
     const owner = this.#owners.get(handlerId);
     const user = owner === undefined ? undefined : this.#users.get(owner.userId);
     if (user !== undefined) user.bytes += bytes;
-    this.#watch.grown(`${kind} ${handlerId}`, bytes / measureSlack[kind]);
+    const key = `${kind} ${handlerId}`;
+    remember(this.#grown, key, (this.#grown.get(key) ?? 0) + bytes);
+    this.#watch.grown(key, bytes / measureSlack[kind]);
   }
 
   /** Measures a handler and writes the figures down. Log lines past their share of the quota are removed. */
   async measure(handlerId: string, kinds: readonly StoredKind[] = storedKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
+      // What is stored while the measure runs may not be in it.
+      const key = `${kind} ${handlerId}`;
+      const grownBefore = this.#grown.get(key) ?? 0;
       const bytes = await measures[kind](handlerId);
-      if (bytes !== null) await this.#stored.set(handlerId, kind, bytes);
+      if (bytes === null) continue;
+      await this.#stored.set(handlerId, kind, bytes);
+      const grownSince = (this.#grown.get(key) ?? 0) - grownBefore;
+      if (grownSince > 0) this.#grown.set(key, grownSince);
+      else this.#grown.delete(key);
     }
     const userId = await this.#ownerOf(handlerId);
     if (userId === null) return;
@@ -204,9 +215,19 @@ export class Quotas {
     const nowMs = this.#options.now();
     const known = this.#users.get(userId);
     if (known !== undefined && nowMs < known.untilMs) return known;
-    const fresh = { bytes: sum(await this.#stored.ofUser(userId)), untilMs: nowMs + quotaLimits.trustMs };
+    const handlerIds = await this.#stored.handlerIdsOf(userId);
+    const measured = sum(await this.#stored.ofUser(userId));
+    const fresh = { bytes: measured + this.#grownOf(handlerIds), untilMs: nowMs + quotaLimits.trustMs };
     remember(this.#users, userId, fresh);
     return fresh;
+  }
+
+  /** Returns the bytes that handlers have stored and no measure has found yet. */
+  #grownOf(handlerIds: readonly string[]): number {
+    let bytes = 0;
+    for (const handlerId of handlerIds)
+      for (const kind of storedKinds) bytes += this.#grown.get(`${kind} ${handlerId}`) ?? 0;
+    return bytes;
   }
 
   async #ownerOf(handlerId: string): Promise<string | null> {

@@ -63,6 +63,12 @@ export class StoredBytes {
     return row?.owner_id ?? null;
   }
 
+  /** Returns the ids of a user's handlers, deleted ones included. */
+  async handlerIdsOf(userId: string): Promise<readonly string[]> {
+    const rows = await this.#db.selectFrom('handlers').select('id').where('owner_id', '=', userId).execute();
+    return rows.map(({ id }) => id);
+  }
+
   /** Returns the ids of all handlers, deleted ones included. */
   async handlerIds(): Promise<readonly string[]> {
     const rows = await this.#db.selectFrom('handlers').select('id').orderBy('id').execute();

@@ -63,6 +63,7 @@ onEachDatabase('quotas', (dialect) => {
     it('is refused past the quota before it is stored, saying what uses most and what to do', async () => {
       const [otter, fox] = [await handler('otter'), await handler('fox')];
       await put(fox, 'a', 10 * KIB);
+      await quota.measure(fox);
       await put(otter, 'a', 40 * KIB);
       await expect(put(otter, 'b', 20 * KIB)).rejects.toMatchObject({
         code: 'limit_exceeded',
@@ -75,6 +76,25 @@ onEachDatabase('quotas', (dialect) => {
       });
       expect(await kv.get({ handlerId: otter, bucket: 'b', key: 'b' })).toBeNull();
       await put(await handler('theirs', 'bob'), 'a', 60 * KIB);
+    });
+
+    it('counts what no measure has found yet, also when a measure of another handler ends meanwhile', async () => {
+      const [otter, fox] = [await handler('otter'), await handler('fox')];
+      const otterMeasured = Promise.withResolvers<number>();
+      const none = async () => 0;
+      const kvBytes = (id: string) => (id === otter ? otterMeasured.promise : none());
+      await quota.close();
+      quota = testQuota(store.db, {
+        quotaBytes,
+        now: () => nowMs,
+        measures: { repositories: none, artifacts: none, logs: none, usage: none, queues: none, kv: kvBytes },
+      });
+      await quota.storing(otter, 'kv', 50 * KIB, none); // its measure begins, and does not end
+      await quota.measure(fox);
+      expect(await quota.usedBytes('ada')).toBe(50 * KIB);
+      otterMeasured.resolve(51 * KIB);
+      await quota.measure(otter);
+      expect(await quota.usedBytes('ada')).toBe(51 * KIB);
     });
 
     it('is refused too where another control has stored it, once the sum is read again', async () => {
