@@ -79,6 +79,8 @@ export class Dispatcher {
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
+        // From here on the thread works for this one: a slot that is made or restored may hold it for long.
+        services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
         const call = { id, request, response, method, target, address, ownsBody, expectsContinue };
         refusing = null;

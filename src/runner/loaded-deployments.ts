@@ -11,7 +11,7 @@ import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts
 import { CompiledPolicy } from '../guest/kernel/policy.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
-import { busyMarkOf } from './busy-mark.ts';
+import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { HandlerState, HandlerStates } from './handler-states.ts';
 import type { MemoryBudget } from './memory-budget.ts';
@@ -44,11 +44,17 @@ interface Code {
 
 export class LoadedDeployments {
   readonly #budget: MemoryBudget;
+  readonly #mark: BusyMark;
   readonly #handlers: HandlerStates;
   readonly #codes = new Map<string, Code>();
   readonly #deployments = new Map<string, LoadedDeployment>();
 
-  constructor(options: { readonly budget: MemoryBudget; readonly handlers: HandlerStates }) {
+  constructor(options: {
+    readonly budget: MemoryBudget;
+    readonly handlers: HandlerStates;
+    readonly mark: BusyMark;
+  }) {
+    this.#mark = options.mark;
     this.#budget = options.budget;
     this.#handlers = options.handlers;
   }
@@ -80,6 +86,7 @@ export class LoadedDeployments {
         return;
       }
       let tree: LowerDirectory | null = null;
+      const mark = busyMarkOf(spec.specId);
       const handler = this.#handlers.acquire(spec.handlerId, spec.handler);
       this.#deployments.set(spec.specId, {
         spec,
@@ -87,11 +94,12 @@ export class LoadedDeployments {
         pool: new SlotPool(
           { module, plan: spec.module.plan, abis, memoryPages: spec.limits.memoryPages },
           this.#budget,
+          () => this.#mark.enter(mark),
         ),
         policy: spec.policy === null ? null : new CompiledPolicy(spec.policy),
         schemes: handler.schemes,
         usage: usageMeter(spec.handlerId, spec.number),
-        mark: busyMarkOf(spec.specId),
+        mark,
         headMemo: { block: '', head: null },
         tree: () => {
           tree ??= lowerTree(spec.files);

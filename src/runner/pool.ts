@@ -6,6 +6,7 @@ import { type GuestCode, type MemoryImage, Slot, slotBytes } from './slot.ts';
 export class SlotPool implements Evictable {
   readonly #code: GuestCode;
   readonly #budget: MemoryBudget;
+  readonly #enter: () => void;
   readonly #spareMax: number;
   readonly #bytesPerSlot: number;
   /** As new. Last in, first out: the memory used last is in the processor's caches. */
@@ -21,7 +22,9 @@ export class SlotPool implements Evictable {
   /** Least number of spare slots since the last sweep: that many nobody has needed. */
   #unneeded = 0;
 
-  constructor(code: GuestCode, budget: MemoryBudget) {
+  /** `enter` is called whenever the thread is about to be held for these slots: to make, to restore, to refill. */
+  constructor(code: GuestCode, budget: MemoryBudget, enter: () => void) {
+    this.#enter = enter;
     this.#code = code;
     this.#budget = budget;
     this.#bytesPerSlot = slotBytes(code.plan);
@@ -93,6 +96,7 @@ export class SlotPool implements Evictable {
 
   #make(): Slot | null {
     if (!this.#budget.reserve(this.#bytesPerSlot)) return null;
+    this.#enter();
     try {
       const slot = new Slot(this.#code, this.#image);
       this.#image ??= slot.image;
@@ -105,6 +109,7 @@ export class SlotPool implements Evictable {
 
   /** True when the slot is as new; one that cannot be restored is given up. */
   #restoreSome(slot: Slot): boolean {
+    this.#enter();
     try {
       return slot.restoreSome(poolLimits.restorePerTurnBytes);
     } catch {
@@ -115,6 +120,7 @@ export class SlotPool implements Evictable {
   }
 
   #restore(slot: Slot): boolean {
+    this.#enter();
     try {
       slot.restore();
       return true;

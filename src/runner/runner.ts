@@ -169,7 +169,8 @@ export class Runner {
     const network = preloadNetwork(egress);
     network.catch(() => {});
     const handlers = new HandlerStates((handlerId) => this.#services(egress, handlerId));
-    const deployments = new LoadedDeployments({ budget, handlers });
+    const mark = new BusyMark(this.#options.markDescriptor);
+    const deployments = new LoadedDeployments({ budget, handlers, mark });
     const inFlight = new InFlight(budget);
     const runUrl = new URL(config.runUrl);
     const scheduler = new Scheduler();
@@ -182,7 +183,7 @@ export class Runner {
         logs: this.#logs,
         usage: this.#usage,
         scheduler,
-        mark: new BusyMark(this.#options.markDescriptor),
+        mark,
         flushes: new FlushQueue(),
         scratch: new ScratchPool(scratchBytes),
         bodies: new ByteBudget(collectedBodyBytes),

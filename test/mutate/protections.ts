@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'pool: the thread is marked before a slot is made',
+    file: 'src/runner/pool.ts',
+    find: 'return null;\n    this.#enter();',
+    replace: 'return null;',
+    tests: ['test/runner/pool.test.ts'],
+  },
+  {
+    name: 'fleet: what builds up over many calls is blamed on nobody',
+    file: 'src/control/fleet/fleet.ts',
+    find: '(!wasServing || this.#isCertain(suspect, member, end))',
+    replace: 'true',
+    tests: ['test/control/fleet/ended-runners.test.ts'],
+  },
+  {
+    name: 'fleet: owners hear of a runner that ended',
+    file: 'src/control/fleet/fleet.ts',
+    find: "if (this.#state !== 'stopping') this.#tellOwners(",
+    replace: 'if (false) this.#tellOwners(',
+    tests: ['test/control/fleet/ended-runners.test.ts'],
+  },
+  {
+    name: 'runner: a batch that failed is sent again',
+    file: 'src/runner/log-buffer.ts',
+    find: "if (fate === 'failed') {\n          this.#keep(batch);",
+    replace: "if (fate === 'failed') {",
+    tests: ['test/runner/reporting.test.ts'],
+  },
+  {
     name: 'turnstile: a blocked head lets others past',
     file: 'src/waiting/turnstile.ts',
     find: 'this.#queue.admit((waiting) => this.#isTurn(waiting))',

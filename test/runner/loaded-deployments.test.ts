@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
+import { BusyMark } from '../../src/runner/busy-mark.ts';
 import { HandlerStates } from '../../src/runner/handler-states.ts';
 import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
@@ -17,7 +18,7 @@ function makeTable() {
     queues: { publish: nobody },
     close: () => closed.push(id),
   }));
-  return { budget, closed, table: new LoadedDeployments({ budget, handlers }) };
+  return { budget, closed, table: new LoadedDeployments({ budget, handlers, mark: new BusyMark(null) }) };
 }
 
 const deployed = async (text: string) => deploymentOf('hello', await compileWat(writer(text)));

@@ -152,7 +152,7 @@ describe('a slot that has been given back', () => {
     it(`shows no trace of a guest that changed ${name}, over ${lives} lives`, async () => {
       const code = await codeOf(source);
       expect(isRecyclable(code.plan)).toBe(recycled);
-      const pool = new SlotPool(code, new MemoryBudget(64 * MIB));
+      const pool = new SlotPool(code, new MemoryBudget(64 * MIB), () => {});
       const used = new Set<Slot>();
       let gas: number | null = null;
       for (let life = 0; life < lives; life++) {
@@ -175,7 +175,7 @@ describe('a slot that has been given back', () => {
     const code = await codeOf(
       '(module (memory 1) (func (export "_start") (i32.store (i32.const 0) (i32.const 1)) unreachable))',
     );
-    const pool = new SlotPool(code, new MemoryBudget(MIB));
+    const pool = new SlotPool(code, new MemoryBudget(MIB), () => {});
     const slot = take(pool);
     const run = await runIn(slot, code);
     expect(run.end.kind).toBe('trap');
@@ -194,7 +194,7 @@ describe('a slot that has been given back', () => {
         (i32.store (i32.const 70000) (i32.const 1))
         (i32.store (i32.const ${pages * PAGE_BYTES - 4}) (i32.const 0))
         (local.get $seen)))`);
-    const pool = new SlotPool(code, new MemoryBudget(64 * MIB));
+    const pool = new SlotPool(code, new MemoryBudget(64 * MIB), () => {});
     for (let life = 0; life < 50; life++) {
       const slot = take(pool);
       expect(slot.guest.guestMemory.text(pages * PAGE_BYTES - 4, 4)).toBe('tail');
@@ -213,7 +213,7 @@ describe('a pool', () => {
   it('gives no slot past the budget, and takes spare ones from others first', async () => {
     const [a, b] = [await codeOf(hello), await codeOf(hello)];
     const budget = new MemoryBudget(3 * slotOf2Pages);
-    const [poolA, poolB] = [new SlotPool(a, budget), new SlotPool(b, budget)];
+    const [poolA, poolB] = [new SlotPool(a, budget, () => {}), new SlotPool(b, budget, () => {})];
     const slots = [take(poolA), take(poolA), take(poolA)];
     expect(poolB.take()).toBeNull();
     for (const slot of slots.slice(0, 2)) poolA.give(slot, true);
@@ -223,7 +223,7 @@ describe('a pool', () => {
 
   it('lets go of what nobody needs, step by step, and of everything when it is closed', async () => {
     const budget = new MemoryBudget(1000 * slotOf2Pages);
-    const pool = new SlotPool(await codeOf(hello), budget);
+    const pool = new SlotPool(await codeOf(hello), budget, () => {});
     const slots = Array.from({ length: 16 }, () => take(pool));
     for (const slot of slots) pool.give(slot, true);
     pool.sweep();
@@ -239,10 +239,34 @@ describe('a pool', () => {
     expect(budget.usedBytes).toBe(0);
   });
 
+  it('says whose the thread is before it makes, restores or refills a slot, and not when one is ready', async () => {
+    const large = `(module (memory ${poolLimits.restoreAtOnceBytes / PAGE_BYTES + 4})
+      (func (export "_start") (drop (memory.grow (i32.const 0)))))`;
+    const grows = '(module (memory 2 64) (func (export "_start") (drop (memory.grow (i32.const 30)))))';
+    for (const source of [hello, large, grows]) {
+      const code = await codeOf(source);
+      let entered = 0;
+      const pool = new SlotPool(code, new MemoryBudget(64 * MIB), () => {
+        entered += 1;
+      });
+      const slot = take(pool);
+      expect(entered, 'made').toBe(1);
+      await runIn(slot, code);
+      pool.give(slot, true);
+      while (pool.spare === 0) await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(entered, 'restored, or made anew').toBeGreaterThan(1);
+      const before = entered;
+      take(pool);
+      expect(entered, 'ready').toBe(before);
+    }
+  });
+
   it('counts memory that a guest has grown', async () => {
     const code = await codeOf('(module (memory 2 64) (func (export "_start") (drop (memory.grow (i32.const 30)))))');
     const budget = new MemoryBudget(8 * MIB);
-    const pool = new SlotPool(code, budget);
+    const pool = new SlotPool(code, budget, () => {});
     const slot = take(pool);
     await runIn(slot, code);
     pool.account(slot);

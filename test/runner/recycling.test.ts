@@ -13,7 +13,7 @@ const gas = 2_000_000;
 
 /** Runs `code` once per input in pooled slots, and once per input in a slot of its own. */
 async function compare(code: TestCode, given: readonly string[]): Promise<readonly GuestRun[]> {
-  const pool = new SlotPool(code, new MemoryBudget(256 * MIB));
+  const pool = new SlotPool(code, new MemoryBudget(256 * MIB), () => {});
   const runs: GuestRun[] = [];
   for (const input of given) {
     const slot = pool.take();

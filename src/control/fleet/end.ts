@@ -19,3 +19,10 @@ export function isOwnFault(end: RunnerEnd): boolean {
   if (end.isHung) return true;
   return end.signal === null ? end.status !== 0 : !fromOutside.has(end.signal);
 }
+
+const processorFaults: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE']);
+
+/** Whether the code that ran last did something that the processor refuses. */
+export function isProcessorFault(end: RunnerEnd): boolean {
+  return end.signal !== null && processorFaults.has(end.signal);
+}

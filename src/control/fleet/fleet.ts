@@ -23,7 +23,7 @@ import type { Fleet, FleetState, LogSink } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { Activity } from './activity.ts';
 import { Blame, type Phase } from './blame.ts';
-import { describeEnd, isOwnFault } from './end.ts';
+import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
 import { artifactMessage, Loader } from './loader.ts';
 import { OrphanRecord } from './orphan-record.ts';
@@ -408,10 +408,11 @@ export class RunnerFleet implements Fleet {
     const wasServing = member.isServing;
     member.isServing = false;
     const suspect = wasServing ? end.busyWith : member.loader.only;
-    if (suspect !== null && isOwnFault(end)) this.#accuse(suspect, wasServing ? 'run' : 'load', describeEnd(end));
+    const isGuilty = suspect !== null && isOwnFault(end) && (!wasServing || this.#isCertain(suspect, member, end));
+    if (isGuilty) this.#accuse(suspect, wasServing ? 'run' : 'load', describeEnd(end));
     if (!wasServing) this.#isCareful = true;
     this.#options.onRunning(runner.runnerId, null);
-    if (this.#state !== 'stopping') this.#tellOwners(member, describeEnd(end));
+    if (this.#state !== 'stopping') this.#tellOwners(member, describeEnd(end), isGuilty ? suspect : null);
     // At the start there is nothing to fall back on: start() reports it.
     const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
     const delayMs = isReplaced ? this.#nextDelayMs(member) : null;
@@ -459,6 +460,17 @@ export class RunnerFleet implements Fleet {
     member.runner.kill('SIGKILL');
   }
 
+  /**
+   * Whether the runner's mark proves what it died of. A thread that stood still was held by the marked spec, and a
+   * fault of the processor happened in its code. Whatever else the engine dies of (memory, code space) builds up
+   * over many calls: the one that had the thread is guilty only where no other was in use.
+   */
+  #isCertain(specId: string, { activity }: Member, end: RunnerEnd): boolean {
+    if (end.isHung || isProcessorFault(end)) return true;
+    const owner = this.#owners.get(specId);
+    return activity.all().every(({ handlerId }) => handlerId === owner?.handlerId);
+  }
+
   /** A runner has died over this Deployment. */
   #accuse(specId: string, phase: Phase, how: string): void {
     const quarantine = this.#blame.add(specId, phase, how);
@@ -471,8 +483,11 @@ export class RunnerFleet implements Fleet {
   }
 
   /** A runner has ended: the owners of functions in use there learn that calls and lines may be missing. */
-  #tellOwners({ activity }: Member, how: string): void {
+  #tellOwners({ activity }: Member, how: string, guilty: string | null): void {
+    // Its owner has been told more.
+    const told = guilty === null ? undefined : this.#owners.get(guilty);
     for (const { handlerId, deployment, inFlight } of activity.all()) {
+      if (told?.handlerId === handlerId && told.number === deployment) continue;
       const calls = inFlight > 0 ? `${inFlight} or more calls of this function` : 'calls of this function';
       const text = `a runner of the platform ended (${how}): ${calls} that ran there were ended, and their last log lines may be missing`;
       this.#write(handlerId, deployment, logLevels.warning, text);

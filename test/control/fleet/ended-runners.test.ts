@@ -100,4 +100,22 @@ describe('a runner that is killed', () => {
     most = 0;
     expect(await restarted()).toBeGreaterThan(1);
   });
+
+  it('because the engine gives up is the fault of a function only where no other was in use', async () => {
+    fleet = new TestFleet();
+    await fleet.start();
+    await fleet.deployWat('used', writer('used'));
+    await fleet.deployWat('other', writer('other'));
+    const accusations = () => fleet.lines.filter(({ text }) => text.startsWith('ended a runner')).length;
+    // As V8 does when memory or code space is out; the mark says `used` for a moment after the call.
+    const dieOf = async (calls: readonly string[]): Promise<void> => {
+      const [before, deaths] = [starts(), ended()];
+      for (const name of calls) expect((await call(`${fleet.url}/${name}/`)).text).toBe(name);
+      process.kill(pid(), 'SIGABRT');
+      await fleet.until(() => (ended() > deaths && starts() > before ? true : undefined));
+    };
+    await dieOf(['other', 'used']);
+    expect(accusations()).toBe(0);
+    expect(fleet.lines.map(({ handler }) => handler).sort()).toEqual(['other', 'used']);
+  });
 });
