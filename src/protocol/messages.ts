@@ -23,6 +23,8 @@ export interface DeploymentSpec {
    */
   readonly specId: string;
   readonly handlerId: HandlerId;
+  /** The User whose share of a runner's code it counts in. */
+  readonly ownerId: string;
   readonly handler: HandlerName;
   readonly number: number;
   readonly commit: string;
@@ -68,8 +70,11 @@ export type ToRunner =
   | { readonly kind: 'config'; readonly config: RunnerConfig }
   /** Bytes of an Artifact; compiled on arrival of a `prepare`. */
   | { readonly kind: 'artifact'; readonly name: string; readonly bytes: Uint8Array }
-  /** Compile and get ready, answer `prepared`, serve nothing yet. */
-  | { readonly kind: 'prepare'; readonly spec: DeploymentSpec }
+  /**
+   * Get ready for this spec, answer `prepared`, serve nothing yet. `isLazy`: without its code, which is compiled when it
+   * is called, or before where there is room; so a runner that starts serves as soon as it knows the routes.
+   */
+  | { readonly kind: 'prepare'; readonly spec: DeploymentSpec; readonly isLazy: boolean }
   /** Serve `label` (handler name or branch--handler) with this prepared spec from now on. */
   | { readonly kind: 'release'; readonly label: string; readonly specId: string }
   /** `label` exists and has nothing deployed: calls are answered `not_deployed`. */
@@ -105,6 +110,8 @@ export type FromRunner =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'prepared'; readonly specId: string; readonly error: string | null }
+  /** The code of a lazily prepared spec cannot be had: calls are answered 503 from now on. */
+  | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string }
   /** `number`: see `received`. */
   | {
       readonly kind: 'logs';
@@ -124,7 +131,7 @@ export type FromRunner =
     }
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** A call of the kernel that control serves (kv, queue). */
-  | { readonly kind: 'request'; readonly id: number; readonly request: BusRequest };
+  | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
 
 /** Invocations that run for long: those listed from now on, and the ids of listed ones that have ended. */
 export interface RunningChange {
@@ -163,7 +170,10 @@ export interface RunnerStats {
   readonly stallMs: number;
 }
 
-/** kv is durable, per handler, atomic replace. Values are bytes. */
+/** What a runner asks of control: for a guest, or for bytes of an Artifact whose code was dropped or never made. */
+export type RunnerRequest = BusRequest | { readonly op: 'artifact.get'; readonly name: string };
+
+/** What a guest asks of control. kv is durable, per handler, atomic replace. Values are bytes. */
 export type BusRequest =
   | { readonly op: 'kv.get'; readonly handlerId: HandlerId; readonly bucket: string; readonly key: string }
   | {

@@ -1,6 +1,6 @@
 /** The runner's end of the channel to control. */
 import { PlatformError } from '../protocol/errors.ts';
-import type { BusRequest, FromRunner, ToRunner } from '../protocol/messages.ts';
+import type { FromRunner, RunnerRequest, ToRunner } from '../protocol/messages.ts';
 import { busRequestsMax } from './limits.ts';
 import type { Fate, LogBatch } from './log-buffer.ts';
 import type { UsageBatch } from './usage-reporter.ts';
@@ -98,7 +98,7 @@ export class ControlLink {
   }
 
   /** Asks control. Rejects with what it says, or with ControlAway. */
-  request(request: BusRequest): Promise<Uint8Array | null> {
+  request(request: RunnerRequest): Promise<Uint8Array | null> {
     if (this.#waiting.size >= busRequestsMax) return Promise.reject(new Error('too many calls wait for control'));
     this.#lastId += 1;
     const id = this.#lastId;

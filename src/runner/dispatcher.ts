@@ -8,7 +8,7 @@ import { logLevels } from '../protocol/nouns.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
-import { admission, localRedirectsMax, refusalReportMs } from './limits.ts';
+import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { RefusedRequest } from './refused-request.ts';
@@ -33,6 +33,9 @@ export interface DispatcherOptions {
   readonly identity: RunnerIdentity;
 }
 
+/** Times that a request waits for its code, which other functions' calls may drop again. */
+const warmTriesMax = 3;
+
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #addresses: AddressReader;
@@ -41,6 +44,8 @@ export class Dispatcher {
   /** Monotonic milliseconds; refusals since then that were only counted. */
   #refusalReportedMs = Number.NEGATIVE_INFINITY;
   #refusalsUnreported = 0;
+  /** Requests whose Deployment is cold. */
+  #waitingForCode = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -74,11 +79,15 @@ export class Dispatcher {
       for (let redirects = 0; ; redirects++) {
         const address = this.#address(authority, target);
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
-        const deployment = this.#find(address);
+        const found = this.#find(address);
+        // A warm one is not awaited: most calls go on in the same turn.
+        const deployment = found.pool === null ? await this.#ready(address) : found;
         refusing = deployment;
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
+        if (response.destroyed) return;
+        deployment.lastCall = this.#count;
         // From here on the thread works for this one: a slot that is made or restored may hold it for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
@@ -160,6 +169,28 @@ export class Dispatcher {
     return found;
   }
 
+  /**
+   * The Deployment at `address`, with its code where that can be had: what is cold is waited for. Throws as `#find`
+   * and LoadedDeployments.warm do, and `overloaded` where too many requests wait.
+   */
+  async #ready(address: Address): Promise<LoadedDeployment> {
+    let deployment = this.#find(address);
+    if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
+    if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
+    this.#waitingForCode += 1;
+    try {
+      for (let tries = 0; tries < warmTriesMax; tries += 1) {
+        await this.#options.deployments.warm(deployment);
+        // Another version may have taken its place meanwhile.
+        deployment = this.#find(address);
+        if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
+      }
+    } finally {
+      this.#waitingForCode -= 1;
+    }
+    throw overloaded('The code of this function has been dropped again before it could run.');
+  }
+
   /** A slot to run in. Throws `overloaded`. */
   #admit(deployment: LoadedDeployment, id: string): Slot {
     const running = this.#options.inFlight.size;
@@ -169,7 +200,7 @@ export class Dispatcher {
     if (full) throw overloaded('Too many invocations are in flight.');
     let slot: Slot | null;
     try {
-      slot = deployment.pool.take();
+      slot = deployment.pool?.take() ?? null;
     } catch (error) {
       throw this.#notInstantiated(deployment, id, error);
     }

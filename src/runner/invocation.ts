@@ -125,7 +125,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.nowMs = performance.now();
     this.#state = 'answered';
     this.#services.usage.end(deployment.usage, this);
-    deployment.pool.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
+    deployment.pool?.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
     return redirect;
   }
 
@@ -157,7 +157,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   /** Tells the budget what the guest has grown to. */
   account(): void {
-    this.deployment.pool.account(this.#slot);
+    this.deployment.pool?.account(this.#slot);
   }
 
   /** Bytes of guest memory it holds now. */

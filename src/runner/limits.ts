@@ -48,6 +48,24 @@ export const closeMs = 5_000;
 /** Deadlines are looked at this often: never later than this plus a slice. */
 export const tickMs = 25;
 
+export const codeLimits = {
+  /**
+   * Machine code of a runner. V8 aborts the process at 4 GiB of committed code; optimised code comes on top of what
+   * is counted here, and dropped code stays until the next full collection.
+   */
+  bytes: 1024 * MIB,
+  /** Of them for the functions of one user; beyond it that user's own code gives way first. */
+  shareOfOwner: 1 / 2,
+  /** Artifacts compiled at the same time: each uses the processor's other cores already. */
+  loading: 2,
+  /** Artifacts that wait for that. */
+  waiting: 1_000,
+  /** Requests that wait for code, of all functions. */
+  requests: 2_000,
+  /** After dropping so much a full collection is forced: it takes some milliseconds, and frees the code. */
+  collectBytes: 256 * MIB,
+} as const;
+
 export const poolLimits = {
   /** Spare instances of one Artifact; more concurrency than this makes new ones. */
   sparePerPool: 512,

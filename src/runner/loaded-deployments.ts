@@ -1,10 +1,13 @@
 /**
- * Deployments that this runner can serve. They are compiled before they are switched to, and freed
- * when nothing serves them and their last Invocation has ended.
+ * Deployments that this runner can serve. One that is pushed is compiled before it is switched to; one that is read
+ * at the start is compiled when it is called, or before where there is room. It is freed when nothing serves it and
+ * its last Invocation has ended.
  *
- *     artifact, prepare --> prepared --switch--> live --switch to another--> prepared
- *                              |                                                |
- *                              +---------------- forget ------> draining --> freed
+ *     prepare --> prepared --release--> live --release of another--> prepared
+ *                    |                                                  |
+ *                    +---------------- forget ------> draining --> freed
+ *
+ * Apart from that, its code is warm (it has a pool) or cold (it has none): code-store.ts.
  */
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
@@ -13,6 +16,7 @@ import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
+import type { CodeStore, CodeUse } from './code-store.ts';
 import type { HandlerState, HandlerStates } from './handler-states.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
@@ -21,7 +25,8 @@ import { type UsageMeter, usageMeter } from './usage-reporter.ts';
 export interface LoadedDeployment {
   readonly spec: DeploymentSpec;
   readonly handler: HandlerState;
-  readonly pool: SlotPool;
+  /** null: its code is cold. `warm` makes one. */
+  pool: SlotPool | null;
   readonly policy: CompiledPolicy | null;
   readonly schemes: SchemeRegistry;
   readonly usage: UsageMeter;
@@ -30,33 +35,30 @@ export interface LoadedDeployment {
   /** The pushed files; built when the first guest wants them. */
   readonly tree: () => LowerDirectory;
   inFlight: number;
+  /** Number of the request that called it last; 0: none has. */
+  lastCall: number;
   isForgotten: boolean;
   /** Why it is not run any more; null as long as it is. */
   quarantine: string | null;
 }
 
-/** An Artifact's code; compiled at the first prepare, shared by all Deployments of it. */
-interface Code {
-  bytes: Uint8Array | null;
-  module: Promise<WebAssembly.Module> | null;
-  deployments: number;
+export interface LoadedDeploymentsOptions {
+  readonly budget: MemoryBudget;
+  readonly handlers: HandlerStates;
+  readonly codes: CodeStore;
+  /** Told which Deployment has the thread before an instance of it is made or restored. */
+  readonly mark: Pick<BusyMark, 'enter'>;
+  /** Its code cannot be had: told once, for the owner's log. */
+  readonly onUnloadable: (spec: DeploymentSpec, reason: string) => void;
 }
 
 export class LoadedDeployments {
-  readonly #budget: MemoryBudget;
-  readonly #mark: BusyMark;
-  readonly #handlers: HandlerStates;
-  readonly #codes = new Map<string, Code>();
+  readonly #options: LoadedDeploymentsOptions;
   readonly #deployments = new Map<string, LoadedDeployment>();
+  readonly #uses = new Map<LoadedDeployment, CodeUse>();
 
-  constructor(options: {
-    readonly budget: MemoryBudget;
-    readonly handlers: HandlerStates;
-    readonly mark: BusyMark;
-  }) {
-    this.#mark = options.mark;
-    this.#budget = options.budget;
-    this.#handlers = options.handlers;
+  constructor(options: LoadedDeploymentsOptions) {
+    this.#options = options;
   }
 
   get size(): number {
@@ -69,49 +71,49 @@ export class LoadedDeployments {
 
   /** Keeps the bytes until the first prepare compiles them. */
   addArtifact(name: string, bytes: Uint8Array): void {
-    if (!this.#codes.has(name)) this.#codes.set(name, { bytes, module: null, deployments: 0 });
+    this.#options.codes.sent(name, bytes);
   }
 
-  /** Compiles and gets ready. Throws where the engine refuses the module or its bytes are missing. */
-  async prepare(spec: DeploymentSpec): Promise<void> {
+  /**
+   * Gets ready for a spec; compiles its code too unless `isLazy`. Throws where the engine refuses the module or its
+   * bytes cannot be had.
+   */
+  async prepare(spec: DeploymentSpec, { isLazy }: { readonly isLazy: boolean }): Promise<void> {
     if (this.#deployments.has(spec.specId)) return;
-    const code = this.#codes.get(spec.artifact);
-    if (code === undefined) throw new Error(`the Artifact ${spec.artifact} was not sent before`);
-    code.deployments += 1;
+    const deployment = this.#register(spec);
+    if (isLazy) return;
     try {
-      code.module ??= compile(code);
-      const module = await code.module;
-      if (this.#deployments.has(spec.specId)) {
-        this.#releaseCode(spec.artifact, code);
-        return;
-      }
-      let tree: LowerDirectory | null = null;
-      const mark = busyMarkOf(spec.specId);
-      const handler = this.#handlers.acquire(spec.handlerId, spec.handler);
-      this.#deployments.set(spec.specId, {
-        spec,
-        handler,
-        pool: new SlotPool(
-          { module, plan: spec.module.plan, abis, memoryPages: spec.limits.memoryPages },
-          this.#budget,
-          () => this.#mark.enter(mark),
-        ),
-        policy: spec.policy === null ? null : new CompiledPolicy(spec.policy),
-        schemes: handler.schemes,
-        usage: usageMeter(spec.handlerId, spec.number),
-        mark,
-        headMemo: { block: '', head: null },
-        tree: () => {
-          tree ??= lowerTree(spec.files);
-          return tree;
-        },
-        inFlight: 0,
-        isForgotten: false,
-        quarantine: null,
-      });
+      await this.#compile(deployment);
     } catch (error) {
-      this.#releaseCode(spec.artifact, code);
+      this.forget(spec.specId);
       throw error;
+    }
+  }
+
+  /**
+   * Resolves when `deployment` has a pool, or has been quarantined because its code cannot be had. Throws
+   * `overloaded` and `unavailable` as CodeStore.load does.
+   */
+  async warm(deployment: LoadedDeployment): Promise<void> {
+    try {
+      await this.#compile(deployment);
+    } catch (error) {
+      const { spec } = deployment;
+      const refusal = this.#options.codes.refusalOf(spec.artifact);
+      if (refusal === null) throw error;
+      if (deployment.quarantine !== null) return;
+      deployment.quarantine = `its code cannot be loaded: ${refusal.message}`;
+      this.#options.onUnloadable(spec, refusal.message);
+    }
+  }
+
+  /** Compiles what is cold, one after another in the order of arrival, as long as nothing has to be dropped for it. */
+  async warmAll(): Promise<void> {
+    for (const deployment of [...this.#deployments.values()]) {
+      const { isForgotten, pool, spec } = deployment;
+      if (isForgotten || pool !== null || !this.#options.codes.hasRoomFor(spec.artifact)) continue;
+      // What keeps it from being loaded now is tried again when it is called.
+      await this.warm(deployment).catch(() => {});
     }
   }
 
@@ -121,32 +123,70 @@ export class LoadedDeployments {
     if (deployment === undefined) return;
     this.#deployments.delete(specId);
     deployment.isForgotten = true;
-    const code = this.#codes.get(deployment.spec.artifact);
-    if (code !== undefined) this.#releaseCode(deployment.spec.artifact, code);
     if (deployment.inFlight === 0) this.free(deployment);
   }
 
   /** Called when the last Invocation of a forgotten Deployment has ended. */
   free(deployment: LoadedDeployment): void {
-    deployment.pool.close();
-    this.#handlers.release(deployment.handler);
+    deployment.pool?.close();
+    deployment.pool = null;
+    const use = this.#uses.get(deployment);
+    this.#uses.delete(deployment);
+    if (use !== undefined) this.#options.codes.leave(deployment.spec.artifact, use);
+    this.#options.handlers.release(deployment.handler);
   }
 
   /** Lets go of slots that nobody has needed for a while. */
   sweep(): void {
-    for (const deployment of this.#deployments.values()) deployment.pool.sweep();
+    for (const deployment of this.#deployments.values()) deployment.pool?.sweep();
   }
 
-  #releaseCode(name: string, code: Code): void {
-    code.deployments -= 1;
-    if (code.deployments === 0 && this.#codes.get(name) === code) this.#codes.delete(name);
+  #register(spec: DeploymentSpec): LoadedDeployment {
+    const handler = this.#options.handlers.acquire(spec.handlerId, spec.handler);
+    let tree: LowerDirectory | null = null;
+    const deployment: LoadedDeployment = {
+      spec,
+      handler,
+      pool: null,
+      policy: spec.policy === null ? null : new CompiledPolicy(spec.policy),
+      schemes: handler.schemes,
+      usage: usageMeter(spec.handlerId, spec.number),
+      mark: busyMarkOf(spec.specId),
+      headMemo: { block: '', head: null },
+      tree: () => {
+        tree ??= lowerTree(spec.files);
+        return tree;
+      },
+      inFlight: 0,
+      lastCall: 0,
+      isForgotten: false,
+      quarantine: null,
+    };
+    const use: CodeUse = {
+      get isBusy() {
+        return deployment.inFlight > 0;
+      },
+      get lastCall() {
+        return deployment.lastCall;
+      },
+      drop() {
+        deployment.pool?.close();
+        deployment.pool = null;
+      },
+    };
+    this.#deployments.set(spec.specId, deployment);
+    this.#uses.set(deployment, use);
+    const { artifact: name, ownerId } = spec;
+    this.#options.codes.join({ name, ownerId, codeBytes: spec.module.codeBytes }, use);
+    return deployment;
   }
-}
 
-async function compile(code: Code): Promise<WebAssembly.Module> {
-  const bytes = code.bytes;
-  code.bytes = null;
-  if (bytes === null) throw new Error('the bytes are gone');
-  // A copy of its own: a view of a larger buffer would keep that alive, and TypeScript wants an ArrayBuffer.
-  return WebAssembly.compile(new Uint8Array(bytes));
+  async #compile(deployment: LoadedDeployment): Promise<void> {
+    const { spec } = deployment;
+    const module = await this.#options.codes.load(spec.artifact);
+    // Freed meanwhile: nobody calls it any more.
+    if (deployment.pool !== null || !this.#uses.has(deployment)) return;
+    const code = { module, plan: spec.module.plan, abis, memoryPages: spec.limits.memoryPages };
+    deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
+  }
 }

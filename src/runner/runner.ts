@@ -16,12 +16,15 @@ import { createNetwork } from '../guest/kernel/net/network.ts';
 import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import { PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
+import { CodeStore } from './code-store.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { type Channel, ControlLink, type ToRunnerItself } from './control-link.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
@@ -130,7 +133,7 @@ export class Runner {
         return;
       case 'prepare': {
         const { specId } = message.spec;
-        deployments.prepare(message.spec).then(
+        deployments.prepare(message.spec, message).then(
           () => this.#link.send({ kind: 'prepared', specId, error: null }),
           (error: unknown) => this.#link.send({ kind: 'prepared', specId, error: messageOf(error) }),
         );
@@ -170,7 +173,14 @@ export class Runner {
     network.catch(() => {});
     const handlers = new HandlerStates((handlerId) => this.#services(egress, handlerId));
     const mark = new BusyMark(this.#options.markDescriptor);
-    const deployments = new LoadedDeployments({ budget, handlers, mark });
+    const codes = new CodeStore({ read: (name) => this.#artifact(name), collect: collectGarbage });
+    const deployments = new LoadedDeployments({
+      budget,
+      handlers,
+      codes,
+      mark,
+      onUnloadable: ({ specId }, reason) => this.#link.send({ kind: 'unloadable', specId, reason }),
+    });
     const inFlight = new InFlight(budget);
     const runUrl = new URL(config.runUrl);
     const scheduler = new Scheduler();
@@ -215,6 +225,19 @@ export class Runner {
     return { config, network, budget, deployments, inFlight, scheduler, dispatcher, server, port: 0 };
   }
 
+  /** Asks control for the bytes of an Artifact. Throws `unavailable` while control is away. */
+  async #artifact(name: string): Promise<Uint8Array> {
+    const bytes = await this.#link.request({ op: 'artifact.get', name }).catch((error: unknown) => {
+      if (this.#link.isConnected) throw error;
+      throw new PlatformError('unavailable', 'The code of this function is not loaded, and control is away.', {
+        retryAfterSeconds: 1,
+        cause: error,
+      });
+    });
+    if (bytes === null) throw new Error(`control has no Artifact ${name}`);
+    return bytes;
+  }
+
   #services(egress: Egress, handlerId: HandlerId): HandlerServices {
     const network = createNetwork({ egress, version });
     return {
@@ -247,6 +270,7 @@ export class Runner {
     }
     this.#state = 'serving';
     this.#link.send({ kind: 'listening', port: loaded.port });
+    void loaded.deployments.warmAll();
   }
 
   #orphaned(): void {

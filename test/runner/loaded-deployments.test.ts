@@ -2,7 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
-import { BusyMark } from '../../src/runner/busy-mark.ts';
+
+
+import { CodeStore } from '../../src/runner/code-store.ts';
+
+
 import { HandlerStates } from '../../src/runner/handler-states.ts';
 import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
@@ -18,7 +22,13 @@ function makeTable() {
     queues: { publish: nobody },
     close: () => closed.push(id),
   }));
-  return { budget, closed, table: new LoadedDeployments({ budget, handlers, mark: new BusyMark(null) }) };
+  const read = () => Promise.reject(new Error('was not sent before'));
+  const codes = new CodeStore({ read, collect: () => {} });
+  return {
+    budget,
+    closed,
+    table: new LoadedDeployments({ budget, handlers, codes, mark: { enter: () => {} }, onUnloadable: () => {} }),
+  };
 }
 
 const deployed = async (text: string) => deploymentOf('hello', await compileWat(writer(text)));
@@ -28,9 +38,9 @@ describe('a Deployment that is forgotten', () => {
     const { budget, closed, table } = makeTable();
     const { spec, bytes } = await deployed('one');
     table.addArtifact(spec.artifact, bytes);
-    await table.prepare(spec);
+    await table.prepare(spec, { isLazy: false });
     const live = table.find(spec.specId);
-    const slot = live?.pool.take();
+    const slot = live?.pool?.take();
     if (live === undefined || slot === null || slot === undefined) throw new Error('not prepared');
     live.inFlight = 1;
     const heldBytes = budget.usedBytes;
@@ -42,7 +52,7 @@ describe('a Deployment that is forgotten', () => {
     expect(closed).toEqual([]);
 
     live.inFlight = 0;
-    live.pool.give(slot, true);
+    live.pool?.give(slot, true);
     table.free(live);
     expect(budget.usedBytes).toBe(0);
     expect(closed).toEqual([spec.handlerId]);
@@ -54,27 +64,27 @@ describe('a Deployment that is forgotten', () => {
     const second = await deployed('same');
     expect(second.spec.artifact).toBe(first.spec.artifact);
     table.addArtifact(first.spec.artifact, first.bytes);
-    await table.prepare(first.spec);
-    await table.prepare(second.spec);
+    await table.prepare(first.spec, { isLazy: false });
+    await table.prepare(second.spec, { isLazy: false });
     table.forget(first.spec.specId);
     // The code is still there for whoever wants it.
-    await table.prepare((await deployed('same')).spec);
+    await table.prepare((await deployed('same')).spec, { isLazy: false });
     table.forget(second.spec.specId);
     expect(table.size).toBe(1);
     const third = await deployed('other');
-    await expect(table.prepare(third.spec)).rejects.toThrow('was not sent before');
+    await expect(table.prepare(third.spec, { isLazy: false })).rejects.toThrow('was not sent before');
   });
 
   it('is compiled again from bytes sent again when it comes back', async () => {
     const { table } = makeTable();
     const { spec, bytes } = await deployed('back');
     table.addArtifact(spec.artifact, bytes);
-    await table.prepare(spec);
+    await table.prepare(spec, { isLazy: false });
     table.forget(spec.specId);
     expect(table.size).toBe(0);
-    await expect(table.prepare(spec)).rejects.toThrow('was not sent before');
+    await expect(table.prepare(spec, { isLazy: false })).rejects.toThrow('was not sent before');
     table.addArtifact(spec.artifact, bytes);
-    await table.prepare(spec);
+    await table.prepare(spec, { isLazy: false });
     expect(table.size).toBe(1);
   });
 });

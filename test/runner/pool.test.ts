@@ -286,3 +286,18 @@ function take(pool: SlotPool): Slot {
 }
 
 export type { TestCode };
+
+describe('the mark of who has the thread', () => {
+  it('is set before an instance is made and before one is restored', async () => {
+    const marks: string[] = [];
+    const code = await codeOf('(module (memory 2) (func (export "_start")))');
+    const instances = { made: 0 };
+    const pool = new SlotPool(code, new MemoryBudget(64 * MIB), () => marks.push(`entered, ${instances.made} made`));
+    const slot = pool.take() as Slot;
+    instances.made += 1;
+    expect(marks).toEqual(['entered, 0 made']);
+    pool.give(slot, true);
+    expect(marks).toEqual(['entered, 0 made', 'entered, 1 made']);
+    pool.close();
+  });
+});

@@ -53,6 +53,7 @@ export function deploymentOf(
   deployments += 1;
   const spec: DeploymentSpec = {
     specId: `deployment-${deployments}`,
+    ownerId: 'owner',
     handlerId: handlerIdOf(`${idPrefix}${handler}`),
     handler: handlerNameOf(handler),
     number: 1,

@@ -22,6 +22,7 @@ export interface LiveRow extends DeploymentRow {
   /** Handler's name. */
   readonly handler: string;
   readonly module: VettedModule;
+  readonly ownerId: string;
   /** Whether the handler has variables of its own. */
   readonly hasVariables: boolean;
 }
@@ -240,7 +241,7 @@ export class DeploymentStore {
       .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
       .selectAll('deployments')
-      .select(['handlers.name as handler', 'artifacts.module as module'])
+      .select(['handlers.name as handler', 'handlers.owner_id as ownerId', 'artifacts.module as module'])
       .where('releases.branch', '=', deployBranch)
       .where('handlers.deleted_ms', 'is', null)
       .execute();
@@ -251,6 +252,12 @@ export class DeploymentStore {
       module: readModule(row.module),
       hasVariables: withVariables.has(row.handler_id),
     }));
+  }
+
+  /** Returns the id of the User whom the handler belongs to; '' where there is no such handler any more. */
+  async ownerOf(handlerId: string): Promise<string> {
+    const query = this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId);
+    return (await query.executeTakeFirst())?.owner_id ?? '';
   }
 
   async handlerIds(): Promise<ReadonlySet<string>> {

@@ -40,8 +40,12 @@ export class Releases {
     const known = [...(await store.withoutRelease())];
     for (const row of await store.allLive()) {
       try {
-        const { module, hasVariables } = row;
-        const spec = await specs.specOf(row, row.handler, { module, ...(hasVariables ? {} : { variables: {} }) });
+        const { module, ownerId, hasVariables } = row;
+        const spec = await specs.specOf(row, row.handler, {
+          module,
+          ownerId,
+          ...(hasVariables ? {} : { variables: {} }),
+        });
         served.push(spec);
         this.#served.set(row.handler_id, spec.specId);
       } catch (error) {

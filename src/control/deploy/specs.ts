@@ -22,6 +22,8 @@ export interface SpecsOptions {
 export interface KnownParts {
   readonly module?: VettedModule;
   readonly files?: readonly TreeFile[];
+  /** Id of the User whom the handler belongs to. */
+  readonly ownerId?: string;
   /** The handler's own variables. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -46,6 +48,7 @@ export class Specs {
     return {
       specId: `${row.id}.${revisionOf({ variables, limits: manifest.limits, policy: manifest.policy })}`,
       handlerId: handlerIdOf(row.handler_id),
+      ownerId: known.ownerId ?? (await store.ownerOf(row.handler_id)),
       handler: handlerNameOf(handler),
       number: row.number,
       commit: row.commit,

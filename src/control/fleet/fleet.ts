@@ -268,7 +268,7 @@ export class RunnerFleet implements Fleet {
       // All of them may have died just now; the next one is asked.
       while (this.#members.size === 0 && this.#restarts.size > 0) await this.#nextLaunch();
       const failures = await this.#apply(async (runner) => {
-        const result = await runner.prepare({ kind: 'prepare', spec }, artifact);
+        const result = await runner.prepare({ kind: 'prepare', spec, isLazy: false }, artifact);
         if (result === 'ended') throw new Error('it ended over the module');
         if (result.error !== null) throw new PlatformError('vet_failed', `a runner cannot load it: ${result.error}`);
       });
@@ -345,7 +345,7 @@ export class RunnerFleet implements Fleet {
   async #launch(index: number): Promise<void> {
     this.#started += 1;
     const runnerId = `${this.#options.bootId}-${this.#started}`;
-    const { program, programFolder, env, nodeFlags, onEvent, readArtifact, state } = this.#options;
+    const { program, programFolder, env, nodeFlags, onEvent, state } = this.#options;
     const activity = new Activity();
     const runner = new RunnerProcess({
       runnerId,
@@ -358,9 +358,8 @@ export class RunnerFleet implements Fleet {
     });
     const loader = new Loader({
       runner,
-      readArtifact,
       quarantined: (specId) => this.#blame.find(specId),
-      onUnloadable: (spec, reason) => this.#unloadable(spec, reason),
+      onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
       isCareful: this.#isCareful,
     });
     const member: Member = {
@@ -494,9 +493,9 @@ export class RunnerFleet implements Fleet {
     }
   }
 
-  #unloadable(spec: DeploymentSpec, reason: string): void {
-    this.#line(spec.specId, `v${spec.number} cannot be loaded and is not served: ${reason}; push it again`);
-    this.#options.onEvent?.({ kind: 'unloadable', specId: spec.specId, reason });
+  #unloadable(specId: string, reason: string): void {
+    this.#line(specId, `cannot be loaded and is not served: ${reason}; push it again`);
+    this.#options.onEvent?.({ kind: 'unloadable', specId, reason });
   }
 
   #remember({ specId, handlerId, number }: DeploymentSpec): void {
@@ -537,9 +536,14 @@ export class RunnerFleet implements Fleet {
         this.#options.onRunning(runner.runnerId, message.running);
         void this.#store(message).then(() => runner.send({ kind: 'received', number: message.number, isLost: false }));
         return;
+      case 'unloadable':
+        this.#unloadable(message.specId, message.reason);
+        return;
       case 'request': {
-        const { id } = message;
-        this.#options.onRequest(message.request).then(
+        const { id, request } = message;
+        const answer =
+          request.op === 'artifact.get' ? this.#options.readArtifact(request.name) : this.#options.onRequest(request);
+        answer.then(
           (value) => runner.send({ kind: 'reply', id, ok: true, value }),
           (error: unknown) =>
             runner.send({

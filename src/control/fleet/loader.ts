@@ -7,10 +7,9 @@ import type { RunnerProcess } from './runner-process.ts';
 
 export interface LoaderOptions {
   readonly runner: RunnerProcess;
-  readonly readArtifact: (name: string) => Promise<Uint8Array>;
   readonly quarantined: (specId: string) => Quarantine | undefined;
   /** It cannot be served; the platform goes on without it. */
-  readonly onUnloadable: (spec: DeploymentSpec, reason: string) => void;
+  readonly onUnloadable: (specId: string, reason: string) => void;
   /** One Deployment at a time: a runner has ended while it loaded, and it is to become clear over which. */
   readonly isCareful: boolean;
 }
@@ -37,7 +36,9 @@ export class Loader {
     void runner.ended.then(() => {
       isOver = true;
     });
-    for (const spec of [...state.specs, ...prepared]) {
+    // The runner compiles in this order while it serves: small ones first, so that most are warm soon.
+    const specs = [...state.specs].sort((a, b) => a.module.codeBytes - b.module.codeBytes);
+    for (const spec of [...specs, ...prepared]) {
       if (underway.size >= (isCareful ? 1 : fleetLimits.preparesUnderway)) await Promise.race(underway);
       // The next runner reads the state anew.
       if (isOver) return;
@@ -56,19 +57,19 @@ export class Loader {
   }
 
   async #loadOne(spec: DeploymentSpec): Promise<boolean> {
-    const { runner, quarantined, readArtifact, onUnloadable } = this.#options;
+    const { runner, quarantined, onUnloadable } = this.#options;
     const { specId } = spec;
     const quarantine = quarantined(specId);
     if (quarantine?.phase === 'load') return false;
     this.#loading.add(specId);
     try {
-      const result = await runner.prepare({ kind: 'prepare', spec }, await artifactMessage(spec, readArtifact));
+      const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
       // Whose fault it was is decided by whoever sees the runner's end: `only` still tells.
       if (result === 'ended') return false;
       if (result.error !== null) throw new Error(result.error);
     } catch (error) {
       this.#loading.delete(specId);
-      onUnloadable(spec, error instanceof Error ? error.message : String(error));
+      onUnloadable(spec.specId, error instanceof Error ? error.message : String(error));
       return false;
     }
     this.#loading.delete(specId);

@@ -139,13 +139,13 @@ export class RunnerProcess {
   /** Compiles: null when it is ready, else why it is not; `ended` when the runner went away over it. */
   async prepare(
     message: Extract<ToRunner, { kind: 'prepare' }>,
-    artifact: Extract<ToRunner, { kind: 'artifact' }>,
+    artifact: Extract<ToRunner, { kind: 'artifact' }> | null,
   ): Promise<{ readonly error: string | null } | 'ended'> {
     const { specId } = message.spec;
     if (this.prepared.has(specId)) return { error: null };
     // The runner frees code that no Deployment uses, so its bytes are sent again then.
-    if (![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
-    this.prepared.set(specId, artifact.name);
+    if (artifact !== null && ![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
+    this.prepared.set(specId, message.spec.artifact);
     const answer = new Promise<{ readonly error: string | null }>((resolve) => {
       this.#prepares.set(specId, (error) => resolve({ error }));
     });

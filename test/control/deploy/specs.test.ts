@@ -26,7 +26,7 @@ async function specIdOf(
     ...manifest,
   };
   const one = { id: 'd1', handler_id: 'h1', number: 1, manifest: JSON.stringify(whole), ...row } as DeploymentRow;
-  const known = { module: {} as VettedModule, files: [], variables };
+  const known = { module: {} as VettedModule, files: [], variables, ownerId: 'u1' };
   return (await specs.specOf(one, 'otter', known)).specId;
 }
 

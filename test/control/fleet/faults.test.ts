@@ -182,7 +182,8 @@ describe('a deployment', () => {
     }
     await fleet.start();
     expect((await call(`${fleet.url}/good/`)).text).toBe('good');
-    expect((await call(`${fleet.url}/bad/`)).status).toBe(404);
+    expect((await call(`${fleet.url}/bad/`)).status).toBe(503);
+    await fleet.until(() => fleet.lines[0]);
     expect(fleet.lines[0]).toMatchObject({ handler: 'bad', stream: 'platform', level: 1 });
   });
 

@@ -1,0 +1,14 @@
+/** A full collection on demand: what V8 offers for it is reached through a flag that may be set at run time. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+let collect: (() => void) | null = null;
+
+/** Collects garbage now; holds the thread for some milliseconds, more with a large heap. */
+export function collectGarbage(): void {
+  if (collect === null) {
+    setFlagsFromString('--expose-gc');
+    collect = runInNewContext('gc') as () => void;
+  }
+  collect();
+}

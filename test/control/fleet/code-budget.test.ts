@@ -1,0 +1,64 @@
+/** More code than a runner may hold: a runner that starts serves at once, and every function answers. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { MIB } from '../../../src/protocol/limits.ts';
+import { codeLimits } from '../../../src/runner/limits.ts';
+import { call, compileWat, deploymentOf, TestFleet, writer } from '../../support/fleet.ts';
+
+const fleets: TestFleet[] = [];
+afterEach(async () => {
+  await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()));
+});
+
+/** A fleet whose state has `count` released Deployments, each said to have `codeBytes` of machine code. */
+async function fleetWith(count: number, codeBytes: number): Promise<TestFleet> {
+  const fleet = new TestFleet();
+  fleets.push(fleet);
+  for (let n = 0; n < count; n += 1) {
+    const name = `handler-${n}`;
+    const { spec, bytes } = deploymentOf(name, await compileWat(writer(name)), { ownerId: `owner-${n}` });
+    const sized = { ...spec, module: { ...spec.module, codeBytes } };
+    fleet.artifacts.set(spec.artifact, bytes);
+    fleet.specs.set(spec.specId, sized);
+    fleet.releases.set(name, spec.specId);
+  }
+  return fleet;
+}
+
+describe('a runner that starts with more code than it may hold', () => {
+  it('serves, and answers every call, in any order and at the same time', async () => {
+    const count = 12;
+    const fleet = await fleetWith(count, codeLimits.bytes / 4);
+    await fleet.start();
+    const names = Array.from({ length: count }, (_, n) => `handler-${n}`);
+    for (let round = 0; round < 3; round += 1)
+      for (const name of round % 2 === 0 ? names : [...names].reverse())
+        expect((await call(`${fleet.url}/${name}/`)).text).toBe(name);
+    const answers = await Promise.all(names.map((name) => call(`${fleet.url}/${name}/`)));
+    // At the same time some may find that all the room is used by calls that run.
+    for (const [index, { status, text }] of answers.entries()) if (status !== 503) expect(text).toBe(names[index]);
+    expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThan(0);
+    expect(fleet.events.filter(({ kind }) => kind === 'runner_ended')).toEqual([]);
+  });
+
+  it('serves before any code is there: a call waits for its own', async () => {
+    const fleet = await fleetWith(3, MIB);
+    fleets.pop();
+    const opened = Promise.withResolvers<void>();
+    const gated = new TestFleet({
+      state: async () => ({
+        specs: [...fleet.specs.values()],
+        releases: [...fleet.releases].map(([label, specId]) => ({ label, specId })),
+        known: [],
+      }),
+      readArtifact: async (name) => {
+        await opened.promise;
+        return fleet.artifacts.get(name)!;
+      },
+    });
+    fleets.push(gated);
+    await gated.start();
+    const waiting = call(`${gated.url}/handler-1/`);
+    opened.resolve();
+    expect((await waiting).text).toBe('handler-1');
+  });
+});
