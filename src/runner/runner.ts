@@ -25,7 +25,7 @@ import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
 import { CodeStore } from './code-store.ts';
 import { collectGarbage } from './collect-garbage.ts';
-import { type Channel, ControlLink, type ToRunnerItself } from './control-link.ts';
+import { type Channel, ControlAway, ControlLink, type ToRunnerItself } from './control-link.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type HandlerServices, HandlerStates } from './handler-states.ts';
@@ -228,7 +228,7 @@ export class Runner {
   /** Asks control for the bytes of an Artifact. Throws `unavailable` while control is away. */
   async #artifact(name: string): Promise<Uint8Array> {
     const bytes = await this.#link.request({ op: 'artifact.get', name }).catch((error: unknown) => {
-      if (this.#link.isConnected) throw error;
+      if (!(error instanceof ControlAway)) throw error;
       throw new PlatformError('unavailable', 'The code of this function is not loaded, and control is away.', {
         retryAfterSeconds: 1,
         cause: error,

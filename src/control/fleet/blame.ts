@@ -1,11 +1,7 @@
 /** Who has ended runners: Deployments that do it again and again are not run any more. */
 import { fleetLimits } from './limits.ts';
 
-/** `load`: while it was compiled, so it is not even sent any more; `run`: while its guest had the thread. */
-export type Phase = 'load' | 'run';
-
 export interface Quarantine {
-  readonly phase: Phase;
   readonly reason: string;
 }
 
@@ -25,13 +21,13 @@ export class Blame {
   }
 
   /** One more runner has died over this Deployment. Returns the quarantine where that begins now. */
-  add(specId: string, phase: Phase, how: string): Quarantine | null {
+  add(specId: string, how: string): Quarantine | null {
     const nowMs = this.#now();
     const recent = (this.#deaths.get(specId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);
     recent.push(nowMs);
     this.#deaths.set(specId, recent);
     if (recent.length < fleetLimits.quarantineDeaths || this.#quarantined.has(specId)) return null;
-    const quarantine = { phase, reason: `it has ended ${recent.length} runners, the last one so: ${how}` };
+    const quarantine = { reason: `it has ended ${recent.length} runners, the last one so: ${how}` };
     this.#quarantined.set(specId, quarantine);
     return quarantine;
   }

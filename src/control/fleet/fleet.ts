@@ -22,10 +22,10 @@ import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '..
 import type { Fleet, FleetState, LogSink } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { Activity } from './activity.ts';
-import { Blame, type Phase } from './blame.ts';
+import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
-import { artifactMessage, Loader } from './loader.ts';
+import { artifactMessage, load } from './loader.ts';
 import { OrphanRecord } from './orphan-record.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
@@ -98,7 +98,6 @@ type Change = (runner: RunnerProcess) => Promise<void>;
 interface Member {
   readonly index: number;
   readonly runner: RunnerProcess;
-  readonly loader: Loader;
   readonly startedMs: number;
   readonly activity: Activity;
   /** Changes since it began to load; null when it takes them at once. */
@@ -123,7 +122,6 @@ export class RunnerFleet implements Fleet {
   readonly #record: OrphanRecord | null;
   #grace: NodeJS.Timeout | null = null;
   #watch: NodeJS.Timeout | null = null;
-  #isCareful = false;
   #port: number;
   #started = 0;
   #state: 'starting' | 'running' | 'stopping' = 'starting';
@@ -356,16 +354,9 @@ export class RunnerFleet implements Fleet {
       onMessage: (message) => this.#receive(runner, activity, message),
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
-    const loader = new Loader({
-      runner,
-      quarantined: (specId) => this.#blame.find(specId),
-      onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
-      isCareful: this.#isCareful,
-    });
     const member: Member = {
       index,
       runner,
-      loader,
       startedMs: performance.now(),
       activity,
       backlog: [],
@@ -390,13 +381,19 @@ export class RunnerFleet implements Fleet {
     runner.send({ kind: 'config', config: this.#config(runnerId) });
     const all = await state();
     for (const spec of all.specs) this.#remember(spec);
-    await Promise.race([loader.load(all, prepared), ended]);
+    const loading = load({
+      runner,
+      state: all,
+      prepared,
+      quarantined: (specId) => this.#blame.find(specId),
+      onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
+    });
+    await Promise.race([loading, ended]);
     await Promise.race([catchUp(member), ended]);
     runner.send({ kind: 'serve' });
     this.#port = await Promise.race([runner.listening, ended]);
     member.isServing = true;
     // What the last one died of, this one has loaded.
-    this.#isCareful = false;
     onEvent?.({ kind: 'runner_started', runnerId, pid: runner.pid ?? 0 });
   }
 
@@ -406,10 +403,10 @@ export class RunnerFleet implements Fleet {
     if (this.#members.get(index) === member) this.#members.delete(index);
     const wasServing = member.isServing;
     member.isServing = false;
-    const suspect = wasServing ? end.busyWith : member.loader.only;
-    const isGuilty = suspect !== null && isOwnFault(end) && (!wasServing || this.#isCertain(suspect, member, end));
-    if (isGuilty) this.#accuse(suspect, wasServing ? 'run' : 'load', describeEnd(end));
-    if (!wasServing) this.#isCareful = true;
+    // Before it serves it runs no guest and compiles nothing.
+    const suspect = wasServing ? end.busyWith : null;
+    const isGuilty = suspect !== null && isOwnFault(end) && this.#isCertain(suspect, member, end);
+    if (isGuilty) this.#accuse(suspect, describeEnd(end));
     this.#options.onRunning(runner.runnerId, null);
     if (this.#state !== 'stopping') this.#tellOwners(member, describeEnd(end), isGuilty ? suspect : null);
     // At the start there is nothing to fall back on: start() reports it.
@@ -471,8 +468,8 @@ export class RunnerFleet implements Fleet {
   }
 
   /** A runner has died over this Deployment. */
-  #accuse(specId: string, phase: Phase, how: string): void {
-    const quarantine = this.#blame.add(specId, phase, how);
+  #accuse(specId: string, how: string): void {
+    const quarantine = this.#blame.add(specId, how);
     this.#line(specId, `ended a runner of the platform (${how}) and with it every other call in it`);
     if (quarantine === null) return;
     const { reason } = quarantine;

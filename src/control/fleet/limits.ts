@@ -28,8 +28,8 @@ export const fleetLimits = {
   reportBytes: 32 * MIB,
   /** Runners of an earlier control that have not ended this long after the new ones serve are killed. */
   orphanGraceMs: 30_000,
-  /** Deployments prepared at the same time in a runner that starts. */
-  preparesUnderway: 4,
+  /** Specs sent at a time to a runner that starts: each may carry 16 MiB of files. */
+  specsUnderway: 16,
   /** A Deployment that has ended this many runners within the time is quarantined. */
   quarantineDeaths: 3,
   quarantineMs: 10 * 60_000,

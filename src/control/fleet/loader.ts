@@ -5,76 +5,43 @@ import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
-export interface LoaderOptions {
+export interface LoadOptions {
   readonly runner: RunnerProcess;
+  readonly state: FleetState;
+  /** Prepared, and not part of `state` yet. */
+  readonly prepared: readonly DeploymentSpec[];
   readonly quarantined: (specId: string) => Quarantine | undefined;
-  /** It cannot be served; the platform goes on without it. */
+  /** A spec that the runner refuses; the platform goes on without it. */
   readonly onUnloadable: (specId: string, reason: string) => void;
-  /** One Deployment at a time: a runner has ended while it loaded, and it is to become clear over which. */
-  readonly isCareful: boolean;
 }
 
-export class Loader {
-  readonly #options: LoaderOptions;
-  readonly #loading = new Set<string>();
-
-  constructor(options: LoaderOptions) {
-    this.#options = options;
-  }
-
-  /** The one Deployment that is being loaded now; null where there are several or none. */
-  get only(): string | null {
-    const [first, second] = this.#loading;
-    return first !== undefined && second === undefined ? first : null;
-  }
-
-  async load(state: FleetState, prepared: readonly DeploymentSpec[]): Promise<void> {
-    const { runner, isCareful } = this.#options;
-    const missing = new Set<string>();
-    const underway = new Set<Promise<void>>();
-    let isOver = false;
-    void runner.ended.then(() => {
-      isOver = true;
-    });
-    // The runner compiles in this order while it serves: small ones first, so that most are warm soon.
-    const specs = [...state.specs].sort((a, b) => a.module.codeBytes - b.module.codeBytes);
-    for (const spec of [...specs, ...prepared]) {
-      if (underway.size >= (isCareful ? 1 : fleetLimits.preparesUnderway)) await Promise.race(underway);
-      // The next runner reads the state anew.
-      if (isOver) return;
-      const one: Promise<void> = this.#loadOne(spec).then((isLoaded) => {
-        if (!isLoaded) missing.add(spec.specId);
-        underway.delete(one);
-      });
-      underway.add(one);
-    }
-    await Promise.all(underway);
-    for (const label of state.known) runner.send({ kind: 'announce', label });
-    for (const { label, specId } of state.releases) {
-      if (missing.has(specId)) runner.send({ kind: 'announce', label });
-      else runner.send({ kind: 'release', label, specId });
-    }
-  }
-
-  async #loadOne(spec: DeploymentSpec): Promise<boolean> {
-    const { runner, quarantined, onUnloadable } = this.#options;
+/**
+ * Tells `runner` every spec and every label. It compiles nothing before it serves, and then in this order: code of
+ * few bytes first, so that most functions are warm soon. Resolves when all has been said, or the runner has ended.
+ */
+export async function load({ runner, state, prepared, quarantined, onUnloadable }: LoadOptions): Promise<void> {
+  const specs = [...state.specs].sort((a, b) => a.module.codeBytes - b.module.codeBytes);
+  const missing = new Set<string>();
+  const tell = async (spec: DeploymentSpec): Promise<void> => {
     const { specId } = spec;
-    const quarantine = quarantined(specId);
-    if (quarantine?.phase === 'load') return false;
-    this.#loading.add(specId);
-    try {
-      const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
-      // Whose fault it was is decided by whoever sees the runner's end: `only` still tells.
-      if (result === 'ended') return false;
-      if (result.error !== null) throw new Error(result.error);
-    } catch (error) {
-      this.#loading.delete(specId);
-      onUnloadable(spec.specId, error instanceof Error ? error.message : String(error));
-      return false;
+    const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
+    // The next runner reads the state anew.
+    if (result === 'ended') return;
+    if (result.error !== null) {
+      missing.add(specId);
+      onUnloadable(specId, result.error);
+      return;
     }
-    this.#loading.delete(specId);
+    const quarantine = quarantined(specId);
     if (quarantine !== undefined) runner.send({ kind: 'quarantine', specId, reason: quarantine.reason });
-    return true;
+  };
+  const all = [...specs, ...prepared];
+  for (let at = 0; at < all.length; at += fleetLimits.specsUnderway)
+    await Promise.all(all.slice(at, at + fleetLimits.specsUnderway).map(tell));
+  for (const label of state.known) runner.send({ kind: 'announce', label });
+  for (const { label, specId } of state.releases) {
+    if (missing.has(specId)) runner.send({ kind: 'announce', label });
+    else runner.send({ kind: 'release', label, specId });
   }
 }
 

@@ -61,46 +61,6 @@ describe('a runner that is killed', () => {
     expect(fleet.lines.filter(({ handler }) => handler === 'unused')).toEqual([]);
   });
 
-  it('makes the next one load one Deployment at a time if it died loading, but none after that', async () => {
-    let reading = 0;
-    let most = 0;
-    let kills = 0;
-    fleet = new TestFleet({
-      readArtifact: async (name) => {
-        if (kills > 0) {
-          kills -= 1;
-          process.kill(pid(), 'SIGKILL');
-        }
-        reading += 1;
-        most = Math.max(most, reading);
-        await new Promise((resolve) => setTimeout(resolve, 5));
-        reading -= 1;
-        return fleet.artifacts.get(name) as Uint8Array;
-      },
-    });
-    await fleet.start();
-    for (let i = 0; i < 8; i++) await fleet.deployWat(`f${i}`, writer(`f${i}`));
-    const restarted = async (): Promise<number> => {
-      const before = starts();
-      process.kill(pid(), 'SIGKILL');
-      await fleet.until(() => (starts() > before ? true : undefined));
-      const result = most;
-      most = 0;
-      return result;
-    };
-    most = 0;
-    expect(await restarted()).toBeGreaterThan(1);
-    kills = 1;
-    const before = starts();
-    process.kill(pid(), 'SIGKILL');
-    await fleet.until(() => (ended() === 3 ? true : undefined));
-    most = 0;
-    await fleet.until(() => (starts() > before ? true : undefined));
-    expect(most).toBe(1);
-    most = 0;
-    expect(await restarted()).toBeGreaterThan(1);
-  });
-
   it('because the engine gives up is the fault of a function only where no other was in use', async () => {
     fleet = new TestFleet();
     await fleet.start();
