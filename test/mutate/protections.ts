@@ -24,8 +24,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'fleet: what builds up over many calls is blamed on nobody',
     file: 'src/control/fleet/fleet.ts',
-    find: '(!wasServing || this.#isCertain(suspect, member, end))',
-    replace: 'true',
+    find: 'this.#isCertain(suspect, member, end);',
+    replace: 'true;',
     tests: ['test/control/fleet/ended-runners.test.ts'],
   },
   {

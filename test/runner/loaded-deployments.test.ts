@@ -3,9 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 
-
 import { CodeStore } from '../../src/runner/code-store.ts';
-
 
 import { HandlerStates } from '../../src/runner/handler-states.ts';
 import { LoadedDeployments } from '../../src/runner/loaded-deployments.ts';
