@@ -43,6 +43,7 @@ describe('a batch for control', () => {
     const fates: string[] = [];
     link.deliver(logs, (fate) => fates.push(fate));
     channel.written[0]?.(new Error('EPIPE'));
+    expect(fates).toEqual(['failed']);
     channel.emit('disconnect');
     expect(fates).toEqual(['failed']);
   });

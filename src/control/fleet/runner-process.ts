@@ -10,6 +10,7 @@ import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.
 import { fleetLimits } from './limits.ts';
 import { MarkFile } from './mark-file.ts';
 import { processorUse } from './processor-use.ts';
+import { Watchdog } from './watchdog.ts';
 
 export interface RunnerEnd {
   readonly status: number | null;
@@ -65,14 +66,9 @@ export class RunnerProcess {
   readonly #prepares = new Map<string, (error: string | null) => void>();
   readonly #pings = new Map<number, () => void>();
   #lastPing = 0;
-  /** Looks of the watchdog since the last answer. */
-  #unanswered = 0;
+  readonly #watchdog = new Watchdog();
   #isHung = false;
   #isBooted = false;
-  /** Processor time at the first look that went unanswered. */
-  #cpuBeforeMs: number | null = null;
-  /** Of the mark, at the last look. */
-  #progress: number | null = null;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
   /** Prepared Deployments and the Artifact of each. */
@@ -116,7 +112,7 @@ export class RunnerProcess {
           this.#prepares.get(message.specId)?.(message.error);
           return;
         case 'pong':
-          this.#unanswered = 0;
+          this.#watchdog.answered();
           this.#stats = message.stats;
           this.#pings.get(message.n)?.();
           this.#pings.delete(message.n);
@@ -179,34 +175,17 @@ export class RunnerProcess {
     this.#pings.delete(n);
   }
 
-  /**
-   * Every fleetLimits.pingMs. Counts looks, not time: a control that was stopped itself blames nobody.
-   * A runner that did not get the processor is not stuck, nor is one that works off a burst of requests;
-   * they are waited for longer.
-   */
+  /** Looks whether it is stuck, and kills it then; else asks for an answer. To be called every fleetLimits.pingMs. */
   watch(): void {
     // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
-    const silentMs = this.#unanswered * fleetLimits.pingMs;
-    const progress = this.#mark.progress();
-    const isAlive = progress !== this.#progress || this.#isStarved(silentMs);
-    this.#progress = progress;
-    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !isAlive)) {
+    if (this.#watchdog.look({ progress: this.#mark.progress(), use: processorUse(this.pid ?? 0) })) {
       this.#isHung = true;
       this.kill('SIGKILL');
       return;
     }
-    if (this.#unanswered === 0) this.#cpuBeforeMs = processorUse(this.pid ?? 0)?.cpuMs ?? null;
-    this.#unanswered += 1;
     this.#lastPing += 1;
     this.send({ kind: 'ping', n: this.#lastPing });
-  }
-
-  /** It wants to run and has run for less than half of the time: somebody else had the processor. */
-  #isStarved(silentMs: number): boolean {
-    const use = processorUse(this.pid ?? 0);
-    if (use === null || this.#cpuBeforeMs === null) return false;
-    return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;
   }
 
   /** Closes the channel and forgets the process, which goes on by itself. */

@@ -1,0 +1,46 @@
+/**
+ * Decides whether a runner that does not answer is stuck. One that is silent because others have the processor is
+ * not, nor is one in which guests get their turns while a burst of requests holds the loop: they are given longer.
+ */
+import { fleetLimits } from './limits.ts';
+import type { ProcessorUse } from './processor-use.ts';
+
+/** What control sees of a runner without asking it. */
+export interface Glance {
+  /** Count that changes while guests get their turns; null before the first have had theirs. */
+  readonly progress: number | null;
+  /** null where the system does not tell. */
+  readonly use: ProcessorUse | null;
+}
+
+export class Watchdog {
+  /** Looks since the last answer. Counted, not timed: a control that was stopped itself blames nobody. */
+  #unanswered = 0;
+  /** Processor time at the first look that went unanswered, in milliseconds. */
+  #cpuBeforeMs: number | null = null;
+  #progress: number | null = null;
+
+  answered(): void {
+    this.#unanswered = 0;
+  }
+
+  /**
+   * Looks at the runner; to be called every fleetLimits.pingMs, with a ping after each look. Returns true where it is
+   * stuck: silent for fleetLimits.stallMs with nothing that speaks for it, or for fleetLimits.starvedMs in any case.
+   */
+  look({ progress, use }: Glance): boolean {
+    const silentMs = this.#unanswered * fleetLimits.pingMs;
+    const isAlive = progress !== this.#progress || this.#isStarved(use, silentMs);
+    this.#progress = progress;
+    if (silentMs >= fleetLimits.starvedMs || (silentMs >= fleetLimits.stallMs && !isAlive)) return true;
+    if (this.#unanswered === 0) this.#cpuBeforeMs = use?.cpuMs ?? null;
+    this.#unanswered += 1;
+    return false;
+  }
+
+  /** It wants to run and has run for less than half of the time: others had the processor. */
+  #isStarved(use: ProcessorUse | null, silentMs: number): boolean {
+    if (use === null || this.#cpuBeforeMs === null) return false;
+    return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;
+  }
+}

@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { fleetLimits } from '../../../src/control/fleet/limits.ts';
+import { type Glance, Watchdog } from '../../../src/control/fleet/watchdog.ts';
+
+/** Looks until the runner counts as stuck; milliseconds of silence by then. `glance` gets the look's number, from 0. */
+function silenceUntilStuck(glance: (look: number) => Glance): number {
+  const watchdog = new Watchdog();
+  for (let look = 0; ; look++) {
+    if (watchdog.look(glance(look))) return look * fleetLimits.pingMs;
+  }
+}
+
+const { pingMs, stallMs, starvedMs } = fleetLimits;
+
+describe('a runner that does not answer', () => {
+  it('is stuck soon when it has the processor, when it sleeps, and where nothing is known of it', () => {
+    const computes = (look: number) => ({ progress: 7, use: { cpuMs: look * pingMs, wantsToRun: true } });
+    const sleeps = () => ({ progress: 7, use: { cpuMs: 0, wantsToRun: false } });
+    const unknown = () => ({ progress: null, use: null });
+    expect([computes, sleeps, unknown].map(silenceUntilStuck)).toEqual([stallMs, stallMs, stallMs]);
+  });
+
+  it('is given longer when it wants the processor and gets less than half of it, but not for ever', () => {
+    const starved = (look: number) => ({ progress: 7, use: { cpuMs: (look * pingMs) / 3, wantsToRun: true } });
+    expect(silenceUntilStuck(starved)).toBe(starvedMs);
+    const halfServed = (look: number) => ({ progress: 7, use: { cpuMs: (look * pingMs) / 2, wantsToRun: true } });
+    expect(silenceUntilStuck(halfServed)).toBe(stallMs);
+  });
+
+  it('is given longer while guests get their turns, until they do not any more', () => {
+    const use = (look: number) => ({ cpuMs: look * pingMs, wantsToRun: true });
+    expect(silenceUntilStuck((look) => ({ progress: look, use: use(look) }))).toBe(starvedMs);
+    const turns = stallMs / pingMs + 3;
+    expect(silenceUntilStuck((look) => ({ progress: Math.min(look, turns), use: use(look) }))).toBe(
+      (turns + 1) * pingMs,
+    );
+  });
+
+  it('begins anew with each answer', () => {
+    const watchdog = new Watchdog();
+    const glance = { progress: 7, use: { cpuMs: 0, wantsToRun: false } };
+    for (let look = 0; look < 100; look++) {
+      expect(watchdog.look(glance)).toBe(false);
+      watchdog.answered();
+    }
+  });
+});
