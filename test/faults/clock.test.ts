@@ -28,7 +28,7 @@ describe('fault 25: a clock that jumps in a runner', () => {
   it.each(['while nothing waits', 'while calls sleep'])(
     '%s: calls sleep as long as they asked for, and no deadline comes early or never',
     async (when) => {
-      const fleet = new TestFleet({ nodeFlags: ['--import', clock] });
+      const fleet = new TestFleet({ nodeFlags: [`--allow-fs-read=${clock}`, '--import', clock] });
       await fleet.start();
       try {
         await fleet.deploy(deploymentOf('sleeper', await fixture('cwa/sleep.wasm')));

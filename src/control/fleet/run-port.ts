@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { PlatformError } from '../../protocol/errors.ts';
 import { makeProbe, runnerProbe } from '../../protocol/runner-probe.ts';
 
-const probeTimeoutMs = 2_000;
+/** A runner on a loaded machine answers late; an answer that is missed would make it look like another program. */
+const probeTimeoutMs = 5_000;
 
 /** Throws `unavailable`, saying who has the port and what to do. Port 0 is always free. */
 export async function checkRunPort(options: {
