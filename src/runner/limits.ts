@@ -62,6 +62,8 @@ export const codeLimits = {
   waiting: 1_000,
   /** Requests that wait for code, of all functions. */
   requests: 2_000,
+  /** A runner that starts compiles for so long before it tells that it serves; it goes on afterwards. */
+  readyMs: 2_000,
   /** After dropping so much a full collection is forced: it takes some milliseconds, and frees the code. */
   collectBytes: 256 * MIB,
 } as const;

@@ -30,7 +30,7 @@ import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
 import { type HandlerServices, HandlerStates } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
-import { collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
+import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
 import { type Fate, LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
@@ -269,8 +269,10 @@ export class Runner {
       return;
     }
     this.#state = 'serving';
+    // Calls are answered from here on. Control hears of it when most code is there: it may end, and then nothing that
+    // is cold can be had, nor should runners of an earlier control give way to one that has to compile first.
+    await Promise.race([loaded.deployments.warmAll(), delay(codeLimits.readyMs, undefined, { ref: false })]);
     this.#link.send({ kind: 'listening', port: loaded.port });
-    void loaded.deployments.warmAll();
   }
 
   #orphaned(): void {
