@@ -147,7 +147,7 @@ export class CodeStore {
       return module;
     } catch (error) {
       this.#release(code);
-      if (!(error instanceof PlatformError && isPassing(error))) code.refusal = asError(error);
+      if (isFinal(error)) code.refusal = error;
       throw error;
     }
   }
@@ -198,13 +198,9 @@ export class CodeStore {
   }
 }
 
-/** What another call may find otherwise: control is away, or there is no room now. */
-function isPassing({ code }: PlatformError): boolean {
-  return code === 'unavailable' || code === 'overloaded';
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
+/** True where another try finds the same: the engine refuses the module, or control has no such Artifact. */
+function isFinal(error: unknown): error is Error {
+  return error instanceof WebAssembly.CompileError || (error instanceof PlatformError && error.code === 'not_found');
 }
 
 function overloaded(message: string): PlatformError {

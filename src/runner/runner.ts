@@ -228,13 +228,14 @@ export class Runner {
   /** Asks control for the bytes of an Artifact. Throws `unavailable` while control is away. */
   async #artifact(name: string): Promise<Uint8Array> {
     const bytes = await this.#link.request({ op: 'artifact.get', name }).catch((error: unknown) => {
-      if (!(error instanceof ControlAway)) throw error;
-      throw new PlatformError('unavailable', 'The code of this function is not loaded, and control is away.', {
+      if (error instanceof PlatformError && error.code === 'not_found') throw error;
+      const why = error instanceof ControlAway ? 'control is away' : 'it cannot be read now';
+      throw new PlatformError('unavailable', `The code of this function is not loaded, and ${why}.`, {
         retryAfterSeconds: 1,
         cause: error,
       });
     });
-    if (bytes === null) throw new Error(`control has no Artifact ${name}`);
+    if (bytes === null) throw new PlatformError('not_found', `control has no Artifact ${name}`);
     return bytes;
   }
 

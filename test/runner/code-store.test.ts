@@ -136,6 +136,17 @@ describe('the code of a runner', () => {
     await store.load('far');
   });
 
+  it('whose bytes could not be read once is asked for again, whatever the failure was', async () => {
+    let failures = 1;
+    const { store, join } = makeStore(100, async () => {
+      if (failures-- > 0) throw new Error('too many calls wait for control');
+      return bytes;
+    });
+    join('unlucky', 10);
+    await expect(store.load('unlucky')).rejects.toThrow('too many calls');
+    await store.load('unlucky');
+  });
+
   it('is collected after enough has been dropped', async () => {
     const { add, collections } = makeStore(codeLimits.collectBytes);
     await add('one', codeLimits.collectBytes);
