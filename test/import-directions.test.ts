@@ -14,8 +14,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'guest/wasm/meter': ['protocol', 'guest/wasm/format'],
   'guest/wasm/inspect': ['protocol', 'guest/wasm/format', 'guest/wasm/meter'],
   'guest/wasm': ['protocol', 'guest/wasm/format', 'guest/wasm/meter', 'guest/wasm/inspect'],
+  'guest/component': ['protocol'],
   'guest/hlang': ['protocol'],
-  'guest/kernel': ['protocol', 'waiting', 'guest/wasm/meter'],
+  'guest/kernel': ['protocol', 'waiting', 'guest/wasm/meter', 'guest/component'],
   runner: ['protocol', 'waiting', 'guest/kernel'],
   'control/db': ['protocol', 'waiting'],
   'control/artifacts': ['protocol'],
@@ -75,6 +76,8 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   // The ABIs' signature tables, and the policy syntax that `wasmcloud run` shares.
   ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/(abi\/|olin-policy\.ts)/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
+  // Types of interfaces and their layout.
+  ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten)\.ts$/],
   ['guest/kernel', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/placement\.ts$/],
 ];
 

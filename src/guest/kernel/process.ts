@@ -12,6 +12,7 @@
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
 import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nouns.ts';
 import { ByteBudget } from '../../waiting/byte-budget.ts';
+import { ComponentState } from './canonical/state.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
 import { longestPiece, splitLine } from './log-pieces.ts';
@@ -156,6 +157,7 @@ export class Process {
   #hostWork = 0;
   #logDropped = 0;
   #files: FileSystem | null = null;
+  #component: ComponentState | null = null;
   #io: Map<string, SchemeUsage> | null = null;
   #rejectWait: ((reason: Error) => void) | null = null;
   #abort: AbortController | null = null;
@@ -168,6 +170,12 @@ export class Process {
   get files(): FileSystem {
     this.#files ??= this.options.files();
     return this.#files;
+  }
+
+  /** Handles and pending results of a component. Made at the first use: no other guest has any. */
+  get component(): ComponentState {
+    this.#component ??= new ComponentState();
+    return this.#component;
   }
 
   get filesOpened(): FileSystem | null {

@@ -4,6 +4,7 @@
  */
 import type { FuncType, FunctionImport, ValType } from '../../protocol/module.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
+import type { FunctionType as WitFunction } from '../component/wit.ts';
 import { callWork, type Process, ProcessEnded } from './process.ts';
 
 export type SyscallValue = number | bigint | undefined;
@@ -25,6 +26,8 @@ export interface Syscall {
   readonly waits: boolean;
   /** Whether a guest may declare i64 for any i32 here (Dagger, Land). `run` gets i32 numbers all the same. */
   readonly looseInts?: boolean;
+  /** The interface type of a host function for components, from which `params` and `result` were made. */
+  readonly wit?: WitFunction;
   /** Makes the call. Arguments come in order, i32 as a signed number, i64 as a bigint. */
   readonly run: (guest: Process, ...args: never[]) => SyscallResult;
 }

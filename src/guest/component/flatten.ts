@@ -1,0 +1,238 @@
+/**
+ * Translates the types of interfaces into what core WebAssembly sees: sizes and alignments in memory, and the
+ * parameters and results of core functions.
+ *
+ * Spec: component-model, CanonicalABI.md "Alignment", "Element Size", "Flattening".
+ */
+import type { FuncType, ValType } from '../../protocol/module.ts';
+import type { Case, FunctionType, WitType } from './wit.ts';
+
+/** A function with more flat parameters than this gets them in memory, behind one pointer. */
+export const flatParamsMax = 16;
+/** The same for a call that is lowered `async`: the host may keep the arguments, so it takes few. */
+export const flatAsyncParamsMax = 4;
+export const flatResultsMax = 1;
+
+/** A core value type of the canonical ABI. */
+export type FlatType = 'i32' | 'i64' | 'f32' | 'f64';
+
+/** Returns the alignment of a value in memory: 1, 2, 4 or 8 bytes. */
+export function alignment(type: WitType): number {
+  if (typeof type === 'string') return primitiveLayout[type].align;
+  switch (type.kind) {
+    case 'list':
+      return type.length === null ? 4 : alignment(type.of);
+    case 'record':
+      return Math.max(1, ...type.fields.map((field) => alignment(field.type)));
+    case 'tuple':
+      return Math.max(1, ...type.of.map(alignment));
+    case 'flags':
+      return flagsBytes(type.labels.length);
+    case 'own':
+    case 'borrow':
+    case 'stream':
+    case 'future':
+      return 4;
+    default: {
+      const cases = casesOf(type);
+      return Math.max(discriminantBytes(cases.length), payloadAlignment(cases));
+    }
+  }
+}
+
+/** Returns the bytes that a value takes in memory, a multiple of its alignment. */
+export function elementBytes(type: WitType): number {
+  if (typeof type === 'string') return primitiveLayout[type].bytes;
+  switch (type.kind) {
+    case 'list':
+      return type.length === null ? 8 : type.length * elementBytes(type.of);
+    case 'record':
+      return recordLayout(type.fields.map((field) => field.type)).bytes;
+    case 'tuple':
+      return recordLayout(type.of).bytes;
+    case 'flags':
+      return flagsBytes(type.labels.length);
+    case 'own':
+    case 'borrow':
+    case 'stream':
+    case 'future':
+      return 4;
+    default: {
+      const cases = casesOf(type);
+      const payload = Math.max(0, ...cases.map((one) => (one.type === null ? 0 : elementBytes(one.type))));
+      return alignTo(payloadOffset(cases) + payload, alignment(type));
+    }
+  }
+}
+
+/** Returns the offset of every field, and the bytes of all of them together. */
+export function recordLayout(types: readonly WitType[]): {
+  readonly offsets: readonly number[];
+  readonly bytes: number;
+} {
+  const offsets: number[] = [];
+  let at = 0;
+  for (const type of types) {
+    at = alignTo(at, alignment(type));
+    offsets.push(at);
+    at += elementBytes(type);
+  }
+  return { offsets, bytes: alignTo(at, Math.max(1, ...types.map(alignment))) };
+}
+
+/** A type that is a variant in memory: variant, enum, option, result. */
+export type VariantLike = Extract<WitType, { readonly kind: 'variant' | 'enum' | 'option' | 'result' }>;
+
+/** Returns the cases of any type that is a variant in memory, in the order of their discriminants. */
+export function casesOf(type: VariantLike): readonly Case[] {
+  switch (type.kind) {
+    case 'variant':
+      return type.cases;
+    case 'enum':
+      return type.labels.map((name) => ({ name, type: null }));
+    case 'option':
+      return [
+        { name: 'none', type: null },
+        { name: 'some', type: type.of },
+      ];
+    case 'result':
+      return [
+        { name: 'ok', type: type.ok },
+        { name: 'error', type: type.err },
+      ];
+  }
+}
+
+/** Returns 1, 2 or 4: bytes of the number that says which of `count` cases a variant has. */
+export function discriminantBytes(count: number): 1 | 2 | 4 {
+  return count <= 0x100 ? 1 : count <= 0x1_0000 ? 2 : 4;
+}
+
+/** Returns the offset of the payload from the start of a variant. */
+export function payloadOffset(cases: readonly Case[]): number {
+  return alignTo(discriminantBytes(cases.length), payloadAlignment(cases));
+}
+
+/** Returns the bytes that hold `count` flags. */
+export function flagsBytes(count: number): 1 | 2 | 4 {
+  return count <= 8 ? 1 : count <= 16 ? 2 : 4;
+}
+
+export function alignTo(offset: number, align: number): number {
+  return Math.ceil(offset / align) * align;
+}
+
+/** Returns the core values that stand for one value of `type`. */
+export function flattenType(type: WitType): readonly FlatType[] {
+  if (typeof type === 'string') return primitiveLayout[type].flat;
+  switch (type.kind) {
+    case 'list':
+      return type.length === null
+        ? pointerAndLength
+        : Array.from({ length: type.length }, () => type.of).flatMap(flattenType);
+    case 'record':
+      return type.fields.flatMap((field) => flattenType(field.type));
+    case 'tuple':
+      return type.of.flatMap(flattenType);
+    case 'flags':
+    case 'own':
+    case 'borrow':
+    case 'stream':
+    case 'future':
+      return oneI32;
+    default: {
+      const payload: FlatType[] = [];
+      for (const one of casesOf(type)) {
+        if (one.type === null) continue;
+        flattenType(one.type).forEach((flat, index) => {
+          const before = payload[index];
+          payload[index] = before === undefined ? flat : join(before, flat);
+        });
+      }
+      return ['i32', ...payload];
+    }
+  }
+}
+
+/** How the core function looks: from outside of the component (lift), or from inside (lower). */
+export type Direction = 'lift' | 'lower';
+/** `async` without a callback is stackful. */
+export type CallStyle = 'sync' | 'async' | 'callback';
+
+/**
+ * Returns the type of the core function that is lifted to, or lowered from, a function of `type`. A lowered one takes
+ * a pointer to memory for a result of more than one value; a lifted one returns that pointer.
+ */
+export function flattenFunction(type: FunctionType, direction: Direction, style: CallStyle = 'sync'): FuncType {
+  const flatParams = type.params.flatMap((param) => flattenType(param.type));
+  const flatResults = type.result === null ? [] : flattenType(type.result);
+  if (style === 'sync') {
+    const params: ValType[] = flatParams.length > flatParamsMax ? ['i32'] : flatParams;
+    if (flatResults.length <= flatResultsMax) return { params, results: flatResults };
+    if (direction === 'lift') return { params, results: oneI32 };
+    return { params: [...params, 'i32'], results: [] };
+  }
+  if (direction === 'lift') {
+    const params = flatParams.length > flatParamsMax ? oneI32 : flatParams;
+    return { params, results: style === 'callback' ? oneI32 : [] };
+  }
+  const params = flatParams.length > flatAsyncParamsMax ? oneI32 : flatParams;
+  return { params: flatResults.length > 0 ? [...params, 'i32'] : params, results: oneI32 };
+}
+
+/** Returns whether a value of `type` has parts that lie in memory: a list or a string anywhere in it. */
+export function hasLists(type: WitType): boolean {
+  if (typeof type === 'string') return type === 'string';
+  switch (type.kind) {
+    case 'list':
+      return type.length === null || hasLists(type.of);
+    case 'record':
+      return type.fields.some((field) => hasLists(field.type));
+    case 'tuple':
+      return type.of.some(hasLists);
+    case 'variant':
+    case 'option':
+    case 'result':
+      return casesOf(type).some((one) => one.type !== null && hasLists(one.type));
+    default:
+      return false;
+  }
+}
+
+const oneI32: readonly FlatType[] = ['i32'];
+const pointerAndLength: readonly FlatType[] = ['i32', 'i32'];
+
+interface Layout {
+  readonly bytes: number;
+  readonly align: number;
+  readonly flat: readonly FlatType[];
+}
+
+const i32Layout = (bytes: number): Layout => ({ bytes, align: bytes, flat: oneI32 });
+const primitiveLayout: Readonly<Record<Extract<WitType, string>, Layout>> = {
+  bool: i32Layout(1),
+  s8: i32Layout(1),
+  u8: i32Layout(1),
+  s16: i32Layout(2),
+  u16: i32Layout(2),
+  s32: i32Layout(4),
+  u32: i32Layout(4),
+  s64: { bytes: 8, align: 8, flat: ['i64'] },
+  u64: { bytes: 8, align: 8, flat: ['i64'] },
+  f32: { bytes: 4, align: 4, flat: ['f32'] },
+  f64: { bytes: 8, align: 8, flat: ['f64'] },
+  char: i32Layout(4),
+  string: { bytes: 8, align: 4, flat: pointerAndLength },
+  'error-context': i32Layout(4),
+};
+
+function payloadAlignment(cases: readonly Case[]): number {
+  return Math.max(1, ...cases.map((one) => (one.type === null ? 1 : alignment(one.type))));
+}
+
+/** Returns the smallest core type that holds either: the cases of a variant share their flat values. */
+function join(left: FlatType, right: FlatType): FlatType {
+  if (left === right) return left;
+  const word = (type: FlatType) => type === 'i32' || type === 'f32';
+  return word(left) && word(right) ? 'i32' : 'i64';
+}

@@ -1,0 +1,58 @@
+/**
+ * Hands results of any length to a component. A list has to be written to memory that the guest allocates, and a host
+ * function cannot call the guest: a JavaScript frame below the guest would forbid it to suspend. So the host function
+ * only notes what it needs, and returns; code of the linker (src/guest/component/glue.ts) then asks `next` what to
+ * allocate, calls the guest's `realloc` and says `put` with the pointer, until `next` returns 0.
+ */
+import { GuestFault, type GuestMemory } from '../memory.ts';
+
+/** CanonicalABI.md, MAX_LIST_BYTE_LENGTH: longer lists trap. */
+export const listBytesMax = 2 ** 28 - 1;
+
+interface Allocation {
+  readonly bytes: number;
+  readonly align: number;
+  readonly fill: (pointer: number) => void;
+}
+
+export class Allocations {
+  #queue: Allocation[] = [];
+  #at = 0;
+
+  /**
+   * Asks for `bytes` of guest memory, aligned to `align` (1, 2, 4 or 8). Calls `fill` with the pointer before the
+   * guest goes on; it may ask for more. An empty list takes no memory: its pointer is `align`, given at once.
+   */
+  request(bytes: number, align: number, fill: (pointer: number) => void): void {
+    if (bytes === 0) {
+      fill(align);
+      return;
+    }
+    if (bytes > listBytesMax) throw new GuestFault(`a list of ${bytes} bytes, at most ${listBytesMax} are possible`);
+    this.#queue.push({ bytes, align, fill });
+  }
+
+  /** Returns what to allocate next: bytes × 4 + log2 of the alignment. Returns 0 where nothing is left. */
+  next(): number {
+    const next = this.#queue[this.#at];
+    if (next !== undefined) return next.bytes * 4 + (31 - Math.clz32(next.align));
+    if (this.#at > 0) this.clear();
+    return 0;
+  }
+
+  /** Takes the pointer for the allocation that next() told. Throws GuestFault for one outside of `memory`, or askew. */
+  put(memory: GuestMemory, pointer: number): void {
+    const allocation = this.#queue[this.#at];
+    if (allocation === undefined) throw new GuestFault('the host asked for no memory');
+    this.#at += 1;
+    const start = memory.check(pointer, allocation.bytes);
+    if (start % allocation.align !== 0)
+      throw new GuestFault(`realloc returned 0x${start.toString(16)}, which is not aligned to ${allocation.align}`);
+    allocation.fill(start);
+  }
+
+  clear(): void {
+    this.#queue = [];
+    this.#at = 0;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The handle table of one Process: what its guest holds of host resources (files, streams, requests).
+ *
+ * Spec: component-model, CanonicalABI.md "Resource State".
+ */
+import type { ResourceType } from '../../component/wit.ts';
+import { GuestFault } from '../memory.ts';
+
+/** Handles of one Process at once: each keeps an object of the host alive. */
+export const handlesMax = 4096;
+
+interface Entry {
+  readonly resource: ResourceType;
+  readonly value: object;
+}
+
+export class HandleTable {
+  /** By handle; 0 is never one. */
+  readonly #entries: (Entry | null)[] = [null];
+  readonly #free: number[] = [];
+
+  get size(): number {
+    return this.#entries.length - 1 - this.#free.length;
+  }
+
+  /** Returns a new handle for `value`. Throws GuestFault where the guest holds handlesMax already. */
+  add(resource: ResourceType, value: object): number {
+    if (this.size >= handlesMax) throw new GuestFault(`more than ${handlesMax} resource handles at once`);
+    const handle = this.#free.pop() ?? this.#entries.length;
+    this.#entries[handle] = { resource, value };
+    return handle;
+  }
+
+  /** Returns the value of `handle`. Throws GuestFault where it is no handle of a `resource`. */
+  get(resource: ResourceType, handle: number): object {
+    const entry = this.#entries[handle];
+    if (entry === undefined || entry === null) throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
+    if (entry.resource.id !== resource.id)
+      throw new GuestFault(`resource handle ${handle} is a ${short(entry.resource)}, not a ${short(resource)}`);
+    return entry.value;
+  }
+
+  /** Removes `handle` and returns its value. Throws GuestFault where it is no handle of a `resource`. */
+  take(resource: ResourceType, handle: number): object {
+    const value = this.get(resource, handle);
+    this.#entries[handle] = null;
+    this.#free.push(handle);
+    return value;
+  }
+
+  /** Removes all handles and returns their values, in the order of the handles. */
+  drain(): object[] {
+    const values = this.#entries.flatMap((entry) => (entry === null ? [] : [entry.value]));
+    this.#entries.length = 1;
+    this.#free.length = 0;
+    return values;
+  }
+}
+
+function short(resource: ResourceType): string {
+  return resource.id.replace(/^.*#/, '');
+}

@@ -1,0 +1,229 @@
+/**
+ * Writes values of interface types to guest memory and as core values. `lowerer` makes the writer of a type once, when
+ * the table of host functions is built.
+ *
+ * Spec: component-model, CanonicalABI.md "Storing", "Flat Lowering".
+ */
+import {
+  alignment,
+  casesOf,
+  discriminantBytes,
+  elementBytes,
+  flagsBytes,
+  payloadOffset,
+  recordLayout,
+  type VariantLike,
+} from '../../component/flatten.ts';
+import type { Labelled, WitType } from '../../component/wit.ts';
+import { octetsOf } from '../memory.ts';
+import type { Process } from '../process.ts';
+import { type CoreValue, toKey } from './lift.ts';
+
+export interface Lowerer {
+  /**
+   * Writes `value` to `pointer`, which has been checked to be aligned and inside the memory. Lists and strings are
+   * requested of `guest.component.allocations` and written later.
+   */
+  store(guest: Process, pointer: number, value: unknown): void;
+  /** Returns the one core value of a type that has only one; fails for other types. */
+  flat(guest: Process, value: unknown): CoreValue;
+}
+
+/** Returns the writer of `type`. Throws for types that no host function returns. */
+export function lowerer(type: WitType): Lowerer {
+  if (typeof type === 'string') return primitive(type);
+  switch (type.kind) {
+    case 'list':
+      return type.length === null
+        ? listLowerer(type.of)
+        : tupleLowerer(Array.from({ length: type.length ?? 0 }, () => type.of as WitType));
+    case 'record':
+      return recordLowerer(type.fields);
+    case 'tuple':
+      return tupleLowerer(type.of);
+    case 'flags':
+      return flagsLowerer(type.labels);
+    case 'own':
+      return integer(4, (guest, value) => guest.component.handles.add(type.resource, value as object));
+    case 'borrow':
+      throw new Error('a host function returns no borrow');
+    case 'stream':
+    case 'future':
+      return integer(4, (_guest, value) => value as number);
+    default:
+      return variantLowerer(type);
+  }
+}
+
+/** Returns the writer of an i32 that `bytes` bytes hold in memory. */
+function integer(bytes: 1 | 2 | 4, toNumber: (guest: Process, value: unknown) => number): Lowerer {
+  return {
+    store: (guest, pointer, value) => setInteger(guest, pointer, bytes, toNumber(guest, value)),
+    flat: toNumber,
+  };
+}
+
+function setInteger(guest: Process, pointer: number, bytes: 1 | 2 | 4, value: number): void {
+  if (bytes === 1) guest.memory.setU8(pointer, value);
+  else if (bytes === 2) guest.memory.setU16(pointer, value);
+  else guest.memory.setU32(pointer, value);
+}
+
+function primitive(type: Extract<WitType, string>): Lowerer {
+  switch (type) {
+    case 'bool':
+      return integer(1, (_guest, value) => (value === true ? 1 : 0));
+    case 's8':
+    case 'u8':
+      return integer(1, (_guest, value) => value as number);
+    case 's16':
+    case 'u16':
+      return integer(2, (_guest, value) => value as number);
+    case 's32':
+    case 'u32':
+    case 'error-context':
+      return integer(4, (_guest, value) => value as number);
+    case 'char':
+      return integer(4, (_guest, value) => (value as string).codePointAt(0) ?? 0);
+    case 's64':
+    case 'u64':
+      return {
+        store: (guest, pointer, value) => guest.memory.setU64(pointer, value as bigint),
+        flat: (_guest, value) => value as bigint,
+      };
+    case 'f32':
+      return {
+        store: (guest, pointer, value) =>
+          guest.memory.view.setFloat32(guest.memory.check(pointer, 4), value as number, true),
+        flat: (_guest, value) => value as number,
+      };
+    case 'f64':
+      return {
+        store: (guest, pointer, value) =>
+          guest.memory.view.setFloat64(guest.memory.check(pointer, 8), value as number, true),
+        flat: (_guest, value) => value as number,
+      };
+    case 'string':
+      return memoryOnly((guest, pointer, value) => storeBytes(guest, pointer, octetsOf(value as string | Uint8Array)));
+  }
+}
+
+function memoryOnly(store: Lowerer['store']): Lowerer {
+  return {
+    store,
+    flat: () => {
+      throw new Error('a value of more than one core value');
+    },
+  };
+}
+
+function storeBytes(guest: Process, pointer: number, bytes: Uint8Array): void {
+  guest.memory.setU32(pointer + 4, bytes.length);
+  guest.component.allocations.request(bytes.length, 1, (start) => {
+    guest.memory.setU32(pointer, start);
+    if (bytes.length > 0) guest.memory.put(start, bytes);
+  });
+}
+
+function listLowerer(of: WitType): Lowerer {
+  if (of === 'u8') return memoryOnly((guest, pointer, value) => storeBytes(guest, pointer, value as Uint8Array));
+  const element = lowerer(of);
+  const bytes = elementBytes(of);
+  const align = alignment(of);
+  return memoryOnly((guest, pointer, value) => {
+    const values = value as readonly unknown[];
+    guest.memory.setU32(pointer + 4, values.length);
+    guest.component.allocations.request(values.length * bytes, align, (start) => {
+      guest.memory.setU32(pointer, start);
+      values.forEach((one, index) => {
+        element.store(guest, start + index * bytes, one);
+      });
+    });
+  });
+}
+
+function tupleLowerer(of: readonly WitType[]): Lowerer {
+  const parts = of.map(lowerer);
+  const { offsets } = recordLayout(of);
+  return {
+    store: (guest, pointer, value) => {
+      const values = value as readonly unknown[];
+      parts.forEach((part, index) => {
+        part.store(guest, pointer + (offsets[index] as number), values[index]);
+      });
+    },
+    flat: (guest, value) => {
+      const [part] = parts;
+      if (part === undefined || parts.length > 1) throw new Error('a value of more than one core value');
+      return part.flat(guest, (value as readonly unknown[])[0]);
+    },
+  };
+}
+
+function recordLowerer(fields: readonly Labelled[]): Lowerer {
+  const tuple = tupleLowerer(fields.map((field) => field.type));
+  const keys = fields.map((field) => toKey(field.name));
+  const values = (value: unknown): unknown[] => keys.map((key) => (value as Readonly<Record<string, unknown>>)[key]);
+  return {
+    store: (guest, pointer, value) => tuple.store(guest, pointer, values(value)),
+    flat: (guest, value) => tuple.flat(guest, values(value)),
+  };
+}
+
+function flagsLowerer(labels: readonly string[]): Lowerer {
+  return integer(flagsBytes(labels.length), (_guest, value) => {
+    const set = value as ReadonlySet<string>;
+    return labels.reduce((bits, label, index) => (set.has(label) ? bits | (1 << index) : bits), 0);
+  });
+}
+
+interface Chosen {
+  readonly index: number;
+  readonly payload: unknown;
+}
+
+/** Returns what tells case and payload of a JavaScript value. */
+function chooser(type: VariantLike): (value: unknown) => Chosen {
+  switch (type.kind) {
+    case 'option':
+      return (value) => (value === null ? { index: 0, payload: null } : { index: 1, payload: value });
+    case 'enum': {
+      const indices = new Map(type.labels.map((label, index) => [label, index]));
+      return (value) => ({ index: found(indices, value as string), payload: null });
+    }
+    case 'result':
+      return (value) => {
+        const { tag, value: payload } = value as { readonly tag: string; readonly value?: unknown };
+        return { index: tag === 'ok' ? 0 : 1, payload };
+      };
+    case 'variant': {
+      const indices = new Map(type.cases.map((one, index) => [one.name, index]));
+      return (value) => {
+        const { tag, value: payload } = value as { readonly tag: string; readonly value?: unknown };
+        return { index: found(indices, tag), payload };
+      };
+    }
+  }
+}
+
+function found(indices: ReadonlyMap<string, number>, label: string): number {
+  const index = indices.get(label);
+  if (index === undefined) throw new Error(`no case is called ${label}`);
+  return index;
+}
+
+function variantLowerer(type: VariantLike): Lowerer {
+  const cases = casesOf(type);
+  const choose = chooser(type);
+  const payloads = cases.map((one) => (one.type === null ? null : lowerer(one.type)));
+  const bytes = discriminantBytes(cases.length);
+  const offset = payloadOffset(cases);
+  return {
+    store: (guest, pointer, value) => {
+      const { index, payload } = choose(value);
+      setInteger(guest, pointer, bytes, index);
+      payloads[index]?.store(guest, pointer + offset, payload);
+    },
+    flat: (_guest, value) => choose(value).index,
+  };
+}
