@@ -6,4 +6,6 @@ declare namespace WebAssembly {
   }
   /** An export that returns a promise and may be suspended. */
   function promising(fn: CallableFunction): (...args: unknown[]) => Promise<unknown>;
+  /** The tag of everything that JavaScript throws: a module that imports it can catch that and hand it on. */
+  const JSTag: object;
 }

@@ -103,7 +103,6 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       // Rejects where the Process ends first; the instance finds that out.
       if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
       this.#state = 'running';
-      this.#services.mark.enter(deployment.mark);
       end = await this.#slot.guest.run(this.#guest);
       await this.#close();
     } catch (cause) {

@@ -16,6 +16,7 @@ import { createNetwork } from '../guest/kernel/net/network.ts';
 import { localSchemes } from '../guest/kernel/resources/all.ts';
 import { networkSchemes, preloadNetwork } from '../guest/kernel/resources/network.ts';
 import { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import { guestStacks } from '../guest/kernel/stacks.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
@@ -221,7 +222,10 @@ export class Runner {
       inFlight,
       onError: (error) => this.#options.report('a request failed on our side', { error: messageOf(error) }),
     });
-    setInterval(() => deployments.sweep(), poolLimits.sweepMs).unref();
+    setInterval(() => {
+      deployments.sweep();
+      guestStacks.sweep();
+    }, poolLimits.sweepMs).unref();
     return { config, network, budget, deployments, inFlight, scheduler, dispatcher, server, port: 0 };
   }
 

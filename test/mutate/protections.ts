@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'stacks: an idle stack holds no instance',
+    file: 'src/guest/kernel/stacks.ts',
+    find: 'this.#entries.set(index, null);',
+    replace: '',
+    tests: ['test/guest/kernel/stacks.test.ts'],
+  },
+  {
+    name: 'stacks: a stack ends after so many uses',
+    file: 'src/guest/kernel/stacks.ts',
+    find: 'stack.uses >= stackLimits.usesMax || ',
+    replace: '',
+    tests: ['test/guest/kernel/stacks.test.ts'],
+  },
+  {
+    name: 'stacks: few idle stacks are kept',
+    file: 'src/guest/kernel/stacks.ts',
+    find: ' || this.#idle.length >= stackLimits.idleMax',
+    replace: '',
+    tests: ['test/guest/kernel/stacks.test.ts'],
+  },
+  {
+    name: 'stacks: a guest that was killed before it ran is not called',
+    file: 'src/guest/kernel/stacks.ts',
+    find: 'if (!job.begins()) return 0;',
+    replace: 'job.begins();',
+    tests: ['test/guest/kernel/stacks.test.ts'],
+  },
+  {
     name: 'pool: the thread is marked before a slot is made',
     file: 'src/runner/pool.ts',
     find: 'return null;\n    this.#enter();',

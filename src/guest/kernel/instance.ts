@@ -6,6 +6,7 @@ import type { InstancePlan } from '../../protocol/module.ts';
 import { GuestFault, GuestMemory } from './memory.ts';
 import type { Process, ProcessEnd } from './process.ts';
 import { ProcessEnded } from './process.ts';
+import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
 import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
 
 export interface GuestInstanceOptions {
@@ -16,11 +17,8 @@ export interface GuestInstanceOptions {
   /** The memory of makeMemory, zeroed; null where the plan has none. */
   readonly memory: WebAssembly.Memory | null;
   readonly tracer?: Tracer;
-}
-
-interface Entry {
-  readonly call: (...args: unknown[]) => Promise<unknown>;
-  readonly returnsStatus: boolean;
+  /** Stacks to run on; those of the process where left out. */
+  readonly stacks?: StackPool;
 }
 
 /**
@@ -44,7 +42,8 @@ export class GuestInstance implements ProcessRef {
   readonly #counts: Uint32Array;
   readonly #waitsMs: Float64Array;
   #instance: WebAssembly.Instance | null = null;
-  #entries: readonly Entry[] = [];
+  readonly #stacks: StackPool;
+  #entries: readonly StackJob[] = [];
   #gas: { value: number } = { value: 0 };
   #guest: Process | null = null;
 
@@ -59,6 +58,7 @@ export class GuestInstance implements ProcessRef {
       abi.after !== undefined && options.plan.abis.includes(abi.name) ? [abi.after] : [],
     );
     this.#imports = this.#bind(options.abis, options.tracer ?? null);
+    this.#stacks = options.stacks ?? guestStacks;
   }
 
   /** The Process that runs in the instance. Throws where none does. */
@@ -85,10 +85,12 @@ export class GuestInstance implements ProcessRef {
     if (plan.start !== null) names.push({ name: plan.start, returnsStatus: false });
     if (plan.initialize !== null) names.push({ name: plan.initialize, returnsStatus: false });
     names.push(plan.entry);
-    this.#entries = names.map(({ name, returnsStatus }) => ({
-      call: WebAssembly.promising(instance.exports[name] as CallableFunction),
-      returnsStatus,
-    }));
+    const begins = () => this.#begins();
+    this.#entries = names.map(({ name, returnsStatus }) => {
+      const entry = instance.exports[name];
+      if (typeof entry !== 'function') throw new Error(`no function is exported as ${name}`);
+      return { entry, returnsStatus, begins };
+    });
     this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>;
     this.#instance = instance;
   }
@@ -115,10 +117,8 @@ export class GuestInstance implements ProcessRef {
       guest.meter.attach(this.#gas);
       let status = 0;
       for (const entry of this.#entries) {
-        // The Process was killed before it ran: an abort, or a deadline while it waited for its turn.
         if (guest.end !== null) break;
-        const result = await entry.call();
-        if (entry.returnsStatus) status = result as number;
+        status = await this.#stacks.run(entry);
       }
       if (guest.end === null && this.#after.length > 0) await this.#finish(guest);
       if (guest.end === null) guest.end = { kind: 'exit', status };
@@ -134,6 +134,14 @@ export class GuestInstance implements ProcessRef {
     // not depend on where the checks stand.
     if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
     return guest.end as ProcessEnd;
+  }
+
+  /** Tells whether an entry may be called: not where its Process was killed before it ran. The thread is the guest's from now on. */
+  #begins(): boolean {
+    const { guest } = this;
+    if (guest.end !== null) return false;
+    guest.options.resumed?.();
+    return true;
   }
 
   async #finish(guest: Process): Promise<void> {

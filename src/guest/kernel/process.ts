@@ -115,7 +115,7 @@ export interface ProcessOptions {
   readonly queues: QueueService | null;
   /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
   readonly suspending?: () => void;
-  /** Called when a wait of the guest has ended: from now on the thread is its own. */
+  /** Called when an entry of the guest is about to run, and when a wait of it has ended: the thread is the guest's from now on. */
   readonly resumed?: () => void;
 }
 
