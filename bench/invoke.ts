@@ -186,9 +186,9 @@ async function sameAnswers(urls: readonly string[], body?: string): Promise<void
 
 /** What the runner says of itself in its next answer to the watchdog. */
 async function stats(fleet: TestFleet) {
-  const before = fleet.fleet.stats()[0]?.stats;
+  const before = fleet.runners[0]?.stats;
   for (;;) {
-    const now = fleet.fleet.stats()[0]?.stats;
+    const now = fleet.runners[0]?.stats;
     if (now !== null && now !== undefined && now !== before) return now;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -18,6 +18,7 @@ import { type Database, type DatabaseEvent, openDatabase } from '../control/db/d
 import { HeldLease } from '../control/db/held-lease.ts';
 import { SqlLeases } from '../control/db/leases.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
+import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { type FleetEvent, RunnerFleet } from '../control/fleet/fleet.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
@@ -37,6 +38,7 @@ import { providedFunctions } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest } from '../protocol/messages.ts';
+import type { ReleaseFeed } from '../protocol/ports.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
@@ -141,6 +143,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
 
   let recorded: Promise<void> = Promise.resolve();
+  const releases: ReleaseFeed = new LocalReleaseFeed({ read: () => deployments.releaseState() });
   const fleet: RunnerFleet = new RunnerFleet({
     runners: config.runners,
     program: join(programFolder, 'src/bin/runner.ts'),
@@ -157,7 +160,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     trustedProxies: config.trustedProxies,
     ownPorts: [port],
     recordFile: data('runners.json'),
-    state: () => deployments.fleetState(),
+    releases,
     readArtifact: (name) => artifacts.get(name),
     // Records first: whoever reads an invocation's last line finds its record.
     onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
@@ -174,7 +177,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     repositories,
     artifacts,
     vet,
-    fleet,
+    feed: releases,
+    nodes: fleet,
     logs,
     handlers,
     env,
@@ -227,7 +231,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     serverUrl: () => serverUrl,
     notReady: () => [
       ...(isStarted ? [] : ['the platform is starting']),
-      ...(fleet.isServing ? [] : ['no runner serves']),
+      ...(fleet.list().some(({ isServing }) => isServing) ? [] : ['no runner serves']),
       ...(lease.isHeld ? [] : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },

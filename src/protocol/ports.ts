@@ -2,31 +2,90 @@
  * What stations of control ask of each other, as types: each is written in the folder named beside
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
-import type { DeploymentSpec, DroppedLines } from './messages.ts';
+import type { DeploymentSpec, DroppedLines, RunnerStats } from './messages.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine } from './nouns.ts';
 
-/** src/control/fleet: starts, feeds and watches runners. */
-export interface Fleet {
-  /**
-   * Sends the Artifact's bytes and the spec to every runner and waits until each has compiled it.
-   * Throws `vet_failed` when a runner cannot; nothing has been switched then.
-   */
-  prepare(spec: DeploymentSpec): Promise<void>;
-  /** Lets every runner serve `label` with a prepared spec; resolves when all have switched. */
-  release(label: string, specId: string): Promise<void>;
-  /** `label` exists, nothing is deployed. */
-  announce(label: string): void;
-  /** `label` does not exist any more. */
-  remove(label: string): void;
-  /** Lets every runner free a prepared spec that no label is served with any more. */
-  forget(specId: string): void;
-}
-
-/** What a fresh runner is told first; read from the database by src/control/deploy. */
-export interface FleetState {
+/** What every label is served with: a runner that starts is told this first. */
+export interface ReleaseState {
   readonly specs: readonly DeploymentSpec[];
   readonly releases: readonly { readonly label: string; readonly specId: string }[];
+  /** Labels that exist and serve nothing. */
   readonly known: readonly string[];
+}
+
+/** One change of what a label is served with. */
+export type ReleaseChange = {
+  /** Grows from change to change, over all labels. */
+  readonly revision: number;
+  readonly label: string;
+} & (
+  | { readonly kind: 'release'; readonly spec: DeploymentSpec }
+  /** The label exists, nothing is deployed. */
+  | { readonly kind: 'announce' }
+  /** The label does not exist any more. */
+  | { readonly kind: 'remove' }
+);
+
+/**
+ * src/control/deploy: says what every label is served with. Stations that serve follow it; a follower that asks for
+ * `changes` first and for `current` then misses nothing, and may hear of a change twice.
+ */
+export interface ReleaseFeed {
+  /**
+   * Returns the id of the spec that `label` is served with, null where it serves nothing or does not exist. Answers
+   * from memory: what the last `current` has read, and the changes since.
+   */
+  lookup(label: string): string | null;
+  /** Reads what all labels are served with: at least all changes made before the call. */
+  current(): Promise<ReleaseState>;
+  /** Calls `listener` with each change from now on, in the order of revisions. Returns a function that ends this. */
+  changes(listener: (change: ReleaseChange) => void): () => void;
+  /** Serves the label `spec.handler` with a spec that Nodes have prepared. Returns the change's revision. */
+  release(spec: DeploymentSpec): Promise<number>;
+  /** Makes a label known that serves nothing. Returns the change's revision. */
+  announce(label: string): Promise<number>;
+  /** Takes a label out. Returns the change's revision. */
+  remove(label: string): Promise<number>;
+}
+
+/** One runner of a Node. */
+export interface RunnerView {
+  readonly runnerId: string;
+  readonly pid: number;
+  readonly isServing: boolean;
+  /** What the runner last said of itself; null before its first word. */
+  readonly stats: RunnerStats | null;
+}
+
+/** One place with runners that serve functions. */
+export interface NodeView {
+  /** Another one after each start. */
+  readonly id: string;
+  /** Base URL of the functions served there, without a slash at the end. */
+  readonly url: string;
+  /** The changes of the ReleaseFeed up to this revision have taken effect in all its runners. */
+  readonly revision: number;
+  /** Whether at least one of its runners serves. */
+  readonly isServing: boolean;
+  readonly runners: readonly RunnerView[];
+}
+
+/** src/control/fleet: where functions are served. Each Node follows the ReleaseFeed. */
+export interface Nodes {
+  /** Returns the Nodes that live now. */
+  list(): readonly NodeView[];
+  /**
+   * Lets every runner of every Node compile the Artifact of `spec`; serves nothing with it. Resolves when each has.
+   * Throws `vet_failed` when a runner cannot, and where no runner could.
+   */
+  prepare(spec: DeploymentSpec): Promise<void>;
+  /**
+   * Resolves when the change `revision`, and all before it, have taken effect in every Node that lives, and nothing of
+   * an earlier control answers any more. Never rejects: a Node that ends meanwhile is not waited for.
+   */
+  applied(revision: number): Promise<void>;
+  /** Lets every runner free a prepared spec that no label is served with any more. */
+  forget(specId: string): void;
 }
 
 /** Names a batch of log lines, so that one that is sent again is stored once. */

@@ -36,7 +36,7 @@ describe('fault 25: a clock that jumps in a runner', () => {
         for (const offsetMs of offsetsMs) {
           const begun = fleet.records.length;
           const jump = async () => {
-            process.kill(fleet.fleet.stats()[0]?.pid ?? 0, 'SIGUSR2');
+            process.kill(fleet.runners[0]?.pid ?? 0, 'SIGUSR2');
             await fleet.until(() =>
               fleet.events.find(
                 (event) => event.kind === 'runner_stderr' && event.line === `clock offset ${offsetMs} ms`,

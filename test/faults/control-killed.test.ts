@@ -61,7 +61,7 @@ describe('control killed in the middle of a push', () => {
       expect(live.number).toBe(number);
       expect(refs.get('refs/heads/main')).toBe(live.commit);
       expect(refs.get(`refs/deployments/${number}`)).toBe(live.commit);
-      const { specs, known } = await after.deployments.fleetState();
+      const { specs, known } = await after.deployments.releaseState();
       expect({ served: specs.map((spec) => spec.number), known }).toEqual({ served: [number], known: [] });
       const logged = await after.logs('crash');
       await after.deployments.recover();

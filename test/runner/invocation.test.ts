@@ -10,11 +10,11 @@ afterAll(() => fleet.stop());
 
 /** Bytes that the runner's pools hold, from its next answer to the watchdog. */
 async function poolBytes(): Promise<number> {
-  const old = fleet.fleet.stats()[0]?.stats;
+  const old = fleet.runners[0]?.stats;
   let now = old;
   await expect
     .poll(() => {
-      now = fleet.fleet.stats()[0]?.stats;
+      now = fleet.runners[0]?.stats;
       return now !== old;
     })
     .toBe(true);

@@ -45,7 +45,7 @@ async function start(): Promise<void> {
   }
   process.on('SIGTERM', () => void running.fleet.leave(30_000).then(() => process.exit(0)));
   process.on('SIGINT', () => void running.stop().then(() => process.exit(0)));
-  const pids = running.fleet.stats().map(({ pid }) => pid);
+  const pids = running.runners.map(({ pid }) => pid);
   process.stdout.write(`ready ${port} ${running.fleet.port} ${pids.join(',')}\n`);
 }
 

@@ -49,7 +49,7 @@ around(platform.deployments.store, 'stage');
 around(platform.fleet, 'prepare');
 around(platform.deployments.store, 'release');
 around(platform.repositories, 'pin');
-around(platform.fleet, 'release');
+around(platform.feed, 'release');
 
 const user = await platform.user();
 process.stdout.write(`${JSON.stringify({ url: platform.url, token: user.token })}\n`);

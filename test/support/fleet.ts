@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
+import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
 import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/control/fleet/fleet.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
@@ -11,6 +12,7 @@ import type { BusRequest, DeploymentSpec, RunningChange, UsageCount } from '../.
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
+import type { RunnerView } from '../../src/protocol/ports.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 const wabtReady = wabt();
@@ -72,6 +74,13 @@ export function deploymentOf(
 
 export class TestFleet {
   readonly fleet: RunnerFleet;
+  readonly feed = new LocalReleaseFeed({
+    read: async () => ({
+      specs: [...this.specs.values()],
+      releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
+      known: [...this.known],
+    }),
+  });
   readonly artifacts = new Map<string, Uint8Array>();
   readonly specs = new Map<string, DeploymentSpec>();
   readonly releases = new Map<string, string>();
@@ -102,11 +111,7 @@ export class TestFleet {
       controlUrl: 'http://127.0.0.1:1',
       egressAllow: [],
       ownPorts: [],
-      state: async () => ({
-        specs: [...this.specs.values()],
-        releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
-        known: [...this.known],
-      }),
+      releases: this.feed,
       readArtifact: async (name) => {
         const bytes = this.artifacts.get(name);
         if (bytes === undefined) throw new Error(`no Artifact ${name}`);
@@ -148,6 +153,11 @@ export class TestFleet {
     return this.fleet.stop();
   }
 
+  /** The runners that live. */
+  get runners(): readonly RunnerView[] {
+    return this.fleet.list()[0].runners;
+  }
+
   get url(): string {
     return `http://127.0.0.1:${this.fleet.port}`;
   }
@@ -159,7 +169,7 @@ export class TestFleet {
     this.specs.set(spec.specId, spec);
     const before = this.releases.get(spec.handler);
     this.releases.set(spec.handler, spec.specId);
-    await this.fleet.release(spec.handler, spec.specId);
+    await this.fleet.applied(await this.feed.release(spec));
     if (before === undefined) return;
     this.specs.delete(before);
     this.fleet.forget(before);

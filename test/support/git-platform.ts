@@ -14,6 +14,7 @@ import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
+import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
 import { VetPool } from '../../src/control/deploy/vet/vet-pool.ts';
 import type { GitEvent } from '../../src/control/git/exchange.ts';
 import { createGitDoor, type GitDoor } from '../../src/control/git/git-door.ts';
@@ -27,18 +28,29 @@ import { LogStore } from '../../src/control/logs/log-store.ts';
 import { databaseMeasures } from '../../src/control/quota/measures.ts';
 import type { Quotas } from '../../src/control/quota/quotas.ts';
 import type { DeploymentSpec } from '../../src/protocol/messages.ts';
-import type { Fleet } from '../../src/protocol/ports.ts';
+import type { Nodes, NodeView, ReleaseFeed } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
 import { testQuota } from './quotas.ts';
 
 /** Notes what runners would be told; `refuse` makes the next compilations fail. */
-export class RecordedFleet implements Fleet {
+export class RecordedFleet implements Nodes {
   readonly calls: string[] = [];
   readonly specs = new Map<string, DeploymentSpec>();
   /** Label -> number of the Deployment served, 0 for one that is only known. */
   readonly serving = new Map<string, number>();
   refuse: Error | null = null;
+
+  constructor(feed: ReleaseFeed) {
+    feed.changes((change) => {
+      if (change.kind === 'remove') this.serving.delete(change.label);
+      else this.serving.set(change.label, change.kind === 'announce' ? 0 : this.#released(change.spec));
+    });
+  }
+
+  list(): readonly NodeView[] {
+    return [];
+  }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
     this.calls.push(`prepare ${spec.handler} v${spec.number}`);
@@ -46,19 +58,12 @@ export class RecordedFleet implements Fleet {
     this.specs.set(spec.specId, spec);
   }
 
-  async release(label: string, specId: string): Promise<void> {
-    const spec = this.specs.get(specId);
-    if (spec === undefined) throw new Error(`${specId} was never prepared`);
-    this.calls.push(`release ${label} v${spec.number}`);
-    this.serving.set(label, spec.number);
-  }
+  async applied(): Promise<void> {}
 
-  announce(label: string): void {
-    this.serving.set(label, 0);
-  }
-
-  remove(label: string): void {
-    this.serving.delete(label);
+  #released({ specId, handler, number }: DeploymentSpec): number {
+    if (!this.specs.has(specId)) throw new Error(`${specId} was never prepared`);
+    this.calls.push(`release ${handler} v${number}`);
+    return number;
   }
 
   forget(specId: string): void {
@@ -85,6 +90,7 @@ export interface DoorPlatform {
   readonly handlers: Handlers;
   readonly env: HandlerEnv;
   readonly fleet: RecordedFleet;
+  readonly feed: ReleaseFeed;
   readonly vet: VetPool;
   readonly door: GitDoor;
   readonly quota: Quotas;
@@ -141,7 +147,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     now,
     onError: (error) => report('log', error),
   });
-  const fleet = new RecordedFleet();
+  const feed = new LocalReleaseFeed({ read: () => deployments.releaseState() });
+  const fleet = new RecordedFleet(feed);
   const vet = new VetPool({ cacheFolder: join(tmpdir(), 'trisiel-test-vet-cache') });
   const quota: Quotas = testQuota(db, {
     ...(options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
@@ -158,7 +165,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     repositories,
     artifacts,
     vet,
-    fleet,
+    feed,
+    nodes: fleet,
     logs,
     handlers,
     env,
@@ -211,6 +219,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     handlers,
     env,
     fleet,
+    feed,
     vet,
     quota,
     door,

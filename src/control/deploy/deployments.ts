@@ -1,7 +1,7 @@
 /** Joins the deploy station: takes pushes, rolls back, recovers what was interrupted, and collects what is unused. */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Deployer, Fleet, FleetState, LogAppender } from '../../protocol/ports.ts';
+import type { Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
 import type { ArtifactStore } from '../artifacts/artifact-store.ts';
@@ -24,7 +24,8 @@ export interface DeploymentsOptions {
   readonly repositories: Repositories;
   readonly artifacts: ArtifactStore;
   readonly vet: Pick<VetPool, 'vet'>;
-  readonly fleet: Fleet;
+  readonly feed: ReleaseFeed;
+  readonly nodes: Nodes;
   readonly logs: LogAppender;
   readonly handlers: Handlers;
   readonly env: Pick<HandlerEnv, 'envOf'>;
@@ -91,12 +92,12 @@ export class Deployments implements Deployer, PushReceiver {
     return new DeployPush(this.#pushParts, push);
   }
 
-  /** Returns what a fresh runner is told first. */
-  fleetState(): Promise<FleetState> {
-    return this.#releases.fleetState();
+  /** Reads what every label is served with, for the ReleaseFeed. */
+  releaseState(): Promise<ReleaseState> {
+    return this.#releases.read();
   }
 
-  /** Settles what an earlier control left behind. Runs at start, before runners ask for fleetState(). */
+  /** Settles what an earlier control left behind. Runs at start, before the ReleaseFeed is read. */
   recover(): Promise<void> {
     return this.#recovery.run();
   }

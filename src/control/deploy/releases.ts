@@ -4,7 +4,7 @@
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
-import type { Fleet, FleetState } from '../../protocol/ports.ts';
+import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
@@ -16,7 +16,8 @@ export interface ReleasesOptions {
   readonly specs: Specs;
   readonly handlers: Pick<Handlers, 'findById'>;
   readonly repositories: Pick<Repositories, 'pin'>;
-  readonly fleet: Fleet;
+  readonly feed: ReleaseFeed;
+  readonly nodes: Nodes;
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -24,17 +25,15 @@ export interface ReleasesOptions {
 export class Releases {
   readonly #options: ReleasesOptions;
   readonly #locks = new KeyedMutex();
-  /** Handler id -> id of the spec that its runners serve; they forget it when another takes its place. */
-  readonly #served = new Map<string, string>();
-  /** Handler id -> id of a spec that runners have compiled and do not serve yet. */
-  readonly #prepared = new Map<string, string>();
+  /** Handler id -> a spec that runners have compiled and do not serve yet, and the label that it is for. */
+  readonly #prepared = new Map<string, { readonly label: string; readonly specId: string }>();
 
   constructor(options: ReleasesOptions) {
     this.#options = options;
   }
 
-  /** Returns what a fresh runner is told first. Leaves out and reports a Deployment whose Artifact is damaged. */
-  async fleetState(): Promise<FleetState> {
+  /** Reads what every label is served with. Leaves out and reports a Deployment whose Artifact is damaged. */
+  async read(): Promise<ReleaseState> {
     const { store, specs, report } = this.#options;
     const served: DeploymentSpec[] = [];
     const known = [...(await store.withoutRelease())];
@@ -47,7 +46,6 @@ export class Releases {
           ...(hasVariables ? {} : { variables: {} }),
         });
         served.push(spec);
-        this.#served.set(row.handler_id, spec.specId);
       } catch (error) {
         report(`v${row.number} of ${row.handler} cannot be served`, error);
         known.push(row.handler);
@@ -107,20 +105,19 @@ export class Releases {
 
   /** Tells runners that the handler exists and serves nothing. */
   async announce(handlerId: string): Promise<void> {
-    this.#options.fleet.announce((await this.#existing(handlerId)).name);
+    await this.#options.feed.announce((await this.#existing(handlerId)).name);
   }
 
   /** Lets runners serve nothing of a deleted handler any more. */
   async remove(handlerId: string): Promise<void> {
-    const { handlers, fleet } = this.#options;
+    const { handlers, feed, nodes } = this.#options;
     await this.#locks.run(handlerId, async () => {
       const handler = await handlers.findById(handlerId);
       if (handler === null) return;
-      fleet.remove(handler.name);
+      const served = feed.lookup(handler.name);
+      await feed.remove(handler.name);
       this.forgetPrepared(handlerId);
-      const served = this.#served.get(handlerId);
-      this.#served.delete(handlerId);
-      if (served !== undefined) fleet.forget(served);
+      if (served !== null) nodes.forget(served);
     });
   }
 
@@ -129,7 +126,7 @@ export class Releases {
     await this.#locks.run(handlerId, async () => {
       const { name } = await this.#existing(handlerId);
       const live = await this.#options.store.live(handlerId);
-      if (live === null) this.#options.fleet.announce(name);
+      if (live === null) await this.#options.feed.announce(name);
       else await this.#serve(live, name);
     });
   }
@@ -141,9 +138,10 @@ export class Releases {
 
   /** Lets runners drop what they have compiled for the handler and do not serve. */
   forgetPrepared(handlerId: string): void {
+    const { feed, nodes } = this.#options;
     const unused = this.#prepared.get(handlerId);
     this.#prepared.delete(handlerId);
-    if (unused !== undefined && unused !== this.#served.get(handlerId)) this.#options.fleet.forget(unused);
+    if (unused !== undefined && unused.specId !== feed.lookup(unused.label)) nodes.forget(unused.specId);
   }
 
   async #serve(row: DeploymentRow, handler: string): Promise<void> {
@@ -153,20 +151,20 @@ export class Releases {
   }
 
   async #prepare(spec: DeploymentSpec): Promise<void> {
-    const ready = [this.#prepared.get(spec.handlerId), this.#served.get(spec.handlerId)];
+    const { feed, nodes } = this.#options;
+    const ready = [this.#prepared.get(spec.handlerId)?.specId, feed.lookup(spec.handler)];
     if (ready.includes(spec.specId)) return;
     this.forgetPrepared(spec.handlerId);
-    await this.#options.fleet.prepare(spec);
-    this.#prepared.set(spec.handlerId, spec.specId);
+    await nodes.prepare(spec);
+    this.#prepared.set(spec.handlerId, { label: spec.handler, specId: spec.specId });
   }
 
   async #switch(spec: DeploymentSpec): Promise<void> {
-    const { fleet } = this.#options;
-    const before = this.#served.get(spec.handlerId);
-    if (this.#prepared.get(spec.handlerId) === spec.specId) this.#prepared.delete(spec.handlerId);
-    this.#served.set(spec.handlerId, spec.specId);
-    await fleet.release(spec.handler, spec.specId);
-    if (before !== undefined && before !== spec.specId) fleet.forget(before);
+    const { feed, nodes } = this.#options;
+    const before = feed.lookup(spec.handler);
+    if (this.#prepared.get(spec.handlerId)?.specId === spec.specId) this.#prepared.delete(spec.handlerId);
+    await nodes.applied(await feed.release(spec));
+    if (before !== null && before !== spec.specId) nodes.forget(before);
   }
 
   async #existing(handlerId: string): Promise<{ readonly name: string }> {

@@ -13,13 +13,12 @@ import type {
   DeploymentSpec,
   FromRunner,
   RunnerConfig,
-  RunnerStats,
   RunningChange,
   UsageCount,
 } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '../../protocol/nouns.ts';
-import type { Fleet, FleetState, LogSink } from '../../protocol/ports.ts';
+import type { LogSink, Nodes, NodeView, ReleaseChange, ReleaseFeed } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { Activity } from './activity.ts';
 import { Blame } from './blame.ts';
@@ -80,7 +79,8 @@ export interface FleetOptions {
   readonly recordFile?: string;
   /** Default: fleetLimits.orphanGraceMs. */
   readonly orphanGraceMs?: number;
-  readonly state: () => Promise<FleetState>;
+  /** Followed from the start. */
+  readonly releases: Pick<ReleaseFeed, 'changes' | 'current'>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
   /** Stores log lines, as LogSink.append does. `id` is missing for the fleet's own lines. */
   readonly onLogs: LogSink['append'];
@@ -105,7 +105,8 @@ interface Member {
   isServing: boolean;
 }
 
-export class RunnerFleet implements Fleet {
+/** The port Nodes with one Node: this machine. */
+export class RunnerFleet implements Nodes {
   /** Where control's server sends what runners of an earlier control ask. */
   readonly takeover: TakeoverDoor;
   readonly #options: FleetOptions;
@@ -113,6 +114,11 @@ export class RunnerFleet implements Fleet {
   readonly #blame = new Blame(() => performance.now());
   /** Prepared, and not in the state that a new runner reads yet. */
   readonly #prepared = new Map<string, DeploymentSpec>();
+  /** Revision of a Release change -> resolves when it has taken effect in every runner; those that have are taken out. */
+  readonly #applying = new Map<number, Promise<void>>();
+  /** Of the last change that the feed told. */
+  #revision = 0;
+  readonly #unfollow: () => void;
   /** What a log line about a Deployment needs. */
   readonly #owners = new Map<string, { readonly handlerId: HandlerId; readonly number: number }>();
   readonly #backoffMs = new Map<number, number>();
@@ -133,6 +139,7 @@ export class RunnerFleet implements Fleet {
     this.#options = options;
     this.#port = options.port;
     this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
+    this.#unfollow = options.releases.changes((change) => this.#follow(change));
     this.takeover = new TakeoverDoor({
       platformId: options.platformId,
       probeKey: options.probeKey,
@@ -156,18 +163,27 @@ export class RunnerFleet implements Fleet {
     return this.#options.runUrl ?? `http://${this.#options.domain}:${this.#port}`;
   }
 
+  list(): readonly [NodeView] {
+    const [applying] = this.#applying.keys();
+    return [
+      {
+        id: this.#options.bootId,
+        url: this.runUrl,
+        revision: applying === undefined ? this.#revision : applying - 1,
+        isServing: this.isServing,
+        runners: [...this.#members.values()].map(({ runner, isServing }) => ({
+          runnerId: runner.runnerId,
+          pid: runner.pid ?? 0,
+          isServing,
+          stats: runner.stats,
+        })),
+      },
+    ];
+  }
+
   /** Whether at least one runner serves. */
   get isServing(): boolean {
     return [...this.#members.values()].some((member) => member.isServing);
-  }
-
-  /** What runners last said of themselves. */
-  stats(): readonly { readonly runnerId: string; readonly pid: number; readonly stats: RunnerStats | null }[] {
-    return [...this.#members.values()].map(({ runner }) => ({
-      runnerId: runner.runnerId,
-      pid: runner.pid ?? 0,
-      stats: runner.stats,
-    }));
   }
 
   /**
@@ -229,6 +245,7 @@ export class RunnerFleet implements Fleet {
       }),
     );
     await this.#record?.written;
+    this.#unfollow();
   }
 
   /** Starts and watches no runner any more. */
@@ -255,6 +272,7 @@ export class RunnerFleet implements Fleet {
     );
     clearTimeout(killer);
     await this.#record?.written;
+    this.#unfollow();
   }
 
   async prepare(spec: DeploymentSpec): Promise<void> {
@@ -284,23 +302,27 @@ export class RunnerFleet implements Fleet {
     }
   }
 
-  async release(label: string, specId: string): Promise<void> {
-    await this.#apply(async (runner) => {
-      runner.send({ kind: 'release', label, specId });
-      await runner.sync();
+  /** Lets every runner make a change that the feed tells. */
+  #follow(change: ReleaseChange): void {
+    const { revision, label } = change;
+    this.#revision = revision;
+    const made = this.#apply(async (runner) => {
+      if (change.kind === 'release') {
+        runner.send({ kind: 'release', label, specId: change.spec.specId });
+        await runner.sync();
+      } else runner.send({ kind: change.kind, label });
+    }).then(() => {
+      this.#applying.delete(revision);
+      // From now on the state that a new runner reads has it.
+      if (change.kind === 'release') this.#prepared.delete(change.spec.specId);
     });
-    // From now on the state that a new runner reads has it.
-    this.#prepared.delete(specId);
+    this.#applying.set(revision, made);
+  }
+
+  async applied(revision: number): Promise<void> {
+    await Promise.all([...this.#applying].filter(([number]) => number <= revision).map(([, made]) => made));
     // Runners of an earlier control would still answer with what they know.
     await this.#takenOver.promise;
-  }
-
-  announce(label: string): void {
-    void this.#apply(async (runner) => runner.send({ kind: 'announce', label }));
-  }
-
-  remove(label: string): void {
-    void this.#apply(async (runner) => runner.send({ kind: 'remove', label }));
   }
 
   forget(specId: string): void {
@@ -343,7 +365,7 @@ export class RunnerFleet implements Fleet {
   async #launch(index: number): Promise<void> {
     this.#started += 1;
     const runnerId = `${this.#options.bootId}-${this.#started}`;
-    const { program, programFolder, env, nodeFlags, onEvent, state } = this.#options;
+    const { program, programFolder, env, nodeFlags, onEvent, releases } = this.#options;
     const activity = new Activity();
     const runner = new RunnerProcess({
       runnerId,
@@ -379,7 +401,7 @@ export class RunnerFleet implements Fleet {
       clearTimeout(late);
     }
     runner.send({ kind: 'config', config: this.#config(runnerId) });
-    const all = await state();
+    const all = await releases.current();
     for (const spec of all.specs) this.#remember(spec);
     const loading = load({
       runner,

@@ -1,13 +1,13 @@
 /** Brings a runner that starts up to date: everything that is released, and what is about to be. */
 import type { DeploymentSpec, ToRunner } from '../../protocol/messages.ts';
-import type { FleetState } from '../../protocol/ports.ts';
+import type { ReleaseState } from '../../protocol/ports.ts';
 import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
 export interface LoadOptions {
   readonly runner: RunnerProcess;
-  readonly state: FleetState;
+  readonly state: ReleaseState;
   /** Prepared, and not part of `state` yet. */
   readonly prepared: readonly DeploymentSpec[];
   readonly quarantined: (specId: string) => Quarantine | undefined;

@@ -45,11 +45,7 @@ describe('a runner that starts with more code than it may hold', () => {
     fleets.pop();
     const opened = Promise.withResolvers<void>();
     const gated = new TestFleet({
-      state: async () => ({
-        specs: [...fleet.specs.values()],
-        releases: [...fleet.releases].map(([label, specId]) => ({ label, specId })),
-        known: [],
-      }),
+      releases: fleet.feed,
       readArtifact: async (name) => {
         await opened.promise;
         return fleet.artifacts.get(name)!;

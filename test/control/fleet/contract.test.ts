@@ -58,7 +58,7 @@ describe('the environment of a function', () => {
   it('names the invocation and the runner', async () => {
     const answer = await call(`${fleet.url}/variable?RUN_ID`);
     expect(answer.text).toBe(answer.headers['trisiel-invocation']);
-    expect(await variable('WORKER_ID')).toBe(fleet.fleet.stats()[0]?.runnerId);
+    expect(await variable('WORKER_ID')).toBe(fleet.runners[0]?.runnerId);
   });
 
   it('holds header fields, several of one name in one variable, the handler’s own variables first', async () => {
@@ -200,13 +200,13 @@ describe('what the platform answers itself', () => {
     expect(JSON.parse(own.text)).toMatchObject({ platformId: 'platform-of-the-tests' });
     expect(probe.isAnsweredBy(String(own.headers[runnerProbe.proofField]))).toBe(true);
     expect(makeProbe('key-of-the-tests').isAnsweredBy(String(own.headers[runnerProbe.proofField]))).toBe(false);
-    fleet.fleet.announce('empty');
+    await fleet.feed.announce('empty');
     // Changes are made in order: when this one has been, so has that.
     await fleet.deployWat('barrier', writer('x'));
     await expectProblem('/', 404, 'handler_not_found');
     await expectProblem('/nobody/', 404, 'handler_not_found');
     await expectProblem('/empty/', 404, 'not_deployed');
-    fleet.fleet.remove('empty');
+    await fleet.feed.remove('empty');
     await fleet.deployWat('barrier', writer('y'));
     await expectProblem('/empty/', 404, 'handler_not_found');
     await expectProblem('/variable/%00', 400, 'bad_request');
@@ -350,9 +350,9 @@ describe('a connection', () => {
 
 /** Resident memory of the runner, from its next answer to the watchdog. */
 async function rss(): Promise<number> {
-  const old = fleet.fleet.stats()[0]?.stats;
+  const old = fleet.runners[0]?.stats;
   for (;;) {
-    const stats = fleet.fleet.stats()[0]?.stats;
+    const stats = fleet.runners[0]?.stats;
     if (stats !== null && stats !== undefined && stats !== old) return stats.rssBytes;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -6,7 +6,7 @@ import { call, deploymentOf, fixture, TestFleet, writer } from '../../support/fl
 let fleet: TestFleet;
 afterEach(() => fleet.stop());
 
-const pid = () => fleet.fleet.stats()[0]?.pid ?? 0;
+const pid = () => fleet.runners[0]?.pid ?? 0;
 const ended = () => fleet.events.filter(({ kind }) => kind === 'runner_ended').length;
 const starts = () => fleet.events.filter(({ kind }) => kind === 'runner_started').length;
 const changes = () => [...fleet.running.values()].flat();

@@ -20,7 +20,7 @@ afterEach(async () => {
   await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()));
 });
 
-const pidsOf = (fleet: TestFleet) => fleet.fleet.stats().map(({ pid }) => pid);
+const pidsOf = (fleet: TestFleet) => fleet.runners.map(({ pid }) => pid);
 const started = (fleet: TestFleet) => fleet.events.filter(({ kind }) => kind === 'runner_started').length;
 const ended = (fleet: TestFleet) => fleet.events.filter((event) => event.kind === 'runner_ended');
 

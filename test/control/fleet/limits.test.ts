@@ -180,6 +180,5 @@ describe('the scratch and descriptors of one invocation', () => {
 
 /** Resolves when the number of invocations in flight, as the runner tells it, is as wanted. */
 async function inFlight(isWanted: (count: number) => boolean): Promise<void> {
-  while (!isWanted(fleet.fleet.stats()[0]?.stats?.inFlight ?? -1))
-    await new Promise((resolve) => setTimeout(resolve, 10));
+  while (!isWanted(fleet.runners[0]?.stats?.inFlight ?? -1)) await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -217,7 +217,7 @@ describe('a push that deploys', () => {
       ['a.txt', [65]],
       ['sub/b.bin', [0, 255, 10, 13]],
     ]);
-    const { specs } = await platform.deployments.fleetState();
+    const { specs } = await platform.deployments.releaseState();
     const restarted = specs.find(({ handlerId }) => handlerId === spec.handlerId)!;
     expect({ ...restarted, files: [] }).toEqual({ ...spec, files: [] });
     expect(restarted.files.map(({ path, bytes }) => [path, [...bytes]])).toEqual(
@@ -590,7 +590,7 @@ describe('maintenance', () => {
     await platform.deployments.store.removeHandler(id);
     await platform.deployments.maintain();
     expect(await platform.artifacts.list()).toHaveLength(before.length - 2);
-    const { specs } = await platform.deployments.fleetState();
+    const { specs } = await platform.deployments.releaseState();
     expect(specs.find((spec) => spec.handler === handler)?.files).toHaveLength(1);
     // The same bytes may come again.
     await commit(other, { README: 'x' });

@@ -1,0 +1,71 @@
+/**
+ * The port ReleaseFeed within one control: the database holds what is released, this class tells it to the stations
+ * of the same process.
+ */
+import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
+
+export interface LocalReleaseFeedOptions {
+  /** Reads from the database what every label is served with. */
+  readonly read: () => Promise<ReleaseState>;
+}
+
+export class LocalReleaseFeed implements ReleaseFeed {
+  readonly #options: LocalReleaseFeedOptions;
+  readonly #listeners = new Set<(change: ReleaseChange) => void>();
+  /** Label -> id of the spec that it is served with. */
+  readonly #served = new Map<string, string>();
+  #revision = 0;
+
+  constructor(options: LocalReleaseFeedOptions) {
+    this.#options = options;
+  }
+
+  lookup(label: string): string | null {
+    return this.#served.get(label) ?? null;
+  }
+
+  async current(): Promise<ReleaseState> {
+    // A label that changes during the read: the answer may have its old spec, the change has the new one.
+    const changed = new Set<string>();
+    const end = this.changes(({ label }) => changed.add(label));
+    try {
+      const state = await this.#options.read();
+      for (const { label, specId } of state.releases) if (!changed.has(label)) this.#served.set(label, specId);
+      return state;
+    } finally {
+      end();
+    }
+  }
+
+  changes(listener: (change: ReleaseChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async release(spec: DeploymentSpec): Promise<number> {
+    this.#served.set(spec.handler, spec.specId);
+    return this.#tell({ revision: this.#next(), label: spec.handler, kind: 'release', spec });
+  }
+
+  async announce(label: string): Promise<number> {
+    this.#served.delete(label);
+    return this.#tell({ revision: this.#next(), label, kind: 'announce' });
+  }
+
+  async remove(label: string): Promise<number> {
+    this.#served.delete(label);
+    return this.#tell({ revision: this.#next(), label, kind: 'remove' });
+  }
+
+  #next(): number {
+    this.#revision += 1;
+    return this.#revision;
+  }
+
+  /** Calls every listener before it returns, so that changes reach all of them in one order. */
+  #tell(change: ReleaseChange): number {
+    for (const listener of this.#listeners) listener(change);
+    return change.revision;
+  }
+}

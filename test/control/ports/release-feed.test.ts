@@ -1,0 +1,133 @@
+/** What every version of the port ReleaseFeed promises. A second version is one more row of `versions`. */
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { LocalReleaseFeed } from '../../../src/control/deploy/release-feed.ts';
+import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
+import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../../src/protocol/ports.ts';
+import { compileWat, deploymentOf, writer } from '../../support/fleet.ts';
+
+interface Version {
+  readonly name: string;
+  /** Opens the feed of the station that releases, and one of a station that follows; `read` reads the database. */
+  open(read: () => Promise<ReleaseState>): Promise<{ readonly teller: ReleaseFeed; readonly follower: ReleaseFeed }>;
+}
+
+const versions: readonly Version[] = [
+  {
+    name: 'one control',
+    async open(read) {
+      const feed = new LocalReleaseFeed({ read });
+      return { teller: feed, follower: feed };
+    },
+  },
+];
+
+let guest: Uint8Array;
+beforeAll(async () => {
+  guest = await compileWat(writer(''));
+});
+
+function specOf(handler: string, specId: string): DeploymentSpec {
+  return deploymentOf(handler, guest, { specId }).spec;
+}
+
+describe.each(versions)('releases told by $name', (version) => {
+  let stored: ReleaseState;
+  let teller: ReleaseFeed;
+  let follower: ReleaseFeed;
+
+  beforeEach(async () => {
+    stored = { specs: [], releases: [], known: [] };
+    ({ teller, follower } = await version.open(async () => stored));
+  });
+
+  /** What the database has once `specs` are released. */
+  const storedWith = (...specs: readonly DeploymentSpec[]): ReleaseState => ({
+    ...{ specs, known: ['new'] },
+    releases: specs.map(({ handler, specId }) => ({ label: handler, specId })),
+  });
+
+  /** The next `count` changes that the follower hears. */
+  function next(count: number): Promise<readonly ReleaseChange[]> {
+    const heard: ReleaseChange[] = [];
+    return new Promise((resolve) => {
+      const end = follower.changes((change) => {
+        heard.push(change);
+        if (heard.length < count) return;
+        end();
+        resolve(heard);
+      });
+    });
+  }
+
+  test('current reads everything; lookup answers with it', async () => {
+    stored = storedWith(specOf('otter', 'otter.1'), specOf('heron', 'heron.1'));
+    expect(follower.lookup('otter')).toBeNull();
+    expect(await follower.current()).toEqual(stored);
+    expect(['otter', 'heron', 'new', 'nobody'].map((label) => follower.lookup(label))).toEqual([
+      'otter.1',
+      'heron.1',
+      null,
+      null,
+    ]);
+  });
+
+  test('changes come once, in the order in which they were made, each with a greater revision', async () => {
+    const heard = next(5);
+    const revisions = await Promise.all([
+      teller.announce('otter'),
+      teller.release(specOf('otter', 'otter.1')),
+      teller.release(specOf('heron', 'heron.1')),
+      teller.release(specOf('otter', 'otter.2')),
+      teller.remove('heron'),
+    ]);
+    const changes = await heard;
+    expect(changes.map(({ revision }) => revision)).toEqual(revisions);
+    expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+    expect(changes.map(({ kind, label }) => `${kind} ${label}`)).toEqual([
+      'announce otter',
+      'release otter',
+      'release heron',
+      'release otter',
+      'remove heron',
+    ]);
+    expect(changes[3]).toMatchObject({
+      spec: { handler: 'otter', specId: 'otter.2', artifact: specOf('otter', 'x').artifact },
+    });
+    expect(follower.lookup('otter')).toBe('otter.2');
+    expect(follower.lookup('heron')).toBeNull();
+  });
+
+  test('every follower hears every change, until it ends', async () => {
+    const early: string[] = [];
+    const end = follower.changes(({ label }) => early.push(label));
+    const both = next(1);
+    await teller.announce('one');
+    await both;
+    end();
+    const later = next(1);
+    await teller.announce('two');
+    await later;
+    expect(early).toEqual(['one']);
+  });
+
+  test('a change that is made while current reads is not undone by what was read', async () => {
+    stored = storedWith(specOf('otter', 'otter.1'), specOf('heron', 'heron.1'));
+    const reading = follower.current();
+    const heard = next(2);
+    await teller.release(specOf('otter', 'otter.2'));
+    await teller.remove('heron');
+    await Promise.all([reading, heard]);
+    expect(follower.lookup('otter')).toBe('otter.2');
+    expect(follower.lookup('heron')).toBeNull();
+  });
+
+  test('current that fails says so, and may be asked again', async () => {
+    const feeds = await version.open(async () => {
+      if (stored.specs.length === 0) throw new Error('the database is away');
+      return stored;
+    });
+    await expect(feeds.follower.current()).rejects.toThrow('the database is away');
+    stored = storedWith(specOf('otter', 'otter.1'));
+    expect(await feeds.follower.current()).toEqual(stored);
+  });
+});
