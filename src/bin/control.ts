@@ -162,6 +162,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     recordFile: data('runners.json'),
     releases,
     readArtifact: (name) => artifacts.get(name),
+    lastCallMs: () => usage.lastCallMs(),
     // Records first: whoever reads an invocation's last line finds its record.
     onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
     onUsage: (records, counts) => {

@@ -24,7 +24,7 @@ import { Activity } from './activity.ts';
 import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
-import { artifactMessage, load } from './loader.ts';
+import { artifactMessage, type LastCalls, load } from './loader.ts';
 import { OrphanRecord } from './orphan-record.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
@@ -82,6 +82,8 @@ export interface FleetOptions {
   /** Followed from the start. */
   readonly releases: Pick<ReleaseFeed, 'changes' | 'current'>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
+  /** Returns when the function of each handler was called last, Unix milliseconds. Default: none ever was. */
+  readonly lastCallMs?: () => Promise<LastCalls>;
   /** Stores log lines, as LogSink.append does. `id` is missing for the fleet's own lines. */
   readonly onLogs: LogSink['append'];
   /** Resolves when records and counts are stored, or counted as lost. Never rejects. */
@@ -401,11 +403,12 @@ export class RunnerFleet implements Nodes {
       clearTimeout(late);
     }
     runner.send({ kind: 'config', config: this.#config(runnerId) });
-    const all = await releases.current();
+    const [all, lastCallMs] = await Promise.all([releases.current(), this.#options.lastCallMs?.() ?? {}]);
     for (const spec of all.specs) this.#remember(spec);
     const loading = load({
       runner,
       state: all,
+      lastCallMs,
       prepared,
       quarantined: (specId) => this.#blame.find(specId),
       onUnloadable: (specId, reason) => this.#unloadable(specId, reason),

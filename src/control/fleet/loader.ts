@@ -1,13 +1,18 @@
 /** Brings a runner that starts up to date: everything that is released, and what is about to be. */
 import type { DeploymentSpec, ToRunner } from '../../protocol/messages.ts';
+import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
 import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
+/** Unix milliseconds by handler id; without handlers whose function was never called. */
+export type LastCalls = Readonly<Record<HandlerId, number>>;
+
 export interface LoadOptions {
   readonly runner: RunnerProcess;
   readonly state: ReleaseState;
+  readonly lastCallMs: LastCalls;
   /** Prepared, and not part of `state` yet. */
   readonly prepared: readonly DeploymentSpec[];
   readonly quarantined: (specId: string) => Quarantine | undefined;
@@ -16,11 +21,15 @@ export interface LoadOptions {
 }
 
 /**
- * Tells `runner` every spec and every label. It compiles nothing before it serves, and then in this order: code of
- * few bytes first, so that most functions are warm soon. Resolves when all has been said, or the runner has ended.
+ * Tells `runner` every spec and every label. It compiles nothing before it serves, and then in this order: the
+ * functions that were called last first, since they are called next and all code may not fit; of those called in the
+ * same minute, and of those never called, the ones of few bytes, so that many are warm soon. Resolves
+ * when all has been said, or the runner has ended.
  */
-export async function load({ runner, state, prepared, quarantined, onUnloadable }: LoadOptions): Promise<void> {
-  const specs = [...state.specs].sort((a, b) => a.module.codeBytes - b.module.codeBytes);
+export async function load(options: LoadOptions): Promise<void> {
+  const { runner, state, lastCallMs, prepared, quarantined, onUnloadable } = options;
+  const calledMs = ({ handlerId }: DeploymentSpec): number => lastCallMs[handlerId] ?? 0;
+  const specs = [...state.specs].sort((a, b) => calledMs(b) - calledMs(a) || a.module.codeBytes - b.module.codeBytes);
   const missing = new Set<string>();
   const tell = async (spec: DeploymentSpec): Promise<void> => {
     const { specId } = spec;

@@ -5,7 +5,7 @@
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RunningChange, UsageCount } from '../../protocol/messages.ts';
-import { handlerIdOf } from '../../protocol/names.ts';
+import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
@@ -228,6 +228,26 @@ export class UsageStore {
       bytesIn: Number(row.bytes_in),
       bytesOut: Number(row.bytes_out),
     }));
+  }
+
+  /**
+   * Returns the last minute that saw an invocation of each handler, in Unix milliseconds; without handlers that saw none
+   * since counters were pruned. One seek in an index for each handler.
+   */
+  async lastCallMs(): Promise<Readonly<Record<HandlerId, number>>> {
+    const rows = await this.#db.reader
+      .selectFrom('handlers')
+      .select((eb) => [
+        'handlers.id',
+        eb
+          .selectFrom('usage')
+          .select((usage) => usage.fn.max('usage.minute_ms').as('last'))
+          .whereRef('usage.handler_id', '=', 'handlers.id')
+          .as('last'),
+      ])
+      .where('deleted_ms', 'is', null)
+      .execute();
+    return Object.fromEntries(rows.flatMap(({ id, last }) => (last === null ? [] : [[id, Number(last)]])));
   }
 
   get totals(): UsageTotals {

@@ -1,6 +1,7 @@
 /** More code than a runner may hold: a runner that starts serves at once, and every function answers. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { MIB } from '../../../src/protocol/limits.ts';
+import type { HandlerId } from '../../../src/protocol/names.ts';
 import { codeLimits } from '../../../src/runner/limits.ts';
 import { call, compileWat, deploymentOf, TestFleet, writer } from '../../support/fleet.ts';
 
@@ -56,5 +57,37 @@ describe('a runner that starts with more code than it may hold', () => {
     const waiting = call(`${gated.url}/handler-1/`);
     opened.resolve();
     expect((await waiting).text).toBe('handler-1');
+  });
+
+  it('compiles what was called last before the rest, and of the rest what is small first', async () => {
+    const stored = new TestFleet();
+    const lastCallMs: Record<HandlerId, number> = {};
+    const handlerOf = new Map<string, string>();
+    for (const [name, mib, calledMs] of [
+      ['large', 3, undefined],
+      ['older', 1, 60_000],
+      ['newer', 4, 120_000],
+      ['small', 2, undefined],
+    ] as const) {
+      const { spec, bytes } = deploymentOf(name, await compileWat(writer(name)));
+      stored.artifacts.set(spec.artifact, bytes);
+      stored.specs.set(spec.specId, { ...spec, module: { ...spec.module, codeBytes: mib * MIB } });
+      stored.releases.set(name, spec.specId);
+      handlerOf.set(spec.artifact, name);
+      if (calledMs !== undefined) lastCallMs[spec.handlerId] = calledMs;
+    }
+    const compiled: (string | undefined)[] = [];
+    const fleet = new TestFleet({
+      releases: stored.feed,
+      lastCallMs: async () => lastCallMs,
+      readArtifact: async (name) => {
+        compiled.push(handlerOf.get(name));
+        return stored.artifacts.get(name)!;
+      },
+    });
+    fleets.push(fleet);
+    await fleet.start();
+    // The runner tells that it serves when it has compiled all.
+    expect(compiled).toEqual(['newer', 'older', 'small', 'large']);
   });
 });

@@ -202,6 +202,15 @@ onEachDatabase('usage', (dialect) => {
       });
     });
 
+    test('tell the last minute in which each handler was called', async () => {
+      nowMs = 60_000 * 30_000_000 + 5;
+      expect(await usage.lastCallMs()).toEqual({});
+      await usage.record({ records: [], counts: [count()] });
+      nowMs += 120_000;
+      await usage.record({ records: [], counts: [count({ deployment: 2 })] });
+      expect(await usage.lastCallMs()).toEqual({ [idOf('aa')]: 60_000 * 30_000_002 });
+    });
+
     test('old minutes are pruned, a purged handler goes entirely', async () => {
       await usage.record({ records: [record('a')], counts: [count(), count({ handlerId: idOf('bb') })] });
       nowMs += usageLimits.minutesMs + 60_000;
