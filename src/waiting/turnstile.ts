@@ -6,7 +6,7 @@
 import { PlatformError } from '../protocol/errors.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 
-/** Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations. */
+/** Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations, but for `turnMs`. */
 export interface TurnstileLimits {
   /** Running at once. */
   readonly operations: number;
@@ -18,6 +18,8 @@ export interface TurnstileLimits {
   readonly waitingPerUser: number;
   /** Waiting at once for one repository. */
   readonly waitingPerRepository: number;
+  /** Milliseconds that an operation waits for its turn at most. */
+  readonly turnMs: number;
 }
 
 interface Operation {
@@ -45,14 +47,17 @@ export class Turnstile {
 
   /**
    * Waits for a turn and returns the function that ends it (calling it again does nothing). Throws
-   * `overloaded` when too many operations wait, `bad_request` when `signal` aborts first.
+   * `overloaded` when too many operations wait, or when `turnMs` have passed; `bad_request` when `signal` aborts first.
    */
   async enter({ signal, ...operation }: Operation & { readonly signal: AbortSignal }): Promise<() => void> {
     if (signal.aborted) throw gone();
     if (this.#isTurn(operation)) this.#claim(operation);
     else {
       this.#checkPlaces(operation);
-      await this.#queue.wait(operation, { abort: { signal, error: gone } });
+      await this.#queue.wait(operation, {
+        abort: { signal, error: gone },
+        limit: { ms: this.#limits.turnMs, error: () => waitedTooLong(this.#limits.turnMs) },
+      });
     }
     let left = false;
     return () => {
@@ -102,6 +107,13 @@ export class Turnstile {
 function overloaded(): PlatformError {
   return new PlatformError('overloaded', 'too many pushes and fetches wait already; try again in a moment', {
     retryAfterSeconds: 5,
+  });
+}
+
+function waitedTooLong(ms: number): PlatformError {
+  return new PlatformError('overloaded', `no turn has come in ${Math.round(ms / 1_000)} s: others push and fetch`, {
+    hints: ['try again in a moment'],
+    retryAfterSeconds: 30,
   });
 }
 

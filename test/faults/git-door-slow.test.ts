@@ -152,6 +152,35 @@ describe('fault 30: pushes of one user that wait', () => {
   });
 });
 
+describe('a push whose turn does not come', () => {
+  it('is refused in a report, with the time that it has waited', async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const { promise: holds, resolve: hold } = Promise.withResolvers<void>();
+    await start({ turnMs: 1_000 }, () => ({
+      begin: () => ({
+        preReceive: async () => {
+          hold();
+          await released;
+          return false;
+        },
+        postReceive: async () => {},
+        ended: async () => {},
+      }),
+    }));
+    const user = await platform.user();
+    const repo = await makeRepo({ 'hello.wasm': hello });
+    const first = platform.push(user, repo, 'waited');
+    await holds;
+    const { status, stderr } = await platform.push(user, repo, 'waited');
+    expect(status).not.toBe(0);
+    expect(stderr).toContain('remote: error: no turn has come in 1 s: others push and fetch');
+    expect(stderr).toContain('remote: nothing deployed');
+    expect(stderr).toContain('[remote rejected]');
+    release();
+    expect((await first).stderr).toContain('pre-receive hook declined');
+  });
+});
+
 describe('a client that is slow elsewhere', () => {
   it.each(['receive-pack', 'upload-pack'])(
     'drips its commands: the deadline is for all of them (%s)',

@@ -8,6 +8,7 @@ const limits = {
   waiting: 1_000,
   waitingPerUser: 1_000,
   waitingPerRepository: 1_000,
+  turnMs: 600_000,
 };
 const never = new AbortController().signal;
 

@@ -69,7 +69,7 @@ class Door {
     const { pushOperations, receiving, receivingPerUser } = this.#limits;
     this.#turnstile = new Turnstile(this.#limits);
     this.#pushTurnstile = new Turnstile({ ...this.#limits, operations: pushOperations });
-    const noWaiting = { waiting: 0, waitingPerUser: 0, waitingPerRepository: 0 };
+    const noWaiting = { waiting: 0, waitingPerUser: 0, waitingPerRepository: 0, turnMs: 0 };
     this.#receiving = new Turnstile({ operations: receiving, operationsPerUser: receivingPerUser, ...noWaiting });
     this.#spool = new PackSpool(deps.repositories.spoolFolder, this.#limits);
     this.#stopped = new StoppedUploads(deps.now);

@@ -14,6 +14,11 @@ export interface GitLimits {
   readonly waitingPerUser: number;
   /** Pushes that wait for one repository: a script's worth, not a queue to live in. */
   readonly waitingPerRepository: number;
+  /**
+   * Milliseconds that an operation waits for its turn: less than the server leaves a silent connection open, so that
+   * the refusal arrives.
+   */
+  readonly turnMs: number;
   /** Pushes whose pack is arriving. They hold a connection and a file each, but no git process. */
   readonly receiving: number;
   /** Pushes of one user whose pack is arriving. */
@@ -63,6 +68,7 @@ export const gitLimits: GitLimits = {
   waiting: 64,
   waitingPerUser: 8,
   waitingPerRepository: 8,
+  turnMs: 150_000,
   receiving: 64,
   receivingPerUser: 8,
   spoolBytes: 2048 * MIB,
