@@ -28,17 +28,19 @@ async function head(repo: string): Promise<string> {
   return (await git(repo, 'rev-parse', 'HEAD')).stdout.trim();
 }
 
-/** Sends a byte now and then until the answer comes or the test ends. */
-async function drip({ outgoing, answer }: OpenRequest, bytes: Buffer): Promise<void> {
+/** Sends a byte now and then until the answer comes or the test ends. Resolves with the number of bytes sent. */
+async function drip({ outgoing, answer }: OpenRequest, bytes: Buffer): Promise<number> {
   let isOver = false;
   const over = () => {
     isOver = true;
   };
   answer.then(over, over);
-  for (let at = 0; at < bytes.length && !isOver && !outgoing.destroyed; at += 1) {
-    outgoing.write(bytes.subarray(at, at + 1));
+  let sent = 0;
+  for (; sent < bytes.length && !isOver && !outgoing.destroyed; sent += 1) {
+    outgoing.write(bytes.subarray(sent, sent + 1));
     await after(50);
   }
+  return sent;
 }
 
 /** Begins pushes of `user` that have sent all commands and drip their pack. */
@@ -189,8 +191,11 @@ describe('a client that is slow elsewhere', () => {
       const user = await platform.user();
       await platform.push(user, await makeRepo({ 'hello.wasm': hello }), 'drips');
       const request = openPost(platform, user, `/drips.git/git-${service}`);
-      void drip(request, commandSection([[zero, 'a'.repeat(40), 'refs/heads/main']]));
+      const section = commandSection([[zero, 'a'.repeat(40), 'refs/heads/main']]);
+      const sent = drip(request, section);
       expect((await request.answer).status).toBe(408);
+      // The deadline is over while bytes still come: silence has not ended it.
+      expect(await sent).toBeLessThan(section.length);
     },
   );
 

@@ -28,6 +28,8 @@ export const page = z.object({
   lines: z.array(logLineAnswer),
   cursor: z.number(),
   before: z.nullable(z.number()),
+  stopped: z.boolean(),
+  expired: z.number(),
 });
 export const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
 export const quota = quotaAnswer;

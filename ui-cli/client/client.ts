@@ -42,7 +42,7 @@ export interface InvocationQuery {
   readonly before?: string | undefined;
 }
 
-interface CallOptions {
+export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -197,6 +197,10 @@ export interface LogPage {
   readonly cursor: number;
   /** Where to go on backward; null: there is nothing older. */
   readonly before: number | null;
+  /** A search ended at the server's limit: the way it looked there may be more lines. */
+  readonly stopped: boolean;
+  /** Lines between `after` and the first of `lines` that are not kept any more. */
+  readonly expired: number;
 }
 
 export interface TokenView {

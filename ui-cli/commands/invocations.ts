@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
 import { findInvocationId, looksLikeId } from '../client/invocation-id.ts';
+import { searchLogs } from '../client/log-search.ts';
 import type { Context } from '../context.ts';
 import { invocationLines, invocationTable } from '../text/invocation.ts';
 import { handlerArgument } from './arguments.ts';
@@ -35,11 +36,11 @@ export function addInvocationCommands(program: Command, context: Context): void 
           return;
         }
         const whole = await findInvocationId(client, name, id);
-        const [record, { lines }] = await Promise.all([
+        const [record, page] = await Promise.all([
           client.invocation(name, whole),
-          client.logs(name, { invocation: whole, limit: 1000 }),
+          searchLogs(client, name, { invocation: whole, limit: 1000 }),
         ]);
-        context.result({ ...record, lines }, invocationLines(record, lines));
+        context.result({ ...record, lines: page.lines }, invocationLines(record, page));
       },
     );
 }

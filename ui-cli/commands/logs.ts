@@ -7,9 +7,10 @@ import type { InvocationRecord, LogLine, LogStream } from '../../src/protocol/no
 import { Calls, endOf } from '../client/calls.ts';
 import type { Client } from '../client/client.ts';
 import { findInvocationId } from '../client/invocation-id.ts';
+import { searchLogs } from '../client/log-search.ts';
 import type { LogTailOptions } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
-import { formatCall, formatLogLine, severityOf } from '../text/log-line.ts';
+import { formatCall, formatLogLine, searchStopped, severityOf } from '../text/log-line.ts';
 import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
 
 /** Lines of one call that show with --status. */
@@ -74,7 +75,7 @@ async function showLines(context: Context, client: Client, { name, options, call
   const invocation =
     options.invocation === undefined ? undefined : await findInvocationId(client, name, options.invocation);
   const stream: LogStream | undefined = options.stderr === true ? 'stderr' : undefined;
-  const history = await client.logs(name, {
+  const history = await searchLogs(client, name, {
     after,
     grep,
     level,
@@ -85,6 +86,10 @@ async function showLines(context: Context, client: Client, { name, options, call
     untilMs: until,
   });
   const { lines } = history;
+  if (history.expired > 0) {
+    if (context.json) context.out.jsonLine({ expired: history.expired });
+    else context.out.line(`-- ${history.expired} lines after this cursor are not kept any more --`);
+  }
   // A search for lines is not about calls, and programs read log lines alone.
   const searches = [grep, level, after, stream, invocation].some((wanted) => wanted !== undefined);
   const withCalls = options.requests && !context.json && !searches;
@@ -98,11 +103,12 @@ async function showLines(context: Context, client: Client, { name, options, call
     ...ended.map((record) => ({ atMs: endOf(record), write: () => write.call(record) })),
   ];
   for (const entry of shown.toSorted((a, b) => a.atMs - b.atMs).slice(-limit)) entry.write();
+  if (history.stopped) context.out.note(searchStopped);
   if (goOn) {
     const filter = { ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) };
     const tail = { handler: name, after: history.cursor, ...filter, ...(stream === undefined ? {} : { stream }) };
     await follow(context, client, { tail, invocation, write, calls: withCalls ? calls : null });
-  } else if (shown.length === 0 && !context.json) {
+  } else if (shown.length === 0 && !history.stopped && !context.json) {
     context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
   }
 }
@@ -112,7 +118,7 @@ async function showCalls(context: Context, client: Client, { name, options, call
   const { limit, since = 0, until = Infinity, status = () => true } = options;
   const wanted = (record: InvocationRecord) => status(record.status) && endOf(record) < until;
   const show = async (record: InvocationRecord) => {
-    const { lines } = await client.logs(name, { invocation: record.id, limit: linesOfCall });
+    const { lines } = await searchLogs(client, name, { invocation: record.id, limit: linesOfCall });
     for (const line of lines) write.line(line);
     if (options.requests && !context.json) write.call(record);
   };

@@ -1,7 +1,7 @@
 /** Invocations in words. Pure. */
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import { formatBytes, formatClock, formatCount, formatDate, formatDuration, plural } from './format.ts';
-import { formatLogLine } from './log-line.ts';
+import { formatLogLine, searchStopped } from './log-line.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
 
@@ -62,12 +62,17 @@ function ioTable(record: InvocationRecord): string[] {
   );
 }
 
-export function invocationLines(record: InvocationRecord, lines: readonly LogLine[]): string[] {
+/** Returns what is known of an invocation; `stopped` says that the search for its lines ended before its end. */
+export function invocationLines(
+  record: InvocationRecord,
+  { lines, stopped }: { readonly lines: readonly LogLine[]; readonly stopped: boolean },
+): string[] {
   return [
     ...facts(invocationFacts(record)),
     ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),
     ...section(Object.keys(record.io).length > 0, ioTable(record)),
     ...section(lines.length > 0, ['LOG', ...lines.map((line) => formatLogLine(line, { iso: false }))]),
+    ...section(stopped, searchStopped.split('\n')),
   ];
 }
 

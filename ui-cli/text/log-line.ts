@@ -12,6 +12,10 @@ export function severityOf(line: Pick<LogLine, 'level'>): Severity {
   return line.level === logLevels.info ? 'info' : 'other';
 }
 
+/** Said under the lines of a search that looked at a part of the log. */
+export const searchStopped =
+  'the search has looked at a part of the log only; there may be more\nhint: narrow it with --since and --until';
+
 /** Five cells, so that columns line up. */
 export function levelText(line: Pick<LogLine, 'level'>): string {
   if (line.level === logLevels.error) return 'ERROR';

@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { handlerIdOf } from '../../../src/protocol/names.ts';
 import { type Control, Home, line, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
@@ -153,6 +154,28 @@ test('an invocation shows with what it used and logged', async () => {
     outcome: 'trapped',
     lines: [{ level: 1 }],
   });
+});
+
+test('invocations --running lists those that have not ended, and says when there are none', async () => {
+  await control.handler('long-runs', 'ada');
+  await control.record({ records: [record('long-runs', 'i_ended')], counts: [] });
+  const running = ['invocations', 'long-runs', '--running'];
+  const none = await wasmcloud(running);
+  expect(none).toMatchObject({ status: 0, stdout: '' });
+  expect(none.stderr).toContain('no invocation is running');
+
+  const { id } = (await control.handlers.find('long-runs'))!;
+  const { handler: _, ...facts } = record('long-runs', 'i_goes_on', { status: 0, outcome: 'running', path: '/slow' });
+  const started = [{ ...facts, handlerId: handlerIdOf(id), startedMs: Date.now() - 5_000 }];
+  control.usage.running('runner-1', { started, ended: [] });
+  const listed = await wasmcloud(running);
+  expect(listed.stdout).toMatch(/i_goes_on +- +running .*GET \/slow$/m);
+  expect(listed.stdout).not.toContain('i_ended');
+  expect(JSON.parse((await wasmcloud([...running, '--json'])).stdout)).toMatchObject([
+    { id: 'i_goes_on', outcome: 'running', durationMs: expect.toSatisfy((ms: number) => ms >= 5_000) },
+  ]);
+  control.usage.running('runner-1', { started: [], ended: ['i_goes_on'] });
+  expect((await wasmcloud(running)).stderr).toContain('no invocation is running');
 });
 
 test('namegen, docs and completion work without a login', async () => {

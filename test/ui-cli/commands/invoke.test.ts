@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { invocationUrl, parseHeader } from '../../../ui-cli/client/invoke.ts';
-import { type Control, Home, startControl } from '../../support/ui-cli.ts';
+import { type Control, Home, line, record, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
@@ -69,6 +69,21 @@ test('method, headers and a body from argument, file and stdin', async () => {
 test('an answer of 400 and above is exit status 1', async () => {
   answerOnce(503, 'overloaded');
   expect(await wasmcloud([])).toMatchObject({ status: 1, stdout: 'overloaded' });
+});
+
+test('a call that fails shows why it ended and the log lines of that call, on stderr', async () => {
+  const failed = record('swift-otter', 'i_42', { status: 500, outcome: 'trapped', gas: 1_234_567, memoryPages: 32 });
+  await control.record({ records: [failed], counts: [] });
+  await control.write(
+    line('swift-otter', 'about to \u001b[31mdivide by 0', { invocation: 'i_42', level: 1, stream: 'stderr' }),
+    line('swift-otter', 'of another call', { invocation: 'i_43' }),
+  );
+  answerOnce(500, 'the function failed');
+  const answer = await wasmcloud([]);
+  expect(answer).toMatchObject({ status: 1, stdout: 'the function failed' });
+  expect(answer.stderr).toMatch(/^v1 ended: trapped, .* gas, 2 MiB of memory$/m);
+  expect(answer.stderr).toMatch(/^ {2}\S+ ERROR v1 i_42 \[stderr\] about to \^\[\[31mdivide by 0$/m);
+  expect(answer.stderr).not.toContain('of another call');
 });
 
 test('--json tells head and body, binary ones in base64', async () => {

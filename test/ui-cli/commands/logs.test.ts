@@ -73,6 +73,36 @@ test('an empty log says what to do, on stderr only', async () => {
   expect(answer.stderr).toContain('wasmcloud invoke quiet');
 });
 
+test('a search goes on past the limit of one answer of the server', async () => {
+  await control.handler('verbose', 'ada');
+  await control.write(line('verbose', 'a needle'));
+  const hay = 'x'.repeat(16_000);
+  // 48 MB of text: more than the server looks through for one answer.
+  for (let n = 0; n < 15; n += 1) await control.write(...Array.from({ length: 200 }, () => line('verbose', hay)));
+  const { id, name } = (await control.handlers.find('verbose'))!;
+  expect(await control.logs.query({ id, name }, { grep: 'needle' })).toMatchObject({ lines: [], stopped: true });
+  for (const words of [['verbose'], ['verbose', '--after', '0']]) {
+    const answer = await logs([...words, '--grep', 'needle', '--json']);
+    expect(JSON.parse(answer.stdout)).toMatchObject({ text: 'a needle' });
+    expect(answer.stderr).toBe('');
+  }
+});
+
+test('lines that are not kept any more are told to who goes on from a cursor', async () => {
+  await control.handler('trimmed', 'ada');
+  for (let n = 0; n < 3; n += 1)
+    await control.write(...Array.from({ length: 1_000 }, (_, i) => line('trimmed', `line ${n * 1_000 + i}`)));
+  const { id, name } = (await control.handlers.find('trimmed'))!;
+  const { lines: all } = await control.logs.query({ id, name }, { after: 0, limit: 1 });
+  const after = String(all[0]!.cursor);
+  await control.logs.trim(id, 1);
+  const { stdout } = await logs(['trimmed', '--after', after, '-n', '1']);
+  expect(stdout.split('\n')[0]).toBe('-- 2000 lines after this cursor are not kept any more --');
+  expect(stdout.split('\n')[1]).toContain(' line 2000');
+  const json = (await logs(['trimmed', '--after', after, '-n', '1', '--json'])).stdout.trimEnd().split('\n');
+  expect(json.map((text) => JSON.parse(text))).toMatchObject([{ expired: 2_000 }, { text: 'line 2000' }]);
+});
+
 test('calls show among their log lines, those of a status alone, and none with --no-requests', async () => {
   await control.handler('called', 'ada');
   const startedMs = Date.now() - 60_000;

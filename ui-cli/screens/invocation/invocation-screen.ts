@@ -1,4 +1,6 @@
-import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
+import type { InvocationRecord } from '../../../src/protocol/nouns.ts';
+import { searchLogs } from '../../client/log-search.ts';
+import type { LogPage } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { TextScreen } from '../../frame/text-screen.ts';
@@ -6,7 +8,7 @@ import { invocationLines } from '../../text/invocation.ts';
 
 interface Shown {
   readonly record: InvocationRecord;
-  readonly lines: readonly LogLine[];
+  readonly page: LogPage;
 }
 
 /** One run: request, outcome, gas, system calls, its log lines. */
@@ -27,13 +29,13 @@ export class InvocationScreen extends TextScreen<Shown> {
     const { client } = this.app;
     const [record, page] = await Promise.all([
       client.invocation(this.#handler, this.id, { signal }),
-      client.logs(this.#handler, { invocation: this.id, limit: 1_000 }, { signal }),
+      searchLogs(client, this.#handler, { invocation: this.id, limit: 1_000 }, { signal }),
     ]);
-    return { record, lines: page.lines };
+    return { record, page };
   }
 
-  protected linesOf({ record, lines }: Shown): readonly string[] {
-    return invocationLines(record, lines);
+  protected linesOf({ record, page }: Shown): readonly string[] {
+    return invocationLines(record, page);
   }
 
   bindings(): readonly Binding[] {
