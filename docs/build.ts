@@ -5,8 +5,9 @@
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatFunction } from '../src/guest/component/wit.ts';
 import { abis } from '../src/guest/kernel/abi/all.ts';
-import type { Syscall } from '../src/guest/kernel/syscall.ts';
+import type { Abi, Syscall } from '../src/guest/kernel/syscall.ts';
 import { type AbiName, abiNames } from '../src/protocol/nouns.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -31,40 +32,81 @@ export function withCalls(abi: AbiName, page: string): string {
   return `${page.slice(0, from)}${begin}\n\n${callsOf(abi)}\n${page.slice(to)}`;
 }
 
-/** Names of the system calls of all import modules of `abi`, each once. */
+/** Headings of the system calls of `abi`: their names, each once; for an ABI of interfaces, those of each interface. */
 export function callNames(abi: AbiName): readonly string[] {
-  return [...new Set(rowsOf(abi).map(({ name }) => name))];
+  return callsIn(abi).map(({ title }) => title);
 }
 
-function rowsOf(abi: AbiName): readonly Syscall[] {
-  return abis.filter(({ name }) => name === abi).flatMap(({ syscalls }) => syscalls);
+/** Names under which guests of `abi` import its system calls, each once. */
+export function importNames(abi: AbiName): readonly string[] {
+  return [...new Set(tablesOf(abi).flatMap(({ syscalls }) => syscalls.map(({ name }) => name)))];
+}
+
+interface Call {
+  readonly title: string;
+  /** The import module of an interface: `wasi:io/streams@0.2`; null for an ABI without interfaces. */
+  readonly interface: string | null;
+  readonly rows: readonly Syscall[];
+}
+
+function tablesOf(abi: AbiName): readonly Abi[] {
+  return abis.filter(({ name }) => name === abi);
+}
+
+function callsIn(abi: AbiName): readonly Call[] {
+  const tables = tablesOf(abi);
+  if (hasInterfaces(abi))
+    return tables.flatMap(({ modules, syscalls }) =>
+      syscalls.map((row) => ({ title: titleOf(row.name), interface: modules[0] as string, rows: [row] })),
+    );
+  const rows = tables.flatMap(({ syscalls }) => syscalls);
+  return importNames(abi).map((name) => ({
+    title: name,
+    interface: null,
+    rows: rows.filter((row) => row.name === name),
+  }));
+}
+
+function hasInterfaces(abi: AbiName): boolean {
+  return tablesOf(abi).some(({ syscalls }) => syscalls.some(({ wit }) => wit !== undefined));
+}
+
+/** `[method]input-stream.read` -> `input-stream.read`, `[constructor]fields` -> `fields (constructor)`. */
+function titleOf(name: string): string {
+  const [, kind, rest] = /^\[(.*)\](.*)$/.exec(name) ?? [];
+  if (rest === undefined) return name;
+  return kind === 'method' || kind === 'static' ? rest : `${rest} (${kind === 'resource-drop' ? 'drop' : kind})`;
 }
 
 function callsOf(abi: AbiName): string {
-  const rows = rowsOf(abi);
   const sources = sourcesOf(abi);
-  const summary = callNames(abi).map((name) => {
-    const row = rows.find((one) => one.name === name) as Syscall;
-    return `| [${name}](#${name}) | ${row.waits ? 'may wait' : 'never waits'} |`;
-  });
-  const calls = callNames(abi).map((name) => {
-    const source = sources.get(camelCase(name));
-    if (source === undefined) throw new Error(`${abi}.${name} has no comment above it`);
-    const specification = specifications[abi]?.(name, source.file.replace(/\.ts$/, ''));
-    const signatures = [...new Set(rows.filter((row) => row.name === name).map(signatureOf))];
+  let inInterface: string | null = null;
+  const parts = callsIn(abi).map((call) => {
+    const [row] = call.rows as [Syscall];
+    const source = sources(call.interface, row.name);
+    if (source === null) throw new Error(`${call.interface ?? abi} ${row.name} has no comment above it`);
+    const heading = call.interface === inInterface ? [] : [`## \`${call.interface}\``];
+    inInterface = call.interface;
+    const specification = specifications[abi]?.(row.name, source.file.replace(/\.ts$/, ''));
+    const signatures = [...new Set(call.rows.map(signatureOf))];
     const places = [
       `Source: \`src/guest/kernel/abi/${abi}/${source.file}\`.`,
       ...(specification === undefined ? [] : [`[Specification](${specification}).`]),
     ];
-    const lines = [`### ${name}`, ...signatures.map((text) => `\`${text}\``), source.text, places.join(' ')];
-    return lines.join('\n\n');
+    return [...heading, `### ${call.title}`, ...signatures, source.text, places.join(' ')].join('\n\n');
   });
-  return `| call | |\n| --- | --- |\n${summary.join('\n')}\n\n${calls.join('\n\n')}\n`;
+  if (hasInterfaces(abi)) return `${parts.join('\n\n')}\n`;
+  const summary = callsIn(abi).map(({ title, rows }) => {
+    const waits = rows[0]?.waits === true ? 'may wait' : 'never waits';
+    return `| [${title}](#${title}) | ${waits} |`;
+  });
+  return `| call | |\n| --- | --- |\n${summary.join('\n')}\n\n${parts.join('\n\n')}\n`;
 }
 
-function signatureOf({ name, params, result }: Syscall): string {
+function signatureOf({ name, params, result, wit, waits }: Syscall): string {
+  if (wit !== undefined) return `\`${formatFunction(wit)}\` (${waits ? 'may wait' : 'never waits'})`;
   const list = params.map((param) => `${param.name}: ${param.type}`).join(', ');
-  return `${name}(${list})${result === null ? '' : ` -> ${result}`}`;
+  return `\`${name}(${list})${result === null ? '' : ` -> ${result}`}\``;
 }
 
 interface Source {
@@ -73,16 +115,26 @@ interface Source {
   readonly text: string;
 }
 
-/** Comments of an ABI's folder by the name that is declared behind each. */
-function sourcesOf(abi: AbiName): ReadonlyMap<string, Source> {
-  const found = new Map<string, Source>();
+/**
+ * Returns what finds the comment of a row: declared under the name of the row, in the folder of the ABI. Rows of
+ * `wasi:io/streams@0.2` stand in `io/streams.ts`, or in another file of `io`.
+ */
+function sourcesOf(abi: AbiName): (inInterface: string | null, name: string) => Source | null {
+  const found: (Source & { readonly name: string })[] = [];
   const folder = join(root, 'src/guest/kernel/abi', abi);
-  for (const file of globSync('*.ts', { cwd: folder })) {
+  for (const file of globSync('**/*.ts', { cwd: folder })) {
     const code = readFileSync(join(folder, file), 'utf8');
     const declared = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n(?:export )?(?:const|function) (\w+)/g;
-    for (const [, comment = '', name = ''] of code.matchAll(declared)) found.set(name, { file, text: textOf(comment) });
+    for (const [, comment = '', name = ''] of code.matchAll(declared))
+      found.push({ name, file, text: textOf(comment) });
   }
-  return found;
+  return (inInterface, name) => {
+    const [, folderOf, fileOf] = /^\w+:([\w-]+)\/([\w-]+)/.exec(inInterface ?? '') ?? [];
+    const all = found.filter((source) => source.name === camelCase(name));
+    if (folderOf === undefined) return all[0] ?? null;
+    const inFolder = all.filter(({ file }) => file.startsWith(`${folderOf}/`));
+    return inFolder.find(({ file }) => file === `${folderOf}/${fileOf}.ts`) ?? inFolder[0] ?? null;
+  };
 }
 
 function textOf(comment: string): string {
@@ -93,9 +145,11 @@ function textOf(comment: string): string {
     .trim();
 }
 
-/** `fd_read` -> `fdRead`: a row's name in the source. */
+/** A row's name in the source: `fd_read` -> `fdRead`, `[method]pollable.ready` -> `pollableReady`. */
 function camelCase(name: string): string {
-  return name.replace(/_(\w)/g, (_all, letter: string) => letter.toUpperCase());
+  const [, kind = '', rest = name] = /^\[(.*)\](.*)$/.exec(name) ?? [];
+  const prefix = kind === 'constructor' ? 'new-' : kind === 'resource-drop' ? 'drop-' : '';
+  return `${prefix}${rest}`.replace(/[-._](\w)/g, (_all, letter: string) => letter.toUpperCase());
 }
 
 if (import.meta.main) {

@@ -282,24 +282,24 @@ export class Process {
   }
 
   /**
-   * Closes every open Resource, all at once: one that waits for its peer keeps no other open. Logs a close that fails
+   * Closes every open Resource and lets go of every handle, all at once: one that waits for its peer keeps no other open. Logs a close that fails
    * and never throws. The caller decides how long to wait for it.
    */
   async closeAll(): Promise<void> {
     const closing: Promise<void>[] = [];
-    for (const resource of this.descriptors.drain()) {
+    const close = (what: string, call: () => unknown): void => {
       const failed = (error: unknown) =>
-        this.report(
-          'error',
-          `closing ${resource.scheme}: failed: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        this.report('error', `closing ${what} failed: ${error instanceof Error ? error.message : String(error)}`);
       try {
-        const result = resource.close();
-        if (typeof result !== 'number') closing.push(result.then(() => undefined, failed));
+        const result = call();
+        if (result instanceof Promise) closing.push(result.then(() => undefined, failed));
       } catch (error) {
         failed(error);
       }
-    }
+    };
+    for (const resource of this.descriptors.drain()) close(`${resource.scheme}:`, () => resource.close());
+    for (const held of this.#component?.handles.drain() ?? [])
+      close('a resource of the component', () => held.close?.());
     if (closing.length > 0) await Promise.all(closing);
     if (this.#logDropped > 0) {
       const text = `${this.#logDropped} more log lines of this invocation were dropped`;

@@ -10,14 +10,17 @@ export type ProcessUsage = Pick<InvocationRecord, 'gas' | 'memoryPages' | 'sysca
 
 /**
  * Returns what `guest` has used. To be called after GuestInstance.run and before the instance runs again: the
- * counters are the instance's. A call imported from two modules (cwa.log_write and env.log_write) is one system call.
+ * counters are the instance's. A call imported from two modules (cwa.log_write and env.log_write) is one system call;
+ * the functions of an interface of components (wasi:io/streams) are counted together.
  * Memory never shrinks, so its final size is its peak.
  */
 export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
   const syscalls: Record<string, { count: number; waitMs: number }> = {};
-  plan.imports.forEach(({ name }, index) => {
+  plan.imports.forEach(({ module, name: imported }, index) => {
     const count = guest.counts?.[index] ?? 0;
     if (count === 0) return;
+    const name = usageName(module, imported);
+    if (name === null) return;
     const waitMs = guest.waitsMs?.[index] ?? 0;
     const known = Object.hasOwn(syscalls, name) ? syscalls[name] : undefined;
     if (known === undefined) syscalls[name] = { count, waitMs };
@@ -35,4 +38,13 @@ export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
     io,
     logLines: guest.logLines,
   };
+}
+
+/**
+ * Returns the name under which calls of an import are counted: that of the interface where it belongs to one, null for
+ * what the linker of components calls by itself.
+ */
+function usageName(module: string, name: string): string | null {
+  if (module.startsWith('trisiel:')) return null;
+  return module.includes(':') ? module.replace(/@.*$/, '') : name;
 }

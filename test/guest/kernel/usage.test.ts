@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest';
+import { processUsage } from '../../../src/guest/kernel/usage.ts';
+import type { InstancePlan } from '../../../src/protocol/module.ts';
+import { ComponentGuest } from '../../support/component-guest.ts';
 import { runGuest } from '../../support/run-guest.ts';
 
 test('what a Process has used: gas, calls by name, waits, bytes, memory, log lines', async () => {
@@ -23,6 +26,21 @@ test('what a Process has used: gas, calls by name, waits, bytes, memory, log lin
   });
   expect(Object.keys(run.usage.syscalls).sort()).toEqual(['log_write', 'runtime_msleep']);
   expect(run.usage.syscalls.runtime_msleep?.waitMs).toBeGreaterThanOrEqual(19);
+});
+
+test('the functions of an interface of components are counted together, those of the linker not at all', () => {
+  const { process } = new ComponentGuest();
+  const imports = [
+    ['wasi:io/streams@0.2', '[method]output-stream.write'],
+    ['wasi:io/streams@0.2', '[method]output-stream.flush'],
+    ['wasi:cli/stdout@0.2', 'get-stdout'],
+    ['trisiel:component/abi', 'next'],
+  ].map(([module, name]) => ({ module, name }));
+  process.counts = new Uint32Array([3, 2, 1, 9]);
+  expect(processUsage(process, { imports } as unknown as InstancePlan).syscalls).toEqual({
+    'wasi:io/streams': { count: 5, waitMs: 0 },
+    'wasi:cli/stdout': { count: 1, waitMs: 0 },
+  });
 });
 
 test('the same run uses the same gas every time', async () => {

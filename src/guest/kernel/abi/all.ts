@@ -7,7 +7,8 @@ import { hAbi } from './h/h.ts';
 import { land } from './land/land.ts';
 import { providedBy } from './provided.ts';
 import { wasi, wasiUnstable } from './wasi/wasi.ts';
+import { wasi2 } from './wasi2/wasi2.ts';
 
-export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable];
+export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable, ...wasi2];
 
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);

@@ -9,6 +9,12 @@ import { GuestFault } from '../memory.ts';
 /** Handles of one Process at once: each keeps an object of the host alive. */
 export const handlesMax = 4096;
 
+/** A host object that may hold something beyond memory. */
+export interface Held {
+  /** Lets go of it, at the end of the Process; the guest may have dropped the handle before. */
+  close?(): Promise<unknown> | undefined;
+}
+
 interface Entry {
   readonly resource: ResourceType;
   readonly value: object;
@@ -49,7 +55,7 @@ export class HandleTable {
   }
 
   /** Removes all handles and returns their values, in the order of the handles. */
-  drain(): object[] {
+  drain(): Held[] {
     const values = this.#entries.flatMap((entry) => (entry === null ? [] : [entry.value]));
     this.#entries.length = 1;
     this.#free.length = 0;

@@ -4,13 +4,13 @@ import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import type { Syscall } from '../../syscall.ts';
+import { isNow } from '../../watch.ts';
 import { toWasi, Wasi } from './errno.ts';
 import { callBytesMax, type Iovec, iovecsAt, readStream, writeStream } from './iovec.ts';
 import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FdFlag, fileAt, resourceAt, stateOf } from './state.ts';
 import type { WasiVersion } from './version.ts';
-import { isNow } from './watch.ts';
 
 /** Largest file offset that arithmetic on doubles keeps exact. */
 const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);

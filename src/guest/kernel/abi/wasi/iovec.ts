@@ -5,7 +5,7 @@ import { Errno } from '../../errno.ts';
 import { readInto, retry, writeFrom } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
-import { isNow, nothing, watch } from './watch.ts';
+import { isNow, nothing, watch } from '../../watch.ts';
 
 /** Most buffers of one call, as IOV_MAX of Linux. */
 const iovecsMax = 1024;

@@ -3,13 +3,13 @@ import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
 import type { Syscall } from '../../syscall.ts';
+import { isNow, somethingHappens } from '../../watch.ts';
 import { ClockId, clockNs } from './clock.ts';
 import { Wasi } from './errno.ts';
 import { Right } from './rights.ts';
 import { wasiRow } from './row.ts';
 import { resourceAt } from './state.ts';
 import type { WasiVersion } from './version.ts';
-import { isNow, watch } from './watch.ts';
 
 /** Most subscriptions of one call: two for each descriptor that a Process can have, and clocks. */
 const subscriptionsMax = 4096;
@@ -19,7 +19,6 @@ const subscriptionWork = 512;
 
 const EventType = { clock: 0, fdRead: 1, fdWrite: 2 } as const;
 const absoluteTime = 1;
-const maxTimerMs = 2n ** 31n - 1n;
 
 interface Subscription {
   readonly userdata: bigint;
@@ -165,28 +164,6 @@ function soonest(guest: Process, subscriptions: readonly Subscription[]): bigint
     if (leftNs === null || left < leftNs) leftNs = left;
   }
   return leftNs;
-}
-
-/**
- * Returns a promise that settles when a descriptor may be ready (or has failed: the next read says how), a clock may
- * have gone off, or the Process has ended.
- */
-function somethingHappens(guest: Process, waits: readonly Promise<void>[], leftNs: bigint | null): Promise<void> {
-  const { signal } = guest;
-  return new Promise<void>((resolve) => {
-    let timer: NodeJS.Timeout | undefined;
-    const happened = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', happened);
-      for (const unwatch of unwatches) unwatch();
-      resolve();
-    };
-    const unwatches = waits.map((one) => watch(one, happened));
-    signal.addEventListener('abort', happened, { once: true });
-    if (leftNs === null) return;
-    const ms = leftNs <= 0n ? 0n : (leftNs + 999_999n) / 1_000_000n;
-    timer = setTimeout(happened, ms > maxTimerMs ? Number(maxTimerMs) : Number(ms));
-  });
 }
 
 function putEvents(guest: Process, pointer: number, nevents: number, events: readonly Event[]): number {

@@ -1,3 +1,5 @@
+import type { Process } from './process.ts';
+
 /**
  * Looks at promises that may stay pending for long, again and again. The readiness of a Resource is one promise for
  * all askers. Each `then` on it would stay until it settles, so a guest that polls in a loop would fill the memory of
@@ -31,3 +33,33 @@ export function isNow(readiness: Promise<void> | null): boolean {
 }
 
 export function nothing(): void {}
+
+/** Longest delay of a timer of Node, in milliseconds; a wait for longer goes off early and is begun again. */
+const maxTimerMs = 2n ** 31n - 1n;
+
+/**
+ * Returns a promise that settles when one of `waits` has settled, `leftNs` nanoseconds have gone by (null: no limit),
+ * or the Process has ended. It never rejects: the caller looks again at what it waits for, and finds the failure
+ * there. It may settle too early.
+ */
+export function somethingHappens(
+  guest: Process,
+  waits: readonly Promise<void>[],
+  leftNs: bigint | null,
+): Promise<void> {
+  const { signal } = guest;
+  return new Promise<void>((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const happened = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', happened);
+      for (const unwatch of unwatches) unwatch();
+      resolve();
+    };
+    const unwatches = waits.map((one) => watch(one, happened));
+    signal.addEventListener('abort', happened, { once: true });
+    if (leftNs === null) return;
+    const ms = leftNs <= 0n ? 0n : (leftNs + 999_999n) / 1_000_000n;
+    timer = setTimeout(happened, ms > maxTimerMs ? Number(maxTimerMs) : Number(ms));
+  });
+}

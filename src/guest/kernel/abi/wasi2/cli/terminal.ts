@@ -1,0 +1,47 @@
+/** wasi:cli/terminal-*: whether a standard stream is a terminal, as it may be for `wasmcloud run`. */
+import { func, hostResource, option, own } from '../../../../component/wit.ts';
+import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
+import type { Process } from '../../../process.ts';
+import type { Resource } from '../../../resource.ts';
+import { HostObject } from '../host-object.ts';
+
+const inputName = 'wasi:cli/terminal-input@0.2';
+const outputName = 'wasi:cli/terminal-output@0.2';
+const inputResource = hostResource(inputName, 'terminal-input');
+const outputResource = hostResource(outputName, 'terminal-output');
+
+/** Stands for a terminal; there is nothing that a guest can do with it. */
+class Terminal extends HostObject {
+  readonly what = 'terminal';
+}
+
+function terminalOf(stream: Resource): Terminal | null {
+  return stream.device === 'terminal' ? new Terminal() : null;
+}
+
+/** Returns the terminal that the standard input comes from; none where it is no terminal. */
+const getTerminalStdin = witRow('get-terminal-stdin', func({}, option(own(inputResource))), (guest: Process) =>
+  terminalOf(guest.options.stdin),
+);
+
+/** Returns the terminal that the standard output goes to; none where it is no terminal. */
+const getTerminalStdout = witRow('get-terminal-stdout', func({}, option(own(outputResource))), (guest: Process) =>
+  terminalOf(guest.options.stdout),
+);
+
+/** Returns the terminal that the standard error goes to; none where it is no terminal. */
+const getTerminalStderr = witRow('get-terminal-stderr', func({}, option(own(outputResource))), (guest: Process) =>
+  terminalOf(guest.options.stderr),
+);
+
+/** Drops a terminal-input. */
+const dropTerminalInput = dropRow(inputResource);
+
+/** Drops a terminal-output. */
+const dropTerminalOutput = dropRow(outputResource);
+
+export const terminalInput = witInterface('wasi2', inputName, [dropTerminalInput]);
+export const terminalOutput = witInterface('wasi2', outputName, [dropTerminalOutput]);
+export const terminalStdin = witInterface('wasi2', 'wasi:cli/terminal-stdin@0.2', [getTerminalStdin]);
+export const terminalStdout = witInterface('wasi2', 'wasi:cli/terminal-stdout@0.2', [getTerminalStdout]);
+export const terminalStderr = witInterface('wasi2', 'wasi:cli/terminal-stderr@0.2', [getTerminalStderr]);

@@ -1,0 +1,159 @@
+/**
+ * Writes to a Resource for streams that must not wait. Bytes that the Resource does not take at once are copied and
+ * written while the guest goes on; until then the stream has no room.
+ */
+import { KIB } from '../../../../../protocol/limits.ts';
+import { Errno } from '../../../errno.ts';
+import { GuestFault } from '../../../memory.ts';
+import type { Process } from '../../../process.ts';
+import type { Resource } from '../../../resource.ts';
+import { isNow } from '../../../watch.ts';
+
+/** Most bytes that a stream takes at once: those that its Resource has not taken are held outside of the guest. */
+export const permitBytesMax = 64 * KIB;
+
+/** The sinks of one Process. Handles of one Resource (get-stdout twice) share a sink, so that bytes keep their order. */
+interface Sinks {
+  readonly byResource: WeakMap<Resource, Sink>;
+  readonly busy: Set<Sink>;
+}
+
+const sinksOf = new WeakMap<Process, Sinks>();
+
+function sinks(guest: Process): Sinks {
+  let all = sinksOf.get(guest);
+  if (all === undefined) {
+    all = { byResource: new WeakMap(), busy: new Set() };
+    sinksOf.set(guest, all);
+  }
+  return all;
+}
+
+export function sinkOf(guest: Process, resource: Resource): Sink {
+  const { byResource, busy } = sinks(guest);
+  let sink = byResource.get(resource);
+  if (sink === undefined) {
+    sink = new Sink(resource, busy);
+    byResource.set(resource, sink);
+  }
+  return sink;
+}
+
+/** Returns a promise that settles when everything that streams of `guest` took has been written; null: it has been. */
+export function outputWritten(guest: Process): Promise<void> | null {
+  const busy = sinksOf.get(guest)?.busy;
+  if (busy === undefined || busy.size === 0) return null;
+  return allWritten(busy);
+}
+
+async function allWritten(busy: ReadonlySet<Sink>): Promise<void> {
+  while (busy.size > 0) await Promise.all([...busy].map((sink) => sink.pending));
+}
+
+export class Sink {
+  readonly resource: Resource;
+  /** Settles when all that was asked for has been done; null where nothing is under way. Never rejects. */
+  pending: Promise<void> | null = null;
+  /** Errno of the operation that failed; 0 where none has. The Resource takes nothing more then. */
+  failed = 0;
+  readonly #busy: Set<Sink>;
+
+  constructor(resource: Resource, busy: Set<Sink>) {
+    this.resource = resource;
+    this.#busy = busy;
+  }
+
+  /** Returns how many bytes may be written now. */
+  room(): number {
+    if (this.pending !== null) return 0;
+    return isNow(this.resource.writable?.() ?? null) ? permitBytesMax : 0;
+  }
+
+  /** Returns null where room() may have become more than 0, else a promise to wait for. */
+  roomLater(): Promise<void> | null {
+    if (this.pending !== null) return this.pending;
+    return this.failed === 0 ? (this.resource.writable?.() ?? null) : null;
+  }
+
+  /** Takes all of `bytes`, a view that is not kept. What goes wrong is in `failed`, now or later. */
+  write(guest: Process, bytes: Uint8Array): void {
+    const done = this.pending === null ? this.#writeNow(guest, bytes) : 0;
+    if (done === bytes.length || this.failed !== 0) return;
+    const rest = bytes.slice(done);
+    if (!guest.held.take(rest.length))
+      throw new GuestFault('the streams of this invocation hold too many unsent bytes');
+    this.#after(async () => {
+      await this.#writeAll(guest, rest);
+      guest.held.give(rest.length);
+    });
+  }
+
+  /** Flushes the Resource behind everything that was written. */
+  flush(guest: Process): void {
+    if (this.failed !== 0) return;
+    if (this.pending !== null) {
+      this.#after(async () => {
+        if (this.failed === 0 && guest.end === null) this.#note(await this.resource.flush());
+      });
+      return;
+    }
+    const flushed = this.resource.flush();
+    if (typeof flushed === 'number') this.#note(flushed);
+    else
+      this.#after(async () => {
+        this.#note(await flushed);
+      });
+  }
+
+  /** Returns the bytes that the Resource took. */
+  #writeNow(guest: Process, bytes: Uint8Array): number {
+    let done = 0;
+    while (done < bytes.length) {
+      const result = this.resource.write(bytes.subarray(done));
+      if (typeof result !== 'number') {
+        isNow(result);
+        return done;
+      }
+      // A Resource that takes 0 bytes without a promise takes none later either.
+      this.#note(result === 0 ? Errno.noSpace : result);
+      if (result <= 0) return done;
+      guest.account(this.resource.scheme, 0, result);
+      done += result;
+    }
+    return done;
+  }
+
+  async #writeAll(guest: Process, bytes: Uint8Array): Promise<void> {
+    let done = 0;
+    while (done < bytes.length && this.failed === 0 && guest.end === null) {
+      const result = this.resource.write(bytes.subarray(done));
+      if (typeof result !== 'number') {
+        await result;
+        continue;
+      }
+      this.#note(result === 0 ? Errno.noSpace : result);
+      if (result <= 0) return;
+      guest.account(this.resource.scheme, 0, result);
+      done += result;
+    }
+  }
+
+  #note(result: number): void {
+    if (result < 0 && this.failed === 0) this.failed = result;
+  }
+
+  /** Runs `work` when everything before it is done. */
+  #after(work: () => Promise<void>): void {
+    const before = this.pending ?? Promise.resolve();
+    const mine = before
+      .then(work)
+      .catch(() => this.#note(Errno.unknown))
+      .then(() => {
+        if (this.pending !== mine) return;
+        this.pending = null;
+        this.#busy.delete(this);
+      });
+    this.pending = mine;
+    this.#busy.add(this);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * WASI 0.2: what components import, one table per interface. A component imports `wasi:io/streams@0.2.3`; the linker
+ * binds it to `wasi:io/streams@0.2`, whose functions and types are those of every 0.2 release.
+ */
+import type { Abi } from '../../syscall.ts';
+import { environment } from './cli/environment.ts';
+import { cliExit } from './cli/exit.ts';
+import { stderr, stdin, stdout } from './cli/stdio.ts';
+import { terminalInput, terminalOutput, terminalStderr, terminalStdin, terminalStdout } from './cli/terminal.ts';
+import { monotonicClock } from './clocks/monotonic-clock.ts';
+import { timezone } from './clocks/timezone.ts';
+import { wallClock } from './clocks/wall-clock.ts';
+import { ioError } from './io/error.ts';
+import { ioPoll } from './io/poll.ts';
+import { ioStreams } from './io/streams.ts';
+import { insecure } from './random/insecure.ts';
+import { randomInsecureSeed } from './random/insecure-seed.ts';
+import { random } from './random/random.ts';
+
+export const wasi2: readonly Abi[] = [
+  ioError,
+  ioPoll,
+  ioStreams,
+  monotonicClock,
+  wallClock,
+  timezone,
+  random,
+  insecure,
+  randomInsecureSeed,
+  environment,
+  cliExit,
+  stdin,
+  stdout,
+  stderr,
+  terminalInput,
+  terminalOutput,
+  terminalStdin,
+  terminalStdout,
+  terminalStderr,
+];
