@@ -185,8 +185,12 @@ export interface Blobs {
   get(name: string): Promise<Uint8Array>;
   /** Durable when it resolves. Content that is there already is left alone, unless it is damaged. */
   put(name: string, bytes: Uint8Array): Promise<void>;
-  /** Whether it is there, and unharmed as far as that is known without reading it. */
+  /** Returns whether it is there, and unharmed as far as that is known without reading it. */
   has(name: string): Promise<boolean>;
+  /** Returns the names of all that are there. */
+  list(): Promise<readonly string[]>;
+  /** Removes it; does nothing where there is none. The caller makes sure that nothing refers to it. */
+  remove(name: string): Promise<void>;
 }
 
 /** The right to act for `name`, until it ends or is taken. */

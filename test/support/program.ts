@@ -3,6 +3,10 @@
  * the naive way (a call of $one before each). The meter must charge what the naive form counts.
  */
 import fc from 'fast-check';
+import { type Costs, costs } from '../../src/guest/wasm/meter/costs.ts';
+
+/** Prices as the counting form counts: every instruction 1, whatever the platform asks. Bulk work at the platform's. */
+export const flatCosts: Costs = { ...costs, instruction: 1, instructions: {} };
 
 /**
  * A statement leaves the stack as it found it; `depth` is the number of labels around it, the function's is

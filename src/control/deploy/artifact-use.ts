@@ -1,14 +1,14 @@
 /** Keeps Artifacts that a push is about to refer to, and removes those that no Deployment refers to. */
+import type { Blobs } from '../../protocol/ports.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
-import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import type { DeploymentStore } from './deployment-store.ts';
 
 export class ArtifactUse {
   readonly #store: DeploymentStore;
-  readonly #artifacts: ArtifactStore;
+  readonly #artifacts: Blobs;
   readonly #locks = new KeyedMutex();
 
-  constructor(options: { readonly store: DeploymentStore; readonly artifacts: ArtifactStore }) {
+  constructor(options: { readonly store: DeploymentStore; readonly artifacts: Blobs }) {
     this.#store = options.store;
     this.#artifacts = options.artifacts;
   }

@@ -1,10 +1,9 @@
 /** Joins the deploy station: takes pushes, rolls back, recovers what was interrupted, and collects what is unused. */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
+import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
-import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import type { Database } from '../db/database.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
@@ -22,7 +21,7 @@ import type { VetPool } from './vet/vet-pool.ts';
 export interface DeploymentsOptions {
   readonly db: Database;
   readonly repositories: Repositories;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: Blobs;
   readonly vet: Pick<VetPool, 'vet'>;
   readonly feed: ReleaseFeed;
   readonly nodes: Nodes;

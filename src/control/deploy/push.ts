@@ -2,14 +2,15 @@
  * Carries one push from git's pre-receive hook to the URL. Everything that can refuse happens before git moves the
  * ref, compilation by the runners included, so the branch never differs from what is live; a refusal changes nothing.
  */
+
 import { createHash } from 'node:crypto';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName } from '../../protocol/module.ts';
 import type { LogLevelName, StoredKind } from '../../protocol/nouns.ts';
+import type { Blobs } from '../../protocol/ports.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
-import type { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
@@ -49,7 +50,7 @@ export interface PushQuota {
 export interface PushParts {
   readonly store: DeploymentStore;
   readonly handlers: Pick<Handlers, 'create' | 'findById'>;
-  readonly artifacts: Pick<ArtifactStore, 'has' | 'put'>;
+  readonly artifacts: Pick<Blobs, 'has' | 'put'>;
   readonly artifactUse: Pick<ArtifactUse, 'keeping'>;
   readonly vet: Pick<VetPool, 'vet'>;
   readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;

@@ -1,4 +1,5 @@
 /** Makes of a Deployment in the database the spec that a runner needs. */
+
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
@@ -6,7 +7,7 @@ import type { DeploymentSpec, TreeFile } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../../protocol/names.ts';
 import type { Policy } from '../../protocol/nouns.ts';
-import type { ArtifactStore } from '../artifacts/artifact-store.ts';
+import type { Blobs } from '../../protocol/ports.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
@@ -14,7 +15,7 @@ import { decodeBundle } from './file-bundle.ts';
 
 export interface SpecsOptions {
   readonly store: DeploymentStore;
-  readonly artifacts: ArtifactStore;
+  readonly artifacts: Blobs;
   readonly env: Pick<HandlerEnv, 'envOf'>;
 }
 

@@ -53,6 +53,19 @@ describe.each(versions)('blobs in $name', (version) => {
     expect(Buffer.compare(await blobs.get(name), bytes)).toBe(0);
   });
 
+  test('lists what is there; what is removed is gone, and removing it again does nothing', async () => {
+    const other = `${'cd'.repeat(32)}-m3`;
+    expect(await blobs.list()).toEqual([]);
+    await blobs.put(name, bytes);
+    await blobs.put(other, bytes);
+    expect([...(await blobs.list())].sort()).toEqual([name, other]);
+    await blobs.remove(name);
+    await blobs.remove(name);
+    expect(await blobs.list()).toEqual([other]);
+    expect(await blobs.has(name)).toBe(false);
+    await expect(blobs.get(name)).rejects.toMatchObject({ code: 'not_found' });
+  });
+
   test('damage is never handed out, and mended by the next put', async () => {
     await blobs.put(name, bytes);
     await version.damage(folder, name);

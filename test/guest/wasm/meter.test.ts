@@ -4,7 +4,7 @@ import { costs } from '../../../src/guest/wasm/meter/costs.ts';
 import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { creditMax } from '../../../src/guest/wasm/meter/placement.ts';
 import { pageBytesOf } from '../../support/pages.ts';
-import { programs } from '../../support/program.ts';
+import { flatCosts, programs } from '../../support/program.ts';
 import { call, gasOf, type Metered, meter, outcome, plain, wat } from '../../support/wasm.ts';
 
 const h = Buffer.from(
@@ -95,16 +95,16 @@ describe('exact gas', () => {
           const counted = outcome(() => call(counting, 'run', ...args));
           const expected = (counting.counted as WebAssembly.Global<'i32'>).value;
           const bytes = wat(pair.plain);
-          const generous = meter(bytes, { imports: host });
+          const generous = meter(bytes, { imports: host, costs: flatCosts });
           expect(outcome(() => call(generous.exports, 'run', ...args))).toEqual(counted);
           expect(generous.used()).toBe(expected);
           expect(pageBytesOf(generous.memory)).toEqual(pageBytesOf(counting.memory));
           // Sliced, with exactly enough: the same gas, the same end.
-          const sliced = meter(bytes, { imports: host, slice, limit: expected });
+          const sliced = meter(bytes, { imports: host, costs: flatCosts, slice, limit: expected });
           expect(outcome(() => call(sliced.exports, 'run', ...args))).toEqual(counted);
           expect(sliced.used()).toBe(expected);
           // One less: stopped, or at its end the counter tells.
-          const short = meter(bytes, { imports: host, slice, limit: expected - 1 });
+          const short = meter(bytes, { imports: host, costs: flatCosts, slice, limit: expected - 1 });
           const stopped = outcome(() => call(short.exports, 'run', ...args));
           if (JSON.stringify(stopped) !== JSON.stringify(counted)) expect(stopped).toEqual({ trap: 'unreachable' });
           expect(short.used()).toBeGreaterThan(expected - 1);

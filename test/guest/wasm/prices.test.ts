@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { op } from '../../../src/guest/wasm/format/instructions.ts';
-import { type Costs, costs, instructionPrices } from '../../../src/guest/wasm/meter/costs.ts';
-import { programs } from '../../support/program.ts';
+import { type Costs, instructionPrices } from '../../../src/guest/wasm/meter/costs.ts';
+import { flatCosts, programs } from '../../support/program.ts';
 import { call, meter, outcome, plain, wat } from '../../support/wasm.ts';
 
 const runLoop =
@@ -18,7 +18,7 @@ const runLoop =
 
 /** Gas of `run(10)`, which makes ten indirect calls and fills 100 bytes. */
 function gasWith(changed: Partial<Costs>): number {
-  const metered = meter(runLoop, { costs: { ...costs, ...changed } });
+  const metered = meter(runLoop, { costs: { ...flatCosts, ...changed } });
   call(metered.exports, 'run', 10);
   return metered.used();
 }
@@ -44,8 +44,8 @@ describe('a price in the table is what is charged', () => {
   });
 
   test.each([0, -1, 1.5, 256])('%d for an instruction is refused: a loop for nothing would never end', (price) => {
-    expect(() => instructionPrices({ ...costs, instructions: { [op.br]: price } })).toThrow(RangeError);
-    expect(() => instructionPrices({ ...costs, instruction: price })).toThrow(RangeError);
+    expect(() => instructionPrices({ ...flatCosts, instructions: { [op.br]: price } })).toThrow(RangeError);
+    expect(() => instructionPrices({ ...flatCosts, instruction: price })).toThrow(RangeError);
   });
 });
 
@@ -66,7 +66,7 @@ test('random programs under random prices use exactly the sum of the prices of w
         const executed = (counting.counted as WebAssembly.Global<'i32'>).value;
         const bytes = wat(pair.plain);
         const gas = (changed: Partial<Costs>, limit?: number) => {
-          const all = { ...costs, ...changed };
+          const all = { ...flatCosts, ...changed };
           const metered = meter(bytes, { imports: host, costs: all, ...(limit === undefined ? {} : { slice, limit }) });
           return { result: outcome(() => call(metered.exports, 'run', ...args)), used: metered.used() };
         };
