@@ -388,7 +388,7 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** http://localhost:3003 and swift-otter -> http://swift-otter.localhost:3003 */
+/** Resolves when `work` has, or after `ms` milliseconds. Rejects as `work` does. */
 async function withinMs(ms: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([

@@ -143,16 +143,20 @@ export interface RunningChange {
 /** Log lines lost, by handler id. */
 export type DroppedLines = Readonly<Record<HandlerId, number>>;
 
-/** Exact counters of a handler since the last message; records may be sampled, these never. */
-export interface UsageCount {
-  readonly handlerId: HandlerId;
-  readonly deployment: number;
+/** What is added up over Invocations that have ended. */
+export interface UsageSums {
   readonly invocations: number;
   readonly failures: number;
   readonly gas: number;
   readonly durationMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+}
+
+/** Exact counters of a handler since the last message; records may be sampled, these never. */
+export interface UsageCount extends UsageSums {
+  readonly handlerId: HandlerId;
+  readonly deployment: number;
   /**
    * Invocations in flight in the runner at the moment of sending. A runner sends 0 only when none has begun or
    * ended for a while, and sends a count of no invocations before the next one begins.

@@ -8,6 +8,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { shellEnvironment } from './shell-environment.ts';
 
 export interface ConsoleCommand {
   /** What is typed, continuation lines included. */
@@ -97,17 +98,13 @@ export class PageShell {
       home: options.home,
       env: {
         ...inherited,
-        PATH: `${bin}:${process.env.PATH ?? ''}`,
-        HOME: options.home,
-        XDG_CONFIG_HOME: join(options.home, '.config'),
-        GIT_CONFIG_GLOBAL: join(options.home, '.gitconfig'),
-        GIT_CONFIG_NOSYSTEM: '1',
-        GIT_TERMINAL_PROMPT: '0',
-        GIT_AUTHOR_NAME: 'Ada',
-        GIT_AUTHOR_EMAIL: 'ada@example.com',
-        GIT_COMMITTER_NAME: 'Ada',
-        GIT_COMMITTER_EMAIL: 'ada@example.com',
-        WASMCLOUD_SERVER: options.controlUrl,
+        ...shellEnvironment({
+          home: options.home,
+          bin,
+          configHome: join(options.home, '.config'),
+          gitConfig: join(options.home, '.gitconfig'),
+          server: options.controlUrl,
+        }),
       },
       ports: [
         ['3002', new URL(options.controlUrl).port],

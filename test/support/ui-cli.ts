@@ -23,6 +23,7 @@ import type { DeploymentState, InvocationRecord, Policy } from '../../src/protoc
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { testQuota } from './quotas.ts';
+import { shellEnvironment } from './shell-environment.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 export const launcher = join(root, 'bin/wasmcloud.js');
@@ -306,19 +307,13 @@ export class Home {
   }
 
   get variables(): Readonly<Record<string, string>> {
-    return {
-      PATH: `${join(this.folder, 'bin')}:${process.env.PATH ?? ''}`,
-      HOME: this.folder,
-      XDG_CONFIG_HOME: join(this.folder, 'config'),
-      GIT_CONFIG_GLOBAL: join(this.folder, 'gitconfig'),
-      GIT_CONFIG_NOSYSTEM: '1',
-      GIT_TERMINAL_PROMPT: '0',
-      GIT_AUTHOR_NAME: 'Ada',
-      GIT_AUTHOR_EMAIL: 'ada@example.com',
-      GIT_COMMITTER_NAME: 'Ada',
-      GIT_COMMITTER_EMAIL: 'ada@example.com',
-      WASMCLOUD_SERVER: this.server,
-    };
+    return shellEnvironment({
+      home: this.folder,
+      bin: join(this.folder, 'bin'),
+      configHome: join(this.folder, 'config'),
+      gitConfig: join(this.folder, 'gitconfig'),
+      server: this.server,
+    });
   }
 
   /** Runs the bundle, as the launcher does once it has made sure of it. */

@@ -4,7 +4,7 @@
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
-import type { RunningChange, UsageCount } from '../../protocol/messages.ts';
+import type { RunningChange, UsageCount, UsageSums } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
@@ -29,24 +29,12 @@ export const usageLimits = {
   listed: 500,
 } as const;
 
-export interface UsageMinute {
+export interface UsageMinute extends UsageSums {
   readonly minuteMs: number;
-  readonly invocations: number;
-  readonly failures: number;
-  readonly gas: number;
-  readonly durationMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
 }
 
 /** Counters since the start, for /metrics. */
-export interface UsageTotals {
-  readonly invocations: number;
-  readonly failures: number;
-  readonly gas: number;
-  readonly durationMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
+export interface UsageTotals extends UsageSums {
   readonly recordsStored: number;
   readonly recordsDropped: number;
 }

@@ -10,7 +10,7 @@
  * A Process ends once: later reasons are ignored. Host calls of an ended Process do nothing and throw.
  */
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
-import { type LogLevelName, type LogStream, logLevels } from '../../protocol/nouns.ts';
+import { type LogLevelName, type LogStream, logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 import { ByteBudget } from '../../waiting/byte-budget.ts';
 import { ComponentState } from './canonical/state.ts';
 import { DescriptorTable } from './descriptors.ts';
@@ -41,14 +41,7 @@ export class ProcessEnded extends Error {
 
 /** Takes the log lines of a Process. The runner adds handler, deployment and invocation. */
 export interface ProcessLog {
-  line(line: {
-    readonly seq: number;
-    readonly timeMs: number;
-    readonly gas: number;
-    readonly stream: LogStream;
-    readonly level: number;
-    readonly text: string;
-  }): void;
+  line(line: Pick<PendingLogLine, 'seq' | 'timeMs' | 'gas' | 'stream' | 'level' | 'text'>): void;
 }
 
 export interface Clock {
