@@ -81,7 +81,12 @@ function measureInstantiation(
 
 function instantiate(compiled: WebAssembly.Module, module: RewrittenModule, name: string): void {
   const { plan } = module;
-  const instance = new GuestInstance({ module: compiled, plan, abis, memory: makeMemory(plan, 0) });
+  const instance = new GuestInstance({
+    module: compiled,
+    plan,
+    abis,
+    memory: makeMemory(plan, { limit: 0, reserve: 0 }),
+  });
   try {
     instance.instantiate();
   } catch (error) {

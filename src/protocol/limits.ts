@@ -65,6 +65,9 @@ export function limitKeyOf(name: LimitName): LimitKey {
   return limitTable[name].key;
 }
 
+/** Key under `[limits]` in wasmcloud.toml that asks for memories without a reserve (docs/limits.md); true or false. */
+export const exactMemoryKey = 'exact-memory';
+
 /** What each limit counts, by LimitName: a phrase that names the unit. */
 export const limitMeanings = recordOf(limitNames, (name) => limitTable[name].meaning);
 

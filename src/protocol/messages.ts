@@ -32,6 +32,8 @@ export interface DeploymentSpec {
   readonly artifact: string;
   readonly module: VettedModule;
   readonly limits: Limits;
+  /** True where the manifest asks for memories without a reserve (docs/limits.md). */
+  readonly exactMemory: boolean;
   readonly policy: Policy | null;
   /** The manifest's and the handler's variables, merged. */
   readonly env: Readonly<Record<string, string>>;

@@ -26,6 +26,17 @@ export interface ProvidedFunction {
 }
 
 /**
+ * Pages at the end of the memory that the guest grows into before the memory itself grows. `memory.size` does not show
+ * them. Artifacts of meter version 3 and below have none: their memory grows itself.
+ */
+export interface MemoryReserve {
+  /** Export name of the hidden i32 global with the pages left in reserve, to be set after instantiation. */
+  readonly global: string;
+  /** How many pages to begin with; 0 where the code has no memory.grow. Never more than `maximumPages` allows. */
+  readonly pages: number;
+}
+
+/**
  * How to make, call and restore an instance of a rewritten module. Names are those of
  * the rewritten module's imports and exports.
  */
@@ -37,7 +48,11 @@ export interface InstancePlan {
    * own maximum (null: none declared). The runner makes the memory with the smaller of it and the
    * Limits' memoryPages, so one Artifact serves every limit.
    */
-  readonly memory: { readonly initialPages: number; readonly maximumPages: number | null } | null;
+  readonly memory: {
+    readonly initialPages: number;
+    readonly maximumPages: number | null;
+    readonly reserve?: MemoryReserve;
+  } | null;
   /** Export names of the hidden i32 global with the gas left in this slice. */
   readonly gasGlobal: string;
   /** Export name of the former start function, to be called first; null if there was none. */

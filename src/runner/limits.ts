@@ -85,6 +85,22 @@ export const poolLimits = {
   sweepMs: 5_000,
 } as const;
 
+export const reserveLimits = {
+  /** Most pages in reserve, 16 MiB: zeroing them takes about 0.5 ms. */
+  pagesMax: 256,
+  /** Measured costs, in microseconds: to zero a page, to make a slot, and to touch each page of a new memory. */
+  zeroedPageUs: 2,
+  newSlotUs: 200,
+  newPageUs: 30,
+  /** The estimate is looked at after so many calls, and then after twice as many each time, up to `reviewCalls`. */
+  firstReviewCalls: 8,
+  reviewCalls: 64,
+  /** Calls after which older ones count half. */
+  rememberedCalls: 1_024,
+  /** Share of the cost that another size must save: slots are remade for it. */
+  gain: 0.1,
+} as const;
+
 export const sliceLimits = {
   /** Wanted length of a slice: what a request waits at most for each guest that computes. Changing guests costs about 15 µs. */
   sliceMs: 0.5,

@@ -186,7 +186,8 @@ export class LoadedDeployments {
     const module = await this.#options.codes.load(spec.artifact);
     // Freed meanwhile: nobody calls it any more.
     if (deployment.pool !== null || !this.#uses.has(deployment)) return;
-    const code = { module, plan: spec.module.plan, abis, memoryPages: spec.limits.memoryPages };
+    const { limits, exactMemory } = spec;
+    const code = { module, plan: spec.module.plan, abis, memoryPages: limits.memoryPages, exactMemory };
     deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
   }
 }

@@ -1,14 +1,17 @@
 /** Slots of one Artifact under one memory limit: taken, given back, restored, refilled, shrunk. */
-import { poolLimits } from './limits.ts';
+import { PAGE_BYTES } from '../protocol/limits.ts';
+import { poolLimits, reserveLimits } from './limits.ts';
 import type { Evictable, MemoryBudget } from './memory-budget.ts';
+import { ReserveEstimate } from './reserve.ts';
 import { type GuestCode, type MemoryImage, Slot, slotBytes } from './slot.ts';
 
 export class SlotPool implements Evictable {
   readonly #code: GuestCode;
   readonly #budget: MemoryBudget;
   readonly #enter: () => void;
-  readonly #spareMax: number;
-  readonly #bytesPerSlot: number;
+  readonly #reserve: ReserveEstimate;
+  /** Whether the size of the reserve is learned. */
+  readonly #learns: boolean;
   /** As new. Last in, first out: the memory used last is in the processor's caches. */
   readonly #clean: Slot[] = [];
   /** Used, too large to be restored within a request. */
@@ -16,7 +19,7 @@ export class SlotPool implements Evictable {
   #image: MemoryImage | null = null;
   #isRestoring = false;
   #isRefilling = false;
-  /** Slots given up because they had grown, not replaced yet. */
+  /** Slots given up because they had outgrown their reserve, not replaced yet. */
   #missing = 0;
   #isClosed = false;
   /** Least number of spare slots since the last sweep: that many nobody has needed. */
@@ -27,14 +30,31 @@ export class SlotPool implements Evictable {
     this.#enter = enter;
     this.#code = code;
     this.#budget = budget;
-    this.#bytesPerSlot = slotBytes(code.plan);
-    const fitting = Math.floor((budget.limitBytes * poolLimits.shareOfBytes) / this.#bytesPerSlot);
-    this.#spareMax = Math.min(poolLimits.sparePerPool, Math.max(1, fitting));
+    const { memory } = code.plan;
+    const first = code.exactMemory ? 0 : (memory?.reserve?.pages ?? 0);
+    const restorable = poolLimits.restoreMaxBytes / PAGE_BYTES - (memory?.initialPages ?? 0);
+    this.#reserve = new ReserveEstimate({ first, most: Math.max(0, Math.min(reserveLimits.pagesMax, restorable)) });
+    // 0: the code has no memory.grow, or its Artifact knows no reserve.
+    this.#learns = first > 0;
     budget.join(this);
   }
 
   get spare(): number {
     return this.#clean.length + this.#dirty.length;
+  }
+
+  /** Pages that new slots have in reserve. */
+  get reservePages(): number {
+    return this.#reserve.pages;
+  }
+
+  get #slotBytes(): number {
+    return slotBytes(this.#code.plan, this.#reserve.pages);
+  }
+
+  get #spareMax(): number {
+    const fitting = Math.floor((this.#budget.limitBytes * poolLimits.shareOfBytes) / this.#slotBytes);
+    return Math.min(poolLimits.sparePerPool, Math.max(1, fitting));
   }
 
   /** A slot as new; null where the runner has no memory left for one. */
@@ -53,10 +73,12 @@ export class SlotPool implements Evictable {
   /** `isSound`: the guest ended by itself, so nothing about its instance is in doubt. */
   give(slot: Slot, isSound: boolean): void {
     this.account(slot);
-    const isKept = isSound && !this.#isClosed && !slot.hasGrown && slot.restoreBytes <= poolLimits.restoreMaxBytes;
+    if (this.#learns && isSound) this.#learn(slot.grownPages);
+    const isFit = !slot.hasOutgrown && slot.reserveWanted === this.#reserve.pages;
+    const isKept = isSound && !this.#isClosed && isFit && slot.restoreBytes <= poolLimits.restoreMaxBytes;
     if (!isKept || this.spare >= this.#spareMax || this.#budget.isExceeded) {
       this.#drop(slot);
-      if (slot.hasGrown && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
+      if (!isFit && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
       return;
     }
     if (slot.restoreBytes > poolLimits.restoreAtOnceBytes) {
@@ -95,16 +117,23 @@ export class SlotPool implements Evictable {
   }
 
   #make(): Slot | null {
-    if (!this.#budget.reserve(this.#bytesPerSlot)) return null;
+    const bytes = this.#slotBytes;
+    if (!this.#budget.reserve(bytes)) return null;
     this.#enter();
     try {
-      const slot = new Slot(this.#code, this.#image);
+      const slot = new Slot(this.#code, { image: this.#image, reservePages: this.#reserve.pages });
       this.#image ??= slot.image;
+      this.account(slot);
       return slot;
     } catch (error) {
-      this.#budget.release(this.#bytesPerSlot);
+      this.#budget.release(bytes);
       throw error;
     }
+  }
+
+  /** Takes note of what a call needed. Slots with another reserve than the estimate are let go, and made anew on demand. */
+  #learn(grownPages: number): void {
+    if (this.#reserve.note(grownPages)) while (this.evict());
   }
 
   /** True when the slot is as new; one that cannot be restored is given up. */

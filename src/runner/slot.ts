@@ -5,12 +5,14 @@
  * Where a guest can change nothing but memory and globals, the instance is kept and both are set
  * back: memory from its image right after instantiation, globals to the values they had then. Where
  * it can change more (table entries, dropped segments, a v128 global, which JavaScript cannot set),
- * the memory is wiped and a new instance made. A memory that has grown cannot shrink: such a slot is
- * given up, and so is one whose guest did not end by itself.
+ * the memory is wiped and a new instance made. A guest grows into pages that the memory has in reserve;
+ * they are zeroed, whether it has grown or not, since it can write to them either way. A memory that
+ * has grown beyond its reserve cannot shrink: such a slot is given up, and so is one whose guest did
+ * not end by itself.
  */
 import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
 import type { Abi } from '../guest/kernel/syscall.ts';
-import { KIB, PAGE_BYTES } from '../protocol/limits.ts';
+import { KIB, MIB, PAGE_BYTES } from '../protocol/limits.ts';
 import type { InstancePlan } from '../protocol/module.ts';
 import { poolLimits } from './limits.ts';
 
@@ -20,9 +22,11 @@ export interface GuestCode {
   readonly abis: readonly Abi[];
   /** The Limits' memoryPages. */
   readonly memoryPages: number;
+  /** Memories get no reserve: an access beyond memory.size traps wherever it is. */
+  readonly exactMemory: boolean;
 }
 
-/** What memory holds right after instantiation, block by block; null stands for zeros. */
+/** What the initial pages hold right after instantiation, block by block; null stands for zeros. */
 export interface MemoryImage {
   readonly parts: readonly { readonly start: number; readonly end: number; readonly bytes: Uint8Array | null }[];
 }
@@ -32,39 +36,56 @@ export function isRecyclable(plan: InstancePlan): boolean {
   return !plan.mutates.table && !plan.mutates.segments && plan.mutableGlobals.every((global) => global.type !== 'v128');
 }
 
-/** Bytes that a slot of `plan` counts before its guest has run. */
-export function slotBytes(plan: InstancePlan): number {
-  return (plan.memory?.initialPages ?? 0) * PAGE_BYTES + poolLimits.overheadBytes;
+export interface SlotOptions {
+  /** Shared by all slots of the code; null: the slot makes it. */
+  readonly image: MemoryImage | null;
+  /** Pages that the guest may grow into before its memory grows. The slot has fewer where the maximum allows no more. */
+  readonly reservePages: number;
+}
+
+/** Bytes that a slot of `plan` with `reservePages` in reserve counts before its guest has run, at most. */
+export function slotBytes(plan: InstancePlan, reservePages: number): number {
+  const pages = plan.memory === null ? 0 : plan.memory.initialPages + reservePages;
+  return pages * PAGE_BYTES + poolLimits.overheadBytes;
 }
 
 export class Slot {
   readonly guest: GuestInstance;
+  /** The SlotOptions' reservePages. */
+  readonly reserveWanted: number;
   readonly #isRecyclable: boolean;
   readonly #image: MemoryImage;
-  readonly #initialBytes: number;
+  readonly #initialPages: number;
+  /** Size of the memory before the guest has run, its reserve included. */
+  readonly #madeBytes: number;
   /** Parts of the image that are back in place. */
   #restored = 0;
+  /** The reserve is zero from here to the end of the memory. */
+  #zeroFrom: number;
+  /** The whole memory. Detached once it has outgrown its reserve. */
+  readonly #memory: Uint8Array;
   #globals: readonly { readonly global: WebAssembly.Global; readonly value: unknown }[] = [];
   /** What the budget has on record for this slot. */
   accountedBytes: number;
 
-  /** Throws as WebAssembly.Memory and WebAssembly.Instance do. `image` is shared by all slots of the code. */
-  constructor(code: GuestCode, image: MemoryImage | null) {
+  /** Throws as WebAssembly.Memory and WebAssembly.Instance do. */
+  constructor(code: GuestCode, { image, reservePages }: SlotOptions) {
     const { plan } = code;
-    this.guest = new GuestInstance({
-      module: code.module,
-      plan,
-      abis: code.abis,
-      memory: makeMemory(plan, code.memoryPages),
-    });
+    const memory = makeMemory(plan, { limit: code.memoryPages, reserve: reservePages });
+    this.guest = new GuestInstance({ module: code.module, plan, abis: code.abis, memory });
+    this.reserveWanted = reservePages;
     this.#isRecyclable = isRecyclable(plan);
-    this.#initialBytes = (plan.memory?.initialPages ?? 0) * PAGE_BYTES;
-    this.accountedBytes = slotBytes(plan);
+    this.#initialPages = plan.memory?.initialPages ?? 0;
+    this.#memory = new Uint8Array(memory?.buffer ?? new ArrayBuffer(0));
+    this.#madeBytes = this.#memory.length;
+    this.#zeroFrom = this.#madeBytes;
+    this.accountedBytes = slotBytes(plan, reservePages);
     // Without recycling the memory is handed to a new instance, which wants it zeroed.
-    const isKept = this.#initialBytes <= poolLimits.restoreMaxBytes;
-    if (image === null && isKept && !this.#isRecyclable) image = imageOf(this.guest.memory);
+    // Of initial pages only: the image is shared with slots that have another reserve.
+    const isKept = this.#initialPages * PAGE_BYTES <= poolLimits.restoreMaxBytes;
+    if (image === null && isKept && !this.#isRecyclable) image = this.#takeImage();
     this.#instantiate();
-    this.#image = image ?? (isKept ? imageOf(this.guest.memory) : { parts: [] });
+    this.#image = image ?? (isKept ? this.#takeImage() : { parts: [] });
   }
 
   get image(): MemoryImage {
@@ -73,7 +94,12 @@ export class Slot {
 
   /** Bytes that setting back has to write. */
   get restoreBytes(): number {
-    return this.#initialBytes;
+    return this.#madeBytes;
+  }
+
+  /** Pages by which the guest has grown its memory, in the reserve and beyond. 0 when the slot is as new. */
+  get grownPages(): number {
+    return this.guest.guestMemory.pages - this.#initialPages;
   }
 
   /** Present size, as the budget counts. */
@@ -81,8 +107,9 @@ export class Slot {
     return (this.guest.memory?.buffer.byteLength ?? 0) + poolLimits.overheadBytes;
   }
 
-  get hasGrown(): boolean {
-    return this.guest.memory !== null && this.guest.memory.buffer.byteLength !== this.#initialBytes;
+  /** Whether the memory itself has grown: the guest needed more than the reserve. */
+  get hasOutgrown(): boolean {
+    return this.guest.memory !== null && this.guest.memory.buffer.byteLength !== this.#madeBytes;
   }
 
   /** Makes the slot as new. Throws where that fails: then it must not be used again. */
@@ -92,9 +119,23 @@ export class Slot {
 
   /** As restore, but stops after about `bytes`. True when the slot is as new. */
   restoreSome(bytes: number): boolean {
-    if (this.hasGrown) throw new Error('a memory that has grown cannot be restored');
-    const memory = this.guest.guestMemory.all;
+    if (this.hasOutgrown) throw new Error('a memory that has grown cannot be restored');
+    if (!this.#restoreMemory(bytes)) return false;
+    if (this.#isRecyclable) {
+      for (const { global, value } of this.#globals) global.value = value as never;
+      this.guest.resetReserve();
+    } else {
+      this.guest.discard();
+      this.#instantiate();
+    }
+    return true;
+  }
+
+  /** Writes about `bytes` of what instantiation leaves in the memory. True when all of it has been written. */
+  #restoreMemory(bytes: number): boolean {
+    const memory = this.#memory;
     const { parts } = this.#image;
+    const initialBytes = this.#initialPages * PAGE_BYTES;
     let left = bytes;
     while (this.#restored < parts.length) {
       if (left <= 0) return false;
@@ -104,13 +145,20 @@ export class Slot {
       left -= part.end - part.start;
       this.#restored += 1;
     }
-    this.#restored = 0;
-    if (this.#isRecyclable) for (const { global, value } of this.#globals) global.value = value as never;
-    else {
-      this.guest.discard();
-      this.#instantiate();
+    while (this.#zeroFrom > initialBytes) {
+      if (left <= 0) return false;
+      const start = Math.max(initialBytes, this.#zeroFrom - zeroedBytes);
+      memory.fill(0, start, this.#zeroFrom);
+      left -= this.#zeroFrom - start;
+      this.#zeroFrom = start;
     }
+    this.#restored = 0;
+    this.#zeroFrom = this.#madeBytes;
     return true;
+  }
+
+  #takeImage(): MemoryImage {
+    return imageOf(Buffer.from(this.#memory.buffer, 0, this.#initialPages * PAGE_BYTES));
   }
 
   #instantiate(): void {
@@ -130,12 +178,12 @@ const blockBytes = 4 * KIB;
 /** Longest part, so that restoring can pause in between. */
 const partBytes = 256 * KIB;
 const zeroBlock = Buffer.alloc(blockBytes);
+/** Zeroed at once in the reserve: about 30 µs. */
+const zeroedBytes = MIB;
 
 /** Instantiation is a function of the module: what one instance finds in its memory, every other finds. */
-function imageOf(memory: WebAssembly.Memory | null): MemoryImage {
+function imageOf(all: Buffer): MemoryImage {
   const parts: { start: number; end: number; bytes: Uint8Array | null }[] = [];
-  if (memory === null) return { parts };
-  const all = Buffer.from(memory.buffer);
   let wasZero: boolean | null = null;
   for (let at = 0; at < all.length; at += blockBytes) {
     const isZero = zeroBlock.compare(all, at, at + blockBytes) === 0;

@@ -264,7 +264,11 @@ describe('a pool', () => {
   });
 
   it('counts memory that a guest has grown', async () => {
-    const code = await codeOf('(module (memory 2 64) (func (export "_start") (drop (memory.grow (i32.const 30)))))');
+    const code = await codeOf(
+      '(module (memory 2 64) (func (export "_start") (drop (memory.grow (i32.const 30)))))',
+      256,
+      true,
+    );
     const budget = new MemoryBudget(8 * MIB);
     const pool = new SlotPool(code, budget, () => {});
     const slot = take(pool);

@@ -20,7 +20,7 @@ async function compare(code: TestCode, given: readonly string[]): Promise<readon
     if (slot === null) throw new Error('no slot');
     const pooled = await runIn(slot, code, input, gas);
     pool.give(slot, pooled.end.kind === 'exit');
-    const fresh = await runIn(new Slot(code, null), code, input, gas);
+    const fresh = await runIn(new Slot(code, { image: null, reservePages: 0 }), code, input, gas);
     expect(pooled).toEqual(fresh);
     runs.push(pooled);
   }

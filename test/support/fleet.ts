@@ -66,6 +66,7 @@ export function deploymentOf(
     env: {},
     files: [],
     passAuthorization: false,
+    exactMemory: false,
     ...options,
     limits: { ...defaultLimits, ...options.limits },
   };

@@ -38,6 +38,21 @@ const memory: fc.Arbitrary<Statement> = fc.tuple(local, local).map(([to, from]) 
      ${count(1)} i32.store8 offset=3 ${count(1)} local.get ${to} ${count(3)} i32.const 0xffff i32.and i32.load8_u ${count(1)} local.set ${to}`,
 }));
 
+/**
+ * Grows the memory, which may be refused, and changes its last byte, which must have been 0 where it is new; what a page
+ * costs is counted on success.
+ */
+const growth: fc.Arbitrary<Statement> = fc.tuple(local, fc.integer({ min: 0, max: 2 })).map(([to, pages]) => {
+  const last = 'memory.size i32.const 16 i32.shl i32.const 1 i32.sub';
+  return {
+    text: (count) =>
+      `${count(3)} i32.const ${pages} memory.grow local.set ${to}
+       local.get ${to} i32.const -1 i32.ne if ${count(pages * costs.memoryPage + 1)} end ${count(4)}
+       ${count(14)} ${last} ${last} i32.load8_u i32.const 1 i32.add i32.store8
+       ${count(9)} ${last} i32.load8_u local.get ${to} i32.add local.set ${to}`,
+  };
+});
+
 const callStatement: fc.Arbitrary<Statement> = fc.tuple(fc.integer({ min: 0, max: 2 }), local).map(([callee, to]) => ({
   text: (count) =>
     callee === 2
@@ -54,6 +69,7 @@ const { statements } = fc.letrec<{ statement: Statement; statements: Statement }
     { maxDepth: 5, depthIdentifier: 'statement' },
     assign,
     memory,
+    growth,
     callStatement,
     tie('statements').map((inner) => ({
       text: (count: Counter, depth: number, free: number) =>
@@ -133,7 +149,7 @@ function moduleText(leaf: Statement, main: Statement, counting: boolean): string
   return `(module
     (type $unary (func (param i32) (result i32)))
     (import "host" "call" (func $host (param i32) (result i32)))
-    (memory (export "memory") 2)
+    (memory (export "memory") 2 5)
     (table 2 funcref) (elem (i32.const 0) $leaf $host)
     (global $fuel (mut i32) (i32.const 60))
     (global $counted (export "counted") (mut i32) (i32.const 0))

@@ -20,11 +20,11 @@ export interface TestCode extends GuestCode {
   readonly vetted: VettedModule;
 }
 
-export async function codeOf(source: string | Uint8Array, memoryPages = 256): Promise<TestCode> {
+export async function codeOf(source: string | Uint8Array, memoryPages = 256, exactMemory = false): Promise<TestCode> {
   const original = typeof source === 'string' ? await compileWat(source) : source;
   const { module: vetted, bytes } = vetModule(original, { provided: providedFunctions });
   const module = await WebAssembly.compile(new Uint8Array(bytes));
-  return { module, plan: vetted.plan, abis, memoryPages, vetted: withMeasures(vetted) };
+  return { module, plan: vetted.plan, abis, memoryPages, exactMemory, vetted: withMeasures(vetted) };
 }
 
 export interface GuestRun {

@@ -1,6 +1,7 @@
 /** What the tests of src/guest/wasm share: text to bytes, and running a module plain and rewritten side by side. */
 import wabt from 'wabt';
 import { type RewriteOptions, type Rewritten, rewriteModule } from '../../src/guest/wasm/rewrite.ts';
+import { PAGE_BYTES } from '../../src/protocol/limits.ts';
 import './held-thread.ts';
 
 const wabtModule = await wabt();
@@ -36,6 +37,8 @@ export interface Metered {
   readonly rewritten: Rewritten;
   readonly exports: Exports;
   readonly memory: WebAssembly.Memory | null;
+  /** The bytes of the memory as far as `memory.size` tells of it. */
+  readonly visible: () => Buffer | null;
   /** Times that the guest asked for gas. */
   readonly asked: () => number;
   readonly gasLeft: { value: number };
@@ -50,6 +53,8 @@ export interface MeterOptions extends RewriteOptions {
   /** Granted at a time. */
   readonly slice?: number;
   readonly memoryPagesMax?: number;
+  /** Pages that the memory has in reserve, as far as its maximum allows. */
+  readonly reserve?: number;
 }
 
 /** Rewrites, instantiates with `slice` gas at a time up to `limit`, and calls the former start function. */
@@ -58,13 +63,10 @@ export function meter(bytes: Uint8Array, options: MeterOptions = {}): Metered {
   const limit = options.limit ?? Number.MAX_SAFE_INTEGER;
   const slice = Math.min(options.slice ?? 2 ** 30, limit);
   const plan = rewritten.plan;
+  const maximum = Math.min(plan.memory?.maximumPages ?? 65_536, options.memoryPagesMax ?? 65_536);
+  const reserve = Math.min(options.reserve ?? 0, maximum - (plan.memory?.initialPages ?? 0));
   const memory =
-    plan.memory === null
-      ? null
-      : new WebAssembly.Memory({
-          initial: plan.memory.initialPages,
-          maximum: Math.min(plan.memory.maximumPages ?? 65_536, options.memoryPagesMax ?? 65_536),
-        });
+    plan.memory === null ? null : new WebAssembly.Memory({ initial: plan.memory.initialPages + reserve, maximum });
   let granted = slice;
   let asked = 0;
   const gas = (left: number): number => {
@@ -83,8 +85,14 @@ export function meter(bytes: Uint8Array, options: MeterOptions = {}): Metered {
   const exports = new WebAssembly.Instance(compiled, { ...options.imports, trisiel }).exports as Exports;
   const gasLeft = exports[plan.gasGlobal] as WebAssembly.Global<'i32'>;
   gasLeft.value = slice;
+  const left = plan.memory === null ? null : (exports[plan.memory.reserve?.global ?? ''] as WebAssembly.Global<'i32'>);
+  if (left !== null) left.value = reserve;
+  const visible = () =>
+    memory === null || left === null
+      ? null
+      : Buffer.from(memory.buffer, 0, memory.buffer.byteLength - left.value * PAGE_BYTES);
   if (plan.start !== null) call(exports, plan.start);
-  return { rewritten, exports, memory, asked: () => asked, gasLeft, used: () => granted - gasLeft.value };
+  return { rewritten, exports, memory, visible, asked: () => asked, gasLeft, used: () => granted - gasLeft.value };
 }
 
 /** The plain module, its memory made by itself. */

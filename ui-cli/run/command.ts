@@ -1,6 +1,7 @@
 /** `wasmcloud run FILE [args]`: the words of the command line. Everything heavy is imported when it runs. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
+  exactMemoryKey,
   type LimitName,
   type Limits,
   limitKeyOf,
@@ -31,6 +32,7 @@ interface Words extends Partial<Limits> {
   readonly json?: true;
   readonly trace?: true;
   readonly files?: true;
+  readonly exactMemory?: true;
 }
 
 /** Options before FILE are ours, everything behind it is the guest's. */
@@ -52,6 +54,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
     .option('--json', 'the figures of --stats as one JSON object')
     .option('--trace', 'each system call with arguments and result, on stderr')
     .option('--files', "list what the guest left in its file system's scratch, on stderr")
+    .option(`--${exactMemoryKey}`, 'no reserve: an access beyond memory.size traps wherever it is')
     .addHelpText('after', exitHelp);
   for (const name of limitOptions) command.addOption(limitOption(name));
   command.copyInheritedSettings(program);
@@ -69,6 +72,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
       limits: Object.fromEntries(
         limitOptions.flatMap((name) => (words[name] === undefined ? [] : [[name, words[name]]])),
       ),
+      exactMemory: words.exactMemory === true,
       cgi: words.cgi ?? null,
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,

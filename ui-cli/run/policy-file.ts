@@ -6,6 +6,7 @@ import { policyRule } from '../../src/guest/kernel/policy.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import {
   defaultLimits,
+  exactMemoryKey,
   type LimitName,
   type Limits,
   limitKeyOf,
@@ -19,9 +20,11 @@ import { recordOf } from '../../src/protocol/record-of.ts';
 export interface RunRules {
   readonly policy: Policy | null;
   readonly limits: Limits;
+  /** Whether the memory is to have no reserve. */
+  readonly exactMemory: boolean;
 }
 
-export const noRules: RunRules = { policy: null, limits: defaultLimits };
+export const noRules: RunRules = { policy: null, limits: defaultLimits, exactMemory: false };
 
 /** Throws `manifest_invalid`, naming the line where there is one. */
 export async function readPolicyFile(file: string): Promise<RunRules> {
@@ -40,6 +43,7 @@ function fromOlin(text: string, file: string): RunRules {
       ...(ramPageLimit === undefined ? {} : { memoryPages: ramPageLimit }),
       ...(gasLimit === undefined ? {} : { gas: gasLimit }),
     },
+    exactMemory: false,
   };
 }
 
@@ -48,6 +52,7 @@ function fromManifest(text: string, file: string): RunRules {
   return {
     policy: isTable(policy) ? recordOf(policyLists, (list) => rules(policy, list, file)) : null,
     limits: recordOf(limitNames, (name) => limit(limits, name, file)),
+    exactMemory: exactMemory(limits, file),
   };
 }
 
@@ -84,6 +89,13 @@ function limit(table: unknown, name: LimitName, file: string): number {
       'manifest_invalid',
       `${file}: limits.${key} is a whole number from 1 to ${maximumLimits[name]}`,
     );
+  return value;
+}
+
+function exactMemory(table: unknown, file: string): boolean {
+  const value = isTable(table) ? (table[exactMemoryKey] ?? false) : false;
+  if (typeof value !== 'boolean')
+    throw new PlatformError('manifest_invalid', `${file}: limits.${exactMemoryKey} is true or false`);
   return value;
 }
 

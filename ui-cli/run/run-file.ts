@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly policyFile: string | null;
   /** Win over the policy file's and the defaults. */
   readonly limits: Partial<Limits>;
+  /** Memory without a reserve, whatever the policy file says. */
+  readonly exactMemory: boolean;
   readonly cgi: SimulatedRequest | null;
   readonly stats: 'lines' | 'json' | null;
   readonly trace: boolean;
@@ -58,6 +60,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       plan,
       limits,
       policy: rules.policy,
+      exactMemory: options.exactMemory || rules.exactMemory,
       args: options.cgi === null || options.args.length > 0 ? [file, ...options.args] : cgiArguments(options.cgi),
       env: options.cgi === null ? options.env : cgiEnvironment(options.cgi, body?.length ?? 0, options.env),
       stdin,

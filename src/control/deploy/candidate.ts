@@ -72,10 +72,11 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, policy, env, passAuthorization, filesRoot } = manifest;
+  const { abi, limits, exactMemory, policy, env, passAuthorization, filesRoot } = manifest;
   return {
     abi,
     limits,
+    ...(exactMemory ? { exactMemory } : {}),
     policy: policy === null ? null : recordOf(policyLists, (list) => [...policy[list]]),
     env,
     files:

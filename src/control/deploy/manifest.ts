@@ -9,6 +9,7 @@ import { type OlinPolicy, parseOlinPolicy } from '../../guest/kernel/olin-policy
 import { PlatformError } from '../../protocol/errors.ts';
 import {
   defaultLimits,
+  exactMemoryKey,
   type LimitName,
   type Limits,
   limitByKey,
@@ -30,6 +31,8 @@ export interface Manifest {
   readonly module: string | null;
   readonly abi: AbiName | 'auto';
   readonly limits: Limits;
+  /** Whether the memory is to have no reserve (docs/limits.md). */
+  readonly exactMemory: boolean;
   readonly policy: Policy | null;
   readonly env: Readonly<Record<string, string>>;
   /** Folder of read-only files, '' for the whole repository; null: none. */
@@ -66,7 +69,10 @@ const schema = z.strictObject({
   abi: z.enum(abiChoices, `must be one of ${abiChoices.join(', ')}`).optional(),
   limits: z
     .strictObject(
-      recordOf(limitKeys, (key) => limit(limitByKey[key]).optional()),
+      {
+        ...recordOf(limitKeys, (key) => limit(limitByKey[key]).optional()),
+        [exactMemoryKey]: z.boolean('must be true or false').optional(),
+      },
       'must be a table: [limits]',
     )
     .optional(),
@@ -87,7 +93,7 @@ const schema = z.strictObject({
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': ['module', 'abi', 'authorization', 'limits', 'policy', 'env', 'files'],
-  limits: limitKeys,
+  limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
   files: ['root'],
 };
@@ -110,6 +116,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     module: given.module === undefined ? null : normalise(given.module),
     abi: given.abi ?? 'auto',
     limits: limitsOf(given, olin),
+    exactMemory: given.limits?.[exactMemoryKey] ?? false,
     policy,
     env: given.env ?? {},
     filesRoot: given.files === undefined ? null : normalise(given.files.root),

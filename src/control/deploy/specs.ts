@@ -56,6 +56,7 @@ export class Specs {
       artifact: row.artifact,
       module,
       limits: manifest.limits,
+      exactMemory: manifest.exactMemory === true,
       policy: manifest.policy,
       env: variables,
       files,

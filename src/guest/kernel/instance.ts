@@ -2,8 +2,9 @@
  * One instance of a rewritten module, in which one Process at a time runs. Its imports are built once, for the life
  * of the instance; the Process that they serve is a field.
  */
+import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
-import { GuestFault, GuestMemory } from './memory.ts';
+import { GuestFault, GuestMemory, type ReserveGlobal } from './memory.ts';
 import type { Process, ProcessEnd } from './process.ts';
 import { ProcessEnded } from './process.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
@@ -21,14 +22,24 @@ export interface GuestInstanceOptions {
   readonly stacks?: StackPool;
 }
 
+/** Sizes in pages of 64 KiB. */
+export interface MemoryPages {
+  /** The Limits' memoryPages. */
+  readonly limit: number;
+  /** Wanted besides the initial size, for the guest to grow into. */
+  readonly reserve: number;
+}
+
 /**
- * Returns a new memory with the initial size of the plan, and as maximum the smaller of the module's own and
- * `memoryPages` (pages of 64 KiB). Returns null for a module without a memory.
+ * Returns a new memory with the initial size of the plan and a reserve. Its maximum is the smaller of the module's own
+ * and `limit`, and the reserve no larger than that allows. Returns null for a module without a memory.
  */
-export function makeMemory(plan: InstancePlan, memoryPages: number): WebAssembly.Memory | null {
-  if (plan.memory === null) return null;
-  const maximum = Math.min(plan.memory.maximumPages ?? 65_536, Math.max(memoryPages, plan.memory.initialPages));
-  return new WebAssembly.Memory({ initial: plan.memory.initialPages, maximum });
+export function makeMemory({ memory }: InstancePlan, { limit, reserve }: MemoryPages): WebAssembly.Memory | null {
+  if (memory === null) return null;
+  const { initialPages } = memory;
+  const maximum = Math.min(memory.maximumPages ?? 65_536, Math.max(limit, initialPages));
+  const kept = memory.reserve === undefined ? 0 : Math.min(reserve, maximum - initialPages);
+  return new WebAssembly.Memory({ initial: initialPages + kept, maximum });
 }
 
 export class GuestInstance implements ProcessRef {
@@ -45,6 +56,8 @@ export class GuestInstance implements ProcessRef {
   readonly #stacks: StackPool;
   #entries: readonly StackJob[] = [];
   #gas: { value: number } = { value: 0 };
+  /** null: the plan has none. */
+  #reserve: ReserveGlobal | null = null;
   #guest: Process | null = null;
 
   constructor(options: GuestInstanceOptions) {
@@ -92,7 +105,22 @@ export class GuestInstance implements ProcessRef {
       return { entry, returnsStatus, begins };
     });
     this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>;
+    const { memory } = plan;
+    this.#reserve = memory?.reserve === undefined ? null : (instance.exports[memory.reserve.global] as ReserveGlobal);
+    this.resetReserve();
     this.#instance = instance;
+  }
+
+  /**
+   * Puts every page of the memory beyond the initial ones in reserve, as it is right after instantiate(). Their bytes
+   * have to be zero.
+   */
+  resetReserve(): void {
+    const { memory } = this.plan;
+    if (this.memory === null || memory === null || this.#reserve === null) return;
+    const kept = this.memory.buffer.byteLength / PAGE_BYTES - memory.initialPages;
+    if (this.#reserve.value !== kept) this.#reserve.value = kept;
+    this.guestMemory.attach(this.#reserve);
   }
 
   /** Drops the instance. Memory and imports stay for the next instantiate(). */

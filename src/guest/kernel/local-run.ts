@@ -24,6 +24,8 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   readonly plan: InstancePlan;
   readonly limits: Limits;
   readonly policy: Policy | null;
+  /** No reserve: an access beyond memory.size traps wherever it is. */
+  readonly exactMemory?: boolean;
   readonly schemes: readonly Scheme[];
   readonly log: ProcessLog;
   readonly tracer?: Tracer;
@@ -82,7 +84,10 @@ export async function runLocally(options: LocalRunOptions): Promise<LocalRunResu
     module: options.module,
     plan,
     abis,
-    memory: makeMemory(plan, limits.memoryPages),
+    memory: makeMemory(plan, {
+      limit: limits.memoryPages,
+      reserve: options.exactMemory === true ? 0 : (plan.memory?.reserve?.pages ?? 0),
+    }),
     ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
   });
   layOutDescriptors(guest, plan);

@@ -1,14 +1,21 @@
 /**
  * Reads and writes the memory of a guest; nothing else in the kernel does. Every pointer and length is checked
- * against the current size of the memory, and an access outside throws GuestFault, which traps the guest. Views are
- * taken anew after anything that may have grown the memory: the buffer of a memory that has grown is detached and has
- * length 0 (docs/safety.md).
+ * against the current size of the memory as the guest sees it, and an access outside throws GuestFault, which traps the
+ * guest. Views are taken anew after anything that may have grown the memory: the buffer of a memory that has grown is
+ * detached and has length 0 (docs/safety.md).
+ *
+ * The memory may be larger than the guest sees it, by a reserve that it grows into. A memory does not shrink while a
+ * guest runs, so the size seen last is a lower bound: the reserve is read again only for an access beyond it.
  */
+import { PAGE_BYTES } from '../../protocol/limits.ts';
 
 /** Thrown for an argument that no error number of the ABI can express: the Process ends as trapped. */
 export class GuestFault extends Error {
   override readonly name = 'GuestFault';
 }
+
+/** The hidden global with the number of pages that the guest has not grown into yet. */
+export type ReserveGlobal = WebAssembly.Global<'i32'>;
 
 /** A text for the guest: a string, written as UTF-8, or octets that are no UTF-8, written as they are. */
 export type GuestText = string | Uint8Array;
@@ -19,6 +26,8 @@ const encoder = new TextEncoder();
 
 export class GuestMemory {
   readonly #memory: WebAssembly.Memory | null;
+  #reserve: ReserveGlobal | null = null;
+  /** The bytes that the guest had when they were looked at last; length 0 where the memory has grown since. */
   #bytes: Uint8Array;
   #view: DataView;
 
@@ -29,9 +38,15 @@ export class GuestMemory {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
+  /** Called when the memory has its initial size again, with the reserve of the instance that will use it. */
+  attach(reserve: ReserveGlobal): void {
+    this.#reserve = reserve;
+    this.#refresh();
+  }
+
   /** All bytes of the memory. Valid until the guest runs again or a promise is awaited. */
   get all(): Uint8Array {
-    if (this.#bytes.length === 0) this.#refresh();
+    this.#refresh();
     return this.#bytes;
   }
 
@@ -40,27 +55,28 @@ export class GuestMemory {
     return this.#view;
   }
 
+  /** Size in pages, as `memory.size` gives it. */
   get pages(): number {
-    return this.all.length / 65_536;
+    return this.all.length / PAGE_BYTES;
   }
 
   /**
    * Returns a view of `length` bytes at `pointer`, both i32 of either sign. Throws GuestFault for a range outside.
    */
   bytes(pointer: number, length: number): Uint8Array {
-    const start = pointer >>> 0;
-    const size = length >>> 0;
-    const all = this.all;
-    if (start + size > all.length) throw outside(start, size, all.length);
-    return all.subarray(start, start + size);
+    const start = this.check(pointer, length);
+    return this.#bytes.subarray(start, start + (length >>> 0));
   }
 
   /** Returns `pointer` as an unsigned number. Throws GuestFault where [pointer, pointer + length) is not inside. */
   check(pointer: number, length: number): number {
     const start = pointer >>> 0;
     const size = length >>> 0;
-    const total = this.all.length;
-    if (start + size > total) throw outside(start, size, total);
+    // Length 0: it may have been detached.
+    if (start + size > this.#bytes.length || this.#bytes.length === 0) {
+      this.#refresh();
+      if (start + size > this.#bytes.length) throw outside(start, size, this.#bytes.length);
+    }
     return start;
   }
 
@@ -84,8 +100,8 @@ export class GuestMemory {
 
   /** Returns the NUL-terminated text at `pointer`; null where no NUL stands within `bytesMax` bytes. */
   cString(pointer: number, bytesMax: number): string | null {
+    const { all } = this;
     const start = this.check(pointer, 0);
-    const all = this.all;
     const end = all.indexOf(0, start);
     if (end < 0 || end - start > bytesMax) return null;
     return decoder.decode(all.subarray(start, end));
@@ -102,41 +118,52 @@ export class GuestMemory {
   }
 
   setU8(pointer: number, value: number): void {
-    this.all[this.check(pointer, 1)] = value;
+    const start = this.check(pointer, 1);
+    this.#bytes[start] = value;
   }
 
   setU16(pointer: number, value: number): void {
-    this.view.setUint16(this.check(pointer, 2), value, true);
+    const start = this.check(pointer, 2);
+    this.#view.setUint16(start, value, true);
   }
 
   setU32(pointer: number, value: number): void {
-    this.view.setUint32(this.check(pointer, 4), value, true);
+    const start = this.check(pointer, 4);
+    this.#view.setUint32(start, value, true);
   }
 
   setU64(pointer: number, value: bigint): void {
-    this.view.setBigUint64(this.check(pointer, 8), value, true);
+    const start = this.check(pointer, 8);
+    this.#view.setBigUint64(start, value, true);
   }
 
   u8(pointer: number): number {
-    return this.all[this.check(pointer, 1)] as number;
+    const start = this.check(pointer, 1);
+    return this.#bytes[start] as number;
   }
 
   u16(pointer: number): number {
-    return this.view.getUint16(this.check(pointer, 2), true);
+    const start = this.check(pointer, 2);
+    return this.#view.getUint16(start, true);
   }
 
   u32(pointer: number): number {
-    return this.view.getUint32(this.check(pointer, 4), true);
+    const start = this.check(pointer, 4);
+    return this.#view.getUint32(start, true);
   }
 
   u64(pointer: number): bigint {
-    return this.view.getBigUint64(this.check(pointer, 8), true);
+    const start = this.check(pointer, 8);
+    return this.#view.getBigUint64(start, true);
   }
 
   #refresh(): void {
     if (this.#memory === null) return;
-    this.#bytes = new Uint8Array(this.#memory.buffer);
-    this.#view = new DataView(this.#memory.buffer);
+    const { buffer } = this.#memory;
+    const length = buffer.byteLength - (this.#reserve === null ? 0 : this.#reserve.value * PAGE_BYTES);
+    if (length === this.#bytes.length && buffer === this.#bytes.buffer) return;
+    this.#bytes = new Uint8Array(buffer, 0, length);
+    this.#view = new DataView(buffer, 0, length);
   }
 }
 

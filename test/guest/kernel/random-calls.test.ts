@@ -84,9 +84,9 @@ const services = {
   queues: { publish: async () => undefined },
 };
 
-function makeProcess(): Process {
+/** The Process sees the first page of `memory`; the second is in reserve. */
+function makeProcess(memory = new WebAssembly.Memory({ initial: 2, maximum: 2 })): Process {
   const chunks: Uint8Array[] = [];
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const process = new Process({
     identity: { handler: 'h', deployment: 1, commit: 'c', invocation: 'i' },
     args: ['guest', 'argument'],
@@ -105,6 +105,7 @@ function makeProcess(): Process {
     ...services,
   });
   process.memory = new GuestMemory(memory);
+  process.memory.attach(new WebAssembly.Global({ value: 'i32', mutable: true }, 1));
   process.memory.put(0, image);
   return process;
 }
@@ -142,7 +143,8 @@ function named(one: RandomCall): readonly (readonly [number, number])[] {
 test('rows called with random arguments answer, fault or wait: nothing else', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(randomCall, { minLength: 1, maxLength: 40 }), async (calls) => {
-      const process = makeProcess();
+      const memory = new WebAssembly.Memory({ initial: 2, maximum: 2 });
+      const process = makeProcess(memory);
       for (const one of calls) {
         if (process.end !== null) break;
         const result = await call(process, one);
@@ -152,6 +154,7 @@ test('rows called with random arguments answer, fault or wait: nothing else', as
       await process.closeAll();
       expect(process.held.held).toBe(0);
       expect(process.descriptors.count).toBe(0);
+      expect(Buffer.from(memory.buffer, pageBytes).equals(Buffer.alloc(pageBytes))).toBe(true);
     }),
     { numRuns: 300 },
   );

@@ -1,7 +1,7 @@
 /**
  * Confinement: puts the rewritten module together. The guest's memory becomes the import
  * trisiel.memory, its start function the hidden export trisiel.start; mutable globals and the table
- * get hidden exports, so that an instance can be restored. All that is added stands behind what the
+ * get hidden exports, so that an instance can be restored; so does the size of the reserve (helpers.ts). All that is added stands behind what the
  * guest has, and the guest's indices were checked before, so it can name none of it.
  */
 
@@ -22,6 +22,7 @@ export const hidden = {
   gas: 'gas',
   memory: 'memory',
   gasLeft: `${hiddenPrefix}gas_left`,
+  reserve: `${hiddenPrefix}reserve`,
   start: `${hiddenPrefix}start`,
   table: `${hiddenPrefix}table`,
   global: (index: number) => `${hiddenPrefix}global.${index}`,
@@ -41,10 +42,12 @@ export function layOut(module: Module, profile: boolean): Layout {
   const functions = module.functionTypes.length + 1;
   const types = module.types.length;
   const left = module.globals.length;
+  const hasMemory = module.memories.length > 0;
   return {
     indices: {
       gas: module.functionImports.length,
       left,
+      reserve: left + 1,
       slow: functions,
       settle: functions + 1,
       tableEntries: functions + 2,
@@ -52,9 +55,14 @@ export function layOut(module: Module, profile: boolean): Layout {
       memoryGrow: functions + 4,
     },
     types: { gas: types, slow: types + 1, work: types + 2 },
-    hasMemory: module.memories.length > 0,
-    profileGlobals: profile ? left + 1 : null,
+    hasMemory,
+    profileGlobals: profile ? left + addedGlobals(hasMemory) : null,
   };
+}
+
+/** Number of i32 globals that are added: the counter and, with a memory, the reserve. */
+function addedGlobals(hasMemory: boolean): number {
+  return hasMemory ? 2 : 1;
 }
 
 export interface AssembleOptions {
@@ -100,7 +108,7 @@ function writeSection(
   else if (id === 3) writeFunctions(writer, module, own, helperTypes(layout.types, layout.hasMemory));
   else if (id === 6)
     writeGlobals(writer, module, own, {
-      i32: 1,
+      i32: addedGlobals(layout.hasMemory),
       i64: layout.profileGlobals === null ? 0 : module.functionTypes.length - module.functionImports.length,
     });
   else if (id === 7) writeExports(writer, module, own, hiddenExports(module, layout));
@@ -128,6 +136,7 @@ export function ownTable(module: Module) {
 
 function hiddenExports(module: Module, layout: Layout): Export[] {
   const added: Export[] = [{ name: hidden.gasLeft, kind: 'global', index: layout.indices.left }];
+  if (layout.hasMemory) added.push({ name: hidden.reserve, kind: 'global', index: layout.indices.reserve });
   if (module.start !== null)
     added.push({ name: hidden.start, kind: 'function', index: shiftedFunction(module, module.start) });
   for (const [index, global] of module.globals.entries())

@@ -5,7 +5,7 @@
  * A change of a number here, or of anything in the rewriting that changes the gas a program uses, must change
  * METER_VERSION: it is part of an Artifact's name, so the old Artifact stays what it was.
  */
-export const METER_VERSION = 3;
+export const METER_VERSION = 4;
 
 export interface Costs {
   /** Price of an executed instruction, `end` and `else` included, from 1 to 255. */

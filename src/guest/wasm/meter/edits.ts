@@ -16,6 +16,7 @@ export const editKind = {
   memoryBytes: 7,
   memoryGrow: 8,
   tableEntries: 9,
+  memorySize: 10,
 } as const;
 export type EditKind = (typeof editKind)[keyof typeof editKind];
 /** Edits that charge for bulk work. Like `memoryGrow`, they call the helper of their name. */
@@ -75,6 +76,11 @@ export class EditList {
   /** A memory.grow of `bytes` at `offset`: the helper takes its place, since it charges for success only. */
   memoryGrow(offset: number, bytes: number): void {
     this.#add(offset, bytes, editKind.memoryGrow, 0, 0, 0);
+  }
+
+  /** Behind a memory.size that ends at `offset`: the reserve is subtracted from what it gives. */
+  memorySize(offset: number): void {
+    this.#add(offset, 0, editKind.memorySize, 0, 0, 0);
   }
 
   /** In front of the bulk instruction at `offset`: the helper of `kind` charges for the operand on the stack. */

@@ -184,6 +184,10 @@ export class BodyEmitter {
       case editKind.memoryGrow:
         this.#work(this.#indices.memoryGrow, node);
         break;
+      case editKind.memorySize:
+        writer.instruction(op.globalGet, this.#indices.reserve);
+        writer.u8(op.i32Sub);
+        break;
       case editKind.tableEntries:
         this.#work(this.#indices.tableEntries, node);
         break;

@@ -1,14 +1,20 @@
 /**
- * What rewriting adds to a module: one global, one import, a few functions, as bytes.
+ * What rewriting adds to a module: two globals, one import, a few functions, as bytes.
  *
  *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
  *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
+ *     (global $reserve (mut i32) (i32.const 0))        ;; exported as trisiel.reserve; only with a memory
  *
  * `$left` counts down, and is ahead by the credit of the place (placement.ts). Code that finds `$left + credit < 0`
  * calls `$slow(credit)`; the host sees the counter with the credit added and answers with the new value, negative to
  * refuse. The counter cannot have wrapped by then: between two checks at most `uncheckedMax` and `creditMax` are charged
  * per active call, and in the last one two runs (emit.ts); a stack of 1 MiB holds some 25,000 calls, and a single charge
  * is below 2^30.
+ *
+ * `$reserve` is the number of pages at the end of the memory that the guest has not grown into yet: the host makes a
+ * memory larger than the module asks for and sets it. `memory.size` gives the difference; `memory.grow` takes pages out
+ * of the reserve first, so that the memory can be set back to its first size. While `$reserve` is 0, both do what the
+ * original does, in a memory that others grow too.
  */
 import type { FuncType } from '../../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../format/instructions.ts';
@@ -21,6 +27,8 @@ export interface HelperIndices {
   readonly gas: number;
   /** The hidden global with the gas left. */
   readonly left: number;
+  /** The hidden global with the pages of the reserve. Only where there is a memory. */
+  readonly reserve: number;
   readonly slow: number;
   readonly settle: number;
   readonly tableEntries: number;
@@ -81,31 +89,76 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs }: 
   if (!hasMemory) return;
   writer.sized(() => {
     locals(writer, 1);
-    // More bytes than the memory has: the operation traps before it does any work.
+    // More bytes than the memory has: the original traps before it does any work. So does this, since the operation
+    // itself would find the bytes in the reserve.
     put(writer, op.localGet, 0);
     constant(writer, 16);
     put(writer, op.i32ShrU);
-    put(writer, op.memorySize, 0);
+    memorySize(writer, indices);
     put(writer, op.i32GtU);
-    returnParameterIf(writer);
+    put(writer, op.if, emptyBlock);
+    accessOutside(writer);
+    put(writer, op.end);
     chargeLocal(writer, indices, { unit: costs.memoryByte, from: 0, credit: 1, rest: 2 });
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
   writer.sized(() => {
-    // Grown first, since what fails is free; growing by itself touches no page.
     locals(writer, 2);
-    put(writer, op.localGet, 0);
-    put(writer, op.memoryGrow, 0);
-    put(writer, op.localTee, 3);
-    constant(writer, -1);
-    put(writer, op.i32Ne);
-    put(writer, op.if, emptyBlock);
+    growMemory(writer, indices, { pages: 0, before: 3 });
     chargeLocal(writer, indices, { unit: costs.memoryPage, from: 0, credit: 1, rest: 2 });
-    put(writer, op.end);
     put(writer, op.localGet, 3);
     put(writer, op.end);
   });
+}
+
+/** Puts the number of pages that the guest sees on the stack. */
+function memorySize(writer: ByteWriter, indices: HelperIndices): void {
+  put(writer, op.memorySize, 0);
+  put(writer, op.globalGet, indices.reserve);
+  put(writer, op.i32Sub);
+}
+
+/** Traps with an access outside of the memory, which cannot have 2^32 + 1 bytes. */
+function accessOutside(writer: ByteWriter): void {
+  constant(writer, -1);
+  put(writer, op.i32Load8U, 0, 0xffff_ffff);
+  put(writer, op.drop);
+}
+
+/**
+ * Grows the memory by local `pages`, out of the reserve as far as it goes; sets local `before` to the size before. Where
+ * that is refused, returns -1 from the helper: what fails is free. Growing by itself touches no page.
+ */
+function growMemory(
+  writer: ByteWriter,
+  indices: HelperIndices,
+  { pages, before }: { pages: number; before: number },
+): void {
+  memorySize(writer, indices);
+  put(writer, op.localSet, before);
+  put(writer, op.localGet, pages);
+  put(writer, op.globalGet, indices.reserve);
+  put(writer, op.i32LeU);
+  put(writer, op.if, emptyBlock);
+  put(writer, op.globalGet, indices.reserve);
+  put(writer, op.localGet, pages);
+  put(writer, op.i32Sub);
+  put(writer, op.globalSet, indices.reserve);
+  put(writer, op.else);
+  put(writer, op.localGet, pages);
+  put(writer, op.globalGet, indices.reserve);
+  put(writer, op.i32Sub);
+  put(writer, op.memoryGrow, 0);
+  constant(writer, -1);
+  put(writer, op.i32Eq);
+  put(writer, op.if, emptyBlock);
+  constant(writer, -1);
+  put(writer, op.return);
+  put(writer, op.end);
+  constant(writer, 0);
+  put(writer, op.globalSet, indices.reserve);
+  put(writer, op.end);
 }
 
 function locals(writer: ByteWriter, count: number): void {

@@ -20,6 +20,8 @@ export interface Processed {
   /** Caps of functions that are exceeded, and a count that ended the reading. */
   readonly breaches: readonly CapBreach[];
   readonly mutates: Readonly<Mutations>;
+  /** Whether the code has a memory.grow. */
+  readonly grows: boolean;
 }
 
 export interface ProcessModuleOptions {
@@ -48,6 +50,7 @@ export function processModule(
       hints,
       breaches: module.hopeless === null ? [] : [module.hopeless],
       mutates,
+      grows: false,
     };
   }
   const section = findSection(module, 10);
@@ -60,5 +63,5 @@ export function processModule(
     profileGlobals: layout.profileGlobals,
     costs,
   });
-  return { module, layout, code, hints, breaches, mutates: scanner.mutates };
+  return { module, layout, code, hints, breaches, mutates: scanner.mutates, grows: scanner.grows };
 }

@@ -47,6 +47,8 @@ export class CodeScanner {
   };
   /** Of all functions so far. */
   readonly mutates: Mutations = { table: false, segments: false };
+  /** Whether any function so far has a memory.grow. */
+  grows = false;
   readonly #module: Module;
   readonly #reader: ByteReader;
   readonly #immediates: ImmediateReader;
@@ -230,9 +232,11 @@ export class CodeScanner {
         break;
       case shape.memorySize:
         immediates.memoryIndex('memory.size');
+        flow.edits.memorySize(this.#reader.pos);
         break;
       case shape.memoryGrow:
         immediates.memoryIndex('memory.grow');
+        this.grows = true;
         flow.edits.memoryGrow(offset, this.#reader.pos - offset);
         flow.callHelper();
         break;
