@@ -1,8 +1,8 @@
 /**
  * Finds how many pages an Artifact's memories should have in reserve, from what its calls have needed.
  *
- * A reserve costs in every call: all of it is zeroed, whether the guest has grown into it or not. A call that needs more
- * than the reserve costs a new slot, whose pages the system has to make anew. The estimate is the size for which the
+ * A reserve costs in every call that it is large enough for: all of it is zeroed, whether the guest has grown into it or
+ * not. Any other call costs a new slot, whose pages the system has to make anew. The estimate is the size for which the
  * calls seen so far would have cost least.
  */
 import { reserveLimits } from './limits.ts';
@@ -73,12 +73,12 @@ export class ReserveEstimate {
 
   /** Microseconds that the calls seen would have cost with `reservePages`. */
   #costUs(reservePages: number): number {
-    let us = this.#total * reservePages * reserveLimits.zeroedPageUs;
-    for (let needed = 0; needed <= sizes.length; needed++) {
-      const pages = sizes[needed] ?? reserveLimits.pagesMax;
-      if (pages > reservePages || needed === sizes.length)
-        us += (this.#calls[needed] as number) * (reserveLimits.newSlotUs + pages * reserveLimits.newPageUs);
-    }
+    let us = 0;
+    this.#calls.forEach((calls, needed) => {
+      const pages = sizes[needed] ?? Number.POSITIVE_INFINITY;
+      if (pages <= reservePages) us += calls * reservePages * reserveLimits.zeroedPageUs;
+      else us += calls * (reserveLimits.newSlotUs + Math.min(pages, reserveLimits.pagesMax) * reserveLimits.newPageUs);
+    });
     return us;
   }
 

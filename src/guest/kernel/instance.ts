@@ -4,7 +4,7 @@
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
-import { GuestFault, GuestMemory, type ReserveGlobal } from './memory.ts';
+import { GuestFault, GuestMemory } from './memory.ts';
 import type { Process, ProcessEnd } from './process.ts';
 import { ProcessEnded } from './process.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
@@ -57,13 +57,14 @@ export class GuestInstance implements ProcessRef {
   #entries: readonly StackJob[] = [];
   #gas: { value: number } = { value: 0 };
   /** null: the plan has none. */
-  #reserve: ReserveGlobal | null = null;
+  #reserve: WebAssembly.Global<'i32'> | null = null;
   #guest: Process | null = null;
 
   constructor(options: GuestInstanceOptions) {
     this.plan = options.plan;
     this.memory = options.memory;
     this.guestMemory = new GuestMemory(options.memory);
+    this.guestMemory.attach({ value: this.#pagesBeyond });
     this.#module = options.module;
     this.#counts = new Uint32Array(options.plan.imports.length);
     this.#waitsMs = new Float64Array(options.plan.imports.length);
@@ -106,7 +107,8 @@ export class GuestInstance implements ProcessRef {
     });
     this.#gas = instance.exports[plan.gasGlobal] as WebAssembly.Global<'i32'>;
     const { memory } = plan;
-    this.#reserve = memory?.reserve === undefined ? null : (instance.exports[memory.reserve.global] as ReserveGlobal);
+    if (memory?.reserve !== undefined)
+      this.#reserve = instance.exports[memory.reserve.global] as WebAssembly.Global<'i32'>;
     this.resetReserve();
     this.#instance = instance;
   }
@@ -116,11 +118,18 @@ export class GuestInstance implements ProcessRef {
    * have to be zero.
    */
   resetReserve(): void {
-    const { memory } = this.plan;
-    if (this.memory === null || memory === null || this.#reserve === null) return;
-    const kept = this.memory.buffer.byteLength / PAGE_BYTES - memory.initialPages;
+    if (this.#reserve === null) return;
+    const kept = this.#pagesBeyond;
     if (this.#reserve.value !== kept) this.#reserve.value = kept;
     this.guestMemory.attach(this.#reserve);
+  }
+
+  /** Pages of the memory beyond the initial ones. */
+  get #pagesBeyond(): number {
+    const { memory } = this.plan;
+    return this.memory === null || memory === null
+      ? 0
+      : this.memory.buffer.byteLength / PAGE_BYTES - memory.initialPages;
   }
 
   /** Drops the instance. Memory and imports stay for the next instantiate(). */

@@ -14,9 +14,6 @@ export class GuestFault extends Error {
   override readonly name = 'GuestFault';
 }
 
-/** The hidden global with the number of pages that the guest has not grown into yet. */
-export type ReserveGlobal = WebAssembly.Global<'i32'>;
-
 /** A text for the guest: a string, written as UTF-8, or octets that are no UTF-8, written as they are. */
 export type GuestText = string | Uint8Array;
 
@@ -26,7 +23,7 @@ const encoder = new TextEncoder();
 
 export class GuestMemory {
   readonly #memory: WebAssembly.Memory | null;
-  #reserve: ReserveGlobal | null = null;
+  #reserve: { readonly value: number } = { value: 0 };
   /** The bytes that the guest had when they were looked at last; length 0 where the memory has grown since. */
   #bytes: Uint8Array;
   #view: DataView;
@@ -38,8 +35,8 @@ export class GuestMemory {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** Called when the memory has its initial size again, with the reserve of the instance that will use it. */
-  attach(reserve: ReserveGlobal): void {
+  /** Called when the memory has its initial size, with the pages at its end that the guest has not grown into. */
+  attach(reserve: { readonly value: number }): void {
     this.#reserve = reserve;
     this.#refresh();
   }
@@ -160,7 +157,7 @@ export class GuestMemory {
   #refresh(): void {
     if (this.#memory === null) return;
     const { buffer } = this.#memory;
-    const length = buffer.byteLength - (this.#reserve === null ? 0 : this.#reserve.value * PAGE_BYTES);
+    const length = buffer.byteLength - this.#reserve.value * PAGE_BYTES;
     if (length === this.#bytes.length && buffer === this.#bytes.buffer) return;
     this.#bytes = new Uint8Array(buffer, 0, length);
     this.#view = new DataView(buffer, 0, length);
