@@ -29,6 +29,7 @@ describe('wasmcloud.toml', () => {
       policy: null,
       env: {},
       filesRoot: null,
+      exactMemory: false,
       passAuthorization: false,
     });
   });
@@ -42,6 +43,7 @@ memory-pages = 100
 gas = 1_000_000_000
 timeout-ms = 30_000
 body-bytes = 10_485_760
+exact-memory = true
 [policy]
 allow = ["^https://api\\\\.example\\\\.com/"]
 disallow = ["^https://api\\\\.example\\\\.com/admin"]
@@ -54,6 +56,7 @@ root = "./public/"
       module: 'dist/hello.wasm',
       abi: 'cwa',
       limits: { memoryPages: 100, gas: 1_000_000_000, timeoutMs: 30_000, bodyBytes: 10_485_760 },
+      exactMemory: true,
       policy: { allow: ['^https://api\\.example\\.com/'], disallow: ['^https://api\\.example\\.com/admin'] },
       env: { GREETING: 'hello' },
       filesRoot: 'public',
@@ -71,6 +74,7 @@ root = "./public/"
     ['[limits]\ngas = 0', 'line 2: limits.gas must be at least 1'],
     ['[limits]\ngas = 1.5', 'line 2: limits.gas must be a whole number'],
     ['[limits]\n"timeout-ms" = 900001', "line 2: limits.timeout-ms is above this server's maximum of 900000"],
+    ['limits.exact-memory = 1', 'line 1: limits.exact-memory must be true or false'],
     ['limits.gas = "1"', 'line 1: limits.gas must be a whole number'],
     ['limits = { gas = true }', 'line 1: limits.gas must be a whole number'],
     ['limits = 5', 'line 1: limits must be a table: [limits]'],
@@ -101,7 +105,7 @@ root = "./public/"
     expect(all).toContain('line 1: abi');
     expect(all).toContain('line 3: unknown key limits.ram');
     expect(all).toContain('line 4: limits.gas');
-    expect(error.hints).toContain('[limits] knows memory-pages, gas, timeout-ms, body-bytes');
+    expect(error.hints).toContain('[limits] knows memory-pages, gas, timeout-ms, body-bytes, exact-memory');
   });
 
   it('refuses bytes that are no text', () => {

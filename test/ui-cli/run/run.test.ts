@@ -148,6 +148,21 @@ test('--policy reads Olinâ€™s syntax: what it refuses ends the guest with Olinâ€
   expect(spin.stderr).toContain('out of gas: 100000 instructions');
 });
 
+test('--exact-memory, or exact-memory in a manifest, leaves no reserve behind the memory', async () => {
+  const beyond = await file(
+    'beyond.wat',
+    `(module (memory 1 9) (func (export "cwa_main") (result i32)
+      (drop (memory.grow (i32.const 0))) (i32.load (i32.const 65536))))`,
+  );
+  expect((await wasmcloudRun([beyond])).status).toBe(0);
+  const exact = await wasmcloudRun(['--exact-memory', beyond]);
+  expect(exact).toMatchObject({ status: 134, stderr: expect.stringContaining('out of bounds') });
+  const manifest = await file('exact/wasmcloud.toml', '[limits]\nexact-memory = true\n');
+  expect((await wasmcloudRun(['--policy', manifest, beyond])).status).toBe(134);
+  const bad = await file('bad/wasmcloud.toml', '[limits]\nexact-memory = 1\n');
+  expect((await wasmcloudRun(['--policy', bad, beyond])).stderr).toContain('limits.exact-memory is true or false');
+});
+
 test('--policy reads the policy and limits of a manifest', async () => {
   const manifest = await file('wasmcloud.toml', '[policy]\nallow = ["^log:"]\n[limits]\ngas = 5_000\n');
   expect(await wasmcloudRun(['--policy', manifest, guest('cwa/log.wasm')])).toMatchObject({ status: 0 });
