@@ -157,9 +157,9 @@ test('--exact-memory, or exact-memory in a manifest, leaves no reserve behind th
   expect((await wasmcloudRun([beyond])).status).toBe(0);
   const exact = await wasmcloudRun(['--exact-memory', beyond]);
   expect(exact).toMatchObject({ status: 134, stderr: expect.stringContaining('out of bounds') });
-  const manifest = await file('exact/wasmcloud.toml', '[limits]\nexact-memory = true\n');
+  const manifest = await file('exact.toml', '[limits]\nexact-memory = true\n');
   expect((await wasmcloudRun(['--policy', manifest, beyond])).status).toBe(134);
-  const bad = await file('bad/wasmcloud.toml', '[limits]\nexact-memory = 1\n');
+  const bad = await file('inexact.toml', '[limits]\nexact-memory = 1\n');
   expect((await wasmcloudRun(['--policy', bad, beyond])).stderr).toContain('limits.exact-memory is true or false');
 });
 
