@@ -70,7 +70,7 @@ test('random programs under random prices use exactly the sum of the prices of w
           const metered = meter(bytes, { imports: host, costs: all, ...(limit === undefined ? {} : { slice, limit }) });
           return { result: outcome(() => call(metered.exports, 'run', ...args)), used: metered.used() };
         };
-        expect(gas({ instruction: 3, memoryPage: 3 * costs.memoryPage })).toEqual({ result, used: 3 * executed });
+        expect(gas({ instruction: 3, memoryPage: 3 * flatCosts.memoryPage })).toEqual({ result, used: 3 * executed });
         // At 2 the instruction costs one more each time: that counts it. At `price` it must cost as often more.
         const times = gas({ instructions: { [opcode]: 2 } }).used - executed;
         const expected = executed + (price - 1) * times;
