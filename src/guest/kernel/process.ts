@@ -15,6 +15,7 @@ import { ByteBudget } from '../../waiting/byte-budget.ts';
 import { ComponentState } from './canonical/state.ts';
 import { DescriptorTable } from './descriptors.ts';
 import type { FileSystem } from './fs/file-system.ts';
+import type { IncomingHttp } from './incoming-http.ts';
 import { longestPiece, splitLine } from './log-pieces.ts';
 import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
@@ -106,6 +107,8 @@ export interface ProcessOptions {
   readonly files: () => FileSystem;
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
+  /** The request that the Process answers through wasi:http; absent for one that answers through stdout, or none. */
+  readonly http?: IncomingHttp;
   /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
   readonly suspending?: () => void;
   /** Called when an entry of the guest is about to run, and when a wait of it has ended: the thread is the guest's from now on. */

@@ -23,6 +23,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   status = 0;
   /** Name, value, name, value … as they were received. */
   rawHeaders: readonly Buffer[] = [];
+  /** The trailers, likewise; complete when the body has ended. */
+  rawTrailers: readonly Buffer[] = [];
   failure: NetworkFailure | null = null;
   #statusText = '';
   #state: State = 'waiting';
@@ -122,7 +124,9 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     this.changed.wake();
   }
 
-  onResponseEnd(): void {
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    const raw = controller.rawTrailers;
+    this.rawTrailers = Array.isArray(raw) ? raw.map((part) => Buffer.from(part)) : [];
     if (!this.isOver) this.#finish('ended', null);
   }
 

@@ -37,6 +37,8 @@ export interface HttpSend {
   /** Name, value, name, value …, `host` among them. */
   readonly headers: readonly string[];
   readonly body: Uint8Array | Upload | null;
+  /** Milliseconds until a new connection must stand, within the limits of the egress; absent or null: those alone. */
+  readonly connectTimeoutMs?: number | null;
 }
 
 /** What the pool needs of its handler's network. */
@@ -85,7 +87,7 @@ export class HttpPool {
     fresh: boolean,
   ): Promise<{ readonly exchange: HttpExchange; readonly reused: boolean }> {
     const key = originOf(request.origin);
-    const connection = (fresh ? undefined : this.#takeIdle(key)) ?? (await this.#connect(request.origin, key));
+    const connection = (fresh ? undefined : this.#takeIdle(key)) ?? (await this.#connect(request, key));
     const reused = connection.isUsed;
     connection.isUsed = true;
     const exchange = new HttpExchange(`${request.method} ${key}`, (ok) => {
@@ -127,19 +129,19 @@ export class HttpPool {
     return connection;
   }
 
-  async #connect(origin: HttpOrigin, key: string): Promise<Connection> {
+  async #connect({ origin, connectTimeoutMs }: HttpSend, key: string): Promise<Connection> {
     const { Client } = await loadHttp();
     const abort = new AbortController();
     const client = new Client(key, {
       connect: (_options, callback) => {
-        this.#connections
-          .open({
-            host: origin.host,
-            port: origin.port,
-            tls: usesTls(origin.scheme) ? { alpn: ['http/1.1'] } : null,
-            signal: abort.signal,
-            halfOpen: false,
-          })
+        const opening = this.#connections.open({
+          host: origin.host,
+          port: origin.port,
+          tls: usesTls(origin.scheme) ? { alpn: ['http/1.1'] } : null,
+          signal: abort.signal,
+          halfOpen: false,
+        });
+        openedInTime(opening, connectTimeoutMs ?? null, `connecting to ${key}`)
           .then(
             (socket) => callback(null, socket),
             (error: Error) => callback(error, null),
@@ -191,4 +193,27 @@ export class HttpPool {
     connection.abort.abort(dropped);
     void connection.client.destroy(dropped);
   }
+}
+
+/** Returns the socket of `opening`. Throws NetworkFailure timedOut after `timeoutMs`; a socket that is late is closed. */
+function openedInTime(opening: Promise<Socket>, timeoutMs: number | null, what: string): Promise<Socket> {
+  if (timeoutMs === null) return opening;
+  let isLate = false;
+  return new Promise<Socket>((resolve, reject) => {
+    const timer = setTimeout(() => {
+      isLate = true;
+      reject(new NetworkFailure(Errno.timedOut, `${what}: no connection within ${timeoutMs} ms`));
+    }, timeoutMs);
+    opening.then(
+      (socket) => {
+        clearTimeout(timer);
+        if (isLate) socket.destroy();
+        else resolve(socket);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
 }

@@ -19,12 +19,14 @@ import type { Network } from '../net/network.ts';
 import { RequestFraming } from '../net/request-framing.ts';
 import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
-import { type Process, ProcessEnded, type Scheme } from '../process.ts';
+import { type Process, ProcessEnded } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
+import type { NetworkScheme } from './network-of.ts';
 
 /** Makes the schemes `http:` and `https:` of a handler, over its network. */
-export function httpScheme(network: Network): Scheme {
+export function httpScheme(network: Network): NetworkScheme {
   return {
+    network,
     names: schemeNames('http'),
     open: (url, guest) => {
       const target = parseTarget(url);

@@ -8,8 +8,9 @@ import { NetworkFailure, networkFailure } from '../net/failure.ts';
 import type { Network } from '../net/network.ts';
 import { checkSpelling, originOf, parseTarget, schemeNames, usesTls } from '../net/target.ts';
 import { Wakeup } from '../net/wakeup.ts';
-import type { Process, Scheme } from '../process.ts';
+import type { Process } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
+import type { NetworkScheme } from './network-of.ts';
 
 export const tcpLimits = {
   /** Most bytes taken from the guest that the operating system has not taken yet. */
@@ -21,8 +22,9 @@ export const tcpLimits = {
 } as const;
 
 /** Makes the schemes `tcp:` and `tcp+tls:` of a handler, over its network. */
-export function tcpScheme(network: Network): Scheme {
+export function tcpScheme(network: Network): NetworkScheme {
   return {
+    network,
     names: schemeNames('tcp'),
     open: (url, guest) => {
       const target = parseTarget(url);

@@ -10,6 +10,9 @@ import { terminalInput, terminalOutput, terminalStderr, terminalStdin, terminalS
 import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
+import { incomingHandler } from './http/incoming-handler.ts';
+import { outgoingHandler } from './http/outgoing-handler.ts';
+import { httpTypes } from './http/types.ts';
 import { ioError } from './io/error.ts';
 import { ioPoll } from './io/poll.ts';
 import { ioStreams } from './io/streams.ts';
@@ -37,4 +40,7 @@ export const wasi2: readonly Abi[] = [
   terminalStdin,
   terminalStdout,
   terminalStderr,
+  httpTypes,
+  outgoingHandler,
+  incomingHandler,
 ];

@@ -15,14 +15,14 @@ const getStdin = witRow(
 const getStdout = witRow(
   'get-stdout',
   func({}, own(outputStreamResource)),
-  (guest: Process) => new OutputStream(guest, guest.options.stdout),
+  (guest: Process) => new OutputStream(guest, guest.options.stdout, { isAwaited: true }),
 );
 
 /** Returns a stream to the standard error. All such streams keep the order of what is written. */
 const getStderr = witRow(
   'get-stderr',
   func({}, own(outputStreamResource)),
-  (guest: Process) => new OutputStream(guest, guest.options.stderr),
+  (guest: Process) => new OutputStream(guest, guest.options.stderr, { isAwaited: true }),
 );
 
 export const stdin = witInterface('wasi2', 'wasi:cli/stdin@0.2', [getStdin]);

@@ -15,7 +15,11 @@ export const permitBytesMax = 64 * KIB;
 /** The sinks of one Process. Handles of one Resource (get-stdout twice) share a sink, so that bytes keep their order. */
 interface Sinks {
   readonly byResource: WeakMap<Resource, Sink>;
-  readonly busy: Set<Sink>;
+  readonly busy: Set<Busy>;
+}
+
+interface Busy {
+  readonly pending: Promise<void> | null;
 }
 
 const sinksOf = new WeakMap<Process, Sinks>();
@@ -29,25 +33,37 @@ function sinks(guest: Process): Sinks {
   return all;
 }
 
-export function sinkOf(guest: Process, resource: Resource): Sink {
+/**
+ * Returns the sink of `resource`. `isAwaited` says whether the Process is to end only when everything has been
+ * written, as for its answer; else what a peer has not taken by then is lost.
+ */
+export function sinkOf(guest: Process, resource: Resource, { isAwaited = false } = {}): Sink {
   const { byResource, busy } = sinks(guest);
   let sink = byResource.get(resource);
   if (sink === undefined) {
-    sink = new Sink(resource, busy);
+    sink = new Sink(resource, isAwaited ? busy : null);
     byResource.set(resource, sink);
   }
   return sink;
 }
 
-/** Returns a promise that settles when everything that streams of `guest` took has been written; null: it has been. */
+/** Returns a promise that settles when all awaited output of `guest` has been written; null: it has been. */
 export function outputWritten(guest: Process): Promise<void> | null {
   const busy = sinksOf.get(guest)?.busy;
   if (busy === undefined || busy.size === 0) return null;
   return allWritten(busy);
 }
 
-async function allWritten(busy: ReadonlySet<Sink>): Promise<void> {
-  while (busy.size > 0) await Promise.all([...busy].map((sink) => sink.pending));
+/** Lets outputWritten wait for `pending` too, which must not reject. */
+export function keepBusy(guest: Process, pending: Promise<void>): void {
+  const { busy } = sinks(guest);
+  const one = { pending };
+  busy.add(one);
+  void pending.then(() => busy.delete(one));
+}
+
+async function allWritten(busy: ReadonlySet<Busy>): Promise<void> {
+  while (busy.size > 0) await Promise.all([...busy].map(({ pending }) => pending));
 }
 
 export class Sink {
@@ -56,9 +72,11 @@ export class Sink {
   pending: Promise<void> | null = null;
   /** Errno of the operation that failed; 0 where none has. The Resource takes nothing more then. */
   failed = 0;
-  readonly #busy: Set<Sink>;
+  /** Bytes that streams have taken and the Resource has not. */
+  pendingBytes = 0;
+  readonly #busy: Set<Busy> | null;
 
-  constructor(resource: Resource, busy: Set<Sink>) {
+  constructor(resource: Resource, busy: Set<Busy> | null) {
     this.resource = resource;
     this.#busy = busy;
   }
@@ -82,8 +100,10 @@ export class Sink {
     const rest = bytes.slice(done);
     if (!guest.held.take(rest.length))
       throw new GuestFault('the streams of this invocation hold too many unsent bytes');
-    this.#after(async () => {
+    this.pendingBytes += rest.length;
+    this.next(async () => {
       await this.#writeAll(guest, rest);
+      this.pendingBytes -= rest.length;
       guest.held.give(rest.length);
     });
   }
@@ -92,7 +112,7 @@ export class Sink {
   flush(guest: Process): void {
     if (this.failed !== 0) return;
     if (this.pending !== null) {
-      this.#after(async () => {
+      this.next(async () => {
         if (this.failed === 0 && guest.end === null) this.#note(await this.resource.flush());
       });
       return;
@@ -100,7 +120,7 @@ export class Sink {
     const flushed = this.resource.flush();
     if (typeof flushed === 'number') this.#note(flushed);
     else
-      this.#after(async () => {
+      this.next(async () => {
         this.#note(await flushed);
       });
   }
@@ -142,8 +162,8 @@ export class Sink {
     if (result < 0 && this.failed === 0) this.failed = result;
   }
 
-  /** Runs `work` when everything before it is done. */
-  #after(work: () => Promise<void>): void {
+  /** Runs `work` when everything before it is done; until then, and while it runs, the stream has no room. */
+  next(work: () => Promise<void>): void {
     const before = this.pending ?? Promise.resolve();
     const mine = before
       .then(work)
@@ -151,9 +171,9 @@ export class Sink {
       .then(() => {
         if (this.pending !== mine) return;
         this.pending = null;
-        this.#busy.delete(this);
+        this.#busy?.delete(this);
       });
     this.pending = mine;
-    this.#busy.add(this);
+    this.#busy?.add(this);
   }
 }

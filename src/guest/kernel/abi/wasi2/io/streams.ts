@@ -49,6 +49,8 @@ export interface StreamOptions {
   /** The object that the stream is a child of. */
   readonly parent?: HostObject;
   readonly explain?: Explain;
+  /** Of an output-stream: whether the Process is to end only when everything has been written. */
+  readonly isAwaited?: boolean;
   /** Called once, when the stream goes away. */
   readonly onClose?: () => void;
 }
@@ -59,6 +61,8 @@ abstract class Stream extends HostObject {
   #onClose: (() => void) | undefined;
   /** Whether the stream has ended, well or not. */
   isClosed = false;
+  /** Errno of a stream that has ended well. */
+  protected abstract readonly endErrno: number;
 
   constructor(options: StreamOptions) {
     super(options.parent ?? null);
@@ -76,7 +80,7 @@ abstract class Stream extends HostObject {
   /** Closes the stream for `errno`, and returns the error of the interface. */
   protected failed(errno: number): Err<StreamError> {
     this.isClosed = true;
-    if (errno === Errno.end || errno === Errno.closed) return closed;
+    if (errno === this.endErrno) return closed;
     const { text, codes } = this.#explain(errno);
     return err({ tag: 'last-operation-failed', value: new IoError(text, codes) });
   }
@@ -84,6 +88,7 @@ abstract class Stream extends HostObject {
 
 export class InputStream extends Stream {
   readonly what = 'input-stream';
+  protected readonly endErrno = Errno.end;
   readonly #resource: Resource;
 
   constructor(resource: Resource, options: StreamOptions = {}) {
@@ -133,13 +138,14 @@ export class InputStream extends Stream {
 
 export class OutputStream extends Stream {
   readonly what = 'output-stream';
+  protected readonly endErrno = Errno.closed;
   readonly sink: Sink;
   /** Bytes that check-write has granted and no write has used. */
   #permit = 0;
 
   constructor(guest: Process, resource: Resource, options: StreamOptions = {}) {
     super(options);
-    this.sink = sinkOf(guest, resource);
+    this.sink = sinkOf(guest, resource, options);
   }
 
   /** Returns how many bytes may be written now, 0 where there is no room. */

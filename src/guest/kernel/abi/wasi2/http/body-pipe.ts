@@ -1,0 +1,145 @@
+/**
+ * Takes the body of an outgoing message. Until the message has been sent, or where it is sent only with its first
+ * bytes, the body is held here; then it flows on to the connection.
+ *
+ *     holding --attach--> draining --held bytes taken--> flowing --end--> ended
+ */
+import { KIB } from '../../../../../protocol/limits.ts';
+import { Errno } from '../../../errno.ts';
+import { ByteQueue } from '../../../net/byte-queue.ts';
+import { Wakeup } from '../../../net/wakeup.ts';
+import type { Process } from '../../../process.ts';
+import type { MaybePromise, Resource } from '../../../resource.ts';
+
+/** Most bytes of one body that are held. A write of more waits until the message is sent. */
+export const heldBodyBytesMax = 256 * KIB;
+
+export interface PipeOptions {
+  /** Name under which bytes are accounted. */
+  readonly scheme: string;
+  /** The Content-Length of the message; null where it has none. */
+  readonly contentLength: number | null;
+  /** Called when a write has to wait because the message has not been sent. */
+  readonly full: () => void;
+}
+
+export class BodyPipe implements Resource {
+  readonly scheme: string;
+  readonly contentLength: number | null;
+  /** Bytes of the body that have been written. */
+  written = 0;
+  readonly #guest: Process;
+  readonly #full: () => void;
+  readonly #held = new ByteQueue();
+  readonly #changed = new Wakeup();
+  #target: Resource | null = null;
+  #isFlowing = false;
+  /** Called when everything before the end has gone to the target; null while the body has not ended. */
+  #ended: (() => void) | null = null;
+  #failed = 0;
+
+  constructor(guest: Process, options: PipeOptions) {
+    this.#guest = guest;
+    this.scheme = options.scheme;
+    this.contentLength = options.contentLength;
+    this.#full = options.full;
+  }
+
+  /** Whether all of the body is here: it has ended and nothing has been sent. */
+  get isWhole(): boolean {
+    return this.#ended !== null && this.#target === null;
+  }
+
+  /** Returns the bytes held, of a body that isWhole, and ends the pipe. */
+  takeWhole(): Uint8Array {
+    const bytes = this.#held.takeAll();
+    this.#guest.held.give(bytes.length);
+    const ended = this.#ended;
+    this.#isFlowing = true;
+    this.#failed = Errno.closed;
+    ended?.();
+    return bytes;
+  }
+
+  read(): number {
+    return Errno.notSupported;
+  }
+
+  write(bytes: Uint8Array): number | Promise<void> {
+    if (this.#failed !== 0) return this.#failed;
+    if (this.contentLength !== null && this.written + bytes.length > this.contentLength) return Errno.tooBig;
+    const taken = this.#take(bytes);
+    if (typeof taken === 'number' && taken > 0) this.written += taken;
+    return taken;
+  }
+
+  flush(): MaybePromise<number> {
+    if (this.#failed !== 0) return this.#failed;
+    return this.#target !== null && this.#isFlowing ? this.#target.flush() : 0;
+  }
+
+  close(): number {
+    this.#guest.held.give(this.#held.length);
+    this.#held.clear();
+    this.#failed = Errno.closed;
+    this.#changed.wake();
+    return 0;
+  }
+
+  writable(): Promise<void> | null {
+    if (this.#failed !== 0) return null;
+    if (this.#target === null) return this.#held.length < heldBodyBytesMax ? null : this.#isFull();
+    return this.#isFlowing ? (this.#target.writable?.() ?? null) : this.#changed.wait();
+  }
+
+  /** Lets the body flow to `target`. Returns a promise that settles when what was held has gone there; it never rejects. */
+  attach(target: Resource): Promise<void> {
+    this.#target = target;
+    return this.#drain(target);
+  }
+
+  /** Ends the body. Calls `ended` when everything before it has gone to the target. */
+  end(ended: () => void): void {
+    this.#ended = ended;
+    if (this.#isFlowing) ended();
+  }
+
+  #take(bytes: Uint8Array): number | Promise<void> {
+    if (this.#target !== null) return this.#isFlowing ? this.#target.write(bytes) : this.#changed.wait();
+    const part = bytes.subarray(0, heldBodyBytesMax - this.#held.length);
+    if (bytes.length > 0 && part.length === 0) return this.#isFull();
+    if (!this.#guest.held.take(part.length)) return Errno.noSpace;
+    this.#held.push(part);
+    return part.length;
+  }
+
+  #isFull(): Promise<void> {
+    const waiting = this.#changed.wait();
+    this.#full();
+    return waiting;
+  }
+
+  async #drain(target: Resource): Promise<void> {
+    const bytes = this.#held.takeAll();
+    let done = 0;
+    try {
+      while (done < bytes.length && this.#failed === 0 && isWanted(this.#guest)) {
+        const count = target.write(bytes.subarray(done));
+        if (typeof count !== 'number') await count;
+        else if (count > 0) done += count;
+        else this.#failed = count === 0 ? Errno.noSpace : count;
+      }
+    } catch {
+      this.#failed = Errno.unknown;
+    }
+    this.#guest.held.give(bytes.length);
+    this.#isFlowing = true;
+    this.#ended?.();
+    this.#changed.wake();
+  }
+}
+
+/** Returns whether output of `guest` is still to be sent: it runs, or has ended by itself. */
+function isWanted({ end }: Process): boolean {
+  return end === null || end.kind === 'exit';
+}

@@ -1,0 +1,12 @@
+/** Reads the Content-Length that a component has set (RFC 9110 8.6). */
+import type { HttpField } from '../../../incoming-http.ts';
+
+/** Returns the length in bytes, null without the field, undefined where it is no length or differs from another one. */
+export function contentLengthOf(fields: readonly HttpField[]): number | null | undefined {
+  const values = fields
+    .filter(([name]) => name === 'content-length')
+    .map(([, value]) => Buffer.from(value).toString('latin1').trim());
+  if (values.length === 0) return null;
+  const [first] = values as [string];
+  return /^[0-9]{1,15}$/.test(first) && values.every((value) => value === first) ? Number(first) : undefined;
+}

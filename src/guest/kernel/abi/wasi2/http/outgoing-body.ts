@@ -1,0 +1,104 @@
+/** wasi:http/types, `outgoing-body`: the body of a request or response that the component sends. */
+import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
+import { dropRow, err, ok, witRow } from '../../../canonical/row.ts';
+import type { HttpField } from '../../../incoming-http.ts';
+import type { Process } from '../../../process.ts';
+import { HostObject } from '../host-object.ts';
+import { type Sink, sinkOf } from '../io/sink.ts';
+import { type Explain, OutputStream, outputStreamResource } from '../io/streams.ts';
+import type { BodyPipe } from './body-pipe.ts';
+import { errorCodeType } from './error-code.ts';
+import { type Fields, fieldsResource, httpTypesName } from './fields.ts';
+
+export const outgoingBodyResource = hostResource(httpTypesName, 'outgoing-body');
+
+export interface OutgoingBodyOptions {
+  readonly pipe: BodyPipe;
+  /** Which message it is the body of; names the error code of a wrong length. */
+  readonly message: 'request' | 'response';
+  /** Called once, when all of the body is in the pipe. */
+  readonly finished: (trailers: readonly HttpField[]) => void;
+  /** Called once, in place of finished, where the body was given up: what was sent of it must not look complete. */
+  readonly givenUp: (why: string) => void;
+}
+
+export class OutgoingBody extends HostObject {
+  readonly what = 'outgoing-body';
+  readonly options: OutgoingBodyOptions;
+  isWritten = false;
+  #isOver = false;
+  readonly #sink: Sink;
+
+  constructor(guest: Process, options: OutgoingBodyOptions) {
+    super();
+    this.options = options;
+    this.#sink = sinkOf(guest, options.pipe, { isAwaited: options.message === 'response' });
+  }
+
+  /** What a wrong length is for the message. */
+  sizeError(): { readonly tag: string; readonly value: bigint } {
+    const { message, pipe } = this.options;
+    return { tag: `HTTP-${message}-body-size`, value: BigInt(pipe.written + this.#sink.pendingBytes) };
+  }
+
+  /** Ends the body, behind what its stream still holds. Returns whether it has the length that was announced. */
+  finish(guest: Process, trailers: readonly HttpField[]): boolean {
+    const { pipe, finished, givenUp } = this.options;
+    this.#isOver = true;
+    if (pipe.contentLength !== null && pipe.written + this.#sink.pendingBytes !== pipe.contentLength) {
+      givenUp('the body has another length than its Content-Length');
+      return false;
+    }
+    if (this.#sink.pending === null) finished(trailers);
+    else
+      this.#sink.next(async () => {
+        if (this.#sink.failed === 0 && (guest.end === null || guest.end.kind === 'exit')) finished(trailers);
+      });
+    return true;
+  }
+
+  override close(): undefined {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.options.givenUp('the component has given its body up');
+  }
+}
+
+/**
+ * Returns the stream that takes the bytes of the body, once. It is a child of the body.
+ *
+ * Errors: an error the second time.
+ */
+const outgoingBodyWrite = witRow(
+  '[method]outgoing-body.write',
+  func({ self: borrow(outgoingBodyResource) }, result(own(outputStreamResource), null)),
+  (guest: Process, self: OutgoingBody) => {
+    if (self.isWritten) return err();
+    self.isWritten = true;
+    const explain: Explain = () => ({ text: 'the body could not be sent', codes: { http: self.sizeError() } });
+    return ok(new OutputStream(guest, self.options.pipe, { parent: self, explain }));
+  },
+);
+
+/**
+ * Ends the body, with `trailers` where there are any. A body that is dropped without it is cut off, so that the other
+ * side does not take it for complete. Traps where the stream of the body has not been dropped.
+ *
+ * Errors: HTTP-request-body-size or HTTP-response-body-size where a Content-Length says something else.
+ */
+const outgoingBodyFinish = witRow(
+  '[static]outgoing-body.finish',
+  func({ this: own(outgoingBodyResource), trailers: option(own(fieldsResource)) }, result(null, errorCodeType)),
+  (guest: Process, body: OutgoingBody, trailers: Fields | null) => {
+    body.leave();
+    trailers?.leave();
+    const entries = trailers?.entries ?? [];
+    trailers?.close();
+    return body.finish(guest, entries) ? ok() : err(body.sizeError());
+  },
+);
+
+/** Drops an outgoing-body. One that was not finished is cut off. */
+const dropOutgoingBody = dropRow(outgoingBodyResource);
+
+export const outgoingBodyRows = [outgoingBodyWrite, outgoingBodyFinish, dropOutgoingBody];

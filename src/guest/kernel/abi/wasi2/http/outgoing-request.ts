@@ -1,0 +1,301 @@
+/** wasi:http/types, `outgoing-request` and `request-options`: a request that the component sends. */
+import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
+import { dropRow, err, ok, witRow } from '../../../canonical/row.ts';
+import { parseAuthority } from '../../../net/target.ts';
+import type { Process } from '../../../process.ts';
+import { HostObject } from '../host-object.ts';
+import { BodyPipe } from './body-pipe.ts';
+import { contentLengthOf } from './content-length.ts';
+import { Fields, fieldsResource, httpTypesName } from './fields.ts';
+import { OutgoingBody, outgoingBodyResource } from './outgoing-body.ts';
+import {
+  fromMethod,
+  fromScheme,
+  methodType,
+  optionalSchemeType,
+  toMethod,
+  toScheme,
+  type Word,
+} from './request-words.ts';
+
+export const outgoingRequestResource = hostResource(httpTypesName, 'outgoing-request');
+export const requestOptionsResource = hostResource(httpTypesName, 'request-options');
+
+/** What the body of a request asks of the call that sends it. */
+export interface BodyEvents {
+  /** The body has ended, or more of it was written than is held. */
+  ready(): void;
+  givenUp(why: string): void;
+}
+
+export class OutgoingRequest extends HostObject {
+  readonly what = 'outgoing-request';
+  readonly fields: Fields;
+  method = 'GET';
+  /** In lower case; null: https. */
+  scheme: string | null = null;
+  authority: string | null = null;
+  pathWithQuery: string | null = null;
+  /** The body; null where the component has not asked for one. */
+  pipe: BodyPipe | null = null;
+  /** Why the body was given up before the request was sent; null where it was not. */
+  bodyGivenUp: string | null = null;
+  /** Set by the call that sends the request. */
+  events: BodyEvents | null = null;
+
+  constructor(fields: Fields) {
+    super();
+    this.fields = fields;
+  }
+
+  body(guest: Process): OutgoingBody | null {
+    const contentLength = contentLengthOf(this.fields.entries);
+    if (this.pipe !== null || contentLength === undefined) return null;
+    const pipe = new BodyPipe(guest, {
+      scheme: this.scheme ?? 'https',
+      contentLength,
+      full: () => this.events?.ready(),
+    });
+    this.pipe = pipe;
+    return new OutgoingBody(guest, {
+      pipe,
+      message: 'request',
+      finished: (trailers) => {
+        if (trailers.length > 0) guest.report('warning', 'trailers of an outgoing request are not sent');
+        pipe.end(() => undefined);
+        this.events?.ready();
+      },
+      givenUp: (why) => {
+        this.bodyGivenUp = why;
+        this.events?.givenUp(why);
+      },
+    });
+  }
+
+  override close(): undefined {
+    this.fields.close();
+    if (this.events === null) this.pipe?.close();
+  }
+}
+
+/** Time limits of a request in nanoseconds; null: none but the deadline of the invocation. */
+export class RequestOptions extends HostObject {
+  readonly what = 'request-options';
+  connectNs: bigint | null = null;
+  firstByteNs: bigint | null = null;
+  betweenBytesNs: bigint | null = null;
+}
+
+const self = { self: borrow(outgoingRequestResource) } as const;
+const done = result(null, null);
+
+/** Returns a GET request with the fields `headers`, and no path, scheme and authority yet. */
+const newOutgoingRequest = witRow(
+  '[constructor]outgoing-request',
+  func({ headers: own(fieldsResource) }, own(outgoingRequestResource)),
+  (_guest: Process, headers: Fields) => {
+    headers.leave();
+    return new OutgoingRequest(headers);
+  },
+);
+
+/**
+ * Returns the body of the request, once. A request whose body was not asked for has none.
+ *
+ * Errors: an error the second time, and where the Content-Length is no length.
+ */
+const outgoingRequestBody = witRow(
+  '[method]outgoing-request.body',
+  func(self, result(own(outgoingBodyResource), null)),
+  (guest: Process, request: OutgoingRequest) => {
+    const body = request.body(guest);
+    return body === null ? err() : ok(body);
+  },
+);
+
+/** Returns the method. */
+const outgoingRequestMethod = witRow(
+  '[method]outgoing-request.method',
+  func(self, methodType),
+  (_guest: Process, request: OutgoingRequest) => toMethod(request.method),
+);
+
+/**
+ * Sets the method.
+ *
+ * Errors: an error for a text that is no method (RFC 9110 9.1).
+ */
+const outgoingRequestSetMethod = witRow(
+  '[method]outgoing-request.set-method',
+  func({ ...self, method: methodType }, done),
+  (_guest: Process, request: OutgoingRequest, method: Word) => {
+    const text = fromMethod(method);
+    if (text === null) return err();
+    request.method = text;
+    return ok();
+  },
+);
+
+/** Returns path and query; none where they were not set: `/`. */
+const outgoingRequestPathWithQuery = witRow(
+  '[method]outgoing-request.path-with-query',
+  func(self, option('string')),
+  (_guest: Process, request: OutgoingRequest) => request.pathWithQuery,
+);
+
+/**
+ * Sets path and query.
+ *
+ * Errors: an error for a text that is no path: it begins with `/` or `?`, without spaces, control characters and `#`.
+ */
+const outgoingRequestSetPathWithQuery = witRow(
+  '[method]outgoing-request.set-path-with-query',
+  func({ ...self, 'path-with-query': option('string') }, done),
+  (_guest: Process, request: OutgoingRequest, path: string | null) => {
+    if (path !== null && path !== '*' && !/^[/?][^\0-\x20#\x7f]*$/u.test(path)) return err();
+    request.pathWithQuery = path;
+    return ok();
+  },
+);
+
+/** Returns the scheme; none where it was not set: HTTPS. */
+const outgoingRequestScheme = witRow(
+  '[method]outgoing-request.scheme',
+  func(self, optionalSchemeType),
+  (_guest: Process, request: OutgoingRequest) => (request.scheme === null ? null : toScheme(request.scheme)),
+);
+
+/**
+ * Sets the scheme.
+ *
+ * Errors: an error for a text that is no scheme (RFC 3986 3.1).
+ */
+const outgoingRequestSetScheme = witRow(
+  '[method]outgoing-request.set-scheme',
+  func({ ...self, scheme: optionalSchemeType }, done),
+  (_guest: Process, request: OutgoingRequest, scheme: Word | null) => {
+    const text = scheme === null ? null : fromScheme(scheme);
+    if (text === null && scheme !== null) return err();
+    request.scheme = text;
+    return ok();
+  },
+);
+
+/** Returns host and port. */
+const outgoingRequestAuthority = witRow(
+  '[method]outgoing-request.authority',
+  func(self, option('string')),
+  (_guest: Process, request: OutgoingRequest) => request.authority,
+);
+
+/**
+ * Sets host and port.
+ *
+ * Errors: an error for a text that is not HOST or HOST:PORT; user information is none of both.
+ */
+const outgoingRequestSetAuthority = witRow(
+  '[method]outgoing-request.set-authority',
+  func({ ...self, authority: option('string') }, done),
+  (_guest: Process, request: OutgoingRequest, authority: string | null) => {
+    if (authority !== null && parseAuthority(authority, 'https') === null) return err();
+    request.authority = authority;
+    return ok();
+  },
+);
+
+/** Returns the header fields, which cannot be changed. They are a child of the request. */
+const outgoingRequestHeaders = witRow(
+  '[method]outgoing-request.headers',
+  func(self, own(fieldsResource)),
+  (guest: Process, request: OutgoingRequest) => Fields.showing(guest, request.fields.entries, request),
+);
+
+/** Drops an outgoing-request that is not sent. */
+const dropOutgoingRequest = dropRow(outgoingRequestResource);
+
+const options = { self: borrow(requestOptionsResource) } as const;
+const duration = option('u64');
+
+/** Returns request options without time limits. */
+const newRequestOptions = witRow(
+  '[constructor]request-options',
+  func({}, own(requestOptionsResource)),
+  () => new RequestOptions(),
+);
+
+/** Returns the nanoseconds until a connection must stand; none where there is no limit. */
+const requestOptionsConnectTimeout = witRow(
+  '[method]request-options.connect-timeout',
+  func(options, duration),
+  (_guest: Process, { connectNs }: RequestOptions) => connectNs,
+);
+
+/** Sets the nanoseconds until a connection must stand. */
+const requestOptionsSetConnectTimeout = witRow(
+  '[method]request-options.set-connect-timeout',
+  func({ ...options, duration }, done),
+  (_guest: Process, self: RequestOptions, ns: bigint | null) => {
+    self.connectNs = ns;
+    return ok();
+  },
+);
+
+/** Returns the nanoseconds until the head of the response must have come; none where there is no limit. */
+const requestOptionsFirstByteTimeout = witRow(
+  '[method]request-options.first-byte-timeout',
+  func(options, duration),
+  (_guest: Process, { firstByteNs }: RequestOptions) => firstByteNs,
+);
+
+/** Sets the nanoseconds until the head of the response must have come. */
+const requestOptionsSetFirstByteTimeout = witRow(
+  '[method]request-options.set-first-byte-timeout',
+  func({ ...options, duration }, done),
+  (_guest: Process, self: RequestOptions, ns: bigint | null) => {
+    self.firstByteNs = ns;
+    return ok();
+  },
+);
+
+/** Returns the nanoseconds that a read of the response's body may wait; none where there is no limit. */
+const requestOptionsBetweenBytesTimeout = witRow(
+  '[method]request-options.between-bytes-timeout',
+  func(options, duration),
+  (_guest: Process, { betweenBytesNs }: RequestOptions) => betweenBytesNs,
+);
+
+/** Sets the nanoseconds that a read of the response's body may wait. */
+const requestOptionsSetBetweenBytesTimeout = witRow(
+  '[method]request-options.set-between-bytes-timeout',
+  func({ ...options, duration }, done),
+  (_guest: Process, self: RequestOptions, ns: bigint | null) => {
+    self.betweenBytesNs = ns;
+    return ok();
+  },
+);
+
+/** Drops request-options. */
+const dropRequestOptions = dropRow(requestOptionsResource);
+
+export const outgoingRequestRows = [
+  newOutgoingRequest,
+  outgoingRequestBody,
+  outgoingRequestMethod,
+  outgoingRequestSetMethod,
+  outgoingRequestPathWithQuery,
+  outgoingRequestSetPathWithQuery,
+  outgoingRequestScheme,
+  outgoingRequestSetScheme,
+  outgoingRequestAuthority,
+  outgoingRequestSetAuthority,
+  outgoingRequestHeaders,
+  dropOutgoingRequest,
+  newRequestOptions,
+  requestOptionsConnectTimeout,
+  requestOptionsSetConnectTimeout,
+  requestOptionsFirstByteTimeout,
+  requestOptionsSetFirstByteTimeout,
+  requestOptionsBetweenBytesTimeout,
+  requestOptionsSetBetweenBytesTimeout,
+  dropRequestOptions,
+];

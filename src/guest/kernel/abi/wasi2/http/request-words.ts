@@ -1,0 +1,41 @@
+/** Methods and schemes as wasi:http has them: the common ones are cases, all others text. */
+import { option, variant } from '../../../../component/wit.ts';
+
+export interface Word {
+  readonly tag: string;
+  /** The text of `other`. */
+  readonly value?: string;
+}
+
+const methods = ['get', 'head', 'post', 'put', 'delete', 'connect', 'options', 'trace', 'patch'] as const;
+
+export const methodType = variant({
+  ...Object.fromEntries(methods.map((method) => [method, null])),
+  other: 'string',
+});
+export const schemeType = variant({ HTTP: null, HTTPS: null, other: 'string' });
+export const optionalSchemeType = option(schemeType);
+
+/** Returns the case of a method as a request line has it. Methods are case-sensitive (RFC 9110 9.1). */
+export function toMethod(method: string): Word {
+  const lower = method.toLowerCase();
+  const isCase = method === method.toUpperCase() && (methods as readonly string[]).includes(lower);
+  return isCase ? { tag: lower } : { tag: 'other', value: method };
+}
+
+/** Returns a method as a request line has it; null where it is none (RFC 9110 9.1: a token). */
+export function fromMethod({ tag, value }: Word): string | null {
+  if (tag !== 'other') return tag.toUpperCase();
+  return value !== undefined && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(value) ? value : null;
+}
+
+export function toScheme(scheme: string): Word {
+  const upper = scheme.toUpperCase();
+  return upper === 'HTTP' || upper === 'HTTPS' ? { tag: upper } : { tag: 'other', value: scheme };
+}
+
+/** Returns a scheme in lower case; null where it is none (RFC 3986 3.1). */
+export function fromScheme({ tag, value }: Word): string | null {
+  if (tag !== 'other') return tag.toLowerCase();
+  return value !== undefined && /^[a-z][a-z0-9+.-]{0,63}$/i.test(value) ? value.toLowerCase() : null;
+}

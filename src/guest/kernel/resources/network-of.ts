@@ -1,0 +1,13 @@
+/** Finds the network behind a scheme, for interfaces that do more with it than open URLs. */
+import type { Network } from '../net/network.ts';
+import type { Process, Scheme } from '../process.ts';
+
+export interface NetworkScheme extends Scheme {
+  readonly network: Network;
+}
+
+/** Returns the network of the handler of `guest`; null where `guest` may not open `scheme`. */
+export function networkOf(guest: Process, scheme: string): Network | null {
+  const found = guest.options.schemes.find(scheme);
+  return found !== undefined && 'network' in found ? (found as NetworkScheme).network : null;
+}
