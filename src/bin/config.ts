@@ -155,7 +155,10 @@ function databaseUrl(env: Env, name: string): string | null {
   throw new PlatformError('bad_request', `${name} is not a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE`);
 }
 
-/** Visible ASCII, as a Bearer token must be (RFC 6750, 2.1); not so short that it can be guessed. */
+/**
+ * Reads the token for /metrics; null where it is not set. It is visible ASCII, as a Bearer token must be (RFC 6750,
+ * 2.1), and not so short that it can be guessed. Throws PlatformError otherwise.
+ */
 function metricsToken(env: Env, name: string): string | null {
   const value = secret(env, name);
   if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;

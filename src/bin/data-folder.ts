@@ -75,7 +75,10 @@ function takeLock(file: string, folder: string): DatabaseSync {
   }
 }
 
-/** A folder that guests' processes may read would give them the keys in it, should one break out. */
+/**
+ * Throws `unavailable` for a folder that guests' processes may read: it would give them the keys in it, should one
+ * break out.
+ */
 function checkPlace(path: string, readable: readonly string[]): void {
   const real = `${realpathSync(path)}${sep}`;
   const around = readable.find((folder) => existsSync(folder) && real.startsWith(`${realpathSync(folder)}${sep}`));
@@ -85,7 +88,10 @@ function checkPlace(path: string, readable: readonly string[]): void {
   });
 }
 
-/** ` (process 4711)`, as far as its note can be read. In another container the number means nothing here. */
+/**
+ * Returns ` (process 4711)`, as the folder's note has it; '' where it cannot be read. In another container the number
+ * means nothing.
+ */
 function holderOf(folder: string): string {
   try {
     const pid = readFileSync(join(folder, holderName), 'utf8').trim();

@@ -61,12 +61,12 @@ export class DataIdentity {
     return new DataIdentity(folder, database, known);
   }
 
-  /** Where the database is. */
+  /** Returns where the database is. */
   location(databaseUrl: string | null): DatabaseLocation {
     return databaseUrl === null ? { file: join(this.#folder, sqliteName) } : { url: databaseUrl };
   }
 
-  /** Who takes this folder's lease: the same folder on the same machine may take it again at once. */
+  /** Names who takes this folder's lease: the same folder on the same machine may take it again at once. */
   get holder(): string {
     return `${hostname()}:${this.#folder}`;
   }
@@ -104,7 +104,7 @@ function readIdentity(file: string): Identity | null {
   return { controlId, platformId, database };
 }
 
-/** Written beside and renamed, both synced: a crash leaves either no file or a whole one. */
+/** Writes a file beside its place and renames it, both synced: a crash leaves either no file or a whole one. */
 async function writeDurably(path: string, text: string): Promise<void> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', 0o600);

@@ -24,17 +24,20 @@ export class FunctionUrls {
     this.#options = options;
   }
 
-  /** `http://swift-otter.localhost:3003` */
+  /** Returns `http://swift-otter.localhost:3003` */
   byHost(label: string): string {
     return this.#options.runUrl().replace('://', `://${label}.`);
   }
 
-  /** `http://localhost:3003/swift-otter/`, which needs no wildcard in the DNS. */
+  /** Returns `http://localhost:3003/swift-otter/`, which needs no wildcard in the DNS. */
   byPath(label: string): string {
     return `${this.#options.runUrl()}/${label}/`;
   }
 
-  /** The URLs to tell after a push: the one by host, and the one by path where that host name does not resolve here. */
+  /**
+   * Returns the URLs to tell after a push: the one by host, and the one by path where that host name does not resolve
+   * here.
+   */
   async told(label: string): Promise<readonly string[]> {
     const url = this.byHost(label);
     return (await this.#resolves(new URL(url).hostname)) ? [url] : [url, this.byPath(label)];

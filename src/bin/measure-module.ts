@@ -60,7 +60,10 @@ export async function measureModule(
   return { codeBytes, instantiationUs, compileMs };
 }
 
-/** Median processor time of making an instance with a new memory, in microseconds. Throws as measureModule says. */
+/**
+ * Returns the median processor time of making an instance with a new memory, in microseconds. Throws as measureModule
+ * says.
+ */
 function measureInstantiation(
   compiled: WebAssembly.Module,
   module: RewrittenModule,
@@ -106,8 +109,8 @@ function slowness(): number {
 }
 
 /**
- * Processor time that this process uses while `work` runs, in microseconds: time given to other processes does not
- * count. (The clock of a single thread moves in steps of up to 3 ms.)
+ * Returns the processor time that this process uses while `work` runs, in microseconds: time given to other processes
+ * does not count. (The clock of a single thread moves in steps of up to 3 ms.)
  */
 function cpuUs(work: () => void): number {
   const before = process.cpuUsage();
@@ -139,8 +142,8 @@ function tooSlow(
 }
 
 /**
- * Bytes of anonymous executable memory of this process: what V8 has committed for machine code. null where the
- * system has no /proc/self/maps (proc(5)), or it may not be read.
+ * Returns the bytes of anonymous executable memory of this process: what V8 has committed for machine code. null where
+ * the system has no /proc/self/maps (proc(5)), or it may not be read.
  */
 function committedCodeBytes(): number | null {
   let maps: string;

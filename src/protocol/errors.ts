@@ -94,7 +94,7 @@ export interface Problem {
   readonly id?: string;
 }
 
-/** What an outsider may know of `error`. Anything that is not a PlatformError is `internal`. */
+/** Returns what an outsider may know of `error`. Anything that is not a PlatformError is `internal`. */
 export function toProblem(error: unknown, id?: string): Problem {
   const known =
     error instanceof PlatformError

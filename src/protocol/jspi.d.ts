@@ -4,7 +4,7 @@ declare namespace WebAssembly {
   class Suspending {
     constructor(fn: (...args: never[]) => unknown);
   }
-  /** An export that returns a promise and may be suspended. */
+  /** Makes of an export one that returns a promise and may be suspended. */
   function promising(fn: CallableFunction): (...args: unknown[]) => Promise<unknown>;
   /** The tag of everything that JavaScript throws: a module that imports it can catch that and hand it on. */
   const JSTag: object;

@@ -124,7 +124,7 @@ export function withMeasures(module: RewrittenModule & Partial<ModuleMeasures>):
   return { codeBytes: module.originalBytes * codeBytesPerByte, instantiationUs: 0, ...module };
 }
 
-/** Artifact name: original bytes and meter version decide the rewritten bytes. */
+/** Returns an Artifact's name: original bytes and meter version decide the rewritten bytes. */
 export function artifactName(module: Pick<VettedModule, 'sha256' | 'meterVersion'>): string {
   return `${module.sha256}-m${module.meterVersion}`;
 }

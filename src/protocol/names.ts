@@ -44,7 +44,7 @@ const reserved = new Set([
 
 const pattern = /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/;
 
-/** Whether `name` can name a handler. `--` is kept for branch previews (BRANCH--NAME). */
+/** Returns whether `name` can name a handler. `--` is kept for branch previews (BRANCH--NAME). */
 export function isHandlerName(name: string): name is HandlerName {
   return name.length <= nameLimits.handlerChars && pattern.test(name) && !name.includes('--') && !reserved.has(name);
 }
@@ -82,7 +82,7 @@ const ranks = [
 ];
 const suits = ['wands', 'cups', 'swords', 'pentacles'];
 
-/** A name like `knight-of-cups-4821`. `random(n)` gives an integer in [0, n). */
+/** Draws a name like `knight-of-cups-4821`. `random(n)` gives an integer in [0, n). */
 export function generateName(random: (n: number) => number): HandlerName {
   return handlerNameOf(`${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`);
 }

@@ -82,7 +82,7 @@ export function nameOfLevel(level: number): LogLevelName | undefined {
   return logLevelNames.find((name) => logLevels[name] === level);
 }
 
-/** What a line says, whoever holds it. */
+/** What a line says, at every station that it passes. */
 interface LogText {
   /** Deployment number, 0 when none is concerned. */
   readonly deployment: number;

@@ -183,7 +183,10 @@ export interface LogFeed {
 export interface Blobs {
   /** Throws `not_found` where there is none, `internal` where the bytes are not what was put. */
   get(name: string): Promise<Uint8Array>;
-  /** Durable when it resolves. Content that is there already is left alone, unless it is damaged. */
+  /**
+   * Stores `bytes` under `name`; durable when it resolves. Content that is there already is left alone, unless it is
+   * damaged.
+   */
   put(name: string, bytes: Uint8Array): Promise<void>;
   /** Returns whether it is there, and unharmed as far as that is known without reading it. */
   has(name: string): Promise<boolean>;
@@ -232,7 +235,7 @@ export interface RepoHome {
 export interface Deployer {
   /** Makes Deployment `number` live again. Throws `not_found`, `conflict`. */
   rollback(options: { readonly handlerId: string; readonly number: number; readonly userId: string }): Promise<void>;
-  /** Environment variables of the handler changed: serve the live Deployment with the new ones. */
+  /** Serves the live Deployment with the handler's environment variables as they are now. */
   environmentChanged(handlerId: string): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;

@@ -27,13 +27,13 @@ export interface TreeEntry {
 
 /** Reads the objects of a push while they are still in git's quarantine. */
 export interface PushedObjects {
-  /** All files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles`. */
+  /** Returns all files below `commit`. Throws `tree_invalid` past `pushLimits.treeFiles`. */
   list(commit: string): Promise<readonly TreeEntry[]>;
-  /** A blob's bytes, unchanged. Throws `limit_exceeded` above `bytesMax`. */
+  /** Returns a blob's bytes, unchanged. Throws `limit_exceeded` above `bytesMax`. */
   read(oid: string, bytesMax: number): Promise<Uint8Array>;
 }
 
-/** Shows one or more lines to whoever pushes, at once. Lines end with \n, without `remote: `. */
+/** Shows one or more lines to the user who pushes, at once. Lines end with \n, without `remote: `. */
 export type Print = (text: string) => void;
 
 export interface IncomingPush {
@@ -48,11 +48,11 @@ export interface IncomingPush {
 
 /** One push from git's pre-receive hook until git has ended. Calls come in this order, once each. */
 export interface PushSession {
-  /** True: git may move the refs. Everything to say has been printed. Never rejects. */
+  /** Decides whether git may move the refs, and prints everything there is to say. Never rejects. */
   preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean>;
-  /** The refs have moved. Never rejects. */
+  /** Takes notice that the refs have moved. Never rejects. */
   postReceive(print: Print): Promise<void>;
-  /** git has ended, whether or not it came as far as the calls above: nothing stays half done. */
+  /** Takes notice that git has ended, whether or not it came as far as the calls above: nothing stays half done. */
   ended(): Promise<void>;
 }
 

@@ -27,11 +27,11 @@ export interface RunnerIdentity {
 export interface Probe {
   /** Value of the request's field. */
   readonly field: string;
-  /** Whether `proof`, the answer's field, is of a holder of the key, and for this request. */
+  /** Returns whether `proof`, the answer's field, is of a holder of the key, and for this request. */
   isAnsweredBy(proof: string | null | undefined): boolean;
 }
 
-/** A new question to whoever listens. `key`: the platform's, any text. */
+/** Makes a new question to the process that listens on the port. `key`: the platform's, any text. */
 export function makeProbe(key: string): Probe {
   const nonce = randomBytes(16).toString('hex');
   return {
@@ -40,7 +40,7 @@ export function makeProbe(key: string): Probe {
   };
 }
 
-/** The proof to answer with; null where `field` is not of a holder of the key. */
+/** Returns the proof to answer with; null where `field` is not of a holder of the key. */
 export function answerToProbe(key: string, field: string): string | null {
   const [nonce = '', given = ''] = field.split('.');
   return isSame(given, code(key, 'ask', nonce)) ? code(key, 'answer', nonce) : null;

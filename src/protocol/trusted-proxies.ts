@@ -78,7 +78,7 @@ export class TrustedProxies {
   }
 }
 
-/** Without the zone of a link-local address; ::ffff:192.0.2.1 as 192.0.2.1. */
+/** Returns the address without the zone of a link-local address; ::ffff:192.0.2.1 as 192.0.2.1. */
 function plainAddress(address: string): string {
   const plain = address.split('%')[0]!;
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1] ?? plain;
@@ -109,7 +109,7 @@ function textOf(value: string | string[] | undefined): string {
   return Array.isArray(value) ? value.join(',') : (value ?? '');
 }
 
-/** One element of Forwarded: `for="[2001:db8::1]:4711";proto=https` (RFC 7239, 4). */
+/** Reads one element of Forwarded: `for="[2001:db8::1]:4711";proto=https` (RFC 7239, 4). */
 function forwardedHop(element: string): Hop {
   const pairs = new Map(
     elements(element, ';').map((pair) => {
@@ -128,7 +128,7 @@ function elements(text: string, separator: ',' | ';'): readonly string[] {
   return text.match(pattern) ?? [];
 }
 
-/** An address without its port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`. */
+/** Returns an address without its port: `192.0.2.1:80`, `[2001:db8::1]:80`, `2001:db8::1`. */
 function hostOf(text: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(text)?.[1];
   if (bracketed !== undefined) return bracketed;

@@ -26,12 +26,12 @@ export class BusyMark {
   #turns = 0;
   readonly #progress = Buffer.alloc(progressBytes);
 
-  /** null: nobody watches. */
+  /** `descriptor` is that of the shared file; null: nobody watches. */
   constructor(descriptor: number | null) {
     this.#descriptor = descriptor;
   }
 
-  /** The guest of `mark`, made by busyMarkOf, has the thread from now on. */
+  /** Notes that the guest of `mark`, made by busyMarkOf, has the thread from now on. */
   enter(mark: Buffer): void {
     this.#hasRun = true;
     this.#turns = (this.#turns + 1) >>> 0;
@@ -41,7 +41,10 @@ export class BusyMark {
     this.#timer ??= setTimeout(() => this.#look(), idleMs);
   }
 
-  /** A burst of requests may hold the loop for seconds; control sees that it is being worked off. */
+  /**
+   * Writes the number of turns that guests have had: control sees that a burst of requests, which may hold the loop for
+   * seconds, is being worked off.
+   */
   #tellProgress(): void {
     this.#progress.writeUInt32LE(this.#turns);
     this.#writeAt(this.#progress, busyMarkBytes);

@@ -81,7 +81,10 @@ export class CgiHeadParser {
     this.#memo = memo;
   }
 
-  /** The first `length` bytes of `output` are everything written so far; `isComplete`: nothing follows. */
+  /**
+   * Reads the head of an output, of which the first `length` bytes of `output` are everything written so far;
+   * `isComplete`: nothing follows.
+   */
   parse(output: Buffer, length: number, isComplete: boolean): CgiHead {
     for (;;) {
       if (!this.#isHeader) {
@@ -105,7 +108,7 @@ export class CgiHeadParser {
     }
   }
 
-  /** `block` with the empty line at its end, so that equal blocks are equal in all. */
+  /** Reads `block` with the empty line at its end, so that equal blocks are equal in all. */
   #read(block: string, blockEnd: number, bodyStart: number): CgiHead | 'informational' {
     const memo = this.#memo;
     if (memo.head !== null && this.#start === 0 && memo.block === block) return memo.head;
@@ -117,7 +120,7 @@ export class CgiHeadParser {
     return head;
   }
 
-  /** The first empty line: where the block's last line ends and where the body starts. */
+  /** Finds the first empty line: where the block's last line ends and where the body starts. */
   #endOfBlock(output: Buffer, length: number): { blockEnd: number; bodyStart: number } | null {
     let at = this.#scanned;
     for (;;) {
@@ -137,8 +140,8 @@ export class CgiHeadParser {
 }
 
 /**
- * Whether the output begins with a header line: a field name that begins with a letter, then a colon. A time of day
- * (`12:30:45`) and a URL (`https://…`) begin plain text.
+ * Decides whether the output begins with a header line: a field name that begins with a letter, then a colon. A time of
+ * day (`12:30:45`) and a URL (`https://…`) begin plain text.
  */
 function firstLine(output: Buffer, length: number, isComplete: boolean): 'header' | 'plain' | 'more' {
   if (length > 0 && isLetter[output[0] as number] === 0) return 'plain';
@@ -153,7 +156,7 @@ function firstLine(output: Buffer, length: number, isComplete: boolean): 'header
   return isComplete ? 'plain' : 'more';
 }
 
-/** `block` without the empty line at its end. */
+/** Reads `block` without the empty line at its end. */
 function readBlock(block: string, bodyStart: number): CgiHead | 'informational' {
   let status: number | null = null;
   let reason = '';
@@ -225,7 +228,10 @@ function isToken(line: string, length: number): boolean {
   return true;
 }
 
-/** RFC 9110 section 5.6.3, OWS: space and tab only, so that obs-text such as 0xa0 stays. */
+/**
+ * Removes optional white space at both ends (RFC 9110 section 5.6.3, OWS): space and tab only, so that obs-text such as
+ * 0xa0 stays.
+ */
 function withoutOuterSpace(line: string, start: number): string {
   let end = line.length;
   while (start < end && isSpace(line.charCodeAt(start))) start += 1;

@@ -39,11 +39,11 @@ export interface CgiOutputHost {
   readonly isHead: boolean;
   readonly headMemo: HeadMemo;
   readonly origin: SharedOrigin;
-  /** The owner is told that something of the answer was left out. */
+  /** Tells the owner that something of the answer was left out. */
   warn(message: string): void;
-  /** The output breaks the contract: the Process is to end as bad_cgi_output. */
+  /** Takes notice that the output breaks the contract: the Process is to end as bad_cgi_output. */
   badOutput(message: string): void;
-  /** `output` wants its `commit` called at the end of this turn of the event loop. */
+  /** Takes notice that `output` wants its `commit` called at the end of this turn of the event loop. */
   flushWanted(output: CgiOutput): void;
 }
 
@@ -86,12 +86,12 @@ export class CgiOutput implements Resource {
     return this.#response.headersSent;
   }
 
-  /** Any output at all, sent or not. */
+  /** Whether there is any output at all, sent or not. */
   get hasOutput(): boolean {
     return this.#length > 0 || this.#state !== 'head';
   }
 
-  /** Of what has been sent; 0 before. */
+  /** Status of the answer that has been sent; 0 before. */
   get status(): number {
     return this.#status;
   }
@@ -127,7 +127,7 @@ export class CgiOutput implements Resource {
     return 0;
   }
 
-  /** As flush, where anything is buffered. For a guest that begins to wait. */
+  /** Sends as flush does, where anything is buffered. For a guest that begins to wait. */
   sendPending(): void {
     if (this.#length > 0) this.flush();
   }
@@ -140,7 +140,7 @@ export class CgiOutput implements Resource {
     return this.#response.writableLength >= runnerLimits.outputBytes ? this.#waitForRoom() : null;
   }
 
-  /** Sends what is there, if it can be sent already. */
+  /** Sends what is buffered, if it can be sent already. */
   commit(): void {
     this.#flushWanted = false;
     if (this.#state === 'head') {
@@ -163,7 +163,7 @@ export class CgiOutput implements Resource {
     if (this.#state === 'body' && this.#length > 0) this.#take(this.#buffer.subarray(0, this.#length));
   }
 
-  /** The guest has ended well: the answer is complete. */
+  /** Ends the answer of a guest that has ended well: the answer is complete. */
   finish(): Finished {
     if (this.#state === 'done') return { kind: 'sent', status: this.#status };
     if (this.#redirect !== null) {
@@ -191,7 +191,10 @@ export class CgiOutput implements Resource {
     return { kind: 'sent', status: this.#status };
   }
 
-  /** The Process has ended otherwise. True where nothing has been sent, so the platform may answer. */
+  /**
+   * Gives the answer up, since the Process has ended otherwise. Returns true where nothing has been sent, so the
+   * platform may answer.
+   */
   abandon(): boolean {
     this.#state = 'done';
     return !this.#response.headersSent;

@@ -51,7 +51,7 @@ export interface CgiRequest {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** All variables, in a fresh map. */
+/** Returns all variables, in a fresh map. */
 export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
   const { request, client } = cgi;
   const isHttps = client.scheme === null ? cgi.isHttps : client.scheme === 'https';
@@ -96,7 +96,7 @@ export function cgiArguments(cgi: Pick<CgiRequest, 'path' | 'query'>): readonly 
   return args.map(guestText);
 }
 
-/** A header's variable, or null for one that guests do not see. `name` is in lower case. */
+/** Returns a header's variable, or null for one that guests do not see. `name` is in lower case. */
 function variableOf(name: string): string | null {
   const known = variableNames.get(name);
   if (known !== undefined) return known;

@@ -65,7 +65,7 @@ export class CodeStore {
     this.#budgetBytes = options.budgetBytes ?? codeLimits.bytes;
   }
 
-  /** Machine code that is held or being made, in bytes. */
+  /** Size of the machine code that is held or being made, in bytes. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
@@ -103,7 +103,7 @@ export class CodeStore {
     if (code.loading === null) this.#release(code);
   }
 
-  /** True where `name` can be loaded without dropping anything. */
+  /** Returns whether `name` can be loaded without dropping anything. */
   hasRoomFor(name: string): boolean {
     const code = this.#codes.get(name);
     return code !== undefined && this.#heldBytes + code.codeBytes <= this.#budgetBytes;
@@ -127,7 +127,7 @@ export class CodeStore {
     return code.loading;
   }
 
-  /** Why this Artifact can never be run here; null as long as that is not known. */
+  /** Returns why this Artifact can never be run here; null as long as that is not known. */
   refusalOf(name: string): Error | null {
     return this.#codes.get(name)?.refusal ?? null;
   }
@@ -152,7 +152,7 @@ export class CodeStore {
     }
   }
 
-  /** Drops code until `code` fits: of its owner's, where that owner has more than a share, else whoever's. */
+  /** Drops code until `code` fits: of its owner's, where that owner has more than a share, else of any owner. */
   #makeRoom(code: Code): void {
     const shareBytes = this.#budgetBytes * codeLimits.shareOfOwner;
     if (this.#heldBy(code.ownerId) + code.codeBytes > shareBytes)
@@ -198,7 +198,7 @@ export class CodeStore {
   }
 }
 
-/** True where another try finds the same: the engine refuses the module, or control has no such Artifact. */
+/** Returns whether another try finds the same: the engine refuses the module, or control has no such Artifact. */
 function isFinal(error: unknown): error is Error {
   return error instanceof WebAssembly.CompileError || (error instanceof PlatformError && error.code === 'not_found');
 }

@@ -92,7 +92,7 @@ export class ControlLink {
     return isSending;
   }
 
-  /** Control ends: nothing that it would not read is delivered any more. */
+  /** Closes the way to a control that ends: nothing that it would not read is delivered any more. */
   leave(): void {
     this.#isLeaving = true;
   }

@@ -52,7 +52,7 @@ export class Dispatcher {
     this.#addresses = new AddressReader(options.domain, options.defaultPort);
   }
 
-  /** An id for an Invocation or a refusal: unique over runners and their lives, in order within one. */
+  /** Returns an id for an Invocation or a refusal: unique over runners and their lives, in order within one. */
   nextId(): string {
     this.#count += 1;
     return `${this.#idPrefix}-${this.#count.toString(36)}`;
@@ -170,8 +170,8 @@ export class Dispatcher {
   }
 
   /**
-   * The Deployment at `address`, with its code where that can be had: what is cold is waited for. Throws as `#find`
-   * and LoadedDeployments.warm do, and `overloaded` where too many requests wait.
+   * Returns the Deployment at `address`, with its code where that can be had: what is cold is waited for. Throws as
+   * `#find` and LoadedDeployments.warm do, and `overloaded` where too many requests wait.
    */
   async #ready(address: Address): Promise<LoadedDeployment> {
     let deployment = this.#find(address);
@@ -191,7 +191,7 @@ export class Dispatcher {
     throw overloaded('The code of this function has been dropped again before it could run.');
   }
 
-  /** A slot to run in. Throws `overloaded`. */
+  /** Returns a slot to run in. Throws `overloaded`. */
   #admit(deployment: LoadedDeployment, id: string): Slot {
     const running = this.#options.inFlight.size;
     const full =
@@ -208,7 +208,10 @@ export class Dispatcher {
     return slot;
   }
 
-  /** A segment that lies outside its memory or table traps here; the system may have no memory to give. */
+  /**
+   * Makes the error of an instance that could not be made. A segment that lies outside its memory or table traps here;
+   * the system may have no memory to give.
+   */
   #notInstantiated(deployment: LoadedDeployment, id: string, cause: unknown): PlatformError {
     if (cause instanceof RangeError) return overloaded('No memory is left for another invocation.');
     if (!(cause instanceof WebAssembly.RuntimeError)) {
@@ -311,8 +314,8 @@ function asPlatformError(error: unknown): PlatformError {
 }
 
 /**
- * Sends the client to `path`. Under a host that functions share, the path of a local redirect may lead to another
- * function: to run that one here would be to run it for whoever has not asked for it.
+ * Sends the client to `path`, without running the function there. Under a host that functions share, the path of a
+ * local redirect may lead to another function, which would run for a caller who has not asked for it.
  */
 function redirect(response: ServerResponse, path: string, id: string): void {
   response.writeHead(302, ['location', path, 'content-length', '0', 'trisiel-invocation', id]);

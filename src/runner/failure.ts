@@ -5,7 +5,7 @@ import type { Limits } from '../protocol/limits.ts';
 
 export interface Failure {
   readonly code: ErrorCode;
-  /** For whoever called the function: nothing about its inside. */
+  /** Text for the caller of the function: nothing about its inside. */
   readonly detail: string;
   /** For the owner: what happened and what to do about it. */
   readonly log: string;
@@ -17,7 +17,7 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** null for an end that is none: exit with output, or an exit with status 0. */
+/** Returns what failed; null for an end that is no failure: exit with output, or an exit with status 0. */
 export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
   switch (end.kind) {
     case 'exit':

@@ -36,9 +36,9 @@ export interface GuestParts {
   readonly stderr: Resource;
   readonly meter: GasMeter;
   readonly log: ProcessLog;
-  /** As ProcessOptions has them. */
+  /** Called as ProcessOptions.suspending is. */
   suspending(): void;
-  /** A call of control has failed because there is none. */
+  /** Takes notice that a call of control has failed because there is none. */
   controlAway(): void;
 }
 

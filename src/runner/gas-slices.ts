@@ -14,7 +14,7 @@ export class GasSlices implements SliceScheduler {
   #startMs: number;
   #gas: number = sliceLimits.firstGas;
 
-  /** `nowMs`: monotonic; the first slice begins. */
+  /** Begins the first slice. `nowMs`: monotonic milliseconds. */
   constructor(scheduler: Scheduler, share: Share, log: InvocationLog, nowMs: number) {
     this.#scheduler = scheduler;
     this.#share = share;

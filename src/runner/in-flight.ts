@@ -63,7 +63,7 @@ export class InFlight {
     return (tracked[first] ?? null) === null;
   }
 
-  /** Whether what is written to `socket` now is read as the answer to the request that is arriving there. */
+  /** Returns whether what is written to `socket` now is read as the answer to the request that is arriving there. */
   mayAnswer(socket: Socket): boolean {
     const tracked: TrackedSocket = socket;
     const one = tracked[first] ?? null;
@@ -89,7 +89,10 @@ export class InFlight {
     });
   }
 
-  /** Longest delay of the clock's tick since the last call: the event loop was held that long. */
+  /**
+   * Returns the longest delay, in milliseconds, of the clock's tick since the last call: the event loop was held that
+   * long.
+   */
   takeStallMs(): number {
     const stallMs = this.#stallMs;
     this.#stallMs = 0;

@@ -38,7 +38,10 @@ export function lingerAfterAnswer(request: IncomingMessage, response: ServerResp
   });
 }
 
-/** What http calls when an answer was its connection's last: with unread input, closing would send a reset. */
+/**
+ * Takes the place of Socket.destroySoon, which http calls when an answer was its connection's last: where input is
+ * unread, it ends the sending side only, since closing would send a reset.
+ */
 function destroySoonUnlessUnread(this: LingeringSocket): void {
   if (this[unread] === undefined || this.destroyed) Socket.prototype.destroySoon.call(this);
   else this.end();

@@ -126,7 +126,7 @@ export class LoadedDeployments {
     if (deployment.inFlight === 0) this.free(deployment);
   }
 
-  /** Called when the last Invocation of a forgotten Deployment has ended. */
+  /** Frees a Deployment; called when the last Invocation of a forgotten Deployment has ended. */
   free(deployment: LoadedDeployment): void {
     deployment.pool?.close();
     deployment.pool = null;

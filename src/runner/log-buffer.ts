@@ -103,7 +103,9 @@ export class LogBuffer {
     );
   }
 
-  /** The batch to be sent next: one that failed, or the oldest lines, as many as one batch holds; at least one. */
+  /**
+   * Returns the batch to be sent next: one that failed, or the oldest lines, as many as one batch holds; at least one.
+   */
   #take(): LogBatch {
     const again = this.#again.shift();
     if (again !== undefined) {
@@ -132,7 +134,7 @@ export class LogBuffer {
     this.#bytes += bytesOf(batch.lines);
   }
 
-  /** Of lines that nobody stores only their number is told. */
+  /** Counts a batch as dropped: of lines that nobody stores only their number is told. */
   #count({ lines, dropped }: LogBatch): void {
     for (const { handlerId } of lines) this.#drop(handlerId, 1);
     for (const [id, count] of Object.entries(dropped)) this.#drop(handlerIdOf(id), count);

@@ -37,7 +37,7 @@ export class MemoryBudget {
     return true;
   }
 
-  /** A guest has grown: it has the memory already, whether there is room or not. */
+  /** Counts memory by which a guest has grown: it has the memory already, whether there is room or not. */
   adjust(bytes: number): void {
     this.#usedBytes += bytes;
   }

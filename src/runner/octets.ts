@@ -4,7 +4,10 @@ import type { GuestText } from '../guest/kernel/memory.ts';
 
 const beyondAscii = /[\x80-\xff]/;
 
-/** `latin1` holds one character per octet. The result is text where the octets are UTF-8, else the octets themselves. */
+/**
+ * Returns the text of octets; `latin1` holds one character per octet. The result is text where the octets are UTF-8,
+ * else the octets themselves.
+ */
 export function guestText(latin1: string): GuestText {
   return beyondAscii.test(latin1) ? textOf(Buffer.from(latin1, 'latin1')) : latin1;
 }

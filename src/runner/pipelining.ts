@@ -13,7 +13,7 @@ interface CountedSocket extends Socket {
   [behind]?: number;
 }
 
-/** False where the request is not to be answered: its connection is closed by now. */
+/** Returns false where the request is not to be answered: its connection is closed by now. */
 export function isWithinPipeline(request: IncomingMessage, response: ServerResponse): boolean {
   const socket: CountedSocket = request.socket;
   if (socket.destroyed) return false;

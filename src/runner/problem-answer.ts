@@ -21,7 +21,7 @@ export function answerProblem(response: ServerResponse, error: PlatformError, in
   return error.status;
 }
 
-/** The whole answer as it stands on the wire, for a connection whose request node:http could not read. */
+/** Returns the whole answer as it stands on the wire, for a connection whose request node:http could not read. */
 export function problemText(error: PlatformError, invocation: string): string {
   const { body, headers } = problemOf(error, invocation);
   const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`, `date: ${new Date().toUTCString()}`];

@@ -107,7 +107,10 @@ export class RequestBody implements StandardInput {
     return this.#chunk !== null || request.readableEnded || request.destroyed ? null : this.#wait();
   }
 
-  /** A Readable with a `readable` listener does not flow: with it, what is unread would stay, and `end` never come. */
+  /**
+   * Gives up what is collected and lets the rest of the body flow away. A Readable with a `readable` listener does not
+   * flow: with it, what is unread would stay, and `end` never come.
+   */
   release(): void {
     this.#collected = [];
     this.#options.collected.give(this.#held);
@@ -140,7 +143,7 @@ export class RequestBody implements StandardInput {
     return this.#collected.shift() ?? this.#arrived();
   }
 
-  /** What has arrived on the connection, in one piece; null for nothing, and for a body that is too large. */
+  /** Returns what has arrived on the connection, in one piece; null for nothing, and for a body that is too large. */
   #arrived(): Buffer | null {
     if (!this.#isStarted) {
       this.#isStarted = true;
@@ -179,7 +182,10 @@ export const emptyBody: StandardInput = {
   release: () => {},
 };
 
-/** Bytes that the head of `request` announces; null for a chunked body. 0: there is no body, or an empty one. */
+/**
+ * Returns the number of bytes that the head of `request` announces; null for a chunked body. 0: there is no body, or an
+ * empty one.
+ */
 export function declaredBytes(request: IncomingMessage): number | null {
   if (request.headers['transfer-encoding'] !== undefined) return null;
   return Number(request.headers['content-length'] ?? 0);

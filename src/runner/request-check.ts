@@ -15,7 +15,10 @@ export function checkHead(request: IncomingMessage): void {
   if (coding !== undefined) checkCoding(request, coding);
 }
 
-/** RFC 9112 section 3.2: exactly one Host field in HTTP/1.1, at most one in HTTP/1.0, and it must be valid. */
+/**
+ * Refuses a wrong Host field. RFC 9112 section 3.2: exactly one Host field in HTTP/1.1, at most one in HTTP/1.0, and it
+ * must be valid.
+ */
 function checkHost(request: IncomingMessage): void {
   const { rawHeaders } = request;
   let count = 0;
@@ -32,7 +35,7 @@ function checkHost(request: IncomingMessage): void {
   if (!isHost(host)) throw bad('The Host field is not a host name with an optional port.');
 }
 
-/** Whether `text` may stand in a Host field: a host and an optional port from 0 to 65535. */
+/** Returns whether `text` may stand in a Host field: a host and an optional port from 0 to 65535. */
 export function isHost(text: string): boolean {
   if (!hostField.test(text)) return false;
   const port = /:(\d+)$/.exec(text)?.[1];

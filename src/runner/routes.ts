@@ -59,7 +59,7 @@ export class AddressReader {
   /** Most requests in a row come for the same host. */
   #last: Authority | null = null;
 
-  /** `defaultPort`: SERVER_PORT where Host has none. */
+  /** Makes an empty table. `defaultPort`: SERVER_PORT where Host has none. */
   constructor(domain: string, defaultPort: string) {
     this.#domain = domain;
     this.#defaultPort = defaultPort;
@@ -71,7 +71,10 @@ export class AddressReader {
     this.#last = null;
   }
 
-  /** `hostField` is the Host header, valid or absent; `target` the request line's target. null: the target is no path. */
+  /**
+   * Reads the address of a request. `hostField` is the Host header, valid or absent; `target` the request line's
+   * target. null: the target is no path.
+   */
   read(hostField: string | undefined, target: string): Address | null {
     let given = hostField ?? '';
     if (target.charCodeAt(0) !== slash) {

@@ -51,7 +51,7 @@ export interface RunnerOptions {
   readonly pid: number;
   /** File that control reads when this process has died; null: none. */
   readonly markDescriptor: number | null;
-  /** One line for whoever operates the platform. */
+  /** One line for the operator of the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
   readonly exit: (status: number) => void;
 }
@@ -100,7 +100,7 @@ export class Runner {
   }
 
   /**
-   * SIGTERM or SIGINT. A signal to the process group or the service reaches control as well, which decides what
+   * Takes SIGTERM or SIGINT. A signal to the process group or the service reaches control as well, which decides what
    * becomes of its runners; so it counts only where control has gone.
    */
   signalled(): void {
@@ -332,8 +332,9 @@ export class Runner {
   }
 
   /**
-   * Reading it takes a file descriptor. Where none is left, libuv closes new connections without a word
-   * (uv__emfile_trick), so this is also where the operator learns of it: once, until there are some again.
+   * Returns the resident memory of the process, in bytes. Reading it takes a file descriptor. Where none is left, libuv
+   * closes new connections without a word (uv__emfile_trick), so this is also where the operator learns of it: once,
+   * until there are some again.
    */
   #residentBytes(): number {
     try {
@@ -377,7 +378,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Where requests to `url` arrive; '0' where it does not say. */
+/** Returns the port at which requests to `url` arrive; '0' where it does not say. */
 function portOf(url: URL): string {
   return url.port || (url.protocol === 'https:' ? '443' : '80');
 }

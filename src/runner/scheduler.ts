@@ -1,7 +1,7 @@
 /**
- * Who computes next. A guest runs until its slice of gas is used up, then waits for its turn while the
- * event loop serves everybody's sockets. One waiting guest goes on per turn of the loop: of the
- * handlers that wait the one that has used least, of its invocations the one that has used least.
+ * Decides which guest computes next. A guest runs until its slice of gas is used up, then waits for its turn while the
+ * event loop serves everybody's sockets. One waiting guest goes on per turn of the loop: of the handlers that wait the
+ * one that has used least, of its invocations the one that has used least.
  *
  * A new request's first slice runs as it arrives, so short work never waits for a turn.
  */
@@ -40,7 +40,10 @@ export class Share {
     return Math.min(Math.max(gas, sliceLimits.minGas), sliceLimits.maxGas);
   }
 
-  /** A slice of `gas` took `elapsedMs`. Waits inside it make it seem slower, which only makes slices shorter. */
+  /**
+   * Takes notice that a slice of `gas` took `elapsedMs`. Waits inside it make it seem slower, which only makes slices
+   * shorter.
+   */
   measured(gas: number, elapsedMs: number): void {
     if (elapsedMs < 0.02) return;
     this.gasPerMs += (gas / elapsedMs - this.gasPerMs) * 0.25;

@@ -70,7 +70,7 @@ export class RunnerServer {
     });
   }
 
-  /** Port it listens on. Rejects as node:net does. */
+  /** Begins to listen; returns the port. Rejects as node:net does. */
   async listen(host: string, port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -130,7 +130,7 @@ async function quietMoment(): Promise<void> {
   }
 }
 
-/** RFC 9112 section 6: only these two fields announce a body. */
+/** Returns whether the request has a body. RFC 9112 section 6: only these two fields announce a body. */
 function hasBody(request: IncomingMessage): boolean {
   return request.headers['transfer-encoding'] !== undefined || request.headers['content-length'] !== undefined;
 }

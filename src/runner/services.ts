@@ -23,6 +23,6 @@ export interface RunnerServices {
   /** Bytes of request bodies collected before their functions run. */
   readonly bodies: ByteBudget;
   readonly proxies: TrustedProxies;
-  /** One line for whoever operates the platform. */
+  /** One line for the operator of the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
 }

@@ -20,12 +20,15 @@ export interface SharedOrigin {
   readonly host: string;
 }
 
-/** Whether the field `name`, in lower case, acts on the whole origin. */
+/** Returns whether the field `name`, in lower case, acts on the whole origin. */
 export function actsOnOrigin(name: string): boolean {
   return ofOrigin.has(name);
 }
 
-/** `headers` is name, value, name, value… `dropped` tells the owner what was left out and why, once for each reason. */
+/**
+ * Returns `headers` without those that act on other functions of the same host. `headers` is name, value, name, value…
+ * `dropped` tells the owner what was left out and why, once for each reason.
+ */
 export function withoutForeign(
   headers: readonly string[],
   origin: SharedOrigin,
@@ -52,7 +55,10 @@ function reasonToDrop(name: string, value: string, { byHost, host }: SharedOrigi
   return domain === null ? null : `${name} was dropped: its Domain ${domain} is not ${host} or below it`;
 }
 
-/** The first Domain attribute of a cookie (RFC 6265 section 5.2.3) that is neither `host` nor below it; null: none. */
+/**
+ * Returns the first Domain attribute of a cookie (RFC 6265 section 5.2.3) that is neither `host` nor below it; null:
+ * none.
+ */
 function foreignDomain(cookie: string, host: string): string | null {
   for (const attribute of cookie.split(';').slice(1)) {
     const at = attribute.indexOf('=');

@@ -27,7 +27,7 @@ export class StderrLog implements Resource {
     return 0;
   }
 
-  /** At the end of the Process: what has no newline is a line too. */
+  /** Writes the rest at the end of the Process: what has no newline is a line too. */
   close(): number {
     this.#lines?.finish();
     return 0;

@@ -9,7 +9,7 @@ import Koa from 'koa';
 type Composed = (context: Koa.Context) => Promise<void>;
 
 export class StreamingKoa extends Koa {
-  /** For middleware that sets `ctx.respond = false` and never throws. */
+  /** Returns a request listener for middleware that sets `ctx.respond = false` and never throws. */
   handler(): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
     // Koa 3 keeps koa-compose there; its types do not say so.
     const { compose } = this as unknown as { compose(middleware: readonly Koa.Middleware[]): Composed };
@@ -20,7 +20,7 @@ export class StreamingKoa extends Koa {
     };
   }
 
-  /** Our own mistake: nothing is answered twice, nobody is left waiting. */
+  /** Ends a request after our own mistake: nothing is answered twice, nobody is left waiting. */
   #failed(error: unknown, response: ServerResponse): void {
     this.emit('error', error);
     if (response.headersSent) response.destroy();

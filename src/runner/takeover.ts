@@ -63,7 +63,7 @@ export class Takeover {
     return 'no control has taken over in its lifetime';
   }
 
-  /** As a SendBatch: hands one batch to the next control. */
+  /** Sends as SendBatch says: hands one batch to the next control. */
   send(content: ReportContent, sent: (fate: Fate) => void): boolean {
     if (!this.#isReachable || this.#waiting.length >= orphanLimits.reports) return false;
     this.#waiting.push({ content, sent });
@@ -83,7 +83,7 @@ export class Takeover {
     return (await this.#post()) !== null;
   }
 
-  /** One request after another: each carries the batch that waits longest, where one does. */
+  /** Sends one request after another: each carries the batch that waits longest, where one does. */
   #post(): Promise<TakeoverAnswer | null> {
     this.#posting ??= this.#postOne().finally(() => {
       this.#posting = null;
@@ -117,7 +117,10 @@ export class Takeover {
       : null;
   }
 
-  /** A control that listens elsewhere now is found through its runners, which share the functions' port. */
+  /**
+   * Looks for the control. One that listens elsewhere now is found through its runners, which share the functions'
+   * port.
+   */
   async #look(): Promise<void> {
     const answer = await this.#call('GET', `${this.#options.runnersUrl}${runnerProbe.path}`);
     if (answer === null || !this.#isSuccessor(answer) || typeof answer.controlUrl !== 'string') return;

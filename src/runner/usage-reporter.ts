@@ -44,7 +44,7 @@ export interface RunningInvocation {
   readonly id: string;
   /** Whether control was told that it runs. */
   readonly isListed: boolean;
-  /** Made only when it is kept. */
+  /** Makes the record; called only when it is kept. */
   record(): PendingInvocationRecord;
 }
 
@@ -184,7 +184,7 @@ export class UsageReporter {
     }
   }
 
-  /** What there is to tell, at most one batch; null: nothing. */
+  /** Returns what there is to tell, at most one batch; null: nothing. */
   #take(): Taken | null {
     const counts: UsageCount[] = [];
     const meters: UsageMeter[] = [];
@@ -204,7 +204,7 @@ export class UsageReporter {
     return { batch: { records, counts, running }, meters };
   }
 
-  /** What could not be sent is counted again; records that no longer fit leave only their counters. */
+  /** Puts back what could not be sent, which is counted again; records that no longer fit leave only their counters. */
   #putBack({ batch: { records, counts, running }, meters }: Taken): void {
     this.#records = [...records, ...this.#records].slice(0, usageLimits.bufferRecords);
     // One that has ended meanwhile stands in #ended.
