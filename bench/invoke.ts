@@ -20,25 +20,13 @@ import { type Load, load, loader, medians } from './load.ts';
 import { type OpenLoadResult, openLoad } from './open-load.ts';
 import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
 import { median } from './statistics.ts';
+import { type Row, table } from './table.ts';
 
 /** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 3);
 /** To try what V8's flags do to a runner. */
 const nodeFlags = (process.env.RUNNER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-
-type Row = readonly (string | number)[];
-
-function table(title: string, head: Row, rows: readonly Row[]): void {
-  const all = [head, ...rows].map((row) => row.map(String));
-  const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) =>
-    row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  ');
-  console.log(`\n${title}`);
-  console.log(line(all[0] ?? []));
-  console.log(widths.map((width) => '-'.repeat(width)).join('  '));
-  for (const row of all.slice(1)) console.log(line(row));
-}
 
 /** Medians of interleaved rounds, after a round that warms up. */
 async function compare(urls: Readonly<Record<string, string>>, body?: string): Promise<Record<string, Load>> {
