@@ -101,6 +101,13 @@ export const reserveLimits = {
   gain: 0.1,
 } as const;
 
+export const instanceLimits = {
+  /** An instance with so many exports is wide: its hidden exports are mutable globals, of which compilers make fewer than 10. */
+  wideExports: 256,
+  /** After wide instances with so many exports together a full collection is forced: some 15 ms of making them. */
+  collectExports: 50_000,
+} as const;
+
 export const sliceLimits = {
   /** Wanted length of a slice: what a request waits at most for each guest that computes. Changing guests costs about 15 µs. */
   sliceMs: 0.5,

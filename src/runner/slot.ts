@@ -14,6 +14,7 @@ import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
 import type { Abi } from '../guest/kernel/syscall.ts';
 import { KIB, MIB, PAGE_BYTES } from '../protocol/limits.ts';
 import type { InstancePlan } from '../protocol/module.ts';
+import { instanceGarbage } from './instance-garbage.ts';
 import { poolLimits } from './limits.ts';
 
 export interface GuestCode {
@@ -53,6 +54,7 @@ export class Slot {
   readonly guest: GuestInstance;
   /** The SlotOptions' reservePages. */
   readonly reserveWanted: number;
+  readonly #module: WebAssembly.Module;
   readonly #isRecyclable: boolean;
   readonly #image: MemoryImage;
   readonly #initialPages: number;
@@ -71,6 +73,7 @@ export class Slot {
   /** Throws as WebAssembly.Memory and WebAssembly.Instance do. */
   constructor(code: GuestCode, { image, reservePages }: SlotOptions) {
     const { plan } = code;
+    this.#module = code.module;
     const memory = makeMemory(plan, { limit: code.memoryPages, reserve: reservePages });
     this.guest = new GuestInstance({ module: code.module, plan, abis: code.abis, memory });
     this.reserveWanted = reservePages;
@@ -163,6 +166,7 @@ export class Slot {
 
   #instantiate(): void {
     this.guest.instantiate();
+    instanceGarbage.made(this.#module);
     if (!this.#isRecyclable) return;
     const { exports, plan } = this.guest;
     this.#globals = plan.mutableGlobals.map(({ exportName }) => {

@@ -15,6 +15,13 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'pool: garbage of wide instances is collected',
+    file: 'src/runner/instance-garbage.ts',
+    find: 'this.#collect();',
+    replace: '',
+    tests: ['test/runner/instance-garbage.test.ts'],
+  },
+  {
     name: 'stacks: an idle stack holds no instance',
     file: 'src/guest/kernel/stacks.ts',
     find: 'this.#entries.set(index, null);',
