@@ -59,7 +59,9 @@ export class KnownAddresses {
   }
 }
 
-/** SHA-256 with the user's id: the table shows neither addresses nor which users share one. */
+/**
+ * Returns the SHA-256 of the address with the user's id: the table shows neither addresses nor which users share one.
+ */
 function keyOf(userId: string, address: string): string {
   return hashSecret(`${userId} ${address}`);
 }

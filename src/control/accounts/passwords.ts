@@ -60,8 +60,8 @@ export class Passwords {
   }
 
   /**
-   * Whether `password` belongs to `hash`. Without a hash (no such user) the same work is done against a
-   * decoy, so that the answer takes as long and names cannot be probed. Throws `overloaded`.
+   * Returns whether `password` belongs to `hash`. Without a hash (no such user) the same work is done against a decoy,
+   * so that the answer takes as long and names cannot be probed. Throws `overloaded`.
    */
   async verify(password: string, hash: string | null): Promise<boolean> {
     this.#decoy ??= this.hash('no such user').catch((error: unknown) => {

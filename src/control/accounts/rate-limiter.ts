@@ -17,7 +17,9 @@ export class RateLimiter {
   /** Least recently used first. `spent` in attempts at the time `atMs`. */
   readonly #buckets = new Map<string, { spent: number; atMs: number }>();
 
-  /** `now` in milliseconds; a clock that jumps back counts as standing still. */
+  /**
+   * Makes a limiter that has counted nothing. `now` in milliseconds; a clock that jumps back counts as standing still.
+   */
   constructor(limit: RateLimit, now: () => number) {
     this.#limit = limit;
     this.#now = now;
@@ -63,8 +65,8 @@ export class RateLimiter {
 }
 
 /**
- * One household, one key: an IPv6 customer owns at least a /64. Mapped IPv4 is IPv4. What is no address
- * (a proxy's header may hold anything) shares one key.
+ * Returns the key under which an address is counted: one household, one key. An IPv6 customer owns at least a /64.
+ * Mapped IPv4 is IPv4. What is no address (a proxy's header may hold anything) shares one key.
  */
 export function addressKey(address: string): string {
   if (isIP(address) === 0) return 'unknown';

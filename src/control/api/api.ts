@@ -238,7 +238,10 @@ async function answer(operation: Operation, ctx: Context, params: Readonly<Recor
   ctx.body = JSON.stringify(result);
 }
 
-/** Through a function: in its caller TypeScript still believes in the null that stood there first. */
+/**
+ * Returns the caller's name. A function, since in its caller TypeScript still believes in the null that stood there
+ * first.
+ */
 function callerName({ caller }: State): string | undefined {
   return caller?.user.name;
 }

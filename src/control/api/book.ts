@@ -26,7 +26,7 @@ export async function readBook(folder: string): Promise<ReadonlyMap<string, Book
   return new Map(await Promise.all(named.map(read)));
 }
 
-/** `abi/cwa.md` -> `abi/cwa`; a README is its folder. */
+/** Returns the path of a page's file: `abi/cwa.md` -> `abi/cwa`; a README is its folder. */
 function pathOf(file: string): string {
   return file.replace(/\.md$/, '').replace(/(^|\/)README$/, '');
 }
@@ -60,7 +60,7 @@ export function renderPage(text: string, place: Place): Page {
   return { title, body: `${nav}\n${marked.parse(text, { async: false })}` };
 }
 
-/** The anchor of a heading, as GitHub makes it, so that a page's links hold in both places. */
+/** Returns the anchor of a heading, as GitHub makes it, so that a page's links hold in both places. */
 function anchorOf(title: string): string {
   return title
     .toLowerCase()
@@ -68,7 +68,7 @@ function anchorOf(title: string): string {
     .replaceAll(' ', '-');
 }
 
-/** Where a link leads; null for a link that leads out of the book, such as to a source file. */
+/** Returns where a link leads; null for a link that leads out of the book, such as to a source file. */
 function targetOf(href: string, { file, paths }: Place): string | null {
   if (/^https?:\/\//.test(href) || href.startsWith('#')) return href;
   const [link = '', anchor] = href.split('#', 2);

@@ -34,7 +34,7 @@ export function sendPage(ctx: Koa.Context, { title, body }: Page): void {
     `<title>${escapeHtml(title)}</title>\n<style>${style}</style>\n${body}\n`;
 }
 
-/** Whether the caller is a browser rather than a program: it asks for HTML before plain text and JSON. */
+/** Returns whether the caller is a browser rather than a program: it asks for HTML before plain text and JSON. */
 export function wantsPage(ctx: Koa.Context): boolean {
   return ctx.accepts('text/plain', 'application/json', 'text/html') === 'text/html';
 }

@@ -99,7 +99,7 @@ export class LogReader {
     }
   }
 
-  /** False when the reader has taken nothing for too long. */
+  /** Sends `text`; resolves with false when the reader has taken nothing for too long. */
   #send(text: string): Promise<boolean> {
     return new Promise((resolve) => {
       let buffered = Number.POSITIVE_INFINITY;

@@ -74,7 +74,10 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     return { caller, handler, tail: deps.logs.tail(handler, { ...query.data, userId: caller.user.id }) };
   };
 
-  /** What was revoked or deleted while the questions above were asked has told nobody of this stream. */
+  /**
+   * Ends a stream whose Token was revoked, or whose handler was deleted, while the questions above were asked: nobody
+   * has told this stream of it.
+   */
   const recheck = async (stream: LogReader, request: IncomingMessage): Promise<void> => {
     try {
       await authenticate(deps.accounts, credentials(request));
@@ -137,7 +140,10 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   };
 }
 
-/** The header, or for browsers, which cannot set one, the subprotocol `bearer.TOKEN`. Never the URL: URLs are logged. */
+/**
+ * Returns the credentials of an upgrade: the header, or for browsers, which cannot set one, the subprotocol
+ * `bearer.TOKEN`. Never the URL: URLs are logged.
+ */
 function credentials(request: IncomingMessage): string | undefined {
   if (request.headers.authorization !== undefined) return request.headers.authorization;
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((text) => text.trim());
@@ -145,14 +151,17 @@ function credentials(request: IncomingMessage): string | undefined {
   return bearer === undefined ? undefined : `Bearer ${bearer.slice('bearer.'.length)}`;
 }
 
-/** Offer another one beside `bearer.TOKEN`, and the Token is not repeated in the answer. */
+/**
+ * Chooses the subprotocol of the answer. Offer another one beside `bearer.TOKEN`, and the Token is not repeated in the
+ * answer.
+ */
 function chooseProtocol(offered: Set<string>): string | false {
   for (const protocol of offered) if (!protocol.startsWith('bearer.')) return protocol;
   const [first] = offered;
   return first ?? false;
 }
 
-/** A key that comes twice becomes a list, which no schema here accepts. */
+/** Returns the query as an object. A key that comes twice becomes a list, which no schema here accepts. */
 function queryOf(params: URLSearchParams): Readonly<Record<string, string | readonly string[]>> {
   const keys = [...new Set(params.keys())];
   return Object.fromEntries(

@@ -57,7 +57,7 @@ export class Metrics {
       });
   }
 
-  /** `operation`: its id, or a fixed word where no operation was reached. */
+  /** Counts a request. `operation`: its id, or a fixed word where no operation was reached. */
   observe(request: { readonly operation: string; readonly status: number; readonly seconds: number }): void {
     this.#requests.observe({ operation: request.operation, status: String(request.status) }, request.seconds);
   }

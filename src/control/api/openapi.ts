@@ -111,7 +111,10 @@ function loosen(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): v
   if (schema.type === 'integer') delete schema.pattern;
 }
 
-/** zod refers to `#/$defs/NAME`, OpenAPI keeps shared schemas elsewhere. */
+/**
+ * Returns `schema` with its references as OpenAPI wants them: zod refers to `#/$defs/NAME`, OpenAPI keeps shared
+ * schemas elsewhere.
+ */
 function relocated(schema: unknown): Json {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'));
 }

@@ -99,8 +99,8 @@ function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
 }
 
 /**
- * The error for a path that is nothing of the API, for a caller who may have mixed up the ports: a function's host name
- * and a path that begins like a handler's both name the URL where that function answers.
+ * Returns the error for a path that is nothing of the API, for a caller who may have mixed up the ports: a function's
+ * host name and a path that begins like a handler's both name the URL where that function answers.
  */
 export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformError {
   const label = functionOfHost(ctx.hostname, addresses);
@@ -117,7 +117,7 @@ export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformErr
   });
 }
 
-/** A refusal as a person in a browser reads it. */
+/** Returns a refusal as a person in a browser reads it. */
 export function problemPage({ title, detail, hints = [] }: Problem): Page {
   const rows = hints.map((hint) => `<li>${linked(hint)}`);
   return {
@@ -130,7 +130,7 @@ function linked(text: string): string {
   return escapeHtml(text).replace(/https?:\/\/[^\s&]+/g, (url) => `<a href="${url}">${url}</a>`);
 }
 
-/** The handler whose own host name the caller used at the wrong port; null for every other host. */
+/** Returns the handler whose own host name the caller used at the wrong port; null for every other host. */
 function functionOfHost(hostname: string, { functionUrl }: Addresses): string | null {
   const label = hostname.split('.', 1)[0] ?? '';
   if (!isHandlerName(label)) return null;

@@ -15,7 +15,7 @@ export class BatchInsert<Table extends keyof Schema & string> {
   /** By dialect: two databases of one process may speak different ones. */
   readonly #compiled = new WeakMap<object, Map<number, CompiledQuery>>();
 
-  /** `ifNew`: rows whose values in these columns exist already are left out. */
+  /** Makes an insert for one table. `ifNew`: rows whose values in these columns exist already are left out. */
   constructor(options: {
     readonly table: Table;
     readonly columns: readonly (keyof Schema[Table] & string)[];
@@ -26,7 +26,7 @@ export class BatchInsert<Table extends keyof Schema & string> {
     this.#ifNew = options.ifNew ?? [];
   }
 
-  /** In order. Call it inside a transaction: a batch may take several statements. */
+  /** Inserts `rows` in order. Call it inside a transaction: a batch may take several statements. */
   async insert(db: Kysely<Schema>, rows: readonly Schema[Table][]): Promise<void> {
     let at = 0;
     for (const size of sizes) {

@@ -169,7 +169,7 @@ async function checkServer(db: Kysely<Schema>): Promise<void> {
     });
 }
 
-/** What an operator needs to know; never the URL, which holds a password. */
+/** Makes the error with what an operator needs to know; never the URL, which holds a password. */
 function unusable(url: string, error: SqlError): PlatformError {
   const { hostname, port, pathname } = new URL(url);
   const server = `${hostname === '' ? 'localhost' : hostname}:${port === '' ? '5432' : port}`;

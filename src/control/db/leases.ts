@@ -6,7 +6,7 @@ export class SqlLeases implements Leases {
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** `now` in Unix milliseconds. */
+  /** Makes a view of the leases in `db`. `now` in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly now: () => number }) {
     this.#db = options.db;
     this.#now = options.now;

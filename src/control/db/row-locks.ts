@@ -7,14 +7,17 @@
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** For limits per user. Returns whether the user exists. */
+/** Locks a user's row until the transaction ends, for limits per user. Returns whether the user exists. */
 export async function lockUser(trx: Kysely<Schema>, userId: string): Promise<boolean> {
   // `no key`: rows that refer to the user can be written meanwhile.
   const row = await trx.selectFrom('users').select('id').where('id', '=', userId).forNoKeyUpdate().executeTakeFirst();
   return row !== undefined;
 }
 
-/** For numbers, releases and limits per handler. Returns whether the handler exists, deleted or not. */
+/**
+ * Locks a handler's row until the transaction ends, for numbers, releases and limits per handler. Returns whether the
+ * handler exists, deleted or not.
+ */
 export async function lockHandler(trx: Kysely<Schema>, handlerId: string): Promise<boolean> {
   const row = await trx
     .selectFrom('handlers')

@@ -15,22 +15,24 @@ export class SqlError extends Error {
   }
 }
 
-/** A row with this key exists already. */
+/** Returns whether the statement failed since a row with this key exists already. */
 export function isUniqueViolation(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
   if (error.sqlCode === '23505') return true;
   return error.sqlCode === 'SQLITE_CONSTRAINT' && /UNIQUE|PRIMARY KEY/.test(error.message);
 }
 
-/** A row that this one refers to does not exist, or one still refers to it. */
+/**
+ * Returns whether the statement failed since a row that this one refers to does not exist, or one still refers to it.
+ */
 export function isForeignKeyViolation(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
   return error.sqlCode === '23503' || (error.sqlCode === 'SQLITE_CONSTRAINT' && /FOREIGN KEY/.test(error.message));
 }
 
 /**
- * Whether the database could not do its work now: the disk is full or fails, the server is gone or ends, a lock was
- * held for too long. The same statement may work later. After a lost connection (class 08) the statement may or may
+ * Returns whether the database could not do its work now: the disk is full or fails, the server is gone or ends, a lock
+ * was held for too long. The same statement may work later. After a lost connection (class 08) the statement may or may
  * not have been done.
  */
 export function isOutage(error: unknown): boolean {
@@ -40,7 +42,7 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-/** Whether the database server could not be reached, has gone away or did not answer in time. */
+/** Returns whether the database server could not be reached, has gone away or did not answer in time. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof SqlError && /^(?:08|57)/.test(error.sqlCode);
 }

@@ -32,7 +32,7 @@ type Item =
     };
 type Sequence = readonly Item[];
 
-/** `source` compiles with the flag u. */
+/** Returns the cost of matching `source`, or why it is refused. `source` compiles with the flag u. */
 export function matchingCost(source: string): number | Refused {
   try {
     const alternatives = new Parser(source).parse();
@@ -62,7 +62,7 @@ interface Cost {
   readonly steps: number;
 }
 
-/** Of `sequence` when `after` follows it. A repetition costs its length for every way to get to it. */
+/** Returns the cost of `sequence` when `after` follows it. A repetition costs its length for every way to get to it. */
 function costOf(sequence: Sequence, after: Sequence): Cost {
   let choices = 1;
   let steps = 1;
@@ -100,7 +100,7 @@ interface First {
   readonly canBeEmpty: boolean;
 }
 
-/** What `sequence` may begin with. `$` wants the URL's end, which no character is. */
+/** Returns what `sequence` may begin with. `$` wants the URL's end, which no character is. */
 function firstOf(sequence: Sequence): First {
   let chars = noChars;
   for (const item of sequence) {

@@ -33,7 +33,7 @@ export function validated({ module, rewriteMs, compileMs }: Vetted): string {
 const listedMax = 10;
 
 /**
- * Returns what a version may open that the live one may not, one line for each pattern: whoever pushes sees that a
+ * Returns what a version may open that the live one may not, one line for each pattern: the user who pushes sees that a
  * dependency has brought more than code.
  */
 export function newlyAllowed(live: EffectiveManifest, next: EffectiveManifest): string {

@@ -49,7 +49,7 @@ export class TomlLines {
   }
 }
 
-/** `a.b."c d"` up to what `end` matches; null if it is none. */
+/** Reads a key such as `a.b."c d"` up to what `end` matches; null if it is none. */
 function readKey(text: string, end: RegExp): readonly string[] | null {
   const path: string[] = [];
   for (;;) {

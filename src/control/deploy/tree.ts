@@ -132,7 +132,7 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
   });
 }
 
-/** A single NAME.h without any C around it is a program in h, not a header. */
+/** Finds the program in h: a single NAME.h without any C around it is a program in h, not a header. */
 function hProgram(entries: readonly TreeEntry[]): TreeEntry | null {
   const programs = entries.filter(({ path }) => path.endsWith('.h'));
   const isC = entries.some(({ path }) => /\.(?:c|cc|cpp|cxx|m|mm)$/.test(path));

@@ -10,17 +10,17 @@ export class Blame {
   readonly #deaths = new Map<string, number[]>();
   readonly #quarantined = new Map<string, Quarantine>();
 
-  /** `now`: monotonic milliseconds. */
+  /** Blames nobody yet. `now`: monotonic milliseconds. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Why `specId` is not run any more; undefined as long as it is. */
+  /** Returns why `specId` is not run any more; undefined as long as it is. */
   find(specId: string): Quarantine | undefined {
     return this.#quarantined.get(specId);
   }
 
-  /** One more runner has died over this Deployment. Returns the quarantine where that begins now. */
+  /** Counts one more runner that has died over this Deployment. Returns the quarantine where that begins now. */
   add(specId: string, how: string): Quarantine | null {
     const nowMs = this.#now();
     const recent = (this.#deaths.get(specId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);

@@ -12,8 +12,8 @@ export function describeEnd(end: RunnerEnd): string {
 const fromOutside: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
 
 /**
- * Whether the runner itself went wrong. SIGKILL counts only from our watchdog: who else sends it (the
- * kernel short of memory, an operator) does not tell why.
+ * Returns whether the runner itself went wrong. SIGKILL counts only from our watchdog: who else sends it (the kernel
+ * short of memory, an operator) does not tell why.
  */
 export function isOwnFault(end: RunnerEnd): boolean {
   if (end.isHung) return true;
@@ -22,7 +22,7 @@ export function isOwnFault(end: RunnerEnd): boolean {
 
 const processorFaults: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE']);
 
-/** Whether the code that ran last did something that the processor refuses. */
+/** Returns whether the code that ran last did something that the processor refuses. */
 export function isProcessorFault(end: RunnerEnd): boolean {
   return end.signal !== null && processorFaults.has(end.signal);
 }

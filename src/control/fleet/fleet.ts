@@ -447,7 +447,9 @@ export class RunnerFleet implements Nodes {
     if (delayMs !== null) this.#restartLater(index, delayMs);
   }
 
-  /** At once for a runner that has served well, then longer and longer. */
+  /**
+   * Returns how many milliseconds to wait before a start: 0 for a runner that has served well, then longer and longer.
+   */
   #nextDelayMs(member: Member): number {
     const isSound = performance.now() - member.startedMs >= fleetLimits.soundMs;
     const delayMs = isSound ? 0 : (this.#backoffMs.get(member.index) ?? 0);
@@ -472,7 +474,7 @@ export class RunnerFleet implements Nodes {
     }
   }
 
-  /** The runner is alive but could not be fed: the database or the Artifacts could not be read. */
+  /** Ends a runner that is alive but could not be fed: the database or the Artifacts could not be read. */
   #launchFailed(index: number, error: unknown): void {
     const member = this.#members.get(index);
     if (member === undefined || member.isServing) return;
@@ -482,8 +484,8 @@ export class RunnerFleet implements Nodes {
   }
 
   /**
-   * Whether the runner's mark proves what it died of. A thread that stood still was held by the marked spec, and a
-   * fault of the processor happened in its code. Whatever else the engine dies of (memory, code space) builds up
+   * Returns whether the runner's mark proves what it died of. A thread that stood still was held by the marked spec,
+   * and a fault of the processor happened in its code. Whatever else the engine dies of (memory, code space) builds up
    * over many calls: the one that had the thread is guilty only where no other was in use.
    */
   #isCertain(specId: string, { activity }: Member, end: RunnerEnd): boolean {
@@ -492,7 +494,10 @@ export class RunnerFleet implements Nodes {
     return activity.all().every(({ handlerId }) => handlerId === owner?.handlerId);
   }
 
-  /** A runner has died over this Deployment. */
+  /**
+   * Counts the death of a runner over this Deployment, tells the owner, and quarantines the Deployment when its deaths
+   * are too many.
+   */
   #accuse(specId: string, how: string): void {
     const quarantine = this.#blame.add(specId, how);
     this.#line(specId, `ended a runner of the platform (${how}) and with it every other call in it`);
@@ -503,7 +508,7 @@ export class RunnerFleet implements Nodes {
     void this.#apply(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
   }
 
-  /** A runner has ended: the owners of functions in use there learn that calls and lines may be missing. */
+  /** Tells the owners of functions in use in a runner that has ended: calls and log lines may be missing. */
   #tellOwners({ activity }: Member, how: string, guilty: string | null): void {
     // Its owner has been told more.
     const told = guilty === null ? undefined : this.#owners.get(guilty);
@@ -524,7 +529,7 @@ export class RunnerFleet implements Nodes {
     this.#owners.set(specId, { handlerId, number });
   }
 
-  /** A line of the platform's that the handler's owner sees. */
+  /** Writes a line of the platform's that the handler's owner sees. */
   #line(specId: string, text: string): void {
     const owner = this.#owners.get(specId);
     if (owner === undefined) return;
@@ -657,7 +662,10 @@ function outcomeOf(change: Promise<void>): Promise<unknown> {
   );
 }
 
-/** Half of the machine's memory, shared among the runners: memory is counted as if guests touched all of it. */
+/**
+ * Returns half of the machine's memory in bytes, shared among the runners: memory is counted as if guests touched all
+ * of it.
+ */
 function defaultPoolBytes(runners: number): number {
   return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(totalmem() / 2 / runners)));
 }

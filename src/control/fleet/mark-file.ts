@@ -22,7 +22,7 @@ export class MarkFile {
     }
   }
 
-  /** Id of the Deployment, or null when no guest held the thread. */
+  /** Returns the id of the spec whose guest holds the thread, or null when no guest held the thread. */
   read(): string | null {
     if (!this.#isOpen) return null;
     const bytes = Buffer.alloc(markBytes);
@@ -31,7 +31,7 @@ export class MarkFile {
     return text === '' ? null : text;
   }
 
-  /** A count that changes while guests get their turns; null before the first have had theirs. */
+  /** Returns a count that changes while guests get their turns; null before the first have had theirs. */
   progress(): number | null {
     if (!this.#isOpen) return null;
     const bytes = Buffer.alloc(progressBytes);

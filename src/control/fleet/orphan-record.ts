@@ -59,7 +59,7 @@ export class OrphanRecord {
     return this.#writing;
   }
 
-  /** One write after another; what cannot be written costs no more than this safety net. */
+  /** Writes the record, one write after another; what cannot be written costs no more than this safety net. */
   #write(): void {
     const text = JSON.stringify([...this.#orphans.filter(isAlive), ...this.#own.values()]);
     this.#writing = this.#writing
@@ -90,7 +90,10 @@ function isAlive({ pid, startTicks }: Entry): boolean {
   return startTicksOf(pid) === startTicks;
 }
 
-/** proc(5), /proc/PID/stat, field 22; null where there is no such process or no such file system. */
+/**
+ * Returns when the process started, in ticks since the boot (proc(5), /proc/PID/stat, field 22); null where there is no
+ * such process or no such file system.
+ */
 function startTicksOf(pid: number): number | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

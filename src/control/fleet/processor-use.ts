@@ -11,7 +11,10 @@ export interface ProcessorUse {
   readonly wantsToRun: boolean;
 }
 
-/** proc(5), /proc/PID/stat, fields 3, 14 and 15; null where the system does not tell. */
+/**
+ * Reads what a process has had of the processor (proc(5), /proc/PID/stat, fields 3, 14 and 15); null where the system
+ * does not tell.
+ */
 export function processorUse(pid: number): ProcessorUse | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');

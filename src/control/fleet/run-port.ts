@@ -31,7 +31,7 @@ export async function checkRunPort(options: {
   });
 }
 
-/** null when the port is free, else the system's error code. */
+/** Tries to listen: null when the port is free, else the system's error code. */
 function tryToListen(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -40,7 +40,10 @@ function tryToListen(host: string, port: number): Promise<string | null> {
   });
 }
 
-/** `ours`: it holds the key. `trisiel`: it answers as a runner does, and tells nothing. */
+/**
+ * Asks the process that holds the port. `ours`: it holds the key. `trisiel`: it answers as a runner does, and tells
+ * nothing.
+ */
 function askOwner(options: {
   readonly host: string;
   readonly port: number;

@@ -127,12 +127,12 @@ export class RunnerProcess {
     return this.#stats;
   }
 
-  /** What is said to a runner that has ended is lost, as it should be. */
+  /** Sends a message. What is said to a runner that has ended is lost, as it should be. */
   send(message: ToRunner): void {
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  /** Compiles: null when it is ready, else why it is not; `ended` when the runner went away over it. */
+  /** Lets the runner compile: null when it is ready, else why it is not; `ended` when the runner went away over it. */
   async prepare(
     message: Extract<ToRunner, { kind: 'prepare' }>,
     artifact: Extract<ToRunner, { kind: 'artifact' }> | null,

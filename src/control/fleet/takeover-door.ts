@@ -74,7 +74,7 @@ export class TakeoverDoor {
     response.writeHead(200, headers).end(JSON.stringify(answer));
   }
 
-  /** Whether process `pid` has said that it answers no further request. */
+  /** Returns whether process `pid` has said that it answers no further request. */
   hasClosed(pid: number): boolean {
     return this.#closed.has(pid);
   }

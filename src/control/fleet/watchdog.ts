@@ -38,7 +38,7 @@ export class Watchdog {
     return false;
   }
 
-  /** It wants to run and has run for less than half of the time: others had the processor. */
+  /** Returns whether a runner wants to run and has run for less than half of the time: others had the processor. */
   #isStarved(use: ProcessorUse | null, silentMs: number): boolean {
     if (use === null || this.#cpuBeforeMs === null) return false;
     return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;

@@ -57,7 +57,7 @@ export async function attend(options: {
   return exit;
 }
 
-/** Whether `error` is a failure of the platform: not a user's mistake, and not a platform that is only busy. */
+/** Returns whether `error` is a failure of the platform: not a user's mistake, and not a platform that is only busy. */
 export function isOurFailure(error: unknown): boolean {
   return !(error instanceof PlatformError) || (error.code === 'unavailable' && error.cause !== undefined);
 }

@@ -56,7 +56,10 @@ export class GitBody {
     return this.#ended;
   }
 
-  /** The next chunk, null at the end. Throws like `readWithin`, and `request_timeout` when none comes in `timeoutMs`. */
+  /**
+   * Reads the next chunk, null at the end. Throws like `readWithin`, and `request_timeout` when none comes in
+   * `timeoutMs`.
+   */
   async read(timeoutMs: number): Promise<Buffer | null> {
     const chunk = await this.readWithin(timeoutMs);
     if (chunk === 'late') throw timedOut();
@@ -64,7 +67,7 @@ export class GitBody {
   }
 
   /**
-   * The next chunk, null at the end, `late` when none comes in `timeoutMs`; the next call waits for the same one.
+   * Reads the next chunk, null at the end, `late` when none comes in `timeoutMs`; the next call waits for the same one.
    * Throws `body_too_large`, `bad_request` (damaged gzip, or the client has gone).
    */
   async readWithin(timeoutMs: number): Promise<Buffer | null | 'late'> {
@@ -96,7 +99,7 @@ export class GitBody {
     }
   }
 
-  /** The whole body. `timeoutMs` is for all of it. Throws like `read`. */
+  /** Reads the whole body. `timeoutMs` is for all of it. Throws like `read`. */
   async readAll(timeoutMs: number): Promise<Buffer> {
     const end = performance.now() + timeoutMs;
     const chunks: Buffer[] = [];

@@ -33,7 +33,7 @@ export interface GitDoorDeps extends AccessOptions {
 }
 
 export interface GitDoor {
-  /** Whether the door answers this request; nothing else may. */
+  /** Returns whether the door answers this request; nothing else may. */
   handles(req: IncomingMessage): boolean;
   handle(req: IncomingMessage, res: ServerResponse): void;
   /** Resolves when no push or fetch is running. */
@@ -180,15 +180,19 @@ class Door {
   }
 }
 
-/** A negotiation of versions 0 and 1, if it begins as the library and git expect (gitprotocol-pack(5), first-want). */
+/**
+ * Returns what the library is shown of a negotiation of versions 0 and 1, if it begins as the library and git expect
+ * (gitprotocol-pack(5), first-want).
+ */
 function fetchV0(head: Buffer): Buffer {
   if (/^[0-9a-f]{4}want [0-9a-f]{40}/i.test(head.toString('latin1', 0, 49))) return head;
   throw new PlatformError('bad_request', 'this is not a git fetch');
 }
 
 /**
- * A request of version 2 (gitprotocol-v2(5), "Command Request") behind a capability that makes the library start
- * git: it looks for a word and a hexadecimal number at the beginning, as `want` has. Keys may come in any order.
+ * Returns what the library is shown of a request of version 2 (gitprotocol-v2(5), "Command Request") behind a
+ * capability that makes the library start git: it looks for a word and a hexadecimal number at the beginning, as `want`
+ * has. Keys may come in any order.
  */
 function fetchV2(head: Buffer): Buffer {
   if (/^[0-9a-f]{4}[a-z-]+[=\n]/i.test(head.toString('latin1', 0, 40)))

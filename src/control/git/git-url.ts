@@ -12,7 +12,10 @@ export interface GitRoute {
   readonly kind: 'advertise' | 'serve';
 }
 
-/** Whether the door answers `url`, if only with 404: everything that git asks for, so that nothing of it goes elsewhere. */
+/**
+ * Returns whether the door answers `url`, if only with 404: everything that git asks for, so that nothing of it goes
+ * elsewhere.
+ */
 export function isGitUrl(url: string): boolean {
   return (
     /^\/[^/?]*\.git(?:[/?]|$)/.test(url) || /^[^?]*\/(?:info\/refs|git-(?:upload|receive)-pack)(?:[/?]|$)/.test(url)

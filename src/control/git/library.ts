@@ -167,7 +167,10 @@ function setProtocol({ environment, protocol }: GitVersion): () => void {
   };
 }
 
-/** The library keeps the process of an advertisement to itself; Node tells of every process it starts. */
+/**
+ * Returns the process that `start` starts. The library keeps the process of an advertisement to itself; Node tells of
+ * every process it starts.
+ */
 function spawned(start: () => void): ChildProcess | undefined {
   let child: ChildProcess | undefined;
   const listener = (message: unknown) => {

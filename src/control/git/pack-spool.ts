@@ -33,7 +33,10 @@ export class PackSpool {
   readonly #all: ByteBudget;
   readonly #byUser = new Map<string, ByteBudget>();
 
-  /** `folder`: for the files; made when it is needed, on the file system of the repositories. */
+  /**
+   * Makes a spool without files. `folder`: for the files; made when it is needed, on the file system of the
+   * repositories.
+   */
   constructor(folder: string, limits: SpoolLimits) {
     this.#folder = folder;
     this.#limits = limits;

@@ -38,7 +38,7 @@ export class CommandSection {
     return this.#refs;
   }
 
-  /** The bytes read behind the flush packet: the beginning of the pack. Empties itself. */
+  /** Returns the bytes read behind the flush packet: the beginning of the pack. Empties itself. */
   rest(): Buffer {
     return this.#reader.rest();
   }
@@ -84,7 +84,7 @@ export class CommandSection {
   }
 }
 
-/** Exported for property tests. Throws `bad_request`. */
+/** Reads the commands of a push. Exported for property tests. Throws `bad_request`. */
 export function parseCommands(lines: readonly Buffer[]): PushCommands {
   const shallow: string[] = [];
   const updates: RefUpdate[] = [];

@@ -209,7 +209,7 @@ export class PushExchange {
     return () => answer.finish(text, report);
   }
 
-  /** The report that ends the answer, git's own where there is one, and what to say above it. */
+  /** Returns the report that ends the answer, git's own where there is one, and what to say above it. */
   async #lastWords(options: {
     readonly commands: PushCommands;
     readonly session: WatchedSession;

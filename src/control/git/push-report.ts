@@ -25,7 +25,7 @@ export function writeReport(refs: readonly RefOutcome[]): Buffer {
 }
 
 /**
- * The body of an answer: `text` for the person who pushes (lines that end with \n), then `report`. Leaves out
+ * Returns the body of an answer: `text` for the person who pushes (lines that end with \n), then `report`. Leaves out
  * what the client's `capabilities` do not allow.
  */
 export function answerBody(text: string, report: Buffer, capabilities: readonly string[]): Buffer {

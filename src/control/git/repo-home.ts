@@ -16,7 +16,7 @@ export class SqlRepoHome implements RepoHome {
   /** Repositories known to be ours: that never changes, so it is asked once. */
   readonly #mine = new Set<string>();
 
-  /** `self`: the id of this control's data folder. `now` in Unix milliseconds. */
+  /** Makes the view of one control. `self`: the id of this control's data folder. `now` in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly self: string; readonly now: () => number }) {
     this.#db = options.db;
     this.self = options.self;

@@ -168,7 +168,10 @@ export class Repositories {
     return folderBytes(this.pathOf(id));
   }
 
-  /** Whether the commit of Deployment `number` is pinned. Reads files and starts no git: refs of these repositories are files. */
+  /**
+   * Returns whether the commit of Deployment `number` is pinned. Reads files and starts no git: refs of these
+   * repositories are files.
+   */
   async pinned(id: string, number: number): Promise<boolean> {
     const ref = `refs/deployments/${number}`;
     if (existsSync(join(this.pathOf(id), ref))) return true;
@@ -233,7 +236,10 @@ export class Repositories {
     return packed;
   }
 
-  /** Whether git gc is due by git's own measure (gc.auto, gc.autoPackLimit); one of 256 folders of objects stands for all. */
+  /**
+   * Returns whether git gc is due by git's own measure (gc.auto, gc.autoPackLimit); one of 256 folders of objects
+   * stands for all.
+   */
   async #isScattered(id: string): Promise<boolean> {
     const files = async (folder: string) => readdir(join(this.pathOf(id), 'objects', folder)).catch(() => []);
     const packs = (await files('pack')).filter((name) => name.endsWith('.pack'));

@@ -15,7 +15,7 @@ export class StoppedUploads {
   /** Oldest first. `untilMs`: milliseconds of `now` until which the upload is remembered. */
   readonly #uploads = new Map<string, { readonly untilMs: number; readonly end: Buffer }>();
 
-  /** `now`: milliseconds that never jump. */
+  /** Remembers nothing yet. `now`: milliseconds that never jump. */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -50,7 +50,9 @@ export function splitAnswer(text: string, report: Buffer): { readonly begin: Buf
   return { begin: sideband(2, text), end: Buffer.concat([sideband(1, report), flushPkt]) };
 }
 
-/** Whether `userAgent` is git's own client; others, libgit2's `git/2.0 (libgit2 …)` too, want a whole answer. */
+/**
+ * Returns whether `userAgent` is git's own client; others, libgit2's `git/2.0 (libgit2 …)` too, want a whole answer.
+ */
 export function isGitItself(userAgent: string | undefined): boolean {
   return /^git\/[^ ]+$/.test(userAgent ?? '');
 }

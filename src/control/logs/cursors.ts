@@ -38,7 +38,7 @@ export class Cursors {
     return new Cursors(db, { block, reserved });
   }
 
-  /** The last cursor given by any control, as committed. */
+  /** Reads the last cursor given by any control, as committed. */
   async last(): Promise<number> {
     const row = await this.#db.reader
       .selectFrom('settings')

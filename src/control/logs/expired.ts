@@ -45,8 +45,9 @@ export async function noteExpired(
 }
 
 /**
- * Lines of the handler that were removed above the cursor `after` and below the cursor `below`. Exact for a cursor from
- * which a reader went on where one step of retention ended; otherwise at most one row of `log_expired` too many.
+ * Returns the number of lines of the handler that were removed above the cursor `after` and below the cursor `below`.
+ * Exact for a cursor from which a reader went on where one step of retention ended; otherwise at most one row of
+ * `log_expired` too many.
  */
 export async function expiredBetween(
   db: Kysely<Schema>,

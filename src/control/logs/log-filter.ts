@@ -23,7 +23,7 @@ export type Matcher = (
   folded: () => string,
 ) => boolean;
 
-/** A test for lines, with what can be prepared done once. */
+/** Makes a test for lines, with what can be prepared done once. */
 export function matcher(filter: LogFilter): Matcher {
   const { level, invocation, stream, sinceMs, untilMs } = filter;
   const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
@@ -36,14 +36,16 @@ export function matcher(filter: LogFilter): Matcher {
     (needle === undefined || folded().includes(needle));
 }
 
-/** ASCII only: what lower() means on every database, and what costs nothing to agree on. */
+/**
+ * Returns `text` with A-Z as a-z. ASCII only: what lower() means on every database, and what costs nothing to agree on.
+ */
 export function foldCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
 }
 
 /**
- * The longest run of printable ASCII in a folded needle: what SQL can look for without knowing about
- * other letters' cases or NUL. '' when there is none; then SQL does not narrow.
+ * Returns the longest run of printable ASCII in a folded needle: what SQL can look for without knowing about other
+ * letters' cases or NUL. '' when there is none; then SQL does not narrow.
  */
 export function asciiPart(needle: string): string {
   return (needle.match(/[\x20-\x7e]+/g) ?? []).reduce((best, run) => (run.length > best.length ? run : best), '');

@@ -53,7 +53,7 @@ export interface LogRangeResult {
   readonly expired: number;
 }
 
-/** Whether a filter has to look at lines that it then leaves out. */
+/** Returns whether a filter has to look at lines that it then leaves out. */
 export function isSearch({ grep, ...others }: LogFilter): boolean {
   const { level, invocation, stream, sinceMs, untilMs } = others;
   return (grep ?? '') !== '' || [level, invocation, stream, sinceMs, untilMs].some((wanted) => wanted !== undefined);
@@ -118,9 +118,9 @@ async function scan(
 }
 
 /**
- * The rows that the next statement of a search may look at: `edge` is the cursor of the last of them on the far side,
- * null where all that is left of the range fits. Bytes are found without reading texts (octet_length of a long value
- * is known from its header on both databases).
+ * Returns the rows that the next statement of a search may look at: `edge` is the cursor of the last of them on the far
+ * side, null where all that is left of the range fits. Bytes are found without reading texts (octet_length of a long
+ * value is known from its header on both databases).
  */
 async function windowOf(
   db: Kysely<Schema>,

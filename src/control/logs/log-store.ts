@@ -372,7 +372,7 @@ export class LogStore implements LogSink, LogFeed {
     }
   }
 
-  /** Everything up to `cursor` is stored, and not all of it was pushed to the tails. */
+  /** Takes notice that everything up to `cursor` is stored, and not all of it was pushed to the tails. */
   #skipTo(cursor: number): void {
     if (cursor <= this.#published) return;
     this.#published = cursor;
@@ -402,7 +402,7 @@ export class LogStore implements LogSink, LogFeed {
     this.#tellLater(handlerId, count);
   }
 
-  /** The next write tells; where none comes, one of its own. */
+  /** Remembers a loss: the next write tells of it; where none comes, one of its own. */
   #tellLater(handlerId: HandlerId, count: number): void {
     // Every write empties the map.
     this.#lost.set(handlerId, (this.#lost.get(handlerId) ?? 0) + count);

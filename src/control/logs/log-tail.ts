@@ -59,7 +59,7 @@ export class LogTail {
     this.#live = options.after >= options.ceiling;
   }
 
-  /** The next lines, at least one or a count of dropped ones; null after `close`. One call at a time. */
+  /** Returns the next lines, at least one or a count of dropped ones; null after `close`. One call at a time. */
   async next(): Promise<LogFrame | null> {
     for (;;) {
       if (this.#closed) return null;
@@ -80,8 +80,8 @@ export class LogTail {
   }
 
   /**
-   * Lines just stored: ascending, all above `ceiling` and above those pushed before. `folded` gives the
-   * folded text of the line at an index, made once for all tails.
+   * Takes lines just stored: ascending, all above `ceiling` and above those pushed before. `folded` gives the folded
+   * text of the line at an index, made once for all tails.
    */
   push(lines: readonly LogLine[], folded: (index: number) => string): void {
     for (const [index, line] of lines.entries()) {
@@ -107,7 +107,7 @@ export class LogTail {
     this.#wakeUp();
   }
 
-  /** Lines that were lost before they got a cursor. */
+  /** Counts lines that were lost before they got a cursor. */
   lost(count: number): void {
     this.#dropped += count;
     this.#wakeUp();

@@ -6,7 +6,10 @@ import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 /** Characters; text beyond a runner's own cut is not believed. */
 const textCharsMax = 2 * logLimits.lineBytes;
 
-/** A runner holds hostile guests: what it says is stored, but never breaks the batch of others. */
+/**
+ * Returns the line with values that can be stored. A runner holds hostile guests: what it says is stored, but never
+ * breaks the batch of others.
+ */
 export function plausible(line: PendingLogLine): PendingLogLine {
   const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
   return {
@@ -22,7 +25,7 @@ export function plausible(line: PendingLogLine): PendingLogLine {
   };
 }
 
-/** What the log itself says of lines that it lost. `timeMs` in Unix milliseconds. */
+/** Makes the line in which the log itself tells of lines that it lost. `timeMs` in Unix milliseconds. */
 export function lossLine(handlerId: HandlerId, count: number, timeMs: number): PendingLogLine {
   return {
     handlerId,

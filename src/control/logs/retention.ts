@@ -41,7 +41,7 @@ export class LogRetention {
     });
   }
 
-  /** So much more of a handler has been stored. */
+  /** Takes notice that so much more of a handler has been stored. */
   grown(handlerId: string, by: { readonly lines: number; readonly bytes: number }): void {
     this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#bytes);
   }
@@ -116,7 +116,7 @@ export class LogRetention {
     return null;
   }
 
-  /** Whether everything has gone. */
+  /** Removes a handler's lines up to `cursor`, in steps. Returns whether everything has gone. */
   async #deleteUpTo(handlerId: string, cursor: number): Promise<boolean> {
     while (!this.#closed) {
       const step = await this.#db.reader

@@ -14,7 +14,7 @@ export class KvStore {
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** `now` in Unix milliseconds. */
+  /** Makes a view of the values in `db`. `now` in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly now: () => number }) {
     this.#db = options.db;
     this.#now = options.now;

@@ -40,7 +40,7 @@ export class QueueStore {
   readonly #now: () => number;
   readonly #newId: () => string;
 
-  /** `now` in Unix milliseconds. */
+  /** Makes a view of the queues in `db`. `now` in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly newId: () => string }) {
     this.#db = options.db;
     this.#now = options.now;

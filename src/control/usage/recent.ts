@@ -121,7 +121,7 @@ function sum(slots: readonly Slot[], of: 'invocations' | 'failures' | 'gas'): nu
   return slots.reduce((total, slot) => total + slot[of], 0);
 }
 
-/** The smallest value that at least `q` of all values do not exceed; null of nothing. */
+/** Returns the smallest value that at least `q` of all values do not exceed; null of nothing. */
 export function quantile(ascending: readonly number[], q: number): number | null {
   return ascending[Math.max(0, Math.ceil(ascending.length * q) - 1)] ?? null;
 }

@@ -24,7 +24,7 @@ export class RecordRetention {
     });
   }
 
-  /** `records` more of a handler have been stored. */
+  /** Takes notice that `records` more of a handler have been stored. */
   grown(handlerId: string, records: number): void {
     this.#watch.grown(handlerId, records);
   }

@@ -22,7 +22,7 @@ export class RunningInvocations {
     return theirs === undefined ? [] : [...theirs.values()];
   }
 
-  /** Those of a handler, the newest first. */
+  /** Returns the Invocations of a handler that run, the newest first. */
   of(handlerId: string): readonly PendingInvocationRecord[] {
     return [...this.#byRunner.values()]
       .flatMap((theirs) => [...theirs.values()])

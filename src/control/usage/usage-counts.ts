@@ -27,7 +27,7 @@ export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
 export class PendingCounts implements Iterable<Schema['usage']> {
   readonly #rows = new Map<string, Schema['usage']>();
 
-  /** False where there is no room for one more row; the counts are lost then. */
+  /** Adds counts; returns false where there is no room for one more row; the counts are lost then. */
   add(count: Schema['usage']): boolean {
     const key = `${count.handler_id} ${count.deployment} ${count.minute_ms}`;
     const known = this.#rows.get(key);

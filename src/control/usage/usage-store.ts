@@ -1,6 +1,6 @@
 /**
- * How invocations ended: records (bounded, perhaps sampled by the runner) and exact counters per
- * Deployment and minute. Recent figures are kept in memory too (recent.ts) for whoever watches live.
+ * Stores how invocations ended: records (bounded, perhaps sampled by the runner) and exact counters per Deployment and
+ * minute. Recent figures are kept in memory too (recent.ts) for readers that watch live.
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
@@ -115,8 +115,8 @@ export class UsageStore {
   }
 
   /**
-   * Which Invocations run in a runner has changed. null: the runner has ended; those that ran there are recorded
-   * as aborted.
+   * Takes notice of which Invocations run in a runner. null: the runner has ended; those that ran there are recorded as
+   * aborted.
    */
   running(runnerId: string, change: RunningChange | null): void {
     if (change !== null) {
@@ -135,8 +135,8 @@ export class UsageStore {
   }
 
   /**
-   * Those that run for long now (on the first page only), then those that have ended; both the newest first, `before`
-   * (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`.
+   * Returns the Invocations that run for long now (on the first page only), then those that have ended; both the newest
+   * first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`.
    */
   async list(
     handler: HandlerRef,
@@ -189,7 +189,7 @@ export class UsageStore {
     return this.#recent.summary(handlerId);
   }
 
-  /** One row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
+  /** Returns one row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
   async minutes(handlerId: string, sinceMs: number): Promise<readonly UsageMinute[]> {
     const rows = await this.#db.reader
       .selectFrom('usage')
@@ -347,7 +347,7 @@ function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invoc
   };
 }
 
-/** The stored JSON has no handler: its name is that of the moment of asking. */
+/** Makes a record of the stored JSON, which has no handler: its name is that of the moment of asking. */
 function toRecord(json: string, handler: HandlerRef): InvocationRecord {
   return { ...JSON.parse(json), handler: handler.name };
 }

@@ -114,7 +114,10 @@ function queueName(name: string): string {
   throw new PlatformError('not_found', 'no queue has such a name');
 }
 
-/** JSON has no bytes: a message that is UTF-8 is given as text, any other one in base64. */
+/**
+ * Returns a message as the API shows it. JSON has no bytes: a message that is UTF-8 is given as text, any other one in
+ * base64.
+ */
 function shown({ position, message, publishedMs }: QueueMessage): z.infer<typeof queueMessageSchema> {
   const bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
   const head = { position, publishedMs, bytes: message.length };

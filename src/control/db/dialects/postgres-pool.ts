@@ -201,7 +201,10 @@ function isConnectionLost(sqlCode: string): boolean {
   return /^(?:08\d{3}|57P\d\d|25P03)$/.test(sqlCode);
 }
 
-/** An error without SQLSTATE comes from the socket, so it counts as 08006, connection failure. */
+/**
+ * Makes a SqlError of an error of the driver. An error without SQLSTATE comes from the socket, so it counts as 08006,
+ * connection failure.
+ */
 function sqlError(error: unknown, sql: string): SqlError {
   if (error instanceof SqlError) return error;
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -214,8 +217,8 @@ function sqlError(error: unknown, sql: string): SqlError {
 }
 
 /**
- * What the server said, without the value it quotes at the end (`invalid input syntax for type bigint: "…"`): values
- * may be secrets. Node tells of several addresses that refused in `errors`, with an empty message.
+ * Returns what the server said, without the value it quotes at the end (`invalid input syntax for type bigint: "…"`):
+ * values may be secrets. Node tells of several addresses that refused in `errors`, with an empty message.
  */
 function errorText(error: Error): string {
   const text = error instanceof AggregateError ? error.errors.map((one) => errorText(one)).join(', ') : error.message;

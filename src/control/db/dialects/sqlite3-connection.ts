@@ -45,7 +45,7 @@ export class Sqlite3Connection implements DatabaseConnection {
     throw new Error('streaming is not supported: read in pages by key');
   }
 
-  /** A constant statement without parameters. */
+  /** Runs a constant statement without parameters. */
   async command(sql: string): Promise<void> {
     await this.#all(sql, []);
   }
@@ -103,7 +103,7 @@ export class Sqlite3Connection implements DatabaseConnection {
     return statement;
   }
 
-  /** Also after an error: a statement that failed may not have been reset. */
+  /** Drops the prepared statement of `sql`, also after an error: a statement that failed may not have been reset. */
   #forget(sql: string): void {
     this.#statements.get(sql)?.finalize();
     this.#statements.delete(sql);

@@ -169,7 +169,7 @@ class Sqlite3Driver implements Driver {
     await connection?.close();
   }
 
-  /** What is running ends first, but not what never ends. */
+  /** Waits until the connection that is lent out comes back, for the time of a wait at most: some statement never ends. */
   #takeBack(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.#waitMs);

@@ -4,7 +4,7 @@ import { MIB } from '../../../protocol/limits.ts';
 
 const largeFunctions = 'very large functions are the usual cause: build with optimisation for size, or split them';
 
-/** The child for module `name` held `rss` bytes of memory, more than `max`. */
+/** Makes the error for a child that, with module `name`, held `rss` bytes of memory, more than `max`. */
 export function tooMuchMemory(name: string, rss: number, max: number): PlatformError {
   return new PlatformError(
     'vet_failed',
@@ -13,14 +13,17 @@ export function tooMuchMemory(name: string, rss: number, max: number): PlatformE
   );
 }
 
-/** The check of module `name` took longer than `timeoutMs`. */
+/** Makes the error for a check of module `name` that took longer than `timeoutMs`. */
 export function tooSlow(name: string, timeoutMs: number): PlatformError {
   return new PlatformError('vet_failed', `checking ${name} took longer than ${timeoutMs / 1000} s and was stopped`, {
     hints: [largeFunctions],
   });
 }
 
-/** The child for module `name` died, or failed where it should have refused; `cause` is for the log. */
+/**
+ * Makes the error for a child that, with module `name`, died, or failed where it should have refused; `cause` is for
+ * the log.
+ */
 export function crashed(name: string, cause: string): PlatformError {
   return new PlatformError('vet_failed', `the check of ${name} failed; the module was not deployed`, {
     hints: ['try again; if it fails again, this module makes the WebAssembly engine fail'],
@@ -28,12 +31,12 @@ export function crashed(name: string, cause: string): PlatformError {
   });
 }
 
-/** The push that the check was for has gone. */
+/** Makes the error of a check when the push that the check was for has gone. */
 export function interrupted(): PlatformError {
   return new PlatformError('bad_request', 'the push was interrupted');
 }
 
-/** All vets run, and all waiting places are taken. */
+/** Makes the error for a check when all vets run, and all waiting places are taken. */
 export function tooManyWaiting(): PlatformError {
   return new PlatformError('overloaded', 'too many modules wait to be checked', {
     hints: ['push again in a minute'],
