@@ -45,7 +45,9 @@ interface Bystander {
 
 const pause = (timeMs: number) => new Promise<void>((resolve) => setTimeout(resolve, timeMs));
 
-/** One GET from an address of its own, so that a cap per address is the attacker's, not ours. Status 0: no answer. */
+/**
+ * Makes one GET from an address of its own, so that a cap per address is the attacker's, not ours. Status 0: no answer.
+ */
 function get(url: string, token: string, agent: Agent): Promise<number> {
   return new Promise((resolve) => {
     const options = { agent, localAddress: '127.0.0.2', headers: { authorization: `Bearer ${token}` } };
@@ -96,7 +98,7 @@ async function deploy(platform: TestPlatform, user: TestUser, handler: string, w
   return status === 0;
 }
 
-/** `count` times the export of one function, and `count` globals; the entry traps. */
+/** Makes a module with `count` times the export of one function, and `count` globals; the entry traps. */
 function wide(count: number): Uint8Array {
   const vector = (each: (index: number) => readonly number[]) =>
     Buffer.concat([Buffer.from(leb(count)), ...Array.from({ length: count }, (_, index) => Buffer.from(each(index)))]);
@@ -227,7 +229,7 @@ async function attack(name: string): Promise<void> {
   }
 }
 
-/** How long a push of the bystander takes, or what it says when it is refused. */
+/** Returns how long a push of the bystander takes, or what it says when it is refused. */
 async function pushTimeMs(platform: TestPlatform, user: TestUser): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-'));
   try {

@@ -90,7 +90,7 @@ async function runner(name: string, checkout: string | null): Promise<Server> {
   for (const deployed of await functions()) await fleet.deploy(deployed);
   return {
     name,
-    pid: fleet.fleet.stats()[0]?.pid ?? 0,
+    pid: fleet.runners[0]?.pid ?? 0,
     url: (handler) => `${fleet.url}/${handler}/`,
     stop: () => fleet.stop(),
   };

@@ -25,7 +25,7 @@ import { type Row, table } from './table.ts';
 /** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 3);
-/** To try what V8's flags do to a runner. */
+/** Flags of V8, to try what they do to a runner. */
 const nodeFlags = (process.env.RUNNER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
 
 /** Medians of interleaved rounds, after a round that warms up. */
@@ -56,7 +56,7 @@ async function withFleet(run: (fleet: TestFleet) => Promise<void>, runners = 1):
   }
 }
 
-/** 1. hello, one process each. */
+/** Measures 1: hello, one process each. */
 async function hello(): Promise<void> {
   await withFleet(async (fleet) => {
     const cwa = await compileWat(helloCwa);
@@ -101,7 +101,7 @@ interface SizedGuest {
   readonly body?: string;
 }
 
-/** 2. Guests that do more than hello. */
+/** Measures 2: guests that do more than hello. */
 async function sizes(): Promise<void> {
   const body = join(tmpdir(), `trisiel-bench-${process.pid}`);
   await writeFile(body, Buffer.alloc(100 * 1024, 'x'));
@@ -172,7 +172,7 @@ async function sameAnswers(urls: readonly string[], body?: string): Promise<void
   }
 }
 
-/** What the runner says of itself in its next answer to the watchdog. */
+/** Returns what the runner says of itself in its next answer to the watchdog. */
 async function stats(fleet: TestFleet) {
   const before = fleet.runners[0]?.stats;
   for (;;) {
@@ -199,7 +199,7 @@ function rssBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }
 
-/** 3. 10,000 invocations that wait, in one runner. */
+/** Measures 3: 10,000 invocations that wait, in one runner. */
 async function waitingCalls(): Promise<void> {
   await withFleet(async (fleet) => {
     const wanted = 10_000;
@@ -239,7 +239,7 @@ async function waitingCalls(): Promise<void> {
   });
 }
 
-/** 4. Many handlers, most of them idle. */
+/** Measures 4: many handlers, most of them idle. */
 async function density(): Promise<void> {
   await withFleet(async (fleet) => {
     const handlers = 1_000;
@@ -294,7 +294,7 @@ async function density(): Promise<void> {
   );
 }
 
-/** 5. hello beside a handler that computes for ever. */
+/** Measures 5: hello beside a handler that computes for ever. */
 async function neighbour(): Promise<void> {
   await withFleet(async (fleet) => {
     await fleet.deployWat('hello', helloCwa);
@@ -332,8 +332,8 @@ async function neighbour(): Promise<void> {
 }
 
 /**
- * 6. Deployments while calls are answered: the runners' share of them, loading and switching. Calls come by the
- * clock, and so do deployments: as fast as they go, 100 would be over before a thousand calls are made.
+ * Measures 6: Deployments while calls are answered: the runners' share of them, loading and switching. Calls come by
+ * the clock, and so do deployments: as fast as they go, 100 would be over before a thousand calls are made.
  */
 async function deploys(): Promise<void> {
   await withFleet(async (fleet) => {
@@ -357,7 +357,7 @@ async function deploys(): Promise<void> {
       acknowledged = version;
       times.push(performance.now() - start);
     };
-    /** A call that is sent now is answered by what is live by now, or by what comes later. */
+    /** Returns the answers that a call may get that is sent now: what is live by now, or what comes later. */
     const expect = () => {
       const oldest = acknowledged;
       return ({ text }: { readonly text: string }) => {

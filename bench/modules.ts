@@ -5,12 +5,15 @@ export function leb(n: number): number[] {
   return n < 128 ? [n] : [(n & 127) | 128, ...leb(n >>> 7)];
 }
 
-/** A section of a binary module. */
+/** Makes a section of a binary module. */
 export function section(id: number, content: Buffer): Buffer {
   return Buffer.concat([Buffer.from([id, ...leb(content.length)]), content]);
 }
 
-/** A module with an entry and `functions` functions of about 1 KB of arithmetic each; `seed` makes its bytes differ. */
+/**
+ * Makes a module with an entry and `functions` functions of about 1 KB of arithmetic each; `seed` makes its bytes
+ * differ.
+ */
 export function moduleOf(functions: number, seed: number): Buffer {
   const bodies = Array.from({ length: functions }, (_, f) => {
     const code: number[] = [1, 1, 0x7f];

@@ -37,7 +37,7 @@ export interface OpenLoadResult {
 }
 
 export interface OpenLoad {
-  /** No call is due from now on; resolves when all that were have ended. */
+  /** Ends the load: no call is due from now on; resolves when all that were have ended. */
   stop(): Promise<OpenLoadResult>;
 }
 
@@ -101,7 +101,7 @@ export async function openLoad({ url, perSecond, expect }: OpenLoadOptions): Pro
   };
 }
 
-/** What is wrong with the answer to one call, or null. */
+/** Returns what is wrong with the answer to one call, or null. */
 async function outcome(url: string, agent: Agent, judge: (answer: Answer) => string | null): Promise<string | null> {
   const late = Promise.withResolvers<string>();
   const timer = setTimeout(() => late.resolve(`no answer in ${answerTimeoutMs} ms`), answerTimeoutMs);

@@ -21,7 +21,7 @@ const environment = { ...process.env, HOME: folder, GIT_CONFIG_GLOBAL: '/dev/nul
 const git = (cwd: string, ...args: string[]) =>
   run('git', ['-c', 'user.name=b', '-c', 'user.email=b@example.com', ...args], { cwd, env: environment });
 
-/** A plain git server: git's own CGI program behind node:http. */
+/** Starts a plain git server: git's own CGI program behind node:http. */
 async function plainServer(root: string): Promise<{ url: string; close(): void }> {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://localhost');

@@ -37,7 +37,7 @@ export function callNames(abi: AbiName): readonly string[] {
   return callsIn(abi).map(({ title }) => title);
 }
 
-/** Names under which guests of `abi` import its system calls, each once. */
+/** Returns the names under which guests of `abi` import its system calls, each once. */
 export function importNames(abi: AbiName): readonly string[] {
   return [...new Set(tablesOf(abi).flatMap(({ syscalls }) => syscalls.map(({ name }) => name)))];
 }

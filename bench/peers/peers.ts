@@ -28,7 +28,7 @@ export async function bare(kind: 'http' | 'koa' | 'bodies'): Promise<Peer> {
 
 const workerdPaths = ['../node_modules/workerd/bin/workerd', '../../node_modules/workerd/bin/workerd'];
 
-/** workerd's own binary, or null where bench/'s packages are not installed. */
+/** Finds workerd's own binary, or null where bench/'s packages are not installed. */
 export function findWorkerd(): string | null {
   const found = process.env.WORKERD ?? workerdPaths.map(here).find((path) => existsSync(path));
   if (found === undefined) return null;
@@ -40,7 +40,7 @@ export function findWorkerd(): string | null {
   }
 }
 
-/** The guest at `wasm` inside workerd; `fresh`: a new instance per request. */
+/** Starts the guest at `wasm` inside workerd; `fresh`: a new instance per request. */
 export async function workerd(program: string, wasm: Uint8Array, fresh: boolean): Promise<Peer> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-'));
   const port = await freePort();

@@ -91,7 +91,7 @@ export async function runCalls(options: CallsOptions): Promise<CallsRun> {
   return { ...run, results, before };
 }
 
-/** Whatever stood in the guarded part before the calls stands there still, but for `written`. */
+/** Expects that what stood in the guarded part before the calls stands there still, but for `written`. */
 export function expectMemory(run: CallsRun, written: Readonly<Record<number, string | Uint8Array>> = {}): void {
   const expected = run.before.slice();
   for (const [at, value] of Object.entries(written)) expected.set(Buffer.from(value as string), Number(at));

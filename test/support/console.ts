@@ -19,7 +19,7 @@ export interface ConsoleCommand {
   readonly line: number;
 }
 
-/** The commands of all `console` blocks of a page, in order. */
+/** Returns the commands of all `console` blocks of a page, in order. */
 export function consoleCommands(page: string): readonly ConsoleCommand[] {
   const commands: ConsoleCommand[] = [];
   for (const block of page.matchAll(/^```console\n([\s\S]*?)^```$/gm)) {
@@ -43,14 +43,14 @@ export function consoleCommands(page: string): readonly ConsoleCommand[] {
   return commands;
 }
 
-/** The files that a page shows, as blocks with a name: ```toml wasmcloud.toml */
+/** Returns the files that a page shows, as blocks with a name: ```toml wasmcloud.toml */
 export function namedFiles(page: string): ReadonlyMap<string, string> {
   return new Map(
     [...page.matchAll(/^```\w+ ([\w./-]+\.\w+)\n([\s\S]*?)^```$/gm)].map(([, name = '', text = '']) => [name, text]),
   );
 }
 
-/** True where `actual` is what the page shows as `expected`. */
+/** Returns whether `actual` is what the page shows as `expected`. */
 export function looksLike(actual: string, expected: string): boolean {
   const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const pattern = expected
@@ -82,7 +82,7 @@ export class PageShell {
     this.#ports = options.ports;
   }
 
-  /** A shell in an empty home folder, with `wasmcloud` on its PATH as `npm link` puts it there. */
+  /** Opens a shell in an empty home folder, with `wasmcloud` on its PATH as `npm link` puts it there. */
   static async open(options: {
     home: string;
     launcher: string;
@@ -117,7 +117,10 @@ export class PageShell {
     await writeFile(join(this.#cwd, name), text);
   }
 
-  /** What the command prints on both streams, with the page's port numbers. `cd` holds for the commands after it. */
+  /**
+   * Runs a command; returns what it prints on both streams, with the page's port numbers. `cd` holds for the commands
+   * after it.
+   */
   async run(command: string): Promise<{ readonly status: number; readonly output: string }> {
     const folderFile = join(this.#home, '.cwd');
     const real = this.#ports.reduce((text, [page, port]) => text.replaceAll(`:${page}`, `:${port}`), command);

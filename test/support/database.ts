@@ -13,7 +13,7 @@ export interface TemporaryDatabase {
   readonly location: DatabaseLocation;
   /** A folder for what else a test needs. */
   readonly folder: string;
-  /** One more Database on the same tables: another control, or the same after a restart. Closed by `close`. */
+  /** Opens one more Database on the same tables: another control, or the same after a restart. Closed by `close`. */
   open(): Promise<Database>;
   /** Closes every Database and removes everything. */
   close(): Promise<void>;
@@ -21,7 +21,7 @@ export interface TemporaryDatabase {
 
 export interface TestDialect {
   readonly name: 'sqlite' | 'postgres';
-  /** A fresh database with the newest schema. */
+  /** Makes a fresh database with the newest schema. */
   temporary(): Promise<TemporaryDatabase>;
 }
 

@@ -17,7 +17,7 @@ export function assemble(wat: string): Uint8Array {
   }
 }
 
-/** A CommonWA guest that writes `text` to standard output and exits 0. */
+/** Makes a CommonWA guest that writes `text` to standard output and exits 0. */
 export function printing(text: string): Uint8Array {
   const bytes = Buffer.from(text);
   const data = [...bytes].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('');

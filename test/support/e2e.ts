@@ -98,7 +98,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** git without anybody's configuration and without prompts. */
+/** Runs git without anybody's configuration and without prompts. */
 export function git(cwd: string, ...args: readonly string[]): Promise<CommandResult> {
   return new Promise((resolve) => {
     execFile(
@@ -122,7 +122,7 @@ export function git(cwd: string, ...args: readonly string[]): Promise<CommandRes
 
 export type RepoFiles = Readonly<Record<string, Uint8Array | string>>;
 
-/** A repository with one commit on main that holds `files`. */
+/** Makes a repository with one commit on main that holds `files`. */
 export async function makeRepo(files: RepoFiles): Promise<string> {
   const folder = await temporaryFolder();
   await git(folder, 'init', '-q');
@@ -147,7 +147,7 @@ export function remoteUrl(platform: PlatformChild, user: TestUser, handler: stri
   return url.href;
 }
 
-/** `git push`; what git printed is in stderr, without the `remote: ` prefix's trailing blanks. */
+/** Runs `git push`; what git printed is in stderr, without the `remote: ` prefix's trailing blanks. */
 export async function push(
   platform: PlatformChild,
   user: TestUser,
@@ -204,7 +204,7 @@ export function call(platform: PlatformChild, handler: string, options: CallOpti
   });
 }
 
-/** Of the runner that answers a new connection. */
+/** Returns the process id of the runner that answers a new connection. */
 export async function runnerPid(platform: TestPlatform): Promise<number> {
   const probe = makeProbe(await readFile(join(platform.dataFolder, 'runner.key'), 'utf8'));
   const headers = { connection: 'close', [runnerProbe.askField]: probe.field };
@@ -212,7 +212,7 @@ export async function runnerPid(platform: TestPlatform): Promise<number> {
   return ((await response.json()) as { pid: number }).pid;
 }
 
-/** Calls `handler` one time after another until `work` has ended; what was answered, without repetitions. */
+/** Calls `handler` one time after another until `work` has ended; returns what was answered, without repetitions. */
 export async function answersDuring(
   platform: PlatformChild,
   handler: string,
@@ -260,7 +260,7 @@ export class LogTail {
     return tail;
   }
 
-  /** The first line, past or to come, for which `matches` holds. */
+  /** Returns the first line, past or to come, for which `matches` holds. */
   async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
     for (;;) {
       const found = this.lines.find(matches);

@@ -45,7 +45,7 @@ function named<T extends { readonly handlerId: HandlerId }>(facts: T): T & Named
 
 let deployments = 0;
 
-/** A Deployment of `bytes`, not known to any fleet yet. */
+/** Makes a Deployment of `bytes`, not known to any fleet yet. */
 export function deploymentOf(
   handler: string,
   bytes: Uint8Array,
@@ -217,7 +217,7 @@ export interface Call {
   readonly agent?: Agent;
 }
 
-/** One HTTP request, on a connection of its own unless an agent is given. */
+/** Makes one HTTP request, on a connection of its own unless an agent is given. */
 export function call(url: string, options: Call = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(
@@ -245,7 +245,7 @@ export function call(url: string, options: Call = {}): Promise<Answer> {
   });
 }
 
-/** A cwa guest that writes `output` and ends. */
+/** Makes a cwa guest that writes `output` and ends. */
 export function writer(output: string): string {
   const bytes = Buffer.from(output, 'latin1');
   const data = [...bytes].map((byte) => `\\${byte.toString(16).padStart(2, '0')}`).join('');

@@ -1,6 +1,6 @@
 /**
- * The git door with everything behind it, in this process: a real database, real git with our hooks, real
- * vet children. Runners alone are recorded instead of run: test/e2e has real ones.
+ * Starts the git door with all stations that it leads to, in this process: a real database, real git with our hooks,
+ * real vet children. Runners alone are recorded instead of run: test/e2e has real ones.
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -72,7 +72,7 @@ export class RecordedFleet implements Nodes {
     this.specs.delete(specId);
   }
 
-  /** What is served now, whole. */
+  /** Returns what is served now, whole. */
   specOf(label: string): DeploymentSpec | undefined {
     return [...this.specs.values()].find((spec) => spec.handler === label && spec.number === this.serving.get(label));
   }
@@ -98,7 +98,7 @@ export interface DoorPlatform {
   readonly events: GitEvent[];
   readonly reports: string[];
   user(name?: string): Promise<DoorUser>;
-  /** `git push`; stderr without trailing blanks. */
+  /** Runs `git push`; stderr without trailing blanks. */
   push(user: DoorUser, repo: string, handler: string, ...refs: readonly string[]): Promise<CommandResult>;
   remote(user: DoorUser, handler: string): string;
   logs(handler: string): Promise<readonly string[]>;

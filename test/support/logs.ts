@@ -17,7 +17,7 @@ export interface Bench {
   close(): Promise<void>;
 }
 
-/** A real database with one user and the handlers `aa` and `bb`. */
+/** Opens a real database with one user and the handlers `aa` and `bb`. */
 export async function bench(dialect: TestDialect = sqlite): Promise<Bench> {
   const database = await dialect.temporary();
   const { db } = database;
@@ -46,7 +46,7 @@ export async function bench(dialect: TestDialect = sqlite): Promise<Bench> {
   };
 }
 
-/** Id of the handler `name` of a bench. */
+/** Returns the id of the handler `name` of a bench. */
 export function idOf(name: string): HandlerId {
   return handlerIdOf(`id-of-${name}`);
 }

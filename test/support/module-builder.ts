@@ -15,7 +15,7 @@ export function section(id: number, ...contents: number[]): number[] {
   return largeSection(id, contents);
 }
 
-/** For contents that are too long to be passed as arguments. */
+/** Makes a section for contents that are too long to be passed as arguments. */
 export function largeSection(id: number, contents: readonly number[]): number[] {
   return [id, ...leb(contents.length), ...contents];
 }
@@ -38,7 +38,10 @@ export function bytes(...parts: readonly number[][]): Uint8Array<ArrayBuffer> {
   return Uint8Array.from([...header, ...parts.flat()]);
 }
 
-/** One function of type () -> (), exported as `_start`, with the given instructions, in a module that has one of everything. */
+/**
+ * Makes a module of one function of type () -> (), exported as `_start`, with the given instructions, in a module that
+ * has one of everything.
+ */
 export function moduleWith(instructions: readonly number[], locals: readonly number[] = [0]): Uint8Array<ArrayBuffer> {
   return bytes(
     section(1, ...vector([[0x60, 0, 0]])),

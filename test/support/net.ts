@@ -18,19 +18,19 @@ import type { Policy } from '../../src/protocol/nouns.ts';
 
 export interface World {
   readonly network: Network;
-  /** A Process of this world's handler. Its log lines are in `lines`. */
+  /** Makes a Process of this world's handler. Its log lines are in `lines`. */
   process(policy?: Policy): Process & { readonly lines: string[] };
 }
 
 const worlds: Network[] = [];
 const closers: (() => Promise<void>)[] = [];
 
-/** A handler's network with `allow` reachable; the host's own addresses are the real ones. */
+/** Makes a handler's network with `allow` reachable; the host's own addresses are the real ones. */
 export function world(allow: readonly string[], egress: Partial<EgressOptions> = {}): World {
   return worldOf(createEgress({ allow, ownPorts: [], ...egress }));
 }
 
-/** Another handler's network of the same runner. */
+/** Makes another handler's network of the same runner. */
 export function worldOf(egress: Egress): World {
   const network = createNetwork({ egress, version: '1.2.3' });
   worlds.push(network);
@@ -81,7 +81,7 @@ export async function open(process: Process, url: string): Promise<Resource | nu
   return opened;
 }
 
-/** The Resource; fails the test where there is an Errno. */
+/** Returns the Resource; fails the test where there is an Errno. */
 export async function opened(process: Process & { readonly lines: string[] }, url: string): Promise<Resource> {
   const resource = await open(process, url);
   if (typeof resource === 'number') throw new Error(`open ${url}: ${resource}; ${process.lines.join('; ')}`);
@@ -107,7 +107,7 @@ export async function write(resource: Resource, data: string | Uint8Array): Prom
   return done;
 }
 
-/** One read of up to `size` bytes as text, or the Errno. */
+/** Makes one read of up to `size` bytes as text, or the Errno. */
 export async function read(resource: Resource, size = 65_536): Promise<string | number> {
   const bytes = await readBytes(resource, size);
   return typeof bytes === 'number' ? bytes : Buffer.from(bytes).toString('latin1');
@@ -163,12 +163,12 @@ export function httpServer(listener: RequestListener): Promise<string> {
   return listen(createHttpServer(listener));
 }
 
-/** A server of raw TCP: what it writes is what goes out. */
+/** Starts a server of raw TCP: what it writes is what goes out. */
 export function tcpServer(onSocket: (socket: Socket) => void, allowHalfOpen = false): Promise<string> {
   return listen(createTcpServer({ allowHalfOpen }, onSocket));
 }
 
-/** A server that must see no connection. */
+/** Starts a server that must see no connection. */
 export async function canary(
   host = '127.0.0.1',
   port = 0,
@@ -185,13 +185,15 @@ export async function canary(
   return { address, port: Number(address.split(':').at(-1)), seen: () => seen };
 }
 
-/** A promise and its resolver, for a server that waits for the test. */
+/** Makes a promise and its resolver, for a server that waits for the test. */
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { opened: promise, open: resolve };
 }
 
-/** Whether `promise` is still pending after many turns of the event loop, in which all that can move has moved. */
+/**
+ * Returns whether `promise` is still pending after many turns of the event loop, in which all that can move has moved.
+ */
 export async function staysPending(promise: Promise<unknown>): Promise<boolean> {
   let pending = true;
   void promise.then(() => {

@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 
 export interface OuterLimit {
-  /** What the last words call the work; the test that runs now. */
+  /** Names what the last words call the work; the test that runs now. */
   name(name: string): void;
 }
 

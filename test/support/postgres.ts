@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 
 export interface PostgresServer {
   readonly port: number;
-  /** postgres://… of a database of this server. */
+  /** Returns the URL postgres://… of a database of this server. */
   url(database: string): string;
   /** Ends the server at once, with every connection, as a crash does; the data stays. */
   kill(): Promise<void>;
@@ -120,7 +120,7 @@ function whyMissing(): string | null {
   return null;
 }
 
-/** Folder of initdb and postgres, of the newest version installed. */
+/** Finds the folder of initdb and postgres, of the newest version installed. */
 function programs(): string | null {
   const base = '/usr/lib/postgresql';
   const versions = existsSync(base) ? readdirSync(base).sort((a, b) => Number(b) - Number(a)) : [];
@@ -128,7 +128,7 @@ function programs(): string | null {
   return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres'))) ?? null;
 }
 
-/** The account to run as, null where this process may run it itself or there is none. */
+/** Returns the account to run as, null where this process may run it itself or there is none. */
 function unprivileged(): { readonly uid: number; readonly gid: number } | null {
   if (process.getuid?.() !== 0) return null;
   const [, , uid, gid] = (/^postgres:.*$/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[0] ?? '').split(':');

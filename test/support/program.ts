@@ -132,7 +132,7 @@ const { statements } = fc.letrec<{ statement: Statement; statements: Statement }
   ),
 }));
 
-/** The leaf calls the host instead of itself. */
+/** Rewrites `text` so that the leaf calls the host instead of itself. */
 function withoutRecursion(text: string): string {
   return text
     .replaceAll('call $leaf', 'call $host')

@@ -41,7 +41,7 @@ export interface GuestRun extends LocalRunResult {
 
 const wabtModule = await wabt();
 
-/** The bytes of a module in text format. */
+/** Returns the bytes of a module in text format. */
 export function assemble(wat: string): Uint8Array {
   const module = wabtModule.parseWat('guest.wat', wat, { bulk_memory: true, sign_extension: true, multi_value: true });
   try {
@@ -51,7 +51,7 @@ export function assemble(wat: string): Uint8Array {
   }
 }
 
-/** A committed guest: `cwa/hello`. */
+/** Reads a committed guest: `cwa/hello`. */
 export function fixture(name: string): Uint8Array {
   return readFileSync(join(import.meta.dirname, '../../fixtures/guests', `${name}.wasm`));
 }
@@ -94,7 +94,7 @@ export async function runGuest(source: string | Uint8Array, options: GuestOption
   };
 }
 
-/** A stream that gives what it has and then ends. */
+/** Makes a stream that gives what it has and then ends. */
 export function bytesSource(content: string | Uint8Array): Resource {
   let rest = typeof content === 'string' ? Buffer.from(content) : content;
   return {

@@ -56,7 +56,7 @@ export function guest(name: string): string {
   return join(root, 'fixtures/guests', name);
 }
 
-/** A temporary file of this name. */
+/** Makes a temporary file of this name. */
 export async function file(name: string, content: string | Uint8Array): Promise<string> {
   const path = join(await mkdtemp(join(tmpdir(), 'trisiel-run-')), name);
   await writeFile(path, content);

@@ -35,7 +35,7 @@ export interface Control extends ApiDeps, NamedWriter {
   readonly port: number;
   /** A folder for this test, removed at the end. */
   readonly folder: string;
-  /** Where functions answer; replaceable by the test. */
+  /** Answers for functions; replaceable by the test. */
   function: RequestListener;
   /** Makes a user and returns a Token. */
   user(name: string): Promise<string>;
@@ -179,7 +179,7 @@ export function record(handler: string, id: string, more: Partial<InvocationReco
   };
 }
 
-/** Rows as the deploy station writes them, without a module behind them. */
+/** Writes rows as the deploy station writes them, without a module behind them. */
 async function deploy(db: Database, options: DeployOptions): Promise<void> {
   const { handler, number, state, policy = null, failure = null } = options;
   const { id: handlerId } = await db

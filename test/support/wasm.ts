@@ -95,7 +95,7 @@ export function meter(bytes: Uint8Array, options: MeterOptions = {}): Metered {
   return { rewritten, exports, memory, visible, asked: () => asked, gasLeft, used: () => granted - gasLeft.value };
 }
 
-/** The plain module, its memory made by itself. */
+/** Instantiates the plain module, its memory made by itself. */
 export function plain(bytes: Uint8Array, imports: MeterOptions['imports'] = {}): Exports {
   return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports).exports as Exports;
 }
@@ -106,7 +106,7 @@ export function call(exports: Exports, name: string, ...args: unknown[]): unknow
   return (found as (...args: unknown[]) => unknown)(...args);
 }
 
-/** The result, or the kind of trap, as something to compare. */
+/** Returns the result, or the kind of trap, as something to compare. */
 export function outcome(run: () => unknown): unknown {
   try {
     return { value: run() };

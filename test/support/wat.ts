@@ -12,7 +12,7 @@ const cwa = {
   log: '(import "cwa" "log_write" (func $log (param i32 i32 i32)))',
 } as const;
 
-/** A guest of `body` (the function cwa_main's, without its result) with the imports that it names. */
+/** Makes a guest of `body` (the function cwa_main's, without its result) with the imports that it names. */
 export function cwaGuest(options: {
   readonly data?: readonly string[];
   readonly pages?: string;

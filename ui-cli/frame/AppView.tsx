@@ -11,7 +11,7 @@ import { useKeys } from './use-keys.ts';
 import { useSize } from './use-size.ts';
 import { useSuspend } from './use-suspend.ts';
 
-/** The whole terminal. */
+/** Draws the whole terminal. */
 export function AppView({ app }: { readonly app: App }) {
   useKeys(app);
   useSize(app);

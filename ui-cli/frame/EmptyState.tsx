@@ -1,7 +1,7 @@
 import { Box, Text } from 'ink';
 import { useApp } from './use-app.ts';
 
-/** Nothing here yet: what to do about it, ready to copy. */
+/** Draws an empty list: what to do about it, ready to copy. */
 export function EmptyState({ title, lines }: { readonly title: string; readonly lines: readonly string[] }) {
   const app = useApp();
   return (

@@ -2,7 +2,7 @@ import { Box, Text } from 'ink';
 import { footerItems } from './bindings.ts';
 import { useApp } from './use-app.ts';
 
-/** The keys that are valid now. */
+/** Draws the keys that are valid now. */
 export function Footer() {
   const app = useApp();
   const items = footerItems(app.bindings(), app.size.columns - 2);

@@ -2,7 +2,7 @@ import { Box, Text } from 'ink';
 import { headerParts } from './layout.ts';
 import { useApp } from './use-app.ts';
 
-/** Where one is, as whom, and whether the server answers. */
+/** Draws where the user is, as whom, and whether the server answers. */
 export function Header() {
   const app = useApp();
   const { crumbs, right } = headerParts(app);

@@ -1,6 +1,6 @@
 import { Box, Text } from 'ink';
 
-/** Prepared lines of text, one row each. */
+/** Draws prepared lines of text, one row each. */
 export function Lines({ lines, dim = false }: { readonly lines: readonly string[]; readonly dim?: boolean }) {
   return (
     <Box flexDirection="column">

@@ -6,7 +6,7 @@ import type { ConfirmOverlay, HelpOverlay, JumpOverlay } from './overlay.ts';
 import { Typed } from './Typed.tsx';
 import { useApp } from './use-app.ts';
 
-/** The keys of the screen below, from the table that binds them. */
+/** Draws the keys of the screen below, from the table that binds them. */
 export function Help({ help, rows }: { readonly help: HelpOverlay; readonly rows: number }) {
   const app = useApp();
   const all = helpRows(app.screenBindings());

@@ -6,7 +6,7 @@ import type { Status } from './screen.ts';
 
 type Loading = Pick<Loader<unknown>, 'data' | 'error' | 'loadedMs' | 'sinceMs'>;
 
-/** Why there is nothing at all to show. */
+/** Returns why there is nothing at all to show. */
 export function loaderFailure(loader: Loading): PlatformError | null {
   return loader.data === null ? loader.error : null;
 }

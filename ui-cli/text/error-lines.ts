@@ -2,7 +2,7 @@ import type { PlatformError } from '../../src/protocol/errors.ts';
 import { ServerError } from '../client/http.ts';
 import { visible } from './visible.ts';
 
-/** What failed, why, what to do, and the id to ask about, line by line. */
+/** Returns what failed, why, what to do, and the id to ask about, line by line. */
 export function errorLines(error: PlatformError): string[] {
   const id = error instanceof ServerError ? error.requestId : null;
   return [

@@ -1,8 +1,8 @@
 const bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] as const;
 
 /**
- * The last `width` values as bars, scaled from 0 to the largest. Zero is the lowest bar and
- * any positive value is visibly more than nothing, so one request shows.
+ * Returns the last `width` values as bars, scaled from 0 to the largest. Zero is the lowest bar and any positive value
+ * is visibly more than nothing, so one request shows.
  */
 export function sparkline(values: readonly number[], width: number): string {
   const shown = values.slice(-width);

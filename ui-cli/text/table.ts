@@ -5,7 +5,7 @@ export interface Column {
   readonly align?: Align;
 }
 
-/** Columns as wide as their widest cell, two spaces apart, no line with trailing spaces. */
+/** Lays out rows: columns as wide as their widest cell, two spaces apart, no line with trailing spaces. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map((column, i) => Math.max(cells(column.title), ...rows.map((row) => cells(row[i] ?? ''))));
   const line = (row: readonly string[]) =>

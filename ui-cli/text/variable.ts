@@ -3,7 +3,7 @@ import { formatAgo, formatBytes } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
 
-/** Enough of a value to recognise it, never enough to use it. */
+/** Returns enough of a value to recognise it, never enough to use it. */
 export function maskedValue({ bytes, tail }: Pick<VariableView, 'bytes' | 'tail'>): string {
   return `${'•'.repeat(8)}${visible(tail)} (${formatBytes(bytes)})`;
 }

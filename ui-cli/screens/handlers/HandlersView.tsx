@@ -64,7 +64,7 @@ export function HandlersView({ screen }: ScreenProps<HandlersScreen>) {
   return <Table columns={columns} rows={rows} />;
 }
 
-/** 0, 0.3, 12, 1.2k */
+/** Returns a rate in few characters: 0, 0.3, 12, 1.2k. */
 function rate(perSecond: number): string {
   return perSecond < 10 ? String(Number(perSecond.toFixed(1))) : formatCount(Math.round(perSecond));
 }
