@@ -181,6 +181,11 @@ export class Accounts {
     return this.#tokens.revoke(userId, tokenId);
   }
 
+  /** Returns those of `tokenIds` (at most some thousand) that are in force, whichever control has revoked others. */
+  tokensInForce(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
+    return this.#tokens.inForce(tokenIds);
+  }
+
   /** Calls `listener` with the id of each Token that is revoked from now on; returns how to stop that. */
   onTokenRevoked(listener: (tokenId: string) => void): () => void {
     return this.#tokens.onRevoked(listener);

@@ -101,7 +101,19 @@ export class Tokens {
     this.tellRevoked(tokenId);
   }
 
-  /** Calls `listener` with the id of each Token that is revoked from now on; returns how to stop that. */
+  /** Returns those of `tokenIds` that are in force, whichever control has made or revoked them. */
+  async inForce(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
+    if (tokenIds.length === 0) return new Set();
+    const rows = await this.#db.reader
+      .selectFrom('tokens')
+      .select('id')
+      .where('id', 'in', tokenIds)
+      .where('revoked_ms', 'is', null)
+      .execute();
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Calls `listener` with the id of each Token that this control revokes from now on; returns how to stop that. */
   onRevoked(listener: (tokenId: string) => void): () => void {
     this.#revokedListeners.add(listener);
     return () => this.#revokedListeners.delete(listener);

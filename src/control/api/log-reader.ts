@@ -18,6 +18,11 @@ export const streamLimits = {
   stallMs: 20_000,
   /** A ping this often; a reader that has not answered the one before is gone. */
   heartbeatMs: 30_000,
+  /**
+   * A Token that another control has revoked, or a handler that it has deleted, ends its streams here after so long at most,
+   * and the database's answer. What this control does ends them at once.
+   */
+  recheckMs: 5_000,
   /** What readers send: nothing that we look at. */
   messageBytes: KIB,
   /** After a close frame the reader gets this long to answer it. */

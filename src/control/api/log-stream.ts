@@ -3,7 +3,7 @@
  * This file admits or refuses; log-reader.ts sends the lines.
  *
  *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
- *     4401 token revoked, 4404 handler deleted, 1013 reader too slow, 1001 server stops
+ *     4401 token revoked, 4404 handler deleted (by another control: within recheckMs), 1013 reader too slow, 1001 server stops
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -22,7 +22,7 @@ import { logStreamQuerySchema } from './schemas.ts';
 
 export interface LogStreamDeps {
   readonly accounts: Accounts;
-  readonly handlers: Pick<Handlers, 'findOwned' | 'findById' | 'onDeleted'>;
+  readonly handlers: Pick<Handlers, 'findOwned' | 'findById' | 'inUse' | 'onDeleted'>;
   readonly logs: LogStore;
   readonly log: Logger;
   readonly randomBytes: RandomBytes;
@@ -49,6 +49,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   });
   const streams = new Set<LogReader>();
   let stopping = false;
+  let isSweeping = false;
 
   const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
     if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
@@ -127,6 +128,28 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     for (const stream of streams)
       if (stream.handlerId === handlerId) stream.close(closeCodes.deleted, 'handler deleted');
   });
+  /** Ends the streams that another control has taken the ground from. While the database does not answer, all stay. */
+  const sweep = async (): Promise<void> => {
+    const asked = new Set(streams);
+    const [tokens, handlers] = await Promise.all([
+      deps.accounts.tokensInForce([...new Set([...asked].map(({ tokenId }) => tokenId))]),
+      deps.handlers.inUse([...new Set([...asked].map(({ handlerId }) => handlerId))]),
+    ]);
+    for (const stream of asked) {
+      if (!tokens.has(stream.tokenId)) stream.close(closeCodes.revoked, 'token revoked');
+      else if (!handlers.has(stream.handlerId)) stream.close(closeCodes.deleted, 'handler deleted');
+    }
+  };
+  const sweeping = setInterval(() => {
+    if (streams.size === 0 || isSweeping) return;
+    isSweeping = true;
+    sweep()
+      .catch((error: unknown) => deps.log.warn({ err: error }, 'the log streams could not be checked'))
+      .finally(() => {
+        isSweeping = false;
+      });
+  }, limits.recheckMs);
+  sweeping.unref();
   return {
     get open() {
       return streams.size;
@@ -135,6 +158,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       stopping = true;
       stopRevoked();
       stopDeleted();
+      clearInterval(sweeping);
       for (const stream of streams) stream.close(closeCodes.stopping, 'the server stops');
     },
   };

@@ -139,7 +139,19 @@ export class Handlers {
     for (const listener of this.#deletedListeners) listener(handlerId);
   }
 
-  /** Calls `listener` with the id of each handler that is deleted from now on; returns how to stop that. */
+  /** Returns those of `ids` (at most some thousand) that are there and not deleted, whichever control has deleted others. */
+  async inUse(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    const rows = await this.#db.reader
+      .selectFrom('handlers')
+      .select('id')
+      .where('id', 'in', ids)
+      .where('deleted_ms', 'is', null)
+      .execute();
+    return new Set(rows.map(({ id }) => id));
+  }
+
+  /** Calls `listener` with the id of each handler that this control deletes from now on; returns how to stop that. */
   onDeleted(listener: (handlerId: string) => void): () => void {
     this.#deletedListeners.add(listener);
     return () => this.#deletedListeners.delete(listener);

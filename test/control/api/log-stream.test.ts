@@ -1,8 +1,11 @@
+import { randomBytes, randomInt } from 'node:crypto';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Accounts } from '../../../src/control/accounts/accounts.ts';
 import type { StreamLimits } from '../../../src/control/api/log-reader.ts';
 import { attachLogStream } from '../../../src/control/api/log-stream.ts';
+import { Handlers } from '../../../src/control/handlers/handlers.ts';
 import { tailLimits } from '../../../src/control/logs/log-tail.ts';
 import { logLine, openStream, type Platform, signUp, startPlatform } from '../../support/api.ts';
 
@@ -160,6 +163,26 @@ describe('the end', () => {
     await other.until(({ lines }) => lines.length === 1);
   });
 
+  test('a Token revoked, or a handler deleted, on another control closes its streams here, and only those', async () => {
+    await restart({ recheckMs: 50 });
+    const { user } = (await platform.accounts.userOfToken(ada))!;
+    await platform.handlers.create({ name: 'goes', ownerId: user.id });
+    const other = await platform.accounts.createToken(user.id, 'another machine');
+    // Another control has the same database and no way to tell this one's streams.
+    const options = { db: platform.db, now: Date.now, randomBytes };
+    const accounts = new Accounts({ ...options, registration: 'open' });
+    const handlers = new Handlers({ ...options, randomInt });
+    const stays = await openStream(platform, ada, path);
+    const revoked = await openStream(platform, other.token, path);
+    const deleted = await openStream(platform, ada, '/handlers/goes/logs/stream');
+    await accounts.revokeToken(user.id, other.view.id);
+    expect(await revoked.closed).toEqual({ code: 4401, reason: 'token revoked' });
+    await handlers.delete((await handlers.find('goes'))!.id);
+    expect(await deleted.closed).toEqual({ code: 4404, reason: 'handler deleted' });
+    expect(stays.socket.readyState).toBe(stays.socket.OPEN);
+    stays.socket.close();
+  });
+
   test('a deleted handler closes its streams with 4404', async () => {
     const reader = await openStream(platform, ada, path);
     await platform.handlers.delete((await platform.handlers.find('otter'))!.id);
@@ -201,6 +224,7 @@ describe('the end', () => {
         allowedOrigins: () => [],
         handlers: {
           findById: (id) => handlers.findById(id),
+          inUse: (ids) => handlers.inUse(ids),
           onDeleted: (listener) => handlers.onDeleted(listener),
           async findOwned(name, owner) {
             const found = await handlers.findOwned(name, owner);
