@@ -20,6 +20,8 @@ export const protections: readonly Protection[] = [
     find: 'this.#collect();',
     replace: '',
     tests: ['test/runner/instance-garbage.test.ts'],
+  },
+  {
     name: 'log streams: what another control revokes or deletes ends them here',
     file: 'src/control/api/log-stream.ts',
     find: 'limits.recheckMs);',
@@ -366,8 +368,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'manifest: unknown limits',
     file: 'src/control/deploy/manifest.ts',
-    find: '.strictObject(\n      recordOf(limitKeys',
-    replace: '.object(\n      recordOf(limitKeys',
+    find: '.strictObject(\n      {\n        ...recordOf(limitKeys',
+    replace: '.object(\n      {\n        ...recordOf(limitKeys',
     tests: ['test/control/deploy/manifest.test.ts'],
   },
   {
