@@ -87,8 +87,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'fleet: owners hear of a runner that ended',
     file: 'src/control/fleet/fleet.ts',
-    find: "if (this.#state !== 'stopping') this.#tellOwners(",
-    replace: 'if (false) this.#tellOwners(',
+    find: 'this.#ownerLines.runnerEnded(',
+    replace: 'if (false) this.#ownerLines.runnerEnded(',
     tests: ['test/control/fleet/ended-runners.test.ts'],
   },
   {

@@ -16,8 +16,7 @@ import type {
   RunningChange,
   UsageCount,
 } from '../../protocol/messages.ts';
-import type { HandlerId } from '../../protocol/names.ts';
-import { logLevels, type PendingInvocationRecord, type PendingLogLine } from '../../protocol/nouns.ts';
+import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { LogSink, Nodes, NodeView, ReleaseChange, ReleaseFeed } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { Activity } from './activity.ts';
@@ -26,6 +25,7 @@ import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
 import { artifactMessage, type LastCalls, load } from './loader.ts';
 import { OrphanRecord } from './orphan-record.ts';
+import { OwnerLines } from './owner-lines.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
 import { TakeoverDoor } from './takeover-door.ts';
@@ -121,8 +121,7 @@ export class RunnerFleet implements Nodes {
   /** Of the last change that the feed told. */
   #revision = 0;
   readonly #unfollow: () => void;
-  /** What a log line about a Deployment needs. */
-  readonly #owners = new Map<string, { readonly handlerId: HandlerId; readonly number: number }>();
+  readonly #ownerLines: OwnerLines;
   readonly #backoffMs = new Map<number, number>();
   readonly #restarts = new Set<NodeJS.Timeout>();
 
@@ -139,6 +138,7 @@ export class RunnerFleet implements Nodes {
 
   constructor(options: FleetOptions) {
     this.#options = options;
+    this.#ownerLines = new OwnerLines(options.onLogs);
     this.#port = options.port;
     this.#record = options.recordFile === undefined ? null : new OrphanRecord(options.recordFile);
     this.#unfollow = options.releases.changes((change) => this.#follow(change));
@@ -280,7 +280,7 @@ export class RunnerFleet implements Nodes {
   async prepare(spec: DeploymentSpec): Promise<void> {
     const { specId } = spec;
     this.#prepared.set(specId, spec);
-    this.#remember(spec);
+    this.#ownerLines.remember(spec);
     try {
       const artifact = await artifactMessage(spec, this.#options.readArtifact);
       // All of them may have died just now; the next one is asked.
@@ -329,7 +329,7 @@ export class RunnerFleet implements Nodes {
 
   forget(specId: string): void {
     this.#prepared.delete(specId);
-    this.#owners.delete(specId);
+    this.#ownerLines.forget(specId);
     this.#blame.forget(specId);
     void this.#apply(async (runner) => runner.forget(specId));
   }
@@ -404,7 +404,7 @@ export class RunnerFleet implements Nodes {
     }
     runner.send({ kind: 'config', config: this.#config(runnerId) });
     const [all, lastCallMs] = await Promise.all([releases.current(), this.#options.lastCallMs?.() ?? {}]);
-    for (const spec of all.specs) this.#remember(spec);
+    for (const spec of all.specs) this.#ownerLines.remember(spec);
     const loading = load({
       runner,
       state: all,
@@ -418,7 +418,6 @@ export class RunnerFleet implements Nodes {
     runner.send({ kind: 'serve' });
     this.#port = await Promise.race([runner.listening, ended]);
     member.isServing = true;
-    // What the last one died of, this one has loaded.
     onEvent?.({ kind: 'runner_started', runnerId, pid: runner.pid ?? 0 });
   }
 
@@ -433,7 +432,8 @@ export class RunnerFleet implements Nodes {
     const isGuilty = suspect !== null && isOwnFault(end) && this.#isCertain(suspect, member, end);
     if (isGuilty) this.#accuse(suspect, describeEnd(end));
     this.#options.onRunning(runner.runnerId, null);
-    if (this.#state !== 'stopping') this.#tellOwners(member, describeEnd(end), isGuilty ? suspect : null);
+    if (this.#state !== 'stopping')
+      this.#ownerLines.runnerEnded(member.activity, describeEnd(end), isGuilty ? suspect : null);
     // At the start there is nothing to fall back on: start() reports it.
     const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
     const delayMs = isReplaced ? this.#nextDelayMs(member) : null;
@@ -490,8 +490,8 @@ export class RunnerFleet implements Nodes {
    */
   #isCertain(specId: string, { activity }: Member, end: RunnerEnd): boolean {
     if (end.isHung || isProcessorFault(end)) return true;
-    const owner = this.#owners.get(specId);
-    return activity.all().every(({ handlerId }) => handlerId === owner?.handlerId);
+    const owner = this.#ownerLines.handlerOf(specId);
+    return activity.all().every(({ handlerId }) => handlerId === owner);
   }
 
   /**
@@ -500,55 +500,17 @@ export class RunnerFleet implements Nodes {
    */
   #accuse(specId: string, how: string): void {
     const quarantine = this.#blame.add(specId, how);
-    this.#line(specId, `ended a runner of the platform (${how}) and with it every other call in it`);
+    this.#ownerLines.error(specId, `ended a runner of the platform (${how}) and with it every other call in it`);
     if (quarantine === null) return;
     const { reason } = quarantine;
-    this.#line(specId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
+    this.#ownerLines.error(specId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
     this.#options.onEvent?.({ kind: 'quarantined', specId, reason });
     void this.#apply(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
   }
 
-  /** Tells the owners of functions in use in a runner that has ended: calls and log lines may be missing. */
-  #tellOwners({ activity }: Member, how: string, guilty: string | null): void {
-    // Its owner has been told more.
-    const told = guilty === null ? undefined : this.#owners.get(guilty);
-    for (const { handlerId, deployment, inFlight } of activity.all()) {
-      if (told?.handlerId === handlerId && told.number === deployment) continue;
-      const calls = inFlight > 0 ? `${inFlight} or more calls of this function` : 'calls of this function';
-      const text = `a runner of the platform ended (${how}): ${calls} that ran there were ended, and their last log lines may be missing`;
-      this.#write(handlerId, deployment, logLevels.warning, text);
-    }
-  }
-
   #unloadable(specId: string, reason: string): void {
-    this.#line(specId, `cannot be loaded and is not served: ${reason}; push it again`);
+    this.#ownerLines.error(specId, `cannot be loaded and is not served: ${reason}; push it again`);
     this.#options.onEvent?.({ kind: 'unloadable', specId, reason });
-  }
-
-  #remember({ specId, handlerId, number }: DeploymentSpec): void {
-    this.#owners.set(specId, { handlerId, number });
-  }
-
-  /** Writes a line of the platform's that the handler's owner sees. */
-  #line(specId: string, text: string): void {
-    const owner = this.#owners.get(specId);
-    if (owner === undefined) return;
-    this.#write(owner.handlerId, owner.number, logLevels.error, text);
-  }
-
-  #write(handlerId: HandlerId, deployment: number, level: number, text: string): void {
-    const line: PendingLogLine = {
-      handlerId,
-      deployment,
-      invocation: '',
-      seq: 1,
-      timeMs: Date.now(),
-      gas: 0,
-      stream: 'platform',
-      level,
-      text,
-    };
-    void this.#options.onLogs([line], {});
   }
 
   #receive(runner: RunnerProcess, activity: Activity, message: FromRunner): void {
