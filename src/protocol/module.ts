@@ -1,7 +1,7 @@
 /** What src/guest/wasm tells of a module; stored with the Artifact, sent to runners. */
 import type { AbiName } from './nouns.ts';
 
-export type ValType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'funcref' | 'externref';
+export type ValType = 'i32' | 'i64' | 'f32' | 'f64' | 'v128' | 'funcref' | 'externref' | 'exnref';
 
 export interface FuncType {
   readonly params: readonly ValType[];

@@ -17,6 +17,7 @@ const wabtFeatures = {
   reference_types: true,
   tail_call: true,
   extended_const: true,
+  exceptions: true,
   annotations: true,
 };
 
@@ -106,11 +107,12 @@ export function call(exports: Exports, name: string, ...args: unknown[]): unknow
   return (found as (...args: unknown[]) => unknown)(...args);
 }
 
-/** Returns the result, or the kind of trap, as something to compare. */
+/** Returns the result, the kind of trap, or that an exception was not caught, as something to compare. */
 export function outcome(run: () => unknown): unknown {
   try {
     return { value: run() };
   } catch (error) {
+    if (error instanceof WebAssembly.Exception) return { exception: true };
     if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return { trap: error.message };
     throw error;
   }

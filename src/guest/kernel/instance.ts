@@ -4,9 +4,9 @@
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
-import { GuestFault, GuestMemory } from './memory.ts';
+import { GuestMemory } from './memory.ts';
 import type { Process, ProcessEnd } from './process.ts';
-import { ProcessEnded } from './process.ts';
+import { endOf } from './process-end.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
 import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
 
@@ -149,6 +149,7 @@ export class GuestInstance implements ProcessRef {
     guest.memory = this.guestMemory;
     guest.counts = this.#counts.fill(0);
     guest.waitsMs = this.#waitsMs.fill(0);
+    let hasReturned = false;
     try {
       if (this.#instance === null) this.instantiate();
       guest.meter.attach(this.#gas);
@@ -157,11 +158,15 @@ export class GuestInstance implements ProcessRef {
         if (guest.end !== null) break;
         status = await this.#stacks.run(entry);
       }
-      if (guest.end === null && this.#after.length > 0) await this.#finish(guest);
+      // A guest that has ended returns here as well, where it caught what unwound it in the last function of all.
+      hasReturned = guest.end === null;
+      if (hasReturned && this.#after.length > 0) await this.#finish(guest);
       if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
-      if (guest.end === null) guest.kill(endOf(error));
-      else if (guest.end.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);
+      guest.kill(endOf(error));
+    }
+    try {
+      if (!hasReturned && guest.end?.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);
     } finally {
       guest.meter.detach();
       this.#guest = null;
@@ -229,20 +234,4 @@ export class GuestInstance implements ProcessRef {
       () => -1,
     );
   }
-}
-
-/** Returns how a Process ended that unwound with `error`. */
-function endOf(error: unknown): ProcessEnd {
-  if (error instanceof ProcessEnded) return { kind: 'internal', cause: error };
-  if (error instanceof GuestFault) return { kind: 'trap', message: error.message };
-  if (error instanceof WebAssembly.RuntimeError) return { kind: 'trap', message: describeTrap(error) };
-  if (error instanceof RangeError && /call stack/i.test(error.message))
-    return { kind: 'trap', message: 'stack overflow' };
-  return { kind: 'internal', cause: error };
-}
-
-/** Returns the message of a trap, with the name of the function where the module has names. */
-function describeTrap(error: WebAssembly.RuntimeError): string {
-  const frame = /^\s+at (?:async )?(\S+) \(wasm:/m.exec(error.stack ?? '')?.[1];
-  return frame === undefined ? error.message : `${error.message} in ${frame}`;
 }

@@ -6,6 +6,7 @@ import type { FuncType, FunctionImport, ValType } from '../../protocol/module.ts
 import type { AbiName } from '../../protocol/nouns.ts';
 import type { FunctionType as WitFunction } from '../component/wit.ts';
 import { callWork, type Process, ProcessEnded } from './process.ts';
+import { endOf } from './process-end.ts';
 
 export type SyscallValue = number | bigint | undefined;
 export type SyscallResult = SyscallValue | Promise<SyscallValue>;
@@ -97,8 +98,8 @@ type Run = (guest: Process, ...args: SyscallValue[]) => SyscallResult;
 
 /**
  * Returns the JavaScript function for one import. `index` is the position of the import in the InstancePlan, under
- * which the Process counts its calls. Errors are not caught here: a GuestFault or ProcessEnded unwinds the guest to
- * GuestInstance.run.
+ * which the Process counts its calls. An error (a GuestFault, ProcessEnded) unwinds the guest to GuestInstance.run; it
+ * ends the Process first, so that a guest that catches it is stopped at once.
  */
 export function bindSyscall(
   ref: ProcessRef,
@@ -116,32 +117,56 @@ export function bindSyscall(
   else if (arity === 0) {
     call = () => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest));
+      try {
+        return finish(guest, index, run(guest));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   } else if (arity === 1) {
     call = (a) => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest, a));
+      try {
+        return finish(guest, index, run(guest, a));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   } else if (arity === 2) {
     call = (a, b) => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest, a, b));
+      try {
+        return finish(guest, index, run(guest, a, b));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   } else if (arity === 3) {
     call = (a, b, c) => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest, a, b, c));
+      try {
+        return finish(guest, index, run(guest, a, b, c));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   } else if (arity === 4) {
     call = (a, b, c, d) => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest, a, b, c, d));
+      try {
+        return finish(guest, index, run(guest, a, b, c, d));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   } else {
     call = (...args) => {
       const guest = enter(ref, index);
-      return finish(guest, index, run(guest, ...args));
+      try {
+        return finish(guest, index, run(guest, ...args));
+      } catch (error) {
+        throw ended(guest, error);
+      }
     };
   }
   const adapted = syscall.looseInts === true ? loosen(call, declared) : call;
@@ -156,6 +181,12 @@ function enter(ref: ProcessRef, index: number): Process {
   return guest;
 }
 
+/** Ends the Process whose host call has failed with `error`. Returns `error`. */
+function ended(guest: Process, error: unknown): unknown {
+  guest.kill(endOf(error));
+  return error;
+}
+
 function finish(guest: Process, index: number, result: SyscallResult): SyscallResult {
   return result instanceof Promise ? suspend(guest, index, result) : result;
 }
@@ -165,6 +196,8 @@ async function suspend(guest: Process, index: number, promise: Promise<SyscallVa
   guest.options.suspending?.();
   try {
     return await guest.wait(promise);
+  } catch (error) {
+    throw ended(guest, error);
   } finally {
     if (guest.waitsMs !== null) {
       guest.waitsMs[index] = (guest.waitsMs[index] as number) + (performance.now() - before);
@@ -183,7 +216,7 @@ function traced(
   tracer.call(guest, syscall, args);
   const fail = (error: unknown): never => {
     tracer.done(guest, syscall, args, error instanceof Error ? error : new Error(String(error)));
-    throw error;
+    throw ended(guest, error);
   };
   try {
     const result = run(guest, ...args);

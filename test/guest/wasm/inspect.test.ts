@@ -198,16 +198,16 @@ describe('features', () => {
     ['(func (drop (v128.const i64x2 0 0)))', ['simd']],
     ['(func return_call $f)', ['tail-call']],
     ['(global i32 (i32.add (i32.const 1) (i32.const 2)))', ['extended-const']],
+    ['(tag $t) (func (throw $t))', ['exceptions']],
+    ['(func (try_table))', ['exceptions']],
+    ['(func (local exnref))', ['exceptions']],
+    ['(global exnref (ref.null exn))', ['exceptions']],
+    ['(func (try (do) (catch_all)))', ['legacy-exceptions']],
   ])('%s', (text, expected) => {
     expect(inspect(`(module (func $f) ${text} ${start})`).features).toEqual(expected);
   });
 
   test('refused ones are named with function and byte offset, in every function at once', () => {
-    const found = inspect(`(module (memory 1 1) (tag $t) (func $a (throw $t)) ${start})`, { exceptions: true });
-    expect(found.findings[0]).toMatchObject({
-      code: 'module_unsupported',
-      message: 'uses exception handling, which is refused',
-    });
     const atomics = inspect(
       '(module (memory 1 1) (func $wait (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const 0)))) (func $b (atomic.fence)) (func (export "_start")))',
       { threads: true },
@@ -222,6 +222,11 @@ describe('features', () => {
     ['(memory 1 1 shared)', { threads: true }, 'threads: shared memory'],
     ['(memory i64 1)', { memory64: true }, 'memory64: 64-bit memory'],
     ['(memory 1) (memory 1)', { multi_memory: true }, 'multiple memories: 2 memories'],
+    ['(import "env" "oops" (tag))', {}, 'exception tags that are shared: import of tag "oops"'],
+    ['(tag (export "oops"))', {}, 'exception tags that are shared: export of tag "oops"'],
+    ['(table 1 exnref)', {}, 'exceptions in tables or globals: exnref'],
+    ['(elem exnref (ref.null exn))', {}, 'exceptions in tables or globals: exnref'],
+    ['(global (mut exnref) (ref.null exn))', {}, 'exceptions in tables or globals: mutable global of type exnref'],
   ])('%s is refused', (text, features, expected) => {
     expect(inspect(`(module ${text} ${start})`, features).findings[0]?.details[0]).toContain(expected);
   });

@@ -76,9 +76,6 @@ describe('the instruction table', () => {
   });
 
   test.each([
-    [[0x06, 0x40, 0x0b], 'exception handling: try in'],
-    [[0x08, 0x00], 'exception handling: throw in'],
-    [[0x1f, 0x40, 0x00, 0x0b], 'exception handling: try_table in'],
     [[0x14, 0x00], 'function references: call_ref in'],
     [[0xd4], 'function references: ref.as_non_null in'],
     [[0xd0, 0x6e], 'garbage collection: ref.null anyref in'],

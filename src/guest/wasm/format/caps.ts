@@ -43,6 +43,17 @@ export const caps = {
     noun: 'number of globals',
     reason: 'each is set in every instantiation; real programs have up to 10, position-independent ones some hundreds',
   },
+  tags: {
+    limit: 1_000,
+    noun: 'number of exception tags',
+    reason: 'each is made anew in every instantiation; compilers make one or two',
+  },
+  tagValues: {
+    limit: 8,
+    noun: 'number of values that an exception carries',
+    reason:
+      'no limit counts what caught exceptions keep, and a stack holds 100,000 of them; compilers let them carry one',
+  },
   elementSegments: {
     limit: 1_000,
     noun: 'number of element segments',

@@ -11,12 +11,15 @@ export const acceptedFeatures = [
   'simd',
   'tail-call',
   'extended-const',
+  'exceptions',
+  'legacy-exceptions',
 ] as const;
 export type FeatureName = (typeof acceptedFeatures)[number];
 
 /** Why each is refused; shown to the person who pushed. */
 export const refusedFeatures = {
-  'exception handling': 'a catch_all could swallow the end of an invocation',
+  'exception tags that are shared': 'a function is one module: no other could throw or catch what it does',
+  'exceptions in tables or globals': 'they would outlive the call, and no limit counts what they keep',
   'garbage collection': 'its allocations escape the memory limit',
   threads: 'an atomic wait would block every other function',
   memory64: 'memories are limited to 32-bit addresses',
@@ -42,7 +45,7 @@ export const refusedTypes: Readonly<Record<number, RefusedName>> = {
   120: { feature: 'garbage collection', what: 'i8' },
   119: { feature: 'garbage collection', what: 'i16' },
   117: { feature: 'stack switching', what: 'nullcontref' },
-  116: { feature: 'exception handling', what: 'nullexnref' },
+  116: { feature: 'function references', what: 'nullexnref' },
   115: { feature: 'garbage collection', what: 'nullfuncref' },
   114: { feature: 'garbage collection', what: 'nullexternref' },
   113: { feature: 'garbage collection', what: 'nullref' },
@@ -51,7 +54,6 @@ export const refusedTypes: Readonly<Record<number, RefusedName>> = {
   108: { feature: 'garbage collection', what: 'i31ref' },
   107: { feature: 'garbage collection', what: 'structref' },
   106: { feature: 'garbage collection', what: 'arrayref' },
-  105: { feature: 'exception handling', what: 'exnref' },
   104: { feature: 'stack switching', what: 'contref' },
   101: { feature: 'shared-everything threads', what: 'shared type' },
   100: { feature: 'function references', what: '(ref …)' },
@@ -71,23 +73,14 @@ export const refusedTypeForms: Readonly<Record<number, RefusedName>> = {
   95: { feature: 'garbage collection', what: 'struct type' },
 };
 
-const exceptions: RefusedFeature = 'exception handling';
 const references: RefusedFeature = 'function references';
 const switching: RefusedFeature = 'stack switching';
 const gc: RefusedFeature = 'garbage collection';
 
 /** One-byte opcodes of refused features. */
 export const refusedOpcodes: Readonly<Record<number, RefusedName>> = {
-  6: { feature: exceptions, what: 'try' },
-  7: { feature: exceptions, what: 'catch' },
-  8: { feature: exceptions, what: 'throw' },
-  9: { feature: exceptions, what: 'rethrow' },
-  10: { feature: exceptions, what: 'throw_ref' },
   20: { feature: references, what: 'call_ref' },
   21: { feature: references, what: 'return_call_ref' },
-  24: { feature: exceptions, what: 'delegate' },
-  25: { feature: exceptions, what: 'catch_all' },
-  31: { feature: exceptions, what: 'try_table' },
   211: { feature: gc, what: 'ref.eq' },
   212: { feature: references, what: 'ref.as_non_null' },
   213: { feature: references, what: 'br_on_null' },

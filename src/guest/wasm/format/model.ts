@@ -4,7 +4,7 @@ import type { CapName } from './caps.ts';
 import type { FeatureName, RefusedFeature } from './features.ts';
 
 /** Section ids, in the order that the specification prescribes (5.5.2). */
-export const sectionOrder = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11] as const;
+export const sectionOrder = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11] as const;
 export const sectionNames = [
   'custom',
   'type',
@@ -19,6 +19,7 @@ export const sectionNames = [
   'code',
   'data',
   'data count',
+  'tag',
 ] as const;
 
 export interface Section {
@@ -100,6 +101,8 @@ export interface Module {
   readonly functionTypes: number[];
   readonly tables: Table[];
   readonly memories: Memory[];
+  /** The type index of every tag; none is imported. */
+  readonly tags: number[];
   readonly globals: Global[];
   readonly exports: Export[];
   start: number | null;
@@ -138,6 +141,7 @@ export function emptyModule(bytes: Uint8Array, subject: string): Module {
     functionTypes: [],
     tables: [],
     memories: [],
+    tags: [],
     globals: [],
     exports: [],
     start: null,

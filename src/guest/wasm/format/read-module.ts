@@ -11,6 +11,7 @@ import { readImports } from './sections/import.ts';
 import { readMemories, refuseSeveral } from './sections/memory.ts';
 import { readStart } from './sections/start.ts';
 import { readTables } from './sections/table.ts';
+import { readTags } from './sections/tag.ts';
 import { readTypes } from './sections/type.ts';
 import { RefusedHere } from './types.ts';
 
@@ -29,6 +30,7 @@ const readers: readonly (((reader: ByteReader, module: Module) => void) | null)[
   null, // code: scan-code.ts
   readData,
   readDataCount,
+  readTags,
 ];
 
 /**
@@ -59,10 +61,6 @@ function readSections(reader: ByteReader, module: Module): void {
     const start = reader.pos;
     const end = start + size;
     if (end > fileEnd) reader.fail(`section of ${size} bytes, but only ${fileEnd - start} bytes follow`, offset);
-    if (id === 13) {
-      module.refused.push({ feature: 'exception handling', what: 'tag section', offset, functionIndex: null });
-      throw new RefusedHere();
-    }
     const read = readers[id];
     if (read === undefined) throw reader.fail(`unknown section id ${id}`, offset);
     if (id !== 0) {

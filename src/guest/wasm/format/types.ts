@@ -14,6 +14,7 @@ const valTypes: Readonly<Record<number, ValType>> = {
   123: 'v128',
   112: 'funcref',
   111: 'externref',
+  105: 'exnref',
 };
 export const valTypeBytes: Readonly<Record<ValType, number>> = {
   i32: 0x7f,
@@ -23,6 +24,7 @@ export const valTypeBytes: Readonly<Record<ValType, number>> = {
   v128: 0x7b,
   funcref: 0x70,
   externref: 0x6f,
+  exnref: 0x69,
 };
 
 /** Thrown where reading stops: at a refused feature that makes what follows unreadable, at a hopeless count. */
@@ -55,6 +57,7 @@ export function toValType(reader: ByteReader, module: Module, byte: number, offs
   if (type !== undefined) {
     if (type === 'v128') module.features.add('simd');
     else if (type === 'funcref' || type === 'externref') module.features.add('reference-types');
+    else if (type === 'exnref') module.features.add('exceptions');
     return type;
   }
   const refused = refusedTypes[byte];
@@ -76,6 +79,7 @@ export function readRefType(reader: ByteReader, module: Module): 'funcref' | 'ex
   }
   const type = readValType(reader, module);
   if (type === 'externref') return type;
+  if (type === 'exnref') refuse(module, { feature: 'exceptions in tables or globals', what: 'exnref', offset });
   return reader.fail(`invalid reference type ${type}`, offset);
 }
 
@@ -130,7 +134,6 @@ export function readConstantExpression(reader: ByteReader, module: Module): numb
         break;
       }
       case op.refNull:
-        module.features.add('reference-types');
         readHeapType(reader, module);
         break;
       case op.refFunc:
@@ -161,11 +164,14 @@ export function readConstantExpression(reader: ByteReader, module: Module): numb
   }
 }
 
-/** The heap type of ref.null: func or extern. */
+/** The heap type of ref.null: func, extern or exn. */
 export function readHeapType(reader: ByteReader, module: Module): void {
   const offset = reader.pos;
   const type = reader.s33('heap type');
-  if (type === -0x10 || type === -0x11) return;
+  if (type === -0x10 || type === -0x11 || type === -0x17) {
+    module.features.add(type === -0x17 ? 'exceptions' : 'reference-types');
+    return;
+  }
   if (type >= 0) refuse(module, { feature: 'function references', what: `ref.null ${type}`, offset });
   const refused = type >= -0x40 ? refusedTypes[type + 0x80] : undefined;
   if (refused !== undefined) refuse(module, { ...refused, what: `ref.null ${refused.what}`, offset });

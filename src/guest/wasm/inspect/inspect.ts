@@ -80,6 +80,8 @@ function moduleBreaches(module: Module): CapBreach[] {
     tableEntries: module.tables.reduce((most, table) => Math.max(most, table.initial), 0),
     memories: module.memories.length,
     memoryPages: module.memories.reduce((most, memory) => Math.max(most, memory.initial), 0),
+    tags: module.tags.length,
+    tagValues: module.tags.reduce((most, type) => Math.max(most, module.types[type]!.params.length), 0),
     mutableGlobals: module.globals.reduce((sum, global) => sum + (global.mutable ? 1 : 0), 0),
   };
   const breaches: CapBreach[] = [];

@@ -11,7 +11,7 @@ import { CountedLoopFinder, type Found, type LoopOffsets, type Test } from './co
 import { EditList } from './edits.ts';
 import type { ImmediateReader } from './immediates.ts';
 import { LoopTable } from './loop-table.ts';
-import { exact, firstHeat, heatOfBranch, heatOfLoop, Placement } from './placement.ts';
+import { exact, firstHeat, heatOfBranch, heatOfLoop, landing, Placement } from './placement.ts';
 
 /**
  * Calls in one node. A node checks only at its beginning; the cap bounds what small callees can do between two checks.
@@ -44,10 +44,14 @@ export class ControlFlow {
   readonly #reader: ByteReader;
   readonly #immediates: ImmediateReader;
   readonly #importedFunctions: number;
+  /** Whether functions of the module can throw. */
+  readonly #throws: boolean;
   /** By function: the credit on the way in. */
   #entries: Uint16Array;
   /** By loop: the last if in the loop itself, if it compares what may be counted. */
   readonly #tests = new Map<number, Test>();
+  /** Number of try and try_table blocks around the current instruction. */
+  #tries = 0;
   /** Calls in the current node so far. */
   #calls = 0;
   #heat = firstHeat;
@@ -59,6 +63,7 @@ export class ControlFlow {
     this.#reader = reader;
     this.#immediates = immediates;
     this.#importedFunctions = module.functionImports.length;
+    this.#throws = module.tags.length > 0;
     this.finder = new CountedLoopFinder(module.bytes);
     this.#entries = new Uint16Array(module.functionTypes.length);
   }
@@ -84,6 +89,7 @@ export class ControlFlow {
     this.finder.begin(locals, pos);
     this.branches = 0;
     this.reachable = true;
+    this.#tries = 0;
     this.#calls = 0;
     this.#heat = firstHeat;
     this.#clean = nowhere;
@@ -176,6 +182,7 @@ export class ControlFlow {
       return;
     }
     stack.passOnReach(at);
+    if (kind >= frame.try) this.#tries--;
     if (kind === frame.loop) this.#endLoop(at);
     else this.#endBlock(at, kind === frame.if);
   }
@@ -204,6 +211,121 @@ export class ControlFlow {
     this.#beginNode(stack.labelClass(at));
     this.reachable = true;
     this.#clean = stack.cleanBehind(at);
+    if (stack.isLanding(at)) this.#markLanding();
+  }
+
+  // Exceptions. Wherever one can leave a node or go on, the credit is 0: what has been charged is then exactly what has
+  // been executed, whichever catch of whichever function is found.
+
+  /** The current node, just begun, is where a caught exception goes on: it checks. */
+  #markLanding(): void {
+    const { placement } = this;
+    placement.mark(placement.nodes - 1, landing);
+    this.#clean = nowhere;
+  }
+
+  try(): void {
+    const { stack } = this;
+    const { params, results } = this.#immediates.blockType();
+    this.#module.features.add('legacy-exceptions');
+    stack.push(frame.try, noClass, this.#heat, this.height - params, results);
+    stack.setCatchEdge(this.reachable ? exact : noClass);
+    this.#tries++;
+  }
+
+  catch(offset: number): void {
+    const type = this.#immediates.tagType();
+    this.#beginCatch(offset, frame.catch, this.#immediates.type(type).params);
+  }
+
+  catchAll(offset: number): void {
+    this.#beginCatch(offset, frame.catchAll, 0);
+  }
+
+  /** A catch of `kind` begins with `values` operands. What falls into it from above goes behind the end of the try. */
+  #beginCatch(offset: number, kind: typeof frame.catch | typeof frame.catchAll, values: number): void {
+    const { stack } = this;
+    const at = stack.top;
+    if (stack.kind(at) !== frame.try && stack.kind(at) !== frame.catch)
+      this.#reader.fail('catch without a try', offset);
+    this.branches++;
+    if (this.reachable) this.#branch(at, this.#endNode(), this.#clean);
+    stack.beginCatch(kind);
+    this.#heat = heatOfBranch(stack.heat(at));
+    this.height = stack.base(at) + values;
+    this.reachable = stack.falseClass(at) !== noClass;
+    this.weight = 0;
+    this.#calls = 0;
+    if (!this.reachable) return;
+    this.#beginNode(exact);
+    this.#markLanding();
+  }
+
+  /** Ends a try whose exceptions are thrown on from a block around. */
+  delegate(offset: number): void {
+    const { stack } = this;
+    if (stack.kind(stack.top) !== frame.try) this.#reader.fail('delegate without a try', offset);
+    const at = stack.pop();
+    this.height = stack.heightBehind(at);
+    stack.passOnReach(at);
+    this.#tries--;
+    this.#label();
+    this.#endBlock(at, false);
+  }
+
+  tryTable(): void {
+    const { stack } = this;
+    const immediates = this.#immediates;
+    const { params, results } = immediates.blockType();
+    this.#module.features.add('exceptions');
+    const count = this.#reader.count('catch clauses', 2);
+    this.branches += count;
+    for (let clause = 0; clause < count; clause++) {
+      immediates.catchKind();
+      const at = this.#label();
+      if (this.reachable) this.#land(at);
+    }
+    stack.push(frame.tryTable, noClass, this.#heat, this.height - params, results);
+    this.#tries++;
+  }
+
+  /** Notes that an exception can go on at the label of `at`. */
+  #land(at: number): void {
+    const { stack, loops, placement } = this;
+    const to = stack.loopAt(at);
+    stack.addEdge(at, exact, placement);
+    loops.exit(stack.loop, to);
+    stack.reach(stack.top, at);
+    if (stack.isLoop(at)) {
+      loops.back(to, true);
+      placement.mark(loops.head(to), landing);
+    } else stack.land(at);
+  }
+
+  throw(offset: number): void {
+    this.#immediates.tagType();
+    this.#throw(offset);
+    this.#beginDeadCode();
+  }
+
+  throwRef(offset: number): void {
+    this.#throw(offset);
+    this.#beginDeadCode();
+  }
+
+  rethrow(offset: number): void {
+    this.#throw(offset);
+    this.#label();
+    this.#beginDeadCode();
+  }
+
+  /** An exception leaves the current node, which ends; the immediates may follow. */
+  #throw(offset: number): void {
+    if (this.#tries > 0) this.branches++;
+    if (!this.reachable) return;
+    this.edits.throw(offset);
+    this.loops.exit(this.stack.loop, 0);
+    this.placement.endExact(this.weight, 0);
   }
 
   // Branches.
@@ -291,17 +413,18 @@ export class ControlFlow {
     const callee = this.functionIndex(offset);
     // What the callers of a short function pay ahead for it is part of the node's price.
     if (this.reachable) this.weight += this.#entries[callee]!;
-    this.#afterCall(this.#module.functionTypes[callee]!, isTail);
+    // A host function throws only for a Process that has ended, and no catch goes on for that.
+    this.#afterCall(this.#module.functionTypes[callee]!, isTail, this.#throws && callee >= this.#importedFunctions);
   }
 
   callIndirect(isTail: boolean): void {
     const type = this.#immediates.typeIndex();
     if (this.#immediates.tableIndex() !== 0) this.#module.features.add('reference-types');
-    this.#afterCall(type, isTail);
+    this.#afterCall(type, isTail, this.#throws);
   }
 
-  /** A call of a function of type index `type` has been read. */
-  #afterCall(type: number, isTail: boolean): void {
+  /** A call of a function of type index `type`, which may throw where `throws`, has been read. */
+  #afterCall(type: number, isTail: boolean, throws: boolean): void {
     const { params, results } = this.#immediates.type(type);
     this.height += results - params;
     this.#clean = nowhere;
@@ -313,7 +436,14 @@ export class ControlFlow {
       if (this.reachable) this.placement.endExact(this.weight, firstHeat);
       this.#module.features.add('tail-call');
       this.#beginDeadCode();
-    } else if (this.reachable && ++this.#calls === callsPerNodeMax) this.#beginNode(this.#endNode());
+      return;
+    }
+    if (this.#tries > 0) this.branches++;
+    if (!this.reachable) return;
+    if (throws) {
+      this.placement.endExact(this.weight, this.#heat);
+      this.#beginNode(exact);
+    } else if (++this.#calls === callsPerNodeMax) this.#beginNode(this.#endNode());
   }
 
   /** Reads the function index behind the opcode at `offset`, which shifts: one import is added before the functions. */

@@ -6,10 +6,20 @@
 import { grown } from './columns.ts';
 import { heatOfBranch, heatOfLoop, type Placement } from './placement.ts';
 
-export const frame = { block: 0, loop: 1, if: 2, else: 3, function: 4 } as const;
+export const frame = {
+  block: 0,
+  loop: 1,
+  if: 2,
+  else: 3,
+  function: 4,
+  try: 5,
+  catch: 6,
+  catchAll: 7,
+  tryTable: 8,
+} as const;
 export type FrameKind = (typeof frame)[keyof typeof frame];
 
-/** No edge: no branch goes to a label yet, an if in dead code has no false edge. */
+/** No edge: no branch goes to a label yet, an if in dead code has no false edge, a try there no catch. */
 export const noClass = -1;
 
 /**
@@ -24,7 +34,7 @@ export class ControlStack {
   #kinds = new Int32Array(64);
   /** The class of the edges to a frame's label. */
   #labelClasses = new Int32Array(64);
-  /** For an if: the class of its false edge. */
+  /** For an if: the class of its false edge; for a try: that of the edges to its catches. */
   #falseClasses = new Int32Array(64);
   /** The least `clean` of the branches to a frame's label, and the one at an if. */
   #labelCleans = new Int32Array(64);
@@ -38,6 +48,8 @@ export class ControlStack {
   #targets = new Int32Array(64);
   /** The innermost loop inside of a frame's block, 0 for none. */
   #loops = new Int32Array(64);
+  /** 1 where an exception can land at a frame's label. */
+  #landings = new Int32Array(64);
 
   /** Adds a frame whose block stands in code of `heat`, on `base` operands; `labelClass` may be noClass. */
   push(kind: FrameKind, labelClass: number, heat: number, base: number, results: number): void {
@@ -51,6 +63,7 @@ export class ControlStack {
     this.#results[at] = results;
     this.#heats[at] = heat;
     this.#targets[at] = at;
+    this.#landings[at] = 0;
     this.#loops[at] = at === 0 ? 0 : this.#loops[at - 1]!;
   }
 
@@ -78,6 +91,26 @@ export class ControlStack {
   setFalseEdge(falseClass: number, clean: number): void {
     this.#falseClasses[this.depth - 1] = falseClass;
     this.#falseCleans[this.depth - 1] = clean;
+  }
+
+  /** The innermost frame is a try that has just been pushed, with catches whose edges in are of `catchClass`. */
+  setCatchEdge(catchClass: number): void {
+    this.#falseClasses[this.depth - 1] = catchClass;
+  }
+
+  /** The innermost frame, of a try, goes on behind a catch of `kind`. */
+  beginCatch(kind: typeof frame.catch | typeof frame.catchAll): void {
+    this.#kinds[this.depth - 1] = kind;
+  }
+
+  /** An exception can land at the label of `at`, which is not a loop. */
+  land(at: number): void {
+    this.#landings[at] = 1;
+  }
+
+  /** Whether an exception can land at the label of `at`. */
+  isLanding(at: number): boolean {
+    return this.#landings[at] === 1;
   }
 
   /** The innermost frame, of an if, goes on behind its else. */
@@ -117,6 +150,7 @@ export class ControlStack {
     return this.#labelClasses[at] !== noClass;
   }
 
+  /** The class of the false edge of an if, or of the edges to the catches of a try; noClass in dead code. */
   falseClass(at: number): number {
     return this.#falseClasses[at]!;
   }
@@ -185,5 +219,6 @@ export class ControlStack {
     this.#heats = grown(this.#heats);
     this.#targets = grown(this.#targets);
     this.#loops = grown(this.#loops);
+    this.#landings = grown(this.#landings);
   }
 }

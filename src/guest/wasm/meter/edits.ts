@@ -17,6 +17,7 @@ export const editKind = {
   memoryGrow: 8,
   tableEntries: 9,
   memorySize: 10,
+  throw: 11,
 } as const;
 export type EditKind = (typeof editKind)[keyof typeof editKind];
 /** Edits that charge for bulk work. Like `memoryGrow`, they call the helper of their name. */
@@ -71,6 +72,11 @@ export class EditList {
   /** In front of an `unreachable`. */
   unreachable(offset: number): void {
     this.#add(offset, 0, editKind.unreachable, 0, 0, 0);
+  }
+
+  /** In front of a throw, rethrow or throw_ref. */
+  throw(offset: number): void {
+    this.#add(offset, 0, editKind.throw, 0, 0, 0);
   }
 
   /** A memory.grow of `bytes` at `offset`: the helper takes its place, since it charges for success only. */

@@ -24,7 +24,7 @@ import { CounterCode } from './counter-code.ts';
 import { editKind } from './edits.ts';
 import type { HelperIndices } from './helpers.ts';
 import { around, LoopPlan, roundsAtOnce } from './loop-plan.ts';
-import { ahead, calls, check, head } from './placement.ts';
+import { ahead, calls, check, head, landing } from './placement.ts';
 import type { CodeScanner } from './scan-code.ts';
 
 /**
@@ -102,7 +102,7 @@ export class BodyEmitter {
       // The head of a loop checks before it charges.
       if ((placement.flags(node) & head) !== 0) unchecked = placement.weight(node);
       else if (unchecked > uncheckedMax) placement.mark(node, check);
-      if ((placement.flags(node) & (check | calls)) !== 0) unchecked = 0;
+      if ((placement.flags(node) & (check | calls | landing)) !== 0) unchecked = 0;
     }
   }
 
@@ -122,7 +122,7 @@ export class BodyEmitter {
     const { placement } = this.#flow;
     if (this.#plan.countsInLocal) return 1 + this.#plan.stopLocals;
     for (let node = 0; node < placement.nodes; node++)
-      if ((placement.flags(node) & (check | calls)) !== 0 && placement.charge(node) !== 0) return 1;
+      if ((placement.flags(node) & (check | calls | landing)) !== 0 && placement.charge(node) !== 0) return 1;
     return 0;
   }
 
@@ -177,6 +177,12 @@ export class BodyEmitter {
         break;
       case editKind.unreachable:
         if (this.#plan.countsInLocal) this.#counter.settle();
+        break;
+      case editKind.throw:
+        if (this.#plan.countsInLocal) {
+          this.#counter.settle();
+          this.#counter.clearCount();
+        }
         break;
       case editKind.memoryBytes:
         this.#work(this.#indices.memoryBytes, node);
@@ -277,7 +283,7 @@ export class BodyEmitter {
     const flags = placement.flags(node);
     // What every round of a counted loop costs has been charged in front of it.
     const charge = (flags & ahead) === 0 ? placement.charge(node) : 0;
-    if ((flags & calls) !== 0) counter.chargeGlobal(charge, placement.after(node));
+    if ((flags & (calls | landing)) !== 0) counter.chargeGlobal(charge, placement.after(node));
     else if ((flags & check) !== 0) counter.chargeAndCheck(charge, placement.after(node));
     else {
       // The wrapper's innermost block is the second label from here.

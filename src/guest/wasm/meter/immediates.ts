@@ -52,6 +52,21 @@ export class ImmediateReader {
     return this.index('function index', this.#module.functionTypes.length);
   }
 
+  /** Reads a tag index; returns the index of the tag's type. */
+  tagType(): number {
+    const { tags } = this.#module;
+    return tags[this.index('tag index', tags.length)]!;
+  }
+
+  /** Reads the kind of a catch clause of try_table, and its tag. */
+  catchKind(): void {
+    const reader = this.#reader;
+    const offset = reader.pos;
+    const kind = reader.u8('catch clause');
+    if (kind > 3) reader.fail(`invalid catch clause 0x${kind.toString(16)}`, offset);
+    if (kind < 2) this.tagType();
+  }
+
   tableIndex(): number {
     return this.index('table index', this.#module.tables.length);
   }

@@ -44,6 +44,9 @@ export const head = 4;
 /** The node goes back in a counted loop: its charge is made in front of the loop, for many rounds. */
 export const ahead = 8;
 
+/** An exception that was caught goes on here: the node charges and checks the global counter. */
+export const landing = 16;
+
 /** Number of heats. A heat ranks how often code runs: eight for every loop around it, less in branches. */
 export const heats = 64;
 const heatsPerLoop = 8;

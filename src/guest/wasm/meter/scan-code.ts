@@ -207,6 +207,31 @@ export class CodeScanner {
       case shape.end:
         flow.end();
         break;
+      case shape.try:
+        flow.try();
+        break;
+      case shape.catch:
+        flow.catch(offset);
+        break;
+      case shape.catchAll:
+        flow.catchAll(offset);
+        break;
+      case shape.delegate:
+        flow.delegate(offset);
+        break;
+      case shape.tryTable:
+        flow.tryTable();
+        break;
+      case shape.throw:
+        flow.throw(offset);
+        break;
+      case shape.rethrow:
+        flow.rethrow(offset);
+        break;
+      case shape.throwRef:
+        features.add('exceptions');
+        flow.throwRef(offset);
+        break;
       case shape.br:
         flow.br();
         break;
@@ -247,7 +272,6 @@ export class CodeScanner {
         immediates.tableIndex();
         break;
       case shape.refNull:
-        features.add('reference-types');
         readHeapType(this.#reader, this.#module);
         break;
       case shape.refFunc:

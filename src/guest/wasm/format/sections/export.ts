@@ -21,7 +21,12 @@ export function readExports(reader: ByteReader, module: Module): void {
     names.add(name);
     const offset = reader.pos;
     const kindByte = reader.u8('export kind');
-    if (kindByte === 4) refuse(module, { feature: 'exception handling', what: 'exported tag', offset });
+    if (kindByte === 4)
+      refuse(module, {
+        feature: 'exception tags that are shared',
+        what: `export of tag ${JSON.stringify(name.slice(0, 60))}`,
+        offset,
+      });
     const kind = exportKinds[kindByte];
     if (kind === undefined) throw reader.fail(`invalid export kind 0x${kindByte.toString(16)}`, offset);
     if (kind === 'function') {

@@ -2,7 +2,7 @@
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { copyShifted } from '../shift.ts';
-import { countCapped, readConstantExpression } from '../types.ts';
+import { countCapped, readConstantExpression, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { readGlobalType } from './import.ts';
 import { behindCount } from './type.ts';
@@ -10,7 +10,10 @@ import { behindCount } from './type.ts';
 export function readGlobals(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'globals', reader.count('globals', 4));
   for (let index = 0; index < count; index++) {
+    const offset = reader.pos;
     const type = readGlobalType(reader, module);
+    if (type.type === 'exnref' && type.mutable)
+      refuse(module, { feature: 'exceptions in tables or globals', what: 'mutable global of type exnref', offset });
     // The initialiser sees only the globals before its own.
     readConstantExpression(reader, module);
     module.globals.push({ imported: false, ...type });

@@ -23,7 +23,12 @@ export function readImports(reader: ByteReader, module: Module): void {
       module.functionTypes.push(type);
       continue;
     }
-    if (kind === 4) refuse(module, { feature: 'exception handling', what: 'imported tag', offset });
+    if (kind === 4)
+      refuse(module, {
+        feature: 'exception tags that are shared',
+        what: `import of tag ${JSON.stringify(name.slice(0, 60))}`,
+        offset,
+      });
     if (kind === 0x20)
       refuse(module, { feature: 'custom descriptors', what: 'import of an exactly typed function', offset });
     if (kind === 0x7e || kind === 0x7f) refuse(module, { feature: 'compact imports', what: 'grouped imports', offset });

@@ -1,0 +1,24 @@
+/**
+ * How long a property is tried: `usual` by default; for FUZZ_MINUTES minutes each, however many runs that takes, where
+ * that variable is set (nightly). FUZZ_SEED gives the seed, which is printed when a property fails.
+ */
+export interface FuzzTime {
+  readonly seed: number;
+  readonly numRuns: number;
+  /** Milliseconds. */
+  readonly interruptAfterTimeLimit: number;
+  /** Limit of the test around it, in milliseconds. */
+  readonly timeout: number;
+}
+
+export function fuzzTime(usual: { readonly numRuns: number; readonly ms: number }): FuzzTime {
+  const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31);
+  const minutes = Number(process.env.FUZZ_MINUTES ?? 0);
+  const ms = minutes > 0 ? minutes * 60_000 : usual.ms;
+  return {
+    seed,
+    numRuns: minutes > 0 ? 1_000_000_000 : usual.numRuns,
+    interruptAfterTimeLimit: ms,
+    timeout: ms + 120_000,
+  };
+}
