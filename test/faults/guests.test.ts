@@ -104,14 +104,12 @@ describe('faults 15 and 16: bombs', () => {
       ['(locals + operand depth) x branches', 'at most 2,000,000'],
     ],
     [
-      'handlers that catch everything',
-      async () =>
-        // (func (export "_start") (loop (try (do) (catch_all)) (br 0)))
-        Buffer.from(
-          '0061736d010000000104016000000302010007' + '0a01065f737461727400000a0d010b0003400640190b0c000b0b',
-          'hex',
+      'many locals x many calls in a try',
+      () =>
+        compileWat(
+          `(module (func $f) (func (export "_start") (local ${'i32 '.repeat(9_000)}) (try (do ${'(call $f)'.repeat(900)}) (catch_all))))`,
         ),
-      ['exception handling'],
+      ['(locals + operand depth) x branches', 'at most 2,000,000'],
     ],
   ];
 
@@ -158,6 +156,20 @@ describe('fault 17: guests that never end', () => {
     body: '(loop $again (memory.copy (i32.const 8) (i32.const 0) (i32.const 33554432)) (br $again))',
   });
   const loops = cwaGuest({ body: '(loop $again (br $again))' });
+  const catching = (inner: string) => `(module
+    (import "cwa" "runtime_msleep" (func $sleep (param i32))) (memory (export "memory") 1) (tag $t)
+    (func $deep (param i32)
+      (if (i32.eqz (local.get 0)) (then (throw $t)))
+      (call $deep (i32.sub (local.get 0) (i32.const 1))))
+    (func $again (param i32)
+      (if (i32.eqz (local.get 0)) (then (throw $t)))
+      (try (do (call $again (i32.sub (local.get 0) (i32.const 1)))) (catch_all (rethrow 0))))
+    (func (export "cwa_main") (result i32)
+      (loop $l (try (do ${inner}) (catch_all (br $l)))) (i32.const 0)))`;
+  const throws = catching('(throw $t)');
+  const unwinds = catching('(call $deep (i32.const 7000))');
+  const rethrows = catching('(call $again (i32.const 7000))');
+  const catchesSleeps = catching('(loop $s (call $sleep (i32.const 1)) (br $s))');
   const sleeps = cwaGuest({ body: '(loop $again (call $sleep (i32.const 1000000000)) (br $again))' });
   const naps = cwaGuest({ body: '(loop $again (call $sleep (i32.const 1)) (br $again))' });
 
@@ -166,6 +178,19 @@ describe('fault 17: guests that never end', () => {
     ['tail calls in a circle', 'tail-calls', tailCalls, stingy, 500, 'out_of_gas'],
     ['memory.fill of 64 MiB, again and again', 'fills', fills, stingy, 500, 'out_of_gas'],
     ['memory.copy of 32 MiB, again and again', 'copies', copies, stingy, 500, 'out_of_gas'],
+    ['exceptions that are thrown and caught, again and again', 'throws', throws, stingy, 500, 'out_of_gas'],
+    ['exceptions through 7,000 functions', 'unwinds', unwinds, stingy, 500, 'out_of_gas'],
+    ['exceptions with gas for hours', 'throws-late', throws, patient, 504, 'deadline_exceeded'],
+    [
+      'exceptions through 7,000 functions, with gas for hours',
+      'unwinds-late',
+      unwinds,
+      patient,
+      504,
+      'deadline_exceeded',
+    ],
+    ['exceptions that 7,000 functions throw again', 'rethrows', rethrows, patient, 504, 'deadline_exceeded'],
+    ['a catch around sleeps', 'catches-sleeps', catchesSleeps, patient, 504, 'deadline_exceeded'],
     ['tail calls with gas for hours', 'tail-calls-late', tailCalls, patient, 504, 'deadline_exceeded'],
     ['memory.fill with gas for hours', 'fills-late', fills, patient, 504, 'deadline_exceeded'],
     ['one long sleep', 'sleeps', sleeps, patient, 504, 'deadline_exceeded'],

@@ -20,7 +20,13 @@ const wabtReady = wabt();
 export async function compileWat(source: string): Promise<Uint8Array> {
   const { parseWat } = await wabtReady;
   const features = { bulk_memory: true, reference_types: true, sign_extension: true, mutable_globals: true };
-  const module = parseWat('guest.wat', source, { ...features, simd: true, multi_value: true, tail_call: true });
+  const module = parseWat('guest.wat', source, {
+    ...features,
+    simd: true,
+    multi_value: true,
+    tail_call: true,
+    exceptions: true,
+  });
   return module.toBinary({ write_debug_names: true }).buffer;
 }
 
