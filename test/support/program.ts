@@ -66,9 +66,7 @@ const callStatement: fc.Arbitrary<Statement> = fc.tuple(fc.integer({ min: 0, max
 /** Throws where a local is a multiple of 4, so that most programs go on for a while. */
 const throwStatement: fc.Arbitrary<Statement> = fc.tuple(local, fc.boolean()).map(([on, withValue]) => ({
   text: (count) => {
-    const thrown = withValue
-      ? `${count(2)} local.get ${on} throw $value`
-      : `${count(1)} throw $nothing`;
+    const thrown = withValue ? `${count(2)} local.get ${on} throw $value` : `${count(1)} throw $nothing`;
     return `${count(5)} local.get ${on} i32.const 3 i32.and i32.eqz if ${thrown} end`;
   },
 }));
@@ -143,8 +141,9 @@ const statementsOf = (throws: Throws) =>
       { maxDepth: 5, depthIdentifier: 'statement' },
       assign,
       memory,
+      growth,
       callStatement,
-        ...(throws === 'legacy' ? legacyStatements(tie) : []),
+      ...(throws === 'legacy' ? legacyStatements(tie) : []),
       ...(throws === 'table' ? tableStatements(tie) : []),
       tie('statements').map((inner) => ({
         text: (count: Counter, depth: number, free: number) =>

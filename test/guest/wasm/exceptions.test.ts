@@ -8,7 +8,7 @@ import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
 import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
 import { fuzzTime } from '../../support/fuzz-time.ts';
 import { pageBytesOf } from '../../support/pages.ts';
-import { throwingPrograms } from '../../support/program.ts';
+import { flatCosts, throwingPrograms } from '../../support/program.ts';
 import { call, gasOf, meter, outcome, plain, wat } from '../../support/wasm.ts';
 
 /** Price of throw, rethrow and throw_ref. */
@@ -77,22 +77,23 @@ describe('gas', () => {
         throwingPrograms,
         fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer(), fc.integer()),
         fc.integer({ min: 1, max: 500 }),
-        (pair, args, slice) => {
+        fc.integer({ min: 0, max: 4 }),
+        (pair, args, slice, reserve) => {
           const host = { host: { call: (value: number) => value + 1 } };
           const counting = plain(wat(pair.counting), host);
           const counted = outcome(() => call(counting, 'run', ...args));
           const expected = (counting.counted as WebAssembly.Global<'i32'>).value;
           const bytes = wat(pair.plain);
-          const generous = meter(bytes, { imports: host });
+          const generous = meter(bytes, { imports: host, costs: flatCosts, reserve });
           expect(outcome(() => call(generous.exports, 'run', ...args))).toEqual(counted);
           expect(generous.used()).toBe(expected);
-          expect(pageBytesOf(generous.memory)).toEqual(pageBytesOf(counting.memory));
+          expect(generous.visible()).toEqual(pageBytesOf(counting.memory));
           // Sliced, with exactly enough: the same gas, the same end.
-          const sliced = meter(bytes, { imports: host, slice, limit: expected });
+          const sliced = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected });
           expect(outcome(() => call(sliced.exports, 'run', ...args))).toEqual(counted);
           expect(sliced.used()).toBe(expected);
           // One less: stopped, or at its end the counter tells.
-          const short = meter(bytes, { imports: host, slice, limit: expected - 1 });
+          const short = meter(bytes, { imports: host, costs: flatCosts, reserve, slice, limit: expected - 1 });
           const stopped = outcome(() => call(short.exports, 'run', ...args));
           if (JSON.stringify(stopped) !== JSON.stringify(counted)) expect(stopped).toEqual({ trap: 'unreachable' });
           expect(short.used()).toBeGreaterThan(expected - 1);
