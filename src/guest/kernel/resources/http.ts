@@ -21,10 +21,10 @@ import { parseTarget, schemeNames, type Target } from '../net/target.ts';
 import { checkPolicy } from '../open.ts';
 import { type Process, ProcessEnded } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
-import type { NetworkScheme } from './network-of.ts';
+import type { SchemeWithNetwork } from './network-of.ts';
 
 /** Makes the schemes `http:` and `https:` of a handler, over its network. */
-export function httpScheme(network: Network): NetworkScheme {
+export function httpScheme(network: Network): SchemeWithNetwork {
   return {
     network,
     names: schemeNames('http'),

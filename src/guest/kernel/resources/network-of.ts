@@ -2,12 +2,12 @@
 import type { Network } from '../net/network.ts';
 import type { Process, Scheme } from '../process.ts';
 
-export interface NetworkScheme extends Scheme {
+export interface SchemeWithNetwork extends Scheme {
   readonly network: Network;
 }
 
 /** Returns the network of the handler of `guest`; null where `guest` may not open `scheme`. */
 export function networkOf(guest: Process, scheme: string): Network | null {
   const found = guest.options.schemes.find(scheme);
-  return found !== undefined && 'network' in found ? (found as NetworkScheme).network : null;
+  return found !== undefined && 'network' in found ? (found as SchemeWithNetwork).network : null;
 }

@@ -10,7 +10,7 @@ import { checkSpelling, originOf, parseTarget, schemeNames, usesTls } from '../n
 import { Wakeup } from '../net/wakeup.ts';
 import type { Process } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
-import type { NetworkScheme } from './network-of.ts';
+import type { SchemeWithNetwork } from './network-of.ts';
 
 export const tcpLimits = {
   /** Most bytes taken from the guest that the operating system has not taken yet. */
@@ -22,7 +22,7 @@ export const tcpLimits = {
 } as const;
 
 /** Makes the schemes `tcp:` and `tcp+tls:` of a handler, over its network. */
-export function tcpScheme(network: Network): NetworkScheme {
+export function tcpScheme(network: Network): SchemeWithNetwork {
   return {
     network,
     names: schemeNames('tcp'),

@@ -14,7 +14,7 @@ import { Upload } from '../../../net/http-upload.ts';
 import type { Network } from '../../../net/network.ts';
 import type { Process } from '../../../process.ts';
 import type { MaybePromise, Resource } from '../../../resource.ts';
-import { type ErrorCode, errorCodeOf } from './error-code.ts';
+import { errorCodeOf, type HttpErrorCode } from './error-code.ts';
 import { isForbidden } from './fields.ts';
 import type { Incoming } from './incoming-body.ts';
 import type { OutgoingRequest, RequestOptions } from './outgoing-request.ts';
@@ -36,7 +36,7 @@ export class ClientCall implements Incoming {
   readonly #options: ClientCallOptions;
   #call: HttpCall | null = null;
   #upload: Upload | null = null;
-  #failure: ErrorCode | null = null;
+  #failure: HttpErrorCode | null = null;
   #firstByte: NodeJS.Timeout | null = null;
   #betweenBytes: NodeJS.Timeout | null = null;
   #isClosed = false;
@@ -61,7 +61,7 @@ export class ClientCall implements Incoming {
   }
 
   /** The error code of a call that failed before its response began; null for any other. */
-  get failure(): ErrorCode | null {
+  get failure(): HttpErrorCode | null {
     if (this.#failure !== null) return this.#failure;
     const failure = this.#call?.failure ?? null;
     return failure === null ? null : errorCodeOf(failure);
@@ -123,7 +123,7 @@ export class ClientCall implements Incoming {
     return null;
   }
 
-  fail(code: ErrorCode): void {
+  fail(code: HttpErrorCode): void {
     if (this.exchange === null) this.#failure ??= code;
     this.#call?.abort();
     this.#upload?.stop();
@@ -140,7 +140,7 @@ export class ClientCall implements Incoming {
     return toFields(this.exchange?.rawTrailers ?? [], hopByHop([]));
   }
 
-  errorCode(errno: number): ErrorCode {
+  errorCode(errno: number): HttpErrorCode {
     if (this.#failure !== null) return this.#failure;
     const failure = this.exchange?.failure ?? null;
     if (failure === null || errno === Errno.closed) return { tag: 'HTTP-response-incomplete' };

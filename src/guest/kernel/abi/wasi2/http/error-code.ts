@@ -49,12 +49,12 @@ export const errorCodeType = variant({
   'internal-error': option('string'),
 });
 
-export interface ErrorCode {
+export interface HttpErrorCode {
   readonly tag: string;
   readonly value?: unknown;
 }
 
-const byErrno: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
+const byErrno: ReadonlyMap<number, HttpErrorCode> = new Map<number, HttpErrorCode>([
   [Errno.notFound, { tag: 'DNS-error', value: { rcode: null, infoCode: null } }],
   [Errno.denied, { tag: 'destination-IP-prohibited' }],
   [Errno.refused, { tag: 'connection-refused' }],
@@ -65,7 +65,7 @@ const byErrno: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
 ]);
 
 /** Returns the error code of a failed request. */
-export function errorCodeOf(failure: NetworkFailure): ErrorCode {
+export function errorCodeOf(failure: NetworkFailure): HttpErrorCode {
   const code = failure.cause === undefined ? null : (codeOf(failure.cause) ?? '');
   // The parser of undici sets a code for some of its errors only.
   if (code?.startsWith('HPE_') || isParserError(failure.cause)) return { tag: 'HTTP-protocol-error' };

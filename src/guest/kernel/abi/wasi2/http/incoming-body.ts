@@ -10,7 +10,7 @@ import { isNow } from '../../../watch.ts';
 import { HostObject } from '../host-object.ts';
 import { Pollable, pollableResource } from '../io/poll.ts';
 import { InputStream, inputStreamResource } from '../io/streams.ts';
-import { type ErrorCode, errorCodeType } from './error-code.ts';
+import { errorCodeType, type HttpErrorCode } from './error-code.ts';
 import { Fields, fieldsResource, httpTypesName } from './fields.ts';
 
 export const incomingBodyResource = hostResource(httpTypesName, 'incoming-body');
@@ -25,7 +25,7 @@ export interface Incoming {
   /** Returns the trailers, when the body has been read to its end. */
   trailers(): readonly HttpField[];
   /** Returns the error code of a body that failed with `errno`. */
-  errorCode(errno: number): ErrorCode;
+  errorCode(errno: number): HttpErrorCode;
   /** Called once, when nothing of the body is wanted any more. */
   close(): void;
 }
@@ -57,7 +57,7 @@ export class IncomingBody extends HostObject {
 }
 
 /** What future-trailers.get returns the first time it is ready. */
-type Trailers = Ok<Fields | null> | Err<ErrorCode>;
+type Trailers = Ok<Fields | null> | Err<HttpErrorCode>;
 
 export class FutureTrailers extends HostObject {
   readonly what = 'future-trailers';

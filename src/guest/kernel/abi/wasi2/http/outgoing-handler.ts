@@ -8,7 +8,7 @@ import { checkPolicy, urlBytesMax } from '../../../open.ts';
 import type { Process } from '../../../process.ts';
 import { networkOf } from '../../../resources/network-of.ts';
 import { ClientCall } from './client-call.ts';
-import { type ErrorCode, errorCodeOf, errorCodeType } from './error-code.ts';
+import { errorCodeOf, errorCodeType, type HttpErrorCode } from './error-code.ts';
 import { FutureIncomingResponse, futureIncomingResponseResource } from './incoming-response.ts';
 import {
   type OutgoingRequest,
@@ -45,7 +45,7 @@ function send(
   guest: Process,
   request: OutgoingRequest,
   limits: RequestOptions | null,
-): Ok<FutureIncomingResponse> | Err<ErrorCode> {
+): Ok<FutureIncomingResponse> | Err<HttpErrorCode> {
   const scheme = request.scheme ?? 'https';
   if (request.method === 'CONNECT') return err({ tag: 'HTTP-request-method-invalid' });
   if ((scheme !== 'http' && scheme !== 'https') || request.authority === null)

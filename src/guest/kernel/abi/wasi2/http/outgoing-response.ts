@@ -7,7 +7,7 @@ import { HostObject } from '../host-object.ts';
 import { keepBusy } from '../io/sink.ts';
 import { BodyPipe } from './body-pipe.ts';
 import { contentLengthOf } from './content-length.ts';
-import { type ErrorCode, errorCodeType } from './error-code.ts';
+import { errorCodeType, type HttpErrorCode } from './error-code.ts';
 import { Fields, fieldsResource, httpTypesName, isForbidden } from './fields.ts';
 import { OutgoingBody, outgoingBodyResource } from './outgoing-body.ts';
 
@@ -175,7 +175,7 @@ const responseOutparamSendInformational = witRow(
 const responseOutparamSet = witRow(
   '[static]response-outparam.set',
   func({ param: own(responseOutparamResource), response: result(own(outgoingResponseResource), errorCodeType) }),
-  (guest: Process, { http }: ResponseOutparam, response: Ok<OutgoingResponse> | Err<ErrorCode>) => {
+  (guest: Process, { http }: ResponseOutparam, response: Ok<OutgoingResponse> | Err<HttpErrorCode>) => {
     if (response.tag === 'err') {
       http.fail(response.value.tag);
       return;
