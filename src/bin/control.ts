@@ -127,7 +127,10 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       reserveFile: data('reserve'),
       onError: (error) => report('the disk could not be looked at', error),
     }),
-    trimLogs: (handlerId, bytes) => logs.trim(handlerId, bytes),
+    trim: {
+      logs: (handlerId, bytes) => logs.trim(handlerId, bytes),
+      usage: (handlerId, bytes) => usage.trim(handlerId, bytes),
+    },
     now: () => performance.now(),
     report,
   });

@@ -338,6 +338,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/quota/quotas.test.ts'],
   },
   {
+    name: 'quota: records of invocations give way',
+    file: 'src/control/usage/record-retention.ts',
+    find: 'if (left < 0 && index >= step)',
+    replace: 'if (false)',
+    tests: ['test/control/quota/quotas.test.ts'],
+  },
+  {
     name: 'quota: logs give way',
     file: 'src/control/quota/quotas.ts',
     find: 'if (sum(rows) <= shareBytes) return;',

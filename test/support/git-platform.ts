@@ -157,7 +157,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       repositories: async (id) => (repositories.has(id) ? repositories.bytes(id) : null),
       artifacts: (id) => deployments.store.artifactBytes(id),
     },
-    trimLogs: (id, bytes) => logs.trim(id, bytes),
+    trim: { logs: (id, bytes) => logs.trim(id, bytes), usage: async () => {} },
     report,
   });
   const deployments: Deployments = new Deployments({

@@ -8,7 +8,7 @@ export function testQuota(db: Database, options: Partial<QuotasOptions> = {}): Q
     db,
     quotaBytes: 2 * 1024 ** 3,
     disk: null,
-    trimLogs: async () => {},
+    trim: { logs: async () => {}, usage: async () => {} },
     now: () => performance.now(),
     report: (message, error) => {
       throw new Error(message, { cause: error });

@@ -20,13 +20,17 @@ export interface QuotasOptions {
   readonly measures: Readonly<Record<StoredKind, Measure>>;
   /** Null: the disk is not watched. */
   readonly disk: Pick<DiskSpace, 'deleting' | 'roomLeft'> | null;
-  /** Removes the oldest log lines of a handler until no more than `bytes` are left. */
-  readonly trimLogs: (handlerId: string, bytes: number) => Promise<void>;
+  /** Removes the oldest of one kind that a handler keeps, until no more than about `bytes` are left. */
+  readonly trim: Readonly<Record<GivingWay, (handlerId: string, bytes: number) => Promise<void>>>;
   /** Milliseconds that never jump. */
   readonly now: () => number;
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
+
+/** Kinds of which the oldest give way where there is too much: the platform writes them, and their owner cannot delete them. */
+type GivingWay = 'logs' | 'usage';
+const givingWay = ['logs', 'usage'] as const;
 
 export const quotaLimits = {
   /** A user's sum is trusted so long, milliseconds; other controls may have stored something meanwhile. */
@@ -35,8 +39,11 @@ export const quotaLimits = {
   remembered: 10_000,
   /** A handler that asks for more than its owner has left is measured anew at most so often, milliseconds. */
   recountMs: 2_000,
-  /** Share of the quota that log lines may take before the oldest give way: nobody's values are refused for logs. */
-  logShare: 1 / 4,
+  /**
+   * Share of the quota that log lines, and records and counters of invocations, may take before the oldest give way:
+   * nobody's values are refused for them.
+   */
+  shares: { logs: 1 / 4, usage: 1 / 10 },
   /** A push warns when this share is used. */
   warnShare: 0.9,
 } as const;
@@ -138,7 +145,7 @@ export class Quotas {
     this.#watch.grown(key, bytes / measureSlack[kind]);
   }
 
-  /** Measures a handler and writes the figures down. Log lines past their share of the quota are removed. */
+  /** Measures a handler and writes the figures down. Of logs and usage what is past their share of the quota is removed. */
   async measure(handlerId: string, kinds: readonly StoredKind[] = storedKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
@@ -155,7 +162,7 @@ export class Quotas {
     const userId = await this.#ownerOf(handlerId);
     if (userId === null) return;
     this.#users.delete(userId);
-    if (kinds.includes('logs')) await this.#trimLogs(userId);
+    for (const kind of givingWay) if (kinds.includes(kind)) await this.#trim(userId, kind);
   }
 
   /** Measures every handler, one after the other; runs after the start, when nobody knows what was stored before. */
@@ -197,16 +204,16 @@ export class Quotas {
     });
   }
 
-  /** Lets the oldest lines go of handlers that have more than an equal part of what logs may take. */
-  async #trimLogs(userId: string): Promise<void> {
-    const rows = (await this.#stored.ofUser(userId)).filter(({ kind }) => kind === 'logs');
-    const shareBytes = this.quotaBytes * quotaLimits.logShare;
+  /** Lets the oldest of a kind go of handlers that have more than an equal part of what the kind may take. */
+  async #trim(userId: string, kind: GivingWay): Promise<void> {
+    const rows = (await this.#stored.ofUser(userId)).filter((row) => row.kind === kind);
+    const shareBytes = this.quotaBytes * quotaLimits.shares[kind];
     if (sum(rows) <= shareBytes) return;
     const partBytes = Math.floor(shareBytes / rows.length);
     for (const { handlerId, bytes } of rows) {
       if (bytes <= partBytes) continue;
-      await this.#options.trimLogs(handlerId, partBytes);
-      await this.#stored.set(handlerId, 'logs', (await this.#options.measures.logs(handlerId)) ?? bytes);
+      await this.#options.trim[kind](handlerId, partBytes);
+      await this.#stored.set(handlerId, kind, (await this.#options.measures[kind](handlerId)) ?? bytes);
     }
     this.#users.delete(userId);
   }

@@ -1,4 +1,5 @@
 /** Keeps the newest invocation records of each handler, in small steps between the writes. */
+import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 
@@ -7,8 +8,10 @@ export const recordLimits = {
   retained: 10_000,
   /** A handler is looked at again when it has grown by this many. */
   slack: 1_000,
-  /** Records deleted by one statement. */
+  /** Records deleted by one statement; so many of the newest are kept whatever the quota says. */
   step: 500,
+  /** What a record costs besides its JSON, and a counter of a minute in all, bytes: columns and indexes. */
+  rowBytes: 150,
 } as const;
 
 export class RecordRetention {
@@ -41,6 +44,51 @@ export class RecordRetention {
   async removeAll(handlerId: string): Promise<void> {
     await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER);
     this.#watch.forget(handlerId);
+  }
+
+  /**
+   * Removes the oldest counters by the minute of a handler until they take at most half of `bytes`, and the oldest records
+   * until all is within `bytes`. The newest `recordLimits.step` records stay.
+   */
+  async trimTo(handlerId: string, bytes: number): Promise<void> {
+    const { rowBytes, retained, slack, step } = recordLimits;
+    const minutes = await this.#trimMinutes(handlerId, Math.floor(bytes / 2 / rowBytes));
+    const records = await this.#db.reader
+      .selectFrom('invocations')
+      .select(['started_ms', sql<number>`octet_length(record)`.as('bytes')])
+      .where('handler_id', '=', handlerId)
+      .orderBy('started_ms', 'desc')
+      .limit(retained + slack)
+      .execute();
+    let left = bytes - minutes * rowBytes;
+    for (const [index, record] of records.entries()) {
+      left -= Number(record.bytes) + rowBytes;
+      if (left < 0 && index >= step) return this.#deleteUpTo(handlerId, record.started_ms);
+    }
+  }
+
+  /** Keeps about the newest `keep` counters of a handler: of one minute all or none. Returns how many there are then. */
+  async #trimMinutes(handlerId: string, keep: number): Promise<number> {
+    const surplus = await this.#db.reader
+      .selectFrom('usage')
+      .select('minute_ms')
+      .where('handler_id', '=', handlerId)
+      .orderBy('minute_ms', 'desc')
+      .limit(1)
+      .offset(keep)
+      .executeTakeFirst();
+    if (surplus !== undefined)
+      await this.#db.relaxed
+        .deleteFrom('usage')
+        .where('handler_id', '=', handlerId)
+        .where('minute_ms', '<=', surplus.minute_ms)
+        .execute();
+    const { rows } = await this.#db.relaxed
+      .selectFrom('usage')
+      .select(({ fn }) => fn.countAll<number>().as('rows'))
+      .where('handler_id', '=', handlerId)
+      .executeTakeFirstOrThrow();
+    return Number(rows);
   }
 
   async #trim(handlerId: string): Promise<void> {

@@ -242,6 +242,14 @@ export class UsageStore {
     return this.#totals;
   }
 
+  /**
+   * Removes the oldest records and counters by the minute of a handler until they take about `bytes` in the database;
+   * some hundred of the newest records stay.
+   */
+  trim(handlerId: string, bytes: number): Promise<void> {
+    return this.#retention.trimTo(handlerId, bytes);
+  }
+
   /** Removes everything of a handler that is being purged. */
   async removeHandler(handler: HandlerRef): Promise<void> {
     await this.#retention.removeAll(handler.id);

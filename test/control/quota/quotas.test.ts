@@ -5,8 +5,9 @@ import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { type Quotas, quotaLimits } from '../../../src/control/quota/quotas.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
 import { QueueStore } from '../../../src/control/storage/queue-store.ts';
+import { UsageStore } from '../../../src/control/usage/usage-store.ts';
 import { type HandlerId, handlerIdOf } from '../../../src/protocol/names.ts';
-import { storedKinds } from '../../../src/protocol/nouns.ts';
+import { type PendingInvocationRecord, storedKinds } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 import { testQuota } from '../../support/quotas.ts';
 
@@ -140,7 +141,7 @@ onEachDatabase('quotas', (dialect) => {
     quota = testQuota(store.db, {
       quotaBytes: 4_000 * KIB,
       now: () => nowMs,
-      trimLogs: (id, bytes) => logs.trim(id, bytes),
+      trim: { logs: (id, bytes) => logs.trim(id, bytes), usage: async () => {} },
     });
     const [loud, quiet] = [await handler('loud'), await handler('quiet')];
     const line = { deployment: 1, invocation: 'i', seq: 1, timeMs: 0, gas: 0, stream: 'log', level: 6 } as const;
@@ -157,5 +158,46 @@ onEachDatabase('quotas', (dialect) => {
     expect(after.handlers.find(({ name }) => name === 'quiet')).toEqual(before.handlers[0]);
     expect((await logs.query({ id: loud, name: 'loud' }, { limit: 1 })).lines).toHaveLength(1);
     await logs.close();
+  });
+
+  it('records and counters of invocations give way: the oldest go, the newest stay', async () => {
+    const usage = new UsageStore({ db: store.db, now: Date.now, onError: () => {} });
+    await quota.close();
+    quota = testQuota(store.db, {
+      quotaBytes: 10_000 * KIB,
+      now: () => nowMs,
+      trim: { logs: async () => {}, usage: (id, bytes) => usage.trim(id, bytes) },
+    });
+    const [busy, calm] = [await handler('busy'), await handler('calm')];
+    const record = (id: string, handlerId: HandlerId, startedMs: number): PendingInvocationRecord => ({
+      ...{ id, handlerId, startedMs, deployment: 1, durationMs: 1, method: 'GET', path: `/${'x'.repeat(800)}` },
+      ...{ status: 200, outcome: 'ok', gas: 1, memoryPages: 1, bytesIn: 0, bytesOut: 0, syscalls: {}, io: {} },
+      logLines: 0,
+    });
+    await usage.record({ records: Array.from({ length: 2_000 }, (_, n) => record(`b${n}`, busy, n)), counts: [] });
+    await usage.record({ records: [record('c', calm, 1)], counts: [] });
+    await store.db
+      .insertInto('usage')
+      .values(
+        Array.from({ length: 3_000 }, (_, n) => ({
+          ...{ handler_id: busy, deployment: 1, minute_ms: n * 60_000, invocations: 1, failures: 0 },
+          ...{ gas: 1, duration_ms: 1, bytes_in: 0, bytes_out: 0 },
+        })),
+      )
+      .execute();
+    await quota.measure(calm);
+    await quota.measure(busy);
+    const view = await quota.view('ada');
+    // A tenth of the quota for both.
+    expect(view.byKind.usage).toBeLessThanOrEqual(1_000 * KIB);
+    const kept = await usage.list({ id: busy, name: 'busy' }, { limit: 500 });
+    expect(kept[0]).toMatchObject({ id: 'b1999' });
+    expect(await usage.find({ id: busy, name: 'busy' }, 'b0')).toBeNull();
+    const minutes = await usage.minutes(busy, 0);
+    expect(minutes.at(-1)).toMatchObject({ minuteMs: 2_999 * 60_000 });
+    expect(minutes.length).toBeGreaterThan(1_000);
+    expect(minutes.length).toBeLessThan(2_000);
+    expect(await usage.find({ id: calm, name: 'calm' }, 'c')).not.toBeNull();
+    await usage.close();
   });
 });
