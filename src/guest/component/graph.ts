@@ -1,0 +1,123 @@
+/** A component as evaluated: what is instantiated, in order, and where every import and export leads. */
+import type { CanonOptions, CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
+import type { FunctionType, ResourceType, WitType } from './wit.ts';
+
+/** One instantiation of a core module. */
+export interface CoreInstance {
+  /** Position in the order of instantiation. */
+  readonly index: number;
+  readonly module: Uint8Array;
+  readonly args: ReadonlyMap<string, CoreInstanceItem>;
+}
+
+/** What a core module may be given: an instance, or functions, memories and others collected under names. */
+export type CoreInstanceItem =
+  | { readonly kind: 'instance'; readonly instance: CoreInstance }
+  | { readonly kind: 'bundle'; readonly exports: ReadonlyMap<string, CoreItem> };
+
+/** A core function, memory, table or global. */
+export type CoreItem =
+  | { readonly kind: 'export'; readonly instance: CoreInstance; readonly name: string; readonly sort: CoreSort }
+  | { readonly kind: 'canon'; readonly canon: CanonFunction };
+
+export interface Options {
+  readonly encoding: CanonOptions['encoding'];
+  readonly memory: CoreItem | null;
+  readonly realloc: CoreItem | null;
+  readonly postReturn: CoreItem | null;
+  readonly callback: CoreItem | null;
+  readonly async: boolean;
+}
+
+/** A core function that the canonical ABI defines. */
+export type CanonFunction =
+  | { readonly op: 'lower'; readonly func: FunctionItem; readonly options: Options }
+  | { readonly op: 'resource.new' | 'resource.drop' | 'resource.rep'; readonly resource: ResourceItem }
+  | { readonly op: 'task.return'; readonly result: WitType | null; readonly options: Options }
+  | {
+      readonly op: StreamOperation;
+      readonly of: WitType | null;
+      readonly options: Options | null;
+      readonly async: boolean;
+    }
+  | { readonly op: 'context.get' | 'context.set'; readonly slot: number }
+  | { readonly op: 'waitable-set.wait' | 'waitable-set.poll'; readonly memory: CoreItem }
+  | { readonly op: 'error-context.new' | 'error-context.debug-message'; readonly options: Options }
+  | { readonly op: PlainOperation };
+
+export interface HostFunction {
+  readonly kind: 'host';
+  /** As imported: `wasi:io/streams@0.2.3`. */
+  readonly interfaceName: string;
+  readonly name: string;
+  readonly type: FunctionType;
+}
+
+export interface LiftedFunction {
+  readonly kind: 'lifted';
+  readonly core: CoreItem;
+  readonly options: Options;
+  readonly type: FunctionType;
+}
+
+export type FunctionItem = HostFunction | LiftedFunction;
+
+export interface ResourceItem {
+  readonly kind: 'resource';
+  readonly resource: ResourceType;
+  /** Where the host provides it: the interface as imported, and the name in it. */
+  readonly host: { readonly interfaceName: string; readonly name: string } | null;
+  readonly destructor: CoreItem | null;
+}
+
+export type TypeItem =
+  /** `parts` and `depth` measure the type written out as a tree. */
+  | { readonly kind: 'value'; readonly type: WitType; readonly parts: number; readonly depth: number }
+  | { readonly kind: 'func'; readonly type: FunctionType }
+  | ResourceItem
+  | { readonly kind: 'instance type'; readonly declarations: readonly Declaration[]; readonly scope: Scope }
+  | { readonly kind: 'component type' };
+
+export interface ComponentItem {
+  readonly definitions: readonly Definition[];
+  readonly scope: Scope;
+}
+
+export interface InstanceItem {
+  readonly exports: ReadonlyMap<string, Entry>;
+}
+
+/** What the index spaces of a component hold, by sort. */
+export interface Spaces {
+  readonly 'core func': CoreItem[];
+  readonly 'core table': CoreItem[];
+  readonly 'core memory': CoreItem[];
+  readonly 'core global': CoreItem[];
+  readonly 'core tag': CoreItem[];
+  readonly 'core type': null[];
+  readonly 'core module': Uint8Array[];
+  readonly 'core instance': CoreInstanceItem[];
+  readonly func: FunctionItem[];
+  readonly type: TypeItem[];
+  readonly component: ComponentItem[];
+  readonly instance: InstanceItem[];
+}
+
+/** The index spaces of one component, or of one type with declarations. */
+export interface Scope {
+  readonly parent: Scope | null;
+  readonly spaces: Spaces;
+}
+
+/** A definition with its sort. */
+export type Entry = {
+  readonly [S in keyof Spaces]: { readonly sort: S; readonly value: Spaces[S][number] };
+}[keyof Spaces];
+
+export interface Graph {
+  /** In the order of instantiation. */
+  readonly instances: readonly CoreInstance[];
+  readonly exports: ReadonlyMap<string, Entry>;
+  /** Names of the root component's imports, in order. */
+  readonly imports: readonly string[];
+}

@@ -1,0 +1,134 @@
+/** A component as decoded: its definitions in order, as plain data. Indices are those of the file. */
+import type { PrimitiveType } from './wit.ts';
+
+export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'module', 'instance'] as const;
+export type CoreSort = `core ${(typeof coreSorts)[number]}`;
+export type Sort = CoreSort | 'func' | 'type' | 'component' | 'instance';
+
+/** A primitive type, or the index of a type. */
+export type TypeRef = PrimitiveType | number;
+
+export interface LabelledRef {
+  readonly name: string;
+  readonly type: TypeRef | null;
+}
+
+export type TypeDefinition =
+  | { readonly kind: 'primitive'; readonly type: PrimitiveType }
+  | { readonly kind: 'record' | 'variant'; readonly members: readonly LabelledRef[] }
+  | { readonly kind: 'list'; readonly of: TypeRef; readonly length: number | null }
+  | { readonly kind: 'tuple'; readonly of: readonly TypeRef[] }
+  | { readonly kind: 'enum' | 'flags'; readonly labels: readonly string[] }
+  | { readonly kind: 'option'; readonly of: TypeRef }
+  | { readonly kind: 'result'; readonly ok: TypeRef | null; readonly err: TypeRef | null }
+  | { readonly kind: 'own' | 'borrow'; readonly resource: number }
+  | { readonly kind: 'stream' | 'future'; readonly of: TypeRef | null }
+  | {
+      readonly kind: 'func';
+      readonly params: readonly LabelledRef[];
+      readonly result: TypeRef | null;
+      readonly async: boolean;
+    }
+  | { readonly kind: 'resource'; readonly destructor: number | null }
+  | { readonly kind: 'instance type' | 'component type'; readonly declarations: readonly Declaration[] };
+
+export type Declaration =
+  | { readonly kind: 'core type' }
+  | { readonly kind: 'type'; readonly type: TypeDefinition }
+  | Alias
+  | { readonly kind: 'import' | 'export'; readonly name: string; readonly of: External };
+
+/** What an import or export is declared to be. */
+export type External =
+  | { readonly kind: 'core module' | 'func' | 'component' | 'instance'; readonly type: number }
+  /** A type: equal to another one, or a new resource (null). */
+  | { readonly kind: 'type'; readonly equal: number | null };
+
+export type Alias =
+  | {
+      readonly kind: 'alias';
+      readonly sort: Sort;
+      readonly of: 'export';
+      readonly instance: number;
+      readonly name: string;
+    }
+  | {
+      readonly kind: 'alias';
+      readonly sort: CoreSort;
+      readonly of: 'core export';
+      readonly instance: number;
+      readonly name: string;
+    }
+  | {
+      readonly kind: 'alias';
+      readonly sort: Sort;
+      readonly of: 'outer';
+      readonly levels: number;
+      readonly index: number;
+    };
+
+export interface CanonOptions {
+  readonly encoding: 'utf8' | 'utf16' | 'latin1+utf16';
+  readonly memory: number | null;
+  readonly realloc: number | null;
+  readonly postReturn: number | null;
+  readonly async: boolean;
+  readonly callback: number | null;
+}
+
+export type Canon =
+  | { readonly op: 'lift'; readonly func: number; readonly type: number; readonly options: CanonOptions }
+  | { readonly op: 'lower'; readonly func: number; readonly options: CanonOptions }
+  | { readonly op: 'resource.new' | 'resource.drop' | 'resource.rep'; readonly type: number }
+  | { readonly op: 'task.return'; readonly result: TypeRef | null; readonly options: CanonOptions }
+  | {
+      readonly op: StreamOperation;
+      readonly type: number;
+      readonly options: CanonOptions | null;
+      readonly async: boolean;
+    }
+  | { readonly op: 'context.get' | 'context.set'; readonly slot: number }
+  | { readonly op: 'waitable-set.wait' | 'waitable-set.poll'; readonly memory: number }
+  | { readonly op: 'error-context.new' | 'error-context.debug-message'; readonly options: CanonOptions }
+  | { readonly op: PlainOperation };
+
+export type StreamOperation =
+  `${'stream' | 'future'}.${'new' | 'read' | 'write' | 'cancel-read' | 'cancel-write' | 'drop-readable' | 'drop-writable'}`;
+
+export type PlainOperation =
+  | 'task.cancel'
+  | 'subtask.cancel'
+  | 'subtask.drop'
+  | 'backpressure.set'
+  | 'backpressure.inc'
+  | 'backpressure.dec'
+  | 'thread.yield'
+  | 'error-context.drop'
+  | 'waitable-set.new'
+  | 'waitable-set.drop'
+  | 'waitable.join';
+
+/** A name with the sort and index of what it stands for. */
+export interface Named {
+  readonly name: string;
+  readonly sort: Sort;
+  readonly index: number;
+}
+
+export type Definition =
+  | { readonly kind: 'core module'; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'core instance';
+      readonly module: number;
+      readonly args: readonly { readonly name: string; readonly instance: number }[];
+    }
+  | { readonly kind: 'core bundle'; readonly exports: readonly Named[] }
+  | { readonly kind: 'core type' }
+  | { readonly kind: 'component'; readonly definitions: readonly Definition[] }
+  | { readonly kind: 'instance'; readonly component: number; readonly args: readonly Named[] }
+  | { readonly kind: 'bundle'; readonly exports: readonly Named[] }
+  | { readonly kind: 'type'; readonly type: TypeDefinition }
+  | { readonly kind: 'canon'; readonly canon: Canon }
+  | { readonly kind: 'import'; readonly name: string; readonly of: External }
+  | { readonly kind: 'export'; readonly name: string; readonly sort: Sort; readonly index: number }
+  | Alias;

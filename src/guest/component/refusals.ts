@@ -1,0 +1,26 @@
+/** What refuses a component, in the words of the push. */
+import { PlatformError } from '../../protocol/errors.ts';
+import { ByteReader } from '../wasm/format/reader.ts';
+
+/** The component is malformed, or its parts do not fit together. */
+export function invalidComponent(subject: string, problem: string): PlatformError {
+  return new PlatformError('module_invalid', `${subject} is not a valid WebAssembly component`, { details: [problem] });
+}
+
+/** The component uses what is specified but not supported here. */
+export function unsupportedComponent(subject: string, what: string, hints: readonly string[] = []): PlatformError {
+  return new PlatformError('module_unsupported', `${subject} uses ${what}, which is not supported`, { hints });
+}
+
+export function tooLargeComponent(subject: string, what: string, most: number): PlatformError {
+  return new PlatformError('module_too_large', `${subject} exceeds a limit`, {
+    details: [`${what}: at most ${most.toLocaleString('en-US')}`],
+  });
+}
+
+/** Reads the binary format of components: errors call the file a component. */
+export class ComponentReader extends ByteReader {
+  override fail(problem: string, offset = this.pos): never {
+    throw invalidComponent(this.subject, `${problem} @+${offset}`);
+  }
+}

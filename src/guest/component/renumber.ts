@@ -1,0 +1,263 @@
+/**
+ * Copies code of a module whose functions, types, tables, globals and segments get other numbers in the fused module.
+ * The engine has validated the code, so nothing is checked but what decides how bytes are read.
+ */
+import { refusedOpcodes, refusedPrefixed } from '../wasm/format/features.ts';
+import { bulk, oneByteShapes, shape, simdShapes } from '../wasm/format/opcodes.ts';
+import type { ByteWriter } from '../wasm/format/writer.ts';
+import { unsupportedComponent } from './refusals.ts';
+
+/** New number by old number, for each index space. */
+export interface Numbering {
+  readonly types: readonly number[];
+  readonly functions: readonly number[];
+  readonly tables: readonly number[];
+  readonly globals: readonly number[];
+  /** What is added to the number of an element (data) segment. */
+  readonly elements: number;
+  readonly data: number;
+}
+
+const firstTypeIndexByteMax = 0x3f;
+
+export class CodeCopier {
+  readonly #bytes: Uint8Array;
+  readonly #numbering: Numbering;
+  readonly #writer: ByteWriter;
+  readonly #subject: string;
+  /** Where reading goes on. */
+  pos = 0;
+  /** Everything before has been copied. */
+  #copied = 0;
+
+  constructor(bytes: Uint8Array, numbering: Numbering, writer: ByteWriter, subject: string) {
+    this.#bytes = bytes;
+    this.#numbering = numbering;
+    this.#writer = writer;
+    this.#subject = subject;
+  }
+
+  /** Copies the expression that begins at `start`, its `end` included. */
+  expression(start: number): void {
+    this.pos = start;
+    this.#copied = start;
+    this.#instructions();
+    this.#flush();
+  }
+
+  /** Copies a function body: `start` is where its locals are declared. */
+  body(start: number): void {
+    this.pos = start;
+    this.#copied = start;
+    for (let groups = this.u32(); groups > 0; groups -= 1) {
+      this.#skip();
+      this.pos += 1;
+    }
+    this.#instructions();
+    this.#flush();
+  }
+
+  /** Reads a LEB128 of 32 bits. */
+  u32(): number {
+    const bytes = this.#bytes;
+    let byte = bytes[this.pos++] as number;
+    if (byte < 0x80) return byte;
+    let result = byte & 0x7f;
+    for (let shift = 7; byte >= 0x80; shift += 7) {
+      byte = bytes[this.pos++] as number;
+      result |= (byte & 0x7f) << shift;
+    }
+    return result >>> 0;
+  }
+
+  #skip(): void {
+    while ((this.#bytes[this.pos++] as number) >= 0x80);
+  }
+
+  #flush(): void {
+    this.#writer.raw(this.#bytes, this.#copied, this.pos);
+    this.#copied = this.pos;
+  }
+
+  /** Reads an index and writes the one that `numbers` has for it. */
+  #index(numbers: readonly number[]): void {
+    const start = this.pos;
+    const index = this.u32();
+    this.#replace(start, index, numbers[index] as number);
+  }
+
+  #segment(added: number): void {
+    const start = this.pos;
+    const index = this.u32();
+    this.#replace(start, index, index + added);
+  }
+
+  #replace(start: number, before: number, after: number): void {
+    if (before === after) return;
+    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#writer.u32(after);
+    this.#copied = this.pos;
+  }
+
+  /** Reads a block type: 0x40 and value types are one byte with bit 6 set; a type index is a positive signed LEB128. */
+  #blockType(): void {
+    const start = this.pos;
+    const first = this.#bytes[start] as number;
+    if (first < 0x80 && first > firstTypeIndexByteMax) {
+      this.pos += 1;
+      return;
+    }
+    const index = this.u32();
+    const type = this.#numbering.types[index] as number;
+    if (type === index) return;
+    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#writer.s32(type);
+    this.#copied = this.pos;
+  }
+
+  #instructions(): void {
+    const bytes = this.#bytes;
+    const numbers = this.#numbering;
+    for (let depth = 1; ; ) {
+      const opcode = bytes[this.pos++] as number;
+      switch (oneByteShapes[opcode]) {
+        case shape.plain:
+        case shape.unreachable:
+        case shape.return:
+        case shape.else:
+          break;
+        case shape.local:
+        case shape.i32:
+        case shape.i64:
+        case shape.br:
+        case shape.brIf:
+        case shape.memorySize:
+        case shape.memoryGrow:
+        case shape.refNull:
+          this.#skip();
+          break;
+        case shape.memoryArgument:
+          this.#skip();
+          this.#skip();
+          break;
+        case shape.f32:
+          this.pos += 4;
+          break;
+        case shape.f64:
+          this.pos += 8;
+          break;
+        case shape.globalGet:
+        case shape.globalSet:
+          this.#index(numbers.globals);
+          break;
+        case shape.call:
+        case shape.returnCall:
+        case shape.refFunc:
+          this.#index(numbers.functions);
+          break;
+        case shape.callIndirect:
+        case shape.returnCallIndirect:
+          this.#index(numbers.types);
+          this.#index(numbers.tables);
+          break;
+        case shape.tableGet:
+        case shape.tableSet:
+          this.#index(numbers.tables);
+          break;
+        case shape.block:
+        case shape.loop:
+        case shape.if:
+          this.#blockType();
+          depth += 1;
+          break;
+        case shape.end:
+          depth -= 1;
+          if (depth === 0) return;
+          break;
+        case shape.brTable:
+          for (let left = this.u32() + 1; left > 0; left -= 1) this.#skip();
+          break;
+        case shape.selectTyped:
+          this.pos += this.u32();
+          break;
+        case shape.prefixFc:
+          this.#bulk(this.u32());
+          break;
+        case shape.prefixFd:
+          this.#vector(this.u32());
+          break;
+        default:
+          this.#refuse(refusedOpcodes[opcode]?.what ?? `instruction 0x${opcode.toString(16)}`);
+      }
+    }
+  }
+
+  #bulk(sub: number): void {
+    const numbers = this.#numbering;
+    if (sub < bulk.memoryInit) return;
+    switch (sub) {
+      case bulk.memoryInit:
+        this.#segment(numbers.data);
+        this.#skip();
+        return;
+      case bulk.dataDrop:
+        this.#segment(numbers.data);
+        return;
+      case bulk.memoryCopy:
+        this.#skip();
+        this.#skip();
+        return;
+      case bulk.memoryFill:
+        this.#skip();
+        return;
+      case bulk.tableInit:
+        this.#segment(numbers.elements);
+        this.#index(numbers.tables);
+        return;
+      case bulk.elemDrop:
+        this.#segment(numbers.elements);
+        return;
+      case bulk.tableCopy:
+        this.#index(numbers.tables);
+        this.#index(numbers.tables);
+        return;
+      case bulk.tableGrow:
+      case bulk.tableSize:
+      case bulk.tableFill:
+        this.#index(numbers.tables);
+        return;
+      default:
+        this.#refuse(refusedPrefixed(0xfc, sub)?.what ?? `instruction 0xfc ${sub}`);
+    }
+  }
+
+  #vector(sub: number): void {
+    const kind = sub < simdShapes.length ? simdShapes[sub] : shape.undefined;
+    switch (kind) {
+      case shape.plain:
+        return;
+      case shape.memoryArgument:
+        this.#skip();
+        this.#skip();
+        return;
+      case shape.v128:
+      case shape.shuffle:
+        this.pos += 16;
+        return;
+      case shape.lane:
+        this.pos += 1;
+        return;
+      case shape.memoryLane:
+        this.#skip();
+        this.#skip();
+        this.pos += 1;
+        return;
+      default:
+        this.#refuse(refusedPrefixed(0xfd, sub)?.what ?? `instruction 0xfd ${sub}`);
+    }
+  }
+
+  #refuse(what: string): never {
+    throw unsupportedComponent(this.#subject, `the instruction ${what}`);
+  }
+}

@@ -1,0 +1,134 @@
+/** Turns type definitions, which refer to each other by index, into types written out. */
+import { componentCaps } from './caps.ts';
+import type { ResourceItem, Scope, TypeItem } from './graph.ts';
+import type { LabelledRef, TypeDefinition, TypeRef } from './model.ts';
+import { invalidComponent, tooLargeComponent } from './refusals.ts';
+import type { Case, FunctionType, Labelled, WitType } from './wit.ts';
+
+interface Sized {
+  readonly type: WitType;
+  readonly parts: number;
+  readonly depth: number;
+}
+
+/** A definition that is neither a resource nor a list of declarations. */
+export type ValueOrFunction = Exclude<
+  TypeDefinition,
+  { readonly kind: 'resource' | 'instance type' | 'component type' }
+>;
+
+export class TypeResolver {
+  readonly #scope: Scope;
+  readonly #subject: string;
+  #parts = 0;
+  #depth = 0;
+
+  constructor(scope: Scope, subject: string) {
+    this.#scope = scope;
+    this.#subject = subject;
+  }
+
+  /** Throws `module_invalid` for a reference that leads nowhere, `module_too_large` beyond typeParts or typeDepth. */
+  resolve(definition: ValueOrFunction): TypeItem {
+    this.#parts = 1;
+    this.#depth = 0;
+    if (definition.kind === 'func') {
+      const type: FunctionType = {
+        params: this.#labelled(definition.params),
+        result: definition.result === null ? null : this.#ref(definition.result),
+        async: definition.async,
+      };
+      this.#check();
+      return { kind: 'func', type };
+    }
+    const type = this.#value(definition);
+    this.#check();
+    return { kind: 'value', type, parts: this.#parts, depth: this.#depth + 1 };
+  }
+
+  /** Returns the type that a reference outside of a definition names. */
+  ref(ref: TypeRef): WitType {
+    return this.#ref(ref);
+  }
+
+  resource(index: number): ResourceItem {
+    const item = this.#scope.spaces.type[index];
+    if (item?.kind !== 'resource') throw invalidComponent(this.#subject, `type ${index} is no resource`);
+    return item;
+  }
+
+  #check(): void {
+    if (this.#parts > componentCaps.typeParts)
+      throw tooLargeComponent(this.#subject, 'parts of one type', componentCaps.typeParts);
+    if (this.#depth >= componentCaps.typeDepth)
+      throw tooLargeComponent(this.#subject, 'levels of one type', componentCaps.typeDepth);
+  }
+
+  #value(definition: Exclude<ValueOrFunction, { readonly kind: 'func' }>): WitType {
+    switch (definition.kind) {
+      case 'primitive':
+        return definition.type;
+      case 'record':
+        return { kind: 'record', fields: this.#labelled(definition.members) };
+      case 'variant':
+        this.#some(definition.members.length, 'a variant without cases');
+        return {
+          kind: 'variant',
+          cases: definition.members.map(({ name, type }): Case => ({ name, type: this.#optional(type) })),
+        };
+      case 'list': {
+        const { length } = definition;
+        const of = this.#ref(definition.of);
+        // Every element takes core values and a place of its own, as the members of a tuple do.
+        if (length !== null) this.#parts += this.#parts * Math.max(0, length - 1);
+        return { kind: 'list', of, length };
+      }
+      case 'tuple':
+        return { kind: 'tuple', of: definition.of.map((ref) => this.#ref(ref)) };
+      case 'enum':
+      case 'flags':
+        this.#some(definition.labels.length, `${definition.kind} without labels`);
+        if (definition.kind === 'flags' && definition.labels.length > 32)
+          throw invalidComponent(this.#subject, 'more than 32 flags');
+        this.#parts += definition.labels.length;
+        return { kind: definition.kind, labels: definition.labels };
+      case 'option':
+        return { kind: 'option', of: this.#ref(definition.of) };
+      case 'result':
+        return { kind: 'result', ok: this.#optional(definition.ok), err: this.#optional(definition.err) };
+      case 'own':
+      case 'borrow':
+        return { kind: definition.kind, resource: this.resource(definition.resource).resource };
+      case 'stream':
+      case 'future':
+        return { kind: definition.kind, of: this.#optional(definition.of) };
+    }
+  }
+
+  #some(count: number, problem: string): void {
+    if (count === 0) throw invalidComponent(this.#subject, problem);
+  }
+
+  #labelled(members: readonly LabelledRef[]): Labelled[] {
+    return members.map(({ name, type }) => ({ name, type: this.#ref(type ?? 'bool') }));
+  }
+
+  #optional(ref: TypeRef | null): WitType | null {
+    this.#parts += 1;
+    return ref === null ? null : this.#ref(ref);
+  }
+
+  #ref(ref: TypeRef): WitType {
+    const { type, parts, depth } = this.#sized(ref);
+    this.#parts += parts;
+    this.#depth = Math.max(this.#depth, depth);
+    return type;
+  }
+
+  #sized(ref: TypeRef): Sized {
+    if (typeof ref === 'string') return { type: ref, parts: 1, depth: 1 };
+    const item = this.#scope.spaces.type[ref];
+    if (item?.kind !== 'value') throw invalidComponent(this.#subject, `type ${ref} is no type of a value`);
+    return item;
+  }
+}
