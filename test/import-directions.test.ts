@@ -14,7 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'guest/wasm/meter': ['protocol', 'guest/wasm/format'],
   'guest/wasm/inspect': ['protocol', 'guest/wasm/format', 'guest/wasm/meter'],
   'guest/wasm': ['protocol', 'guest/wasm/format', 'guest/wasm/meter', 'guest/wasm/inspect'],
-  'guest/component': ['protocol'],
+  'guest/component': ['protocol', 'guest/wasm', 'guest/wasm/format', 'guest/wasm/inspect'],
   'guest/hlang': ['protocol'],
   'guest/kernel': ['protocol', 'waiting', 'guest/wasm/meter', 'guest/component'],
   runner: ['protocol', 'waiting', 'guest/kernel'],
@@ -32,6 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'protocol',
     'waiting',
     'guest/wasm/meter',
+    'guest/component',
     'guest/hlang',
     'guest/kernel',
     'control/db',
@@ -52,7 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   bin: [
     'protocol',
-    'guest/wasm',
+    'guest/component',
     'guest/hlang',
     'guest/kernel',
     'runner',
@@ -76,6 +77,7 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   // The ABIs' signature tables, and the policy syntax that `wasmcloud run` shares.
   ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/(abi\/|olin-policy\.ts)/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
+  ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
   // Types of interfaces and their layout.
   ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten)\.ts$/],
   ['guest/kernel', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/placement\.ts$/],

@@ -34,7 +34,7 @@ import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
 import { QueueStore } from '../control/storage/queue-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
-import { providedFunctions } from '../guest/kernel/abi/all.ts';
+import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest } from '../protocol/messages.ts';
@@ -239,7 +239,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       ...(lease.isHeld ? [] : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
-    imports: providedFunctions.map(({ module, name, abi, signatures }) => ({
+    imports: [...providedFunctions, ...providedInterfaces.linked].map(({ module, name, abi, signatures }) => ({
       module,
       name,
       abi,

@@ -7,16 +7,16 @@
 
 import { flushCompileCache } from 'node:module';
 import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
+import { vetProgram } from '../guest/component/vet-program.ts';
 import { compileH } from '../guest/hlang/compile.ts';
-import { providedFunctions } from '../guest/kernel/abi/all.ts';
-import { vetModule } from '../guest/wasm/rewrite.ts';
+import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { measureModule } from './measure-module.ts';
 
 async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
   const startMs = performance.now();
   try {
-    const vetted = vetModule(bytes, { provided: providedFunctions, name, docsUrl });
+    const vetted = vetProgram(bytes, { provided: providedFunctions, ...providedInterfaces, name, docsUrl });
     const rewriteMs = performance.now() - startMs;
     const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, { name });
     return { kind: 'vetted', module: { ...vetted.module, ...measures }, bytes: vetted.bytes, rewriteMs, compileMs };

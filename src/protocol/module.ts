@@ -59,8 +59,11 @@ export interface InstancePlan {
   readonly start: string | null;
   /** `_initialize` where exported; called once before the entry point. */
   readonly initialize: string | null;
-  /** The entry point's export name and whether it returns an i32 exit status. */
-  readonly entry: { readonly name: string; readonly returnsStatus: boolean };
+  /**
+   * The entry point's export name and whether it returns an i32 exit status. `isHttp`: it answers a request through
+   * wasi:http, without CGI; absent: false.
+   */
+  readonly entry: { readonly name: string; readonly returnsStatus: boolean; readonly isHttp?: boolean };
   /** ABIs that the imports belong to; what detection found. */
   readonly abis: readonly AbiName[];
   /** Hidden export names of every mutable global, with type. */
@@ -89,6 +92,18 @@ export interface RewrittenModule {
   readonly plan: InstancePlan;
   /** Feature names used, e.g. 'simd', 'bulk-memory'. */
   readonly features: readonly string[];
+  readonly functions: number;
+  /** Absent where a module was pushed, not a component. */
+  readonly component?: LinkedFrom;
+}
+
+/** The component that a module was linked from. */
+export interface LinkedFrom {
+  /** Part of the Artifact's name. */
+  readonly linkerVersion: number;
+  /** The exported interface that the entry point calls, as the component names it: `wasi:cli/run@0.2.3`. */
+  readonly entry: string;
+  /** Number of functions that the component imports from the host. */
   readonly functions: number;
 }
 
@@ -124,7 +139,12 @@ export function withMeasures(module: RewrittenModule & Partial<ModuleMeasures>):
   return { codeBytes: module.originalBytes * codeBytesPerByte, instantiationUs: 0, ...module };
 }
 
-/** Returns an Artifact's name: original bytes and meter version decide the rewritten bytes. */
-export function artifactName(module: Pick<VettedModule, 'sha256' | 'meterVersion'>): string {
-  return `${module.sha256}-m${module.meterVersion}`;
+/** Returns an Artifact's name: original bytes, meter version and, for a component, linker version decide the rewritten bytes. */
+export function artifactName(module: {
+  readonly sha256: string;
+  readonly meterVersion: number;
+  readonly component?: Pick<LinkedFrom, 'linkerVersion'> | undefined;
+}): string {
+  const linker = module.component === undefined ? '' : `-l${module.component.linkerVersion}`;
+  return `${module.sha256}-m${module.meterVersion}${linker}`;
 }

@@ -1,9 +1,9 @@
 /** From a file on disk to a vetted module: what the platform refuses at push is refused here, in the same words. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { vetProgram } from '../../src/guest/component/vet-program.ts';
 import { compileH, sourceCharsMax } from '../../src/guest/hlang/compile.ts';
-import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
-import { vetModule } from '../../src/guest/wasm/rewrite.ts';
+import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB, pushLimits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
@@ -15,7 +15,11 @@ export interface LoadedModule {
 
 /** Throws PlatformError: not_found, module_*, imports_unknown, entry_missing. */
 export async function loadModule(file: string): Promise<LoadedModule> {
-  const { module, bytes } = vetModule(await toWasm(file), { name: file, provided: providedFunctions });
+  const { module, bytes } = vetProgram(await toWasm(file), {
+    name: file,
+    provided: providedFunctions,
+    ...providedInterfaces,
+  });
   return { module: await compile(bytes, file), plan: module.plan };
 }
 

@@ -1,7 +1,7 @@
 /**
  * Stores Artifacts and the file bundles of Deployments: one file per content, written once.
  *
- * A name says what the content was made from (artifactName: original bytes and meter version), so it
+ * A name says what the content was made from (artifactName: original bytes, versions of meter and linker), so it
  * is no checksum of the file itself. Each file therefore starts with the SHA-256 of its content, and
  * every read verifies it: a damaged Artifact is never handed to a runner.
  */
@@ -15,7 +15,7 @@ import type { Blobs } from '../../protocol/ports.ts';
 const magic = Buffer.from('trisiel1');
 const headerBytes = magic.length + 32;
 /** Lower-case hex and our own suffix: nothing that could leave the folder. */
-const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9})?$/;
+const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9}){0,2}$/;
 
 export class ArtifactStore implements Blobs {
   readonly #folder: string;

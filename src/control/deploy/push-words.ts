@@ -24,7 +24,12 @@ export function found({ modulePath, source, bytes }: Candidate, sha256: string, 
 
 export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   const { abis, imports } = module.plan;
+  const { component } = module;
   const ms = Math.max(1, Math.round(rewriteMs + compileMs));
+  if (component !== undefined) {
+    const entry = component.entry.replace('/incoming-handler@', ' ').replace('/run@', ' ');
+    return `validated: component, ${entry}, ${count(component.functions, 'import')}, all provided (${ms} ms)`;
+  }
   const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
   return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
 }

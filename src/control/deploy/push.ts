@@ -4,6 +4,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
@@ -225,7 +226,11 @@ export class DeployPush implements PushSession {
     const manifest = writeEffectiveManifest(candidate.effective);
     const before = this.#live;
     const same = before?.manifest === manifest && before.module_path === modulePath;
-    const artifact = artifactName({ sha256, meterVersion: METER_VERSION });
+    const artifact = artifactName({
+      sha256,
+      meterVersion: METER_VERSION,
+      component: isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined,
+    });
     // A damaged Artifact is no reason to leave things as they are: this push mends it.
     if (before !== null && same && before.artifact === artifact && (await artifacts.has(artifact))) {
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));

@@ -22,15 +22,9 @@ import type {
   TypeDefinition,
   TypeRef,
 } from './model.ts';
+import { isComponent } from './recognise.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import type { PrimitiveType } from './wit.ts';
-
-/** Returns whether `bytes` begin as a component does: the version of a core module with layer 1. */
-export function isComponent(bytes: Uint8Array): boolean {
-  return (
-    bytes.length >= 8 && bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d && bytes[6] === 1
-  );
-}
 
 /** Reads one component; `subject` is what messages call it. */
 export function decodeComponent(bytes: Uint8Array, subject: string): readonly Definition[] {

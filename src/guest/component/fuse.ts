@@ -18,7 +18,7 @@ import { invalidComponent, tooLargeComponent, unsupportedComponent } from './ref
 import { CodeCopier, type Numbering } from './renumber.ts';
 
 /** What an import of a unit gets. */
-export type Target =
+export type ImportTarget =
   | { readonly kind: 'unit'; readonly unit: number; readonly name: string }
   /** A function that stays an import, under this name and with this type. */
   | { readonly kind: 'host'; readonly module: string; readonly name: string; readonly type: FuncType };
@@ -26,7 +26,7 @@ export type Target =
 export interface Unit {
   readonly bytes: Uint8Array;
   /** Returns what the import gets; null: nothing. */
-  readonly resolve: (module: string, name: string) => Target | null;
+  readonly resolve: (module: string, name: string) => ImportTarget | null;
 }
 
 /** A function export of the fused module. */
@@ -42,7 +42,7 @@ const spaces = Object.keys(kindOf) as readonly Space[];
 /** Where an index of a unit leads: to a definition of a unit, or to a host function. */
 type Place =
   | { readonly kind: 'defined'; readonly unit: number; readonly index: number }
-  | { readonly kind: 'host'; readonly target: Extract<Target, { readonly kind: 'host' }> };
+  | { readonly kind: 'host'; readonly target: Extract<ImportTarget, { readonly kind: 'host' }> };
 
 interface Import {
   readonly module: string;
@@ -70,7 +70,7 @@ class Fusion {
   readonly #subject: string;
   readonly #types: FuncType[] = [];
   readonly #typeIndex = new Map<string, number>();
-  readonly #hosts: { readonly target: Extract<Target, { readonly kind: 'host' }>; readonly type: number }[] = [];
+  readonly #hosts: { readonly target: Extract<ImportTarget, { readonly kind: 'host' }>; readonly type: number }[] = [];
   readonly #hostIndex = new Map<string, number>();
   readonly #numberings: Numbering[] = [];
 
@@ -137,7 +137,7 @@ class Fusion {
     return index;
   }
 
-  #host(target: Extract<Target, { readonly kind: 'host' }>): number {
+  #host(target: Extract<ImportTarget, { readonly kind: 'host' }>): number {
     const key = JSON.stringify([target.module, target.name, target.type]);
     let index = this.#hostIndex.get(key);
     if (index === undefined) {

@@ -10,15 +10,15 @@ import type { FuncType } from '../../protocol/module.ts';
 import { op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
-import type { Target } from './fuse.ts';
+import type { ImportTarget } from './fuse.ts';
 
-/** Import module of the functions that only glue calls; src/guest/kernel/canonical/glue-rows.ts provides them. */
+/** Import module of the functions that only glue calls; src/guest/kernel/abi/wasi2/component/glue.ts provides them. */
 export const glueModule = 'trisiel:component/glue';
 
 export const reallocType: FuncType = { params: ['i32', 'i32', 'i32', 'i32'], results: ['i32'] };
 
 interface Call {
-  readonly target: Target;
+  readonly target: ImportTarget;
   readonly type: FuncType;
 }
 
@@ -27,7 +27,7 @@ export interface EntryCalls {
   readonly args: readonly Call[];
   /** Returns nothing, or one i32. */
   readonly func: Call;
-  readonly postReturn: Target | null;
+  readonly postReturn: ImportTarget | null;
 }
 
 interface GlueFunction {
@@ -42,13 +42,13 @@ interface GlueFunction {
 const importModule = 'glue';
 
 export class Glue {
-  readonly #imports: { readonly target: Target; readonly type: FuncType }[] = [];
+  readonly #imports: { readonly target: ImportTarget; readonly type: FuncType }[] = [];
   readonly #importIndex = new Map<string, number>();
   readonly #functions: GlueFunction[] = [];
   readonly #fillers = new Map<number, string>();
 
   /** Returns a name; the function of that name forwards to `host` and allocates its lists with `realloc`. */
-  allocating(host: Target, type: FuncType, realloc: Target): string {
+  allocating(host: ImportTarget, type: FuncType, realloc: ImportTarget): string {
     const call = this.#import(host, type);
     const fill = this.#filler(this.#import(realloc, reallocType));
     return this.#add(type, 0, (code) => {
@@ -85,7 +85,7 @@ export class Glue {
   }
 
   /** Returns what an import of the glue module gets. */
-  resolve(_module: string, name: string): Target | null {
+  resolve(_module: string, name: string): ImportTarget | null {
     return this.#imports[Number(name)]?.target ?? null;
   }
 
@@ -143,7 +143,7 @@ export class Glue {
     return writer.view();
   }
 
-  #import(target: Target, type: FuncType): number {
+  #import(target: ImportTarget, type: FuncType): number {
     const key = JSON.stringify(target);
     let index = this.#importIndex.get(key);
     if (index === undefined) {
@@ -199,7 +199,7 @@ export class Glue {
 
 const i32Shl = 0x74;
 
-function glueFunction(name: string, type: FuncType): Extract<Target, { readonly kind: 'host' }> {
+function glueFunction(name: string, type: FuncType): Extract<ImportTarget, { readonly kind: 'host' }> {
   return { kind: 'host', module: glueModule, name, type };
 }
 

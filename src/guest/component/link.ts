@@ -8,7 +8,7 @@ import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
 import { decodeComponent } from './decode.ts';
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
-import { fuse, type Target, type Unit } from './fuse.ts';
+import { fuse, type ImportTarget, type Unit } from './fuse.ts';
 import { Glue, hostOutparam, hostRequest } from './glue.ts';
 import type {
   CanonFunction,
@@ -23,9 +23,6 @@ import type {
 import { compatibleName, isPrerelease } from './interface-name.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { type FunctionType, formatFunction, func, hostResource, own, result, sameFunction } from './wit.ts';
-
-/** Version of the linker: part of the name of every Artifact that was a component. */
-export const LINKER_VERSION = 1;
 
 /** A function that the host provides; `interfaceName` is `wasi:io/streams@0.2`. */
 export interface ProvidedWit {
@@ -48,14 +45,14 @@ export interface LinkedComponent {
   readonly functions: number;
 }
 
-export interface LinkOptions {
+export interface LinkComponentOptions {
   readonly provided: readonly ProvidedWit[];
   /** What messages call the component; its path. */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`, `entry_missing`. */
-export function linkComponent(bytes: Uint8Array, options: LinkOptions): LinkedComponent {
+export function linkComponent(bytes: Uint8Array, options: LinkComponentOptions): LinkedComponent {
   const subject = options.name ?? 'the component';
   const graph = evaluateComponent(decodeComponent(bytes, subject), subject);
   return new Linker(graph, options.provided, subject).link();
@@ -71,7 +68,7 @@ class Linker {
   readonly #provided: ReadonlyMap<string, ProvidedWit>;
   readonly #interfaces: ReadonlySet<string>;
   readonly #glue = new Glue();
-  readonly #canons = new Map<CanonFunction, Target>();
+  readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #problems: string[] = [];
   readonly #hints = new Set<string>();
   readonly #functions = new Set<string>();
@@ -85,7 +82,7 @@ class Linker {
 
   link(): LinkedComponent {
     const units = this.#graph.instances.map((instance): Unit => {
-      const resolved = new Map<string, Target | null>();
+      const resolved = new Map<string, ImportTarget | null>();
       // Everything is resolved before anything is fused: all unknown imports are told at once.
       return {
         bytes: instance.module,
@@ -121,7 +118,7 @@ class Linker {
     }
   }
 
-  #argument(instance: CoreInstance, module: string, name: string): Target | null {
+  #argument(instance: CoreInstance, module: string, name: string): ImportTarget | null {
     const item = instance.args.get(module);
     if (item === undefined) return null;
     if (item.kind === 'instance') return { kind: 'unit', unit: unitOf(item.instance), name };
@@ -129,13 +126,13 @@ class Linker {
     return one === undefined ? null : this.#target(one);
   }
 
-  #target(item: CoreItem): Target {
+  #target(item: CoreItem): ImportTarget {
     return item.kind === 'export'
       ? { kind: 'unit', unit: unitOf(item.instance), name: item.name }
       : this.#canon(item.canon);
   }
 
-  #canon(canon: CanonFunction): Target {
+  #canon(canon: CanonFunction): ImportTarget {
     let target = this.#canons.get(canon);
     if (target === undefined) {
       target = this.#makeCanon(canon);
@@ -144,7 +141,7 @@ class Linker {
     return target;
   }
 
-  #makeCanon(canon: CanonFunction): Target {
+  #makeCanon(canon: CanonFunction): ImportTarget {
     switch (canon.op) {
       case 'lower':
         return this.#lower(canon.func, canon.options);
@@ -171,7 +168,7 @@ class Linker {
     return unsupportedComponent(this.#subject, what, ['composed components are not supported yet']);
   }
 
-  #lower(item: FunctionItem, options: Options): Target {
+  #lower(item: FunctionItem, options: Options): ImportTarget {
     if (item.kind === 'lifted') throw this.#composed('functions of one part in another');
     if (options.async)
       throw unsupportedComponent(this.#subject, 'asynchronous calls of WASI 0.3', [
@@ -191,7 +188,7 @@ class Linker {
   }
 
   /** Returns the import of a host function. Notes what is wrong with it, and returns it all the same. */
-  #host(wanted: HostFunction): Target {
+  #host(wanted: HostFunction): ImportTarget {
     const interfaceName = compatibleName(wanted.interfaceName);
     const provided = this.#provided.get(`${interfaceName}\0${wanted.name}`);
     if (provided === undefined) this.#noteUnknown(wanted, interfaceName);

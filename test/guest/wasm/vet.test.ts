@@ -168,8 +168,8 @@ describe('bombs', () => {
       section(10, ...vector([body([0x0b])])),
     );
     expect(refusal(module).details).toEqual([
-      'number of tables: 20, at most 1',
-      'initial table size in entries: 10,000,000, at most 65,536',
+      'number of tables: 20, at most 8',
+      'initial size of all tables in entries: 200,000,000, at most 65,536',
     ]);
   });
 

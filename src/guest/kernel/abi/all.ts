@@ -9,6 +9,21 @@ import { providedBy } from './provided.ts';
 import { wasi, wasiUnstable } from './wasi/wasi.ts';
 import { wasi2 } from './wasi2/wasi2.ts';
 
-export const abis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable, ...wasi2];
+/** What modules import. */
+const moduleAbis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable];
+/** What components import. A module may not: its code does not take the lists that their functions return. */
+const componentAbis: readonly Abi[] = wasi2;
 
-export const providedFunctions: readonly ProvidedFunction[] = providedBy(abis);
+export const abis: readonly Abi[] = [...moduleAbis, ...componentAbis];
+
+export const providedFunctions: readonly ProvidedFunction[] = providedBy(moduleAbis);
+
+/** What components may import: by interface and type, and as the core functions that the linker makes of them. */
+export const providedInterfaces = {
+  interfaces: componentAbis.flatMap(({ modules, syscalls }) =>
+    modules.flatMap((interfaceName) =>
+      syscalls.flatMap(({ name, wit }) => (wit === undefined ? [] : [{ interfaceName, name, type: wit }])),
+    ),
+  ),
+  linked: providedBy(componentAbis),
+};

@@ -77,7 +77,7 @@ function moduleBreaches(module: Module): CapBreach[] {
     dataSegments: module.dataSegments,
     constantInstructions: module.constantInstructions,
     tables: module.tables.length,
-    tableEntries: module.tables.reduce((most, table) => Math.max(most, table.initial), 0),
+    tableEntries: module.tables.reduce((sum, table) => sum + table.initial, 0),
     memories: module.memories.length,
     memoryPages: module.memories.reduce((most, memory) => Math.max(most, memory.initial), 0),
     tags: module.tags.length,

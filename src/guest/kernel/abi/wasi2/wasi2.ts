@@ -10,6 +10,7 @@ import { terminalInput, terminalOutput, terminalStderr, terminalStdin, terminalS
 import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
+import { linkerGlue } from './component/glue.ts';
 import { incomingHandler } from './http/incoming-handler.ts';
 import { outgoingHandler } from './http/outgoing-handler.ts';
 import { httpTypes } from './http/types.ts';
@@ -21,6 +22,7 @@ import { randomInsecureSeed } from './random/insecure-seed.ts';
 import { random } from './random/random.ts';
 
 export const wasi2: readonly Abi[] = [
+  linkerGlue,
   ioError,
   ioPoll,
   ioStreams,

@@ -1,0 +1,37 @@
+/** From a module or component as pushed to a vetted module: the same code at the push and in `wasmcloud run`. */
+import { createHash } from 'node:crypto';
+import type { ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
+import { type VetOptions, vetModule } from '../wasm/rewrite.ts';
+import { linkComponent, type ProvidedWit } from './link.ts';
+import { isComponent, LINKER_VERSION } from './recognise.ts';
+
+export interface VetProgramOptions extends VetOptions {
+  /** What components may import, by interface and type. */
+  readonly interfaces: readonly ProvidedWit[];
+  /** The same as the core functions that a linked component imports. */
+  readonly linked: readonly ProvidedFunction[];
+}
+
+/**
+ * Checks a program and rewrites it; a component is linked before. Throws PlatformError as vetModule and linkComponent
+ * do.
+ */
+export function vetProgram(
+  bytes: Uint8Array,
+  { interfaces, linked, ...options }: VetProgramOptions,
+): { readonly module: RewrittenModule; readonly bytes: Uint8Array } {
+  if (!isComponent(bytes)) return vetModule(bytes, options);
+  const component = linkComponent(bytes, { provided: interfaces, name: options.name });
+  const { bytes: rewritten, module } = vetModule(component.bytes, { ...options, provided: linked });
+  const { world, entry, functions } = component;
+  return {
+    bytes: rewritten,
+    module: {
+      ...module,
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      originalBytes: bytes.length,
+      plan: { ...module.plan, entry: { ...module.plan.entry, isHttp: world === 'http' } },
+      component: { linkerVersion: LINKER_VERSION, entry, functions },
+    },
+  };
+}

@@ -1,0 +1,201 @@
+/** Binary.md: what is read, what is refused, and how far a hostile component gets. */
+import { describe, expect, it } from 'vitest';
+import { componentCaps } from '../../../src/guest/component/caps.ts';
+import { decodeComponent } from '../../../src/guest/component/decode.ts';
+import { evaluateComponent } from '../../../src/guest/component/evaluate.ts';
+import { isComponent } from '../../../src/guest/component/recognise.ts';
+import { PlatformError } from '../../../src/protocol/errors.ts';
+import {
+  aliasExport,
+  aliases,
+  bytes,
+  canons,
+  component,
+  coreInstances,
+  coreModule,
+  exports,
+  funcType,
+  imports,
+  instances,
+  instantiateCore,
+  leb,
+  lift,
+  magic,
+  nested,
+  section,
+  types,
+  vector,
+} from '../../support/component-builder.ts';
+
+const emptyModule = bytes(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+function refusal(act: () => unknown): { readonly code: string; readonly details: readonly string[] } {
+  try {
+    act();
+  } catch (error) {
+    if (error instanceof PlatformError) return { code: error.code, details: error.details };
+    throw error;
+  }
+  throw new Error('it was not refused');
+}
+const decode = (...sections: readonly Uint8Array[]) => decodeComponent(component(...sections), 'x.wasm');
+const evaluate = (...sections: readonly Uint8Array[]) => evaluateComponent(decode(...sections), 'x.wasm');
+
+describe('decoding', () => {
+  it('tells components from modules', () => {
+    expect(isComponent(component())).toBe(true);
+    expect(isComponent(emptyModule)).toBe(false);
+    expect(isComponent(bytes(0, 0x61))).toBe(false);
+  });
+
+  it('keeps definitions in order, those of nested components inside', () => {
+    const definitions = decode(
+      coreModule(emptyModule),
+      nested(component(types([0x7f]))),
+      types([0x70, 0x7d], [0x6b, 0]),
+    );
+    expect(definitions.map((one) => one.kind)).toEqual(['core module', 'component', 'type', 'type']);
+    expect(definitions[1]).toEqual({
+      kind: 'component',
+      definitions: [{ kind: 'type', type: { kind: 'primitive', type: 'bool' } }],
+    });
+    expect(definitions[3]).toEqual({ kind: 'type', type: { kind: 'option', of: 0 } });
+  });
+
+  it('reads canonical options and names with attributes', () => {
+    const [canon] = decode(canons(lift(3, 2, [3, 0], [4, 1], [5, 2], [6], [7, 9])));
+    expect(canon).toMatchObject({
+      canon: {
+        op: 'lift',
+        func: 3,
+        type: 2,
+        options: { memory: 0, realloc: 1, postReturn: 2, async: true, callback: 9 },
+      },
+    });
+    expect(decode(imports([2, 'a:b/c@1.0.0', vector([[1, '.1']]), 1, 0]))).toEqual([
+      { kind: 'import', name: 'a:b/c@1.0.0', of: { kind: 'func', type: 0 } },
+    ]);
+  });
+
+  const malformed: readonly (readonly [string, Uint8Array])[] = [
+    ['an unknown section', section(77, bytes())],
+    ['a section longer than the file', bytes(7, 50, 0)],
+    ['bytes behind the last entry', section(7, bytes(1, 0x7f, 0))],
+    ['a count without entries', section(7, bytes(leb(1_000_000)))],
+    ['an unknown type', types([0x01])],
+    ['an unknown sort', exports([0, 'a', 9, 0, 0])],
+    ['a resource that is no i32', types([0x3f, 0x7e, 0])],
+    ['a name that is not UTF-8', imports([0, 1, 0xff, 1, 0])],
+    ['a module where a component should be', nested(emptyModule)],
+  ];
+  it.each(malformed)('refuses %s', (_name, part) => {
+    expect(refusal(() => decode(part)).code).toBe('module_invalid');
+  });
+
+  it('refuses another version of the format', () => {
+    const other = component();
+    other[4] = 0x0e;
+    expect(refusal(() => decodeComponent(other, 'x.wasm')).code).toBe('module_invalid');
+  });
+
+  const unsupported: readonly (readonly [string, Uint8Array])[] = [
+    ['a start function', section(9, bytes(0, 0, 0))],
+    ['a value', section(12, bytes(0))],
+    ['an imported value', imports([0, 'v', 2, 0, 0])],
+    ['an unknown canonical function', canons([0x7f])],
+  ];
+  it.each(unsupported)('says that %s is not supported', (_name, part) => {
+    expect(refusal(() => decode(part)).code).toBe('module_unsupported');
+  });
+
+  it('refuses every truncation of a component', () => {
+    const whole = component(
+      coreModule(emptyModule),
+      types(funcType({ a: 0x79 }, 0x73)),
+      imports([0, 'f', 1, 0]),
+      exports([0, 'g', 1, 0, 0]),
+    );
+    const ends = new Set([8]);
+    // Where a section ends, what is before is a component too.
+    for (let at = 8; at < whole.length; at += 2 + (whole[at + 1] as number)) ends.add(at);
+    for (let length = 0; length < whole.length; length += 1) {
+      if (ends.has(length)) continue;
+      expect(refusal(() => decodeComponent(whole.subarray(0, length), 'x.wasm')).code, `${length}`).toBe(
+        'module_invalid',
+      );
+    }
+  });
+});
+
+describe('a hostile component', () => {
+  it('nested too deeply is refused', () => {
+    let inner = component();
+    for (let depth = 0; depth <= componentCaps.nesting; depth += 1) inner = component(nested(inner));
+    expect(refusal(() => decodeComponent(inner, 'x.wasm')).code).toBe('module_too_large');
+  });
+
+  it('with declarations nested too deeply is refused', () => {
+    let type: Uint8Array = bytes(0x42, vector([]));
+    for (let depth = 0; depth <= componentCaps.nesting; depth += 1) type = bytes(0x42, vector([[1, type]]));
+    expect(refusal(() => decode(types(type))).code).toBe('module_too_large');
+  });
+
+  it('that instantiates 2^n times is refused in bounded time', () => {
+    // Each level holds the one below and instantiates it twice.
+    let level = component(coreModule(emptyModule), coreInstances(instantiateCore(0)));
+    for (let depth = 0; depth < 30; depth += 1)
+      level = component(nested(level), instances([0, 0, vector([])], [0, 0, vector([])]));
+    expect(refusal(() => evaluateComponent(decodeComponent(level, 'x.wasm'), 'x.wasm')).code).toBe('module_too_large');
+  });
+
+  it('whose type has 2^n parts is refused', () => {
+    const doubled = Array.from({ length: 40 }, (_, index) => [0x6f, vector([leb(index), leb(index)])]);
+    expect(refusal(() => evaluate(types([0x7f], ...doubled))).code).toBe('module_too_large');
+    expect(refusal(() => evaluate(types([0x67, 0x7d, leb(0xffff_ffff)]))).code).toBe('module_too_large');
+  });
+
+  it('with too many definitions is refused', () => {
+    const many = bytes(
+      magic,
+      section(7, bytes(leb(componentCaps.definitions + 1), new Uint8Array(componentCaps.definitions + 1).fill(0x7f))),
+    );
+    expect(refusal(() => decodeComponent(many, 'x.wasm')).code).toBe('module_too_large');
+  });
+});
+
+describe('evaluation', () => {
+  const wrong: readonly (readonly [string, readonly Uint8Array[]])[] = [
+    ['an instance of no module', [coreInstances(instantiateCore(0))]],
+    ['a function of no type', [imports([0, 'f', 1, 0])]],
+    ['a type of no resource', [types([0x7f], [0x69, 0])]],
+    ['an export of nothing', [exports([0, 'f', 1, 0, 0])]],
+    [
+      'an alias of an export that is not there',
+      [types([0x42, vector([])]), imports([0, 'a:b/c', 5, 0]), aliases(aliasExport(0, 'f', 1))],
+    ],
+    ['an alias too far out', [aliases([3, 2, ...leb(7), 0])]],
+    [
+      'a nested component without its import',
+      [nested(component(types(funcType({})), imports([0, 'f', 1, 0]))), instances([0, 0, vector([])])],
+    ],
+    ['two exports of one name', [types([0x7f]), exports([0, 't', 3, 0, 0], [0, 't', 3, 0, 0])]],
+    ['an empty variant', [types([0x71, vector([])])]],
+    ['33 flags', [types([0x6e, vector(Array.from({ length: 33 }, (_, index) => `f${index}`))])]],
+  ];
+  it.each(wrong)('refuses %s', (_name, sections) => {
+    expect(refusal(() => evaluate(...sections)).code).toBe('module_invalid');
+  });
+
+  it('refuses a function that a nested component wants with another type', () => {
+    const inner = component(types(funcType({ a: 0x79 })), imports([0, 'f', 1, 0]));
+    const found = refusal(() =>
+      evaluate(
+        types(funcType({ a: 0x77 })),
+        imports([0, 'f', 1, 0]),
+        nested(inner),
+        instances([0, 0, vector([['f', 1, 0]])]),
+      ),
+    );
+    expect(found).toEqual({ code: 'module_invalid', details: ['f is a func(a: u64), not a func(a: u32)'] });
+  });
+});
