@@ -21,6 +21,7 @@ import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
+import { encodeTexts, environmentTexts, type TextList } from './text-list.ts';
 
 export type ProcessEnd =
   /** The guest called runtime_exit or proc_exit, or its entry point returned. */
@@ -153,6 +154,8 @@ export class Process {
   #hostWork = 0;
   #logDropped = 0;
   #files: FileSystem | null = null;
+  #args: TextList | null = null;
+  #environ: TextList | null = null;
   #component: ComponentState | null = null;
   #io: Map<string, SchemeUsage> | null = null;
   #rejectWait: ((reason: Error) => void) | null = null;
@@ -172,6 +175,18 @@ export class Process {
   get component(): ComponentState {
     this.#component ??= new ComponentState();
     return this.#component;
+  }
+
+  /** The arguments, program name first, encoded at the first use: WASI asks for their size and then for them. */
+  get args(): TextList {
+    this.#args ??= encodeTexts(this.options.args);
+    return this.#args;
+  }
+
+  /** The environment as `KEY=value`, encoded at the first use. */
+  get environ(): TextList {
+    this.#environ ??= encodeTexts(environmentTexts(this.options.env));
+    return this.#environ;
   }
 
   get filesOpened(): FileSystem | null {

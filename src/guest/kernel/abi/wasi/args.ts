@@ -1,7 +1,7 @@
 /** WASI `args_*`: command line arguments, program name first. */
 import type { Process } from '../../process.ts';
 import { wasiRow } from './row.ts';
-import { encodedArgs, putSizes, putStrings } from './strings.ts';
+import { putSizes, putStrings } from './strings.ts';
 
 /**
  * Writes the arguments, program name first: pointers to them at `argv`, the NUL-terminated strings at `argv_buf`. The
@@ -13,7 +13,7 @@ export const argsGet = wasiRow(
   'args_get',
   ['argv', 'argv_buf'],
   false,
-  (guest: Process, argv: number, buffer: number) => putStrings(guest.memory, encodedArgs(guest), argv, buffer),
+  (guest: Process, argv: number, buffer: number) => putStrings(guest.memory, guest.args, argv, buffer),
 );
 
 /**
@@ -23,5 +23,5 @@ export const argsSizesGet = wasiRow(
   'args_sizes_get',
   ['argc', 'argv_buf_size'],
   false,
-  (guest: Process, argc: number, size: number) => putSizes(guest.memory, encodedArgs(guest), argc, size),
+  (guest: Process, argc: number, size: number) => putSizes(guest.memory, guest.args, argc, size),
 );

@@ -1,7 +1,7 @@
 /** WASI `environ_*`: the environment as `KEY=value`. */
 import type { Process } from '../../process.ts';
 import { wasiRow } from './row.ts';
-import { encodedEnviron, putSizes, putStrings } from './strings.ts';
+import { putSizes, putStrings } from './strings.ts';
 
 /**
  * Writes the environment as `KEY=value`: pointers at `environ`, the NUL-terminated strings at `environ_buf`. The room
@@ -11,7 +11,7 @@ export const environGet = wasiRow(
   'environ_get',
   ['environ', 'environ_buf'],
   false,
-  (guest: Process, environ: number, buffer: number) => putStrings(guest.memory, encodedEnviron(guest), environ, buffer),
+  (guest: Process, environ: number, buffer: number) => putStrings(guest.memory, guest.environ, environ, buffer),
 );
 
 /**
@@ -22,5 +22,5 @@ export const environSizesGet = wasiRow(
   'environ_sizes_get',
   ['environ_count', 'environ_buf_size'],
   false,
-  (guest: Process, count: number, size: number) => putSizes(guest.memory, encodedEnviron(guest), count, size),
+  (guest: Process, count: number, size: number) => putSizes(guest.memory, guest.environ, count, size),
 );
