@@ -85,6 +85,8 @@ export class Egress {
   readonly lookup: Lookup;
   readonly #limits: Readonly<Record<keyof typeof egressLimits, number>>;
   readonly #allow: ReadonlySet<string>;
+  /** The hosts of #allow, without ports and brackets. */
+  readonly #allowedHosts: ReadonlySet<string>;
   readonly #ownPorts: ReadonlySet<number>;
   readonly #ownAddresses: () => readonly string[];
   #own: { readonly addresses: ReadonlySet<string>; readonly untilMs: number } | null = null;
@@ -94,6 +96,7 @@ export class Egress {
   constructor(options: EgressOptions) {
     this.#limits = { ...egressLimits, ...options.limits };
     this.#allow = new Set(options.allow.map(parseAllowed));
+    this.#allowedHosts = new Set([...this.#allow].map((entry) => entry.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')));
     this.#ownPorts = new Set(options.ownPorts);
     this.#ownAddresses = options.ownAddresses ?? interfaceAddresses;
     this.lookup = options.lookup ?? ((name) => dnsLookup(name, { all: true }));
@@ -143,6 +146,24 @@ export class Egress {
     return this.#tls;
   }
 
+  /**
+   * Returns the addresses of `name`, canonical, that guests may reach: public ones, and those that the operator allows
+   * on some port. Throws NetworkFailure as connect() does.
+   */
+  async addressesOf(name: string, signal: AbortSignal, lookup: Lookup): Promise<readonly string[]> {
+    const found = await this.#lookupInTime(name, signal, lookup);
+    const canonical = found.map(({ address }) => canonicalAddress(address)).filter((address) => address !== null);
+    const reachable = new Set(canonical.filter((address) => this.#isReachable(address, name)));
+    if (reachable.size > 0) return [...reachable].slice(0, this.#limits.addressesMax);
+    if (canonical.length === 0) throw new NetworkFailure(Errno.notFound, `cannot resolve ${name}: no address`);
+    throw new NetworkFailure(Errno.denied, `${name} is refused: it resolves to addresses that guests may not reach`);
+  }
+
+  #isReachable(address: string, name: string): boolean {
+    if (deniedRange(address) === null && !this.#isOwn(address)) return true;
+    return this.#allowedHosts.has(name) || this.#allowedHosts.has(address);
+  }
+
   async #resolve(options: ConnectOptions, target: string): Promise<readonly string[]> {
     const { host, port } = options;
     if (host.kind === 'address') {
@@ -150,14 +171,7 @@ export class Egress {
       if (refusal !== null) throw refusal;
       return [host.address];
     }
-    const found = await inTime(
-      (options.lookup ?? this.lookup)(host.name),
-      options.signal,
-      this.#limits.lookupTimeoutMs,
-      `looking up ${host.name}`,
-    ).catch((error: unknown) => {
-      throw networkFailure(error, `cannot resolve ${host.name}`);
-    });
+    const found = await this.#lookupInTime(host.name, options.signal, options.lookup ?? this.lookup);
     if (found.length === 0) throw new NetworkFailure(Errno.notFound, `cannot resolve ${host.name}: no address`);
     const addresses = new Set<string>();
     for (const { address } of found) {
@@ -168,6 +182,12 @@ export class Egress {
       addresses.add(canonical);
     }
     return [...addresses].slice(0, this.#limits.addressesMax);
+  }
+
+  #lookupInTime(name: string, signal: AbortSignal, lookup: Lookup): ReturnType<Lookup> {
+    return inTime(lookup(name), signal, this.#limits.lookupTimeoutMs, `looking up ${name}`).catch((error: unknown) => {
+      throw networkFailure(error, `cannot resolve ${name}`);
+    });
   }
 
   /** Returns why `address` may not be reached as an address of `host`; null where it may. */

@@ -110,6 +110,14 @@ export class Network {
     }
   }
 
+  /**
+   * Returns the addresses of `name` that guests may reach on some port. Throws NetworkFailure: notFound (DNS), denied
+   * (guests may reach none of them), timedOut, closed (signal).
+   */
+  addressesOf(name: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.egress.addressesOf(name, signal, (asked) => this.#lookup(asked));
+  }
+
   /** Ends every connection, at the end of the handler or of the runner. */
   close(): void {
     this.#isClosed = true;

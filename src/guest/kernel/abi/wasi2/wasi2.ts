@@ -11,6 +11,8 @@ import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
 import { linkerGlue } from './component/glue.ts';
+import { preopens } from './filesystem/preopens.ts';
+import { filesystemTypes } from './filesystem/types.ts';
 import { incomingHandler } from './http/incoming-handler.ts';
 import { outgoingHandler } from './http/outgoing-handler.ts';
 import { httpTypes } from './http/types.ts';
@@ -20,6 +22,13 @@ import { ioStreams } from './io/streams.ts';
 import { insecure } from './random/insecure.ts';
 import { randomInsecureSeed } from './random/insecure-seed.ts';
 import { random } from './random/random.ts';
+import { socketsInstanceNetwork } from './sockets/instance-network.ts';
+import { ipNameLookup } from './sockets/ip-name-lookup.ts';
+import { socketsNetwork } from './sockets/network.ts';
+import { socketsTcp } from './sockets/tcp.ts';
+import { tcpCreateSocket } from './sockets/tcp-create-socket.ts';
+import { socketsUdp } from './sockets/udp.ts';
+import { udpCreateSocket } from './sockets/udp-create-socket.ts';
 
 export const wasi2: readonly Abi[] = [
   linkerGlue,
@@ -42,6 +51,15 @@ export const wasi2: readonly Abi[] = [
   terminalStdin,
   terminalStdout,
   terminalStderr,
+  preopens,
+  filesystemTypes,
+  socketsNetwork,
+  socketsInstanceNetwork,
+  ipNameLookup,
+  socketsTcp,
+  tcpCreateSocket,
+  socketsUdp,
+  udpCreateSocket,
   httpTypes,
   outgoingHandler,
   incomingHandler,

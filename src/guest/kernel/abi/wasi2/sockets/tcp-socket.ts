@@ -1,0 +1,110 @@
+/**
+ * A TCP socket of a component, over the Resource that `tcp://ADDRESS:PORT` opens: policy, egress guard and limits are
+ * those of every connection.
+ *
+ *     unconnected --start-connect--> connecting --finish-connect--> connected
+ *                                        |
+ *                                        +--it failed--> closed
+ */
+import { Errno } from '../../../errno.ts';
+import { openUrl } from '../../../open.ts';
+import type { Process } from '../../../process.ts';
+import type { Resource } from '../../../resource.ts';
+import { HostObject } from '../host-object.ts';
+import { sinkOf } from '../io/sink.ts';
+import type { IpFamily, IpSocketAddress } from './network.ts';
+
+type State =
+  | { readonly kind: 'unconnected' | 'closed' }
+  | { readonly kind: 'connecting'; readonly waiting: Promise<void> }
+  | { readonly kind: 'opened'; readonly resource: Resource }
+  | { readonly kind: 'failed'; readonly errno: number }
+  | { readonly kind: 'connected'; readonly resource: Resource };
+
+export class TcpSocket extends HostObject {
+  readonly what = 'tcp-socket';
+  readonly family: IpFamily;
+  remote: IpSocketAddress | null = null;
+  readonly #guest: Process;
+  #state: State = { kind: 'unconnected' };
+  /** Settings that a component may read back; the connection keeps itself alive in any case. */
+  readonly settings = { keepAlive: false, idleNs: 7_200_000_000_000n, intervalNs: 75_000_000_000n, probes: 9 };
+
+  constructor(guest: Process, family: IpFamily) {
+    super();
+    this.#guest = guest;
+    this.family = family;
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /** Begins to connect to `address:port`, IPv6 in brackets. Ends the Process where the policy forbids it. */
+  connect(authority: string, remote: IpSocketAddress): void {
+    this.remote = remote;
+    const opened = openUrl(this.#guest, `tcp://${authority}`, { read: true, write: true });
+    if (!(opened instanceof Promise)) {
+      this.#opened(opened);
+      return;
+    }
+    const waiting = opened.then(
+      (resource) => this.#opened(resource),
+      () => this.#opened(Errno.unknown),
+    );
+    this.#state = { kind: 'connecting', waiting };
+  }
+
+  /** Returns the connection, once, or why there is none. */
+  takeConnection(): Resource | number {
+    const state = this.#state;
+    if (state.kind === 'failed') {
+      this.#state = { kind: 'closed' };
+      return state.errno;
+    }
+    if (state.kind !== 'opened') return Errno.unknown;
+    this.#state = { kind: 'connected', resource: state.resource };
+    return state.resource;
+  }
+
+  /** Returns null where the socket does not wait for its connection, else a promise to wait for. */
+  readiness(): Promise<void> | null {
+    return this.#state.kind === 'connecting' ? this.#state.waiting : null;
+  }
+
+  shutdown(half: { readonly read: boolean; readonly write: boolean }): number {
+    const state = this.#state;
+    if (state.kind !== 'connected') return Errno.invalid;
+    if (!half.write) return toErrno(state.resource, half);
+    // Behind what the stream still holds, so that nothing that was written is lost.
+    const sink = sinkOf(this.#guest, state.resource);
+    if (sink.pending === null) return toErrno(state.resource, half);
+    if (half.read) toErrno(state.resource, { read: true, write: false });
+    sink.next(async () => {
+      toErrno(state.resource, { read: false, write: true });
+    });
+    return 0;
+  }
+
+  override close(): Promise<unknown> | undefined {
+    const state = this.#state;
+    this.#state = { kind: 'closed' };
+    if (state.kind !== 'opened' && state.kind !== 'connected') return undefined;
+    const { resource } = state;
+    const pending = sinkOf(this.#guest, resource).pending;
+    if (pending === null || this.#guest.end !== null) return Promise.resolve(resource.close());
+    return pending.then(() => resource.close());
+  }
+
+  #opened(opened: Resource | number): void {
+    if (typeof opened === 'number') this.#state = { kind: 'failed', errno: opened };
+    // The component has dropped the socket, or the Process has ended, while it was connecting.
+    else if (this.#state.kind === 'closed' || this.#guest.end !== null) void opened.close();
+    else this.#state = { kind: 'opened', resource: opened };
+  }
+}
+
+function toErrno(resource: Resource, half: { readonly read: boolean; readonly write: boolean }): number {
+  const result = resource.shutdown?.(half) ?? Errno.notSupported;
+  return typeof result === 'number' ? result : 0;
+}

@@ -1,0 +1,386 @@
+/** wasi:sockets/tcp: outgoing connections. There are no listening sockets, and local addresses cannot be chosen. */
+
+import { KIB } from '../../../../../protocol/limits.ts';
+import {
+  borrow,
+  enumeration,
+  func,
+  hostResource,
+  own,
+  result,
+  tuple,
+  type WitType,
+} from '../../../../component/wit.ts';
+import { dropRow, err, ok, witInterface, witRow } from '../../../canonical/row.ts';
+import { authority } from '../../../net/address.ts';
+import type { Process } from '../../../process.ts';
+import { isNow } from '../../../watch.ts';
+import type { HostObject } from '../host-object.ts';
+import { Pollable, pollableResource } from '../io/poll.ts';
+import { InputStream, inputStreamResource, OutputStream, outputStreamResource } from '../io/streams.ts';
+import {
+  errorCodeType,
+  explain,
+  failure,
+  type IpSocketAddress,
+  ipAddressFamilyType,
+  ipSocketAddressType,
+  networkResource,
+  toAddressText,
+} from './network.ts';
+import type { TcpSocket } from './tcp-socket.ts';
+
+const name = 'wasi:sockets/tcp@0.2';
+export const tcpSocketResource = hostResource(name, 'tcp-socket');
+
+/** Size of the buffers in both directions in bytes. It cannot be changed. */
+const bufferBytes = BigInt(64 * KIB);
+/** Hops that a packet may take, as of most systems. */
+const hopLimit = 64;
+
+const accessDenied = err('access-denied');
+const invalidArgument = err('invalid-argument');
+const invalidState = err('invalid-state');
+
+const self = { self: borrow(tcpSocketResource) } as const;
+const address = { network: borrow(networkResource) } as const;
+
+function orError(type: WitType | null): WitType {
+  return result(type, errorCodeType);
+}
+
+const done = orError(null);
+
+/**
+ * Refuses: the platform chooses local addresses.
+ *
+ * Errors: access-denied; invalid-argument an address of the other family; invalid-state the socket is connected.
+ */
+const tcpSocketStartBind = witRow(
+  '[method]tcp-socket.start-bind',
+  func({ ...self, ...address, 'local-address': ipSocketAddressType }, done),
+  (_guest: Process, socket: TcpSocket, _network: HostObject, local: IpSocketAddress) => {
+    if (local.tag !== socket.family) return invalidArgument;
+    return socket.state === 'unconnected' ? accessDenied : invalidState;
+  },
+);
+
+/**
+ * Refuses: nothing was begun.
+ *
+ * Errors: not-in-progress.
+ */
+const tcpSocketFinishBind = witRow('[method]tcp-socket.finish-bind', func(self, done), () => err('not-in-progress'));
+
+/**
+ * Begins to connect to `remote-address`. A policy is matched against `tcp://ADDRESS:PORT`; an address that it forbids
+ * ends the Process.
+ *
+ * Errors: invalid-argument an address of the other family, port 0, or no address of one host; invalid-state the socket
+ * was used. Of the connection: finish-connect.
+ */
+const tcpSocketStartConnect = witRow(
+  '[method]tcp-socket.start-connect',
+  func({ ...self, ...address, 'remote-address': ipSocketAddressType }, done),
+  (_guest: Process, socket: TcpSocket, _network: HostObject, remote: IpSocketAddress) => {
+    const { port, address: parts } = remote.value;
+    if (socket.state !== 'unconnected') return invalidState;
+    if (remote.tag !== socket.family || port === 0 || parts.every((part) => part === 0)) return invalidArgument;
+    // RFC 4291 2.5.5.2: an IPv6 socket is for IPv6 alone.
+    const isMapped = parts.length === 8 && parts.slice(0, 5).every((part) => part === 0) && parts[5] === 0xffff;
+    if (isMapped) return invalidArgument;
+    socket.connect(authority({ kind: 'address', address: toAddressText(remote.tag, parts) }, port), remote);
+    return ok();
+  },
+);
+
+/**
+ * Returns the streams of the connection, which are children of the socket.
+ *
+ * Errors: would-block it does not stand yet; not-in-progress start-connect was not called; connection-refused, timeout,
+ * access-denied (an address that guests may not reach), new-socket-limit more than 64 connections of the invocation.
+ */
+const tcpSocketFinishConnect = witRow(
+  '[method]tcp-socket.finish-connect',
+  func(self, orError(tuple(own(inputStreamResource), own(outputStreamResource)))),
+  (guest: Process, socket: TcpSocket) => {
+    if (!isNow(socket.readiness())) return err('would-block');
+    if (socket.state !== 'opened' && socket.state !== 'failed') return err('not-in-progress');
+    const resource = socket.takeConnection();
+    if (typeof resource === 'number') return failure(resource);
+    const options = { parent: socket, explain };
+    return ok([new InputStream(resource, options), new OutputStream(guest, resource, options)]);
+  },
+);
+
+/**
+ * Refuses: there are no listening sockets.
+ *
+ * Errors: access-denied; invalid-state the socket is connected.
+ */
+const tcpSocketStartListen = witRow(
+  '[method]tcp-socket.start-listen',
+  func(self, done),
+  (_guest: Process, socket: TcpSocket) => (socket.state === 'unconnected' ? accessDenied : invalidState),
+);
+
+/**
+ * Refuses: nothing was begun.
+ *
+ * Errors: not-in-progress.
+ */
+const tcpSocketFinishListen = witRow('[method]tcp-socket.finish-listen', func(self, done), () =>
+  err('not-in-progress'),
+);
+
+/**
+ * Refuses: there are no listening sockets.
+ *
+ * Errors: invalid-state.
+ */
+const tcpSocketAccept = witRow(
+  '[method]tcp-socket.accept',
+  func(self, orError(tuple(own(tcpSocketResource), own(inputStreamResource), own(outputStreamResource)))),
+  () => invalidState,
+);
+
+/**
+ * Refuses: a component does not learn the addresses of the host.
+ *
+ * Errors: not-supported; invalid-state the socket is not connected.
+ */
+const tcpSocketLocalAddress = witRow(
+  '[method]tcp-socket.local-address',
+  func(self, orError(ipSocketAddressType)),
+  (_guest: Process, socket: TcpSocket) => (socket.state === 'connected' ? err('not-supported') : invalidState),
+);
+
+/**
+ * Returns the address that the socket is connected to.
+ *
+ * Errors: invalid-state the socket is not connected.
+ */
+const tcpSocketRemoteAddress = witRow(
+  '[method]tcp-socket.remote-address',
+  func(self, orError(ipSocketAddressType)),
+  (_guest: Process, socket: TcpSocket) => (socket.state === 'connected' ? ok(socket.remote) : invalidState),
+);
+
+/** Returns false: there are no listening sockets. */
+const tcpSocketIsListening = witRow('[method]tcp-socket.is-listening', func(self, 'bool'), () => false);
+
+/** Returns the family that the socket was made for. */
+const tcpSocketAddressFamily = witRow(
+  '[method]tcp-socket.address-family',
+  func(self, ipAddressFamilyType),
+  (_guest: Process, socket: TcpSocket) => socket.family,
+);
+
+/**
+ * Takes note of a backlog. Has no effect: there are no listening sockets.
+ *
+ * Errors: invalid-argument 0; invalid-state the socket is connected.
+ */
+const tcpSocketSetListenBacklogSize = witRow(
+  '[method]tcp-socket.set-listen-backlog-size',
+  func({ ...self, value: 'u64' }, done),
+  (_guest: Process, socket: TcpSocket, value: bigint) => {
+    if (value === 0n) return invalidArgument;
+    return socket.state === 'unconnected' ? ok() : invalidState;
+  },
+);
+
+/** Returns what set-keep-alive-enabled has set; false at first. */
+const tcpSocketKeepAliveEnabled = witRow(
+  '[method]tcp-socket.keep-alive-enabled',
+  func(self, orError('bool')),
+  (_guest: Process, { settings }: TcpSocket) => ok(settings.keepAlive),
+);
+
+/** Takes note of it. Has no effect: the platform probes idle connections after a minute. */
+const tcpSocketSetKeepAliveEnabled = witRow(
+  '[method]tcp-socket.set-keep-alive-enabled',
+  func({ ...self, value: 'bool' }, done),
+  (_guest: Process, { settings }: TcpSocket, value: boolean) => {
+    settings.keepAlive = value;
+    return ok();
+  },
+);
+
+/** Returns what set-keep-alive-idle-time has set; two hours at first. */
+const tcpSocketKeepAliveIdleTime = witRow(
+  '[method]tcp-socket.keep-alive-idle-time',
+  func(self, orError('u64')),
+  (_guest: Process, { settings }: TcpSocket) => ok(settings.idleNs),
+);
+
+/**
+ * Takes note of it. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveIdleTime = witRow(
+  '[method]tcp-socket.set-keep-alive-idle-time',
+  func({ ...self, value: 'u64' }, done),
+  (_guest: Process, { settings }: TcpSocket, value: bigint) => {
+    if (value === 0n) return invalidArgument;
+    settings.idleNs = value;
+    return ok();
+  },
+);
+
+/** Returns what set-keep-alive-interval has set; 75 s at first. */
+const tcpSocketKeepAliveInterval = witRow(
+  '[method]tcp-socket.keep-alive-interval',
+  func(self, orError('u64')),
+  (_guest: Process, { settings }: TcpSocket) => ok(settings.intervalNs),
+);
+
+/**
+ * Takes note of it. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveInterval = witRow(
+  '[method]tcp-socket.set-keep-alive-interval',
+  func({ ...self, value: 'u64' }, done),
+  (_guest: Process, { settings }: TcpSocket, value: bigint) => {
+    if (value === 0n) return invalidArgument;
+    settings.intervalNs = value;
+    return ok();
+  },
+);
+
+/** Returns what set-keep-alive-count has set; 9 at first. */
+const tcpSocketKeepAliveCount = witRow(
+  '[method]tcp-socket.keep-alive-count',
+  func(self, orError('u32')),
+  (_guest: Process, { settings }: TcpSocket) => ok(settings.probes),
+);
+
+/**
+ * Takes note of it. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveCount = witRow(
+  '[method]tcp-socket.set-keep-alive-count',
+  func({ ...self, value: 'u32' }, done),
+  (_guest: Process, { settings }: TcpSocket, value: number) => {
+    if (value === 0) return invalidArgument;
+    settings.probes = value;
+    return ok();
+  },
+);
+
+/** Returns 64. */
+const tcpSocketHopLimit = witRow('[method]tcp-socket.hop-limit', func(self, orError('u8')), () => ok(hopLimit));
+
+/**
+ * Accepts 64, which it is.
+ *
+ * Errors: invalid-argument 0; not-supported any other value.
+ */
+const tcpSocketSetHopLimit = witRow(
+  '[method]tcp-socket.set-hop-limit',
+  func({ ...self, value: 'u8' }, done),
+  (_guest: Process, _socket: TcpSocket, value: number) =>
+    value === 0 ? invalidArgument : value === hopLimit ? ok() : err('not-supported'),
+);
+
+/** Returns the size of the buffer of bytes received: 64 KiB. */
+const tcpSocketReceiveBufferSize = witRow(
+  '[method]tcp-socket.receive-buffer-size',
+  func(self, orError('u64')),
+  bufferSize,
+);
+
+/**
+ * Takes note of a wish; the size stays 64 KiB.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetReceiveBufferSize = witRow(
+  '[method]tcp-socket.set-receive-buffer-size',
+  func({ ...self, value: 'u64' }, done),
+  setBufferSize,
+);
+
+/** Returns the size of the buffer of bytes to send: 64 KiB. */
+const tcpSocketSendBufferSize = witRow('[method]tcp-socket.send-buffer-size', func(self, orError('u64')), bufferSize);
+
+/**
+ * Takes note of a wish; the size stays 64 KiB.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetSendBufferSize = witRow(
+  '[method]tcp-socket.set-send-buffer-size',
+  func({ ...self, value: 'u64' }, done),
+  setBufferSize,
+);
+
+/** Returns a pollable that is ready when finish-connect would not be would-block. It is a child of the socket. */
+const tcpSocketSubscribe = witRow(
+  '[method]tcp-socket.subscribe',
+  func(self, own(pollableResource)),
+  (_guest: Process, socket: TcpSocket) => new Pollable(socket, () => socket.readiness()),
+);
+
+/**
+ * Ends receiving, sending (FIN, behind what was written) or both.
+ *
+ * Errors: invalid-state the socket is not connected.
+ */
+const tcpSocketShutdown = witRow(
+  '[method]tcp-socket.shutdown',
+  func({ ...self, 'shutdown-type': enumeration('receive', 'send', 'both') }, done),
+  (_guest: Process, socket: TcpSocket, half: 'receive' | 'send' | 'both') => {
+    if (socket.state !== 'connected') return invalidState;
+    const result = socket.shutdown({ read: half !== 'send', write: half !== 'receive' });
+    return result < 0 ? failure(result) : ok();
+  },
+);
+
+/** Drops a tcp-socket: its connection is ended behind what was written. Its streams have to be dropped before. */
+const dropTcpSocket = dropRow(tcpSocketResource);
+
+function bufferSize() {
+  return ok(bufferBytes);
+}
+
+function setBufferSize(_guest: Process, _socket: TcpSocket, value: bigint) {
+  return value === 0n ? invalidArgument : ok();
+}
+
+export const socketsTcp = witInterface('wasi2', name, [
+  tcpSocketStartBind,
+  tcpSocketFinishBind,
+  tcpSocketStartConnect,
+  tcpSocketFinishConnect,
+  tcpSocketStartListen,
+  tcpSocketFinishListen,
+  tcpSocketAccept,
+  tcpSocketLocalAddress,
+  tcpSocketRemoteAddress,
+  tcpSocketIsListening,
+  tcpSocketAddressFamily,
+  tcpSocketSetListenBacklogSize,
+  tcpSocketKeepAliveEnabled,
+  tcpSocketSetKeepAliveEnabled,
+  tcpSocketKeepAliveIdleTime,
+  tcpSocketSetKeepAliveIdleTime,
+  tcpSocketKeepAliveInterval,
+  tcpSocketSetKeepAliveInterval,
+  tcpSocketKeepAliveCount,
+  tcpSocketSetKeepAliveCount,
+  tcpSocketHopLimit,
+  tcpSocketSetHopLimit,
+  tcpSocketReceiveBufferSize,
+  tcpSocketSetReceiveBufferSize,
+  tcpSocketSendBufferSize,
+  tcpSocketSetSendBufferSize,
+  tcpSocketSubscribe,
+  tcpSocketShutdown,
+  dropTcpSocket,
+]);
