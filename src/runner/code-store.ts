@@ -10,7 +10,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { Semaphore } from '../waiting/semaphore.ts';
 import { codeLimits } from './limits.ts';
 
-/** What the store asks of the one who knows which Deployments have this code. */
+/** A Deployment that has the code of an Artifact, as the store sees it. */
 export interface CodeUse {
   /** True while an Invocation runs in it: it may not be dropped then. */
   readonly isBusy: boolean;

@@ -28,7 +28,7 @@ export interface TakeoverOptions {
   readonly onReachable: () => void;
 }
 
-/** What a report carries besides who sends it. */
+/** What a report carries, without the runner that sends it. */
 export type ReportContent = Pick<TakeoverReport, 'logs' | 'usage'>;
 
 interface Waiting {

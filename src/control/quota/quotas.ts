@@ -44,8 +44,6 @@ export const quotaLimits = {
    * nobody's values are refused for them.
    */
   shares: { logs: 1 / 4, usage: 1 / 10 },
-  /** A push warns when this share is used. */
-  warnShare: 0.9,
 } as const;
 
 interface UserSum {
