@@ -78,6 +78,20 @@ export const protections: readonly Protection[] = [
     tests: ['test/runner/pool.test.ts'],
   },
   {
+    name: 'releases: a read does not undo a change made meanwhile',
+    file: 'src/control/deploy/release-feed.ts',
+    find: 'if (!changed.has(label)) this',
+    replace: 'this',
+    tests: ['test/control/ports/release-feed.test.ts'],
+  },
+  {
+    name: 'nodes: a push waits until the runners have switched',
+    file: 'src/control/fleet/fleet.ts',
+    find: 'await Promise.all([...this.#applying]',
+    replace: 'void Promise.all([...this.#applying]',
+    tests: ['test/control/ports/nodes.test.ts'],
+  },
+  {
     name: 'fleet: what builds up over many calls is blamed on nobody',
     file: 'src/control/fleet/fleet.ts',
     find: 'this.#isCertain(suspect, member, end);',
