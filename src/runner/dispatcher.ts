@@ -81,7 +81,7 @@ export class Dispatcher {
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const found = this.#find(address);
         // A warm one is not awaited: most calls go on in the same turn.
-        const deployment = found.pool === null ? await this.#ready(address) : found;
+        const deployment = found.pool === null || found.pool.makesSlowly ? await this.#ready(address) : found;
         refusing = deployment;
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
@@ -170,17 +170,21 @@ export class Dispatcher {
   }
 
   /**
-   * Returns the Deployment at `address`, with its code where that can be had: what is cold is waited for. Throws as
-   * `#find` and LoadedDeployments.warm do, and `overloaded` where too many requests wait.
+   * Returns the Deployment at `address`, with its code where that can be had: what is cold is waited for. Where an
+   * instance is to be made that takes longer than a slice, waits for a turn as guests do that compute, so that a turn of
+   * the loop makes one at most. Throws as `#find` and LoadedDeployments.warm do, and `overloaded` where too many
+   * requests wait.
    */
   async #ready(address: Address): Promise<LoadedDeployment> {
     let deployment = this.#find(address);
-    if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
+    if (deployment.quarantine !== null) return deployment;
     if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
     this.#waitingForCode += 1;
     try {
       for (let tries = 0; tries < warmTriesMax; tries += 1) {
         await this.#options.deployments.warm(deployment);
+        if (deployment.pool?.makesSlowly === true)
+          await this.#options.services.scheduler.turn(deployment.handler.share, 1);
         // Another version may have taken its place meanwhile.
         deployment = this.#find(address);
         if (deployment.pool !== null || deployment.quarantine !== null) return deployment;

@@ -18,6 +18,7 @@ import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { CodeStore, CodeUse } from './code-store.ts';
 import type { HandlerState, HandlerStates } from './handler-states.ts';
+import { sliceLimits } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
 import { type UsageMeter, usageMeter } from './usage-reporter.ts';
@@ -187,7 +188,9 @@ export class LoadedDeployments {
     // Freed meanwhile: nobody calls it any more.
     if (deployment.pool !== null || !this.#uses.has(deployment)) return;
     const { limits, exactMemory } = spec;
-    const code = { module, plan: spec.module.plan, abis, memoryPages: limits.memoryPages, exactMemory };
+    const { plan, instantiationUs } = spec.module;
+    const isSlow = instantiationUs > sliceLimits.sliceMs * 1_000;
+    const code = { module, plan, abis, memoryPages: limits.memoryPages, exactMemory, isSlow };
     deployment.pool = new SlotPool(code, this.#options.budget, () => this.#options.mark.enter(deployment.mark));
   }
 }

@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../protocol/limits.ts';
 import { poolLimits, reserveLimits } from './limits.ts';
 import type { Evictable, MemoryBudget } from './memory-budget.ts';
 import { ReserveEstimate } from './reserve.ts';
-import { type GuestCode, type MemoryImage, Slot, slotBytes } from './slot.ts';
+import { type GuestCode, isRecyclable, type MemoryImage, Slot, slotBytes } from './slot.ts';
 
 export class SlotPool implements Evictable {
   readonly #code: GuestCode;
@@ -16,6 +16,8 @@ export class SlotPool implements Evictable {
   readonly #clean: Slot[] = [];
   /** Used, too large to be restored within a request. */
   readonly #dirty: Slot[] = [];
+  /** Whether setting a slot back takes longer than a slice: an instance is made for it. */
+  readonly #remakesSlowly: boolean;
   #image: MemoryImage | null = null;
   #isRestoring = false;
   #isRefilling = false;
@@ -36,6 +38,7 @@ export class SlotPool implements Evictable {
     this.#reserve = new ReserveEstimate({ first, most: Math.max(0, Math.min(reserveLimits.pagesMax, restorable)) });
     // 0: the code has no memory.grow, or its Artifact knows no reserve.
     this.#learns = first > 0;
+    this.#remakesSlowly = code.isSlow === true && !isRecyclable(code.plan);
     budget.join(this);
   }
 
@@ -55,6 +58,11 @@ export class SlotPool implements Evictable {
   get #spareMax(): number {
     const fitting = Math.floor((this.#budget.limitBytes * poolLimits.shareOfBytes) / this.#slotBytes);
     return Math.min(poolLimits.sparePerPool, Math.max(1, fitting));
+  }
+
+  /** Whether the next `take` holds the thread for longer than a slice: it makes an instance, which takes that long. */
+  get makesSlowly(): boolean {
+    return this.#code.isSlow === true && this.#clean.length === 0;
   }
 
   /** A slot as new; null where the runner has no memory left for one. */
@@ -81,7 +89,7 @@ export class SlotPool implements Evictable {
       if (!isFit && !this.#isClosed && this.spare + this.#missing < this.#spareMax) this.#refillLater();
       return;
     }
-    if (slot.restoreBytes > poolLimits.restoreAtOnceBytes) {
+    if (slot.restoreBytes > poolLimits.restoreAtOnceBytes || this.#remakesSlowly) {
       this.#dirty.push(slot);
       this.#restoreLater();
     } else if (this.#restore(slot)) this.#clean.push(slot);

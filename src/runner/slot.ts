@@ -23,6 +23,8 @@ export interface GuestCode {
   readonly abis: readonly Abi[];
   /** The Limits' memoryPages. */
   readonly memoryPages: number;
+  /** Whether making an instance takes longer than a slice. */
+  readonly isSlow?: boolean;
   /** Memories get no reserve: an access beyond memory.size traps wherever it is. */
   readonly exactMemory: boolean;
 }

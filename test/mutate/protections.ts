@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'runner: instances that take long to make are made one in a turn of the loop',
+    file: 'src/runner/dispatcher.ts',
+    find: 'found.pool === null || found.pool.makesSlowly',
+    replace: 'found.pool === null',
+    tests: ['test/runner/slow-instances.test.ts'],
+  },
+  {
+    name: 'pool: an instance that takes long to make is not remade at the end of a call',
+    file: 'src/runner/pool.ts',
+    find: ' || this.#remakesSlowly',
+    replace: '',
+    tests: ['test/runner/slow-instances.test.ts'],
+  },
+  {
     name: 'pool: garbage of wide instances is collected',
     file: 'src/runner/instance-garbage.ts',
     find: 'this.#collect();',
