@@ -27,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/storage': ['protocol', 'control/db'],
   'control/quota': ['protocol', 'control/db'],
   'control/fleet': ['protocol'],
-  'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts'],
+  'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers'],
   'control/deploy': [
     'protocol',
     'waiting',

@@ -15,6 +15,8 @@ import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
+import { addSecurityCommand } from './commands/security.ts';
+import { addTeamCommands, addUserCommand } from './commands/teams.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
 import { Cancelled, exitCodeOf, exitCodes, type Output, processOutput } from './output.ts';
@@ -80,6 +82,9 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   program.commandsGroup('Account:');
   addAccountCommands(program, context);
   addAccessCommands(program, context);
+  addSecurityCommand(program, context);
+  addTeamCommands(program, context);
+  addUserCommand(program, context);
   addQuotaCommand(program, context);
   program.commandsGroup('Handlers:');
   addHandlerCommands(program, context);

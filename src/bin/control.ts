@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { Accounts } from '../control/accounts/accounts.ts';
+import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
 import { hardenServer, serverLimits } from '../control/api/harden.ts';
@@ -25,8 +26,10 @@ import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
 import { SqlRepoHome } from '../control/git/repo-home.ts';
 import { Repositories } from '../control/git/repositories.ts';
+import { HandlerAccess } from '../control/handlers/access.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
+import { Teams } from '../control/handlers/teams.ts';
 import { LogStore } from '../control/logs/log-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures } from '../control/quota/measures.ts';
@@ -89,9 +92,12 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   await identity.bind(platformId);
   const lease = await takeFolderLease(db, identity, log);
   const home = new SqlRepoHome({ db, self: identity.controlId, now });
-  const accounts = new Accounts({ db, now, randomBytes, registration: config.registration });
+  const sealer = await Sealer.open({ db, keyFile: data('env.key'), randomBytes });
+  const accounts = new Accounts({ db, now, randomBytes, registration: config.registration, sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
-  const env = await HandlerEnv.open({ db, keyFile: data('env.key'), now, randomBytes });
+  const access = new HandlerAccess({ db });
+  const teams = new Teams({ db, handlers, now });
+  const env = new HandlerEnv({ db, sealer, now });
   const logs: LogStore = await LogStore.open({
     db,
     now,
@@ -202,8 +208,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     repositories,
     hooks,
     receiver: deployments,
-    userOfToken: (token) => accounts.userOfToken(token),
-    userOfPassword: (login) => accounts.userOfPassword(login),
+    handlerAccess: access,
+    accounts,
     addressOf: (req) => config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address,
     environment: process.env,
     // An error shows its message and stack only under `err`.
@@ -214,11 +220,17 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       ),
     now: () => performance.now(),
   });
+  accounts.users.onChanged(async (owner) => {
+    quota.changed(owner.ownerId);
+    await fleet.applied(await releases.owner(owner));
+  });
   let isStarted = false;
   const api = createApi({
     db,
     accounts,
     handlers,
+    access,
+    teams,
     env,
     logs,
     usage,
@@ -253,6 +265,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const streams = attachLogStream(server, {
     accounts,
     handlers,
+    access,
+    teams,
     logs,
     log,
     randomBytes,

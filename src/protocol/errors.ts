@@ -17,9 +17,11 @@ export const errorStatus = {
   bad_cgi_output: 502,
   deadline_exceeded: 504,
   overloaded: 503,
+  suspended: 503,
   // What a client of the API or of git sees.
   bad_request: 400,
   unauthorized: 401,
+  code_required: 401,
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,

@@ -89,6 +89,8 @@ export type ToRunner =
   | { readonly kind: 'quarantine'; readonly specId: string; readonly reason: string }
   /** All Releases that exist now have been sent: open the port. */
   | { readonly kind: 'serve' }
+  /** What holds for every function of a User from now on. */
+  | { readonly kind: 'owner'; readonly owner: OwnerState }
   | { readonly kind: 'ping'; readonly n: number }
   /** Answer to a `request`. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
@@ -134,6 +136,15 @@ export type FromRunner =
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** A call of the kernel that control serves (kv, queue). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
+
+/** What a runner must know of a User whose functions it serves. */
+export interface OwnerState {
+  readonly ownerId: string;
+  /** True: every call of the User's functions is answered 503 `suspended`. */
+  readonly isSuspended: boolean;
+  /** Invocations of the User's functions that may be in flight in all runners together; null: no limit of the User. */
+  readonly callsMax: number | null;
+}
 
 /** Invocations that run for long: those listed from now on, and the ids of listed ones that have ended. */
 export interface RunningChange {

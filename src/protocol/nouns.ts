@@ -13,6 +13,18 @@ export interface User {
   readonly createdMs: number;
 }
 
+/** What a Token may do; each scope includes those before it. */
+export const tokenScopes = ['read', 'deploy', 'full'] as const;
+export type TokenScope = (typeof tokenScopes)[number];
+
+/** What a User is to a handler; each role includes those before it. */
+export const handlerRoles = ['viewer', 'deployer', 'owner'] as const;
+export type HandlerRole = (typeof handlerRoles)[number];
+
+/** Roles that an owner may give to others. */
+export const collaboratorRoles = ['viewer', 'deployer'] as const satisfies readonly HandlerRole[];
+export type CollaboratorRole = (typeof collaboratorRoles)[number];
+
 /** The lists of a Policy, named as in manifests. A URL that matches both is disallowed. */
 export const policyLists = ['allow', 'disallow'] as const;
 export type PolicyList = (typeof policyLists)[number];
@@ -27,6 +39,8 @@ export type Policy = Readonly<Record<PolicyList, readonly string[]>>;
 export interface HandlerView {
   readonly name: string;
   readonly owner: string;
+  /** What the asking User is to it. */
+  readonly role: HandlerRole;
   /** Where the function answers under its own host name. */
   readonly url: string;
   /** Where it answers too, under a path of the platform's host: for readers without wildcard DNS. */

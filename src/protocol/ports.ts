@@ -2,7 +2,7 @@
  * What stations of control ask of each other, as types: each is written in the folder named beside
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
-import type { DeploymentSpec, DroppedLines, RunnerStats } from './messages.ts';
+import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine } from './nouns.ts';
 
 /** What every label is served with: a runner that starts is told this first. */
@@ -11,19 +11,22 @@ export interface ReleaseState {
   readonly releases: readonly { readonly label: string; readonly specId: string }[];
   /** Labels that exist and serve nothing. */
   readonly known: readonly string[];
+  /** Users for whose functions something holds: suspended, or limited. */
+  readonly owners: readonly OwnerState[];
 }
 
-/** One change of what a label is served with. */
+/** One change of what a label is served with, or of what holds for the functions of a User. */
 export type ReleaseChange = {
-  /** Grows from change to change, over all labels. */
+  /** Grows from change to change. */
   readonly revision: number;
-  readonly label: string;
 } & (
-  | { readonly kind: 'release'; readonly spec: DeploymentSpec }
+  | { readonly kind: 'release'; readonly label: string; readonly spec: DeploymentSpec }
   /** The label exists, nothing is deployed. */
-  | { readonly kind: 'announce' }
+  | { readonly kind: 'announce'; readonly label: string }
   /** The label does not exist any more. */
-  | { readonly kind: 'remove' }
+  | { readonly kind: 'remove'; readonly label: string }
+  /** What holds for all functions of a User is another. */
+  | { readonly kind: 'owner'; readonly owner: OwnerState }
 );
 
 /**
@@ -46,6 +49,8 @@ export interface ReleaseFeed {
   announce(label: string): Promise<number>;
   /** Takes a label out. Returns the change's revision. */
   remove(label: string): Promise<number>;
+  /** Lets `owner` hold for the functions of a User. Returns the change's revision. */
+  owner(owner: OwnerState): Promise<number>;
 }
 
 /** One runner of a Node. */
@@ -237,6 +242,11 @@ export interface Deployer {
   rollback(options: { readonly handlerId: string; readonly number: number; readonly userId: string }): Promise<void>;
   /** Serves the live Deployment with the handler's environment variables as they are now. */
   environmentChanged(handlerId: string): Promise<void>;
+  /**
+   * Something that is not part of the Deployment changed (limits, policy, owner): serve the live Deployment with what
+   * holds now. `what` goes into the handler's log, after `vN`.
+   */
+  handlerChanged(handlerId: string, what: string): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;

@@ -10,6 +10,7 @@ import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
+import type { OwnerLimits } from './owner-limits.ts';
 import { answerProblem } from './problem-answer.ts';
 import { RefusedRequest } from './refused-request.ts';
 import { declaredBytes } from './request-body.ts';
@@ -21,6 +22,7 @@ import type { Slot } from './slot.ts';
 export interface DispatcherOptions {
   readonly services: RunnerServices;
   readonly routes: RouteTable;
+  readonly owners: OwnerLimits;
   readonly deployments: LoadedDeployments;
   readonly inFlight: InFlight;
   readonly domain: string;
@@ -60,7 +62,7 @@ export class Dispatcher {
 
   /** Resolves when the request has been answered; never rejects. */
   async handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
-    const { services, inFlight, deployments } = this.#options;
+    const { services, inFlight, deployments, owners } = this.#options;
     const isHead = request.method === 'HEAD';
     let method = request.method ?? 'GET';
     let target = request.url ?? '/';
@@ -85,6 +87,7 @@ export class Dispatcher {
         refusing = deployment;
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
+        const owner = owners.admit(deployment.spec.ownerId);
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         if (response.destroyed) return;
         deployment.lastCall = this.#count;
@@ -96,6 +99,7 @@ export class Dispatcher {
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
         handler.inFlight += 1;
+        if (owner !== null) owner.inFlight += 1;
         deployment.inFlight += 1;
         inFlight.add(invocation, request.socket);
         let next: string | null;
@@ -104,6 +108,7 @@ export class Dispatcher {
         } finally {
           inFlight.delete(invocation, request.socket);
           handler.inFlight -= 1;
+          if (owner !== null) owner.inFlight -= 1;
           deployment.inFlight -= 1;
           if (deployment.isForgotten && deployment.inFlight === 0) deployments.free(deployment);
         }

@@ -35,6 +35,7 @@ import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limi
 import { LoadedDeployments } from './loaded-deployments.ts';
 import { type Fate, LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
+import { OwnerLimits } from './owner-limits.ts';
 import { RouteTable } from './routes.ts';
 import { Scheduler } from './scheduler.ts';
 import { RunnerServer } from './server.ts';
@@ -60,6 +61,7 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #link: ControlLink;
   readonly #routes = new RouteTable();
+  readonly #owners = new OwnerLimits();
   readonly #logs: LogBuffer;
   readonly #usage: UsageReporter;
   #loaded: Loaded | null = null;
@@ -160,6 +162,9 @@ export class Runner {
         if (deployment !== undefined) deployment.quarantine = message.reason;
         return;
       }
+      case 'owner':
+        this.#owners.set(message.owner);
+        return;
       case 'serve':
         void this.#serve(loaded);
         return;
@@ -202,6 +207,7 @@ export class Runner {
         report: this.#options.report,
       },
       routes: this.#routes,
+      owners: this.#owners,
       deployments,
       inFlight,
       domain: config.domain,

@@ -8,14 +8,17 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { WebSocket } from 'ws';
 import { Accounts, type Registration } from '../../src/control/accounts/accounts.ts';
+import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
 import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
+import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
@@ -35,6 +38,7 @@ export interface Platform extends ApiDeps, NamedWriter {
   readonly asked: string[];
   /** Lines of the platform's own log. */
   readonly logged: string[];
+  readonly sealer: Sealer;
   /** Shifts the clock. */
   readonly clock: { ms: number };
   close(): Promise<void>;
@@ -61,11 +65,22 @@ export async function startPlatform(
   const asked: string[] = [];
   const server = createServer();
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const sealer = await Sealer.open({ db, keyFile: join(folder, 'env.key'), randomBytes });
+  const handlers = new Handlers({ db, now, randomBytes, randomInt });
   const deps: ApiDeps = {
     db,
-    accounts: new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open', passwordCost }),
-    handlers: new Handlers({ db, now, randomBytes, randomInt }),
-    env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
+    accounts: new Accounts({
+      db,
+      now,
+      randomBytes,
+      registration: options.registration ?? 'open',
+      passwordCost,
+      sealer,
+    }),
+    access: new HandlerAccess({ db }),
+    teams: new Teams({ db, handlers, now }),
+    handlers,
+    env: new HandlerEnv({ db, sealer, now }),
     logs,
     usage,
     queues: new QueueStore({ db, now, newId: () => randomUUID() }),
@@ -100,6 +115,7 @@ export async function startPlatform(
     url: url(),
     streams,
     asked,
+    sealer,
     logged,
     clock,
     async close() {
@@ -119,6 +135,7 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
   return {
     rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
     environmentChanged: note('environmentChanged'),
+    handlerChanged: note('handlerChanged'),
     handlerCreated: note('handlerCreated'),
     handlerDeleted: note('handlerDeleted'),
     handlerRestored: note('handlerRestored'),

@@ -16,7 +16,7 @@ const { db, handlers, logStore } = platform;
 const owner =
   (await db.selectFrom('users').select('id').where('name', '=', 'ada').executeTakeFirst()) ??
   (await platform.user('ada'));
-const { token } = await platform.accounts.createToken(owner.id, 'test');
+const { token } = await platform.accounts.createToken(owner.id, { label: 'test' });
 const busy = (await handlers.find('busy')) ?? (await handlers.create({ name: 'busy', ownerId: owner.id }));
 const handlerId = handlerIdOf(busy.id);
 

@@ -8,7 +8,7 @@ import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/contr
 import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import type { BusRequest, DeploymentSpec, RunningChange, UsageCount } from '../../src/protocol/messages.ts';
+import type { BusRequest, DeploymentSpec, OwnerState, RunningChange, UsageCount } from '../../src/protocol/messages.ts';
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
@@ -86,12 +86,15 @@ export class TestFleet {
       specs: [...this.specs.values()],
       releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
       known: [...this.known],
+      owners: [...this.owners.values()],
     }),
   });
   readonly artifacts = new Map<string, Uint8Array>();
   readonly specs = new Map<string, DeploymentSpec>();
   readonly releases = new Map<string, string>();
   readonly known = new Set<string>();
+  /** Users for whose functions something holds, by id. */
+  readonly owners = new Map<string, OwnerState>();
   /** By handler name, as tests ask for them. */
   readonly lines: (PendingLogLine & Named)[] = [];
   readonly dropped: Record<string, number> = {};

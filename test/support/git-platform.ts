@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Accounts } from '../../src/control/accounts/accounts.ts';
+import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
 import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
@@ -22,12 +23,13 @@ import { gitEnvironment } from '../../src/control/git/git-environment.ts';
 import { HookEndpoint } from '../../src/control/git/hook-endpoint.ts';
 import type { GitLimits } from '../../src/control/git/limits.ts';
 import { Repositories } from '../../src/control/git/repositories.ts';
+import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { databaseMeasures } from '../../src/control/quota/measures.ts';
 import type { Quotas } from '../../src/control/quota/quotas.ts';
-import type { DeploymentSpec } from '../../src/protocol/messages.ts';
+import type { DeploymentSpec, OwnerState } from '../../src/protocol/messages.ts';
 import type { Nodes, NodeView, ReleaseFeed } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
@@ -39,11 +41,14 @@ export class RecordedFleet implements Nodes {
   readonly specs = new Map<string, DeploymentSpec>();
   /** Label -> number of the Deployment served, 0 for one that is only known. */
   readonly serving = new Map<string, number>();
+  /** Users for whose functions something holds, by id. */
+  readonly owners = new Map<string, OwnerState>();
   refuse: Error | null = null;
 
   constructor(feed: ReleaseFeed) {
     feed.changes((change) => {
-      if (change.kind === 'remove') this.serving.delete(change.label);
+      if (change.kind === 'owner') this.owners.set(change.owner.ownerId, change.owner);
+      else if (change.kind === 'remove') this.serving.delete(change.label);
       else this.serving.set(change.label, change.kind === 'announce' ? 0 : this.#released(change.spec));
     });
   }
@@ -137,9 +142,10 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     reports.push(`${message}: ${error instanceof Error ? `${error.message} ${String(error.cause ?? '')}` : error}`);
   };
   const reports: string[] = [];
-  const accounts = new Accounts({ db, now, randomBytes, registration: 'open' });
+  const sealer = await Sealer.open({ db, keyFile: join(dataFolder, 'key'), randomBytes });
+  const accounts = new Accounts({ db, now, randomBytes, registration: 'open', sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
-  const env = await HandlerEnv.open({ db, keyFile: join(dataFolder, 'key'), now, randomBytes });
+  const env = new HandlerEnv({ db, sealer, now });
   const artifacts = await ArtifactStore.open(join(dataFolder, 'artifacts'));
   const repositories = await Repositories.open({ folder: join(dataFolder, 'repos'), hooksFolder, environment });
   const logs = await LogStore.open({
@@ -187,9 +193,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     repositories,
     hooks,
     receiver: options.receiver?.(deployments) ?? deployments,
-    userOfToken: (token) => accounts.userOfToken(token),
+    accounts,
+    handlerAccess: new HandlerAccess({ db }),
     log: (event) => events.push(event),
-    userOfPassword: (login) => accounts.userOfPassword(login),
     addressOf: (req) => req.socket.remoteAddress ?? '',
     environment: process.env,
     now: () => performance.now(),
@@ -230,7 +236,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     user: async (name = `user-${randomBytes(4).toString('hex')}`) => {
       const id = `u${randomBytes(10).toString('hex')}`;
       await db.insertInto('users').values({ id, name, password_hash: 'none', created_ms: now() }).execute();
-      const { token } = await accounts.createToken(id, 'test');
+      const { token } = await accounts.createToken(id, { label: 'test' });
       return { id, name, token };
     },
     push: async (user, repo, handler, ...refs) => {

@@ -7,13 +7,16 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import pino from 'pino';
 import { Accounts, type Registration } from '../../src/control/accounts/accounts.ts';
+import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
+import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
@@ -67,7 +70,8 @@ export async function startControl(options: { readonly registration?: Registrati
   };
   const logs = await LogStore.open({ db, now, onError });
   const usage = new UsageStore({ db, now, onError });
-  const accounts = new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open' });
+  const sealer = await Sealer.open({ db, keyFile: join(folder, 'env.key'), randomBytes });
+  const accounts = new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open', sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
   let port = 0;
   const url = () => `http://127.0.0.1:${port}`;
@@ -77,13 +81,15 @@ export async function startControl(options: { readonly registration?: Registrati
     db,
     accounts,
     handlers,
+    access: new HandlerAccess({ db }),
+    teams: new Teams({ db, handlers, now }),
     logs,
     usage,
     queues: new QueueStore({ db, now, newId: () => randomUUID() }),
     log,
     now,
     randomBytes,
-    env: await HandlerEnv.open({ db, keyFile: join(folder, 'env.key'), now, randomBytes }),
+    env: new HandlerEnv({ db, sealer, now }),
     deployer: deployer(db),
     quota: testQuota(db),
     metrics: new Metrics({ logs, usage }),
@@ -257,6 +263,7 @@ function deployer(db: Database): Deployer {
       await release(db, handlerId, target.id);
     },
     environmentChanged: nothing,
+    handlerChanged: nothing,
     handlerCreated: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,

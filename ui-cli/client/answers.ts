@@ -1,6 +1,9 @@
 /** What each call of the API answers, as a whole. */
 import * as z from 'zod/mini';
+import { tokenScopes } from '../../src/protocol/nouns.ts';
 import {
+  accountAnswer,
+  collaboratorAnswer,
   deploymentAnswer,
   handlerAnswer,
   inviteAnswer,
@@ -10,13 +13,27 @@ import {
   queueMessageAnswer,
   quotaAnswer,
   tokenAnswer,
+  transferAnswer,
   usageAnswer,
   usageMinuteAnswer,
   variableAnswer,
 } from './views.ts';
 
 export const token = z.object({ token: z.string() });
-export const user = z.object({ user: z.object({ name: z.string() }) });
+export const who = z.object({
+  user: z.object({ name: z.string() }),
+  admin: z.boolean(),
+  scope: z.enum(tokenScopes),
+  handler: z.nullable(z.string()),
+});
+export const secondFactor = z.object({ secret: z.string(), uri: z.string() });
+export const recoveryCodes = z.object({ recoveryCodes: z.array(z.string()) });
+export const collaborators = z.object({ collaborators: z.array(collaboratorAnswer) });
+export const collaborator = z.object({ collaborator: collaboratorAnswer });
+export const transfer = z.object({ transfer: transferAnswer });
+export const transfers = z.object({ transfers: z.array(transferAnswer) });
+export const account = z.object({ user: accountAnswer });
+export const accounts = z.object({ users: z.array(accountAnswer), next: z.nullable(z.string()) });
 export const tokens = z.object({ tokens: z.array(tokenAnswer) });
 export const newToken = z.object({ token: z.string(), view: tokenAnswer });
 export const invites = z.object({ invites: z.array(inviteAnswer) });

@@ -1,23 +1,56 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
 import type * as z from 'zod/mini';
-import type { DeploymentView, HandlerView, InvocationRecord, LogStream, QuotaView } from '../../src/protocol/nouns.ts';
+import type {
+  CollaboratorRole,
+  DeploymentView,
+  HandlerView,
+  InvocationRecord,
+  LogStream,
+  QuotaView,
+  TokenScope,
+} from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
 import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import type {
+  AccountView,
+  CollaboratorView,
   InviteView,
   LogPage,
   QueueMessagePage,
   QueueView,
   TokenView,
+  TransferView,
   UsageMinute,
   UsageView,
   VariableView,
+  WhoView,
 } from './views.ts';
 
 export interface Credentials {
   readonly name: string;
   readonly password: string;
+  /** Of the second factor, where the account has one. */
+  readonly code?: string | undefined;
+}
+
+/** What a new Token may do, and until when. */
+export interface TokenTerms {
+  readonly label: string;
+  readonly scope?: TokenScope | undefined;
+  /** The one handler that it is good for. */
+  readonly handler?: string | undefined;
+  readonly expiresInDays?: number | undefined;
+}
+
+/** What an administrator changes of a user. null: the limit of the platform. */
+export interface AccountChange {
+  readonly suspended?: boolean | undefined;
+  readonly admin?: boolean | undefined;
+  readonly handlersMax?: number | null | undefined;
+  readonly quotaBytes?: number | null | undefined;
+  readonly callsMax?: number | null | undefined;
+  readonly secondFactor?: false | undefined;
 }
 
 export interface LogQuery {
@@ -60,9 +93,9 @@ export class Client {
     return (await this.#call(answers.token, { method: 'POST', path: '/users', body }, options)).token;
   }
 
-  /** A new Token. Throws `unauthorized`. */
-  async logIn({ name, password }: Credentials, options?: CallOptions): Promise<string> {
-    const body = { name, password, label: 'wasmcloud' };
+  /** A new Token. Throws `unauthorized`, `code_required`. */
+  async logIn({ name, password, code }: Credentials, options?: CallOptions): Promise<string> {
+    const body = { name, password, label: 'wasmcloud', ...(code === undefined ? {} : { code }) };
     try {
       return (await this.#call(answers.token, { method: 'POST', path: '/sessions', body }, options)).token;
     } catch (error) {
@@ -80,7 +113,110 @@ export class Client {
 
   /** The user's name. */
   async whoAmI(options?: CallOptions): Promise<string> {
-    return (await this.#call(answers.user, { method: 'GET', path: '/whoami' }, options)).user.name;
+    return (await this.who(options)).user;
+  }
+
+  /** Whose Token this client has, and what it is good for. */
+  async who(options?: CallOptions): Promise<WhoView> {
+    const { user, ...rest } = await this.#call(answers.who, { method: 'GET', path: '/whoami' }, options);
+    return { ...rest, user: user.name };
+  }
+
+  /** Throws `unauthorized` (the current password), `code_required`, `bad_request` (the next one). */
+  async changePassword(asked: {
+    readonly current: string;
+    readonly next: string;
+    readonly code?: string | undefined;
+    readonly endSessions: boolean;
+  }): Promise<void> {
+    await this.#send({ method: 'PUT', path: '/password', body: asked });
+  }
+
+  /** The secret for an app; told this once. */
+  async startSecondFactor(): Promise<{ readonly secret: string; readonly uri: string }> {
+    return this.#call(answers.secondFactor, { method: 'POST', path: '/second-factor' });
+  }
+
+  /** Recovery codes; told this once. */
+  async confirmSecondFactor(code: string): Promise<readonly string[]> {
+    const asked: ApiRequest = { method: 'PUT', path: '/second-factor', body: { code } };
+    return (await this.#call(answers.recoveryCodes, asked)).recoveryCodes;
+  }
+
+  async removeSecondFactor(code: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: '/second-factor', body: { code } });
+  }
+
+  /** Users of the platform, by name; `search`: names that contain it. For administrators. */
+  async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
+    const all: AccountView[] = [];
+    for (let after: string | null = ''; after !== null; ) {
+      const query: ApiRequest['query'] = {
+        ...(after === '' ? {} : { after }),
+        ...(search === undefined ? {} : { search }),
+      };
+      const page: { readonly users: readonly AccountView[]; readonly next: string | null } = await this.#call(
+        answers.accounts,
+        { method: 'GET', path: '/users', query },
+        options,
+      );
+      all.push(...page.users);
+      after = page.next;
+    }
+    return all;
+  }
+
+  async user(name: string): Promise<AccountView> {
+    return (await this.#call(answers.account, { method: 'GET', path: userPath(name) })).user;
+  }
+
+  async changeUser(name: string, change: AccountChange): Promise<AccountView> {
+    return (await this.#call(answers.account, { method: 'PATCH', path: userPath(name), body: change })).user;
+  }
+
+  async collaborators(handler: string, options?: CallOptions): Promise<readonly CollaboratorView[]> {
+    const path = `${handlerPath(handler)}/collaborators`;
+    return (await this.#call(answers.collaborators, { method: 'GET', path }, options)).collaborators;
+  }
+
+  async setCollaborator(handler: string, user: string, role: CollaboratorRole): Promise<CollaboratorView> {
+    const path = `${handlerPath(handler)}/collaborators/${encodeURIComponent(user)}`;
+    return (await this.#call(answers.collaborator, { method: 'PUT', path, body: { role } })).collaborator;
+  }
+
+  async removeCollaborator(handler: string, user: string): Promise<void> {
+    await this.#send({
+      method: 'DELETE',
+      path: `${handlerPath(handler)}/collaborators/${encodeURIComponent(user)}`,
+    });
+  }
+
+  /** Gives the own role on a handler up. */
+  async leaveHandler(handler: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/membership` });
+  }
+
+  async offerTransfer(handler: string, to: string): Promise<TransferView> {
+    const asked: ApiRequest = { method: 'POST', path: `${handlerPath(handler)}/transfer`, body: { to } };
+    return (await this.#call(answers.transfer, asked)).transfer;
+  }
+
+  async withdrawTransfer(handler: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/transfer` });
+  }
+
+  /** Handlers that are offered to the user. */
+  async transfers(options?: CallOptions): Promise<readonly TransferView[]> {
+    return (await this.#call(answers.transfers, { method: 'GET', path: '/transfers' }, options)).transfers;
+  }
+
+  async acceptTransfer(handler: string): Promise<HandlerView> {
+    const path = `/transfers/${encodeURIComponent(handler)}/accept`;
+    return (await this.#call(answers.handler, { method: 'POST', path })).handler;
+  }
+
+  async declineTransfer(handler: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `/transfers/${encodeURIComponent(handler)}` });
   }
 
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
@@ -89,10 +225,10 @@ export class Client {
 
   /** The Token itself is told this once. */
   async createToken(
-    label: string,
+    terms: TokenTerms,
     options?: CallOptions,
   ): Promise<{ readonly token: string; readonly view: TokenView }> {
-    return this.#call(answers.newToken, { method: 'POST', path: '/tokens', body: { label } }, options);
+    return this.#call(answers.newToken, { method: 'POST', path: '/tokens', body: terms }, options);
   }
 
   async revokeToken(id: string, options?: CallOptions): Promise<void> {
@@ -104,8 +240,11 @@ export class Client {
   }
 
   /** The code itself is told this once. */
-  async createInvite(options?: CallOptions): Promise<{ readonly invite: string; readonly view: InviteView }> {
-    return this.#call(answers.newInvite, { method: 'POST', path: '/invites' }, options);
+  async createInvite(
+    terms: { readonly uses?: number | undefined; readonly expiresInDays?: number | undefined } = {},
+    options?: CallOptions,
+  ): Promise<{ readonly invite: string; readonly view: InviteView }> {
+    return this.#call(answers.newInvite, { method: 'POST', path: '/invites', body: terms }, options);
   }
 
   async deleteInvite(id: string, options?: CallOptions): Promise<void> {
@@ -290,5 +429,6 @@ export class Client {
 }
 
 const handlerPath = (name: string) => `/handlers/${encodeURIComponent(name)}`;
+const userPath = (name: string) => `/users/${encodeURIComponent(name)}`;
 const queuePath = (queue: string) => `/queues/${encodeURIComponent(queue)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;

@@ -46,7 +46,12 @@ const frameBytesMax = 32 * MIB;
 const refusalBytesMax = 64 * 1024;
 
 /** Close codes after which another try would end the same way: Token revoked, handler deleted, not wanted. */
-const refusals: Readonly<Record<number, ErrorCode>> = { 4401: 'unauthorized', 4404: 'not_found', 1008: 'forbidden' };
+const refusals: Readonly<Record<number, ErrorCode>> = {
+  4401: 'unauthorized',
+  4403: 'forbidden',
+  4404: 'not_found',
+  1008: 'forbidden',
+};
 
 export class LogTail {
   readonly #target: Target;

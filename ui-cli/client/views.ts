@@ -7,8 +7,11 @@ import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
 import { limitNames } from '../../src/protocol/limits.ts';
 import {
   abiNames,
+  type CollaboratorRole,
+  collaboratorRoles,
   type DeploymentView,
   type HandlerView,
+  handlerRoles,
   type InvocationOutcome,
   type InvocationRecord,
   type LogFrame,
@@ -17,6 +20,8 @@ import {
   policyLists,
   type QuotaView,
   storedKinds,
+  type TokenScope,
+  tokenScopes,
 } from '../../src/protocol/nouns.ts';
 import { recordOf } from '../../src/protocol/record-of.ts';
 
@@ -33,6 +38,7 @@ const limits = z.object(recordOf(limitNames, () => number));
 export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   name: plain,
   owner: plain,
+  role: z.enum(handlerRoles),
   url: plain,
   pathUrl: plain,
   gitUrl: plain,
@@ -206,16 +212,60 @@ export interface LogPage {
 export interface TokenView {
   readonly id: string;
   readonly label: string;
+  readonly scope: TokenScope;
+  /** The one handler that it is good for; null: all of its user. */
+  readonly handler: string | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
+  /** null: it never ends by itself. */
+  readonly expiresMs: number | null;
+}
+
+/** Whose Token this is, and what it is good for. */
+export interface WhoView {
+  readonly user: string;
+  readonly admin: boolean;
+  readonly scope: TokenScope;
+  readonly handler: string | null;
+}
+
+export interface CollaboratorView {
+  readonly user: string;
+  readonly role: CollaboratorRole;
+  readonly addedMs: number;
+}
+
+/** A handler that is offered to another user. */
+export interface TransferView {
+  readonly handler: string;
+  readonly from: string;
+  readonly to: string;
+  readonly expiresMs: number;
+}
+
+/** A user as administrators see it. Limits: null stands for those of the platform. */
+export interface AccountView {
+  readonly name: string;
+  readonly createdMs: number;
+  readonly admin: boolean;
+  readonly suspendedMs: number | null;
+  readonly secondFactor: boolean;
+  readonly handlers: number;
+  readonly usedBytes: number;
+  readonly handlersMax: number | null;
+  readonly quotaBytes: number | null;
+  readonly callsMax: number | null;
 }
 
 export interface InviteView {
   readonly id: string;
   readonly createdMs: number;
-  /** Name of the user who signed up with it. */
-  readonly usedBy: string | null;
-  readonly usedMs: number | null;
+  /** People who may sign up with it, and who have. */
+  readonly usesMax: number;
+  readonly uses: number;
+  readonly expiresMs: number | null;
+  /** Names of the users who signed up with it. */
+  readonly usedBy: readonly string[];
 }
 
 /** A variable as far as the server tells. */
@@ -230,15 +280,46 @@ export interface VariableView {
 export const tokenAnswer: z.ZodMiniType<TokenView> = z.object({
   id: z.string(),
   label: z.string(),
+  scope: z.enum(tokenScopes),
+  handler: orNull(plain),
   createdMs: z.number(),
   lastUsedMs: z.nullable(z.number()),
+  expiresMs: optionalNumber,
+});
+
+export const collaboratorAnswer: z.ZodMiniType<CollaboratorView> = z.object({
+  user: plain,
+  role: z.enum(collaboratorRoles),
+  addedMs: number,
+});
+
+export const transferAnswer: z.ZodMiniType<TransferView> = z.object({
+  handler: plain,
+  from: plain,
+  to: plain,
+  expiresMs: number,
+});
+
+export const accountAnswer: z.ZodMiniType<AccountView> = z.object({
+  name: plain,
+  createdMs: number,
+  admin: z.boolean(),
+  suspendedMs: optionalNumber,
+  secondFactor: z.boolean(),
+  handlers: number,
+  usedBytes: number,
+  handlersMax: optionalNumber,
+  quotaBytes: optionalNumber,
+  callsMax: optionalNumber,
 });
 
 export const inviteAnswer: z.ZodMiniType<InviteView> = z.object({
   id: z.string(),
   createdMs: z.number(),
-  usedBy: z.nullable(z.string()),
-  usedMs: z.nullable(z.number()),
+  usesMax: number,
+  uses: number,
+  expiresMs: optionalNumber,
+  usedBy: z.array(plain),
 });
 
 export const variableAnswer: z.ZodMiniType<VariableView> = z.object({

@@ -11,6 +11,10 @@ interface PasswordOptions {
   readonly passwordStdin?: boolean;
 }
 
+interface LoginOptions extends PasswordOptions {
+  readonly code?: string;
+}
+
 interface SignUpOptions extends PasswordOptions {
   readonly invite?: string;
 }
@@ -34,10 +38,11 @@ export function addAccountCommands(program: Command, context: Context): void {
     .description('log in and let git push without a password')
     .argument('[user]', 'user name')
     .option('--password-stdin', 'read the password from standard input')
-    .action(async (user: string | undefined, options: PasswordOptions) => {
+    .option('--code <code>', 'of the second factor, where the account has one')
+    .action(async (user: string | undefined, options: LoginOptions) => {
       const session = await context.session();
       const credentials = await askCredentials(context, user, { ...options, command: 'login', repeat: false });
-      const token = await new Client({ ...session, token: null }).logIn(credentials);
+      const token = await logIn(context, new Client({ ...session, token: null }), credentials, options.code);
       await rememberLogin(context, session, { user: credentials.name, token });
     });
 
@@ -56,9 +61,14 @@ export function addAccountCommands(program: Command, context: Context): void {
     .description('show who is logged in, and where')
     .action(async () => {
       const client = await context.client();
-      const user = await client.whoAmI();
-      context.result({ user, server: client.target.server }, [user]);
-      if (!context.json) context.out.note(`at ${client.target.server}`);
+      const { user, admin, scope, handler } = await client.who();
+      context.result({ user, server: client.target.server, admin, scope, handler }, [user]);
+      const rights = [
+        ...(admin ? ['administrator'] : []),
+        ...(scope === 'full' ? [] : [`token of scope ${scope}`]),
+        ...(handler === null ? [] : [`for ${handler} only`]),
+      ];
+      if (!context.json) context.out.note([`at ${client.target.server}`, ...rights].join(', '));
     });
 }
 
@@ -82,6 +92,23 @@ async function askCredentials(context: Context, user: string | undefined, option
     throw new PlatformError('bad_request', 'the two passwords differ; nothing was created');
   }
   return { name, password };
+}
+
+/** Asks for a code of the second factor if the account has one and someone can be asked. */
+async function logIn(
+  context: Context,
+  client: Client,
+  credentials: Credentials,
+  code: string | undefined,
+): Promise<string> {
+  try {
+    return await client.logIn({ ...credentials, code });
+  } catch (error) {
+    const asks = error instanceof PlatformError && error.code === 'code_required' && code === undefined;
+    if (!asks) throw error;
+    context.needTerminal('no code of the second factor given', `wasmcloud login ${credentials.name} --code 123456`);
+    return client.logIn({ ...credentials, code: (await ask('Code of your app: ')).trim() });
+  }
 }
 
 /** Asks for an invitation code if the server wants one and someone can be asked. */

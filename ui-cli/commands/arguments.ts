@@ -16,6 +16,16 @@ export function parseCount(least: number, most: number): (text: string) => numbe
   };
 }
 
+const unitBytes: Readonly<Record<string, number>> = { '': 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
+
+/** Returns bytes: `500MiB`, `2 GiB`, `1048576`. */
+export function parseBytes(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,9}) ?([KMGT]iB)?$/i.exec(text) ?? [];
+  const bytes = count === '' ? 0 : Number(count) * (unitBytes[unit.toUpperCase()] ?? 0);
+  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes;
+  throw new InvalidArgumentError('It must be a size such as 500MiB or 2GiB.');
+}
+
 /** `error, warning, info or a number`: what --level takes. */
 export const levelChoices = `${logLevelNames.join(', ')} or a number`;
 

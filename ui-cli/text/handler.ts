@@ -9,15 +9,24 @@ export function stateText(handler: HandlerView): string {
 }
 
 export function handlerTable(handlers: readonly HandlerView[], nowMs: number): string[] {
+  const areOwn = handlers.every(({ role }) => role === 'owner');
   const rows = handlers.map((handler) => [
     handler.name,
     handler.state,
     handler.version === null ? '-' : `v${handler.version}`,
     handler.deployedMs === null ? 'never' : formatAgo(handler.deployedMs, nowMs),
+    ...(areOwn ? [] : [handler.role === 'owner' ? 'owner' : `${handler.role} of ${handler.owner}`]),
     handler.url,
   ]);
   return table(
-    [{ title: 'NAME' }, { title: 'STATE' }, { title: 'LIVE' }, { title: 'DEPLOYED' }, { title: 'URL' }],
+    [
+      { title: 'NAME' },
+      { title: 'STATE' },
+      { title: 'LIVE' },
+      { title: 'DEPLOYED' },
+      ...(areOwn ? [] : [{ title: 'ROLE' }]),
+      { title: 'URL' },
+    ],
     rows,
   );
 }

@@ -1,17 +1,21 @@
-/** Makes users, logs them in, and holds who may sign up; Tokens and invites are files of their own. */
+/** Makes users, logs them in, and holds who may sign up; Tokens, invites, second factor and limits are files of their own. */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { nameLimits } from '../../protocol/limits.ts';
 import type { User } from '../../protocol/nouns.ts';
+import type { Actor } from '../../protocol/permissions.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
-import { Invites, type InviteView } from './invites.ts';
+import { Invites, type InviteTerms, type InviteView } from './invites.ts';
 import { KnownAddresses } from './known-addresses.ts';
 import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
+import type { Sealer } from './sealer.ts';
+import { SecondFactor } from './second-factor.ts';
 import { hashSecret, newFirstCode, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
-import { Tokens, type TokenView } from './tokens.ts';
+import { everything, suspended, Tokens, type TokenTerms, type TokenView } from './tokens.ts';
+import { Users } from './users.ts';
 
 export const accountLimits = {
   /** Failed log-ins from one address where no user has logged in before: 20 at once, then one in 10 s. */
@@ -35,13 +39,28 @@ export interface AccountsOptions {
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
   readonly registration: Registration;
+  /** Seals the secrets of second factors. */
+  readonly sealer: Sealer;
   /** Cost of one password hash; only tests that hash much set it. */
   readonly passwordCost?: PasswordCost;
 }
 
 const firstCodeKey = 'first_account_code';
 
+/** What a client sends to log in. */
+export interface Login {
+  readonly name: string;
+  readonly password: string;
+  /** Of the second factor, where the account has one: six digits, or a recovery code. */
+  readonly code?: string | undefined;
+  /** The client's. */
+  readonly address: string;
+}
+
 export class Accounts {
+  /** The users as administrators see and change them. */
+  readonly users: Users;
+  readonly secondFactor: SecondFactor;
   readonly #db: Database;
   readonly #now: () => number;
   readonly #randomBytes: RandomBytes;
@@ -63,6 +82,8 @@ export class Accounts {
     this.#passwords = new Passwords({ randomBytes: options.randomBytes, cost: options.passwordCost });
     this.#tokens = new Tokens(options);
     this.#invites = new Invites(options);
+    this.users = new Users(options);
+    this.secondFactor = new SecondFactor(options);
     this.#knownAddresses = new KnownAddresses(options);
     this.#logInByAddress = new RateLimiter(accountLimits.logInByAddress, options.now);
     this.#logInByName = new RateLimiter(accountLimits.logInByName, options.now);
@@ -89,7 +110,8 @@ export class Accounts {
   }
 
   /**
-   * Makes a user and a first Token. `address` is the caller's, for the rate limit.
+   * Makes a user and a first Token; the first user of all becomes the administrator. `address` is the caller's, for the
+   * rate limit.
    * Throws `name_invalid`, `name_taken`, `bad_request`, `invite_required`, `registration_closed`,
    * `rate_limited`, `overloaded`.
    */
@@ -111,10 +133,11 @@ export class Accounts {
     try {
       await this.#db.transaction().execute(async (trx) => {
         const useUp = await this.#admit(trx, invite);
-        const row = { id: user.id, name, password_hash: passwordHash, created_ms: user.createdMs };
+        const isAdmin = (await isFirst(trx, user.id)) ? 1 : 0;
+        const row = { id: user.id, name, password_hash: passwordHash, created_ms: user.createdMs, is_admin: isAdmin };
         await trx.insertInto('users').values(row).execute();
         await useUp(user.id);
-        await this.#tokens.insert(trx, { userId: user.id, token, label: 'sign up' });
+        await this.#tokens.insert(trx, { userId: user.id, token, terms: everything('sign up') });
         await this.#knownAddresses.remember(trx, user.id, addressKey(options.address));
       });
     } catch (error) {
@@ -126,50 +149,86 @@ export class Accounts {
   }
 
   /**
-   * Makes a new Token for a name and a password. `address` is the client's.
-   * Throws `unauthorized` (the same for a wrong name and a wrong password), `rate_limited`, `overloaded`.
+   * Makes a new Token for a name and a password, and a code where the account has a second factor.
+   * Throws `unauthorized` (the same for a wrong name, a wrong password and a wrong code), `code_required`, `forbidden`
+   * (suspended), `rate_limited`, `overloaded`.
    */
-  async logIn(options: {
-    readonly name: string;
-    readonly password: string;
-    readonly address: string;
-    readonly label?: string | undefined;
-  }): Promise<{ user: User; token: string }> {
-    const { label = 'log in' } = options;
-    const address = addressKey(options.address);
-    const row = await this.#checkPassword(options);
+  async logIn(login: Login & { readonly label?: string | undefined }): Promise<{ user: User; token: string }> {
+    const { label = 'log in' } = login;
+    const address = addressKey(login.address);
+    const row = await this.#checkLogin(login);
     const token = newToken(this.#randomBytes);
     const replaced = await this.#db.transaction().execute(async (trx) => {
       const revoked = await this.#tokens.makeRoom(trx, row.id);
-      await this.#tokens.insert(trx, { userId: row.id, token, label });
+      await this.#tokens.insert(trx, { userId: row.id, token, terms: everything(label) });
       await this.#knownAddresses.remember(trx, row.id, address);
       return revoked;
     });
     for (const id of replaced) this.#tokens.tellRevoked(id);
-    return { user: { id: row.id, name: row.name, createdMs: row.created_ms }, token };
+    return { user: toUser(row), token };
   }
 
   /**
-   * Returns the user with a name and a password, and makes no Token: for a client that sends both with every
-   * request. `address` is the client's. Throws like `logIn`.
+   * Returns who acts with a name and a password, and makes no Token: for a client that sends both with every request.
+   * `epoch` stands for the credentials: `isCurrent` says whether they still hold. Throws like `logIn`.
    */
-  async userOfPassword(options: {
-    readonly name: string;
-    readonly password: string;
-    readonly address: string;
-  }): Promise<User> {
-    const { id, name, created_ms } = await this.#checkPassword(options);
-    return { id, name, createdMs: created_ms };
+  async actorOfPassword(login: Omit<Login, 'code'>): Promise<{ actor: Actor; epoch: number }> {
+    const row = await this.#checkLogin(login);
+    const rights = { scope: 'full', boundTo: null, tokenId: null, expiresMs: null } as const;
+    return { actor: { user: toUser(row), isAdmin: row.is_admin === 1, ...rights }, epoch: row.credential_epoch };
   }
 
-  /** Returns the user that a Token belongs to; null for anything that is not a Token in force. */
-  userOfToken(token: string): Promise<{ user: User; tokenId: string } | null> {
-    return this.#tokens.userOf(token);
+  /** Says whether a user's credentials are those of `epoch`: nothing has been changed, nobody has been suspended. */
+  async isCurrent(userId: string, epoch: number): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('users')
+      .select('id')
+      .where('id', '=', userId)
+      .where('credential_epoch', '=', epoch)
+      .where('suspended_ms', 'is', null)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /**
+   * Changes a user's password. `endSessions`: revokes every other Token of the user. Throws `unauthorized` (the current
+   * password or the code is wrong), `code_required`, `bad_request` (the new one), `rate_limited`, `overloaded`.
+   */
+  async changePassword(options: {
+    readonly user: User;
+    readonly tokenId: string;
+    readonly current: string;
+    readonly next: string;
+    readonly code?: string | undefined;
+    readonly endSessions: boolean;
+    readonly address: string;
+  }): Promise<void> {
+    const { user, current, next, code, address } = options;
+    checkPassword(next);
+    await this.#checkLogin({ name: user.name, password: current, code, address });
+    const passwordHash = await this.#passwords.hash(next);
+    const revoked = await this.#db.transaction().execute(async (trx) => {
+      await trx
+        .updateTable('users')
+        .set((eb) => ({ password_hash: passwordHash, credential_epoch: eb('credential_epoch', '+', 1) }))
+        .where('id', '=', user.id)
+        .execute();
+      return options.endSessions ? this.#tokens.revokeAll(trx, user.id, options.tokenId) : [];
+    });
+    for (const id of revoked) this.#tokens.tellRevoked(id);
+  }
+
+  /** Returns who acts with a Token; null for anything that is not one in force. Throws `forbidden` (suspended). */
+  actorOfToken(token: string): Promise<(Actor & { readonly tokenId: string }) | null> {
+    return this.#tokens.actorOf(token);
   }
 
   /** Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
-  createToken(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
-    return this.#tokens.create(userId, label);
+  createToken(
+    userId: string,
+    terms: Partial<TokenTerms> & Pick<TokenTerms, 'label'>,
+  ): Promise<{ token: string; view: TokenView }> {
+    return this.#tokens.create(userId, { ...everything(terms.label), ...terms });
   }
 
   listTokens(userId: string): Promise<readonly TokenView[]> {
@@ -191,22 +250,25 @@ export class Accounts {
     return this.#tokens.onRevoked(listener);
   }
 
-  /** Makes a code with which one person may sign up; it is shown once. Throws `registration_closed`, `limit_exceeded`. */
-  async createInvite(userId: string): Promise<{ invite: string; view: InviteView }> {
+  /**
+   * Makes a code with which people may sign up; it is shown once. Throws `registration_closed`, `limit_exceeded`,
+   * `bad_request`.
+   */
+  async createInvite(userId: string, terms: InviteTerms = {}): Promise<{ invite: string; view: InviteView }> {
     if (this.#registration === 'closed') throw closed();
-    return this.#invites.create(userId);
+    return this.#invites.create(userId, terms);
   }
 
   listInvites(userId: string): Promise<readonly InviteView[]> {
     return this.#invites.list(userId);
   }
 
-  /** Deletes an invite that nobody has used. Throws `not_found`. */
+  /** Deletes an invite that somebody could still use. Throws `not_found`. */
   deleteInvite(userId: string, inviteId: string): Promise<void> {
     return this.#invites.delete(userId, inviteId);
   }
 
-  async #checkPassword({ name, password, address: given }: { name: string; password: string; address: string }) {
+  async #checkLogin({ name, password, code, address: given }: Login) {
     const address = addressKey(given);
     const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
     // Asked for an unknown name too, so that its answer takes as long.
@@ -215,6 +277,19 @@ export class Accounts {
     const tooLong = Buffer.byteLength(password) > 1024;
     const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
     if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
+    // What follows is told only to somebody who knows the password.
+    if (row.suspended_ms !== null) throw suspended();
+    if (row.totp_confirmed_ms !== null) {
+      if (code === undefined) {
+        giveBack();
+        throw new PlatformError('code_required', 'this account has a second factor: send its code as well', {
+          hints: ['wasmcloud login asks for it'],
+        });
+      }
+      // Counted as a wrong password is: a code has a million values only.
+      if (!(await this.secondFactor.accepts(row, code)))
+        throw new PlatformError('unauthorized', 'this code is wrong or has been used');
+    }
     giveBack();
     return row;
   }
@@ -271,6 +346,21 @@ export function checkUserName(name: string): string {
   throw new PlatformError('name_invalid', 'this cannot be a user name', {
     hints: [`a user name has 1 to ${nameLimits.userChars} of a-z, 0-9 and hyphens inside, for example ada`],
   });
+}
+
+function toUser(row: { id: string; name: string; created_ms: number }): User {
+  return { id: row.id, name: row.name, createdMs: row.created_ms };
+}
+
+/** Says whether `userId` is the first user of all; of two that sign up at the same time, on two controls, one is. */
+async function isFirst(trx: Transaction<Schema>, userId: string): Promise<boolean> {
+  if (await anyUser(trx)) return false;
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('settings')
+    .values({ key: 'first_user', value: userId })
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
 }
 
 async function anyUser(trx: Transaction<Schema>): Promise<boolean> {

@@ -1,5 +1,5 @@
-/** Makes, lists and uses up invites: codes with which one person each may sign up. */
-import type { Kysely } from 'kysely';
+/** Makes, lists and uses up invites: codes with which one person or several may sign up. */
+import type { ExpressionBuilder, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
@@ -7,16 +7,32 @@ import type { Schema } from '../db/schema.ts';
 import { hashSecret, newId, newInvite, type RandomBytes } from './secrets.ts';
 
 export const inviteLimits = {
-  /** Invites of one user that nobody has used yet. */
+  /** Invites of one user that are good for somebody yet. */
   open: 20,
+  /** People who may sign up with one invite: a class. */
+  uses: 1_000,
+  /** The longest life that may be asked for, in milliseconds: a year. Without one an invite never ends. */
+  lifeMs: 365 * 24 * 60 * 60_000,
+  /** Invites in one answer, the newest: used ones stay, so that it is known who invited whom. */
+  listed: 200,
 } as const;
 
 export interface InviteView {
   readonly id: string;
   readonly createdMs: number;
-  /** Name of the user who signed up with it. */
-  readonly usedBy: string | null;
-  readonly usedMs: number | null;
+  /** People who may sign up with it, and who have. */
+  readonly usesMax: number;
+  readonly uses: number;
+  /** From then on nobody may; null: it never ends by itself. */
+  readonly expiresMs: number | null;
+  /** Names of the users who signed up with it. */
+  readonly usedBy: readonly string[];
+}
+
+export interface InviteTerms {
+  readonly usesMax?: number | undefined;
+  /** Milliseconds of its life; by default it never ends by itself. */
+  readonly lifeMs?: number | undefined;
 }
 
 export class Invites {
@@ -30,22 +46,25 @@ export class Invites {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Makes a code with which one person may sign up; it is shown once. Throws `limit_exceeded`. */
-  async create(userId: string): Promise<{ invite: string; view: InviteView }> {
+  /** Makes a code with which people may sign up; it is shown once. Throws `limit_exceeded`, `bad_request`. */
+  async create(userId: string, terms: InviteTerms = {}): Promise<{ invite: string; view: InviteView }> {
+    const { usesMax = 1, lifeMs = null } = terms;
+    if (!(usesMax >= 1 && usesMax <= inviteLimits.uses))
+      throw new PlatformError('bad_request', `an invite is for 1 to ${inviteLimits.uses} people`);
+    if (lifeMs !== null && !(lifeMs > 0 && lifeMs <= inviteLimits.lifeMs))
+      throw new PlatformError('bad_request', 'an invite lives for 1 to 365 days');
     const invite = newInvite(this.#randomBytes);
-    const view: InviteView = {
-      id: newId('i', this.#randomBytes),
-      createdMs: this.#now(),
-      usedBy: null,
-      usedMs: null,
-    };
+    const createdMs = this.#now();
+    const expiresMs = lifeMs === null ? null : createdMs + lifeMs;
+    const id = newId('i', this.#randomBytes);
+    const view: InviteView = { id, createdMs, usesMax, uses: 0, expiresMs, usedBy: [] };
     await this.#db.transaction().execute(async (trx) => {
       await lockUser(trx, userId);
       const open = await trx
         .selectFrom('invites')
         .select('id')
         .where('created_by', '=', userId)
-        .where('used_ms', 'is', null)
+        .where(openAt(createdMs))
         .execute();
       if (open.length >= inviteLimits.open)
         throw new PlatformError('limit_exceeded', `a user has at most ${inviteLimits.open} open invites`, {
@@ -54,62 +73,86 @@ export class Invites {
       await trx
         .insertInto('invites')
         .values({
-          id: view.id,
-          hash: hashSecret(invite),
-          created_by: userId,
-          created_ms: view.createdMs,
-          used_by: null,
-          used_ms: null,
+          ...{ id, hash: hashSecret(invite), created_by: userId, created_ms: createdMs },
+          ...{ uses_max: usesMax, uses: 0, expires_ms: expiresMs },
         })
         .execute();
     });
     return { invite, view };
   }
 
+  /** Returns the newest invites of a user, the oldest of them first. */
   async list(userId: string): Promise<readonly InviteView[]> {
-    const rows = await this.#db
+    const invites = await this.#db
       .selectFrom('invites')
-      .leftJoin('users', 'users.id', 'invites.used_by')
-      .select(['invites.id', 'invites.created_ms', 'invites.used_ms', 'users.name'])
-      .where('invites.created_by', '=', userId)
-      .orderBy('invites.created_ms')
-      .orderBy('invites.id')
+      .selectAll()
+      .where('created_by', '=', userId)
+      .orderBy('created_ms', 'desc')
+      .orderBy('id', 'desc')
+      .limit(inviteLimits.listed)
       .execute();
-    return rows.map((row) => ({ id: row.id, createdMs: row.created_ms, usedBy: row.name, usedMs: row.used_ms }));
+    const uses = await this.#db
+      .selectFrom('invite_uses')
+      .innerJoin('invites', 'invites.id', 'invite_uses.invite_id')
+      .innerJoin('users', 'users.id', 'invite_uses.user_id')
+      .select(['invite_uses.invite_id', 'users.name'])
+      .where('invites.created_by', '=', userId)
+      .orderBy('invite_uses.used_ms')
+      .execute();
+    const names = Map.groupBy(uses, ({ invite_id }) => invite_id);
+    return invites.reverse().map((row) => ({
+      id: row.id,
+      createdMs: row.created_ms,
+      usesMax: row.uses_max,
+      uses: row.uses,
+      expiresMs: row.expires_ms,
+      usedBy: (names.get(row.id) ?? []).map(({ name }) => name),
+    }));
   }
 
-  /** Deletes an invite that nobody has used. Throws `not_found`. */
+  /** Deletes an invite that somebody could still use. Throws `not_found`. */
   async delete(userId: string, inviteId: string): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('invites')
       .where('id', '=', inviteId)
       .where('created_by', '=', userId)
-      .where('used_ms', 'is', null)
+      .where(openAt(this.#now()))
       .executeTakeFirst();
     if (numDeletedRows === 0n) throw new PlatformError('not_found', 'no such open invite');
   }
 
-  /** Throws `invite_required` unless the code is good; returns what uses it up, for after the user exists. */
+  /** Throws `invite_required` unless the code is good; returns what uses it once, for after the user exists. */
   async check(trx: Kysely<Schema>, invite: string): Promise<(userId: string) => Promise<void>> {
     const found = await trx
       .selectFrom('invites')
       .select('id')
       .where('hash', '=', hashSecret(invite))
-      .where('used_ms', 'is', null)
+      .where(openAt(this.#now()))
       .executeTakeFirst();
     if (found === undefined) throw usedUp();
     return async (userId) => {
+      const usedMs = this.#now();
       const { numUpdatedRows } = await trx
         .updateTable('invites')
-        .set({ used_by: userId, used_ms: this.#now() })
+        .set((eb) => ({ uses: eb('uses', '+', 1) }))
         .where('id', '=', found.id)
-        .where('used_ms', 'is', null)
+        .where(openAt(usedMs))
         .executeTakeFirst();
       if (numUpdatedRows === 0n) throw usedUp();
+      await trx.insertInto('invite_uses').values({ invite_id: found.id, user_id: userId, used_ms: usedMs }).execute();
     };
   }
 }
 
+/** Of invites that somebody may sign up with at `nowMs`. */
+function openAt(nowMs: number) {
+  return (eb: ExpressionBuilder<Schema, 'invites'>) =>
+    eb.and([
+      eb('invites.uses', '<', eb.ref('invites.uses_max')),
+      eb.or([eb('invites.expires_ms', 'is', null), eb('invites.expires_ms', '>', nowMs)]),
+    ]);
+}
+
 function usedUp(): PlatformError {
-  return new PlatformError('invite_required', 'this invite is unknown or used up');
+  return new PlatformError('invite_required', 'this invite is unknown, used up or expired');
 }

@@ -1,7 +1,8 @@
 /** Makes, recognises and revokes Tokens. */
-import type { Kysely } from 'kysely';
+import type { ExpressionBuilder, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { User } from '../../protocol/nouns.ts';
+import type { TokenScope } from '../../protocol/nouns.ts';
+import type { Actor } from '../../protocol/permissions.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
@@ -17,13 +18,35 @@ export const tokenLimits = {
   revokedMs: 30 * 24 * 60 * 60_000,
   /** Revoked Tokens of one user that are kept: making and revoking in a loop must not fill the disk. */
   revoked: 200,
+  /** The longest life that may be asked for, in milliseconds: ten years. Without one a Token never ends. */
+  lifeMs: 3_650 * 24 * 60 * 60_000,
 } as const;
 
 export interface TokenView {
   readonly id: string;
   readonly label: string;
+  readonly scope: TokenScope;
+  /** Name of the one handler that it is good for; null: all of its user. */
+  readonly handler: string | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
+  /** From then on it is not in force; null: it never ends by itself. */
+  readonly expiresMs: number | null;
+}
+
+/** What a new Token may do, and until when. */
+export interface TokenTerms {
+  readonly label: string;
+  readonly scope: TokenScope;
+  /** The one handler that it is good for; null: all of its user. */
+  readonly handler: { readonly id: string; readonly name: string } | null;
+  /** Milliseconds of its life; null: it never ends by itself. */
+  readonly lifeMs: number | null;
+}
+
+/** Of a Token with all rights, as a log-in makes it. */
+export function everything(label: string): TokenTerms {
+  return { label, scope: 'full', handler: null, lifeMs: null };
 }
 
 export class Tokens {
@@ -38,27 +61,49 @@ export class Tokens {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Returns the user that a Token belongs to; null for anything that is not a Token in force. */
-  async userOf(token: string): Promise<{ user: User; tokenId: string } | null> {
+  /**
+   * Returns who acts with a Token, and what it is good for; null for anything that is not a Token in force.
+   * Throws `forbidden` where its user is suspended.
+   */
+  async actorOf(token: string): Promise<(Actor & { readonly tokenId: string }) | null> {
     if (!looksLikeToken(token)) return null;
     const hash = hashSecret(token);
     const row = await this.#db
       .selectFrom('tokens')
       .innerJoin('users', 'users.id', 'tokens.user_id')
       .select(['tokens.id as token_id', 'tokens.hash', 'tokens.last_used_ms'])
-      .select(['users.id', 'users.name', 'users.created_ms'])
+      .select(['tokens.scope', 'tokens.handler_id', 'tokens.expires_ms'])
+      .select(['users.id', 'users.name', 'users.created_ms', 'users.is_admin', 'users.suspended_ms'])
       .where('tokens.hash', '=', hash)
-      .where('tokens.revoked_ms', 'is', null)
+      .where(inForceAt(this.#now()))
       .executeTakeFirst();
     if (row === undefined || !sameSecret(row.hash, hash)) return null;
+    if (row.suspended_ms !== null) throw suspended();
     if (this.#now() - (row.last_used_ms ?? 0) >= tokenLimits.lastUsedMs) await this.#touch(row.token_id);
-    return { user: toUser(row), tokenId: row.token_id };
+    return {
+      user: { id: row.id, name: row.name, createdMs: row.created_ms },
+      isAdmin: row.is_admin === 1,
+      tokenId: row.token_id,
+      scope: row.scope,
+      boundTo: row.handler_id,
+      expiresMs: row.expires_ms,
+    };
   }
 
-  /** Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
-  async create(userId: string, label: string): Promise<{ token: string; view: TokenView }> {
+  /**
+   * Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`
+   * (a label or a life that cannot be; one handler with the scope `full`, which is for the whole account).
+   */
+  async create(userId: string, terms: TokenTerms): Promise<{ token: string; view: TokenView }> {
+    const { label, scope, handler, lifeMs } = terms;
     if (label.length === 0 || label.length > tokenLimits.labelChars)
       throw new PlatformError('bad_request', `a label has 1 to ${tokenLimits.labelChars} characters`);
+    if (handler !== null && scope === 'full')
+      throw new PlatformError('bad_request', 'a token of scope full is for the whole account', {
+        hints: ['for one handler take the scope deploy or read'],
+      });
+    if (lifeMs !== null && !(lifeMs > 0 && lifeMs <= tokenLimits.lifeMs))
+      throw new PlatformError('bad_request', 'a token lives for 1 to 3650 days');
     const token = newToken(this.#randomBytes);
     const view = await this.#db.transaction().execute(async (trx) => {
       await lockUser(trx, userId);
@@ -66,7 +111,7 @@ export class Tokens {
         throw new PlatformError('limit_exceeded', `a user has at most ${tokenLimits.perUser} tokens`, {
           hints: ['revoke one that is not used any more'],
         });
-      return this.insert(trx, { userId, token, label });
+      return this.insert(trx, { userId, token, terms });
     });
     return { token, view };
   }
@@ -74,18 +119,31 @@ export class Tokens {
   async list(userId: string): Promise<readonly TokenView[]> {
     const rows = await this.#db
       .selectFrom('tokens')
-      .select(['id', 'label', 'created_ms', 'last_used_ms'])
-      .where('user_id', '=', userId)
-      .where('revoked_ms', 'is', null)
-      .orderBy('created_ms')
-      .orderBy('id')
+      .leftJoin('handlers', 'handlers.id', 'tokens.handler_id')
+      .select(['tokens.id', 'tokens.label', 'tokens.scope', 'tokens.created_ms', 'tokens.last_used_ms'])
+      .select(['tokens.expires_ms', 'handlers.name as handler'])
+      .where('tokens.user_id', '=', userId)
+      .where(inForceAt(this.#now()))
+      .orderBy('tokens.created_ms')
+      .orderBy('tokens.id')
       .execute();
     return rows.map((row) => ({
       id: row.id,
       label: row.label,
+      scope: row.scope,
+      handler: row.handler,
       createdMs: row.created_ms,
       lastUsedMs: row.last_used_ms,
+      expiresMs: row.expires_ms,
     }));
+  }
+
+  /** Revokes every Token of a user but `exceptId`, in a transaction. Returns their ids; tell them after the commit. */
+  async revokeAll(trx: Kysely<Schema>, userId: string, exceptId: string | null): Promise<readonly string[]> {
+    const theirs = (await this.#inForce(trx, userId)).map(({ id }) => id).filter((id) => id !== exceptId);
+    if (theirs.length > 0)
+      await trx.updateTable('tokens').set({ revoked_ms: this.#now() }).where('id', 'in', theirs).execute();
+    return theirs;
   }
 
   /** Revokes a Token of a user, in force at once, on open log streams too. Throws `not_found`. */
@@ -101,14 +159,16 @@ export class Tokens {
     this.tellRevoked(tokenId);
   }
 
-  /** Returns those of `tokenIds` that are in force, whichever control has made or revoked them. */
+  /** Returns those of `tokenIds` that are in force and whose user is not suspended, by whichever control. */
   async inForce(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
     if (tokenIds.length === 0) return new Set();
     const rows = await this.#db.reader
       .selectFrom('tokens')
-      .select('id')
-      .where('id', 'in', tokenIds)
-      .where('revoked_ms', 'is', null)
+      .innerJoin('users', 'users.id', 'tokens.user_id')
+      .select('tokens.id')
+      .where('tokens.id', 'in', tokenIds)
+      .where('users.suspended_ms', 'is', null)
+      .where(inForceAt(this.#now()))
       .execute();
     return new Set(rows.map(({ id }) => id));
   }
@@ -122,15 +182,19 @@ export class Tokens {
   /** Stores a new Token in the transaction that makes what it belongs to. */
   async insert(
     trx: Kysely<Schema>,
-    options: { readonly userId: string; readonly token: string; readonly label: string },
+    options: { readonly userId: string; readonly token: string; readonly terms: TokenTerms },
   ): Promise<TokenView> {
     const now = this.#now();
-    await this.#forgetRevoked(trx, options.userId);
+    const { label, scope, handler, lifeMs } = options.terms;
+    await this.#forgetEnded(trx, options.userId);
     const view: TokenView = {
       id: newId('t', this.#randomBytes),
-      label: options.label,
+      label,
+      scope,
+      handler: handler?.name ?? null,
       createdMs: now,
       lastUsedMs: null,
+      expiresMs: lifeMs === null ? null : now + lifeMs,
     };
     await trx
       .insertInto('tokens')
@@ -142,6 +206,9 @@ export class Tokens {
         created_ms: now,
         last_used_ms: null,
         revoked_ms: null,
+        scope,
+        handler_id: handler?.id ?? null,
+        expires_ms: view.expiresMs,
       })
       .execute();
     return view;
@@ -161,7 +228,7 @@ export class Tokens {
     for (const listener of this.#revokedListeners) listener(tokenId);
   }
 
-  async #forgetRevoked(trx: Kysely<Schema>, userId: string): Promise<void> {
+  async #forgetEnded(trx: Kysely<Schema>, userId: string): Promise<void> {
     const surplus = await trx
       .selectFrom('tokens')
       .select('revoked_ms')
@@ -173,6 +240,8 @@ export class Tokens {
       .executeTakeFirst();
     const upToMs = Math.max(surplus?.revoked_ms ?? 0, this.#now() - tokenLimits.revokedMs);
     await trx.deleteFrom('tokens').where('user_id', '=', userId).where('revoked_ms', '<=', upToMs).execute();
+    const expiredMs = this.#now() - tokenLimits.revokedMs;
+    await trx.deleteFrom('tokens').where('user_id', '=', userId).where('expires_ms', '<=', expiredMs).execute();
   }
 
   /** Returns the ids of a user's Tokens in force, least recently used first. */
@@ -181,7 +250,7 @@ export class Tokens {
       .selectFrom('tokens')
       .select(['id', 'created_ms', 'last_used_ms'])
       .where('user_id', '=', userId)
-      .where('revoked_ms', 'is', null)
+      .where(inForceAt(this.#now()))
       .orderBy('created_ms')
       .orderBy('id')
       .execute();
@@ -200,6 +269,18 @@ export class Tokens {
   }
 }
 
-function toUser(row: { id: string; name: string; created_ms: number }): User {
-  return { id: row.id, name: row.name, createdMs: row.created_ms };
+/** Of Tokens that are neither revoked nor expired at `nowMs`. */
+function inForceAt(nowMs: number) {
+  return (eb: ExpressionBuilder<Schema, 'tokens'>) =>
+    eb.and([
+      eb('tokens.revoked_ms', 'is', null),
+      eb.or([eb('tokens.expires_ms', 'is', null), eb('tokens.expires_ms', '>', nowMs)]),
+    ]);
+}
+
+/** The answer to right credentials of a user who is suspended. */
+export function suspended(): PlatformError {
+  return new PlatformError('forbidden', 'this account is suspended', {
+    hints: ['ask an administrator of this platform'],
+  });
 }

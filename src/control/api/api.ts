@@ -12,8 +12,10 @@ import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { isOutage } from '../db/sql-error.ts';
+import type { HandlerAccess } from '../handlers/access.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handlers } from '../handlers/handlers.ts';
+import type { Teams } from '../handlers/teams.ts';
 import { HandlerViews } from '../handlers/views.ts';
 import type { LogStore } from '../logs/log-store.ts';
 import type { Quotas } from '../quota/quotas.ts';
@@ -30,12 +32,16 @@ import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
+import { teamOperations } from './operations/teams.ts';
+import { userOperations } from './operations/users.ts';
 import { nothingHere, type PlatformIdentity, type ProvidedImport, pages, problemPage } from './pages.ts';
 
 export interface ApiDeps {
   readonly db: Database;
   readonly accounts: Accounts;
   readonly handlers: Handlers;
+  readonly access: HandlerAccess;
+  readonly teams: Teams;
   readonly env: HandlerEnv;
   readonly logs: LogStore;
   readonly usage: UsageStore;
@@ -109,8 +115,10 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...accountOperations(deps),
     ...handlerOperations({ ...deps, views }),
     ...envOperations(deps),
+    ...teamOperations({ ...deps, views }),
     ...recordOperations(deps),
     ...queueOperations(deps),
+    ...userOperations(deps),
   ];
 }
 
@@ -173,7 +181,7 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
         ctx.body = JSON.stringify(problem);
         ctx.type = 'application/problem+json';
       }
-      if (problem.code === 'unauthorized') ctx.set('www-authenticate', 'Bearer realm="trisiel"');
+      if (problem.status === 401) ctx.set('www-authenticate', 'Bearer realm="trisiel"');
       if (error instanceof PlatformError && error.retryAfterSeconds !== undefined)
         ctx.set('retry-after', String(error.retryAfterSeconds));
     }
@@ -222,16 +230,24 @@ function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> 
   });
   for (const operation of operations)
     router.register(operation.path.replaceAll(/\{(\w+)\}/g, ':$1'), [operation.method], (ctx) =>
-      answer(operation, ctx, ctx.params),
+      answer(operation, deps, ctx),
     );
   return router;
 }
 
-async function answer(operation: Operation, ctx: Context, params: Readonly<Record<string, string>>): Promise<void> {
+async function answer(
+  operation: Operation,
+  { access }: Pick<ApiDeps, 'access'>,
+  ctx: Context & { readonly params: Readonly<Record<string, string>> },
+): Promise<void> {
   ctx.state.operation = operation.id;
   const { caller } = ctx.state;
   const body = await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user);
-  const result = await operation.run({ caller, address: ctx.ip, params, query: { ...ctx.query }, body });
+  const result = await operation.run({
+    ...{ caller, access, address: ctx.ip, params: ctx.params },
+    query: { ...ctx.query },
+    body,
+  });
   ctx.status = operation.status;
   if (operation.answer === null) return;
   ctx.type = 'application/json';

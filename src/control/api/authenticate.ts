@@ -4,11 +4,11 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Caller } from './operation.ts';
 
-/** Returns the caller whose Bearer token (RFC 6750, 2.1) the header holds. Throws `unauthorized` with what to do. */
+/** Returns the caller whose Bearer token (RFC 6750, 2.1) the header holds. Throws `unauthorized` with what to do, `forbidden`. */
 export async function authenticate(accounts: Accounts, authorization: string | undefined): Promise<Caller> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (token === undefined) throw new PlatformError('unauthorized', 'Log in first: wasmcloud login');
-  const caller = await accounts.userOfToken(token);
+  const caller = await accounts.actorOfToken(token);
   if (caller === null)
     throw new PlatformError('unauthorized', 'this token is unknown or revoked; log in again: wasmcloud login');
   return caller;

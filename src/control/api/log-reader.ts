@@ -31,7 +31,14 @@ export const streamLimits = {
 
 export type StreamLimits = { readonly [Name in keyof typeof streamLimits]: number };
 
-export const closeCodes = { stopping: 1001, tooSlow: 1013, revoked: 4401, deleted: 4404, internal: 1011 } as const;
+export const closeCodes = {
+  stopping: 1001,
+  internal: 1011,
+  tooSlow: 1013,
+  revoked: 4401,
+  forbidden: 4403,
+  deleted: 4404,
+} as const;
 
 export class LogReader {
   readonly userId: string;

@@ -3,7 +3,8 @@
  * This file admits or refuses; log-reader.ts sends the lines.
  *
  *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
- *     4401 token revoked, 4404 handler deleted (by another control: within recheckMs), 1013 reader too slow, 1001 server stops
+ *     4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted (told by another control: within
+ *     recheckMs), 1013 reader too slow, 1001 server stops
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -12,7 +13,9 @@ import { WebSocketServer } from 'ws';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { HandlerAccess } from '../handlers/access.ts';
 import type { Handler, Handlers } from '../handlers/handlers.ts';
+import type { Teams } from '../handlers/teams.ts';
 import type { LogStore } from '../logs/log-store.ts';
 import type { LogTail } from '../logs/log-tail.ts';
 import { authenticate } from './authenticate.ts';
@@ -22,7 +25,9 @@ import { logStreamQuerySchema } from './schemas.ts';
 
 export interface LogStreamDeps {
   readonly accounts: Accounts;
-  readonly handlers: Pick<Handlers, 'findOwned' | 'findById' | 'inUse' | 'onDeleted'>;
+  readonly handlers: Pick<Handlers, 'inUse' | 'onDeleted'>;
+  readonly access: Pick<HandlerAccess, 'handlerFor'>;
+  readonly teams: Pick<Teams, 'onLost'>;
   readonly logs: LogStore;
   readonly log: Logger;
   readonly randomBytes: RandomBytes;
@@ -61,7 +66,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     const { origin } = request.headers;
     if (origin !== undefined && !deps.allowedOrigins().includes(origin))
       throw new PlatformError('forbidden', 'pages of this origin may not connect');
-    const handler = await deps.handlers.findOwned(decode(name), caller.user.id);
+    const handler = await deps.access.handlerFor(caller, 'streamLogs', decode(name));
     const query = logStreamQuerySchema.safeParse(queryOf(new URLSearchParams(search)));
     if (!query.success)
       throw new PlatformError('bad_request', `the query does not fit: ${query.error.issues[0]?.message}`, {
@@ -76,17 +81,18 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   };
 
   /**
-   * Ends a stream whose Token was revoked, or whose handler was deleted, while the questions above were asked: nobody
-   * has told this stream of it.
+   * Ends a stream whose Token was revoked, whose user lost the role or was suspended, or whose handler was deleted,
+   * while the questions above were asked: nobody has told this stream of it.
    */
-  const recheck = async (stream: LogReader, request: IncomingMessage): Promise<void> => {
+  const recheck = async (stream: LogReader, request: IncomingMessage, handler: string): Promise<void> => {
     try {
-      await authenticate(deps.accounts, credentials(request));
-      const handler = await deps.handlers.findById(stream.handlerId);
-      if (handler === null || handler.deletedMs !== null) stream.close(closeCodes.deleted, 'handler deleted');
+      const caller = await authenticate(deps.accounts, credentials(request));
+      await deps.access.handlerFor(caller, 'streamLogs', handler);
     } catch (error) {
-      if (error instanceof PlatformError && error.code === 'unauthorized')
-        return stream.close(closeCodes.revoked, 'token revoked');
+      const code = error instanceof PlatformError ? error.code : 'internal';
+      if (code === 'unauthorized') return stream.close(closeCodes.revoked, 'token revoked');
+      if (code === 'forbidden') return stream.close(closeCodes.forbidden, 'not allowed any more');
+      if (code === 'not_found') return stream.close(closeCodes.deleted, 'handler deleted');
       deps.log.error({ err: error }, 'a log stream could not be checked');
       stream.close(closeCodes.internal, 'something failed on our side');
     }
@@ -109,10 +115,16 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       });
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
         opened = true;
-        const stream = new LogReader(webSocket, { caller, handler, tail: reserved, limits, log: deps.log });
+        const stream = new LogReader(webSocket, {
+          caller,
+          handler,
+          tail: reserved,
+          limits,
+          log: deps.log,
+        });
         streams.add(stream);
         void stream.ended.then(() => streams.delete(stream));
-        void recheck(stream, request);
+        void recheck(stream, request, handler.name);
       });
     } catch (error) {
       tail?.close();
@@ -123,6 +135,16 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   server.on('upgrade', (request, socket, head) => void upgrade(request, socket, head));
   const stopRevoked = deps.accounts.onTokenRevoked((tokenId) => {
     for (const stream of streams) if (stream.tokenId === tokenId) stream.close(closeCodes.revoked, 'token revoked');
+  });
+  const stopChanged = deps.accounts.users.onChanged(({ ownerId, isSuspended }) => {
+    if (!isSuspended) return;
+    for (const stream of streams)
+      if (stream.userId === ownerId) stream.close(closeCodes.forbidden, 'this account is suspended');
+  });
+  const stopLost = deps.teams.onLost(({ handlerId, userId }) => {
+    for (const stream of streams)
+      if (stream.userId === userId && stream.handlerId === handlerId)
+        stream.close(closeCodes.forbidden, 'not allowed any more');
   });
   const stopDeleted = deps.handlers.onDeleted((handlerId) => {
     for (const stream of streams)
@@ -157,6 +179,8 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     close() {
       stopping = true;
       stopRevoked();
+      stopChanged();
+      stopLost();
       stopDeleted();
       clearInterval(sweeping);
       for (const stream of streams) stream.close(closeCodes.stopping, 'the server stops');

@@ -46,7 +46,7 @@ export function openApiDocument(options: {
 
 function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input' | 'output') => Json): Json {
   const codes: ErrorCode[] = [...operation.errors, 'bad_request', 'internal', 'unavailable'];
-  if (operation.access === 'user') codes.push('unauthorized', 'rate_limited');
+  if (operation.access === 'user') codes.push('unauthorized', 'forbidden', 'rate_limited');
   if (operation.body !== null) codes.push('body_too_large');
   const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus[code]);
   const problems = [...byStatus]

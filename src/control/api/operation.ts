@@ -4,24 +4,30 @@
  */
 import { z } from 'zod';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
-import type { User } from '../../protocol/nouns.ts';
+import type { Actor, OperationId, OperationOn } from '../../protocol/permissions.ts';
+import { checkAllowed, type GrantedHandler, type HandlerAccess } from '../handlers/access.ts';
 
-export interface Caller {
-  readonly user: User;
+/** Who calls the API: always with a Token. */
+export interface Caller extends Actor {
   readonly tokenId: string;
 }
 
 /** What a request brings, before it is checked. */
 export interface RawCall {
   readonly caller: Caller | null;
+  /** Finds the handler of an operation on one, if the caller may do it. */
+  readonly access: Pick<HandlerAccess, 'handlerFor'>;
   readonly address: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;
 }
 
+/** Operations of the permission table that are no requests to the API. */
+type GitOperation = 'gitCreate' | 'gitFetch' | 'gitPush';
+
 export interface Operation {
-  readonly id: string;
+  readonly id: OperationId;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below /api/v1, with `{name}` for parameters. */
   readonly path: string;
@@ -47,8 +53,8 @@ export interface OperationCall<Path extends string, Query extends z.ZodType, Bod
   readonly body: z.infer<Body>;
 }
 
-interface Definition<Path extends string, Query extends z.ZodType, Body extends z.ZodType, C> {
-  readonly id: string;
+interface Definition<Id extends OperationId, Path extends string, Query extends z.ZodType, Body extends z.ZodType, C> {
+  readonly id: Id;
   readonly method: Operation['method'];
   readonly path: Path;
   readonly tag: string;
@@ -58,30 +64,68 @@ interface Definition<Path extends string, Query extends z.ZodType, Body extends 
   readonly status?: Operation['status'];
   /** Schema of the answer; without one the status is 204. */
   readonly answer?: z.ZodType;
-  /** Codes of errors besides `bad_request`, `unauthorized` and `internal`, which every operation can give. */
+  /** Codes of errors besides `bad_request`, `unauthorized`, `forbidden` and `internal`, which every operation can give. */
   readonly errors?: readonly ErrorCode[];
   run(call: C): Promise<unknown>;
 }
 
-/** Makes an operation that only a logged-in user may call. */
+/** Makes an operation on the caller's account or on the platform, allowed by the table in protocol/permissions.ts. */
 export function forUsers<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
-  definition: Definition<Path, Query, Body, OperationCall<Path, Query, Body> & Caller>,
+  definition: Definition<
+    Exclude<OperationOn<'account' | 'platform'>, GitOperation>,
+    Path,
+    Query,
+    Body,
+    OperationCall<Path, Query, Body> & Caller
+  >,
 ): Operation {
   return erase(definition, 'user', (call, raw) => {
     if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
+    checkAllowed(raw.caller, definition.id);
     return definition.run({ ...call, ...raw.caller });
+  });
+}
+
+/**
+ * Makes an operation on one handler: `run` is given the handler, found by its name in the path (`{name}`) or in the
+ * query (`handler`), if the caller may do the operation by the table in protocol/permissions.ts.
+ */
+export function forHandler<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
+  definition: Definition<
+    Exclude<OperationOn<'handler'>, GitOperation>,
+    Path,
+    Query,
+    Body,
+    OperationCall<Path, Query, Body> & Caller & { readonly handler: GrantedHandler }
+  > & {
+    /** Whether it is for deleted handlers too. */
+    readonly deleted?: boolean;
+  },
+): Operation {
+  return erase(definition, 'user', async (call, raw) => {
+    if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
+    const handler = await raw.access.handlerFor(raw.caller, definition.id, handlerNameIn(call), {
+      deleted: definition.deleted === true,
+    });
+    return definition.run({ ...call, ...raw.caller, handler });
   });
 }
 
 /** Makes an operation that needs no Token. */
 export function forAnyone<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
-  definition: Definition<Path, Query, Body, OperationCall<Path, Query, Body>>,
+  definition: Definition<OperationOn<'nothing'>, Path, Query, Body, OperationCall<Path, Query, Body>>,
 ): Operation {
   return erase(definition, 'anyone', (call) => definition.run(call));
 }
 
+function handlerNameIn({ params, query }: { readonly params: object; readonly query: unknown }): string {
+  const name = 'name' in params ? params.name : (query as { readonly handler?: unknown }).handler;
+  if (typeof name !== 'string') throw new Error('an operation on a handler names it in its path or query');
+  return name;
+}
+
 function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
-  definition: Omit<Definition<Path, Query, Body, never>, 'run'>,
+  definition: Omit<Definition<OperationId, Path, Query, Body, never>, 'run'>,
   access: Operation['access'],
   run: (call: OperationCall<Path, Query, Body>, raw: RawCall) => Promise<unknown>,
 ): Operation {

@@ -3,17 +3,24 @@ import { z } from 'zod';
 import { limitMeanings, limitNames } from '../../protocol/limits.ts';
 import {
   abiNames,
+  collaboratorRoles,
   type DeploymentView,
   type HandlerView,
+  handlerRoles,
   type InvocationRecord,
   type LogLine,
   logLevelsText,
   policyLists,
   type QuotaView,
   storedKinds,
+  tokenScopes,
   type User,
 } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import type { InviteView } from '../accounts/invites.ts';
+import type { TokenView } from '../accounts/tokens.ts';
+import type { UserView } from '../accounts/users.ts';
+import type { CollaboratorView, TransferView } from '../handlers/teams.ts';
 import { grepCharsMax, parseLevel } from '../logs/log-filter.ts';
 import { queryLimits } from '../logs/log-query.ts';
 
@@ -27,6 +34,7 @@ export const handlerSchema: z.ZodType<HandlerView> = z
   .object({
     name: z.string(),
     owner: z.string(),
+    role: z.enum(handlerRoles).describe('what the caller is to it'),
     url: z.string().describe('where the function answers, under its own host name'),
     pathUrl: z.string().describe("where it answers too, under a path of the platform's host"),
     gitUrl: z.string(),
@@ -103,12 +111,59 @@ export const invocationSchema = z
   .meta({ id: 'Invocation' });
 
 export const tokenSchema = z
-  .object({ id: z.string(), label: z.string(), createdMs: ms, lastUsedMs: ms.nullable() })
+  .object({
+    id: z.string(),
+    label: z.string(),
+    scope: z.enum(tokenScopes),
+    handler: z.string().nullable().describe('the one handler that it is good for; null: all'),
+    createdMs: ms,
+    lastUsedMs: ms.nullable(),
+    expiresMs: ms.nullable().describe('null: it never ends by itself'),
+  } satisfies Record<keyof TokenView, z.ZodType>)
   .meta({ id: 'Token' });
 
 export const inviteSchema = z
-  .object({ id: z.string(), createdMs: ms, usedBy: z.string().nullable(), usedMs: ms.nullable() })
+  .object({
+    id: z.string(),
+    createdMs: ms,
+    usesMax: z.number().describe('people who may sign up with it'),
+    uses: z.number(),
+    expiresMs: ms.nullable(),
+    usedBy: z.array(z.string()),
+  } satisfies Record<keyof InviteView, z.ZodType>)
   .meta({ id: 'Invite' });
+
+export const collaboratorSchema = z
+  .object({ user: z.string(), role: z.enum(collaboratorRoles), addedMs: ms } satisfies Record<
+    keyof CollaboratorView,
+    z.ZodType
+  >)
+  .meta({ id: 'Collaborator' });
+
+export const transferSchema = z
+  .object({
+    handler: z.string(),
+    from: z.string(),
+    to: z.string(),
+    offeredMs: ms,
+    expiresMs: ms,
+  } satisfies Record<keyof TransferView, z.ZodType>)
+  .meta({ id: 'Transfer' });
+
+export const accountSchema = z
+  .object({
+    name: z.string(),
+    createdMs: ms,
+    admin: z.boolean(),
+    suspendedMs: ms.nullable().describe('since when; null: not suspended'),
+    secondFactor: z.boolean(),
+    handlers: z.number(),
+    usedBytes: z.number().describe('as last measured'),
+    handlersMax: z.number().nullable().describe("null: the platform's limit"),
+    quotaBytes: z.number().nullable().describe("null: the platform's limit"),
+    callsMax: z.number().nullable().describe('invocations in flight; null: no limit of the user'),
+  } satisfies Record<keyof UserView, z.ZodType>)
+  .meta({ id: 'Account', description: 'A user as administrators see it.' });
 
 export const summarySchema = z
   .object({

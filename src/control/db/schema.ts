@@ -1,8 +1,32 @@
-import type { StoredKind } from '../../protocol/nouns.ts';
+import type { Generated } from 'kysely';
+import type { CollaboratorRole, StoredKind, TokenScope } from '../../protocol/nouns.ts';
 
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
 export interface Schema {
-  users: { id: string; name: string; password_hash: string; created_ms: number };
+  users: {
+    id: string;
+    name: string;
+    password_hash: string;
+    created_ms: number;
+    /** 1 for an administrator, else 0. */
+    is_admin: Generated<number>;
+    /** Since when the user is suspended; null: not. */
+    suspended_ms: number | null;
+    /** Grows when password or second factor change and when the user is suspended: what is remembered of them ends. */
+    credential_epoch: Generated<number>;
+    /** Limits of this user; null: those of the platform. */
+    handlers_max: number | null;
+    quota_bytes: number | null;
+    calls_max: number | null;
+    /** Secret of the second factor, sealed (src/control/accounts/sealer.ts); null: there is none. */
+    totp_sealed: string | null;
+    /** When a code first proved that the user has the secret; null: the second factor is not asked for yet. */
+    totp_confirmed_ms: number | null;
+    /** Time step of the last code that was taken: each code is taken once. */
+    totp_last_step: number | null;
+  };
+  /** Codes that stand for one code of the second factor each, once. SHA-256, hex. */
+  recovery_codes: { user_id: string; hash: string };
   tokens: {
     id: string;
     user_id: string;
@@ -12,15 +36,24 @@ export interface Schema {
     created_ms: number;
     last_used_ms: number | null;
     revoked_ms: number | null;
+    scope: Generated<TokenScope>;
+    /** The one handler that it is good for; null: all of its user. */
+    handler_id: string | null;
+    /** From then on it is no longer in force; null: never. */
+    expires_ms: number | null;
   };
   invites: {
     id: string;
     hash: string;
     created_by: string | null;
     created_ms: number;
-    used_by: string | null;
-    used_ms: number | null;
+    /** People who may sign up with it, and who have. */
+    uses_max: number;
+    uses: number;
+    /** From then on nobody may sign up with it; null: never. */
+    expires_ms: number | null;
   };
+  invite_uses: { invite_id: string; user_id: string; used_ms: number };
   settings: { key: string; value: string };
   known_addresses: { user_id: string /** Hash of user and address. */; address: string; last_ms: number };
   handlers: {
@@ -35,6 +68,10 @@ export interface Schema {
     created_ms: number;
     deleted_ms: number | null;
   };
+  /** Users who work on a handler of somebody else. */
+  collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };
+  /** Handlers offered to another user, who has not accepted yet. */
+  transfers: { handler_id: string; to_user: string; offered_ms: number };
   artifacts: {
     name: string;
     sha256: string;

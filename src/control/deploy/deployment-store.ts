@@ -8,6 +8,7 @@
  */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
+import type { OwnerState } from '../../protocol/messages.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
@@ -252,6 +253,16 @@ export class DeploymentStore {
       module: readModule(row.module),
       hasVariables: withVariables.has(row.handler_id),
     }));
+  }
+
+  /** Returns the Users for whose functions something holds: those who are suspended or have a limit of calls. */
+  async owners(): Promise<readonly OwnerState[]> {
+    const rows = await this.#db
+      .selectFrom('users')
+      .select(['id', 'suspended_ms', 'calls_max'])
+      .where((eb) => eb.or([eb('suspended_ms', 'is not', null), eb('calls_max', 'is not', null)]))
+      .execute();
+    return rows.map((row) => ({ ownerId: row.id, isSuspended: row.suspended_ms !== null, callsMax: row.calls_max }));
   }
 
   /** Returns the id of the User whom the handler belongs to; '' where there is no such handler any more. */

@@ -122,10 +122,13 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`);
   }
 
-  async environmentChanged(handlerId: string): Promise<void> {
+  environmentChanged(handlerId: string): Promise<void> {
+    return this.handlerChanged(handlerId, 'runs with the changed environment');
+  }
+
+  async handlerChanged(handlerId: string, what: string): Promise<void> {
     const live = await this.#releases.refresh(handlerId);
-    if (live !== null)
-      await this.#log.write(handlerId, live.number, 'info', `v${live.number} runs with the changed environment`);
+    if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`);
   }
 
   handlerCreated(handlerId: string): Promise<void> {

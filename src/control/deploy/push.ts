@@ -39,7 +39,7 @@ import type { VetPool } from './vet/vet-pool.ts';
 
 /** What a user may store, as a push asks. */
 export interface PushQuota {
-  readonly quotaBytes: number;
+  quotaOf(userId: string): Promise<number>;
   /** Throws `limit_exceeded` unless the user may store `bytes` more. */
   admit(userId: string, bytes: number): Promise<void>;
   usedBytes(userId: string): Promise<number>;
@@ -246,7 +246,8 @@ export class DeployPush implements PushSession {
     const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);
     await this.#admit(newBytes);
     const usedBytes = (await quota.usedBytes(this.#ownerId)) + newBytes;
-    if (usedBytes > quota.quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quota.quotaBytes)));
+    const quotaBytes = await quota.quotaOf(this.#ownerId);
+    if (usedBytes > quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quotaBytes)));
     await this.#stage({ ref, commit, candidate, manifest, vetted });
     stopIf(signal);
   }

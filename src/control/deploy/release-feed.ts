@@ -2,7 +2,7 @@
  * The port ReleaseFeed within one control: the database holds what is released, this class tells it to the stations
  * of the same process.
  */
-import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 
 export interface LocalReleaseFeedOptions {
@@ -28,7 +28,9 @@ export class LocalReleaseFeed implements ReleaseFeed {
   async current(): Promise<ReleaseState> {
     // A label that changes during the read: the answer may have its old spec, the change has the new one.
     const changed = new Set<string>();
-    const end = this.changes(({ label }) => changed.add(label));
+    const end = this.changes((change) => {
+      if (change.kind !== 'owner') changed.add(change.label);
+    });
     try {
       const state = await this.#options.read();
       for (const { label, specId } of state.releases) if (!changed.has(label)) this.#served.set(label, specId);
@@ -56,6 +58,10 @@ export class LocalReleaseFeed implements ReleaseFeed {
   async remove(label: string): Promise<number> {
     this.#served.delete(label);
     return this.#tell({ revision: this.#next(), label, kind: 'remove' });
+  }
+
+  async owner(owner: OwnerState): Promise<number> {
+    return this.#tell({ revision: this.#next(), kind: 'owner', owner });
   }
 
   #next(): number {

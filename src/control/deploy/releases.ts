@@ -55,6 +55,7 @@ export class Releases {
       specs: served,
       releases: served.map(({ handler, specId }) => ({ label: handler, specId })),
       known,
+      owners: await store.owners(),
     };
   }
 

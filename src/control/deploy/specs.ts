@@ -46,10 +46,11 @@ export class Specs {
     const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id))) };
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
+    const ownerId = known.ownerId ?? (await store.ownerOf(row.handler_id));
     return {
-      specId: `${row.id}.${revisionOf({ variables, limits: manifest.limits, policy: manifest.policy })}`,
+      specId: `${row.id}.${revisionOf({ ownerId, variables, limits: manifest.limits, policy: manifest.policy })}`,
       handlerId: handlerIdOf(row.handler_id),
-      ownerId: known.ownerId ?? (await store.ownerOf(row.handler_id)),
+      ownerId,
       handler: handlerNameOf(handler),
       number: row.number,
       commit: row.commit,
@@ -70,12 +71,18 @@ export class Specs {
  * variables and of the keys of `limits` does not count and the order of policy patterns does.
  */
 function revisionOf(values: {
+  readonly ownerId: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly policy: Policy | null;
 }): string {
-  const { variables, limits, policy } = values;
-  const canonical = [sorted(variables), sorted(limits), policy === null ? null : [policy.allow, policy.disallow]];
+  const { ownerId, variables, limits, policy } = values;
+  const canonical = [
+    ownerId,
+    sorted(variables),
+    sorted(limits),
+    policy === null ? null : [policy.allow, policy.disallow],
+  ];
   return createHash('sha256').update(JSON.stringify(canonical)).digest('hex').slice(0, 12);
 }
 

@@ -12,6 +12,7 @@ import type {
   BusRequest,
   DeploymentSpec,
   FromRunner,
+  OwnerState,
   RunnerConfig,
   RunningChange,
   UsageCount,
@@ -306,13 +307,16 @@ export class RunnerFleet implements Nodes {
 
   /** Lets every runner make a change that the feed tells. */
   #follow(change: ReleaseChange): void {
-    const { revision, label } = change;
+    const { revision } = change;
     this.#revision = revision;
     const made = this.#apply(async (runner) => {
       if (change.kind === 'release') {
-        runner.send({ kind: 'release', label, specId: change.spec.specId });
+        runner.send({ kind: 'release', label: change.label, specId: change.spec.specId });
         await runner.sync();
-      } else runner.send({ kind: change.kind, label });
+      } else if (change.kind === 'owner') {
+        runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
+        await runner.sync();
+      } else runner.send({ kind: change.kind, label: change.label });
     }).then(() => {
       this.#applying.delete(revision);
       // From now on the state that a new runner reads has it.
@@ -332,6 +336,12 @@ export class RunnerFleet implements Nodes {
     this.#ownerLines.forget(specId);
     this.#blame.forget(specId);
     void this.#apply(async (runner) => runner.forget(specId));
+  }
+
+  /** One runner's share of what a User may have in flight: an equal part, and at least one invocation. */
+  #shareOf(owner: OwnerState): OwnerState {
+    if (owner.callsMax === null) return owner;
+    return { ...owner, callsMax: Math.ceil(owner.callsMax / this.#options.runners) };
   }
 
   /**
@@ -406,6 +416,7 @@ export class RunnerFleet implements Nodes {
     const [all, lastCallMs] = await Promise.all([releases.current(), this.#options.lastCallMs?.() ?? {}]);
     for (const spec of all.specs) this.#ownerLines.remember(spec);
     const loading = load({
+      shareOf: (owner) => this.#shareOf(owner),
       runner,
       state: all,
       lastCallMs,

@@ -1,5 +1,5 @@
 /** Brings a runner that starts up to date: everything that is released, and what is about to be. */
-import type { DeploymentSpec, ToRunner } from '../../protocol/messages.ts';
+import type { DeploymentSpec, OwnerState, ToRunner } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
 import type { Quarantine } from './blame.ts';
@@ -16,6 +16,8 @@ export interface LoadOptions {
   /** Prepared, and not part of `state` yet. */
   readonly prepared: readonly DeploymentSpec[];
   readonly quarantined: (specId: string) => Quarantine | undefined;
+  /** One runner's share of what a User may have in flight. */
+  readonly shareOf: (owner: OwnerState) => OwnerState;
   /** A spec that the runner refuses; the platform goes on without it. */
   readonly onUnloadable: (specId: string, reason: string) => void;
 }
@@ -27,7 +29,7 @@ export interface LoadOptions {
  * when all has been said, or the runner has ended.
  */
 export async function load(options: LoadOptions): Promise<void> {
-  const { runner, state, lastCallMs, prepared, quarantined, onUnloadable } = options;
+  const { runner, state, lastCallMs, prepared, quarantined, shareOf, onUnloadable } = options;
   const calledMs = ({ handlerId }: DeploymentSpec): number => lastCallMs[handlerId] ?? 0;
   const specs = [...state.specs].sort((a, b) => calledMs(b) - calledMs(a) || a.module.codeBytes - b.module.codeBytes);
   const missing = new Set<string>();
@@ -47,6 +49,7 @@ export async function load(options: LoadOptions): Promise<void> {
   const all = [...specs, ...prepared];
   for (let at = 0; at < all.length; at += fleetLimits.specsUnderway)
     await Promise.all(all.slice(at, at + fleetLimits.specsUnderway).map(tell));
+  for (const owner of state.owners) runner.send({ kind: 'owner', owner: shareOf(owner) });
   for (const label of state.known) runner.send({ kind: 'announce', label });
   for (const { label, specId } of state.releases) {
     if (missing.has(specId)) runner.send({ kind: 'announce', label });

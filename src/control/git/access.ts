@@ -2,10 +2,12 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
-import { checkHandlerName, isHandlerName } from '../../protocol/names.ts';
-import type { User } from '../../protocol/nouns.ts';
+import { checkHandlerName } from '../../protocol/names.ts';
+import type { Actor } from '../../protocol/permissions.ts';
 import { looksLikeToken } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
+import type { HandlerAccess } from '../handlers/access.ts';
+import type { Handler } from '../handlers/handlers.ts';
 import { basicCredentials, type GitRoute } from './git-url.ts';
 
 /** What the door must know of a handler. */
@@ -17,18 +19,24 @@ export interface GitHandler {
 
 export interface AccessOptions {
   readonly db: Database;
-  /** Accounts.userOfToken. */
-  readonly userOfToken: (token: string) => Promise<{ readonly user: User } | null>;
-  /** Accounts.userOfPassword: limits the rate of attempts, and takes 50 ms of a processor. */
-  readonly userOfPassword: (login: {
-    readonly name: string;
-    readonly password: string;
-    readonly address: string;
-  }) => Promise<User>;
+  /** Decides about handlers. */
+  readonly handlerAccess: HandlerAccess;
+  /** Accounts, as far as the door asks. `actorOfPassword` limits the rate of attempts, and takes 50 ms of a processor. */
+  readonly accounts: {
+    actorOfToken(token: string): Promise<Actor | null>;
+    actorOfPassword(login: PasswordLogin): Promise<{ readonly actor: Actor; readonly epoch: number }>;
+    isCurrent(userId: string, epoch: number): Promise<boolean>;
+  };
   /** The address of the client that sent `req`. */
   readonly addressOf: (req: IncomingMessage) => string;
   /** Milliseconds that never jump. */
   readonly now: () => number;
+}
+
+interface PasswordLogin {
+  readonly name: string;
+  readonly password: string;
+  readonly address: string;
 }
 
 /** git shows this line when it has no password to try. */
@@ -44,8 +52,8 @@ const passwordsMax = 1_000;
 
 export class Access {
   readonly #options: AccessOptions;
-  /** Keyed hash of a name and its right password -> the user, oldest first. */
-  readonly #passwords = new Map<string, { readonly user: User; readonly untilMs: number }>();
+  /** Keyed hash of a name and its right password -> who acts with them, oldest first. */
+  readonly #passwords = new Map<string, { readonly actor: Actor; readonly epoch: number; readonly untilMs: number }>();
   readonly #hashKey = randomBytes(32);
 
   constructor(options: AccessOptions) {
@@ -53,10 +61,10 @@ export class Access {
   }
 
   /**
-   * Returns the user of a Basic header: a Token as password under any name, or a name and its password, as a
-   * person types them at git's prompt. Throws `unauthorized`, `rate_limited`, `overloaded`.
+   * Returns who acts with a Basic header: a Token as password under any name, or a name and its password, as a
+   * person types them at git's prompt. Throws `unauthorized`, `forbidden`, `rate_limited`, `overloaded`.
    */
-  async authenticate(req: IncomingMessage): Promise<User> {
+  async authenticate(req: IncomingMessage): Promise<Actor> {
     const header = req.headers.authorization;
     const given = basicCredentials(header);
     if (given === null)
@@ -65,41 +73,53 @@ export class Access {
         header === undefined ? logIn : `This takes a token, or your name and password. ${logIn}`,
       );
     const isToken = given.name === tokenName || looksLikeToken(given.password);
-    if (!isToken) return this.#userOfPassword(given, this.#options.addressOf(req));
-    const found = await this.#options.userOfToken(given.password);
+    if (!isToken) return this.#actorOfPassword({ ...given, address: this.#options.addressOf(req) });
+    const found = await this.#options.accounts.actorOfToken(given.password);
     if (found === null) throw new PlatformError('unauthorized', `This token is wrong or has been revoked. ${logIn}`);
-    return found.user;
+    return found;
   }
 
-  async #userOfPassword({ name, password }: { name: string; password: string }, address: string): Promise<User> {
-    const key = createHmac('sha256', this.#hashKey).update(`${name}\0${password}`).digest('base64');
+  async #actorOfPassword(login: PasswordLogin): Promise<Actor> {
+    const { accounts, now } = this.#options;
+    const key = createHmac('sha256', this.#hashKey).update(`${login.name}\0${login.password}`).digest('base64');
     const known = this.#passwords.get(key);
-    if (known !== undefined && known.untilMs > this.#options.now()) return known.user;
-    const user = await this.#options.userOfPassword({ name, password, address }).catch((error: unknown) => {
-      if (!(error instanceof PlatformError) || error.code !== 'unauthorized') throw error;
+    const holds = known !== undefined && known.untilMs > now();
+    if (holds && (await accounts.isCurrent(known.actor.user.id, known.epoch))) return known.actor;
+    const found = await accounts.actorOfPassword(login).catch((error: unknown) => {
+      if (!(error instanceof PlatformError)) throw error;
+      if (error.code === 'code_required')
+        throw new PlatformError('unauthorized', `This account has a second factor, which git cannot ask for. ${logIn}`);
+      if (error.code !== 'unauthorized') throw error;
       throw new PlatformError('unauthorized', `This name and password are wrong. ${logIn}`);
     });
     this.#passwords.delete(key);
-    this.#passwords.set(key, { user, untilMs: this.#options.now() + passwordMs });
+    this.#passwords.set(key, { ...found, untilMs: now() + passwordMs });
     const [oldest] = this.#passwords.keys();
     if (this.#passwords.size > passwordsMax && oldest !== undefined) this.#passwords.delete(oldest);
-    return user;
+    return found.actor;
   }
 
-  /** Returns the handler to read from. Throws `not_found`, for a foreign one as for none. */
-  async reader({ name }: GitRoute, user: User): Promise<GitHandler> {
-    const handler = await this.#own(name, user);
-    if (handler === null) throw new PlatformError('not_found', `you have no handler ${shown(name)}`);
-    return handler;
+  /** Returns the handler to read from. Throws `not_found`, for a foreign one as for none, `forbidden`. */
+  async reader({ name }: GitRoute, actor: Actor): Promise<GitHandler> {
+    return this.#notDeleted(await this.#options.handlerAccess.handlerFor(actor, 'gitFetch', name, { deleted: true }));
   }
 
-  /** Returns the handler to push to, null if the push may create it. Throws `name_invalid`, `not_found`. */
-  async pusher({ name }: GitRoute, user: User): Promise<GitHandler | null> {
+  /** Returns the handler to push to, null if the push may create it. Throws `name_invalid`, `not_found`, `forbidden`. */
+  async pusher({ name }: GitRoute, actor: Actor): Promise<GitHandler | null> {
     checkHandlerName(name);
-    const handler = await this.#own(name, user);
-    if (handler !== null || (await this.find(name)) === null) return handler;
-    throw new PlatformError('not_found', `you cannot push to ${name}: the name is taken`, {
-      hints: ['choose another name: wasmcloud create'],
+    const handler = await this.#options.handlerAccess.pushTarget(actor, name).catch((error: unknown) => {
+      if (!(error instanceof PlatformError) || error.code !== 'not_found') throw error;
+      throw new PlatformError('not_found', `you cannot push to ${name}: the name is taken`, {
+        hints: ['choose another name: wasmcloud create'],
+      });
+    });
+    return handler === null ? null : this.#notDeleted(handler);
+  }
+
+  #notDeleted(handler: Handler): GitHandler {
+    if (handler.deletedMs === null) return { id: handler.id, ownerId: handler.ownerId, deleted: false };
+    throw new PlatformError('not_found', `the handler ${handler.name} is deleted`, {
+      hints: [`to have it back: wasmcloud restore ${handler.name}`],
     });
   }
 
@@ -112,17 +132,4 @@ export class Access {
       .executeTakeFirst();
     return row === undefined ? null : { id: row.id, ownerId: row.owner_id, deleted: row.deleted_ms !== null };
   }
-
-  async #own(name: string, user: User): Promise<GitHandler | null> {
-    const handler = isHandlerName(name) ? await this.find(name) : null;
-    if (handler === null || handler.ownerId !== user.id) return null;
-    if (!handler.deleted) return handler;
-    throw new PlatformError('not_found', `the handler ${name} is deleted`, {
-      hints: [`to have it back: wasmcloud restore ${name}`],
-    });
-  }
-}
-
-function shown(name: string): string {
-  return JSON.stringify(name.slice(0, 60));
 }

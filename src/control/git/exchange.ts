@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
+import type { Actor } from '../../protocol/permissions.ts';
 import { isOutage } from '../db/sql-error.ts';
 import type { GitExit, GitProcess } from './git-process.ts';
 import type { GitRoute, GitService } from './git-url.ts';
@@ -20,6 +21,8 @@ export type GitEvent =
 
 export interface Exchange {
   readonly route: GitRoute;
+  /** Who asks, and what the credentials are good for. */
+  readonly actor: Actor;
   readonly user: User;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;

@@ -90,7 +90,7 @@ class Door {
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     // First of all: without a valid token there is nothing here, not even a 404.
-    const user = await this.#access.authenticate(req);
+    const actor = await this.#access.authenticate(req);
     const route = parseGitUrl(req.method ?? '', req.url ?? '');
     if (route === null)
       throw new PlatformError('not_found', 'no such repository', {
@@ -100,17 +100,17 @@ class Door {
     res.once('close', () => {
       if (!res.writableFinished) gone.abort();
     });
-    const exchange: Exchange = { route, user, req, res, client: gone.signal };
+    const exchange: Exchange = { route, actor, user: actor.user, req, res, client: gone.signal };
     if (route.kind === 'advertise') await this.#advertise(exchange);
     else if (route.service === 'upload-pack') await this.#fetch(exchange);
     else await this.#push(exchange);
   }
 
   async #advertise(exchange: Exchange): Promise<void> {
-    const { route, user, res } = exchange;
+    const { route, actor, res } = exchange;
     const { repositories } = this.#deps;
     const isPush = route.service === 'receive-pack';
-    const handler = isPush ? await this.#access.pusher(route, user) : await this.#access.reader(route, user);
+    const handler = isPush ? await this.#access.pusher(route, actor) : await this.#access.reader(route, actor);
     const repository = handler === null ? repositories.emptyPath : await repositories.create(handler.id);
     const version = this.#versionOf(exchange);
     await this.#withGit(exchange, repository, () =>
@@ -119,8 +119,8 @@ class Door {
   }
 
   async #fetch(exchange: Exchange): Promise<void> {
-    const { route, user, req, res } = exchange;
-    const handler = await this.#access.reader(route, user);
+    const { route, actor, req, res } = exchange;
+    const handler = await this.#access.reader(route, actor);
     const body = await GitBody.open(req, { ...this.#limits, bytes: this.#limits.fetchBytes });
     const head = await body.readAll(this.#limits.commandsMs);
     if (head.length === 0 || head.equals(flushPkt)) {

@@ -57,8 +57,8 @@ export class PushExchange {
 
   async run(): Promise<void> {
     const { access, limits } = this.#deps;
-    const { route, user, req } = this.#exchange;
-    await access.pusher(route, user);
+    const { route, actor, req } = this.#exchange;
+    await access.pusher(route, actor);
     const body = await GitBody.open(req, { ...limits, bytes: limits.pushBytes });
     try {
       const commands = await this.#section.read(body, limits);
@@ -101,11 +101,11 @@ export class PushExchange {
 
   async #takeTurn(commands: PushCommands, pack: SpooledPack): Promise<void> {
     const { access, turnstile } = this.#deps;
-    const { route, user, client } = this.#exchange;
+    const { route, actor, user, client } = this.#exchange;
     const leave = await turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
     try {
       // Asked again: the push before may have created or deleted the handler.
-      await this.#receive(commands, pack, await access.pusher(route, user));
+      await this.#receive(commands, pack, await access.pusher(route, actor));
     } finally {
       leave();
     }

@@ -1,14 +1,10 @@
 /**
- * A handler's environment variables, encrypted at rest: AES-256-GCM, one random 96-bit nonce per value,
- * the handler's id and the variable's name as associated data, so that a sealed value cannot be moved
- * to another handler or another name (NIST SP 800-38D, 5.2.1.2 and 8.2.2).
+ * Keeps a handler's environment variables, sealed for the handler's id and the variable's name: a sealed value cannot
+ * be moved to another handler or another name.
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { open, readFile, rename, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
-import type { RandomBytes } from '../accounts/secrets.ts';
+import { type Sealer, sealedValueBytes } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 
@@ -31,37 +27,15 @@ export interface EnvView {
   readonly updatedMs: number;
 }
 
-const format = 1;
-const nonceBytes = 12;
-const tagBytes = 16;
-
 export class HandlerEnv {
   readonly #db: Database;
-  readonly #key: Uint8Array;
+  readonly #sealer: Sealer;
   readonly #now: () => number;
-  readonly #randomBytes: RandomBytes;
 
-  private constructor(options: HandlerEnvOptions, key: Uint8Array) {
+  constructor(options: HandlerEnvOptions) {
     this.#db = options.db;
-    this.#key = key;
+    this.#sealer = options.sealer;
     this.#now = options.now;
-    this.#randomBytes = options.randomBytes;
-  }
-
-  /** Reads the key file, or makes it at first start. Throws `unavailable` when it is damaged or too open. */
-  static async open(options: HandlerEnvOptions): Promise<HandlerEnv> {
-    const key = await readKey(options.keyFile);
-    if (key !== null) return new HandlerEnv(options, key);
-    const sealed = await options.db.selectFrom('handler_env').select('key').limit(1).executeTakeFirst();
-    // A fresh key would make the loss look like damage of each variable, and the old file hard to put back.
-    if (sealed !== undefined)
-      throw new PlatformError('unavailable', `the key file ${options.keyFile} is missing, and variables are sealed`, {
-        hints: [
-          'restore it from a backup',
-          `or give the values up: (umask 077; openssl rand -hex 32 > ${options.keyFile}), then set them again`,
-        ],
-      });
-    return new HandlerEnv(options, await makeKey(options));
   }
 
   /** Returns all variables of a handler in clear, for the deploy station. Throws `unavailable` when the key does not fit. */
@@ -148,26 +122,15 @@ export class HandlerEnv {
     return toView(row.key, value, row.updated_ms);
   }
 
-  #seal(options: { handlerId: string; key: string; value: string }): string {
-    const nonce = this.#randomBytes(nonceBytes);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagBytes });
-    cipher.setAAD(associated(options));
-    const sealed = Buffer.concat([cipher.update(options.value, 'utf8'), cipher.final()]);
-    return Buffer.concat([Uint8Array.of(format), nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  #seal({ handlerId, key, value }: { handlerId: string; key: string; value: string }): string {
+    return this.#sealer.seal([handlerId, key], value);
   }
 
-  #unseal(options: { handlerId: string; key: string; sealed: string }): string {
-    const bytes = Buffer.from(options.sealed, 'base64');
+  #unseal({ handlerId, key, sealed }: { handlerId: string; key: string; sealed: string }): string {
     try {
-      if (bytes[0] !== format) throw new Error(`unknown format ${bytes[0]}`);
-      const nonce = bytes.subarray(1, 1 + nonceBytes);
-      const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagBytes });
-      decipher.setAAD(associated(options));
-      decipher.setAuthTag(bytes.subarray(1 + nonceBytes, 1 + nonceBytes + tagBytes));
-      const clear = decipher.update(bytes.subarray(1 + nonceBytes + tagBytes));
-      return Buffer.concat([clear, decipher.final()]).toString('utf8');
+      return this.#sealer.unseal([handlerId, key], sealed).toString('utf8');
     } catch (error) {
-      throw new PlatformError('unavailable', `the variable ${options.key} cannot be decrypted`, {
+      throw new PlatformError('unavailable', `the variable ${key} cannot be decrypted`, {
         hints: ["the server's key file is not the one it was sealed with: restore the file, or set the variable again"],
         cause: error,
       });
@@ -177,10 +140,9 @@ export class HandlerEnv {
 
 export interface HandlerEnvOptions {
   readonly db: Database;
-  /** In the data folder; made with mode 0600 when missing. */
-  readonly keyFile: string;
+  readonly sealer: Sealer;
+  /** Unix milliseconds. */
   readonly now: () => number;
-  readonly randomBytes: RandomBytes;
 }
 
 /** Throws `bad_request` unless `key` is a portable environment name (POSIX.1-2017, 8.1; lower case too). */
@@ -189,55 +151,6 @@ export function checkKey(key: string): void {
     throw new PlatformError('bad_request', 'this cannot name a variable', {
       hints: [`a name has 1 to ${envLimits.keyChars} letters, digits and _, and does not begin with a digit`],
     });
-}
-
-async function readKey(file: string): Promise<Uint8Array | null> {
-  let text: string;
-  try {
-    const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0)
-      throw new PlatformError('unavailable', `others can read the key file ${file}`, {
-        hints: [`chmod 600 ${file}`],
-      });
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
-  if (!/^[0-9a-f]{64}\n?$/.test(text))
-    throw new PlatformError('unavailable', `the key file ${file} is damaged`, {
-      hints: ['restore it from a backup; without it the sealed variables are lost'],
-    });
-  return Buffer.from(text.trim(), 'hex');
-}
-
-/** Makes the key file: written beside it, synced and renamed, so that a crash leaves no key file or a whole one. */
-async function makeKey(options: HandlerEnvOptions): Promise<Uint8Array> {
-  const key = options.randomBytes(32);
-  const draft = `${options.keyFile}.new`;
-  const file = await open(draft, 'w', 0o600);
-  try {
-    await file.writeFile(`${Buffer.from(key).toString('hex')}\n`);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(draft, options.keyFile);
-  const folder = await open(dirname(options.keyFile), 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-  return key;
-}
-
-function associated({ handlerId, key }: { handlerId: string; key: string }): Buffer {
-  return Buffer.from(`${handlerId}\0${key}`);
-}
-
-function sealedValueBytes(sealed: string): number {
-  return Buffer.byteLength(sealed, 'base64') - 1 - nonceBytes - tagBytes;
 }
 
 function toView(key: string, value: string, updatedMs: number): EnvView {

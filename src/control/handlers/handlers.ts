@@ -1,10 +1,12 @@
 /** Makes, finds, deletes and restores handlers. A name is unique for ever; a deleted handler keeps its name. */
 
+import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../protocol/names.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
+import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
 
 export const handlerLimits = {
@@ -63,20 +65,6 @@ export class Handlers {
   async findById(id: string): Promise<Handler | null> {
     const row = await this.#db.selectFrom('handlers').selectAll().where('id', '=', id).executeTakeFirst();
     return row === undefined ? null : toHandler(row);
-  }
-
-  /** Returns a user's handler. A foreign handler looks like a missing one: throws `not_found` for both. */
-  async findOwned(name: string, ownerId: string): Promise<Handler> {
-    const handler = await this.find(name);
-    if (handler === null || handler.ownerId !== ownerId) throw missing(name);
-    return handler;
-  }
-
-  /** Returns a user's handler of that name, deleted or not. A foreign one looks like a missing one: `not_found`. */
-  async findOwnedOrDeleted(name: string, ownerId: string): Promise<Handler> {
-    const handler = await this.#named(name);
-    if (handler?.ownerId !== ownerId) throw missing(name);
-    return handler;
   }
 
   /**
@@ -169,13 +157,7 @@ export class Handlers {
         .executeTakeFirst();
       if (row === undefined) throw missing(name);
       if (row.deleted_ms === null) throw new PlatformError('conflict', `${name} is not deleted`);
-      const live = await trx
-        .selectFrom('handlers')
-        .select((eb) => eb.fn.countAll<number>().as('n'))
-        .where('owner_id', '=', ownerId)
-        .where('deleted_ms', 'is', null)
-        .executeTakeFirstOrThrow();
-      if (Number(live.n) >= handlerLimits.live) throw tooMany(handlerLimits.live, 'handlers');
+      await this.checkRoom(trx, ownerId, { restored: true });
       await trx.updateTable('handlers').set({ deleted_ms: null }).where('id', '=', row.id).execute();
       return toHandler({ ...row, deleted_ms: null });
     });
@@ -208,6 +190,23 @@ export class Handlers {
     });
   }
 
+  /**
+   * Throws `limit_exceeded` where a user has as many handlers as may be, by the limit that an administrator has set or
+   * the platform's. `restored`: one of the deleted handlers comes back. Needs the lock of the user.
+   */
+  async checkRoom(
+    trx: Kysely<Schema>,
+    userId: string,
+    { restored = false }: { readonly restored?: boolean } = {},
+  ): Promise<void> {
+    const user = await trx.selectFrom('users').select('handlers_max').where('id', '=', userId).executeTakeFirst();
+    const max = user?.handlers_max ?? handlerLimits.live;
+    const owned = await trx.selectFrom('handlers').select('deleted_ms').where('owner_id', '=', userId).execute();
+    if (owned.filter((row) => row.deleted_ms === null).length >= max) throw tooMany(max, 'handlers');
+    const total = Math.max(handlerLimits.total, 2 * max);
+    if (!restored && owned.length >= total) throw tooMany(total, 'handlers, deleted ones included');
+  }
+
   /** Returns the handler of that name, deleted or not: names are unique. */
   async #named(name: string): Promise<Handler | null> {
     const row = await this.#db.selectFrom('handlers').selectAll().where('name', '=', name).executeTakeFirst();
@@ -226,15 +225,7 @@ export class Handlers {
     try {
       await this.#db.transaction().execute(async (trx) => {
         await lockUser(trx, ownerId);
-        const owned = await trx
-          .selectFrom('handlers')
-          .select('deleted_ms')
-          .where('owner_id', '=', ownerId)
-          .limit(handlerLimits.total)
-          .execute();
-        if (owned.filter((row) => row.deleted_ms === null).length >= handlerLimits.live)
-          throw tooMany(handlerLimits.live, 'handlers');
-        if (owned.length >= handlerLimits.total) throw tooMany(handlerLimits.total, 'handlers, deleted ones included');
+        await this.checkRoom(trx, ownerId);
         await trx
           .insertInto('handlers')
           .values({
@@ -269,7 +260,8 @@ export function isBranchName(branch: string): boolean {
   );
 }
 
-function toHandler(row: {
+/** Returns a row of the table as a Handler. */
+export function toHandler(row: {
   id: string;
   name: string;
   owner_id: string;
@@ -287,7 +279,8 @@ function toHandler(row: {
   };
 }
 
-function missing(name: string): PlatformError {
+/** The answer for a handler that is not there, and for one that the caller may not know of. */
+export function missing(name: string): PlatformError {
   const shown = name.length <= 80 ? ` ${JSON.stringify(name)}` : '';
   return new PlatformError('not_found', `you have no handler${shown}`, {
     hints: ['see yours: wasmcloud list'],

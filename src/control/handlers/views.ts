@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
-import { type DeploymentView, type HandlerView, policyLists } from '../../protocol/nouns.ts';
+import { type DeploymentView, type HandlerRole, type HandlerView, policyLists } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 
@@ -44,21 +44,35 @@ export class HandlerViews {
     this.#gitUrl = options.gitUrl;
   }
 
-  /** Returns a user's handlers by name: either those in force or the deleted ones. */
-  async list(ownerId: string, options: { readonly deleted: boolean }): Promise<readonly HandlerView[]> {
-    const rows = await this.#query()
-      .where('handlers.owner_id', '=', ownerId)
+  /**
+   * Returns the handlers that a user owns or works on, by name: either those in force or the user's own deleted ones.
+   * `boundTo`: only the handler with this id.
+   */
+  async list(
+    userId: string,
+    options: { readonly deleted: boolean; readonly boundTo: string | null },
+  ): Promise<readonly HandlerView[]> {
+    let query = this.#query()
+      .leftJoin('collaborators', (join) =>
+        join.onRef('collaborators.handler_id', '=', 'handlers.id').on('collaborators.user_id', '=', userId),
+      )
+      .select(['handlers.owner_id', 'collaborators.role'])
       .where('handlers.deleted_ms', options.deleted ? 'is not' : 'is', null)
-      .orderBy('handlers.name')
-      .execute();
-    return rows.map((row) => this.#view(row));
+      .where((eb) =>
+        options.deleted
+          ? eb('handlers.owner_id', '=', userId)
+          : eb.or([eb('handlers.owner_id', '=', userId), eb('collaborators.role', 'is not', null)]),
+      );
+    if (options.boundTo !== null) query = query.where('handlers.id', '=', options.boundTo);
+    const rows = await query.orderBy('handlers.name').execute();
+    return rows.map((row) => this.#view(row, row.owner_id === userId ? 'owner' : (row.role ?? 'viewer')));
   }
 
-  /** Throws `not_found`. */
-  async of(handlerId: string): Promise<HandlerView> {
+  /** Returns a handler as a user with `role` sees it. Throws `not_found`. */
+  async of(handlerId: string, role: HandlerRole): Promise<HandlerView> {
     const row = await this.#query().where('handlers.id', '=', handlerId).executeTakeFirst();
     if (row === undefined) throw new PlatformError('not_found', 'no such handler');
-    return this.#view(row);
+    return this.#view(row, role);
   }
 
   /** Returns Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
@@ -122,19 +136,23 @@ export class HandlerViews {
       );
   }
 
-  #view(row: {
-    name: string;
-    owner: string;
-    deploy_branch: string | null;
-    created_ms: number;
-    deleted_ms: number | null;
-    number: number | null;
-    changed_ms: number | null;
-    failed_number: number | null;
-  }): HandlerView {
+  #view(
+    row: {
+      name: string;
+      owner: string;
+      deploy_branch: string | null;
+      created_ms: number;
+      deleted_ms: number | null;
+      number: number | null;
+      changed_ms: number | null;
+      failed_number: number | null;
+    },
+    role: HandlerRole,
+  ): HandlerView {
     return {
       name: row.name,
       owner: row.owner,
+      role,
       url: this.#functionUrl(row.name),
       pathUrl: this.#functionPathUrl(row.name),
       gitUrl: this.#gitUrl(row.name),

@@ -15,7 +15,7 @@ import { sizeText, whatUsesMost } from './words.ts';
 
 export interface QuotasOptions {
   readonly db: Database;
-  /** Bytes that one user may store. */
+  /** Bytes that one user may store whose quota no administrator has set. */
   readonly quotaBytes: number;
   readonly measures: Readonly<Record<StoredKind, Measure>>;
   /** Null: the disk is not watched. */
@@ -48,6 +48,8 @@ export const quotaLimits = {
 
 interface UserSum {
   bytes: number;
+  /** Bytes that the user may store. */
+  readonly quotaBytes: number;
   readonly untilMs: number;
 }
 
@@ -75,8 +77,25 @@ export class Quotas {
     });
   }
 
-  get quotaBytes(): number {
-    return this.#options.quotaBytes;
+  /** Returns the bytes that a user may store: what an administrator has set, or the platform's quota. */
+  async quotaOf(userId: string): Promise<number> {
+    return (await this.#sumOf(userId)).quotaBytes;
+  }
+
+  /** Returns the bytes that a handler stores, as last measured. */
+  bytesOf(handlerId: string): Promise<number> {
+    return this.#stored.ofHandler(handlerId);
+  }
+
+  /** Counts a handler in the quota of its new owner from now on. */
+  moved(handlerId: string): void {
+    this.#owners.delete(handlerId);
+    this.#users.clear();
+  }
+
+  /** Lets a changed quota of a user hold from now on. */
+  changed(userId: string): void {
+    this.#users.delete(userId);
   }
 
   /** Returns what a user stores, the handlers with most first. */
@@ -87,7 +106,7 @@ export class Quotas {
     const handlers = [...Map.groupBy(rows, ({ name }) => name)]
       .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs[0]!.isDeleted }))
       .sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
-    return { quotaBytes: this.quotaBytes, usedBytes: sum(rows), byKind, handlers };
+    return { quotaBytes: await this.quotaOf(userId), usedBytes: sum(rows), byKind, handlers };
   }
 
   /** Returns the bytes that a user stores, as far as is known. */
@@ -97,9 +116,10 @@ export class Quotas {
 
   /** Throws `limit_exceeded`, saying what uses most and what to do, unless the user may store `bytes` more. */
   async admit(userId: string, bytes: number): Promise<void> {
-    const { quotaBytes, disk } = this.#options;
-    const used = await this.usedBytes(userId);
-    if (used + bytes > quotaBytes) throw await this.#refusal(userId, used);
+    const { disk } = this.#options;
+    const user = await this.#sumOf(userId);
+    const used = user.bytes;
+    if (used + bytes > user.quotaBytes) throw await this.#refusal(userId, user);
     const room = disk === null ? 1 : await disk.roomLeft();
     if (room >= 1) return;
     const largest = await this.#stored.ofLargestUser();
@@ -190,10 +210,10 @@ export class Quotas {
     return this.#watch.close();
   }
 
-  async #refusal(userId: string, used: number): Promise<PlatformError> {
+  async #refusal(userId: string, user: UserSum): Promise<PlatformError> {
     const rows = await this.#stored.ofUser(userId);
-    const quota = sizeText(this.quotaBytes);
-    return new PlatformError('limit_exceeded', `your quota is used up: ${sizeText(used)} of ${quota}`, {
+    const quota = sizeText(user.quotaBytes);
+    return new PlatformError('limit_exceeded', `your quota is used up: ${sizeText(user.bytes)} of ${quota}`, {
       details: whatUsesMost(rows),
       hints: [
         'see what uses it: wasmcloud quota',
@@ -205,7 +225,7 @@ export class Quotas {
   /** Lets the oldest of a kind go of handlers that have more than an equal part of what the kind may take. */
   async #trim(userId: string, kind: GivingWay): Promise<void> {
     const rows = (await this.#stored.ofUser(userId)).filter((row) => row.kind === kind);
-    const shareBytes = this.quotaBytes * quotaLimits.shares[kind];
+    const shareBytes = (await this.quotaOf(userId)) * quotaLimits.shares[kind];
     if (sum(rows) <= shareBytes) return;
     const partBytes = Math.floor(shareBytes / rows.length);
     for (const { handlerId, bytes } of rows) {
@@ -222,7 +242,8 @@ export class Quotas {
     if (known !== undefined && nowMs < known.untilMs) return known;
     const handlerIds = await this.#stored.handlerIdsOf(userId);
     const measured = sum(await this.#stored.ofUser(userId));
-    const fresh = { bytes: measured + this.#grownOf(handlerIds), untilMs: nowMs + quotaLimits.trustMs };
+    const quotaBytes = (await this.#stored.quotaOf(userId)) ?? this.#options.quotaBytes;
+    const fresh = { bytes: measured + this.#grownOf(handlerIds), quotaBytes, untilMs: nowMs + quotaLimits.trustMs };
     remember(this.#users, userId, fresh);
     return fresh;
   }

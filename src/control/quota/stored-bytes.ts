@@ -63,6 +63,22 @@ export class StoredBytes {
     return row?.owner_id ?? null;
   }
 
+  /** Returns the bytes that one handler stores. */
+  async ofHandler(handlerId: string): Promise<number> {
+    const row = await this.#db
+      .selectFrom('stored_bytes')
+      .select(({ fn }) => fn.sum<number>('bytes').as('bytes'))
+      .where('handler_id', '=', handlerId)
+      .executeTakeFirst();
+    return Number(row?.bytes ?? 0);
+  }
+
+  /** Returns the quota that an administrator has set for a user; null: none. */
+  async quotaOf(userId: string): Promise<number | null> {
+    const row = await this.#db.selectFrom('users').select('quota_bytes').where('id', '=', userId).executeTakeFirst();
+    return row?.quota_bytes ?? null;
+  }
+
   /** Returns the ids of a user's handlers, deleted ones included. */
   async handlerIdsOf(userId: string): Promise<readonly string[]> {
     const rows = await this.#db.selectFrom('handlers').select('id').where('owner_id', '=', userId).execute();

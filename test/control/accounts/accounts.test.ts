@@ -1,19 +1,25 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts, accountLimits, type Registration } from '../../../src/control/accounts/accounts.ts';
 import { inviteLimits } from '../../../src/control/accounts/invites.ts';
 import { knownAddressLimits } from '../../../src/control/accounts/known-addresses.ts';
+import { Sealer } from '../../../src/control/accounts/sealer.ts';
+import { secondFactorLimits } from '../../../src/control/accounts/second-factor.ts';
 import { tokenLimits } from '../../../src/control/accounts/tokens.ts';
+import { codeOf, stepAt, totpLimits } from '../../../src/control/accounts/totp.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 onEachDatabase('accounts', (dialect) => {
   let store: TemporaryDatabase;
   let nowMs: number;
+  let sealer: Sealer;
 
   beforeEach(async () => {
     store = await dialect.temporary();
     nowMs = 1_800_000_000_000;
+    sealer = await Sealer.open({ db: store.db, keyFile: join(store.folder, 'env.key'), randomBytes });
   });
 
   afterEach(() => store.close());
@@ -29,6 +35,7 @@ onEachDatabase('accounts', (dialect) => {
       now: () => nowMs,
       randomBytes,
       registration,
+      sealer,
       ...(real ? {} : { passwordCost }),
     });
   }
@@ -78,10 +85,10 @@ onEachDatabase('accounts', (dialect) => {
       const it = accounts('open', true);
       const { user, token } = await it.signUp({ name: 'ada', password, address });
       expect(token).toMatch(/^tr_[A-Za-z0-9_-]{43}$/);
-      expect(await it.userOfToken(token)).toEqual({ user, tokenId: expect.stringMatching(/^t/) });
+      expect(await it.actorOfToken(token)).toMatchObject({ user, tokenId: expect.stringMatching(/^t/), scope: 'full' });
       const again = await it.logIn({ name: 'ada', password, address });
       expect(again.user).toEqual(user);
-      expect((await it.userOfToken(again.token))?.user).toEqual(user);
+      expect((await it.actorOfToken(again.token))?.user).toEqual(user);
       const stored = JSON.stringify([
         await store.db.selectFrom('users').selectAll().execute(),
         await store.db.selectFrom('tokens').selectAll().execute(),
@@ -165,9 +172,28 @@ onEachDatabase('accounts', (dialect) => {
       );
       const done = results.filter((result) => result.status === 'fulfilled');
       expect(done).toHaveLength(1);
-      expect(await it.listInvites(user.id)).toEqual([{ ...view, usedBy: done[0]!.value.user.name, usedMs: nowMs }]);
+      expect(await it.listInvites(user.id)).toEqual([{ ...view, uses: 1, usedBy: [done[0]!.value.user.name] }]);
       expect(await code(it.signUp({ name: 'late', password, invite, address }))).toBe('invite_required');
       expect(await code(it.deleteInvite(user.id, view.id))).toBe('not_found');
+    });
+
+    test('let as many in as they are for, and nobody after they have expired', async () => {
+      const it = accounts('invite');
+      const { user } = await it.signUp({ name: 'ada', password, invite: (await it.firstAccountCode())!, address });
+      const { invite, view } = await it.createInvite(user.id, { usesMax: 2, lifeMs: 1_000 });
+      expect(view).toMatchObject({ usesMax: 2, uses: 0, expiresMs: nowMs + 1_000, usedBy: [] });
+      const results = await Promise.allSettled(
+        ['b', 'c', 'd'].map((name) => it.signUp({ name, password, invite, address })),
+      );
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(2);
+      expect((await it.listInvites(user.id))[0]).toMatchObject({ uses: 2 });
+      const late = await it.createInvite(user.id, { usesMax: 5, lifeMs: 1_000 });
+      nowMs += 1_000;
+      expect(await code(it.signUp({ name: 'late', password, invite: late.invite, address }))).toBe('invite_required');
+      for (const usesMax of [0, -1, Number.NaN, inviteLimits.uses + 1])
+        expect(await code(it.createInvite(user.id, { usesMax })), `${usesMax}`).toBe('bad_request');
+      for (const lifeMs of [0, -1, Number.NaN, inviteLimits.lifeMs + 1])
+        expect(await code(it.createInvite(user.id, { lifeMs })), `${lifeMs}`).toBe('bad_request');
     });
 
     test('are limited, can be taken back by who made them, and are not given when registration is closed', async () => {
@@ -184,7 +210,219 @@ onEachDatabase('accounts', (dialect) => {
     });
   });
 
+  describe('the password', () => {
+    const next = 'another good one';
+
+    test('is changed with the current one; other sessions end if that is wished, at once', async () => {
+      const it = accounts();
+      const { user, token } = await it.signUp({ name: 'ada', password, address });
+      const { tokenId } = (await it.actorOfToken(token))!;
+      const other = await it.logIn({ name: 'ada', password, address });
+      const revoked: string[] = [];
+      it.onTokenRevoked((id) => revoked.push(id));
+      const change = (current: string, endSessions: boolean, to = next) =>
+        it.changePassword({ user, tokenId, current, next: to, endSessions, address });
+      expect(await code(change('wrong password', true))).toBe('unauthorized');
+      expect(await code(change(password, true, 'short'))).toBe('bad_request');
+      expect(await it.actorOfToken(other.token)).not.toBeNull();
+      await change(password, false);
+      expect(revoked).toEqual([]);
+      expect(await code(it.logIn({ name: 'ada', password, address }))).toBe('unauthorized');
+      await change(next, true, password);
+      expect(revoked).toHaveLength(1);
+      expect(await it.actorOfToken(other.token)).toBeNull();
+      expect(await it.actorOfToken(token)).not.toBeNull();
+      await it.logIn({ name: 'ada', password, address });
+    });
+
+    test('guesses at the current one are limited like log-ins', async () => {
+      const it = accounts();
+      const { user, token } = await it.signUp({ name: 'ada', password, address });
+      const { tokenId } = (await it.actorOfToken(token))!;
+      const from = { user, tokenId, next, endSessions: false, address: '192.0.2.77' };
+      for (let i = 0; i < accountLimits.logInByAddress.burst; i += 1)
+        expect(await code(it.changePassword({ ...from, current: 'wrong one' }))).toBe('unauthorized');
+      expect(await code(it.changePassword({ ...from, current: password }))).toBe('rate_limited');
+    });
+
+    test('what is remembered of credentials ends with a change and with a suspension', async () => {
+      const it = accounts();
+      const { user, token } = await it.signUp({ name: 'ada', password, address });
+      await it.signUp({ name: 'bob', password, address });
+      await it.users.change('bob', { admin: true });
+      const { tokenId } = (await it.actorOfToken(token))!;
+      const first = await it.actorOfPassword({ name: 'ada', password, address });
+      expect(await it.isCurrent(user.id, first.epoch)).toBe(true);
+      await it.changePassword({ user, tokenId, current: password, next, endSessions: false, address });
+      expect(await it.isCurrent(user.id, first.epoch)).toBe(false);
+      const second = await it.actorOfPassword({ name: 'ada', password: next, address });
+      await it.users.change('ada', { suspended: true });
+      await it.users.change('ada', { suspended: false });
+      expect(await it.isCurrent(user.id, second.epoch)).toBe(false);
+    });
+  });
+
+  describe('the second factor', () => {
+    const secretOf = (base32Text: string): Uint8Array => {
+      const bits = [...base32Text].map((letter) =>
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'),
+      );
+      return Uint8Array.from(bits.join('').match(/.{8}/g)!, (byte) => Number.parseInt(byte, 2));
+    };
+
+    async function enrolled(it: Accounts) {
+      const { user } = await it.signUp({ name: 'ada', password, address });
+      const { secret, uri } = await it.secondFactor.start(user, 'example.test');
+      expect(uri).toBe(`otpauth://totp/example.test:ada?secret=${secret}&issuer=example.test`);
+      const current = () => codeOf(secretOf(secret), stepAt(nowMs));
+      const recovery = await it.secondFactor.confirm(user.id, current());
+      return { user, secret, current, recovery };
+    }
+
+    test('is asked for once it is confirmed; each code is taken once, within a step of the clock', async () => {
+      const it = accounts();
+      const { user } = await it.signUp({ name: 'ada', password, address });
+      await it.secondFactor.start(user, 'x');
+      await it.logIn({ name: 'ada', password, address }); // waits for its first code
+      const { secret } = await it.secondFactor.start(user, 'x');
+      const at = (steps: number) => codeOf(secretOf(secret), stepAt(nowMs) + steps);
+      const logIn = (given?: string) => it.logIn({ name: 'ada', password, code: given, address });
+      expect(await code(it.secondFactor.confirm(user.id, '000'))).toBe('bad_request');
+      await it.secondFactor.confirm(user.id, at(0));
+      expect(await code(it.secondFactor.start(user, 'x'))).toBe('conflict');
+      expect(await code(logIn())).toBe('code_required');
+      expect(await code(it.logIn({ name: 'ada', password: 'wrong', address }))).toBe('unauthorized');
+      expect(await code(logIn(at(0)))).toBe('unauthorized'); // confirmed with it
+      nowMs += totpLimits.stepMs;
+      expect(await code(logIn(at(-2)))).toBe('unauthorized');
+      expect(await code(logIn(at(2)))).toBe('unauthorized');
+      const twice = await Promise.all([code(logIn(at(0))), code(logIn(at(0)))]);
+      expect(twice.sort()).toEqual(['null', 'unauthorized']);
+      await logIn(at(1)); // a clock that is fast
+      expect(await code(logIn(at(0)))).toBe('unauthorized'); // behind the last one that was taken
+    });
+
+    test('recovery codes stand for one code each, and removing needs a code', async () => {
+      const it = accounts();
+      const { user, current, recovery } = await enrolled(it);
+      expect(new Set(recovery).size).toBe(8);
+      const logIn = (given: string) => it.logIn({ name: 'ada', password, code: given, address });
+      await logIn(` ${recovery[0]!.toUpperCase()} `);
+      expect(await code(logIn(recovery[0]!))).toBe('unauthorized');
+      expect(await code(it.secondFactor.remove(user.id, '123456'))).toBe('bad_request');
+      nowMs += totpLimits.stepMs;
+      await it.secondFactor.remove(user.id, current());
+      await it.logIn({ name: 'ada', password, address });
+      expect(await store.db.selectFrom('recovery_codes').selectAll().execute()).toEqual([]);
+      expect(await code(it.secondFactor.remove(user.id, current()))).toBe('conflict');
+    });
+
+    test('guesses are limited, at the log-in and at removing', async () => {
+      const it = accounts();
+      const { user } = await enrolled(it);
+      const elsewhere = '198.51.100.9';
+      const guess = (n: number) => it.logIn({ name: 'ada', password, code: `00000${n % 10}`, address: elsewhere });
+      for (let i = 0; i < accountLimits.logInByAddress.burst; i += 1) await code(guess(i));
+      expect(await code(guess(0))).toBe('rate_limited');
+      for (let i = 0; i < secondFactorLimits.tries.burst; i += 1) await code(it.secondFactor.remove(user.id, 'x'));
+      expect(await code(it.secondFactor.remove(user.id, 'x'))).toBe('rate_limited');
+    });
+
+    test('its secret is sealed, an administrator can take it away, git gets no way around it', async () => {
+      const it = accounts();
+      const { secret, recovery } = await enrolled(it);
+      const stored = JSON.stringify([
+        await store.db.selectFrom('users').selectAll().execute(),
+        await store.db.selectFrom('recovery_codes').selectAll().execute(),
+      ]);
+      for (const clear of [secret, Buffer.from(secretOf(secret)).toString('base64'), ...recovery])
+        expect(stored).not.toContain(clear);
+      expect(await code(it.actorOfPassword({ name: 'ada', password, address }))).toBe('code_required');
+      await it.secondFactor.clear(await it.users.idOf('ada'));
+      await it.logIn({ name: 'ada', password, address });
+    });
+  });
+
+  describe('users', () => {
+    test('the first one is the administrator, no other', async () => {
+      const it = accounts();
+      for (const name of ['ada', 'bob']) await it.signUp({ name, password, address });
+      const all = await it.users.list({ after: '', limit: 10 });
+      expect(all.map(({ name, admin }) => [name, admin])).toEqual([
+        ['ada', true],
+        ['bob', false],
+      ]);
+      expect((await it.users.list({ after: 'ada', limit: 10 })).map(({ name }) => name)).toEqual(['bob']);
+      expect((await it.users.list({ after: '', limit: 10, search: 'o' })).map(({ name }) => name)).toEqual(['bob']);
+      for (const search of ['%', '_', "'", 'ä'])
+        expect(await it.users.list({ after: '', limit: 10, search })).toEqual([]);
+    });
+
+    test('of two that sign up first at the same time, one is the administrator', async () => {
+      const it = accounts();
+      await Promise.all(['a', 'b', 'c', 'd'].map((name) => it.signUp({ name, password, address })));
+      expect((await it.users.list({ after: '', limit: 10 })).filter(({ admin }) => admin)).toHaveLength(1);
+    });
+
+    test('a suspended user can do nothing, until that ends', async () => {
+      const it = accounts();
+      await it.signUp({ name: 'ada', password, address });
+      const { user, token } = await it.signUp({ name: 'bob', password, address });
+      const changes: unknown[] = [];
+      it.users.onChanged((owner) => void changes.push(owner));
+      const view = await it.users.change('bob', { suspended: true, callsMax: 3 });
+      expect(view).toMatchObject({ suspendedMs: nowMs, callsMax: 3 });
+      expect(changes).toEqual([{ ownerId: user.id, isSuspended: true, callsMax: 3 }]);
+      expect(await code(it.actorOfToken(token))).toBe('forbidden');
+      expect(await code(it.logIn({ name: 'bob', password, address }))).toBe('forbidden');
+      expect(await code(it.logIn({ name: 'bob', password: 'wrong', address }))).toBe('unauthorized');
+      expect(await code(it.actorOfPassword({ name: 'bob', password, address }))).toBe('forbidden');
+      await it.users.change('bob', { suspended: false, callsMax: null });
+      expect(await it.actorOfToken(token)).toMatchObject({ user: { name: 'bob' } });
+    });
+
+    test('there is always an administrator who can log in, also when two suspend each other', async () => {
+      const it = accounts();
+      for (const name of ['ada', 'bob']) await it.signUp({ name, password, address });
+      expect(await code(it.users.change('ada', { suspended: true }))).toBe('conflict');
+      expect(await code(it.users.change('ada', { admin: false }))).toBe('conflict');
+      await it.users.change('bob', { admin: true });
+      const both = await Promise.all([
+        code(it.users.change('ada', { suspended: true })),
+        code(it.users.change('bob', { admin: false })),
+      ]);
+      expect(both.sort()).toEqual(['conflict', 'null']);
+      expect(await code(it.users.change('nobody', { admin: true }))).toBe('not_found');
+    });
+  });
+
   describe('tokens', () => {
+    test('have a scope, perhaps one handler, and an end', async () => {
+      const it = accounts();
+      const { user } = await it.signUp({ name: 'ada', password, address });
+      const row = { owner_id: user.id, deploy_branch: null, next_number: 1, created_ms: 1, deleted_ms: null };
+      await store.db
+        .insertInto('handlers')
+        .values({ id: 'h', name: 'otter', ...row })
+        .execute();
+      const handler = { id: 'h', name: 'otter' };
+      const made = await it.createToken(user.id, { label: 'ci', scope: 'deploy', handler, lifeMs: 5_000 });
+      expect(made.view).toMatchObject({ scope: 'deploy', handler: 'otter', expiresMs: nowMs + 5_000 });
+      expect(await it.listTokens(user.id)).toContainEqual(made.view);
+      expect(await it.actorOfToken(made.token)).toMatchObject({ scope: 'deploy', boundTo: 'h' });
+      nowMs += 4_999;
+      expect(await it.actorOfToken(made.token)).not.toBeNull();
+      nowMs += 1;
+      expect(await it.actorOfToken(made.token)).toBeNull();
+      expect(await it.listTokens(user.id)).toHaveLength(1);
+      expect(await code(it.createToken(user.id, { label: 'x', scope: 'full', handler }))).toBe('bad_request');
+      for (const lifeMs of [0, -1, Number.NaN, tokenLimits.lifeMs + 1])
+        expect(await code(it.createToken(user.id, { label: 'x', lifeMs })), `${lifeMs}`).toBe('bad_request');
+      nowMs += tokenLimits.revokedMs;
+      await it.createToken(user.id, { label: 'next' });
+      expect(await store.db.selectFrom('tokens').select('id').execute()).toHaveLength(2);
+    });
+
     test('garbage is nobody', async () => {
       const it = accounts();
       const { token } = await it.signUp({ name: 'ada', password, address });
@@ -197,26 +435,27 @@ onEachDatabase('accounts', (dialect) => {
         ` ${token}`,
         'x'.repeat(1e6),
       ])
-        expect(await it.userOfToken(wrong)).toBeNull();
+        expect(await it.actorOfToken(wrong)).toBeNull();
     });
 
     test('are listed without themselves, revoked by their owner only, and then told to who listens', async () => {
       const it = accounts();
       const { user, token } = await it.signUp({ name: 'ada', password, address });
       const { user: bob } = await it.signUp({ name: 'bob', password, address });
-      const made = await it.createToken(user.id, 'ci');
+      const made = await it.createToken(user.id, { label: 'ci' });
       const revoked: string[] = [];
       const stop = it.onTokenRevoked((id) => revoked.push(id));
       expect((await it.listTokens(user.id)).map(({ label }) => label).sort()).toEqual(['ci', 'sign up']);
       expect(JSON.stringify(await it.listTokens(user.id))).not.toContain('tr_');
       expect(await code(it.revokeToken(bob.id, made.view.id))).toBe('not_found');
       await it.revokeToken(user.id, made.view.id);
-      expect(await it.userOfToken(made.token)).toBeNull();
-      expect(await it.userOfToken(token)).not.toBeNull();
+      expect(await it.actorOfToken(made.token)).toBeNull();
+      expect(await it.actorOfToken(token)).not.toBeNull();
       expect(await code(it.revokeToken(user.id, made.view.id))).toBe('not_found');
       stop();
       expect(revoked).toEqual([made.view.id]);
-      for (const label of ['', 'x'.repeat(81)]) expect(await code(it.createToken(user.id, label))).toBe('bad_request');
+      for (const label of ['', 'x'.repeat(81)])
+        expect(await code(it.createToken(user.id, { label }))).toBe('bad_request');
     });
 
     test('the last use is remembered, to the minute', async () => {
@@ -224,39 +463,39 @@ onEachDatabase('accounts', (dialect) => {
       const { user, token } = await it.signUp({ name: 'ada', password, address });
       const lastUsed = async () => (await it.listTokens(user.id))[0]!.lastUsedMs;
       expect(await lastUsed()).toBeNull();
-      await it.userOfToken(token);
+      await it.actorOfToken(token);
       const first = nowMs;
       nowMs += 30_000;
-      await it.userOfToken(token);
+      await it.actorOfToken(token);
       expect(await lastUsed()).toBe(first);
       nowMs += 31_000;
-      await it.userOfToken(token);
+      await it.actorOfToken(token);
       expect(await lastUsed()).toBe(nowMs);
     });
 
     test('are limited; logging in replaces the one used longest ago and tells so', async () => {
       const it = accounts();
       const { user, token } = await it.signUp({ name: 'ada', password, address });
-      for (let i = 1; i < tokenLimits.perUser; i += 1) await it.createToken(user.id, `t${i}`);
-      expect(await code(it.createToken(user.id, 'more'))).toBe('limit_exceeded');
+      for (let i = 1; i < tokenLimits.perUser; i += 1) await it.createToken(user.id, { label: `t${i}` });
+      expect(await code(it.createToken(user.id, { label: 'more' }))).toBe('limit_exceeded');
       nowMs += 1;
-      await it.userOfToken(token);
+      await it.actorOfToken(token);
       const oldest = (await it.listTokens(user.id)).find(({ lastUsedMs }) => lastUsedMs === null)!.id;
       const revoked: string[] = [];
       it.onTokenRevoked((id) => revoked.push(id));
       await it.logIn({ name: 'ada', password, address });
       expect(revoked).toEqual([oldest]);
-      expect(await it.userOfToken(token)).not.toBeNull();
+      expect(await it.actorOfToken(token)).not.toBeNull();
       expect(await it.listTokens(user.id)).toHaveLength(tokenLimits.perUser);
     });
 
     test('revoked ones are forgotten after their time', async () => {
       const it = accounts();
       const { user } = await it.signUp({ name: 'ada', password, address });
-      const { view } = await it.createToken(user.id, 'old');
+      const { view } = await it.createToken(user.id, { label: 'old' });
       await it.revokeToken(user.id, view.id);
       nowMs += tokenLimits.revokedMs + 1;
-      await it.createToken(user.id, 'new');
+      await it.createToken(user.id, { label: 'new' });
       const labels = await store.db.selectFrom('tokens').select('label').execute();
       expect(labels.map(({ label }) => label).sort()).toEqual(['new', 'sign up']);
     });
@@ -266,10 +505,10 @@ onEachDatabase('accounts', (dialect) => {
       const { user } = await it.signUp({ name: 'ada', password, address });
       for (let i = 0; i < tokenLimits.revoked + 50; i += 1) {
         nowMs += 1;
-        const { view } = await it.createToken(user.id, `t${i}`);
+        const { view } = await it.createToken(user.id, { label: `t${i}` });
         await it.revokeToken(user.id, view.id);
       }
-      await it.createToken(user.id, 'last');
+      await it.createToken(user.id, { label: 'last' });
       const rows = await store.db.selectFrom('tokens').select('label').where('revoked_ms', 'is not', null).execute();
       expect(rows).toHaveLength(tokenLimits.revoked);
       expect(rows.some(({ label }) => label === `t${tokenLimits.revoked + 49}`)).toBe(true);

@@ -6,9 +6,19 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { accountLimits } from '../../../src/control/accounts/accounts.ts';
 import { apiLimits, apiOperations } from '../../../src/control/api/api.ts';
 import { bodyLimits } from '../../../src/control/api/body.ts';
+import type { Operation } from '../../../src/control/api/operation.ts';
 import { errorStatus } from '../../../src/protocol/errors.ts';
 import { TrustedProxies } from '../../../src/protocol/trusted-proxies.ts';
 import { api, logLine, type Platform, signUp, startPlatform } from '../../support/api.ts';
+
+/** A body that an operation on a handler takes. */
+const bodies: Readonly<Record<string, unknown>> = {
+  changeHandler: { deployBranch: 'x' },
+  setVariable: { value: 'x' },
+  rollBack: { number: 1 },
+  setCollaborator: { role: 'viewer' },
+  offerTransfer: { to: 'bob' },
+};
 
 let platform: Platform;
 let ada: string;
@@ -18,7 +28,7 @@ beforeAll(async () => {
   platform = await startPlatform();
   ada = await signUp(platform, 'ada');
   bob = await signUp(platform, 'bob');
-  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.userOfToken(ada))!.user.id });
+  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.actorOfToken(ada))!.user.id });
 });
 
 afterAll(() => platform.close());
@@ -44,14 +54,10 @@ describe('who may call what', () => {
   });
 
   test("somebody else's handler is answered exactly as a missing one, by every operation", async () => {
-    for (const { method, path } of apiOperations(platform)) {
+    for (const { id, method, path } of apiOperations(platform)) {
       if (!path.startsWith('/handlers/{name}')) continue;
       const of = (name: string) => path.replace('{name}', name).replaceAll(/\{\w+\}/g, 'KEY');
-      const body = { GET: undefined, DELETE: undefined, PATCH: { deployBranch: 'x' }, PUT: { value: 'x' } } as Record<
-        string,
-        unknown
-      >;
-      const sent = method === 'POST' && path.endsWith('rollback') ? { number: 1 } : body[method];
+      const sent = bodies[id];
       const foreign = await api(platform, bob, method, of('otter'), sent);
       const missing = await api(platform, bob, method, of('nobody'), sent);
       expect(foreign.status, `${method} ${path}`).toBe(404);
@@ -128,9 +134,14 @@ describe('answers', () => {
       ['signUp', '/users', { name: 'eve', password: 'correct horse' }],
       ['logIn', '/sessions', { name: 'ada', password: 'correct horse', label: 'laptop' }],
       ['whoAmI', '/whoami'],
-      ['createToken', '/tokens', { label: 'ci' }],
+      ['createToken', '/tokens', { label: 'ci', scope: 'deploy', handler: created, expiresInDays: 90 }],
+      ['startSecondFactor', '/second-factor'],
+      ['changePassword', '/password', { current: 'correct horse', next: 'correct horse', endSessions: false }],
       ['listTokens', '/tokens'],
-      ['createInvite', '/invites'],
+      ['createInvite', '/invites', { uses: 3, expiresInDays: 7 }],
+      ['listUsers', '/users'],
+      ['getUser', '/users/bob'],
+      ['changeUser', '/users/bob', { handlersMax: 7 }],
       ['listInvites', '/invites'],
       ['listHandlers', '/handlers'],
       ['createHandler', '/handlers', { name: 'made-here' }],
@@ -150,10 +161,20 @@ describe('answers', () => {
       ['readQueue', `/queues/jobs/messages?handler=${created}`],
       ['purgeQueue', `/queues/jobs/purge?handler=${created}`],
       ['removeVariable', `/handlers/${created}/env/KEY`],
+      ['setCollaborator', `/handlers/${created}/collaborators/bob`, { role: 'deployer' }],
+      ['getCollaborator', `/handlers/${created}/collaborators/bob`],
+      ['listCollaborators', `/handlers/${created}/collaborators`],
+      ['removeCollaborator', `/handlers/${created}/collaborators/bob`],
+      ['offerTransfer', `/handlers/${created}/transfer`, { to: 'bob' }],
+      ['getTransfer', `/handlers/${created}/transfer`],
+      ['withdrawTransfer', `/handlers/${created}/transfer`],
+      ['listTransfers', '/transfers'],
       ['deleteHandler', `/handlers/${created}`],
       ['restoreHandler', `/handlers/${created}/restore`],
     ];
-    const operations = new Map(apiOperations(platform).map((operation) => [operation.id, operation]));
+    const operations = new Map<string, Operation>(
+      apiOperations(platform).map((operation) => [operation.id, operation]),
+    );
     for (const [id, path, body] of calls) {
       const operation = operations.get(id)!;
       const answer = await api(platform, ada, operation.method, path, body);
@@ -163,7 +184,17 @@ describe('answers', () => {
       expect(JSON.stringify(answer.body)).not.toContain('a long secret value');
       operations.delete(id);
     }
-    expect([...operations.keys()].sort()).toEqual(['deleteInvite', 'logOut', 'revokeToken', 'streamLogs']);
+    expect([...operations.keys()].sort()).toEqual([
+      'acceptTransfer',
+      'confirmSecondFactor',
+      'declineTransfer',
+      'deleteInvite',
+      'leaveHandler',
+      'logOut',
+      'removeSecondFactor',
+      'revokeToken',
+      'streamLogs',
+    ]);
   });
 
   test('the deploy station hears of what concerns it', async () => {
@@ -349,7 +380,7 @@ describe('bad input', () => {
     try {
       const token = await signUp(broken, 'ada');
       await broken.db.schema.dropTable('handler_env').execute();
-      await broken.handlers.create({ name: 'h', ownerId: (await broken.accounts.userOfToken(token))!.user.id });
+      await broken.handlers.create({ name: 'h', ownerId: (await broken.accounts.actorOfToken(token))!.user.id });
       const answer = await api(broken, token, 'GET', '/handlers/h/env');
       expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
       expect(JSON.stringify(answer.body)).not.toContain('handler_env');
@@ -364,7 +395,7 @@ test('a full disk refuses writes with 503 and a time to try again; reading goes 
   const full = await startPlatform();
   try {
     const token = await signUp(full, 'ada');
-    await full.handlers.create({ name: 'h', ownerId: (await full.accounts.userOfToken(token))!.user.id });
+    await full.handlers.create({ name: 'h', ownerId: (await full.accounts.actorOfToken(token))!.user.id });
     const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(full.db);
     for (const on of [full.db, full.db.relaxed])
       await sql.raw(`pragma max_page_count = ${rows[0]!.page_count}`).execute(on);

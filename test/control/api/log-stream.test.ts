@@ -22,7 +22,7 @@ async function start(limits: Partial<StreamLimits>): Promise<void> {
   platform = await startPlatform({ limits });
   ada = await signUp(platform, 'ada');
   bob = await signUp(platform, 'bob');
-  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.userOfToken(ada))!.user.id });
+  await platform.handlers.create({ name: 'otter', ownerId: (await platform.accounts.actorOfToken(ada))!.user.id });
 }
 
 async function restart(limits: Partial<StreamLimits>): Promise<void> {
@@ -91,7 +91,7 @@ describe('upgrade', () => {
   test('a user has so many streams and no more; another user is not concerned', async () => {
     const open = await Promise.all(Array.from({ length: 4 }, () => openStream(platform, ada, path)));
     await expect(openStream(platform, ada, path)).rejects.toMatchObject({ status: 429 });
-    await platform.handlers.create({ name: 'bobs', ownerId: (await platform.accounts.userOfToken(bob))!.user.id });
+    await platform.handlers.create({ name: 'bobs', ownerId: (await platform.accounts.actorOfToken(bob))!.user.id });
     await openStream(platform, bob, '/handlers/bobs/logs/stream');
     open[0]!.socket.close();
     await open[0]!.closed;
@@ -156,7 +156,7 @@ describe('the end', () => {
     const reader = await openStream(platform, ada, path);
     const { token } = await platform.accounts.logIn({ name: 'ada', password: 'correct horse', address: '::1' });
     const other = await openStream(platform, token, path);
-    const { user, tokenId } = (await platform.accounts.userOfToken(ada))!;
+    const { user, tokenId } = (await platform.accounts.actorOfToken(ada))!;
     await platform.accounts.revokeToken(user.id, tokenId);
     expect(await reader.closed).toEqual({ code: 4401, reason: 'token revoked' });
     await platform.append([logLine('otter', 'still')]);
@@ -165,12 +165,12 @@ describe('the end', () => {
 
   test('a Token revoked, or a handler deleted, on another control closes its streams here, and only those', async () => {
     await restart({ recheckMs: 50 });
-    const { user } = (await platform.accounts.userOfToken(ada))!;
+    const { user } = (await platform.accounts.actorOfToken(ada))!;
     await platform.handlers.create({ name: 'goes', ownerId: user.id });
-    const other = await platform.accounts.createToken(user.id, 'another machine');
+    const other = await platform.accounts.createToken(user.id, { label: 'another machine' });
     // Another control has the same database and no way to tell this one's streams.
     const options = { db: platform.db, now: Date.now, randomBytes };
-    const accounts = new Accounts({ ...options, registration: 'open' });
+    const accounts = new Accounts({ ...options, registration: 'open', sealer: platform.sealer });
     const handlers = new Handlers({ ...options, randomInt });
     const stays = await openStream(platform, ada, path);
     const revoked = await openStream(platform, other.token, path);
@@ -216,18 +216,15 @@ describe('the end', () => {
   test('a Token revoked, or a handler deleted, while the upgrade is under way closes it as well', async () => {
     const breakInBetween = async (inBetween: (caller: { id: string; tokenId: string }) => Promise<void>) => {
       const { token } = await platform.accounts.logIn({ name: 'ada', password: 'correct horse', address: '::1' });
-      const { user, tokenId } = (await platform.accounts.userOfToken(token))!;
+      const { user, tokenId } = (await platform.accounts.actorOfToken(token))!;
       const server = createServer();
-      const { handlers } = platform;
+      const { access } = platform;
       const streams = attachLogStream(server, {
         ...platform,
         allowedOrigins: () => [],
-        handlers: {
-          findById: (id) => handlers.findById(id),
-          inUse: (ids) => handlers.inUse(ids),
-          onDeleted: (listener) => handlers.onDeleted(listener),
-          async findOwned(name, owner) {
-            const found = await handlers.findOwned(name, owner);
+        access: {
+          async handlerFor(actor, operation, name) {
+            const found = await access.handlerFor(actor, operation, name);
             await inBetween({ id: user.id, tokenId });
             return found;
           },

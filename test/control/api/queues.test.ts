@@ -11,7 +11,7 @@ beforeAll(async () => {
   platform = await startPlatform();
   ada = await signUp(platform, 'ada');
   bob = await signUp(platform, 'bob');
-  const owner = (await platform.accounts.userOfToken(ada))!.user.id;
+  const owner = (await platform.accounts.actorOfToken(ada))!.user.id;
   handlerId = (await platform.handlers.create({ name: 'otter', ownerId: owner })).id;
 });
 afterAll(() => platform.close());

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Accounts } from '../../../src/control/accounts/accounts.ts';
 import { inviteLimits } from '../../../src/control/accounts/invites.ts';
+import { Sealer } from '../../../src/control/accounts/sealer.ts';
 import type { Database } from '../../../src/control/db/database.ts';
 import { DeploymentStore, type Staging } from '../../../src/control/deploy/deployment-store.ts';
 import { OwnerLog } from '../../../src/control/deploy/owner-log.ts';
@@ -124,8 +125,12 @@ onEachDatabase('two controls on one database', (dialect) => {
 
   describe('accounts', () => {
     const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
+    let sealer: Sealer;
+    beforeEach(async () => {
+      sealer = await Sealer.open({ db: store.db, keyFile: join(store.folder, 'env.key'), randomBytes });
+    });
     const accountsOf = () =>
-      both.map((db) => new Accounts({ db, now: Date.now, randomBytes, registration: 'invite', passwordCost }));
+      both.map((db) => new Accounts({ db, now: Date.now, randomBytes, registration: 'invite', passwordCost, sealer }));
     const person = (name: string, invite: string) => ({
       name,
       password: 'correct horse battery',

@@ -3,6 +3,7 @@ import { chmod, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Sealer } from '../../../src/control/accounts/sealer.ts';
 import { isOutage } from '../../../src/control/db/sql-error.ts';
 import { envLimits, HandlerEnv } from '../../../src/control/handlers/env.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
@@ -31,7 +32,8 @@ onEachDatabase('variables', (dialect) => {
   afterEach(() => store.close());
 
   function open(): Promise<HandlerEnv> {
-    return HandlerEnv.open({ db: store.db, keyFile, now: () => 5, randomBytes });
+    const { db } = store;
+    return Sealer.open({ db, keyFile, randomBytes }).then((sealer) => new HandlerEnv({ db, sealer, now: () => 5 }));
   }
 
   /**

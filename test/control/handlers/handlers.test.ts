@@ -1,11 +1,13 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HandlerAccess } from '../../../src/control/handlers/access.ts';
 import { existingHandlers } from '../../../src/control/handlers/existing-handlers.ts';
 import { type Handler, Handlers, handlerLimits, isBranchName } from '../../../src/control/handlers/handlers.ts';
 import { HandlerViews } from '../../../src/control/handlers/views.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 import { handlerIdOf, isHandlerName } from '../../../src/protocol/names.ts';
+import type { Actor } from '../../../src/protocol/permissions.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 onEachDatabase('handlers', (dialect) => {
@@ -70,7 +72,9 @@ onEachDatabase('handlers', (dialect) => {
     test('a foreign handler, a missing one and a deleted one look the same', async () => {
       const { id } = await handlers.create({ name: 'otter', ownerId: 'ada' });
       const message = (name: string, owner: string) =>
-        handlers.findOwned(name, owner).catch((e: PlatformError) => `${e.code} ${e.message.replace(name, 'NAME')}`);
+        new HandlerAccess(store)
+          .handlerFor(actor(owner), 'getHandler', name)
+          .catch((e: PlatformError) => `${e.code} ${e.message.replace(name, 'NAME')}`);
       const foreign = await message('otter', 'bob');
       expect(foreign).toBe('not_found you have no handler "NAME"');
       expect(await message('nobody', 'bob')).toBe(foreign);
@@ -193,9 +197,10 @@ onEachDatabase('handlers', (dialect) => {
 
     test('state and version follow deployments and releases', async () => {
       const otter = await handlers.create({ name: 'otter', ownerId: 'ada' });
-      expect(await views().of(otter.id)).toEqual({
+      expect(await views().of(otter.id, 'owner')).toEqual({
         name: 'otter',
         owner: 'ada',
+        role: 'owner',
         url: 'http://otter.localhost:3003',
         pathUrl: 'http://localhost:3003/otter/',
         gitUrl: 'http://localhost:3002/otter.git',
@@ -206,23 +211,25 @@ onEachDatabase('handlers', (dialect) => {
         deployedMs: null,
       });
       await deploy(otter, 1, 'failed');
-      expect(await views().of(otter.id)).toMatchObject({ state: 'failed', version: null });
+      expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'failed', version: null });
       await deploy(otter, 2, 'live');
       await deploy(otter, 3, 'failed');
-      expect(await views().of(otter.id)).toMatchObject({ state: 'live', version: 2, deployedMs: 77 });
+      expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'live', version: 2, deployedMs: 77 });
       await handlers.delete(otter.id);
-      expect(await views().of(otter.id)).toMatchObject({ state: 'deleted' });
+      expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'deleted' });
       await handlers.create({ name: 'badger', ownerId: 'ada' });
-      expect((await views().list('ada', { deleted: false })).map(({ name }) => name)).toEqual(['badger']);
-      expect((await views().list('ada', { deleted: true })).map(({ name }) => name)).toEqual(['otter']);
-      expect(await views().list('bob', { deleted: false })).toEqual([]);
-      expect(await code(views().of('h0'))).toBe('not_found');
+      expect((await views().list('ada', { deleted: false, boundTo: null })).map(({ name }) => name)).toEqual([
+        'badger',
+      ]);
+      expect((await views().list('ada', { deleted: true, boundTo: null })).map(({ name }) => name)).toEqual(['otter']);
+      expect(await views().list('bob', { deleted: false, boundTo: null })).toEqual([]);
+      expect(await code(views().of('h0', 'owner'))).toBe('not_found');
     });
 
     test('a preview of another branch is not the live version', async () => {
       const otter = await handlers.create({ name: 'otter', ownerId: 'ada' });
       await deploy(otter, 1, 'live', 'dev');
-      expect(await views().of(otter.id)).toMatchObject({ state: 'empty', version: null });
+      expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'empty', version: null });
     });
 
     test('deployments come newest first, in pages', async () => {
@@ -309,3 +316,9 @@ onEachDatabase('handlers', (dialect) => {
       .execute();
   }
 });
+
+/** A user with every right of an ordinary one. */
+function actor(id: string): Actor {
+  const user = { id, name: id, createdMs: 0 };
+  return { user, isAdmin: false, tokenId: 't', scope: 'full', boundTo: null, expiresMs: null };
+}

@@ -36,13 +36,13 @@ describe.each(versions)('releases told by $name', (version) => {
   let follower: ReleaseFeed;
 
   beforeEach(async () => {
-    stored = { specs: [], releases: [], known: [] };
+    stored = { specs: [], releases: [], known: [], owners: [] };
     ({ teller, follower } = await version.open(async () => stored));
   });
 
   /** What the database has once `specs` are released. */
   const storedWith = (...specs: readonly DeploymentSpec[]): ReleaseState => ({
-    ...{ specs, known: ['new'] },
+    ...{ specs, known: ['new'], owners: [] },
     releases: specs.map(({ handler, specId }) => ({ label: handler, specId })),
   });
 
@@ -83,7 +83,7 @@ describe.each(versions)('releases told by $name', (version) => {
     const changes = await heard;
     expect(changes.map(({ revision }) => revision)).toEqual(revisions);
     expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
-    expect(changes.map(({ kind, label }) => `${kind} ${label}`)).toEqual([
+    expect(changes.map(wordsOf)).toEqual([
       'announce otter',
       'release otter',
       'release heron',
@@ -99,7 +99,7 @@ describe.each(versions)('releases told by $name', (version) => {
 
   test('every follower hears every change, until it ends', async () => {
     const early: string[] = [];
-    const end = follower.changes(({ label }) => early.push(label));
+    const end = follower.changes((change) => early.push(labelOf(change)));
     const both = next(1);
     await teller.announce('one');
     await both;
@@ -131,3 +131,11 @@ describe.each(versions)('releases told by $name', (version) => {
     expect(await feeds.follower.current()).toEqual(stored);
   });
 });
+
+function labelOf(change: ReleaseChange): string {
+  return change.kind === 'owner' ? change.owner.ownerId : change.label;
+}
+
+function wordsOf(change: ReleaseChange): string {
+  return `${change.kind} ${labelOf(change)}`;
+}

@@ -137,7 +137,7 @@ test('a token revoked while the stream is open ends it as an expired login', asy
   const second = (await control.accounts.logIn({ name: 'ada', password: 'correct horse', address: '127.0.0.1' })).token;
   const recorder = new Recorder({}, { server: control.url, token: second });
   await recorder.until(({ states }) => states.includes('live'));
-  const caller = await control.accounts.userOfToken(second);
+  const caller = await control.accounts.actorOfToken(second);
   await control.accounts.revokeToken(caller?.user.id ?? '', caller?.tokenId ?? '');
   await recorder.until(({ failure }) => failure !== null);
   expect(recorder.failure).toMatchObject({ code: 'unauthorized' });

@@ -15,7 +15,9 @@ test('sign up, who am I, log out, log in: the whole life of a login', async () =
   expect(signUp).toMatchObject({ status: 0, stdout: `logged in as ada at ${control.url}\n` });
   expect((await stat(join(home.folder, 'config/wasmcloud/config.json'))).mode & 0o777).toBe(0o600);
   expect(await home.wasmcloud(['whoami'])).toMatchObject({ status: 0, stdout: 'ada\n' });
-  expect(JSON.parse((await home.wasmcloud(['whoami', '--json'])).stdout)).toEqual({ user: 'ada', server: control.url });
+  expect(JSON.parse((await home.wasmcloud(['whoami', '--json'])).stdout)).toEqual({
+    ...{ user: 'ada', server: control.url, admin: true, scope: 'full', handler: null },
+  });
 
   const token = JSON.parse(await readFile(join(home.folder, 'config/wasmcloud/config.json'), 'utf8')).accounts[
     control.url

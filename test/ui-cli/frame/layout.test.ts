@@ -33,6 +33,7 @@ test('an error is coloured in its first line, its hints are plain', () => {
 const view: HandlerView = {
   name: 'swift-otter',
   owner: 'ada',
+  role: 'owner',
   url: 'http://swift-otter.localhost:3003',
   pathUrl: 'http://localhost:3003/alpha/',
   gitUrl: '',

@@ -30,7 +30,7 @@ test('an expired login opens the login, then comes back to the same screen', asy
   const short = (await screens.control.accounts.logIn({ name: 'ada', password, address: '127.0.0.1' })).token;
   const screen = screens.open({ token: short, handler: 'alpha', tab: 'deployments' });
   await screen.shows('› v4');
-  const caller = await screens.control.accounts.userOfToken(short);
+  const caller = await screens.control.accounts.actorOfToken(short);
   await screens.control.accounts.revokeToken(caller?.user.id ?? '', caller?.tokenId ?? '');
   await screen.press('r', 'the login has expired');
   await screen.press(`${password}${keys.enter}`, 'alpha › deployments');

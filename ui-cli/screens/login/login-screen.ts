@@ -14,6 +14,8 @@ export class LoginScreen extends Screen {
   readonly app: App;
   override readonly isLogin = true;
   mode: LoginMode = 'login';
+  /** Whether the account has turned out to have a second factor. */
+  #asksCode = false;
   form: Form;
 
   constructor(app: App) {
@@ -45,12 +47,13 @@ export class LoginScreen extends Screen {
     this.form = this.#makeForm(server, user);
   }
 
-  #makeForm(server = this.app.session.server, user = this.app.user ?? ''): Form {
+  #makeForm(server = this.app.session.server, user = this.app.user ?? '', password = ''): Form {
     const form = new Form(
       [
         { label: 'Server', value: server },
         { label: 'User name', value: user },
-        { label: 'Password', secret: true },
+        { label: 'Password', secret: true, value: password },
+        ...(this.mode === 'login' && this.#asksCode ? [{ label: 'Code of your app' }] : []),
         ...(this.mode === 'signup'
           ? [
               { label: 'Password again', secret: true },
@@ -80,7 +83,10 @@ export class LoginScreen extends Screen {
         const invite = form.value('Invitation code').trim() || null;
         const token =
           this.mode === 'login'
-            ? await client.logIn({ name, password }, { signal })
+            ? await client.logIn(
+                { name, password, code: this.#asksCode ? form.value('Code of your app').trim() : undefined },
+                { signal },
+              )
             : await client.signUp({ name, password, invite }, { signal });
         await app.options.saveLogin(server, { user: name, token });
         app.loggedIn({ server, token, user: name, tokenFrom: 'config' });
@@ -90,6 +96,13 @@ export class LoginScreen extends Screen {
   }
 
   #explain(error: PlatformError): readonly string[] {
+    if (error.code === 'code_required' && !this.#asksCode) {
+      const password = this.form.value('Password');
+      this.#asksCode = true;
+      this.form = this.#makeForm(this.form.value('Server'), this.form.value('User name'), password);
+      this.form.focused = this.form.fields.length - 1;
+      return ['this account has a second factor: type the code that your app shows'];
+    }
     if (error.code === 'invite_required') {
       this.form.focused = this.form.fields.length - 1;
     }

@@ -1,6 +1,11 @@
-/** Users, Tokens, invites. */
+/** The caller's account: password, second factor, Tokens, invites. */
 import { z } from 'zod';
+import { tokenScopes } from '../../../protocol/nouns.ts';
 import type { Accounts } from '../../accounts/accounts.ts';
+import { inviteLimits } from '../../accounts/invites.ts';
+import { tokenLimits } from '../../accounts/tokens.ts';
+import type { HandlerAccess } from '../../handlers/access.ts';
+import type { Handlers } from '../../handlers/handlers.ts';
 import { forAnyone, forUsers, type Operation } from '../operation.ts';
 import { inviteSchema, tokenSchema, userSchema } from '../schemas.ts';
 
@@ -9,8 +14,16 @@ const name = z.string().max(200);
 /** Longer ones are refused by the rule for passwords, with its own message. */
 const password = z.string().max(10_000);
 const newToken = z.string().describe('shown once');
+const code = z.string().min(1).max(100).describe("of the second factor: the app's six digits, or a recovery code");
+const dayMs = 24 * 60 * 60_000;
 
-export function accountOperations({ accounts }: { readonly accounts: Accounts }): readonly Operation[] {
+export function accountOperations(deps: {
+  readonly accounts: Accounts;
+  readonly handlers: Pick<Handlers, 'findById'>;
+  readonly access: Pick<HandlerAccess, 'handlerFor'>;
+  readonly serverUrl: () => string;
+}): readonly Operation[] {
+  const { accounts, handlers, access, serverUrl } = deps;
   return [
     forAnyone({
       id: 'signUp',
@@ -29,11 +42,11 @@ export function accountOperations({ accounts }: { readonly accounts: Accounts })
       method: 'POST',
       path: '/sessions',
       tag,
-      summary: 'Get a Token for a name and a password.',
-      body: z.strictObject({ name, password, label: z.string().min(1).max(80).optional() }),
+      summary: 'Get a Token for a name and a password, and a code where the account has a second factor.',
+      body: z.strictObject({ name, password, label: z.string().min(1).max(80).optional(), code: code.optional() }),
       status: 201,
       answer: z.object({ user: userSchema, token: newToken }),
-      errors: ['rate_limited', 'overloaded'],
+      errors: ['code_required', 'forbidden', 'rate_limited', 'overloaded'],
       run: ({ body, address }) => accounts.logIn({ ...body, address }),
     }),
     forUsers({
@@ -49,9 +62,67 @@ export function accountOperations({ accounts }: { readonly accounts: Accounts })
       method: 'GET',
       path: '/whoami',
       tag,
-      summary: 'Whose Token this is.',
-      answer: z.object({ user: userSchema, tokenId: z.string() }),
-      run: async ({ user, tokenId }) => ({ user, tokenId }),
+      summary: 'Whose Token this is, and what it is good for.',
+      answer: z.object({
+        user: userSchema,
+        admin: z.boolean().describe('whether the user administers the platform'),
+        tokenId: z.string(),
+        scope: z.enum(tokenScopes),
+        handler: z.string().nullable().describe('the one handler that the Token is good for; null: all'),
+        expiresMs: z.number().nullable(),
+      }),
+      run: async ({ user, isAdmin, tokenId, scope, boundTo, expiresMs }) => {
+        const handler = boundTo === null ? null : ((await handlers.findById(boundTo))?.name ?? null);
+        return { user, admin: isAdmin, tokenId, scope, handler, expiresMs };
+      },
+    }),
+    forUsers({
+      id: 'changePassword',
+      method: 'PUT',
+      path: '/password',
+      tag,
+      summary:
+        'Change the password. With `endSessions` every other Token of the user is revoked, those of CI jobs too.',
+      body: z.strictObject({ current: password, next: password, code: code.optional(), endSessions: z.boolean() }),
+      errors: ['code_required', 'rate_limited', 'overloaded'],
+      run: ({ user, tokenId, body, address }) => accounts.changePassword({ ...body, user, tokenId, address }),
+    }),
+    forUsers({
+      id: 'startSecondFactor',
+      method: 'POST',
+      path: '/second-factor',
+      tag,
+      summary: 'Draw the secret of a second factor (RFC 6238). Log-ins ask for codes once one has been confirmed.',
+      status: 201,
+      answer: z.object({
+        secret: z.string().describe('base32, shown once'),
+        uri: z.string().describe('for a QR code'),
+      }),
+      errors: ['conflict'],
+      run: ({ user }) => accounts.secondFactor.start(user, new URL(serverUrl()).host),
+    }),
+    forUsers({
+      id: 'confirmSecondFactor',
+      method: 'PUT',
+      path: '/second-factor',
+      tag,
+      summary: 'Put the second factor in force with a first code of the app.',
+      body: z.strictObject({ code }),
+      answer: z.object({
+        recoveryCodes: z.array(z.string()).describe('each stands for one code, once; shown once'),
+      }),
+      errors: ['conflict', 'rate_limited'],
+      run: async ({ user, body }) => ({ recoveryCodes: await accounts.secondFactor.confirm(user.id, body.code) }),
+    }),
+    forUsers({
+      id: 'removeSecondFactor',
+      method: 'DELETE',
+      path: '/second-factor',
+      tag,
+      summary: 'Take the second factor away.',
+      body: z.strictObject({ code }),
+      errors: ['conflict', 'rate_limited'],
+      run: ({ user, body }) => accounts.secondFactor.remove(user.id, body.code),
     }),
     forUsers({
       id: 'listTokens',
@@ -68,11 +139,29 @@ export function accountOperations({ accounts }: { readonly accounts: Accounts })
       path: '/tokens',
       tag,
       summary: 'Make a Token, for a machine or a CI job.',
-      body: z.strictObject({ label: z.string().max(200) }),
+      body: z.strictObject({
+        label: z.string().max(200),
+        scope: z
+          .enum(tokenScopes)
+          .optional()
+          .describe('read: looks only; deploy: also pushes, rolls back, sets variables; full (default): everything'),
+        handler: z.string().max(200).optional().describe('the one handler that it is good for; not with scope full'),
+        expiresInDays: z
+          .int()
+          .min(1)
+          .max(tokenLimits.lifeMs / dayMs)
+          .optional()
+          .describe('by default it never ends'),
+      }),
       status: 201,
       answer: z.object({ token: newToken, view: tokenSchema }),
-      errors: ['limit_exceeded'],
-      run: ({ user, body }) => accounts.createToken(user.id, body.label),
+      errors: ['limit_exceeded', 'not_found'],
+      run: async ({ body, ...actor }) => {
+        const { label, scope = 'full', expiresInDays } = body;
+        const handler = body.handler === undefined ? null : await access.handlerFor(actor, 'getHandler', body.handler);
+        const lifeMs = expiresInDays === undefined ? null : expiresInDays * dayMs;
+        return accounts.createToken(actor.user.id, { label, scope, handler, lifeMs });
+      },
     }),
     forUsers({
       id: 'revokeToken',
@@ -97,18 +186,31 @@ export function accountOperations({ accounts }: { readonly accounts: Accounts })
       method: 'POST',
       path: '/invites',
       tag,
-      summary: 'Make a code with which one person may sign up.',
+      summary: 'Make a code with which one person, or several, may sign up.',
+      body: z.strictObject({
+        uses: z.int().min(1).max(inviteLimits.uses).optional().describe('people who may sign up with it; default 1'),
+        expiresInDays: z
+          .int()
+          .min(1)
+          .max(inviteLimits.lifeMs / dayMs)
+          .optional()
+          .describe('by default it never ends'),
+      }),
       status: 201,
       answer: z.object({ invite: z.string().describe('shown once'), view: inviteSchema }),
       errors: ['registration_closed', 'limit_exceeded'],
-      run: ({ user }) => accounts.createInvite(user.id),
+      run: ({ user, body }) =>
+        accounts.createInvite(user.id, {
+          usesMax: body.uses,
+          lifeMs: body.expiresInDays === undefined ? undefined : body.expiresInDays * dayMs,
+        }),
     }),
     forUsers({
       id: 'deleteInvite',
       method: 'DELETE',
       path: '/invites/{id}',
       tag,
-      summary: 'Take back an invite that nobody has used.',
+      summary: 'Take back an invite that somebody could still use.',
       errors: ['not_found'],
       run: ({ user, params }) => accounts.deleteInvite(user.id, params.id),
     }),

@@ -3,21 +3,16 @@ import { z } from 'zod';
 import { KIB } from '../../../protocol/limits.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
 import type { HandlerEnv } from '../../handlers/env.ts';
-import type { Handlers } from '../../handlers/handlers.ts';
-import { forUsers, type Operation } from '../operation.ts';
+import { forHandler, type Operation } from '../operation.ts';
 import { variableSchema } from '../schemas.ts';
 
 const tag = 'environment';
 const one = z.object({ variable: variableSchema });
 
-export function envOperations(deps: {
-  readonly handlers: Handlers;
-  readonly env: HandlerEnv;
-  readonly deployer: Deployer;
-}): readonly Operation[] {
-  const { handlers, env, deployer } = deps;
+export function envOperations(deps: { readonly env: HandlerEnv; readonly deployer: Deployer }): readonly Operation[] {
+  const { env, deployer } = deps;
   return [
-    forUsers({
+    forHandler({
       id: 'listVariables',
       method: 'GET',
       path: '/handlers/{name}/env',
@@ -25,12 +20,9 @@ export function envOperations(deps: {
       summary: 'Variables by name, without their values.',
       answer: z.object({ variables: z.array(variableSchema) }),
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        return { variables: await env.list(id) };
-      },
+      run: async ({ handler }) => ({ variables: await env.list(handler.id) }),
     }),
-    forUsers({
+    forHandler({
       id: 'getVariable',
       method: 'GET',
       path: '/handlers/{name}/env/{key}',
@@ -38,12 +30,9 @@ export function envOperations(deps: {
       summary: 'One variable, without its value.',
       answer: one,
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        return { variable: await env.get(id, params.key) };
-      },
+      run: async ({ handler, params }) => ({ variable: await env.get(handler.id, params.key) }),
     }),
-    forUsers({
+    forHandler({
       id: 'setVariable',
       method: 'PUT',
       path: '/handlers/{name}/env/{key}',
@@ -52,24 +41,22 @@ export function envOperations(deps: {
       body: z.strictObject({ value: z.string().max(64 * KIB) }),
       answer: one,
       errors: ['not_found', 'limit_exceeded', 'vet_failed'],
-      run: async ({ user, params, body }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        const variable = await env.set(id, params.key, body.value);
-        await deployer.environmentChanged(id);
+      run: async ({ handler, params, body }) => {
+        const variable = await env.set(handler.id, params.key, body.value);
+        await deployer.environmentChanged(handler.id);
         return { variable };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'removeVariable',
       method: 'DELETE',
       path: '/handlers/{name}/env/{key}',
       tag,
       summary: 'Unset a variable; the live deployment runs without it from now on.',
       errors: ['not_found', 'vet_failed'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        await env.remove(id, params.key);
-        await deployer.environmentChanged(id);
+      run: async ({ handler, params }) => {
+        await env.remove(handler.id, params.key);
+        await deployer.environmentChanged(handler.id);
       },
     }),
   ];

@@ -1,10 +1,10 @@
 /** Handlers and their Deployments. A handler of somebody else is `not_found`, as one that does not exist. */
 import { z } from 'zod';
 import type { Deployer } from '../../../protocol/ports.ts';
-import type { Handlers } from '../../handlers/handlers.ts';
+import { type Handlers, missing } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
-import { forUsers, type Operation } from '../operation.ts';
+import { forHandler, forUsers, type Operation } from '../operation.ts';
 import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
 
 const tag = 'handlers';
@@ -24,11 +24,11 @@ export function handlerOperations(deps: {
       method: 'GET',
       path: '/handlers',
       tag,
-      summary: 'Handlers of this user, by name.',
+      summary: 'Handlers that this user owns or works on, by name; deleted ones only of the owner.',
       query: z.strictObject({ deleted: z.enum(['true', 'false']).optional() }),
       answer: z.object({ handlers: z.array(handlerSchema) }),
-      run: async ({ user, query }) => ({
-        handlers: await views.list(user.id, { deleted: query.deleted === 'true' }),
+      run: async ({ user, boundTo, query }) => ({
+        handlers: await views.list(user.id, { boundTo, deleted: query.deleted === 'true' }),
       }),
     }),
     forUsers({
@@ -45,10 +45,10 @@ export function handlerOperations(deps: {
         await quota.admit(user.id, 0);
         const { id } = await handlers.create({ name: body.name, ownerId: user.id });
         await deployer.handlerCreated(id);
-        return { handler: await views.of(id) };
+        return { handler: await views.of(id, 'owner') };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'getHandler',
       method: 'GET',
       path: '/handlers/{name}',
@@ -56,12 +56,9 @@ export function handlerOperations(deps: {
       summary: 'One handler.',
       answer: one,
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        return { handler: await views.of(id) };
-      },
+      run: async ({ handler }) => ({ handler: await views.of(handler.id, handler.role) }),
     }),
-    forUsers({
+    forHandler({
       id: 'changeHandler',
       method: 'PATCH',
       path: '/handlers/{name}',
@@ -70,13 +67,12 @@ export function handlerOperations(deps: {
       body: z.strictObject({ deployBranch: z.string().max(1_000) }),
       answer: one,
       errors: ['not_found'],
-      run: async ({ user, params, body }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        await handlers.setDeployBranch(id, body.deployBranch);
-        return { handler: await views.of(id) };
+      run: async ({ handler, body }) => {
+        await handlers.setDeployBranch(handler.id, body.deployBranch);
+        return { handler: await views.of(handler.id, handler.role) };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'deleteHandler',
       method: 'DELETE',
       path: '/handlers/{name}',
@@ -86,20 +82,18 @@ export function handlerOperations(deps: {
         'With `purge` everything of it is removed for good, also of one that is deleted already.',
       query: z.strictObject({ purge: z.enum(['true', 'false']).optional() }),
       errors: ['not_found'],
-      run: ({ user, params, query }) =>
+      deleted: true,
+      run: ({ handler, query }) =>
         quota.deleting(async () => {
           const purge = query.purge === 'true';
-          const handler = purge
-            ? await handlers.findOwnedOrDeleted(params.name, user.id)
-            : await handlers.findOwned(params.name, user.id);
           if (handler.deletedMs === null) {
             await handlers.delete(handler.id);
             await deployer.handlerDeleted(handler.id);
-          }
+          } else if (!purge) throw missing(handler.name);
           if (purge) await deployer.handlerPurged(handler.id);
         }),
     }),
-    forUsers({
+    forHandler({
       id: 'restoreHandler',
       method: 'POST',
       path: '/handlers/{name}/restore',
@@ -107,13 +101,14 @@ export function handlerOperations(deps: {
       summary: 'Bring a deleted handler back as it was.',
       answer: one,
       errors: ['not_found', 'conflict', 'limit_exceeded'],
-      run: async ({ user, params }) => {
-        const { id } = await handlers.restore(params.name, user.id);
+      deleted: true,
+      run: async ({ handler }) => {
+        const { id } = await handlers.restore(handler.name, handler.ownerId);
         await deployer.handlerRestored(id);
-        return { handler: await views.of(id) };
+        return { handler: await views.of(id, handler.role) };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'listDeployments',
       method: 'GET',
       path: '/handlers/{name}/deployments',
@@ -125,13 +120,12 @@ export function handlerOperations(deps: {
       }),
       answer: z.object({ deployments: z.array(deploymentSchema) }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
+      run: async ({ handler, query }) => {
         const limit = query.limit ?? viewLimits.deployments;
-        return { deployments: await views.deployments(id, { limit, before: query.before }) };
+        return { deployments: await views.deployments(handler.id, { limit, before: query.before }) };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'rollBack',
       method: 'POST',
       path: '/handlers/{name}/rollback',
@@ -140,10 +134,9 @@ export function handlerOperations(deps: {
       body: z.strictObject({ number: z.int().min(deploymentNumber.min).max(deploymentNumber.max) }),
       answer: one,
       errors: ['not_found', 'conflict', 'vet_failed'],
-      run: async ({ user, params, body }) => {
-        const { id } = await handlers.findOwned(params.name, user.id);
-        await deployer.rollback({ handlerId: id, number: body.number, userId: user.id });
-        return { handler: await views.of(id) };
+      run: async ({ handler, user, body }) => {
+        await deployer.rollback({ handlerId: handler.id, number: body.number, userId: user.id });
+        return { handler: await views.of(handler.id, handler.role) };
       },
     }),
   ];

@@ -1,12 +1,11 @@
-/** Messages that functions have published through queue://NAME: listed, read, purged by the handler's owner. */
+/** Messages that functions have published through queue://NAME: listed, read, purged. */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
-import type { Handlers } from '../../handlers/handlers.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import type { QueueMessage, QueueStore } from '../../storage/queue-store.ts';
-import { forUsers, type Operation } from '../operation.ts';
+import { forHandler, type Operation } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
 
 const tag = 'queues';
@@ -20,23 +19,19 @@ export const queueAnswerLimits = {
   bytes: MIB,
 } as const;
 
-const handler = z.string().describe('name of the handler that the queue belongs to');
+const handlerName = z.string().describe('name of the handler that the queue belongs to');
 
-export function queueOperations(deps: {
-  readonly handlers: Handlers;
-  readonly queues: QueueStore;
-  readonly quota: Quotas;
-}): readonly Operation[] {
-  const { handlers, queues, quota } = deps;
+export function queueOperations(deps: { readonly queues: QueueStore; readonly quota: Quotas }): readonly Operation[] {
+  const { queues, quota } = deps;
   return [
-    forUsers({
+    forHandler({
       id: 'listQueues',
       method: 'GET',
       path: '/queues',
       tag,
       summary: "A handler's queues that hold messages, by name.",
       query: z.strictObject({
-        handler,
+        handler: handlerName,
         after: z.string().regex(storeNamePattern).optional().describe('names after this one'),
         limit: wholeNumber({ min: 1, max: queueAnswerLimits.queues }).optional(),
       }),
@@ -45,23 +40,22 @@ export function queueOperations(deps: {
         next: z.string().nullable().describe('`after` of the next page'),
       }),
       errors: ['not_found'],
-      run: async ({ user, query }) => {
-        const { id } = await handlers.findOwned(query.handler, user.id);
+      run: async ({ handler, query }) => {
         const limit = query.limit ?? queueAnswerLimits.queues;
         // One more than asked for tells whether there is a next page.
-        const found = await queues.list({ handlerId: id, after: query.after ?? '', limit: limit + 1 });
+        const found = await queues.list({ handlerId: handler.id, after: query.after ?? '', limit: limit + 1 });
         const page = found.slice(0, limit);
         return { queues: page, next: found.length > limit ? (page.at(-1)?.name ?? null) : null };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'readQueue',
       method: 'GET',
       path: '/queues/{queue}/messages',
       tag,
       summary: 'Messages of a queue in the order in which they were published. Reading removes nothing.',
       query: z.strictObject({
-        handler,
+        handler: handlerName,
         after: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
           .optional()
           .describe('messages after this position'),
@@ -72,9 +66,8 @@ export function queueOperations(deps: {
         next: z.number().nullable().describe('`after` of the next page'),
       }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const { id } = await handlers.findOwned(query.handler, user.id);
-        const address = { handlerId: id, queue: queueName(params.queue) };
+      run: async ({ handler, params, query }) => {
+        const address = { handlerId: handler.id, queue: queueName(params.queue) };
         const messages = await queues.read({
           ...address,
           after: query.after ?? 0,
@@ -87,21 +80,20 @@ export function queueOperations(deps: {
         return { messages: messages.map(shown), next: hasMore ? last.position : null };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'purgeQueue',
       method: 'POST',
       path: '/queues/{queue}/purge',
       tag,
       summary: 'Remove every message that the queue holds now. There is no way back.',
-      query: z.strictObject({ handler }),
+      query: z.strictObject({ handler: handlerName }),
       answer: z.object({ messages: z.number(), bytes: z.number() }),
       errors: ['not_found'],
-      run: ({ user, params, query }) =>
+      run: ({ handler, params }) =>
         quota.deleting(async () => {
-          const { id } = await handlers.findOwned(query.handler, user.id);
-          const removed = await queues.purge({ handlerId: id, queue: queueName(params.queue) });
+          const removed = await queues.purge({ handlerId: handler.id, queue: queueName(params.queue) });
           // A function whose messages were refused may publish again at once.
-          await quota.measure(id, ['queues']);
+          await quota.measure(handler.id, ['queues']);
           return removed;
         }),
     }),

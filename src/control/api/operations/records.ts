@@ -6,7 +6,7 @@ import type { LogStore } from '../../logs/log-store.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
-import { forUsers, type Operation } from '../operation.ts';
+import { forHandler, forUsers, type Operation } from '../operation.ts';
 import {
   invocationSchema,
   logLineSchema,
@@ -30,7 +30,7 @@ export function recordOperations(deps: {
 }): readonly Operation[] {
   const { handlers, logs, usage, quota, now } = deps;
   return [
-    forUsers({
+    forHandler({
       id: 'queryLogs',
       method: 'GET',
       path: '/handlers/{name}/logs',
@@ -46,27 +46,23 @@ export function recordOperations(deps: {
         expired: z.number().describe('lines between `after` and the first of these that are not kept any more'),
       }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const handler = await handlers.findOwned(params.name, user.id);
-        return logs.query(handler, { ...query, userId: user.id });
-      },
+      run: async ({ handler, user, query }) => logs.query(handler, { ...query, userId: user.id }),
     }),
-    forUsers({
+    forHandler({
       id: 'streamLogs',
       method: 'GET',
       path: '/handlers/{name}/logs/stream',
       tag: 'logs',
       summary:
         'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. ' +
-        'Close codes: 4401 token revoked, 4404 handler deleted, 1013 reader too slow.',
+        'Close codes: 4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted, 1013 reader too slow.',
       query: logStreamQuerySchema,
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        await handlers.findOwned(params.name, user.id);
+      run: async () => {
         throw new PlatformError('bad_request', 'open this with a WebSocket');
       },
     }),
-    forUsers({
+    forHandler({
       id: 'listInvocations',
       method: 'GET',
       path: '/handlers/{name}/invocations',
@@ -79,13 +75,12 @@ export function recordOperations(deps: {
       }),
       answer: z.object({ invocations: z.array(invocationSchema) }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const handler = await handlers.findOwned(params.name, user.id);
+      run: async ({ handler, query }) => {
         const { limit = 100, before } = query;
         return { invocations: await usage.list(handler, { limit, before, failed: query.failed === 'true' }) };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'getInvocation',
       method: 'GET',
       path: '/handlers/{name}/invocations/{id}',
@@ -93,8 +88,7 @@ export function recordOperations(deps: {
       summary: 'One invocation.',
       answer: z.object({ invocation: invocationSchema }),
       errors: ['not_found'],
-      run: async ({ user, params }) => {
-        const handler = await handlers.findOwned(params.name, user.id);
+      run: async ({ handler, params }) => {
         const invocation = await usage.find(handler, params.id);
         if (invocation === null)
           throw new PlatformError('not_found', 'no such invocation is kept', {
@@ -103,7 +97,7 @@ export function recordOperations(deps: {
         return { invocation };
       },
     }),
-    forUsers({
+    forHandler({
       id: 'getUsage',
       method: 'GET',
       path: '/handlers/{name}/usage',
@@ -112,8 +106,7 @@ export function recordOperations(deps: {
       query: z.strictObject({ minutes: wholeNumber({ min: 1, max: minutesMax }).optional() }),
       answer: z.object({ summary: summarySchema, minutes: z.array(minuteSchema) }),
       errors: ['not_found'],
-      run: async ({ user, params, query }) => {
-        const handler = await handlers.findOwned(params.name, user.id);
+      run: async ({ handler, query }) => {
         const sinceMs = now() - (query.minutes ?? 60) * 60_000;
         return { summary: usage.summary(handler.id), minutes: await usage.minutes(handler.id, sinceMs) };
       },

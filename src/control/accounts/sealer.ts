@@ -1,0 +1,121 @@
+/**
+ * Seals small secrets for the database: AES-256-GCM under the server's key, one random 96-bit nonce per value, the
+ * place where the value belongs as associated data, so that a sealed value cannot be moved to another place
+ * (NIST SP 800-38D, 5.2.1.2 and 8.2.2).
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { open, readFile, rename, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Database } from '../db/database.ts';
+import type { RandomBytes } from './secrets.ts';
+
+const format = 1;
+const nonceBytes = 12;
+const tagBytes = 16;
+
+export interface SealerOptions {
+  readonly db: Database;
+  /** In the data folder; made with mode 0600 when missing. */
+  readonly keyFile: string;
+  readonly randomBytes: RandomBytes;
+}
+
+export class Sealer {
+  readonly #key: Uint8Array;
+  readonly #randomBytes: RandomBytes;
+
+  private constructor(key: Uint8Array, randomBytes: RandomBytes) {
+    this.#key = key;
+    this.#randomBytes = randomBytes;
+  }
+
+  /** Reads the key file, or makes it at first start. Throws `unavailable` when it is damaged, too open or lost. */
+  static async open(options: SealerOptions): Promise<Sealer> {
+    const key = await readKey(options.keyFile);
+    if (key !== null) return new Sealer(key, options.randomBytes);
+    // A fresh key would make the loss look like damage of each value, and the old file hard to put back.
+    if (await anySealed(options.db))
+      throw new PlatformError('unavailable', `the key file ${options.keyFile} is missing, and variables are sealed`, {
+        hints: [
+          'restore it from a backup',
+          `or give the values up: (umask 077; openssl rand -hex 32 > ${options.keyFile}), then set them again`,
+        ],
+      });
+    return new Sealer(await makeKey(options), options.randomBytes);
+  }
+
+  /** Returns `value` sealed for `place`, base64. `place`: names that contain no NUL, for example a table's key. */
+  seal(place: readonly string[], value: string | Uint8Array): string {
+    const nonce = this.#randomBytes(nonceBytes);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagBytes });
+    cipher.setAAD(Buffer.from(place.join('\0')));
+    const sealed = Buffer.concat([cipher.update(value), cipher.final()]);
+    return Buffer.concat([Uint8Array.of(format), nonce, cipher.getAuthTag(), sealed]).toString('base64');
+  }
+
+  /** Returns what was sealed for `place`. Throws Error where key, place or bytes are not those of `seal`. */
+  unseal(place: readonly string[], text: string): Buffer {
+    const bytes = Buffer.from(text, 'base64');
+    if (bytes[0] !== format) throw new Error(`unknown format ${bytes[0]}`);
+    const nonce = bytes.subarray(1, 1 + nonceBytes);
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagBytes });
+    decipher.setAAD(Buffer.from(place.join('\0')));
+    decipher.setAuthTag(bytes.subarray(1 + nonceBytes, 1 + nonceBytes + tagBytes));
+    const clear = decipher.update(bytes.subarray(1 + nonceBytes + tagBytes));
+    return Buffer.concat([clear, decipher.final()]);
+  }
+}
+
+/** Returns the bytes of the value that was sealed. */
+export function sealedValueBytes(sealed: string): number {
+  return Buffer.byteLength(sealed, 'base64') - 1 - nonceBytes - tagBytes;
+}
+
+async function anySealed(db: Database): Promise<boolean> {
+  const variable = await db.selectFrom('handler_env').select('key').limit(1).executeTakeFirst();
+  if (variable !== undefined) return true;
+  const factor = db.selectFrom('users').select('id').where('totp_sealed', 'is not', null);
+  return (await factor.limit(1).executeTakeFirst()) !== undefined;
+}
+
+async function readKey(file: string): Promise<Uint8Array | null> {
+  let text: string;
+  try {
+    const { mode } = await stat(file);
+    if ((mode & 0o077) !== 0)
+      throw new PlatformError('unavailable', `others can read the key file ${file}`, {
+        hints: [`chmod 600 ${file}`],
+      });
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  }
+  if (!/^[0-9a-f]{64}\n?$/.test(text))
+    throw new PlatformError('unavailable', `the key file ${file} is damaged`, {
+      hints: ['restore it from a backup; without it the sealed variables are lost'],
+    });
+  return Buffer.from(text.trim(), 'hex');
+}
+
+/** Makes the key file: written beside it, synced and renamed, so that a crash leaves no key file or a whole one. */
+async function makeKey(options: SealerOptions): Promise<Uint8Array> {
+  const key = options.randomBytes(32);
+  const draft = `${options.keyFile}.new`;
+  const file = await open(draft, 'w', 0o600);
+  try {
+    await file.writeFile(`${Buffer.from(key).toString('hex')}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(draft, options.keyFile);
+  const folder = await open(dirname(options.keyFile), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+  return key;
+}

@@ -1,0 +1,184 @@
+/**
+ * The second factor of a user: time-based codes (RFC 6238), and recovery codes for the day on which the phone is lost.
+ *
+ *     none --start--> waiting --confirm(code)--> in force --remove(code)--> none
+ *                       ^  | start again: another secret
+ *                       +--+
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Database } from '../db/database.ts';
+import { lockUser } from '../db/row-locks.ts';
+import { RateLimiter } from './rate-limiter.ts';
+import type { Sealer } from './sealer.ts';
+import { hashSecret, newFirstCode, type RandomBytes } from './secrets.ts';
+import { base32, keyUri, stepOfCode, totpLimits } from './totp.ts';
+
+export const secondFactorLimits = {
+  /** Recovery codes made at once: enough for a few lost phones, few enough to be written down. */
+  recoveryCodes: 8,
+  /** Codes of one user that are tried to confirm or remove: 10 at once, then one in 30 s; a code has a million values. */
+  tries: { burst: 10, everyMs: 30_000, keys: 10_000 },
+} as const;
+
+export interface SecondFactorOptions {
+  readonly db: Database;
+  readonly sealer: Sealer;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  readonly randomBytes: RandomBytes;
+}
+
+/** What a person puts into an app. Shown once. */
+export interface SecondFactorSecret {
+  /** Base32. */
+  readonly secret: string;
+  /** For a QR code. */
+  readonly uri: string;
+}
+
+export class SecondFactor {
+  readonly #options: SecondFactorOptions;
+  readonly #tries: RateLimiter;
+
+  constructor(options: SecondFactorOptions) {
+    this.#options = options;
+    this.#tries = new RateLimiter(secondFactorLimits.tries, options.now);
+  }
+
+  /** Draws a secret; log-ins ask for codes once `confirm` has taken one. Throws `conflict` where one is in force. */
+  async start(user: { readonly id: string; readonly name: string }, issuer: string): Promise<SecondFactorSecret> {
+    const { db, sealer, randomBytes } = this.#options;
+    const bytes = randomBytes(totpLimits.secretBytes);
+    const { numUpdatedRows } = await db
+      .updateTable('users')
+      .set({ totp_sealed: sealer.seal(placeOf(user.id), bytes), totp_last_step: null })
+      .where('id', '=', user.id)
+      .where('totp_confirmed_ms', 'is', null)
+      .executeTakeFirst();
+    if (numUpdatedRows === 0n) throw inForce();
+    const secret = base32(bytes);
+    return { secret, uri: keyUri({ secret, user: user.name, issuer }) };
+  }
+
+  /**
+   * Puts the second factor in force with a code that proves that the user has the secret. Returns recovery codes, each
+   * good for one code; they are shown once. Throws `conflict` (not started, in force already), `bad_request` (a wrong
+   * code), `rate_limited`.
+   */
+  async confirm(userId: string, code: string): Promise<readonly string[]> {
+    const { db, now, randomBytes } = this.#options;
+    this.#tries.take(userId, 'codes');
+    const codes = Array.from({ length: secondFactorLimits.recoveryCodes }, () => newFirstCode(randomBytes));
+    await db.transaction().execute(async (trx) => {
+      await lockUser(trx, userId);
+      const row = await trx.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow();
+      if (row.totp_confirmed_ms !== null) throw inForce();
+      const step = this.#stepOf(row, code);
+      if (step === null) throw wrongCode();
+      await trx
+        .updateTable('users')
+        .set((eb) => ({
+          totp_confirmed_ms: now(),
+          totp_last_step: step,
+          credential_epoch: eb('credential_epoch', '+', 1),
+        }))
+        .where('id', '=', userId)
+        .execute();
+      await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
+      await trx
+        .insertInto('recovery_codes')
+        .values(codes.map((text) => ({ user_id: userId, hash: hashSecret(text) })))
+        .execute();
+    });
+    return codes;
+  }
+
+  /** Takes the second factor away; `code` shows that it is the user who asks. Throws as `confirm` does. */
+  async remove(userId: string, code: string): Promise<void> {
+    const { db } = this.#options;
+    this.#tries.take(userId, 'codes');
+    const row = await db.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirstOrThrow();
+    if (row.totp_confirmed_ms === null) throw new PlatformError('conflict', 'this account has no second factor');
+    if (!(await this.accepts(row, code))) throw wrongCode();
+    await this.clear(userId);
+  }
+
+  /** Takes the second factor away without a code, for an administrator who helps a user that has lost everything. */
+  async clear(userId: string): Promise<void> {
+    await this.#options.db.transaction().execute(async (trx) => {
+      await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
+      await trx
+        .updateTable('users')
+        .set((eb) => ({
+          ...{ totp_sealed: null, totp_confirmed_ms: null, totp_last_step: null },
+          credential_epoch: eb('credential_epoch', '+', 1),
+        }))
+        .where('id', '=', userId)
+        .execute();
+    });
+  }
+
+  /** Says whether `code` is right, and uses it up: a code of the app or a recovery code, each is taken once. */
+  async accepts(
+    row: { readonly id: string; readonly totp_sealed: string | null; readonly totp_last_step: number | null },
+    code: string,
+  ): Promise<boolean> {
+    const { db } = this.#options;
+    const text = code.trim().toLowerCase();
+    if (text.length > 100) return false;
+    const step = this.#stepOf(row, text.replaceAll(' ', ''));
+    if (step !== null) {
+      // Two log-ins with one code may come at once, on two controls.
+      const { numUpdatedRows } = await db
+        .updateTable('users')
+        .set({ totp_last_step: step })
+        .where('id', '=', row.id)
+        .where((eb) => eb.or([eb('totp_last_step', 'is', null), eb('totp_last_step', '<', step)]))
+        .executeTakeFirst();
+      return numUpdatedRows > 0n;
+    }
+    const { numDeletedRows } = await db
+      .deleteFrom('recovery_codes')
+      .where('user_id', '=', row.id)
+      .where('hash', '=', hashSecret(text))
+      .executeTakeFirst();
+    return numDeletedRows > 0n;
+  }
+
+  #stepOf(
+    row: { readonly id: string; readonly totp_sealed: string | null; readonly totp_last_step: number | null },
+    code: string,
+  ): number | null {
+    if (row.totp_sealed === null)
+      throw new PlatformError('conflict', 'this account has no second factor that waits for a code', {
+        hints: ['begin with: wasmcloud account totp'],
+      });
+    let secret: Buffer;
+    try {
+      secret = this.#options.sealer.unseal(placeOf(row.id), row.totp_sealed);
+    } catch (cause) {
+      throw new PlatformError('unavailable', 'the second factor cannot be checked: the key of the server has changed', {
+        hints: ['an administrator can restore the key file, or take the second factor away'],
+        cause,
+      });
+    }
+    return stepOfCode(secret, code, { ms: this.#options.now(), afterStep: row.totp_last_step ?? -1 });
+  }
+}
+
+/** Where a sealed secret belongs: no handler's id begins so. */
+function placeOf(userId: string): readonly string[] {
+  return ['totp', userId];
+}
+
+function inForce(): PlatformError {
+  return new PlatformError('conflict', 'the second factor of this account is in force already', {
+    hints: ['take it away first: wasmcloud account totp --remove'],
+  });
+}
+
+function wrongCode(): PlatformError {
+  return new PlatformError('bad_request', 'this code is wrong or has been used', {
+    hints: ['wait for the next code of the app; its clock must be right'],
+  });
+}

@@ -1,0 +1,178 @@
+/** The users of the platform as administrators see and change them: suspended or not, administrators, limits. */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { OwnerState } from '../../protocol/messages.ts';
+import type { Database } from '../db/database.ts';
+
+export const userLimits = {
+  /** Users in one answer. */
+  listed: 200,
+} as const;
+
+/** A user as administrators see it. */
+export interface UserView {
+  readonly name: string;
+  readonly createdMs: number;
+  readonly admin: boolean;
+  /** Since when the user is suspended; null: not. */
+  readonly suspendedMs: number | null;
+  /** Whether log-ins ask for a code. */
+  readonly secondFactor: boolean;
+  /** Handlers that the user owns, deleted ones left out, and the bytes that all of them store, as last measured. */
+  readonly handlers: number;
+  readonly usedBytes: number;
+  /** Limits of this user; null: those of the platform. */
+  readonly handlersMax: number | null;
+  readonly quotaBytes: number | null;
+  readonly callsMax: number | null;
+}
+
+export interface UserChange {
+  readonly suspended?: boolean | undefined;
+  readonly admin?: boolean | undefined;
+  readonly handlersMax?: number | null | undefined;
+  readonly quotaBytes?: number | null | undefined;
+  readonly callsMax?: number | null | undefined;
+}
+
+/** Makes a change hold elsewhere; it holds when the promise resolves. */
+type UserListener = (owner: OwnerState) => void | Promise<void>;
+
+export class Users {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #listeners = new Set<UserListener>();
+
+  constructor(options: { readonly db: Database; readonly now: () => number }) {
+    this.#db = options.db;
+    this.#now = options.now;
+  }
+
+  /** Returns users by name, those after `after`; `search`: only names that contain it. */
+  async list(options: {
+    readonly after: string;
+    readonly limit: number;
+    readonly search?: string | undefined;
+  }): Promise<readonly UserView[]> {
+    let query = this.#query().where('users.name', '>', options.after).orderBy('users.name').limit(options.limit);
+    // Names are a-z, 0-9 and hyphens, so that none of them holds a wildcard.
+    const { search } = options;
+    if (search !== undefined) {
+      if (!/^[a-z0-9-]*$/.test(search)) return [];
+      query = query.where('users.name', 'like', `%${search}%`);
+    }
+    return (await query.execute()).map(toView);
+  }
+
+  /** Throws `not_found`. */
+  async get(name: string): Promise<UserView> {
+    const row = await this.#query().where('users.name', '=', name).executeTakeFirst();
+    if (row === undefined) throw noSuchUser();
+    return toView(row);
+  }
+
+  /** Returns the id of a user. Throws `not_found`. */
+  async idOf(name: string): Promise<string> {
+    const row = await this.#db.selectFrom('users').select('id').where('name', '=', name).executeTakeFirst();
+    if (row === undefined) throw noSuchUser();
+    return row.id;
+  }
+
+  /**
+   * Changes a user; in force at once. Returns the user as it is then. Throws `not_found`, `conflict` where no
+   * administrator would be left who can log in.
+   */
+  async change(name: string, change: UserChange): Promise<UserView> {
+    const owner = await this.#db.transaction().execute(async (trx): Promise<OwnerState> => {
+      // Two administrators who suspend each other must not both succeed.
+      const admins = await trx
+        .selectFrom('users')
+        .select(['id', 'suspended_ms'])
+        .where('is_admin', '=', 1)
+        .orderBy('id')
+        .forNoKeyUpdate()
+        .execute();
+      const row = await trx.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
+      if (row === undefined) throw noSuchUser();
+      const isAdmin = change.admin ?? row.is_admin === 1;
+      const isSuspended = change.suspended ?? row.suspended_ms !== null;
+      const others = admins.filter(({ id, suspended_ms }) => id !== row.id && suspended_ms === null);
+      if (others.length === 0 && !(isAdmin && !isSuspended))
+        throw new PlatformError('conflict', 'no administrator would be left', {
+          hints: ['make somebody else an administrator first: wasmcloud users NAME --admin'],
+        });
+      const isNewlySuspended = isSuspended && row.suspended_ms === null;
+      const callsMax = change.callsMax === undefined ? row.calls_max : change.callsMax;
+      await trx
+        .updateTable('users')
+        .set({
+          is_admin: isAdmin ? 1 : 0,
+          suspended_ms: isSuspended ? (row.suspended_ms ?? this.#now()) : null,
+          credential_epoch: row.credential_epoch + (isNewlySuspended ? 1 : 0),
+          calls_max: callsMax,
+          ...(change.handlersMax === undefined ? {} : { handlers_max: change.handlersMax }),
+          ...(change.quotaBytes === undefined ? {} : { quota_bytes: change.quotaBytes }),
+        })
+        .where('id', '=', row.id)
+        .execute();
+      return { ownerId: row.id, isSuspended, callsMax };
+    });
+    await Promise.all([...this.#listeners].map((listener) => listener(owner)));
+    return this.get(name);
+  }
+
+  /** Calls `listener` with each user that is changed from now on, and waits for it; returns how to stop that. */
+  onChanged(listener: UserListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #query() {
+    return this.#db
+      .selectFrom('users')
+      .selectAll('users')
+      .select((eb) => [
+        eb
+          .selectFrom('handlers')
+          .select((inner) => inner.fn.countAll<number>().as('n'))
+          .whereRef('handlers.owner_id', '=', 'users.id')
+          .where('handlers.deleted_ms', 'is', null)
+          .as('handlers'),
+        eb
+          .selectFrom('stored_bytes')
+          .innerJoin('handlers', 'handlers.id', 'stored_bytes.handler_id')
+          .select((inner) => inner.fn.sum<number>('stored_bytes.bytes').as('bytes'))
+          .whereRef('handlers.owner_id', '=', 'users.id')
+          .as('used_bytes'),
+      ]);
+  }
+}
+
+function toView(row: {
+  name: string;
+  created_ms: number;
+  is_admin: number;
+  suspended_ms: number | null;
+  totp_confirmed_ms: number | null;
+  handlers: number | null;
+  used_bytes: number | null;
+  handlers_max: number | null;
+  quota_bytes: number | null;
+  calls_max: number | null;
+}): UserView {
+  return {
+    name: row.name,
+    createdMs: row.created_ms,
+    admin: row.is_admin === 1,
+    suspendedMs: row.suspended_ms,
+    secondFactor: row.totp_confirmed_ms !== null,
+    handlers: Number(row.handlers ?? 0),
+    usedBytes: Number(row.used_bytes ?? 0),
+    handlersMax: row.handlers_max,
+    quotaBytes: row.quota_bytes,
+    callsMax: row.calls_max,
+  };
+}
+
+function noSuchUser(): PlatformError {
+  return new PlatformError('not_found', 'no such user', { hints: ['see who there is: wasmcloud users'] });
+}

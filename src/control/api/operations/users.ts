@@ -1,0 +1,75 @@
+/** The users of the platform, for administrators. */
+import { z } from 'zod';
+import type { Accounts } from '../../accounts/accounts.ts';
+import { userLimits } from '../../accounts/users.ts';
+import { forUsers, type Operation } from '../operation.ts';
+import { accountSchema, wholeNumber } from '../schemas.ts';
+
+const tag = 'users';
+const one = z.object({ user: accountSchema });
+const limit = z.int().min(1).max(Number.MAX_SAFE_INTEGER).nullable().optional();
+
+export function userOperations({ accounts }: { readonly accounts: Accounts }): readonly Operation[] {
+  const { users, secondFactor } = accounts;
+  return [
+    forUsers({
+      id: 'listUsers',
+      method: 'GET',
+      path: '/users',
+      tag,
+      summary: 'Users by name.',
+      query: z.strictObject({
+        after: z.string().max(200).optional().describe('names after this one'),
+        limit: wholeNumber({ min: 1, max: userLimits.listed }).optional(),
+        search: z.string().max(200).optional().describe('names that contain this'),
+      }),
+      answer: z.object({
+        users: z.array(accountSchema),
+        next: z.string().nullable().describe('`after` of the next page'),
+      }),
+      run: async ({ query }) => {
+        const { after = '', search } = query;
+        const count = query.limit ?? userLimits.listed;
+        const found = await users.list({ after, search, limit: count + 1 });
+        const page = found.slice(0, count);
+        return { users: page, next: found.length > count ? (page.at(-1)?.name ?? null) : null };
+      },
+    }),
+    forUsers({
+      id: 'getUser',
+      method: 'GET',
+      path: '/users/{user}',
+      tag,
+      summary: 'One user.',
+      answer: one,
+      errors: ['not_found'],
+      run: async ({ params }) => ({ user: await users.get(params.user) }),
+    }),
+    forUsers({
+      id: 'changeUser',
+      method: 'PATCH',
+      path: '/users/{user}',
+      tag,
+      summary:
+        "Suspend a user or not (a suspended user's functions answer 503 `suspended`), make an administrator or not, " +
+        'set limits (null: those of the platform), take a lost second factor away. In force at once.',
+      body: z.strictObject({
+        suspended: z.boolean().optional(),
+        admin: z.boolean().optional(),
+        handlersMax: limit.describe('handlers that the user may have'),
+        quotaBytes: limit.describe('bytes that the user may store'),
+        callsMax: limit.describe('invocations in flight over all functions of the user'),
+        secondFactor: z.literal(false).optional().describe('false takes it away'),
+      }),
+      answer: one,
+      errors: ['not_found', 'conflict'],
+      run: async ({ params, body }) => {
+        const { secondFactor: kept, ...change } = body;
+        const user = await users.change(params.user, change);
+        if (kept === undefined) return { user };
+        await secondFactor.clear(await users.idOf(params.user));
+        return { user: await users.get(params.user) };
+      },
+    }),
+  ];
+}

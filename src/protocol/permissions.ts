@@ -1,0 +1,168 @@
+/**
+ * Who may do what: one table of operations, read by the API, the git door and the log stream alike. An operation that
+ * is not in the table cannot be written: its id is a key here.
+ */
+import { type HandlerRole, handlerRoles, type TokenScope, tokenScopes, type User } from './nouns.ts';
+
+/** An operation on one handler: the least role and the least scope that it takes. */
+interface HandlerRule {
+  readonly on: 'handler';
+  readonly role: HandlerRole;
+  readonly scope: TokenScope;
+}
+
+/** An operation on the caller's own account. `bound`: also with a Token that is good for one handler only. */
+interface AccountRule {
+  readonly on: 'account';
+  readonly scope: TokenScope;
+  readonly bound: boolean;
+}
+
+/** An operation on the platform, for administrators. */
+interface PlatformRule {
+  readonly on: 'platform';
+  readonly scope: TokenScope;
+}
+
+/** An operation that needs no Token. */
+interface OpenRule {
+  readonly on: 'nothing';
+}
+
+export type Rule = HandlerRule | AccountRule | PlatformRule | OpenRule;
+
+const viewer = { on: 'handler', role: 'viewer', scope: 'read' } as const;
+const deployer = { on: 'handler', role: 'deployer', scope: 'deploy' } as const;
+const owner = { on: 'handler', role: 'owner', scope: 'full' } as const;
+const account = { on: 'account', scope: 'full', bound: false } as const;
+const ownFigures = { on: 'account', scope: 'read', bound: false } as const;
+const anyToken = { on: 'account', scope: 'read', bound: true } as const;
+const admin = { on: 'platform', scope: 'full' } as const;
+const anyone = { on: 'nothing' } as const;
+
+export const permissions = {
+  signUp: anyone,
+  logIn: anyone,
+
+  whoAmI: anyToken,
+  logOut: anyToken,
+  changePassword: account,
+  startSecondFactor: account,
+  confirmSecondFactor: account,
+  removeSecondFactor: account,
+  listTokens: account,
+  createToken: account,
+  revokeToken: account,
+  listInvites: account,
+  createInvite: account,
+  deleteInvite: account,
+  /** A Token bound to one handler lists that one. */
+  listHandlers: anyToken,
+  createHandler: { on: 'account', scope: 'deploy', bound: false },
+  /** A push to a name that nobody has: makes the handler. */
+  gitCreate: { on: 'account', scope: 'deploy', bound: false },
+  listUsage: ownFigures,
+
+  getHandler: viewer,
+  listDeployments: viewer,
+  queryLogs: viewer,
+  streamLogs: viewer,
+  listInvocations: viewer,
+  getInvocation: viewer,
+  getUsage: viewer,
+  listQueues: viewer,
+  readQueue: viewer,
+  gitFetch: viewer,
+  listVariables: viewer,
+  getVariable: viewer,
+
+  gitPush: deployer,
+  rollBack: deployer,
+  setVariable: deployer,
+  removeVariable: deployer,
+
+  listCollaborators: viewer,
+  getCollaborator: viewer,
+  setCollaborator: owner,
+  removeCollaborator: owner,
+  leaveHandler: { on: 'handler', role: 'viewer', scope: 'full' },
+  offerTransfer: owner,
+  getTransfer: viewer,
+  withdrawTransfer: owner,
+  listTransfers: ownFigures,
+  acceptTransfer: account,
+  declineTransfer: account,
+
+  changeHandler: owner,
+  deleteHandler: owner,
+  restoreHandler: owner,
+  purgeQueue: owner,
+
+  listUsers: admin,
+  getUser: admin,
+  changeUser: admin,
+} as const satisfies Readonly<Record<string, Rule>>;
+
+export type OperationId = keyof typeof permissions;
+
+/** Ids of the operations whose rule is `on` this. */
+export type OperationOn<On extends Rule['on']> = {
+  [Id in OperationId]: (typeof permissions)[Id] extends { readonly on: On } ? Id : never;
+}[OperationId];
+
+/** Who calls, and what the credentials are good for. */
+export interface Actor {
+  readonly user: User;
+  readonly isAdmin: boolean;
+  /** Null for a name and a password. */
+  readonly tokenId: string | null;
+  readonly scope: TokenScope;
+  /** Id of the one handler that the Token is good for; null: every one of its user. */
+  readonly boundTo: string | null;
+  /** Unix milliseconds at which the Token ends; null: never. */
+  readonly expiresMs: number | null;
+}
+
+/** A handler as far as the decision needs it. */
+export interface Guarded {
+  readonly id: string;
+  /** The actor's role; null for a stranger. */
+  readonly role: HandlerRole | null;
+  readonly isOwnerSuspended: boolean;
+}
+
+/**
+ * Why an operation is refused. `hidden`: the actor may not know that the handler exists. `owner_suspended`: nothing of
+ * a suspended user's handlers changes.
+ */
+export type Denial = 'hidden' | 'scope' | 'bound' | 'role' | 'admin' | 'owner_suspended';
+
+type ActorRights = Pick<Actor, 'scope' | 'boundTo' | 'isAdmin'>;
+
+/** Decides about an operation on the account or the platform. Returns null where it is allowed. */
+export function denialFor(
+  operation: OperationOn<'account' | 'platform' | 'nothing'>,
+  actor: ActorRights,
+): Denial | null {
+  const rule: Exclude<Rule, HandlerRule> = permissions[operation];
+  if (rule.on === 'nothing') return null;
+  // A Token for one handler says nothing about whether the rest exists.
+  if (actor.boundTo !== null && !(rule.on === 'account' && rule.bound)) return 'bound';
+  if (rule.on === 'platform' && !actor.isAdmin) return 'admin';
+  return includes(tokenScopes, actor.scope, rule.scope) ? null : 'scope';
+}
+
+/** Decides about an operation on a handler. Returns null where it is allowed. */
+export function denialOn(operation: OperationOn<'handler'>, actor: ActorRights, handler: Guarded): Denial | null {
+  const rule: HandlerRule = permissions[operation];
+  if (handler.role === null) return 'hidden';
+  if (actor.boundTo !== null && actor.boundTo !== handler.id) return 'hidden';
+  if (!includes(handlerRoles, handler.role, rule.role)) return 'role';
+  if (!includes(tokenScopes, actor.scope, rule.scope)) return 'scope';
+  return handler.isOwnerSuspended && rule.scope !== 'read' ? 'owner_suspended' : null;
+}
+
+/** Whether `has` is `needs` or stands behind it in `order`. */
+function includes<T>(order: readonly T[], has: T, needs: T): boolean {
+  return order.indexOf(has) >= order.indexOf(needs);
+}

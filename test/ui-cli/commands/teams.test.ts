@@ -1,0 +1,100 @@
+/** account, tokens, invites, team, transfer, users: as typed, against a real API. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { codeOf, stepAt } from '../../../src/control/accounts/totp.ts';
+import { type Control, Home, password, startControl } from '../../support/ui-cli.ts';
+
+let control: Control;
+let ada: Home;
+let bob: Home;
+beforeAll(async () => {
+  control = await startControl();
+  ada = await Home.make(control);
+  bob = await Home.make(control);
+  await ada.wasmcloud(['signup', 'ada', '--password-stdin'], { stdin: password });
+  await bob.wasmcloud(['signup', 'bob', '--password-stdin'], { stdin: password });
+});
+afterAll(() => control.close());
+
+const ok = async (home: Home, ...words: string[]) => {
+  const ran = await home.wasmcloud(words);
+  expect(ran.status, ran.stderr).toBe(0);
+  return ran.stdout;
+};
+const json = async (home: Home, ...words: string[]) => JSON.parse(await ok(home, '--json', ...words));
+
+test('a team is made, used and left', async () => {
+  await control.handlers.create({
+    name: 'otter',
+    ownerId: (await control.db.selectFrom('users').select('id').where('name', '=', 'ada').executeTakeFirstOrThrow()).id,
+  });
+  expect(await ok(ada, 'team', 'otter', 'add', 'bob', 'deployer')).toBe('bob is a deployer of otter\n');
+  expect(await ok(bob, 'team', 'otter')).toMatch(/ada +owner\nbob +deployer/);
+  expect(await ok(bob, 'list')).toContain('deployer of ada');
+  const refused = await bob.wasmcloud(['delete', 'otter', '--confirm', 'otter']);
+  expect(refused).toMatchObject({ status: 1 });
+  expect(refused.stderr).toContain('you are a deployer of otter; this takes its owner');
+  expect(await ok(bob, 'team', 'otter', 'leave')).toBe('you do not work on otter any more\n');
+  expect((await bob.wasmcloud(['show', 'otter'])).status).toBe(1);
+  for (const words of [['fire', 'bob'], ['add'], ['add', 'bob'], ['add', 'bob', 'owner'], ['remove', 'nobody']])
+    expect((await ada.wasmcloud(['team', 'otter', ...words])).status, words.join(' ')).toBe(1);
+});
+
+test('a handler is offered, declined, withdrawn and accepted', async () => {
+  expect((await ada.wasmcloud(['transfer', 'otter', 'nobody'])).stderr).toContain('there is no user of this name');
+  expect(await ok(ada, 'transfer', 'otter', 'bob')).toMatch(/^otter is offered to bob until /);
+  expect(await ok(bob, 'transfers', 'decline', 'otter')).toBe('declined otter\n');
+  await ok(ada, 'transfer', 'otter', 'bob');
+  await ok(ada, 'transfer', 'otter', '--withdraw');
+  expect((await bob.wasmcloud(['transfers', 'accept', 'otter'])).status).toBe(1);
+  await ok(ada, 'transfer', 'otter', 'bob');
+  expect(await ok(bob, 'transfers')).toMatch(/otter +ada/);
+  expect(await ok(bob, 'transfers', 'accept', 'otter')).toMatch(/^otter is yours: /);
+  expect((await ada.wasmcloud(['show', 'otter'])).status).toBe(1);
+});
+
+test('tokens have a scope, a handler and an end; invites uses and an end', async () => {
+  const made = await json(bob, 'tokens', 'create', 'ci', '--scope', 'deploy', '--handler', 'otter', '--days', '30');
+  expect(made).toMatchObject({ scope: 'deploy', handler: 'otter', token: expect.stringMatching(/^tr_/) });
+  expect(await ok(bob, 'tokens')).toMatch(/ci +deploy +otter/);
+  const who = await bob.wasmcloud(['whoami'], { variables: { WASMCLOUD_TOKEN: made.token } });
+  expect(who.stderr).toContain('token of scope deploy, for otter only');
+  expect((await bob.wasmcloud(['tokens', 'create', 'x', '--scope', 'root'])).status).toBe(1);
+  await ok(bob, 'invites', 'create', '--uses', '3', '--days', '7');
+  expect(await ok(bob, 'invites')).toMatch(/0 of 3/);
+});
+
+test('an administrator lists, limits, suspends; nobody else does', async () => {
+  expect(await ok(ada, 'users')).toMatch(/ada +admin/);
+  expect(await ok(ada, 'users', 'bob', '--handlers', '5', '--quota', '10MiB', '--calls', '20')).toMatch(
+    /of 5 .*of 10 MiB +at most 20/,
+  );
+  expect(await json(ada, 'users', 'bob', '--quota', 'default')).toMatchObject({ quotaBytes: null, handlersMax: 5 });
+  expect((await bob.wasmcloud(['users'])).stderr).toContain('this takes an administrator');
+  expect(await ok(ada, 'users', 'bob', '--suspend')).toContain('suspended');
+  expect((await bob.wasmcloud(['list'])).stderr).toContain('this account is suspended');
+  await ok(ada, 'users', 'bob', '--unsuspend');
+  await ok(bob, 'list');
+  expect((await ada.wasmcloud(['users', 'ada', '--suspend'])).stderr).toContain('no administrator would be left');
+  for (const size of ['', '0', '-1', '1e9', '5 parsecs', '999999999TiB'])
+    expect((await ada.wasmcloud(['users', 'bob', '--quota', size])).status, size).toBe(1);
+});
+
+test('the password is changed, and log-ins ask for a code', async () => {
+  const next = 'another good password';
+  const changed = await ada.wasmcloud(['account', 'password', '--password-stdin'], { stdin: `${password}\n${next}\n` });
+  expect(changed, changed.stderr).toMatchObject({ status: 0, stdout: 'the password is changed\n' });
+  const { secret } = await json(ada, 'account', 'totp');
+  const bits = [...(secret as string)].map((c) =>
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(c).toString(2).padStart(5, '0'),
+  );
+  const bytes = Uint8Array.from(bits.join('').match(/.{8}/g)!, (byte) => Number.parseInt(byte, 2));
+  const { recoveryCodes } = await json(ada, 'account', 'totp', '--code', codeOf(bytes, stepAt(Date.now())));
+  expect(recoveryCodes).toHaveLength(8);
+  const without = await ada.wasmcloud(['login', 'ada', '--password-stdin'], { stdin: next });
+  expect(without).toMatchObject({ status: 1 });
+  expect(without.stderr).toContain('--code 123456');
+  const logIn = ['login', 'ada', '--password-stdin', '--code', recoveryCodes[0]];
+  expect((await ada.wasmcloud(logIn, { stdin: next })).status).toBe(0);
+  await ok(ada, 'account', 'totp', '--remove', '--code', recoveryCodes[1]);
+  expect((await ada.wasmcloud(['login', 'ada', '--password-stdin'], { stdin: next })).status).toBe(0);
+});
