@@ -14,6 +14,7 @@ export const errorStatus = {
   exited: 500,
   policy_violation: 500,
   out_of_gas: 500,
+  no_answer: 500,
   bad_cgi_output: 502,
   deadline_exceeded: 504,
   overloaded: 503,

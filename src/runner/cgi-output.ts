@@ -17,6 +17,7 @@
 import type { ServerResponse } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
+import type { ErrorCode } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { type CgiHead, CgiHeadParser, type HeadMemo } from './cgi-head.ts';
 import { type SharedOrigin, withoutForeign } from './shared-origin.ts';
@@ -54,17 +55,23 @@ export interface CgiOutputHost {
 const spareBuffers: Buffer[] = [];
 const spareBuffersMax = 256;
 
+/** A head that no header block was parsed for. */
+type GivenHead = Extract<CgiHead, { readonly kind: 'head' }>;
+
 /** What is left to do for the Invocation. */
 export type Finished =
   | { readonly kind: 'sent'; readonly status: number }
   | { readonly kind: 'redirect'; readonly path: string }
-  | { readonly kind: 'bad'; readonly message: string };
+  /** `code`: what the caller is told; bad_cgi_output where it is absent. */
+  | { readonly kind: 'bad'; readonly message: string; readonly code?: ErrorCode };
 
 export class CgiOutput implements Resource {
   readonly scheme = 'stdout';
   readonly #host: CgiOutputHost;
   readonly #response: ServerResponse;
   #parser: CgiHeadParser | null = null;
+  /** The head that begin() was given: then all output is body. */
+  #given: GivenHead | null = null;
   #state: 'head' | 'body' | 'swallow' | 'done' = 'head';
   #buffer: Buffer = emptyBuffer;
   #length = 0;
@@ -88,12 +95,17 @@ export class CgiOutput implements Resource {
 
   /** Whether there is any output at all, sent or not. */
   get hasOutput(): boolean {
-    return this.#length > 0 || this.#state !== 'head';
+    return this.#length > 0 || this.#given !== null || this.#state !== 'head';
   }
 
   /** Status of the answer that has been sent; 0 before. */
   get status(): number {
     return this.#status;
+  }
+
+  /** Takes the head of the answer, before anything is written: there is no header block in the output then. */
+  begin(head: GivenHead): void {
+    this.#given = head;
   }
 
   read(): number {
@@ -226,6 +238,7 @@ export class CgiOutput implements Resource {
   }
 
   #parse(isComplete: boolean): CgiHead {
+    if (this.#given !== null) return this.#given;
     this.#parser ??= new CgiHeadParser(this.#host.headMemo);
     return this.#parser.parse(this.#buffer, this.#length, isComplete);
   }

@@ -51,6 +51,15 @@ export interface CgiRequest {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** Returns whether guests see the request field `name`, in lower case, of this sender. */
+export function isHandedOn(
+  name: string,
+  { isProxied, passAuthorization }: Pick<CgiRequest, 'isProxied' | 'passAuthorization'>,
+): boolean {
+  if (name === 'authorization') return passAuthorization;
+  return isProxied || !forwarding.test(name);
+}
+
 /** Returns all variables, in a fresh map. */
 export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
   const { request, client } = cgi;
@@ -80,8 +89,7 @@ export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
   for (const [name, value] of Object.entries(request.headers)) {
     const variable = variableOf(name);
     if (variable === null || value === undefined) continue;
-    if (name === 'authorization' && !cgi.passAuthorization) continue;
-    if (!cgi.isProxied && forwarding.test(name)) continue;
+    if (!isHandedOn(name, cgi)) continue;
     env.set(variable, guestText(typeof value === 'string' ? value : value.join(', ')));
   }
   // RFC 9112 section 3.2.2: the authority of an absolute target counts, not the Host field beside it.

@@ -68,6 +68,12 @@ export function failureOf(end: ProcessEnd, hasOutput: boolean): Failure | null {
 
 export function refused({ code, message }: Refusal, limits: Limits): Failure {
   switch (code) {
+    case 'no_answer':
+      return {
+        code,
+        detail: 'The function gave no answer.',
+        log: `no answer: ${message}`,
+      };
     case 'bad_cgi_output':
       return {
         code,

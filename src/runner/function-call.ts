@@ -1,6 +1,7 @@
 /** What is called, and how the guest is told of it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FileSystem, makeFileSystem } from '../guest/kernel/fs/file-system.ts';
+import type { IncomingHttp } from '../guest/kernel/incoming-http.ts';
 import type { GuestText } from '../guest/kernel/memory.ts';
 import type { GasMeter } from '../guest/kernel/meter.ts';
 import type { CompiledPolicy } from '../guest/kernel/policy.ts';
@@ -34,6 +35,8 @@ export interface GuestParts {
   readonly stdin: StandardInput;
   readonly stdout: Resource;
   readonly stderr: Resource;
+  /** The request of a component that speaks wasi:http; null for a function that speaks CGI. */
+  readonly http: IncomingHttp | null;
   readonly meter: GasMeter;
   readonly log: ProcessLog;
   /** Called as ProcessOptions.suspending is. */
@@ -73,12 +76,16 @@ export class CallOptions implements ProcessOptions {
   }
 
   get args(): readonly GuestText[] {
-    return cgiArguments(this.#call.address);
+    return this.#parts.http === null ? cgiArguments(this.#call.address) : [this.#deployment.spec.handler];
   }
 
   get env(): ReadonlyMap<string, GuestText> {
-    this.#env ??= this.#environment();
+    this.#env ??= this.#parts.http === null ? this.#environment() : new Map(Object.entries(this.#deployment.spec.env));
     return this.#env;
+  }
+
+  get http(): IncomingHttp | undefined {
+    return this.#parts.http ?? undefined;
   }
 
   get limits(): Limits {

@@ -15,6 +15,7 @@ import type { ServerResponse } from 'node:http';
 import { layOutDescriptors } from '../guest/kernel/abi/layout.ts';
 import { GasMeter } from '../guest/kernel/meter.ts';
 import { Process, type ProcessEnd } from '../guest/kernel/process.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
 import { processUsage } from '../guest/kernel/usage.ts';
 import { type ErrorCode, PlatformError } from '../protocol/errors.ts';
 import {
@@ -28,15 +29,16 @@ import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { failureOf, type Refusal, refused } from './failure.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
+import { HttpAnswer } from './http-answer.ts';
 import { InvocationLog } from './invocation-log.ts';
 import { admission, closeMs, usageLimits } from './limits.ts';
+import { LineLog } from './line-log.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { answerProblem } from './problem-answer.ts';
 import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './request-body.ts';
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
-import { StderrLog } from './stderr-log.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
 
 export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
@@ -45,8 +47,12 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly log: InvocationLog;
   readonly meter: GasMeter;
   readonly stdin: StandardInput;
-  readonly stdout: CgiOutput;
-  readonly stderr: StderrLog;
+  readonly stdout: Resource;
+  readonly stderr: LineLog;
+  /** Of a component that speaks wasi:http; null for a function that speaks CGI. */
+  readonly http: HttpAnswer | null;
+  readonly #output: CgiOutput;
+  readonly #requestBody: StandardInput;
   outcome: InvocationOutcome = 'running';
   isListed = false;
   /** Monotonic milliseconds; 0 until it has been answered. */
@@ -83,9 +89,18 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.log = new InvocationLog(source, services.logs);
     const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
     this.meter = new GasMeter(spec.limits.gas, slices);
-    this.stdin = this.#body();
-    this.stdout = new CgiOutput(this);
-    this.stderr = new StderrLog((line) => this.#guest.log(logLevels.warning, 'stderr', line));
+    this.#requestBody = this.#body();
+    this.#output = new CgiOutput(this);
+    this.stderr = new LineLog('stderr', (line) => this.#guest.log(logLevels.warning, 'stderr', line));
+    if (spec.module.plan.entry.isHttp === true) {
+      this.http = this.#answer();
+      this.stdin = emptyBody;
+      this.stdout = new LineLog('stdout', (line) => this.#guest.log(logLevels.info, 'log', line));
+    } else {
+      this.http = null;
+      this.stdin = this.#requestBody;
+      this.stdout = this.#output;
+    }
     this.#guest = new Process(new CallOptions(services, deployment, call, this));
   }
 
@@ -94,12 +109,15 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
    * redirect that is to be answered instead.
    */
   async run(): Promise<string | null> {
-    const { deployment, stdout } = this;
+    const { deployment } = this;
+    const output = this.#output;
     let end: ProcessEnd;
     this.#services.usage.begin(deployment.usage);
     try {
       layOutDescriptors(this.#guest, deployment.spec.module.plan);
-      const collecting = this.stdin.collect();
+      // wasi:http bodies are streams: only CGI wants their length before it runs.
+      const body = this.#requestBody;
+      const collecting = this.http === null || body.length !== null ? body.collect() : null;
       // Rejects where the Process ends first; the instance finds that out.
       if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
       this.#state = 'running';
@@ -108,12 +126,14 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     } catch (cause) {
       end = { kind: 'internal', cause };
     }
-    this.stdin.release();
+    this.#requestBody.release();
     let redirect: string | null = null;
     const finished: Finished | null =
-      this.#refusal === null && end.kind === 'exit' && (end.status === 0 || stdout.hasOutput) ? stdout.finish() : null;
+      this.#refusal === null && end.kind === 'exit' && (end.status === 0 || output.hasOutput)
+        ? (this.http ?? output).finish()
+        : null;
     if (finished === null || finished.kind === 'bad') {
-      if (finished !== null) this.#refusal = { code: 'bad_cgi_output', message: finished.message };
+      if (finished !== null) this.#refusal = { code: finished.code ?? 'bad_cgi_output', message: finished.message };
       this.#fail(end);
     } else {
       this.#status = finished.kind === 'sent' ? finished.status : 302;
@@ -174,7 +194,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   /** Sends what the guest has written so far: its readers would wait as long as the guest does. */
   suspending(): void {
-    this.stdout.sendPending();
+    this.#output.sendPending();
     this.log.release();
   }
 
@@ -227,11 +247,11 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   }
 
   get bytesIn(): number {
-    return this.stdin.bytes;
+    return this.#requestBody.bytes;
   }
 
   get bytesOut(): number {
-    return this.stdout.bodyBytes;
+    return this.#output.bodyBytes;
   }
 
   get logLines(): number {
@@ -271,6 +291,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   /** Waits until everything that is open has closed, at most closeMs. */
   async #close(): Promise<void> {
     this.stderr.close();
+    if (this.http !== null) this.stdout.close();
     await new Promise<void>((resolve, reject) => {
       this.#giveUp = resolve;
       this.#state = 'closing';
@@ -291,12 +312,12 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   /** Answers if that is still possible, else breaks the connection off; logs for the owner. */
   #fail(end: ProcessEnd): void {
     const { response } = this.#call;
-    const canAnswer = this.stdout.abandon();
+    const canAnswer = this.#output.abandon();
     if (this.#isAborted) {
       this.log.release();
       this.#platformLine('info', 'the client went away before the answer was complete');
       this.outcome = 'aborted';
-      this.#status = this.stdout.status;
+      this.#status = this.#output.status;
       return;
     }
     const { limits } = this.deployment.spec;
@@ -308,13 +329,15 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
     if (canAnswer) {
+      // To the caller of a component, a trap before the answer is no answer; the log and the outcome say why.
+      const code = failure.code === 'trapped' && this.http?.isBegun === false ? 'no_answer' : failure.code;
       const isPassing = failure.code === 'overloaded' || failure.code === 'unavailable';
       const retry = isPassing ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
-      const error = new PlatformError(failure.code, failure.detail, retry);
+      const error = new PlatformError(code, failure.detail, retry);
       this.#status = answerProblem(response, error, this.id);
       return;
     }
-    this.#status = this.stdout.status;
+    this.#status = this.#output.status;
     // The answer to HEAD is complete with its head.
     if (!response.writableEnded) {
       this.#platformLine(
@@ -335,6 +358,21 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       stream: 'platform',
       level: logLevels[level],
       text,
+    });
+  }
+
+  #answer(): HttpAnswer {
+    const { proxies, isHttps } = this.#services;
+    const { request } = this.#call;
+    const scheme =
+      proxies.clientOf(request.socket.remoteAddress, request.headers).scheme ?? (isHttps ? 'https' : 'http');
+    return new HttpAnswer({
+      call: this.#call,
+      scheme,
+      body: this.#requestBody,
+      output: this.#output,
+      isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
+      passAuthorization: this.deployment.spec.passAuthorization,
     });
   }
 

@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
 import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/control/fleet/fleet.ts';
-import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
-import { vetModule } from '../../src/guest/wasm/rewrite.ts';
+import { vetProgram } from '../../src/guest/component/vet-program.ts';
+import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import type { BusRequest, DeploymentSpec, OwnerState, RunningChange, UsageCount } from '../../src/protocol/messages.ts';
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
@@ -57,7 +57,7 @@ export function deploymentOf(
   bytes: Uint8Array,
   options: Partial<Omit<DeploymentSpec, 'limits'>> & { readonly limits?: Partial<Limits> } = {},
 ): Deployed {
-  const vetted = vetModule(bytes, { provided: providedFunctions });
+  const vetted = vetProgram(bytes, { provided: providedFunctions, ...providedInterfaces });
   deployments += 1;
   const spec: DeploymentSpec = {
     specId: `deployment-${deployments}`,

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import wabt from 'wabt';
-import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { vetProgram } from '../../src/guest/component/vet-program.ts';
+import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { Errno } from '../../src/guest/kernel/errno.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import {
@@ -14,7 +15,6 @@ import {
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import type { SyscallValue } from '../../src/guest/kernel/syscall.ts';
-import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import './held-thread.ts';
 
@@ -57,7 +57,10 @@ export function fixture(name: string): Uint8Array {
 }
 
 export async function runGuest(source: string | Uint8Array, options: GuestOptions = {}): Promise<GuestRun> {
-  const vetted = vetModule(typeof source === 'string' ? assemble(source) : source, { provided: providedFunctions });
+  const vetted = vetProgram(typeof source === 'string' ? assemble(source) : source, {
+    provided: providedFunctions,
+    ...providedInterfaces,
+  });
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   const logs: GuestRun['logs'][number][] = [];

@@ -1,6 +1,7 @@
 /** Runs guests in slots of a real pool, without HTTP. */
 import { randomFillSync } from 'node:crypto';
-import { abis, providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { vetProgram } from '../../src/guest/component/vet-program.ts';
+import { abis, providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { layOutDescriptors } from '../../src/guest/kernel/abi/layout.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import { systemClock } from '../../src/guest/kernel/local-run.ts';
@@ -9,7 +10,6 @@ import { Process, type ProcessEnd } from '../../src/guest/kernel/process.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import { SchemeRegistry } from '../../src/guest/kernel/scheme-registry.ts';
-import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import { type VettedModule, withMeasures } from '../../src/protocol/module.ts';
 import type { GuestCode, Slot } from '../../src/runner/slot.ts';
@@ -22,7 +22,7 @@ export interface TestCode extends GuestCode {
 
 export async function codeOf(source: string | Uint8Array, memoryPages = 256, exactMemory = false): Promise<TestCode> {
   const original = typeof source === 'string' ? await compileWat(source) : source;
-  const { module: vetted, bytes } = vetModule(original, { provided: providedFunctions });
+  const { module: vetted, bytes } = vetProgram(original, { provided: providedFunctions, ...providedInterfaces });
   const module = await WebAssembly.compile(new Uint8Array(bytes));
   return { module, plan: vetted.plan, abis, memoryPages, exactMemory, vetted: withMeasures(vetted) };
 }

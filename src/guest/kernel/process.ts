@@ -109,7 +109,7 @@ export interface ProcessOptions {
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
   /** The request that the Process answers through wasi:http; absent for one that answers through stdout, or none. */
-  readonly http?: IncomingHttp;
+  readonly http?: IncomingHttp | undefined;
   /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
   readonly suspending?: () => void;
   /** Called when an entry of the guest is about to run, and when a wait of it has ended: the thread is the guest's from now on. */

@@ -1,15 +1,18 @@
-/** Standard error: each line becomes a LogLine. */
+/** Standard error, and standard output where it is no answer: each line becomes a LogLine. */
 import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { LineLogger } from '../guest/kernel/resources/line-logger.ts';
 
-export class StderrLog implements Resource {
-  readonly scheme = 'stderr';
+export class LineLog implements Resource {
   readonly #log: (line: string) => void;
   /** Made at the first write: most guests have nothing to say here. */
   #lines: LineLogger | null = null;
 
-  constructor(log: (line: string) => void) {
+  /** Name under which bytes are accounted. */
+  readonly scheme: 'stdout' | 'stderr';
+
+  constructor(scheme: 'stdout' | 'stderr', log: (line: string) => void) {
+    this.scheme = scheme;
     this.#log = log;
   }
 

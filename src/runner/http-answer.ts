@@ -1,0 +1,183 @@
+/**
+ * The request and the answer of a component that speaks wasi:http: fields and status come as such, there is no CGI in
+ * between. The body leaves through CgiOutput, which from the head on treats it as the body of any other answer.
+ *
+ *     waiting --answer--> begun --end--> ended
+ *        |                  +--breakOff--> cut
+ *        +--fail--> failed
+ *
+ * A component that has returned is waiting (no_answer), begun or cut (the connection is broken off), failed, or ended.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
+import type { Resource } from '../guest/kernel/resource.ts';
+import { runnerLimits } from '../protocol/limits.ts';
+import type { CgiOutput, Finished } from './cgi-output.ts';
+import { isHandedOn } from './cgi-request.ts';
+import type { FunctionCall } from './function-call.ts';
+import { actsOnOrigin } from './shared-origin.ts';
+
+/** Request fields that concern the connection, or that the component is told otherwise (host). */
+const ofConnection = new Set([
+  'connection',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Response fields that the server alone decides (RFC 9110 section 7.6.1). */
+const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation']);
+
+export interface HttpAnswerOptions {
+  readonly call: FunctionCall;
+  readonly scheme: 'http' | 'https';
+  readonly body: Resource;
+  readonly output: CgiOutput;
+  /** Whether fields that a trusted proxy has sent are handed on; and the caller's Authorization. */
+  readonly isProxied: boolean;
+  readonly passAuthorization: boolean;
+}
+
+export class HttpAnswer implements IncomingHttp {
+  readonly scheme: 'http' | 'https';
+  readonly body: Resource;
+  readonly #options: HttpAnswerOptions;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #output: CgiOutput;
+  #state: 'waiting' | 'begun' | 'ended' | 'cut' | 'failed' = 'waiting';
+  /** What there is to say about it at the end; null: all went well. */
+  #result: Finished | null = null;
+
+  constructor(options: HttpAnswerOptions) {
+    this.#options = options;
+    this.scheme = options.scheme;
+    this.body = options.body;
+    this.#request = options.call.request;
+    this.#response = options.call.response;
+    this.#output = options.output;
+  }
+
+  get method(): string {
+    return this.#options.call.method;
+  }
+
+  get authority(): string | null {
+    const { authority } = this.#options.call.address;
+    return authority === '' ? null : authority;
+  }
+
+  get pathWithQuery(): string {
+    const { path, query } = this.#options.call.address;
+    return `${path === '' ? '/' : path}${query === '' ? '' : `?${query}`}`;
+  }
+
+  get fields(): readonly HttpField[] {
+    return fieldsOf(this.#request.rawHeaders).filter(
+      ([name]) => !ofConnection.has(name) && isHandedOn(name, this.#options),
+    );
+  }
+
+  trailers(): readonly HttpField[] {
+    return fieldsOf(this.#request.rawTrailers).filter(([name]) => !ofConnection.has(name));
+  }
+
+  inform(status: number, fields: readonly HttpField[]): void {
+    // RFC 9110 section 15.2: a client of HTTP/1.0 gets no interim responses.
+    if (this.#state !== 'waiting' || this.#request.httpVersionMinor === 0 || this.#response.headersSent) return;
+    const headers: Record<string, string[]> = {};
+    for (const [name, value] of fields) {
+      headers[name] ??= [];
+      headers[name].push(latin1(value));
+    }
+    this.#response.writeInformation(status, headers);
+  }
+
+  answer(status: number, fields: readonly HttpField[]): Resource {
+    this.#state = 'begun';
+    const headers: string[] = [];
+    let contentLength: number | null = null;
+    let bytes = 0;
+    let acts = false;
+    for (const [name, value] of fields) {
+      bytes += name.length + value.length + 4;
+      if (ofServer.has(name)) continue;
+      const text = latin1(value);
+      if (name === 'content-length') contentLength = Number(text);
+      else headers.push(name, text);
+      acts ||= actsOnOrigin(name);
+    }
+    if (bytes > runnerLimits.headerBytes)
+      this.breakOff(`the fields of the answer take ${bytes} bytes, at most ${runnerLimits.headerBytes} are sent`);
+    this.#output.begin({
+      kind: 'head',
+      status,
+      reason: '',
+      headers,
+      actsOnOrigin: acts,
+      contentLength,
+      localRedirect: null,
+      bodyStart: 0,
+    });
+    return this.#output;
+  }
+
+  end(trailers: readonly HttpField[]): void {
+    if (this.#state !== 'begun') return;
+    this.#state = 'ended';
+    if (trailers.length > 0) {
+      // Trailers travel behind a body of unknown length only (RFC 9112 section 7.1.2).
+      this.#output.commit();
+      if (this.#response.chunkedEncoding && !this.#response.writableEnded) {
+        const sent = trailers.filter(([name]) => !ofServer.has(name) && name !== 'content-length');
+        this.#response.addTrailers(sent.map(([name, value]): [string, string] => [name, latin1(value)]));
+      }
+    }
+    this.#result = this.#output.finish();
+  }
+
+  breakOff(why: string): void {
+    if (this.#state !== 'begun' && this.#state !== 'waiting') return;
+    this.#state = 'cut';
+    this.#result = { kind: 'bad', code: 'no_answer', message: why };
+  }
+
+  fail(code: string): void {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'failed';
+    this.#result = { kind: 'bad', code: 'no_answer', message: `the component answered with the error ${code}` };
+  }
+
+  /** Whether the component has begun an answer. */
+  get isBegun(): boolean {
+    return this.#state !== 'waiting';
+  }
+
+  /** Returns how the answer came out of a component that has ended. */
+  finish(): Finished {
+    if (this.#result !== null) return this.#result;
+    const message =
+      this.#state === 'waiting'
+        ? 'the component returned without an answer: response-outparam.set was not called'
+        : 'the component returned before the body of its answer was finished';
+    return { kind: 'bad', code: 'no_answer', message };
+  }
+}
+
+function fieldsOf(raw: readonly string[]): HttpField[] {
+  const fields: HttpField[] = [];
+  for (let index = 0; index + 1 < raw.length; index += 2)
+    fields.push([(raw[index] as string).toLowerCase(), Buffer.from(raw[index + 1] as string, 'latin1')]);
+  return fields;
+}
+
+/** Octets as Node's http takes them: one character each. */
+function latin1(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
+}
