@@ -369,6 +369,16 @@ async function answer(
     case 'kv.put':
       await quota.storing(request.handlerId, 'kv', request.value.length, () => kv.put(request, request.value));
       return null;
+    case 'kv.replace': {
+      const { handlerId, value, expected } = request;
+      const isDone = await quota.storing(handlerId, 'kv', value.length, () => kv.put(request, value, { expected }));
+      return Uint8Array.of(isDone ? 1 : 0);
+    }
+    case 'kv.delete':
+      await kv.delete(request);
+      return null;
+    case 'kv.keys':
+      return Buffer.from(JSON.stringify(await kv.keys(request)));
     case 'queue.publish':
       await quota.storing(request.handlerId, 'queues', request.message.length, () => queues.publish(request));
       return null;

@@ -137,6 +137,8 @@ export const kvLimits = {
   keys: 100_000,
   /** Bytes of all values of one handler. */
   handlerBytes: 256 * MIB,
+  /** Keys of one page of a listing. */
+  keysPerPage: 256,
 } as const;
 
 export const queueLimits = {

@@ -200,6 +200,19 @@ export type BusRequest =
       readonly key: string;
       readonly value: Uint8Array;
     }
+  /** Answered with one byte: 1 where the value was `expected` and has been replaced, else 0. */
+  | {
+      readonly op: 'kv.replace';
+      readonly handlerId: HandlerId;
+      readonly bucket: string;
+      readonly key: string;
+      readonly value: Uint8Array;
+      /** null: there is no value. */
+      readonly expected: Uint8Array | null;
+    }
+  | { readonly op: 'kv.delete'; readonly handlerId: HandlerId; readonly bucket: string; readonly key: string }
+  /** Answered with the keys behind `after` as a JSON array. */
+  | { readonly op: 'kv.keys'; readonly handlerId: HandlerId; readonly bucket: string; readonly after: string }
   | {
       readonly op: 'queue.publish';
       readonly handlerId: HandlerId;

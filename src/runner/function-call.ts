@@ -122,6 +122,9 @@ export class CallOptions implements ProcessOptions {
     return {
       get: (bucket, key) => this.#noticing(kv.get(bucket, key)),
       put: (bucket, key, value) => this.#noticing(kv.put(bucket, key, value)),
+      replace: (bucket, key, value, expected) => this.#noticing(kv.replace(bucket, key, value, expected)),
+      delete: (bucket, key) => this.#noticing(kv.delete(bucket, key)),
+      keys: (bucket, after) => this.#noticing(kv.keys(bucket, after)),
     };
   }
 

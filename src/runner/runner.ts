@@ -258,6 +258,15 @@ export class Runner {
         put: async (bucket, key, value) => {
           await this.#link.request({ op: 'kv.put', handlerId, bucket, key, value });
         },
+        replace: async (bucket, key, value, expected) =>
+          (await this.#link.request({ op: 'kv.replace', handlerId, bucket, key, value, expected }))?.[0] === 1,
+        delete: async (bucket, key) => {
+          await this.#link.request({ op: 'kv.delete', handlerId, bucket, key });
+        },
+        keys: async (bucket, after) => {
+          const answer = await this.#link.request({ op: 'kv.keys', handlerId, bucket, after });
+          return answer === null ? [] : JSON.parse(Buffer.from(answer).toString());
+        },
       },
       queues: {
         publish: async (queue, message) => {

@@ -16,7 +16,7 @@ function makeTable() {
   const nobody = () => Promise.reject(new Error('no guest runs here'));
   const handlers = new HandlerStates((id) => ({
     schemes: new SchemeRegistry([]),
-    kv: { get: nobody, put: nobody },
+    kv: { get: nobody, put: nobody, replace: nobody, delete: nobody, keys: nobody },
     queues: { publish: nobody },
     close: () => closed.push(id),
   }));

@@ -297,10 +297,10 @@ export class ComponentGuest {
 
 /** Returns the row of a host function, by the name of its interface with or without `@0.2`. */
 export function rowOf(interfaceName: string, name: string): Syscall {
-  const module =
-    interfaceName.includes('@') || interfaceName.startsWith('trisiel:') ? interfaceName : `${interfaceName}@0.2`;
-  const row = abis.find(({ modules }) => modules.includes(module))?.syscalls.find((one) => one.name === name);
-  if (row === undefined) throw new Error(`nobody provides ${module} ${name}`);
+  const names = [interfaceName, `${interfaceName}@0.2`];
+  const rows = abis.find(({ modules }) => modules.some((module) => names.includes(module)))?.syscalls;
+  const row = rows?.find((one) => one.name === name);
+  if (row === undefined) throw new Error(`nobody provides ${interfaceName} ${name}`);
   return row;
 }
 

@@ -1,5 +1,6 @@
 /** What control serves on the platform, for one local run: values live as long as the run. */
 import type { KvService, QueueService } from '../../src/guest/kernel/process.ts';
+import { kvLimits } from '../../src/protocol/limits.ts';
 
 export function memoryKv(): KvService {
   const values = new Map<string, Uint8Array>();
@@ -9,6 +10,25 @@ export function memoryKv(): KvService {
     put: async (bucket, key, value) => {
       values.set(name(bucket, key), value);
     },
+    replace: async (bucket, key, value, expected) => {
+      const old = values.get(name(bucket, key));
+      const isExpected =
+        old === undefined || expected === null
+          ? old === undefined && expected === null
+          : Buffer.compare(old, expected) === 0;
+      if (isExpected) values.set(name(bucket, key), value);
+      return isExpected;
+    },
+    delete: async (bucket, key) => {
+      values.delete(name(bucket, key));
+    },
+    keys: async (bucket, after) =>
+      [...values.keys()]
+        .filter((one) => one.startsWith(`${bucket}/`))
+        .map((one) => one.slice(bucket.length + 1))
+        .filter((key) => key > after)
+        .sort()
+        .slice(0, kvLimits.keysPerPage),
   };
 }
 

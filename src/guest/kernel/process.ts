@@ -57,6 +57,12 @@ export interface Clock {
 export interface KvService {
   get(bucket: string, key: string): Promise<Uint8Array | null>;
   put(bucket: string, key: string, value: Uint8Array): Promise<void>;
+  /** Puts `value` where the value is `expected` (null: there is none). Returns whether it was; nothing changes else. */
+  replace(bucket: string, key: string, value: Uint8Array, expected: Uint8Array | null): Promise<boolean>;
+  /** Removes a value; one that is not there is no error. */
+  delete(bucket: string, key: string): Promise<void>;
+  /** Returns up to kvLimits.keysPerPage keys behind `after`, in order; '' begins. */
+  keys(bucket: string, after: string): Promise<readonly string[]>;
 }
 
 export interface QueueService {

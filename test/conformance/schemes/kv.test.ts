@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { KvService } from '../../../src/guest/kernel/process.ts';
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import { kvLimits } from '../../../src/protocol/limits.ts';
+import { memoryKv } from '../../../ui-cli/run/services.ts';
 import { expectMemory, runCalls } from '../../support/calls.ts';
 import { runGuest } from '../../support/run-guest.ts';
 
@@ -10,6 +11,7 @@ function store(initial: Readonly<Record<string, string>> = {}) {
   const values = new Map(Object.entries(initial).map(([name, value]) => [name, Buffer.from(value) as Uint8Array]));
   const puts: string[] = [];
   const kv: KvService = {
+    ...memoryKv(),
     get: (bucket, key) => new Promise((resolve) => setImmediate(() => resolve(values.get(`${bucket}/${key}`) ?? null))),
     put: async (bucket, key, value) => {
       await new Promise((resolve) => setImmediate(resolve));
@@ -174,7 +176,7 @@ test('a store that fails is -1 for the guest, with the cause in the log', async 
   const fail = () => Promise.reject(new Error('control is away'));
   const run = await runCalls({
     abi: 'cwa',
-    kv: { get: fail, put: fail },
+    kv: { ...memoryKv(), get: fail, put: fail },
     data: { 16: url },
     calls: [open, ['resource_read', 0, 64, 8], ['resource_write', 0, 64, 1], ['resource_flush', 0]],
   });
@@ -187,7 +189,7 @@ test('a value that the quota has no room for is refused, with the reason in the 
   const put = () => Promise.reject(new PlatformError('limit_exceeded', 'your quota is used up: 2 GiB of 2 GiB'));
   const run = await runCalls({
     abi: 'cwa',
-    kv: { get: async () => null, put },
+    kv: { ...memoryKv(), put },
     data: { 16: url },
     calls: [open, ['resource_write', 0, 64, 1], ['resource_flush', 0]],
   });

@@ -48,6 +48,44 @@ onEachDatabase('storage', (dialect) => {
       expect(await again.get({ ...address, bucket: 'c' })).toEqual(new Uint8Array());
     });
 
+    it('replaces a value only where it is the expected one', async () => {
+      const kv = new KvStore({ db, now: () => 1 });
+      const address = { handlerId: 'one', bucket: 'b', key: 'k' };
+      expect(await kv.put(address, bytes('1'), { expected: bytes('0') })).toBe(false);
+      expect(await kv.put(address, bytes('1'), { expected: null })).toBe(true);
+      expect(await kv.put(address, bytes('2'), { expected: null })).toBe(false);
+      expect(await kv.put(address, bytes('2'), { expected: bytes('0') })).toBe(false);
+      expect(await kv.get(address)).toEqual(bytes('1'));
+      const swaps = Array.from({ length: 8 }, (_, n) => kv.put(address, bytes(`w${n}`), { expected: bytes('1') }));
+      expect((await Promise.all(swaps)).filter((isDone) => isDone)).toHaveLength(1);
+    });
+
+    it('removes a value, so that there is room for another', async () => {
+      const kv = new KvStore({ db, now: () => 1 });
+      const address = { handlerId: 'one', bucket: 'b', key: 'k' };
+      const total = () =>
+        db.selectFrom('storage_totals').select(['items', 'bytes']).where('handler_id', '=', 'one').executeTakeFirst();
+      await kv.put(address, bytes('abc'));
+      await kv.put({ ...address, key: 'kept' }, bytes('x'));
+      await kv.delete({ ...address, handlerId: 'two' });
+      await kv.delete(address);
+      await kv.delete(address);
+      expect(await kv.get(address)).toBeNull();
+      expect(await total()).toEqual({ items: 1, bytes: 1 });
+    });
+
+    it('lists keys of one bucket in pages', async () => {
+      const kv = new KvStore({ db, now: () => 1 });
+      const row = (key: string) => ({ handler_id: 'one', bucket: 'b', key, value: Buffer.from('x'), updated_ms: 1 });
+      const all = Array.from({ length: kvLimits.keysPerPage + 2 }, (_, n) => `k${1000 + n}`);
+      await db.insertInto('kv').values(all.map(row)).execute();
+      await kv.put({ handlerId: 'one', bucket: 'c', key: 'other' }, bytes(''));
+      const first = await kv.keys({ handlerId: 'one', bucket: 'b', after: '' });
+      expect(first).toEqual(all.slice(0, kvLimits.keysPerPage));
+      expect(await kv.keys({ handlerId: 'one', bucket: 'b', after: first.at(-1) as string })).toEqual(all.slice(-2));
+      expect(await kv.keys({ handlerId: 'two', bucket: 'b', after: '' })).toEqual([]);
+    });
+
     it('refuses a value or key past its limit and keeps the old value', async () => {
       const kv = new KvStore({ db, now: () => 1 });
       const address = { handlerId: 'one', bucket: 'b', key: 'k' };

@@ -14,6 +14,7 @@ import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
 import type { Abi, Syscall, SyscallResult } from '../../../src/guest/kernel/syscall.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 import type { AbiName } from '../../../src/protocol/nouns.ts';
+import { memoryKv } from '../../../ui-cli/run/services.ts';
 import { bytesSource, runGuest, sink } from '../../support/run-guest.ts';
 
 const pageBytes = 0x10000;
@@ -80,7 +81,7 @@ function rowOf(one: RandomCall): Syscall {
 }
 
 const services = {
-  kv: { get: async () => Uint8Array.of(1, 2, 3), put: async () => undefined },
+  kv: { ...memoryKv(), get: async () => Uint8Array.of(1, 2, 3) },
   queues: { publish: async () => undefined },
 };
 

@@ -11,6 +11,7 @@ import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
 import { linkerGlue } from './component/glue.ts';
+import { config } from './config/store.ts';
 import { preopens } from './filesystem/preopens.ts';
 import { filesystemTypes } from './filesystem/types.ts';
 import { incomingHandler } from './http/incoming-handler.ts';
@@ -19,6 +20,8 @@ import { httpTypes } from './http/types.ts';
 import { ioError } from './io/error.ts';
 import { ioPoll } from './io/poll.ts';
 import { ioStreams } from './io/streams.ts';
+import { keyvalue } from './keyvalue/store.ts';
+import { logging } from './logging/logging.ts';
 import { insecure } from './random/insecure.ts';
 import { randomInsecureSeed } from './random/insecure-seed.ts';
 import { random } from './random/random.ts';
@@ -62,5 +65,8 @@ export const wasi2: readonly Abi[] = [
   udpCreateSocket,
   httpTypes,
   outgoingHandler,
+  ...keyvalue,
+  ...config,
+  ...logging,
   incomingHandler,
 ];

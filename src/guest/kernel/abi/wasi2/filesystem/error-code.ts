@@ -75,14 +75,14 @@ export function toErrorCode(errno: number): string {
   return codes.get(errno) ?? 'io';
 }
 
-export type Failure = Err<string>;
+export type FileFailure = Err<string>;
 
 /** Returns the error of an Errno. */
-export function failure(errno: number): Failure {
+export function failure(errno: number): FileFailure {
   return err(toErrorCode(errno));
 }
 
 /** Returns ok for 0 and counts, an error for an Errno. */
-export function toDone(result: number): Ok<undefined> | Failure {
+export function toDone(result: number): Ok<undefined> | FileFailure {
   return result < 0 ? failure(result) : ok();
 }

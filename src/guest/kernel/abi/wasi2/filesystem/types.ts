@@ -38,7 +38,7 @@ import { type Datetime, datetimeType, fromDatetime, toDatetime, wallNs } from '.
 import { errorResource, type IoError } from '../io/error.ts';
 import { inputStreamResource, outputStreamResource } from '../io/streams.ts';
 import { type Descriptor, DirectoryDescriptor, DirectoryEntryStream, FileDescriptor } from './descriptor.ts';
-import { errorCodeType, type Failure, failure, toDone } from './error-code.ts';
+import { errorCodeType, type FileFailure, failure, toDone } from './error-code.ts';
 
 const name = 'wasi:filesystem/types@0.2';
 export const descriptorResource = hostResource(name, 'descriptor');
@@ -553,7 +553,12 @@ function sync(_guest: Process, one: Descriptor) {
   return one instanceof FileDescriptor ? toDone(one.handle.sync()) : ok();
 }
 
-function statOf(guest: Process, at: Descriptor, pathFlags: ReadonlySet<string>, path: string): Stat | Failure | number {
+function statOf(
+  guest: Process,
+  at: Descriptor,
+  pathFlags: ReadonlySet<string>,
+  path: string,
+): Stat | FileFailure | number {
   if (!(at instanceof DirectoryDescriptor)) return err('not-directory');
   guest.work(path.length * pathWork);
   return statPath(at.directory, path, follows(pathFlags));
@@ -563,7 +568,7 @@ function follows(pathFlags: ReadonlySet<string>): boolean {
   return pathFlags.has('symlink-follow');
 }
 
-function toStat(stat: Stat | Failure | number) {
+function toStat(stat: Stat | FileFailure | number) {
   if (typeof stat === 'number') return failure(stat);
   if ('tag' in stat) return stat;
   return ok({
@@ -576,7 +581,7 @@ function toStat(stat: Stat | Failure | number) {
   });
 }
 
-function toHash(stat: Stat | Failure | number) {
+function toHash(stat: Stat | FileFailure | number) {
   if (typeof stat === 'number') return failure(stat);
   if ('tag' in stat) return stat;
   const hash = createHash('sha256').update(`${stat.dev}:${stat.ino}`).digest();

@@ -93,9 +93,9 @@ export function toErrorCode(errno: number): string {
   return codes.get(errno) ?? 'unknown';
 }
 
-export type Failure = Err<string>;
+export type SocketFailure = Err<string>;
 
-export function failure(errno: number): Failure {
+export function failure(errno: number): SocketFailure {
   return err(toErrorCode(errno));
 }
 
