@@ -76,6 +76,13 @@ const statement = fc.oneof(
   entry.map(
     (i) => `(if (i32.and (local.get $mix) (i32.const 1)) (then (call_indirect $t (type $none) (i32.const ${i}))))`,
   ),
+  value.map(
+    (v) =>
+      `(try (do (call $throw (i32.add (local.get $mix) (i32.const ${v})))) (catch $t (local.set $mix)) (catch_all))`,
+  ),
+  fc.constant(
+    '(if (i32.eq (i32.and (local.get $mix) (i32.const 15)) (i32.const 3)) (then (call $throw (local.get $mix))))',
+  ),
   fc.constant('(drop (call $read (call $stdin) (i32.const 100) (i32.const 50)))'),
   fc.constant(
     '(i32.store (i32.const 8) (local.get $mix)) (drop (call $write (call $stdout) (i32.const 8) (i32.const 4)))',
@@ -93,11 +100,15 @@ function moduleOf(statements: readonly string[]): string {
     (data (i32.const 5000) "some data of the image")
     (data (i32.const 131060) "tail")
     (data $d "01234")
+    (tag $t (param i32)) (tag $odd)
     (global $a (mut i32) (i32.const 1)) (global $b (mut i64) (i64.const 2)) (global $c (mut f64) (f64.const 3))
     (table $t 6 9 funcref)
     (elem (i32.const 1) $f $f)
     (elem $e func $f $f)
     (func $f (global.set $a (i32.add (global.get $a) (i32.const 7))))
+    (func $throw (param i32)
+      (if (i32.and (local.get 0) (i32.const 1)) (then (throw $odd)))
+      (global.set $a (local.get 0)) (throw $t (local.get 0)))
     (func (export "cwa_main") (result i32)
       (local $mix i32)
       ${statements.join('\n')}

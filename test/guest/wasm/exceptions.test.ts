@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { runGas } from '../../../src/guest/wasm/meter/loop-plan.ts';
-import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
+import { rewriteModule, vetModule } from '../../../src/guest/wasm/rewrite.ts';
 import { fuzzTime } from '../../support/fuzz-time.ts';
 import { pageBytesOf } from '../../support/pages.ts';
 import { flatCosts, throwingPrograms } from '../../support/program.ts';
@@ -473,16 +473,25 @@ describe('nothing escapes the counter', () => {
 describe('caps', () => {
   const refusal = (text: string): string => {
     try {
-      rewriteModule(wat(text));
+      vetModule(wat(text), { provided: [] });
       return 'accepted';
     } catch (error) {
       return (error as { details: string[] }).details[0] ?? '';
     }
   };
 
+  test('an exception carries four values at most, and tags are capped', () => {
+    const values = (count: number) => `(module (func (export "_start")) (tag (param ${'i32 '.repeat(count)})))`;
+    expect(refusal(values(4))).toBe('accepted');
+    expect(refusal(values(5))).toBe('number of values that an exception carries: 5, at most 4');
+    expect(refusal(`(module (func (export "_start")) ${'(tag)'.repeat(1_001)})`)).toBe(
+      'number of exception tags: 1,001, at most 1,000',
+    );
+  });
+
   test('calls in a try count as branches: the engine joins all locals behind each of them', () => {
     const calls = (count: number, open: string, close: string) =>
-      `(module (func $f) (func (local ${'i32 '.repeat(4_000)}) ${open} ${'call $f '.repeat(count)} ${close}))`;
+      `(module (func $f) (func (export "_start") (local ${'i32 '.repeat(4_000)}) ${open} ${'call $f '.repeat(count)} ${close}))`;
     expect(refusal(calls(600, '', ''))).toBe('accepted');
     expect(refusal(calls(600, 'try', 'catch_all end'))).toContain('(locals + operand depth) x branches');
     expect(refusal(calls(600, 'block try_table (catch_all 0)', 'end end'))).toContain('x branches');

@@ -49,7 +49,7 @@ export const caps = {
     reason: 'each is made anew in every instantiation; compilers make one or two',
   },
   tagValues: {
-    limit: 8,
+    limit: 4,
     noun: 'number of values that an exception carries',
     reason:
       'no limit counts what caught exceptions keep, and a stack holds 100,000 of them; compilers let them carry one',
