@@ -1,6 +1,6 @@
 /**
- * kill -9 of control at random moments of pushes, kv writes, messages and log lines: what was acknowledged is there,
- * the database is whole, its totals are right, and what is live is what git has.
+ * kill -9 of control at random moments of pushes, kv writes, messages, log lines and calls of functions: what was
+ * acknowledged is there, the database is whole, its totals are right, and what is live is what git has.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,13 +8,30 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as after } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'kysely';
-import { afterAll, expect, test } from 'vitest';
-import type { Database, DatabaseLocation } from '../../src/control/db/database.ts';
+import { afterAll, describe, expect, test } from 'vitest';
+import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { OrphanRecord } from '../../src/control/fleet/orphan-record.ts';
 import { onEachDatabase } from '../support/database.ts';
-import { commit, git, makeRepo, removeTemporaryFolders } from '../support/e2e.ts';
+import {
+  api,
+  call,
+  commit,
+  createUser,
+  git,
+  makeRepo,
+  push,
+  remoteUrl,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+} from '../support/e2e.ts';
+import { assemble } from '../support/e2e-guests.ts';
 import { startDoor } from '../support/git-platform.ts';
+import { cwaGuest } from '../support/wat.ts';
 
 const program = fileURLToPath(new URL('../support/busy-control.ts', import.meta.url));
 /** The database does the same for both; SQLite, whose process is the one that is killed, gets most. */
@@ -182,4 +199,152 @@ async function verifyStored(db: Database, acknowledged: Acknowledged): Promise<v
       { kind: 'queue', items: messages.length, bytes: bytesOf(messages.map(({ message }) => message)) },
     ].filter(({ items }) => items > 0),
   );
+}
+
+/** Writes the query to the log, stores it under itself in kv, and answers with it when it is stored. */
+const storesQuery = cwaGuest({
+  data: ['(data (i32.const 0) "QUERY_STRING")', '(data (i32.const 1016) "kv://b/k")'],
+  body: `
+    (local.set $n (call $env (i32.const 0) (i32.const 12) (i32.const 1024) (i32.const 64)))
+    (call $log (i32.const 6) (i32.const 1024) (local.get $n))
+    (local.set $fd (call $open (i32.const 1016) (i32.add (local.get $n) (i32.const 8))))
+    (if (i32.lt_s (local.get $fd) (i32.const 0)) (then (return (i32.const 1))))
+    (if (i32.lt_s (call $write (local.get $fd) (i32.const 1024) (local.get $n)) (i32.const 0)) (then (return (i32.const 2))))
+    (if (i32.lt_s (call $flush (local.get $fd)) (i32.const 0)) (then (return (i32.const 3))))
+    (drop (call $write (call $stdout) (i32.const 1024) (local.get $n)))`,
+});
+
+describe('control killed under calls of functions', () => {
+  afterAll(removeTemporaryFolders);
+  // A life is a whole platform here, which takes seconds to start.
+  const kills = Number(process.env.KILLS ?? 6);
+  const clients = 4;
+
+  test(`at ${kills} random moments loses no value of kv, and no log line without a mark`, async () => {
+    process.stderr.write(`control killed under calls: SEED=${seed}\n`);
+    const random = randomOf(seed + 1);
+    let platform = await startPlatform({ TRISIEL_GRACE_S: '600' });
+    const user = await createUser(platform);
+    const stores = await makeRepo({ 'a.wasm': assemble(storesQuery) });
+    expect((await push(platform, user, stores, 'stores')).status).toBe(0);
+    const acknowledged: string[] = [];
+    const failures = new Map<string, number>();
+    const watchers = new Set<() => void>();
+    let isOver = false;
+    let next = 0;
+    const calling = Array.from({ length: clients }, async () => {
+      while (!isOver) {
+        const n = `n${next}`;
+        next += 1;
+        const { status, body } = await call(platform, 'stores', { path: `/?${n}` });
+        if (status === 200 && body === n) acknowledged.push(n);
+        else failures.set(`${status}`, (failures.get(`${status}`) ?? 0) + 1);
+        for (const wake of watchers) wake();
+        watchers.clear();
+        // As one who is told to come back later.
+        if (status === 503) await after(100);
+      }
+    });
+    const repo = await makeRepo({ 'a.wasm': assemble(storesQuery) });
+    const pushing = pushUntil(
+      () => isOver,
+      () => platform,
+      user,
+      repo,
+    );
+    const runners = new Set<number>();
+    for (let kill = 0; kill < kills; kill += 1) {
+      const until = acknowledged.length + 1 + random(150);
+      while (acknowledged.length < until) await new Promise<void>((resolve) => watchers.add(resolve));
+      for (const pid of runnersOf(platform)) runners.add(pid);
+      const closed = once(platform.child, 'close');
+      platform.child.kill('SIGKILL');
+      await closed;
+      await verifyWhole(platform);
+      platform = await startPlatform({
+        ...platform.env,
+        TRISIEL_PORT: new URL(platform.controlUrl).port,
+        TRISIEL_RUN_PORT: new URL(platform.runUrl).port,
+      });
+    }
+    isOver = true;
+    await Promise.all([...calling, pushing]);
+    // What needs control is refused with 503 while there is none; nothing else fails.
+    expect([...failures.keys()].filter((status) => status !== '503')).toEqual([]);
+    // Those of killed controls hand over what they still have, and end.
+    while ([...runners].some(isAlive)) await after(50);
+    expect(await platform.stop()).toBe(0);
+    await verifyCalls(platform, acknowledged);
+    await verifyPushed(platform, user);
+  }, 1_800_000);
+});
+
+function runnersOf(platform: TestPlatform): readonly number[] {
+  return new OrphanRecord(join(platform.dataFolder, 'runners.json')).orphans();
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+/** Pushes one version after the other; control may go away meanwhile. */
+async function pushUntil(
+  isOver: () => boolean,
+  platform: () => TestPlatform,
+  user: TestUser,
+  repo: string,
+): Promise<void> {
+  for (let n = 0; !isOver(); n += 1) {
+    await commit(repo, { 'wasmcloud.toml': `[env]\nN = "${n}"\n` });
+    await git(repo, 'push', remoteUrl(platform(), user, 'pushed'), 'main');
+  }
+}
+
+async function verifyWhole({ dataFolder }: TestPlatform): Promise<void> {
+  const db = await openDatabase({ file: join(dataFolder, 'trisiel.db') });
+  try {
+    const check = await sql<{ integrity_check: string }>`pragma integrity_check`.execute(db);
+    expect(check.rows).toEqual([{ integrity_check: 'ok' }]);
+    expect((await sql`pragma foreign_key_check`.execute(db)).rows).toEqual([]);
+  } finally {
+    await db.close();
+  }
+}
+
+/** Every call that was answered has its value and its line, or the log tells of as many lost lines as are missing. */
+async function verifyCalls({ dataFolder }: TestPlatform, acknowledged: readonly string[]): Promise<void> {
+  const db = await openDatabase({ file: join(dataFolder, 'trisiel.db') });
+  try {
+    const values = await db.selectFrom('kv').select(['key', 'value']).execute();
+    const stored = new Map(values.map(({ key, value }) => [key, Buffer.from(value).toString()]));
+    expect(acknowledged.filter((n) => stored.get(`k${n}`) !== n)).toEqual([]);
+    const lines = await db.selectFrom('log_lines').select(['text', 'stream']).execute();
+    const logged = lines.filter(({ text }) => /^n\d+$/.test(text)).map(({ text }) => text);
+    expect(new Set(logged).size, 'lines that are there twice').toBe(logged.length);
+    const have = new Set(logged);
+    const missing = acknowledged.filter((n) => !have.has(n)).length;
+    const told = lines.reduce(
+      (sum, { text }) => sum + Number(/^(\d+) log lines? w(?:as|ere) dropped here/.exec(text)?.[1] ?? 0),
+      0,
+    );
+    expect(missing).toBeLessThanOrEqual(told);
+  } finally {
+    await db.close();
+  }
+}
+
+/** What is live is what git has. */
+async function verifyPushed(stopped: TestPlatform, user: TestUser): Promise<void> {
+  const platform = await startPlatform(stopped.env);
+  const { stdout } = await git(stopped.dataFolder, 'ls-remote', remoteUrl(platform, user, 'pushed'), 'refs/heads/main');
+  const { body } = await api(platform, user, 'GET', '/handlers/pushed/deployments');
+  const live = (body as { deployments: { state: string; commit: string }[] }).deployments.filter(
+    ({ state }) => state === 'live',
+  );
+  expect(live.map(({ commit }) => commit)).toEqual([stdout.split('\t')[0]]);
+  expect(await platform.stop()).toBe(0);
 }

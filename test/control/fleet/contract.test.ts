@@ -20,7 +20,8 @@ const variable = async (name: string, path = '/variable', headers: Record<string
   return answer.status === 404 ? null : answer.text;
 };
 
-const problemOf = (text: string) => JSON.parse(text) as { code: string; status: number; detail: string; id: string };
+const problemOf = (text: string) =>
+  JSON.parse(text) as { code: string; status: number; detail: string; id: string; hints?: string[] };
 
 describe('the environment of a function', () => {
   it('holds the CGI variables of a request by path', async () => {
@@ -210,6 +211,19 @@ describe('what the platform answers itself', () => {
     await fleet.deployWat('barrier', writer('y'));
     await expectProblem('/empty/', 404, 'handler_not_found');
     await expectProblem('/variable/%00', 400, 'bad_request');
+  });
+
+  it('says the right port to a caller who has mixed up the ports', async () => {
+    const { port } = new URL(fleet.url);
+    for (const target of ['/', '/api/v1/handlers', '/docs', '/swift-otter.git/info/refs?service=git-upload-pack']) {
+      const { problem } = await expectProblem(target, 404, 'handler_not_found', {
+        headers: { host: `localhost:${port}` },
+      });
+      expect(problem.hints).toEqual([
+        `functions answer at http://NAME.localhost:${port} and at http://localhost:${port}/NAME/`,
+        'the API, git and the book are at http://127.0.0.1:1/',
+      ]);
+    }
   });
 
   it('tells the caller little and the owner everything when a function fails', async () => {
