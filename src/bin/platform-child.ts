@@ -22,9 +22,15 @@ export interface PlatformChild {
 /** Kept of the platform's stderr; older text is dropped. */
 const logCharsMax = 4 * 1024 * 1024;
 
-/** Starts `serve` with `env` added to this process's environment. Rejects when it exits before it is ready. */
-export async function startPlatformChild(env: Readonly<Record<string, string>>): Promise<PlatformChild> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('serve.ts', import.meta.url))], {
+/**
+ * Starts `serve` with `env` added to this process's environment, and Node's flags `nodeFlags`. Rejects when it exits
+ * before it is ready.
+ */
+export async function startPlatformChild(
+  env: Readonly<Record<string, string>>,
+  nodeFlags: readonly string[] = [],
+): Promise<PlatformChild> {
+  const child = spawn(process.execPath, [...nodeFlags, fileURLToPath(new URL('serve.ts', import.meta.url))], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

@@ -18,20 +18,23 @@ server.listen(Number(controlPort), '127.0.0.1', () => void start());
 
 async function start(): Promise<void> {
   const { port } = server.address() as AddressInfo;
-  const running = new TestFleet({
-    runners: 2,
-    platformId,
-    probeKey: `key-of-${platformId}`,
-    bootId,
-    port: Number(runPort),
-    controlUrl: `http://127.0.0.1:${port}`,
-    ...(recordFile === undefined ? {} : { recordFile }),
-    onLogs: async (lines, dropped) => {
-      print({ lines: lines.map(({ text }) => text), dropped });
-      return 'stored';
+  const running = new TestFleet(
+    {
+      runners: 2,
+      platformId,
+      probeKey: `key-of-${platformId}`,
+      bootId,
+      port: Number(runPort),
+      controlUrl: `http://127.0.0.1:${port}`,
+      ...(recordFile === undefined ? {} : { recordFile }),
+      onLogs: async (lines, dropped) => {
+        print({ lines: lines.map(({ text }) => text), dropped });
+        return 'stored';
+      },
+      onUsage: async (_records, counts) => print({ invocations: counts.map(({ invocations }) => invocations) }),
     },
-    onUsage: async (_records, counts) => print({ invocations: counts.map(({ invocations }) => invocations) }),
-  });
+    { outlive: true },
+  );
   fleet = running;
   const deployed = deploymentOf('hello', await fixture(guest));
   running.artifacts.set(deployed.spec.artifact, deployed.bytes);

@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
 import { type PlatformChild, startPlatformChild } from '../../src/bin/platform-child.ts';
 import { OrphanRecord } from '../../src/control/fleet/orphan-record.ts';
@@ -16,6 +17,7 @@ export interface TestPlatform extends PlatformChild {
   readonly env: Readonly<Record<string, string>>;
 }
 
+const endWithParent = fileURLToPath(new URL('end-with-parent.ts', import.meta.url));
 const folders: string[] = [];
 const platforms: PlatformChild[] = [];
 
@@ -49,7 +51,7 @@ export async function startPlatform(env: Readonly<Record<string, string>> = {}):
     TRISIEL_REGISTRATION: 'open',
     ...env,
   };
-  const platform = await startPlatformChild(all);
+  const platform = await startPlatformChild(all, ['--import', endWithParent]);
   platforms.push(platform);
   return { ...platform, dataFolder, env: all };
 }

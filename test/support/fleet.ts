@@ -15,6 +15,7 @@ import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol
 import type { RunnerView } from '../../src/protocol/ports.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
+export const endWithParent = `${root}test/support/end-with-parent.ts`;
 const wabtReady = wabt();
 
 export async function compileWat(source: string): Promise<Uint8Array> {
@@ -106,7 +107,9 @@ export class TestFleet {
   onRequest: (request: BusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
   readonly #watchers = new Set<() => void>();
 
-  constructor(options: Partial<FleetOptions> = {}) {
+  /** `outlive`: the runners do not end with this process, as those of a real control. */
+  constructor(options: Partial<FleetOptions> = {}, { outlive = false }: { readonly outlive?: boolean } = {}) {
+    const { nodeFlags = [] } = options;
     this.fleet = new RunnerFleet({
       runners: 1,
       program: `${root}src/bin/runner.ts`,
@@ -152,6 +155,7 @@ export class TestFleet {
         this.#changed();
       },
       ...options,
+      nodeFlags: [...(outlive ? [] : [`--allow-fs-read=${endWithParent}`, '--import', endWithParent]), ...nodeFlags],
     });
   }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { call } from '../../support/fleet.ts';
+import { call, endWithParent } from '../../support/fleet.ts';
 
 interface Control {
   readonly child: ChildProcess;
@@ -50,7 +50,7 @@ async function startControl(
     guest,
     ...(record === undefined ? [] : [record]),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--import', endWithParent, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   started.push(child);
   const received = { lines: [] as string[], invocations: 0 };
   const ready = Promise.withResolvers<Control>();
