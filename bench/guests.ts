@@ -1,80 +1,69 @@
-/** Guests of the invocation benchmark, as text. */
-const header = 'content-type: text/plain\\n\\n';
+/**
+ * Guests that real compilers made: what memory that grows costs a call. `npm run bench -- guests`.
+ * Built from the sources in bench/guests by its build.sh. Each guest that grows is measured with a reserve and
+ * without (`exact-memory`), and against its twin that does not grow. From the environment as for `invoke`.
+ */
+import { readFileSync } from 'node:fs';
+import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
+import { compare, count, ms, type Row, ratio, rounds, seconds, table } from './compare.ts';
+import { loader } from './load.ts';
+import { growing, helloCwa } from './wat-guests.ts';
 
-export const helloCwa = `(module
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (data (i32.const 0) "${header}Hello, world!\\n")
-  (func (export "_start")
-    (drop (call $write (call $stdout) (i32.const 0) (i32.const 40)))))`;
+interface Measured {
+  readonly wasm: Uint8Array;
+  /** Name of the same program without the growth. */
+  readonly twin?: string;
+}
 
-export const helloWasi = `(module
-  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (data (i32.const 0) "${header}Hello, world!\\n")
-  (func (export "_start")
-    (i32.store (i32.const 128) (i32.const 0))
-    (i32.store (i32.const 132) (i32.const 40))
-    (drop (call $write (i32.const 1) (i32.const 128) (i32.const 1) (i32.const 136)))))`;
+const built = (name: string) => readFileSync(new URL(`guests/${name}.wasm`, import.meta.url));
 
-/** 1 MiB of memory of which it uses what a C or Rust program does: 16 KiB of stack, some of its data. */
-export const oneMegabyte = `(module
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 17)
-  (data (i32.const 1048576) "${header}Hello, world!\\n")
-  (func (export "_start")
-    (memory.fill (i32.const 1032192) (i32.const 1) (i32.const 16384))
-    (memory.fill (i32.const 1049600) (i32.const 2) (i32.const 4096))
-    (drop (call $write (call $stdout) (i32.const 1048576) (i32.const 40)))))`;
+const guests: Readonly<Record<string, Measured>> = {
+  hello: { wasm: await compileWat(helloCwa) },
+  'hello, grows by 1 MB': { wasm: await compileWat(growing), twin: 'hello' },
+  Rust: { wasm: built('rust') },
+  'Rust, grows by 100 KB': { wasm: built('rust-grow'), twin: 'Rust' },
+  C: { wasm: built('c') },
+  'C, grows by 100 KB': { wasm: built('c-grow'), twin: 'C' },
+  'C, grows by 3 MB': { wasm: built('c-grow-3mb'), twin: 'C' },
+  'AssemblyScript, grows by 200 KB': { wasm: built('assemblyscript') },
+};
 
-/** Grows its memory at start, as allocators do. */
-export const growing = `(module
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (data (i32.const 0) "${header}Hello, world!\\n")
-  (func (export "_start")
-    (drop (memory.grow (i32.const 16)))
-    (i32.store (i32.const 1000000) (i32.const 1))
-    (drop (call $write (call $stdout) (i32.const 0) (i32.const 40)))))`;
-
-/** About a millisecond of integer arithmetic. */
-export const computing = `(module
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (data (i32.const 0) "${header}Hello, world!\\n")
-  (func (export "_start")
-    (local $i i32) (local $x i32)
-    (local.set $i (i32.const 500000))
-    (local.set $x (i32.const 1))
-    (loop $next
-      (local.set $x (i32.add (i32.mul (local.get $x) (i32.const 1664525)) (i32.const 1013904223)))
-      (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
-    (i32.store (i32.const 60000) (local.get $x))
-    (drop (call $write (call $stdout) (i32.const 0) (i32.const 40)))))`;
-
-/** A body of 1 MiB in 16 writes. */
-export const streaming = `(module
-  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
-  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
-  (memory (export "memory") 2)
-  (data (i32.const 0) "${header}")
-  (func (export "_start")
-    (local $i i32) (local $out i32)
-    (local.set $out (call $stdout))
-    (drop (call $write (local.get $out) (i32.const 0) (i32.const 26)))
-    (local.set $i (i32.const 16))
-    (loop $next
-      (drop (call $write (local.get $out) (i32.const 65536) (i32.const 65536)))
-      (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))))`;
-
-export const looping = `(module (func (export "_start") (loop $again (br $again))))`;
-
-/** Waits as for an upstream that takes its time. */
-export const waiting = `(module
-  (import "cwa" "runtime_msleep" (func $sleep (param i32)))
-  (memory (export "memory") 2)
-  (func (export "_start") (call $sleep (i32.const 500000))))`;
+const fleet = new TestFleet({ runners: 1 });
+await fleet.start();
+try {
+  const urls: Record<string, string> = {};
+  const deploy = async (name: string, wasm: Uint8Array, exactMemory: boolean) => {
+    const handler = `guest-${Object.keys(urls).length}`;
+    await fleet.deploy(deploymentOf(handler, wasm, { exactMemory }));
+    urls[name] = `${fleet.url}/${handler}/`;
+    const { status, body } = await call(urls[name]);
+    if (status !== 200) throw new Error(`${name} answers ${status}: ${body}`);
+  };
+  const exact = (name: string) => `${name}, exact memory`;
+  for (const [name, { wasm }] of Object.entries(guests)) {
+    await deploy(name, wasm, false);
+    if (name.includes('grows')) await deploy(exact(name), wasm, true);
+  }
+  const all = await compare(urls);
+  const rows = Object.entries(guests).map(([name, { twin }]): Row => {
+    const { requestsPerSecond = 0, p50Ms = 0, p99Ms = 0, errors = 0 } = all[name] ?? {};
+    const without = all[exact(name)]?.requestsPerSecond;
+    return [
+      name,
+      count(requestsPerSecond),
+      ms(p50Ms),
+      ms(p99Ms),
+      ratio(requestsPerSecond, twin === undefined ? undefined : all[twin]?.requestsPerSecond),
+      without === undefined ? '-' : count(without),
+      ratio(requestsPerSecond, without),
+      errors,
+    ];
+  });
+  table(
+    `guests: 32 connections, one process, ${loader}, medians of ${rounds} rounds of ${seconds} s`,
+    ['', 'requests/s', 'p50 ms', 'p99 ms', 'x without growth', 'exact memory, requests/s', 'x exact', 'errors'],
+    rows,
+  );
+} finally {
+  await fleet.stop();
+}

@@ -15,36 +15,16 @@ import { artifactName } from '../src/protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../src/protocol/names.ts';
 import { AddressReader, RouteTable } from '../src/runner/routes.ts';
 import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/support/fleet.ts';
-import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './guests.ts';
+import { compare, count, ms, ratio, rounds, seconds } from './compare.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { type OpenLoadResult, openLoad } from './open-load.ts';
 import { bare, findWorkerd, type Peer, workerd } from './peers/peers.ts';
 import { median } from './statistics.ts';
 import { type Row, table } from './table.ts';
+import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './wat-guests.ts';
 
-/** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
-const rounds = Number(process.env.ROUNDS ?? 5);
-const seconds = Number(process.env.SECONDS ?? 3);
 /** Flags of V8, to try what they do to a runner. */
 const nodeFlags = (process.env.RUNNER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
-
-/** Medians of interleaved rounds, after a round that warms up. */
-async function compare(urls: Readonly<Record<string, string>>, body?: string): Promise<Record<string, Load>> {
-  const post = body === undefined ? {} : { body };
-  const all: Record<string, Load[]> = {};
-  for (const url of Object.values(urls)) await load({ url, seconds: Math.min(seconds, 2), ...post });
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, url] of Object.entries(urls)) {
-      all[name] ??= [];
-      all[name].push(await load({ url, seconds, ...post }));
-    }
-  }
-  return Object.fromEntries(Object.entries(all).map(([name, loads]) => [name, medians(loads)]));
-}
-
-const ratio = (a: number, b: number | undefined) => (b === undefined ? '-' : (a / b).toFixed(2));
-const count = (value: number) => Math.round(value).toLocaleString('en');
-const ms = (value: number) => value.toFixed(2);
 
 async function withFleet(run: (fleet: TestFleet) => Promise<void>, runners = 1): Promise<void> {
   const fleet = new TestFleet({ runners, nodeFlags });
