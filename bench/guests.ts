@@ -1,12 +1,14 @@
 /**
  * Guests that real compilers made: what memory that grows costs a call. `npm run bench -- guests`.
  * Built from the sources in bench/guests by its build.sh. Each guest that grows is measured with a reserve and
- * without (`exact-memory`), and against its twin that does not grow. From the environment as for `invoke`.
+ * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than requests/s
+ * where other programs are running. From the environment as for `invoke`.
  */
 import { readFileSync } from 'node:fs';
 import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
-import { compare, count, ms, type Row, ratio, rounds, seconds, table } from './compare.ts';
-import { loader } from './load.ts';
+import { count, ms, type Row, ratio, rounds, seconds, table } from './compare.ts';
+import { type Load, load, loader, medians } from './load.ts';
+import { median } from './statistics.ts';
 import { growing, helloCwa } from './wat-guests.ts';
 
 interface Measured {
@@ -28,6 +30,12 @@ const guests: Readonly<Record<string, Measured>> = {
   'AssemblyScript, grows by 200 KB': { wasm: built('assemblyscript') },
 };
 
+/** Processor time that process `pid` has used, in microseconds (proc(5), clock ticks of 10 ms). */
+function cpuUs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 const fleet = new TestFleet({ runners: 1 });
 await fleet.start();
 try {
@@ -44,24 +52,40 @@ try {
     await deploy(name, wasm, false);
     if (name.includes('grows')) await deploy(exact(name), wasm, true);
   }
-  const all = await compare(urls);
+  const pid = fleet.runners[0]?.pid ?? 0;
+  const loads: Record<string, Load[]> = {};
+  const costsUs: Record<string, number[]> = {};
+  for (let round = 0; round <= rounds; round++)
+    for (const [name, url] of Object.entries(urls)) {
+      const beforeUs = cpuUs(pid);
+      const result = await load({ url, seconds });
+      // The first round warms up.
+      if (round === 0) continue;
+      loads[name] = [...(loads[name] ?? []), result];
+      const costUs = (cpuUs(pid) - beforeUs) / (result.requestsPerSecond * seconds);
+      costsUs[name] = [...(costsUs[name] ?? []), costUs];
+    }
+  const costUs = (name: string) => median(costsUs[name] ?? []);
   const rows = Object.entries(guests).map(([name, { twin }]): Row => {
-    const { requestsPerSecond = 0, p50Ms = 0, p99Ms = 0, errors = 0 } = all[name] ?? {};
-    const without = all[exact(name)]?.requestsPerSecond;
+    const { requestsPerSecond, p50Ms, p99Ms, errors } = medians(loads[name] ?? []);
+    const isGrown = name.includes('grows');
     return [
       name,
       count(requestsPerSecond),
       ms(p50Ms),
       ms(p99Ms),
-      ratio(requestsPerSecond, twin === undefined ? undefined : all[twin]?.requestsPerSecond),
-      without === undefined ? '-' : count(without),
-      ratio(requestsPerSecond, without),
+      count(costUs(name)),
+      twin === undefined ? '-' : ratio(requestsPerSecond, medians(loads[twin] ?? []).requestsPerSecond),
+      twin === undefined ? '-' : ratio(costUs(name), costUs(twin)),
+      isGrown ? count(medians(loads[exact(name)] ?? []).requestsPerSecond) : '-',
+      isGrown ? count(costUs(exact(name))) : '-',
       errors,
     ];
   });
+  const head = ['', 'requests/s', 'p50 ms', 'p99 ms', 'cpu us', 'x twin', 'cpu x twin', 'exact, requests/s', 'cpu us'];
   table(
-    `guests: 32 connections, one process, ${loader}, medians of ${rounds} rounds of ${seconds} s`,
-    ['', 'requests/s', 'p50 ms', 'p99 ms', 'x without growth', 'exact memory, requests/s', 'x exact', 'errors'],
+    `guests: 32 connections, one process, ${loader}, medians of ${rounds} rounds of ${seconds} s; cpu: a call's, of the runner`,
+    [...head, 'errors'],
     rows,
   );
 } finally {
