@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { MIB } from '../src/protocol/limits.ts';
 import { codeLimits } from '../src/runner/limits.ts';
 import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/support/fleet.ts';
-import { helloCwa } from './guests.ts';
+import { helloCwa } from './wat-guests.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { moduleOf } from './modules.ts';
 import { bare } from './peers/peers.ts';

@@ -70,6 +70,8 @@ export interface InstancePlan {
   readonly mutableGlobals: readonly { readonly exportName: string; readonly type: ValType }[];
   /** Hidden export name of the table, if there is one. */
   readonly table: { readonly exportName: string; readonly initial: number } | null;
+  /** Initial entries of all tables. Absent in Artifacts of meter version 3 and below: there is the one in `table`. */
+  readonly tableEntries?: number;
   /**
    * What the code contains that changes state besides memory and globals. An instance of a
    * module where all are false can be recycled by restoring memory and globals.

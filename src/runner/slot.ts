@@ -49,7 +49,11 @@ export interface SlotOptions {
 /** Bytes that a slot of `plan` with `reservePages` in reserve counts before its guest has run, at most. */
 export function slotBytes(plan: InstancePlan, reservePages: number): number {
   const pages = plan.memory === null ? 0 : plan.memory.initialPages + reservePages;
-  return pages * PAGE_BYTES + poolLimits.overheadBytes;
+  return pages * PAGE_BYTES + besidesMemoryBytes(plan);
+}
+
+function besidesMemoryBytes({ table, tableEntries }: InstancePlan): number {
+  return (tableEntries ?? table?.initial ?? 0) * poolLimits.tableEntryBytes + poolLimits.overheadBytes;
 }
 
 export class Slot {
@@ -109,7 +113,7 @@ export class Slot {
 
   /** Present size, as the budget counts. */
   get bytes(): number {
-    return (this.guest.memory?.buffer.byteLength ?? 0) + poolLimits.overheadBytes;
+    return (this.guest.memory?.buffer.byteLength ?? 0) + besidesMemoryBytes(this.guest.plan);
   }
 
   /** Whether the memory itself has grown: the guest needed more than the reserve. */

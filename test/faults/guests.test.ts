@@ -83,7 +83,7 @@ describe('faults 15 and 16: bombs', () => {
     [
       'twenty huge tables',
       () => compileWat(`(module ${'(table 10000000 funcref)'.repeat(20)} ${start})`),
-      ['number of tables: 20, at most 1', 'initial table size in entries: 10,000,000, at most 65,536'],
+      ['number of tables: 20, at most 8', 'initial size of all tables in entries: 200,000,000, at most 1,000,000'],
     ],
     // An array type, and a function that makes one (array.new_default).
     [

@@ -263,6 +263,24 @@ describe('a pool', () => {
     }
   });
 
+  it('counts the entries of a table', async () => {
+    const entries = 100_000;
+    const code = await codeOf(`(module (memory 2) (table ${entries} funcref) (func (export "_start")))`);
+    const budget = new MemoryBudget(64 * MIB);
+    const pool = new SlotPool(code, budget, () => {});
+    const bytes = slotOf2Pages + entries * poolLimits.tableEntryBytes;
+    const slot = take(pool);
+    expect(budget.usedBytes).toBe(bytes);
+    expect(slot.bytes).toBe(bytes);
+  });
+
+  it('lets a table grow no further than what is worth counting', async () => {
+    const code = await codeOf(`(module (table $t 1 funcref) (func (export "cwa_main") (result i32)
+      (i32.add (table.grow $t (ref.null func) (i32.const 65536)) (table.grow $t (ref.null func) (i32.const 65535)))))`);
+    const slot = take(new SlotPool(code, new MemoryBudget(64 * MIB), () => {}));
+    expect((await runIn(slot, code)).end).toEqual({ kind: 'exit', status: -1 + 1 });
+  });
+
   it('counts memory that a guest has grown', async () => {
     const code = await codeOf(
       '(module (memory 2 64) (func (export "_start") (drop (memory.grow (i32.const 30)))))',

@@ -5,7 +5,6 @@
  */
 import { createHash } from 'node:crypto';
 import type { InstancePlan, ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
-import { caps } from './format/caps.ts';
 import type { Limits32, Module } from './format/model.ts';
 import { invalidModule } from './format/reader.ts';
 import { capFindings, featureFindings, toError } from './inspect/findings.ts';
@@ -16,6 +15,12 @@ import { type Processed, processModule } from './meter/process.ts';
 
 /** In pages of 64 KiB: zeroing them takes about 30 µs. */
 const firstReserveMax = 16;
+
+/**
+ * Entries that a table may grow to where it does not start with more: what a guest adds is counted by nobody, 2.6 MB for
+ * each table at most.
+ */
+const grownTableEntriesMax = 65_536;
 
 export interface RewriteOptions {
   /** What messages call the module; its path. */
@@ -66,7 +71,7 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
   const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
   const inspection = inspect(processed, options);
   if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
-  const rewritten = finish(processed, caps.tableEntries.limit);
+  const rewritten = finish(processed, grownTableEntriesMax);
   return {
     bytes: rewritten.bytes,
     module: {
@@ -112,6 +117,7 @@ function finish(processed: Processed, tableEntriesMax: number): Rewritten {
         global.mutable && !global.imported ? [{ exportName: hidden.global(index), type: global.type }] : [],
       ),
       table: table === null ? null : { exportName: hidden.table, initial: table.initial },
+      tableEntries: module.tables.reduce((sum, { initial }) => sum + initial, 0),
       mutates,
     },
     features: [...module.features].sort(),

@@ -21,6 +21,7 @@ interface Parts {
   readonly globals?: readonly (readonly number[])[];
   readonly elements?: number[];
   readonly data?: number[];
+  readonly table?: number;
 }
 
 const constant = [0x41, 0, 0x0b];
@@ -28,7 +29,7 @@ const immutableGlobal = [0x7f, 0, ...constant];
 const mutableGlobal = [0x7f, 1, ...constant];
 
 /** A module that imports only h.h, with `_start`, one function beside it, a memory, a table. */
-function moduleOf({ types = 1, imports = 1, exports = 0, globals = [], elements = [0], data = [0] }: Parts) {
+function moduleOf({ types = 1, imports = 1, exports = 0, globals = [], elements = [0], data = [0], table = 1 }: Parts) {
   return bytes(
     largeSection(
       1,
@@ -39,7 +40,7 @@ function moduleOf({ types = 1, imports = 1, exports = 0, globals = [], elements 
       repeated(imports, () => [...text('h'), ...text('h'), 0, 0]),
     ),
     section(3, 1, 0),
-    section(4, 1, 0x70, 0, 1),
+    section(4, 1, 0x70, 0, ...leb(table)),
     section(5, 1, 0, 1),
     largeSection(
       6,
@@ -64,6 +65,7 @@ const builders = {
   exports: (count: number) => moduleOf({ exports: count - 1 }),
   globals: (count: number) => moduleOf({ globals: filled(count, immutableGlobal) }),
   mutableGlobals: (count: number) => moduleOf({ globals: filled(count, mutableGlobal) }),
+  tableEntries: (count: number) => moduleOf({ table: count }),
   // Passive segments of one function.
   elementSegments: (count: number) => moduleOf({ elements: repeated(count, () => [1, 0, 1, 0]) }),
   elements: (count: number) =>

@@ -169,7 +169,7 @@ describe('bombs', () => {
     );
     expect(refusal(module).details).toEqual([
       'number of tables: 20, at most 8',
-      'initial size of all tables in entries: 200,000,000, at most 65,536',
+      'initial size of all tables in entries: 200,000,000, at most 1,000,000',
     ]);
   });
 
