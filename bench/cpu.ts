@@ -17,12 +17,12 @@ import { join } from 'node:path';
 import { MIB } from '../src/protocol/limits.ts';
 import { codeLimits } from '../src/runner/limits.ts';
 import { call, compileWat, type Deployed, deploymentOf, fixture, TestFleet } from '../test/support/fleet.ts';
-import { helloCwa } from './wat-guests.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { moduleOf } from './modules.ts';
 import { bare } from './peers/peers.ts';
 import { median } from './statistics.ts';
 import { type Row, table } from './table.ts';
+import { helloCwa } from './wat-guests.ts';
 
 const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 3);
