@@ -6,9 +6,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
-import { count, ms, type Row, ratio, rounds, seconds, table } from './compare.ts';
+import { count, ms, ratio, rounds, seconds } from './compare.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { median } from './statistics.ts';
+import { type Row, table } from './table.ts';
 import { growing, helloCwa } from './wat-guests.ts';
 
 interface Measured {
