@@ -59,8 +59,21 @@ export function hardenServer(
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     ending.add(socket);
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 'request_timeout', 'the request took too long');
+    else if (error.code === 'HPE_HEADER_OVERFLOW')
+      endWith(socket, 'header_too_large', 'the head of the request is too large');
     else endWith(socket, 'bad_request', 'this is not an HTTP request that can be read');
   });
+  // What Node answers by itself has no body, and to CONNECT it only hangs up.
+  server.on('checkExpectation', (_request, response) => {
+    const problem = toProblem(
+      new PlatformError('expectation_failed', 'the only expectation that can be met is 100-continue'),
+    );
+    response.writeHead(problem.status, { 'content-type': 'application/problem+json', connection: 'close' });
+    response.end(JSON.stringify(problem));
+  });
+  server.on('connect', (_request, socket) =>
+    endWith(socket, 'method_not_allowed', 'CONNECT asks for a proxy, and this is none'),
+  );
 }
 
 /**

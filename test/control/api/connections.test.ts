@@ -139,3 +139,33 @@ describe('a client that never closes its side', () => {
     await gone;
   });
 });
+
+test.each([
+  [
+    'a head that is too large',
+    `GET / HTTP/1.1\r\nHost: x\r\nA: ${'x'.repeat(100_000)}\r\n\r\n`,
+    431,
+    'header_too_large',
+  ],
+  [
+    'an unknown expectation',
+    'POST / HTTP/1.1\r\nHost: x\r\nExpect: tea\r\nContent-Length: 0\r\n\r\n',
+    417,
+    'expectation_failed',
+  ],
+  ['CONNECT', 'CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n', 405, 'method_not_allowed'],
+  ['two lengths', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx', 400, 'bad_request'],
+])('what Node answers by itself, %s, is a problem document', async (_what, request, status, code) => {
+  const started = await start({ connections: 10, perAddress: 10 });
+  const socket = await open(started);
+  let text = '';
+  socket.on('data', (part) => {
+    text += part;
+  });
+  socket.write(request);
+  await new Promise((resolve) => socket.once('end', resolve));
+  const [head = '', body = ''] = text.split('\r\n\r\n');
+  expect(head).toContain(`HTTP/1.1 ${status} `);
+  expect(head).toContain('application/problem+json');
+  expect(body).toContain(`"code":"${code}"`);
+});
