@@ -209,6 +209,39 @@ describe('a pool', () => {
   });
 });
 
+/**
+ * What meter version 3 made of a guest that grows by two pages, counts its lives in the last of them and returns ten
+ * times memory.size plus the count.
+ */
+const ofVersion3 = [
+  'AGFzbQEAAAABFARgAAF/YAF/AX9gAX8AYAJ/fwF/AiICB3RyaXNpZWwDZ2FzAAEHdHJpc2llbAZtZW1vcnkCAQEEAwcGAAIDAwMD',
+  'BgYBfwFBAAsHHwIIY3dhX21haW4AARB0cmlzaWVsLmdhc19sZWZ0AwAKogMGLgAjAEEQayQAQQJBABAGGkGAgAhBgIAIKAIAQQFq',
+  'NgIAPwBBCmxBgIAIKAIAagshAQF/IwAgAGoiASQAIAEQACIBQQBIBEAACyABIABrJAALHgEAfyMAIABqIgAkACAAIAFqQQBIBEAg',
+  'ARACC0EAC2cBAX8gAEGAreIESwRAIAAPCyAAIQIDQCACQYCAgMAASwRAIwBBgICAgAJrJAAjACABakEASARAIAEQAgsgAkGAgIDA',
+  'AGshAgwBCwsjACACQQRsayQAIwAgAWpBAEgEQCABEAILIAALZAEBfyAAQRB2PwBLBEAgAA8LIAAhAgNAIAJBgICAgAJLBEAjAEGA',
+  'gICAAmskACMAIAFqQQBIBEAgARACCyACQYCAgIACayECDAELCyMAIAJrJAAjACABakEASARAIAEQAgsgAAtjAQJ/IABAACIDQX9H',
+  'BEAgACECA0AgAkGAgAJLBEAjAEGAgICAAmskACMAIAFqQQBIBEAgARACCyACQYCAAmshAgwBCwsjACACQYCAAWxrJAAjACABakEA',
+  'SARAIAEQAgsLIAML',
+].join('');
+
+it('an Artifact of a meter version without a reserve runs as it did: a new slot after growth', async () => {
+  const { vetted, ...code } = await codeOf(
+    '(module (memory 1 4) (func (export "cwa_main") (result i32) (i32.const 0)))',
+  );
+  const { tableEntries: _, ...plan } = { ...code.plan, memory: { initialPages: 1, maximumPages: 4 } };
+  const module = await WebAssembly.compile(new Uint8Array(Buffer.from(ofVersion3, 'base64')));
+  const old: TestCode = { ...code, vetted, module, plan };
+  const pool = new SlotPool(old, new MemoryBudget(MIB), () => {});
+  expect(pool.reservePages).toBe(0);
+  for (let life = 0; life < 20; life++) {
+    const slot = pool.take() as Slot;
+    expect((await runIn(slot, old)).end).toEqual({ kind: 'exit', status: 31 });
+    expect(slot.guest.guestMemory.pages).toBe(3);
+    pool.give(slot, true);
+    expect(pool.spare).toBe(0);
+  }
+});
+
 describe('the estimate of a reserve', () => {
   const after = (first: number, calls: readonly number[], most: number = reserveLimits.pagesMax) => {
     const estimate = new ReserveEstimate({ first, most });
