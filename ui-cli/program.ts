@@ -16,6 +16,7 @@ import { addLogCommands } from './commands/logs.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
 import { addSecurityCommand } from './commands/security.ts';
+import { addSettingsCommands } from './commands/settings.ts';
 import { addTeamCommands, addUserCommand } from './commands/teams.ts';
 import { Context } from './context.ts';
 import type { Environment } from './environment.ts';
@@ -83,6 +84,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addAccountCommands(program, context);
   addAccessCommands(program, context);
   addSecurityCommand(program, context);
+  addSettingsCommands(program, context);
   addTeamCommands(program, context);
   addUserCommand(program, context);
   addQuotaCommand(program, context);

@@ -35,6 +35,14 @@ export type PolicyList = (typeof policyLists)[number];
  */
 export type Policy = Readonly<Record<PolicyList, readonly string[]>>;
 
+/** What an owner has set of a handler without a push, laid over the manifest. */
+export interface HandlerSettings {
+  /** They win over the manifest's. */
+  readonly limits: Partial<Limits>;
+  /** Patterns beside the manifest's. */
+  readonly policy: Policy;
+}
+
 /** What the API tells of a handler. */
 export interface HandlerView {
   readonly name: string;
@@ -47,6 +55,7 @@ export interface HandlerView {
   readonly pathUrl: string;
   readonly gitUrl: string;
   readonly deployBranch: string | null;
+  readonly settings: HandlerSettings;
   readonly state: 'empty' | 'live' | 'failed' | 'deleted';
   /** Number of the live Deployment. */
   readonly version: number | null;

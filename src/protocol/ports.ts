@@ -2,8 +2,10 @@
  * What stations of control ask of each other, as types: each is written in the folder named beside
  * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
  */
+
+import type { LimitName } from './limits.ts';
 import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
-import type { LogFrame, LogLine, LogStream, PendingLogLine } from './nouns.ts';
+import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
 
 /** What every label is served with: a runner that starts is told this first. */
 export interface ReleaseState {
@@ -247,6 +249,16 @@ export interface Deployer {
    * holds now. `what` goes into the handler's log, after `vN`.
    */
   handlerChanged(handlerId: string, what: string): Promise<void>;
+  /**
+   * Changes what holds without a push, and serves the live Deployment with it. `limits`: null gives a limit back to the
+   * manifest. `policy` replaces the patterns added before. Throws `bad_request` (a pattern), `limit_exceeded` (the
+   * module needs more), `vet_failed`; nothing has changed then.
+   */
+  changeSettings(options: {
+    readonly handlerId: string;
+    readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
+    readonly policy: Policy | null;
+  }): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;

@@ -681,6 +681,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/accounts/accounts.test.ts'],
   },
   {
+    name: 'settings: what cannot be served is taken back',
+    file: 'src/control/deploy/deployments.ts',
+    find: 'await this.#settings.change(handlerId, () => before);',
+    replace: '',
+    tests: ['test/control/deploy/settings.test.ts'],
+  },
+  {
     name: 'git: a remembered password holds no longer than the credentials',
     file: 'src/control/git/access.ts',
     find: 'if (holds && (await accounts.isCurrent(known.actor.user.id, known.epoch))) return known.actor;',

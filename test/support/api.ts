@@ -136,6 +136,7 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
     rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
     environmentChanged: note('environmentChanged'),
     handlerChanged: note('handlerChanged'),
+    changeSettings: async ({ handlerId }) => void asked.push(`changeSettings ${handlerId}`),
     handlerCreated: note('handlerCreated'),
     handlerDeleted: note('handlerDeleted'),
     handlerRestored: note('handlerRestored'),

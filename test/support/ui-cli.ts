@@ -16,6 +16,7 @@ import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
+import { changedSettings, SettingsStore } from '../../src/control/handlers/settings.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { QueueStore } from '../../src/control/storage/queue-store.ts';
@@ -264,6 +265,9 @@ function deployer(db: Database): Deployer {
     },
     environmentChanged: nothing,
     handlerChanged: nothing,
+    changeSettings: async ({ handlerId, ...change }) => {
+      await new SettingsStore({ db }).change(handlerId, (known) => changedSettings(known, change));
+    },
     handlerCreated: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,

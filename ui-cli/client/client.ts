@@ -6,6 +6,7 @@ import type {
   HandlerView,
   InvocationRecord,
   LogStream,
+  Policy,
   QuotaView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
@@ -275,6 +276,14 @@ export class Client {
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
     return (await this.#call(answers.handler, asked, options)).handler;
+  }
+
+  /** Sets limits (null: that of the manifest) or replaces the patterns that are added to the manifest's policy. */
+  async changeSettings(
+    name: string,
+    change: { readonly limits?: Readonly<Record<string, number | null>>; readonly policy?: Policy },
+  ): Promise<HandlerView> {
+    return (await this.#call(answers.handler, { method: 'PATCH', path: handlerPath(name), body: change })).handler;
   }
 
   async deleteHandler(name: string, options?: CallOptions): Promise<void> {

@@ -43,6 +43,7 @@ export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   pathUrl: plain,
   gitUrl: plain,
   deployBranch: orNull(plain),
+  settings: z.object({ limits: z.object(recordOf(limitNames, () => z.optional(number))), policy }),
   state: z.enum(['empty', 'live', 'failed', 'deleted']),
   version: orNull(number),
   createdMs: number,

@@ -13,6 +13,7 @@ import { Cancelled } from '../output.ts';
 import { ask } from '../prompt.ts';
 import { formatAgo, formatDate } from '../text/format.ts';
 import { handlerTable, stateText } from '../text/handler.ts';
+import { settingsLines } from '../text/settings.ts';
 import { facts } from '../text/table.ts';
 import { handlerArgument, parseCount } from './arguments.ts';
 
@@ -160,6 +161,7 @@ function handlerLines(client: Client, handler: HandlerView, nowMs: number): stri
     ['git', gitUrl(client.target.server, handler.name)],
     ['branch', handler.deployBranch ?? 'the first one pushed'],
     ['owner', handler.owner],
+    ...settingsLines(handler.settings).map((line, at) => [at === 0 ? 'set' : '', line] as const),
     ['created', formatDate(handler.createdMs)],
     ['deployed', deployed === null ? 'never' : `${formatDate(deployed)} (${formatAgo(deployed, nowMs)})`],
   ]);

@@ -39,6 +39,12 @@ export const handlerSchema: z.ZodType<HandlerView> = z
     pathUrl: z.string().describe("where it answers too, under a path of the platform's host"),
     gitUrl: z.string(),
     deployBranch: z.string().nullable().describe('null until the first push'),
+    settings: z
+      .object({
+        limits: z.object(recordOf(limitNames, (name) => z.number().optional().describe(limitMeanings[name]))),
+        policy: z.object(recordOf(policyLists, () => z.array(z.string()))),
+      })
+      .describe('set without a push: limits win over those of the manifest, patterns are added to its policy'),
     state: z.enum(['empty', 'live', 'failed', 'deleted']),
     version: z.number().nullable().describe('number of the live deployment'),
     createdMs: ms,

@@ -9,6 +9,7 @@ import { knownAddresses } from './migrations/0004-known-addresses.ts';
 import { storedBytes } from './migrations/0005-stored-bytes.ts';
 import { queuePositions } from './migrations/0006-queue-positions.ts';
 import { rolesAndScopes } from './migrations/0007-roles-and-scopes.ts';
+import { handlerSettings } from './migrations/0008-handler-settings.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -19,6 +20,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0005-stored-bytes': storedBytes,
   '0006-queue-positions': queuePositions,
   '0007-roles-and-scopes': rolesAndScopes,
+  '0008-handler-settings': handlerSettings,
 };
 
 /** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */

@@ -67,6 +67,8 @@ export interface Schema {
     next_number: number;
     created_ms: number;
     deleted_ms: number | null;
+    /** HandlerSettings as JSON; null: nothing is set. */
+    settings: string | null;
   };
   /** Users who work on a handler of somebody else. */
   collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };

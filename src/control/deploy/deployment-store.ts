@@ -10,11 +10,13 @@ import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { OwnerState } from '../../protocol/messages.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
+import type { HandlerSettings } from '../../protocol/nouns.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
+import { readSettings } from '../handlers/settings.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
@@ -24,6 +26,8 @@ export interface LiveRow extends DeploymentRow {
   readonly handler: string;
   readonly module: VettedModule;
   readonly ownerId: string;
+  /** What the owner has set without a push. */
+  readonly settings: HandlerSettings;
   /** Whether the handler has variables of its own. */
   readonly hasVariables: boolean;
 }
@@ -242,7 +246,12 @@ export class DeploymentStore {
       .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
       .selectAll('deployments')
-      .select(['handlers.name as handler', 'handlers.owner_id as ownerId', 'artifacts.module as module'])
+      .select([
+        'handlers.name as handler',
+        'handlers.owner_id as ownerId',
+        'artifacts.module as module',
+        'handlers.settings',
+      ])
       .where('releases.branch', '=', deployBranch)
       .where('handlers.deleted_ms', 'is', null)
       .execute();
@@ -251,6 +260,7 @@ export class DeploymentStore {
     return rows.map((row) => ({
       ...row,
       module: readModule(row.module),
+      settings: readSettings(row.settings),
       hasVariables: withVariables.has(row.handler_id),
     }));
   }

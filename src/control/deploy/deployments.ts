@@ -1,6 +1,7 @@
 /** Joins the deploy station: takes pushes, rolls back, recovers what was interrupted, and collects what is unused. */
 
 import { PlatformError } from '../../protocol/errors.ts';
+import type { Policy } from '../../protocol/nouns.ts';
 import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
@@ -8,10 +9,12 @@ import type { Database } from '../db/database.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handler, Handlers } from '../handlers/handlers.ts';
+import { changedSettings, SettingsStore } from '../handlers/settings.ts';
 import { ArtifactUse } from './artifact-use.ts';
 import { DeploymentRetention, type RetentionLimits, retentionLimits } from './deployment-retention.ts';
 import { DeploymentStore } from './deployment-store.ts';
 import { OwnerLog } from './owner-log.ts';
+import { checkPatterns } from './policy-patterns.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
@@ -52,6 +55,7 @@ export class Deployments implements Deployer, PushReceiver {
   readonly #handlers: Handlers;
   readonly #purgeOutside: (handler: Handler) => Promise<void>;
   readonly #log: OwnerLog;
+  readonly #settings: SettingsStore;
   readonly #artifactUse: ArtifactUse;
   readonly #retention: DeploymentRetention;
   readonly #releases: Releases;
@@ -62,7 +66,9 @@ export class Deployments implements Deployer, PushReceiver {
     const { db, repositories, artifacts, handlers, env, vet, quota, urlsOf, docsUrl, report } = options;
     const store = new DeploymentStore(options);
     const log = new OwnerLog(options);
-    const specs = new Specs({ store, artifacts, env });
+    const settings = new SettingsStore({ db });
+    const specs = new Specs({ store, artifacts, env, settings });
+    this.#settings = settings;
     const releases = new Releases({ ...options, store, specs });
     const recovery = new Recovery({ ...options, store, releases, log });
     const artifactUse = new ArtifactUse({ store, artifacts });
@@ -131,6 +137,15 @@ export class Deployments implements Deployer, PushReceiver {
     if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`);
   }
 
+  async changeSettings({ handlerId, limits, policy }: Parameters<Deployer['changeSettings']>[0]): Promise<void> {
+    if (policy !== null) checkAdded(policy);
+    const { before } = await this.#settings.change(handlerId, (known) => changedSettings(known, { limits, policy }));
+    await this.handlerChanged(handlerId, 'runs with changed limits or policy').catch(async (error: unknown) => {
+      await this.#settings.change(handlerId, () => before);
+      throw error;
+    });
+  }
+
   handlerCreated(handlerId: string): Promise<void> {
     return this.#releases.announce(handlerId);
   }
@@ -161,5 +176,15 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#retention.trimAll();
     await this.#artifactUse.collect();
     await this.#repositories.maintain();
+  }
+}
+
+/** Throws `bad_request` where a pattern that is added is none, or costs too much to match. */
+function checkAdded(policy: Policy): void {
+  try {
+    checkPatterns(policy, (list, index) => `policy.${list}[${index}]`);
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    throw new PlatformError('bad_request', error.message, { hints: error.hints, details: error.details, cause: error });
   }
 }

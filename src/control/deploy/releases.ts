@@ -39,10 +39,11 @@ export class Releases {
     const known = [...(await store.withoutRelease())];
     for (const row of await store.allLive()) {
       try {
-        const { module, ownerId, hasVariables } = row;
+        const { module, ownerId, hasVariables, settings } = row;
         const spec = await specs.specOf(row, row.handler, {
           module,
           ownerId,
+          settings,
           ...(hasVariables ? {} : { variables: {} }),
         });
         served.push(spec);

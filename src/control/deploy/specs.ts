@@ -6,9 +6,10 @@ import type { Limits } from '../../protocol/limits.ts';
 import type { DeploymentSpec, TreeFile } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../../protocol/names.ts';
-import type { Policy } from '../../protocol/nouns.ts';
+import type { HandlerSettings, Policy } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
+import { effectiveLimits, effectivePolicy, type SettingsStore } from '../handlers/settings.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import { decodeBundle } from './file-bundle.ts';
@@ -17,6 +18,7 @@ export interface SpecsOptions {
   readonly store: DeploymentStore;
   readonly artifacts: Blobs;
   readonly env: Pick<HandlerEnv, 'envOf'>;
+  readonly settings: Pick<SettingsStore, 'of'>;
 }
 
 /** Parts of a spec that the caller has at hand: they need not be read again. */
@@ -25,6 +27,8 @@ export interface KnownParts {
   readonly files?: readonly TreeFile[];
   /** Id of the User whom the handler belongs to. */
   readonly ownerId?: string;
+  /** What its owner has set without a push. */
+  readonly settings?: HandlerSettings;
   /** The handler's own variables. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -36,9 +40,9 @@ export class Specs {
     this.#options = options;
   }
 
-  /** Throws `internal` when the Artifact is gone. */
+  /** Throws `internal` when the Artifact is gone, `limit_exceeded` where the module needs more memory than was set. */
   async specOf(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<DeploymentSpec> {
-    const { store, artifacts, env } = this.#options;
+    const { store, artifacts, env, settings } = this.#options;
     const manifest = readEffectiveManifest(row.manifest);
     const module = known.module ?? (await store.artifactModule(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
@@ -46,9 +50,19 @@ export class Specs {
     const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id))) };
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
+    const set = known.settings ?? (await settings.of(row.handler_id));
+    const limits = effectiveLimits(manifest.limits, set);
+    const startPages = set.limits.memoryPages === undefined ? 0 : (module.plan.memory?.initialPages ?? 0);
+    if (startPages > limits.memoryPages)
+      throw new PlatformError(
+        'limit_exceeded',
+        `the module starts with ${startPages} pages of memory, its limit was set to ${limits.memoryPages}`,
+        { hints: [`raise it: wasmcloud limits ${handler} --memory-pages ${startPages}, or default`] },
+      );
+    const policy = effectivePolicy(manifest.policy, set);
     const ownerId = known.ownerId ?? (await store.ownerOf(row.handler_id));
     return {
-      specId: `${row.id}.${revisionOf({ ownerId, variables, limits: manifest.limits, policy: manifest.policy })}`,
+      specId: `${row.id}.${revisionOf({ ownerId, variables, limits, policy })}`,
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
@@ -56,9 +70,9 @@ export class Specs {
       commit: row.commit,
       artifact: row.artifact,
       module,
-      limits: manifest.limits,
+      limits,
       exactMemory: manifest.exactMemory === true,
-      policy: manifest.policy,
+      policy,
       env: variables,
       files,
       passAuthorization: manifest.passAuthorization,

@@ -6,6 +6,7 @@ import type { VettedModule } from '../../protocol/module.ts';
 import { type DeploymentView, type HandlerRole, type HandlerView, policyLists } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
+import { readSettings } from './settings.ts';
 
 export const viewLimits = {
   /** Deployments in one answer; a rollback target is rarely further back. */
@@ -124,7 +125,13 @@ export class HandlerViews {
         join.onRef('releases.handler_id', '=', 'handlers.id').on('releases.branch', '=', ''),
       )
       .leftJoin('deployments', 'deployments.id', 'releases.deployment_id')
-      .select(['handlers.name', 'users.name as owner', 'handlers.deploy_branch', 'handlers.created_ms'])
+      .select([
+        'handlers.name',
+        'users.name as owner',
+        'handlers.deploy_branch',
+        'handlers.settings',
+        'handlers.created_ms',
+      ])
       .select(['handlers.deleted_ms', 'deployments.number', 'releases.changed_ms'])
       .select((eb) =>
         eb
@@ -141,6 +148,7 @@ export class HandlerViews {
       name: string;
       owner: string;
       deploy_branch: string | null;
+      settings: string | null;
       created_ms: number;
       deleted_ms: number | null;
       number: number | null;
@@ -157,6 +165,7 @@ export class HandlerViews {
       pathUrl: this.#functionPathUrl(row.name),
       gitUrl: this.#gitUrl(row.name),
       deployBranch: row.deploy_branch,
+      settings: readSettings(row.settings),
       state: stateOf(row),
       version: row.number,
       createdMs: row.created_ms,

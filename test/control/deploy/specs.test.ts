@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { DeploymentRow } from '../../../src/control/deploy/deployment-store.ts';
 import { Specs } from '../../../src/control/deploy/specs.ts';
+import { noSettings } from '../../../src/control/handlers/settings.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
 import type { VettedModule } from '../../../src/protocol/module.ts';
 
@@ -9,6 +10,7 @@ const specs = new Specs({
   store: { artifactModule: nobody } as never,
   artifacts: { get: nobody } as never,
   env: { envOf: nobody },
+  settings: { of: nobody },
 });
 
 async function specIdOf(
@@ -26,7 +28,7 @@ async function specIdOf(
     ...manifest,
   };
   const one = { id: 'd1', handler_id: 'h1', number: 1, manifest: JSON.stringify(whole), ...row } as DeploymentRow;
-  const known = { module: {} as VettedModule, files: [], variables, ownerId: 'u1' };
+  const known = { module: {} as VettedModule, files: [], variables, ownerId: 'u1', settings: noSettings };
   return (await specs.specOf(one, 'otter', known)).specId;
 }
 

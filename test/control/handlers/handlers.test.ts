@@ -205,6 +205,7 @@ onEachDatabase('handlers', (dialect) => {
         pathUrl: 'http://localhost:3003/otter/',
         gitUrl: 'http://localhost:3002/otter.git',
         deployBranch: null,
+        settings: { limits: {}, policy: { allow: [], disallow: [] } },
         state: 'empty',
         version: null,
         createdMs: nowMs,

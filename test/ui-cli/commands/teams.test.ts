@@ -52,6 +52,19 @@ test('a handler is offered, declined, withdrawn and accepted', async () => {
   expect((await ada.wasmcloud(['show', 'otter'])).status).toBe(1);
 });
 
+test('limits and policy are set without a push, shown and given back', async () => {
+  expect(await ok(bob, 'limits', 'otter')).toBe('nothing is set without a push: the manifest holds\n');
+  expect(await ok(bob, 'limits', 'otter', '--gas', '5000', '--timeout-ms', '100')).toBe(
+    'gas = 5000\ntimeout-ms = 100\n',
+  );
+  expect(await ok(bob, 'policy', 'otter', '--disallow', '^http:', '^ws:')).toContain('disallow ^ws:');
+  expect(await ok(bob, 'show', 'otter')).toMatch(/set +gas = 5000/);
+  expect(await json(bob, 'policy', 'otter', '--clear')).toMatchObject({ policy: { allow: [], disallow: [] } });
+  expect(await ok(bob, 'limits', 'otter', '--gas', 'default', '--timeout-ms', 'default')).toContain('nothing is set');
+  expect((await bob.wasmcloud(['limits', 'otter', '--gas', '1e9'])).status).toBe(1);
+  expect((await ada.wasmcloud(['limits', 'otter', '--gas', '5'])).status).toBe(1);
+});
+
 test('tokens have a scope, a handler and an end; invites uses and an end', async () => {
   const made = await json(bob, 'tokens', 'create', 'ci', '--scope', 'deploy', '--handler', 'otter', '--days', '30');
   expect(made).toMatchObject({ scope: 'deploy', handler: 'otter', token: expect.stringMatching(/^tr_/) });

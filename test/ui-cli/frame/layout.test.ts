@@ -34,6 +34,7 @@ const view: HandlerView = {
   name: 'swift-otter',
   owner: 'ada',
   role: 'owner',
+  settings: { limits: {}, policy: { allow: [], disallow: [] } },
   url: 'http://swift-otter.localhost:3003',
   pathUrl: 'http://localhost:3003/alpha/',
   gitUrl: '',

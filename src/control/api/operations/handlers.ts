@@ -1,6 +1,9 @@
 /** Handlers and their Deployments. A handler of somebody else is `not_found`, as one that does not exist. */
 import { z } from 'zod';
+import { limitMeanings, limitNames, maximumLimits } from '../../../protocol/limits.ts';
+import { policyLists } from '../../../protocol/nouns.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
+import { recordOf } from '../../../protocol/record-of.ts';
 import { type Handlers, missing } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
@@ -63,12 +66,27 @@ export function handlerOperations(deps: {
       method: 'PATCH',
       path: '/handlers/{name}',
       tag,
-      summary: 'Choose the branch whose pushes are deployed.',
-      body: z.strictObject({ deployBranch: z.string().max(1_000) }),
+      summary:
+        'Choose the branch whose pushes are deployed; set limits (null: that of the manifest) and policy patterns ' +
+        '(they replace those added before) without a push. The live deployment runs with them from now on.',
+      body: z.strictObject({
+        deployBranch: z.string().max(1_000).optional(),
+        limits: z
+          .strictObject(
+            recordOf(limitNames, (name) =>
+              z.int().min(1).max(maximumLimits[name]).nullable().optional().describe(limitMeanings[name]),
+            ),
+          )
+          .optional(),
+        policy: z.strictObject(recordOf(policyLists, () => z.array(z.string().max(512)).max(64))).optional(),
+      }),
       answer: one,
-      errors: ['not_found'],
+      errors: ['not_found', 'limit_exceeded', 'vet_failed'],
       run: async ({ handler, body }) => {
-        await handlers.setDeployBranch(handler.id, body.deployBranch);
+        const { deployBranch, limits = {}, policy = null } = body;
+        if (Object.keys(limits).length > 0 || policy !== null)
+          await deployer.changeSettings({ handlerId: handler.id, limits, policy });
+        if (deployBranch !== undefined) await handlers.setDeployBranch(handler.id, deployBranch);
         return { handler: await views.of(handler.id, handler.role) };
       },
     }),

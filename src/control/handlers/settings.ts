@@ -1,0 +1,82 @@
+/** Keeps what an owner has set of a handler without a push, and lays it over the manifest. */
+import { z } from 'zod';
+import { PlatformError } from '../../protocol/errors.ts';
+import { type LimitName, type Limits, limitNames } from '../../protocol/limits.ts';
+import { type HandlerSettings, type Policy, policyLists } from '../../protocol/nouns.ts';
+import { recordOf } from '../../protocol/record-of.ts';
+import type { Database } from '../db/database.ts';
+import { lockHandler } from '../db/row-locks.ts';
+
+export const noSettings: HandlerSettings = { limits: {}, policy: { allow: [], disallow: [] } };
+
+const stored = z.object({
+  limits: z.object(recordOf(limitNames, () => z.number().optional())),
+  policy: z.object(recordOf(policyLists, () => z.array(z.string()))),
+});
+
+export class SettingsStore {
+  readonly #db: Database;
+
+  constructor(options: { readonly db: Database }) {
+    this.#db = options.db;
+  }
+
+  async of(handlerId: string): Promise<HandlerSettings> {
+    const row = await this.#db.selectFrom('handlers').select('settings').where('id', '=', handlerId).executeTakeFirst();
+    return readSettings(row?.settings ?? null);
+  }
+
+  /** Replaces settings by what `change` makes of them. Returns those before and after. Throws `not_found`. */
+  async change(
+    handlerId: string,
+    change: (before: HandlerSettings) => HandlerSettings,
+  ): Promise<{ readonly before: HandlerSettings; readonly after: HandlerSettings }> {
+    return this.#db.transaction().execute(async (trx) => {
+      if (!(await lockHandler(trx, handlerId))) throw new PlatformError('not_found', 'no such handler');
+      const row = await trx.selectFrom('handlers').select('settings').where('id', '=', handlerId).executeTakeFirst();
+      const before = readSettings(row?.settings ?? null);
+      const after = change(before);
+      await trx
+        .updateTable('handlers')
+        .set({ settings: JSON.stringify(after) })
+        .where('id', '=', handlerId)
+        .execute();
+      return { before, after };
+    });
+  }
+}
+
+/** Reads the column `settings`. */
+export function readSettings(text: string | null): HandlerSettings {
+  if (text === null) return noSettings;
+  const { limits, policy } = stored.parse(JSON.parse(text));
+  const given = limitNames.filter((name) => limits[name] !== undefined);
+  return { limits: Object.fromEntries(given.map((name) => [name, limits[name]])), policy };
+}
+
+/** Returns settings with a change: a limit of null is taken out, a policy replaces the one before. */
+export function changedSettings(
+  known: HandlerSettings,
+  change: {
+    readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
+    readonly policy: Policy | null;
+  },
+): HandlerSettings {
+  const limits = Object.entries({ ...known.limits, ...change.limits }).filter(([, value]) => typeof value === 'number');
+  return { limits: Object.fromEntries(limits), policy: change.policy ?? known.policy };
+}
+
+/** Returns the limits that hold: those set without a push win, they are newer. */
+export function effectiveLimits(manifest: Limits, settings: HandlerSettings): Limits {
+  return { ...manifest, ...settings.limits };
+}
+
+/**
+ * Returns the policy that holds: the patterns of both. Without a policy in the manifest everything is allowed already;
+ * then patterns that disallow hold, and patterns that allow add nothing.
+ */
+export function effectivePolicy(manifest: Policy | null, { policy }: HandlerSettings): Policy | null {
+  if (policy.allow.length === 0 && policy.disallow.length === 0) return manifest;
+  if (manifest === null) return policy.disallow.length === 0 ? null : { allow: ['^'], disallow: policy.disallow };
+  return recordOf(policyLists, (list) => [...manifest[list], ...policy[list]]);
+}

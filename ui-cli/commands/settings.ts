@@ -1,0 +1,65 @@
+/** limits, policy: what holds for a handler without a push */
+import { type Command, InvalidArgumentError } from 'commander';
+import { limitKeyOf, limitMeanings, limitNames, maximumLimits } from '../../src/protocol/limits.ts';
+import type { HandlerView } from '../../src/protocol/nouns.ts';
+import type { Context } from '../context.ts';
+import { settingsLines } from '../text/settings.ts';
+import { handlerArgument, parseCount } from './arguments.ts';
+
+interface PolicyOptions {
+  readonly allow?: readonly string[];
+  readonly disallow?: readonly string[];
+  readonly clear?: boolean;
+}
+
+export function addSettingsCommands(program: Command, context: Context): void {
+  const limits = program
+    .command('limits')
+    .description('show or set limits of a handler without a push; they win over the manifest')
+    .argument('[name]', handlerArgument);
+  for (const name of limitNames)
+    limits.option(`--${limitKeyOf(name)} <n>`, `${limitMeanings[name]}, or default`, orDefault(maximumLimits[name]));
+  limits.action(async (given: string | undefined, options: Readonly<Record<string, number | 'default'>>) => {
+    const client = await context.client();
+    const name = await context.handlerName(given);
+    const asked = limitNames
+      .filter((limit) => options[limit] !== undefined)
+      .map((limit) => [limit, options[limit] === 'default' ? null : options[limit]] as const);
+    show(
+      context,
+      asked.length === 0
+        ? await client.handler(name)
+        : await client.changeSettings(name, { limits: Object.fromEntries(asked) }),
+    );
+  });
+
+  program
+    .command('policy')
+    .description("show or add patterns to a handler's policy without a push; they replace those added before")
+    .argument('[name]', handlerArgument)
+    .option('--allow <pattern...>', 'URLs that may be opened too')
+    .option('--disallow <pattern...>', 'URLs that may not be opened')
+    .option('--clear', 'add none')
+    .action(async (given: string | undefined, { allow, disallow, clear }: PolicyOptions) => {
+      const client = await context.client();
+      const name = await context.handlerName(given);
+      const isChange = clear === true || allow !== undefined || disallow !== undefined;
+      const policy = { allow: allow ?? [], disallow: disallow ?? [] };
+      show(context, isChange ? await client.changeSettings(name, { policy }) : await client.handler(name));
+    });
+}
+
+function show(context: Context, handler: HandlerView): void {
+  context.result(handler.settings, settingsLines(handler.settings));
+}
+
+function orDefault(most: number): (text: string) => number | 'default' {
+  return (text) => {
+    if (text === 'default') return text;
+    try {
+      return parseCount(1, most)(text);
+    } catch {
+      throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}, or default.`);
+    }
+  };
+}
