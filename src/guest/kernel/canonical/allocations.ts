@@ -20,6 +20,15 @@ export class Allocations {
   #at = 0;
 
   /**
+   * Begins the lists of a call's result. Throws GuestFault where the guest has not allocated those of the call before:
+   * it calls the host out of `realloc`, which the specification forbids, or would let the queue grow without a bound.
+   */
+  begin(): void {
+    if (this.#at < this.#queue.length) throw new GuestFault('a call of the host while the result of another is taken');
+    this.clear();
+  }
+
+  /**
    * Asks for `bytes` of guest memory, aligned to `align` (1, 2, 4 or 8). Calls `fill` with the pointer before the
    * guest goes on; it may ask for more. An empty list takes no memory: its pointer is `align`, given at once.
    */

@@ -30,7 +30,7 @@
  */
 
 import type { AbiName } from '../../../protocol/nouns.ts';
-import { alignment, elementBytes, flattenFunction, flattenType } from '../../component/flatten.ts';
+import { alignment, elementBytes, flattenFunction, flattenType, hasLists } from '../../component/flatten.ts';
 import { type FunctionType, func, own, type ResourceType } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
 import type { Process } from '../process.ts';
@@ -144,7 +144,9 @@ function finisher(type: FunctionType): (guest: Process, args: readonly CoreValue
   if (flattenType(returned).length === 1) return (guest, _args, value) => writer.flat(guest, value);
   const bytes = elementBytes(returned);
   const align = alignment(returned);
+  const isAllocating = hasLists(returned);
   return (guest, args, value) => {
+    if (isAllocating) guest.component.allocations.begin();
     const pointer = guest.memory.check(args[args.length - 1] as number, bytes);
     if (pointer % align !== 0) throw new GuestFault(`a result at 0x${pointer.toString(16)}, not aligned to ${align}`);
     writer.store(guest, pointer, value);

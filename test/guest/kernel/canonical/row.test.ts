@@ -238,6 +238,15 @@ describe('a result', () => {
     expect(() => allocations.put(guest.memory, 0x1000)).toThrow(GuestFault);
   });
 
+  it('waits for no other: a call out of realloc traps', () => {
+    const guest = makeGuest();
+    call(guest, func({}, list('u32')), [8], [1, 2]);
+    expect(() => call(guest, func({}, list('u32')), [8], [1])).toThrow('while the result of another is taken');
+    expect(call(guest, func({}, 'u32'), [], 7).result).toBe(7);
+    allocate(guest);
+    expect(() => call(guest, func({}, list('u32')), [8], [1])).not.toThrow();
+  });
+
   it('that comes late is written after it, and not where the Process has ended', async () => {
     const guest = makeGuest();
     const type = func({}, result('u32', null));
