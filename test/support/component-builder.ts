@@ -1,4 +1,4 @@
-/** Writes components byte by byte, for tests of what reads them (component-model, Binary.md). */
+/** Writes components byte by byte, for tests of what reads them (component-model, "Component Model Binary Format Explainer"). */
 
 type Part = number | string | readonly Part[] | Uint8Array;
 

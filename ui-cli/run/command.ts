@@ -27,6 +27,7 @@ interface Words extends Partial<Limits> {
   readonly env?: ReadonlyMap<string, string>;
   readonly dir?: RunOptions['dirs'];
   readonly policy?: string;
+  readonly request?: NonNullable<RunOptions['cgi']>;
   readonly cgi?: NonNullable<RunOptions['cgi']>;
   readonly stats?: true;
   readonly json?: true;
@@ -49,7 +50,10 @@ export function addRunCommand(program: Command, context: RunContext): void {
     .option('--env <K=V>', "a variable of the guest's environment (repeatable)", addVariable)
     .option('--dir <HOST::GUEST>', 'map a folder into the file system of a WASI guest (repeatable)', addDirectory)
     .option('--policy <file>', 'what may be opened: a .policy in Olin syntax, or a wasmcloud.toml')
-    .addOption(new Option('--cgi <METHOD PATH>', 'a simulated request, its body from stdin').argParser(parseRequest))
+    .addOption(
+      new Option('--request <METHOD PATH>', 'a simulated request, its body from stdin').argParser(parseRequest),
+    )
+    .addOption(new Option('--cgi <METHOD PATH>', 'the same, by its earlier name').argParser(parseRequest).hideHelp())
     .option('--stats', 'what was used, on stderr after the end')
     .option('--json', 'the figures of --stats as one JSON object')
     .option('--trace', 'each system call with arguments and result, on stderr')
@@ -73,7 +77,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
         limitOptions.flatMap((name) => (words[name] === undefined ? [] : [[name, words[name]]])),
       ),
       exactMemory: words.exactMemory === true,
-      cgi: words.cgi ?? null,
+      cgi: words.request ?? words.cgi ?? null,
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,
       trace: words.trace === true,
@@ -91,22 +95,22 @@ refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 /** Options of which commander hands the next word over. */
 const takesWord = new Set(['--env', '--dir', '--policy', ...limitOptions.map(limitFlag)]);
 
-/** The request of `--cgi` may be two words or one quoted word; commander knows options of one word only. */
+/** The request of `--request` may be two words or one quoted word; commander knows options of one word only. */
 class RunCommand extends Command {
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     return super.parseOptions(joinRequest(argv));
   }
 }
 
-/** `--cgi GET /x f.wasm` -> `--cgi=GET /x f.wasm`; `--cgi 'GET /x' f.wasm` the same. */
+/** `--request GET /x f.wasm` -> `--request=GET /x f.wasm`; `--request 'GET /x' f.wasm` the same. */
 function joinRequest(argv: readonly string[]): string[] {
   for (let i = 0; i < argv.length; i += 1) {
     const word = argv[i] as string;
     if (word === '--' || !word.startsWith('-')) break;
-    if (word === '--cgi') {
+    if (word === '--cgi' || word === '--request') {
       const [method = '', path = ''] = argv.slice(i + 1, i + 3);
       const [request, words] = method.includes(' ') ? [method.trim().replace(/ +/, ' '), 2] : [`${method} ${path}`, 3];
-      return [...argv.slice(0, i), `--cgi=${request}`, ...argv.slice(i + words)];
+      return [...argv.slice(0, i), `${word}=${request}`, ...argv.slice(i + words)];
     }
     if (takesWord.has(word)) i += 1;
   }

@@ -12,6 +12,7 @@ import { nameOfLevel } from '../../src/protocol/nouns.ts';
 import { visible } from '../text/visible.ts';
 import { cgiArguments, cgiEnvironment, readBody, type SimulatedRequest } from './cgi.ts';
 import { localFiles, type MappedFolder, scratchListing } from './files.ts';
+import { PrintedAnswer } from './http.ts';
 import { loadModule } from './load.ts';
 import { lazyNetwork } from './network.ts';
 import { noRules, readPolicyFile } from './policy-file.ts';
@@ -46,12 +47,27 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   for (const flag of inliningFlags) setFlagsFromString(flag);
   const { module, plan } = await loadModule(file);
   checkMemory(plan, limits, file);
+  const isHttp = plan.entry.isHttp === true;
+  if (isHttp && options.cgi === null)
+    throw new PlatformError('bad_request', `${file} answers HTTP requests, and there is none`, {
+      hints: [`wasmcloud run --request 'GET /' ${file}`],
+    });
 
   const body = options.cgi === null ? null : await readBody(process.stdin, limits.bodyBytes);
   const stdin = body === null ? new StreamSource(() => process.stdin, isatty(0)) : new BytesSource(body);
   const stdout = new StreamSink('stdout', process.stdout);
   const stderr = new StreamSink('stderr', process.stderr);
   const tell = (line: string) => void process.stderr.write(`${line}\n`);
+  const http =
+    isHttp && options.cgi !== null
+      ? new PrintedAnswer(options.cgi, {
+          body: stdin,
+          bodyBytes: body?.length ?? 0,
+          stdout,
+          print: (text) => void process.stdout.write(text, 'latin1'),
+        })
+      : null;
+  const asCgi = isHttp ? null : options.cgi;
   let left: readonly string[] = [];
   const network = lazyNetwork(options.egressAllow);
   try {
@@ -61,10 +77,11 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       limits,
       policy: rules.policy,
       exactMemory: options.exactMemory || rules.exactMemory,
-      args: options.cgi === null || options.args.length > 0 ? [file, ...options.args] : cgiArguments(options.cgi),
-      env: options.cgi === null ? options.env : cgiEnvironment(options.cgi, body?.length ?? 0, options.env),
-      stdin,
-      stdout,
+      args: asCgi === null || options.args.length > 0 ? [file, ...options.args] : cgiArguments(asCgi),
+      env: asCgi === null ? options.env : cgiEnvironment(asCgi, body?.length ?? 0, options.env),
+      stdin: http === null ? stdin : new BytesSource(new Uint8Array(0)),
+      // Standard output of an HTTP component is no part of its answer.
+      stdout: http === null ? stdout : stderr,
       stderr,
       schemes: [...localSchemes, ...network.schemes],
       // What the platform would show in `wasmcloud logs`; how the run ended is told below.
@@ -73,6 +90,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       kv: memoryKv(),
       queues: tellingQueues(tell),
       signal: options.signal,
+      ...(http === null ? {} : { http }),
       ended: (guest) => {
         if (options.listFiles) left = scratchListing(guest.filesOpened);
       },
@@ -82,10 +100,12 @@ export async function runFile(file: string, options: RunOptions): Promise<number
     await stderr.flush();
     const explained = explainEnd(result.end);
     if (explained !== null) tell(explained);
+    const isUnanswered = explained === null && http !== null && http.problem !== null;
+    if (isUnanswered) tell(`no answer: ${http.problem}`);
     for (const line of left) tell(line);
     if (options.stats === 'lines') for (const line of statsLines(result)) tell(line);
     if (options.stats === 'json') tell(statsJson(result));
-    return exitStatusOf(result.end);
+    return isUnanswered ? 1 : exitStatusOf(result.end);
   } finally {
     stdin.close();
     network.close();

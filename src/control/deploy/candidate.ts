@@ -95,7 +95,14 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
 /** Throws `manifest_invalid` or `limit_exceeded` where the vetted module contradicts the manifest. */
 export function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: Candidate): void {
   const { abis, memory } = vetted.module.plan;
-  const others = manifest.abi === 'auto' ? [] : abis.filter((abi) => abi !== manifest.abi);
+  if (manifest.abi === 'component' && vetted.module.component === undefined)
+    throw new PlatformError(
+      'manifest_invalid',
+      `${manifest.at(['abi'])}: abi is component, but ${shortPath(modulePath)} is a module`,
+      { hints: ['abi = "auto" takes what the module imports'] },
+    );
+  const others =
+    manifest.abi === 'auto' || manifest.abi === 'component' ? [] : abis.filter((abi) => abi !== manifest.abi);
   if (others.length > 0)
     throw new PlatformError(
       'manifest_invalid',

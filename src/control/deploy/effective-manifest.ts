@@ -5,7 +5,7 @@ import { abiNames, policyLists } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 
 const effectiveManifest = z.object({
-  abi: z.enum(['auto', ...abiNames]),
+  abi: z.enum(['auto', ...abiNames, 'component']),
   limits: z.object(recordOf(limitNames, () => z.int())),
   /** Absent where it is not wanted, so that manifests stored before it existed stay equal to later ones. */
   exactMemory: z.literal(true).optional(),

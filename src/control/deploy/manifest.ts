@@ -29,7 +29,8 @@ export const olinPolicyFile = 'handler.policy';
 export interface Manifest {
   /** Path of the module; null: the only one there is. */
   readonly module: string | null;
-  readonly abi: AbiName | 'auto';
+  /** What the module must be; `component`: a component, whatever it imports. */
+  readonly abi: AbiName | 'component' | 'auto';
   readonly limits: Limits;
   /** Whether the memory is to have no reserve (docs/limits.md). */
   readonly exactMemory: boolean;
@@ -43,7 +44,7 @@ export interface Manifest {
   readonly at: (path: readonly string[]) => string;
 }
 
-const abiChoices = ['auto', ...abiNames] as const;
+const abiChoices = ['auto', ...abiNames, 'component'] as const;
 
 const patternsMax = 64;
 const patternCharsMax = 512;

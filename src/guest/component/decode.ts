@@ -3,7 +3,7 @@
  * Linear in the size of the file. Errors: `module_invalid`, `module_unsupported` (value definitions, instructions of
  * proposals that are not finished), `module_too_large`.
  *
- * Spec: component-model, Binary.md.
+ * Spec: component-model, "Component Model Binary Format Explainer".
  */
 import { componentCaps } from './caps.ts';
 import type {

@@ -16,7 +16,7 @@ import { SchemeRegistry } from './scheme-registry.ts';
 import type { Tracer } from './syscall.ts';
 import { type ProcessUsage, processUsage } from './usage.ts';
 
-type Given = 'args' | 'env' | 'stdin' | 'stdout' | 'stderr' | 'files' | 'kv' | 'queues';
+type Given = 'args' | 'env' | 'stdin' | 'stdout' | 'stderr' | 'http' | 'files' | 'kv' | 'queues';
 
 export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   /** Compiled from the rewritten bytes. */

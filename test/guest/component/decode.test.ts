@@ -1,4 +1,4 @@
-/** Binary.md: what is read, what is refused, and how far a hostile component gets. */
+/** The binary format of components: what is read, what is refused, and how far a hostile component gets. */
 import { describe, expect, it } from 'vitest';
 import { componentCaps } from '../../../src/guest/component/caps.ts';
 import { decodeComponent } from '../../../src/guest/component/decode.ts';

@@ -119,6 +119,39 @@ test('--cgi simulates a request: environment and body', async () => {
   expect(hello.stdout.toString()).toBe('Content-Type: text/plain\n\nHello from C at /a b!\n');
 });
 
+test('--request calls a component that speaks wasi:http, and tells where it gives no answer', async () => {
+  const component = guest('component/http.wasm');
+  const echo = await wasmcloudRun(['--request', 'POST /', component], 'the body');
+  expect(echo.stdout.toString()).toBe('Status: 200\ncontent-type: text/plain\n\nthe body');
+  const none = await wasmcloudRun(['--request', 'GET', '/none', component]);
+  expect([none.status, none.stderr]).toEqual([
+    1,
+    'no answer: the component returned without an answer: response-outparam.set was not called\n',
+  ]);
+  const without = await wasmcloudRun([component]);
+  expect([without.status, without.stderr.split('\n')[0]]).toEqual([
+    1,
+    `error: ${component} answers HTTP requests, and there is none`,
+  ]);
+});
+
+test('a command component has arguments, standard streams, environment and files like any program', async () => {
+  const asModule = await wasmcloudRun(['--env', 'A=b', guest('wasi/cgi.wasm'), 'one', 'two'], 'some words');
+  const asComponent = await wasmcloudRun(['--env', 'A=b', guest('component/cgi.wasm'), 'one', 'two'], 'some words');
+  expect(asComponent.status).toBe(asModule.status);
+  expect(asComponent.stdout.toString()).toBe(asModule.stdout.toString());
+});
+
+test('the same gas is used in every slicing: limit = used passes, one less does not', async () => {
+  const component = guest('component/http.wasm');
+  const run = (gas: number) =>
+    wasmcloudRun(['--stats', '--json', '--gas', String(gas), '--request', 'GET /', component]);
+  const free = await run(1_000_000);
+  const used = (JSON.parse(free.stderr) as { readonly gas: number }).gas;
+  expect((await run(used)).status).toBe(0);
+  expect((await run(used - 1)).status).toBe(137);
+});
+
 test.each([
   ['a trap', ['cwa/trap.wasm'], 134, 'error: the guest trapped: unreachable in boom\n'],
   ['no gas', ['--gas', '1_000', 'cwa/spin.wasm'], 137, 'error: out of gas: 1000 instructions were allowed (--gas)\n'],

@@ -99,7 +99,7 @@ function checkHeader(bytes: Uint8Array, subject: string): void {
   if (hex(4) === '0d 00 01 00')
     throw new PlatformError('module_unsupported', `${subject} is a WebAssembly component, not a module`, {
       details: ['version 0d 00 01 00 @+4'],
-      hints: ['components are not supported yet: build a core module (target wasm32-wasip1)'],
+      hints: ['a core module was expected here'],
     });
   if (hex(4) !== '01 00 00 00') throw refuseHeader(`expected version 01 00 00 00, found ${hex(4)}`, 4);
 }

@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { validated } from '../../../../src/control/deploy/push-words.ts';
 import type { VetLimits } from '../../../../src/control/deploy/vet/limits.ts';
 import { residentBytes } from '../../../../src/control/deploy/vet/resident-bytes.ts';
 import { VetPool } from '../../../../src/control/deploy/vet/vet-pool.ts';
+import { artifactName } from '../../../../src/protocol/module.ts';
 
 const never = new AbortController().signal;
 const cacheFolder = join(tmpdir(), 'trisiel-test-vet-cache');
@@ -41,6 +43,19 @@ function running(program: string): number {
   const lines = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).split('\n');
   return lines.filter((line) => line.includes(program) && line.includes('--permission')).length;
 }
+
+it('links a component, and names its Artifact after meter and linker', async () => {
+  const component = await readFile(new URL('../../../../fixtures/guests/component/http.wasm', import.meta.url));
+  await withPool({}, async (pool) => {
+    const vetted = await pool.vet(request(component), never);
+    expect(vetted.module.originalBytes).toBe(component.length);
+    expect(vetted.module.plan.entry).toEqual({ name: '_start', returnsStatus: false, isHttp: true });
+    expect(artifactName(vetted.module)).toMatch(/^[0-9a-f]{64}-m\d+-l\d+$/);
+    expect(validated(vetted)).toMatch(
+      /^validated: component, wasi:http 0\.2\.12, \d+ imports, all provided \(\d+ ms\)$/,
+    );
+  });
+});
 
 describe('VetPool', () => {
   it('gives the rewritten module, what it is, and how long that took', async () => {

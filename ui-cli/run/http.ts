@@ -1,0 +1,83 @@
+/**
+ * `--request METHOD PATH` for a component that speaks wasi:http: the request, and its answer printed in the form that
+ * a CGI program writes, header lines, an empty line, the body.
+ */
+import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
+import type { Resource } from '../../src/guest/kernel/resource.ts';
+import type { SimulatedRequest } from './cgi.ts';
+
+export class PrintedAnswer implements IncomingHttp {
+  readonly method: string;
+  readonly scheme = 'http';
+  readonly authority = 'localhost:3003';
+  readonly pathWithQuery: string;
+  readonly fields: readonly HttpField[];
+  readonly body: Resource;
+  readonly #print: (text: string) => void;
+  readonly #stdout: Resource;
+  #state: 'waiting' | 'begun' | 'ended' = 'waiting';
+  /** Why there is no complete answer; null while nothing is known to be wrong. */
+  #problem: string | null = null;
+
+  /** `print` writes text to the same place as `stdout`, in order. */
+  constructor(
+    { method, path }: SimulatedRequest,
+    streams: {
+      readonly body: Resource;
+      readonly bodyBytes: number;
+      readonly stdout: Resource;
+      readonly print: (text: string) => void;
+    },
+  ) {
+    this.method = method;
+    this.pathWithQuery = path;
+    this.body = streams.body;
+    this.#stdout = streams.stdout;
+    this.#print = streams.print;
+    this.fields = streams.bodyBytes > 0 ? [['content-length', Buffer.from(String(streams.bodyBytes))]] : [];
+  }
+
+  trailers(): readonly HttpField[] {
+    return [];
+  }
+
+  inform(status: number, fields: readonly HttpField[]): void {
+    this.#print(head(status, fields));
+  }
+
+  answer(status: number, fields: readonly HttpField[]): Resource {
+    this.#state = 'begun';
+    this.#print(head(status, fields));
+    return this.#stdout;
+  }
+
+  end(trailers: readonly HttpField[]): void {
+    this.#state = 'ended';
+    if (trailers.length > 0) this.#print(`\n${trailers.map(line).join('')}`);
+  }
+
+  breakOff(why: string): void {
+    this.#problem ??= why;
+  }
+
+  fail(code: string): void {
+    this.#state = 'ended';
+    this.#problem = `the component answered with the error ${code}`;
+  }
+
+  /** Returns what is wrong with the answer of a component that has returned; null: it is complete. */
+  get problem(): string | null {
+    if (this.#problem !== null || this.#state === 'ended') return this.#problem;
+    return this.#state === 'waiting'
+      ? 'the component returned without an answer: response-outparam.set was not called'
+      : 'the component returned before the body of its answer was finished';
+  }
+}
+
+function head(status: number, fields: readonly HttpField[]): string {
+  return `Status: ${status}\n${fields.map(line).join('')}\n`;
+}
+
+function line([name, value]: HttpField): string {
+  return `${name}: ${Buffer.from(value).toString('latin1')}\n`;
+}
