@@ -25,6 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/logs': ['protocol', 'waiting', 'control/db', 'control/handlers'],
   'control/usage': ['protocol', 'control/db', 'control/handlers'],
   'control/storage': ['protocol', 'control/db'],
+  'control/queues': ['protocol', 'control/db'],
   'control/quota': ['protocol', 'control/db'],
   'control/fleet': ['protocol'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers'],
@@ -40,6 +41,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/accounts',
     'control/handlers',
     'control/git',
+    'control/queues',
   ],
   'control/api': [
     'protocol',
@@ -48,7 +50,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/handlers',
     'control/logs',
     'control/usage',
-    'control/storage',
+    'control/queues',
     'control/quota',
   ],
   bin: [
@@ -64,6 +66,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/logs',
     'control/usage',
     'control/storage',
+    'control/queues',
     'control/fleet',
     'control/git',
     'control/deploy',

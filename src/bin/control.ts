@@ -31,11 +31,15 @@ import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
 import { Teams } from '../control/handlers/teams.ts';
 import { LogStore } from '../control/logs/log-store.ts';
+import { Consumers } from '../control/queues/consumers.ts';
+import { Deliveries } from '../control/queues/deliveries.ts';
+import { FunctionCaller } from '../control/queues/function-caller.ts';
+import { MessageStore } from '../control/queues/message-store.ts';
+import { QueueStore } from '../control/queues/queue-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
-import { databaseMeasures } from '../control/quota/measures.ts';
+import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
 import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
-import { QueueStore } from '../control/storage/queue-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
@@ -111,7 +115,28 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     onGrown: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
   });
   const kv = new KvStore({ db, now });
-  const queues = new QueueStore({ db, now, newId: () => newId('m', randomBytes) });
+  const queues = new QueueStore({ db, now, newId: () => newId('q', randomBytes) });
+  const messages = new MessageStore({
+    db,
+    queues,
+    now,
+    newId: () => newId('m', randomBytes),
+    onPublished: (queueId) => consumers.wake(queueId),
+  });
+  const probeKey = readProbeKey(data('runner.key'));
+  const consumers: Consumers = new Consumers({
+    db,
+    queues,
+    messages,
+    deliveries: new Deliveries({ db, now, random: Math.random }),
+    caller: new FunctionCaller({
+      key: probeKey,
+      address: () => ({ host: reachableAddress(config.host), port: fleet.port }),
+      domain: config.domain,
+    }),
+    now,
+    report,
+  });
   const artifacts = await ArtifactStore.open(data('artifacts'));
   const hooksFolder = join(programFolder, 'hooks');
   const repositories = await Repositories.open({
@@ -128,6 +153,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       repositories: async (handlerId) => (repositories.has(handlerId) ? repositories.bytes(handlerId) : null),
       artifacts: (handlerId) => deployments.store.artifactBytes(handlerId),
     },
+    queueBytes: (userId) => queueBytes(db, userId),
     disk: await DiskSpace.open({
       folder: config.dataFolder,
       reserveFile: data('reserve'),
@@ -158,7 +184,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     program: join(programFolder, 'src/bin/runner.ts'),
     programFolder,
     platformId,
-    probeKey: readProbeKey(data('runner.key')),
+    probeKey,
     bootId,
     host: config.host,
     port: config.runPort,
@@ -179,7 +205,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       return recorded;
     },
     onRunning: (runnerId, change) => usage.running(runnerId, change),
-    onRequest: (request) => answer(request, { kv, queues, quota }),
+    onRequest: (request) => answer(request, { kv, messages, handlers, quota }),
     onEvent: (event) => logFleetEvent(log, event),
   });
   const deployments: Deployments = new Deployments({
@@ -235,6 +261,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     logs,
     usage,
     queues,
+    messages,
     deployer: deployments,
     quota,
     metrics: new Metrics({ logs, usage }),
@@ -282,12 +309,13 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   });
   await fleet.start();
   isStarted = true;
+  consumers.start();
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
     void quota
       .deleting(async () => {
-        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune()]);
+        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune(), queues.prune()]);
         await deployments.maintain();
       })
       .then(() => quota.measureAll())
@@ -311,7 +339,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     server.close();
     streams.close();
     server.closeIdleConnections();
-    await withinMs(runnerLimits.drainMs, door.idle());
+    await Promise.all([consumers.close(runnerLimits.drainMs), withinMs(runnerLimits.drainMs, door.idle())]);
     // Or what has been begun: the first call decides.
     await fleet.leave(config.graceS * 1_000);
     server.closeAllConnections();
@@ -361,8 +389,14 @@ async function readSetting(db: Database, key: string, draw: () => string): Promi
 
 async function answer(
   request: BusRequest,
-  { kv, queues, quota }: { readonly kv: KvStore; readonly queues: QueueStore; readonly quota: Quotas },
+  stations: {
+    readonly kv: KvStore;
+    readonly messages: MessageStore;
+    readonly handlers: Handlers;
+    readonly quota: Quotas;
+  },
 ): Promise<Uint8Array | null> {
+  const { kv, messages, handlers, quota } = stations;
   switch (request.op) {
     case 'kv.get':
       return kv.get(request);
@@ -380,9 +414,22 @@ async function answer(
     case 'kv.keys':
       return Buffer.from(JSON.stringify(await kv.keys(request)));
     case 'queue.publish':
-      await quota.storing(request.handlerId, 'queues', request.message.length, () => queues.publish(request));
+      await publishOfGuest(request, { messages, handlers, quota });
       return null;
   }
+}
+
+/** A guest publishes to the queues of its handler's owner. Throws `not_found` where the handler is gone. */
+async function publishOfGuest(
+  { handlerId, queue, message }: Extract<BusRequest, { readonly op: 'queue.publish' }>,
+  stations: { readonly messages: MessageStore; readonly handlers: Handlers; readonly quota: Quotas },
+): Promise<void> {
+  const handler = await stations.handlers.findById(handlerId);
+  if (handler === null) throw new PlatformError('not_found', 'this handler has been deleted');
+  const published = { body: message, contentType: null, key: null, group: null, dueMs: 0 };
+  await stations.quota.publishing(handler.ownerId, message.length, () =>
+    stations.messages.publish(handler.ownerId, queue, [published]),
+  );
 }
 
 function logFleetEvent(log: Logger, event: FleetEvent): void {
@@ -406,6 +453,11 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
     });
   }
   return server.address() as AddressInfo;
+}
+
+/** Returns an address that this machine can connect to. */
+function reachableAddress(host: string): string {
+  return reachable(host).replace(/^\[(.*)\]$/, '$1');
 }
 
 /** Returns a host that this machine can connect to, as it stands in a URL. */

@@ -35,6 +35,7 @@ export const errorStatus = {
   conflict: 409,
   name_invalid: 422,
   limit_exceeded: 422,
+  storage_full: 507,
   registration_closed: 403,
   invite_required: 403,
   rate_limited: 429,

@@ -142,12 +142,25 @@ export const kvLimits = {
 } as const;
 
 export const queueLimits = {
-  /** Bytes of a message. */
-  messageBytes: 256 * KIB,
-  /** Messages that one handler keeps, all queues together. */
-  waiting: 100_000,
-  /** Bytes of all messages of one handler. */
-  handlerBytes: 256 * MIB,
+  /** Bytes of a message: it travels between runner and control in one piece. */
+  messageBytes: MIB,
+  /** Queues of one user; a first message makes its queue. */
+  queues: 1_000,
+  /** Messages of one user, all queues and states together; their bytes count in the quota. */
+  messages: 1_000_000,
+  /** Messages that are published in one transaction. */
+  batch: 1_000,
+  /** Characters of a deduplication key and of a group key. */
+  keyChars: 128,
+  /** Milliseconds that a deduplication key is remembered. */
+  keyMs: 24 * 60 * 60_000,
+  /** Milliseconds that a message may be delayed. */
+  delayMs: 30 * 24 * 60 * 60_000,
+  /** Messages that have been dealt with are kept to be looked at: so many of each queue, for so long. */
+  doneMessages: 1_000,
+  doneMs: 24 * 60 * 60_000,
+  /** Characters of the reason for which a message failed. */
+  reasonChars: 500,
 } as const;
 
 export const nameLimits = { handlerChars: 40, userChars: 32 } as const;

@@ -175,9 +175,37 @@ interface InvocationFacts {
   readonly logLines: number;
 }
 
+/** `ready` waits for a consumer, `inflight` is with one, `dead` has failed for good, `done` has been dealt with. */
+export const messageStates = ['ready', 'inflight', 'dead', 'done'] as const;
+export type MessageState = (typeof messageStates)[number];
+
+/** How a Deployment consumes a Queue: a `[[queue]]` of its manifest. */
+export interface QueueSettings {
+  readonly name: string;
+  /** Deliveries at the same time. */
+  readonly concurrency: number;
+  /** Messages that one Invocation gets at most. */
+  readonly batch: number;
+  /** How a batch of more than one is written on standard input. */
+  readonly framing: QueueFraming;
+  /** Deliveries of a message before it is a dead letter. */
+  readonly maxAttempts: number;
+  /** Wall clock of one delivery. */
+  readonly timeoutMs: number;
+  /** Queue that gets the standard output of an Invocation that has acknowledged; null: none. */
+  readonly output: string | null;
+}
+
+/** `ndjson`: a line of JSON for each message. `length`: four bytes of length, big-endian, before each message. */
+export const queueFramings = ['ndjson', 'length'] as const;
+export type QueueFraming = (typeof queueFramings)[number];
+
 /** What a user stores, by what it is kept for. */
 export const storedKinds = ['repositories', 'artifacts', 'kv', 'queues', 'logs', 'usage'] as const;
 export type StoredKind = (typeof storedKinds)[number];
+/** What is kept for one Handler; queues are a User's own. */
+export type HandlerKind = Exclude<StoredKind, 'queues'>;
+export const handlerKinds = storedKinds.filter((kind) => kind !== 'queues');
 
 /** What of a user's quota is used. All in bytes. */
 export interface QuotaView {

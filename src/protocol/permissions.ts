@@ -62,6 +62,18 @@ export const permissions = {
   /** A push to a name that nobody has: makes the handler. */
   gitCreate: { on: 'account', scope: 'deploy', bound: false },
   listUsage: ownFigures,
+  /** Queues are a user's own. */
+  listQueues: ownFigures,
+  showQueue: ownFigures,
+  readQueue: ownFigures,
+  exportQueue: ownFigures,
+  publish: { on: 'account', scope: 'deploy', bound: false },
+  putQueue: account,
+  pauseQueue: account,
+  resumeQueue: account,
+  retryQueue: account,
+  purgeQueue: account,
+  deleteQueue: account,
 
   getHandler: viewer,
   listDeployments: viewer,
@@ -70,8 +82,6 @@ export const permissions = {
   listInvocations: viewer,
   getInvocation: viewer,
   getUsage: viewer,
-  listQueues: viewer,
-  readQueue: viewer,
   gitFetch: viewer,
   listVariables: viewer,
   getVariable: viewer,
@@ -96,7 +106,6 @@ export const permissions = {
   changeHandler: owner,
   deleteHandler: owner,
   restoreHandler: owner,
-  purgeQueue: owner,
 
   listUsers: admin,
   getUser: admin,

@@ -1,6 +1,7 @@
 /** The environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
 import type { GuestText } from '../guest/kernel/memory.ts';
+import { triggerField } from '../protocol/trigger.ts';
 import type { ClientFacts } from '../protocol/trusted-proxies.ts';
 import { guestText, percentDecoded } from './octets.ts';
 
@@ -15,7 +16,14 @@ const variableNames = new Map<string, string | null>();
  * Never handed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy, CVE-2016-5385). The content
  * fields have variables of their own; the transfer coding has been undone.
  */
-const withheld = new Set(['proxy', 'proxy-authorization', 'content-type', 'content-length', 'transfer-encoding']);
+const withheld = new Set([
+  'proxy',
+  triggerField,
+  'proxy-authorization',
+  'content-type',
+  'content-length',
+  'transfer-encoding',
+]);
 /** Handed on where the operator trusts the proxy that has sent them: anybody can write them. */
 const forwarding = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
@@ -47,6 +55,8 @@ export interface CgiRequest {
   readonly invocation: string;
   readonly runner: string;
   readonly passAuthorization: boolean;
+  /** Variables of a queue or schedule that calls; null where it is a request of a caller. */
+  readonly trigger: Readonly<Record<string, string>> | null;
   /** The handler's own variables; they win over the request's. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -95,6 +105,7 @@ export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
   // RFC 9112 section 3.2.2: the authority of an absolute target counts, not the Host field beside it.
   if (cgi.authority !== '') env.set('HTTP_HOST', cgi.authority);
   for (const [name, value] of Object.entries(cgi.env)) env.set(name, value);
+  if (cgi.trigger !== null) for (const [name, value] of Object.entries(cgi.trigger)) env.set(name, value);
   return env;
 }
 

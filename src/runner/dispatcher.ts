@@ -6,6 +6,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
+import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
@@ -94,7 +95,8 @@ export class Dispatcher {
         // From here on the thread works for this one: a slot that is made or restored may hold it for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
-        const call = { id, request, response, method, target, address, ownsBody, expectsContinue };
+        const trigger = this.#trigger(request, address);
+        const call = { id, request, response, method, target, address, ownsBody, expectsContinue, trigger };
         refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
@@ -275,6 +277,14 @@ export class Dispatcher {
     const cause = error instanceof PlatformError ? error.cause : error;
     const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     this.#options.services.report('an invocation failed on our side', { invocation, error: text });
+  }
+
+  /** Returns what calls, where control calls for a queue or a schedule. From anybody else the field means nothing. */
+  #trigger(request: IncomingMessage, address: Address): Trigger | null {
+    const field = request.headers[triggerField];
+    if (typeof field !== 'string') return null;
+    const trigger = readTrigger(this.#options.probeKey, field);
+    return trigger?.label === address.label ? trigger : null;
   }
 
   /** Answers those who hold the platform's key. False for everybody else, and for another path: nothing is told. */

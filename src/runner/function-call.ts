@@ -9,6 +9,7 @@ import type { Clock, Identity, KvService, ProcessLog, ProcessOptions, QueueServi
 import type { Resource } from '../guest/kernel/resource.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { Trigger } from '../protocol/trigger.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
 import { ControlAway } from './control-link.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -28,6 +29,8 @@ export interface FunctionCall {
   readonly ownsBody: boolean;
   /** The client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
+  /** The queue or schedule that calls; null where it is a request of a caller. */
+  readonly trigger: Trigger | null;
 }
 
 /** What the Invocation has made for this guest. */
@@ -150,7 +153,7 @@ export class CallOptions implements ProcessOptions {
 
   #environment(): ReadonlyMap<string, GuestText> {
     const { spec } = this.#deployment;
-    const { id, address, request, method, target, ownsBody } = this.#call;
+    const { id, address, request, method, target, ownsBody, trigger } = this.#call;
     const { isHttps, proxies, runnerId } = this.#services;
     // A declared length of 0 is told as well: that the body is empty is not the same as that there is none.
     const declared = request.headers['content-length'];
@@ -172,6 +175,7 @@ export class CallOptions implements ProcessOptions {
       invocation: id,
       runner: runnerId,
       passAuthorization: spec.passAuthorization,
+      trigger: trigger?.env ?? null,
       env: spec.env,
     });
   }

@@ -24,6 +24,7 @@ import {
   logLevels,
   type PendingInvocationRecord,
 } from '../protocol/nouns.ts';
+import { CapturedOutput } from './captured-output.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import { CgiOutput, type CgiOutputHost, type Finished } from './cgi-output.ts';
 import { failureOf, type Refusal, refused } from './failure.ts';
@@ -51,7 +52,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly stderr: LineLog;
   /** Of a component that speaks wasi:http; null for a function that speaks CGI. */
   readonly http: HttpAnswer | null;
-  readonly #output: CgiOutput;
+  readonly #output: CgiOutput | CapturedOutput;
   readonly #requestBody: StandardInput;
   outcome: InvocationOutcome = 'running';
   isListed = false;
@@ -65,6 +66,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly #slot: Slot;
   readonly #guest: Process;
   readonly #startedMs: number;
+  /** Wall clock of the whole call. */
+  readonly #timeoutMs: number;
   readonly #startedWallMs: number;
   #state: 'receiving' | 'running' | 'closing' | 'answered' = 'receiving';
   #status = 0;
@@ -84,22 +87,26 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#call = call;
     this.id = call.id;
     this.#startedMs = performance.now();
+    this.#timeoutMs = Math.min(spec.limits.timeoutMs, call.trigger?.timeoutMs ?? Number.POSITIVE_INFINITY);
     this.#startedWallMs = services.clock.wallMs();
     const source = { handlerId: spec.handlerId, deployment: spec.number, invocation: call.id };
     this.log = new InvocationLog(source, services.logs);
     const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
     this.meter = new GasMeter(spec.limits.gas, slices);
     this.#requestBody = this.#body();
-    this.#output = new CgiOutput(this);
     this.stderr = new LineLog('stderr', (line) => this.#guest.log(logLevels.warning, 'stderr', line));
     if (spec.module.plan.entry.isHttp === true) {
-      this.http = this.#answer();
+      const output = new CgiOutput(this);
+      this.#output = output;
+      this.http = this.#answer(output);
       this.stdin = emptyBody;
       this.stdout = new LineLog('stdout', (line) => this.#guest.log(logLevels.info, 'log', line));
     } else {
+      const output = call.trigger === null ? new CgiOutput(this) : new CapturedOutput(call.response, call.id);
+      this.#output = output;
       this.http = null;
       this.stdin = this.#requestBody;
-      this.stdout = this.#output;
+      this.stdout = output;
     }
     this.#guest = new Process(new CallOptions(services, deployment, call, this));
   }
@@ -168,7 +175,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       else if (nowMs >= this.#giveUpMs) this.#giveUp?.();
       return;
     }
-    const { timeoutMs } = this.deployment.spec.limits;
+    const timeoutMs = this.#timeoutMs;
     const runningMs = nowMs - this.#startedMs;
     if (runningMs >= timeoutMs) this.#guest.kill({ kind: 'deadline', timeoutMs });
     if (!this.isListed && runningMs >= usageLimits.listedAfterMs) this.isListed = this.#services.usage.list(this);
@@ -361,7 +368,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     });
   }
 
-  #answer(): HttpAnswer {
+  #answer(output: CgiOutput): HttpAnswer {
     const { proxies, isHttps } = this.#services;
     const { request } = this.#call;
     const scheme =
@@ -370,7 +377,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       call: this.#call,
       scheme,
       body: this.#requestBody,
-      output: this.#output,
+      output,
       isProxied: proxies.trusts(request.socket.remoteAddress ?? ''),
       passAuthorization: this.deployment.spec.passAuthorization,
     });

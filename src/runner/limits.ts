@@ -39,6 +39,9 @@ export const connectionLimits = {
  */
 export const collectedBodyBytes = 128 * MIB;
 
+/** Standard output that is kept of a function that a queue or a schedule has called: it may become a message. */
+export const capturedBytes = 1 * MIB;
+
 /** RFC 3875 leaves the loop of local redirects to the server; a browser stops at about 20. */
 export const localRedirectsMax = 5;
 

@@ -1,5 +1,5 @@
 /** Control's API over real sockets and a real database; only what runs functions is a recorder. */
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,18 +20,20 @@ import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
-import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
+import { type TestQueues, testQueues } from './queues.ts';
 import { testQuota } from './quotas.ts';
 
 /** Hashing is tested where it is written; here it would only cost time. */
 const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
 
 export interface Platform extends ApiDeps, NamedWriter {
+  /** Publishes texts to a queue of a user (by id). */
+  readonly publish: TestQueues['publish'];
   readonly url: string;
   readonly streams: LogStreams;
   /** What the API asked the deploy station to do. */
@@ -67,6 +69,7 @@ export async function startPlatform(
   const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const sealer = await Sealer.open({ db, keyFile: join(folder, 'env.key'), randomBytes });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
+  const own = testQueues(db, now);
   const deps: ApiDeps = {
     db,
     accounts: new Accounts({
@@ -83,7 +86,8 @@ export async function startPlatform(
     env: new HandlerEnv({ db, sealer, now }),
     logs,
     usage,
-    queues: new QueueStore({ db, now, newId: () => randomUUID() }),
+    queues: own.queues,
+    messages: own.messages,
     deployer: recorder(asked, () => deps.handlers),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     metrics: new Metrics({ logs, usage }),
@@ -111,6 +115,7 @@ export async function startPlatform(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     ...deps,
+    publish: own.publish,
     ...namedWriter(db, { logs, usage }),
     url: url(),
     streams,

@@ -3,11 +3,10 @@
  * lines as fast as it can. Prints its address, then `KIND NUMBER` for each thing once it has been acknowledged.
  * Arguments: data folder, location of the database as JSON, first number.
  */
-import { randomBytes } from 'node:crypto';
 import { KvStore } from '../../src/control/storage/kv-store.ts';
-import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
 import { startDoor } from './git-platform.ts';
+import { testQueues } from './queues.ts';
 
 const [dataFolder = '', location = '', first = '0'] = process.argv.slice(2);
 const platform = await startDoor({ dataFolder, database: JSON.parse(location) });
@@ -21,7 +20,7 @@ const busy = (await handlers.find('busy')) ?? (await handlers.create({ name: 'bu
 const handlerId = handlerIdOf(busy.id);
 
 const kv = new KvStore({ db, now: Date.now });
-const queues = new QueueStore({ db, now: Date.now, newId: () => randomBytes(8).toString('hex') });
+const queues = testQueues(db);
 const numberBytes = (n: number) => new TextEncoder().encode(String(n));
 
 /** Does `work` with one number after the other; tells each that was acknowledged. */
@@ -36,7 +35,7 @@ await Promise.all([
     return true;
   }),
   stream('queue', async (n) => {
-    await queues.publish({ handlerId, queue: 'q', message: numberBytes(n) });
+    await queues.publish(owner.id, 'q', numberBytes(n));
     return true;
   }),
   stream('log', async (n) => {

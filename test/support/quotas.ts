@@ -1,12 +1,13 @@
 /** Quotas over a test's database. What lies on a disk counts nothing unless the test measures it. */
 import type { Database } from '../../src/control/db/database.ts';
-import { databaseMeasures } from '../../src/control/quota/measures.ts';
+import { databaseMeasures, queueBytes } from '../../src/control/quota/measures.ts';
 import { Quotas, type QuotasOptions } from '../../src/control/quota/quotas.ts';
 
 export function testQuota(db: Database, options: Partial<QuotasOptions> = {}): Quotas {
   return new Quotas({
     db,
     quotaBytes: 2 * 1024 ** 3,
+    queueBytes: (userId) => queueBytes(db, userId),
     disk: null,
     trim: { logs: async () => {}, usage: async () => {} },
     now: () => performance.now(),

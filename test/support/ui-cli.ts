@@ -1,6 +1,6 @@
 /** Control's real API and database on a real socket, and what the command line tool needs around it. */
 import { spawn } from 'node:child_process';
-import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -19,13 +19,13 @@ import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { changedSettings, SettingsStore } from '../../src/control/handlers/settings.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
-import { QueueStore } from '../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { DeploymentState, InvocationRecord, Policy } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
+import { type TestQueues, testQueues } from './queues.ts';
 import { testQuota } from './quotas.ts';
 import { shellEnvironment } from './shell-environment.ts';
 
@@ -35,6 +35,8 @@ let built: Promise<Finished> | undefined;
 export const password = 'correct horse';
 
 export interface Control extends ApiDeps, NamedWriter {
+  /** Publishes texts to a queue of a user (by id). */
+  readonly publish: TestQueues['publish'];
   readonly url: string;
   readonly port: number;
   /** A folder for this test, removed at the end. */
@@ -78,6 +80,7 @@ export async function startControl(options: { readonly registration?: Registrati
   const url = () => `http://127.0.0.1:${port}`;
   const functions = createServer((request, response) => control.function(request, response));
   await listen(functions, 0);
+  const own = testQueues(db, now);
   const deps: ApiDeps = {
     db,
     accounts,
@@ -86,7 +89,8 @@ export async function startControl(options: { readonly registration?: Registrati
     teams: new Teams({ db, handlers, now }),
     logs,
     usage,
-    queues: new QueueStore({ db, now, newId: () => randomUUID() }),
+    queues: own.queues,
+    messages: own.messages,
     log,
     now,
     randomBytes,
@@ -115,6 +119,7 @@ export async function startControl(options: { readonly registration?: Registrati
   const writer = namedWriter(db, { logs, usage });
   const control: Control = {
     ...deps,
+    publish: own.publish,
     url: url(),
     port,
     folder,

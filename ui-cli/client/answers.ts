@@ -9,6 +9,7 @@ import {
   inviteAnswer,
   invocationAnswer,
   logLineAnswer,
+  publishedAnswer,
   queueAnswer,
   queueMessageAnswer,
   quotaAnswer,
@@ -55,5 +56,8 @@ export const invocations = z.object({ invocations: z.array(invocationAnswer) });
 export const invocation = z.object({ invocation: invocationAnswer });
 export const queues = z.object({ queues: z.array(queueAnswer), next: z.nullable(z.string()) });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
+export const queue = queueAnswer;
+export const published = publishedAnswer;
+export const retried = z.object({ messages: z.number() });
 export const purged = z.object({ messages: z.number(), bytes: z.number() });
 export const variables = z.object({ variables: z.array(variableAnswer) });

@@ -7,17 +7,19 @@ import type {
   InvocationRecord,
   LogStream,
   Policy,
+  MessageState,
   QuotaView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
-import { type ApiRequest, notOurs, parseJson, request, ServerError, type Target } from './http.ts';
+import { type ApiRequest, download, notOurs, parseJson, request, ServerError, type Target, upload } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import type {
   AccountView,
   CollaboratorView,
   InviteView,
   LogPage,
+  PublishedView,
   QueueMessagePage,
   QueueView,
   TokenView,
@@ -322,14 +324,13 @@ export class Client {
     await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
   }
 
-  /** All queues of a handler that hold messages, by name. */
-  async queues(handler: string, options?: CallOptions): Promise<readonly QueueView[]> {
+  /** All queues of the user, by name. */
+  async queues(options?: CallOptions): Promise<readonly QueueView[]> {
     const all: QueueView[] = [];
     for (let after: string | null = ''; after !== null; ) {
-      const query: ApiRequest['query'] = { handler, ...(after === '' ? {} : { after }) };
       const page: { readonly queues: readonly QueueView[]; readonly next: string | null } = await this.#call(
         answers.queues,
-        { method: 'GET', path: '/queues', query },
+        { method: 'GET', path: '/queues', query: after === '' ? {} : { after } },
         options,
       );
       all.push(...page.queues);
@@ -338,24 +339,90 @@ export class Client {
     return all;
   }
 
-  /** The oldest messages of a queue, or those after a position. */
+  async queue(name: string, options?: CallOptions): Promise<QueueView> {
+    return this.#call(answers.queue, { method: 'GET', path: queuePath(name) }, options);
+  }
+
+  /** The oldest messages of a queue, or those after a position; `state`: only those. */
   async queueMessages(
-    handler: string,
     queue: string,
-    query: { readonly after?: number; readonly limit?: number } = {},
+    query: { readonly state?: MessageState; readonly after?: number; readonly limit?: number } = {},
     options?: CallOptions,
   ): Promise<QueueMessagePage> {
     const path = `${queuePath(queue)}/messages`;
-    return this.#call(answers.queueMessages, { method: 'GET', path, query: { handler, ...query } }, options);
+    return this.#call(answers.queueMessages, { method: 'GET', path, query: { ...query } }, options);
+  }
+
+  /** Publishes one message. */
+  async publish(
+    queue: string,
+    message: {
+      readonly bytes: Uint8Array;
+      readonly type: string | null;
+      readonly key?: string;
+      readonly group?: string;
+      readonly delayMs?: number;
+    },
+    options?: CallOptions,
+  ): Promise<PublishedView> {
+    const { bytes, type, ...query } = message;
+    const path = `${queuePath(queue)}/messages`;
+    return this.#call(answers.published, { method: 'POST', path, query, upload: { bytes, type } }, options);
+  }
+
+  /** Publishes a message for each line of NDJSON. */
+  async publishLines(queue: string, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<PublishedView> {
+    const asked: ApiRequest = {
+      method: 'POST',
+      path: `/api/v1${queuePath(queue)}/messages`,
+      upload: { bytes, type: 'application/x-ndjson' },
+      ...(options?.signal === undefined ? {} : { signal: options.signal }),
+    };
+    return this.#parse(answers.published, await upload(this.target, asked));
+  }
+
+  /** Hands the lines of an export to `take`, as they come. */
+  async exportQueue(
+    queue: string,
+    query: { readonly state?: MessageState; readonly after?: number; readonly format?: 'ndjson' | 'csv' },
+    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
+    options?: CallOptions,
+  ): Promise<void> {
+    const asked: ApiRequest = {
+      method: 'GET',
+      path: `/api/v1${queuePath(queue)}/export`,
+      query: { ...query },
+      accept: '*/*',
+      ...(options?.signal === undefined ? {} : { signal: options.signal }),
+    };
+    await download(this.target, asked, take);
+  }
+
+  async pauseQueue(queue: string, isPaused: boolean, options?: CallOptions): Promise<QueueView> {
+    const path = `${queuePath(queue)}/${isPaused ? 'pause' : 'resume'}`;
+    return this.#call(answers.queue, { method: 'POST', path }, options);
+  }
+
+  /** Lets dead letters be delivered again, all or one. Returns how many. */
+  async retryQueue(queue: string, id: string | undefined, options?: CallOptions): Promise<number> {
+    const asked: ApiRequest = {
+      method: 'POST',
+      path: `${queuePath(queue)}/retry`,
+      body: id === undefined ? {} : { id },
+    };
+    return (await this.#call(answers.retried, asked, options)).messages;
   }
 
   async purgeQueue(
-    handler: string,
     queue: string,
+    query: { readonly state?: MessageState } = {},
     options?: CallOptions,
   ): Promise<{ readonly messages: number; readonly bytes: number }> {
-    const path = `${queuePath(queue)}/purge`;
-    return this.#call(answers.purged, { method: 'POST', path, query: { handler } }, options);
+    return this.#call(answers.purged, { method: 'POST', path: `${queuePath(queue)}/purge`, query }, options);
+  }
+
+  async deleteQueue(queue: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: queuePath(queue) }, options);
   }
 
   /** How much of the user's quota is used, and for what. */
@@ -421,7 +488,11 @@ export class Client {
   }
 
   async #call<T>(type: z.ZodMiniType<T>, asked: ApiRequest, options?: CallOptions): Promise<T> {
-    const answer = type.safeParse(parseJson(await this.#send(asked, options), this.target.server));
+    return this.#parse(type, await this.#send(asked, options));
+  }
+
+  #parse<T>(type: z.ZodMiniType<T>, text: string): T {
+    const answer = type.safeParse(parseJson(text, this.target.server));
     if (answer.success) return answer.data;
     const issue = answer.error.issues[0];
     throw notOurs(this.target.server, `${issue?.path.join('.') || 'the answer'}: ${issue?.message ?? 'unexpected'}`);

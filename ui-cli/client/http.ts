@@ -33,7 +33,10 @@ export interface ApiRequest {
   /** Path below the server's base URL, beginning with a slash. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
+  /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as it is, instead of `body`. */
+  readonly upload?: { readonly type: string | null; readonly bytes: Uint8Array | AsyncIterable<Uint8Array> };
   readonly signal?: AbortSignal;
   /** For an answer that is not JSON. */
   readonly accept?: string;
@@ -46,31 +49,68 @@ export interface Target {
 
 /** The answer's text; '' where there is none. Throws PlatformError for every failure. */
 export async function request(target: Target, asked: ApiRequest): Promise<string> {
+  return call(target, asked, AbortSignal.timeout(requestTimeoutMs), readBounded);
+}
+
+/**
+ * Hands the answer's bytes, decompressed, to `take` as they come, for transfers of any length: no time limit but the
+ * caller's signal. Throws PlatformError for every failure, one in the middle of the answer included.
+ */
+export function download(
+  target: Target,
+  asked: ApiRequest,
+  take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
+): Promise<void> {
+  return call(target, asked, null, async ({ body }) => {
+    if (body !== null) await take(body);
+  });
+}
+
+/** An upload of any length: as `request`, without its time limit. */
+export function upload(target: Target, asked: ApiRequest): Promise<string> {
+  return call(target, asked, null, readBounded);
+}
+
+async function call<T>(
+  target: Target,
+  asked: ApiRequest,
+  timeout: AbortSignal | null,
+  take: (response: Response) => Promise<T>,
+): Promise<T> {
   const url = new URL(target.server + asked.path);
   for (const [key, value] of Object.entries(asked.query ?? {})) {
     if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
   }
-  const timeout = AbortSignal.timeout(requestTimeoutMs);
+  const signals = [asked.signal, timeout].filter((signal) => signal !== undefined && signal !== null);
+  const sent = bodyOf(asked);
   try {
     const response = await fetch(url, {
       method: asked.method,
       headers: {
         accept: asked.accept ?? 'application/json',
         ...(target.token === null ? {} : { authorization: `Bearer ${target.token}` }),
-        ...(asked.body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(sent.type === null ? {} : { 'content-type': sent.type }),
       },
-      ...(asked.body === undefined ? {} : { body: JSON.stringify(asked.body) }),
+      ...(sent.body === null ? {} : { body: sent.body, duplex: 'half' }),
       // A redirect would carry the Token somewhere else.
       redirect: 'manual',
-      signal: asked.signal === undefined ? timeout : AbortSignal.any([asked.signal, timeout]),
+      ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
     });
-    const text = await readBounded(response);
-    if (response.ok) return text;
-    throw problemError(response, text, target.server);
+    if (response.ok) return await take(response);
+    throw problemError(response, await readBounded(response), target.server);
   } catch (error) {
     if (error instanceof PlatformError || asked.signal?.aborted) throw error;
     throw unreachable(target.server, error);
   }
+}
+
+function bodyOf({ body, upload: sent }: ApiRequest): { readonly type: string | null; readonly body: BodyInit | null } {
+  if (sent !== undefined) {
+    // fetch takes any asynchronous iterable of bytes; its types know streams only.
+    const bytes = sent.bytes instanceof Uint8Array ? Buffer.from(sent.bytes) : (sent.bytes as unknown as BodyInit);
+    return { type: sent.type, body: bytes };
+  }
+  return body === undefined ? { type: null, body: null } : { type: 'application/json', body: JSON.stringify(body) };
 }
 
 export function parseJson(text: string, server: string): unknown {

@@ -16,6 +16,8 @@ import {
   type InvocationRecord,
   type LogFrame,
   type LogLine,
+  type MessageState,
+  messageStates,
   type Policy,
   policyLists,
   type QuotaView,
@@ -163,33 +165,58 @@ export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
 
 export interface QueueView {
   readonly name: string;
-  readonly messages: number;
+  readonly isPaused: boolean;
+  readonly messages: Readonly<Record<MessageState, number>>;
   readonly bytes: number;
-  readonly oldestMs: number;
+  readonly oldestMs: number | null;
+  readonly consumers: readonly string[];
 }
 
 export const queueAnswer: z.ZodMiniType<QueueView> = z.object({
   name: text,
-  messages: number,
+  isPaused: z.boolean(),
+  messages: z.object(recordOf(messageStates, () => number)),
   bytes: number,
-  oldestMs: number,
+  oldestMs: orNull(number),
+  consumers: z.array(plain),
 });
 
 /** One of `text` and `base64` is null. */
 export interface QueueMessageView {
+  readonly id: string;
   readonly position: number;
+  readonly state: MessageState;
+  readonly attempts: number;
   readonly publishedMs: number;
+  readonly reason: string | null;
   readonly bytes: number;
   readonly text: string | null;
   readonly base64: string | null;
 }
 
 export const queueMessageAnswer: z.ZodMiniType<QueueMessageView> = z.object({
+  id: plain,
   position: number,
+  state: z.enum(messageStates),
+  attempts: number,
   publishedMs: number,
+  reason: orNull(text),
   bytes: number,
   text: orNull(text),
   base64: orNull(text),
+});
+
+/** What became of messages that were published. */
+export interface PublishedView {
+  readonly id: string | null;
+  readonly published: number;
+  readonly duplicates: number;
+}
+
+export const publishedAnswer: z.ZodMiniType<PublishedView> = z.object({
+  id: orNull(plain),
+  published: number,
+  duplicates: number,
 });
 
 export interface QueueMessagePage {

@@ -1,83 +1,267 @@
-/** queue: what functions of a handler have published through queue://NAME. */
-import type { Command } from 'commander';
+/** queue: a user's queues, filled, watched, emptied, moved (docs/queues.md). */
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import process from 'node:process';
+import { buffer } from 'node:stream/consumers';
+import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
+import { queueLimits } from '../../src/protocol/limits.ts';
+import { type MessageState, messageStates } from '../../src/protocol/nouns.ts';
 import type { Context } from '../context.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { messageTable, queueTable } from '../text/queue.ts';
-import { handlerArgument, parseCount } from './arguments.ts';
+import { parseCount } from './arguments.ts';
 
-interface QueueOptions {
+interface Selection {
+  readonly state?: MessageState;
   readonly after?: number;
-  readonly limit?: number;
-  readonly yes?: boolean;
 }
+
+const queueArgument = 'name of the queue';
+const stateOption = () => new Option('--state <state>', 'only messages in this state').choices([...messageStates]);
 
 export function addQueueCommand(program: Command, context: Context): void {
-  program
-    .command('queue')
-    .description('list the queues of a handler, read or purge one')
-    .usage('[name] [read QUEUE | purge QUEUE]')
-    .argument('[name]', handlerArgument)
-    .argument('[action]', 'read or purge')
-    .argument('[queue]', 'name of the queue')
-    .option('--after <position>', 'with read: messages after this position', parseCount(0, Number.MAX_SAFE_INTEGER))
-    .option('--limit <n>', 'with read: at most so many messages', parseCount(1, 200))
-    .option('-y, --yes', 'with purge: do not ask')
-    .action(
-      async (
-        first: string | undefined,
-        second: string | undefined,
-        third: string | undefined,
-        options: QueueOptions,
-      ) => {
-        // Inside a repository: `queue read NAME`.
-        const named = third !== undefined || (first !== 'read' && first !== 'purge');
-        const [given, action, queue] = named ? [first, second, third] : [undefined, first, second];
-        const handler = await context.handlerName(given);
-        if (action === undefined) return list(context, handler);
-        if (action !== 'read' && action !== 'purge')
-          throw new PlatformError('bad_request', `queue knows read and purge, not ${JSON.stringify(action)}`);
-        if (queue === undefined)
-          throw new PlatformError('bad_request', `which queue? wasmcloud queue ${handler} ${action} NAME`);
-        return action === 'read'
-          ? read(context, { handler, queue, options })
-          : purge(context, { handler, queue, options });
-      },
-    );
-}
+  const queue = program.command('queue').description('your queues: list, publish, read, retry, purge, export');
 
-interface QueueCall {
-  readonly handler: string;
-  readonly queue: string;
-  readonly options: QueueOptions;
-}
-
-async function list(context: Context, handler: string): Promise<void> {
-  const queues = await (await context.client()).queues(handler);
-  if (context.json) context.out.json(queues);
-  else if (queues.length > 0) for (const line of queueTable(queues, Date.now())) context.out.line(line);
-  else context.out.note('no messages wait in a queue');
-}
-
-async function read(context: Context, { handler, queue, options }: QueueCall): Promise<void> {
-  const { after, limit } = options;
-  const page = await (await context.client()).queueMessages(handler, queue, {
-    ...(after === undefined ? {} : { after }),
-    ...(limit === undefined ? {} : { limit }),
-  });
-  if (context.json) return context.out.json(page);
-  if (page.messages.length === 0) return context.out.note(`no messages in ${queue}`);
-  for (const line of messageTable(page.messages)) context.out.line(line);
-  if (page.next !== null)
-    context.out.note(`hint: wasmcloud queue ${handler} read ${queue} --after ${page.next} shows the next ones`);
-}
-
-async function purge(context: Context, { handler, queue, options }: QueueCall): Promise<void> {
-  if (options.yes !== true)
-    throw new PlatformError('bad_request', `purging ${queue} removes its messages for good; it needs a yes`, {
-      hints: [`wasmcloud queue ${handler} purge ${queue} --yes`],
+  queue
+    .command('list', { isDefault: true })
+    .description('list your queues with what they hold')
+    .action(async () => {
+      const queues = await (await context.client()).queues();
+      if (context.json) context.out.json(queues);
+      else if (queues.length > 0) for (const line of queueTable(queues, Date.now())) context.out.line(line);
+      else context.out.note('no queues yet; a first message makes one: wasmcloud queue publish NAME TEXT');
     });
-  const removed = await (await context.client()).purgeQueue(handler, queue);
-  if (context.json) return context.out.json({ handler, queue, ...removed });
-  context.out.line(`removed ${plural(removed.messages, 'message')} (${formatBytes(removed.bytes)}) from ${queue}`);
+
+  queue
+    .command('show')
+    .description('show what one queue holds')
+    .argument('<queue>', queueArgument)
+    .action(async (name: string) => {
+      const shown = await (await context.client()).queue(name);
+      context.result(shown, queueTable([shown], Date.now()));
+    });
+
+  queue
+    .command('publish')
+    .description('publish a message: TEXT, a file, or standard input')
+    .argument('<queue>', queueArgument)
+    .argument('[text]', 'the message')
+    .option('--file <file>', 'publish what is in the file; - is standard input')
+    .option('--type <type>', 'its media type')
+    .option('--key <key>', 'a second message with this key within 24 hours is not published')
+    .option('--group <group>', 'messages of one group are delivered one after the other')
+    .option('--delay <ms>', 'milliseconds before it is delivered', parseCount(0, queueLimits.delayMs))
+    .action(async (name: string, text: string | undefined, options: PublishOptions) =>
+      publish(context, name, text, options),
+    );
+
+  queue
+    .command('import')
+    .description('publish a message for each line of an NDJSON file, as export writes them; - is standard input')
+    .argument('<queue>', queueArgument)
+    .argument('<file>', 'the file')
+    .action(async (name: string, file: string) => {
+      const stream = file === '-' ? process.stdin : createReadStream(file);
+      const done = await (await context.client()).publishLines(name, stream);
+      const again = done.duplicates === 0 ? '' : `, ${done.duplicates} had been published before`;
+      context.result(done, [`published ${plural(done.published, 'message')} to ${name}${again}`]);
+    });
+
+  queue
+    .command('read')
+    .description('show messages; reading removes nothing')
+    .argument('<queue>', queueArgument)
+    .addOption(stateOption())
+    .option('--after <position>', 'messages after this position', parseCount(0, Number.MAX_SAFE_INTEGER))
+    .option('--limit <n>', 'at most so many', parseCount(1, 200))
+    .action(async (name: string, options: Selection & { readonly limit?: number }) => {
+      const page = await (await context.client()).queueMessages(name, options);
+      if (context.json) return context.out.json(page);
+      if (page.messages.length === 0) return context.out.note(`no such messages in ${name}`);
+      for (const line of messageTable(page.messages)) context.out.line(line);
+      if (page.next !== null)
+        context.out.note(`hint: wasmcloud queue read ${name} --after ${page.next} shows the next ones`);
+    });
+
+  queue
+    .command('export')
+    .description('write all messages to a file or standard output, a line each')
+    .argument('<queue>', queueArgument)
+    .option('--out <file>', 'the file; it must not exist, but with --resume')
+    .addOption(new Option('--format <format>', 'how lines are written').choices(['ndjson', 'csv']).default('ndjson'))
+    .addOption(stateOption())
+    .option('--resume', 'go on where the NDJSON file ends', false)
+    .action(async (name: string, options: ExportOptions) => exportQueue(context, name, options));
+
+  queue
+    .command('retry')
+    .description('deliver dead letters again, all or one')
+    .argument('<queue>', queueArgument)
+    .option('--id <id>', 'only the message with this id')
+    .action(async (name: string, { id }: { readonly id?: string }) => {
+      const messages = await (await context.client()).retryQueue(name, id);
+      context.result({ queue: name, messages }, [
+        `${plural(messages, 'dead letter')} of ${name} will be delivered again`,
+      ]);
+    });
+
+  for (const [verb, isPaused, description] of [
+    ['pause', true, 'deliver nothing until it is resumed; messages are taken as before'],
+    ['resume', false, 'deliver again'],
+  ] as const)
+    queue
+      .command(verb)
+      .description(description)
+      .argument('<queue>', queueArgument)
+      .action(async (name: string) => {
+        const shown = await (await context.client()).pauseQueue(name, isPaused);
+        context.result(shown, [`${name} is ${isPaused ? 'paused' : 'delivered again'}`]);
+      });
+
+  queue
+    .command('purge')
+    .description('remove its messages for good, but those that are being delivered')
+    .argument('<queue>', queueArgument)
+    .addOption(stateOption())
+    .option('-y, --yes', 'do not ask')
+    .action(async (name: string, { state, yes }: Selection & { readonly yes?: boolean }) => {
+      needYes(yes, `purging ${name} removes its messages for good`, `wasmcloud queue purge ${name} --yes`);
+      const removed = await (await context.client()).purgeQueue(name, state === undefined ? {} : { state });
+      const said = `removed ${plural(removed.messages, 'message')} (${formatBytes(removed.bytes)}) from ${name}`;
+      context.result({ queue: name, ...removed }, [said]);
+    });
+
+  queue
+    .command('delete')
+    .description('remove the queue with every message in it')
+    .argument('<queue>', queueArgument)
+    .option('-y, --yes', 'do not ask')
+    .action(async (name: string, { yes }: { readonly yes?: boolean }) => {
+      needYes(yes, `deleting ${name} removes its messages for good`, `wasmcloud queue delete ${name} --yes`);
+      await (await context.client()).deleteQueue(name);
+      context.result({ queue: name, deleted: true }, [`deleted the queue ${name}`]);
+    });
+}
+
+interface PublishOptions {
+  readonly file?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly group?: string;
+  readonly delay?: number;
+}
+
+async function publish(
+  context: Context,
+  name: string,
+  text: string | undefined,
+  { file, type, key, group, delay }: PublishOptions,
+): Promise<void> {
+  if (text !== undefined && file !== undefined)
+    throw new PlatformError('bad_request', 'either TEXT or --file, not both');
+  if (text === undefined && file === undefined) {
+    throw new PlatformError('bad_request', 'what shall be published?', {
+      hints: [
+        `wasmcloud queue publish ${name} TEXT`,
+        `wasmcloud queue publish ${name} --file FILE (- is standard input)`,
+      ],
+    });
+  }
+  const bytes =
+    text === undefined ? await buffer(file === '-' ? process.stdin : createReadStream(file!)) : Buffer.from(text);
+  const done = await (await context.client()).publish(name, {
+    bytes,
+    type: type ?? (text === undefined ? null : 'text/plain; charset=utf-8'),
+    ...(key === undefined ? {} : { key }),
+    ...(group === undefined ? {} : { group }),
+    ...(delay === undefined ? {} : { delayMs: delay }),
+  });
+  const said = done.published === 1 ? `published ${done.id} to ${name}` : `${name} has got it before: ${done.id}`;
+  context.result(done, [said]);
+}
+
+interface ExportOptions extends Selection {
+  readonly out?: string;
+  readonly format: 'ndjson' | 'csv';
+  readonly resume: boolean;
+}
+
+async function exportQueue(context: Context, name: string, options: ExportOptions): Promise<void> {
+  const { out, format, state, resume } = options;
+  if (resume && (out === undefined || format !== 'ndjson'))
+    throw new PlatformError('bad_request', '--resume goes on with an NDJSON file: it needs --out');
+  const client = await context.client();
+  const query = { format, ...(state === undefined ? {} : { state }) };
+  if (out === undefined) {
+    return client.exportQueue(name, query, async (bytes) => {
+      for await (const chunk of bytes) await context.out.bytes(chunk);
+    });
+  }
+  const file = await openFor(out, resume);
+  try {
+    const { after, size } = resume ? await lastWhole(file, out) : { after: 0, size: 0 };
+    let at = size;
+    let lines = 0;
+    await client.exportQueue(name, { ...query, after }, async (bytes) => {
+      for await (const chunk of bytes) {
+        await file.write(chunk, 0, chunk.length, at);
+        at += chunk.length;
+        for (const byte of chunk) if (byte === 10) lines += 1;
+        if (context.environment.interactive) process.stderr.write(`\r${lines} lines, ${formatBytes(at)} `);
+      }
+    });
+    await file.sync();
+    if (context.environment.interactive) process.stderr.write('\r\u001b[K');
+    const messages = format === 'csv' ? Math.max(0, lines - 1) : lines;
+    context.result({ queue: name, file: out, lines, bytes: at }, [
+      `wrote ${plural(messages, 'message')} (${formatBytes(at)}) to ${out}`,
+    ]);
+  } catch (error) {
+    if (format === 'ndjson')
+      context.out.note(`hint: wasmcloud queue export ${name} --out ${out} --resume goes on where it stopped`);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function openFor(path: string, isResumed: boolean): Promise<FileHandle> {
+  try {
+    return await open(path, isResumed ? 'r+' : 'wx');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === 'EEXIST')
+      throw new PlatformError('bad_request', `${path} exists already`, { hints: ['--resume goes on with it'] });
+    throw new PlatformError('bad_request', `${path} cannot be written (${String(code)})`, { cause: error });
+  }
+}
+
+/** Returns the position of the last whole line of an export, and where the next one is to be written. */
+async function lastWhole(file: FileHandle, path: string): Promise<{ readonly after: number; readonly size: number }> {
+  const { size } = await file.stat();
+  // The longest line is a message in base64.
+  const tail = Buffer.alloc(Math.min(size, 2 * Math.ceil((queueLimits.messageBytes * 4) / 3) + 64 * 1024));
+  await file.read(tail, 0, tail.length, size - tail.length);
+  const end = tail.lastIndexOf(10);
+  if (end === -1) {
+    if (size > tail.length) throw notAnExport(path);
+    return { after: 0, size: 0 };
+  }
+  const begin = tail.lastIndexOf(10, end - 1) + 1;
+  try {
+    const { position } = JSON.parse(tail.toString('utf8', begin, end)) as { readonly position?: unknown };
+    if (typeof position === 'number') return { after: position, size: size - tail.length + end + 1 };
+  } catch {
+    // Said below.
+  }
+  throw notAnExport(path);
+}
+
+function notAnExport(path: string): PlatformError {
+  return new PlatformError('bad_request', `${path} does not end like an export of a queue`);
+}
+
+function needYes(yes: boolean | undefined, what: string, hint: string): void {
+  if (yes !== true) throw new PlatformError('bad_request', `${what}; it needs a yes`, { hints: [hint] });
 }

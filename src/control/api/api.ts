@@ -18,15 +18,17 @@ import type { Handlers } from '../handlers/handlers.ts';
 import type { Teams } from '../handlers/teams.ts';
 import { HandlerViews } from '../handlers/views.ts';
 import type { LogStore } from '../logs/log-store.ts';
+import type { MessageStore } from '../queues/message-store.ts';
+import type { QueueStore } from '../queues/queue-store.ts';
 import type { Quotas } from '../quota/quotas.ts';
-import type { QueueStore } from '../storage/queue-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
+import { compressed } from './compression.ts';
 import { sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
-import type { Caller, Operation } from './operation.ts';
+import { type Caller, type Operation, StreamedAnswer } from './operation.ts';
 import { accountOperations } from './operations/accounts.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
@@ -46,6 +48,7 @@ export interface ApiDeps {
   readonly logs: LogStore;
   readonly usage: UsageStore;
   readonly queues: QueueStore;
+  readonly messages: MessageStore;
   readonly deployer: Deployer;
   readonly quota: Quotas;
   readonly metrics: Metrics;
@@ -242,13 +245,22 @@ async function answer(
 ): Promise<void> {
   ctx.state.operation = operation.id;
   const { caller } = ctx.state;
-  const body = await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user);
+  const body =
+    operation.bodyTypes === null
+      ? await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user)
+      : {};
   const result = await operation.run({
     ...{ caller, access, address: ctx.ip, params: ctx.params },
     query: { ...ctx.query },
     body,
+    request: ctx.req,
   });
   ctx.status = operation.status;
+  if (result instanceof StreamedAnswer) {
+    ctx.type = result.type;
+    ctx.body = compressed(ctx, result.stream);
+    return;
+  }
   if (operation.answer === null) return;
   ctx.type = 'application/json';
   ctx.body = JSON.stringify(result);

@@ -1,4 +1,4 @@
-/** Reads a JSON body, bounded in bytes and time. */
+/** Reads a body, JSON or bytes, bounded in bytes and time. */
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
@@ -24,8 +24,7 @@ export const bodyLimits: { readonly user: BodyLimit; readonly stranger: BodyLimi
 export async function readJson(request: IncomingMessage, limit: BodyLimit): Promise<unknown> {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   if (length === undefined && encoding === undefined) return {}; // no body at all (RFC 9112, 6.3)
-  if (Number(length ?? 0) > limit.bytes) throw tooLarge(limit.bytes);
-  const bytes = await read(request, limit);
+  const bytes = await readBytes(request, limit);
   if (bytes.length === 0) return {};
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json')
@@ -38,7 +37,9 @@ export async function readJson(request: IncomingMessage, limit: BodyLimit): Prom
   }
 }
 
-function read(request: IncomingMessage, limit: BodyLimit): Promise<Buffer> {
+/** Returns the whole body. Reads no byte past the limit. Throws `bad_request`, `body_too_large`, `request_timeout`. */
+export async function readBytes(request: IncomingMessage, limit: BodyLimit): Promise<Buffer> {
+  if (Number(request.headers['content-length'] ?? 0) > limit.bytes) throw tooLarge(limit.bytes);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;

@@ -58,26 +58,31 @@ function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]);
-  const answer =
-    operation.answer === null
-      ? { description: 'Done.' }
-      : { description: 'Done.', content: { 'application/json': { schema: jsonSchema(operation.answer, 'output') } } };
+  const answer = { description: 'Done.', ...answerContent(operation, jsonSchema) };
   return {
     operationId: operation.id,
     tags: [operation.tag],
     summary: operation.summary,
     ...(operation.access === 'anyone' ? { security: [] } : {}),
     parameters: [...pathParameters(operation.path), ...queryParameters(operation.query, jsonSchema)],
-    ...(operation.body === null
-      ? {}
-      : {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: jsonSchema(operation.body, 'input') } },
-          },
-        }),
+    ...requestBody(operation, jsonSchema),
     responses: { [operation.status]: answer, ...Object.fromEntries(problems) },
   };
+}
+
+type SchemaOf = (type: z.ZodType, io: 'input' | 'output') => Json;
+
+function answerContent({ answer, answerTypes }: Operation, jsonSchema: SchemaOf): Json {
+  if (answerTypes !== null) return { content: Object.fromEntries(answerTypes.map((type) => [type, {}])) };
+  if (answer === null) return {};
+  return { content: { 'application/json': { schema: jsonSchema(answer, 'output') } } };
+}
+
+function requestBody({ body, bodyTypes }: Operation, jsonSchema: SchemaOf): Json {
+  if (bodyTypes !== null)
+    return { requestBody: { required: true, content: Object.fromEntries(bodyTypes.map((type) => [type, {}])) } };
+  if (body === null) return {};
+  return { requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(body, 'input') } } } };
 }
 
 function pathParameters(path: string): Json[] {

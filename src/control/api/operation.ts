@@ -2,6 +2,8 @@
  * One operation of the API as a row of data: what it is called, what it takes and answers, and a
  * function from one to the other. The routes and the OpenAPI document are made from the same rows.
  */
+import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import type { Actor, OperationId, OperationOn } from '../../protocol/permissions.ts';
@@ -21,6 +23,20 @@ export interface RawCall {
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;
+  /** For operations that read the body themselves. */
+  readonly request: IncomingMessage;
+}
+
+/** An answer that is sent while it is made; it may be compressed on the way. */
+export class StreamedAnswer {
+  readonly type: string;
+  readonly stream: Readable;
+
+  /** `type`: its media type. An error of the stream breaks the answer off. */
+  constructor(type: string, stream: Readable) {
+    this.type = type;
+    this.stream = stream;
+  }
 }
 
 /** Operations of the permission table that are no requests to the API. */
@@ -36,6 +52,10 @@ export interface Operation {
   readonly access: 'anyone' | 'user';
   readonly query: z.ZodType | null;
   readonly body: z.ZodType | null;
+  /** Media types of a body that `run` reads from the request; null: the body is JSON, or there is none. */
+  readonly bodyTypes: readonly string[] | null;
+  /** Media types of a StreamedAnswer; null: the answer is JSON, or there is none. */
+  readonly answerTypes: readonly string[] | null;
   readonly status: 200 | 201 | 204;
   readonly answer: z.ZodType | null;
   readonly errors: readonly ErrorCode[];
@@ -51,6 +71,7 @@ export interface OperationCall<Path extends string, Query extends z.ZodType, Bod
   readonly params: Readonly<Record<ParamNames<Path>, string>>;
   readonly query: z.infer<Query>;
   readonly body: z.infer<Body>;
+  readonly request: IncomingMessage;
 }
 
 interface Definition<Id extends OperationId, Path extends string, Query extends z.ZodType, Body extends z.ZodType, C> {
@@ -61,6 +82,8 @@ interface Definition<Id extends OperationId, Path extends string, Query extends 
   readonly summary: string;
   readonly query?: Query;
   readonly body?: Body;
+  readonly bodyTypes?: readonly string[];
+  readonly answerTypes?: readonly string[];
   readonly status?: Operation['status'];
   /** Schema of the answer; without one the status is 204. */
   readonly answer?: z.ZodType;
@@ -139,12 +162,14 @@ function erase<Path extends string, Query extends z.ZodType, Body extends z.ZodT
     access,
     query,
     body,
+    bodyTypes: definition.bodyTypes ?? null,
+    answerTypes: definition.answerTypes ?? null,
     answer,
-    status: definition.status ?? (answer === null ? 204 : 200),
+    status: definition.status ?? (answer === null && definition.answerTypes === undefined ? 204 : 200),
     errors: definition.errors ?? [],
     run: (raw) => {
       const params = paramsOf(definition.path, raw.params);
-      return run({ address: raw.address, params, ...parse(definition, raw) }, raw);
+      return run({ address: raw.address, params, request: raw.request, ...parse(definition, raw) }, raw);
     },
   };
 }

@@ -10,6 +10,7 @@ import {
   type InvocationRecord,
   type LogLine,
   logLevelsText,
+  messageStates,
   policyLists,
   type QuotaView,
   storedKinds,
@@ -206,16 +207,32 @@ export const minuteSchema = z
   .meta({ id: 'UsageMinute' });
 
 export const queueSchema = z
-  .object({ name: z.string(), messages: z.number(), bytes: z.number(), oldestMs: ms })
-  .meta({ id: 'Queue', description: 'Only queues that hold messages are told.' });
+  .object({
+    name: z.string(),
+    isPaused: z.boolean(),
+    messages: z.object(recordOf(messageStates, () => z.number())).describe('messages by state'),
+    bytes: z.number(),
+    oldestMs: ms.nullable().describe('when the oldest message that waits was published'),
+    consumers: z.array(z.string()).describe('handlers whose live version consumes it'),
+  })
+  .meta({ id: 'Queue' });
 
 export const queueMessageSchema = z
   .object({
-    position: z.number().describe('grows with each message of the handler; gaps are usual'),
+    id: z.string(),
+    position: z.number().describe('grows with each message of the queue; gaps are usual'),
+    state: z.enum(messageStates),
+    contentType: z.string().nullable(),
+    group: z.string().nullable(),
+    attempts: z.number().describe('deliveries that have begun'),
     publishedMs: ms,
+    dueMs: ms.nullable().describe('not delivered before; null: at once'),
+    endedMs: ms.nullable().describe('when it was done, or failed for good'),
+    reason: z.string().nullable().describe('why the last delivery failed'),
+    invocation: z.string().nullable().describe('that dealt with it last'),
     bytes: z.number(),
-    text: z.string().nullable().describe('the message where it is UTF-8; else null'),
-    base64: z.string().nullable().describe('the message where it is not UTF-8; else null'),
+    text: z.string().nullable().describe('the body where it is UTF-8; else null'),
+    base64: z.string().nullable().describe('the body where it is not UTF-8; else null'),
   })
   .meta({ id: 'QueueMessage' });
 

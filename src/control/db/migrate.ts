@@ -10,6 +10,7 @@ import { storedBytes } from './migrations/0005-stored-bytes.ts';
 import { queuePositions } from './migrations/0006-queue-positions.ts';
 import { rolesAndScopes } from './migrations/0007-roles-and-scopes.ts';
 import { handlerSettings } from './migrations/0008-handler-settings.ts';
+import { queues } from './migrations/0010-queues.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -21,6 +22,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0006-queue-positions': queuePositions,
   '0007-roles-and-scopes': rolesAndScopes,
   '0008-handler-settings': handlerSettings,
+  '0010-queues': queues,
 };
 
 /** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */

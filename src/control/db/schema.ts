@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { CollaboratorRole, StoredKind, TokenScope } from '../../protocol/nouns.ts';
+import type { CollaboratorRole, HandlerKind, MessageState, TokenScope } from '../../protocol/nouns.ts';
 
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
 export interface Schema {
@@ -103,7 +103,7 @@ export interface Schema {
     ended_ms: number | null;
   };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
-  stored_bytes: { handler_id: string; kind: StoredKind; bytes: number };
+  stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
   /** What a handler (branch '') or a branch preview serves now. */
   releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
   log_lines: {
@@ -145,18 +145,54 @@ export interface Schema {
   };
   handler_env: { handler_id: string; key: string /** AES-256-GCM, base64 */; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
-  queue_messages: {
+  /** Queues of users. */
+  queues: {
     id: string;
-    handler_id: string;
-    queue: string;
-    position: number;
-    message: Uint8Array;
-    published_ms: number;
+    owner_id: string;
+    name: string;
+    /** 1: nothing of it is delivered. */
+    is_paused: number;
+    /** Of the message published last. */
+    last_position: number;
+    created_ms: number;
   };
-  /** Position of the last message that the handler has published. */
-  queue_positions: { handler_id: string; last: number };
+  messages: {
+    id: string;
+    queue_id: string;
+    /** Order within the queue, in which they were published. */
+    position: number;
+    state: MessageState;
+    /**
+     * `ready`: not delivered before it, 0 where it may be now. `inflight`: whoever has taken it must have settled or
+     * extended it by then, or it is ready again.
+     */
+    due_ms: number;
+    /** Deliveries that have begun. */
+    attempts: number;
+    body: Uint8Array;
+    content_type: string | null;
+    /** Messages of one group are delivered one after the other. */
+    group_key: string | null;
+    published_ms: number;
+    /** Handler that it was last delivered to. */
+    taken_by: string | null;
+    /** Names the delivery that it is taken for. */
+    taken_id: string | null;
+    /** Why the last delivery failed. */
+    reason: string | null;
+    /** The Invocation that dealt with it last. */
+    invocation: string | null;
+    /** When it was done, or failed for good. */
+    ended_ms: number | null;
+  };
+  /** Deduplication keys that have been used. */
+  message_keys: { queue_id: string; key: string; message_id: string; expires_ms: number };
+  /** Messages of a user and their bytes, kept exact in the transactions that change them. */
+  message_totals: { owner_id: string; items: number; bytes: number };
+  /** Queues that live Deployments consume; `settings` is a QueueSettings as JSON. */
+  subscriptions: { handler_id: string; queue: string; settings: string };
   /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
-  storage_totals: { handler_id: string; kind: 'kv' | 'queue'; items: number; bytes: number };
+  storage_totals: { handler_id: string; kind: 'kv'; items: number; bytes: number };
   /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
   /** The control (its data folder's id) whose disk holds a repository. */

@@ -72,7 +72,7 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, exactMemory, policy, env, passAuthorization, filesRoot } = manifest;
+  const { abi, limits, exactMemory, policy, env, passAuthorization, filesRoot, queues } = manifest;
   return {
     abi,
     limits,
@@ -89,6 +89,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
             bytes: files.reduce((sum, file) => sum + file.bytes.length, 0),
           },
     passAuthorization,
+    ...(queues.length === 0 ? {} : { queues: [...queues] }),
   };
 }
 

@@ -17,7 +17,8 @@ import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 import { readSettings } from '../handlers/settings.ts';
-import { readEffectiveManifest } from './effective-manifest.ts';
+import { replaceSubscriptions } from '../queues/subscriptions.ts';
+import { consumedQueues, readEffectiveManifest } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
 
@@ -150,6 +151,7 @@ export class DeploymentStore {
         .values({ handler_id: row.handler_id, branch: deployBranch, ...release })
         .onConflict((oc) => oc.columns(['handler_id', 'branch']).doUpdateSet(release))
         .execute();
+      await replaceSubscriptions(trx, row.handler_id, consumedQueues(row.manifest));
       return { replaced };
     });
   }

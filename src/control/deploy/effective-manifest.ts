@@ -1,8 +1,18 @@
 /** What of a manifest a Deployment keeps: column `deployments.manifest`, as JSON with sorted keys. */
 import { z } from 'zod';
 import { limitNames } from '../../protocol/limits.ts';
-import { abiNames, policyLists } from '../../protocol/nouns.ts';
+import { abiNames, policyLists, type QueueSettings, queueFramings } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+
+const queueSettings = z.object({
+  name: z.string(),
+  concurrency: z.int(),
+  batch: z.int(),
+  framing: z.enum(queueFramings),
+  maxAttempts: z.int(),
+  timeoutMs: z.int(),
+  output: z.string().nullable(),
+} satisfies Record<keyof QueueSettings, z.ZodType>);
 
 const effectiveManifest = z.object({
   abi: z.enum(['auto', ...abiNames, 'component']),
@@ -14,6 +24,8 @@ const effectiveManifest = z.object({
   /** Name of the file bundle in the artifact store. */
   files: z.object({ root: z.string(), bundle: z.string(), count: z.int(), bytes: z.int() }).nullable(),
   passAuthorization: z.boolean(),
+  /** Queues that the function consumes. Left out where it consumes none, as in manifests of earlier versions. */
+  queues: z.array(queueSettings).optional(),
 });
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
@@ -29,4 +41,9 @@ export function writeEffectiveManifest(manifest: EffectiveManifest): string {
 
 export function readEffectiveManifest(text: string): EffectiveManifest {
   return effectiveManifest.parse(JSON.parse(text));
+}
+
+/** Returns the queues that a Deployment consumes, by its manifest. */
+export function consumedQueues(text: string): readonly QueueSettings[] {
+  return z.object({ queues: z.array(queueSettings).optional() }).parse(JSON.parse(text)).queues ?? [];
 }

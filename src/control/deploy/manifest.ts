@@ -17,9 +17,10 @@ import {
   maximumLimits,
   olinLimits,
 } from '../../protocol/limits.ts';
-import { type AbiName, abiNames, type Policy, policyLists } from '../../protocol/nouns.ts';
+import { type AbiName, abiNames, type Policy, policyLists, type QueueSettings } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
+import { queueKeys, queueSettings, queueTables } from './manifest-queues.ts';
 import { checkPatterns } from './policy-patterns.ts';
 import { TomlLines } from './toml-lines.ts';
 
@@ -40,6 +41,8 @@ export interface Manifest {
   readonly filesRoot: string | null;
   /** Whether the function sees its caller's Authorization header. */
   readonly passAuthorization: boolean;
+  /** Queues that the function consumes. */
+  readonly queues: readonly QueueSettings[];
   /** Line of a key in wasmcloud.toml, for what only the rest of the commit can show to be wrong. */
   readonly at: (path: readonly string[]) => string;
 }
@@ -89,14 +92,16 @@ const schema = z.strictObject({
     .optional(),
   files: z.strictObject({ root: relativePath }, 'must be a table: [files]').optional(),
   authorization: z.boolean('must be true or false').optional(),
+  queue: queueTables.optional(),
 });
 
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['module', 'abi', 'authorization', 'limits', 'policy', 'env', 'files'],
+  '': ['module', 'abi', 'authorization', 'limits', 'policy', 'env', 'files', 'queue'],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
   files: ['root'],
+  queue: queueKeys,
 };
 
 /** Reads both files' bytes as pushed; null where the commit has none. Returns the manifest. Throws `manifest_invalid`. */
@@ -122,6 +127,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     env: given.env ?? {},
     filesRoot: given.files === undefined ? null : normalise(given.files.root),
     passAuthorization: given.authorization ?? false,
+    queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     at,
   };
 }
@@ -149,7 +155,7 @@ function validate(value: unknown, at: (path: readonly PropertyKey[]) => string):
   const found = result.error.issues.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return [`${at(issue.path)}: ${issue.path.join('.')} ${issue.message}`];
     const table = issue.path.join('.');
-    const known = knownKeys[table] ?? [];
+    const known = knownKeys[table.replace(/\.\d+$/, '')] ?? [];
     hints.add(`${table === '' ? 'the top level' : `[${table}]`} knows ${known.join(', ')}`);
     return issue.keys.map((key) => `${at([...issue.path, key])}: unknown key ${[...issue.path, key].join('.')}`);
   });

@@ -9,7 +9,7 @@ import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName } from '../../protocol/module.ts';
-import type { LogLevelName, StoredKind } from '../../protocol/nouns.ts';
+import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
@@ -44,7 +44,7 @@ export interface PushQuota {
   admit(userId: string, bytes: number): Promise<void>;
   usedBytes(userId: string): Promise<number>;
   /** Measures what a handler stores. */
-  measure(handlerId: string, kinds: readonly StoredKind[]): Promise<void>;
+  measure(handlerId: string, kinds: readonly HandlerKind[]): Promise<void>;
 }
 
 /** The parts of control that a push uses. */

@@ -1,6 +1,6 @@
 /** Measures what a handler stores in the database, in bytes; kinds that lie on the disk are measured by their stations. */
 import { sql } from 'kysely';
-import type { StoredKind } from '../../protocol/nouns.ts';
+import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 
 /** Returns the bytes that a handler (by id) stores of one kind; null where another control keeps and measures them. */
@@ -11,7 +11,7 @@ const rowBytes = 150;
 /** Lines added up by one statement: some milliseconds, in which no other reader is kept waiting for long. */
 const stepLines = 5_000;
 
-export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'queues' | 'logs' | 'usage', Measure>> {
+export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 'usage', Measure>> {
   return {
     async kv(handlerId) {
       const { rows, bytes } = await db.reader
@@ -19,17 +19,6 @@ export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'queues' 
         .select(({ fn }) => [
           fn.countAll<number>().as('rows'),
           sql<number | null>`sum(octet_length(value) + octet_length(key) + octet_length(bucket))`.as('bytes'),
-        ])
-        .where('handler_id', '=', handlerId)
-        .executeTakeFirstOrThrow();
-      return Number(bytes ?? 0) + Number(rows) * rowBytes;
-    },
-    async queues(handlerId) {
-      const { rows, bytes } = await db.reader
-        .selectFrom('queue_messages')
-        .select(({ fn }) => [
-          fn.countAll<number>().as('rows'),
-          sql<number | null>`sum(octet_length(message) + octet_length(queue))`.as('bytes'),
         ])
         .where('handler_id', '=', handlerId)
         .executeTakeFirstOrThrow();
@@ -53,6 +42,16 @@ export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'queues' 
       return Number(records.bytes ?? 0) + (Number(records.rows) + Number(minutes.rows)) * rowBytes;
     },
   };
+}
+
+/** Returns the bytes of all messages in a user's queues; exact, because publishing and removing count them. */
+export async function queueBytes(db: Database, userId: string): Promise<number> {
+  const total = await db.reader
+    .selectFrom('message_totals')
+    .select(['items', 'bytes'])
+    .where('owner_id', '=', userId)
+    .executeTakeFirst();
+  return total === undefined ? 0 : Number(total.bytes) + Number(total.items) * rowBytes;
 }
 
 async function logBytes(db: Database, handlerId: string): Promise<number> {
@@ -82,11 +81,10 @@ async function logBytes(db: Database, handlerId: string): Promise<number> {
 }
 
 /** Bytes by which a kind grows before a handler is measured again. Between two measures growth is added up. */
-export const measureSlack: Readonly<Record<StoredKind, number>> = {
+export const measureSlack: Readonly<Record<HandlerKind, number>> = {
   repositories: 1, // with each push
   artifacts: 1,
   kv: 1024 * 1024,
-  queues: 1024 * 1024,
   logs: 16 * 1024 * 1024, // a handler keeps 128 MiB, all of which are read
   usage: 2 * 1024 * 1024,
 };

@@ -5,7 +5,7 @@
  * Where the disk itself is nearly full, the user who keeps most is refused first: the less room there is, the more users.
  */
 import { PlatformError } from '../../protocol/errors.ts';
-import { type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
+import { type HandlerKind, handlerKinds, type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import type { DiskSpace } from './disk-space.ts';
@@ -17,7 +17,9 @@ export interface QuotasOptions {
   readonly db: Database;
   /** Bytes that one user may store whose quota no administrator has set. */
   readonly quotaBytes: number;
-  readonly measures: Readonly<Record<StoredKind, Measure>>;
+  readonly measures: Readonly<Record<HandlerKind, Measure>>;
+  /** Returns the bytes that are in a user's queues. */
+  readonly queueBytes: (userId: string) => Promise<number>;
   /** Null: the disk is not watched. */
   readonly disk: Pick<DiskSpace, 'deleting' | 'roomLeft'> | null;
   /** Removes the oldest of one kind that a handler keeps, until no more than about `bytes` are left. */
@@ -37,7 +39,7 @@ export const quotaLimits = {
   trustMs: 10_000,
   /** Users and handlers that are remembered. */
   remembered: 10_000,
-  /** A handler that asks for more than its owner has left is measured anew at most so often, milliseconds. */
+  /** A handler, or user, that asks for more than is left is measured anew at most so often, milliseconds. */
   recountMs: 2_000,
   /**
    * Share of the quota that log lines, and records and counters of invocations, may take before the oldest give way:
@@ -71,7 +73,7 @@ export class Quotas {
       slack: 1,
       trim: async (key) => {
         const [kind, handlerId] = key.split(' ');
-        await this.measure(handlerId!, [kind as StoredKind]); // written by grew()
+        await this.measure(handlerId!, [kind as HandlerKind]); // written by grew()
       },
       onError: (error) => options.report('stored bytes could not be measured', error),
     });
@@ -103,10 +105,12 @@ export class Quotas {
     const rows = await this.#stored.ofUser(userId);
     const byKind = Object.fromEntries(storedKinds.map((kind) => [kind, 0])) as Record<StoredKind, number>;
     for (const { kind, bytes } of rows) byKind[kind] += bytes;
+    byKind.queues = await this.#options.queueBytes(userId);
     const handlers = [...Map.groupBy(rows, ({ name }) => name)]
       .map(([name, theirs]) => ({ name, bytes: sum(theirs), deleted: theirs[0]!.isDeleted }))
       .sort((a, b) => b.bytes - a.bytes || (a.name < b.name ? -1 : 1));
-    return { quotaBytes: await this.quotaOf(userId), usedBytes: sum(rows), byKind, handlers };
+    const usedBytes = sum(rows) + byKind.queues;
+    return { quotaBytes: await this.quotaOf(userId), usedBytes, byKind, handlers };
   }
 
   /** Returns the bytes that a user stores, as far as is known. */
@@ -139,7 +143,7 @@ export class Quotas {
    * Runs `store`, which stores `bytes` of `kind` for a handler, if the handler's owner has so much left, and counts
    * them. Returns what `store` returns. Throws `limit_exceeded` without running it.
    */
-  async storing<T>(handlerId: string, kind: StoredKind, bytes: number, store: () => Promise<T>): Promise<T> {
+  async storing<T>(handlerId: string, kind: HandlerKind, bytes: number, store: () => Promise<T>): Promise<T> {
     const userId = await this.#ownerOf(handlerId);
     if (userId !== null)
       await this.admit(userId, bytes).catch(async (error: unknown) => {
@@ -153,8 +157,25 @@ export class Quotas {
     return result;
   }
 
+  /**
+   * Runs `publish`, which stores `bytes` in a user's queues, if the user has so much left, and counts them. Returns what
+   * `publish` returns. Throws `limit_exceeded` without running it.
+   */
+  async publishing<T>(userId: string, bytes: number, publish: () => Promise<T>): Promise<T> {
+    await this.admit(userId, bytes).catch(async (error: unknown) => {
+      // Messages may have been dealt with since the sum was read.
+      if (!this.#mayRecount(userId)) throw error;
+      this.#users.delete(userId);
+      await this.admit(userId, bytes);
+    });
+    const result = await publish();
+    const known = this.#users.get(userId);
+    if (known !== undefined) known.bytes += bytes;
+    return result;
+  }
+
   /** Counts bytes that have been stored. The handler is measured soon where they are many. */
-  grew(handlerId: string, kind: StoredKind, bytes: number): void {
+  grew(handlerId: string, kind: HandlerKind, bytes: number): void {
     const owner = this.#owners.get(handlerId);
     const user = owner === undefined ? undefined : this.#users.get(owner.userId);
     if (user !== undefined) user.bytes += bytes;
@@ -164,7 +185,7 @@ export class Quotas {
   }
 
   /** Measures a handler and writes the figures down. Of logs and usage what is past their share of the quota is removed. */
-  async measure(handlerId: string, kinds: readonly StoredKind[] = storedKinds): Promise<void> {
+  async measure(handlerId: string, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
       // What is stored while the measure runs may not be in it.
@@ -210,14 +231,19 @@ export class Quotas {
     return this.#watch.close();
   }
 
+  async #queuesText(userId: string): Promise<readonly string[]> {
+    const bytes = await this.#options.queueBytes(userId);
+    return bytes === 0 ? [] : [`queues  ${sizeText(bytes)}`];
+  }
+
   async #refusal(userId: string, user: UserSum): Promise<PlatformError> {
     const rows = await this.#stored.ofUser(userId);
     const quota = sizeText(user.quotaBytes);
     return new PlatformError('limit_exceeded', `your quota is used up: ${sizeText(user.bytes)} of ${quota}`, {
-      details: whatUsesMost(rows),
+      details: [...whatUsesMost(rows), ...(await this.#queuesText(userId))],
       hints: [
         'see what uses it: wasmcloud quota',
-        'make room for good: wasmcloud delete NAME --purge, or wasmcloud queue NAME purge QUEUE',
+        'make room for good: wasmcloud delete NAME --purge, or wasmcloud queue purge NAME',
       ],
     });
   }
@@ -241,7 +267,7 @@ export class Quotas {
     const known = this.#users.get(userId);
     if (known !== undefined && nowMs < known.untilMs) return known;
     const handlerIds = await this.#stored.handlerIdsOf(userId);
-    const measured = sum(await this.#stored.ofUser(userId));
+    const measured = sum(await this.#stored.ofUser(userId)) + (await this.#options.queueBytes(userId));
     const quotaBytes = (await this.#stored.quotaOf(userId)) ?? this.#options.quotaBytes;
     const fresh = { bytes: measured + this.#grownOf(handlerIds), quotaBytes, untilMs: nowMs + quotaLimits.trustMs };
     remember(this.#users, userId, fresh);
@@ -252,7 +278,7 @@ export class Quotas {
   #grownOf(handlerIds: readonly string[]): number {
     let bytes = 0;
     for (const handlerId of handlerIds)
-      for (const kind of storedKinds) bytes += this.#grown.get(`${kind} ${handlerId}`) ?? 0;
+      for (const kind of handlerKinds) bytes += this.#grown.get(`${kind} ${handlerId}`) ?? 0;
     return bytes;
   }
 
@@ -265,10 +291,10 @@ export class Quotas {
     return userId;
   }
 
-  #mayRecount(handlerId: string): boolean {
+  #mayRecount(id: string): boolean {
     const nowMs = this.#options.now();
-    if (nowMs - (this.#recountedMs.get(handlerId) ?? Number.NEGATIVE_INFINITY) < quotaLimits.recountMs) return false;
-    remember(this.#recountedMs, handlerId, nowMs);
+    if (nowMs - (this.#recountedMs.get(id) ?? Number.NEGATIVE_INFINITY) < quotaLimits.recountMs) return false;
+    remember(this.#recountedMs, id, nowMs);
     return true;
   }
 }

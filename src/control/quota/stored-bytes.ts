@@ -1,5 +1,5 @@
 /** Reads and writes how many bytes each handler stores, by kind: the last measured figures, in the database. */
-import type { StoredKind } from '../../protocol/nouns.ts';
+import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 
@@ -8,7 +8,7 @@ export interface HandlerBytes {
   readonly handlerId: string;
   readonly name: string;
   readonly isDeleted: boolean;
-  readonly kind: StoredKind;
+  readonly kind: HandlerKind;
   readonly bytes: number;
 }
 
@@ -20,7 +20,7 @@ export class StoredBytes {
   }
 
   /** Replaces the figure of one handler and kind. Does nothing for a handler that is gone. */
-  async set(handlerId: string, kind: StoredKind, bytes: number): Promise<void> {
+  async set(handlerId: string, kind: HandlerKind, bytes: number): Promise<void> {
     await this.#db.relaxed
       .insertInto('stored_bytes')
       .values({ handler_id: handlerId, kind, bytes })

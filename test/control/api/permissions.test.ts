@@ -55,8 +55,6 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   listInvocations: ['viewer', 'read'],
   getInvocation: ['viewer', 'read'],
   getUsage: ['viewer', 'read'],
-  listQueues: ['viewer', 'read'],
-  readQueue: ['viewer', 'read'],
   listVariables: ['viewer', 'read'],
   getVariable: ['viewer', 'read'],
   listCollaborators: ['viewer', 'read'],
@@ -69,7 +67,6 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   changeHandler: ['owner', 'full'],
   deleteHandler: ['owner', 'full'],
   restoreHandler: ['owner', 'full'],
-  purgeQueue: ['owner', 'full'],
   setCollaborator: ['owner', 'full'],
   removeCollaborator: ['owner', 'full'],
   offerTransfer: ['owner', 'full'],
@@ -82,6 +79,17 @@ const onAccount: Readonly<Record<string, readonly [scope: TokenScope, bound: boo
   logOut: ['read', true],
   listHandlers: ['read', true],
   listUsage: ['read', false],
+  listQueues: ['read', false],
+  showQueue: ['read', false],
+  readQueue: ['read', false],
+  exportQueue: ['read', false],
+  publish: ['deploy', false],
+  putQueue: ['full', false],
+  pauseQueue: ['full', false],
+  resumeQueue: ['full', false],
+  retryQueue: ['full', false],
+  purgeQueue: ['full', false],
+  deleteQueue: ['full', false],
   listTransfers: ['read', false],
   createHandler: ['deploy', false],
   changePassword: ['full', false],
@@ -118,11 +126,10 @@ const bodies: Readonly<Record<string, unknown>> = {
 };
 
 function pathOf({ path }: Operation): string {
-  const filled = path
+  return path
     .replace('{name}', 'otter')
     .replace('{queue}', 'jobs')
     .replaceAll(/\{\w+\}/g, 'nobody');
-  return path.startsWith('/queues') ? `${filled}?handler=otter` : filled;
 }
 
 type Outcome = 'allowed' | 'forbidden' | 'hidden' | 'unauthorized';

@@ -17,7 +17,6 @@ import { SqlRepoHome } from '../../../src/control/git/repo-home.ts';
 import { Repositories } from '../../../src/control/git/repositories.ts';
 import { Handlers } from '../../../src/control/handlers/handlers.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
-import { QueueStore } from '../../../src/control/storage/queue-store.ts';
 import { kvLimits } from '../../../src/protocol/limits.ts';
 import type { VettedModule } from '../../../src/protocol/module.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
@@ -90,21 +89,6 @@ onEachDatabase('two controls on one database', (dialect) => {
     const row = await one!.stage(staging('c'));
     expect(await two!.removeArtifact(row.artifact)).toBe(false);
     expect(await one!.artifactModule(row.artifact)).toMatchObject(vetted);
-  });
-
-  test('200 messages published at once all arrive, each with a place of its own, and are counted', async () => {
-    await makeHandler();
-    const queues = both.map((db) => new QueueStore({ db, now: Date.now, newId: () => randomBytes(8).toString('hex') }));
-    await Promise.all(
-      Array.from({ length: 200 }, (_, i) =>
-        queues[i % 2]!.publish({ handlerId: 'h', queue: 'q', message: new Uint8Array(3) }),
-      ),
-    );
-    const stored = await queues[1]!.read({ handlerId: 'h', queue: 'q', after: 0, limit: 500 });
-    expect(stored.map(({ position }) => position)).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
-    expect(await store.db.selectFrom('storage_totals').select(['items', 'bytes']).execute()).toEqual([
-      { items: 200, bytes: 600 },
-    ]);
   });
 
   test('100 kv values put at once are counted exactly, and the limit holds over both controls', async () => {

@@ -4,11 +4,11 @@ import { Handlers } from '../../../src/control/handlers/handlers.ts';
 import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { type Quotas, quotaLimits } from '../../../src/control/quota/quotas.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
-import { QueueStore } from '../../../src/control/storage/queue-store.ts';
 import { UsageStore } from '../../../src/control/usage/usage-store.ts';
 import { type HandlerId, handlerIdOf } from '../../../src/protocol/names.ts';
 import { type PendingInvocationRecord, storedKinds } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { testQueues } from '../../support/queues.ts';
 import { testQuota } from '../../support/quotas.ts';
 
 const KIB = 1024;
@@ -48,8 +48,8 @@ onEachDatabase('quotas', (dialect) => {
       const theirs = await handler('theirs', 'bob');
       await put(otter, 'a', 20 * KIB);
       await put(theirs, 'a', 20 * KIB);
-      const queues = new QueueStore({ db: store.db, now: Date.now, newId: () => randomBytes(8).toString('hex') });
-      await queues.publish({ handlerId: fox, queue: 'q', message: new Uint8Array(10 * KIB) });
+      await put(fox, 'a', 0);
+      await testQueues(store.db).publish('ada', 'q', new Uint8Array(10 * KIB));
       await quota.measureAll();
       const view = await quota.view('ada');
       expect(view.quotaBytes).toBe(quotaBytes);
@@ -88,7 +88,7 @@ onEachDatabase('quotas', (dialect) => {
       quota = testQuota(store.db, {
         quotaBytes,
         now: () => nowMs,
-        measures: { repositories: none, artifacts: none, logs: none, usage: none, queues: none, kv: kvBytes },
+        measures: { repositories: none, artifacts: none, logs: none, usage: none, kv: kvBytes },
       });
       await quota.storing(otter, 'kv', 50 * KIB, none); // its measure begins, and does not end
       await quota.measure(fox);

@@ -1,9 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/control/db/database.ts';
 import { KvStore } from '../../../src/control/storage/kv-store.ts';
-import { QueueStore } from '../../../src/control/storage/queue-store.ts';
-import { kvLimits, queueLimits } from '../../../src/protocol/limits.ts';
+import { kvLimits } from '../../../src/protocol/limits.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 onEachDatabase('storage', (dialect) => {
@@ -112,105 +110,6 @@ onEachDatabase('storage', (dialect) => {
       // Replacing does not count what is replaced.
       await kv.put({ handlerId: 'one', bucket: 'b', key: '0' }, value);
       await kv.put({ handlerId: 'two', bucket: 'b', key: '0' }, bytes('x'));
-    });
-  });
-
-  describe('queues', () => {
-    it('keep messages in the order of publishing, apart by handler and name', async () => {
-      const queues = new QueueStore({ db, now: () => 7, newId: randomUUID });
-      const publish = (queue: string, text: string, handlerId = 'one') =>
-        queues.publish({ handlerId, queue, message: bytes(text) });
-      // One after the other: publishing at the same time has no order.
-      await publish('q', 'a');
-      await publish('q', 'b');
-      await Promise.all([publish('other', 'x'), publish('q', 'y', 'two')]);
-      await publish('q', 'c');
-      const read = (after: number, more = {}) =>
-        queues.read({ handlerId: 'one', queue: 'q', after, limit: 2, ...more });
-      const first = await read(0);
-      expect(first.map(({ message }) => Buffer.from(message).toString())).toEqual(['a', 'b']);
-      const last = first.at(-1)!.position;
-      expect(last).toBeGreaterThan(first[0]!.position);
-      expect((await read(last)).map(({ message }) => Buffer.from(message).toString())).toEqual(['c']);
-      // As many as fit, but one at least.
-      expect(await read(0, { bytesMax: 1 })).toHaveLength(1);
-      expect(await read(0, { bytesMax: 0 })).toHaveLength(1);
-    });
-
-    it('are listed by name with messages, bytes and the time of the oldest', async () => {
-      let nowMs = 7;
-      const queues = new QueueStore({ db, now: () => nowMs, newId: randomUUID });
-      for (const [queue, text] of [
-        ['b', 'xx'],
-        ['a', 'x'],
-        ['b', 'xxx'],
-      ] as const) {
-        await queues.publish({ handlerId: 'one', queue, message: bytes(text) });
-        nowMs += 1;
-      }
-      await queues.publish({ handlerId: 'two', queue: 'c', message: bytes('') });
-      const list = (after: string, limit = 10) => queues.list({ handlerId: 'one', after, limit });
-      const a = { name: 'a', messages: 1, bytes: 1, oldestMs: 8 };
-      const b = { name: 'b', messages: 2, bytes: 5, oldestMs: 7 };
-      expect(await list('')).toEqual([a, b]);
-      expect(await list('', 1)).toEqual([a]);
-      expect(await list('a')).toEqual([b]);
-      expect(await list('b')).toEqual([]);
-    });
-
-    it('are purged one by one; room is there again, and positions go on where they were', async () => {
-      const queues = new QueueStore({ db, now: () => 7, newId: randomUUID });
-      const publish = (queue: string, text: string) =>
-        queues.publish({ handlerId: 'one', queue, message: bytes(text) });
-      const total = () =>
-        db.selectFrom('storage_totals').select(['items', 'bytes']).where('handler_id', '=', 'one').executeTakeFirst();
-      await publish('q', 'ab');
-      await publish('other', 'kept');
-      // More than one transaction removes.
-      const ids = Array.from({ length: 1_100 }, (_, i) => ({
-        ...{ id: `m${i}`, handler_id: 'one', queue: 'q', position: 100 + i },
-        ...{ message: Buffer.from('x'), published_ms: 7 },
-      }));
-      for (let at = 0; at < ids.length; at += 100)
-        await db
-          .insertInto('queue_messages')
-          .values(ids.slice(at, at + 100))
-          .execute();
-      await db.updateTable('storage_totals').set({ items: 1_102, bytes: 1_106 }).execute();
-      await db.updateTable('queue_positions').set({ last: 1_199 }).execute();
-      expect(await queues.purge({ handlerId: 'one', queue: 'q' })).toEqual({ messages: 1_101, bytes: 1_102 });
-      expect(await queues.purge({ handlerId: 'one', queue: 'q' })).toEqual({ messages: 0, bytes: 0 });
-      expect(await total()).toEqual({ items: 1, bytes: 4 });
-      await publish('q', 'new');
-      const [found] = await queues.read({ handlerId: 'one', queue: 'q', after: 0, limit: 10 });
-      expect(found?.position).toBe(1_200);
-      expect(await queues.list({ handlerId: 'one', after: '', limit: 10 })).toMatchObject([
-        { name: 'other' },
-        { name: 'q', messages: 1 },
-      ]);
-    });
-
-    it.each([
-      ['messages', { items: queueLimits.waiting, bytes: 0 }],
-      ['bytes', { items: 1, bytes: queueLimits.handlerBytes - 1 }],
-    ])('that are full of %s refuse one more, saying how to make room', async (_what, full) => {
-      const queues = new QueueStore({ db, now: () => 7, newId: randomUUID });
-      const publish = () => queues.publish({ handlerId: 'one', queue: 'q', message: bytes('ab') });
-      await publish();
-      await db.updateTable('storage_totals').set(full).where('handler_id', '=', 'one').execute();
-      await expect(publish()).rejects.toMatchObject({
-        code: 'limit_exceeded',
-        message: expect.stringMatching(/full.*100000 messages and 256 MiB.*wasmcloud queue/),
-      });
-      expect(await queues.read({ handlerId: 'one', queue: 'q', after: 0, limit: 10 })).toHaveLength(1);
-      await queues.publish({ handlerId: 'two', queue: 'q', message: bytes('ab') });
-    });
-
-    it('refuse a message past its limit', async () => {
-      const queues = new QueueStore({ db, now: () => 7, newId: randomUUID });
-      await expect(
-        queues.publish({ handlerId: 'one', queue: 'q', message: new Uint8Array(queueLimits.messageBytes + 1) }),
-      ).rejects.toMatchObject({ code: 'limit_exceeded' });
     });
   });
 });

@@ -1,45 +1,106 @@
+import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Control, Home, startControl } from '../../support/ui-cli.ts';
 
 let control: Control;
 let home: Home;
 let variables: Record<string, string>;
+let adaId: string;
 beforeAll(async () => {
   control = await startControl();
   home = await Home.make(control);
-  variables = { WASMCLOUD_TOKEN: await control.user('ada') };
-  await control.handler('swift-otter', 'ada');
+  const token = await control.user('ada');
+  adaId = (await control.accounts.actorOfToken(token))!.user.id;
+  variables = { WASMCLOUD_TOKEN: token };
 });
 afterAll(() => control.close());
 
 const wasmcloud = (...words: readonly string[]) => home.wasmcloud(words, { variables });
-const publish = async (queue: string, message: Uint8Array) => {
-  const handler = await control.handlers.find('swift-otter');
-  await control.queues.publish({ handlerId: handler!.id, queue, message });
-};
 
-test('queues are listed, read and purged', async () => {
-  expect(await wasmcloud('queue', 'swift-otter')).toMatchObject({ status: 0, stdout: '' });
-  await publish('mail', Buffer.from('hello \u001b[31mred'));
-  await publish('mail', Buffer.from([0xff]));
-  const listed = await wasmcloud('queue', 'swift-otter');
-  expect(listed.stdout).toMatch(/^mail +2 +15 B +/m);
+test('queues are filled, listed, read, paused and purged', async () => {
+  expect(await wasmcloud('queue')).toMatchObject({
+    status: 0,
+    stdout: '',
+    stderr: expect.stringContaining('queue publish'),
+  });
+  expect((await wasmcloud('queue', 'publish', 'mail', 'hello \u001b[31mred')).stdout).toMatch(
+    /^published \S+ to mail\n$/,
+  );
+  await control.publish(adaId, 'mail', Uint8Array.of(0xff));
+  expect((await wasmcloud('queue', 'list')).stdout).toMatch(/^mail +2 +0 +0 +0 +15 B +.* none$/m);
 
-  const read = await wasmcloud('queue', 'swift-otter', 'read', 'mail');
-  expect(read.stdout).toMatch(/^ *1 +\d{4}-.*Z +14 B +hello \^\[\[31mred\n *2 +.*base64:\/w==$/m);
-  const page = JSON.parse((await wasmcloud('queue', 'swift-otter', 'read', 'mail', '--limit', '1', '--json')).stdout);
+  const read = await wasmcloud('queue', 'read', 'mail');
+  expect(read.stdout).toMatch(/^ *1 +ready +\d{4}-.*Z +0 +14 B +hello \^\[\[31mred\n *2 +.*base64:\/w==$/m);
+  const page = JSON.parse((await wasmcloud('queue', 'read', 'mail', '--limit', '1', '--json')).stdout);
   expect(page).toMatchObject({ messages: [{ position: 1 }], next: 1 });
-  const next = await wasmcloud('queue', 'swift-otter', 'read', 'mail', '--after', '1');
-  expect(next.stdout).not.toContain('hello');
+  expect((await wasmcloud('queue', 'read', 'mail', '--after', '1')).stdout).not.toContain('hello');
 
-  expect((await wasmcloud('queue', 'swift-otter', 'purge', 'mail')).stderr).toContain('needs a yes');
-  const purged = await wasmcloud('queue', 'swift-otter', 'purge', 'mail', '--yes');
-  expect(purged.stdout).toBe('removed 2 messages (15 B) from mail\n');
-  expect(JSON.parse((await wasmcloud('queue', 'swift-otter', '--json')).stdout)).toEqual([]);
+  expect((await wasmcloud('queue', 'pause', 'mail')).stdout).toBe('mail is paused\n');
+  expect((await wasmcloud('queue', 'show', 'mail')).stdout).toContain('mail (paused)');
+  expect((await wasmcloud('queue', 'resume', 'mail')).stdout).toBe('mail is delivered again\n');
+  expect((await wasmcloud('queue', 'retry', 'mail')).stdout).toContain('0 dead letters');
+
+  expect((await wasmcloud('queue', 'purge', 'mail')).stderr).toContain('needs a yes');
+  expect((await wasmcloud('queue', 'purge', 'mail', '--yes')).stdout).toBe('removed 2 messages (15 B) from mail\n');
+  expect((await wasmcloud('queue', 'delete', 'mail', '--yes')).stdout).toBe('deleted the queue mail\n');
+  expect(JSON.parse((await wasmcloud('queue', '--json')).stdout)).toEqual([]);
 });
 
-test('what is no action, or names no queue, is said', async () => {
-  expect((await wasmcloud('queue', 'swift-otter', 'drop', 'mail')).stderr).toContain('queue knows read and purge');
-  expect((await wasmcloud('queue', 'swift-otter', 'read')).stderr).toContain('which queue?');
-  expect((await wasmcloud('queue', 'nobody')).status).toBe(1);
+test('a message comes from words, a file or standard input; a key publishes it once', async () => {
+  const file = join(control.folder, 'message.bin');
+  await writeFile(file, Buffer.from([1, 2, 3]));
+  await wasmcloud('queue', 'publish', 'q', '--file', file, '--type', 'image/png', '--group', 'g');
+  await home.wasmcloud(['queue', 'publish', 'q', '--file', '-'], { variables, stdin: 'from stdin' });
+  expect((await wasmcloud('queue', 'publish', 'q', 'a', '--key', 'k')).stdout).toContain('published');
+  expect((await wasmcloud('queue', 'publish', 'q', 'b', '--key', 'k')).stdout).toContain('has got it before');
+  const { messages } = JSON.parse((await wasmcloud('queue', 'read', 'q', '--json')).stdout);
+  expect(messages.map((one: { base64: string | null; text: string | null }) => one.text)).toEqual([
+    '\u0001\u0002\u0003',
+    'from stdin',
+    'a',
+  ]);
+  expect((await wasmcloud('queue', 'publish', 'q')).stderr).toContain('what shall be published?');
+  expect((await wasmcloud('queue', 'publish', 'q', 'x', '--file', file)).stderr).toContain('not both');
+});
+
+test('an export that was cut goes on where it stopped, and is imported as it was', async () => {
+  await control.publish(
+    adaId,
+    'all',
+    Array.from({ length: 1_000 }, (_, i) => `message ${i}`),
+  );
+  const out = join(control.folder, 'all.ndjson');
+  expect((await wasmcloud('queue', 'export', 'all', '--out', out)).stdout).toMatch(/^wrote 1,?000 messages/);
+  const whole = await readFile(out, 'utf8');
+  expect((await wasmcloud('queue', 'export', 'all', '--out', out)).stderr).toContain('exists already');
+
+  // As if the connection had been cut in the middle of a line.
+  await truncate(out, Math.floor((await stat(out)).size / 2));
+  expect((await wasmcloud('queue', 'export', 'all', '--out', out, '--resume')).status).toBe(0);
+  expect(await readFile(out, 'utf8')).toBe(whole);
+
+  expect((await wasmcloud('queue', 'import', 'copy', out)).stdout).toMatch(/^published 1,?000 messages to copy/);
+  const copy = (await wasmcloud('queue', 'export', 'copy')).stdout;
+  const bodies = (lines: string) =>
+    lines
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).text);
+  expect(bodies(copy)).toEqual(bodies(whole));
+
+  await appendFile(out, '{"text":"x","colour":1}\n');
+  const broken = await wasmcloud('queue', 'import', 'copy', out);
+  expect(broken).toMatchObject({ status: 1, stderr: expect.stringContaining('line 1001: no such field: "colour"') });
+  await writeFile(out, 'something else\n');
+  expect((await wasmcloud('queue', 'export', 'all', '--out', out, '--resume')).stderr).toContain(
+    'does not end like an export',
+  );
+});
+
+test('a queue that is not there is said', async () => {
+  expect(await wasmcloud('queue', 'read', 'nothing')).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('no queue'),
+  });
 });

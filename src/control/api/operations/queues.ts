@@ -1,11 +1,16 @@
-/** Messages that functions have published through queue://NAME: listed, read, purged. */
+/** A user's queues: made, paused, filled, read, exported, emptied (docs/queues.md). */
+import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
-import { MIB } from '../../../protocol/limits.ts';
+import { MIB, queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
+import { messageStates } from '../../../protocol/nouns.ts';
+import type { Message, MessageStore } from '../../queues/message-store.ts';
+import type { QueueStore } from '../../queues/queue-store.ts';
+import { bodyFields, exportLines, upload } from '../../queues/transfer.ts';
 import type { Quotas } from '../../quota/quotas.ts';
-import type { QueueMessage, QueueStore } from '../../storage/queue-store.ts';
-import { forHandler, type Operation } from '../operation.ts';
+import { readBytes } from '../body.ts';
+import { forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
 
 const tag = 'queues';
@@ -17,21 +22,33 @@ export const queueAnswerLimits = {
   messages: 200,
   /** Bytes of the messages in one answer; one message is always given. */
   bytes: MIB,
+  /** Milliseconds by which a single message must have come. */
+  publishMs: 30_000,
 } as const;
 
-const handlerName = z.string().describe('name of the handler that the queue belongs to');
+/** Media type of an upload of many messages. */
+const ndjson = 'application/x-ndjson';
 
-export function queueOperations(deps: { readonly queues: QueueStore; readonly quota: Quotas }): readonly Operation[] {
-  const { queues, quota } = deps;
+const state = z.enum(messageStates).optional().describe('messages in this state; without it, in any');
+const position = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
+  .optional()
+  .describe('messages after this position');
+
+export function queueOperations(deps: {
+  readonly queues: QueueStore;
+  readonly messages: MessageStore;
+  readonly quota: Quotas;
+  readonly now: () => number;
+}): readonly Operation[] {
+  const { queues, messages, quota, now } = deps;
   return [
-    forHandler({
+    forUsers({
       id: 'listQueues',
       method: 'GET',
       path: '/queues',
       tag,
-      summary: "A handler's queues that hold messages, by name.",
+      summary: 'Your queues, by name, with what they hold.',
       query: z.strictObject({
-        handler: handlerName,
         after: z.string().regex(storeNamePattern).optional().describe('names after this one'),
         limit: wholeNumber({ min: 1, max: queueAnswerLimits.queues }).optional(),
       }),
@@ -39,26 +56,98 @@ export function queueOperations(deps: { readonly queues: QueueStore; readonly qu
         queues: z.array(queueSchema),
         next: z.string().nullable().describe('`after` of the next page'),
       }),
-      errors: ['not_found'],
-      run: async ({ handler, query }) => {
+      run: async ({ user, query }) => {
         const limit = query.limit ?? queueAnswerLimits.queues;
         // One more than asked for tells whether there is a next page.
-        const found = await queues.list({ handlerId: handler.id, after: query.after ?? '', limit: limit + 1 });
+        const found = await queues.list({ ownerId: user.id, after: query.after ?? '', limit: limit + 1 });
         const page = found.slice(0, limit);
         return { queues: page, next: found.length > limit ? (page.at(-1)?.name ?? null) : null };
       },
     }),
-    forHandler({
+    forUsers({
+      id: 'showQueue',
+      method: 'GET',
+      path: '/queues/{queue}',
+      tag,
+      summary: 'One queue with what it holds.',
+      answer: queueSchema,
+      errors: ['not_found'],
+      run: ({ user, params }) => queues.summary(user.id, params.queue),
+    }),
+    forUsers({
+      id: 'putQueue',
+      method: 'PUT',
+      path: '/queues/{queue}',
+      tag,
+      summary: 'Make a queue where there is none; pause or resume it. A first message makes it too.',
+      body: z.strictObject({ isPaused: z.boolean().optional().describe('true: nothing of it is delivered') }),
+      answer: queueSchema,
+      errors: ['name_invalid', 'limit_exceeded'],
+      run: async ({ user, params, body }) => {
+        await queues.put(user.id, params.queue, body);
+        return queues.summary(user.id, params.queue);
+      },
+    }),
+    forUsers({
+      id: 'deleteQueue',
+      method: 'DELETE',
+      path: '/queues/{queue}',
+      tag,
+      summary: 'Remove a queue and every message in it. There is no way back.',
+      errors: ['not_found'],
+      run: ({ user, params }) => quota.deleting(() => queues.delete(user.id, params.queue)),
+    }),
+    forUsers({
+      id: 'publish',
+      method: 'POST',
+      path: '/queues/{queue}/messages',
+      tag,
+      summary: `Publish the body as one message, or with ${ndjson} a message a line. It is durable with the answer.`,
+      query: z.strictObject({
+        key: z.string().optional().describe('a second message with this key within 24 hours is not published'),
+        group: z.string().optional().describe('messages of one group are delivered one after the other'),
+        delayMs: wholeNumber({ min: 0, max: queueLimits.delayMs }).optional(),
+      }),
+      bodyTypes: ['application/octet-stream', ndjson],
+      status: 201,
+      answer: z.object({
+        id: z.string().nullable().describe('of the message; null for a message a line'),
+        published: z.number(),
+        duplicates: z.number().describe('whose key had been used'),
+      }),
+      errors: ['name_invalid', 'storage_full', 'body_too_large', 'request_timeout'],
+      run: async ({ user, params, query, request }) => {
+        const add = (batch: Parameters<MessageStore['publish']>[2], bytes: number) =>
+          quota.publishing(user.id, bytes, () => messages.publish(user.id, params.queue, batch)).catch(noRoom);
+        const type = request.headers['content-type'];
+        if (type?.split(';')[0]?.trim().toLowerCase() === ndjson) {
+          if (Object.keys(query).length > 0)
+            throw new PlatformError('bad_request', 'key, group and delayMs stand in each line here');
+          const uploaded = await upload(request, {
+            nowMs: now(),
+            publish: async (batch, bytes) => ({
+              duplicates: (await add(batch, bytes)).filter(({ isDuplicate }) => isDuplicate).length,
+            }),
+          });
+          return { id: null, ...uploaded };
+        }
+        const body = await readBytes(request, { bytes: queueLimits.messageBytes, ms: queueAnswerLimits.publishMs });
+        const { key = null, group = null, delayMs = 0 } = query;
+        const message = { body, contentType: type ?? null, key, group, dueMs: delayMs === 0 ? 0 : now() + delayMs };
+        const [one] = await add([message], body.length);
+        if (one === undefined) throw new Error('an answer for each message');
+        return { id: one.id, published: one.isDuplicate ? 0 : 1, duplicates: one.isDuplicate ? 1 : 0 };
+      },
+    }),
+    forUsers({
       id: 'readQueue',
       method: 'GET',
       path: '/queues/{queue}/messages',
       tag,
       summary: 'Messages of a queue in the order in which they were published. Reading removes nothing.',
       query: z.strictObject({
-        handler: handlerName,
-        after: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
-          .optional()
-          .describe('messages after this position'),
+        state,
+        after: position,
         limit: wholeNumber({ min: 1, max: queueAnswerLimits.messages }).optional(),
       }),
       answer: z.object({
@@ -66,56 +155,104 @@ export function queueOperations(deps: { readonly queues: QueueStore; readonly qu
         next: z.number().nullable().describe('`after` of the next page'),
       }),
       errors: ['not_found'],
-      run: async ({ handler, params, query }) => {
-        const address = { handlerId: handler.id, queue: queueName(params.queue) };
-        const messages = await queues.read({
-          ...address,
+      run: async ({ user, params, query }) => {
+        const { id } = await queues.find(user.id, params.queue);
+        const page = await messages.read(id, {
+          state: query.state,
           after: query.after ?? 0,
           limit: query.limit ?? queueAnswerLimits.messages,
           bytesMax: queueAnswerLimits.bytes,
         });
-        const last = messages.at(-1);
+        const last = page.at(-1);
         const hasMore =
-          last !== undefined && (await queues.read({ ...address, after: last.position, limit: 1 })).length > 0;
-        return { messages: messages.map(shown), next: hasMore ? last.position : null };
+          last !== undefined &&
+          (await messages.read(id, { state: query.state, after: last.position, limit: 1 })).length > 0;
+        return { messages: page.map(shown), next: hasMore ? last.position : null };
       },
     }),
-    forHandler({
+    forUsers({
+      id: 'exportQueue',
+      method: 'GET',
+      path: '/queues/{queue}/export',
+      tag,
+      summary: 'All messages that the queue has now, a line each; gzip and zstd by Accept-Encoding.',
+      query: z.strictObject({ state, after: position, format: z.enum(['ndjson', 'csv']).optional() }),
+      answerTypes: [ndjson, 'text/csv'],
+      errors: ['not_found'],
+      run: async ({ user, params, query }) => {
+        const { id } = await queues.find(user.id, params.queue);
+        const { format = 'ndjson', after = 0 } = query;
+        const lines = exportLines(messages, id, { format, after, state: query.state });
+        return new StreamedAnswer(format === 'csv' ? 'text/csv; charset=utf-8' : ndjson, Readable.from(lines));
+      },
+    }),
+    forUsers({
+      id: 'retryQueue',
+      method: 'POST',
+      path: '/queues/{queue}/retry',
+      tag,
+      summary: 'Deliver dead letters again, all or one.',
+      body: z.strictObject({ id: z.string().optional().describe('of one message') }),
+      answer: z.object({ messages: z.number() }),
+      errors: ['not_found'],
+      run: async ({ user, params, body }) => {
+        const { id } = await queues.find(user.id, params.queue);
+        if (body.id !== undefined) await messages.find(id, body.id);
+        return { messages: await messages.retry(id, body.id) };
+      },
+    }),
+    forUsers({
+      id: 'pauseQueue',
+      method: 'POST',
+      path: '/queues/{queue}/pause',
+      tag,
+      summary: 'Deliver nothing of the queue until it is resumed; messages are taken as before.',
+      answer: queueSchema,
+      errors: ['not_found'],
+      run: ({ user, params }) => pause(user.id, params.queue, true),
+    }),
+    forUsers({
+      id: 'resumeQueue',
+      method: 'POST',
+      path: '/queues/{queue}/resume',
+      tag,
+      summary: 'Deliver messages of a paused queue again.',
+      answer: queueSchema,
+      errors: ['not_found'],
+      run: ({ user, params }) => pause(user.id, params.queue, false),
+    }),
+    forUsers({
       id: 'purgeQueue',
       method: 'POST',
       path: '/queues/{queue}/purge',
       tag,
-      summary: 'Remove every message that the queue holds now. There is no way back.',
-      query: z.strictObject({ handler: handlerName }),
+      summary:
+        'Remove the messages that the queue holds now, but those that are with a consumer. There is no way back.',
+      query: z.strictObject({ state }),
       answer: z.object({ messages: z.number(), bytes: z.number() }),
       errors: ['not_found'],
-      run: ({ handler, params }) =>
+      run: ({ user, params, query }) =>
         quota.deleting(async () => {
-          const removed = await queues.purge({ handlerId: handler.id, queue: queueName(params.queue) });
-          // A function whose messages were refused may publish again at once.
-          await quota.measure(handler.id, ['queues']);
-          return removed;
+          const { id } = await queues.find(user.id, params.queue);
+          return queues.purge(user.id, id, query.state);
         }),
     }),
   ];
-}
 
-/** Returns the name; throws `not_found` for one that no queue can have. */
-function queueName(name: string): string {
-  if (storeNamePattern.test(name)) return name;
-  throw new PlatformError('not_found', 'no queue has such a name');
-}
-
-/**
- * Returns a message as the API shows it. JSON has no bytes: a message that is UTF-8 is given as text, any other one in
- * base64.
- */
-function shown({ position, message, publishedMs }: QueueMessage): z.infer<typeof queueMessageSchema> {
-  const bytes = Buffer.from(message.buffer, message.byteOffset, message.length);
-  const head = { position, publishedMs, bytes: message.length };
-  try {
-    return { ...head, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), base64: null };
-  } catch {
-    return { ...head, text: null, base64: bytes.toString('base64') };
+  async function pause(ownerId: string, name: string, isPaused: boolean) {
+    await queues.find(ownerId, name);
+    await queues.put(ownerId, name, { isPaused });
+    return queues.summary(ownerId, name);
   }
+}
+
+/** Tells a client that what it sends is right, and that there is no room for it. */
+function noRoom(error: unknown): never {
+  if (!(error instanceof PlatformError) || error.code !== 'limit_exceeded') throw error;
+  const { hints, details, cause } = error;
+  throw new PlatformError('storage_full', error.message, { hints, details, cause });
+}
+
+function shown({ body, ...message }: Message): z.infer<typeof queueMessageSchema> {
+  return { ...message, bytes: body.length, ...bodyFields(body) };
 }

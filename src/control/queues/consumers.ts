@@ -1,0 +1,277 @@
+/**
+ * Delivers messages: takes them for each subscription as long as it has room, calls the function, settles. One lane per
+ * subscription; lanes do not wait for each other, so a poison message, a slow function or a paused queue holds up
+ * nobody else.
+ *
+ *     wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
+ */
+import { randomUUID } from 'node:crypto';
+import { queueLimits } from '../../protocol/limits.ts';
+import type { QueueSettings } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import { type Deliveries, deliveryLimits, type TakenMessage } from './deliveries.ts';
+import { framed, single } from './framing.ts';
+import type { CallResult, FunctionCaller } from './function-caller.ts';
+import type { MessageStore } from './message-store.ts';
+import type { QueueStore } from './queue-store.ts';
+import { readSubscriptions, type Subscription } from './subscriptions.ts';
+
+export const consumerLimits = {
+  /** Subscriptions and queues that other controls have changed are seen within this time, milliseconds. */
+  lookMs: 1_000,
+  /** Deliveries of one control at the same time, over all lanes. */
+  deliveries: 1_000,
+  /** A function that cannot be called is tried again after this, milliseconds. */
+  refusedMs: 1_000,
+  /** Messages of a queue that are done between two prunings of it. */
+  pruneEvery: 500,
+} as const;
+
+interface Lane {
+  subscription: Subscription;
+  /** Messages that are with the function. */
+  inFlight: number;
+  isTaking: boolean;
+  /** Something was published, settled or has become due since the last take. */
+  isWoken: boolean;
+  timer: NodeJS.Timeout | null;
+  doneSincePruning: number;
+}
+
+export interface ConsumersOptions {
+  readonly db: Database;
+  readonly deliveries: Deliveries;
+  readonly messages: MessageStore;
+  readonly queues: QueueStore;
+  readonly caller: FunctionCaller;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+export class Consumers {
+  readonly #options: ConsumersOptions;
+  /** `HANDLERID QUEUE` -> lane. */
+  readonly #lanes = new Map<string, Lane>();
+  readonly #running = new Map<string, Promise<void>>();
+  #looking: Promise<void> = Promise.resolve();
+  #timers: NodeJS.Timeout[] = [];
+  #isClosed = false;
+
+  constructor(options: ConsumersOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to deliver. */
+  start(): void {
+    const look = (): void => {
+      this.#looking = this.#look().catch((error: unknown) => this.#report(error));
+    };
+    look();
+    this.#timers = [
+      setInterval(look, consumerLimits.lookMs),
+      setInterval(() => {
+        this.#options.deliveries.extend([...this.#running.keys()]).catch((error: unknown) => this.#report(error));
+      }, deliveryLimits.visibleMs / 3),
+    ];
+  }
+
+  /** A queue has got messages. */
+  wake(queueId: string): void {
+    for (const lane of this.#lanes.values()) if (lane.subscription.queueId === queueId) this.#wake(lane);
+  }
+
+  /** What handlers consume has changed: looks at it now instead of within lookMs. */
+  changed(): void {
+    this.#looking = this.#looking.then(() => this.#look()).catch((error: unknown) => this.#report(error));
+  }
+
+  /** Takes nothing more; waits until what is being delivered has been settled, at most `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    for (const lane of this.#lanes.values()) stopTimer(lane);
+    await this.#looking;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      Promise.all(this.#running.values()),
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    this.#options.caller.close();
+    await Promise.all(this.#running.values());
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isClosed) return;
+    const found = new Set<string>();
+    for (const subscription of await readSubscriptions(this.#options.db)) {
+      const key = `${subscription.handlerId} ${subscription.settings.name}`;
+      found.add(key);
+      const lane = this.#lanes.get(key);
+      if (lane !== undefined) lane.subscription = subscription;
+      else
+        this.#lanes.set(key, {
+          subscription,
+          inFlight: 0,
+          isTaking: false,
+          isWoken: false,
+          timer: null,
+          doneSincePruning: 0,
+        });
+    }
+    for (const [key, lane] of this.#lanes) {
+      if (found.has(key)) this.#wake(lane);
+      else {
+        stopTimer(lane);
+        this.#lanes.delete(key);
+      }
+    }
+  }
+
+  #wake(lane: Lane): void {
+    lane.isWoken = true;
+    if (lane.isTaking || this.#isClosed) return;
+    lane.isTaking = true;
+    void this.#take(lane)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => {
+        lane.isTaking = false;
+      });
+  }
+
+  async #take(lane: Lane): Promise<void> {
+    while (lane.isWoken && !this.#isClosed) {
+      lane.isWoken = false;
+      stopTimer(lane);
+      const { queueId, handlerId, settings } = lane.subscription;
+      if (queueId === null) return;
+      const room = settings.concurrency * settings.batch;
+      const limit = Math.min(room - lane.inFlight, consumerLimits.deliveries - this.#running.size);
+      if (limit <= 0) return;
+      const takenId = randomUUID();
+      const { messages, nextMs } = await this.#options.deliveries.take({
+        ...{ queueId, handlerId, takenId, limit, inFlightMax: room, maxAttempts: settings.maxAttempts },
+      });
+      this.#deliver(lane, takenId, messages);
+      // As many as there was room for: there may be more.
+      if (messages.length === limit) lane.isWoken = lane.inFlight < room;
+      if (nextMs !== null) this.#wakeAt(lane, nextMs);
+    }
+  }
+
+  #deliver(lane: Lane, takenId: string, messages: readonly TakenMessage[]): void {
+    const { batch } = lane.subscription.settings;
+    lane.inFlight += messages.length;
+    let left = messages.length;
+    for (let at = 0; at < messages.length; at += batch) {
+      const part = messages.slice(at, at + batch);
+      const settled = this.#call(lane, takenId, part)
+        .catch((error: unknown) => this.#report(error))
+        .then(() => {
+          lane.inFlight -= part.length;
+          left -= part.length;
+          if (left === 0) this.#running.delete(takenId);
+          this.#wake(lane);
+        });
+      const before = this.#running.get(takenId);
+      this.#running.set(takenId, before === undefined ? settled : Promise.all([before, settled]).then(() => {}));
+    }
+  }
+
+  async #call(lane: Lane, takenId: string, messages: readonly TakenMessage[]): Promise<void> {
+    const { deliveries } = this.#options;
+    const { subscription } = lane;
+    const { settings, queueId, ownerId } = subscription;
+    const ids = messages.map(({ id }) => id);
+    const result = await this.#options.caller.call(callOf(subscription, messages));
+    switch (result.kind) {
+      case 'refused':
+        return deliveries.giveBack(takenId, ids, consumerLimits.refusedMs);
+      case 'failed':
+        return deliveries.failed(takenId, { messages, maxAttempts: settings.maxAttempts, ...result });
+      case 'ok':
+        if (settings.output !== null && !(await this.#chain(lane, result, takenId, messages))) return;
+        lane.doneSincePruning += await deliveries.done(takenId, ids, result.invocation);
+    }
+    if (lane.doneSincePruning < consumerLimits.pruneEvery || queueId === null) return;
+    lane.doneSincePruning = 0;
+    await this.#options.queues.pruneDone(ownerId, queueId);
+  }
+
+  /** Publishes the output. False where that failed: then the delivery has failed. */
+  async #chain(
+    lane: Lane,
+    result: Extract<CallResult, { readonly kind: 'ok' }>,
+    takenId: string,
+    messages: readonly TakenMessage[],
+  ): Promise<boolean> {
+    const { ownerId, settings } = lane.subscription;
+    if (settings.output === null || result.output.length === 0) return true;
+    try {
+      // A delivery that comes a second time publishes its output once.
+      const key = messages.length === 1 ? `output:${messages[0]!.id}` : null;
+      const message = { body: result.output, contentType: null, key, group: null, dueMs: 0 };
+      await this.#options.messages.publish(ownerId, settings.output, [message]);
+      return true;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      await this.#options.deliveries.failed(takenId, {
+        messages,
+        maxAttempts: settings.maxAttempts,
+        reason: `its output could not be published to ${settings.output}: ${why}`,
+        invocation: result.invocation,
+      });
+      return false;
+    }
+  }
+
+  #wakeAt(lane: Lane, ms: number): void {
+    stopTimer(lane);
+    // Later than a day: the next look finds it.
+    const delay = Math.min(Math.max(1, ms - this.#options.now()), 24 * 60 * 60_000);
+    lane.timer = setTimeout(() => this.#wake(lane), delay);
+    lane.timer.unref();
+  }
+
+  #report(error: unknown): void {
+    if (!this.#isClosed) this.#options.report('messages could not be delivered', error);
+  }
+}
+
+function stopTimer(lane: Lane): void {
+  if (lane.timer !== null) clearTimeout(lane.timer);
+  lane.timer = null;
+}
+
+function callOf({ handler, settings }: Subscription, messages: readonly TakenMessage[]) {
+  const [first] = messages;
+  if (first === undefined) throw new Error('a delivery has a message');
+  const { body, contentType } = settings.batch === 1 ? single(first) : framed(messages, settings.framing);
+  return {
+    kind: 'queue' as const,
+    handler,
+    path: `/.trisiel/queue/${encodeURIComponent(settings.name)}`,
+    env: queueVariables(settings, messages, first),
+    contentType,
+    body,
+    timeoutMs: settings.timeoutMs,
+  };
+}
+
+function queueVariables(
+  { name }: QueueSettings,
+  messages: readonly TakenMessage[],
+  first: TakenMessage,
+): Record<string, string> {
+  return {
+    TRISIEL_TRIGGER: 'queue',
+    QUEUE_NAME: name,
+    MESSAGE_ID: first.id.slice(0, queueLimits.keyChars),
+    MESSAGE_ATTEMPT: String(first.attempt),
+    MESSAGE_COUNT: String(messages.length),
+  };
+}

@@ -1,0 +1,273 @@
+/**
+ * Hands messages to consumers, at least once. The database decides who gets a message; a control that ends leaves its
+ * deliveries to time out.
+ *
+ *     ready --take--> inflight --done--> done
+ *       ^               |    \--failed, attempts used up--> dead --retry--> ready
+ *       +---------------+  failed (after a while), given up, or not extended in time
+ *
+ * Nothing here waits for the disk: what a power cut undoes is delivered once more.
+ */
+import type { Transaction } from 'kysely';
+import { queueLimits } from '../../protocol/limits.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** A message that is with a consumer. */
+export interface TakenMessage {
+  readonly id: string;
+  readonly position: number;
+  readonly body: Uint8Array;
+  readonly contentType: string | null;
+  /** This delivery's number, from 1. */
+  readonly attempt: number;
+  readonly publishedMs: number;
+}
+
+export interface Taken {
+  /** In the order of publishing. */
+  readonly messages: readonly TakenMessage[];
+  /** Unix milliseconds at which something may be there to take that is not now; null: when something is published. */
+  readonly nextMs: number | null;
+}
+
+export const deliveryLimits = {
+  /** Milliseconds that a taken message is left alone; who has it extends that while it works. */
+  visibleMs: 30_000,
+  /** Milliseconds before the second delivery; doubles with each one, up to the most. Half of it is random. */
+  retryMs: 1_000,
+  retryMostMs: 15 * 60_000,
+} as const;
+
+/** Why messages failed that were not settled in time. */
+const lostReason = 'the control or runner that had it ended';
+
+export class Deliveries {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #random: () => number;
+
+  /** `now` in Unix milliseconds; `random` in [0, 1). */
+  constructor(options: { readonly db: Database; readonly now: () => number; readonly random: () => number }) {
+    this.#db = options.db;
+    this.#now = options.now;
+    this.#random = options.random;
+  }
+
+  /**
+   * Takes at most `limit` messages for the delivery `takenId` to `handlerId`, as long as the handler has fewer than
+   * `inFlightMax` of this queue on all controls. A paused queue gives none.
+   */
+  async take(options: {
+    readonly queueId: string;
+    readonly handlerId: string;
+    readonly takenId: string;
+    readonly limit: number;
+    readonly inFlightMax: number;
+    readonly maxAttempts: number;
+  }): Promise<Taken> {
+    const { queueId, handlerId, takenId } = options;
+    return this.#db.relaxed.transaction().execute(async (trx) => {
+      // Takers of one queue follow each other: limits hold, and groups keep their order.
+      const queue = await trx
+        .selectFrom('queues')
+        .select('is_paused')
+        .where('id', '=', queueId)
+        .forNoKeyUpdate()
+        .executeTakeFirst();
+      if (queue === undefined || queue.is_paused === 1) return { messages: [], nextMs: null };
+      const nowMs = this.#now();
+      await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
+      await trx
+        .updateTable('messages')
+        .set({ due_ms: 0 })
+        .where('queue_id', '=', queueId)
+        .where('state', '=', 'ready')
+        .where('due_ms', '>', 0)
+        .where('due_ms', '<=', nowMs)
+        .execute();
+      const { count } = await trx
+        .selectFrom('messages')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('queue_id', '=', queueId)
+        .where('state', '=', 'inflight')
+        .where('taken_by', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      const room = Math.min(options.limit, options.inFlightMax - Number(count));
+      const messages = room <= 0 ? [] : await takeSome(trx, { queueId, handlerId, takenId, room, nowMs });
+      return { messages, nextMs: await nextDue(trx, queueId) };
+    });
+  }
+
+  /** Leaves the messages of these deliveries alone for visibleMs from now. */
+  async extend(takenIds: readonly string[]): Promise<void> {
+    if (takenIds.length === 0) return;
+    await this.#db.relaxed
+      .updateTable('messages')
+      .set({ due_ms: this.#now() + deliveryLimits.visibleMs })
+      .where('state', '=', 'inflight')
+      .where('taken_id', 'in', takenIds)
+      .execute();
+  }
+
+  /** The consumer has dealt with the messages of a delivery. Returns how many those were. */
+  async done(takenId: string, ids: readonly string[], invocation: string | null): Promise<number> {
+    const { numUpdatedRows } = await this.#db.relaxed
+      .updateTable('messages')
+      .set({ state: 'done', due_ms: 0, ended_ms: this.#now(), reason: null, invocation })
+      .where('id', 'in', ids)
+      .where('state', '=', 'inflight')
+      .where('taken_id', '=', takenId)
+      .executeTakeFirst();
+    return Number(numUpdatedRows);
+  }
+
+  /** The delivery failed: its messages come again after a while, or are dead letters where that was the last attempt. */
+  async failed(
+    takenId: string,
+    failure: {
+      readonly messages: readonly Pick<TakenMessage, 'id' | 'attempt'>[];
+      readonly reason: string;
+      readonly invocation: string | null;
+      readonly maxAttempts: number;
+    },
+  ): Promise<void> {
+    const nowMs = this.#now();
+    const reason = failure.reason.slice(0, queueLimits.reasonChars);
+    await this.#db.relaxed.transaction().execute(async (trx) => {
+      for (const { id, attempt } of failure.messages) {
+        const isLast = attempt >= failure.maxAttempts;
+        await trx
+          .updateTable('messages')
+          .set({
+            state: isLast ? 'dead' : 'ready',
+            due_ms: isLast ? 0 : nowMs + this.#retryMs(attempt),
+            ended_ms: isLast ? nowMs : null,
+            reason,
+            invocation: failure.invocation,
+          })
+          .where('id', '=', id)
+          .where('state', '=', 'inflight')
+          .where('taken_id', '=', takenId)
+          .execute();
+      }
+    });
+  }
+
+  /** These messages have not been delivered: they are ready again after `delayMs`, and the attempt is not counted. */
+  async giveBack(takenId: string, ids: readonly string[], delayMs: number): Promise<void> {
+    await this.#db.relaxed
+      .updateTable('messages')
+      .set((eb) => ({
+        state: 'ready',
+        due_ms: delayMs === 0 ? 0 : this.#now() + delayMs,
+        attempts: eb('attempts', '-', 1),
+      }))
+      .where('id', 'in', ids)
+      .where('state', '=', 'inflight')
+      .where('taken_id', '=', takenId)
+      .execute();
+  }
+
+  /** Milliseconds until the delivery after the given one: exponential, half of it random. */
+  #retryMs(attempt: number): number {
+    const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (attempt - 1));
+    return Math.ceil(most / 2 + (most / 2) * this.#random());
+  }
+
+  /** Deliveries that nobody extended: their messages come again, or are dead letters. */
+  async #settleLost(trx: Transaction<Schema>, queueId: string, maxAttempts: number, nowMs: number): Promise<void> {
+    await trx
+      .updateTable('messages')
+      .set((eb) => ({
+        state: eb
+          .case()
+          .when('attempts', '>=', maxAttempts)
+          .then(eb.cast<'dead'>(eb.val('dead'), 'text'))
+          .else(eb.cast<'ready'>(eb.val('ready'), 'text'))
+          .end(),
+        ended_ms: eb
+          .case()
+          .when('attempts', '>=', maxAttempts)
+          .then(eb.cast<number | null>(eb.val(nowMs), 'bigint'))
+          .else(null)
+          .end(),
+        due_ms: 0,
+        reason: lostReason,
+      }))
+      .where('queue_id', '=', queueId)
+      .where('state', '=', 'inflight')
+      .where('due_ms', '<=', nowMs)
+      .execute();
+  }
+}
+
+async function takeSome(
+  trx: Transaction<Schema>,
+  options: {
+    readonly queueId: string;
+    readonly handlerId: string;
+    readonly takenId: string;
+    readonly room: number;
+    readonly nowMs: number;
+  },
+): Promise<readonly TakenMessage[]> {
+  const rows = await trx
+    .updateTable('messages')
+    .set((eb) => ({
+      state: 'inflight',
+      due_ms: options.nowMs + deliveryLimits.visibleMs,
+      attempts: eb('attempts', '+', 1),
+      taken_by: options.handlerId,
+      taken_id: options.takenId,
+    }))
+    .where('id', 'in', (eb) =>
+      eb
+        .selectFrom('messages as m')
+        .select('m.id')
+        .where('m.queue_id', '=', options.queueId)
+        .where('m.state', '=', 'ready')
+        .where('m.due_ms', '=', 0)
+        .where(({ or, not, exists, selectFrom, eb: own }) =>
+          or([
+            own('m.group_key', 'is', null),
+            not(
+              exists(
+                selectFrom('messages as before')
+                  .select('before.id')
+                  .whereRef('before.queue_id', '=', 'm.queue_id')
+                  .whereRef('before.group_key', '=', 'm.group_key')
+                  .whereRef('before.position', '<', 'm.position')
+                  .where('before.state', 'in', ['ready', 'inflight']),
+              ),
+            ),
+          ]),
+        )
+        .orderBy('m.position')
+        .limit(options.room),
+    )
+    .returning(['id', 'position', 'body', 'content_type', 'attempts', 'published_ms'])
+    .execute();
+  return rows
+    .map((row) => ({
+      id: row.id,
+      position: Number(row.position),
+      body: new Uint8Array(row.body),
+      contentType: row.content_type,
+      attempt: Number(row.attempts),
+      publishedMs: Number(row.published_ms),
+    }))
+    .sort((a, b) => a.position - b.position);
+}
+
+/** Returns when the next delayed message is due or the next delivery times out. */
+async function nextDue(trx: Transaction<Schema>, queueId: string): Promise<number | null> {
+  const row = await trx
+    .selectFrom('messages')
+    .select(({ fn }) => fn.min('due_ms').as('due'))
+    .where('queue_id', '=', queueId)
+    .where('state', 'in', ['ready', 'inflight'])
+    .where('due_ms', '>', 0)
+    .executeTakeFirst();
+  return row?.due == null ? null : Number(row.due);
+}

@@ -1,0 +1,31 @@
+/** A message that is about to be published. */
+import { PlatformError } from '../../protocol/errors.ts';
+import { queueLimits } from '../../protocol/limits.ts';
+
+/** What a publisher says of a message. */
+export interface NewMessage {
+  readonly body: Uint8Array;
+  /** Media type of the body; null: not said. */
+  readonly contentType: string | null;
+  /** A second message with the same key within queueLimits.keyMs is not published; null: no key. */
+  readonly key: string | null;
+  /** Messages of one group are delivered one after the other, in order; null: no group. */
+  readonly group: string | null;
+  /** Unix milliseconds before which it is not delivered; 0: at once. */
+  readonly dueMs: number;
+}
+
+/** Throws `limit_exceeded`, `bad_request` for a message that no queue takes. */
+export function checkMessage({ body, contentType, key, group }: NewMessage): void {
+  if (body.length > queueLimits.messageBytes)
+    throw new PlatformError('limit_exceeded', `a message has at most ${queueLimits.messageBytes} bytes`);
+  for (const [what, text] of [
+    ['a deduplication key', key],
+    ['a group', group],
+    ['a content type', contentType],
+  ] as const) {
+    if (text === null) continue;
+    if (text.length > queueLimits.keyChars || text === '' || !/^[\x20-\x7e]*$/.test(text))
+      throw new PlatformError('bad_request', `${what} has 1 to ${queueLimits.keyChars} printable characters of ASCII`);
+  }
+}

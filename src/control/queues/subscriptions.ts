@@ -1,0 +1,51 @@
+/** Which handlers consume which queues: written with each Release, from the manifest of the Deployment that goes live. */
+import type { Kysely } from 'kysely';
+import type { QueueSettings } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+
+export interface Subscription {
+  readonly handlerId: string;
+  readonly handler: string;
+  readonly ownerId: string;
+  /** Null where the queue has never been made. */
+  readonly queueId: string | null;
+  readonly settings: QueueSettings;
+}
+
+/** Replaces what a handler consumes. Runs in the transaction that makes the Release. */
+export async function replaceSubscriptions(
+  trx: Kysely<Schema>,
+  handlerId: string,
+  queues: readonly QueueSettings[],
+): Promise<void> {
+  await trx.deleteFrom('subscriptions').where('handler_id', '=', handlerId).execute();
+  if (queues.length === 0) return;
+  await trx
+    .insertInto('subscriptions')
+    .values(
+      queues.map((settings) => ({ handler_id: handlerId, queue: settings.name, settings: JSON.stringify(settings) })),
+    )
+    .execute();
+}
+
+/** Returns the subscriptions of all handlers that have not been deleted. */
+export async function readSubscriptions(db: Database): Promise<readonly Subscription[]> {
+  const rows = await db.reader
+    .selectFrom('subscriptions')
+    .innerJoin('handlers', 'handlers.id', 'subscriptions.handler_id')
+    .leftJoin('queues', (join) =>
+      join.onRef('queues.owner_id', '=', 'handlers.owner_id').onRef('queues.name', '=', 'subscriptions.queue'),
+    )
+    .select(['handlers.id', 'handlers.name', 'handlers.owner_id', 'subscriptions.settings', 'queues.id as queue_id'])
+    .where('handlers.deleted_ms', 'is', null)
+    .orderBy('handlers.id')
+    .execute();
+  return rows.map((row) => ({
+    handlerId: row.id,
+    handler: row.name,
+    ownerId: row.owner_id,
+    queueId: row.queue_id,
+    settings: JSON.parse(row.settings) as QueueSettings, // written by replaceSubscriptions
+  }));
+}
