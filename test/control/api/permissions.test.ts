@@ -317,5 +317,5 @@ test('a handler changes its owner over the API, and its stores count for the new
   expect(accepted.body.handler).toMatchObject({ name: 'other', owner: 'stranger', role: 'owner' });
   expect(platform.asked).toEqual([`handlerChanged ${id}`]);
   expect((await api(platform, owner, 'GET', '/handlers/other')).status).toBe(404);
-  expect((await api(platform, stranger, 'GET', '/usage')).body.usedBytes).toBe(1_000);
+  expect((await api(platform, stranger, 'GET', '/usage')).body.byKind.kv).toBe(1_000);
 });
