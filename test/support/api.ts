@@ -177,7 +177,11 @@ export async function api(
   });
   const text = await response.text();
   const isJson = /^application\/(?:problem\+)?json/.test(response.headers.get('content-type') ?? '');
-  return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text || null };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: isJson && text !== '' ? JSON.parse(text) : text || null,
+  };
 }
 
 export async function signUp(platform: Platform, name: string): Promise<string> {

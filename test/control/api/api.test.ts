@@ -335,7 +335,8 @@ describe('bad input', () => {
       const token = access === 'anyone' ? null : ada;
       const at = path.replace('{name}', 'otter').replaceAll(/\{\w+\}/g, 'KEY');
       // A GET with a body is no request that fetch() makes; that of a DELETE has no meaning, but can be sent.
-      const withField = method === 'GET' || bodyTypes !== null ? null : await api(platform, token, method, at, { unheard: 1 });
+      const withField =
+        method === 'GET' || bodyTypes !== null ? null : await api(platform, token, method, at, { unheard: 1 });
       const withKey = await api(platform, token, method, `${at}?unheard=1`, method === 'GET' ? undefined : {});
       for (const answer of [withKey, withField]) {
         if (answer === null) continue;
