@@ -6,8 +6,8 @@ import type {
   HandlerView,
   InvocationRecord,
   LogStream,
-  Policy,
   MessageState,
+  Policy,
   QuotaView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
