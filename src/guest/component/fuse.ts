@@ -3,7 +3,8 @@
  * renumbered; a function that nothing else provides stays an import. Every module is validated by the engine first,
  * and every import compared with what it gets, so that the fused module is valid if they are.
  *
- * All active segments are applied before all start functions, module by module; see startOrder.
+ * All active segments are applied before the first start function. A module with data behind a module with a start
+ * function is refused: there the order could be seen.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { findSection, type Module, type Section } from '../wasm/format/model.ts';
@@ -82,7 +83,15 @@ class Fusion {
       read.set(unit.bytes, module);
       return load(unit, module);
     });
+    this.#checkOrder();
     this.#number();
+  }
+
+  /** Refuses data that a start function of an earlier module must not find. */
+  #checkOrder(): void {
+    const first = this.#units.findIndex(({ module }) => module.start !== null);
+    if (first >= 0 && this.#units.slice(first + 1).some(({ module }) => module.dataSegments > 0))
+      throw unsupportedComponent(this.#subject, 'a start function before the data of a later core module');
   }
 
   #read(bytes: Uint8Array): Module {

@@ -212,6 +212,13 @@ describe('fusing refuses', () => {
     expect(refusal(() => fuse(unitsOf([exporting, importing]), [], 'x.wasm'))).toBe(`module_invalid: ${message}`);
   });
 
+  it('data behind a start function that would find it', () => {
+    const first = wat('(module (memory (export "m") 1) (func $s (i32.store8 (i32.const 0) (i32.const 1))) (start $s))');
+    const second = wat('(module (import "0" "m" (memory 1)) (data (i32.const 0) "\\02"))');
+    expect(refusal(() => fuse(unitsOf([first, second]), [], 'x.wasm'))).toMatch(/^module_unsupported/);
+    expect(fuse(unitsOf([first]), [], 'x.wasm').length).toBeGreaterThan(0);
+  });
+
   it('two memories', () => {
     const one = wat('(module (memory 1))');
     expect(refusal(() => fuse(unitsOf([one, one]), [], 'x.wasm'))).toMatch(/^module_unsupported/);
