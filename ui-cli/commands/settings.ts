@@ -1,16 +1,13 @@
 /** limits, policy: what holds for a handler without a push */
 import { type Command, InvalidArgumentError } from 'commander';
 import { limitKeyOf, limitMeanings, limitNames, maximumLimits } from '../../src/protocol/limits.ts';
-import type { HandlerView } from '../../src/protocol/nouns.ts';
+import { type HandlerView, type Policy, policyLists } from '../../src/protocol/nouns.ts';
+import { recordOf } from '../../src/protocol/record-of.ts';
 import type { Context } from '../context.ts';
 import { settingsLines } from '../text/settings.ts';
 import { handlerArgument, parseCount } from './arguments.ts';
 
-interface PolicyOptions {
-  readonly allow?: readonly string[];
-  readonly disallow?: readonly string[];
-  readonly clear?: boolean;
-}
+type PolicyOptions = Partial<Policy> & { readonly clear?: boolean };
 
 export function addSettingsCommands(program: Command, context: Context): void {
   const limits = program
@@ -40,11 +37,11 @@ export function addSettingsCommands(program: Command, context: Context): void {
     .option('--allow <pattern...>', 'URLs that may be opened too')
     .option('--disallow <pattern...>', 'URLs that may not be opened')
     .option('--clear', 'add none')
-    .action(async (given: string | undefined, { allow, disallow, clear }: PolicyOptions) => {
+    .action(async (given: string | undefined, options: PolicyOptions) => {
       const client = await context.client();
       const name = await context.handlerName(given);
-      const isChange = clear === true || allow !== undefined || disallow !== undefined;
-      const policy = { allow: allow ?? [], disallow: disallow ?? [] };
+      const isChange = options.clear === true || policyLists.some((list) => options[list] !== undefined);
+      const policy = recordOf(policyLists, (list) => options[list] ?? []);
       show(context, isChange ? await client.changeSettings(name, { policy }) : await client.handler(name));
     });
 }

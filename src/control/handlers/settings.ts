@@ -7,7 +7,7 @@ import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 
-export const noSettings: HandlerSettings = { limits: {}, policy: { allow: [], disallow: [] } };
+export const noSettings: HandlerSettings = { limits: {}, policy: recordOf(policyLists, () => []) };
 
 const stored = z.object({
   limits: z.object(recordOf(limitNames, () => z.number().optional())),
