@@ -129,7 +129,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
       this.#state = 'running';
       end = await this.#slot.guest.run(this.#guest);
-      await this.#close();
+      const closing = this.#close();
+      if (closing !== null) await closing;
     } catch (cause) {
       end = { kind: 'internal', cause };
     }
@@ -295,14 +296,15 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#guest.kill({ kind: 'aborted', message });
   }
 
-  /** Waits until everything that is open has closed, at most closeMs. */
-  async #close(): Promise<void> {
+  /** Resolves when everything that was open has closed, after closeMs at the latest; null where it has closed already. */
+  #close(): Promise<void> | null {
     this.stderr.close();
-    if (this.http !== null) this.stdout.close();
-    await new Promise<void>((resolve, reject) => {
+    this.#state = 'closing';
+    const closing = this.#guest.closeAll();
+    if (closing === undefined) return null;
+    return new Promise((resolve, reject) => {
       this.#giveUp = resolve;
-      this.#state = 'closing';
-      this.#guest.closeAll().then(resolve, reject);
+      closing.then(resolve, reject);
     });
   }
 

@@ -8,6 +8,9 @@ import { PlatformError } from '../protocol/errors.ts';
 /** RFC 9110 section 7.2, uri-host [":" port]: a name, an IPv4 address, or an IPv6 address in brackets. May be empty. */
 const hostField = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
+/** The valid Host field of the last request: most are the same. */
+let lastHost = '';
+
 /** Throws `bad_request` or `not_implemented`. */
 export function checkHead(request: IncomingMessage): void {
   checkHost(request);
@@ -32,7 +35,9 @@ function checkHost(request: IncomingMessage): void {
     if (request.httpVersionMajor === 1 && request.httpVersionMinor === 0) return;
     throw bad('The request has no Host field.');
   }
+  if (host === lastHost) return;
   if (!isHost(host)) throw bad('The Host field is not a host name with an optional port.');
+  lastHost = host;
 }
 
 /** Returns whether `text` may stand in a Host field: a host and an optional port from 0 to 65535. */

@@ -299,25 +299,33 @@ export class Process {
   }
 
   /**
-   * Closes every open Resource and lets go of every handle, all at once: one that waits for its peer keeps no other open. Logs a close that fails
-   * and never throws. The caller decides how long to wait for it.
+   * Closes every open Resource and lets go of every handle, all at once: one that waits for its peer keeps no other
+   * open. Returns undefined where everything has closed at once. Logs a close that fails and never throws. The caller
+   * decides how long to wait for it.
    */
-  async closeAll(): Promise<void> {
-    const closing: Promise<void>[] = [];
-    const close = (what: string, call: () => unknown): void => {
-      const failed = (error: unknown) =>
-        this.report('error', `closing ${what} failed: ${error instanceof Error ? error.message : String(error)}`);
+  closeAll(): MaybePromise<void> {
+    const closing: Promise<unknown>[] = [];
+    const close = (what: string, held: { close?(): unknown }): void => {
       try {
-        const result = call();
-        if (result instanceof Promise) closing.push(result.then(() => undefined, failed));
+        const result = held.close?.();
+        if (result instanceof Promise) closing.push(result.catch((error: unknown) => this.#closeFailed(what, error)));
       } catch (error) {
-        failed(error);
+        this.#closeFailed(what, error);
       }
     };
-    for (const resource of this.descriptors.drain()) close(`${resource.scheme}:`, () => resource.close());
-    for (const held of this.#component?.handles.drain() ?? [])
-      close('a resource of the component', () => held.close?.());
-    if (closing.length > 0) await Promise.all(closing);
+    for (const resource of this.descriptors.drain()) close(resource.scheme, resource);
+    if (this.#component !== null)
+      for (const held of this.#component.handles.drain()) close('a resource of the component', held);
+    if (closing.length === 0) this.#letGo();
+    else return Promise.all(closing).then(() => this.#letGo());
+  }
+
+  #closeFailed(what: string, error: unknown): void {
+    this.report('error', `closing ${what} failed: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  /** Runs when everything that was open has closed: its last lines have been written. */
+  #letGo(): void {
     if (this.#logDropped > 0) {
       const text = `${this.#logDropped} more log lines of this invocation were dropped`;
       this.#write(logLevels.warning, 'platform', `${text} (limit ${logLimits.linesPerInvocation})`);
