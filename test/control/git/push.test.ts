@@ -384,7 +384,7 @@ describe('a refused push', () => {
   it.each([
     ['HTML', html, ['error: dist/hello.wasm is not a valid WebAssembly module', 'looks like HTML']],
     ['a Git LFS pointer', lfs, ['Git LFS pointer']],
-    ['a component', component, ['component']],
+    ['an empty component', component, ['has no entry point', 'wasi:http/incoming-handler']],
     ['text', 'hello', ['is not a valid WebAssembly module']],
     ['an empty file', '', ['error: dist/hello.wasm is']],
   ])('is not given a module but %s', async (_name, content, words) => {
