@@ -138,9 +138,9 @@ onEachDatabase('the platform', (dialect) => {
       expect((await push(platform, ada, queueing, 'queueing')).status).toBe(0);
       // Exit status 0 is what flush returned: published durably.
       expect((await call(platform, 'queueing')).status).toBe(200);
-      const waiting = await api(platform, ada, 'GET', '/queues/jobs/messages?handler=queueing');
+      const waiting = await api(platform, ada, 'GET', '/queues/jobs/messages');
       expect(waiting.body).toMatchObject({ messages: [{ text: 'a message' }], next: null });
-      const purged = await api(platform, ada, 'POST', '/queues/jobs/purge?handler=queueing');
+      const purged = await api(platform, ada, 'POST', '/queues/jobs/purge');
       expect(purged.body).toEqual({ messages: 1, bytes: 9 });
     });
 
@@ -187,7 +187,7 @@ onEachDatabase('the platform', (dialect) => {
         { 'a.wasm': 'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n' },
         'Git LFS pointer',
       ],
-      ['a component', { 'a.wasm': Buffer.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]) }, 'component'],
+      ['an empty component', { 'a.wasm': Buffer.from([0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0]) }, 'has no entry point'],
       ['unknown imports', { 'a.wasm': unknownImport }, 'imports 1 function that nothing provides'],
       ['a bad manifest', { 'wasmcloud.toml': '[limits]\nmemory = 1\n' }, 'wasmcloud.toml, line 2'],
     ])('with %s', async (_name, files, words) => {
