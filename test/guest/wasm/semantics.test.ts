@@ -3,6 +3,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { linkComponent } from '../../../src/guest/component/link.ts';
+import { isComponent } from '../../../src/guest/component/recognise.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/all.ts';
 import { shape, simdDeltas, simdShapes } from '../../../src/guest/wasm/format/opcodes.ts';
 import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
 import { body, bytes, leb, section, text, vector } from '../../support/module-builder.ts';
@@ -233,7 +236,9 @@ describe('built guests', () => {
   const workloads = new URL('../../../bench/guests/workloads.wasm', import.meta.url).pathname;
 
   test.each([...files.map((file) => join(folder, file)), workloads])('%s is rewritten to a valid module', (file) => {
-    const { bytes: rewritten } = rewriteModule(readFileSync(file));
+    const bytes = readFileSync(file);
+    const module = isComponent(bytes) ? linkComponent(bytes, { provided: providedInterfaces.interfaces }).bytes : bytes;
+    const { bytes: rewritten } = rewriteModule(module);
     expect(WebAssembly.validate(rewritten as Uint8Array<ArrayBuffer>)).toBe(true);
   });
 
