@@ -10,6 +10,7 @@ import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHandlerCommands } from './commands/handlers.ts';
+import { addInspectCommand } from './commands/inspect.ts';
 import { addInvocationCommands } from './commands/invocations.ts';
 import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
@@ -102,6 +103,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .description('run a .wasm, .wat or .h file here, with the kernel and limits of the platform')
     .argument('<file>')
     .argument('[args...]');
+  addInspectCommand(program, context);
   program
     .command('ui')
     .description('open the terminal interface, at a handler if named')

@@ -15,15 +15,17 @@ export interface LoadedModule {
 
 /** Throws PlatformError: not_found, module_*, imports_unknown, entry_missing. */
 export async function loadModule(file: string): Promise<LoadedModule> {
-  const { module, bytes } = vetProgram(await toWasm(file), {
-    name: file,
-    provided: providedFunctions,
-    ...providedInterfaces,
-  });
+  const { module, bytes } = vetFile(await readProgram(file), file);
   return { module: await compile(bytes, file), plan: module.plan };
 }
 
-async function toWasm(file: string): Promise<Uint8Array> {
+/** Vets a program as a push does, and rewrites it. Throws PlatformError: module_*, imports_unknown, entry_missing. */
+export function vetFile(program: Uint8Array, file: string): ReturnType<typeof vetProgram> {
+  return vetProgram(program, { name: file, provided: providedFunctions, ...providedInterfaces });
+}
+
+/** Returns the WebAssembly of a file; text and h are compiled. Throws `not_found`, `module_*`. */
+export async function readProgram(file: string): Promise<Uint8Array> {
   const bytes = await read(file);
   if (file.endsWith('.h')) return compileH(new TextDecoder().decode(bytes.subarray(0, sourceCharsMax * 4)));
   if (file.endsWith('.wat')) return assembleText(file, bytes);

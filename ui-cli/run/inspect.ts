@@ -1,0 +1,130 @@
+/** inspect: what a module or component is, and what a push would say of it, in the same words. */
+import { createHash } from 'node:crypto';
+import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
+import { PAGE_BYTES } from '../../src/protocol/limits.ts';
+import type { FuncType, RewrittenModule } from '../../src/protocol/module.ts';
+import { formatBytes, plural } from '../text/format.ts';
+import { facts } from '../text/table.ts';
+import { visible } from '../text/visible.ts';
+import { readProgram, vetFile } from './load.ts';
+
+/** A function or other thing that the file itself imports or exports, as the engine reads it; null for a component. */
+interface CoreExtern {
+  readonly name: string;
+  readonly kind: string;
+}
+
+export interface Inspected {
+  readonly file: string;
+  readonly kind: 'module' | 'component';
+  readonly bytes: number;
+  readonly sha256: string;
+  /** Why a push would refuse it; null where it would be taken. */
+  readonly refusal: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly details: readonly string[];
+    readonly hints: readonly string[];
+  } | null;
+  /** What vetting found; null where it would be refused. */
+  readonly program: ProgramFacts | null;
+  /** Of a module; null for a component, and where the engine cannot read it. */
+  readonly exports: readonly CoreExtern[] | null;
+}
+
+interface ProgramFacts {
+  readonly abis: readonly string[];
+  /** The export that is called; of a component the interface. */
+  readonly entry: string;
+  readonly memory: { readonly initialPages: number; readonly maximumPages: number | null } | null;
+  readonly tableEntries: number;
+  readonly features: readonly string[];
+  readonly functions: number;
+  readonly imports: readonly (FuncType & { readonly module: string; readonly name: string })[];
+  readonly metered: { readonly version: number; readonly bytes: number };
+}
+
+/** Reads the file and vets it. Throws `not_found`, `module_too_large` where it cannot be read. */
+export async function inspectFile(file: string): Promise<Inspected> {
+  const bytes = await readProgram(file);
+  const isComponent = bytes[4] === 0x0d && bytes[6] === 1;
+  const head = {
+    file,
+    kind: isComponent ? ('component' as const) : ('module' as const),
+    bytes: bytes.length,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    exports: isComponent ? null : await exportsOf(bytes),
+  };
+  try {
+    const { module, bytes: rewritten } = vetFile(bytes, file);
+    return { ...head, refusal: null, program: programFacts(module, rewritten.length) };
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    const { code, message, details, hints } = error;
+    return { ...head, refusal: { code, message, details, hints }, program: null };
+  }
+}
+
+function programFacts(
+  { plan, features, functions, component, meterVersion }: RewrittenModule,
+  bytes: number,
+): ProgramFacts {
+  return {
+    abis: plan.abis,
+    entry: component?.entry ?? plan.entry.name,
+    memory:
+      plan.memory === null ? null : { initialPages: plan.memory.initialPages, maximumPages: plan.memory.maximumPages },
+    tableEntries: plan.tableEntries ?? plan.table?.initial ?? 0,
+    features,
+    functions,
+    imports: plan.imports,
+    metered: { version: meterVersion, bytes },
+  };
+}
+
+async function exportsOf(bytes: Uint8Array): Promise<readonly CoreExtern[] | null> {
+  try {
+    return WebAssembly.Module.exports(await WebAssembly.compile(bytes as Uint8Array<ArrayBuffer>));
+  } catch {
+    return null;
+  }
+}
+
+/** Returns the inspection as lines for a person. */
+export function inspectionLines(found: Inspected): string[] {
+  const { program, exports } = found;
+  const pairs: (readonly [string, string])[] = [
+    ['file', `${visible(found.file)}: a ${found.kind}, ${formatBytes(found.bytes)}`],
+    ['sha256', found.sha256],
+  ];
+  if (exports !== null)
+    pairs.push([
+      'exports',
+      exports.length === 0 ? 'nothing' : exports.map(({ name, kind }) => `${visible(name)} (${kind})`).join(', '),
+    ]);
+  if (program === null) return facts(pairs);
+  const { memory } = program;
+  pairs.push(
+    ['world', program.abis.join(', ')],
+    ['entry', program.entry],
+    ['memory', memory === null ? 'none' : memoryText(memory)],
+    ['tables', program.tableEntries === 0 ? 'none' : plural(program.tableEntries, 'entry', 'entries')],
+    ['features', program.features.length === 0 ? 'none beyond WebAssembly 1.0' : program.features.join(', ')],
+    ['functions', String(program.functions)],
+    ['metered', `${formatBytes(program.metered.bytes)}, meter version ${program.metered.version}`],
+    [
+      'imports',
+      program.imports.length === 0 ? 'nothing' : `${plural(program.imports.length, 'function')}, all provided`,
+    ],
+  );
+  const imports = program.imports.map(
+    ({ module, name, params, results }) =>
+      `  ${visible(module)}.${visible(name)} (${params.join(', ')})${results.length === 0 ? '' : ` -> ${results.join(', ')}`}`,
+  );
+  return [...facts(pairs), ...imports, 'a push would take it'];
+}
+
+function memoryText({ initialPages, maximumPages }: NonNullable<ProgramFacts['memory']>): string {
+  const most = maximumPages === null ? 'no maximum of its own' : `at most ${plural(maximumPages, 'page')}`;
+  return `${plural(initialPages, 'page')} (${formatBytes(initialPages * PAGE_BYTES)}), ${most}`;
+}
