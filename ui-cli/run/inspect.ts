@@ -77,7 +77,8 @@ function programFacts(
     tableEntries: plan.tableEntries ?? plan.table?.initial ?? 0,
     features,
     functions,
-    imports: plan.imports,
+    // What the linker adds is no import of the file.
+    imports: plan.imports.filter((one) => !one.module.startsWith('trisiel:')),
     metered: { version: meterVersion, bytes },
   };
 }
