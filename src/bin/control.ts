@@ -127,7 +127,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const consumers: Consumers = new Consumers({
     db,
     queues,
-    messages,
+    publish: async (ownerId, queue, message) => {
+      await quota.publishing(ownerId, message.body.length, () => messages.publish(ownerId, queue, [message]));
+    },
     deliveries: new Deliveries({ db, now, random: Math.random }),
     caller: new FunctionCaller({
       key: probeKey,

@@ -8,6 +8,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export const triggerField = 'trisiel-trigger';
 
+/** Field of the answer: bytes of standard output that were not kept. */
+export const lostOutputField = 'trisiel-lost-output';
+
 export const triggerKinds = ['queue', 'schedule'] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 

@@ -5,11 +5,9 @@
 import type { ServerResponse } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
+import { lostOutputField } from '../protocol/trigger.ts';
 import type { Finished } from './cgi-output.ts';
 import { capturedBytes } from './limits.ts';
-
-/** Field of the answer: bytes that were not kept. */
-export const lostOutputField = 'trisiel-lost-output';
 
 export class CapturedOutput implements Resource {
   readonly scheme = 'stdout';

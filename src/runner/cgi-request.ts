@@ -66,6 +66,7 @@ export function isHandedOn(
   name: string,
   { isProxied, passAuthorization }: Pick<CgiRequest, 'isProxied' | 'passAuthorization'>,
 ): boolean {
+  if (name === triggerField) return false;
   if (name === 'authorization') return passAuthorization;
   return isProxied || !forwarding.test(name);
 }

@@ -12,15 +12,17 @@ import type { Database } from '../db/database.ts';
 import { type Deliveries, deliveryLimits, type TakenMessage } from './deliveries.ts';
 import { framed, single } from './framing.ts';
 import type { CallResult, FunctionCaller } from './function-caller.ts';
-import type { MessageStore } from './message-store.ts';
+import type { NewMessage } from './new-message.ts';
 import type { QueueStore } from './queue-store.ts';
 import { readSubscriptions, type Subscription } from './subscriptions.ts';
 
 export const consumerLimits = {
   /** Subscriptions and queues that other controls have changed are seen within this time, milliseconds. */
   lookMs: 1_000,
-  /** Deliveries of one control at the same time, over all lanes. */
-  deliveries: 1_000,
+  /** Takes of one control whose messages are being delivered, over all lanes. */
+  takes: 256,
+  /** Messages of one take; their bytes are bounded by deliveryLimits.takenBytes. */
+  takenMessages: 1_000,
   /** A function that cannot be called is tried again after this, milliseconds. */
   refusedMs: 1_000,
   /** Messages of a queue that are done between two prunings of it. */
@@ -41,7 +43,8 @@ interface Lane {
 export interface ConsumersOptions {
   readonly db: Database;
   readonly deliveries: Deliveries;
-  readonly messages: MessageStore;
+  /** Publishes an output to a queue of a user, held to the user's quota. Throws `limit_exceeded`. */
+  readonly publish: (ownerId: string, queue: string, message: NewMessage) => Promise<void>;
   readonly queues: QueueStore;
   readonly caller: FunctionCaller;
   /** Unix milliseconds. */
@@ -80,11 +83,6 @@ export class Consumers {
   /** A queue has got messages. */
   wake(queueId: string): void {
     for (const lane of this.#lanes.values()) if (lane.subscription.queueId === queueId) this.#wake(lane);
-  }
-
-  /** What handlers consume has changed: looks at it now instead of within lookMs. */
-  changed(): void {
-    this.#looking = this.#looking.then(() => this.#look()).catch((error: unknown) => this.#report(error));
   }
 
   /** Takes nothing more; waits until what is being delivered has been settled, at most `graceMs`. */
@@ -140,6 +138,8 @@ export class Consumers {
       .catch((error: unknown) => this.#report(error))
       .finally(() => {
         lane.isTaking = false;
+        // Woken after the last look at it.
+        if (lane.isWoken) this.#wake(lane);
       });
   }
 
@@ -150,15 +150,15 @@ export class Consumers {
       const { queueId, handlerId, settings } = lane.subscription;
       if (queueId === null) return;
       const room = settings.concurrency * settings.batch;
-      const limit = Math.min(room - lane.inFlight, consumerLimits.deliveries - this.#running.size);
-      if (limit <= 0) return;
+      const limit = Math.min(room - lane.inFlight, consumerLimits.takenMessages);
+      if (limit <= 0 || this.#running.size >= consumerLimits.takes) return;
       const takenId = randomUUID();
       const { messages, nextMs } = await this.#options.deliveries.take({
         ...{ queueId, handlerId, takenId, limit, inFlightMax: room, maxAttempts: settings.maxAttempts },
       });
       this.#deliver(lane, takenId, messages);
-      // As many as there was room for: there may be more.
-      if (messages.length === limit) lane.isWoken = lane.inFlight < room;
+      // There may be more, where the take was cut at its bytes too.
+      if (messages.length > 0) lane.isWoken = lane.inFlight < room;
       if (nextMs !== null) this.#wakeAt(lane, nextMs);
     }
   }
@@ -215,7 +215,8 @@ export class Consumers {
       // A delivery that comes a second time publishes its output once.
       const key = messages.length === 1 ? `output:${messages[0]!.id}` : null;
       const message = { body: result.output, contentType: null, key, group: null, dueMs: 0 };
-      await this.#options.messages.publish(ownerId, settings.output, [message]);
+      if (result.lostBytes > 0) throw new Error(`${result.lostBytes} bytes of it are beyond what is kept`);
+      await this.#options.publish(ownerId, settings.output, message);
       return true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);

@@ -9,7 +9,7 @@
  * Nothing here waits for the disk: what a power cut undoes is delivered once more.
  */
 import type { Transaction } from 'kysely';
-import { queueLimits } from '../../protocol/limits.ts';
+import { MIB, queueLimits } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 
@@ -34,6 +34,8 @@ export interface Taken {
 export const deliveryLimits = {
   /** Milliseconds that a taken message is left alone; who has it extends that while it works. */
   visibleMs: 30_000,
+  /** Bytes of the messages of one take, which control holds until they are settled; one message is always taken. */
+  takenBytes: 8 * MIB,
   /** Milliseconds before the second delivery; doubles with each one, up to the most. Half of it is random. */
   retryMs: 1_000,
   retryMostMs: 15 * 60_000,
@@ -212,6 +214,38 @@ async function takeSome(
     readonly nowMs: number;
   },
 ): Promise<readonly TakenMessage[]> {
+  const candidates = await trx
+    .selectFrom('messages as m')
+    .select(['m.id', ({ fn }) => fn<number>('length', ['m.body']).as('bytes')])
+    .where('m.queue_id', '=', options.queueId)
+    .where('m.state', '=', 'ready')
+    .where('m.due_ms', '=', 0)
+    .where(({ or, not, exists, selectFrom, eb: own }) =>
+      or([
+        own('m.group_key', 'is', null),
+        not(
+          exists(
+            selectFrom('messages as before')
+              .select('before.id')
+              .whereRef('before.queue_id', '=', 'm.queue_id')
+              .whereRef('before.group_key', '=', 'm.group_key')
+              .whereRef('before.position', '<', 'm.position')
+              .where('before.state', 'in', ['ready', 'inflight']),
+          ),
+        ),
+      ]),
+    )
+    .orderBy('m.position')
+    .limit(options.room)
+    .execute();
+  let bytes = 0;
+  const ids = candidates
+    .filter((one, index) => {
+      bytes += Number(one.bytes);
+      return index === 0 || bytes <= deliveryLimits.takenBytes;
+    })
+    .map(({ id }) => id);
+  if (ids.length === 0) return [];
   const rows = await trx
     .updateTable('messages')
     .set((eb) => ({
@@ -221,31 +255,7 @@ async function takeSome(
       taken_by: options.handlerId,
       taken_id: options.takenId,
     }))
-    .where('id', 'in', (eb) =>
-      eb
-        .selectFrom('messages as m')
-        .select('m.id')
-        .where('m.queue_id', '=', options.queueId)
-        .where('m.state', '=', 'ready')
-        .where('m.due_ms', '=', 0)
-        .where(({ or, not, exists, selectFrom, eb: own }) =>
-          or([
-            own('m.group_key', 'is', null),
-            not(
-              exists(
-                selectFrom('messages as before')
-                  .select('before.id')
-                  .whereRef('before.queue_id', '=', 'm.queue_id')
-                  .whereRef('before.group_key', '=', 'm.group_key')
-                  .whereRef('before.position', '<', 'm.position')
-                  .where('before.state', 'in', ['ready', 'inflight']),
-              ),
-            ),
-          ]),
-        )
-        .orderBy('m.position')
-        .limit(options.room),
-    )
+    .where('id', 'in', ids)
     .returning(['id', 'position', 'body', 'content_type', 'attempts', 'published_ms'])
     .execute();
   return rows

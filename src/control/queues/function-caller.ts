@@ -1,7 +1,7 @@
 /** Calls a function for a queue or a schedule, over the functions' port of this machine's runners. */
 import { Agent, request } from 'node:http';
 import type { TriggerKind } from '../../protocol/trigger.ts';
-import { triggerField, writeTrigger } from '../../protocol/trigger.ts';
+import { lostOutputField, triggerField, writeTrigger } from '../../protocol/trigger.ts';
 
 export interface TriggeredCall {
   readonly kind: TriggerKind;
@@ -17,14 +17,14 @@ export interface TriggeredCall {
 
 export type CallResult =
   /** The function exited with 0. */
-  | { readonly kind: 'ok'; readonly output: Buffer; readonly invocation: string | null }
+  | { readonly kind: 'ok'; readonly output: Buffer; readonly lostBytes: number; readonly invocation: string | null }
   /** It ran and failed, or was ended. */
   | { readonly kind: 'failed'; readonly reason: string; readonly invocation: string | null }
   /** It has not begun: nobody serves, too many calls are in flight. Try again in a while. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** Codes of answers before a function has begun. */
-const refusals = new Set(['overloaded', 'unavailable', 'not_deployed', 'handler_not_found']);
+const refusals = new Set(['overloaded', 'unavailable', 'not_deployed', 'handler_not_found', 'suspended']);
 
 /** The runner ends a call in time; one that hangs is given up so much later, milliseconds. */
 const lateMs = 15_000;
@@ -85,7 +85,10 @@ export class FunctionCaller {
         });
         response.on('end', () => {
           const id = response.headers['trisiel-invocation'];
-          settle(resultOf(response.statusCode ?? 0, Buffer.concat(chunks), typeof id === 'string' ? id : null));
+          const output = Buffer.concat(chunks);
+          const lostBytes = Number(response.headers[lostOutputField] ?? 0) + bytes - output.length;
+          const invocation = typeof id === 'string' ? id : null;
+          settle(resultOf(response.statusCode ?? 0, output, { lostBytes, invocation }));
         });
         response.on('error', (error) => settle(broken(error)));
       });
@@ -108,9 +111,13 @@ function broken(error: Error): CallResult {
   return { kind: 'failed', reason: `the runner ended: ${error.message}`, invocation: null };
 }
 
-function resultOf(status: number, body: Buffer, invocation: string | null): CallResult {
+function resultOf(
+  status: number,
+  body: Buffer,
+  { lostBytes, invocation }: { readonly lostBytes: number; readonly invocation: string | null },
+): CallResult {
   // A component that speaks wasi:http answers with a status of its own.
-  if (status >= 200 && status < 300) return { kind: 'ok', output: body, invocation };
+  if (status >= 200 && status < 300) return { kind: 'ok', output: body, lostBytes, invocation };
   let code = 'internal';
   let detail = `status ${status}`;
   try {
