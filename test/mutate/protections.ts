@@ -772,6 +772,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/fleet/owners.test.ts'],
   },
   {
+    name: 'queues: a take is bounded in bytes',
+    file: 'src/control/queues/deliveries.ts',
+    find: 'index === 0 || bytes <= deliveryLimits.takenBytes',
+    replace: 'index >= 0',
+    tests: ['test/control/queues/queues.test.ts'],
+  },
+  {
     name: 'queues: a message of a group waits for the one before',
     file: 'src/control/queues/deliveries.ts',
     find: ".where('before.state', 'in', ['ready', 'inflight'])",

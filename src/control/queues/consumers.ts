@@ -106,7 +106,7 @@ export class Consumers {
   async #look(): Promise<void> {
     if (this.#isClosed) return;
     const found = new Set<string>();
-    for (const subscription of await readSubscriptions(this.#options.db)) {
+    for (const subscription of await readSubscriptions(this.#options.db, this.#options.now())) {
       const key = `${subscription.handlerId} ${subscription.settings.name}`;
       found.add(key);
       const lane = this.#lanes.get(key);
@@ -122,8 +122,10 @@ export class Consumers {
         });
     }
     for (const [key, lane] of this.#lanes) {
-      if (found.has(key)) this.#wake(lane);
-      else {
+      // What is due without a wake: published by another control, resumed, or given up by one that has ended.
+      if (found.has(key)) {
+        if (lane.subscription.isDue) this.#wake(lane);
+      } else {
         stopTimer(lane);
         this.#lanes.delete(key);
       }

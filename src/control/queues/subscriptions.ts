@@ -10,6 +10,8 @@ export interface Subscription {
   readonly ownerId: string;
   /** Null where the queue has never been made. */
   readonly queueId: string | null;
+  /** Whether the queue has a message that may be delivered now, or a delivery that has timed out. */
+  readonly isDue: boolean;
   readonly settings: QueueSettings;
 }
 
@@ -29,8 +31,8 @@ export async function replaceSubscriptions(
     .execute();
 }
 
-/** Returns the subscriptions of all handlers that have not been deleted. */
-export async function readSubscriptions(db: Database): Promise<readonly Subscription[]> {
+/** Returns the subscriptions of all handlers that have not been deleted. `nowMs` in Unix milliseconds. */
+export async function readSubscriptions(db: Database, nowMs: number): Promise<readonly Subscription[]> {
   const rows = await db.reader
     .selectFrom('subscriptions')
     .innerJoin('handlers', 'handlers.id', 'subscriptions.handler_id')
@@ -38,6 +40,17 @@ export async function readSubscriptions(db: Database): Promise<readonly Subscrip
       join.onRef('queues.owner_id', '=', 'handlers.owner_id').onRef('queues.name', '=', 'subscriptions.queue'),
     )
     .select(['handlers.id', 'handlers.name', 'handlers.owner_id', 'subscriptions.settings', 'queues.id as queue_id'])
+    .select(({ exists, or, selectFrom }) => {
+      const due = (state: 'ready' | 'inflight') =>
+        exists(
+          selectFrom('messages')
+            .select('messages.id')
+            .whereRef('messages.queue_id', '=', 'queues.id')
+            .where('messages.state', '=', state)
+            .where('messages.due_ms', '<=', nowMs),
+        );
+      return or([due('ready'), due('inflight')]).as('is_due');
+    })
     .where('handlers.deleted_ms', 'is', null)
     .orderBy('handlers.id')
     .execute();
@@ -46,6 +59,7 @@ export async function readSubscriptions(db: Database): Promise<readonly Subscrip
     handler: row.name,
     ownerId: row.owner_id,
     queueId: row.queue_id,
+    isDue: Boolean(row.is_due),
     settings: JSON.parse(row.settings) as QueueSettings, // written by replaceSubscriptions
   }));
 }

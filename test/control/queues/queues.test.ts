@@ -304,6 +304,14 @@ onEachDatabase('queues', (dialect) => {
       expect(texts((await take()).messages)).toEqual(['a1']);
     });
 
+    it('are taken up to a number of bytes, one at least', async () => {
+      const large = new Uint8Array(queueLimits.messageBytes);
+      const fitting = deliveryLimits.takenBytes / queueLimits.messageBytes;
+      for (let i = 0; i <= fitting; i += 1) await own.publish('ada', 'q', large);
+      expect((await take({ limit: 100, inFlightMax: 100 })).messages).toHaveLength(fitting);
+      expect((await take({ limit: 100, inFlightMax: 100 })).messages).toHaveLength(1);
+    });
+
     it('of a paused queue rest', async () => {
       await own.publish('ada', 'q', 'm');
       await own.queues.put('ada', 'q', { isPaused: true });
