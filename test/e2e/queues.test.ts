@@ -150,6 +150,21 @@ describe('a message', () => {
     },
   );
 
+  it('whose output is longer than what is kept has failed: no output is cut silently', async () => {
+    const chatty = assemble(`(module
+      (import "cwa" "io_get_stdout" (func $stdout (result i32)))
+      (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+      (memory (export "memory") 17)
+      (func (export "cwa_main") (result i32)
+        (drop (call $write (call $stdout) (i32.const 0) (i32.const 1048577)))
+        (i32.const 0)))`);
+    await deploy('chatty', chatty, '[[queue]]\nname = "chatty"\nmax-attempts = 1\noutput = "cut"\n');
+    await publish('chatty', 'talk');
+    await eventually(async () => expect((await queue('chatty')).messages.dead).toBe(1));
+    expect((await messages('chatty'))[0]!.reason).toContain('beyond what is kept');
+    expect((await api(platform, ada, 'GET', '/queues/cut')).status).toBe(404);
+  });
+
   it('that fails does not hold up the others', async () => {
     await deploy('picky', await fixture('cwa/trap.wasm'), '[[queue]]\nname = "picky"\nconcurrency = 1\n');
     await publish('picky', 'poison');

@@ -130,42 +130,37 @@ export async function upload(
     bytes = 0;
     firstLine = line + 1;
   };
-  for await (const text of linesOf(chunks)) {
+  for await (const bytesOfLine of linesOf(chunks)) {
     line += 1;
-    if (text === null) errors.push(`line ${line} is longer than ${transferLimits.lineBytes} bytes`);
-    else if (text.trim() !== '') {
+    if (bytesOfLine === null) errors.push(`line ${line} is longer than ${transferLimits.lineBytes} bytes`);
+    else {
       try {
-        const message = messageOfLine(text, options.nowMs);
-        batch.push(message);
-        bytes += message.body.length;
+        const text = textOf(bytesOfLine);
+        if (text.trim() !== '') {
+          const message = messageOfLine(text, options.nowMs);
+          batch.push(message);
+          bytes += message.body.length;
+        }
       } catch (error) {
         if (!(error instanceof PlatformError)) throw error;
         errors.push(`line ${line}: ${error.message}`);
       }
     }
     const isFull = line - firstLine + 1 >= queueLimits.batch || bytes >= transferLimits.batchBytes;
-    if (isFull || text === null) await flush();
+    if (isFull || bytesOfLine === null) await flush();
   }
   await flush();
   return { published, duplicates };
 }
 
 /** Yields each line without its end; null for one that is too long, after which nothing comes. */
-async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string | null> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  const decoded = (line: Buffer): string => {
-    try {
-      return decoder.decode(line);
-    } catch (cause) {
-      throw new PlatformError('bad_request', 'the lines must be UTF-8', { cause });
-    }
-  };
+async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer | null> {
   let rest = Buffer.alloc(0);
   for await (const chunk of chunks) {
     rest = rest.length === 0 ? Buffer.from(chunk) : Buffer.concat([rest, chunk]);
     let from = 0;
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10, from)) {
-      yield decoded(rest.subarray(from, end));
+      yield rest.subarray(from, end);
       from = end + 1;
     }
     rest = rest.subarray(from);
@@ -174,11 +169,21 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<strin
       return;
     }
   }
-  if (rest.length > 0) yield decoded(rest);
+  if (rest.length > 0) yield rest;
 }
 
 /** What a publisher may say; the rest of exportedFields is read over, so that a download can be uploaded. */
 const known = new Set<string>([...exportedFields, 'key', 'delayMs']);
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function textOf(line: Buffer): string {
+  try {
+    return utf8.decode(line);
+  } catch {
+    throw new PlatformError('bad_request', 'is no UTF-8');
+  }
+}
 
 function messageOfLine(text: string, nowMs: number): NewMessage {
   let value: unknown;

@@ -90,6 +90,7 @@ test('NDJSON publishes a message a line, in order, over several transactions', a
 
 test.each([
   ['no JSON', '{"text":', 'is no JSON'],
+  ['no UTF-8', '\udcff', 'is no UTF-8'],
   ['no object', '[1]', 'is no JSON object'],
   ['an unknown field', '{"text":"x","colour":1}', 'no such field: "colour"'],
   ['both bodies', '{"text":"x","base64":"eA=="}', 'either text or base64'],
@@ -100,7 +101,13 @@ test.each([
 ])('a line with %s is named, and nothing of its batch is published', async (_what, line, why) => {
   const before = (await get('/queues/broken')).body.messages?.ready ?? 0;
   const good = Array.from({ length: 1_000 }, () => '{"text":"good"}').join('\n');
-  const answer = await post('/queues/broken/messages', `${good}\n{"text":"lost"}\n${line}\n`, ndjson);
+  // A lone surrogate stands for a byte that is no UTF-8.
+  const sent = Buffer.concat([
+    Buffer.from(`${good}\n{"text":"lost"}\n`),
+    line === '\udcff' ? Buffer.of(0xff) : Buffer.from(line),
+    Buffer.from('\n'),
+  ]);
+  const answer = await post('/queues/broken/messages', sent, ndjson);
   expect(answer.status).toBe(400);
   const problem = (await answer.json()) as { readonly detail: string; readonly details: readonly string[] };
   expect(problem.detail).toContain(`line 1002: ${why}`.slice(0, 10));
