@@ -1,0 +1,49 @@
+/** What an answer of a runner means for a delivery: dealt with, failed, or not begun. A real server plays the runner. */
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, it } from 'vitest';
+import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
+
+let server: Server | null = null;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+async function callOf(answer: RequestListener) {
+  server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const caller = new FunctionCaller({ key: 'key', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' });
+  const body = Buffer.from('message');
+  const call = { kind: 'queue', handler: 'otter', path: '/', env: {}, contentType: 'text/plain', body } as const;
+  return caller.call({ ...call, timeoutMs: 10_000 }).finally(() => caller.close());
+}
+
+it.each(['overloaded', 'unavailable', 'suspended', 'not_deployed', 'handler_not_found'])(
+  '%s: the function has not begun, and the attempt does not count',
+  async (code) => {
+    const result = await callOf((_, response) => response.writeHead(503).end(JSON.stringify({ code, detail: 'why' })));
+    expect(result).toEqual({ kind: 'refused', reason: `${code}: why` });
+  },
+);
+
+it('any other problem is a failure, with the invocation', async () => {
+  const result = await callOf((_, response) =>
+    response.writeHead(500, { 'trisiel-invocation': 'i-1' }).end(JSON.stringify({ code: 'trapped', detail: 'boom' })),
+  );
+  expect(result).toEqual({ kind: 'failed', reason: 'trapped: boom', invocation: 'i-1' });
+});
+
+it('an answer that breaks off is a failure', async () => {
+  const result = await callOf((_, response) => {
+    response.writeHead(200, { 'content-length': '10' }).write('half', () => response.destroy());
+  });
+  expect(result).toMatchObject({ kind: 'failed', reason: expect.stringContaining('the runner ended') });
+});
+
+it('2xx is dealt with; output that was not kept is counted', async () => {
+  const result = await callOf((_, response) => response.writeHead(200, { 'trisiel-lost-output': '3' }).end('out'));
+  expect(result).toMatchObject({ kind: 'ok', lostBytes: 3, output: Buffer.from('out') });
+});
