@@ -9,7 +9,7 @@ import { writeSync } from 'node:fs';
 /** A Deployment's id, padded with zeros. */
 export const busyMarkBytes = 64;
 
-/** Behind the id: a count that grows while guests get their turns, a u32 in little-endian order. */
+/** Behind the id: a count that grows while guests get their turns and calls end, a u32 in little-endian order. */
 export const progressBytes = 4;
 /** It is written every so many turns: 32 short ones take a millisecond, 32 whole slices 60. */
 const progressEvery = 32;
@@ -34,18 +34,20 @@ export class BusyMark {
   /** Notes that the guest of `mark`, made by busyMarkOf, has the thread from now on. */
   enter(mark: Buffer): void {
     this.#hasRun = true;
-    this.#turns = (this.#turns + 1) >>> 0;
-    if (this.#turns % progressEvery === 0) this.#tellProgress();
+    this.advance();
     if (this.#current === mark || this.#descriptor === null) return;
     this.#write(mark);
     this.#timer ??= setTimeout(() => this.#look(), idleMs);
   }
 
   /**
-   * Writes the number of turns that guests have had: control sees that a burst of requests, which may hold the loop for
-   * seconds, is being worked off.
+   * Counts a turn that a guest has had, or a call that has ended, and writes the count now and then: control sees that
+   * a burst of either, which may hold the loop for seconds, is being worked off. The calls of thousands of connections
+   * that close together end in one turn of the loop, and their guests get no turn before.
    */
-  #tellProgress(): void {
+  advance(): void {
+    this.#turns = (this.#turns + 1) >>> 0;
+    if (this.#turns % progressEvery !== 0) return;
     this.#progress.writeUInt32LE(this.#turns);
     this.#writeAt(this.#progress, busyMarkBytes);
   }

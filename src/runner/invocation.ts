@@ -152,6 +152,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.nowMs = performance.now();
     this.#state = 'answered';
     this.#services.usage.end(deployment.usage, this);
+    this.#services.mark.advance();
     deployment.pool?.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
     return redirect;
   }

@@ -1,13 +1,13 @@
 /**
  * Decides whether a runner that does not answer is stuck. One that is silent because others have the processor is
- * not, nor is one in which guests get their turns while a burst of requests holds the loop: they are given longer.
+ * not, nor is one in which guests get their turns, or calls end, while a burst of them holds the loop: they are given longer.
  */
 import { fleetLimits } from './limits.ts';
 import type { ProcessorUse } from './processor-use.ts';
 
 /** What control sees of a runner without asking it. */
 export interface Glance {
-  /** Count that changes while guests get their turns; null before the first have had theirs. */
+  /** Count that changes while guests get their turns and calls end; null before the first. */
   readonly progress: number | null;
   /** null where the system does not tell. */
   readonly use: ProcessorUse | null;

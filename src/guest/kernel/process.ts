@@ -313,7 +313,7 @@ export class Process {
         this.#closeFailed(what, error);
       }
     };
-    for (const resource of this.descriptors.drain()) close(resource.scheme, resource);
+    for (const resource of this.descriptors.drain()) close(`${resource.scheme}:`, resource);
     if (this.#component !== null)
       for (const held of this.#component.handles.drain()) close('a resource of the component', held);
     if (closing.length === 0) this.#letGo();
