@@ -77,6 +77,9 @@ interface QueueFacts {
   readonly messages: Readonly<Record<'ready' | 'inflight' | 'dead' | 'done', number>>;
   readonly consumers: readonly string[];
 }
+interface UsageFacts {
+  readonly minutes: readonly { readonly invocations: number }[];
+}
 interface MessageFacts {
   readonly text: string;
   readonly state: string;
@@ -170,6 +173,26 @@ describe('a message', () => {
     await publish('picky', 'poison');
     await publish('in', 'flows');
     await eventually(async () => expect((await messages('in')).at(-1)).toMatchObject({ text: 'flows', state: 'done' }));
+  });
+
+  it('is shared out fairly among the functions that consume its queue', async () => {
+    const manifest = '[[queue]]\nname = "shared"\nconcurrency = 4\n';
+    await api(platform, ada, 'PUT', '/queues/shared', { isPaused: true });
+    const both = ['fair-a', 'fair-b'] as const;
+    for (const handler of both) await deploy(handler, await fixture('cwa/hello.wasm'), manifest);
+    await publish('shared', lines(Array.from({ length: 600 }, (_, n) => `m${n}`)), 'application/x-ndjson');
+    await api(platform, ada, 'PUT', '/queues/shared', { isPaused: false });
+    await eventually(async () => expect((await queue('shared')).messages).toMatchObject({ ready: 0, done: 600 }));
+    const calls = async (handler: string): Promise<number> => {
+      const { body } = await api(platform, ada, 'GET', `/handlers/${handler}/usage`);
+      return (body as UsageFacts).minutes.reduce((sum, { invocations }) => sum + invocations, 0);
+    };
+    // Counters come from the runners a moment later.
+    await eventually(async () => {
+      const [a = 0, b = 0] = await Promise.all(both.map(calls));
+      expect(a + b).toBe(600);
+      expect(Math.min(a, b)).toBeGreaterThan(200);
+    });
   });
 
   it('published by a function is delivered to another one of its owner', async () => {

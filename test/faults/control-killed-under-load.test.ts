@@ -31,23 +31,13 @@ import {
 } from '../support/e2e.ts';
 import { assemble } from '../support/e2e-guests.ts';
 import { startDoor } from '../support/git-platform.ts';
+import { randomOf } from '../support/random.ts';
 import { cwaGuest } from '../support/wat.ts';
 
 const program = fileURLToPath(new URL('../support/busy-control.ts', import.meta.url));
 /** The database does the same for both; SQLite, whose process is the one that is killed, gets most. */
 const killsOf = (dialect: string) => Number(process.env.KILLS ?? (dialect === 'sqlite' ? 24 : 8));
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-
-/** mulberry32: the same numbers for the same seed. */
-function randomOf(start: number): (below: number) => number {
-  let state = start;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 interface Acknowledged {
   /** Key -> the last number that was acknowledged for it. */
