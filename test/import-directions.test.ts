@@ -27,8 +27,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/storage': ['protocol', 'control/db'],
   'control/queues': ['protocol', 'control/db'],
   'control/quota': ['protocol', 'control/db'],
+  'control/audit': ['control/db'],
   'control/fleet': ['protocol'],
-  'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers'],
+  'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
     'protocol',
     'waiting',
@@ -52,6 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/usage',
     'control/queues',
     'control/quota',
+    'control/audit',
   ],
   bin: [
     'protocol',
@@ -71,6 +73,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/git',
     'control/deploy',
     'control/quota',
+    'control/audit',
     'control/api',
   ],
 };

@@ -15,6 +15,7 @@ import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
+import { AuditLog } from '../control/audit/audit-log.ts';
 import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { HeldLease } from '../control/db/held-lease.ts';
 import { SqlLeases } from '../control/db/leases.ts';
@@ -114,6 +115,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     onError: (error) => report('usage could not be stored', error),
     onGrown: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
   });
+  const audit = new AuditLog({ db, now });
   const kv = new KvStore({ db, now });
   const queues = new QueueStore({ db, now, newId: () => newId('q', randomBytes) });
   const messages = new MessageStore({
@@ -240,6 +242,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     accounts,
     addressOf: (req) => config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address,
     environment: process.env,
+    audit,
     // An error shows its message and stack only under `err`.
     log: (event) =>
       log.warn(
@@ -266,6 +269,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     messages,
     deployer: deployments,
     quota,
+    audit,
     metrics: new Metrics({ logs, usage }),
     log,
     now,
@@ -317,7 +321,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const housekeeping = setInterval(() => {
     void quota
       .deleting(async () => {
-        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune(), queues.prune()]);
+        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune(), queues.prune(), audit.prune()]);
         await deployments.maintain();
       })
       .then(() => quota.measureAll())

@@ -103,6 +103,10 @@ export const permissions = {
   acceptTransfer: account,
   declineTransfer: account,
 
+  /** It tells addresses of the team. */
+  listHandlerAudit: { on: 'handler', role: 'owner', scope: 'read' },
+  exportHandlerAudit: { on: 'handler', role: 'owner', scope: 'read' },
+
   changeHandler: owner,
   deleteHandler: owner,
   restoreHandler: owner,
@@ -110,6 +114,8 @@ export const permissions = {
   listUsers: admin,
   getUser: admin,
   changeUser: admin,
+  listAudit: { on: 'platform', scope: 'read' },
+  exportAudit: { on: 'platform', scope: 'read' },
 } as const satisfies Readonly<Record<string, Rule>>;
 
 export type OperationId = keyof typeof permissions;

@@ -14,6 +14,7 @@ import { hardenServer } from '../../src/control/api/harden.ts';
 import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
+import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
@@ -90,6 +91,7 @@ export async function startPlatform(
     messages: own.messages,
     deployer: recorder(asked, () => deps.handlers),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
+    audit: new AuditLog({ db, now }),
     metrics: new Metrics({ logs, usage }),
     log,
     now,

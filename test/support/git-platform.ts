@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { Accounts } from '../../src/control/accounts/accounts.ts';
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
+import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
@@ -98,6 +99,7 @@ export interface DoorPlatform {
   readonly feed: ReleaseFeed;
   readonly vet: VetPool;
   readonly door: GitDoor;
+  readonly audit: AuditLog;
   readonly quota: Quotas;
   readonly hooks: HookEndpoint;
   readonly events: GitEvent[];
@@ -188,6 +190,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   if (options.recover !== false) await deployments.recover();
   const hooks = await HookEndpoint.open(join(dataFolder, 'run'));
   const events: GitEvent[] = [];
+  const audit = new AuditLog({ db, now: Date.now });
   const door = createGitDoor({
     db,
     repositories,
@@ -198,6 +201,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     log: (event) => events.push(event),
     addressOf: (req) => req.socket.remoteAddress ?? '',
     environment: process.env,
+    audit,
     now: () => performance.now(),
     limits: options.limits ?? {},
   });
@@ -228,6 +232,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     feed,
     vet,
     quota,
+    audit,
     door,
     hooks,
     events,

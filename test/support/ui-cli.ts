@@ -12,6 +12,7 @@ import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
+import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
@@ -97,6 +98,7 @@ export async function startControl(options: { readonly registration?: Registrati
     env: new HandlerEnv({ db, sealer, now }),
     deployer: deployer(db),
     quota: testQuota(db),
+    audit: new AuditLog({ db, now }),
     metrics: new Metrics({ logs, usage }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
     functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,

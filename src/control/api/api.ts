@@ -10,6 +10,7 @@ import type { Deployer } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import type { Database } from '../db/database.ts';
 import { isOutage } from '../db/sql-error.ts';
 import type { HandlerAccess } from '../handlers/access.ts';
@@ -22,6 +23,7 @@ import type { MessageStore } from '../queues/message-store.ts';
 import type { QueueStore } from '../queues/queue-store.ts';
 import type { Quotas } from '../quota/quotas.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
+import { type AuditedCall, auditDone, auditFailed } from './audited.ts';
 import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
 import { compressed } from './compression.ts';
@@ -30,6 +32,7 @@ import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Caller, type Operation, StreamedAnswer } from './operation.ts';
 import { accountOperations } from './operations/accounts.ts';
+import { auditOperations } from './operations/audit.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
@@ -51,6 +54,7 @@ export interface ApiDeps {
   readonly messages: MessageStore;
   readonly deployer: Deployer;
   readonly quota: Quotas;
+  readonly audit: AuditLog;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Unix milliseconds. */
@@ -83,6 +87,7 @@ interface State {
 type Context = Koa.ParameterizedContext<State>;
 
 const prefix = '/api/v1';
+const unwritten = 'an audit entry could not be written';
 
 export const apiLimits = {
   /** Requests of one user that are being answered; an answer may hold a few MiB until its reader has taken it. */
@@ -122,6 +127,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...recordOperations(deps),
     ...queueOperations(deps),
     ...userOperations(deps),
+    ...auditOperations(deps),
   ];
 }
 
@@ -240,21 +246,34 @@ function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> 
 
 async function answer(
   operation: Operation,
-  { access }: Pick<ApiDeps, 'access'>,
+  deps: Pick<ApiDeps, 'access' | 'audit' | 'handlers' | 'log'>,
   ctx: Context & { readonly params: Readonly<Record<string, string>> },
 ): Promise<void> {
+  const { access } = deps;
   ctx.state.operation = operation.id;
   const { caller } = ctx.state;
   const body =
     operation.bodyTypes === null
       ? await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user)
       : {};
-  const result = await operation.run({
-    ...{ caller, access, address: ctx.ip, params: ctx.params },
-    query: { ...ctx.query },
-    body,
-    request: ctx.req,
-  });
+  const query = { ...ctx.query };
+  const address = ctx.ip;
+  let handler: AuditedCall['handler'] = null;
+  const told = () => ({ operation, caller, address, params: ctx.params, query, body, handler });
+  const result = await operation
+    .run({
+      ...{ caller, access, address, params: ctx.params, query, body, request: ctx.req },
+      onHandler: (found) => {
+        handler = found;
+      },
+    })
+    .catch(async (error: unknown) => {
+      // The failure itself is what the caller must hear of.
+      await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
+      throw error;
+    });
+  // Before the answer goes out: a client that has its answer finds the entry.
+  await auditDone(deps, told(), result);
   ctx.status = operation.status;
   if (result instanceof StreamedAnswer) {
     ctx.type = result.type;

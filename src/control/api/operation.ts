@@ -25,6 +25,8 @@ export interface RawCall {
   readonly body: unknown;
   /** For operations that read the body themselves. */
   readonly request: IncomingMessage;
+  /** Takes notice of the handler that the operation is done to, once the caller may do it. */
+  readonly onHandler: (handler: GrantedHandler) => void;
 }
 
 /** An answer that is sent while it is made; it may be compressed on the way. */
@@ -130,6 +132,7 @@ export function forHandler<const Path extends string, Query extends z.ZodType, B
     const handler = await raw.access.handlerFor(raw.caller, definition.id, handlerNameIn(call), {
       deleted: definition.deleted === true,
     });
+    raw.onHandler(handler);
     return definition.run({ ...call, ...raw.caller, handler });
   });
 }

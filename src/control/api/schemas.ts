@@ -21,6 +21,7 @@ import { recordOf } from '../../protocol/record-of.ts';
 import type { InviteView } from '../accounts/invites.ts';
 import type { TokenView } from '../accounts/tokens.ts';
 import type { UserView } from '../accounts/users.ts';
+import type { AuditEntry } from '../audit/audit-log.ts';
 import type { CollaboratorView, TransferView } from '../handlers/teams.ts';
 import { grepCharsMax, parseLevel } from '../logs/log-filter.ts';
 import { queryLimits } from '../logs/log-query.ts';
@@ -171,6 +172,21 @@ export const accountSchema = z
     callsMax: z.number().nullable().describe('invocations in flight; null: no limit of the user'),
   } satisfies Record<keyof UserView, z.ZodType>)
   .meta({ id: 'Account', description: 'A user as administrators see it.' });
+
+export const auditEntrySchema = z
+  .object({
+    number: z.number().describe('from 1, without gaps'),
+    timeMs: ms,
+    user: z.string().describe('who did it, by the name of that time'),
+    tokenId: z.string().nullable().describe('the Token it was done with; null: a name and a password'),
+    address: z.string().describe('where from'),
+    operation: z.string().describe("the operation's id in this document, or gitPush"),
+    handler: z.string().nullable().describe('what it was done to, by the name of that time'),
+    detail: z.string().describe('what was asked for, as JSON without secrets'),
+    outcome: z.string().describe('ok, or the code of a failure that may have changed something'),
+    hash: z.string().describe('SHA-256 over the entry and the hash of the one before'),
+  } satisfies Record<keyof AuditEntry, z.ZodType>)
+  .meta({ id: 'AuditEntry' });
 
 export const summarySchema = z
   .object({

@@ -11,6 +11,7 @@ import { queuePositions } from './migrations/0006-queue-positions.ts';
 import { rolesAndScopes } from './migrations/0007-roles-and-scopes.ts';
 import { handlerSettings } from './migrations/0008-handler-settings.ts';
 import { queues } from './migrations/0010-queues.ts';
+import { audit } from './migrations/0012-audit.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -23,6 +24,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0007-roles-and-scopes': rolesAndScopes,
   '0008-handler-settings': handlerSettings,
   '0010-queues': queues,
+  '0012-audit': audit,
 };
 
 /** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */

@@ -193,6 +193,26 @@ export interface Schema {
   subscriptions: { handler_id: string; queue: string; settings: string };
   /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
   storage_totals: { handler_id: string; kind: 'kv'; items: number; bytes: number };
+  /** The audit (src/control/audit): rows are appended and, past their time, removed from the front; never changed. */
+  audit_entries: {
+    /** From 1, without gaps. */
+    number: number;
+    time_ms: number;
+    user_id: string;
+    user_name: string;
+    token_id: string | null;
+    address: string;
+    operation: string;
+    handler_id: string | null;
+    /** Its name at that time. */
+    handler: string | null;
+    /** JSON. */
+    detail: string;
+    outcome: string;
+    hash: string;
+  };
+  /** One row, id 1: the newest entry of the audit, and the newest of those removed by retention. */
+  audit_chain: { id: number; last_number: number; last_hash: string; removed_number: number; removed_hash: string };
   /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
   /** The control (its data folder's id) whose disk holds a repository. */

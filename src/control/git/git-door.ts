@@ -7,6 +7,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { PushReceiver } from '../../protocol/push.ts';
 import { Turnstile } from '../../waiting/turnstile.ts';
 import { RateLimiter } from '../accounts/rate-limiter.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import { Access, type AccessOptions } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
 import { GitBody } from './git-body.ts';
@@ -25,6 +26,8 @@ export interface GitDoorDeps extends AccessOptions {
   readonly repositories: Repositories;
   readonly hooks: HookEndpoint;
   readonly receiver: PushReceiver;
+  /** Gets an entry for each push that moved refs. */
+  readonly audit: Pick<AuditLog, 'write'>;
   /** For the platform's own log; never holds a token. */
   readonly log: (event: GitEvent) => void;
   /** process.env, which the library's git processes inherit. */
@@ -142,7 +145,8 @@ class Door {
     const turns = { receiving: this.#receiving, turnstile: this.#pushTurnstile, rates: this.#rates };
     const arriving = { spool: this.#spool, stopped: this.#stopped };
     const shared = { access: this.#access, limits: this.#limits, ...turns, ...arriving };
-    await new PushExchange({ ...shared, repositories, hooks, receiver, log, environment }, exchange).run();
+    const audit = { audit: this.#deps.audit, addressOf: this.#deps.addressOf };
+    await new PushExchange({ ...shared, ...audit, repositories, hooks, receiver, log, environment }, exchange).run();
   }
 
   #versionOf({ req, route }: Exchange): GitVersion {

@@ -4,12 +4,14 @@
  * early one, is a report in git's own words, so that the client shows it beside each ref.
  */
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Print, PushedObjects, PushReceiver, PushSession } from '../../protocol/push.ts';
+import type { Print, PushedObjects, PushReceiver, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { Turnstile } from '../../waiting/turnstile.ts';
 import type { RateLimiter } from '../accounts/rate-limiter.ts';
 import { newId } from '../accounts/secrets.ts';
+import type { AuditLog } from '../audit/audit-log.ts';
 import type { Access, GitHandler } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendResult } from './exchange.ts';
 import { GitBody } from './git-body.ts';
@@ -40,6 +42,9 @@ export interface PushExchangeDeps {
   readonly stopped: StoppedUploads;
   readonly rates: RateLimiter;
   readonly log: (event: GitEvent) => void;
+  readonly audit: Pick<AuditLog, 'write'>;
+  /** Returns the address of the client that sent a request. */
+  readonly addressOf: (req: IncomingMessage) => string;
   /** The environment that git inherits. */
   readonly environment: Record<string, string | undefined>;
   readonly limits: GitLimits;
@@ -163,9 +168,22 @@ export class PushExchange {
       await open.close();
       await repositories.sweep(handlerId);
       await session.ended();
+      if (session.accepted) await this.#audit(handlerId, commands.updates);
       if (handler === null && (await access.find(route.name))?.id !== handlerId) await repositories.remove(handlerId);
     }
     finish();
+  }
+
+  /** Writes the audit entry of a push that git was allowed to make. A failure changes nothing of the push any more. */
+  async #audit(handlerId: string, updates: readonly RefUpdate[]): Promise<void> {
+    const { audit, addressOf, log } = this.#deps;
+    const { actor, req, route } = this.#exchange;
+    const who = { user: actor.user, tokenId: actor.tokenId, address: addressOf(req) };
+    const handler = { id: handlerId, name: route.name };
+    const moves = updates.map(({ ref, old, new: next }) => [ref, `${old ?? 'new'} ${next ?? 'deleted'}`]);
+    await audit
+      .write({ ...who, operation: 'gitPush', handler, detail: Object.fromEntries(moves), outcome: 'ok' })
+      .catch((error: unknown) => log({ kind: 'failed', url: req.url ?? '', error }));
   }
 
   /** Runs git to its end. Returns the function that ends the answer, for when nothing of the push is left. */

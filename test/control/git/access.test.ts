@@ -79,6 +79,20 @@ describe('git', () => {
     expect(await platform.quota.usedBytes(deployer.id)).toBe(0);
   });
 
+  test('a push writes one audit entry, one that is refused writes none', async () => {
+    const entries = () => platform.audit.list({ operation: 'gitPush' }, { limit: 100 });
+    const before = (await entries()).length;
+    expect(await pushes(deployer)).toBe('ok');
+    const [entry, ...others] = await entries();
+    expect(others).toHaveLength(before);
+    expect(entry).toMatchObject({ user: 'deployer', handler: 'otter', address: '127.0.0.1' });
+    expect(JSON.parse(entry!.detail)).toEqual({
+      'refs/heads/main': expect.stringMatching(/^[0-9a-f]{40} [0-9a-f]{40}$/),
+    });
+    expect(await pushes(viewer)).not.toBe('ok');
+    expect(await entries()).toHaveLength(before + 1);
+  });
+
   test('a Token does no more than its scope, and one for a handler finds that one alone', async () => {
     const reads = await withToken(owner, { scope: 'read' });
     expect(await fetches(reads)).toBe('ok');
