@@ -47,7 +47,7 @@ function shellWord(path: string, home: string): string {
 
 /** Every command of the tool, as a hint may name it. */
 const commandInHint =
-  /(?<![\w./-])(?<!git push |remote add |remote set-url |remote )wasmcloud (?=(?:signup|login|logout|whoami|tokens|invites|namegen|create|list|show|branch|delete|restore|open|deployments|rollback|logs|invocations|env|invoke|queue|quota|account|users|team|transfer|transfers|limits|policy|run|inspect|ui|docs|completion|help)\b)/g;
+  /(?<![\w./-])(?<!git push |remote add |remote set-url |remote )wasmcloud (?=(?:signup|login|logout|whoami|tokens|invites|namegen|create|list|show|branch|delete|restore|open|deployments|rollback|logs|invocations|audit|env|invoke|queue|quota|account|users|team|transfer|transfers|limits|policy|run|inspect|ui|docs|completion|help)\b)/g;
 
 /**
  * Replaces `wasmcloud` by `command` wherever `text` names a command to type. The git remote of the same name stays.

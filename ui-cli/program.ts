@@ -6,6 +6,7 @@ import { typable } from './command-name.ts';
 import { addAccessCommands } from './commands/access.ts';
 import { addAccountCommands } from './commands/account.ts';
 import { handlerArgument } from './commands/arguments.ts';
+import { addAuditCommand } from './commands/audit.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
@@ -94,6 +95,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addDeploymentCommands(program, context);
   addLogCommands(program, context);
   addInvocationCommands(program, context);
+  addAuditCommand(program, context);
   addEnvironmentCommands(program, context);
   addQueueCommand(program, context);
   addInvokeCommand(program, context);

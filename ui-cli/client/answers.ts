@@ -3,6 +3,7 @@ import * as z from 'zod/mini';
 import { tokenScopes } from '../../src/protocol/nouns.ts';
 import {
   accountAnswer,
+  auditEntryAnswer,
   collaboratorAnswer,
   deploymentAnswer,
   handlerAnswer,
@@ -51,6 +52,7 @@ export const page = z.object({
 });
 export const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
 export const quota = quotaAnswer;
+export const audit = z.object({ entries: z.array(auditEntryAnswer), next: z.nullable(z.number()) });
 export const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
 export const invocations = z.object({ invocations: z.array(invocationAnswer) });
 export const invocation = z.object({ invocation: invocationAnswer });

@@ -16,6 +16,7 @@ import { type ApiRequest, download, notOurs, parseJson, request, ServerError, ty
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import type {
   AccountView,
+  AuditEntryView,
   CollaboratorView,
   InviteView,
   LogPage,
@@ -76,6 +77,15 @@ export interface InvocationQuery {
   readonly limit?: number | undefined;
   /** An id. */
   readonly before?: string | undefined;
+}
+
+/** Which entries of the audit. */
+export interface AuditQuery {
+  readonly user?: string | undefined;
+  readonly operation?: string | undefined;
+  /** An entry's number: older ones; of an export, newer ones. */
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
 }
 
 export interface CallOptions {
@@ -425,6 +435,25 @@ export class Client {
     await this.#send({ method: 'DELETE', path: queuePath(queue) }, options);
   }
 
+  /** Audit entries, newest first; `handler` null: of the whole platform, for administrators. */
+  async audit(
+    handler: string | null,
+    query: AuditQuery,
+    options?: CallOptions,
+  ): Promise<{ readonly entries: readonly AuditEntryView[]; readonly next: number | null }> {
+    return this.#call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
+  }
+
+  /** Hands the lines of an export of the audit to `take`, as they come. */
+  async exportAudit(
+    handler: string | null,
+    query: Omit<AuditQuery, 'limit'>,
+    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
+  ): Promise<void> {
+    const path = `/api/v1${auditPath(handler)}/export`;
+    await download(this.target, { method: 'GET', path, query: { ...query }, accept: '*/*' }, take);
+  }
+
   /** How much of the user's quota is used, and for what. */
   async quota(options?: CallOptions): Promise<QuotaView> {
     return this.#call(answers.quota, { method: 'GET', path: '/usage' }, options);
@@ -509,6 +538,7 @@ export class Client {
 }
 
 const handlerPath = (name: string) => `/handlers/${encodeURIComponent(name)}`;
+const auditPath = (handler: string | null) => (handler === null ? '/audit' : `${handlerPath(handler)}/audit`);
 const userPath = (name: string) => `/users/${encodeURIComponent(name)}`;
 const queuePath = (queue: string) => `/queues/${encodeURIComponent(queue)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;

@@ -341,6 +341,34 @@ export const accountAnswer: z.ZodMiniType<AccountView> = z.object({
   callsMax: optionalNumber,
 });
 
+/** What somebody did, as the audit has it. */
+export interface AuditEntryView {
+  readonly number: number;
+  readonly timeMs: number;
+  readonly user: string;
+  readonly tokenId: string | null;
+  readonly address: string;
+  readonly operation: string;
+  readonly handler: string | null;
+  /** JSON. */
+  readonly detail: string;
+  readonly outcome: string;
+  readonly hash: string;
+}
+
+export const auditEntryAnswer: z.ZodMiniType<AuditEntryView> = z.object({
+  number,
+  timeMs: number,
+  user: text,
+  tokenId: orNull(plain),
+  address: text,
+  operation: plain,
+  handler: orNull(text),
+  detail: text,
+  outcome: plain,
+  hash: plain,
+});
+
 export const inviteAnswer: z.ZodMiniType<InviteView> = z.object({
   id: z.string(),
   createdMs: z.number(),

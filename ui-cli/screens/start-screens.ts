@@ -15,6 +15,9 @@ import { LoginView } from './login/LoginView.tsx';
 import { LoginScreen } from './login/login-screen.ts';
 import { QuotaView } from './quota/QuotaView.tsx';
 import { QuotaScreen } from './quota/quota-screen.ts';
+import { accountPlaces, handlerPlaces, type Place } from './records/places.ts';
+import { RecordsView } from './records/RecordsView.tsx';
+import { RecordsScreen } from './records/records-screen.ts';
 import { RunView } from './run/RunView.tsx';
 import { RunScreen } from './run/run-screen.ts';
 
@@ -57,6 +60,7 @@ function jumps(app: App, handlers: HandlersScreen): readonly Jump[] {
     { name: 'create', help: 'a new handler', go: () => app.jump([createPage(app)]) },
     { name: 'run', help: 'run a local file', go: () => app.jump([runPage(app)]) },
     { name: 'quota', help: 'how much of it is used', go: () => app.jump([quotaPage(app)]) },
+    ...accountPlaces(app).map((place) => jumpTo(app, place)),
     { name: 'logout', help: 'log out', go: () => askLogOut(app) },
     { name: 'quit', help: 'leave', go: () => app.options.exit() },
   ];
@@ -75,7 +79,12 @@ function jumps(app: App, handlers: HandlersScreen): readonly Jump[] {
         go: () => app.jump([handlerPage(app, name, tab)]),
       })),
     ),
+    ...named.flatMap(({ name }) => handlerPlaces(app, name).map((place) => jumpTo(app, place))),
   ];
+}
+
+function jumpTo(app: App, { name, help, records }: Place): Jump {
+  return { name, help, go: () => app.jump([page(new RecordsScreen(app, records), RecordsView)]) };
 }
 
 function askLogOut(app: App): void {

@@ -52,6 +52,19 @@ test('a handler is offered, declined, withdrawn and accepted', async () => {
   expect((await ada.wasmcloud(['show', 'otter'])).status).toBe(1);
 });
 
+test('the audit tells what was done, page by page and as a file', async () => {
+  const shown = await ok(bob, 'audit', 'otter', '--limit', '2');
+  expect(shown).toMatch(/NUMBER +WHEN +WHO +DID +HANDLER/);
+  expect(shown).toMatch(/bob +acceptTransfer +otter/);
+  const page = await json(bob, 'audit', 'otter', '--operation', 'offerTransfer');
+  expect(page.entries).toHaveLength(3);
+  expect(JSON.parse(page.entries[0].detail)).toEqual({ to: 'bob' });
+  const lines = (await ok(bob, 'audit', 'otter', '--export')).trimEnd().split('\n');
+  expect(lines.length).toBeGreaterThan(5);
+  expect((await bob.wasmcloud(['audit', '--all'])).stderr).toContain('administrator');
+  expect(await ok(ada, 'audit', '--all', '--user', 'bob')).toMatch(/bob +signUp/);
+});
+
 test('limits and policy are set without a push, shown and given back', async () => {
   expect(await ok(bob, 'limits', 'otter')).toBe('nothing is set without a push: the manifest holds\n');
   expect(await ok(bob, 'limits', 'otter', '--gas', '5000', '--timeout-ms', '100')).toBe(

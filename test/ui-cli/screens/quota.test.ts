@@ -15,3 +15,18 @@ test('u shows how much of the quota is used, by kind, and Esc goes back', async 
   await screen.press(':quo', '› quota');
   await screen.press(keys.enter, 'GiB used');
 });
+
+test('the jump list leads to tokens, users, the audit, and a team', async () => {
+  const screen = screens.open();
+  await screen.shows('gamma');
+  for (const [words, shown] of [
+    [':tokens', /SCOPE +HANDLER/],
+    [':users', /ada/],
+    [':gamma team', /ada +owner/],
+    [':gamma settings', /deploy branch/],
+    [':gamma audit', /NUMBER +WHEN/],
+  ] as const) {
+    await screen.press(words, /›/);
+    await screen.press(keys.enter, shown);
+  }
+});

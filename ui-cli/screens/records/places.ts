@@ -1,0 +1,75 @@
+/** The lists that the jump list leads to: each loads lines, and ends with the command that changes what it shows. */
+import type { App } from '../../frame/app.ts';
+import { accountTable, inviteTable, teamTable, tokenTable, transferTable } from '../../text/access.ts';
+import { auditTable } from '../../text/audit.ts';
+import { settingsLines } from '../../text/settings.ts';
+import type { RecordsOptions } from './records-screen.ts';
+
+export interface Place {
+  readonly name: string;
+  readonly help: string;
+  readonly records: RecordsOptions;
+}
+
+/** Entries of the audit that a screen loads. */
+const entries = 100;
+
+/** The lists of the account and, for administrators, of the platform. */
+export function accountPlaces(app: App): readonly Place[] {
+  const client = () => app.client;
+  return [
+    place('tokens', 'who may act for you', async (signal) => [
+      ...tokenTable(await client().tokens({ signal }), Date.now()),
+      ...hint('wasmcloud tokens create', 'tokens revoke ID'),
+    ]),
+    place('invites', 'codes for new accounts', async (signal) => [
+      ...inviteTable(await client().invites({ signal }), Date.now()),
+      ...hint('wasmcloud invites create'),
+    ]),
+    place('transfers', 'handlers that are offered to you', async (signal) => [
+      ...transferTable(await client().transfers({ signal })),
+      ...hint('wasmcloud transfers accept NAME', 'transfers decline NAME'),
+    ]),
+    place('users', 'all accounts (administrators)', async (signal) => [
+      ...accountTable(await client().users(undefined, { signal }), Date.now()),
+      ...hint('wasmcloud users NAME --suspend', '--quota 5GiB', '--handlers 10', '--calls 50'),
+    ]),
+    place('audit', 'who did what on the platform (administrators)', async (signal) =>
+      auditTable((await client().audit(null, { limit: entries }, { signal })).entries),
+    ),
+  ];
+}
+
+/** The lists of one handler. */
+export function handlerPlaces(app: App, handler: string): readonly Place[] {
+  const client = () => app.client;
+  return [
+    place(`${handler} team`, 'who works on it', async (signal) => {
+      const [{ owner }, collaborators] = await Promise.all([
+        client().handler(handler, { signal }),
+        client().collaborators(handler, { signal }),
+      ]);
+      const commands = hint(`wasmcloud team ${handler} add USER deployer`, 'remove USER');
+      return [...teamTable(owner, collaborators, Date.now()), ...commands];
+    }),
+    place(`${handler} settings`, 'what is set without a push', async (signal) => {
+      const { settings, deployBranch } = await client().handler(handler, { signal });
+      return [
+        `deploy branch: ${deployBranch ?? 'that of the first push'}`,
+        ...settingsLines(settings),
+        ...hint(`wasmcloud limits ${handler}`, `policy ${handler}`, `branch ${handler} BRANCH`),
+      ];
+    }),
+    place(`${handler} audit`, 'who did what to it', async (signal) =>
+      auditTable((await client().audit(handler, { limit: entries }, { signal })).entries),
+    ),
+  ];
+}
+
+function place(name: string, help: string, load: RecordsOptions['load']): Place {
+  return { name, help, records: { crumbs: name.split(' '), load } };
+}
+
+function hint(...commands: readonly string[]): readonly string[] {
+  return ['', `change it: ${commands.join(' · ')}`];
+}
