@@ -130,7 +130,7 @@ function tooSlow(
     `${name} takes ${Math.round(takenUs / 1000)} ms to instantiate, ${Math.round(limitUs / 1000)} ms at most`,
     {
       details: [
-        `it has ${count(plan.imports.length, 'imports')}, ${count(plan.mutableGlobals.length, 'mutable globals')}, ` +
+        `it has ${count(plan.imports.length, 'imports')}, ` +
           `${count(plan.table?.initial ?? 0, 'table entries')}, ${count(plan.memory?.initialPages ?? 0, 'pages of memory')} ` +
           `and ${(originalBytes / MIB).toFixed(1)} MiB of code and data`,
       ],

@@ -66,7 +66,12 @@ export interface InstancePlan {
   readonly entry: { readonly name: string; readonly returnsStatus: boolean; readonly isHttp?: boolean };
   /** ABIs that the imports belong to; what detection found. */
   readonly abis: readonly AbiName[];
-  /** Hidden export names of every mutable global, with type. */
+  /**
+   * Export name of the hidden function that sets all mutable globals back to their first values, without gas. Absent
+   * where there are none, and in Artifacts of meter version 4 and below: their globals are set one by one.
+   */
+  readonly restore?: string;
+  /** Hidden export names of mutable globals, with type: all of them in Artifacts of meter version 4 and below. */
   readonly mutableGlobals: readonly { readonly exportName: string; readonly type: ValType }[];
   /** Hidden export name of the table, if there is one. */
   readonly table: { readonly exportName: string; readonly initial: number } | null;

@@ -4,7 +4,7 @@
  *
  * Where a guest can change nothing but memory and globals, the instance is kept and both are set
  * back: memory from its image right after instantiation, globals to the values they had then. Where
- * it can change more (table entries, dropped segments, a v128 global, which JavaScript cannot set),
+ * it can change more (table entries, dropped segments; in Artifacts of meter version 4 and below a v128 global),
  * the memory is wiped and a new instance made. A guest grows into pages that the memory has in reserve;
  * they are zeroed, whether it has grown or not, since it can write to them either way. A memory that
  * has grown beyond its reserve cannot shrink: such a slot is given up, and so is one whose guest did
@@ -36,7 +36,9 @@ export interface MemoryImage {
 
 /** Whether instances of `plan` can be set back instead of being made anew. */
 export function isRecyclable(plan: InstancePlan): boolean {
-  return !plan.mutates.table && !plan.mutates.segments && plan.mutableGlobals.every((global) => global.type !== 'v128');
+  const { mutates, restore, mutableGlobals } = plan;
+  const canSetBack = restore !== undefined || mutableGlobals.every((global) => global.type !== 'v128');
+  return !mutates.table && !mutates.segments && canSetBack;
 }
 
 export interface SlotOptions {
@@ -72,6 +74,8 @@ export class Slot {
   #zeroFrom: number;
   /** The whole memory. Detached once it has outgrown its reserve. */
   readonly #memory: Uint8Array;
+  #restoreGlobals: (() => void) | null = null;
+  /** Of Artifacts without a function that restores them. */
   #globals: readonly { readonly global: WebAssembly.Global; readonly value: unknown }[] = [];
   /** What the budget has on record for this slot. */
   accountedBytes: number;
@@ -131,6 +135,7 @@ export class Slot {
     if (this.hasOutgrown) throw new Error('a memory that has grown cannot be restored');
     if (!this.#restoreMemory(bytes)) return false;
     if (this.#isRecyclable) {
+      this.#restoreGlobals?.();
       for (const { global, value } of this.#globals) global.value = value as never;
       this.guest.resetReserve();
     } else {
@@ -175,6 +180,10 @@ export class Slot {
     instanceGarbage.made(this.#module);
     if (!this.#isRecyclable) return;
     const { exports, plan } = this.guest;
+    if (plan.restore !== undefined) {
+      this.#restoreGlobals = exports[plan.restore] as () => void;
+      return;
+    }
     this.#globals = plan.mutableGlobals.map(({ exportName }) => {
       const global = exports[exportName];
       if (!(global instanceof WebAssembly.Global)) throw new Error(`no global is exported as ${exportName}`);

@@ -136,7 +136,7 @@ const kinds: Readonly<Record<string, { readonly source: string; readonly recycle
         check: found(4096, '(i64.ne (i64x2.extract_lane 1 (global.get $v128)) (i64.const 6))'),
         dirty: '(global.set $v128 (v128.const i64x2 9 9))',
       }),
-      recycled: false,
+      recycled: true,
     },
     'the size of memory': {
       source: suspicious({ dirty: '(drop (memory.grow (i32.const 1)))' }),

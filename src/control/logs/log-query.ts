@@ -16,7 +16,9 @@ export const queryLimits = {
   /** Rows and bytes of text that one statement of a search looks at: a few milliseconds of the reader's connection. */
   windowRows: 2_000,
   windowBytes: 2 * MIB,
-  /** Bytes of text that one answer of a search looks at. Then it stops and says so: about 100 ms in all. */
+  /** Longest rest between two parts of a search; a part that took less rests as long as it took. */
+  restMs: 20,
+  /** Bytes of text that one answer of a search looks at. Then it stops and says so: about 100 ms of work in all. */
   searchBytes: 32 * MIB,
   /** The same for rows: all that retention keeps of a handler. */
   searchRows: 120_000,
@@ -91,6 +93,7 @@ async function scan(
     if (lookedAt.rows >= queryLimits.searchRows || lookedAt.bytes >= queryLimits.searchBytes)
       return result({ complete: false, stopped: true });
     // Without a filter each row is a line of the answer, whose own limits then hold.
+    const startMs = performance.now();
     const window = isSearch(filter) ? await windowOf(db, { handlerId, after, upTo, backward }) : null;
     if (window !== null) lookedAt = { rows: lookedAt.rows + window.rows, bytes: lookedAt.bytes + window.bytes };
     const edge = window?.edge ?? (backward ? after + 1 : upTo);
@@ -113,8 +116,17 @@ async function scan(
     }
     if (backward) upTo = edge - 1;
     else after = edge;
+    if (window !== null) await rest(performance.now() - startMs);
   }
   return result({ complete: true });
+}
+
+/**
+ * Waits as long as a part of a search has taken, so that searches keep a processor busy half of the time at most and
+ * calls and requests of others get theirs.
+ */
+function rest(tookMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, Math.min(tookMs, queryLimits.restMs)));
 }
 
 /**

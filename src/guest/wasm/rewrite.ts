@@ -9,7 +9,7 @@ import type { Limits32, Module } from './format/model.ts';
 import { invalidModule } from './format/reader.ts';
 import { capFindings, featureFindings, toError } from './inspect/findings.ts';
 import { inspect } from './inspect/inspect.ts';
-import { assemble, hidden, ownMemory, ownTable } from './meter/assemble.ts';
+import { type AssembleOptions, assemble, hasState, hidden, ownMemory, ownTable } from './meter/assemble.ts';
 import { type Costs, METER_VERSION } from './meter/costs.ts';
 import { type Processed, processModule } from './meter/process.ts';
 
@@ -51,7 +51,7 @@ export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): 
   const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
   const findings = [...featureFindings(processed), ...capFindings(processed.module, processed.breaches)];
   if (findings.length > 0) throw toError(subject, findings);
-  return finish(processed, Number.POSITIVE_INFINITY);
+  return finish(processed, { tableEntriesMax: Number.POSITIVE_INFINITY, exportsKept: null });
 }
 
 export interface VetOptions extends RewriteOptions {
@@ -71,7 +71,11 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
   const processed = processModule(bytes, { subject, profile: options.profile, costs: options.costs });
   const inspection = inspect(processed, options);
   if (inspection.findings.length > 0 || inspection.entry === null) throw toError(subject, inspection.findings);
-  const rewritten = finish(processed, grownTableEntriesMax);
+  const { entry, initialize } = inspection;
+  const rewritten = finish(processed, {
+    tableEntriesMax: grownTableEntriesMax,
+    exportsKept: [entry.name, ...(initialize === null ? [] : [initialize])],
+  });
   return {
     bytes: rewritten.bytes,
     module: {
@@ -80,9 +84,9 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
       originalBytes: bytes.length,
       plan: {
         ...rewritten.plan,
-        entry: inspection.entry,
+        entry,
         abis: inspection.abis,
-        initialize: inspection.initialize,
+        initialize,
       },
       features: rewritten.features,
       functions: rewritten.functions,
@@ -90,13 +94,13 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
   };
 }
 
-function finish(processed: Processed, tableEntriesMax: number): Rewritten {
+function finish(processed: Processed, how: Pick<AssembleOptions, 'tableEntriesMax' | 'exportsKept'>): Rewritten {
   const { module, layout, code, hints, mutates, grows } = processed;
   validateOriginal(module);
   const memory = ownMemory(module);
   const table = ownTable(module);
   return {
-    bytes: assemble(module, { layout, code, hints, tableEntriesMax }),
+    bytes: assemble(module, { layout, code, hints, ...how }),
     plan: {
       imports: module.functionImports.map(({ module: from, name, type }) => ({
         module: from,
@@ -113,8 +117,11 @@ function finish(processed: Processed, tableEntriesMax: number): Rewritten {
             },
       gasGlobal: hidden.gasLeft,
       start: module.start === null ? null : hidden.start,
+      ...(hasState(module) ? { restore: hidden.restore } : {}),
       mutableGlobals: module.globals.flatMap((global, index) =>
-        global.mutable && !global.imported ? [{ exportName: hidden.global(index), type: global.type }] : [],
+        how.exportsKept === null && global.mutable && !global.imported
+          ? [{ exportName: hidden.global(index), type: global.type }]
+          : [],
       ),
       table: table === null ? null : { exportName: hidden.table, initial: table.initial },
       tableEntries: module.tables.reduce((sum, { initial }) => sum + initial, 0),

@@ -158,6 +158,32 @@ describe('start, globals, table', () => {
       expect(exportsOf(bytes)).toContain(name);
   });
 
+  test('a hidden function sets every mutable global back, to values of constant expressions too', () => {
+    const { bytes, plan } = rewriteModule(
+      wat(`(module (import "host" "k" (global $k i32)) (import "host" "h" (func $h))
+        (func $f (export "f") (result i32) (i32.const 77)) (table 2 funcref) (elem (i32.const 0) func $f)
+        (global $a (mut i32) (i32.add (global.get $k) (i32.const 1))) (global $b (mut i64) (i64.const -2))
+        (global $c (mut f64) (f64.const 0.5)) (global $d (mut v128) (v128.const i64x2 5 6))
+        (global $e (mut funcref) (ref.func $f)) (global $x (mut externref) (ref.null extern))
+        (func (export "change") (global.set $a (i32.const 0)) (global.set $b (i64.const 0)) (global.set $c (f64.const 0))
+          (global.set $d (v128.const i64x2 0 0)) (global.set $e (ref.null func)))
+        (func (export "tell") (result i64) (table.set (i32.const 1) (global.get $e))
+          (i64.add (i64.add (i64.extend_i32_u (global.get $a)) (global.get $b)) (i64.add
+            (i64.extend_i32_u (call_indirect (result i32) (i32.const 1))) (i64x2.extract_lane 1 (global.get $d))))))`),
+    );
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), {
+      host: { k: 41, h: () => {} },
+      trisiel: { gas: () => 1_000_000 },
+    });
+    const { change, tell } = instance.exports as Record<string, () => unknown>;
+    const restore = instance.exports[plan.restore as string] as () => void;
+    expect(tell?.()).toBe(42n - 2n + 77n + 6n);
+    change?.();
+    expect(() => tell?.()).toThrow(WebAssembly.RuntimeError);
+    restore();
+    expect(tell?.()).toBe(42n - 2n + 77n + 6n);
+  });
+
   test.each([
     ['(table.set 0 (i32.const 0) (ref.null func))', { table: true, segments: false }],
     ['(drop (table.grow 0 (ref.null func) (i32.const 1)))', { table: true, segments: false }],

@@ -52,6 +52,27 @@ test('a good module comes with everything that a runner must know', () => {
   expect(JSON.parse(JSON.stringify(module))).toEqual(module);
 });
 
+test('of the exports only those are kept that the kernel calls; one function sets the globals back', () => {
+  const { module, bytes: rewritten } = vet(
+    wat(`(module (memory (export "memory") 1) (func $f (export "f")) (table (export "t") 1 funcref)
+      (global (export "a") (mut i64) (i64.const 2)) (global (mut v128) (v128.const i64x2 5 6))
+      (global (mut funcref) (ref.func $f)) (global $k i32 (i32.const 3)) (global $b (mut i32) (i32.const 4))
+      (func (export "_initialize")) (func (export "_start") (global.set $b (i32.const 9))))`),
+  );
+  expect(module.plan.mutableGlobals).toEqual([]);
+  expect(module.plan.restore).toBe('trisiel.restore');
+  const compiled = new WebAssembly.Module(rewritten as Uint8Array<ArrayBuffer>);
+  expect(WebAssembly.Module.exports(compiled).map(({ name }) => name)).toEqual([
+    '_initialize',
+    '_start',
+    ...['gas_left', 'reserve', 'restore', 'table'].map((name) => `trisiel.${name}`),
+  ]);
+});
+
+test('a module exports nothing for its state where it has none', () => {
+  expect(vet(wat('(module (global i32 (i32.const 1)) (func (export "_start")))')).module.plan.restore).toBeUndefined();
+});
+
 test('tables can grow to the cap at most', () => {
   const text = (limits: string) => wat(`(module (table (export "t") ${limits} funcref) (func (export "_start")))`);
   const grow = (limits: string, by: number) => {
@@ -59,7 +80,7 @@ test('tables can grow to the cap at most', () => {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(rewritten as Uint8Array<ArrayBuffer>), {
       trisiel: { gas: () => -1 },
     });
-    return () => (instance.exports.t as WebAssembly.Table).grow(by);
+    return () => (instance.exports['trisiel.table'] as WebAssembly.Table).grow(by);
   };
   expect(grow('10', 65_526)).not.toThrow();
   expect(grow('10', 65_527)).toThrow(RangeError);

@@ -57,6 +57,8 @@ export interface Global {
   readonly type: ValType;
   readonly mutable: boolean;
   readonly imported: boolean;
+  /** Bytes of the initialiser, without its `end`; null of an imported one. */
+  readonly initialiser: { readonly start: number; readonly end: number } | null;
 }
 export const exportKinds = ['function', 'table', 'memory', 'global'] as const;
 export interface Export {

@@ -1,8 +1,10 @@
 /**
  * Confinement: puts the rewritten module together. The guest's memory becomes the import
- * trisiel.memory, its start function the hidden export trisiel.start; mutable globals and the table
- * get hidden exports, so that an instance can be restored; so does the size of the reserve (helpers.ts). All that is added stands behind what the
- * guest has, and the guest's indices were checked before, so it can name none of it.
+ * trisiel.memory, its start function the hidden export trisiel.start; a function that sets the
+ * mutable globals back, the size of the reserve (helpers.ts) and the table get hidden exports, so that an instance can be
+ * restored. Of the guest's own exports a vetted module keeps those that the kernel calls: the engine makes an object for
+ * each export of each instance. All that is added stands behind what the guest has, and the guest's indices were checked
+ * before, so it can name none of it.
  */
 
 import { type Export, findSection, type Module, type Section, sectionOrder } from '../format/model.ts';
@@ -16,13 +18,14 @@ import { writeTypes } from '../format/sections/type.ts';
 import { copyShifted, shiftedFunction } from '../format/shift.ts';
 import { ByteWriter } from '../format/writer.ts';
 import type { BranchHints } from './branch-hints.ts';
-import { gasType, type HelperIndices, helperTypes, slowType, workType } from './helpers.ts';
+import { gasType, type HelperIndices, helperTypes, restoreType, slowType, workType } from './helpers.ts';
 
 export const hidden = {
   gas: 'gas',
   memory: 'memory',
   gasLeft: `${hiddenPrefix}gas_left`,
   reserve: `${hiddenPrefix}reserve`,
+  restore: `${hiddenPrefix}restore`,
   start: `${hiddenPrefix}start`,
   table: `${hiddenPrefix}table`,
   global: (index: number) => `${hiddenPrefix}global.${index}`,
@@ -31,7 +34,7 @@ export const hidden = {
 
 export interface Layout {
   readonly indices: HelperIndices;
-  readonly types: { readonly gas: number; readonly slow: number; readonly work: number };
+  readonly types: { readonly gas: number; readonly slow: number; readonly work: number; readonly restore: number };
   readonly hasMemory: boolean;
   /** First of the i64 globals of a profile build, null without. */
   readonly profileGlobals: number | null;
@@ -51,10 +54,11 @@ export function layOut(module: Module, profile: boolean): Layout {
       slow: functions,
       settle: functions + 1,
       tableEntries: functions + 2,
-      memoryBytes: functions + 3,
-      memoryGrow: functions + 4,
+      restore: functions + 3,
+      memoryBytes: functions + 4,
+      memoryGrow: functions + 5,
     },
-    types: { gas: types, slow: types + 1, work: types + 2 },
+    types: { gas: types, slow: types + 1, work: types + 2, restore: types + 3 },
     hasMemory,
     profileGlobals: profile ? left + addedGlobals(hasMemory) : null,
   };
@@ -71,6 +75,8 @@ export interface AssembleOptions {
   readonly hints: BranchHints;
   /** Maximum that tables get at most; infinity leaves them alone. */
   readonly tableEntriesMax: number;
+  /** Names of the module's own exports that are kept, and only they; null keeps all, and exports every mutable global. */
+  readonly exportsKept: readonly string[] | null;
 }
 
 export function assemble(module: Module, options: AssembleOptions): Uint8Array {
@@ -99,7 +105,7 @@ function writeSection(
   options: AssembleOptions,
 ): void {
   const { layout } = options;
-  if (id === 1) writeTypes(writer, module, own, [gasType, slowType, workType]);
+  if (id === 1) writeTypes(writer, module, own, [gasType, slowType, workType, restoreType]);
   else if (id === 2)
     writeImports(writer, module, own, {
       gas: { name: hidden.gas, type: layout.types.gas },
@@ -111,7 +117,7 @@ function writeSection(
       i32: addedGlobals(layout.hasMemory),
       i64: layout.profileGlobals === null ? 0 : module.functionTypes.length - module.functionImports.length,
     });
-  else if (id === 7) writeExports(writer, module, own, hiddenExports(module, layout));
+  else if (id === 7) writeExports(writer, module, { kept: options.exportsKept, added: hiddenExports(module, options) });
   else if (id === 10) writer.section(id, () => writer.raw(options.code.view()));
   else if (own === undefined || movedOut.includes(id)) return;
   else if (id === 4) writeTables(writer, module, options.tableEntriesMax);
@@ -134,12 +140,18 @@ export function ownTable(module: Module) {
   return table === undefined || table.imported ? null : table;
 }
 
-function hiddenExports(module: Module, layout: Layout): Export[] {
+/** Whether `module` has a mutable global of its own. */
+export function hasState(module: Module): boolean {
+  return module.globals.some(({ mutable, imported }) => mutable && !imported);
+}
+
+function hiddenExports(module: Module, { layout, exportsKept }: AssembleOptions): Export[] {
   const added: Export[] = [{ name: hidden.gasLeft, kind: 'global', index: layout.indices.left }];
   if (layout.hasMemory) added.push({ name: hidden.reserve, kind: 'global', index: layout.indices.reserve });
   if (module.start !== null)
     added.push({ name: hidden.start, kind: 'function', index: shiftedFunction(module, module.start) });
-  for (const [index, global] of module.globals.entries())
+  if (hasState(module)) added.push({ name: hidden.restore, kind: 'function', index: layout.indices.restore });
+  for (const [index, global] of exportsKept === null ? module.globals.entries() : [])
     if (global.mutable && !global.imported) added.push({ name: hidden.global(index), kind: 'global', index });
   if (ownTable(module) !== null) added.push({ name: hidden.table, kind: 'table', index: 0 });
   if (layout.profileGlobals !== null)

@@ -56,7 +56,7 @@ export function rewriteCode(
       breach('bodyBytes', emitter.emit(end, profileGlobal));
     });
   }
-  writeHelpers(writer, options);
+  writeHelpers(writer, { ...options, module });
   return breaches;
 }
 

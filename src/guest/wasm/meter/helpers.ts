@@ -18,6 +18,8 @@
  */
 import type { FuncType } from '../../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../format/instructions.ts';
+import type { Module } from '../format/model.ts';
+import { copyShifted } from '../format/shift.ts';
 import type { ByteWriter } from '../format/writer.ts';
 import type { Costs } from './costs.ts';
 
@@ -32,6 +34,8 @@ export interface HelperIndices {
   readonly slow: number;
   readonly settle: number;
   readonly tableEntries: number;
+  /** Sets every mutable global of the module's own back to its first value. */
+  readonly restore: number;
   /** Only where there is a memory. */
   readonly memoryBytes: number;
   readonly memoryGrow: number;
@@ -43,6 +47,9 @@ export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
 export const slowType: FuncType = { params: ['i32'], results: [] };
 /** Type of `$settle`, and of the helpers that charge for work: those take the operand and the credit, return the operand. */
 export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
+
+/** Type of `$restore`. */
+export const restoreType: FuncType = { params: [], results: [] };
 
 /** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
 const chargeMax = 2 ** 29;
@@ -58,22 +65,23 @@ function put(writer: ByteWriter, opcode: number, ...immediates: number[]): void 
 }
 
 /** The function types of the helpers, in the order of their indices. */
-export function helperTypes(types: { slow: number; work: number }, hasMemory: boolean): number[] {
-  return [types.slow, types.work, types.work, ...(hasMemory ? [types.work, types.work] : [])];
+export function helperTypes(types: { slow: number; work: number; restore: number }, hasMemory: boolean): number[] {
+  return [types.slow, types.work, types.work, types.restore, ...(hasMemory ? [types.work, types.work] : [])];
 }
 
 export function helperCount(hasMemory: boolean): number {
-  return hasMemory ? 5 : 3;
+  return hasMemory ? 6 : 4;
 }
 
 export interface HelperOptions {
   readonly indices: HelperIndices;
   readonly hasMemory: boolean;
   readonly costs: Costs;
+  readonly module: Module;
 }
 
 /** Writes the helpers' bodies, in the order of their indices. */
-export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs }: HelperOptions): void {
+export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs, module }: HelperOptions): void {
   writer.sized(() => writeSlow(writer, indices));
   writer.sized(() => writeSettle(writer, indices));
   writer.sized(() => {
@@ -86,6 +94,7 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs }: 
     put(writer, op.localGet, 0);
     put(writer, op.end);
   });
+  writer.sized(() => writeRestore(writer, module));
   if (!hasMemory) return;
   writer.sized(() => {
     locals(writer, 1);
@@ -110,6 +119,20 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs }: 
     put(writer, op.localGet, 3);
     put(writer, op.end);
   });
+}
+
+/**
+ * Evaluates the initialiser of every mutable global again, in their order: constant expressions see only what never
+ * changes, so each has its first value.
+ */
+function writeRestore(writer: ByteWriter, module: Module): void {
+  writer.u32(0);
+  for (const [index, { mutable, initialiser }] of module.globals.entries()) {
+    if (!mutable || initialiser === null) continue;
+    copyShifted(writer, module, initialiser.start, initialiser.end);
+    put(writer, op.globalSet, index);
+  }
+  put(writer, op.end);
 }
 
 /** Puts the number of pages that the guest sees on the stack. */

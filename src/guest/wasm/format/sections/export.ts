@@ -1,10 +1,9 @@
 /** Export section (5.5.10). */
-import { type Export, exportKinds, type Module, type Section } from '../model.ts';
+import { type Export, exportKinds, type Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
-import { copyShifted } from '../shift.ts';
+import { shiftedFunction } from '../shift.ts';
 import { countCapped, readFunctionIndex, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
-import { behindCount } from './type.ts';
 
 /** Names with this prefix are ours; a module that exports one is refused. */
 export const hiddenPrefix = 'trisiel.';
@@ -41,17 +40,21 @@ export function readExports(reader: ByteReader, module: Module): void {
   }
 }
 
-/** The section with `added` exports behind the module's own; their indices are those of the rewritten module. */
+/**
+ * The section with `added` exports behind those of the module's own that are named in `kept`, or behind all of them
+ * where that is null. Indices of `added` are those of the rewritten module.
+ */
 export function writeExports(
   writer: ByteWriter,
   module: Module,
-  own: Section | undefined,
-  added: readonly Export[],
+  { kept, added }: { readonly kept: readonly string[] | null; readonly added: readonly Export[] },
 ): void {
+  const own = module.exports
+    .filter(({ name }) => kept?.includes(name) !== false)
+    .map((one) => (one.kind === 'function' ? { ...one, index: shiftedFunction(module, one.index) } : one));
   writer.section(7, () => {
-    writer.u32(module.exports.length + added.length);
-    if (own !== undefined) copyShifted(writer, module, behindCount(module.bytes, own.start), own.end);
-    for (const { name, kind, index } of added) {
+    writer.u32(own.length + added.length);
+    for (const { name, kind, index } of [...own, ...added]) {
       writer.name(name);
       writer.u8(exportKinds.indexOf(kind));
       writer.u32(index);

@@ -15,8 +15,9 @@ export function readGlobals(reader: ByteReader, module: Module): void {
     if (type.type === 'exnref' && type.mutable)
       refuse(module, { feature: 'exceptions in tables or globals', what: 'mutable global of type exnref', offset });
     // The initialiser sees only the globals before its own.
+    const start = reader.pos;
     readConstantExpression(reader, module);
-    module.globals.push({ imported: false, ...type });
+    module.globals.push({ imported: false, ...type, initialiser: { start, end: reader.pos - 1 } });
   }
 }
 

@@ -37,7 +37,7 @@ export function readImports(reader: ByteReader, module: Module): void {
       const element = readRefType(reader, module);
       module.tables.push({ element, imported: true, ...readLimits(reader, module, 'table') });
     } else if (kind === 2) module.memories.push({ imported: true, ...readLimits(reader, module, 'memory') });
-    else module.globals.push({ imported: true, ...readGlobalType(reader, module) });
+    else module.globals.push({ imported: true, ...readGlobalType(reader, module), initialiser: null });
     const kindName = exportKinds[kind];
     if (kindName !== undefined && kindName !== 'function')
       module.otherImports.push({ module: moduleName, name, kind: kindName });
