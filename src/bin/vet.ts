@@ -1,25 +1,36 @@
 /**
- * The vet child: reads, checks, meters, confines, compiles and measures one module, then waits to be killed. A module
+ * The vet child: reads, checks, meters, confines, compiles and measures one module, takes its snapshot where that is wanted (the
+ * one time that it runs guest code, in the kernel of a runner, without network, kv and queues), then waits to be killed. A module
  * that makes the engine take all memory, or all time, takes down this process only. Started by
  * src/control/deploy/vet/vet-child.ts with the permission model and without lazy compilation, so that a function that
  * cannot be compiled in time shows now and not in its first request.
  */
 
 import { flushCompileCache } from 'node:module';
-import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
+import type { FromVet, SnapshotRequest, ToVet } from '../control/deploy/vet/messages.ts';
 import { vetProgram } from '../guest/component/vet-program.ts';
 import { compileH } from '../guest/hlang/compile.ts';
 import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
+import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
+import { lowerTree } from '../guest/kernel/fs/lower-tree.ts';
+import { defaultScratch } from '../guest/kernel/fs/quota.ts';
+import { startUpLimits } from '../guest/snapshot/limits.ts';
+import { takeSnapshot } from '../guest/snapshot/take-snapshot.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { measureModule } from './measure-module.ts';
 
-async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
+async function vet({ bytes, name, docsUrl, snapshot = null }: ToVet): Promise<FromVet> {
   const startMs = performance.now();
   try {
-    const vetted = vetProgram(bytes, { provided: providedFunctions, ...providedInterfaces, name, docsUrl });
+    const options = { provided: providedFunctions, ...providedInterfaces, name, docsUrl };
+    const vetted =
+      snapshot === null
+        ? { ...vetProgram(bytes, options), report: null }
+        : await takeSnapshot(bytes, { ...options, ...startUpOptions(snapshot) });
     const rewriteMs = performance.now() - startMs;
     const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, { name });
-    return { kind: 'vetted', module: { ...vetted.module, ...measures }, bytes: vetted.bytes, rewriteMs, compileMs };
+    const module = { ...vetted.module, ...measures };
+    return { kind: 'vetted', module, bytes: vetted.bytes, rewriteMs, compileMs, startUp: vetted.report };
   } catch (error) {
     if (error instanceof PlatformError) {
       const { code, message, details, hints } = error;
@@ -27,6 +38,21 @@ async function vet({ bytes, name, docsUrl }: ToVet): Promise<FromVet> {
     }
     return { kind: 'failed', message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
   }
+}
+
+function startUpOptions({ env, files, policy, memoryPages }: SnapshotRequest) {
+  const lower = lowerTree(files);
+  return {
+    env: new Map(Object.entries(env)),
+    files: () =>
+      makeFileSystem({
+        lower,
+        limits: { ...defaultScratch, bytes: startUpLimits.scratchBytes },
+        nowNs: () => BigInt(Date.now()) * 1_000_000n,
+      }),
+    policy,
+    memoryPages,
+  };
 }
 
 // Control has gone: nobody is left to ask.

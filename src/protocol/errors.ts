@@ -47,6 +47,7 @@ export const errorStatus = {
   module_too_large: 413,
   imports_unknown: 422,
   entry_missing: 422,
+  snapshot_failed: 422,
   manifest_invalid: 422,
   tree_invalid: 422,
   vet_failed: 422,

@@ -102,6 +102,27 @@ export interface RewrittenModule {
   readonly functions: number;
   /** Absent where a module was pushed, not a component. */
   readonly component?: LinkedFrom;
+  /** Absent where the start-up has not been run: it runs in each call, if there is one. */
+  readonly snapshot?: SnapshotFacts;
+}
+
+/** Version of the way in which snapshots are written down; part of the Artifact's name. */
+export const SNAPSHOT_VERSION = 1;
+
+/** A start-up that was run at the push. */
+export interface SnapshotFacts {
+  readonly version: number;
+  /** SHA-256, hex, of the module with its image, before metering: everything that the Artifact is made from. */
+  readonly sha256: string;
+  /** Exports that were run, in order. */
+  readonly startUp: readonly string[];
+  /** Size of that module, in bytes. */
+  readonly bytes: number;
+  /** Pages that the memory has at the beginning of a call. */
+  readonly memoryPages: number;
+  readonly gas: number;
+  /** Milliseconds that the start-up took, on the machine of the push. */
+  readonly savedMs: number;
 }
 
 /** The component that a module was linked from. */
@@ -112,6 +133,18 @@ export interface LinkedFrom {
   readonly entry: string;
   /** Number of functions that the component imports from the host. */
   readonly functions: number;
+}
+
+/** What a start-up did that its owner should know of. */
+export interface StartUpReport {
+  /** Lines of its output and its log, in order. */
+  readonly output: readonly string[];
+  /** Lines beyond what is kept. */
+  readonly outputDropped: number;
+  /** Names of calls whose results the image now holds for good, by what they gave. */
+  readonly frozen: readonly string[];
+  /** Whether the environment or the arguments were read: a program that keeps a copy does not see a request's. */
+  readonly hasReadEnvironment: boolean;
 }
 
 /** What the vet child measured with the engine, on the machine of the push. */
@@ -146,12 +179,19 @@ export function withMeasures(module: RewrittenModule & Partial<ModuleMeasures>):
   return { codeBytes: module.originalBytes * codeBytesPerByte, instantiationUs: 0, ...module };
 }
 
-/** Returns an Artifact's name: original bytes, meter version and, for a component, linker version decide the rewritten bytes. */
+/**
+ * Returns an Artifact's name: original bytes, meter version and, for a component, linker version decide the rewritten
+ * bytes. That of a snapshot is named by the module with its image: a start-up may use random numbers and clocks, so
+ * nothing less says what it has become.
+ */
 export function artifactName(module: {
   readonly sha256: string;
   readonly meterVersion: number;
   readonly component?: Pick<LinkedFrom, 'linkerVersion'> | undefined;
+  readonly snapshot?: Pick<SnapshotFacts, 'sha256' | 'version'> | undefined;
 }): string {
-  const linker = module.component === undefined ? '' : `-l${module.component.linkerVersion}`;
-  return `${module.sha256}-m${module.meterVersion}${linker}`;
+  const { sha256, meterVersion, component, snapshot } = module;
+  if (snapshot !== undefined) return `${snapshot.sha256}-m${meterVersion}-s${snapshot.version}`;
+  const linker = component === undefined ? '' : `-l${component.linkerVersion}`;
+  return `${sha256}-m${meterVersion}${linker}`;
 }

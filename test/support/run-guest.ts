@@ -16,6 +16,7 @@ import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { localSchemes } from '../../src/guest/kernel/resources/all.ts';
 import type { SyscallValue } from '../../src/guest/kernel/syscall.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
+import type { RewrittenModule } from '../../src/protocol/module.ts';
 import './held-thread.ts';
 
 export interface GuestOptions extends Partial<Omit<LocalRunOptions, 'limits' | 'module' | 'plan' | 'stdin' | 'env'>> {
@@ -61,6 +62,14 @@ export async function runGuest(source: string | Uint8Array, options: GuestOption
     provided: providedFunctions,
     ...providedInterfaces,
   });
+  return runVetted(vetted, options);
+}
+
+/** Runs a module that has been rewritten. */
+export async function runVetted(
+  vetted: { readonly bytes: Uint8Array; readonly module: Pick<RewrittenModule, 'plan'> },
+  options: GuestOptions = {},
+): Promise<GuestRun> {
   const stdout: Uint8Array[] = [];
   const stderr: Uint8Array[] = [];
   const logs: GuestRun['logs'][number][] = [];

@@ -34,6 +34,7 @@ interface Words extends Partial<Limits> {
   readonly trace?: true;
   readonly files?: true;
   readonly exactMemory?: true;
+  readonly snapshot?: true;
 }
 
 /** Options before FILE are ours, everything behind it is the guest's. */
@@ -59,6 +60,10 @@ export function addRunCommand(program: Command, context: RunContext): void {
     .option('--trace', 'each system call with arguments and result, on stderr')
     .option('--files', "list what the guest left in its file system's scratch, on stderr")
     .option(`--${exactMemoryKey}`, 'no reserve: an access beyond memory.size traps wherever it is')
+    .option(
+      '--snapshot',
+      'run the start-up first, as a push with snapshot = true does, and the program from its snapshot',
+    )
     .addHelpText('after', exitHelp);
   for (const name of limitOptions) command.addOption(limitOption(name));
   command.copyInheritedSettings(program);
@@ -77,6 +82,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
         limitOptions.flatMap((name) => (words[name] === undefined ? [] : [[name, words[name]]])),
       ),
       exactMemory: words.exactMemory === true,
+      snapshot: words.snapshot === true,
       cgi: words.request ?? words.cgi ?? null,
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,

@@ -1,5 +1,7 @@
 /** inspect: what a module or component is, and what a push would say of it, in the same words. */
 import { createHash } from 'node:crypto';
+import { readModule } from '../../src/guest/wasm/format/read-module.ts';
+import { startUpOf } from '../../src/guest/wasm/snapshot/start-up.ts';
 import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
 import { PAGE_BYTES } from '../../src/protocol/limits.ts';
 import type { FuncType, RewrittenModule } from '../../src/protocol/module.ts';
@@ -41,6 +43,8 @@ interface ProgramFacts {
   readonly features: readonly string[];
   readonly functions: number;
   readonly imports: readonly (FuncType & { readonly module: string; readonly name: string })[];
+  /** Exports that a snapshot would run, in order; why there are none as a text. */
+  readonly startUp: readonly string[] | string;
   readonly metered: { readonly version: number; readonly bytes: number };
 }
 
@@ -57,7 +61,11 @@ export async function inspectFile(file: string): Promise<Inspected> {
   };
   try {
     const { module, bytes: rewritten } = vetFile(bytes, file);
-    return { ...head, refusal: null, program: programFacts(module, rewritten.length) };
+    return {
+      ...head,
+      refusal: null,
+      program: programFacts(module, rewritten.length, startUpNamesOf(bytes, isComponent)),
+    };
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     const { code, message, details, hints } = error;
@@ -68,6 +76,7 @@ export async function inspectFile(file: string): Promise<Inspected> {
 function programFacts(
   { plan, features, functions, component, meterVersion }: RewrittenModule,
   bytes: number,
+  startUp: ProgramFacts['startUp'],
 ): ProgramFacts {
   return {
     abis: plan.abis,
@@ -79,8 +88,15 @@ function programFacts(
     functions,
     // What the linker adds is no import of the file.
     imports: plan.imports.filter((one) => !one.module.startsWith('trisiel:')),
+    startUp,
     metered: { version: meterVersion, bytes },
   };
+}
+
+function startUpNamesOf(bytes: Uint8Array, isComponent: boolean): ProgramFacts['startUp'] {
+  if (isComponent) return 'snapshots are taken of modules';
+  const startUp = startUpOf(readModule(bytes, 'the module'));
+  return typeof startUp === 'string' ? startUp : startUp.names;
 }
 
 async function exportsOf(bytes: Uint8Array): Promise<readonly CoreExtern[] | null> {
@@ -113,6 +129,7 @@ export function inspectionLines(found: Inspected): string[] {
     ['features', program.features.length === 0 ? 'none beyond WebAssembly 1.0' : program.features.join(', ')],
     ['functions', String(program.functions)],
     ['metered', `${formatBytes(program.metered.bytes)}, meter version ${program.metered.version}`],
+    ['snapshot', typeof program.startUp === 'string' ? `none: ${program.startUp}` : `of ${program.startUp.join(', ')}`],
     [
       'imports',
       program.imports.length === 0 ? 'nothing' : `${plural(program.imports.length, 'function')}, all provided`,

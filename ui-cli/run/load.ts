@@ -4,19 +4,49 @@ import { basename } from 'node:path';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
 import { compileH, sourceCharsMax } from '../../src/guest/hlang/compile.ts';
 import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import type { SnapshotOptions } from '../../src/guest/snapshot/take-snapshot.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { MIB, pushLimits } from '../../src/protocol/limits.ts';
 import type { InstancePlan } from '../../src/protocol/module.ts';
+import { formatBytes } from '../text/format.ts';
+import { visible } from '../text/visible.ts';
 
 export interface LoadedModule {
   readonly module: WebAssembly.Module;
   readonly plan: InstancePlan;
 }
 
-/** Throws PlatformError: not_found, module_*, imports_unknown, entry_missing. */
-export async function loadModule(file: string): Promise<LoadedModule> {
-  const { module, bytes } = vetFile(await readProgram(file), file);
+/**
+ * Reads, vets and compiles a file; takes its snapshot where `startUp` is given. Throws PlatformError: not_found, module_*,
+ * imports_unknown, entry_missing, snapshot_failed.
+ */
+export async function loadModule(file: string, startUp: StartUpOptions | null = null): Promise<LoadedModule> {
+  const program = await readProgram(file);
+  const { module, bytes } = startUp === null ? vetFile(program, file) : await snapshotOf(program, file, startUp);
   return { module: await compile(bytes, file), plan: module.plan };
+}
+
+/** What `run --snapshot` gives to the start-up, and where it tells of it. */
+export interface StartUpOptions extends Pick<SnapshotOptions, 'env' | 'files' | 'policy' | 'memoryPages' | 'signal'> {
+  readonly tell: (line: string) => void;
+}
+
+async function snapshotOf(program: Uint8Array, file: string, { tell, ...options }: StartUpOptions) {
+  const { takeSnapshot } = await import('../../src/guest/snapshot/take-snapshot.ts');
+  const imports = { provided: providedFunctions, ...providedInterfaces };
+  const taken = await takeSnapshot(program, { name: file, ...imports, ...options });
+  const { snapshot } = taken.module;
+  const { output, outputDropped, frozen, hasReadEnvironment } = taken.report;
+  for (const line of output) tell(`| ${visible(line)}`);
+  if (outputDropped > 0) tell(`| and ${outputDropped} more`);
+  tell(`snapshot: ${snapshot.savedMs.toFixed(1)} ms of start-up saved per call, ${formatBytes(snapshot.bytes)}`);
+  if (frozen.length > 0)
+    tell(`warning: the start-up calls ${frozen.join(', ')}: every call will see the same random numbers and times`);
+  if (hasReadEnvironment)
+    tell(
+      'warning: the start-up reads variables or arguments: if it keeps them, calls do not see those of their request',
+    );
+  return taken;
 }
 
 /** Vets a program as a push does, and rewrites it. Throws PlatformError: module_*, imports_unknown, entry_missing. */

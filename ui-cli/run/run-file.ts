@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly limits: Partial<Limits>;
   /** Memory without a reserve, whatever the policy file says. */
   readonly exactMemory: boolean;
+  /** Run the start-up first, and the program from its snapshot. */
+  readonly snapshot: boolean;
   readonly cgi: SimulatedRequest | null;
   readonly stats: 'lines' | 'json' | null;
   readonly trace: boolean;
@@ -45,7 +47,10 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const limits = { ...rules.limits, ...options.limits };
   const files = localFiles(options.dirs);
   for (const flag of inliningFlags) setFlagsFromString(flag);
-  const { module, plan } = await loadModule(file);
+  const tell = (line: string) => void process.stderr.write(`${line}\n`);
+  const { env, signal } = options;
+  const startUp = { env, files, policy: rules.policy, memoryPages: limits.memoryPages, signal, tell };
+  const { module, plan } = await loadModule(file, options.snapshot ? startUp : null);
   checkMemory(plan, limits, file);
   const isHttp = plan.entry.isHttp === true;
   if (isHttp && options.cgi === null)
@@ -57,7 +62,6 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const stdin = body === null ? new StreamSource(() => process.stdin, isatty(0)) : new BytesSource(body);
   const stdout = new StreamSink('stdout', process.stdout);
   const stderr = new StreamSink('stderr', process.stderr);
-  const tell = (line: string) => void process.stderr.write(`${line}\n`);
   const http =
     isHttp && options.cgi !== null
       ? new PrintedAnswer(options.cgi, {

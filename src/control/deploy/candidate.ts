@@ -22,7 +22,7 @@ import {
   type Link,
   linkBytesMax,
 } from './tree.ts';
-import type { Vetted } from './vet/messages.ts';
+import type { SnapshotRequest, Vetted } from './vet/messages.ts';
 
 /** What a commit holds to be deployed. */
 export interface Candidate {
@@ -72,11 +72,12 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, exactMemory, policy, env, passAuthorization, filesRoot, queues } = manifest;
+  const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot, queues } = manifest;
   return {
     abi,
     limits,
     ...(exactMemory ? { exactMemory } : {}),
+    ...(snapshot ? { snapshot } : {}),
     policy: policy === null ? null : recordOf(policyLists, (list) => [...policy[list]]),
     env,
     files:
@@ -91,6 +92,12 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     passAuthorization,
     ...(queues.length === 0 ? {} : { queues: [...queues] }),
   };
+}
+
+/** Returns what a start-up of the candidate sees; null where the manifest wants no snapshot. */
+export function snapshotRequest({ effective, files }: Candidate): SnapshotRequest | null {
+  const { env, policy, limits, snapshot } = effective;
+  return snapshot === true ? { env, files, policy, memoryPages: limits.memoryPages } : null;
 }
 
 /** Throws `manifest_invalid` or `limit_exceeded` where the vetted module contradicts the manifest. */

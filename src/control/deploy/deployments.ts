@@ -13,6 +13,7 @@ import { changedSettings, SettingsStore } from '../handlers/settings.ts';
 import { ArtifactUse } from './artifact-use.ts';
 import { DeploymentRetention, type RetentionLimits, retentionLimits } from './deployment-retention.ts';
 import { DeploymentStore } from './deployment-store.ts';
+import { readEffectiveManifest } from './effective-manifest.ts';
 import { OwnerLog } from './owner-log.ts';
 import { checkPatterns } from './policy-patterns.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
@@ -128,8 +129,12 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`);
   }
 
-  environmentChanged(handlerId: string): Promise<void> {
-    return this.handlerChanged(handlerId, 'runs with the changed environment');
+  async environmentChanged(handlerId: string): Promise<void> {
+    const live = await this.store.live(handlerId);
+    const isSnapshot = live !== null && readEffectiveManifest(live.manifest).snapshot === true;
+    // The start-up is over: what it has read of the environment stays (RATIONALE.md, snapshots).
+    const but = isSnapshot ? '; its snapshot was made with the variables of the manifest, and stays' : '';
+    await this.handlerChanged(handlerId, `runs with the changed environment${but}`);
   }
 
   async handlerChanged(handlerId: string, what: string): Promise<void> {

@@ -19,6 +19,7 @@ const effectiveManifest = z.object({
   limits: z.object(recordOf(limitNames, () => z.int())),
   /** Absent where it is not wanted, so that manifests stored before it existed stay equal to later ones. */
   exactMemory: z.literal(true).optional(),
+  snapshot: z.literal(true).optional(),
   policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
   env: z.record(z.string(), z.string()),
   /** Name of the file bundle in the artifact store. */

@@ -35,6 +35,8 @@ export interface Manifest {
   readonly limits: Limits;
   /** Whether the memory is to have no reserve (docs/limits.md). */
   readonly exactMemory: boolean;
+  /** Whether the start-up is to run once, at the push (docs/snapshots.md). */
+  readonly snapshot: boolean;
   readonly policy: Policy | null;
   readonly env: Readonly<Record<string, string>>;
   /** Folder of read-only files, '' for the whole repository; null: none. */
@@ -92,12 +94,13 @@ const schema = z.strictObject({
     .optional(),
   files: z.strictObject({ root: relativePath }, 'must be a table: [files]').optional(),
   authorization: z.boolean('must be true or false').optional(),
+  snapshot: z.boolean('must be true or false').optional(),
   queue: queueTables.optional(),
 });
 
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['module', 'abi', 'authorization', 'limits', 'policy', 'env', 'files', 'queue'],
+  '': ['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files', 'queue'],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
   files: ['root'],
@@ -126,6 +129,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     policy,
     env: given.env ?? {},
     filesRoot: given.files === undefined ? null : normalise(given.files.root),
+    snapshot: given.snapshot ?? false,
     passAuthorization: given.authorization ?? false,
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     at,

@@ -2,7 +2,17 @@
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
-import { commandHint, count, shortCommit, shortPath, size, sizeChange, step, warning } from '../git/push-text.ts';
+import {
+  commandHint,
+  count,
+  detail,
+  shortCommit,
+  shortPath,
+  size,
+  sizeChange,
+  step,
+  warning,
+} from '../git/push-text.ts';
 import type { Candidate } from './candidate.ts';
 import type { EffectiveManifest } from './effective-manifest.ts';
 import type { Vetted } from './vet/messages.ts';
@@ -32,6 +42,25 @@ export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   }
   const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
   return `validated: ${abis.join(' + ')}${abis.length === 0 ? '' : ', '}${which} (${ms} ms)`;
+}
+
+/** Returns the start-up's output, what the snapshot saves, and warnings of what it froze; '' without a snapshot. */
+export function snapshotTaken({ module, startUp }: Pick<Vetted, 'module' | 'startUp'>): string {
+  const { snapshot } = module;
+  if (snapshot === undefined || startUp === null) return '';
+  const { output, outputDropped, frozen, hasReadEnvironment } = startUp;
+  const saved = snapshot.savedMs < 10 ? snapshot.savedMs.toFixed(1) : Math.round(snapshot.savedMs);
+  return [
+    ...output.map((line) => detail(`| ${line}`)),
+    outputDropped === 0 ? '' : detail(`| and ${count(outputDropped, 'line')} more`),
+    step(`snapshot: ${saved} ms of start-up saved per call, ${size(snapshot.bytes)}`),
+    frozen.length === 0
+      ? ''
+      : warning(`the start-up calls ${frozen.join(', ')}: every call will see the same random numbers and times`),
+    hasReadEnvironment
+      ? warning('the start-up reads variables or arguments: if it keeps them, calls do not see those of their request')
+      : '',
+  ].join('');
 }
 
 /** Lines of a list that a push prints; the rest is counted. */

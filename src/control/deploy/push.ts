@@ -8,7 +8,7 @@ import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts'
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
-import { artifactName } from '../../protocol/module.ts';
+import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
@@ -16,7 +16,7 @@ import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, w
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import type { ArtifactUse } from './artifact-use.ts';
-import { type Candidate, checkAgainstManifest, readCandidate } from './candidate.ts';
+import { type Candidate, checkAgainstManifest, readCandidate, snapshotRequest } from './candidate.ts';
 import type { DeploymentRetention } from './deployment-retention.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
@@ -30,6 +30,7 @@ import {
   newlyAllowed,
   notDeployed,
   received,
+  snapshotTaken,
   validated,
 } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
@@ -219,27 +220,24 @@ export class DeployPush implements PushSession {
     readonly signal: AbortSignal;
   }): Promise<void> {
     const { ref, commit, objects, print, signal } = options;
-    const { artifacts, vet, docsUrl } = this.#parts;
+    const { vet, docsUrl } = this.#parts;
     const candidate = await readCandidate(commit, objects);
     const { modulePath, bytes } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);
     const before = this.#live;
     const same = before?.manifest === manifest && before.module_path === modulePath;
-    const artifact = artifactName({
-      sha256,
-      meterVersion: METER_VERSION,
-      component: isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined,
-    });
     // A damaged Artifact is no reason to leave things as they are: this push mends it.
-    if (before !== null && same && before.artifact === artifact && (await artifacts.has(artifact))) {
+    if (before !== null && same && (await this.#isMadeFrom(before, candidate, sha256))) {
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));
       return;
     }
     print(step(found(candidate, sha256, before === null ? null : await this.#sizeOf(before))));
-    const vetted = await vet.vet({ bytes, name: shortPath(modulePath), docsUrl: docsUrl() }, signal);
+    const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl() };
+    const vetted = await vet.vet({ ...request, snapshot: snapshotRequest(candidate) }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
+    print(snapshotTaken(vetted));
     if (before !== null) print(newlyAllowed(readEffectiveManifest(before.manifest), candidate.effective));
     stopIf(signal);
     const { quota } = this.#parts;
@@ -250,6 +248,25 @@ export class DeployPush implements PushSession {
     if (usedBytes > quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quotaBytes)));
     await this.#stage({ ref, commit, candidate, manifest, vetted });
     stopIf(signal);
+  }
+
+  /**
+   * Returns whether the stored, undamaged Artifact of `live` is what a push of `candidate` would make, its manifest
+   * being the same. A snapshot is named by its image, so its module and the versions of what made it are compared.
+   */
+  async #isMadeFrom(live: DeploymentRow, { bytes, effective }: Candidate, sha256: string): Promise<boolean> {
+    const { artifacts, store } = this.#parts;
+    if (effective.snapshot === true) {
+      const module = await store.artifactModule(live.artifact);
+      const isCurrent =
+        module?.sha256 === sha256 &&
+        module.meterVersion === METER_VERSION &&
+        module.snapshot?.version === SNAPSHOT_VERSION;
+      return isCurrent && artifacts.has(live.artifact);
+    }
+    const component = isComponent(bytes) ? { linkerVersion: LINKER_VERSION } : undefined;
+    const artifact = artifactName({ sha256, meterVersion: METER_VERSION, component });
+    return live.artifact === artifact && artifacts.has(artifact);
   }
 
   /**

@@ -58,6 +58,11 @@ export class DescriptorTable {
     return this.#count > 0 && this.#open.includes(resource);
   }
 
+  /** Returns what is open now, by number; undefined stands at numbers that are free. */
+  list(): readonly (Resource | undefined)[] {
+    return [...this.#open];
+  }
+
   /** Frees all numbers, for the end of the Process. Returns their Resources, each once, not closed. */
   drain(): readonly Resource[] {
     const all =

@@ -35,8 +35,8 @@ export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
   readonly signal?: AbortSignal;
   /** Called with the Process before its guest runs. */
   readonly started?: (guest: Process) => void;
-  /** Called with the Process when its guest has ended and nothing of it has been closed yet. */
-  readonly ended?: (guest: Process) => void;
+  /** Called with the Process and its instance when the guest has ended and nothing of it has been closed yet. */
+  readonly ended?: (guest: Process, instance: GuestInstance) => void;
 }
 
 export interface LocalRunResult {
@@ -100,7 +100,7 @@ export async function runLocally(options: LocalRunOptions): Promise<LocalRunResu
   try {
     if (signal?.aborted === true) abort();
     const end = await instance.run(guest);
-    options.ended?.(guest);
+    options.ended?.(guest, instance);
     await releaseInTime(guest);
     return { end, usage: processUsage(guest, plan), durationMs: performance.now() - before, guest: guest };
   } finally {

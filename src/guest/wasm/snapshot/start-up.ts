@@ -1,0 +1,45 @@
+/** Finds the functions that a module wants run once before its first call: its start-up, as a snapshot takes it. */
+import type { Module } from '../format/model.ts';
+
+/** Exports that initialise a module, in the order in which they run: a reactor's, then one of Wizer's. */
+const reactorName = '_initialize';
+const wizerNames = ['wizer.initialize', 'wizer_initialize'] as const;
+
+/** Every export that starts a module up; a snapshot has them no more. */
+export const startUpNames: readonly string[] = [reactorName, ...wizerNames];
+
+/** The export that Wizer's programs want called instead of `_start` in a module that has been started up. */
+export const resumeName = 'wizer.resume';
+
+export interface StartUp {
+  /** Function indices, in the order in which they run. */
+  readonly functions: readonly number[];
+  /** The exports' names, in the same order. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Returns the start-up of `module`: `_initialize` where it is exported, then `wizer.initialize`, else
+ * `wizer_initialize`. Returns a text that says why where there is none, or where one of them cannot be called: it has
+ * to be the module's own function of type () -> ().
+ */
+export function startUpOf(module: Module): StartUp | string {
+  const exported = (name: string) => module.exports.find((one) => one.kind === 'function' && one.name === name);
+  const wizer = wizerNames.find((name) => exported(name) !== undefined);
+  const names = [reactorName, ...(wizer === undefined ? [] : [wizer])].filter((name) => exported(name) !== undefined);
+  if (names.length === 0) return `it exports none of ${startUpNames.join(', ')}`;
+  const functions: number[] = [];
+  for (const name of names) {
+    const index = exported(name)?.index ?? 0;
+    if (index < module.functionImports.length) return `its export ${name} is an imported function`;
+    if (!takesNothing(module, index)) return `its export ${name} takes or returns values`;
+    functions.push(index);
+  }
+  return { functions, names };
+}
+
+/** Returns whether function `index` has the type () -> (). */
+export function takesNothing(module: Module, index: number): boolean {
+  const type = module.types[module.functionTypes[index] ?? -1];
+  return type !== undefined && type.params.length === 0 && type.results.length === 0;
+}
