@@ -3,7 +3,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { GuestInstance } from '../kernel/instance.ts';
 import type { Module } from '../wasm/format/model.ts';
 import type { Frozen, GlobalValue } from '../wasm/snapshot/freeze.ts';
-import type { Probe } from '../wasm/snapshot/probe.ts';
+import type { StartUpProbe } from '../wasm/snapshot/probe.ts';
 import type { StartUpLimits } from './limits.ts';
 
 /** Gas for one of the probe's functions: they execute fewer than ten instructions. */
@@ -11,7 +11,7 @@ const probeGas = 1_000_000;
 
 export interface StateOptions {
   readonly module: Module;
-  readonly probe: Probe;
+  readonly probe: StartUpProbe;
   /** Whether any code of the module can change a table or drop a segment. */
   readonly canChangeTables: boolean;
   readonly limits: Pick<StartUpLimits, 'tableEntries'>;
@@ -46,7 +46,7 @@ export function readState(instance: GuestInstance, options: StateOptions): Froze
   };
 }
 
-function globalValue(module: Module, type: Probe['globals'][number]['type'], value: unknown): GlobalValue {
+function globalValue(module: Module, type: StartUpProbe['globals'][number]['type'], value: unknown): GlobalValue {
   switch (type) {
     case 'i32':
     case 'f32':

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Limits } from '../../protocol/limits.ts';
+import { defaultLimits, PAGE_BYTES } from '../../protocol/limits.ts';
 import {
   type RewrittenModule,
   SNAPSHOT_VERSION,
@@ -23,7 +23,7 @@ import type { Resource } from '../kernel/resource.ts';
 import type { Module } from '../wasm/format/model.ts';
 import { readModule } from '../wasm/format/read-module.ts';
 import { freeze } from '../wasm/snapshot/freeze.ts';
-import { makeProbe, type Probe } from '../wasm/snapshot/probe.ts';
+import { makeProbe, type StartUpProbe } from '../wasm/snapshot/probe.ts';
 import { type StartUp, startUpOf } from '../wasm/snapshot/start-up.ts';
 import { frozenCalls } from './frozen-calls.ts';
 import { type StartUpLimits, startUpLimits } from './limits.ts';
@@ -87,7 +87,7 @@ export async function takeSnapshot(program: Uint8Array, options: SnapshotOptions
         sha256: createHash('sha256').update(frozenBytes).digest('hex'),
         startUp: startUp.names,
         bytes: frozenBytes.length,
-        memoryPages: (run.state.memory?.length ?? 0) / 65_536,
+        memoryPages: (run.state.memory?.length ?? 0) / PAGE_BYTES,
         gas: run.result.usage.gas,
         savedMs: run.runMs,
       },
@@ -112,7 +112,7 @@ interface RunFacts {
 }
 
 async function runStartUp(
-  probe: Probe,
+  probe: StartUpProbe,
   options: SnapshotOptions,
   limits: StartUpLimits,
   { startUp, module, canChangeTables }: RunFacts,
@@ -134,7 +134,7 @@ async function runStartUp(
     module: await WebAssembly.compile(Uint8Array.from(rewritten.bytes)),
     // The probe's function runs the start-up alone; the entry point is not called.
     plan: { ...plan, initialize: null, entry: { name: probe.run, returnsStatus: false } },
-    limits: { memoryPages: pages, gas: limits.gas, timeoutMs: limits.timeoutMs, bodyBytes: 1 } satisfies Limits,
+    limits: { ...defaultLimits, memoryPages: pages, gas: limits.gas, timeoutMs: limits.timeoutMs },
     policy: options.policy,
     // An access beyond memory.size traps here: what lies there is not in the image.
     exactMemory: true,

@@ -3,6 +3,7 @@
  * globals and tables. Indices of everything stay as they are, so the code is the same; it is metered, instantiated and
  * recycled like any other.
  */
+import { PAGE_BYTES } from '../../../protocol/limits.ts';
 import { op } from '../format/instructions.ts';
 import { exportKinds, type Module } from '../format/model.ts';
 import { writeLimits } from '../format/sections/import.ts';
@@ -80,7 +81,7 @@ function copied(module: Module, id: number): SectionWriter {
 function writeMemory(writer: ByteWriter, module: Module, memory: Uint8Array): void {
   writer.section(5, () => {
     writer.u32(1);
-    writeLimits(writer, { initial: memory.length / 65_536, maximum: module.memories[0]?.maximum ?? null });
+    writeLimits(writer, { initial: memory.length / PAGE_BYTES, maximum: module.memories[0]?.maximum ?? null });
   });
 }
 

@@ -13,7 +13,7 @@ import { appended, dataEntries, elementEntries, replaceSections } from './sectio
 import type { StartUp } from './start-up.ts';
 
 /** A probe's exports, by what they tell. */
-export interface Probe {
+export interface StartUpProbe {
   readonly bytes: Uint8Array;
   /** Function () -> () that runs the start-up. */
   readonly run: string;
@@ -40,7 +40,7 @@ interface Added {
 const nothing: FuncType = { params: [], results: [] };
 
 /** Returns the probe of `module`, which has been read completely and is valid. */
-export function makeProbe(module: Module, startUp: StartUp): Probe {
+export function makeProbe(module: Module, startUp: StartUp): StartUpProbe {
   const prefix = unusedPrefix(module);
   const functions: Added[] = [];
   const add = (what: string, type: FuncType, body: Added['body']): string => {
@@ -144,7 +144,7 @@ function write(
     done,
   }: {
     readonly functions: readonly Added[];
-    readonly tables: Probe['tables'];
+    readonly tables: StartUpProbe['tables'];
     readonly done: { readonly name: string; readonly index: number };
   },
 ): Uint8Array {
