@@ -402,9 +402,14 @@ export class RunnerFleet implements Nodes {
     if (runner.pid !== undefined) this.#record?.add(runner.pid);
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     void runner.ended.then((end) => this.#ended(member, end));
-    const late = setTimeout(() => runner.kill('SIGKILL'), fleetLimits.bootMs);
+    let isLate = false;
+    const late = setTimeout(() => {
+      isLate = true;
+      runner.kill('SIGKILL');
+    }, fleetLimits.bootMs);
     const ended = runner.ended.then((end) => {
-      throw new PlatformError('unavailable', `a runner ended before it served: ${describeEnd(end)}`);
+      const how = isLate ? `it was not ready within ${fleetLimits.bootMs} ms` : describeEnd(end);
+      throw new PlatformError('unavailable', `a runner ended before it served: ${how}`);
     });
     ended.catch(() => {});
     try {

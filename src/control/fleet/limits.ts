@@ -3,8 +3,8 @@
 import { MIB } from '../../protocol/limits.ts';
 
 export const fleetLimits = {
-  /** From spawn to `booted`; a loaded machine takes a second or two. */
-  bootMs: 30_000,
+  /** From spawn to `booted`: a loaded machine takes a second or two, one with twenty busy processes half a minute. */
+  bootMs: 60_000,
   /** Compiling one Artifact in one runner; 25 MB take under a second. */
   prepareMs: 60_000,
   /** The watchdog asks this often… */
