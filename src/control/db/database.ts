@@ -12,6 +12,7 @@ import { migrate } from './migrate.ts';
 import type { Schema } from './schema.ts';
 import { SqlError } from './sql-error.ts';
 import { allowGivingBack, Vacuum } from './vacuum.ts';
+import { Views, viewLimits } from './views.ts';
 
 /** Where the database is: a SQLite file, or a postgres:// URL. */
 export type DatabaseLocation = { readonly file: string } | { readonly url: string };
@@ -27,7 +28,7 @@ export type DatabaseEvent =
   /** Something failed that is tried again by itself. */
   | { readonly kind: 'failed'; readonly what: string; readonly error: unknown };
 
-/** PostgreSQL's connections of one control, by use. A server takes 100 by default. */
+/** PostgreSQL's connections of one control, by use; views (viewLimits.open) have theirs. A server takes 100 by default. */
 const connections = { main: 8, relaxed: 3, reader: 6, probe: 1 } as const;
 
 /**
@@ -45,6 +46,8 @@ export class Database extends Kysely<Schema> {
   readonly reader: Kysely<Schema>;
   /** For the question whether the database answers: one connection that nothing else uses. */
   readonly probe: Kysely<Schema>;
+  /** For downloads: reads of any length that see one moment. */
+  readonly views: Views;
   /** Whether other controls may write to this database too; then nothing of it may be remembered as exact. */
   readonly isShared: boolean;
   /** Gives free pages of the SQLite file back; null on PostgreSQL. */
@@ -56,6 +59,8 @@ export class Database extends Kysely<Schema> {
       readonly relaxed: Dialect;
       readonly reader: Dialect;
       readonly probe: Dialect;
+      /** Makes a dialect of one connection for one view. */
+      readonly view: () => Dialect;
     };
     readonly isShared: boolean;
     readonly onError: (what: string, error: unknown) => void;
@@ -65,6 +70,7 @@ export class Database extends Kysely<Schema> {
     this.relaxed = new Kysely<Schema>({ dialect: relaxed });
     this.reader = new Kysely<Schema>({ dialect: reader });
     this.probe = new Kysely<Schema>({ dialect: probe });
+    this.views = new Views({ connect: () => new Kysely<Schema>({ dialect: options.dialects.view() }) });
     this.isShared = options.isShared;
     this.vacuum = options.isShared
       ? null
@@ -73,6 +79,7 @@ export class Database extends Kysely<Schema> {
 
   /** Finishes what is running, then closes every connection. */
   async close(): Promise<void> {
+    await this.views.close();
     await this.vacuum?.close();
     await this.probe.destroy();
     await this.reader.destroy();
@@ -108,6 +115,7 @@ async function openSqlite(
       relaxed: new Sqlite3Dialect({ file, synchronous: 'normal' }),
       reader: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
       probe: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
+      view: () => new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }),
     },
     isShared: false,
     onError,
@@ -144,6 +152,7 @@ async function openPostgres(url: string, onError: OnError): Promise<Database> {
       relaxed: dialect({ connections: connections.relaxed }),
       reader: dialect({ connections: connections.reader, readOnly: true }),
       probe: dialect({ connections: connections.probe, readOnly: true, statementMs: 1_500 }),
+      view: () => dialect({ connections: 1, readOnly: true, idleInTransactionMs: viewLimits.ms + 5_000 }),
     },
     isShared: true,
     onError,

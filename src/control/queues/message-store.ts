@@ -204,16 +204,6 @@ export class MessageStore {
     return rows.map(messageOf);
   }
 
-  /** Returns the position of the queue's newest message; 0 where it holds none. */
-  async lastPosition(queueId: string): Promise<number> {
-    const newest = await this.#db.reader
-      .selectFrom('messages')
-      .select(({ fn }) => fn.max('position').as('position'))
-      .where('queue_id', '=', queueId)
-      .executeTakeFirst();
-    return Number(newest?.position ?? 0);
-  }
-
   /** Returns one message of a queue. Throws `not_found`. */
   async find(queueId: string, id: string): Promise<Message> {
     const row = await this.#db

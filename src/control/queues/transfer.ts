@@ -2,10 +2,14 @@
  * Messages as text: one JSON object a line (docs/queues.md), read from an upload of any length and written to a download
  * of any length. Memory is bounded by one batch or one page.
  */
+import { isUtf8 } from 'node:buffer';
+import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
 import type { MessageState } from '../../protocol/nouns.ts';
-import type { Message, MessageStore } from './message-store.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
 import { checkMessage, type NewMessage } from './new-message.ts';
 
 export const transferLimits = {
@@ -15,9 +19,6 @@ export const transferLimits = {
   batchBytes: 8 * MIB,
   /** Broken lines of a batch that are named. */
   namedErrors: 20,
-  /** Messages and bytes that are read from the database at once. */
-  page: 500,
-  pageBytes: 2 * MIB,
 } as const;
 
 /** What a download has of a message, in the order of the CSV's columns. */
@@ -37,56 +38,128 @@ export const exportedFields = [
   'base64',
 ] as const;
 
-export type ExportFormat = 'ndjson' | 'csv';
-
 /** A body as JSON can hold it: text where it is UTF-8, else base64; the other one is null. */
 export function bodyFields(body: Uint8Array): { readonly text: string | null; readonly base64: string | null } {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
-  try {
-    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes), base64: null };
-  } catch {
-    return { text: null, base64: bytes.toString('base64') };
-  }
+  return isUtf8(bytes)
+    ? { text: bytes.toString('utf8'), base64: null }
+    : { text: null, base64: bytes.toString('base64') };
 }
 
 /**
- * Yields the lines of a download, in pieces of a page: the messages after `after` that the queue has when it begins.
- * `state`: those that are in this state when their page is read.
+ * Yields the lines of a download, in pieces of a page: the messages after `after` that the queue has when it begins, as
+ * they are in one view of the database (views.ts). `state`: those that are in this state.
  */
 export async function* exportLines(
-  messages: MessageStore,
-  queueId: string,
+  db: Database,
+  { ownerId, queueId }: { readonly ownerId: string; readonly queueId: string },
   options: { readonly after: number; readonly state: MessageState | undefined; readonly format: ExportFormat },
 ): AsyncGenerator<string> {
   const { format, state } = options;
-  const upTo = await messages.lastPosition(queueId);
-  if (format === 'csv' && options.after === 0) yield `${exportedFields.join(',')}\r\n`;
-  for (let after = options.after; after < upTo; ) {
-    const page = await messages.read(queueId, {
-      after,
-      state,
-      limit: transferLimits.page,
-      bytesMax: transferLimits.pageBytes,
-    });
-    const last = page.at(-1);
-    if (last === undefined) return;
-    after = last.position;
-    const lines = page.filter(({ position }) => position <= upTo).map((message) => lineOf(message, format));
-    if (lines.length > 0) yield lines.join('');
-  }
+  let { after } = options;
+  let upTo: number | null = null;
+  yield* db.views.pages(ownerId, async (view) => {
+    if (upTo === null) {
+      upTo = await lastPosition(view, queueId);
+      if (format === 'csv' && after === 0) return csvLine(exportedFields);
+    }
+    if (after >= upTo) return null;
+    const page = await exportPage(view, queueId, { after, upTo, state });
+    after = page.last;
+    return page.messages.map((message) => lineOf(message, format)).join('');
+  });
 }
 
-function lineOf({ body, ...message }: Message, format: ExportFormat): string {
-  const fields = { ...message, ...bodyFields(body) };
-  if (format === 'ndjson') return `${JSON.stringify(fields)}\n`;
-  return `${exportedFields.map((field) => csvField(fields[field])).join(',')}\r\n`;
+/** Returns the messages of the next page, and the position up to which the queue has been read then. */
+async function exportPage(
+  view: Kysely<Schema>,
+  queueId: string,
+  range: { readonly after: number; readonly upTo: number; readonly state: MessageState | undefined },
+): Promise<{ readonly last: number; readonly messages: readonly ExportedMessage[] }> {
+  const { upTo, state } = range;
+  const messages = view
+    .selectFrom('messages')
+    .where('queue_id', '=', queueId)
+    .where('position', '>', range.after)
+    .where('position', '<=', upTo)
+    .$if(state !== undefined, (query) => query.where('state', '=', state!));
+  const lengths = messages
+    .select(['position', ({ fn }) => fn<number>('length', ['body']).as('bytes')])
+    .orderBy('position')
+    .limit(exportLimits.pageRows);
+  const running = view.selectFrom(lengths.as('lengths')).select(({ fn }) => [
+    'position',
+    'bytes',
+    fn
+      .sum<number>('bytes')
+      .over((over) => over.orderBy('position'))
+      .as('total'),
+  ]);
+  const found = await view
+    .selectFrom(running.as('running'))
+    .select(({ fn }) => fn.max<number | null>('position').as('last'))
+    // The first one has nothing before it.
+    .where((eb) => eb.or([eb('total', '<=', exportLimits.pageBytes), eb('total', '=', eb.ref('bytes'))]))
+    .executeTakeFirst();
+  if (found?.last == null) return { last: upTo, messages: [] };
+  const last = Number(found.last);
+  const rows = await messages
+    .select(['body', exportedFacts.as('facts')])
+    .where('position', '<=', last)
+    .orderBy('position')
+    .execute();
+  return { last, messages: rows.map(exportedMessage) };
 }
 
-/** RFC 4180: quoted where it must be. */
-function csvField(value: string | number | null): string {
-  if (value === null) return '';
-  const text = String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+/** A message as a line has it. */
+type ExportedMessage = Readonly<Record<(typeof exportedFields)[number], string | number | null>>;
+
+/**
+ * Everything of a row but its body, as one text with a line for each fact: a driver takes longer to hand over ten
+ * columns than the database to join them. A text that may be missing has `=` before it. The reason, which may have
+ * line ends itself, comes last.
+ */
+const exportedFacts = sql<string>`id || ${'\n'} || cast(position as text) || ${'\n'} || state || ${'\n'} ||
+  cast(attempts as text) || ${'\n'} || cast(published_ms as text) || ${'\n'} || cast(due_ms as text) || ${'\n'} ||
+  coalesce(cast(ended_ms as text), '') || ${'\n'} || coalesce('=' || content_type, '') || ${'\n'} ||
+  coalesce('=' || group_key, '') || ${'\n'} || coalesce('=' || invocation, '') || ${'\n'} || coalesce('=' || reason, '')`;
+
+function exportedMessage({ facts, body }: { readonly facts: string; readonly body: Uint8Array }): ExportedMessage {
+  const [id, position, state, attempts, published, due, ended, contentType, group, invocation, ...reason] = facts.split(
+    '\n',
+  ) as [string, string, string, string, string, string, string, string, string, string, ...string[]];
+  return {
+    id,
+    position: Number(position),
+    state,
+    contentType: optional(contentType),
+    group: optional(group),
+    attempts: Number(attempts),
+    publishedMs: Number(published),
+    dueMs: state === 'ready' && due !== '0' ? Number(due) : null,
+    endedMs: ended === '' ? null : Number(ended),
+    reason: optional(reason.length === 1 ? reason[0]! : reason.join('\n')),
+    invocation: optional(invocation),
+    ...bodyFields(body),
+  };
+}
+
+function optional(text: string): string | null {
+  return text === '' ? null : text.slice(1);
+}
+
+async function lastPosition(view: Kysely<Schema>, queueId: string): Promise<number> {
+  const newest = await view
+    .selectFrom('messages')
+    .select(({ fn }) => fn.max('position').as('position'))
+    .where('queue_id', '=', queueId)
+    .executeTakeFirst();
+  return Number(newest?.position ?? 0);
+}
+
+function lineOf(message: ExportedMessage, format: ExportFormat): string {
+  if (format === 'ndjson') return `${JSON.stringify(message)}\n`;
+  return csvLine(exportedFields.map((field) => message[field]));
 }
 
 export interface Uploaded {

@@ -1,10 +1,11 @@
 /** A user's queues: made, paused, filled, read, exported, emptied (docs/queues.md). */
-import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../protocol/names.ts';
 import { messageStates } from '../../../protocol/nouns.ts';
+import type { Database } from '../../db/database.ts';
+import { exportFormats, exportTypes, lineStream } from '../../exports/lines.ts';
 import type { Message, MessageStore } from '../../queues/message-store.ts';
 import type { QueueStore } from '../../queues/queue-store.ts';
 import { bodyFields, exportLines, upload } from '../../queues/transfer.ts';
@@ -35,12 +36,13 @@ const position = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER })
   .describe('messages after this position');
 
 export function queueOperations(deps: {
+  readonly db: Database;
   readonly queues: QueueStore;
   readonly messages: MessageStore;
   readonly quota: Quotas;
   readonly now: () => number;
 }): readonly Operation[] {
-  const { queues, messages, quota, now } = deps;
+  const { db, queues, messages, quota, now } = deps;
   return [
     forUsers({
       id: 'listQueues',
@@ -175,15 +177,15 @@ export function queueOperations(deps: {
       method: 'GET',
       path: '/queues/{queue}/export',
       tag,
-      summary: 'All messages that the queue has now, a line each; gzip and zstd by Accept-Encoding.',
-      query: z.strictObject({ state, after: position, format: z.enum(['ndjson', 'csv']).optional() }),
+      summary: 'All messages as they are now, a line each; gzip and zstd by Accept-Encoding.',
+      query: z.strictObject({ state, after: position, format: z.enum(exportFormats).optional() }),
       answerTypes: [ndjson, 'text/csv'],
-      errors: ['not_found'],
+      errors: ['not_found', 'rate_limited'],
       run: async ({ user, params, query }) => {
         const { id } = await queues.find(user.id, params.queue);
         const { format = 'ndjson', after = 0 } = query;
-        const lines = exportLines(messages, id, { format, after, state: query.state });
-        return new StreamedAnswer(format === 'csv' ? 'text/csv; charset=utf-8' : ndjson, Readable.from(lines));
+        const lines = exportLines(db, { ownerId: user.id, queueId: id }, { format, after, state: query.state });
+        return new StreamedAnswer(exportTypes[format], await lineStream(lines));
       },
     }),
     forUsers({

@@ -1,12 +1,16 @@
 /** What was left behind by invocations: records, figures, log lines. */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
+import type { Database } from '../../db/database.ts';
+import { exportFormats, exportTypes, lineStream } from '../../exports/lines.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
+import { exportLogLines } from '../../logs/log-export.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { Quotas } from '../../quota/quotas.ts';
+import { exportRecords } from '../../usage/record-export.ts';
 import { recordLimits } from '../../usage/record-retention.ts';
 import { type UsageStore, usageLimits } from '../../usage/usage-store.ts';
-import { forHandler, forUsers, type Operation } from '../operation.ts';
+import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import {
   invocationSchema,
   logLineSchema,
@@ -22,13 +26,14 @@ import {
 const minutesMax = 24 * 60;
 
 export function recordOperations(deps: {
+  readonly db: Database;
   readonly handlers: Handlers;
   readonly logs: LogStore;
   readonly usage: UsageStore;
   readonly quota: Quotas;
   readonly now: () => number;
 }): readonly Operation[] {
-  const { handlers, logs, usage, quota, now } = deps;
+  const { db, handlers, logs, usage, quota, now } = deps;
   return [
     forHandler({
       id: 'queryLogs',
@@ -47,6 +52,24 @@ export function recordOperations(deps: {
       }),
       errors: ['not_found'],
       run: async ({ handler, user, query }) => logs.query(handler, { ...query, userId: user.id }),
+    }),
+    forHandler({
+      id: 'exportLogs',
+      method: 'GET',
+      path: '/handlers/{name}/logs/export',
+      tag: 'logs',
+      summary: 'All log lines that are kept, oldest first, a line each; gzip and zstd by Accept-Encoding.',
+      query: z.strictObject({
+        after: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }).optional().describe('lines above this cursor'),
+        format: z.enum(exportFormats).optional(),
+      }),
+      answerTypes: ['application/x-ndjson', 'text/csv'],
+      errors: ['not_found', 'rate_limited'],
+      run: async ({ handler, user, query }) => {
+        const { format = 'ndjson', after = 0 } = query;
+        const lines = exportLogLines(db, { userId: user.id, handlerId: handler.id }, { format, after });
+        return new StreamedAnswer(exportTypes[format], await lineStream(lines));
+      },
     }),
     forHandler({
       id: 'streamLogs',
@@ -78,6 +101,25 @@ export function recordOperations(deps: {
       run: async ({ handler, query }) => {
         const { limit = 100, before } = query;
         return { invocations: await usage.list(handler, { limit, before, failed: query.failed === 'true' }) };
+      },
+    }),
+    forHandler({
+      id: 'exportInvocations',
+      method: 'GET',
+      path: '/handlers/{name}/invocations/export',
+      tag: 'usage',
+      summary:
+        'All invocations that are kept and have ended, oldest first, a line each; gzip and zstd by Accept-Encoding.',
+      query: z.strictObject({
+        after: z.string().max(100).optional().describe('an id: those that started after this one'),
+        format: z.enum(exportFormats).optional(),
+      }),
+      answerTypes: ['application/x-ndjson', 'text/csv'],
+      errors: ['not_found', 'rate_limited'],
+      run: async ({ handler, user, query }) => {
+        const { format = 'ndjson', after = null } = query;
+        const lines = exportRecords(db, { userId: user.id, handlerId: handler.id }, { format, after });
+        return new StreamedAnswer(exportTypes[format], await lineStream(lines));
       },
     }),
     forHandler({

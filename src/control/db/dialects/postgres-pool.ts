@@ -41,6 +41,8 @@ export interface PostgresPoolOptions {
   readonly readOnly?: boolean;
   /** Default `postgresLimits.statementMs`; null: as long as it takes (migrations). */
   readonly statementMs?: number | null;
+  /** Default `postgresLimits.idleInTransactionMs`; nothing where `statementMs` is null. */
+  readonly idleInTransactionMs?: number;
   /** Hears that an unused connection was lost; the next caller gets a new one. */
   readonly onLost: (error: unknown) => void;
 }
@@ -64,7 +66,8 @@ export async function postgresPool(options: PostgresPoolOptions): Promise<Postgr
     keepAliveInitialDelayMillis: postgresLimits.keepAliveMs,
     application_name: 'trisiel',
     statement_timeout: statementMs ?? false,
-    idle_in_transaction_session_timeout: statementMs === null ? false : postgresLimits.idleInTransactionMs,
+    idle_in_transaction_session_timeout:
+      statementMs === null ? false : (options.idleInTransactionMs ?? postgresLimits.idleInTransactionMs),
     options: options.readOnly === true ? '-c default_transaction_read_only=on' : '',
     types: {
       getTypeParser: (oid, format) => {
