@@ -6,6 +6,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
+import { take } from '../test/support/snapshots.ts';
 import { count, ms, ratio, rounds, seconds } from './compare.ts';
 import { type Load, load, loader, medians } from './load.ts';
 import { median } from './statistics.ts';
@@ -20,6 +21,8 @@ interface Measured {
 
 const built = (name: string) => readFileSync(new URL(`guests/${name}.wasm`, import.meta.url));
 
+const reactor = readFileSync(new URL('../fixtures/guests/wasi/reactor.wasm', import.meta.url));
+
 const guests: Readonly<Record<string, Measured>> = {
   hello: { wasm: await compileWat(helloCwa) },
   'hello, grows by 1 MB': { wasm: await compileWat(growing), twin: 'hello' },
@@ -29,6 +32,8 @@ const guests: Readonly<Record<string, Measured>> = {
   'C, grows by 100 KB': { wasm: built('c-grow'), twin: 'C' },
   'C, grows by 3 MB': { wasm: built('c-grow-3mb'), twin: 'C' },
   'AssemblyScript, grows by 200 KB': { wasm: built('assemblyscript') },
+  'C reactor': { wasm: reactor },
+  'C reactor, snapshot': { wasm: (await take(reactor)).frozen, twin: 'C reactor' },
 };
 
 /** Processor time that process `pid` has used, in microseconds (proc(5), clock ticks of 10 ms). */

@@ -15,6 +15,27 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'snapshots: a start-up that exits has not returned',
+    file: 'src/guest/snapshot/take-snapshot.ts',
+    find: 'done.value === 1',
+    replace: 'done.value < 2',
+    tests: ['test/guest/snapshot/take-snapshot.test.ts'],
+  },
+  {
+    name: 'snapshots: open descriptors refuse',
+    file: 'src/guest/snapshot/what-is-left.ts',
+    find: '!before.has(resource)',
+    replace: 'false',
+    tests: ['test/guest/snapshot/take-snapshot.test.ts'],
+  },
+  {
+    name: 'snapshots: a start-up opens no kv and no queue',
+    file: 'src/guest/snapshot/start-up-schemes.ts',
+    find: "const refusedLocally = ['kv', 'queue'];",
+    replace: "const refusedLocally = [''];",
+    tests: ['test/guest/snapshot/take-snapshot.test.ts'],
+  },
+  {
     name: 'components: lists of a result are allocated before the next call',
     file: 'src/guest/kernel/canonical/row.ts',
     find: 'if (isAllocating) guest.component.allocations.begin();',

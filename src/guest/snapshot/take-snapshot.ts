@@ -33,7 +33,7 @@ import { StartUpOutput } from './start-up-output.ts';
 import { startUpSchemes } from './start-up-schemes.ts';
 import { whatIsLeft } from './what-is-left.ts';
 
-export interface SnapshotOptions extends Omit<VetProgramOptions, 'profile' | 'costs'> {
+export interface SnapshotOptions extends Omit<VetProgramOptions, 'profile' | 'costs' | 'keepsExports'> {
   readonly name: string;
   /** The manifest's variables; those of requests do not exist yet. */
   readonly env: ReadonlyMap<string, string>;
@@ -48,6 +48,8 @@ export interface SnapshotOptions extends Omit<VetProgramOptions, 'profile' | 'co
 }
 
 export interface Snapshot {
+  /** The module with its image, before rewriting. */
+  readonly frozen: Uint8Array;
   /** The rewritten module. */
   readonly bytes: Uint8Array;
   readonly module: RewrittenModule & { readonly snapshot: SnapshotFacts };
@@ -77,6 +79,7 @@ export async function takeSnapshot(program: Uint8Array, options: SnapshotOptions
   if (frozenBytes.length > limits.imageBytes) throw tooLarge(name, frozenBytes.length, limits.imageBytes);
   const frozen = vetProgram(Uint8Array.from(frozenBytes), options);
   return {
+    frozen: frozenBytes,
     bytes: frozen.bytes,
     module: {
       ...frozen.module,
@@ -118,7 +121,7 @@ async function runStartUp(
   { startUp, module, canChangeTables }: RunFacts,
 ) {
   const { name } = options;
-  const rewritten = vetProgram(probe.bytes, options);
+  const rewritten = vetProgram(probe.bytes, { ...options, keepsExports: true });
   const output = new StartUpOutput(limits);
   const refused: { url: string | null } = { url: null };
   const opened = new Set<string>();

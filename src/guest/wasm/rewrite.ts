@@ -59,6 +59,8 @@ export interface VetOptions extends RewriteOptions {
   readonly provided: readonly ProvidedFunction[];
   /** Where the provided imports are documented, for the hint. */
   readonly docsUrl?: string;
+  /** Keeps every export of the module, not only those that calls need: a probe is asked through its own. */
+  readonly keepsExports?: boolean;
 }
 
 /**
@@ -74,7 +76,7 @@ export function vetModule(bytes: Uint8Array, options: VetOptions): { module: Rew
   const { entry, initialize } = inspection;
   const rewritten = finish(processed, {
     tableEntriesMax: grownTableEntriesMax,
-    exportsKept: [entry.name, ...(initialize === null ? [] : [initialize])],
+    exportsKept: options.keepsExports === true ? null : [entry.name, ...(initialize === null ? [] : [initialize])],
   });
   return {
     bytes: rewritten.bytes,

@@ -297,3 +297,14 @@ test('--dir maps a folder, --files lists what was left in scratch', async () => 
   expect({ status, stderr }).toEqual({ status: 0, stderr: '         5 b.txt\n' });
   expect(await readFile(join(folder, 'a.txt'), 'utf8')).toBe('file');
 });
+
+test('--snapshot runs the start-up first, shows what it printed, and the program from there', async () => {
+  const words = ['--snapshot', '--env', 'GREETING=hello', guest('wasi/reactor.wasm')];
+  const { status, stdout, stderr } = await wasmcloudRun(words);
+  expect(status).toBe(0);
+  expect(stdout.toString()).toContain('78498 primes, largest 999983, hello, none, 9, start-ups 1, call 1, no path');
+  expect(stderr).toMatch(/^\| sieved 78498 primes\nsnapshot: [\d.]+ ms of start-up saved per call, /);
+  const refused = await wasmcloudRun(['--snapshot', guest('cwa/hello.wasm')]);
+  expect(refused.status).toBe(1);
+  expect(refused.stderr).toContain('has no start-up to take a snapshot of');
+});
