@@ -49,6 +49,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   'control/api': [
     'protocol',
+    'waiting',
     'control/db',
     'control/accounts',
     'control/handlers',

@@ -33,6 +33,7 @@ export const errorStatus = {
   not_implemented: 501,
   name_taken: 409,
   conflict: 409,
+  precondition_failed: 412,
   name_invalid: 422,
   limit_exceeded: 422,
   storage_full: 507,

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { PlatformError, toProblem } from '../../protocol/errors.ts';
 import type { Deployer } from '../../protocol/ports.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
+import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
@@ -40,6 +41,7 @@ import { recordOperations } from './operations/records.ts';
 import { teamOperations } from './operations/teams.ts';
 import { userOperations } from './operations/users.ts';
 import { nothingHere, type PlatformIdentity, type ProvidedImport, pages, problemPage } from './pages.ts';
+import { answersAsRead, checkIfMatch, etagOf, namesEtag, prefersMinimal, readerOf } from './representation.ts';
 
 export interface ApiDeps {
   readonly db: Database;
@@ -217,6 +219,9 @@ function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middlewar
         retryAfterSeconds: 1,
       });
     running.set(caller.user.id, theirs + 1);
+    // draft-ietf-httpapi-ratelimit-headers: what is limited is requests at once, so there is no time to wait for.
+    ctx.set('ratelimit-policy', `"user";q=${apiLimits.perUser};qu="concurrent-requests"`);
+    ctx.set('ratelimit', `"user";r=${apiLimits.perUser - theirs - 1}`);
     // Until the answer has gone out or the connection is gone, whichever comes first.
     ctx.res.once('close', () => {
       const left = (running.get(caller.user.id) ?? 1) - 1;
@@ -237,15 +242,20 @@ function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> 
     ctx.type = 'application/json';
     ctx.body = document;
   });
+  const changes = new KeyedMutex();
   for (const operation of operations)
     router.register(operation.path.replaceAll(/\{(\w+)\}/g, ':$1'), [operation.method], (ctx) =>
-      answer(operation, deps, ctx),
+      answer({ operation, reader: readerOf(operation, operations), changes }, deps, ctx),
     );
   return router;
 }
 
 async function answer(
-  operation: Operation,
+  {
+    operation,
+    reader,
+    changes,
+  }: { readonly operation: Operation; readonly reader: Operation | null; readonly changes: KeyedMutex },
   deps: Pick<ApiDeps, 'access' | 'audit' | 'handlers' | 'log'>,
   ctx: Context & { readonly params: Readonly<Record<string, string>> },
 ): Promise<void> {
@@ -260,18 +270,24 @@ async function answer(
   const address = ctx.ip;
   let handler: AuditedCall['handler'] = null;
   const told = () => ({ operation, caller, address, params: ctx.params, query, body, handler });
-  const result = await operation
-    .run({
-      ...{ caller, access, address, params: ctx.params, query, body, request: ctx.req },
+  const call = { caller, access, address, params: ctx.params, request: ctx.req };
+  const run = async (): Promise<unknown> => {
+    const ifMatch = ctx.get('if-match');
+    if (reader !== null && ifMatch !== '')
+      await checkIfMatch(ifMatch, () => reader.run({ ...call, query: {}, body: {}, onHandler: () => {} }));
+    return operation.run({
+      ...{ ...call, query, body },
       onHandler: (found) => {
         handler = found;
       },
-    })
-    .catch(async (error: unknown) => {
-      // The failure itself is what the caller must hear of.
-      await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
-      throw error;
     });
+  };
+  // One after the other, so that nothing of this control comes between the look at If-Match and the change.
+  const result = await (reader === null ? run() : changes.run(ctx.path, run)).catch(async (error: unknown) => {
+    // The failure itself is what the caller must hear of.
+    await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
+    throw error;
+  });
   // Before the answer goes out: a client that has its answer finds the entry.
   await auditDone(deps, told(), result);
   ctx.status = operation.status;
@@ -281,8 +297,19 @@ async function answer(
     return;
   }
   if (operation.answer === null) return;
+  const json = JSON.stringify(result);
+  if (operation.method === 'GET' || answersAsRead(operation, reader)) ctx.set('etag', etagOf(json));
+  if (operation.method === 'GET' && namesEtag(ctx.get('if-none-match'), etagOf(json))) {
+    ctx.status = 304;
+    return;
+  }
+  if (answersAsRead(operation, reader) && prefersMinimal(ctx.get('prefer'))) {
+    ctx.status = 204;
+    ctx.set('preference-applied', 'return=minimal');
+    return;
+  }
   ctx.type = 'application/json';
-  ctx.body = JSON.stringify(result);
+  ctx.body = json;
 }
 
 /**

@@ -3,7 +3,7 @@
  * This file admits or refuses; log-reader.ts sends the lines.
  *
  *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
- *     4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted (told by another control: within
+ *     4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted (each done by another control: within
  *     recheckMs), 1013 reader too slow, 1001 server stops
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
@@ -26,7 +26,7 @@ import { logStreamQuerySchema } from './schemas.ts';
 export interface LogStreamDeps {
   readonly accounts: Accounts;
   readonly handlers: Pick<Handlers, 'inUse' | 'onDeleted'>;
-  readonly access: Pick<HandlerAccess, 'handlerFor'>;
+  readonly access: Pick<HandlerAccess, 'handlerFor' | 'members'>;
   readonly teams: Pick<Teams, 'onLost'>;
   readonly logs: LogStore;
   readonly log: Logger;
@@ -153,13 +153,17 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   /** Ends the streams that another control has taken the ground from. While the database does not answer, all stay. */
   const sweep = async (): Promise<void> => {
     const asked = new Set(streams);
-    const [tokens, handlers] = await Promise.all([
+    const handlerIds = [...new Set([...asked].map(({ handlerId }) => handlerId))];
+    const [tokens, handlers, members] = await Promise.all([
       deps.accounts.tokensInForce([...new Set([...asked].map(({ tokenId }) => tokenId))]),
-      deps.handlers.inUse([...new Set([...asked].map(({ handlerId }) => handlerId))]),
+      deps.handlers.inUse(handlerIds),
+      deps.access.members(handlerIds),
     ]);
     for (const stream of asked) {
       if (!tokens.has(stream.tokenId)) stream.close(closeCodes.revoked, 'token revoked');
       else if (!handlers.has(stream.handlerId)) stream.close(closeCodes.deleted, 'handler deleted');
+      else if (!members.has(`${stream.handlerId} ${stream.userId}`))
+        stream.close(closeCodes.forbidden, 'not allowed any more');
     }
   };
   const sweeping = setInterval(() => {

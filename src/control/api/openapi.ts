@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { type ErrorCode, errorStatus } from '../../protocol/errors.ts';
 import type { Operation } from './operation.ts';
+import { answersAsRead, readerOf } from './representation.ts';
 import { problemSchema } from './schemas.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -28,7 +29,7 @@ export function openApiDocument(options: {
   jsonSchema(problemSchema, 'output'); // named there, used by every operation
   const paths: Record<string, Record<string, Json>> = {};
   for (const operation of options.operations) {
-    const described = { [operation.method.toLowerCase()]: describe(operation, jsonSchema) };
+    const described = { [operation.method.toLowerCase()]: describe(operation, options.operations, jsonSchema) };
     paths[operation.path] = { ...paths[operation.path], ...described };
   }
   return {
@@ -44,10 +45,12 @@ export function openApiDocument(options: {
   };
 }
 
-function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input' | 'output') => Json): Json {
+function describe(operation: Operation, operations: readonly Operation[], jsonSchema: SchemaOf): Json {
+  const reader = readerOf(operation, operations);
   const codes: ErrorCode[] = [...operation.errors, 'bad_request', 'internal', 'unavailable'];
   if (operation.access === 'user') codes.push('unauthorized', 'forbidden', 'rate_limited');
   if (operation.body !== null) codes.push('body_too_large');
+  if (reader !== null) codes.push('precondition_failed');
   const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus[code]);
   const problems = [...byStatus]
     .sort(([a], [b]) => a - b)
@@ -58,15 +61,25 @@ function describe(operation: Operation, jsonSchema: (type: z.ZodType, io: 'input
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]);
-  const answer = { description: 'Done.', ...answerContent(operation, jsonSchema) };
+  const answer =
+    operation.status === 101
+      ? { description: 'The connection is a WebSocket from here on (RFC 6455).' }
+      : { description: 'Done.', ...answerContent(operation, jsonSchema) };
+  const minimal = answersAsRead(operation, reader)
+    ? { 204: { description: 'Done; return=minimal was preferred.' } }
+    : {};
   return {
     operationId: operation.id,
     tags: [operation.tag],
     summary: operation.summary,
     ...(operation.access === 'anyone' ? { security: [] } : {}),
-    parameters: [...pathParameters(operation.path), ...queryParameters(operation.query, jsonSchema)],
+    parameters: [
+      ...pathParameters(operation.path),
+      ...queryParameters(operation.query, jsonSchema),
+      ...headerParameters(operation, reader),
+    ],
     ...requestBody(operation, jsonSchema),
-    responses: { [operation.status]: answer, ...Object.fromEntries(problems) },
+    responses: { [operation.status]: answer, ...minimal, ...Object.fromEntries(problems) },
   };
 }
 
@@ -92,6 +105,22 @@ function pathParameters(path: string): Json[] {
     required: true,
     schema: { type: 'string' },
   }));
+}
+
+function headerParameters(operation: Operation, reader: Operation | null): Json[] {
+  const header = (name: string, description: string): Json => ({
+    name,
+    in: 'header',
+    required: false,
+    description,
+    schema: { type: 'string' },
+  });
+  return [
+    ...(reader === null
+      ? []
+      : [header('If-Match', 'ETag of the answer to GET: refused with 412 where it is another now')]),
+    ...(answersAsRead(operation, reader) ? [header('Prefer', 'return=minimal: no body')] : []),
+  ];
 }
 
 function queryParameters(

@@ -58,7 +58,8 @@ export interface Operation {
   readonly bodyTypes: readonly string[] | null;
   /** Media types of a StreamedAnswer; null: the answer is JSON, or there is none. */
   readonly answerTypes: readonly string[] | null;
-  readonly status: 200 | 201 | 204;
+  /** 101: the connection becomes a WebSocket, which log-stream.ts answers; `run` answers what is no upgrade. */
+  readonly status: 101 | 200 | 201 | 204;
   readonly answer: z.ZodType | null;
   readonly errors: readonly ErrorCode[];
   run(call: RawCall): Promise<unknown>;

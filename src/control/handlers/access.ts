@@ -66,6 +66,23 @@ export class HandlerAccess {
     return this.handlerFor(actor, 'gitPush', name, { deleted: true });
   }
 
+  /**
+   * Returns who may see which of the handlers `ids` (at most some thousand), as `HANDLER USER` of their ids, whichever
+   * control has changed a role.
+   */
+  async members(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    if (ids.length === 0) return new Set();
+    const { reader } = this.#db;
+    const [owners, others] = await Promise.all([
+      reader.selectFrom('handlers').select(['id', 'owner_id']).where('id', 'in', ids).execute(),
+      reader.selectFrom('collaborators').select(['handler_id', 'user_id']).where('handler_id', 'in', ids).execute(),
+    ]);
+    return new Set([
+      ...owners.map(({ id, owner_id }) => `${id} ${owner_id}`),
+      ...others.map(({ handler_id, user_id }) => `${handler_id} ${user_id}`),
+    ]);
+  }
+
   async #guarded(name: string, userId: string): Promise<GuardedHandler | null> {
     const row = await this.#db
       .selectFrom('handlers')

@@ -6,6 +6,7 @@ import { Accounts } from '../../../src/control/accounts/accounts.ts';
 import type { StreamLimits } from '../../../src/control/api/log-reader.ts';
 import { attachLogStream } from '../../../src/control/api/log-stream.ts';
 import { Handlers } from '../../../src/control/handlers/handlers.ts';
+import { Teams } from '../../../src/control/handlers/teams.ts';
 import { tailLimits } from '../../../src/control/logs/log-tail.ts';
 import { logLine, openStream, type Platform, signUp, startPlatform } from '../../support/api.ts';
 
@@ -183,6 +184,27 @@ describe('the end', () => {
     stays.socket.close();
   });
 
+  test('a role taken away, and a transfer, on another control close the streams here, and only those', async () => {
+    await restart({ recheckMs: 50 });
+    const bob = await signUp(platform, 'bob');
+    const carl = await signUp(platform, 'carl');
+    const otter = (await platform.handlers.find('otter'))!;
+    await platform.teams.set(otter, 'bob', 'viewer');
+    await platform.teams.set(otter, 'carl', 'viewer');
+    const teams = new Teams({ db: platform.db, handlers: platform.handlers, now: Date.now });
+    const [own, lost, stays] = [ada, bob, carl].map((token) => openStream(platform, token, path));
+    await Promise.all([own, lost, stays]);
+    await teams.remove(otter.id, 'bob');
+    expect(await (await lost!).closed).toEqual({ code: 4403, reason: 'not allowed any more' });
+    const { socket } = await stays!;
+    expect(socket.readyState).toBe(socket.OPEN);
+    await teams.offer(otter, 'bob');
+    await teams.accept('otter', (await platform.accounts.actorOfToken(bob))!.user.id);
+    expect(await (await own!).closed).toEqual({ code: 4403, reason: 'not allowed any more' });
+    expect(socket.readyState).toBe(socket.OPEN);
+    socket.close();
+  });
+
   test('a deleted handler closes its streams with 4404', async () => {
     const reader = await openStream(platform, ada, path);
     await platform.handlers.delete((await platform.handlers.find('otter'))!.id);
@@ -223,6 +245,7 @@ describe('the end', () => {
         ...platform,
         allowedOrigins: () => [],
         access: {
+          members: (ids) => access.members(ids),
           async handlerFor(actor, operation, name) {
             const found = await access.handlerFor(actor, operation, name);
             await inBetween({ id: user.id, tokenId });

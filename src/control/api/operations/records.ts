@@ -80,6 +80,7 @@ export function recordOperations(deps: {
         'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. ' +
         'Close codes: 4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted, 1013 reader too slow.',
       query: logStreamQuerySchema,
+      status: 101,
       errors: ['not_found'],
       run: async () => {
         throw new PlatformError('bad_request', 'open this with a WebSocket');
