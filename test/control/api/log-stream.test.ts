@@ -186,20 +186,20 @@ describe('the end', () => {
 
   test('a role taken away, and a transfer, on another control close the streams here, and only those', async () => {
     await restart({ recheckMs: 50 });
-    const bob = await signUp(platform, 'bob');
+    const vera = await signUp(platform, 'vera');
     const carl = await signUp(platform, 'carl');
     const otter = (await platform.handlers.find('otter'))!;
-    await platform.teams.set(otter, 'bob', 'viewer');
+    await platform.teams.set(otter, 'vera', 'viewer');
     await platform.teams.set(otter, 'carl', 'viewer');
     const teams = new Teams({ db: platform.db, handlers: platform.handlers, now: Date.now });
-    const [own, lost, stays] = [ada, bob, carl].map((token) => openStream(platform, token, path));
+    const [own, lost, stays] = [ada, vera, carl].map((token) => openStream(platform, token, path));
     await Promise.all([own, lost, stays]);
-    await teams.remove(otter.id, 'bob');
+    await teams.remove(otter.id, 'vera');
     expect(await (await lost!).closed).toEqual({ code: 4403, reason: 'not allowed any more' });
     const { socket } = await stays!;
     expect(socket.readyState).toBe(socket.OPEN);
-    await teams.offer(otter, 'bob');
-    await teams.accept('otter', (await platform.accounts.actorOfToken(bob))!.user.id);
+    await teams.offer(otter, 'vera');
+    await teams.accept('otter', (await platform.accounts.actorOfToken(vera))!.user.id);
     expect(await (await own!).closed).toEqual({ code: 4403, reason: 'not allowed any more' });
     expect(socket.readyState).toBe(socket.OPEN);
     socket.close();
