@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// `trisiel serve`: the platform in the foreground, on the Node that package.json pins.
+// The launcher of the platform's own commands, on the Node that package.json pins. Plain JavaScript for Node 14 and later.
 import { spawn } from 'node:child_process';
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { findNode } from './pinned-node.js';
@@ -9,19 +9,30 @@ import { findNode } from './pinned-node.js';
 const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 const node = findNode(root);
 const [command, ...rest] = process.argv.slice(2);
+const usage = `Usage: trisiel serve
+       trisiel backup FILE [--since ARCHIVE]
+       trisiel restore FILE [--base ARCHIVE]...
+       trisiel doctor [--repair] [--json]
 
-if (command !== 'serve' || rest.length > 0) {
-  const asked = command === undefined || command === 'help' || command === '--help' || command === '-h';
-  const usage =
-    'Usage: trisiel serve\n\nStarts the platform in the foreground. Settings are environment variables: see README.md.\n' +
-    'Users have their own command: wasmcloud.\n';
+serve    starts the platform in the foreground
+backup   writes everything that is kept into one archive, also while the platform runs
+restore  unpacks an archive into an empty data folder, and an empty database
+doctor   checks a data folder, says what is wrong and what to type; --repair does what is safe
+
+Settings are environment variables: see README.md. Users have their own command: wasmcloud.
+`;
+
+const isKnown = ['serve', 'backup', 'restore', 'doctor'].includes(command);
+const wantsHelp = rest.includes('--help') || rest.includes('-h');
+if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
+  const asked = command === undefined || wantsHelp || ['help', '--help', '-h'].includes(command);
   (asked ? process.stdout : process.stderr).write(usage);
   process.exitCode = asked ? 0 : 1;
-} else if (node === null) {
+} else if (node === null || !existsSync(join(root, 'node_modules', 'pino'))) {
   process.stderr.write(`trisiel: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci\n`);
   process.exitCode = 1;
 } else {
-  const child = spawn(node, [join(root, 'src/bin/serve.ts')], { stdio: 'inherit' });
+  const child = spawn(node, [join(root, 'src', 'bin', `${command}.ts`), ...rest], { stdio: 'inherit' });
   // Ctrl-C at a terminal reaches both processes; control decides when all is done.
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) child.kill('SIGINT');

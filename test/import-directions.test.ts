@@ -47,6 +47,14 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/git',
     'control/queues',
   ],
+  'control/backup': [
+    'protocol',
+    'control/db',
+    'control/artifacts',
+    'control/accounts',
+    'control/deploy',
+    'control/git',
+  ],
   'control/api': [
     'protocol',
     'waiting',
@@ -80,6 +88,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/deploy',
     'control/quota',
     'control/audit',
+    'control/backup',
     'control/api',
   ],
 };

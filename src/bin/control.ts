@@ -51,9 +51,10 @@ import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
 import { FunctionUrls } from './function-urls.ts';
+import { programVersion } from './program-version.ts';
+import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
-const version = '0.1.0';
 /** Handlers deleted long ago, and counters past their time, are removed this often. */
 const housekeepingMs = 60 * 60_000;
 
@@ -92,6 +93,10 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const db = await openDatabase({
     ...identity.location(config.database),
     onEvent: (event) => logDatabaseEvent(log, event),
+    beforeUpgrade: async (last) => {
+      const kept = await keepBeforeUpgrade({ dataFolder: config.dataFolder, databaseUrl: config.database, last, now });
+      log.info({ kept }, 'the database is of an earlier version: it was backed up and is brought up to date now');
+    },
   });
   const platformId = await readSetting(db, 'platform_id', randomUUID);
   await identity.bind(platformId);
@@ -291,7 +296,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       params: signatures[0]?.params ?? [],
       results: signatures[0]?.results ?? [],
     })),
-    version,
+    version: programVersion,
     trustedProxies: config.trustedProxies,
     metricsToken: config.metricsToken,
   }).callback();

@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import type { DatabaseLocation } from '../control/db/database.ts';
 import { PlatformError } from '../protocol/errors.ts';
 
-interface Identity {
+export interface Identity {
   /** Names this folder among the controls of one database. */
   readonly controlId: string;
   /** Drawn with the database's first start. */
@@ -63,7 +63,7 @@ export class DataIdentity {
 
   /** Returns where the database is. */
   location(databaseUrl: string | null): DatabaseLocation {
-    return databaseUrl === null ? { file: join(this.#folder, sqliteName) } : { url: databaseUrl };
+    return databaseLocation(this.#folder, databaseUrl);
   }
 
   /** Names who takes this folder's lease: the same folder on the same machine may take it again at once. */
@@ -84,6 +84,21 @@ export class DataIdentity {
     const { controlId } = this;
     const identity: Identity = { controlId, platformId, database: this.#database };
     await writeDurably(join(this.#folder, identityName), `${JSON.stringify(identity)}\n`);
+  }
+}
+
+/** Returns where the database of a data folder is. `databaseUrl`: TRISIEL_DATABASE. */
+export function databaseLocation(folder: string, databaseUrl: string | null): DatabaseLocation {
+  return databaseUrl === null ? { file: join(folder, sqliteName) } : { url: databaseUrl };
+}
+
+/** Returns what a data folder says of itself; null where it says nothing or cannot be read. */
+export function knownIdentity(folder: string): Identity | null {
+  try {
+    return readIdentity(join(folder, identityName));
+  } catch (error) {
+    if (error instanceof PlatformError) return null;
+    throw error;
   }
 }
 

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import { complain } from './command.ts';
 import { readConfig } from './config.ts';
 import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
@@ -25,11 +26,11 @@ process.on('uncaughtException', (error) => {
 });
 
 await main().catch((error: unknown) => {
-  if (error instanceof PlatformError) {
-    process.stderr.write(`trisiel: ${error.message}\n`);
-    for (const hint of error.hints) process.stderr.write(`hint: ${hint}\n`);
+  if (!(error instanceof PlatformError)) log.fatal({ err: error }, 'the platform could not start');
+  else {
+    complain(error);
     if (error.code === 'internal') log.fatal({ err: error }, error.message);
-  } else log.fatal({ err: error }, 'the platform could not start');
+  }
   process.exit(1);
 });
 

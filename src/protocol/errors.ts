@@ -52,6 +52,9 @@ export const errorStatus = {
   manifest_invalid: 422,
   tree_invalid: 422,
   vet_failed: 422,
+  // Why a backup is not restored.
+  archive_invalid: 422,
+  archive_newer: 422,
   // Ours.
   unavailable: 503,
   internal: 500,

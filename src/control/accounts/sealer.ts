@@ -3,7 +3,7 @@
  * place where the value belongs as associated data, so that a sealed value cannot be moved to another place
  * (NIST SP 800-38D, 5.2.1.2 and 8.2.2).
  */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -43,6 +43,12 @@ export class Sealer {
         ],
       });
     return new Sealer(await makeKey(options), options.randomBytes);
+  }
+
+  /** Reads the key file; null where there is none, and makes none. Throws `unavailable` when it is damaged or too open. */
+  static async openExisting(keyFile: string): Promise<Sealer | null> {
+    const key = await readKey(keyFile);
+    return key === null ? null : new Sealer(key, randomBytes);
   }
 
   /** Returns `value` sealed for `place`, base64. `place`: names that contain no NUL, for example a table's key. */

@@ -35,6 +35,11 @@ export class ArtifactStore implements Blobs {
     return new ArtifactStore(folder);
   }
 
+  /** Opens a folder without a change to it: another process may write there. Nothing is stored where it is missing. */
+  static async openAsItIs(folder: string): Promise<ArtifactStore> {
+    return new ArtifactStore(folder);
+  }
+
   /** Stores `bytes`, durable when it resolves. Leaves a file of that name alone unless it is damaged. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
     if (await this.has(name)) return;
@@ -95,7 +100,11 @@ export class ArtifactStore implements Blobs {
 
   /** Returns the names of all stored files. */
   async list(): Promise<readonly string[]> {
-    const folders = (await readdir(this.#folder)).filter((entry) => /^[0-9a-f]{2}$/.test(entry));
+    const entries = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return [];
+      throw error;
+    });
+    const folders = entries.filter((entry) => /^[0-9a-f]{2}$/.test(entry));
     const names = await Promise.all(folders.map((folder) => readdir(join(this.#folder, folder))));
     return names.flat().filter((name) => namePattern.test(name));
   }

@@ -8,7 +8,7 @@ import { type Dialect, Kysely, PostgresDialect, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type PostgresPoolOptions, postgresPool } from './dialects/postgres-pool.ts';
 import { Sqlite3Dialect } from './dialects/sqlite3.ts';
-import { migrate } from './migrate.ts';
+import { type MigrateOptions, migrate } from './migrate.ts';
 import type { Schema } from './schema.ts';
 import { SqlError } from './sql-error.ts';
 import { allowGivingBack, Vacuum } from './vacuum.ts';
@@ -20,6 +20,8 @@ export type DatabaseLocation = { readonly file: string } | { readonly url: strin
 export type DatabaseOptions = DatabaseLocation & {
   /** Takes what happens to the database beside any statement, for the platform's own log. */
   readonly onEvent?: (event: DatabaseEvent) => void;
+  /** Runs before a database of an earlier version is changed; `last` is its last migration. A rejection ends the opening. */
+  readonly beforeUpgrade?: (last: string) => Promise<void>;
 };
 
 export type DatabaseEvent =
@@ -96,16 +98,41 @@ export class Database extends Kysely<Schema> {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const onEvent = options.onEvent ?? (() => {});
   const onError = (what: string, error: unknown): void => onEvent({ kind: 'failed', what, error });
+  const migration: MigrateOptions = options.beforeUpgrade === undefined ? {} : { beforeChange: options.beforeUpgrade };
   return 'url' in options
-    ? openPostgres(options.url, onError)
-    : openSqlite(options.file, { onError, onRewrite: () => onEvent({ kind: 'rewriting_file' }) });
+    ? openPostgres(options.url, { onError, migration })
+    : openSqlite(options.file, { onError, migration, onRewrite: () => onEvent({ kind: 'rewriting_file' }) });
+}
+
+/**
+ * Opens a database as it is, without a change of its schema: for backups, restores and checks. One connection; no bound
+ * on the time of a statement. A SQLite file is made where there is none. Throws `unavailable` where a PostgreSQL server
+ * cannot be used, SqlError where a SQLite file cannot.
+ */
+export async function openAsItIs(location: DatabaseLocation): Promise<Kysely<Schema>> {
+  if ('file' in location)
+    return new Kysely<Schema>({ dialect: new Sqlite3Dialect({ ...location, synchronous: 'full' }) });
+  const { url } = location;
+  const pool = () => postgresPool({ url, connections: 1, statementMs: null, onLost: () => {} });
+  const db = new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) });
+  try {
+    await checkServer(db);
+    return db;
+  } catch (error) {
+    await db.destroy();
+    throw error instanceof SqlError ? unusable(url, error) : error;
+  }
 }
 
 type OnError = (what: string, error: unknown) => void;
 
 async function openSqlite(
   file: string,
-  { onError, onRewrite }: { readonly onError: OnError; readonly onRewrite: () => void },
+  {
+    onError,
+    onRewrite,
+    migration,
+  }: { readonly onError: OnError; readonly onRewrite: () => void; readonly migration: MigrateOptions },
 ): Promise<Database> {
   // It holds password hashes: nobody else on the machine may read it. SQLite's -wal and -shm get the same mode.
   await (await open(file, 'a', 0o600)).close();
@@ -121,7 +148,7 @@ async function openSqlite(
     onError,
   });
   try {
-    await migrate(db);
+    await migrate(db, migration);
     // A full disk is no reason not to start: the file stays usable, and the next start tries again.
     await allowGivingBack(db, onRewrite).catch((error: unknown) => onError('rewriting the database file', error));
   } catch (error) {
@@ -131,7 +158,10 @@ async function openSqlite(
   return db;
 }
 
-async function openPostgres(url: string, onError: OnError): Promise<Database> {
+async function openPostgres(
+  url: string,
+  { onError, migration }: { readonly onError: OnError; readonly migration: MigrateOptions },
+): Promise<Database> {
   const dialect = (options: Omit<PostgresPoolOptions, 'url' | 'onLost'>): PostgresDialect =>
     new PostgresDialect({
       pool: () =>
@@ -140,7 +170,7 @@ async function openPostgres(url: string, onError: OnError): Promise<Database> {
   const migrator = new Kysely<Schema>({ dialect: dialect({ connections: 2, statementMs: null }) });
   try {
     await checkServer(migrator);
-    await migrate(migrator);
+    await migrate(migrator, migration);
   } catch (error) {
     throw error instanceof SqlError ? unusable(url, error) : error;
   } finally {

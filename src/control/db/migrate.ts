@@ -1,5 +1,5 @@
 /** Brings the schema forward; there is no way back, backups are one. */
-import type { Kysely } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { PlatformError } from '../../protocol/errors.ts';
 import { first } from './migrations/0001-first.ts';
@@ -27,10 +27,30 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0012-audit': audit,
 };
 
-/** Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. */
-export async function migrate<DB>(db: Kysely<DB>): Promise<void> {
+/** Names of all migrations, in order. */
+export const migrationNames: readonly string[] = Object.keys(migrations);
+
+export interface MigrateOptions {
+  /** Stops after this migration; by default after the last. */
+  readonly upTo?: string;
+  /** Runs before a database that holds something is changed; `last` is the migration that it stands at. A rejection keeps it as it is. */
+  readonly beforeChange?: (last: string) => Promise<void>;
+}
+
+/**
+ * Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. Throws `unavailable` where
+ * the database has migrations that this program does not know.
+ */
+export async function migrate<DB>(db: Kysely<DB>, options: MigrateOptions = {}): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
-  const { error, results } = await migrator.migrateToLatest();
+  if (options.beforeChange !== undefined) {
+    const known = await appliedMigrations(db);
+    const last = known.at(-1);
+    const isKnown = known.every((name) => name in migrations);
+    if (last !== undefined && isKnown && known.length < migrationNames.length) await options.beforeChange(last);
+  }
+  const { error, results } =
+    options.upTo === undefined ? await migrator.migrateToLatest() : await migrator.migrateTo(options.upTo);
   if (error === undefined) return;
   if (error instanceof Error && error.message.startsWith('corrupted migrations'))
     throw new PlatformError('unavailable', 'the database was made by another version of Trisiel', {
@@ -40,4 +60,12 @@ export async function migrate<DB>(db: Kysely<DB>): Promise<void> {
   const failed = results?.find((result) => result.status === 'Error')?.migrationName;
   if (failed === undefined) throw error;
   throw new Error(`migration ${failed} failed`, { cause: error });
+}
+
+/** Returns the names of the migrations that a database has had, in order; none for an empty one. */
+export async function appliedMigrations<DB>(db: Kysely<DB>): Promise<readonly string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some(({ name }) => name === 'kysely_migration')) return [];
+  const { rows } = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db);
+  return rows.map(({ name }) => name);
 }

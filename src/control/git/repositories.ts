@@ -36,6 +36,8 @@ const suffix = '.git';
 /** A dot in front: no id starts with one. */
 const templateName = '.empty.git';
 const sharedConfig = '.config';
+/** Configuration of each repository itself. */
+export const repositoryConfigText = `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`;
 const gitPidFile = 'trisiel-git';
 /** Milliseconds: a process that SIGKILL has not ended by then hangs in the kernel. */
 const orphanMsMax = 5_000;
@@ -272,10 +274,7 @@ export class Repositories {
     for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags'])
       await mkdir(join(path, folder), { recursive: true, mode: 0o700 });
     await writeFile(join(path, 'HEAD'), 'ref: refs/heads/main\n');
-    await writeFile(
-      join(path, 'config'),
-      `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`,
-    );
+    await writeFile(join(path, 'config'), repositoryConfigText);
   }
 }
 

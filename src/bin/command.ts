@@ -1,0 +1,76 @@
+/** What the commands of `trisiel` have in common: arguments, and one boundary for errors. */
+import { resolve } from 'node:path';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
+import { PlatformError } from '../protocol/errors.ts';
+import { readConfig, type ServerConfig } from './config.ts';
+
+/** Writes an error for a person to stderr, with what can be done. */
+export function complain(error: PlatformError): void {
+  process.stderr.write(`trisiel: ${error.message}\n`);
+  for (const detail of error.details) process.stderr.write(`  ${detail}\n`);
+  for (const hint of error.hints) process.stderr.write(`hint: ${hint}\n`);
+}
+
+export interface CommandArguments {
+  readonly file: string | null;
+  readonly flags: ReadonlySet<string>;
+  /** Values of options that take one, absolute paths. */
+  readonly paths: ReadonlyMap<string, readonly string[]>;
+  readonly config: ServerConfig;
+}
+
+/** Runs a command: exit status 0, what `run` returns, or 2 with a message where it throws. */
+export async function runCommand(
+  options: {
+    /** Whether it takes one FILE. */
+    readonly takesFile: boolean;
+    /** Names of options: `path` takes a path and may come again. */
+    readonly options: Readonly<Record<string, 'flag' | 'path'>>;
+  },
+  run: (args: CommandArguments) => Promise<number>,
+): Promise<void> {
+  try {
+    process.exitCode = await run(read(options));
+  } catch (error) {
+    process.exitCode = 2;
+    if (error instanceof PlatformError) complain(error);
+    else process.stderr.write(`trisiel: ${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
+  }
+}
+
+function read(options: Parameters<typeof runCommand>[0]): CommandArguments {
+  const config: ParseArgsOptionsConfig = Object.fromEntries(
+    Object.entries(options.options).map(([name, kind]) =>
+      kind === 'flag' ? [name, { type: 'boolean' as const }] : [name, { type: 'string' as const, multiple: true }],
+    ),
+  );
+  const parsed = parse(config);
+  if (parsed.positionals.length !== (options.takesFile ? 1 : 0))
+    throw new PlatformError('bad_request', options.takesFile ? 'name one FILE' : 'it takes no file', {
+      hints: [usageHint],
+    });
+  const flags = new Set<string>();
+  const paths = new Map<string, readonly string[]>();
+  for (const [name, value] of Object.entries(parsed.values)) {
+    if (Array.isArray(value))
+      paths.set(
+        name,
+        value.map((path) => resolve(String(path))),
+      );
+    else if (value === true) flags.add(name);
+  }
+  const [file] = parsed.positionals;
+  return { file: file === undefined ? null : resolve(file), flags, paths, config: readConfig(process.env) };
+}
+
+const usageHint = 'see trisiel --help';
+
+function parse(options: ParseArgsOptionsConfig) {
+  try {
+    return parseArgs({ options, allowPositionals: true });
+  } catch (error) {
+    throw new PlatformError('bad_request', error instanceof Error ? error.message : String(error), {
+      hints: [usageHint],
+    });
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Keeps a database before its schema is changed, in the folder `upgrades` of the data folder: the way back to the
+ * version before. Nothing else in the data folder is changed by an upgrade.
+ */
+import { existsSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sql } from 'kysely';
+import { writeBackup } from '../control/backup/backup.ts';
+import { openAsItIs } from '../control/db/database.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { databaseLocation } from './data-identity.ts';
+import { programVersion } from './program-version.ts';
+
+export interface UpgradeBackupOptions {
+  /** Absolute. */
+  readonly dataFolder: string;
+  /** TRISIEL_DATABASE. */
+  readonly databaseUrl: string | null;
+  /** Last migration that the database has had. */
+  readonly last: string;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Returns the file that was made: for SQLite a database that the earlier version opens, for PostgreSQL an archive for
+ * `trisiel restore`. Throws `unavailable` where it cannot be made; the database is as it was then.
+ */
+export async function keepBeforeUpgrade({ dataFolder, databaseUrl, last, now }: UpgradeBackupOptions): Promise<string> {
+  const folder = join(dataFolder, 'upgrades');
+  const location = databaseLocation(dataFolder, databaseUrl);
+  const extension = 'file' in location ? 'db' : 'trisiel';
+  let file = join(folder, `after-${last}.${extension}`);
+  for (let n = 2; existsSync(file); n += 1) file = join(folder, `after-${last}-${n}.${extension}`);
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    if ('url' in location) {
+      const program = programVersion;
+      await writeBackup({ dataFolder, location, file, since: null, contents: 'database', program, now });
+    } else {
+      const db = await openAsItIs(location);
+      await sql`vacuum into ${file}`.execute(db).finally(() => db.destroy());
+      await chmod(file, 0o600);
+    }
+    return file;
+  } catch (error) {
+    throw new PlatformError(
+      'unavailable',
+      `the database could not be backed up before its upgrade, so it stays as it is`,
+      {
+        hints: [`make room in ${folder}, then start again`, 'or start the version of Trisiel that was used before'],
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,392 @@
+/**
+ * Checks a data folder and its database, and says what is wrong and what to type. With `repair` it does what loses
+ * nothing: modes of files, pins of live commits, leftovers of interrupted work. It changes nothing otherwise.
+ */
+import { execFile } from 'node:child_process';
+import { chmod, lstat, readdir, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Kysely, sql } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import { MIB } from '../../protocol/limits.ts';
+import { Sealer } from '../accounts/sealer.ts';
+import { ArtifactStore } from '../artifacts/artifact-store.ts';
+import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
+import { appliedMigrations, migrationNames } from '../db/migrate.ts';
+import type { Schema } from '../db/schema.ts';
+import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
+import { readRefs } from './repository-files.ts';
+
+/** One thing that is wrong. `check` is stable, for scripts. */
+export interface Finding {
+  readonly check: Check;
+  /** What is wrong, in one sentence. */
+  readonly what: string;
+  /** What to type or do. */
+  readonly advice: string;
+  /** Whether `--repair` mends it. */
+  readonly isRepairable: boolean;
+  /** Whether it has been mended. */
+  readonly isRepaired: boolean;
+}
+
+export const checks = [
+  'database',
+  'schema',
+  'identity',
+  'modes',
+  'key',
+  'artifacts',
+  'repositories',
+  'leftovers',
+  'disk',
+] as const;
+export type Check = (typeof checks)[number];
+
+export interface DoctorOptions {
+  /** Absolute. */
+  readonly dataFolder: string;
+  readonly location: DatabaseLocation;
+  /** What control.json says; null where it cannot be read. */
+  readonly identity: { readonly controlId: string; readonly platformId: string } | null;
+  /** Mends what is safe. No control may work with the folder then. */
+  readonly repair: boolean;
+  /** Environment of git. */
+  readonly gitEnvironment: Readonly<Record<string, string>>;
+}
+
+/** Below so much room nothing can be backed up, and users are refused soon. */
+const freeBytesMin = 256 * MIB;
+const retry = 'restore a backup: trisiel restore FILE';
+
+/** Returns everything that is wrong; an empty list where all is well. Throws where the database cannot be opened. */
+export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+  const doctor = new Doctor(options);
+  await doctor.run();
+  return doctor.findings;
+}
+
+interface Complaint {
+  readonly check: Check;
+  readonly what: string;
+  readonly advice: string;
+  /** Mends it; left out where nothing is safe. */
+  readonly mend?: () => Promise<unknown>;
+}
+
+class Doctor {
+  readonly findings: Finding[] = [];
+  readonly #options: DoctorOptions;
+
+  constructor(options: DoctorOptions) {
+    this.#options = options;
+  }
+
+  async run(): Promise<void> {
+    await this.#modes();
+    await this.#disk();
+    await this.#leftovers();
+    const db = await openAsItIs(this.#options.location);
+    try {
+      if (!(await this.#database(db))) return;
+      if (!(await this.#schema(db))) return;
+      await this.#identity(db);
+      await this.#key(db);
+      await this.#artifacts(db);
+      await this.#repositories(db);
+    } finally {
+      await db.destroy();
+    }
+  }
+
+  async #found({ mend, ...finding }: Complaint): Promise<void> {
+    const isRepairable = mend !== undefined;
+    let isRepaired = false;
+    if (isRepairable && this.#options.repair) {
+      await mend();
+      isRepaired = true;
+    }
+    const advice = isRepairable ? `${finding.advice} (or: trisiel doctor --repair)` : finding.advice;
+    this.findings.push({ ...finding, advice, isRepairable, isRepaired });
+  }
+
+  /** Nobody else on the machine may read what is kept. */
+  async #modes(): Promise<void> {
+    const { dataFolder } = this.#options;
+    const names = ['', 'env.key', 'control.json', 'trisiel.db', 'runner.key', 'artifacts', 'repos', 'upgrades'];
+    for (const name of names) {
+      const path = join(dataFolder, name);
+      const entry = await lstat(path).catch(ifMissing(null));
+      if (entry === null || (entry.mode & 0o077) === 0) continue;
+      const mode = entry.isDirectory() ? 0o700 : 0o600;
+      await this.#found({
+        check: 'modes',
+        what: `others on this machine can reach ${path}`,
+        advice: `chmod ${mode.toString(8)} ${path}`,
+        mend: () => chmod(path, mode),
+      });
+    }
+  }
+
+  async #disk(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#options.dataFolder);
+    if (bavail * bsize >= freeBytesMin) return;
+    await this.#found({
+      check: 'disk',
+      what: `the disk has ${Math.floor((bavail * bsize) / MIB)} MiB left`,
+      advice: 'make room on it: pushes are refused soon',
+    });
+  }
+
+  /** Drafts of interrupted work; control removes its own at its start. */
+  async #leftovers(): Promise<void> {
+    const { dataFolder } = this.#options;
+    for (const folder of ['.', 'artifacts', 'repos']) {
+      const entries = await readdir(join(dataFolder, folder)).catch(ifMissing<string[]>([]));
+      for (const entry of entries) {
+        if (!(folder === '.' ? /^\.backup-\d+-[0-9a-f]+$/ : /^\.new-/).test(entry)) continue;
+        const path = join(dataFolder, folder, entry);
+        await this.#found({
+          check: 'leftovers',
+          what: `${path} was left by work that was interrupted, unless it runs now`,
+          advice: `rm -r ${path}`,
+          mend: () => rm(path, { recursive: true, force: true }),
+        });
+      }
+    }
+  }
+
+  /** Returns whether the rows can be read. PostgreSQL checks its pages itself. */
+  async #database(db: Kysely<Schema>): Promise<boolean> {
+    if ('url' in this.#options.location) return true;
+    const { file } = this.#options.location;
+    const problems = await sql<{ integrity_check: string }>`pragma integrity_check(20)`.execute(db).then(
+      ({ rows }) => rows.map((row) => row.integrity_check).filter((text) => text !== 'ok'),
+      (error: Error) => [error.message],
+    );
+    for (const problem of problems)
+      await this.#found({ check: 'database', what: `${file} is damaged: ${problem}`, advice: retry });
+    if (problems.length > 0) return false;
+    const orphans = await sql<{ table: string; parent: string }>`pragma foreign_key_check`.execute(db);
+    for (const { table, parent } of orphans.rows)
+      await this.#found({
+        check: 'database',
+        what: `a row of ${table} refers to one of ${parent} that is gone`,
+        advice: retry,
+      });
+    return true;
+  }
+
+  /** Returns whether the schema is that of this program. */
+  async #schema(db: Kysely<Schema>): Promise<boolean> {
+    const applied = await appliedMigrations(db);
+    const unknown = applied.filter((name) => !migrationNames.includes(name));
+    if (unknown.length > 0)
+      await this.#found({
+        check: 'schema',
+        what: `a newer Trisiel has changed the database: ${unknown.join(', ')}`,
+        advice: 'use that version, or the database kept in the folder upgrades',
+      });
+    else if (applied.length < migrationNames.length)
+      await this.#found({
+        check: 'schema',
+        what: applied.length === 0 ? 'the database holds no platform' : 'the database is of an earlier version',
+        advice: 'start the platform, which brings it up to date: trisiel serve',
+      });
+    return applied.length === migrationNames.length && unknown.length === 0;
+  }
+
+  async #identity(db: Kysely<Schema>): Promise<void> {
+    const query = db.selectFrom('settings').select('value').where('key', '=', 'platform_id');
+    const platformId = (await query.executeTakeFirst())?.value;
+    const { identity, dataFolder } = this.#options;
+    if (identity === null)
+      await this.#found({
+        check: 'identity',
+        what: `${join(dataFolder, 'control.json')} is missing or damaged`,
+        advice: retry,
+      });
+    else if (identity.platformId !== platformId)
+      await this.#found({
+        check: 'identity',
+        what: 'folder and database belong to different platforms',
+        advice: 'name the pair that belongs together with TRISIEL_DATA and TRISIEL_DATABASE',
+      });
+  }
+
+  /** Every sealed value is opened once: only that shows that the key is the right one. */
+  async #key(db: Kysely<Schema>): Promise<void> {
+    const variables = await db.selectFrom('handler_env').select(['handler_id', 'key', 'sealed']).execute();
+    if (variables.length === 0) return;
+    const keyFile = join(this.#options.dataFolder, 'env.key');
+    const sealer = await Sealer.openExisting(keyFile).catch((error: unknown) => {
+      if (error instanceof PlatformError) return error;
+      throw error;
+    });
+    if (sealer === null || sealer instanceof PlatformError) {
+      const what = sealer === null ? `${keyFile} is missing` : sealer.message;
+      await this.#found({ check: 'key', what, advice: sealer?.hints[0] ?? 'put it back from a backup' });
+      return;
+    }
+    const closed = variables.filter((row) => !opens(sealer, row));
+    if (closed.length > 0)
+      await this.#found({
+        check: 'key',
+        what: `${keyFile} opens ${variables.length - closed.length} of ${variables.length} sealed variables`,
+        advice: 'put the right key back from a backup, or set the variables again',
+      });
+  }
+
+  async #artifacts(db: Kysely<Schema>): Promise<void> {
+    const store = await ArtifactStore.openAsItIs(join(this.#options.dataFolder, 'artifacts'));
+    const rows = await db
+      .selectFrom('deployments')
+      .innerJoin('handlers', 'handlers.id', 'deployments.handler_id')
+      .select([
+        'handlers.name',
+        'deployments.number',
+        'deployments.state',
+        'deployments.artifact',
+        'deployments.manifest',
+      ])
+      .execute();
+    const users = new Map<string, string[]>();
+    for (const row of rows) {
+      const { files } = readEffectiveManifest(row.manifest);
+      const title = `${row.name} v${row.number}${row.state === 'live' ? ' (live)' : ''}`;
+      for (const name of files === null ? [row.artifact] : [row.artifact, files.bundle])
+        users.set(name, [...(users.get(name) ?? []), title]);
+    }
+    for (const [name, titles] of users) {
+      if (await store.has(name)) continue;
+      await this.#found({
+        check: 'artifacts',
+        what: `artifact ${name} is missing or damaged; ${titles.slice(0, 5).join(', ')} cannot start`,
+        advice: 'push a new commit of it, or restore a backup',
+      });
+    }
+    const known = new Set((await db.selectFrom('artifacts').select('name').execute()).map(({ name }) => name));
+    for (const name of await store.list()) {
+      if (users.has(name) || known.has(name)) continue;
+      await this.#found({
+        check: 'artifacts',
+        what: `artifact ${name} belongs to nothing`,
+        advice: 'nothing: the platform collects it within hours',
+        mend: () => store.remove(name),
+      });
+    }
+  }
+
+  async #repositories(db: Kysely<Schema>): Promise<void> {
+    const { dataFolder, identity } = this.#options;
+    const folder = join(dataFolder, 'repos');
+    const homes = await db.selectFrom('repository_homes').select(['repository_id', 'home']).execute();
+    const elsewhere = new Set(homes.filter(({ home }) => home !== identity?.controlId).map((row) => row.repository_id));
+    const handlers = await db.selectFrom('handlers').select(['id', 'name']).execute();
+    const entries = await readdir(folder).catch(ifMissing<string[]>([]));
+    const there = new Set(entries.filter((entry) => /^[^.].*\.git$/.test(entry)).map((entry) => entry.slice(0, -4)));
+    for (const { id, name } of handlers) {
+      if (elsewhere.has(id)) continue;
+      const deployments = await db
+        .selectFrom('deployments')
+        .select(['number', 'commit', 'ref', 'state'])
+        .where('handler_id', '=', id)
+        .execute();
+      if (there.has(id)) await this.#repository(join(folder, `${id}.git`), { name, deployments });
+      else if (deployments.length > 0)
+        await this.#found({
+          check: 'repositories',
+          what: `the repository of ${name} is missing`,
+          advice: `restore a backup, or push again from a clone: git push --force wasmcloud`,
+        });
+    }
+    const ids = new Set(handlers.map(({ id }) => id));
+    for (const id of there) {
+      if (ids.has(id)) continue;
+      const path = join(folder, `${id}.git`);
+      await this.#found({
+        check: 'repositories',
+        what: `${path} belongs to no handler`,
+        advice: 'nothing: the platform removes it at its next start',
+        mend: () => rm(path, { recursive: true, force: true }),
+      });
+    }
+  }
+
+  async #repository(
+    path: string,
+    {
+      name,
+      deployments,
+    }: {
+      readonly name: string;
+      readonly deployments: readonly Pick<Schema['deployments'], 'number' | 'commit' | 'ref' | 'state'>[];
+    },
+  ): Promise<void> {
+    const broken = await this.#git(path, ['fsck', '--connectivity-only', '--no-dangling', '--no-progress']);
+    if (broken !== null)
+      await this.#found({
+        check: 'repositories',
+        what: `the repository of ${name} is damaged: ${broken}`,
+        advice: 'restore a backup, or push it again from a clone',
+      });
+    const refs = await readRefs(path);
+    const live = deployments.find(({ state }) => state === 'live');
+    if (live !== undefined && refs.get(`refs/deployments/${live.number}`) !== live.commit) {
+      const has = (await this.#git(path, ['cat-file', '-e', `${live.commit}^{commit}`])) === null;
+      const pin = `refs/deployments/${live.number}`;
+      await this.#found({
+        check: 'repositories',
+        what: `the commit of ${name} v${live.number}, which is live, is ${has ? 'not pinned' : 'missing in its repository'}`,
+        advice: has ? `git -C ${path} update-ref ${pin} ${live.commit}` : 'push it again from a clone',
+        ...(has ? { mend: () => this.#git(path, ['update-ref', pin, live.commit]) } : {}),
+      });
+    }
+    // A branch that was deployed stands where its newest Deployment that did not fail was made from.
+    for (const ref of new Set(deployments.map((one) => one.ref))) {
+      const newest = deployments
+        .filter((one) => one.ref === ref && one.state !== 'failed')
+        .sort((a, b) => b.number - a.number)[0];
+      const at = refs.get(ref);
+      if (newest === undefined || at === undefined || newest.state === 'staged' || at === newest.commit) continue;
+      if (deployments.some((one) => one.ref === ref && one.commit === at && one.state !== 'failed')) continue;
+      await this.#found({
+        check: 'repositories',
+        what: `${ref} of ${name} is at ${at.slice(0, 7)}, which was never deployed; v${newest.number} is ${newest.commit.slice(0, 7)}`,
+        advice: `git push --force wasmcloud ${newest.commit.slice(0, 7)}:${ref}, then push the branch again`,
+      });
+    }
+  }
+
+  /** Returns null where git succeeds, else its first line. */
+  #git(path: string, args: readonly string[]): Promise<string | null> {
+    return new Promise((resolve) => {
+      // `safe.directory`: the doctor may run as root for a folder of another user.
+      execFile(
+        'git',
+        ['-c', 'safe.directory=*', '-C', path, ...args],
+        { env: { ...this.#options.gitEnvironment }, maxBuffer: 16 * MIB },
+        (error, stdout, stderr) =>
+          resolve(error === null ? null : (`${stderr}${stdout}`.trim().split('\n')[0] ?? 'git failed')),
+      );
+    });
+  }
+}
+
+function opens(
+  sealer: Sealer,
+  row: { readonly handler_id: string; readonly key: string; readonly sealed: string },
+): boolean {
+  try {
+    sealer.unseal([row.handler_id, row.key], row.sealed);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function ifMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT') return value;
+    throw error;
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * Takes a repository as it stands while pushes and git gc go on: objects are linked (they never change), refs are read
+ * before and after until nothing has moved in between.
+ */
+import { constants, copyFile, link, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PlatformError } from '../../protocol/errors.ts';
+
+/** Rounds until no push came in between; each links only what is new and takes milliseconds. */
+const roundsMax = 50;
+
+export type Refs = ReadonlyMap<string, string>;
+
+/** Returns all refs but HEAD: name -> object id. Loose refs first: git packs a ref before it removes the loose one. */
+export async function readRefs(repository: string): Promise<Refs> {
+  const loose = new Map<string, string>();
+  await readLoose(repository, 'refs', loose);
+  const refs = new Map<string, string>();
+  for (const line of (await readIfThere(join(repository, 'packed-refs'))).split('\n')) {
+    const match = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line);
+    if (match !== null) refs.set(match[2]!, match[1]!);
+  }
+  for (const [name, id] of loose) refs.set(name, id);
+  return refs;
+}
+
+/**
+ * Links the objects of `from` into the new folder `to`, with HEAD and `shallow`. Returns the refs, of which every object
+ * is there. Throws `unavailable` where pushes never pause.
+ */
+export async function linkRepository(from: string, to: string): Promise<Refs> {
+  await mkdir(join(to, 'objects', 'pack'), { recursive: true, mode: 0o700 });
+  let before = await readRefs(from);
+  for (let round = 0; round < roundsMax; round += 1) {
+    const isWhole = await linkObjects(from, to);
+    const shallow = await readIfThere(join(from, 'shallow'));
+    const head = await readIfThere(join(from, 'HEAD'));
+    const after = await readRefs(from);
+    if (isWhole && isSame(before, after)) {
+      await writeFile(join(to, 'HEAD'), head, { mode: 0o600 });
+      if (shallow !== '') await writeFile(join(to, 'shallow'), shallow, { mode: 0o600 });
+      return after;
+    }
+    before = after;
+  }
+  throw new PlatformError('unavailable', `${from} changed all the time`, { hints: ['try again'] });
+}
+
+/** Writes refs as git's packed-refs. */
+export async function writeRefs(repository: string, refs: Refs): Promise<void> {
+  const lines = [...refs].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const text = lines.map(([name, id]) => `${id} ${name}\n`).join('');
+  await writeFile(join(repository, 'packed-refs'), text, { mode: 0o600 });
+}
+
+/** Makes `to` the same file as `from`; a copy where the file system has no links. */
+export async function linkOrCopy(from: string, to: string): Promise<void> {
+  await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
+    if (!['EXDEV', 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(error.code ?? '')) throw error;
+    await copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+  });
+}
+
+/** Returns whether no file went away meanwhile, which git gc does when it has packed them. */
+async function linkObjects(from: string, to: string): Promise<boolean> {
+  let isWhole = true;
+  const take = async (name: string): Promise<boolean> => {
+    try {
+      await linkOrCopy(join(from, 'objects', name), join(to, 'objects', name));
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? error.code : '';
+      if (code === 'ENOENT') return false;
+      if (code !== 'EEXIST') throw error;
+    }
+    return true;
+  };
+  for (const folder of await readdir(join(from, 'objects'))) {
+    if (!/^[0-9a-f]{2}$/.test(folder)) continue;
+    await mkdir(join(to, 'objects', folder), { recursive: true, mode: 0o700 });
+    for (const name of await listIfThere(join(from, 'objects', folder)))
+      if (/^[0-9a-f]{38}(?:[0-9a-f]{24})?$/.test(name)) isWhole = (await take(`${folder}/${name}`)) && isWhole;
+  }
+  const packs = await listIfThere(join(from, 'objects', 'pack'));
+  for (const name of packs) {
+    const pack = /^(pack-[0-9a-f]{40,64})\.idx$/.exec(name)?.[1];
+    if (pack === undefined) continue;
+    // An index without its pack would be an error to git: the pack comes first.
+    const isThere = (await take(`pack/${pack}.pack`)) && (await take(`pack/${pack}.idx`));
+    if (!isThere) isWhole = false;
+    else
+      for (const more of ['rev', 'bitmap', 'mtimes'])
+        if (packs.includes(`${pack}.${more}`)) await take(`pack/${pack}.${more}`);
+  }
+  return isWhole;
+}
+
+async function readLoose(repository: string, name: string, refs: Map<string, string>): Promise<void> {
+  const entries = await readdir(join(repository, name), { withFileTypes: true }).catch(ifGone([]));
+  for (const entry of entries) {
+    const path = `${name}/${entry.name}`;
+    if (entry.isDirectory()) await readLoose(repository, path, refs);
+    else if (!entry.name.endsWith('.lock')) {
+      const id = (await readIfThere(join(repository, path))).trim();
+      if (/^[0-9a-f]{40,64}$/.test(id)) refs.set(path, id);
+    }
+  }
+}
+
+function isSame(a: Refs, b: Refs): boolean {
+  return a.size === b.size && [...a].every(([name, id]) => b.get(name) === id);
+}
+
+function readIfThere(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(ifGone(''));
+}
+
+function listIfThere(folder: string): Promise<string[]> {
+  return readdir(folder).catch(ifGone<string[]>([]));
+}
+
+function ifGone<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
+    throw error;
+  };
+}
