@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import type { DatabaseLocation } from '../control/db/database.ts';
 import { PlatformError } from '../protocol/errors.ts';
 
-export interface Identity {
+export interface FolderIdentity {
   /** Names this folder among the controls of one database. */
   readonly controlId: string;
   /** Drawn with the database's first start. */
@@ -23,11 +23,11 @@ const identityName = 'control.json';
 
 export class DataIdentity {
   readonly #folder: string;
-  readonly #database: Identity['database'];
-  readonly #known: Identity | null;
+  readonly #database: FolderIdentity['database'];
+  readonly #known: FolderIdentity | null;
   readonly controlId: string;
 
-  private constructor(folder: string, database: Identity['database'], known: Identity | null) {
+  private constructor(folder: string, database: FolderIdentity['database'], known: FolderIdentity | null) {
     this.#folder = folder;
     this.#database = database;
     this.#known = known;
@@ -82,7 +82,7 @@ export class DataIdentity {
         ],
       });
     const { controlId } = this;
-    const identity: Identity = { controlId, platformId, database: this.#database };
+    const identity: FolderIdentity = { controlId, platformId, database: this.#database };
     await writeDurably(join(this.#folder, identityName), `${JSON.stringify(identity)}\n`);
   }
 }
@@ -93,7 +93,7 @@ export function databaseLocation(folder: string, databaseUrl: string | null): Da
 }
 
 /** Returns what a data folder says of itself; null where it says nothing or cannot be read. */
-export function knownIdentity(folder: string): Identity | null {
+export function knownIdentity(folder: string): FolderIdentity | null {
   try {
     return readIdentity(join(folder, identityName));
   } catch (error) {
@@ -102,7 +102,7 @@ export function knownIdentity(folder: string): Identity | null {
   }
 }
 
-function readIdentity(file: string): Identity | null {
+function readIdentity(file: string): FolderIdentity | null {
   if (!existsSync(file)) return null;
   const damaged = (cause?: unknown): PlatformError =>
     new PlatformError('unavailable', `${file} is damaged`, { hints: ['restore it from a backup'], cause });

@@ -53,7 +53,7 @@ const manifestSchema = z.strictObject({
 
 export type ArchiveHeader = z.infer<typeof headerSchema>;
 export type ArchiveFile = z.infer<typeof fileSchema>;
-export type Manifest = z.infer<typeof manifestSchema>;
+export type ArchiveManifest = z.infer<typeof manifestSchema>;
 
 /** Throws `archive_newer` for a later format, `archive_invalid` for anything else that is not one of ours. */
 export function readHeader(text: string): ArchiveHeader {
@@ -69,7 +69,7 @@ export function readHeader(text: string): ArchiveHeader {
 }
 
 /** Throws `archive_invalid`. */
-export function readManifest(text: string): Manifest {
+export function readManifest(text: string): ArchiveManifest {
   const manifest = manifestSchema.safeParse(parse(text, manifestName));
   if (!manifest.success) throw damaged(`${manifestName} is damaged`, manifest.error);
   return manifest.data;

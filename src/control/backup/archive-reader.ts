@@ -5,9 +5,9 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import {
   type ArchiveHeader,
+  type ArchiveManifest,
   headerName,
   isFileName,
-  type Manifest,
   manifestName,
   readHeader,
   readManifest,
@@ -31,7 +31,7 @@ interface Place {
 
 export class ArchiveReader {
   readonly header: ArchiveHeader;
-  readonly manifest: Manifest;
+  readonly manifest: ArchiveManifest;
   readonly #file: FileHandle;
   readonly #places: ReadonlyMap<string, Place>;
 
@@ -39,7 +39,7 @@ export class ArchiveReader {
     readonly file: FileHandle;
     readonly places: ReadonlyMap<string, Place>;
     readonly header: ArchiveHeader;
-    readonly manifest: Manifest;
+    readonly manifest: ArchiveManifest;
   }) {
     this.#file = options.file;
     this.#places = options.places;
@@ -128,7 +128,7 @@ async function readPlaces(file: FileHandle, size: number): Promise<ReadonlyMap<s
   return places;
 }
 
-async function readSealed(file: FileHandle, places: ReadonlyMap<string, Place>): Promise<Manifest> {
+async function readSealed(file: FileHandle, places: ReadonlyMap<string, Place>): Promise<ArchiveManifest> {
   const place = places.get(manifestName);
   const seal = places.get(sealName);
   if (place === undefined || seal === undefined) throw damaged(`${manifestName} is missing`);
@@ -139,7 +139,7 @@ async function readSealed(file: FileHandle, places: ReadonlyMap<string, Place>):
 }
 
 /** The manifest names each file of the archive once, with its size, and nothing that no base can hold. */
-function checkFiles(header: ArchiveHeader, manifest: Manifest, places: ReadonlyMap<string, Place>): void {
+function checkFiles(header: ArchiveHeader, manifest: ArchiveManifest, places: ReadonlyMap<string, Place>): void {
   const bases = new Set(header.bases.map(({ id }) => id));
   const names = new Set<string>();
   let held = 0;

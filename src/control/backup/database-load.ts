@@ -16,7 +16,7 @@ const rowsMax = 200;
 /** Bytes of lines in one statement. */
 const statementBytes = 4 * MIB;
 
-export interface LoadOptions {
+export interface DatabaseLoadOptions {
   readonly db: Kysely<Schema>;
   readonly location: DatabaseLocation;
   /** Holds TABLE.ndjson. */
@@ -26,7 +26,7 @@ export interface LoadOptions {
   /** Migrations that the archive's database had. */
   readonly migrations: readonly string[];
   /** Runs when all rows are in, before the commit. */
-  readonly beforeCommit: () => Promise<void>;
+  readonly beforeCommit: (trx: Transaction<Schema>) => Promise<void>;
 }
 
 /** Throws `archive_newer` where the archive's database had a migration that this program does not know. */
@@ -44,7 +44,7 @@ export function checkMigrations(migrations: readonly string[]): void {
  * Makes the schema and inserts the rows. Throws `conflict` where the database is not empty, `archive_invalid` where the
  * rows do not fit the schema; the database is empty then.
  */
-export async function loadDatabase(options: LoadOptions): Promise<void> {
+export async function loadDatabase(options: DatabaseLoadOptions): Promise<void> {
   const { db, migrations, location } = options;
   const before = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (before.length > 0)
@@ -66,7 +66,7 @@ export async function loadDatabase(options: LoadOptions): Promise<void> {
         if (!options.tables.includes(table)) continue;
         await loadTable(trx, { file: join(options.folder, `${table}.ndjson`), table, columns: columnsOf.get(table)! });
       }
-      await options.beforeCommit();
+      await options.beforeCommit(trx);
     })
     .catch((error: unknown) => {
       if (error instanceof SqlError && isRefusedRow(error)) throw damaged('its rows do not fit together', error);

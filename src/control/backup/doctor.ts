@@ -17,7 +17,7 @@ import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
 import { readRefs } from './repository-files.ts';
 
 /** One thing that is wrong. `check` is stable, for scripts. */
-export interface Finding {
+export interface FolderFinding {
   readonly check: Check;
   /** What is wrong, in one sentence. */
   readonly what: string;
@@ -59,7 +59,7 @@ const freeBytesMin = 256 * MIB;
 const retry = 'restore a backup: trisiel restore FILE';
 
 /** Returns everything that is wrong; an empty list where all is well. Throws where the database cannot be opened. */
-export async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+export async function examine(options: DoctorOptions): Promise<readonly FolderFinding[]> {
   const doctor = new Doctor(options);
   await doctor.run();
   return doctor.findings;
@@ -74,7 +74,7 @@ interface Complaint {
 }
 
 class Doctor {
-  readonly findings: Finding[] = [];
+  readonly findings: FolderFinding[] = [];
   readonly #options: DoctorOptions;
 
   constructor(options: DoctorOptions) {

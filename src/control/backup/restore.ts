@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { repositoryConfigText } from '../git/repositories.ts';
-import type { ArchiveHeader, Manifest } from './archive-format.ts';
+import type { ArchiveHeader, ArchiveManifest } from './archive-format.ts';
 import { ArchiveReader } from './archive-reader.ts';
 import { checkMigrations, loadDatabase } from './database-load.ts';
 import { damaged } from './tar.ts';
@@ -126,7 +126,7 @@ async function checkTarget({ dataFolder, databaseUrl }: RestoreOptions, { platfo
 
 async function unpack(
   readers: readonly [ArchiveReader, ...ArchiveReader[]],
-  { manifest, draft }: { readonly manifest: Manifest; readonly draft: string },
+  { manifest, draft }: { readonly manifest: ArchiveManifest; readonly draft: string },
 ): Promise<void> {
   const byId = new Map(readers.map((reader) => [reader.header.id, reader]));
   for (const { name, sha256, archive } of manifest.files) {
@@ -180,13 +180,17 @@ function parse(text: string): unknown {
 /** Fills the database, then gives the folder its name: for PostgreSQL before the commit, so that either both are there or none. */
 async function fill(
   { dataFolder, databaseUrl }: RestoreOptions,
-  { header, manifest, draft }: { readonly header: ArchiveHeader; readonly manifest: Manifest; readonly draft: string },
+  {
+    header,
+    manifest,
+    draft,
+  }: { readonly header: ArchiveHeader; readonly manifest: ArchiveManifest; readonly draft: string },
 ): Promise<void> {
   const location: DatabaseLocation = databaseUrl === null ? { file: join(draft, sqliteName) } : { url: databaseUrl };
   const tables = manifest.files.flatMap(({ name }) => /^database\/(.+)\.ndjson$/.exec(name)?.[1] ?? []);
   const isWhole = header.contents === 'all';
   const move = async (): Promise<void> => {
-    await rm(join(draft, 'database'), { recursive: true });
+    await rm(join(draft, 'database'), { recursive: true, force: true });
     await synced();
     if (isWhole) await giveName(draft, dataFolder);
     else if (databaseUrl === null) await rename(join(draft, sqliteName), join(dataFolder, sqliteName));
@@ -197,7 +201,10 @@ async function fill(
   try {
     await loadDatabase({
       ...{ db, location, tables, folder: join(draft, 'database'), migrations: header.migrations },
-      beforeCommit: async () => {
+      beforeCommit: async (trx) => {
+        const row = trx.selectFrom('settings').select('value').where('key', '=', 'platform_id');
+        if ((await row.executeTakeFirst())?.value !== header.platformId)
+          throw damaged('its database is of another platform');
         if (databaseUrl === null) return;
         await move();
         hasName = true;
