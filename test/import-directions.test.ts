@@ -52,6 +52,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/db',
     'control/artifacts',
     'control/accounts',
+    'control/audit',
     'control/deploy',
     'control/git',
   ],

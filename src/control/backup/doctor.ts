@@ -10,6 +10,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
 import { Sealer } from '../accounts/sealer.ts';
 import { ArtifactStore } from '../artifacts/artifact-store.ts';
+import { checkAudit } from '../audit/chain.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { appliedMigrations, migrationNames } from '../db/migrate.ts';
 import type { Schema } from '../db/schema.ts';
@@ -37,6 +38,7 @@ export const checks = [
   'key',
   'artifacts',
   'repositories',
+  'audit',
   'leftovers',
   'disk',
 ] as const;
@@ -93,6 +95,7 @@ class Doctor {
       await this.#key(db);
       await this.#artifacts(db);
       await this.#repositories(db);
+      await this.#audit(db);
     } finally {
       await db.destroy();
     }
@@ -310,6 +313,16 @@ class Doctor {
         mend: () => rm(path, { recursive: true, force: true }),
       });
     }
+  }
+
+  async #audit(db: Kysely<Schema>): Promise<void> {
+    const result = await checkAudit(db);
+    if (result.ok) return;
+    await this.#found({
+      check: 'audit',
+      what: `the audit was changed by somebody else than the platform: entry ${result.number}: ${result.problem}`,
+      advice: 'find out who can write to the database; compare with an export: wasmcloud audit --all --export',
+    });
   }
 
   async #repository(
