@@ -17,6 +17,7 @@ import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
+import { addScheduleCommands } from './commands/schedules.ts';
 import { addSecurityCommand } from './commands/security.ts';
 import { addSettingsCommands } from './commands/settings.ts';
 import { addTeamCommands, addUserCommand } from './commands/teams.ts';
@@ -98,6 +99,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addAuditCommand(program, context);
   addEnvironmentCommands(program, context);
   addQueueCommand(program, context);
+  addScheduleCommands(program, context);
   addInvokeCommand(program, context);
   program.commandsGroup('Tools:');
   program

@@ -16,6 +16,9 @@ import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
+import { CallMaker } from '../control/calls/call-maker.ts';
+import { CallStore } from '../control/calls/call-store.ts';
+import { Schedules } from '../control/calls/schedules.ts';
 import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { HeldLease } from '../control/db/held-lease.ts';
 import { SqlLeases } from '../control/db/leases.ts';
@@ -131,6 +134,12 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     onPublished: (queueId) => consumers.wake(queueId),
   });
   const probeKey = readProbeKey(data('runner.key'));
+  const functionCaller = () =>
+    new FunctionCaller({
+      key: probeKey,
+      address: () => ({ host: reachableAddress(config.host), port: fleet.port }),
+      domain: config.domain,
+    });
   const consumers: Consumers = new Consumers({
     db,
     queues,
@@ -138,12 +147,18 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       await quota.publishing(ownerId, message.body.length, () => messages.publish(ownerId, queue, [message]));
     },
     deliveries: new Deliveries({ db, now, random: Math.random }),
-    caller: new FunctionCaller({
-      key: probeKey,
-      address: () => ({ host: reachableAddress(config.host), port: fleet.port }),
-      domain: config.domain,
-    }),
+    caller: functionCaller(),
     now,
+    report,
+  });
+  const calls = new CallStore({ db, now, random: Math.random });
+  const schedules = new Schedules({ db, now, newId: () => newId('c', randomBytes) });
+  const callMaker = new CallMaker({
+    calls,
+    schedules,
+    caller: functionCaller(),
+    now,
+    onStored: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
     report,
   });
   const artifacts = await ArtifactStore.open(data('artifacts'));
@@ -272,6 +287,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     usage,
     queues,
     messages,
+    schedules,
+    wakeCalls: () => callMaker.wake(),
     deployer: deployments,
     quota,
     audit,
@@ -321,12 +338,20 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   await fleet.start();
   isStarted = true;
   consumers.start();
+  callMaker.start();
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
     void quota
       .deleting(async () => {
-        await Promise.all([deployments.purgeDeleted(), usage.prune(), logs.prune(), queues.prune(), audit.prune()]);
+        await Promise.all([
+          deployments.purgeDeleted(),
+          usage.prune(),
+          logs.prune(),
+          queues.prune(),
+          calls.prune(),
+          audit.prune(),
+        ]);
         await deployments.maintain();
       })
       .then(() => quota.measureAll())
@@ -350,7 +375,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     server.close();
     streams.close();
     server.closeIdleConnections();
-    await Promise.all([consumers.close(runnerLimits.drainMs), withinMs(runnerLimits.drainMs, door.idle())]);
+    await Promise.all([
+      consumers.close(runnerLimits.drainMs),
+      callMaker.close(runnerLimits.drainMs),
+      withinMs(runnerLimits.drainMs, door.idle()),
+    ]);
     // Or what has been begun: the first call decides.
     await fleet.leave(config.graceS * 1_000);
     server.closeAllConnections();

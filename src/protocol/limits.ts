@@ -163,4 +163,36 @@ export const queueLimits = {
   reasonChars: 500,
 } as const;
 
+/** Of calls that the platform makes for itself: ticks of schedules and asynchronous HTTP requests. */
+export const callLimits = {
+  /** Schedules of one Deployment. */
+  schedules: 16,
+  /** Missed ticks of one schedule that are run late. */
+  catchUp: 100,
+  /** Bytes of a schedule's body; it stands in the manifest. */
+  scheduleBodyBytes: 16 * KIB,
+  /** Milliseconds between two ticks of `every`. */
+  everyMs: { least: 1_000, most: 366 * 24 * 60 * 60_000 },
+  /** Bytes of the body of an asynchronous request: it travels between runner and control in one message. */
+  bodyBytes: MIB,
+  /** Bytes of an answer that are kept; a larger answer fails the call. */
+  answerBytes: MIB,
+  /** Asynchronous requests of one handler that wait or run; past them callers are told 503. */
+  waiting: 1_000,
+  /** Milliseconds after its end that an asynchronous call can be read. */
+  keptMs: 24 * 60 * 60_000,
+  /** Milliseconds that a call waits for a function that cannot be called. */
+  patienceMs: 24 * 60 * 60_000,
+  /** Ended runs that are kept of each schedule. */
+  keptRuns: 50,
+  /** Calls of one handler that one control makes at the same time. */
+  concurrency: 16,
+  /** Deliveries of a call whose runner or control ended meanwhile. */
+  interrupted: 3,
+  /** The most that TRISIEL_RETRY may ask for. */
+  attempts: 100,
+  /** Characters of the reason for which a call failed. */
+  reasonChars: 500,
+} as const;
+
 export const nameLimits = { handlerChars: 40, userChars: 32 } as const;

@@ -200,6 +200,38 @@ export interface QueueSettings {
 export const queueFramings = ['ndjson', 'length'] as const;
 export type QueueFraming = (typeof queueFramings)[number];
 
+/** What a schedule does at a tick while a run of an earlier tick has not ended. */
+export const scheduleOverlaps = ['skip', 'allow'] as const;
+export type ScheduleOverlap = (typeof scheduleOverlaps)[number];
+
+/** When a Deployment is run, and how: a `[[schedule]]` of its manifest. Either `cron` or `everyMs` is given. */
+export interface ScheduleSettings {
+  /** Unique in the Deployment. */
+  readonly name: string;
+  /** Five fields, or six with seconds first; null: `everyMs` counts. */
+  readonly cron: string | null;
+  /** IANA name of the time zone that `cron` is read in. */
+  readonly timezone: string;
+  /** Milliseconds between two ticks, counted from the moment that the schedule was first deployed. */
+  readonly everyMs: number | null;
+  /** Path and query that the function is called with. */
+  readonly path: string;
+  /** Request body, UTF-8. */
+  readonly body: string;
+  readonly overlap: ScheduleOverlap;
+  /** Missed ticks that are run late, the newest ones. */
+  readonly catchUp: number;
+  /** Wall clock of one run, milliseconds. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * States of a call that the platform makes for itself. `ready` waits, `inflight` is with the function, `done` ended well,
+ * `failed` ended badly for good, `skipped` was never made.
+ */
+export const callStates = ['ready', 'inflight', 'done', 'failed', 'skipped'] as const;
+export type CallState = (typeof callStates)[number];
+
 /** What a user stores, by what it is kept for. */
 export const storedKinds = ['repositories', 'artifacts', 'kv', 'queues', 'logs', 'usage'] as const;
 export type StoredKind = (typeof storedKinds)[number];

@@ -93,6 +93,11 @@ export const permissions = {
   setVariable: deployer,
   removeVariable: deployer,
 
+  listSchedules: viewer,
+  runSchedule: deployer,
+  pauseSchedule: deployer,
+  resumeSchedule: deployer,
+
   listCollaborators: viewer,
   getCollaborator: viewer,
   setCollaborator: owner,

@@ -11,7 +11,7 @@ export const triggerField = 'trisiel-trigger';
 /** Field of the answer: bytes of standard output that were not kept. */
 export const lostOutputField = 'trisiel-lost-output';
 
-export const triggerKinds = ['queue', 'schedule'] as const;
+export const triggerKinds = ['queue', 'schedule', 'async'] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 
 export interface Trigger {

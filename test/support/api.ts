@@ -1,5 +1,5 @@
 /** Control's API over real sockets and a real database; only what runs functions is a recorder. */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +15,7 @@ import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
+import { Schedules } from '../../src/control/calls/schedules.ts';
 import { openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
@@ -89,6 +90,8 @@ export async function startPlatform(
     usage,
     queues: own.queues,
     messages: own.messages,
+    schedules: new Schedules({ db, now, newId: randomUUID }),
+    wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     audit: new AuditLog({ db, now }),

@@ -1,6 +1,6 @@
 /** Control's real API and database on a real socket, and what the command line tool needs around it. */
 import { spawn } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { hardenServer } from '../../src/control/api/harden.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
+import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
@@ -92,6 +93,8 @@ export async function startControl(options: { readonly registration?: Registrati
     usage,
     queues: own.queues,
     messages: own.messages,
+    schedules: new Schedules({ db, now, newId: randomUUID }),
+    wakeCalls: () => {},
     log,
     now,
     randomBytes,

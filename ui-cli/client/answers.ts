@@ -14,6 +14,7 @@ import {
   queueAnswer,
   queueMessageAnswer,
   quotaAnswer,
+  scheduleAnswer,
   tokenAnswer,
   transferAnswer,
   usageAnswer,
@@ -59,6 +60,8 @@ export const invocation = z.object({ invocation: invocationAnswer });
 export const queues = z.object({ queues: z.array(queueAnswer), next: z.nullable(z.string()) });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
 export const queue = queueAnswer;
+export const schedules = z.object({ schedules: z.array(scheduleAnswer) });
+export const schedule = scheduleAnswer;
 export const published = publishedAnswer;
 export const retried = z.object({ messages: z.number() });
 export const purged = z.object({ messages: z.number(), bytes: z.number() });

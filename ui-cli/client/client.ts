@@ -23,6 +23,7 @@ import type {
   PublishedView,
   QueueMessagePage,
   QueueView,
+  ScheduleView,
   TokenView,
   TransferView,
   UsageMinute,
@@ -332,6 +333,23 @@ export class Client {
 
   async unsetVariable(name: string, key: string, options?: CallOptions): Promise<void> {
     await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
+  }
+
+  /** Schedules of a handler's live version, by name. */
+  async schedules(name: string, options?: CallOptions): Promise<readonly ScheduleView[]> {
+    const path = `${handlerPath(name)}/schedules`;
+    return (await this.#call(answers.schedules, { method: 'GET', path }, options)).schedules;
+  }
+
+  /** Runs, pauses or resumes a schedule. */
+  async changeSchedule(
+    name: string,
+    schedule: string,
+    verb: 'run' | 'pause' | 'resume',
+    options?: CallOptions,
+  ): Promise<ScheduleView> {
+    const path = `${handlerPath(name)}/schedules/${encodeURIComponent(schedule)}/${verb}`;
+    return this.#call(answers.schedule, { method: 'POST', path }, options);
   }
 
   /** All queues of the user, by name. */

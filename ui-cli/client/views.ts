@@ -7,7 +7,9 @@ import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
 import { limitNames } from '../../src/protocol/limits.ts';
 import {
   abiNames,
+  type CallState,
   type CollaboratorRole,
+  callStates,
   collaboratorRoles,
   type DeploymentView,
   type HandlerView,
@@ -179,6 +181,46 @@ export const queueAnswer: z.ZodMiniType<QueueView> = z.object({
   bytes: number,
   oldestMs: orNull(number),
   consumers: z.array(plain),
+});
+
+export interface ScheduleRunView {
+  readonly tickMs: number | null;
+  readonly state: CallState;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly invocation: string | null;
+}
+
+export interface ScheduleView {
+  readonly name: string;
+  readonly cron: string | null;
+  readonly timezone: string;
+  readonly everyMs: number | null;
+  readonly isPaused: boolean;
+  readonly nextMs: readonly number[];
+  readonly runs: readonly ScheduleRunView[];
+}
+
+export const scheduleAnswer: z.ZodMiniType<ScheduleView> = z.object({
+  name: text,
+  cron: orNull(text),
+  timezone: text,
+  everyMs: orNull(number),
+  isPaused: z.boolean(),
+  nextMs: z.array(number),
+  runs: z.array(
+    z.object({
+      tickMs: orNull(number),
+      state: z.enum(callStates),
+      startedMs: orNull(number),
+      endedMs: orNull(number),
+      attempts: number,
+      reason: orNull(text),
+      invocation: orNull(plain),
+    }),
+  ),
 });
 
 /** One of `text` and `base64` is null. */

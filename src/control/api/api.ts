@@ -12,6 +12,7 @@ import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { Schedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { isOutage } from '../db/sql-error.ts';
 import type { HandlerAccess } from '../handlers/access.ts';
@@ -38,6 +39,7 @@ import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
+import { scheduleOperations } from './operations/schedules.ts';
 import { teamOperations } from './operations/teams.ts';
 import { userOperations } from './operations/users.ts';
 import { nothingHere, type PlatformIdentity, type ProvidedImport, pages, problemPage } from './pages.ts';
@@ -54,6 +56,9 @@ export interface ApiDeps {
   readonly usage: UsageStore;
   readonly queues: QueueStore;
   readonly messages: MessageStore;
+  readonly schedules: Schedules;
+  /** A call waits to be made. */
+  readonly wakeCalls: () => void;
   readonly deployer: Deployer;
   readonly quota: Quotas;
   readonly audit: AuditLog;
@@ -128,6 +133,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...teamOperations({ ...deps, views }),
     ...recordOperations(deps),
     ...queueOperations(deps),
+    ...scheduleOperations(deps),
     ...userOperations(deps),
     ...auditOperations(deps),
   ];

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { limitMeanings, limitNames } from '../../protocol/limits.ts';
 import {
   abiNames,
+  callStates,
   collaboratorRoles,
   type DeploymentView,
   type HandlerView,
@@ -13,6 +14,7 @@ import {
   messageStates,
   policyLists,
   type QuotaView,
+  scheduleOverlaps,
   storedKinds,
   tokenScopes,
   type User,
@@ -232,6 +234,34 @@ export const queueSchema = z
     consumers: z.array(z.string()).describe('handlers whose live version consumes it'),
   })
   .meta({ id: 'Queue' });
+
+export const scheduleSchema = z
+  .object({
+    name: z.string(),
+    cron: z.string().nullable().describe('null: everyMs counts'),
+    timezone: z.string().describe('that cron is read in'),
+    everyMs: z.number().nullable(),
+    path: z.string().describe('that the function is called with'),
+    body: z.string(),
+    overlap: z.enum(scheduleOverlaps),
+    catchUp: z.number().describe('missed ticks that are run late'),
+    isPaused: z.boolean(),
+    nextMs: z.array(ms).describe('the coming ticks'),
+    runs: z
+      .array(
+        z.object({
+          tickMs: ms.nullable().describe('null: somebody asked for it'),
+          state: z.enum(callStates),
+          startedMs: ms.nullable(),
+          endedMs: ms.nullable(),
+          attempts: z.number(),
+          reason: z.string().nullable().describe('why it failed or was skipped'),
+          invocation: z.string().nullable(),
+        }),
+      )
+      .describe('the newest runs, newest first'),
+  })
+  .meta({ id: 'Schedule' });
 
 export const queueMessageSchema = z
   .object({

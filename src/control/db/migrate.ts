@@ -11,6 +11,7 @@ import { queuePositions } from './migrations/0006-queue-positions.ts';
 import { rolesAndScopes } from './migrations/0007-roles-and-scopes.ts';
 import { handlerSettings } from './migrations/0008-handler-settings.ts';
 import { queues } from './migrations/0010-queues.ts';
+import { calls } from './migrations/0011-calls.ts';
 import { audit } from './migrations/0012-audit.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
@@ -24,6 +25,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0007-roles-and-scopes': rolesAndScopes,
   '0008-handler-settings': handlerSettings,
   '0010-queues': queues,
+  '0011-calls': calls,
   '0012-audit': audit,
 };
 

@@ -1,5 +1,5 @@
 import type { Generated } from 'kysely';
-import type { CollaboratorRole, HandlerKind, MessageState, TokenScope } from '../../protocol/nouns.ts';
+import type { CallState, CollaboratorRole, HandlerKind, MessageState, TokenScope } from '../../protocol/nouns.ts';
 
 /** The tables as Kysely sees them. Times are Unix milliseconds; ids are opaque text. */
 export interface Schema {
@@ -191,6 +191,52 @@ export interface Schema {
   message_totals: { owner_id: string; items: number; bytes: number };
   /** Queues that live Deployments consume; `settings` is a QueueSettings as JSON. */
   subscriptions: { handler_id: string; queue: string; settings: string };
+  /** When live Deployments run; `settings` is a ScheduleSettings as JSON. */
+  schedules: {
+    handler_id: string;
+    name: string;
+    settings: string;
+    /** 1: it does not tick. */
+    is_paused: number;
+    /** Since when `every` is counted. */
+    anchor_ms: number;
+    /** The next tick; null: there is none. */
+    next_ms: number | null;
+    /** The tick that was fired last; null: none. */
+    last_ms: number | null;
+  };
+  /** Calls that the platform makes: ticks of schedules, asynchronous HTTP requests. */
+  calls: {
+    id: string;
+    handler_id: string;
+    /** Name of the schedule; null for a request. */
+    schedule: string | null;
+    /** The tick that it is for; null for a request, and for a run that somebody asked for. */
+    tick_ms: number | null;
+    state: CallState;
+    /** As of `messages`. */
+    due_ms: number;
+    /** Deliveries that have begun. */
+    attempts: number;
+    /** Deliveries at most, where the function fails. */
+    attempts_max: number;
+    /** 1: runs of its schedule follow each other. */
+    is_serial: number;
+    /** StoredRequest as JSON (src/control/calls/call-store.ts). */
+    request: string;
+    body: Uint8Array;
+    created_ms: number;
+    started_ms: number | null;
+    ended_ms: number | null;
+    taken_id: string | null;
+    /** The answer's status, its fields as a JSON list of pairs, its body; null: there is none. */
+    status: number | null;
+    fields: string | null;
+    answer: Uint8Array | null;
+    /** Why it failed or was skipped. */
+    reason: string | null;
+    invocation: string | null;
+  };
   /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
   storage_totals: { handler_id: string; kind: 'kv'; items: number; bytes: number };
   /** The audit (src/control/audit): rows are appended and, past their time, removed from the front; never changed. */

@@ -72,7 +72,7 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot, queues } = manifest;
+  const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot, queues, schedules } = manifest;
   return {
     abi,
     limits,
@@ -91,6 +91,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
           },
     passAuthorization,
     ...(queues.length === 0 ? {} : { queues: [...queues] }),
+    ...(schedules.length === 0 ? {} : { schedules: [...schedules] }),
   };
 }
 

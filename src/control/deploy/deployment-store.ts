@@ -12,13 +12,14 @@ import type { OwnerState } from '../../protocol/messages.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import type { HandlerSettings } from '../../protocol/nouns.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
+import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 import { readSettings } from '../handlers/settings.ts';
 import { replaceSubscriptions } from '../queues/subscriptions.ts';
-import { consumedQueues, readEffectiveManifest } from './effective-manifest.ts';
+import { consumedQueues, readEffectiveManifest, schedulesOf } from './effective-manifest.ts';
 
 export type DeploymentRow = Schema['deployments'];
 
@@ -152,6 +153,7 @@ export class DeploymentStore {
         .onConflict((oc) => oc.columns(['handler_id', 'branch']).doUpdateSet(release))
         .execute();
       await replaceSubscriptions(trx, row.handler_id, consumedQueues(row.manifest));
+      await replaceSchedules(trx, row.handler_id, schedulesOf(row.manifest), this.#now());
       return { replaced };
     });
   }

@@ -1,7 +1,14 @@
 /** What of a manifest a Deployment keeps: column `deployments.manifest`, as JSON with sorted keys. */
 import { z } from 'zod';
 import { limitNames } from '../../protocol/limits.ts';
-import { abiNames, policyLists, type QueueSettings, queueFramings } from '../../protocol/nouns.ts';
+import {
+  abiNames,
+  policyLists,
+  type QueueSettings,
+  queueFramings,
+  type ScheduleSettings,
+  scheduleOverlaps,
+} from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 
 const queueSettings = z.object({
@@ -13,6 +20,18 @@ const queueSettings = z.object({
   timeoutMs: z.int(),
   output: z.string().nullable(),
 } satisfies Record<keyof QueueSettings, z.ZodType>);
+
+const scheduleSettings = z.object({
+  name: z.string(),
+  cron: z.string().nullable(),
+  timezone: z.string(),
+  everyMs: z.int().nullable(),
+  path: z.string(),
+  body: z.string(),
+  overlap: z.enum(scheduleOverlaps),
+  catchUp: z.int(),
+  timeoutMs: z.int(),
+} satisfies Record<keyof ScheduleSettings, z.ZodType>);
 
 const effectiveManifest = z.object({
   abi: z.enum(['auto', ...abiNames, 'component']),
@@ -27,6 +46,8 @@ const effectiveManifest = z.object({
   passAuthorization: z.boolean(),
   /** Queues that the function consumes. Left out where it consumes none, as in manifests of earlier versions. */
   queues: z.array(queueSettings).optional(),
+  /** When the function is run. Left out where it has no schedule. */
+  schedules: z.array(scheduleSettings).optional(),
 });
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
@@ -47,4 +68,9 @@ export function readEffectiveManifest(text: string): EffectiveManifest {
 /** Returns the queues that a Deployment consumes, by its manifest. */
 export function consumedQueues(text: string): readonly QueueSettings[] {
   return z.object({ queues: z.array(queueSettings).optional() }).parse(JSON.parse(text)).queues ?? [];
+}
+
+/** Returns the schedules of a Deployment, by its manifest. */
+export function schedulesOf(text: string): readonly ScheduleSettings[] {
+  return z.object({ schedules: z.array(scheduleSettings).optional() }).parse(JSON.parse(text)).schedules ?? [];
 }

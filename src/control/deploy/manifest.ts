@@ -17,10 +17,18 @@ import {
   maximumLimits,
   olinLimits,
 } from '../../protocol/limits.ts';
-import { type AbiName, abiNames, type Policy, policyLists, type QueueSettings } from '../../protocol/nouns.ts';
+import {
+  type AbiName,
+  abiNames,
+  type Policy,
+  policyLists,
+  type QueueSettings,
+  type ScheduleSettings,
+} from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
 import { queueKeys, queueSettings, queueTables } from './manifest-queues.ts';
+import { scheduleKeys, scheduleSettings, scheduleTables } from './manifest-schedules.ts';
 import { checkPatterns } from './policy-patterns.ts';
 import { TomlLines } from './toml-lines.ts';
 
@@ -45,6 +53,8 @@ export interface Manifest {
   readonly passAuthorization: boolean;
   /** Queues that the function consumes. */
   readonly queues: readonly QueueSettings[];
+  /** When the function is run. */
+  readonly schedules: readonly ScheduleSettings[];
   /** Line of a key in wasmcloud.toml, for what only the rest of the commit can show to be wrong. */
   readonly at: (path: readonly string[]) => string;
 }
@@ -96,15 +106,17 @@ const schema = z.strictObject({
   authorization: z.boolean('must be true or false').optional(),
   snapshot: z.boolean('must be true or false').optional(),
   queue: queueTables.optional(),
+  schedule: scheduleTables.optional(),
 });
 
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files', 'queue'],
+  '': ['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files', 'queue', 'schedule'],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
   files: ['root'],
   queue: queueKeys,
+  schedule: scheduleKeys,
 };
 
 /** Reads both files' bytes as pushed; null where the commit has none. Returns the manifest. Throws `manifest_invalid`. */
@@ -132,6 +144,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     snapshot: given.snapshot ?? false,
     passAuthorization: given.authorization ?? false,
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
+    schedules: scheduleSettings(given.schedule ?? [], limitsOf(given, olin).timeoutMs),
     at,
   };
 }

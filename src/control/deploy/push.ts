@@ -21,6 +21,7 @@ import type { DeploymentRetention } from './deployment-retention.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
+import { scheduleWarnings } from './manifest-schedules.ts';
 import type { OwnerLog } from './owner-log.ts';
 import {
   branchOf,
@@ -239,6 +240,7 @@ export class DeployPush implements PushSession {
     print(step(validated(vetted)));
     print(snapshotTaken(vetted));
     if (before !== null) print(newlyAllowed(readEffectiveManifest(before.manifest), candidate.effective));
+    for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
     stopIf(signal);
     const { quota } = this.#parts;
     const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);

@@ -11,6 +11,8 @@ export class TomlLines {
 
   constructor(text: string) {
     let table: readonly string[] = [];
+    /** Tables of a list so far, by the list's path. */
+    const counts = new Map<string, number>();
     let inString: string | null = null;
     text.split('\n').forEach((line, index) => {
       const opensOrCloses = /"""|'''/.exec(line)?.[0];
@@ -18,12 +20,19 @@ export class TomlLines {
         if (line.includes(inString)) inString = null;
         return;
       }
-      const header = /^\s*\[{1,2}\s*(.*)$/.exec(line)?.[1];
+      const [, brackets = '', header] = /^\s*(\[{1,2})\s*(.*)$/.exec(line) ?? [];
       if (header !== undefined) {
         const path = readKey(header, /^\s*\]/);
         if (path === null) return;
         table = path;
-        this.#note(path, index + 1);
+        if (brackets === '[[') {
+          // The parser names the tables of a list by their numbers.
+          const key = JSON.stringify(path);
+          const place = counts.get(key) ?? 0;
+          counts.set(key, place + 1);
+          table = [...path, String(place)];
+        }
+        this.#note(table, index + 1);
         return;
       }
       const path = readKey(line.trimStart(), /^\s*=/);

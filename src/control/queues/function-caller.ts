@@ -13,6 +13,31 @@ export interface TriggeredCall {
   readonly body: Uint8Array;
   /** Wall clock of the whole call; the Deployment's own limit counts too. */
   readonly timeoutMs: number;
+  /** POST where nothing is said. */
+  readonly method?: string;
+  /** Authority of the request; without it the handler's own host name. */
+  readonly authority?: string;
+  /** Fields of the request beside those that make a call; octets as characters of latin1. */
+  readonly fields?: readonly (readonly [string, string])[];
+}
+
+/** What came back from the runner. */
+export interface Answered {
+  readonly kind: 'answered';
+  readonly status: number;
+  /** Fields as received: name, value, name, value… */
+  readonly fields: readonly string[];
+  readonly body: Buffer;
+  /** Bytes of the body, or of standard output, that were not kept. */
+  readonly lostBytes: number;
+  readonly invocation: string | null;
+}
+
+/** No whole answer. `isAway`: nobody serves, so nothing has begun. */
+export interface Unanswered {
+  readonly kind: 'unanswered';
+  readonly isAway: boolean;
+  readonly reason: string;
 }
 
 export type CallResult =
@@ -50,28 +75,31 @@ export class FunctionCaller {
   }
 
   /** Resolves when the function has ended; never rejects. */
-  call(call: TriggeredCall): Promise<CallResult> {
+  async call(call: TriggeredCall): Promise<CallResult> {
+    const result = await this.exchange(call);
+    if (result.kind === 'answered') return resultOf(result);
+    const { reason, isAway } = result;
+    return isAway ? { kind: 'refused', reason } : { kind: 'failed', reason, invocation: null };
+  }
+
+  /** Resolves with the answer as the runner gave it; never rejects. */
+  exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
     const { key, address, domain } = this.#options;
     const trigger = { kind: call.kind, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
+    const headers = [
+      ...['host', call.authority ?? `${call.handler}.${domain}`],
+      ...['content-length', String(call.body.length), triggerField, writeTrigger(key, trigger)],
+      ...(call.fields === undefined ? ['content-type', call.contentType] : call.fields.flat()),
+    ];
     return new Promise((resolve) => {
       let hasAnswered = false;
-      const outgoing = request({
-        ...address(),
-        agent: this.#agent,
-        method: 'POST',
-        path: call.path,
-        headers: {
-          host: `${call.handler}.${domain}`,
-          'content-type': call.contentType,
-          'content-length': call.body.length,
-          [triggerField]: writeTrigger(key, trigger),
-        },
-      });
+      const { method = 'POST', path } = call;
+      const outgoing = request({ ...address(), agent: this.#agent, method, path, headers });
       const timer = setTimeout(() => {
-        resolve({ kind: 'failed', reason: 'deadline_exceeded: the runner did not answer', invocation: null });
+        resolve({ kind: 'unanswered', isAway: false, reason: 'deadline_exceeded: the runner did not answer' });
         outgoing.destroy();
       }, call.timeoutMs + lateMs);
-      const settle = (result: CallResult): void => {
+      const settle = (result: Answered | Unanswered): void => {
         clearTimeout(timer);
         resolve(result);
       };
@@ -85,17 +113,22 @@ export class FunctionCaller {
         });
         response.on('end', () => {
           const id = response.headers['trisiel-invocation'];
-          const output = Buffer.concat(chunks);
-          const lostBytes = Number(response.headers[lostOutputField] ?? 0) + bytes - output.length;
-          const invocation = typeof id === 'string' ? id : null;
-          settle(resultOf(response.statusCode ?? 0, output, { lostBytes, invocation }));
+          const body = Buffer.concat(chunks);
+          settle({
+            kind: 'answered',
+            status: response.statusCode ?? 0,
+            fields: response.rawHeaders,
+            body,
+            lostBytes: Number(response.headers[lostOutputField] ?? 0) + bytes - body.length,
+            invocation: typeof id === 'string' ? id : null,
+          });
         });
         response.on('error', (error) => settle(broken(error)));
       });
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
         if (hasAnswered) return;
         const isAway = error.code === 'ECONNREFUSED';
-        settle(isAway ? { kind: 'refused', reason: 'no runner serves' } : broken(error));
+        settle(isAway ? { kind: 'unanswered', isAway, reason: 'no runner serves' } : broken(error));
       });
       outgoing.end(call.body);
     });
@@ -107,16 +140,12 @@ export class FunctionCaller {
   }
 }
 
-function broken(error: Error): CallResult {
-  return { kind: 'failed', reason: `the runner ended: ${error.message}`, invocation: null };
+function broken(error: Error): Unanswered {
+  return { kind: 'unanswered', isAway: false, reason: `the runner ended: ${error.message}` };
 }
 
-function resultOf(
-  status: number,
-  body: Buffer,
-  { lostBytes, invocation }: { readonly lostBytes: number; readonly invocation: string | null },
-): CallResult {
-  // A component that speaks wasi:http answers with a status of its own.
+/** Returns what an answer means for a delivery: any 2xx is good, since a component answers with a status of its own. */
+export function resultOf({ status, body, lostBytes, invocation }: Answered): CallResult {
   if (status >= 200 && status < 300) return { kind: 'ok', output: body, lostBytes, invocation };
   let code = 'internal';
   let detail = `status ${status}`;

@@ -39,7 +39,18 @@ export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 
         .select(({ fn }) => fn.countAll<number>().as('rows'))
         .where('handler_id', '=', handlerId)
         .executeTakeFirstOrThrow();
-      return Number(records.bytes ?? 0) + (Number(records.rows) + Number(minutes.rows)) * rowBytes;
+      const calls = await db.reader
+        .selectFrom('calls')
+        .select(({ fn }) => [
+          fn.countAll<number>().as('rows'),
+          sql<number | null>`sum(octet_length(body) + coalesce(octet_length(answer), 0) + octet_length(request))`.as(
+            'bytes',
+          ),
+        ])
+        .where('handler_id', '=', handlerId)
+        .executeTakeFirstOrThrow();
+      const bytes = Number(records.bytes ?? 0) + Number(calls.bytes ?? 0);
+      return bytes + (Number(records.rows) + Number(minutes.rows) + Number(calls.rows)) * rowBytes;
     },
   };
 }

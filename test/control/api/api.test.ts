@@ -7,6 +7,7 @@ import { accountLimits } from '../../../src/control/accounts/accounts.ts';
 import { apiLimits, apiOperations } from '../../../src/control/api/api.ts';
 import { bodyLimits } from '../../../src/control/api/body.ts';
 import type { Operation } from '../../../src/control/api/operation.ts';
+import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
 import { errorStatus } from '../../../src/protocol/errors.ts';
 import { TrustedProxies } from '../../../src/protocol/trusted-proxies.ts';
 import { api, logLine, type Platform, signUp, startPlatform } from '../../support/api.ts';
@@ -94,6 +95,13 @@ describe('who may call what', () => {
 describe('answers', () => {
   test('fit the schemas of the document', async () => {
     const created = (await api(platform, ada, 'POST', '/handlers', {})).body.handler.name;
+    const nightly = { ...{ name: 'nightly', cron: '0 3 * * *', timezone: 'UTC', everyMs: null, path: '/', body: '' } };
+    await replaceSchedules(
+      platform.db,
+      (await platform.handlers.find(created))!.id,
+      [{ ...nightly, overlap: 'skip', catchUp: 1, timeoutMs: 1_000 }],
+      Date.now(),
+    );
     await platform.append([logLine(created, 'hello')]);
     await platform.record({
       records: [
@@ -168,6 +176,10 @@ describe('answers', () => {
       ['readQueue', '/queues/jobs/messages'],
       ['retryQueue', '/queues/jobs/retry', {}],
       ['purgeQueue', '/queues/jobs/purge'],
+      ['listSchedules', `/handlers/${created}/schedules`],
+      ['pauseSchedule', `/handlers/${created}/schedules/nightly/pause`],
+      ['resumeSchedule', `/handlers/${created}/schedules/nightly/resume`],
+      ['runSchedule', `/handlers/${created}/schedules/nightly/run`],
       ['removeVariable', `/handlers/${created}/env/KEY`],
       ['setCollaborator', `/handlers/${created}/collaborators/bob`, { role: 'deployer' }],
       ['getCollaborator', `/handlers/${created}/collaborators/bob`],

@@ -1,0 +1,67 @@
+/** A handler's schedules: shown, run now, paused (docs/schedules.md). They are made by pushes. */
+import { z } from 'zod';
+import type { Schedules } from '../../calls/schedules.ts';
+import { forHandler, type Operation } from '../operation.ts';
+import { scheduleSchema } from '../schemas.ts';
+
+const tag = 'schedules';
+
+export function scheduleOperations(deps: {
+  readonly schedules: Schedules;
+  /** A call waits to be made. */
+  readonly wakeCalls: () => void;
+}): readonly Operation[] {
+  const { schedules, wakeCalls } = deps;
+  return [
+    forHandler({
+      id: 'listSchedules',
+      method: 'GET',
+      path: '/handlers/{name}/schedules',
+      tag,
+      summary: 'Schedules of the live version, by name, with their next ticks and last runs.',
+      answer: z.object({ schedules: z.array(scheduleSchema), next: z.null() }),
+      run: async ({ handler }) => ({ schedules: await schedules.list(handler.id), next: null }),
+    }),
+    forHandler({
+      id: 'runSchedule',
+      method: 'POST',
+      path: '/handlers/{name}/schedules/{schedule}/run',
+      tag,
+      summary: 'Run a schedule now, paused or not. The answer does not wait for the run.',
+      answer: scheduleSchema,
+      errors: ['not_found', 'conflict'],
+      run: async ({ handler, params }) => {
+        await schedules.runNow(handler.id, params.schedule);
+        wakeCalls();
+        return schedules.show(handler.id, params.schedule);
+      },
+    }),
+    forHandler({
+      id: 'pauseSchedule',
+      method: 'POST',
+      path: '/handlers/{name}/schedules/{schedule}/pause',
+      tag,
+      summary: 'Let a schedule rest until it is resumed, pushes included. A run that has begun goes on.',
+      answer: scheduleSchema,
+      errors: ['not_found'],
+      run: async ({ handler, params }) => {
+        await schedules.pause(handler.id, params.schedule, true);
+        return schedules.show(handler.id, params.schedule);
+      },
+    }),
+    forHandler({
+      id: 'resumeSchedule',
+      method: 'POST',
+      path: '/handlers/{name}/schedules/{schedule}/resume',
+      tag,
+      summary: 'Let a paused schedule tick again; ticks of the meantime are not run.',
+      answer: scheduleSchema,
+      errors: ['not_found'],
+      run: async ({ handler, params }) => {
+        await schedules.pause(handler.id, params.schedule, false);
+        wakeCalls();
+        return schedules.show(handler.id, params.schedule);
+      },
+    }),
+  ];
+}

@@ -1,0 +1,198 @@
+/**
+ * Fires schedules and makes the calls that wait: looks each second, when a tick is due, and when it is woken. Each
+ * control does; the database decides who has a call.
+ */
+import { randomUUID } from 'node:crypto';
+import { callLimits } from '../../protocol/limits.ts';
+import type { TriggerKind } from '../../protocol/trigger.ts';
+import { deliveryLimits } from '../queues/deliveries.ts';
+import { type Answered, type FunctionCaller, resultOf, type TriggeredCall } from '../queues/function-caller.ts';
+import type { CallStore, StoredAnswer, TakenCall } from './call-store.ts';
+import type { Schedules } from './schedules.ts';
+
+export const callMakerLimits = {
+  /** What other controls have stored, and clocks that jump, are seen within this time, milliseconds. */
+  lookMs: 1_000,
+  /** Calls that one control makes at the same time. */
+  running: 128,
+  /** A function that cannot be called is tried again after this, milliseconds. */
+  refusedMs: 1_000,
+  /** Calls that end between two prunings. */
+  pruneEvery: 1_000,
+} as const;
+
+export interface CallMakerOptions {
+  readonly calls: CallStore;
+  readonly schedules: Schedules;
+  readonly caller: FunctionCaller;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Counts bytes that have been stored for a handler. */
+  readonly onStored: (handlerId: string, bytes: number) => void;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** Fields of an answer that belong to the connection that it came over, or that are made anew. */
+const notKept = new Set([
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'transfer-encoding',
+  'trisiel-invocation',
+]);
+
+export class CallMaker {
+  readonly #options: CallMakerOptions;
+  /** What runs, by the take and its handler. */
+  readonly #running = new Map<Promise<void>, TakenCall>();
+  #timers: NodeJS.Timeout[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #looking: Promise<void> | null = null;
+  #isWoken = false;
+  #isClosed = false;
+  #endedSincePruning = 0;
+
+  constructor(options: CallMakerOptions) {
+    this.#options = options;
+  }
+
+  /** Begins to fire and to call. */
+  start(): void {
+    this.#timers = [
+      setInterval(() => this.wake(), callMakerLimits.lookMs),
+      setInterval(() => {
+        const taken = new Set([...this.#running.values()].map(({ takenId }) => takenId));
+        this.#options.calls.extend([...taken]).catch((error: unknown) => this.#report(error));
+      }, deliveryLimits.visibleMs / 3),
+    ];
+    this.wake();
+  }
+
+  /** Something may be due. */
+  wake(): void {
+    if (this.#isClosed) return;
+    this.#isWoken = true;
+    this.#looking ??= this.#look()
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => {
+        this.#looking = null;
+        if (this.#isWoken && !this.#isClosed) setImmediate(() => this.wake());
+      });
+  }
+
+  /** Takes nothing more; waits until what runs has been settled, at most `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosed = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#looking;
+    let timer: NodeJS.Timeout | undefined;
+    await Promise.race([
+      Promise.all(this.#running.keys()),
+      new Promise((resolve) => {
+        timer = setTimeout(resolve, graceMs);
+      }),
+    ]);
+    clearTimeout(timer);
+    this.#options.caller.close();
+    await Promise.all(this.#running.keys());
+  }
+
+  async #look(): Promise<void> {
+    const { schedules, calls, now } = this.#options;
+    while (this.#isWoken && !this.#isClosed) {
+      this.#isWoken = false;
+      const nextMs = await schedules.fire();
+      if (nextMs !== null) this.#wakeAt(nextMs - now());
+      const room = callMakerLimits.running - this.#running.size;
+      const running = new Map<string, number>();
+      for (const { handlerId } of this.#running.values()) running.set(handlerId, (running.get(handlerId) ?? 0) + 1);
+      if (room <= 0 || this.#isClosed) return;
+      const taken = await calls.take({ takenId: randomUUID(), room, running });
+      for (const call of taken) this.#make(call);
+      if (this.#endedSincePruning >= callMakerLimits.pruneEvery) {
+        this.#endedSincePruning = 0;
+        await calls.prune();
+      }
+    }
+  }
+
+  #make(call: TakenCall): void {
+    const made = this.#call(call)
+      .catch((error: unknown) => this.#report(error))
+      .then(() => {
+        this.#running.delete(made);
+        this.#endedSincePruning += 1;
+        this.wake();
+      });
+    this.#running.set(made, call);
+  }
+
+  async #call(call: TakenCall): Promise<void> {
+    const { calls, caller } = this.#options;
+    const result = await caller.exchange(triggered(call));
+    if (result.kind === 'unanswered') {
+      const { reason, isAway } = result;
+      return isAway
+        ? calls.refused(call, reason, callMakerLimits.refusedMs)
+        : calls.failed(call, { reason, invocation: null, answer: null, isInterrupted: true });
+    }
+    const { invocation } = result;
+    const meant = resultOf(result);
+    if (meant.kind === 'refused') return calls.refused(call, meant.reason, callMakerLimits.refusedMs);
+    if (call.schedule !== null)
+      return meant.kind === 'ok'
+        ? calls.done(call, { invocation, answer: null })
+        : calls.failed(call, { ...meant, answer: null, isInterrupted: false });
+    const answer = kept(result);
+    if (answer === null) {
+      const reason = `the answer has more than ${callLimits.answerBytes} bytes`;
+      return calls.failed(call, { reason, invocation, answer, isInterrupted: false, isFinal: true });
+    }
+    this.#options.onStored(call.handlerId, answer.body.length);
+    // Any other status is an answer too: only what may be another one the next time is a failure.
+    if (result.status < 500) return calls.done(call, { invocation, answer });
+    const reason = meant.kind === 'failed' ? meant.reason : `status ${result.status}`;
+    return calls.failed(call, { reason, invocation, answer, isInterrupted: false });
+  }
+
+  #wakeAt(delayMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    // A later one is found by a later look, whatever the clock does until then.
+    if (delayMs < callMakerLimits.lookMs) this.#timer = setTimeout(() => this.wake(), Math.max(1, delayMs));
+  }
+
+  #report(error: unknown): void {
+    if (!this.#isClosed) this.#options.report('calls could not be made', error);
+  }
+}
+
+function triggered({ handler, schedule, request, body, attempt }: TakenCall): TriggeredCall {
+  const kind: TriggerKind = schedule === null ? 'async' : 'schedule';
+  return {
+    kind,
+    handler,
+    path: request.path,
+    env: { ...request.env, CALL_ATTEMPT: String(attempt) },
+    contentType: '',
+    body,
+    timeoutMs: request.timeoutMs,
+    method: request.method,
+    fields: request.fields,
+    ...(request.authority === null ? {} : { authority: request.authority }),
+  };
+}
+
+/** Returns what is kept of an answer; null where it is too large. */
+function kept({ status, fields, body, lostBytes }: Answered): StoredAnswer | null {
+  if (lostBytes > 0 || body.length > callLimits.answerBytes) return null;
+  const pairs: [string, string][] = [];
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const [name, value] = [fields[index] as string, fields[index + 1] as string];
+    if (!notKept.has(name.toLowerCase())) pairs.push([name, value]);
+  }
+  return { status, fields: pairs, body };
+}

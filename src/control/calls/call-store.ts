@@ -1,0 +1,439 @@
+/**
+ * Calls that the platform makes for itself, in the database: taken by one control at a time, at least once.
+ *
+ *     ready --take--> inflight --done--> done
+ *       ^               |    \--failed, attempts used up--> failed
+ *       +---------------+  failed (after a while), refused, or not extended in time
+ *
+ * Nothing here waits for the disk but accept(): what a power cut undoes is made once more.
+ */
+import { PlatformError } from '../../protocol/errors.ts';
+import { callLimits, MIB } from '../../protocol/limits.ts';
+import type { CallState } from '../../protocol/nouns.ts';
+import type { Database } from '../db/database.ts';
+import { lockHandler } from '../db/row-locks.ts';
+import { deliveryLimits } from '../queues/deliveries.ts';
+import type { StoredRequest } from './runs.ts';
+
+/** A call that this control has taken. */
+export interface TakenCall {
+  readonly id: string;
+  readonly takenId: string;
+  readonly handlerId: string;
+  readonly handler: string;
+  /** Name of the schedule; null for an asynchronous request. */
+  readonly schedule: string | null;
+  readonly attempt: number;
+  readonly attemptsMax: number;
+  readonly request: StoredRequest;
+  readonly body: Uint8Array;
+  readonly createdMs: number;
+}
+
+/** What the function answered. */
+export interface StoredAnswer {
+  readonly status: number;
+  /** Name and value, octets as characters of latin1. */
+  readonly fields: readonly (readonly [string, string])[];
+  readonly body: Uint8Array;
+}
+
+/** A call as its caller sees it. Times in Unix milliseconds. */
+export interface CallView {
+  readonly id: string;
+  readonly state: CallState;
+  readonly attempts: number;
+  readonly acceptedMs: number;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+  readonly reason: string | null;
+  readonly invocation: string | null;
+  /** Status of the answer; null where there is none. */
+  readonly status: number | null;
+}
+
+/** Bytes of the bodies of one take; one call is always taken. */
+const takenBytes = 8 * MIB;
+/** Calls removed by one statement. */
+const removedAtOnce = 500;
+/** Why calls failed that were not settled in time. */
+const lostReason = 'the control or runner that had it ended';
+
+export class CallStore {
+  readonly #db: Database;
+  readonly #now: () => number;
+  readonly #random: () => number;
+
+  /** `now` in Unix milliseconds; `random` in [0, 1). */
+  constructor(options: { readonly db: Database; readonly now: () => number; readonly random: () => number }) {
+    this.#db = options.db;
+    this.#now = options.now;
+    this.#random = options.random;
+  }
+
+  /**
+   * Stores an asynchronous request of a handler; it is durable when this resolves. Throws `overloaded` where
+   * callLimits.waiting of them have not ended, `not_found` where the handler has gone.
+   */
+  async accept(call: {
+    readonly id: string;
+    readonly handlerId: string;
+    readonly request: StoredRequest;
+    readonly body: Uint8Array;
+    readonly attemptsMax: number;
+  }): Promise<void> {
+    const nowMs = this.#now();
+    await this.#db.transaction().execute(async (trx) => {
+      if (!(await lockHandler(trx, call.handlerId)))
+        throw new PlatformError('not_found', 'this handler has been deleted');
+      const { count } = await trx
+        .selectFrom('calls')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('handler_id', '=', call.handlerId)
+        .where('state', 'in', ['ready', 'inflight'])
+        .where('schedule', 'is', null)
+        .executeTakeFirstOrThrow();
+      if (Number(count) >= callLimits.waiting)
+        throw new PlatformError('overloaded', `${callLimits.waiting} asynchronous requests have not ended yet`, {
+          retryAfterSeconds: 10,
+        });
+      await trx
+        .insertInto('calls')
+        .values({
+          id: call.id,
+          handler_id: call.handlerId,
+          schedule: null,
+          tick_ms: null,
+          state: 'ready',
+          due_ms: nowMs,
+          attempts: 0,
+          attempts_max: call.attemptsMax,
+          is_serial: 0,
+          request: JSON.stringify(call.request),
+          body: call.body,
+          created_ms: nowMs,
+          started_ms: null,
+          ended_ms: null,
+          taken_id: null,
+          status: null,
+          fields: null,
+          answer: null,
+          reason: null,
+          invocation: null,
+        })
+        .execute();
+    });
+  }
+
+  /** Returns an asynchronous call of a handler. Throws `not_found`. */
+  async show(handlerId: string, id: string): Promise<CallView> {
+    const row = await this.#db.reader
+      .selectFrom('calls')
+      .select(['state', 'attempts', 'created_ms', 'started_ms', 'ended_ms', 'reason', 'invocation', 'status'])
+      .where('id', '=', id)
+      .where('handler_id', '=', handlerId)
+      .where('schedule', 'is', null)
+      .executeTakeFirst();
+    if (row === undefined) throw noCall();
+    return {
+      id,
+      state: row.state,
+      attempts: Number(row.attempts),
+      acceptedMs: Number(row.created_ms),
+      startedMs: row.started_ms === null ? null : Number(row.started_ms),
+      endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
+      reason: row.reason,
+      invocation: row.invocation,
+      status: row.status === null ? null : Number(row.status),
+    };
+  }
+
+  /** Returns the answer of an asynchronous call. Throws `not_found` where there is none, or none yet. */
+  async answer(handlerId: string, id: string): Promise<StoredAnswer> {
+    const row = await this.#db.reader
+      .selectFrom('calls')
+      .select(['status', 'fields', 'answer'])
+      .where('id', '=', id)
+      .where('handler_id', '=', handlerId)
+      .where('schedule', 'is', null)
+      .executeTakeFirst();
+    if (row === undefined) throw noCall();
+    if (row.status === null || row.fields === null || row.answer === null)
+      throw new PlatformError('not_found', 'there is no answer of this call', {
+        hints: ['its state stands at the address without /answer'],
+      });
+    const fields = JSON.parse(row.fields) as StoredAnswer['fields']; // written by done
+    return { status: Number(row.status), fields, body: new Uint8Array(row.answer) };
+  }
+
+  /**
+   * Takes calls that are due: at most `room`, and at most callLimits.concurrency of a handler less `running` of it.
+   * Runs of one schedule that follow each other are taken one at a time.
+   */
+  async take(options: {
+    readonly takenId: string;
+    readonly room: number;
+    readonly running: ReadonlyMap<string, number>;
+  }): Promise<readonly TakenCall[]> {
+    const nowMs = this.#now();
+    await this.#settleLost(nowMs);
+    const candidates = await this.#db.reader
+      .selectFrom((from) =>
+        from
+          .selectFrom('calls as c')
+          .innerJoin('handlers', 'handlers.id', 'c.handler_id')
+          .innerJoin('users', 'users.id', 'handlers.owner_id')
+          .select(['c.id', 'c.handler_id', 'c.schedule', 'c.is_serial', 'c.due_ms', 'handlers.name'])
+          .select(({ fn }) => [
+            fn<number>('length', ['c.body']).as('bytes'),
+            fn
+              .agg<number>('row_number')
+              .over((over) =>
+                over.partitionBy('c.handler_id').orderBy('c.due_ms').orderBy('c.created_ms').orderBy('c.id'),
+              )
+              .as('place'),
+          ])
+          .where('c.state', '=', 'ready')
+          .where('c.due_ms', '<=', nowMs)
+          .where('handlers.deleted_ms', 'is', null)
+          .where('users.suspended_ms', 'is', null)
+          .where(({ or, not, exists, selectFrom, eb }) =>
+            or([
+              eb('c.is_serial', '=', 0),
+              not(
+                exists(
+                  selectFrom('calls as other')
+                    .select('other.id')
+                    .whereRef('other.handler_id', '=', 'c.handler_id')
+                    .whereRef('other.schedule', '=', 'c.schedule')
+                    .where('other.state', '=', 'inflight'),
+                ),
+              ),
+            ]),
+          )
+          .as('waiting'),
+      )
+      .selectAll()
+      .where('place', '<=', callLimits.concurrency)
+      .orderBy('place')
+      .orderBy('due_ms')
+      .limit(options.room * 2)
+      .execute();
+    const names = new Map<string, string>();
+    const places = new Map(options.running);
+    const schedules = new Set<string>();
+    const ids: string[] = [];
+    let bytes = 0;
+    for (const one of candidates) {
+      const running = places.get(one.handler_id) ?? 0;
+      const schedule = `${one.handler_id} ${one.schedule}`;
+      if (ids.length >= options.room) break;
+      if (running >= callLimits.concurrency || (one.is_serial === 1 && schedules.has(schedule))) continue;
+      bytes += Number(one.bytes);
+      if (ids.length > 0 && bytes > takenBytes) break;
+      places.set(one.handler_id, running + 1);
+      schedules.add(schedule);
+      names.set(one.handler_id, one.name);
+      ids.push(one.id);
+    }
+    if (ids.length === 0) return [];
+    // Another control may have taken some of them meanwhile: it has those.
+    const rows = await this.#db.relaxed
+      .updateTable('calls')
+      .set((eb) => ({
+        state: 'inflight',
+        due_ms: nowMs + deliveryLimits.visibleMs,
+        attempts: eb('attempts', '+', 1),
+        taken_id: options.takenId,
+        started_ms: nowMs,
+      }))
+      .where('id', 'in', ids)
+      .where('state', '=', 'ready')
+      .returning(['id', 'handler_id', 'schedule', 'attempts', 'attempts_max', 'request', 'body', 'created_ms'])
+      .execute();
+    return rows.map((row) => ({
+      id: row.id,
+      takenId: options.takenId,
+      handlerId: row.handler_id,
+      handler: names.get(row.handler_id) ?? '',
+      schedule: row.schedule,
+      attempt: Number(row.attempts),
+      attemptsMax: Number(row.attempts_max),
+      request: JSON.parse(row.request) as StoredRequest, // written by accept and insertRun
+      body: new Uint8Array(row.body),
+      createdMs: Number(row.created_ms),
+    }));
+  }
+
+  /** Returns when a call that waits, or one that is with a function, is due next; null: none is. */
+  async nextDue(): Promise<number | null> {
+    const row = await this.#db.reader
+      .selectFrom('calls')
+      .select(({ fn }) => fn.min('due_ms').as('due'))
+      .where('state', 'in', ['ready', 'inflight'])
+      .executeTakeFirst();
+    return row?.due == null ? null : Number(row.due);
+  }
+
+  /** Leaves the calls of these takes alone for deliveryLimits.visibleMs from now. */
+  async extend(takenIds: readonly string[]): Promise<void> {
+    if (takenIds.length === 0) return;
+    await this.#db.relaxed
+      .updateTable('calls')
+      .set({ due_ms: this.#now() + deliveryLimits.visibleMs })
+      .where('state', '=', 'inflight')
+      .where('taken_id', 'in', takenIds)
+      .execute();
+  }
+
+  /** The function has dealt with a call. `answer`: what is kept of it; null: nothing. */
+  async done(
+    call: TakenCall,
+    ended: { readonly invocation: string | null; readonly answer: StoredAnswer | null },
+  ): Promise<void> {
+    await this.#end(call, 'done', { ...ended, reason: null });
+  }
+
+  /** A call failed: it is made again after a while, or has failed for good where that was the last attempt. */
+  async failed(
+    call: TakenCall,
+    failure: {
+      readonly reason: string;
+      readonly invocation: string | null;
+      readonly answer: StoredAnswer | null;
+      /** The function did not end: its runner did. */
+      readonly isInterrupted: boolean;
+      /** Another attempt would not change anything. */
+      readonly isFinal?: boolean;
+    },
+  ): Promise<void> {
+    const attemptsMax = failure.isInterrupted ? Math.max(call.attemptsMax, callLimits.interrupted) : call.attemptsMax;
+    if (failure.isFinal === true || call.attempt >= attemptsMax) return this.#end(call, 'failed', failure);
+    const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (call.attempt - 1));
+    await this.#db.relaxed
+      .updateTable('calls')
+      .set({
+        state: 'ready',
+        due_ms: this.#now() + Math.ceil(most / 2 + (most / 2) * this.#random()),
+        reason: failure.reason.slice(0, callLimits.reasonChars),
+        invocation: failure.invocation,
+      })
+      .where('id', '=', call.id)
+      .where('state', '=', 'inflight')
+      .where('taken_id', '=', call.takenId)
+      .execute();
+  }
+
+  /** The function has not begun: the attempt does not count. After callLimits.patienceMs the call has failed. */
+  async refused(call: TakenCall, reason: string, delayMs: number): Promise<void> {
+    const nowMs = this.#now();
+    if (nowMs - call.createdMs > callLimits.patienceMs)
+      return this.#end(call, 'failed', { reason, invocation: null, answer: null });
+    await this.#db.relaxed
+      .updateTable('calls')
+      .set((eb) => ({
+        state: 'ready',
+        due_ms: nowMs + delayMs,
+        attempts: eb('attempts', '-', 1),
+        reason: reason.slice(0, callLimits.reasonChars),
+      }))
+      .where('id', '=', call.id)
+      .where('state', '=', 'inflight')
+      .where('taken_id', '=', call.takenId)
+      .execute();
+  }
+
+  /** Removes what is kept of calls that ended long ago, and of each schedule all but the newest runs. */
+  async prune(): Promise<void> {
+    const before = this.#now() - callLimits.keptMs;
+    for (;;) {
+      const { numDeletedRows } = await this.#db
+        .deleteFrom('calls')
+        .where('id', 'in', (from) =>
+          from
+            .selectFrom('calls')
+            .select('id')
+            .where('schedule', 'is', null)
+            .where('ended_ms', '<', before)
+            .limit(removedAtOnce),
+        )
+        .executeTakeFirst();
+      if (numDeletedRows < BigInt(removedAtOnce)) break;
+    }
+    for (;;) {
+      const { numDeletedRows } = await this.#db
+        .deleteFrom('calls')
+        .where('id', 'in', (from) =>
+          from
+            .selectFrom((inner) =>
+              inner
+                .selectFrom('calls')
+                .select('id')
+                .select(({ fn }) =>
+                  fn
+                    .agg<number>('row_number')
+                    .over((over) => over.partitionBy(['handler_id', 'schedule']).orderBy('ended_ms', 'desc'))
+                    .as('place'),
+                )
+                .where('schedule', 'is not', null)
+                .where('ended_ms', 'is not', null)
+                .as('ended'),
+            )
+            .select('id')
+            .where('place', '>', callLimits.keptRuns)
+            .limit(removedAtOnce),
+        )
+        .executeTakeFirst();
+      if (numDeletedRows < BigInt(removedAtOnce)) return;
+    }
+  }
+
+  async #end(
+    call: TakenCall,
+    state: 'done' | 'failed',
+    ended: { readonly reason: string | null; readonly invocation: string | null; readonly answer: StoredAnswer | null },
+  ): Promise<void> {
+    const { answer } = ended;
+    await this.#db.relaxed
+      .updateTable('calls')
+      .set({
+        state,
+        due_ms: 0,
+        ended_ms: this.#now(),
+        reason: ended.reason?.slice(0, callLimits.reasonChars) ?? null,
+        invocation: ended.invocation,
+        status: answer?.status ?? null,
+        fields: answer === null ? null : JSON.stringify(answer.fields),
+        answer: answer?.body ?? null,
+        // What was sent is of no use any more, and may be secret.
+        body: new Uint8Array(),
+        request: '{}',
+      })
+      .where('id', '=', call.id)
+      .where('state', '=', 'inflight')
+      .where('taken_id', '=', call.takenId)
+      .execute();
+  }
+
+  /** Calls that nobody extended: they are made again, or have failed for good. */
+  async #settleLost(nowMs: number): Promise<void> {
+    const isLost = this.#db.reader
+      .selectFrom('calls')
+      .select('id')
+      .where('state', '=', 'inflight')
+      .where('due_ms', '<=', nowMs);
+    // Most looks find none, and a write would cost a transaction.
+    if ((await isLost.limit(1).executeTakeFirst()) === undefined) return;
+    const lost = this.#db.relaxed.updateTable('calls').where('state', '=', 'inflight').where('due_ms', '<=', nowMs);
+    await lost
+      .set({ state: 'failed', due_ms: 0, ended_ms: nowMs, reason: lostReason, body: new Uint8Array(), request: '{}' })
+      .where('attempts', '>=', callLimits.interrupted)
+      .whereRef('attempts', '>=', 'attempts_max')
+      .execute();
+    await lost.set({ state: 'ready', due_ms: nowMs, reason: lostReason }).execute();
+  }
+}
+
+function noCall(): PlatformError {
+  return new PlatformError('not_found', 'there is no such call, or it ended long ago');
+}

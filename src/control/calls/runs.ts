@@ -1,0 +1,74 @@
+/** Stores the call that a tick of a schedule asks for. */
+import type { Transaction } from 'kysely';
+import type { ScheduleSettings } from '../../protocol/nouns.ts';
+import type { Schema } from '../db/schema.ts';
+
+/** How the function is to be called: column `calls.request`, as JSON. */
+export interface StoredRequest {
+  readonly method: string;
+  /** Path and query, as they stand in a request line. */
+  readonly path: string;
+  /** Authority of the request; null: the handler's own host name. */
+  readonly authority: string | null;
+  /** Fields of the request, name and value, octets as characters of latin1. */
+  readonly fields: readonly (readonly [string, string])[];
+  /** Variables of the Invocation besides the request's. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/** Stores a run, unless one for the same tick exists. `nowMs` in Unix milliseconds. */
+export async function insertRun(
+  trx: Transaction<Schema>,
+  run: {
+    readonly id: string;
+    readonly handlerId: string;
+    readonly settings: ScheduleSettings;
+    /** null: somebody asks for it. */
+    readonly tickMs: number | null;
+    readonly state: 'ready' | 'skipped';
+    readonly reason: string | null;
+    readonly nowMs: number;
+  },
+): Promise<void> {
+  const { settings, nowMs } = run;
+  const request: StoredRequest = {
+    method: 'POST',
+    path: settings.path,
+    authority: null,
+    fields: [['content-type', 'text/plain; charset=utf-8']],
+    env: {
+      TRISIEL_TRIGGER: 'schedule',
+      SCHEDULE_NAME: settings.name,
+      SCHEDULE_TIME: new Date(run.tickMs ?? nowMs).toISOString(),
+    },
+    timeoutMs: settings.timeoutMs,
+  };
+  await trx
+    .insertInto('calls')
+    .values({
+      id: run.id,
+      handler_id: run.handlerId,
+      schedule: settings.name,
+      tick_ms: run.tickMs,
+      state: run.state,
+      // Ticks that are caught up keep their order.
+      due_ms: run.tickMs ?? nowMs,
+      attempts: 0,
+      attempts_max: 1,
+      is_serial: settings.overlap === 'skip' ? 1 : 0,
+      request: JSON.stringify(request),
+      body: Buffer.from(settings.body),
+      created_ms: nowMs,
+      started_ms: null,
+      ended_ms: run.state === 'ready' ? null : nowMs,
+      taken_id: null,
+      status: null,
+      fields: null,
+      answer: null,
+      reason: run.reason,
+      invocation: null,
+    })
+    .onConflict((oc) => oc.columns(['handler_id', 'schedule', 'tick_ms']).where('tick_ms', 'is not', null).doNothing())
+    .execute();
+}
