@@ -212,6 +212,8 @@ describe('answers', () => {
       'deleteQueue',
       'exportAudit',
       'exportHandlerAudit',
+      'exportInvocations',
+      'exportLogs',
       'exportQueue',
       'leaveHandler',
       'logOut',
