@@ -7,6 +7,7 @@ import { codeOf, stepAt } from '../../../src/control/accounts/totp.ts';
 import { apiOperations } from '../../../src/control/api/api.ts';
 import { isAudited } from '../../../src/control/api/audited.ts';
 import { checkAudit } from '../../../src/control/audit/chain.ts';
+import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
 import { type Answer, api, type Platform, signUp, startPlatform } from '../../support/api.ts';
 
 let platform: Platform;
@@ -62,6 +63,18 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['setVariable', () => asAda('PUT', '/handlers/otter/env/KEY', { value: secret })],
   ['removeVariable', () => asAda('DELETE', '/handlers/otter/env/KEY')],
   ['rollBack', () => asAda('POST', '/handlers/otter/rollback', { number: 1 })],
+  [
+    'pauseSchedule',
+    async () => {
+      const plan = { name: 'nightly', cron: '0 3 * * *', timezone: 'UTC', everyMs: null, path: '/', body: '' };
+      const schedule = { ...plan, overlap: 'skip', catchUp: 1, timeoutMs: 1_000 } as const;
+      const { id } = (await platform.handlers.find('otter'))!;
+      await replaceSchedules(platform.db, id, [schedule], platform.now());
+      return asAda('POST', '/handlers/otter/schedules/nightly/pause');
+    },
+  ],
+  ['resumeSchedule', () => asAda('POST', '/handlers/otter/schedules/nightly/resume')],
+  ['runSchedule', () => asAda('POST', '/handlers/otter/schedules/nightly/run')],
   ['setCollaborator', () => asAda('PUT', '/handlers/otter/collaborators/bob', { role: 'viewer' })],
   ['removeCollaborator', () => asAda('DELETE', '/handlers/otter/collaborators/bob')],
   [
@@ -124,7 +137,9 @@ describe('every operation that changes something', () => {
     const entry = await newest();
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
-    const ofHandler = /Handler$|Variable$|rollBack|Collaborator$|(offer|withdraw|accept)Transfer/.test(operation);
+    const ofHandler = /Handler$|Variable$|Schedule$|rollBack|Collaborator$|(offer|withdraw|accept)Transfer/.test(
+      operation,
+    );
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
   });
 });
