@@ -69,6 +69,18 @@ test('of the exports only those are kept that the kernel calls; one function set
   ]);
 });
 
+test('what only an export has declared can still be named by ref.func', () => {
+  const own = '(table 1 funcref) (elem (i32.const 0) $main)';
+  for (const fields of ['', own]) {
+    const { bytes: rewritten } = vet(
+      wat(`(module (import "h" "h" (func $n (param i32))) ${fields}
+        (func $x (export "x")) (func $main (export "_start") (drop (ref.func $x)) (drop (ref.func $n)))
+        (export "n" (func $n)))`),
+    );
+    expect(() => new WebAssembly.Module(rewritten as Uint8Array<ArrayBuffer>)).not.toThrow();
+  }
+});
+
 test('a module exports nothing for its state where it has none', () => {
   expect(vet(wat('(module (global i32 (i32.const 1)) (func (export "_start")))')).module.plan.restore).toBeUndefined();
 });

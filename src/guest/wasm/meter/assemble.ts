@@ -9,13 +9,14 @@
 
 import { type Export, findSection, type Module, type Section, sectionOrder } from '../format/model.ts';
 import { writeCustom } from '../format/sections/custom.ts';
+import { writeElements } from '../format/sections/element.ts';
 import { hiddenPrefix, writeExports } from '../format/sections/export.ts';
 import { writeFunctions } from '../format/sections/function.ts';
 import { writeGlobals } from '../format/sections/global.ts';
 import { writeImports } from '../format/sections/import.ts';
 import { writeTables } from '../format/sections/table.ts';
 import { writeTypes } from '../format/sections/type.ts';
-import { copyShifted, shiftedFunction } from '../format/shift.ts';
+import { shiftedFunction } from '../format/shift.ts';
 import { ByteWriter } from '../format/writer.ts';
 import type { BranchHints } from './branch-hints.ts';
 import { gasType, type HelperIndices, helperTypes, restoreType, slowType, workType } from './helpers.ts';
@@ -119,10 +120,17 @@ function writeSection(
     });
   else if (id === 7) writeExports(writer, module, { kept: options.exportsKept, added: hiddenExports(module, options) });
   else if (id === 10) writer.section(id, () => writer.raw(options.code.view()));
+  else if (id === 9) writeElements(writer, module, own, undeclared(module, options.exportsKept));
   else if (own === undefined || movedOut.includes(id)) return;
   else if (id === 4) writeTables(writer, module, options.tableEntriesMax);
-  else if (id === 9) writer.section(id, () => copyShifted(writer, module, own.start, own.end));
   else writer.section(id, () => writer.raw(module.bytes, own.start, own.end));
+}
+
+/** Functions whose export is not kept: `ref.func` may name them for being exported, so something else has to declare them. */
+function undeclared(module: Module, kept: readonly string[] | null): readonly number[] {
+  if (kept === null) return [];
+  const dropped = module.exports.filter(({ name, kind }) => kind === 'function' && !kept.includes(name));
+  return [...new Set(dropped.map(({ index }) => shiftedFunction(module, index)))];
 }
 
 /** The memory is an import now, the start function an export. */

@@ -1,7 +1,10 @@
 /** Element section (5.5.12): active, passive and declarative segments of indices or expressions. */
-import type { Module } from '../model.ts';
+import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
+import { copyShifted } from '../shift.ts';
 import { countCapped, readConstantExpression, readFunctionIndex, readRefType } from '../types.ts';
+import type { ByteWriter } from '../writer.ts';
+import { behindCount } from './type.ts';
 
 export function readElements(reader: ByteReader, module: Module): void {
   const count = countCapped(module, 'elementSegments', reader.count('element segments', 2));
@@ -29,4 +32,26 @@ export function readElements(reader: ByteReader, module: Module): void {
     }
   }
   module.elementSegments = count;
+}
+
+/**
+ * The section with a declarative segment of `declared` behind the module's own segments: `ref.func` may name those
+ * functions. They are indices of the rewritten module; none adds no segment.
+ */
+export function writeElements(
+  writer: ByteWriter,
+  module: Module,
+  own: Section | undefined,
+  declared: readonly number[],
+): void {
+  if (own === undefined && declared.length === 0) return;
+  writer.section(9, () => {
+    writer.u32(module.elementSegments + (declared.length > 0 ? 1 : 0));
+    if (own !== undefined) copyShifted(writer, module, behindCount(module.bytes, own.start), own.end);
+    if (declared.length === 0) return;
+    writer.u8(3);
+    writer.u8(0);
+    writer.u32(declared.length);
+    for (const index of declared) writer.u32(index);
+  });
 }
