@@ -81,19 +81,26 @@ export const olinLimits: Limits = { ...defaultLimits, memoryPages: 128, gas: 33_
 export const maximumLimits: Limits = recordOf(limitNames, (name) => limitTable[name].maximum);
 
 export const pushLimits = {
-  /** A module as pushed. Interpreters reach 25 MB. */
-  moduleBytes: 64 * MIB,
+  /** A module as pushed. Interpreters reach 25 MB, compilers 75 (LLVM). */
+  moduleBytes: 128 * MIB,
   /** wasmcloud.toml and handler.policy. */
   manifestBytes: 64 * KIB,
+  /** Entries that all tables of a module begin with. LLVM has 37,270, pandoc 707,047. */
+  tableEntries: 1_000_000,
   /** Files in the deployed tree. */
   treeFiles: 10_000,
   /** Bytes of the files under the manifest's `files.root`, which runners hold in memory. */
   fileBytes: 16 * MIB,
   /** A whole pack, git's receive.maxInputSize. */
   packBytes: 256 * MIB,
-  /** The vet child: resident memory and wall clock (docs/safety.md). */
+  /** Bytes from which a module is large: one push of a large one at a time, and its check may take more. */
+  largeModuleBytes: 64 * MIB,
+  /** The vet child: resident memory and wall clock, for a module that is not large (docs/safety.md). */
   vetRssBytes: 1024 * MIB,
   vetTimeoutMs: 20_000,
+  /** Added for a large module: as much for each byte above `largeModuleBytes` as smaller ones may take for each byte. */
+  vetRssBytesPerByte: 16,
+  vetTimeoutMsPerMib: 500,
 } as const;
 
 export const runnerLimits = {

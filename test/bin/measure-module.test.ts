@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { measureLimits, measureModule } from '../../src/bin/measure-module.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
+import { moduleOfTable } from '../support/large-modules.ts';
 import { wat } from '../support/wasm.ts';
 
 function measure(text: string, limits = measureLimits) {
@@ -31,6 +32,17 @@ describe('measureModule', () => {
       code: 'module_too_large',
       message: expect.stringMatching(/^dist\/hello\.wasm takes \d+ ms to instantiate, 0 ms at most$/),
       details: ['it has 0 imports, 7 table entries, 2 pages of memory and 0.0 MiB of code and data'],
+    });
+  });
+
+  test('lets a table of 707,047 entries take the time that its entries take', async () => {
+    const { module, bytes } = vetModule(moduleOfTable(707_047, 20_000), { provided: providedFunctions });
+    const name = 'pandoc.wasm';
+    const generous = { ...measureLimits, instantiationMs: 0, tableEntryUs: 1_000 };
+    await expect(measureModule(bytes, module, { name, limits: generous })).resolves.toBeDefined();
+    const noEntries = { ...generous, tableEntryUs: 0 };
+    await expect(measureModule(bytes, module, { name, limits: noEntries })).rejects.toMatchObject({
+      details: [expect.stringContaining('707,047 table entries')],
     });
   });
 

@@ -8,6 +8,7 @@ import { sliceLimits } from '../../src/runner/limits.ts';
 import { MemoryBudget } from '../../src/runner/memory-budget.ts';
 import { SlotPool } from '../../src/runner/pool.ts';
 import { call, compileWat, deploymentOf, TestFleet, writer } from '../support/fleet.ts';
+import { moduleOfTable } from '../support/large-modules.ts';
 import { codeOf, runIn } from '../support/runner-guests.ts';
 
 const fleet = new TestFleet();
@@ -63,6 +64,28 @@ describe('a pool', () => {
     expect(pool.makesSlowly).toBe(false);
     expect(pool.take()).toBe(slot);
     pool.close();
+  });
+
+  it('of a module with a table of 707,047 entries makes one instance for one call after the other', async () => {
+    const code = { ...(await codeOf(moduleOfTable(707_047, 20_000))), isSlow: true };
+    let made = 0;
+    const budget = new MemoryBudget(256 * MIB);
+    const pool = new SlotPool(code, budget, () => {});
+    const slots = new Set<unknown>();
+    for (let life = 0; life < 200; life += 1) {
+      if (pool.makesSlowly) made += 1;
+      const slot = pool.take();
+      if (slot === null) throw new Error('no slot');
+      slots.add(slot);
+      // It traps unless the entries of the table are what they should be.
+      expect((await runIn(slot, code)).end).toEqual({ kind: 'exit', status: 0 });
+      pool.give(slot, true);
+    }
+    expect([made, slots.size]).toEqual([1, 1]);
+    // The table counts in the budget while the instance is kept.
+    expect(budget.usedBytes).toBeGreaterThan(707_047 * 32);
+    pool.close();
+    expect(budget.usedBytes).toBe(0);
   });
 
   it('of a module that is quick to make never tells that', async () => {

@@ -35,8 +35,16 @@ export interface Candidate {
   readonly files: readonly TreeFile[];
 }
 
-/** Throws what refuses the push: `tree_invalid`, `manifest_invalid`, `module_missing`, `module_ambiguous`, … */
-export async function readCandidate(commit: string, objects: PushedObjects): Promise<Candidate> {
+/**
+ * Reads what `commit` holds. Before the module is read, waits for `admit`, which is given its size in bytes.
+ * Throws what refuses the push: `tree_invalid`, `manifest_invalid`, `module_missing`, `module_ambiguous`, …, and as
+ * `admit` does.
+ */
+export async function readCandidate(
+  commit: string,
+  objects: PushedObjects,
+  admit: (moduleBytes: number) => Promise<void>,
+): Promise<Candidate> {
   const entries = await objects.list(commit);
   checkTree(entries, commit);
   checkLinks(await readLinks(findLinks(entries), objects), commit);
@@ -50,6 +58,7 @@ export async function readCandidate(commit: string, objects: PushedObjects): Pro
   const manifest = readManifest({ toml: await small(manifestFile), olin: await small(olinPolicyFile) });
   const { entry, source } = findModule(entries, manifest, commit);
   const fileEntries = findFiles(entries, manifest, commit);
+  await admit(entry.size);
   const content = await objects.read(entry.oid, pushLimits.moduleBytes);
   const bytes = source === 'h' ? compileH(Buffer.from(content).toString('utf8')) : content;
   const files = await readFiles(fileEntries, objects);

@@ -4,6 +4,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { Policy } from '../../protocol/nouns.ts';
 import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
+import { Semaphore } from '../../waiting/semaphore.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import type { Repositories } from '../git/repositories.ts';
@@ -20,7 +21,14 @@ import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
 import { Specs } from './specs.ts';
+import { tooManyLarge } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
+
+/**
+ * Pushes of large modules at once, from reading the module until the runners have compiled it: control holds it twice
+ * meanwhile, up to 256 MiB, and its check takes up to 2 GiB.
+ */
+const largePushes = { running: 1, waiting: 4 } as const;
 
 export interface DeploymentsOptions {
   readonly db: Database;
@@ -88,8 +96,9 @@ export class Deployments implements Deployer, PushReceiver {
     this.#retention = retention;
     this.#releases = releases;
     this.#recovery = recovery;
+    const largeModules = new Semaphore({ ...largePushes, full: tooManyLarge });
     this.#pushParts = {
-      ...{ store, handlers, artifacts, artifactUse, vet, releases, recovery, repositories },
+      ...{ store, handlers, artifacts, artifactUse, vet, largeModules, releases, recovery, repositories },
       ...{ retention, quota, log, urlsOf, docsUrl, report },
     };
   }

@@ -7,11 +7,13 @@ import { createHash } from 'node:crypto';
 import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
 import { PlatformError } from '../../protocol/errors.ts';
+import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { Semaphore } from '../../waiting/semaphore.ts';
 import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
@@ -37,6 +39,7 @@ import {
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
 import type { Vetted } from './vet/messages.ts';
+import { interrupted } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
 
 /** What a user may store, as a push asks. */
@@ -56,6 +59,8 @@ export interface PushParts {
   readonly artifacts: Pick<Blobs, 'has' | 'put'>;
   readonly artifactUse: Pick<ArtifactUse, 'keeping'>;
   readonly vet: Pick<VetPool, 'vet'>;
+  /** Places for pushes of large modules (pushLimits.largeModuleBytes). */
+  readonly largeModules: Pick<Semaphore, 'enter'>;
   readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
@@ -93,6 +98,8 @@ export class DeployPush implements PushSession {
   /** Bytes of the pushed pack, as far as they are not in the owner's figures. */
   #packBytes = 0;
   #staged: Staged | null = null;
+  /** Gives back the place of a large module. */
+  #leaveLarge: (() => void) | null = null;
   /** Resolves when the work that a hook has asked for has ended; it may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
 
@@ -134,6 +141,8 @@ export class DeployPush implements PushSession {
       print(this.#live === null ? 'nothing deployed\n' : `nothing deployed; v${this.#live.number} is still live\n`);
       await this.#refused(error);
       return false;
+    } finally {
+      this.#leaveLarge?.();
     }
   }
 
@@ -200,6 +209,15 @@ export class DeployPush implements PushSession {
   }
 
   /**
+   * Waits until a module of `moduleBytes` may be held in memory and checked: at once unless it is large. Throws
+   * `overloaded` where too many wait, `bad_request` when `signal` aborts.
+   */
+  async #admitModule(moduleBytes: number, signal: AbortSignal): Promise<void> {
+    if (moduleBytes <= pushLimits.largeModuleBytes) return;
+    this.#leaveLarge = await this.#parts.largeModules.enter({ abort: { signal, error: interrupted } });
+  }
+
+  /**
    * Throws `limit_exceeded` where the owner may not store `bytes` more. Before that, Deployments of this handler that
    * nothing serves make room, down to the few newest.
    */
@@ -222,7 +240,7 @@ export class DeployPush implements PushSession {
   }): Promise<void> {
     const { ref, commit, objects, print, signal } = options;
     const { vet, docsUrl } = this.#parts;
-    const candidate = await readCandidate(commit, objects);
+    const candidate = await readCandidate(commit, objects, (moduleBytes) => this.#admitModule(moduleBytes, signal));
     const { modulePath, bytes } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);

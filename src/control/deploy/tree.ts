@@ -93,10 +93,12 @@ export function findModule(entries: readonly TreeEntry[], manifest: Manifest, co
   const found =
     manifest.module === null ? onlyModule(entries, commit) : namedModule(entries, manifest, manifest.module);
   checkPlain([found.entry], commit);
-  if (found.entry.size > pushLimits.moduleBytes)
+  const { path, size: bytes } = found.entry;
+  const most = size(pushLimits.moduleBytes);
+  if (bytes > pushLimits.moduleBytes)
     throw new PlatformError(
       'module_too_large',
-      `${shortPath(found.entry.path)} has ${size(found.entry.size)}, at most ${size(pushLimits.moduleBytes)} are allowed`,
+      `${shortPath(path)} has ${size(bytes) === most ? `${bytes.toLocaleString('en-US')} bytes` : size(bytes)}, at most ${most} are allowed`,
       { hints: ['strip debug information: wasm-opt -Oz --strip-debug, or wasm-strip'] },
     );
   return found;

@@ -13,6 +13,10 @@ export const fleetLimits = {
   stallMs: 2_000,
   /** A silent runner that hardly got the processor (a loaded machine, swapping), or works off a burst, is given this long. */
   starvedMs: 20_000,
+  /** A message of so many bytes is large: a ping behind it waits until the runner has taken it in. */
+  largeMessageBytes: 8 * MIB,
+  /** A runner that is silent since a large message was sent to it is given this long: 128 MiB take 15 s on a busy machine. */
+  carryMs: 60_000,
   /** Back-off of a runner that dies again and again: first at once, then doubling. */
   backoffFirstMs: 100,
   backoffMaxMs: 10_000,

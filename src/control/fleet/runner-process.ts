@@ -5,7 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { maximumLimits } from '../../protocol/limits.ts';
+import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
 import { fleetLimits } from './limits.ts';
 import { MarkFile } from './mark-file.ts';
@@ -41,7 +41,8 @@ const flags = [
   '--permission',
   '--allow-net',
   `--wasm-max-mem-pages=${maximumLimits.memoryPages}`,
-  '--wasm-max-table-size=65536',
+  // Whatever more a table may grow to stands in the rewritten module.
+  `--wasm-max-table-size=${pushLimits.tableEntries}`,
   // Every collection of the young generation visits the stacks of all suspended guests (13 ms with
   // 7,000 of them): a larger one is collected less often.
   '--min-semi-space-size=16',
@@ -66,6 +67,8 @@ export class RunnerProcess {
   readonly #prepares = new Map<string, (error: string | null) => void>();
   readonly #pings = new Map<number, () => void>();
   #lastPing = 0;
+  /** Number of the last ping before the newest large message; null once a later one has been answered. */
+  #pingBeforeLarge: number | null = null;
   readonly #watchdog = new Watchdog();
   #isHung = false;
   #isBooted = false;
@@ -113,6 +116,7 @@ export class RunnerProcess {
           return;
         case 'pong':
           this.#watchdog.answered();
+          if (this.#pingBeforeLarge !== null && message.n > this.#pingBeforeLarge) this.#pingBeforeLarge = null;
           this.#stats = message.stats;
           this.#pings.get(message.n)?.();
           this.#pings.delete(message.n);
@@ -129,6 +133,7 @@ export class RunnerProcess {
 
   /** Sends a message. What is said to a runner that has ended is lost, as it should be. */
   send(message: ToRunner): void {
+    if (bytesOf(message) >= fleetLimits.largeMessageBytes) this.#pingBeforeLarge = this.#lastPing;
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
@@ -179,7 +184,8 @@ export class RunnerProcess {
   watch(): void {
     // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
-    if (this.#watchdog.look({ progress: this.#mark.progress(), use: processorUse(this.pid ?? 0) })) {
+    const isCarrying = this.#pingBeforeLarge !== null;
+    if (this.#watchdog.look({ progress: this.#mark.progress(), use: processorUse(this.pid ?? 0), isCarrying })) {
       this.#isHung = true;
       this.kill('SIGKILL');
       return;
@@ -218,4 +224,10 @@ export class RunnerProcess {
       });
     });
   }
+}
+
+/** Returns the bytes of an Artifact that `message` carries, 0 where it carries none. */
+function bytesOf(message: ToRunner): number {
+  if (message.kind === 'artifact') return message.bytes.length;
+  return message.kind === 'reply' && message.ok && message.value instanceof Uint8Array ? message.value.length : 0;
 }

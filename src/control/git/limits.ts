@@ -4,7 +4,10 @@ import { KIB, MIB, pushLimits } from '../../protocol/limits.ts';
 export interface GitLimits {
   /** Fetches and advertisements that run at once: a git process each. */
   readonly operations: number;
-  /** Pushes that run at once: each is five processes, and control holds its module twice (64 MiB each at most). */
+  /**
+   * Pushes that run at once: each is five processes, and control holds its module twice, of 64 MiB at most but for one
+   * of 128 MiB at a time.
+   */
   readonly pushOperations: number;
   /** Fetches, and pushes, that run at once for one user, so that one user's slow clients cannot block others. */
   readonly operationsPerUser: number;

@@ -1,14 +1,14 @@
 /** Bounds on vet children. */
-import { pushLimits } from '../../../protocol/limits.ts';
+import { MIB, pushLimits } from '../../../protocol/limits.ts';
 
 export interface VetLimits {
   /** Vets at once: each may use a core and a gigabyte. */
   readonly children: number;
   /** Pushes waiting for a vet: at 20 s each, more would wait for minutes. */
   readonly waiting: number;
-  /** Resident memory of one child, in bytes. */
+  /** Resident memory of one child, in bytes; of a large module, more by `forModule`. */
   readonly rssBytes: number;
-  /** Wall clock of one check, in milliseconds. */
+  /** Wall clock of one check, in milliseconds; of a large module, more by `forModule`. */
   readonly timeoutMs: number;
   /** Time between two looks at a child's memory: a bomb that takes 2 GiB in a second adds 50 MB between them. */
   readonly watchMs: number;
@@ -21,3 +21,16 @@ export const vetLimits: VetLimits = {
   timeoutMs: pushLimits.vetTimeoutMs,
   watchMs: 20,
 };
+
+/**
+ * Returns `limits` for a module of `moduleBytes`: above pushLimits.largeModuleBytes it may take more memory and time, up
+ * to 2 GiB and 52 s at pushLimits.moduleBytes. Checking takes about 10 bytes of memory for each byte of a module.
+ */
+export function forModule(limits: VetLimits, moduleBytes: number): VetLimits {
+  const beyond = Math.max(0, moduleBytes - pushLimits.largeModuleBytes);
+  return {
+    ...limits,
+    rssBytes: limits.rssBytes + beyond * pushLimits.vetRssBytesPerByte,
+    timeoutMs: limits.timeoutMs + (beyond / MIB) * pushLimits.vetTimeoutMsPerMib,
+  };
+}

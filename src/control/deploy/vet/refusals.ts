@@ -15,9 +15,13 @@ export function tooMuchMemory(name: string, rss: number, max: number): PlatformE
 
 /** Makes the error for a check of module `name` that took longer than `timeoutMs`. */
 export function tooSlow(name: string, timeoutMs: number): PlatformError {
-  return new PlatformError('vet_failed', `checking ${name} took longer than ${timeoutMs / 1000} s and was stopped`, {
-    hints: [largeFunctions],
-  });
+  return new PlatformError(
+    'vet_failed',
+    `checking ${name} took longer than ${Math.round(timeoutMs / 100) / 10} s and was stopped`,
+    {
+      hints: [largeFunctions],
+    },
+  );
 }
 
 /**
@@ -34,6 +38,14 @@ export function crashed(name: string, cause: string): PlatformError {
 /** Makes the error of a check when the push that the check was for has gone. */
 export function interrupted(): PlatformError {
   return new PlatformError('bad_request', 'the push was interrupted');
+}
+
+/** Makes the error for a push of a large module when others run and wait that are as many as may wait. */
+export function tooManyLarge(): PlatformError {
+  return new PlatformError('overloaded', 'too many modules of more than 64 MiB are being deployed', {
+    hints: ['push again in some minutes'],
+    retryAfterSeconds: 60,
+  });
 }
 
 /** Makes the error for a check when all vets run, and all waiting places are taken. */

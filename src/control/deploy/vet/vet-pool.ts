@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Semaphore } from '../../../waiting/semaphore.ts';
-import { type VetLimits, vetLimits } from './limits.ts';
+import { forModule, type VetLimits, vetLimits } from './limits.ts';
 import type { ToVet, Vetted } from './messages.ts';
 import { interrupted, tooManyWaiting } from './refusals.ts';
 import { VetChild } from './vet-child.ts';
@@ -62,7 +62,7 @@ export class VetPool {
         this.#spare = null;
         this.#busy.add(child);
         try {
-          return await child.run(request, this.#limits, signal);
+          return await child.run(request, forModule(this.#limits, request.bytes.length), signal);
         } finally {
           child.kill();
           this.#busy.delete(child);

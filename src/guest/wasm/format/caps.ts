@@ -15,7 +15,7 @@ export const caps = {
   moduleBytes: {
     limit: pushLimits.moduleBytes,
     noun: 'size in bytes',
-    reason: 'interpreters with their libraries reach 25 MB',
+    reason: 'interpreters with their libraries reach 25 MB, compilers 75 (LLVM), converters 59 (pandoc)',
   },
   functions: {
     limit: 200_000,
@@ -95,7 +95,7 @@ export const caps = {
     reason: '20 tables of 10 million entries ended the process after 12 s; linked components have 2',
   },
   tableEntries: {
-    limit: 1_000_000,
+    limit: pushLimits.tableEntries,
     noun: 'initial size of all tables in entries',
     reason: 'LLVM has 37,270, pandoc 707,047; each takes 40 bytes of every instance, which count as its memory does',
   },

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { validated } from '../../../../src/control/deploy/push-words.ts';
-import type { VetLimits } from '../../../../src/control/deploy/vet/limits.ts';
+import { forModule, type VetLimits, vetLimits } from '../../../../src/control/deploy/vet/limits.ts';
 import { residentBytes } from '../../../../src/control/deploy/vet/resident-bytes.ts';
 import { VetPool } from '../../../../src/control/deploy/vet/vet-pool.ts';
+import { pushLimits } from '../../../../src/protocol/limits.ts';
 import { artifactName } from '../../../../src/protocol/module.ts';
 
 const never = new AbortController().signal;
@@ -55,6 +56,13 @@ it('links a component, and names its Artifact after meter and linker', async () 
       /^validated: component, wasi:http 0\.2\.12, \d+ imports, all provided \(\d+ ms\)$/,
     );
   });
+});
+
+it('gives a large module more memory and time, in proportion to its size', () => {
+  const { rssBytes, timeoutMs } = vetLimits;
+  const { largeModuleBytes, moduleBytes } = pushLimits;
+  expect(forModule(vetLimits, largeModuleBytes)).toEqual(vetLimits);
+  expect(forModule(vetLimits, moduleBytes)).toMatchObject({ rssBytes: 2 * rssBytes, timeoutMs: timeoutMs + 32_000 });
 });
 
 describe('VetPool', () => {
