@@ -32,15 +32,15 @@ afterAll(async () => {
 });
 
 describe('a module', () => {
-  it.skipIf(!isRoomy)('of 100 MiB deploys and answers', { timeout: 120_000 }, async () => {
-    const repo = await makeRepo({ 'large.wasm': moduleOfSize(100 * MIB, 4_000) });
+  it.skipIf(!isRoomy)('of 100 MiB deploys and answers', { timeout: 300_000 }, async () => {
+    const repo = await makeRepo({ 'large.wasm': moduleOfSize(100 * MIB, 1_000) });
     const pushed = await push(platform, user, repo, 'large');
     expect(pushed.status, pushed.stderr).toBe(0);
     expect(pushed.stderr).toContain('found large.wasm (100.0 MiB');
     expect((await call(platform, 'large')).status).toBe(200);
   });
 
-  it.skipIf(!isRoomy)('of a byte more than 128 MiB is refused, with its size', { timeout: 120_000 }, async () => {
+  it.skipIf(!isRoomy)('of a byte more than 128 MiB is refused, with its size', { timeout: 300_000 }, async () => {
     const repo = await makeRepo({ 'large.wasm': moduleOfSize(pushLimits.moduleBytes + 1, 0) });
     const pushed = await push(platform, user, repo, 'larger');
     expect(pushed.status).not.toBe(0);
@@ -49,7 +49,7 @@ describe('a module', () => {
   });
 
   it('with a table as large as that of pandoc deploys, answers again and again, and its neighbour does', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const repo = await makeRepo({ 'table.wasm': moduleOfTable(707_047, 20_000) });
     const pushed = await push(platform, user, repo, 'table');
