@@ -12,6 +12,7 @@ it.each([
   ['of another key', writeTrigger('other', trigger)],
   ['changed', writeTrigger('key', trigger).replace(/^./, (letter) => (letter === 'a' ? 'b' : 'a'))],
   ['with a code of the same length', writeTrigger('key', trigger).replace(/\..*$/, `.${'A'.repeat(43)}`)],
+  ['with a code of letters of two bytes', `${writeTrigger('key', trigger).split('.')[0]}.${'é'.repeat(43)}`],
   ['without a code', writeTrigger('key', trigger).split('.')[0]!],
   ['empty', ''],
 ])('%s is none', (_what, field) => {
