@@ -51,5 +51,7 @@ function code(key: string, purpose: 'ask' | 'answer', nonce: string): string {
 }
 
 function isSame(one: string, other: string): boolean {
-  return one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other));
+  const [first, second] = [Buffer.from(one), Buffer.from(other)];
+  // In bytes: what comes from outside may hold letters of two.
+  return first.length === second.length && timingSafeEqual(first, second);
 }
