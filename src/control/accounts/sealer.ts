@@ -45,9 +45,9 @@ export class Sealer {
     return new Sealer(await makeKey(options), options.randomBytes);
   }
 
-  /** Reads the key file; null where there is none, and makes none. Throws `unavailable` when it is damaged or too open. */
+  /** Reads the key file; null where there is none, and makes none. Its mode is not checked. Throws `unavailable` when it is damaged. */
   static async openExisting(keyFile: string): Promise<Sealer | null> {
-    const key = await readKey(keyFile);
+    const key = await readKey(keyFile, { anyMode: true });
     return key === null ? null : new Sealer(key, randomBytes);
   }
 
@@ -85,11 +85,14 @@ async function anySealed(db: Database): Promise<boolean> {
   return (await factor.limit(1).executeTakeFirst()) !== undefined;
 }
 
-async function readKey(file: string): Promise<Uint8Array | null> {
+async function readKey(
+  file: string,
+  { anyMode }: { readonly anyMode: boolean } = { anyMode: false },
+): Promise<Uint8Array | null> {
   let text: string;
   try {
     const { mode } = await stat(file);
-    if ((mode & 0o077) !== 0)
+    if (!anyMode && (mode & 0o077) !== 0)
       throw new PlatformError('unavailable', `others can read the key file ${file}`, {
         hints: [`chmod 600 ${file}`],
       });
