@@ -12,7 +12,7 @@ import { callLimits, MIB } from '../../protocol/limits.ts';
 import type { CallState } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
-import { deliveryLimits } from '../queues/deliveries.ts';
+import { deliveryLimits, lostReason, retryDelayMs } from '../queues/deliveries.ts';
 import type { StoredRequest } from './runs.ts';
 
 /** A call that this control has taken. */
@@ -56,8 +56,6 @@ export interface CallView {
 const takenBytes = 8 * MIB;
 /** Calls removed by one statement. */
 const removedAtOnce = 500;
-/** Why calls failed that were not settled in time. */
-const lostReason = 'the control or runner that had it ended';
 
 export class CallStore {
   readonly #db: Database;
@@ -265,16 +263,6 @@ export class CallStore {
     }));
   }
 
-  /** Returns when a call that waits, or one that is with a function, is due next; null: none is. */
-  async nextDue(): Promise<number | null> {
-    const row = await this.#db.reader
-      .selectFrom('calls')
-      .select(({ fn }) => fn.min('due_ms').as('due'))
-      .where('state', 'in', ['ready', 'inflight'])
-      .executeTakeFirst();
-    return row?.due == null ? null : Number(row.due);
-  }
-
   /** Leaves the calls of these takes alone for deliveryLimits.visibleMs from now. */
   async extend(takenIds: readonly string[]): Promise<void> {
     if (takenIds.length === 0) return;
@@ -309,12 +297,11 @@ export class CallStore {
   ): Promise<void> {
     const attemptsMax = failure.isInterrupted ? Math.max(call.attemptsMax, callLimits.interrupted) : call.attemptsMax;
     if (failure.isFinal === true || call.attempt >= attemptsMax) return this.#end(call, 'failed', failure);
-    const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (call.attempt - 1));
     await this.#db.relaxed
       .updateTable('calls')
       .set({
         state: 'ready',
-        due_ms: this.#now() + Math.ceil(most / 2 + (most / 2) * this.#random()),
+        due_ms: this.#now() + retryDelayMs(call.attempt, this.#random()),
         reason: failure.reason.slice(0, callLimits.reasonChars),
         invocation: failure.invocation,
       })

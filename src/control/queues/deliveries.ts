@@ -41,8 +41,17 @@ export const deliveryLimits = {
   retryMostMs: 15 * 60_000,
 } as const;
 
-/** Why messages failed that were not settled in time. */
-const lostReason = 'the control or runner that had it ended';
+/** Why messages and calls failed that were not settled in time. */
+export const lostReason = 'the control or runner that had it ended';
+
+/**
+ * Returns the milliseconds between attempt number `attempt`, from 1, and the next one: exponential, half of it random.
+ * `random` in [0, 1).
+ */
+export function retryDelayMs(attempt: number, random: number): number {
+  const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (attempt - 1));
+  return Math.ceil(most / 2 + (most / 2) * random);
+}
 
 export class Deliveries {
   readonly #db: Database;
@@ -143,7 +152,7 @@ export class Deliveries {
           .updateTable('messages')
           .set({
             state: isLast ? 'dead' : 'ready',
-            due_ms: isLast ? 0 : nowMs + this.#retryMs(attempt),
+            due_ms: isLast ? 0 : nowMs + retryDelayMs(attempt, this.#random()),
             ended_ms: isLast ? nowMs : null,
             reason,
             invocation: failure.invocation,
@@ -169,12 +178,6 @@ export class Deliveries {
       .where('state', '=', 'inflight')
       .where('taken_id', '=', takenId)
       .execute();
-  }
-
-  /** Milliseconds until the delivery after the given one: exponential, half of it random. */
-  #retryMs(attempt: number): number {
-    const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (attempt - 1));
-    return Math.ceil(most / 2 + (most / 2) * this.#random());
   }
 
   /** Deliveries that nobody extended: their messages come again, or are dead letters. */
