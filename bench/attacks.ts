@@ -1,21 +1,24 @@
 /**
- * A bystander beside attackers: `npm run bench -- attacks [section…]`, sections: instances code sockets dripping search.
+ * A bystander beside attackers: `npm run bench -- attacks [section…]`, sections: plain instances code sockets dripping search.
  * Each row is the 99th percentile of what another user sees during an attack, and its ratio to the quiet time before
  * (aim: at most 3). SECONDS: length of each measurement. One runner, loopback only.
  *
  * - instances: modules at the caps on imports, globals and exports, whose every call traps and needs a new instance
+ * - plain: four ordinary calls at a time of a neighbour's function: what any traffic costs, to compare with
  * - code: handlers with 4 MB of machine code each, called in turn, more than the code budget holds
  * - sockets: 2,000 connections of one address to the API, half of a request head on each, one side closed
  * - dripping: 8 pushes that send a byte a second, and 64 more that wait
  * - search: 8 searches at a time, of one user, over all lines that a handler may keep
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import {
-  api,
   commit,
   createUser,
   git,
@@ -80,15 +83,13 @@ async function watch(platform: TestPlatform, user: TestUser): Promise<Bystander>
   return { callsMs: result.p99Ms, apiMs: percentile(times, 99), failed: failed + result.failed };
 }
 
-/** Repeats `once` in `width` lines until the returned function is called, which waits for those under way. */
-function repeating(width: number, once: () => Promise<unknown>): () => Promise<void> {
-  let isOn = true;
-  const lines = Array.from({ length: width }, async () => {
-    while (isOn) await once();
-  });
+/** Calls `urls` in turn, `width` at a time, from a process of its own, until the returned function is called. */
+function calling(width: number, urls: readonly string[], token = ''): () => Promise<void> {
+  const script = fileURLToPath(new URL('attacker.ts', import.meta.url));
+  const attacker = spawn(process.execPath, [script, String(width), token, ...urls], { stdio: 'inherit' });
   return async () => {
-    isOn = false;
-    await Promise.all(lines);
+    attacker.kill();
+    await once(attacker, 'exit');
   };
 }
 
@@ -131,18 +132,22 @@ const attacks: Readonly<Record<string, Attack>> = {
       accepted = `wide-${count}`;
       break;
     }
-    return repeating(4, () => fetch(`${platform.runUrl}/${accepted}/`).then((answer) => answer.arrayBuffer()));
+    return calling(4, [`${platform.runUrl}/${accepted}/`]);
+  },
+
+  async plain(platform, attacker) {
+    await deploy(platform, attacker, 'plain', await fixture('cwa/hello.wasm'));
+    return calling(4, [`${platform.runUrl}/plain/`]);
   },
 
   async code(platform, attacker) {
     const names: string[] = [];
     for (let n = 0; n < 12; n += 1)
       if (await deploy(platform, attacker, `code-${n}`, moduleOf(4_000, n))) names.push(`code-${n}`);
-    let next = 0;
-    return repeating(2, async () => {
-      next += 1;
-      await fetch(`${platform.runUrl}/${names[next % names.length]}/`).then((answer) => answer.arrayBuffer());
-    });
+    return calling(
+      2,
+      names.map((name) => `${platform.runUrl}/${name}/`),
+    );
   },
 
   async sockets(platform) {
@@ -194,9 +199,8 @@ const attacks: Readonly<Record<string, Attack>> = {
     await deploy(platform, attacker, 'verbose', await compileWat(source));
     for (let n = 0; n < 11; n += 1) await fetch(`${platform.runUrl}/verbose/`).then((answer) => answer.arrayBuffer());
     await pause(3_000);
-    return repeating(8, () =>
-      api(platform, attacker, 'GET', '/handlers/verbose/logs?grep=nothing-has-this&limit=1000'),
-    );
+    const url = `${platform.controlUrl}/api/v1/handlers/verbose/logs?grep=nothing-has-this&limit=1000`;
+    return calling(8, [url], attacker.token);
   },
 };
 
