@@ -47,8 +47,8 @@ import { KvStore } from '../control/storage/kv-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { runnerLimits } from '../protocol/limits.ts';
-import type { BusRequest } from '../protocol/messages.ts';
+import { callLimits, runnerLimits } from '../protocol/limits.ts';
+import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseFeed } from '../protocol/ports.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
@@ -229,7 +229,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       return recorded;
     },
     onRunning: (runnerId, change) => usage.running(runnerId, change),
-    onRequest: (request) => answer(request, { kv, messages, handlers, quota }),
+    onRequest: (request) =>
+      answer(request, { kv, messages, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
     onEvent: (event) => logFleetEvent(log, event),
   });
   const deployments: Deployments = new Deployments({
@@ -428,15 +429,17 @@ async function readSetting(db: Database, key: string, draw: () => string): Promi
 }
 
 async function answer(
-  request: BusRequest,
+  request: BusRequest | CallBusRequest,
   stations: {
     readonly kv: KvStore;
     readonly messages: MessageStore;
     readonly handlers: Handlers;
     readonly quota: Quotas;
+    readonly calls: CallStore;
+    readonly wakeCalls: () => void;
   },
 ): Promise<Uint8Array | null> {
-  const { kv, messages, handlers, quota } = stations;
+  const { kv, messages, handlers, quota, calls } = stations;
   switch (request.op) {
     case 'kv.get':
       return kv.get(request);
@@ -456,7 +459,31 @@ async function answer(
     case 'queue.publish':
       await publishOfGuest(request, { messages, handlers, quota });
       return null;
+    case 'call.accept':
+      await quota
+        .storing(request.handlerId, 'usage', request.body.length + callLimits.requestBytes, () => calls.accept(request))
+        .catch(noRoom);
+      stations.wakeCalls();
+      return null;
+    case 'call.show':
+      return Buffer.from(JSON.stringify(await calls.show(request.handlerId, request.id)));
+    case 'call.answer': {
+      const { status, fields, body } = await calls.answer(request.handlerId, request.id);
+      return Buffer.concat([Buffer.from(`${JSON.stringify({ status, fields })}\n`), body]);
+    }
   }
+}
+
+/** Tells a caller that what it sends is right, and that its function's owner has no room for it. */
+function noRoom(error: unknown): never {
+  if (!(error instanceof PlatformError) || error.code !== 'limit_exceeded') throw error;
+  throw new PlatformError(
+    'storage_full',
+    'there is no room to keep this request; the owner of the function can make some',
+    {
+      cause: error,
+    },
+  );
 }
 
 /** A guest publishes to the queues of its handler's owner. Throws `not_found` where the handler is gone. */

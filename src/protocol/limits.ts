@@ -182,6 +182,8 @@ export const callLimits = {
   everyMs: { least: 1_000, most: 366 * 24 * 60 * 60_000 },
   /** Bytes of the body of an asynchronous request: it travels between runner and control in one message. */
   bodyBytes: MIB,
+  /** Bytes that a stored request counts in the quota besides its body. */
+  requestBytes: 2 * KIB,
   /** Bytes of an answer that are kept; a larger answer fails the call. */
   answerBytes: MIB,
   /** Asynchronous requests of one handler that wait or run; past them callers are told 503. */

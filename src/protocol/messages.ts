@@ -2,6 +2,7 @@
  * Messages between control and a runner: plain serialisable data (bytes as Uint8Array). Today
  * they travel over the child process's IPC channel with structured clone.
  */
+import type { CallRequest } from './call-request.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { VettedModule } from './module.ts';
@@ -188,7 +189,7 @@ export interface RunnerStats {
 }
 
 /** What a runner asks of control: for a guest, or for bytes of an Artifact whose code was dropped or never made. */
-export type RunnerRequest = BusRequest | { readonly op: 'artifact.get'; readonly name: string };
+export type RunnerRequest = BusRequest | CallBusRequest | { readonly op: 'artifact.get'; readonly name: string };
 
 /** What a guest asks of control. kv is durable, per handler, atomic replace. Values are bytes. */
 export type BusRequest =
@@ -219,3 +220,19 @@ export type BusRequest =
       readonly queue: string;
       readonly message: Uint8Array;
     };
+
+/** What a runner asks of control for asynchronous requests of a handler's callers. */
+export type CallBusRequest =
+  /** Answered when the call is durable. */
+  | {
+      readonly op: 'call.accept';
+      readonly handlerId: HandlerId;
+      readonly id: string;
+      readonly request: CallRequest;
+      readonly body: Uint8Array;
+      readonly attemptsMax: number;
+    }
+  /** Answered with the call's state as JSON. */
+  | { readonly op: 'call.show'; readonly handlerId: HandlerId; readonly id: string }
+  /** Answered with status and fields as JSON, a line end, and the body. */
+  | { readonly op: 'call.answer'; readonly handlerId: HandlerId; readonly id: string };

@@ -8,6 +8,24 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export const triggerField = 'trisiel-trigger';
 
+/**
+ * Variables of a trigger, and the request fields that tell a component the same. The first one's name is that of the
+ * signed field, which no guest sees.
+ */
+export const triggerFacts = {
+  TRISIEL_TRIGGER: triggerField,
+  QUEUE_NAME: 'trisiel-queue-name',
+  MESSAGE_ID: 'trisiel-message-id',
+  MESSAGE_ATTEMPT: 'trisiel-message-attempt',
+  MESSAGE_COUNT: 'trisiel-message-count',
+  SCHEDULE_NAME: 'trisiel-schedule-name',
+  SCHEDULE_TIME: 'trisiel-schedule-time',
+  CALL_ATTEMPT: 'trisiel-call-attempt',
+} as const;
+
+/** Names of those fields: from outside they mean nothing, and no guest sees them. */
+export const triggerFieldNames: ReadonlySet<string> = new Set(Object.values(triggerFacts));
+
 /** Field of the answer: bytes of standard output that were not kept. */
 export const lostOutputField = 'trisiel-lost-output';
 

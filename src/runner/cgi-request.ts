@@ -1,7 +1,7 @@
 /** The environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
 import type { GuestText } from '../guest/kernel/memory.ts';
-import { triggerField } from '../protocol/trigger.ts';
+import { triggerFieldNames } from '../protocol/trigger.ts';
 import type { ClientFacts } from '../protocol/trusted-proxies.ts';
 import { guestText, percentDecoded } from './octets.ts';
 
@@ -16,14 +16,7 @@ const variableNames = new Map<string, string | null>();
  * Never handed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy, CVE-2016-5385). The content
  * fields have variables of their own; the transfer coding has been undone.
  */
-const withheld = new Set([
-  'proxy',
-  triggerField,
-  'proxy-authorization',
-  'content-type',
-  'content-length',
-  'transfer-encoding',
-]);
+const withheld = new Set(['proxy', 'proxy-authorization', 'content-type', 'content-length', 'transfer-encoding']);
 /** Handed on where the operator trusts the proxy that has sent them: anybody can write them. */
 const forwarding = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
@@ -66,7 +59,7 @@ export function isHandedOn(
   name: string,
   { isProxied, passAuthorization }: Pick<CgiRequest, 'isProxied' | 'passAuthorization'>,
 ): boolean {
-  if (name === triggerField) return false;
+  if (triggerFieldNames.has(name)) return false;
   if (name === 'authorization') return passAuthorization;
   return isProxied || !forwarding.test(name);
 }

@@ -7,6 +7,7 @@ import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
+import { AsyncCalls, isOwnPath, prefersAsync } from './async-calls.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
 import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
@@ -42,6 +43,7 @@ const warmTriesMax = 3;
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #addresses: AddressReader;
+  readonly #asyncCalls: AsyncCalls;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #count = 0;
   /** Monotonic milliseconds; refusals since then that were only counted. */
@@ -52,6 +54,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#asyncCalls = new AsyncCalls(options.services);
     this.#addresses = new AddressReader(options.domain, options.defaultPort);
   }
 
@@ -89,13 +92,21 @@ export class Dispatcher {
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
         const owner = owners.admit(deployment.spec.ownerId);
+        const trigger = this.#trigger(request, address);
+        if (trigger === null && isOwnPath(address.path)) {
+          await this.#asyncCalls.show({ id, request, response, address, deployment });
+          return;
+        }
         if (ownsBody && (declaredBytes(request) ?? 0) > deployment.spec.limits.bodyBytes) throw tooLarge(deployment);
         if (response.destroyed) return;
+        if (trigger === null && ownsBody && !isHead && prefersAsync(request.headers.prefer)) {
+          await this.#asyncCalls.accept({ id, request, response, address, deployment }, expectsContinue);
+          return;
+        }
         deployment.lastCall = this.#count;
         // From here on the thread works for this one: a slot that is made or restored may hold it for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
-        const trigger = this.#trigger(request, address);
         const call = { id, request, response, method, target, address, ownsBody, expectsContinue, trigger };
         refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);

@@ -2,12 +2,14 @@
 import type { KvService, QueueService } from '../guest/kernel/process.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { HandlerId, HandlerName } from '../protocol/names.ts';
+import type { CallService } from './async-calls.ts';
 import { Share } from './scheduler.ts';
 
 export interface HandlerServices {
   readonly schemes: SchemeRegistry;
   readonly kv: KvService;
   readonly queues: QueueService;
+  readonly calls: CallService;
   /** Ends what the handler has open beside its Invocations. */
   readonly close: () => void;
 }

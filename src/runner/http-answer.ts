@@ -12,6 +12,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
+import { triggerFacts } from '../protocol/trigger.ts';
 import type { CgiOutput, Finished } from './cgi-output.ts';
 import { isHandedOn } from './cgi-request.ts';
 import type { FunctionCall } from './function-call.ts';
@@ -79,9 +80,16 @@ export class HttpAnswer implements IncomingHttp {
   }
 
   get fields(): readonly HttpField[] {
-    return fieldsOf(this.#request.rawHeaders).filter(
+    const sent = fieldsOf(this.#request.rawHeaders).filter(
       ([name]) => !ofConnection.has(name) && isHandedOn(name, this.#options),
     );
+    const { trigger } = this.#options.call;
+    if (trigger === null) return sent;
+    const facts = Object.entries(triggerFacts).flatMap(([variable, field]): HttpField[] => {
+      const value = trigger.env[variable];
+      return value === undefined ? [] : [[field, Buffer.from(value)]];
+    });
+    return [...sent, ...facts];
   }
 
   trailers(): readonly HttpField[] {

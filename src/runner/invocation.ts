@@ -102,7 +102,9 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.stdin = emptyBody;
       this.stdout = new LineLog('stdout', (line) => this.#guest.log(logLevels.info, 'log', line));
     } else {
-      const output = call.trigger === null ? new CgiOutput(this) : new CapturedOutput(call.response, call.id);
+      // An asynchronous request has an answer as any other; queues and schedules only take output.
+      const isAnswered = call.trigger === null || call.trigger.kind === 'async';
+      const output = isAnswered ? new CgiOutput(this) : new CapturedOutput(call.response, call.id);
       this.#output = output;
       this.http = null;
       this.stdin = this.#requestBody;
@@ -373,9 +375,11 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
 
   #answer(output: CgiOutput): HttpAnswer {
     const { proxies, isHttps } = this.#services;
-    const { request } = this.#call;
-    const scheme =
-      proxies.clientOf(request.socket.remoteAddress, request.headers).scheme ?? (isHttps ? 'https' : 'http');
+    const { request, trigger } = this.#call;
+    const own = proxies.clientOf(request.socket.remoteAddress, request.headers).scheme ?? (isHttps ? 'https' : 'http');
+    // Of the caller, where control calls for one.
+    const told = trigger?.env.REQUEST_SCHEME;
+    const scheme = told === 'https' || told === 'http' ? told : own;
     return new HttpAnswer({
       call: this.#call,
       scheme,

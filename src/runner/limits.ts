@@ -13,6 +13,11 @@ export const admission = {
   retryAfterSeconds: 1,
 } as const;
 
+export const asyncLimits = {
+  /** Asynchronous requests that one runner receives or stores at the same time, each with up to 1 MiB. */
+  accepting: 64,
+} as const;
+
 export const connectionLimits = {
   /** Open connections of one runner: each costs a few KiB, and a file descriptor. */
   connections: 20_000,

@@ -273,6 +273,13 @@ export class Runner {
           await this.#link.request({ op: 'queue.publish', handlerId, queue, message });
         },
       },
+      calls: {
+        accept: async ({ id, request, body, attemptsMax }) => {
+          await this.#link.request({ op: 'call.accept', handlerId, id, request, body, attemptsMax });
+        },
+        show: (id) => this.#link.request({ op: 'call.show', handlerId, id }).then(bytesOf),
+        answer: (id) => this.#link.request({ op: 'call.answer', handlerId, id }).then(bytesOf),
+      },
       close: () => network.close(),
     };
   }
@@ -396,4 +403,9 @@ function messageOf(error: unknown): string {
 /** Returns the port at which requests to `url` arrive; '0' where it does not say. */
 function portOf(url: URL): string {
   return url.port || (url.protocol === 'https:' ? '443' : '80');
+}
+
+function bytesOf(reply: Uint8Array | null): Uint8Array {
+  if (reply === null) throw new Error('control answers with bytes');
+  return reply;
 }

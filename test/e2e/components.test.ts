@@ -50,7 +50,7 @@ it('a command component keeps the contract of CGI', async () => {
 });
 
 it('a component that speaks wasi:http consumes a queue: a status of 2xx acknowledges', async () => {
-  await deploy('consumer', 'http.wasm', '[[queue]]\nname = "work"\n');
+  await deploy('consumer', 'http.wasm', '[[queue]]\nname = "work"\noutput = "told"\n');
   const published = await fetch(`${platform.controlUrl}/api/v1/queues/work/messages`, {
     method: 'POST',
     headers: { authorization: `Bearer ${ada.token}` },
@@ -62,4 +62,29 @@ it('a component that speaks wasi:http consumes a queue: a status of 2xx acknowle
       expect((await api(platform, ada, 'GET', '/queues/work')).body).toMatchObject({ messages: { ready: 0, done: 1 } }),
     { timeout: 30_000, interval: 50 },
   );
+  // The facts of the message are fields of the request; the component writes them, then the body.
+  const told = await api(platform, ada, 'GET', '/queues/told/messages');
+  expect((told.body as { readonly messages: readonly { readonly text: string }[] }).messages[0]!.text).toMatch(
+    /^trisiel-trigger: queue\ntrisiel-queue-name: work\ntrisiel-message-id: m-?\S+\ntrisiel-message-attempt: 1\ntrisiel-message-count: 1\na message/,
+  );
+});
+
+it('nobody outside can pass for a queue: the path is refused however it is written, the fields are left out', async () => {
+  const fields = { 'trisiel-trigger': 'queue', 'trisiel-queue-name': 'work', 'trisiel-message-id': '1' };
+  for (const path of [
+    '/.trisiel/queue/work',
+    '/%2etrisiel/queue/work',
+    '/%2E%74risiel/queue/work',
+    '//.trisiel/queue/work',
+    '/x/..%2f.trisiel/queue/work',
+    '/.TRISIEL/schedule/a',
+    '/.trisiel',
+  ]) {
+    const answer = await call(platform, 'consumer', { method: 'POST', path, headers: fields, body: 'x' });
+    expect([answer.status, JSON.parse(answer.body).code], path).toEqual([404, 'not_found']);
+  }
+  const answer = await call(platform, 'consumer', { path: '/fields', headers: fields });
+  expect(answer.status).toBe(200);
+  expect(answer.body).not.toContain('trisiel-');
+  expect((await call(platform, 'consumer', { path: '/a.trisiel/b' })).status).toBe(200);
 });

@@ -18,6 +18,7 @@ function makeTable() {
     schemes: new SchemeRegistry([]),
     kv: { get: nobody, put: nobody, replace: nobody, delete: nobody, keys: nobody },
     queues: { publish: nobody },
+    calls: { accept: nobody, show: nobody, answer: nobody },
     close: () => closed.push(id),
   }));
   const read = () => Promise.reject(new Error('was not sent before'));

@@ -8,7 +8,14 @@ import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/contr
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
 import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
-import type { BusRequest, DeploymentSpec, OwnerState, RunningChange, UsageCount } from '../../src/protocol/messages.ts';
+import type {
+  BusRequest,
+  CallBusRequest,
+  DeploymentSpec,
+  OwnerState,
+  RunningChange,
+  UsageCount,
+} from '../../src/protocol/messages.ts';
 import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
@@ -104,7 +111,7 @@ export class TestFleet {
   readonly events: FleetEvent[] = [];
   /** Changes told by each runner that lives. */
   readonly running = new Map<string, RunningChange[]>();
-  onRequest: (request: BusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
+  onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
   readonly #watchers = new Set<() => void>();
 
   /** `outlive`: the runners do not end with this process, as those of a real control. */

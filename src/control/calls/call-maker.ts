@@ -174,7 +174,7 @@ function triggered({ handler, schedule, request, body, attempt }: TakenCall): Tr
   const kind: TriggerKind = schedule === null ? 'async' : 'schedule';
   return {
     kind,
-    handler,
+    handler: request.label ?? handler,
     path: request.path,
     env: { ...request.env, CALL_ATTEMPT: String(attempt) },
     contentType: '',

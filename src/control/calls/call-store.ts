@@ -7,13 +7,13 @@
  *
  * Nothing here waits for the disk but accept(): what a power cut undoes is made once more.
  */
+import type { CallRequest } from '../../protocol/call-request.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { callLimits, MIB } from '../../protocol/limits.ts';
 import type { CallState } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import { deliveryLimits, lostReason, retryDelayMs } from '../queues/deliveries.ts';
-import type { StoredRequest } from './runs.ts';
 
 /** A call that this control has taken. */
 export interface TakenCall {
@@ -25,7 +25,7 @@ export interface TakenCall {
   readonly schedule: string | null;
   readonly attempt: number;
   readonly attemptsMax: number;
-  readonly request: StoredRequest;
+  readonly request: CallRequest;
   readonly body: Uint8Array;
   readonly createdMs: number;
 }
@@ -76,7 +76,7 @@ export class CallStore {
   async accept(call: {
     readonly id: string;
     readonly handlerId: string;
-    readonly request: StoredRequest;
+    readonly request: CallRequest;
     readonly body: Uint8Array;
     readonly attemptsMax: number;
   }): Promise<void> {
@@ -257,7 +257,7 @@ export class CallStore {
       schedule: row.schedule,
       attempt: Number(row.attempts),
       attemptsMax: Number(row.attempts_max),
-      request: JSON.parse(row.request) as StoredRequest, // written by accept and insertRun
+      request: JSON.parse(row.request) as CallRequest, // written by accept and insertRun
       body: new Uint8Array(row.body),
       createdMs: Number(row.created_ms),
     }));

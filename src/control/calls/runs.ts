@@ -1,21 +1,8 @@
 /** Stores the call that a tick of a schedule asks for. */
 import type { Transaction } from 'kysely';
+import type { CallRequest } from '../../protocol/call-request.ts';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';
 import type { Schema } from '../db/schema.ts';
-
-/** How the function is to be called: column `calls.request`, as JSON. */
-export interface StoredRequest {
-  readonly method: string;
-  /** Path and query, as they stand in a request line. */
-  readonly path: string;
-  /** Authority of the request; null: the handler's own host name. */
-  readonly authority: string | null;
-  /** Fields of the request, name and value, octets as characters of latin1. */
-  readonly fields: readonly (readonly [string, string])[];
-  /** Variables of the Invocation besides the request's. */
-  readonly env: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-}
 
 /** Stores a run, unless one for the same tick exists. `nowMs` in Unix milliseconds. */
 export async function insertRun(
@@ -32,9 +19,10 @@ export async function insertRun(
   },
 ): Promise<void> {
   const { settings, nowMs } = run;
-  const request: StoredRequest = {
+  const request: CallRequest = {
     method: 'POST',
     path: settings.path,
+    label: null,
     authority: null,
     fields: [['content-type', 'text/plain; charset=utf-8']],
     env: {

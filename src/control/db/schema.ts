@@ -222,7 +222,7 @@ export interface Schema {
     attempts_max: number;
     /** 1: runs of its schedule follow each other. */
     is_serial: number;
-    /** StoredRequest as JSON (src/control/calls/call-store.ts). */
+    /** CallRequest as JSON (src/protocol/call-request.ts). */
     request: string;
     body: Uint8Array;
     created_ms: number;

@@ -10,6 +10,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, runnerLimits } from '../../protocol/limits.ts';
 import type {
   BusRequest,
+  CallBusRequest,
   DeploymentSpec,
   FromRunner,
   OwnerState,
@@ -91,7 +92,7 @@ export interface FleetOptions {
   readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => Promise<void>;
   /** Which Invocations run in a runner has changed; null: the runner has ended, and with it all of them. */
   readonly onRunning: (runnerId: string, change: RunningChange | null) => void;
-  readonly onRequest: (request: BusRequest) => Promise<Uint8Array | null>;
+  readonly onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null>;
   readonly onEvent?: (event: FleetEvent) => void;
 }
 

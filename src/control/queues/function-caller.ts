@@ -51,6 +51,9 @@ export type CallResult =
 /** Codes of answers before a function has begun. */
 const refusals = new Set(['overloaded', 'unavailable', 'not_deployed', 'handler_not_found', 'suspended']);
 
+/** Methods whose requests have no body unless they say so. */
+const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
+
 /** The runner ends a call in time; one that hangs is given up so much later, milliseconds. */
 const lateMs = 15_000;
 
@@ -88,7 +91,11 @@ export class FunctionCaller {
     const trigger = { kind: call.kind, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
     const headers = [
       ...['host', call.authority ?? `${call.handler}.${domain}`],
-      ...['content-length', String(call.body.length), triggerField, writeTrigger(key, trigger)],
+      ...[triggerField, writeTrigger(key, trigger)],
+      // A GET without a body has none, not an empty one.
+      ...(call.body.length === 0 && bodiless.has(call.method ?? 'POST')
+        ? []
+        : ['content-length', String(call.body.length)]),
       ...(call.fields === undefined ? ['content-type', call.contentType] : call.fields.flat()),
     ];
     return new Promise((resolve) => {

@@ -1,0 +1,163 @@
+/** Asynchronous HTTP: a call is kept, made later, retried, and its answer read at an address that nobody can guess. */
+import { once } from 'node:events';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { callLimits } from '../../src/protocol/limits.ts';
+import {
+  call,
+  createUser,
+  makeRepo,
+  push,
+  removeTemporaryFolders,
+  runnerPid,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+} from '../support/e2e.ts';
+import { assemble, fixture } from '../support/e2e-guests.ts';
+
+let platform: TestPlatform;
+let ada: TestUser;
+
+/** Answers 201 with a field, and the trigger, the query and the body that it was called with. */
+const teller = assemble(`(module
+  (import "cwa" "env_get" (func $env (param i32 i32 i32 i32) (result i32)))
+  (import "cwa" "io_get_stdin" (func $stdin (result i32)))
+  (import "cwa" "io_get_stdout" (func $stdout (result i32)))
+  (import "cwa" "resource_read" (func $read (param i32 i32 i32) (result i32)))
+  (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "TRISIEL_TRIGGERQUERY_STRINGREMOTE_ADDR |Status: 201\\nX-Own: yes\\nSet-Cookie: a=b\\nContent-Type: text/plain\\n\\n")
+  (func $print (param i32 i32) (drop (call $write (call $stdout) (local.get 0) (local.get 1))))
+  (func $variable (param i32 i32) (local i32)
+    (local.set 2 (call $env (local.get 0) (local.get 1) (i32.const 1024) (i32.const 1024)))
+    (if (i32.gt_s (local.get 2) (i32.const 0)) (then (call $print (i32.const 1024) (local.get 2))))
+    (call $print (i32.const 39) (i32.const 1)))
+  (func (export "cwa_main") (result i32) (local i32)
+    (call $print (i32.const 40) (i32.const 65))
+    (call $variable (i32.const 0) (i32.const 15))
+    (call $variable (i32.const 15) (i32.const 12))
+    (call $variable (i32.const 27) (i32.const 11))
+    (block $end (loop $more
+      (local.set 0 (call $read (call $stdin) (i32.const 4096) (i32.const 4096)))
+      (br_if $end (i32.le_s (local.get 0) (i32.const 0)))
+      (call $print (i32.const 4096) (local.get 0))
+      (br $more)))
+    (i32.const 0)))`);
+
+async function deploy(handler: string, module: Uint8Array, manifest = ''): Promise<void> {
+  const pushed = await push(platform, ada, await makeRepo({ 'a.wasm': module, 'wasmcloud.toml': manifest }), handler);
+  expect(pushed.status, pushed.stderr).toBe(0);
+}
+
+beforeAll(async () => {
+  platform = await startPlatform();
+  ada = await createUser(platform, 'ada');
+  await deploy('teller', teller);
+});
+afterAll(async () => {
+  await platform.stop();
+  await removeTemporaryFolders();
+});
+
+const prefer = { prefer: 'wait=10, Respond-Async' };
+const later = (handler: string, path = '/', body = '') =>
+  call(platform, handler, { method: 'POST', path, headers: prefer, body });
+interface State {
+  readonly state: string;
+  readonly status: number | null;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly answer: string | null;
+}
+async function ended(handler: string, path: string): Promise<State> {
+  return vi.waitFor(
+    async () => {
+      const state = JSON.parse((await call(platform, handler, { path })).body) as State;
+      expect(['done', 'failed']).toContain(state.state);
+      return state;
+    },
+    { timeout: 90_000, interval: 50 },
+  );
+}
+
+it('is answered 202 with an address, where its state and then the answer are read', async () => {
+  const accepted = await later('teller', '/x?a=b', 'the body');
+  expect(accepted.status).toBe(202);
+  expect(accepted.headers).toMatchObject({ 'preference-applied': 'respond-async' });
+  const url = String(accepted.headers.location);
+  expect(url).toMatch(/^\/\.trisiel\/calls\/[\w-]{32}$/);
+  expect(await ended('teller', url)).toMatchObject({
+    state: 'done',
+    status: 201,
+    attempts: 1,
+    answer: `${url}/answer`,
+  });
+  const answer = await call(platform, 'teller', { path: `${url}/answer` });
+  expect([answer.status, answer.body]).toEqual([201, 'async|a=b|127.0.0.1|the body']);
+  expect(answer.headers).toMatchObject({ 'x-own': 'yes', 'set-cookie': expect.anything() });
+  expect((await call(platform, 'teller', { method: 'POST', path: url })).status).toBe(405);
+});
+
+it('its address is good for its own function only, and nothing else is found', async () => {
+  const url = String((await later('teller')).headers.location);
+  await ended('teller', url);
+  await deploy('other', teller);
+  for (const [handler, path] of [
+    ['other', url],
+    ['other', `${url}/answer`],
+    ['teller', `${url.slice(0, -1)}_`],
+    ['teller', '/.trisiel/calls/x'],
+  ] as const)
+    expect((await call(platform, handler, { path })).status, path).toBe(404);
+});
+
+it('an unknown function, a body that is too large and a caller without the preference are answered at once', async () => {
+  expect((await later('nobody')).status).toBe(404);
+  expect((await later('teller', '/', 'x'.repeat(callLimits.bodyBytes + 1))).status).toBe(413);
+  expect((await call(platform, 'teller', { headers: { prefer: 'x="a, respond-async, b"' } })).status).toBe(201);
+});
+
+it('what fails is attempted as often as TRISIEL_RETRY says, once without; its answer is kept', async () => {
+  const failing = assemble('(module (memory (export "memory") 1) (func (export "cwa_main") (result i32) unreachable))');
+  await deploy('once', failing);
+  await deploy('twice', failing, '[env]\nTRISIEL_RETRY = "2"\n');
+  for (const [handler, attempts] of [
+    ['once', 1],
+    ['twice', 2],
+  ] as const) {
+    const url = String((await later(handler)).headers.location);
+    expect(await ended(handler, url)).toMatchObject({
+      state: 'failed',
+      status: 500,
+      attempts,
+      reason: expect.stringContaining('trapped'),
+    });
+    expect(JSON.parse((await call(platform, handler, { path: `${url}/answer` })).body).code).toBe('trapped');
+  }
+});
+
+it('a component is called the same way', async () => {
+  await deploy('web', await fixture('component/http.wasm'));
+  const url = String((await later('web', '/fields', 'echoed')).headers.location);
+  expect(await ended('web', url)).toMatchObject({ state: 'done', status: 200 });
+  expect((await call(platform, 'web', { path: `${url}/answer` })).body).toBe(
+    'trisiel-trigger: async\ntrisiel-call-attempt: 1\nechoed',
+  );
+});
+
+it('what was accepted is made although control and runners are killed', async () => {
+  await deploy(
+    'slow',
+    assemble(`(module
+    (import "cwa" "runtime_msleep" (func $sleep (param i32)))
+    (memory (export "memory") 1)
+    (func (export "cwa_main") (result i32) (call $sleep (i32.const 1500)) (i32.const 0)))`),
+  );
+  const urls = await Promise.all(Array.from({ length: 5 }, async () => String((await later('slow')).headers.location)));
+  const pid = await runnerPid(platform);
+  platform.child.kill('SIGKILL');
+  await once(platform.child, 'exit');
+  process.kill(pid, 'SIGKILL');
+  platform = await startPlatform({ TRISIEL_DATA: platform.dataFolder });
+  for (const url of urls) expect(await ended('slow', url)).toMatchObject({ state: 'done', status: 200 });
+}, 180_000);
