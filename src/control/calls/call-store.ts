@@ -402,8 +402,32 @@ export class CallStore {
       .execute();
   }
 
+  /** Calls whose times lie further ahead than any that is given: the clock was put back since. */
+  async #clockPutBack(nowMs: number): Promise<void> {
+    const latest = { ready: deliveryLimits.retryMostMs, inflight: deliveryLimits.visibleMs } as const;
+    for (const state of ['ready', 'inflight'] as const) {
+      const dueMs = state === 'ready' ? nowMs : nowMs + deliveryLimits.visibleMs;
+      const from = nowMs + latest[state] + deliveryLimits.clockBackMs;
+      const ahead = await this.#db.reader
+        .selectFrom('calls')
+        .select('id')
+        .where('state', '=', state)
+        .where('due_ms', '>', from)
+        .limit(1)
+        .executeTakeFirst();
+      if (ahead === undefined) continue;
+      await this.#db.relaxed
+        .updateTable('calls')
+        .set({ due_ms: dueMs })
+        .where('state', '=', state)
+        .where('due_ms', '>', from)
+        .execute();
+    }
+  }
+
   /** Calls that nobody extended: they are made again, or have failed for good. */
   async #settleLost(nowMs: number): Promise<void> {
+    await this.#clockPutBack(nowMs);
     const isLost = this.#db.reader
       .selectFrom('calls')
       .select('id')

@@ -34,6 +34,8 @@ export interface Taken {
 export const deliveryLimits = {
   /** Milliseconds that a taken message is left alone; who has it extends that while it works. */
   visibleMs: 30_000,
+  /** A delivery that is to be extended later than this after visibleMs was taken before the clock was put back, milliseconds. */
+  clockBackMs: 60_000,
   /** Bytes of the messages of one take, which control holds until they are settled; one message is always taken. */
   takenBytes: 8 * MIB,
   /** Milliseconds before the second delivery; doubles with each one, up to the most. Half of it is random. */
@@ -182,6 +184,14 @@ export class Deliveries {
 
   /** Deliveries that nobody extended: their messages come again, or are dead letters. */
   async #settleLost(trx: Transaction<Schema>, queueId: string, maxAttempts: number, nowMs: number): Promise<void> {
+    // Taken before the clock was put back: who has them extends them by then, or they are lost.
+    await trx
+      .updateTable('messages')
+      .set({ due_ms: nowMs + deliveryLimits.visibleMs })
+      .where('queue_id', '=', queueId)
+      .where('state', '=', 'inflight')
+      .where('due_ms', '>', nowMs + deliveryLimits.visibleMs + deliveryLimits.clockBackMs)
+      .execute();
     await trx
       .updateTable('messages')
       .set((eb) => ({

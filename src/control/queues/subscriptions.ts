@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { QueueSettings } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
+import { deliveryLimits } from './deliveries.ts';
 
 export interface Subscription {
   readonly handlerId: string;
@@ -49,7 +50,15 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
             .where('messages.state', '=', state)
             .where('messages.due_ms', '<=', nowMs),
         );
-      return or([due('ready'), due('inflight')]).as('is_due');
+      // Only a clock that was put back leaves a delivery so far ahead.
+      const ahead = exists(
+        selectFrom('messages')
+          .select('messages.id')
+          .whereRef('messages.queue_id', '=', 'queues.id')
+          .where('messages.state', '=', 'inflight')
+          .where('messages.due_ms', '>', nowMs + deliveryLimits.visibleMs + deliveryLimits.clockBackMs),
+      );
+      return or([due('ready'), due('inflight'), ahead]).as('is_due');
     })
     .where('handlers.deleted_ms', 'is', null)
     .orderBy('handlers.id')

@@ -1,6 +1,7 @@
 /** Queues and their messages in the database: publishing, reading, limits, deliveries. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deliveries, deliveryLimits } from '../../../src/control/queues/deliveries.ts';
+import { readSubscriptions } from '../../../src/control/queues/subscriptions.ts';
 import { queueLimits } from '../../../src/protocol/limits.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 import { newMessage, type TestQueues, testQueues } from '../../support/queues.ts';
@@ -122,6 +123,25 @@ onEachDatabase('queues', (dialect) => {
       await expect(own.publish('ada', 'more', 'm')).rejects.toMatchObject({ code: 'limit_exceeded' });
       await own.publish('ada', 'q0', 'm');
       await own.publish('bob', 'more', 'm');
+    });
+
+    it('among 100,000 queues are published, read and listed in pages; no further queue is made', async () => {
+      const rows = Array.from({ length: 100_000 }, (_, i) => ({
+        ...{ id: `q${i}`, owner_id: 'ada', name: `q${String(i).padStart(6, '0')}` },
+        ...{ is_paused: 0, last_position: 0, created_ms: 0 },
+      }));
+      for (let at = 0; at < rows.length; at += 4_000)
+        await store.db
+          .insertInto('queues')
+          .values(rows.slice(at, at + 4_000))
+          .execute();
+      await own.publish('ada', 'q050000', 'm');
+      const page = await own.queues.list({ ownerId: 'ada', after: 'q049999', limit: 200 });
+      expect(page.map(({ name }) => name).slice(0, 2)).toEqual(['q050000', 'q050001']);
+      expect(page).toHaveLength(200);
+      expect(page[0]).toMatchObject({ messages: { ready: 1 } });
+      await expect(own.publish('ada', 'more', 'm')).rejects.toMatchObject({ code: 'limit_exceeded' });
+      expect(await readSubscriptions(store.db, nowMs)).toEqual([]);
     });
 
     it('of many writers all arrive, each with a position of its own', async () => {
@@ -272,6 +292,25 @@ onEachDatabase('queues', (dialect) => {
       nowMs += deliveryLimits.visibleMs;
       expect((await take()).messages).toEqual([]);
       expect(await all('q')).toMatchObject([{ state: 'dead', reason: expect.stringContaining('ended') }]);
+    });
+
+    it('come again when the clock jumps ahead, and are not held up when it is put back', async () => {
+      await own.publish('ada', 'q', 'm');
+      const late = await take();
+      nowMs += 60 * 60_000;
+      // At least once: whoever had it may have ended.
+      const again = await take();
+      expect(again.messages).toMatchObject([{ attempt: 2 }]);
+      expect(await deliveries.done(late.takenId, ids(late.messages), null)).toBe(0);
+      nowMs -= 60 * 60_000;
+      expect((await take()).messages).toEqual([]);
+      // A taker that lives extends it by then.
+      nowMs += deliveryLimits.visibleMs - 1;
+      await deliveries.extend([again.takenId]);
+      nowMs += 1;
+      expect((await take()).messages).toEqual([]);
+      nowMs += deliveryLimits.visibleMs;
+      expect((await take()).messages).toMatchObject([{ attempt: 3 }]);
     });
 
     it('that are given back have not been tried', async () => {

@@ -1,0 +1,160 @@
+/** Asynchronous calls in the database: accepted, taken, retried, kept for a while, found by their id alone. */
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CallStore } from '../../../src/control/calls/call-store.ts';
+import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
+import { callLimits } from '../../../src/protocol/limits.ts';
+import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+
+onEachDatabase('asynchronous calls', (dialect) => {
+  let store: TemporaryDatabase;
+  let calls: CallStore;
+  let nowMs = 0;
+
+  beforeEach(async () => {
+    nowMs = 1_000_000_000_000;
+    store = await dialect.temporary();
+    calls = new CallStore({ db: store.db, now: () => nowMs, random: () => 0 });
+    await store.db.insertInto('users').values({ id: 'ada', name: 'ada', password_hash: '', created_ms: 0 }).execute();
+    for (const id of ['h', 'other'])
+      await store.db
+        .insertInto('handlers')
+        .values({ id, name: `${id}-name`, owner_id: 'ada', next_number: 1, created_ms: 0 })
+        .execute();
+  });
+  afterEach(() => store.close());
+
+  const request = {
+    ...{ method: 'PUT', path: '/x', label: 'h-name', authority: null, env: { A: 'b' }, timeoutMs: 5 },
+    fields: [['x-secret', 'yes']] as const,
+  };
+  const accept = async (more: { handlerId?: string; attemptsMax?: number; id?: string; body?: Uint8Array } = {}) => {
+    const id = more.id ?? randomUUID();
+    await calls.accept({ handlerId: 'h', attemptsMax: 1, body: Buffer.from('body'), ...more, id, request });
+    return id;
+  };
+  const take = (room = 100, running = new Map<string, number>()) =>
+    calls.take({ takenId: randomUUID(), room, running });
+  const answer = { status: 503, fields: [['x-a', 'b']] as const, body: Buffer.from('answer') };
+  const failure = { reason: 'status 503', invocation: 'i', answer, isInterrupted: false };
+
+  it('come back as they were accepted; what was sent is forgotten with the end', async () => {
+    const id = await accept();
+    expect(await calls.show('h', id)).toMatchObject({ state: 'ready', attempts: 0, status: null, endedMs: null });
+    const [call] = await take();
+    expect(call).toMatchObject({ id, handler: 'h-name', schedule: null, attempt: 1, request });
+    expect(Buffer.from(call!.body).toString()).toBe('body');
+    await expect(calls.answer('h', id)).rejects.toMatchObject({ code: 'not_found' });
+    nowMs += 5;
+    await calls.done(call!, { invocation: 'i', answer: { ...answer, status: 200 } });
+    expect(await calls.show('h', id)).toMatchObject({ state: 'done', status: 200, invocation: 'i', endedMs: nowMs });
+    expect(await calls.answer('h', id)).toEqual({ ...answer, status: 200, body: new Uint8Array(answer.body) });
+    const row = await store.db.selectFrom('calls').select(['request', 'body']).executeTakeFirstOrThrow();
+    expect([row.request, row.body.length]).toEqual(['{}', 0]);
+  });
+
+  it('are found under their own handler only', async () => {
+    const id = await accept();
+    for (const [handler, which] of [
+      ['other', id],
+      ['h', randomUUID()],
+    ] as const) {
+      await expect(calls.show(handler, which)).rejects.toMatchObject({ code: 'not_found' });
+      await expect(calls.answer(handler, which)).rejects.toMatchObject({ code: 'not_found' });
+    }
+  });
+
+  it('that fail are made again as often as asked, later and later; the last answer is kept', async () => {
+    const id = await accept({ attemptsMax: 2 });
+    await calls.failed((await take())[0]!, failure);
+    expect(await take()).toEqual([]);
+    nowMs += deliveryLimits.retryMs / 2;
+    await calls.failed((await take())[0]!, failure);
+    nowMs += deliveryLimits.retryMostMs;
+    expect(await take()).toEqual([]);
+    expect(await calls.show('h', id)).toMatchObject({
+      state: 'failed',
+      attempts: 2,
+      status: 503,
+      reason: 'status 503',
+    });
+    expect(await calls.answer('h', id)).toMatchObject({ status: 503 });
+  });
+
+  it('whose runner ended are made again although nobody asked for it, a few times', async () => {
+    const id = await accept();
+    for (let attempt = 1; attempt <= callLimits.interrupted; attempt += 1) {
+      const [call] = await take();
+      expect(call).toMatchObject({ attempt });
+      await calls.failed(call!, { ...failure, answer: null, isInterrupted: true });
+      nowMs += deliveryLimits.retryMostMs;
+    }
+    expect(await take()).toEqual([]);
+    expect(await calls.show('h', id)).toMatchObject({ state: 'failed', status: null });
+  });
+
+  it('that cannot begin wait, for a day', async () => {
+    const id = await accept();
+    await calls.refused((await take())[0]!, 'overloaded: full', 1_000);
+    expect(await calls.show('h', id)).toMatchObject({ state: 'ready', attempts: 0 });
+    nowMs += callLimits.patienceMs + 1;
+    await calls.refused((await take())[0]!, 'overloaded: full', 1_000);
+    expect(await calls.show('h', id)).toMatchObject({ state: 'failed', reason: 'overloaded: full' });
+  });
+
+  it('are refused past a number that wait, for each handler', async () => {
+    await accept();
+    await store.db.deleteFrom('calls').execute();
+    const id = await accept();
+    const row = await store.db.selectFrom('calls').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    for (let at = 1; at < callLimits.waiting; at += 111)
+      await store.db
+        .insertInto('calls')
+        .values(Array.from({ length: 111 }, (_, i) => ({ ...row, id: `c${at + i}` })))
+        .execute();
+    await expect(accept()).rejects.toMatchObject({ code: 'overloaded' });
+    await accept({ handlerId: 'other' });
+  });
+
+  it('of one handler leave room for those of others', async () => {
+    for (let i = 0; i < callLimits.concurrency + 4; i += 1) await accept();
+    nowMs += 1;
+    await accept({ handlerId: 'other' });
+    const taken = await take(callLimits.concurrency + 1);
+    expect(taken.filter(({ handlerId }) => handlerId === 'h')).toHaveLength(callLimits.concurrency);
+    expect(taken.filter(({ handlerId }) => handlerId === 'other')).toHaveLength(1);
+    expect(await take(100, new Map([['h', callLimits.concurrency]]))).toEqual([]);
+    expect(await take(100, new Map([['h', callLimits.concurrency - 1]]))).toHaveLength(1);
+  });
+
+  it('are taken by one of many controls', async () => {
+    for (let i = 0; i < 12; i += 1) await accept();
+    const other = new CallStore({ db: await store.open(), now: () => nowMs, random: () => 0 });
+    const takes = Array.from({ length: 6 }, (_, i) =>
+      (i % 2 === 0 ? calls : other).take({ takenId: `t${i}`, room: 4, running: new Map() }),
+    );
+    const ids = (await Promise.all(takes)).flat().map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('that ended are removed after a day, those that wait stay', async () => {
+    const ended = await accept();
+    await calls.done((await take())[0]!, { invocation: null, answer });
+    const waiting = await accept();
+    nowMs += callLimits.keptMs + 1;
+    await calls.prune();
+    await expect(calls.show('h', ended)).rejects.toMatchObject({ code: 'not_found' });
+    expect(await calls.show('h', waiting)).toMatchObject({ state: 'ready' });
+  });
+
+  it('go on when the clock is put back', async () => {
+    await accept();
+    nowMs -= 60 * 60_000;
+    const [call] = await take();
+    expect(call).toMatchObject({ attempt: 1 });
+    nowMs -= 60 * 60_000;
+    expect(await take()).toEqual([]);
+    nowMs += deliveryLimits.visibleMs;
+    expect(await take()).toMatchObject([{ attempt: 2 }]);
+  });
+});

@@ -1,0 +1,122 @@
+/** Consumers between a real database and a server that plays the runners: what changes while messages are under way. */
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { Consumers } from '../../../src/control/queues/consumers.ts';
+import { Deliveries } from '../../../src/control/queues/deliveries.ts';
+import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
+import { replaceSubscriptions } from '../../../src/control/queues/subscriptions.ts';
+import type { QueueSettings } from '../../../src/protocol/nouns.ts';
+import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { type TestQueues, testQueues } from '../../support/queues.ts';
+import { testQuota } from '../../support/quotas.ts';
+
+const settings: QueueSettings = {
+  ...{ name: 'q', concurrency: 1, batch: 1, framing: 'ndjson', maxAttempts: 1, timeoutMs: 30_000, output: null },
+};
+
+onEachDatabase('consumers', (dialect) => {
+  let store: TemporaryDatabase;
+  let own: TestQueues;
+  let consumers: Consumers;
+  let server: Server;
+  let answer: RequestListener;
+  let reported: unknown[];
+
+  beforeEach(async () => {
+    store = await dialect.temporary();
+    own = testQueues(store.db);
+    reported = [];
+    answer = (_, response) => response.end();
+    server = createServer((request, response) => answer(request, response)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await store.db.insertInto('users').values({ id: 'ada', name: 'ada', password_hash: '', created_ms: 0 }).execute();
+    await store.db
+      .insertInto('handlers')
+      .values({ id: 'h', name: 'otter', owner_id: 'ada', next_number: 1, created_ms: 0 })
+      .execute();
+    const quota = testQuota(store.db, { quotaBytes: 2_000 });
+    consumers = new Consumers({
+      db: store.db,
+      queues: own.queues,
+      deliveries: new Deliveries({ db: store.db, now: Date.now, random: () => 0 }),
+      publish: async (ownerId, queue, message) => {
+        await quota.publishing(ownerId, message.body.length, () => own.messages.publish(ownerId, queue, [message]));
+      },
+      caller: new FunctionCaller({ key: 'k', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' }),
+      now: Date.now,
+      report: (_, error) => reported.push(error),
+    });
+  });
+  afterEach(async () => {
+    await consumers.close(1_000);
+    server.closeAllConnections();
+    server.close();
+    await store.close();
+  });
+
+  const subscribe = (...all: readonly Partial<QueueSettings>[]) =>
+    store.db.transaction().execute((trx) =>
+      replaceSubscriptions(
+        trx,
+        'h',
+        all.map((one) => ({ ...settings, ...one })),
+      ),
+    );
+  const eventually = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 });
+  const counts = async (name = 'q') => (await own.queues.summary('ada', name)).messages;
+  /** Holds each call until it is let go. */
+  const holding = () => {
+    const held: (() => void)[] = [];
+    answer = (_, response) => held.push(() => response.end());
+    return held;
+  };
+
+  it('an output for which the quota has no room fails its message, which says so; the input is kept', async () => {
+    answer = (_, response) => response.end(Buffer.alloc(1_990));
+    await own.publish('ada', 'q', ['a']);
+    await subscribe({ output: 'out' });
+    consumers.start();
+    await eventually(async () => expect(await counts()).toMatchObject({ dead: 1 }));
+    const { id } = await own.queues.find('ada', 'q');
+    const [dead] = await own.messages.read(id, { after: 0, limit: 1 });
+    expect(dead!.reason).toMatch(/^its output could not be published to out: .*quota/);
+    await expect(own.queues.find('ada', 'out')).rejects.toMatchObject({ code: 'not_found' });
+    expect(reported).toEqual([]);
+  });
+
+  it('a consumer that is deployed away finishes what it has, and gets no more', async () => {
+    const held = holding();
+    await own.publish('ada', 'q', ['a', 'b', 'c']);
+    await subscribe({});
+    consumers.start();
+    await eventually(async () => expect(held).toHaveLength(1));
+    await subscribe();
+    // Seen with the next look, after which nothing is taken.
+    await own.publish('ada', 'other', 'x');
+    await subscribe({ name: 'other' });
+    await eventually(async () => expect(held).toHaveLength(2));
+    for (const go of held) go();
+    await eventually(async () => expect(await counts()).toEqual({ ready: 2, inflight: 0, dead: 0, done: 1 }));
+    expect(reported).toEqual([]);
+  });
+
+  it('a queue that is deleted while it is consumed is gone, and works when it is made again', async () => {
+    const held = holding();
+    await own.publish('ada', 'q', ['a', 'b']);
+    await subscribe({});
+    consumers.start();
+    await eventually(async () => expect(held).toHaveLength(1));
+    await own.queues.delete('ada', 'q');
+    held[0]!();
+    await own.publish('ada', 'q', 'new');
+    await eventually(async () => expect(held).toHaveLength(2));
+    held[1]!();
+    await eventually(async () => expect(await counts()).toEqual({ ready: 0, inflight: 0, dead: 0, done: 1 }));
+    const total = await store.db.selectFrom('message_totals').select(['items', 'bytes']).executeTakeFirstOrThrow();
+    expect([Number(total.items), Number(total.bytes)]).toEqual([1, 3]);
+    expect(reported).toEqual([]);
+  });
+});
