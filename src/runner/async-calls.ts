@@ -17,21 +17,6 @@ import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import { withoutForeign } from './shared-origin.ts';
 
-/** What a handler asks of control for its asynchronous calls. Rejects with what control says, or with ControlAway. */
-export interface CallService {
-  /** Resolves when the call is durable. */
-  accept(call: {
-    readonly id: string;
-    readonly request: CallRequest;
-    readonly body: Uint8Array;
-    readonly attemptsMax: number;
-  }): Promise<void>;
-  /** Returns the call's state as JSON. */
-  show(id: string): Promise<Uint8Array>;
-  /** Returns the answer's head as JSON, a line end, and its body. */
-  answer(id: string): Promise<Uint8Array>;
-}
-
 /** What is asked for and by whom. */
 interface Asked {
   readonly id: string;

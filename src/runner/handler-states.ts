@@ -1,9 +1,24 @@
 /** What a handler has in this runner besides its Deployments: its share of the thread, its services. */
 import type { KvService, QueueService } from '../guest/kernel/process.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
+import type { CallRequest } from '../protocol/call-request.ts';
 import type { HandlerId, HandlerName } from '../protocol/names.ts';
-import type { CallService } from './async-calls.ts';
 import { Share } from './scheduler.ts';
+
+/** What a handler asks of control for its asynchronous calls. Rejects with what control says, or with ControlAway. */
+export interface CallService {
+  /** Resolves when the call is durable. */
+  accept(call: {
+    readonly id: string;
+    readonly request: CallRequest;
+    readonly body: Uint8Array;
+    readonly attemptsMax: number;
+  }): Promise<void>;
+  /** Returns the call's state as JSON. */
+  show(id: string): Promise<Uint8Array>;
+  /** Returns the answer's head as JSON, a line end, and its body. */
+  answer(id: string): Promise<Uint8Array>;
+}
 
 export interface HandlerServices {
   readonly schemes: SchemeRegistry;
