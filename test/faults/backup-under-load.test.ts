@@ -1,0 +1,102 @@
+/**
+ * A platform is backed up while pushes and settings go on. Everything acknowledged before the beginning is in the
+ * archive, and the archive is of one moment. BACKUP_HANDLERS: how many handlers, default 100.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import {
+  api,
+  call,
+  commit,
+  createUser,
+  makeRepo,
+  push,
+  removeTemporaryFolders,
+  startPlatform,
+  temporaryFolder,
+} from '../support/e2e.ts';
+import { trisiel } from '../support/trisiel.ts';
+
+afterAll(removeTemporaryFolders);
+
+const count = Number(process.env.BACKUP_HANDLERS ?? 100);
+const minutes = 60_000;
+
+it(`a backup of ${count} handlers under load loses nothing acknowledged before it, and all of it serves`, {
+  timeout: 15 * minutes + count * 5_000,
+}, async () => {
+  const platform = await startPlatform();
+  const user = await createUser(platform);
+  const module = await readFile(new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url));
+  const repos = await Promise.all([0, 1, 2].map(() => makeRepo({ 'a.wasm': module })));
+  const names = Array.from({ length: count }, (_, at) => `load-${at}`);
+  let next = 0;
+  await Promise.all(
+    repos.map(async (repo) => {
+      for (let name = names[next++]; name !== undefined; name = names[next++]) {
+        const pushed = await push(platform, user, repo, name);
+        expect(pushed.status, pushed.stderr).toBe(0);
+      }
+    }),
+  );
+
+  /** What has been acknowledged so far: newest version and variables, by handler. */
+  const versions = new Map(names.map((name) => [name, 1]));
+  const variables = new Map<string, string>();
+  let isOver = false;
+  const refused: string[] = [];
+  const pushing = repos.map(async (repo, lane) => {
+    for (let n = 0; !isOver; n += 1) {
+      const name = names[((n * 3 + lane) % 30) % count]!;
+      await commit(repo, { 'README.md': `${lane} ${n}` });
+      const pushed = await push(platform, user, repo, name, '--force', 'main');
+      const version = /deployed v(\d+)/.exec(pushed.stderr)?.[1];
+      if (pushed.status !== 0 && !isOver) refused.push(pushed.stderr);
+      if (pushed.status === 0 && version !== undefined)
+        versions.set(name, Math.max(versions.get(name)!, Number(version)));
+    }
+  });
+  const setting = (async () => {
+    for (let n = 0; !isOver; n += 1) {
+      const name = names[n % count]!;
+      const answer = await api(platform, user, 'PUT', `/handlers/${name}/env/K`, { value: `value ${n}` });
+      if (answer.status === 200) variables.set(name, String(`value ${n}`.length));
+    }
+  })();
+  // Some of each are acknowledged before it begins.
+  const isUnderWay = (): boolean => versions.get(names[0]!)! > 1 && variables.size > 0;
+  await expect
+    .poll(isUnderWay, { timeout: 2 * minutes })
+    .toBe(true)
+    .finally(() => {
+      isOver = !isUnderWay();
+    });
+
+  const before = { versions: new Map(versions), variables: new Map(variables) };
+  const file = join(await temporaryFolder(), 'load.trisiel');
+  const backedUp = await trisiel('backup', [file], platform.env);
+  isOver = true;
+  await Promise.all([...pushing, setting]);
+  expect(refused).toEqual([]);
+  expect(backedUp).toEqual({ status: 0, stderr: '', stdout: expect.stringContaining(`handlers=${count} `) });
+  await platform.stop();
+
+  const env = { ...platform.env, TRISIEL_DATA: join(await temporaryFolder(), 'data') };
+  expect(await trisiel('restore', [file], env)).toMatchObject({ status: 0, stderr: '' });
+  expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
+  const restored = await startPlatform(env);
+  for (const name of names) {
+    const { body } = await api(restored, user, 'GET', `/handlers/${name}`);
+    const { version } = (body as { handler: { version: number } }).handler;
+    expect(version, name).toBeGreaterThanOrEqual(before.versions.get(name)!);
+    expect(await call(restored, name), name).toMatchObject({ status: 200, body: 'Hello, world!\n' });
+  }
+  for (const name of before.variables.keys())
+    expect((await api(restored, user, 'GET', `/handlers/${name}/env`)).body, name).toMatchObject({
+      variables: [{ key: 'K' }],
+    });
+  expect(await trisiel('doctor', [], env)).toMatchObject({ status: 0, stdout: 'all is well\n' });
+  await restored.stop();
+});
