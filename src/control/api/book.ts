@@ -56,8 +56,10 @@ export function renderPage(text: string, place: Place): Page {
     },
   });
   const title = /^# (.*)$/m.exec(text)?.[1] ?? 'The book';
-  const nav = '<nav><a href="/">Trisiel</a> / <a href="/docs">The book</a></nav>';
-  return { title, body: `${nav}\n${marked.parse(text, { async: false })}` };
+  const nav = '<nav aria-label="Trisiel"><a href="/">Trisiel</a> / <a href="/docs">The book</a></nav>';
+  // What is wider than a narrow window is scrolled, with the keyboard too.
+  const html = marked.parse(text, { async: false }).replaceAll(/<(pre|table)>/g, '<$1 tabindex="0">');
+  return { title, body: `${nav}\n<main>\n${html}</main>` };
 }
 
 /** Returns the anchor of a heading, as GitHub makes it, so that a page's links hold in both places. */

@@ -37,6 +37,7 @@ const places = (addresses: Addresses): readonly (readonly [string, string])[] =>
   ['repositories', addresses.gitUrl('NAME')],
   ['the book', `${addresses.serverUrl()}/docs`],
   ['imports', `${addresses.serverUrl()}/docs/imports`],
+  ['status', `${addresses.serverUrl()}/status`],
   ['API', `${addresses.serverUrl()}/api/v1/openapi.json`],
 ];
 
@@ -60,14 +61,14 @@ export function frontHtml(addresses: Addresses): string {
   const link = (url: string) =>
     url.includes('NAME') ? `<code>${escapeHtml(url)}</code>` : `<a href="${escapeHtml(url)}">${escapeHtml(url)}</a>`;
   return [
-    `<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(intro)}`,
-    '<ol>',
+    `<main>\n<h1>${escapeHtml(title)}</h1>\n<p>${escapeHtml(intro)}`,
+    '<h2>Begin</h2>\n<ol>',
     ...steps(addresses).map(
       ({ text, commands }) =>
-        `<li><p>${escapeHtml(text).replace(/`([^`]*)`/g, '<code>$1</code>')}\n<pre>${escapeHtml(commands.join('\n'))}</pre>`,
+        `<li><p>${escapeHtml(text).replace(/`([^`]*)`/g, '<code>$1</code>')}\n<pre tabindex="0">${escapeHtml(commands.join('\n'))}</pre>`,
     ),
-    '</ol>\n<table>',
-    ...places(addresses).map(([name, url]) => `<tr><th>${escapeHtml(name)}<td>${link(url)}`),
-    '</table>',
+    '</ol>\n<h2>What is where</h2>\n<table class="places">',
+    ...places(addresses).map(([name, url]) => `<tr><th scope="row">${escapeHtml(name)}<td>${link(url)}`),
+    '</table>\n</main>',
   ].join('\n');
 }

@@ -3,13 +3,15 @@ import { createHash } from 'node:crypto';
 import type Koa from 'koa';
 
 const style = `
-:root { color-scheme: light dark; }
+:root { color-scheme: light dark; background: light-dark(#fff, #121212); color: light-dark(#1a1a1a, #e8e8e8); }
+a { color: light-dark(#0b4bb3, #9dbcff); }
 body { font: 16px/1.55 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1, h2, h3 { line-height: 1.25; }
 pre, code { font: 14px/1.5 ui-monospace, monospace; }
 pre { overflow-x: auto; padding: .75rem 1rem; border: 1px solid #8886; border-radius: 6px; }
 table { border-collapse: collapse; display: block; overflow-x: auto; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #8884; }
+table.places td, p code, li code { overflow-wrap: anywhere; }
 nav { margin-bottom: 1.5rem; }
 `;
 

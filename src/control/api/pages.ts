@@ -13,6 +13,7 @@ import { type BookPage, readBook } from './book.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
 import { escapeHtml, type Page, sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
+import { statusHtml, statusJson } from './status-page.ts';
 
 /** An import that guests may have. The same name may come with several types. */
 export interface ProvidedImport extends FunctionImport {
@@ -30,6 +31,10 @@ export interface PagesOptions {
   readonly identity: PlatformIdentity;
   readonly metricsToken?: string | null;
   readonly addresses: Addresses;
+  /** Of this program. */
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly now: () => number;
 }
 
 /** By these a runner whose control has died knows that another one of the same data folder has taken over. */
@@ -42,6 +47,12 @@ export interface PlatformIdentity {
 export function pages(options: PagesOptions): Router {
   const { db, metrics, notReady, imports, identity, addresses, metricsToken = null } = options;
   const router = new Router();
+  const startedMs = options.now();
+  const whyNot = async (): Promise<readonly string[]> => {
+    const why = [...notReady()];
+    await sql`select 1`.execute(db.probe).catch(() => why.push('the database does not answer'));
+    return why;
+  };
   router.get('/', (ctx) => {
     const elsewhere = functionOfHost(ctx.hostname, addresses);
     if (elsewhere !== null) throw nothingHere(ctx, addresses);
@@ -53,10 +64,21 @@ export function pages(options: PagesOptions): Router {
     ctx.body = { status: 'alive' };
   });
   router.get('/readyz', async (ctx) => {
-    const why = [...notReady()];
-    await sql`select 1`.execute(db.probe).catch(() => why.push('the database does not answer'));
+    const why = await whyNot();
     ctx.status = why.length === 0 ? 200 : 503;
     ctx.body = { ready: why.length === 0, ...(why.length === 0 ? {} : { why }), ...identity };
+  });
+  router.get('/status', async (ctx) => {
+    const status = {
+      notReady: await whyNot(),
+      version: options.version,
+      node: process.versions.node,
+      database: db.isShared ? ('postgres' as const) : ('sqlite' as const),
+      uptimeS: Math.max(0, Math.floor((options.now() - startedMs) / 1_000)),
+    };
+    ctx.set('cache-control', 'no-store');
+    if (wantsPage(ctx)) return sendPage(ctx, { title: 'Status: Trisiel', body: statusHtml(status) });
+    ctx.body = statusJson(status);
   });
   router.get('/metrics', async (ctx) => {
     mayReadMetrics(ctx, metricsToken);
@@ -122,7 +144,7 @@ export function problemPage({ title, detail, hints = [] }: Problem): Page {
   const rows = hints.map((hint) => `<li>${linked(hint)}`);
   return {
     title,
-    body: `<nav><a href="/">Trisiel</a></nav>\n<h1>${escapeHtml(detail)}</h1>\n<ul>${rows.join('\n')}</ul>`,
+    body: `<nav aria-label="Trisiel"><a href="/">Trisiel</a></nav>\n<main>\n<h1>${escapeHtml(detail)}</h1>\n<ul>${rows.join('\n')}</ul>\n</main>`,
   };
 }
 
@@ -154,7 +176,7 @@ function importsHtml(imports: readonly ProvidedImport[]): string {
     );
     return `<h2>${escapeHtml(abi)}</h2>\n<table>\n${lines.join('\n')}\n</table>`;
   });
-  return `<nav><a href="/">Trisiel</a></nav>\n<h1>What a module may import</h1>\n${body.join('\n')}`;
+  return `<nav aria-label="Trisiel"><a href="/">Trisiel</a></nav>\n<main>\n<h1>What a module may import</h1>\n${body.join('\n')}\n</main>`;
 }
 
 function sections(imports: readonly ProvidedImport[]): [string, ProvidedImport[]][] {

@@ -1,6 +1,7 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { durationText, statusHtml, statusJson } from '../../../src/control/api/status-page.ts';
 import { type Platform, startPlatform } from '../../support/api.ts';
 
 let platform: Platform;
@@ -53,6 +54,46 @@ describe('the front page', () => {
     expect(type).toBe('text/plain; charset=utf-8');
     expect(text).toContain(`    export WASMCLOUD_SERVER=${platform.url}\n`);
     expect(text).not.toContain('<');
+  });
+});
+
+describe('/status', () => {
+  test('tells everybody versions, uptime and whether it can serve, and nothing else', async () => {
+    const { status, text } = await get('/status');
+    expect(status).toBe(200);
+    expect(JSON.parse(text)).toEqual({
+      ready: true,
+      version: '0.0.0',
+      node: process.versions.node,
+      database: 'sqlite',
+      uptimeS: expect.any(Number),
+    });
+  });
+
+  test('is a page for a browser, without script', async () => {
+    const { type, policy, text } = await get('/status', browser);
+    expect(type).toBe('text/html; charset=utf-8');
+    expect(text).toContain('<h1>This server is ready</h1>');
+    expect(policy).toMatch(/^default-src 'none'; style-src 'sha256-[^']+'; /);
+  });
+
+  test('says why a server cannot serve, with every text escaped', () => {
+    const facts = { version: '1', node: '26', database: 'postgres', uptimeS: 90_061 } as const;
+    const page = statusHtml({ ...facts, notReady: ['no <runner> serves'] });
+    expect(page).toContain('<h1>This server is not ready</h1>');
+    expect(page).toContain('<li>no &#60;runner&#62; serves');
+    expect(page).toContain('<td>1 day 1 h');
+    expect(statusJson({ ...facts, notReady: ['x'] })).toMatchObject({ ready: false, why: ['x'] });
+  });
+
+  test.each([
+    [0, '0 s'],
+    [59, '59 s'],
+    [3_600, '1 h'],
+    [7_384, '2 h 3 min'],
+    [200_000, '2 days 7 h'],
+  ])('%i seconds are %s', (seconds, words) => {
+    expect(durationText(seconds)).toBe(words);
   });
 });
 

@@ -1,0 +1,42 @@
+/** Pages for a person, in Chromium: wide and narrow, light and dark. PICTURES: a folder for pictures of them. */
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Platform, startPlatform } from '../../support/api.ts';
+import { browserMissing, openBrowser, type TestBrowser } from '../../support/browser.ts';
+
+if (browserMissing !== null) process.stderr.write(`skipped: pages in a browser: ${browserMissing}\n`);
+
+describe.skipIf(browserMissing !== null)('a page in a browser', () => {
+  let platform: Platform;
+  let browser: TestBrowser;
+  beforeAll(async () => {
+    platform = await startPlatform();
+    browser = await openBrowser();
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await platform?.close();
+  });
+
+  it.each(
+    ['/', '/status', '/docs', '/docs/imports', '/docs/operations', '/nothing-here'].flatMap((path) => [
+      { path, width: 1280, dark: false },
+      { path, width: 360, dark: true },
+    ]),
+  )(
+    '$path at $width pixels (dark: $dark) is accessible, fits, and breaks no rule of its policy',
+    async ({ path, width, dark }) => {
+      const folder = process.env.PICTURES;
+      const name = `${path.replaceAll('/', '_')}-${width}.png`;
+      const file = folder === undefined ? {} : { file: join(folder, name) };
+      const { violations, overflow, complaints } = await browser.look(`${platform.url}${path}`, {
+        width,
+        dark,
+        ...file,
+      });
+      expect(violations).toEqual([]);
+      expect(overflow).toBe(0);
+      expect(complaints.filter((text) => !text.includes('404'))).toEqual([]);
+    },
+  );
+});

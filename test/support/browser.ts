@@ -1,0 +1,84 @@
+/** Debian's Chromium, driven by playwright-core, with axe-core for accessibility. Without one of them tests skip and say why. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+
+const require = createRequire(import.meta.url);
+const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) =>
+  existsSync(path),
+);
+
+/** Why no page can be looked at; null where one can. */
+export const browserMissing: string | null = whyMissing();
+
+export interface Look {
+  /** What axe-core finds wrong (WCAG 2.2 A and AA, best practices), one line each. */
+  readonly violations: readonly string[];
+  /** Pixels that the page is wider than the window. */
+  readonly overflow: number;
+  /** What the browser complains of: refused by the policy, not found. */
+  readonly complaints: readonly string[];
+}
+
+export interface TestBrowser {
+  /** Opens a page and examines it. `file`: where a picture of it goes. */
+  look(url: string, how: { readonly width: number; readonly dark: boolean; readonly file?: string }): Promise<Look>;
+  close(): Promise<void>;
+}
+
+/** The part of playwright-core that is used here. */
+interface Playwright {
+  readonly chromium: {
+    launch(options: object): Promise<{
+      newContext(options: object): Promise<{
+        newPage(): Promise<{
+          on(event: 'console' | 'pageerror', hear: (message: unknown) => void): void;
+          goto(url: string): Promise<unknown>;
+          evaluate<T>(script: string): Promise<T>;
+          screenshot(options: object): Promise<unknown>;
+        }>;
+        close(): Promise<void>;
+      }>;
+      close(): Promise<void>;
+    }>;
+  };
+}
+
+export async function openBrowser(): Promise<TestBrowser> {
+  const { chromium: driver } = require('playwright-core') as Playwright;
+  const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
+  // Root, and a container without user namespaces: Chromium's own sandbox does not start there. Pages are our own.
+  const browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  return {
+    async look(url, { width, dark, file }) {
+      const options = { viewport: { width, height: 900 }, colorScheme: dark ? 'dark' : 'light' };
+      const context = await browser.newContext(options);
+      const page = await context.newPage();
+      const complaints: string[] = [];
+      page.on('pageerror', (error) => complaints.push(String(error)));
+      page.on('console', (message) => complaints.push((message as { text(): string }).text()));
+      await page.goto(url);
+      const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
+      if (file !== undefined) await page.screenshot({ path: file, fullPage: true });
+      // The policy holds for what the page loads, not for what the test runs in it.
+      const found = await page.evaluate<readonly { id: string; help: string; nodes: readonly { html: string }[] }[]>(
+        `${axe}; axe.run().then(({ violations }) => violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html }) => ({ html })) })))`,
+      );
+      await context.close();
+      const violations = found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`);
+      return { violations, overflow: Math.max(0, overflow), complaints };
+    },
+    close: () => browser.close(),
+  };
+}
+
+function whyMissing(): string | null {
+  if (chromium === undefined) return 'Chromium is not installed (Debian: apt-get install chromium)';
+  try {
+    require.resolve('playwright-core');
+    require.resolve('axe-core/axe.min.js');
+    return null;
+  } catch {
+    return 'playwright-core or axe-core is not installed (npm ci)';
+  }
+}
