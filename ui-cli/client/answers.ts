@@ -22,6 +22,9 @@ import {
   variableAnswer,
 } from './views.ts';
 
+/** `after` of the next page; null: there is none. */
+const next = z.nullable(z.string());
+
 export const token = z.object({ token: z.string() });
 export const who = z.object({
   user: z.object({ name: z.string() }),
@@ -31,18 +34,18 @@ export const who = z.object({
 });
 export const secondFactor = z.object({ secret: z.string(), uri: z.string() });
 export const recoveryCodes = z.object({ recoveryCodes: z.array(z.string()) });
-export const collaborators = z.object({ collaborators: z.array(collaboratorAnswer) });
+export const collaborators = z.object({ collaborators: z.array(collaboratorAnswer), next });
 export const collaborator = z.object({ collaborator: collaboratorAnswer });
 export const transfer = z.object({ transfer: transferAnswer });
-export const transfers = z.object({ transfers: z.array(transferAnswer) });
+export const transfers = z.object({ transfers: z.array(transferAnswer), next });
 export const account = z.object({ user: accountAnswer });
-export const accounts = z.object({ users: z.array(accountAnswer), next: z.nullable(z.string()) });
-export const tokens = z.object({ tokens: z.array(tokenAnswer) });
+export const accounts = z.object({ users: z.array(accountAnswer), next });
+export const tokens = z.object({ tokens: z.array(tokenAnswer), next });
 export const newToken = z.object({ token: z.string(), view: tokenAnswer });
-export const invites = z.object({ invites: z.array(inviteAnswer) });
+export const invites = z.object({ invites: z.array(inviteAnswer), next });
 export const newInvite = z.object({ invite: z.string(), view: inviteAnswer });
 export const handler = z.object({ handler: handlerAnswer });
-export const handlers = z.object({ handlers: z.array(handlerAnswer) });
+export const handlers = z.object({ handlers: z.array(handlerAnswer), next });
 export const deployments = z.object({ deployments: z.array(deploymentAnswer) });
 export const page = z.object({
   lines: z.array(logLineAnswer),
@@ -57,12 +60,12 @@ export const audit = z.object({ entries: z.array(auditEntryAnswer), next: z.null
 export const usage = z.object({ summary: usageAnswer, minutes: z.array(usageMinuteAnswer) });
 export const invocations = z.object({ invocations: z.array(invocationAnswer) });
 export const invocation = z.object({ invocation: invocationAnswer });
-export const queues = z.object({ queues: z.array(queueAnswer), next: z.nullable(z.string()) });
+export const queues = z.object({ queues: z.array(queueAnswer), next });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
 export const queue = queueAnswer;
-export const schedules = z.object({ schedules: z.array(scheduleAnswer) });
+export const schedules = z.object({ schedules: z.array(scheduleAnswer), next });
 export const schedule = scheduleAnswer;
 export const published = publishedAnswer;
 export const retried = z.object({ messages: z.number() });
 export const purged = z.object({ messages: z.number(), bytes: z.number() });
-export const variables = z.object({ variables: z.array(variableAnswer) });
+export const variables = z.object({ variables: z.array(variableAnswer), next });

@@ -56,16 +56,16 @@ export class Calls {
     readonly wanted: (record: InvocationRecord) => boolean;
   }): Promise<readonly InvocationRecord[]> {
     const found: InvocationRecord[] = [];
-    let before: string | undefined;
+    let after: string | undefined;
     for (let pages = 0; pages < pagesMax; pages += 1) {
-      const page = await this.#client().invocations(this.#handler, { limit: pageSize, before });
+      const page = await this.#client().invocations(this.#handler, { limit: pageSize, after });
       found.push(
         ...page.filter((record) => hasEnded(record) && endOf(record) >= options.sinceMs && options.wanted(record)),
       );
       const last = page.at(-1);
       if (last === undefined || page.length < pageSize || found.length >= options.limit) break;
       if (last.startedMs < options.sinceMs) break;
-      before = last.id;
+      after = last.id;
     }
     return found.slice(0, options.limit);
   }

@@ -76,8 +76,16 @@ export interface LogQuery {
 export interface InvocationQuery {
   /** At most so many, 500 at most; the server's default is 100. */
   readonly limit?: number | undefined;
-  /** An id. */
-  readonly before?: string | undefined;
+  /** An id: those that stand behind it. */
+  readonly after?: string | undefined;
+}
+
+/** Which handlers. */
+export interface HandlerQuery {
+  /** Names that contain it, in any case. */
+  readonly search?: string | undefined;
+  /** Deleted ones, which can be restored for a while; by default those in force. */
+  readonly deleted?: boolean | undefined;
 }
 
 /** Which entries of the audit. */
@@ -163,21 +171,11 @@ export class Client {
 
   /** Users of the platform, by name; `search`: names that contain it. For administrators. */
   async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
-    const all: AccountView[] = [];
-    for (let after: string | null = ''; after !== null; ) {
-      const query: ApiRequest['query'] = {
-        ...(after === '' ? {} : { after }),
-        ...(search === undefined ? {} : { search }),
-      };
-      const page: { readonly users: readonly AccountView[]; readonly next: string | null } = await this.#call(
-        answers.accounts,
-        { method: 'GET', path: '/users', query },
-        options,
-      );
-      all.push(...page.users);
-      after = page.next;
-    }
-    return all;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: '/users', query: { after, search } };
+      const { users, next } = await this.#call(answers.accounts, asked, options);
+      return { items: users, next };
+    });
   }
 
   async user(name: string): Promise<AccountView> {
@@ -189,8 +187,11 @@ export class Client {
   }
 
   async collaborators(handler: string, options?: CallOptions): Promise<readonly CollaboratorView[]> {
-    const path = `${handlerPath(handler)}/collaborators`;
-    return (await this.#call(answers.collaborators, { method: 'GET', path }, options)).collaborators;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(handler)}/collaborators`, query: { after } };
+      const { collaborators, next } = await this.#call(answers.collaborators, asked, options);
+      return { items: collaborators, next };
+    });
   }
 
   async setCollaborator(handler: string, user: string, role: CollaboratorRole): Promise<CollaboratorView> {
@@ -221,7 +222,11 @@ export class Client {
 
   /** Handlers that are offered to the user. */
   async transfers(options?: CallOptions): Promise<readonly TransferView[]> {
-    return (await this.#call(answers.transfers, { method: 'GET', path: '/transfers' }, options)).transfers;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: '/transfers', query: { after } };
+      const { transfers, next } = await this.#call(answers.transfers, asked, options);
+      return { items: transfers, next };
+    });
   }
 
   async acceptTransfer(handler: string): Promise<HandlerView> {
@@ -234,7 +239,11 @@ export class Client {
   }
 
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
-    return (await this.#call(answers.tokens, { method: 'GET', path: '/tokens' }, options)).tokens;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: '/tokens', query: { after } };
+      const { tokens, next } = await this.#call(answers.tokens, asked, options);
+      return { items: tokens, next };
+    });
   }
 
   /** The Token itself is told this once. */
@@ -250,7 +259,11 @@ export class Client {
   }
 
   async invites(options?: CallOptions): Promise<readonly InviteView[]> {
-    return (await this.#call(answers.invites, { method: 'GET', path: '/invites' }, options)).invites;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: '/invites', query: { after } };
+      const { invites, next } = await this.#call(answers.invites, asked, options);
+      return { items: invites, next };
+    });
   }
 
   /** The code itself is told this once. */
@@ -265,14 +278,15 @@ export class Client {
     await this.#send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
   }
 
-  async handlers(options?: CallOptions): Promise<readonly HandlerView[]> {
-    return (await this.#call(answers.handlers, { method: 'GET', path: '/handlers' }, options)).handlers;
-  }
-
-  /** Deleted ones, which can be restored for a while. */
-  async deletedHandlers(options?: CallOptions): Promise<readonly HandlerView[]> {
-    const asked: ApiRequest = { method: 'GET', path: '/handlers', query: { deleted: 'true' } };
-    return (await this.#call(answers.handlers, asked, options)).handlers;
+  /** All handlers of the user that `query` names, by name. */
+  async handlers(query: HandlerQuery = {}, options?: CallOptions): Promise<readonly HandlerView[]> {
+    const { search, deleted = false } = query;
+    return all(async (after) => {
+      const named = { after, search, deleted: deleted ? 'true' : undefined };
+      const asked: ApiRequest = { method: 'GET', path: '/handlers', query: named };
+      const { handlers, next } = await this.#call(answers.handlers, asked, options);
+      return { items: handlers, next };
+    });
   }
 
   /** Without a name the server makes one up. */
@@ -319,8 +333,11 @@ export class Client {
   }
 
   async variables(name: string, options?: CallOptions): Promise<readonly VariableView[]> {
-    return (await this.#call(answers.variables, { method: 'GET', path: `${handlerPath(name)}/env` }, options))
-      .variables;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/env`, query: { after } };
+      const { variables, next } = await this.#call(answers.variables, asked, options);
+      return { items: variables, next };
+    });
   }
 
   async setVariable(
@@ -337,8 +354,11 @@ export class Client {
 
   /** Schedules of a handler's live version, by name. */
   async schedules(name: string, options?: CallOptions): Promise<readonly ScheduleView[]> {
-    const path = `${handlerPath(name)}/schedules`;
-    return (await this.#call(answers.schedules, { method: 'GET', path }, options)).schedules;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/schedules`, query: { after } };
+      const { schedules, next } = await this.#call(answers.schedules, asked, options);
+      return { items: schedules, next };
+    });
   }
 
   /** Runs, pauses or resumes a schedule. */
@@ -354,17 +374,11 @@ export class Client {
 
   /** All queues of the user, by name. */
   async queues(options?: CallOptions): Promise<readonly QueueView[]> {
-    const all: QueueView[] = [];
-    for (let after: string | null = ''; after !== null; ) {
-      const page: { readonly queues: readonly QueueView[]; readonly next: string | null } = await this.#call(
-        answers.queues,
-        { method: 'GET', path: '/queues', query: after === '' ? {} : { after } },
-        options,
-      );
-      all.push(...page.queues);
-      after = page.next;
-    }
-    return all;
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: '/queues', query: { after } };
+      const { queues, next } = await this.#call(answers.queues, asked, options);
+      return { items: queues, next };
+    });
   }
 
   async queue(name: string, options?: CallOptions): Promise<QueueView> {
@@ -495,7 +509,7 @@ export class Client {
     );
   }
 
-  /** Newest first: the newest, or those that started before the invocation with the id `before`. */
+  /** Newest first: the newest, or those behind the invocation with the id `after`. */
   async invocations(
     name: string,
     query: InvocationQuery = {},
@@ -552,6 +566,19 @@ export class Client {
       path: `/api/v1${asked.path}`,
       ...(signal === undefined ? {} : { signal }),
     });
+  }
+}
+
+/** Asks for one page after the other and resolves to the items of all of them. */
+async function all<T>(
+  page: (after: string | undefined) => Promise<{ readonly items: readonly T[]; readonly next: string | null }>,
+): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (let after: string | undefined; ; ) {
+    const { items, next } = await page(after);
+    found.push(...items);
+    if (next === null) return found;
+    after = next;
   }
 }
 

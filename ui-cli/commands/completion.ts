@@ -37,7 +37,7 @@ fish: wasmcloud completion fish > ~/.config/fish/completions/wasmcloud.fish`,
   program.command('__handlers', { hidden: true }).action(async () => {
     try {
       const client = await context.client();
-      for (const { name } of await client.handlers({ signal: AbortSignal.timeout(1000) })) context.out.line(name);
+      for (const { name } of await client.handlers({}, { signal: AbortSignal.timeout(1000) })) context.out.line(name);
     } catch {
       // No names then.
     }

@@ -6,7 +6,7 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import { checkHandlerName, generateName } from '../../src/protocol/names.ts';
 import type { HandlerView } from '../../src/protocol/nouns.ts';
 import { openInBrowser } from '../browser.ts';
-import type { Client } from '../client/client.ts';
+import type { Client, HandlerQuery } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-remote.ts';
 import { Cancelled } from '../output.ts';
@@ -50,12 +50,15 @@ export function addHandlerCommands(program: Command, context: Context): void {
     .command('list')
     .alias('ls')
     .description('list your handlers')
+    .option('--search <text>', 'those whose name contains it')
     .option('--deleted', 'those that were deleted and can be restored')
-    .action(async ({ deleted = false }: { readonly deleted?: boolean }) => {
-      const client = await context.client();
-      const handlers = await (deleted ? client.deletedHandlers() : client.handlers());
+    .action(async (query: HandlerQuery) => {
+      const { search, deleted = false } = query;
+      const handlers = await (await context.client()).handlers(query);
       if (context.json) context.out.json(handlers);
       else if (handlers.length > 0) for (const line of handlerTable(handlers, Date.now())) context.out.line(line);
+      else if (search !== undefined)
+        context.out.note(`no ${deleted ? 'deleted ' : ''}handler has ${search} in its name`);
       else if (deleted) context.out.note('no deleted handlers');
       else context.out.note('no handlers yet\nhint: create one: wasmcloud create');
     });

@@ -7,7 +7,7 @@ import type { Actor } from '../../protocol/permissions.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';
-import { Invites, type InviteTerms, type InviteView } from './invites.ts';
+import { type InviteCursor, Invites, type InviteTerms, type InviteView } from './invites.ts';
 import { KnownAddresses } from './known-addresses.ts';
 import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
@@ -259,8 +259,12 @@ export class Accounts {
     return this.#invites.create(userId, terms);
   }
 
-  listInvites(userId: string): Promise<readonly InviteView[]> {
-    return this.#invites.list(userId);
+  /** Returns at most `limit` invites of a user, the oldest first: those made after the invite that `after` names. */
+  listInvites(
+    userId: string,
+    page: { readonly after?: InviteCursor | undefined; readonly limit: number },
+  ): Promise<readonly InviteView[]> {
+    return this.#invites.list(userId, page);
   }
 
   /** Deletes an invite that somebody could still use. Throws `not_found`. */

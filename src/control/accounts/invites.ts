@@ -13,9 +13,10 @@ export const inviteLimits = {
   uses: 1_000,
   /** The longest life that may be asked for, in milliseconds: a year. Without one an invite never ends. */
   lifeMs: 365 * 24 * 60 * 60_000,
-  /** Invites in one answer, the newest: used ones stay, so that it is known who invited whom. */
-  listed: 200,
 } as const;
+
+/** The place of an invite in the order of their making. */
+export type InviteCursor = Pick<InviteView, 'createdMs' | 'id'>;
 
 export interface InviteView {
   readonly id: string;
@@ -81,26 +82,34 @@ export class Invites {
     return { invite, view };
   }
 
-  /** Returns the newest invites of a user, the oldest of them first. */
-  async list(userId: string): Promise<readonly InviteView[]> {
-    const invites = await this.#db
-      .selectFrom('invites')
-      .selectAll()
-      .where('created_by', '=', userId)
-      .orderBy('created_ms', 'desc')
-      .orderBy('id', 'desc')
-      .limit(inviteLimits.listed)
-      .execute();
+  /** Returns at most `limit` invites of a user, the oldest first: those made after the invite that `after` names. */
+  async list(
+    userId: string,
+    { after, limit }: { readonly after?: InviteCursor | undefined; readonly limit: number },
+  ): Promise<readonly InviteView[]> {
+    let query = this.#db.selectFrom('invites').selectAll().where('created_by', '=', userId);
+    if (after !== undefined)
+      query = query.where((eb) =>
+        eb.or([
+          eb('created_ms', '>', after.createdMs),
+          eb.and([eb('created_ms', '=', after.createdMs), eb('id', '>', after.id)]),
+        ]),
+      );
+    const invites = await query.orderBy('created_ms').orderBy('id').limit(limit).execute();
+    if (invites.length === 0) return [];
     const uses = await this.#db
       .selectFrom('invite_uses')
-      .innerJoin('invites', 'invites.id', 'invite_uses.invite_id')
       .innerJoin('users', 'users.id', 'invite_uses.user_id')
       .select(['invite_uses.invite_id', 'users.name'])
-      .where('invites.created_by', '=', userId)
+      .where(
+        'invite_uses.invite_id',
+        'in',
+        invites.map(({ id }) => id),
+      )
       .orderBy('invite_uses.used_ms')
       .execute();
     const names = Map.groupBy(uses, ({ invite_id }) => invite_id);
-    return invites.reverse().map((row) => ({
+    return invites.map((row) => ({
       id: row.id,
       createdMs: row.created_ms,
       usesMax: row.uses_max,

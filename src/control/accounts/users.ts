@@ -3,11 +3,6 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { OwnerState } from '../../protocol/messages.ts';
 import type { Database } from '../db/database.ts';
 
-export const userLimits = {
-  /** Users in one answer. */
-  listed: 200,
-} as const;
-
 /** A user as administrators see it. */
 export interface UserView {
   readonly name: string;

@@ -15,8 +15,6 @@ export const teamLimits = {
   collaborators: 50,
   /** Milliseconds after which an offer lapses: a week. */
   offerMs: 7 * 24 * 60 * 60_000,
-  /** Offers in one answer. */
-  offers: 200,
 } as const;
 
 export interface CollaboratorView {
@@ -126,12 +124,16 @@ export class Teams {
     await this.#options.db.deleteFrom('transfers').where('handler_id', '=', handler.id).execute();
   }
 
-  /** Returns the handlers that are offered to a user, by name. */
-  async offersTo(userId: string): Promise<readonly TransferView[]> {
+  /** Returns at most `limit` handlers that are offered to a user, by name: those with a name after `after`. */
+  async offersTo(
+    userId: string,
+    { after = '', limit }: { readonly after?: string | undefined; readonly limit: number },
+  ): Promise<readonly TransferView[]> {
     const rows = await this.#offers()
       .where('transfers.to_user', '=', userId)
+      .where('handlers.name', '>', after)
       .orderBy('handlers.name')
-      .limit(teamLimits.offers)
+      .limit(limit)
       .execute();
     return rows.map(toTransfer);
   }

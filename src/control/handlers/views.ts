@@ -46,13 +46,23 @@ export class HandlerViews {
   }
 
   /**
-   * Returns the handlers that a user owns or works on, by name: either those in force or the user's own deleted ones.
-   * `boundTo`: only the handler with this id.
+   * Returns at most `limit` handlers that a user owns or works on, by name: either those in force or the user's own
+   * deleted ones. `boundTo`: only the handler with this id; `after`: names after this one; `search`: names that contain
+   * it, in any case.
    */
   async list(
     userId: string,
-    options: { readonly deleted: boolean; readonly boundTo: string | null },
+    options: {
+      readonly deleted: boolean;
+      readonly boundTo: string | null;
+      readonly after: string;
+      readonly search: string;
+      readonly limit: number;
+    },
   ): Promise<readonly HandlerView[]> {
+    const search = options.search.toLowerCase();
+    // Names are a-z, 0-9 and hyphens, so that a search that can find something holds no wildcard.
+    if (!/^[a-z0-9-]*$/.test(search)) return [];
     let query = this.#query()
       .leftJoin('collaborators', (join) =>
         join.onRef('collaborators.handler_id', '=', 'handlers.id').on('collaborators.user_id', '=', userId),
@@ -65,7 +75,12 @@ export class HandlerViews {
           : eb.or([eb('handlers.owner_id', '=', userId), eb('collaborators.role', 'is not', null)]),
       );
     if (options.boundTo !== null) query = query.where('handlers.id', '=', options.boundTo);
-    const rows = await query.orderBy('handlers.name').execute();
+    if (search !== '') query = query.where('handlers.name', 'like', `%${search}%`);
+    const rows = await query
+      .where('handlers.name', '>', options.after)
+      .orderBy('handlers.name')
+      .limit(options.limit)
+      .execute();
     return rows.map((row) => this.#view(row, row.owner_id === userId ? 'owner' : (row.role ?? 'viewer')));
   }
 
@@ -76,7 +91,7 @@ export class HandlerViews {
     return this.#view(row, role);
   }
 
-  /** Returns Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
+  /** Returns at most `limit` Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
   async deployments(
     handlerId: string,
     options: { readonly limit: number; readonly before?: number | undefined },
@@ -91,10 +106,7 @@ export class HandlerViews {
       .select(['artifacts.original_bytes', 'artifacts.sha256', 'artifacts.module', 'users.name as pushed_by'])
       .where('deployments.handler_id', '=', handlerId);
     if (options.before !== undefined) query = query.where('deployments.number', '<', options.before);
-    const rows = await query
-      .orderBy('deployments.number', 'desc')
-      .limit(Math.min(options.limit, viewLimits.deployments))
-      .execute();
+    const rows = await query.orderBy('deployments.number', 'desc').limit(options.limit).execute();
     return rows.map((row) => {
       const { limits, policy } = manifest.parse(JSON.parse(row.manifest));
       const module: VettedModule = JSON.parse(row.module);

@@ -135,8 +135,9 @@ export class UsageStore {
   }
 
   /**
-   * Returns the Invocations that run for long now (on the first page only), then those that have ended; both the newest
-   * first, `before` (an id) excluded. `limit` from 1 to `usageLimits.listed`. Throws `not_found`.
+   * Returns at most `limit` Invocations: first those that run for long now, then those that have ended; both the newest
+   * first, and only what stands behind `before` (an id) in that order. `failed`: only those that ended otherwise than
+   * `ok`. Throws `not_found` where `before` is not kept.
    */
   async list(
     handler: HandlerRef,
@@ -146,26 +147,23 @@ export class UsageStore {
       readonly failed?: boolean | undefined;
     },
   ): Promise<readonly InvocationRecord[]> {
-    const running = this.#running.of(handler.id).map((record) => this.#shown(record, handler));
-    // Those that run stand on the first page only.
-    if (running.some(({ id }) => id === options.before)) return [];
+    const all = this.#running.of(handler.id);
+    const place = all.findIndex(({ id }) => id === options.before);
+    const isAmongRunning = options.before === undefined || place >= 0;
     let query = this.#db.reader.selectFrom('invocations').select('record').where('handler_id', '=', handler.id);
-    if (options.before !== undefined) {
+    if (options.before !== undefined && !isAmongRunning) {
       const { id, started_ms } = await this.#placeOf(handler.id, options.before);
       query = query.where((eb) =>
         eb.or([eb('started_ms', '<', started_ms), eb.and([eb('started_ms', '=', started_ms), eb('id', '<', id)])]),
       );
     }
     if (options.failed === true) query = query.where('outcome', '!=', 'ok');
-    const rows = await query
-      .orderBy('started_ms', 'desc')
-      .orderBy('id', 'desc')
-      .limit(Math.min(options.limit, usageLimits.listed))
-      .execute();
+    const rows = await query.orderBy('started_ms', 'desc').orderBy('id', 'desc').limit(options.limit).execute();
     const ended = rows.map(({ record }) => toRecord(record, handler));
-    if (options.before !== undefined || options.failed === true) return ended;
+    if (!isAmongRunning || options.failed === true) return ended;
     const ids = new Set(ended.map(({ id }) => id));
-    return [...running.filter(({ id }) => !ids.has(id)), ...ended].slice(0, options.limit);
+    const running = all.slice(place + 1).filter(({ id }) => !ids.has(id));
+    return [...running.map((record) => this.#shown(record, handler)), ...ended].slice(0, options.limit);
   }
 
   async find(handler: HandlerRef, invocation: string): Promise<InvocationRecord | null> {

@@ -219,12 +219,23 @@ onEachDatabase('handlers', (dialect) => {
       await handlers.delete(otter.id);
       expect(await views().of(otter.id, 'owner')).toMatchObject({ state: 'deleted' });
       await handlers.create({ name: 'badger', ownerId: 'ada' });
-      expect((await views().list('ada', { deleted: false, boundTo: null })).map(({ name }) => name)).toEqual([
-        'badger',
-      ]);
-      expect((await views().list('ada', { deleted: true, boundTo: null })).map(({ name }) => name)).toEqual(['otter']);
-      expect(await views().list('bob', { deleted: false, boundTo: null })).toEqual([]);
+      const all = { boundTo: null, after: '', search: '', limit: 9 };
+      expect((await views().list('ada', { ...all, deleted: false })).map(({ name }) => name)).toEqual(['badger']);
+      expect((await views().list('ada', { ...all, deleted: true })).map(({ name }) => name)).toEqual(['otter']);
+      expect(await views().list('bob', { ...all, deleted: false })).toEqual([]);
       expect(await code(views().of('h0', 'owner'))).toBe('not_found');
+    });
+
+    test('a list is searched by a part of the name, in any case, and read in pages', async () => {
+      for (const name of ['a-red-fox', 'b-fox', 'c-owl', 'd-fox']) await handlers.create({ name, ownerId: 'ada' });
+      const names = async (page: { readonly search?: string; readonly after?: string; readonly limit?: number }) => {
+        const options = { deleted: false, boundTo: null, after: '', search: '', limit: 9, ...page };
+        return (await views().list('ada', options)).map(({ name }) => name);
+      };
+      expect(await names({ search: 'FOX' })).toEqual(['a-red-fox', 'b-fox', 'd-fox']);
+      expect(await names({ search: '-fox', after: 'a-red-fox', limit: 1 })).toEqual(['b-fox']);
+      expect(await names({ after: 'b-fox' })).toEqual(['c-owl', 'd-fox']);
+      for (const search of ['%', '_', 'ж', 'fo x', "'"]) expect(await names({ search }), search).toEqual([]);
     });
 
     test('a preview of another branch is not the live version', async () => {

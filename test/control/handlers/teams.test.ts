@@ -82,8 +82,8 @@ onEachDatabase('teams', (dialect) => {
       expect(await teams.offer(otter, 'bob')).toEqual({
         ...{ handler: 'otter', from: 'ada', to: 'bob', offeredMs: nowMs, expiresMs: nowMs + teamLimits.offerMs },
       });
-      expect((await teams.offersTo('u-bob')).map(({ handler }) => handler)).toEqual(['otter']);
-      expect(await teams.offersTo('u-eve')).toEqual([]);
+      expect((await teams.offersTo('u-bob', { limit: 9 })).map(({ handler }) => handler)).toEqual(['otter']);
+      expect(await teams.offersTo('u-eve', { limit: 9 })).toEqual([]);
       expect(await code(teams.accept('otter', 'u-eve'))).toBe('not_found');
       expect((await handlers.findById(otter.id))?.ownerId).toBe('u-ada');
       const twice = await Promise.all([code(teams.accept('otter', 'u-bob')), code(teams.accept('otter', 'u-bob'))]);
@@ -91,13 +91,13 @@ onEachDatabase('teams', (dialect) => {
       expect((await handlers.findById(otter.id))?.ownerId).toBe('u-bob');
       expect(await teams.list(otter.id)).toEqual([]);
       expect(lost).toEqual([`${otter.id} u-ada`]);
-      expect(await teams.offersTo('u-bob')).toEqual([]);
+      expect(await teams.offersTo('u-bob', { limit: 9 })).toEqual([]);
     });
 
     test('can be replaced, withdrawn, declined, and lapses', async () => {
       await teams.offer(otter, 'bob');
       await teams.offer(otter, 'eve');
-      expect(await teams.offersTo('u-bob')).toEqual([]);
+      expect(await teams.offersTo('u-bob', { limit: 9 })).toEqual([]);
       await teams.withdraw(otter);
       expect(await code(teams.accept('otter', 'u-eve'))).toBe('not_found');
       expect(await code(teams.withdraw(otter))).toBe('not_found');
@@ -106,7 +106,7 @@ onEachDatabase('teams', (dialect) => {
       expect(await code(teams.decline('otter', 'u-bob'))).toBe('not_found');
       await teams.offer(otter, 'bob');
       nowMs += teamLimits.offerMs;
-      expect(await teams.offersTo('u-bob')).toEqual([]);
+      expect(await teams.offersTo('u-bob', { limit: 9 })).toEqual([]);
       expect(await code(teams.accept('otter', 'u-bob'))).toBe('not_found');
     });
 
@@ -117,7 +117,7 @@ onEachDatabase('teams', (dialect) => {
       await store.db.updateTable('users').set({ handlers_max: 1 }).where('id', '=', 'u-bob').execute();
       await handlers.create({ name: 'badger', ownerId: 'u-bob' });
       expect(await code(teams.accept('otter', 'u-bob'))).toBe('limit_exceeded');
-      expect(await teams.offersTo('u-bob')).toHaveLength(1);
+      expect(await teams.offersTo('u-bob', { limit: 9 })).toHaveLength(1);
       expect(await code(handlers.create({ name: 'more', ownerId: 'u-bob' }))).toBe('limit_exceeded');
       await store.db.updateTable('users').set({ handlers_max: 2 }).where('id', '=', 'u-bob').execute();
       await handlers.delete(otter.id);

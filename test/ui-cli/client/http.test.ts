@@ -91,7 +91,7 @@ test('an answer that breaks off is a failed connection', async () => {
 test('a cancelled request throws the reason of its signal, not a coded error', async () => {
   answer = () => undefined;
   const abort = new AbortController();
-  const asked = client.handlers({ signal: abort.signal });
+  const asked = client.handlers({}, { signal: abort.signal });
   abort.abort(new Error('esc'));
   await expect(asked).rejects.toThrow('esc');
 });

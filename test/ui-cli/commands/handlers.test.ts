@@ -215,6 +215,24 @@ test('list --deleted shows what can be restored', async () => {
   expect((await home.wasmcloud(['list', '--deleted'], { variables })).stdout).toMatch(/^gone-otter +deleted/m);
 });
 
+test('list --search finds a part of a name, in any case, among deleted ones too', async () => {
+  await control.handler('sought-mole', 'ada');
+  const found = await wasmcloud(['list', '--search', 'T-MOL']);
+  expect(
+    found.stdout
+      .trim()
+      .split('\n')
+      .map((row) => row.split(' ')[0]),
+  ).toEqual(['NAME', 'sought-mole']);
+  await wasmcloud(['delete', 'sought-mole', '--confirm', 'sought-mole']);
+  expect(await wasmcloud(['list', '--search', 't-mol'])).toMatchObject({
+    status: 0,
+    stdout: '',
+    stderr: 'no handler has t-mol in its name\n',
+  });
+  expect((await wasmcloud(['list', '--deleted', '--search', 't-mol'])).stdout).toMatch(/^sought-mole +deleted/m);
+});
+
 test('an empty value is refused unless it is asked for', async () => {
   await control.handler('empty-otter', 'ada');
   const refused = await home.wasmcloud(['env', 'empty-otter', 'set', 'KEY'], { variables, stdin: '' });

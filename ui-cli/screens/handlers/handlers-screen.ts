@@ -32,8 +32,8 @@ export class HandlersScreen extends ListScreen<HandlerView> {
     const { client } = this.app;
     // Figures are a help; a list without them is still a list.
     const [handlers, deleted, usage] = await Promise.all([
-      client.handlers({ signal }),
-      this.#deleted ? client.deletedHandlers({ signal }) : [],
+      client.handlers({}, { signal }),
+      this.#deleted ? client.handlers({ deleted: true }, { signal }) : [],
       client.allUsage({ signal }).catch(() => ({})),
     ]);
     this.usage = new Map(Object.entries(usage));

@@ -8,6 +8,7 @@ import type { HandlerAccess } from '../../handlers/access.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import { forAnyone, forUsers, type Operation } from '../operation.ts';
 import { inviteSchema, tokenSchema, userSchema } from '../schemas.ts';
+import { itemsMax, nextText, pageOf, pageOfAll, pageQuery, timeKey } from './paging.ts';
 
 const tag = 'accounts';
 const name = z.string().max(200);
@@ -16,6 +17,13 @@ const password = z.string().max(10_000);
 const newToken = z.string().describe('shown once');
 const code = z.string().min(1).max(100).describe("of the second factor: the app's six digits, or a recovery code");
 const dayMs = 24 * 60 * 60_000;
+/** A key of `timeKey`. */
+const inviteCursor = z
+  .string()
+  .regex(/^\d{16}\.\w{1,100}$/, '`next` of the page before')
+  .transform((text) => ({ createdMs: Number(text.slice(0, 16)), id: text.slice(17) }))
+  .optional()
+  .describe('`next` of the page before; without it the first page');
 
 export function accountOperations(deps: {
   readonly accounts: Accounts;
@@ -129,9 +137,14 @@ export function accountOperations(deps: {
       method: 'GET',
       path: '/tokens',
       tag,
-      summary: 'Tokens in force.',
-      answer: z.object({ tokens: z.array(tokenSchema) }),
-      run: async ({ user }) => ({ tokens: await accounts.listTokens(user.id) }),
+      summary: 'Tokens in force, the oldest first.',
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ tokens: z.array(tokenSchema), next: nextText }),
+      run: async ({ user, query }) => {
+        const all = await accounts.listTokens(user.id);
+        const { items, next } = pageOfAll(all, query, ({ createdMs, id }) => timeKey(createdMs, id));
+        return { tokens: items, next };
+      },
     }),
     forUsers({
       id: 'createToken',
@@ -177,9 +190,14 @@ export function accountOperations(deps: {
       method: 'GET',
       path: '/invites',
       tag,
-      summary: 'Invites made by this user.',
-      answer: z.object({ invites: z.array(inviteSchema) }),
-      run: async ({ user }) => ({ invites: await accounts.listInvites(user.id) }),
+      summary: 'Invites made by this user, used ones too, the oldest first.',
+      query: z.strictObject({ ...pageQuery(), after: inviteCursor }),
+      answer: z.object({ invites: z.array(inviteSchema), next: nextText }),
+      run: async ({ user, query: { after, limit = itemsMax } }) => {
+        const found = await accounts.listInvites(user.id, { after, limit: limit + 1 });
+        const { items, next } = pageOf(found, limit, ({ createdMs, id }) => timeKey(createdMs, id));
+        return { invites: items, next };
+      },
     }),
     forUsers({
       id: 'createInvite',

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { type AuditEntry, type AuditFilter, type AuditLog, auditLimits } from '../../audit/audit-log.ts';
 import { forHandler, forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { auditEntrySchema, wholeNumber } from '../schemas.ts';
+import { nextNumber, pageOf } from './paging.ts';
 
 const tag = 'audit';
 const ndjson = 'application/x-ndjson';
@@ -18,10 +19,7 @@ const list = {
   limit: wholeNumber({ min: 1, max: auditLimits.listed }).optional(),
 };
 const exported = { ...filter, after: number.describe('entries above this number') };
-const page = z.object({
-  entries: z.array(auditEntrySchema),
-  next: z.number().nullable().describe('`after` of the next page'),
-});
+const page = z.object({ entries: z.array(auditEntrySchema), next: nextNumber });
 
 export function auditOperations({ audit }: { readonly audit: AuditLog }): readonly Operation[] {
   return [
@@ -35,7 +33,8 @@ export function auditOperations({ audit }: { readonly audit: AuditLog }): readon
       answer: page,
       errors: ['not_found'],
       deleted: true,
-      run: ({ handler, query: { after, limit, ...rest } }) => pageOf({ ...rest, handlerId: handler.id }, after, limit),
+      run: ({ handler, query: { after, limit, ...rest } }) =>
+        entriesOf({ ...rest, handlerId: handler.id }, after, limit),
     }),
     forHandler({
       id: 'exportHandlerAudit',
@@ -57,7 +56,7 @@ export function auditOperations({ audit }: { readonly audit: AuditLog }): readon
       summary: 'What was done on the platform, by whom, from where, newest first.',
       query: z.strictObject(list),
       answer: page,
-      run: ({ query: { after, limit, ...rest } }) => pageOf(rest, after, limit),
+      run: ({ query: { after, limit, ...rest } }) => entriesOf(rest, after, limit),
     }),
     forUsers({
       id: 'exportAudit',
@@ -71,10 +70,10 @@ export function auditOperations({ audit }: { readonly audit: AuditLog }): readon
     }),
   ];
 
-  async function pageOf(filter: AuditFilter, after: number | undefined, limit: number = auditLimits.listed) {
+  async function entriesOf(filter: AuditFilter, after: number | undefined, limit: number = auditLimits.listed) {
     const found = await audit.list(filter, { below: after, limit: limit + 1 });
-    const entries = found.slice(0, limit);
-    return { entries, next: found.length > limit ? (entries.at(-1)?.number ?? null) : null };
+    const { items, next } = pageOf(found, limit, ({ number }) => number);
+    return { entries: items, next };
   }
 
   function lines(filter: AuditFilter, after = 0): StreamedAnswer {

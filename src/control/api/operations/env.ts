@@ -5,6 +5,7 @@ import type { Deployer } from '../../../protocol/ports.ts';
 import type { HandlerEnv } from '../../handlers/env.ts';
 import { forHandler, type Operation } from '../operation.ts';
 import { variableSchema } from '../schemas.ts';
+import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'environment';
 const one = z.object({ variable: variableSchema });
@@ -18,9 +19,13 @@ export function envOperations(deps: { readonly env: HandlerEnv; readonly deploye
       path: '/handlers/{name}/env',
       tag,
       summary: 'Variables by name, without their values.',
-      answer: z.object({ variables: z.array(variableSchema) }),
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ variables: z.array(variableSchema), next: nextText }),
       errors: ['not_found'],
-      run: async ({ handler }) => ({ variables: await env.list(handler.id) }),
+      run: async ({ handler, query }) => {
+        const { items, next } = pageOfAll(await env.list(handler.id), query, ({ key }) => key);
+        return { variables: items, next };
+      },
     }),
     forHandler({
       id: 'getVariable',

@@ -9,6 +9,7 @@ import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
 import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
+import { itemsMax, nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
 const tag = 'handlers';
 const one = z.object({ handler: handlerSchema });
@@ -28,11 +29,17 @@ export function handlerOperations(deps: {
       path: '/handlers',
       tag,
       summary: 'Handlers that this user owns or works on, by name; deleted ones only of the owner.',
-      query: z.strictObject({ deleted: z.enum(['true', 'false']).optional() }),
-      answer: z.object({ handlers: z.array(handlerSchema) }),
-      run: async ({ user, boundTo, query }) => ({
-        handlers: await views.list(user.id, { boundTo, deleted: query.deleted === 'true' }),
+      query: z.strictObject({
+        ...pageQuery(),
+        search: z.string().max(200).optional().describe('names that contain this, in any case'),
+        deleted: z.enum(['true', 'false']).optional().describe('true: those that can be restored, and only those'),
       }),
+      answer: z.object({ handlers: z.array(handlerSchema), next: nextText }),
+      run: async ({ user, boundTo, query: { after = '', limit = itemsMax, search = '', deleted } }) => {
+        const options = { boundTo, deleted: deleted === 'true', after, search, limit: limit + 1 };
+        const { items, next } = pageOf(await views.list(user.id, options), limit, ({ name }) => name);
+        return { handlers: items, next };
+      },
     }),
     forUsers({
       id: 'createHandler',
@@ -133,14 +140,16 @@ export function handlerOperations(deps: {
       tag,
       summary: 'Deployments, newest first.',
       query: z.strictObject({
-        limit: wholeNumber({ min: 1, max: viewLimits.deployments }).optional(),
-        before: wholeNumber(deploymentNumber).optional().describe('older than this number'),
+        ...pageQuery(viewLimits.deployments),
+        after: wholeNumber(deploymentNumber).optional().describe('`next` of the page before: older than this number'),
+        before: wholeNumber(deploymentNumber).optional().meta({ deprecated: true, description: 'as after' }),
       }),
-      answer: z.object({ deployments: z.array(deploymentSchema) }),
+      answer: z.object({ deployments: z.array(deploymentSchema), next: nextNumber }),
       errors: ['not_found'],
-      run: async ({ handler, query }) => {
-        const limit = query.limit ?? viewLimits.deployments;
-        return { deployments: await views.deployments(handler.id, { limit, before: query.before }) };
+      run: async ({ handler, query: { after, before = after, limit = viewLimits.deployments } }) => {
+        const found = await views.deployments(handler.id, { limit: limit + 1, before });
+        const { items, next } = pageOf(found, limit, ({ number }) => number);
+        return { deployments: items, next };
       },
     }),
     forHandler({

@@ -13,6 +13,7 @@ import type { Quotas } from '../../quota/quotas.ts';
 import { readBytes } from '../body.ts';
 import { forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
+import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
 const tag = 'queues';
 
@@ -51,19 +52,15 @@ export function queueOperations(deps: {
       tag,
       summary: 'Your queues, by name, with what they hold.',
       query: z.strictObject({
+        ...pageQuery(queueAnswerLimits.queues),
         after: z.string().regex(storeNamePattern).optional().describe('names after this one'),
-        limit: wholeNumber({ min: 1, max: queueAnswerLimits.queues }).optional(),
       }),
-      answer: z.object({
-        queues: z.array(queueSchema),
-        next: z.string().nullable().describe('`after` of the next page'),
-      }),
+      answer: z.object({ queues: z.array(queueSchema), next: nextText }),
       run: async ({ user, query }) => {
         const limit = query.limit ?? queueAnswerLimits.queues;
-        // One more than asked for tells whether there is a next page.
         const found = await queues.list({ ownerId: user.id, after: query.after ?? '', limit: limit + 1 });
-        const page = found.slice(0, limit);
-        return { queues: page, next: found.length > limit ? (page.at(-1)?.name ?? null) : null };
+        const { items, next } = pageOf(found, limit, ({ name }) => name);
+        return { queues: items, next };
       },
     }),
     forUsers({
@@ -152,10 +149,7 @@ export function queueOperations(deps: {
         after: position,
         limit: wholeNumber({ min: 1, max: queueAnswerLimits.messages }).optional(),
       }),
-      answer: z.object({
-        messages: z.array(queueMessageSchema),
-        next: z.number().nullable().describe('`after` of the next page'),
-      }),
+      answer: z.object({ messages: z.array(queueMessageSchema), next: nextNumber }),
       errors: ['not_found'],
       run: async ({ user, params, query }) => {
         const { id } = await queues.find(user.id, params.queue);

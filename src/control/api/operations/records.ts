@@ -21,7 +21,10 @@ import {
   summarySchema,
   wholeNumber,
 } from '../schemas.ts';
+import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
+/** Invocations of a page that does not ask for another number. */
+const invocationsUsual = 100;
 /** Minutes of figures in one answer: a day. */
 const minutesMax = 24 * 60;
 
@@ -49,9 +52,13 @@ export function recordOperations(deps: {
         more: z.boolean().describe('whether that way may have more'),
         stopped: z.boolean().describe('the search reached its limit first: go on with `cursor` or `before`'),
         expired: z.number().describe('lines between `after` and the first of these that are not kept any more'),
+        next: nextNumber.describe('as `cursor` where lines above `after` were asked for and there are more; else null'),
       }),
       errors: ['not_found'],
-      run: async ({ handler, user, query }) => logs.query(handler, { ...query, userId: user.id }),
+      run: async ({ handler, user, query }) => {
+        const page = await logs.query(handler, { ...query, userId: user.id });
+        return { ...page, next: query.after !== undefined && page.more ? page.cursor : null };
+      },
     }),
     forHandler({
       id: 'exportLogs',
@@ -93,15 +100,20 @@ export function recordOperations(deps: {
       tag: 'usage',
       summary: 'Invocations, newest first. Of very busy handlers silent successes are a sample.',
       query: z.strictObject({
-        limit: wholeNumber({ min: 1, max: usageLimits.listed }).optional(),
-        before: z.string().max(100).optional().describe('an id: those that started before this one'),
+        ...pageQuery(usageLimits.listed),
+        limit: wholeNumber({ min: 1, max: usageLimits.listed })
+          .optional()
+          .describe(`items of the page; default ${invocationsUsual}`),
+        after: z.string().max(100).optional().describe('`next` of the page before: started before this id'),
+        before: z.string().max(100).optional().meta({ deprecated: true, description: 'as after' }),
         failed: z.enum(['true', 'false']).optional(),
       }),
-      answer: z.object({ invocations: z.array(invocationSchema) }),
+      answer: z.object({ invocations: z.array(invocationSchema), next: nextText }),
       errors: ['not_found'],
-      run: async ({ handler, query }) => {
-        const { limit = 100, before } = query;
-        return { invocations: await usage.list(handler, { limit, before, failed: query.failed === 'true' }) };
+      run: async ({ handler, query: { after, before = after, limit = invocationsUsual, failed } }) => {
+        const found = await usage.list(handler, { limit: limit + 1, before, failed: failed === 'true' });
+        const { items, next } = pageOf(found, limit, ({ id }) => id);
+        return { invocations: items, next };
       },
     }),
     forHandler({

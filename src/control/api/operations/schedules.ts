@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Schedules } from '../../calls/schedules.ts';
 import { forHandler, type Operation } from '../operation.ts';
 import { scheduleSchema } from '../schemas.ts';
+import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'schedules';
 
@@ -19,8 +20,12 @@ export function scheduleOperations(deps: {
       path: '/handlers/{name}/schedules',
       tag,
       summary: 'Schedules of the live version, by name, with their next ticks and last runs.',
-      answer: z.object({ schedules: z.array(scheduleSchema), next: z.null() }),
-      run: async ({ handler }) => ({ schedules: await schedules.list(handler.id), next: null }),
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ schedules: z.array(scheduleSchema), next: nextText }),
+      run: async ({ handler, query }) => {
+        const { items, next } = pageOfAll(await schedules.list(handler.id), query, ({ name }) => name);
+        return { schedules: items, next };
+      },
     }),
     forHandler({
       id: 'runSchedule',

@@ -7,6 +7,7 @@ import type { HandlerViews } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
 import { collaboratorSchema, handlerSchema, transferSchema } from '../schemas.ts';
+import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'teams';
 const one = z.object({ collaborator: collaboratorSchema });
@@ -25,9 +26,13 @@ export function teamOperations(deps: {
       path: '/handlers/{name}/collaborators',
       tag,
       summary: 'Users who work on the handler besides its owner, by name.',
-      answer: z.object({ collaborators: z.array(collaboratorSchema) }),
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ collaborators: z.array(collaboratorSchema), next: nextText }),
       errors: ['not_found'],
-      run: async ({ handler }) => ({ collaborators: await teams.list(handler.id) }),
+      run: async ({ handler, query }) => {
+        const { items, next } = pageOfAll(await teams.list(handler.id), query, ({ user }) => user);
+        return { collaborators: items, next };
+      },
     }),
     forHandler({
       id: 'getCollaborator',
@@ -109,8 +114,13 @@ export function teamOperations(deps: {
       path: '/transfers',
       tag,
       summary: 'Handlers that are offered to the caller, by name.',
-      answer: z.object({ transfers: z.array(transferSchema) }),
-      run: async ({ user }) => ({ transfers: await teams.offersTo(user.id) }),
+      query: z.strictObject(pageQuery()),
+      answer: z.object({ transfers: z.array(transferSchema), next: nextText }),
+      run: async ({ user, query: { after, limit = itemsMax } }) => {
+        const found = await teams.offersTo(user.id, { after, limit: limit + 1 });
+        const { items, next } = pageOf(found, limit, ({ handler }) => handler);
+        return { transfers: items, next };
+      },
     }),
     forUsers({
       id: 'acceptTransfer',

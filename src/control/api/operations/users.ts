@@ -1,9 +1,9 @@
 /** The users of the platform, for administrators. */
 import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
-import { userLimits } from '../../accounts/users.ts';
 import { forUsers, type Operation } from '../operation.ts';
-import { accountSchema, wholeNumber } from '../schemas.ts';
+import { accountSchema } from '../schemas.ts';
+import { itemsMax, nextText, pageOf, pageQuery } from './paging.ts';
 
 const tag = 'users';
 const one = z.object({ user: accountSchema });
@@ -19,20 +19,14 @@ export function userOperations({ accounts }: { readonly accounts: Accounts }): r
       tag,
       summary: 'Users by name.',
       query: z.strictObject({
-        after: z.string().max(200).optional().describe('names after this one'),
-        limit: wholeNumber({ min: 1, max: userLimits.listed }).optional(),
+        ...pageQuery(),
         search: z.string().max(200).optional().describe('names that contain this'),
       }),
-      answer: z.object({
-        users: z.array(accountSchema),
-        next: z.string().nullable().describe('`after` of the next page'),
-      }),
-      run: async ({ query }) => {
-        const { after = '', search } = query;
-        const count = query.limit ?? userLimits.listed;
-        const found = await users.list({ after, search, limit: count + 1 });
-        const page = found.slice(0, count);
-        return { users: page, next: found.length > count ? (page.at(-1)?.name ?? null) : null };
+      answer: z.object({ users: z.array(accountSchema), next: nextText }),
+      run: async ({ query: { after = '', limit = itemsMax, search } }) => {
+        const found = await users.list({ after, search, limit: limit + 1 });
+        const { items, next } = pageOf(found, limit, ({ name }) => name);
+        return { users: items, next };
       },
     }),
     forUsers({
