@@ -39,6 +39,7 @@ import { Consumers } from '../control/queues/consumers.ts';
 import { Deliveries } from '../control/queues/deliveries.ts';
 import { FunctionCaller } from '../control/queues/function-caller.ts';
 import { MessageStore } from '../control/queues/message-store.ts';
+import { PublishGroups } from '../control/queues/publish-groups.ts';
 import { QueueStore } from '../control/queues/queue-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
@@ -140,12 +141,16 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       address: () => ({ host: reachableAddress(config.host), port: fleet.port }),
       domain: config.domain,
     });
+  const groups = new PublishGroups(async (ownerId, queue, group) => {
+    const bytes = group.reduce((sum, { body }) => sum + body.length, 0);
+    await quota.publishing(ownerId, bytes, () => messages.publish(ownerId, queue, group));
+  });
+  const taker = { controlId: identity.controlId, bootId };
   const consumers: Consumers = new Consumers({
     db,
     queues,
-    publish: async (ownerId, queue, message) => {
-      await quota.publishing(ownerId, message.body.length, () => messages.publish(ownerId, queue, [message]));
-    },
+    publish: (ownerId, queue, message) => groups.publish(ownerId, queue, message),
+    taker,
     deliveries: new Deliveries({ db, now, random: Math.random }),
     caller: functionCaller(),
     now,
@@ -157,6 +162,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     calls,
     schedules,
     caller: functionCaller(),
+    taker,
     now,
     onStored: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
     report,
@@ -229,8 +235,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       return recorded;
     },
     onRunning: (runnerId, change) => usage.running(runnerId, change),
-    onRequest: (request) =>
-      answer(request, { kv, messages, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
+    onRequest: (request) => answer(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
     onEvent: (event) => logFleetEvent(log, event),
   });
   const deployments: Deployments = new Deployments({
@@ -432,14 +437,14 @@ async function answer(
   request: BusRequest | CallBusRequest,
   stations: {
     readonly kv: KvStore;
-    readonly messages: MessageStore;
+    readonly groups: PublishGroups;
     readonly handlers: Handlers;
     readonly quota: Quotas;
     readonly calls: CallStore;
     readonly wakeCalls: () => void;
   },
 ): Promise<Uint8Array | null> {
-  const { kv, messages, handlers, quota, calls } = stations;
+  const { kv, groups, handlers, quota, calls } = stations;
   switch (request.op) {
     case 'kv.get':
       return kv.get(request);
@@ -457,7 +462,7 @@ async function answer(
     case 'kv.keys':
       return Buffer.from(JSON.stringify(await kv.keys(request)));
     case 'queue.publish':
-      await publishOfGuest(request, { messages, handlers, quota });
+      await publishOfGuest(request, { groups, handlers });
       return null;
     case 'call.accept':
       await quota
@@ -489,14 +494,12 @@ function noRoom(error: unknown): never {
 /** A guest publishes to the queues of its handler's owner. Throws `not_found` where the handler is gone. */
 async function publishOfGuest(
   { handlerId, queue, message }: Extract<BusRequest, { readonly op: 'queue.publish' }>,
-  stations: { readonly messages: MessageStore; readonly handlers: Handlers; readonly quota: Quotas },
+  stations: { readonly groups: PublishGroups; readonly handlers: Handlers },
 ): Promise<void> {
   const handler = await stations.handlers.findById(handlerId);
   if (handler === null) throw new PlatformError('not_found', 'this handler has been deleted');
   const published = { body: message, contentType: null, key: null, group: null, dueMs: 0 };
-  await stations.quota.publishing(handler.ownerId, message.length, () =>
-    stations.messages.publish(handler.ownerId, queue, [published]),
-  );
+  await stations.groups.publish(handler.ownerId, queue, published);
 }
 
 function logFleetEvent(log: Logger, event: FleetEvent): void {

@@ -2,19 +2,22 @@
  * Fires schedules and makes the calls that wait: looks each second, when a tick is due, and when it is woken. Each
  * control does; the database decides who has a call.
  */
-import { randomUUID } from 'node:crypto';
 import { callLimits } from '../../protocol/limits.ts';
 import type { TriggerKind } from '../../protocol/trigger.ts';
+import { FairPlaces } from '../../waiting/fair-places.ts';
 import { deliveryLimits } from '../queues/deliveries.ts';
 import { type Answered, type FunctionCaller, resultOf, type TriggeredCall } from '../queues/function-caller.ts';
+import { newTakenId, type Taker } from '../queues/taker.ts';
 import type { CallStore, StoredAnswer, TakenCall } from './call-store.ts';
 import type { Schedules } from './schedules.ts';
 
 export const callMakerLimits = {
   /** What other controls have stored, and clocks that jump, are seen within this time, milliseconds. */
   lookMs: 1_000,
-  /** Calls that one control makes at the same time. */
+  /** Calls that one control makes at the same time. A user has at most as many of them as are free. */
   running: 128,
+  /** Calls that are looked at for one take: those of owners without a place are passed over. */
+  candidates: 512,
   /** A function that cannot be called is tried again after this, milliseconds. */
   refusedMs: 1_000,
   /** Calls that end between two prunings. */
@@ -25,6 +28,8 @@ export interface CallMakerOptions {
   readonly calls: CallStore;
   readonly schedules: Schedules;
   readonly caller: FunctionCaller;
+  /** Names what this control takes. */
+  readonly taker: Taker;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Counts bytes that have been stored for a handler. */
@@ -47,6 +52,7 @@ export class CallMaker {
   readonly #options: CallMakerOptions;
   /** What runs, by the take and its handler. */
   readonly #running = new Map<Promise<void>, TakenCall>();
+  readonly #places = new FairPlaces(callMakerLimits.running);
   #timers: NodeJS.Timeout[] = [];
   #timer: NodeJS.Timeout | null = null;
   #looking: Promise<void> | null = null;
@@ -58,8 +64,16 @@ export class CallMaker {
     this.#options = options;
   }
 
-  /** Begins to fire and to call. */
+  /** Begins to fire and to call, at first what the process before this one had taken when it was killed. */
   start(): void {
+    const { calls, taker } = this.#options;
+    this.#looking = calls
+      .giveUpBefore(taker)
+      .catch((error: unknown) => this.#report(error))
+      .finally(() => {
+        this.#looking = null;
+        this.wake();
+      });
     this.#timers = [
       setInterval(() => this.wake(), callMakerLimits.lookMs),
       setInterval(() => {
@@ -67,7 +81,6 @@ export class CallMaker {
         this.#options.calls.extend([...taken]).catch((error: unknown) => this.#report(error));
       }, deliveryLimits.visibleMs / 3),
     ];
-    this.wake();
   }
 
   /** Something may be due. */
@@ -106,11 +119,20 @@ export class CallMaker {
       this.#isWoken = false;
       const nextMs = await schedules.fire();
       if (nextMs !== null) this.#wakeAt(nextMs - now());
-      const room = callMakerLimits.running - this.#running.size;
       const running = new Map<string, number>();
       for (const { handlerId } of this.#running.values()) running.set(handlerId, (running.get(handlerId) ?? 0) + 1);
-      if (room <= 0 || this.#isClosed) return;
-      const taken = await calls.take({ takenId: randomUUID(), room, running });
+      if (this.#places.held >= callMakerLimits.running || this.#isClosed) return;
+      const taken = await calls.take({
+        takenId: newTakenId(this.#options.taker),
+        running,
+        candidates: callMakerLimits.candidates,
+        reserve: (ownerId) => {
+          const hasRoom = this.#places.room(ownerId) > 0;
+          if (hasRoom) this.#places.take(ownerId, 1);
+          return hasRoom;
+        },
+        release: (ownerId) => this.#places.give(ownerId, 1),
+      });
       for (const call of taken) this.#make(call);
       if (this.#endedSincePruning >= callMakerLimits.pruneEvery) {
         this.#endedSincePruning = 0;
@@ -124,6 +146,7 @@ export class CallMaker {
       .catch((error: unknown) => this.#report(error))
       .then(() => {
         this.#running.delete(made);
+        this.#places.give(call.ownerId, 1);
         this.#endedSincePruning += 1;
         this.wake();
       });

@@ -14,6 +14,7 @@ import type { CallState } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import { deliveryLimits, lostReason, retryDelayMs } from '../queues/deliveries.ts';
+import { type Taker, takenPatterns } from '../queues/taker.ts';
 
 /** A call that this control has taken. */
 export interface TakenCall {
@@ -21,6 +22,7 @@ export interface TakenCall {
   readonly takenId: string;
   readonly handlerId: string;
   readonly handler: string;
+  readonly ownerId: string;
   /** Name of the schedule; null for an asynchronous request. */
   readonly schedule: string | null;
   readonly attempt: number;
@@ -165,75 +167,94 @@ export class CallStore {
   }
 
   /**
-   * Takes calls that are due: at most `room`, and at most callLimits.concurrency of a handler less `running` of it.
-   * Runs of one schedule that follow each other are taken one at a time.
+   * Takes calls that are due: those for whose owner `reserve` has a place, and at most callLimits.concurrency of a handler
+   * less `running` of it. Owners take turns, and so do the handlers of an owner. Runs of one schedule that follow each
+   * other are taken one at a time. A place that was reserved for a call that is not returned goes back by `release`.
    */
   async take(options: {
     readonly takenId: string;
-    readonly room: number;
     readonly running: ReadonlyMap<string, number>;
+    /** Calls that are looked at; more than can be taken at once. */
+    readonly candidates: number;
+    readonly reserve: (ownerId: string) => boolean;
+    readonly release: (ownerId: string) => void;
   }): Promise<readonly TakenCall[]> {
     const nowMs = this.#now();
     await this.#settleLost(nowMs);
-    const candidates = await this.#db.reader
+    const chosen: Candidate[] = [];
+    try {
+      chosen.push(...choose(await this.#candidates(nowMs, options.candidates), options));
+      const taken = await this.#takeChosen(chosen, options.takenId, nowMs);
+      const ids = new Set(taken.map(({ id }) => id));
+      for (const { id, owner_id } of chosen) if (!ids.has(id)) options.release(owner_id);
+      return taken;
+    } catch (error) {
+      for (const { owner_id } of chosen) options.release(owner_id);
+      throw error;
+    }
+  }
+
+  /** Returns calls that are due, those of each owner in turn. */
+  #candidates(nowMs: number, limit: number): Promise<readonly Candidate[]> {
+    return this.#db.reader
       .selectFrom((from) =>
         from
-          .selectFrom('calls as c')
-          .innerJoin('handlers', 'handlers.id', 'c.handler_id')
-          .innerJoin('users', 'users.id', 'handlers.owner_id')
-          .select(['c.id', 'c.handler_id', 'c.schedule', 'c.is_serial', 'c.due_ms', 'handlers.name'])
-          .select(({ fn }) => [
-            fn<number>('length', ['c.body']).as('bytes'),
+          .selectFrom((inner) =>
+            inner
+              .selectFrom('calls as c')
+              .innerJoin('handlers', 'handlers.id', 'c.handler_id')
+              .innerJoin('users', 'users.id', 'handlers.owner_id')
+              .select(['c.id', 'c.handler_id', 'c.schedule', 'c.is_serial', 'c.due_ms'])
+              .select(['handlers.name', 'handlers.owner_id'])
+              .select(({ fn }) => [
+                fn<number>('length', ['c.body']).as('bytes'),
+                fn
+                  .agg<number>('row_number')
+                  .over((over) =>
+                    over.partitionBy('c.handler_id').orderBy('c.due_ms').orderBy('c.created_ms').orderBy('c.id'),
+                  )
+                  .as('place'),
+              ])
+              .where('c.state', '=', 'ready')
+              .where('c.due_ms', '<=', nowMs)
+              .where('handlers.deleted_ms', 'is', null)
+              .where('users.suspended_ms', 'is', null)
+              .where(({ or, not, exists, selectFrom, eb }) =>
+                or([
+                  eb('c.is_serial', '=', 0),
+                  not(
+                    exists(
+                      selectFrom('calls as other')
+                        .select('other.id')
+                        .whereRef('other.handler_id', '=', 'c.handler_id')
+                        .whereRef('other.schedule', '=', 'c.schedule')
+                        .where('other.state', '=', 'inflight'),
+                    ),
+                  ),
+                ]),
+              )
+              .as('waiting'),
+          )
+          .selectAll()
+          .select(({ fn }) =>
             fn
               .agg<number>('row_number')
-              .over((over) =>
-                over.partitionBy('c.handler_id').orderBy('c.due_ms').orderBy('c.created_ms').orderBy('c.id'),
-              )
-              .as('place'),
-          ])
-          .where('c.state', '=', 'ready')
-          .where('c.due_ms', '<=', nowMs)
-          .where('handlers.deleted_ms', 'is', null)
-          .where('users.suspended_ms', 'is', null)
-          .where(({ or, not, exists, selectFrom, eb }) =>
-            or([
-              eb('c.is_serial', '=', 0),
-              not(
-                exists(
-                  selectFrom('calls as other')
-                    .select('other.id')
-                    .whereRef('other.handler_id', '=', 'c.handler_id')
-                    .whereRef('other.schedule', '=', 'c.schedule')
-                    .where('other.state', '=', 'inflight'),
-                ),
-              ),
-            ]),
+              .over((over) => over.partitionBy('owner_id').orderBy('place').orderBy('due_ms').orderBy('id'))
+              .as('turn'),
           )
-          .as('waiting'),
+          .where('place', '<=', callLimits.concurrency)
+          .as('turns'),
       )
       .selectAll()
-      .where('place', '<=', callLimits.concurrency)
-      .orderBy('place')
+      .orderBy('turn')
       .orderBy('due_ms')
-      .limit(options.room * 2)
+      .limit(limit)
       .execute();
-    const names = new Map<string, string>();
-    const places = new Map(options.running);
-    const schedules = new Set<string>();
-    const ids: string[] = [];
-    let bytes = 0;
-    for (const one of candidates) {
-      const running = places.get(one.handler_id) ?? 0;
-      const schedule = `${one.handler_id} ${one.schedule}`;
-      if (ids.length >= options.room) break;
-      if (running >= callLimits.concurrency || (one.is_serial === 1 && schedules.has(schedule))) continue;
-      bytes += Number(one.bytes);
-      if (ids.length > 0 && bytes > takenBytes) break;
-      places.set(one.handler_id, running + 1);
-      schedules.add(schedule);
-      names.set(one.handler_id, one.name);
-      ids.push(one.id);
-    }
+  }
+
+  async #takeChosen(chosen: readonly Candidate[], takenId: string, nowMs: number): Promise<readonly TakenCall[]> {
+    const handlers = new Map(chosen.map((one) => [one.handler_id, one]));
+    const ids = chosen.map(({ id }) => id);
     if (ids.length === 0) return [];
     // Another control may have taken some of them meanwhile: it has those.
     const rows = await this.#db.relaxed
@@ -242,7 +263,7 @@ export class CallStore {
         state: 'inflight',
         due_ms: nowMs + deliveryLimits.visibleMs,
         attempts: eb('attempts', '+', 1),
-        taken_id: options.takenId,
+        taken_id: takenId,
         started_ms: nowMs,
       }))
       .where('id', 'in', ids)
@@ -251,9 +272,10 @@ export class CallStore {
       .execute();
     return rows.map((row) => ({
       id: row.id,
-      takenId: options.takenId,
+      takenId,
       handlerId: row.handler_id,
-      handler: names.get(row.handler_id) ?? '',
+      handler: handlers.get(row.handler_id)?.name ?? '',
+      ownerId: handlers.get(row.handler_id)?.owner_id ?? '',
       schedule: row.schedule,
       attempt: Number(row.attempts),
       attemptsMax: Number(row.attempts_max),
@@ -271,6 +293,18 @@ export class CallStore {
       .set({ due_ms: this.#now() + deliveryLimits.visibleMs })
       .where('state', '=', 'inflight')
       .where('taken_id', 'in', takenIds)
+      .execute();
+  }
+
+  /** Gives up what earlier processes of this control have taken: it counts as lost at the next take, not visibleMs later. */
+  async giveUpBefore(taker: Taker): Promise<void> {
+    const { control, process } = takenPatterns(taker);
+    await this.#db.relaxed
+      .updateTable('calls')
+      .set({ due_ms: 0 })
+      .where('state', '=', 'inflight')
+      .where('taken_id', 'like', control)
+      .where('taken_id', 'not like', process)
       .execute();
   }
 
@@ -443,6 +477,43 @@ export class CallStore {
       .execute();
     await lost.set({ state: 'ready', due_ms: nowMs, reason: lostReason }).execute();
   }
+}
+
+/** A call that may be taken. */
+interface Candidate {
+  readonly id: string;
+  readonly handler_id: string;
+  readonly owner_id: string;
+  readonly name: string;
+  readonly schedule: string | null;
+  readonly is_serial: number;
+  readonly bytes: number;
+}
+
+/** Returns the calls for which there is a place, in their order; what `reserve` gave is theirs. */
+function choose(
+  candidates: readonly Candidate[],
+  options: {
+    readonly running: ReadonlyMap<string, number>;
+    readonly reserve: (ownerId: string) => boolean;
+  },
+): readonly Candidate[] {
+  const running = new Map(options.running);
+  const schedules = new Set<string>();
+  const chosen: Candidate[] = [];
+  let bytes = 0;
+  for (const one of candidates) {
+    const others = running.get(one.handler_id) ?? 0;
+    const schedule = `${one.handler_id} ${one.schedule}`;
+    if (others >= callLimits.concurrency || (one.is_serial === 1 && schedules.has(schedule))) continue;
+    bytes += Number(one.bytes);
+    if (chosen.length > 0 && bytes > takenBytes) break;
+    if (!options.reserve(one.owner_id)) continue;
+    running.set(one.handler_id, others + 1);
+    schedules.add(schedule);
+    chosen.push(one);
+  }
+  return chosen;
 }
 
 function noCall(): PlatformError {

@@ -5,9 +5,9 @@
  *
  *     wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
  */
-import { randomUUID } from 'node:crypto';
 import { queueLimits } from '../../protocol/limits.ts';
 import type { QueueSettings } from '../../protocol/nouns.ts';
+import { FairPlaces } from '../../waiting/fair-places.ts';
 import type { Database } from '../db/database.ts';
 import { type Deliveries, deliveryLimits, type TakenMessage } from './deliveries.ts';
 import { framed, single } from './framing.ts';
@@ -15,12 +15,16 @@ import type { CallResult, FunctionCaller } from './function-caller.ts';
 import type { NewMessage } from './new-message.ts';
 import type { QueueStore } from './queue-store.ts';
 import { readSubscriptions, type Subscription } from './subscriptions.ts';
+import { newTakenId, type Taker } from './taker.ts';
 
 export const consumerLimits = {
   /** Subscriptions and queues that other controls have changed are seen within this time, milliseconds. */
   lookMs: 1_000,
-  /** Takes of one control whose messages are being delivered, over all lanes. */
-  takes: 256,
+  /**
+   * Calls that one control makes for queues at the same time, over all subscriptions; each holds a connection and up to
+   * deliveryLimits.takenBytes. A user has at most as many of them as are free (src/waiting/fair-places.ts).
+   */
+  calls: 256,
   /** Messages of one take; their bytes are bounded by deliveryLimits.takenBytes. */
   takenMessages: 1_000,
   /** A function that cannot be called is tried again after this, milliseconds. */
@@ -31,8 +35,8 @@ export const consumerLimits = {
 
 interface Lane {
   subscription: Subscription;
-  /** Messages that are with the function. */
-  inFlight: number;
+  /** Calls of the function that have not ended. */
+  calls: number;
   isTaking: boolean;
   /** Something was published, settled or has become due since the last take. */
   isWoken: boolean;
@@ -47,6 +51,8 @@ export interface ConsumersOptions {
   readonly publish: (ownerId: string, queue: string, message: NewMessage) => Promise<void>;
   readonly queues: QueueStore;
   readonly caller: FunctionCaller;
+  /** Names what this control takes. */
+  readonly taker: Taker;
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -58,6 +64,9 @@ export class Consumers {
   /** `HANDLERID QUEUE` -> lane. */
   readonly #lanes = new Map<string, Lane>();
   readonly #running = new Map<string, Promise<void>>();
+  readonly #places = new FairPlaces(consumerLimits.calls);
+  /** Lanes that had to wait for a place, in the order in which they came. */
+  readonly #waiting = new Set<Lane>();
   #looking: Promise<void> = Promise.resolve();
   #timers: NodeJS.Timeout[] = [];
   #isClosed = false;
@@ -66,12 +75,17 @@ export class Consumers {
     this.#options = options;
   }
 
-  /** Begins to deliver. */
+  /** Begins to deliver, at first what the process before this one had taken when it was killed. */
   start(): void {
+    const { deliveries, taker } = this.#options;
     const look = (): void => {
       this.#looking = this.#look().catch((error: unknown) => this.#report(error));
     };
-    look();
+    this.#looking = deliveries
+      .giveUpBefore(taker)
+      .catch((error: unknown) => this.#report(error))
+      .then(() => this.#look())
+      .catch((error: unknown) => this.#report(error));
     this.#timers = [
       setInterval(look, consumerLimits.lookMs),
       setInterval(() => {
@@ -114,7 +128,7 @@ export class Consumers {
       else
         this.#lanes.set(key, {
           subscription,
-          inFlight: 0,
+          calls: 0,
           isTaking: false,
           isWoken: false,
           timer: null,
@@ -128,6 +142,7 @@ export class Consumers {
       } else {
         stopTimer(lane);
         this.#lanes.delete(key);
+        this.#waiting.delete(lane);
       }
     }
   }
@@ -149,34 +164,50 @@ export class Consumers {
     while (lane.isWoken && !this.#isClosed) {
       lane.isWoken = false;
       stopTimer(lane);
-      const { queueId, handlerId, settings } = lane.subscription;
-      if (queueId === null) return;
-      const room = settings.concurrency * settings.batch;
-      const limit = Math.min(room - lane.inFlight, consumerLimits.takenMessages);
-      if (limit <= 0 || this.#running.size >= consumerLimits.takes) return;
-      const takenId = randomUUID();
-      const { messages, nextMs } = await this.#options.deliveries.take({
-        ...{ queueId, handlerId, takenId, limit, inFlightMax: room, maxAttempts: settings.maxAttempts },
-      });
-      this.#deliver(lane, takenId, messages);
-      // There may be more, where the take was cut at its bytes too.
-      if (messages.length > 0) lane.isWoken = lane.inFlight < room;
-      if (nextMs !== null) this.#wakeAt(lane, nextMs);
+      const { subscription } = lane;
+      const { queueId, handlerId, ownerId, settings } = subscription;
+      const { batch, concurrency, maxAttempts } = settings;
+      const wanted = Math.min(concurrency - lane.calls, Math.ceil(consumerLimits.takenMessages / batch));
+      if (queueId === null || wanted <= 0) return;
+      const calls = Math.min(wanted, this.#places.room(ownerId));
+      if (calls === 0) {
+        this.#waiting.add(lane);
+        return;
+      }
+      this.#places.take(ownerId, calls);
+      let unused = calls;
+      try {
+        const takenId = newTakenId(this.#options.taker);
+        const { messages, nextMs } = await this.#options.deliveries.take({
+          ...{ queueId, handlerId, takenId, maxAttempts },
+          limit: Math.min(calls * batch, consumerLimits.takenMessages),
+          inFlightMax: concurrency * batch,
+        });
+        unused -= Math.ceil(messages.length / batch);
+        this.#deliver(lane, subscription, takenId, messages);
+        // There may be more, where the take was cut at its bytes too.
+        if (messages.length > 0) lane.isWoken = lane.calls < concurrency;
+        if (nextMs !== null) this.#wakeAt(lane, nextMs);
+      } finally {
+        this.#free(ownerId, unused);
+      }
     }
   }
 
-  #deliver(lane: Lane, takenId: string, messages: readonly TakenMessage[]): void {
-    const { batch } = lane.subscription.settings;
-    lane.inFlight += messages.length;
+  /** Calls the function for messages of a take. `subscription`: as it was when they were taken. */
+  #deliver(lane: Lane, subscription: Subscription, takenId: string, messages: readonly TakenMessage[]): void {
+    const { settings, ownerId } = subscription;
     let left = messages.length;
-    for (let at = 0; at < messages.length; at += batch) {
-      const part = messages.slice(at, at + batch);
-      const settled = this.#call(lane, takenId, part)
+    for (let at = 0; at < messages.length; at += settings.batch) {
+      const part = messages.slice(at, at + settings.batch);
+      lane.calls += 1;
+      const settled = this.#call(lane, subscription, takenId, part)
         .catch((error: unknown) => this.#report(error))
         .then(() => {
-          lane.inFlight -= part.length;
+          lane.calls -= 1;
           left -= part.length;
           if (left === 0) this.#running.delete(takenId);
+          this.#free(ownerId, 1);
           this.#wake(lane);
         });
       const before = this.#running.get(takenId);
@@ -184,9 +215,31 @@ export class Consumers {
     }
   }
 
-  async #call(lane: Lane, takenId: string, messages: readonly TakenMessage[]): Promise<void> {
+  /** Gives places back and hands them to lanes that wait: first to those whose owners hold the fewest. */
+  #free(ownerId: string, count: number): void {
+    if (count === 0) return;
+    this.#places.give(ownerId, count);
+    while (this.#waiting.size > 0) {
+      let next: Lane | null = null;
+      for (const lane of this.#waiting) if (next === null || this.#heldBy(lane) < this.#heldBy(next)) next = lane;
+      // Who holds more has no room either.
+      if (next === null || this.#places.room(next.subscription.ownerId) === 0) return;
+      this.#waiting.delete(next);
+      this.#wake(next);
+    }
+  }
+
+  #heldBy(lane: Lane): number {
+    return this.#places.heldBy(lane.subscription.ownerId);
+  }
+
+  async #call(
+    lane: Lane,
+    subscription: Subscription,
+    takenId: string,
+    messages: readonly TakenMessage[],
+  ): Promise<void> {
     const { deliveries } = this.#options;
-    const { subscription } = lane;
     const { settings, queueId, ownerId } = subscription;
     const ids = messages.map(({ id }) => id);
     const result = await this.#options.caller.call(callOf(subscription, messages));
@@ -196,7 +249,7 @@ export class Consumers {
       case 'failed':
         return deliveries.failed(takenId, { messages, maxAttempts: settings.maxAttempts, ...result });
       case 'ok':
-        if (settings.output !== null && !(await this.#chain(lane, result, takenId, messages))) return;
+        if (settings.output !== null && !(await this.#chain(subscription, result, takenId, messages))) return;
         lane.doneSincePruning += await deliveries.done(takenId, ids, result.invocation);
     }
     if (lane.doneSincePruning < consumerLimits.pruneEvery || queueId === null) return;
@@ -206,12 +259,11 @@ export class Consumers {
 
   /** Publishes the output. False where that failed: then the delivery has failed. */
   async #chain(
-    lane: Lane,
+    { ownerId, settings }: Subscription,
     result: Extract<CallResult, { readonly kind: 'ok' }>,
     takenId: string,
     messages: readonly TakenMessage[],
   ): Promise<boolean> {
-    const { ownerId, settings } = lane.subscription;
     if (settings.output === null || result.output.length === 0) return true;
     try {
       // A delivery that comes a second time publishes its output once.

@@ -12,6 +12,7 @@ import type { Transaction } from 'kysely';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
+import { type Taker, takenPatterns } from './taker.ts';
 
 /** A message that is with a consumer. */
 export interface TakenMessage {
@@ -120,6 +121,20 @@ export class Deliveries {
       .set({ due_ms: this.#now() + deliveryLimits.visibleMs })
       .where('state', '=', 'inflight')
       .where('taken_id', 'in', takenIds)
+      .execute();
+  }
+
+  /** Gives up what earlier processes of this control have taken: it counts as lost at the next take, not visibleMs later. */
+  async giveUpBefore(taker: Taker): Promise<void> {
+    const { control, process } = takenPatterns(taker);
+    await this.#db.relaxed
+      .updateTable('messages')
+      .set({ due_ms: 0 })
+      // The index on states begins with the queue.
+      .where('queue_id', 'in', (from) => from.selectFrom('queues').select('id'))
+      .where('state', '=', 'inflight')
+      .where('taken_id', 'like', control)
+      .where('taken_id', 'not like', process)
       .execute();
   }
 

@@ -3,8 +3,11 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { CallStore } from '../../../src/control/calls/call-store.ts';
 import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
+import { newTakenId, type Taker } from '../../../src/control/queues/taker.ts';
 import { callLimits } from '../../../src/protocol/limits.ts';
+import { FairPlaces } from '../../../src/waiting/fair-places.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { placesFor } from '../../support/places.ts';
 
 onEachDatabase('asynchronous calls', (dialect) => {
   let store: TemporaryDatabase;
@@ -34,7 +37,7 @@ onEachDatabase('asynchronous calls', (dialect) => {
     return id;
   };
   const take = (room = 100, running = new Map<string, number>()) =>
-    calls.take({ takenId: randomUUID(), room, running });
+    calls.take({ takenId: randomUUID(), running, ...placesFor(room) });
   const answer = { status: 503, fields: [['x-a', 'b']] as const, body: Buffer.from('answer') };
   const failure = { reason: 'status 503', invocation: 'i', answer, isInterrupted: false };
 
@@ -127,11 +130,58 @@ onEachDatabase('asynchronous calls', (dialect) => {
     expect(await take(100, new Map([['h', callLimits.concurrency - 1]]))).toHaveLength(1);
   });
 
+  it('of one user with many functions leave room for those of others; places of calls not taken go back', async () => {
+    await store.db.insertInto('users').values({ id: 'bob', name: 'bob', password_hash: '', created_ms: 0 }).execute();
+    for (let i = 0; i < 20; i += 1) {
+      const handler = { id: `a${i}`, name: `a${i}`, owner_id: 'ada', next_number: 1, created_ms: 0 };
+      await store.db.insertInto('handlers').values(handler).execute();
+      await accept({ handlerId: handler.id });
+    }
+    await store.db
+      .insertInto('handlers')
+      .values({ id: 'b', name: 'b', owner_id: 'bob', next_number: 1, created_ms: 0 })
+      .execute();
+    nowMs += 1;
+    await accept({ handlerId: 'b' });
+    const places = new FairPlaces(8);
+    const fairly = {
+      // Fewer than the calls of ada that wait: those of bob are among the first all the same.
+      candidates: 10,
+      reserve: (ownerId: string) => {
+        const hasRoom = places.room(ownerId) > 0;
+        if (hasRoom) places.take(ownerId, 1);
+        return hasRoom;
+      },
+      release: (ownerId: string) => places.give(ownerId, 1),
+    };
+    const taken = await calls.take({ takenId: 't', running: new Map(), ...fairly });
+    expect(taken.filter(({ ownerId }) => ownerId === 'bob')).toHaveLength(1);
+    expect(taken.filter(({ ownerId }) => ownerId === 'ada').length).toBeLessThanOrEqual(4);
+    expect([places.heldBy('ada'), places.heldBy('bob')]).toEqual([taken.length - 1, 1]);
+    const other = new CallStore({ db: await store.open(), now: () => nowMs, random: () => 0 });
+    const two = await Promise.all(
+      [calls, other].map((one, i) => one.take({ takenId: `u${i}`, running: new Map(), ...fairly })),
+    );
+    expect(places.held).toBe(taken.length + two.flat().length);
+  });
+
+  it('that a control had when it was killed are made again as soon as it works again', async () => {
+    await accept();
+    const take = (taker: Taker) => calls.take({ takenId: newTakenId(taker), running: new Map(), ...placesFor(1) });
+    const [first] = await take({ controlId: 'one', bootId: 'a' });
+    await calls.giveUpBefore({ controlId: 'other', bootId: 'b' });
+    await calls.giveUpBefore({ controlId: 'one', bootId: 'a' });
+    expect(await take({ controlId: 'one', bootId: 'a' })).toEqual([]);
+    await calls.giveUpBefore({ controlId: 'one', bootId: 'b' });
+    const [again] = await take({ controlId: 'one', bootId: 'b' });
+    expect(again).toMatchObject({ id: first!.id, attempt: 2 });
+  });
+
   it('are taken by one of many controls', async () => {
     for (let i = 0; i < 12; i += 1) await accept();
     const other = new CallStore({ db: await store.open(), now: () => nowMs, random: () => 0 });
     const takes = Array.from({ length: 6 }, (_, i) =>
-      (i % 2 === 0 ? calls : other).take({ takenId: `t${i}`, room: 4, running: new Map() }),
+      (i % 2 === 0 ? calls : other).take({ takenId: `t${i}`, running: new Map(), ...placesFor(4) }),
     );
     const ids = (await Promise.all(takes)).flat().map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);

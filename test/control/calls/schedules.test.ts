@@ -7,6 +7,7 @@ import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { callLimits } from '../../../src/protocol/limits.ts';
 import type { ScheduleSettings } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { placesFor } from '../../support/places.ts';
 
 const every: ScheduleSettings = {
   ...{ name: 'minutely', cron: null, timezone: 'UTC', everyMs: 60_000, path: '/tick', body: 'go' },
@@ -43,7 +44,7 @@ onEachDatabase('schedules', (dialect) => {
         nowMs,
       ),
     );
-  const take = () => calls.take({ takenId: randomUUID(), room: 100, running: new Map() });
+  const take = () => calls.take({ takenId: randomUUID(), running: new Map(), ...placesFor(100) });
   const runs = async (name = 'minutely') => (await schedules.show('h', name)).runs;
   const end = (call: TakenCall) => calls.done(call, { invocation: 'inv', answer: null });
   const tickOf = (call: TakenCall) => call.request.env.SCHEDULE_TIME;
@@ -89,7 +90,7 @@ onEachDatabase('schedules', (dialect) => {
     await Promise.all([schedules, ...others].map((one) => one.fire()));
     expect(await runs()).toHaveLength(1);
     const taken = await Promise.all(
-      takers.map((one) => one.take({ takenId: randomUUID(), room: 10, running: new Map() })),
+      takers.map((one) => one.take({ takenId: randomUUID(), running: new Map(), ...placesFor(10) })),
     );
     expect(
       taken

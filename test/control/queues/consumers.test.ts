@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Consumers } from '../../../src/control/queues/consumers.ts';
+import { Consumers, consumerLimits } from '../../../src/control/queues/consumers.ts';
 import { Deliveries } from '../../../src/control/queues/deliveries.ts';
 import { FunctionCaller } from '../../../src/control/queues/function-caller.ts';
 import { replaceSubscriptions } from '../../../src/control/queues/subscriptions.ts';
+import { newTakenId, type Taker } from '../../../src/control/queues/taker.ts';
 import type { QueueSettings } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 import { type TestQueues, testQueues } from '../../support/queues.ts';
@@ -46,6 +47,7 @@ onEachDatabase('consumers', (dialect) => {
         await quota.publishing(ownerId, message.body.length, () => own.messages.publish(ownerId, queue, [message]));
       },
       caller: new FunctionCaller({ key: 'k', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' }),
+      taker: { controlId: 'control', bootId: 'boot' },
       now: Date.now,
       report: (_, error) => reported.push(error),
     });
@@ -118,5 +120,82 @@ onEachDatabase('consumers', (dialect) => {
     const total = await store.db.selectFrom('message_totals').select(['items', 'bytes']).executeTakeFirstOrThrow();
     expect([Number(total.items), Number(total.bytes)]).toEqual([1, 3]);
     expect(reported).toEqual([]);
+  });
+
+  /** Adds a user with handler and queue of the user's name, and its subscription. */
+  const addUser = async (name: string, more: Partial<QueueSettings>) => {
+    await store.db.insertInto('users').values({ id: name, name, password_hash: '', created_ms: 0 }).execute();
+    await store.db
+      .insertInto('handlers')
+      .values({ id: name, name, owner_id: name, next_number: 1, created_ms: 0 })
+      .execute();
+    await store.db.transaction().execute((trx) => replaceSubscriptions(trx, name, [{ ...settings, name, ...more }]));
+  };
+
+  it('slow functions of one user leave places to those of others, and a place that is free is used at once', async () => {
+    const held: { readonly host: string; readonly go: () => void }[] = [];
+    answer = (request, response) => held.push({ host: request.headers.host!.split('.')[0]!, go: () => response.end() });
+    const of = (name: string) => held.filter(({ host }) => host === name);
+    const all = { concurrency: consumerLimits.calls };
+    for (const name of ['slow', 'quick']) {
+      await addUser(name, all);
+      await own.publish(
+        name,
+        name,
+        Array.from({ length: consumerLimits.calls }, (_, n) => `${n}`),
+      );
+    }
+    await own.queues.put('quick', 'quick', { isPaused: true });
+    consumers.start();
+    const half = consumerLimits.calls / 2;
+    await eventually(async () => expect(of('slow')).toHaveLength(half));
+    await own.queues.put('quick', 'quick', { isPaused: false });
+    // Nothing of the other user ends meanwhile.
+    await eventually(async () => expect(of('quick')).toHaveLength(half / 2));
+    expect(of('slow')).toHaveLength(half);
+    // Places that one gives back go to both.
+    for (const { go } of of('quick')) go();
+    await eventually(async () => expect(of('quick').length).toBeGreaterThan(half / 2));
+    expect(reported).toEqual([]);
+  });
+
+  it('a function with batches gets no more calls at the same time than its concurrency, however few messages come', async () => {
+    const held = holding();
+    await own.publish('ada', 'q', 'first');
+    await subscribe({ batch: 10, concurrency: 2 });
+    consumers.start();
+    await eventually(async () => expect(held).toHaveLength(1));
+    for (const [n, calls] of [
+      ['second', 2],
+      ['third', 2],
+    ] as const) {
+      await own.publish('ada', 'q', n);
+      consumers.wake(own.woken.at(-1)!);
+      await eventually(async () => expect(held).toHaveLength(calls));
+    }
+    // A third call would have been made with the take that this publication wakes.
+    await own.publish('ada', 'other', 'x');
+    await subscribe({ batch: 10, concurrency: 2 }, { name: 'other' });
+    await eventually(async () => expect(held).toHaveLength(3));
+    expect(await counts()).toMatchObject({ ready: 1, inflight: 2 });
+    expect(reported).toEqual([]);
+  });
+
+  it('what a control had when it was killed is delivered again as soon as it works again', async () => {
+    await own.publish('ada', 'q', 'a');
+    await subscribe({ maxAttempts: 2 });
+    const { id } = await own.queues.find('ada', 'q');
+    const take = (taker: Taker) =>
+      new Deliveries({ db: store.db, now: Date.now, random: () => 0 }).take({
+        ...{ queueId: id, handlerId: 'h', takenId: newTakenId(taker), limit: 1, inFlightMax: 1, maxAttempts: 2 },
+      });
+    expect((await take({ controlId: 'control', bootId: 'killed' })).messages).toHaveLength(1);
+    expect((await take({ controlId: 'another', bootId: 'boot' })).messages).toEqual([]);
+    const held = holding();
+    consumers.start();
+    // The visibility time is 30 s, and `eventually` waits for less.
+    await eventually(async () => expect(held).toHaveLength(1));
+    held[0]!();
+    await eventually(async () => expect(await counts()).toMatchObject({ done: 1 }));
   });
 });
