@@ -4,7 +4,8 @@ import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'no
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
-import { type FleetEvent, type FleetOptions, RunnerFleet } from '../../src/control/fleet/fleet.ts';
+import { RunnerFleet } from '../../src/control/fleet/fleet.ts';
+import type { FleetEvent, FleetOptions } from '../../src/control/fleet/options.ts';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
 import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';

@@ -4,117 +4,32 @@
  * Every runner gets the same changes in the same order. One that starts reads the whole state and
  * then the changes made meanwhile, so that it never misses one and never sees one too early.
  */
-import { totalmem } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../protocol/errors.ts';
-import { MIB, runnerLimits } from '../../protocol/limits.ts';
-import type {
-  BusRequest,
-  CallBusRequest,
-  DeploymentSpec,
-  FromRunner,
-  OwnerState,
-  RunnerConfig,
-  RunningChange,
-  UsageCount,
-} from '../../protocol/messages.ts';
+import { runnerLimits } from '../../protocol/limits.ts';
+import type { DeploymentSpec, FromRunner, OwnerState, UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
-import type { LogSink, Nodes, NodeView, ReleaseChange, ReleaseFeed } from '../../protocol/ports.ts';
-import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
+import type { Nodes, NodeView, ReleaseChange } from '../../protocol/ports.ts';
 import { Activity } from './activity.ts';
 import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
 import { fleetLimits } from './limits.ts';
-import { artifactMessage, type LastCalls, load } from './loader.ts';
+import { artifactMessage, load } from './loader.ts';
+import { Member, Members } from './members.ts';
+import { type FleetOptions, runnerConfig } from './options.ts';
 import { OrphanRecord } from './orphan-record.ts';
 import { OwnerLines } from './owner-lines.ts';
+import { Restarts } from './restarts.ts';
 import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
 import { TakeoverDoor } from './takeover-door.ts';
-
-export type FleetEvent =
-  | { readonly kind: 'runner_started'; readonly runnerId: string; readonly pid: number }
-  | {
-      readonly kind: 'runner_ended';
-      readonly runnerId: string;
-      readonly pid: number;
-      readonly reason: string;
-      /** When the next one is started in its place; null: never, the fleet stops. */
-      readonly restartMs: number | null;
-    }
-  | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
-  | { readonly kind: 'orphan_killed'; readonly pid: number; readonly reason: string }
-  | { readonly kind: 'quarantined'; readonly specId: string; readonly reason: string }
-  | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string };
-
-export interface FleetOptions {
-  /** How many. */
-  readonly runners: number;
-  /** src/bin/runner.ts, absolute. */
-  readonly program: string;
-  /** The platform's own folder, the only one runners may read; absolute. */
-  readonly programFolder: string;
-  readonly platformId: string;
-  /** Key by which the platform's own recognise each other on the functions' port. Stays the same over restarts. */
-  readonly probeKey: string;
-  /** Drawn anew at each start of control. */
-  readonly bootId: string;
-  readonly host: string;
-  /** 0: any. */
-  readonly port: number;
-  readonly domain: string;
-  /** Public base URL of functions; null: http://DOMAIN:PORT. */
-  readonly runUrl: string | null;
-  /** Loopback URL of control, without a slash at the end. */
-  readonly controlUrl: string;
-  readonly egressAllow: readonly string[];
-  /** Proxies whose forwarding fields are believed. Default: none. */
-  readonly trustedProxies?: TrustedProxies;
-  /** Ports of control; the fleet adds its own. */
-  readonly ownPorts: readonly number[];
-  /** Guest memory per runner; default: half of the machine's, shared among the runners, at most 4 GiB each. */
-  readonly poolBytes?: number;
-  /** The runners' environment; default: none. Never secrets. */
-  readonly env?: Readonly<Record<string, string>>;
-  readonly nodeFlags?: readonly string[];
-  /** File in the data folder that names the runners, so that the next control can end those that hang. */
-  readonly recordFile?: string;
-  /** Default: fleetLimits.orphanGraceMs. */
-  readonly orphanGraceMs?: number;
-  /** Followed from the start. */
-  readonly releases: Pick<ReleaseFeed, 'changes' | 'current'>;
-  readonly readArtifact: (name: string) => Promise<Uint8Array>;
-  /** Returns when the function of each handler was called last, Unix milliseconds. Default: none ever was. */
-  readonly lastCallMs?: () => Promise<LastCalls>;
-  /** Stores log lines, as LogSink.append does. `id` is missing for the fleet's own lines. */
-  readonly onLogs: LogSink['append'];
-  /** Resolves when records and counts are stored, or counted as lost. Never rejects. */
-  readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => Promise<void>;
-  /** Which Invocations run in a runner has changed; null: the runner has ended, and with it all of them. */
-  readonly onRunning: (runnerId: string, change: RunningChange | null) => void;
-  readonly onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null>;
-  readonly onEvent?: (event: FleetEvent) => void;
-}
-
-/** A change that every runner gets; resolves when it has taken effect there. */
-type Change = (runner: RunnerProcess) => Promise<void>;
-
-interface Member {
-  readonly index: number;
-  readonly runner: RunnerProcess;
-  readonly startedMs: number;
-  readonly activity: Activity;
-  /** Changes since it began to load; null when it takes them at once. */
-  backlog: Change[] | null;
-  isServing: boolean;
-}
 
 /** The port Nodes with one Node: this machine. */
 export class RunnerFleet implements Nodes {
   /** Where control's server sends what runners of an earlier control ask. */
   readonly takeover: TakeoverDoor;
   readonly #options: FleetOptions;
-  readonly #members = new Map<number, Member>();
+  readonly #members = new Members();
   readonly #blame = new Blame(() => performance.now());
   /** Prepared, and not in the state that a new runner reads yet. */
   readonly #prepared = new Map<string, DeploymentSpec>();
@@ -124,9 +39,7 @@ export class RunnerFleet implements Nodes {
   #revision = 0;
   readonly #unfollow: () => void;
   readonly #ownerLines: OwnerLines;
-  readonly #backoffMs = new Map<number, number>();
-  readonly #restarts = new Set<NodeJS.Timeout>();
-
+  readonly #restarts = new Restarts();
   readonly #waitingForLaunch: (() => void)[] = [];
   readonly #record: OrphanRecord | null;
   #grace: NodeJS.Timeout | null = null;
@@ -175,7 +88,7 @@ export class RunnerFleet implements Nodes {
         url: this.runUrl,
         revision: applying === undefined ? this.#revision : applying - 1,
         isServing: this.isServing,
-        runners: [...this.#members.values()].map(({ runner, isServing }) => ({
+        runners: [...this.#members].map(({ runner, isServing }) => ({
           runnerId: runner.runnerId,
           pid: runner.pid ?? 0,
           isServing,
@@ -187,7 +100,7 @@ export class RunnerFleet implements Nodes {
 
   /** Whether at least one runner serves. */
   get isServing(): boolean {
-    return [...this.#members.values()].some((member) => member.isServing);
+    return [...this.#members].some((member) => member.isServing);
   }
 
   /**
@@ -198,7 +111,7 @@ export class RunnerFleet implements Nodes {
     const { host, port, probeKey, runners } = this.#options;
     await checkRunPort({ host, port, probeKey });
     this.#watch = setInterval(() => {
-      for (const { runner } of this.#members.values()) runner.watch();
+      for (const { runner } of this.#members) runner.watch();
     }, fleetLimits.pingMs);
     try {
       // The first one decides on the port where any will do.
@@ -237,7 +150,7 @@ export class RunnerFleet implements Nodes {
   async #leave(lifetimeMs: number): Promise<void> {
     this.#rest();
     await Promise.all(
-      [...this.#members.values()].map(async ({ runner, isServing }) => {
+      [...this.#members].map(async ({ runner, isServing }) => {
         if (!isServing) {
           runner.kill('SIGKILL');
           await runner.ended;
@@ -256,8 +169,7 @@ export class RunnerFleet implements Nodes {
   #rest(): void {
     this.#state = 'stopping';
     this.#takenOver.resolve();
-    for (const timer of this.#restarts) clearTimeout(timer);
-    this.#restarts.clear();
+    this.#restarts.stop();
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     if (this.#watch !== null) clearInterval(this.#watch);
     if (this.#grace !== null) clearTimeout(this.#grace);
@@ -266,10 +178,10 @@ export class RunnerFleet implements Nodes {
   async #stop(): Promise<void> {
     this.#rest();
     const killer = setTimeout(() => {
-      for (const { runner } of this.#members.values()) runner.kill('SIGKILL');
+      for (const { runner } of this.#members) runner.kill('SIGKILL');
     }, runnerLimits.drainMs + fleetLimits.exitMs);
     await Promise.all(
-      [...this.#members.values()].map(({ runner }) => {
+      [...this.#members].map(({ runner }) => {
         runner.send({ kind: 'drain' });
         return runner.ended;
       }),
@@ -286,8 +198,8 @@ export class RunnerFleet implements Nodes {
     try {
       const artifact = await artifactMessage(spec, this.#options.readArtifact);
       // All of them may have died just now; the next one is asked.
-      while (this.#members.size === 0 && this.#restarts.size > 0) await this.#nextLaunch();
-      const failures = await this.#apply(async (runner) => {
+      while (this.#members.size === 0 && this.#restarts.isAnyDue) await this.#nextLaunch();
+      const failures = await this.#members.make(async (runner) => {
         const result = await runner.prepare({ kind: 'prepare', spec, isLazy: false }, artifact);
         if (result === 'ended') throw new Error('it ended over the module');
         if (result.error !== null) throw new PlatformError('vet_failed', `a runner cannot load it: ${result.error}`);
@@ -310,19 +222,21 @@ export class RunnerFleet implements Nodes {
   #follow(change: ReleaseChange): void {
     const { revision } = change;
     this.#revision = revision;
-    const made = this.#apply(async (runner) => {
-      if (change.kind === 'release') {
-        runner.send({ kind: 'release', label: change.label, specId: change.spec.specId });
-        await runner.sync();
-      } else if (change.kind === 'owner') {
-        runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
-        await runner.sync();
-      } else runner.send({ kind: change.kind, label: change.label });
-    }).then(() => {
-      this.#applying.delete(revision);
-      // From now on the state that a new runner reads has it.
-      if (change.kind === 'release') this.#prepared.delete(change.spec.specId);
-    });
+    const made = this.#members
+      .make(async (runner) => {
+        if (change.kind === 'release') {
+          runner.send({ kind: 'release', label: change.label, specId: change.spec.specId });
+          await runner.sync();
+        } else if (change.kind === 'owner') {
+          runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
+          await runner.sync();
+        } else runner.send({ kind: change.kind, label: change.label });
+      })
+      .then(() => {
+        this.#applying.delete(revision);
+        // From now on the state that a new runner reads has it.
+        if (change.kind === 'release') this.#prepared.delete(change.spec.specId);
+      });
     this.#applying.set(revision, made);
   }
 
@@ -336,38 +250,13 @@ export class RunnerFleet implements Nodes {
     this.#prepared.delete(specId);
     this.#ownerLines.forget(specId);
     this.#blame.forget(specId);
-    void this.#apply(async (runner) => runner.forget(specId));
+    void this.#members.make(async (runner) => runner.forget(specId));
   }
 
   /** One runner's share of what a User may have in flight: an equal part, and at least one invocation. */
   #shareOf(owner: OwnerState): OwnerState {
     if (owner.callsMax === null) return owner;
     return { ...owner, callsMax: Math.ceil(owner.callsMax / this.#options.runners) };
-  }
-
-  /**
-   * Lets every runner make `change`; one that loads makes it when it has loaded. Resolves with how it
-   * went in each of the others, null for well.
-   */
-  async #apply(change: Change): Promise<readonly unknown[]> {
-    const results: Promise<unknown>[] = [];
-    for (const member of this.#members.values()) {
-      if (member.backlog === null) results.push(outcomeOf(change(member.runner)));
-      // Nobody has loaded yet: then this one's answer is waited for.
-      else results.push(...this.#postpone(member, member.backlog, change));
-    }
-    return Promise.all(results);
-  }
-
-  #postpone(member: Member, backlog: Change[], change: Change): readonly Promise<unknown>[] {
-    if ([...this.#members.values()].some((other) => other.backlog === null)) {
-      backlog.push(change);
-      return [];
-    }
-    const made = new Promise<unknown>((resolve) => {
-      backlog.push(async (runner) => resolve(await outcomeOf(change(runner))));
-    });
-    return [Promise.race([made, member.runner.ended.then(() => new Error('it ended before'))])];
   }
 
   #nextLaunch(): Promise<void> {
@@ -389,17 +278,10 @@ export class RunnerFleet implements Nodes {
       onMessage: (message) => this.#receive(runner, activity, message),
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
-    const member: Member = {
-      index,
-      runner,
-      startedMs: performance.now(),
-      activity,
-      backlog: [],
-      isServing: false,
-    };
+    const member = new Member({ index, runner, activity });
     // Taken together with the start of the backlog: what was prepared before is here, what comes after is there.
     const prepared = [...this.#prepared.values()];
-    this.#members.set(index, member);
+    this.#members.add(member);
     if (runner.pid !== undefined) this.#record?.add(runner.pid);
     for (const resolve of this.#waitingForLaunch.splice(0)) resolve();
     void runner.ended.then((end) => this.#ended(member, end));
@@ -418,7 +300,10 @@ export class RunnerFleet implements Nodes {
     } finally {
       clearTimeout(late);
     }
-    runner.send({ kind: 'config', config: this.#config(runnerId) });
+    runner.send({
+      kind: 'config',
+      config: runnerConfig(this.#options, { runnerId, port: this.#port, runUrl: this.runUrl }),
+    });
     const [all, lastCallMs] = await Promise.all([releases.current(), this.#options.lastCallMs?.() ?? {}]);
     for (const spec of all.specs) this.#ownerLines.remember(spec);
     const loading = load({
@@ -431,7 +316,7 @@ export class RunnerFleet implements Nodes {
       onUnloadable: (specId, reason) => this.#unloadable(specId, reason),
     });
     await Promise.race([loading, ended]);
-    await Promise.race([catchUp(member), ended]);
+    await Promise.race([member.catchUp(), ended]);
     runner.send({ kind: 'serve' });
     this.#port = await Promise.race([runner.listening, ended]);
     member.isServing = true;
@@ -441,7 +326,7 @@ export class RunnerFleet implements Nodes {
   #ended(member: Member, end: RunnerEnd): void {
     const { index, runner } = member;
     if (runner.pid !== undefined) this.#record?.remove(runner.pid);
-    if (this.#members.get(index) === member) this.#members.delete(index);
+    this.#members.remove(member);
     const wasServing = member.isServing;
     member.isServing = false;
     // Before it serves it runs no guest and compiles nothing.
@@ -453,7 +338,7 @@ export class RunnerFleet implements Nodes {
       this.#ownerLines.runnerEnded(member.activity, describeEnd(end), isGuilty ? suspect : null);
     // At the start there is nothing to fall back on: start() reports it.
     const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
-    const delayMs = isReplaced ? this.#nextDelayMs(member) : null;
+    const delayMs = isReplaced ? this.#restarts.nextDelayMs(index, performance.now() - member.startedMs) : null;
     this.#options.onEvent?.({
       kind: 'runner_ended',
       runnerId: runner.runnerId,
@@ -461,27 +346,11 @@ export class RunnerFleet implements Nodes {
       reason: describeEnd(end),
       restartMs: delayMs,
     });
-    if (delayMs !== null) this.#restartLater(index, delayMs);
-  }
-
-  /**
-   * Returns how many milliseconds to wait before a start: 0 for a runner that has served well, then longer and longer.
-   */
-  #nextDelayMs(member: Member): number {
-    const isSound = performance.now() - member.startedMs >= fleetLimits.soundMs;
-    const delayMs = isSound ? 0 : (this.#backoffMs.get(member.index) ?? 0);
-    const next = delayMs === 0 ? fleetLimits.backoffFirstMs : Math.min(delayMs * 2, fleetLimits.backoffMaxMs);
-    this.#backoffMs.set(member.index, next);
-    return delayMs;
-  }
-
-  #restartLater(index: number, delayMs: number): void {
-    const timer = setTimeout(() => {
-      this.#restarts.delete(timer);
-      // How it ended is reported, and the next start arranged, by #ended.
-      this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error));
-    }, delayMs);
-    this.#restarts.add(timer);
+    if (delayMs === null) return;
+    // How it ended is reported, and the next start arranged, by #ended.
+    this.#restarts.later(delayMs, () =>
+      this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error)),
+    );
   }
 
   #endOrphans(pids: readonly number[]): void {
@@ -522,7 +391,7 @@ export class RunnerFleet implements Nodes {
     const { reason } = quarantine;
     this.#ownerLines.error(specId, `stopped: ${reason}; calls are answered with 503 until another version is pushed`);
     this.#options.onEvent?.({ kind: 'quarantined', specId, reason });
-    void this.#apply(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
+    void this.#members.make(async (runner) => runner.send({ kind: 'quarantine', specId, reason }));
   }
 
   #unloadable(specId: string, reason: string): void {
@@ -592,59 +461,4 @@ export class RunnerFleet implements Nodes {
     }
     this.#takenOver.resolve();
   }
-
-  #config(runnerId: string): RunnerConfig {
-    const {
-      platformId,
-      probeKey,
-      bootId,
-      host,
-      domain,
-      controlUrl,
-      egressAllow,
-      trustedProxies,
-      ownPorts,
-      poolBytes,
-      runners,
-    } = this.#options;
-    return {
-      platformId,
-      probeKey,
-      runnerId,
-      host,
-      port: this.#port,
-      domain,
-      runUrl: this.runUrl,
-      controlUrl,
-      controlBootId: bootId,
-      egressAllow,
-      trustedProxies: String(trustedProxies ?? TrustedProxies.none),
-      ownPorts: this.#port === 0 ? ownPorts : [...ownPorts, this.#port],
-      poolBytes: poolBytes ?? defaultPoolBytes(runners),
-    };
-  }
-}
-
-/** Makes the changes that have come while it loaded; from then on it takes them at once. */
-async function catchUp(member: Member): Promise<void> {
-  for (let change = member.backlog?.shift(); change !== undefined; change = member.backlog?.shift()) {
-    // Whoever wanted the change has heard from the other runners; here a failure shows at its use.
-    await outcomeOf(change(member.runner));
-  }
-  member.backlog = null;
-}
-
-function outcomeOf(change: Promise<void>): Promise<unknown> {
-  return change.then(
-    () => null,
-    (error: unknown) => error,
-  );
-}
-
-/**
- * Returns half of the machine's memory in bytes, shared among the runners: memory is counted as if guests touched all
- * of it.
- */
-function defaultPoolBytes(runners: number): number {
-  return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(totalmem() / 2 / runners)));
 }
