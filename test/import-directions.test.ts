@@ -48,6 +48,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/git',
     'control/queues',
     'control/calls',
+    'control/storage',
   ],
   'control/backup': [
     'protocol',

@@ -16,6 +16,14 @@ export interface TreeFile {
   readonly bytes: Uint8Array;
 }
 
+/** A preview as runners know it. */
+export interface PreviewName {
+  /** Names its kv namespace; never given twice. */
+  readonly id: string;
+  /** What stands for the branch in the label and marks log lines. */
+  readonly slug: string;
+}
+
 /** Everything a runner must know to serve a Deployment. */
 export interface DeploymentSpec {
   /**
@@ -27,6 +35,10 @@ export interface DeploymentSpec {
   /** The User whose share of a runner's code it counts in. */
   readonly ownerId: string;
   readonly handler: HandlerName;
+  /** What it is served under: the handler's name, or SLUG--NAME of a preview. */
+  readonly label: string;
+  /** The preview that it belongs to; null: the handler itself. */
+  readonly preview: PreviewName | null;
   readonly number: number;
   readonly commit: string;
   /** Artifact name; its bytes were sent before. */
@@ -191,29 +203,33 @@ export interface RunnerStats {
 /** What a runner asks of control: for a guest, or for bytes of an Artifact whose code was dropped or never made. */
 export type RunnerRequest = BusRequest | CallBusRequest | { readonly op: 'artifact.get'; readonly name: string };
 
-/** What a guest asks of control. kv is durable, per handler, atomic replace. Values are bytes. */
+/** Whose kv values a guest sees: those of its handler, or of one preview of it (PreviewName.id; null: none). */
+interface KvNamespace {
+  readonly handlerId: HandlerId;
+  readonly preview: string | null;
+}
+
+/** What a guest asks of control. kv is durable, per handler or preview, atomic replace. Values are bytes. */
 export type BusRequest =
-  | { readonly op: 'kv.get'; readonly handlerId: HandlerId; readonly bucket: string; readonly key: string }
-  | {
+  | (KvNamespace & { readonly op: 'kv.get'; readonly bucket: string; readonly key: string })
+  | (KvNamespace & {
       readonly op: 'kv.put';
-      readonly handlerId: HandlerId;
       readonly bucket: string;
       readonly key: string;
       readonly value: Uint8Array;
-    }
+    })
   /** Answered with one byte: 1 where the value was `expected` and has been replaced, else 0. */
-  | {
+  | (KvNamespace & {
       readonly op: 'kv.replace';
-      readonly handlerId: HandlerId;
       readonly bucket: string;
       readonly key: string;
       readonly value: Uint8Array;
       /** null: there is no value. */
       readonly expected: Uint8Array | null;
-    }
-  | { readonly op: 'kv.delete'; readonly handlerId: HandlerId; readonly bucket: string; readonly key: string }
+    })
+  | (KvNamespace & { readonly op: 'kv.delete'; readonly bucket: string; readonly key: string })
   /** Answered with the keys behind `after` as a JSON array. */
-  | { readonly op: 'kv.keys'; readonly handlerId: HandlerId; readonly bucket: string; readonly after: string }
+  | (KvNamespace & { readonly op: 'kv.keys'; readonly bucket: string; readonly after: string })
   | {
       readonly op: 'queue.publish';
       readonly handlerId: HandlerId;

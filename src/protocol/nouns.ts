@@ -41,6 +41,8 @@ export interface HandlerSettings {
   readonly limits: Partial<Limits>;
   /** Patterns beside the manifest's. */
   readonly policy: Policy;
+  /** Whether branches other than the deploy branch get previews, unless the manifest turns them off. */
+  readonly previews: boolean;
 }
 
 /** What the API tells of a handler. */
@@ -63,6 +65,23 @@ export interface HandlerView {
   readonly deployedMs: number | null;
 }
 
+/** What the API tells of a preview: what is served of a branch that is not the deploy branch. */
+export interface PreviewView {
+  readonly branch: string;
+  /** What stands for the branch in the label SLUG--NAME and marks log lines. */
+  readonly slug: string;
+  readonly url: string;
+  readonly pathUrl: string;
+  /** Number of the live Deployment. */
+  readonly version: number;
+  readonly commit: string;
+  readonly pushedMs: number;
+  /** When it was called last, to the minute; null: never. */
+  readonly calledMs: number | null;
+  /** When it ends unless somebody calls it or pushes to it. */
+  readonly endsMs: number;
+}
+
 export type DeploymentState = 'staged' | 'live' | 'retired' | 'failed';
 
 export interface DeploymentView {
@@ -70,6 +89,8 @@ export interface DeploymentView {
   readonly state: DeploymentState;
   readonly commit: string;
   readonly ref: string;
+  /** Branch of the preview that it belongs to; null: the handler itself. */
+  readonly preview: string | null;
   readonly pushedBy: string;
   readonly createdMs: number;
   readonly modulePath: string;
@@ -120,6 +141,8 @@ interface LogText {
   readonly stream: LogStream;
   readonly level: number;
   readonly text: string;
+  /** Slug of the preview that the line is of; left out where it is of none. */
+  readonly preview?: string;
 }
 
 /** A line on its way to control, before it has a cursor. */

@@ -77,6 +77,7 @@ export const permissions = {
 
   getHandler: viewer,
   listDeployments: viewer,
+  listPreviews: viewer,
   queryLogs: viewer,
   exportLogs: viewer,
   streamLogs: viewer,
@@ -90,6 +91,7 @@ export const permissions = {
 
   gitPush: deployer,
   rollBack: deployer,
+  deletePreview: deployer,
   setVariable: deployer,
   removeVariable: deployer,
 

@@ -45,7 +45,7 @@ export interface ReleaseFeed {
   current(): Promise<ReleaseState>;
   /** Calls `listener` with each change from now on, in the order of revisions. Returns a function that ends this. */
   changes(listener: (change: ReleaseChange) => void): () => void;
-  /** Serves the label `spec.handler` with a spec that Nodes have prepared. Returns the change's revision. */
+  /** Serves the label `spec.label` with a spec that Nodes have prepared. Returns the change's revision. */
   release(spec: DeploymentSpec): Promise<number>;
   /** Makes a label known that serves nothing. Returns the change's revision. */
   announce(label: string): Promise<number>;
@@ -130,6 +130,8 @@ export interface LogFilter {
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
+  /** Slug of a preview; '' wants lines of no preview. */
+  readonly preview?: string | undefined;
   /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
@@ -240,10 +242,22 @@ export interface RepoHome {
 
 /** src/control/deploy, as the API uses it. */
 export interface Deployer {
-  /** Makes Deployment `number` live again. Throws `not_found`, `conflict`. */
-  rollback(options: { readonly handlerId: string; readonly number: number; readonly userId: string }): Promise<void>;
-  /** Serves the live Deployment with the handler's environment variables as they are now. */
-  environmentChanged(handlerId: string): Promise<void>;
+  /**
+   * Makes Deployment `number` live again: of the handler itself, or with `branch` of that branch's preview. Throws
+   * `not_found`, `conflict`.
+   */
+  rollback(options: {
+    readonly handlerId: string;
+    readonly number: number;
+    readonly userId: string;
+    readonly branch?: string | undefined;
+  }): Promise<void>;
+  /**
+   * Serves what is live, previews included, with environment variables as they are now; with `branch` its preview alone.
+   */
+  environmentChanged(handlerId: string, branch?: string): Promise<void>;
+  /** Removes a preview; `why` goes into the handler's log. Throws `not_found`. */
+  previewDeleted(options: { readonly handlerId: string; readonly branch: string; readonly why: string }): Promise<void>;
   /**
    * Something that is not part of the Deployment changed (limits, policy, owner): serve the live Deployment with what
    * holds now. `what` goes into the handler's log, after `vN`.
@@ -258,6 +272,8 @@ export interface Deployer {
     readonly handlerId: string;
     readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
     readonly policy: Policy | null;
+    /** Whether other branches get previews; those that exist stay. */
+    readonly previews?: boolean | undefined;
   }): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;

@@ -10,6 +10,7 @@ import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts'
 import { AsyncCalls, isOwnPath, prefersAsync } from './async-calls.ts';
 import type { InFlight } from './in-flight.ts';
 import { Invocation } from './invocation.ts';
+import { previewMark } from './invocation-log.ts';
 import { admission, codeLimits, localRedirectsMax, refusalReportMs } from './limits.ts';
 import type { LoadedDeployment, LoadedDeployments } from './loaded-deployments.ts';
 import type { OwnerLimits } from './owner-limits.ts';
@@ -242,6 +243,7 @@ export class Dispatcher {
     const { spec } = deployment;
     this.#options.services.logs.push({
       handlerId: spec.handlerId,
+      ...previewMark(spec),
       deployment: spec.number,
       invocation: id,
       seq: 1,

@@ -100,7 +100,7 @@ export class CallOptions implements ProcessOptions {
   }
 
   get schemes(): SchemeRegistry {
-    return this.#deployment.schemes;
+    return this.#deployment.services.schemes;
   }
 
   get clock(): Clock {
@@ -121,7 +121,7 @@ export class CallOptions implements ProcessOptions {
   }
 
   get kv(): KvService {
-    const { kv } = this.#deployment.handler;
+    const { kv } = this.#deployment.services;
     return {
       get: (bucket, key) => this.#noticing(kv.get(bucket, key)),
       put: (bucket, key, value) => this.#noticing(kv.put(bucket, key, value)),
@@ -132,7 +132,7 @@ export class CallOptions implements ProcessOptions {
   }
 
   get queues(): QueueService {
-    const { queues } = this.#deployment.handler;
+    const { queues } = this.#deployment.services;
     return { publish: (queue, message) => this.#noticing(queues.publish(queue, message)) };
   }
 

@@ -4,6 +4,7 @@
  * gas ends, and at most heldLinesMax of them: a panic writes and ends without either.
  */
 import type { ProcessLog } from '../guest/kernel/process.ts';
+import type { DeploymentSpec } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../protocol/nouns.ts';
 
@@ -15,6 +16,13 @@ export interface LogSource {
   /** Number of the Deployment. */
   readonly deployment: number;
   readonly invocation: string;
+  /** Slug of the preview that it runs for; left out where it runs for none. */
+  readonly preview?: string;
+}
+
+/** Returns the field that marks log lines of a preview; none for the handler itself. */
+export function previewMark({ preview }: Pick<DeploymentSpec, 'preview'>): { readonly preview?: string } {
+  return preview === null ? {} : { preview: preview.slug };
 }
 
 export class InvocationLog implements ProcessLog {

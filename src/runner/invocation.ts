@@ -31,7 +31,7 @@ import { failureOf, type Refusal, refused } from './failure.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
 import { HttpAnswer } from './http-answer.ts';
-import { InvocationLog } from './invocation-log.ts';
+import { InvocationLog, previewMark } from './invocation-log.ts';
 import { admission, closeMs, usageLimits } from './limits.ts';
 import { LineLog } from './line-log.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -89,7 +89,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#startedMs = performance.now();
     this.#timeoutMs = Math.min(spec.limits.timeoutMs, call.trigger?.timeoutMs ?? Number.POSITIVE_INFINITY);
     this.#startedWallMs = services.clock.wallMs();
-    const source = { handlerId: spec.handlerId, deployment: spec.number, invocation: call.id };
+    const { handlerId, number: deploymentNumber } = spec;
+    const source = { handlerId, deployment: deploymentNumber, invocation: call.id, ...previewMark(spec) };
     this.log = new InvocationLog(source, services.logs);
     const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
     this.meter = new GasMeter(spec.limits.gas, slices);

@@ -12,12 +12,11 @@
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
 import { CompiledPolicy } from '../guest/kernel/policy.ts';
-import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import { type BusyMark, busyMarkOf } from './busy-mark.ts';
 import type { HeadMemo } from './cgi-head.ts';
 import type { CodeStore, CodeUse } from './code-store.ts';
-import type { HandlerState, HandlerStates } from './handler-states.ts';
+import type { HandlerServices, HandlerState, HandlerStates } from './handler-states.ts';
 import { sliceLimits } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 import { SlotPool } from './pool.ts';
@@ -29,7 +28,8 @@ export interface LoadedDeployment {
   /** null: its code is cold. `warm` makes one. */
   pool: SlotPool | null;
   readonly policy: CompiledPolicy | null;
-  readonly schemes: SchemeRegistry;
+  /** Of its preview, or of the handler itself. */
+  readonly services: HandlerServices;
   readonly usage: UsageMeter;
   readonly mark: Buffer;
   readonly headMemo: HeadMemo;
@@ -134,7 +134,7 @@ export class LoadedDeployments {
     const use = this.#uses.get(deployment);
     this.#uses.delete(deployment);
     if (use !== undefined) this.#options.codes.leave(deployment.spec.artifact, use);
-    this.#options.handlers.release(deployment.handler);
+    this.#options.handlers.release(deployment.spec);
   }
 
   /** Lets go of slots that nobody has needed for a while. */
@@ -143,14 +143,14 @@ export class LoadedDeployments {
   }
 
   #register(spec: DeploymentSpec): LoadedDeployment {
-    const handler = this.#options.handlers.acquire(spec.handlerId, spec.handler);
+    const { handler, services } = this.#options.handlers.acquire(spec);
     let tree: LowerDirectory | null = null;
     const deployment: LoadedDeployment = {
       spec,
       handler,
       pool: null,
       policy: spec.policy === null ? null : new CompiledPolicy(spec.policy),
-      schemes: handler.schemes,
+      services,
       usage: usageMeter(spec.handlerId, spec.number),
       mark: busyMarkOf(spec.specId),
       headMemo: { block: '', head: null },

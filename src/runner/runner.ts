@@ -20,7 +20,6 @@ import { guestStacks } from '../guest/kernel/stacks.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import type { RunnerConfig, RunnerStats } from '../protocol/messages.ts';
-import type { HandlerId } from '../protocol/names.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 import { ByteBudget } from '../waiting/byte-budget.ts';
 import { BusyMark } from './busy-mark.ts';
@@ -29,7 +28,7 @@ import { collectGarbage } from './collect-garbage.ts';
 import { type Channel, ControlAway, ControlLink, type ToRunnerItself } from './control-link.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { FlushQueue } from './flush-queue.ts';
-import { type HandlerServices, HandlerStates } from './handler-states.ts';
+import { type HandlerServices, HandlerStates, type ServiceOwner } from './handler-states.ts';
 import { InFlight } from './in-flight.ts';
 import { codeLimits, collectedBodyBytes, orphanLimits, poolLimits } from './limits.ts';
 import { LoadedDeployments } from './loaded-deployments.ts';
@@ -177,7 +176,7 @@ export class Runner {
     // Begun now and awaited before the port opens: in the first guest's call it would hold up everybody.
     const network = preloadNetwork(egress);
     network.catch(() => {});
-    const handlers = new HandlerStates((handlerId) => this.#services(egress, handlerId));
+    const handlers = new HandlerStates((owner) => this.#services(egress, owner));
     const mark = new BusyMark(this.#options.markDescriptor);
     const codes = new CodeStore({ read: (name) => this.#artifact(name), collect: collectGarbage });
     const deployments = new LoadedDeployments({
@@ -249,22 +248,24 @@ export class Runner {
     return bytes;
   }
 
-  #services(egress: Egress, handlerId: HandlerId): HandlerServices {
+  #services(egress: Egress, owner: ServiceOwner): HandlerServices {
     const network = createNetwork({ egress, version });
+    const { handlerId } = owner;
+    const of = { handlerId, preview: owner.preview?.id ?? null };
     return {
       schemes: new SchemeRegistry([...localSchemes, ...networkSchemes(network)]),
       kv: {
-        get: (bucket, key) => this.#link.request({ op: 'kv.get', handlerId, bucket, key }),
+        get: (bucket, key) => this.#link.request({ op: 'kv.get', ...of, bucket, key }),
         put: async (bucket, key, value) => {
-          await this.#link.request({ op: 'kv.put', handlerId, bucket, key, value });
+          await this.#link.request({ op: 'kv.put', ...of, bucket, key, value });
         },
         replace: async (bucket, key, value, expected) =>
-          (await this.#link.request({ op: 'kv.replace', handlerId, bucket, key, value, expected }))?.[0] === 1,
+          (await this.#link.request({ op: 'kv.replace', ...of, bucket, key, value, expected }))?.[0] === 1,
         delete: async (bucket, key) => {
-          await this.#link.request({ op: 'kv.delete', handlerId, bucket, key });
+          await this.#link.request({ op: 'kv.delete', ...of, bucket, key });
         },
         keys: async (bucket, after) => {
-          const answer = await this.#link.request({ op: 'kv.keys', handlerId, bucket, after });
+          const answer = await this.#link.request({ op: 'kv.keys', ...of, bucket, after });
           return answer === null ? [] : JSON.parse(Buffer.from(answer).toString());
         },
       },

@@ -71,12 +71,12 @@ describe('a batch for control', () => {
 describe('a call of control', () => {
   it('fails as ControlAway when control ends, or has ended', async () => {
     const { channel, link } = open();
-    const asked = link.request({ op: 'kv.get', handlerId: 'h' as never, bucket: 'b', key: 'k' });
+    const asked = link.request({ op: 'kv.get', preview: null, handlerId: 'h' as never, bucket: 'b', key: 'k' });
     channel.connected = false;
     channel.emit('disconnect');
     await expect(asked).rejects.toBeInstanceOf(ControlAway);
-    await expect(link.request({ op: 'kv.get', handlerId: 'h' as never, bucket: 'b', key: 'k' })).rejects.toBeInstanceOf(
-      ControlAway,
-    );
+    await expect(
+      link.request({ op: 'kv.get', preview: null, handlerId: 'h' as never, bucket: 'b', key: 'k' }),
+    ).rejects.toBeInstanceOf(ControlAway);
   });
 });

@@ -14,12 +14,12 @@ function makeTable() {
   const budget = new MemoryBudget(64 * MIB);
   const closed: string[] = [];
   const nobody = () => Promise.reject(new Error('no guest runs here'));
-  const handlers = new HandlerStates((id) => ({
+  const handlers = new HandlerStates(({ handlerId }) => ({
     schemes: new SchemeRegistry([]),
     kv: { get: nobody, put: nobody, replace: nobody, delete: nobody, keys: nobody },
     queues: { publish: nobody },
     calls: { accept: nobody, show: nobody, answer: nobody },
-    close: () => closed.push(id),
+    close: () => closed.push(handlerId),
   }));
   const read = () => Promise.reject(new Error('was not sent before'));
   const codes = new CodeStore({ read, collect: () => {} });

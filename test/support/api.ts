@@ -145,6 +145,7 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
   return {
     rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
     environmentChanged: note('environmentChanged'),
+    previewDeleted: async ({ handlerId, branch }) => void asked.push(`previewDeleted ${handlerId} ${branch}`),
     handlerChanged: note('handlerChanged'),
     changeSettings: async ({ handlerId }) => void asked.push(`changeSettings ${handlerId}`),
     handlerCreated: note('handlerCreated'),

@@ -73,6 +73,8 @@ export function deploymentOf(
     ownerId: 'owner',
     handlerId: handlerIdOf(`${idPrefix}${handler}`),
     handler: handlerNameOf(handler),
+    label: handler,
+    preview: null,
     number: 1,
     commit: '0123456789abcdef0123456789abcdef01234567',
     artifact: artifactName(vetted.module),

@@ -80,7 +80,7 @@ export class RecordedFleet implements Nodes {
 
   /** Returns what is served now, whole. */
   specOf(label: string): DeploymentSpec | undefined {
-    return [...this.specs.values()].find((spec) => spec.handler === label && spec.number === this.serving.get(label));
+    return [...this.specs.values()].find((spec) => spec.label === label && spec.number === this.serving.get(label));
   }
 }
 

@@ -274,6 +274,7 @@ function deployer(db: Database): Deployer {
       await release(db, handlerId, target.id);
     },
     environmentChanged: nothing,
+    previewDeleted: nothing,
     handlerChanged: nothing,
     changeSettings: async ({ handlerId, ...change }) => {
       await new SettingsStore({ db }).change(handlerId, (known) => changedSettings(known, change));

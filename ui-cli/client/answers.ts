@@ -10,6 +10,7 @@ import {
   inviteAnswer,
   invocationAnswer,
   logLineAnswer,
+  previewAnswer,
   publishedAnswer,
   queueAnswer,
   queueMessageAnswer,
@@ -47,6 +48,7 @@ export const newInvite = z.object({ invite: z.string(), view: inviteAnswer });
 export const handler = z.object({ handler: handlerAnswer });
 export const handlers = z.object({ handlers: z.array(handlerAnswer), next });
 export const deployments = z.object({ deployments: z.array(deploymentAnswer) });
+export const previews = z.object({ previews: z.array(previewAnswer), next: z.nullable(z.string()) });
 export const page = z.object({
   lines: z.array(logLineAnswer),
   cursor: z.number(),

@@ -8,6 +8,7 @@ import type {
   LogStream,
   MessageState,
   Policy,
+  PreviewView,
   QuotaView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
@@ -68,6 +69,8 @@ export interface LogQuery {
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
+  /** Slug of a preview; '': only lines of none. */
+  readonly preview?: string | undefined;
   /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
@@ -99,6 +102,11 @@ export interface AuditQuery {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+/** `branch`: what is meant is of this branch's preview; null: of the handler itself. */
+export interface BranchOptions extends CallOptions {
+  readonly branch?: string | null | undefined;
 }
 
 export class Client {
@@ -308,7 +316,11 @@ export class Client {
   /** Sets limits (null: that of the manifest) or replaces the patterns that are added to the manifest's policy. */
   async changeSettings(
     name: string,
-    change: { readonly limits?: Readonly<Record<string, number | null>>; readonly policy?: Policy },
+    change: {
+      readonly limits?: Readonly<Record<string, number | null>>;
+      readonly policy?: Policy;
+      readonly previews?: boolean;
+    },
   ): Promise<HandlerView> {
     return (await this.#call(answers.handler, { method: 'PATCH', path: handlerPath(name), body: change })).handler;
   }
@@ -328,13 +340,32 @@ export class Client {
     return answer.deployments.toSorted((a, b) => b.number - a.number);
   }
 
-  async rollback(name: string, number: number, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body: { number } }, options);
+  /** Serves an earlier version; `branch`: of that branch's preview. */
+  async rollback(name: string, number: number, options: BranchOptions = {}): Promise<void> {
+    const { branch = null } = options;
+    const body = branch === null ? { number } : { number, branch };
+    await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body }, options);
   }
 
-  async variables(name: string, options?: CallOptions): Promise<readonly VariableView[]> {
+  /** By branch. */
+  async previews(name: string, options?: CallOptions): Promise<readonly PreviewView[]> {
     return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/env`, query: { after } };
+      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/previews`, query: { after } };
+      const { previews, next } = await this.#call(answers.previews, asked, options);
+      return { items: previews, next };
+    });
+  }
+
+  async deletePreview(name: string, branch: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `${handlerPath(name)}/previews/${encodeURIComponent(branch)}` });
+  }
+
+  /** Variables of a handler, or those that a branch's preview has over them. */
+  async variables(name: string, options: BranchOptions = {}): Promise<readonly VariableView[]> {
+    const { branch = null } = options;
+    const of = branch === null ? {} : { branch };
+    return all(async (after) => {
+      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/env`, query: { after, ...of } };
       const { variables, next } = await this.#call(answers.variables, asked, options);
       return { items: variables, next };
     });
@@ -342,14 +373,17 @@ export class Client {
 
   async setVariable(
     name: string,
-    { key, value }: { readonly key: string; readonly value: string },
+    { key, value, branch = null }: { readonly key: string; readonly value: string; readonly branch?: string | null },
     options?: CallOptions,
   ): Promise<void> {
-    await this.#send({ method: 'PUT', path: variablePath(name, key), body: { value } }, options);
+    const query = branch === null ? {} : { branch };
+    await this.#send({ method: 'PUT', path: variablePath(name, key), query, body: { value } }, options);
   }
 
-  async unsetVariable(name: string, key: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: variablePath(name, key) }, options);
+  async unsetVariable(name: string, key: string, options: BranchOptions = {}): Promise<void> {
+    const { branch = null } = options;
+    const query = branch === null ? {} : { branch };
+    await this.#send({ method: 'DELETE', path: variablePath(name, key), query }, options);
   }
 
   /** Schedules of a handler's live version, by name. */

@@ -17,6 +17,8 @@ export interface LogTailOptions {
   /** Only lines at least as severe. */
   readonly level?: number;
   readonly stream?: LogStream;
+  /** Slug of a preview; '': only lines of none. */
+  readonly preview?: string;
   /** First pause before a reconnect, in milliseconds; doubles up to `backoffMsMax`. */
   readonly backoffMs?: number;
 }
@@ -187,12 +189,13 @@ export class LogTail {
   }
 
   #url(): URL {
-    const { handler, grep, level, stream } = this.#options;
+    const { handler, grep, level, stream, preview } = this.#options;
     const url = new URL(`${this.#target.server}/api/v1/handlers/${encodeURIComponent(handler)}/logs/stream`);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.searchParams.set('after', String(this.#cursor));
     if (grep) url.searchParams.set('grep', grep);
     if (stream !== undefined) url.searchParams.set('stream', stream);
+    if (preview !== undefined) url.searchParams.set('preview', preview);
     if (level !== undefined) url.searchParams.set('level', String(level));
     return url;
   }

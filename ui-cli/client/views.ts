@@ -21,6 +21,7 @@ import {
   type MessageState,
   messageStates,
   type Policy,
+  type PreviewView,
   policyLists,
   type QuotaView,
   storedKinds,
@@ -47,7 +48,11 @@ export const handlerAnswer: z.ZodMiniType<HandlerView> = z.object({
   pathUrl: plain,
   gitUrl: plain,
   deployBranch: orNull(plain),
-  settings: z.object({ limits: z.object(recordOf(limitNames, () => z.optional(number))), policy }),
+  settings: z.object({
+    limits: z.object(recordOf(limitNames, () => z.optional(number))),
+    policy,
+    previews: z.boolean(),
+  }),
   state: z.enum(['empty', 'live', 'failed', 'deleted']),
   version: orNull(number),
   createdMs: number,
@@ -59,6 +64,7 @@ export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   state: z.enum(['staged', 'live', 'retired', 'failed']),
   commit: plain,
   ref: text,
+  preview: orNull(text),
   pushedBy: text,
   createdMs: number,
   modulePath: text,
@@ -69,6 +75,18 @@ export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   policy: orNull(policy),
   vetMs: number,
   failure: orNull(text),
+});
+
+export const previewAnswer: z.ZodMiniType<PreviewView> = z.object({
+  branch: text,
+  slug: plain,
+  url: plain,
+  pathUrl: plain,
+  version: number,
+  commit: plain,
+  pushedMs: number,
+  calledMs: orNull(number),
+  endsMs: number,
 });
 
 export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
@@ -82,6 +100,7 @@ export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
   level: number,
   text,
   cursor: number,
+  preview: z.optional(plain),
 });
 
 export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({ lines: z.array(logLineAnswer), dropped: number });

@@ -4,10 +4,12 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { askSecret, readSecret } from '../prompt.ts';
 import { variableTable } from '../text/variable.ts';
+import { visible } from '../text/visible.ts';
 import { handlerArgument } from './arguments.ts';
 
 interface EnvOptions {
   readonly empty?: boolean;
+  readonly branch?: string;
 }
 
 export function addEnvironmentCommands(program: Command, context: Context): void {
@@ -19,6 +21,7 @@ export function addEnvironmentCommands(program: Command, context: Context): void
     .argument('[action]', 'set or unset')
     .argument('[key]', 'name of the variable')
     .option('--empty', 'let set store an empty value')
+    .option('-b, --branch <branch>', "variables of this branch's preview, laid over the handler's")
     .addHelpText(
       'after',
       '\nThe value is asked for, or read from standard input:\n  wasmcloud env swift-otter set API_KEY < key.txt',
@@ -29,7 +32,8 @@ export function addEnvironmentCommands(program: Command, context: Context): void
         const named = third !== undefined || (first !== 'set' && first !== 'unset');
         const [given, action, key] = named ? [first, second, third] : [undefined, first, second];
         const name = await context.handlerName(given);
-        if (action === undefined) return list(context, name);
+        const branch = options.branch ?? null;
+        if (action === undefined) return list(context, name, branch);
         if (action !== 'set' && action !== 'unset') {
           throw new PlatformError('bad_request', `env knows set and unset, not ${JSON.stringify(action)}`);
         }
@@ -37,23 +41,26 @@ export function addEnvironmentCommands(program: Command, context: Context): void
           throw new PlatformError('bad_request', `which variable? wasmcloud env ${name} ${action} KEY`);
         }
         return action === 'set'
-          ? set(context, name, { key, empty: options.empty === true })
-          : unset(context, name, key);
+          ? set(context, name, { key, empty: options.empty === true, branch })
+          : unset(context, name, { key, branch });
       },
     );
 }
 
-async function list(context: Context, name: string): Promise<void> {
-  const variables = await (await context.client()).variables(name);
+async function list(context: Context, name: string, branch: string | null): Promise<void> {
+  const variables = await (await context.client()).variables(name, { branch });
   if (context.json) context.out.json(variables);
   else if (variables.length > 0) for (const line of variableTable(variables, Date.now())) context.out.line(line);
-  else context.out.note(`no variables\nhint: wasmcloud env ${name} set KEY`);
+  else
+    context.out.note(
+      `no variables\nhint: wasmcloud env ${name}${branch === null ? '' : ` --branch ${branch}`} set KEY`,
+    );
 }
 
 async function set(
   context: Context,
   name: string,
-  { key, empty }: { readonly key: string; readonly empty: boolean },
+  { key, empty, branch }: { readonly key: string; readonly empty: boolean; readonly branch: string | null },
 ): Promise<void> {
   if (key.includes('=')) {
     throw new PlatformError('bad_request', 'a value on the command line ends up in the shell history and in ps', {
@@ -67,15 +74,23 @@ async function set(
       hints: [`if it is to be empty: wasmcloud env ${name} set ${key} --empty`],
     });
   }
-  await client.setVariable(name, { key, value });
-  context.result({ name, key, set: true }, [`set ${key} for ${name}`]);
+  await client.setVariable(name, { key, value, branch });
+  context.result({ name, key, set: true }, [`set ${key} for ${of(name, branch)}`]);
 }
 
 function readValue({ environment }: Context, key: string): Promise<string> {
   return environment.interactive ? askSecret(`${key}: `, { multiline: true }) : readSecret();
 }
 
-async function unset(context: Context, name: string, key: string): Promise<void> {
-  await (await context.client()).unsetVariable(name, key);
-  context.result({ name, key, set: false }, [`unset ${key} for ${name}`]);
+async function unset(
+  context: Context,
+  name: string,
+  { key, branch }: { readonly key: string; readonly branch: string | null },
+): Promise<void> {
+  await (await context.client()).unsetVariable(name, key, { branch });
+  context.result({ name, key, set: false }, [`unset ${key} for ${of(name, branch)}`]);
+}
+
+function of(name: string, branch: string | null): string {
+  return branch === null ? name : `the preview of ${visible(branch)} of ${name}`;
 }

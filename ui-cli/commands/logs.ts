@@ -26,6 +26,7 @@ interface LogOptions {
   readonly since?: number;
   readonly until?: number;
   readonly stderr?: boolean;
+  readonly preview?: string;
   readonly status?: (status: number) => boolean;
   /** False with --no-requests. */
   readonly requests: boolean;
@@ -44,6 +45,7 @@ export function addLogCommands(program: Command, context: Context): void {
     .option('-g, --grep <text>', 'only lines that contain this text')
     .option('-l, --level <level>', `${levelChoices}: only lines at least as severe`, parseLevel)
     .option('--stderr', 'only what was written to standard error')
+    .option('--preview <slug>', 'only lines of this preview, as wasmcloud previews names it')
     .option('-i, --invocation <id>', 'only lines of this invocation')
     .option('--status <status>', 'only calls with this status, 404 or 5xx, and their lines', parseStatus)
     .option('--no-requests', 'no lines for calls')
@@ -71,7 +73,7 @@ interface Writer {
 
 /** Lines and, between them, calls at the time when they ended. */
 async function showLines(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
-  const { follow: goOn, after, grep, level, limit, since, until } = options;
+  const { follow: goOn, after, grep, level, limit, since, until, preview } = options;
   const invocation =
     options.invocation === undefined ? undefined : await findInvocationId(client, name, options.invocation);
   const stream: LogStream | undefined = options.stderr === true ? 'stderr' : undefined;
@@ -82,6 +84,7 @@ async function showLines(context: Context, client: Client, { name, options, call
     limit,
     invocation,
     stream,
+    preview,
     sinceMs: since,
     untilMs: until,
   });
@@ -91,7 +94,7 @@ async function showLines(context: Context, client: Client, { name, options, call
     else context.out.line(`-- ${history.expired} lines after this cursor are not kept any more --`);
   }
   // A search for lines is not about calls, and programs read log lines alone.
-  const searches = [grep, level, after, stream, invocation].some((wanted) => wanted !== undefined);
+  const searches = [grep, level, after, stream, invocation, preview].some((wanted) => wanted !== undefined);
   const withCalls = options.requests && !context.json && !searches;
   // Before the first line of a full page there are lines that do not show, and so are their calls.
   const fromMs = Math.max(since ?? 0, lines.length < limit ? 0 : (lines[0]?.timeMs ?? 0));
@@ -106,7 +109,13 @@ async function showLines(context: Context, client: Client, { name, options, call
   if (history.stopped) context.out.note(searchStopped);
   if (goOn) {
     const filter = { ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) };
-    const tail = { handler: name, after: history.cursor, ...filter, ...(stream === undefined ? {} : { stream }) };
+    const tail = {
+      handler: name,
+      after: history.cursor,
+      ...filter,
+      ...(stream === undefined ? {} : { stream }),
+      ...(preview === undefined ? {} : { preview }),
+    };
     await follow(context, client, { tail, invocation, write, calls: withCalls ? calls : null });
   } else if (shown.length === 0 && !history.stopped && !context.json) {
     context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);

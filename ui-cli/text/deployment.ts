@@ -1,6 +1,6 @@
 /** Deployments in words. Pure. */
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { type DeploymentView, policyLists } from '../../src/protocol/nouns.ts';
+import { type DeploymentView, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
@@ -14,18 +14,34 @@ export interface RollbackPreview {
   readonly lines: readonly string[];
 }
 
-/** What a rollback would do. Throws where it makes no sense, naming what would. */
+/**
+ * Returns what a rollback of a handler, or of its preview of `branch`, would do. Throws where it makes no sense, naming
+ * what would.
+ */
 export function previewRollback(
   name: string,
-  deployments: readonly DeploymentView[],
+  all: readonly DeploymentView[],
   version: number,
+  branch: string | null = null,
 ): RollbackPreview {
+  const deployments = all.filter(({ preview }) => preview === branch);
   const to = deployments.find((deployment) => deployment.number === version);
   const from = deployments.find((deployment) => deployment.state === 'live') ?? null;
   const possible = deployments.filter((deployment) => deployment.state === 'retired').map(({ number }) => `v${number}`);
   const hints = [
     possible.length > 0 ? `can be served again: ${possible.join(', ')}` : 'there is no earlier deployment to serve',
   ];
+  const other = all.find((deployment) => deployment.number === version);
+  if (to === undefined && other !== undefined)
+    throw new PlatformError(
+      'conflict',
+      `v${version} is of ${other.preview === null ? name : `the preview of ${visible(other.preview)}`}`,
+      {
+        hints: [
+          `wasmcloud rollback ${name} v${version}${other.preview === null ? '' : ` --branch ${visible(other.preview)}`}`,
+        ],
+      },
+    );
   if (to === undefined) throw new PlatformError('not_found', `${name} has no deployment v${version}`, { hints });
   if (to.state === 'live') throw new PlatformError('conflict', `v${version} is live already`, { hints });
   if (to.state !== 'retired') {
@@ -51,7 +67,10 @@ export function deploymentCells(deployment: DeploymentView, nowMs: number): stri
     visible(deployment.pushedBy),
     formatBytes(deployment.moduleBytes),
     deployment.abis.join(' '),
-    visible(deployment.failure ?? deployment.modulePath),
+    visible(
+      deployment.failure ??
+        (deployment.preview === null ? deployment.modulePath : `${deployment.modulePath} (${deployment.preview})`),
+    ),
   ];
 }
 
@@ -60,6 +79,26 @@ export function deploymentTable(deployments: readonly DeploymentView[], nowMs: n
   const size = { title: 'SIZE', align: 'right' } as const;
   const titles = ['VERSION', 'STATE', 'COMMIT', 'WHEN', 'BY'].map((title) => ({ title }));
   return table([...titles, size, { title: 'ABI' }, { title: 'MODULE' }], rows);
+}
+
+/** BRANCH, VERSION, COMMIT, PUSHED, CALLED, ENDS, URL. */
+export function previewTable(previews: readonly PreviewView[], nowMs: number): string[] {
+  const titles = ['BRANCH', 'PREVIEW', 'VERSION', 'COMMIT', 'PUSHED', 'CALLED', 'ENDS', 'URL'].map((title) => ({
+    title,
+  }));
+  return table(
+    titles,
+    previews.map((one) => [
+      visible(one.branch),
+      one.slug,
+      `v${one.version}`,
+      one.commit.slice(0, 7),
+      formatAgo(one.pushedMs, nowMs),
+      one.calledMs === null ? 'never' : formatAgo(one.calledMs, nowMs),
+      formatDate(one.endsMs),
+      one.url,
+    ]),
+  );
 }
 
 /** Six rows and a line above them. */

@@ -34,7 +34,8 @@ export function formatLogLine(line: LogLine, { iso }: { readonly iso: boolean })
   const time = iso ? isoTime(line.timeMs) : formatClock(line.timeMs);
   const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
   const source = line.stream === 'log' ? '' : `[${line.stream}] `;
-  return `${time} ${levelText(line)} ${version} ${shortId(line.invocation)} ${source}${visible(line.text)}`;
+  const preview = line.preview === undefined ? '' : `[${visible(line.preview)}] `;
+  return `${time} ${levelText(line)} ${version} ${shortId(line.invocation)} ${preview}${source}${visible(line.text)}`;
 }
 
 function isoTime(timeMs: number): string {

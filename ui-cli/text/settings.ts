@@ -3,10 +3,11 @@ import { limitKeyOf, limitNames } from '../../src/protocol/limits.ts';
 import { type HandlerSettings, policyLists } from '../../src/protocol/nouns.ts';
 import { visible } from './visible.ts';
 
-export function settingsLines({ limits, policy }: HandlerSettings): string[] {
+export function settingsLines({ limits, policy, previews }: HandlerSettings): string[] {
   const lines = [
     ...limitNames.filter((name) => limits[name] !== undefined).map((name) => `${limitKeyOf(name)} = ${limits[name]}`),
     ...policyLists.flatMap((list) => policy[list].map((pattern) => `${list} ${visible(pattern)}`)),
+    ...(previews ? [] : ['previews off: pushes of other branches are stored and not served']),
   ];
   return lines.length === 0 ? ['nothing is set without a push: the manifest holds'] : lines;
 }

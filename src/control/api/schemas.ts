@@ -12,6 +12,7 @@ import {
   type LogLine,
   logLevelsText,
   messageStates,
+  type PreviewView,
   policyLists,
   type QuotaView,
   scheduleOverlaps,
@@ -19,6 +20,7 @@ import {
   tokenScopes,
   type User,
 } from '../../protocol/nouns.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { InviteView } from '../accounts/invites.ts';
 import type { TokenView } from '../accounts/tokens.ts';
@@ -47,6 +49,7 @@ export const handlerSchema: z.ZodType<HandlerView> = z
       .object({
         limits: z.object(recordOf(limitNames, (name) => z.number().optional().describe(limitMeanings[name]))),
         policy: z.object(recordOf(policyLists, () => z.array(z.string()))),
+        previews: z.boolean().describe('whether pushes of other branches make previews'),
       })
       .describe('set without a push: limits win over those of the manifest, patterns are added to its policy'),
     state: z.enum(['empty', 'live', 'failed', 'deleted']),
@@ -62,6 +65,7 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     state: z.enum(['staged', 'live', 'retired', 'failed']),
     commit: z.string(),
     ref: z.string(),
+    preview: z.string().nullable().describe('branch of the preview that it belongs to; null: the handler itself'),
     pushedBy: z.string(),
     createdMs: ms,
     modulePath: z.string(),
@@ -74,6 +78,23 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     failure: z.string().nullable(),
   })
   .meta({ id: 'Deployment' });
+
+export const previewSchema: z.ZodType<PreviewView> = z
+  .object({
+    branch: z.string(),
+    slug: z.string().describe('what stands for the branch in SLUG--NAME and marks log lines'),
+    url: z.string(),
+    pathUrl: z.string(),
+    version: z.number().describe('number of the live deployment'),
+    commit: z.string(),
+    pushedMs: ms,
+    calledMs: ms.nullable().describe('last call, to the minute; null: never'),
+    endsMs: ms.describe('when it ends unless somebody calls it or pushes to it'),
+  })
+  .meta({ id: 'Preview' });
+
+/** A branch in a query or a path. */
+export const branchText = z.string().min(1).max(previewLimits.branchBytes);
 
 export const variableSchema = z
   .object({
@@ -96,6 +117,7 @@ export const logLineSchema: z.ZodType<LogLine> = z
     stream: z.enum(['log', 'stderr', 'platform']),
     level: z.number().describe(`${logLevelsText}; others as the guest gave them`),
     text: z.string().describe('as written: may hold control characters'),
+    preview: z.string().optional().describe('slug of the preview that it is of'),
   })
   .meta({ id: 'LogLine' });
 
@@ -320,6 +342,7 @@ export const logFilterShape = {
     .optional()
     .describe('log: written by system call; stderr; platform: by Trisiel'),
   grep: z.string().max(grepCharsMax).optional().describe('a plain substring, not a pattern; A-Z counts as a-z'),
+  preview: z.string().max(previewLimits.slugChars).optional().describe('slug of a preview; empty: only lines of none'),
 };
 
 export const logQuerySchema = z.strictObject({

@@ -2,7 +2,7 @@
  * INSERT of many rows in one statement, with the SQL of a few batch sizes compiled once: building
  * it anew for each batch costs more time on the event loop than the database takes off it.
  */
-import { type CompiledQuery, type Kysely, sql } from 'kysely';
+import { type CompiledQuery, type Kysely, type Selectable, sql } from 'kysely';
 import type { Schema } from './schema.ts';
 
 /** Rows in one statement, largest first. 256 rows x 20 columns stay below every dialect's parameter bound. */
@@ -27,13 +27,13 @@ export class BatchInsert<Table extends keyof Schema & string> {
   }
 
   /** Inserts `rows` in order. Call it inside a transaction: a batch may take several statements. */
-  async insert(db: Kysely<Schema>, rows: readonly Schema[Table][]): Promise<void> {
+  async insert(db: Kysely<Schema>, rows: readonly Selectable<Schema[Table]>[]): Promise<void> {
     let at = 0;
     for (const size of sizes) {
       for (; rows.length - at >= size; at += size) {
         const parameters: unknown[] = [];
         for (let row = at; row < at + size; row += 1)
-          for (const column of this.#columns) parameters.push(rows[row]![column]);
+          for (const column of this.#columns) parameters.push((rows[row] as Readonly<Record<string, unknown>>)[column]);
         await db.executeQuery({ ...this.#compile(db, size), parameters });
       }
     }

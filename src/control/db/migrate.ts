@@ -13,6 +13,7 @@ import { handlerSettings } from './migrations/0008-handler-settings.ts';
 import { queues } from './migrations/0010-queues.ts';
 import { calls } from './migrations/0011-calls.ts';
 import { audit } from './migrations/0012-audit.ts';
+import { previews } from './migrations/0014-previews.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -27,6 +28,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0010-queues': queues,
   '0011-calls': calls,
   '0012-audit': audit,
+  '0014-previews': previews,
 };
 
 /** Names of all migrations, in order. */

@@ -101,6 +101,21 @@ export interface Schema {
     created_ms: number;
     /** When it was retired or failed; null before that. */
     ended_ms: number | null;
+    /** Branch whose preview it belongs to; '': the deploy branch. */
+    branch: Generated<string>;
+  };
+  /** Previews of branches that are not the deploy branch. */
+  previews: {
+    /** Names its kv namespace; never given twice. */
+    id: string;
+    handler_id: string;
+    branch: string;
+    /** What stands for the branch in the label; unique among the handler's previews. */
+    slug: string;
+    /** Days without a call or a push after which it ends. */
+    days: number;
+    created_ms: number;
+    pushed_ms: number;
   };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
   stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
@@ -118,6 +133,8 @@ export interface Schema {
     stream: string;
     level: number;
     text: string;
+    /** Slug of the preview that wrote it; '': none. */
+    preview: Generated<string>;
   };
   invocations: {
     id: string;
@@ -143,7 +160,8 @@ export interface Schema {
     bytes_in: number;
     bytes_out: number;
   };
-  handler_env: { handler_id: string; key: string /** AES-256-GCM, base64 */; sealed: string; updated_ms: number };
+  /** Variables of a handler (branch '') and, laid over them, of its branches. `sealed`: AES-256-GCM, base64. */
+  handler_env: { handler_id: string; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
   /** Queues of users. */
   queues: {
@@ -190,7 +208,7 @@ export interface Schema {
   /** Messages of a user and their bytes, kept exact in the transactions that change them. */
   message_totals: { owner_id: string; items: number; bytes: number };
   /** Queues that live Deployments consume; `settings` is a QueueSettings as JSON. */
-  subscriptions: { handler_id: string; queue: string; settings: string };
+  subscriptions: { handler_id: string; branch: Generated<string>; queue: string; settings: string };
   /** When live Deployments run; `settings` is a ScheduleSettings as JSON. */
   schedules: {
     handler_id: string;
@@ -238,7 +256,7 @@ export interface Schema {
     invocation: string | null;
   };
   /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
-  storage_totals: { handler_id: string; kind: 'kv'; items: number; bytes: number };
+  storage_totals: { handler_id: string; kind: 'kv' | `kv:${string}`; items: number; bytes: number };
   /** The audit (src/control/audit): rows are appended and, past their time, removed from the front; never changed. */
   audit_entries: {
     /** From 1, without gaps. */

@@ -81,7 +81,8 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 }
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
-  const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot, queues, schedules } = manifest;
+  const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot } = manifest;
+  const { queues, schedules, preview } = manifest;
   return {
     abi,
     limits,
@@ -101,6 +102,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     passAuthorization,
     ...(queues.length === 0 ? {} : { queues: [...queues] }),
     ...(schedules.length === 0 ? {} : { schedules: [...schedules] }),
+    ...(preview === null ? {} : { preview }),
   };
 }
 

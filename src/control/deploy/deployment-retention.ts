@@ -1,4 +1,5 @@
 /** Drops old Deployments that nothing serves, and lets git and the artifact store collect what only they needed. */
+import { previewLimits } from '../../protocol/previews.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
 import type { OwnerLog } from './owner-log.ts';
@@ -36,16 +37,18 @@ export class DeploymentRetention {
   }
 
   /**
-   * Drops what of a handler is neither among the newest nor young, and its pins; git then collects their commits.
+   * Drops what of a branch ('': the deploy branch) is neither among the newest nor young, and its pins; git then collects
+   * their commits. Of a preview few are kept, whatever their age.
    * A Deployment that is live or has another Release is never dropped. Returns how many were dropped.
    */
-  async trim(handlerId: string, hasRoom = true): Promise<number> {
+  async trim(handlerId: string, hasRoom = true, branch = ''): Promise<number> {
     const { limits, now, repositories, log } = this.#options;
-    const keep = hasRoom ? limits.kept : limits.keptWithoutRoom;
-    const endedBeforeMs = hasRoom ? now() - limits.ageMs : Number.MAX_SAFE_INTEGER;
+    const kept = branch === '' ? limits.kept : Math.min(limits.kept, previewLimits.keptVersions);
+    const keep = hasRoom ? kept : Math.min(kept, limits.keptWithoutRoom);
+    const endedBeforeMs = hasRoom && branch === '' ? now() - limits.ageMs : Number.MAX_SAFE_INTEGER;
     const dropped: number[] = [];
     for (;;) {
-      const some = await this.#dropSome(handlerId, { keep, endedBeforeMs });
+      const some = await this.#dropSome({ handlerId, branch }, { keep, endedBeforeMs });
       dropped.push(...some);
       if (some.length < step) break;
     }
@@ -60,18 +63,20 @@ export class DeploymentRetention {
   /** Trims every handler whose repository lies here, so that its pins can go too; for the hourly round. */
   async trimAll(): Promise<void> {
     const { store, limits, repositories } = this.#options;
-    for (const handlerId of await store.handlersWithEnded(limits.kept))
-      if (repositories.has(handlerId)) await this.trim(handlerId);
+    const keep = Math.min(limits.kept, previewLimits.keptVersions);
+    for (const { handlerId, branch } of await store.branchesWithEnded(keep))
+      if (repositories.has(handlerId)) await this.trim(handlerId, true, branch);
   }
 
   async #dropSome(
-    handlerId: string,
+    of: { readonly handlerId: string; readonly branch: string },
     which: { readonly keep: number; readonly endedBeforeMs: number },
   ): Promise<readonly number[]> {
     const { store, releases, repositories } = this.#options;
+    const { handlerId } = of;
     // No rollback meanwhile: it would make live what is being dropped.
     return releases.exclusively(handlerId, async () => {
-      const rows = await store.ended(handlerId, { ...which, limit: step });
+      const rows = await store.ended(of, { ...which, limit: step });
       for (const { id, number } of rows) {
         // The pin first: where this is interrupted, the row brings us here again.
         await repositories.unpin(handlerId, number);

@@ -6,11 +6,12 @@
  *        |                  ^                       |
  *        +--> failed        +------- rollback ------+
  */
-import type { Transaction } from 'kysely';
+import type { Selectable, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { OwnerState } from '../../protocol/messages.ts';
+import type { OwnerState, PreviewName } from '../../protocol/messages.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import type { HandlerSettings } from '../../protocol/nouns.ts';
+import { freeSlug, previewLabel, previewLimits } from '../../protocol/previews.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
@@ -19,9 +20,10 @@ import type { Schema } from '../db/schema.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 import { readSettings } from '../handlers/settings.ts';
 import { replaceSubscriptions } from '../queues/subscriptions.ts';
-import { consumedQueues, readEffectiveManifest, schedulesOf } from './effective-manifest.ts';
+import { removePreviewValues } from '../storage/kv-store.ts';
+import { readEffectiveManifest, releasedParts } from './effective-manifest.ts';
 
-export type DeploymentRow = Schema['deployments'];
+export type DeploymentRow = Selectable<Schema['deployments']>;
 
 export interface LiveRow extends DeploymentRow {
   /** Handler's name. */
@@ -30,14 +32,29 @@ export interface LiveRow extends DeploymentRow {
   readonly ownerId: string;
   /** What the owner has set without a push. */
   readonly settings: HandlerSettings;
-  /** Whether the handler has variables of its own. */
+  /** Whether the handler, or the branch, has variables. */
   readonly hasVariables: boolean;
+  /** The preview that it belongs to; null: the handler itself. */
+  readonly preview: PreviewName | null;
 }
+
+/** A preview as the deploy station sees it. */
+export interface PreviewRow extends PreviewName {
+  readonly branch: string;
+  /** Its handler's name with its slug: what it is served under. */
+  readonly label: string;
+}
+
+/** A preview whose first push did not come to its end, milliseconds. */
+const previewStagingMs = 60 * 60_000;
+const dayMs = 24 * 60 * 60_000;
 
 export interface Staging {
   readonly handlerId: string;
   readonly commit: string;
   readonly ref: string;
+  /** Branch whose preview it is for; '': the deploy branch. */
+  readonly branch: string;
   readonly userId: string;
   readonly module: VettedModule;
   /** Bytes of the rewritten module. */
@@ -47,8 +64,8 @@ export interface Staging {
   readonly vetMs: number;
 }
 
-/** The release of the deploy branch; previews of other branches have the branch's name here. */
-const deployBranch = '';
+/** Stands for the deploy branch; previews of other branches have the branch's name in its place. */
+export const deployBranch = '';
 
 export class DeploymentStore {
   readonly #db: Database;
@@ -61,7 +78,10 @@ export class DeploymentStore {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Numbers the Deployment and writes it with its Artifact; the first one also settles the deploy branch. */
+  /**
+   * Numbers the Deployment and writes it with its Artifact. The first one of the deploy branch also settles which one
+   * that is. One of a preview makes the preview, where there is none. Throws `limit_exceeded` for one preview too many.
+   */
   async stage(staging: Staging): Promise<DeploymentRow> {
     const { handlerId, module } = staging;
     const nowMs = this.#now();
@@ -78,7 +98,9 @@ export class DeploymentStore {
         .updateTable('handlers')
         .set({
           next_number: handler.next_number + 1,
-          deploy_branch: handler.deploy_branch ?? staging.ref.replace(/^refs\/heads\//, ''),
+          ...(staging.branch === deployBranch
+            ? { deploy_branch: handler.deploy_branch ?? staging.ref.replace(/^refs\/heads\//, '') }
+            : {}),
         })
         .where('id', '=', handlerId)
         .execute();
@@ -112,7 +134,9 @@ export class DeploymentStore {
         vet_ms: staging.vetMs,
         created_ms: nowMs,
         ended_ms: null,
+        branch: staging.branch,
       };
+      if (staging.branch !== deployBranch) await this.#ensurePreview(trx, staging);
       await trx.insertInto('deployments').values(row).execute();
       return row;
     });
@@ -126,12 +150,12 @@ export class DeploymentStore {
     return this.#db.transaction().execute(async (trx) => {
       const target = await trx
         .selectFrom('deployments')
-        .select('handler_id')
+        .select(['handler_id', 'branch'])
         .where('id', '=', deploymentId)
         .executeTakeFirst();
       // Releases of one handler follow each other, so that each retires what the one before made live.
       if (target !== undefined) await lockHandler(trx, target.handler_id);
-      const replaced = target === undefined ? null : await liveOf(trx, target.handler_id);
+      const replaced = target === undefined ? null : await liveOf(trx, target.handler_id, target.branch);
       const row = await trx
         .updateTable('deployments')
         .set({ state: 'live', ended_ms: null })
@@ -149,11 +173,21 @@ export class DeploymentStore {
       const release = { deployment_id: row.id, changed_ms: this.#now() };
       await trx
         .insertInto('releases')
-        .values({ handler_id: row.handler_id, branch: deployBranch, ...release })
+        .values({ handler_id: row.handler_id, branch: row.branch, ...release })
         .onConflict((oc) => oc.columns(['handler_id', 'branch']).doUpdateSet(release))
         .execute();
-      await replaceSubscriptions(trx, row.handler_id, consumedQueues(row.manifest));
-      await replaceSchedules(trx, row.handler_id, schedulesOf(row.manifest), this.#now());
+      const { handler_id: handlerId, branch } = row;
+      const { preview, queues, schedules } = releasedParts(row.manifest);
+      const consumed = branch === deployBranch || preview.queues ? queues : [];
+      await replaceSubscriptions(trx, { handlerId, branch }, consumed);
+      if (branch === deployBranch) await replaceSchedules(trx, handlerId, schedules, this.#now());
+      else
+        await trx
+          .updateTable('previews')
+          .set({ days: preview.days, pushed_ms: this.#now() })
+          .where('handler_id', '=', handlerId)
+          .where('branch', '=', branch)
+          .execute();
       return { replaced };
     });
   }
@@ -170,21 +204,21 @@ export class DeploymentStore {
   }
 
   /**
-   * Returns retired and failed Deployments of a handler without any Release: those past the newest `keep` that ended
+   * Returns retired and failed Deployments of a branch ('': the deploy branch) without any Release: those past the newest `keep` that ended
    * before `endedBeforeMs` (Unix milliseconds), oldest first, at most `limit`.
    */
   async ended(
-    handlerId: string,
+    { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
     which: { readonly keep: number; readonly endedBeforeMs: number; readonly limit: number },
   ): Promise<readonly Pick<DeploymentRow, 'id' | 'number'>[]> {
-    const newestDropped = await this.#endedOf(handlerId)
+    const newestDropped = await this.#endedOf(handlerId, branch)
       .select('number')
       .orderBy('number', 'desc')
       .limit(1)
       .offset(which.keep)
       .executeTakeFirst();
     if (newestDropped === undefined) return [];
-    return this.#endedOf(handlerId)
+    return this.#endedOf(handlerId, branch)
       .select(['id', 'number'])
       .where('number', '<=', newestDropped.number)
       .where(({ fn, ref }) => fn.coalesce(ref('ended_ms'), ref('created_ms')), '<', which.endedBeforeMs)
@@ -193,16 +227,16 @@ export class DeploymentStore {
       .execute();
   }
 
-  /** Returns the ids of handlers with more than `keep` retired and failed Deployments, deleted handlers included. */
-  async handlersWithEnded(keep: number): Promise<readonly string[]> {
+  /** Returns branches with more than `keep` retired and failed Deployments, those of deleted handlers included. */
+  async branchesWithEnded(keep: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
     const rows = await this.#db
       .selectFrom('deployments')
-      .select('handler_id')
+      .select(['handler_id', 'branch'])
       .where('state', 'in', ['retired', 'failed'])
-      .groupBy('handler_id')
+      .groupBy(['handler_id', 'branch'])
       .having(({ fn }) => fn.countAll(), '>', keep)
       .execute();
-    return rows.map(({ handler_id }) => handler_id);
+    return rows.map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
   }
 
   /** Removes a Deployment for good, unless it has been made live or staged again. */
@@ -218,13 +252,161 @@ export class DeploymentStore {
   async removeHandler(handlerId: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await trx.deleteFrom('releases').where('handler_id', '=', handlerId).execute();
+      await trx.deleteFrom('previews').where('handler_id', '=', handlerId).execute();
       await trx.deleteFrom('deployments').where('handler_id', '=', handlerId).execute();
       await trx.deleteFrom('handlers').where('id', '=', handlerId).execute();
     });
   }
 
-  async live(handlerId: string): Promise<DeploymentRow | null> {
-    return liveOf(this.#db, handlerId);
+  /** Returns the live Deployment of a branch ('': the deploy branch); null: there is none. */
+  async live(handlerId: string, branch = deployBranch): Promise<DeploymentRow | null> {
+    return liveOf(this.#db, handlerId, branch);
+  }
+
+  /** Returns the live Deployments of a handler: its own first, then those of its previews. */
+  async liveOfAll(handlerId: string): Promise<readonly DeploymentRow[]> {
+    return this.#db
+      .selectFrom('releases')
+      .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
+      .selectAll('deployments')
+      .where('releases.handler_id', '=', handlerId)
+      .orderBy('releases.branch')
+      .execute();
+  }
+
+  /** Returns the previews of a handler by branch. */
+  async previews(handlerId: string): Promise<readonly PreviewRow[]> {
+    const rows = await this.#db
+      .selectFrom('previews')
+      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
+      .select(['previews.id', 'previews.branch', 'previews.slug', 'handlers.name'])
+      .where('previews.handler_id', '=', handlerId)
+      .orderBy('previews.branch')
+      .execute();
+    return rows.map(({ id, branch, slug, name }) => ({ id, branch, slug, label: previewLabel(slug, name) }));
+  }
+
+  /** Returns the ids of handlers that have previews. */
+  async withPreviews(): Promise<ReadonlySet<string>> {
+    const rows = await this.#db.selectFrom('previews').select('handler_id').distinct().execute();
+    return new Set(rows.map(({ handler_id }) => handler_id));
+  }
+
+  /** Returns the preview that a Deployment belongs to; null: to the handler itself, or to a preview that is gone. */
+  async previewOf(row: Pick<DeploymentRow, 'handler_id' | 'branch'>): Promise<PreviewName | null> {
+    if (row.branch === deployBranch) return null;
+    const found = await this.#db
+      .selectFrom('previews')
+      .select(['id', 'slug'])
+      .where('handler_id', '=', row.handler_id)
+      .where('branch', '=', row.branch)
+      .executeTakeFirst();
+    if (found === undefined) throw new PlatformError('not_found', `there is no preview of ${row.branch} any more`);
+    return found;
+  }
+
+  /**
+   * Removes a preview with its values, variables, Release and subscriptions; its Deployments have ended then, and are
+   * returned: whatever else they have is the caller's to remove. Null: there is no such preview.
+   */
+  async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
+    return this.#db.transaction().execute(async (trx) => {
+      await lockHandler(trx, handlerId);
+      const removed = await trx
+        .deleteFrom('previews')
+        .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
+        .returning('id')
+        .executeTakeFirst();
+      if (removed === undefined) return null;
+      await removePreviewValues(trx, { handlerId, preview: removed.id });
+      for (const table of ['handler_env', 'releases', 'subscriptions'] as const)
+        await trx.deleteFrom(table).where('handler_id', '=', handlerId).where('branch', '=', branch).execute();
+      await trx
+        .updateTable('deployments')
+        .set({ state: 'retired', ended_ms: this.#now() })
+        .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
+        .where('state', '=', 'live')
+        .execute();
+      await trx
+        .updateTable('deployments')
+        .set({ state: 'failed', failure: 'the preview was deleted', ended_ms: this.#now() })
+        .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
+        .where('state', '=', 'staged')
+        .execute();
+      return trx
+        .selectFrom('deployments')
+        .selectAll()
+        .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
+        .execute();
+    });
+  }
+
+  /**
+   * Returns previews that nobody has called or pushed to for their days, and those without a Release: their push was
+   * interrupted. `nowMs` in Unix milliseconds.
+   */
+  async endedPreviews(nowMs: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
+    const rows = await this.#db.reader
+      .selectFrom('previews')
+      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
+      .leftJoin('releases', (join) =>
+        join.onRef('releases.handler_id', '=', 'previews.handler_id').onRef('releases.branch', '=', 'previews.branch'),
+      )
+      .select(['previews.handler_id', 'previews.branch', 'previews.days', 'previews.pushed_ms'])
+      .select('releases.deployment_id')
+      .select((eb) =>
+        eb
+          .selectFrom('usage')
+          .innerJoin('deployments', (join) =>
+            join
+              .onRef('deployments.handler_id', '=', 'usage.handler_id')
+              .onRef('deployments.number', '=', 'usage.deployment'),
+          )
+          .select((inner) => inner.fn.max('usage.minute_ms').as('last'))
+          .whereRef('usage.handler_id', '=', 'previews.handler_id')
+          .whereRef('deployments.branch', '=', 'previews.branch')
+          .as('called_ms'),
+      )
+      .where('handlers.deleted_ms', 'is', null)
+      .execute();
+    return rows
+      .filter((row) => {
+        const usedMs = Math.max(Number(row.pushed_ms), Number(row.called_ms ?? 0));
+        const limitMs = row.deployment_id === null ? previewStagingMs : row.days * dayMs;
+        return usedMs + limitMs < nowMs;
+      })
+      .map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
+  }
+
+  /** Makes the preview of a branch, where there is none. */
+  async #ensurePreview(trx: Transaction<Schema>, { handlerId, branch }: Staging): Promise<void> {
+    const others = await trx
+      .selectFrom('previews')
+      .select(['branch', 'slug'])
+      .where('handler_id', '=', handlerId)
+      .execute();
+    if (others.some((other) => other.branch === branch)) return;
+    if (others.length >= previewLimits.previews)
+      throw new PlatformError('limit_exceeded', `a handler has at most ${previewLimits.previews} previews`, {
+        hints: ['delete the branches that are merged: git push wasmcloud --delete BRANCH'],
+      });
+    const nowMs = this.#now();
+    await trx
+      .insertInto('previews')
+      .values({
+        id: newId('p', this.#randomBytes),
+        handler_id: handlerId,
+        branch,
+        slug: freeSlug(branch, new Set(others.map(({ slug }) => slug))),
+        days: previewLimits.days,
+        created_ms: nowMs,
+        pushed_ms: nowMs,
+      })
+      .execute();
   }
 
   async byNumber(handlerId: string, number: number): Promise<DeploymentRow | null> {
@@ -242,30 +424,36 @@ export class DeploymentStore {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
 
-  /** Returns every live Deployment of a handler that is not deleted. */
+  /** Returns every live Deployment, of previews too, of handlers that are not deleted. */
   async allLive(): Promise<readonly LiveRow[]> {
     const rows = await this.#db
       .selectFrom('releases')
       .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
       .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
+      .leftJoin('previews', (join) =>
+        join.onRef('previews.handler_id', '=', 'releases.handler_id').onRef('previews.branch', '=', 'releases.branch'),
+      )
       .selectAll('deployments')
       .select([
         'handlers.name as handler',
         'handlers.owner_id as ownerId',
         'artifacts.module as module',
         'handlers.settings',
+        'previews.id as previewId',
+        'previews.slug',
       ])
-      .where('releases.branch', '=', deployBranch)
       .where('handlers.deleted_ms', 'is', null)
       .execute();
-    const variables = await this.#db.selectFrom('handler_env').select('handler_id').distinct().execute();
-    const withVariables = new Set(variables.map(({ handler_id }) => handler_id));
-    return rows.map((row) => ({
+    const variables = await this.#db.selectFrom('handler_env').select(['handler_id', 'branch']).distinct().execute();
+    const withVariables = new Set(variables.map(({ handler_id, branch }) => `${handler_id} ${branch}`));
+    const has = (handlerId: string, branch: string) => withVariables.has(`${handlerId} ${branch}`);
+    return rows.map(({ previewId, slug, ...row }) => ({
       ...row,
+      preview: previewId === null || slug === null ? null : { id: previewId, slug },
       module: readModule(row.module),
       settings: readSettings(row.settings),
-      hasVariables: withVariables.has(row.handler_id),
+      hasVariables: has(row.handler_id, deployBranch) || has(row.handler_id, row.branch),
     }));
   }
 
@@ -348,10 +536,11 @@ export class DeploymentStore {
     return row === undefined ? null : readModule(row.module);
   }
 
-  #endedOf(handlerId: string) {
+  #endedOf(handlerId: string, branch: string) {
     return this.#db
       .selectFrom('deployments')
       .where('handler_id', '=', handlerId)
+      .where('branch', '=', branch)
       .where('state', 'in', ['retired', 'failed'])
       .where('id', 'not in', (from) =>
         from.selectFrom('releases').select('deployment_id').where('releases.handler_id', '=', handlerId),
@@ -364,13 +553,17 @@ function readModule(text: string): VettedModule {
   return withMeasures(JSON.parse(text));
 }
 
-async function liveOf(db: Database | Transaction<Schema>, handlerId: string): Promise<DeploymentRow | null> {
+async function liveOf(
+  db: Database | Transaction<Schema>,
+  handlerId: string,
+  branch: string,
+): Promise<DeploymentRow | null> {
   const row = await db
     .selectFrom('releases')
     .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
     .selectAll('deployments')
     .where('releases.handler_id', '=', handlerId)
-    .where('releases.branch', '=', deployBranch)
+    .where('releases.branch', '=', branch)
     .executeTakeFirst();
   return row ?? null;
 }

@@ -13,10 +13,11 @@ import type { Handler, Handlers } from '../handlers/handlers.ts';
 import { changedSettings, SettingsStore } from '../handlers/settings.ts';
 import { ArtifactUse } from './artifact-use.ts';
 import { DeploymentRetention, type RetentionLimits, retentionLimits } from './deployment-retention.ts';
-import { DeploymentStore } from './deployment-store.ts';
+import { DeploymentStore, deployBranch } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import { OwnerLog } from './owner-log.ts';
 import { checkPatterns } from './policy-patterns.ts';
+import { Previews } from './previews.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
@@ -69,6 +70,7 @@ export class Deployments implements Deployer, PushReceiver {
   readonly #retention: DeploymentRetention;
   readonly #releases: Releases;
   readonly #recovery: Recovery;
+  readonly #previews: Previews;
   readonly #pushParts: PushParts;
 
   constructor(options: DeploymentsOptions) {
@@ -79,7 +81,8 @@ export class Deployments implements Deployer, PushReceiver {
     const specs = new Specs({ store, artifacts, env, settings });
     this.#settings = settings;
     const releases = new Releases({ ...options, store, specs });
-    const recovery = new Recovery({ ...options, store, releases, log });
+    const previews = new Previews({ ...options, store, releases, log });
+    const recovery = new Recovery({ ...options, store, releases, log, previews });
     const artifactUse = new ArtifactUse({ store, artifacts });
     const limits = options.retention ?? retentionLimits;
     const retention = new DeploymentRetention({ ...options, store, releases, log, limits });
@@ -97,9 +100,10 @@ export class Deployments implements Deployer, PushReceiver {
     this.#releases = releases;
     this.#recovery = recovery;
     const largeModules = new Semaphore({ ...largePushes, full: tooManyLarge });
+    this.#previews = previews;
     this.#pushParts = {
       ...{ store, handlers, artifacts, artifactUse, vet, largeModules, releases, recovery, repositories },
-      ...{ retention, quota, log, urlsOf, docsUrl, report },
+      ...{ retention, quota, log, urlsOf, docsUrl, report, previews, settings },
     };
   }
 
@@ -117,7 +121,7 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#recovery.run();
   }
 
-  async rollback({ handlerId, number, userId }: Parameters<Deployer['rollback']>[0]): Promise<void> {
+  async rollback({ handlerId, number, userId, branch }: Parameters<Deployer['rollback']>[0]): Promise<void> {
     const handler = await this.#handlers.findById(handlerId);
     if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
     const row = await this.store.byNumber(handlerId, number);
@@ -125,6 +129,18 @@ export class Deployments implements Deployer, PushReceiver {
       throw new PlatformError('not_found', `${handler.name} has no v${number}`, {
         hints: [`see what there is: wasmcloud deployments ${handler.name}`],
       });
+    if (row.branch !== (branch ?? row.branch) || (row.branch !== deployBranch && branch === undefined))
+      throw new PlatformError(
+        'conflict',
+        `v${number} is of ${row.branch === deployBranch ? 'the deploy branch' : `the preview ${row.branch}`}`,
+        {
+          hints: [
+            row.branch === deployBranch
+              ? `roll back the handler itself: wasmcloud rollback ${handler.name} v${number}`
+              : `roll back the preview: wasmcloud rollback ${handler.name} v${number} --branch ${row.branch}`,
+          ],
+        },
+      );
     if (row.state === 'live') throw new PlatformError('conflict', `v${number} is live already`);
     if (row.state !== 'retired')
       throw new PlatformError('conflict', `v${number} was never live: it is ${row.state}`, {
@@ -135,25 +151,46 @@ export class Deployments implements Deployer, PushReceiver {
     const user = await this.#db.selectFrom('users').select('name').where('id', '=', userId).executeTakeFirst();
     const by = user === undefined ? '' : ` by ${user.name}`;
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
-    await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`);
+    const slug = (await this.store.previewOf(row))?.slug ?? '';
+    await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`, slug);
   }
 
-  async environmentChanged(handlerId: string): Promise<void> {
-    const live = await this.store.live(handlerId);
+  async environmentChanged(handlerId: string, branch?: string): Promise<void> {
+    const live = await this.store.live(handlerId, branch);
     const isSnapshot = live !== null && readEffectiveManifest(live.manifest).snapshot === true;
     // The start-up is over: what it has read of the environment stays (RATIONALE.md, snapshots).
     const but = isSnapshot ? '; its snapshot was made with the variables of the manifest, and stays' : '';
-    await this.handlerChanged(handlerId, `runs with the changed environment${but}`);
+    await this.#changed(handlerId, `runs with the changed environment${but}`, branch ?? null);
   }
 
   async handlerChanged(handlerId: string, what: string): Promise<void> {
-    const live = await this.#releases.refresh(handlerId);
-    if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`);
+    await this.#changed(handlerId, what, null);
   }
 
-  async changeSettings({ handlerId, limits, policy }: Parameters<Deployer['changeSettings']>[0]): Promise<void> {
+  async #changed(handlerId: string, what: string, branch: string | null): Promise<void> {
+    const live = await this.#releases.refresh(handlerId, branch);
+    if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`, live.slug);
+  }
+
+  async previewDeleted({ handlerId, branch, why }: Parameters<Deployer['previewDeleted']>[0]): Promise<void> {
+    if (!(await this.#previews.remove(handlerId, branch, why)))
+      throw new PlatformError('not_found', 'there is no preview of this branch', {
+        hints: ['see what there is: wasmcloud previews'],
+      });
+  }
+
+  async changeSettings({
+    handlerId,
+    limits,
+    policy,
+    previews,
+  }: Parameters<Deployer['changeSettings']>[0]): Promise<void> {
     if (policy !== null) checkAdded(policy);
-    const { before } = await this.#settings.change(handlerId, (known) => changedSettings(known, { limits, policy }));
+    const { before } = await this.#settings.change(handlerId, (known) =>
+      changedSettings(known, { limits, policy, previews }),
+    );
+    // Nothing that is live depends on whether there are previews.
+    if (policy === null && Object.keys(limits).length === 0) return;
     await this.handlerChanged(handlerId, 'runs with changed limits or policy').catch(async (error: unknown) => {
       await this.#settings.change(handlerId, () => before);
       throw error;
@@ -185,8 +222,10 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#handlers.purge(this.#purgeOutside);
   }
 
-  /** Drops old Deployments, removes Artifacts that no Deployment has any more, packs repositories. Runs now and then. */
+  /** Ends unused previews, drops old Deployments, removes Artifacts that no Deployment has any more, packs repositories. Runs now and then. */
   async maintain(): Promise<void> {
+    await this.#previews.removeUnused();
+    await this.#recovery.mendPreviews();
     await this.#retention.trimAll();
     await this.#artifactUse.collect();
     await this.#repositories.maintain();

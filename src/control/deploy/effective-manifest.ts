@@ -9,6 +9,7 @@ import {
   type ScheduleSettings,
   scheduleOverlaps,
 } from '../../protocol/nouns.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 
 const queueSettings = z.object({
@@ -32,6 +33,28 @@ const scheduleSettings = z.object({
   catchUp: z.int(),
   timeoutMs: z.int(),
 } satisfies Record<keyof ScheduleSettings, z.ZodType>);
+/** What a manifest says of previews: `[preview]`. */
+export interface PreviewSettings {
+  /** Whether branches other than the deploy branch get one. */
+  readonly enabled: boolean;
+  /** Whether a preview consumes the queues that the manifest names. */
+  readonly queues: boolean;
+  /** Days without a call or a push after which it ends. */
+  readonly days: number;
+}
+
+const previewSettings = z.object({
+  enabled: z.boolean(),
+  queues: z.boolean(),
+  days: z.int(),
+} satisfies Record<keyof PreviewSettings, z.ZodType>);
+
+/** Hold where the manifest says nothing. */
+export const defaultPreview: PreviewSettings = {
+  enabled: true,
+  queues: false,
+  days: previewLimits.days,
+};
 
 const effectiveManifest = z.object({
   abi: z.enum(['auto', ...abiNames, 'component']),
@@ -48,7 +71,11 @@ const effectiveManifest = z.object({
   queues: z.array(queueSettings).optional(),
   /** When the function is run. Left out where it has no schedule. */
   schedules: z.array(scheduleSettings).optional(),
+  /** What holds for previews; left out where the manifest says nothing. */
+  preview: previewSettings.optional(),
 });
+
+const parts = effectiveManifest.pick({ queues: true, schedules: true, preview: true });
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
 
@@ -65,12 +92,12 @@ export function readEffectiveManifest(text: string): EffectiveManifest {
   return effectiveManifest.parse(JSON.parse(text));
 }
 
-/** Returns the queues that a Deployment consumes, by its manifest. */
-export function consumedQueues(text: string): readonly QueueSettings[] {
-  return z.object({ queues: z.array(queueSettings).optional() }).parse(JSON.parse(text)).queues ?? [];
-}
-
-/** Returns the schedules of a Deployment, by its manifest. */
-export function schedulesOf(text: string): readonly ScheduleSettings[] {
-  return z.object({ schedules: z.array(scheduleSettings).optional() }).parse(JSON.parse(text)).schedules ?? [];
+/** Returns what a Release makes of a Deployment's manifest: the queues it consumes, when it runs, and what it says of previews. */
+export function releasedParts(text: string): {
+  readonly queues: readonly QueueSettings[];
+  readonly schedules: readonly ScheduleSettings[];
+  readonly preview: PreviewSettings;
+} {
+  const { queues = [], schedules = [], preview = defaultPreview } = parts.parse(JSON.parse(text));
+  return { queues, schedules, preview };
 }

@@ -25,8 +25,10 @@ import {
   type QueueSettings,
   type ScheduleSettings,
 } from '../../protocol/nouns.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
+import { defaultPreview, type PreviewSettings } from './effective-manifest.ts';
 import { queueKeys, queueSettings, queueTables } from './manifest-queues.ts';
 import { scheduleKeys, scheduleSettings, scheduleTables } from './manifest-schedules.ts';
 import { checkPatterns } from './policy-patterns.ts';
@@ -55,6 +57,8 @@ export interface Manifest {
   readonly queues: readonly QueueSettings[];
   /** When the function is run. */
   readonly schedules: readonly ScheduleSettings[];
+  /** What holds for previews; null: the manifest says nothing. */
+  readonly preview: PreviewSettings | null;
   /** Line of a key in wasmcloud.toml, for what only the rest of the commit can show to be wrong. */
   readonly at: (path: readonly string[]) => string;
 }
@@ -107,16 +111,34 @@ const schema = z.strictObject({
   snapshot: z.boolean('must be true or false').optional(),
   queue: queueTables.optional(),
   schedule: scheduleTables.optional(),
+  preview: z
+    .strictObject(
+      {
+        enabled: z.boolean('must be true or false').optional(),
+        queues: z.boolean('must be true or false').optional(),
+        days: z
+          .int('must be a whole number')
+          .min(1, 'must be at least 1')
+          .max(previewLimits.daysMax, `must be at most ${previewLimits.daysMax}`)
+          .optional(),
+      },
+      'must be a table: [preview]',
+    )
+    .optional(),
 });
 
 /** Keys by table, for the hint on an unknown one. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
-  '': ['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files', 'queue', 'schedule'],
+  '': [
+    ...['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files'],
+    ...['queue', 'schedule', 'preview'],
+  ],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
   files: ['root'],
   queue: queueKeys,
   schedule: scheduleKeys,
+  preview: Object.keys(defaultPreview),
 };
 
 /** Reads both files' bytes as pushed; null where the commit has none. Returns the manifest. Throws `manifest_invalid`. */
@@ -145,6 +167,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     passAuthorization: given.authorization ?? false,
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     schedules: scheduleSettings(given.schedule ?? [], limitsOf(given, olin).timeoutMs),
+    preview: given.preview === undefined ? null : { ...defaultPreview, ...defined(given.preview) },
     at,
   };
 }
@@ -236,6 +259,11 @@ function lineOf(bytes: Uint8Array | null, part: string): number {
       lines.findIndex((line) => line.includes(part)),
     ) + 1
   );
+}
+
+/** Returns the keys of `given` that are set. */
+function defined<T extends object>(given: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
 }
 
 function text(bytes: Uint8Array, name: string): string {

@@ -19,13 +19,14 @@ export class OwnerLog {
   }
 
   /**
-   * Appends one line to the log of a handler under Deployment `deployment` (0: of none). Never rejects:
-   * a line that cannot be written is no reason to fail what it tells of, and goes to `report`.
+   * Appends one line to the log of a handler under Deployment `deployment` (0: of none), marked with the slug `preview`
+   * ('': of none). Never rejects: a line that cannot be written is no reason to fail what it tells of, and goes to `report`.
    */
-  async write(handlerId: string, deployment: number, level: LogLevelName, text: string): Promise<void> {
-    const line = { deployment, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
+  async write(handlerId: string, deployment: number, level: LogLevelName, text: string, preview = ''): Promise<void> {
+    const of = { handlerId: handlerIdOf(handlerId), deployment, ...(preview === '' ? {} : { preview }) };
+    const line = { ...of, invocation: '', seq: 1, timeMs: this.#options.now(), gas: 0 } as const;
     await this.#options.logs
-      .append([{ ...line, handlerId: handlerIdOf(handlerId), stream: 'platform', level: logLevels[level], text }])
+      .append([{ ...line, stream: 'platform', level: logLevels[level], text }])
       .catch((error: unknown) => this.#options.report('a platform log line was lost', error));
   }
 }

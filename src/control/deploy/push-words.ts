@@ -91,13 +91,14 @@ function readable(pattern: string): string {
   return start === undefined ? pattern : start.replace(/\\([./-])/g, '$1');
 }
 
-/** Returns the warning about a branch that is pushed and not deployed. */
-export function notDeployed(branch: string, deployBranch: string): string {
+/** Returns the warning about a branch that is pushed and not deployed. `why`: null where previews are turned off. */
+export function notDeployed(branch: string, deployBranch: string, why: string | null): string {
   const refs = `${branch}:${deployBranch}`;
   const argument = /^[\w./:@+-]+$/.test(refs) ? refs : `'${refs.replaceAll("'", "'\\''")}'`;
   return (
-    warning(`${shortPath(branch)} is not the deploy branch (${deployBranch}); nothing deployed`) +
-    commandHint(`git push wasmcloud ${argument}`, 'deploys it')
+    warning(
+      `${shortPath(branch)} is not the deploy branch (${deployBranch}); nothing deployed${why === null ? '' : `: ${why}`}`,
+    ) + commandHint(`git push wasmcloud ${argument}`, 'deploys it')
   );
 }
 

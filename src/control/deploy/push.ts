@@ -6,25 +6,38 @@
 import { createHash } from 'node:crypto';
 import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
-import { PlatformError } from '../../protocol/errors.ts';
+import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
 import { artifactName, SNAPSHOT_VERSION } from '../../protocol/module.ts';
 import type { HandlerKind, LogLevelName } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
+import { previewLabel, previewLimits } from '../../protocol/previews.ts';
 import type { IncomingPush, Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
 import type { Semaphore } from '../../waiting/semaphore.ts';
-import { anyErrorText, detail, seconds, shortCommit, shortPath, step, success, warning } from '../git/push-text.ts';
+import {
+  anyErrorText,
+  detail,
+  hintLine,
+  seconds,
+  shortCommit,
+  shortPath,
+  step,
+  success,
+  warning,
+} from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
+import type { SettingsStore } from '../handlers/settings.ts';
 import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate, snapshotRequest } from './candidate.ts';
 import type { DeploymentRetention } from './deployment-retention.ts';
-import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { scheduleWarnings } from './manifest-schedules.ts';
 import type { OwnerLog } from './owner-log.ts';
+import type { Previews } from './previews.ts';
 import {
   branchOf,
   deleteRefused,
@@ -62,13 +75,15 @@ export interface PushParts {
   /** Places for pushes of large modules (pushLimits.largeModuleBytes). */
   readonly largeModules: Pick<Semaphore, 'enter'>;
   readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
+  readonly previews: Pick<Previews, 'remove'>;
+  readonly settings: Pick<SettingsStore, 'of'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
   readonly retention: Pick<DeploymentRetention, 'trim'>;
   readonly quota: PushQuota;
   readonly log: OwnerLog;
-  /** Returns the URLs at which a handler's function answers, as the push tells them. */
-  readonly urlsOf: (handler: string) => Promise<readonly string[]>;
+  /** Returns the URLs at which what is served under a label answers, as the push tells them. */
+  readonly urlsOf: (label: string) => Promise<readonly string[]>;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -81,6 +96,41 @@ interface Staged {
   readonly module: Vetted['module'];
   readonly files: readonly TreeFile[];
 }
+
+/** What a branch of a push is deployed as. */
+interface Target {
+  readonly ref: string;
+  readonly commit: string;
+  /** Branch of the preview; '': the handler itself. */
+  readonly branch: string;
+  /** What is live there now. */
+  readonly before: DeploymentRow | null;
+}
+
+/** How a push talks to its hook. */
+interface Hook {
+  readonly objects: PushedObjects;
+  readonly print: Print;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Codes for which a branch gets no preview and is accepted all the same: people keep branches that cannot run, and git
+ * is where they keep them. The deploy branch is refused for them.
+ */
+const noPreview: ReadonlySet<string> = new Set<ErrorCode>([
+  'module_missing',
+  'module_ambiguous',
+  'module_invalid',
+  'module_unsupported',
+  'module_too_large',
+  'imports_unknown',
+  'entry_missing',
+  'manifest_invalid',
+  'tree_invalid',
+  'vet_failed',
+  'limit_exceeded',
+]);
 
 /** A push warns when this share of the quota is used. */
 const warnShare = 0.9;
@@ -97,7 +147,8 @@ export class DeployPush implements PushSession {
   #ownerId = '';
   /** Bytes of the pushed pack, as far as they are not in the owner's figures. */
   #packBytes = 0;
-  #staged: Staged | null = null;
+  /** In the order in which they go live: that of the deploy branch first. */
+  #staged: Staged[] = [];
   /** Gives back the place of a large module. */
   #leaveLarge: (() => void) | null = null;
   /** Resolves when the work that a hook has asked for has ended; it may go on after the hook has gone. */
@@ -124,8 +175,8 @@ export class DeployPush implements PushSession {
   async ended(): Promise<void> {
     await this.#work;
     const staged = this.#staged;
-    this.#staged = null;
-    if (staged !== null) await this.#parts.recovery.settleEnded(staged.row, this.#push.handlerName, staged);
+    this.#staged = [];
+    for (const one of staged) await this.#parts.recovery.settleEnded(one.row, this.#push.handlerName, one);
     const { quota, report } = this.#parts;
     await quota
       .measure(this.#push.handlerId, ['repositories', 'artifacts'])
@@ -141,35 +192,59 @@ export class DeployPush implements PushSession {
       print(this.#live === null ? 'nothing deployed\n' : `nothing deployed; v${this.#live.number} is still live\n`);
       await this.#refused(error);
       return false;
-    } finally {
-      this.#leaveLarge?.();
     }
   }
 
   async #release(print: Print): Promise<void> {
-    const staged = this.#staged;
-    if (staged === null) return;
-    const { handlerName } = this.#push;
-    const { number } = staged.row;
-    const branch = branchOf(staged.row.ref);
+    for (const staged of [...this.#staged]) await this.#releaseOne(staged, print);
+    for (const { ref, new: commit } of this.#push.updates)
+      if (ref.startsWith('refs/heads/') && commit === null) await this.#branchDeleted(branchOf(ref), print);
+  }
+
+  async #releaseOne(staged: Staged, print: Print): Promise<void> {
+    const { handlerName, handlerId } = this.#push;
+    const { number, ref, branch: preview } = staged.row;
+    const branch = branchOf(ref);
     try {
       const { replaced } = await this.#parts.releases.makeLive(staged.row, handlerName, 'staged', staged);
-      this.#staged = null;
-      if (this.#firstDeploy) await this.#parts.repositories.setHead(this.#push.handlerId, branch);
+      this.#staged = this.#staged.filter((one) => one !== staged);
+      const of = preview === deployBranch ? null : await this.#parts.store.previewOf(staged.row);
+      if (this.#firstDeploy && of === null) await this.#parts.repositories.setHead(handlerId, branch);
       const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
-      print(step(`deployed v${number} in ${seconds(performance.now() - this.#startMs)}${instead}`));
-      for (const url of await this.#parts.urlsOf(handlerName)) print(detail(url));
+      const took = `in ${seconds(performance.now() - this.#startMs)}${instead}`;
       print(
-        replaced === null
-          ? success('live. Logs:', `wasmcloud logs ${handlerName}`)
-          : success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`),
+        step(
+          of === null
+            ? `deployed v${number} ${took}`
+            : `deployed preview of ${shortPath(branch)} as v${number} ${took}`,
+        ),
       );
+      const label = of === null ? handlerName : previewLabel(of.slug, handlerName);
+      for (const url of await this.#parts.urlsOf(label)) print(detail(url));
+      if (of !== null) print(success('live. Logs:', `wasmcloud logs ${handlerName} --preview ${of.slug}`));
+      else if (replaced === null) print(success('live. Logs:', `wasmcloud logs ${handlerName}`));
+      else print(success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`));
       const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
-      await this.#log('info', number, `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`);
+      const text = `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`;
+      await this.#log('info', number, text, of?.slug);
+      // What was the preview of a branch before it became the deploy branch.
+      if (of === null) await this.#parts.previews.remove(handlerId, branch, 'its branch is deployed now');
     } catch (error) {
       this.#parts.report(`v${number} of ${handlerName} could not be released`, error);
       print(anyErrorText(error));
       print(warning(`v${number} is stored; it goes live as soon as that is over`));
+    }
+  }
+
+  async #branchDeleted(branch: string, print: Print): Promise<void> {
+    const { previews, report } = this.#parts;
+    const { handlerId, handlerName, user } = this.#push;
+    try {
+      if (await previews.remove(handlerId, branch, `its branch was deleted by ${user.name}`))
+        print(step(`removed the preview of ${shortPath(branch)}`));
+    } catch (error) {
+      // The next round of housekeeping sees that the branch is gone.
+      report(`the preview ${branch} of ${handlerName} could not be removed`, error);
     }
   }
 
@@ -187,15 +262,50 @@ export class DeployPush implements PushSession {
     for (const update of updates) print(received(handlerName, update));
     const update = updates.find(({ ref }) => ref === `refs/heads/${branch}`);
     if (update?.new === null) throw deleteRefused(handlerName, branch);
-    for (const { ref, new: commit } of updates) {
-      if (ref !== update?.ref && ref.startsWith('refs/heads/') && commit !== null && branch !== null)
-        print(notDeployed(branchOf(ref), branch));
+    const hook = { objects, print, signal };
+    if (update !== undefined && update.new !== null) {
+      const { ref, new: commit } = update;
+      await this.#deploy({ ref, commit, branch: deployBranch, before: this.#live }, hook);
     }
-    if (update === undefined || update.new === null) {
-      if (!handlerExists) await this.#createHandler();
-      return;
+    if (!handlerExists && !this.#created) await this.#createHandler();
+    if (branch !== null) await this.#deployPreviews(branch, hook);
+  }
+
+  /** Stages the branches of the push that are not the deploy branch. */
+  async #deployPreviews(deployed: string, hook: Hook): Promise<void> {
+    const { store, settings } = this.#parts;
+    const { handlerId, updates } = this.#push;
+    const others = updates.flatMap(({ ref, new: commit }) =>
+      ref.startsWith('refs/heads/') && ref !== `refs/heads/${deployed}` && commit !== null ? [{ ref, commit }] : [],
+    );
+    if (others.length === 0) return;
+    const isOff = !(await settings.of(handlerId)).previews;
+    for (const [index, { ref, commit }] of others.entries()) {
+      const branch = branchOf(ref);
+      if (isOff || index >= previewLimits.perPush) {
+        hook.print(
+          notDeployed(branch, deployed, isOff ? null : `a push makes ${previewLimits.perPush} previews at most`),
+        );
+        continue;
+      }
+      try {
+        if (Buffer.byteLength(branch) > previewLimits.branchBytes)
+          throw new PlatformError('limit_exceeded', `its name has more than ${previewLimits.branchBytes} bytes`);
+        await this.#deploy({ ref, commit, branch, before: await store.live(handlerId, branch) }, hook, deployed);
+      } catch (error) {
+        if (!(error instanceof PlatformError) || !noPreview.has(error.code) || hook.signal.aborted) throw error;
+        await this.#dropStaged(branch, error);
+        hook.print(warning(`no preview of ${shortPath(branch)}: ${error.message}`));
+        for (const hint of error.hints) hook.print(hintLine(hint));
+      }
     }
-    await this.#deploy({ ref: update.ref, commit: update.new, objects, print, signal });
+  }
+
+  /** Fails what was staged for a preview that cannot be. */
+  async #dropStaged(branch: string, { message }: PlatformError): Promise<void> {
+    const staged = this.#staged.filter(({ row }) => row.branch === branch);
+    this.#staged = this.#staged.filter(({ row }) => row.branch !== branch);
+    for (const { row } of staged) await this.#parts.store.fail(row.id, message);
   }
 
   /** Throws `limit_exceeded` where the owner has no room for the pack. */
@@ -231,34 +341,48 @@ export class DeployPush implements PushSession {
     });
   }
 
-  async #deploy(options: {
-    readonly ref: string;
-    readonly commit: string;
-    readonly objects: PushedObjects;
-    readonly print: Print;
-    readonly signal: AbortSignal;
-  }): Promise<void> {
-    const { ref, commit, objects, print, signal } = options;
+  /** Stages one branch. `deployed`: the deploy branch, for a preview. */
+  async #deploy(target: Target, hook: Hook, deployed = ''): Promise<void> {
+    try {
+      await this.#checkAndStage(target, hook, deployed);
+    } finally {
+      // Before the next branch: a push that kept one place and waited for another could wait for itself.
+      this.#leaveLarge?.();
+      this.#leaveLarge = null;
+    }
+  }
+
+  async #checkAndStage(target: Target, hook: Hook, deployed: string): Promise<void> {
+    const { commit, before, branch } = target;
+    const { objects, print, signal } = hook;
     const { vet, docsUrl } = this.#parts;
     const candidate = await readCandidate(commit, objects, (moduleBytes) => this.#admitModule(moduleBytes, signal));
+    if (branch !== deployBranch && candidate.manifest.preview?.enabled === false) {
+      print(notDeployed(branch, deployed, null));
+      return;
+    }
     const { modulePath, bytes } = candidate;
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);
-    const before = this.#live;
     const same = before?.manifest === manifest && before.module_path === modulePath;
     // A damaged Artifact is no reason to leave things as they are: this push mends it.
     if (before !== null && same && (await this.#isMadeFrom(before, candidate, sha256))) {
-      print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live`));
+      const where = branch === deployBranch ? '' : ` as the preview of ${shortPath(branch)}`;
+      print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live${where}`));
       return;
     }
-    print(step(found(candidate, sha256, before === null ? null : await this.#sizeOf(before))));
+    const what = found(candidate, sha256, before === null ? null : await this.#sizeOf(before));
+    print(step(branch === deployBranch ? what : `${shortPath(branch)}: ${what}`));
     const request = { bytes, name: shortPath(modulePath), docsUrl: docsUrl() };
     const vetted = await vet.vet({ ...request, snapshot: snapshotRequest(candidate) }, signal);
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
     print(snapshotTaken(vetted));
-    if (before !== null) print(newlyAllowed(readEffectiveManifest(before.manifest), candidate.effective));
-    for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
+    // A preview is compared with what callers of the handler itself get.
+    const compared = before ?? this.#live;
+    if (compared !== null) print(newlyAllowed(readEffectiveManifest(compared.manifest), candidate.effective));
+    if (branch === deployBranch)
+      for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
     stopIf(signal);
     const { quota } = this.#parts;
     const newBytes = this.#packBytes + vetted.bytes.length + (candidate.effective.files?.bytes ?? 0);
@@ -266,7 +390,7 @@ export class DeployPush implements PushSession {
     const usedBytes = (await quota.usedBytes(this.#ownerId)) + newBytes;
     const quotaBytes = await quota.quotaOf(this.#ownerId);
     if (usedBytes > quotaBytes * warnShare) print(warning(nearQuota(usedBytes, quotaBytes)));
-    await this.#stage({ ref, commit, candidate, manifest, vetted });
+    await this.#stage({ ...target, candidate, manifest, vetted });
     stopIf(signal);
   }
 
@@ -296,22 +420,24 @@ export class DeployPush implements PushSession {
   async #stage(options: {
     readonly ref: string;
     readonly commit: string;
+    readonly branch: string;
     readonly candidate: Candidate;
     readonly manifest: string;
     readonly vetted: Vetted;
   }): Promise<void> {
-    const { ref, commit, candidate, manifest, vetted } = options;
+    const { ref, commit, branch, candidate, manifest, vetted } = options;
     const { artifacts } = this.#parts;
     const artifact = artifactName(vetted.module);
     const bundle = candidate.effective.files?.bundle ?? null;
     const row = await this.#parts.artifactUse.keeping(bundle === null ? [artifact] : [artifact, bundle], async () => {
       await artifacts.put(artifact, vetted.bytes);
       if (bundle !== null) await artifacts.put(bundle, encodeBundle(candidate.files));
-      if (!this.#push.handlerExists) await this.#createHandler();
+      if (!this.#push.handlerExists && !this.#created) await this.#createHandler();
       return this.#parts.store.stage({
         handlerId: this.#push.handlerId,
         commit,
         ref,
+        branch,
         userId: this.#push.user.id,
         module: vetted.module,
         bytes: vetted.bytes.length,
@@ -320,8 +446,9 @@ export class DeployPush implements PushSession {
         vetMs: Math.round(vetted.rewriteMs + vetted.compileMs),
       });
     });
-    this.#staged = { row, module: vetted.module, files: candidate.files };
-    await this.#parts.releases.prepare(row, this.#push.handlerName, this.#staged);
+    const staged = { row, module: vetted.module, files: candidate.files };
+    this.#staged.push(staged);
+    await this.#parts.releases.prepare(row, this.#push.handlerName, staged);
   }
 
   async #sizeOf(live: DeploymentRow): Promise<number | null> {
@@ -343,22 +470,22 @@ export class DeployPush implements PushSession {
     else if (error.code === 'vet_failed') report(`a module pushed to ${handlerName} failed the check`, error);
     const why = error instanceof PlatformError ? error.message : 'something failed on our side';
     const staged = this.#staged;
-    this.#staged = null;
+    this.#staged = [];
     try {
       if (this.#created) {
         await releases.remove(handlerId);
         await store.removeHandler(handlerId);
         return;
       }
-      if (staged !== null) await store.fail(staged.row.id, why);
-      if (this.#push.handlerExists) await this.#log('error', staged?.row.number ?? 0, `push refused: ${why}`);
+      for (const { row } of staged) await store.fail(row.id, why);
+      if (this.#push.handlerExists) await this.#log('error', staged[0]?.row.number ?? 0, `push refused: ${why}`);
     } catch (cause) {
       report(`a refused push to ${handlerName} could not be undone`, cause);
     }
   }
 
-  async #log(level: LogLevelName, deployment: number, text: string): Promise<void> {
-    await this.#parts.log.write(this.#push.handlerId, deployment, level, text);
+  async #log(level: LogLevelName, deployment: number, text: string, preview?: string): Promise<void> {
+    await this.#parts.log.write(this.#push.handlerId, deployment, level, text, preview);
   }
 }
 

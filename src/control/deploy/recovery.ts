@@ -5,8 +5,9 @@
  */
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
 import type { OwnerLog } from './owner-log.ts';
+import type { Previews } from './previews.ts';
 import type { Releases } from './releases.ts';
 import type { KnownParts } from './specs.ts';
 
@@ -16,6 +17,7 @@ export interface RecoveryOptions {
   readonly repositories: Repositories;
   readonly handlers: Pick<Handlers, 'findById'>;
   readonly log: OwnerLog;
+  readonly previews: Pick<Previews, 'remove'>;
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -52,7 +54,14 @@ export class Recovery {
       }
     }
     await this.#mendPins();
+    await this.#removeStrayPreviews(ours);
     await this.#removeStrayRepositories(ours);
+  }
+
+  /** Removes previews whose branch is gone, of the repositories that lie here. Runs now and then. */
+  async mendPreviews(): Promise<void> {
+    const { repositories, store } = this.#options;
+    await this.#removeStrayPreviews([...(await store.withPreviews())].filter((id) => repositories.has(id)));
   }
 
   /**
@@ -76,16 +85,19 @@ export class Recovery {
   async #settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
     const { store, releases, repositories, handlers, log } = this.#options;
     const handler = await handlers.findById(row.handler_id);
-    const isGone = handler === null || handler.deletedMs !== null;
+    const isGone =
+      handler === null ||
+      handler.deletedMs !== null ||
+      (row.branch !== deployBranch && !(await store.previews(handler.id)).some(({ branch }) => branch === row.branch));
     const refs = await repositories.refs(row.handler_id);
     if (!isGone && refs.get(row.ref) === row.commit) {
       await finish();
       await log.write(row.handler_id, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
       return;
     }
-    const failure = isGone ? 'the handler was deleted' : 'the push was interrupted';
+    const failure = isGone ? 'the handler or the preview was deleted' : 'the push was interrupted';
     const failed = await store.fail(row.id, failure);
-    releases.forgetPrepared(row.handler_id);
+    releases.forgetPrepared(row.handler_id, row.branch);
     if (failed && handler !== null)
       await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
   }
@@ -101,6 +113,27 @@ export class Recovery {
       await repositories
         .pin(row.handler_id, row.number, row.commit)
         .catch((error: unknown) => report(`v${row.number} of ${row.handler} could not be pinned`, error));
+    }
+  }
+
+  /**
+   * Removes previews whose branch git does not have any more: its deletion was interrupted. `ours`: the handlers whose
+   * repositories lie here.
+   */
+  async #removeStrayPreviews(ours: readonly string[]): Promise<void> {
+    const { repositories, store, previews, report } = this.#options;
+    const some = await store.withPreviews();
+    for (const handlerId of ours) {
+      if (!some.has(handlerId)) continue;
+      try {
+        const refs = await repositories.refs(handlerId);
+        // One without a Release is being pushed for the first time: its branch comes last.
+        for (const { branch } of await store.previews(handlerId))
+          if (!refs.has(`refs/heads/${branch}`) && (await store.live(handlerId, branch)) !== null)
+            await previews.remove(handlerId, branch, 'its branch was deleted');
+      } catch (error) {
+        report(`the previews of ${handlerId} could not be compared with its branches`, error);
+      }
     }
   }
 

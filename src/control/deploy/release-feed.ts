@@ -46,8 +46,8 @@ export class LocalReleaseFeed implements ReleaseFeed {
   }
 
   async release(spec: DeploymentSpec): Promise<number> {
-    this.#served.set(spec.handler, spec.specId);
-    return this.#tell({ revision: this.#next(), label: spec.handler, kind: 'release', spec });
+    this.#served.set(spec.label, spec.specId);
+    return this.#tell({ revision: this.#next(), label: spec.label, kind: 'release', spec });
   }
 
   async announce(label: string): Promise<number> {

@@ -5,10 +5,11 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
 import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
+import { previewLabel } from '../../protocol/previews.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
 import type { KnownParts, Specs } from './specs.ts';
 
 export interface ReleasesOptions {
@@ -25,7 +26,7 @@ export interface ReleasesOptions {
 export class Releases {
   readonly #options: ReleasesOptions;
   readonly #locks = new KeyedMutex();
-  /** Handler id -> a spec that runners have compiled and do not serve yet, and the label that it is for. */
+  /** `HANDLERID BRANCH` -> a spec that runners have compiled and do not serve yet, and the label that it is for. */
   readonly #prepared = new Map<string, { readonly label: string; readonly specId: string }>();
 
   constructor(options: ReleasesOptions) {
@@ -39,22 +40,23 @@ export class Releases {
     const known = [...(await store.withoutRelease())];
     for (const row of await store.allLive()) {
       try {
-        const { module, ownerId, hasVariables, settings } = row;
+        const { module, ownerId, hasVariables, settings, preview } = row;
         const spec = await specs.specOf(row, row.handler, {
           module,
           ownerId,
           settings,
+          preview,
           ...(hasVariables ? {} : { variables: {} }),
         });
         served.push(spec);
       } catch (error) {
         report(`v${row.number} of ${row.handler} cannot be served`, error);
-        known.push(row.handler);
+        known.push(row.preview === null ? row.handler : previewLabel(row.preview.slug, row.handler));
       }
     }
     return {
       specs: served,
-      releases: served.map(({ handler, specId }) => ({ label: handler, specId })),
+      releases: served.map(({ label, specId }) => ({ label, specId })),
       known,
       owners: await store.owners(),
     };
@@ -63,7 +65,7 @@ export class Releases {
   /** Lets runners compile a staged or retired Deployment; switches nothing. Throws `vet_failed` where a runner cannot. */
   async prepare(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<void> {
     await this.#locks.run(row.handler_id, async () => {
-      await this.#prepare(await this.#options.specs.specOf(row, handler, known));
+      await this.#prepare(row, await this.#options.specs.specOf(row, handler, known));
     });
   }
 
@@ -83,25 +85,33 @@ export class Releases {
       await this.#existing(row.handler_id); // it may have been deleted during the push
       const spec = await specs.specOf(row, handler, known);
       // Again where variables changed since, or control is a new one: runners never switch to what is not compiled.
-      await this.#prepare(spec);
+      await this.#prepare(row, spec);
       // The pin and the release touch nothing of each other; Recovery mends a pin that is missing.
       const pinned = repositories
         .pin(row.handler_id, row.number, row.commit)
         .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
       const { replaced } = await store.release(row.id, from).finally(() => pinned);
-      await this.#switch(spec);
+      await this.#switch(row, spec);
       return { replaced };
     });
   }
 
-  /** Serves the live Deployment with the handler's variables as they are now. Returns it; null when none is live. */
-  async refresh(handlerId: string): Promise<{ readonly name: string; readonly number: number } | null> {
+  /**
+   * Serves the live Deployments with variables and settings as they are now: the handler's own and those of its previews,
+   * or with `branch` that one's alone. Returns the one of the handler, or of the branch; null when none is live.
+   */
+  async refresh(
+    handlerId: string,
+    branch: string | null = null,
+  ): Promise<{ readonly number: number; readonly slug: string } | null> {
     return this.#locks.run(handlerId, async () => {
       const { name } = await this.#existing(handlerId);
-      const live = await this.#options.store.live(handlerId);
+      const { store } = this.#options;
+      const all = branch === null ? await store.liveOfAll(handlerId) : [await store.live(handlerId, branch)];
+      for (const row of all) if (row !== null) await this.#serve(row, name);
+      const live = all.find((row) => row?.branch === (branch ?? deployBranch)) ?? null;
       if (live === null) return null;
-      await this.#serve(live, name);
-      return { name, number: live.number };
+      return { number: live.number, slug: (await store.previewOf(live))?.slug ?? '' };
     });
   }
 
@@ -110,26 +120,47 @@ export class Releases {
     await this.#options.feed.announce((await this.#existing(handlerId)).name);
   }
 
-  /** Lets runners serve nothing of a deleted handler any more. */
-  async remove(handlerId: string): Promise<void> {
-    const { handlers, feed, nodes } = this.#options;
-    await this.#locks.run(handlerId, async () => {
-      const handler = await handlers.findById(handlerId);
-      if (handler === null) return;
-      const served = feed.lookup(handler.name);
-      await feed.remove(handler.name);
-      this.forgetPrepared(handlerId);
+  /**
+   * Takes a preview out: runners answer its label with `handler_not_found`. Returns its Deployments, which have ended;
+   * null: there is no such preview.
+   */
+  async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
+    const { store, feed, nodes } = this.#options;
+    return this.#locks.run(handlerId, async () => {
+      const preview = (await store.previews(handlerId)).find((one) => one.branch === branch);
+      const rows = await store.removePreview(handlerId, branch);
+      if (preview === undefined) return rows;
+      const served = feed.lookup(preview.label);
+      await nodes.applied(await feed.remove(preview.label));
+      this.forgetPrepared(handlerId, branch);
       if (served !== null) nodes.forget(served);
+      return rows;
     });
   }
 
-  /** Lets runners serve a restored handler as before it was deleted. */
+  /** Lets runners serve nothing of a deleted handler any more. */
+  async remove(handlerId: string): Promise<void> {
+    const { handlers, feed, nodes, store } = this.#options;
+    await this.#locks.run(handlerId, async () => {
+      const handler = await handlers.findById(handlerId);
+      if (handler === null) return;
+      const own = { branch: deployBranch, label: handler.name };
+      for (const { branch, label } of [own, ...(await store.previews(handlerId))]) {
+        const served = feed.lookup(label);
+        await feed.remove(label);
+        this.forgetPrepared(handlerId, branch);
+        if (served !== null) nodes.forget(served);
+      }
+    });
+  }
+
+  /** Lets runners serve a restored handler and its previews as before it was deleted. */
   async restore(handlerId: string): Promise<void> {
     await this.#locks.run(handlerId, async () => {
       const { name } = await this.#existing(handlerId);
-      const live = await this.#options.store.live(handlerId);
-      if (live === null) await this.#options.feed.announce(name);
-      else await this.#serve(live, name);
+      const rows = await this.#options.store.liveOfAll(handlerId);
+      if (!rows.some(({ branch }) => branch === deployBranch)) await this.#options.feed.announce(name);
+      for (const row of rows) await this.#serve(row, name);
     });
   }
 
@@ -138,33 +169,36 @@ export class Releases {
     return this.#locks.run(handlerId, work);
   }
 
-  /** Lets runners drop what they have compiled for the handler and do not serve. */
-  forgetPrepared(handlerId: string): void {
+  /** Lets runners drop what they have compiled for a branch ('': the handler itself) and do not serve. */
+  forgetPrepared(handlerId: string, branch: string): void {
     const { feed, nodes } = this.#options;
-    const unused = this.#prepared.get(handlerId);
-    this.#prepared.delete(handlerId);
+    const key = `${handlerId} ${branch}`;
+    const unused = this.#prepared.get(key);
+    this.#prepared.delete(key);
     if (unused !== undefined && unused.specId !== feed.lookup(unused.label)) nodes.forget(unused.specId);
   }
 
   async #serve(row: DeploymentRow, handler: string): Promise<void> {
     const spec = await this.#options.specs.specOf(row, handler);
-    await this.#prepare(spec);
-    await this.#switch(spec);
+    await this.#prepare(row, spec);
+    await this.#switch(row, spec);
   }
 
-  async #prepare(spec: DeploymentSpec): Promise<void> {
+  async #prepare(row: DeploymentRow, spec: DeploymentSpec): Promise<void> {
     const { feed, nodes } = this.#options;
-    const ready = [this.#prepared.get(spec.handlerId)?.specId, feed.lookup(spec.handler)];
+    const key = keyOf(row);
+    const ready = [this.#prepared.get(key)?.specId, feed.lookup(spec.label)];
     if (ready.includes(spec.specId)) return;
-    this.forgetPrepared(spec.handlerId);
+    this.forgetPrepared(row.handler_id, row.branch);
     await nodes.prepare(spec);
-    this.#prepared.set(spec.handlerId, { label: spec.handler, specId: spec.specId });
+    this.#prepared.set(key, { label: spec.label, specId: spec.specId });
   }
 
-  async #switch(spec: DeploymentSpec): Promise<void> {
+  async #switch(row: DeploymentRow, spec: DeploymentSpec): Promise<void> {
     const { feed, nodes } = this.#options;
-    const before = feed.lookup(spec.handler);
-    if (this.#prepared.get(spec.handlerId)?.specId === spec.specId) this.#prepared.delete(spec.handlerId);
+    const before = feed.lookup(spec.label);
+    const key = keyOf(row);
+    if (this.#prepared.get(key)?.specId === spec.specId) this.#prepared.delete(key);
     await nodes.applied(await feed.release(spec));
     if (before !== null && before !== spec.specId) nodes.forget(before);
   }
@@ -174,4 +208,8 @@ export class Releases {
     if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
     return handler;
   }
+}
+
+function keyOf({ handler_id, branch }: DeploymentRow): string {
+  return `${handler_id} ${branch}`;
 }

@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Limits } from '../../protocol/limits.ts';
-import type { DeploymentSpec, TreeFile } from '../../protocol/messages.ts';
+import type { DeploymentSpec, PreviewName, TreeFile } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import { handlerIdOf, handlerNameOf } from '../../protocol/names.ts';
 import type { HandlerSettings, Policy } from '../../protocol/nouns.ts';
 import type { Blobs } from '../../protocol/ports.ts';
+import { previewLabel } from '../../protocol/previews.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import { effectiveLimits, effectivePolicy, type SettingsStore } from '../handlers/settings.ts';
 import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
@@ -29,7 +30,9 @@ export interface KnownParts {
   readonly ownerId?: string;
   /** What its owner has set without a push. */
   readonly settings?: HandlerSettings;
-  /** The handler's own variables. */
+  /** The preview that it belongs to; null: the handler itself. */
+  readonly preview?: PreviewName | null;
+  /** The handler's own variables, and those of its branch over them. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -47,7 +50,8 @@ export class Specs {
     const module = known.module ?? (await store.artifactModule(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
     // What the owner set by command beats what the repository says: it is newer and may be secret.
-    const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id))) };
+    const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id, row.branch))) };
+    const preview = known.preview !== undefined ? known.preview : await store.previewOf(row);
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
     const set = known.settings ?? (await settings.of(row.handler_id));
@@ -66,6 +70,8 @@ export class Specs {
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
+      label: preview === null ? handler : previewLabel(preview.slug, handler),
+      preview,
       number: row.number,
       commit: row.commit,
       artifact: row.artifact,

@@ -6,7 +6,7 @@ import type { LogAppender } from '../../protocol/ports.ts';
 import type { Activity } from './activity.ts';
 
 /** A Deployment as its log names it. */
-type Owner = Pick<DeploymentSpec, 'handlerId' | 'number'>;
+type Owner = Pick<DeploymentSpec, 'handlerId' | 'number' | 'preview'>;
 
 export class OwnerLines {
   readonly #append: LogAppender['append'];
@@ -17,8 +17,8 @@ export class OwnerLines {
   }
 
   /** Keeps whose spec it is, until `forget`. */
-  remember({ specId, handlerId, number }: DeploymentSpec): void {
-    this.#owners.set(specId, { handlerId, number });
+  remember({ specId, handlerId, number, preview }: DeploymentSpec): void {
+    this.#owners.set(specId, { handlerId, number, preview });
   }
 
   forget(specId: string): void {
@@ -46,12 +46,14 @@ export class OwnerLines {
       if (told?.handlerId === handlerId && told.number === number) continue;
       const calls = inFlight > 0 ? `${inFlight} or more calls of this function` : 'calls of this function';
       const text = `a runner of the platform ended (${how}): ${calls} that ran there were ended, and their last log lines may be missing`;
-      this.#write({ handlerId, number }, logLevels.warning, text);
+      const known = [...this.#owners.values()].find((one) => one.handlerId === handlerId && one.number === number);
+      this.#write({ handlerId, number, preview: known?.preview ?? null }, logLevels.warning, text);
     }
   }
 
-  #write({ handlerId, number }: Owner, level: number, text: string): void {
+  #write({ handlerId, number, preview }: Owner, level: number, text: string): void {
     const line: PendingLogLine = {
+      ...(preview === null ? {} : { preview: preview.slug }),
       handlerId,
       deployment: number,
       invocation: '',

@@ -43,15 +43,17 @@ export function success(text: string, command: string): string {
   return line.length <= columns ? `${line}\n` : `success: ${text}\n${indent}${command}\n`;
 }
 
+/** Returns a hint of an error. One that is indented is a command and stays as it is. */
+export function hintLine(hint: string): string {
+  return hint.startsWith(' ') ? `hint: ${visible(hint)}\n` : wrap({ head: 'hint: ', next: 'hint:   ', text: hint });
+}
+
 /** Returns an error with its details and hints. */
 export function errorText(error: PlatformError): string {
   return [
     wrap({ head: 'error: ', next: indent, text: error.message }),
     ...error.details.map(detail),
-    // An indented hint is a command: as it is.
-    ...error.hints.map((hint) =>
-      hint.startsWith(' ') ? `hint: ${visible(hint)}\n` : wrap({ head: 'hint: ', next: 'hint:   ', text: hint }),
-    ),
+    ...error.hints.map(hintLine),
   ].join('');
 }
 

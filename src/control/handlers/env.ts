@@ -1,12 +1,15 @@
 /**
- * Keeps a handler's environment variables, sealed for the handler's id and the variable's name: a sealed value cannot
- * be moved to another handler or another name.
+ * Keeps environment variables of handlers and, laid over them, of their branches, sealed for the handler's id, the
+ * variable's name and the branch: a sealed value cannot be moved to another one.
  */
+import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 import { type Sealer, sealedValueBytes } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
+import type { Schema } from '../db/schema.ts';
 
 export const envLimits = {
   /** Variables of one handler; each is sent to every runner with each deployment. */
@@ -38,55 +41,66 @@ export class HandlerEnv {
     this.#now = options.now;
   }
 
-  /** Returns all variables of a handler in clear, for the deploy station. Throws `unavailable` when the key does not fit. */
-  async envOf(handlerId: string): Promise<Record<string, string>> {
+  /**
+   * Returns all variables in clear, for the deploy station: the handler's, and those of a branch over them. Throws
+   * `unavailable` when the key does not fit.
+   */
+  async envOf(handlerId: string, branch = ''): Promise<Record<string, string>> {
     const rows = await this.#db
       .selectFrom('handler_env')
-      .select(['key', 'sealed'])
+      .select(['key', 'sealed', 'branch'])
       .where('handler_id', '=', handlerId)
+      .where('branch', 'in', ['', branch])
+      // The empty name of the deploy branch sorts first.
+      .orderBy('branch')
       .orderBy('key')
       .execute();
-    return Object.fromEntries(rows.map(({ key, sealed }) => [key, this.#unseal({ handlerId, key, sealed })]));
+    return Object.fromEntries(rows.map((row) => [row.key, this.#unseal({ handlerId, ...row })]));
   }
 
-  async list(handlerId: string): Promise<readonly EnvView[]> {
+  /** Returns the variables of a branch, or of the handler itself (''). */
+  async list(handlerId: string, branch = ''): Promise<readonly EnvView[]> {
     const rows = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
       .where('handler_id', '=', handlerId)
+      .where('branch', '=', branch)
       .orderBy('key')
       .execute();
-    return rows.map((row) => this.#view(handlerId, row));
+    return rows.map((row) => this.#view(handlerId, branch, row));
   }
 
   /** Throws `not_found`. */
-  async get(handlerId: string, key: string): Promise<EnvView> {
+  async get(handlerId: string, key: string, branch = ''): Promise<EnvView> {
     const row = await this.#db
       .selectFrom('handler_env')
       .select(['key', 'sealed', 'updated_ms'])
       .where('handler_id', '=', handlerId)
+      .where('branch', '=', branch)
       .where('key', '=', key)
       .executeTakeFirst();
     if (row === undefined) throw unset(key);
-    return this.#view(handlerId, row);
+    return this.#view(handlerId, branch, row);
   }
 
   /** Sets one variable, new or not. Returns its view. Throws `bad_request` (name, NUL), `limit_exceeded`. */
-  async set(handlerId: string, key: string, value: string): Promise<EnvView> {
+  async set(handlerId: string, key: string, value: string, branch = ''): Promise<EnvView> {
     checkKey(key);
     if (value.includes('\0')) throw new PlatformError('bad_request', 'a value cannot contain a NUL character');
     if (Buffer.byteLength(value) > envLimits.valueBytes)
       throw new PlatformError('limit_exceeded', `a value has at most ${envLimits.valueBytes} bytes`);
     const updatedMs = this.#now();
-    const sealed = this.#seal({ handlerId, key, value });
+    const sealed = this.#seal({ handlerId, branch, key, value });
     await this.#db.transaction().execute(async (trx) => {
       await lockHandler(trx, handlerId);
       const others = await trx
         .selectFrom('handler_env')
         .select(['key', 'sealed'])
         .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
         .where('key', '!=', key)
         .execute();
+      if (branch !== '') await checkBranches(trx, handlerId);
       if (others.length >= envLimits.variables)
         throw new PlatformError('limit_exceeded', `a handler has at most ${envLimits.variables} variables`);
       const bytes = others.reduce((sum, row) => sum + row.key.length + sealedValueBytes(row.sealed), 0);
@@ -94,41 +108,43 @@ export class HandlerEnv {
         throw new PlatformError('limit_exceeded', `a handler's variables have at most ${envLimits.totalBytes} bytes`);
       await trx
         .insertInto('handler_env')
-        .values({ handler_id: handlerId, key, sealed, updated_ms: updatedMs })
-        .onConflict((oc) => oc.columns(['handler_id', 'key']).doUpdateSet({ sealed, updated_ms: updatedMs }))
+        .values({ handler_id: handlerId, branch, key, sealed, updated_ms: updatedMs })
+        .onConflict((oc) => oc.columns(['handler_id', 'branch', 'key']).doUpdateSet({ sealed, updated_ms: updatedMs }))
         .execute();
     });
     return toView(key, value, updatedMs);
   }
 
   /** Throws `not_found`. */
-  async remove(handlerId: string, key: string): Promise<void> {
+  async remove(handlerId: string, key: string, branch = ''): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('handler_env')
       .where('handler_id', '=', handlerId)
+      .where('branch', '=', branch)
       .where('key', '=', key)
       .executeTakeFirst();
     if (numDeletedRows === 0n) throw unset(key);
   }
 
   /** Returns a variable's view, also where the key does not fit its value: its owner can then see and replace it. */
-  #view(handlerId: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
+  #view(handlerId: string, branch: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
     let value: string;
     try {
-      value = this.#unseal({ handlerId, ...row });
+      value = this.#unseal({ handlerId, branch, ...row });
     } catch {
       return { key: row.key, bytes: sealedValueBytes(row.sealed), tail: '', updatedMs: row.updated_ms };
     }
     return toView(row.key, value, row.updated_ms);
   }
 
-  #seal({ handlerId, key, value }: { handlerId: string; key: string; value: string }): string {
-    return this.#sealer.seal([handlerId, key], value);
+  #seal({ value, ...of }: SealedFor & { value: string }): string {
+    return this.#sealer.seal(contextOf(of), value);
   }
 
-  #unseal({ handlerId, key, sealed }: { handlerId: string; key: string; sealed: string }): string {
+  #unseal({ sealed, ...of }: SealedFor & { sealed: string }): string {
+    const { key } = of;
     try {
-      return this.#sealer.unseal([handlerId, key], sealed).toString('utf8');
+      return this.#sealer.unseal(contextOf(of), sealed).toString('utf8');
     } catch (error) {
       throw new PlatformError('unavailable', `the variable ${key} cannot be decrypted`, {
         hints: ["the server's key file is not the one it was sealed with: restore the file, or set the variable again"],
@@ -136,6 +152,33 @@ export class HandlerEnv {
       });
     }
   }
+}
+
+/** What a sealed value is bound to. */
+interface SealedFor {
+  readonly handlerId: string;
+  readonly branch: string;
+  readonly key: string;
+}
+
+/** Returns what a value is sealed for. The handler's own were sealed before branches had any. */
+function contextOf({ handlerId, branch, key }: SealedFor): string[] {
+  return branch === '' ? [handlerId, key] : [handlerId, key, branch];
+}
+
+/** Throws `limit_exceeded` where the branches of a handler have all the variables that they may have together. */
+async function checkBranches(trx: Transaction<Schema>, handlerId: string): Promise<void> {
+  const { count } = await trx
+    .selectFrom('handler_env')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('handler_id', '=', handlerId)
+    .where('branch', '!=', '')
+    .executeTakeFirstOrThrow();
+  if (Number(count) >= previewLimits.variables)
+    throw new PlatformError(
+      'limit_exceeded',
+      `the branches of a handler have at most ${previewLimits.variables} variables together`,
+    );
 }
 
 export interface HandlerEnvOptions {

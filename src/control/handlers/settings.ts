@@ -7,11 +7,13 @@ import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 
-export const noSettings: HandlerSettings = { limits: {}, policy: recordOf(policyLists, () => []) };
+export const noSettings: HandlerSettings = { limits: {}, policy: recordOf(policyLists, () => []), previews: true };
 
 const stored = z.object({
   limits: z.object(recordOf(limitNames, () => z.number().optional())),
   policy: z.object(recordOf(policyLists, () => z.array(z.string()))),
+  /** Settings of earlier versions have none. */
+  previews: z.boolean().default(true),
 });
 
 export class SettingsStore {
@@ -49,9 +51,9 @@ export class SettingsStore {
 /** Reads the column `settings`. */
 export function readSettings(text: string | null): HandlerSettings {
   if (text === null) return noSettings;
-  const { limits, policy } = stored.parse(JSON.parse(text));
+  const { limits, policy, previews } = stored.parse(JSON.parse(text));
   const given = limitNames.filter((name) => limits[name] !== undefined);
-  return { limits: Object.fromEntries(given.map((name) => [name, limits[name]])), policy };
+  return { limits: Object.fromEntries(given.map((name) => [name, limits[name]])), policy, previews };
 }
 
 /** Returns settings with a change: a limit of null is taken out, a policy replaces the one before. */
@@ -60,10 +62,15 @@ export function changedSettings(
   change: {
     readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
     readonly policy: Policy | null;
+    readonly previews?: boolean | undefined;
   },
 ): HandlerSettings {
   const limits = Object.entries({ ...known.limits, ...change.limits }).filter(([, value]) => typeof value === 'number');
-  return { limits: Object.fromEntries(limits), policy: change.policy ?? known.policy };
+  return {
+    limits: Object.fromEntries(limits),
+    policy: change.policy ?? known.policy,
+    previews: change.previews ?? known.previews,
+  };
 }
 
 /** Returns the limits that hold: those set without a push win, they are newer. */

@@ -3,7 +3,14 @@ import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
-import { type DeploymentView, type HandlerRole, type HandlerView, policyLists } from '../../protocol/nouns.ts';
+import {
+  type DeploymentView,
+  type HandlerRole,
+  type HandlerView,
+  type PreviewView,
+  policyLists,
+} from '../../protocol/nouns.ts';
+import { previewLabel } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 import { readSettings } from './settings.ts';
@@ -94,18 +101,25 @@ export class HandlerViews {
   /** Returns at most `limit` Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
   async deployments(
     handlerId: string,
-    options: { readonly limit: number; readonly before?: number | undefined },
+    options: {
+      readonly limit: number;
+      readonly before?: number | undefined;
+      /** Those of a branch's preview alone; '' those of the handler itself. */
+      readonly branch?: string | undefined;
+    },
   ): Promise<readonly DeploymentView[]> {
     let query = this.#db
       .selectFrom('deployments')
       .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
       .innerJoin('users', 'users.id', 'deployments.user_id')
       .select(['deployments.number', 'deployments.state', 'deployments.commit', 'deployments.ref'])
+      .select('deployments.branch')
       .select(['deployments.created_ms', 'deployments.module_path', 'deployments.manifest'])
       .select(['deployments.vet_ms', 'deployments.failure'])
       .select(['artifacts.original_bytes', 'artifacts.sha256', 'artifacts.module', 'users.name as pushed_by'])
       .where('deployments.handler_id', '=', handlerId);
     if (options.before !== undefined) query = query.where('deployments.number', '<', options.before);
+    if (options.branch !== undefined) query = query.where('deployments.branch', '=', options.branch);
     const rows = await query.orderBy('deployments.number', 'desc').limit(options.limit).execute();
     return rows.map((row) => {
       const { limits, policy } = manifest.parse(JSON.parse(row.manifest));
@@ -115,6 +129,7 @@ export class HandlerViews {
         state: row.state,
         commit: row.commit,
         ref: row.ref,
+        preview: row.branch === '' ? null : row.branch,
         pushedBy: row.pushed_by,
         createdMs: row.created_ms,
         modulePath: row.module_path,
@@ -125,6 +140,48 @@ export class HandlerViews {
         policy,
         vetMs: row.vet_ms,
         failure: row.failure,
+      };
+    });
+  }
+
+  /** Returns the previews of a handler that serve something, by branch: previewLimits.previews at most. */
+  async previews({ id, name }: { readonly id: string; readonly name: string }): Promise<readonly PreviewView[]> {
+    const rows = await this.#db
+      .selectFrom('previews')
+      .innerJoin('releases', (join) =>
+        join.onRef('releases.handler_id', '=', 'previews.handler_id').onRef('releases.branch', '=', 'previews.branch'),
+      )
+      .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
+      .select(['previews.branch', 'previews.slug', 'previews.days', 'previews.pushed_ms'])
+      .select(['deployments.number', 'deployments.commit'])
+      .select((eb) =>
+        eb
+          .selectFrom('usage')
+          .innerJoin('deployments as called', (join) =>
+            join.onRef('called.handler_id', '=', 'usage.handler_id').onRef('called.number', '=', 'usage.deployment'),
+          )
+          .select((inner) => inner.fn.max('usage.minute_ms').as('last'))
+          .whereRef('usage.handler_id', '=', 'previews.handler_id')
+          .whereRef('called.branch', '=', 'previews.branch')
+          .as('called_ms'),
+      )
+      .where('previews.handler_id', '=', id)
+      .orderBy('previews.branch')
+      .execute();
+    return rows.map((row) => {
+      const label = previewLabel(row.slug, name);
+      const pushedMs = Number(row.pushed_ms);
+      const calledMs = row.called_ms === null ? null : Number(row.called_ms);
+      return {
+        branch: row.branch,
+        slug: row.slug,
+        url: this.#functionUrl(label),
+        pathUrl: this.#functionPathUrl(label),
+        version: Number(row.number),
+        commit: row.commit,
+        pushedMs,
+        calledMs,
+        endsMs: Math.max(pushedMs, calledMs ?? 0) + row.days * 24 * 60 * 60_000,
       };
     });
   }
@@ -151,6 +208,7 @@ export class HandlerViews {
           .select((inner) => inner.fn.max('failures.number').as('failed_number'))
           .whereRef('failures.handler_id', '=', 'handlers.id')
           .where('failures.state', '=', 'failed')
+          .where('failures.branch', '=', '')
           .as('failed_number'),
       );
   }

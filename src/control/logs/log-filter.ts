@@ -19,18 +19,19 @@ export function parseLevel(text: string): number {
 
 /** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */
 export type Matcher = (
-  line: Pick<LogLine, 'level' | 'invocation' | 'stream' | 'timeMs'>,
+  line: Pick<LogLine, 'level' | 'invocation' | 'stream' | 'preview' | 'timeMs'>,
   folded: () => string,
 ) => boolean;
 
 /** Makes a test for lines, with what can be prepared done once. */
 export function matcher(filter: LogFilter): Matcher {
-  const { level, invocation, stream, sinceMs, untilMs } = filter;
+  const { level, invocation, stream, preview, sinceMs, untilMs } = filter;
   const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
   return (line, folded) =>
     (level === undefined || line.level <= level) &&
     (invocation === undefined || line.invocation === invocation) &&
     (stream === undefined || line.stream === stream) &&
+    (preview === undefined || (line.preview ?? '') === preview) &&
     (sinceMs === undefined || line.timeMs >= sinceMs) &&
     (untilMs === undefined || line.timeMs < untilMs) &&
     (needle === undefined || folded().includes(needle));

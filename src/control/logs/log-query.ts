@@ -1,5 +1,5 @@
 /** Log lines from the database, in windows of bounded size, so that no search holds the reader for long. */
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { KIB, MIB } from '../../protocol/limits.ts';
 import type { LogLine, LogStream } from '../../protocol/nouns.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
@@ -57,8 +57,10 @@ export interface LogRangeResult {
 
 /** Returns whether a filter has to look at lines that it then leaves out. */
 export function isSearch({ grep, ...others }: LogFilter): boolean {
-  const { level, invocation, stream, sinceMs, untilMs } = others;
-  return (grep ?? '') !== '' || [level, invocation, stream, sinceMs, untilMs].some((wanted) => wanted !== undefined);
+  const { level, invocation, stream, preview, sinceMs, untilMs } = others;
+  return (
+    (grep ?? '') !== '' || [level, invocation, stream, preview, sinceMs, untilMs].some((wanted) => wanted !== undefined)
+  );
 }
 
 /** Returns the first lines of a range, seen from the side that `direction` names. */
@@ -178,8 +180,8 @@ async function windowOf(
 function page(
   db: Kysely<Schema>,
   range: { handlerId: string; after: number; upTo: number; backward: boolean; filter: LogFilter },
-): Promise<Schema['log_lines'][]> {
-  const { level, grep, invocation, stream, sinceMs, untilMs } = range.filter;
+): Promise<Selectable<Schema['log_lines']>[]> {
+  const { level, grep, invocation, stream, preview, sinceMs, untilMs } = range.filter;
   const needle = asciiPart(foldCase(grep ?? ''));
   let query = db
     .selectFrom('log_lines')
@@ -190,6 +192,7 @@ function page(
   if (level !== undefined) query = query.where('level', '<=', level);
   if (invocation !== undefined) query = query.where('invocation', '=', invocation);
   if (stream !== undefined) query = query.where('stream', '=', stream);
+  if (preview !== undefined) query = query.where('preview', '=', preview);
   if (sinceMs !== undefined) query = query.where('time_ms', '>=', sinceMs);
   if (untilMs !== undefined) query = query.where('time_ms', '<', untilMs);
   // Not LIKE: it has wildcards, and SQLite's stops at a NUL. The exact test is `matcher`'s.
@@ -200,7 +203,7 @@ function page(
     .execute();
 }
 
-function toLine(row: Schema['log_lines'], handler: string): LogLine {
+function toLine(row: Selectable<Schema['log_lines']>, handler: string): LogLine {
   return {
     cursor: row.cursor,
     handler,
@@ -212,6 +215,7 @@ function toLine(row: Schema['log_lines'], handler: string): LogLine {
     stream: toStream(row.stream),
     level: row.level,
     text: row.text,
+    ...(row.preview === '' ? {} : { preview: row.preview }),
   };
 }
 

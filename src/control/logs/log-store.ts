@@ -108,7 +108,19 @@ class CursorsTaken extends Error {
 
 const insertLines = new BatchInsert({
   table: 'log_lines',
-  columns: ['cursor', 'handler_id', 'deployment', 'invocation', 'seq', 'time_ms', 'gas', 'stream', 'level', 'text'],
+  columns: [
+    'cursor',
+    'handler_id',
+    'deployment',
+    'invocation',
+    'seq',
+    'time_ms',
+    'gas',
+    'stream',
+    'level',
+    'text',
+    'preview',
+  ],
 });
 
 export class LogStore implements LogSink, LogFeed {
@@ -340,6 +352,7 @@ export class LogStore implements LogSink, LogFeed {
       const lines = owned.map((line, at): NumberedLine => ({ ...line, cursor: taken.first + at }));
       const rows = lines.map(({ handlerId, timeMs, ...line }) => ({
         ...line,
+        preview: line.preview ?? '',
         handler_id: handlerId,
         time_ms: timeMs,
       }));

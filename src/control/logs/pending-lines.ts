@@ -2,6 +2,7 @@
 import { logLimits } from '../../protocol/limits.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
+import { previewLimits } from '../../protocol/previews.ts';
 
 /** Characters; text beyond a runner's own cut is not believed. */
 const textCharsMax = 2 * logLimits.lineBytes;
@@ -12,7 +13,9 @@ const textCharsMax = 2 * logLimits.lineBytes;
  */
 export function plausible(line: PendingLogLine): PendingLogLine {
   const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
+  const preview = String(line.preview ?? '').slice(0, previewLimits.slugChars);
   return {
+    ...(preview === '' ? {} : { preview }),
     handlerId: handlerIdOf(String(line.handlerId)),
     deployment: whole(line.deployment),
     invocation: String(line.invocation).slice(0, 100),

@@ -61,7 +61,7 @@ export interface ConsumersOptions {
 
 export class Consumers {
   readonly #options: ConsumersOptions;
-  /** `HANDLERID QUEUE` -> lane. */
+  /** `HANDLERID LABEL QUEUE` -> lane. */
   readonly #lanes = new Map<string, Lane>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #places = new FairPlaces(consumerLimits.calls);
@@ -121,7 +121,7 @@ export class Consumers {
     if (this.#isClosed) return;
     const found = new Set<string>();
     for (const subscription of await readSubscriptions(this.#options.db, this.#options.now())) {
-      const key = `${subscription.handlerId} ${subscription.settings.name}`;
+      const key = `${subscription.handlerId} ${subscription.label} ${subscription.settings.name}`;
       found.add(key);
       const lane = this.#lanes.get(key);
       if (lane !== undefined) lane.subscription = subscription;
@@ -302,13 +302,13 @@ function stopTimer(lane: Lane): void {
   lane.timer = null;
 }
 
-function callOf({ handler, settings }: Subscription, messages: readonly TakenMessage[]) {
+function callOf({ label, settings }: Subscription, messages: readonly TakenMessage[]) {
   const [first] = messages;
   if (first === undefined) throw new Error('a delivery has a message');
   const { body, contentType } = settings.batch === 1 ? single(first) : framed(messages, settings.framing);
   return {
     kind: 'queue' as const,
-    handler,
+    handler: label,
     path: `/.trisiel/queue/${encodeURIComponent(settings.name)}`,
     env: queueVariables(settings, messages, first),
     contentType,

@@ -1,6 +1,7 @@
 /** Which handlers consume which queues: written with each Release, from the manifest of the Deployment that goes live. */
 import type { Kysely } from 'kysely';
 import type { QueueSettings } from '../../protocol/nouns.ts';
+import { previewLabel } from '../../protocol/previews.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { deliveryLimits } from './deliveries.ts';
@@ -8,6 +9,8 @@ import { deliveryLimits } from './deliveries.ts';
 export interface Subscription {
   readonly handlerId: string;
   readonly handler: string;
+  /** What is called: the handler, or a preview of it. */
+  readonly label: string;
   readonly ownerId: string;
   /** Null where the queue has never been made. */
   readonly queueId: string | null;
@@ -16,18 +19,23 @@ export interface Subscription {
   readonly settings: QueueSettings;
 }
 
-/** Replaces what a handler consumes. Runs in the transaction that makes the Release. */
+/** Replaces what a handler (branch '') or a preview of it consumes. Runs in the transaction that makes the Release. */
 export async function replaceSubscriptions(
   trx: Kysely<Schema>,
-  handlerId: string,
+  { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
   queues: readonly QueueSettings[],
 ): Promise<void> {
-  await trx.deleteFrom('subscriptions').where('handler_id', '=', handlerId).execute();
+  await trx.deleteFrom('subscriptions').where('handler_id', '=', handlerId).where('branch', '=', branch).execute();
   if (queues.length === 0) return;
   await trx
     .insertInto('subscriptions')
     .values(
-      queues.map((settings) => ({ handler_id: handlerId, queue: settings.name, settings: JSON.stringify(settings) })),
+      queues.map((settings) => ({
+        handler_id: handlerId,
+        branch,
+        queue: settings.name,
+        settings: JSON.stringify(settings),
+      })),
     )
     .execute();
 }
@@ -37,10 +45,16 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
   const rows = await db.reader
     .selectFrom('subscriptions')
     .innerJoin('handlers', 'handlers.id', 'subscriptions.handler_id')
+    .leftJoin('previews', (join) =>
+      join
+        .onRef('previews.handler_id', '=', 'subscriptions.handler_id')
+        .onRef('previews.branch', '=', 'subscriptions.branch'),
+    )
     .leftJoin('queues', (join) =>
       join.onRef('queues.owner_id', '=', 'handlers.owner_id').onRef('queues.name', '=', 'subscriptions.queue'),
     )
     .select(['handlers.id', 'handlers.name', 'handlers.owner_id', 'subscriptions.settings', 'queues.id as queue_id'])
+    .select('previews.slug')
     .select(({ exists, or, selectFrom }) => {
       const due = (state: 'ready' | 'inflight') =>
         exists(
@@ -66,6 +80,7 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
   return rows.map((row) => ({
     handlerId: row.id,
     handler: row.name,
+    label: row.slug === null ? row.name : previewLabel(row.slug, row.name),
     ownerId: row.owner_id,
     queueId: row.queue_id,
     isDue: Boolean(row.is_due),

@@ -1,4 +1,4 @@
-/** kv: of every handler, durable: a value is there when put() returns. */
+/** kv: of every handler and of each of its previews, durable: a value is there when put() returns. */
 
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -9,6 +9,8 @@ import { lockTotal, setTotal } from './totals.ts';
 
 export interface KvAddress {
   readonly handlerId: string;
+  /** Id of the preview whose values these are; null or left out: the handler's own. */
+  readonly preview?: string | null;
   readonly bucket: string;
   readonly key: string;
 }
@@ -23,7 +25,8 @@ export class KvStore {
     this.#now = options.now;
   }
 
-  async get({ handlerId, bucket, key }: KvAddress): Promise<Uint8Array | null> {
+  async get(address: KvAddress): Promise<Uint8Array | null> {
+    const { handlerId, bucket, key } = stored(address);
     const row = await this.#db.reader
       .selectFrom('kv')
       .select('value')
@@ -39,15 +42,17 @@ export class KvStore {
    * it did. Throws `limit_exceeded` past kvLimits.
    */
   async put(
-    { handlerId, bucket, key }: KvAddress,
+    address: KvAddress,
     value: Uint8Array,
     { expected }: { readonly expected?: Uint8Array | null } = {},
   ): Promise<boolean> {
+    const { handlerId, bucket, key, kind } = stored(address);
     if (Buffer.byteLength(key) > kvLimits.keyBytes || value.length > kvLimits.valueBytes) {
       throw new PlatformError('limit_exceeded', `a kv value has at most ${kvLimits.valueBytes} bytes`);
     }
     return this.#db.transaction().execute(async (trx) => {
-      const total = await lockTotal(trx, handlerId, 'kv');
+      await checkPreview(trx, address);
+      const total = await lockTotal(trx, handlerId, kind);
       if (expected !== undefined && !(await isValue(trx, { handlerId, bucket, key }, expected))) return false;
       const old = await trx
         .selectFrom('kv')
@@ -70,15 +75,17 @@ export class KvStore {
         .values({ handler_id: handlerId, bucket, key, ...row })
         .onConflict((conflict) => conflict.columns(['handler_id', 'bucket', 'key']).doUpdateSet(row))
         .execute();
-      await setTotal(trx, handlerId, 'kv', { items, bytes });
+      await setTotal(trx, handlerId, kind, { items, bytes });
       return true;
     });
   }
 
   /** Removes the value, where there is one. */
-  async delete({ handlerId, bucket, key }: KvAddress): Promise<void> {
+  async delete(address: KvAddress): Promise<void> {
+    const { handlerId, bucket, key, kind } = stored(address);
     await this.#db.transaction().execute(async (trx) => {
-      const total = await lockTotal(trx, handlerId, 'kv');
+      await checkPreview(trx, address);
+      const total = await lockTotal(trx, handlerId, kind);
       const removed = await trx
         .deleteFrom('kv')
         .where('handler_id', '=', handlerId)
@@ -87,12 +94,14 @@ export class KvStore {
         .returning(({ fn }) => fn<number>('length', ['value']).as('bytes'))
         .executeTakeFirst();
       if (removed === undefined) return;
-      await setTotal(trx, handlerId, 'kv', { items: total.items - 1, bytes: total.bytes - removed.bytes });
+      await setTotal(trx, handlerId, kind, { items: total.items - 1, bytes: total.bytes - removed.bytes });
     });
   }
 
   /** Returns up to kvLimits.keysPerPage keys behind `after` in the order of the database; '' begins. */
-  async keys({ handlerId, bucket, after }: Omit<KvAddress, 'key'> & { readonly after: string }): Promise<string[]> {
+  async keys(address: Omit<KvAddress, 'key'> & { readonly after: string }): Promise<string[]> {
+    const { after } = address;
+    const { handlerId, bucket } = stored({ ...address, key: '' });
     const rows = await this.#db.reader
       .selectFrom('kv')
       .select('key')
@@ -104,6 +113,52 @@ export class KvStore {
       .execute();
     return rows.map(({ key }) => key);
   }
+}
+
+/** Removes all values of a preview. Runs in the transaction that removes the preview. */
+export async function removePreviewValues(
+  trx: Transaction<Schema>,
+  { handlerId, preview }: { readonly handlerId: string; readonly preview: string },
+): Promise<void> {
+  await trx
+    .deleteFrom('kv')
+    .where('handler_id', '=', handlerId)
+    // All text that begins with `preview/`: `0` is the character behind `/`.
+    .where('bucket', '>', `${preview}/`)
+    .where('bucket', '<', `${preview}0`)
+    .execute();
+  await trx
+    .deleteFrom('storage_totals')
+    .where('handler_id', '=', handlerId)
+    .where('kind', '=', totalKind(preview))
+    .execute();
+}
+
+/**
+ * Returns where a value is stored. Buckets of a preview stand under `PREVIEWID/`: no bucket's own name contains a slash,
+ * so neither the handler nor another preview can name them. Throws `bad_request` for a bucket that does.
+ */
+function stored({ handlerId, preview = null, bucket, key }: KvAddress): {
+  readonly handlerId: string;
+  readonly bucket: string;
+  readonly key: string;
+  readonly kind: Schema['storage_totals']['kind'];
+} {
+  if (bucket.includes('/')) throw new PlatformError('bad_request', 'a bucket has no slash in its name');
+  return { handlerId, bucket: preview === null ? bucket : `${preview}/${bucket}`, key, kind: totalKind(preview) };
+}
+
+/** Previews have limits of their own, so that one cannot use up the room of the handler itself. */
+function totalKind(preview: string | null): Schema['storage_totals']['kind'] {
+  return preview === null ? 'kv' : `kv:${preview}`;
+}
+
+/** Throws `not_found` where the preview has been deleted: a call that still runs would leave values for ever. */
+async function checkPreview(trx: Transaction<Schema>, { preview = null }: KvAddress): Promise<void> {
+  if (preview === null) return;
+  // `key share`: other calls may write meanwhile, the preview's removal waits for this transaction.
+  const row = await trx.selectFrom('previews').select('id').where('id', '=', preview).forKeyShare().executeTakeFirst();
+  if (row === undefined) throw new PlatformError('not_found', 'this preview has been deleted');
 }
 
 /** Returns whether the value is `expected`; null: whether there is none. */

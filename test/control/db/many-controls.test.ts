@@ -29,6 +29,7 @@ function staging(commit: string): Staging {
     handlerId: 'h',
     commit,
     ref: 'refs/heads/main',
+    branch: '',
     userId: 'u',
     module: vetted,
     bytes: 1,
@@ -177,6 +178,7 @@ onEachDatabase('two controls on one database', (dialect) => {
         log: new OwnerLog({ logs: { append: async () => 'stored' }, now: Date.now, report }),
         // Recovery at start only asks it to forget what was prepared.
         releases: { forgetPrepared: () => {} } as never,
+        previews: { remove: async () => false },
         report,
       });
       return { repositories, deployments, recovery, reports };

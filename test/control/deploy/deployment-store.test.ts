@@ -27,6 +27,7 @@ onEachDatabase('deployments', (dialect) => {
       handlerId: 'h',
       commit: 'c',
       ref: 'refs/heads/main',
+      branch: '',
       userId: 'u',
       module: { sha256: 'a'.repeat(64), meterVersion: 3, originalBytes: 1 } as unknown as VettedModule,
       bytes: 1,

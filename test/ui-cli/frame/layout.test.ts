@@ -34,7 +34,7 @@ const view: HandlerView = {
   name: 'swift-otter',
   owner: 'ada',
   role: 'owner',
-  settings: { limits: {}, policy: { allow: [], disallow: [] } },
+  settings: { limits: {}, policy: { allow: [], disallow: [] }, previews: true },
   url: 'http://swift-otter.localhost:3003',
   pathUrl: 'http://localhost:3003/alpha/',
   gitUrl: '',

@@ -34,8 +34,8 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
     return String(deployment.number);
   }
 
-  protected textOf({ number, state, commit, pushedBy, modulePath }: DeploymentView): string {
-    return `v${number} ${state} ${commit} ${pushedBy} ${modulePath}`;
+  protected textOf({ number, state, commit, pushedBy, modulePath, preview }: DeploymentView): string {
+    return `v${number} ${state} ${commit} ${pushedBy} ${modulePath} ${preview ?? ''}`;
   }
 
   bindings(): readonly Binding[] {
@@ -66,25 +66,25 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
   #ask(deployment: DeploymentView): void {
     const { app, handler, list } = this;
     try {
-      const preview = previewRollback(handler.name, list.all, deployment.number);
+      const preview = previewRollback(handler.name, list.all, deployment.number, deployment.preview);
       app.ask({
         kind: 'confirm',
         title: 'Roll back?',
         lines: preview.lines,
         verb: 'serve it',
-        run: () => void this.#rollBack(preview.change, deployment.number),
+        run: () => void this.#rollBack(preview.change, deployment),
       });
     } catch (error) {
       app.fail(error, errorLines);
     }
   }
 
-  async #rollBack(change: string, number: number): Promise<void> {
+  async #rollBack(change: string, { number, preview: branch }: DeploymentView): Promise<void> {
     const { app, handler } = this;
     await app.run(
       `rolling back, ${change}`,
       async ({ abort: { signal } }) => {
-        await app.client.rollback(handler.name, number, { signal });
+        await app.client.rollback(handler.name, number, { signal, branch });
         app.say('done', `${change}: live`);
         this.loader.refresh();
         handler.handler.refresh();

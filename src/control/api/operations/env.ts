@@ -3,12 +3,21 @@ import { z } from 'zod';
 import { KIB } from '../../../protocol/limits.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
 import type { HandlerEnv } from '../../handlers/env.ts';
+import type { Handler } from '../../handlers/handlers.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { variableSchema } from '../schemas.ts';
+import { branchText, variableSchema } from '../schemas.ts';
 import { nextText, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'environment';
 const one = z.object({ variable: variableSchema });
+const ofBranch = z.strictObject({
+  branch: branchText.optional().describe("variables of this branch's preview, laid over the handler's"),
+});
+
+/** Returns the branch whose variables are meant; '' for the handler's own. */
+function branchIn({ branch }: { readonly branch?: string | undefined }, { deployBranch }: Handler): string {
+  return branch === undefined || branch === deployBranch ? '' : branch;
+}
 
 export function envOperations(deps: { readonly env: HandlerEnv; readonly deployer: Deployer }): readonly Operation[] {
   const { env, deployer } = deps;
@@ -19,11 +28,12 @@ export function envOperations(deps: { readonly env: HandlerEnv; readonly deploye
       path: '/handlers/{name}/env',
       tag,
       summary: 'Variables by name, without their values.',
-      query: z.strictObject(pageQuery()),
+      query: z.strictObject({ ...pageQuery(), ...ofBranch.shape }),
       answer: z.object({ variables: z.array(variableSchema), next: nextText }),
       errors: ['not_found'],
       run: async ({ handler, query }) => {
-        const { items, next } = pageOfAll(await env.list(handler.id), query, ({ key }) => key);
+        const all = await env.list(handler.id, branchIn(query, handler));
+        const { items, next } = pageOfAll(all, query, ({ key }) => key);
         return { variables: items, next };
       },
     }),
@@ -33,9 +43,12 @@ export function envOperations(deps: { readonly env: HandlerEnv; readonly deploye
       path: '/handlers/{name}/env/{key}',
       tag,
       summary: 'One variable, without its value.',
+      query: ofBranch,
       answer: one,
       errors: ['not_found'],
-      run: async ({ handler, params }) => ({ variable: await env.get(handler.id, params.key) }),
+      run: async ({ handler, params, query }) => ({
+        variable: await env.get(handler.id, params.key, branchIn(query, handler)),
+      }),
     }),
     forHandler({
       id: 'setVariable',
@@ -43,12 +56,14 @@ export function envOperations(deps: { readonly env: HandlerEnv; readonly deploye
       path: '/handlers/{name}/env/{key}',
       tag,
       summary: 'Set a variable; the live deployment runs with it from now on.',
+      query: ofBranch,
       body: z.strictObject({ value: z.string().max(64 * KIB) }),
       answer: one,
       errors: ['not_found', 'limit_exceeded', 'vet_failed'],
-      run: async ({ handler, params, body }) => {
-        const variable = await env.set(handler.id, params.key, body.value);
-        await deployer.environmentChanged(handler.id);
+      run: async ({ handler, params, query, body }) => {
+        const branch = branchIn(query, handler);
+        const variable = await env.set(handler.id, params.key, body.value, branch);
+        await deployer.environmentChanged(handler.id, branch === '' ? undefined : branch);
         return { variable };
       },
     }),
@@ -58,10 +73,12 @@ export function envOperations(deps: { readonly env: HandlerEnv; readonly deploye
       path: '/handlers/{name}/env/{key}',
       tag,
       summary: 'Unset a variable; the live deployment runs without it from now on.',
+      query: ofBranch,
       errors: ['not_found', 'vet_failed'],
-      run: async ({ handler, params }) => {
-        await env.remove(handler.id, params.key);
-        await deployer.environmentChanged(handler.id);
+      run: async ({ handler, params, query }) => {
+        const branch = branchIn(query, handler);
+        await env.remove(handler.id, params.key, branch);
+        await deployer.environmentChanged(handler.id, branch === '' ? undefined : branch);
       },
     }),
   ];

@@ -3,13 +3,14 @@ import { z } from 'zod';
 import { limitMeanings, limitNames, maximumLimits } from '../../../protocol/limits.ts';
 import { policyLists } from '../../../protocol/nouns.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
+import { previewLimits } from '../../../protocol/previews.ts';
 import { recordOf } from '../../../protocol/record-of.ts';
 import { type Handlers, missing } from '../../handlers/handlers.ts';
 import { type HandlerViews, viewLimits } from '../../handlers/views.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { forHandler, forUsers, type Operation } from '../operation.ts';
-import { deploymentSchema, handlerSchema, wholeNumber } from '../schemas.ts';
-import { itemsMax, nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
+import { branchText, deploymentSchema, handlerSchema, previewSchema, wholeNumber } from '../schemas.ts';
+import { itemsMax, nextNumber, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'handlers';
 const one = z.object({ handler: handlerSchema });
@@ -86,13 +87,14 @@ export function handlerOperations(deps: {
           )
           .optional(),
         policy: z.strictObject(recordOf(policyLists, () => z.array(z.string().max(512)).max(64))).optional(),
+        previews: z.boolean().optional().describe('whether pushes of other branches make previews'),
       }),
       answer: one,
       errors: ['not_found', 'limit_exceeded', 'vet_failed'],
       run: async ({ handler, body }) => {
-        const { deployBranch, limits = {}, policy = null } = body;
-        if (Object.keys(limits).length > 0 || policy !== null)
-          await deployer.changeSettings({ handlerId: handler.id, limits, policy });
+        const { deployBranch, limits = {}, policy = null, previews } = body;
+        if (Object.keys(limits).length > 0 || policy !== null || previews !== undefined)
+          await deployer.changeSettings({ handlerId: handler.id, limits, policy, previews });
         if (deployBranch !== undefined) await handlers.setDeployBranch(handler.id, deployBranch);
         return { handler: await views.of(handler.id, handler.role) };
       },
@@ -143,11 +145,13 @@ export function handlerOperations(deps: {
         ...pageQuery(viewLimits.deployments),
         after: wholeNumber(deploymentNumber).optional().describe('`next` of the page before: older than this number'),
         before: wholeNumber(deploymentNumber).optional().meta({ deprecated: true, description: 'as after' }),
+        branch: branchText.optional().describe("those of this branch's preview, or of the deploy branch"),
       }),
       answer: z.object({ deployments: z.array(deploymentSchema), next: nextNumber }),
       errors: ['not_found'],
-      run: async ({ handler, query: { after, before = after, limit = viewLimits.deployments } }) => {
-        const found = await views.deployments(handler.id, { limit: limit + 1, before });
+      run: async ({ handler, query: { after, before = after, branch: asked, limit = viewLimits.deployments } }) => {
+        const branch = asked === handler.deployBranch ? '' : asked;
+        const found = await views.deployments(handler.id, { limit: limit + 1, before, branch });
         const { items, next } = pageOf(found, limit, ({ number }) => number);
         return { deployments: items, next };
       },
@@ -157,14 +161,45 @@ export function handlerOperations(deps: {
       method: 'POST',
       path: '/handlers/{name}/rollback',
       tag,
-      summary: 'Make an earlier deployment live again.',
-      body: z.strictObject({ number: z.int().min(deploymentNumber.min).max(deploymentNumber.max) }),
+      summary: 'Make an earlier deployment live again; one of a preview with the name of its branch.',
+      body: z.strictObject({
+        number: z.int().min(deploymentNumber.min).max(deploymentNumber.max),
+        branch: branchText.optional(),
+      }),
       answer: one,
       errors: ['not_found', 'conflict', 'vet_failed'],
       run: async ({ handler, user, body }) => {
-        await deployer.rollback({ handlerId: handler.id, number: body.number, userId: user.id });
+        const branch = body.branch === handler.deployBranch ? undefined : body.branch;
+        await deployer.rollback({ handlerId: handler.id, number: body.number, userId: user.id, branch });
         return { handler: await views.of(handler.id, handler.role) };
       },
+    }),
+    forHandler({
+      id: 'listPreviews',
+      method: 'GET',
+      path: '/handlers/{name}/previews',
+      tag,
+      summary: 'Previews of branches that are not the deploy branch, by branch.',
+      query: z.strictObject({
+        ...pageQuery(previewLimits.previews),
+        after: branchText.optional().describe('`next` of the page before: branches behind this one'),
+      }),
+      answer: z.object({ previews: z.array(previewSchema), next: nextText }),
+      errors: ['not_found'],
+      run: async ({ handler, query }) => {
+        const { items, next } = pageOfAll(await views.previews(handler), query, ({ branch }) => branch);
+        return { previews: items, next };
+      },
+    }),
+    forHandler({
+      id: 'deletePreview',
+      method: 'DELETE',
+      path: '/handlers/{name}/previews/{branch}',
+      tag,
+      summary: 'Remove the preview of a branch with its kv values, variables and versions; the branch in git stays.',
+      errors: ['not_found'],
+      run: async ({ handler, user, params }) =>
+        deployer.previewDeleted({ handlerId: handler.id, branch: params.branch, why: `by ${user.name}` }),
     }),
   ];
 }

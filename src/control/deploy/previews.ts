@@ -1,0 +1,52 @@
+/** Ends previews: with their branch, by command, or when nobody has called or pushed to them for their days. */
+import { shortPath } from '../git/push-text.ts';
+import type { Repositories } from '../git/repositories.ts';
+import type { DeploymentStore } from './deployment-store.ts';
+import type { OwnerLog } from './owner-log.ts';
+import type { Releases } from './releases.ts';
+
+export interface PreviewsOptions {
+  readonly store: DeploymentStore;
+  readonly releases: Pick<Releases, 'removePreview'>;
+  readonly repositories: Pick<Repositories, 'collect' | 'has' | 'unpin'>;
+  readonly log: OwnerLog;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+export class Previews {
+  readonly #options: PreviewsOptions;
+
+  constructor(options: PreviewsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Removes a preview with its kv values, its variables and its versions; the branch in git stays. Returns false where
+   * there is none. `why` goes into the handler's log.
+   */
+  async remove(handlerId: string, branch: string, why: string): Promise<boolean> {
+    const { store, releases, repositories, log } = this.#options;
+    const rows = await releases.removePreview(handlerId, branch);
+    if (rows === null) return false;
+    // Where this is interrupted, the hourly retention drops what is left.
+    for (const { id, number } of rows) {
+      if (repositories.has(handlerId)) await repositories.unpin(handlerId, number);
+      await store.drop(id);
+    }
+    if (rows.length > 0 && repositories.has(handlerId)) await repositories.collect(handlerId);
+    await log.write(handlerId, 0, 'info', `the preview of ${shortPath(branch)} was removed: ${why}`);
+    return true;
+  }
+
+  /** Removes previews that nobody uses any more. Runs now and then. */
+  async removeUnused(): Promise<void> {
+    const { store, now, report } = this.#options;
+    for (const { handlerId, branch } of await store.endedPreviews(now()))
+      await this.remove(handlerId, branch, 'nobody has called it or pushed to it for long').catch((error: unknown) =>
+        report(`the preview ${branch} of ${handlerId} could not be removed`, error),
+      );
+  }
+}
