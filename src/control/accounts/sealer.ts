@@ -128,3 +128,16 @@ async function makeKey(options: SealerOptions): Promise<Uint8Array> {
   }
   return key;
 }
+
+/** Which variable a sealed value is of. */
+export interface VariableName {
+  readonly handlerId: string;
+  /** Branch of a preview; '': the handler itself. */
+  readonly branch: string;
+  readonly key: string;
+}
+
+/** Returns what a variable's value is sealed for. Those of handlers were sealed before branches had any. */
+export function variableContext({ handlerId, branch, key }: VariableName): string[] {
+  return branch === '' ? [handlerId, key] : [handlerId, key, branch];
+}

@@ -14,7 +14,20 @@ const unaudited: ReadonlySet<OperationId> = new Set<OperationId>(['publish']);
  */
 const told: ReadonlySet<string> = new Set([
   ...['admin', 'branch', 'callsMax', 'deployBranch', 'endSessions', 'expiresInDays', 'handler', 'handlersMax', 'id'],
-  ...['label', 'limits', 'name', 'number', 'percent', 'policy', 'previews', 'purge', 'quotaBytes', 'role', 'scope', 'secondFactor'],
+  ...[
+    'label',
+    'limits',
+    'name',
+    'number',
+    'percent',
+    'policy',
+    'previews',
+    'purge',
+    'quotaBytes',
+    'role',
+    'scope',
+    'secondFactor',
+  ],
   ...['state', 'suspended', 'to', 'uses'],
 ]);
 

@@ -5,10 +5,10 @@
 import { execFile } from 'node:child_process';
 import { chmod, lstat, readdir, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type Selectable, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB } from '../../protocol/limits.ts';
-import { Sealer } from '../accounts/sealer.ts';
+import { Sealer, variableContext } from '../accounts/sealer.ts';
 import { ArtifactStore } from '../artifacts/artifact-store.ts';
 import { checkAudit } from '../audit/chain.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
@@ -218,7 +218,7 @@ class Doctor {
 
   /** Every sealed value is opened once: only that shows that the key is the right one. */
   async #key(db: Kysely<Schema>): Promise<void> {
-    const variables = await db.selectFrom('handler_env').select(['handler_id', 'key', 'sealed']).execute();
+    const variables = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
     if (variables.length === 0) return;
     const keyFile = join(this.#options.dataFolder, 'env.key');
     const sealer = await Sealer.openExisting(keyFile).catch((error: unknown) => {
@@ -291,7 +291,7 @@ class Doctor {
       if (elsewhere.has(id)) continue;
       const deployments = await db
         .selectFrom('deployments')
-        .select(['number', 'commit', 'ref', 'state'])
+        .select(['number', 'commit', 'ref', 'state', 'branch'])
         .where('handler_id', '=', id)
         .execute();
       if (there.has(id)) await this.#repository(join(folder, `${id}.git`), { name, deployments });
@@ -332,7 +332,10 @@ class Doctor {
       deployments,
     }: {
       readonly name: string;
-      readonly deployments: readonly Pick<Schema['deployments'], 'number' | 'commit' | 'ref' | 'state'>[];
+      readonly deployments: readonly Pick<
+        Selectable<Schema['deployments']>,
+        'number' | 'commit' | 'ref' | 'state' | 'branch'
+      >[];
     },
   ): Promise<void> {
     const broken = await this.#git(path, ['fsck', '--connectivity-only', '--no-dangling', '--no-progress']);
@@ -343,8 +346,8 @@ class Doctor {
         advice: 'restore a backup, or push it again from a clone',
       });
     const refs = await readRefs(path);
-    const live = deployments.find(({ state }) => state === 'live');
-    if (live !== undefined && refs.get(`refs/deployments/${live.number}`) !== live.commit) {
+    for (const live of deployments.filter(({ state }) => state === 'live')) {
+      if (refs.get(`refs/deployments/${live.number}`) === live.commit) continue;
       const has = (await this.#git(path, ['cat-file', '-e', `${live.commit}^{commit}`])) === null;
       const pin = `refs/deployments/${live.number}`;
       await this.#found({
@@ -354,8 +357,9 @@ class Doctor {
         ...(has ? { mend: () => this.#git(path, ['update-ref', pin, live.commit]) } : {}),
       });
     }
-    // A branch that was deployed stands where its newest Deployment that did not fail was made from.
-    for (const ref of new Set(deployments.map((one) => one.ref))) {
+    // The deploy branch stands where its newest Deployment that did not fail was made from. A branch with a preview may
+    // stand elsewhere: it is accepted even where it cannot run.
+    for (const ref of new Set(deployments.filter(({ branch }) => branch === '').map((one) => one.ref))) {
       const newest = deployments
         .filter((one) => one.ref === ref && one.state !== 'failed')
         .sort((a, b) => b.number - a.number)[0];
@@ -387,10 +391,10 @@ class Doctor {
 
 function opens(
   sealer: Sealer,
-  row: { readonly handler_id: string; readonly key: string; readonly sealed: string },
+  row: { readonly handler_id: string; readonly branch: string; readonly key: string; readonly sealed: string },
 ): boolean {
   try {
-    sealer.unseal([row.handler_id, row.key], row.sealed);
+    sealer.unseal(variableContext({ handlerId: row.handler_id, branch: row.branch, key: row.key }), row.sealed);
     return true;
   } catch {
     return false;

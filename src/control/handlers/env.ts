@@ -6,7 +6,7 @@ import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 import { previewLimits } from '../../protocol/previews.ts';
-import { type Sealer, sealedValueBytes } from '../accounts/sealer.ts';
+import { type Sealer, sealedValueBytes, type VariableName, variableContext } from '../accounts/sealer.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
@@ -137,14 +137,14 @@ export class HandlerEnv {
     return toView(row.key, value, row.updated_ms);
   }
 
-  #seal({ value, ...of }: SealedFor & { value: string }): string {
-    return this.#sealer.seal(contextOf(of), value);
+  #seal({ value, ...of }: VariableName & { value: string }): string {
+    return this.#sealer.seal(variableContext(of), value);
   }
 
-  #unseal({ sealed, ...of }: SealedFor & { sealed: string }): string {
+  #unseal({ sealed, ...of }: VariableName & { sealed: string }): string {
     const { key } = of;
     try {
-      return this.#sealer.unseal(contextOf(of), sealed).toString('utf8');
+      return this.#sealer.unseal(variableContext(of), sealed).toString('utf8');
     } catch (error) {
       throw new PlatformError('unavailable', `the variable ${key} cannot be decrypted`, {
         hints: ["the server's key file is not the one it was sealed with: restore the file, or set the variable again"],
@@ -152,18 +152,6 @@ export class HandlerEnv {
       });
     }
   }
-}
-
-/** What a sealed value is bound to. */
-interface SealedFor {
-  readonly handlerId: string;
-  readonly branch: string;
-  readonly key: string;
-}
-
-/** Returns what a value is sealed for. The handler's own were sealed before branches had any. */
-function contextOf({ handlerId, branch, key }: SealedFor): string[] {
-  return branch === '' ? [handlerId, key] : [handlerId, key, branch];
 }
 
 /** Throws `limit_exceeded` where the branches of a handler have all the variables that they may have together. */

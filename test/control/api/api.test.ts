@@ -160,6 +160,8 @@ describe('answers', () => {
       ['setVariable', `/handlers/${created}/env/KEY`, { value: 'a long secret value' }],
       ['getVariable', `/handlers/${created}/env/KEY`],
       ['listVariables', `/handlers/${created}/env`],
+      ['listPreviews', `/handlers/${created}/previews`],
+      ['deletePreview', `/handlers/${created}/previews/${encodeURIComponent('feature/x')}`],
       ['queryLogs', `/handlers/${created}/logs`],
       ['listInvocations', `/handlers/${created}/invocations`],
       ['getInvocation', `/handlers/${created}/invocations/inv-1`],

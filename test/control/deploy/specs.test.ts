@@ -28,7 +28,14 @@ async function specIdOf(
     ...manifest,
   };
   const one = { id: 'd1', handler_id: 'h1', number: 1, manifest: JSON.stringify(whole), ...row } as DeploymentRow;
-  const known = { module: {} as VettedModule, files: [], variables, ownerId: 'u1', settings: noSettings };
+  const known = {
+    module: {} as VettedModule,
+    files: [],
+    variables,
+    ownerId: 'u1',
+    settings: noSettings,
+    preview: null,
+  };
   return (await specs.specOf(one, 'otter', known)).specId;
 }
 

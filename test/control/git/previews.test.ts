@@ -38,7 +38,9 @@ function variant(text: string): Buffer {
 async function pushBranch(
   at: { readonly handler: string; readonly repo: string },
   branch: string,
-  files: Readonly<Record<string, string | Buffer>> = { 'hello.wasm': variant(branch.replace(/[^a-z]/g, '').slice(0, 20)) },
+  files: Readonly<Record<string, string | Buffer>> = {
+    'hello.wasm': variant(branch.replace(/[^a-z]/g, '').slice(0, 20)),
+  },
 ): Promise<CommandResult> {
   const switched = await git(at.repo, 'checkout', '-q', '-B', branch, 'main');
   expect(switched.status, switched.stderr).toBe(0);

@@ -291,7 +291,11 @@ describe('branches and tags', () => {
     const result = await platform.push(user, repo, handler, 'dev');
     expect(result.status, result.stderr).toBe(0);
     expect(printed(result)).toBe(
-      [`-----> ${handler}: received dev @ COMMIT`, '-----> found hello.wasm (6 B, -167 B, sha256 HASH)'].join('\n'),
+      [
+        `-----> ${handler}: received dev @ COMMIT`,
+        '-----> dev: found hello.wasm (6 B, sha256 HASH)',
+        'warning: no preview of dev: hello.wasm is not a valid WebAssembly module',
+      ].join('\n'),
     );
     expect((await refs(handler)).get('refs/heads/dev')).toBe(await head(repo));
     const removed = await platform.push(user, repo, handler, '--delete', 'dev');

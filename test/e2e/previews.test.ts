@@ -1,0 +1,118 @@
+/** Previews as callers and guests meet them: their addresses, their values, their lines, over a restart and a kill. */
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LogLine } from '../../src/protocol/nouns.ts';
+import {
+  api,
+  call,
+  commit,
+  createUser,
+  git,
+  makeRepo,
+  push,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+} from '../support/e2e.ts';
+
+const guest = (name: string) => readFile(new URL(`../../fixtures/guests/cwa/${name}.wasm`, import.meta.url));
+
+let platform: TestPlatform;
+let ada: TestUser;
+beforeAll(async () => {
+  platform = await startPlatform({ TRISIEL_RUNNERS: '1' });
+  ada = await createUser(platform, 'ada');
+});
+afterAll(async () => {
+  await platform.stop();
+  await removeTemporaryFolders();
+});
+
+/** Pushes a guest to main and to `branches`. */
+async function deploy(handler: string, name: string, branches: readonly string[]): Promise<string> {
+  const repo = await makeRepo({ 'a.wasm': await guest(name) });
+  for (const branch of branches) await git(repo, 'branch', branch);
+  const result = await push(platform, ada, repo, handler, '--all');
+  expect(result.status, result.stderr).toBe(0);
+  return repo;
+}
+
+/** Returns what the counter says, called so many times. */
+async function counted(label: string, times: number): Promise<string> {
+  let body = '';
+  for (let i = 0; i < times; i += 1) body = (await call(platform, label)).body;
+  return body.trim();
+}
+
+const linesOf = async (handler: string, query: string) =>
+  ((await api(platform, ada, 'GET', `/handlers/${handler}/logs?${query}`)).body as { lines: LogLine[] }).lines;
+
+describe('a preview', () => {
+  it('has kv values of its own, which end with it', async () => {
+    const repo = await deploy('tally', 'counter', ['dev', 'other']);
+    expect(await counted('tally', 3)).toBe('3');
+    expect(await counted('dev--tally', 2)).toBe('2');
+    expect(await counted('other--tally', 1)).toBe('1');
+    expect(await counted('tally', 1)).toBe('4');
+    const removed = await push(platform, ada, repo, 'tally', '--delete', 'dev');
+    expect(removed.stderr).toContain('removed the preview of dev');
+    expect((await call(platform, 'dev--tally')).status).toBe(404);
+    await push(platform, ada, repo, 'tally', 'main:refs/heads/dev');
+    expect(await counted('dev--tally', 1)).toBe('1');
+    expect(await counted('other--tally', 1)).toBe('2');
+  });
+
+  it('answers under a path of the shared host too', async () => {
+    await deploy('shown', 'hello', ['dev']);
+    const answer = await fetch(`${platform.runUrl}/dev--shown/`);
+    expect([answer.status, await answer.text()]).toEqual([200, 'Hello, world!\n']);
+  });
+
+  it('is listed, and is removed by command; the handler and its branch stay', async () => {
+    await deploy('listed', 'hello', ['feature/one', 'two']);
+    await call(platform, 'two--listed');
+    const list = async () => {
+      const { body } = await api(platform, ada, 'GET', '/handlers/listed/previews');
+      return (body as { previews: { branch: string; slug: string; url: string }[] }).previews;
+    };
+    expect((await list()).map(({ branch, slug }) => [branch, slug])).toEqual([
+      ['feature/one', 'feature-one'],
+      ['two', 'two'],
+    ]);
+    expect((await list())[0]?.url).toContain('feature-one--listed.');
+    const path = `/handlers/listed/previews/${encodeURIComponent('feature/one')}`;
+    expect((await api(platform, ada, 'DELETE', path)).status).toBe(204);
+    expect((await api(platform, ada, 'DELETE', path)).status).toBe(404);
+    expect((await call(platform, 'feature-one--listed')).status).toBe(404);
+    expect((await list()).map(({ branch }) => branch)).toEqual(['two']);
+    expect((await call(platform, 'listed')).status).toBe(200);
+  });
+
+  it('marks its log lines, and the log can be read for it alone', async () => {
+    await deploy('logged', 'log', ['dev']);
+    await call(platform, 'dev--logged');
+    await call(platform, 'logged');
+    const written = (lines: readonly LogLine[]) => lines.filter(({ stream }) => stream === 'log');
+    await expect.poll(async () => written(await linesOf('logged', 'limit=100')).length).toBeGreaterThanOrEqual(2);
+    const ofDev = await linesOf('logged', 'preview=dev');
+    expect(written(ofDev).length).toBeGreaterThan(0);
+    expect(new Set(ofDev.map(({ preview }) => preview))).toEqual(new Set(['dev']));
+    const own = await linesOf('logged', 'preview=');
+    expect(written(own).length).toBe(written(ofDev).length);
+    expect(own.some(({ preview }) => preview !== undefined)).toBe(false);
+  });
+
+  it('gets variables of its branch without a push', async () => {
+    const repo = await deploy('varied', 'env', ['dev']);
+    await commit(repo, {});
+    const set = async (query: string, value: string) =>
+      (await api(platform, ada, 'PUT', `/handlers/varied/env/GREETING${query}`, { value })).status;
+    expect([await set('', 'to all'), await set('?branch=dev', 'to dev')]).toEqual([200, 200]);
+    const said = async (label: string) => (await call(platform, label)).body;
+    expect([await said('varied'), await said('dev--varied')]).toEqual(['to all', 'to dev']);
+    expect((await api(platform, ada, 'GET', '/handlers/varied/env?branch=dev')).body).toMatchObject({
+      variables: [{ key: 'GREETING', bytes: 6 }],
+    });
+  });
+});
