@@ -15,6 +15,48 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'previews: kv values are the preview’s own',
+    file: 'src/runner/runner.ts',
+    find: 'preview: owner.preview?.id ?? null',
+    replace: 'preview: null',
+    tests: ['test/e2e/previews.test.ts'],
+  },
+  {
+    name: 'previews: one that is gone takes no values',
+    file: 'src/control/storage/kv-store.ts',
+    find: "if (row === undefined) throw new PlatformError('not_found', 'this preview has been deleted');",
+    replace: 'void row;',
+    tests: ['test/control/storage/storage.test.ts'],
+  },
+  {
+    name: 'previews: no bucket names a preview',
+    file: 'src/control/storage/kv-store.ts',
+    find: "if (bucket.includes('/'))",
+    replace: "if (bucket.includes('\\0'))",
+    tests: ['test/control/storage/storage.test.ts'],
+  },
+  {
+    name: 'previews: consume no queues unless the manifest says so',
+    file: 'src/control/deploy/deployment-store.ts',
+    find: 'branch === deployBranch || preview.queues',
+    replace: 'branch === branch || preview.queues',
+    tests: ['test/control/git/previews.test.ts'],
+  },
+  {
+    name: 'previews: one handler has so many',
+    file: 'src/control/deploy/deployment-store.ts',
+    find: 'others.length >= previewLimits.previews',
+    replace: 'others.length < 0',
+    tests: ['test/control/git/previews.test.ts'],
+  },
+  {
+    name: 'previews: a rollback stays on its branch',
+    file: 'src/control/deploy/deployments.ts',
+    find: 'row.branch !== (branch ?? row.branch)',
+    replace: 'row.branch !== row.branch',
+    tests: ['test/control/git/previews.test.ts'],
+  },
+  {
     name: 'snapshots: a start-up that exits has not returned',
     file: 'src/guest/snapshot/take-snapshot.ts',
     find: 'done.value === 1',

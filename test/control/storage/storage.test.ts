@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Database } from '../../../src/control/db/database.ts';
-import { KvStore } from '../../../src/control/storage/kv-store.ts';
+import { KvStore, removePreviewValues } from '../../../src/control/storage/kv-store.ts';
 import { kvLimits } from '../../../src/protocol/limits.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
@@ -56,6 +56,27 @@ onEachDatabase('storage', (dialect) => {
       expect(await kv.get(address)).toEqual(bytes('1'));
       const swaps = Array.from({ length: 8 }, (_, n) => kv.put(address, bytes(`w${n}`), { expected: bytes('1') }));
       expect((await Promise.all(swaps)).filter((isDone) => isDone)).toHaveLength(1);
+    });
+
+    it('keeps the values of a preview apart, and takes none for one that is gone', async () => {
+      const kv = new KvStore({ db, now: () => 1 });
+      const preview = { handler_id: 'one', days: 14, created_ms: 0, pushed_ms: 0 };
+      for (const id of ['pa', 'pb'])
+        await db
+          .insertInto('previews')
+          .values({ ...preview, id, branch: id, slug: id })
+          .execute();
+      const address = { handlerId: 'one', bucket: 'b', key: 'k' };
+      await kv.put(address, bytes('own'));
+      await kv.put({ ...address, preview: 'pa' }, bytes('a'));
+      await kv.put({ ...address, preview: 'pb' }, bytes('b'));
+      await expect(kv.get({ ...address, bucket: 'pa/b' })).rejects.toMatchObject({ code: 'bad_request' });
+      await db.transaction().execute((trx) => removePreviewValues(trx, { handlerId: 'one', preview: 'pa' }));
+      await db.deleteFrom('previews').where('id', '=', 'pa').execute();
+      await expect(kv.put({ ...address, preview: 'pa' }, bytes('late'))).rejects.toMatchObject({ code: 'not_found' });
+      expect(await kv.get({ ...address, preview: 'pa' })).toBeNull();
+      expect(await kv.get({ ...address, preview: 'pb' })).toEqual(bytes('b'));
+      expect(await kv.get(address)).toEqual(bytes('own'));
     });
 
     it('removes a value, so that there is room for another', async () => {
