@@ -109,7 +109,7 @@ describe('a preview', () => {
     const set = async (query: string, value: string) =>
       (await api(platform, ada, 'PUT', `/handlers/varied/env/GREETING${query}`, { value })).status;
     expect([await set('', 'to all'), await set('?branch=dev', 'to dev')]).toEqual([200, 200]);
-    const said = async (label: string) => (await call(platform, label)).body;
+    const said = async (label: string) => (await call(platform, label)).body.trim();
     expect([await said('varied'), await said('dev--varied')]).toEqual(['to all', 'to dev']);
     expect((await api(platform, ada, 'GET', '/handlers/varied/env?branch=dev')).body).toMatchObject({
       variables: [{ key: 'GREETING', bytes: 6 }],

@@ -126,7 +126,7 @@ describe('trisiel doctor', () => {
     ],
     [
       'a row that refers to nothing',
-      (place) => place.sql("insert into handler_env values ('gone', 'K', 'x', 1)"),
+      (place) => place.sql("insert into handler_env values ('gone', '', 'K', 'x', 1)"),
       /^database: a row of handler_env refers to one of handlers/,
       false,
     ],
