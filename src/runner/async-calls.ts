@@ -81,7 +81,7 @@ export class AsyncCalls {
       if (expectsContinue) response.writeContinue();
       const body = await collect(request, most, this.#services.bodies);
       const callId = randomBytes(24).toString('base64url');
-      await deployment.handler.calls
+      await deployment.services.calls
         .accept({ id: callId, request: made, body, attemptsMax: attemptsOf(deployment.spec.env[retryVariable]) })
         .catch(away);
       const url = `${address.scriptName}${callsPath}${callId}`;
@@ -103,7 +103,7 @@ export class AsyncCalls {
       throw new PlatformError('not_found', 'This path belongs to the platform, and there is nothing here.');
     if (request.method !== 'GET' && request.method !== 'HEAD')
       throw new PlatformError('method_not_allowed', 'This path takes GET and HEAD.');
-    const { calls } = deployment.handler;
+    const { calls } = deployment.services;
     if (rest === undefined) {
       const state = JSON.parse(Buffer.from(await calls.show(id).catch(away)).toString()) as {
         readonly endedMs: number | null;

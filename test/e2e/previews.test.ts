@@ -63,6 +63,34 @@ describe('a preview', () => {
     expect(await counted('other--tally', 1)).toBe('2');
   });
 
+  it('gets what is called later: asynchronous requests to its address, and messages where its manifest says so', async () => {
+    const repo = await deploy('called', 'counter', []);
+    await git(repo, 'checkout', '-q', '-b', 'dev');
+    const queues = '[[queue]]\nname = "jobs"\n[preview]\nqueues = true\n';
+    await commit(repo, { 'wasmcloud.toml': queues });
+    const pushed = await push(platform, ada, repo, 'called', 'dev');
+    expect(pushed.stderr).toContain('deployed preview of dev');
+    const accepted = await call(platform, 'dev--called', {
+      method: 'POST',
+      headers: { prefer: 'respond-async' },
+      body: 'x',
+    });
+    expect(accepted.status).toBe(202);
+    const state = accepted.headers.location as string;
+    await expect
+      .poll(async () => JSON.parse((await call(platform, 'dev--called', { path: state })).body).state, {
+        timeout: 60_000,
+      })
+      .toBe('done');
+    expect((await api(platform, ada, 'POST', '/queues/jobs/messages', 'a message')).status).toBeLessThan(300);
+    await expect
+      .poll(async () => (await api(platform, ada, 'GET', '/queues/jobs')).body, { timeout: 60_000 })
+      .toMatchObject({ messages: { ready: 0, inflight: 0, done: 1 } });
+    // Both have been counted there, and nothing here.
+    expect(await counted('dev--called', 1)).toBe('3');
+    expect(await counted('called', 1)).toBe('1');
+  });
+
   it('answers under a path of the shared host too', async () => {
     await deploy('shown', 'hello', ['dev']);
     const answer = await fetch(`${platform.runUrl}/dev--shown/`);

@@ -63,7 +63,7 @@ onEachDatabase('consumers', (dialect) => {
     store.db.transaction().execute((trx) =>
       replaceSubscriptions(
         trx,
-        'h',
+        { handlerId: 'h', branch: '' },
         all.map((one) => ({ ...settings, ...one })),
       ),
     );
