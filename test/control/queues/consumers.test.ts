@@ -129,7 +129,9 @@ onEachDatabase('consumers', (dialect) => {
       .insertInto('handlers')
       .values({ id: name, name, owner_id: name, next_number: 1, created_ms: 0 })
       .execute();
-    await store.db.transaction().execute((trx) => replaceSubscriptions(trx, name, [{ ...settings, name, ...more }]));
+    await store.db
+      .transaction()
+      .execute((trx) => replaceSubscriptions(trx, { handlerId: name, branch: '' }, [{ ...settings, name, ...more }]));
   };
 
   it('slow functions of one user leave places to those of others, and a place that is free is used at once', async () => {
