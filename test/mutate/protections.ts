@@ -869,4 +869,11 @@ export const protections: readonly Protection[] = [
     replace: 'false',
     tests: ['test/protocol/trigger.test.ts'],
   },
+  {
+    name: 'logs: a search rests after each of its parts',
+    file: 'src/control/logs/log-query.ts',
+    find: 'if (window !== null) await rest(performance.now() - startMs);',
+    replace: '',
+    tests: ['test/control/ports/log-feed.test.ts'],
+  },
 ];

@@ -267,7 +267,7 @@ export class RunnerFleet implements Nodes {
   async #launch(index: number): Promise<void> {
     this.#started += 1;
     const runnerId = `${this.#options.bootId}-${this.#started}`;
-    const { program, programFolder, env, nodeFlags, onEvent, releases } = this.#options;
+    const { program, programFolder, env, nodeFlags, onEvent, releases, bootMs = fleetLimits.bootMs } = this.#options;
     const activity = new Activity();
     const runner = new RunnerProcess({
       runnerId,
@@ -289,9 +289,9 @@ export class RunnerFleet implements Nodes {
     const late = setTimeout(() => {
       isLate = true;
       runner.kill('SIGKILL');
-    }, fleetLimits.bootMs);
+    }, bootMs);
     const ended = runner.ended.then((end) => {
-      const how = isLate ? `it was not ready within ${fleetLimits.bootMs} ms` : describeEnd(end);
+      const how = isLate ? `it was not ready within ${bootMs} ms` : describeEnd(end);
       throw new PlatformError('unavailable', `a runner ended before it served: ${how}`);
     });
     ended.catch(() => {});

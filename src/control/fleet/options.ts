@@ -54,6 +54,8 @@ export interface FleetOptions {
   readonly nodeFlags?: readonly string[];
   /** File in the data folder that names the runners, so that the next control can end those that hang. */
   readonly recordFile?: string;
+  /** How long a runner may take until it can be spoken to, milliseconds; default: fleetLimits.bootMs. */
+  readonly bootMs?: number;
   /** Default: fleetLimits.orphanGraceMs. */
   readonly orphanGraceMs?: number;
   /** Followed from the start. */

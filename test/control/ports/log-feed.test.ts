@@ -1,5 +1,5 @@
 /** What every version of the port LogFeed promises beyond test/control/logs: expired cursors, searches, two controls. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { queryLimits } from '../../../src/control/logs/log-query.ts';
 import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { LogRetention } from '../../../src/control/logs/retention.ts';
@@ -87,6 +87,26 @@ onEachDatabase('log feed', (dialect) => {
       const older = await logs.query(it.a, { before: backward.before!, grep: 'needle' });
       expect(older).toMatchObject({ stopped: false, before: null });
       expect(older.lines.map(({ seq }) => seq)).toEqual([0]);
+    });
+
+    test('rests after each of its parts, so that others get the processor', async () => {
+      const text = 'x'.repeat(16_000);
+      // More than the rows and bytes of three parts.
+      for (let i = 0; i < 4; i += 1)
+        await logs.append(Array.from({ length: 300 }, (_, n) => line('aa', text, { seq: i * 300 + n })));
+      const timers = vi.spyOn(globalThis, 'setTimeout');
+      try {
+        const answer = await logs.query(it.a, { after: 0, grep: 'needle' });
+        expect(answer).toMatchObject({ lines: [], more: false });
+        const rests = timers.mock.calls.filter(([, ms]) => ms !== undefined && ms <= queryLimits.restMs);
+        expect(rests.length).toBeGreaterThanOrEqual(2);
+        timers.mockClear();
+        // A read without a filter looks at no line in vain.
+        await logs.query(it.a, { after: 0, limit: 10 });
+        expect(timers.mock.calls.filter(([, ms]) => ms !== undefined && ms <= queryLimits.restMs)).toEqual([]);
+      } finally {
+        timers.mockRestore();
+      }
     });
 
     test('of one user waits for the others of that user, and for nobody else’s', async () => {
