@@ -1,3 +1,5 @@
+import fc from 'fast-check';
+
 /**
  * How long a property is tried: `usual` by default; for FUZZ_MINUTES minutes each, however many runs that takes, where
  * that variable is set (nightly). FUZZ_SEED gives the seed, which is printed when a property fails.
@@ -9,6 +11,8 @@ export interface FuzzTime {
   readonly interruptAfterTimeLimit: number;
   /** Limit of the test around it, in milliseconds. */
   readonly timeout: number;
+  /** Prints how many runs there were, from which seed; throws as fast-check does where one failed. */
+  readonly reporter: <T>(details: fc.RunDetails<T>) => void;
 }
 
 export function fuzzTime(usual: { readonly numRuns: number; readonly ms: number }): FuzzTime {
@@ -20,5 +24,9 @@ export function fuzzTime(usual: { readonly numRuns: number; readonly ms: number 
     numRuns: minutes > 0 ? 1_000_000_000 : usual.numRuns,
     interruptAfterTimeLimit: ms,
     timeout: ms + 120_000,
+    reporter: (details) => {
+      console.log(`${details.numRuns} random inputs, FUZZ_SEED=${seed}`);
+      if (details.failed) throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance });
+    },
   };
 }

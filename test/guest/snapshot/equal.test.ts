@@ -56,6 +56,11 @@ const statement = fc.oneof(
   fc.constant('(memory.init $p (i32.const 64) (i32.const 1) (i32.const 3))'),
   fc.constant('(table.init $t $e (i32.const 2) (i32.const 0) (i32.const 2))'),
   value.map((v) => `(try (do (throw $x (i32.const ${v}))) (catch $x (call $note)))`),
+  value.map((v) => `(try (do (call $risky (i32.const ${v})) (call $note (i32.const 3))) (catch $x (call $note)))`),
+  fc.constant('(call $risky (global.get $mix))'),
+  fc.constant(
+    '(try (do (drop (memory.grow (i32.const 1))) (call $risky (memory.size))) (catch_all (call $note (memory.size))))',
+  ),
 );
 
 /** Statements of the first kind alone: modules whose instances are recycled. */
@@ -71,6 +76,9 @@ function moduleOf(startUp: readonly string[], call: readonly string[]): string {
     (global $d (mut f32) (f32.const nan:0x200001)) (global $v (mut v128) (v128.const i32x4 1 2 3 4))
     (global $r (mut funcref) (ref.func $f)) (global $fixed i32 (i32.const 9))
     (table $t 6 9 funcref) (elem (i32.const 1) func $f $g) (elem $e func $g $f)
+    (func $risky (param i32)
+      (global.set $mix (i32.add (global.get $mix) (i32.const 1)))
+      (if (i32.eqz (i32.and (local.get 0) (i32.const 3))) (then (throw $x (local.get 0)))))
     (func $f (call $note (i32.const 7))) (func $g (call $note (i32.const 11)))
     (func $note (param i32)
       (global.set $mix (i32.add (i32.mul (global.get $mix) (i32.const 31)) (local.get 0))))
