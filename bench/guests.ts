@@ -4,7 +4,8 @@
  * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than requests/s
  * where other programs are running. From the environment as for `invoke`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { call, compileWat, deploymentOf, TestFleet } from '../test/support/fleet.ts';
 import { take } from '../test/support/snapshots.ts';
 import { count, ms, ratio, rounds, seconds } from './compare.ts';
@@ -15,26 +16,49 @@ import { growing, helloCwa } from './wat-guests.ts';
 
 interface Measured {
   readonly wasm: Uint8Array;
-  /** Name of the same program without the growth. */
+  /** Name of the same program without the growth, or without a snapshot. */
   readonly twin?: string;
+  /** Whether its memory grows; such a guest is measured with exact memory too. */
+  readonly grows?: boolean;
 }
 
-const built = (name: string) => readFileSync(new URL(`guests/${name}.wasm`, import.meta.url));
+const fileOf = (name: string) => new URL(`guests/${name}`, import.meta.url);
+const built = (name: string) => readFileSync(fileOf(`${name}.wasm`));
 
 const reactor = readFileSync(new URL('../fixtures/guests/wasi/reactor.wasm', import.meta.url));
 
+const quickjs = gunzipSync(readFileSync(fileOf('quickjs.wasm.gz')));
+
 const guests: Readonly<Record<string, Measured>> = {
   hello: { wasm: await compileWat(helloCwa) },
-  'hello, grows by 1 MB': { wasm: await compileWat(growing), twin: 'hello' },
+  'hello, grows by 1 MB': { wasm: await compileWat(growing), twin: 'hello', grows: true },
   Rust: { wasm: built('rust') },
-  'Rust, grows by 100 KB': { wasm: built('rust-grow'), twin: 'Rust' },
+  'Rust, grows by 100 KB': { wasm: built('rust-grow'), twin: 'Rust', grows: true },
   C: { wasm: built('c') },
-  'C, grows by 100 KB': { wasm: built('c-grow'), twin: 'C' },
-  'C, grows by 3 MB': { wasm: built('c-grow-3mb'), twin: 'C' },
-  'AssemblyScript, grows by 200 KB': { wasm: built('assemblyscript') },
-  'C reactor': { wasm: reactor },
+  'C, grows by 100 KB': { wasm: built('c-grow'), twin: 'C', grows: true },
+  'C, grows by 3 MB': { wasm: built('c-grow-3mb'), twin: 'C', grows: true },
+  'AssemblyScript, grows by 200 KB': { wasm: built('assemblyscript'), grows: true },
+  TinyGo: { wasm: built('tinygo'), grows: true },
+  'C reactor': { wasm: reactor, grows: true },
   'C reactor, snapshot': { wasm: (await take(reactor)).frozen, twin: 'C reactor' },
+  'QuickJS, started in each call': { wasm: quickjs, grows: true },
+  'QuickJS, snapshot': { wasm: (await take(quickjs)).frozen, twin: 'QuickJS, started in each call' },
+  ...(await goGuests()),
 };
+
+/** Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed. */
+async function goGuests(): Promise<Record<string, Measured>> {
+  if (!existsSync(fileOf('go.wasm')) || !existsSync(fileOf('go-reactor.wasm'))) {
+    console.log('no rows of Go: bench/guests/build.sh makes its programs with Go 1.24 or later');
+    return {};
+  }
+  const goReactor = built('go-reactor');
+  return {
+    'Go, started in each call': { wasm: built('go'), grows: true },
+    'Go reactor, started in each call': { wasm: goReactor, grows: true },
+    'Go reactor, snapshot': { wasm: (await take(goReactor)).frozen, twin: 'Go reactor, started in each call' },
+  };
+}
 
 /** Processor time that process `pid` has used, in microseconds (proc(5), clock ticks of 10 ms). */
 function cpuUs(pid: number): number {
@@ -54,9 +78,9 @@ try {
     if (status !== 200) throw new Error(`${name} answers ${status}: ${body}`);
   };
   const exact = (name: string) => `${name}, exact memory`;
-  for (const [name, { wasm }] of Object.entries(guests)) {
+  for (const [name, { wasm, grows = false }] of Object.entries(guests)) {
     await deploy(name, wasm, false);
-    if (name.includes('grows')) await deploy(exact(name), wasm, true);
+    if (grows) await deploy(exact(name), wasm, true);
   }
   const pid = fleet.runners[0]?.pid ?? 0;
   const loads: Record<string, Load[]> = {};
@@ -72,9 +96,8 @@ try {
       costsUs[name] = [...(costsUs[name] ?? []), costUs];
     }
   const costUs = (name: string) => median(costsUs[name] ?? []);
-  const rows = Object.entries(guests).map(([name, { twin }]): Row => {
+  const rows = Object.entries(guests).map(([name, { twin, grows = false }]): Row => {
     const { requestsPerSecond, p50Ms, p99Ms, errors } = medians(loads[name] ?? []);
-    const isGrown = name.includes('grows');
     return [
       name,
       count(requestsPerSecond),
@@ -83,8 +106,8 @@ try {
       count(costUs(name)),
       twin === undefined ? '-' : ratio(requestsPerSecond, medians(loads[twin] ?? []).requestsPerSecond),
       twin === undefined ? '-' : ratio(costUs(name), costUs(twin)),
-      isGrown ? count(medians(loads[exact(name)] ?? []).requestsPerSecond) : '-',
-      isGrown ? count(costUs(exact(name))) : '-',
+      grows ? count(medians(loads[exact(name)] ?? []).requestsPerSecond) : '-',
+      grows ? count(costUs(exact(name))) : '-',
       errors,
     ];
   });

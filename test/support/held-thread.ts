@@ -1,5 +1,7 @@
-/** Imported by what runs guests in the test's own process: a guest that keeps the thread ends the file, not the run. */
-import { beforeEach } from 'vitest';
+/**
+ * Imported by what runs guests in the test's own process: a guest that keeps the thread ends the file, not the run. Does
+ * nothing outside of vitest: benches use the same helpers.
+ */
 import { startOuterLimit } from './outer-limit.ts';
 
 /**
@@ -8,5 +10,8 @@ import { startOuterLimit } from './outer-limit.ts';
  */
 const heldMsMax = 120_000;
 
-const outerLimit = startOuterLimit({ limitMs: heldMsMax });
-beforeEach(({ task }) => outerLimit.name(`${task.file.name}: ${task.name}`));
+if (process.env.VITEST !== undefined) {
+  const { beforeEach } = await import('vitest');
+  const outerLimit = startOuterLimit({ limitMs: heldMsMax });
+  beforeEach(({ task }) => outerLimit.name(`${task.file.name}: ${task.name}`));
+}
