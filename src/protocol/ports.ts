@@ -1,6 +1,6 @@
 /**
- * What stations of control ask of each other, as types: each is written in the folder named beside
- * it and handed over in src/bin/serve.ts, so no station imports the other's code for it.
+ * Types of what stations of control ask of each other. Each is implemented in the folder named beside it and handed over in
+ * src/bin/control.ts, so that no station imports another one's code for it.
  */
 
 import type { LimitName } from './limits.ts';

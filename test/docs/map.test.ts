@@ -1,0 +1,24 @@
+/** ARCHITECTURE.md: its table of folders has every station; test/docs/references.test.ts finds rows of folders that are gone. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const page = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+
+/** Folders named in the first column; in one cell the later ones are named beside the first. */
+const named = [...page.matchAll(/^\| (`[^|]*`) \|/gm)].flatMap(([, cell = '']) => {
+  const [first = '', ...others] = [...cell.matchAll(/`([^`]+)`/g)].map(([, folder = '']) => folder);
+  return [first, ...others.map((name) => join(first, '..', name))];
+});
+
+it('the map has a row for every process, station and part of the tools', () => {
+  const folders = globSync(['src/*', 'src/control/*', 'src/guest/*', 'ui-cli/*', 'hooks', 'docs', 'test', 'bench'], {
+    cwd: root,
+    withFileTypes: true,
+  })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
+  expect(folders.length).toBeGreaterThan(30);
+  expect(folders.filter((folder) => !named.some((one) => one === folder || one.startsWith(`${folder}/<`)))).toEqual([]);
+});
