@@ -12,6 +12,7 @@ import { Sealer } from '../control/accounts/sealer.ts';
 import { newId } from '../control/accounts/secrets.ts';
 import { createApi } from '../control/api/api.ts';
 import { hardenServer, serverLimits } from '../control/api/harden.ts';
+import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
@@ -126,6 +127,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     onGrown: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
   });
   const audit = new AuditLog({ db, now });
+  const keptAnswers = new KeptAnswers({ db, sealer, now, randomBytes, report });
   const kv = new KvStore({ db, now });
   const queues = new QueueStore({ db, now, newId: () => newId('q', randomBytes) });
   const messages = new MessageStore({
@@ -299,6 +301,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     deployer: deployments,
     quota,
     audit,
+    keptAnswers,
     metrics: new Metrics({ logs, usage }),
     log,
     now,
@@ -358,6 +361,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
           queues.prune(),
           calls.prune(),
           audit.prune(),
+          keptAnswers.prune(),
         ]);
         await deployments.maintain();
       })

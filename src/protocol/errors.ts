@@ -34,6 +34,8 @@ export const errorStatus = {
   name_taken: 409,
   conflict: 409,
   precondition_failed: 412,
+  idempotency_key_reused: 422,
+  idempotency_key_in_use: 409,
   name_invalid: 422,
   limit_exceeded: 422,
   storage_full: 507,

@@ -11,6 +11,7 @@ import { Accounts, type Registration } from '../../src/control/accounts/accounts
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
+import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
@@ -95,6 +96,13 @@ export async function startPlatform(
     deployer: recorder(asked, () => deps.handlers),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     audit: new AuditLog({ db, now }),
+    keptAnswers: new KeptAnswers({
+      db,
+      sealer,
+      now,
+      randomBytes,
+      report: (text, error) => log.error({ err: error }, text),
+    }),
     metrics: new Metrics({ logs, usage }),
     log,
     now,

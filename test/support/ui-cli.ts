@@ -10,6 +10,7 @@ import { Accounts, type Registration } from '../../src/control/accounts/accounts
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
+import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
@@ -102,6 +103,7 @@ export async function startControl(options: { readonly registration?: Registrati
     deployer: deployer(db),
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),
+    keptAnswers: new KeptAnswers({ db, sealer, now, randomBytes, report: (_text, error) => onError(error) }),
     metrics: new Metrics({ logs, usage }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
     functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,

@@ -30,6 +30,7 @@ import { authenticate } from './authenticate.ts';
 import { bodyLimits, readJson } from './body.ts';
 import { compressed } from './compression.ts';
 import { sendPage, wantsPage } from './html.ts';
+import { type KeptAnswers, type KeyedRequest, readKey } from './kept-answers.ts';
 import type { Metrics } from './metrics.ts';
 import { openApiDocument } from './openapi.ts';
 import { type Caller, type Operation, StreamedAnswer } from './operation.ts';
@@ -62,6 +63,7 @@ export interface ApiDeps {
   readonly deployer: Deployer;
   readonly quota: Quotas;
   readonly audit: AuditLog;
+  readonly keptAnswers: KeptAnswers;
   readonly metrics: Metrics;
   readonly log: Logger;
   /** Unix milliseconds. */
@@ -101,6 +103,8 @@ export const apiLimits = {
   perUser: 32,
 } as const;
 export const requestIdHeader = 'trisiel-request';
+/** Set on an answer that was kept for an Idempotency-Key. */
+const replayedHeader = 'idempotent-replayed';
 
 /** Serves everything but git and WebSockets: the git door stands in front, log-stream.ts beside. */
 export function createApi(deps: ApiDeps): Koa<State> {
@@ -262,7 +266,7 @@ async function answer(
     reader,
     changes,
   }: { readonly operation: Operation; readonly reader: Operation | null; readonly changes: KeyedMutex },
-  deps: Pick<ApiDeps, 'access' | 'audit' | 'handlers' | 'log'>,
+  deps: Pick<ApiDeps, 'access' | 'audit' | 'handlers' | 'keptAnswers' | 'log'>,
   ctx: Context & { readonly params: Readonly<Record<string, string>> },
 ): Promise<void> {
   const { access } = deps;
@@ -288,14 +292,21 @@ async function answer(
       },
     });
   };
-  // One after the other, so that nothing of this control comes between the look at If-Match and the change.
-  const result = await (reader === null ? run() : changes.run(ctx.path, run)).catch(async (error: unknown) => {
-    // The failure itself is what the caller must hear of.
-    await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
-    throw error;
-  });
-  // Before the answer goes out: a client that has its answer finds the entry.
-  await auditDone(deps, told(), result);
+  const runAudited = async (): Promise<unknown> => {
+    // One after the other, so that nothing of this control comes between the look at If-Match and the change.
+    const result = await (reader === null ? run() : changes.run(ctx.path, run)).catch(async (error: unknown) => {
+      // The failure itself is what the caller must hear of.
+      await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
+      throw error;
+    });
+    // Before the answer goes out: a client that has its answer finds the entry.
+    await auditDone(deps, told(), result);
+    return result;
+  };
+  const keyed = keyedRequest(operation, ctx, { query, body });
+  const { result, isKept } =
+    keyed === null ? { result: await runAudited(), isKept: false } : await deps.keptAnswers.once(keyed, runAudited);
+  if (isKept) ctx.set(replayedHeader, 'true');
   ctx.status = operation.status;
   if (result instanceof StreamedAnswer) {
     ctx.type = result.type;
@@ -316,6 +327,27 @@ async function answer(
   }
   ctx.type = 'application/json';
   ctx.body = json;
+}
+
+/**
+ * Returns what makes a POST with an Idempotency-Key happen once; null for every other request, and for an operation that
+ * reads its body itself. Throws `bad_request` for a key that cannot be one, and without a Token: keys belong to users.
+ */
+function keyedRequest(
+  { id, method, bodyTypes }: Operation,
+  ctx: Context,
+  asked: { readonly query: unknown; readonly body: unknown },
+): KeyedRequest | null {
+  const field = ctx.get('idempotency-key');
+  if (method !== 'POST' || bodyTypes !== null || field === '') return null;
+  const { caller } = ctx.state;
+  if (caller === null)
+    throw new PlatformError('bad_request', 'Idempotency-Key is for requests with a Token', {
+      hints: ['a second sign-up with the same name is refused by itself; a second log-in does no harm'],
+    });
+  // The Token too: one that may do less must not be told what another one was.
+  const request = { id, path: ctx.path, ...asked, token: caller.tokenId };
+  return { userId: caller.user.id, key: readKey(field), request };
 }
 
 /**

@@ -51,6 +51,7 @@ function describe(operation: Operation, operations: readonly Operation[], jsonSc
   if (operation.access === 'user') codes.push('unauthorized', 'forbidden', 'rate_limited');
   if (operation.body !== null) codes.push('body_too_large');
   if (reader !== null) codes.push('precondition_failed');
+  if (takesKey(operation)) codes.push('idempotency_key_reused', 'idempotency_key_in_use');
   const byStatus = Map.groupBy(new Set(codes), (code) => errorStatus[code]);
   const problems = [...byStatus]
     .sort(([a], [b]) => a - b)
@@ -81,6 +82,10 @@ function describe(operation: Operation, operations: readonly Operation[], jsonSc
     ...requestBody(operation, jsonSchema),
     responses: { [operation.status]: answer, ...minimal, ...Object.fromEntries(problems) },
   };
+}
+
+function takesKey({ method, access, bodyTypes }: Operation): boolean {
+  return method === 'POST' && access === 'user' && bodyTypes === null;
 }
 
 type SchemaOf = (type: z.ZodType, io: 'input' | 'output') => Json;
@@ -119,6 +124,9 @@ function headerParameters(operation: Operation, reader: Operation | null): Json[
     ...(reader === null
       ? []
       : [header('If-Match', 'ETag of the answer to GET: refused with 412 where it is another now')]),
+    ...(takesKey(operation)
+      ? [header('Idempotency-Key', 'a second request with it within 24 hours is given the answer to the first')]
+      : []),
     ...(answersAsRead(operation, reader) ? [header('Prefer', 'return=minimal: no body')] : []),
   ];
 }

@@ -14,6 +14,7 @@ import { queues } from './migrations/0010-queues.ts';
 import { calls } from './migrations/0011-calls.ts';
 import { audit } from './migrations/0012-audit.ts';
 import { previews } from './migrations/0014-previews.ts';
+import { keptAnswers } from './migrations/0017-kept-answers.ts';
 
 /** In order for ever: a migration that has been released is never edited, only followed. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -29,6 +30,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0011-calls': calls,
   '0012-audit': audit,
   '0014-previews': previews,
+  '0017-kept-answers': keptAnswers,
 };
 
 /** Names of all migrations, in order. */

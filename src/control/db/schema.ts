@@ -277,6 +277,20 @@ export interface Schema {
   };
   /** One row, id 1: the newest entry of the audit, and the newest of those removed by retention. */
   audit_chain: { id: number; last_number: number; last_hash: string; removed_number: number; removed_hash: string };
+  /** Answers to requests with an Idempotency-Key (src/control/api/kept-answers.ts). */
+  kept_answers: {
+    user_id: string;
+    key: string;
+    /** SHA-256 of the request, hex: another request with the key is refused. */
+    fingerprint: string;
+    /** Names the request that runs or ran. */
+    claim: string;
+    claimed_ms: number;
+    /** JSON, sealed; null while the request runs. */
+    answer: string | null;
+    /** Bytes of `answer`; 0 while the request runs. */
+    bytes: number;
+  };
   /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
   /** The control (its data folder's id) whose disk holds a repository. */

@@ -11,6 +11,7 @@ import type { QueueStore } from '../../queues/queue-store.ts';
 import { bodyFields, exportLines, upload } from '../../queues/transfer.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { readBytes } from '../body.ts';
+import { readKey } from '../kept-answers.ts';
 import { forUsers, type Operation, StreamedAnswer } from '../operation.ts';
 import { queueMessageSchema, queueSchema, wholeNumber } from '../schemas.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
@@ -103,7 +104,10 @@ export function queueOperations(deps: {
       tag,
       summary: `Publish the body as one message, or with ${ndjson} a message a line. It is durable with the answer.`,
       query: z.strictObject({
-        key: z.string().optional().describe('a second message with this key within 24 hours is not published'),
+        key: z
+          .string()
+          .optional()
+          .describe('a second message with this key within 24 hours is not published; Idempotency-Key stands for it'),
         group: z.string().optional().describe('messages of one group are delivered one after the other'),
         delayMs: wholeNumber({ min: 0, max: queueLimits.delayMs }).optional(),
       }),
@@ -118,9 +122,9 @@ export function queueOperations(deps: {
       run: async ({ user, params, query, request }) => {
         const add = (batch: Parameters<MessageStore['publish']>[2], bytes: number) =>
           quota.publishing(user.id, bytes, () => messages.publish(user.id, params.queue, batch)).catch(noRoom);
-        const type = request.headers['content-type'];
+        const { 'content-type': type, 'idempotency-key': idempotencyKey } = request.headers;
         if (type?.split(';')[0]?.trim().toLowerCase() === ndjson) {
-          if (Object.keys(query).length > 0)
+          if (Object.keys(query).length > 0 || idempotencyKey !== undefined)
             throw new PlatformError('bad_request', 'key, group and delayMs stand in each line here');
           const uploaded = await upload(request, {
             nowMs: now(),
@@ -131,7 +135,11 @@ export function queueOperations(deps: {
           return { id: null, ...uploaded };
         }
         const body = await readBytes(request, { bytes: queueLimits.messageBytes, ms: queueAnswerLimits.publishMs });
-        const { key = null, group = null, delayMs = 0 } = query;
+        const {
+          key = idempotencyKey === undefined ? null : readKey(String(idempotencyKey)),
+          group = null,
+          delayMs = 0,
+        } = query;
         const message = { body, contentType: type ?? null, key, group, dueMs: delayMs === 0 ? 0 : now() + delayMs };
         const [one] = await add([message], body.length);
         if (one === undefined) throw new Error('an answer for each message');
