@@ -67,7 +67,7 @@ async function deploy(handlerId: string, userId: string): Promise<void> {
     .insertInto('artifacts')
     .values({ ...artifact, module: JSON.stringify({ plan: { abis: ['cwa'] } }) })
     .execute();
-  for (let number = 1; number <= 3; number += 1)
+  for (let number = 1; number <= 3; number += 1) {
     await db
       .insertInto('deployments')
       .values({
@@ -76,6 +76,16 @@ async function deploy(handlerId: string, userId: string): Promise<void> {
         ...{ vet_ms: 1, created_ms: 1, ended_ms: 1 },
       })
       .execute();
+    const preview = { handler_id: handlerId, branch: `branch/${number}` };
+    await db
+      .insertInto('previews')
+      .values({ ...preview, id: `p${number}`, slug: `branch-${number}`, days: 1, created_ms: 1, pushed_ms: 1 })
+      .execute();
+    await db
+      .insertInto('releases')
+      .values({ ...preview, deployment_id: `d${number}`, changed_ms: 1 })
+      .execute();
+  }
 }
 
 interface Schema {
@@ -142,7 +152,14 @@ describe('every list of the document', () => {
   test('refuses a limit and a cursor that cannot be', async () => {
     for (const { id, path } of await lists()) {
       const at = path.replace('{name}', 'otter').replace('{queue}', 'one');
-      for (const query of ['limit=0', 'limit=-1', 'limit=1e3', 'limit=100000', 'limit=', `after=${'x'.repeat(201)}`]) {
+      for (const query of [
+        'limit=0',
+        'limit=-1',
+        'limit=1e3',
+        'limit=100000',
+        'limit=',
+        `after=${'x'.repeat(2_000)}`,
+      ]) {
         const { status, body } = await api(platform, ada, 'GET', `${at}?${query}`);
         expect([status, body.code], `${id} ${query}`).toEqual([400, 'bad_request']);
       }
