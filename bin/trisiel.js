@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The launcher of the platform's own commands, on the Node that package.json pins. Plain JavaScript for Node 14 and later.
+// Launcher of the platform's own commands: runs them on the Node that package.json pins. Plain JavaScript for Node 14
+// and later.
 import { spawn } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -33,7 +34,7 @@ if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
   process.exitCode = 1;
 } else {
   const child = spawn(node, [join(root, 'src', 'bin', `${command}.ts`), ...rest], { stdio: 'inherit' });
-  // Ctrl-C at a terminal reaches both processes; control decides when all is done.
+  // Ctrl-C at a terminal reaches both processes; control decides when all work is done.
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) child.kill('SIGINT');
   });

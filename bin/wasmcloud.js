@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-// The launcher: plain JavaScript for Node 14 and later. The tool itself needs the Node that
-// package.json pins, so whatever Node runs this file starts that one with the built bundle,
-// which it makes first where it is missing or older than its sources.
+// Launcher of `wasmcloud`: plain JavaScript for Node 14 and later. The tool needs the Node that package.json pins, so
+// any Node that runs this file starts the pinned one with the bundle, which this file builds first when it is missing
+// or older than its sources.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ if (node === null) fail(`wasmcloud: Node 26 is missing, it comes with the depend
 if (!isFresh()) rebuild();
 start();
 
-/** dist/inputs.json lists what the bundle was made from. */
+/** Returns whether the bundle is newer than all its sources, which dist/inputs.json lists. */
 function isFresh() {
   try {
     const builtMs = statSync(bundle).mtimeMs;

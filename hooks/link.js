@@ -1,13 +1,13 @@
 /**
- * Connects a git hook with control; src/control/git/hook-endpoint.ts is the other end. Plain JavaScript with nothing
- * but Node's own modules: every push waits for two of these processes to start.
+ * Connects a git hook with control; src/control/git/hook-endpoint.ts is the other end. Plain JavaScript with Node's own
+ * modules only: every push waits for two of these processes to start.
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { connect } from 'node:net';
 
 /**
- * Returns what control has written for the hooks of the running push; git runs hooks inside the repository. Prints
- * `interrupted` and exits with 1 where there is nothing.
+ * Returns the facts that control has written for the hooks of the running push; git runs hooks inside the repository.
+ * Prints `interrupted` and exits with 1 when there are none.
  */
 export function readFacts(interrupted) {
   try {
@@ -19,8 +19,8 @@ export function readFacts(interrupted) {
 }
 
 /**
- * Tells control which hook this is, prints what it says, answers its questions with `answer`, and exits as
- * it decides: 0, or 1 for a refusal. `interrupted` is printed when control is not there or goes away.
+ * Tells control which hook this is, prints control's text, answers its questions with `answer`, and exits with
+ * control's decision: 0, or 1 for a refusal. Prints `interrupted` when control cannot be reached or goes away.
  */
 export function talkToControl({ facts, hook, answer, interrupted }) {
   const fail = () => {
@@ -49,7 +49,7 @@ export function talkToControl({ facts, hook, answer, interrupted }) {
   });
 }
 
-/** Prints `text` at once; git passes it on. A client that has gone is no reason to fail here. */
+/** Prints `text` at once; git passes it on to the client. A client that has gone does not make the hook fail. */
 export function print(text) {
   try {
     writeSync(1, text);

@@ -1,4 +1,4 @@
-/** `trisiel backup FILE`: everything that is kept, in one archive, while a server goes on or not. */
+/** `trisiel backup FILE`: writes everything that is kept into one archive, whether or not a server is running. */
 import { writeBackup } from '../control/backup/backup.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runCommand } from './command.ts';

@@ -1,4 +1,4 @@
-/** What the commands of `trisiel` have in common: arguments, and one boundary for errors. */
+/** Shared parts of the `trisiel` commands: reading of arguments, and one boundary for errors. */
 import { resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { PlatformError } from '../protocol/errors.ts';
@@ -14,17 +14,17 @@ export function complain(error: PlatformError): void {
 export interface CommandArguments {
   readonly file: string | null;
   readonly flags: ReadonlySet<string>;
-  /** Values of options that take one, absolute paths. */
+  /** Values of the `path` options, as absolute paths. */
   readonly paths: ReadonlyMap<string, readonly string[]>;
   readonly config: ServerConfig;
 }
 
-/** Runs a command: exit status 0, what `run` returns, or 2 with a message where it throws. */
+/** Runs a command and sets the exit status: the result of `run`, or 2 with a message when it throws. */
 export async function runCommand(
   options: {
-    /** Whether it takes one FILE. */
+    /** Whether the command takes one FILE. */
     readonly takesFile: boolean;
-    /** Names of options: `path` takes a path and may come again. */
+    /** Names of options. A `path` option takes a path and may be given several times. */
     readonly options: Readonly<Record<string, 'flag' | 'path'>>;
   },
   run: (args: CommandArguments) => Promise<number>,

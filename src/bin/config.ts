@@ -8,10 +8,10 @@ import { MIB } from '../protocol/limits.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 
 export interface ServerConfig {
-  /** Absolute. */
+  /** Absolute path. */
   readonly dataFolder: string;
   readonly host: string;
-  /** 0 = any. */
+  /** Port to listen on; 0: any free port. */
   readonly port: number;
   readonly runPort: number;
   readonly runners: number;
@@ -21,7 +21,7 @@ export interface ServerConfig {
   /** Public base URLs behind a proxy, without a slash at the end; null: made from host and port. */
   readonly url: string | null;
   readonly runUrl: string | null;
-  /** Proxies whose word about their clients is taken. */
+  /** Proxies whose forwarding fields are believed. */
   readonly trustedProxies: TrustedProxies;
   /** URL of a PostgreSQL database, with its password; null: the SQLite file in the data folder. */
   readonly database: string | null;
@@ -29,19 +29,22 @@ export interface ServerConfig {
   readonly graceS: number;
   /** Bytes that one user may store. */
   readonly quotaBytes: number;
-  /** What a scraper of /metrics must send as its Bearer token; null: only this machine may read them. */
+  /** Bearer token that readers of /metrics must send; null: only clients on the same machine may read them. */
   readonly metricsToken: string | null;
 }
 
-/** More runners than this help nobody on one machine; each costs about 60 MB. */
+/** Greatest number of runners. More do not help on one machine; each one costs about 60 MB. */
 const runnersMax = 64;
 
-/** Of TRISIEL_QUOTA_BYTES: below it not even one small handler fits; the upper one is a petabyte. */
+/**
+ * Range and default of TRISIEL_QUOTA_BYTES. Below the minimum not even one small handler fits; the maximum is one
+ * petabyte.
+ */
 const quotaBytes = { min: MIB, max: 2 ** 50, standard: 2048 * MIB } as const;
 
 /**
- * Returns the settings. A variable that is not set or empty has its default; each that may hold a secret can stand
- * in a file instead, named by NAME_FILE. Throws `bad_request` naming the variable, what it holds (no secret) and
+ * Returns the settings. A variable that is unset or empty has its default; a variable that may hold a secret can be
+ * given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value (no secret) and
  * what would be right.
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): ServerConfig {

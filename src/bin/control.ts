@@ -61,24 +61,24 @@ import { programVersion } from './program-version.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
-/** Handlers deleted long ago, and counters past their time, are removed this often. */
+/** Milliseconds between two removals of handlers deleted long ago and of expired counters. */
 const housekeepingMs = 60 * 60_000;
 
 export interface Control {
   readonly controlUrl: string;
   readonly runUrl: string;
-  /** The code that the first account needs; null once there is one, or when anybody may sign up. */
+  /** Code that the first account's sign-up needs; null when an account exists, or when sign-up is open to everybody. */
   readonly firstCode: string | null;
   /**
-   * Finishes the work of API and git (runnerLimits.drainMs), then ends. `runners`: `end` lets them finish and ends
-   * them too; `stay` leaves them to the next control. A second call with `end` overrules the first.
+   * Finishes the work of API and git (at most runnerLimits.drainMs), then resolves. `runners`: `end` lets runners
+   * finish and ends them too; `stay` leaves them to the next control. A second call with `end` overrules the first.
    */
   stop(options: { readonly runners: 'stay' | 'end' }): Promise<void>;
 }
 
 export interface ControlOptions {
   readonly config: ServerConfig;
-  /** The environment of git and its hooks; process.env has been made the same. */
+  /** Environment of git and its hooks; process.env holds the same variables. */
   readonly gitEnvironment: Readonly<Record<string, string>>;
   readonly log: Logger;
 }
@@ -231,7 +231,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     releases,
     readArtifact: (name) => artifacts.get(name),
     lastCallMs: () => usage.lastCallMs(),
-    // Records first: whoever reads an invocation's last line finds its record.
+    // Usage records are written before log lines: a reader of an invocation's last line finds its record.
     onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
     onUsage: (records, counts) => {
       recorded = usage.record({ records, counts });
@@ -272,7 +272,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     addressOf: (req) => config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address,
     environment: process.env,
     audit,
-    // An error shows its message and stack only under `err`.
+    // The logger prints an error's message and stack only under the key `err`.
     log: (event) =>
       log.warn(
         event.kind === 'failed' ? { kind: event.kind, url: event.url, err: event.error } : event,
@@ -338,7 +338,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     allowedOrigins: () => [new URL(serverUrl).origin],
   });
 
-  // What was interrupted is settled before a push or a runner can ask.
+  // Settles interrupted deployments before a push or a runner can ask about them.
   await deployments.recover();
   server.on('request', (req, res) => {
     if (fleet.takeover.handles(req)) void fleet.takeover.handle(req, res);
@@ -391,7 +391,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       callMaker.close(runnerLimits.drainMs),
       withinMs(runnerLimits.drainMs, door.idle()),
     ]);
-    // Or what has been begun: the first call decides.
+    // When an earlier call has begun to end the fleet, this waits for it: the first call decides.
     await fleet.leave(config.graceS * 1_000);
     server.closeAllConnections();
     await hooks.close();
@@ -406,8 +406,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
 }
 
 /**
- * Takes the lease of this data folder. Throws `unavailable` where a control with a copy of the folder holds it: both
- * would think that the repositories of the folder are theirs.
+ * Takes the lease of this data folder. Throws `unavailable` when a control with a copy of the folder holds the lease:
+ * both controls would take the folder's repositories for their own.
  */
 async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger): Promise<HeldLease> {
   const lease = await HeldLease.take({
@@ -428,7 +428,7 @@ function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
   else log.info('the database file is rewritten once, so that it can shrink from now on');
 }
 
-/** Returns what the data folder has under `key`, drawn once and kept for ever. */
+/** Returns the platform's setting `key` from the database; draws and stores it at the first call. */
 async function readSetting(db: Database, key: string, draw: () => string): Promise<string> {
   await db
     .insertInto('settings')
@@ -484,7 +484,7 @@ async function answer(
   }
 }
 
-/** Tells a caller that what it sends is right, and that its function's owner has no room for it. */
+/** Throws the error that tells a caller: the request is valid, but the function's owner has no room left for it. */
 function noRoom(error: unknown): never {
   if (!(error instanceof PlatformError) || error.code !== 'limit_exceeded') throw error;
   throw new PlatformError(
@@ -496,7 +496,9 @@ function noRoom(error: unknown): never {
   );
 }
 
-/** A guest publishes to the queues of its handler's owner. Throws `not_found` where the handler is gone. */
+/**
+ * Publishes a guest's message to a queue of its handler's owner. Throws `not_found` when the handler no longer exists.
+ */
 async function publishOfGuest(
   { handlerId, queue, message }: Extract<BusRequest, { readonly op: 'queue.publish' }>,
   stations: { readonly groups: PublishGroups; readonly handlers: Handlers },
@@ -542,7 +544,7 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-/** Resolves when `work` has, or after `ms` milliseconds. Rejects as `work` does. */
+/** Resolves when `work` has resolved, or after `ms` milliseconds. Rejects as `work` does. */
 async function withinMs(ms: number, work: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   await Promise.race([

@@ -7,30 +7,31 @@ import { PlatformError } from '../protocol/errors.ts';
 
 export interface DataFolder {
   readonly path: string;
-  /** Gives the folder up; called once, at the end. */
+  /** Releases the folder; called once, at the end. */
   release(): void;
 }
 
 export interface DataFolderOptions {
-  /** Absolute. */
+  /** Absolute path of the data folder. */
   readonly path: string;
-  /** Files and folders that runners may read, absolute: the data folder may not lie in one of them. */
+  /** Absolute paths that runners may read; the data folder must not lie in one of them. */
   readonly readableByGuests: readonly string[];
 }
 
-/** An empty SQLite database: its lock is what counts. */
+/** Name of an empty SQLite database, whose file lock is the lock of the folder. */
 const lockName = 'control.lock';
-/** Kept here, since a lock that nothing refers to would be collected and with it closed. */
+/** Keeps references to lock databases: without one, a lock would be garbage-collected and thereby released. */
 const held = new Set<DatabaseSync>();
-/** For a person who looks for the holder; nothing relies on it. */
+/** Name of a file with the holder's process id, for people who look for the holder. No code relies on it. */
 const holderName = 'control.pid';
 
 /**
- * Makes the folder (mode 0700) and takes it. Throws `unavailable`, saying why it cannot be used.
+ * Makes the folder (mode 0700) and locks it for this process. Throws `unavailable` with the reason when the folder
+ * cannot be used.
  *
- * The lock is one that the kernel holds for this process (SQLite's, by fcntl), so it is gone with the process however
- * that ends, a copied folder carries none, and another container on the same volume meets it. It is also gone when
- * this process closes any other descriptor of the lock file (POSIX): nothing else may open that file.
+ * The kernel holds the lock for this process (SQLite's lock, by fcntl). So the lock ends with the process however it
+ * ends, a copied folder has none, and a process in another container on the same volume meets it. The lock also ends
+ * when this process closes any other descriptor of the lock file (POSIX): no other code may open that file.
  */
 export function takeDataFolder({ path, readableByGuests }: DataFolderOptions): DataFolder {
   try {
@@ -76,8 +77,8 @@ function takeLock(file: string, folder: string): DatabaseSync {
 }
 
 /**
- * Throws `unavailable` for a folder that guests' processes may read: it would give them the keys in it, should one
- * break out.
+ * Throws `unavailable` for a folder that processes of guests may read: a guest that breaks out would find the keys in
+ * it.
  */
 function checkPlace(path: string, readable: readonly string[]): void {
   const real = `${realpathSync(path)}${sep}`;
@@ -89,8 +90,8 @@ function checkPlace(path: string, readable: readonly string[]): void {
 }
 
 /**
- * Returns ` (process 4711)`, as the folder's note has it; '' where it cannot be read. In another container the number
- * means nothing.
+ * Returns ` (process 4711)` with the holder's process id from the folder; '' when it cannot be read. A number from
+ * another container means nothing here.
  */
 function holderOf(folder: string): string {
   try {
@@ -106,8 +107,8 @@ function codeOf(error: unknown): string {
 }
 
 /**
- * Reads the key by which control and its runners recognise each other on the functions' port; makes it (mode 0600)
- * at the first start, and anew where it is damaged: then only runners that outlived the last control are strangers.
+ * Reads the key by which control and its runners recognise each other on the functions' port. Creates the file (mode
+ * 0600) at the first start, and replaces a damaged one; runners that outlived the last control are then not recognised.
  */
 export function readProbeKey(file: string): string {
   const known = existsSync(file) ? readFileSync(file, 'utf8') : '';

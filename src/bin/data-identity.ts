@@ -1,6 +1,6 @@
 /**
- * Says which database a data folder belongs to. The folder holds repositories, Artifacts and keys that rows of the
- * database refer to; with another database control would take the repositories for leftovers and remove them.
+ * Says which database a data folder belongs to. Rows of the database refer to repositories, Artifacts and keys in the
+ * folder; with another database control would treat the repositories as leftovers and remove them.
  */
 import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
@@ -11,9 +11,9 @@ import type { DatabaseLocation } from '../control/db/database.ts';
 import { PlatformError } from '../protocol/errors.ts';
 
 export interface FolderIdentity {
-  /** Names this folder among the controls of one database. */
+  /** Id of this folder among the controls of one database. */
   readonly controlId: string;
-  /** Drawn with the database's first start. */
+  /** Id of the platform, drawn when the database is first used. */
   readonly platformId: string;
   readonly database: 'sqlite' | 'postgres';
 }
@@ -35,8 +35,8 @@ export class DataIdentity {
   }
 
   /**
-   * Reads what the folder says of itself, before its database is opened or made. `databaseUrl`: TRISIEL_DATABASE.
-   * Throws `unavailable` where the folder belongs to a database of the other kind, or holds a SQLite file as well.
+   * Reads the folder's identity before its database is opened or created. `databaseUrl`: TRISIEL_DATABASE. Throws
+   * `unavailable` when the folder belongs to a database of the other kind, or holds a SQLite file as well.
    */
   static read(folder: string, databaseUrl: string | null): DataIdentity {
     const database = databaseUrl === null ? 'sqlite' : 'postgres';
@@ -66,7 +66,9 @@ export class DataIdentity {
     return databaseLocation(this.#folder, databaseUrl);
   }
 
-  /** Names who takes this folder's lease: the same folder on the same machine may take it again at once. */
+  /**
+   * Name of the holder of this folder's lease. The same folder on the same machine may take its lease again at once.
+   */
   get holder(): string {
     return `${hostname()}:${this.#folder}`;
   }
@@ -92,7 +94,7 @@ export function databaseLocation(folder: string, databaseUrl: string | null): Da
   return databaseUrl === null ? { file: join(folder, sqliteName) } : { url: databaseUrl };
 }
 
-/** Returns what a data folder says of itself; null where it says nothing or cannot be read. */
+/** Returns the identity stored in a data folder; null when there is none or it cannot be read. */
 export function knownIdentity(folder: string): FolderIdentity | null {
   try {
     return readIdentity(join(folder, identityName));
@@ -119,7 +121,9 @@ function readIdentity(file: string): FolderIdentity | null {
   return { controlId, platformId, database };
 }
 
-/** Writes a file beside its place and renames it, both synced: a crash leaves either no file or a whole one. */
+/**
+ * Writes a temporary file beside `path` and renames it, both synced: after a crash the file is either absent or whole.
+ */
 async function writeDurably(path: string, text: string): Promise<void> {
   const draft = `${path}.new`;
   const file = await open(draft, 'w', 0o600);

@@ -1,7 +1,6 @@
 /**
- * `npm run demo`: the whole way on real input. Starts the platform on free ports with a temporary data
- * folder, and then does what a user does with the tools a user has: wasmcloud and git. Prints every
- * step; exits 0 when the answer and the log line that came over the WebSocket are right.
+ * `npm run demo`: starts the platform on free ports with a temporary data folder, then uses it as a user does, with
+ * wasmcloud and git. Prints every step; exits 0 when the answer and the log line over the WebSocket are right.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,7 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type PlatformChild, startPlatformChild } from './platform-child.ts';
 
-/** What one step may take; a slow machine compiles and hashes for a few seconds. */
+/** Milliseconds that one step may take. A slow machine needs a few seconds to compile and hash. */
 const stepTimeoutMs = 30_000;
 const handler = 'swift-otter';
 
@@ -64,11 +63,11 @@ async function demo(): Promise<void> {
   print('\nThat was all of it: push, answer, log. Now your own: see README.md.');
 }
 
-/** Runs commands as the user would, with a home folder of its own. */
+/** Runs commands as the user would, in a home folder of its own. */
 class Shell {
   readonly #cwd: string;
   readonly #env: NodeJS.ProcessEnv;
-  /** Folder in which a command runs before the repository is there. */
+  /** Folder in which commands run before the repository exists. */
   readonly #home: string;
 
   constructor(platform: PlatformChild, home: string, cwd: string) {
@@ -90,7 +89,7 @@ class Shell {
     };
   }
 
-  /** Prints the command and what it prints; returns that. Throws unless it exits 0. */
+  /** Prints the command and its output, and returns the output. Throws unless the command exits with 0. */
   async run(command: readonly string[], input = ''): Promise<string> {
     const started = this.start(command, input);
     const timer = setTimeout(() => started.child.kill('SIGKILL'), stepTimeoutMs);
@@ -135,7 +134,7 @@ class Started {
     return this.#output;
   }
 
-  /** Resolves when it has printed `text`. */
+  /** Resolves when the command has printed `text`. */
   until(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
@@ -164,7 +163,7 @@ function expect(output: string, text: string, otherwise: string): void {
   if (!output.includes(text)) throw new Error(`${otherwise}: expected "${text}"`);
 }
 
-// Last, when the classes above exist.
+// Runs after the class declarations above have been evaluated.
 try {
   await demo();
 } catch (error) {

@@ -1,4 +1,7 @@
-/** `trisiel doctor`: is everything in order. Exit status 0: yes; 1: something is wrong; 2: it could not be looked at. */
+/**
+ * `trisiel doctor`: checks a data folder and its database. Exit status 0: all is well; 1: something is wrong; 2: it
+ * could not be checked.
+ */
 import { existsSync } from 'node:fs';
 import { examine } from '../control/backup/doctor.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
@@ -15,7 +18,7 @@ await runCommand({ takesFile: false, options: { repair: 'flag', json: 'flag' } }
       hints: ['name its folder with TRISIEL_DATA, and its database with TRISIEL_DATABASE'],
     });
   const repair = flags.has('repair');
-  // Repairs and a running control would work against each other.
+  // Takes the folder's lock: repairs and a running control would work against each other.
   const held = repair ? takeDataFolder({ path: dataFolder, readableByGuests: [] }) : null;
   try {
     const findings = await examine({

@@ -1,18 +1,21 @@
-/** Where a function answers: under a host name of its own, and under a path of the platform's host. */
+/** Makes the URLs of a function: under a host name of its own, and under a path of the platform's host. */
 import { lookup } from 'node:dns/promises';
 import { setTimeout } from 'node:timers/promises';
 
-/** A resolver that does not answer holds up no push for longer. */
+/** Milliseconds that a push waits for the resolver. */
 const lookupMs = 1_000;
-/** Names of functions share one wildcard, so one answer counts for all of them for a while. */
+/**
+ * Milliseconds for which a resolver's answer is reused. Functions share one wildcard, so one answer holds for all of
+ * them.
+ */
 const rememberedMs = 60_000;
 
 export interface FunctionUrlsOptions {
-  /** Public base URL of functions; known once the runners listen. */
+  /** Returns the public base URL of functions, which is known when the runners listen. */
   readonly runUrl: () => string;
-  /** Resolves a host name or rejects; node:dns by default. */
+  /** Resolves a host name or rejects; by default node:dns. */
   readonly resolve?: (hostname: string) => Promise<unknown>;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
 }
 
@@ -35,8 +38,8 @@ export class FunctionUrls {
   }
 
   /**
-   * Returns the URLs to tell after a push: the one by host, and the one by path where that host name does not resolve
-   * here.
+   * Returns the URLs to print after a push: the one by host, and the one by path when the host name does not resolve on
+   * this machine.
    */
   async told(label: string): Promise<readonly string[]> {
     const url = this.byHost(label);

@@ -7,45 +7,45 @@ import { MIB } from '../protocol/limits.ts';
 import { type ModuleMeasures, type RewrittenModule, withMeasures } from '../protocol/module.ts';
 
 export interface MeasureLimits {
-  /** Processor time of one instantiation on an idle machine, in milliseconds, the entries of tables not counted. */
+  /** Processor time of one instantiation on an idle machine, in milliseconds, entries of tables excluded. */
   readonly instantiationMs: number;
-  /** Added for each entry that tables begin with, in microseconds on an idle machine. */
+  /** Processor time added for each initial entry of tables, in microseconds on an idle machine. */
   readonly tableEntryUs: number;
-  /** Instances made; the median counts. */
+  /** Number of instances made; the median of their times is taken. */
   readonly samples: number;
 }
 
 export const measureLimits: MeasureLimits = {
-  // It blocks the event loop of the runner, and a module whose instances cannot be recycled pays it in each call.
-  // Ruby with its library, 30 MB, takes about 20.
+  // Instantiation blocks the event loop of the runner, and a module whose instances cannot be recycled is instantiated
+  // in each call. Ruby with its library, 30 MB, takes about 20 ms.
   instantiationMs: 50,
-  // The engine writes about 32 bytes for an entry, on pages that are new, and fills it: 0.12 to 0.2.
+  // Measured: 0.12 to 0.2. The engine writes about 32 bytes per entry, on new memory pages.
   tableEntryUs: 0.25,
   samples: 5,
 };
 
 export interface MeasureOptions {
-  /** What messages call the module. */
+  /** Name of the module in messages. */
   readonly name: string;
-  /** Others than measureLimits, for tests. */
+  /** Limits used instead of measureLimits, by tests. */
   readonly limits?: MeasureLimits;
 }
 
 /**
- * How much slower than an idle machine this one is now: a vet child runs beside runners and other vets, and an
- * honest module is not to be refused for their sake. The measure is what instantiation mostly does, writing to new
- * memory: 2 MiB (32 pages) take 1.1 ms of processor time on an idle machine.
+ * Reference by which the machine's present slowness is measured. A vet child runs beside runners and other vets, and a
+ * module must not be refused because they are busy. Writing to new memory, which is most of an instantiation, is timed:
+ * 2 MiB (32 pages) take 1.1 ms of processor time on an idle machine.
  */
 const reference = { pages: 32, idleUs: 1100, slownessMax: 10 } as const;
 
-/** Holds on to every module compiled: code freed while the next one is measured would be subtracted from its size. */
+/** Keeps every compiled module: code freed while the next module is measured would be subtracted from its size. */
 const kept: WebAssembly.Module[] = [];
 
 /**
- * Compiles `bytes`, a module rewritten to `module`, makes instances of it and returns what that took. Runs no code of
- * the guest: rewriting has turned its start function into an export.
- * Throws `module_invalid` where instantiation traps (a segment out of bounds), `module_too_large` where it takes
- * longer than `limits` allow, and a WebAssembly.CompileError where the engine refuses the bytes.
+ * Compiles `bytes`, which were rewritten to `module`, makes instances and returns the measures. Runs no code of the
+ * guest: rewriting has turned its start function into an export.
+ * Throws `module_invalid` when instantiation traps (a segment out of bounds), `module_too_large` when it takes longer
+ * than `limits` allow, and a WebAssembly.CompileError when the engine refuses the bytes.
  */
 export async function measureModule(
   bytes: Uint8Array,
@@ -66,7 +66,7 @@ export async function measureModule(
 
 /**
  * Returns the median processor time of making an instance with a new memory, in microseconds. Throws as measureModule
- * says.
+ * does.
  */
 function measureInstantiation(
   compiled: WebAssembly.Module,
@@ -78,7 +78,7 @@ function measureInstantiation(
   const samplesUs: number[] = [];
   while (samplesUs.length < limits.samples) {
     const sampleUs = cpuUs(() => instantiate(compiled, module, name));
-    // Not measured again: each sample of such a module may hold hundreds of megabytes.
+    // Throws at the first sample: each sample of such a module may hold hundreds of megabytes.
     if (sampleUs > 3 * limitUs) throw tooSlow(module, name, { takenUs: sampleUs, limitUs });
     samplesUs.push(sampleUs);
   }
@@ -114,8 +114,8 @@ function slowness(): number {
 }
 
 /**
- * Returns the processor time that this process uses while `work` runs, in microseconds: time given to other processes
- * does not count. (The clock of a single thread moves in steps of up to 3 ms.)
+ * Returns the processor time that this process uses while `work` runs, in microseconds; time of other processes is not
+ * counted. (The clock of a single thread moves in steps of up to 3 ms.)
  */
 function cpuUs(work: () => void): number {
   const before = process.cpuUsage();
@@ -147,8 +147,8 @@ function tooSlow(
 }
 
 /**
- * Returns the bytes of anonymous executable memory of this process: what V8 has committed for machine code. null where
- * the system has no /proc/self/maps (proc(5)), or it may not be read.
+ * Returns the bytes of anonymous executable memory of this process: what V8 has committed for machine code. Returns
+ * null when /proc/self/maps (proc(5)) does not exist or cannot be read.
  */
 function committedCodeBytes(): number | null {
   let maps: string;

@@ -9,22 +9,22 @@ export interface PlatformChild {
   /** Base URLs of the API and of functions, from the ready line. */
   readonly controlUrl: string;
   readonly runUrl: string;
-  /** Returns everything on stderr so far: the platform's own log. */
+  /** Returns all text on the platform's stderr so far: its own log. */
   log(): string;
-  /** Resolves with the first log line that contains `text`, past ones included. */
+  /** Resolves with the first log line that contains `text`; earlier lines are searched too. */
   logged(text: string): Promise<string>;
-  /** Sends SIGINT, which ends it with its runners; resolves with the exit status. */
+  /** Sends SIGINT, which ends control and its runners; resolves with the exit status. */
   stop(): Promise<number | null>;
-  /** Sends SIGTERM, which ends control alone, for a restart; resolves with the exit status. */
+  /** Sends SIGTERM, which ends control but not its runners, for a restart; resolves with the exit status. */
   leave(): Promise<number | null>;
 }
 
-/** Kept of the platform's stderr; older text is dropped. */
+/** Characters kept of the platform's stderr; older text is dropped. */
 const logCharsMax = 4 * 1024 * 1024;
 
 /**
- * Starts `serve` with `env` added to this process's environment, and Node's flags `nodeFlags`. Rejects when it exits
- * before it is ready.
+ * Starts `serve` with `env` added to this process's environment, and with the flags `nodeFlags` of Node. Rejects when
+ * the platform exits before it is ready.
  */
 export async function startPlatformChild(
   env: Readonly<Record<string, string>>,

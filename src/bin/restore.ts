@@ -1,4 +1,4 @@
-/** `trisiel restore FILE`: an archive into an empty data folder, and an empty database. */
+/** `trisiel restore FILE`: restores an archive into an empty data folder and an empty database. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { restoreBackup } from '../control/backup/restore.ts';
@@ -7,7 +7,7 @@ import { takeDataFolder } from './data-folder.ts';
 
 await runCommand({ takesFile: true, options: { base: 'path' } }, async ({ file, paths, config }) => {
   const { dataFolder, database } = config;
-  // A folder that is in use stays so: an archive of a database alone goes into it.
+  // Locks the folder unless it is new: an archive of a database alone is restored beside a folder that is in use.
   const held = existsSync(join(dataFolder, 'control.json'))
     ? takeDataFolder({ path: dataFolder, readableByGuests: [] })
     : null;

@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../guest/kernel/engine-flags.ts';
 import { Runner } from '../runner/runner.ts';
 
-// A guest that compiles badly does so in WebAssembly.compile, before it is switched to, not in its first
+// Makes WebAssembly.compile compile all code: a guest that compiles slowly does so before the switch, not in its first
 // request. As a flag of the process it would hold for Node's own modules too, and cost 0.2 s at every start.
 setFlagsFromString('--no-wasm-lazy-compilation');
 for (const flag of inliningFlags) setFlagsFromString(flag);
@@ -11,7 +11,7 @@ for (const flag of inliningFlags) setFlagsFromString(flag);
 const report = (event: string, facts: Readonly<Record<string, unknown>> = {}): void => {
   process.stderr.write(`${JSON.stringify({ time: Date.now(), runner: process.pid, msg: event, ...facts })}\n`);
 };
-// Control may die: then there is nobody at the other end of standard error.
+// Control may die, which closes the reading end of standard error.
 process.stderr.on('error', () => {});
 
 if (process.send === undefined) {

@@ -1,7 +1,7 @@
 /**
- * `npm start`, `trisiel serve`: the platform in the foreground. stdout gets one line, when both ports
- * serve; the platform's own log goes to stderr as JSON lines. SIGTERM: finish, leave the runners to the next start,
- * exit 0. SIGINT, or a second SIGTERM: let the runners finish and end them as well.
+ * `npm start`, `trisiel serve`: runs the platform in the foreground. Prints one line on stdout when both ports serve;
+ * the platform's own log goes to stderr as JSON lines. SIGTERM: finishes work, leaves the runners to the next start,
+ * exits 0. SIGINT, or a second SIGTERM: also lets the runners finish, and ends them.
  */
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
@@ -14,13 +14,13 @@ import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
 
 const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
-// The reader of our output may go away first.
+// The reader of stdout may go away before this process ends.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
 process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
 process.on('uncaughtException', (error) => {
-  // State is unknown now. Runners go on serving; our supervisor starts us again.
+  // The state is unknown after an uncaught exception. Runners go on serving, and the supervisor starts control again.
   log.fatal({ err: error }, 'uncaught exception');
   process.exit(70);
 });
@@ -42,18 +42,18 @@ async function main(): Promise<void> {
   });
   process.on('exit', () => folder.release());
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: folder.path });
-  // git and its hooks inherit our environment, so it must hold nothing else from here on.
+  // git and its hooks inherit this environment, so every variable that they do not need is removed.
   for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
   Object.assign(process.env, environment);
 
   const starting = startControl({ config, gitEnvironment: environment, log });
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
-    // The first process of a container takes all others with it when it ends: nothing could be left to a next start.
+    // The first process of a container ends all others with it: no runner could be left to a next start.
     const runners = signal === 'SIGINT' || isStopping || process.pid === 1 ? 'end' : 'stay';
     log.info({ signal, runners }, 'stopping: in-flight work is finished first');
     isStopping = true;
-    // Also while it starts: runners that are there already must not be left behind.
+    // Stops during start-up too: runners of an earlier start must not be left behind.
     starting
       .then((control) => control.stop({ runners }))
       .then(
@@ -73,7 +73,7 @@ async function main(): Promise<void> {
   process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
 }
 
-/** Tells a person who has just started the platform how to make the first account. */
+/** Prints how to make the first account. */
 function announceFirstAccount(code: string): void {
   const command = `npx wasmcloud signup --invite ${code}`;
   log.info({ code, command }, 'there is no account yet; the first one is made with this code');

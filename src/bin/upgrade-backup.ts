@@ -1,6 +1,6 @@
 /**
- * Keeps a database before its schema is changed, in the folder `upgrades` of the data folder: the way back to the
- * version before. Nothing else in the data folder is changed by an upgrade.
+ * Backs up a database before its schema is changed, into the folder `upgrades` of the data folder, so that the earlier
+ * version can be used again. An upgrade changes nothing else in the data folder.
  */
 import { existsSync } from 'node:fs';
 import { chmod, mkdir } from 'node:fs/promises';
@@ -13,19 +13,19 @@ import { databaseLocation } from './data-identity.ts';
 import { programVersion } from './program-version.ts';
 
 export interface UpgradeBackupOptions {
-  /** Absolute. */
+  /** Absolute path of the data folder. */
   readonly dataFolder: string;
-  /** TRISIEL_DATABASE. */
+  /** Value of TRISIEL_DATABASE. */
   readonly databaseUrl: string | null;
-  /** Last migration that the database has had. */
+  /** Name of the last migration that the database has. */
   readonly last: string;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
 }
 
 /**
- * Returns the file that was made: for SQLite a database that the earlier version opens, for PostgreSQL an archive for
- * `trisiel restore`. Throws `unavailable` where it cannot be made; the database is as it was then.
+ * Returns the path of the backup: for SQLite a database that the earlier version opens, for PostgreSQL an archive for
+ * `trisiel restore`. Throws `unavailable` when it cannot be made; the database is then unchanged.
  */
 export async function keepBeforeUpgrade({ dataFolder, databaseUrl, last, now }: UpgradeBackupOptions): Promise<string> {
   const folder = join(dataFolder, 'upgrades');

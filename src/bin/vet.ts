@@ -1,9 +1,9 @@
 /**
- * The vet child: reads, checks, meters, confines, compiles and measures one module, takes its snapshot where that is wanted (the
- * one time that it runs guest code, in the kernel of a runner, without network, kv and queues), then waits to be killed. A module
- * that makes the engine take all memory, or all time, takes down this process only. Started by
- * src/control/deploy/vet/vet-child.ts with the permission model and without lazy compilation, so that a function that
- * cannot be compiled in time shows now and not in its first request.
+ * The vet child: reads, checks, meters, confines, compiles and measures one module, and takes its snapshot when the
+ * manifest asks for one; then it waits to be killed. Only the snapshot runs guest code, in the kernel of a runner,
+ * without network, kv and queues. A module that makes the engine use up memory or time takes down this process only.
+ * src/control/deploy/vet/vet-child.ts starts it with the permission model and without lazy compilation, so that a
+ * function that cannot be compiled in time shows here and not in its first request.
  */
 
 import { flushCompileCache } from 'node:module';
@@ -55,17 +55,17 @@ function startUpOptions({ env, files, policy, memoryPages }: SnapshotRequest) {
   };
 }
 
-// Control has gone: nobody is left to ask.
+// Control has ended: there is nobody to report to.
 process.on('disconnect', () => process.exit(0));
 
-// The smallest module that goes through every step: the code for them is loaded and warm before a push waits for it.
+// Vets the smallest module that goes through every step: the code is loaded and warm before a push waits for it.
 await vet({ bytes: compileH('h'), name: 'warm-up', docsUrl: '' });
-// Written now: a child is killed, so Node would never write it at exit.
+// Writes the cache now: the child is killed, so Node's own write at exit would never run.
 flushCompileCache();
-// The next children run what lies in the cache. From here on, when modules of strangers come, nothing can be written.
+// The next children read the cache. Writing is forbidden from here on, before modules of strangers come.
 process.permission?.drop('fs.write');
 
-// Node keeps messages that arrive before this listener.
+// Node keeps messages that arrive before this listener is set.
 process.on('message', (request: ToVet) => {
   vet(request).then((answer) => process.send?.(answer));
 });

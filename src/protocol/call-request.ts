@@ -1,26 +1,29 @@
-/** What is kept of a call that the platform owes, and the ways in which callers ask for one (docs/http.md). */
+/**
+ * Types and names of calls that control stores and makes later: what is stored, and how callers ask for one
+ * (docs/http.md).
+ */
 
-/** How a function is to be called later, as control stores it. */
+/** Request with which control calls a function later, as control stores it. */
 export interface CallRequest {
   readonly method: string;
-  /** Path and query, as they stand in a request line. */
+  /** Path and query of the request line, percent-encoded as received. */
   readonly path: string;
-  /** What is called; null: the handler by its name. */
+  /** Label of the function to call (handler name, or SLUG--NAME of a preview); null: the handler's own name. */
   readonly label: string | null;
-  /** Authority of the request; null: the host name of what is called. */
+  /** Authority (host and port) of the request; null: the host name of the called label. */
   readonly authority: string | null;
-  /** Fields of the request, name and value, octets as characters of latin1. */
+  /** Request fields as pairs of name and value. Each character stands for one octet (latin1). */
   readonly fields: readonly (readonly [string, string])[];
-  /** Variables of the Invocation besides the request's. */
+  /** Variables added to the Invocation's environment, besides those of the request. */
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
 }
 
-/** The first segment of paths that belong to the platform, on the host of every function. */
+/** First path segment that the platform keeps for itself on the host of every function. */
 export const ownSegment = '.trisiel';
 
-/** Where the state of an asynchronous call is read; its answer is at `/answer` below it. */
+/** Path prefix of asynchronous calls: `PREFIX ID` tells the state of a call, `PREFIX ID/answer` returns its answer. */
 export const callsPath = `/${ownSegment}/calls/`;
 
-/** Variable of a handler that says how often an asynchronous call is attempted at most. */
+/** Name of a handler's variable that holds the greatest number of attempts of an asynchronous call. */
 export const retryVariable = 'TRISIEL_RETRY';

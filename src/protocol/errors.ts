@@ -1,12 +1,10 @@
 /**
- * The one error type of the platform. The outside sees `code`, `message` and `hints`;
- * the log also gets `cause`.
- *
- * A code is stable: clients and tests compare it. Its HTTP status stands beside it so
- * that no door decides a status of its own.
+ * HTTP status of each error code of the platform.
+ * Codes are stable: clients and tests compare them. Each status stands here, so that no door (API, git, runner) decides
+ * a status of its own. Outsiders see an error's `code`, `message` and `hints`; the log also gets its `cause`.
  */
 export const errorStatus = {
-  // What a function's caller sees (docs/http.md).
+  // Codes that callers of functions see (docs/http.md).
   handler_not_found: 404,
   not_deployed: 404,
   body_too_large: 413,
@@ -19,7 +17,7 @@ export const errorStatus = {
   deadline_exceeded: 504,
   overloaded: 503,
   suspended: 503,
-  // What a client of the API or of git sees.
+  // Codes that clients of the API and of git see.
   bad_request: 400,
   unauthorized: 401,
   code_required: 401,
@@ -27,7 +25,7 @@ export const errorStatus = {
   not_found: 404,
   method_not_allowed: 405,
   request_timeout: 408,
-  // Of a request that cannot be served as HTTP.
+  // Codes for requests that cannot be served as HTTP.
   expectation_failed: 417,
   header_too_large: 431,
   not_implemented: 501,
@@ -42,7 +40,7 @@ export const errorStatus = {
   registration_closed: 403,
   invite_required: 403,
   rate_limited: 429,
-  // Why a push is refused.
+  // Codes that say why a push is refused.
   module_missing: 422,
   module_ambiguous: 422,
   module_invalid: 422,
@@ -54,10 +52,10 @@ export const errorStatus = {
   manifest_invalid: 422,
   tree_invalid: 422,
   vet_failed: 422,
-  // Why a backup is not restored.
+  // Codes that say why a backup is not restored.
   archive_invalid: 422,
   archive_newer: 422,
-  // Ours.
+  // Codes for failures of the platform itself.
   unavailable: 503,
   internal: 500,
 } as const;
@@ -65,11 +63,11 @@ export const errorStatus = {
 export type ErrorCode = keyof typeof errorStatus;
 
 export interface PlatformErrorOptions {
-  /** What the reader can do about it: whole lines, without a "hint:" in front. */
+  /** Lines that tell readers what they can do about the error, without a "hint:" in front. */
   readonly hints?: readonly string[];
-  /** More facts, line by line (a list of files or imports). Shown indented. */
+  /** Lines with further facts (a list of files or imports), shown indented. */
   readonly details?: readonly string[];
-  /** For 429 and 503: seconds after which another try makes sense. */
+  /** Seconds after which another try makes sense; for statuses 429 and 503. */
   readonly retryAfterSeconds?: number;
   readonly cause?: unknown;
 }
@@ -92,7 +90,7 @@ export class PlatformError extends Error {
   }
 }
 
-/** The body of an error answer: RFC 9457, `application/problem+json`. */
+/** Body of an error answer, `application/problem+json` (RFC 9457). */
 export interface Problem {
   readonly type: string;
   readonly title: string;
@@ -101,11 +99,13 @@ export interface Problem {
   readonly detail: string;
   readonly hints?: readonly string[];
   readonly details?: readonly string[];
-  /** The request's or invocation's id, the key into the log. */
+  /** Id of the request or of the invocation; the log lists the error under it. */
   readonly id?: string;
 }
 
-/** Returns what an outsider may know of `error`. Anything that is not a PlatformError is `internal`. */
+/**
+ * Returns the problem document that outsiders may see of `error`. An error that is no PlatformError becomes `internal`.
+ */
 export function toProblem(error: unknown, id?: string): Problem {
   const known =
     error instanceof PlatformError

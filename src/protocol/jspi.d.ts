@@ -1,11 +1,13 @@
-/** JavaScript Promise Integration, which TypeScript's own library does not know yet. */
+/** Declares JavaScript Promise Integration (JSPI), which TypeScript's own library does not declare yet. */
 declare namespace WebAssembly {
-  /** An import whose returned promise suspends the guest. */
+  /** Wraps a function as an import; a promise that the function returns suspends the guest. */
   class Suspending {
     constructor(fn: (...args: never[]) => unknown);
   }
-  /** Makes of an export one that returns a promise and may be suspended. */
+  /** Wraps an export, so that it returns a promise and the guest may be suspended during the call. */
   function promising(fn: CallableFunction): (...args: unknown[]) => Promise<unknown>;
-  /** The tag of everything that JavaScript throws: a module that imports it can catch that and hand it on. */
+  /**
+   * Tag of every exception that JavaScript throws. A module that imports the tag can catch and rethrow such exceptions.
+   */
   const JSTag: object;
 }

@@ -1,6 +1,6 @@
 /**
- * Messages between control and a runner: plain serialisable data (bytes as Uint8Array). Today
- * they travel over the child process's IPC channel with structured clone.
+ * Messages between control and a runner: plain serialisable data (bytes as Uint8Array). They travel over the child
+ * process's IPC channel, by structured clone.
  */
 import type { CallRequest } from './call-request.ts';
 import type { ErrorCode } from './errors.ts';
@@ -11,37 +11,37 @@ import type { PendingInvocationRecord, PendingLogLine, Policy } from './nouns.ts
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
 export interface TreeFile {
-  /** Relative, `/`-separated, no empty, `.` or `..` segment. */
+  /** Path relative to `files.root`, `/`-separated, without empty, `.` and `..` segments. */
   readonly path: string;
   readonly bytes: Uint8Array;
 }
 
-/** A preview as runners know it. */
+/** Identity of a preview, as runners use it. */
 export interface PreviewName {
-  /** Names its kv namespace; never given twice. */
+  /** Names the preview's kv namespace. An id is never given twice. */
   readonly id: string;
-  /** What stands for the branch in the label and marks log lines. */
+  /** Replaces the branch name in the label SLUG--NAME, and marks the preview's log lines. */
   readonly slug: string;
 }
 
 /** Everything a runner must know to serve a Deployment. */
 export interface DeploymentSpec {
   /**
-   * Names exactly this spec: the Deployment's id, a dot, and a hash of what may change without a new Deployment
-   * (variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
+   * Names exactly this spec: the Deployment's id, a dot, and a hash of everything that may change without a new
+   * Deployment (variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
    */
   readonly specId: string;
   readonly handlerId: HandlerId;
-  /** The User whose share of a runner's code it counts in. */
+  /** Id of the User whose share of a runner's code memory this Deployment counts in. */
   readonly ownerId: string;
   readonly handler: HandlerName;
-  /** What it is served under: the handler's name, or SLUG--NAME of a preview. */
+  /** Label that the Deployment is served under: the handler's name, or SLUG--NAME of a preview. */
   readonly label: string;
-  /** The preview that it belongs to; null: the handler itself. */
+  /** Preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview: PreviewName | null;
   readonly number: number;
   readonly commit: string;
-  /** Artifact name; its bytes were sent before. */
+  /** Name of the Artifact, whose bytes control has sent before. */
   readonly artifact: string;
   readonly module: VettedModule;
   readonly limits: Limits;
@@ -55,71 +55,75 @@ export interface DeploymentSpec {
   readonly passAuthorization: boolean;
 }
 
-/** What a runner process is told before anything else. */
+/** Settings that control sends to a runner process before any other message. */
 export interface RunnerConfig {
-  /** Id of the data folder, so that a new control knows its orphans. */
+  /** Id of the data folder; a new control recognises runners of an earlier control by it. */
   readonly platformId: string;
-  /** Key by which the platform's own recognise each other: see runner-probe.ts. */
+  /** Key by which control and runners of one platform recognise each other (runner-probe.ts). */
   readonly probeKey: string;
   readonly runnerId: string;
   readonly host: string;
-  /** 0: any; the first runner picks and tells. */
+  /** Port that the runner listens on. 0: the first runner picks a free port and tells control. */
   readonly port: number;
   readonly domain: string;
   /** Public base URL of functions, e.g. http://localhost:3003 */
   readonly runUrl: string;
   /** Loopback URL of control, which an orphaned runner asks whether it has been replaced. */
   readonly controlUrl: string;
-  /** Drawn anew at each start of control: an orphan asks whether a later one is ready. */
+  /** Id drawn at each start of control. An orphaned runner asks whether a control with another id is ready. */
   readonly controlBootId: string;
   readonly egressAllow: readonly string[];
-  /** Proxies whose forwarding fields are believed, as TrustedProxies.parse reads them. */
+  /** Proxies whose forwarding fields are believed, in the syntax of TrustedProxies.parse. */
   readonly trustedProxies: string;
   /** Ports of the platform itself, which guests never reach. */
   readonly ownPorts: readonly number[];
-  /** Bytes of pooled guest memory this runner may hold. */
+  /** Bytes of pooled guest memory that this runner may hold. */
   readonly poolBytes: number;
 }
 
 export type ToRunner =
   | { readonly kind: 'config'; readonly config: RunnerConfig }
-  /** Bytes of an Artifact; compiled on arrival of a `prepare`. */
+  /** Carries the bytes of an Artifact, which the runner compiles when a `prepare` names it. */
   | { readonly kind: 'artifact'; readonly name: string; readonly bytes: Uint8Array }
   /**
-   * Get ready for this spec, answer `prepared`, serve nothing yet. `isLazy`: without its code, which is compiled when it
-   * is called, or before where there is room; so a runner that starts serves as soon as it knows the routes.
+   * Tells the runner to load this spec, to answer `prepared`, and to serve nothing with it yet. `isLazy`: the code is
+   * compiled later, when the function is called or while there is room; so a runner that starts can serve as soon as it
+   * knows the routes.
    */
   | { readonly kind: 'prepare'; readonly spec: DeploymentSpec; readonly isLazy: boolean }
-  /** Serve `label` (handler name or branch--handler) with this prepared spec from now on. */
+  /** Tells the runner to serve `label` (handler name or SLUG--NAME) with this prepared spec from now on. */
   | { readonly kind: 'release'; readonly label: string; readonly specId: string }
-  /** `label` exists and has nothing deployed: calls are answered `not_deployed`. */
+  /** Tells that `label` exists with nothing deployed: calls are answered `not_deployed`. */
   | { readonly kind: 'announce'; readonly label: string }
-  /** `label` no longer exists: calls are answered `handler_not_found`. */
+  /** Tells that `label` no longer exists: calls are answered `handler_not_found`. */
   | { readonly kind: 'remove'; readonly label: string }
-  /** A prepared spec is not wanted any more; free it when its last invocation has ended. */
+  /** Tells the runner to free a prepared spec when the spec's last invocation has ended. */
   | { readonly kind: 'forget'; readonly specId: string }
-  /** This spec has ended runners again and again: answer its calls with 503, run it no more. */
+  /** Tells that this spec has ended runners repeatedly: its calls are answered 503 and it is not run any more. */
   | { readonly kind: 'quarantine'; readonly specId: string; readonly reason: string }
-  /** All Releases that exist now have been sent: open the port. */
+  /** Tells that all current Releases have been sent: the runner opens its port. */
   | { readonly kind: 'serve' }
-  /** What holds for every function of a User from now on. */
+  /** Tells what holds for every function of a User from now on. */
   | { readonly kind: 'owner'; readonly owner: OwnerState }
   | { readonly kind: 'ping'; readonly n: number }
-  /** Answer to a `request`. */
+  /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
   | {
       readonly kind: 'reply';
       readonly id: number;
       readonly ok: false;
-      /** Of a PlatformError; `internal` for any other error. */
+      /** Code of a PlatformError; `internal` for any other error. */
       readonly code: ErrorCode;
       readonly message: string;
     }
-  /** Control has dealt with the `logs` or `usage` of this number. `isLost`: log lines that it could not store. */
+  /**
+   * Tells that control has processed the `logs` or `usage` message of this number. `isLost`: control could not store
+   * the log lines.
+   */
   | { readonly kind: 'received'; readonly number: number; readonly isLost: boolean }
-  /** Control ends: serve on until the next control's runners serve, for at most `lifetimeMs`. */
+  /** Tells that control ends: the runner serves until runners of the next control serve, for at most `lifetimeMs`. */
   | { readonly kind: 'leave'; readonly lifetimeMs: number }
-  /** Finish in-flight work, then exit 0. */
+  /** Tells the runner to finish in-flight work and to exit with status 0. */
   | { readonly kind: 'drain' };
 
 export type FromRunner =
@@ -127,16 +131,16 @@ export type FromRunner =
   | { readonly kind: 'listening'; readonly port: number }
   | { readonly kind: 'failed'; readonly message: string }
   | { readonly kind: 'prepared'; readonly specId: string; readonly error: string | null }
-  /** The code of a lazily prepared spec cannot be had: calls are answered 503 from now on. */
+  /** Tells that the code of a lazily prepared spec cannot be loaded: its calls are answered 503 from now on. */
   | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string }
-  /** `number`: see `received`. */
+  /** Carries log lines. `number` comes back in `received`. */
   | {
       readonly kind: 'logs';
       readonly number: number;
-      /** Grows from batch to batch of one runner; a batch that is sent again has the number that it had. */
+      /** Grows from batch to batch of one runner. A batch that is sent again keeps its number. */
       readonly batch: number;
       readonly lines: readonly PendingLogLine[];
-      /** Lines lost on the way here, by handler id. */
+      /** Lines that the runner dropped since the last batch, by handler id. */
       readonly dropped: DroppedLines;
     }
   | {
@@ -147,29 +151,32 @@ export type FromRunner =
       readonly running: RunningChange;
     }
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
-  /** A call of the kernel that control serves (kv, queue). */
+  /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
 
-/** What a runner must know of a User whose functions it serves. */
+/** What a runner must know about a User whose functions it serves. */
 export interface OwnerState {
   readonly ownerId: string;
   /** True: every call of the User's functions is answered 503 `suspended`. */
   readonly isSuspended: boolean;
-  /** Invocations of the User's functions that may be in flight in all runners together; null: no limit of the User. */
+  /** Greatest number of the User's invocations in flight, in all runners together; null: no limit of the User's own. */
   readonly callsMax: number | null;
 }
 
-/** Invocations that run for long: those listed from now on, and the ids of listed ones that have ended. */
+/**
+ * Change in the list of invocations that have been running for long: new entries, and ids of listed ones that have
+ * ended.
+ */
 export interface RunningChange {
-  /** Their outcome is `running`. */
+  /** Records with the outcome `running`. */
   readonly started: readonly PendingInvocationRecord[];
   readonly ended: readonly string[];
 }
 
-/** Log lines lost, by handler id. */
+/** Number of lost log lines, by handler id. */
 export type DroppedLines = Readonly<Record<HandlerId, number>>;
 
-/** What is added up over Invocations that have ended. */
+/** Sums over Invocations that have ended. */
 export interface UsageSums {
   readonly invocations: number;
   readonly failures: number;
@@ -179,13 +186,13 @@ export interface UsageSums {
   readonly bytesOut: number;
 }
 
-/** Exact counters of a handler since the last message; records may be sampled, these never. */
+/** Exact counters of one handler since the last message. Records of invocations may be sampled, counters are not. */
 export interface UsageCount extends UsageSums {
   readonly handlerId: HandlerId;
   readonly deployment: number;
   /**
-   * Invocations in flight in the runner at the moment of sending. A runner sends 0 only when none has begun or
-   * ended for a while, and sends a count of no invocations before the next one begins.
+   * Invocations in flight in the runner when it sends this message. A runner sends 0 only after a while in which no
+   * invocation began or ended, and then sends another count before the next invocation begins.
    */
   readonly inFlight: number;
 }
@@ -200,16 +207,16 @@ export interface RunnerStats {
   readonly stallMs: number;
 }
 
-/** What a runner asks of control: for a guest, or for bytes of an Artifact whose code was dropped or never made. */
+/** Requests of a runner to control: for a guest, for a caller, or for bytes of an Artifact whose code is not loaded. */
 export type RunnerRequest = BusRequest | CallBusRequest | { readonly op: 'artifact.get'; readonly name: string };
 
-/** Whose kv values a guest sees: those of its handler, or of one preview of it (PreviewName.id; null: none). */
+/** Owner of the kv values that a guest sees: a handler, or one of its previews (PreviewName.id; null: no preview). */
 interface KvNamespace {
   readonly handlerId: HandlerId;
   readonly preview: string | null;
 }
 
-/** What a guest asks of control. kv is durable, per handler or preview, atomic replace. Values are bytes. */
+/** Requests of guests to control. kv values are bytes, durable, per handler or preview, and replaced atomically. */
 export type BusRequest =
   | (KvNamespace & { readonly op: 'kv.get'; readonly bucket: string; readonly key: string })
   | (KvNamespace & {
@@ -218,17 +225,17 @@ export type BusRequest =
       readonly key: string;
       readonly value: Uint8Array;
     })
-  /** Answered with one byte: 1 where the value was `expected` and has been replaced, else 0. */
+  /** Replaces a value that equals `expected`. The answer is one byte: 1 when it was replaced, else 0. */
   | (KvNamespace & {
       readonly op: 'kv.replace';
       readonly bucket: string;
       readonly key: string;
       readonly value: Uint8Array;
-      /** null: there is no value. */
+      /** Value to compare with; null: the key must have no value. */
       readonly expected: Uint8Array | null;
     })
   | (KvNamespace & { readonly op: 'kv.delete'; readonly bucket: string; readonly key: string })
-  /** Answered with the keys behind `after` as a JSON array. */
+  /** Lists the keys after `after`. The answer is a JSON array. */
   | (KvNamespace & { readonly op: 'kv.keys'; readonly bucket: string; readonly after: string })
   | {
       readonly op: 'queue.publish';
@@ -237,9 +244,9 @@ export type BusRequest =
       readonly message: Uint8Array;
     };
 
-/** What a runner asks of control for asynchronous requests of a handler's callers. */
+/** Requests of runners to control for asynchronous requests of a handler's callers. */
 export type CallBusRequest =
-  /** Answered when the call is durable. */
+  /** Stores a call. The answer comes when the call is durable. */
   | {
       readonly op: 'call.accept';
       readonly handlerId: HandlerId;
@@ -248,7 +255,7 @@ export type CallBusRequest =
       readonly body: Uint8Array;
       readonly attemptsMax: number;
     }
-  /** Answered with the call's state as JSON. */
+  /** Asks for the state of a call. The answer is JSON. */
   | { readonly op: 'call.show'; readonly handlerId: HandlerId; readonly id: string }
-  /** Answered with status and fields as JSON, a line end, and the body. */
+  /** Asks for the answer of a call. The answer is status and fields as JSON, a line end, then the body. */
   | { readonly op: 'call.answer'; readonly handlerId: HandlerId; readonly id: string };

@@ -1,6 +1,6 @@
 /**
- * Handler names: DNS labels (RFC 1035 as relaxed by RFC 1123, lower case), globally unique,
- * generated in the tarot style of Olin: rank-of-suit-number. Pure; randomness is passed in.
+ * Checks and generates handler names: DNS labels (RFC 1035 as relaxed by RFC 1123, lower case), globally unique,
+ * generated in Olin's tarot style rank-of-suit-number. Randomness is passed in.
  */
 import { PlatformError } from './errors.ts';
 import { nameLimits } from './limits.ts';
@@ -8,26 +8,29 @@ import { nameLimits } from './limits.ts';
 declare const brand: unique symbol;
 
 /**
- * Name of a handler, for example `swift-otter`. It addresses the handler; after a purge somebody else may take it.
- * Branded, so that the compiler notices where a name is passed for an id. `checkHandlerName` makes one of a user's
- * text; `handlerNameOf` brands one that was checked before.
+ * Name of a handler, for example `swift-otter`. It addresses the handler; after a purge another user may take it.
+ * Branded, so that the compiler notices a name passed for an id. `checkHandlerName` makes one from a user's text;
+ * `handlerNameOf` brands one that was checked before.
  */
 export type HandlerName = string & { readonly [brand]: 'HandlerName' };
 
-/** Opaque id of a handler: never given twice, so log lines and usage are filed under it. `handlerIdOf` makes one. */
+/** Opaque id of a handler, never given twice; log lines and usage are filed under it. `handlerIdOf` makes one. */
 export type HandlerId = string & { readonly [brand]: 'HandlerId' };
 
-/** Brands a name that was checked when its handler was created: from the database, from another process of ours. */
+/**
+ * Brands a name that was checked when its handler was created; for names from the database or from another process of
+ * the platform.
+ */
 export function handlerNameOf(checked: string): HandlerName {
   return checked as HandlerName;
 }
 
-/** Brands an id from the database or from another process of ours. */
+/** Brands an id that comes from the database or from another process of the platform. */
 export function handlerIdOf(id: string): HandlerId {
   return id as HandlerId;
 }
 
-/** Names that would collide with a host, a path or a word of ours. */
+/** Names that would collide with a host, a path or a word of the platform. */
 const reserved = new Set([
   'www',
   'api',
@@ -87,5 +90,5 @@ export function generateName(random: (n: number) => number): HandlerName {
   return handlerNameOf(`${ranks[random(ranks.length)]}-of-${suits[random(suits.length)]}-${1000 + random(9000)}`);
 }
 
-/** What names a queue or a kv bucket: 1 to 64 letters, digits, dots, underscores and hyphens. */
+/** Pattern of queue names and kv bucket names: 1 to 64 letters, digits, dots, underscores and hyphens. */
 export const storeNamePattern = /^[A-Za-z0-9._-]{1,64}$/;

@@ -3,7 +3,7 @@ import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { HandlerId } from './names.ts';
 
-/** Names of the ABIs, as manifests and the API say them. */
+/** Names of the ABIs, as manifests and the API write them. */
 export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h', 'wasi2'] as const;
 export type AbiName = (typeof abiNames)[number];
 
@@ -13,11 +13,11 @@ export interface User {
   readonly createdMs: number;
 }
 
-/** What a Token may do; each scope includes those before it. */
+/** Scopes of a Token; each scope includes those before it. */
 export const tokenScopes = ['read', 'deploy', 'full'] as const;
 export type TokenScope = (typeof tokenScopes)[number];
 
-/** What a User is to a handler; each role includes those before it. */
+/** Roles of a User on a handler; each role includes those before it. */
 export const handlerRoles = ['viewer', 'deployer', 'owner'] as const;
 export type HandlerRole = (typeof handlerRoles)[number];
 
@@ -25,35 +25,35 @@ export type HandlerRole = (typeof handlerRoles)[number];
 export const collaboratorRoles = ['viewer', 'deployer'] as const satisfies readonly HandlerRole[];
 export type CollaboratorRole = (typeof collaboratorRoles)[number];
 
-/** The lists of a Policy, named as in manifests. A URL that matches both is disallowed. */
+/** Lists of a Policy, named as in manifests. A URL that matches patterns of both lists is disallowed. */
 export const policyLists = ['allow', 'disallow'] as const;
 export type PolicyList = (typeof policyLists)[number];
 
 /**
- * What a Process may open: in each list regular expressions on the URL as opened. `null` in place of a
- * Policy allows everything that the platform itself allows.
+ * URLs that a Process may open: each list holds regular expressions, matched against the URL as opened. Without a
+ * Policy (null), everything that the platform allows is allowed.
  */
 export type Policy = Readonly<Record<PolicyList, readonly string[]>>;
 
-/** What an owner has set of a handler without a push, laid over the manifest. */
+/** Settings that a handler's owner changes without a push. They are laid over the manifest. */
 export interface HandlerSettings {
-  /** They win over the manifest's. */
+  /** Limits that win over the manifest's. */
   readonly limits: Partial<Limits>;
-  /** Patterns beside the manifest's. */
+  /** Patterns added to the manifest's. */
   readonly policy: Policy;
   /** Whether branches other than the deploy branch get previews, unless the manifest turns them off. */
   readonly previews: boolean;
 }
 
-/** What the API tells of a handler. */
+/** A handler, as the API shows it. */
 export interface HandlerView {
   readonly name: string;
   readonly owner: string;
-  /** What the asking User is to it. */
+  /** Role of the asking User on the handler. */
   readonly role: HandlerRole;
-  /** Where the function answers under its own host name. */
+  /** URL of the function under its own host name. */
   readonly url: string;
-  /** Where it answers too, under a path of the platform's host: for readers without wildcard DNS. */
+  /** URL of the function under a path of the platform's host, for clients without wildcard DNS. */
   readonly pathUrl: string;
   readonly gitUrl: string;
   readonly deployBranch: string | null;
@@ -65,10 +65,10 @@ export interface HandlerView {
   readonly deployedMs: number | null;
 }
 
-/** What the API tells of a preview: what is served of a branch that is not the deploy branch. */
+/** A preview, as the API shows it: the Release of a branch that is not the deploy branch. */
 export interface PreviewView {
   readonly branch: string;
-  /** What stands for the branch in the label SLUG--NAME and marks log lines. */
+  /** Replaces the branch name in the label SLUG--NAME, and marks log lines. */
   readonly slug: string;
   readonly url: string;
   readonly pathUrl: string;
@@ -76,9 +76,9 @@ export interface PreviewView {
   readonly version: number;
   readonly commit: string;
   readonly pushedMs: number;
-  /** When it was called last, to the minute; null: never. */
+  /** Unix milliseconds of the last call, rounded to the minute; null: never called. */
   readonly calledMs: number | null;
-  /** When it ends unless somebody calls it or pushes to it. */
+  /** Unix milliseconds at which the preview ends unless it is called or pushed to before. */
   readonly endsMs: number;
 }
 
@@ -89,7 +89,7 @@ export interface DeploymentView {
   readonly state: DeploymentState;
   readonly commit: string;
   readonly ref: string;
-  /** Branch of the preview that it belongs to; null: the handler itself. */
+  /** Branch of the preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview: string | null;
   readonly pushedBy: string;
   readonly createdMs: number;
@@ -99,21 +99,23 @@ export interface DeploymentView {
   readonly abis: readonly AbiName[];
   readonly limits: Limits;
   readonly policy: Policy | null;
-  /** Milliseconds the vet child took: reading, metering, compiling. */
+  /** Milliseconds that the vet child took to read, meter and compile the module. */
   readonly vetMs: number;
-  /** Why it failed, if it did. */
+  /** Reason of the failure; null: it has not failed. */
   readonly failure: string | null;
 }
 
-/** `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. */
+/** Source of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. */
 export type LogStream = 'log' | 'stderr' | 'platform';
 
-/** CommonWA's numbers of log levels, the severe ones small. A guest may use others; they are kept as they come. */
+/**
+ * Numbers of CommonWA's log levels; a smaller number is more severe. Other numbers that guests use are kept unchanged.
+ */
 export const logLevels = { error: 1, warning: 3, info: 6 } as const;
 export type LogLevelName = keyof typeof logLevels;
 export const logLevelNames = Object.keys(logLevels) as readonly LogLevelName[];
 
-/** `1 error, 3 warning, 6 info`: for help and API descriptions. */
+/** Text `1 error, 3 warning, 6 info`, for help and API descriptions. */
 export const logLevelsText = logLevelNames.map((name) => `${logLevels[name]} ${name}`).join(', ');
 
 /** Returns the number of a level's name, compared exactly; undefined for any other text. */
@@ -126,9 +128,9 @@ export function nameOfLevel(level: number): LogLevelName | undefined {
   return logLevelNames.find((name) => logLevels[name] === level);
 }
 
-/** What a line says, at every station that it passes. */
+/** Facts of a line that every station passes on unchanged. */
 interface LogText {
-  /** Deployment number, 0 when none is concerned. */
+  /** Number of the Deployment, 0 for lines that concern none. */
   readonly deployment: number;
   /** Invocation id, '' for the platform's own lines. */
   readonly invocation: string;
@@ -141,38 +143,44 @@ interface LogText {
   readonly stream: LogStream;
   readonly level: number;
   readonly text: string;
-  /** Slug of the preview that the line is of; left out where it is of none. */
+  /** Slug of the preview that wrote the line; absent: no preview. */
   readonly preview?: string;
 }
 
-/** A line on its way to control, before it has a cursor. */
+/** Line on its way to control, before it has a cursor. */
 export interface PendingLogLine extends LogText {
   readonly handlerId: HandlerId;
 }
 
-/** A stored line, as the API gives it. */
+/** Stored line, as the API returns it. */
 export interface LogLine extends LogText {
   readonly handler: string;
-  /** Grows with every line of the platform; where a reader goes on from. */
+  /** Position of the line, growing over all lines of the platform. Readers continue from it. */
   readonly cursor: number;
 }
 
-/** A frame of the log WebSocket. */
+/** One frame of the log WebSocket. */
 export interface LogFrame {
   readonly lines: readonly LogLine[];
-  /** Lines lost since the last frame: by the runner's buffer or by a slow reader. */
+  /**
+   * Number of lines that the reader does not get since the last frame: dropped by a runner's buffer, or because it
+   * reads slowly.
+   */
   readonly dropped: number;
 }
 
-/** `running`: it has not ended; `ok`; `aborted`: its client or its runner went away; else the code that the caller saw. */
+/**
+ * Outcome of an Invocation. `running`: it has not ended. `ok`: it ended well. `aborted`: its client or its runner went
+ * away. Any other value is the error code that the caller saw.
+ */
 export type InvocationOutcome = 'running' | 'ok' | 'aborted' | ErrorCode;
 
-/** How an Invocation ended: the usage event, as the API gives it. */
+/** Record of an Invocation, as the API returns it. */
 export interface InvocationRecord extends InvocationFacts {
   readonly handler: string;
 }
 
-/** The same on its way to control. */
+/** Record of an Invocation on its way to control. */
 export interface PendingInvocationRecord extends InvocationFacts {
   readonly handlerId: HandlerId;
 }
@@ -184,89 +192,98 @@ interface InvocationFacts {
   readonly durationMs: number;
   readonly method: string;
   readonly path: string;
-  /** HTTP status sent; 0 while it runs, or where none was. */
+  /** HTTP status that was sent; 0 while the Invocation runs, or when none was sent. */
   readonly status: number;
   readonly outcome: InvocationOutcome;
   readonly gas: number;
   readonly memoryPages: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
-  /** Count of system calls by name, with the milliseconds the guest waited in them. */
+  /** Number of system calls by name, with the milliseconds that the guest waited in them. */
   readonly syscalls: Readonly<Record<string, { readonly count: number; readonly waitMs: number }>>;
-  /** Bytes by scheme. */
+  /** Bytes read and written, by scheme. */
   readonly io: Readonly<Record<string, { readonly bytesIn: number; readonly bytesOut: number }>>;
   readonly logLines: number;
 }
 
-/** `ready` waits for a consumer, `inflight` is with one, `dead` has failed for good, `done` has been dealt with. */
+/**
+ * States of a Message. `ready` waits for a consumer, `inflight` is being delivered, `dead` has failed for good, `done`
+ * has been acknowledged.
+ */
 export const messageStates = ['ready', 'inflight', 'dead', 'done'] as const;
 export type MessageState = (typeof messageStates)[number];
 
-/** How a Deployment consumes a Queue: a `[[queue]]` of its manifest. */
+/** How a Deployment consumes a Queue: one `[[queue]]` of its manifest. */
 export interface QueueSettings {
   readonly name: string;
-  /** Deliveries at the same time. */
+  /** Deliveries that run at the same time. */
   readonly concurrency: number;
-  /** Messages that one Invocation gets at most. */
+  /** Greatest number of messages in one Invocation. */
   readonly batch: number;
-  /** How a batch of more than one is written on standard input. */
+  /** How a batch of more than one message is written to standard input. */
   readonly framing: QueueFraming;
-  /** Deliveries of a message before it is a dead letter. */
+  /** Number of deliveries after which a message becomes a dead letter. */
   readonly maxAttempts: number;
-  /** Wall clock of one delivery. */
+  /** Milliseconds of wall clock that one delivery may take. */
   readonly timeoutMs: number;
-  /** Queue that gets the standard output of an Invocation that has acknowledged; null: none. */
+  /** Name of the queue that gets the standard output of each successful Invocation; null: none. */
   readonly output: string | null;
 }
 
-/** `ndjson`: a line of JSON for each message. `length`: four bytes of length, big-endian, before each message. */
+/**
+ * Framings of a batch. `ndjson`: one line of JSON per message. `length`: four bytes of length, big-endian, before each
+ * message.
+ */
 export const queueFramings = ['ndjson', 'length'] as const;
 export type QueueFraming = (typeof queueFramings)[number];
 
-/** What a schedule does at a tick while a run of an earlier tick has not ended. */
+/** What a schedule does at a tick while the run of an earlier tick has not ended. */
 export const scheduleOverlaps = ['skip', 'allow'] as const;
 export type ScheduleOverlap = (typeof scheduleOverlaps)[number];
 
-/** When a Deployment is run, and how: a `[[schedule]]` of its manifest. Either `cron` or `everyMs` is given. */
+/**
+ * When and how a Deployment is run: one `[[schedule]]` of its manifest. Exactly one of `cron` and `everyMs` is not
+ * null.
+ */
 export interface ScheduleSettings {
-  /** Unique in the Deployment. */
+  /** Name of the schedule, unique in the Deployment. */
   readonly name: string;
-  /** Five fields, or six with seconds first; null: `everyMs` counts. */
+  /** Cron expression of five fields, or six with seconds first; null: `everyMs` is used. */
   readonly cron: string | null;
-  /** IANA name of the time zone that `cron` is read in. */
+  /** IANA name of the time zone in which `cron` is read. */
   readonly timezone: string;
-  /** Milliseconds between two ticks, counted from the moment that the schedule was first deployed. */
+  /** Milliseconds between two ticks, counted from the first deployment of the schedule; null: `cron` is used. */
   readonly everyMs: number | null;
-  /** Path and query that the function is called with. */
+  /** Path and query of the request to the function. */
   readonly path: string;
-  /** Request body, UTF-8. */
+  /** Body of the request, as UTF-8. */
   readonly body: string;
   readonly overlap: ScheduleOverlap;
-  /** Missed ticks that are run late, the newest ones. */
+  /** Number of missed ticks, the newest ones, that are run late. */
   readonly catchUp: number;
-  /** Wall clock of one run, milliseconds. */
+  /** Milliseconds of wall clock that one run may take. */
   readonly timeoutMs: number;
 }
 
 /**
- * States of a call that the platform makes for itself. `ready` waits, `inflight` is with the function, `done` ended well,
- * `failed` ended badly for good, `skipped` was never made.
+ * States of a call that the platform makes for itself. `ready` waits, `inflight` is being made, `done` has succeeded,
+ * `failed` has failed for good, `skipped` was never made.
  */
 export const callStates = ['ready', 'inflight', 'done', 'failed', 'skipped'] as const;
 export type CallState = (typeof callStates)[number];
 
-/** What a user stores, by what it is kept for. */
+/** Kinds of stored data that count towards a user's quota. */
 export const storedKinds = ['repositories', 'artifacts', 'kv', 'queues', 'logs', 'usage'] as const;
 export type StoredKind = (typeof storedKinds)[number];
-/** What is kept for one Handler; queues are a User's own. */
+/** Kinds of stored data that belong to one Handler. Queues belong to a User. */
 export type HandlerKind = Exclude<StoredKind, 'queues'>;
 export const handlerKinds = storedKinds.filter((kind) => kind !== 'queues');
 
-/** What of a user's quota is used. All in bytes. */
+/** Usage of a user's quota, in bytes. */
 export interface QuotaView {
   readonly quotaBytes: number;
   readonly usedBytes: number;
   readonly byKind: Readonly<Record<StoredKind, number>>;
-  /** Handlers that store something, the one with most first. Deleted ones store until they are purged. */
+  /** Handlers with stored data, the largest first. A deleted handler is listed until it is purged. */
   readonly handlers: readonly { readonly name: string; readonly bytes: number; readonly deleted: boolean }[];
 }

@@ -1,30 +1,30 @@
 /**
- * Who may do what: one table of operations, read by the API, the git door and the log stream alike. An operation that
- * is not in the table cannot be written: its id is a key here.
+ * Decides who may do what, by one table of operations that the API, the git door and the log stream share. An operation
+ * that is not in the table cannot be written: its id is a key of the table.
  */
 import { type HandlerRole, handlerRoles, type TokenScope, tokenScopes, type User } from './nouns.ts';
 
-/** An operation on one handler: the least role and the least scope that it takes. */
+/** Rule for operations on one handler: the least role and the least scope that are required. */
 interface HandlerRule {
   readonly on: 'handler';
   readonly role: HandlerRole;
   readonly scope: TokenScope;
 }
 
-/** An operation on the caller's own account. `bound`: also with a Token that is good for one handler only. */
+/** Rule for operations on the caller's own account. `bound`: also allowed with a Token that is bound to one handler. */
 interface AccountRule {
   readonly on: 'account';
   readonly scope: TokenScope;
   readonly bound: boolean;
 }
 
-/** An operation on the platform, for administrators. */
+/** Rule for operations on the platform, which administrators may do. */
 interface PlatformRule {
   readonly on: 'platform';
   readonly scope: TokenScope;
 }
 
-/** An operation that needs no Token. */
+/** Rule for operations that need no Token. */
 interface OpenRule {
   readonly on: 'nothing';
 }
@@ -56,13 +56,13 @@ export const permissions = {
   listInvites: account,
   createInvite: account,
   deleteInvite: account,
-  /** A Token bound to one handler lists that one. */
+  /** A Token bound to one handler lists that handler only. */
   listHandlers: anyToken,
   createHandler: { on: 'account', scope: 'deploy', bound: false },
-  /** A push to a name that nobody has: makes the handler. */
+  /** Creates a handler by a push to a name that is free. */
   gitCreate: { on: 'account', scope: 'deploy', bound: false },
   listUsage: ownFigures,
-  /** Queues are a user's own. */
+  /** Queues belong to a user, not to a handler. */
   listQueues: ownFigures,
   showQueue: ownFigures,
   readQueue: ownFigures,
@@ -112,7 +112,7 @@ export const permissions = {
   acceptTransfer: account,
   declineTransfer: account,
 
-  /** It tells addresses of the team. */
+  /** Owner only: audit entries show addresses of the team's members. */
   listHandlerAudit: { on: 'handler', role: 'owner', scope: 'read' },
   exportHandlerAudit: { on: 'handler', role: 'owner', scope: 'read' },
 
@@ -129,35 +129,35 @@ export const permissions = {
 
 export type OperationId = keyof typeof permissions;
 
-/** Ids of the operations whose rule is `on` this. */
+/** Ids of the operations whose rule has `on: On`. */
 export type OperationOn<On extends Rule['on']> = {
   [Id in OperationId]: (typeof permissions)[Id] extends { readonly on: On } ? Id : never;
 }[OperationId];
 
-/** Who calls, and what the credentials are good for. */
+/** Who calls, with the rights of the credentials used. */
 export interface Actor {
   readonly user: User;
   readonly isAdmin: boolean;
-  /** Null for a name and a password. */
+  /** Id of the Token; null: the actor gave a name and a password. */
   readonly tokenId: string | null;
   readonly scope: TokenScope;
-  /** Id of the one handler that the Token is good for; null: every one of its user. */
+  /** Id of the only handler that the Token is valid for; null: every handler of its user. */
   readonly boundTo: string | null;
   /** Unix milliseconds at which the Token ends; null: never. */
   readonly expiresMs: number | null;
 }
 
-/** A handler as far as the decision needs it. */
+/** Facts about a handler that the decision needs. */
 export interface Guarded {
   readonly id: string;
-  /** The actor's role; null for a stranger. */
+  /** Role of the actor on the handler; null: none. */
   readonly role: HandlerRole | null;
   readonly isOwnerSuspended: boolean;
 }
 
 /**
- * Why an operation is refused. `hidden`: the actor may not know that the handler exists. `owner_suspended`: nothing of
- * a suspended user's handlers changes.
+ * Reason for which an operation is refused. `hidden`: the actor may not know that the handler exists.
+ * `owner_suspended`: handlers of a suspended user do not change.
  */
 export type Denial = 'hidden' | 'scope' | 'bound' | 'role' | 'admin' | 'owner_suspended';
 
@@ -186,7 +186,7 @@ export function denialOn(operation: OperationOn<'handler'>, actor: ActorRights, 
   return handler.isOwnerSuspended && rule.scope !== 'read' ? 'owner_suspended' : null;
 }
 
-/** Whether `has` is `needs` or stands behind it in `order`. */
+/** Returns whether `has` equals `needs` or comes after it in `order`. */
 function includes<T>(order: readonly T[], has: T, needs: T): boolean {
   return order.indexOf(has) >= order.indexOf(needs);
 }

@@ -7,27 +7,27 @@ import type { LimitName } from './limits.ts';
 import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
 
-/** What every label is served with: a runner that starts is told this first. */
+/** What every label is served with. A runner that starts is told this first. */
 export interface ReleaseState {
   readonly specs: readonly DeploymentSpec[];
   readonly releases: readonly { readonly label: string; readonly specId: string }[];
-  /** Labels that exist and serve nothing. */
+  /** Labels that exist with nothing deployed. */
   readonly known: readonly string[];
-  /** Users for whose functions something holds: suspended, or limited. */
+  /** Users who are suspended or limited. */
   readonly owners: readonly OwnerState[];
 }
 
-/** One change of what a label is served with, or of what holds for the functions of a User. */
+/** One change of what a label is served with, or of what holds for a User's functions. */
 export type ReleaseChange = {
   /** Grows from change to change. */
   readonly revision: number;
 } & (
   | { readonly kind: 'release'; readonly label: string; readonly spec: DeploymentSpec }
-  /** The label exists, nothing is deployed. */
+  /** The label exists with nothing deployed. */
   | { readonly kind: 'announce'; readonly label: string }
-  /** The label does not exist any more. */
+  /** The label no longer exists. */
   | { readonly kind: 'remove'; readonly label: string }
-  /** What holds for all functions of a User is another. */
+  /** The state of a User has changed; it applies to all functions of the User. */
   | { readonly kind: 'owner'; readonly owner: OwnerState }
 );
 
@@ -79,91 +79,92 @@ export interface NodeView {
 
 /** src/control/fleet: where functions are served. Each Node follows the ReleaseFeed. */
 export interface Nodes {
-  /** Returns the Nodes that live now. */
+  /** Returns the Nodes that are alive now. */
   list(): readonly NodeView[];
   /**
-   * Lets every runner of every Node compile the Artifact of `spec`; serves nothing with it. Resolves when each has.
-   * Throws `vet_failed` when a runner cannot, and where no runner could.
+   * Lets every runner of every Node compile the Artifact of `spec`, and serves nothing with it. Resolves when all have.
+   * Throws `vet_failed` when a runner fails to compile it, and when no runner could try.
    */
   prepare(spec: DeploymentSpec): Promise<void>;
   /**
-   * Resolves when the change `revision`, and all before it, have taken effect in every Node that lives, and nothing of
-   * an earlier control answers any more. Never rejects: a Node that ends meanwhile is not waited for.
+   * Resolves when the change `revision`, and all changes before it, have taken effect in every living Node, and no
+   * runner of an earlier control answers any more. Never rejects: a Node that ends meanwhile is not waited for.
    */
   applied(revision: number): Promise<void>;
-  /** Lets every runner free a prepared spec that no label is served with any more. */
+  /** Lets every runner free a prepared spec that no label is served with. */
   forget(specId: string): void;
 }
 
-/** Names a batch of log lines, so that one that is sent again is stored once. */
+/** Identifies a batch of log lines, so that a batch that is sent again is stored once. */
 export interface LogBatchId {
-  /** The sender: unique for ever, at most 200 characters. */
+  /** Id of the sender, unique for ever, at most 200 characters. */
   readonly origin: string;
-  /** Grows from batch to batch of one sender; batches are sent in that order. */
+  /** Grows from batch to batch of one sender; a sender sends batches in that order. */
   readonly number: number;
 }
 
 /**
- * What became of a batch of log lines. `stored`: durable as far as the database promises it. `known`: stored before,
- * and not again. `lost`: not stored; its lines have been counted as dropped where the batch had no id, and are the
- * sender's to send again or to report as dropped where it had one.
+ * Result of appending a batch of log lines. `stored`: the lines are as durable as the database makes them. `known`: the
+ * batch was stored before and has not been stored again. `lost`: the lines are not stored. Lost lines of a batch
+ * without id have been counted as dropped; for a batch with id the sender sends it again or reports the lines as
+ * dropped.
  */
 export type LogAppendResult = 'stored' | 'known' | 'lost';
 
-/** src/control/logs: takes log lines, gives them cursors, stores and publishes them. */
+/** src/control/logs: gives log lines their cursors, stores and publishes them. */
 export interface LogSink {
   /**
-   * Stores the lines in their order; never rejects. `dropped`: lines lost on the way here, by handler id; each loss
-   * becomes a line in the log itself.
+   * Stores the lines in order; never rejects. `dropped`: number of lines lost on the way to control, by handler id;
+   * each loss becomes a line of the log itself.
    */
   append(lines: readonly PendingLogLine[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
 }
 
-/** The same for a station that only writes lines of its own. */
+/** Port of a station that only writes lines of its own. */
 export type LogAppender = Pick<LogSink, 'append'>;
 
-/** Which lines a reader wants. */
+/** Which lines a reader asks for. */
 export interface LogFilter {
-  /** Lines at this severity or worse: `level` <= this (logLevels). */
+  /** Greatest `level` number (logLevels): lines of this severity and of worse ones. */
   readonly level?: number | undefined;
-  /** A plain substring, never a pattern. The letters A-Z count as a-z, all else compares exactly. */
+  /** Substring of the text, never a pattern. A-Z match a-z; all other characters compare exactly. */
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
-  /** Slug of a preview; '' wants lines of no preview. */
+  /** Slug of a preview; '': only lines that belong to no preview; absent: all lines. */
   readonly preview?: string | undefined;
-  /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
+  /** Unix milliseconds: lines written at `sinceMs` or later, and before `untilMs`. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
 }
 
 export interface LogReaderOptions extends LogFilter {
-  /** Lines above this cursor, oldest first. */
+  /** Only lines with a greater cursor, oldest first. */
   readonly after?: number | undefined;
-  /** Who asks: one user's searches follow each other. Without it the handler stands for its owner. */
+  /** Id of the asking user: searches of one user run one after the other. Absent: the handler's owner is taken. */
   readonly userId?: string | undefined;
 }
 
-/** A question about lines that are stored. */
+/** A question about stored lines. */
 export interface LogQuery extends LogReaderOptions {
-  /** Lines below this cursor. */
+  /** Only lines with a smaller cursor. */
   readonly before?: number | undefined;
-  /** Lines at most; 1 to 1,000. */
+  /** Greatest number of lines, 1 to 1,000. */
   readonly limit?: number | undefined;
 }
 
 export interface LogPage {
-  /** Ascending by cursor. */
+  /** Lines in ascending order of cursors. */
   readonly lines: readonly LogLine[];
-  /** Go on forward (or tail) from here: `after` of the next question. */
+  /** Cursor to continue forward from (or to tail from): `after` of the next question. */
   readonly cursor: number;
-  /** Go on backward from here: `before` of the next question; null when nothing older is kept. */
+  /** Cursor to continue backward from: `before` of the next question; null when no older line is kept. */
   readonly before: number | null;
-  /** Whether the way `after` pointed at, or backward without it, may have more lines. */
+  /** Whether more lines may follow: forward with `after`, else backward. */
   readonly more: boolean;
-  /** A search ended at its limit before the answer was full: there may be more matches the way it looked. */
+  /** Whether the search ended at its limit before the page was full, so more matches may follow in its direction. */
   readonly stopped: boolean;
-  /** Lines that retention has removed between `after` and the first line of this answer. */
+  /** Number of lines between `after` and the first line of this page that retention has removed. */
   readonly expired: number;
 }
 
@@ -174,77 +175,92 @@ export interface LogTailReader {
   close(): void;
 }
 
-/** A handler as the log names it. */
+/** Names a handler in questions to the log. */
 export interface LogHandler {
   readonly id: string;
   readonly name: string;
 }
 
-/** src/control/logs: history and live lines of one handler, by cursor, without a gap or a duplicate between them. */
+/**
+ * src/control/logs: returns history and live lines of one handler by cursor, without a gap or a duplicate between both.
+ */
 export interface LogFeed {
-  /** Answers from what is stored. Without `after` and `before`: the newest lines. */
+  /** Returns stored lines. Without `after` and `before`: the newest ones. */
   query(handler: LogHandler, query: LogQuery): Promise<LogPage>;
-  /** Goes on from `after` (without it: from now) and never ends by itself. A cursor from the future counts as now. */
+  /**
+   * Returns a reader of the lines after `after` (absent: from now on) that never ends by itself. A cursor greater than
+   * the newest line's counts as now.
+   */
   tail(handler: LogHandler, options: LogReaderOptions): LogTailReader;
 }
 
-/** src/control/artifacts: content by name; a name stands for one content for ever. */
+/** src/control/artifacts: stores contents by name; a name stands for the same content for ever. */
 export interface Blobs {
-  /** Throws `not_found` where there is none, `internal` where the bytes are not what was put. */
+  /**
+   * Returns the bytes stored under `name`. Throws `not_found` when there are none, `internal` when they are damaged.
+   */
   get(name: string): Promise<Uint8Array>;
   /**
-   * Stores `bytes` under `name`; durable when it resolves. Content that is there already is left alone, unless it is
+   * Stores `bytes` under `name`; durable when it resolves. A content that is already stored stays, unless it is
    * damaged.
    */
   put(name: string, bytes: Uint8Array): Promise<void>;
-  /** Returns whether it is there, and unharmed as far as that is known without reading it. */
+  /** Returns whether `name` is stored, and undamaged as far as can be told without reading the content. */
   has(name: string): Promise<boolean>;
-  /** Returns the names of all that are there. */
+  /** Returns the names of all stored contents. */
   list(): Promise<readonly string[]>;
-  /** Removes it; does nothing where there is none. The caller makes sure that nothing refers to it. */
+  /**
+   * Removes the content of `name`; does nothing when there is none. The caller makes sure that nothing refers to it.
+   */
   remove(name: string): Promise<void>;
 }
 
-/** The right to act for `name`, until it ends or is taken. */
+/** Right to act for `name`, until it expires or another holder takes it. */
 export interface Lease {
   readonly name: string;
   readonly holder: string;
-  /** Outdates every earlier holder: what is written with a smaller epoch is refused. */
+  /** Outdates the epochs of all earlier holders: writes with a smaller epoch are refused. */
   readonly epoch: number;
   /** Unix milliseconds. */
   readonly expiresMs: number;
 }
 
-/** src/control/db: who may act for something, over all controls. */
+/** src/control/db: says which control may act for a name. */
 export interface Leases {
   /**
-   * Takes `name` for `ttlMs` if it is free, expired or held by the same holder, with a greater epoch than any before.
-   * Returns null where another holds it. Clocks of controls may differ by less than `ttlMs`.
+   * Takes `name` for `ttlMs` milliseconds if it is free, expired or held by the same holder, with a greater epoch than
+   * any before. Returns null when another holder has it. Clocks of controls may differ by less than `ttlMs`.
    */
   take(options: { readonly name: string; readonly holder: string; readonly ttlMs: number }): Promise<Lease | null>;
-  /** Holds it for `ttlMs` from now, with the same epoch; null where it has been taken since. */
+  /**
+   * Extends the lease to `ttlMs` milliseconds from now, with the same epoch. Returns null when another holder has taken
+   * it.
+   */
   renew(lease: Lease, ttlMs: number): Promise<Lease | null>;
-  /** Gives it back at once; does nothing where it has been taken since. The epoch stays known. */
+  /**
+   * Ends the lease at once; does nothing when another holder has taken it. The epoch is kept, so that the next one is
+   * greater.
+   */
   release(lease: Lease): Promise<void>;
 }
 
-/** src/control/git: which control holds a repository. Only that one serves pushes and fetches of it. */
+/** src/control/git: says which control holds a repository. Only that control serves its pushes and fetches. */
 export interface RepoHome {
-  /** This control. */
+  /** Id of this control. */
   readonly self: string;
-  /** Claims those of the repositories that nobody holds; returns the control that holds each of them now. */
+  /** Claims those repositories that no control holds. Returns the holder of each repository. */
   claim(repositoryIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
-  /** Returns the control that holds each of the repositories; one that nobody holds is left out. */
+  /** Returns the control that holds each repository; repositories without a holder are left out. */
   of(repositoryIds: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Forgets a repository that this control holds and has removed. */
   forget(repositoryId: string): Promise<void>;
 }
 
-/** src/control/deploy, as the API uses it. */
+/** src/control/deploy, as other stations use it. */
 export interface Deployer {
   /**
-   * Makes Deployment `number` live again: of the handler itself, or with `branch` of that branch's preview. Throws
-   * `not_found`, `conflict`.
+   * Makes Deployment `number` live again: of the handler itself, or of the preview of `branch`. Throws `not_found`,
+   * `conflict`.
    */
   rollback(options: {
     readonly handlerId: string;
@@ -253,31 +269,32 @@ export interface Deployer {
     readonly branch?: string | undefined;
   }): Promise<void>;
   /**
-   * Serves what is live, previews included, with environment variables as they are now; with `branch` its preview alone.
+   * Serves all live Deployments of the handler, previews included, with the current environment variables. With
+   * `branch`: that preview only.
    */
   environmentChanged(handlerId: string, branch?: string): Promise<void>;
-  /** Removes a preview; `why` goes into the handler's log. Throws `not_found`. */
+  /** Removes a preview. `why` is written to the handler's log. Throws `not_found`. */
   previewDeleted(options: { readonly handlerId: string; readonly branch: string; readonly why: string }): Promise<void>;
   /**
-   * Something that is not part of the Deployment changed (limits, policy, owner): serve the live Deployment with what
-   * holds now. `what` goes into the handler's log, after `vN`.
+   * Serves the live Deployment again after a change of its limits, policy or owner, which are not part of the
+   * Deployment. `what` is written to the handler's log, after `vN`.
    */
   handlerChanged(handlerId: string, what: string): Promise<void>;
   /**
-   * Changes what holds without a push, and serves the live Deployment with it. `limits`: null gives a limit back to the
-   * manifest. `policy` replaces the patterns added before. Throws `bad_request` (a pattern), `limit_exceeded` (the
-   * module needs more), `vet_failed`; nothing has changed then.
+   * Changes settings that need no push, and serves the live Deployment with them. `limits`: null restores the
+   * manifest's value. `policy` replaces the patterns added before. Throws `bad_request` (a pattern), `limit_exceeded`
+   * (the module needs more) and `vet_failed`; then nothing has changed.
    */
   changeSettings(options: {
     readonly handlerId: string;
     readonly limits: Readonly<Partial<Record<LimitName, number | null | undefined>>>;
     readonly policy: Policy | null;
-    /** Whether other branches get previews; those that exist stay. */
+    /** Whether other branches get previews; existing previews stay. */
     readonly previews?: boolean | undefined;
   }): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;
-  /** Removes everything of a deleted handler for good. */
+  /** Removes all data of a deleted handler for good. */
   handlerPurged(handlerId: string): Promise<void>;
 }

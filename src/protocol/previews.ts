@@ -1,27 +1,27 @@
 /** Names and limits of previews: Releases of branches that are not the deploy branch (docs/previews.md). */
 
 export const previewLimits = {
-  /** Previews of one handler: each holds a version, compiled code and a kv namespace. */
+  /** Previews of one handler. Each one holds a version, compiled code and a kv namespace. */
   previews: 100,
-  /** Branches of one push that become previews; checking one takes up to seconds, and the push waits. */
+  /** Branches of one push that become previews. Vetting one takes up to seconds, and the push waits. */
   perPush: 10,
-  /** Characters of the branch in a label: 63 of a DNS label (RFC 1035 section 2.3.4) less 40 of a handler and `--`. */
+  /** Characters of a slug: 63 of a DNS label (RFC 1035 section 2.3.4) less 40 of a handler's name and 2 of `--`. */
   slugChars: 21,
-  /** Days without a call or a push after which a preview ends, where the manifest says nothing. */
+  /** Days without a call or push after which a preview ends, when the manifest sets no number. */
   days: 14,
-  /** The most days that a manifest may ask for. */
+  /** Greatest number of days that a manifest may ask for. */
   daysMax: 90,
-  /** Superseded versions of one preview that are kept as targets of a rollback. */
+  /** Superseded versions of one preview that are kept for rollbacks. */
   keptVersions: 5,
   /** Variables of all branches of one handler together. */
   variables: 1_000,
-  /** Bytes of a branch's name that can have a preview: git's own limit is that of a file name, 255. */
+  /** Bytes of a branch's name that may get a preview. git limits a name to 255, the length of a file name. */
   branchBytes: 255,
 } as const;
 
 /**
- * Makes of a branch's name what stands for it in a label: 1 to 21 of a-z, 0-9 and single hyphens inside. Letters lose
- * their accents and capitals; anything else becomes a hyphen. Different branches may give the same result.
+ * Returns the slug of a branch's name: 1 to 21 of a-z, 0-9 and single hyphens inside. Letters lose accents and
+ * capitals; any other character becomes a hyphen. Different branches may get the same slug (see freeSlug).
  */
 export function slugOfBranch(branch: string): string {
   const plain = branch
@@ -46,7 +46,7 @@ export function freeSlug(branch: string, taken: ReadonlySet<string>): string {
   }
 }
 
-/** Returns the label of a preview: no handler's name contains `--`, so the two parts cannot be mistaken. */
+/** Returns the label of a preview. Handler names contain no `--`, so a label splits in only one way. */
 export function previewLabel(slug: string, handler: string): string {
   return `${slug}--${handler}`;
 }

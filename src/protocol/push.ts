@@ -1,6 +1,6 @@
 /**
- * One `git push` as the stations see it: src/control/git takes it from the network and from git's hooks,
- * src/control/deploy decides about it. Types only, so that neither imports the other.
+ * Types of one `git push` as the stations see it: src/control/git takes it from the network and from git's hooks,
+ * src/control/deploy decides about it. Only types, so that neither station imports the other.
  */
 import type { User } from './nouns.ts';
 
@@ -17,11 +17,11 @@ export interface TreeEntry {
   /** Octal, six digits: 100644, 100755, 120000 (symbolic link), 160000 (submodule). */
   readonly mode: string;
   readonly oid: string;
-  /** Bytes; 0 for what is no blob. */
+  /** Size in bytes; 0 for entries that are no blobs. */
   readonly size: number;
-  /** Bytes that are no UTF-8 stand as `\xNN` in it. */
+  /** Path in the tree. Bytes that are not UTF-8 are written `\xNN`. */
   readonly path: string;
-  /** Whether the name in git is UTF-8, and `path` is that name. */
+  /** Whether the name in git is valid UTF-8, so that `path` is exactly that name. */
   readonly isUtf8: boolean;
 }
 
@@ -37,22 +37,22 @@ export interface PushedObjects {
 export type Print = (text: string) => void;
 
 export interface IncomingPush {
-  /** As in the URL; valid, but perhaps of no handler yet. */
+  /** Name from the URL: valid, but there may be no such handler yet. */
   readonly handlerName: string;
-  /** The handler's id, or the id it gets if this push creates it; names the repository. */
+  /** Id of the handler, or the id that it gets if this push creates it; it names the repository. */
   readonly handlerId: string;
   readonly handlerExists: boolean;
   readonly user: User;
   readonly updates: readonly RefUpdate[];
 }
 
-/** One push from git's pre-receive hook until git has ended. Calls come in this order, once each. */
+/** One push, from git's pre-receive hook until git has ended. The methods are called in this order, once each. */
 export interface PushSession {
-  /** Decides whether git may move the refs, and prints everything there is to say. Never rejects. */
+  /** Decides whether git may move the refs, and prints the reasons. Never rejects. */
   preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean>;
-  /** Takes notice that the refs have moved. Never rejects. */
+  /** Releases the accepted commit after git has moved the refs. Never rejects. */
   postReceive(print: Print): Promise<void>;
-  /** Takes notice that git has ended, whether or not it came as far as the calls above: nothing stays half done. */
+  /** Cleans up when git has ended, whether or not the calls above were made: nothing stays half done. */
   ended(): Promise<void>;
 }
 

@@ -1,37 +1,38 @@
 /**
- * How control, its runners and orphaned runners recognise each other on the functions' port, which is open to
- * everybody. Who asks `GET /.trisiel/runner` sends a nonce and a code over it that only a holder of the platform's
- * key can make; the answer carries a code of its own. Others are answered 404, as for any name that does not exist.
+ * Lets control, its runners and orphaned runners recognise each other on the functions' port, which is open to
+ * everybody. The asking process sends `GET /.trisiel/runner` with a nonce and a code over it that only a holder of the
+ * platform's key can make; the answer carries another code over the nonce. Requests without a valid code are answered
+ * 404, like any unknown name.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 export const runnerProbe = {
   path: '/.trisiel/runner',
-  /** Field of the request: `NONCE.CODE`. */
+  /** Request field: `NONCE.CODE`. */
   askField: 'trisiel-probe',
-  /** Field of the answer: a code over the same nonce. */
+  /** Answer field: a code over the same nonce. */
   proofField: 'trisiel-proof',
 } as const;
 
-/** What a runner tells of itself to those who hold the key. */
+/** What a runner tells about itself to holders of the key. */
 export interface RunnerIdentity {
   readonly platformId: string;
-  /** Of the control that started it. */
+  /** Boot id of the control that started the runner. */
   readonly bootId: string;
   readonly runnerId: string;
   readonly pid: number;
-  /** Of that control; runners of an earlier one report there. */
+  /** Loopback URL of the control that started the runner; runners of an earlier control report there. */
   readonly controlUrl: string;
 }
 
 export interface Probe {
-  /** Value of the request's field. */
+  /** Value of the request field. */
   readonly field: string;
-  /** Returns whether `proof`, the answer's field, is of a holder of the key, and for this request. */
+  /** Returns whether `proof`, the value of the answer field, was made for this request by a holder of the key. */
   isAnsweredBy(proof: string | null | undefined): boolean;
 }
 
-/** Makes a new question to the process that listens on the port. `key`: the platform's, any text. */
+/** Makes a new question to the process that listens on the port. `key`: key of the platform, any text. */
 export function makeProbe(key: string): Probe {
   const nonce = randomBytes(16).toString('hex');
   return {
@@ -40,7 +41,7 @@ export function makeProbe(key: string): Probe {
   };
 }
 
-/** Returns the proof to answer with; null where `field` is not of a holder of the key. */
+/** Returns the value of the answer field; null when `field` was not made by a holder of the key. */
 export function answerToProbe(key: string, field: string): string | null {
   const [nonce = '', given = ''] = field.split('.');
   return isSame(given, code(key, 'ask', nonce)) ? code(key, 'answer', nonce) : null;
@@ -52,6 +53,6 @@ function code(key: string, purpose: 'ask' | 'answer', nonce: string): string {
 
 function isSame(one: string, other: string): boolean {
   const [first, second] = [Buffer.from(one), Buffer.from(other)];
-  // In bytes: what comes from outside may hold letters of two.
+  // Compares lengths in bytes: text from outside may hold characters of two bytes.
   return first.length === second.length && timingSafeEqual(first, second);
 }

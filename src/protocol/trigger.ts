@@ -1,15 +1,15 @@
 /**
- * How control calls a function for what is no HTTP request of a caller: a queue's messages, a tick of a schedule. It is
- * a request to the functions' port, which is open to everybody; so it carries a field that only a holder of the
- * platform's key can make. With it the function's standard output is returned as it is, its exit status decides
- * between 200 and a problem document, and the trigger's variables are in its environment.
+ * Signed request field by which control calls a function for a queue's messages or for a tick of a schedule. Control
+ * calls the functions' port, which is open to everybody; so the field carries a code that only a holder of the
+ * platform's key can make. With a valid field the function's standard output is returned unchanged, its exit status
+ * decides between 200 and a problem document, and the trigger's variables are in its environment.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export const triggerField = 'trisiel-trigger';
 
 /**
- * Variables of a trigger, and the request fields that tell a component the same. The first one's name is that of the
+ * Variables of a trigger, each with the request field that tells a component the same. The first one's field is the
  * signed field, which no guest sees.
  */
 export const triggerFacts = {
@@ -23,10 +23,10 @@ export const triggerFacts = {
   CALL_ATTEMPT: 'trisiel-call-attempt',
 } as const;
 
-/** Names of those fields: from outside they mean nothing, and no guest sees them. */
+/** Names of those fields. The runner removes them from requests of other callers. */
 export const triggerFieldNames: ReadonlySet<string> = new Set(Object.values(triggerFacts));
 
-/** Field of the answer: bytes of standard output that were not kept. */
+/** Answer field with the number of bytes of standard output that were not kept. */
 export const lostOutputField = 'trisiel-lost-output';
 
 export const triggerKinds = ['queue', 'schedule', 'async'] as const;
@@ -34,25 +34,25 @@ export type TriggerKind = (typeof triggerKinds)[number];
 
 export interface Trigger {
   readonly kind: TriggerKind;
-  /** The handler that is called: the field is of no use for another one. */
+  /** Label that is called: the field is invalid for any other one. */
   readonly label: string;
-  /** Variables of the Invocation besides the request's. */
+  /** Variables added to the Invocation's environment, besides those of the request. */
   readonly env: Readonly<Record<string, string>>;
-  /** Wall clock of the call, milliseconds; the Deployment's own limit counts too. */
+  /** Milliseconds of wall clock that the call may take; the Deployment's own limit holds as well. */
   readonly timeoutMs: number;
 }
 
-/** Returns the field's value. `key`: the platform's, any text. */
+/** Returns the value of the signed field. `key`: key of the platform, any text. */
 export function writeTrigger(key: string, trigger: Trigger): string {
   const text = Buffer.from(JSON.stringify(trigger)).toString('base64url');
   return `${text}.${code(key, text)}`;
 }
 
-/** Returns what a field says; null where it is not of a holder of the key. */
+/** Returns the trigger of a signed field; null when the field was not made by a holder of the key. */
 export function readTrigger(key: string, field: string): Trigger | null {
   const [text = '', given = ''] = field.split('.');
   const wanted = Buffer.from(code(key, text));
-  // In bytes: a field from outside may hold letters of two.
+  // Compares lengths in bytes: a field from outside may hold characters of two bytes.
   const sent = Buffer.from(given);
   if (sent.length !== wanted.length || !timingSafeEqual(sent, wanted)) return null;
   return JSON.parse(Buffer.from(text, 'base64url').toString()) as Trigger; // written by writeTrigger

@@ -1,6 +1,6 @@
 /**
- * Finds the client behind proxies. A peer that is no proxy of ours is the client itself, whatever its headers say;
- * behind a trusted one the client stands in Forwarded (RFC 7239) or X-Forwarded-For and -Proto.
+ * Finds the client of a request that came through proxies. A peer that is not a trusted proxy is the client itself,
+ * whatever its headers say; behind a trusted proxy, Forwarded (RFC 7239) or X-Forwarded-For and -Proto name the client.
  */
 import { BlockList, isIP } from 'node:net';
 import { PlatformError } from './errors.ts';
@@ -8,11 +8,11 @@ import { PlatformError } from './errors.ts';
 export interface ClientFacts {
   /** IP address without a zone; a mapped IPv4 address as IPv4. '' for a socket that is gone. */
   readonly address: string;
-  /** Scheme that the client used as the nearest trusted proxy tells it; null where none does. */
+  /** Scheme that the client used, as the nearest trusted proxy tells it; null: none tells it. */
   readonly scheme: 'http' | 'https' | null;
 }
 
-/** Entries of a header that are looked at, from the right: more proxies than anybody chains. */
+/** Entries of a header that are read, from the right. Real chains of proxies are shorter. */
 const hopsMax = 32;
 
 export class TrustedProxies {
@@ -42,7 +42,7 @@ export class TrustedProxies {
     return new TrustedProxies(list, text);
   }
 
-  /** Returns what parse() reads as the same proxies. */
+  /** Returns a text that parse() reads as the same proxies. */
   toString(): string {
     return this.#text;
   }
@@ -52,7 +52,7 @@ export class TrustedProxies {
     return this.#list.rules.length === 0;
   }
 
-  /** Says whether `address` is one of the proxies; false for anything that is no address. */
+  /** Returns whether `address` is one of the proxies; false for text that is no address. */
   trusts(address: string): boolean {
     const plain = plainAddress(address);
     const family = isIP(plain);
@@ -60,9 +60,9 @@ export class TrustedProxies {
   }
 
   /**
-   * Returns the client of a request. `peer` is the address at the other end of the socket. Goes from the last entry
-   * of the header to the first and stops at the first address that is no trusted proxy: what stands left of it was
-   * written by the client. An entry that is no address (`unknown`, `_hidden`) ends the search at the proxy before it.
+   * Returns the client of a request. `peer`: address at the other end of the socket. Reads the header from its last
+   * entry to its first and stops at the first address that is no trusted proxy: entries left of it were written by the
+   * client. An entry that is no address (`unknown`, `_hidden`) ends the search at the proxy before it.
    */
   clientOf(peer: string | undefined, headers: Readonly<Record<string, string | string[] | undefined>>): ClientFacts {
     let address = plainAddress(peer ?? '');

@@ -1,10 +1,10 @@
-/** One bounded queue of waiting tasks: what admits tasks in order (Semaphore, Turnstile) is built on it. */
+/** Bounded queue of waiting tasks, on which Semaphore and Turnstile are built. */
 
-/** What ends a wait before its turn comes; each case names the error that the waiter gets. */
+/** Events that end a wait before its turn; each one names the error that the waiter gets. */
 export interface WaitEnds {
-  /** The wait ends when `signal` aborts. */
+  /** Ends the wait when `signal` aborts. */
   readonly abort?: { readonly signal: AbortSignal; readonly error: () => Error } | undefined;
-  /** The wait ends after `ms` milliseconds. */
+  /** Ends the wait after `ms` milliseconds. */
   readonly limit?: { readonly ms: number; readonly error: () => Error } | undefined;
 }
 
@@ -18,7 +18,7 @@ interface Waiter<T> {
 export class BoundedQueue<T> {
   readonly #max: number;
   readonly #full: () => Error;
-  /** In the order of coming; a Set, so that a waiter in the middle leaves without a search. */
+  /** Waiters in order of arrival. A Set removes a waiter from the middle without a search. */
   readonly #waiters = new Set<Waiter<T>>();
 
   /** `full` makes the error for an item that comes when `max` items wait. */

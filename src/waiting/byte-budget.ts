@@ -15,14 +15,14 @@ export class ByteBudget {
     return this.#held >= this.max;
   }
 
-  /** Takes `count` bytes where they fit; false, and nothing taken, where they do not. */
+  /** Takes `count` bytes and returns true if they fit; else takes nothing and returns false. */
   take(count: number): boolean {
     if (this.#held + count > this.max) return false;
     this.#held += count;
     return true;
   }
 
-  /** Takes what has arrived already and cannot be refused. */
+  /** Takes `count` bytes even when they do not fit: for bytes that have already arrived. */
   force(count: number): void {
     this.#held += count;
   }

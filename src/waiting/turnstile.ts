@@ -1,30 +1,30 @@
 /**
- * Decides which git operations run now. Pushes to one repository run one after the other, so that a hook's
- * connection belongs to one push only and the last accepted push is the live one. In all and per user the
- * number of running and of waiting operations is bounded.
+ * Decides which git operations run now. Pushes to one repository run one after the other, so that a hook's connection
+ * belongs to one push only and the last accepted push is the live one. The numbers of running and of waiting operations
+ * are bounded, in all and per user.
  */
 import { PlatformError } from '../protocol/errors.ts';
 import { BoundedQueue } from './bounded-queue.ts';
 
 /** Bounds on the operations that a Turnstile admits and keeps waiting; each is a number of operations, but for `turnMs`. */
 export interface TurnstileLimits {
-  /** Running at once. */
+  /** Operations that run at once. */
   readonly operations: number;
-  /** Running at once for one user. */
+  /** Operations of one user that run at once. */
   readonly operationsPerUser: number;
-  /** Waiting at once. */
+  /** Operations that wait at once. */
   readonly waiting: number;
-  /** Waiting at once for one user, so that one user's waiting operations leave places for others. */
+  /** Operations of one user that wait at once, so that one user cannot fill the queue. */
   readonly waitingPerUser: number;
-  /** Waiting at once for one repository. */
+  /** Operations on one repository that wait at once. */
   readonly waitingPerRepository: number;
-  /** Milliseconds that an operation waits for its turn at most. */
+  /** Milliseconds that an operation may wait for its turn. */
   readonly turnMs: number;
 }
 
 interface Operation {
   readonly userId: string;
-  /** Key of the repository that the operation has alone; null for an operation that shares. */
+  /** Key of the repository that the operation needs alone; null: the operation shares it. */
   readonly exclusive: string | null;
 }
 
