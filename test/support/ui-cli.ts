@@ -284,7 +284,7 @@ function deployer(db: Database): Deployer {
     handlerCreated: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,
-    handlerPurged: nothing,
+    handlerPurged: async (id) => void (await db.deleteFrom('handlers').where('id', '=', id).execute()),
   };
 }
 

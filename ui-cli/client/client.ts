@@ -329,6 +329,11 @@ export class Client {
     await this.#send({ method: 'DELETE', path: handlerPath(name) }, options);
   }
 
+  /** Removes a handler and everything of it for good, also one that is deleted already. */
+  async purgeHandler(name: string, options?: CallOptions): Promise<void> {
+    await this.#send({ method: 'DELETE', path: handlerPath(name), query: { purge: 'true' } }, options);
+  }
+
   async restoreHandler(name: string, options?: CallOptions): Promise<void> {
     await this.#send({ method: 'POST', path: `${handlerPath(name)}/restore` }, options);
   }

@@ -104,10 +104,19 @@ export function addHandlerCommands(program: Command, context: Context): void {
     .description('delete a handler; restore brings it back')
     .argument('<name>', handlerArgument)
     .option('--confirm <name>', 'its name again, instead of typing it')
-    .action(async (name: string, options: { readonly confirm?: string }) => {
+    .option('--purge', 'remove it for good, also one that is deleted already: nothing brings it back')
+    .action(async (name: string, options: { readonly confirm?: string; readonly purge?: boolean }) => {
       const client = await context.client();
+      if (options.purge === true) {
+        const loss = `${name} is removed with its repository, versions, log and values: nothing brings it back`;
+        await confirmName(context, { name, loss, flags: ' --purge' }, options.confirm);
+        await client.purgeHandler(name);
+        context.result({ name, deleted: true, purged: true }, [`removed ${name} for good`]);
+        return;
+      }
       const handler = await client.handler(name);
-      await confirmName(context, handler, options.confirm);
+      const loss = `${name} (${stateText(handler)}) stops answering at ${handler.url}`;
+      await confirmName(context, { name, loss, flags: '' }, options.confirm);
       await client.deleteHandler(name);
       context.result({ name, deleted: true }, [`deleted ${name}`]);
       if (!context.json) context.out.note(`hint: bring it back with wasmcloud restore ${name}`);
@@ -140,15 +149,19 @@ async function create(client: Client, name: string | null): Promise<HandlerView>
   }
 }
 
-async function confirmName(context: Context, handler: HandlerView, given: string | undefined): Promise<void> {
-  const hint = `to delete it: wasmcloud delete ${handler.name} --confirm ${handler.name}`;
+async function confirmName(
+  context: Context,
+  { name, loss, flags }: { readonly name: string; readonly loss: string; readonly flags: string },
+  given: string | undefined,
+): Promise<void> {
+  const hint = `to delete it: wasmcloud delete ${name}${flags} --confirm ${name}`;
   if (given === undefined) {
-    context.needTerminal(`deleting ${handler.name} needs its name once more`, hint);
-    context.out.note(`${handler.name} (${stateText(handler)}) stops answering at ${handler.url}`);
+    context.needTerminal(`deleting ${name} needs its name once more`, hint);
+    context.out.note(loss);
     const typed = await ask('Type its name to delete it: ');
-    if (typed.trim() !== handler.name) throw new Cancelled('the names differ; nothing was deleted');
-  } else if (given !== handler.name) {
-    throw new PlatformError('bad_request', `--confirm ${given} does not match ${handler.name}; nothing was deleted`, {
+    if (typed.trim() !== name) throw new Cancelled('the names differ; nothing was deleted');
+  } else if (given !== name) {
+    throw new PlatformError('bad_request', `--confirm ${given} does not match ${name}; nothing was deleted`, {
       hints: [hint],
     });
   }

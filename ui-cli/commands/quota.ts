@@ -14,7 +14,7 @@ export function addQuotaCommand(program: Command, context: Context): void {
       const [largest] = view.handlers;
       if (largest !== undefined && isNearQuota(view) && !context.json)
         context.out.note(
-          `hint: ${largest.name} uses most; wasmcloud delete ${largest.name} makes room after its purge`,
+          `hint: ${largest.name} uses most; wasmcloud delete ${largest.name} --purge removes it for good`,
         );
     });
 }

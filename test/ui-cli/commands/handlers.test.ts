@@ -141,6 +141,21 @@ test('delete needs the name twice, restore brings it back', async () => {
   expect(await wasmcloud(['show', 'gone-soon'])).toMatchObject({ status: 0 });
 });
 
+test('delete --purge needs the name twice too, and removes a handler for good, also a deleted one', async () => {
+  await control.handler('gone-for-good', 'ada');
+  const refused = await wasmcloud(['delete', 'gone-for-good', '--purge']);
+  expect(refused).toMatchObject({ status: 1 });
+  expect(refused.stderr).toContain('wasmcloud delete gone-for-good --purge --confirm gone-for-good');
+  expect((await wasmcloud(['delete', 'gone-for-good', '--purge', '--confirm', 'gone'])).stderr).toContain(
+    'nothing was deleted',
+  );
+  expect(await wasmcloud(['delete', 'gone-for-good', '--confirm', 'gone-for-good'])).toMatchObject({ status: 0 });
+  expect((await wasmcloud(['list', '--deleted'])).stdout).toContain('gone-for-good');
+  const purged = await wasmcloud(['delete', 'gone-for-good', '--purge', '--confirm', 'gone-for-good']);
+  expect(purged).toMatchObject({ status: 0, stdout: 'removed gone-for-good for good\n' });
+  expect((await wasmcloud(['list', '--deleted'])).stdout).not.toContain('gone-for-good');
+});
+
 test('an invocation shows with what it used and logged', async () => {
   const one = record('swift-otter', 'i_abc', { status: 500, outcome: 'trapped', path: '/x\u001b[2J' });
   await control.record({ records: [one], counts: [] });
