@@ -1,4 +1,7 @@
-/** Makes users, logs them in, and holds who may sign up; Tokens, invites, second factor and limits are files of their own. */
+/**
+ * Makes users, logs them in and says who may sign up. Tokens, invites, second factor and limits have files of their
+ * own.
+ */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { nameLimits } from '../../protocol/limits.ts';
@@ -20,14 +23,14 @@ import { Users } from './users.ts';
 export const accountLimits = {
   /** Failed log-ins from one address where no user has logged in before: 20 at once, then one in 10 s. */
   logInByAddress: { burst: 20, everyMs: 10_000, keys: 10_000 },
-  /** Failed log-ins of one name from all such addresses together: a guess from many machines is no faster. */
+  /** Failed log-ins of one name from all such addresses together: guessing from many machines is no faster. */
   logInByName: { burst: 30, everyMs: 10_000, keys: 10_000 },
   /**
-   * Failed log-ins of one name from one address that has logged in as that user: counted apart, so that guesses from
-   * elsewhere do not lock the user out. A neighbour behind the same address has 100 guesses, then 8,640 a day.
+   * Failed log-ins of one name from an address that has logged in as that user. They are counted apart, so that guesses
+   * from elsewhere do not lock the user out. A neighbour behind the same address has 100 guesses, then 8,640 a day.
    */
   logInFromKnown: { burst: 100, everyMs: 10_000, keys: 10_000 },
-  /** Sign-ups by address: 30 at once (a class, a test suite), then one in 30 s. */
+  /** Sign-ups from one address: 30 at once (a class, a test suite), then one in 30 s. */
   signUpByAddress: { burst: 30, everyMs: 30_000, keys: 10_000 },
 } as const;
 
@@ -35,30 +38,30 @@ export type Registration = 'open' | 'invite' | 'closed';
 
 export interface AccountsOptions {
   readonly db: Database;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
   readonly registration: Registration;
-  /** Seals the secrets of second factors. */
+  /** Seals the secrets of second factors for the database. */
   readonly sealer: Sealer;
-  /** Cost of one password hash; only tests that hash much set it. */
+  /** Cost of one password hash; only tests that hash many set it. */
   readonly passwordCost?: PasswordCost;
 }
 
 const firstCodeKey = 'first_account_code';
 
-/** What a client sends to log in. */
+/** Facts that a client sends to log in. */
 export interface Login {
   readonly name: string;
   readonly password: string;
-  /** Of the second factor, where the account has one: six digits, or a recovery code. */
+  /** Code of the second factor, if the account has one: six digits, or a recovery code. */
   readonly code?: string | undefined;
-  /** The client's. */
+  /** Address of the client. */
   readonly address: string;
 }
 
 export class Accounts {
-  /** The users as administrators see and change them. */
+  /** Users, as administrators see and change them. */
   readonly users: Users;
   readonly secondFactor: SecondFactor;
   readonly #db: Database;
@@ -91,14 +94,14 @@ export class Accounts {
     this.#signUpByAddress = new RateLimiter(accountLimits.signUpByAddress, options.now);
   }
 
-  /** Returns the code that the very first sign-up needs: the same at every start until it is used, then null. */
+  /** Returns the code that the very first sign-up needs, the same at every start until it is used; null after that. */
   async firstAccountCode(): Promise<string | null> {
     return this.#db.transaction().execute(async (trx) => {
       if (await anyUser(trx)) return null;
       const known = await trx.selectFrom('settings').select('value').where('key', '=', firstCodeKey).executeTakeFirst();
       if (known !== undefined) return known.value;
       const code = newFirstCode(this.#randomBytes);
-      // Another control may start at the same time: the first code written is the one that both print.
+      // Another control may start at the same time: the first code written is the one that both controls print.
       const row = await trx
         .insertInto('settings')
         .values({ key: firstCodeKey, value: code })
@@ -110,10 +113,10 @@ export class Accounts {
   }
 
   /**
-   * Makes a user and a first Token; the first user of all becomes the administrator. `address` is the caller's, for the
-   * rate limit.
-   * Throws `name_invalid`, `name_taken`, `bad_request`, `invite_required`, `registration_closed`,
-   * `rate_limited`, `overloaded`.
+   * Makes a user and a first Token; the platform's first user becomes administrator. `address`: address of the caller,
+   * for the rate limit.
+   * Throws `name_invalid`, `name_taken`, `bad_request`, `invite_required`, `registration_closed`, `rate_limited`,
+   * `overloaded`.
    */
   async signUp(options: {
     readonly name: string;
@@ -125,7 +128,7 @@ export class Accounts {
     this.#signUpByAddress.take(addressKey(options.address), 'sign-ups');
     checkUserName(name);
     checkPassword(password);
-    // Asked once before the costly hash and once more, with effect, in the transaction below.
+    // Checks the invite before the costly hash; the transaction below checks it again and uses it up.
     await this.#db.transaction().execute((trx) => this.#admit(trx, invite));
     const passwordHash = await this.#passwords.hash(password);
     const user: User = { id: newId('u', this.#randomBytes), name, createdMs: this.#now() };
@@ -149,7 +152,7 @@ export class Accounts {
   }
 
   /**
-   * Makes a new Token for a name and a password, and a code where the account has a second factor.
+   * Makes a new Token for a name and a password, and for a code if the account has a second factor.
    * Throws `unauthorized` (the same for a wrong name, a wrong password and a wrong code), `code_required`, `forbidden`
    * (suspended), `rate_limited`, `overloaded`.
    */
@@ -169,8 +172,8 @@ export class Accounts {
   }
 
   /**
-   * Returns who acts with a name and a password, and makes no Token: for a client that sends both with every request.
-   * `epoch` stands for the credentials: `isCurrent` says whether they still hold. Throws like `logIn`.
+   * Returns the actor of a name and a password without making a Token: for clients that send both with every request.
+   * `epoch` identifies the credentials; `isCurrent` says whether they are still valid. Throws like `logIn`.
    */
   async actorOfPassword(login: Omit<Login, 'code'>): Promise<{ actor: Actor; epoch: number }> {
     const row = await this.#checkLogin(login);
@@ -178,7 +181,7 @@ export class Accounts {
     return { actor: { user: toUser(row), isAdmin: row.is_admin === 1, ...rights }, epoch: row.credential_epoch };
   }
 
-  /** Says whether a user's credentials are those of `epoch`: nothing has been changed, nobody has been suspended. */
+  /** Returns whether a user's credentials are still those of `epoch`: not changed, and the user not suspended. */
   async isCurrent(userId: string, epoch: number): Promise<boolean> {
     const row = await this.#db
       .selectFrom('users')
@@ -192,7 +195,7 @@ export class Accounts {
 
   /**
    * Changes a user's password. `endSessions`: revokes every other Token of the user. Throws `unauthorized` (the current
-   * password or the code is wrong), `code_required`, `bad_request` (the new one), `rate_limited`, `overloaded`.
+   * password or the code is wrong), `code_required`, `bad_request` (the new password), `rate_limited`, `overloaded`.
    */
   async changePassword(options: {
     readonly user: User;
@@ -218,12 +221,14 @@ export class Accounts {
     for (const id of revoked) this.#tokens.tellRevoked(id);
   }
 
-  /** Returns who acts with a Token; null for anything that is not one in force. Throws `forbidden` (suspended). */
+  /** Returns the actor of a Token; null for any text that is not a valid Token. Throws `forbidden` (suspended). */
   actorOfToken(token: string): Promise<(Actor & { readonly tokenId: string }) | null> {
     return this.#tokens.actorOf(token);
   }
 
-  /** Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`. */
+  /**
+   * Makes a Token and returns it. Only its hash is stored, so it is shown once. Throws `limit_exceeded`, `bad_request`.
+   */
   createToken(
     userId: string,
     terms: Partial<TokenTerms> & Pick<TokenTerms, 'label'>,
@@ -235,31 +240,31 @@ export class Accounts {
     return this.#tokens.list(userId);
   }
 
-  /** Revokes a Token of a user, in force at once, on open log streams too. Throws `not_found`. */
+  /** Revokes a Token of a user with immediate effect, also on open log streams. Throws `not_found`. */
   revokeToken(userId: string, tokenId: string): Promise<void> {
     return this.#tokens.revoke(userId, tokenId);
   }
 
-  /** Returns those of `tokenIds` (at most some thousand) that are in force, whichever control has revoked others. */
+  /** Returns those of `tokenIds` (at most some thousand) that are valid; revocations by other controls count. */
   tokensInForce(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
     return this.#tokens.inForce(tokenIds);
   }
 
-  /** Calls `listener` with the id of each Token that is revoked from now on; returns how to stop that. */
+  /** Calls `listener` with the id of each Token that is revoked from now on. Returns a function that ends this. */
   onTokenRevoked(listener: (tokenId: string) => void): () => void {
     return this.#tokens.onRevoked(listener);
   }
 
   /**
-   * Makes a code with which people may sign up; it is shown once. Throws `registration_closed`, `limit_exceeded`,
-   * `bad_request`.
+   * Makes an invite code, with which people may sign up. It is shown once. Throws `registration_closed`,
+   * `limit_exceeded`, `bad_request`.
    */
   async createInvite(userId: string, terms: InviteTerms = {}): Promise<{ invite: string; view: InviteView }> {
     if (this.#registration === 'closed') throw closed();
     return this.#invites.create(userId, terms);
   }
 
-  /** Returns at most `limit` invites of a user, the oldest first: those made after the invite that `after` names. */
+  /** Returns at most `limit` invites of a user, oldest first, after the invite that `after` names. */
   listInvites(
     userId: string,
     page: { readonly after?: InviteCursor | undefined; readonly limit: number },
@@ -267,7 +272,7 @@ export class Accounts {
     return this.#invites.list(userId, page);
   }
 
-  /** Deletes an invite that somebody could still use. Throws `not_found`. */
+  /** Deletes an invite that can still be used. Throws `not_found`. */
   deleteInvite(userId: string, inviteId: string): Promise<void> {
     return this.#invites.delete(userId, inviteId);
   }
@@ -275,13 +280,13 @@ export class Accounts {
   async #checkLogin({ name, password, code, address: given }: Login) {
     const address = addressKey(given);
     const row = await this.#db.selectFrom('users').selectAll().where('name', '=', name).executeTakeFirst();
-    // Asked for an unknown name too, so that its answer takes as long.
+    // Queries the database for an unknown name too, so that the answer takes as long.
     const isKnown = await this.#knownAddresses.has(row?.id ?? '', address);
     const giveBack = this.#countAttempt({ name, address, isKnown });
     const tooLong = Buffer.byteLength(password) > 1024;
     const right = await this.#passwords.verify(tooLong ? '' : password, tooLong ? null : (row?.password_hash ?? null));
     if (row === undefined || !right) throw new PlatformError('unauthorized', 'wrong name or password');
-    // What follows is told only to somebody who knows the password.
+    // Only a caller who knows the password learns what follows.
     if (row.suspended_ms !== null) throw suspended();
     if (row.totp_confirmed_ms !== null) {
       if (code === undefined) {
@@ -290,7 +295,7 @@ export class Accounts {
           hints: ['wasmcloud login asks for it'],
         });
       }
-      // Counted as a wrong password is: a code has a million values only.
+      // Counts a wrong code like a wrong password: there are only a million codes.
       if (!(await this.secondFactor.accepts(row, code)))
         throw new PlatformError('unauthorized', 'this code is wrong or has been used');
     }
@@ -299,12 +304,12 @@ export class Accounts {
   }
 
   /**
-   * Counts one attempt to log in where attempts of its kind are counted. Returns what takes it back, for one that
-   * turns out well. Throws `rate_limited`.
+   * Counts one attempt to log in, by name and by address. Returns a function that takes the count back after a success.
+   * Throws `rate_limited`.
    */
   #countAttempt(attempt: { readonly name: string; readonly address: string; readonly isKnown: boolean }): () => void {
     const { address, isKnown } = attempt;
-    const name = hashSecret(attempt.name); // a name may be a megabyte long
+    const name = hashSecret(attempt.name); // Hashes the name, which may be a megabyte long.
     if (isKnown) {
       const pair = `${name} ${address}`;
       this.#logInFromKnown.take(pair, 'log-ins');
@@ -318,7 +323,10 @@ export class Accounts {
     };
   }
 
-  /** Throws unless a sign-up with `invite` is allowed; returns what uses the invite up, for after the user exists. */
+  /**
+   * Throws unless a sign-up with `invite` is allowed. Returns a function that uses the invite up, to be called once the
+   * user exists.
+   */
   async #admit(trx: Transaction<Schema>, given: string | undefined): Promise<(userId: string) => Promise<void>> {
     const invite = given?.trim() ?? '';
     if (!(await anyUser(trx))) {
@@ -329,7 +337,7 @@ export class Accounts {
             .deleteFrom('settings')
             .where('key', '=', firstCodeKey)
             .executeTakeFirst();
-          // Somebody else has just used it, on this control or another.
+          // Another sign-up, on this control or another one, has just used the code.
           if (numDeletedRows === 0n) throw firstCodeNeeded();
         };
       if (this.#registration !== 'open') throw firstCodeNeeded();
@@ -344,7 +352,10 @@ export class Accounts {
   }
 }
 
-/** Returns `name` if a user may have it, else throws `name_invalid`. Users are no hosts, so no name is reserved. */
+/**
+ * Returns `name` if a user may have it, else throws `name_invalid`. Names of users are no host names, so none is
+ * reserved.
+ */
 export function checkUserName(name: string): string {
   if (name.length <= nameLimits.userChars && /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(name)) return name;
   throw new PlatformError('name_invalid', 'this cannot be a user name', {
@@ -356,7 +367,10 @@ function toUser(row: { id: string; name: string; created_ms: number }): User {
   return { id: row.id, name: row.name, createdMs: row.created_ms };
 }
 
-/** Says whether `userId` is the first user of all; of two that sign up at the same time, on two controls, one is. */
+/**
+ * Returns whether `userId` is the platform's first user. When two users sign up at the same time, on two controls,
+ * exactly one is.
+ */
 async function isFirst(trx: Transaction<Schema>, userId: string): Promise<boolean> {
   if (await anyUser(trx)) return false;
   const { numInsertedOrUpdatedRows } = await trx

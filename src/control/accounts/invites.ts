@@ -1,4 +1,4 @@
-/** Makes, lists and uses up invites: codes with which one person or several may sign up. */
+/** Makes, lists and uses up invites: codes with which one or several people may sign up. */
 import type { ExpressionBuilder, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Database } from '../db/database.ts';
@@ -7,24 +7,24 @@ import type { Schema } from '../db/schema.ts';
 import { hashSecret, newId, newInvite, type RandomBytes } from './secrets.ts';
 
 export const inviteLimits = {
-  /** Invites of one user that are good for somebody yet. */
+  /** Invites of one user that can still be used. */
   open: 20,
-  /** People who may sign up with one invite: a class. */
+  /** People who may sign up with one invite, for example a class. */
   uses: 1_000,
-  /** The longest life that may be asked for, in milliseconds: a year. Without one an invite never ends. */
+  /** Longest lifetime that may be asked for, in milliseconds: one year. An invite without a lifetime never expires. */
   lifeMs: 365 * 24 * 60 * 60_000,
 } as const;
 
-/** The place of an invite in the order of their making. */
+/** Position of an invite in the order of creation. */
 export type InviteCursor = Pick<InviteView, 'createdMs' | 'id'>;
 
 export interface InviteView {
   readonly id: string;
   readonly createdMs: number;
-  /** People who may sign up with it, and who have. */
+  /** Number of people who may sign up with it, followed by the number who have. */
   readonly usesMax: number;
   readonly uses: number;
-  /** From then on nobody may; null: it never ends by itself. */
+  /** Unix milliseconds after which nobody may sign up with it; null: never. */
   readonly expiresMs: number | null;
   /** Names of the users who signed up with it. */
   readonly usedBy: readonly string[];
@@ -32,7 +32,7 @@ export interface InviteView {
 
 export interface InviteTerms {
   readonly usesMax?: number | undefined;
-  /** Milliseconds of its life; by default it never ends by itself. */
+  /** Lifetime in milliseconds; absent: it never expires. */
   readonly lifeMs?: number | undefined;
 }
 
@@ -47,7 +47,7 @@ export class Invites {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Makes a code with which people may sign up; it is shown once. Throws `limit_exceeded`, `bad_request`. */
+  /** Makes an invite code, with which people may sign up. It is shown once. Throws `limit_exceeded`, `bad_request`. */
   async create(userId: string, terms: InviteTerms = {}): Promise<{ invite: string; view: InviteView }> {
     const { usesMax = 1, lifeMs = null } = terms;
     if (!(usesMax >= 1 && usesMax <= inviteLimits.uses))
@@ -82,7 +82,7 @@ export class Invites {
     return { invite, view };
   }
 
-  /** Returns at most `limit` invites of a user, the oldest first: those made after the invite that `after` names. */
+  /** Returns at most `limit` invites of a user, oldest first, after the invite that `after` names. */
   async list(
     userId: string,
     { after, limit }: { readonly after?: InviteCursor | undefined; readonly limit: number },
@@ -119,7 +119,7 @@ export class Invites {
     }));
   }
 
-  /** Deletes an invite that somebody could still use. Throws `not_found`. */
+  /** Deletes an invite that can still be used. Throws `not_found`. */
   async delete(userId: string, inviteId: string): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('invites')
@@ -130,7 +130,10 @@ export class Invites {
     if (numDeletedRows === 0n) throw new PlatformError('not_found', 'no such open invite');
   }
 
-  /** Throws `invite_required` unless the code is good; returns what uses it once, for after the user exists. */
+  /**
+   * Throws `invite_required` unless the code is valid. Returns a function that uses it once, to be called when the user
+   * exists.
+   */
   async check(trx: Kysely<Schema>, invite: string): Promise<(userId: string) => Promise<void>> {
     const found = await trx
       .selectFrom('invites')
@@ -153,7 +156,7 @@ export class Invites {
   }
 }
 
-/** Of invites that somebody may sign up with at `nowMs`. */
+/** Returns the condition for invites that can still be used at `nowMs`. */
 function openAt(nowMs: number) {
   return (eb: ExpressionBuilder<Schema, 'invites'>) =>
     eb.and([

@@ -1,6 +1,6 @@
 /**
- * Remembers from which addresses a user has logged in. Log-ins from there are counted apart from all others, so that
- * nobody can lock a user out by guessing wrong.
+ * Remembers the addresses from which a user has logged in. Log-ins from known addresses are counted apart from all
+ * others, so that nobody can lock a user out by wrong guesses.
  */
 import type { Kysely } from 'kysely';
 import type { Database } from '../db/database.ts';
@@ -8,9 +8,9 @@ import type { Schema } from '../db/schema.ts';
 import { hashSecret } from './secrets.ts';
 
 export const knownAddressLimits = {
-  /** Addresses of one user; beyond them the one used longest ago is forgotten. */
+  /** Addresses kept of one user; above that, the one that was used longest ago is forgotten. */
   perUser: 50,
-  /** An address is forgotten after 90 days, milliseconds: by then it may be somebody else's. */
+  /** Milliseconds after which an address is forgotten: in 90 days it may have been given to another person. */
   ageMs: 90 * 24 * 60 * 60_000,
 } as const;
 
@@ -23,7 +23,7 @@ export class KnownAddresses {
     this.#now = options.now;
   }
 
-  /** Says whether `userId` has logged in from `address` (addressKey) in the last 90 days. */
+  /** Returns whether `userId` has logged in from `address` (addressKey) in the last 90 days. */
   async has(userId: string, address: string): Promise<boolean> {
     const row = await this.#db
       .selectFrom('known_addresses')
@@ -36,8 +36,8 @@ export class KnownAddresses {
   }
 
   /**
-   * Notes a log-in of `userId` from `address`, in the transaction that makes its Token. Forgets addresses that are too
-   * old or too many.
+   * Stores a log-in of `userId` from `address`, in the transaction that makes its Token. Removes the user's addresses
+   * that are too old or too many.
    */
   async remember(trx: Kysely<Schema>, userId: string, address: string): Promise<void> {
     const nowMs = this.#now();
@@ -60,7 +60,8 @@ export class KnownAddresses {
 }
 
 /**
- * Returns the SHA-256 of the address with the user's id: the table shows neither addresses nor which users share one.
+ * Returns the SHA-256 of the address with the user's id, so that the table shows neither addresses nor which users
+ * share one.
  */
 function keyOf(userId: string, address: string): string {
   return hashSecret(`${userId} ${address}`);

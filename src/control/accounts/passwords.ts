@@ -1,10 +1,10 @@
-/** Hashes and verifies passwords with argon2id (RFC 9106), a bounded number at once. */
+/** Hashes and verifies passwords with argon2id (RFC 9106), a bounded number at the same time. */
 import { argon2, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import { Semaphore } from '../../waiting/semaphore.ts';
 
 export interface PasswordCost {
-  /** KiB of memory. */
+  /** Memory in KiB. */
   readonly memory: number;
   readonly passes: number;
   readonly parallelism: number;
@@ -15,17 +15,20 @@ const defaultCost: PasswordCost = { memory: 19_456, passes: 2, parallelism: 1 };
 
 export const passwordLimits = {
   charsMin: 8,
-  /** Bytes of a password: hashing is linear in them, and no password is longer. */
+  /** Bytes of a password. Hashing takes time linear in them, and no real password is longer. */
   bytesMax: 1024,
-  /** Hashes at once: two of libuv's four threads, so that files and the database go on during a login flood. */
+  /**
+   * Hashes at the same time: two of libuv's four threads, so that files and the database go on during a flood of
+   * log-ins.
+   */
   concurrent: 2,
-  /** Hashes that wait for a turn: 100 x 50 ms / 2 is 2.5 s. One more is refused with 503. */
+  /** Hashes that wait for their turn: 100 x 50 ms / 2 is 2.5 s. Further ones are refused with 503. */
   waiting: 100,
   saltBytes: 16,
   tagBytes: 32,
 } as const;
 
-/** Throws `bad_request`, saying which rule is broken. The password itself is never part of a message. */
+/** Throws `bad_request` that names the broken rule. The message never contains the password. */
 export function checkPassword(password: string): void {
   if ([...password].length < passwordLimits.charsMin)
     throw new PlatformError('bad_request', `a password has at least ${passwordLimits.charsMin} characters`);
@@ -60,8 +63,8 @@ export class Passwords {
   }
 
   /**
-   * Returns whether `password` belongs to `hash`. Without a hash (no such user) the same work is done against a decoy,
-   * so that the answer takes as long and names cannot be probed. Throws `overloaded`.
+   * Returns whether `password` belongs to `hash`. Without a hash (no such user) it verifies against a decoy, so that
+   * the answer takes as long and names cannot be probed. Throws `overloaded`.
    */
   async verify(password: string, hash: string | null): Promise<boolean> {
     this.#decoy ??= this.hash('no such user').catch((error: unknown) => {
@@ -85,7 +88,7 @@ interface Cost extends PasswordCost {
 
 function derive(password: string, salt: Uint8Array, how: Cost): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    // NFKC: the same password typed on another keyboard may arrive in another form (RFC 8265, 4.2).
+    // NFKC: the same password may arrive in another form from another keyboard (RFC 8265, 4.2).
     const message = Buffer.from(password.normalize('NFKC'));
     argon2('argon2id', { message, nonce: salt, ...how }, (error, tag) =>
       error === null ? resolve(Buffer.from(tag)) : reject(error),

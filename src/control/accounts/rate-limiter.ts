@@ -1,25 +1,23 @@
-/** Limits attempts by key with token buckets, in memory, in a table of bounded size. */
+/** Limits attempts per key with token buckets, in memory, in a table of bounded size. */
 import { isIP } from 'node:net';
 import { PlatformError } from '../../protocol/errors.ts';
 
 export interface RateLimit {
-  /** Attempts that may come at once. */
+  /** Attempts allowed at once. */
   readonly burst: number;
-  /** Milliseconds after which one more is allowed. */
+  /** Milliseconds after which one more attempt is allowed. */
   readonly everyMs: number;
-  /** Keys remembered. An attacker with more keys than this pushes out the oldest. */
+  /** Number of keys remembered. An attacker who uses more keys pushes out the oldest ones. */
   readonly keys: number;
 }
 
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #now: () => number;
-  /** Least recently used first. `spent` in attempts at the time `atMs`. */
+  /** Buckets by key, least recently used first. `spent` counts attempts as of the time `atMs`. */
   readonly #buckets = new Map<string, { spent: number; atMs: number }>();
 
-  /**
-   * Makes a limiter that has counted nothing. `now` in milliseconds; a clock that jumps back counts as standing still.
-   */
+  /** Makes an empty limiter. `now`: clock in milliseconds; a clock that jumps back counts as standing still. */
   constructor(limit: RateLimit, now: () => number) {
     this.#limit = limit;
     this.#now = now;
@@ -38,7 +36,7 @@ export class RateLimiter {
     this.#keep(key, spent + 1);
   }
 
-  /** Takes back one attempt, because it turned out well. */
+  /** Takes one counted attempt back, after a success. */
   giveBack(key: string): void {
     this.#keep(key, Math.max(0, this.#spent(key) - 1));
   }
@@ -65,8 +63,9 @@ export class RateLimiter {
 }
 
 /**
- * Returns the key under which an address is counted: one household, one key. An IPv6 customer owns at least a /64.
- * Mapped IPv4 is IPv4. What is no address (a proxy's header may hold anything) shares one key.
+ * Returns the key under which an address is counted; one household has one key. IPv6 addresses share a key per /64, the
+ * smallest network of a customer. Mapped IPv4 counts as IPv4. All texts that are no address (a proxy's header may hold
+ * any text) share one key.
  */
 export function addressKey(address: string): string {
   if (isIP(address) === 0) return 'unknown';

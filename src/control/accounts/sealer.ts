@@ -1,6 +1,6 @@
 /**
- * Seals small secrets for the database: AES-256-GCM under the server's key, one random 96-bit nonce per value, the
- * place where the value belongs as associated data, so that a sealed value cannot be moved to another place
+ * Seals small secrets for the database with AES-256-GCM under the server's key, with one random 96-bit nonce per value.
+ * The place where the value belongs is the associated data, so that a sealed value cannot be moved to another place
  * (NIST SP 800-38D, 5.2.1.2 and 8.2.2).
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
@@ -16,7 +16,7 @@ const tagBytes = 16;
 
 export interface SealerOptions {
   readonly db: Database;
-  /** In the data folder; made with mode 0600 when missing. */
+  /** Path of the key file in the data folder; created with mode 0600 when it is missing. */
   readonly keyFile: string;
   readonly randomBytes: RandomBytes;
 }
@@ -30,11 +30,15 @@ export class Sealer {
     this.#randomBytes = randomBytes;
   }
 
-  /** Reads the key file, or makes it at first start. Throws `unavailable` when it is damaged, too open or lost. */
+  /**
+   * Reads the key file, or creates it at the first start. Throws `unavailable` when it is damaged, readable by others,
+   * or lost.
+   */
   static async open(options: SealerOptions): Promise<Sealer> {
     const key = await readKey(options.keyFile);
     if (key !== null) return new Sealer(key, options.randomBytes);
-    // A fresh key would make the loss look like damage of each value, and the old file hard to put back.
+    // Refuses to create a new key while sealed values exist: each value would then look damaged, and the old file would
+    // be hard to put back.
     if (await anySealed(options.db))
       throw new PlatformError('unavailable', `the key file ${options.keyFile} is missing, and variables are sealed`, {
         hints: [
@@ -45,13 +49,13 @@ export class Sealer {
     return new Sealer(await makeKey(options), options.randomBytes);
   }
 
-  /** Reads the key file; null where there is none, and makes none. Its mode is not checked. Throws `unavailable` when it is damaged. */
+  /** Reads the key file without checking its mode; null when there is none. Throws `unavailable` when it is damaged. */
   static async openExisting(keyFile: string): Promise<Sealer | null> {
     const key = await readKey(keyFile, { anyMode: true });
     return key === null ? null : new Sealer(key, randomBytes);
   }
 
-  /** Returns `value` sealed for `place`, base64. `place`: names that contain no NUL, for example a table's key. */
+  /** Returns `value` sealed for `place`, in base64. `place`: names without NUL, for example a table's key. */
   seal(place: readonly string[], value: string | Uint8Array): string {
     const nonce = this.#randomBytes(nonceBytes);
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagBytes });
@@ -60,7 +64,9 @@ export class Sealer {
     return Buffer.concat([Uint8Array.of(format), nonce, cipher.getAuthTag(), sealed]).toString('base64');
   }
 
-  /** Returns what was sealed for `place`. Throws Error where key, place or bytes are not those of `seal`. */
+  /**
+   * Returns the value that was sealed for `place`. Throws Error when key, place or bytes differ from those of `seal`.
+   */
   unseal(place: readonly string[], text: string): Buffer {
     const bytes = Buffer.from(text, 'base64');
     if (bytes[0] !== format) throw new Error(`unknown format ${bytes[0]}`);
@@ -73,7 +79,7 @@ export class Sealer {
   }
 }
 
-/** Returns the bytes of the value that was sealed. */
+/** Returns the number of bytes of the value that was sealed. */
 export function sealedValueBytes(sealed: string): number {
   return Buffer.byteLength(sealed, 'base64') - 1 - nonceBytes - tagBytes;
 }
@@ -108,7 +114,9 @@ async function readKey(
   return Buffer.from(text.trim(), 'hex');
 }
 
-/** Makes the key file: written beside it, synced and renamed, so that a crash leaves no key file or a whole one. */
+/**
+ * Creates the key file through a temporary file that is synced and renamed: after a crash it is either absent or whole.
+ */
 async function makeKey(options: SealerOptions): Promise<Uint8Array> {
   const key = options.randomBytes(32);
   const draft = `${options.keyFile}.new`;
@@ -129,15 +137,18 @@ async function makeKey(options: SealerOptions): Promise<Uint8Array> {
   return key;
 }
 
-/** Which variable a sealed value is of. */
+/** Names a variable whose value is sealed. */
 export interface VariableName {
   readonly handlerId: string;
-  /** Branch of a preview; '': the handler itself. */
+  /** Branch of a preview; '': the variable belongs to the handler itself. */
   readonly branch: string;
   readonly key: string;
 }
 
-/** Returns what a variable's value is sealed for. Those of handlers were sealed before branches had any. */
+/**
+ * Returns the place that a variable's value is sealed for. Values of handlers have no branch in it: they were sealed
+ * before branches had variables.
+ */
 export function variableContext({ handlerId, branch, key }: VariableName): string[] {
   return branch === '' ? [handlerId, key] : [handlerId, key, branch];
 }

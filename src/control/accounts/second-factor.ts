@@ -14,25 +14,25 @@ import { hashSecret, newFirstCode, type RandomBytes } from './secrets.ts';
 import { base32, keyUri, stepOfCode, totpLimits } from './totp.ts';
 
 export const secondFactorLimits = {
-  /** Recovery codes made at once: enough for a few lost phones, few enough to be written down. */
+  /** Recovery codes made at once: enough for a few lost phones, few enough to write down. */
   recoveryCodes: 8,
-  /** Codes of one user that are tried to confirm or remove: 10 at once, then one in 30 s; a code has a million values. */
+  /** Codes of one user that are tried to confirm or remove: 10 at once, then one in 30 s. There are a million codes. */
   tries: { burst: 10, everyMs: 30_000, keys: 10_000 },
 } as const;
 
 export interface SecondFactorOptions {
   readonly db: Database;
   readonly sealer: Sealer;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
 }
 
-/** What a person puts into an app. Shown once. */
+/** Secret that a person enters into an authenticator app. Shown once. */
 export interface SecondFactorSecret {
-  /** Base32. */
+  /** The secret in base32. */
   readonly secret: string;
-  /** For a QR code. */
+  /** URI for a QR code. */
   readonly uri: string;
 }
 
@@ -45,7 +45,10 @@ export class SecondFactor {
     this.#tries = new RateLimiter(secondFactorLimits.tries, options.now);
   }
 
-  /** Draws a secret; log-ins ask for codes once `confirm` has taken one. Throws `conflict` where one is in force. */
+  /**
+   * Draws a secret and stores it. Log-ins ask for codes after `confirm` has accepted one. Throws `conflict` when a
+   * second factor is in force.
+   */
   async start(user: { readonly id: string; readonly name: string }, issuer: string): Promise<SecondFactorSecret> {
     const { db, sealer, randomBytes } = this.#options;
     const bytes = randomBytes(totpLimits.secretBytes);
@@ -61,9 +64,9 @@ export class SecondFactor {
   }
 
   /**
-   * Puts the second factor in force with a code that proves that the user has the secret. Returns recovery codes, each
-   * good for one code; they are shown once. Throws `conflict` (not started, in force already), `bad_request` (a wrong
-   * code), `rate_limited`.
+   * Puts the second factor in force with a code that proves that the user has the secret. Returns recovery codes, which
+   * are shown once; each replaces one code. Throws `conflict` (not started, or already in force), `bad_request` (a
+   * wrong code), `rate_limited`.
    */
   async confirm(userId: string, code: string): Promise<readonly string[]> {
     const { db, now, randomBytes } = this.#options;
@@ -93,7 +96,7 @@ export class SecondFactor {
     return codes;
   }
 
-  /** Takes the second factor away; `code` shows that it is the user who asks. Throws as `confirm` does. */
+  /** Removes the second factor. `code` proves that the user asks. Throws as `confirm` does. */
   async remove(userId: string, code: string): Promise<void> {
     const { db } = this.#options;
     this.#tries.take(userId, 'codes');
@@ -103,7 +106,10 @@ export class SecondFactor {
     await this.clear(userId);
   }
 
-  /** Takes the second factor away without a code, for an administrator who helps a user that has lost everything. */
+  /**
+   * Removes the second factor without a code: for administrators who help a user that has lost phone and recovery
+   * codes.
+   */
   async clear(userId: string): Promise<void> {
     await this.#options.db.transaction().execute(async (trx) => {
       await trx.deleteFrom('recovery_codes').where('user_id', '=', userId).execute();
@@ -118,7 +124,10 @@ export class SecondFactor {
     });
   }
 
-  /** Says whether `code` is right, and uses it up: a code of the app or a recovery code, each is taken once. */
+  /**
+   * Returns whether `code` is right, and uses it up. `code`: a code of the app or a recovery code; each is accepted
+   * once.
+   */
   async accepts(
     row: { readonly id: string; readonly totp_sealed: string | null; readonly totp_last_step: number | null },
     code: string,
@@ -128,7 +137,7 @@ export class SecondFactor {
     if (text.length > 100) return false;
     const step = this.#stepOf(row, text.replaceAll(' ', ''));
     if (step !== null) {
-      // Two log-ins with one code may come at once, on two controls.
+      // Two log-ins with the same code may come at the same time, on two controls.
       const { numUpdatedRows } = await db
         .updateTable('users')
         .set({ totp_last_step: step })
@@ -166,7 +175,7 @@ export class SecondFactor {
   }
 }
 
-/** Where a sealed secret belongs: no handler's id begins so. */
+/** Returns the place of a user's sealed secret. No handler's id begins like it. */
 function placeOf(userId: string): readonly string[] {
   return ['totp', userId];
 }

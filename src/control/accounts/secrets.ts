@@ -12,7 +12,9 @@ export function newInvite(randomBytes: RandomBytes): string {
   return `ti_${Buffer.from(randomBytes(16)).toString('base64url')}`;
 }
 
-/** Returns a code of 80 random bits in groups, in Crockford's alphabet (no i, l, o, u): a person types it. */
+/**
+ * Returns a code of 80 random bits in groups, in Crockford's alphabet (without i, l, o, u), since a person types it.
+ */
 export function newFirstCode(randomBytes: RandomBytes): string {
   const alphabet = '0123456789abcdefghjkmnpqrstvwxyz';
   const letters = [...randomBytes(16)].map((byte) => alphabet[byte & 31]).join('');
@@ -23,17 +25,19 @@ export function newId(kind: string, randomBytes: RandomBytes): string {
   return `${kind}${Buffer.from(randomBytes(10)).toString('hex')}`;
 }
 
-/** Returns the SHA-256 of a secret, hex. Enough for a secret that is itself random; passwords go through argon2id. */
+/**
+ * Returns the SHA-256 of a secret, hex. That is enough for secrets that are random themselves; passwords need argon2id.
+ */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-/** Says whether two secrets are equal. Takes the same time wherever they differ, and whatever their lengths. */
+/** Returns whether two secrets are equal, in a time that depends neither on where they differ nor on their lengths. */
 export function sameSecret(a: string, b: string): boolean {
   return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
 }
 
-/** Says whether `text` has the form of a Token; saves the database a lookup of garbage. */
+/** Returns whether `text` has the form of a Token. Other text needs no query of the database. */
 export function looksLikeToken(text: string): boolean {
   return /^tr_[A-Za-z0-9_-]{43}$/.test(text);
 }

@@ -9,16 +9,16 @@ import type { Schema } from '../db/schema.ts';
 import { hashSecret, looksLikeToken, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
 
 export const tokenLimits = {
-  /** Tokens of one user that are in force; one per machine and CI job is enough. */
+  /** Valid Tokens of one user. One per machine and CI job is enough. */
   perUser: 100,
   labelChars: 80,
-  /** Milliseconds between two writes of a Token's last use: not a write for every request. */
+  /** Milliseconds between two writes of a Token's last use, so that not every request writes. */
   lastUsedMs: 60_000,
-  /** Milliseconds that a revoked Token stays in the database, for an operator who looks into an incident. */
+  /** Milliseconds that a revoked Token stays in the database, for operators who look into an incident. */
   revokedMs: 30 * 24 * 60 * 60_000,
-  /** Revoked Tokens of one user that are kept: making and revoking in a loop must not fill the disk. */
+  /** Revoked Tokens kept of one user, so that making and revoking in a loop does not fill the disk. */
   revoked: 200,
-  /** The longest life that may be asked for, in milliseconds: ten years. Without one a Token never ends. */
+  /** Longest lifetime that may be asked for, in milliseconds: ten years. A Token without a lifetime never expires. */
   lifeMs: 3_650 * 24 * 60 * 60_000,
 } as const;
 
@@ -26,25 +26,25 @@ export interface TokenView {
   readonly id: string;
   readonly label: string;
   readonly scope: TokenScope;
-  /** Name of the one handler that it is good for; null: all of its user. */
+  /** Name of the only handler that the Token is valid for; null: all handlers of its user. */
   readonly handler: string | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
-  /** From then on it is not in force; null: it never ends by itself. */
+  /** Unix milliseconds after which the Token is invalid; null: never. */
   readonly expiresMs: number | null;
 }
 
-/** What a new Token may do, and until when. */
+/** Rights and lifetime of a new Token. */
 export interface TokenTerms {
   readonly label: string;
   readonly scope: TokenScope;
-  /** The one handler that it is good for; null: all of its user. */
+  /** The only handler that the Token is valid for; null: all handlers of its user. */
   readonly handler: { readonly id: string; readonly name: string } | null;
-  /** Milliseconds of its life; null: it never ends by itself. */
+  /** Lifetime in milliseconds; null: it never expires. */
   readonly lifeMs: number | null;
 }
 
-/** Of a Token with all rights, as a log-in makes it. */
+/** Returns the terms of a Token with all rights, as a log-in makes it. */
 export function everything(label: string): TokenTerms {
   return { label, scope: 'full', handler: null, lifeMs: null };
 }
@@ -62,8 +62,8 @@ export class Tokens {
   }
 
   /**
-   * Returns who acts with a Token, and what it is good for; null for anything that is not a Token in force.
-   * Throws `forbidden` where its user is suspended.
+   * Returns the actor of a Token and the Token's rights; null for any text that is not a valid Token. Throws
+   * `forbidden` when its user is suspended.
    */
   async actorOf(token: string): Promise<(Actor & { readonly tokenId: string }) | null> {
     if (!looksLikeToken(token)) return null;
@@ -91,8 +91,8 @@ export class Tokens {
   }
 
   /**
-   * Makes a Token and returns it; it is shown once, only its hash is kept. Throws `limit_exceeded`, `bad_request`
-   * (a label or a life that cannot be; one handler with the scope `full`, which is for the whole account).
+   * Makes a Token and returns it. Only its hash is stored, so it is shown once. Throws `limit_exceeded`, and
+   * `bad_request` (a bad label or lifetime; one handler with the scope `full`, which is for the whole account).
    */
   async create(userId: string, terms: TokenTerms): Promise<{ token: string; view: TokenView }> {
     const { label, scope, handler, lifeMs } = terms;
@@ -138,7 +138,10 @@ export class Tokens {
     }));
   }
 
-  /** Revokes every Token of a user but `exceptId`, in a transaction. Returns their ids; tell them after the commit. */
+  /**
+   * Revokes every Token of a user except `exceptId`, in a transaction. Returns their ids, for `tellRevoked` after the
+   * commit.
+   */
   async revokeAll(trx: Kysely<Schema>, userId: string, exceptId: string | null): Promise<readonly string[]> {
     const theirs = (await this.#inForce(trx, userId)).map(({ id }) => id).filter((id) => id !== exceptId);
     if (theirs.length > 0)
@@ -146,7 +149,7 @@ export class Tokens {
     return theirs;
   }
 
-  /** Revokes a Token of a user, in force at once, on open log streams too. Throws `not_found`. */
+  /** Revokes a Token of a user with immediate effect, also on open log streams. Throws `not_found`. */
   async revoke(userId: string, tokenId: string): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('tokens')
@@ -159,7 +162,9 @@ export class Tokens {
     this.tellRevoked(tokenId);
   }
 
-  /** Returns those of `tokenIds` that are in force and whose user is not suspended, by whichever control. */
+  /**
+   * Returns those of `tokenIds` that are valid and whose user is not suspended; revocations by other controls count.
+   */
   async inForce(tokenIds: readonly string[]): Promise<ReadonlySet<string>> {
     if (tokenIds.length === 0) return new Set();
     const rows = await this.#db.reader
@@ -173,13 +178,16 @@ export class Tokens {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Calls `listener` with the id of each Token that this control revokes from now on; returns how to stop that. */
+  /**
+   * Calls `listener` with the id of each Token that this control revokes from now on. Returns a function that ends
+   * this.
+   */
   onRevoked(listener: (tokenId: string) => void): () => void {
     this.#revokedListeners.add(listener);
     return () => this.#revokedListeners.delete(listener);
   }
 
-  /** Stores a new Token in the transaction that makes what it belongs to. */
+  /** Stores a new Token, in the transaction that makes its user or session. */
   async insert(
     trx: Kysely<Schema>,
     options: { readonly userId: string; readonly token: string; readonly terms: TokenTerms },
@@ -214,7 +222,10 @@ export class Tokens {
     return view;
   }
 
-  /** Makes room for one more. Returns the ids it revoked; tell them with `tellRevoked` after the commit. */
+  /**
+   * Makes room for one more Token by revoking the least recently used ones. Returns their ids, for `tellRevoked` after
+   * the commit.
+   */
   async makeRoom(trx: Kysely<Schema>, userId: string): Promise<readonly string[]> {
     await lockUser(trx, userId);
     const oldest = await this.#inForce(trx, userId);
@@ -244,7 +255,7 @@ export class Tokens {
     await trx.deleteFrom('tokens').where('user_id', '=', userId).where('expires_ms', '<=', expiredMs).execute();
   }
 
-  /** Returns the ids of a user's Tokens in force, least recently used first. */
+  /** Returns the ids of a user's valid Tokens, least recently used first. */
   async #inForce(trx: Kysely<Schema>, userId: string): Promise<readonly { id: string }[]> {
     const rows = await trx
       .selectFrom('tokens')
@@ -258,7 +269,7 @@ export class Tokens {
     return rows.sort((a, b) => lastMs(a) - lastMs(b));
   }
 
-  /** Writes a Token's last use. Does not wait for the disk, and a failure is no reason to refuse a request. */
+  /** Stores the time of a Token's last use without waiting for the disk. A failure does not refuse the request. */
   async #touch(tokenId: string): Promise<void> {
     await this.#db.relaxed
       .updateTable('tokens')
@@ -269,7 +280,7 @@ export class Tokens {
   }
 }
 
-/** Of Tokens that are neither revoked nor expired at `nowMs`. */
+/** Returns the condition for Tokens that are neither revoked nor expired at `nowMs`. */
 function inForceAt(nowMs: number) {
   return (eb: ExpressionBuilder<Schema, 'tokens'>) =>
     eb.and([
@@ -278,7 +289,7 @@ function inForceAt(nowMs: number) {
     ]);
 }
 
-/** The answer to right credentials of a user who is suspended. */
+/** Makes the error for right credentials of a suspended user. */
 export function suspended(): PlatformError {
   return new PlatformError('forbidden', 'this account is suspended', {
     hints: ['ask an administrator of this platform'],

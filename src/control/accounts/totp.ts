@@ -1,12 +1,14 @@
-/** Time-based one-time passwords (RFC 6238) over HMAC-SHA-1 with 6 digits and steps of 30 s, as all apps know them. */
+/** Time-based one-time passwords (RFC 6238) with HMAC-SHA-1, 6 digits and steps of 30 s, which all apps support. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export const totpLimits = {
-  /** Bytes of a secret: as many as SHA-1 gives (RFC 4226, section 4, R6). */
+  /** Bytes of a secret: the output size of SHA-1 (RFC 4226, section 4, R6). */
   secretBytes: 20,
   digits: 6,
   stepMs: 30_000,
-  /** Steps before and after the current one whose code is taken: clocks differ, and typing takes a while. */
+  /**
+   * Number of steps before and after the current one whose codes are accepted: clocks differ, and typing takes time.
+   */
   drift: 1,
 } as const;
 
@@ -26,8 +28,8 @@ export function codeOf(secret: Uint8Array, step: number): string {
 }
 
 /**
- * Returns the step whose code was given, at most `drift` steps from `ms` and above `afterStep`; null for a wrong code.
- * Compares every candidate, so that the time tells nothing.
+ * Returns the step that `code` belongs to, at most `drift` steps from `ms` and after `afterStep`; null for a wrong
+ * code. Compares every candidate, so that the time taken reveals nothing.
  */
 export function stepOfCode(
   secret: Uint8Array,
@@ -45,7 +47,7 @@ export function stepOfCode(
   return found;
 }
 
-/** Returns bytes in base32 without padding (RFC 4648, section 6): what people type into an app. */
+/** Returns bytes in base32 without padding (RFC 4648, section 6), for people to type into an app. */
 export function base32(bytes: Uint8Array): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
   let bits = 0;
@@ -59,7 +61,7 @@ export function base32(bytes: Uint8Array): string {
   return bits === 0 ? text : text + alphabet[(value << (5 - bits)) & 31];
 }
 
-/** Returns the URI that apps read from a QR code (Google Authenticator's key URI format). */
+/** Returns the URI that authenticator apps read from a QR code (Google Authenticator's key URI format). */
 export function keyUri(options: { readonly secret: string; readonly user: string; readonly issuer: string }): string {
   const label = `${encodeURIComponent(options.issuer)}:${encodeURIComponent(options.user)}`;
   return `otpauth://totp/${label}?secret=${options.secret}&issuer=${encodeURIComponent(options.issuer)}`;

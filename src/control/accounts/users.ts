@@ -1,21 +1,24 @@
-/** The users of the platform as administrators see and change them: suspended or not, administrators, limits. */
+/** Lists and changes the users of the platform for administrators: suspension, administrator rights, limits. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { OwnerState } from '../../protocol/messages.ts';
 import type { Database } from '../db/database.ts';
 
-/** A user as administrators see it. */
+/** A user, as administrators see it. */
 export interface UserView {
   readonly name: string;
   readonly createdMs: number;
   readonly admin: boolean;
-  /** Since when the user is suspended; null: not. */
+  /** Unix milliseconds of the suspension; null: not suspended. */
   readonly suspendedMs: number | null;
-  /** Whether log-ins ask for a code. */
+  /** Whether log-ins ask for a code of a second factor. */
   readonly secondFactor: boolean;
-  /** Handlers that the user owns, deleted ones left out, and the bytes that all of them store, as last measured. */
+  /**
+   * Number of handlers that the user owns, without deleted ones, followed by the bytes that they store, as last
+   * measured.
+   */
   readonly handlers: number;
   readonly usedBytes: number;
-  /** Limits of this user; null: those of the platform. */
+  /** The user's own limits; null: the platform's limit holds. */
   readonly handlersMax: number | null;
   readonly quotaBytes: number | null;
   readonly callsMax: number | null;
@@ -29,7 +32,7 @@ export interface UserChange {
   readonly callsMax?: number | null | undefined;
 }
 
-/** Makes a change hold elsewhere; it holds when the promise resolves. */
+/** Applies a change of a user in another station. The change is in force there when the promise resolves. */
 type UserListener = (owner: OwnerState) => void | Promise<void>;
 
 export class Users {
@@ -42,14 +45,14 @@ export class Users {
     this.#now = options.now;
   }
 
-  /** Returns users by name, those after `after`; `search`: only names that contain it. */
+  /** Returns users in order of names, after `after`. `search`: only names that contain it. */
   async list(options: {
     readonly after: string;
     readonly limit: number;
     readonly search?: string | undefined;
   }): Promise<readonly UserView[]> {
     let query = this.#query().where('users.name', '>', options.after).orderBy('users.name').limit(options.limit);
-    // Names are a-z, 0-9 and hyphens, so that none of them holds a wildcard.
+    // Names consist of a-z, 0-9 and hyphens, so none contains a wildcard of LIKE.
     const { search } = options;
     if (search !== undefined) {
       if (!/^[a-z0-9-]*$/.test(search)) return [];
@@ -58,7 +61,7 @@ export class Users {
     return (await query.execute()).map(toView);
   }
 
-  /** Throws `not_found`. */
+  /** Returns a user. Throws `not_found`. */
   async get(name: string): Promise<UserView> {
     const row = await this.#query().where('users.name', '=', name).executeTakeFirst();
     if (row === undefined) throw noSuchUser();
@@ -73,12 +76,12 @@ export class Users {
   }
 
   /**
-   * Changes a user; in force at once. Returns the user as it is then. Throws `not_found`, `conflict` where no
+   * Changes a user with immediate effect, and returns the changed user. Throws `not_found`, and `conflict` when no
    * administrator would be left who can log in.
    */
   async change(name: string, change: UserChange): Promise<UserView> {
     const owner = await this.#db.transaction().execute(async (trx): Promise<OwnerState> => {
-      // Two administrators who suspend each other must not both succeed.
+      // Locks the administrators: two that suspend each other must not both succeed.
       const admins = await trx
         .selectFrom('users')
         .select(['id', 'suspended_ms'])
@@ -115,7 +118,9 @@ export class Users {
     return this.get(name);
   }
 
-  /** Calls `listener` with each user that is changed from now on, and waits for it; returns how to stop that. */
+  /**
+   * Calls `listener` with each user that is changed from now on, and waits for it. Returns a function that ends this.
+   */
   onChanged(listener: UserListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

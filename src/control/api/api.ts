@@ -1,6 +1,6 @@
 /**
- * The API as a Koa app. The way of a request: id and headers -> error boundary -> who is it -> route ->
- * body -> operation. Nothing of a body is read before the caller is known.
+ * The API as a Koa app. A request passes: id and headers -> error boundary -> authentication -> route -> body ->
+ * operation. No byte of a body is read before the caller is known.
  */
 import Router from '@koa/router';
 import Koa from 'koa';
@@ -58,7 +58,7 @@ export interface ApiDeps {
   readonly queues: QueueStore;
   readonly messages: MessageStore;
   readonly schedules: Schedules;
-  /** A call waits to be made. */
+  /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
   readonly deployer: Deployer;
   readonly quota: Quotas;
@@ -66,23 +66,23 @@ export interface ApiDeps {
   readonly keptAnswers: KeptAnswers;
   readonly metrics: Metrics;
   readonly log: Logger;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
-  /** Known only once the ports listen, hence functions. */
+  /** Returns the URL of a function. The URLs are known once the ports listen. */
   readonly functionUrl: (name: string) => string;
   readonly functionPathUrl: (name: string) => string;
   readonly gitUrl: (name: string) => string;
-  /** Public base URL of the API. */
+  /** Returns the public base URL of the API. */
   readonly serverUrl: () => string;
-  /** Returns why the platform cannot serve at the moment; empty when it can. */
+  /** Returns the reasons for which the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
   readonly version: string;
-  /** Proxies in front of the server: by default none, and the caller's address is the socket's. */
+  /** Trusted proxies in front of the server. Absent: none, and the caller's address is that of the socket. */
   readonly trustedProxies?: TrustedProxies;
-  /** What a scraper of /metrics must send as its Bearer token; by default only this machine may read them. */
+  /** Bearer token that readers of /metrics must send. Absent or null: only clients on this machine may read them. */
   readonly metricsToken?: string | null;
 }
 
@@ -99,18 +99,24 @@ const prefix = '/api/v1';
 const unwritten = 'an audit entry could not be written';
 
 export const apiLimits = {
-  /** Requests of one user that are being answered; an answer may hold a few MiB until its reader has taken it. */
+  /**
+   * Requests of one user that are answered at the same time. An answer may hold a few MiB until its reader has taken
+   * it.
+   */
   perUser: 32,
 } as const;
 export const requestIdHeader = 'trisiel-request';
 /** Set on an answer that was kept for an Idempotency-Key. */
 const replayedHeader = 'idempotent-replayed';
 
-/** Serves everything but git and WebSockets: the git door stands in front, log-stream.ts beside. */
+/**
+ * Makes the app for all requests but those of git and WebSockets: the git door stands before it, log-stream.ts beside
+ * it.
+ */
 export function createApi(deps: ApiDeps): Koa<State> {
   const operations = apiOperations(deps);
   const app = new Koa<State>();
-  // Koa's own reporting would print to stderr; the boundary below has told already.
+  // Silences Koa's own reports on stderr: the boundary below has logged the error.
   app.silent = true;
   app.use(observed(deps));
   app.use(boundary(deps));
@@ -160,7 +166,7 @@ function observed(deps: ApiDeps): Koa.Middleware<State> {
       'x-content-type-options': 'nosniff',
     });
     await next();
-    // An answer before the end of the body: what is still coming shall not be read, so end the connection.
+    // The answer is ready before the end of the body: the rest of the body is not read, so the connection ends.
     if (!ctx.req.complete) ctx.set('connection', 'close');
     const seconds = (performance.now() - startedMs) / 1000;
     deps.metrics.observe({ operation: ctx.state.operation, status: ctx.status, seconds });
@@ -178,7 +184,7 @@ function isApi(path: string): boolean {
   return path === prefix || path.startsWith(`${prefix}/`);
 }
 
-/** Answers with a problem document what is thrown further in: the one place that decides what an outsider sees. */
+/** Turns errors of inner layers into problem documents: the only place that decides what an outsider sees. */
 function boundary(deps: ApiDeps): Koa.Middleware<State> {
   return async (ctx, next) => {
     try {
@@ -191,7 +197,8 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
           })
         : thrown;
       const problem = toProblem(error, ctx.state.requestId);
-      // For who watches for guessing; what was tried is not told, a mistyped name is often a password.
+      // Logs refused credentials for operators who watch for guessing. What was tried is left out: a mistyped name is
+      // often a password.
       if (problem.code === 'unauthorized' || problem.code === 'rate_limited')
         deps.log.info({ request: ctx.state.requestId, address: ctx.ip, code: problem.code }, 'refused');
       if (problem.status >= 500)
@@ -210,8 +217,8 @@ function boundary(deps: ApiDeps): Koa.Middleware<State> {
 }
 
 /**
- * Finds the caller of a request below /api/v1, and counts the caller's requests. Only listed operations are open to
- * strangers; an unknown path is 401 too, without a Token.
+ * Finds the caller of a request below /api/v1, and counts the caller's requests. Without a Token only listed operations
+ * are open; an unknown path is answered 401 as well.
  */
 function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middleware<State> {
   const open = new Set(
@@ -229,10 +236,11 @@ function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middlewar
         retryAfterSeconds: 1,
       });
     running.set(caller.user.id, theirs + 1);
-    // draft-ietf-httpapi-ratelimit-headers: what is limited is requests at once, so there is no time to wait for.
+    // draft-ietf-httpapi-ratelimit-headers: the number of concurrent requests is limited, so there is no time to wait
+    // for.
     ctx.set('ratelimit-policy', `"user";q=${apiLimits.perUser};qu="concurrent-requests"`);
     ctx.set('ratelimit', `"user";r=${apiLimits.perUser - theirs - 1}`);
-    // Until the answer has gone out or the connection is gone, whichever comes first.
+    // Ends the count when the answer has gone out or the connection has closed.
     ctx.res.once('close', () => {
       const left = (running.get(caller.user.id) ?? 1) - 1;
       if (left === 0) running.delete(caller.user.id);
@@ -244,7 +252,7 @@ function whoIsIt(deps: ApiDeps, operations: readonly Operation[]): Koa.Middlewar
 
 function routes(operations: readonly Operation[], deps: ApiDeps): Router<State> {
   const router = new Router<State>({ prefix, sensitive: true, strict: true });
-  // Made once: it is open to everybody and costs some milliseconds.
+  // Makes the document once: it is open to everybody and costs some milliseconds.
   let document: string | null = null;
   router.get('/openapi.json', (ctx) => {
     ctx.state.operation = 'openapi';
@@ -293,13 +301,14 @@ async function answer(
     });
   };
   const runAudited = async (): Promise<unknown> => {
-    // One after the other, so that nothing of this control comes between the look at If-Match and the change.
+    // Runs changes of one path one after the other, so that no change of this control comes between the check of
+    // If-Match and the change.
     const result = await (reader === null ? run() : changes.run(ctx.path, run)).catch(async (error: unknown) => {
-      // The failure itself is what the caller must hear of.
+      // The caller is told the failure itself, not a failure to record it.
       await auditFailed(deps, told(), error).catch((cause: unknown) => deps.log.error({ err: cause }, unwritten));
       throw error;
     });
-    // Before the answer goes out: a client that has its answer finds the entry.
+    // Writes the entry before the answer goes out: a client that has its answer finds the entry.
     await auditDone(deps, told(), result);
     return result;
   };
@@ -350,10 +359,7 @@ function keyedRequest(
   return { userId: caller.user.id, key: readKey(field), request };
 }
 
-/**
- * Returns the caller's name. A function, since in its caller TypeScript still believes in the null that stood there
- * first.
- */
+/** Returns the caller's name. A separate function, because in its caller TypeScript still infers the earlier null. */
 function callerName({ caller }: State): string | undefined {
   return caller?.user.name;
 }

@@ -1,16 +1,19 @@
-/** Decides what of an operation the audit is told, and tells it. */
+/** Decides which facts of an operation go into the audit, and writes them. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { OperationId } from '../../protocol/permissions.ts';
 import type { AuditEvent, AuditLog } from '../audit/audit-log.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import type { Caller, Operation } from './operation.ts';
 
-/** Operations that change something and write no entry. A message is data: it keeps its own time, and a queue may get thousands a second. */
+/**
+ * Operations that change something and write no entry. A message is data: it records its own time, and a queue may get
+ * thousands a second.
+ */
 const unaudited: ReadonlySet<OperationId> = new Set<OperationId>(['publish']);
 
 /**
- * Fields of bodies and queries that an entry repeats. Every other field is left out: a password, a code, a variable's
- * value must not be kept here, and a field that a later version adds may be one.
+ * Fields of bodies and queries that an entry repeats. All others are left out: an entry must not contain a password, a
+ * code or a variable's value, and a field that a later version adds may be one.
  */
 const told: ReadonlySet<string> = new Set([
   ...['admin', 'branch', 'callsMax', 'deployBranch', 'endSessions', 'expiresInDays', 'handler', 'handlersMax', 'id'],
@@ -31,7 +34,7 @@ const told: ReadonlySet<string> = new Set([
   ...['state', 'suspended', 'to', 'uses'],
 ]);
 
-/** Says whether a successful call of the operation writes an entry. */
+/** Returns whether a successful call of the operation writes an entry. */
 export function isAudited({ id, method }: Pick<Operation, 'id' | 'method'>): boolean {
   return method !== 'GET' && !unaudited.has(id);
 }
@@ -43,18 +46,19 @@ export interface AuditedCall {
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;
-  /** The handler that it was done to, where the call names one. */
+  /** Handler that the operation changed; null: the call names none. */
   readonly handler: { readonly id: string; readonly name: string } | null;
 }
 
-/** Writes the entry of an operation that was done. Rejects where it cannot be stored. */
+/** Writes the entry of a successful operation. Rejects when it cannot be stored. */
 export async function auditDone(
   { audit, handlers }: { readonly audit: Pick<AuditLog, 'write'>; readonly handlers: Pick<Handlers, 'find'> },
   call: AuditedCall,
   result: unknown,
 ): Promise<void> {
   if (!isAudited(call.operation)) return;
-  // A sign-up and a log-in tell who it was; what makes a handler or takes one over tells which.
+  // For a sign-up and a log-in the result names the user; for operations that make or take over a handler it names the
+  // handler.
   const user = call.caller?.user ?? fieldOf<AuditEvent['user']>(result, 'user');
   if (user === undefined) throw new Error(`${call.operation.id} does not say who did it`);
   const name = fieldOf<{ readonly name: string }>(result, 'handler')?.name;
@@ -62,7 +66,7 @@ export async function auditDone(
   await audit.write(eventOf(call, { user, handler, outcome: 'ok' }));
 }
 
-/** Writes the entry of an operation that failed after it may have changed something. */
+/** Writes the entry of an operation that failed and may have changed something before. */
 export async function auditFailed(
   { audit }: { readonly audit: Pick<AuditLog, 'write'> },
   call: AuditedCall,

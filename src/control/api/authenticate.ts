@@ -1,10 +1,13 @@
-/** Finds the user of a request from its Authorization header and nothing else: no cookies, so no CSRF. */
+/** Finds the user of a request from its Authorization header only: without cookies there is no CSRF. */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import type { Caller } from './operation.ts';
 
-/** Returns the caller whose Bearer token (RFC 6750, 2.1) the header holds. Throws `unauthorized` with what to do, `forbidden`. */
+/**
+ * Returns the caller whose Bearer token (RFC 6750, 2.1) is in the header. Throws `unauthorized`, with what to do, and
+ * `forbidden`.
+ */
 export async function authenticate(accounts: Accounts, authorization: string | undefined): Promise<Caller> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   if (token === undefined) throw new PlatformError('unauthorized', 'Log in first: wasmcloud login');

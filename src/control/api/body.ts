@@ -1,43 +1,50 @@
-/** Reads a body, JSON or bytes, bounded in bytes and time. */
+/** Reads request bodies, JSON or bytes, with bounds on bytes and time. */
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 
 export interface BodyLimit {
-  /** Bytes of a whole body. */
+  /** Bytes of the whole body. */
   readonly bytes: number;
-  /** Milliseconds by which all of it must have come: a client that drips bytes holds a connection no longer. */
+  /**
+   * Milliseconds within which the whole body must arrive, so that a client that drips bytes does not hold a connection.
+   */
   readonly ms: number;
 }
 
 export const bodyLimits: { readonly user: BodyLimit; readonly stranger: BodyLimit } = {
-  /** The largest is a variable's value of 16 KiB, each byte of which JSON may escape as \u00XX. */
+  /**
+   * Bound for logged-in users. The largest body is a variable's value of 16 KiB, each byte of which JSON may escape as
+   * \u00XX.
+   */
   user: { bytes: 128 * KIB, ms: 30_000 },
-  /** From a client that is not logged in: a name, a password, an invite. */
+  /** Bound for clients that are not logged in: a name, a password, an invite. */
   stranger: { bytes: 16 * KIB, ms: 10_000 },
 };
 
 /**
- * Returns the parsed body; `{}` for an empty one. Reads no byte past the limit.
+ * Returns the parsed body; `{}` for an empty one. Reads no byte beyond the limit.
  * Throws `bad_request`, `body_too_large`, `request_timeout`.
  */
 export async function readJson(request: IncomingMessage, limit: BodyLimit): Promise<unknown> {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  if (length === undefined && encoding === undefined) return {}; // no body at all (RFC 9112, 6.3)
+  if (length === undefined && encoding === undefined) return {}; // The request has no body (RFC 9112, 6.3).
   const bytes = await readBytes(request, limit);
   if (bytes.length === 0) return {};
   const type = request.headers['content-type']?.split(';')[0]?.trim().toLowerCase();
   if (type !== 'application/json')
     throw new PlatformError('bad_request', 'the body must be JSON', { hints: ['content-type: application/json'] });
   try {
-    // RFC 8259, 8.1: UTF-8, nothing else.
+    // RFC 8259, 8.1: JSON is UTF-8.
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
     throw new PlatformError('bad_request', 'the body is not valid JSON', { cause: error });
   }
 }
 
-/** Returns the whole body. Reads no byte past the limit. Throws `bad_request`, `body_too_large`, `request_timeout`. */
+/**
+ * Returns the whole body. Reads no byte beyond the limit. Throws `bad_request`, `body_too_large`, `request_timeout`.
+ */
 export async function readBytes(request: IncomingMessage, limit: BodyLimit): Promise<Buffer> {
   if (Number(request.headers['content-length'] ?? 0) > limit.bytes) throw tooLarge(limit.bytes);
   return new Promise((resolve, reject) => {

@@ -1,20 +1,22 @@
 /**
- * The book: the pages of docs/, for people as HTML, for programs as they are written. Pages are found in a table made
- * from the folder, so a request's path never reaches the file system.
+ * Serves the pages of docs/: as HTML for people, in Markdown for programs. Pages are found in a table that is made from
+ * the folder, so a request's path never reaches the file system.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, posix, sep } from 'node:path';
 import { Marked, type Tokens } from 'marked';
 import { escapeHtml, type Page } from './html.ts';
 
-/** A page of docs/. */
+/** One page of docs/. */
 export interface BookPage {
-  /** The source, in Markdown. */
+  /** Source of the page, in Markdown. */
   readonly text: string;
   readonly page: Page;
 }
 
-/** Reads and renders every page below `folder`. Keys are paths without `.md`; the index (README.md) is ''. */
+/**
+ * Reads and renders every page below `folder`. Keys are paths without `.md`; the key of the index (README.md) is ''.
+ */
 export async function readBook(folder: string): Promise<ReadonlyMap<string, BookPage>> {
   const files = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.md'));
   const named = files.map((file) => [pathOf(file.replaceAll(sep, '/')), file] as const);
@@ -26,19 +28,19 @@ export async function readBook(folder: string): Promise<ReadonlyMap<string, Book
   return new Map(await Promise.all(named.map(read)));
 }
 
-/** Returns the path of a page's file: `abi/cwa.md` -> `abi/cwa`; a README is its folder. */
+/** Returns the path of a page's file: `abi/cwa.md` -> `abi/cwa`; the path of a README is its folder. */
 function pathOf(file: string): string {
   return file.replace(/\.md$/, '').replace(/(^|\/)README$/, '');
 }
 
 interface Place {
-  /** The page's file below docs/, with `/`. */
+  /** Path of the page's file below docs/, `/`-separated. */
   readonly file: string;
   /** Paths of all pages. */
   readonly paths: ReadonlySet<string>;
 }
 
-/** Renders Markdown. HTML in it shows as text; links lead to other pages, anchors and http(s) only. */
+/** Renders Markdown. HTML in it is shown as text; links lead only to other pages, to anchors and to http(s). */
 export function renderPage(text: string, place: Place): Page {
   const marked = new Marked({
     gfm: true,
@@ -57,12 +59,12 @@ export function renderPage(text: string, place: Place): Page {
   });
   const title = /^# (.*)$/m.exec(text)?.[1] ?? 'The book';
   const nav = '<nav aria-label="Trisiel"><a href="/">Trisiel</a> / <a href="/docs">The book</a></nav>';
-  // What is wider than a narrow window is scrolled, with the keyboard too.
+  // Lets wide tables and code scroll in a narrow window, with the keyboard too.
   const html = marked.parse(text, { async: false }).replaceAll(/<(pre|table)>/g, '<$1 tabindex="0">');
   return { title, body: `${nav}\n<main>\n${html}</main>` };
 }
 
-/** Returns the anchor of a heading, as GitHub makes it, so that a page's links hold in both places. */
+/** Returns the anchor of a heading in GitHub's form, so that a page's links work in both places. */
 function anchorOf(title: string): string {
   return title
     .toLowerCase()
@@ -70,7 +72,7 @@ function anchorOf(title: string): string {
     .replaceAll(' ', '-');
 }
 
-/** Returns where a link leads; null for a link that leads out of the book, such as to a source file. */
+/** Returns the target of a link; null for a link that leads out of the book, such as to a source file. */
 function targetOf(href: string, { file, paths }: Place): string | null {
   if (/^https?:\/\//.test(href) || href.startsWith('#')) return href;
   const [link = '', anchor] = href.split('#', 2);

@@ -1,4 +1,4 @@
-/** Compresses streamed answers where the client asks for it: Accept-Encoding, RFC 9110 section 12.5.3. */
+/** Compresses streamed answers when the client accepts it: Accept-Encoding, RFC 9110 section 12.5.3. */
 import { pipeline, type Readable } from 'node:stream';
 import { createGzip, createZstdCompress } from 'node:zlib';
 import type Koa from 'koa';
@@ -9,6 +9,6 @@ export function compressed(ctx: Pick<Koa.Context, 'acceptsEncodings' | 'set' | '
   const coding = ctx.acceptsEncodings('zstd', 'gzip', 'identity');
   if (coding !== 'zstd' && coding !== 'gzip') return stream;
   ctx.set('content-encoding', coding);
-  // An error destroys both, and with them the connection: the client sees an answer that was cut.
+  // An error destroys both streams and the connection, so the client sees a truncated answer.
   return pipeline(stream, coding === 'zstd' ? createZstdCompress() : createGzip(), () => {});
 }

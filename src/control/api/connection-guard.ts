@@ -1,17 +1,17 @@
 /**
- * Keeps the connections of control's server within bounds without shutting anybody out: where there are too many,
- * of one address or in all, the one that has been idle longest is destroyed for the new one.
+ * Bounds the connections of control's server without shutting clients out: above a bound, per address or in all, the
+ * connection that has been idle longest is destroyed to make room for the new one.
  *
- *     idle --request, upgrade--> busy --its last answer has ended--> idle --> gone
+ * idle --request, upgrade--> busy --its last answer has ended--> idle --> gone
  *
- * A connection on which a head is still arriving is idle: bytes that drip in do not keep it.
+ * A connection on which a request's head is still arriving counts as idle: bytes that drip in do not keep it.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { addressKey } from '../accounts/rate-limiter.ts';
 
 export interface GuardLimits {
-  /** Connections in all; each costs a descriptor, of which a process often has 4,096 or more. */
+  /** Connections in all. Each one costs a descriptor; a process often has 4,096 or more. */
   readonly connections: number;
   /** Connections of one IPv4 address or IPv6 /64 network. */
   readonly perAddress: number;
@@ -20,7 +20,7 @@ export interface GuardLimits {
 interface Connection {
   readonly socket: Socket;
   readonly client: Client;
-  /** Requests whose answers have not ended. */
+  /** Number of requests whose answers have not ended. */
   requests: number;
   isUpgraded: boolean;
 }
@@ -28,15 +28,15 @@ interface Connection {
 /** All connections of one address. */
 interface Client {
   readonly connections: Set<Connection>;
-  /** Idle longest first. */
+  /** Idle connections, longest idle first. */
   readonly idle: Set<Connection>;
 }
 
 export interface ConnectionGuardOptions {
   readonly limits: GuardLimits;
-  /** Says whether an address is a proxy of ours: many clients share it, so only the limit in all holds for it. */
+  /** Returns whether an address is a trusted proxy: many clients share it, so only the bound in all applies to it. */
   readonly isProxy: (address: string) => boolean;
-  /** Ends a connection that can have no place, telling its client so. */
+  /** Ends a connection for which there is no room, and tells its client so. */
   readonly refuse: (socket: Socket) => void;
 }
 
@@ -92,7 +92,7 @@ export class ConnectionGuard {
     else if (this.#count > limits.connections) this.#makeRoom(...this.#greediest(), connection);
   }
 
-  /** Destroys the idle connection that gives way. That may be the new one itself: it is told. */
+  /** Destroys an idle connection to make room. That may be the new one itself, whose client is then told. */
   #makeRoom(key: string, { idle }: Client, opened: Connection): void {
     const [victim = opened] = idle;
     this.#remove(key, victim);
@@ -100,7 +100,9 @@ export class ConnectionGuard {
     else victim.socket.destroy();
   }
 
-  /** Returns the address with the most idle connections: those who hold few are not made to pay for one who holds many. */
+  /**
+   * Returns the address with the most idle connections, so that clients with few do not lose theirs to one with many.
+   */
   #greediest(): [string, Client] {
     let most: [string, Client] | null = null;
     for (const entry of this.#clients) if (most === null || entry[1].idle.size > most[1].idle.size) most = entry;
@@ -113,7 +115,10 @@ export class ConnectionGuard {
     if (requests === 0 && !isUpgraded && client.connections.has(connection)) client.idle.add(connection);
   }
 
-  /** Forgets a connection at once, so that one that is being destroyed holds no place. Does nothing the second time. */
+  /**
+   * Removes a connection from the books at once, so that a connection that is being destroyed takes no room. Does
+   * nothing the second time.
+   */
   #remove(key: string, connection: Connection): void {
     const { client } = connection;
     if (!client.connections.delete(connection)) return;

@@ -1,8 +1,8 @@
-/** `/`: what this server is and what to type, with its real addresses; in plain text for programs. */
+/** `/`: tells what this server is and which commands to type, with its real addresses; as plain text for programs. */
 import { escapeHtml } from './html.ts';
 
 export interface Addresses {
-  /** Public base URL of the API and of git; known once the port listens. */
+  /** Public base URL of the API and of git, known once the port listens. */
   readonly serverUrl: () => string;
   readonly gitUrl: (name: string) => string;
   readonly functionUrl: (name: string) => string;
@@ -11,7 +11,7 @@ export interface Addresses {
 
 interface Step {
   readonly text: string;
-  /** Lines to type. */
+  /** Commands to type, one per line. */
   readonly commands: readonly string[];
 }
 

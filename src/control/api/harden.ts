@@ -1,4 +1,4 @@
-/** Bounds connections and requests of control's HTTP server where Node's defaults leave them open. */
+/** Bounds connections and requests of control's HTTP server where Node's defaults set no bound. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -7,33 +7,47 @@ import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import { ConnectionGuard, type GuardLimits } from './connection-guard.ts';
 
 export const serverLimits = {
-  /** From connecting to the end of the head, milliseconds. */
+  /** Milliseconds from connecting to the end of a request's head. */
   headersMs: 20_000,
-  /** A whole request, milliseconds: a 256 MiB push at 4 Mbit/s takes 9 minutes. The API's bodies have a shorter one. */
+  /**
+   * Milliseconds for a whole request: a 256 MiB push at 4 Mbit/s takes 9 minutes. Bodies of the API have a shorter
+   * bound.
+   */
   requestMs: 10 * 60_000,
-  /** How often Node looks for requests past these two, milliseconds; its default of 30 s would add as much to each. */
+  /** Milliseconds between two checks of the bounds above. Node's default of 30 s would add as much to each. */
   checkMs: 2_000,
-  /** An idle connection, milliseconds; longer than the 60 s of usual proxies, so that they are the ones to close. */
+  /** Milliseconds that an idle connection is kept; longer than the 60 s of usual proxies, so that they close first. */
   keepAliveMs: 65_000,
-  /** Connections in all; each costs a descriptor, of which a process often has 4,096 or more. */
+  /** Connections in all. Each one costs a descriptor; a process often has 4,096 or more. */
   connections: 2_000,
-  /** Of one address: several hundred machines behind one router, and still three quarters for all others. */
+  /**
+   * Connections of one address: several hundred machines behind one router, with three quarters left for all others.
+   */
   perAddress: 500,
   headers: 100,
-  /** A connection on which nothing moves either way, milliseconds; more than any step of a push or deploy is silent for. */
+  /**
+   * Milliseconds after which a connection without any traffic is destroyed; no step of a push or deploy is silent for
+   * as long.
+   */
   idleMs: 3 * 60_000,
-  /** From our last byte on a refused connection until it is destroyed, milliseconds: time to read that byte. */
+  /**
+   * Milliseconds from the last byte sent on a refused connection to its destruction: time for the client to read that
+   * byte.
+   */
   lingerMs: 1_000,
 } as const;
 
 export interface HardenOptions {
-  /** Proxies in front of this server. */
+  /** Trusted proxies in front of this server. */
   readonly trustedProxies?: TrustedProxies;
-  /** For tests: other bounds on connections. */
+  /** Bounds on connections that tests set. */
   readonly limits?: GuardLimits;
 }
 
-/** Sets the bounds on a server that does not listen yet, made with `connectionsCheckingInterval: serverLimits.checkMs`. */
+/**
+ * Sets the bounds on a server that was made with `connectionsCheckingInterval: serverLimits.checkMs` and does not
+ * listen yet.
+ */
 export function hardenServer(
   server: Server,
   { trustedProxies = TrustedProxies.none, limits = serverLimits }: HardenOptions = {},
@@ -54,8 +68,8 @@ export function hardenServer(
   });
   guard.watch(server);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (ending.has(socket)) return; // more of what could not be read before
-    // Node has parsed no request: there is nobody to route to, and perhaps nobody left to tell.
+    if (ending.has(socket)) return; // Further bytes of a request that could not be parsed.
+    // Node has parsed no request, so no route applies; the client may be gone.
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
     ending.add(socket);
     if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') endWith(socket, 'request_timeout', 'the request took too long');
@@ -63,7 +77,7 @@ export function hardenServer(
       endWith(socket, 'header_too_large', 'the head of the request is too large');
     else endWith(socket, 'bad_request', 'this is not an HTTP request that can be read');
   });
-  // What Node answers by itself has no body, and to CONNECT it only hangs up.
+  // Node itself answers without a body, and to CONNECT by closing.
   server.on('checkExpectation', (_request, response) => {
     const problem = toProblem(
       new PlatformError('expectation_failed', 'the only expectation that can be met is 100-continue'),
@@ -77,8 +91,8 @@ export function hardenServer(
 }
 
 /**
- * Answers outside of any request and ends the connection. A client that never closes its side holds it no longer
- * than `lingerMs`; until then what it sends is thrown away, since closing on unread bytes would take our answer back.
+ * Answers outside of any request and ends the connection. A client that never closes its side is destroyed after
+ * `lingerMs`; until then its bytes are read and dropped, since closing with unread bytes would discard the answer.
  */
 function endWith(socket: Duplex | Socket, code: ErrorCode, message: string): void {
   const problem = toProblem(new PlatformError(code, message));

@@ -1,4 +1,4 @@
-/** Pages for a person with a browser: one frame, one style, no script. */
+/** Makes pages for people with a browser: one frame, one style, no script. */
 import { createHash } from 'node:crypto';
 import type Koa from 'koa';
 
@@ -15,18 +15,18 @@ table.places td, p code, li code { overflow-wrap: anywhere; }
 nav { margin-bottom: 1.5rem; }
 `;
 
-/** The page's own style is allowed by its hash; nothing else is loaded or run. */
+/** Allows the page's own style by its hash; nothing else is loaded or run. */
 const contentSecurityPolicy =
   `default-src 'none'; style-src 'sha256-${createHash('sha256').update(style).digest('base64')}'; ` +
   "frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 export interface Page {
   readonly title: string;
-  /** HTML; every text of others in it went through `escapeHtml`. */
+  /** HTML. Text from others in it has passed `escapeHtml`. */
   readonly body: string;
 }
 
-/** Answers with a page. The status is left as it is. */
+/** Answers with a page, and leaves the status unchanged. */
 export function sendPage(ctx: Koa.Context, { title, body }: Page): void {
   ctx.set('content-security-policy', contentSecurityPolicy);
   ctx.type = 'text/html; charset=utf-8';
@@ -36,7 +36,7 @@ export function sendPage(ctx: Koa.Context, { title, body }: Page): void {
     `<title>${escapeHtml(title)}</title>\n<style>${style}</style>\n${body}\n`;
 }
 
-/** Returns whether the caller is a browser rather than a program: it asks for HTML before plain text and JSON. */
+/** Returns whether the caller is a browser rather than a program: it prefers HTML to plain text and JSON. */
 export function wantsPage(ctx: Koa.Context): boolean {
   return ctx.accepts('text/plain', 'application/json', 'text/html') === 'text/html';
 }

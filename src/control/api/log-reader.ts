@@ -1,6 +1,6 @@
 /**
- * One reader of the live log: pulls frames from a tail and sends them one at a time, each after the one
- * before has left the process. A reader that does not read costs one frame and its tail's buffer.
+ * One reader of the live log: takes frames from a tail and sends them one at a time, each after the previous one has
+ * left the process. A reader that does not read costs one frame and its tail's buffer.
  */
 import type { Logger } from 'pino';
 import type { WebSocket } from 'ws';
@@ -10,22 +10,22 @@ import type { LogTail } from '../logs/log-tail.ts';
 import type { Caller } from './operation.ts';
 
 export const streamLimits = {
-  /** Open streams of one user: a screen each, some CI jobs. */
+  /** Open streams of one user: one per screen, and some CI jobs. */
   perUser: 50,
-  /** Of all users; each holds at most one frame and a tail's buffer. */
+  /** Open streams of all users; each holds at most one frame and a tail's buffer. */
   all: 1_000,
-  /** A reader that takes no byte of a frame for this long is closed with 1013. */
+  /** Milliseconds after which a reader that takes no byte of a frame is closed with 1013. */
   stallMs: 20_000,
-  /** A ping this often; a reader that has not answered the one before is gone. */
+  /** Milliseconds between two pings. A reader that has not answered the previous ping counts as gone. */
   heartbeatMs: 30_000,
   /**
-   * A Token that another control has revoked, or a handler that it has deleted, ends its streams here after so long at most,
-   * and the database's answer. What this control does ends them at once.
+   * Milliseconds between two checks for Tokens that another control has revoked and handlers that it has deleted; their
+   * streams end at the next check. What this control does ends streams at once.
    */
   recheckMs: 5_000,
-  /** What readers send: nothing that we look at. */
+  /** Bytes of a message from a reader; readers have nothing to send. */
   messageBytes: KIB,
-  /** After a close frame the reader gets this long to answer it. */
+  /** Milliseconds that a reader gets to answer a close frame. */
   closeMs: 2_000,
 } as const;
 
@@ -44,7 +44,7 @@ export class LogReader {
   readonly userId: string;
   readonly tokenId: string;
   readonly handlerId: string;
-  /** Resolves when the socket is gone. */
+  /** Resolves when the socket has closed. */
   readonly ended: Promise<void>;
   readonly #socket: WebSocket;
   readonly #tail: LogTail;
@@ -90,7 +90,7 @@ export class LogReader {
     void this.#run();
   }
 
-  /** Says goodbye, and hangs up on a reader that does not answer. */
+  /** Sends a close frame, and destroys the socket of a reader that does not answer it. */
   close(code: number, reason: string): void {
     this.#tail.close();
     this.#socket.close(code, reason);
@@ -111,12 +111,12 @@ export class LogReader {
     }
   }
 
-  /** Sends `text`; resolves with false when the reader has taken nothing for too long. */
+  /** Sends `text`. Resolves with false when the reader has taken no byte for too long. */
   #send(text: string): Promise<boolean> {
     return new Promise((resolve) => {
       let buffered = Number.POSITIVE_INFINITY;
       const timer = setInterval(() => {
-        // Progress within a frame counts: a slow line is not a stalled reader.
+        // Counts progress within a frame: a reader on a slow line is not stalled.
         if (this.#socket.bufferedAmount >= buffered) done(false);
         buffered = this.#socket.bufferedAmount;
       }, this.#limits.stallMs / 2);
@@ -124,7 +124,7 @@ export class LogReader {
         clearInterval(timer);
         resolve(sent);
       };
-      // With an error the socket is closing, and the loop above sees that.
+      // After an error the socket is closing, which the loop above sees.
       this.#socket.send(text, () => done(true));
     });
   }

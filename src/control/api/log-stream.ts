@@ -1,10 +1,10 @@
 /**
- * The live log as a WebSocket: GET /api/v1/handlers/NAME/logs/stream?after=CURSOR&grep=&level=
+ * Serves the live log as a WebSocket: GET /api/v1/handlers/NAME/logs/stream?after=CURSOR&grep=&level=
  * This file admits or refuses; log-reader.ts sends the lines.
  *
- *     upgrade -> (401 403 404 400 429) | open -> frames … -> close
- *     4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted (each done by another control: within
- *     recheckMs), 1013 reader too slow, 1001 server stops
+ * upgrade -> (401 403 404 400 429) | open -> frames … -> close
+ * 4401 token revoked or expired, 4403 no longer allowed, 4404 handler deleted (within recheckMs when another control
+ * did it), 1013 reader too slow, 1001 server stops
  */
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -31,7 +31,7 @@ export interface LogStreamDeps {
   readonly logs: LogStore;
   readonly log: Logger;
   readonly randomBytes: RandomBytes;
-  /** Origins whose pages may connect (a browser always names its own); programs send none. */
+  /** Origins whose pages may connect. Browsers always send an Origin, programs send none. */
   readonly allowedOrigins: () => readonly string[];
   readonly limits?: Partial<StreamLimits>;
 }
@@ -42,12 +42,12 @@ export interface LogStreams {
   close(): void;
 }
 
-/** Answers every upgrade of `server`: those to the log stream, and all others with 404. */
+/** Answers every upgrade on `server`: those to the log stream, and all others with 404. */
 export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams {
   const limits = { ...streamLimits, ...deps.limits };
   const sockets = new WebSocketServer({
     noServer: true,
-    // A frame compressed per reader costs memory per reader (ws's own advice), for text on a local network.
+    // A compressor per reader costs memory (ws's own advice), for text on a local network.
     perMessageDeflate: false,
     maxPayload: limits.messageBytes,
     handleProtocols: chooseProtocol,
@@ -58,7 +58,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
 
   const admit = async (request: IncomingMessage): Promise<{ caller: Caller; handler: Handler; tail: LogTail }> => {
     if (stopping) throw new PlatformError('unavailable', 'the server stops', { retryAfterSeconds: 5 });
-    // A path that is not ours costs no look into the database.
+    // Answers other paths without a query of the database.
     const [path = '', search = ''] = (request.url ?? '').split('?', 2);
     const name = /^\/api\/v1\/handlers\/([^/]+)\/logs\/stream$/.exec(path)?.[1];
     if (name === undefined) throw new PlatformError('not_found', 'there is no WebSocket at this path');
@@ -81,8 +81,8 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   };
 
   /**
-   * Ends a stream whose Token was revoked, whose user lost the role or was suspended, or whose handler was deleted,
-   * while the questions above were asked: nobody has told this stream of it.
+   * Ends a stream whose Token was revoked, whose user lost the role or was suspended, or whose handler was deleted
+   * between the checks above and the registration of the stream: no event reaches it for that time.
    */
   const recheck = async (stream: LogReader, request: IncomingMessage, handler: string): Promise<void> => {
     try {
@@ -99,7 +99,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
   };
 
   const upgrade = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    // Node gives the socket away with no listener left on it.
+    // Node hands the socket over without any error listener.
     socket.on('error', () => socket.destroy());
     let tail: LogTail | null = null;
     try {
@@ -109,7 +109,7 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       if (socket.destroyed) return tail.close();
       const reserved = tail;
       let opened = false;
-      // ws refuses by itself what is no proper handshake, and then never calls back.
+      // ws itself refuses an invalid handshake, and then never calls back.
       socket.once('close', () => {
         if (!opened) reserved.close();
       });
@@ -150,7 +150,10 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
     for (const stream of streams)
       if (stream.handlerId === handlerId) stream.close(closeCodes.deleted, 'handler deleted');
   });
-  /** Ends the streams that another control has taken the ground from. While the database does not answer, all stay. */
+  /**
+   * Ends streams whose Token, role or handler another control has removed. While the database does not answer, all stay
+   * open.
+   */
   const sweep = async (): Promise<void> => {
     const asked = new Set(streams);
     const handlerIds = [...new Set([...asked].map(({ handlerId }) => handlerId))];
@@ -193,8 +196,8 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
 }
 
 /**
- * Returns the credentials of an upgrade: the header, or for browsers, which cannot set one, the subprotocol
- * `bearer.TOKEN`. Never the URL: URLs are logged.
+ * Returns the credentials of an upgrade: the Authorization header or, for browsers, which cannot set one, the
+ * subprotocol `bearer.TOKEN`. Never the URL, since URLs are logged.
  */
 function credentials(request: IncomingMessage): string | undefined {
   if (request.headers.authorization !== undefined) return request.headers.authorization;
@@ -204,8 +207,8 @@ function credentials(request: IncomingMessage): string | undefined {
 }
 
 /**
- * Chooses the subprotocol of the answer. Offer another one beside `bearer.TOKEN`, and the Token is not repeated in the
- * answer.
+ * Chooses the subprotocol of the answer. A client that offers another one beside `bearer.TOKEN` gets that one, so that
+ * the Token is not repeated in the answer.
  */
 function chooseProtocol(offered: Set<string>): string | false {
   for (const protocol of offered) if (!protocol.startsWith('bearer.')) return protocol;
@@ -213,7 +216,7 @@ function chooseProtocol(offered: Set<string>): string | false {
   return first ?? false;
 }
 
-/** Returns the query as an object. A key that comes twice becomes a list, which no schema here accepts. */
+/** Returns the query as an object. A key that comes twice becomes a list, which no schema of the stream accepts. */
 function queryOf(params: URLSearchParams): Readonly<Record<string, string | readonly string[]>> {
   const keys = [...new Set(params.keys())];
   return Object.fromEntries(
@@ -248,7 +251,7 @@ function refuse(socket: Duplex, error: unknown, deps: LogStreamDeps): void {
     ...(retry === undefined ? [] : [`retry-after: ${retry}`]),
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
-  // A client that does not close its side by then holds the connection no longer.
+  // Destroys the connection of a client that has not closed its side by then.
   const timer = setTimeout(() => socket.destroy(), streamLimits.closeMs);
   socket.once('close', () => clearTimeout(timer));
 }

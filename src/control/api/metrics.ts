@@ -1,10 +1,10 @@
-/** Keeps figures for Prometheus, none by handler, user or path of a guest: the number of those has no bound. */
+/** Keeps figures for Prometheus. None has a label for handler, user or path of a guest, whose number has no bound. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { LogStore } from '../logs/log-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 
 export class Metrics {
-  /** Open for other stations' figures (runners, pushes). */
+  /** Registry, to which other stations add figures (runners, pushes). */
   readonly registry = new Registry();
   readonly #requests: Histogram<'operation' | 'status'>;
 
@@ -57,7 +57,7 @@ export class Metrics {
       });
   }
 
-  /** Counts a request. `operation`: its id, or a fixed word where no operation was reached. */
+  /** Counts a request. `operation`: its id, or a fixed word for requests that reached no operation. */
   observe(request: { readonly operation: string; readonly status: number; readonly seconds: number }): void {
     this.#requests.observe({ operation: request.operation, status: String(request.status) }, request.seconds);
   }

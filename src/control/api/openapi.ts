@@ -26,7 +26,7 @@ export function openApiDocument(options: {
     for (const [id, definition] of Object.entries($defs)) schemas[id] = relocated(definition);
     return relocated(schema);
   };
-  jsonSchema(problemSchema, 'output'); // named there, used by every operation
+  jsonSchema(problemSchema, 'output'); // Included for the document's shared part, which every operation refers to.
   const paths: Record<string, Record<string, Json>> = {};
   for (const operation of options.operations) {
     const described = { [operation.method.toLowerCase()]: describe(operation, options.operations, jsonSchema) };
@@ -147,15 +147,15 @@ function queryParameters(
 }
 
 function loosen(schema: z.core.JSONSchema.BaseSchema, io: 'input' | 'output'): void {
-  // A newer server may tell more; only what is sent to us is closed.
+  // Answers stay open, since a newer server may send more fields; only requests are closed.
   if (io === 'output') delete schema.additionalProperties;
-  // A number in a query is checked as text first; the document says what it means.
+  // A number in a query is checked as text first; the document describes the number.
   if (schema.type === 'integer') delete schema.pattern;
 }
 
 /**
- * Returns `schema` with its references as OpenAPI wants them: zod refers to `#/$defs/NAME`, OpenAPI keeps shared
- * schemas elsewhere.
+ * Returns `schema` with its references in OpenAPI's form: zod refers to `#/$defs/NAME`, OpenAPI keeps shared schemas
+ * elsewhere.
  */
 function relocated(schema: unknown): Json {
   return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'));

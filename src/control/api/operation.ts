@@ -1,6 +1,6 @@
 /**
- * One operation of the API as a row of data: what it is called, what it takes and answers, and a
- * function from one to the other. The routes and the OpenAPI document are made from the same rows.
+ * Describes an operation of the API as a row of data: its id, its inputs and answer, and a function from one to the
+ * other. The routes and the OpenAPI document are made from the same rows.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
@@ -9,23 +9,23 @@ import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import type { Actor, OperationId, OperationOn } from '../../protocol/permissions.ts';
 import { checkAllowed, type GrantedHandler, type HandlerAccess } from '../handlers/access.ts';
 
-/** Who calls the API: always with a Token. */
+/** Caller of the API, who always has a Token. */
 export interface Caller extends Actor {
   readonly tokenId: string;
 }
 
-/** What a request brings, before it is checked. */
+/** Parts of a request before they are checked. */
 export interface RawCall {
   readonly caller: Caller | null;
-  /** Finds the handler of an operation on one, if the caller may do it. */
+  /** Finds the handler of an operation on one, if the caller may do the operation. */
   readonly access: Pick<HandlerAccess, 'handlerFor'>;
   readonly address: string;
   readonly params: Readonly<Record<string, string>>;
   readonly query: unknown;
   readonly body: unknown;
-  /** For operations that read the body themselves. */
+  /** The request, for operations that read the body themselves. */
   readonly request: IncomingMessage;
-  /** Takes notice of the handler that the operation is done to, once the caller may do it. */
+  /** Is told the handler that the operation is done to, once the caller may do it. */
   readonly onHandler: (handler: GrantedHandler) => void;
 }
 
@@ -34,20 +34,20 @@ export class StreamedAnswer {
   readonly type: string;
   readonly stream: Readable;
 
-  /** `type`: its media type. An error of the stream breaks the answer off. */
+  /** `type`: media type of the answer. An error of the stream truncates the answer. */
   constructor(type: string, stream: Readable) {
     this.type = type;
     this.stream = stream;
   }
 }
 
-/** Operations of the permission table that are no requests to the API. */
+/** Operations of the permission table that are not requests to the API. */
 type GitOperation = 'gitCreate' | 'gitFetch' | 'gitPush';
 
 export interface Operation {
   readonly id: OperationId;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below /api/v1, with `{name}` for parameters. */
+  /** Path below /api/v1, with `{name}` for parameters. */
   readonly path: string;
   readonly tag: string;
   readonly summary: string;
@@ -58,7 +58,10 @@ export interface Operation {
   readonly bodyTypes: readonly string[] | null;
   /** Media types of a StreamedAnswer; null: the answer is JSON, or there is none. */
   readonly answerTypes: readonly string[] | null;
-  /** 101: the connection becomes a WebSocket, which log-stream.ts answers; `run` answers what is no upgrade. */
+  /**
+   * Status of a success. 101: the connection becomes a WebSocket, which log-stream.ts answers; `run` answers requests
+   * that are no upgrade.
+   */
   readonly status: 101 | 200 | 201 | 204;
   readonly answer: z.ZodType | null;
   readonly errors: readonly ErrorCode[];
@@ -88,14 +91,19 @@ interface Definition<Id extends OperationId, Path extends string, Query extends 
   readonly bodyTypes?: readonly string[];
   readonly answerTypes?: readonly string[];
   readonly status?: Operation['status'];
-  /** Schema of the answer; without one the status is 204. */
+  /** Schema of the answer; absent: the status is 204. */
   readonly answer?: z.ZodType;
-  /** Codes of errors besides `bad_request`, `unauthorized`, `forbidden` and `internal`, which every operation can give. */
+  /**
+   * Error codes besides `bad_request`, `unauthorized`, `forbidden` and `internal`, which every operation can return.
+   */
   readonly errors?: readonly ErrorCode[];
   run(call: C): Promise<unknown>;
 }
 
-/** Makes an operation on the caller's account or on the platform, allowed by the table in protocol/permissions.ts. */
+/**
+ * Makes an operation on the caller's account or on the platform, allowed according to the table in
+ * protocol/permissions.ts.
+ */
 export function forUsers<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Definition<
     Exclude<OperationOn<'account' | 'platform'>, GitOperation>,
@@ -113,8 +121,8 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
 }
 
 /**
- * Makes an operation on one handler: `run` is given the handler, found by its name in the path (`{name}`) or in the
- * query (`handler`), if the caller may do the operation by the table in protocol/permissions.ts.
+ * Makes an operation on one handler. `run` gets the handler that the path (`{name}`) or the query (`handler`) names, if
+ * the caller may do the operation according to the table in protocol/permissions.ts.
  */
 export function forHandler<const Path extends string, Query extends z.ZodType, Body extends z.ZodType>(
   definition: Definition<
@@ -124,7 +132,7 @@ export function forHandler<const Path extends string, Query extends z.ZodType, B
     Body,
     OperationCall<Path, Query, Body> & Caller & { readonly handler: GrantedHandler }
   > & {
-    /** Whether it is for deleted handlers too. */
+    /** Whether the operation accepts deleted handlers too. */
     readonly deleted?: boolean;
   },
 ): Operation {
@@ -184,22 +192,24 @@ function paramsOf<Path extends string>(
 ): Record<ParamNames<Path>, string> {
   const named: Record<string, string> = {};
   for (const [, name] of path.matchAll(/\{(\w+)\}/g)) named[name!] = params[name!] ?? '';
-  return named as Record<ParamNames<Path>, string>; // the loop above is what the type says
+  return named as Record<ParamNames<Path>, string>; // The loop above has made exactly these keys.
 }
 
-/** What an operation without a query or body takes: nothing. A field that were ignored would seem to have worked. */
+/**
+ * Schema of an operation without query or body. Unknown fields are refused: an ignored field would seem to have worked.
+ */
 const nothing = z.strictObject({});
 
-/** Returns query and body as their types say. Throws `bad_request` naming up to 10 bad places, unknown fields first. */
+/** Returns query and body, typed. Throws `bad_request` that names up to 10 bad places, unknown fields first. */
 function parse<Query extends z.ZodType, Body extends z.ZodType>(
   types: { readonly query?: Query; readonly body?: Body },
   raw: RawCall,
 ): { readonly query: z.infer<Query>; readonly body: z.infer<Body> } {
   const query = (types.query ?? nothing).safeParse(raw.query);
   const body = (types.body ?? nothing).safeParse(raw.body);
-  // Without a type `run` is given no such field.
+  // Without a schema `run` gets no such field.
   if (query.success && body.success) return { query: query.data as z.infer<Query>, body: body.data as z.infer<Body> };
-  // Issues name places and rules, never values: one of them may be a password.
+  // Issues name places and rules, never values, since a value may be a password.
   const details = [...placed('query', query.error), ...placed('body', body.error)]
     .sort((a, b) => Number(isUnknown(b.issue)) - Number(isUnknown(a.issue)))
     .slice(0, 10)

@@ -1,4 +1,6 @@
-/** What stands beside the API, open to everybody: the front page, liveness, readiness, metrics, the list of imports. */
+/**
+ * Serves pages that are open to everybody: front page, status, docs, liveness, readiness, metrics, the list of imports.
+ */
 import { fileURLToPath } from 'node:url';
 import Router from '@koa/router';
 import type Koa from 'koa';
@@ -15,7 +17,7 @@ import { escapeHtml, type Page, sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
 import { statusHtml, statusJson } from './status-page.ts';
 
-/** An import that guests may have. The same name may come with several types. */
+/** An import that guests may have. A name may be listed several times, with different types. */
 export interface ProvidedImport extends FunctionImport {
   readonly abi: AbiName;
 }
@@ -25,22 +27,22 @@ const docsFolder = fileURLToPath(new URL('../../../docs/', import.meta.url));
 export interface PagesOptions {
   readonly db: Database;
   readonly metrics: Metrics;
-  /** Returns why the platform cannot serve at the moment; empty when it can. */
+  /** Returns the reasons for which the platform cannot serve at the moment; empty when it can. */
   readonly notReady: () => readonly string[];
   readonly imports: readonly ProvidedImport[];
   readonly identity: PlatformIdentity;
   readonly metricsToken?: string | null;
   readonly addresses: Addresses;
-  /** Of this program. */
+  /** Version of this program. */
   readonly version: string;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
 }
 
-/** By these a runner whose control has died knows that another one of the same data folder has taken over. */
+/** Tells a runner whose control has died whether another control of the same data folder has taken over. */
 export interface PlatformIdentity {
   readonly platformId: string;
-  /** Drawn anew at each start. */
+  /** Id drawn at each start of control. */
   readonly bootId: string;
 }
 
@@ -85,7 +87,7 @@ export function pages(options: PagesOptions): Router {
     ctx.type = metrics.registry.contentType;
     ctx.body = await metrics.registry.metrics();
   });
-  // Read at the first request: a platform whose book is damaged still runs functions.
+  // Reads the docs at the first request: a platform whose docs are damaged still runs functions.
   let book: Promise<ReadonlyMap<string, BookPage>> | null = null;
   router.get(['/docs', '/docs/{*path}'], async (ctx, next) => {
     book ??= readBook(docsFolder);
@@ -104,8 +106,8 @@ export function pages(options: PagesOptions): Router {
 }
 
 /**
- * Throws `unauthorized` or `forbidden` unless the request may read the metrics: with the operator's token or, where
- * none is set, from this machine. A request that says it was forwarded did not begin here, trusted proxy or not.
+ * Throws `unauthorized` or `forbidden` unless the request may read the metrics: with the operator's token or, when none
+ * is set, from this machine. A request with a forwarding field came from elsewhere, even through an untrusted proxy.
  */
 function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
   if (token !== null) {
@@ -121,8 +123,8 @@ function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
 }
 
 /**
- * Returns the error for a path that is nothing of the API, for a caller who may have mixed up the ports: a function's
- * host name and a path that begins like a handler's both name the URL where that function answers.
+ * Returns the error for a path outside the API. The caller may have mixed up the ports, so for a function's host name,
+ * or a path that begins with a handler's name, the error names the URL of that function.
  */
 export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformError {
   const label = functionOfHost(ctx.hostname, addresses);
@@ -139,7 +141,7 @@ export function nothingHere(ctx: Koa.Context, addresses: Addresses): PlatformErr
   });
 }
 
-/** Returns a refusal as a person in a browser reads it. */
+/** Returns a refusal as a page for a browser. */
 export function problemPage({ title, detail, hints = [] }: Problem): Page {
   const rows = hints.map((hint) => `<li>${linked(hint)}`);
   return {
@@ -152,7 +154,7 @@ function linked(text: string): string {
   return escapeHtml(text).replace(/https?:\/\/[^\s&]+/g, (url) => `<a href="${url}">${url}</a>`);
 }
 
-/** Returns the handler whose own host name the caller used at the wrong port; null for every other host. */
+/** Returns the handler whose host name the caller used at the wrong port; null for every other host. */
 function functionOfHost(hostname: string, { functionUrl }: Addresses): string | null {
   const label = hostname.split('.', 1)[0] ?? '';
   if (!isHandlerName(label)) return null;

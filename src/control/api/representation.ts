@@ -1,19 +1,19 @@
 /**
- * Conditional requests (RFC 9110, section 13) and `Prefer: return=minimal` (RFC 7240, section 4.2): a PATCH, PUT or
+ * Conditional requests (RFC 9110, section 13) and `Prefer: return=minimal` (RFC 7240, section 4.2), for PATCH, PUT and
  * DELETE of a path that GET reads too.
  */
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Operation } from './operation.ts';
 
-/** Returns the operation that reads what `operation` changes: GET of the same path. Null where there is none. */
+/** Returns the operation that reads what `operation` changes: GET of the same path. Null when there is none. */
 export function readerOf(operation: Operation, operations: readonly Operation[]): Operation | null {
   if (!['PATCH', 'PUT', 'DELETE'].includes(operation.method)) return null;
   const reader = operations.find(({ method, path }) => method === 'GET' && path === operation.path);
   return reader === undefined || reader.answer === null ? null : reader;
 }
 
-/** Says whether `operation` answers with what its reader would answer then. */
+/** Returns whether `operation` answers with the same document as its reader would afterwards. */
 export function answersAsRead(operation: Operation, reader: Operation | null): boolean {
   return reader !== null && operation.answer === reader.answer;
 }
@@ -23,21 +23,21 @@ export function etagOf(json: string): string {
   return `"${createHash('sha256').update(json).digest('base64url').slice(0, 22)}"`;
 }
 
-/** Says whether a list of validators, as If-Match and If-None-Match have it, names `etag`. */
+/** Returns whether a list of validators, in the syntax of If-Match and If-None-Match, names `etag`. */
 export function namesEtag(list: string, etag: string): boolean {
   return list.split(',').some((one) => ['*', etag].includes(one.trim().replace(/^W\//, '')));
 }
 
 /**
- * Throws `precondition_failed` unless what `read` returns has a validator that If-Match names. `read` throws
- * `not_found` where there is nothing, which no validator names (RFC 9110, 13.1.1).
+ * Throws `precondition_failed` unless If-Match names the validator of what `read` returns. When `read` throws
+ * `not_found`, no validator can match (RFC 9110, 13.1.1).
  */
 export async function checkIfMatch(list: string, read: () => Promise<unknown>): Promise<void> {
   const current = await read().catch((error: unknown) => {
     if (error instanceof PlatformError && error.code === 'not_found') return null;
     throw error;
   });
-  // A weak validator never matches here.
+  // A weak validator never matches in If-Match.
   const strong = list
     .split(',')
     .map((one) => one.trim())
@@ -48,7 +48,7 @@ export async function checkIfMatch(list: string, read: () => Promise<unknown>): 
   });
 }
 
-/** Says whether a Prefer field asks for an answer without a body. */
+/** Returns whether a Prefer field asks for an answer without a body. */
 export function prefersMinimal(prefer: string): boolean {
   return /(?:^|[,;])\s*return\s*=\s*"?minimal"?\s*(?:[,;]|$)/i.test(prefer);
 }

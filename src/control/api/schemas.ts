@@ -1,4 +1,4 @@
-/** The nouns as zod sees them: what requests are checked with and the OpenAPI document is made from. */
+/** The nouns as zod schemas: requests are checked with them, and the OpenAPI document is made from them. */
 import { z } from 'zod';
 import { limitMeanings, limitNames } from '../../protocol/limits.ts';
 import {
@@ -93,7 +93,7 @@ export const previewSchema: z.ZodType<PreviewView> = z
   })
   .meta({ id: 'Preview' });
 
-/** A branch in a query or a path. */
+/** Name of a branch, in a query or a path. */
 export const branchText = z.string().min(1).max(previewLimits.branchBytes);
 
 export const variableSchema = z
@@ -329,7 +329,7 @@ export function wholeNumber(range: { readonly min: number; readonly max: number 
 
 const cursor = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
-/** What the log query and the log stream share. */
+/** Filters that the log query and the log stream share. */
 export const logFilterShape = {
   level: z
     .string()

@@ -1,18 +1,18 @@
-/** `/status`: whether this server can serve, for everybody; no names, counts or addresses of anybody. */
+/** `/status`: tells everybody whether this server can serve, without names, counts or addresses of anybody. */
 import { escapeHtml } from './html.ts';
 
 export interface ServerStatus {
-  /** Why it cannot serve at the moment; empty when it can. */
+  /** Reasons for which the server cannot serve at the moment; empty when it can. */
   readonly notReady: readonly string[];
   readonly version: string;
-  /** Of Node. */
+  /** Version of Node. */
   readonly node: string;
   readonly database: 'sqlite' | 'postgres';
   /** Seconds since control's start. */
   readonly uptimeS: number;
 }
 
-/** Returns the status for a program. */
+/** Returns the status as JSON, for programs. */
 export function statusJson({ notReady, ...facts }: ServerStatus): object {
   return { ready: notReady.length === 0, ...(notReady.length === 0 ? {} : { why: notReady }), ...facts };
 }
@@ -37,7 +37,7 @@ export function statusHtml(status: ServerStatus): string {
   ].join('\n');
 }
 
-/** Returns seconds in words of at most two units: `3 days 4 h`. */
+/** Returns seconds as text of at most two units: `3 days 4 h`. */
 export function durationText(seconds: number): string {
   const units = [
     ['days', 86_400],

@@ -1,9 +1,9 @@
 /**
  * Stores Artifacts and the file bundles of Deployments: one file per content, written once.
  *
- * A name says what the content was made from (artifactName: original bytes, versions of meter and linker), so it
- * is no checksum of the file itself. Each file therefore starts with the SHA-256 of its content, and
- * every read verifies it: a damaged Artifact is never handed to a runner.
+ * A name tells what the content was made from (artifactName: original bytes, versions of meter and linker), so it is no
+ * checksum of the file. Each file therefore starts with the SHA-256 of its content, and every read verifies it: a
+ * damaged Artifact is never given to a runner.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
@@ -14,19 +14,21 @@ import type { Blobs } from '../../protocol/ports.ts';
 
 const magic = Buffer.from('trisiel1');
 const headerBytes = magic.length + 32;
-/** Lower-case hex and our own suffix: nothing that could leave the folder. */
+/** Pattern of names: lower-case hex and the platform's own suffixes; no name can leave the folder. */
 const namePattern = /^[0-9a-f]{64}(?:-[a-z]{1,8}\d{0,9}){0,2}$/;
 
 export class ArtifactStore implements Blobs {
   readonly #folder: string;
-  /** Name -> stamp of the file when its checksum was last found right. At most one entry per stored file. */
+  /**
+   * Maps a name to the stamp that its file had when its checksum was last verified. At most one entry per stored file.
+   */
   readonly #verified = new Map<string, string>();
 
   private constructor(folder: string) {
     this.#folder = folder;
   }
 
-  /** Makes the folder where it is missing and removes what a crash left half written. */
+  /** Creates the folder if it is missing, and removes files that a crash left half written. */
   static async open(folder: string): Promise<ArtifactStore> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     for (const entry of await readdir(folder)) {
@@ -35,12 +37,12 @@ export class ArtifactStore implements Blobs {
     return new ArtifactStore(folder);
   }
 
-  /** Opens a folder without a change to it: another process may write there. Nothing is stored where it is missing. */
+  /** Opens a folder without changing it, while another process may write to it. A missing folder counts as empty. */
   static async openAsItIs(folder: string): Promise<ArtifactStore> {
     return new ArtifactStore(folder);
   }
 
-  /** Stores `bytes`, durable when it resolves. Leaves a file of that name alone unless it is damaged. */
+  /** Stores `bytes`; durable when it resolves. An existing file of that name stays, unless it is damaged. */
   async put(name: string, bytes: Uint8Array): Promise<void> {
     if (await this.has(name)) return;
     const folder = this.#folderOf(name);
@@ -63,7 +65,7 @@ export class ArtifactStore implements Blobs {
     await syncFolder(folder);
   }
 
-  /** Reads a whole file. Throws `not_found` where there is none, `internal` where the bytes are not what was written. */
+  /** Reads a whole file. Throws `not_found` when there is none, `internal` when the bytes do not match the checksum. */
   async get(name: string): Promise<Uint8Array> {
     const { bytes, stamp } = await read(this.#fileOf(name)).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') throw new PlatformError('not_found', `no artifact ${name}`, { cause });
@@ -83,8 +85,8 @@ export class ArtifactStore implements Blobs {
   }
 
   /**
-   * Says whether a file is stored and undamaged. Reads and hashes it only where it has changed since a read found
-   * it right, or no read has yet: most pushes ask this for a file of megabytes that nothing has touched.
+   * Returns whether a file is stored and undamaged. Reads and hashes it only when it has changed since it was last
+   * verified, or was never verified: most pushes ask about a file of megabytes that has not been touched.
    */
   async has(name: string): Promise<boolean> {
     const known = this.#verified.get(name);
@@ -109,7 +111,7 @@ export class ArtifactStore implements Blobs {
     return names.flat().filter((name) => namePattern.test(name));
   }
 
-  /** Removes a file; a missing one is no error. */
+  /** Removes a file; does nothing when it is missing. */
   async remove(name: string): Promise<void> {
     this.#verified.delete(name);
     await rm(this.#fileOf(name), { force: true });
@@ -135,7 +137,7 @@ interface StampedBytes {
   readonly stamp: string;
 }
 
-/** Reads a file; the stamp is taken first, so that a change during the read makes it outdated. */
+/** Reads a file. The stamp is taken first, so that a change during the read makes it outdated. */
 async function read(path: string): Promise<StampedBytes> {
   const file = await open(path, 'r');
   try {
@@ -153,7 +155,10 @@ async function stampOf(path: string): Promise<string | null> {
   });
 }
 
-/** Differs wherever a file was replaced, written to or cut: inode, size, times of content and of inode change. */
+/**
+ * Returns a text that changes when the file is replaced, written to or cut: inode, size, and times of content and of
+ * inode change.
+ */
 function stampText({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
 }
@@ -162,7 +167,7 @@ function digest(bytes: Uint8Array): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** Makes renames in a folder durable. */
+/** Syncs a folder, which makes renames in it durable. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

@@ -1,45 +1,45 @@
 /**
- * The audit: who did what to what, when, from where, by which Token. Entries are only ever appended; each holds the hash
- * of the entry before, so that an entry that is changed, removed or put in between shows (chain.ts).
+ * The audit: who did what to what, when, from where, with which Token. Entries are only appended. Each entry holds the
+ * hash of the previous one, so that a changed, removed or inserted entry shows (chain.ts).
  *
- * Entries of concurrent operations share one transaction: an audited operation waits for one commit at most twice.
+ * Entries of concurrent operations share one transaction: an audited operation waits for at most two commits.
  */
 import type { Database } from '../db/database.ts';
 import { type AuditFacts, auditHash, type ChainState } from './chain.ts';
 
 export const auditLimits = {
-  /** Milliseconds that an entry is kept: 400 days, so that last year's can be compared. */
+  /** Milliseconds that an entry is kept: 400 days, so that last year's entries can be compared. */
   keptMs: 400 * 24 * 60 * 60_000,
-  /** Entries kept, about 400 bytes each; the oldest go first. */
+  /** Entries kept, of about 400 bytes each; the oldest are removed first. */
   kept: 1_000_000,
-  /** Entries removed in one transaction, which other writers wait for. */
+  /** Entries removed in one transaction, for which other writers wait. */
   removed: 1_000,
   /** Entries in one answer. */
   listed: 200,
-  /** Characters of what is told of an operation; the rest is cut. */
+  /** Characters of an entry's `detail`; the rest is cut. */
   detailChars: 1_000,
   /** Entries written in one transaction. */
   batch: 200,
 } as const;
 
-/** What happened, before it has a number. */
+/** Facts of an entry before it has a number. */
 export interface AuditEvent {
   readonly user: { readonly id: string; readonly name: string };
-  /** Null for a name and a password. */
+  /** Id of the Token; null: the user gave a name and a password. */
   readonly tokenId: string | null;
-  /** The client's address. */
+  /** Address of the client. */
   readonly address: string;
   /** Id of the operation in the permission table. */
   readonly operation: string;
-  /** The handler it was done to; null: it was done to the account or the platform. */
+  /** Handler that the operation changed; null: it changed the account or the platform. */
   readonly handler: { readonly id: string; readonly name: string } | null;
-  /** Names and values of what was asked for; never a secret. */
+  /** Names and values from the request; never a secret. */
   readonly detail: Readonly<Record<string, unknown>>;
-  /** `ok`, or the code of a failure that may have changed something. */
+  /** `ok`, or the error code of a failure that may have changed something. */
   readonly outcome: string;
 }
 
-/** An entry as the API gives it. */
+/** Entry, as the API returns it. */
 export interface AuditEntry {
   readonly number: number;
   readonly timeMs: number;
@@ -48,14 +48,14 @@ export interface AuditEntry {
   readonly address: string;
   readonly operation: string;
   readonly handler: string | null;
-  /** JSON. */
+  /** JSON text. */
   readonly detail: string;
   readonly outcome: string;
   readonly hash: string;
 }
 
 export interface AuditFilter {
-  /** Id of the handler; undefined: all. */
+  /** Id of the handler; undefined: all entries. */
   readonly handlerId?: string | undefined;
   readonly user?: string | undefined;
   readonly operation?: string | undefined;
@@ -78,7 +78,7 @@ export class AuditLog {
     this.#now = options.now;
   }
 
-  /** Appends an entry. Resolves when it is durable; rejects where the database cannot be written. */
+  /** Appends an entry. Resolves when it is durable; rejects when the database cannot be written. */
   write(event: AuditEvent): Promise<void> {
     return new Promise((resolve, reject) => {
       const done = (failure: unknown): void => (failure === null ? resolve() : reject(failure));
@@ -87,7 +87,7 @@ export class AuditLog {
     });
   }
 
-  /** Returns entries, newest first; `below`: only those with a smaller number. `limit` counts entries. */
+  /** Returns at most `limit` entries, newest first; `below`: only those with a smaller number. */
   async list(
     filter: AuditFilter,
     options: { readonly below?: number | undefined; readonly limit: number },
@@ -97,7 +97,10 @@ export class AuditLog {
     return (await query.execute()).map(toEntry);
   }
 
-  /** Gives all entries up to the newest of now, oldest first, `above` excluded, without holding them all in memory. */
+  /**
+   * Yields all entries up to the newest one of now, oldest first, with numbers greater than `above`, without holding
+   * them all in memory.
+   */
   async *entries(filter: AuditFilter, above = 0): AsyncGenerator<AuditEntry> {
     const newest = (await this.list(filter, { limit: 1 }))[0]?.number ?? 0;
     for (let after = above; ; ) {
@@ -114,7 +117,10 @@ export class AuditLog {
     }
   }
 
-  /** Removes the oldest entries past `keptMs` or `kept`. The chain goes on: what it began with then is remembered. */
+  /**
+   * Removes the oldest entries beyond `keptMs` or `kept`. The hash of the last removed entry is stored, so that the
+   * chain can still be checked.
+   */
   async prune(limits: { readonly keptMs: number; readonly kept: number } = auditLimits): Promise<void> {
     const beforeMs = this.#now() - limits.keptMs;
     for (;;) {
@@ -127,7 +133,7 @@ export class AuditLog {
           .limit(auditLimits.removed)
           .execute();
         const surplus = chain.last_number - limits.kept;
-        // Clocks may go back: the entries removed are the first ones, without a gap.
+        // Clocks may go back, so a run of the oldest entries is removed, without a gap.
         const first = rows.findIndex(({ number, time_ms }) => number > surplus && time_ms >= beforeMs);
         const old = first < 0 ? rows : rows.slice(0, first);
         const last = old.at(-1);
@@ -192,12 +198,15 @@ export class AuditLog {
   }
 }
 
-/** Reads the ends of the chain and locks them: of two controls that append, the second goes on where the first ended. */
+/**
+ * Reads the ends of the chain and locks them: of two controls that append, the second continues after the first one's
+ * entry.
+ */
 function lockChain(trx: Pick<Database, 'selectFrom'>): Promise<ChainState> {
   return trx.selectFrom('audit_chain').selectAll().where('id', '=', 1).forNoKeyUpdate().executeTakeFirstOrThrow();
 }
 
-/** Returns what is told of an operation as JSON of bounded length. PostgreSQL's text holds no NUL; JSON escapes it. */
+/** Returns `detail` as JSON of bounded length. PostgreSQL's text holds no NUL; JSON escapes it. */
 function detailText(detail: AuditEvent['detail']): string {
   const text = JSON.stringify(detail);
   if (text.length <= auditLimits.detailChars) return text;

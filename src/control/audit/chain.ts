@@ -1,24 +1,24 @@
 /**
- * The chain of the audit: each entry's hash covers the entry and the hash before. It shows what was changed by somebody
- * who does not recompute all later hashes; against one who does, keep an exported file elsewhere and compare.
+ * The hash chain of the audit: each entry's hash covers the entry and the previous hash. A change shows unless all
+ * later hashes are recomputed as well; against that, keep an exported file elsewhere and compare.
  */
 import { createHash } from 'node:crypto';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 
-/** What a hash covers. */
+/** Fields that a hash covers. */
 export type AuditFacts = Omit<Schema['audit_entries'], 'hash'>;
 export type ChainState = Schema['audit_chain'];
 
-/** What is wrong with the audit, and where. `ok` has the count of entries and the newest hash. */
+/** Result of a check: what is wrong, and where. `ok` carries the number of entries and the newest hash. */
 export type AuditCheck =
   | { readonly ok: true; readonly entries: number; readonly hash: string }
   | { readonly ok: false; readonly number: number; readonly problem: string };
 
-/** Entries read at once by a check. */
+/** Entries that a check reads at once. */
 const page = 1_000;
 
-/** Returns the SHA-256, hex, of the hash before and the entry's fields in a fixed order. */
+/** Returns the SHA-256, hex, of the previous hash and the entry's fields in a fixed order. */
 export function auditHash(before: string, facts: AuditFacts): string {
   const fields = [
     ...[before, facts.number, facts.time_ms, facts.user_id, facts.user_name, facts.token_id, facts.address],
@@ -27,7 +27,7 @@ export function auditHash(before: string, facts: AuditFacts): string {
   return createHash('sha256').update(JSON.stringify(fields)).digest('hex');
 }
 
-/** Recomputes the whole chain. Entries appended meanwhile are left out. */
+/** Recomputes the whole chain and returns the first fault. Entries appended during the check are left out. */
 export async function checkAudit(db: Pick<Database, 'selectFrom'>): Promise<AuditCheck> {
   const chain = await db.selectFrom('audit_chain').selectAll().where('id', '=', 1).executeTakeFirst();
   if (chain === undefined) return { ok: false, number: 0, problem: 'the ends of the chain are missing' };

@@ -1,16 +1,16 @@
 /**
- * What an archive holds: `backup.json` says first what it is of, the files follow, `manifest.json` lists all of them
- * with sizes and SHA-256, and `manifest.sha256` closes it. An archive without its last entry is a half one.
+ * Format of an archive: `backup.json` comes first and describes it, the files follow, `manifest.json` lists all files
+ * with sizes and SHA-256, and `manifest.sha256` closes it. An archive without its last entry is incomplete.
  *
- *     backup.json   env.key   control.json   database/TABLE.ndjson
- *     artifacts/ab/NAME   repos/ID.git/{HEAD,packed-refs,shallow,objects/…}
- *     manifest.json   manifest.sha256
+ * backup.json   env.key   control.json   database/TABLE.ndjson
+ * artifacts/ab/NAME   repos/ID.git/{HEAD,packed-refs,shallow,objects/…}
+ * manifest.json   manifest.sha256
  */
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { damaged } from './tar.ts';
 
-/** Raised when an older program could not read an archive any more. */
+/** Version of the format; raised by a change after which older programs cannot read an archive. */
 export const archiveFormat = 1;
 
 export const headerName = 'backup.json';
@@ -26,14 +26,14 @@ const headerSchema = z.strictObject({
   id,
   /** Unix milliseconds of the snapshot. */
   createdMs: z.number().int().nonnegative(),
-  /** Version of the program that wrote it. */
+  /** Version of the program that wrote the archive. */
   program: z.string().max(100),
   platformId: z.string().min(1).max(100),
-  /** `database`: rows only, as before an upgrade. */
+  /** `all`, or `database`: rows only, as before an upgrade. */
   contents: z.enum(['all', 'database']),
   /** Migrations that the database had, in order. */
   migrations: z.array(z.string().max(100)).min(1).max(10_000),
-  /** Archives that hold files which this one only names; empty: none. */
+  /** Archives that hold files which this archive only names; empty: none. */
   bases: z.array(archiveRef).max(1_000),
 });
 
@@ -47,7 +47,7 @@ const fileSchema = z.strictObject({
 
 const manifestSchema = z.strictObject({
   files: z.array(fileSchema),
-  /** What the database refers to and the data folder did not have. */
+  /** Names that the database refers to and that the data folder did not have. */
   missing: z.array(z.string().max(1_000)),
 });
 
@@ -55,7 +55,10 @@ export type ArchiveHeader = z.infer<typeof headerSchema>;
 export type ArchiveFile = z.infer<typeof fileSchema>;
 export type ArchiveManifest = z.infer<typeof manifestSchema>;
 
-/** Throws `archive_newer` for a later format, `archive_invalid` for anything else that is not one of ours. */
+/**
+ * Parses backup.json. Throws `archive_newer` for a later format, `archive_invalid` for any other text that is not
+ * valid.
+ */
 export function readHeader(text: string): ArchiveHeader {
   const value = parse(text, headerName);
   const newer = z.looseObject({ kind: z.literal('trisiel-backup'), format: z.number().int().gt(archiveFormat) });
@@ -68,7 +71,7 @@ export function readHeader(text: string): ArchiveHeader {
   throw damaged('it is not an archive of trisiel backup', header.error);
 }
 
-/** Throws `archive_invalid`. */
+/** Parses manifest.json. Throws `archive_invalid`. */
 export function readManifest(text: string): ArchiveManifest {
   const manifest = manifestSchema.safeParse(parse(text, manifestName));
   if (!manifest.success) throw damaged(`${manifestName} is damaged`, manifest.error);
@@ -76,8 +79,8 @@ export function readManifest(text: string): ArchiveManifest {
 }
 
 /**
- * Names that a restored file may have. Of a repository only data: no configuration, hook or alternate, which could run
- * programs or lead to other folders. No name leaves the folder.
+ * Names that a restored file may have. Only data of repositories is restored: no configuration, hook or alternates
+ * file, which could run programs or lead to other folders. No name leaves the folder.
  */
 const filePatterns = [
   /^(?:env\.key|control\.json)$/,
@@ -92,7 +95,10 @@ export function isFileName(name: string): boolean {
   return filePatterns.some((pattern) => pattern.test(name));
 }
 
-/** Whether content follows from the name: such a file with the same size need not be read to know that it is the same. */
+/**
+ * Returns whether the name determines the content: a file with such a name and the same size is the same, without being
+ * read.
+ */
 export function isImmutable(name: string): boolean {
   return name.startsWith('artifacts/') || /^repos\/[^/]+\/objects\//.test(name);
 }

@@ -1,4 +1,4 @@
-/** Reads an archive, which is foreign input: sizes, names and order are checked before anything is made of them. */
+/** Reads an archive, which is foreign input: sizes, names and order are checked before they are used. */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -18,7 +18,7 @@ import { blockBytes, damaged, padding, readTarHeader } from './tar.ts';
 export const archiveLimits = {
   /** Bytes of backup.json. */
   headerBytes: MIB,
-  /** Bytes of manifest.json: about a million files. It is held in memory. */
+  /** Bytes of manifest.json, which is held in memory: enough for about a million files. */
   manifestBytes: 256 * MIB,
 } as const;
 
@@ -48,8 +48,8 @@ export class ArchiveReader {
   }
 
   /**
-   * Opens an archive and checks everything but the content of its files. Throws `not_found`, `archive_newer`, or
-   * `archive_invalid`, saying what is wrong.
+   * Opens an archive and checks everything but the content of its files. Throws `not_found`, `archive_newer`, and
+   * `archive_invalid` with what is wrong.
    */
   static async open(path: string): Promise<ArchiveReader> {
     const file = await open(path, 'r').catch((cause: NodeJS.ErrnoException) => {
@@ -70,7 +70,10 @@ export class ArchiveReader {
     }
   }
 
-  /** Hands the content of a file of this archive to `take`, in order. Throws `archive_invalid` where its hash is another. */
+  /**
+   * Passes the content of a file of this archive to `take`, in order. Throws `archive_invalid` when its hash does not
+   * match.
+   */
   async read(name: string, sha256: string, take: (chunk: Buffer) => Promise<void>): Promise<void> {
     const place = this.#places.get(name);
     if (place === undefined) throw damaged(`${name} is missing`);
@@ -107,7 +110,10 @@ async function entryAt(
   return { name: entry.name, bytes: entry.bytes, at: at + blockBytes };
 }
 
-/** Returns where each file lies. Throws where a name comes twice, is not ours, or something follows the last entry. */
+/**
+ * Returns the position of each file. Throws when a name comes twice or is not allowed, or when bytes follow the last
+ * entry.
+ */
 async function readPlaces(file: FileHandle, size: number): Promise<ReadonlyMap<string, Place>> {
   const places = new Map<string, Place>();
   let isSealed = false;
@@ -138,7 +144,10 @@ async function readSealed(file: FileHandle, places: ReadonlyMap<string, Place>):
   return readManifest(manifest);
 }
 
-/** The manifest names each file of the archive once, with its size, and nothing that no base can hold. */
+/**
+ * Throws unless the manifest names each file of the archive once, with its size, and every other file with a base that
+ * can hold it.
+ */
 function checkFiles(header: ArchiveHeader, manifest: ArchiveManifest, places: ReadonlyMap<string, Place>): void {
   const bases = new Set(header.bases.map(({ id }) => id));
   const names = new Set<string>();

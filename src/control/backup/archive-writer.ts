@@ -1,4 +1,4 @@
-/** Writes an archive beside its place; it gets its name when it is whole and on disk. */
+/** Writes an archive under a temporary name beside its place; it is renamed when it is whole and on disk. */
 import { createHash, randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -34,7 +34,10 @@ export class ArchiveWriter {
     this.#file = file;
   }
 
-  /** Begins an archive, mode 0600: it holds the key. Throws `conflict` where `path` exists, `unavailable` where it cannot be made. */
+  /**
+   * Creates an archive with mode 0600, since it holds the key. Throws `conflict` when `path` exists, `unavailable` when
+   * it cannot be created.
+   */
   static async create(options: WriterOptions): Promise<ArchiveWriter> {
     const { path } = options;
     const exists = await stat(path).then(
@@ -52,7 +55,7 @@ export class ArchiveWriter {
     return writer;
   }
 
-  /** Adds the file at `source` as `name`, or names it where a base holds the same. */
+  /** Adds the file at `source` as `name`, or only names it when a base holds the same content. */
   async add(name: string, source: string): Promise<void> {
     if (!isFileName(name)) throw new Error(`not a name of an archive: ${name}`);
     const file = await open(source, 'r');
@@ -73,7 +76,10 @@ export class ArchiveWriter {
     }
   }
 
-  /** Closes the archive and gives it its name. Returns its bytes and how many files it holds or names. */
+  /**
+   * Closes the archive and gives it its name. Returns its size in bytes, and the number of files that it holds or
+   * names.
+   */
   async finish(missing: readonly string[]): Promise<{ readonly bytes: number; readonly files: number }> {
     const text = JSON.stringify({ files: this.#files, missing });
     await this.#text(manifestName, text);
@@ -87,7 +93,7 @@ export class ArchiveWriter {
     return { bytes: this.#bytes, files: this.#files.length };
   }
 
-  /** Removes what has been written. */
+  /** Removes the unfinished archive. */
   async abandon(): Promise<void> {
     await this.#file.close().catch(() => {});
     await rm(this.#draft, { force: true });
@@ -126,7 +132,7 @@ export class ArchiveWriter {
 }
 
 export interface WriterOptions {
-  /** Absolute. */
+  /** Absolute path. */
   readonly path: string;
   readonly header: ArchiveHeader;
   /** Files of the bases, by name. */

@@ -1,8 +1,8 @@
 /**
- * Backs up a data folder and its database, while a server works with them. The database is read first, in one
- * transaction; then what it refers to is linked into a folder of its own within moments, so that nothing can remove it;
- * then the archive is written at leisure. Nothing that was acknowledged before the beginning is missing. What came
- * after the database was read is left out of repositories too, so that each ref agrees with its Deployments.
+ * Backs up a data folder and its database while a server works with them. First the database is read, in one
+ * transaction; then the files that it refers to are linked into a separate folder within moments, so that nothing can
+ * remove them; then the archive is written. Everything that was acknowledged before the beginning is in it. Refs that
+ * moved after the database was read are set back, so that each ref agrees with its Deployments.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -19,18 +19,18 @@ import { type Dump, dumpDatabase, type Row } from './database-dump.ts';
 import { linkOrCopy, linkRepository, type Refs, writeRefs } from './repository-files.ts';
 
 export interface BackupOptions {
-  /** Absolute. */
+  /** Absolute path of the data folder. */
   readonly dataFolder: string;
   readonly location: DatabaseLocation;
-  /** Absolute; must not exist. */
+  /** Absolute path of the archive; it must not exist. */
   readonly file: string;
-  /** An earlier archive: what it holds already is only named. null: everything is in the new one. */
+  /** Path of an earlier archive, whose files are only named in the new one; null: the new one holds all files. */
   readonly since: string | null;
-  /** `database`: rows only. */
+  /** `all`, or `database`: rows only. */
   readonly contents: 'all' | 'database';
-  /** This program's version. */
+  /** Version of this program. */
   readonly program: string;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
 }
 
@@ -38,16 +38,16 @@ export interface BackupResult {
   readonly bytes: number;
   readonly files: number;
   readonly handlers: number;
-  /** What the database refers to and the folder does not have. */
+  /** Names that the database refers to and that the folder does not have. */
   readonly missing: readonly string[];
 }
 
-/** Files of the data folder itself. Keys of runners, locks and caches are made anew. */
+/** Files of the data folder itself that are backed up. Keys of runners, locks and caches are made anew. */
 const plainFiles = ['env.key', 'control.json'] as const;
 
 /**
- * Writes an archive. Throws `not_found` where there is no platform in the folder, `conflict` where `file` exists,
- * `unavailable`, and for `since` what ArchiveReader.open does.
+ * Writes an archive. Throws `not_found` when the folder holds no platform, `conflict` when `file` exists,
+ * `unavailable`, and for `since` what ArchiveReader.open throws.
  */
 export async function writeBackup(options: BackupOptions): Promise<BackupResult> {
   const { dataFolder, location, file } = options;
@@ -114,7 +114,7 @@ async function readBase(path: string): Promise<Base> {
   };
 }
 
-/** Removes what backups left that were killed. */
+/** Removes temporary folders of backups that were killed. */
 async function removeStale(dataFolder: string): Promise<void> {
   for (const entry of await readdir(dataFolder)) {
     const pid = Number(/^\.backup-(\d+)-[0-9a-f]+$/.exec(entry)?.[1]);
@@ -138,14 +138,14 @@ interface DeploymentFacts {
   readonly hasFailed: boolean;
 }
 
-/** What files must agree with, collected from the rows as they are written. */
+/** Facts that files must agree with, collected from the rows while they are written. */
 class SnapshotIndex {
   platformId: string | null = null;
   readonly handlers = new Set<string>();
   readonly artifacts = new Set<string>();
-  /** By handler's id. */
+  /** Facts of Deployments, by the handler's id. */
   readonly deployments = new Map<string, DeploymentFacts[]>();
-  /** Id of the control that holds a repository. */
+  /** Id of the control that holds a repository, by the repository's id. */
   readonly homes = new Map<string, string>();
 
   take(table: string, row: Row): void {
@@ -197,7 +197,7 @@ async function linkFiles(
     );
 }
 
-/** Returns, by handler, which refs stand at a commit whose Deployment came after the snapshot. */
+/** Returns, by handler, the refs that point to a commit whose Deployment came after the snapshot. */
 async function laterPushes(
   location: DatabaseLocation,
   { found, index }: { readonly found: ReadonlyMap<string, Refs>; readonly index: SnapshotIndex },

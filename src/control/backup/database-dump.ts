@@ -1,6 +1,7 @@
 /**
- * Writes all rows of a database as they stand at one moment, one NDJSON file per table: the first line names the
- * columns, each further one is a row. Both databases write the same, so an archive of one can be restored into the other.
+ * Writes all rows of a database as of one moment, one NDJSON file per table: the first line names the columns, each
+ * further line is a row. SQLite and PostgreSQL give the same files, so an archive of one can be restored into the
+ * other.
  *
  * A value is a JSON string, number or null; bytes are {"b": BASE64}.
  */
@@ -13,9 +14,9 @@ import { appliedMigrations } from '../db/migrate.ts';
 
 export interface DumpOptions {
   readonly location: DatabaseLocation;
-  /** An empty folder, which gets TABLE.ndjson. */
+  /** Empty folder in which the files TABLE.ndjson are created. */
   readonly folder: string;
-  /** Hears of every row of the tables that others in an archive have to agree with. */
+  /** Is called with every row of the tables that other parts of an archive must agree with. */
   readonly onRow: (table: string, row: Row) => void;
 }
 
@@ -26,7 +27,7 @@ export interface Dump {
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Who acts for what at the moment means nothing later; the migrations stand in the header. */
+/** Tables that are not written: leases mean nothing later, and the header lists the migrations. */
 const leftOut: ReadonlySet<string> = new Set(['leases', 'kysely_migration', 'kysely_migration_lock']);
 
 /** Rows that one FETCH brings from PostgreSQL. */
@@ -34,7 +35,7 @@ const fetchedRows = 500;
 /** Characters of lines that are collected before they are written. */
 const flushChars = 1024 * 1024;
 
-/** Reads everything in one read transaction, which blocks no writer. Throws as `openAsItIs` does. */
+/** Reads all tables in one read transaction, which blocks no writer. Throws as `openAsItIs` does. */
 export async function dumpDatabase(options: DumpOptions): Promise<Dump> {
   return 'file' in options.location
     ? dumpSqlite(options.location.file, options)
@@ -51,7 +52,7 @@ async function dumpSqlite(file: string, { folder, onRow }: DumpOptions): Promise
         .prepare(query)
         .all()
         .map(({ name }) => String(name));
-    // The first read takes the snapshot.
+    // The first read fixes the snapshot.
     const all = names(
       "select name from sqlite_schema where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name",
     );

@@ -1,4 +1,7 @@
-/** Fills an empty database from the files of an archive: the schema as it was, then every row, in one transaction. */
+/**
+ * Fills an empty database from the files of an archive: first the schema of that time, then every row, in one
+ * transaction.
+ */
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { type Kysely, sql, type Transaction } from 'kysely';
@@ -10,7 +13,7 @@ import type { Schema } from '../db/schema.ts';
 import { SqlError } from '../db/sql-error.ts';
 import { damaged } from './tar.ts';
 
-/** Parameters of one statement, below the bounds of both databases (32,766 and 65,535). */
+/** Parameters of one statement, below the bounds of SQLite (32,766) and PostgreSQL (65,535). */
 const parametersMax = 20_000;
 const rowsMax = 200;
 /** Bytes of lines in one statement. */
@@ -19,30 +22,30 @@ const statementBytes = 4 * MIB;
 export interface DatabaseLoadOptions {
   readonly db: Kysely<Schema>;
   readonly location: DatabaseLocation;
-  /** Holds TABLE.ndjson. */
+  /** Folder with the files TABLE.ndjson. */
   readonly folder: string;
   /** Names of the tables' files in `folder`, without `.ndjson`. */
   readonly tables: readonly string[];
-  /** Migrations that the archive's database had. */
+  /** Migrations that the archive's database had, in order. */
   readonly migrations: readonly string[];
-  /** Runs when all rows are in, before the commit. */
+  /** Runs when all rows are inserted, before the commit. */
   readonly beforeCommit: (trx: Transaction<Schema>) => Promise<void>;
 }
 
-/** Throws `archive_newer` where the archive's database had a migration that this program does not know. */
+/** Throws `archive_newer` when the archive's database had a migration that this program does not know. */
 export function checkMigrations(migrations: readonly string[]): void {
   const unknown = migrations.find((name) => !migrationNames.includes(name));
   if (unknown !== undefined)
     throw new PlatformError('archive_newer', `a newer Trisiel has made this archive: its database has ${unknown}`, {
       hints: ['restore it with that version or a later one'],
     });
-  // One hole in the row of migrations would make a schema that no version ever had.
+  // A missing migration in between would make a schema that no version ever had.
   if (!migrations.every((name, at) => name === migrationNames[at])) throw damaged('its migrations have a gap');
 }
 
 /**
- * Makes the schema and inserts the rows. Throws `conflict` where the database is not empty, `archive_invalid` where the
- * rows do not fit the schema; the database is empty then.
+ * Makes the schema and inserts the rows. Throws `conflict` when the database is not empty, `archive_invalid` when the
+ * rows do not fit the schema; then the database is empty.
  */
 export async function loadDatabase(options: DatabaseLoadOptions): Promise<void> {
   const { db, migrations, location } = options;
@@ -57,10 +60,10 @@ export async function loadDatabase(options: DatabaseLoadOptions): Promise<void> 
       await migrate(trx, { upTo: migrations.at(-1)! });
       const columnsOf = await readColumns(trx);
       for (const table of options.tables) if (!columnsOf.has(table)) throw damaged(`it holds a table ${table}`);
-      // On SQLite foreign keys are checked at the commit; PostgreSQL needs the tables in their order.
+      // SQLite checks foreign keys at the commit; PostgreSQL needs the tables in their order.
       if ('file' in location) await sql`pragma defer_foreign_keys = on`.execute(trx);
       const ordered = 'url' in location ? await inOrder(trx, [...columnsOf.keys()]) : [...columnsOf.keys()];
-      // What migrations have put there is in the archive as well.
+      // Removes rows that migrations have inserted: the archive has them as well.
       for (const table of ordered.toReversed()) await sql`delete from ${sql.table(table)}`.execute(trx);
       for (const table of ordered) {
         if (!options.tables.includes(table)) continue;
@@ -79,7 +82,7 @@ async function readColumns(trx: Transaction<Schema>): Promise<Map<string, Readon
   return new Map(tables.map(({ name, columns }) => [name, new Set(columns.map((column) => column.name))]));
 }
 
-/** Returns the tables so that each comes after those it refers to. */
+/** Returns the tables in an order in which each table follows those that it refers to. */
 async function inOrder(trx: Transaction<Schema>, tables: readonly string[]): Promise<readonly string[]> {
   const { rows } = await sql<{ from: string; to: string }>`
     select child.relname::text as "from", parent.relname::text as "to" from pg_constraint
@@ -123,7 +126,7 @@ async function loadTable(
   await flush();
 }
 
-/** Yields the lines of a file; node:readline would also break them at U+2028, which JSON leaves as it is. */
+/** Yields the lines of a file. node:readline would also break lines at U+2028, which JSON leaves unescaped. */
 async function* linesOf(file: string): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of createReadStream(file, 'utf8')) {
@@ -163,7 +166,10 @@ function parse(line: string, table: string): unknown {
   }
 }
 
-/** Whether the database refused what the rows hold: constraints (SQLite; PostgreSQL's class 23), types (class 22). */
+/**
+ * Returns whether the database refused the content of rows: constraints (SQLite; class 23 of PostgreSQL) or types
+ * (class 22).
+ */
 function isRefusedRow({ sqlCode }: SqlError): boolean {
   return /^(?:SQLITE_(?:CONSTRAINT|MISMATCH)|2[23][0-9A-Z]{3}|42804)$/.test(sqlCode);
 }

@@ -1,6 +1,6 @@
 /**
- * Checks a data folder and its database, and says what is wrong and what to type. With `repair` it does what loses
- * nothing: modes of files, pins of live commits, leftovers of interrupted work. It changes nothing otherwise.
+ * Checks a data folder and its database, and says what is wrong and what to type. With `repair` it makes repairs that
+ * lose nothing: modes of files, pins of live commits, leftovers of interrupted work. Otherwise it changes nothing.
  */
 import { execFile } from 'node:child_process';
 import { chmod, lstat, readdir, rm, statfs } from 'node:fs/promises';
@@ -17,16 +17,16 @@ import type { Schema } from '../db/schema.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
 import { readRefs } from './repository-files.ts';
 
-/** One thing that is wrong. `check` is stable, for scripts. */
+/** One fault. `check` is a stable name, for scripts. */
 export interface FolderFinding {
   readonly check: Check;
-  /** What is wrong, in one sentence. */
+  /** The fault in one sentence. */
   readonly what: string;
   /** What to type or do. */
   readonly advice: string;
-  /** Whether `--repair` mends it. */
+  /** Whether `--repair` repairs the fault. */
   readonly isRepairable: boolean;
-  /** Whether it has been mended. */
+  /** Whether the fault has been repaired. */
   readonly isRepaired: boolean;
 }
 
@@ -45,22 +45,22 @@ export const checks = [
 export type Check = (typeof checks)[number];
 
 export interface DoctorOptions {
-  /** Absolute. */
+  /** Absolute path of the data folder. */
   readonly dataFolder: string;
   readonly location: DatabaseLocation;
-  /** What control.json says; null where it cannot be read. */
+  /** Content of control.json; null when it cannot be read. */
   readonly identity: { readonly controlId: string; readonly platformId: string } | null;
-  /** Mends what is safe. No control may work with the folder then. */
+  /** Whether safe repairs are made. No control may be running with the folder then. */
   readonly repair: boolean;
   /** Environment of git. */
   readonly gitEnvironment: Readonly<Record<string, string>>;
 }
 
-/** Below so much room nothing can be backed up, and users are refused soon. */
+/** Free bytes below which a warning is given: backups fail, and users are refused soon. */
 const freeBytesMin = 256 * MIB;
 const retry = 'restore a backup: trisiel restore FILE';
 
-/** Returns everything that is wrong; an empty list where all is well. Throws where the database cannot be opened. */
+/** Returns all faults; an empty list when all is well. Throws when the database cannot be opened. */
 export async function examine(options: DoctorOptions): Promise<readonly FolderFinding[]> {
   const doctor = new Doctor(options);
   await doctor.run();
@@ -71,7 +71,7 @@ interface Complaint {
   readonly check: Check;
   readonly what: string;
   readonly advice: string;
-  /** Mends it; left out where nothing is safe. */
+  /** Repairs the fault; absent when no repair is safe. */
   readonly mend?: () => Promise<unknown>;
 }
 
@@ -112,7 +112,7 @@ class Doctor {
     this.findings.push({ ...finding, advice, isRepairable, isRepaired });
   }
 
-  /** Nobody else on the machine may read what is kept. */
+  /** Checks that other users of the machine cannot read the files. */
   async #modes(): Promise<void> {
     const { dataFolder } = this.#options;
     const names = ['', 'env.key', 'control.json', 'trisiel.db', 'runner.key', 'artifacts', 'repos', 'upgrades'];
@@ -140,7 +140,7 @@ class Doctor {
     });
   }
 
-  /** Drafts of interrupted work; control removes its own at its start. */
+  /** Finds temporary files of interrupted work; control removes its own at its start. */
   async #leftovers(): Promise<void> {
     const { dataFolder } = this.#options;
     for (const folder of ['.', 'artifacts', 'repos']) {
@@ -216,7 +216,7 @@ class Doctor {
       });
   }
 
-  /** Every sealed value is opened once: only that shows that the key is the right one. */
+  /** Opens every sealed value once: only that shows that the key is the right one. */
   async #key(db: Kysely<Schema>): Promise<void> {
     const variables = await db.selectFrom('handler_env').select(['handler_id', 'branch', 'key', 'sealed']).execute();
     if (variables.length === 0) return;
@@ -357,8 +357,8 @@ class Doctor {
         ...(has ? { mend: () => this.#git(path, ['update-ref', pin, live.commit]) } : {}),
       });
     }
-    // The deploy branch stands where its newest Deployment that did not fail was made from. A branch with a preview may
-    // stand elsewhere: it is accepted even where it cannot run.
+    // Expects the deploy branch at the commit of its newest Deployment that did not fail. A branch with a preview may
+    // be elsewhere: git accepts it even when its preview cannot run.
     for (const ref of new Set(deployments.filter(({ branch }) => branch === '').map((one) => one.ref))) {
       const newest = deployments
         .filter((one) => one.ref === ref && one.state !== 'failed')
@@ -374,10 +374,10 @@ class Doctor {
     }
   }
 
-  /** Returns null where git succeeds, else its first line. */
+  /** Runs git. Returns null on success, else the first line of its message. */
   #git(path: string, args: readonly string[]): Promise<string | null> {
     return new Promise((resolve) => {
-      // `safe.directory`: the doctor may run as root for a folder of another user.
+      // `safe.directory`: the doctor may run as root on a folder of another user.
       execFile(
         'git',
         ['-c', 'safe.directory=*', '-C', path, ...args],

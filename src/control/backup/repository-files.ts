@@ -1,17 +1,23 @@
 /**
- * Takes a repository as it stands while pushes and git gc go on: objects are linked (they never change), refs are read
- * before and after until nothing has moved in between.
+ * Copies a repository as of one moment while pushes and git gc go on: objects, which never change, are linked; refs are
+ * read before and after, until none has moved in between.
  */
 import { constants, copyFile, link, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
 
-/** Rounds until no push came in between; each links only what is new and takes milliseconds. */
+/**
+ * Greatest number of rounds. Each links only new objects, which takes milliseconds, and fails when a push came in
+ * between.
+ */
 const roundsMax = 50;
 
 export type Refs = ReadonlyMap<string, string>;
 
-/** Returns all refs but HEAD: name -> object id. Loose refs first: git packs a ref before it removes the loose one. */
+/**
+ * Returns all refs but HEAD: name -> object id. Reads loose refs first: git packs a ref before it removes the loose
+ * one.
+ */
 export async function readRefs(repository: string): Promise<Refs> {
   const loose = new Map<string, string>();
   await readLoose(repository, 'refs', loose);
@@ -25,8 +31,8 @@ export async function readRefs(repository: string): Promise<Refs> {
 }
 
 /**
- * Links the objects of `from` into the new folder `to`, with HEAD and `shallow`. Returns the refs, of which every object
- * is there. Throws `unavailable` where pushes never pause.
+ * Links the objects of `from` into the new folder `to`, with HEAD and `shallow`. Returns refs whose objects are all
+ * there. Throws `unavailable` when pushes never pause.
  */
 export async function linkRepository(from: string, to: string): Promise<Refs> {
   await mkdir(join(to, 'objects', 'pack'), { recursive: true, mode: 0o700 });
@@ -46,14 +52,14 @@ export async function linkRepository(from: string, to: string): Promise<Refs> {
   throw new PlatformError('unavailable', `${from} changed all the time`, { hints: ['try again'] });
 }
 
-/** Writes refs as git's packed-refs. */
+/** Writes refs in git's packed-refs format. */
 export async function writeRefs(repository: string, refs: Refs): Promise<void> {
   const lines = [...refs].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   const text = lines.map(([name, id]) => `${id} ${name}\n`).join('');
   await writeFile(join(repository, 'packed-refs'), text, { mode: 0o600 });
 }
 
-/** Makes `to` the same file as `from`; a copy where the file system has no links. */
+/** Hard-links `to` to `from`; copies when the file system has no links. */
 export async function linkOrCopy(from: string, to: string): Promise<void> {
   await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
     if (!['EXDEV', 'EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'].includes(error.code ?? '')) throw error;
@@ -61,7 +67,7 @@ export async function linkOrCopy(from: string, to: string): Promise<void> {
   });
 }
 
-/** Returns whether no file went away meanwhile, which git gc does when it has packed them. */
+/** Links all objects. Returns false when a file disappeared meanwhile: git gc removes objects that it has packed. */
 async function linkObjects(from: string, to: string): Promise<boolean> {
   let isWhole = true;
   const take = async (name: string): Promise<boolean> => {
@@ -84,7 +90,7 @@ async function linkObjects(from: string, to: string): Promise<boolean> {
   for (const name of packs) {
     const pack = /^(pack-[0-9a-f]{40,64})\.idx$/.exec(name)?.[1];
     if (pack === undefined) continue;
-    // An index without its pack would be an error to git: the pack comes first.
+    // Links the pack before its index: git treats an index without its pack as an error.
     const isThere = (await take(`pack/${pack}.pack`)) && (await take(`pack/${pack}.idx`));
     if (!isThere) isWhole = false;
     else

@@ -1,6 +1,6 @@
 /**
- * Restores an archive into an empty data folder and, for PostgreSQL, an empty database. Everything is unpacked and
- * checked beside the folder first; the folder gets its name last. A restore that fails leaves nothing.
+ * Restores an archive into an empty data folder and, for PostgreSQL, an empty database. The archive is unpacked and
+ * checked in a folder beside the target, which is renamed last. A restore that fails leaves nothing behind.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -17,11 +17,14 @@ import { checkMigrations, loadDatabase } from './database-load.ts';
 import { damaged } from './tar.ts';
 
 export interface RestoreOptions {
-  /** Absolute. */
+  /** Absolute path of the archive. */
   readonly file: string;
-  /** Further archives that `file` may need; those beside it are found by their names. Absolute. */
+  /** Absolute paths of further archives that `file` may need. Archives beside `file` are found by their names. */
   readonly bases: readonly string[];
-  /** Absolute; does not exist, or is empty. For an archive of the database alone: the folder that goes with it. */
+  /**
+   * Absolute path of a folder that does not exist or is empty. For an archive of the database alone: the folder that
+   * belongs to it.
+   */
   readonly dataFolder: string;
   /** URL of an empty PostgreSQL database; null: SQLite. */
   readonly databaseUrl: string | null;
@@ -37,7 +40,7 @@ const sqliteName = 'trisiel.db';
 const identityName = 'control.json';
 
 /**
- * Throws `conflict` where folder or database are not empty, `not_found` for an archive that is not there,
+ * Restores an archive. Throws `conflict` when folder or database is not empty, `not_found` when an archive is missing,
  * `archive_newer`, `archive_invalid`, `unavailable`.
  */
 export async function restoreBackup(options: RestoreOptions): Promise<RestoreResult> {
@@ -65,7 +68,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<RestoreRes
   }
 }
 
-/** Opens the archive and those that it needs. */
+/** Opens the archive and its bases. */
 async function openAll({ file, bases }: RestoreOptions): Promise<readonly [ArchiveReader, ...ArchiveReader[]]> {
   const main = await ArchiveReader.open(file);
   const readers: [ArchiveReader, ...ArchiveReader[]] = [main];
@@ -73,7 +76,7 @@ async function openAll({ file, bases }: RestoreOptions): Promise<readonly [Archi
     const given = [];
     for (const path of bases) given.push({ path, id: await idOf(path) });
     for (const { id, file: name } of main.header.bases) {
-      // A name from an archive: only its last part counts.
+      // The name comes from an archive, so only its last part is used.
       const beside = join(dirname(file), basename(name));
       const path = given.find((one) => one.id === id)?.path ?? (existsSync(beside) ? beside : null);
       const reader = path === null ? null : await ArchiveReader.open(path);
@@ -111,7 +114,7 @@ async function checkEmpty(folder: string): Promise<void> {
     });
 }
 
-/** An archive of the database alone goes back beside the folder that it was made of. */
+/** Checks the target. An archive of the database alone is restored beside the folder that it was made from. */
 async function checkTarget({ dataFolder, databaseUrl }: RestoreOptions, { platformId }: ArchiveHeader): Promise<void> {
   const refuse = (why: string): never => {
     throw new PlatformError('conflict', `this archive holds a database alone, and ${why}`);
@@ -147,7 +150,10 @@ async function unpack(
 
 const identitySchema = z.looseObject({ controlId: z.string(), platformId: z.string() });
 
-/** Gives the folder what archives do not hold: which database it goes with now, and what makes a repository one. */
+/**
+ * Adds to the folder what archives do not hold: the identity of its database, and the files that make a folder a git
+ * repository.
+ */
 async function mendFolder(
   draft: string,
   { header, databaseUrl }: { readonly header: ArchiveHeader; readonly databaseUrl: string | null },
@@ -177,7 +183,9 @@ function parse(text: string): unknown {
   }
 }
 
-/** Fills the database, then gives the folder its name: for PostgreSQL before the commit, so that either both are there or none. */
+/**
+ * Fills the database, then renames the folder: for PostgreSQL before the commit, so that either both exist or neither.
+ */
 async function fill(
   { dataFolder, databaseUrl }: RestoreOptions,
   {
@@ -219,7 +227,7 @@ async function fill(
   if (databaseUrl === null) await move();
 }
 
-/** Renames the folder. Throws `unavailable` where its place is a mount point, which cannot be replaced. */
+/** Renames the folder. Throws `unavailable` when its place is a mount point, which cannot be replaced. */
 async function giveName(draft: string, dataFolder: string): Promise<void> {
   try {
     await rmdir(dataFolder).catch((error: NodeJS.ErrnoException) => {
@@ -240,7 +248,7 @@ async function giveName(draft: string, dataFolder: string): Promise<void> {
   }
 }
 
-/** Waits until what was written is on disk: one sync for all files is far faster than one per file. */
+/** Waits until all written files are on disk: one sync for all is far faster than one per file. */
 function synced(): Promise<void> {
   return new Promise((resolve) => {
     execFile('sync', () => resolve());

@@ -1,11 +1,11 @@
 /**
- * Reads and writes the headers of a tar file (POSIX.1-2017, pax, "ustar Interchange Format"), regular files only. An
- * archive is a plain tar so that an operator can look into it with common tools.
+ * Reads and writes the headers of tar files (POSIX.1-2017, pax, "ustar Interchange Format"), regular files only. An
+ * archive is a plain tar, so that an operator can read it with common tools.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 
 export const blockBytes = 512;
-/** Sizes from here on do not fit into 11 octal digits; they are stored in base 256, as GNU tar does. */
+/** Sizes from this one do not fit into 11 octal digits; they are stored in base 256, as GNU tar does. */
 const octalBytesMax = 8 ** 11;
 
 export interface TarEntry {
@@ -13,7 +13,10 @@ export interface TarEntry {
   readonly bytes: number;
 }
 
-/** Returns the header block of a file of mode 0600. Throws Error for a name that does not fit: a mistake of ours. */
+/**
+ * Returns the header block of a file of mode 0600. Throws Error for a name that does not fit, which is a mistake in
+ * this program.
+ */
 export function tarHeader({ name, bytes }: TarEntry, mtimeMs: number): Buffer {
   const block = Buffer.alloc(blockBytes);
   const cut = Buffer.byteLength(name) <= 100 ? 0 : name.indexOf('/', name.length - 101) + 1;
@@ -42,8 +45,8 @@ export function tarHeader({ name, bytes }: TarEntry, mtimeMs: number): Buffer {
 }
 
 /**
- * Reads a header block; null for a block of zeros, which ends an archive. Throws `archive_invalid` for anything but a
- * regular file: links, folders and devices are never taken.
+ * Reads a header block; null for a block of zeros, which ends an archive. Throws `archive_invalid` for any other type
+ * than a regular file: links, folders and devices are never accepted.
  */
 export function readTarHeader(block: Buffer): TarEntry | null {
   if (block.every((byte) => byte === 0)) return null;
@@ -56,12 +59,12 @@ export function readTarHeader(block: Buffer): TarEntry | null {
   return { name: prefix === '' ? name : `${prefix}/${name}`, bytes: size(block) };
 }
 
-/** Returns how many zero bytes follow a file's content. */
+/** Returns the number of zero bytes that follow a file's content. */
 export function padding(bytes: number): number {
   return (blockBytes - (bytes % blockBytes)) % blockBytes;
 }
 
-/** Makes the error for an archive that is not taken. */
+/** Makes the error for an archive that is refused. */
 export function damaged(why: string, cause?: unknown): PlatformError {
   return new PlatformError('archive_invalid', `the archive cannot be used: ${why}`, {
     hints: ['nothing was restored; take another backup file'],
@@ -82,7 +85,7 @@ function text(block: Buffer, at: number, length: number): string {
   return field.toString('utf8', 0, end < 0 ? length : end);
 }
 
-/** Returns the sum of all bytes, those of the checksum itself taken as spaces. */
+/** Returns the sum of all bytes, with those of the checksum itself taken as spaces. */
 function checksum(block: Buffer): number {
   let sum = 8 * 0x20;
   for (const [at, byte] of block.entries()) if (at < 148 || at >= 156) sum += byte;

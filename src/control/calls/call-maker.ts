@@ -1,6 +1,6 @@
 /**
- * Fires schedules and makes the calls that wait: looks each second, when a tick is due, and when it is woken. Each
- * control does; the database decides who has a call.
+ * Fires schedules and makes waiting calls. It looks once a second, when a tick is due, and when it is woken. Every
+ * control does so; the database decides which control takes a call.
  */
 import { callLimits } from '../../protocol/limits.ts';
 import type { TriggerKind } from '../../protocol/trigger.ts';
@@ -12,15 +12,17 @@ import type { CallStore, StoredAnswer, TakenCall } from './call-store.ts';
 import type { Schedules } from './schedules.ts';
 
 export const callMakerLimits = {
-  /** What other controls have stored, and clocks that jump, are seen within this time, milliseconds. */
+  /**
+   * Milliseconds between two looks: calls stored by other controls, and jumps of the clock, are seen within this time.
+   */
   lookMs: 1_000,
-  /** Calls that one control makes at the same time. A user has at most as many of them as are free. */
+  /** Calls that one control makes at the same time. A user holds at most as many of these places as are free. */
   running: 128,
-  /** Calls that are looked at for one take: those of owners without a place are passed over. */
+  /** Calls that one take reads; those whose owner has no place left are passed over. */
   candidates: 512,
-  /** A function that cannot be called is tried again after this, milliseconds. */
+  /** Milliseconds after which a call is tried again when its function cannot be called. */
   refusedMs: 1_000,
-  /** Calls that end between two prunings. */
+  /** Number of ended calls after which old calls are pruned. */
   pruneEvery: 1_000,
 } as const;
 
@@ -28,9 +30,9 @@ export interface CallMakerOptions {
   readonly calls: CallStore;
   readonly schedules: Schedules;
   readonly caller: FunctionCaller;
-  /** Names what this control takes. */
+  /** Identifies this control in the calls that it takes. */
   readonly taker: Taker;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   /** Counts bytes that have been stored for a handler. */
   readonly onStored: (handlerId: string, bytes: number) => void;
@@ -38,7 +40,7 @@ export interface CallMakerOptions {
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Fields of an answer that belong to the connection that it came over, or that are made anew. */
+/** Answer fields that are not stored: they belong to one connection or are made anew. */
 const notKept = new Set([
   'connection',
   'content-length',
@@ -50,7 +52,7 @@ const notKept = new Set([
 
 export class CallMaker {
   readonly #options: CallMakerOptions;
-  /** What runs, by the take and its handler. */
+  /** Calls in progress, each with its promise. */
   readonly #running = new Map<Promise<void>, TakenCall>();
   readonly #places = new FairPlaces(callMakerLimits.running);
   #timers: NodeJS.Timeout[] = [];
@@ -64,7 +66,9 @@ export class CallMaker {
     this.#options = options;
   }
 
-  /** Begins to fire and to call, at first what the process before this one had taken when it was killed. */
+  /**
+   * Starts firing and calling. Calls that an earlier process of this control had taken when it was killed come first.
+   */
   start(): void {
     const { calls, taker } = this.#options;
     this.#looking = calls
@@ -83,7 +87,7 @@ export class CallMaker {
     ];
   }
 
-  /** Something may be due. */
+  /** Tells that a call may be due. */
   wake(): void {
     if (this.#isClosed) return;
     this.#isWoken = true;
@@ -95,7 +99,7 @@ export class CallMaker {
       });
   }
 
-  /** Takes nothing more; waits until what runs has been settled, at most `graceMs`. */
+  /** Takes no more calls; waits until those in progress are settled, at most `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
     for (const timer of this.#timers) clearInterval(timer);
@@ -175,7 +179,7 @@ export class CallMaker {
       return calls.failed(call, { reason, invocation, answer, isInterrupted: false, isFinal: true });
     }
     this.#options.onStored(call.handlerId, answer.body.length);
-    // Any other status is an answer too: only what may be another one the next time is a failure.
+    // Any other status is a valid answer: only errors that may differ at the next attempt are failures.
     if (result.status < 500) return calls.done(call, { invocation, answer });
     const reason = meant.kind === 'failed' ? meant.reason : `status ${result.status}`;
     return calls.failed(call, { reason, invocation, answer, isInterrupted: false });
@@ -184,7 +188,7 @@ export class CallMaker {
   #wakeAt(delayMs: number): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    // A later one is found by a later look, whatever the clock does until then.
+    // Sets no timer for a later tick: a later look finds it, even when the clock changes until then.
     if (delayMs < callMakerLimits.lookMs) this.#timer = setTimeout(() => this.wake(), Math.max(1, delayMs));
   }
 
@@ -209,7 +213,7 @@ function triggered({ handler, schedule, request, body, attempt }: TakenCall): Tr
   };
 }
 
-/** Returns what is kept of an answer; null where it is too large. */
+/** Returns the part of an answer that is stored; null when it is too large. */
 function kept({ status, fields, body, lostBytes }: Answered): StoredAnswer | null {
   if (lostBytes > 0 || body.length > callLimits.answerBytes) return null;
   const pairs: [string, string][] = [];

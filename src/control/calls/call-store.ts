@@ -23,7 +23,7 @@ export interface TakenCall {
   readonly handlerId: string;
   readonly handler: string;
   readonly ownerId: string;
-  /** Name of the schedule; null for an asynchronous request. */
+  /** Name of the schedule; null: an asynchronous request. */
   readonly schedule: string | null;
   readonly attempt: number;
   readonly attemptsMax: number;
@@ -32,15 +32,15 @@ export interface TakenCall {
   readonly createdMs: number;
 }
 
-/** What the function answered. */
+/** Answer of the function, as stored. */
 export interface StoredAnswer {
   readonly status: number;
-  /** Name and value, octets as characters of latin1. */
+  /** Pairs of name and value; each character stands for one octet (latin1). */
   readonly fields: readonly (readonly [string, string])[];
   readonly body: Uint8Array;
 }
 
-/** A call as its caller sees it. Times in Unix milliseconds. */
+/** A call, as its caller sees it. Times are Unix milliseconds. */
 export interface CallView {
   readonly id: string;
   readonly state: CallState;
@@ -50,11 +50,11 @@ export interface CallView {
   readonly endedMs: number | null;
   readonly reason: string | null;
   readonly invocation: string | null;
-  /** Status of the answer; null where there is none. */
+  /** Status of the answer; null: there is no answer. */
   readonly status: number | null;
 }
 
-/** Bytes of the bodies of one take; one call is always taken. */
+/** Bytes of the bodies in one take; at least one call is taken. */
 const takenBytes = 8 * MIB;
 /** Calls removed by one statement. */
 const removedAtOnce = 500;
@@ -64,7 +64,7 @@ export class CallStore {
   readonly #now: () => number;
   readonly #random: () => number;
 
-  /** `now` in Unix milliseconds; `random` in [0, 1). */
+  /** `now`: clock in Unix milliseconds; `random`: number in [0, 1). */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly random: () => number }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -72,8 +72,8 @@ export class CallStore {
   }
 
   /**
-   * Stores an asynchronous request of a handler; it is durable when this resolves. Throws `overloaded` where
-   * callLimits.waiting of them have not ended, `not_found` where the handler has gone.
+   * Stores an asynchronous request of a handler; durable when it resolves. Throws `overloaded` when callLimits.waiting
+   * of them have not ended, `not_found` when the handler no longer exists.
    */
   async accept(call: {
     readonly id: string;
@@ -148,7 +148,7 @@ export class CallStore {
     };
   }
 
-  /** Returns the answer of an asynchronous call. Throws `not_found` where there is none, or none yet. */
+  /** Returns the answer of an asynchronous call. Throws `not_found` when there is no answer, or none yet. */
   async answer(handlerId: string, id: string): Promise<StoredAnswer> {
     const row = await this.#db.reader
       .selectFrom('calls')
@@ -162,19 +162,19 @@ export class CallStore {
       throw new PlatformError('not_found', 'there is no answer of this call', {
         hints: ['its state stands at the address without /answer'],
       });
-    const fields = JSON.parse(row.fields) as StoredAnswer['fields']; // written by done
+    const fields = JSON.parse(row.fields) as StoredAnswer['fields']; // `done` has written this JSON.
     return { status: Number(row.status), fields, body: new Uint8Array(row.answer) };
   }
 
   /**
-   * Takes calls that are due: those for whose owner `reserve` has a place, and at most callLimits.concurrency of a handler
-   * less `running` of it. Owners take turns, and so do the handlers of an owner. Runs of one schedule that follow each
-   * other are taken one at a time. A place that was reserved for a call that is not returned goes back by `release`.
+   * Takes calls that are due, if `reserve` gives their owner a place, and at most callLimits.concurrency of a handler,
+   * less `running` of it. Owners take turns, and so do the handlers of an owner. Serial runs of one schedule are taken
+   * one at a time. Places reserved for calls that are not returned are given back with `release`.
    */
   async take(options: {
     readonly takenId: string;
     readonly running: ReadonlyMap<string, number>;
-    /** Calls that are looked at; more than can be taken at once. */
+    /** Number of calls to read; more than can be taken at once. */
     readonly candidates: number;
     readonly reserve: (ownerId: string) => boolean;
     readonly release: (ownerId: string) => void;
@@ -194,7 +194,7 @@ export class CallStore {
     }
   }
 
-  /** Returns calls that are due, those of each owner in turn. */
+  /** Returns calls that are due, the calls of different owners alternating. */
   #candidates(nowMs: number, limit: number): Promise<readonly Candidate[]> {
     return this.#db.reader
       .selectFrom((from) =>
@@ -256,7 +256,7 @@ export class CallStore {
     const handlers = new Map(chosen.map((one) => [one.handler_id, one]));
     const ids = chosen.map(({ id }) => id);
     if (ids.length === 0) return [];
-    // Another control may have taken some of them meanwhile: it has those.
+    // Another control may have taken some of them meanwhile: those are not returned here.
     const rows = await this.#db.relaxed
       .updateTable('calls')
       .set((eb) => ({
@@ -279,13 +279,13 @@ export class CallStore {
       schedule: row.schedule,
       attempt: Number(row.attempts),
       attemptsMax: Number(row.attempts_max),
-      request: JSON.parse(row.request) as CallRequest, // written by accept and insertRun
+      request: JSON.parse(row.request) as CallRequest, // `accept` and `insertRun` have written this JSON.
       body: new Uint8Array(row.body),
       createdMs: Number(row.created_ms),
     }));
   }
 
-  /** Leaves the calls of these takes alone for deliveryLimits.visibleMs from now. */
+  /** Extends the claim on the calls of these takes to deliveryLimits.visibleMs from now. */
   async extend(takenIds: readonly string[]): Promise<void> {
     if (takenIds.length === 0) return;
     await this.#db.relaxed
@@ -296,7 +296,10 @@ export class CallStore {
       .execute();
   }
 
-  /** Gives up what earlier processes of this control have taken: it counts as lost at the next take, not visibleMs later. */
+  /**
+   * Ends the claims of earlier processes of this control: the next take settles them as lost, without waiting for
+   * visibleMs.
+   */
   async giveUpBefore(taker: Taker): Promise<void> {
     const { control, process } = takenPatterns(taker);
     await this.#db.relaxed
@@ -308,7 +311,7 @@ export class CallStore {
       .execute();
   }
 
-  /** The function has dealt with a call. `answer`: what is kept of it; null: nothing. */
+  /** Stores that a call has succeeded. `answer`: the part that is kept; null: nothing. */
   async done(
     call: TakenCall,
     ended: { readonly invocation: string | null; readonly answer: StoredAnswer | null },
@@ -316,16 +319,18 @@ export class CallStore {
     await this.#end(call, 'done', { ...ended, reason: null });
   }
 
-  /** A call failed: it is made again after a while, or has failed for good where that was the last attempt. */
+  /**
+   * Stores that a call has failed. It is made again after a while, or has failed for good when it was the last attempt.
+   */
   async failed(
     call: TakenCall,
     failure: {
       readonly reason: string;
       readonly invocation: string | null;
       readonly answer: StoredAnswer | null;
-      /** The function did not end: its runner did. */
+      /** Whether the runner ended, and not the function. */
       readonly isInterrupted: boolean;
-      /** Another attempt would not change anything. */
+      /** Whether another attempt would have the same result. */
       readonly isFinal?: boolean;
     },
   ): Promise<void> {
@@ -345,7 +350,10 @@ export class CallStore {
       .execute();
   }
 
-  /** The function has not begun: the attempt does not count. After callLimits.patienceMs the call has failed. */
+  /**
+   * Stores that the function was not called: the attempt does not count. After callLimits.patienceMs the call fails for
+   * good.
+   */
   async refused(call: TakenCall, reason: string, delayMs: number): Promise<void> {
     const nowMs = this.#now();
     if (nowMs - call.createdMs > callLimits.patienceMs)
@@ -364,7 +372,7 @@ export class CallStore {
       .execute();
   }
 
-  /** Removes what is kept of calls that ended long ago, and of each schedule all but the newest runs. */
+  /** Removes calls that ended long ago, and of each schedule all but the newest runs. */
   async prune(): Promise<void> {
     const before = this.#now() - callLimits.keptMs;
     for (;;) {
@@ -426,7 +434,7 @@ export class CallStore {
         status: answer?.status ?? null,
         fields: answer === null ? null : JSON.stringify(answer.fields),
         answer: answer?.body ?? null,
-        // What was sent is of no use any more, and may be secret.
+        // Removes the request, which is no longer needed and may be secret.
         body: new Uint8Array(),
         request: '{}',
       })
@@ -436,7 +444,7 @@ export class CallStore {
       .execute();
   }
 
-  /** Calls whose times lie further ahead than any that is given: the clock was put back since. */
+  /** Corrects calls whose times are later than any that could be set now: the clock has been put back since. */
   async #clockPutBack(nowMs: number): Promise<void> {
     const latest = { ready: deliveryLimits.retryMostMs, inflight: deliveryLimits.visibleMs } as const;
     for (const state of ['ready', 'inflight'] as const) {
@@ -459,7 +467,7 @@ export class CallStore {
     }
   }
 
-  /** Calls that nobody extended: they are made again, or have failed for good. */
+  /** Settles calls whose claim has expired: they are made again, or have failed for good. */
   async #settleLost(nowMs: number): Promise<void> {
     await this.#clockPutBack(nowMs);
     const isLost = this.#db.reader
@@ -467,7 +475,7 @@ export class CallStore {
       .select('id')
       .where('state', '=', 'inflight')
       .where('due_ms', '<=', nowMs);
-    // Most looks find none, and a write would cost a transaction.
+    // Reads before it writes: most looks find no such call, and a write would cost a transaction.
     if ((await isLost.limit(1).executeTakeFirst()) === undefined) return;
     const lost = this.#db.relaxed.updateTable('calls').where('state', '=', 'inflight').where('due_ms', '<=', nowMs);
     await lost
@@ -490,7 +498,7 @@ interface Candidate {
   readonly bytes: number;
 }
 
-/** Returns the calls for which there is a place, in their order; what `reserve` gave is theirs. */
+/** Returns the calls for which there is a place, in their order; each keeps the place that `reserve` gave. */
 function choose(
   candidates: readonly Candidate[],
   options: {

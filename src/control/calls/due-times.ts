@@ -1,21 +1,21 @@
 /**
- * Computes when a schedule ticks (docs/schedules.md). Times are Unix milliseconds.
+ * Computes the ticks of a schedule (docs/schedules.md). Times are Unix milliseconds.
  *
- * Where clocks are put forward, a tick at a time of day that does not exist comes at the first moment after the gap.
- * Where they are put back, a tick at a fixed time of day comes once, and one that repeats (each hour, each five minutes)
- * goes on through both hours: croner does both.
+ * Where clocks are put forward, a tick at a skipped time of day comes at the first moment after the gap. Where they are
+ * put back, a tick at a fixed time of day comes once, and one that repeats (each hour, each five minutes) goes on
+ * through both hours: croner does both.
  */
 import { Cron } from 'croner';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';
 
 export type When = Pick<ScheduleSettings, 'cron' | 'timezone' | 'everyMs'>;
 
-/** Ticks that are looked through to find the newest ones of a long time. */
+/** Greatest number of ticks that are computed in one stretch to find the newest ones. */
 const listedMost = 2_000;
-/** The first stretch that is looked through; each further one is four times as long. */
+/** Milliseconds of the first stretch; each further one is four times as long. */
 const firstStretchMs = 60_000;
 
-/** Returns the first tick after `afterMs`; null where none comes. `anchorMs`: since when `everyMs` is counted. */
+/** Returns the first tick after `afterMs`; null when none comes. `anchorMs`: time from which `everyMs` is counted. */
 export function nextTick(when: When, afterMs: number, anchorMs: number): number | null {
   const { everyMs } = when;
   if (everyMs !== null) {
@@ -26,8 +26,8 @@ export function nextTick(when: When, afterMs: number, anchorMs: number): number 
 }
 
 /**
- * Returns the newest ticks from `fromMs`, which is one, to `untilMs`, at most `most`, ascending. Of a stretch that is
- * full of ticks it looks through the newest ones only.
+ * Returns at most `most` of the newest ticks from `fromMs`, which is a tick, to `untilMs`, in ascending order. In a
+ * stretch with very many ticks it computes the newest ones only.
  */
 export function newestTicks(
   when: When,
@@ -50,7 +50,7 @@ export function newestTicks(
   }
 }
 
-/** Returns why a cron expression cannot be read; null where it can. */
+/** Returns why a cron expression is invalid; null when it is valid. */
 export function cronProblem(cron: string): string | null {
   try {
     cronOf({ cron, timezone: 'UTC', everyMs: null });
@@ -60,7 +60,7 @@ export function cronProblem(cron: string): string | null {
   }
 }
 
-/** Returns whether `name` is a time zone: of the IANA database, or UTC. An offset such as +02:00 is none. */
+/** Returns whether `name` is a time zone of the IANA database, or UTC. An offset such as +02:00 is not. */
 export function isTimeZone(name: string): boolean {
   if (!/^[A-Za-z][A-Za-z0-9_+/-]*$/.test(name)) return false;
   try {
@@ -71,7 +71,7 @@ export function isTimeZone(name: string): boolean {
   }
 }
 
-/** Expressions that have been read: reading one costs more than asking it for a tick. */
+/** Parsed expressions: parsing costs more than computing a tick. */
 const known = new Map<string, Cron>();
 const knownMost = 1_000;
 

@@ -11,7 +11,7 @@ export async function insertRun(
     readonly id: string;
     readonly handlerId: string;
     readonly settings: ScheduleSettings;
-    /** null: somebody asks for it. */
+    /** The tick, in Unix milliseconds; null: a user started the run. */
     readonly tickMs: number | null;
     readonly state: 'ready' | 'skipped';
     readonly reason: string | null;
@@ -40,7 +40,7 @@ export async function insertRun(
       schedule: settings.name,
       tick_ms: run.tickMs,
       state: run.state,
-      // Ticks that are caught up keep their order.
+      // The due times of ticks that are caught up keep their order.
       due_ms: run.tickMs ?? nowMs,
       attempts: 0,
       attempts_max: 1,

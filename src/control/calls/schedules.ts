@@ -1,8 +1,8 @@
 /**
- * The schedules of live Deployments: written with each Release, fired when they are due, paused, shown.
+ * The schedules of live Deployments: written with each Release, fired when due, paused, shown.
  *
- * A tick is fired by moving `next_ms` from it to the tick after, in the transaction that stores its call: of many
- * controls one moves it, and a second call for the same tick cannot be stored.
+ * Firing a tick moves `next_ms` to the next tick, in the transaction that stores the tick's call: of several controls
+ * one moves it, and a second call for the same tick cannot be stored.
  */
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -13,16 +13,16 @@ import { newestTicks, nextTick } from './due-times.ts';
 import { insertRun } from './runs.ts';
 
 export const scheduleLimits = {
-  /** A tick that is older than this when it is fired has been missed, milliseconds. */
+  /** Milliseconds after which a tick that has not been fired counts as missed. */
   lateMs: 10_000,
   /**
-   * A clock that is found to be put back by more than this, milliseconds: the next tick is computed anew. Below it a
-   * tick that has been fired is not fired again when its time comes a second time.
+   * Milliseconds: when the clock has been put back by more, the next tick is computed anew. Below that, a tick that was
+   * fired is not fired again when its time comes a second time.
    */
   clockBackMs: 60 * 60_000,
   /** Schedules that one look fires. */
   firedAtOnce: 200,
-  /** Runs of one schedule that wait or run, with overlap = "allow". */
+  /** Runs of one schedule that wait or are made, with overlap = "allow". */
   runsMost: 16,
   /** Coming ticks that are shown. */
   shownNext: 3,
@@ -32,7 +32,7 @@ export const scheduleLimits = {
 
 /** One run of a schedule, as it is shown. */
 export interface ScheduleRun {
-  /** The tick that it was for; null where somebody asked for it. */
+  /** The tick in Unix milliseconds; null: a user started the run. */
   readonly tickMs: number | null;
   readonly state: CallState;
   readonly startedMs: number | null;
@@ -44,7 +44,7 @@ export interface ScheduleRun {
 
 export interface ScheduleView extends Omit<ScheduleSettings, 'timeoutMs'> {
   readonly isPaused: boolean;
-  /** The coming ticks; none while it is paused. */
+  /** The coming ticks; empty while the schedule is paused. */
   readonly nextMs: readonly number[];
   /** The newest runs, newest first. */
   readonly runs: readonly ScheduleRun[];
@@ -59,8 +59,8 @@ interface ScheduleRow {
 }
 
 /**
- * Replaces the schedules of a handler. One that ticks as before keeps its next tick, and its pause. Runs in the
- * transaction that makes the Release. `nowMs` in Unix milliseconds.
+ * Replaces the schedules of a handler, in the transaction that makes the Release. A schedule whose ticks are unchanged
+ * keeps its next tick and its pause. `nowMs` in Unix milliseconds.
  */
 export async function replaceSchedules(
   trx: Kysely<Schema>,
@@ -71,7 +71,7 @@ export async function replaceSchedules(
   const before = await trx.selectFrom('schedules').selectAll().where('handler_id', '=', handlerId).execute();
   if (before.length === 0 && schedules.length === 0) return;
   await trx.deleteFrom('schedules').where('handler_id', '=', handlerId).execute();
-  // Runs of what is gone, which have not begun.
+  // Runs of removed schedules that have not begun.
   const stale = trx
     .deleteFrom('calls')
     .where('handler_id', '=', handlerId)
@@ -105,7 +105,7 @@ export class Schedules {
   readonly #now: () => number;
   readonly #newId: () => string;
 
-  /** `now` in Unix milliseconds. `newId` draws an id that was never given. */
+  /** `now`: clock in Unix milliseconds. `newId`: draws an id that was never given. */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly newId: () => string }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -113,8 +113,8 @@ export class Schedules {
   }
 
   /**
-   * Stores the calls of all ticks that are due, each once. Schedules of suspended users and of deleted handlers rest.
-   * Returns when the next one is due; null: none is known.
+   * Stores the calls of all due ticks, each once. Schedules of suspended users and of deleted handlers are skipped.
+   * Returns the time of the next tick; null: none is known.
    */
   async fire(): Promise<number | null> {
     const nowMs = this.#now();
@@ -156,7 +156,7 @@ export class Schedules {
     return found;
   }
 
-  /** Runs a schedule now, whether it is paused or not. Throws `not_found`, and `conflict` where too many runs wait. */
+  /** Runs a schedule now, even when it is paused. Throws `not_found`, and `conflict` when too many runs wait. */
   async runNow(handlerId: string, name: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       const row = await this.#find(trx, handlerId, name);
@@ -176,7 +176,7 @@ export class Schedules {
     });
   }
 
-  /** Stops the ticks of a schedule, or lets them go on: those that were due meanwhile are not caught up. Throws `not_found`. */
+  /** Pauses a schedule or resumes it. Ticks that were due during the pause are not caught up. Throws `not_found`. */
   async pause(handlerId: string, name: string, isPaused: boolean): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       const row = await this.#find(trx, handlerId, name);
@@ -212,7 +212,7 @@ export class Schedules {
         .where('next_ms', '=', dueMs)
         .where('is_paused', '=', 0)
         .executeTakeFirst();
-      // Another control has fired it, or it has changed since.
+      // Another control has fired the tick, or the schedule has changed since.
       if (numUpdatedRows === 0n) return;
       const waiting = await unsettled(trx, row);
       const run = (tickMs: number, reason: string | null) =>
@@ -225,7 +225,7 @@ export class Schedules {
     });
   }
 
-  /** A clock that was far ahead: without this the schedule would rest until that time comes. */
+  /** Corrects schedules after the clock was far ahead: otherwise they would not tick until that time comes. */
   async #clockPutBack(nowMs: number): Promise<void> {
     const ahead = await this.#db.reader
       .selectFrom('schedules')
@@ -287,7 +287,10 @@ export class Schedules {
   }
 }
 
-/** Ticks that are caught up wait for each other, so that only what an earlier firing has left is an overlap. */
+/**
+ * Returns why a tick is skipped; null when it is not. Ticks that are caught up wait for each other: only runs of an
+ * earlier firing count as an overlap.
+ */
 function whySkipped({ overlap }: ScheduleSettings, waiting: number): string | null {
   if (overlap === 'skip') return waiting > 0 ? 'the run before has not ended' : null;
   return waiting >= scheduleLimits.runsMost ? `${scheduleLimits.runsMost} runs have not ended` : null;

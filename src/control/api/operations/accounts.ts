@@ -1,4 +1,4 @@
-/** The caller's account: password, second factor, Tokens, invites. */
+/** Operations on the caller's account: password, second factor, Tokens, invites. */
 import { z } from 'zod';
 import { tokenScopes } from '../../../protocol/nouns.ts';
 import type { Accounts } from '../../accounts/accounts.ts';
@@ -12,12 +12,12 @@ import { itemsMax, nextText, pageOf, pageOfAll, pageQuery, timeKey } from './pag
 
 const tag = 'accounts';
 const name = z.string().max(200);
-/** Longer ones are refused by the rule for passwords, with its own message. */
+/** Longer passwords are refused by the rule for passwords, with its own message. */
 const password = z.string().max(10_000);
 const newToken = z.string().describe('shown once');
 const code = z.string().min(1).max(100).describe("of the second factor: the app's six digits, or a recovery code");
 const dayMs = 24 * 60 * 60_000;
-/** A key of `timeKey`. */
+/** Cursor made by `timeKey`. */
 const inviteCursor = z
   .string()
   .regex(/^\d{16}\.\w{1,100}$/, '`next` of the page before')

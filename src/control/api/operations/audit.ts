@@ -1,4 +1,4 @@
-/** The audit: a handler's for its owner, all of it for administrators. */
+/** Operations that read the audit: a handler's for its owner, all of it for administrators. */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
 import { type AuditEntry, type AuditFilter, type AuditLog, auditLimits } from '../../audit/audit-log.ts';

@@ -1,4 +1,4 @@
-/** A handler's environment variables. Values go in and never come out in full. */
+/** Operations on a handler's environment variables. Values are stored and never returned in full. */
 import { z } from 'zod';
 import { KIB } from '../../../protocol/limits.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
@@ -14,7 +14,7 @@ const ofBranch = z.strictObject({
   branch: branchText.optional().describe("variables of this branch's preview, laid over the handler's"),
 });
 
-/** Returns the branch whose variables are meant; '' for the handler's own. */
+/** Returns the branch whose variables are asked for; '' for the handler's own. */
 function branchIn({ branch }: { readonly branch?: string | undefined }, { deployBranch }: Handler): string {
   return branch === undefined || branch === deployBranch ? '' : branch;
 }

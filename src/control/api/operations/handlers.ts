@@ -1,4 +1,7 @@
-/** Handlers and their Deployments. A handler of somebody else is `not_found`, as one that does not exist. */
+/**
+ * Operations on handlers and their Deployments. Another user's handler is answered `not_found`, like one that does not
+ * exist.
+ */
 import { z } from 'zod';
 import { limitMeanings, limitNames, maximumLimits } from '../../../protocol/limits.ts';
 import { policyLists } from '../../../protocol/nouns.ts';

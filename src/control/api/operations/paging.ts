@@ -1,11 +1,14 @@
-/** Pages of lists: what every operation that answers with a list takes beside its filters, and answers beside its items. */
+/**
+ * Pages of lists: the query keys that every list takes beside its filters, and the fields that it answers beside its
+ * items.
+ */
 import { z } from 'zod';
 import { wholeNumber } from '../schemas.ts';
 
-/** Items of a page that does not ask for fewer, and the most that it may ask for. */
+/** Items of a page: the default, and the most that may be asked for. */
 export const itemsMax = 200;
 
-/** Description of the query key `after` where a cursor is opaque text. */
+/** Description of the query key `after` of lists whose cursors are opaque text. */
 const afterText = '`next` of the page before; without it the first page';
 
 /** The query keys of a list with at most `max` items in a page. */
@@ -28,8 +31,8 @@ export interface ItemPage<T, Cursor> {
 }
 
 /**
- * Makes a page of at most `limit` items out of `found`, which holds one item more where there is another page: a store
- * is asked for `limit + 1`.
+ * Makes a page of at most `limit` items from `found`, which has one more item if another page follows: stores are asked
+ * for `limit + 1`.
  */
 export function pageOf<T, Cursor>(
   found: readonly T[],
@@ -42,7 +45,7 @@ export function pageOf<T, Cursor>(
 }
 
 /**
- * Makes a page out of a whole list, for lists that a named limit keeps short. Items are in the order of their keys'
+ * Makes a page from a whole list, for lists that a named limit keeps short. Items are in the order of their keys'
  * UTF-16 code units: databases sort text in different orders, and a cursor must mean the same on each.
  */
 export function pageOfAll<T>(
@@ -58,7 +61,7 @@ export function pageOfAll<T>(
   return { items: items.map(({ item }) => item), next };
 }
 
-/** Returns a key whose order as text is the order of time, then of ids. `ms`: Unix milliseconds. */
+/** Returns a key whose order as text is the order of times, then of ids. `ms`: Unix milliseconds. */
 export function timeKey(ms: number, id: string): string {
   return `${String(ms).padStart(16, '0')}.${id}`;
 }

@@ -1,4 +1,4 @@
-/** A user's queues: made, paused, filled, read, exported, emptied (docs/queues.md). */
+/** Operations on a user's queues and their messages (docs/queues.md). */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../../protocol/limits.ts';
@@ -23,9 +23,9 @@ export const queueAnswerLimits = {
   queues: 200,
   /** Messages in one answer. */
   messages: 200,
-  /** Bytes of the messages in one answer; one message is always given. */
+  /** Bytes of the messages in one answer; at least one message is returned. */
   bytes: MIB,
-  /** Milliseconds by which a single message must have come. */
+  /** Milliseconds within which the body of a single message must arrive. */
   publishMs: 30_000,
 } as const;
 
@@ -250,7 +250,7 @@ export function queueOperations(deps: {
   }
 }
 
-/** Tells a client that what it sends is right, and that there is no room for it. */
+/** Throws the error that tells a client: the request is valid, but there is no room for it. */
 function noRoom(error: unknown): never {
   if (!(error instanceof PlatformError) || error.code !== 'limit_exceeded') throw error;
   const { hints, details, cause } = error;

@@ -1,4 +1,4 @@
-/** What was left behind by invocations: records, figures, log lines. */
+/** Operations that read the records, figures and log lines of invocations. */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import type { Database } from '../../db/database.ts';
@@ -23,9 +23,9 @@ import {
 } from '../schemas.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
-/** Invocations of a page that does not ask for another number. */
+/** Invocations of a page, by default. */
 const invocationsUsual = 100;
-/** Minutes of figures in one answer: a day. */
+/** Minutes of figures in one answer: one day. */
 const minutesMax = 24 * 60;
 
 export function recordOperations(deps: {

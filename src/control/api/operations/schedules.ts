@@ -1,4 +1,4 @@
-/** A handler's schedules: shown, run now, paused (docs/schedules.md). They are made by pushes. */
+/** Operations on a handler's schedules: show, run now, pause (docs/schedules.md). Pushes make the schedules. */
 import { z } from 'zod';
 import type { Schedules } from '../../calls/schedules.ts';
 import { forHandler, type Operation } from '../operation.ts';
@@ -9,7 +9,7 @@ const tag = 'schedules';
 
 export function scheduleOperations(deps: {
   readonly schedules: Schedules;
-  /** A call waits to be made. */
+  /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
 }): readonly Operation[] {
   const { schedules, wakeCalls } = deps;

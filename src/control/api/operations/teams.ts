@@ -1,4 +1,4 @@
-/** Collaborators of a handler, and its transfer to another owner. */
+/** Operations on a handler's collaborators, and its transfer to another owner. */
 import { z } from 'zod';
 import { collaboratorRoles } from '../../../protocol/nouns.ts';
 import type { Deployer } from '../../../protocol/ports.ts';

@@ -1,4 +1,4 @@
-/** The users of the platform, for administrators. */
+/** Operations of administrators on the users of the platform. */
 import { z } from 'zod';
 import type { Accounts } from '../../accounts/accounts.ts';
 import { forUsers, type Operation } from '../operation.ts';
