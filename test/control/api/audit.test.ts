@@ -63,6 +63,7 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['setVariable', () => asAda('PUT', '/handlers/otter/env/KEY', { value: secret })],
   ['removeVariable', () => asAda('DELETE', '/handlers/otter/env/KEY')],
   ['rollBack', () => asAda('POST', '/handlers/otter/rollback', { number: 1 })],
+  ['deletePreview', () => asAda('DELETE', '/handlers/otter/previews/feature%2Flogin')],
   [
     'pauseSchedule',
     async () => {
@@ -137,9 +138,8 @@ describe('every operation that changes something', () => {
     const entry = await newest();
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
-    const ofHandler = /Handler$|Variable$|Schedule$|rollBack|Collaborator$|(offer|withdraw|accept)Transfer/.test(
-      operation,
-    );
+    const ofHandler =
+      /Handler$|Variable$|Schedule$|Preview$|rollBack|Collaborator$|(offer|withdraw|accept)Transfer/.test(operation);
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);
   });
 });
