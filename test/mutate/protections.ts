@@ -877,6 +877,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/ports/log-feed.test.ts'],
   },
   {
+    name: 'tokens: looked up again when the body has come',
+    file: 'src/control/api/api.ts',
+    find: 'const hasWaited = before !== null && operation.body !== null;',
+    replace: 'const hasWaited = false;',
+    tests: ['test/control/api/revocation.test.ts'],
+  },
+  {
     name: 'idempotency: a key belongs to one request',
     file: 'src/control/api/kept-answers.ts',
     find: 'if (row.fingerprint !== fingerprint) throw reused();',

@@ -17,7 +17,7 @@ import { attachLogStream, type LogStreams } from '../../src/control/api/log-stre
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
-import { openDatabase } from '../../src/control/db/database.ts';
+import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
@@ -56,10 +56,12 @@ export async function startPlatform(
     readonly trustedProxies?: TrustedProxies;
     readonly metricsToken?: string;
     readonly quotaBytes?: number;
+    /** By default a SQLite file of its own. */
+    readonly location?: DatabaseLocation;
   } = {},
 ): Promise<Platform> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-api-'));
-  const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+  const db = await openDatabase(options.location ?? { file: join(folder, 'trisiel.db') });
   const clock = { ms: 0 };
   const now = () => Date.now() + clock.ms;
   const logged: string[] = [];

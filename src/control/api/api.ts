@@ -274,16 +274,19 @@ async function answer(
     reader,
     changes,
   }: { readonly operation: Operation; readonly reader: Operation | null; readonly changes: KeyedMutex },
-  deps: Pick<ApiDeps, 'access' | 'audit' | 'handlers' | 'keptAnswers' | 'log'>,
+  deps: Pick<ApiDeps, 'access' | 'accounts' | 'audit' | 'handlers' | 'keptAnswers' | 'log'>,
   ctx: Context & { readonly params: Readonly<Record<string, string>> },
 ): Promise<void> {
   const { access } = deps;
   ctx.state.operation = operation.id;
-  const { caller } = ctx.state;
+  const { caller: before } = ctx.state;
   const body =
     operation.bodyTypes === null
-      ? await readJson(ctx.req, caller === null ? bodyLimits.stranger : bodyLimits.user)
+      ? await readJson(ctx.req, before === null ? bodyLimits.stranger : bodyLimits.user)
       : {};
+  // A body may take half a minute to come. A Token that was revoked meanwhile is good for nothing any more.
+  const hasWaited = before !== null && operation.body !== null;
+  const caller = hasWaited ? await authenticate(deps.accounts, ctx.headers.authorization) : before;
   const query = { ...ctx.query };
   const address = ctx.ip;
   let handler: AuditedCall['handler'] = null;

@@ -136,7 +136,8 @@ export function forHandler<const Path extends string, Query extends z.ZodType, B
     readonly deleted?: boolean;
   },
 ): Operation {
-  return erase(definition, 'user', async (call, raw) => {
+  const errors = [...new Set<ErrorCode>(['not_found', ...(definition.errors ?? [])])];
+  return erase({ ...definition, errors }, 'user', async (call, raw) => {
     if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
     const handler = await raw.access.handlerFor(raw.caller, definition.id, handlerNameIn(call), {
       deleted: definition.deleted === true,
