@@ -417,7 +417,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'api: a stranger has a smaller body',
     file: 'src/control/api/api.ts',
-    find: 'caller === null ? bodyLimits.stranger : bodyLimits.user',
+    find: 'before === null ? bodyLimits.stranger : bodyLimits.user',
     replace: 'bodyLimits.user',
     tests: ['test/control/api/api.test.ts'],
   },
