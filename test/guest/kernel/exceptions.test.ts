@@ -1,5 +1,6 @@
 /** A guest that catches whatever it can still ends when, and as, its Process does. */
 import { describe, expect, test } from 'vitest';
+import { providedFunctions } from '../../../src/guest/kernel/abi/all.ts';
 import { checkPolicy } from '../../../src/guest/kernel/open.ts';
 import type { Scheme } from '../../../src/guest/kernel/process.ts';
 import { type GuestOptions, type GuestRun, runGuest } from '../../support/run-guest.ts';
@@ -114,6 +115,28 @@ describe.each(Object.entries(endings))('%s', (_ending, { risky, options, end }) 
   test('caught in the last function of all, which then returns', async () => {
     const entry = `(func (export "_start") (try_table (catch_all 0) ${risky}))`;
     ended(await runGuest(moduleOf(entry), options?.() ?? {}), end);
+  });
+});
+
+describe('catch_all around every host call, for ever', () => {
+  const rows = providedFunctions.map(
+    ({ module, name, signatures }) => [`${module} ${name}`, { module, name, signatures }] as const,
+  );
+
+  test.each(rows)('%s', async (_name, { module, name, signatures: [type] }) => {
+    const list = (word: string, types: readonly string[]) => (types.length === 0 ? '' : `(${word} ${types.join(' ')})`);
+    const { params = [], results = [] } = type ?? {};
+    const call = `${params.map((param) => `(${param}.const -1)`).join(' ')} (call $f) ${'drop '.repeat(results.length)}`;
+    const run = await runGuest(
+      wat(`(module (import "${module}" "${name}" (func $f ${list('param', params)} ${list('result', results)}))
+        (memory (export "memory") 1)
+        (func (export "_start")
+          (loop $l (try (do ${call}) (catch_all (i32.store8 (i32.const 0) (i32.const 1)))) (br $l))))`),
+      { limits: { gas: 20_000, timeoutMs: 200 } },
+    );
+    expect(['gas', 'trap', 'deadline', 'exit', 'policy']).toContain(run.end.kind);
+    if (run.end.kind === 'exit') expect(name).toMatch(/exit/);
+    expect(run.memory[0]).toBe(0);
   });
 });
 
