@@ -1,21 +1,26 @@
 /**
- * INSERT of many rows in one statement, with the SQL of a few batch sizes compiled once: building
- * it anew for each batch costs more time on the event loop than the database takes off it.
+ * Inserts many rows with one statement. The SQL for a few batch sizes is compiled once: compiling it for each batch
+ * would cost more time on the event loop than the insert itself.
  */
 import { type CompiledQuery, type Kysely, type Selectable, sql } from 'kysely';
 import type { Schema } from './schema.ts';
 
-/** Rows in one statement, largest first. 256 rows x 20 columns stay below every dialect's parameter bound. */
+/**
+ * Numbers of rows in one statement, largest first. 256 rows x 20 columns stay below the parameter bound of each
+ * dialect.
+ */
 const sizes = [256, 64, 16, 4, 1] as const;
 
 export class BatchInsert<Table extends keyof Schema & string> {
   readonly #table: Table;
   readonly #columns: readonly (keyof Schema[Table] & string)[];
   readonly #ifNew: readonly (keyof Schema[Table] & string)[];
-  /** By dialect: two databases of one process may speak different ones. */
+  /** Compiled SQL by dialect and batch size: two databases of one process may use different dialects. */
   readonly #compiled = new WeakMap<object, Map<number, CompiledQuery>>();
 
-  /** Makes an insert for one table. `ifNew`: rows whose values in these columns exist already are left out. */
+  /**
+   * Makes an insert for one table. `ifNew`: rows are skipped when a row with the same values in these columns exists.
+   */
   constructor(options: {
     readonly table: Table;
     readonly columns: readonly (keyof Schema[Table] & string)[];
@@ -26,7 +31,7 @@ export class BatchInsert<Table extends keyof Schema & string> {
     this.#ifNew = options.ifNew ?? [];
   }
 
-  /** Inserts `rows` in order. Call it inside a transaction: a batch may take several statements. */
+  /** Inserts `rows` in order. Must run in a transaction: a batch may take several statements. */
   async insert(db: Kysely<Schema>, rows: readonly Selectable<Schema[Table]>[]): Promise<void> {
     let at = 0;
     for (const size of sizes) {

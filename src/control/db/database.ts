@@ -14,45 +14,47 @@ import { SqlError } from './sql-error.ts';
 import { allowGivingBack, Vacuum } from './vacuum.ts';
 import { Views, viewLimits } from './views.ts';
 
-/** Where the database is: a SQLite file, or a postgres:// URL. */
+/** Location of the database: a SQLite file, or a postgres:// URL. */
 export type DatabaseLocation = { readonly file: string } | { readonly url: string };
 
 export type DatabaseOptions = DatabaseLocation & {
-  /** Takes what happens to the database beside any statement, for the platform's own log. */
+  /** Receives events of the database that belong to no statement, for the platform's own log. */
   readonly onEvent?: (event: DatabaseEvent) => void;
-  /** Runs before a database of an earlier version is changed; `last` is its last migration. A rejection ends the opening. */
+  /**
+   * Runs before a database of an earlier version is changed; `last`: its last migration. A rejection ends the opening.
+   */
   readonly beforeUpgrade?: (last: string) => Promise<void>;
 };
 
 export type DatabaseEvent =
-  /** A file of an earlier version is rewritten once, so that it can shrink from now on. */
+  /** A file of an earlier version is being rewritten, once, so that it can shrink later. */
   | { readonly kind: 'rewriting_file' }
-  /** Something failed that is tried again by itself. */
+  /** A step has failed and will be tried again automatically. */
   | { readonly kind: 'failed'; readonly what: string; readonly error: unknown };
 
-/** PostgreSQL's connections of one control, by use; views (viewLimits.open) have theirs. A server takes 100 by default. */
+/** PostgreSQL connections of one control, by use; views have viewLimits.open more. A server allows 100 by default. */
 const connections = { main: 8, relaxed: 3, reader: 6, probe: 1 } as const;
 
 /**
- * Within `transaction().execute(async (trx) => …)` only `trx` is used: on SQLite `db` waits for the connection that
- * the transaction holds, and fails after `sqliteLimits.waitMs`.
+ * Connections of control to its database. Inside `transaction().execute(async (trx) => …)` only `trx` may be used: on
+ * SQLite a query on `db` waits for the connection that the transaction holds, and fails after `sqliteLimits.waitMs`.
  */
 export class Database extends Kysely<Schema> {
   /**
-   * For what may be lost in a power cut (log lines, usage). On SQLite a commit here does not wait for the disk, and a
-   * batch keeps other transactions waiting for its own insert only. On PostgreSQL it is a pool of its own, so that
+   * Writes rows that may be lost in a power cut (log lines, usage). On SQLite a commit here does not wait for the disk,
+   * and a batch holds up other transactions only for its own insert. On PostgreSQL it is a separate pool, so that
    * batches never take the last connection; its commits are durable.
    */
   readonly relaxed: Kysely<Schema>;
-  /** For reads that may take long (log searches): they wait for no writer, and no writer waits for them. */
+  /** Reads that may take long (log searches): they wait for no writer, and no writer waits for them. */
   readonly reader: Kysely<Schema>;
-  /** For the question whether the database answers: one connection that nothing else uses. */
+  /** Checks whether the database answers, over one connection that nothing else uses. */
   readonly probe: Kysely<Schema>;
-  /** For downloads: reads of any length that see one moment. */
+  /** Reads for downloads: of any length, each seeing one moment. */
   readonly views: Views;
-  /** Whether other controls may write to this database too; then nothing of it may be remembered as exact. */
+  /** Whether other controls may write to this database too; if so, no value of it may be cached as exact. */
   readonly isShared: boolean;
-  /** Gives free pages of the SQLite file back; null on PostgreSQL. */
+  /** Gives free pages of the SQLite file back to the file system; null on PostgreSQL. */
   readonly vacuum: Vacuum | null;
 
   constructor(options: {
@@ -61,7 +63,7 @@ export class Database extends Kysely<Schema> {
       readonly relaxed: Dialect;
       readonly reader: Dialect;
       readonly probe: Dialect;
-      /** Makes a dialect of one connection for one view. */
+      /** Makes a dialect with one connection, for one view. */
       readonly view: () => Dialect;
     };
     readonly isShared: boolean;
@@ -79,7 +81,7 @@ export class Database extends Kysely<Schema> {
       : new Vacuum({ db: this.relaxed, onError: (error) => options.onError('giving free pages back', error) });
   }
 
-  /** Finishes what is running, then closes every connection. */
+  /** Lets running queries finish, then closes every connection. */
   async close(): Promise<void> {
     await this.views.close();
     await this.vacuum?.close();
@@ -91,9 +93,9 @@ export class Database extends Kysely<Schema> {
 }
 
 /**
- * Opens the database and brings it to the newest schema. A SQLite file is made (mode 0600) where there is none.
- * Throws PlatformError `unavailable` where a PostgreSQL server cannot be used or the schema is of a newer version,
- * SqlError where a SQLite file cannot be used.
+ * Opens the database and migrates it to the newest schema. A missing SQLite file is created (mode 0600). Throws
+ * PlatformError `unavailable` when a PostgreSQL server cannot be used or the schema is of a newer version, and SqlError
+ * when a SQLite file cannot be used.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const onEvent = options.onEvent ?? (() => {});
@@ -105,9 +107,9 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 /**
- * Opens a database as it is, without a change of its schema: for backups, restores and checks. One connection; no bound
- * on the time of a statement. A SQLite file is made where there is none. Throws `unavailable` where a PostgreSQL server
- * cannot be used, SqlError where a SQLite file cannot.
+ * Opens a database without changing its schema, for backups, restores and checks: one connection, without a bound on
+ * the time of a statement. A missing SQLite file is created. Throws `unavailable` when a PostgreSQL server cannot be
+ * used, SqlError when a SQLite file cannot.
  */
 export async function openAsItIs(location: DatabaseLocation): Promise<Kysely<Schema>> {
   if ('file' in location)
@@ -134,7 +136,7 @@ async function openSqlite(
     migration,
   }: { readonly onError: OnError; readonly onRewrite: () => void; readonly migration: MigrateOptions },
 ): Promise<Database> {
-  // It holds password hashes: nobody else on the machine may read it. SQLite's -wal and -shm get the same mode.
+  // The file holds password hashes, so only its owner may read it. SQLite gives -wal and -shm the same mode.
   await (await open(file, 'a', 0o600)).close();
   const db = new Database({
     dialects: {
@@ -149,7 +151,7 @@ async function openSqlite(
   });
   try {
     await migrate(db, migration);
-    // A full disk is no reason not to start: the file stays usable, and the next start tries again.
+    // Starts even when the rewrite fails (a full disk): the file stays usable, and the next start tries again.
     await allowGivingBack(db, onRewrite).catch((error: unknown) => onError('rewriting the database file', error));
   } catch (error) {
     await db.close();
@@ -189,7 +191,7 @@ async function openPostgres(
   });
 }
 
-/** Oldest version that the tests run on. */
+/** Oldest version of PostgreSQL that the tests run on. */
 const versionMin = 130_000;
 
 async function checkServer(db: Kysely<Schema>): Promise<void> {
@@ -208,7 +210,7 @@ async function checkServer(db: Kysely<Schema>): Promise<void> {
     });
 }
 
-/** Makes the error with what an operator needs to know; never the URL, which holds a password. */
+/** Makes the error that tells an operator the cause. It never contains the URL, which holds a password. */
 function unusable(url: string, error: SqlError): PlatformError {
   const { hostname, port, pathname } = new URL(url);
   const server = `${hostname === '' ? 'localhost' : hostname}:${port === '' ? '5432' : port}`;

@@ -1,20 +1,20 @@
 /**
- * Decides when a handler's rows are worth trimming: the first time it grows after a start (nobody
- * knows then how much there is), and again whenever it has grown by `slack`. One trim at a time.
+ * Decides when a handler's rows are trimmed: at its first growth after a start (the amount is not known then), and
+ * after each growth by `slack`. One trim runs at a time.
  */
 export interface GrowthWatchOptions {
-  /** In the unit that `grown` is told in. */
+  /** Growth after which a handler is trimmed, in the unit of `grown`. */
   readonly slack: number;
   readonly trim: (handlerId: string) => Promise<void>;
   readonly onError: (error: unknown) => void;
 }
 
-/** Handlers whose growth is remembered. One that is pushed out is looked at when it next grows. */
+/** Handlers whose growth is remembered. A handler that is pushed out is trimmed at its next growth. */
 const handlersMax = 20_000;
 
 export class GrowthWatch {
   readonly #options: GrowthWatchOptions;
-  /** Growth since the last look, least recently grown first. */
+  /** Growth since the last trim by handler, least recently grown first. */
   readonly #grown = new Map<string, number>();
   readonly #due = new Set<string>();
   #running: Promise<void> | null = null;
@@ -44,12 +44,12 @@ export class GrowthWatch {
     this.#grown.delete(handlerId);
   }
 
-  /** Resolves when nothing is due. */
+  /** Resolves when no trim is due. */
   async idle(): Promise<void> {
     while (this.#running !== null) await this.#running;
   }
 
-  /** Starts no more trims; resolves when the running one has ended. */
+  /** Starts no further trims; resolves when the running one has ended. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#due.clear();
@@ -65,7 +65,7 @@ export class GrowthWatch {
       try {
         await this.#options.trim(handlerId);
       } catch (error) {
-        this.#grown.delete(handlerId); // due again
+        this.#grown.delete(handlerId); // The next growth makes this handler due again.
         this.#options.onError(error);
       }
     }

@@ -1,10 +1,10 @@
-/** Keeps a lease for as long as its holder lives: takes it, renews it, gives it back. */
+/** Keeps a lease for as long as its holder lives: takes, renews and ends it. */
 import type { Lease, Leases } from '../../protocol/ports.ts';
 
 export const leaseLimits = {
-  /** Milliseconds that a lease lasts after its holder has gone silent. */
+  /** Milliseconds that a lease lasts without a renewal. */
   ttlMs: 15_000,
-  /** Milliseconds between two renewals: two may fail. */
+  /** Milliseconds between two renewals: two may fail before the lease expires. */
   renewMs: 5_000,
 } as const;
 
@@ -12,7 +12,7 @@ export interface HeldLeaseOptions {
   readonly leases: Leases;
   readonly name: string;
   readonly holder: string;
-  /** Hears once that another holder has taken the lease. */
+  /** Is called once when another holder has taken the lease. */
   readonly onLost: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -33,14 +33,14 @@ export class HeldLease {
     this.#timer.unref();
   }
 
-  /** Returns null where another holder has it. */
+  /** Takes the lease; returns null when another holder has it. */
   static async take(options: HeldLeaseOptions): Promise<HeldLease | null> {
     const { leases, name, holder } = options;
     const lease = await leases.take({ name, holder, ttlMs: leaseLimits.ttlMs });
     return lease === null ? null : new HeldLease(options, lease);
   }
 
-  /** Whether no other holder is known to have taken it. */
+  /** Whether the lease is held, as far as is known: no other holder is known to have taken it. */
   get isHeld(): boolean {
     return this.#isHeld;
   }
@@ -49,7 +49,7 @@ export class HeldLease {
     return this.#lease.epoch;
   }
 
-  /** Gives it back; another may take it at once. */
+  /** Ends the lease, so that another holder can take it at once. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#renewing;
@@ -69,7 +69,7 @@ export class HeldLease {
       this.#isHeld = false;
       this.#options.onLost();
     } catch (error) {
-      // The database is away: nobody else can take the lease meanwhile either.
+      // The database cannot be reached, so no other holder can take the lease meanwhile.
       this.#options.onError(error);
     }
   }

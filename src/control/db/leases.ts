@@ -1,4 +1,4 @@
-/** Leases in the table `leases`: the database decides who is first, and counts the epochs. */
+/** Leases in the table `leases`: the database decides who takes one first, and counts the epochs. */
 import type { Lease, Leases } from '../../protocol/ports.ts';
 import type { Database } from './database.ts';
 
@@ -6,7 +6,7 @@ export class SqlLeases implements Leases {
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** Makes a view of the leases in `db`. `now` in Unix milliseconds. */
+  /** Makes the port over `db`. `now`: clock in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly now: () => number }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -36,7 +36,7 @@ export class SqlLeases implements Leases {
   }
 
   async release(lease: Lease): Promise<void> {
-    // The row stays: its epoch must never be given again.
+    // Keeps the row, whose epoch must never be given again.
     await this.#set(lease, 0);
   }
 

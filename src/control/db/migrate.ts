@@ -1,4 +1,4 @@
-/** Brings the schema forward; there is no way back, backups are one. */
+/** Migrates the schema forward. There is no way back; backups serve for that. */
 import { type Kysely, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -16,7 +16,7 @@ import { audit } from './migrations/0012-audit.ts';
 import { previews } from './migrations/0014-previews.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
 
-/** In order for ever: a migration that has been released is never edited, only followed. */
+/** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
   '0001-first': first,
   '0002-queue-messages': queueMessages,
@@ -37,15 +37,15 @@ const migrations: Readonly<Record<string, Migration>> = {
 export const migrationNames: readonly string[] = Object.keys(migrations);
 
 export interface MigrateOptions {
-  /** Stops after this migration; by default after the last. */
+  /** Name of the migration to stop after; absent: the last one. */
   readonly upTo?: string;
-  /** Runs before a database that holds something is changed; `last` is the migration that it stands at. A rejection keeps it as it is. */
+  /** Runs before a database with content is changed; `last`: its last migration. A rejection leaves it unchanged. */
   readonly beforeChange?: (last: string) => Promise<void>;
 }
 
 /**
- * Runs the missing ones, all in one transaction; what ran is recorded in `kysely_migration`. Throws `unavailable` where
- * the database has migrations that this program does not know.
+ * Runs the missing migrations in one transaction and records them in `kysely_migration`. Throws `unavailable` when the
+ * database has migrations that this program does not know.
  */
 export async function migrate<DB>(db: Kysely<DB>, options: MigrateOptions = {}): Promise<void> {
   const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
@@ -68,7 +68,7 @@ export async function migrate<DB>(db: Kysely<DB>, options: MigrateOptions = {}):
   throw new Error(`migration ${failed} failed`, { cause: error });
 }
 
-/** Returns the names of the migrations that a database has had, in order; none for an empty one. */
+/** Returns the names of the migrations that a database has had, in order; empty for an empty database. */
 export async function appliedMigrations<DB>(db: Kysely<DB>): Promise<readonly string[]> {
   const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
   if (!tables.some(({ name }) => name === 'kysely_migration')) return [];

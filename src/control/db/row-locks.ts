@@ -1,15 +1,15 @@
 /**
- * Row locks for transactions that read, decide and write: of transactions that lock the same row, on whichever control,
- * the second waits for the first and then reads what that one wrote. On SQLite every transaction does so anyway.
+ * Row locks for transactions that read, decide and write: of two transactions that lock the same row, on any controls,
+ * the second waits for the first and then reads its result. On SQLite every transaction does so anyway.
  *
- * A transaction that needs both locks the user first.
+ * A transaction that needs both locks locks the user first.
  */
 import type { Kysely } from 'kysely';
 import type { Schema } from './schema.ts';
 
 /** Locks a user's row until the transaction ends, for limits per user. Returns whether the user exists. */
 export async function lockUser(trx: Kysely<Schema>, userId: string): Promise<boolean> {
-  // `no key`: rows that refer to the user can be written meanwhile.
+  // `no key`: other transactions can write rows that refer to the user meanwhile.
   const row = await trx.selectFrom('users').select('id').where('id', '=', userId).forNoKeyUpdate().executeTakeFirst();
   return row !== undefined;
 }

@@ -10,22 +10,24 @@ export interface Schema {
     created_ms: number;
     /** 1 for an administrator, else 0. */
     is_admin: Generated<number>;
-    /** Since when the user is suspended; null: not. */
+    /** When the user was suspended; null: not suspended. */
     suspended_ms: number | null;
-    /** Grows when password or second factor change and when the user is suspended: what is remembered of them ends. */
+    /**
+     * Grows when the password or second factor changes and when the user is suspended, which ends cached credentials.
+     */
     credential_epoch: Generated<number>;
-    /** Limits of this user; null: those of the platform. */
+    /** The user's own limits; null: the platform's limit holds. */
     handlers_max: number | null;
     quota_bytes: number | null;
     calls_max: number | null;
     /** Secret of the second factor, sealed (src/control/accounts/sealer.ts); null: there is none. */
     totp_sealed: string | null;
-    /** When a code first proved that the user has the secret; null: the second factor is not asked for yet. */
+    /** When a code first proved that the user has the secret; null: log-ins do not ask for codes yet. */
     totp_confirmed_ms: number | null;
-    /** Time step of the last code that was taken: each code is taken once. */
+    /** Time step of the last accepted code, since each code is accepted once. */
     totp_last_step: number | null;
   };
-  /** Codes that stand for one code of the second factor each, once. SHA-256, hex. */
+  /** Recovery codes as SHA-256, hex. Each one replaces one code of the second factor and is then removed. */
   recovery_codes: { user_id: string; hash: string };
   tokens: {
     id: string;
@@ -37,9 +39,9 @@ export interface Schema {
     last_used_ms: number | null;
     revoked_ms: number | null;
     scope: Generated<TokenScope>;
-    /** The one handler that it is good for; null: all of its user. */
+    /** Id of the only handler that the Token is valid for; null: all handlers of its user. */
     handler_id: string | null;
-    /** From then on it is no longer in force; null: never. */
+    /** When the Token becomes invalid; null: never. */
     expires_ms: number | null;
   };
   invites: {
@@ -47,10 +49,10 @@ export interface Schema {
     hash: string;
     created_by: string | null;
     created_ms: number;
-    /** People who may sign up with it, and who have. */
+    /** Number of people who may sign up with it, followed by the number who have. */
     uses_max: number;
     uses: number;
-    /** From then on nobody may sign up with it; null: never. */
+    /** When the invite becomes invalid; null: never. */
     expires_ms: number | null;
   };
   invite_uses: { invite_id: string; user_id: string; used_ms: number };
@@ -58,21 +60,21 @@ export interface Schema {
   known_addresses: { user_id: string /** Hash of user and address. */; address: string; last_ms: number };
   handlers: {
     id: string;
-    /** Unique for ever: a deleted handler keeps its name until it is purged. */
+    /** Unique. A deleted handler keeps its name until it is purged. */
     name: string;
     owner_id: string;
     /** The first branch pushed, without refs/heads/. */
     deploy_branch: string | null;
-    /** Number that the next Deployment gets, from 1. */
+    /** Number of the next Deployment, from 1. */
     next_number: number;
     created_ms: number;
     deleted_ms: number | null;
     /** HandlerSettings as JSON; null: nothing is set. */
     settings: string | null;
   };
-  /** Users who work on a handler of somebody else. */
+  /** Users who work on another user's handler. */
   collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };
-  /** Handlers offered to another user, who has not accepted yet. */
+  /** Handlers offered to another user who has not accepted yet. */
   transfers: { handler_id: string; to_user: string; offered_ms: number };
   artifacts: {
     name: string;
@@ -99,30 +101,30 @@ export interface Schema {
     failure: string | null;
     vet_ms: number;
     created_ms: number;
-    /** When it was retired or failed; null before that. */
+    /** When it was retired or failed; null: it has not been. */
     ended_ms: number | null;
-    /** Branch whose preview it belongs to; '': the deploy branch. */
+    /** Branch of the preview that it belongs to; '': the deploy branch. */
     branch: Generated<string>;
   };
   /** Previews of branches that are not the deploy branch. */
   previews: {
-    /** Names its kv namespace; never given twice. */
+    /** Names the preview's kv namespace. An id is never given twice. */
     id: string;
     handler_id: string;
     branch: string;
-    /** What stands for the branch in the label; unique among the handler's previews. */
+    /** Replaces the branch name in the label; unique among the handler's previews. */
     slug: string;
-    /** Days without a call or a push after which it ends. */
+    /** Days without a call or push after which the preview ends. */
     days: number;
     created_ms: number;
     pushed_ms: number;
   };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
   stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
-  /** What a handler (branch '') or a branch preview serves now. */
+  /** Deployment that a handler (branch '') or a preview serves now. */
   releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
   log_lines: {
-    /** Given by src/control/logs in commit order, unique over all handlers. */
+    /** Assigned by src/control/logs in commit order; unique over all handlers. */
     cursor: number;
     handler_id: string;
     deployment: number;
@@ -133,7 +135,7 @@ export interface Schema {
     stream: string;
     level: number;
     text: string;
-    /** Slug of the preview that wrote it; '': none. */
+    /** Slug of the preview that wrote the line; '': no preview. */
     preview: Generated<string>;
   };
   invocations: {
@@ -160,7 +162,9 @@ export interface Schema {
     bytes_in: number;
     bytes_out: number;
   };
-  /** Variables of a handler (branch '') and, laid over them, of its branches. `sealed`: AES-256-GCM, base64. */
+  /**
+   * Variables of a handler (branch ''), and those of its branches, which override them. `sealed`: AES-256-GCM, base64.
+   */
   handler_env: { handler_id: string; branch: Generated<string>; key: string; sealed: string; updated_ms: number };
   kv: { handler_id: string; bucket: string; key: string; value: Uint8Array; updated_ms: number };
   /** Queues of users. */
@@ -168,59 +172,59 @@ export interface Schema {
     id: string;
     owner_id: string;
     name: string;
-    /** 1: nothing of it is delivered. */
+    /** 1: its messages are not delivered. */
     is_paused: number;
-    /** Of the message published last. */
+    /** Position of the message that was published last. */
     last_position: number;
     created_ms: number;
   };
   messages: {
     id: string;
     queue_id: string;
-    /** Order within the queue, in which they were published. */
+    /** Order within the queue, which is the order of publishing. */
     position: number;
     state: MessageState;
     /**
-     * `ready`: not delivered before it, 0 where it may be now. `inflight`: whoever has taken it must have settled or
-     * extended it by then, or it is ready again.
+     * State `ready`: earliest time of the next delivery, 0 for at once. State `inflight`: time by which the holder must
+     * have settled or extended the message, or else it becomes ready again.
      */
     due_ms: number;
     /** Deliveries that have begun. */
     attempts: number;
     body: Uint8Array;
     content_type: string | null;
-    /** Messages of one group are delivered one after the other. */
+    /** Messages with the same key are delivered one after the other; null: no group. */
     group_key: string | null;
     published_ms: number;
-    /** Handler that it was last delivered to. */
+    /** Id of the handler that the message was last delivered to. */
     taken_by: string | null;
-    /** Names the delivery that it is taken for. */
+    /** Id of the delivery that has the message. */
     taken_id: string | null;
-    /** Why the last delivery failed. */
+    /** Reason for which the last delivery failed. */
     reason: string | null;
-    /** The Invocation that dealt with it last. */
+    /** Id of the Invocation that processed the message last. */
     invocation: string | null;
     /** When it was done, or failed for good. */
     ended_ms: number | null;
   };
-  /** Deduplication keys that have been used. */
+  /** Deduplication keys that have been used and not yet expired. */
   message_keys: { queue_id: string; key: string; message_id: string; expires_ms: number };
-  /** Messages of a user and their bytes, kept exact in the transactions that change them. */
+  /** Number and bytes of a user's messages, exact: updated in the transactions that change messages. */
   message_totals: { owner_id: string; items: number; bytes: number };
   /** Queues that live Deployments consume; `settings` is a QueueSettings as JSON. */
   subscriptions: { handler_id: string; branch: Generated<string>; queue: string; settings: string };
-  /** When live Deployments run; `settings` is a ScheduleSettings as JSON. */
+  /** Schedules of live Deployments; `settings` is a ScheduleSettings as JSON. */
   schedules: {
     handler_id: string;
     name: string;
     settings: string;
-    /** 1: it does not tick. */
+    /** 1: the schedule does not tick. */
     is_paused: number;
-    /** Since when `every` is counted. */
+    /** Time from which `every` is counted. */
     anchor_ms: number;
     /** The next tick; null: there is none. */
     next_ms: number | null;
-    /** The tick that was fired last; null: none. */
+    /** The tick that was fired last; null: none yet. */
     last_ms: number | null;
   };
   /** Calls that the platform makes: ticks of schedules, asynchronous HTTP requests. */
@@ -229,16 +233,16 @@ export interface Schema {
     handler_id: string;
     /** Name of the schedule; null for a request. */
     schedule: string | null;
-    /** The tick that it is for; null for a request, and for a run that somebody asked for. */
+    /** The tick that the run is for; null for a request, and for a run that a user started. */
     tick_ms: number | null;
     state: CallState;
-    /** As of `messages`. */
+    /** Same meaning as `due_ms` of `messages`. */
     due_ms: number;
     /** Deliveries that have begun. */
     attempts: number;
-    /** Deliveries at most, where the function fails. */
+    /** Greatest number of deliveries when the function fails. */
     attempts_max: number;
-    /** 1: runs of its schedule follow each other. */
+    /** 1: runs of its schedule are made one after the other. */
     is_serial: number;
     /** CallRequest as JSON (src/protocol/call-request.ts). */
     request: string;
@@ -247,17 +251,19 @@ export interface Schema {
     started_ms: number | null;
     ended_ms: number | null;
     taken_id: string | null;
-    /** The answer's status, its fields as a JSON list of pairs, its body; null: there is none. */
+    /** Status of the answer, followed by its fields as a JSON list of pairs and its body; null: there is no answer. */
     status: number | null;
     fields: string | null;
     answer: Uint8Array | null;
-    /** Why it failed or was skipped. */
+    /** Reason for which the call failed or was skipped. */
     reason: string | null;
     invocation: string | null;
   };
-  /** Rows and bytes of values that a handler stores, kept exact in the transactions that change them. */
+  /** Number and bytes of the values that a handler stores, exact: updated in the transactions that change values. */
   storage_totals: { handler_id: string; kind: 'kv' | `kv:${string}`; items: number; bytes: number };
-  /** The audit (src/control/audit): rows are appended and, past their time, removed from the front; never changed. */
+  /**
+   * Entries of the audit (src/control/audit): appended, removed from the oldest end when they expire, never changed.
+   */
   audit_entries: {
     /** From 1, without gaps. */
     number: number;
@@ -268,14 +274,14 @@ export interface Schema {
     address: string;
     operation: string;
     handler_id: string | null;
-    /** Its name at that time. */
+    /** Name of the handler at that time. */
     handler: string | null;
     /** JSON. */
     detail: string;
     outcome: string;
     hash: string;
   };
-  /** One row, id 1: the newest entry of the audit, and the newest of those removed by retention. */
+  /** One row, id 1: the newest entry of the audit, and the newest of the removed entries. */
   audit_chain: { id: number; last_number: number; last_hash: string; removed_number: number; removed_hash: string };
   /** Answers to requests with an Idempotency-Key (src/control/api/kept-answers.ts). */
   kept_answers: {
@@ -291,12 +297,15 @@ export interface Schema {
     /** Bytes of `answer`; 0 while the request runs. */
     bytes: number;
   };
-  /** Who may act for `name` until `expires_ms`. `epoch` grows with each change of hands. */
+  /** Holder of the right to act for `name` until `expires_ms`. `epoch` grows with each new holder. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
   /** The control (its data folder's id) whose disk holds a repository. */
   repository_homes: { repository_id: string; home: string; claimed_ms: number };
-  /** Log lines that retention removed: so many, the last of them at this cursor, all above the row before. */
+  /**
+   * Log lines that retention removed: `lines` of them, with cursors above the previous row's `last_cursor`, up to this
+   * one's.
+   */
   log_expired: { handler_id: string; last_cursor: number; lines: number };
-  /** Number of the last batch of log lines stored for a sender; batches up to it have been stored before. */
+  /** Number of the last batch of log lines stored for a sender; batches with numbers up to it have been stored. */
   log_origins: { origin: string; number: number; stored_ms: number };
 }

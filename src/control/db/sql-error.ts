@@ -1,7 +1,7 @@
 /**
- * What the database refused. `sqlCode` is the driver's own code (SQLITE_CONSTRAINT, or Postgres'
- * SQLSTATE 23505); stations ask by meaning with `isUniqueViolation` and its like, never by code.
- * The statement is kept for the log; its parameters are not, they may be secrets.
+ * Error of a statement that the database refused. `sqlCode` is the driver's own code (SQLITE_CONSTRAINT, or
+ * PostgreSQL's SQLSTATE 23505); stations test for its meaning with `isUniqueViolation` and similar functions. The error
+ * keeps the statement for the log, without its parameters, which may be secrets.
  */
 export class SqlError extends Error {
   override readonly name = 'SqlError';
@@ -15,7 +15,7 @@ export class SqlError extends Error {
   }
 }
 
-/** Returns whether the statement failed since a row with this key exists already. */
+/** Returns whether the statement failed because a row with this key exists. */
 export function isUniqueViolation(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
   if (error.sqlCode === '23505') return true;
@@ -23,7 +23,8 @@ export function isUniqueViolation(error: unknown): boolean {
 }
 
 /**
- * Returns whether the statement failed since a row that this one refers to does not exist, or one still refers to it.
+ * Returns whether the statement failed because a row that it refers to does not exist, or because a row still refers to
+ * it.
  */
 export function isForeignKeyViolation(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
@@ -31,9 +32,9 @@ export function isForeignKeyViolation(error: unknown): boolean {
 }
 
 /**
- * Returns whether the database could not do its work now: the disk is full or fails, the server is gone or ends, a lock
- * was held for too long. The same statement may work later. After a lost connection (class 08) the statement may or may
- * not have been done.
+ * Returns whether the database could not work at the moment: the disk is full or fails, the server has ended, a lock
+ * was held too long. The same statement may work later. After a lost connection (class 08) the statement may or may not
+ * have been executed.
  */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof SqlError)) return false;
@@ -42,7 +43,7 @@ export function isOutage(error: unknown): boolean {
   );
 }
 
-/** Returns whether the database server could not be reached, has gone away or did not answer in time. */
+/** Returns whether the database server could not be reached, went away or did not answer in time. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof SqlError && /^(?:08|57)/.test(error.sqlCode);
 }

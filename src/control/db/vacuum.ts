@@ -1,28 +1,28 @@
 /**
- * Gives pages of the SQLite file that hold nothing any more back to the file system, in steps: each is one short write
- * transaction on the connection for log lines, and other writers go in between.
+ * Gives free pages of the SQLite file back to the file system, in steps: each step is one short write transaction on
+ * the connection for log lines, and other writers run between steps.
  *
- * PostgreSQL needs none of this: its autovacuum makes room for new rows by itself.
+ * PostgreSQL does not need this: its autovacuum reuses the room of removed rows.
  */
 import { type Kysely, sql } from 'kysely';
 import { MIB } from '../../protocol/limits.ts';
 import type { Schema } from './schema.ts';
 
 export const vacuumLimits = {
-  /** Free bytes that stay in the file for the next rows; giving them back would only make it grow again. */
+  /** Free bytes that stay in the file for new rows; without them the file would grow again at once. */
   keptBytes: 8 * MIB,
-  /** Pages given back by one statement: 400 KiB, about 2 ms that another writer may wait. */
+  /** Pages given back by one statement: 400 KiB, which delays other writers by about 2 ms. */
   stepPages: 100,
   /** Milliseconds between two steps. */
   pauseMs: 20,
-  /** Milliseconds between two looks at how much is free. */
+  /** Milliseconds between two checks for free pages. */
   lookMs: 60_000,
 } as const;
 
 export interface VacuumOptions {
   readonly db: Kysely<Schema>;
   readonly onError: (error: unknown) => void;
-  /** Default `vacuumLimits.keptBytes`. */
+  /** Bytes, `vacuumLimits.keptBytes` by default. */
   readonly keptBytes?: number;
 }
 
@@ -41,7 +41,7 @@ export class Vacuum {
     this.#timer.unref();
   }
 
-  /** Gives back all free pages beyond `keptBytes`. Resolves when that is done, or when `close` was called. */
+  /** Gives back all free pages beyond `keptBytes`. Resolves when that is done, or after a call of `close`. */
   run(): Promise<void> {
     this.#running ??= this.#giveBack().finally(() => {
       this.#running = null;
@@ -49,7 +49,7 @@ export class Vacuum {
     return this.#running;
   }
 
-  /** Ends a run after its step. */
+  /** Ends a run after its current step. */
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#timer);
@@ -67,7 +67,7 @@ export class Vacuum {
       gaveBack = true;
       await new Promise((resolve) => setTimeout(resolve, vacuumLimits.pauseMs));
     }
-    // The file itself gets shorter when its write-ahead log is copied into it.
+    // Copies the write-ahead log into the file, which shortens the file itself.
     if (gaveBack) await sql`pragma wal_checkpoint(passive)`.execute(this.#db);
   }
 
@@ -78,8 +78,8 @@ export class Vacuum {
 }
 
 /**
- * Rewrites a file made before pages could be given back, once; needs as much free disk as the file has data.
- * Returns whether it did. Throws SqlError where it could not; the file is as it was then.
+ * Rewrites, once, a file that was made without incremental vacuum; needs as much free disk as the file has data.
+ * Returns whether it did. Throws SqlError on failure; the file is then unchanged.
  */
 export async function allowGivingBack(db: Kysely<Schema>, onRewrite: () => void): Promise<boolean> {
   const { rows } = await sql<{ auto_vacuum: number }>`pragma auto_vacuum`.execute(db);
@@ -90,5 +90,5 @@ export async function allowGivingBack(db: Kysely<Schema>, onRewrite: () => void)
   return true;
 }
 
-/** SQLite's number for `auto_vacuum = incremental`. */
+/** Value of SQLite's pragma for `auto_vacuum = incremental`. */
 const incremental = 2;

@@ -1,9 +1,9 @@
 /**
- * Reads of any length that see the database as it is at one moment, for downloads. Each has a connection of its own
- * with an open read transaction: writers do not wait for it, and it does not wait for them.
+ * Reads of any length that see the database as of one moment, for downloads. Each view has a connection of its own with
+ * an open read transaction: writers and views do not wait for each other.
  *
- * A view costs room while it is open: SQLite cannot shorten its write-ahead log, PostgreSQL cannot clean up dead rows.
- * So a view ends after `viewLimits.ms` however slow its reader is; a longer read goes on in a newer view.
+ * An open view keeps disk space in use: SQLite cannot shorten its write-ahead log, PostgreSQL cannot remove dead rows.
+ * So a view ends after `viewLimits.ms` even when its reader is slow; a longer read continues in a newer view.
  */
 import type { ControlledTransaction, Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -11,9 +11,9 @@ import { Semaphore } from '../../waiting/semaphore.ts';
 import type { Schema } from './schema.ts';
 
 export const viewLimits = {
-  /** Views of one control that are open at once; each is a connection. */
+  /** Views of one control that are open at once. Each takes a connection. */
   open: 4,
-  /** Reads that wait for a view, over all users. */
+  /** Reads of all users that wait for a view. */
   waiting: 256,
   /** Reads of one user at once. */
   ofUser: 4,
@@ -23,9 +23,9 @@ export const viewLimits = {
 
 interface View {
   readonly db: Kysely<Schema>;
-  /** Its time is up, or it has been closed: it serves no further page. */
+  /** Whether its time is up or it has been closed: no further page is read from it. */
   isOver: boolean;
-  /** A page is being read, after which the view can be closed. */
+  /** Whether a page is being read; the view is closed after that. */
   isReading: boolean;
   close(): Promise<void>;
 }
@@ -42,15 +42,17 @@ export class Views {
   readonly #views = new Set<View>();
   #isClosed = false;
 
-  /** `connect` makes a database of one connection, used by one view. `ms`: default viewLimits.ms. */
+  /**
+   * `connect`: makes a database of one connection, for one view. `ms`: lifetime of a view, viewLimits.ms by default.
+   */
   constructor(options: { readonly connect: () => Kysely<Schema>; readonly ms?: number }) {
     this.#connect = options.connect;
     this.#ms = options.ms ?? viewLimits.ms;
   }
 
   /**
-   * Yields what `read` returns until it returns null. All calls of `read` within viewLimits.ms get the same view; `read`
-   * itself keeps the place up to which it has read. Throws `rate_limited` where the user reads too much at once.
+   * Yields the results of `read` until it returns null. All calls of `read` within viewLimits.ms get the same view;
+   * `read` itself remembers its position. Throws `rate_limited` when the user has too many reads running.
    */
   async *pages<Page>(userId: string, read: (view: Kysely<Schema>) => Promise<Page | null>): AsyncGenerator<Page> {
     const running = this.#ofUser.get(userId) ?? 0;
@@ -76,7 +78,7 @@ export class Views {
     }
   }
 
-  /** Ends every view; reads that run fail. */
+  /** Ends every view; running reads fail. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#turns.refuseWaiting(stopping());
@@ -114,7 +116,7 @@ export class Views {
     };
     const timer = setTimeout(() => {
       view.isOver = true;
-      // Its reader learns of a failure with the next page; this one has nobody to tell.
+      // The reader sees a failure at its next page, so this one is dropped.
       if (!view.isReading) void view.close().catch(() => {});
     }, this.#ms);
     timer.unref();
@@ -125,7 +127,7 @@ export class Views {
         .setAccessMode('read only')
         .setIsolationLevel('repeatable read')
         .execute();
-      // The moment of the view is that of the first read, on both databases.
+      // The first read fixes the moment of the view, on both databases.
       await trx.selectFrom('settings').select('key').limit(1).execute();
       return view;
     } catch (error) {

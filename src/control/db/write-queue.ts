@@ -1,14 +1,14 @@
 /**
- * Collects what comes in while a write is running and hands it over as one batch: under load the
- * batches grow, at rest a thing is written at once. One write at a time, in the order of arrival.
+ * Collects items while a write is running and writes them as one batch: batches grow under load, and a single item is
+ * written at once. One write runs at a time, in the order of arrival.
  */
 export interface WriteQueueOptions<T> {
-  /** Weight that may wait (lines, rows); `push` refuses beyond it. */
+  /** Greatest total weight of waiting items (lines, rows); above it `push` refuses. */
   readonly waitingMax: number;
-  /** Weight of one batch; a single thing may be heavier. */
+  /** Greatest weight of one batch; a single item may be heavier. */
   readonly batchMax: number;
   readonly weigh: (item: T) => number;
-  /** Must not throw: it decides itself what a failure means for the items. */
+  /** Writes a batch. Must not throw: the function itself handles failures of its items. */
   readonly write: (items: readonly T[]) => Promise<void>;
 }
 
@@ -22,7 +22,7 @@ export class WriteQueue<T> {
     this.#options = options;
   }
 
-  /** Resolves when `item` has been given to `write` and that has ended; null when the queue is full. */
+  /** Queues `item`. Resolves when the write of its batch has ended; returns null when the queue is full. */
   push(item: T): Promise<void> | null {
     const weight = this.#options.weigh(item);
     if (this.#weight > 0 && this.#weight + weight > this.#options.waitingMax) return null;
@@ -33,7 +33,7 @@ export class WriteQueue<T> {
     });
   }
 
-  /** Weight of what waits or is being written. */
+  /** Weight of the items that wait or are being written. */
   get weight(): number {
     return this.#weight;
   }
@@ -44,7 +44,7 @@ export class WriteQueue<T> {
   }
 
   async #run(): Promise<void> {
-    // Not before the caller's turn of the event loop has ended: more may come in it.
+    // Waits for the end of the caller's turn of the event loop: more items may come in it.
     await null;
     while (this.#waiting.length > 0) {
       let count = 0;

@@ -1,4 +1,4 @@
-/** Keeps Artifacts that a push is about to refer to, and removes those that no Deployment refers to. */
+/** Keeps Artifacts that a push is about to refer to, and removes Artifacts that no Deployment refers to. */
 import type { Blobs } from '../../protocol/ports.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -13,20 +13,20 @@ export class ArtifactUse {
     this.#artifacts = options.artifacts;
   }
 
-  /** Runs `work`; `collect` removes no Artifact of `names` before it has settled. Returns what `work` returns. */
+  /** Runs `work` and returns its result. Until it has settled, `collect` removes no Artifact of `names`. */
   async keeping<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
-    const [first, ...others] = [...names].sort(); // always in the same order, so that two pushes cannot wait in a circle
+    const [first, ...others] = [...names].sort(); // Locks in one fixed order, so that two pushes cannot wait for each other.
     if (first === undefined) return work();
     return this.#locks.run(first, () => this.keeping(others, work));
   }
 
-  /** Removes every Artifact that no Deployment has any more, from the database and the store. */
+  /** Removes every Artifact that no Deployment refers to, from the database and the store. */
   async collect(): Promise<void> {
     const used = await this.#store.usedArtifacts();
     for (const name of await this.#artifacts.list()) {
       if (used.has(name)) continue;
       await this.keeping([name], async () => {
-        // Asked again, now that no push can be about to use it.
+        // Checks again, now that no push can be about to use the Artifact.
         if ((await this.#store.usedArtifacts()).has(name)) return;
         if (await this.#store.removeArtifact(name)) await this.#artifacts.remove(name);
       });

@@ -1,4 +1,4 @@
-/** Reads from a pushed commit what is to be deployed. */
+/** Reads the module, manifest and files of a pushed commit. */
 
 import { compileH } from '../../guest/hlang/compile.ts';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -24,11 +24,11 @@ import {
 } from './tree.ts';
 import type { SnapshotRequest, Vetted } from './vet/messages.ts';
 
-/** What a commit holds to be deployed. */
+/** Content of a commit that is to be deployed. */
 export interface Candidate {
   readonly modulePath: string;
   readonly source: 'wasm' | 'h';
-  /** The module; for a program in h what it compiles to. */
+  /** Bytes of the module; for a program in h, of its compiled module. */
   readonly bytes: Uint8Array;
   readonly manifest: Manifest;
   readonly effective: EffectiveManifest;
@@ -36,9 +36,9 @@ export interface Candidate {
 }
 
 /**
- * Reads what `commit` holds. Before the module is read, waits for `admit`, which is given its size in bytes.
- * Throws what refuses the push: `tree_invalid`, `manifest_invalid`, `module_missing`, `module_ambiguous`, …, and as
- * `admit` does.
+ * Reads the candidate of `commit`. Before reading the module it waits for `admit`, which gets the size in bytes. Throws
+ * the reason of a refusal (`tree_invalid`, `manifest_invalid`, `module_missing`, `module_ambiguous`, …), and as `admit`
+ * does.
  */
 export async function readCandidate(
   commit: string,
@@ -106,13 +106,13 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
   };
 }
 
-/** Returns what a start-up of the candidate sees; null where the manifest wants no snapshot. */
+/** Returns the inputs of the candidate's start-up; null when the manifest asks for no snapshot. */
 export function snapshotRequest({ effective, files }: Candidate): SnapshotRequest | null {
   const { env, policy, limits, snapshot } = effective;
   return snapshot === true ? { env, files, policy, memoryPages: limits.memoryPages } : null;
 }
 
-/** Throws `manifest_invalid` or `limit_exceeded` where the vetted module contradicts the manifest. */
+/** Throws `manifest_invalid` or `limit_exceeded` when the vetted module contradicts the manifest. */
 export function checkAgainstManifest(vetted: Vetted, { manifest, modulePath }: Candidate): void {
   const { abis, memory } = vetted.module.plan;
   if (manifest.abi === 'component' && vetted.module.component === undefined)

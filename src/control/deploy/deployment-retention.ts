@@ -1,4 +1,4 @@
-/** Drops old Deployments that nothing serves, and lets git and the artifact store collect what only they needed. */
+/** Drops old Deployments that are not served, so that git and the artifact store can remove what only they needed. */
 import { previewLimits } from '../../protocol/previews.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -6,17 +6,17 @@ import type { OwnerLog } from './owner-log.ts';
 import type { Releases } from './releases.ts';
 
 export interface RetentionLimits {
-  /** Retired and failed Deployments of a handler that are kept whatever their age: the targets of a rollback. */
+  /** Retired and failed Deployments of a handler that are kept at any age, for rollbacks. */
   readonly kept: number;
-  /** Milliseconds since they were retired or failed that all others are kept. */
+  /** Milliseconds after their end for which further Deployments are kept. */
   readonly ageMs: number;
-  /** As `kept`, and whatever the age, while the owner's quota is used up: room for a push that is to be made. */
+  /** As `kept`, but while the owner's quota is used up: the others are dropped at any age to make room for a push. */
   readonly keptWithoutRoom: number;
 }
 
 export const retentionLimits: RetentionLimits = { kept: 50, ageMs: 90 * 24 * 60 * 60_000, keptWithoutRoom: 5 };
 
-/** Deployments dropped in one step; the lock on the handler's releases is given up in between. */
+/** Deployments dropped in one step; between steps the lock on the handler's releases is released. */
 const step = 100;
 
 export interface DeploymentRetentionOptions {
@@ -37,9 +37,9 @@ export class DeploymentRetention {
   }
 
   /**
-   * Drops what of a branch ('': the deploy branch) is neither among the newest nor young, and its pins; git then collects
-   * their commits. Of a preview few are kept, whatever their age.
-   * A Deployment that is live or has another Release is never dropped. Returns how many were dropped.
+   * Drops Deployments of a branch ('': the deploy branch) that are neither among the newest nor young, and their pins;
+   * git then removes their commits. Of a preview, few are kept, whatever their age. A Deployment that is live or has
+   * another Release is never dropped. Returns the number of dropped ones.
    */
   async trim(handlerId: string, hasRoom = true, branch = ''): Promise<number> {
     const { limits, now, repositories, log } = this.#options;
@@ -60,7 +60,9 @@ export class DeploymentRetention {
     return dropped.length;
   }
 
-  /** Trims every handler whose repository lies here, so that its pins can go too; for the hourly round. */
+  /**
+   * Trims every handler whose repository this control holds, so that its pins can be removed too; for the hourly round.
+   */
   async trimAll(): Promise<void> {
     const { store, limits, repositories } = this.#options;
     const keep = Math.min(limits.kept, previewLimits.keptVersions);
@@ -74,11 +76,11 @@ export class DeploymentRetention {
   ): Promise<readonly number[]> {
     const { store, releases, repositories } = this.#options;
     const { handlerId } = of;
-    // No rollback meanwhile: it would make live what is being dropped.
+    // Prevents a rollback to a Deployment that is being dropped.
     return releases.exclusively(handlerId, async () => {
       const rows = await store.ended(of, { ...which, limit: step });
       for (const { id, number } of rows) {
-        // The pin first: where this is interrupted, the row brings us here again.
+        // Removes the pin first: after an interruption the row leads here again.
         await repositories.unpin(handlerId, number);
         await store.drop(id);
       }

@@ -26,26 +26,26 @@ import { readEffectiveManifest, releasedParts } from './effective-manifest.ts';
 export type DeploymentRow = Selectable<Schema['deployments']>;
 
 export interface LiveRow extends DeploymentRow {
-  /** Handler's name. */
+  /** Name of the handler. */
   readonly handler: string;
   readonly module: VettedModule;
   readonly ownerId: string;
-  /** What the owner has set without a push. */
+  /** Settings of the owner that need no push. */
   readonly settings: HandlerSettings;
   /** Whether the handler, or the branch, has variables. */
   readonly hasVariables: boolean;
-  /** The preview that it belongs to; null: the handler itself. */
+  /** Preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview: PreviewName | null;
 }
 
-/** A preview as the deploy station sees it. */
+/** A preview, as the deploy station uses it. */
 export interface PreviewRow extends PreviewName {
   readonly branch: string;
-  /** Its handler's name with its slug: what it is served under. */
+  /** Label SLUG--NAME that the preview is served under. */
   readonly label: string;
 }
 
-/** A preview whose first push did not come to its end, milliseconds. */
+/** Milliseconds after which a preview without a Release counts as an interrupted first push. */
 const previewStagingMs = 60 * 60_000;
 const dayMs = 24 * 60 * 60_000;
 
@@ -53,7 +53,7 @@ export interface Staging {
   readonly handlerId: string;
   readonly commit: string;
   readonly ref: string;
-  /** Branch whose preview it is for; '': the deploy branch. */
+  /** Branch of the preview that the Deployment is for; '': the deploy branch. */
   readonly branch: string;
   readonly userId: string;
   readonly module: VettedModule;
@@ -64,7 +64,7 @@ export interface Staging {
   readonly vetMs: number;
 }
 
-/** Stands for the deploy branch; previews of other branches have the branch's name in its place. */
+/** Name that stands for the deploy branch. Previews have the name of their branch instead. */
 export const deployBranch = '';
 
 export class DeploymentStore {
@@ -79,8 +79,9 @@ export class DeploymentStore {
   }
 
   /**
-   * Numbers the Deployment and writes it with its Artifact. The first one of the deploy branch also settles which one
-   * that is. One of a preview makes the preview, where there is none. Throws `limit_exceeded` for one preview too many.
+   * Numbers the Deployment and stores it with its Artifact. The first Deployment of the deploy branch also stores the
+   * branch's name; the first one of a preview creates the preview. Throws `limit_exceeded` when there are too many
+   * previews.
    */
   async stage(staging: Staging): Promise<DeploymentRow> {
     const { handlerId, module } = staging;
@@ -115,8 +116,8 @@ export class DeploymentStore {
           module: JSON.stringify(module),
           created_ms: nowMs,
         })
-        // Written again: what was measured (instantiation) is then the same in this push and after a restart. That also
-        // locks the row, so that nobody removes it before the Deployment refers to it.
+        // Writes the row even if it exists: so its measures are the same in this push and after a restart, and the row
+        // is locked, so that no other transaction removes it before the Deployment refers to it.
         .onConflict((oc) => oc.column('name').doUpdateSet({ module: JSON.stringify(module) }))
         .execute();
       const row: DeploymentRow = {
@@ -143,8 +144,8 @@ export class DeploymentStore {
   }
 
   /**
-   * Makes `deploymentId` what the handler serves. `from`: the state it must be in, so that nothing is
-   * released twice. Returns what it replaces; throws `conflict` when the state is another.
+   * Makes `deploymentId` the handler's live Deployment. `from`: state that it must be in, so that nothing is released
+   * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another.
    */
   async release(deploymentId: string, from: 'staged' | 'retired'): Promise<{ replaced: DeploymentRow | null }> {
     return this.#db.transaction().execute(async (trx) => {
@@ -153,7 +154,7 @@ export class DeploymentStore {
         .select(['handler_id', 'branch'])
         .where('id', '=', deploymentId)
         .executeTakeFirst();
-      // Releases of one handler follow each other, so that each retires what the one before made live.
+      // Releases of one handler run one after the other, so that each retires the previous live Deployment.
       if (target !== undefined) await lockHandler(trx, target.handler_id);
       const replaced = target === undefined ? null : await liveOf(trx, target.handler_id, target.branch);
       const row = await trx
@@ -192,7 +193,7 @@ export class DeploymentStore {
     });
   }
 
-  /** Fails a Deployment if it is staged. Returns whether it was. */
+  /** Fails a Deployment if it is staged. Returns whether it was staged. */
   async fail(deploymentId: string, failure: string): Promise<boolean> {
     const { numUpdatedRows } = await this.#db
       .updateTable('deployments')
@@ -204,8 +205,8 @@ export class DeploymentStore {
   }
 
   /**
-   * Returns retired and failed Deployments of a branch ('': the deploy branch) without any Release: those past the newest `keep` that ended
-   * before `endedBeforeMs` (Unix milliseconds), oldest first, at most `limit`.
+   * Returns retired and failed Deployments of a branch ('': the deploy branch) without any Release: those beyond the
+   * newest `keep` that ended before `endedBeforeMs` (Unix milliseconds), oldest first, at most `limit`.
    */
   async ended(
     { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
@@ -227,7 +228,7 @@ export class DeploymentStore {
       .execute();
   }
 
-  /** Returns branches with more than `keep` retired and failed Deployments, those of deleted handlers included. */
+  /** Returns branches with more than `keep` retired and failed Deployments, also of deleted handlers. */
   async branchesWithEnded(keep: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
     const rows = await this.#db
       .selectFrom('deployments')
@@ -239,7 +240,7 @@ export class DeploymentStore {
     return rows.map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
   }
 
-  /** Removes a Deployment for good, unless it has been made live or staged again. */
+  /** Removes a Deployment for good, unless it is live or staged again. */
   async drop(deploymentId: string): Promise<void> {
     await this.#db
       .deleteFrom('deployments')
@@ -248,7 +249,7 @@ export class DeploymentStore {
       .execute();
   }
 
-  /** Undoes the creation of a handler by a first push that came to nothing. */
+  /** Removes a handler whose first push, which created it, failed. */
   async removeHandler(handlerId: string): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       await trx.deleteFrom('releases').where('handler_id', '=', handlerId).execute();
@@ -292,7 +293,10 @@ export class DeploymentStore {
     return new Set(rows.map(({ handler_id }) => handler_id));
   }
 
-  /** Returns the preview that a Deployment belongs to; null: to the handler itself, or to a preview that is gone. */
+  /**
+   * Returns the preview that a Deployment belongs to; null: it belongs to the handler itself, or the preview no longer
+   * exists.
+   */
   async previewOf(row: Pick<DeploymentRow, 'handler_id' | 'branch'>): Promise<PreviewName | null> {
     if (row.branch === deployBranch) return null;
     const found = await this.#db
@@ -306,8 +310,8 @@ export class DeploymentStore {
   }
 
   /**
-   * Removes a preview with its values, variables, Release and subscriptions; its Deployments have ended then, and are
-   * returned: whatever else they have is the caller's to remove. Null: there is no such preview.
+   * Removes a preview with its values, variables, Release and subscriptions. Returns its Deployments, which have ended;
+   * the caller removes their other data. Null: there is no such preview.
    */
   async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
     return this.#db.transaction().execute(async (trx) => {
@@ -346,8 +350,8 @@ export class DeploymentStore {
   }
 
   /**
-   * Returns previews that nobody has called or pushed to for their days, and those without a Release: their push was
-   * interrupted. `nowMs` in Unix milliseconds.
+   * Returns previews that were neither called nor pushed to for their number of days, and previews without a Release,
+   * whose first push was interrupted. `nowMs` in Unix milliseconds.
    */
   async endedPreviews(nowMs: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
     const rows = await this.#db.reader
@@ -382,7 +386,7 @@ export class DeploymentStore {
       .map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
   }
 
-  /** Makes the preview of a branch, where there is none. */
+  /** Creates the preview of a branch if there is none. */
   async #ensurePreview(trx: Transaction<Schema>, { handlerId, branch }: Staging): Promise<void> {
     const others = await trx
       .selectFrom('previews')
@@ -419,7 +423,7 @@ export class DeploymentStore {
     return row ?? null;
   }
 
-  /** Returns staged Deployments, oldest first: at start, those that a crash or a lost hook left. */
+  /** Returns staged Deployments, oldest first. At start these are the ones that a crash or a lost hook left. */
   async staged(): Promise<readonly DeploymentRow[]> {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
@@ -457,7 +461,7 @@ export class DeploymentStore {
     }));
   }
 
-  /** Returns the Users for whose functions something holds: those who are suspended or have a limit of calls. */
+  /** Returns the Users who are suspended or have a limit of calls. */
   async owners(): Promise<readonly OwnerState[]> {
     const rows = await this.#db
       .selectFrom('users')
@@ -467,7 +471,7 @@ export class DeploymentStore {
     return rows.map((row) => ({ ownerId: row.id, isSuspended: row.suspended_ms !== null, callsMax: row.calls_max }));
   }
 
-  /** Returns the id of the User whom the handler belongs to; '' where there is no such handler any more. */
+  /** Returns the id of the handler's owner; '' when the handler no longer exists. */
   async ownerOf(handlerId: string): Promise<string> {
     const query = this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId);
     return (await query.executeTakeFirst())?.owner_id ?? '';
@@ -478,7 +482,7 @@ export class DeploymentStore {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Returns the names of handlers that exist and serve nothing. */
+  /** Returns the names of handlers with nothing deployed. */
   async withoutRelease(): Promise<readonly string[]> {
     const rows = await this.#db
       .selectFrom('handlers')
@@ -492,7 +496,7 @@ export class DeploymentStore {
     return rows.map(({ name }) => name);
   }
 
-  /** Returns the names of Artifacts and file bundles of all Deployments; failed and retired ones can be looked into. */
+  /** Returns the names of Artifacts and file bundles of all Deployments, also failed and retired ones. */
   async usedArtifacts(): Promise<ReadonlySet<string>> {
     const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
     return new Set(
@@ -503,7 +507,10 @@ export class DeploymentStore {
     );
   }
 
-  /** Returns false, and removes nothing, where a Deployment refers to the Artifact (a push on another control). */
+  /**
+   * Removes an Artifact. Returns false, and removes nothing, when a Deployment refers to it (a push on another
+   * control).
+   */
   async removeArtifact(name: string): Promise<boolean> {
     try {
       await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
@@ -548,7 +555,7 @@ export class DeploymentStore {
   }
 }
 
-/** Reads what `stage` wrote from a VettedModule; older rows carry no measures and get estimates. */
+/** Parses the VettedModule that `stage` has written. Older rows have no measures and get estimates. */
 function readModule(text: string): VettedModule {
   return withMeasures(JSON.parse(text));
 }

@@ -1,4 +1,4 @@
-/** Joins the deploy station: takes pushes, rolls back, recovers what was interrupted, and collects what is unused. */
+/** Joins the deploy station: pushes, rollbacks, recovery of interrupted Deployments, removal of unused data. */
 
 import { PlatformError } from '../../protocol/errors.ts';
 import type { Policy } from '../../protocol/nouns.ts';
@@ -26,8 +26,8 @@ import { tooManyLarge } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
 
 /**
- * Pushes of large modules at once, from reading the module until the runners have compiled it: control holds it twice
- * meanwhile, up to 256 MiB, and its check takes up to 2 GiB.
+ * Pushes of large modules that run and wait, from reading the module until runners have compiled it: control holds the
+ * module twice meanwhile, up to 256 MiB, and its vet child takes up to 2 GiB.
  */
 const largePushes = { running: 1, waiting: 4 } as const;
 
@@ -42,15 +42,18 @@ export interface DeploymentsOptions {
   readonly handlers: Handlers;
   readonly env: Pick<HandlerEnv, 'envOf'>;
   readonly quota: PushQuota;
-  /** Removes what other stations keep of a handler that is being purged: log lines, usage. Bears being called again. */
+  /**
+   * Removes the data of a handler in other stations (log lines, usage) when it is purged. May be called again for the
+   * same handler.
+   */
   readonly purge: (handler: Handler) => Promise<void>;
-  /** By default those of retentionLimits. */
+  /** Retention limits, retentionLimits by default. */
   readonly retention?: RetentionLimits;
-  /** Returns the public URL of a handler, for the last lines of a push. */
+  /** Returns the public URLs of a handler, for the last lines of a push. */
   readonly urlsOf: (handler: string) => Promise<readonly string[]>;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
-  /** Unix milliseconds. */
+  /** Clock, in Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -116,7 +119,7 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#releases.read();
   }
 
-  /** Settles what an earlier control left behind. Runs at start, before the ReleaseFeed is read. */
+  /** Settles Deployments that an earlier control left unfinished. Runs at start, before the ReleaseFeed is read. */
   recover(): Promise<void> {
     return this.#recovery.run();
   }
@@ -158,7 +161,7 @@ export class Deployments implements Deployer, PushReceiver {
   async environmentChanged(handlerId: string, branch?: string): Promise<void> {
     const live = await this.store.live(handlerId, branch);
     const isSnapshot = live !== null && readEffectiveManifest(live.manifest).snapshot === true;
-    // The start-up is over: what it has read of the environment stays (RATIONALE.md, snapshots).
+    // A snapshot keeps the environment that its start-up read (RATIONALE.md, snapshots).
     const but = isSnapshot ? '; its snapshot was made with the variables of the manifest, and stays' : '';
     await this.#changed(handlerId, `runs with the changed environment${but}`, branch ?? null);
   }
@@ -189,7 +192,7 @@ export class Deployments implements Deployer, PushReceiver {
     const { before } = await this.#settings.change(handlerId, (known) =>
       changedSettings(known, { limits, policy, previews }),
     );
-    // Nothing that is live depends on whether there are previews.
+    // Turning previews on or off changes nothing that is live.
     if (policy === null && Object.keys(limits).length === 0) return;
     await this.handlerChanged(handlerId, 'runs with changed limits or policy').catch(async (error: unknown) => {
       await this.#settings.change(handlerId, () => before);
@@ -209,7 +212,7 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#releases.restore(handlerId);
   }
 
-  /** Removes a deleted handler with its repository, log and usage, and the Artifacts that only it had. */
+  /** Removes a deleted handler with its repository, log, usage, and the Artifacts that only it used. */
   async handlerPurged(handlerId: string): Promise<void> {
     const handler = await this.#handlers.findById(handlerId);
     if (handler === null || handler.deletedMs === null) return;
@@ -217,12 +220,12 @@ export class Deployments implements Deployer, PushReceiver {
     await this.#artifactUse.collect();
   }
 
-  /** Removes handlers that were deleted longer ago than they can be restored. Runs now and then. */
+  /** Removes handlers whose time for a restore has passed. Called periodically. */
   async purgeDeleted(): Promise<void> {
     await this.#handlers.purge(this.#purgeOutside);
   }
 
-  /** Ends unused previews, drops old Deployments, removes Artifacts that no Deployment has any more, packs repositories. Runs now and then. */
+  /** Ends unused previews, drops old Deployments, removes unused Artifacts, packs repositories. Called periodically. */
   async maintain(): Promise<void> {
     await this.#previews.removeUnused();
     await this.#recovery.mendPreviews();
@@ -232,7 +235,7 @@ export class Deployments implements Deployer, PushReceiver {
   }
 }
 
-/** Throws `bad_request` where a pattern that is added is none, or costs too much to match. */
+/** Throws `bad_request` when an added pattern is invalid or costs too much to match. */
 function checkAdded(policy: Policy): void {
   try {
     checkPatterns(policy, (list, index) => `policy.${list}[${index}]`);

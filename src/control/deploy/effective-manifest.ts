@@ -1,4 +1,4 @@
-/** What of a manifest a Deployment keeps: column `deployments.manifest`, as JSON with sorted keys. */
+/** Part of a manifest that a Deployment stores: column `deployments.manifest`, JSON with sorted keys. */
 import { z } from 'zod';
 import { limitNames } from '../../protocol/limits.ts';
 import {
@@ -33,13 +33,13 @@ const scheduleSettings = z.object({
   catchUp: z.int(),
   timeoutMs: z.int(),
 } satisfies Record<keyof ScheduleSettings, z.ZodType>);
-/** What a manifest says of previews: `[preview]`. */
+/** Settings under `[preview]` of a manifest. */
 export interface PreviewSettings {
-  /** Whether branches other than the deploy branch get one. */
+  /** Whether branches other than the deploy branch get previews. */
   readonly enabled: boolean;
   /** Whether a preview consumes the queues that the manifest names. */
   readonly queues: boolean;
-  /** Days without a call or a push after which it ends. */
+  /** Days without a call or push after which a preview ends. */
   readonly days: number;
 }
 
@@ -49,7 +49,7 @@ const previewSettings = z.object({
   days: z.int(),
 } satisfies Record<keyof PreviewSettings, z.ZodType>);
 
-/** Hold where the manifest says nothing. */
+/** Preview settings when the manifest sets none. */
 export const defaultPreview: PreviewSettings = {
   enabled: true,
   queues: false,
@@ -59,19 +59,19 @@ export const defaultPreview: PreviewSettings = {
 const effectiveManifest = z.object({
   abi: z.enum(['auto', ...abiNames, 'component']),
   limits: z.object(recordOf(limitNames, () => z.int())),
-  /** Absent where it is not wanted, so that manifests stored before it existed stay equal to later ones. */
+  /** Absent for false, so that manifests stored before this key existed equal later ones. */
   exactMemory: z.literal(true).optional(),
   snapshot: z.literal(true).optional(),
   policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
   env: z.record(z.string(), z.string()),
-  /** Name of the file bundle in the artifact store. */
+  /** Files of the Deployment; `bundle` names them in the artifact store. */
   files: z.object({ root: z.string(), bundle: z.string(), count: z.int(), bytes: z.int() }).nullable(),
   passAuthorization: z.boolean(),
-  /** Queues that the function consumes. Left out where it consumes none, as in manifests of earlier versions. */
+  /** Queues that the function consumes. Absent for none, as in manifests of earlier versions. */
   queues: z.array(queueSettings).optional(),
-  /** When the function is run. Left out where it has no schedule. */
+  /** Schedules of the function. Absent for none. */
   schedules: z.array(scheduleSettings).optional(),
-  /** What holds for previews; left out where the manifest says nothing. */
+  /** Preview settings; absent: the manifest sets none. */
   preview: previewSettings.optional(),
 });
 
@@ -79,7 +79,7 @@ const parts = effectiveManifest.pick({ queues: true, schedules: true, preview: t
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
 
-/** Returns a manifest as text. Equal manifests give equal text, so that `unchanged` is a comparison of strings. */
+/** Returns a manifest as text. Equal manifests give equal text, so comparing strings shows whether it is unchanged. */
 export function writeEffectiveManifest(manifest: EffectiveManifest): string {
   return JSON.stringify(manifest, (_key, value: unknown) =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -92,7 +92,10 @@ export function readEffectiveManifest(text: string): EffectiveManifest {
   return effectiveManifest.parse(JSON.parse(text));
 }
 
-/** Returns what a Release makes of a Deployment's manifest: the queues it consumes, when it runs, and what it says of previews. */
+/**
+ * Returns the parts of a Deployment's manifest that its Release puts into effect: queues, schedules and preview
+ * settings.
+ */
 export function releasedParts(text: string): {
   readonly queues: readonly QueueSettings[];
   readonly schedules: readonly ScheduleSettings[];

@@ -1,6 +1,6 @@
 /**
- * The read-only files of a Deployment as one content-addressed object: a JSON index with paths and lengths,
- * behind its own length (32 bits, big-endian), then the bytes one after the other.
+ * Encodes the read-only files of a Deployment as one content-addressed object: length of the index (32 bits,
+ * big-endian), the index as JSON with paths and lengths, then the bytes of all files.
  */
 import type { TreeFile } from '../../protocol/messages.ts';
 

@@ -1,10 +1,10 @@
-/** The tables `[[queue]]` of a manifest: which queues a function consumes, and how (docs/queues.md). */
+/** Reads the tables `[[queue]]` of a manifest: which queues a function consumes, and how (docs/queues.md). */
 import { z } from 'zod';
 import { maximumLimits } from '../../protocol/limits.ts';
 import { storeNamePattern } from '../../protocol/names.ts';
 import { type QueueSettings, queueFramings } from '../../protocol/nouns.ts';
 
-/** Of `[[queue]]`: what a function may ask for. */
+/** Limits on the settings of `[[queue]]`. */
 export const queueSettingLimits = {
   /** Queues that one function consumes. */
   queues: 16,
@@ -12,7 +12,7 @@ export const queueSettingLimits = {
   /** Messages of one Invocation. */
   batch: 1_000,
   attempts: 100,
-  /** Hold where the manifest says nothing. */
+  /** Values of keys that a table leaves out. */
   default: { concurrency: 10, batch: 1, attempts: 3 },
 } as const;
 
@@ -31,7 +31,7 @@ const queue = z.strictObject({
   output: queueName.optional(),
 });
 
-/** Keys of a table. */
+/** Keys that a table may have. */
 export const queueKeys = Object.keys(queue.shape);
 
 export const queueTables = z
@@ -39,7 +39,7 @@ export const queueTables = z
   .max(queueSettingLimits.queues, `has more than ${queueSettingLimits.queues} queues`)
   .superRefine(checkQueues);
 
-/** Returns the settings of one table. `timeoutMs`: the function's own limit, which holds where the table says nothing. */
+/** Returns the settings of one table. `timeoutMs`: limit of the function, used when the table sets none. */
 export function queueSettings(given: z.infer<typeof queue>, timeoutMs: number): QueueSettings {
   const { concurrency, batch, attempts } = queueSettingLimits.default;
   return {
@@ -53,7 +53,10 @@ export function queueSettings(given: z.infer<typeof queue>, timeoutMs: number): 
   };
 }
 
-/** Two consumers of one queue in one function would share it by chance; an output into its own input never ends. */
+/**
+ * Refuses two consumers of one queue, which would share it by chance, and an output into the consumed queue, which
+ * never ends.
+ */
 function checkQueues(queues: readonly z.infer<typeof queue>[], ctx: z.RefinementCtx): void {
   const names = new Set<string>();
   queues.forEach(({ name, output }, index) => {

@@ -1,4 +1,4 @@
-/** The tables `[[schedule]]` of a manifest: when a function is run, and how (docs/schedules.md). */
+/** Reads the tables `[[schedule]]` of a manifest: when a function is run, and how (docs/schedules.md). */
 import { z } from 'zod';
 import { callLimits, maximumLimits } from '../../protocol/limits.ts';
 import { storeNamePattern } from '../../protocol/names.ts';
@@ -8,7 +8,7 @@ import { cronProblem, isTimeZone, nextTick } from '../calls/due-times.ts';
 const cronCharsMax = 128;
 const pathCharsMax = 2_048;
 
-/** Milliseconds of a unit of `every`. */
+/** Milliseconds of each unit of `every`. */
 const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const schedule = z
@@ -61,12 +61,12 @@ const schedule = z
     else if (cron === undefined && timezone !== undefined) bad(['timezone'], 'means nothing beside every');
     else if (cron !== undefined && cronProblem(cron) === null && (timezone === undefined || isTimeZone(timezone))) {
       const when = { cron, timezone: timezone ?? 'UTC', everyMs: null };
-      // A date that no year has, such as 30 February.
+      // The date exists in no year, such as 30 February.
       if (nextTick(when, 0, 0) === null) bad(['cron'], 'never comes');
     }
   });
 
-/** Keys of a table. */
+/** Keys that a table may have. */
 export const scheduleKeys = Object.keys(schedule.shape);
 
 export const scheduleTables = z
@@ -81,7 +81,7 @@ export const scheduleTables = z
     });
   });
 
-/** Returns the settings of all tables. `timeoutMs`: the function's own limit, which holds where a table says nothing. */
+/** Returns the settings of all tables. `timeoutMs`: limit of the function, used when a table sets none. */
 export function scheduleSettings(
   given: readonly z.infer<typeof schedule>[],
   timeoutMs: number,
@@ -102,7 +102,7 @@ export function scheduleSettings(
   });
 }
 
-/** Returns a sentence for each schedule that is right and may surprise. */
+/** Returns a warning for each valid schedule that may surprise its author. */
 export function scheduleWarnings(schedules: readonly ScheduleSettings[]): readonly string[] {
   return schedules.flatMap((one) => {
     const first = nextTick(one, 0, 0);

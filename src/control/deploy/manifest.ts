@@ -1,7 +1,7 @@
 /**
- * What a repository says about its deployment: `wasmcloud.toml` and Olin's `handler.policy`, both
- * optional, both in the root (docs/manifest.md). Unknown keys and bad values refuse the push and name
- * the line: a limit that is silently ignored is worse than no limit.
+ * Reads what a repository says about its deployment: `wasmcloud.toml` and Olin's `handler.policy`, both optional, both
+ * in the root (docs/manifest.md). Unknown keys and bad values refuse the push and name the line: a limit that is
+ * silently ignored is worse than no limit.
  */
 import { parse, TomlError } from 'smol-toml';
 import { z } from 'zod';
@@ -38,28 +38,28 @@ export const manifestFile = 'wasmcloud.toml';
 export const olinPolicyFile = 'handler.policy';
 
 export interface Manifest {
-  /** Path of the module; null: the only one there is. */
+  /** Path of the module; null: the repository has only one. */
   readonly module: string | null;
-  /** What the module must be; `component`: a component, whatever it imports. */
+  /** ABI that the module must have; `component`: it must be a component, with any imports. */
   readonly abi: AbiName | 'component' | 'auto';
   readonly limits: Limits;
-  /** Whether the memory is to have no reserve (docs/limits.md). */
+  /** Whether the memory has no reserve (docs/limits.md). */
   readonly exactMemory: boolean;
-  /** Whether the start-up is to run once, at the push (docs/snapshots.md). */
+  /** Whether the start-up runs once, at the push (docs/snapshots.md). */
   readonly snapshot: boolean;
   readonly policy: Policy | null;
   readonly env: Readonly<Record<string, string>>;
   /** Folder of read-only files, '' for the whole repository; null: none. */
   readonly filesRoot: string | null;
-  /** Whether the function sees its caller's Authorization header. */
+  /** Whether the function gets its caller's Authorization header. */
   readonly passAuthorization: boolean;
   /** Queues that the function consumes. */
   readonly queues: readonly QueueSettings[];
   /** When the function is run. */
   readonly schedules: readonly ScheduleSettings[];
-  /** What holds for previews; null: the manifest says nothing. */
+  /** Preview settings; null: the manifest sets none. */
   readonly preview: PreviewSettings | null;
-  /** Line of a key in wasmcloud.toml, for what only the rest of the commit can show to be wrong. */
+  /** Returns the line of a key in wasmcloud.toml, for errors that only the rest of the commit can show. */
   readonly at: (path: readonly string[]) => string;
 }
 
@@ -127,7 +127,7 @@ const schema = z.strictObject({
     .optional(),
 });
 
-/** Keys by table, for the hint on an unknown one. */
+/** Keys by table, for hints on unknown ones. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': [
     ...['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files'],
@@ -141,7 +141,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   preview: Object.keys(defaultPreview),
 };
 
-/** Reads both files' bytes as pushed; null where the commit has none. Returns the manifest. Throws `manifest_invalid`. */
+/** Returns the manifest of the files' bytes as pushed; null: the commit has no such file. Throws `manifest_invalid`. */
 export function readManifest(files: { readonly toml: Uint8Array | null; readonly olin: Uint8Array | null }): Manifest {
   const olin = files.olin === null ? null : parseOlinPolicy(text(files.olin, olinPolicyFile), olinPolicyFile);
   const source = files.toml === null ? '' : text(files.toml, manifestFile);
@@ -176,7 +176,7 @@ type Given = z.infer<typeof schema>;
 
 function parseToml(source: string): unknown {
   try {
-    // Depth 20: four are used; the parser must not run out of stack on a hostile file.
+    // Depth 20, of which four are used: a hostile file must not exhaust the parser's stack.
     return parse(source, { unsafeKeyBehaviour: 'throw', maxDepth: 20 });
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
@@ -224,7 +224,7 @@ function checkVariables(env: Record<string, string>, ctx: z.RefinementCtx<Record
     });
 }
 
-/** Throws `manifest_invalid` where both files set one value: nobody should have to guess which wins. */
+/** Throws `manifest_invalid` when both files set the same value, so that nobody has to guess which one wins. */
 function refuseTwice(given: Given, olin: OlinPolicy, at: (path: readonly string[]) => string): void {
   const twice =
     given.policy !== undefined

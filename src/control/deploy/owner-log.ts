@@ -1,4 +1,4 @@
-/** Writes what the platform did to a handler into that handler's own log. */
+/** Writes what the platform did to a handler into the handler's own log. */
 import { handlerIdOf } from '../../protocol/names.ts';
 import { type LogLevelName, logLevels } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
@@ -19,8 +19,9 @@ export class OwnerLog {
   }
 
   /**
-   * Appends one line to the log of a handler under Deployment `deployment` (0: of none), marked with the slug `preview`
-   * ('': of none). Never rejects: a line that cannot be written is no reason to fail what it tells of, and goes to `report`.
+   * Appends one line to the log of a handler, under Deployment `deployment` (0: none) and marked with the slug
+   * `preview` ('': none). Never rejects: a line that cannot be written goes to `report`, and the work that it tells of
+   * goes on.
    */
   async write(handlerId: string, deployment: number, level: LogLevelName, text: string, preview = ''): Promise<void> {
     const of = { handlerId: handlerIdOf(handlerId), deployment, ...(preview === '' ? {} : { preview }) };

@@ -1,10 +1,10 @@
 /**
- * An upper estimate of the steps that a backtracking engine takes to match a pattern against a URL.
+ * Estimates, from above, the steps that a backtracking engine takes to match a pattern against a URL.
  *
- * Each place where the engine may choose (how often to repeat, which alternative) multiplies what follows,
- * unless only one choice can go on: a repeated class directly followed by a character outside of it stops
- * in one place only. A repeated group that itself holds a choice is refused, since its choices multiply
- * with every repetition (`(a+)+`, `(a|a)*`).
+ * Each place where the engine may choose (number of repetitions, alternative) multiplies the cost of the rest, unless
+ * only one choice can go on: a repeated class directly followed by a character outside of it stops in one place only. A
+ * repeated group that itself holds a choice is refused, since its choices multiply with every repetition (`(a+)+`,
+ * `(a|a)*`).
  */
 export const urlCharsMax = 4_096;
 
@@ -27,7 +27,7 @@ type Item =
       readonly alternatives: readonly Sequence[];
       readonly min: number;
       readonly max: number;
-      /** What one round begins with, worked out once: patterns nest. */
+      /** Characters that one round begins with, computed once because patterns nest. */
       readonly first: First;
     };
 type Sequence = readonly Item[];
@@ -36,7 +36,7 @@ type Sequence = readonly Item[];
 export function matchingCost(source: string): number | Refused {
   try {
     const alternatives = new Parser(source).parse();
-    // The engine tries every start unless the pattern says where to begin; alternatives are tried in turn.
+    // The engine tries every start unless the pattern is anchored; alternatives are tried in turn.
     return alternatives.reduce((sum, sequence) => {
       const starts = sequence[0]?.kind === 'assertion' && sequence[0].source === '^' ? 1 : urlCharsMax;
       return sum + starts * costOf(sequence, []).steps;
@@ -56,13 +56,15 @@ class Refusal extends Error {
 }
 
 interface Cost {
-  /** Ways to get through, each of which what follows may have to be tried. */
+  /** Number of ways to match; the rest of the pattern may have to be tried after each. */
   readonly choices: number;
-  /** For all of them. */
+  /** Steps for all ways together. */
   readonly steps: number;
 }
 
-/** Returns the cost of `sequence` when `after` follows it. A repetition costs its length for every way to get to it. */
+/**
+ * Returns the cost of `sequence` when `after` follows it. A repetition costs its length, for every way to get to it.
+ */
 function costOf(sequence: Sequence, after: Sequence): Cost {
   let choices = 1;
   let steps = 1;
@@ -76,7 +78,7 @@ function costOf(sequence: Sequence, after: Sequence): Cost {
       if (lengths > 1 && !stopsInOnePlace(item.chars, rest)) choices *= lengths;
       return;
     }
-    // After one round of a repeated group comes the next one, or what follows it.
+    // After one round of a repeated group comes another round, or the rest.
     const next = item.max > 1 ? [{ ...item, min: 0 }, ...rest] : rest;
     const costs = item.alternatives.map((alternative) => costOf(alternative, next));
     const inner = costs.reduce((sum, cost) => sum + cost.choices, 0);
@@ -88,10 +90,10 @@ function costOf(sequence: Sequence, after: Sequence): Cost {
   return { choices, steps };
 }
 
-/** Says whether a repetition of `chars` can go on to `rest` after one length only, or whatever follows cannot fail. */
+/** Returns whether a repetition of `chars` can go on to `rest` after one length only, or `rest` cannot fail. */
 function stopsInOnePlace(chars: Chars, rest: Sequence): boolean {
   const { chars: next, canBeEmpty } = firstOf(rest);
-  if (canBeEmpty) return true; // the pattern may end here: then it has matched
+  if (canBeEmpty) return true; // The pattern may end here, and has then matched.
   return !(next.others && chars.others) && next.ascii.every((possible, code) => !(possible && chars.ascii[code]));
 }
 

@@ -1,16 +1,18 @@
 /**
- * Patterns of a policy are matched by a backtracking engine inside a runner, on URLs that a guest chooses:
- * a hostile pattern would stop everybody's functions (ReDoS). So the work a pattern can cause is bounded
- * here, at push, by a simple over-estimate; what it cannot bound it refuses, saying how to write it.
+ * Bounds the work of policy patterns, which a backtracking engine matches inside a runner against URLs that a guest
+ * chooses: a hostile pattern would stop all functions of the runner (ReDoS). A push is refused when an over-estimate of
+ * the work is too large; the refusal says how to write the pattern.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { type Policy, type PolicyList, policyLists } from '../../protocol/nouns.ts';
 import { matchingCost, urlCharsMax } from './pattern-cost.ts';
 
-/** Steps of the engine for all rules on one URL: some 100 ms at worst, an attack included. */
+/** Steps of the engine for all rules on one URL: some 100 ms at worst. */
 const stepsMax = 2 ** 27;
 
-/** Throws `manifest_invalid` for a pattern that does not compile or costs too much; `at` names its place. */
+/**
+ * Throws `manifest_invalid` for a pattern that does not compile or costs too much; `at` returns the pattern's place.
+ */
 export function checkPatterns(policy: Policy, at: (list: PolicyList, index: number) => string): void {
   let steps = 0;
   for (const list of policyLists) {

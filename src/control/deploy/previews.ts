@@ -1,4 +1,4 @@
-/** Ends previews: with their branch, by command, or when nobody has called or pushed to them for their days. */
+/** Ends previews: with their branch, by command, or after their days without a call or push. */
 import { shortPath } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -24,14 +24,14 @@ export class Previews {
   }
 
   /**
-   * Removes a preview with its kv values, its variables and its versions; the branch in git stays. Returns false where
-   * there is none. `why` goes into the handler's log.
+   * Removes a preview with its kv values, variables and versions; the branch in git stays. Returns false when there is
+   * no such preview. `why` is written to the handler's log.
    */
   async remove(handlerId: string, branch: string, why: string): Promise<boolean> {
     const { store, releases, repositories, log } = this.#options;
     const rows = await releases.removePreview(handlerId, branch);
     if (rows === null) return false;
-    // Where this is interrupted, the hourly retention drops what is left.
+    // After an interruption here, the hourly retention drops the rest.
     for (const { id, number } of rows) {
       if (repositories.has(handlerId)) await repositories.unpin(handlerId, number);
       await store.drop(id);
@@ -41,7 +41,7 @@ export class Previews {
     return true;
   }
 
-  /** Removes previews that nobody uses any more. Runs now and then. */
+  /** Removes previews that are no longer used. Called periodically. */
   async removeUnused(): Promise<void> {
     const { store, now, report } = this.#options;
     for (const { handlerId, branch } of await store.endedPreviews(now()))

@@ -63,12 +63,12 @@ export function snapshotTaken({ module, startUp }: Pick<Vetted, 'module' | 'star
   ].join('');
 }
 
-/** Lines of a list that a push prints; the rest is counted. */
+/** Lines of a list that a push prints; further ones are counted. */
 const listedMax = 10;
 
 /**
- * Returns what a version may open that the live one may not, one line for each pattern: the user who pushes sees that a
- * dependency has brought more than code.
+ * Returns one line for each pattern that the new version allows and the live one does not, so that the pushing user
+ * notices what a dependency has added.
  */
 export function newlyAllowed(live: EffectiveManifest, next: EffectiveManifest): string {
   const before = live.policy;
@@ -85,13 +85,13 @@ export function newlyAllowed(live: EffectiveManifest, next: EffectiveManifest): 
   return [...lines.slice(0, listedMax), ...(more > 0 ? [`and ${more} more`] : [])].map(step).join('');
 }
 
-/** Returns a pattern that means one beginning of a URL as that beginning, any other pattern as it is. */
+/** Returns a pattern that matches one prefix of a URL as that prefix, any other pattern unchanged. */
 function readable(pattern: string): string {
   const start = /^\^((?:[\w:/@-]|\\[./-])+)$/.exec(pattern)?.[1];
   return start === undefined ? pattern : start.replace(/\\([./-])/g, '$1');
 }
 
-/** Returns the warning about a branch that is pushed and not deployed. `why`: null where previews are turned off. */
+/** Returns the warning about a branch that is pushed and not deployed. `why`: reason; null: previews are turned off. */
 export function notDeployed(branch: string, deployBranch: string, why: string | null): string {
   const refs = `${branch}:${deployBranch}`;
   const argument = /^[\w./:@+-]+$/.test(refs) ? refs : `'${refs.replaceAll("'", "'\\''")}'`;
@@ -102,7 +102,7 @@ export function notDeployed(branch: string, deployBranch: string, why: string | 
   );
 }
 
-/** Returns the warning about a quota that is nearly used up; parameters in bytes. */
+/** Returns the warning about a quota that is nearly used up. Parameters are in bytes. */
 export function nearQuota(usedBytes: number, quotaBytes: number): string {
   const percent = Math.min(100, Math.floor((usedBytes / quotaBytes) * 100));
   return `${percent} % of the quota of ${size(quotaBytes)} is used; see wasmcloud quota`;

@@ -1,6 +1,6 @@
 /**
- * Carries one push from git's pre-receive hook to the URL. Everything that can refuse happens before git moves the
- * ref, compilation by the runners included, so the branch never differs from what is live; a refusal changes nothing.
+ * Carries one push from git's pre-receive hook to the URL. Every check that can refuse runs before git moves the ref,
+ * including compilation by the runners, so the branch always agrees with what is live; a refusal changes nothing.
  */
 
 import { createHash } from 'node:crypto';
@@ -55,7 +55,7 @@ import type { Vetted } from './vet/messages.ts';
 import { interrupted } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
 
-/** What a user may store, as a push asks. */
+/** Quota of a user, as far as a push needs it. */
 export interface PushQuota {
   quotaOf(userId: string): Promise<number>;
   /** Throws `limit_exceeded` unless the user may store `bytes` more. */
@@ -90,24 +90,24 @@ export interface PushParts {
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** A staged Deployment, and what of it need not be read again. */
+/** A staged Deployment, with parts that need not be read again. */
 interface Staged {
   readonly row: DeploymentRow;
   readonly module: Vetted['module'];
   readonly files: readonly TreeFile[];
 }
 
-/** What a branch of a push is deployed as. */
+/** What a branch of a push is deployed as: the handler itself or a preview. */
 interface Target {
   readonly ref: string;
   readonly commit: string;
   /** Branch of the preview; '': the handler itself. */
   readonly branch: string;
-  /** What is live there now. */
+  /** Deployment that is live there now; null: none. */
   readonly before: DeploymentRow | null;
 }
 
-/** How a push talks to its hook. */
+/** Messages from a push to its hook, and the client's presence. */
 interface Hook {
   readonly objects: PushedObjects;
   readonly print: Print;
@@ -115,8 +115,8 @@ interface Hook {
 }
 
 /**
- * Codes for which a branch gets no preview and is accepted all the same: people keep branches that cannot run, and git
- * is where they keep them. The deploy branch is refused for them.
+ * Error codes for which a branch gets no preview but is accepted by git: people keep branches that cannot run in git. A
+ * push of the deploy branch is refused for them.
  */
 const noPreview: ReadonlySet<string> = new Set<ErrorCode>([
   'module_missing',
@@ -132,7 +132,7 @@ const noPreview: ReadonlySet<string> = new Set<ErrorCode>([
   'limit_exceeded',
 ]);
 
-/** A push warns when this share of the quota is used. */
+/** Share of the quota from which a push prints a warning. */
 const warnShare = 0.9;
 
 export class DeployPush implements PushSession {
@@ -140,18 +140,18 @@ export class DeployPush implements PushSession {
   readonly #push: IncomingPush;
   readonly #startMs = performance.now();
   #live: DeploymentRow | null = null;
-  /** This push settles the deploy branch. */
+  /** Whether this push determines the deploy branch. */
   #firstDeploy = false;
   #created = false;
-  /** Whose quota the push uses. */
+  /** Id of the user whose quota the push uses. */
   #ownerId = '';
-  /** Bytes of the pushed pack, as far as they are not in the owner's figures. */
+  /** Bytes of the pushed pack that the owner's measured usage does not contain yet. */
   #packBytes = 0;
-  /** In the order in which they go live: that of the deploy branch first. */
+  /** Staged Deployments in the order in which they go live: the deploy branch first. */
   #staged: Staged[] = [];
-  /** Gives back the place of a large module. */
+  /** Gives back the place for a large module; null: none is held. */
   #leaveLarge: (() => void) | null = null;
-  /** Resolves when the work that a hook has asked for has ended; it may go on after the hook has gone. */
+  /** Resolves when the work for a hook has ended; the work may go on after the hook has gone. */
   #work: Promise<unknown> = Promise.resolve();
 
   constructor(parts: PushParts, push: IncomingPush) {
@@ -171,7 +171,10 @@ export class DeployPush implements PushSession {
     return work;
   }
 
-  /** Settles what is still staged. git may have ended before it moved the ref, or after it without running post-receive. */
+  /**
+   * Settles Deployments that are still staged: git may have ended before it moved the ref, or without running
+   * post-receive.
+   */
   async ended(): Promise<void> {
     await this.#work;
     const staged = this.#staged;
@@ -227,7 +230,7 @@ export class DeployPush implements PushSession {
       const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
       const text = `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`;
       await this.#log('info', number, text, of?.slug);
-      // What was the preview of a branch before it became the deploy branch.
+      // Removes the preview that the branch had before it became the deploy branch.
       if (of === null) await this.#parts.previews.remove(handlerId, branch, 'its branch is deployed now');
     } catch (error) {
       this.#parts.report(`v${number} of ${handlerName} could not be released`, error);
@@ -243,7 +246,7 @@ export class DeployPush implements PushSession {
       if (await previews.remove(handlerId, branch, `its branch was deleted by ${user.name}`))
         print(step(`removed the preview of ${shortPath(branch)}`));
     } catch (error) {
-      // The next round of housekeeping sees that the branch is gone.
+      // The next housekeeping removes the preview: its branch is gone.
       report(`the preview ${branch} of ${handlerName} could not be removed`, error);
     }
   }
@@ -255,7 +258,7 @@ export class DeployPush implements PushSession {
       throw new PlatformError('not_found', `the handler ${handlerName} has been deleted`);
     this.#ownerId = handler?.ownerId ?? this.#push.user.id;
     this.#live = handlerExists ? await this.#parts.store.live(handlerId) : null;
-    // What only deletes refs needs no room, and may make some.
+    // Deletions of refs need no room in the quota, and may free some.
     if (updates.some((update) => update.new !== null)) await this.#checkQuota();
     const branch = handler?.deployBranch ?? firstBranch(updates);
     this.#firstDeploy = (handler?.deployBranch ?? null) === null;
@@ -301,26 +304,27 @@ export class DeployPush implements PushSession {
     }
   }
 
-  /** Fails what was staged for a preview that cannot be. */
+  /** Fails the staged Deployment of a preview that cannot be released. */
   async #dropStaged(branch: string, { message }: PlatformError): Promise<void> {
     const staged = this.#staged.filter(({ row }) => row.branch === branch);
     this.#staged = this.#staged.filter(({ row }) => row.branch !== branch);
     for (const { row } of staged) await this.#parts.store.fail(row.id, message);
   }
 
-  /** Throws `limit_exceeded` where the owner has no room for the pack. */
+  /** Throws `limit_exceeded` when the pack does not fit into the owner's quota. */
   async #checkQuota(): Promise<void> {
     const { quota, repositories } = this.#parts;
     const { handlerId, handlerExists } = this.#push;
-    // git keeps the pack in the repository's folder until it accepts the push: the figure of a handler has it already.
+    // An existing handler's measured usage contains the pack: git keeps it in the repository's folder until it accepts
+    // the push.
     if (handlerExists) await quota.measure(handlerId, ['repositories', 'artifacts']);
     else this.#packBytes = await repositories.bytes(handlerId);
     await this.#admit(this.#packBytes);
   }
 
   /**
-   * Waits until a module of `moduleBytes` may be held in memory and checked: at once unless it is large. Throws
-   * `overloaded` where too many wait, `bad_request` when `signal` aborts.
+   * Waits until a module of `moduleBytes` may be held in memory and vetted; returns at once unless it is large. Throws
+   * `overloaded` when too many pushes wait, `bad_request` when `signal` aborts.
    */
   async #admitModule(moduleBytes: number, signal: AbortSignal): Promise<void> {
     if (moduleBytes <= pushLimits.largeModuleBytes) return;
@@ -328,8 +332,8 @@ export class DeployPush implements PushSession {
   }
 
   /**
-   * Throws `limit_exceeded` where the owner may not store `bytes` more. Before that, Deployments of this handler that
-   * nothing serves make room, down to the few newest.
+   * Throws `limit_exceeded` when `bytes` more do not fit into the owner's quota. Before that, old Deployments of this
+   * handler that are not served are dropped to make room.
    */
   async #admit(bytes: number): Promise<void> {
     const { quota, retention } = this.#parts;
@@ -346,7 +350,7 @@ export class DeployPush implements PushSession {
     try {
       await this.#checkAndStage(target, hook, deployed);
     } finally {
-      // Before the next branch: a push that kept one place and waited for another could wait for itself.
+      // Gives the place back before the next branch: a push that kept it could wait for itself.
       this.#leaveLarge?.();
       this.#leaveLarge = null;
     }
@@ -365,7 +369,7 @@ export class DeployPush implements PushSession {
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     const manifest = writeEffectiveManifest(candidate.effective);
     const same = before?.manifest === manifest && before.module_path === modulePath;
-    // A damaged Artifact is no reason to leave things as they are: this push mends it.
+    // A damaged Artifact is replaced by this push, even if nothing else has changed.
     if (before !== null && same && (await this.#isMadeFrom(before, candidate, sha256))) {
       const where = branch === deployBranch ? '' : ` as the preview of ${shortPath(branch)}`;
       print(step(`${shortPath(modulePath)} unchanged; v${before.number} stays live${where}`));
@@ -378,7 +382,7 @@ export class DeployPush implements PushSession {
     checkAgainstManifest(vetted, candidate);
     print(step(validated(vetted)));
     print(snapshotTaken(vetted));
-    // A preview is compared with what callers of the handler itself get.
+    // The first version of a preview is compared with the handler's own live version.
     const compared = before ?? this.#live;
     if (compared !== null) print(newlyAllowed(readEffectiveManifest(compared.manifest), candidate.effective));
     if (branch === deployBranch)
@@ -395,8 +399,9 @@ export class DeployPush implements PushSession {
   }
 
   /**
-   * Returns whether the stored, undamaged Artifact of `live` is what a push of `candidate` would make, its manifest
-   * being the same. A snapshot is named by its image, so its module and the versions of what made it are compared.
+   * Returns whether the stored, undamaged Artifact of `live` is the one that a push of `candidate` would make. Their
+   * manifests are equal. A snapshot is named by its image, so its module and the versions of meter and snapshot are
+   * compared.
    */
   async #isMadeFrom(live: DeploymentRow, { bytes, effective }: Candidate, sha256: string): Promise<boolean> {
     const { artifacts, store } = this.#parts;
@@ -414,7 +419,7 @@ export class DeployPush implements PushSession {
   }
 
   /**
-   * Stores Artifact, bundle, handler and Deployment, durable and in the order in which they refer to each other; then
+   * Stores Artifact, bundle, handler and Deployment durably, in the order in which they refer to each other; then
    * runners compile the Deployment. It is not live yet.
    */
   async #stage(options: {
@@ -462,7 +467,7 @@ export class DeployPush implements PushSession {
     await this.#parts.releases.announce(handlerId);
   }
 
-  /** Undoes what was done, and tells the owner's log of an existing handler. */
+  /** Undoes the changes of the push, and tells an existing handler's log. */
   async #refused(error: unknown): Promise<void> {
     const { handlerId, handlerName } = this.#push;
     const { store, releases, report } = this.#parts;
@@ -489,14 +494,17 @@ export class DeployPush implements PushSession {
   }
 }
 
-/** Returns the deploy branch of a new handler: the only one pushed; of several main, master or the first. Null: none. */
+/**
+ * Returns the deploy branch of a new handler: the only branch pushed; of several, main, master or the first. Null: none
+ * was pushed.
+ */
 function firstBranch(updates: readonly RefUpdate[]): string | null {
   const branches = updates.filter(({ ref, new: commit }) => ref.startsWith('refs/heads/') && commit !== null);
   const names = branches.map(({ ref }) => branchOf(ref));
   return names.find((name) => name === 'main') ?? names.find((name) => name === 'master') ?? names[0] ?? null;
 }
 
-/** Throws where the client has gone: the rest of the work would be for nobody. */
+/** Throws when the client has gone, so that no work is done for nobody. */
 function stopIf(signal: AbortSignal): void {
   if (signal.aborted) throw new PlatformError('bad_request', 'the push was interrupted');
 }

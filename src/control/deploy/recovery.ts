@@ -1,7 +1,7 @@
 /**
- * Finishes or fails Deployments that were interrupted between staging and Release, each exactly once, by what git
- * has: where the ref is at the staged commit, the push was accepted and its module has been compiled by runners,
- * so it becomes live; otherwise the push was not accepted, and the Deployment fails.
+ * Finishes or fails Deployments that were interrupted between staging and Release, each exactly once, according to git:
+ * when the ref is at the staged commit, the push was accepted and runners have compiled its module, so it becomes live;
+ * otherwise the Deployment fails.
  */
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
@@ -22,7 +22,7 @@ export interface RecoveryOptions {
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Longest pause between two tries to settle a Deployment, milliseconds. A restart tries at once. */
+/** Longest pause, in milliseconds, between two attempts to settle a Deployment. A restart tries at once. */
 const settleMsMax = 30_000;
 
 export class Recovery {
@@ -32,7 +32,7 @@ export class Recovery {
     this.#options = options;
   }
 
-  /** Settles what an earlier control left behind. Runs at start, before runners ask for the fleet's state. */
+  /** Settles Deployments that an earlier control left staged. Runs at start, before runners ask for the releases. */
   async run(): Promise<void> {
     const { repositories, store, report } = this.#options;
     const onDisk = await repositories.list();
@@ -41,7 +41,7 @@ export class Recovery {
     for (const id of ours)
       await repositories.endOrphan(id).catch((error: unknown) => report(`a push to ${id} could not be ended`, error));
     const staged = await store.staged();
-    // Another control's push may be under way, and its repository is not here to tell.
+    // Skips handlers whose repository another control holds: its push may still be running.
     const others = await repositories.elsewhere(staged.map((row) => row.handler_id));
     for (const row of staged) {
       if (others.has(row.handler_id)) continue;
@@ -58,15 +58,15 @@ export class Recovery {
     await this.#removeStrayRepositories(ours);
   }
 
-  /** Removes previews whose branch is gone, of the repositories that lie here. Runs now and then. */
+  /** Removes previews whose branch no longer exists, in the repositories of this control. Called periodically. */
   async mendPreviews(): Promise<void> {
     const { repositories, store } = this.#options;
     await this.#removeStrayPreviews([...(await store.withPreviews())].filter((id) => repositories.has(id)));
   }
 
   /**
-   * Settles a staged Deployment whose push has ended: now or, where that fails (the disk is full, no runner is
-   * up), again after `delayMs`, doubled each time up to 30 s. What was live before stays live meanwhile.
+   * Settles a staged Deployment whose push has ended: now or, when that fails (the disk is full, no runner is up),
+   * again after `delayMs`, doubled each time up to 30 s. The live Deployment stays live meanwhile.
    */
   async settleEnded(row: DeploymentRow, handler: string, known: KnownParts = {}, delayMs = 1_000): Promise<void> {
     const { releases, report } = this.#options;
@@ -81,7 +81,7 @@ export class Recovery {
     }
   }
 
-  /** Calls `finish` if git moved the ref to the Deployment's commit, else fails the Deployment. */
+  /** Calls `finish` if git has moved the ref to the Deployment's commit, else fails the Deployment. */
   async #settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
     const { store, releases, repositories, handlers, log } = this.#options;
     const handler = await handlers.findById(row.handler_id);
@@ -102,7 +102,7 @@ export class Recovery {
       await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
   }
 
-  /** Pins the commit of every live Deployment that has no pin, so that git never collects what is live. */
+  /** Pins the commit of every live Deployment that has no pin, so that git never removes it. */
   async #mendPins(): Promise<void> {
     const { repositories, store, report } = this.#options;
     const live = await store.allLive();
@@ -117,8 +117,8 @@ export class Recovery {
   }
 
   /**
-   * Removes previews whose branch git does not have any more: its deletion was interrupted. `ours`: the handlers whose
-   * repositories lie here.
+   * Removes previews whose branch no longer exists in git: the removal was interrupted. `ours`: ids of handlers whose
+   * repositories this control holds.
    */
   async #removeStrayPreviews(ours: readonly string[]): Promise<void> {
     const { repositories, store, previews, report } = this.#options;
@@ -127,7 +127,7 @@ export class Recovery {
       if (!some.has(handlerId)) continue;
       try {
         const refs = await repositories.refs(handlerId);
-        // One without a Release is being pushed for the first time: its branch comes last.
+        // A preview without a Release is being pushed for the first time: git creates its branch last.
         for (const { branch } of await store.previews(handlerId))
           if (!refs.has(`refs/heads/${branch}`) && (await store.live(handlerId, branch)) !== null)
             await previews.remove(handlerId, branch, 'its branch was deleted');
@@ -137,7 +137,7 @@ export class Recovery {
     }
   }
 
-  /** Removes those of `ours` that are of first pushes that a crash interrupted before their handler existed. */
+  /** Removes those repositories of `ours` whose first push a crash interrupted before the handler existed. */
   async #removeStrayRepositories(ours: readonly string[]): Promise<void> {
     const { repositories, store } = this.#options;
     const ids = await store.handlerIds();

@@ -1,5 +1,5 @@
 /**
- * The port ReleaseFeed within one control: the database holds what is released, this class tells it to the stations
+ * Implements the port ReleaseFeed for one control: the database stores what is released, this class tells the stations
  * of the same process.
  */
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
@@ -13,7 +13,7 @@ export interface LocalReleaseFeedOptions {
 export class LocalReleaseFeed implements ReleaseFeed {
   readonly #options: LocalReleaseFeedOptions;
   readonly #listeners = new Set<(change: ReleaseChange) => void>();
-  /** Label -> id of the spec that it is served with. */
+  /** Maps a label to the id of the spec that it is served with. */
   readonly #served = new Map<string, string>();
   #revision = 0;
 
@@ -26,7 +26,7 @@ export class LocalReleaseFeed implements ReleaseFeed {
   }
 
   async current(): Promise<ReleaseState> {
-    // A label that changes during the read: the answer may have its old spec, the change has the new one.
+    // Labels that change during the read: the result may have the old spec of such a label, the change has the new one.
     const changed = new Set<string>();
     const end = this.changes((change) => {
       if (change.kind !== 'owner') changed.add(change.label);
@@ -69,7 +69,7 @@ export class LocalReleaseFeed implements ReleaseFeed {
     return this.#revision;
   }
 
-  /** Calls every listener before it returns, so that changes reach all of them in one order. */
+  /** Calls every listener before it returns, so that all of them see changes in the same order. */
   #tell(change: ReleaseChange): number {
     for (const listener of this.#listeners) listener(change);
     return change.revision;

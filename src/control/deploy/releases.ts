@@ -1,6 +1,6 @@
 /**
- * Makes Deployments live and takes them out: the database says what a handler serves, this class makes runners
- * serve it. Each handler's changes happen one after the other.
+ * Makes Deployments live and takes them out: the database stores what a handler serves, and this class makes runners
+ * serve it. Changes of one handler run one after the other.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
@@ -26,7 +26,7 @@ export interface ReleasesOptions {
 export class Releases {
   readonly #options: ReleasesOptions;
   readonly #locks = new KeyedMutex();
-  /** `HANDLERID BRANCH` -> a spec that runners have compiled and do not serve yet, and the label that it is for. */
+  /** Specs that runners have compiled and do not serve yet, by `HANDLERID BRANCH`, each with its label. */
   readonly #prepared = new Map<string, { readonly label: string; readonly specId: string }>();
 
   constructor(options: ReleasesOptions) {
@@ -62,7 +62,9 @@ export class Releases {
     };
   }
 
-  /** Lets runners compile a staged or retired Deployment; switches nothing. Throws `vet_failed` where a runner cannot. */
+  /**
+   * Lets runners compile a staged or retired Deployment without serving it. Throws `vet_failed` when a runner cannot.
+   */
   async prepare(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<void> {
     await this.#locks.run(row.handler_id, async () => {
       await this.#prepare(row, await this.#options.specs.specOf(row, handler, known));
@@ -70,9 +72,9 @@ export class Releases {
   }
 
   /**
-   * Makes a Deployment live: runners compile it, one transaction makes the Release, runners switch. `from` is the
-   * state that it must be in. Returns the Deployment that it replaces.
-   * Throws `not_found` (the handler has been deleted), `conflict` (another state), `vet_failed`.
+   * Makes a Deployment live: runners compile it, one transaction makes the Release, runners switch. `from`: state that
+   * it must be in. Returns the Deployment that it replaces. Throws `not_found` (the handler has been deleted),
+   * `conflict` (another state), `vet_failed`.
    */
   async makeLive(
     row: DeploymentRow,
@@ -82,11 +84,12 @@ export class Releases {
   ): Promise<{ replaced: DeploymentRow | null }> {
     const { store, specs, repositories, report } = this.#options;
     return this.#locks.run(row.handler_id, async () => {
-      await this.#existing(row.handler_id); // it may have been deleted during the push
+      await this.#existing(row.handler_id); // The handler may have been deleted during the push.
       const spec = await specs.specOf(row, handler, known);
-      // Again where variables changed since, or control is a new one: runners never switch to what is not compiled.
+      // Compiles again when variables have changed since, or after a restart of control: runners never switch to a spec
+      // that is not compiled.
       await this.#prepare(row, spec);
-      // The pin and the release touch nothing of each other; Recovery mends a pin that is missing.
+      // Pin and release are independent; Recovery adds a missing pin.
       const pinned = repositories
         .pin(row.handler_id, row.number, row.commit)
         .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
@@ -97,8 +100,8 @@ export class Releases {
   }
 
   /**
-   * Serves the live Deployments with variables and settings as they are now: the handler's own and those of its previews,
-   * or with `branch` that one's alone. Returns the one of the handler, or of the branch; null when none is live.
+   * Serves the live Deployments with current variables and settings: the handler's own and those of its previews, or
+   * with `branch` that preview's only. Returns the Deployment of the handler, or of the branch; null when none is live.
    */
   async refresh(
     handlerId: string,
@@ -115,13 +118,13 @@ export class Releases {
     });
   }
 
-  /** Tells runners that the handler exists and serves nothing. */
+  /** Tells runners that the handler exists with nothing deployed. */
   async announce(handlerId: string): Promise<void> {
     await this.#options.feed.announce((await this.#existing(handlerId)).name);
   }
 
   /**
-   * Takes a preview out: runners answer its label with `handler_not_found`. Returns its Deployments, which have ended;
+   * Removes a preview: runners answer its label with `handler_not_found`. Returns its Deployments, which have ended;
    * null: there is no such preview.
    */
   async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
@@ -138,7 +141,7 @@ export class Releases {
     });
   }
 
-  /** Lets runners serve nothing of a deleted handler any more. */
+  /** Lets runners stop serving a deleted handler. */
   async remove(handlerId: string): Promise<void> {
     const { handlers, feed, nodes, store } = this.#options;
     await this.#locks.run(handlerId, async () => {
@@ -154,7 +157,7 @@ export class Releases {
     });
   }
 
-  /** Lets runners serve a restored handler and its previews as before it was deleted. */
+  /** Lets runners serve a restored handler and its previews again. */
   async restore(handlerId: string): Promise<void> {
     await this.#locks.run(handlerId, async () => {
       const { name } = await this.#existing(handlerId);
@@ -164,12 +167,12 @@ export class Releases {
     });
   }
 
-  /** Runs `work` while no Release of the handler is made or changed. Returns its result. */
+  /** Runs `work` while no Release of the handler is made or changed. Returns the result of `work`. */
   exclusively<T>(handlerId: string, work: () => Promise<T>): Promise<T> {
     return this.#locks.run(handlerId, work);
   }
 
-  /** Lets runners drop what they have compiled for a branch ('': the handler itself) and do not serve. */
+  /** Lets runners free specs that they have compiled for a branch ('': the handler itself) and do not serve. */
   forgetPrepared(handlerId: string, branch: string): void {
     const { feed, nodes } = this.#options;
     const key = `${handlerId} ${branch}`;

@@ -1,4 +1,4 @@
-/** Makes of a Deployment in the database the spec that a runner needs. */
+/** Makes the spec that runners need from a Deployment in the database. */
 
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -22,17 +22,17 @@ export interface SpecsOptions {
   readonly settings: Pick<SettingsStore, 'of'>;
 }
 
-/** Parts of a spec that the caller has at hand: they need not be read again. */
+/** Parts of a spec that the caller has, so that they need not be read again. */
 export interface KnownParts {
   readonly module?: VettedModule;
   readonly files?: readonly TreeFile[];
-  /** Id of the User whom the handler belongs to. */
+  /** Id of the handler's owner. */
   readonly ownerId?: string;
-  /** What its owner has set without a push. */
+  /** Settings of the owner that need no push. */
   readonly settings?: HandlerSettings;
-  /** The preview that it belongs to; null: the handler itself. */
+  /** Preview that the Deployment belongs to; null: it belongs to the handler itself. */
   readonly preview?: PreviewName | null;
-  /** The handler's own variables, and those of its branch over them. */
+  /** Variables of the handler, with those of the branch laid over them. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -43,13 +43,16 @@ export class Specs {
     this.#options = options;
   }
 
-  /** Throws `internal` when the Artifact is gone, `limit_exceeded` where the module needs more memory than was set. */
+  /**
+   * Returns the spec. Throws `internal` when the Artifact is missing, `limit_exceeded` when the module needs more
+   * memory than its limit.
+   */
   async specOf(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<DeploymentSpec> {
     const { store, artifacts, env, settings } = this.#options;
     const manifest = readEffectiveManifest(row.manifest);
     const module = known.module ?? (await store.artifactModule(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
-    // What the owner set by command beats what the repository says: it is newer and may be secret.
+    // Variables set by command win over the manifest's: they are newer and may be secret.
     const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id, row.branch))) };
     const preview = known.preview !== undefined ? known.preview : await store.previewOf(row);
     const files =
@@ -87,8 +90,8 @@ export class Specs {
 }
 
 /**
- * Hashes what a spec holds beyond its row: 12 hex digits of SHA-256 over a canonical form, in which the order of
- * variables and of the keys of `limits` does not count and the order of policy patterns does.
+ * Returns a hash of the values that a spec holds besides its row: 12 hex digits of SHA-256 over a canonical form. The
+ * order of variables and limits does not matter, the order of policy patterns does.
  */
 function revisionOf(values: {
   readonly ownerId: string;

@@ -1,17 +1,17 @@
 /**
- * Where a key of a TOML document stands, for messages: the parser tells no positions of keys. Reads
- * headers and keys line by line; a value over several lines that looks like a key can at worst make a
- * line number wrong, never a value.
+ * Finds the lines of keys in a TOML document, for messages, since the parser reports no positions. It reads headers and
+ * keys line by line: a value over several lines that looks like a key can at worst give a wrong line number, never a
+ * wrong value.
  */
 const keyPart = /^(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')/;
 
-/** Dotted path -> line, from 1. Parents are in it too, with the line where they first appear. */
+/** Maps a dotted path to its line, from 1. Parents have the line of their first appearance. */
 export class TomlLines {
   readonly #lines = new Map<string, number>();
 
   constructor(text: string) {
     let table: readonly string[] = [];
-    /** Tables of a list so far, by the list's path. */
+    /** Number of tables seen so far in each list, by the list's path. */
     const counts = new Map<string, number>();
     let inString: string | null = null;
     text.split('\n').forEach((line, index) => {
@@ -41,7 +41,7 @@ export class TomlLines {
     });
   }
 
-  /** Returns the line of `path`, or of the nearest table around it (an inline table's key stands on its line). */
+  /** Returns the line of `path`, or of the nearest enclosing table (the key of an inline table is on its line). */
   of(path: readonly PropertyKey[]): number {
     for (let length = path.length; length > 0; length -= 1) {
       const line = this.#lines.get(JSON.stringify(path.slice(0, length).map(String)));
@@ -58,7 +58,7 @@ export class TomlLines {
   }
 }
 
-/** Reads a key such as `a.b."c d"` up to what `end` matches; null if it is none. */
+/** Parses a key such as `a.b."c d"` up to what `end` matches; null if the text is no key. */
 function readKey(text: string, end: RegExp): readonly string[] | null {
   const path: string[] = [];
   for (;;) {

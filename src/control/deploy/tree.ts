@@ -1,4 +1,4 @@
-/** Finds in a pushed tree what is to be deployed (docs/push.md). */
+/** Finds the files to deploy in a pushed tree (docs/push.md). */
 
 import { posix } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -12,12 +12,12 @@ export interface FoundModule {
   readonly source: 'wasm' | 'h';
 }
 
-/** Paths listed in an error; the rest is counted. */
+/** Paths listed in an error; further ones are counted. */
 const listedMax = 10;
 
 /**
- * Throws `tree_invalid` for `.git` inside the tree, the second wall behind git's own fsck. Symbolic links and
- * submodules may be anywhere that nothing is read from: findModule, findManifest and findFiles refuse them there.
+ * Throws `tree_invalid` for `.git` inside the tree, in addition to git's own fsck. Symbolic links and submodules are
+ * allowed where no file is read: findModule, findManifest and findFiles refuse them there.
  */
 export function checkTree(entries: readonly TreeEntry[], commit: string): void {
   const refused = entries.filter(({ path }) => /(?:^|\/)\.git(?:\/|$)/i.test(path));
@@ -32,18 +32,18 @@ export function findLinks(entries: readonly TreeEntry[]): readonly TreeEntry[] {
   return entries.filter(({ mode }) => mode === '120000');
 }
 
-/** Bytes of a link's target: Linux' PATH_MAX. */
+/** Bytes of a link's target: PATH_MAX of Linux. */
 export const linkBytesMax = 4096;
 
 export interface Link {
   readonly path: string;
-  /** null: longer than `linkBytesMax`. */
+  /** Target of the link; null: longer than `linkBytesMax`. */
   readonly target: string | null;
 }
 
 /**
- * Throws `tree_invalid` for links out of the tree. Nothing here follows a link; but a checkout of what is deployed
- * would show other files on each machine, and none that was pushed.
+ * Throws `tree_invalid` for links that lead out of the tree. The platform follows no link, but a checkout of the
+ * deployed tree would show files that were never pushed.
  */
 export function checkLinks(links: readonly Link[], commit: string): void {
   const refused = links.flatMap(({ path, target }) => {
@@ -54,7 +54,7 @@ export function checkLinks(links: readonly Link[], commit: string): void {
   refuse(commit, refused);
 }
 
-/** Throws `tree_invalid` for an entry from which nothing can be read. */
+/** Throws `tree_invalid` for entries that are not plain files. */
 function checkPlain(entries: readonly TreeEntry[], commit: string): void {
   const refused = entries.flatMap((entry) => (isPlain(entry) ? [] : [`${shortPath(entry.path)}  (${kindOf(entry)})`]));
   refuse(commit, refused);
@@ -117,7 +117,7 @@ function namedModule(entries: readonly TreeEntry[], manifest: Manifest, path: st
 function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule {
   const named = entries.filter(({ path }) => path.endsWith('.wasm'));
   const plain = named.filter(isPlain);
-  // A link beside its module is no second module; a link alone is refused as one.
+  // A link beside its module is not a second module; a link alone is refused as a link.
   const modules = plain.length > 0 ? plain : named;
   if (modules.length === 1) return { entry: modules[0]!, source: 'wasm' };
   if (modules.length > 1) throw ambiguous(modules, commit);
@@ -134,7 +134,7 @@ function onlyModule(entries: readonly TreeEntry[], commit: string): FoundModule 
   });
 }
 
-/** Finds the program in h: a single NAME.h without any C around it is a program in h, not a header. */
+/** Finds the program in h: a single NAME.h in a tree without C sources is a program in h, not a header. */
 function hProgram(entries: readonly TreeEntry[]): TreeEntry | null {
   const programs = entries.filter(({ path }) => path.endsWith('.h'));
   const isC = entries.some(({ path }) => /\.(?:c|cc|cpp|cxx|m|mm)$/.test(path));
@@ -167,9 +167,8 @@ function ambiguous(modules: readonly TreeEntry[], commit: string): PlatformError
 }
 
 /**
- * Returns the files under the manifest's `files.root`, their paths relative to it. Throws `tree_invalid` where one
- * is no plain file, or has a name by which the function could not open it: what a tree can hold fails here, not
- * at a call.
+ * Returns the files under the manifest's `files.root`, with paths relative to it. Throws `tree_invalid` for an entry
+ * that is no plain file or whose name the function could not open, so that it fails at the push and not at a call.
  */
 export function findFiles(entries: readonly TreeEntry[], manifest: Manifest, commit: string): readonly TreeEntry[] {
   const { filesRoot } = manifest;
@@ -198,7 +197,9 @@ export function findFiles(entries: readonly TreeEntry[], manifest: Manifest, com
   return inside;
 }
 
-/** Bytes of one name and of a whole path in a function's file system, Linux' NAME_MAX and PATH_MAX. */
+/**
+ * Bytes of one name, followed by bytes of a whole path, in a function's file system: NAME_MAX and PATH_MAX of Linux.
+ */
 const nameBytesMax = 255;
 const pathBytesMax = 4096;
 
@@ -226,7 +227,7 @@ function unopenable({ path, isUtf8 }: TreeEntry): string | null {
   return names.some((name) => name === '' || name === '.' || name === '..') ? 'this is no name of a file' : null;
 }
 
-/** Notes the names of `path` in `taken`; returns why one of them is taken already. */
+/** Adds the names of `path` to `taken`; returns why one of them conflicts, null when none does. */
 function clash(path: string, taken: Map<string, 'file' | 'folder'>): string | null {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
     const folder = path.slice(0, at);

@@ -1,4 +1,4 @@
-/** Lines of a download: NDJSON, a JSON object a line, or CSV as RFC 4180 has it. */
+/** Makes the lines of a download: NDJSON (one JSON object per line) or CSV (RFC 4180). */
 import { Readable } from 'node:stream';
 
 export const exportFormats = ['ndjson', 'csv'] as const;
@@ -7,7 +7,7 @@ export type ExportFormat = (typeof exportFormats)[number];
 export const exportLimits = {
   /** Rows that are read from the database at once. */
   pageRows: 2_000,
-  /** Bytes of their longest column that are read at once; one row is always read. */
+  /** Bytes of a row's longest column that are read at once; at least one row is read. */
   pageBytes: 1024 * 1024,
 } as const;
 
@@ -17,21 +17,21 @@ export const exportTypes: Readonly<Record<ExportFormat, string>> = {
   csv: 'text/csv; charset=utf-8',
 };
 
-/** Returns one field of a line in CSV: quoted where it must be, null as nothing. */
+/** Returns one CSV field, quoted if necessary; null gives an empty field. */
 export function csvField(value: string | number | null): string {
   if (value === null) return '';
   const text = String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Returns one line in CSV, with its end. */
+/** Returns one CSV line with its line end. */
 export function csvLine(values: readonly (string | number | null)[]): string {
   return `${values.map(csvField).join(',')}\r\n`;
 }
 
 /**
- * Returns a stream of what `lines` yields. The first piece is made before it resolves, so that what fails at the begin
- * is an answer with an error and not an answer that breaks off. `lines` ends with the stream, however that ends.
+ * Returns a stream of the pieces that `lines` yields. The first piece is made before it resolves, so that an early
+ * failure gives an error answer and not a truncated one. `lines` ends with the stream, however the stream ends.
  */
 export async function lineStream(lines: AsyncGenerator<string>): Promise<Readable> {
   let first: IteratorResult<string> | null = await lines.next();

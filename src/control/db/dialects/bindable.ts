@@ -1,9 +1,9 @@
 /**
- * Checks a parameter of a statement before a driver sees it. Both drivers store what they do not know silently as
+ * Checks a parameter of a statement before a driver gets it. Both drivers silently store values of unknown types as
  * NULL or as '[object Object]' (sqlite3: statement.cc, BindParameter; pg: utils.js, prepareValue).
  *
- * Returns a string, boolean, number, null or Buffer. Throws Error for any other type, for NaN and for integers
- * beyond 2^53: such a value is a mistake of ours.
+ * Returns a string, boolean, number, null or Buffer. Throws Error for any other type, for NaN and for integers beyond
+ * 2^53: such a value is a mistake in this program.
  */
 export function toBindable(value: unknown): string | boolean | number | null | Buffer {
   switch (typeof value) {

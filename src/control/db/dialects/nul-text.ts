@@ -1,15 +1,15 @@
 /**
- * Lets text with NUL characters pass through PostgreSQL, whose `text` cannot hold them. U+FDD0 is one of the code
- * points that Unicode keeps for a program's own use (Unicode 17, 23.7 "Noncharacters") and that no text holds:
+ * Encodes NUL characters in text for PostgreSQL, whose `text` cannot hold them. The escape character is U+FDD0, one of
+ * the code points that Unicode reserves for internal use (Unicode 17, 23.7 "Noncharacters"):
  *
- *     NUL -> U+FDD0 '0'        U+FDD0 -> U+FDD0 '1'        everything else -> itself
+ * NUL -> U+FDD0 '0'        U+FDD0 -> U+FDD0 '1'        any other character -> itself
  *
- * The rule is applied to every text parameter and every text result, so that comparisons agree; runs of printable
- * ASCII, which log searches look for, stay as they are.
+ * Every text parameter and every text result passes through it, so that comparisons agree. Printable ASCII, which log
+ * searches look for, is unchanged.
  */
 const mark = '\u{fdd0}';
 
-/** Returns `text` without NUL; the same string where nothing has to be escaped. */
+/** Returns `text` with NUL escaped; the same string when it contains none. */
 export function escapeNul(text: string): string {
   if (!text.includes('\0') && !text.includes(mark)) return text;
   return text.replaceAll(mark, `${mark}1`).replaceAll('\0', `${mark}0`);

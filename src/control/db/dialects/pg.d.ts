@@ -1,6 +1,6 @@
 /**
- * The part of the package `pg` that postgres-pool.ts uses. Stated here, so that reading this file is enough to know
- * what an upgrade of the package may not change.
+ * Declares the part of the package `pg` that postgres-pool.ts uses, so that this file shows what an upgrade of the
+ * package must not change.
  */
 declare module 'pg' {
   export interface QueryResult {
@@ -11,10 +11,10 @@ declare module 'pg' {
 
   export interface PoolClient {
     query(sql: string, parameters: readonly unknown[]): Promise<QueryResult>;
-    /** A connection that is lost while no statement runs tells it here; without a listener it ends the process. */
+    /** Reports a connection that is lost while no statement runs. Without a listener the error ends the process. */
     on(event: 'error', listener: (error: Error) => void): this;
     removeListener(event: 'error', listener: (error: Error) => void): this;
-    /** Gives the connection back; `true` closes it. */
+    /** Returns the connection to the pool; `true` closes it. */
     release(destroy?: boolean): void;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Connections of the package `pg` as Kysely's PostgresDialect wants them, with what the package leaves open: numbers
- * as numbers, text with NUL, refused parameters, our errors, and a bound on every wait.
+ * Adapts connections of the package `pg` to Kysely's PostgresDialect and adds what the package lacks: numbers as
+ * numbers, text with NUL, refused parameters, SqlError, and a bound on every wait.
  */
 import type { PostgresCursor, PostgresPool, PostgresPoolClient, PostgresQueryResult } from 'kysely';
 import type { PoolClient, QueryResult } from 'pg';
@@ -11,50 +11,56 @@ import { toBindable } from './bindable.ts';
 import { escapeNul, unescapeNul } from './nul-text.ts';
 
 export const postgresLimits = {
-  /** Milliseconds until a new connection must be there. */
+  /** Milliseconds within which a new connection must be made. */
   connectMs: 2_500,
-  /** Callers waiting for a connection. Each holds a closure; beyond it something is stuck or flooding. */
+  /**
+   * Callers that wait for a connection. Each one holds a closure; above this number some statement never ends, or
+   * callers come too fast.
+   */
   waiting: 10_000,
-  /** Milliseconds that a caller waits for a connection of a server that answers. */
+  /** Milliseconds that a caller waits for a connection while the server answers. */
   waitMs: 15_000,
   /**
-   * Milliseconds that the server works on one statement, waiting for locks included. With `graceMs` it stays below
-   * the 5 s within which a push must be refused when the database hangs.
+   * Milliseconds that the server may work on one statement, including waits for locks. Together with `graceMs` it stays
+   * below the 5 s within which a push must be refused when the database hangs.
    */
   statementMs: 3_500,
-  /** Milliseconds beyond `statementMs` after which a server that says nothing counts as gone. */
+  /** Milliseconds beyond `statementMs` after which a silent server counts as gone. */
   graceMs: 500,
-  /** Milliseconds that a control may hold a transaction open without a statement: a stopped one must free its locks. */
+  /**
+   * Milliseconds that a control may keep a transaction open without a statement: a stopped control must not keep its
+   * locks.
+   */
   idleInTransactionMs: 5_000,
   /** Milliseconds after which an unused connection is closed. */
   idleMs: 60_000,
-  /** Milliseconds of silence after which TCP asks whether the server is there. */
+  /** Milliseconds of silence after which TCP probes whether the server is alive. */
   keepAliveMs: 10_000,
 } as const;
 
 export interface PostgresPoolOptions {
-  /** postgres://user:password@host:port/database?sslmode=… */
+  /** URL postgres://user:password@host:port/database?sslmode=… */
   readonly url: string;
-  /** Connections at most. */
+  /** Greatest number of connections. */
   readonly connections: number;
-  /** Refuses every write. */
+  /** Whether every write is refused. */
   readonly readOnly?: boolean;
-  /** Default `postgresLimits.statementMs`; null: as long as it takes (migrations). */
+  /** Milliseconds, `postgresLimits.statementMs` by default; null: no bound (migrations). */
   readonly statementMs?: number | null;
-  /** Default `postgresLimits.idleInTransactionMs`; nothing where `statementMs` is null. */
+  /** Milliseconds, `postgresLimits.idleInTransactionMs` by default; ignored when `statementMs` is null. */
   readonly idleInTransactionMs?: number;
-  /** Hears that an unused connection was lost; the next caller gets a new one. */
+  /** Is called when an unused connection was lost; the next caller gets a new one. */
   readonly onLost: (error: unknown) => void;
 }
 
-/** PostgreSQL's type numbers (pg_type.dat): they are the same in every installation. */
+/** Number of the type int8 (pg_type.dat), the same in every installation. */
 const int8 = 20;
 const numeric = 1700;
 const textTypes: ReadonlySet<number> = new Set([19 /* name */, 25 /* text */, 1042 /* bpchar */, 1043 /* varchar */]);
 
-/** Connects with the first query, not before. Throws SqlError wherever the server does not answer or refuses. */
+/** Makes a pool. It connects at the first query. Queries throw SqlError when the server does not answer or refuses. */
 export async function postgresPool(options: PostgresPoolOptions): Promise<PostgresPool> {
-  // Loaded here: a server with SQLite does not need the package.
+  // Loads the package only when it is used: a platform on SQLite does not need it.
   const { Pool, types } = await import('pg');
   const statementMs = options.statementMs === undefined ? postgresLimits.statementMs : options.statementMs;
   const pool = new Pool({
@@ -80,8 +86,8 @@ export async function postgresPool(options: PostgresPoolOptions): Promise<Postgr
   });
   pool.on('error', options.onLost);
   const answerMs = statementMs === null ? null : statementMs + postgresLimits.graceMs;
-  // Waiting happens here and not in the package's pool, so that callers who wait for a server that has gone need not
-  // wait for as long as the ones before them.
+  // Callers wait here and not in the package's pool: when the server has gone, all of them fail at once, not one after
+  // the other.
   const turns = new Semaphore({
     running: options.connections,
     waiting: postgresLimits.waiting,
@@ -107,18 +113,18 @@ export async function postgresPool(options: PostgresPoolOptions): Promise<Postgr
 }
 
 interface BoundedClientOptions {
-  /** Milliseconds that a statement may take; null: any time. */
+  /** Milliseconds that a statement may take; null: no bound. */
   readonly answerMs: number | null;
-  /** Called once, with the connection given back. */
+  /** Gives the turn back; called once, together with the connection. */
   readonly endTurn: () => void;
-  /** Hears that the server has closed the connection or does not answer. */
+  /** Is called when the server has closed the connection or does not answer. */
   readonly onGone: (error: SqlError) => void;
 }
 
 class BoundedClient implements PostgresPoolClient {
   readonly #client: PoolClient;
   readonly #options: BoundedClientOptions;
-  /** The connection is lost, or a statement was given up on it. Its transaction is gone with it. */
+  /** Whether the connection is lost, or a statement was given up on it; then its transaction is lost too. */
   #broken = false;
   #released = false;
 
@@ -134,7 +140,7 @@ class BoundedClient implements PostgresPoolClient {
     sql: string | PostgresCursor<R>,
     parameters: readonly unknown[] = [],
   ): Promise<PostgresQueryResult<R>> | PostgresCursor<R> {
-    // A stream would hold a connection for as long as its reader likes.
+    // A stream would hold a connection for as long as its reader wants.
     if (typeof sql !== 'string') throw new Error('streaming is not supported: read in pages by key');
     return this.#query(sql, parameters);
   }
@@ -147,7 +153,7 @@ class BoundedClient implements PostgresPoolClient {
     this.#options.endTurn();
   }
 
-  /** Between two statements of a transaction. */
+  /** Marks a connection as lost that fails between two statements of a transaction. */
   readonly #onLost = (): void => {
     this.#broken = true;
   };
@@ -171,7 +177,7 @@ class BoundedClient implements PostgresPoolClient {
     }
   }
 
-  /** Waits at most `answerMs`; a server that hangs must not hold its callers for as long as TCP allows. */
+  /** Waits for a result, at most `answerMs`: TCP's own timeout on a hanging server is far longer. */
   async #answer(running: Promise<QueryResult>): Promise<QueryResult> {
     const { answerMs } = this.#options;
     if (answerMs === null) return running;
@@ -183,7 +189,7 @@ class BoundedClient implements PostgresPoolClient {
       return await Promise.race([running, late]);
     } finally {
       clearTimeout(timer);
-      running.catch(() => {}); // closing the connection fails it later
+      running.catch(() => {}); // Closing the connection makes this promise fail later.
     }
   }
 }
@@ -199,13 +205,16 @@ function exactInteger(text: string): number {
   return number;
 }
 
-/** Codes of SQLSTATE classes 08 (connection) and 57P (the server ends): nothing works on that connection any more. */
+/**
+ * Returns whether a code is of SQLSTATE class 08 (connection) or 57P (the server ends): the connection is unusable
+ * then.
+ */
 function isConnectionLost(sqlCode: string): boolean {
   return /^(?:08\d{3}|57P\d\d|25P03)$/.test(sqlCode);
 }
 
 /**
- * Makes a SqlError of an error of the driver. An error without SQLSTATE comes from the socket, so it counts as 08006,
+ * Makes a SqlError from an error of the driver. An error without SQLSTATE comes from the socket, so it gets 08006,
  * connection failure.
  */
 function sqlError(error: unknown, sql: string): SqlError {
@@ -220,8 +229,8 @@ function sqlError(error: unknown, sql: string): SqlError {
 }
 
 /**
- * Returns what the server said, without the value it quotes at the end (`invalid input syntax for type bigint: "…"`):
- * values may be secrets. Node tells of several addresses that refused in `errors`, with an empty message.
+ * Returns the server's message without the value quoted at its end (`invalid input syntax for type bigint: "…"`), since
+ * values may be secrets. Node reports several refusing addresses in `errors`, with an empty message.
  */
 function errorText(error: Error): string {
   const text = error instanceof AggregateError ? error.errors.map((one) => errorText(one)).join(', ') : error.message;

@@ -1,4 +1,4 @@
-/** One connection of the `sqlite3` package as Kysely wants it: promises, prepared statements, our errors. */
+/** Adapts one connection of the package `sqlite3` to Kysely: promises, prepared statements, SqlError. */
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -12,19 +12,19 @@ import sqlite3 from 'sqlite3';
 import { SqlError } from '../sql-error.ts';
 import { toBindable } from './bindable.ts';
 
-/** Prepared statements kept; the platform has fewer shapes than this, batches of odd sizes aside. */
+/** Prepared statements kept. The platform uses fewer, except for batches of unusual sizes. */
 const statementsMax = 200;
 
 export class Sqlite3Connection implements DatabaseConnection {
   readonly #db: sqlite3.Database;
-  /** Least recently used first. */
+  /** Prepared statements by SQL, least recently used first. */
   readonly #statements = new Map<string, sqlite3.Statement>();
 
   private constructor(db: sqlite3.Database) {
     this.#db = db;
   }
 
-  /** Makes the file where there is none. Throws SqlError. */
+  /** Opens a file, creating it when it is missing. Throws SqlError. */
   static async open(file: string): Promise<Sqlite3Connection> {
     return new Sqlite3Connection(await open(file));
   }
@@ -41,7 +41,7 @@ export class Sqlite3Connection implements DatabaseConnection {
 
   // biome-ignore lint/correctness/useYield: the interface asks for a generator.
   async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
-    // A stream would hold the only connection for as long as its reader likes.
+    // A stream would hold the only connection for as long as its reader wants.
     throw new Error('streaming is not supported: read in pages by key');
   }
 
@@ -103,7 +103,7 @@ export class Sqlite3Connection implements DatabaseConnection {
     return statement;
   }
 
-  /** Drops the prepared statement of `sql`, also after an error: a statement that failed may not have been reset. */
+  /** Drops the prepared statement of `sql`. Also used after an error, which may leave a statement without a reset. */
   #forget(sql: string): void {
     this.#statements.get(sql)?.finalize();
     this.#statements.delete(sql);
@@ -129,7 +129,7 @@ function returnsRows(compiled: CompiledQuery): boolean {
 
 function sqlError(error: Error, sql: string, origin: Error): SqlError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : 'SQLITE_ERROR';
-  // The package's errors carry no stack of ours: they are made on another thread.
+  // Errors of the package have no stack of this code: they are made on another thread.
   const known = new SqlError({ message: error.message, sqlCode: code, sql });
   if (origin.stack !== undefined) known.stack = `${known.name}: ${known.message}\n${stackLines(origin.stack)}`;
   return known;

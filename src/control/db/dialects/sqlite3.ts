@@ -1,7 +1,7 @@
 /**
- * A Kysely dialect over the `sqlite3` package, whose statements run on libuv's thread pool, so that
- * a slow query never holds the event loop. One dialect owns one connection; who wants a second
- * one (src/control/db/database.ts does) makes a second dialect on the same file, which WAL allows.
+ * Kysely dialect for the package `sqlite3`, whose statements run on libuv's thread pool, so that a slow query never
+ * blocks the event loop. A dialect owns one connection; for a second connection, src/control/db/database.ts makes a
+ * second dialect on the same file, which WAL allows.
  */
 import {
   type DatabaseConnection,
@@ -20,16 +20,19 @@ import { Semaphore } from '../../../waiting/semaphore.ts';
 import { Sqlite3Connection } from './sqlite3-connection.ts';
 
 export const sqliteLimits = {
-  /** Callers waiting for the connection. Each holds a closure; beyond it something is stuck or flooding. */
+  /**
+   * Callers that wait for the connection. Each one holds a closure; above this number some statement never ends, or
+   * callers come too fast.
+   */
   waiting: 10_000,
   /**
-   * Milliseconds a caller waits for the connection. Transactions take milliseconds; this long means one
-   * that never ends, for example one that asks `db` instead of its own `trx`.
+   * Milliseconds that a caller waits for the connection. Transactions take milliseconds; a wait this long means a
+   * transaction that never ends, for example one that queries `db` instead of its own `trx`.
    */
   waitMs: 15_000,
-  /** Milliseconds SQLite waits for the other connection's write lock. Holds a libuv thread meanwhile. */
+  /** Milliseconds that SQLite waits for the write lock of the other connection. The wait holds a libuv thread. */
   busyMs: 5_000,
-  /** After a checkpoint the write-ahead log is cut down to this. */
+  /** Bytes to which the write-ahead log is truncated after a checkpoint. */
   walBytes: 64 * 1024 * 1024,
 } as const;
 
@@ -37,9 +40,9 @@ export interface Sqlite3DialectOptions {
   readonly file: string;
   /** FULL: a commit survives a power cut. NORMAL: the last commits may be lost, nothing is damaged. */
   readonly synchronous: 'full' | 'normal';
-  /** Refuses every write. */
+  /** Whether every write is refused. */
   readonly readOnly?: boolean;
-  /** Default `sqliteLimits.waitMs`. */
+  /** Milliseconds, `sqliteLimits.waitMs` by default. */
   readonly waitMs?: number;
 }
 
@@ -68,20 +71,23 @@ export class Sqlite3Dialect implements Dialect {
 }
 
 class Sqlite3Adapter extends SqliteAdapter {
-  /** The driver below lends its one connection itself, with a bound on waiting; Kysely's own mutex has none. */
+  /**
+   * Tells Kysely not to use its own mutex, which has no bound on waiting: the driver below lends its one connection
+   * itself.
+   */
   override get supportsMultipleConnections(): boolean {
     return true;
   }
 
-  /** SQLite's DDL is transactional; a migration that fails leaves nothing behind. */
+  /** Tells Kysely that DDL is transactional in SQLite: a migration that fails leaves nothing behind. */
   override get supportsTransactionalDdl(): boolean {
     return true;
   }
 }
 
 /**
- * Leaves row locks (`for update` and its like) out of statements: a transaction here holds the write lock of the whole
- * file from its begin on, so each of its rows is locked already.
+ * Leaves row locks (`for update` and similar) out of statements: a transaction holds the write lock of the whole file
+ * from its begin, so each row is already locked.
  */
 class Sqlite3QueryCompiler extends SqliteQueryCompiler {
   protected override visitSelectModifier(node: SelectModifierNode): void {
@@ -97,9 +103,9 @@ class Sqlite3Driver implements Driver {
     full: () => busy('too many queries are waiting'),
   });
   #connection: Sqlite3Connection | null = null;
-  /** Gives the turn of the query or transaction that has the connection back. */
+  /** Ends the turn of the query or transaction that has the connection; null: the connection is free. */
   #endTurn: (() => void) | null = null;
-  /** Told when the connection comes back while the driver is being closed. */
+  /** Is called when the connection comes back while the driver is being closed. */
   #returned: (() => void) | null = null;
 
   constructor(options: Sqlite3DialectOptions) {
@@ -110,7 +116,7 @@ class Sqlite3Driver implements Driver {
     const { file, synchronous, readOnly } = this.#options;
     const connection = await Sqlite3Connection.open(file);
     await connection.command(`pragma busy_timeout = ${sqliteLimits.busyMs}`);
-    // Takes effect in a new file only, before its first page is written; vacuum.ts rewrites older files.
+    // Takes effect only in a new file, before its first page is written; vacuum.ts rewrites older files.
     if (readOnly !== true) await connection.command('pragma auto_vacuum = incremental');
     await connection.command('pragma journal_mode = wal');
     await connection.command(`pragma journal_size_limit = ${sqliteLimits.walBytes}`);
@@ -124,7 +130,7 @@ class Sqlite3Driver implements Driver {
     if (this.#connection === null) throw closed();
     const late = () => busy(`no answer from the database within ${this.#waitMs} ms`);
     const endTurn = await this.#turns.enter({ limit: { ms: this.#waitMs, error: late } });
-    // Closed between the end of the turn before and this line.
+    // The driver may have been closed between the end of the previous turn and this line.
     if (this.#connection === null) {
       endTurn();
       throw closed();
@@ -141,8 +147,8 @@ class Sqlite3Driver implements Driver {
   }
 
   async beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {
-    // IMMEDIATE takes the write lock now: a deferred transaction that reads first and writes later
-    // fails with SQLITE_BUSY at once when the other connection has written in between.
+    // IMMEDIATE takes the write lock now: a deferred transaction that reads first and writes later fails with
+    // SQLITE_BUSY when the other connection has written in between.
     const begin = settings.accessMode === 'read only' ? 'begin' : 'begin immediate';
     await ours(connection).command(begin);
   }
@@ -155,7 +161,7 @@ class Sqlite3Driver implements Driver {
     try {
       await ours(connection).command('rollback');
     } catch (error) {
-      // A full disk makes SQLite roll back by itself; the first error is the one to tell.
+      // On a full disk SQLite has already rolled back; the first error is the one to report.
       if (error instanceof Error && error.message.includes('no transaction is active')) return;
       throw error;
     }
@@ -169,7 +175,7 @@ class Sqlite3Driver implements Driver {
     await connection?.close();
   }
 
-  /** Waits until the connection that is lent out comes back, for the time of a wait at most: some statement never ends. */
+  /** Waits until the lent connection comes back, at most `waitMs`: a statement may never end. */
   #takeBack(): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.#waitMs);

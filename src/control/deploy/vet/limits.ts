@@ -2,15 +2,17 @@
 import { MIB, pushLimits } from '../../../protocol/limits.ts';
 
 export interface VetLimits {
-  /** Vets at once: each may use a core and a gigabyte. */
+  /** Vet children at once; each may use a core and a gigabyte. */
   readonly children: number;
-  /** Pushes waiting for a vet: at 20 s each, more would wait for minutes. */
+  /** Pushes that wait for a vet child: at 20 s each, more would wait for minutes. */
   readonly waiting: number;
-  /** Resident memory of one child, in bytes; of a large module, more by `forModule`. */
+  /** Resident memory of one child, in bytes; `forModule` raises it for a large module. */
   readonly rssBytes: number;
-  /** Wall clock of one check, in milliseconds; of a large module, more by `forModule`. */
+  /** Wall clock of one check, in milliseconds; `forModule` raises it for a large module. */
   readonly timeoutMs: number;
-  /** Time between two looks at a child's memory: a bomb that takes 2 GiB in a second adds 50 MB between them. */
+  /**
+   * Milliseconds between two checks of a child's memory: a module that takes 2 GiB in a second adds 50 MB between them.
+   */
   readonly watchMs: number;
 }
 
@@ -23,8 +25,8 @@ export const vetLimits: VetLimits = {
 };
 
 /**
- * Returns `limits` for a module of `moduleBytes`: above pushLimits.largeModuleBytes it may take more memory and time, up
- * to 2 GiB and 52 s at pushLimits.moduleBytes. Checking takes about 10 bytes of memory for each byte of a module.
+ * Returns the limits for a module of `moduleBytes`. Above pushLimits.largeModuleBytes it may take more memory and time,
+ * up to 2 GiB and 52 s at pushLimits.moduleBytes. Checking takes about 10 bytes of memory per byte of a module.
  */
 export function forModule(limits: VetLimits, moduleBytes: number): VetLimits {
   const beyond = Math.max(0, moduleBytes - pushLimits.largeModuleBytes);

@@ -1,37 +1,37 @@
-/** What control and a vet child say to each other: one request, one answer, as plain data over the child's IPC channel. */
+/** Messages between control and a vet child: one request, one answer, plain data over the child's IPC channel. */
 import type { ErrorCode } from '../../../protocol/errors.ts';
 import type { TreeFile } from '../../../protocol/messages.ts';
 import type { StartUpReport, VettedModule } from '../../../protocol/module.ts';
 import type { Policy } from '../../../protocol/nouns.ts';
 
 export interface ToVet {
-  /** The module as pushed. */
+  /** Bytes of the module as pushed. */
   readonly bytes: Uint8Array;
-  /** What messages call the module. */
+  /** Name of the module in messages. */
   readonly name: string;
-  /** Where provided imports are documented, for the hint. */
+  /** URL of the page that documents provided imports, for hints. */
   readonly docsUrl: string;
-  /** Where the start-up is to run now; absent or null: no snapshot. */
+  /** Inputs of the start-up to run now; absent or null: no snapshot. */
   readonly snapshot?: SnapshotRequest | null;
 }
 
-/** What a start-up sees of its Deployment. */
+/** Inputs of a start-up, from its Deployment. */
 export interface SnapshotRequest {
-  /** The manifest's variables, not those that are set by command: an image is stored unsealed. */
+  /** Variables of the manifest, without those set by command: an image is stored unsealed. */
   readonly env: Readonly<Record<string, string>>;
   readonly files: readonly TreeFile[];
   readonly policy: Policy | null;
-  /** The manifest's memory limit. */
+  /** Memory limit of the manifest. */
   readonly memoryPages: number;
 }
 
 export interface Vetted {
   readonly module: VettedModule;
-  /** The rewritten module. */
+  /** Bytes of the rewritten module. */
   readonly bytes: Uint8Array;
   readonly rewriteMs: number;
   readonly compileMs: number;
-  /** What the start-up did; null where no snapshot was wanted. */
+  /** Effects of the start-up; null when no snapshot was asked for. */
   readonly startUp: StartUpReport | null;
 }
 

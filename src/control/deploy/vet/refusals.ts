@@ -1,4 +1,4 @@
-/** The errors of a check that did not end by itself, in the words that the push shows. */
+/** Makes the errors of checks that did not end by themselves, in the words that the push shows. */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { MIB } from '../../../protocol/limits.ts';
 
@@ -25,8 +25,7 @@ export function tooSlow(name: string, timeoutMs: number): PlatformError {
 }
 
 /**
- * Makes the error for a child that, with module `name`, died, or failed where it should have refused; `cause` is for
- * the log.
+ * Makes the error for a child that, with module `name`, died or failed instead of refusing it. `cause` is for the log.
  */
 export function crashed(name: string, cause: string): PlatformError {
   return new PlatformError('vet_failed', `the check of ${name} failed; the module was not deployed`, {
@@ -35,12 +34,12 @@ export function crashed(name: string, cause: string): PlatformError {
   });
 }
 
-/** Makes the error of a check when the push that the check was for has gone. */
+/** Makes the error of a check whose push has gone. */
 export function interrupted(): PlatformError {
   return new PlatformError('bad_request', 'the push was interrupted');
 }
 
-/** Makes the error for a push of a large module when others run and wait that are as many as may wait. */
+/** Makes the error for a push of a large module when all places for waiting are taken. */
 export function tooManyLarge(): PlatformError {
   return new PlatformError('overloaded', 'too many modules of more than 64 MiB are being deployed', {
     hints: ['push again in some minutes'],
@@ -48,7 +47,7 @@ export function tooManyLarge(): PlatformError {
   });
 }
 
-/** Makes the error for a check when all vets run, and all waiting places are taken. */
+/** Makes the error for a check when all vets run and all places for waiting are taken. */
 export function tooManyWaiting(): PlatformError {
   return new PlatformError('overloaded', 'too many modules wait to be checked', {
     hints: ['push again in a minute'],

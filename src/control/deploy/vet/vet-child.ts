@@ -1,4 +1,4 @@
-/** One vet child as control sees it: started, given one module, killed. */
+/** One vet child as control sees it: it is started, gets one module, and is killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,15 +11,15 @@ import { watchProcess } from './watchdog.ts';
 const programRoot = fileURLToPath(new URL('../../../../', import.meta.url));
 
 /**
- * What a child may read. Not the whole checkout: the data folder lies in it by default, with the key of the sealed
- * variables. The last one tells how much machine code a module became.
+ * Paths that a child may read. Not the whole checkout: by default it contains the data folder, with the key of the
+ * sealed variables. The last path tells the amount of machine code of a module.
  */
 const readable = [`${programRoot}src/`, `${programRoot}node_modules/`, `${programRoot}package.json`, '/proc/self/maps'];
 
 export interface VetChildOptions {
-  /** The program that the child runs; src/bin/vet.ts but in tests. */
+  /** Program that the child runs: src/bin/vet.ts, except in tests. */
   readonly program: string;
-  /** Folder of the compiled form of our own source (Node's compile cache); null: none. */
+  /** Folder of the compiled form of the platform's own source (Node's compile cache); null: none. */
   readonly cacheFolder: string | null;
 }
 
@@ -30,12 +30,12 @@ export class VetChild {
 
   constructor({ program, cacheFolder }: VetChildOptions) {
     const grants = [`${dirname(program)}/`, ...readable].map((path) => `--allow-fs-read=${path}`);
-    // Node uses the cache only where it may write. The child gives the grant up before it takes a module.
+    // Node uses the cache only if it may write to it. The child gives up this right before it takes a module.
     if (cacheFolder !== null) grants.push(`--allow-fs-read=${cacheFolder}/`, `--allow-fs-write=${cacheFolder}/`);
     this.#process = spawn(
       process.execPath,
       ['--permission', ...grants, '--no-wasm-lazy-compilation', '--disable-warning=ExperimentalWarning', program],
-      // None of control's environment: the child needs nothing of it, and it holds secrets.
+      // Control's environment is left out: the child does not need it, and it holds secrets.
       {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         serialization: 'advanced',
@@ -47,7 +47,7 @@ export class VetChild {
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr = `${this.#stderr}${chunk.toString('utf8')}`.slice(-4096);
     });
-    // An idle child does not keep control alive.
+    // An idle child does not keep control running.
     this.#process.unref();
     this.#process.channel?.unref();
   }
@@ -63,7 +63,7 @@ export class VetChild {
   }
 
   /**
-   * Gives the child `request`, waits for its answer and kills it, whatever happens. Throws what the child found
+   * Gives the child `request`, waits for its answer and kills it in any case. Throws the child's finding
    * (`module_invalid`, `imports_unknown`, …), `vet_failed` when it exceeded `limits` or died, `bad_request` when
    * `signal` aborts. At most once per child.
    */

@@ -12,18 +12,21 @@ import { interrupted, tooManyWaiting } from './refusals.ts';
 import { VetChild } from './vet-child.ts';
 
 export interface VetPoolOptions {
-  /** Replaces single values of `vetLimits`. */
+  /** Values that replace those of `vetLimits`. */
   readonly limits?: Partial<VetLimits>;
   /**
-   * Folder in which children keep the compiled form of our own source (Node's compile cache), made with mode 0700:
-   * a child is ready three times as fast. null: no cache.
+   * Folder in which children keep the compiled form of the platform's own source (Node's compile cache), created with
+   * mode 0700: a child is ready three times as fast. null: no cache.
    */
   readonly cacheFolder: string | null;
-  /** Other program than src/bin/vet.ts, for tests of what a child can do wrong. */
+  /** Program used instead of src/bin/vet.ts, in tests of misbehaving children. */
   readonly program?: string;
 }
 
-/** Delay before the next child is started, so that it does not compete with the last steps of the push just served. */
+/**
+ * Milliseconds before the next child is started, so that it does not compete with the last steps of the push just
+ * served.
+ */
 const refillMs = 100;
 
 const vetProgram = fileURLToPath(new URL('../../../bin/vet.ts', import.meta.url));
@@ -51,9 +54,9 @@ export class VetPool {
   }
 
   /**
-   * Checks and rewrites one module, after those that came before. Throws what the child found (`module_invalid`,
-   * `imports_unknown`, …), `vet_failed` when the child had to be killed or died, `overloaded` when too many pushes
-   * wait, `bad_request` when `signal` aborts.
+   * Checks and rewrites one module, after those that came before. Throws the child's finding (`module_invalid`,
+   * `imports_unknown`, …), `vet_failed` when the child was killed or died, `overloaded` when too many pushes wait,
+   * `bad_request` when `signal` aborts.
    */
   vet(request: ToVet, signal: AbortSignal): Promise<Vetted> {
     return this.#turns.run(
@@ -73,7 +76,7 @@ export class VetPool {
     );
   }
 
-  /** Kills all children: checks that run or wait fail. No spare is started afterwards. */
+  /** Kills all children; running and waiting checks fail. No spare is started afterwards. */
   close(): void {
     this.#closed = true;
     this.#turns.refuseWaiting(interrupted());
@@ -91,7 +94,7 @@ export class VetPool {
     const child = this.#start();
     this.#spare = child;
     child.onGone(() => {
-      // A spare that dies by itself is not replaced at once: it would die again. The next push starts one.
+      // A spare that dies by itself is not replaced at once, since it would die again. The next push starts one.
       if (this.#spare === child) this.#spare = null;
     });
   }

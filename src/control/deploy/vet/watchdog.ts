@@ -1,15 +1,15 @@
-/** Watches one process from outside, for memory and time. */
+/** Watches memory and time of one process from outside. */
 import { residentBytes } from './resident-bytes.ts';
 
 export interface WatchOptions {
   readonly pid: number;
   readonly rssBytes: number;
   readonly timeoutMs: number;
-  /** Time between two looks. */
+  /** Milliseconds between two checks. */
   readonly watchMs: number;
-  /** Called when the process holds more than `rssBytes`, with what it holds; possibly more than once. */
+  /** Is called with the resident bytes when the process holds more than `rssBytes`; possibly more than once. */
   readonly onMemory: (rss: number) => void;
-  /** Called when `timeoutMs` have passed; possibly more than once. */
+  /** Is called when `timeoutMs` have passed; possibly more than once. */
   readonly onTime: () => void;
 }
 
