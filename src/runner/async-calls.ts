@@ -8,6 +8,7 @@ import { type CallRequest, callsPath, ownSegment, retryVariable } from '../proto
 import { PlatformError } from '../protocol/errors.ts';
 import { callLimits } from '../protocol/limits.ts';
 import type { ByteBudget } from '../waiting/byte-budget.ts';
+import { FairPlaces } from '../waiting/fair-places.ts';
 import { isHandedOn } from './cgi-request.ts';
 import { ControlAway } from './control-link.ts';
 import { asyncLimits } from './limits.ts';
@@ -59,27 +60,28 @@ export function isOwnPath(path: string): boolean {
 
 export class AsyncCalls {
   readonly #services: RunnerServices;
-  /** Requests that are being received or stored. */
-  #accepting = 0;
+  /** Requests that are being received or stored, by the owner of the function. */
+  readonly #accepting = new FairPlaces(asyncLimits.accepting);
 
   constructor(services: RunnerServices) {
     this.#services = services;
   }
 
   /**
-   * Hands a request to control and answers 202. Throws `overloaded`, `body_too_large`, `bad_request`, `unavailable`
-   * (control is away), and what control says.
+   * Hands a request to control and answers 202. Throws `overloaded`, `body_too_large`, `bad_request`, `request_timeout`,
+   * `unavailable` (control is away), and what control says.
    */
   async accept(asked: Asked, expectsContinue: boolean): Promise<void> {
     const { request, response, address, deployment } = asked;
-    if (this.#accepting >= asyncLimits.accepting) throw overloaded();
+    const { ownerId } = deployment.spec;
+    if (this.#accepting.room(ownerId) === 0) throw overloaded();
     const most = Math.min(callLimits.bodyBytes, deployment.spec.limits.bodyBytes);
     if ((declaredBytes(request) ?? 0) > most) throw tooLarge(most);
     const made = requestOf(asked, this.#services);
-    this.#accepting += 1;
+    this.#accepting.take(ownerId, 1);
     try {
       if (expectsContinue) response.writeContinue();
-      const body = await collect(request, most, this.#services.bodies);
+      const body = await receiveBody(request, most, this.#services.bodies);
       const callId = randomBytes(24).toString('base64url');
       await deployment.services.calls
         .accept({ id: callId, request: made, body, attemptsMax: attemptsOf(deployment.spec.env[retryVariable]) })
@@ -88,7 +90,7 @@ export class AsyncCalls {
       const text = JSON.stringify({ id: callId, state: 'ready', url });
       send(asked, 202, ['location', url, 'preference-applied', 'respond-async', 'retry-after', '1'], text);
     } finally {
-      this.#accepting -= 1;
+      this.#accepting.give(ownerId, 1);
     }
   }
 
@@ -158,13 +160,17 @@ function requestOf({ request, address, deployment }: Asked, { proxies, isHttps }
   };
 }
 
-/** Reads a body of at most `most` bytes. Throws `body_too_large`, `overloaded`, and `bad_request` where it is cut off. */
-function collect(request: IncomingMessage, most: number, budget: ByteBudget): Promise<Buffer> {
+/**
+ * Reads a body of at most `most` bytes. Throws `body_too_large`, `overloaded`, `bad_request` where it is cut off, and
+ * `request_timeout` where it takes longer than asyncLimits.receiveMs.
+ */
+export function receiveBody(request: IncomingMessage, most: number, budget: ByteBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
     let held = 0;
     const settle = (error: PlatformError | null): void => {
+      clearTimeout(late);
       request.off('data', onData).off('end', onEnd).off('close', onClose);
       budget.give(held);
       if (error === null) resolve(Buffer.concat(chunks));
@@ -180,6 +186,10 @@ function collect(request: IncomingMessage, most: number, budget: ByteBudget): Pr
     };
     const onEnd = (): void => settle(null);
     const onClose = (): void => settle(new PlatformError('bad_request', 'The request was cut off.'));
+    const late = setTimeout(
+      () => settle(new PlatformError('request_timeout', 'The request did not arrive in time.')),
+      asyncLimits.receiveMs,
+    );
     request.on('data', onData).on('end', onEnd).on('close', onClose);
     if (request.destroyed && !request.readableEnded) onClose();
   });

@@ -14,8 +14,10 @@ export const admission = {
 } as const;
 
 export const asyncLimits = {
-  /** Asynchronous requests that one runner receives or stores at the same time, each with up to 1 MiB. */
+  /** Asynchronous requests that one runner receives or stores at the same time, each with up to 1 MiB. Owners share them. */
   accepting: 64,
+  /** Milliseconds in which the body of one arrives whole: one that drips holds a place. */
+  receiveMs: 30_000,
 } as const;
 
 export const connectionLimits = {

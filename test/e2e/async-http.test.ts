@@ -1,7 +1,9 @@
 /** Asynchronous HTTP: a call is kept, made later, retried, and its answer read at an address that nobody can guess. */
 import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import { callLimits } from '../../src/protocol/limits.ts';
+import { asyncLimits } from '../../src/runner/limits.ts';
 import {
   call,
   createUser,
@@ -133,6 +135,39 @@ it('what fails is attempted as often as TRISIEL_RETRY says, once without; its an
       reason: expect.stringContaining('trapped'),
     });
     expect(JSON.parse((await call(platform, handler, { path: `${url}/answer` })).body).code).toBe('trapped');
+  }
+});
+
+it('bodies that drip take half of the places at most: the functions of others are called meanwhile', async () => {
+  const grace = await createUser(platform, 'grace');
+  const pushed = await push(platform, grace, await makeRepo({ 'a.wasm': teller }), 'of-grace');
+  expect(pushed.status, pushed.stderr).toBe(0);
+  const base = new URL(platform.runUrl);
+  const sockets: Socket[] = [];
+  let refused = 0;
+  const several = Promise.withResolvers<void>();
+  try {
+    // Two runners share the connections: more than enough for both.
+    for (let n = 0; n < 3 * asyncLimits.accepting; n += 1) {
+      const socket = connect(Number(base.port), base.hostname);
+      sockets.push(socket);
+      socket.on('error', () => {});
+      socket.on('data', (bytes) => {
+        if (!String(bytes).startsWith('HTTP/1.1 503 ')) return;
+        refused += 1;
+        if (refused >= asyncLimits.accepting) several.resolve();
+      });
+      socket.write(`POST / HTTP/1.1\r\nHost: teller.localhost\r\nPrefer: respond-async\r\nContent-Length: 10\r\n\r\n1`);
+    }
+    await several.promise;
+    const answer = await call(platform, 'of-grace', {
+      method: 'POST',
+      headers: { prefer: 'respond-async' },
+      body: 'x',
+    });
+    expect(answer.status).toBe(202);
+  } finally {
+    for (const socket of sockets) socket.destroy();
   }
 });
 

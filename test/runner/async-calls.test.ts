@@ -1,0 +1,55 @@
+import type { IncomingMessage } from 'node:http';
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { isOwnPath, prefersAsync, receiveBody } from '../../src/runner/async-calls.ts';
+import { asyncLimits } from '../../src/runner/limits.ts';
+import { ByteBudget } from '../../src/waiting/byte-budget.ts';
+
+describe('the body of an asynchronous request', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('that drips is given up in time; what it held is given back, and no timer stays', async () => {
+    const request = new PassThrough();
+    const budget = new ByteBudget(100);
+    const received = receiveBody(request as unknown as IncomingMessage, 50, budget);
+    const refused = expect(received).rejects.toMatchObject({ code: 'request_timeout' });
+    request.write('1');
+    await vi.advanceTimersByTimeAsync(asyncLimits.receiveMs - 1);
+    request.write('2');
+    await vi.advanceTimersByTimeAsync(1);
+    await refused;
+    expect(budget.take(100)).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('that arrives is returned whole, and no timer stays', async () => {
+    const request = new PassThrough();
+    const received = receiveBody(request as unknown as IncomingMessage, 50, new ByteBudget(100));
+    request.write('hello ');
+    request.end('there');
+    expect((await received).toString()).toBe('hello there');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+it.each([
+  ['respond-async', true],
+  ['return=minimal, Respond-Async; wait=10', true],
+  ['wait=10', false],
+  ['foo="a, respond-async"', false],
+  ['respond-async=1', false],
+  [undefined, false],
+])('Prefer: %s asks for an asynchronous answer: %s', (field, wanted) => {
+  expect(prefersAsync(field)).toBe(wanted);
+});
+
+it.each([
+  ['/.trisiel/calls/x', true],
+  ['/a/%2etrisiel/b', true],
+  ['/a%2F.TRISIEL', true],
+  ['/.trisiel-not', false],
+  ['/a/b.trisiel', false],
+])('the path %s belongs to the platform: %s', (path, own) => {
+  expect(isOwnPath(path)).toBe(own);
+});
