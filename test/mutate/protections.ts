@@ -1037,4 +1037,18 @@ export const protections: readonly Protection[] = [
     replace: '',
     tests: ['test/control/handlers/handlers.test.ts'],
   },
+  {
+    name: 'asynchronous requests: owners share the places for bodies',
+    file: 'src/runner/async-calls.ts',
+    find: 'if (this.#accepting.room(ownerId) === 0) throw overloaded();',
+    replace: 'if (this.#accepting.held === asyncLimits.accepting) throw overloaded();',
+    tests: ['test/e2e/async-http.test.ts'],
+  },
+  {
+    name: 'asynchronous requests: a body that drips is given up',
+    file: 'src/runner/async-calls.ts',
+    find: "settle(new PlatformError('request_timeout', 'The request did not arrive in time.')),",
+    replace: '{},',
+    tests: ['test/runner/async-calls.test.ts'],
+  },
 ];
