@@ -4,7 +4,7 @@ import type { LogStore } from '../logs/log-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 
 export class Metrics {
-  /** Registry, to which other stations add figures (runners, pushes). */
+  /** Holds all figures, those of the process included. */
   readonly registry = new Registry();
   readonly #requests: Histogram<'operation' | 'status'>;
 
