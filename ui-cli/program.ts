@@ -7,6 +7,7 @@ import { addAccessCommands } from './commands/access.ts';
 import { addAccountCommands } from './commands/account.ts';
 import { handlerArgument } from './commands/arguments.ts';
 import { addAuditCommand } from './commands/audit.ts';
+import { addCallsCommand } from './commands/calls.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
@@ -100,6 +101,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addEnvironmentCommands(program, context);
   addQueueCommand(program, context);
   addScheduleCommands(program, context);
+  addCallsCommand(program, context);
   addInvokeCommand(program, context);
   program.commandsGroup('Tools:');
   program

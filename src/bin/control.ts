@@ -42,6 +42,7 @@ import { Deliveries } from '../control/queues/deliveries.ts';
 import { FunctionCaller } from '../control/queues/function-caller.ts';
 import { MessageStore } from '../control/queues/message-store.ts';
 import { PublishGroups } from '../control/queues/publish-groups.ts';
+import { QueueRates } from '../control/queues/queue-rates.ts';
 import { QueueStore } from '../control/queues/queue-store.ts';
 import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
@@ -130,12 +131,16 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const keptAnswers = new KeptAnswers({ db, sealer, now, randomBytes, report });
   const kv = new KvStore({ db, now });
   const queues = new QueueStore({ db, now, newId: () => newId('q', randomBytes) });
+  const rates = new QueueRates({ db, now, report });
   const messages = new MessageStore({
     db,
     queues,
     now,
     newId: () => newId('m', randomBytes),
-    onPublished: (queueId) => consumers.wake(queueId),
+    onPublished: (queueId, count) => {
+      rates.count(queueId, 'published', count);
+      consumers.wake(queueId);
+    },
   });
   const probeKey = readProbeKey(data('runner.key'));
   const functionCaller = () =>
@@ -153,6 +158,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     db,
     queues,
     publish: (ownerId, queue, message) => groups.publish(ownerId, queue, message),
+    count: (queueId, event, count) => rates.count(queueId, event, count),
     taker,
     deliveries: new Deliveries({ db, now, random: Math.random }),
     caller: functionCaller(),
@@ -297,12 +303,13 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     queues,
     messages,
     schedules,
+    calls,
     wakeCalls: () => callMaker.wake(),
     deployer: deployments,
     quota,
     audit,
     keptAnswers,
-    metrics: new Metrics({ logs, usage }),
+    metrics: new Metrics({ logs, usage, queues, rates, now }),
     log,
     now,
     randomBytes,
@@ -347,6 +354,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   });
   await fleet.start();
   isStarted = true;
+  rates.start();
   consumers.start();
   callMaker.start();
   const measured = quota.measureAll();
@@ -394,6 +402,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     // When an earlier call has begun to end the fleet, this waits for it: the first call decides.
     await fleet.leave(config.graceS * 1_000);
     server.closeAllConnections();
+    await rates.close();
     await hooks.close();
     vet.close();
     await quota.close();

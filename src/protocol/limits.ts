@@ -197,6 +197,8 @@ export const callLimits = {
   bodyBytes: MIB,
   /** Bytes that one stored request counts towards the quota, besides its body. */
   requestBytes: 2 * KIB,
+  /** Characters of an id that its handler's team is shown: 72 bits name the call, the other 120 give access to it. */
+  shownIdChars: 12,
   /** Bytes of an answer that control keeps; a longer answer fails the call. */
   answerBytes: MIB,
   /** Asynchronous requests of one handler that wait or run; further requests are answered 503. */

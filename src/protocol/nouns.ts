@@ -213,6 +213,10 @@ interface InvocationFacts {
 export const messageStates = ['ready', 'inflight', 'dead', 'done'] as const;
 export type MessageState = (typeof messageStates)[number];
 
+/** What becomes of messages, as it is counted: `retried` failed and come again, `dead` have failed for good. */
+export const queueEvents = ['published', 'acknowledged', 'retried', 'dead'] as const;
+export type QueueEvent = (typeof queueEvents)[number];
+
 /** How a Deployment consumes a Queue: one `[[queue]]` of its manifest. */
 export interface QueueSettings {
   readonly name: string;

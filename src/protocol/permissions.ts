@@ -95,6 +95,7 @@ export const permissions = {
   setVariable: deployer,
   removeVariable: deployer,
 
+  listCalls: viewer,
   listSchedules: viewer,
   runSchedule: deployer,
   pauseSchedule: deployer,

@@ -16,6 +16,7 @@ import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
+import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
@@ -93,6 +94,7 @@ export async function startPlatform(
     usage,
     queues: own.queues,
     messages: own.messages,
+    calls: new CallStore({ db, now, random: () => 0 }),
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),
@@ -105,7 +107,7 @@ export async function startPlatform(
       randomBytes,
       report: (text, error) => log.error({ err: error }, text),
     }),
-    metrics: new Metrics({ logs, usage }),
+    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, now }),
     log,
     now,
     randomBytes,

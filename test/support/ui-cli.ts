@@ -14,6 +14,7 @@ import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
 import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
+import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type Database, openDatabase } from '../../src/control/db/database.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
@@ -94,6 +95,7 @@ export async function startControl(options: { readonly registration?: Registrati
     usage,
     queues: own.queues,
     messages: own.messages,
+    calls: new CallStore({ db, now, random: () => 0 }),
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => {},
     log,
@@ -104,7 +106,7 @@ export async function startControl(options: { readonly registration?: Registrati
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({ db, sealer, now, randomBytes, report: (_text, error) => onError(error) }),
-    metrics: new Metrics({ logs, usage }),
+    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, now }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
     functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,
     gitUrl: (name) => `${url()}/${name}.git`,

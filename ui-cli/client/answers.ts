@@ -4,6 +4,7 @@ import { tokenScopes } from '../../src/protocol/nouns.ts';
 import {
   accountAnswer,
   auditEntryAnswer,
+  callAnswer,
   collaboratorAnswer,
   deploymentAnswer,
   handlerAnswer,
@@ -65,6 +66,7 @@ export const invocation = z.object({ invocation: invocationAnswer });
 export const queues = z.object({ queues: z.array(queueAnswer), next });
 export const queueMessages = z.object({ messages: z.array(queueMessageAnswer), next: z.nullable(z.number()) });
 export const queue = queueAnswer;
+export const calls = z.object({ calls: z.array(callAnswer), next });
 export const schedules = z.object({ schedules: z.array(scheduleAnswer), next });
 export const schedule = scheduleAnswer;
 export const published = publishedAnswer;

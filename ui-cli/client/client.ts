@@ -1,6 +1,7 @@
 /** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
 import type * as z from 'zod/mini';
 import type {
+  CallState,
   CollaboratorRole,
   DeploymentView,
   HandlerView,
@@ -18,6 +19,7 @@ import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import type {
   AccountView,
   AuditEntryView,
+  CallView,
   CollaboratorView,
   InviteView,
   LogPage,
@@ -391,6 +393,16 @@ export class Client {
     await this.#send({ method: 'DELETE', path: variablePath(name, key), query }, options);
   }
 
+  /** The newest asynchronous calls of a handler, newest first; `state`: only those. */
+  async calls(
+    name: string,
+    query: { readonly state?: CallState | undefined; readonly limit?: number | undefined } = {},
+    options?: CallOptions,
+  ): Promise<readonly CallView[]> {
+    const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/calls`, query: { ...query } };
+    return (await this.#call(answers.calls, asked, options)).calls;
+  }
+
   /** Schedules of a handler's live version, by name. */
   async schedules(name: string, options?: CallOptions): Promise<readonly ScheduleView[]> {
     return all(async (after) => {
@@ -477,6 +489,26 @@ export class Client {
       ...(options?.signal === undefined ? {} : { signal: options.signal }),
     };
     await download(this.target, asked, take);
+  }
+
+  /** Hands the lines of an export of a handler's log lines or invocations to `take`, as they come. */
+  async exportRecords(
+    handler: string,
+    what: 'logs' | 'invocations',
+    query: { readonly after: string | null; readonly format: 'ndjson' | 'csv' },
+    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
+  ): Promise<void> {
+    const { format, after } = query;
+    await download(
+      this.target,
+      {
+        method: 'GET',
+        path: `/api/v1${handlerPath(handler)}/${what}/export`,
+        query: { format, ...(after === null ? {} : { after }) },
+        accept: '*/*',
+      },
+      take,
+    );
   }
 
   async pauseQueue(queue: string, isPaused: boolean, options?: CallOptions): Promise<QueueView> {

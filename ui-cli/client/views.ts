@@ -23,7 +23,9 @@ import {
   type Policy,
   type PreviewView,
   policyLists,
+  type QueueEvent,
   type QuotaView,
+  queueEvents,
   storedKinds,
   type TokenScope,
   tokenScopes,
@@ -190,6 +192,8 @@ export interface QueueView {
   readonly messages: Readonly<Record<MessageState, number>>;
   readonly bytes: number;
   readonly oldestMs: number | null;
+  /** Messages of the last five minutes, by what became of them. */
+  readonly recent: Readonly<Record<QueueEvent, number>>;
   readonly consumers: readonly string[];
 }
 
@@ -199,7 +203,33 @@ export const queueAnswer: z.ZodMiniType<QueueView> = z.object({
   messages: z.object(recordOf(messageStates, () => number)),
   bytes: number,
   oldestMs: orNull(number),
+  recent: z.object(recordOf(queueEvents, () => number)),
   consumers: z.array(plain),
+});
+
+/** An asynchronous call; `id` is the beginning of its id. */
+export interface CallView {
+  readonly id: string;
+  readonly state: CallState;
+  readonly attempts: number;
+  readonly acceptedMs: number;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+  readonly reason: string | null;
+  readonly invocation: string | null;
+  readonly status: number | null;
+}
+
+export const callAnswer: z.ZodMiniType<CallView> = z.object({
+  id: plain,
+  state: z.enum(callStates),
+  attempts: number,
+  acceptedMs: number,
+  startedMs: orNull(number),
+  endedMs: orNull(number),
+  reason: orNull(text),
+  invocation: orNull(plain),
+  status: orNull(number),
 });
 
 export interface ScheduleRunView {

@@ -1,6 +1,6 @@
 /** logs: what was, and with --follow what comes */
 import { styleText } from 'node:util';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
 import type { InvocationRecord, LogLine, LogStream } from '../../src/protocol/nouns.ts';
@@ -12,6 +12,7 @@ import type { LogTailOptions } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
 import { formatCall, formatLogLine, searchStopped, severityOf } from '../text/log-line.ts';
 import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
+import { addExportOptions, type ExportOptions, exportedRecords, exportTo } from './export-file.ts';
 
 /** Lines of one call that show with --status. */
 const linesOfCall = 1_000;
@@ -33,7 +34,7 @@ interface LogOptions {
 }
 
 export function addLogCommands(program: Command, context: Context): void {
-  program
+  const logs = program
     .command('logs')
     .description('show the log of a handler, and a line for each call; with --json one log line a line')
     .argument('[name]', handlerArgument)
@@ -49,14 +50,41 @@ export function addLogCommands(program: Command, context: Context): void {
     .option('-i, --invocation <id>', 'only lines of this invocation')
     .option('--status <status>', 'only calls with this status, 404 or 5xx, and their lines', parseStatus)
     .option('--no-requests', 'no lines for calls')
-    .action(async (given: string | undefined, options: LogOptions) => {
+    .addOption(
+      new Option(
+        '--export <file>',
+        'write all lines that are kept to a file, oldest first (.gz, .zst: compressed)',
+      ).conflicts([
+        ...[
+          'follow',
+          'limit',
+          'since',
+          'until',
+          'after',
+          'grep',
+          'level',
+          'stderr',
+          'invocation',
+          'status',
+          'requests',
+        ],
+      ]),
+    );
+  addExportOptions(logs, 'export').action(
+    async (given: string | undefined, options: LogOptions & ExportOptions & { readonly export?: string }) => {
       const name = await context.handlerName(given);
       const client = await context.client();
+      if (options.export !== undefined)
+        return exportTo(context, exportedRecords(client, name, 'logs', options.format), {
+          ...options,
+          out: options.export,
+        });
       if (options.follow && options.until !== undefined)
         throw new PlatformError('bad_request', '--follow has no end, so it does not go with --until');
       const job = { name, options, calls: new Calls(() => client, name), write: lineWriter(context) };
       await (options.status === undefined ? showLines(context, client, job) : showCalls(context, client, job));
-    });
+    },
+  );
 }
 
 interface Job {

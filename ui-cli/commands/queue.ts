@@ -1,16 +1,17 @@
 /** queue: a user's queues, filled, watched, emptied, moved (docs/queues.md). */
 import { createReadStream } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { queueLimits } from '../../src/protocol/limits.ts';
 import { type MessageState, messageStates } from '../../src/protocol/nouns.ts';
+import type { Client } from '../client/client.ts';
 import type { Context } from '../context.ts';
 import { formatBytes, plural } from '../text/format.ts';
-import { messageTable, queueTable } from '../text/queue.ts';
+import { messageTable, queueLines, queueTable } from '../text/queue.ts';
 import { parseCount } from './arguments.ts';
+import { addExportOptions, type Exported, type ExportOptions, exportTo, type LineFormat } from './export-file.ts';
 
 interface Selection {
   readonly state?: MessageState;
@@ -39,7 +40,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .argument('<queue>', queueArgument)
     .action(async (name: string) => {
       const shown = await (await context.client()).queue(name);
-      context.result(shown, queueTable([shown], Date.now()));
+      context.result(shown, queueLines(shown, Date.now()));
     });
 
   queue
@@ -84,15 +85,16 @@ export function addQueueCommand(program: Command, context: Context): void {
         context.out.note(`hint: wasmcloud queue read ${name} --after ${page.next} shows the next ones`);
     });
 
-  queue
-    .command('export')
-    .description('write all messages to a file or standard output, a line each')
-    .argument('<queue>', queueArgument)
-    .option('--out <file>', 'the file; it must not exist, but with --resume')
-    .addOption(new Option('--format <format>', 'how lines are written').choices(['ndjson', 'csv']).default('ndjson'))
-    .addOption(stateOption())
-    .option('--resume', 'go on where the NDJSON file ends', false)
-    .action(async (name: string, options: ExportOptions) => exportQueue(context, name, options));
+  addExportOptions(
+    queue
+      .command('export')
+      .description('write all messages to a file or standard output, a line each')
+      .argument('<queue>', queueArgument)
+      .option('--out <file>', 'the file; compressed where it ends in .gz or .zst; - is standard output')
+      .addOption(stateOption()),
+  ).action(async (name: string, options: ExportOptions & Selection & { readonly out?: string }) =>
+    exportTo(context, exportedQueue(await context.client(), name, options), { ...options, out: options.out ?? null }),
+  );
 
   queue
     .command('retry')
@@ -181,85 +183,22 @@ async function publish(
   context.result(done, [said]);
 }
 
-interface ExportOptions extends Selection {
-  readonly out?: string;
-  readonly format: 'ndjson' | 'csv';
-  readonly resume: boolean;
-}
-
-async function exportQueue(context: Context, name: string, options: ExportOptions): Promise<void> {
-  const { out, format, state, resume } = options;
-  if (resume && (out === undefined || format !== 'ndjson'))
-    throw new PlatformError('bad_request', '--resume goes on with an NDJSON file: it needs --out');
-  const client = await context.client();
-  const query = { format, ...(state === undefined ? {} : { state }) };
-  if (out === undefined) {
-    return client.exportQueue(name, query, async (bytes) => {
-      for await (const chunk of bytes) await context.out.bytes(chunk);
-    });
-  }
-  const file = await openFor(out, resume);
-  try {
-    const { after, size } = resume ? await lastWhole(file, out) : { after: 0, size: 0 };
-    let at = size;
-    let lines = 0;
-    await client.exportQueue(name, { ...query, after }, async (bytes) => {
-      for await (const chunk of bytes) {
-        await file.write(chunk, 0, chunk.length, at);
-        at += chunk.length;
-        for (const byte of chunk) if (byte === 10) lines += 1;
-        if (context.environment.interactive) process.stderr.write(`\r${lines} lines, ${formatBytes(at)} `);
-      }
-    });
-    await file.sync();
-    if (context.environment.interactive) process.stderr.write('\r\u001b[K');
-    const messages = format === 'csv' ? Math.max(0, lines - 1) : lines;
-    context.result({ queue: name, file: out, lines, bytes: at }, [
-      `wrote ${plural(messages, 'message')} (${formatBytes(at)}) to ${out}`,
-    ]);
-  } catch (error) {
-    if (format === 'ndjson')
-      context.out.note(`hint: wasmcloud queue export ${name} --out ${out} --resume goes on where it stopped`);
-    throw error;
-  } finally {
-    await file.close();
-  }
-}
-
-async function openFor(path: string, isResumed: boolean): Promise<FileHandle> {
-  try {
-    return await open(path, isResumed ? 'r+' : 'wx');
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : '';
-    if (code === 'EEXIST')
-      throw new PlatformError('bad_request', `${path} exists already`, { hints: ['--resume goes on with it'] });
-    throw new PlatformError('bad_request', `${path} cannot be written (${String(code)})`, { cause: error });
-  }
-}
-
-/** Returns the position of the last whole line of an export, and where the next one is to be written. */
-async function lastWhole(file: FileHandle, path: string): Promise<{ readonly after: number; readonly size: number }> {
-  const { size } = await file.stat();
-  // The longest line is a message in base64.
-  const tail = Buffer.alloc(Math.min(size, 2 * Math.ceil((queueLimits.messageBytes * 4) / 3) + 64 * 1024));
-  await file.read(tail, 0, tail.length, size - tail.length);
-  const end = tail.lastIndexOf(10);
-  if (end === -1) {
-    if (size > tail.length) throw notAnExport(path);
-    return { after: 0, size: 0 };
-  }
-  const begin = tail.lastIndexOf(10, end - 1) + 1;
-  try {
-    const { position } = JSON.parse(tail.toString('utf8', begin, end)) as { readonly position?: unknown };
-    if (typeof position === 'number') return { after: position, size: size - tail.length + end + 1 };
-  } catch {
-    // Said below.
-  }
-  throw notAnExport(path);
-}
-
-function notAnExport(path: string): PlatformError {
-  return new PlatformError('bad_request', `${path} does not end like an export of a queue`);
+/** What the export of a queue is made of. */
+function exportedQueue(
+  client: Client,
+  name: string,
+  { state, format }: Selection & { readonly format: LineFormat },
+): Exported {
+  const query = state === undefined ? {} : { state };
+  return {
+    noun: 'message',
+    key: 'position',
+    total: async () => {
+      const { messages } = await client.queue(name);
+      return state === undefined ? Object.values(messages).reduce((sum, count) => sum + count, 0) : messages[state];
+    },
+    download: (after, take) => client.exportQueue(name, { ...query, after: Number(after ?? 0), format }, take),
+  };
 }
 
 function needYes(yes: boolean | undefined, what: string, hint: string): void {

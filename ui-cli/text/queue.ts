@@ -1,5 +1,5 @@
 /** Queues and their messages as lines. */
-import { messageStates } from '../../src/protocol/nouns.ts';
+import { messageStates, queueEvents } from '../../src/protocol/nouns.ts';
 import type { QueueMessageView, QueueView } from '../client/views.ts';
 import { formatAgo, formatBytes } from './format.ts';
 import { table } from './table.ts';
@@ -22,6 +22,12 @@ export function queueTable(queues: readonly QueueView[], nowMs: number): string[
       queue.consumers.length === 0 ? 'none' : queue.consumers.join(', '),
     ]),
   );
+}
+
+/** One queue in full: its row, and what became of messages lately. */
+export function queueLines(queue: QueueView, nowMs: number): string[] {
+  const recent = queueEvents.map((event) => `${queue.recent[event]} ${event}`).join(', ');
+  return [...queueTable([queue], nowMs), `in the last 5 minutes: ${recent}`];
 }
 
 /** `position  state  time  attempts  size  text`; a message that is not UTF-8 is shown in base64. */

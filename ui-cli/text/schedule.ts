@@ -1,5 +1,6 @@
 /** Schedules and their runs as lines. */
 import type { ScheduleRunView, ScheduleView } from '../client/views.ts';
+import { callWords } from './call.ts';
 import { formatAgo, formatDuration } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
@@ -22,8 +23,7 @@ function whenOf({ cron, timezone, everyMs }: ScheduleView): string {
 
 function lastRun(run: ScheduleRunView | undefined, nowMs: number): string {
   if (run === undefined) return 'none yet';
-  const words = { ready: 'waits', inflight: 'runs', done: 'ok', failed: 'failed', skipped: 'skipped' } as const;
   const at = run.endedMs ?? run.startedMs ?? run.tickMs;
   const when = at === null ? '' : `, ${formatAgo(at, nowMs)}`;
-  return `${words[run.state]}${when}${run.reason === null ? '' : ` (${visible(run.reason)})`}`;
+  return `${callWords[run.state]}${when}${run.reason === null ? '' : ` (${visible(run.reason)})`}`;
 }

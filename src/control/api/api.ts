@@ -12,6 +12,7 @@ import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Accounts } from '../accounts/accounts.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
+import type { CallStore } from '../calls/call-store.ts';
 import type { Schedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { isOutage } from '../db/sql-error.ts';
@@ -58,6 +59,7 @@ export interface ApiDeps {
   readonly queues: QueueStore;
   readonly messages: MessageStore;
   readonly schedules: Schedules;
+  readonly calls: CallStore;
   /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
   readonly deployer: Deployer;

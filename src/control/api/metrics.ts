@@ -1,6 +1,8 @@
 /** Keeps figures for Prometheus. None has a label for handler, user or path of a guest, whose number has no bound. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { LogStore } from '../logs/log-store.ts';
+import type { QueueRates } from '../queues/queue-rates.ts';
+import type { QueueStore } from '../queues/queue-store.ts';
 import type { UsageStore } from '../usage/usage-store.ts';
 
 export class Metrics {
@@ -8,8 +10,15 @@ export class Metrics {
   readonly registry = new Registry();
   readonly #requests: Histogram<'operation' | 'status'>;
 
-  constructor(options: { readonly logs: LogStore; readonly usage: UsageStore }) {
-    const { logs, usage } = options;
+  constructor(options: {
+    readonly logs: LogStore;
+    readonly usage: UsageStore;
+    readonly queues: QueueStore;
+    readonly rates: QueueRates;
+    /** Unix milliseconds. */
+    readonly now: () => number;
+  }) {
+    const { logs, usage, queues, rates, now } = options;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.#requests = new Histogram({
@@ -31,6 +40,10 @@ export class Metrics {
       ['trisiel_invocation_bytes_out_total', 'Answers.', () => usage.totals.bytesOut],
       ['trisiel_invocation_records_total', 'Invocation records stored.', () => usage.totals.recordsStored],
       ['trisiel_invocation_records_dropped_total', 'Records lost.', () => usage.totals.recordsDropped],
+      ['trisiel_queue_published_total', 'Messages published.', () => rates.totals.published],
+      ['trisiel_queue_acknowledged_total', 'Messages that functions dealt with.', () => rates.totals.acknowledged],
+      ['trisiel_queue_retried_total', 'Messages that failed and come again.', () => rates.totals.retried],
+      ['trisiel_queue_dead_total', 'Messages that became dead letters.', () => rates.totals.dead],
     ];
     for (const [name, help, value] of counters)
       new Counter({
@@ -42,6 +55,21 @@ export class Metrics {
           this.inc(value());
         },
       });
+    const held = new Gauge({
+      name: 'trisiel_queue_messages',
+      help: 'Messages in all queues, in any state.',
+      registers,
+      async collect() {
+        const { messages, oldestMs } = await queues.backlog();
+        held.set(messages);
+        oldest.set(oldestMs === null ? 0 : Math.max(0, now() - oldestMs) / 1000);
+      },
+    });
+    const oldest = new Gauge({
+      name: 'trisiel_queue_oldest_seconds',
+      help: 'Age of the oldest message that waits for a consumer; 0: none waits.',
+      registers,
+    });
     const gauges: readonly (readonly [name: string, help: string, value: () => number])[] = [
       ['trisiel_log_lines_waiting', 'Log lines waiting for the database.', () => logs.counters.waiting],
       ['trisiel_log_readers', 'Open log streams.', () => logs.counters.tails],

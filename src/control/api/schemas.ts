@@ -15,6 +15,7 @@ import {
   type PreviewView,
   policyLists,
   type QuotaView,
+  queueEvents,
   scheduleOverlaps,
   storedKinds,
   tokenScopes,
@@ -253,6 +254,7 @@ export const queueSchema = z
     messages: z.object(recordOf(messageStates, () => z.number())).describe('messages by state'),
     bytes: z.number(),
     oldestMs: ms.nullable().describe('when the oldest message that waits was published'),
+    recent: z.object(recordOf(queueEvents, () => z.number())).describe('messages of the last 5 minutes'),
     consumers: z.array(z.string()).describe('handlers whose live version consumes it'),
   })
   .meta({ id: 'Queue' });
@@ -284,6 +286,20 @@ export const scheduleSchema = z
       .describe('the newest runs, newest first'),
   })
   .meta({ id: 'Schedule' });
+
+export const callSchema = z
+  .object({
+    id: z.string().describe('the beginning of its id: the whole one gives access to the answer'),
+    state: z.enum(callStates),
+    attempts: z.number(),
+    acceptedMs: ms,
+    startedMs: ms.nullable().describe('of the last attempt'),
+    endedMs: ms.nullable(),
+    reason: z.string().nullable().describe('why the last attempt failed'),
+    invocation: z.string().nullable(),
+    status: z.number().nullable().describe('of the answer; null: there is none'),
+  })
+  .meta({ id: 'Call' });
 
 export const queueMessageSchema = z
   .object({

@@ -7,12 +7,14 @@
  *
  * Nothing here waits for the disk but accept(): what a power cut undoes is made once more.
  */
+import { sql } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { callLimits, MIB } from '../../protocol/limits.ts';
 import type { CallState } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
+import type { Schema } from '../db/schema.ts';
 import { deliveryLimits, lostReason, retryDelayMs } from '../queues/deliveries.ts';
 import { type Taker, takenPatterns } from '../queues/taker.ts';
 
@@ -53,6 +55,18 @@ export interface CallView {
   /** Status of the answer; null: there is no answer. */
   readonly status: number | null;
 }
+
+/** The columns of a CallView beside its id. */
+const shownColumns = [
+  'state',
+  'attempts',
+  'created_ms',
+  'started_ms',
+  'ended_ms',
+  'reason',
+  'invocation',
+  'status',
+] as const;
 
 /** Bytes of the bodies in one take; at least one call is taken. */
 const takenBytes = 8 * MIB;
@@ -129,23 +143,39 @@ export class CallStore {
   async show(handlerId: string, id: string): Promise<CallView> {
     const row = await this.#db.reader
       .selectFrom('calls')
-      .select(['state', 'attempts', 'created_ms', 'started_ms', 'ended_ms', 'reason', 'invocation', 'status'])
+      .select(shownColumns)
       .where('id', '=', id)
       .where('handler_id', '=', handlerId)
       .where('schedule', 'is', null)
       .executeTakeFirst();
     if (row === undefined) throw noCall();
-    return {
-      id,
-      state: row.state,
-      attempts: Number(row.attempts),
-      acceptedMs: Number(row.created_ms),
-      startedMs: row.started_ms === null ? null : Number(row.started_ms),
-      endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
-      reason: row.reason,
-      invocation: row.invocation,
-      status: row.status === null ? null : Number(row.status),
-    };
+    return viewOf(id, row);
+  }
+
+  /**
+   * Returns at most `limit` asynchronous calls of a handler, newest first, those behind the cursor `after` (callCursor).
+   * Of each id only the beginning is told: who may see the list may not read the answers. `state`: only those.
+   */
+  async list(
+    handlerId: string,
+    options: { readonly after?: string | undefined; readonly limit: number; readonly state?: CallState | undefined },
+  ): Promise<readonly CallView[]> {
+    const shortId = sql<string>`substr(id, 1, ${sql.lit(callLimits.shownIdChars)})`;
+    const { afterMs, afterId } = cursorParts(options.after);
+    const rows = await this.#db.reader
+      .selectFrom('calls')
+      .select([shortId.as('id'), ...shownColumns])
+      .where('handler_id', '=', handlerId)
+      .where('schedule', 'is', null)
+      .$if(options.state !== undefined, (query) => query.where('state', '=', options.state!))
+      .where((eb) =>
+        eb.or([eb('created_ms', '<', afterMs), eb.and([eb('created_ms', '=', afterMs), eb(shortId, '<', afterId)])]),
+      )
+      .orderBy('created_ms', 'desc')
+      .orderBy(shortId, 'desc')
+      .limit(options.limit)
+      .execute();
+    return rows.map((row) => viewOf(row.id, row));
   }
 
   /** Returns the answer of an asynchronous call. Throws `not_found` when there is no answer, or none yet. */
@@ -522,6 +552,34 @@ function choose(
     chosen.push(one);
   }
   return chosen;
+}
+
+function viewOf(id: string, row: Pick<Schema['calls'], (typeof shownColumns)[number]>): CallView {
+  return {
+    id,
+    state: row.state,
+    attempts: Number(row.attempts),
+    acceptedMs: Number(row.created_ms),
+    startedMs: row.started_ms === null ? null : Number(row.started_ms),
+    endedMs: row.ended_ms === null ? null : Number(row.ended_ms),
+    reason: row.reason,
+    invocation: row.invocation,
+    status: row.status === null ? null : Number(row.status),
+  };
+}
+
+/** Returns the cursor that stands behind a call in the list. */
+export function callCursor({ acceptedMs, id }: Pick<CallView, 'acceptedMs' | 'id'>): string {
+  return `${acceptedMs}.${id}`;
+}
+
+/** Throws `bad_request` for what callCursor did not make. */
+function cursorParts(cursor: string | undefined): { readonly afterMs: number; readonly afterId: string } {
+  if (cursor === undefined) return { afterMs: Number.MAX_SAFE_INTEGER, afterId: '' };
+  const [, ms, id] = /^(\d{1,15})\.([\w-]{1,40})$/.exec(cursor) ?? [];
+  if (ms === undefined || id === undefined)
+    throw new PlatformError('bad_request', 'after is no cursor of this list: take `next` of the page before');
+  return { afterMs: Number(ms), afterId: id };
 }
 
 function noCall(): PlatformError {

@@ -14,6 +14,7 @@ import { queues } from './migrations/0010-queues.ts';
 import { calls } from './migrations/0011-calls.ts';
 import { audit } from './migrations/0012-audit.ts';
 import { previews } from './migrations/0014-previews.ts';
+import { queueRates } from './migrations/0015-queue-rates.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
@@ -30,6 +31,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0011-calls': calls,
   '0012-audit': audit,
   '0014-previews': previews,
+  '0015-queue-rates': queueRates,
   '0017-kept-answers': keptAnswers,
 };
 

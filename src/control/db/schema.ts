@@ -227,6 +227,15 @@ export interface Schema {
     /** The tick that was fired last; null: none yet. */
     last_ms: number | null;
   };
+  /** What became of messages, by queue and minute; `minute_ms` is the minute's begin. Rows go after a while. */
+  queue_rates: {
+    queue_id: string;
+    minute_ms: number;
+    published: number;
+    acknowledged: number;
+    retried: number;
+    dead: number;
+  };
   /** Calls that the platform makes: ticks of schedules, asynchronous HTTP requests. */
   calls: {
     id: string;

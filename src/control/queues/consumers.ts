@@ -6,7 +6,7 @@
  *     wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
  */
 import { queueLimits } from '../../protocol/limits.ts';
-import type { QueueSettings } from '../../protocol/nouns.ts';
+import type { QueueEvent, QueueSettings } from '../../protocol/nouns.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
 import type { Database } from '../db/database.ts';
 import { type Deliveries, deliveryLimits, type TakenMessage } from './deliveries.ts';
@@ -51,6 +51,8 @@ export interface ConsumersOptions {
   readonly publish: (ownerId: string, queue: string, message: NewMessage) => Promise<void>;
   readonly queues: QueueStore;
   readonly caller: FunctionCaller;
+  /** Counts messages by what becomes of them. */
+  readonly count: (queueId: string, event: QueueEvent, messages: number) => void;
   /** Names what this control takes. */
   readonly taker: Taker;
   /** Unix milliseconds. */
@@ -178,11 +180,13 @@ export class Consumers {
       let unused = calls;
       try {
         const takenId = newTakenId(this.#options.taker);
-        const { messages, nextMs } = await this.#options.deliveries.take({
+        const { messages, nextMs, lost } = await this.#options.deliveries.take({
           ...{ queueId, handlerId, takenId, maxAttempts },
           limit: Math.min(calls * batch, consumerLimits.takenMessages),
           inFlightMax: concurrency * batch,
         });
+        this.#options.count(queueId, 'retried', lost.retried);
+        this.#options.count(queueId, 'dead', lost.dead);
         unused -= Math.ceil(messages.length / batch);
         this.#deliver(lane, subscription, takenId, messages);
         // There may be more, where the take was cut at its bytes too.
@@ -247,10 +251,13 @@ export class Consumers {
       case 'refused':
         return deliveries.giveBack(takenId, ids, consumerLimits.refusedMs);
       case 'failed':
-        return deliveries.failed(takenId, { messages, maxAttempts: settings.maxAttempts, ...result });
-      case 'ok':
+        return this.#failed(subscription, takenId, messages, result);
+      case 'ok': {
         if (settings.output !== null && !(await this.#chain(subscription, result, takenId, messages))) return;
-        lane.doneSincePruning += await deliveries.done(takenId, ids, result.invocation);
+        const done = await deliveries.done(takenId, ids, result.invocation);
+        if (queueId !== null) this.#options.count(queueId, 'acknowledged', done);
+        lane.doneSincePruning += done;
+      }
     }
     if (lane.doneSincePruning < consumerLimits.pruneEvery || queueId === null) return;
     lane.doneSincePruning = 0;
@@ -259,11 +266,12 @@ export class Consumers {
 
   /** Publishes the output. False where that failed: then the delivery has failed. */
   async #chain(
-    { ownerId, settings }: Subscription,
+    subscription: Subscription,
     result: Extract<CallResult, { readonly kind: 'ok' }>,
     takenId: string,
     messages: readonly TakenMessage[],
   ): Promise<boolean> {
+    const { ownerId, settings } = subscription;
     if (settings.output === null || result.output.length === 0) return true;
     try {
       // A delivery that comes a second time publishes its output once.
@@ -274,14 +282,25 @@ export class Consumers {
       return true;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      await this.#options.deliveries.failed(takenId, {
-        messages,
-        maxAttempts: settings.maxAttempts,
-        reason: `its output could not be published to ${settings.output}: ${why}`,
-        invocation: result.invocation,
-      });
+      const reason = `its output could not be published to ${settings.output}: ${why}`;
+      await this.#failed(subscription, takenId, messages, { reason, invocation: result.invocation });
       return false;
     }
+  }
+
+  async #failed(
+    { queueId, settings: { maxAttempts } }: Subscription,
+    takenId: string,
+    messages: readonly TakenMessage[],
+    failure: { readonly reason: string; readonly invocation: string | null },
+  ): Promise<void> {
+    const { deliveries, count } = this.#options;
+    const { reason, invocation } = failure;
+    await deliveries.failed(takenId, { messages, maxAttempts, reason, invocation });
+    if (queueId === null) return;
+    const dead = messages.filter(({ attempt }) => attempt >= maxAttempts).length;
+    count(queueId, 'dead', dead);
+    count(queueId, 'retried', messages.length - dead);
   }
 
   #wakeAt(lane: Lane, ms: number): void {

@@ -30,7 +30,11 @@ export interface Taken {
   readonly messages: readonly TakenMessage[];
   /** Unix milliseconds at which something may be there to take that is not now; null: when something is published. */
   readonly nextMs: number | null;
+  /** Messages that earlier takers lost: those that come again, and those that are dead letters now. */
+  readonly lost: { readonly retried: number; readonly dead: number };
 }
+
+const noneLost = { retried: 0, dead: 0 } as const;
 
 export const deliveryLimits = {
   /** Milliseconds that a taken message is left alone; who has it extends that while it works. */
@@ -89,9 +93,9 @@ export class Deliveries {
         .where('id', '=', queueId)
         .forNoKeyUpdate()
         .executeTakeFirst();
-      if (queue === undefined || queue.is_paused === 1) return { messages: [], nextMs: null };
+      if (queue === undefined || queue.is_paused === 1) return { messages: [], nextMs: null, lost: noneLost };
       const nowMs = this.#now();
-      await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
+      const lost = await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
       await trx
         .updateTable('messages')
         .set({ due_ms: 0 })
@@ -109,7 +113,7 @@ export class Deliveries {
         .executeTakeFirstOrThrow();
       const room = Math.min(options.limit, options.inFlightMax - Number(count));
       const messages = room <= 0 ? [] : await takeSome(trx, { queueId, handlerId, takenId, room, nowMs });
-      return { messages, nextMs: await nextDue(trx, queueId) };
+      return { messages, nextMs: await nextDue(trx, queueId), lost };
     });
   }
 
@@ -198,7 +202,12 @@ export class Deliveries {
   }
 
   /** Deliveries that nobody extended: their messages come again, or are dead letters. */
-  async #settleLost(trx: Transaction<Schema>, queueId: string, maxAttempts: number, nowMs: number): Promise<void> {
+  async #settleLost(
+    trx: Transaction<Schema>,
+    queueId: string,
+    maxAttempts: number,
+    nowMs: number,
+  ): Promise<Taken['lost']> {
     // Taken before the clock was put back: who has them extends them by then, or they are lost.
     await trx
       .updateTable('messages')
@@ -207,7 +216,7 @@ export class Deliveries {
       .where('state', '=', 'inflight')
       .where('due_ms', '>', nowMs + deliveryLimits.visibleMs + deliveryLimits.clockBackMs)
       .execute();
-    await trx
+    const rows = await trx
       .updateTable('messages')
       .set((eb) => ({
         state: eb
@@ -228,7 +237,10 @@ export class Deliveries {
       .where('queue_id', '=', queueId)
       .where('state', '=', 'inflight')
       .where('due_ms', '<=', nowMs)
+      .returning('state')
       .execute();
+    const dead = rows.filter(({ state }) => state === 'dead').length;
+    return { retried: rows.length - dead, dead };
   }
 }
 

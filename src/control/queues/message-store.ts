@@ -66,15 +66,18 @@ export class MessageStore {
   readonly #queues: QueueStore;
   readonly #now: () => number;
   readonly #newId: () => string;
-  readonly #onPublished: (queueId: string) => void;
+  readonly #onPublished: (queueId: string, messages: number) => void;
 
-  /** `onPublished` hears of each queue that has got messages, after they are durable. `now` in Unix milliseconds. */
+  /**
+   * `onPublished` hears of each queue that has got messages to deliver, after they are durable, and how many of them are
+   * new. `now` in Unix milliseconds.
+   */
   constructor(options: {
     readonly db: Database;
     readonly queues: QueueStore;
     readonly now: () => number;
     readonly newId: () => string;
-    readonly onPublished: (queueId: string) => void;
+    readonly onPublished: (queueId: string, messages: number) => void;
   }) {
     this.#db = options.db;
     this.#queues = options.queues;
@@ -95,7 +98,7 @@ export class MessageStore {
       const row = await this.#queues.ensure(trx, ownerId, queue);
       return { queueId: row.id, published: await this.#insert(trx, { ownerId, row, total: total.items, messages }) };
     });
-    this.#onPublished(queueId);
+    this.#onPublished(queueId, published.filter(({ isDuplicate }) => !isDuplicate).length);
     return published;
   }
 
@@ -225,7 +228,7 @@ export class MessageStore {
       .where('state', '=', 'dead')
       .$if(id !== undefined, (query) => query.where('id', '=', id!))
       .executeTakeFirst();
-    if (numUpdatedRows > 0n) this.#onPublished(queueId);
+    if (numUpdatedRows > 0n) this.#onPublished(queueId, 0);
     return Number(numUpdatedRows);
   }
 }

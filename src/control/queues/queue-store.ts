@@ -3,10 +3,11 @@ import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 import { storeNamePattern } from '../../protocol/names.ts';
-import { type MessageState, messageStates } from '../../protocol/nouns.ts';
+import { type MessageState, messageStates, queueEvents } from '../../protocol/nouns.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
+import { pruneRates, type QueueCounts, recentCounts } from './queue-rates.ts';
 import { changeTotal, lockTotal } from './totals.ts';
 
 /** A queue, as the tables know it. */
@@ -25,8 +26,17 @@ export interface QueueSummary {
   readonly bytes: number;
   /** Unix milliseconds at which the oldest message that waits was published; null where none waits. */
   readonly oldestMs: number | null;
+  /** What became of messages in the last queueRateLimits.windowMs, by the minute. */
+  readonly recent: QueueCounts;
   /** Names of the handlers that consume it. */
   readonly consumers: readonly string[];
+}
+
+/** What all queues together hold. */
+export interface Backlog {
+  readonly messages: number;
+  /** Unix milliseconds at which the oldest message was published that waits in a queue with a consumer; null: none does. */
+  readonly oldestMs: number | null;
 }
 
 /** Messages removed by one transaction, so that a purge holds up nobody's writes for long. */
@@ -172,9 +182,42 @@ export class QueueStore {
     });
   }
 
+  /** Returns what all queues of the platform hold. Looks at one message of each queue with a consumer. */
+  async backlog(): Promise<Backlog> {
+    const { items } = await this.#db.reader
+      .selectFrom('message_totals')
+      .select(({ fn }) => fn.sum<number | null>('items').as('items'))
+      .executeTakeFirstOrThrow();
+    const { oldest } = await this.#db.reader
+      .selectFrom((from) =>
+        from
+          .selectFrom('subscriptions')
+          .innerJoin('handlers', 'handlers.id', 'subscriptions.handler_id')
+          .innerJoin('queues', (join) =>
+            join.onRef('queues.owner_id', '=', 'handlers.owner_id').onRef('queues.name', '=', 'subscriptions.queue'),
+          )
+          .select(({ selectFrom }) =>
+            selectFrom('messages')
+              .select('published_ms')
+              .whereRef('messages.queue_id', '=', 'queues.id')
+              .where('state', '=', 'ready')
+              .orderBy('due_ms')
+              .orderBy('position')
+              .limit(1)
+              .as('published_ms'),
+          )
+          .where('handlers.deleted_ms', 'is', null)
+          .as('first'),
+      )
+      .select(({ fn }) => fn.min<number | null>('published_ms').as('oldest'))
+      .executeTakeFirstOrThrow();
+    return { messages: Number(items ?? 0), oldestMs: oldest === null ? null : Number(oldest) };
+  }
+
   /** Removes what is kept of messages that were done long ago or are many, and deduplication keys past their time. */
   async prune(): Promise<void> {
     const nowMs = this.#now();
+    await pruneRates(this.#db, nowMs);
     await this.#db.relaxed.deleteFrom('message_keys').where('expires_ms', '<=', nowMs).execute();
     const queues = await this.#db.reader.selectFrom('queues').select(['id', 'owner_id']).execute();
     for (const { id, owner_id } of queues) await this.pruneDone(owner_id, id);
@@ -247,6 +290,11 @@ export class QueueStore {
       .where('handlers.deleted_ms', 'is', null)
       .orderBy('handlers.name')
       .execute();
+    const counts = await recentCounts(
+      this.#db,
+      queues.map(({ id }) => id),
+      this.#now(),
+    );
     return queues.map(({ id, name, is_paused }) => {
       const own = states.filter(({ queue_id }) => queue_id === id);
       const waiting = own.find(({ state }) => state === 'ready');
@@ -256,6 +304,7 @@ export class QueueStore {
         messages: recordOf(messageStates, (state) => Number(own.find((row) => row.state === state)?.messages ?? 0)),
         bytes: own.reduce((sum, row) => sum + Number(row.bytes), 0),
         oldestMs: waiting === undefined ? null : Number(waiting.oldest),
+        recent: counts.get(id) ?? recordOf(queueEvents, () => 0),
         consumers: consumers.filter(({ queue }) => queue === name).map((row) => row.name),
       };
     });

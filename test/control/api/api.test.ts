@@ -541,6 +541,9 @@ describe('pages', () => {
     const metrics = await get('/metrics');
     expect(metrics.text).toMatch(/^trisiel_invocations_total 3$/m);
     expect(metrics.text).toMatch(/^trisiel_log_lines_total \d+$/m);
+    expect(metrics.text).toMatch(/^trisiel_queue_published_total \d+$/m);
+    expect(metrics.text).toMatch(/^trisiel_queue_messages \d+$/m);
+    expect(metrics.text).toMatch(/^trisiel_queue_oldest_seconds 0$/m);
     expect(metrics.text).not.toContain('otter');
     expect((await get('/docs/imports')).text).toBe('cwa\n\n  cwa.log_write  (i32, i32, i32)\n');
   });

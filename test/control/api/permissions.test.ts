@@ -64,6 +64,7 @@ const onHandler: Readonly<Record<string, readonly [role: string, scope: TokenSco
   getCollaborator: ['viewer', 'read'],
   getTransfer: ['viewer', 'read'],
   leaveHandler: ['viewer', 'full'],
+  listCalls: ['viewer', 'read'],
   listSchedules: ['viewer', 'read'],
   rollBack: ['deployer', 'deploy'],
   deletePreview: ['deployer', 'deploy'],

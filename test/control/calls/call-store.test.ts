@@ -1,7 +1,7 @@
 /** Asynchronous calls in the database: accepted, taken, retried, kept for a while, found by their id alone. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { CallStore } from '../../../src/control/calls/call-store.ts';
+import { CallStore, callCursor } from '../../../src/control/calls/call-store.ts';
 import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { newTakenId, type Taker } from '../../../src/control/queues/taker.ts';
 import { callLimits } from '../../../src/protocol/limits.ts';
@@ -185,6 +185,36 @@ onEachDatabase('asynchronous calls', (dialect) => {
     );
     const ids = (await Promise.all(takes)).flat().map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('are listed newest first, in pages, by state, without what gives access to their answers', async () => {
+    const ids: string[] = [];
+    for (let i = 0; i < 5; i += 1) {
+      ids.push(await accept());
+      // Some within one millisecond.
+      if (i % 2 === 0) nowMs += 1;
+    }
+    await accept({ handlerId: 'other' });
+    const [taken] = await take(1);
+    const all = await calls.list('h', { limit: 10 });
+    expect(all.map(({ id }) => id).sort()).toEqual(ids.map((id) => id.slice(0, callLimits.shownIdChars)).sort());
+    expect(all.map(({ acceptedMs }) => acceptedMs)).toEqual(
+      all.map(({ acceptedMs }) => acceptedMs).sort((a, b) => b - a),
+    );
+    const paged: string[] = [];
+    for (let after: string | undefined; ; ) {
+      const page = await calls.list('h', { limit: 2, after });
+      paged.push(...page.map(({ id }) => id));
+      const last = page.at(-1);
+      if (last === undefined) break;
+      after = callCursor(last);
+    }
+    expect(paged).toEqual(all.map(({ id }) => id));
+    expect(await calls.list('h', { limit: 10, state: 'inflight' })).toMatchObject([
+      { id: taken!.id.slice(0, callLimits.shownIdChars), attempts: 1, state: 'inflight' },
+    ]);
+    await expect(calls.list('h', { limit: 1, after: 'x' })).rejects.toMatchObject({ code: 'bad_request' });
+    await expect(calls.show('h', all[0]!.id)).rejects.toMatchObject({ code: 'not_found' });
   });
 
   it('that ended are removed after a day, those that wait stay', async () => {

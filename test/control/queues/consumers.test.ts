@@ -47,6 +47,7 @@ onEachDatabase('consumers', (dialect) => {
         await quota.publishing(ownerId, message.body.length, () => own.messages.publish(ownerId, queue, [message]));
       },
       caller: new FunctionCaller({ key: 'k', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' }),
+      count: (queueId, event, count) => own.rates.count(queueId, event, count),
       taker: { controlId: 'control', bootId: 'boot' },
       now: Date.now,
       report: (_, error) => reported.push(error),

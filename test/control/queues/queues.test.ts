@@ -1,6 +1,7 @@
 /** Queues and their messages in the database: publishing, reading, limits, deliveries. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deliveries, deliveryLimits } from '../../../src/control/queues/deliveries.ts';
+import { queueRateLimits } from '../../../src/control/queues/queue-rates.ts';
 import { readSubscriptions } from '../../../src/control/queues/subscriptions.ts';
 import { queueLimits } from '../../../src/protocol/limits.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
@@ -152,6 +153,49 @@ onEachDatabase('queues', (dialect) => {
     });
   });
 
+  describe('what becomes of messages', () => {
+    it('is counted on all controls, by queue, for a few minutes', async () => {
+      nowMs = 1_000_000_000_000;
+      const other = testQueues(await store.open(), () => nowMs);
+      await own.publish('ada', 'a', ['1', '2', '3']);
+      await other.publish('ada', 'a', '4');
+      await other.publish('ada', 'b', '5');
+      const { id } = await own.queues.find('ada', 'a');
+      own.rates.count(id, 'acknowledged', 2);
+      other.rates.count(id, 'retried', 1);
+      other.rates.count(id, 'dead', 1);
+      await Promise.all([own.rates.flush(), other.rates.flush()]);
+      const recent = async (name: string) => (await own.queues.summary('ada', name)).recent;
+      expect(await recent('a')).toEqual({ published: 4, acknowledged: 2, retried: 1, dead: 1 });
+      expect(await recent('b')).toEqual({ published: 1, acknowledged: 0, retried: 0, dead: 0 });
+      expect(own.rates.totals).toEqual({ published: 3, acknowledged: 2, retried: 0, dead: 0 });
+      nowMs += 60_000;
+      await own.publish('ada', 'a', '6');
+      await own.rates.flush();
+      expect(await recent('a')).toMatchObject({ published: 5 });
+      nowMs += queueRateLimits.windowMs - 60_000;
+      expect(await recent('a')).toMatchObject({ published: 1, dead: 0 });
+      nowMs += 4 * queueRateLimits.windowMs;
+      await own.queues.prune();
+      expect(await store.db.selectFrom('queue_rates').selectAll().execute()).toEqual([]);
+    });
+
+    it('shows in what all queues hold: messages, and the oldest that waits for a consumer', async () => {
+      expect(await own.queues.backlog()).toEqual({ messages: 0, oldestMs: null });
+      await own.publish('ada', 'a', ['1', '2']);
+      nowMs += 1;
+      await own.publish('ada', 'b', '3');
+      // Nobody consumes it: it may lie as long as its owner likes.
+      expect(await own.queues.backlog()).toEqual({ messages: 3, oldestMs: null });
+      await store.db
+        .insertInto('handlers')
+        .values({ id: 'h', name: 'otter', owner_id: 'ada', next_number: 1, created_ms: 0 })
+        .execute();
+      await store.db.insertInto('subscriptions').values({ handler_id: 'h', queue: 'b', settings: '{}' }).execute();
+      expect(await own.queues.backlog()).toEqual({ messages: 3, oldestMs: nowMs });
+    });
+  });
+
   describe('a queue', () => {
     it('is listed with what it holds, in pages', async () => {
       await own.publish('ada', 'b', ['xx', 'xxx']);
@@ -159,12 +203,14 @@ onEachDatabase('queues', (dialect) => {
       await own.publish('ada', 'a', 'x');
       const list = (after: string, limit = 10) => own.queues.list({ ownerId: 'ada', after, limit });
       const none = { inflight: 0, dead: 0, done: 0 };
+      const noEvents = { published: 0, acknowledged: 0, retried: 0, dead: 0 };
       const a = {
         name: 'a',
         isPaused: false,
         messages: { ready: 1, ...none },
         bytes: 1,
         oldestMs: 1_001,
+        recent: { ...noEvents },
         consumers: [],
       };
       const b = {
@@ -173,6 +219,7 @@ onEachDatabase('queues', (dialect) => {
         messages: { ready: 2, ...none },
         bytes: 5,
         oldestMs: 1_000,
+        recent: { ...noEvents },
         consumers: [],
       };
       expect(await list('')).toEqual([a, b]);

@@ -25,7 +25,7 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 test('bash completes commands, options, handlers and shells', () => {
   expect(completed('deploy')).toEqual(['deployments']);
   expect(completed('logs', 'sw')).toEqual(['swift-otter']);
-  expect(completed('logs', '--fo')).toEqual(['--follow']);
+  expect(completed('logs', '--fol')).toEqual(['--follow']);
   expect(completed('list', '--j')).toEqual(['--json']);
   expect(completed('completion', '')).toEqual(['bash', 'zsh', 'fish']);
   expect(completed('env', 'swift-otter', 'u')).toEqual(['unset']);

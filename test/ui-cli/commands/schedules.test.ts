@@ -16,6 +16,23 @@ afterAll(() => control.close());
 
 const wasmcloud = (...words: readonly string[]) => home.wasmcloud(words, { variables });
 
+test('asynchronous calls are listed, all or in one state', async () => {
+  await control.handler('caller', 'ada');
+  expect(await wasmcloud('calls', 'caller')).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining('respond-async'),
+  });
+  const { id } = (await control.handlers.find('caller'))!;
+  const request = { method: 'GET', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 };
+  const callId = 'abcdefghijklmnopqrstuvwxyz012345';
+  const body = new Uint8Array();
+  await control.calls.accept({ id: callId, handlerId: id, request, body, attemptsMax: 1 });
+  expect((await wasmcloud('calls', 'caller')).stdout).toMatch(/^abcdefghijkl +\S.* waits +0 +- +-/m);
+  expect((await wasmcloud('calls', 'caller')).stdout).not.toContain('abcdefghijklm');
+  expect((await wasmcloud('calls', 'caller', '--state', 'failed')).stdout).toBe('');
+  expect(JSON.parse((await wasmcloud('calls', 'caller', '--json')).stdout)).toMatchObject([{ state: 'ready' }]);
+});
+
 test('schedules are listed, run, paused and resumed', async () => {
   expect(await wasmcloud('schedules', 'otter')).toMatchObject({
     status: 0,

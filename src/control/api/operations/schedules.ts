@@ -1,18 +1,21 @@
-/** Operations on a handler's schedules: show, run now, pause (docs/schedules.md). Pushes make the schedules. */
+/** Operations on a handler's schedules: show, run now, pause (docs/schedules.md); pushes make the schedules. And its asynchronous calls. */
 import { z } from 'zod';
+import { callStates } from '../../../protocol/nouns.ts';
+import { type CallStore, callCursor } from '../../calls/call-store.ts';
 import type { Schedules } from '../../calls/schedules.ts';
 import { forHandler, type Operation } from '../operation.ts';
-import { scheduleSchema } from '../schemas.ts';
-import { nextText, pageOfAll, pageQuery } from './paging.ts';
+import { callSchema, scheduleSchema } from '../schemas.ts';
+import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
 
 const tag = 'schedules';
 
 export function scheduleOperations(deps: {
   readonly schedules: Schedules;
+  readonly calls: CallStore;
   /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
 }): readonly Operation[] {
-  const { schedules, wakeCalls } = deps;
+  const { schedules, calls, wakeCalls } = deps;
   return [
     forHandler({
       id: 'listSchedules',
@@ -25,6 +28,20 @@ export function scheduleOperations(deps: {
       run: async ({ handler, query }) => {
         const { items, next } = pageOfAll(await schedules.list(handler.id), query, ({ name }) => name);
         return { schedules: items, next };
+      },
+    }),
+    forHandler({
+      id: 'listCalls',
+      method: 'GET',
+      path: '/handlers/{name}/calls',
+      tag: 'calls',
+      summary: 'Asynchronous calls, newest first; those that ended are kept for a day.',
+      query: z.strictObject({ ...pageQuery(), state: z.enum(callStates).optional() }),
+      answer: z.object({ calls: z.array(callSchema), next: nextText }),
+      run: async ({ handler, query: { after, state, limit = itemsMax } }) => {
+        const found = await calls.list(handler.id, { after, state, limit: limit + 1 });
+        const { items, next } = pageOf(found, limit, callCursor);
+        return { calls: items, next };
       },
     }),
     forHandler({

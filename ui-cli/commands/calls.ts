@@ -1,0 +1,25 @@
+/** calls: asynchronous requests of a handler's callers (docs/http.md). */
+import { type Command, Option } from 'commander';
+import { type CallState, callStates } from '../../src/protocol/nouns.ts';
+import type { Context } from '../context.ts';
+import { callTable } from '../text/call.ts';
+import { handlerArgument, parseCount } from './arguments.ts';
+
+/** Calls that show without --limit. */
+const usual = 50;
+
+export function addCallsCommand(program: Command, context: Context): void {
+  program
+    .command('calls')
+    .description('list the latest asynchronous calls: what waits, what became of the others')
+    .argument('[name]', handlerArgument)
+    .addOption(new Option('--state <state>', 'only calls in this state').choices([...callStates]))
+    .option('-n, --limit <number>', 'at most so many', parseCount(1, 200), usual)
+    .action(async (given: string | undefined, query: { readonly state?: CallState; readonly limit: number }) => {
+      const name = await context.handlerName(given);
+      const calls = await (await context.client()).calls(name, query);
+      if (context.json) context.out.json(calls);
+      else if (calls.length > 0) for (const line of callTable(calls, Date.now())) context.out.line(line);
+      else context.out.note(`${name} has no asynchronous calls; a caller asks for one with Prefer: respond-async`);
+    });
+}

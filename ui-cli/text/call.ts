@@ -1,0 +1,37 @@
+/** Asynchronous calls as lines. */
+import type { CallView } from '../client/views.ts';
+import { formatAgo } from './format.ts';
+import { table } from './table.ts';
+import { visible } from './visible.ts';
+
+/** Words for the states of calls and runs. */
+export const callWords = {
+  ready: 'waits',
+  inflight: 'runs',
+  done: 'ok',
+  failed: 'failed',
+  skipped: 'skipped',
+} as const;
+
+export function callTable(calls: readonly CallView[], nowMs: number): string[] {
+  return table(
+    [
+      { title: 'CALL' },
+      { title: 'ACCEPTED' },
+      { title: 'STATE' },
+      { title: 'ATTEMPTS', align: 'right' },
+      { title: 'STATUS', align: 'right' },
+      { title: 'INVOCATION' },
+      { title: 'REASON' },
+    ],
+    calls.map((call) => [
+      visible(call.id),
+      formatAgo(call.acceptedMs, nowMs),
+      callWords[call.state],
+      String(call.attempts),
+      call.status === null ? '-' : String(call.status),
+      call.invocation ?? '-',
+      call.reason === null ? '' : visible(call.reason),
+    ]),
+  );
+}
