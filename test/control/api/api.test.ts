@@ -96,6 +96,15 @@ describe('answers', () => {
   test('fit the schemas of the document', async () => {
     const created = (await api(platform, ada, 'POST', '/handlers', {})).body.handler.name;
     const nightly = { ...{ name: 'nightly', cron: '0 3 * * *', timezone: 'UTC', everyMs: null, path: '/', body: '' } };
+    await platform.calls.accept({
+      ...{
+        id: 'abcdefghijklmnopqrstuvwxyz012345',
+        handlerId: (await platform.handlers.find(created))!.id,
+        body: new Uint8Array(),
+        attemptsMax: 1,
+      },
+      request: { method: 'GET', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 },
+    });
     await replaceSchedules(
       platform.db,
       (await platform.handlers.find(created))!.id,
@@ -160,6 +169,7 @@ describe('answers', () => {
       ['setVariable', `/handlers/${created}/env/KEY`, { value: 'a long secret value' }],
       ['getVariable', `/handlers/${created}/env/KEY`],
       ['listVariables', `/handlers/${created}/env`],
+      ['listCalls', `/handlers/${created}/calls`],
       ['listPreviews', `/handlers/${created}/previews`],
       ['deletePreview', `/handlers/${created}/previews/${encodeURIComponent('feature/x')}`],
       ['queryLogs', `/handlers/${created}/logs`],
