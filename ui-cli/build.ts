@@ -1,4 +1,6 @@
-/** Bundles the command line tool into dist/. Split into chunks, so that each command loads only what it needs. */
+/**
+ * Bundles the command line tool into dist/, split into chunks, so that each command loads only the code that it needs.
+ */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
@@ -7,7 +9,7 @@ import { build } from 'esbuild';
 
 const root = resolve(import.meta.dirname, '..');
 
-/** A wasmcloud that runs an older build may still load its chunks lazily; they go when they are this old. */
+/** Age in milliseconds after which chunks of older builds are removed: a running wasmcloud may still load them. */
 const staleChunkMs = 24 * 60 * 60 * 1000;
 
 export async function buildCommandLine(folder = join(root, 'dist')): Promise<void> {
@@ -28,28 +30,28 @@ export async function buildCommandLine(folder = join(root, 'dist')): Promise<voi
     metafile: true,
     logLevel: 'silent',
     chunkNames: 'wasmcloud-[hash]',
-    // CommonJS packages ask for Node's own modules with require.
+    // CommonJS packages load Node's own modules with require.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     define: { 'process.env.NODE_ENV': '"production"', WASMCLOUD_VERSION: JSON.stringify(version) },
-    // Asked for only when debugging Ink, or large and used by `run` alone (and undici is CommonJS, whose
-    // names a bundled import() does not see).
+    // Left out: only used when debugging Ink, or large and used by `run` alone (undici is also CommonJS, whose names a
+    // bundled import() does not see).
     external: ['react-devtools-core', 'wabt', 'undici', 'bufferutil', 'utf-8-validate', 'esbuild'],
   });
   await mkdir(folder, { recursive: true });
   const entry = join(folder, 'wasmcloud.js');
   const chunks = result.outputFiles.filter((file) => file.path !== entry);
   for (const chunk of chunks) await writeWhole(chunk.path, chunk.contents);
-  // The launcher rebuilds when one of these is newer than the entry.
+  // The launcher rebuilds when one of these files is newer than the entry.
   const inputs = Object.keys(result.metafile.inputs)
     .filter((path) => !path.includes('node_modules/') && !path.includes(':'))
     .map((path) => relative(root, resolve(root, path)));
   inputs.push('package-lock.json', 'ui-cli/build.ts');
   await writeWhole(join(folder, 'inputs.json'), JSON.stringify(inputs.toSorted()));
-  // Last, so that an entry never names a chunk that is not there yet.
+  // Written last, so that an entry never names a chunk that does not exist yet.
   for (const file of result.outputFiles) if (file.path === entry) await writeWhole(entry, file.contents);
-  // Compiled code of builds that are gone (main.ts).
+  // Removes compiled code of earlier builds (main.ts).
   await rm(join(folder, 'cache'), { recursive: true, force: true });
   await removeStale(folder, new Set(chunks.map((chunk) => chunk.path)));
 }

@@ -1,11 +1,11 @@
-/** How a person at this machine types the command, so that every hint can be copied and run. */
+/** Finds out how the user types this command, so that every hint can be copied and run. */
 import { existsSync, realpathSync } from 'node:fs';
 import { delimiter, dirname, join, sep } from 'node:path';
 
 export interface CommandPlace {
   /** Absolute path of bin/wasmcloud.js. */
   readonly launcher: string;
-  /** The variable PATH. */
+  /** Value of the variable PATH. */
   readonly path: string;
   /** Whether npx or npm exec started this process. */
   readonly throughNpx: boolean;
@@ -15,9 +15,9 @@ export interface CommandPlace {
 }
 
 /**
- * Returns `wasmcloud` where PATH leads to `launcher`; else `npx wasmcloud` in the program's own folder,
- * `npx --prefix FOLDER wasmcloud` after npx elsewhere, and the launcher's path for everybody else.
- * Folders that npm puts into PATH for its own children do not count: the reader's shell does not have them.
+ * Returns `wasmcloud` when PATH leads to `launcher`; else `npx wasmcloud` in the program's own folder, `npx --prefix
+ * FOLDER wasmcloud` after npx elsewhere, and the launcher's path in all other cases. Folders that npm adds to PATH for
+ * its own children do not count, since the user's shell does not have them.
  */
 export function commandName({ launcher, path, throughNpx, folder, home }: CommandPlace): string {
   const folders = path.split(delimiter).filter((entry) => entry !== '' && !isNpmFolder(entry));
@@ -39,19 +39,19 @@ function leadsTo(file: string, launcher: string): boolean {
   }
 }
 
-/** A path as one word of a shell, with the home folder as `~`. */
+/** Returns a path as one word of a shell, with the home folder as `~`. */
 function shellWord(path: string, home: string): string {
   const short = home !== '' && path.startsWith(home + sep) ? `~${path.slice(home.length)}` : path;
   return /^[\w~./@%+=:,-]+$/.test(short) ? short : `'${path.replaceAll("'", "'\\''")}'`;
 }
 
-/** Every command of the tool, as a hint may name it. */
+/** Matches every command of the tool that a hint may contain. */
 const commandInHint =
   /(?<![\w./-])(?<!git push |remote add |remote set-url |remote )wasmcloud (?=(?:signup|login|logout|whoami|tokens|invites|namegen|create|list|show|branch|delete|restore|open|deployments|rollback|logs|invocations|audit|env|invoke|queue|quota|account|users|team|transfer|transfers|limits|policy|run|inspect|ui|docs|completion|help)\b)/g;
 
 /**
- * Replaces `wasmcloud` by `command` wherever `text` names a command to type. The git remote of the same name stays.
- * Hints come from the server too, which does not know how its reader starts the tool.
+ * Replaces `wasmcloud` by `command` wherever `text` contains a command to type; the git remote of the same name stays.
+ * Hints come from the server too, which does not know how its user starts the tool.
  */
 export function typable(text: string, command: string): string {
   return command === 'wasmcloud' ? text : text.replace(commandInHint, `${command.replaceAll('$', '$$$$')} `);

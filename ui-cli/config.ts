@@ -1,6 +1,6 @@
 /**
- * Who is logged in where: `wasmcloud/config.json` in the XDG config folder, mode 0600. A Token
- * belongs to one server and is never sent to another.
+ * Stores who is logged in at which server: `wasmcloud/config.json` in the XDG config folder, mode 0600. A Token belongs
+ * to one server and is never sent to another.
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -8,7 +8,7 @@ import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
 import type { Environment } from './environment.ts';
 
-/** What `npm start` prints as control's address; git matches credentials by exactly this host. */
+/** Address of control that `npm start` prints. git matches credentials by exactly this host. */
 export const defaultServer = 'http://127.0.0.1:3002';
 
 export interface Account {
@@ -19,15 +19,15 @@ export interface Account {
 export interface Config {
   /** Base URL of the server that is used when WASMCLOUD_SERVER is not set. */
   readonly server: string | null;
-  /** By base URL. */
+  /** Accounts by base URL of their server. */
   readonly accounts: Readonly<Record<string, Account>>;
 }
 
-/** Which server, as whom. `token` null: not logged in there. */
+/** Server and user of a command. `token` null: not logged in there. */
 export interface Session {
   readonly server: string;
   readonly token: string | null;
-  /** Known from the config only; a Token from the environment is asked about at the server. */
+  /** Name of the user, known from the config only; for a Token from the environment the server is asked. */
   readonly user: string | null;
   readonly tokenFrom: 'environment' | 'config' | null;
 }
@@ -45,7 +45,7 @@ export async function readConfig(file: string): Promise<Config> {
   return parseConfig(text, file);
 }
 
-/** Strict: a config that is not ours is refused, never overwritten in silence. */
+/** Parses the config. A file with other content is refused, so that it is never overwritten silently. */
 export function parseConfig(text: string, file: string): Config {
   let value: unknown;
   try {
@@ -67,9 +67,9 @@ export function parseConfig(text: string, file: string): Config {
   return { server, accounts };
 }
 
-/** Written beside and renamed, so that a reader sees the old or the new file, never half of one. */
+/** Writes a temporary file and renames it, so that a reader sees either the old or the new file, never half of one. */
 export async function writeConfig(file: string, config: Config): Promise<void> {
-  // Not node:crypto: the credential helper loads this file, and crypto would take half its time.
+  // Not node:crypto: the credential helper loads this file, and loading crypto would take half its time.
   const temporary = `${file}.${process.pid}-${process.hrtime.bigint()}`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
@@ -93,7 +93,10 @@ export function withoutAccount(config: Config, server: string): Config {
   return { ...config, accounts };
 }
 
-/** `flag` is --server; then WASMCLOUD_SERVER, the config's server, the default. */
+/**
+ * Returns the session of the server that `flag` (--server), WASMCLOUD_SERVER, the config or the default names, in this
+ * order.
+ */
 export function resolveSession(environment: Environment, config: Config, flag: string | null = null): Session {
   const server = normalizeServer(flag ?? environment.server ?? config.server ?? defaultServer);
   if (environment.token !== null) return { server, token: environment.token, user: null, tokenFrom: 'environment' };
@@ -102,7 +105,7 @@ export function resolveSession(environment: Environment, config: Config, flag: s
   return { server, token: account.token, user: account.user, tokenFrom: 'config' };
 }
 
-/** A base URL without a trailing slash. `localhost:3002` is read as http. Throws `bad_request`. */
+/** Returns a base URL without a trailing slash. `localhost:3002` is read as http. Throws `bad_request`. */
 export function normalizeServer(text: string): string {
   const trimmed = text.trim();
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `http://${trimmed}`);
@@ -119,7 +122,7 @@ export function normalizeServer(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
-/** The two names under which a laptop's own server is known. */
+/** Returns whether the name is one of the two by which a server on this machine is known. */
 export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '127.0.0.1';
 }

@@ -1,4 +1,4 @@
-/** What every command gets: where to write, whom to talk to. */
+/** Context of every command: its output, and the client of its server. */
 import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
 import { Client } from './client/client.ts';
@@ -8,16 +8,16 @@ import { exitCodes, loginNeeded, type Output } from './output.ts';
 
 export interface GlobalOptions {
   readonly json: boolean;
-  /** --server */
+  /** Value of --server. */
   readonly server: string | null;
 }
 
 export class Context {
   readonly environment: Environment;
   readonly out: Output;
-  /** What the process ends with when nothing was thrown. */
+  /** Exit status of the process when no error was thrown. */
   exitStatus = 0;
-  /** What Ctrl-C does. */
+  /** Is called at Ctrl-C. */
   onInterrupt: () => void = () => process.exit(exitCodes.cancelled);
   readonly #options: () => GlobalOptions;
 
@@ -39,7 +39,7 @@ export class Context {
     return resolveSession(this.environment, await this.config(), this.#options().server);
   }
 
-  /** As the logged-in user. Throws `unauthorized` (exit status 4) without a Token. */
+  /** Returns the client of the logged-in user. Throws `unauthorized` (exit status 4) without a Token. */
   async client(): Promise<Client> {
     const session = await this.session();
     if (session.token === null) throw loginNeeded(session.server);
@@ -47,8 +47,8 @@ export class Context {
   }
 
   /**
-   * The handler that a command is about: `given`, else the one that the repository in the current folder pushes to.
-   * Throws `bad_request` where neither names one.
+   * Returns the handler of a command: `given`, else the one that the repository in the current folder pushes to. Throws
+   * `bad_request` when neither names one.
    */
   async handlerName(given: string | undefined): Promise<string> {
     if (given !== undefined) return given;
@@ -56,13 +56,13 @@ export class Context {
     return handlerOfRepository(process.cwd(), (await this.session()).server);
   }
 
-  /** A result: JSON with --json, else the lines. */
+  /** Prints a result: JSON with --json, else the lines. */
   result(value: unknown, lines: readonly string[]): void {
     if (this.json) this.out.json(value);
     else for (const line of lines) this.out.line(line);
   }
 
-  /** Throws when nobody can be asked, naming what to pass instead. */
+  /** Throws when no person can be asked, and says what to pass instead. */
   needTerminal(missing: string, hint: string): void {
     if (this.environment.interactive) return;
     throw new PlatformError('bad_request', `${missing}, and there is no terminal to ask at`, { hints: [hint] });

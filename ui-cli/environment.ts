@@ -1,29 +1,31 @@
-/** The one place of the command line tool that reads the process's environment. */
+/** Reads the process's environment; no other file of the command line tool does. */
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import process from 'node:process';
 import { commandName } from './command-name.ts';
 
 export interface Environment {
-  /** WASMCLOUD_SERVER and WASMCLOUD_TOKEN; null where unset or empty. They win over the config file. */
+  /** Values of WASMCLOUD_SERVER and WASMCLOUD_TOKEN; null: unset or empty. They win over the config file. */
   readonly server: string | null;
   readonly token: string | null;
   readonly configFile: string;
-  /** Absolute path of bin/wasmcloud.js: git calls it for credentials, the TUI calls it for local runs. */
+  /** Absolute path of bin/wasmcloud.js: git runs it for credentials, the terminal interface for local runs. */
   readonly launcher: string;
-  /** How the reader of a hint types this command here (command-name.ts). */
+  /** Command as the user types it (command-name.ts), for hints. */
   readonly command: string;
-  /** BROWSER: the program that opens a URL; null leaves it to the desktop. */
+  /** Program that opens a URL, from BROWSER; null: the desktop decides. */
   readonly browser: string | null;
-  /** Someone sits at a terminal that can do more than print lines: prompts and the TUI are possible. */
+  /** Whether stdin and stdout are a capable terminal, so that prompts and the terminal interface are possible. */
   readonly interactive: boolean;
-  /** NO_COLOR (https://no-color.org): present and not empty. */
+  /** Whether NO_COLOR is set and not empty (https://no-color.org). */
   readonly noColor: boolean;
-  /** TRISIEL_EGRESS_ALLOW: private `host:port` that guests of a local run may reach, as on the platform. */
+  /**
+   * Private `host:port` addresses that guests of a local run may reach, from TRISIEL_EGRESS_ALLOW, as on the platform.
+   */
   readonly egressAllow: readonly string[];
 }
 
-/** `WASMCLOUD_LAUNCHER` is set by bin/wasmcloud.js for the process it starts. */
+/** Reads the environment. bin/wasmcloud.js sets `WASMCLOUD_LAUNCHER` for the process that it starts. */
 export function readEnvironment(
   variables: NodeJS.ProcessEnv,
   streams: { readonly stdinIsTty: boolean; readonly stdoutIsTty: boolean },
@@ -37,7 +39,7 @@ export function readEnvironment(
     token: variables.WASMCLOUD_TOKEN?.trim() || null,
     configFile: join(configFolder(variables, home), 'wasmcloud', 'config.json'),
     launcher,
-    // Looked up when a hint is written: most runs of the tool write none.
+    // Computed when a hint is printed, which most runs of the tool never do.
     get command() {
       command ??= commandName({
         launcher,
@@ -58,7 +60,7 @@ export function readEnvironment(
   };
 }
 
-/** XDG Base Directory Specification 0.8: relative paths are invalid and ignored. */
+/** Returns the config folder. XDG Base Directory Specification 0.8: relative paths are invalid and ignored. */
 function configFolder(variables: NodeJS.ProcessEnv, home: string): string {
   const folder = variables.XDG_CONFIG_HOME;
   return folder && isAbsolute(folder) ? folder : join(home, '.config');

@@ -5,7 +5,7 @@ import { normalizeServer, readConfig, resolveSession, type Session } from './con
 import type { Environment } from './environment.ts';
 import { answerCredential, credentialInputBytesMax } from './git-credential.ts';
 
-/** Reads git's question from stdin and answers on stdout. */
+/** Reads git's request from stdin and answers on stdout. */
 export async function runGitCredential(environment: Environment, action: string): Promise<void> {
   try {
     const config = await readConfig(environment.configFile);
@@ -35,7 +35,7 @@ async function readInput(): Promise<string> {
   let input = '';
   for await (const chunk of process.stdin) {
     input += chunk;
-    // An empty line ends the description; git also closes the pipe.
+    // An empty line ends the request; git also closes the pipe.
     if (input.length > credentialInputBytesMax || input.includes('\n\n')) break;
   }
   return input;

@@ -4,7 +4,7 @@
  */
 import { isLoopback, type Session } from './config.ts';
 
-/** A description is a few short lines; git itself limits a line to 64 KiB. */
+/** Bytes of a request: a few short lines; git itself limits a line to 64 KiB. */
 export const credentialInputBytesMax = 64 * 1024;
 
 export interface CredentialAnswer {
@@ -13,9 +13,9 @@ export interface CredentialAnswer {
 }
 
 /**
- * `input` is what git wrote: `key=value` lines. `get` answers only for the server that the Token
- * was made for; `quit=1` keeps git from asking at a prompt, where no password would be right.
- * `store` and `erase` do nothing: the config file changes at login and logout only.
+ * Returns the answer to git's request. `input`: lines `key=value`. `get` answers only for the server that the Token was
+ * made for; `quit=1` keeps git from prompting, where no password would be right. `store` and `erase` do nothing: only
+ * login and logout change the config file.
  */
 export function answerCredential(action: string, input: string, sessions: readonly Session[]): CredentialAnswer {
   if (action !== 'get') return { stdout: '', stderr: '' };

@@ -40,13 +40,13 @@ export async function handlerOfRepository(folder: string, server: string): Promi
 const isOurs = (remote: Remote, server: string) =>
   remote.name === 'wasmcloud' && handlerOfUrl(remote.url, server) !== null;
 
-/** Handlers that `remotes` lead to at `server`, each once, that of the remote `wasmcloud` first. */
+/** Returns the handlers that `remotes` lead to at `server`, each once, that of the remote `wasmcloud` first. */
 export function handlersOfRemotes(remotes: readonly Remote[], server: string): readonly string[] {
   const ordered = remotes.toSorted((a, b) => Number(b.name === 'wasmcloud') - Number(a.name === 'wasmcloud'));
   return [...new Set(ordered.map(({ url }) => handlerOfUrl(url, server)).filter((name) => name !== null))];
 }
 
-/** `http://127.0.0.1:3002/NAME.git` -> NAME; null for a URL that is not one of `server`. */
+/** Returns NAME of `http://127.0.0.1:3002/NAME.git`; null for a URL at another server. */
 function handlerOfUrl(text: string, server: string): string | null {
   const url = URL.parse(text);
   const base = new URL(server);
@@ -58,7 +58,7 @@ function handlerOfUrl(text: string, server: string): string | null {
   return name !== undefined && isHandlerName(name) ? name : null;
 }
 
-/** None where `folder` is in no repository, or git is not installed. */
+/** Returns the remotes of a repository; none when `folder` is in no repository, or git is not installed. */
 async function readRemotes(folder: string): Promise<readonly Remote[]> {
   const words = ['config', '--null', '--get-regexp', '^remote\\..*\\.url$'];
   const { stdout } = await run('git', words, { cwd: folder, timeout: 10_000 }).catch(() => ({ stdout: '' }));

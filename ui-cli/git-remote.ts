@@ -1,4 +1,4 @@
-/** The git remote that `create` adds to the repository one stands in. */
+/** Adds a git remote for a new handler to the repository in the current folder. */
 import { PlatformError } from '../src/protocol/errors.ts';
 import { hasCredentials, setUpCredentials } from './git-setup.ts';
 import { visible } from './text/visible.ts';
@@ -14,13 +14,13 @@ export interface AddRemoteOptions {
 
 export type RemoteOutcome =
   | { readonly kind: 'added' | 'present'; readonly remote: string; readonly branch: string; readonly commits: boolean }
-  /** The name is in use for something else, which stays as it is. */
+  /** The name belongs to another remote, which is left unchanged. */
   | { readonly kind: 'other'; readonly remote: string; readonly url: string; readonly branch: string }
   | { readonly kind: 'no-repository'; readonly remote: string }
-  /** git refused; the handler is there all the same. */
+  /** git failed; the handler has been created. */
   | { readonly kind: 'failed'; readonly remote: string; readonly why: string };
 
-/** No user name in it: the credential helper answers for the host. */
+/** Returns the URL of a handler's repository, without a user name: the credential helper answers for the host. */
 export function gitUrl(server: string, handler: string): string {
   return `${server}/${handler}.git`;
 }
@@ -42,7 +42,7 @@ async function addToRepository({ folder, remote, url, server, launcher }: AddRem
   const { simpleGit } = await import('simple-git');
   const git = simpleGit(folder);
   if (!(await git.checkIsRepo().catch(() => false))) return { kind: 'no-repository', remote };
-  // Unborn branches have a name too, and no commit to push.
+  // A branch without commits has a name too, but no commit to push.
   const branch = await git.raw('symbolic-ref', '--short', 'HEAD').then(
     (name) => name.trim(),
     () => 'HEAD:main',
@@ -56,12 +56,12 @@ async function addToRepository({ folder, remote, url, server, launcher }: AddRem
     return { kind: 'other', remote, url: existing.refs.push, branch };
   }
   if (existing === undefined) await git.addRemote(remote, url);
-  // Logged in through WASMCLOUD_TOKEN alone, nothing has told git about us yet.
+  // After a login by WASMCLOUD_TOKEN alone, git does not know the credential helper yet.
   if (!(await hasCredentials(server, folder))) await setUpCredentials(server, launcher, { folder });
   return { kind: existing === undefined ? 'added' : 'present', remote, branch, commits };
 }
 
-/** What to do next, ready to copy. */
+/** Returns the next commands, ready to copy. */
 export function describeRemote(outcome: RemoteOutcome, url: string): string[] {
   switch (outcome.kind) {
     case 'added':

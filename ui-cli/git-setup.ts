@@ -1,4 +1,4 @@
-/** What login, logout and create change in git's configuration. */
+/** Changes git's configuration for login, logout and create. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { PlatformError } from '../src/protocol/errors.ts';
@@ -6,17 +6,17 @@ import { isLoopback } from './config.ts';
 
 const run = promisify(execFile);
 
-/** git answers at once or something is very wrong (a lock on a network folder). */
+/** Milliseconds: git answers at once unless a lock on a network folder hangs. */
 const gitTimeoutMs = 10_000;
 
 export interface GitScope {
-  /** A repository's folder for its own configuration, null for the user's (`--global`). */
+  /** Folder of the repository whose configuration is changed; null: the user's (`--global`). */
   readonly folder: string | null;
 }
 
 /**
- * Makes git ask `launcher` for the password of `server`. Idempotent. The empty helper in front
- * switches off those of the system, so no keychain stores the Token or asks for one.
+ * Configures git to ask `launcher` for the password of `server`. Idempotent. The empty helper before it switches off
+ * system helpers, so that no keychain stores the Token or asks for it.
  */
 export async function setUpCredentials(server: string, launcher: string, scope: GitScope): Promise<void> {
   for (const url of credentialUrls(server)) {
@@ -28,23 +28,23 @@ export async function setUpCredentials(server: string, launcher: string, scope: 
 
 export async function removeCredentials(server: string, scope: GitScope): Promise<void> {
   for (const url of credentialUrls(server)) {
-    // Exit status 5: there was none.
+    // Exit status 5: the key was not set.
     await config(scope, ['--unset-all', `credential.${url}.helper`], [5]);
   }
 }
 
-/** Whether git would ask us for `server`, wherever that is configured. */
+/** Returns whether git would ask this tool for `server`, wherever that is configured. */
 export async function hasCredentials(server: string, folder: string): Promise<boolean> {
   const { stdout } = await config({ folder }, ['--get-urlmatch', 'credential.helper', server], [1], 'anywhere');
   return stdout.includes('git-credential');
 }
 
-/** The value of credential.URL.helper. git hands it to sh, which reads \, ", $ and ` in double quotes. */
+/** Returns the value of credential.URL.helper. git passes it to sh, which interprets \, ", $ and ` in double quotes. */
 export function credentialHelper(launcher: string): string {
   return `!"${launcher.replace(/[\\"$`]/g, '\\$&')}" git-credential`;
 }
 
-/** `server`, and for one on this machine also its other name. */
+/** Returns `server`, and for a server on this machine also its other name. */
 export function credentialUrls(server: string): string[] {
   const url = new URL(server);
   if (!isLoopback(url.hostname)) return [server];

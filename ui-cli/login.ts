@@ -1,11 +1,11 @@
-/** What a login leaves on this machine, and what a logout takes away again; for the commands and the login screen. */
+/** Stores and removes the traces of a login on this machine; for the commands and the login screen. */
 import { PlatformError } from '../src/protocol/errors.ts';
 import { Client } from './client/client.ts';
 import { withAccount, withoutAccount, writeConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { removeCredentials, setUpCredentials } from './git-setup.ts';
 
-/** Keeps the Token and tells git about it. Without git a login is still a login. */
+/** Stores the Token and configures git. Without git the login is still valid. */
 export async function saveLogin(
   context: Context,
   server: string,
@@ -21,7 +21,7 @@ export async function saveLogin(
   }
 }
 
-/** Revokes the Token, forgets it here, and undoes what login set up in git. False if there was none. */
+/** Revokes the Token, removes it here, and undoes the configuration of git. Returns false if there was none. */
 export async function forgetLogin(context: Context, server: string): Promise<boolean> {
   const config = await context.config();
   const account = config.accounts[server];
@@ -32,7 +32,7 @@ export async function forgetLogin(context: Context, server: string): Promise<boo
     await new Client({ server, token: account.token }).logOut();
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
-    // `unauthorized`: the server has forgotten it already.
+    // `unauthorized`: the server has already removed it.
     if (error.code !== 'unauthorized') {
       context.out.note(`warning: the token may still be valid at the server: ${error.message}`);
     }

@@ -1,13 +1,13 @@
 /**
- * Entry of the command line tool. What is needed is imported when it is needed: the credential
- * helper runs at every push and must not wait for Ink (380 ms) or commander.
+ * Entry of the command line tool. Modules are imported when they are needed: the credential helper runs at every push
+ * and must not wait for Ink (380 ms) or commander.
  */
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import process from 'node:process';
 import { readEnvironment } from './environment.ts';
 
-/** Set by build.ts; from source there is no version and no bundle. */
+/** Defined by build.ts; undefined when run from source, without a bundle. */
 declare const WASMCLOUD_VERSION: string | undefined;
 
 const environment = readEnvironment(process.env, {
@@ -15,10 +15,10 @@ const environment = readEnvironment(process.env, {
   stdoutIsTty: process.stdout.isTTY === true,
 });
 
-// Ink knows FORCE_COLOR only, and its colour library reads it while it is imported.
+// Ink supports FORCE_COLOR only, and its colour library reads it while it is imported.
 if (environment.noColor) process.env.FORCE_COLOR = '0';
 
-// A reader that has seen enough (`wasmcloud logs x | head`) is no error.
+// A reader that closes the pipe early (`wasmcloud logs x | head`) is no error.
 process.stdout.on('error', quietOnEpipe);
 process.stderr.on('error', quietOnEpipe);
 
@@ -27,7 +27,7 @@ if (words[0] === 'git-credential') {
   const { runGitCredential } = await import('./git-credential-run.ts');
   await runGitCredential(environment, words[1] ?? '');
 } else {
-  // Compiled code is kept beside the bundle, which only its owner can write; where that fails nothing is kept.
+  // Keeps compiled code beside the bundle, where only its owner can write; on failure none is kept.
   if (typeof WASMCLOUD_VERSION === 'string') enableCompileCache(join(import.meta.dirname, 'cache'));
   const { runCommandLine } = await import('./program.ts');
   process.exitCode = await runCommandLine(environment, words);

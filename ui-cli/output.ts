@@ -1,4 +1,4 @@
-/** Results go to stdout, everything said about them to stderr. */
+/** Writes results to stdout, and messages about them to stderr. */
 import process from 'node:process';
 import { PlatformError } from '../src/protocol/errors.ts';
 import { typable } from './command-name.ts';
@@ -7,23 +7,23 @@ import { safeJson } from './text/visible.ts';
 
 export const exitCodes = { ok: 0, error: 1, cancelled: 2, loginNeeded: 4 } as const;
 
-/** The user said no, or pressed Ctrl-C or Esc. */
+/** The user answered no, or pressed Ctrl-C or Esc. */
 export class Cancelled extends Error {
   override readonly name = 'Cancelled';
 }
 
 export interface Output {
-  /** A line of the result. */
+  /** Prints a line of the result. */
   line(text?: string): void;
-  /** A whole result as JSON, for programs. */
+  /** Prints a whole result as JSON, for programs. */
   json(value: unknown): void;
-  /** One value a line (NDJSON): for what may go on for ever. */
+  /** Prints one value per line (NDJSON), for results without an end. */
   jsonLine(value: unknown): void;
-  /** Bytes as they are. Waits when the reader is slow. */
+  /** Prints raw bytes. Waits while the reader is slow. */
   bytes(chunk: Uint8Array): Promise<void>;
-  /** Says something to the person watching; commands in it become typable (command-name.ts). */
+  /** Prints a message for the user; commands in it become typable (command-name.ts). */
   note(text: string): void;
-  /** A result's lines are safe to colour: stdout is a terminal and NO_COLOR is not set. */
+  /** Whether lines of a result may be coloured: stdout is a terminal and NO_COLOR is not set. */
   readonly colour: boolean;
   readonly stdoutIsTty: boolean;
 }
@@ -51,7 +51,7 @@ export function exitCodeOf(error: unknown): number {
   return exitCodes.error;
 }
 
-/** No Token for this server. */
+/** Makes the error for a missing Token. */
 export function loginNeeded(server: string): PlatformError {
   return new PlatformError('unauthorized', `not logged in at ${server}`, {
     hints: ['log in: wasmcloud login', 'new here: wasmcloud signup'],

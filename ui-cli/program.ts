@@ -1,4 +1,4 @@
-/** The commands, and the one place that turns whatever they throw into words and an exit status. */
+/** Defines the commands, and turns every error into text and an exit status. */
 import process from 'node:process';
 import { Command, CommanderError } from 'commander';
 import { PlatformError } from '../src/protocol/errors.ts';
@@ -41,7 +41,7 @@ export async function runCommandLine(
   process.on('SIGINT', interrupt);
   try {
     if (wantsRun(words)) await addRun(program, context);
-    // Options alone are no command: then the first screen, or its plain text.
+    // Options without a command open the first screen, or print its plain text.
     const { operands, unknown } = program.parseOptions([...words]);
     if (operands.length === 0 && unknown.length === 0) {
       if (environment.interactive && !context.json) await openInterface(context, []);
@@ -156,20 +156,23 @@ async function openInterface(context: Context, path: readonly string[]): Promise
   context.exitStatus = await openTerminalInterface(context, path);
 }
 
-/** `run …`, `help run`, and both behind options of ours. */
+/** Returns whether the words are `run …` or `help run`, also after options of the tool itself. */
 function wantsRun(words: readonly string[]): boolean {
   let at = 0;
   while (words[at]?.startsWith('-')) at += words[at] === '--server' ? 2 : 1;
   return words[at] === 'run' || (words[at] === 'help' && words[at + 1] === 'run');
 }
 
-/** The kernel is loaded for `run` only. Its arguments are the guest's, so ours end at the file's name. */
+/**
+ * Adds the command `run`, which loads the kernel. Its arguments are the guest's, so the tool's own end at the file's
+ * name.
+ */
 async function addRun(program: Command, context: Context): Promise<void> {
   const { addRunCommand } = await import('./run/command.ts');
   addRunCommand(program, context);
 }
 
-/** The boundary: everything a command throws ends here. */
+/** Prints an error and returns the exit status; every error of a command ends here. */
 function explain(context: Context, error: unknown): number {
   const { out } = context;
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.error;
@@ -182,7 +185,7 @@ function explain(context: Context, error: unknown): number {
     else for (const line of errorLines(error)) out.note(line);
     return exitCodeOf(error);
   }
-  // Our own mistake: the stack helps whoever mends it.
+  // For a mistake in this program the stack helps to repair it.
   out.note(
     `error: wasmcloud failed unexpectedly\n${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
   );

@@ -1,6 +1,6 @@
 /**
- * Questions to a person at a terminal. Without one nothing is asked: the caller says what is
- * missing and how to pass it. Prompts are written to stderr, so that stdout stays the result.
+ * Asks a person at a terminal. Without a terminal it does not ask: the caller says what is missing and how to pass it.
+ * Prompts go to stderr, so that stdout holds only the result.
  */
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -9,12 +9,12 @@ import { KIB, MIB } from '../src/protocol/limits.ts';
 import { Cancelled } from './output.ts';
 import { SecretLine } from './secret-line.ts';
 
-/** A password or a variable's value from stdin. */
+/** Bytes of a password or of a variable's value from stdin. */
 const secretBytesMax = 64 * KIB;
-/** A request body for `invoke`, which the server limits further. */
+/** Bytes of a request body for `invoke`, which the server limits further. */
 export const stdinBytesMax = 100 * MIB;
 
-/** Asks for one line, which shows while it is typed. Throws Cancelled on Ctrl-C and Ctrl-D. */
+/** Asks for one line, which is shown while it is typed. Throws Cancelled on Ctrl-C and Ctrl-D. */
 export function ask(question: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true, historySize: 0 });
@@ -35,9 +35,9 @@ export function ask(question: string): Promise<string> {
 const bracketedPaste = { on: '\u001b[?2004h', off: '\u001b[?2004l' } as const;
 
 /**
- * Asks for a secret, which is not shown. A pasted text of several lines is kept as it is with `multiline`, else
- * refused. Throws Cancelled on Ctrl-C and Ctrl-D, `bad_request` for several lines from a terminal that does not mark
- * a paste: the first line would be the answer, and the shell would run the others.
+ * Asks for a secret, which is not shown. Pasted text of several lines is kept with `multiline`, else refused. Throws
+ * Cancelled on Ctrl-C and Ctrl-D, and `bad_request` for several lines from a terminal that does not mark a paste: the
+ * first line would be taken as the answer, and the shell would run the others.
  */
 export async function askSecret(question: string, { multiline = false } = {}): Promise<string> {
   const { stdin, stderr } = process;
@@ -64,7 +64,7 @@ export async function confirm(question: string): Promise<void> {
   if (!/^y(es)?$/i.test(answer.trim())) throw new Cancelled('nothing changed');
 }
 
-/** A secret from stdin: all of it, without the line break that `echo` adds. */
+/** Reads a whole secret from stdin, without the line break that `echo` adds. */
 export async function readSecret(): Promise<string> {
   const bytes = await readStdin(secretBytesMax);
   return bytes.toString('utf8').replace(/\r?\n$/, '');

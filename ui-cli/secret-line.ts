@@ -9,23 +9,25 @@ const pasteStart = '\u001b[200~';
 const pasteEnd = '\u001b[201~';
 
 /**
- *     typing --ESC[200~--> pasting --ESC[201~--> typing --Enter--> answer
+ * Reads a secret.
  *
- * An escape sequence may be cut in two by the reads; what may become one waits for the next chunk.
+ * typing --ESC[200~--> pasting --ESC[201~--> typing --Enter--> answer
+ *
+ * Two reads may split an escape sequence; a possible beginning of one waits for the next chunk.
  */
 export class SecretLine {
   readonly #multiline: boolean;
   #text: string[] = [];
   #waiting = '';
   #pasting = false;
-  /** The paste under way, as it came. */
+  /** Text of the running paste, unchanged. */
   #pasted = '';
 
   constructor({ multiline }: { readonly multiline: boolean }) {
     this.#multiline = multiline;
   }
 
-  /** Takes one read of the terminal. Returns how the question ended; null while it is open. */
+  /** Takes one read of the terminal. Returns how the question ended; null: it is still open. */
   read(chunk: string): SecretEnd | null {
     let rest = this.#waiting + chunk;
     this.#waiting = '';
@@ -46,7 +48,7 @@ export class SecretLine {
         this.#pasted = '';
         rest = rest.slice(pasteStart.length);
       } else if (pasteStart.startsWith(rest)) {
-        // ESC alone, or the beginning of a mark.
+        // ESC alone, or the beginning of a paste mark.
         this.#waiting = rest;
         return null;
       } else {
@@ -58,7 +60,7 @@ export class SecretLine {
     return null;
   }
 
-  /** Keeps the beginning of `mark` at the end of `text` for the next read; returns the text before it. */
+  /** Keeps a beginning of `mark` at the end of `text` for the next read; returns the text before it. */
   #keepBack(text: string, mark: string): string {
     for (let length = Math.min(mark.length - 1, text.length); length > 0; length -= 1) {
       if (!text.endsWith(mark.slice(0, length))) continue;
@@ -71,7 +73,7 @@ export class SecretLine {
   #key(rest: string): SecretEnd | null {
     const key = rest[0] ?? '';
     if (key === '\r' || key === '\n') {
-      // A person's Enter comes alone.
+      // The Enter of a person arrives alone.
       if (/[^\r\n]/.test(rest))
         return { kind: 'refused', why: 'several lines came at once; give the value on standard input instead' };
       return { kind: 'answer', text: this.#text.join('') };
@@ -84,7 +86,10 @@ export class SecretLine {
   }
 }
 
-/** Code units of the first key: an escape sequence (arrows and the like, which write nothing) or one character. */
+/**
+ * Returns the code units of the first key: an escape sequence (arrows and similar keys, which write nothing) or one
+ * character.
+ */
 function keyLength(rest: string): number {
   const sequence = /^\u001b(?:[[O][0-9;]*[A-Za-z~]?)?/.exec(rest);
   return sequence === null ? String.fromCodePoint(rest.codePointAt(0) ?? 0x20).length : sequence[0].length;

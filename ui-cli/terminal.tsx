@@ -1,4 +1,4 @@
-/** Opens the terminal interface: joins the app, Ink and the terminal, and puts everything back at the end. */
+/** Opens the terminal interface: joins the app, Ink and the terminal, and restores the terminal at the end. */
 import process from 'node:process';
 import { setImmediate } from 'node:timers/promises';
 import { render } from 'ink';
@@ -11,7 +11,9 @@ import { forgetLogin, saveLogin } from './login.ts';
 import { isTabName, tabNames } from './screens/handler/tab.ts';
 import { startScreens } from './screens/start-screens.ts';
 
-/** `path` is a handler and a tab, both optional. Resolves to the exit status when the user leaves. */
+/**
+ * Opens the interface. `path`: a handler and a tab, both optional. Resolves to the exit status when the user leaves.
+ */
 export async function openTerminalInterface(context: Context, path: readonly string[]): Promise<number> {
   const [handler, tab] = path;
   if (tab !== undefined && !isTabName(tab)) {
@@ -34,20 +36,20 @@ export async function openTerminalInterface(context: Context, path: readonly str
     copy: (text) => void stdout.write(clipboardSequence(text)),
     exit: () => instance.unmount(),
   });
-  // Before Ink draws, so that the first frame is the first screen.
+  // Opens the screens before Ink draws, so that the first frame is the first screen.
   startScreens(app, { ...(handler === undefined ? {} : { handler }), ...(tab === undefined ? {} : { tab }) });
   const instance = render(<AppView app={app} />, {
     alternateScreen: true,
     incrementalRendering: true,
-    // Above the log's tick of 66 ms, or every second frame would be lost.
+    // Above the log's rate of one notification per 66 ms, or every second one would wait for a frame.
     maxFps: 30,
     exitOnCtrlC: false,
     patchConsole: false,
     interactive: true,
   });
-  // In raw mode Ctrl-C is a key; this is somebody else's signal.
+  // In raw mode Ctrl-C is a key, so this signal comes from another process.
   context.onInterrupt = () => instance.unmount();
-  // A mistake of ours must not leave a raw terminal behind: first put it back, then tell (program.ts).
+  // After an unexpected error the terminal is restored first, then program.ts prints the error.
   const crash = Promise.withResolvers<never>();
   const crashed = (error: unknown) => crash.reject(error);
   process.on('uncaughtException', crashed).on('unhandledRejection', crashed);
@@ -62,21 +64,21 @@ export async function openTerminalInterface(context: Context, path: readonly str
   return 0;
 }
 
-/** The URL stays readable where there is no browser, as over ssh. */
+/** Opens a URL and shows it, so that it can be read where there is no browser, as over ssh. */
 async function browse(app: App, url: string, browser: string | null): Promise<void> {
   if (await openInBrowser(url, browser)) app.say('done', `opened ${url}`);
   else app.say('error', `no browser could be started for ${url}`, 'hint: y copies the URL');
 }
 
-/** Stops the whole job, the launcher included, as the terminal would; the shell continues it with `fg`. */
+/** Stops the whole job, including the launcher, as the terminal would; `fg` in the shell continues it. */
 async function stopProcess(): Promise<void> {
   process.kill(0, 'SIGTSTP');
   await setImmediate();
-  // The terminal may have another size now, and no signal tells a stopped process.
+  // The terminal may have another size now, and a stopped process gets no signal about it.
   process.emit('SIGWINCH', 'SIGWINCH');
 }
 
-/** OSC 52: the terminal puts it into the clipboard, over ssh too. */
+/** Returns the OSC 52 sequence: the terminal puts the text into its clipboard, over ssh too. */
 export function clipboardSequence(text: string): string {
   return `\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`;
 }

@@ -1,4 +1,4 @@
-/** What each call of the API answers, as a whole. */
+/** Schemas of the API's answers, one per call. */
 import * as z from 'zod/mini';
 import { tokenScopes } from '../../src/protocol/nouns.ts';
 import {
@@ -24,7 +24,7 @@ import {
   variableAnswer,
 } from './views.ts';
 
-/** `after` of the next page; null: there is none. */
+/** Value of `after` for the next page; null: this is the last one. */
 const next = z.nullable(z.string());
 
 export const token = z.object({ token: z.string() });

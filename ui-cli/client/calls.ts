@@ -1,27 +1,27 @@
-/** Invocations of a handler as they come in: a page now and then, each invocation once. */
+/** Reads the invocations of a handler as they come in, page by page, each invocation once. */
 import { setTimeout } from 'node:timers/promises';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { InvocationRecord } from '../../src/protocol/nouns.ts';
 import type { Client } from './client.ts';
 
-/** Polling faster costs the server and tells a person nothing. */
+/** Milliseconds between two requests; more frequent ones would cost the server and show a person no more. */
 const everyMs = 2_000;
-/** The server's largest page. */
+/** Invocations on the server's largest page. */
 const pageSize = 500;
 
 export class Calls {
   readonly #client: () => Client;
   readonly #handler: string;
-  /** Ids of the newest page; an id that leaves it is never listed again. */
+  /** Ids on the newest page; an id that has left it is never listed again. */
   #seen: ReadonlySet<string> = new Set();
 
-  /** `client` is asked for at each request: a login in between changes it. */
+  /** `client` returns the client for each request, because a login in between changes it. */
   constructor(client: () => Client, handler: string) {
     this.#client = client;
     this.#handler = handler;
   }
 
-  /** Resolves to the ended invocations that no earlier page had, the one that ended first in front. */
+  /** Resolves to the ended invocations that no earlier page had, in the order of their ends. */
   async fresh(signal?: AbortSignal): Promise<readonly InvocationRecord[]> {
     const page = await this.#client().invocations(this.#handler, { limit: pageSize }, { signal });
     const ended = page.filter(hasEnded);
@@ -31,8 +31,8 @@ export class Calls {
   }
 
   /**
-   * Gives what comes until `signal` is aborted, a page every 2 s. What fails for a while is asked for again; the log's
-   * own stream tells a person of a lost connection.
+   * Yields new invocations until `signal` is aborted, a page every 2 s. Failed requests are repeated; the log's own
+   * stream tells about a lost connection.
    */
   async *follow(signal: AbortSignal): AsyncGenerator<readonly InvocationRecord[]> {
     while (!signal.aborted) {
@@ -47,8 +47,8 @@ export class Calls {
   }
 
   /**
-   * Resolves to at most `limit` ended invocations that `wanted` accepts, newest first. Looks through `pagesMax` pages
-   * and no further back than `sinceMs`.
+   * Resolves to at most `limit` ended invocations that `wanted` accepts, newest first. Reads at most `pagesMax` pages,
+   * and none that started before `sinceMs`.
    */
   async search(options: {
     readonly limit: number;
@@ -71,14 +71,14 @@ export class Calls {
   }
 }
 
-/** Pages that a search looks through: all that the server keeps of a handler. */
+/** Pages that a search reads: all that the server keeps of a handler. */
 const pagesMax = 20;
 
 function hasEnded({ outcome }: InvocationRecord): boolean {
   return (outcome as string) !== 'running';
 }
 
-/** When an invocation ended, in Unix milliseconds. */
+/** Returns the end of an invocation in Unix milliseconds. */
 export function endOf({ startedMs, durationMs }: InvocationRecord): number {
   return startedMs + durationMs;
 }

@@ -1,4 +1,4 @@
-/** The platform's API as typed calls. Every failure is a PlatformError (client/http.ts). */
+/** Typed calls of the platform's API. Every failure is a PlatformError (client/http.ts). */
 import type * as z from 'zod/mini';
 import type {
   CallState,
@@ -38,20 +38,20 @@ import type {
 export interface Credentials {
   readonly name: string;
   readonly password: string;
-  /** Of the second factor, where the account has one. */
+  /** Code of the second factor, if the account has one. */
   readonly code?: string | undefined;
 }
 
-/** What a new Token may do, and until when. */
+/** Rights and lifetime of a new Token. */
 export interface TokenTerms {
   readonly label: string;
   readonly scope?: TokenScope | undefined;
-  /** The one handler that it is good for. */
+  /** Name of the only handler that the Token is valid for; absent: all handlers of its user. */
   readonly handler?: string | undefined;
   readonly expiresInDays?: number | undefined;
 }
 
-/** What an administrator changes of a user. null: the limit of the platform. */
+/** Changes of a user by an administrator. null restores the platform's limit. */
 export interface AccountChange {
   readonly suspended?: boolean | undefined;
   readonly admin?: boolean | undefined;
@@ -62,42 +62,42 @@ export interface AccountChange {
 }
 
 export interface LogQuery {
-  /** Lines with a greater cursor, or a smaller one; without either the newest lines. */
+  /** Only lines with a greater cursor; `before`: with a smaller one. Without both: the newest lines. */
   readonly after?: number | undefined;
   readonly before?: number | undefined;
   readonly limit?: number | undefined;
-  /** Lines at least this severe (a smaller number is more severe). */
+  /** Only lines at least this severe (a smaller number is more severe). */
   readonly level?: number | undefined;
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
-  /** Slug of a preview; '': only lines of none. */
+  /** Slug of a preview; '': only lines that belong to no preview. */
   readonly preview?: string | undefined;
-  /** Written at this time or later, and before `untilMs`. Unix milliseconds. */
+  /** Unix milliseconds: lines written at `sinceMs` or later, and before `untilMs`. */
   readonly sinceMs?: number | undefined;
   readonly untilMs?: number | undefined;
 }
 
 export interface InvocationQuery {
-  /** At most so many, 500 at most; the server's default is 100. */
+  /** Greatest number of invocations, 500 at most; the server's default is 100. */
   readonly limit?: number | undefined;
-  /** An id: those that stand behind it. */
+  /** Id of an invocation; the page starts after it. */
   readonly after?: string | undefined;
 }
 
-/** Which handlers. */
+/** Selects handlers. */
 export interface HandlerQuery {
-  /** Names that contain it, in any case. */
+  /** Only names that contain this text, in any case. */
   readonly search?: string | undefined;
-  /** Deleted ones, which can be restored for a while; by default those in force. */
+  /** Selects deleted handlers, which can be restored for a while; absent: handlers that are not deleted. */
   readonly deleted?: boolean | undefined;
 }
 
-/** Which entries of the audit. */
+/** Selects entries of the audit. */
 export interface AuditQuery {
   readonly user?: string | undefined;
   readonly operation?: string | undefined;
-  /** An entry's number: older ones; of an export, newer ones. */
+  /** Number of an entry: only older ones; in an export, only newer ones. */
   readonly after?: number | undefined;
   readonly limit?: number | undefined;
 }
@@ -106,7 +106,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `branch`: what is meant is of this branch's preview; null: of the handler itself. */
+/** Options of calls about a branch. `branch`: the call concerns this branch's preview; null: the handler itself. */
 export interface BranchOptions extends CallOptions {
   readonly branch?: string | null | undefined;
 }
@@ -118,21 +118,21 @@ export class Client {
     this.target = target;
   }
 
-  /** The account's first Token. Throws `name_taken`, `invite_required`, `registration_closed`. */
+  /** Makes an account; returns its first Token. Throws `name_taken`, `invite_required`, `registration_closed`. */
   async signUp(asked: Credentials & { readonly invite: string | null }, options?: CallOptions): Promise<string> {
     const { name, password, invite } = asked;
     const body = { name, password, ...(invite === null ? {} : { invite }) };
     return (await this.#call(answers.token, { method: 'POST', path: '/users', body }, options)).token;
   }
 
-  /** A new Token. Throws `unauthorized`, `code_required`. */
+  /** Returns a new Token. Throws `unauthorized`, `code_required`. */
   async logIn({ name, password, code }: Credentials, options?: CallOptions): Promise<string> {
     const body = { name, password, label: 'wasmcloud', ...(code === undefined ? {} : { code }) };
     try {
       return (await this.#call(answers.token, { method: 'POST', path: '/sessions', body }, options)).token;
     } catch (error) {
       if (!(error instanceof ServerError) || error.code !== 'unauthorized') throw error;
-      // Here it is not the Token that is missing.
+      // The usual hint is about a missing Token, which does not apply to a log-in.
       const hints = [`check both; a new account: wasmcloud signup (server ${this.target.server})`];
       throw new ServerError('unauthorized', error.message, { requestId: error.requestId, hints });
     }
@@ -143,18 +143,20 @@ export class Client {
     await this.#send({ method: 'DELETE', path: '/sessions' }, options);
   }
 
-  /** The user's name. */
+  /** Returns the name of the Token's user. */
   async whoAmI(options?: CallOptions): Promise<string> {
     return (await this.who(options)).user;
   }
 
-  /** Whose Token this client has, and what it is good for. */
+  /** Returns the user and the rights of this client's Token. */
   async who(options?: CallOptions): Promise<WhoView> {
     const { user, ...rest } = await this.#call(answers.who, { method: 'GET', path: '/whoami' }, options);
     return { ...rest, user: user.name };
   }
 
-  /** Throws `unauthorized` (the current password), `code_required`, `bad_request` (the next one). */
+  /**
+   * Changes the password. Throws `unauthorized` (the current password), `code_required`, `bad_request` (the next one).
+   */
   async changePassword(asked: {
     readonly current: string;
     readonly next: string;
@@ -164,12 +166,12 @@ export class Client {
     await this.#send({ method: 'PUT', path: '/password', body: asked });
   }
 
-  /** The secret for an app; told this once. */
+  /** Returns the secret for an authenticator app, which is shown only once. */
   async startSecondFactor(): Promise<{ readonly secret: string; readonly uri: string }> {
     return this.#call(answers.secondFactor, { method: 'POST', path: '/second-factor' });
   }
 
-  /** Recovery codes; told this once. */
+  /** Puts the second factor in force; returns recovery codes, which are shown only once. */
   async confirmSecondFactor(code: string): Promise<readonly string[]> {
     const asked: ApiRequest = { method: 'PUT', path: '/second-factor', body: { code } };
     return (await this.#call(answers.recoveryCodes, asked)).recoveryCodes;
@@ -179,7 +181,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: '/second-factor', body: { code } });
   }
 
-  /** Users of the platform, by name; `search`: names that contain it. For administrators. */
+  /** Returns users of the platform, by name, for administrators. `search`: only names that contain it. */
   async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/users', query: { after, search } };
@@ -216,7 +218,7 @@ export class Client {
     });
   }
 
-  /** Gives the own role on a handler up. */
+  /** Gives up the user's own role on a handler. */
   async leaveHandler(handler: string): Promise<void> {
     await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/membership` });
   }
@@ -230,7 +232,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/transfer` });
   }
 
-  /** Handlers that are offered to the user. */
+  /** Returns handlers that are offered to the user. */
   async transfers(options?: CallOptions): Promise<readonly TransferView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/transfers', query: { after } };
@@ -256,7 +258,7 @@ export class Client {
     });
   }
 
-  /** The Token itself is told this once. */
+  /** Makes a Token; the Token itself is shown only once. */
   async createToken(
     terms: TokenTerms,
     options?: CallOptions,
@@ -276,7 +278,7 @@ export class Client {
     });
   }
 
-  /** The code itself is told this once. */
+  /** Makes an invite; its code is shown only once. */
   async createInvite(
     terms: { readonly uses?: number | undefined; readonly expiresInDays?: number | undefined } = {},
     options?: CallOptions,
@@ -288,7 +290,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
   }
 
-  /** All handlers of the user that `query` names, by name. */
+  /** Returns all handlers of the user that `query` selects, by name. */
   async handlers(query: HandlerQuery = {}, options?: CallOptions): Promise<readonly HandlerView[]> {
     const { search, deleted = false } = query;
     return all(async (after) => {
@@ -299,7 +301,7 @@ export class Client {
     });
   }
 
-  /** Without a name the server makes one up. */
+  /** Makes a handler; without a name the server generates one. */
   async createHandler(name: string | null, options?: CallOptions): Promise<HandlerView> {
     const body = name === null ? {} : { name };
     return (await this.#call(answers.handler, { method: 'POST', path: '/handlers', body }, options)).handler;
@@ -309,13 +311,13 @@ export class Client {
     return (await this.#call(answers.handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
   }
 
-  /** From now on pushes to `branch` are deployed. */
+  /** Sets the deploy branch: later pushes to `branch` are deployed. */
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
     return (await this.#call(answers.handler, asked, options)).handler;
   }
 
-  /** Sets limits (null: that of the manifest) or replaces the patterns that are added to the manifest's policy. */
+  /** Sets limits (null restores the manifest's), or replaces the patterns added to the manifest's policy. */
   async changeSettings(
     name: string,
     change: {
@@ -331,7 +333,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: handlerPath(name) }, options);
   }
 
-  /** Removes a handler and everything of it for good, also one that is deleted already. */
+  /** Removes a handler and all its data for good, also when it is already deleted. */
   async purgeHandler(name: string, options?: CallOptions): Promise<void> {
     await this.#send({ method: 'DELETE', path: handlerPath(name), query: { purge: 'true' } }, options);
   }
@@ -340,21 +342,21 @@ export class Client {
     await this.#send({ method: 'POST', path: `${handlerPath(name)}/restore` }, options);
   }
 
-  /** Newest first. */
+  /** Returns Deployments, newest first. */
   async deployments(name: string, options?: CallOptions): Promise<readonly DeploymentView[]> {
     const path = `${handlerPath(name)}/deployments`;
     const answer = await this.#call(answers.deployments, { method: 'GET', path }, options);
     return answer.deployments.toSorted((a, b) => b.number - a.number);
   }
 
-  /** Serves an earlier version; `branch`: of that branch's preview. */
+  /** Serves an earlier version. With `branch`: of that branch's preview. */
   async rollback(name: string, number: number, options: BranchOptions = {}): Promise<void> {
     const { branch = null } = options;
     const body = branch === null ? { number } : { number, branch };
     await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body }, options);
   }
 
-  /** By branch. */
+  /** Returns previews, by branch. */
   async previews(name: string, options?: CallOptions): Promise<readonly PreviewView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/previews`, query: { after } };
@@ -367,7 +369,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: `${handlerPath(name)}/previews/${encodeURIComponent(branch)}` });
   }
 
-  /** Variables of a handler, or those that a branch's preview has over them. */
+  /** Returns variables of a handler, or those that a branch's preview lays over them. */
   async variables(name: string, options: BranchOptions = {}): Promise<readonly VariableView[]> {
     const { branch = null } = options;
     const of = branch === null ? {} : { branch };
@@ -423,7 +425,7 @@ export class Client {
     return this.#call(answers.schedule, { method: 'POST', path }, options);
   }
 
-  /** All queues of the user, by name. */
+  /** Returns all queues of the user, by name. */
   async queues(options?: CallOptions): Promise<readonly QueueView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/queues', query: { after } };
@@ -436,7 +438,7 @@ export class Client {
     return this.#call(answers.queue, { method: 'GET', path: queuePath(name) }, options);
   }
 
-  /** The oldest messages of a queue, or those after a position; `state`: only those. */
+  /** Returns the oldest messages of a queue, or those after a position. `state`: only messages in this state. */
   async queueMessages(
     queue: string,
     query: { readonly state?: MessageState; readonly after?: number; readonly limit?: number } = {},
@@ -463,7 +465,7 @@ export class Client {
     return this.#call(answers.published, { method: 'POST', path, query, upload: { bytes, type } }, options);
   }
 
-  /** Publishes a message for each line of NDJSON. */
+  /** Publishes one message per line of NDJSON. */
   async publishLines(queue: string, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<PublishedView> {
     const asked: ApiRequest = {
       method: 'POST',
@@ -474,7 +476,7 @@ export class Client {
     return this.#parse(answers.published, await upload(this.target, asked));
   }
 
-  /** Hands the lines of an export to `take`, as they come. */
+  /** Passes the bytes of an export to `take` as they arrive. */
   async exportQueue(
     queue: string,
     query: { readonly state?: MessageState; readonly after?: number; readonly format?: 'ndjson' | 'csv' },
@@ -516,7 +518,7 @@ export class Client {
     return this.#call(answers.queue, { method: 'POST', path }, options);
   }
 
-  /** Lets dead letters be delivered again, all or one. Returns how many. */
+  /** Makes dead letters ready again, all or one. Returns their number. */
   async retryQueue(queue: string, id: string | undefined, options?: CallOptions): Promise<number> {
     const asked: ApiRequest = {
       method: 'POST',
@@ -538,7 +540,7 @@ export class Client {
     await this.#send({ method: 'DELETE', path: queuePath(queue) }, options);
   }
 
-  /** Audit entries, newest first; `handler` null: of the whole platform, for administrators. */
+  /** Returns audit entries, newest first. `handler` null: of the whole platform, for administrators. */
   async audit(
     handler: string | null,
     query: AuditQuery,
@@ -547,7 +549,7 @@ export class Client {
     return this.#call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
   }
 
-  /** Hands the lines of an export of the audit to `take`, as they come. */
+  /** Passes the bytes of an export of the audit to `take` as they arrive. */
   async exportAudit(
     handler: string | null,
     query: Omit<AuditQuery, 'limit'>,
@@ -557,17 +559,17 @@ export class Client {
     await download(this.target, { method: 'GET', path, query: { ...query }, accept: '*/*' }, take);
   }
 
-  /** How much of the user's quota is used, and for what. */
+  /** Returns the usage of the user's quota, by kind. */
   async quota(options?: CallOptions): Promise<QuotaView> {
     return this.#call(answers.quota, { method: 'GET', path: '/usage' }, options);
   }
 
-  /** Figures of the last minutes for every handler, by name. */
+  /** Returns figures of the last minutes for every handler, by name. */
   async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
     return (await this.#call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
   }
 
-  /** Figures of the last minutes, and counters of the last `minutes` ones that saw an invocation, ascending. */
+  /** Returns figures of the last minutes, and counters of the last `minutes` minutes with an invocation, ascending. */
   async usage(
     name: string,
     minutes: number,
@@ -580,7 +582,7 @@ export class Client {
     );
   }
 
-  /** Newest first: the newest, or those behind the invocation with the id `after`. */
+  /** Returns invocations, newest first; `after`: only those after the invocation with this id. */
   async invocations(
     name: string,
     query: InvocationQuery = {},
@@ -595,20 +597,20 @@ export class Client {
     return (await this.#call(answers.invocation, { method: 'GET', path }, options)).invocation;
   }
 
-  /** The newest lines, or those after or before a cursor; always ascending. */
+  /** Returns the newest lines, or those after or before a cursor, in ascending order. */
   async logs(name: string, query: LogQuery, options?: CallOptions): Promise<LogPage> {
     const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
     return this.#call(answers.page, asked, options);
   }
 
-  /** A started tail; close it. */
+  /** Returns a started tail, which must be closed. */
   async tail(options: LogTailOptions, listener: LogTailListener): Promise<LogTail> {
-    // WebSockets bring http, tls and zlib with them, which nothing else needs.
+    // WebSockets load http, tls and zlib, which no other command needs.
     const { LogTail } = await import('./log-tail.ts');
     return new LogTail(this.target, options, listener).start();
   }
 
-  /** The functions that the platform provides to guests, as the server writes it down. */
+  /** Returns the server's list of functions that the platform provides to guests. */
   async imports(options?: CallOptions): Promise<string> {
     const signal = options?.signal;
     return request(this.target, {
@@ -640,7 +642,7 @@ export class Client {
   }
 }
 
-/** Asks for one page after the other and resolves to the items of all of them. */
+/** Requests one page after the other; resolves to the items of all pages. */
 async function all<T>(
   page: (after: string | undefined) => Promise<{ readonly items: readonly T[]; readonly next: string | null }>,
 ): Promise<readonly T[]> {

@@ -1,17 +1,18 @@
 /**
- * One request to the platform's API. Answers are bounded and parsed; the platform's errors
- * (problem+json) come back as the PlatformError they were, everything else as one that says
- * which server was asked and what to do.
+ * Sends one request to the platform's API. Answers are bounded and parsed. An error of the platform (problem+json) is
+ * thrown as the same PlatformError; any other failure as one that names the server and says what to do.
  */
 import { type ErrorCode, errorStatus, PlatformError } from '../../src/protocol/errors.ts';
 import { MIB } from '../../src/protocol/limits.ts';
 
-/** A request that takes longer hangs; rollback waits for runners to compile and is the slowest. */
+/**
+ * Milliseconds after which a request counts as hanging. Rollback, which waits for runners to compile, is the slowest.
+ */
 export const requestTimeoutMs = 60_000;
-/** A page of log lines at its largest is far below; more is no answer of ours. */
+/** Bytes of an answer, far above the largest page of log lines. */
 const answerBytesMax = 64 * MIB;
 
-/** An error the server told us, with the id under which its log has the cause. */
+/** An error that the server reported, with the id under which the server's log has the cause. */
 export class ServerError extends PlatformError {
   readonly requestId: string | null;
 
@@ -33,12 +34,12 @@ export interface ApiRequest {
   /** Path below the server's base URL, beginning with a slash. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
-  /** Sent as JSON. */
+  /** Body that is sent as JSON. */
   readonly body?: unknown;
-  /** Sent as it is, instead of `body`. */
+  /** Body that is sent as raw bytes, instead of `body`. */
   readonly upload?: { readonly type: string | null; readonly bytes: Uint8Array | AsyncIterable<Uint8Array> };
   readonly signal?: AbortSignal;
-  /** For an answer that is not JSON. */
+  /** Media type to accept; absent: JSON. */
   readonly accept?: string;
 }
 
@@ -47,14 +48,14 @@ export interface Target {
   readonly token: string | null;
 }
 
-/** The answer's text; '' where there is none. Throws PlatformError for every failure. */
+/** Returns the answer's text; '' when it is empty. Throws PlatformError for every failure. */
 export async function request(target: Target, asked: ApiRequest): Promise<string> {
   return call(target, asked, AbortSignal.timeout(requestTimeoutMs), readBounded);
 }
 
 /**
- * Hands the answer's bytes, decompressed, to `take` as they come, for transfers of any length: no time limit but the
- * caller's signal. Throws PlatformError for every failure, one in the middle of the answer included.
+ * Passes the answer's bytes, decompressed, to `take` as they arrive, for transfers of any length: only the caller's
+ * signal limits the time. Throws PlatformError for every failure, also in the middle of the answer.
  */
 export function download(
   target: Target,
@@ -66,7 +67,7 @@ export function download(
   });
 }
 
-/** An upload of any length: as `request`, without its time limit. */
+/** Uploads bytes of any length: like `request`, without its time limit. */
 export function upload(target: Target, asked: ApiRequest): Promise<string> {
   return call(target, asked, null, readBounded);
 }
@@ -92,7 +93,7 @@ async function call<T>(
         ...(sent.type === null ? {} : { 'content-type': sent.type }),
       },
       ...(sent.body === null ? {} : { body: sent.body, duplex: 'half' }),
-      // A redirect would carry the Token somewhere else.
+      // Following a redirect would send the Token to another server.
       redirect: 'manual',
       ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
     });
@@ -106,7 +107,7 @@ async function call<T>(
 
 function bodyOf({ body, upload: sent }: ApiRequest): { readonly type: string | null; readonly body: BodyInit | null } {
   if (sent !== undefined) {
-    // fetch takes any asynchronous iterable of bytes; its types know streams only.
+    // fetch takes any asynchronous iterable of bytes, but its types allow only streams.
     const bytes = sent.bytes instanceof Uint8Array ? Buffer.from(sent.bytes) : (sent.bytes as unknown as BodyInit);
     return { type: sent.type, body: bytes };
   }
@@ -121,7 +122,7 @@ export function parseJson(text: string, server: string): unknown {
   }
 }
 
-/** The server answers, but not as this platform does. */
+/** Makes the error for an answer that does not come from this platform. */
 export function notOurs(server: string, why: string, cause?: unknown): PlatformError {
   return new PlatformError('unavailable', `${server} does not answer like this platform: ${why}`, {
     hints: ['check WASMCLOUD_SERVER and that this wasmcloud has the same version as the server'],
@@ -147,7 +148,7 @@ interface ResponseHead {
   readonly headers: { get(name: string): string | null };
 }
 
-/** Reads a problem document; also for the refusal of a WebSocket upgrade. */
+/** Makes the error of a problem document; also used for the refusal of a WebSocket upgrade. */
 export function problemError(response: ResponseHead, text: string, server: string): PlatformError {
   const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN);
   const retry = Number.isFinite(retryAfter) ? { retryAfterSeconds: retryAfter } : {};
@@ -194,7 +195,7 @@ function codeOfStatus(status: number): ErrorCode {
   return status >= 500 ? 'unavailable' : 'bad_request';
 }
 
-/** No answer at all: refused, no such host, timed out, cut off. */
+/** Makes the error for a request without any answer: refused, no such host, timed out, cut off. */
 export function unreachable(server: string, error: unknown): PlatformError {
   const code = causeCode(error);
   const local = /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:|\/|$)/.test(server);
@@ -225,7 +226,7 @@ export function unreachable(server: string, error: unknown): PlatformError {
   });
 }
 
-/** "bad port", "other side closed": what stands below "fetch failed". */
+/** Returns the innermost message ("bad port", "other side closed") below "fetch failed". */
 function deepestMessage(error: unknown): string {
   let message = String(error);
   for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth += 1) {
@@ -234,7 +235,7 @@ function deepestMessage(error: unknown): string {
   return message;
 }
 
-/** fetch says "fetch failed" and hides the reason one or two causes deep. */
+/** Returns the code of the cause, which fetch hides one or two levels below "fetch failed". */
 function causeCode(error: unknown): string | null {
   for (let current = error, depth = 0; current instanceof Error && depth < 5; current = current.cause, depth += 1) {
     if ('code' in current && typeof current.code === 'string') return current.code;

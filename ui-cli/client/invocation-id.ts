@@ -1,18 +1,18 @@
-/** Invocations by the ids that people have: whole ones, and the short ones of log lines. */
+/** Finds invocations by the ids that people have: whole ones, and the short ones of log lines. */
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Client } from './client.ts';
 
-/** Where a short id is looked for: this many of the newest invocations, then of the newest log lines. */
+/** Where a short id is looked for: in this many of the newest invocations, then of the newest log lines. */
 const searched = { invocations: 500, lines: 1_000 } as const;
 
-/** Whether `word` has the form of an id: `9bf40d90db40-1`, or the end of one as in `90db40-1`. */
+/** Returns whether `word` has the form of an id, `9bf40d90db40-1`, or of the end of one, `90db40-1`. */
 export function looksLikeId(word: string): boolean {
   return /^[0-9a-f]{1,12}-\d+$/.test(word);
 }
 
 /**
- * Returns the whole id of the invocation of `handler` whose id is `printed` or ends with it. An id that is whole, or
- * found nowhere, comes back as it is. Throws `conflict` where several invocations fit.
+ * Returns the whole id of the invocation of `handler` whose id is `printed` or ends with it. A whole id, or one that is
+ * found nowhere, is returned unchanged. Throws `conflict` when several invocations match.
  */
 export async function findInvocationId(client: Client, handler: string, printed: string): Promise<string> {
   if (/^[0-9a-f]{12}-\d+$/.test(printed)) return printed;

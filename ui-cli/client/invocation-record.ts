@@ -1,15 +1,15 @@
-/** The record of an invocation that has just answered. */
+/** Waits for the record of an invocation that has just answered. */
 import { setTimeout } from 'node:timers/promises';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import type { Client } from './client.ts';
 
-/** The record arrives after the answer; it is asked for after these pauses. */
+/** Milliseconds of the pauses before the requests: the record arrives after the answer. */
 const askAfterMs = [50, 100, 200, 400, 800, 1_500] as const;
-/** Log lines that come with it. */
+/** Log lines that are returned with the record. */
 const linesMax = 200;
 
-/** Resolves to the record and its log lines; null where none arrived within 3 s. */
+/** Resolves to the record and its log lines; null when none arrives within 3 s. */
 export async function awaitRecord(
   client: Client,
   { handler, id, signal }: { readonly handler: string; readonly id: string; readonly signal?: AbortSignal | undefined },

@@ -1,12 +1,12 @@
-/** Calls a handler at its own URL, as any client of it would. */
+/** Calls a handler at its own URL, like any client of the function. */
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import { PlatformError } from '../../src/protocol/errors.ts';
 
 export interface InvokeOptions {
-  /** The handler's URL. */
+  /** URL of the handler. */
   readonly url: string;
-  /** Path and query below it. */
+  /** Path and query below the handler's URL. */
   readonly path: string;
   readonly method: string;
   readonly headers: readonly (readonly [string, string])[];
@@ -17,19 +17,20 @@ export interface InvokeOptions {
 export interface Answer {
   readonly status: number;
   readonly reason: string;
-  /** In the order they came. */
+  /** Answer headers, in the order in which they arrived. */
   readonly headers: readonly (readonly [string, string])[];
-  /** The platform's id of this run; null if something else answered. */
+  /** Id of the invocation; null when another server than the platform answered. */
   readonly invocation: string | null;
-  /** Until the head was there. */
+  /** Milliseconds until the answer's head arrived. */
   readonly headMs: number;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Resolves when the head is there. Throws PlatformError where nothing answers. */
+/** Sends the request; resolves when the answer's head has arrived. Throws PlatformError when no server answers. */
 export function invoke(options: InvokeOptions): Promise<Answer> {
   const url = invocationUrl(options.url, options.path);
-  // RFC 6761, 6.3: *.localhost is this machine. Few resolvers know, so we connect there and name it in Host.
+  // RFC 6761, 6.3: *.localhost is this machine. Few resolvers support it, so the client connects to localhost and sends
+  // the name in Host.
   const onThisMachine = url.hostname === 'localhost' || url.hostname.endsWith('.localhost');
   const startedMs = performance.now();
   const make = url.protocol === 'https:' ? requestHttps : requestHttp;
@@ -63,7 +64,7 @@ export function invoke(options: InvokeOptions): Promise<Answer> {
       sent.on('error', fail);
       sent.end(options.body ?? undefined);
     } catch (error) {
-      // node:http checks method and header values before it sends anything.
+      // node:http checks the method and header values before it sends anything.
       reject(
         new PlatformError('bad_request', error instanceof Error ? error.message : String(error), { cause: error }),
       );
@@ -71,7 +72,7 @@ export function invoke(options: InvokeOptions): Promise<Answer> {
   });
 }
 
-/** `path` may begin with a slash or not, and may carry a query. */
+/** Returns the URL of `path` below `base`. `path`: with or without a leading slash, may contain a query. */
 export function invocationUrl(base: string, path: string): URL {
   const url = new URL(base);
   const below = url.pathname.replace(/\/+$/, '');
@@ -80,7 +81,7 @@ export function invocationUrl(base: string, path: string): URL {
   return target;
 }
 
-/** `Name: value`, as for curl -H. */
+/** Parses `Name: value`, the syntax of curl -H. */
 export function parseHeader(text: string): readonly [string, string] {
   const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*)$/.exec(text);
   if (match === null) {

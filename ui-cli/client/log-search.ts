@@ -1,13 +1,16 @@
-/** Asks for log lines until the question is answered: the server ends a long search at its limit and says where to go on. */
+/**
+ * Repeats a search for log lines until it is complete: the server ends a long search at its limit and says where to
+ * continue.
+ */
 import type { CallOptions, Client, LogQuery } from './client.ts';
 import type { LogPage } from './views.ts';
 
-/** Answers asked for at most: the server looks through 32 MiB for each, and keeps 128 MiB of a handler. */
+/** Number of requests: the server searches 32 MiB for each one, and keeps 128 MiB of a handler. */
 const answersMax = 8;
 
 /**
- * Resolves to the lines that fit `query`, at most `query.limit`, as one page. `stopped` is true where not all lines have
- * been looked at after `answersMax` answers.
+ * Resolves to the lines that match `query`, at most `query.limit`, as one page. `stopped`: true when not all lines have
+ * been searched after `answersMax` requests.
  */
 export async function searchLogs(
   client: Client,

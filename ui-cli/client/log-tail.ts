@@ -1,6 +1,6 @@
 /**
- * Follows a handler's log over WebSocket. The cursor of the last line seen is where a broken
- * connection goes on, so a reconnect leaves no gap and repeats nothing.
+ * Follows a handler's log over WebSocket. After a lost connection it continues at the cursor of the last line, so a
+ * reconnect neither misses nor repeats lines.
  */
 import { WebSocket } from 'ws';
 import { type ErrorCode, PlatformError } from '../../src/protocol/errors.ts';
@@ -11,13 +11,13 @@ import { logFrameAnswer } from './views.ts';
 
 export interface LogTailOptions {
   readonly handler: string;
-  /** Lines with a greater cursor are sent. */
+  /** Only lines with a greater cursor. */
   readonly after: number;
   readonly grep?: string;
-  /** Only lines at least as severe. */
+  /** Only lines at least this severe. */
   readonly level?: number;
   readonly stream?: LogStream;
-  /** Slug of a preview; '': only lines of none. */
+  /** Slug of a preview; '': only lines that belong to no preview. */
   readonly preview?: string;
   /** First pause before a reconnect, in milliseconds; doubles up to `backoffMsMax`. */
   readonly backoffMs?: number;
@@ -25,29 +25,29 @@ export interface LogTailOptions {
 
 export interface LogTailListener {
   lines(lines: readonly LogLine[]): void;
-  /** Lines the platform lost (a full buffer, a reader too slow). */
+  /** Tells the number of lines that the platform dropped (a full buffer, a slow reader). */
   dropped(count: number): void;
   state(state: LogTailState): void;
-  /** The server refuses, another try would not help. The tail has ended. */
+  /** Tells that the server refuses and another attempt would not help. The tail has ended. */
   failed(error: PlatformError): void;
 }
 
 export type LogTailState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
-  /** Next try in `inMs` milliseconds. */
+  /** The next attempt comes in `inMs` milliseconds. */
   | { readonly kind: 'waiting'; readonly inMs: number; readonly why: string };
 
 const backoffMsMax = 10_000;
-/** A server that sends no pong for this long is gone, whatever TCP still believes. */
+/** Milliseconds without a pong after which the server counts as gone, even if TCP has noticed nothing. */
 const heartbeatMs = 15_000;
 const handshakeMs = 10_000;
-/** logLimits: 1,000 lines of 16 KiB in a batch. */
+/** Bytes of a frame: 1,000 lines of 16 KiB in a batch (logLimits). */
 const frameBytesMax = 32 * MIB;
-/** The refusal of an upgrade is a problem document of a few lines. */
+/** Bytes of the answer that refuses an upgrade, a problem document of a few lines. */
 const refusalBytesMax = 64 * 1024;
 
-/** Close codes after which another try would end the same way: Token revoked, handler deleted, not wanted. */
+/** Close codes after which another attempt would end in the same way: Token revoked, handler deleted, not allowed. */
 const refusals: Readonly<Record<number, ErrorCode>> = {
   4401: 'unauthorized',
   4403: 'forbidden',
@@ -78,7 +78,7 @@ export class LogTail {
     return this;
   }
 
-  /** Ends the tail; nothing is told after it. */
+  /** Ends the tail; the listener is not called any more. */
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -122,7 +122,7 @@ export class LogTail {
         const status = response.statusCode ?? 0;
         const error = problemError({ status, headers }, text, this.#target.server);
         socket.terminate();
-        // 429 and 5xx pass; everything else is about us.
+        // 429 and 5xx are temporary; any other status concerns this client.
         if (status === 429 || status >= 500) this.#retry(error.message);
         else this.#fail(error);
       });
@@ -138,7 +138,7 @@ export class LogTail {
         this.#fail(new PlatformError(refusal, reason.toString() || 'the server ended the log'));
         return;
       }
-      // 1006 is "no close frame" (RFC 6455, 7.4.1): then `why` says more.
+      // 1006 means "no close frame" (RFC 6455, 7.4.1); then `why` says more.
       this.#retry(code === 1006 ? why : reason.toString() || `closed with ${code}`);
     });
   }
@@ -148,7 +148,7 @@ export class LogTail {
     const frame = logFrameAnswer.parse(parseJson(text, this.#target.server));
     this.#attempts = 0;
     if (frame.dropped > 0) this.#listener.dropped(frame.dropped);
-    // After a reconnect the server starts after our cursor; lines seen already would be its mistake.
+    // After a reconnect the server starts after this cursor; lines that were seen before would be the server's mistake.
     const fresh = frame.lines.filter((line) => line.cursor > this.#cursor);
     const last = fresh.at(-1);
     if (last === undefined) return;
@@ -176,7 +176,7 @@ export class LogTail {
     const first = this.#options.backoffMs ?? 250;
     const longest = Math.min(backoffMsMax, first * 2 ** Math.min(this.#attempts, 10));
     this.#attempts += 1;
-    // Between half and all of it, so that many readers do not come back in step.
+    // Waits between half and all of it, so that many readers do not reconnect at the same time.
     const inMs = Math.round(longest * (0.5 + Math.random() / 2));
     this.#listener.state({ kind: 'waiting', inMs, why });
     this.#timer = setTimeout(() => this.#connect(), inMs);

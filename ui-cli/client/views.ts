@@ -1,6 +1,6 @@
 /**
- * The API's nouns, checked once where they come in. Unknown keys are ignored: a newer
- * server may tell more.
+ * Schemas of the API's nouns, which check answers once, when they arrive. Unknown keys are ignored: a newer server may
+ * send more.
  */
 import * as z from 'zod/mini';
 import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
@@ -34,7 +34,10 @@ import { recordOf } from '../../src/protocol/record-of.ts';
 
 const text = z.string();
 const number = z.number();
-/** Printed as it is, so it must not be able to steer a terminal; free text goes through `visible` instead. */
+/**
+ * Text that is printed unchanged, so it must not contain characters that control a terminal; free text is printed
+ * through `visible` instead.
+ */
 const plain = z.string().check(z.regex(/^[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$/));
 const orNull = <T extends z.ZodMiniType>(type: T) => z.nullable(type);
 
@@ -272,7 +275,7 @@ export const scheduleAnswer: z.ZodMiniType<ScheduleView> = z.object({
   ),
 });
 
-/** One of `text` and `base64` is null. */
+/** A message; exactly one of `text` and `base64` is null. */
 export interface QueueMessageView {
   readonly id: string;
   readonly position: number;
@@ -297,7 +300,7 @@ export const queueMessageAnswer: z.ZodMiniType<QueueMessageView> = z.object({
   base64: orNull(text),
 });
 
-/** What became of messages that were published. */
+/** Outcome of published messages. */
 export interface PublishedView {
   readonly id: string | null;
   readonly published: number;
@@ -312,19 +315,19 @@ export const publishedAnswer: z.ZodMiniType<PublishedView> = z.object({
 
 export interface QueueMessagePage {
   readonly messages: readonly QueueMessageView[];
-  /** `after` of the next page; null: there is none. */
+  /** Value of `after` for the next page; null: this is the last one. */
   readonly next: number | null;
 }
 
 export interface LogPage {
   readonly lines: readonly LogLine[];
-  /** Where to go on forward, also as `after` of a tail. */
+  /** Cursor to continue forward from, also as `after` of a tail. */
   readonly cursor: number;
-  /** Where to go on backward; null: there is nothing older. */
+  /** Cursor to continue backward from; null: no older line is kept. */
   readonly before: number | null;
-  /** A search ended at the server's limit: the way it looked there may be more lines. */
+  /** Whether the search ended at the server's limit, so more lines may follow in its direction. */
   readonly stopped: boolean;
-  /** Lines between `after` and the first of `lines` that are not kept any more. */
+  /** Number of lines between `after` and the first of `lines` that are not kept any more. */
   readonly expired: number;
 }
 
@@ -332,15 +335,15 @@ export interface TokenView {
   readonly id: string;
   readonly label: string;
   readonly scope: TokenScope;
-  /** The one handler that it is good for; null: all of its user. */
+  /** Name of the only handler that the Token is valid for; null: all handlers of its user. */
   readonly handler: string | null;
   readonly createdMs: number;
   readonly lastUsedMs: number | null;
-  /** null: it never ends by itself. */
+  /** Unix milliseconds; null: it never expires. */
   readonly expiresMs: number | null;
 }
 
-/** Whose Token this is, and what it is good for. */
+/** User and rights of a Token. */
 export interface WhoView {
   readonly user: string;
   readonly admin: boolean;
@@ -362,7 +365,7 @@ export interface TransferView {
   readonly expiresMs: number;
 }
 
-/** A user as administrators see it. Limits: null stands for those of the platform. */
+/** A user, as administrators see it. A limit of null means the platform's. */
 export interface AccountView {
   readonly name: string;
   readonly createdMs: number;
@@ -379,7 +382,7 @@ export interface AccountView {
 export interface InviteView {
   readonly id: string;
   readonly createdMs: number;
-  /** People who may sign up with it, and who have. */
+  /** Number of people who may sign up with it, followed by the number who have. */
   readonly usesMax: number;
   readonly uses: number;
   readonly expiresMs: number | null;
@@ -387,11 +390,11 @@ export interface InviteView {
   readonly usedBy: readonly string[];
 }
 
-/** A variable as far as the server tells. */
+/** A variable, as far as the server shows it. */
 export interface VariableView {
   readonly key: string;
   readonly bytes: number;
-  /** The last characters of a long value, to tell two keys apart; else ''. */
+  /** Last characters of a long value, to tell two keys apart; '' for short values. */
   readonly tail: string;
   readonly updatedMs: number;
 }
@@ -432,7 +435,7 @@ export const accountAnswer: z.ZodMiniType<AccountView> = z.object({
   callsMax: optionalNumber,
 });
 
-/** What somebody did, as the audit has it. */
+/** An entry of the audit. */
 export interface AuditEntryView {
   readonly number: number;
   readonly timeMs: number;
@@ -441,7 +444,7 @@ export interface AuditEntryView {
   readonly address: string;
   readonly operation: string;
   readonly handler: string | null;
-  /** JSON. */
+  /** JSON text. */
   readonly detail: string;
   readonly outcome: string;
   readonly hash: string;

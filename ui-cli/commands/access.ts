@@ -1,4 +1,4 @@
-/** tokens, invites: who and what else may log in */
+/** Commands tokens, invites: manage who may log in, and with which Tokens. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { type TokenScope, tokenScopes } from '../../src/protocol/nouns.ts';

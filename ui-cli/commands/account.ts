@@ -1,4 +1,4 @@
-/** signup, login, logout, whoami */
+/** Commands signup, login, logout, whoami. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { Client, type Credentials } from '../client/client.ts';
@@ -74,7 +74,7 @@ export function addAccountCommands(program: Command, context: Context): void {
 
 interface AskOptions extends PasswordOptions {
   readonly command: string;
-  /** A new password is typed twice. */
+  /** Whether the password is typed twice, as for a new one. */
   readonly repeat: boolean;
 }
 
@@ -94,7 +94,7 @@ async function askCredentials(context: Context, user: string | undefined, option
   return { name, password };
 }
 
-/** Asks for a code of the second factor if the account has one and someone can be asked. */
+/** Logs in. Asks for a code of the second factor if the account has one and a person can be asked. */
 async function logIn(
   context: Context,
   client: Client,
@@ -111,7 +111,7 @@ async function logIn(
   }
 }
 
-/** Asks for an invitation code if the server wants one and someone can be asked. */
+/** Signs up. Asks for an invitation code if the server requires one and a person can be asked. */
 async function signUp(
   context: Context,
   client: Client,

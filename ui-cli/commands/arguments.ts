@@ -1,9 +1,9 @@
-/** Parsers of command line values. commander prints what an InvalidArgumentError says. */
+/** Parsers of command line values. commander prints the message of an InvalidArgumentError. */
 import { InvalidArgumentError } from 'commander';
 import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
 
 /**
- * Describes the argument that names a handler; completion knows it by this text. Where it is optional, the
+ * Description of the argument that names a handler; completion recognises the argument by it. Where it is optional, the
  * repository's remote names the handler (Context.handlerName).
  */
 export const handlerArgument = 'handler';
@@ -18,7 +18,7 @@ export function parseCount(least: number, most: number): (text: string) => numbe
 
 const unitBytes: Readonly<Record<string, number>> = { '': 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
 
-/** Returns bytes: `500MiB`, `2 GiB`, `1048576`. */
+/** Parses bytes: `500MiB`, `2 GiB`, `1048576`. */
 export function parseBytes(text: string): number {
   const [, count = '', unit = ''] = /^(\d{1,9}) ?([KMGT]iB)?$/i.exec(text) ?? [];
   const bytes = count === '' ? 0 : Number(count) * (unitBytes[unit.toUpperCase()] ?? 0);
@@ -26,10 +26,12 @@ export function parseBytes(text: string): number {
   throw new InvalidArgumentError('It must be a size such as 500MiB or 2GiB.');
 }
 
-/** `error, warning, info or a number`: what --level takes. */
+/** Values of --level: `error, warning, info or a number`. */
 export const levelChoices = `${logLevelNames.join(', ')} or a number`;
 
-/** Returns the number of a level given by name (any case, `warn` too) or number; severe levels have small numbers. */
+/**
+ * Returns the number of a level given by name (any case, also `warn`) or by number; severe levels have small numbers.
+ */
 export function parseLevel(text: string): number {
   const name = text.toLowerCase();
   const named = name === 'warn' ? logLevels.warning : levelByName(name);
@@ -38,7 +40,7 @@ export function parseLevel(text: string): number {
   throw new InvalidArgumentError(`It must be ${levelChoices}.`);
 }
 
-/** v3 or 3 */
+/** Parses a version: `v3` or `3`. */
 export function parseVersion(text: string): number {
   const match = /^v?([1-9]\d{0,8})$/i.exec(text);
   if (match !== null) return Number(match[1]);
@@ -47,7 +49,10 @@ export function parseVersion(text: string): number {
 
 const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Returns Unix milliseconds: `90s`, `10m`, `1h` or `2d` ago, or a date such as 2026-11-26T08:15 (local, unless it says Z). */
+/**
+ * Returns Unix milliseconds of `90s`, `10m`, `1h` or `2d` ago, or of a date such as 2026-11-26T08:15 (local, unless it
+ * ends with Z).
+ */
 export function parseTime(text: string, nowMs = Date.now()): number {
   const [, count, unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? [];
   if (count !== undefined) return nowMs - Number(count) * (unitsMs[unit] ?? 0);
@@ -58,7 +63,7 @@ export function parseTime(text: string, nowMs = Date.now()): number {
   return Math.max(0, date);
 }
 
-/** `500` or `5xx`: a test for HTTP statuses. */
+/** Returns a test for HTTP statuses, from `500` or `5xx`. */
 export function parseStatus(text: string): (status: number) => boolean {
   if (/^[1-5]\d\d$/.test(text)) return (status) => status === Number(text);
   if (/^[1-5]xx$/i.test(text)) return (status) => Math.floor(status / 100) === Number(text[0]);

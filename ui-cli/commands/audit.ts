@@ -1,4 +1,4 @@
-/** audit: who did what to a handler, or on the whole platform */
+/** Command audit: shows who did what to a handler, or on the whole platform. */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { auditTable } from '../text/audit.ts';

@@ -1,4 +1,4 @@
-/** completion: scripts for bash, zsh and fish, made from the commands that exist */
+/** Command completion: writes scripts for bash, zsh and fish, made from the existing commands. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Context } from '../context.ts';
 import { handlerArgument } from './arguments.ts';
@@ -13,7 +13,7 @@ export interface CompletionWord {
 
 export interface CompletionCommand extends CompletionWord {
   readonly options: readonly CompletionWord[];
-  /** Its first argument is a handler. */
+  /** Whether its first argument is a handler. */
   readonly takesHandler: boolean;
 }
 
@@ -33,13 +33,13 @@ fish: wasmcloud completion fish > ~/.config/fish/completions/wasmcloud.fish`,
       context.out.line(completionScript(shell, completionCommands(program)));
     });
 
-  // Called by the scripts at every Tab: says nothing instead of failing, and does not wait long.
+  // The scripts call this at every Tab: on failure it prints nothing, and it does not wait long.
   program.command('__handlers', { hidden: true }).action(async () => {
     try {
       const client = await context.client();
       for (const { name } of await client.handlers({}, { signal: AbortSignal.timeout(1000) })) context.out.line(name);
     } catch {
-      // No names then.
+      // Without an answer no names are offered.
     }
   });
 }
@@ -156,7 +156,7 @@ function handlerCommands(commands: readonly CompletionCommand[]): string[] {
   return commands.filter(({ takesHandler }) => takesHandler).map(({ word }) => word);
 }
 
-/** A word of sh, zsh and fish that stands for itself. */
+/** Quotes a word for sh, zsh and fish. */
 function quote(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", '’')}'`;
 }

@@ -1,4 +1,4 @@
-/** deployments, rollback */
+/** Commands deployments, rollback. */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { confirm } from '../prompt.ts';
@@ -65,7 +65,7 @@ export function addDeploymentCommands(program: Command, context: Context): void 
     .option('-y, --yes', 'do not ask')
     .option('-b, --branch <branch>', "a version of this branch's preview")
     .action(async (first: string, second: string | undefined, options: RollbackOptions) => {
-      // Inside a repository: `rollback v3`.
+      // In a repository the handler may be left out: `rollback v3`.
       const version = parseVersion(second ?? first);
       const name = await context.handlerName(second === undefined ? undefined : first);
       const client = await context.client();

@@ -1,4 +1,4 @@
-/** env: variables of a handler. Values are secrets: never in argv, never shown. */
+/** Command env: variables of a handler. Values are secrets: they are never in argv and never shown. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
@@ -28,7 +28,7 @@ export function addEnvironmentCommands(program: Command, context: Context): void
     )
     .action(
       async (first: string | undefined, second: string | undefined, third: string | undefined, options: EnvOptions) => {
-        // Inside a repository: `env set KEY`.
+        // In a repository the handler may be left out: `env set KEY`.
         const named = third !== undefined || (first !== 'set' && first !== 'unset');
         const [given, action, key] = named ? [first, second, third] : [undefined, first, second];
         const name = await context.handlerName(given);

@@ -1,4 +1,4 @@
-/** namegen, create, list, show, delete, restore */
+/** Commands namegen, create, list, show, branch, delete, restore. */
 import { randomInt } from 'node:crypto';
 import process from 'node:process';
 import type { Command } from 'commander';
@@ -92,7 +92,7 @@ export function addHandlerCommands(program: Command, context: Context): void {
     .argument('<name>', handlerArgument)
     .argument('[branch]', 'branch')
     .action(async (first: string, second: string | undefined) => {
-      // Inside a repository: `branch main`.
+      // In a repository the handler may be left out: `branch main`.
       const name = await context.handlerName(second === undefined ? undefined : first);
       const branch = second ?? first;
       const handler = await (await context.client()).setDeployBranch(name, branch);
@@ -134,7 +134,7 @@ export function addHandlerCommands(program: Command, context: Context): void {
     });
 }
 
-/** A name that is taken may be one's own: then it is the remote that is missing. */
+/** Creates a handler. If the name is taken by the user's own handler, only the git remote is missing. */
 async function create(client: Client, name: string | null): Promise<HandlerView> {
   try {
     return await client.createHandler(name);

@@ -1,4 +1,4 @@
-/** inspect: what a file is, and what a push would say of it. No server is asked. */
+/** Command inspect: describes a file, and says whether a push would accept it. No server is asked. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
@@ -10,7 +10,7 @@ export function addInspectCommand(program: Command, context: Context): void {
     .description('say what a .wasm, .wat or .h file is, and what a push would say of it')
     .argument('<file>')
     .action(async (file: string) => {
-      // The rewriter comes with it.
+      // Imported here because it loads the rewriter.
       const { inspectFile, inspectionLines } = await import('../run/inspect.ts');
       const found = await inspectFile(file);
       const { refusal } = found;

@@ -1,4 +1,4 @@
-/** invoke: call a handler; the answer's body on stdout, everything about it on stderr */
+/** Command invoke: calls a handler; prints the answer's body on stdout, all facts about it on stderr. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -36,7 +36,7 @@ export function addInvokeCommand(program: Command, context: Context): void {
       '\nExit status 1 if the answer is 400 or above. A call that fails shows its reason and its log lines.',
     )
     .action(async (first: string | undefined, second: string | undefined, options: InvokeCommandOptions) => {
-      // Inside a repository: `invoke /path`.
+      // In a repository the handler may be left out: `invoke /path`.
       const [given, path = '/'] = first?.startsWith('/') && second === undefined ? [undefined, first] : [first, second];
       const name = await context.handlerName(given);
       const { invoke, parseHeader } = await import('../client/invoke.ts');
@@ -66,7 +66,7 @@ export function addInvokeCommand(program: Command, context: Context): void {
     });
 }
 
-/** Says why a call failed and what it logged. The answer is there already, so a failure to find out is no error. */
+/** Prints why a call failed and its log lines. The answer has been printed, so a failure in here is no error. */
 async function explainFailure(
   context: Context,
   client: Client,
@@ -103,7 +103,7 @@ async function print(context: Context, answer: Answer, include: boolean): Promis
     out.line();
   }
   if (out.stdoutIsTty) {
-    // What a function answers is foreign text: a terminal must not obey it. A pipe gets the bytes.
+    // On a terminal the body is escaped, since a function's answer is foreign text. A pipe gets the raw bytes.
     const decoder = new TextDecoder();
     let rest = '';
     for await (const chunk of answer.body) {

@@ -1,4 +1,4 @@
-/** logs: what was, and with --follow what comes */
+/** Command logs: prints stored lines, and with --follow new ones. */
 import { styleText } from 'node:util';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -14,7 +14,7 @@ import { formatCall, formatLogLine, searchStopped, severityOf } from '../text/lo
 import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
 import { addExportOptions, type ExportOptions, exportedRecords, exportTo } from './export-file.ts';
 
-/** Lines of one call that show with --status. */
+/** Lines of one call that --status prints. */
 const linesOfCall = 1_000;
 
 interface LogOptions {
@@ -29,7 +29,7 @@ interface LogOptions {
   readonly stderr?: boolean;
   readonly preview?: string;
   readonly status?: (status: number) => boolean;
-  /** False with --no-requests. */
+  /** False when --no-requests is given. */
   readonly requests: boolean;
 }
 
@@ -99,7 +99,7 @@ interface Writer {
   call(record: InvocationRecord): void;
 }
 
-/** Lines and, between them, calls at the time when they ended. */
+/** Prints lines and, between them, calls at the time of their ends. */
 async function showLines(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
   const { follow: goOn, after, grep, level, limit, since, until, preview } = options;
   const invocation =
@@ -121,10 +121,11 @@ async function showLines(context: Context, client: Client, { name, options, call
     if (context.json) context.out.jsonLine({ expired: history.expired });
     else context.out.line(`-- ${history.expired} lines after this cursor are not kept any more --`);
   }
-  // A search for lines is not about calls, and programs read log lines alone.
+  // A search for lines leaves calls out, and programs read only log lines.
   const searches = [grep, level, after, stream, invocation, preview].some((wanted) => wanted !== undefined);
   const withCalls = options.requests && !context.json && !searches;
-  // Before the first line of a full page there are lines that do not show, and so are their calls.
+  // Above a full page there are older lines, which are not printed, so calls older than the first line are left out
+  // too.
   const fromMs = Math.max(since ?? 0, lines.length < limit ? 0 : (lines[0]?.timeMs ?? 0));
   const ended = withCalls
     ? (await calls.fresh()).filter((record) => endOf(record) >= fromMs && endOf(record) < (until ?? Infinity))
@@ -150,7 +151,7 @@ async function showLines(context: Context, client: Client, { name, options, call
   }
 }
 
-/** Calls of a status, each behind its lines. */
+/** Prints calls with a status, each after its lines. */
 async function showCalls(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
   const { limit, since = 0, until = Infinity, status = () => true } = options;
   const wanted = (record: InvocationRecord) => status(record.status) && endOf(record) < until;
@@ -159,7 +160,7 @@ async function showCalls(context: Context, client: Client, { name, options, call
     for (const line of lines) write.line(line);
     if (options.requests && !context.json) write.call(record);
   };
-  // What `follow` gives is then what came after this.
+  // Marks the present calls as seen, so that `follow` yields later ones only.
   if (options.follow) await calls.fresh();
   const found = await calls.search({ limit, sinceMs: since, wanted });
   for (const record of found.toReversed()) await show(record);
@@ -189,14 +190,14 @@ function lineWriter(context: Context): Writer {
 
 interface FollowOptions {
   readonly tail: LogTailOptions;
-  /** Whole id of the only invocation whose lines show; the stream itself has no such filter. */
+  /** Whole id of the only invocation whose lines are printed; the stream has no such filter. */
   readonly invocation: string | undefined;
   readonly write: Writer;
-  /** Calls to show too. */
+  /** Calls to print too; null: none. */
   readonly calls: Calls | null;
 }
 
-/** Until Ctrl-C, which is how one ends it, so that is success. */
+/** Prints new lines until Ctrl-C, which is the usual end and therefore a success. */
 async function follow(context: Context, client: Client, options: FollowOptions): Promise<void> {
   const { invocation, write, calls } = options;
   const ended = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** queue: a user's queues, filled, watched, emptied, moved (docs/queues.md). */
+/** Command queue: fills, watches, empties and exports a user's queues (docs/queues.md). */
 import { createReadStream } from 'node:fs';
 import process from 'node:process';
 import { buffer } from 'node:stream/consumers';

@@ -1,4 +1,4 @@
-/** quota: how much of it is used, and what could be deleted */
+/** Command quota: shows its usage, and what could be deleted. */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { isNearQuota, quotaLines } from '../text/quota.ts';

@@ -1,4 +1,4 @@
-/** schedules: when a handler is run by itself; shown, run now, paused (docs/schedules.md). */
+/** Command schedules: shows a handler's schedules, runs them now, pauses them (docs/schedules.md). */
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { scheduleTable } from '../text/schedule.ts';

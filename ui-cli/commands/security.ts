@@ -1,4 +1,4 @@
-/** account: password and second factor */
+/** Command account: password and second factor. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Client } from '../client/client.ts';
@@ -83,7 +83,7 @@ async function passwords(
   return { current, next };
 }
 
-/** Asks for a code of the second factor if the server wants one and someone can be asked. */
+/** Runs a call; asks for a code of the second factor if the server requires one and a person can be asked. */
 async function withCode(
   context: Context,
   given: string | undefined,

@@ -1,4 +1,4 @@
-/** limits, policy: what holds for a handler without a push */
+/** Commands limits, policy: settings of a handler that need no push. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { limitKeyOf, limitMeanings, limitNames, maximumLimits } from '../../src/protocol/limits.ts';
 import { type HandlerView, type Policy, policyLists } from '../../src/protocol/nouns.ts';

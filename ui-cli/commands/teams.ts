@@ -1,4 +1,4 @@
-/** team, transfer, transfers, users: who works on what, and who administers whom */
+/** Commands team, transfer, transfers, users: who works on which handler, and administration of users. */
 import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { collaboratorRoles } from '../../src/protocol/nouns.ts';
@@ -131,7 +131,7 @@ export function addUserCommand(program: Command, context: Context): void {
     });
 }
 
-/** commander takes a null from a parser for no value at all. */
+/** Returns null for `default`: commander ignores a null that a parser returns. */
 function orNull(value: number | 'default'): number | null {
   return value === 'default' ? null : value;
 }

@@ -1,7 +1,7 @@
 import { Box, Text } from 'ink';
 import { useApp } from './use-app.ts';
 
-/** Draws an empty list: what to do about it, ready to copy. */
+/** Draws the text of an empty list: commands to fill it, ready to copy. */
 export function EmptyState({ title, lines }: { readonly title: string; readonly lines: readonly string[] }) {
   const app = useApp();
   return (

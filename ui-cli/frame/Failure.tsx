@@ -4,7 +4,7 @@ import { errorLines } from '../text/error-lines.ts';
 import { wrap } from '../text/width.ts';
 import { useApp } from './use-app.ts';
 
-/** Draws, in the place of what could not be loaded: what failed, why, what to do. It goes on trying. */
+/** Draws a load error in place of the data: what failed, why, what to do. Loading is repeated meanwhile. */
 export function Failure({ error }: { readonly error: PlatformError }) {
   const app = useApp();
   const { size } = app;

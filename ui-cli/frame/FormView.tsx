@@ -4,7 +4,7 @@ import type { Form } from './form.ts';
 import { Typed } from './Typed.tsx';
 import { useApp } from './use-app.ts';
 
-/** Draws one row a field; the focused one is marked. */
+/** Draws one row per field and marks the focused one. */
 export function FormView({ form, active }: { readonly form: Form; readonly active: boolean }) {
   const { columns } = useApp().size;
   const labels = Math.max(...form.fields.map(({ label }) => label.length));

@@ -2,7 +2,7 @@ import { Box, Text } from 'ink';
 import { headerParts } from './layout.ts';
 import { useApp } from './use-app.ts';
 
-/** Draws where the user is, as whom, and whether the server answers. */
+/** Draws the current place, the user, and whether the server answers. */
 export function Header() {
   const app = useApp();
   const { crumbs, right } = headerParts(app);

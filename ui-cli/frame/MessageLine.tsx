@@ -15,7 +15,7 @@ const tones: Readonly<Record<MessageRow['tone'], Pick<TextProps, 'color' | 'dimC
   error: { color: 'red' },
 };
 
-/** Draws the line above the footer: what is being done, what was said, or how things stand. */
+/** Draws the line above the footer: the running task, the last message, or the screen's status. */
 export function MessageLine() {
   const app = useApp();
   const { task } = app;

@@ -6,7 +6,7 @@ import type { ConfirmOverlay, HelpOverlay, JumpOverlay } from './overlay.ts';
 import { Typed } from './Typed.tsx';
 import { useApp } from './use-app.ts';
 
-/** Draws the keys of the screen below, from the table that binds them. */
+/** Draws the keys of the screen below, made from its table of bindings. */
 export function Help({ help, rows }: { readonly help: HelpOverlay; readonly rows: number }) {
   const app = useApp();
   const all = helpRows(app.screenBindings());
@@ -27,7 +27,7 @@ export function Help({ help, rows }: { readonly help: HelpOverlay; readonly rows
   );
 }
 
-/** The jump line and what matches. */
+/** Draws the jump line and the matching places. */
 export function JumpList({ jump, rows }: { readonly jump: JumpOverlay; readonly rows: number }) {
   const { size } = useApp();
   const { matches } = jump;
@@ -52,7 +52,7 @@ export function JumpList({ jump, rows }: { readonly jump: JumpOverlay; readonly 
   );
 }
 
-/** A question with the change it is about. */
+/** Draws a question and the change that it is about. */
 export function Confirm({ overlay }: { readonly overlay: ConfirmOverlay }) {
   const { size } = useApp();
   const width = Math.min(size.columns - 6, 90);

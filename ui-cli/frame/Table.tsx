@@ -8,7 +8,7 @@ export interface TableRow {
   readonly key: string;
   readonly cells: readonly string[];
   readonly selected: boolean;
-  /** By column. */
+  /** Style of each column. */
   readonly styles?: readonly (CellStyle | undefined)[];
 }
 
@@ -17,7 +17,7 @@ interface TableProps {
   readonly rows: readonly TableRow[];
 }
 
-/** A heading and the rows that show. The selected one has a mark, so that it shows without colours too. */
+/** Draws a heading and the visible rows. The selected row has a mark, so that it shows without colours too. */
 export function Table({ columns, rows }: TableProps) {
   const { size } = useApp();
   const fitted = fitTable(
@@ -34,7 +34,7 @@ export function Table({ columns, rows }: TableProps) {
         </Text>
       </Box>
       {rows.map((row, i) => (
-        // Rows are places on the screen; keyed so, a scrolled list is rewritten in place.
+        // Keys are screen positions, so that a scrolled list is rewritten in place.
         <Box key={i} height={1}>
           <Text wrap="truncate" inverse={row.selected}>
             {row.selected ? ' › ' : '   '}

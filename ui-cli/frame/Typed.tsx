@@ -7,11 +7,11 @@ import { useApp } from './use-app.ts';
 interface TypedProps {
   readonly input: TextInput;
   readonly focused: boolean;
-  /** Cells; a longer text shows the part around the cursor. */
+  /** Width in cells; of a longer text, the part around the cursor is shown. */
   readonly width: number;
 }
 
-/** A line being typed. The cursor is an inverse cell, or a bar where there are no colours. */
+/** Draws a line of text input. The cursor is an inverse cell, or a bar without colours. */
 export function Typed({ input, focused, width: room }: TypedProps) {
   const { noColour } = useApp().options;
   const lines = input.lineCount === 1 ? '' : `  (${input.lineCount} lines)`;

@@ -1,4 +1,4 @@
-/** What the app is given, and the plain data it keeps. */
+/** Options of the app, and its plain data. */
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { Session } from '../config.ts';
 
@@ -7,7 +7,7 @@ export interface Size {
   readonly rows: number;
 }
 
-/** Below this a table or a form does not fit in any useful way. */
+/** Smallest size of the terminal at which tables and forms are usable. */
 export const minimumSize: Size = { columns: 60, rows: 14 };
 
 export interface Message {
@@ -22,25 +22,25 @@ export interface AppOptions {
   readonly session: Session;
   readonly size: Size;
   readonly noColour: boolean;
-  /** Keeps a login in the config file and tells git. */
+  /** Stores a login in the config file and configures git. */
   readonly saveLogin: (server: string, account: { readonly user: string; readonly token: string }) => Promise<void>;
   readonly forgetLogin: () => Promise<void>;
   /** Writes an escape sequence to the terminal, for the clipboard. */
   readonly copy: (text: string) => void;
   readonly exit: () => void;
-  /** How the person types this command; hints are written with it (command-name.ts). */
+  /** Command as the user types it (command-name.ts), for hints. */
   readonly command: string;
-  /** Opens a URL in the person's browser. */
+  /** Opens a URL in the user's browser. */
   readonly browse: (url: string) => void;
   /** Stops the process, as Ctrl-Z does in a shell; resolves when it is in the foreground again. */
   readonly stop: () => Promise<void>;
-  /** bin/wasmcloud.js: git asks it for credentials. */
+  /** Path of bin/wasmcloud.js, which git runs for credentials. */
   readonly launcher: string;
-  /** Starts this very program, for local runs. */
+  /** Words of the command that starts this program, for local runs. */
   readonly runCommand: readonly string[];
-  /** Where `create` looks for a repository. */
+  /** Folder in which `create` looks for a repository. */
   readonly folder: string;
 }
 
-/** An error in words for this place. */
+/** Returns the lines of an error as this screen shows them. */
 export type Explain = (error: PlatformError) => readonly string[];

@@ -1,6 +1,6 @@
 /**
- * The terminal interface without the terminal: which screens lie on each other, who is logged in, what
- * a key does. React draws it and reads `version`; nothing here knows Ink.
+ * The state of the terminal interface: the stack of screens, the logged-in user, the effect of keys. React draws it and
+ * reads `version`; this file does not use Ink.
  */
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { Client } from '../client/client.ts';
@@ -26,16 +26,16 @@ import type { Page } from './page.ts';
 import type { Screen, TypingTarget } from './screen.ts';
 import { Task, toPlatformError } from './task.ts';
 
-/** The places that the app opens by itself. */
+/** Screens that the app opens by itself. */
 export interface Places {
   readonly login: () => Page;
-  /** Where `:` leads. */
+  /** Returns the places that `:` offers. */
   readonly jumps: () => readonly Jump[];
 }
 
 export class App extends Observable {
   readonly options: AppOptions;
-  /** Gives the terminal back to the shell; set by the component that owns the terminal (AppView.tsx). */
+  /** Returns the terminal to the shell; AppView.tsx, which owns the terminal, sets it. */
   suspend: () => void = () => undefined;
   session: Session;
   client: Client;
@@ -58,11 +58,11 @@ export class App extends Observable {
     this.size = options.size;
   }
 
-  /** Opens `pages`, the last one on top, and the login above them where nobody is logged in. */
+  /** Opens `pages`, the last one on top, and the login above them when no user is logged in. */
   start(pages: readonly Page[], places: Places): void {
     this.#stack = [...pages];
     this.#places = places;
-    // Ages and elapsed times on the screen go on by themselves.
+    // Updates ages and elapsed times on the screen.
     this.#ticker = setInterval(() => this.changed(), 1_000);
     if (this.session.token === null) this.#stack.push(this.#places.login());
     else if (this.user === null) void this.#askWhoIAm();
@@ -75,7 +75,7 @@ export class App extends Observable {
     for (const { screen } of this.#stack) screen.hide();
   }
 
-  /** The page that shows. */
+  /** Page on top of the stack. */
   get page(): Page {
     return this.#stack.at(-1) ?? fail('the app has not started');
   }
@@ -84,7 +84,7 @@ export class App extends Observable {
     return this.page.screen;
   }
 
-  /** Rows for the body of the screen that shows. */
+  /** Rows of the top screen's body. */
   get bodyRows(): number {
     return bodyRows(this, this.#stack.at(-1)?.screen.headRows ?? 0);
   }
@@ -138,7 +138,7 @@ export class App extends Observable {
     this.changed();
   }
 
-  /** Writes the commands in a hint as the person types them. */
+  /** Replaces the commands in a hint by the form that the user types. */
   typable(text: string): string {
     return typable(text, this.options.command);
   }
@@ -148,7 +148,7 @@ export class App extends Observable {
     this.say('done', `copied ${what}`);
   }
 
-  /** A failure that a person should read. An expired login opens the login and comes back here afterwards. */
+  /** Shows a failure. An expired login opens the login screen, and the present screen comes back afterwards. */
   fail(error: unknown, lines: Explain): void {
     const known = toPlatformError(error);
     if (known.code === 'unauthorized' && this.session.token !== null && !this.#loginShows) this.loginExpired();
@@ -163,7 +163,7 @@ export class App extends Observable {
     this.#showTop();
   }
 
-  /** Nothing to go back to. Behind a login lies only what one cannot see without it. */
+  /** Whether no page is left to go back to. Below a login there are only pages that need it. */
   get #atRoot(): boolean {
     return this.#stack.length === 1 || this.#loginShows;
   }
@@ -172,7 +172,7 @@ export class App extends Observable {
     return this.#stack.at(-1)?.screen.isLogin === true;
   }
 
-  /** After a login: the screens below load again, as the new user. */
+  /** Stores the session after a login; the screens below load again, as the new user. */
   loggedIn(session: Session): void {
     this.session = session;
     this.client = new Client(session);
@@ -192,7 +192,10 @@ export class App extends Observable {
     this.#showTop();
   }
 
-  /** Runs something that takes a while. Its step and time show, Esc cancels it, all other keys go on working. One at a time. */
+  /**
+   * Runs a long action, one at a time. Its step and elapsed time are shown, Esc cancels it, all other keys keep
+   * working.
+   */
   async run(step: string, work: (task: Task) => Promise<void>, lines: Explain): Promise<void> {
     if (this.task !== null) {
       this.task.isInTheWay = true;
@@ -230,7 +233,7 @@ export class App extends Observable {
     });
   }
 
-  /** What the keys do now: the footer shows exactly this. */
+  /** Returns the present key bindings, which the footer shows. */
   bindings(): readonly Binding[] {
     const { overlay, task } = this;
     if (overlay === null) {
@@ -244,7 +247,7 @@ export class App extends Observable {
     return helpBindings(overlay, { close, count: helpRows(this.screenBindings()).length, rows: this.size.rows - 6 });
   }
 
-  /** Those of the screen itself, whatever lies over it: the help shows exactly this. */
+  /** Returns the bindings of the screen itself, without overlays, which the help shows. */
   screenBindings(): readonly Binding[] {
     const typing = this.screen.typing() !== null;
     const atRoot = this.#atRoot;
@@ -286,7 +289,9 @@ export class App extends Observable {
     this.changed();
   }
 
-  /** Puts pasted text where letters go. Without a text field it does nothing; above all it fires no shortcuts. */
+  /**
+   * Inserts pasted text into the text field that has the focus. Without a field it does nothing and fires no shortcuts.
+   */
   paste(text: string): void {
     const refused = this.#typing()?.insert(text) ?? null;
     if (refused === null) this.changed();
@@ -300,7 +305,7 @@ export class App extends Observable {
     binding.run(press);
   }
 
-  /** Where letters go: what lies on top has them first. */
+  /** Returns the target of typed letters: an overlay first, then the screen; null: letters are shortcuts. */
   #typing(): TypingTarget | null {
     if (this.overlay === null) return this.screen.typing();
     return this.overlay.kind === 'jump' ? this.overlay : null;
@@ -330,7 +335,7 @@ export class App extends Observable {
       this.user = await this.client.whoAmI();
       this.changed();
     } catch (error) {
-      // The screen's own requests meet the same failure and tell about it.
+      // The screen's own requests meet the same failure and report it.
       if (!(error instanceof PlatformError)) throw error;
     }
   }

@@ -1,11 +1,11 @@
-/** Keys and what they do: one table per screen; the help and the footer are made from it. */
+/** Keys and their actions: one table per screen, from which the help and the footer are made. */
 import { cells } from '../text/width.ts';
 import type { KeyPress } from './keys.ts';
 
 export interface Binding {
-  /** Names from keys.ts; any of them fires. */
+  /** Names of keys (keys.ts); each of them fires the action. */
   readonly keys: readonly string[];
-  /** One or two words for the footer; without them the binding is in the help only. */
+  /** One or two words for the footer; absent: the binding is in the help only. */
   readonly label?: string;
   readonly help: string;
   readonly run: (press: KeyPress) => void;
@@ -45,8 +45,8 @@ export interface FooterItem {
 }
 
 /**
- * The labelled bindings that fit into `width`, in order. The last two (help, leave) are
- * always there: they are how one finds the others.
+ * Returns the labelled bindings that fit into `width`, in order. The last two (help, leave) are always included, since
+ * they lead to the others.
  */
 export function footerItems(bindings: readonly Binding[], width: number): FooterItem[] {
   const items = bindings.flatMap(({ keys, label }) =>
@@ -57,7 +57,7 @@ export function footerItems(bindings: readonly Binding[], width: number): Footer
   let used = kept.reduce((sum, item) => sum + widthOf(item), 0);
   const front: FooterItem[] = [];
   for (const item of items.slice(0, -2)) {
-    // Five to seven is what one takes in at a glance.
+    // At most five before the last two: seven can be read at a glance.
     if (used + widthOf(item) > width || front.length === 5) break;
     used += widthOf(item);
     front.push(item);
@@ -65,7 +65,7 @@ export function footerItems(bindings: readonly Binding[], width: number): Footer
   return [...front, ...kept];
 }
 
-/** Rows of the help: keys and what they do. */
+/** Returns rows of the help: keys and their actions. */
 export function helpRows(bindings: readonly Binding[]): (readonly [string, string])[] {
   return bindings.map(({ keys, help }) => [keys.map(keyLabel).join(' '), help]);
 }

@@ -1,8 +1,8 @@
 /**
- * A filter that is typed under a list or a log. It starts with `/`, Enter keeps it, Esc clears it.
+ * A filter that is typed under a list or a log. `/` starts it, Enter keeps it, Esc clears it.
  *
- *     off --start--> typing --keep--> kept      (an empty filter goes off when it is kept)
- *      ^---clear-------+----clear------+
+ * off --start--> typing --keep--> kept      (an empty filter goes off when it is kept)
+ * ^---clear-------+----clear------+
  */
 import type { KeyPress } from './keys.ts';
 import type { TypingTarget } from './screen.ts';
@@ -11,29 +11,29 @@ import { TextInput } from './text-input.ts';
 export class Filter implements TypingTarget {
   #input: TextInput | null = null;
   #typing = false;
-  /** Called when the text has changed. */
+  /** Is called when the text has changed. */
   readonly #changed: () => void;
 
   constructor(changed: () => void = () => undefined) {
     this.#changed = changed;
   }
 
-  /** True while letters go into the filter. */
+  /** Whether letters go into the filter. */
   get typing(): boolean {
     return this.#typing;
   }
 
-  /** The line to draw; null while the filter is off. */
+  /** Line to draw; null while the filter is off. */
   get input(): TextInput | null {
     return this.#input;
   }
 
-  /** The text as typed; '' lets every row through. */
+  /** Text of the filter; '' accepts every row. */
   get text(): string {
     return this.#input?.value ?? '';
   }
 
-  /** Whether `row` contains the text, whatever its case. */
+  /** Returns whether `row` contains the text, in any case. */
   accepts(row: string): boolean {
     return this.text === '' || row.toLowerCase().includes(this.text.toLowerCase());
   }
@@ -48,7 +48,7 @@ export class Filter implements TypingTarget {
     if (this.text === '') this.#input = null;
   }
 
-  /** Switches the filter off; false if it was off. */
+  /** Switches the filter off; returns false if it was off. */
   clear(): boolean {
     if (this.#input === null) return false;
     this.#input = null;

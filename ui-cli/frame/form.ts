@@ -1,4 +1,4 @@
-/** Fields one after the other, one of them focused. */
+/** A list of fields, of which one has the focus. */
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import { TextInput, type TextInputOptions } from './text-input.ts';
@@ -34,7 +34,7 @@ export class Form {
     return this.input?.press(press) ?? false;
   }
 
-  /** Enter goes to the next field and submits at the last. */
+  /** Returns the bindings of a form: Enter goes to the next field, and submits at the last one. */
   bindings(verb: string): Binding[] {
     return [
       { keys: ['enter'], label: verb, help: `next field; at the last one: ${verb}`, run: () => this.#enter() },

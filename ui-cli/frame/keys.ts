@@ -1,13 +1,16 @@
-/** Keys as names, one at a time. */
+/** Converts Ink's input into single named keys. */
 
 export interface KeyPress {
-  /** A character, or: up down left right pageup pagedown home end enter esc tab shift-tab backspace delete ctrl-x */
+  /**
+   * A character, or one of: up down left right pageup pagedown home end enter esc tab shift-tab backspace delete
+   * ctrl-x.
+   */
   readonly name: string;
-  /** What the key would write into a text field; '' for a key that writes nothing. */
+  /** Text that the key writes into a text field; '' for a key that writes nothing. */
   readonly text: string;
 }
 
-/** The part of Ink's key that we read. */
+/** Part of Ink's key that is read here. */
 export interface InkKey {
   readonly upArrow: boolean;
   readonly downArrow: boolean;
@@ -29,15 +32,16 @@ export interface InkKey {
 }
 
 /**
- * What Ink hands over at once may be several keys: a slow line or a fast typist fills one read, and
- * `jjj` or `/error⏎` must do what it does when typed slowly.
+ * Returns the keys of one input event of Ink, which may hold several: a slow line or a fast typist fills one read, and
+ * `jjj` or `/error
+ * ` must act as when typed slowly.
  */
 export function toKeyPresses(input: string, key: InkKey): KeyPress[] {
   if (key.eventType === 'release') return [];
   const name = specialName(key);
   if (name !== null) return [{ name, text: '' }];
   if (key.ctrl) return input.length === 1 ? [{ name: `ctrl-${input}`, text: '' }] : [];
-  // Alt and a letter: nothing here is bound to it, and it must not act as the bare letter.
+  // No action is bound to Alt with a letter, and it must not act as the letter alone.
   if (key.meta) return [];
   return [...input].map(toKeyPress);
 }

@@ -1,25 +1,25 @@
-/** How many rows go where. Pure; the app and the components agree through it. */
+/** Computes the layout of rows, for the app and the components alike. */
 import { visible } from '../text/visible.ts';
 import { cells, cut, wrap } from '../text/width.ts';
 import type { Connection, Message, Size } from './app-options.ts';
 
-/** The part of the app that decides how many rows the body has. */
+/** Part of the app that determines the rows of the body. */
 export interface BodyFacts {
   readonly message: Message | null;
-  /** Something under way; it has a row of its own. */
+  /** Running action, which has a row of its own; null: none. */
   readonly task: object | null;
-  /** A filter is typed in a row of its own. */
+  /** Whether a filter is typed, in a row of its own. */
   readonly filtering: boolean;
   readonly size: Size;
 }
 
-/** The part of the app that the header shows. */
+/** Part of the app that the header shows. */
 export interface HeaderFacts {
   readonly session: { readonly server: string; readonly token: string | null };
   readonly user: string | null;
   readonly screen: { readonly crumbs: readonly string[] };
   readonly connection: Connection;
-  /** State and version of the handler on the screen; null where the screen is about no handler. */
+  /** State and version of the screen's handler; null: the screen is about no handler. */
   readonly liveVersion: string | null;
   readonly size: Size;
 }
@@ -29,10 +29,10 @@ export interface MessageRow {
   readonly tone: 'plain' | 'dim' | 'done' | 'warning' | 'error';
 }
 
-/** A long error must not push the screen away. */
+/** Rows of a message, so that a long error leaves room for the screen. */
 const messageRowsMax = 6;
 
-/** What stands above the footer when a person was told something; the status line otherwise. */
+/** Returns the rows above the footer: the message, else the status line. */
 export function messageRows(app: Pick<BodyFacts, 'message' | 'size'>): readonly MessageRow[] {
   const { message, size } = app;
   if (message === null) return [];
@@ -44,13 +44,16 @@ export function messageRows(app: Pick<BodyFacts, 'message' | 'size'>): readonly 
   }));
 }
 
-/** Rows of the body: all but header, footer, the rows above the footer and the `headRows` that the screen draws itself. */
+/**
+ * Returns the rows of the body: without header, footer, the rows above the footer and the `headRows` that the screen
+ * draws.
+ */
 export function bodyRows(app: BodyFacts, headRows: number): number {
   const above = messageRows(app).length + (app.task === null ? 0 : 1) + (app.filtering ? 1 : 0);
   return Math.max(1, app.size.rows - 2 - Math.max(1, above) - headRows);
 }
 
-/** The breadcrumb (server > user > handler > screen) and what stands at the right of it. */
+/** Returns the breadcrumb (server > user > handler > screen) and the text at its right. */
 export function headerParts(app: HeaderFacts): {
   readonly crumbs: readonly string[];
   readonly right: string;
@@ -61,7 +64,7 @@ export function headerParts(app: HeaderFacts): {
   const version = app.liveVersion;
   if (app.session.token === null) return { crumbs, right: 'not logged in' };
   const right = `${version === null ? '' : `${version}  `}${states[app.connection]}`;
-  // The server is the first thing one can do without.
+  // Leaves the server out first when space is short.
   const width = () => crumbs.reduce((sum, crumb) => sum + cells(crumb) + 3, 0) + cells(right) + 2;
   if (width() > app.size.columns && crumbs.length > 2) crumbs.splice(0, 1, '…');
   return { crumbs, right };

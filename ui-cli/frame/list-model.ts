@@ -1,4 +1,4 @@
-/** A list on a screen: items that come and go, a filter, a selection that stays with its item. */
+/** State of a list on a screen: changing items, a filter, a selection that stays on its item. */
 import type { Binding } from './bindings.ts';
 import { Filter } from './filter.ts';
 import type { KeyPress } from './keys.ts';
@@ -7,15 +7,15 @@ import { moveBindings, typingMoveBinding } from './moves.ts';
 import type { Status, TypingTarget } from './screen.ts';
 
 export interface ListModelOptions<T> {
-  /** Rows that show, heading not counted. */
+  /** Returns the number of visible rows, without the heading. */
   readonly rows: () => number;
-  /** Identifies an item when the data is loaded again. */
+  /** Returns the identity of an item, which finds it again after a reload. */
   readonly key: (item: T) => string;
-  /** The text that the filter searches. */
+  /** Returns the text of an item that the filter searches. */
   readonly text: (item: T) => string;
-  /** What the items are called, in the plural. */
+  /** Name of the items, in the plural. */
   readonly noun: string;
-  /** For a list with the newest item first: a selected first row stays the first row when items arrive. */
+  /** For lists with the newest item first: a selected first row stays the first row when items arrive. */
   readonly stayOnTop?: boolean;
 }
 
@@ -33,7 +33,7 @@ export class ListModel<T> {
     return this.#all;
   }
 
-  /** The items that the filter lets through. */
+  /** Items that the filter accepts. */
   get items(): readonly T[] {
     return this.#filter.text === ''
       ? this.#all
@@ -48,7 +48,7 @@ export class ListModel<T> {
     return this.items[this.view.selected];
   }
 
-  /** The rows that show, from the window's first row on. */
+  /** Visible rows, from the window's first row on. */
   get window(): readonly { readonly item: T; readonly selected: boolean }[] {
     const { top, selected } = this.view;
     return this.items
@@ -56,7 +56,7 @@ export class ListModel<T> {
       .map((item, i) => ({ item, selected: top + i === selected }));
   }
 
-  /** Where letters go; null while no filter is typed. */
+  /** Returns the filter while it is typed; else null. */
   typing(): TypingTarget | null {
     return this.#filter.typing ? this.#filter : null;
   }
@@ -81,7 +81,7 @@ export class ListModel<T> {
     return [{ keys: ['/'], label: 'filter', help, run: () => this.#filter.start() }, ...moveBindings('row', move)];
   }
 
-  /** Clears the filter and keeps the selected item; false if there was no filter. */
+  /** Clears the filter and keeps the selected item; returns false if there was no filter. */
   back(): boolean {
     const kept = this.selected;
     if (!this.#filter.clear()) return false;

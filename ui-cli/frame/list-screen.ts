@@ -1,4 +1,4 @@
-/** A screen whose body is one list that is loaded from the server again and again. */
+/** A screen whose body is one list, which is loaded from the server repeatedly. */
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { App } from './app.ts';
 import type { Binding } from './bindings.ts';
@@ -8,11 +8,11 @@ import { Screen, type Status, type TypingTarget } from './screen.ts';
 import { loaderFailure, loaderStatus } from './status.ts';
 
 export interface ListScreenOptions {
-  /** What the items are called, in the plural. */
+  /** Name of the items, in the plural. */
   readonly noun: string;
   /** Milliseconds between loads. */
   readonly everyMs: number;
-  /** For a list with the newest item first (ListModelOptions). */
+  /** For lists with the newest item first (ListModelOptions). */
   readonly stayOnTop?: boolean;
 }
 
@@ -42,12 +42,12 @@ export abstract class ListScreen<T> extends Screen {
   protected abstract keyOf(item: T): string;
   protected abstract textOf(item: T): string;
 
-  /** Rows of the list below its heading. */
+  /** Number of rows of the list, without its heading. */
   protected get listRows(): number {
     return Math.max(1, this.app.bodyRows - 1);
   }
 
-  /** True when the server has answered and there is nothing to list. */
+  /** Whether the server has answered with an empty list. */
   get isEmpty(): boolean {
     return this.loader.data !== null && this.list.all.length === 0;
   }

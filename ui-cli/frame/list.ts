@@ -1,16 +1,16 @@
-/** A list with one selected row and a window that follows it. Data is plain, moves are functions. */
+/** A list with one selected row and a window around it: plain data, moved by functions. */
 import type { KeyPress } from './keys.ts';
 import { moveBy } from './moves.ts';
 
 export interface ListView {
   readonly selected: number;
-  /** First row that shows. */
+  /** Index of the first visible row. */
   readonly top: number;
 }
 
 export const listStart: ListView = { selected: 0, top: 0 };
 
-/** Keeps selection and window inside `count` items and `rows` rows; for new data and resizes. */
+/** Returns the list with selection and window inside `count` items and `rows` rows; for new data and resizes. */
 export function clampList(list: ListView, count: number, rows: number): ListView {
   const selected = Math.max(0, Math.min(list.selected, count - 1));
   const lowest = Math.max(0, count - rows);
@@ -18,7 +18,7 @@ export function clampList(list: ListView, count: number, rows: number): ListView
   return { selected, top: Math.max(0, top) };
 }
 
-/** Returns the list after a key; null for a key that does not move. */
+/** Returns the list after a key; null for a key that moves nothing. */
 export function moveList(list: ListView, press: KeyPress, count: number, rows: number): ListView | null {
   const by = moveBy(press, rows);
   if (by === null) return null;

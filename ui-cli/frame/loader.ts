@@ -1,32 +1,32 @@
-/** Data from the server that a screen shows: loaded now, again every so often, kept when that fails. */
+/** Data of a screen from the server: loaded repeatedly, kept when a load fails. */
 import { PlatformError } from '../../src/protocol/errors.ts';
 
-/** Polling faster tells a person nothing and costs the server. */
+/** Milliseconds between loads; more frequent ones would cost the server and show a person no more. */
 export const pollMs = 2_000;
-/** After failures, the pause doubles up to this. */
+/** Milliseconds up to which the pause doubles after failures. */
 const pollMsMax = 30_000;
 
 export interface LoaderOptions<T> {
   readonly load: (signal: AbortSignal) => Promise<T>;
-  /** Milliseconds between loads; null loads once and on `refresh`. */
+  /** Milliseconds between loads; null: load once and on `refresh`. */
   readonly everyMs: number | null;
   readonly changed: () => void;
   readonly failed?: (error: PlatformError) => void;
   readonly loaded?: (data: T) => void;
 }
 
-/** The first request loads Node's fetch, 30 ms; a frame that is due goes first. */
+/** Resolves after a due frame has been drawn: the first request loads Node's fetch, which takes 30 ms. */
 export function afterFrame(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
 export class Loader<T> {
-  /** The newest data that came; a failed refresh leaves it. */
+  /** Newest data; a failed load leaves it unchanged. */
   data: T | null = null;
   error: PlatformError | null = null;
-  /** Unix milliseconds of `data`. */
+  /** Time in Unix milliseconds at which `data` was loaded. */
   loadedMs: number | null = null;
-  /** A load is under way since then. */
+  /** Start of the running load in Unix milliseconds; null: none runs. */
   sinceMs: number | null = null;
   readonly #options: LoaderOptions<T>;
   #timer: NodeJS.Timeout | undefined;
@@ -41,7 +41,7 @@ export class Loader<T> {
     return this.#abort !== null || this.#timer !== undefined;
   }
 
-  /** Loads now and keeps loading. Harmless when it does already. */
+  /** Loads now and then repeatedly. Does nothing if it already does so. */
   start(): void {
     if (!this.running) this.refresh();
   }
@@ -80,7 +80,7 @@ export class Loader<T> {
       this.#failures += 1;
       this.#options.failed?.(error);
     }
-    // A listener may have stopped or restarted us.
+    // A listener may have stopped or restarted the loader.
     if (abort.signal.aborted) return;
     this.#abort = null;
     this.sinceMs = null;

@@ -1,4 +1,4 @@
-/** The keys that move through rows, shared by lists, texts and the log. */
+/** Keys that move through rows, shared by lists, texts and the log. */
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 
@@ -18,8 +18,8 @@ const steps: Readonly<Record<string, (rows: number) => number>> = {
 };
 
 /**
- * Returns how many rows a key moves in a window of `rows` rows: negative towards the first row, infinite
- * for the first and the last row, null for a key that does not move.
+ * Returns the number of rows that a key moves in a window of `rows` rows: negative towards the first row, infinite for
+ * the first and the last row, null for a key that moves nothing.
  */
 export function moveBy({ name }: KeyPress, rows: number): number | null {
   return steps[name]?.(rows) ?? null;
@@ -34,12 +34,12 @@ export function stepBindings(noun: string, run: (press: KeyPress) => void): Bind
   ];
 }
 
-/** Binds all keys that move, those to the first and the last row included. */
+/** Binds all keys that move, including those to the first and the last row. */
 export function moveBindings(noun: string, run: (press: KeyPress) => void): Binding[] {
   return [...stepBindings(noun, run), { keys: ['g', 'home', 'G', 'end'], help: `first and last ${noun}`, run }];
 }
 
-/** Binds the arrow keys that still move while a filter is typed; letters go into the filter. */
+/** Binds the arrow keys, which still move while a filter is typed; letters go into the filter. */
 export function typingMoveBinding(label: string, help: string, run: (press: KeyPress) => void): Binding {
   return { keys: ['up', 'down', 'pageup', 'pagedown'], label, help, run };
 }

@@ -1,4 +1,4 @@
-/** What lies over a screen and takes the keys: help, the jump line, a question. */
+/** Overlays above a screen that take the keys: help, the jump line, a question. */
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import type { TypingTarget } from './screen.ts';
@@ -6,12 +6,12 @@ import { TextInput } from './text-input.ts';
 
 export interface HelpOverlay {
   readonly kind: 'help';
-  /** First row that shows. */
+  /** Index of the first visible row. */
   top: number;
 }
 
 export interface Jump {
-  /** What is typed: `swift-otter logs`, `create`. */
+  /** Text that selects the place: `swift-otter logs`, `create`. */
   readonly name: string;
   readonly help: string;
   readonly go: () => void;
@@ -94,7 +94,7 @@ export function helpBindings(
   ];
 }
 
-/** Those that begin with what was typed first, then those that contain its words in order. */
+/** Returns places that begin with the typed text, then places that contain its words in order. */
 export function matchJumps(jumps: readonly Jump[], typed: string): readonly Jump[] {
   const wanted = typed.trim().toLowerCase();
   if (wanted === '') return jumps;

@@ -1,4 +1,4 @@
-/** A page is a screen together with the component that draws it, so that no screen is opened without one. */
+/** A page: a screen together with the component that draws it, so that no screen is opened without one. */
 import { type ComponentType, createElement, type ReactElement } from 'react';
 import type { Screen } from './screen.ts';
 

@@ -1,45 +1,45 @@
-/** A screen as the app sees it. State lives in screens, outside React; components only draw it. */
+/** Base class of screens, as the app uses it. Screens hold state outside React; components only draw it. */
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { Binding } from './bindings.ts';
 import type { KeyPress } from './keys.ts';
 import type { TextInput } from './text-input.ts';
 
 export interface TypingTarget {
-  /** False: the key is not for the text; it may be a shortcut. */
+  /** Handles a key. Returns false when the key is not for the text and may be a shortcut. */
   press(press: KeyPress): boolean;
-  /** Takes pasted text; returns why it cannot, or null. */
+  /** Inserts pasted text. Returns why it cannot, or null. */
   insert(text: string): string | null;
 }
 
 export interface Status {
   readonly text: string;
-  /** A filter is being typed. */
+  /** Filter that is being typed; absent: none. */
   readonly input?: TextInput;
   readonly tone?: 'plain' | 'warning' | 'error';
 }
 
 export abstract class Screen {
-  /** The login: shown once at most, and not a place to come back to. */
+  /** Whether it is the login, which is shown at most once and to which Esc does not return. */
   readonly isLogin: boolean = false;
-  /** Its part of the breadcrumb. */
+  /** Part of the breadcrumb that names this screen. */
   abstract readonly crumbs: readonly string[];
-  /** What keys do now; the footer and the help are made from it. */
+  /** Returns the present key bindings, from which footer and help are made. */
   abstract bindings(): readonly Binding[];
 
-  /** Rows above the body that the screen draws itself, such as its tabs. */
+  /** Number of rows above the body that the screen draws itself, such as tabs. */
   readonly headRows: number = 0;
 
-  /** Why there is nothing to show; stands in the place of the body. */
+  /** Returns why there is no data to show, in place of the body; null: there is data. */
   failure(): PlatformError | null {
     return null;
   }
 
-  /** What is live, where the screen is about a handler. */
+  /** Returns the live version of the screen's handler; null: none, or no handler. */
   liveVersion(): string | null {
     return null;
   }
 
-  /** What the message line says when nothing happened: a filter, a position, old data. */
+  /** Returns the text of the message line when there is no message: a filter, a position, old data. */
   status(): Status {
     return { text: '' };
   }
@@ -49,21 +49,21 @@ export abstract class Screen {
     return false;
   }
 
-  /** Where typed letters go now; null lets them be shortcuts. */
+  /** Returns the target of typed letters; null: letters are shortcuts. */
   typing(): TypingTarget | null {
     return null;
   }
 
-  /** It becomes the one that shows: start loading. */
+  /** Is called when the screen comes to the top: starts loading. */
   show(): void {}
 
-  /** It no longer shows: stop whatever costs. */
+  /** Is called when the screen no longer shows: stops all work. */
   hide(): void {}
 
-  /** The terminal's size or the data changed: keep selections inside. */
+  /** Is called when the terminal's size or the data has changed: corrects selections. */
   resize(): void {}
 
-  /** Esc was pressed. True: something inside was closed, so the screen stays. */
+  /** Handles Esc. Returns true when something inside the screen was closed, so that the screen stays. */
   back(): boolean {
     return false;
   }

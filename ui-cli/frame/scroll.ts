@@ -1,4 +1,4 @@
-/** Lines of text, more than fit. */
+/** Scrolls a text of more lines than fit. */
 
 import { wrap } from '../text/width.ts';
 import type { Binding } from './bindings.ts';
@@ -15,7 +15,9 @@ export class Scroll {
   #wrapped: { readonly of: readonly string[]; readonly columns: number; readonly lines: readonly string[] } | null =
     null;
 
-  /** `rows` and `columns` of the window; lines wider than it are cut, or wrapped after `w`. */
+  /**
+   * Makes a scroll position. `rows` and `columns` return the window's size; longer lines are cut, or wrapped after `w`.
+   */
   constructor({ rows, columns }: { readonly rows: () => number; readonly columns: () => number }) {
     this.#rows = rows;
     this.#columns = columns;

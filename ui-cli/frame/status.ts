@@ -6,12 +6,12 @@ import type { Status } from './screen.ts';
 
 type Loading = Pick<Loader<unknown>, 'data' | 'error' | 'loadedMs' | 'sinceMs'>;
 
-/** Returns why there is nothing at all to show. */
+/** Returns why there is no data at all; null: there is data. */
 export function loaderFailure(loader: Loading): PlatformError | null {
   return loader.data === null ? loader.error : null;
 }
 
-/** Loading for the first time, or failing since; null when all is well. */
+/** Returns the status of a first load or of repeated failures; null when all is well. */
 export function loaderStatus(loader: Loading, nowMs = Date.now()): Status | null {
   if (loader.error !== null) {
     const age = loader.loadedMs === null ? '' : `showing what was there ${formatAgo(loader.loadedMs, nowMs)}: `;

@@ -1,14 +1,14 @@
 import { PlatformError } from '../../src/protocol/errors.ts';
 
-/** How often the elapsed time on the screen moves. */
+/** Milliseconds between updates of the elapsed time on the screen. */
 const tickMs = 100;
 
-/** Something under way that a person waits for: what it is at, since when, and how to stop it. */
+/** A running action that a user waits for: its present step, its start, and a way to cancel it. */
 export class Task {
   readonly startedMs = Date.now();
   readonly abort = new AbortController();
   step: string;
-  /** Somebody wanted to start something else meanwhile. */
+  /** Whether the user has tried to start another action meanwhile. */
   isInTheWay = false;
   readonly #ticker: NodeJS.Timeout;
 
@@ -30,7 +30,7 @@ export class Task {
   }
 }
 
-/** A mistake of ours in one action must not cost the screen with everything else on it. */
+/** Converts any error: a mistake in one action must not end the whole interface. */
 export function toPlatformError(error: unknown): PlatformError {
   if (error instanceof PlatformError) return error;
   const message = error instanceof Error ? error.message : String(error);

@@ -1,15 +1,15 @@
-/** A line of text being typed. */
+/** A line of text input. */
 import type { KeyPress } from './keys.ts';
 
-/** Characters of one field. The server takes values of variables up to 16 KiB. */
+/** Characters of one field. The server accepts variables of up to 16 KiB. */
 const charsMax = 64 * 1024;
 
 export interface TextInputOptions {
   readonly value?: string;
-  /** Shown as dots until revealed. */
+  /** Whether the text is shown as dots until revealed. */
   readonly secret?: boolean;
   readonly placeholder?: string;
-  /** Keeps the line breaks of pasted text; else text of several lines is refused. */
+  /** Whether pasted line breaks are kept; else text of several lines is refused. */
   readonly multiline?: boolean;
 }
 
@@ -37,14 +37,14 @@ export class TextInput {
     this.#after = [];
   }
 
-  /** What to draw: text before the cursor, and after it. */
+  /** Text to draw, before and after the cursor. */
   get shown(): { readonly before: string; readonly after: string } {
     const hide = this.secret && !this.revealed;
     const draw = (characters: readonly string[]) => (hide ? '•'.repeat(characters.length) : characters.join(''));
     return { before: draw(this.#before), after: draw(this.#after) };
   }
 
-  /** Whether the key was for this line: every key that writes, and the editing ones. */
+  /** Handles a key. Returns whether it was for this line: keys that write, and the editing keys. */
   press({ name, text }: KeyPress): boolean {
     if (text !== '') {
       this.insert(text);
@@ -55,15 +55,15 @@ export class TextInput {
     return edit !== undefined;
   }
 
-  /** Lines of the text; more than one only in a multi-line field. */
+  /** Number of lines of the text; more than one only in a multi-line field. */
   get lineCount(): number {
     return this.value.split('\n').length;
   }
 
   /**
-   * Inserts pasted text before the cursor. A terminal sends line breaks as carriage returns; they become line feeds.
-   * A field of one line drops a single line break at the end. Returns why the text is refused as a whole: several
-   * lines or control characters in a field of one line, or too long. A secret is never changed without a word.
+   * Inserts pasted text at the cursor. A terminal sends line breaks as carriage returns, which become line feeds. A
+   * field of one line drops a single line break at the end. Returns why the text is refused as a whole: several lines
+   * or control characters in a field of one line, or too long. So a secret is never changed silently.
    */
   insert(text: string): string | null {
     const lines = text.replace(/\r\n?/g, '\n');

@@ -1,4 +1,4 @@
-/** A screen whose body is one text that is loaded from the server. */
+/** A screen whose body is one text from the server. */
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import type { App } from './app.ts';
 import type { Loader } from './loader.ts';
@@ -11,7 +11,7 @@ export abstract class TextScreen<T> extends Screen {
   readonly loader: Loader<T>;
   readonly scroll: Scroll;
 
-  /** `everyMs`: milliseconds between loads; null loads once and on request. */
+  /** `everyMs`: milliseconds between loads; null: load once and on request. */
   constructor(app: App, { everyMs }: { readonly everyMs: number | null }) {
     super();
     this.app = app;

@@ -3,7 +3,7 @@ import type { App } from './app.ts';
 
 export const AppContext = createContext<App | null>(null);
 
-/** Returns the app; the component is drawn again when anything in it changes. */
+/** Returns the app, and draws the component again when the app changes. */
 export function useApp(): App {
   const app = useContext(AppContext);
   if (app === null) throw new Error('useApp outside of the app');

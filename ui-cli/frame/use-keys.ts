@@ -2,7 +2,7 @@ import { useInput, usePaste } from 'ink';
 import type { App } from './app.ts';
 import { toKeyPresses } from './keys.ts';
 
-/** Takes the keys of the terminal: the one place where keys come in. */
+/** Passes the terminal's keys to the app; no other component reads keys. */
 export function useKeys(app: App): void {
   useInput((input, key) => {
     for (const press of toKeyPresses(input, key)) app.press(press);

@@ -1,4 +1,4 @@
-/** `--cgi METHOD PATH`: the environment of a request as a runner sets it (docs/http.md). */
+/** `--cgi METHOD PATH`: makes the environment of a request as a runner does (docs/http.md). */
 
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -6,11 +6,13 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 
 export interface SimulatedRequest {
   readonly method: string;
-  /** Path and query as they stand in the request line. */
+  /** Path and query of the request line. */
   readonly path: string;
 }
 
-/** `given` wins: --env CONTENT_TYPE=… describes the body, --env HTTP_ACCEPT=… adds a header. */
+/**
+ * Returns the environment. `given` wins: --env CONTENT_TYPE=… describes the body, --env HTTP_ACCEPT=… adds a header.
+ */
 export function cgiEnvironment(
   { method, path }: SimulatedRequest,
   bodyBytes: number,
@@ -38,7 +40,9 @@ export function cgiEnvironment(
   ]);
 }
 
-/** Arguments as a runner gives them, Wagi's way: the path, then each `key=value` of the query. */
+/**
+ * Returns the arguments as a runner gives them, in the manner of Wagi: the path, then each `key=value` of the query.
+ */
 export function cgiArguments({ path }: SimulatedRequest): readonly string[] {
   const at = path.indexOf('?');
   if (at < 0) return [path];
@@ -46,7 +50,7 @@ export function cgiArguments({ path }: SimulatedRequest): readonly string[] {
   return query === '' ? [path.slice(0, at)] : [path.slice(0, at), ...query.split('&')];
 }
 
-/** The whole body, so that its length is known. A terminal is no body. */
+/** Reads the whole body, so that its length is known. A terminal counts as no body. */
 export async function readBody(
   stdin: Readable & { readonly isTTY?: boolean },
   bodyBytesMax: number,
@@ -61,7 +65,7 @@ export async function readBody(
   return buffer(stdin);
 }
 
-/** RFC 3875, 4.1.5: PATH_INFO is not URL-encoded. What does not decode stays as it is. */
+/** Decodes PATH_INFO (RFC 3875, 4.1.5: it is not URL-encoded). Text that cannot be decoded stays unchanged. */
 function decodePath(path: string): string {
   try {
     return decodeURIComponent(path);

@@ -1,4 +1,4 @@
-/** `wasmcloud run FILE [args]`: the words of the command line. Everything heavy is imported when it runs. */
+/** Defines `wasmcloud run FILE [args]`. Large modules are imported when it runs. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import {
   exactMemoryKey,
@@ -11,16 +11,16 @@ import {
 } from '../../src/protocol/limits.ts';
 import type { RunOptions } from './run-file.ts';
 
-/** What the command needs of the tool around it. */
+/** Part of the tool's context that the command needs. */
 export interface RunContext {
-  /** Set to the guest's status, or to one of run's own (report.ts). */
+  /** Exit status of the guest, or one of run's own (report.ts). */
   exitStatus: number;
-  /** What Ctrl-C does. */
+  /** Is called at Ctrl-C. */
   onInterrupt: () => void;
   readonly environment: { readonly egressAllow?: readonly string[] };
 }
 
-/** The limits that an option sets; a request's body is bounded by what the platform takes. */
+/** Limits that options can set; bodyBytes is left out, since the platform bounds a request's body. */
 const limitOptions = limitNames.filter((name) => name !== 'bodyBytes');
 
 interface Words extends Partial<Limits> {
@@ -37,7 +37,7 @@ interface Words extends Partial<Limits> {
   readonly snapshot?: true;
 }
 
-/** Options before FILE are ours, everything behind it is the guest's. */
+/** Adds the command. Options before FILE are the tool's, words after FILE the guest's. */
 export function addRunCommand(program: Command, context: RunContext): void {
   const placeholder = program.commands.findIndex((command) => command.name() === 'run');
   if (placeholder >= 0) (program.commands as Command[]).splice(placeholder, 1);
@@ -98,17 +98,17 @@ const exitHelp = `
 Exit status: the guest's; 134 after a trap, 137 out of gas, 124 at the deadline, 255 when the policy
 refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 
-/** Options of which commander hands the next word over. */
+/** Options that take the next word. */
 const takesWord = new Set(['--env', '--dir', '--policy', ...limitOptions.map(limitFlag)]);
 
-/** The request of `--request` may be two words or one quoted word; commander knows options of one word only. */
+/** Lets `--request` take two words or one quoted word; commander supports options of one word only. */
 class RunCommand extends Command {
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     return super.parseOptions(joinRequest(argv));
   }
 }
 
-/** `--request GET /x f.wasm` -> `--request=GET /x f.wasm`; `--request 'GET /x' f.wasm` the same. */
+/** Joins `--request GET /x f.wasm` to `--request=GET /x f.wasm`, and `--request 'GET /x' f.wasm` likewise. */
 function joinRequest(argv: readonly string[]): string[] {
   for (let i = 0; i < argv.length; i += 1) {
     const word = argv[i] as string;
@@ -129,14 +129,17 @@ function addVariable(word: string, before?: ReadonlyMap<string, string>): Readon
   return new Map([...(before ?? []), [word.slice(0, at), word.slice(at + 1)]]);
 }
 
-/** `HOST::GUEST`, or one path for both. */
+/** Parses `HOST::GUEST`, or one path for both. */
 function addDirectory(word: string, before?: RunOptions['dirs']): RunOptions['dirs'] {
   const [host = '', guest = host, ...rest] = word.split('::');
   if (host === '' || guest === '' || rest.length > 0) throw new InvalidArgumentError('expected HOST::GUEST');
   return [...(before ?? []), { host, guest }];
 }
 
-/** `--memory-pages`: named as in a manifest, so that commander's property has the limit's name. */
+/**
+ * Returns the option of a limit, `--memory-pages`: named as in a manifest, so that commander's property has the limit's
+ * name.
+ */
 function limitFlag(name: LimitName): string {
   return `--${limitKeyOf(name)}`;
 }

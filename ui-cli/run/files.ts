@@ -1,4 +1,4 @@
-/** The guest's file system in a local run: mapped folders, and what it leaves in scratch. */
+/** Makes the guest's file system in a local run: mapped folders, and a scratch folder. */
 import { type FileSystem, type Mount, makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import { hostDirectory } from '../../src/guest/kernel/fs/host-directory.ts';
 import type { DirectoryNode } from '../../src/guest/kernel/fs/node.ts';
@@ -10,7 +10,7 @@ export interface MappedFolder {
   readonly guest: string;
 }
 
-/** Throws `not_found` where a folder cannot be read. */
+/** Returns what makes a file system of `folders`. Throws `not_found` when a folder cannot be read. */
 export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
   const mounts = folders.map(({ host, guest }): Mount => {
     try {
@@ -22,7 +22,7 @@ export function localFiles(folders: readonly MappedFolder[]): () => FileSystem {
   return () => makeFileSystem({ lower: null, mounts, nowNs: () => BigInt(Date.now()) * 1_000_000n });
 }
 
-/** `SIZE PATH` of each file, sorted by path; a directory without anything in it ends with a slash. */
+/** Returns `SIZE PATH` of each file, sorted by path; an empty directory ends with a slash. */
 export function scratchListing(files: FileSystem | null): string[] {
   if (files === null) return [];
   return walk(files.scratch, '').map(({ path, size }) => `${String(size).padStart(10)} ${visible(path)}`);

@@ -1,6 +1,6 @@
 /**
- * `--request METHOD PATH` for a component that speaks wasi:http: the request, and its answer printed in the form that
- * a CGI program writes, header lines, an empty line, the body.
+ * `--request METHOD PATH` for a component with wasi:http: makes the request, and prints the answer in the form of a CGI
+ * program: header lines, an empty line, the body.
  */
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
@@ -16,7 +16,7 @@ export class PrintedAnswer implements IncomingHttp {
   readonly #print: (text: string) => void;
   readonly #stdout: Resource;
   #state: 'waiting' | 'begun' | 'ended' = 'waiting';
-  /** Why there is no complete answer; null while nothing is known to be wrong. */
+  /** Why the answer is incomplete; null: no problem is known. */
   #problem: string | null = null;
 
   /** `print` writes text to the same place as `stdout`, in order. */
@@ -65,7 +65,7 @@ export class PrintedAnswer implements IncomingHttp {
     this.#problem = `the component answered with the error ${code}`;
   }
 
-  /** Returns what is wrong with the answer of a component that has returned; null: it is complete. */
+  /** Problem of the answer of a component that has returned; null: the answer is complete. */
   get problem(): string | null {
     if (this.#problem !== null || this.#state === 'ended') return this.#problem;
     return this.#state === 'waiting'

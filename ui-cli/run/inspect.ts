@@ -1,4 +1,4 @@
-/** inspect: what a module or component is, and what a push would say of it, in the same words. */
+/** Describes a module or component, and the result of a push of it, in the words of a push. */
 import { createHash } from 'node:crypto';
 import { readModule } from '../../src/guest/wasm/format/read-module.ts';
 import { startUpOf } from '../../src/guest/wasm/snapshot/start-up.ts';
@@ -10,7 +10,7 @@ import { facts } from '../text/table.ts';
 import { visible } from '../text/visible.ts';
 import { readProgram, vetFile } from './load.ts';
 
-/** A function or other thing that the file itself imports or exports, as the engine reads it; null for a component. */
+/** Import or export of the file itself, as the engine reads it; null for a component. */
 interface CoreExtern {
   readonly name: string;
   readonly kind: string;
@@ -21,34 +21,34 @@ export interface Inspected {
   readonly kind: 'module' | 'component';
   readonly bytes: number;
   readonly sha256: string;
-  /** Why a push would refuse it; null where it would be taken. */
+  /** Why a push would refuse the file; null: it would be accepted. */
   readonly refusal: {
     readonly code: ErrorCode;
     readonly message: string;
     readonly details: readonly string[];
     readonly hints: readonly string[];
   } | null;
-  /** What vetting found; null where it would be refused. */
+  /** Results of vetting; null: the file would be refused. */
   readonly program: ProgramFacts | null;
-  /** Of a module; null for a component, and where the engine cannot read it. */
+  /** Exports of a module; null for a component, and when the engine cannot read the file. */
   readonly exports: readonly CoreExtern[] | null;
 }
 
 interface ProgramFacts {
   readonly abis: readonly string[];
-  /** The export that is called; of a component the interface. */
+  /** Export that is called; for a component, its interface. */
   readonly entry: string;
   readonly memory: { readonly initialPages: number; readonly maximumPages: number | null } | null;
   readonly tableEntries: number;
   readonly features: readonly string[];
   readonly functions: number;
   readonly imports: readonly (FuncType & { readonly module: string; readonly name: string })[];
-  /** Exports that a snapshot would run, in order; why there are none as a text. */
+  /** Exports that a snapshot would run, in order; or a text that says why there are none. */
   readonly startUp: readonly string[] | string;
   readonly metered: { readonly version: number; readonly bytes: number };
 }
 
-/** Reads the file and vets it. Throws `not_found`, `module_too_large` where it cannot be read. */
+/** Reads and vets the file. Throws `not_found` when it cannot be read, `module_too_large`. */
 export async function inspectFile(file: string): Promise<Inspected> {
   const bytes = await readProgram(file);
   const isComponent = bytes[4] === 0x0d && bytes[6] === 1;
@@ -86,7 +86,7 @@ function programFacts(
     tableEntries: plan.tableEntries ?? plan.table?.initial ?? 0,
     features,
     functions,
-    // What the linker adds is no import of the file.
+    // Imports that the linker adds are not imports of the file.
     imports: plan.imports.filter((one) => !one.module.startsWith('trisiel:')),
     startUp,
     metered: { version: meterVersion, bytes },

@@ -1,4 +1,4 @@
-/** From a file on disk to a vetted module: what the platform refuses at push is refused here, in the same words. */
+/** Loads and vets a file. It is refused for the same reasons, and in the same words, as at a push. */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
@@ -17,7 +17,7 @@ export interface LoadedModule {
 }
 
 /**
- * Reads, vets and compiles a file; takes its snapshot where `startUp` is given. Throws PlatformError: not_found, module_*,
+ * Reads, vets and compiles a file; with `startUp` takes its snapshot. Throws PlatformError: not_found, module_*,
  * imports_unknown, entry_missing, snapshot_failed.
  */
 export async function loadModule(file: string, startUp: StartUpOptions | null = null): Promise<LoadedModule> {
@@ -26,7 +26,7 @@ export async function loadModule(file: string, startUp: StartUpOptions | null = 
   return { module: await compile(bytes, file), plan: module.plan };
 }
 
-/** What `run --snapshot` gives to the start-up, and where it tells of it. */
+/** Inputs of the start-up for `run --snapshot`, and the receiver of its report. */
 export interface StartUpOptions extends Pick<SnapshotOptions, 'env' | 'files' | 'policy' | 'memoryPages' | 'signal'> {
   readonly tell: (line: string) => void;
 }
@@ -49,7 +49,7 @@ async function snapshotOf(program: Uint8Array, file: string, { tell, ...options 
   return taken;
 }
 
-/** Vets a program as a push does, and rewrites it. Throws PlatformError: module_*, imports_unknown, entry_missing. */
+/** Vets and rewrites a program as a push does. Throws PlatformError: module_*, imports_unknown, entry_missing. */
 export function vetFile(program: Uint8Array, file: string): ReturnType<typeof vetProgram> {
   return vetProgram(program, { name: file, provided: providedFunctions, ...providedInterfaces });
 }
@@ -90,7 +90,7 @@ async function assembleText(file: string, text: Uint8Array): Promise<Uint8Array>
   const { parseWat } = await wabt();
   try {
     const module = parseWat(basename(file), text, { ...features, multi_value: true, reference_types: true });
-    // With debug names: a trap then says in which function it happened.
+    // Keeps debug names, so that a trap names the function in which it happened.
     return module.toBinary({ write_debug_names: true }).buffer;
   } catch (error) {
     throw new PlatformError('module_invalid', `${file} is no WebAssembly text: ${(error as Error).message.trim()}`);

@@ -1,4 +1,4 @@
-/** http, ws and tcp with a guard of their own. Imported by network.ts when they are needed. */
+/** Makes http, ws and tcp with their own guard. network.ts imports it when needed. */
 import { createEgress } from '../../src/guest/kernel/net/egress.ts';
 import { createNetwork } from '../../src/guest/kernel/net/network.ts';
 import type { Scheme } from '../../src/guest/kernel/process.ts';

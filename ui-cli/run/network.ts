@@ -1,14 +1,17 @@
-/** The network's schemes, loaded when a guest first opens one of them: most runs never do. */
+/** The network's schemes, loaded when a guest first opens one of them, which most runs never do. */
 import { type NetworkProtocol, networkProtocols, schemeNames } from '../../src/guest/kernel/net/target.ts';
 import type { Scheme } from '../../src/guest/kernel/process.ts';
 
 export interface LazyNetwork {
   readonly schemes: readonly Scheme[];
-  /** Ends what the guest left open. */
+  /** Closes connections that the guest left open. */
   close(): void;
 }
 
-/** The same guard as on the platform: private addresses are denied but for `egressAllow` (TRISIEL_EGRESS_ALLOW). */
+/**
+ * Makes the network with the platform's guard: private addresses are denied except `egressAllow`
+ * (TRISIEL_EGRESS_ALLOW).
+ */
 export function lazyNetwork(egressAllow: readonly string[]): LazyNetwork {
   let loading: Promise<{ readonly schemes: readonly Scheme[]; close(): void }> | null = null;
   let isClosed = false;

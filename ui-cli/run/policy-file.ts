@@ -1,4 +1,4 @@
-/** `--policy FILE`: Olin's syntax, or the [policy] and [limits] of a wasmcloud.toml. */
+/** Reads `--policy FILE`: Olin's syntax, or the [policy] and [limits] of a wasmcloud.toml. */
 import { readFile } from 'node:fs/promises';
 import { parse, TomlError } from 'smol-toml';
 import { parseOlinPolicy } from '../../src/guest/kernel/olin-policy.ts';
@@ -20,13 +20,13 @@ import { recordOf } from '../../src/protocol/record-of.ts';
 export interface RunRules {
   readonly policy: Policy | null;
   readonly limits: Limits;
-  /** Whether the memory is to have no reserve. */
+  /** Whether the memory has no reserve. */
   readonly exactMemory: boolean;
 }
 
 export const noRules: RunRules = { policy: null, limits: defaultLimits, exactMemory: false };
 
-/** Throws `manifest_invalid`, naming the line where there is one. */
+/** Returns the rules of a file. Throws `manifest_invalid` that names the line, if one is known. */
 export async function readPolicyFile(file: string): Promise<RunRules> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new PlatformError('not_found', `${file} cannot be read: ${(cause as Error).message}`, { cause });

@@ -1,16 +1,16 @@
-/** What `wasmcloud run` says after the guest has ended, and with which status it exits. */
+/** Makes the report after the guest of `wasmcloud run` has ended, and the exit status. */
 import type { LocalRunResult } from '../../src/guest/kernel/local-run.ts';
 import type { ProcessEnd } from '../../src/guest/kernel/process.ts';
 import { visible } from '../text/visible.ts';
 
 /**
- * A guest's own status is passed on; what ended it otherwise follows the shell's customs: 128 + signal
- * (SIGABRT, SIGKILL, SIGINT), 124 as timeout(1). A policy violation is Olin's status -1.
+ * Returns the exit status: a guest's own status, else the shell's conventions: 128 + signal (SIGABRT, SIGKILL, SIGINT),
+ * 124 as timeout(1). A policy violation is Olin's status -1.
  */
 export function exitStatusOf(end: ProcessEnd): number {
   switch (end.kind) {
     case 'exit': {
-      // The system keeps 8 bits; what was a failure must not become a success.
+      // The system keeps 8 bits; a failure must not become 0.
       const status = end.status & 0xff;
       return status === 0 && end.status !== 0 ? 1 : status;
     }
@@ -29,7 +29,7 @@ export function exitStatusOf(end: ProcessEnd): number {
   }
 }
 
-/** One line for whatever was no exit; null after an exit: then stderr belongs to the guest alone. */
+/** Returns one line about an end that was no exit; null after an exit, when stderr belongs to the guest alone. */
 export function explainEnd(end: ProcessEnd): string | null {
   switch (end.kind) {
     case 'exit':
@@ -41,7 +41,7 @@ export function explainEnd(end: ProcessEnd): string | null {
     case 'deadline':
       return `error: the guest was still running after ${end.timeoutMs} ms (--timeout-ms)`;
     case 'policy':
-      // The kernel's own log line has said it already.
+      // The kernel's own log line has reported it.
       return null;
     case 'aborted':
       return `error: ${end.message}`;
@@ -50,7 +50,7 @@ export function explainEnd(end: ProcessEnd): string | null {
   }
 }
 
-/** `name: value` lines. Times in milliseconds with microseconds behind the point. */
+/** Returns lines `name: value`. Times are in milliseconds, with microseconds after the point. */
 export function statsLines({ usage, durationMs }: LocalRunResult): string[] {
   const calls = Object.entries(usage.syscalls);
   return [
@@ -69,7 +69,7 @@ export function statsLines({ usage, durationMs }: LocalRunResult): string[] {
   ];
 }
 
-/** The same figures under the same names, as one object. */
+/** Returns the same figures, under the same names, as JSON. */
 export function statsJson({ usage, durationMs, end }: LocalRunResult): string {
   return JSON.stringify({
     gas: usage.gas,

@@ -1,4 +1,4 @@
-/** The story of `wasmcloud run`: load, run, tell. Streams and exit status are the guest's, byte for byte. */
+/** Runs `wasmcloud run`: load, run, report. Streams and exit status are the guest's, byte for byte. */
 import process from 'node:process';
 import { isatty } from 'node:tty';
 import { setFlagsFromString } from 'node:v8';
@@ -22,16 +22,16 @@ import { BytesSource, StreamSink, StreamSource } from './streams.ts';
 import { lineTracer } from './trace.ts';
 
 export interface RunOptions {
-  /** The guest's arguments behind its name, which is the file's as it was given. */
+  /** Arguments of the guest after its name, which is the file's name as given. */
   readonly args: readonly string[];
   readonly env: ReadonlyMap<string, string>;
   readonly dirs: readonly MappedFolder[];
   readonly policyFile: string | null;
-  /** Win over the policy file's and the defaults. */
+  /** Limits that win over the policy file's and the defaults. */
   readonly limits: Partial<Limits>;
-  /** Memory without a reserve, whatever the policy file says. */
+  /** Whether the memory has no reserve, whatever the policy file says. */
   readonly exactMemory: boolean;
-  /** Run the start-up first, and the program from its snapshot. */
+  /** Whether the start-up runs first, and the program from its snapshot. */
   readonly snapshot: boolean;
   readonly cgi: SimulatedRequest | null;
   readonly stats: 'lines' | 'json' | null;
@@ -41,7 +41,7 @@ export interface RunOptions {
   readonly signal: AbortSignal;
 }
 
-/** Resolves to the exit status. Throws PlatformError for what could not be run at all. */
+/** Runs a file; resolves to the exit status. Throws PlatformError when it could not be run at all. */
 export async function runFile(file: string, options: RunOptions): Promise<number> {
   const rules = options.policyFile === null ? noRules : await readPolicyFile(options.policyFile);
   const limits = { ...rules.limits, ...options.limits };
@@ -84,11 +84,11 @@ export async function runFile(file: string, options: RunOptions): Promise<number
       args: asCgi === null || options.args.length > 0 ? [file, ...options.args] : cgiArguments(asCgi),
       env: asCgi === null ? options.env : cgiEnvironment(asCgi, body?.length ?? 0, options.env),
       stdin: http === null ? stdin : new BytesSource(new Uint8Array(0)),
-      // Standard output of an HTTP component is no part of its answer.
+      // Standard output of an HTTP component is not part of its answer.
       stdout: http === null ? stdout : stderr,
       stderr,
       schemes: [...localSchemes, ...network.schemes],
-      // What the platform would show in `wasmcloud logs`; how the run ended is told below.
+      // Prints the lines that `wasmcloud logs` would show on the platform; the end of the run is reported below.
       log: { line: ({ level, text }) => tell(`[${levelName(level)}] ${visible(text)}`) },
       files,
       kv: memoryKv(),
@@ -116,7 +116,7 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   }
 }
 
-/** The same refusal as at push: a guest that starts above the limit could never run. */
+/** Throws as a push does: a guest whose initial memory is above the limit could never run. */
 function checkMemory(plan: InstancePlan, limits: Limits, file: string): void {
   const needed = plan.memory?.initialPages ?? 0;
   if (needed > limits.memoryPages)

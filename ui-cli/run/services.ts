@@ -1,4 +1,4 @@
-/** What control serves on the platform, for one local run: values live as long as the run. */
+/** Provides kv and queues, which control serves on the platform, for one local run. Values live as long as the run. */
 import type { KvService, QueueService } from '../../src/guest/kernel/process.ts';
 import { kvLimits } from '../../src/protocol/limits.ts';
 
@@ -32,7 +32,7 @@ export function memoryKv(): KvService {
   };
 }
 
-/** Messages go nowhere; that one was published is told. */
+/** Makes queues that drop messages and report each publication. */
 export function tellingQueues(tell: (line: string) => void): QueueService {
   return {
     publish: async (queue, message) => tell(`queue://${queue}: a message of ${message.length} bytes was published`),

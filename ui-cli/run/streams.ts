@@ -1,9 +1,9 @@
-/** The terminal's streams as Resources: bytes as they are, waiting when the other side is slow. */
+/** Makes Resources of the terminal's streams: raw bytes, waiting while the other side is slow. */
 import type { Readable, Writable } from 'node:stream';
 import { Errno } from '../../src/guest/kernel/errno.ts';
 import type { MaybePromise, Resource } from '../../src/guest/kernel/resource.ts';
 
-/** Standard input. The stream is touched at the first read only, so a guest that reads nothing takes nothing. */
+/** Standard input. The stream is opened at the first read, so a guest that reads nothing consumes nothing. */
 export class StreamSource implements Resource {
   readonly scheme = 'stdin';
   readonly device?: 'terminal';
@@ -13,7 +13,7 @@ export class StreamSource implements Resource {
   #isOver = false;
   #waiting: Promise<void> | null = null;
 
-  /** `isTerminal`: what the guest's isatty says. */
+  /** `isTerminal`: result of the guest's isatty. */
   constructor(open: () => Readable, isTerminal = false) {
     this.#open = open;
     if (isTerminal) this.device = 'terminal';
@@ -36,7 +36,7 @@ export class StreamSource implements Resource {
     return 0;
   }
 
-  /** Lets go of the stream, or an open terminal keeps the tool alive. */
+  /** Releases the stream: an open terminal would keep the tool running. */
   close(): number {
     this.#isOver = true;
     this.#stream?.destroy();
@@ -57,7 +57,7 @@ export class StreamSource implements Resource {
     return this.#rest.length > 0;
   }
 
-  /** One promise for all who ask: a guest that polls in a loop must not pile up listeners. */
+  /** Returns one promise for all callers: a guest that polls in a loop must not add listeners each time. */
   #wait(): Promise<void> {
     const stream = this.#use();
     this.#waiting ??= new Promise((resolve) => {
@@ -75,7 +75,7 @@ export class StreamSource implements Resource {
   #use(): Readable {
     if (this.#stream === null) {
       this.#stream = this.#open();
-      // What cannot be read (a closed descriptor, a folder) is an empty input.
+      // A stream that cannot be read (a closed descriptor, a folder) is an empty input.
       this.#stream.on('error', () => {
         this.#isOver = true;
       });
@@ -84,7 +84,7 @@ export class StreamSource implements Resource {
   }
 }
 
-/** Bytes that are known as a whole. */
+/** A source of bytes that are known as a whole. */
 export class BytesSource implements Resource {
   readonly scheme = 'stdin';
   #rest: Uint8Array;
@@ -115,7 +115,7 @@ export class BytesSource implements Resource {
   }
 }
 
-/** Standard output and error. */
+/** Standard output or standard error. */
 export class StreamSink implements Resource {
   readonly scheme: string;
   readonly device?: 'terminal';
@@ -135,7 +135,7 @@ export class StreamSink implements Resource {
   write(bytes: Uint8Array): number | Promise<void> {
     if (this.#stream.destroyed || this.#stream.writableEnded) return Errno.closed;
     if (this.#stream.writableNeedDrain) return this.#drained();
-    // A copy: the stream may keep it while the guest goes on in its memory.
+    // Copies the bytes: the stream may keep them while the guest changes its memory.
     this.#stream.write(Uint8Array.from(bytes));
     return bytes.length;
   }

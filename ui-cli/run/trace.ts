@@ -1,4 +1,4 @@
-/** `--trace`: one line per system call, with arguments and result, like strace. */
+/** `--trace`: prints one line per system call, with arguments and result, like strace. */
 import type { Process } from '../../src/guest/kernel/process.ts';
 import type { Syscall, SyscallValue, Tracer } from '../../src/guest/kernel/syscall.ts';
 import { safeJson } from '../text/visible.ts';
@@ -8,7 +8,9 @@ const shownBytes = 32;
 
 const decoder = new TextDecoder();
 
-/** A line appears when its call ends: a waiting call's arguments stand with its result. */
+/**
+ * Makes a tracer that prints a line when a call ends, so that arguments and result of a waiting call are on one line.
+ */
 export function lineTracer(write: (line: string) => void): Tracer {
   return {
     call: () => undefined,
@@ -19,7 +21,7 @@ export function lineTracer(write: (line: string) => void): Tracer {
   };
 }
 
-/** `data_ptr`, `data_len` become one buffer; numbers stay numbers. */
+/** Formats arguments: `data_ptr` and `data_len` become one buffer; numbers stay numbers. */
 export function showArguments(
   guest: Process,
   syscall: Syscall,
@@ -40,7 +42,10 @@ export function showArguments(
   return shown.join(', ');
 }
 
-/** Buffers that a call fills, or takes only a part of: its result says how much of them means something. */
+/**
+ * Returns the number of valid bytes, from the result, of a buffer that a call fills or takes in part; null for other
+ * buffers.
+ */
 function filled(stem: string, result: SyscallValue | Error): number | null {
   if (stem !== 'data' && stem !== 'value' && stem !== 'arg' && stem !== 'name') return null;
   return typeof result === 'number' ? Math.max(0, result) : 0;

@@ -1,4 +1,4 @@
-/** Which screen leads to which. The only file that knows all screens. */
+/** Connects the screens: which screen opens which. No other file knows all screens. */
 import type { App } from '../frame/app.ts';
 import type { Jump } from '../frame/overlay.ts';
 import { type Page, page } from '../frame/page.ts';
@@ -21,7 +21,7 @@ import { RecordsScreen } from './records/records-screen.ts';
 import { RunView } from './run/RunView.tsx';
 import { RunScreen } from './run/run-screen.ts';
 
-/** Joins the screens and opens the app, at a handler if one is named. */
+/** Opens the app with its screens, at a handler if one is named. */
 export function startScreens(app: App, { handler, tab }: { readonly handler?: string; readonly tab?: TabName }): void {
   const handlers = new HandlersScreen(app, {
     handler: (name, at) => app.open(handlerPage(app, name, at)),

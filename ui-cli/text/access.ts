@@ -1,4 +1,4 @@
-/** Tokens, invites, collaborators, transfers and users in words. Pure. */
+/** Formats Tokens, invites, collaborators, transfers and users. */
 import type { AccountView, CollaboratorView, InviteView, TokenView, TransferView } from '../client/views.ts';
 import { formatAgo, formatBytes, formatDate } from './format.ts';
 import { table } from './table.ts';

@@ -1,4 +1,4 @@
-/** Audit entries in words. Pure. */
+/** Formats audit entries. */
 import type { AuditEntryView } from '../client/views.ts';
 import { formatDate } from './format.ts';
 import { table } from './table.ts';

@@ -1,4 +1,4 @@
-/** Names in colours that stay the same from day to day. Red and yellow are kept for errors and warnings. */
+/** Colours of names; a name always has the same. Red and yellow are reserved for errors and warnings. */
 const palette = [
   'cyan',
   'green',

@@ -1,4 +1,4 @@
-/** Deployments in words. Pure. */
+/** Formats Deployments. */
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { type DeploymentView, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
@@ -7,16 +7,16 @@ import { visible } from './visible.ts';
 import { wrap } from './width.ts';
 
 export interface RollbackPreview {
-  /** swift-otter: v5 -> v3 */
+  /** Text of the change: swift-otter: v5 -> v3 */
   readonly change: string;
-  /** Number that is live now. */
+  /** Number of the live Deployment; null: none. */
   readonly from: number | null;
   readonly lines: readonly string[];
 }
 
 /**
- * Returns what a rollback of a handler, or of its preview of `branch`, would do. Throws where it makes no sense, naming
- * what would.
+ * Returns the effect of a rollback of a handler, or of its preview of `branch`. Throws when the rollback makes no
+ * sense, and names one that does.
  */
 export function previewRollback(
   name: string,
@@ -57,7 +57,7 @@ export function previewRollback(
   };
 }
 
-/** VERSION, STATE, COMMIT, WHEN, BY, SIZE, ABI, MODULE (or why it failed). */
+/** Returns the cells VERSION, STATE, COMMIT, WHEN, BY, SIZE, ABI, MODULE (or the reason of a failure). */
 export function deploymentCells(deployment: DeploymentView, nowMs: number): string[] {
   return [
     `v${deployment.number}`,
@@ -81,7 +81,7 @@ export function deploymentTable(deployments: readonly DeploymentView[], nowMs: n
   return table([...titles, size, { title: 'ABI' }, { title: 'MODULE' }], rows);
 }
 
-/** BRANCH, VERSION, COMMIT, PUSHED, CALLED, ENDS, URL. */
+/** Returns a table of BRANCH, VERSION, COMMIT, PUSHED, CALLED, ENDS, URL. */
 export function previewTable(previews: readonly PreviewView[], nowMs: number): string[] {
   const titles = ['BRANCH', 'PREVIEW', 'VERSION', 'COMMIT', 'PUSHED', 'CALLED', 'ENDS', 'URL'].map((title) => ({
     title,
@@ -101,7 +101,7 @@ export function previewTable(previews: readonly PreviewView[], nowMs: number): s
   );
 }
 
-/** Six rows and a line above them. */
+/** Returns six rows about a Deployment, with a line above them. */
 export function deploymentDetail(deployment: DeploymentView, width: number): string[] {
   const { moduleSha256, failure } = deployment;
   return [
@@ -133,7 +133,7 @@ function limitFacts({ limits }: Pick<DeploymentView, 'limits'>): (readonly [stri
   ];
 }
 
-/** What the limits tab says. */
+/** Returns the lines of the limits tab. */
 export function limitsLines(deployment: DeploymentView, width: number): string[] {
   const { policy } = deployment;
   const rules = (patterns: readonly string[]) =>

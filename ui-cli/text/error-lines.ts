@@ -2,7 +2,7 @@ import type { PlatformError } from '../../src/protocol/errors.ts';
 import { ServerError } from '../client/http.ts';
 import { visible } from './visible.ts';
 
-/** Returns what failed, why, what to do, and the id to ask about, line by line. */
+/** Returns the lines of an error: what failed, why, what to do, and the id for questions. */
 export function errorLines(error: PlatformError): string[] {
   const id = error instanceof ServerError ? error.requestId : null;
   return [
@@ -17,7 +17,7 @@ export function errorLines(error: PlatformError): string[] {
   ];
 }
 
-/** For `--json`: the same facts for programs. */
+/** Returns the same facts as an object, for `--json`. */
 export function errorJson(error: PlatformError): object {
   return {
     error: {

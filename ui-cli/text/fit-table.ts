@@ -1,19 +1,19 @@
-/** A table that fits into a width: columns one can do without go first, then wide ones shrink. */
+/** Fits a table into a width: dispensable columns are dropped first, then wide ones shrink. */
 import { type Align, cells, fit } from './width.ts';
 
 export interface FitColumn {
   readonly title: string;
   readonly align?: Align;
-  /** When space runs out, the largest number goes first; columns without one always stay. */
+  /** Order of dropping when space is short: the largest number first; columns without one always stay. */
   readonly dropAt?: number;
-  /** May be cut down to this many cells. */
+  /** Cells to which the column may shrink. */
   readonly shrinkTo?: number;
 }
 
 export interface FitTable {
-  /** Indices of the columns that are left. */
+  /** Indices of the remaining columns. */
   readonly shown: readonly number[];
-  /** Padded titles of those columns. */
+  /** Padded titles of the remaining columns. */
   readonly head: readonly string[];
   /** Padded cells, row by row. */
   readonly rows: readonly (readonly string[])[];

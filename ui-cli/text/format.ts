@@ -1,8 +1,8 @@
-/** Numbers and times as people read them. Pure: the clock is passed in. */
+/** Formats numbers and times for people. The clock is passed in. */
 
 const binaryUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 
-/** 184 KiB, 1.2 MiB */
+/** Formats bytes: 184 KiB, 1.2 MiB. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -15,7 +15,7 @@ export function formatBytes(bytes: number): string {
 
 const decimalUnits = ['', 'k', 'M', 'G', 'T', 'P'] as const;
 
-/** 11, 1.3k, 24M: counts such as gas or invocations. */
+/** Formats counts such as gas or invocations: 11, 1.3k, 24M. */
 export function formatCount(count: number): string {
   let value = count;
   let unit = 0;
@@ -26,7 +26,7 @@ export function formatCount(count: number): string {
   return `${unit === 0 ? trimmed(value, 1) : short(value)}${decimalUnits[unit]}`;
 }
 
-/** 0.4 ms, 12 ms, 1.2 s, 3 min, 2.5 h */
+/** Formats a duration: 0.4 ms, 12 ms, 1.2 s, 3 min, 2.5 h. */
 export function formatDuration(ms: number): string {
   if (ms < 9.95) return `${trimmed(ms, 1)} ms`;
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -35,7 +35,7 @@ export function formatDuration(ms: number): string {
   return `${trimmed(ms / 3_600_000, 1)} h`;
 }
 
-/** now, 5 s ago, 3 min ago, 2 h ago, 4 d ago, then the date. */
+/** Formats a time in the past: now, 5 s ago, 3 min ago, 2 h ago, 4 d ago, then the date. */
 export function formatAgo(thenMs: number, nowMs: number): string {
   const seconds = Math.max(0, Math.round((nowMs - thenMs) / 1000));
   if (seconds < 2) return 'now';
@@ -46,14 +46,14 @@ export function formatAgo(thenMs: number, nowMs: number): string {
   return formatDate(thenMs).slice(0, 10);
 }
 
-/** Local date and time, 2026-11-22 08:15:42 */
+/** Formats local date and time: 2026-11-22 08:15:42. */
 export function formatDate(timeMs: number): string {
   const date = new Date(timeMs);
   if (Number.isNaN(date.getTime())) return 'unknown time';
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${formatClock(timeMs).slice(0, 8)}`;
 }
 
-/** Local time of day with milliseconds, 08:15:42.123 */
+/** Formats local time of day with milliseconds: 08:15:42.123. */
 export function formatClock(timeMs: number): string {
   const date = new Date(timeMs);
   if (Number.isNaN(date.getTime())) return '--:--:--.---';
@@ -67,5 +67,5 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 
 const two = (value: number) => String(value).padStart(2, '0');
 const trimmed = (value: number, digits: number) => String(Number(value.toFixed(digits)));
-/** Three significant figures at most: 1.2, 18.4, 184. */
+/** Formats a number with at most three significant figures: 1.2, 18.4, 184. */
 const short = (value: number) => trimmed(value, value < 99.95 ? 1 : 0);

@@ -1,4 +1,4 @@
-/** Handlers in words. Pure. */
+/** Formats handlers. */
 import type { HandlerView } from '../../src/protocol/nouns.ts';
 import { formatAgo } from './format.ts';
 import { table } from './table.ts';

@@ -1,4 +1,4 @@
-/** Invocations in words. Pure. */
+/** Formats invocations. */
 import type { InvocationRecord, LogLine } from '../../src/protocol/nouns.ts';
 import { formatBytes, formatClock, formatCount, formatDate, formatDuration, plural } from './format.ts';
 import { formatLogLine, searchStopped } from './log-line.ts';
@@ -62,7 +62,7 @@ function ioTable(record: InvocationRecord): string[] {
   );
 }
 
-/** Returns what is known of an invocation; `stopped` says that the search for its lines ended before its end. */
+/** Returns the lines about an invocation. `stopped`: the search for its log lines ended before it was complete. */
 export function invocationLines(
   record: InvocationRecord,
   { lines, stopped }: { readonly lines: readonly LogLine[]; readonly stopped: boolean },

@@ -1,22 +1,22 @@
-/** One log line as columns; the same in plain text and in the terminal interface. */
+/** Formats a log line as columns, for plain text and the terminal interface alike. */
 import { type InvocationRecord, type LogLevelName, type LogLine, logLevels } from '../../src/protocol/nouns.ts';
 import { formatClock, formatDuration } from './format.ts';
 import { visible } from './visible.ts';
 
 export type Severity = LogLevelName | 'other';
 
-/** CommonWA's numbers; everything at or below `error` is an error. */
+/** Returns the severity of a line, by CommonWA's numbers: levels up to `error` are errors. */
 export function severityOf(line: Pick<LogLine, 'level'>): Severity {
   if (line.level <= logLevels.error) return 'error';
   if (line.level <= logLevels.warning) return 'warning';
   return line.level === logLevels.info ? 'info' : 'other';
 }
 
-/** Said under the lines of a search that looked at a part of the log. */
+/** Text below the lines of a search that covered only a part of the log. */
 export const searchStopped =
   'the search has looked at a part of the log only; there may be more\nhint: narrow it with --since and --until';
 
-/** Five cells, so that columns line up. */
+/** Returns the level in five cells, so that columns align. */
 export function levelText(line: Pick<LogLine, 'level'>): string {
   if (line.level === logLevels.error) return 'ERROR';
   if (line.level === logLevels.warning) return 'WARN ';
@@ -24,12 +24,12 @@ export function levelText(line: Pick<LogLine, 'level'>): string {
   return `L${line.level}`.padEnd(5);
 }
 
-/** The part of an id that tells invocations apart at a glance. */
+/** Returns the part of an id that distinguishes invocations at a glance. */
 export function shortId(id: string): string {
   return id === '' ? '-' : visible(id.slice(-8));
 }
 
-/** 08:15:42.123 INFO  v3 1a2b3c4d text. With `iso`, time as 2026-11-22T08:15:42.123Z for files. */
+/** Returns 08:15:42.123 INFO  v3 1a2b3c4d text. `iso`: the time is 2026-11-22T08:15:42.123Z, for files. */
 export function formatLogLine(line: LogLine, { iso }: { readonly iso: boolean }): string {
   const time = iso ? isoTime(line.timeMs) : formatClock(line.timeMs);
   const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
@@ -43,7 +43,9 @@ function isoTime(timeMs: number): string {
   return Number.isNaN(date.getTime()) ? '-' : date.toISOString();
 }
 
-/** 08:15:42.123 CALL  v3 90db40-1 GET /path 500 (trapped) in 12 ms: an invocation as a line among its log lines. */
+/**
+ * Returns an invocation as a line among its log lines: 08:15:42.123 CALL  v3 90db40-1 GET /path 500 (trapped) in 12 ms
+ */
 export function formatCall(record: InvocationRecord, { iso }: { readonly iso: boolean }): string {
   const endMs = record.startedMs + record.durationMs;
   const time = iso ? isoTime(endMs) : formatClock(endMs);

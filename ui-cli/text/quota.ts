@@ -1,9 +1,9 @@
-/** A user's quota in words. Pure. */
+/** Formats a user's quota. */
 import { type QuotaView, type StoredKind, storedKinds } from '../../src/protocol/nouns.ts';
 import { formatBytes } from './format.ts';
 import { facts, table } from './table.ts';
 
-/** From this share on the quota is about to be a problem: pushes will be refused. */
+/** Share of the quota from which users are warned: pushes will soon be refused. */
 const nearShare = 0.8;
 
 const kindNames: Readonly<Record<StoredKind, string>> = {
@@ -15,13 +15,13 @@ const kindNames: Readonly<Record<StoredKind, string>> = {
   usage: 'records of calls',
 };
 
-/** `1.8 GiB of 2 GiB used (90 %)` */
+/** Returns `1.8 GiB of 2 GiB used (90 %)`. */
 export function quotaSummary({ usedBytes, quotaBytes }: QuotaView): string {
   const percent = quotaBytes === 0 ? 100 : Math.round((usedBytes / quotaBytes) * 100);
   return `${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used (${percent} %)`;
 }
 
-/** Whether so much is used that a person should be told before asking. */
+/** Returns whether the user should be warned. */
 export function isNearQuota({ usedBytes, quotaBytes }: QuotaView): boolean {
   return usedBytes >= quotaBytes * nearShare;
 }

@@ -1,4 +1,4 @@
-/** Schedules and their runs as lines. */
+/** Formats schedules and their runs. */
 import type { ScheduleRunView, ScheduleView } from '../client/views.ts';
 import { callWords } from './call.ts';
 import { formatAgo, formatDuration } from './format.ts';

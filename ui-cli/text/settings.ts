@@ -1,4 +1,4 @@
-/** What holds for a handler without a push, in words. Pure. */
+/** Formats settings of a handler that need no push. */
 import { limitKeyOf, limitNames } from '../../src/protocol/limits.ts';
 import { type HandlerSettings, policyLists } from '../../src/protocol/nouns.ts';
 import { visible } from './visible.ts';

@@ -5,7 +5,7 @@ export interface Column {
   readonly align?: Align;
 }
 
-/** Lays out rows: columns as wide as their widest cell, two spaces apart, no line with trailing spaces. */
+/** Returns rows as lines: columns as wide as their widest cell, two spaces apart, without trailing spaces. */
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
   const widths = columns.map((column, i) => Math.max(cells(column.title), ...rows.map((row) => cells(row[i] ?? ''))));
   const line = (row: readonly string[]) =>
@@ -16,7 +16,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [line(columns.map((column) => column.title)), ...rows.map(line)];
 }
 
-/** `key   value` lines with the values in one column. */
+/** Returns lines `key   value` with aligned values. */
 export function facts(pairs: readonly (readonly [string, string])[]): string[] {
   const width = Math.max(0, ...pairs.map(([key]) => cells(key)));
   return pairs.map(([key, value]) => `${fit(key, width)}  ${value}`.trimEnd());

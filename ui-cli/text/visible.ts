@@ -1,18 +1,21 @@
 /**
- * Text that came from outside (guests, servers) is shown, never executed. Escape sequences, other
- * control characters and characters that reorder or hide their neighbours become printable
- * marks: C0 in caret notation as `cat -v` does it, the rest as <U+XXXX>.
+ * Makes text from outside (guests, servers) harmless to a terminal. Escape sequences, other control characters and
+ * characters that reorder or hide their neighbours become printable marks: C0 in caret notation as `cat -v` prints it,
+ * the others as <U+XXXX>.
  */
 
-/** C0, DEL, C1, bidirectional controls, zero-width characters, line separators, BOM, soft hyphen, lone surrogates. */
+/**
+ * Matches C0, DEL, C1, bidirectional controls, zero-width characters, line separators, BOM, soft hyphen, lone
+ * surrogates.
+ */
 const unsafe = /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|\p{Cs}/gu;
 
-/** One line of foreign text as one printable line. Tabs become four spaces. */
+/** Returns one line of foreign text as one printable line. Tabs become four spaces. */
 export function visible(text: string): string {
   return text.replace(unsafe, mark);
 }
 
-/** Foreign text of several lines: line breaks stay, everything else as in `visible`. */
+/** Returns foreign text of several lines: line breaks stay, other characters as in `visible`. */
 export function visibleLines(text: string): string[] {
   return text.split(/\r?\n/).map(visible);
 }
@@ -26,13 +29,13 @@ function mark(character: string): string {
 }
 
 /**
- * JSON that a terminal cannot be steered with: JSON.stringify escapes C0 only, so everything else
- * in `unsafe` is escaped here. The value that a reader parses is the same.
+ * Returns JSON without characters that control a terminal: JSON.stringify escapes C0 only, so the others of `unsafe`
+ * are escaped here. Parsing gives the same value.
  */
 export function safeJson(value: unknown, indent?: number): string {
   const json = JSON.stringify(value, null, indent);
   return json.replace(unsafe, (character) =>
-    // JSON.stringify left no raw C0 but the line breaks of its own indentation.
+    // The only raw C0 that JSON.stringify leaves are line breaks of its own indentation.
     character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

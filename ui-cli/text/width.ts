@@ -1,6 +1,6 @@
-/** How many terminal cells text takes. Input is printable text (`visible` was applied). */
+/** Measures text in terminal cells. The input is printable (`visible` was applied). */
 
-/** Combining marks (variation selectors are among them) take no cell of their own. */
+/** Matches combining marks (which include variation selectors), which take no cell. */
 const zeroWidth = /^[\p{Mn}\p{Me}]$/u;
 const emoji = /^\p{Emoji_Presentation}$/u;
 
@@ -17,7 +17,7 @@ function cellsOf(character: string): number {
   return isWide(code) || emoji.test(character) ? 2 : 1;
 }
 
-/** East Asian Wide and Fullwidth (UAX #11), by block. */
+/** Returns whether a character is East Asian Wide or Fullwidth (UAX #11), by block. */
 function isWide(code: number): boolean {
   return (
     (code >= 0x1100 && code <= 0x115f) ||
@@ -34,10 +34,10 @@ function isWide(code: number): boolean {
   );
 }
 
-/** Cuts to at most `width` cells; what is missing shows as an ellipsis. */
+/** Cuts text to at most `width` cells; an ellipsis marks a cut. */
 export function cut(text: string, width: number): string {
   if (width <= 0) return '';
-  // Quick way out for the usual case: as many code units as cells at most.
+  // Shortcut for the usual case: at most as many code units as cells.
   if (text.length <= width && cells(text) <= width) return text;
   let used = 0;
   let end = 0;
@@ -52,7 +52,7 @@ export function cut(text: string, width: number): string {
   return text;
 }
 
-/** The part of `text` from cell `offset` on: for scrolling sideways. */
+/** Returns the part of `text` from cell `offset` on, for scrolling sideways. */
 export function skip(text: string, offset: number): string {
   let used = 0;
   let start = 0;
@@ -66,14 +66,14 @@ export function skip(text: string, offset: number): string {
 
 export type Align = 'left' | 'right';
 
-/** Exactly `width` cells: cut or filled with spaces. */
+/** Returns exactly `width` cells: text cut or padded with spaces. */
 export function fit(text: string, width: number, align: Align = 'left'): string {
   const shown = cut(text, width);
   const fill = ' '.repeat(Math.max(0, width - cells(shown)));
   return align === 'left' ? shown + fill : fill + shown;
 }
 
-/** Breaks at spaces where possible, else in the middle of a word, so that no line is wider than `width`. */
+/** Breaks text at spaces if possible, else within a word, so that no line is wider than `width`. */
 export function wrap(text: string, width: number): string[] {
   if (width <= 0) return [];
   const lines: string[] = [];

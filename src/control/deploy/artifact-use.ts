@@ -15,7 +15,7 @@ export class ArtifactUse {
 
   /** Runs `work` and returns its result. Until it has settled, `collect` removes no Artifact of `names`. */
   async keeping<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
-    const [first, ...others] = [...names].sort(); // Locks in one fixed order, so that two pushes cannot wait for each other.
+    const [first, ...others] = [...names].sort(); // one fixed order, so that two pushes cannot wait for each other
     if (first === undefined) return work();
     return this.#locks.run(first, () => this.keeping(others, work));
   }

@@ -1,14 +1,17 @@
-/** Which Deployments may have Invocations in flight in one runner, as it says itself: whose calls end with it. */
+/**
+ * Tracks, from a runner's own reports, which Deployments may have Invocations in flight in it: their calls end with the
+ * runner.
+ */
 import type { UsageCount } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 
-/** Deployments remembered of one runner, as many as it could hold. */
+/** Deployments tracked of one runner: as many as it could hold. */
 const deploymentsMax = 100_000;
 
 export interface ActiveDeployment {
   readonly handlerId: HandlerId;
   readonly deployment: number;
-  /** At the runner's last word, at most 0.4 s before its end. */
+  /** Invocations in flight at the runner's last report, which is at most 0.4 s older than its end. */
   readonly inFlight: number;
 }
 

@@ -1,4 +1,4 @@
-/** Who has ended runners: Deployments that do it again and again are not run any more. */
+/** Counts which Deployments have ended runners, and quarantines those that do so repeatedly. */
 import { fleetLimits } from './limits.ts';
 
 export interface Quarantine {
@@ -10,17 +10,20 @@ export class Blame {
   readonly #deaths = new Map<string, number[]>();
   readonly #quarantined = new Map<string, Quarantine>();
 
-  /** Blames nobody yet. `now`: monotonic milliseconds. */
+  /** Makes an empty count. `now`: monotonic milliseconds. */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Returns why `specId` is not run any more; undefined as long as it is. */
+  /** Returns the quarantine of `specId`; undefined: it is not quarantined. */
   find(specId: string): Quarantine | undefined {
     return this.#quarantined.get(specId);
   }
 
-  /** Counts one more runner that has died over this Deployment. Returns the quarantine where that begins now. */
+  /**
+   * Counts one more runner that this Deployment has ended. Returns the quarantine when it begins with this one, else
+   * null.
+   */
   add(specId: string, how: string): Quarantine | null {
     const nowMs = this.#now();
     const recent = (this.#deaths.get(specId) ?? []).filter((ms) => nowMs - ms < fleetLimits.quarantineMs);

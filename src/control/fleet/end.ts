@@ -1,4 +1,4 @@
-/** How a runner ended, in words, and whether something in it was to blame. */
+/** Describes how a runner ended, and decides whether the runner itself was at fault. */
 import { fleetLimits } from './limits.ts';
 import type { RunnerEnd } from './runner-process.ts';
 
@@ -8,12 +8,12 @@ export function describeEnd(end: RunnerEnd): string {
   return end.signal === null ? `exit status ${end.status ?? 'unknown'}` : `signal ${end.signal}`;
 }
 
-/** Signals that come from outside: an operator, the service manager, the terminal. */
+/** Signals that are sent from outside: by an operator, the service manager or the terminal. */
 const fromOutside: ReadonlySet<string> = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']);
 
 /**
- * Returns whether the runner itself went wrong. SIGKILL counts only from our watchdog: who else sends it (the kernel
- * short of memory, an operator) does not tell why.
+ * Returns whether the runner itself was at fault. SIGKILL counts only when the watchdog sent it: other senders (the
+ * kernel short of memory, an operator) give no reason.
  */
 export function isOwnFault(end: RunnerEnd): boolean {
   if (end.isHung) return true;
@@ -22,7 +22,7 @@ export function isOwnFault(end: RunnerEnd): boolean {
 
 const processorFaults: ReadonlySet<string> = new Set(['SIGSEGV', 'SIGBUS', 'SIGILL', 'SIGFPE']);
 
-/** Returns whether the code that ran last did something that the processor refuses. */
+/** Returns whether the processor refused an instruction of the code that ran last. */
 export function isProcessorFault(end: RunnerEnd): boolean {
   return end.signal !== null && processorFaults.has(end.signal);
 }

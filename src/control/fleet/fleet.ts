@@ -1,8 +1,8 @@
 /**
- * All runners: starts them, feeds them, watches them, replaces those that end.
+ * All runners: starts them, feeds them, watches them, and replaces those that end.
  *
- * Every runner gets the same changes in the same order. One that starts reads the whole state and
- * then the changes made meanwhile, so that it never misses one and never sees one too early.
+ * Every runner gets the same changes in the same order. A starting runner reads the whole state and then the changes
+ * made meanwhile, so that it never misses one and never sees one too early.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -24,18 +24,21 @@ import { checkRunPort } from './run-port.ts';
 import { type RunnerEnd, RunnerProcess } from './runner-process.ts';
 import { TakeoverDoor } from './takeover-door.ts';
 
-/** The port Nodes with one Node: this machine. */
+/** Implements the port Nodes with one Node: this machine. */
 export class RunnerFleet implements Nodes {
-  /** Where control's server sends what runners of an earlier control ask. */
+  /** Handles requests that runners of an earlier control send to control's server. */
   readonly takeover: TakeoverDoor;
   readonly #options: FleetOptions;
   readonly #members = new Members();
   readonly #blame = new Blame(() => performance.now());
-  /** Prepared, and not in the state that a new runner reads yet. */
+  /** Prepared specs that the state read by a new runner does not contain yet. */
   readonly #prepared = new Map<string, DeploymentSpec>();
-  /** Revision of a Release change -> resolves when it has taken effect in every runner; those that have are taken out. */
+  /**
+   * Maps the revision of a Release change to a promise that resolves when every runner has made the change; finished
+   * ones are removed.
+   */
   readonly #applying = new Map<number, Promise<void>>();
-  /** Of the last change that the feed told. */
+  /** Revision of the last change from the feed. */
   #revision = 0;
   readonly #unfollow: () => void;
   readonly #ownerLines: OwnerLines;
@@ -114,7 +117,7 @@ export class RunnerFleet implements Nodes {
       for (const { runner } of this.#members) runner.watch();
     }, fleetLimits.pingMs);
     try {
-      // The first one decides on the port where any will do.
+      // When the port is 0, the first runner picks it, so that runner is started first.
       const first = port === 0 ? 1 : 0;
       if (first === 1) await this.#launch(0);
       await Promise.all(Array.from({ length: runners - first }, (_, index) => this.#launch(index + first)));
@@ -165,7 +168,7 @@ export class RunnerFleet implements Nodes {
     this.#unfollow();
   }
 
-  /** Starts and watches no runner any more. */
+  /** Stops starting and watching runners. */
   #rest(): void {
     this.#state = 'stopping';
     this.#takenOver.resolve();
@@ -197,14 +200,14 @@ export class RunnerFleet implements Nodes {
     this.#ownerLines.remember(spec);
     try {
       const artifact = await artifactMessage(spec, this.#options.readArtifact);
-      // All of them may have died just now; the next one is asked.
+      // All runners may have died just now; then the next one is asked.
       while (this.#members.size === 0 && this.#restarts.isAnyDue) await this.#nextLaunch();
       const failures = await this.#members.make(async (runner) => {
         const result = await runner.prepare({ kind: 'prepare', spec, isLazy: false }, artifact);
         if (result === 'ended') throw new Error('it ended over the module');
         if (result.error !== null) throw new PlatformError('vet_failed', `a runner cannot load it: ${result.error}`);
       });
-      // A runner that has ended by accident does not count, as long as another one has loaded the module.
+      // A runner that ended by accident does not count while another one has loaded the module.
       const refusal = failures.find((failure) => failure instanceof PlatformError);
       if (refusal !== undefined) throw refusal;
       if (!failures.includes(null)) {
@@ -218,7 +221,7 @@ export class RunnerFleet implements Nodes {
     }
   }
 
-  /** Lets every runner make a change that the feed tells. */
+  /** Lets every runner make a change from the feed. */
   #follow(change: ReleaseChange): void {
     const { revision } = change;
     this.#revision = revision;
@@ -234,7 +237,7 @@ export class RunnerFleet implements Nodes {
       })
       .then(() => {
         this.#applying.delete(revision);
-        // From now on the state that a new runner reads has it.
+        // The state that a new runner reads contains the spec from now on.
         if (change.kind === 'release') this.#prepared.delete(change.spec.specId);
       });
     this.#applying.set(revision, made);
@@ -242,7 +245,7 @@ export class RunnerFleet implements Nodes {
 
   async applied(revision: number): Promise<void> {
     await Promise.all([...this.#applying].filter(([number]) => number <= revision).map(([, made]) => made));
-    // Runners of an earlier control would still answer with what they know.
+    // Waits for the takeover: runners of an earlier control would still answer with their old state.
     await this.#takenOver.promise;
   }
 
@@ -253,7 +256,7 @@ export class RunnerFleet implements Nodes {
     void this.#members.make(async (runner) => runner.forget(specId));
   }
 
-  /** One runner's share of what a User may have in flight: an equal part, and at least one invocation. */
+  /** Returns one runner's share of a User's limit of calls in flight: an equal part, at least one. */
   #shareOf(owner: OwnerState): OwnerState {
     if (owner.callsMax === null) return owner;
     return { ...owner, callsMax: Math.ceil(owner.callsMax / this.#options.runners) };
@@ -279,7 +282,8 @@ export class RunnerFleet implements Nodes {
       onStderr: (line) => onEvent?.({ kind: 'runner_stderr', runnerId, line }),
     });
     const member = new Member({ index, runner, activity });
-    // Taken together with the start of the backlog: what was prepared before is here, what comes after is there.
+    // Read in the same turn in which the backlog starts: earlier prepared specs are in this list, later ones in the
+    // backlog.
     const prepared = [...this.#prepared.values()];
     this.#members.add(member);
     if (runner.pid !== undefined) this.#record?.add(runner.pid);
@@ -329,14 +333,14 @@ export class RunnerFleet implements Nodes {
     this.#members.remove(member);
     const wasServing = member.isServing;
     member.isServing = false;
-    // Before it serves it runs no guest and compiles nothing.
+    // Before it serves, a runner runs no guest and compiles nothing.
     const suspect = wasServing ? end.busyWith : null;
     const isGuilty = suspect !== null && isOwnFault(end) && this.#isCertain(suspect, member, end);
     if (isGuilty) this.#accuse(suspect, describeEnd(end));
     this.#options.onRunning(runner.runnerId, null);
     if (this.#state !== 'stopping')
       this.#ownerLines.runnerEnded(member.activity, describeEnd(end), isGuilty ? suspect : null);
-    // At the start there is nothing to fall back on: start() reports it.
+    // At the start no runner can be replaced: start() reports the failure.
     const isReplaced = this.#state === 'running' || (this.#state === 'starting' && wasServing);
     const delayMs = isReplaced ? this.#restarts.nextDelayMs(index, performance.now() - member.startedMs) : null;
     this.#options.onEvent?.({
@@ -347,7 +351,7 @@ export class RunnerFleet implements Nodes {
       restartMs: delayMs,
     });
     if (delayMs === null) return;
-    // How it ended is reported, and the next start arranged, by #ended.
+    // #ended reports the end and arranges the next start.
     this.#restarts.later(delayMs, () =>
       this.#launch(index).catch((error: unknown) => this.#launchFailed(index, error)),
     );
@@ -360,7 +364,7 @@ export class RunnerFleet implements Nodes {
     }
   }
 
-  /** Ends a runner that is alive but could not be fed: the database or the Artifacts could not be read. */
+  /** Ends a runner that is alive but could not be fed, because the database or the Artifacts could not be read. */
   #launchFailed(index: number, error: unknown): void {
     const member = this.#members.get(index);
     if (member === undefined || member.isServing) return;
@@ -370,9 +374,9 @@ export class RunnerFleet implements Nodes {
   }
 
   /**
-   * Returns whether the runner's mark proves what it died of. A thread that stood still was held by the marked spec,
-   * and a fault of the processor happened in its code. Whatever else the engine dies of (memory, code space) builds up
-   * over many calls: the one that had the thread is guilty only where no other was in use.
+   * Returns whether the runner's mark proves which spec ended it. A thread that stood still was held by the marked
+   * spec, and a fault of the processor happened in the marked spec's code. Any other cause (memory, code space) builds
+   * up over many calls: the marked spec is guilty only when no other spec was in use.
    */
   #isCertain(specId: string, { activity }: Member, end: RunnerEnd): boolean {
     if (end.isHung || isProcessorFault(end)) return true;
@@ -381,8 +385,7 @@ export class RunnerFleet implements Nodes {
   }
 
   /**
-   * Counts the death of a runner over this Deployment, tells the owner, and quarantines the Deployment when its deaths
-   * are too many.
+   * Counts a runner's death against this Deployment, tells the owner, and quarantines the Deployment after too many.
    */
   #accuse(specId: string, how: string): void {
     const quarantine = this.#blame.add(specId, how);
@@ -434,7 +437,7 @@ export class RunnerFleet implements Nodes {
     }
   }
 
-  /** Stores usage. Counts of no invocations only tell what is in use where. */
+  /** Stores usage. Counts without invocations only update which specs are in use. */
   async #store(usage: {
     readonly records: readonly PendingInvocationRecord[];
     readonly counts: readonly UsageCount[];
@@ -444,8 +447,8 @@ export class RunnerFleet implements Nodes {
   }
 
   /**
-   * Lets runners of an earlier control close, which ask for it, and waits until each has closed or ended. One that
-   * says nothing for fleetLimits.takeoverMs hangs: it is killed, since it could still accept connections.
+   * Lets runners of an earlier control close when they ask for it, and waits until each has closed or ended. A runner
+   * that is silent for fleetLimits.takeoverMs hangs: it is killed, since it could still accept connections.
    */
   async #takeOver(): Promise<void> {
     this.#isReplacing = true;

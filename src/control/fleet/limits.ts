@@ -1,44 +1,61 @@
-/** Limits of the fleet: how long it waits for runners and how it treats those that die. */
+/** Limits of the fleet: times that it waits for runners, and its treatment of runners that die. */
 
 import { MIB } from '../../protocol/limits.ts';
 
 export const fleetLimits = {
-  /** From spawn to `booted`: a loaded machine takes a second or two, one with twenty busy processes half a minute. */
+  /**
+   * Milliseconds from spawn to `booted`: a second or two on a loaded machine, half a minute beside twenty busy
+   * processes.
+   */
   bootMs: 60_000,
-  /** Compiling one Artifact in one runner; 25 MB take under a second. */
+  /** Milliseconds for compiling one Artifact in one runner; 25 MB take under a second. */
   prepareMs: 60_000,
-  /** The watchdog asks this often… */
+  /** Milliseconds between two pings of the watchdog. */
   pingMs: 500,
-  /** …and after this long without an answer kills: nothing a guest may do holds the loop so long. */
+  /**
+   * Milliseconds without an answer after which the watchdog kills a runner: no guest may hold the event loop as long.
+   */
   stallMs: 2_000,
-  /** A silent runner that hardly got the processor (a loaded machine, swapping), or works off a burst, is given this long. */
+  /**
+   * Milliseconds for a silent runner that hardly got the processor (a loaded machine, swapping) or works off a burst.
+   */
   starvedMs: 20_000,
-  /** A message of so many bytes is large: a ping behind it waits until the runner has taken it in. */
+  /** Bytes from which a message counts as large: a ping sent after it waits until the runner has read it. */
   largeMessageBytes: 8 * MIB,
-  /** A runner that is silent since a large message was sent to it is given this long: 128 MiB take 15 s on a busy machine. */
+  /**
+   * Milliseconds for a runner that is silent since a large message was sent to it: 128 MiB take 15 s on a busy machine.
+   */
   carryMs: 60_000,
-  /** Back-off of a runner that dies again and again: first at once, then doubling. */
+  /**
+   * Milliseconds before the first restart of a runner that dies repeatedly; doubles with each death, up to the value
+   * below.
+   */
   backoffFirstMs: 100,
   backoffMaxMs: 10_000,
-  /** A runner that has lived this long starts anew with its back-off. */
+  /** Milliseconds of life after which a runner's back-off starts from the beginning. */
   soundMs: 30_000,
-  /** Runners that are left to the next control hand over their last log lines for so long at most. */
+  /** Milliseconds that runners which are left to the next control have to hand over their last log lines. */
   leaveMs: 2_000,
-  /** Runners of an earlier control answer a new one within a second; after this long they hang, and are killed. */
+  /**
+   * Milliseconds after which a silent runner of an earlier control counts as hanging and is killed; others answer
+   * within a second.
+   */
   takeoverMs: 10_000,
-  /** One that ends by itself says nothing: its process is looked for this often. */
+  /** Milliseconds between two checks whether such a runner's process has ended, since ending runners report nothing. */
   takeoverLookMs: 100,
-  /** One report of such a runner: 1 MiB of text, which JSON may write six times as long, or 1,000 usage records. */
+  /**
+   * Bytes of one report of such a runner: 1 MiB of text, which JSON may make six times as long, or 1,000 usage records.
+   */
   reportBytes: 32 * MIB,
-  /** Runners of an earlier control that have not ended this long after the new ones serve are killed. */
+  /** Milliseconds after the new runners serve when runners of an earlier control that have not ended are killed. */
   orphanGraceMs: 30_000,
-  /** Specs sent at a time to a runner that starts: each may carry 16 MiB of files. */
+  /** Specs sent at the same time to a starting runner: each may carry 16 MiB of files. */
   specsUnderway: 16,
-  /** A Deployment that has ended this many runners within the time is quarantined. */
+  /** Number of runners that a Deployment may end within `quarantineMs` before it is quarantined. */
   quarantineDeaths: 3,
   quarantineMs: 10 * 60_000,
-  /** Beyond runnerLimits.drainMs, before SIGKILL: a runner hands over its last log lines. */
+  /** Milliseconds added to runnerLimits.drainMs before SIGKILL, for a runner to hand over its last log lines. */
   exitMs: 500,
-  /** One line of a runner's standard error; the rest is cut. */
+  /** Characters of one line of a runner's standard error; the rest is cut. */
   stderrChars: 8_192,
 } as const;

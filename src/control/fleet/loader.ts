@@ -1,4 +1,4 @@
-/** Brings a runner that starts up to date: everything that is released, and what is about to be. */
+/** Brings a starting runner up to date: all Releases, and the specs that are being prepared. */
 import type { DeploymentSpec, OwnerState, ToRunner } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { ReleaseState } from '../../protocol/ports.ts';
@@ -6,27 +6,27 @@ import type { Quarantine } from './blame.ts';
 import { fleetLimits } from './limits.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
-/** Unix milliseconds by handler id; without handlers whose function was never called. */
+/** Unix milliseconds of the last call by handler id. Handlers whose function was never called are absent. */
 export type LastCalls = Readonly<Record<HandlerId, number>>;
 
 export interface LoadOptions {
   readonly runner: RunnerProcess;
   readonly state: ReleaseState;
   readonly lastCallMs: LastCalls;
-  /** Prepared, and not part of `state` yet. */
+  /** Prepared specs that are not part of `state` yet. */
   readonly prepared: readonly DeploymentSpec[];
   readonly quarantined: (specId: string) => Quarantine | undefined;
-  /** One runner's share of what a User may have in flight. */
+  /** Returns one runner's share of a User's limit of calls in flight. */
   readonly shareOf: (owner: OwnerState) => OwnerState;
-  /** A spec that the runner refuses; the platform goes on without it. */
+  /** Is called for a spec that the runner refuses; the platform goes on without it. */
   readonly onUnloadable: (specId: string, reason: string) => void;
 }
 
 /**
- * Tells `runner` every spec and every label. It compiles nothing before it serves, and then in this order: the
- * functions that were called last first, since they are called next and all code may not fit; of those called in the
- * same minute, and of those never called, the ones of few bytes, so that many are warm soon. Resolves
- * when all has been said, or the runner has ended.
+ * Sends `runner` every spec and every label. The runner compiles nothing before it serves, and then in this order:
+ * functions that were called last come first, since they are likely to be called next and all code may not fit;
+ * functions called in the same minute, or never, in order of their bytes, so that many are warm soon. Resolves when all
+ * is sent, or when the runner has ended.
  */
 export async function load(options: LoadOptions): Promise<void> {
   const { runner, state, lastCallMs, prepared, quarantined, shareOf, onUnloadable } = options;
@@ -36,7 +36,7 @@ export async function load(options: LoadOptions): Promise<void> {
   const tell = async (spec: DeploymentSpec): Promise<void> => {
     const { specId } = spec;
     const result = await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
-    // The next runner reads the state anew.
+    // The runner has ended; the next one reads the state anew.
     if (result === 'ended') return;
     if (result.error !== null) {
       missing.add(specId);

@@ -1,6 +1,6 @@
 /**
- * A few bytes that a runner writes and control can read after the runner's death: which Deployment's
- * guest held the thread (src/runner/busy-mark.ts). A file without a name; a crash cannot take it away.
+ * A few bytes that a runner writes and that control can read after the runner's death: the spec whose guest held the
+ * thread (src/runner/busy-mark.ts). The file has no name and survives a crash of the runner.
  */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ export class MarkFile {
     }
   }
 
-  /** Returns the id of the spec whose guest holds the thread, or null when no guest held the thread. */
+  /** Returns the id of the spec whose guest holds the thread; null: none does. */
   read(): string | null {
     if (!this.#isOpen) return null;
     const bytes = Buffer.alloc(markBytes);
@@ -31,7 +31,7 @@ export class MarkFile {
     return text === '' ? null : text;
   }
 
-  /** Returns a count that changes while guests get their turns; null before the first have had theirs. */
+  /** Returns a count that changes while guests get their turns; null before the first turn. */
   progress(): number | null {
     if (!this.#isOpen) return null;
     const bytes = Buffer.alloc(progressBytes);

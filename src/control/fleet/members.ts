@@ -1,21 +1,21 @@
-/** The runners that live, and how each of them gets the same changes in the same order. */
+/** The living runners, each of which gets the same changes in the same order. */
 import type { Activity } from './activity.ts';
 import type { RunnerProcess } from './runner-process.ts';
 
-/** A change that every runner gets; resolves when it has taken effect there. */
+/** A change for every runner. The promise resolves when the change has taken effect in the runner. */
 export type Change = (runner: RunnerProcess) => Promise<void>;
 
 /** One runner and its place in the fleet. */
 export class Member {
-  /** Place in the fleet, from 0; the runner's successor gets the same. */
+  /** Place in the fleet, from 0. A runner's successor gets the same place. */
   readonly index: number;
   readonly runner: RunnerProcess;
-  /** What its Invocations use; blame for its end is judged by it. */
+  /** Invocations in use; blame for the runner's end is decided by them. */
   readonly activity: Activity;
-  /** On the clock of performance.now(), milliseconds. */
+  /** Start of the runner in milliseconds of performance.now(). */
   readonly startedMs = performance.now();
   isServing = false;
-  /** Changes since it began to load; null when it makes them at once. */
+  /** Changes that wait until the runner has loaded; null: it has loaded, and changes are made at once. */
   #backlog: Change[] | null = [];
 
   constructor(options: Pick<Member, 'index' | 'runner' | 'activity'>) {
@@ -29,7 +29,7 @@ export class Member {
     return this.#backlog === null;
   }
 
-  /** Makes `change` in the runner, once it has loaded; resolves with what went wrong, null where nothing did. */
+  /** Makes `change` in the runner after it has loaded. Resolves with the error, or with null on success. */
   make(change: Change): Promise<unknown> {
     const backlog = this.#backlog;
     if (backlog === null) return outcomeOf(change(this.runner));
@@ -38,9 +38,10 @@ export class Member {
     });
   }
 
-  /** Makes the changes that came while the runner loaded; from then on each is made at once. */
+  /** Makes the changes that came while the runner loaded; later changes are made at once. */
   async catchUp(): Promise<void> {
-    // Who wanted a change has heard from the other runners; here a failure shows at the change's use.
+    // Errors are dropped: the sender of a change has heard from the other runners, and a failure shows when the change
+    // is used.
     for (let change = this.#backlog?.shift(); change !== undefined; change = this.#backlog?.shift()) {
       await change(this.runner);
     }
@@ -67,14 +68,14 @@ export class Members {
     this.#byIndex.set(member.index, member);
   }
 
-  /** Takes `member` out, unless its successor has the place already. */
+  /** Removes `member`, unless its successor has taken its place already. */
   remove(member: Member): void {
     if (this.#byIndex.get(member.index) === member) this.#byIndex.delete(member.index);
   }
 
   /**
-   * Lets every runner make `change`, and resolves with how it went in each that was waited for, null for well. A runner
-   * that loads is waited for only where none has loaded yet; it makes the change in any case.
+   * Lets every runner make `change`. Resolves with one result per runner that was waited for: an error, or null on
+   * success. A loading runner is waited for only when no runner has loaded; it makes the change in any case.
    */
   make(change: Change): Promise<readonly unknown[]> {
     const all = [...this];

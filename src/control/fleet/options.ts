@@ -1,4 +1,6 @@
-/** What the fleet is given, what it tells, and the configuration of one runner that follows from it. */
+/**
+ * Options of the fleet, the events that it reports, and the configuration of a runner that follows from the options.
+ */
 import { totalmem } from 'node:os';
 import { MIB } from '../../protocol/limits.ts';
 import type { BusRequest, CallBusRequest, RunnerConfig, RunningChange, UsageCount } from '../../protocol/messages.ts';
@@ -14,7 +16,7 @@ export type FleetEvent =
       readonly runnerId: string;
       readonly pid: number;
       readonly reason: string;
-      /** When the next one is started in its place; null: never, the fleet stops. */
+      /** Milliseconds until the next runner is started in its place; null: never, because the fleet stops. */
       readonly restartMs: number | null;
     }
   | { readonly kind: 'runner_stderr'; readonly runnerId: string; readonly line: string }
@@ -23,19 +25,19 @@ export type FleetEvent =
   | { readonly kind: 'unloadable'; readonly specId: string; readonly reason: string };
 
 export interface FleetOptions {
-  /** How many. */
+  /** Number of runners. */
   readonly runners: number;
-  /** src/bin/runner.ts, absolute. */
+  /** Absolute path of src/bin/runner.ts. */
   readonly program: string;
-  /** The platform's own folder, the only one runners may read; absolute. */
+  /** Absolute path of the platform's own folder, in which runners may read `runnerReads`. */
   readonly programFolder: string;
   readonly platformId: string;
-  /** Key by which the platform's own recognise each other on the functions' port. Stays the same over restarts. */
+  /** Key by which control and runners recognise each other on the functions' port; the same after restarts. */
   readonly probeKey: string;
-  /** Drawn anew at each start of control. */
+  /** Id drawn at each start of control. */
   readonly bootId: string;
   readonly host: string;
-  /** 0: any. */
+  /** Port of the functions; 0: any free port. */
   readonly port: number;
   readonly domain: string;
   /** Public base URL of functions; null: http://DOMAIN:PORT. */
@@ -43,31 +45,37 @@ export interface FleetOptions {
   /** Loopback URL of control, without a slash at the end. */
   readonly controlUrl: string;
   readonly egressAllow: readonly string[];
-  /** Proxies whose forwarding fields are believed. Default: none. */
+  /** Proxies whose forwarding fields are believed; absent: none. */
   readonly trustedProxies?: TrustedProxies;
-  /** Ports of control; the fleet adds its own. */
+  /** Ports of control; the fleet adds the functions' port. */
   readonly ownPorts: readonly number[];
-  /** Guest memory per runner; default: half of the machine's, shared among the runners, at most 4 GiB each. */
+  /**
+   * Bytes of guest memory per runner; absent: half of the machine's memory, shared among the runners, at most 4 GiB
+   * each.
+   */
   readonly poolBytes?: number;
-  /** The runners' environment; default: none. Never secrets. */
+  /** Environment of the runners; absent: empty. It must not hold secrets. */
   readonly env?: Readonly<Record<string, string>>;
   readonly nodeFlags?: readonly string[];
-  /** File in the data folder that names the runners, so that the next control can end those that hang. */
+  /** Path of a file in the data folder that lists the runners, so that the next control can end those that hang. */
   readonly recordFile?: string;
-  /** How long a runner may take until it can be spoken to, milliseconds; default: fleetLimits.bootMs. */
+  /** Milliseconds until a runner must answer; absent: fleetLimits.bootMs. */
   readonly bootMs?: number;
-  /** Default: fleetLimits.orphanGraceMs. */
+  /** Milliseconds; absent: fleetLimits.orphanGraceMs. */
   readonly orphanGraceMs?: number;
-  /** Followed from the start. */
+  /** Feed of Releases, followed from the start. */
   readonly releases: Pick<ReleaseFeed, 'changes' | 'current'>;
   readonly readArtifact: (name: string) => Promise<Uint8Array>;
-  /** Returns when the function of each handler was called last, Unix milliseconds. Default: none ever was. */
+  /** Returns when each handler's function was last called, in Unix milliseconds; absent: no function was called. */
   readonly lastCallMs?: () => Promise<LastCalls>;
-  /** Stores log lines, as LogSink.append does. `id` is missing for the fleet's own lines. */
+  /** Stores log lines, as LogSink.append does. The fleet's own lines have no `id`. */
   readonly onLogs: LogSink['append'];
-  /** Resolves when records and counts are stored, or counted as lost. Never rejects. */
+  /** Stores records and counts. Resolves when they are stored, or counted as lost. Never rejects. */
   readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => Promise<void>;
-  /** Which Invocations run in a runner has changed; null: the runner has ended, and with it all of them. */
+  /**
+   * Is called when the list of Invocations that run in a runner changes; null: the runner has ended, and all of them
+   * with it.
+   */
   readonly onRunning: (runnerId: string, change: RunningChange | null) => void;
   readonly onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null>;
   readonly onEvent?: (event: FleetEvent) => void;
@@ -97,8 +105,8 @@ export function runnerConfig(
 }
 
 /**
- * Returns half of the machine's memory in bytes, shared among the runners: memory is counted as if guests touched all
- * of it.
+ * Returns half of the machine's memory in bytes divided by the number of runners: memory is counted as if guests used
+ * all of it.
  */
 function defaultPoolBytes(runners: number): number {
   return Math.max(256 * MIB, Math.min(4096 * MIB, Math.floor(totalmem() / 2 / runners)));

@@ -1,14 +1,16 @@
 /**
- * Which runners this data folder has, in a file. Runners that outlive their control end by themselves
- * when the next one serves; one that hangs cannot, and nobody watches it then. The next control knows
- * it from here and ends it.
+ * Lists in a file the runners of this data folder. A runner that outlives its control ends by itself when the next
+ * control serves, but one that hangs cannot; the next control finds it in this file and ends it.
  */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 
 interface Entry {
   readonly pid: number;
-  /** Start of the process in clock ticks since boot: a number used again belongs to another process. */
+  /**
+   * Start time of the process, in clock ticks since boot: a process with the same id and another start time is a
+   * different one.
+   */
   readonly startTicks: number;
 }
 
@@ -34,7 +36,7 @@ export class OrphanRecord {
     if (this.#own.delete(pid)) this.#write();
   }
 
-  /** Process ids of the runners that an earlier control has left and that have not ended. */
+  /** Returns the process ids of runners that an earlier control left and that have not ended. */
   orphans(): readonly number[] {
     return this.#orphans.filter(isAlive).map(({ pid }) => pid);
   }
@@ -48,18 +50,18 @@ export class OrphanRecord {
         process.kill(entry.pid, 'SIGKILL');
         ended.push(entry.pid);
       } catch {
-        // It has ended just now, or belongs to somebody else.
+        // The process has just ended, or belongs to another user.
       }
     }
     return ended;
   }
 
-  /** Resolves when the file holds the present state. */
+  /** Resolves when the file holds the current state. */
   get written(): Promise<void> {
     return this.#writing;
   }
 
-  /** Writes the record, one write after another; what cannot be written costs no more than this safety net. */
+  /** Writes the file, one write after another. A failed write costs only this safety net. */
   #write(): void {
     const text = JSON.stringify([...this.#orphans.filter(isAlive), ...this.#own.values()]);
     this.#writing = this.#writing
@@ -82,7 +84,7 @@ function read(file: string): readonly Entry[] {
 
 function isEntry(value: unknown): value is Entry {
   if (typeof value !== 'object' || value === null || !('pid' in value) || !('startTicks' in value)) return false;
-  // Below 2 are init and process groups.
+  // Process ids below 2 are init and process groups.
   return Number.isInteger(value.pid) && Number(value.pid) > 1 && Number.isInteger(value.startTicks);
 }
 
@@ -91,7 +93,7 @@ function isAlive({ pid, startTicks }: Entry): boolean {
 }
 
 /**
- * Returns when the process started, in ticks since the boot (proc(5), /proc/PID/stat, field 22); null where there is no
+ * Returns the start time of a process in ticks since boot (proc(5), /proc/PID/stat, field 22); null when there is no
  * such process or no such file system.
  */
 function startTicksOf(pid: number): number | null {

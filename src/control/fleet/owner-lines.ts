@@ -1,11 +1,14 @@
-/** Writes the platform's own lines into the logs of functions: what ended runners, and what ended with them. */
+/**
+ * Writes the platform's own lines into the logs of functions: what ended a runner, and which functions were in use in
+ * it.
+ */
 import type { DeploymentSpec } from '../../protocol/messages.ts';
 import type { HandlerId } from '../../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 import type { LogAppender } from '../../protocol/ports.ts';
 import type { Activity } from './activity.ts';
 
-/** A Deployment as its log names it. */
+/** Facts by which a log names a Deployment. */
 type Owner = Pick<DeploymentSpec, 'handlerId' | 'number' | 'preview'>;
 
 export class OwnerLines {
@@ -16,7 +19,7 @@ export class OwnerLines {
     this.#append = append;
   }
 
-  /** Keeps whose spec it is, until `forget`. */
+  /** Stores the Deployment of a spec until `forget`. */
   remember({ specId, handlerId, number, preview }: DeploymentSpec): void {
     this.#owners.set(specId, { handlerId, number, preview });
   }
@@ -25,7 +28,7 @@ export class OwnerLines {
     this.#owners.delete(specId);
   }
 
-  /** Returns the id of the handler that the spec is of; undefined for an unknown spec. */
+  /** Returns the id of the spec's handler; undefined for an unknown spec. */
   handlerOf(specId: string): HandlerId | undefined {
     return this.#owners.get(specId)?.handlerId;
   }
@@ -38,7 +41,7 @@ export class OwnerLines {
 
   /**
    * Tells the owners of functions in use in a runner that has ended (`how`) that calls and log lines may be missing.
-   * `guilty`: the spec that ended the runner, whose owner has been told more.
+   * `guilty`: the spec that ended the runner, whose owner gets another line.
    */
   runnerEnded(activity: Activity, how: string, guilty: string | null): void {
     const told = guilty === null ? undefined : this.#owners.get(guilty);

@@ -1,12 +1,12 @@
-/** When runners that ended are started again: at once after a sound life, else after longer and longer waits. */
+/** Decides when ended runners are started again: at once after a long enough life, else after growing delays. */
 import { fleetLimits } from './limits.ts';
 
 export class Restarts {
-  /** Wait before the next start, by place in the fleet, milliseconds. */
+  /** Milliseconds before the next start, by place in the fleet. */
   readonly #backoffMs = new Map<number, number>();
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  /** Whether a start is still to come. */
+  /** Whether a start is pending. */
   get isAnyDue(): boolean {
     return this.#timers.size > 0;
   }
@@ -28,7 +28,7 @@ export class Restarts {
     this.#timers.add(timer);
   }
 
-  /** Drops all starts that are still to come. */
+  /** Cancels all pending starts. */
   stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();

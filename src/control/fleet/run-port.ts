@@ -1,13 +1,16 @@
-/** Whether the functions' port can be had: free, or held by runners of our own that outlived control. */
+/** Checks whether the functions' port is available: free, or held by runners of this platform that outlived control. */
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { PlatformError } from '../../protocol/errors.ts';
 import { makeProbe, runnerProbe } from '../../protocol/runner-probe.ts';
 
-/** A runner on a loaded machine answers late; an answer that is missed would make it look like another program. */
+/**
+ * Milliseconds to wait for an answer. A runner on a loaded machine answers late, and without an answer it would look
+ * like another program.
+ */
 const probeTimeoutMs = 5_000;
 
-/** Throws `unavailable`, saying who has the port and what to do. Port 0 is always free. */
+/** Throws `unavailable` that says which program has the port and what to do. Port 0 is always available. */
 export async function checkRunPort(options: {
   readonly host: string;
   readonly port: number;
@@ -15,7 +18,7 @@ export async function checkRunPort(options: {
 }): Promise<void> {
   const { host, port, probeKey } = options;
   if (port === 0) return;
-  // Without reusePort, so that any other listener is noticed, one with reusePort included.
+  // Listens without reusePort, which notices any other listener, even one with reusePort.
   const code = await tryToListen(host, port);
   if (code === null) return;
   if (code !== 'EADDRINUSE') {
@@ -31,7 +34,7 @@ export async function checkRunPort(options: {
   });
 }
 
-/** Tries to listen: null when the port is free, else the system's error code. */
+/** Tries to listen. Returns null when the port is free, else the system's error code. */
 function tryToListen(host: string, port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -41,8 +44,8 @@ function tryToListen(host: string, port: number): Promise<string | null> {
 }
 
 /**
- * Asks the process that holds the port. `ours`: it holds the key. `trisiel`: it answers as a runner does, and tells
- * nothing.
+ * Asks the process that holds the port. Returns `ours`: it holds the key; `trisiel`: it answers as a runner without the
+ * key.
  */
 function askOwner(options: {
   readonly host: string;

@@ -15,51 +15,53 @@ import { Watchdog } from './watchdog.ts';
 export interface RunnerEnd {
   readonly status: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Killed by the watchdog because its event loop stood still. */
+  /** Whether the watchdog killed it because its event loop stood still. */
   readonly isHung: boolean;
-  /** Deployment whose guest held the thread; null where none did. */
+  /** Spec whose guest held the thread; null: none did. */
   readonly busyWith: string | null;
-  /** What it said before it ended, where it said something. */
+  /** Message of the runner before it ended; null: none. */
   readonly message: string | null;
 }
 
 export interface RunnerProcessOptions {
   readonly runnerId: string;
-  /** src/bin/runner.ts, absolute. */
+  /** Absolute path of src/bin/runner.ts. */
   readonly program: string;
-  /** The platform's folder: absolute, with a slash at the end. The runner may read the `runnerReads` in it alone. */
+  /** Absolute path of the platform's folder, with a slash at the end. The runner may read only `runnerReads` in it. */
   readonly programFolder: string;
   readonly env: Readonly<Record<string, string>>;
-  /** More flags for Node, for tests and benchmarks. */
+  /** Further flags for Node, for tests and benchmarks. */
   readonly nodeFlags: readonly string[];
   readonly onMessage: (message: FromRunner) => void;
   readonly onStderr: (line: string) => void;
 }
 
-/** Flags of docs/safety.md; src/bin/runner.ts sets the one that would slow down its own start. */
+/** Flags listed in docs/safety.md; src/bin/runner.ts sets the one that would slow down its own start. */
 const flags = [
   '--permission',
   '--allow-net',
   `--wasm-max-mem-pages=${maximumLimits.memoryPages}`,
-  // Whatever more a table may grow to stands in the rewritten module.
+  // The rewritten module states the maximum to which each table may grow; this flag bounds all.
   `--wasm-max-table-size=${pushLimits.tableEntries}`,
-  // Every collection of the young generation visits the stacks of all suspended guests (13 ms with
-  // 7,000 of them): a larger one is collected less often.
+  // A larger young generation is collected less often. Every collection visits the stacks of all suspended guests (13
+  // ms with 7,000 of them).
   '--min-semi-space-size=16',
   '--max-semi-space-size=64',
   '--disable-warning=ExperimentalWarning',
   '--disable-warning=SecurityWarning',
 ];
 
-/** What a runner may read, below the program's folder. The rest of it is none of its business: `data` lies there by default. */
+/**
+ * Paths below the program's folder that a runner may read. The rest is excluded: by default the data folder is in it.
+ */
 export const runnerReads: readonly string[] = ['src/', 'node_modules/', 'package.json'];
 
 export class RunnerProcess {
   readonly runnerId: string;
   readonly pid: number | undefined;
-  /** Resolves when it can be spoken to; never, if it ends before. */
+  /** Resolves when the runner accepts messages; never, if it ends before. */
   readonly booted: Promise<void>;
-  /** Resolves with the port it listens on; never, if it ends before. */
+  /** Resolves with the port that the runner listens on; never, if it ends before. */
   readonly listening: Promise<number>;
   readonly ended: Promise<RunnerEnd>;
   readonly #child: ChildProcess;
@@ -67,14 +69,14 @@ export class RunnerProcess {
   readonly #prepares = new Map<string, (error: string | null) => void>();
   readonly #pings = new Map<number, () => void>();
   #lastPing = 0;
-  /** Number of the last ping before the newest large message; null once a later one has been answered. */
+  /** Number of the last ping before the newest large message; null: a later ping has been answered. */
   #pingBeforeLarge: number | null = null;
   readonly #watchdog = new Watchdog();
   #isHung = false;
   #isBooted = false;
   #message: string | null = null;
   #stats: RunnerStats | null = null;
-  /** Prepared Deployments and the Artifact of each. */
+  /** Maps each prepared spec to the name of its Artifact. */
   readonly prepared = new Map<string, string>();
 
   constructor(options: RunnerProcessOptions) {
@@ -98,7 +100,8 @@ export class RunnerProcess {
     this.listening = listening.promise;
     this.ended = this.#end();
     child.on('message', (raw) => {
-      // The runner is our own program, but a guest might break out of it: take nothing for granted that matters.
+      // Messages are checked where it matters: the runner is the platform's own program, but a guest might have broken
+      // out of it.
       const message = raw as FromRunner;
       switch (message.kind) {
         case 'booted':
@@ -131,20 +134,23 @@ export class RunnerProcess {
     return this.#stats;
   }
 
-  /** Sends a message. What is said to a runner that has ended is lost, as it should be. */
+  /** Sends a message. A message to a runner that has ended is dropped. */
   send(message: ToRunner): void {
     if (bytesOf(message) >= fleetLimits.largeMessageBytes) this.#pingBeforeLarge = this.#lastPing;
     if (this.#child.connected) this.#child.send(message, () => {});
   }
 
-  /** Lets the runner compile: null when it is ready, else why it is not; `ended` when the runner went away over it. */
+  /**
+   * Lets the runner compile a spec. Resolves with null on success, with the reason when it cannot, with `ended` when
+   * the runner ends.
+   */
   async prepare(
     message: Extract<ToRunner, { kind: 'prepare' }>,
     artifact: Extract<ToRunner, { kind: 'artifact' }> | null,
   ): Promise<{ readonly error: string | null } | 'ended'> {
     const { specId } = message.spec;
     if (this.prepared.has(specId)) return { error: null };
-    // The runner frees code that no Deployment uses, so its bytes are sent again then.
+    // The runner frees code that no Deployment uses, so the bytes are sent again.
     if (artifact !== null && ![...this.prepared.values()].includes(artifact.name)) this.send(artifact);
     this.prepared.set(specId, message.spec.artifact);
     const answer = new Promise<{ readonly error: string | null }>((resolve) => {
@@ -170,7 +176,7 @@ export class RunnerProcess {
     this.send({ kind: 'forget', specId });
   }
 
-  /** Resolves when everything sent so far has been acted upon, or the runner has ended. */
+  /** Resolves when the runner has acted upon all messages sent so far, or has ended. */
   async sync(): Promise<void> {
     this.#lastPing += 1;
     const n = this.#lastPing;
@@ -180,9 +186,9 @@ export class RunnerProcess {
     this.#pings.delete(n);
   }
 
-  /** Looks whether it is stuck, and kills it then; else asks for an answer. To be called every fleetLimits.pingMs. */
+  /** Kills the runner if it is stuck; else sends it a ping. Called every fleetLimits.pingMs. */
   watch(): void {
-    // Loading our own program may take seconds on a busy machine; fleetLimits.bootMs bounds it.
+    // Loading may take seconds on a busy machine; fleetLimits.bootMs bounds it.
     if (!this.#isBooted) return;
     const isCarrying = this.#pingBeforeLarge !== null;
     if (this.#watchdog.look({ progress: this.#mark.progress(), use: processorUse(this.pid ?? 0), isCarrying })) {
@@ -194,7 +200,7 @@ export class RunnerProcess {
     this.send({ kind: 'ping', n: this.#lastPing });
   }
 
-  /** Closes the channel and forgets the process, which goes on by itself. */
+  /** Closes the channel and forgets the process, which continues without control. */
   letGo(): void {
     if (this.#child.connected) this.#child.disconnect();
     this.#child.stderr?.destroy();
@@ -218,7 +224,7 @@ export class RunnerProcess {
         if (child.pid === undefined) done(null, null);
       });
       child.once('exit', (status, signal) => {
-        // Its last messages may still lie in the channel; they come before the disconnect.
+        // Its last messages may still be in the channel; they arrive before the disconnect.
         if (child.connected) child.once('disconnect', () => done(status, signal));
         else done(status, signal);
       });
@@ -226,7 +232,7 @@ export class RunnerProcess {
   }
 }
 
-/** Returns the bytes of an Artifact that `message` carries, 0 where it carries none. */
+/** Returns the number of bytes of the Artifact in `message`, 0 for other messages. */
 function bytesOf(message: ToRunner): number {
   if (message.kind === 'artifact') return message.bytes.length;
   return message.kind === 'reply' && message.ok && message.value instanceof Uint8Array ? message.value.length : 0;

@@ -1,6 +1,6 @@
 /**
- * Where runners of an earlier control report: on control's own port, since they have no channel to it. They ask
- * whether they are replaced, and hand over the log lines and usage that their own control did not get.
+ * Answers runners of an earlier control, which report to control's own port because they have no channel to it. They
+ * ask whether they are replaced, and hand over log lines and usage that their own control did not get.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
@@ -10,16 +10,16 @@ import { fleetLimits } from './limits.ts';
 
 export interface TakeoverDoorOptions {
   readonly platformId: string;
-  /** Key of those who may report, and proof to them that they report to the right control. */
+  /** Key of the runners that may report; the answer proves with it that this is the right control. */
   readonly probeKey: string;
   readonly bootId: string;
-  /** Whether runners of this control serve. */
+  /** Returns whether runners of this control serve. */
   readonly isReplaced: () => boolean;
   /** Stores log lines and usage of a report. Resolves with whether the lines could be stored. */
   readonly onReport: (report: TakeoverReport) => Promise<boolean>;
 }
 
-/** Lines, records and counts are believed as far as those that come over a runner's channel: see the stores. */
+/** Checks only the shape: the stores check lines, records and counts, like those from a runner's channel. */
 const reportSchema = z.object({
   runnerId: z.string().max(200),
   pid: z.int().positive(),
@@ -74,12 +74,12 @@ export class TakeoverDoor {
     response.writeHead(200, headers).end(JSON.stringify(answer));
   }
 
-  /** Returns whether process `pid` has said that it answers no further request. */
+  /** Returns whether process `pid` has reported that it answers no further requests. */
   hasClosed(pid: number): boolean {
     return this.#closed.has(pid);
   }
 
-  /** Resolves when the next runner says so, or after `ms` milliseconds. */
+  /** Resolves when the next runner reports that, or after `ms` milliseconds. */
   async nextClose(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake.push(resolve);

@@ -1,24 +1,27 @@
 /**
- * Decides whether a runner that does not answer is stuck. One that is silent because others have the processor is
- * not, nor is one that takes in a large message, nor one in which guests get their turns, or calls end, while a burst of them holds the loop: they are given longer.
+ * Decides whether a runner that does not answer is stuck. More time is given to a runner that does not get the
+ * processor, that reads a large message, or in which a burst of guests and calls makes progress.
  */
 import { fleetLimits } from './limits.ts';
 import type { ProcessorUse } from './processor-use.ts';
 
-/** What control sees of a runner without asking it. */
+/** State of a runner that control can see without asking the runner. */
 export interface Glance {
-  /** Count that changes while guests get their turns and calls end; null before the first. */
+  /** Count that changes while guests get their turns and calls end; null before the first one. */
   readonly progress: number | null;
-  /** Whether the answer to a ping that was sent after a large message is still to come. Absent: false. */
+  /** Whether a ping that was sent after a large message has not been answered. Absent: false. */
   readonly isCarrying?: boolean;
-  /** null where the system does not tell. */
+  /** Processor use; null: the system does not tell it. */
   readonly use: ProcessorUse | null;
 }
 
 export class Watchdog {
-  /** Looks since the last answer. Counted, not timed: a control that was stopped itself blames nobody. */
+  /**
+   * Number of checks since the last answer. Checks are counted and not timed, so that a control that was stopped itself
+   * kills no runner.
+   */
   #unanswered = 0;
-  /** Processor time at the first look that went unanswered, in milliseconds. */
+  /** Processor milliseconds at the first unanswered check. */
   #cpuBeforeMs: number | null = null;
   #progress: number | null = null;
 
@@ -27,9 +30,9 @@ export class Watchdog {
   }
 
   /**
-   * Looks at the runner; to be called every fleetLimits.pingMs, with a ping after each look. Returns true where it is
-   * stuck: silent for fleetLimits.stallMs with nothing that speaks for it, or for fleetLimits.starvedMs in any case
-   * (fleetLimits.carryMs where it takes in a large message).
+   * Checks the runner; called every fleetLimits.pingMs, with a ping after each check. Returns true when it is stuck:
+   * silent for fleetLimits.stallMs without a reason to wait, or for fleetLimits.starvedMs in any case
+   * (fleetLimits.carryMs while it reads a large message).
    */
   look({ progress, use, isCarrying = false }: Glance): boolean {
     const silentMs = this.#unanswered * fleetLimits.pingMs;
@@ -42,7 +45,7 @@ export class Watchdog {
     return false;
   }
 
-  /** Returns whether a runner wants to run and has run for less than half of the time: others had the processor. */
+  /** Returns whether a runner wants to run and got the processor for less than half of the time. */
   #isStarved(use: ProcessorUse | null, silentMs: number): boolean {
     if (use === null || this.#cpuBeforeMs === null) return false;
     return use.wantsToRun && use.cpuMs - this.#cpuBeforeMs < silentMs / 2;

@@ -1,4 +1,4 @@
-/** Decides who may do what at the git door, for every request: the library asks for one in three. */
+/** Decides who may do what at the git door, for every request: the library asks for only one request in three. */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -10,7 +10,7 @@ import type { HandlerAccess } from '../handlers/access.ts';
 import type { Handler } from '../handlers/handlers.ts';
 import { basicCredentials, type GitRoute } from './git-url.ts';
 
-/** What the door must know of a handler. */
+/** Facts about a handler that the door needs. */
 export interface GitHandler {
   readonly id: string;
   readonly ownerId: string;
@@ -21,7 +21,10 @@ export interface AccessOptions {
   readonly db: Database;
   /** Decides about handlers. */
   readonly handlerAccess: HandlerAccess;
-  /** Accounts, as far as the door asks. `actorOfPassword` limits the rate of attempts, and takes 50 ms of a processor. */
+  /**
+   * Accounts, as far as the door uses them. `actorOfPassword` limits the rate of attempts, and takes 50 ms of a
+   * processor.
+   */
   readonly accounts: {
     actorOfToken(token: string): Promise<Actor | null>;
     actorOfPassword(login: PasswordLogin): Promise<{ readonly actor: Actor; readonly epoch: number }>;
@@ -29,7 +32,7 @@ export interface AccessOptions {
   };
   /** The address of the client that sent `req`. */
   readonly addressOf: (req: IncomingMessage) => string;
-  /** Milliseconds that never jump. */
+  /** Monotonic milliseconds. */
   readonly now: () => number;
 }
 
@@ -39,20 +42,23 @@ interface PasswordLogin {
   readonly address: string;
 }
 
-/** git shows this line when it has no password to try. */
+/** Line that git shows when it has no password to try. */
 const logIn = 'Log in first: wasmcloud login';
 
-/** The name under which `wasmcloud git-credential` gives git a Token: what comes with it is never tried as a password. */
+/**
+ * User name under which `wasmcloud git-credential` gives git a Token; its password is never tried as a password of a
+ * user.
+ */
 const tokenName = 'wasmcloud';
 
 /** Milliseconds for which a right password is remembered: one push sends it four times. */
 const passwordMs = 60_000;
-/** Right passwords remembered; the oldest gives way. */
+/** Number of right passwords remembered; above it the oldest is dropped. */
 const passwordsMax = 1_000;
 
 export class Access {
   readonly #options: AccessOptions;
-  /** Keyed hash of a name and its right password -> who acts with them, oldest first. */
+  /** Actors by keyed hash of a name and its right password, oldest first. */
   readonly #passwords = new Map<string, { readonly actor: Actor; readonly epoch: number; readonly untilMs: number }>();
   readonly #hashKey = randomBytes(32);
 
@@ -99,7 +105,10 @@ export class Access {
     return found.actor;
   }
 
-  /** Returns the handler to read from. Throws `not_found`, for a foreign one as for none, `forbidden`. */
+  /**
+   * Returns the handler to read from. Throws `not_found` (also for a handler that the actor may not know of) and
+   * `forbidden`.
+   */
   async reader({ name }: GitRoute, actor: Actor): Promise<GitHandler> {
     return this.#notDeleted(await this.#options.handlerAccess.handlerFor(actor, 'gitFetch', name, { deleted: true }));
   }

@@ -1,4 +1,4 @@
-/** One request at the git door, and its answers. */
+/** One request at the git door, and the ways to answer it. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { User } from '../../protocol/nouns.ts';
@@ -21,7 +21,7 @@ export type GitEvent =
 
 export interface Exchange {
   readonly route: GitRoute;
-  /** Who asks, and what the credentials are good for. */
+  /** Actor of the request, with the rights of the credentials used. */
   readonly actor: Actor;
   readonly user: User;
   readonly req: IncomingMessage;
@@ -31,9 +31,9 @@ export interface Exchange {
 }
 
 /**
- * Resolves when git has ended. Calls `onClientGone`, at least once, when the client goes away before that, or
- * when output waits for the client and it takes less than `slowBytes` of it in `idleMs`: a client that reads a
- * byte now and then would hold one of the few git processes for ever.
+ * Resolves when git has ended. Calls `onClientGone`, at least once, when the client goes away before that, or when
+ * output waits for the client and it takes less than `slowBytes` in `idleMs`: a client that reads a byte now and then
+ * would hold one of the few git processes for ever.
  */
 export async function attend(options: {
   readonly git: GitProcess;
@@ -74,7 +74,7 @@ export function startResult(res: ServerResponse, service: GitService): void {
 
 type Answered = Pick<Exchange, 'req' | 'res'>;
 
-/** Answers in git's own format. A body that is still coming is read and forgotten for at most `lingerMs`. */
+/** Answers in git's own format. A request body that is still arriving is read and dropped for at most `lingerMs`. */
 export function sendResult(exchange: Answered, service: GitService, body: Buffer, lingerMs: number): void {
   startResult(exchange.res, service);
   end(exchange, body, lingerMs);
@@ -97,8 +97,8 @@ function end({ req, res }: Answered, body: Buffer, lingerMs: number): void {
     res.end(body);
     return;
   }
-  // `close` and a whole answer make git's HTTP client (libcurl) stop sending. The connection stays open for
-  // `lingerMs`: closed with unread bytes it is reset, which can take the answer back (RFC 9112, 9.6).
+  // `close` and a complete answer make git's HTTP client (libcurl) stop sending. The connection stays open for
+  // `lingerMs`: closing it with unread bytes resets it, which may discard the answer (RFC 9112, 9.6).
   res.setHeader('connection', 'close');
   res.setHeader('content-length', body.length);
   res.write(body);

@@ -1,6 +1,6 @@
 /**
- * Encodes and decodes the frames between a hook and control, on a local socket: two big-endian 32-bit lengths, a
- * JSON head, bytes. hooks/link.js speaks the other end.
+ * Encodes and decodes the frames between a hook and control on a local socket: two big-endian 32-bit lengths, a JSON
+ * head, bytes. hooks/link.js implements the other side.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 
@@ -25,7 +25,7 @@ export function encodeFrame(head: unknown, bytes: Uint8Array = new Uint8Array())
   return Buffer.concat([lengths, json, bytes]);
 }
 
-/** Cuts a stream, however it is split into chunks, into frames. */
+/** Cuts a stream of chunks of any size into frames. */
 export class FrameReader {
   readonly #limits: FrameLimits;
   #chunks: Buffer[] = [];

@@ -1,6 +1,6 @@
 /**
- * A request's body as chunks, each with a deadline. Identity and gzip only: gzip is inflated here, because the
- * library has neither an error listener nor a cap on it, and hangs on deflate.
+ * Reads a request's body in chunks, each with a deadline. Only identity and gzip are accepted. gzip is inflated here:
+ * the library has no error listener and no bound for it, and hangs on deflate.
  */
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
@@ -19,7 +19,7 @@ export interface BodyLimits {
 export class GitBody {
   readonly #iterator: AsyncIterator<Buffer>;
   readonly #bytesMax: number;
-  /** The chunk that was asked for and has not come. */
+  /** The chunk that was asked for and has not arrived; null: none is awaited. */
   #next: Promise<IteratorResult<Buffer>> | null = null;
   #bytes = 0;
   #ended = false;
@@ -30,8 +30,8 @@ export class GitBody {
   }
 
   /**
-   * Throws `bad_request` on an encoding that git does not use. A compressed body is read whole before anything
-   * looks at it: it is small (`inflatedBytes`), and a larger one gets its 413 instead of half a git process.
+   * Opens a body. Throws `bad_request` for an encoding that git does not use. A compressed body is read whole first: it
+   * is small (`inflatedBytes`), and a larger one gets its 413 before git is started.
    */
   static async open(request: IncomingMessage, limits: BodyLimits): Promise<GitBody> {
     const encoding = request.headers['content-encoding'] ?? 'identity';
@@ -74,7 +74,7 @@ export class GitBody {
     if (this.#ended) return null;
     const next = this.#next ?? this.#iterator.next();
     this.#next = next;
-    next.catch(() => {}); // when the time is over first, a later failure has no listener
+    next.catch(() => {}); // When the time is over first, a later failure has no other listener.
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(() => resolve('late'), Math.max(0, timeoutMs));
@@ -99,7 +99,7 @@ export class GitBody {
     }
   }
 
-  /** Reads the whole body. `timeoutMs` is for all of it. Throws like `read`. */
+  /** Reads the whole body within `timeoutMs`. Throws like `read`. */
   async readAll(timeoutMs: number): Promise<Buffer> {
     const end = performance.now() + timeoutMs;
     const chunks: Buffer[] = [];
@@ -111,8 +111,8 @@ export class GitBody {
   }
 
   /**
-   * Reads on and forgets, without a limit on bytes, to the end or for `timeoutMs`: most clients read an answer
-   * only when they have sent everything. Never rejects.
+   * Reads and drops the rest of the body, without a bound on bytes, to its end or for `timeoutMs`: most clients read an
+   * answer only after they have sent everything. Never rejects.
    */
   async discard(timeoutMs: number): Promise<void> {
     const end = performance.now() + timeoutMs;

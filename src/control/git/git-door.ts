@@ -1,6 +1,6 @@
 /**
- * The git door answers everything that git speaks over HTTP. It stands in front of node-git-server and lets
- * through only requests that are authenticated, authorised and whole.
+ * Answers all HTTP requests of git. The door stands before node-git-server and passes on only requests that are
+ * authenticated, authorised and whole.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -26,17 +26,17 @@ export interface GitDoorDeps extends AccessOptions {
   readonly repositories: Repositories;
   readonly hooks: HookEndpoint;
   readonly receiver: PushReceiver;
-  /** Gets an entry for each push that moved refs. */
+  /** Gets an entry for each push that has moved refs. */
   readonly audit: Pick<AuditLog, 'write'>;
-  /** For the platform's own log; never holds a token. */
+  /** Takes events for the platform's own log; they never contain a token. */
   readonly log: (event: GitEvent) => void;
-  /** process.env, which the library's git processes inherit. */
+  /** process.env, which git processes of the library inherit. */
   readonly environment: Record<string, string | undefined>;
   readonly limits?: Partial<GitLimits>;
 }
 
 export interface GitDoor {
-  /** Returns whether the door answers this request; nothing else may. */
+  /** Returns whether the door answers this request; then no other part may. */
   handles(req: IncomingMessage): boolean;
   handle(req: IncomingMessage, res: ServerResponse): void;
   /** Resolves when no push or fetch is running. */
@@ -56,7 +56,7 @@ class Door {
   readonly #deps: GitDoorDeps;
   readonly #limits: GitLimits;
   readonly #access: Access;
-  /** Fetches and advertisements. Pushes have turns of their own, so that neither shuts out the other. */
+  /** Turns of fetches and advertisements. Pushes have turns of their own, so that neither kind blocks the other. */
   readonly #turnstile: Turnstile;
   readonly #pushTurnstile: Turnstile;
   readonly #receiving: Turnstile;
@@ -92,7 +92,7 @@ class Door {
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    // First of all: without a valid token there is nothing here, not even a 404.
+    // Authenticates before anything else: without a valid token even the existence of a handler stays hidden.
     const actor = await this.#access.authenticate(req);
     const route = parseGitUrl(req.method ?? '', req.url ?? '');
     if (route === null)
@@ -156,7 +156,7 @@ class Door {
     };
   }
 
-  /** Runs a git that only reads: it is ended as soon as nobody listens. */
+  /** Runs a git process that only reads; it is ended as soon as its client has gone. */
   async #withGit(
     { user, res, client }: Exchange,
     repository: string,
@@ -167,7 +167,7 @@ class Door {
       const git = new GitProcess(await start(), this.#limits);
       const onClientGone = () => git.stop();
       const { status, stderr } = await attend({ git, res, client, limits: this.#limits, onClientGone });
-      // git was stopped in the middle of its answer: a client that still waits must notice.
+      // git was stopped in the middle of its answer: destroying the connection shows that to a waiting client.
       if (!res.writableEnded && res.headersSent) res.destroy();
       if (status !== 0 && !client.aborted) this.#deps.log({ kind: 'git_failed', repository, status, stderr });
       if (!res.headersSent) throw new PlatformError('unavailable', 'git could not be started on the server');
@@ -178,15 +178,15 @@ class Door {
 
   #refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void {
     if (isOurFailure(error)) this.#deps.log({ kind: 'failed', url: req.url ?? '', error });
-    // Half an answer must not look like a whole one.
+    // Half an answer must not look like a complete one.
     if (res.headersSent || res.destroyed) res.destroy();
     else sendError({ req, res }, error, this.#limits.lingerMs);
   }
 }
 
 /**
- * Returns what the library is shown of a negotiation of versions 0 and 1, if it begins as the library and git expect
- * (gitprotocol-pack(5), first-want).
+ * Returns the text that the library gets of a negotiation of versions 0 and 1, if it begins as the library and git
+ * expect (gitprotocol-pack(5), first-want).
  */
 function fetchV0(head: Buffer): Buffer {
   if (/^[0-9a-f]{4}want [0-9a-f]{40}/i.test(head.toString('latin1', 0, 49))) return head;
@@ -194,9 +194,9 @@ function fetchV0(head: Buffer): Buffer {
 }
 
 /**
- * Returns what the library is shown of a request of version 2 (gitprotocol-v2(5), "Command Request") behind a
- * capability that makes the library start git: it looks for a word and a hexadecimal number at the beginning, as `want`
- * has. Keys may come in any order.
+ * Returns the text that the library gets of a request of version 2 (gitprotocol-v2(5), "Command Request"): the request
+ * after a capability that makes the library start git, since the library looks for a word and a hexadecimal number at
+ * the beginning, as in `want`. Keys may come in any order.
  */
 function fetchV2(head: Buffer): Buffer {
   if (/^[0-9a-f]{4}[a-z-]+[=\n]/i.test(head.toString('latin1', 0, 40)))

@@ -1,32 +1,31 @@
 /**
- * Makes the environment of every git process, and through it of the hooks. node-git-server gives its children the
- * environment of control itself, so src/bin/serve.ts makes process.env this and nothing else, after it has read
- * its configuration (docs/safety.md).
+ * Makes the environment of every git process and of its hooks. node-git-server gives its children the environment of
+ * control itself, so src/bin/serve.ts reduces process.env to this one after reading its configuration (docs/safety.md).
  */
 import { dirname, join } from 'node:path';
 
 export interface GitEnvironmentOptions {
-  /** Control's own environment: only PATH and TMPDIR are taken from it. */
+  /** Environment of control, of which only PATH and TMPDIR are used. */
   readonly base: Readonly<Record<string, string | undefined>>;
-  /** process.execPath: the hooks' `#!/usr/bin/env node` must find the pinned Node. */
+  /** Value of process.execPath: the hooks' `#!/usr/bin/env node` must find the pinned Node. */
   readonly execPath: string;
   /** Control's data folder. */
   readonly dataFolder: string;
 }
 
-/** Returns the whole environment: nothing else of control's own reaches git. */
+/** Returns the whole environment of git. */
 export function gitEnvironment({ base, execPath, dataFolder }: GitEnvironmentOptions): Record<string, string> {
   return {
     PATH: [dirname(execPath), base.PATH ?? '/usr/local/bin:/usr/bin:/bin'].join(':'),
     ...(base.TMPDIR === undefined ? {} : { TMPDIR: base.TMPDIR }),
-    // Empty, made by Repositories.open: ~/.gitconfig and ~/.netrc of the server's own user do not count.
+    // An empty folder, made by Repositories.open: ~/.gitconfig and ~/.netrc of the server's user are not read.
     HOME: emptyHome(dataFolder),
     XDG_CONFIG_HOME: emptyHome(dataFolder),
     GIT_CONFIG_NOSYSTEM: '1',
     GIT_CONFIG_GLOBAL: '/dev/null',
     GIT_ATTR_NOSYSTEM: '1',
     GIT_TERMINAL_PROMPT: '0',
-    // unpack-error.ts and others compare git's messages, in English.
+    // English, because unpack-error.ts and others compare git's messages.
     LC_ALL: 'C',
   };
 }

@@ -1,18 +1,18 @@
-/** Watches one git process: reads its stderr, catches its pipes' errors, limits its time, tells its end. */
+/** Watches one git process: reads its stderr, handles errors of its pipes, limits its time, reports its end. */
 import type { ChildProcess } from 'node:child_process';
 import type { GitLimits } from './limits.ts';
 
 export interface GitExit {
-  /** Whether there was a process at all. */
+  /** Whether the process was started. */
   readonly started: boolean;
-  /** Exit status; null where a signal ended it, or where it was never started. */
+  /** Exit status; null: a signal ended it, or it was never started. */
   readonly status: number | null;
   /** The first `stderrBytes` of stderr. */
   readonly stderr: string;
 }
 
 export class GitProcess {
-  /** Resolves when git has ended and its output is at an end. Never rejects. */
+  /** Resolves when git has ended and its output has been read. Never rejects. */
   readonly closed: Promise<GitExit>;
   readonly #child: ChildProcess;
   readonly #killMs: number;
@@ -36,7 +36,7 @@ export class GitProcess {
         resolve({ started: child.pid !== undefined, status, stderr });
       };
       child.once('close', over);
-      // A program that could not be started has no 'close' where its pipes were never opened.
+      // A program that could not be started emits no 'close' if its pipes were never opened.
       child.once('error', () => over(null));
     });
   }
@@ -46,14 +46,17 @@ export class GitProcess {
     return this.#isDiscarded;
   }
 
-  /** Throws away what git still says, so that it can end without a reader. */
+  /** Drops git's further output, so that git can end without a reader. */
   discardOutput(): void {
     this.#isDiscarded = true;
     this.#child.stdout?.unpipe();
     this.#child.stdout?.resume();
   }
 
-  /** Sends SIGTERM, on which git removes its quarantine, and after `killMs` SIGKILL. git's children see their input end. */
+  /**
+   * Sends SIGTERM, on which git removes its quarantine, and SIGKILL after `killMs`. git's own children end when their
+   * input ends.
+   */
   stop(): void {
     if (this.#over) return;
     this.discardOutput();

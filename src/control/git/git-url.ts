@@ -1,21 +1,18 @@
 /**
- * The only URLs of the git door, matched on the raw request line: the library reads `a.gitsecret` as `a`, follows
- * `..`, and takes the service from anywhere in the path.
+ * Matches the URLs of the git door on the raw request line: the library reads `a.gitsecret` as `a`, follows `..`, and
+ * takes the service from anywhere in the path.
  */
 export type GitService = 'upload-pack' | 'receive-pack';
 
 export interface GitRoute {
-  /** As written in the URL: not yet known to be a possible name. */
+  /** Name as written in the URL; it may be invalid. */
   readonly name: string;
   readonly service: GitService;
   /** GET …/info/refs?service=…, or POST …/git-… */
   readonly kind: 'advertise' | 'serve';
 }
 
-/**
- * Returns whether the door answers `url`, if only with 404: everything that git asks for, so that nothing of it goes
- * elsewhere.
- */
+/** Returns whether the door answers `url`, with 404 at least: every URL that git asks for belongs to the door. */
 export function isGitUrl(url: string): boolean {
   return (
     /^\/[^/?]*\.git(?:[/?]|$)/.test(url) || /^[^?]*\/(?:info\/refs|git-(?:upload|receive)-pack)(?:[/?]|$)/.test(url)
@@ -48,7 +45,7 @@ function toService(text: string): GitService {
   return text === 'receive-pack' ? 'receive-pack' : 'upload-pack';
 }
 
-/** Returns what a Basic header holds (RFC 7617); null for anything else, and for an empty password. */
+/** Returns the name and password of a Basic header (RFC 7617); null for any other header, and for an empty password. */
 export function basicCredentials(header: string | undefined): { name: string; password: string } | null {
   const encoded = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(header ?? '')?.[1];
   if (encoded === undefined || encoded.length > 2_048) return null;

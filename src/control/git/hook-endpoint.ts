@@ -1,7 +1,7 @@
 /**
- * Answers git's hooks on a Unix socket in a folder of mode 0700, with a fresh secret for each push, which only the
- * push's own hooks can read (a file of mode 0600 in the repository). A hook decides nothing: it lists and reads
- * objects of the quarantine when control asks, prints what control says, and exits as control says.
+ * Answers git's hooks on a Unix socket in a folder of mode 0700. Each push has a fresh secret that only its own hooks
+ * can read (a file of mode 0600 in the repository). A hook decides nothing: it lists and reads objects of the
+ * quarantine when control asks, prints control's text, and exits as control says.
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,18 +15,18 @@ import { encodeFrame, FrameReader } from './frames.ts';
 import { HookObjects } from './hook-objects.ts';
 
 export const hookLimits = {
-  /** Connections at once: two hooks for each running push, and several times as many strangers. */
+  /** Connections at once: two hooks per running push, and several times as many connections of strangers. */
   connections: 64,
-  /** Milliseconds from connecting to the hello with the secret. */
+  /** Milliseconds from connecting to the first frame, which carries the secret. */
   helloMs: 5_000,
   headBytes: 64 * KIB,
   /** Bytes of one object, or of a listing of `pushLimits.treeFiles` long paths. */
   bytes: Math.max(pushLimits.moduleBytes, 16 * MIB),
-  /** Bytes of output that a hook has not taken yet; beyond them output is dropped. */
+  /** Bytes of output that a hook has not taken yet; above that, output is dropped. */
   outputBytes: MIB,
 } as const;
 
-/** sun_path of macOS and the BSDs has 104 bytes with its NUL, Linux' 108. */
+/** Bytes of a socket's path without the final NUL: sun_path has 104 bytes on macOS and the BSDs, 108 on Linux. */
 const socketPathBytesMax = 103;
 
 const hello = z.object({
@@ -36,11 +36,11 @@ const hello = z.object({
   hook: z.enum(['pre', 'post']),
 });
 
-/** Name of the file in the repository that tells the hooks of the running push where control is. */
+/** Name of the file in a repository that tells the hooks of the running push how to reach control. */
 export const pushFileName = 'trisiel-push';
 
 export interface OpenPush {
-  /** Closes the connections of the push's hooks and makes its secret worthless. */
+  /** Closes the connections of the push's hooks and invalidates its secret. */
   close(): Promise<void>;
 }
 
@@ -64,8 +64,8 @@ export class HookEndpoint {
   }
 
   /**
-   * Listens in `runFolder` (of the data folder, so that a killed control leaves nothing elsewhere), or in a fresh
-   * temporary folder where the socket's path would be too long.
+   * Listens in `runFolder` (inside the data folder, so that a killed control leaves no file elsewhere), or in a new
+   * temporary folder when the socket's path would be too long.
    */
   static async open(runFolder: string | null = null): Promise<HookEndpoint> {
     const fits = runFolder !== null && Buffer.byteLength(join(runFolder, 's')) <= socketPathBytesMax;
@@ -79,7 +79,7 @@ export class HookEndpoint {
       server.once('error', reject);
       server.listen(join(folder, 's'), () => {
         server.off('error', reject);
-        server.on('error', () => {}); // an accept that fails (no descriptors left) shows as a refused push
+        server.on('error', () => {}); // A failed accept (no descriptors left) shows as a refused push.
         resolve();
       });
     });
@@ -93,8 +93,8 @@ export class HookEndpoint {
   }
 
   /**
-   * Connects the hooks that git runs in `repository` from now on with `session`. An abort of `signal` closes their
-   * connections: the push is not wanted any more. Throws errors of the file system.
+   * Connects hooks that git runs in `repository` from now on with `session`. An abort of `signal` closes their
+   * connections. Throws errors of the file system.
    */
   async register(options: {
     readonly repository: string;
@@ -130,7 +130,7 @@ export class HookEndpoint {
         treeFiles: pushLimits.treeFiles,
         listBytes: hookLimits.bytes,
       };
-      await rm(file, { force: true }); // one of a crashed control; 'wx' below never follows a link
+      await rm(file, { force: true }); // Removes the file of a crashed control; 'wx' below never follows a link.
       await writeFile(file, JSON.stringify(facts), { mode: 0o600, flag: 'wx' });
     } catch (error) {
       await close();
@@ -164,7 +164,7 @@ export class HookEndpoint {
     const push = this.#pushes.get(id);
     const given = Buffer.from(secret);
     const known = push !== undefined && given.length === push.secret.length && timingSafeEqual(given, push.secret);
-    // Each hook runs once per push, the first one first.
+    // Each hook runs once per push, pre-receive before post-receive.
     if (!known || push.done.has(hook) || (hook === 'post' && !push.done.has('pre'))) {
       socket.destroy();
       return;

@@ -1,4 +1,4 @@
-/** Reads the objects of a push through its pre-receive hook, in whose environment alone they exist. */
+/** Reads the objects of a push through its pre-receive hook: only in the hook's environment do they exist. */
 import type { Socket } from 'node:net';
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -45,7 +45,7 @@ export class HookObjects implements PushedObjects {
     return bytes;
   }
 
-  /** Asks one question after the other: the hook answers in order. Throws `internal`, `bad_request`. */
+  /** Asks one question at a time, since the hook answers in order. Throws `internal`, `bad_request`. */
   #ask(question: object): Promise<Frame> {
     const asked = this.#last
       .catch(() => {})
@@ -93,7 +93,10 @@ function kindOf(head: unknown): string {
   return answer.parse(head).kind;
 }
 
-/** Parses the output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; the size of no blob is `-`. */
+/**
+ * Parses the output of `git ls-tree -r -z -l`: `mode type oid size TAB path NUL`; entries that are no blobs have the
+ * size `-`.
+ */
 export function parseTree(bytes: Uint8Array): readonly TreeEntry[] {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const entries: TreeEntry[] = [];

@@ -1,7 +1,7 @@
 /**
- * Feeds node-git-server only what it handles well. Each request gets a library object of its own, bound to one
- * repository, and a request object of ours whose first chunk holds the whole command section: the library looks
- * at the first chunk alone. The caller gets git's process, so that it can be watched and ended.
+ * Passes requests to node-git-server in a form that it handles correctly. Each request gets its own library object,
+ * bound to one repository, and a request object whose first chunk holds the whole command section, because the library
+ * looks only at the first chunk. The caller gets git's process, to watch and end it.
  */
 import type { ChildProcess } from 'node:child_process';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
@@ -12,10 +12,10 @@ import { type FetchData, Git, type InfoData, type PushData, type TagData } from 
 import type { GitService } from './git-url.ts';
 import { takeSpareDescriptors } from './spare-descriptors.ts';
 
-/** The name under which each library object knows its only repository. */
+/** Name under which each library object knows its only repository. */
 const only = 'repository.git';
 
-/** A request that never was on the network: real to the library, fed by us. */
+/** Request object without a network connection: the library reads it, and this class feeds it. */
 class LibraryRequest extends IncomingMessage {
   #wanted: (() => void) | null = null;
 
@@ -30,7 +30,7 @@ class LibraryRequest extends IncomingMessage {
     this.#wanted = null;
   }
 
-  /** Resolves when the library wants more. */
+  /** Adds a chunk; resolves when the library asks for more. */
   async feed(chunk: Buffer): Promise<void> {
     if (this.push(chunk)) return;
     await new Promise<void>((resolve) => {
@@ -43,7 +43,7 @@ class LibraryRequest extends IncomingMessage {
   }
 }
 
-/** A response that never is on the network: real to the library, written to `sink`. Headers are thrown away. */
+/** Response object without a network connection: its body is written to `sink`, its headers are dropped. */
 class LibraryResponse extends ServerResponse {
   readonly #sink: Writable;
 
@@ -63,7 +63,7 @@ class LibraryResponse extends ServerResponse {
   }
 }
 
-/** The environment that the library's children inherit (process.env), and what git gets in GIT_PROTOCOL. */
+/** Protocol version for git, and the environment (process.env) through which git gets it as GIT_PROTOCOL. */
 export interface GitVersion {
   readonly environment: Record<string, string | undefined>;
   /** `version=1`, `version=2`; null for version 0. */
@@ -83,7 +83,7 @@ export function advertise(options: {
   let child: ChildProcess | undefined;
   git.on('info', (info: InfoData) => {
     info.on('error', ignore);
-    response.removeHeader('connection'); // the library would close it, but git sends the next request on it
+    response.removeHeader('connection'); // The library sets it to close, but git sends the next request on the same connection.
     release();
     const forget = setProtocol(version);
     child = spawned(() => info.accept());
@@ -98,7 +98,7 @@ export function advertise(options: {
 }
 
 export interface ServedRequest {
-  /** git's process, as soon as the library has started it. Rejects with `unavailable` where there is no room for one. */
+  /** git's process, once the library has started it. Rejects with `unavailable` when the system cannot start one. */
   readonly child: Promise<ChildProcess>;
   feed(chunk: Buffer): Promise<void>;
   end(): void;
@@ -110,7 +110,7 @@ export function serve(options: {
   readonly repository: string;
   readonly service: GitService;
   readonly head: Buffer;
-  /** The client's response, or a stream that takes git's output instead of it. */
+  /** Response of the client, or another stream that takes git's output. */
   readonly response: ServerResponse | Writable;
 }): ServedRequest {
   const { version, repository, service, head, response } = options;
@@ -122,7 +122,7 @@ export function serve(options: {
       action.on('error', ignore);
       action.on('service', resolve);
       try {
-        // The library starts git in the tick that accept() asks for: between these two, and nothing beside it.
+        // The library starts git synchronously in accept(), so the spare descriptors are free exactly then.
         const release = isFirst ? takeSpareDescriptors() : null;
         let forget = () => {};
         if (release !== null)
@@ -137,7 +137,7 @@ export function serve(options: {
         reject(error);
       }
     };
-    // One event for each ref of the push; the first starts git, the others find it started.
+    // The library emits one event per ref of the push; the first one starts git.
     git.on('push', accept);
     git.on('tag', accept);
     git.on('fetch', accept);
@@ -151,13 +151,13 @@ export function serve(options: {
 
 function libraryFor(repository: string): Git {
   const git = new Git(() => repository, { autoCreate: false });
-  git.on('error', ignore); // a git that cannot be started; its 'close' tells the same
+  git.on('error', ignore); // The process could not be started; its 'close' reports the same.
   return git;
 }
 
 /**
- * Sets GIT_PROTOCOL, which the library does not pass on, where its children inherit it. Returns the function
- * that removes it; both are called around one start, without anything in between.
+ * Sets GIT_PROTOCOL, which the library does not pass on, in the environment that its children inherit. Returns the
+ * function that removes it; both are called around one synchronous start.
  */
 function setProtocol({ environment, protocol }: GitVersion): () => void {
   if (protocol === null) return ignore;
@@ -168,8 +168,8 @@ function setProtocol({ environment, protocol }: GitVersion): () => void {
 }
 
 /**
- * Returns the process that `start` starts. The library keeps the process of an advertisement to itself; Node tells of
- * every process it starts.
+ * Returns the process that `start` starts. The library does not expose the process of an advertisement, but Node
+ * reports every process that it starts.
  */
 function spawned(start: () => void): ChildProcess | undefined {
   let child: ChildProcess | undefined;

@@ -1,40 +1,42 @@
-/** What the git door allows. Each value says why; all can be set lower in tests. */
+/** Limits of the git door, each with its reason. Tests may set lower values. */
 import { KIB, MIB, pushLimits } from '../../protocol/limits.ts';
 
 export interface GitLimits {
-  /** Fetches and advertisements that run at once: a git process each. */
+  /** Fetches and advertisements that run at once. Each one is a git process. */
   readonly operations: number;
   /**
-   * Pushes that run at once: each is five processes, and control holds its module twice, of 64 MiB at most but for one
-   * of 128 MiB at a time.
+   * Pushes that run at once. Each one takes five processes, and control holds its module twice: modules of up to 64
+   * MiB, and one larger module at a time.
    */
   readonly pushOperations: number;
-  /** Fetches, and pushes, that run at once for one user, so that one user's slow clients cannot block others. */
+  /**
+   * Fetches of one user, and likewise pushes, that run at once, so that slow clients of one user cannot block others.
+   */
   readonly operationsPerUser: number;
-  /** Operations that wait for a turn, pushes and others each; beyond it 503. */
+  /** Operations that wait for a turn, counted apart for pushes and others; further ones are answered 503. */
   readonly waiting: number;
-  /** Operations of one user that wait for a turn, pushes and others each. */
+  /** Operations of one user that wait for a turn, counted apart for pushes and others. */
   readonly waitingPerUser: number;
-  /** Pushes that wait for one repository: a script's worth, not a queue to live in. */
+  /** Pushes that wait for one repository: enough for a script. */
   readonly waitingPerRepository: number;
   /**
-   * Milliseconds that an operation waits for its turn: less than the server leaves a silent connection open, so that
-   * the refusal arrives.
+   * Milliseconds that an operation waits for its turn: less than the server keeps a silent connection, so that the
+   * refusal arrives.
    */
   readonly turnMs: number;
   /** Pushes whose pack is arriving. They hold a connection and a file each, but no git process. */
   readonly receiving: number;
   /** Pushes of one user whose pack is arriving. */
   readonly receivingPerUser: number;
-  /** Bytes of all packs that have arrived, or are arriving, and that git has not finished with. */
+  /** Bytes of all packs that have arrived or are arriving and that git has not finished with. */
   readonly spoolBytes: number;
-  /** The same for one user: a pack of the largest size, and some others beside it. */
+  /** Bytes of such packs of one user: one pack of the largest size and some smaller ones. */
   readonly spoolBytesPerUser: number;
   /** Bytes of a pack kept in memory; a longer one goes to a file. */
   readonly spoolMemoryBytes: number;
   /** Refs in one push: all tags of an old repository. */
   readonly refs: number;
-  /** Bytes of the command section of a push. More than `refs` refs are read, so that each gets its refusal. */
+  /** Bytes of the command section of a push: room for more than `refs` refs, so that each gets its refusal. */
   readonly commandBytes: number;
   /** Bytes of a compressed request, inflated. git compresses only fetch negotiations, JGit small pushes. */
   readonly inflatedBytes: number;
@@ -44,23 +46,23 @@ export interface GitLimits {
   readonly pushBytes: number;
   /** Milliseconds from the request's head to the end of the command section or negotiation. */
   readonly commandsMs: number;
-  /** Milliseconds in which a client moves at least `slowBytes`, of a pack that it sends or a fetch that it reads. */
+  /** Milliseconds within which a client must send or read at least `slowBytes`. */
   readonly idleMs: number;
   /** Bytes: 16 KiB in 30 s is less than a tenth of the slowest mobile network. */
   readonly slowBytes: number;
-  /** Milliseconds in which a whole pack arrives: less than the server gives a request, so that the refusal is in git's words. */
+  /** Milliseconds for a whole pack to arrive: less than the server gives a request, so that git shows the refusal. */
   readonly receiveMs: number;
-  /** Milliseconds of one git process, hooks included: a vet may queue. */
+  /** Milliseconds of one git process with its hooks, which may wait for a vet child. */
   readonly operationMs: number;
   /** Milliseconds from SIGTERM, on which git removes its quarantine, to SIGKILL. */
   readonly killMs: number;
-  /** Milliseconds in which the rest of a refused body is read before the answer: most clients end in that time. */
+  /** Milliseconds for which the rest of a refused body is read before the answer; most clients end within them. */
   readonly drainMs: number;
-  /** Milliseconds in which it is read on after the answer, so that the client gets to read it. */
+  /** Milliseconds for which the body is read after the answer, so that the client can read the answer. */
   readonly lingerMs: number;
   /** Bytes kept of git's stderr for the log. */
   readonly stderrBytes: number;
-  /** Pushes of one user: a script that deploys twice a second for a minute and a half, then one each second. */
+  /** Pushes of one user: a burst that lasts a script 90 s at two per second, then one per second. */
   readonly pushes: { readonly burst: number; readonly everyMs: number; readonly keys: number };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Packs that arrive: each is taken whole, in memory or in a file, before its push takes a turn, so that a slow
- * client holds a connection but no git process. Bounded in bytes for each user and in all.
+ * Receives packs: each is taken whole, into memory or a file, before its push takes a turn, so that a slow client holds
+ * a connection but no git process. Bounded in bytes per user and in all.
  */
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
@@ -18,7 +18,7 @@ const pieceBytes = 256 * KIB;
 export interface SpooledPack {
   /** Yields the pack's bytes from its beginning, once. */
   chunks(): AsyncGenerator<Buffer>;
-  /** Gives memory, file and budget back. Never rejects. */
+  /** Releases memory, file and budget. Never rejects. */
   release(): Promise<void>;
 }
 
@@ -34,8 +34,7 @@ export class PackSpool {
   readonly #byUser = new Map<string, ByteBudget>();
 
   /**
-   * Makes a spool without files. `folder`: for the files; made when it is needed, on the file system of the
-   * repositories.
+   * Makes an empty spool. `folder`: place of the files, on the file system of the repositories; created when needed.
    */
   constructor(folder: string, limits: SpoolLimits) {
     this.#folder = folder;
@@ -49,8 +48,8 @@ export class PackSpool {
   }
 
   /**
-   * Takes `first` and the rest of `body`. Throws `request_timeout` when less than `slowBytes` come in `idleMs`, or
-   * not all in `receiveMs`; `overloaded` when a budget is spent; what `body` throws; errors of the file system.
+   * Receives `first` and the rest of `body`. Throws `request_timeout` when less than `slowBytes` arrive in `idleMs`, or
+   * not all in `receiveMs`; `overloaded` when a budget is used up; errors of `body` and of the file system.
    */
   async receive(body: GitBody, first: Buffer, userId: string): Promise<SpooledPack> {
     const pack = new Pack(this.#folder, this.#limits.spoolMemoryBytes);
@@ -117,7 +116,7 @@ class Pack {
   readonly #memoryMax: number;
   #chunks: Buffer[] = [];
   #file: FileHandle | null = null;
-  /** Bytes added. */
+  /** Bytes received so far. */
   bytes = 0;
 
   constructor(folder: string, memoryMax: number) {
@@ -153,7 +152,7 @@ class Pack {
     await this.#file?.close().catch(() => {});
   }
 
-  /** Opens a file that has no name any more: it is gone with the process, however that ends. */
+  /** Opens a file and removes its name, so that it disappears with the process. */
   async #open(): Promise<FileHandle> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const path = join(this.#folder, randomBytes(12).toString('hex'));

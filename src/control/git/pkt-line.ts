@@ -33,7 +33,7 @@ export function sideband(band: 1 | 2 | 3, data: string | Uint8Array): Buffer {
 /** A packet's data, or null for the flush packet. */
 export type Packet = Buffer | null;
 
-/** Cuts a stream, however it is split into chunks, into packets. */
+/** Cuts a stream of chunks of any size into packets. */
 export class PktLineReader {
   #chunks: Buffer[] = [];
   #bytes = 0;

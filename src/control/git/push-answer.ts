@@ -1,7 +1,6 @@
 /**
- * git's answer to a push on its way to the client. Words for the person who pushes go through at once; the
- * report is kept back until git has ended, so that a report stands at the end of every answer, with a reason
- * above it where git gives none, also when git was killed in the middle.
+ * Sends git's answer to a push to the client. Text for the person who pushes is sent at once; the report is held back
+ * until git has ended, so that a report ends every answer, with a reason above it when git gives none or was killed.
  */
 import type { ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
@@ -10,7 +9,7 @@ import { startResult } from './exchange.ts';
 import { PktLineReader, pktLine } from './pkt-line.ts';
 import { answerBody } from './push-report.ts';
 
-/** Kept of git's last words, in characters: the reason of a failure is among them. */
+/** Characters kept of git's last text, which contains the reason of a failure. */
 const wordsMax = 16 * KIB;
 
 export class PushAnswer extends Writable {
@@ -33,17 +32,17 @@ export class PushAnswer extends Writable {
     this.on('error', () => {});
   }
 
-  /** What git has written of its report. */
+  /** Report that git has written so far. */
   get report(): Buffer {
     return Buffer.concat(this.#report);
   }
 
-  /** The end of what git has said to the person who pushes. */
+  /** Last text that git has written for the person who pushes. */
   get words(): string {
     return this.#words;
   }
 
-  /** Takes what still comes without waiting for the client; it is little, for git has ended. */
+  /** Reads the rest of git's output without waiting for the client; it is little, since git has ended. */
   hurry(): void {
     this.#isHurried = true;
     this.#goOn?.();
@@ -71,7 +70,7 @@ export class PushAnswer extends Writable {
     this.#res.once('close', goOn);
   }
 
-  /** Returns the packets to pass on. */
+  /** Returns the packets of `chunk` that are passed on. */
   #take(chunk: Buffer): Buffer {
     if (this.#isDamaged) return Buffer.alloc(0);
     const words: Buffer[] = [];
@@ -83,7 +82,7 @@ export class PushAnswer extends Writable {
         else if (packet !== null) words.push(this.#heard(packet));
       }
     } catch {
-      this.#isDamaged = true; // git was killed in the middle of a packet
+      this.#isDamaged = true; // git was killed in the middle of a packet.
     }
     return Buffer.concat(words);
   }

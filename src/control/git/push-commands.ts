@@ -12,9 +12,9 @@ import { flushPkt, PktLineReader, pktLine } from './pkt-line.ts';
 export interface PushCommands {
   readonly updates: readonly RefUpdate[];
   readonly capabilities: readonly string[];
-  /** `shallow OBJECT` lines of a client with a shallow clone, as they came. */
+  /** `shallow OBJECT` lines of a client with a shallow clone, unchanged. */
   readonly shallow: readonly string[];
-  /** Zeroes as many as the object format has digits. */
+  /** All-zero object id, with as many digits as the object format has. */
   readonly zeroOid: string;
 }
 
@@ -38,7 +38,7 @@ export class CommandSection {
     return this.#refs;
   }
 
-  /** Returns the bytes read behind the flush packet: the beginning of the pack. Empties itself. */
+  /** Returns the bytes read after the flush packet, which begin the pack, and forgets them. */
   rest(): Buffer {
     return this.#reader.rest();
   }

@@ -1,7 +1,7 @@
 /**
- * One POST to git-receive-pack. Its commands are read whole, then its pack, then its turn is awaited, then git
- * gets the pack, with hooks that talk to the deploy station. Once a ref is known, every end of the push, also an
- * early one, is a report in git's own words, so that the client shows it beside each ref.
+ * Handles one POST to git-receive-pack: reads its commands whole, then its pack, waits for its turn, then gives git the
+ * pack, with hooks that talk to the deploy station. Once a ref is known, every outcome of the push is a report in git's
+ * own format, so that the client shows it beside each ref.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -34,7 +34,7 @@ export interface PushExchangeDeps {
   readonly repositories: Repositories;
   readonly hooks: HookEndpoint;
   readonly receiver: PushReceiver;
-  /** Admits pushes whose pack arrives; refuses at once where there is no place. */
+  /** Admits pushes whose pack is arriving; refuses at once when there is no place. */
   readonly receiving: Turnstile;
   /** Admits pushes to git. */
   readonly turnstile: Turnstile;
@@ -109,14 +109,14 @@ export class PushExchange {
     const { route, actor, user, client } = this.#exchange;
     const leave = await turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
     try {
-      // Asked again: the push before may have created or deleted the handler.
+      // Checks again: the previous push may have created or deleted the handler.
       await this.#receive(commands, pack, await access.pusher(route, actor));
     } finally {
       leave();
     }
   }
 
-  /** Answers a push that is refused before git has it. */
+  /** Answers a push that is refused before git gets it. */
   async #refuse(body: GitBody, error: unknown): Promise<void> {
     const { log, limits, stopped } = this.#deps;
     const { req, res, client, route, user } = this.#exchange;
@@ -124,7 +124,7 @@ export class PushExchange {
     const { capabilities, refs } = this.#section;
     const end = refs.length === 0 ? stopped.endOf(user.id, route.name) : null;
     if (end !== null) return this.#answerRest(body, end);
-    // Without a command the client is no git, or it has not said what it understands.
+    // A client that sent no command is not git, or has not sent its capabilities.
     if (capabilities.length === 0) throw error;
     if (isOurFailure(error)) log({ kind: 'failed', url: req.url ?? '', error });
     if (!isTooSlow(error)) await body.discard(limits.drainMs);
@@ -141,7 +141,7 @@ export class PushExchange {
     sendResult(this.#exchange, 'receive-pack', answer, limits.lingerMs);
   }
 
-  /** Answers a further request of a push that has been refused before its end. */
+  /** Answers a further request of a push that was refused before its end. */
   async #answerRest(body: GitBody, end: Buffer): Promise<void> {
     const { limits, stopped } = this.#deps;
     const { req, route, user } = this.#exchange;
@@ -154,7 +154,7 @@ export class PushExchange {
   async #receive(commands: PushCommands, pack: SpooledPack, handler: GitHandler | null): Promise<void> {
     const { access, repositories, hooks, receiver } = this.#deps;
     const { route, user } = this.#exchange;
-    // A handler that is not there yet has a repository already; it is created when the push is accepted.
+    // A new handler's repository exists before the handler, which is created when the push is accepted.
     const handlerId = handler?.id ?? newId('h', randomBytes);
     const repository = await repositories.create(handlerId);
     const facts = { handlerName: route.name, handlerId, handlerExists: handler !== null, user };
@@ -174,7 +174,7 @@ export class PushExchange {
     finish();
   }
 
-  /** Writes the audit entry of a push that git was allowed to make. A failure changes nothing of the push any more. */
+  /** Writes the audit entry of a push whose refs git was allowed to move. A failure does not change the push. */
   async #audit(handlerId: string, updates: readonly RefUpdate[]): Promise<void> {
     const { audit, addressOf, log } = this.#deps;
     const { actor, req, route } = this.#exchange;
@@ -186,7 +186,7 @@ export class PushExchange {
       .catch((error: unknown) => log({ kind: 'failed', url: req.url ?? '', error }));
   }
 
-  /** Runs git to its end. Returns the function that ends the answer, for when nothing of the push is left. */
+  /** Runs git to its end. Returns the function that ends the answer, to be called when the push has been cleaned up. */
   async #runGit(options: {
     readonly repository: string;
     readonly handlerId: string;
@@ -210,7 +210,7 @@ export class PushExchange {
       throw error;
     });
     const giveUp = () => {
-      // Once git may move the refs, it is let: what was promised to be live becomes so.
+      // Once git may move the refs, it runs to its end: the announced Deployments become live.
       if (session.accepted) return git.discardOutput();
       unwanted.abort();
       git.stop();
@@ -227,7 +227,7 @@ export class PushExchange {
     return () => answer.finish(text, report);
   }
 
-  /** Returns the report that ends the answer, git's own where there is one, and what to say above it. */
+  /** Returns the report that ends the answer, git's own if there is one, and the text above it. */
   async #lastWords(options: {
     readonly commands: PushCommands;
     readonly session: WatchedSession;
@@ -242,7 +242,7 @@ export class PushExchange {
     if (unpacked === 'ok') return { text: '', report };
     const error = broken ?? unpackError(`${answer.words}\n${exit.stderr}`, unpacked);
     if (unpacked !== null) return { text: `${anyErrorText(error)}nothing deployed\n`, report };
-    // git was ended before it could report. The refs say how far it came.
+    // git was ended before it could report. The refs tell which it has moved.
     const refs = session.accepted ? await this.#deps.repositories.refs(handlerId) : new Map<string, string>();
     const outcomes = commands.updates.map(({ ref, new: next }) => {
       const moved = session.accepted && (refs.get(ref) ?? null) === next;
@@ -253,7 +253,7 @@ export class PushExchange {
   }
 }
 
-/** Gives git the pack as fast as git takes it. Returns the error that ended it early, null if none did. */
+/** Gives git the pack as fast as git reads it. Returns the error that ended it early, null: none. */
 async function feed(options: {
   readonly pack: SpooledPack;
   readonly served: Pick<ServedRequest, 'feed' | 'end'>;
@@ -268,13 +268,13 @@ async function feed(options: {
   try {
     for await (const chunk of pack.chunks()) {
       await Promise.race([served.feed(chunk), closed]);
-      // A git that has ended early waits for nothing more.
+      // git has ended early and reads no more.
       if (isOver) return null;
     }
     served.end();
     return null;
   } catch (error) {
-    // The pack cannot be read: git has not seen its end, so it accepts nothing.
+    // The pack cannot be read. git has not seen its end, so it accepts nothing.
     giveUp();
     return error;
   }
@@ -297,7 +297,7 @@ function isTooSlow(error: unknown): boolean {
   return error instanceof PlatformError && error.code === 'request_timeout';
 }
 
-/** Knows whether git has been allowed to move the refs. */
+/** Records whether git has been allowed to move the refs. */
 class WatchedSession implements PushSession {
   readonly #session: PushSession;
   accepted = false;

@@ -5,7 +5,10 @@
  */
 import { flushPkt, PktLineReader, pktLine, sideband } from './pkt-line.ts';
 
-/** One ref of a push, as the client wrote its name, and why it has not moved; null: it has. */
+/**
+ * Outcome of one ref of a push, with its name as the client wrote it. `reason`: why it has not moved; null: it has
+ * moved.
+ */
 export interface RefOutcome {
   readonly ref: string | Buffer;
   readonly refused: string | null;
@@ -26,7 +29,7 @@ export function writeReport(refs: readonly RefOutcome[]): Buffer {
 
 /**
  * Returns the body of an answer: `text` for the person who pushes (lines that end with \n), then `report`. Leaves out
- * what the client's `capabilities` do not allow.
+ * the parts that the client's `capabilities` do not allow.
  */
 export function answerBody(text: string, report: Buffer, capabilities: readonly string[]): Buffer {
   const wanted = wantsReport(capabilities) ? report : Buffer.alloc(0);
@@ -49,7 +52,7 @@ export function unpackOutcome(report: Buffer): string | null {
       outcome ??= /^unpack (.*?)\n?$/s.exec(packet.toString('utf8'))?.[1] ?? null;
     }
   } catch {
-    // Not a report: the same as none.
+    // The bytes are no report; they count as none.
   }
   return null;
 }

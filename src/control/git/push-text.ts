@@ -1,6 +1,6 @@
 /**
- * What a push prints (docs/push.md): plain text, at most 72 columns, because git puts `remote: ` in
- * front and terminals have 80. What must be copied (a URL, a command) is never cut or broken.
+ * Formats the text of a push (docs/push.md): plain text of at most 72 columns, because git adds `remote: ` and
+ * terminals have 80. Text to copy (a URL, a command) is never cut or broken.
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
@@ -15,8 +15,8 @@ export function step(text: string): string {
 }
 
 /**
- * Returns a line below a step or an error. Where it is too long its columns move closer, then the last column goes
- * to a line of its own.
+ * Returns a line below a step or an error. If it is too long, its columns move closer, then the last column gets a line
+ * of its own.
  */
 export function detail(text: string): string {
   const line = `${indent}${visible(text).trimEnd()}`;
@@ -43,7 +43,7 @@ export function success(text: string, command: string): string {
   return line.length <= columns ? `${line}\n` : `success: ${text}\n${indent}${command}\n`;
 }
 
-/** Returns a hint of an error. One that is indented is a command and stays as it is. */
+/** Returns a hint of an error. An indented hint is a command and stays unchanged. */
 export function hintLine(hint: string): string {
   return hint.startsWith(' ') ? `hint: ${visible(hint)}\n` : wrap({ head: 'hint: ', next: 'hint:   ', text: hint });
 }
@@ -57,7 +57,10 @@ export function errorText(error: PlatformError): string {
   ].join('');
 }
 
-/** Returns an error of any kind: one without a code is a failure of the platform, whose cause is for its own log only. */
+/**
+ * Returns an error of any type. An error without a code is a failure of the platform, whose cause goes only to its own
+ * log.
+ */
 export function anyErrorText(error: unknown): string {
   if (error instanceof PlatformError) return errorText(error);
   const code = error instanceof Error && 'code' in error ? error.code : null;
@@ -75,7 +78,7 @@ export function anyErrorText(error: unknown): string {
   );
 }
 
-/** Returns `head` and `text`, broken at blanks, with `next` in front of every further line. A longer word stays whole. */
+/** Returns `head` and `text`, broken at blanks, with `next` before every further line. A longer word stays whole. */
 function wrap({ head, next, text }: { head: string; next: string; text: string }): string {
   const lines: string[] = [];
   let line = head;
@@ -93,8 +96,8 @@ function wrap({ head, next, text }: { head: string; next: string; text: string }
 }
 
 /**
- * Returns `text` with control and direction characters escaped: file names and messages come from the push, and
- * must not act on a terminal.
+ * Returns `text` with control and direction characters escaped: file names and messages come from the push, and must
+ * not control a terminal.
  */
 export function visible(text: string): string {
   return text.replace(
@@ -103,7 +106,7 @@ export function visible(text: string): string {
   );
 }
 
-/** Returns a path in at most `charsMax` characters, cut at the beginning: its end tells more. */
+/** Returns a path of at most `charsMax` characters, cut at its beginning, since its end tells more. */
 export function shortPath(path: string, charsMax = 40): string {
   const shown = visible(path);
   return shown.length <= charsMax ? shown : `...${shown.slice(3 - charsMax)}`;

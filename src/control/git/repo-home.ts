@@ -1,22 +1,22 @@
 /**
- * Which control holds a repository, in the table `repository_homes`. A repository lies on one control's disk, so the
- * control that claimed it first keeps it; a push or fetch that reaches another one is refused there.
+ * Stores which control holds a repository, in the table `repository_homes`. A repository is on one control's disk, so
+ * the control that claimed it first keeps it; another control refuses its pushes and fetches.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RepoHome } from '../../protocol/ports.ts';
 import type { Database } from '../db/database.ts';
 
-/** Repositories named in one statement: each is a parameter of it. */
+/** Repositories in one statement, each of which is a parameter. */
 const namedAtOnce = 300;
 
 export class SqlRepoHome implements RepoHome {
   readonly self: string;
   readonly #db: Database;
   readonly #now: () => number;
-  /** Repositories known to be ours: that never changes, so it is asked once. */
+  /** Repositories that this control is known to hold: that never changes, so it is read once. */
   readonly #mine = new Set<string>();
 
-  /** Makes the view of one control. `self`: the id of this control's data folder. `now` in Unix milliseconds. */
+  /** Makes the port of one control. `self`: id of its data folder. `now`: clock in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly self: string; readonly now: () => number }) {
     this.#db = options.db;
     this.self = options.self;
@@ -37,7 +37,7 @@ export class SqlRepoHome implements RepoHome {
         .values(free.map((id) => ({ repository_id: id, home: this.self, claimed_ms: this.#now() })))
         .onConflict((oc) => oc.column('repository_id').doNothing())
         .execute();
-      // Another control may have been faster.
+      // Another control may have claimed some of them first.
       for (const [id, home] of await this.#homesOf(free)) homes.set(id, home);
     }
     for (const [id, home] of homes) if (home === this.self) this.#mine.add(id);

@@ -1,7 +1,7 @@
 /**
- * Keeps the bare repositories of control, one per handler, named by the handler's opaque id: never by anything
- * a user wrote. The configuration of all of them stands in one file that each includes and that is written anew at
- * every start, so a moved program or a new rule reaches old repositories too.
+ * Keeps the bare repositories of control, one per handler, named by the handler's opaque id and never by a user's text.
+ * Each one includes the same configuration file, which is written at every start, so that a moved program or a new rule
+ * applies to old repositories too.
  */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -15,31 +15,31 @@ import type { RepoHome } from '../../protocol/ports.ts';
 import { claimHere } from './repo-home.ts';
 
 export interface RepositoriesOptions {
-  /** DATA/repos. Absolute. */
+  /** Absolute path of DATA/repos. */
   readonly folder: string;
-  /** <program>/hooks. Absolute. */
+  /** Absolute path of the program's folder hooks. */
   readonly hooksFolder: string;
-  /** gitEnvironment(). */
+  /** Environment of git, made by gitEnvironment(). */
   readonly environment: Readonly<Record<string, string>>;
-  /** Where other controls may hold repositories; without it all are this control's. */
+  /** Tells which control holds a repository; absent: this control holds all. */
   readonly home?: RepoHome;
 }
 
 /** Repositories that one round of maintenance packs, one after the other. */
 const maintainedMax = 50;
-/** Milliseconds that a git command may be silent: git gc of a large repository says nothing for a while. */
+/** Milliseconds that a git command may be silent: git gc of a large repository prints nothing for a while. */
 const gitSilenceMsMax = 5 * 60_000;
-/** An id of the platform's own: opaque, and no option to git. */
+/** Pattern of the platform's ids: no id is an option to git. */
 const idPattern = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$/;
 const oidPattern = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 const suffix = '.git';
-/** A dot in front: no id starts with one. */
+/** Name of the template; no id starts with a dot. */
 const templateName = '.empty.git';
 const sharedConfig = '.config';
 /** Configuration of each repository itself. */
 export const repositoryConfigText = `[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n[include]\n\tpath = ../${sharedConfig}\n`;
 const gitPidFile = 'trisiel-git';
-/** Milliseconds: a process that SIGKILL has not ended by then hangs in the kernel. */
+/** Milliseconds after which a process that SIGKILL has not ended hangs in the kernel. */
 const orphanMsMax = 5_000;
 
 export class Repositories {
@@ -54,8 +54,8 @@ export class Repositories {
   }
 
   /**
-   * Makes the folder, its configuration and the template, and removes drafts of an earlier control. Throws
-   * `unavailable` where git would not run the hooks: it would accept every push unseen.
+   * Creates the folder, its configuration and the template, and removes drafts of an earlier control. Throws
+   * `unavailable` when git would not run the hooks, since it would then accept every push unchecked.
    */
   static async open(options: RepositoriesOptions): Promise<Repositories> {
     const { folder, hooksFolder } = options;
@@ -76,12 +76,12 @@ export class Repositories {
     return repositories;
   }
 
-  /** Path of an empty repository, which a push to a name without a handler is shown. Nothing is ever written to it. */
+  /** Path of an empty repository, which a push to a new name reads. Nothing is ever written to it. */
   get emptyPath(): string {
     return join(this.#folder, templateName);
   }
 
-  /** Folder for packs that arrive; nothing in it has a name for long. */
+  /** Folder for packs that arrive; its files lose their names at once. */
   get spoolFolder(): string {
     return join(this.#folder, '.incoming');
   }
@@ -97,12 +97,12 @@ export class Repositories {
     const path = this.pathOf(id);
     if (this.#home !== null) await claimHere(this.#home, id);
     if (existsSync(path)) return path;
-    // A copy of the template is two small files: git init takes ten times as long. Renamed when whole.
+    // Copies the template, which has two small files: git init takes ten times as long. Renamed when whole.
     const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
     await cp(this.emptyPath, draft, { recursive: true });
     await rename(draft, path).catch(async (error: NodeJS.ErrnoException) => {
       await rm(draft, { recursive: true, force: true });
-      // Somebody else's copy was faster (a fetch beside a push): as good as ours.
+      // Another copy was faster (a fetch beside a push), which is equally good.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
     return path;
@@ -146,26 +146,31 @@ export class Repositories {
     await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
   }
 
-  /** Lets a dropped Deployment's commit go, unless another ref holds it. No error where there is no such pin. */
+  /**
+   * Removes the pin of a dropped Deployment's commit, which git then removes unless another ref holds it. No error
+   * without a pin.
+   */
   async unpin(id: string, number: number): Promise<void> {
     if (!Number.isSafeInteger(number)) throw new TypeError('not a pin');
     if (await this.pinned(id, number)) await this.#run(id, ['update-ref', '-d', `refs/deployments/${number}`]);
   }
 
   /**
-   * Packs a repository and removes what no ref reaches. Objects younger than an hour stay: a push that runs
+   * Packs a repository and removes objects that no ref reaches. Objects younger than an hour stay: a push that runs
    * meanwhile may be about to refer to them.
    */
   async collect(id: string): Promise<void> {
     if (existsSync(this.pathOf(id))) await this.#run(id, ['gc', '--quiet', '--prune=1.hour.ago']);
   }
 
-  /** Says whether the repository lies on this control's disk. */
+  /** Returns whether the repository is on this control's disk. */
   has(id: string): boolean {
     return existsSync(this.pathOf(id));
   }
 
-  /** Returns the bytes of all files of a repository, of a push that is being received too; 0 where there is none. */
+  /**
+   * Returns the bytes of all files of a repository, including a push that is being received; 0 without a repository.
+   */
   async bytes(id: string): Promise<number> {
     return folderBytes(this.pathOf(id));
   }
@@ -181,27 +186,27 @@ export class Repositories {
     return packed.split('\n').some((line) => line.endsWith(` ${ref}`));
   }
 
-  /** Sets the branch that a clone checks out; `main` in a new repository. git has accepted `branch` as a name before. */
+  /** Sets the branch that a clone checks out; `main` in a new repository. `branch`: a name that git has accepted. */
   async setHead(id: string, branch: string): Promise<void> {
     if (branch === 'main') return;
     await this.#run(id, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 
-  /** Notes which git works on a push to this repository: it outlives a control that is killed. */
+  /** Stores the id of the git process that works on a push, since it may outlive a killed control. */
   async noteGit(id: string, pid: number): Promise<void> {
     await writeFile(join(this.pathOf(id), gitPidFile), String(pid), { mode: 0o600 });
   }
 
   /**
-   * Ends a git that a killed control left behind. Only then do the refs stand still, and what they say
-   * about the push is the last word.
+   * Ends a git process that a killed control left behind. After that the refs are final and tell the outcome of the
+   * push.
    */
   async endOrphan(id: string): Promise<void> {
     const text = await readFile(join(this.pathOf(id), gitPidFile), 'utf8').catch(() => '');
     const pid = Number(text);
     if (!Number.isSafeInteger(pid) || pid <= 1) return;
     const end = performance.now() + orphanMsMax;
-    // By what it is doing, not by number alone: the number may be somebody else's by now.
+    // Compares the command line too: the process id may belong to another process now.
     while ((await commandOf(pid)).includes(`receive-pack --stateless-rpc ${this.pathOf(id)}`)) {
       process.kill(pid, 'SIGKILL');
       if (performance.now() > end) throw new PlatformError('unavailable', `git ${pid} does not end`);
@@ -209,7 +214,10 @@ export class Repositories {
     }
   }
 
-  /** Removes quarantines and notes of pushes that were killed. Call it only while no push to this repository runs. */
+  /**
+   * Removes quarantines and notes of pushes that were killed. Must be called only while no push to this repository
+   * runs.
+   */
   async sweep(id: string): Promise<void> {
     await rm(join(this.pathOf(id), gitPidFile), { force: true });
     const objects = join(this.pathOf(id), 'objects');
@@ -224,8 +232,8 @@ export class Repositories {
   }
 
   /**
-   * Packs what many pushes left in the repositories that have most of it, and drops objects unreachable
-   * for two weeks (git's default). Pushes may go on meanwhile. Returns how many were packed.
+   * Packs the repositories that need it most after many pushes, and drops objects unreachable for two weeks (git's
+   * default). Pushes may go on meanwhile. Returns the number of packed repositories.
    */
   async maintain(): Promise<number> {
     let packed = 0;
@@ -239,8 +247,8 @@ export class Repositories {
   }
 
   /**
-   * Returns whether git gc is due by git's own measure (gc.auto, gc.autoPackLimit); one of 256 folders of objects
-   * stands for all.
+   * Returns whether git gc is due by git's own measure (gc.auto, gc.autoPackLimit); one of the 256 folders of objects
+   * is taken as a sample.
    */
   async #isScattered(id: string): Promise<boolean> {
     const files = async (folder: string) => readdir(join(this.pathOf(id), 'objects', folder)).catch(() => []);
@@ -248,7 +256,7 @@ export class Repositories {
     return packs.length > 20 || (await files('17')).length > 4;
   }
 
-  /** Runs a git command that prints nothing: simple-git waits 50 ms more for those, in every push. */
+  /** Runs a git command without output: simple-git would wait 50 ms more for it, in every push. */
   #run(id: string, args: readonly string[]): Promise<void> {
     const options = { cwd: this.pathOf(id), env: { ...this.#environment }, timeout: gitSilenceMsMax };
     return new Promise((resolve, reject) => {
@@ -256,14 +264,14 @@ export class Repositories {
     });
   }
 
-  /** Returns what runs git commands whose output is wanted. */
+  /** Returns an object that runs git commands whose output is read. */
   #git(id: string): SimpleGit {
     return simpleGit({
       baseDir: this.pathOf(id),
-      // The environment is ours and fixed; simple-git's guards are against values that come from users.
+      // The environment is fixed by control; simple-git's guards are for values from users.
       unsafe: { allowUnsafeConfigPaths: true },
       allowEnvironment: Object.keys(this.#environment),
-      // A repository is read and changed by short commands; one that hangs must not hold its lock for ever.
+      // Commands on a repository are short; one that hangs must not hold its lock for ever.
       timeout: { block: gitSilenceMsMax },
     }).env({ ...this.#environment });
   }
@@ -278,7 +286,7 @@ export class Repositories {
   }
 }
 
-/** Adds up the sizes of all files below `folder`. Files that vanish meanwhile count nothing. */
+/** Returns the sum of the sizes of all files below `folder`. Files that vanish meanwhile count 0. */
 async function folderBytes(folder: string): Promise<number> {
   const gone = (error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null;
@@ -300,7 +308,7 @@ function commandOf(pid: number): Promise<string> {
   });
 }
 
-/** Messages of git-fsck(1) about the words of commits and tags, and about how a mode is written. */
+/** Messages of git-fsck(1) about the text of commits and tags, and about how a mode is written. */
 const harmlessFindings = [
   'badDate',
   'badDateOverflow',

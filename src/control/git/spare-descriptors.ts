@@ -1,7 +1,7 @@
 /**
- * Keeps file descriptors free for a git that is about to be started. node-git-server uses the pipes of a process without
- * asking whether it could be started: with EMFILE or ENFILE Node makes none, and the library's TypeError would
- * end control. So they are taken before, and given back right where the process is started.
+ * Keeps file descriptors free for a git process that is about to be started. node-git-server uses the pipes of a
+ * process without checking that it was started: with EMFILE or ENFILE Node makes no pipes, and the library's TypeError
+ * would end control. So descriptors are taken before, and given back right where the process is started.
  */
 import { closeSync, openSync } from 'node:fs';
 import { devNull } from 'node:os';

@@ -1,13 +1,13 @@
 /**
- * Remembers uploads that were answered before their end. git's own HTTP client stops sending then, but git goes on
- * with the rest of its pack in further requests, as if each were a push of its own: chunked ones, and at last one
- * with a Content-Length. It takes all their answers for one, and reports when that and its pack are at their end.
+ * Remembers uploads that were answered before their end. git's own HTTP client then stops sending, but git sends the
+ * rest of its pack in further requests, as if each were a push: chunked ones, and at last one with a Content-Length.
+ * git takes all their answers as one, and prints the report when the answers and its pack have ended.
  */
 import { flushPkt, pktLine, sideband } from './pkt-line.ts';
 
-/** Milliseconds from one request to the next; git sends it as soon as the one before is answered. */
+/** Milliseconds from one request to the next; git sends it as soon as the previous one is answered. */
 const rememberedMs = 60_000;
-/** Uploads remembered; the oldest gives way. */
+/** Uploads remembered; above it the oldest is dropped. */
 const uploadsMax = 1_000;
 
 export class StoppedUploads {
@@ -21,8 +21,8 @@ export class StoppedUploads {
   }
 
   /**
-   * Remembers a push of `userId` to `repository` that is answered before its end. `end`: the end of the answer, which
-   * the last of the further requests gets.
+   * Remembers a push of `userId` to `repository` that is answered before its end. `end`: end of the answer, sent with
+   * the last of the further requests.
    */
   note(userId: string, repository: string, end: Buffer): void {
     const key = keyOf(userId, repository);
@@ -32,26 +32,27 @@ export class StoppedUploads {
     if (this.#uploads.size > uploadsMax && oldest !== undefined) this.#uploads.delete(oldest);
   }
 
-  /** Returns the end of the answer to a push that is remembered; null for another one. */
+  /** Returns the end of the answer to a remembered push; null for any other push. */
   endOf(userId: string, repository: string): Buffer | null {
     const upload = this.#uploads.get(keyOf(userId, repository));
     return upload !== undefined && upload.untilMs > this.#now() ? upload.end : null;
   }
 }
 
-/** The answer to a further request that is not the last: an empty packet, for git takes no answer without a byte. */
+/** Answer to a further request that is not the last: an empty packet, since git accepts no empty answer. */
 export const goOnPkt: Buffer = pktLine(Buffer.of(1));
 
 /**
- * Returns an answer in the two parts that git's own client needs when its upload is stopped: with a whole answer, git
- * would have ended before the last of its further requests is answered, and fail at that.
+ * Returns an answer in the two parts that git's own client needs when its upload is stopped: after a complete answer,
+ * git would end before the last of its further requests is answered, and fail.
  */
 export function splitAnswer(text: string, report: Buffer): { readonly begin: Buffer; readonly end: Buffer } {
   return { begin: sideband(2, text), end: Buffer.concat([sideband(1, report), flushPkt]) };
 }
 
 /**
- * Returns whether `userAgent` is git's own client; others, libgit2's `git/2.0 (libgit2 …)` too, want a whole answer.
+ * Returns whether `userAgent` is git's own client; others, such as libgit2 (`git/2.0 (libgit2 …)`), need a complete
+ * answer.
  */
 export function isGitItself(userAgent: string | undefined): boolean {
   return /^git\/[^ ]+$/.test(userAgent ?? '');

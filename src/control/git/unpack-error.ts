@@ -1,11 +1,11 @@
-/** Why git could not take a pack, in words that say what to do, from what git itself has said. */
+/** Makes an error that says why git could not take a pack and what to do, from git's own messages. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import { size } from './push-text.ts';
 
 /**
- * Returns the error to show. `words`: what git said to the client and on stderr. `outcome`: what its report says
- * of unpacking; null if git was ended before it could report.
+ * Returns the error to show. `words`: git's text to the client and on stderr. `outcome`: what git's report says about
+ * unpacking; null: git was ended before it could report.
  */
 export function unpackError(words: string, outcome: string | null): PlatformError {
   if (/No space left on device|Disk quota exceeded/.test(words))

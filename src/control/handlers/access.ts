@@ -1,6 +1,6 @@
 /**
- * Decides, by the table in protocol/permissions.ts, whether an actor may do an operation: the one place that API, git
- * door and log stream ask. A handler that the actor may not know of looks like one that does not exist.
+ * Decides, by the table in protocol/permissions.ts, whether an actor may do an operation; API, git door and log stream
+ * all ask here. A handler that the actor may not know of looks like one that does not exist.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { HandlerRole } from '../../protocol/nouns.ts';
@@ -47,7 +47,7 @@ export class HandlerAccess {
     if (found === null) throw missing(name);
     const denial = denialOn(operation, actor, found);
     if (denial === 'hidden') throw missing(name);
-    // Whoever may see it is told first that it is deleted: to others it does not matter.
+    // Only actors who may see the handler learn that it is deleted.
     if (found.handler.deletedMs !== null && options.deleted !== true) throw missing(name);
     if (denial !== null) throw forbidden(denial, operation, found);
     return { ...found.handler, role: found.role! };
@@ -67,8 +67,8 @@ export class HandlerAccess {
   }
 
   /**
-   * Returns who may see which of the handlers `ids` (at most some thousand), as `HANDLER USER` of their ids, whichever
-   * control has changed a role.
+   * Returns the pairs `HANDLER USER` of ids that may see handlers of `ids` (at most some thousand); changes of roles by
+   * other controls count.
    */
   async members(ids: readonly string[]): Promise<ReadonlySet<string>> {
     if (ids.length === 0) return new Set();

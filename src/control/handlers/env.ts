@@ -1,6 +1,6 @@
 /**
- * Keeps environment variables of handlers and, laid over them, of their branches, sealed for the handler's id, the
- * variable's name and the branch: a sealed value cannot be moved to another one.
+ * Stores environment variables of handlers and, laid over them, of their branches. Each value is sealed for the
+ * handler's id, the variable's name and the branch, so that it cannot be moved to another one.
  */
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -12,20 +12,20 @@ import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
 
 export const envLimits = {
-  /** Variables of one handler; each is sent to every runner with each deployment. */
+  /** Variables of one handler. Each is sent to every runner with each deployment. */
   variables: 100,
   keyChars: 128,
-  /** One value: certificates and keys fit. */
+  /** Bytes of one value: certificates and keys fit. */
   valueBytes: 16 * KIB,
   /** All names and values of one handler. */
   totalBytes: 128 * KIB,
 } as const;
 
-/** A variable as the API tells of it; never its whole value. */
+/** A variable, as the API shows it: never its whole value. */
 export interface EnvView {
   readonly key: string;
   readonly bytes: number;
-  /** The last 4 characters of values of at least 16, to tell two keys apart; else ''. */
+  /** The last 4 characters of a value of at least 16, to tell two keys apart; '' for shorter values. */
   readonly tail: string;
   readonly updatedMs: number;
 }
@@ -42,8 +42,8 @@ export class HandlerEnv {
   }
 
   /**
-   * Returns all variables in clear, for the deploy station: the handler's, and those of a branch over them. Throws
-   * `unavailable` when the key does not fit.
+   * Returns all variables in clear, for the deploy station: the handler's, with those of a branch laid over them.
+   * Throws `unavailable` when the key does not open a value.
    */
   async envOf(handlerId: string, branch = ''): Promise<Record<string, string>> {
     const rows = await this.#db
@@ -51,7 +51,7 @@ export class HandlerEnv {
       .select(['key', 'sealed', 'branch'])
       .where('handler_id', '=', handlerId)
       .where('branch', 'in', ['', branch])
-      // The empty name of the deploy branch sorts first.
+      // The empty name of the deploy branch sorts first, so a branch's values come after and win.
       .orderBy('branch')
       .orderBy('key')
       .execute();
@@ -70,7 +70,7 @@ export class HandlerEnv {
     return rows.map((row) => this.#view(handlerId, branch, row));
   }
 
-  /** Throws `not_found`. */
+  /** Returns one variable. Throws `not_found`. */
   async get(handlerId: string, key: string, branch = ''): Promise<EnvView> {
     const row = await this.#db
       .selectFrom('handler_env')
@@ -115,7 +115,7 @@ export class HandlerEnv {
     return toView(key, value, updatedMs);
   }
 
-  /** Throws `not_found`. */
+  /** Removes one variable. Throws `not_found`. */
   async remove(handlerId: string, key: string, branch = ''): Promise<void> {
     const { numDeletedRows } = await this.#db
       .deleteFrom('handler_env')
@@ -126,7 +126,7 @@ export class HandlerEnv {
     if (numDeletedRows === 0n) throw unset(key);
   }
 
-  /** Returns a variable's view, also where the key does not fit its value: its owner can then see and replace it. */
+  /** Returns a variable's view even when the key does not open its value, so that its owner can see and replace it. */
   #view(handlerId: string, branch: string, row: { key: string; sealed: string; updated_ms: number }): EnvView {
     let value: string;
     try {
@@ -154,7 +154,7 @@ export class HandlerEnv {
   }
 }
 
-/** Throws `limit_exceeded` where the branches of a handler have all the variables that they may have together. */
+/** Throws `limit_exceeded` when the branches of a handler have as many variables together as they may. */
 async function checkBranches(trx: Transaction<Schema>, handlerId: string): Promise<void> {
   const { count } = await trx
     .selectFrom('handler_env')

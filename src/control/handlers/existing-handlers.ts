@@ -1,9 +1,9 @@
-/** Says which handlers exist, for stations that store what runners report under a handler's id. */
+/** Returns which handlers exist, for stations that store reports of runners under a handler's id. */
 import type { Kysely } from 'kysely';
 import type { HandlerId } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
 
-/** Ids in one question: each is a parameter of the statement. */
+/** Ids in one query, each of which is a parameter. */
 const askedAtOnce = 500;
 
 /** Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). */

@@ -1,4 +1,6 @@
-/** Makes, finds, deletes and restores handlers. A name is unique for ever; a deleted handler keeps its name. */
+/**
+ * Makes, finds, deletes and restores handlers. A name is unique; a deleted handler keeps its name until it is purged.
+ */
 
 import type { Kysely } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -12,9 +14,12 @@ import { isUniqueViolation } from '../db/sql-error.ts';
 export const handlerLimits = {
   /** Handlers of one user that are not deleted. A runner holds compiled code for each. */
   live: 200,
-  /** Handlers of one user, deleted ones included: they keep their names, so deleting must not make room for ever more. */
+  /**
+   * Handlers of one user, deleted ones included: these keep their names, so deleting must not make room for unlimited
+   * new ones.
+   */
   total: 400,
-  /** Milliseconds that a deleted handler can be restored; then everything of it is removed and its name is free. */
+  /** Milliseconds for which a deleted handler can be restored; then its data is removed and its name is free. */
   retentionMs: 30 * 24 * 60 * 60_000,
   /** Names tried when one is generated: 504,000 exist, so even half of them taken leaves one in a million to fail. */
   nameAttempts: 20,
@@ -27,7 +32,7 @@ export interface Handler {
   readonly id: string;
   readonly name: string;
   readonly ownerId: string;
-  /** null until the first push. */
+  /** Name of the deploy branch; null until the first push. */
   readonly deployBranch: string | null;
   readonly createdMs: number;
   readonly deletedMs: number | null;
@@ -38,7 +43,7 @@ export interface HandlersOptions {
   /** Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
-  /** An integer in [0, n), evenly spread. */
+  /** Returns an integer in [0, n), evenly distributed. */
   readonly randomInt: (n: number) => number;
 }
 
@@ -68,8 +73,7 @@ export class Handlers {
   }
 
   /**
-   * Makes a handler; without a name it gets a generated one. `id`: of the repository that a first push
-   * went to before there was a handler.
+   * Makes a handler; without a name it gets a generated one. `id`: id of the repository that a first push already uses.
    * Throws `name_invalid`, `name_taken`, `limit_exceeded`.
    */
   async create(options: {
@@ -127,7 +131,9 @@ export class Handlers {
     for (const listener of this.#deletedListeners) listener(handlerId);
   }
 
-  /** Returns those of `ids` (at most some thousand) that are there and not deleted, whichever control has deleted others. */
+  /**
+   * Returns those of `ids` (at most some thousand) that exist and are not deleted; deletions by other controls count.
+   */
   async inUse(ids: readonly string[]): Promise<ReadonlySet<string>> {
     if (ids.length === 0) return new Set();
     const rows = await this.#db.reader
@@ -139,13 +145,19 @@ export class Handlers {
     return new Set(rows.map(({ id }) => id));
   }
 
-  /** Calls `listener` with the id of each handler that this control deletes from now on; returns how to stop that. */
+  /**
+   * Calls `listener` with the id of each handler that this control deletes from now on. Returns a function that ends
+   * this.
+   */
   onDeleted(listener: (handlerId: string) => void): () => void {
     this.#deletedListeners.add(listener);
     return () => this.#deletedListeners.delete(listener);
   }
 
-  /** Throws `not_found` (foreign, never there, or purged), `conflict` (not deleted), `limit_exceeded`. */
+  /**
+   * Restores a deleted handler. Throws `not_found` (another user's, never existing, or purged), `conflict` (not
+   * deleted), `limit_exceeded`.
+   */
   async restore(name: string, ownerId: string): Promise<Handler> {
     return this.#db.transaction().execute(async (trx) => {
       await lockUser(trx, ownerId);
@@ -164,9 +176,9 @@ export class Handlers {
   }
 
   /**
-   * Removes handlers deleted longer than the retention ago. `before` removes what lies outside these
-   * tables (repository, logs, usage) and must bear being called again: the row goes last, so that a crash
-   * in between is finished by the next round. Returns how many went.
+   * Removes handlers that were deleted longer ago than the retention. `before` removes data outside these tables
+   * (repository, logs, usage) and may be called again for the same handler: the row is removed last, so the next round
+   * finishes after a crash. Returns the number of removed handlers.
    */
   async purge(before: (handler: Handler) => Promise<void>): Promise<number> {
     const rows = await this.#db
@@ -180,7 +192,7 @@ export class Handlers {
     return rows.length;
   }
 
-  /** Removes a deleted handler now, as purge() does after the retention. Its name is free then. */
+  /** Removes a deleted handler now, as purge() does after the retention. Its name is then free. */
   async purgeOne(handler: Handler, before: (handler: Handler) => Promise<void>): Promise<void> {
     await before(handler);
     await this.#db.transaction().execute(async (trx) => {
@@ -191,8 +203,8 @@ export class Handlers {
   }
 
   /**
-   * Throws `limit_exceeded` where a user has as many handlers as may be, by the limit that an administrator has set or
-   * the platform's. `restored`: one of the deleted handlers comes back. Needs the lock of the user.
+   * Throws `limit_exceeded` when a user has as many handlers as the user's own limit, or else the platform's, allows.
+   * `restored`: a deleted handler comes back. Requires the lock on the user.
    */
   async checkRoom(
     trx: Kysely<Schema>,
@@ -251,7 +263,7 @@ export class Handlers {
   }
 }
 
-/** Says whether a branch (without refs/heads/) may be named so: a subset of git-check-ref-format(1). */
+/** Returns whether a branch (without refs/heads/) may have this name: a subset of git-check-ref-format(1). */
 export function isBranchName(branch: string): boolean {
   return (
     branch.length <= handlerLimits.branchChars &&
@@ -279,7 +291,7 @@ export function toHandler(row: {
   };
 }
 
-/** The answer for a handler that is not there, and for one that the caller may not know of. */
+/** Makes the error for a handler that does not exist, or that the caller may not know of. */
 export function missing(name: string): PlatformError {
   const shown = name.length <= 80 ? ` ${JSON.stringify(name)}` : '';
   return new PlatformError('not_found', `you have no handler${shown}`, {

@@ -1,4 +1,4 @@
-/** Keeps what an owner has set of a handler without a push, and lays it over the manifest. */
+/** Stores the settings of a handler that an owner changes without a push, and lays them over the manifest. */
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type LimitName, type Limits, limitNames } from '../../protocol/limits.ts';
@@ -12,7 +12,7 @@ export const noSettings: HandlerSettings = { limits: {}, policy: recordOf(policy
 const stored = z.object({
   limits: z.object(recordOf(limitNames, () => z.number().optional())),
   policy: z.object(recordOf(policyLists, () => z.array(z.string()))),
-  /** Settings of earlier versions have none. */
+  /** Absent in settings of earlier versions. */
   previews: z.boolean().default(true),
 });
 
@@ -28,7 +28,7 @@ export class SettingsStore {
     return readSettings(row?.settings ?? null);
   }
 
-  /** Replaces settings by what `change` makes of them. Returns those before and after. Throws `not_found`. */
+  /** Replaces settings by the result of `change`. Returns the settings before and after. Throws `not_found`. */
   async change(
     handlerId: string,
     change: (before: HandlerSettings) => HandlerSettings,
@@ -48,7 +48,7 @@ export class SettingsStore {
   }
 }
 
-/** Reads the column `settings`. */
+/** Parses the column `settings`. */
 export function readSettings(text: string | null): HandlerSettings {
   if (text === null) return noSettings;
   const { limits, policy, previews } = stored.parse(JSON.parse(text));
@@ -56,7 +56,7 @@ export function readSettings(text: string | null): HandlerSettings {
   return { limits: Object.fromEntries(given.map((name) => [name, limits[name]])), policy, previews };
 }
 
-/** Returns settings with a change: a limit of null is taken out, a policy replaces the one before. */
+/** Returns settings with a change applied: a limit of null is removed, a policy replaces the previous one. */
 export function changedSettings(
   known: HandlerSettings,
   change: {
@@ -73,14 +73,14 @@ export function changedSettings(
   };
 }
 
-/** Returns the limits that hold: those set without a push win, they are newer. */
+/** Returns the effective limits: those set without a push win, since they are newer. */
 export function effectiveLimits(manifest: Limits, settings: HandlerSettings): Limits {
   return { ...manifest, ...settings.limits };
 }
 
 /**
- * Returns the policy that holds: the patterns of both. Without a policy in the manifest everything is allowed already;
- * then patterns that disallow hold, and patterns that allow add nothing.
+ * Returns the effective policy: the patterns of manifest and settings. Without a policy in the manifest everything is
+ * allowed; then added patterns under `disallow` apply, and those under `allow` have no effect.
  */
 export function effectivePolicy(manifest: Policy | null, { policy }: HandlerSettings): Policy | null {
   if (policy.allow.length === 0 && policy.disallow.length === 0) return manifest;

@@ -11,7 +11,7 @@ import { lockHandler, lockUser } from '../db/row-locks.ts';
 import { type Handler, type Handlers, toHandler } from './handlers.ts';
 
 export const teamLimits = {
-  /** Collaborators of one handler; more is a sign of a shared account that is missing. */
+  /** Collaborators of one handler. A team that needs more should use a shared account. */
   collaborators: 50,
   /** Milliseconds after which an offer lapses: a week. */
   offerMs: 7 * 24 * 60 * 60_000,
@@ -23,7 +23,7 @@ export interface CollaboratorView {
   readonly addedMs: number;
 }
 
-/** A handler that is offered to another user. */
+/** Offer of a handler to another user. */
 export interface TransferView {
   readonly handler: string;
   readonly from: string;
@@ -53,14 +53,14 @@ export class Teams {
     return rows.map(toView);
   }
 
-  /** Throws `not_found`. */
+  /** Returns one collaborator. Throws `not_found`. */
   async get(handlerId: string, userName: string): Promise<CollaboratorView> {
     const row = await this.#collaborators(handlerId).where('users.name', '=', userName).executeTakeFirst();
     if (row === undefined) throw notInTeam(userName);
     return toView(row);
   }
 
-  /** Gives a user a role, new or another. Throws `not_found` (no such user), `conflict` (the owner), `limit_exceeded`. */
+  /** Sets a user's role. Throws `not_found` (no such user), `conflict` (the owner), `limit_exceeded`. */
   async set(handler: Handler, userName: string, role: CollaboratorRole): Promise<CollaboratorView> {
     const { db, now } = this.#options;
     const userId = await this.#userId(userName);
@@ -84,7 +84,7 @@ export class Teams {
     return this.get(handler.id, userName);
   }
 
-  /** Takes a user's role away, in force at once, on open log streams too. Throws `not_found`. */
+  /** Removes a user's role with immediate effect, also on open log streams. Throws `not_found`. */
   async remove(handlerId: string, userName: string): Promise<void> {
     const { db } = this.#options;
     const row = await this.#collaborators(handlerId).where('users.name', '=', userName).executeTakeFirst();
@@ -118,7 +118,7 @@ export class Teams {
     return toTransfer(row);
   }
 
-  /** Takes the offer of a handler back. Throws `not_found`. */
+  /** Withdraws the offer of a handler. Throws `not_found`. */
   async withdraw(handler: Handler): Promise<void> {
     await this.offerOf(handler);
     await this.#options.db.deleteFrom('transfers').where('handler_id', '=', handler.id).execute();
@@ -156,8 +156,8 @@ export class Teams {
   }
 
   /**
-   * Makes the user whom a handler is offered to its owner. The earlier owner has no role from then on.
-   * Throws `not_found` (no offer in force), `limit_exceeded` (the user has as many handlers as may be).
+   * Makes the user to whom a handler is offered its owner. The earlier owner then has no role.
+   * Throws `not_found` (no valid offer), `limit_exceeded` (the user has as many handlers as allowed).
    */
   async accept(handlerName: string, userId: string): Promise<Handler> {
     const { db, handlers, now } = this.#options;
@@ -165,7 +165,7 @@ export class Teams {
     await db.transaction().execute(async (trx) => {
       await lockUser(trx, userId);
       await handlers.checkRoom(trx, userId);
-      // Of two that accept, and of one that accepts while it is withdrawn or deleted, one succeeds.
+      // Of two acceptances, or of an acceptance beside a withdrawal or deletion, exactly one succeeds.
       await lockHandler(trx, handler.id);
       const { numDeletedRows } = await trx
         .deleteFrom('transfers')
@@ -191,7 +191,7 @@ export class Teams {
     return { ...handler, ownerId: userId };
   }
 
-  /** Calls `listener` with each role that is lost from now on; returns how to stop that. */
+  /** Calls `listener` with each role that is lost from now on. Returns a function that ends this. */
   onLost(listener: (lost: { readonly handlerId: string; readonly userId: string }) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -215,7 +215,7 @@ export class Teams {
       .where('collaborators.handler_id', '=', handlerId);
   }
 
-  /** Offers in force, of handlers that are not deleted. */
+  /** Returns the query for valid offers of handlers that are not deleted. */
   #offers() {
     return this.#options.db
       .selectFrom('transfers')

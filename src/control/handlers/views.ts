@@ -1,4 +1,4 @@
-/** Reads handlers and Deployments as the API tells of them, with one query each. */
+/** Reads handlers and Deployments in the form in which the API shows them, with one query each. */
 import { z } from 'zod';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
@@ -16,11 +16,11 @@ import type { Database } from '../db/database.ts';
 import { readSettings } from './settings.ts';
 
 export const viewLimits = {
-  /** Deployments in one answer; a rollback target is rarely further back. */
+  /** Deployments in one answer; targets of a rollback are rarely older. */
   deployments: 100,
 } as const;
 
-/** The part of a stored manifest (src/control/deploy) that the API tells. */
+/** Part of a stored manifest (src/control/deploy) that the API shows. */
 const manifest = z.object({
   limits: z.object(recordOf(limitNames, () => z.number())).default(defaultLimits),
   policy: z
@@ -33,7 +33,7 @@ export interface ViewsOptions {
   readonly db: Database;
   /** Base URL under which a handler's function answers; known once the runners listen. */
   readonly functionUrl: (name: string) => string;
-  /** The same below a path of the platform's host. */
+  /** Returns the URL below a path of the platform's host. */
   readonly functionPathUrl: (name: string) => string;
   /** URL of a handler's repository. */
   readonly gitUrl: (name: string) => string;
@@ -68,7 +68,7 @@ export class HandlerViews {
     },
   ): Promise<readonly HandlerView[]> {
     const search = options.search.toLowerCase();
-    // Names are a-z, 0-9 and hyphens, so that a search that can find something holds no wildcard.
+    // Names consist of a-z, 0-9 and hyphens, so other searches, wildcards included, find nothing.
     if (!/^[a-z0-9-]*$/.test(search)) return [];
     let query = this.#query()
       .leftJoin('collaborators', (join) =>
@@ -98,13 +98,13 @@ export class HandlerViews {
     return this.#view(row, role);
   }
 
-  /** Returns at most `limit` Deployments of a handler, newest first; `before` is a Deployment's number, excluded. */
+  /** Returns at most `limit` Deployments of a handler, newest first, with numbers below `before`. */
   async deployments(
     handlerId: string,
     options: {
       readonly limit: number;
       readonly before?: number | undefined;
-      /** Those of a branch's preview alone; '' those of the handler itself. */
+      /** Branch whose preview's Deployments are returned; '': the handler's own; absent: all. */
       readonly branch?: string | undefined;
     },
   ): Promise<readonly DeploymentView[]> {

@@ -1,19 +1,19 @@
 /**
- * Cursors of log lines: numbers that grow for ever, over restarts, power cuts and several controls.
+ * Cursors of log lines: numbers that always grow, over restarts, power cuts and several controls.
  *
- * The last cursor given stands in one row (`log_cursor`) that is changed in the transaction that stores the lines. That
- * row is locked until the commit, so cursors grow in the order of commits, whichever control commits.
+ * The last given cursor is in one row (`log_cursor`), which is changed in the transaction that stores the lines. The
+ * row is locked until the commit, so cursors grow in the order of commits of all controls.
  *
- * On SQLite that commit does not wait for the disk, so a power cut can take it back after readers have seen its lines.
- * A second row (`log_cursor_reserved`) is therefore written durably ahead of time, one block at a time, and each start
- * goes on above it: a cursor that a reader has seen is never given again.
+ * On SQLite this commit does not wait for the disk, so a power cut can undo it after readers have seen its lines. A
+ * second row (`log_cursor_reserved`) is therefore written durably in advance, one block at a time, and each start
+ * continues above it: a cursor that a reader has seen is never given again.
  */
 import type { Transaction } from 'kysely';
 import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 
-/** Cursors reserved with one durable write; each start skips what is left of a block. */
+/** Cursors reserved by one durable write; each start skips the rest of a block. */
 export const cursorBlock = 100_000;
 
 const lastKey = 'log_cursor';
@@ -30,7 +30,7 @@ export class Cursors {
     this.#reserved = options.reserved;
   }
 
-  /** Goes on above every cursor that an earlier process can have given. */
+  /** Opens the cursors, above every cursor that an earlier process can have given. */
   static async open(db: Database, block = cursorBlock): Promise<Cursors> {
     const reserved = await raise(db, reservedKey, 0);
     // Files of earlier versions have reserved in `log_cursor` itself.
@@ -48,15 +48,15 @@ export class Cursors {
     return Number(row?.value ?? 0);
   }
 
-  /** Reserves durably what `count` cursors above `last` need. Not inside a transaction. */
+  /** Reserves durably enough for `count` cursors above `last`. Must not run inside a transaction. */
   async reserve(last: number, count: number): Promise<void> {
     if (last + count <= this.#reserved) return;
     this.#reserved = await raise(this.#db, reservedKey, last + count + this.#block);
   }
 
   /**
-   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns null where they have
-   * not been reserved, because other controls have taken some meanwhile: then nothing may be stored.
+   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns null when they are not
+   * reserved, because other controls have taken some meanwhile; then no line may be stored.
    */
   async take(trx: Transaction<Schema>, count: number): Promise<{ readonly first: number } | { readonly last: number }> {
     const { value } = await trx

@@ -1,14 +1,14 @@
 /**
- * How many log lines of a handler retention has removed, by cursor, so that a reader who comes back with an old cursor
- * is told what is gone.
+ * Stores how many log lines of a handler retention has removed, by cursor, so that a reader who returns with an old
+ * cursor is told the number of missing lines.
  */
 import type { Kysely } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 
-/** Rows per handler. Beyond it the older half becomes one row, and counts for cursors inside it are upper bounds. */
+/** Rows per handler. Above it the older half becomes one row, and counts for cursors inside it are upper bounds. */
 const rowsMax = 64;
 
-/** Notes in the transaction that removes them that `lines` lines are gone, the last at `lastCursor`. */
+/** Stores that `lines` lines, the last at `lastCursor`, are removed. Runs in the transaction that removes them. */
 export async function noteExpired(
   trx: Kysely<Schema>,
   row: { readonly handlerId: string; readonly lastCursor: number; readonly lines: number },
@@ -45,9 +45,8 @@ export async function noteExpired(
 }
 
 /**
- * Returns the number of lines of the handler that were removed above the cursor `after` and below the cursor `below`.
- * Exact for a cursor from which a reader went on where one step of retention ended; otherwise at most one row of
- * `log_expired` too many.
+ * Returns the number of the handler's lines removed between the cursors `after` and `below`, both excluded. Exact when
+ * `after` is where a step of retention ended; otherwise at most one row of `log_expired` too many.
  */
 export async function expiredBetween(
   db: Kysely<Schema>,
@@ -63,7 +62,7 @@ export async function expiredBetween(
   return lines ?? 0;
 }
 
-/** Forgets a handler that is being purged. */
+/** Removes the rows of a handler that is being purged. */
 export async function forgetExpired(db: Kysely<Schema>, handlerId: string): Promise<void> {
   await db.deleteFrom('log_expired').where('handler_id', '=', handlerId).execute();
 }

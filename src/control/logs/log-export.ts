@@ -2,7 +2,7 @@
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
 
-/** What a download has of a line, in the order of the CSV's columns. */
+/** Fields of a line in a download, in the order of the CSV's columns. */
 export const exportedLogFields = [
   'cursor',
   'deployment',

@@ -1,12 +1,12 @@
 /**
- * Which lines a reader wants. History is filtered by SQL first, live lines here only; both end in
- * `matches`, so a line cannot count for one and not for the other.
+ * Decides which lines a reader gets. History is filtered by SQL first, live lines only here; both are tested by
+ * `matches`, so they cannot differ.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { type LogLine, levelByName, logLevelNames } from '../../protocol/nouns.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 
-/** Needles longer than this cannot be what somebody typed. */
+/** Characters of a search text; longer ones are not typed by people. */
 export const grepCharsMax = 500;
 
 /** Returns the number of the level that a reader typed: a level's name, or a number from 0 to 999. Throws `bad_request`. */
@@ -17,13 +17,13 @@ export function parseLevel(text: string): number {
   throw new PlatformError('bad_request', `level is ${logLevelNames.join(', ')} or a number from 0 to 999`);
 }
 
-/** `folded` gives the line's text through `foldCase`; a function, because most lines are decided without. */
+/** Tests a line. `folded` returns the line's text through `foldCase`; a function, because most tests do not need it. */
 export type Matcher = (
   line: Pick<LogLine, 'level' | 'invocation' | 'stream' | 'preview' | 'timeMs'>,
   folded: () => string,
 ) => boolean;
 
-/** Makes a test for lines, with what can be prepared done once. */
+/** Makes a test for lines, and prepares its parts once. */
 export function matcher(filter: LogFilter): Matcher {
   const { level, invocation, stream, preview, sinceMs, untilMs } = filter;
   const needle = filter.grep === undefined || filter.grep === '' ? undefined : foldCase(filter.grep);
@@ -37,16 +37,14 @@ export function matcher(filter: LogFilter): Matcher {
     (needle === undefined || folded().includes(needle));
 }
 
-/**
- * Returns `text` with A-Z as a-z. ASCII only: what lower() means on every database, and what costs nothing to agree on.
- */
+/** Returns `text` with A-Z as a-z. Only ASCII, as lower() does on every database. */
 export function foldCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
 }
 
 /**
- * Returns the longest run of printable ASCII in a folded needle: what SQL can look for without knowing about other
- * letters' cases or NUL. '' when there is none; then SQL does not narrow.
+ * Returns the longest run of printable ASCII in a folded search text, which SQL can look for without knowledge of other
+ * letters' cases or of NUL. '' when there is none; then SQL does not narrow the search.
  */
 export function asciiPart(needle: string): string {
   return (needle.match(/[\x20-\x7e]+/g) ?? []).reduce((best, run) => (run.length > best.length ? run : best), '');

@@ -11,47 +11,61 @@ export const queryLimits = {
   /** Lines of one answer. */
   lines: 1_000,
   defaultLines: 200,
-  /** Bytes of text in one answer; at least one line is given. */
+  /** Bytes of text in one answer; at least one line is returned. */
   bytes: 2 * MIB,
-  /** Rows and bytes of text that one statement of a search looks at: a few milliseconds of the reader's connection. */
+  /**
+   * Rows, followed by bytes of text, that one statement of a search examines: a few milliseconds of the reader's
+   * connection.
+   */
   windowRows: 2_000,
   windowBytes: 2 * MIB,
-  /** Longest rest between two parts of a search; a part that took less rests as long as it took. */
+  /**
+   * Longest pause, in milliseconds, between two parts of a search; a shorter part is followed by a pause of its own
+   * length.
+   */
   restMs: 20,
-  /** Bytes of text that one answer of a search looks at. Then it stops and says so: about 100 ms of work in all. */
+  /**
+   * Bytes of text that a search examines for one answer, about 100 ms of work; then it stops, which the answer says.
+   */
   searchBytes: 32 * MIB,
-  /** The same for rows: all that retention keeps of a handler. */
+  /** Rows that a search examines for one answer: all that retention keeps of a handler. */
   searchRows: 120_000,
   /** Rows that one statement returns. */
   pageRows: 250,
 } as const;
 
-/** Escaped JSON of the shortest line, to count short lines as what they cost. */
+/** Bytes of JSON of the shortest line, counted for each line besides its text. */
 const lineOverheadBytes = KIB / 4;
 
 export interface LogRange {
   readonly handlerId: string;
-  /** Lines with a cursor above this. */
+  /** Only lines with a greater cursor. */
   readonly after: number;
-  /** Lines with a cursor up to this, included. */
+  /** Only lines with this cursor or a smaller one. */
   readonly upTo: number;
   readonly direction: 'oldest first' | 'newest first';
   readonly filter: LogFilter;
   readonly limit: number;
-  /** Bytes of text after which the answer ends; at least one line is given. */
+  /** Bytes of text after which the answer ends; at least one line is returned. */
   readonly bytes?: number;
 }
 
 export interface LogRangeResult {
-  /** Ascending by cursor, whatever the direction. */
+  /** Lines in ascending order of cursors, in either direction. */
   readonly lines: readonly LogLine[];
-  /** Everything of the range on the way to this cursor (included) has been looked at. */
+  /** Cursor up to which (included) the range has been examined, in the direction of reading. */
   readonly seen: number;
-  /** The range has been looked at to its end. */
+  /** Whether the whole range has been examined. */
   readonly complete: boolean;
-  /** A search ended at `queryLimits.searchBytes` or `searchRows`, before `lines` was full: to be asked again from `seen`. */
+  /**
+   * Whether a search ended at `queryLimits.searchBytes` or `searchRows` before `lines` was full; the next question
+   * starts at `seen`.
+   */
   readonly stopped: boolean;
-  /** Lines that retention has removed between `after` and the first of `lines`; 0 for `newest first` and `after` 0. */
+  /**
+   * Number of lines that retention has removed between `after` and the first of `lines`; 0 for `newest first` and
+   * `after` 0.
+   */
   readonly expired: number;
 }
 
@@ -67,7 +81,7 @@ export function isSearch({ grep, ...others }: LogFilter): boolean {
 export async function readRange(db: Kysely<Schema>, handlerName: string, range: LogRange): Promise<LogRangeResult> {
   const found = await scan(db, handlerName, range);
   if (range.direction === 'newest first' || range.after === 0) return { ...found, expired: 0 };
-  // Asked last: what is removed while this reads lies above the first line, or is counted.
+  // Read last: lines that are removed during this read are above the first line, or counted.
   const below = found.lines[0]?.cursor ?? found.seen + 1;
   const expired = await expiredBetween(db, { handlerId: range.handlerId, after: range.after, below });
   return { ...found, expired };
@@ -94,7 +108,7 @@ async function scan(
   while (after < upTo) {
     if (lookedAt.rows >= queryLimits.searchRows || lookedAt.bytes >= queryLimits.searchBytes)
       return result({ complete: false, stopped: true });
-    // Without a filter each row is a line of the answer, whose own limits then hold.
+    // Without a filter each row is a line of the answer, whose own limits apply.
     const startMs = performance.now();
     const window = isSearch(filter) ? await windowOf(db, { handlerId, after, upTo, backward }) : null;
     if (window !== null) lookedAt = { rows: lookedAt.rows + window.rows, bytes: lookedAt.bytes + window.bytes };
@@ -123,10 +137,7 @@ async function scan(
   return result({ complete: true });
 }
 
-/**
- * Waits as long as a part of a search has taken, so that searches keep a processor busy half of the time at most and
- * calls and requests of others get theirs.
- */
+/** Waits as long as a part of a search took, so that searches use at most half of a processor's time. */
 function rest(tookMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.min(tookMs, queryLimits.restMs)));
 }
@@ -171,7 +182,7 @@ async function windowOf(
       fn.min<number | null>('cursor').as('low'),
       fn.max<number | null>('cursor').as('high'),
     ])
-    // A line is far shorter than that, so there is at least one row.
+    // A line is far shorter than windowBytes, so there is at least one row.
     .where('total', '<=', queryLimits.windowBytes)
     .executeTakeFirstOrThrow();
   return { edge: range.backward ? found.low : found.high, rows: found.rows, bytes: found.bytes ?? 0 };

@@ -1,7 +1,7 @@
 /**
  * Stores log lines: cursors in the order of commits, many rows in one statement, publication after the commit. One
- * write at a time, so of two lines of this control the one stored first has the smaller cursor; the row of cursors.ts
- * makes the same true between controls.
+ * write runs at a time, so of two lines of this control the one stored first has the smaller cursor; the row of
+ * cursors.ts ensures the same between controls.
  */
 
 import { KIB, logLimits } from '../../protocol/limits.ts';
@@ -32,15 +32,18 @@ import { LogRetention, retentionLimits } from './retention.ts';
 import { SearchTurns } from './search-turns.ts';
 
 export const storeLimits = {
-  /** Lines waiting for the database. At 16 KiB each that would be 800 MiB, at the usual 200 bytes 10 MiB. */
+  /** Lines that wait for the database. At 16 KiB each that would be 800 MiB, at the usual 200 bytes it is 10 MiB. */
   waitingLines: 50_000,
-  /** So bytes are bounded as well. */
+  /** Bytes of lines that wait for the database. */
   waitingBytes: 64 * 1024 * KIB,
   /** Lines of one transaction. */
   batchLines: 2 * logLimits.batchLines,
-  /** Milliseconds until a loss is told that no later batch has told, and between tries while the database fails. */
+  /**
+   * Milliseconds after which a loss that no batch has reported is written, and between attempts while the database
+   * fails.
+   */
   lossMs: 1_000,
-  /** Milliseconds between two looks at what other controls have stored, while somebody reads live. */
+  /** Milliseconds between two checks for lines of other controls, while somebody reads live. */
   followMs: 500,
   /** Characters of a sender's name. */
   originChars: 200,
@@ -50,9 +53,9 @@ export interface LogStoreOptions {
   readonly db: Database;
   /** Unix milliseconds. */
   readonly now: () => number;
-  /** Told what went wrong with a batch; its lines have been counted as dropped. */
+  /** Is called with the error of a batch; its lines have been counted as dropped. */
   readonly onError: (error: unknown) => void;
-  /** Takes the bytes of lines of a handler that have been stored. */
+  /** Is called with the bytes stored of a handler's lines. */
   readonly onGrown?: (handlerId: string, bytes: number) => void;
   /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
@@ -61,9 +64,9 @@ export interface LogStoreOptions {
 /** Counters since the start, for /metrics. */
 export interface LogCounters {
   readonly stored: number;
-  /** Reported by runners, refused by a full queue, or lost with a failed write. */
+  /** Lines dropped by runners, refused because the queue was full, or lost with a failed write. */
   readonly dropped: number;
-  /** Lines of handlers that do not exist, or no longer. */
+  /** Lines of handlers that do not exist. */
   readonly unknown: number;
   readonly waiting: number;
   readonly tails: number;
@@ -73,7 +76,7 @@ interface Batch {
   readonly lines: readonly PendingLogLine[];
   readonly dropped: DroppedLines;
   readonly id: LogBatchId | null;
-  /** Set when the batch has been written, or could not be. */
+  /** Result, set when the batch has been written or has failed. */
   result: LogAppendResult;
 }
 
@@ -85,18 +88,18 @@ interface HandlerTails {
 
 type NumberedLine = PendingLogLine & { readonly cursor: number };
 
-/** What one transaction stored. */
+/** Result of one transaction. */
 interface Stored {
   readonly lines: readonly NumberedLine[];
-  /** Lines of handlers that do not exist. */
+  /** Number of lines of handlers that do not exist. */
   readonly unknown: number;
-  /** Batches that were stored before. */
+  /** Batches that had been stored before. */
   readonly known: ReadonlySet<Batch>;
-  /** Lines lost, by handler id, that the stored lines tell of. */
+  /** Lost lines by handler id that the stored lines report. */
   readonly lost: ReadonlyMap<HandlerId, number>;
 }
 
-/** Other controls have taken cursors: more must be reserved before lines are stored. */
+/** Other controls have taken reserved cursors: more must be reserved before lines are stored. */
 class CursorsTaken extends Error {
   readonly last: number;
 
@@ -133,10 +136,10 @@ export class LogStore implements LogSink, LogFeed {
   readonly #cursors: Cursors;
   readonly #searches = new SearchTurns();
   readonly #tails = new Map<string, HandlerTails>();
-  /** Lost since the last write, by handler id; told with the next one. */
+  /** Lines lost since the last write, by handler id; the next write reports them. */
   #lost = new Map<HandlerId, number>();
   #lossTimer: NodeJS.Timeout | null = null;
-  /** Looks at what other controls store; null where there are none. */
+  /** Timer that checks for lines of other controls; null: there are none. */
   readonly #follower: NodeJS.Timeout | null;
   #waitingBytes = 0;
   /** The newest cursor that is stored and published. */
@@ -249,7 +252,7 @@ export class LogStore implements LogSink, LogFeed {
     };
   }
 
-  /** Removes the oldest lines of a handler until at most `bytes` are left. */
+  /** Removes the oldest lines of a handler until at most `bytes` remain. */
   trim(handlerId: string, bytes: number): Promise<void> {
     return this.#retention.trimTo(handlerId, bytes);
   }
@@ -259,14 +262,14 @@ export class LogStore implements LogSink, LogFeed {
     await this.#retention.removeAll(handler.id);
   }
 
-  /** Forgets senders of batches that have sent nothing for long; once an hour is often enough. */
+  /** Removes senders of batches that have been silent for long; once an hour is often enough. */
   async prune(): Promise<void> {
     await forgetOldOrigins(this.#db.relaxed, this.#now());
   }
 
   /**
-   * Resolves when what was appended so far is stored, losses are told and retention is at rest; the tails are closed.
-   * A loss that cannot be told (the database fails) goes to `onError`.
+   * Resolves when all appended lines are stored, losses are reported and retention has stopped; the tails are closed. A
+   * loss that cannot be stored (the database fails) goes to `onError`.
    */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -280,7 +283,7 @@ export class LogStore implements LogSink, LogFeed {
     for (const tails of [...this.#tails.values()]) for (const tail of [...tails.all]) tail.close();
   }
 
-  /** Searches of one user follow each other; reads without a filter end by themselves after a page. */
+  /** Runs searches of one user one after the other; reads without a filter end after a page. */
   #read(
     handler: LogHandler,
     { userId = handler.id, ...range }: LogRange & { readonly userId: string | undefined },
@@ -298,7 +301,7 @@ export class LogStore implements LogSink, LogFeed {
       this.#stored += lines.length;
       this.#unknown += unknown;
       for (const [handlerId, count] of lost) {
-        this.#dropped += count - (earlier.get(handlerId) ?? 0); // those were counted when they were lost
+        this.#dropped += count - (earlier.get(handlerId) ?? 0); // The earlier ones were counted when they were lost.
         for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
       }
       this.#publish(lines);
@@ -339,7 +342,7 @@ export class LogStore implements LogSink, LogFeed {
         ...fresh.flatMap((batch) => batch.lines),
         ...[...lost].map(([handlerId, count]) => lossLine(handlerId, count, this.#now())),
       ];
-      // Asked each time: a handler may have been purged, and a runner may be taken over by a guest and invent ids.
+      // Read each time: a handler may have been purged, and a runner that a guest has taken over may invent ids.
       const existing = await existingHandlers(
         trx,
         pending.map(({ handlerId }) => handlerId),
@@ -364,7 +367,7 @@ export class LogStore implements LogSink, LogFeed {
   #publish(lines: readonly NumberedLine[]): void {
     const last = lines.at(-1);
     if (last === undefined) return;
-    // Otherwise lines of other controls lie in between: tails read both from the database.
+    // Otherwise lines of other controls are in between, and tails read all of them from the database.
     const isNext = lines[0]?.cursor === this.#published + 1;
     if (isNext) this.#published = last.cursor;
     else this.#skipTo(last.cursor);
@@ -385,7 +388,7 @@ export class LogStore implements LogSink, LogFeed {
     }
   }
 
-  /** Takes notice that everything up to `cursor` is stored, and not all of it was pushed to the tails. */
+  /** Tells the tails that all lines up to `cursor` are stored, and that not all of them were pushed to the tails. */
   #skipTo(cursor: number): void {
     if (cursor <= this.#published) return;
     this.#published = cursor;
@@ -398,11 +401,11 @@ export class LogStore implements LogSink, LogFeed {
 
   #follow(): void {
     if (this.#tailCount === 0) return;
-    // A database that does not answer is told of by everything that writes.
+    // Every writer reports a database that does not answer.
     void this.#catchUp().catch(() => {});
   }
 
-  /** Counts what is not stored; lines of a batch with an id are their sender's to send again or to report. */
+  /** Counts lines that are not stored. A sender sends a batch with an id again, or reports its lines as dropped. */
   #lose({ lines, dropped, id }: Batch): void {
     if (id !== null) return;
     for (const line of lines) this.#countLost(line.handlerId, 1);
@@ -415,14 +418,14 @@ export class LogStore implements LogSink, LogFeed {
     this.#tellLater(handlerId, count);
   }
 
-  /** Remembers a loss: the next write tells of it; where none comes, one of its own. */
+  /** Stores a loss for the next write to report; without further lines, a write of its own reports it. */
   #tellLater(handlerId: HandlerId, count: number): void {
     // Every write empties the map.
     this.#lost.set(handlerId, (this.#lost.get(handlerId) ?? 0) + count);
     if (this.#lossTimer !== null || this.#isClosed) return;
     this.#lossTimer = setTimeout(() => {
       this.#lossTimer = null;
-      // A full queue is being written, and its next write tells.
+      // A full queue is being written, and its next write reports the loss.
       if (this.#lost.size > 0) void this.#queue.push({ lines: [], dropped: {}, id: null, result: 'lost' });
     }, storeLimits.lossMs);
     this.#lossTimer.unref();
@@ -444,7 +447,7 @@ function isCount(count: number): boolean {
   return Number.isSafeInteger(count) && count > 0;
 }
 
-/** Ids come from our own runners and nodes: a bad one is a mistake of ours. */
+/** Checks an id; ids come from the platform's own runners and nodes, so a bad one is a mistake in this program. */
 function checkedId({ origin, number }: LogBatchId): LogBatchId {
   if (origin.length === 0 || origin.length > storeLimits.originChars || !Number.isSafeInteger(number))
     throw new TypeError('not the id of a batch of log lines');

@@ -13,29 +13,29 @@ import type { Matcher } from './log-filter.ts';
 import type { LogRangeResult } from './log-query.ts';
 
 export const tailLimits = {
-  /** Lines and bytes that wait for a slow reader; then the oldest are dropped and counted. */
+  /** Lines, followed by bytes, that wait for a slow reader; above them the oldest are dropped and counted. */
   lines: 5_000,
   bytes: 4 * MIB,
-  /** All tails together: 64 have their full buffer, 1,000 have 256 KiB each. */
+  /** Bytes that wait in all tails together: 64 tails can be full, 1,000 have 256 KiB each. */
   allBytes: 256 * MIB,
-  /** What a waiting line costs besides its text. */
+  /** Bytes counted for a waiting line besides its text. */
   lineOverheadBytes: 256,
-  /** One frame, of which each reader has at most one on its way. */
+  /** Lines, followed by bytes, of one frame. Each reader has at most one frame on its way. */
   frameLines: 500,
   frameBytes: 64 * KIB,
-  /** Times that history may be extended for a reader that cannot catch up. */
+  /** Number of times that history is extended for a reader that cannot keep up. */
   extensions: 20,
 } as const;
 
 export interface LogTailOptions {
-  /** Lines above this cursor; where it lies at or above `ceiling`, only live ones. */
+  /** Only lines with a greater cursor; if it is at or above `ceiling`, only live ones. */
   readonly after: number;
   /** The newest cursor stored when this tail was subscribed. */
   readonly ceiling: number;
   readonly matches: Matcher;
-  /** The first lines of (after, upTo]. */
+  /** Reads the first lines of (after, upTo]. */
   readonly read: (after: number, upTo: number) => Promise<LogRangeResult>;
-  /** Bytes that may wait here now: a share of `tailLimits.allBytes`. */
+  /** Returns the bytes that may wait here now: a share of `tailLimits.allBytes`. */
   readonly bytesMax: () => number;
   readonly onClose: (tail: LogTail) => void;
 }
@@ -95,8 +95,8 @@ export class LogTail {
   }
 
   /**
-   * Tells of lines up to the cursor `ceiling` that are stored and were not pushed (another control stored them): the
-   * tail reads on from the database up to there.
+   * Tells that lines up to the cursor `ceiling` are stored and were not pushed (another control stored them): the tail
+   * reads them from the database.
    */
   extend(ceiling: number): void {
     if (ceiling <= this.#ceiling) return;

@@ -1,12 +1,15 @@
-/** Which batches of log lines have been stored, by sender, so that one that is sent again is stored once. */
+/** Stores which batches of log lines have been stored, by sender, so that a batch that is sent again is stored once. */
 import type { Kysely, Transaction } from 'kysely';
 import type { LogBatchId } from '../../protocol/ports.ts';
 import type { Schema } from '../db/schema.ts';
 
-/** Milliseconds after which a sender that has sent nothing is forgotten: far more than it keeps a batch to send again. */
+/** Milliseconds after which a silent sender is removed: far longer than it keeps a batch to send again. */
 const keptMs = 24 * 60 * 60_000;
 
-/** Notes in the transaction that stores it that a batch is stored; false where it, or a later one, was stored before. */
+/**
+ * Stores, in the transaction that stores a batch, that it is stored. Returns false when it, or a later one, had been
+ * stored before.
+ */
 export async function advanceOrigin(trx: Transaction<Schema>, id: LogBatchId, nowMs: number): Promise<boolean> {
   const row = await trx
     .insertInto('log_origins')

@@ -1,15 +1,15 @@
-/** Lines before they have a cursor: what is believed of a runner's, and the ones the store writes itself. */
+/** Lines before they have a cursor: checks those of runners, and makes the log's own. */
 import { logLimits } from '../../protocol/limits.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 
-/** Characters; text beyond a runner's own cut is not believed. */
+/** Characters of a text; a runner cuts its texts below that, so longer ones are cut here. */
 const textCharsMax = 2 * logLimits.lineBytes;
 
 /**
- * Returns the line with values that can be stored. A runner holds hostile guests: what it says is stored, but never
- * breaks the batch of others.
+ * Returns the line with values that can be stored. A runner runs hostile guests: a bad line of a runner is stored in a
+ * valid form and never breaks the batch of others.
  */
 export function plausible(line: PendingLogLine): PendingLogLine {
   const whole = (n: number) => (Number.isSafeInteger(n) && n >= 0 ? n : 0);
@@ -28,7 +28,7 @@ export function plausible(line: PendingLogLine): PendingLogLine {
   };
 }
 
-/** Makes the line in which the log itself tells of lines that it lost. `timeMs` in Unix milliseconds. */
+/** Makes the line by which the log reports lost lines. `timeMs` in Unix milliseconds. */
 export function lossLine(handlerId: HandlerId, count: number, timeMs: number): PendingLogLine {
   return {
     handlerId,

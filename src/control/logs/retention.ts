@@ -1,4 +1,4 @@
-/** Keeps the newest lines of each handler. Off the hot path, in small steps between the inserts. */
+/** Keeps the newest lines of each handler, in small steps between the inserts. */
 import { sql } from 'kysely';
 import { logLimits, MIB } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
@@ -6,13 +6,13 @@ import { GrowthWatch } from '../db/growth-watch.ts';
 import { forgetExpired, noteExpired } from './expired.ts';
 
 export const retentionLimits = {
-  /** Lines deleted, or added up, by one statement: a few milliseconds that an insert may have to wait. */
+  /** Lines deleted or added up by one statement: a few milliseconds that an insert may have to wait. */
   stepLines: 1_000,
-  /** Text kept per handler; full-length lines would otherwise make 1.6 GB of the lines retained. */
+  /** Bytes of text kept per handler; lines of full length would otherwise take 1.6 GB. */
   retainedBytes: 128 * MIB,
-  /** What a line costs besides its text: the other columns and the index. */
+  /** Bytes counted for a line besides its text: the other columns and the index. */
   lineOverheadBytes: 150,
-  /** A handler is looked at again when it has grown by a tenth of what is retained, of lines or of bytes. */
+  /** Growth after which a handler is trimmed again, as a share of the retained lines or bytes. */
   slack: 0.1,
 } as const;
 
@@ -41,23 +41,23 @@ export class LogRetention {
     });
   }
 
-  /** Takes notice that so much more of a handler has been stored. */
+  /** Adds stored lines and bytes to a handler's growth. */
   grown(handlerId: string, by: { readonly lines: number; readonly bytes: number }): void {
     this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#bytes);
   }
 
-  /** Resolves when nothing is due. */
+  /** Resolves when no trim is due. */
   idle(): Promise<void> {
     return this.#watch.idle();
   }
 
-  /** Ends a running trim after its step: at the next start it goes on. */
+  /** Ends a running trim after its current step; the next start continues it. */
   close(): Promise<void> {
     this.#closed = true;
     return this.#watch.close();
   }
 
-  /** Throws where it was closed meanwhile: not everything is gone then. */
+  /** Removes all lines of a handler. Throws when retention was closed meanwhile, since some lines are then left. */
   async removeAll(handlerId: string): Promise<void> {
     if (!(await this.#deleteUpTo(handlerId, Number.MAX_SAFE_INTEGER))) throw new Error('the log store is closed');
     await forgetExpired(this.#db.relaxed, handlerId);
@@ -83,7 +83,10 @@ export class LogRetention {
     if (last !== null) await this.#deleteUpTo(handlerId, last);
   }
 
-  /** Adds up from the newest line backward; the newest cursor of the step that is too much, null if none is. */
+  /**
+   * Adds up bytes from the newest line backward. Returns the newest cursor of the step that exceeds `bytes`, null if
+   * none does.
+   */
   async #lastBeyondBytes(handlerId: string, bytes: number): Promise<number | null> {
     let total = 0;
     let below = Number.MAX_SAFE_INTEGER;
@@ -109,7 +112,7 @@ export class LogRetention {
         .executeTakeFirstOrThrow();
       if (step.low === null || step.high === null) return null;
       total += Number(step.bytes ?? 0) + Number(step.lines) * retentionLimits.lineOverheadBytes;
-      // The newest step always stays: somebody may want to know what the last lines said.
+      // The newest step of lines always stays, so that the last lines can be read.
       if (total > bytes && below !== Number.MAX_SAFE_INTEGER) return step.high;
       below = step.low;
     }

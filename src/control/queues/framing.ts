@@ -1,4 +1,4 @@
-/** How the messages of one delivery stand on the function's standard input (docs/queues.md). */
+/** Writes the messages of one delivery as the function's standard input (docs/queues.md). */
 import type { QueueFraming } from '../../protocol/nouns.ts';
 import type { TakenMessage } from './deliveries.ts';
 import { bodyFields } from './transfer.ts';

@@ -1,26 +1,26 @@
 /**
- * Watches the room on the disk of the data folder, and keeps a reserve on it: a file that is given back while
- * something is being deleted, since deleting too needs some room (a database writes what it removes to its log first).
+ * Watches the free space of the data folder's disk and keeps a reserve file on it. The file is removed while data is
+ * being deleted, since deleting needs some space too (a database writes removals to its log first).
  */
 import { randomFillSync } from 'node:crypto';
 import { open, rm, stat, statfs } from 'node:fs/promises';
 
 export interface DiskSpaceOptions {
-  /** The reserve's file, absolute; made where it is missing and there is room for it. */
+  /** Absolute path of the reserve file, created when it is missing and fits. */
   readonly reserveFile: string;
-  /** A folder on the disk, absolute. */
+  /** Absolute path of a folder on the disk. */
   readonly folder: string;
-  /** Takes a failure to look or to make the reserve, for the platform's own log. */
+  /** Is called with failures to check the disk or to make the reserve, for the platform's own log. */
   readonly onError: (error: unknown) => void;
 }
 
 export const diskLimits = {
-  /** Bytes of the reserve on a large disk; a sixteenth of a small one. */
+  /** Bytes of the reserve on a large disk; on a small disk it is a sixteenth of it. */
   reserveBytes: 32 * 1024 * 1024,
   reserveShare: 1 / 16,
-  /** The disk is nearly full when it has room for no more than so many reserves. */
+  /** Number of reserves that must fit into the free space, or else the disk counts as nearly full. */
   lowReserves: 4,
-  /** A look at the disk is trusted so long, milliseconds: writes come thousands a second. */
+  /** Milliseconds for which a check of the disk is trusted: thousands of writes may come per second. */
   lookMs: 1_000,
 } as const;
 
@@ -30,7 +30,7 @@ export class DiskSpace {
   readonly #options: DiskSpaceOptions;
   readonly #reserveBytes: number;
   #look: { readonly atMs: number; readonly freeBytes: number };
-  /** Deletions that are running. */
+  /** Number of deletions that are running. */
   #deleting = 0;
   #taking: Promise<void> | null = null;
 
@@ -40,7 +40,7 @@ export class DiskSpace {
     this.#look = { atMs: performance.now(), freeBytes: disk.freeBytes };
   }
 
-  /** Looks at the disk and takes the reserve where it is not there and fits. Throws where the folder cannot be read. */
+  /** Checks the disk, and makes the reserve if it is missing and fits. Throws when the folder cannot be read. */
   static async open(options: DiskSpaceOptions): Promise<DiskSpace> {
     const { blocks, bavail, bsize } = await statfs(options.folder);
     const reserveBytes = Math.min(diskLimits.reserveBytes, Math.floor(blocks * bsize * diskLimits.reserveShare));
@@ -49,13 +49,16 @@ export class DiskSpace {
     return disk;
   }
 
-  /** Returns how much of the low-water mark is left: 1 where there is more room than that, 0 where there is none. */
+  /** Returns the free space as a share of the low-water mark: 1 above it, down to 0 without free space. */
   async roomLeft(): Promise<number> {
     const low = this.#reserveBytes * diskLimits.lowReserves;
     return low === 0 ? 1 : Math.min(1, (await this.#freeBytes()) / low);
   }
 
-  /** Runs `work`, which deletes something; where the disk is nearly full it may use the reserve. Returns its result. */
+  /**
+   * Runs `work`, which deletes data; on a nearly full disk the reserve is removed meanwhile. Returns the result of
+   * `work`.
+   */
   async deleting<T>(work: () => Promise<T>): Promise<T> {
     this.#deleting += 1;
     try {
@@ -82,7 +85,7 @@ export class DiskSpace {
     return this.#look.freeBytes;
   }
 
-  /** Makes the reserve unless it is there, or would leave less room than itself. Never rejects. */
+  /** Makes the reserve unless it exists, or would leave less space than its own size. Never rejects. */
   #take(): Promise<void> {
     this.#taking ??= this.#writeReserve()
       .catch(async (error: unknown) => {
@@ -104,7 +107,7 @@ export class DiskSpace {
     if (has >= this.#reserveBytes || (await this.#freeBytes(true)) < 2 * this.#reserveBytes) return;
     const file = await open(reserveFile, 'w', 0o600);
     try {
-      // Random: some file systems store zeros as nothing.
+      // Random bytes, because some file systems do not store zeros.
       const chunk = randomFillSync(Buffer.alloc(chunkBytes));
       for (let left = this.#reserveBytes; left > 0; left -= chunkBytes)
         await file.write(chunk, 0, Math.min(left, chunkBytes));

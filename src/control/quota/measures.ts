@@ -1,14 +1,14 @@
-/** Measures what a handler stores in the database, in bytes; kinds that lie on the disk are measured by their stations. */
+/** Measures the bytes that a handler stores in the database. Kinds that are files are measured by their stations. */
 import { sql } from 'kysely';
 import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 
-/** Returns the bytes that a handler (by id) stores of one kind; null where another control keeps and measures them. */
+/** Returns the bytes that a handler (by id) stores of one kind; null: another control keeps and measures them. */
 export type Measure = (handlerId: string) => Promise<number | null>;
 
-/** What a row costs besides its values, bytes: the other columns, keys and indexes. */
+/** Bytes counted for a row besides its values: other columns, keys and indexes. */
 const rowBytes = 150;
-/** Lines added up by one statement: some milliseconds, in which no other reader is kept waiting for long. */
+/** Lines added up by one statement: some milliseconds, so that other readers do not wait for long. */
 const stepLines = 5_000;
 
 export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 'usage', Measure>> {
@@ -55,7 +55,7 @@ export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 
   };
 }
 
-/** Returns the bytes of all messages in a user's queues; exact, because publishing and removing count them. */
+/** Returns the bytes of all messages in a user's queues: exact, since publishing and removing update the number. */
 export async function queueBytes(db: Database, userId: string): Promise<number> {
   const total = await db.reader
     .selectFrom('message_totals')
@@ -91,11 +91,11 @@ async function logBytes(db: Database, handlerId: string): Promise<number> {
   }
 }
 
-/** Bytes by which a kind grows before a handler is measured again. Between two measures growth is added up. */
+/** Bytes by which a kind grows before the handler is measured again. Between two measures, growth is added. */
 export const measureSlack: Readonly<Record<HandlerKind, number>> = {
-  repositories: 1, // with each push
+  repositories: 1, // Measured after each push.
   artifacts: 1,
   kv: 1024 * 1024,
-  logs: 16 * 1024 * 1024, // a handler keeps 128 MiB, all of which are read
+  logs: 16 * 1024 * 1024, // A handler keeps at most 128 MiB, all of which are read.
   usage: 2 * 1024 * 1024,
 };

@@ -1,8 +1,9 @@
 /**
- * Holds each user to a number of bytes over everything that is kept for them. Figures are measured, and growth since
- * the last measure is added: a user may exceed the quota by what several controls store within `trustMs`.
+ * Limits the bytes that each user stores, over all kinds of data. Data is measured, and growth since the last measure
+ * is added: a user may exceed the quota by the bytes that several controls store within `trustMs`.
  *
- * Where the disk itself is nearly full, the user who keeps most is refused first: the less room there is, the more users.
+ * When the disk itself is nearly full, the user who stores most is refused first: the less space is free, the more
+ * users.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { type HandlerKind, handlerKinds, type QuotaView, type StoredKind, storedKinds } from '../../protocol/nouns.ts';
@@ -15,14 +16,14 @@ import { sizeText, whatUsesMost } from './words.ts';
 
 export interface QuotasOptions {
   readonly db: Database;
-  /** Bytes that one user may store whose quota no administrator has set. */
+  /** Bytes that a user may store for whom no administrator has set a quota. */
   readonly quotaBytes: number;
   readonly measures: Readonly<Record<HandlerKind, Measure>>;
-  /** Returns the bytes that are in a user's queues. */
+  /** Returns the bytes of a user's queues. */
   readonly queueBytes: (userId: string) => Promise<number>;
-  /** Null: the disk is not watched. */
+  /** Disk of the data folder; null: it is not watched. */
   readonly disk: Pick<DiskSpace, 'deleting' | 'roomLeft'> | null;
-  /** Removes the oldest of one kind that a handler keeps, until no more than about `bytes` are left. */
+  /** Removes the oldest data of one kind of a handler until about `bytes` remain. */
   readonly trim: Readonly<Record<GivingWay, (handlerId: string, bytes: number) => Promise<void>>>;
   /** Milliseconds that never jump. */
   readonly now: () => number;
@@ -30,20 +31,22 @@ export interface QuotasOptions {
   readonly report: (message: string, error: unknown) => void;
 }
 
-/** Kinds of which the oldest give way where there is too much: the platform writes them, and their owner cannot delete them. */
+/**
+ * Kinds whose oldest data is removed above their share: the platform writes them, and their owner cannot delete them.
+ */
 type GivingWay = 'logs' | 'usage';
 const givingWay = ['logs', 'usage'] as const;
 
 export const quotaLimits = {
-  /** A user's sum is trusted so long, milliseconds; other controls may have stored something meanwhile. */
+  /** Milliseconds for which a user's sum is trusted; other controls may store data meanwhile. */
   trustMs: 10_000,
-  /** Users and handlers that are remembered. */
+  /** Number of users and handlers that are remembered. */
   remembered: 10_000,
-  /** A handler, or user, that asks for more than is left is measured anew at most so often, milliseconds. */
+  /** Milliseconds between two new measures of a handler or user that asks for more than is left. */
   recountMs: 2_000,
   /**
-   * Share of the quota that log lines, and records and counters of invocations, may take before the oldest give way:
-   * nobody's values are refused for them.
+   * Shares of the quota that logs and usage may take before their oldest data is removed, so that no value is refused
+   * because of them.
    */
   shares: { logs: 1 / 4, usage: 1 / 10 },
 } as const;
@@ -61,7 +64,7 @@ export class Quotas {
   readonly #users = new Map<string, UserSum>();
   readonly #owners = new Map<string, { readonly userId: string; readonly untilMs: number }>();
   readonly #recountedMs = new Map<string, number>();
-  /** `KIND HANDLERID` -> bytes stored since the last measure of that kind began. */
+  /** Bytes stored since the last measure of a kind began, by `KIND HANDLERID`. */
   readonly #grown = new Map<string, number>();
   readonly #watch: GrowthWatch;
   #isClosed = false;
@@ -73,13 +76,13 @@ export class Quotas {
       slack: 1,
       trim: async (key) => {
         const [kind, handlerId] = key.split(' ');
-        await this.measure(handlerId!, [kind as HandlerKind]); // written by grew()
+        await this.measure(handlerId!, [kind as HandlerKind]); // `grew` has written the key.
       },
       onError: (error) => options.report('stored bytes could not be measured', error),
     });
   }
 
-  /** Returns the bytes that a user may store: what an administrator has set, or the platform's quota. */
+  /** Returns the bytes that a user may store: the number set by an administrator, or the platform's quota. */
   async quotaOf(userId: string): Promise<number> {
     return (await this.#sumOf(userId)).quotaBytes;
   }
@@ -95,7 +98,7 @@ export class Quotas {
     this.#users.clear();
   }
 
-  /** Lets a changed quota of a user hold from now on. */
+  /** Applies a user's changed quota from now on. */
   changed(userId: string): void {
     this.#users.delete(userId);
   }
@@ -147,7 +150,7 @@ export class Quotas {
     const userId = await this.#ownerOf(handlerId);
     if (userId !== null)
       await this.admit(userId, bytes).catch(async (error: unknown) => {
-        // Values that were replaced count twice until the handler is measured.
+        // Replaced values count twice until the handler is measured.
         if (!this.#mayRecount(handlerId)) throw error;
         await this.measure(handlerId, [kind]);
         await this.admit(userId, bytes);
@@ -163,7 +166,7 @@ export class Quotas {
    */
   async publishing<T>(userId: string, bytes: number, publish: () => Promise<T>): Promise<T> {
     await this.admit(userId, bytes).catch(async (error: unknown) => {
-      // Messages may have been dealt with since the sum was read.
+      // Messages may have been acknowledged since the sum was read.
       if (!this.#mayRecount(userId)) throw error;
       this.#users.delete(userId);
       await this.admit(userId, bytes);
@@ -184,11 +187,11 @@ export class Quotas {
     this.#watch.grown(key, bytes / measureSlack[kind]);
   }
 
-  /** Measures a handler and writes the figures down. Of logs and usage what is past their share of the quota is removed. */
+  /** Measures a handler and stores the numbers. Logs and usage above their share of the quota are trimmed. */
   async measure(handlerId: string, kinds: readonly HandlerKind[] = handlerKinds): Promise<void> {
     const { measures } = this.#options;
     for (const kind of kinds) {
-      // What is stored while the measure runs may not be in it.
+      // A measure may miss data that is stored while it runs.
       const key = `${kind} ${handlerId}`;
       const grownBefore = this.#grown.get(key) ?? 0;
       const bytes = await measures[kind](handlerId);
@@ -204,7 +207,7 @@ export class Quotas {
     for (const kind of givingWay) if (kinds.includes(kind)) await this.#trim(userId, kind);
   }
 
-  /** Measures every handler, one after the other; runs after the start, when nobody knows what was stored before. */
+  /** Measures every handler, one after the other; runs after the start, when growth before it is unknown. */
   async measureAll(): Promise<void> {
     for (const handlerId of await this.#stored.handlerIds()) {
       if (this.#isClosed) return;
@@ -214,7 +217,7 @@ export class Quotas {
     }
   }
 
-  /** Runs `work`, which deletes something, with the disk's reserve at hand. Sums are read anew after it. */
+  /** Runs `work`, which deletes data, with the disk's reserve free. Sums are read anew after it. */
   async deleting<T>(work: () => Promise<T>): Promise<T> {
     const { disk } = this.#options;
     try {
@@ -225,7 +228,7 @@ export class Quotas {
     }
   }
 
-  /** Starts no more measures; resolves when the running one has ended. */
+  /** Starts no further measures; resolves when the running one has ended. */
   close(): Promise<void> {
     this.#isClosed = true;
     return this.#watch.close();
@@ -248,7 +251,7 @@ export class Quotas {
     });
   }
 
-  /** Lets the oldest of a kind go of handlers that have more than an equal part of what the kind may take. */
+  /** Removes the oldest data of a kind from handlers that have more than an equal part of the kind's share. */
   async #trim(userId: string, kind: GivingWay): Promise<void> {
     const rows = (await this.#stored.ofUser(userId)).filter((row) => row.kind === kind);
     const shareBytes = (await this.quotaOf(userId)) * quotaLimits.shares[kind];
@@ -274,7 +277,7 @@ export class Quotas {
     return fresh;
   }
 
-  /** Returns the bytes that handlers have stored and no measure has found yet. */
+  /** Returns the bytes that handlers have stored since their last measure. */
   #grownOf(handlerIds: readonly string[]): number {
     let bytes = 0;
     for (const handlerId of handlerIds)
@@ -299,7 +302,7 @@ export class Quotas {
   }
 }
 
-/** Sets an entry of a map that keeps the newest `quotaLimits.remembered`. */
+/** Sets an entry in a map that keeps the newest `quotaLimits.remembered` ones. */
 function remember<T>(map: Map<string, T>, key: string, value: T): void {
   map.delete(key);
   map.set(key, value);

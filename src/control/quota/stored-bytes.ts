@@ -1,9 +1,9 @@
-/** Reads and writes how many bytes each handler stores, by kind: the last measured figures, in the database. */
+/** Reads and writes the last measured bytes of each handler, by kind, in the database. */
 import type { HandlerKind } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { isForeignKeyViolation } from '../db/sql-error.ts';
 
-/** A handler that stores something; deleted ones store until they are purged. */
+/** A handler that stores data; a deleted one does until it is purged. */
 export interface HandlerBytes {
   readonly handlerId: string;
   readonly name: string;
@@ -19,7 +19,7 @@ export class StoredBytes {
     this.#db = db;
   }
 
-  /** Replaces the figure of one handler and kind. Does nothing for a handler that is gone. */
+  /** Replaces the number of one handler and kind. Does nothing when the handler no longer exists. */
   async set(handlerId: string, kind: HandlerKind, bytes: number): Promise<void> {
     await this.#db.relaxed
       .insertInto('stored_bytes')
@@ -44,7 +44,7 @@ export class StoredBytes {
     });
   }
 
-  /** Returns the sum of the user who stores most; 0 where nobody stores anything. */
+  /** Returns the sum of the user who stores most; 0: no user stores anything. */
   async ofLargestUser(): Promise<number> {
     const row = await this.#db
       .selectFrom('stored_bytes')
@@ -57,7 +57,7 @@ export class StoredBytes {
     return Number(row?.bytes ?? 0);
   }
 
-  /** Returns the user who owns a handler; null where it is gone. */
+  /** Returns the id of the handler's owner; null: the handler no longer exists. */
   async ownerOf(handlerId: string): Promise<string | null> {
     const row = await this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId).executeTakeFirst();
     return row?.owner_id ?? null;

@@ -1,10 +1,10 @@
-/** Says in words what a user stores. */
+/** Describes in text what a user stores. */
 import type { HandlerBytes } from './stored-bytes.ts';
 
-/** Handlers named in one message. */
+/** Number of handlers named in one message. */
 const named = 5;
 
-/** Returns a line for each of the handlers with most: `otter  1.2 GiB  artifacts 900 MiB, kv 300 MiB`. */
+/** Returns a line for each of the largest handlers: `otter  1.2 GiB  artifacts 900 MiB, kv 300 MiB`. */
 export function whatUsesMost(rows: readonly HandlerBytes[]): readonly string[] {
   const handlers = [...Map.groupBy(rows, ({ name }) => name)].map(([name, theirs]) => ({
     name: theirs[0]!.isDeleted ? `${name} (deleted)` : name,

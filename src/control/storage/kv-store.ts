@@ -1,4 +1,4 @@
-/** kv: of every handler and of each of its previews, durable: a value is there when put() returns. */
+/** Durable kv values of every handler and of each of its previews: a value is stored when put() resolves. */
 
 import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -9,7 +9,7 @@ import { lockTotal, setTotal } from './totals.ts';
 
 export interface KvAddress {
   readonly handlerId: string;
-  /** Id of the preview whose values these are; null or left out: the handler's own. */
+  /** Id of the preview that owns the values; null or absent: the handler itself. */
   readonly preview?: string | null;
   readonly bucket: string;
   readonly key: string;
@@ -19,7 +19,7 @@ export class KvStore {
   readonly #db: Database;
   readonly #now: () => number;
 
-  /** Makes a view of the values in `db`. `now` in Unix milliseconds. */
+  /** Makes a store over `db`. `now`: clock in Unix milliseconds. */
   constructor(options: { readonly db: Database; readonly now: () => number }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -38,8 +38,8 @@ export class KvStore {
   }
 
   /**
-   * Replaces the whole value; with `expected` only where the value is that (null: where there is none). Returns whether
-   * it did. Throws `limit_exceeded` past kvLimits.
+   * Replaces the whole value; with `expected` only if the value equals it (null: if there is no value). Returns whether
+   * it was replaced. Throws `limit_exceeded` above kvLimits.
    */
   async put(
     address: KvAddress,
@@ -80,7 +80,7 @@ export class KvStore {
     });
   }
 
-  /** Removes the value, where there is one. */
+  /** Removes the value; does nothing when there is none. */
   async delete(address: KvAddress): Promise<void> {
     const { handlerId, bucket, key, kind } = stored(address);
     await this.#db.transaction().execute(async (trx) => {
@@ -98,7 +98,9 @@ export class KvStore {
     });
   }
 
-  /** Returns up to kvLimits.keysPerPage keys behind `after` in the order of the database; '' begins. */
+  /**
+   * Returns up to kvLimits.keysPerPage keys after `after`, in the order of the database; '' starts at the first key.
+   */
   async keys(address: Omit<KvAddress, 'key'> & { readonly after: string }): Promise<string[]> {
     const { after } = address;
     const { handlerId, bucket } = stored({ ...address, key: '' });
@@ -123,7 +125,7 @@ export async function removePreviewValues(
   await trx
     .deleteFrom('kv')
     .where('handler_id', '=', handlerId)
-    // All text that begins with `preview/`: `0` is the character behind `/`.
+    // Matches all text that begins with `preview/`: `0` is the character after `/`.
     .where('bucket', '>', `${preview}/`)
     .where('bucket', '<', `${preview}0`)
     .execute();
@@ -135,8 +137,8 @@ export async function removePreviewValues(
 }
 
 /**
- * Returns where a value is stored. Buckets of a preview stand under `PREVIEWID/`: no bucket's own name contains a slash,
- * so neither the handler nor another preview can name them. Throws `bad_request` for a bucket that does.
+ * Returns where a value is stored. Buckets of a preview are stored under `PREVIEWID/`: no bucket name contains a slash,
+ * so neither the handler nor another preview can name them. Throws `bad_request` for a bucket with a slash.
  */
 function stored({ handlerId, preview = null, bucket, key }: KvAddress): {
   readonly handlerId: string;
@@ -148,20 +150,20 @@ function stored({ handlerId, preview = null, bucket, key }: KvAddress): {
   return { handlerId, bucket: preview === null ? bucket : `${preview}/${bucket}`, key, kind: totalKind(preview) };
 }
 
-/** Previews have limits of their own, so that one cannot use up the room of the handler itself. */
+/** Previews have limits of their own, so that a preview cannot use up the room of the handler itself. */
 function totalKind(preview: string | null): Schema['storage_totals']['kind'] {
   return preview === null ? 'kv' : `kv:${preview}`;
 }
 
-/** Throws `not_found` where the preview has been deleted: a call that still runs would leave values for ever. */
+/** Throws `not_found` when the preview has been deleted: a call that still runs would leave values for ever. */
 async function checkPreview(trx: Transaction<Schema>, { preview = null }: KvAddress): Promise<void> {
   if (preview === null) return;
-  // `key share`: other calls may write meanwhile, the preview's removal waits for this transaction.
+  // `key share`: other calls may write meanwhile, but the preview's removal waits for this transaction.
   const row = await trx.selectFrom('previews').select('id').where('id', '=', preview).forKeyShare().executeTakeFirst();
   if (row === undefined) throw new PlatformError('not_found', 'this preview has been deleted');
 }
 
-/** Returns whether the value is `expected`; null: whether there is none. */
+/** Returns whether the value equals `expected`; null: whether there is no value. */
 async function isValue(
   trx: Transaction<Schema>,
   { handlerId, bucket, key }: KvAddress,

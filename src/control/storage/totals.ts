@@ -1,4 +1,6 @@
-/** How much each handler stores, by kind: one row, changed in the transactions that change what it counts. */
+/**
+ * Number and bytes that each handler stores, by kind: one row, updated in the transactions that change the stored data.
+ */
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 

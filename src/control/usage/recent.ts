@@ -1,27 +1,27 @@
-/** The last five minutes of each handler in memory: what a screen that refreshes every 2 s asks for. */
+/** Keeps the last five minutes of each handler in memory, for screens that refresh every 2 s. */
 import type { UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 
 export const recentLimits = {
-  /** 60 slots of 5 s. */
+  /** Milliseconds of one slot; there are 60 slots. */
   slotMs: 5_000,
   slots: 60,
-  /** Durations kept per handler for the percentiles, the newest. */
+  /** Durations kept per handler, the newest ones, for the percentiles. */
   durations: 512,
-  /** Handlers remembered, at most about 10 KiB each; the least recently used go first. */
+  /** Handlers remembered, about 10 KiB each at most; the least recently used one is dropped first. */
   handlers: 2_000,
 } as const;
 
 export interface UsageSummary {
-  /** Milliseconds that the figures are about. */
+  /** Milliseconds that the figures cover. */
   readonly windowMs: number;
   readonly invocations: number;
   readonly failures: number;
   readonly gas: number;
-  /** Over the last full minute. */
+  /** Average over the last full minute. */
   readonly requestsPerSecond: number;
   readonly failuresPerSecond: number;
-  /** Of the newest recorded invocations of the window; null without any. */
+  /** Percentile of the newest recorded invocations of the window; null without any. */
   readonly p50Ms: number | null;
   readonly p99Ms: number | null;
 }
@@ -35,7 +35,7 @@ interface Slot {
 
 interface Recent {
   readonly slots: Slot[];
-  /** A ring: the oldest is overwritten. */
+  /** Ring buffer: the oldest entry is overwritten. */
   readonly durations: { readonly atMs: number; readonly durationMs: number }[];
   next: number;
 }
@@ -71,7 +71,7 @@ export class RecentUsage {
     const current = Math.floor(atMs / slotMs);
     const recent = this.#handlers.get(handlerId);
     const window = (recent?.slots ?? []).filter((slot) => slot.index > current - slots && slot.index <= current);
-    // The slot that is being filled would make the rate look low.
+    // Leaves out the current slot, which is incomplete and would make the rate look low.
     const minute = window.filter((slot) => slot.index < current && slot.index >= current - 60_000 / slotMs);
     const durations = (recent?.durations ?? [])
       .filter((entry) => entry.atMs > atMs - slots * slotMs)
@@ -121,7 +121,7 @@ function sum(slots: readonly Slot[], of: 'invocations' | 'failures' | 'gas'): nu
   return slots.reduce((total, slot) => total + slot[of], 0);
 }
 
-/** Returns the smallest value that at least `q` of all values do not exceed; null of nothing. */
+/** Returns the smallest value that at least a share `q` of all values do not exceed; null for an empty list. */
 export function quantile(ascending: readonly number[], q: number): number | null {
   return ascending[Math.max(0, Math.ceil(ascending.length * q) - 1)] ?? null;
 }

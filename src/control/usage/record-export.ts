@@ -1,10 +1,10 @@
-/** Records of Invocations as a download: all that are kept, those that started first before the others. */
+/** Downloads records of Invocations: all that are kept, in the order of their starts. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { InvocationRecord } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
 
-/** What CSV has of a record, in this order; NDJSON has `syscalls` and `io` as objects, CSV has them as JSON. */
+/** Fields of a record in CSV, in order. NDJSON has `syscalls` and `io` as objects, CSV has them as JSON text. */
 export const exportedRecordFields = [
   'id',
   'deployment',
@@ -23,8 +23,8 @@ export const exportedRecordFields = [
 const exportedObjects = ['syscalls', 'io'] as const;
 
 /**
- * Yields the lines of a download, in pieces of a page: the records of Invocations that had ended when it began and
- * started after the Invocation `after`. Throws `not_found` where that one is not kept (any more).
+ * Yields the lines of a download, one page per piece: records of Invocations that had ended when it began and started
+ * after the Invocation `after`. Throws `not_found` when `after` is not kept (any more).
  */
 export async function* exportRecords(
   db: Database,
@@ -64,7 +64,7 @@ export async function* exportRecords(
       )
       .orderBy('started_ms')
       .orderBy('id')
-      // A record has at most usageLimits.recordChars: a page of the longest is a few MiB.
+      // A record has at most usageLimits.recordChars, so a page of the longest is a few MiB.
       .limit(exportLimits.pageRows / 4)
       .execute();
     const end = rows.at(-1);
@@ -75,9 +75,9 @@ export async function* exportRecords(
 }
 
 function lineOf(json: string, format: ExportFormat): string {
-  // The record has no line end: JSON escapes them.
+  // JSON escapes line ends, so the record has none.
   if (format === 'ndjson') return `${json}\n`;
-  const record = JSON.parse(json) as Omit<InvocationRecord, 'handler'>; // written by UsageStore
+  const record = JSON.parse(json) as Omit<InvocationRecord, 'handler'>; // UsageStore has written this JSON.
   return csvLine([
     ...exportedRecordFields.map((field) => record[field]),
     ...exportedObjects.map((field) => JSON.stringify(record[field])),

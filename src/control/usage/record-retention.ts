@@ -6,11 +6,11 @@ import { GrowthWatch } from '../db/growth-watch.ts';
 export const recordLimits = {
   /** Records kept per handler; about 1 KiB each. */
   retained: 10_000,
-  /** A handler is looked at again when it has grown by this many. */
+  /** Number of new records after which a handler is trimmed again. */
   slack: 1_000,
-  /** Records deleted by one statement; so many of the newest are kept whatever the quota says. */
+  /** Records deleted by one statement; as many of the newest are kept, whatever the quota. */
   step: 500,
-  /** What a record costs besides its JSON, and a counter of a minute in all, bytes: columns and indexes. */
+  /** Bytes counted for a record besides its JSON, and for a counter of a minute in all: columns and indexes. */
   rowBytes: 150,
 } as const;
 
@@ -27,12 +27,12 @@ export class RecordRetention {
     });
   }
 
-  /** Takes notice that `records` more of a handler have been stored. */
+  /** Adds stored records to a handler's growth. */
   grown(handlerId: string, records: number): void {
     this.#watch.grown(handlerId, records);
   }
 
-  /** Resolves when nothing is due. */
+  /** Resolves when no trim is due. */
   idle(): Promise<void> {
     return this.#watch.idle();
   }
@@ -67,7 +67,7 @@ export class RecordRetention {
     }
   }
 
-  /** Keeps about the newest `keep` counters of a handler: of one minute all or none. Returns how many there are then. */
+  /** Keeps about the newest `keep` counters of a handler, whole minutes only. Returns the number of remaining ones. */
   async #trimMinutes(handlerId: string, keep: number): Promise<number> {
     const surplus = await this.#db.reader
       .selectFrom('usage')

@@ -1,8 +1,11 @@
-/** Invocations that run now, in memory: runners tell of those that run for long. */
+/** Keeps in memory the Invocations that are running: runners report those that run for long. */
 import type { RunningChange } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 
-/** Of one runner: more than it lists at once. A runner that a guest has taken over cannot fill our memory. */
+/**
+ * Invocations of one runner: more than it reports at once. A runner that a guest has taken over cannot fill control's
+ * memory.
+ */
 const perRunnerMax = 2_000;
 
 export class RunningInvocations {
@@ -15,14 +18,14 @@ export class RunningInvocations {
     for (const id of ended) theirs.delete(id);
   }
 
-  /** Forgets a runner that has ended. Returns what ran in it. */
+  /** Removes a runner that has ended. Returns the Invocations that ran in it. */
   runnerEnded(runnerId: string): readonly PendingInvocationRecord[] {
     const theirs = this.#byRunner.get(runnerId);
     this.#byRunner.delete(runnerId);
     return theirs === undefined ? [] : [...theirs.values()];
   }
 
-  /** Returns the Invocations of a handler that run, the newest first. */
+  /** Returns the running Invocations of a handler, newest first. */
   of(handlerId: string): readonly PendingInvocationRecord[] {
     return [...this.#byRunner.values()]
       .flatMap((theirs) => [...theirs.values()])

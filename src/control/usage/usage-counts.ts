@@ -1,15 +1,15 @@
-/** Exact counters on their way into the table `usage`: one row per handler, Deployment and minute. */
+/** Collects exact counters for the table `usage`: one row per handler, Deployment and minute. */
 import { type Kysely, sql } from 'kysely';
 import type { UsageCount } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
 import type { Schema } from '../db/schema.ts';
 
-/** Rows waiting for a database that fails: an hour of 1,600 busy handlers. */
+/** Rows that wait for a database that fails: an hour of 1,600 busy handlers. */
 const pendingMax = 100_000;
 
 export const minuteMs = 60_000;
 
-/** Numbers from a runner, which holds hostile guests: what is no count is 0. */
+/** Returns a row of a runner's counters. A runner runs hostile guests: a value that is no valid count becomes 0. */
 export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
   return {
     handler_id: count.handlerId,
@@ -27,7 +27,7 @@ export function toRow(count: UsageCount, atMs: number): Schema['usage'] {
 export class PendingCounts implements Iterable<Schema['usage']> {
   readonly #rows = new Map<string, Schema['usage']>();
 
-  /** Adds counts; returns false where there is no room for one more row; the counts are lost then. */
+  /** Adds counts. Returns false when there is no room for another row; the counts are then lost. */
   add(count: Schema['usage']): boolean {
     const key = `${count.handler_id} ${count.deployment} ${count.minute_ms}`;
     const known = this.#rows.get(key);
@@ -58,7 +58,7 @@ export class PendingCounts implements Iterable<Schema['usage']> {
   }
 }
 
-/** Adds to the row in the database, or makes it. */
+/** Adds to the row in the database, or inserts it. */
 export async function addCount(trx: Kysely<Schema>, row: Schema['usage']): Promise<void> {
   await trx
     .insertInto('usage')

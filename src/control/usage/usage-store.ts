@@ -1,6 +1,6 @@
 /**
  * Stores how invocations ended: records (bounded, perhaps sampled by the runner) and exact counters per Deployment and
- * minute. Recent figures are kept in memory too (recent.ts) for readers that watch live.
+ * minute. Recent figures are also kept in memory (recent.ts), for readers that watch live.
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
@@ -18,14 +18,14 @@ import { RunningInvocations } from './running.ts';
 import { addCount, PendingCounts, positive, toRow as toCountRow, whole } from './usage-counts.ts';
 
 export const usageLimits = {
-  /** Records waiting for the database, about 1 KiB each. Beyond: records are dropped, counts are not. */
+  /** Records that wait for the database, about 1 KiB each. Further records are dropped, counts are not. */
   waiting: 20_000,
   batch: 2_000,
-  /** JSON of one record; a longer one loses its system calls and schemes. */
+  /** Characters of one record's JSON; a longer one loses its system calls and schemes. */
   recordChars: 16_384,
-  /** Counters by the minute are kept for 90 days. */
+  /** Milliseconds for which counters by the minute are kept. */
   minutesMs: 90 * 24 * 60 * 60_000,
-  /** One answer. */
+  /** Greatest number of Invocations in one answer. */
   listed: 500,
 } as const;
 
@@ -47,7 +47,7 @@ interface HandlerRef {
 const insertRecords = new BatchInsert({
   table: 'invocations',
   columns: ['id', 'handler_id', 'deployment', 'started_ms', 'status', 'outcome', 'duration_ms', 'gas', 'record'],
-  // A runner that did not hear back may send a record again.
+  // A runner that got no confirmation may send a record again.
   ifNew: ['id'],
 });
 
@@ -60,7 +60,7 @@ export class UsageStore {
   readonly #recent: RecentUsage;
   readonly #running = new RunningInvocations();
   readonly #retention: RecordRetention;
-  /** What the next write adds up; a write that fails puts its own back, so that counters stay exact. */
+  /** Counts for the next write. A write that fails adds its counts again, so that counters stay exact. */
   #counts = new PendingCounts();
   #totals: UsageTotals = {
     invocations: 0,
@@ -78,7 +78,7 @@ export class UsageStore {
     /** Unix milliseconds. */
     readonly now: () => number;
     readonly onError: (error: unknown) => void;
-    /** Takes the bytes of records that have been stored. */
+    /** Is called with the bytes of stored records. */
     readonly onGrown?: (handlerId: string, bytes: number) => void;
   }) {
     this.#db = options.db;
@@ -95,12 +95,15 @@ export class UsageStore {
     });
   }
 
-  /** Resolves when stored, or when records were counted as dropped (queue full, database failing); never rejects. */
+  /**
+   * Stores records and counts. Resolves when they are stored, or when records were counted as dropped (queue full,
+   * database failing); never rejects.
+   */
   async record(usage: {
     readonly records: readonly PendingInvocationRecord[];
     readonly counts: readonly UsageCount[];
   }): Promise<void> {
-    // What is nobody's would fail the write of all others, and again with every try.
+    // Leaves out records of handlers that do not exist: they would fail the write of all others at every attempt.
     const records = usage.records.filter(
       (record) => typeof record.id === 'string' && typeof record.handlerId === 'string',
     );
@@ -109,13 +112,13 @@ export class UsageStore {
     for (const count of counts) this.#add(toCountRow(count, atMs));
     this.#recent.add(records, counts);
     const done = this.#queue.push(records);
-    // Full: a write is running, and the one after it takes the counts along.
+    // The queue is full: a write is running, and the next one takes the counts along.
     if (done === null) this.#countRecords({ dropped: records.length });
     else await done;
   }
 
   /**
-   * Takes notice of which Invocations run in a runner. null: the runner has ended; those that ran there are recorded as
+   * Updates which Invocations run in a runner. null: the runner has ended; Invocations that ran in it are recorded as
    * aborted.
    */
   running(runnerId: string, change: RunningChange | null): void {
@@ -135,9 +138,9 @@ export class UsageStore {
   }
 
   /**
-   * Returns at most `limit` Invocations: first those that run for long now, then those that have ended; both the newest
-   * first, and only what stands behind `before` (an id) in that order. `failed`: only those that ended otherwise than
-   * `ok`. Throws `not_found` where `before` is not kept.
+   * Returns at most `limit` Invocations: first those that have been running for long, then those that have ended; both
+   * newest first. `before`: id after which the page starts in that order. `failed`: only those that ended with another
+   * outcome than `ok`. Throws `not_found` when `before` is not kept.
    */
   async list(
     handler: HandlerRef,
@@ -182,7 +185,7 @@ export class UsageStore {
     return { ...facts, handler: handler.name, durationMs: Math.max(0, this.#now() - facts.startedMs) };
   }
 
-  /** Figures of the last minutes, from memory. */
+  /** Returns the figures of the last minutes, from memory. */
   summary(handlerId: string): UsageSummary {
     return this.#recent.summary(handlerId);
   }
@@ -217,8 +220,8 @@ export class UsageStore {
   }
 
   /**
-   * Returns the last minute that saw an invocation of each handler, in Unix milliseconds; without handlers that saw none
-   * since counters were pruned. One seek in an index for each handler.
+   * Returns the last minute, in Unix milliseconds, in which each handler had an invocation; without handlers that had
+   * none since counters were pruned. One seek in an index per handler.
    */
   async lastCallMs(): Promise<Readonly<Record<HandlerId, number>>> {
     const rows = await this.#db.reader
@@ -353,7 +356,7 @@ function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invoc
   };
 }
 
-/** Makes a record of the stored JSON, which has no handler: its name is that of the moment of asking. */
+/** Makes a record from the stored JSON, which does not contain the handler's name, since that may change. */
 function toRecord(json: string, handler: HandlerRef): InvocationRecord {
   return { ...JSON.parse(json), handler: handler.name };
 }

@@ -1,4 +1,4 @@
-/** A new handler: its name, then what to type to push to it. */
+/** Creates a handler: asks for its name, then shows the commands to push to it. */
 import { randomInt } from 'node:crypto';
 import { generateName, isHandlerName } from '../../../src/protocol/names.ts';
 import type { HandlerView } from '../../../src/protocol/nouns.ts';
@@ -12,7 +12,7 @@ import { errorLines } from '../../text/error-lines.ts';
 export interface Created {
   readonly handler: HandlerView;
   readonly git: string;
-  /** What create did and what comes next, the commands last. */
+  /** Results of the creation, followed by the next commands. */
   readonly lines: readonly string[];
 }
 
@@ -34,7 +34,7 @@ export class CreateScreen extends Screen {
     return this.created === null ? this.form.input : null;
   }
 
-  /** What is wrong with the name as typed; null if nothing. */
+  /** Problem of the typed name; null: none. */
   get problem(): string | null {
     const name = this.form.value('Name');
     if (name === '') return null;

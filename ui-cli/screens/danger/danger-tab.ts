@@ -5,12 +5,12 @@ import { Screen, type TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** Delete, and bring back. */
+/** Deletes and restores a handler. */
 export class DangerTab extends Screen {
   readonly crumbs = ['danger zone'];
   readonly app: App;
   readonly handler: HandlerContext;
-  /** Open while the name is typed. */
+  /** Form in which the name is typed; null: closed. */
   form: Form | null = null;
   deleted = false;
 

@@ -1,4 +1,4 @@
-/** Variables of a handler. Values are masked; `v` reveals one that was typed here just now. */
+/** Shows and sets variables of a handler. Values are masked; `v` reveals one that was just typed here. */
 import type { VariableView } from '../../client/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
@@ -11,9 +11,9 @@ import type { HandlerContext } from '../handler/tab.ts';
 export class EnvTab extends ListScreen<VariableView> {
   readonly crumbs = ['environment'];
   readonly handler: HandlerContext;
-  /** Open while a variable is set. */
+  /** Form in which a variable is set; null: closed. */
   form: Form | null = null;
-  /** Values by key that were typed since this screen was opened; the server never returns a value in full. */
+  /** Values typed since this screen was opened, by key; the server never returns a value in full. */
   readonly typed = new Map<string, string>();
   revealed = false;
 

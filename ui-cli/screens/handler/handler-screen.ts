@@ -1,4 +1,4 @@
-/** One handler: tabs, each a screen of its own. */
+/** One handler, with tabs, each of which is a screen. */
 import type { PlatformError } from '../../../src/protocol/errors.ts';
 import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { App } from '../../frame/app.ts';
@@ -14,7 +14,7 @@ export class HandlerScreen extends Screen implements HandlerContext {
   readonly app: App;
   readonly name: string;
   override readonly headRows = 1;
-  /** Its state and live version; every tab may show it. */
+  /** The handler's state and live version, for all tabs. */
   readonly handler: Loader<HandlerView>;
   tabName: TabName;
   readonly #openInvocation: (id: string) => void;
@@ -37,7 +37,7 @@ export class HandlerScreen extends Screen implements HandlerContext {
     return [this.name, ...this.tab.crumbs];
   }
 
-  /** The open tab; made when it is opened first, and kept. */
+  /** Page of the open tab, made when the tab is first opened, and kept. */
   get tabPage(): Page {
     const known = this.#pages.get(this.tabName);
     if (known !== undefined) return known;

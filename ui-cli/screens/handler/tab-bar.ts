@@ -1,4 +1,4 @@
-/** The tabs in one row, the open one in brackets, so that it shows without colours too. Pure. */
+/** Formats the tabs in one row, the open one in brackets, so that it shows without colours too. */
 import { type TabName, tabKey, tabNames } from './tab.ts';
 
 export interface TabPiece {
@@ -6,7 +6,7 @@ export interface TabPiece {
   readonly open: boolean;
 }
 
-/** ` 1 overview [2 logs] 3 deployments `, closer together or as numbers only where that is too wide. */
+/** Returns ` 1 overview [2 logs] 3 deployments `; when that is too wide, closer together or as numbers only. */
 export function tabBar(open: TabName, width: number): TabPiece[] {
   const label = (tab: TabName) => `${tabKey(tab)} ${tab}`;
   const airy = tabNames.map((tab) =>
@@ -19,7 +19,7 @@ export function tabBar(open: TabName, width: number): TabPiece[] {
   );
 }
 
-/** The brackets stand where the spaces between the tabs would. */
+/** Returns the pieces; brackets replace the spaces between tabs. */
 function pieces(open: TabName, label: (tab: TabName) => string): TabPiece[] {
   const at = tabNames.indexOf(open);
   return tabNames.map((tab, i) => {

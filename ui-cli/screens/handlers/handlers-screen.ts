@@ -1,4 +1,4 @@
-/** All handlers of the user: the first screen. */
+/** Lists all handlers of the user: the first screen. */
 import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { UsageView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
@@ -18,7 +18,7 @@ export interface HandlersDoors {
 
 export class HandlersScreen extends ListScreen<HandlerView> {
   readonly crumbs: readonly string[] = [];
-  /** By handler name. */
+  /** Figures by handler name. */
   usage: ReadonlyMap<string, UsageView> = new Map();
   #deleted = false;
   readonly #doors: HandlersDoors;
@@ -30,7 +30,7 @@ export class HandlersScreen extends ListScreen<HandlerView> {
 
   protected async load(signal: AbortSignal): Promise<readonly HandlerView[]> {
     const { client } = this.app;
-    // Figures are a help; a list without them is still a list.
+    // A failure to load figures does not hide the list.
     const [handlers, deleted, usage] = await Promise.all([
       client.handlers({}, { signal }),
       this.#deleted ? client.handlers({ deleted: true }, { signal }) : [],

@@ -11,13 +11,13 @@ interface Shown {
   readonly page: LogPage;
 }
 
-/** One run: request, outcome, gas, system calls, its log lines. */
+/** Shows one invocation: request, outcome, gas, system calls, log lines. */
 export class InvocationScreen extends TextScreen<Shown> {
   readonly crumbs: readonly string[];
   readonly id: string;
   readonly #handler: string;
 
-  /** `name` is the handler's. */
+  /** `name`: name of the handler. */
   constructor(app: App, name: string, id: string) {
     super(app, { everyMs: null });
     this.id = id;

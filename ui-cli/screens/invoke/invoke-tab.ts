@@ -1,4 +1,4 @@
-/** Calls the handler and shows the answer, what it used and what it logged. */
+/** Calls the handler and shows the answer, its usage and its log lines. */
 import { MIB } from '../../../src/protocol/limits.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 import { awaitRecord } from '../../client/invocation-record.ts';
@@ -14,9 +14,9 @@ import { formatLogLine } from '../../text/log-line.ts';
 import { visible, visibleLines } from '../../text/visible.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** Enough to look at; the command line writes all of it to a file. */
+/** Bytes of an answer that are shown; the command line can write all of it to a file. */
 const shownBytesMax = MIB;
-/** Rows of the form and the line under it. */
+/** Rows of the form and of the line below it. */
 export const invokeHeadRows = 5;
 
 export class InvokeTab extends Screen {
@@ -25,7 +25,7 @@ export class InvokeTab extends Screen {
   readonly handler: HandlerContext;
   readonly form: Form;
   readonly scroll: Scroll;
-  /** One line about the last answer. */
+  /** Summary of the last answer in one line; null: none yet. */
   summary: string | null = null;
   #editing = false;
 

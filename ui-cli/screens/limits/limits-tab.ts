@@ -6,7 +6,7 @@ import { Screen, type Status } from '../../frame/screen.ts';
 import { loaderStatus } from '../../frame/status.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** What the live deployment may use and open; it comes from the manifest in its commit. */
+/** Shows the limits and policy of the live deployment, which come from the manifest in its commit. */
 export class LimitsTab extends Screen {
   readonly crumbs = ['limits'];
   readonly app: App;

@@ -1,4 +1,4 @@
-/** Log in or sign up; the first thing a new user sees. */
+/** Logs in or signs up: the first screen of a new user. */
 import type { PlatformError } from '../../../src/protocol/errors.ts';
 import { Client } from '../../client/client.ts';
 import { normalizeServer } from '../../config.ts';
@@ -14,7 +14,7 @@ export class LoginScreen extends Screen {
   readonly app: App;
   override readonly isLogin = true;
   mode: LoginMode = 'login';
-  /** Whether the account has turned out to have a second factor. */
+  /** Whether the server has answered that the account has a second factor. */
   #asksCode = false;
   form: Form;
 

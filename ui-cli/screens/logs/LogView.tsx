@@ -8,7 +8,7 @@ import { logRowLines, logRowText } from './log-row.ts';
 import type { LogTab } from './log-tab.ts';
 import { type LogRow, logRows, type ScreenLine, wrappedLines } from './log-window.ts';
 
-/** Draws as many rows as there is room for, whatever the log holds; keys are places, so that rows are reused. */
+/** Draws as many rows as fit, however long the log is. Keys are screen positions, so that rows are reused. */
 export function LogView({ screen }: ScreenProps<LogTab>) {
   const app = useApp();
   const { columns } = app.size;

@@ -1,25 +1,25 @@
 /**
- * The newest log lines and an index of those that match a filter, outside React. Both are rings, so a
- * line costs the same whether it is the first or the millionth.
+ * Holds the newest log lines and an index of those that match a filter, outside React. Both are ring buffers, so that
+ * the first and the millionth line cost the same.
  */
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 
-/** 50,000 lines are about 10 MiB, and hours of an ordinary log. */
+/** Capacity in lines: about 10 MiB, and hours of an ordinary log. */
 export const logBufferLines = 50_000;
 
 export type LogEntry =
   | { readonly kind: 'line'; readonly line: LogLine }
-  /** An invocation that has ended, so that a function that logs nothing is no blank screen. */
+  /** An invocation that has ended, so that a function that logs nothing still shows something. */
   | { readonly kind: 'call'; readonly record: InvocationRecord }
-  /** Something about the stream itself: a lost connection, dropped lines. Shown whatever the filter. */
+  /** An event of the stream itself: a lost connection, dropped lines. Shown with every filter. */
   | { readonly kind: 'mark'; readonly text: string };
 
 export class LogBuffer {
   readonly #capacity: number;
   readonly #entries: (LogEntry | undefined)[];
-  /** Sequence number of the next entry; the ring holds the `#capacity` before it. */
+  /** Sequence number of the next entry; the ring holds the `#capacity` entries before it. */
   #next = 0;
-  /** Sequence numbers of matching entries, a ring addressed by ordinal. */
+  /** Sequence numbers of matching entries: a ring buffer, addressed by ordinal. */
   readonly #matches: Float64Array;
   #firstOrdinal = 0;
   #nextOrdinal = 0;
@@ -32,14 +32,14 @@ export class LogBuffer {
     this.#matches = new Float64Array(capacity);
   }
 
-  /** Entries held. */
+  /** Number of entries held. */
   get size(): number {
     return Math.min(this.#next, this.#capacity);
   }
 
   /**
-   * Matching entries have ordinals from `firstOrdinal` to before `nextOrdinal`. An entry keeps its
-   * ordinal until it falls out of the ring or the filter changes.
+   * Ordinal of the first matching entry; ordinals end before `nextOrdinal`. An entry keeps its ordinal until it falls
+   * out of the ring or the filter changes.
    */
   get firstOrdinal(): number {
     return this.#firstOrdinal;
@@ -62,7 +62,7 @@ export class LogBuffer {
     this.#next += 1;
   }
 
-  /** All that is held, oldest first, whatever the filter. */
+  /** Yields all held entries, oldest first, whatever the filter. */
   *entries(): IterableIterator<LogEntry> {
     for (let sequence = this.#next - this.size; sequence < this.#next; sequence += 1) {
       const entry = this.#entries[sequence % this.#capacity];
@@ -70,7 +70,7 @@ export class LogBuffer {
     }
   }
 
-  /** Puts older entries in front, as many of the newest of them as there is room; ordinals start anew. */
+  /** Adds older entries at the front, as many of the newest of them as fit; ordinals start anew. */
   prepend(older: readonly LogEntry[]): void {
     const held = [...this.entries()];
     const room = Math.max(0, this.#capacity - held.length);
@@ -81,13 +81,16 @@ export class LogBuffer {
     for (const entry of held) this.push(entry);
   }
 
-  /** The matching entry with that ordinal, if it is still held. */
+  /** Returns the matching entry with an ordinal, if it is still held. */
   at(ordinal: number): LogEntry | undefined {
     if (ordinal < this.#firstOrdinal || ordinal >= this.#nextOrdinal) return undefined;
     return this.#entries[this.#sequenceAt(ordinal) % this.#capacity];
   }
 
-  /** Rebuilds the index; ordinals start anew at 0. Returns the new ordinal of the entry that had `keep`, or of the one after it. */
+  /**
+   * Rebuilds the index; ordinals start anew at 0. Returns the new ordinal of the entry that had `keep`, or of the next
+   * one.
+   */
   setFilter(
     filter: ((line: LogLine) => boolean) | null,
     keep = -1,
@@ -108,7 +111,7 @@ export class LogBuffer {
     return found === -1 ? Math.max(0, this.#nextOrdinal - 1) : found;
   }
 
-  /** The nearest matching line before (`step` -1) or after (1) `ordinal` that `wanted` accepts; -1 if none. */
+  /** Returns the nearest matching line before (`step` -1) or after (1) `ordinal` that `wanted` accepts; -1: none. */
   find(ordinal: number, step: 1 | -1, wanted: (line: LogLine) => boolean): number {
     for (let at = ordinal + step; at >= this.#firstOrdinal && at < this.#nextOrdinal; at += step) {
       const entry = this.at(at);

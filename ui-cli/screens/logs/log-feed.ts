@@ -1,9 +1,9 @@
 /**
- * Fills a LogBuffer: what was, then what comes, and marks where the stream was interrupted. While
- * nobody looks it is closed, and goes on from its cursor afterwards, so nothing is missed.
+ * Fills a LogBuffer with history and new lines, and marks where the stream was interrupted. While the screen is hidden
+ * the feed is closed; later it continues from its cursor, so that no line is missed.
  *
- *     closed -> loading -> connecting <-> live
- *                  ^           ^---- waiting (lost; tries again)
+ * closed -> loading -> connecting <-> live
+ * ^           ^---- waiting (lost; tries again)
  */
 import { PlatformError } from '../../../src/protocol/errors.ts';
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
@@ -14,24 +14,24 @@ import { afterFrame, pollMs } from '../../frame/loader.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { LogBuffer, type LogEntry } from './log-buffer.ts';
 
-/** What one sees of the past at once; more is fetched on request. */
+/** Lines of history that are loaded at first; more are loaded on request. */
 const historyLines = 1_000;
 
 export class LogFeed {
   readonly buffer = new LogBuffer();
   state: 'loading' | 'connecting' | 'live' | 'waiting' = 'loading';
-  /** Lines that the platform lost. */
+  /** Number of lines that the platform dropped. */
   dropped = 0;
   readonly #app: App;
   readonly #handler: string;
-  /** Called for every frame that comes: must be cheap. */
+  /** Is called for every frame, so it must be cheap. */
   readonly #pushed: () => void;
   readonly #calls: Calls;
   #tail: LogTail | null = null;
-  /** From `open` to `close`. */
+  /** Aborts at `close`; a new one is made at `open`. */
   #session = new AbortController();
   #retry: NodeJS.Timeout | undefined;
-  /** Where the tail goes on; null before the history came. */
+  /** Cursor at which the tail continues; null before the history is loaded. */
   #cursor: number | null = null;
   #lost = false;
 
@@ -58,7 +58,7 @@ export class LogFeed {
     clearTimeout(this.#retry);
   }
 
-  /** Puts lines from before the oldest one in front; returns how many came. */
+  /** Adds lines before the oldest one; returns their number. */
   async loadOlder(signal: AbortSignal): Promise<number> {
     const oldest = this.#oldest();
     if (oldest === null) return 0;
@@ -79,7 +79,7 @@ export class LogFeed {
     try {
       await afterFrame();
       const page = await app.client.logs(this.#handler, { limit: historyLines }, { signal });
-      // Calls are a help; a log without them is still a log.
+      // A failure to load calls does not hide the log.
       const ended = await this.#calls.fresh(signal).catch(() => []);
       if (signal.aborted) return;
       this.#addHistory(page.lines, ended);
@@ -131,7 +131,7 @@ export class LogFeed {
     else this.#tail = tail;
   }
 
-  /** Lines and calls in the order of time. Of a full page, calls before its first line stay out. */
+  /** Adds lines and calls in the order of time. Calls before the first line of a full page are left out. */
   #addHistory(lines: readonly LogLine[], ended: readonly InvocationRecord[]): void {
     const fromMs = lines.length < historyLines ? 0 : (lines[0]?.timeMs ?? 0);
     const calls = ended.filter((record) => endOf(record) >= fromMs);

@@ -1,4 +1,4 @@
-/** A row of the log tail as text. Pure. */
+/** Formats a row of the log as text. */
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 import { formatClock } from '../../text/format.ts';
 import { formatCall, levelText, shortId } from '../../text/log-line.ts';
@@ -6,10 +6,13 @@ import { visible } from '../../text/visible.ts';
 import { cut, skip, wrap } from '../../text/width.ts';
 import type { LogRow } from './log-window.ts';
 
-/** From this width on there is room for milliseconds, version and invocation. */
+/** Width from which there is room for milliseconds, version and invocation. */
 const wideColumns = 110;
 
-/** Control characters are visible, the rest is cut to `width` cells. `offset` scrolls the text sideways. */
+/**
+ * Returns a row, with control characters made visible, cut to `width` cells. `offset`: cells that the text is scrolled
+ * sideways.
+ */
 export function logRowText(
   { entry, selected }: LogRow,
   { width, offset }: { readonly width: number; readonly offset: number },
@@ -20,20 +23,20 @@ export function logRowText(
   const { line } = entry;
   const head = mark + (width >= wideColumns ? wideHead(line) : narrowHead(line));
   const room = width - head.length;
-  // A line may have 16 KiB: what cannot show need not be looked at. A cell takes 20 code units at most
-  // in what people write; longer clusters of combining marks are cut.
+  // A line may have 16 KiB, so only the part that can show is formatted. A cell takes at most 20 code units in usual
+  // text; longer clusters of combining marks are cut.
   const text = visible(line.text.slice(0, (offset + room) * 20));
   return head + cut(offset === 0 ? text : skip(text, offset), room);
 }
 
-/** The same row in as many lines of `width` cells as its text needs, at most `most`. */
+/** Returns a row as the lines of `width` cells that its text needs, at most `most`. */
 export function logRowLines(
   { entry, selected }: LogRow,
   { width, most }: { readonly width: number; readonly most: number },
 ): string[] {
   if (entry.kind !== 'line') return [logRowText({ entry, selected }, { width, offset: 0 })];
   const head = (selected ? '›' : ' ') + (width >= wideColumns ? wideHead(entry.line) : narrowHead(entry.line));
-  // As in logRowText: what cannot show need not be looked at.
+  // As in logRowText: only the part that can show is formatted.
   const text = visible(entry.line.text.slice(0, most * width * 20));
   const lines = wrap(text, Math.max(1, width - head.length));
   return lines.slice(0, most).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);

@@ -1,6 +1,6 @@
 /**
- * The log, live. The socket only pushes into the buffer; React hears of it every 66 ms at most, and
- * draws only the rows that show: 5,000 lines a second then cost 14 % of a core.
+ * Shows the live log. The socket only adds to the buffer; React is notified every 66 ms at most and draws only visible
+ * rows: 5,000 lines a second then cost 14 % of a core.
  */
 import { type InvocationRecord, type LogLine, logLevels } from '../../../src/protocol/nouns.ts';
 import type { App } from '../../frame/app.ts';
@@ -17,7 +17,7 @@ import type { LogBuffer, LogEntry } from './log-buffer.ts';
 import { LogFeed } from './log-feed.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-window.ts';
 
-/** Ink draws 30 frames a second; a tick above that would be drawn every second time only. */
+/** Milliseconds between notifications. Ink draws 30 frames a second; a longer time would skip every second frame. */
 export const tickMs = 66;
 const sidewaysCells = 16;
 const levels = [null, logLevels.info, logLevels.warning, logLevels.error] as const;
@@ -28,11 +28,11 @@ export class LogTab extends Screen {
   readonly app: App;
   readonly handler: HandlerContext;
   view: LogView = { kind: 'following' };
-  /** Cells that lines are moved to the left. */
+  /** Cells that lines are scrolled to the left. */
   offset = 0;
-  /** Lines of calls show. */
+  /** Whether calls are shown between the lines. */
   showsCalls = true;
-  /** Long lines take several rows instead of being cut. */
+  /** Whether long lines take several rows instead of being cut. */
   wraps = false;
   readonly #filter = new Filter(() => this.#applyFilter());
   #level = 0;
@@ -168,7 +168,7 @@ export class LogTab extends Screen {
     this.view = { kind: 'following' };
   }
 
-  /** The first line; a second `g` there fetches what is older. */
+  /** Goes to the first line; a second `g` there loads older lines. */
   async #first(): Promise<void> {
     const before = this.view;
     this.view = selectLine(this.view, this.buffer, this.buffer.firstOrdinal, this.rows);
@@ -187,7 +187,7 @@ export class LogTab extends Screen {
           return;
         }
         this.#applyFilter();
-        // The newest of the older ones, at the bottom: what one asked for is what one sees.
+        // Selects the newest of the older lines, at the bottom of the window.
         const selected = Math.min(count, buffer.nextOrdinal) - 1;
         const top = selected - this.rows + 1;
         this.view = clampLog({ kind: 'paused', selected, top, since: buffer.nextOrdinal }, buffer, this.rows);
@@ -212,7 +212,7 @@ export class LogTab extends Screen {
 
   #findError(step: 1 | -1): void {
     const { buffer, view } = this;
-    // At the end there is no next one; what one looks for there is the newest.
+    // At the end there is no next line, so the newest one is selected.
     const following = view.kind === 'following';
     const from = following ? buffer.nextOrdinal : view.selected;
     const found = buffer.find(from, following ? -1 : step, (line) => severityOf(line) === 'error');

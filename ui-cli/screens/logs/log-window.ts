@@ -1,4 +1,4 @@
-/** Where in the log one looks: following its end, or paused at a selected line. Plain functions. */
+/** Position in the log: following its end, or paused at a selected line. Plain functions. */
 import type { LogBuffer, LogEntry } from './log-buffer.ts';
 
 export type LogView =
@@ -8,7 +8,7 @@ export type LogView =
       /** Ordinals of the selected line and of the first row. */
       readonly selected: number;
       readonly top: number;
-      /** `nextOrdinal` when it was paused: what came since is counted. */
+      /** Value of `nextOrdinal` at the pause; lines that came since are counted from it. */
       readonly since: number;
     };
 
@@ -35,7 +35,10 @@ export function pause(view: LogView, range: Range, rows: number): Extract<LogVie
   };
 }
 
-/** Lines fall out of the buffer and terminals change their size; the selection stays on a line that is there. */
+/**
+ * Returns the view with its selection on an existing line, after lines fell out of the buffer or the terminal changed
+ * its size.
+ */
 export function clampLog(view: LogView, { firstOrdinal, nextOrdinal }: Range, rows: number): LogView {
   if (view.kind === 'following') return view;
   const selected = Math.max(firstOrdinal, Math.min(view.selected, nextOrdinal - 1));
@@ -49,7 +52,7 @@ export interface LogRow {
   readonly selected: boolean;
 }
 
-/** Exactly what shows, at most `rows` entries. */
+/** Returns the visible entries, at most `rows`. */
 export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[] {
   const at = clampLog(view, buffer, rows);
   const top = at.kind === 'paused' ? at.top : Math.max(buffer.firstOrdinal, buffer.nextOrdinal - rows);
@@ -61,7 +64,7 @@ export function logRows(buffer: LogBuffer, view: LogView, rows: number): LogRow[
   return shown;
 }
 
-/** Matching lines that came since the pause. */
+/** Returns the number of matching lines that came since the pause. */
 export function newSince(view: LogView, { nextOrdinal }: Range): number {
   return view.kind === 'paused' ? Math.max(0, nextOrdinal - view.since) : 0;
 }
@@ -73,8 +76,8 @@ export interface ScreenLine {
 }
 
 /**
- * The lines that show when long rows are wrapped, at most `rows` of them: the last ones when following, else those
- * from the top row on, further down where the selected row would not fit. `linesOf` gives a row's own lines.
+ * Returns the visible lines of wrapped rows, at most `rows`: the last ones when following, else those from the top row
+ * on, or further down if the selected row would not fit. `linesOf` returns a row's lines.
  */
 export function wrappedLines(
   buffer: LogBuffer,

@@ -1,4 +1,4 @@
-/** What the overview of a handler says, as lines. Pure. */
+/** Makes the lines of a handler's overview. */
 import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { UsageMinute, UsageView } from '../../client/views.ts';
 import { formatAgo, formatBytes, formatCount, formatDate, formatDuration } from '../../text/format.ts';
@@ -72,7 +72,7 @@ function perSecond(rate: number): string {
   return `${rate < 10 ? Number(rate.toFixed(2)) : formatCount(Math.round(rate))}/s`;
 }
 
-/** The end of the current minute, so that the last bar is the minute we are in. */
+/** Returns the end of the current minute, so that the last bar is the current minute. */
 function nextMinute(nowMs: number): number {
   return (Math.floor(nowMs / minuteMs) + 1) * minuteMs;
 }

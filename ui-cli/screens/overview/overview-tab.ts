@@ -6,7 +6,7 @@ import { Screen, type Status } from '../../frame/screen.ts';
 import { loaderStatus } from '../../frame/status.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** Minutes that the sparklines go back. */
+/** Minutes that the sparklines cover. */
 export const overviewMinutes = 60;
 
 export class OverviewTab extends Screen {

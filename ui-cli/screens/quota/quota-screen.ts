@@ -5,7 +5,7 @@ import { pollMs } from '../../frame/loader.ts';
 import { TextScreen } from '../../frame/text-screen.ts';
 import { quotaLines } from '../../text/quota.ts';
 
-/** How much of the user's quota is used, and by what. */
+/** Shows the usage of the user's quota, by kind. */
 export class QuotaScreen extends TextScreen<QuotaView> {
   readonly crumbs = ['quota'];
 

@@ -1,4 +1,4 @@
-/** The lists that the jump list leads to: each loads lines, and ends with the command that changes what it shows. */
+/** Lists that the jump line offers. Each loads lines, and ends with the command that changes its subject. */
 import type { App } from '../../frame/app.ts';
 import { accountTable, inviteTable, teamTable, tokenTable, transferTable } from '../../text/access.ts';
 import { auditTable } from '../../text/audit.ts';
@@ -14,7 +14,7 @@ export interface Place {
 /** Entries of the audit that a screen loads. */
 const entries = 100;
 
-/** The lists of the account and, for administrators, of the platform. */
+/** Returns the lists of the account and, for administrators, of the platform. */
 export function accountPlaces(app: App): readonly Place[] {
   const client = () => app.client;
   return [
@@ -40,7 +40,7 @@ export function accountPlaces(app: App): readonly Place[] {
   ];
 }
 
-/** The lists of one handler. */
+/** Returns the lists of one handler. */
 export function handlerPlaces(app: App, handler: string): readonly Place[] {
   const client = () => app.client;
   return [

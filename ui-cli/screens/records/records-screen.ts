@@ -4,13 +4,13 @@ import { pollMs } from '../../frame/loader.ts';
 import { TextScreen } from '../../frame/text-screen.ts';
 
 export interface RecordsOptions {
-  /** Where the screen says that it is. */
+  /** Breadcrumb of the screen. */
   readonly crumbs: readonly string[];
   /** Loads the lines of the screen. */
   readonly load: (signal: AbortSignal) => Promise<readonly string[]>;
 }
 
-/** A list that is looked at and changed by commands: tokens, a team, users, the audit. */
+/** Shows a list that is changed by commands: tokens, a team, users, the audit. */
 export class RecordsScreen extends TextScreen<readonly string[]> {
   readonly crumbs: readonly string[];
   readonly #load: RecordsOptions['load'];

@@ -1,4 +1,4 @@
-/** Runs a local file in a process of its own, so that Esc can end whatever it does. */
+/** Runs a local file in a separate process, so that Esc can end it at any time. */
 import { spawn } from 'node:child_process';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
@@ -9,9 +9,9 @@ import { errorLines } from '../../text/error-lines.ts';
 import { visible } from '../../text/visible.ts';
 import { splitWords } from './words.ts';
 
-/** Lines of output that are kept; a guest may write for ever. */
+/** Lines of output that are kept; a guest may write without end. */
 const linesMax = 5_000;
-/** A line without an end is cut here. */
+/** Characters after which a line without an end is cut. */
 const lineCharsMax = 16 * 1024;
 export const runHeadRows = 4;
 

@@ -1,4 +1,7 @@
-/** Splits as a shell would where it matters: spaces separate, quotes keep together, a backslash takes the next as it is. */
+/**
+ * Splits text into words by a subset of a shell's rules: spaces separate, quotes keep together, a backslash takes the
+ * next character literally.
+ */
 export function splitWords(text: string): string[] {
   const words: string[] = [];
   let word: string | null = null;
