@@ -1,4 +1,4 @@
-/** ARCHITECTURE.md: its table of folders has every station; test/docs/references.test.ts finds rows of folders that are gone. */
+/** What leads to places is complete: the map of folders, the index of the book. What is gone test/docs/references.test.ts finds. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -21,4 +21,11 @@ it('the map has a row for every process, station and part of the tools', () => {
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length + 1));
   expect(folders.length).toBeGreaterThan(30);
   expect(folders.filter((folder) => !named.some((one) => one === folder || one.startsWith(`${folder}/<`)))).toEqual([]);
+});
+
+it('the index of the book links to every page', () => {
+  const index = readFileSync(join(root, 'docs/README.md'), 'utf8');
+  const pages = globSync('**/*.md', { cwd: join(root, 'docs') }).filter((page) => page !== 'README.md');
+  expect(pages.length).toBeGreaterThan(10);
+  expect(pages.filter((file) => !index.includes(`](${file})`))).toEqual([]);
 });
