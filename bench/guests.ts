@@ -1,5 +1,6 @@
 /**
- * Guests that real compilers made: what memory that grows costs a call. `npm run bench -- guests`.
+ * Guests that real compilers made: what memory that grows costs a call. `npm run bench -- guests [NAME…]`; a name
+ * chooses the guests that begin with it.
  * Built from the sources in bench/guests by its build.sh. Each guest that grows is measured with a reserve and
  * without (`exact-memory`), and against its twin that does not grow. Processor time of a call tells more than requests/s
  * where other programs are running. From the environment as for `invoke`.
@@ -29,7 +30,7 @@ const reactor = readFileSync(new URL('../fixtures/guests/wasi/reactor.wasm', imp
 
 const quickjs = gunzipSync(readFileSync(fileOf('quickjs.wasm.gz')));
 
-const guests: Readonly<Record<string, Measured>> = {
+const all: Readonly<Record<string, Measured>> = {
   hello: { wasm: await compileWat(helloCwa) },
   'hello, grows by 1 MB': { wasm: await compileWat(growing), twin: 'hello', grows: true },
   Rust: { wasm: built('rust') },
@@ -45,6 +46,11 @@ const guests: Readonly<Record<string, Measured>> = {
   'QuickJS, snapshot': { wasm: (await take(quickjs)).frozen, twin: 'QuickJS, started in each call' },
   ...(await goGuests()),
 };
+
+const wanted = process.argv.slice(2);
+const guests = Object.fromEntries(
+  Object.entries(all).filter(([name]) => wanted.length === 0 || wanted.some((word) => name.startsWith(word))),
+);
 
 /** Go's programs have megabytes and are not committed: guests/build.sh makes them where Go is installed. */
 async function goGuests(): Promise<Record<string, Measured>> {
@@ -104,8 +110,10 @@ try {
       ms(p50Ms),
       ms(p99Ms),
       count(costUs(name)),
-      twin === undefined ? '-' : ratio(requestsPerSecond, medians(loads[twin] ?? []).requestsPerSecond),
-      twin === undefined ? '-' : ratio(costUs(name), costUs(twin)),
+      twin === undefined || guests[twin] === undefined
+        ? '-'
+        : ratio(requestsPerSecond, medians(loads[twin] ?? []).requestsPerSecond),
+      twin === undefined || guests[twin] === undefined ? '-' : ratio(costUs(name), costUs(twin)),
       grows ? count(medians(loads[exact(name)] ?? []).requestsPerSecond) : '-',
       grows ? count(costUs(exact(name))) : '-',
       errors,
