@@ -16,6 +16,7 @@ import { addInspectCommand } from './commands/inspect.ts';
 import { addInvocationCommands } from './commands/invocations.ts';
 import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
+import { addNewCommand } from './commands/new.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
 import { addScheduleCommands } from './commands/schedules.ts';
@@ -110,6 +111,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
     .argument('<file>')
     .argument('[args...]');
   addInspectCommand(program, context);
+  addNewCommand(program, context);
   program
     .command('ui')
     .description('open the terminal interface, at a handler if named')

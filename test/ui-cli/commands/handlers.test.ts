@@ -223,6 +223,20 @@ test('inside a repository with the remote, commands need no name', async () => {
   expect((await home.wasmcloud(['open'], at)).stdout).toMatch(/^http:\/\/inside-otter\.localhost:\d+\n$/);
 });
 
+test('new makes a repository with a function, and says what to type next', async () => {
+  const cwd = join(control.folder, 'new');
+  await mkdir(cwd);
+  const made = await home.wasmcloud(['new', 'C', 'fresh-otter'], { cwd });
+  expect(made).toMatchObject({ status: 0, stderr: expect.stringContaining('wasmcloud create fresh-otter') });
+  expect(made.stdout).toContain('main.c');
+  const at = { cwd: join(cwd, 'fresh-otter') };
+  expect((await home.git(['symbolic-ref', '--short', 'HEAD'], at)).stdout).toBe('main\n');
+  const again = await home.wasmcloud(['new', 'c', 'fresh-otter'], { cwd });
+  expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining('is not empty; nothing was written') });
+  expect((await home.wasmcloud(['new', 'cobol', 'x'], { cwd })).stderr).toContain('It must be one of c, rust, go');
+  expect((await home.wasmcloud(['new', 'c', '../x'], { cwd })).stderr).toContain('cannot name a handler');
+});
+
 test('list --deleted shows what can be restored', async () => {
   await control.handler('gone-otter', 'ada');
   await home.wasmcloud(['delete', 'gone-otter', '--confirm', 'gone-otter'], { variables });

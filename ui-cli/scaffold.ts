@@ -1,0 +1,106 @@
+/** Starting points for functions: folders of templates in scaffolds/, one for each language, and what all of them share. */
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { PlatformError } from '../src/protocol/errors.ts';
+
+export interface ScaffoldLanguage {
+  /** As people write it. */
+  readonly title: string;
+  readonly abi: 'wasi' | 'component' | 'h';
+  /** The file to begin with. */
+  readonly source: string;
+  /** The file that is pushed and run. */
+  readonly module: string;
+  /** What must be installed, as the end of "You need". */
+  readonly needs: string;
+}
+
+const wasm = 'function.wasm';
+
+export const scaffoldLanguages = {
+  c: {
+    ...{ title: 'C', abi: 'wasi', source: 'main.c', module: wasm },
+    needs: 'clang, lld, wasi-libc and libclang-rt-dev-wasm32',
+  },
+  rust: {
+    title: 'Rust',
+    abi: 'wasi',
+    source: 'src/main.rs',
+    module: wasm,
+    needs: 'Rust with the target wasm32-wasip1',
+  },
+  go: { title: 'Go', abi: 'wasi', source: 'main.go', module: wasm, needs: 'Go 1.21 or later' },
+  tinygo: { title: 'Go (TinyGo)', abi: 'wasi', source: 'main.go', module: wasm, needs: 'TinyGo 0.33 or later' },
+  assemblyscript: {
+    ...{ title: 'AssemblyScript', abi: 'wasi', source: 'assembly/index.ts', module: wasm },
+    needs: 'Node.js 20 or later, and what package.json names',
+  },
+  javascript: {
+    ...{ title: 'JavaScript', abi: 'component', source: 'src/index.js', module: wasm },
+    needs: 'Node.js 20 or later, and what package.json names',
+  },
+  python: {
+    ...{ title: 'Python', abi: 'component', source: 'app.py', module: wasm },
+    needs: 'Python 3.10 or later with componentize-py, and npm for the interfaces of wasi:http',
+  },
+  h: {
+    title: 'h',
+    abi: 'h',
+    source: 'function.h',
+    module: 'function.h',
+    needs: 'nothing, since the platform compiles h',
+  },
+} as const satisfies Readonly<Record<string, ScaffoldLanguage>>;
+
+export type ScaffoldName = keyof typeof scaffoldLanguages;
+
+/**
+ * Writes a scaffold into `folder`, which must be missing or empty. Returns the files, relative, sorted. `templates`: the
+ * folder scaffolds/. Throws `conflict` where something is there.
+ */
+export async function writeScaffold(options: {
+  readonly templates: string;
+  readonly language: ScaffoldName;
+  readonly name: string;
+  readonly folder: string;
+}): Promise<readonly string[]> {
+  const { templates, language, name, folder } = options;
+  const there = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new PlatformError('conflict', `${folder}: ${error.message}`, { cause: error });
+  });
+  if (there.length > 0)
+    throw new PlatformError('conflict', `${folder} is not empty; nothing was written`, {
+      hints: ['name another folder with --folder'],
+    });
+  const { title, abi, source, module, needs } = scaffoldLanguages[language];
+  const words: Readonly<Record<string, string>> = {
+    ...{ NAME: name, LANGUAGE: title, ABI: abi, SOURCE: source, MODULE: module, NEEDS: needs },
+  };
+  const written: string[] = [];
+  for (const part of ['common', language]) {
+    for (const path of await filesOf(join(templates, part))) {
+      const from = join(templates, part, path);
+      // Packages are published without files that begin with a dot and mean something to npm.
+      const to = path.replaceAll(/(^|\/)dot-/g, '$1.');
+      await mkdir(dirname(join(folder, to)), { recursive: true });
+      const text = (await readFile(from, 'utf8')).replaceAll(
+        /@([A-Z]+)@/g,
+        (whole, word: string) => words[word] ?? whole,
+      );
+      await writeFile(join(folder, to), text);
+      if (((await stat(from)).mode & 0o100) !== 0) await chmod(join(folder, to), 0o755);
+      written.push(to);
+    }
+  }
+  return written.sort();
+}
+
+/** Returns the files below a folder, as paths with slashes. */
+async function filesOf(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
