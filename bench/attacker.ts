@@ -1,7 +1,7 @@
 /**
- * Calls addresses until it is killed: `node attacker.ts WIDTH TOKEN URL…`. WIDTH calls at a time, the addresses in
- * turn, TOKEN as bearer token (empty: none). A process of its own with the lowest priority: a real attacker has a
- * machine of his own, so his work on the requests should take nothing from the platform or from who measures.
+ * Calls addresses until it is killed: `node attacker.ts WIDTH TOKEN URL…`. Makes WIDTH calls at a time, to the
+ * addresses in turn, with TOKEN as bearer token (empty: none). It is a separate process with the lowest priority: a
+ * real attacker has another machine, so its own work should take nothing from the platform or the measurement.
  */
 import { constants, setPriority } from 'node:os';
 
@@ -14,7 +14,7 @@ async function line(): Promise<never> {
   for (;;) {
     const url = urls[next % urls.length] as string;
     next += 1;
-    // An attacker goes on, whatever the answer.
+    // Continues after any answer.
     await fetch(url, { headers })
       .then((answer) => answer.arrayBuffer())
       .catch(() => {});

@@ -40,7 +40,10 @@ const callsPerSecond = 200;
 const pauseMs = 20;
 
 interface Bystander {
-  /** 99th percentile in milliseconds: calls of its function; reads of the API and /readyz; failed ones of either. */
+  /**
+   * 99th percentile in milliseconds of calls of its function; then of reads of the API and /readyz; then the number of
+   * failed ones.
+   */
   readonly callsMs: number;
   readonly apiMs: number;
   readonly failed: number;
@@ -49,7 +52,7 @@ interface Bystander {
 const pause = (timeMs: number) => new Promise<void>((resolve) => setTimeout(resolve, timeMs));
 
 /**
- * Makes one GET from an address of its own, so that a cap per address is the attacker's, not ours. Status 0: no answer.
+ * Makes one GET from an address of its own, so that a limit per address hits only the attacker. Status 0: no answer.
  */
 function get(url: string, token: string, agent: Agent): Promise<number> {
   return new Promise((resolve) => {
@@ -83,7 +86,7 @@ async function watch(platform: TestPlatform, user: TestUser): Promise<Bystander>
   return { callsMs: result.p99Ms, apiMs: percentile(times, 99), failed: failed + result.failed };
 }
 
-/** Calls `urls` in turn, `width` at a time, from a process of its own, until the returned function is called. */
+/** Calls `urls` in turn, `width` at a time, from a separate process, until the returned function is called. */
 function calling(width: number, urls: readonly string[], token = ''): () => Promise<void> {
   const script = fileURLToPath(new URL('attacker.ts', import.meta.url));
   const attacker = spawn(process.execPath, [script, String(width), token, ...urls], { stdio: 'inherit' });
@@ -124,7 +127,7 @@ type Attack = (platform: TestPlatform, attacker: TestUser) => Promise<() => Prom
 
 const attacks: Readonly<Record<string, Attack>> = {
   async instances(platform, attacker) {
-    // The widest that is accepted.
+    // Finds the widest module that is accepted.
     let accepted = '';
     for (const count of [500_000, 100_000, 50_000, 10_000, 5_000, 1_000]) {
       if (!(await deploy(platform, attacker, `wide-${count}`, wide(count)))) continue;
@@ -213,7 +216,7 @@ async function attack(name: string): Promise<void> {
     const user = await createUser(platform);
     const attacker = await createUser(platform);
     await deploy(platform, user, 'bystander', await fixture('cwa/hello.wasm'));
-    await watch(platform, user); // V8 has optimised runner, control and the sender after this
+    await watch(platform, user); // V8 has optimised runner, control and the sender after this.
     const quiet = await watch(platform, user);
     const end = await begin(platform, attacker);
     const during = await watch(platform, user);
@@ -233,7 +236,7 @@ async function attack(name: string): Promise<void> {
   }
 }
 
-/** Returns how long a push of the bystander takes, or what it says when it is refused. */
+/** Returns the duration of a push of the bystander, or the text of its refusal. */
 async function pushTimeMs(platform: TestPlatform, user: TestUser): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-'));
   try {

@@ -1,12 +1,12 @@
-/** What benches of invocations share: rounds of load that are compared, and how figures are written. */
+/** Shared by benches of invocations: compares rounds of load, and formats figures. */
 import { type Load, load, medians } from './load.ts';
 
-/** Rounds are interleaved, so that a busy moment of the machine hits all alike. */
+/** Number of rounds. Rounds are interleaved, so that a busy moment of the machine affects all alike. */
 export const rounds = Number(process.env.ROUNDS ?? 5);
-/** Of a round. */
+/** Seconds of a round. */
 export const seconds = Number(process.env.SECONDS ?? 3);
 
-/** Medians of interleaved rounds, after a round that warms up. */
+/** Returns medians of interleaved rounds, after one warm-up round. */
 export async function compare(urls: Readonly<Record<string, string>>, body?: string): Promise<Record<string, Load>> {
   const post = body === undefined ? {} : { body };
   const all: Record<string, Load[]> = {};

@@ -28,7 +28,7 @@ const rounds = Number(process.env.ROUNDS ?? 5);
 const seconds = Number(process.env.SECONDS ?? 3);
 const minutes = Number(process.env.MINUTES ?? 10);
 const other = process.env.OTHER ?? null;
-/** USER_HZ: what /proc counts processor time in. */
+/** USER_HZ: unit of processor time in /proc. */
 const ticksPerSecond = 100;
 
 interface Times {
@@ -36,7 +36,10 @@ interface Times {
   readonly systemMs: number;
 }
 
-/** proc(5), /proc/PID/stat, fields 14 and 15; the second field is the program's name and may hold anything. */
+/**
+ * Reads processor time from proc(5), /proc/PID/stat, fields 14 and 15; the second field, the program's name, may hold
+ * any character.
+ */
 function times(pid: number): Times {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -61,7 +64,7 @@ interface Work {
   readonly handler: string;
   readonly query: string;
   readonly connections: number;
-  /** A file that is POSTed. */
+  /** Path of a file that is POSTed. */
   readonly body?: string;
 }
 
@@ -81,7 +84,7 @@ async function functions(): Promise<readonly Deployed[]> {
   ];
 }
 
-/** A runner of `checkout`, or of this one. */
+/** Starts a runner of `checkout`, or of this one. */
 async function runner(name: string, checkout: string | null): Promise<Server> {
   const where =
     checkout === null ? {} : { program: join(checkout, 'src/bin/runner.ts'), programFolder: `${checkout}/` };
@@ -133,7 +136,7 @@ async function calls(): Promise<void> {
   const summary = lines.map(({ what, server, costs }) => {
     const userUs = median(costs.map((cost) => cost.userUs));
     const systemUs = median(costs.map((cost) => cost.systemUs));
-    // Of the sums, not the sum of the medians.
+    // Median of the sums, not sum of the medians.
     const totalUs = median(costs.map((cost) => cost.userUs + cost.systemUs));
     return { what, name: server.name, userUs, systemUs, totalUs, ...medians(costs) };
   });
@@ -185,7 +188,7 @@ async function cold(): Promise<void> {
   const fleet = new TestFleet({ runners: 1 });
   await fleet.start();
   const victim = deploymentOf('cold', moduleOf(225, 1), { ownerId: 'one' });
-  // Said to fill the budget alone: whenever it is loaded, the other is dropped, and the other way round.
+  // Declared to fill the budget alone: loading it drops the other code, and the other way round.
   const filler = deploymentOf('filler', await compileWat(helloCwa), { ownerId: 'two' });
   const whole = { ...filler.spec, module: { ...filler.spec.module, codeBytes: codeLimits.bytes } };
   await fleet.deploy(victim);

@@ -66,7 +66,7 @@ async function goGuests(): Promise<Record<string, Measured>> {
   };
 }
 
-/** Processor time that process `pid` has used, in microseconds (proc(5), clock ticks of 10 ms). */
+/** Returns the processor time that process `pid` has used, in microseconds (proc(5), clock ticks of 10 ms). */
 function cpuUs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
@@ -95,7 +95,7 @@ try {
     for (const [name, url] of Object.entries(urls)) {
       const beforeUs = cpuUs(pid);
       const result = await load({ url, seconds });
-      // The first round warms up.
+      // The first round is the warm-up.
       if (round === 0) continue;
       loads[name] = [...(loads[name] ?? []), result];
       const costUs = (cpuUs(pid) - beforeUs) / (result.requestsPerSecond * seconds);

@@ -23,7 +23,7 @@ import { median } from './statistics.ts';
 import { type Row, table } from './table.ts';
 import { computing, growing, helloCwa, helloWasi, looping, oneMegabyte, streaming, waiting } from './wat-guests.ts';
 
-/** Flags of V8, to try what they do to a runner. */
+/** Flags of V8, to measure their effect on a runner. */
 const nodeFlags = (process.env.RUNNER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
 
 async function withFleet(run: (fleet: TestFleet) => Promise<void>, runners = 1): Promise<void> {
@@ -73,11 +73,14 @@ async function hello(): Promise<void> {
 
 interface SizedGuest {
   readonly wasm: Uint8Array;
-  /** Where bare Koa has the same answer. */
+  /** Path at which bare Koa gives the same answer; absent: it has none. */
   readonly koaPath?: string;
-  /** Whether the same bytes do the same in workerd, with a new instance per request and with one for all. */
+  /**
+   * Whether the module runs in workerd with a new instance per request, and with one instance for all; absent: in
+   * neither.
+   */
   readonly workerd?: { readonly fresh: boolean; readonly one: boolean };
-  /** A file that is POSTed. */
+  /** Path of a file that is POSTed. */
   readonly body?: string;
 }
 
@@ -89,7 +92,7 @@ async function sizes(): Promise<void> {
   const guests: Readonly<Record<string, SizedGuest>> = {
     hello: { wasm: await compileWat(helloCwa) },
     '1 MB of memory': { wasm: await compileWat(oneMegabyte), workerd: both },
-    // One instance for all keeps what it has grown: it has its 4 GB after some thousand calls.
+    // A single instance keeps its grown memory, and has its 4 GB after some thousand calls.
     'grows by 1 MB': { wasm: await compileWat(growing), workerd: { fresh: true, one: false } },
     'computes 1 ms': { wasm: await compileWat(computing), workerd: both },
     'streams 1 MB': { wasm: await compileWat(streaming), koaPath: 'stream' },
@@ -140,7 +143,7 @@ async function sizes(): Promise<void> {
   );
 }
 
-/** Figures are compared of hosts that do the same: throws unless all give the same body. */
+/** Throws unless all hosts give the same body: figures are compared only of hosts that do the same. */
 async function sameAnswers(urls: readonly string[], body?: string): Promise<void> {
   const post = body === undefined ? {} : { method: 'POST', body: readFileSync(body) };
   const [first, ...others] = await Promise.all(urls.map((url) => call(url, post)));
@@ -152,7 +155,7 @@ async function sameAnswers(urls: readonly string[], body?: string): Promise<void
   }
 }
 
-/** Returns what the runner says of itself in its next answer to the watchdog. */
+/** Returns the runner's own figures from its next answer to the watchdog. */
 async function stats(fleet: TestFleet) {
   const before = fleet.runners[0]?.stats;
   for (;;) {
@@ -162,7 +165,7 @@ async function stats(fleet: TestFleet) {
   }
 }
 
-/** Connections that have sent a request each. */
+/** Opens connections, each of which has sent a request. */
 async function open(wanted: number, port: number, path: string): Promise<readonly Socket[]> {
   const sockets: Socket[] = [];
   for (let i = 0; i < wanted; i++) {
@@ -274,7 +277,7 @@ async function density(): Promise<void> {
   );
 }
 
-/** Measures 5: hello beside a handler that computes for ever. */
+/** Measures 5: hello beside a handler that computes without end. */
 async function neighbour(): Promise<void> {
   await withFleet(async (fleet) => {
     await fleet.deployWat('hello', helloCwa);
@@ -312,8 +315,8 @@ async function neighbour(): Promise<void> {
 }
 
 /**
- * Measures 6: Deployments while calls are answered: the runners' share of them, loading and switching. Calls come by
- * the clock, and so do deployments: as fast as they go, 100 would be over before a thousand calls are made.
+ * Measures 6: Deployments while calls are answered: the runners' share, loading and switching. Calls and deployments
+ * come by the clock: at full speed, 100 deployments would be over before a thousand calls are made.
  */
 async function deploys(): Promise<void> {
   await withFleet(async (fleet) => {
@@ -337,7 +340,9 @@ async function deploys(): Promise<void> {
       acknowledged = version;
       times.push(performance.now() - start);
     };
-    /** Returns the answers that a call may get that is sent now: what is live by now, or what comes later. */
+    /**
+     * Returns the valid answers to a call that is sent now: of the Deployment that is live by now, or of a later one.
+     */
     const expect = () => {
       const oldest = acknowledged;
       return ({ text }: { readonly text: string }) => {
@@ -349,7 +354,7 @@ async function deploys(): Promise<void> {
     const load = () => openLoad({ url: `${fleet.url}/hello/`, perSecond, expect });
     const pause = (timeMs: number) => new Promise((resolve) => setTimeout(resolve, timeMs));
     await deploy(0);
-    // Until V8 has optimised both runners and the sender; before, the quiet p99 is several times as long.
+    // Warms up until V8 has optimised both runners and the sender; before that, the quiet p99 is several times as long.
     const warming = await load();
     await pause(3_000);
     await warming.stop();

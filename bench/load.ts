@@ -14,7 +14,7 @@ export interface Load {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Answers other than 2xx and broken connections. */
+  /** Number of answers other than 2xx, and of broken connections. */
   readonly errors: number;
 }
 
@@ -22,7 +22,7 @@ export interface LoadOptions {
   readonly url: string;
   readonly seconds: number;
   readonly connections?: number;
-  /** POSTs this file. */
+  /** Path of a file that is POSTed. */
   readonly body?: string;
 }
 
@@ -75,7 +75,7 @@ async function autocannon(options: LoadOptions): Promise<Load> {
   return JSON.parse(stdout) as Load;
 }
 
-/** Medians over rounds. */
+/** Returns medians over rounds. */
 export function medians(loads: readonly Load[]): Load {
   return {
     requestsPerSecond: median(loads.map((load) => load.requestsPerSecond)),

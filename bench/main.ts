@@ -1,8 +1,8 @@
-/** `npm run bench -- NAME [args]` runs bench/NAME.ts; without a name it lists what there is. */
+/** `npm run bench -- NAME [args]` runs bench/NAME.ts; without a name it lists the benches. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** A bench tells in its head how it is started; the other files here are parts of benches. */
+/** A bench's file header says how to start it; other files are parts of benches. */
 const benches = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && file !== 'main.ts')
   .map((file) => file.slice(0, -3))

@@ -1,6 +1,6 @@
 /** Modules that benches make: as large as asked, and never twice the same. */
 
-/** LEB128 of a whole number from 0. */
+/** Returns the LEB128 of a whole number from 0. */
 export function leb(n: number): number[] {
   return n < 128 ? [n] : [(n & 127) | 128, ...leb(n >>> 7)];
 }

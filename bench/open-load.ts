@@ -1,49 +1,49 @@
 /**
- * Calls by the clock, however long their answers take: what callers see who do not wait for each other. Each has
- * a moment at which it is due, and its latency counts from then. So a stall is seen by every call that falls into
- * it, not by the one alone that happened to be underway.
+ * Makes calls by the clock, however long their answers take, as independent callers do. Each call is due at a moment,
+ * from which its latency is counted. So every call that falls into a stall shows it, and not only the one that was
+ * running.
  */
 import { Agent } from 'node:http';
 import { type Answer, call } from '../test/support/fleet.ts';
 import { percentile } from './statistics.ts';
 
-/** Connections kept alive and thereby calls underway. At 1,000 a second it is a stall of 100 ms that fills them. */
+/** Connections kept alive, and thereby running calls. At 1,000 calls per second a stall of 100 ms fills them. */
 const underwayMax = 100;
-/** Without its answer after this time a call has failed: longer than anything that a deployment may take. */
+/** Milliseconds after which a call without an answer has failed: longer than a deployment may take. */
 const answerTimeoutMs = 10_000;
-/** Timers have milliseconds. */
+/** Milliseconds of a timer's resolution. */
 const tickMs = 1;
 
 export interface OpenLoadOptions {
   readonly url: string;
   readonly perSecond: number;
-  /** Asked when a call is sent, for what judges its answer: it says what is wrong, or null. */
+  /** Returns, when a call is sent, the judge of its answer, which returns what is wrong, or null. */
   readonly expect: () => (answer: Answer) => string | null;
 }
 
 export interface OpenLoadResult {
   readonly calls: number;
   readonly tookS: number;
-  /** Answered as expected, per second from the first due to the last answer. */
+  /** Calls answered as expected, per second from the first due call to the last answer. */
   readonly callsPerSecond: number;
   readonly failed: number;
-  /** How often each thing went wrong. */
+  /** Number of failures, by kind. */
   readonly failures: ReadonlyMap<string, number>;
   readonly medianMs: number;
   readonly p99Ms: number;
   readonly longestMs: number;
-  /** How long after they were due calls were sent; it is part of their latency. */
+  /** Milliseconds by which calls were sent late; they are part of the latency. */
   readonly senderLateMs: { readonly median: number; readonly p99: number };
 }
 
 export interface OpenLoad {
-  /** Ends the load: no call is due from now on; resolves when all that were have ended. */
+  /** Ends the load: no further call is due; resolves when all due calls have ended. */
   stop(): Promise<OpenLoadResult>;
 }
 
-/** Opens the connections with a call on each, which is not counted, then begins. */
+/** Opens the connections with one uncounted call on each, then begins. */
 export async function openLoad({ url, perSecond, expect }: OpenLoadOptions): Promise<OpenLoad> {
-  // First in, first out: all connections are used in turn, and so are all runners.
+  // First in, first out: all connections, and thereby all runners, are used in turn.
   const agent = new Agent({ keepAlive: true, maxSockets: underwayMax, scheduling: 'fifo' });
   const failures = new Map<string, number>();
   const latenciesMs: number[] = [];
@@ -51,7 +51,7 @@ export async function openLoad({ url, perSecond, expect }: OpenLoadOptions): Pro
   const ended = Promise.withResolvers<void>();
   let sent = 0;
   let underway = 0;
-  /** How many there will be in all. */
+  /** Number of calls in all. */
   let last = Number.POSITIVE_INFINITY;
 
   async function send(dueMs: number): Promise<void> {

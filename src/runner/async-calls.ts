@@ -1,6 +1,7 @@
 /**
- * Asynchronous HTTP (RFC 7240, `Prefer: respond-async`): hands a request to control, which makes it later, and answers
- * 202; shows what became of it. The id in the address is what gives access: 192 random bits, good for one handler.
+ * Asynchronous HTTP (RFC 7240, `Prefer: respond-async`): passes a request to control, which makes the call later, and
+ * answers 202; shows the state and answer of such calls. The id in the address gives access: 192 random bits, valid for
+ * one handler.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -18,7 +19,7 @@ import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import { withoutForeign } from './shared-origin.ts';
 
-/** What is asked for and by whom. */
+/** A request for an asynchronous call, or for its state. */
 interface Asked {
   readonly id: string;
   readonly request: IncomingMessage;
@@ -27,7 +28,7 @@ interface Asked {
   readonly deployment: LoadedDeployment;
 }
 
-/** Fields of a request that concern its connection; they are made anew when the call is made. */
+/** Request fields that belong to one connection; they are made anew when the call is made. */
 const ofConnection = new Set([
   'connection',
   'content-length',
@@ -96,7 +97,7 @@ export class AsyncCalls {
 
   /**
    * Answers a request for a path of the platform: the state of an asynchronous call, or its answer. Throws `not_found`
-   * for any other path: what only the platform calls cannot be called from outside.
+   * for any other path: paths for calls by the platform cannot be called from outside.
    */
   async show(asked: Asked): Promise<void> {
     const { request, address, deployment } = asked;
@@ -138,7 +139,7 @@ function requestOf({ request, address, deployment }: Asked, { proxies, isHttps }
   const fields: [string, string][] = [];
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
     const name = (request.rawHeaders[index] as string).toLowerCase();
-    // What a proxy says of the caller is told by variables: the proxy does not make the call.
+    // Variables tell what a proxy says about the caller; the later call does not come from the proxy.
     const isKept = isHandedOn(name, { isProxied: false, passAuthorization: spec.passAuthorization });
     if (isKept && !ofConnection.has(name)) fields.push([name, request.rawHeaders[index + 1] as string]);
   }
@@ -195,7 +196,7 @@ export function receiveBody(request: IncomingMessage, most: number, budget: Byte
   });
 }
 
-/** Returns the attempts that a handler's TRISIEL_RETRY asks for; 1 where it asks for none. */
+/** Returns the number of attempts set by a handler's TRISIEL_RETRY; 1 when it sets none. */
 function attemptsOf(retry: string | undefined): number {
   const attempts = /^\d{1,3}$/.test(retry ?? '') ? Number(retry) : 1;
   return Math.min(callLimits.attempts, Math.max(1, attempts));

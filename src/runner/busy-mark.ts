@@ -1,20 +1,22 @@
 /**
- * Which Deployment holds the thread now, where control can still read it when this process is dead or
- * hangs: the first bytes of a file that control has opened and this process has inherited. A write
- * costs 1.5 µs, so it happens only when the answer changes; that no guest runs any more is written a
- * moment later, so that one handler's calls in a row cost nothing.
+ * Marks which Deployment holds the thread, in the first bytes of a file that control has opened and this process has
+ * inherited, so that control can read the mark when this process is dead or hangs. A write costs 1.5 µs, so it happens
+ * only when the Deployment changes; the end of the last guest is written a moment later, so that consecutive calls of
+ * one handler cost nothing.
  */
 import { writeSync } from 'node:fs';
 
-/** A Deployment's id, padded with zeros. */
+/** Bytes of a Deployment's id, padded with zeros. */
 export const busyMarkBytes = 64;
 
-/** Behind the id: a count that grows while guests get their turns and calls end, a u32 in little-endian order. */
+/**
+ * Bytes after the id: a count that grows while guests get their turns and calls end, as a u32 in little-endian order.
+ */
 export const progressBytes = 4;
-/** It is written every so many turns: 32 short ones take a millisecond, 32 whole slices 60. */
+/** Turns between two writes of the count: 32 short turns take a millisecond, 32 whole slices 60. */
 const progressEvery = 32;
 
-/** After this long without a guest nobody is blamed any more. */
+/** Milliseconds without a guest after which the mark is removed. */
 const idleMs = 25;
 
 export class BusyMark {
@@ -26,12 +28,12 @@ export class BusyMark {
   #turns = 0;
   readonly #progress = Buffer.alloc(progressBytes);
 
-  /** `descriptor` is that of the shared file; null: nobody watches. */
+  /** `descriptor`: descriptor of the shared file; null: no control watches. */
   constructor(descriptor: number | null) {
     this.#descriptor = descriptor;
   }
 
-  /** Notes that the guest of `mark`, made by busyMarkOf, has the thread from now on. */
+  /** Writes that the guest of `mark`, made by busyMarkOf, has the thread from now on. */
   enter(mark: Buffer): void {
     this.#hasRun = true;
     this.advance();
@@ -41,9 +43,9 @@ export class BusyMark {
   }
 
   /**
-   * Counts a turn that a guest has had, or a call that has ended, and writes the count now and then: control sees that
-   * a burst of either, which may hold the loop for seconds, is being worked off. The calls of thousands of connections
-   * that close together end in one turn of the loop, and their guests get no turn before.
+   * Counts a turn of a guest, or the end of a call, and writes the count now and then: control sees that a burst of
+   * either, which may hold the loop for seconds, makes progress. Calls of thousands of connections that close together
+   * end in one turn of the loop, without a turn of their guests.
    */
   advance(): void {
     this.#turns = (this.#turns + 1) >>> 0;
@@ -71,7 +73,7 @@ export class BusyMark {
     try {
       if (this.#descriptor !== null) writeSync(this.#descriptor, bytes, 0, bytes.length, position);
     } catch {
-      // Only the blame for a death is lost.
+      // A failed write loses only the reason of a later death.
     }
   }
 }

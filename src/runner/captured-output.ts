@@ -1,6 +1,6 @@
 /**
- * Standard output of a function that a queue or a schedule has called: no CGI answer, only bytes. They are kept up to
- * `capturedBytes` and returned to control when the function has ended well.
+ * Collects standard output of a function that a queue or a schedule has called: bytes, no CGI answer. Up to
+ * `capturedBytes` are kept and returned to control when the function has ended well.
  */
 import type { ServerResponse } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
@@ -11,7 +11,7 @@ import { capturedBytes } from './limits.ts';
 
 export class CapturedOutput implements Resource {
   readonly scheme = 'stdout';
-  /** An exit status other than 0 is a failure here, whatever was written. */
+  /** False: an exit status other than 0 is a failure, whatever was written. */
   readonly hasOutput = false;
   status = 0;
   bodyBytes = 0;
@@ -45,10 +45,10 @@ export class CapturedOutput implements Resource {
     return 0;
   }
 
-  /** Nothing is sent before the end. */
+  /** Does nothing: all output is sent at the end. */
   sendPending(): void {}
 
-  /** Answers 200 with what was written. */
+  /** Answers 200 with the collected output. */
   finish(): Finished {
     this.status = 200;
     const body = Buffer.concat(this.#chunks);
@@ -59,7 +59,7 @@ export class CapturedOutput implements Resource {
     return { kind: 'sent', status: 200 };
   }
 
-  /** The platform may answer. */
+  /** Returns true: the platform may answer. */
   abandon(): boolean {
     return !this.#response.headersSent;
   }

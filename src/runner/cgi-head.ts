@@ -1,11 +1,11 @@
 /**
- * The header block of a function's answer (RFC 3875 section 6): bytes in, a decision out. It sees the
- * whole output so far each time it is asked, so how the guest cut its writes can make no difference.
+ * Parses the header block of a function's answer (RFC 3875 section 6) and decides how to answer. Each call gets the
+ * whole output so far, so the sizes of the guest's writes make no difference.
  */
 import { runnerLimits } from '../protocol/limits.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
-/** No header field's name is longer; text whose first line is one longer "token" is plain text. */
+/** Characters of a field name. Output whose first line begins with a longer token is plain text. */
 const nameCharsMax = 256;
 const statusMin = 200;
 const statusMax = 599;
@@ -26,7 +26,7 @@ for (const char of 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ') isLet
 /** RFC 9110 section 5.5, field-value: visible characters, obs-text, space and tab. */
 const badValue = /[^\t\x20-\x7e\x80-\xff]/;
 
-/** RFC 9110 section 7.6.1 and what the server alone decides (RFC 3875 section 6.3.4). */
+/** Fields of a connection (RFC 9110 section 7.6.1), and fields that only the server sets (RFC 3875 section 6.3.4). */
 const serversOwn = new Set([
   'connection',
   'keep-alive',
@@ -39,22 +39,22 @@ const serversOwn = new Set([
 ]);
 
 export type CgiHead =
-  /** Not decided by the bytes so far. */
+  /** The bytes so far do not decide. */
   | { readonly kind: 'more' }
   /** The output does not start with a header line: it is the body of a plain-text 200. */
   | { readonly kind: 'plain' }
   | {
       readonly kind: 'head';
       readonly status: number;
-      /** '' for the status's own. */
+      /** Reason phrase; '' for the status's usual one. */
       readonly reason: string;
-      /** name, value, name, value… as the guest wrote them. */
+      /** Fields as name, value, name, value… as the guest wrote them. */
       readonly headers: readonly string[];
-      /** Whether one of them acts on more than this answer: see shared-origin.ts. */
+      /** Whether a field acts on more than this answer: see shared-origin.ts. */
       readonly actsOnOrigin: boolean;
-      /** As declared; null where the guest does not say. */
+      /** Declared length of the body; null: the guest declares none. */
       readonly contentLength: number | null;
-      /** RFC 3875 section 6.2.2: answer as if this path had been asked for. */
+      /** Path to answer as if it had been requested (RFC 3875 section 6.2.2); null: none. */
       readonly localRedirect: string | null;
       readonly bodyStart: number;
     }
@@ -63,7 +63,7 @@ export type CgiHead =
 const more: CgiHead = { kind: 'more' };
 const plain: CgiHead = { kind: 'plain' };
 
-/** The last head of a function: most write the same one every time. */
+/** The last parsed head of a function: most functions write the same head every time. */
 export interface HeadMemo {
   block: string;
   head: CgiHead | null;
@@ -71,9 +71,9 @@ export interface HeadMemo {
 
 export class CgiHeadParser {
   readonly #memo: HeadMemo;
-  /** Where the block that decides begins: behind blocks of status 1xx. */
+  /** Start of the block that decides, after blocks of status 1xx. */
   #start = 0;
-  /** No end of the block lies before it. */
+  /** Offset before which the end of the block was not found. */
   #scanned = 0;
   #isHeader = false;
 
@@ -82,8 +82,8 @@ export class CgiHeadParser {
   }
 
   /**
-   * Reads the head of an output, of which the first `length` bytes of `output` are everything written so far;
-   * `isComplete`: nothing follows.
+   * Parses the head of an output. The first `length` bytes of `output` are all that was written so far; `isComplete`:
+   * no more follows.
    */
   parse(output: Buffer, length: number, isComplete: boolean): CgiHead {
     for (;;) {
@@ -101,14 +101,14 @@ export class CgiHeadParser {
       if (end.bodyStart - this.#start > runnerLimits.headerBytes) return tooLarge();
       const head = this.#read(output.toString('latin1', this.#start, end.bodyStart), end.blockEnd, end.bodyStart);
       if (head !== 'informational') return head;
-      // RFC 9110 section 15.2: an interim answer; the final one follows. Its bytes go on counting.
+      // RFC 9110 section 15.2: an interim answer, before the final one. Its bytes count towards the limit.
       if (end.bodyStart > runnerLimits.headerBytes) return tooLarge();
       this.#start = end.bodyStart;
       this.#scanned = end.bodyStart;
     }
   }
 
-  /** Reads `block` with the empty line at its end, so that equal blocks are equal in all. */
+  /** Parses `block`, including its final empty line, so that equal blocks are equal in every byte. */
   #read(block: string, blockEnd: number, bodyStart: number): CgiHead | 'informational' {
     const memo = this.#memo;
     if (memo.head !== null && this.#start === 0 && memo.block === block) return memo.head;
@@ -120,7 +120,7 @@ export class CgiHeadParser {
     return head;
   }
 
-  /** Finds the first empty line: where the block's last line ends and where the body starts. */
+  /** Finds the first empty line; returns the end of the block's last line and the start of the body. */
   #endOfBlock(output: Buffer, length: number): { blockEnd: number; bodyStart: number } | null {
     let at = this.#scanned;
     for (;;) {
@@ -156,7 +156,7 @@ function firstLine(output: Buffer, length: number, isComplete: boolean): 'header
   return isComplete ? 'plain' : 'more';
 }
 
-/** Reads `block` without the empty line at its end. */
+/** Parses `block` without its final empty line. */
 function readBlock(block: string, bodyStart: number): CgiHead | 'informational' {
   let status: number | null = null;
   let reason = '';

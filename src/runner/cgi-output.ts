@@ -1,18 +1,17 @@
 /**
- * A function's standard output on its way to the client: what comes before the body is read as a CGI
- * header block, the body is streamed. Small complete answers leave in one piece with Content-Length.
+ * Sends a function's standard output to the client: the part before the body is parsed as a CGI header block, the body
+ * is streamed. Small complete answers are sent in one piece with Content-Length.
  *
- *     head --commit: the head is sent--> body --finish--> done
- *      | |                                |
- *      | +--commit: no body follows--> swallow --finish--> done
- *      |                                  |
- *      +--finish: head and body at once---|--------------> done
- *                                         |
- *     any of them ------------------------+--abandon-----> done
+ * head --commit: the head is sent--> body --finish--> done
+ * | |                                |
+ * | +--commit: no body follows--> swallow --finish--> done
+ * |                                  |
+ * +--finish: head and body at once---|--------------> done
+ * |
+ * any of them ------------------------+--abandon-----> done
  *
- * swallow: what the guest goes on to write is thrown away, because the answer has no body (HEAD, 204, 205, 304) or
- * another path is answered instead (a local redirect). abandon: the Process failed; where nothing has been sent the
- * platform answers.
+ * swallow: further output is dropped, because the answer has no body (HEAD, 204, 205, 304) or another path is answered
+ * instead (a local redirect). abandon: the Process failed; if nothing has been sent, the platform answers.
  */
 import type { ServerResponse } from 'node:http';
 import { Errno } from '../guest/kernel/errno.ts';
@@ -22,9 +21,9 @@ import { runnerLimits } from '../protocol/limits.ts';
 import { type CgiHead, CgiHeadParser, type HeadMemo } from './cgi-head.ts';
 import { type SharedOrigin, withoutForeign } from './shared-origin.ts';
 
-/** The first buffer; most answers are small. */
+/** Bytes of the first buffer; most answers are small. */
 const firstBytes = 4096;
-/** One copy out of guest memory at a time, so that a huge write cannot make a huge buffer. */
+/** Bytes copied out of guest memory at a time, so that a huge write does not make a huge buffer. */
 const chunkBytes = 64 * 1024;
 
 const emptyBuffer: Buffer = Buffer.alloc(0);
@@ -32,37 +31,37 @@ const emptyBuffer: Buffer = Buffer.alloc(0);
 /** Status codes whose answer has no body (RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5). */
 const hasNoBody = (status: number): boolean => status === 204 || status === 205 || status === 304;
 
-/** What the Invocation does for its output. */
+/** Part of the Invocation that its output uses. */
 export interface CgiOutputHost {
   readonly response: ServerResponse;
-  /** Of the Invocation. */
+  /** Id of the Invocation. */
   readonly id: string;
   readonly isHead: boolean;
   readonly headMemo: HeadMemo;
   readonly origin: SharedOrigin;
-  /** Tells the owner that something of the answer was left out. */
+  /** Tells the owner that a part of the answer was left out. */
   warn(message: string): void;
-  /** Takes notice that the output breaks the contract: the Process is to end as bad_cgi_output. */
+  /** Ends the Process as bad_cgi_output: the output breaks the contract. */
   badOutput(message: string): void;
-  /** Takes notice that `output` wants its `commit` called at the end of this turn of the event loop. */
+  /** Arranges that `commit` of `output` is called at the end of this turn of the event loop. */
   flushWanted(output: CgiOutput): void;
 }
 
 /**
- * First buffers, used again and again: a small answer leaves as a string, and its buffer is free.
- * What is behind an output's own length is never read.
+ * First buffers for reuse: a small answer is sent as a string, which frees its buffer. Bytes beyond an output's own
+ * length are never read.
  */
 const spareBuffers: Buffer[] = [];
 const spareBuffersMax = 256;
 
-/** A head that no header block was parsed for. */
+/** A head that does not come from a parsed header block. */
 type GivenHead = Extract<CgiHead, { readonly kind: 'head' }>;
 
-/** What is left to do for the Invocation. */
+/** What the Invocation must do next. */
 export type Finished =
   | { readonly kind: 'sent'; readonly status: number }
   | { readonly kind: 'redirect'; readonly path: string }
-  /** `code`: what the caller is told; bad_cgi_output where it is absent. */
+  /** `code`: error code for the caller; absent: bad_cgi_output. */
   | { readonly kind: 'bad'; readonly message: string; readonly code?: ErrorCode };
 
 export class CgiOutput implements Resource {
@@ -70,18 +69,18 @@ export class CgiOutput implements Resource {
   readonly #host: CgiOutputHost;
   readonly #response: ServerResponse;
   #parser: CgiHeadParser | null = null;
-  /** The head that begin() was given: then all output is body. */
+  /** Head passed to begin(), after which all output is body; null: none. */
   #given: GivenHead | null = null;
   #state: 'head' | 'body' | 'swallow' | 'done' = 'head';
   #buffer: Buffer = emptyBuffer;
   #length = 0;
   #flushWanted = false;
   #status = 0;
-  /** What Content-Length promised and has not been written yet; null where nothing was promised. */
+  /** Bytes of the declared Content-Length that have not been written yet; null: none is declared. */
   #promised: number | null = null;
   #redirect: string | null = null;
   #drained: Promise<void> | null = null;
-  /** Bytes of body taken from the guest. */
+  /** Bytes of body taken from the guest so far. */
   bodyBytes = 0;
 
   constructor(host: CgiOutputHost) {
@@ -93,17 +92,17 @@ export class CgiOutput implements Resource {
     return this.#response.headersSent;
   }
 
-  /** Whether there is any output at all, sent or not. */
+  /** Whether there is any output, sent or not. */
   get hasOutput(): boolean {
     return this.#length > 0 || this.#given !== null || this.#state !== 'head';
   }
 
-  /** Status of the answer that has been sent; 0 before. */
+  /** Status of the answer that has been sent; 0 before that. */
   get status(): number {
     return this.#status;
   }
 
-  /** Takes the head of the answer, before anything is written: there is no header block in the output then. */
+  /** Sets the head of the answer, before any write; the output then has no header block. */
   begin(head: GivenHead): void {
     this.#given = head;
   }
@@ -117,7 +116,7 @@ export class CgiOutput implements Resource {
     if (this.#state === 'swallow') return bytes.length;
     if (this.#response.writableLength >= runnerLimits.outputBytes) return this.#waitForRoom();
     if (this.#state === 'head') return this.#keep(bytes);
-    // A large write goes out as it is; a small one waits for company.
+    // Sends a large write directly, and collects small ones.
     if (this.#length === 0 && bytes.length >= runnerLimits.flushBytes) {
       const part = bytes.length > chunkBytes ? bytes.subarray(0, chunkBytes) : bytes;
       this.#sendBody(Buffer.from(part), false);
@@ -139,7 +138,7 @@ export class CgiOutput implements Resource {
     return 0;
   }
 
-  /** Sends as flush does, where anything is buffered. For a guest that begins to wait. */
+  /** Like flush, if any output is buffered. For a guest that begins to wait. */
   sendPending(): void {
     if (this.#length > 0) this.flush();
   }
@@ -152,7 +151,7 @@ export class CgiOutput implements Resource {
     return this.#response.writableLength >= runnerLimits.outputBytes ? this.#waitForRoom() : null;
   }
 
-  /** Sends what is buffered, if it can be sent already. */
+  /** Sends the buffered output, if it can be sent already. */
   commit(): void {
     this.#flushWanted = false;
     if (this.#state === 'head') {
@@ -167,7 +166,7 @@ export class CgiOutput implements Resource {
         return;
       }
       const body = this.#begin(head, null);
-      // `swallow`: the answer has no body, whatever the guest goes on to write.
+      // `swallow`: the answer has no body, whatever the guest writes.
       if (body === null) return;
       this.#take(body);
       return;
@@ -175,7 +174,7 @@ export class CgiOutput implements Resource {
     if (this.#state === 'body' && this.#length > 0) this.#take(this.#buffer.subarray(0, this.#length));
   }
 
-  /** Ends the answer of a guest that has ended well: the answer is complete. */
+  /** Ends the answer of a guest that has ended well. */
   finish(): Finished {
     if (this.#state === 'done') return { kind: 'sent', status: this.#status };
     if (this.#redirect !== null) {
@@ -204,8 +203,8 @@ export class CgiOutput implements Resource {
   }
 
   /**
-   * Gives the answer up, since the Process has ended otherwise. Returns true where nothing has been sent, so the
-   * platform may answer.
+   * Gives up the answer of a Process that has failed. Returns true when nothing has been sent, so that the platform may
+   * answer.
    */
   abandon(): boolean {
     this.#state = 'done';
@@ -229,7 +228,7 @@ export class CgiOutput implements Resource {
     this.#begin(head, size);
     this.#state = 'done';
     this.bodyBytes += size;
-    // As a latin1 string it is joined with the head into one write; the bytes are the same.
+    // A latin1 string is joined with the head into one write; the bytes are the same.
     if (isEmpty || size === 0) this.#response.end();
     else this.#response.end(this.#buffer.toString('latin1', bodyStart, this.#length), 'latin1');
     if (this.#buffer.length === firstBytes && spareBuffers.length < spareBuffersMax) spareBuffers.push(this.#buffer);
@@ -243,7 +242,9 @@ export class CgiOutput implements Resource {
     return this.#parser.parse(this.#buffer, this.#length, isComplete);
   }
 
-  /** Writes the head. `size` is the whole body's where it is known. Returns the body so far, null where none may follow. */
+  /**
+   * Sends the head. `size`: bytes of the whole body, if known. Returns the body so far; null: the answer has no body.
+   */
   #begin(head: CgiHead, size: number | null): Buffer | null {
     const flat: string[] = [];
     let bodyStart = 0;
@@ -258,7 +259,7 @@ export class CgiOutput implements Resource {
       this.#status = head.status;
     } else flat.push('content-type', 'text/plain; charset=utf-8');
     const noBody = hasNoBody(this.#status);
-    // RFC 9110 section 8.6: none with 204; with 304 only what the guest itself declares. Section 15.3.6: 0 with 205.
+    // RFC 9110 section 8.6: no Content-Length with 204; with 304 only the guest's own. Section 15.3.6: 0 with 205.
     const length = this.#status === 205 ? 0 : (declared ?? (noBody ? null : size));
     if (length !== null && this.#status !== 204) flat.push('content-length', String(length));
     flat.push('trisiel-invocation', this.#host.id);
@@ -266,7 +267,7 @@ export class CgiOutput implements Resource {
     else this.#response.writeHead(this.#status, reason, flat);
     if (noBody || this.#host.isHead) {
       if (size === null) {
-        // Complete for the client; the guest may go on writing.
+        // The answer is complete; the guest may go on writing.
         this.#response.end();
         this.#state = 'swallow';
         this.#length = 0;
@@ -290,11 +291,11 @@ export class CgiOutput implements Resource {
     this.#length = 0;
   }
 
-  /** Sends `part` of our own buffer, which is handed over and replaced. */
+  /** Sends `part` of the output's own buffer, which is given away and replaced. */
   #take(part: Buffer): void {
     this.#buffer = emptyBuffer;
     this.#length = 0;
-    // Not flushHeaders(): that writes the head as UTF-8, and its bytes are latin1.
+    // flushHeaders() would write the head as UTF-8, but its bytes are latin1.
     if (part.length === 0) this.#response.write(emptyBuffer);
     else this.#sendBody(part, true);
   }
@@ -334,7 +335,7 @@ export class CgiOutput implements Resource {
   #waitForRoom(): Promise<void> {
     this.#drained ??= new Promise((resolve) => {
       const response = this.#response;
-      // Without either event the guest waits for its deadline; the client's going away ends the Process.
+      // Without either event the guest waits for its deadline; a client that goes away ends the Process.
       const done = (): void => {
         response.off('drain', done);
         response.off('close', done);

@@ -1,60 +1,60 @@
-/** The environment of a request (RFC 3875 section 4.1; docs/http.md). */
+/** Makes the environment of a request (RFC 3875 section 4.1; docs/http.md). */
 import type { IncomingMessage } from 'node:http';
 import type { GuestText } from '../guest/kernel/memory.ts';
 import { triggerFieldNames } from '../protocol/trigger.ts';
 import type { ClientFacts } from '../protocol/trusted-proxies.ts';
 import { guestText, percentDecoded } from './octets.ts';
 
-/** What software answers, for SERVER_SOFTWARE. */
+/** Value of SERVER_SOFTWARE. */
 const serverSoftware = 'Trisiel/0.1.0';
 
-/** Header names seen so far and their variables; a client may invent names, so it stops growing. */
+/** Header names whose variables are cached; clients may invent names, so the cache is bounded. */
 const variableNamesMax = 2_000;
 const variableNames = new Map<string, string | null>();
 
 /**
- * Never handed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy, CVE-2016-5385). The content
- * fields have variables of their own; the transfer coding has been undone.
+ * Fields that are never passed on. `proxy` would become HTTP_PROXY, which HTTP clients obey (httpoxy, CVE-2016-5385).
+ * The content fields have variables of their own; the transfer coding has been removed.
  */
 const withheld = new Set(['proxy', 'proxy-authorization', 'content-type', 'content-length', 'transfer-encoding']);
-/** Handed on where the operator trusts the proxy that has sent them: anybody can write them. */
+/** Fields that are passed on only from a trusted proxy, since every client can send them. */
 const forwarding = /^(?:forwarded|x-forwarded-.*|x-real-ip)$/;
 
 export interface CgiRequest {
   readonly request: IncomingMessage;
   readonly method: string;
-  /** As received, query included. */
+  /** Request target as received, with its query. */
   readonly uri: string;
-  /** The part of the path that led to the handler: '' or `/NAME`. */
+  /** Part of the path that leads to the handler: '' or `/NAME`. */
   readonly scriptName: string;
   /** The rest of the path, percent-encoded as received. */
   readonly path: string;
-  /** Without the question mark. */
+  /** Query without the question mark. */
   readonly query: string;
-  /** For HTTP_HOST: the authority that the request is for; '' where it names none. */
+  /** Authority of the request, for HTTP_HOST; '': none. */
   readonly authority: string;
-  /** Host without port, in lower case, and the port as text. */
+  /** Host without port, in lower case; followed by the port as text. */
   readonly serverName: string;
   readonly serverPort: string;
   readonly client: ClientFacts;
-  /** Whether the peer is a proxy whose forwarding fields are handed on. */
+  /** Whether the peer is a trusted proxy, whose forwarding fields are passed on. */
   readonly isProxied: boolean;
-  /** What the client speaks where no proxy tells. */
+  /** Whether the client uses TLS, if no proxy tells the scheme. */
   readonly isHttps: boolean;
   /** Whether the body's fields belong to this run; false after a local redirect, which has no body. */
   readonly ownsBody: boolean;
-  /** Bytes of the body, decoded; null where that is not known, or where there is none. */
+  /** Bytes of the decoded body; null: unknown, or no body. */
   readonly bodyBytes: number | null;
   readonly invocation: string;
   readonly runner: string;
   readonly passAuthorization: boolean;
-  /** Variables of a queue or schedule that calls; null where it is a request of a caller. */
+  /** Variables of the calling queue or schedule; null: a request of a caller. */
   readonly trigger: Readonly<Record<string, string>> | null;
-  /** The handler's own variables; they win over the request's. */
+  /** Variables of the handler, which win over the request's. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Returns whether guests see the request field `name`, in lower case, of this sender. */
+/** Returns whether guests get the request field `name` (lower case) from this sender. */
 export function isHandedOn(
   name: string,
   { isProxied, passAuthorization }: Pick<CgiRequest, 'isProxied' | 'passAuthorization'>,
@@ -64,7 +64,7 @@ export function isHandedOn(
   return isProxied || !forwarding.test(name);
 }
 
-/** Returns all variables, in a fresh map. */
+/** Returns all variables, in a new map. */
 export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
   const { request, client } = cgi;
   const isHttps = client.scheme === null ? cgi.isHttps : client.scheme === 'https';
@@ -96,24 +96,24 @@ export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
     if (!isHandedOn(name, cgi)) continue;
     env.set(variable, guestText(typeof value === 'string' ? value : value.join(', ')));
   }
-  // RFC 9112 section 3.2.2: the authority of an absolute target counts, not the Host field beside it.
+  // RFC 9112 section 3.2.2: the authority of an absolute target wins over the Host field.
   if (cgi.authority !== '') env.set('HTTP_HOST', cgi.authority);
   for (const [name, value] of Object.entries(cgi.env)) env.set(name, value);
   if (cgi.trigger !== null) for (const [name, value] of Object.entries(cgi.trigger)) env.set(name, value);
   return env;
 }
 
-/** Arguments the way Wagi gives them: the path, then each `key=value` of the query, as received. */
+/** Returns the arguments in the manner of Wagi: the path, then each `key=value` of the query, as received. */
 export function cgiArguments(cgi: Pick<CgiRequest, 'path' | 'query'>): readonly GuestText[] {
   const args = cgi.query === '' ? [cgi.path] : [cgi.path, ...cgi.query.split('&')];
   return args.map(guestText);
 }
 
-/** Returns a header's variable, or null for one that guests do not see. `name` is in lower case. */
+/** Returns the variable of a header, or null for one that guests do not get. `name`: lower case. */
 function variableOf(name: string): string | null {
   const known = variableNames.get(name);
   if (known !== undefined) return known;
-  // With an underscore a name could pass for another one with a hyphen.
+  // A name with an underscore could be mistaken for one with a hyphen.
   const variable = withheld.has(name) || name.includes('_') ? null : `HTTP_${name.toUpperCase().replaceAll('-', '_')}`;
   if (variableNames.size < variableNamesMax) variableNames.set(name, variable);
   return variable;

@@ -1,45 +1,45 @@
 /**
- * Compiled code of a runner, under a budget. V8 aborts the process when committed code passes its own limit, so code
- * that has not been used for the longest time is dropped and compiled again when it is called.
+ * Compiled code of a runner, within a budget. V8 aborts the process when committed code exceeds its own limit, so code
+ * that has been unused for the longest time is dropped and compiled again when it is called.
  *
- *     cold --load--> loading --> warm --room is needed, no Invocation runs in it--> cold
- *                       |
- *                       +--> the engine refuses it: the error stays, nothing is tried again
+ * cold --load--> loading --> warm --room is needed, no Invocation runs in it--> cold
+ * |
+ * +--> the engine refuses it: the error stays, nothing is tried again
  */
 import { PlatformError } from '../protocol/errors.ts';
 import { Semaphore } from '../waiting/semaphore.ts';
 import { codeLimits } from './limits.ts';
 
-/** A Deployment that has the code of an Artifact, as the store sees it. */
+/** A Deployment that uses the code of an Artifact. */
 export interface CodeUse {
-  /** True while an Invocation runs in it: it may not be dropped then. */
+  /** Whether an Invocation runs in it, so that it cannot be dropped. */
   readonly isBusy: boolean;
-  /** Grows with each call: code that was called longest ago is dropped first. */
+  /** Number that grows with each call: code with the smallest one is dropped first. */
   readonly lastCall: number;
-  /** Lets go of every instance and of the module. */
+  /** Releases every instance and the module. */
   drop(): void;
 }
 
 export interface CodeStoreOptions {
   /** Fetches the bytes of an Artifact from control. */
   readonly read: (name: string) => Promise<Uint8Array>;
-  /** Machine code that may be held, in bytes. Default: codeLimits.bytes. */
+  /** Bytes of machine code that may be held, codeLimits.bytes by default. */
   readonly budgetBytes?: number;
-  /** Collects garbage now: dropped code is freed with its last reference, whenever that is seen. */
+  /** Collects garbage now: V8 frees dropped code only when a collection sees that no reference is left. */
   readonly collect: () => void;
 }
 
 interface Code {
   readonly name: string;
   readonly ownerId: string;
-  /** Machine code, as measured when it was pushed. */
+  /** Bytes of machine code, as measured at the push. */
   readonly codeBytes: number;
   readonly uses: Set<CodeUse>;
-  /** Bytes that were sent ahead of the first load. */
+  /** Bytes of the module, sent before the first load; null: none. */
   bytes: Uint8Array | null;
   loading: Promise<WebAssembly.Module> | null;
   module: WebAssembly.Module | null;
-  /** True while its bytes of machine code count in the budget. */
+  /** Whether its machine code counts in the budget. */
   isHeld: boolean;
   refusal: Error | null;
 }
@@ -47,16 +47,16 @@ interface Code {
 export class CodeStore {
   readonly #options: CodeStoreOptions;
   readonly #budgetBytes: number;
-  /** By Artifact name. */
+  /** Code by Artifact name. */
   readonly #codes = new Map<string, Code>();
-  /** Bytes that have been sent and belong to no Deployment yet. */
+  /** Bytes of Artifacts that no Deployment uses yet. */
   readonly #sent = new Map<string, Uint8Array>();
   readonly #turns = new Semaphore({
     running: codeLimits.loading,
     waiting: codeLimits.waiting,
     full: () => overloaded('Too many functions are being loaded.'),
   });
-  /** Warm and loading code. */
+  /** Bytes of machine code, of warm and loading code together. */
   #heldBytes = 0;
   #droppedBytes = 0;
 
@@ -77,7 +77,7 @@ export class CodeStore {
     else if (code.module === null && code.loading === null) code.bytes = bytes;
   }
 
-  /** Registers `use` of an Artifact, cold where it is new. */
+  /** Registers `use` of an Artifact, which is cold if it is new. */
   join(artifact: { readonly name: string; readonly ownerId: string; readonly codeBytes: number }, use: CodeUse): void {
     const { name, ownerId, codeBytes } = artifact;
     let code = this.#codes.get(name);
@@ -91,7 +91,7 @@ export class CodeStore {
     code.uses.add(use);
   }
 
-  /** Ends a use; code that nobody uses is forgotten. */
+  /** Ends a use; code without uses is removed. */
   leave(name: string, use: CodeUse): void {
     const code = this.#codes.get(name);
     if (code === undefined) return;
@@ -99,20 +99,20 @@ export class CodeStore {
     if (code.uses.size > 0) return;
     this.#codes.delete(name);
     code.module = null;
-    // Code that is being made is released when it is done.
+    // Code that is loading is released when the load has ended.
     if (code.loading === null) this.#release(code);
   }
 
-  /** Returns whether `name` can be loaded without dropping anything. */
+  /** Returns whether `name` can be loaded without dropping other code. */
   hasRoomFor(name: string): boolean {
     const code = this.#codes.get(name);
     return code !== undefined && this.#heldBytes + code.codeBytes <= this.#budgetBytes;
   }
 
   /**
-   * Returns the compiled module; makes room for it and compiles it where it is cold. Throws `overloaded` where no
-   * room can be made or too many wait, `unavailable` where control cannot be asked for its bytes, and what the engine
-   * or control says of an Artifact that cannot be compiled, now and at every later call.
+   * Returns the compiled module; if it is cold, makes room and compiles it. Throws `overloaded` when no room can be
+   * made or too many wait, `unavailable` when control cannot be asked for the bytes, and, now and at every later call,
+   * the error of the engine or of control for an Artifact that cannot be compiled.
    */
   async load(name: string): Promise<WebAssembly.Module> {
     const code = this.#codes.get(name);
@@ -127,7 +127,7 @@ export class CodeStore {
     return code.loading;
   }
 
-  /** Returns why this Artifact can never be run here; null as long as that is not known. */
+  /** Returns why this Artifact can never be run here; null: no reason is known. */
   refusalOf(name: string): Error | null {
     return this.#codes.get(name)?.refusal ?? null;
   }
@@ -139,9 +139,9 @@ export class CodeStore {
     try {
       const bytes = code.bytes ?? (await this.#options.read(code.name));
       code.bytes = null;
-      // A copy of its own: a view of a larger buffer would keep that alive, and TypeScript wants an ArrayBuffer.
+      // Copies the bytes: a view would keep a larger buffer alive, and TypeScript requires an ArrayBuffer.
       const module = await WebAssembly.compile(new Uint8Array(bytes));
-      // Everybody who wanted it may have gone meanwhile.
+      // All users may have left meanwhile.
       if (this.#codes.get(code.name) === code) code.module = module;
       else this.#release(code);
       return module;
@@ -152,14 +152,14 @@ export class CodeStore {
     }
   }
 
-  /** Drops code until `code` fits: of its owner's, where that owner has more than a share, else of any owner. */
+  /** Drops code until `code` fits: the owner's own, if the owner has more than a share, else any owner's. */
   #makeRoom(code: Code): void {
     const shareBytes = this.#budgetBytes * codeLimits.shareOfOwner;
     if (this.#heldBy(code.ownerId) + code.codeBytes > shareBytes)
       this.#drop((other) => other.ownerId === code.ownerId, this.#heldBy(code.ownerId) + code.codeBytes - shareBytes);
     if (this.#heldBytes + code.codeBytes > this.#budgetBytes)
       this.#drop(() => true, this.#heldBytes + code.codeBytes - this.#budgetBytes);
-    // One alone may be larger than a share, and than the budget: it was accepted when it was pushed.
+    // Code that is alone may exceed the share and the budget: it was accepted when it was pushed.
     if (this.#heldBytes > 0 && this.#heldBytes + code.codeBytes > this.#budgetBytes)
       throw overloaded('No room is left for the code of another function.');
   }
@@ -170,7 +170,7 @@ export class CodeStore {
     return bytes;
   }
 
-  /** Drops at least `bytes` of idle code for which `may` holds, called longest ago first, as far as there is any. */
+  /** Drops at least `bytes` of idle code that `may` accepts, if there is as much; least recently called first. */
   #drop(may: (code: Code) => boolean, bytes: number): void {
     const idle = [...this.#codes.values()].filter(
       (code) => code.module !== null && may(code) && ![...code.uses].some(({ isBusy }) => isBusy),
@@ -198,7 +198,7 @@ export class CodeStore {
   }
 }
 
-/** Returns whether another try finds the same: the engine refuses the module, or control has no such Artifact. */
+/** Returns whether another attempt would fail too: the engine refuses the module, or control has no such Artifact. */
 function isFinal(error: unknown): error is Error {
   return error instanceof WebAssembly.CompileError || (error instanceof PlatformError && error.code === 'not_found');
 }

@@ -1,4 +1,4 @@
-/** A full collection on demand: what V8 offers for it is reached through a flag that may be set at run time. */
+/** Collects garbage on demand, through a V8 flag that may be set at run time. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -1,11 +1,11 @@
-/** The runner's end of the channel to control. */
+/** The runner's side of the channel to control. */
 import { PlatformError } from '../protocol/errors.ts';
 import type { FromRunner, RunnerRequest, ToRunner } from '../protocol/messages.ts';
 import { busRequestsMax } from './limits.ts';
 import type { Fate, LogBatch } from './log-buffer.ts';
 import type { UsageBatch } from './usage-reporter.ts';
 
-/** What node:child_process gives the child: `process` itself. */
+/** The part of `process` that node:child_process gives a child for messages. */
 export interface Channel {
   readonly connected: boolean;
   send?(message: FromRunner, handle: undefined, options: undefined, sent: (error: Error | null) => void): boolean;
@@ -13,7 +13,7 @@ export interface Channel {
   on(event: 'disconnect', listener: () => void): unknown;
 }
 
-/** What the link does not answer by itself. */
+/** Messages that the link does not handle itself. */
 export type ToRunnerItself = Exclude<ToRunner, { kind: 'reply' | 'received' }>;
 
 interface Waiting {
@@ -21,7 +21,7 @@ interface Waiting {
   readonly reject: (reason: Error) => void;
 }
 
-/** A call of control (kv, queue) while there is none: nothing was done, or nobody knows whether it was. */
+/** Error of a request (kv, queue) while control cannot be reached: it was not executed, or its execution is unknown. */
 export class ControlAway extends Error {
   constructor() {
     super('control is not there');
@@ -32,7 +32,7 @@ export class ControlLink {
   readonly #channel: Channel;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
-  /** Batches that control has not stored yet, by number. */
+  /** Batches that control has not confirmed, by number. */
   readonly #delivered = new Map<number, (fate: Fate) => void>();
   #lastNumber = 0;
   #isLeaving = false;
@@ -46,7 +46,7 @@ export class ControlLink {
   ) {
     this.#channel = channel;
     channel.on('message', (raw) => {
-      // Control is our own code: its messages are what src/protocol says.
+      // Control is the platform's own program: its messages have the types of src/protocol.
       const message = raw as ToRunner;
       if (message.kind === 'reply') this.#reply(message);
       else if (message.kind === 'received') this.#settle(message.number, message.isLost ? 'lost' : 'stored');
@@ -65,8 +65,8 @@ export class ControlLink {
   }
 
   /**
-   * Sends to control. Returns false where there is none. Else calls `sent` once: with true when the message has been
-   * written to the channel, with false when that failed and control will not see it.
+   * Sends a message to control. Returns false when there is no control. Else calls `sent` once: with true when the
+   * message has been written to the channel, with false when that failed, so that control will not see it.
    */
   send(message: FromRunner, sent: (isTaken: boolean) => void = () => {}): boolean {
     if (!this.#channel.connected || this.#channel.send === undefined) return false;
@@ -92,12 +92,12 @@ export class ControlLink {
     return isSending;
   }
 
-  /** Closes the way to a control that ends: nothing that it would not read is delivered any more. */
+  /** Stops deliveries to a control that ends, which would not read them any more. */
   leave(): void {
     this.#isLeaving = true;
   }
 
-  /** Asks control. Rejects with what it says, or with ControlAway. */
+  /** Sends a request to control. Rejects with control's error, or with ControlAway. */
   request(request: RunnerRequest): Promise<Uint8Array | null> {
     if (this.#waiting.size >= busRequestsMax) return Promise.reject(new Error('too many calls wait for control'));
     this.#lastId += 1;

@@ -1,4 +1,4 @@
-/** Every request of the functions' port: find the Deployment, admit, run, answer. */
+/** Handles every request of the functions' port: finds the Deployment, admits, runs, answers. */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -31,14 +31,14 @@ export interface DispatcherOptions {
   readonly domain: string;
   /** Port for SERVER_PORT where Host has none. */
   readonly defaultPort: string;
-  /** Where a person finds the platform's own pages; null where this process does not know. */
+  /** URL of the platform's own pages; null: this process does not know it. */
   readonly homeUrl: string | null;
-  /** Key of those whom a request of runnerProbe.path is answered with `identity`. */
+  /** Key of the platform: holders of the key who request runnerProbe.path are answered with `identity`. */
   readonly probeKey: string;
   readonly identity: RunnerIdentity;
 }
 
-/** Times that a request waits for its code, which other functions' calls may drop again. */
+/** Attempts to load a request's code, which calls of other functions may drop again. */
 const warmTriesMax = 3;
 
 export class Dispatcher {
@@ -47,10 +47,10 @@ export class Dispatcher {
   readonly #asyncCalls: AsyncCalls;
   readonly #idPrefix = randomBytes(6).toString('hex');
   #count = 0;
-  /** Monotonic milliseconds; refusals since then that were only counted. */
+  /** Monotonic milliseconds of the last reported refusal; later ones are only counted. */
   #refusalReportedMs = Number.NEGATIVE_INFINITY;
   #refusalsUnreported = 0;
-  /** Requests whose Deployment is cold. */
+  /** Number of requests whose Deployment is cold. */
   #waitingForCode = 0;
 
   constructor(options: DispatcherOptions) {
@@ -74,7 +74,7 @@ export class Dispatcher {
     let ownsBody = true;
     let authority = request.headers.host;
     let id = this.nextId();
-    /** Whose caller is refused, as long as nothing has run for `id`. */
+    /** Deployment whose caller is refused; null once the Invocation `id` has run. */
     let refusing: LoadedDeployment | null = null;
     let path = target;
     try {
@@ -87,7 +87,7 @@ export class Dispatcher {
         const address = this.#address(authority, target);
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const found = this.#find(address);
-        // A warm one is not awaited: most calls go on in the same turn.
+        // A warm Deployment is not awaited: most calls continue in the same turn.
         const deployment = found.pool === null || found.pool.makesSlowly ? await this.#ready(address) : found;
         refusing = deployment;
         path = address.path;
@@ -105,7 +105,7 @@ export class Dispatcher {
           return;
         }
         deployment.lastCall = this.#count;
-        // From here on the thread works for this one: a slot that is made or restored may hold it for long.
+        // The mark is set before a slot is made or restored, which may hold the thread for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
         const call = { id, request, response, method, target, address, ownsBody, expectsContinue, trigger };
@@ -138,7 +138,7 @@ export class Dispatcher {
         method = isHead ? 'HEAD' : 'GET';
         target = next;
         ownsBody = false;
-        // Of an absolute target, whose place the path has taken.
+        // Authority of an absolute target, of which `target` keeps only the path.
         authority = address.authority;
         id = this.nextId();
       }
@@ -189,10 +189,9 @@ export class Dispatcher {
   }
 
   /**
-   * Returns the Deployment at `address`, with its code where that can be had: what is cold is waited for. Where an
-   * instance is to be made that takes longer than a slice, waits for a turn as guests do that compute, so that a turn of
-   * the loop makes one at most. Throws as `#find` and LoadedDeployments.warm do, and `overloaded` where too many
-   * requests wait.
+   * Returns the Deployment at `address`, with its code loaded if possible. When an instance must be made that takes
+   * longer than a slice, waits for a turn like guests that compute, so that a turn of the loop makes at most one.
+   * Throws as `#find` and LoadedDeployments.warm do, and `overloaded` when too many requests wait.
    */
   async #ready(address: Address): Promise<LoadedDeployment> {
     let deployment = this.#find(address);
@@ -204,7 +203,7 @@ export class Dispatcher {
         await this.#options.deployments.warm(deployment);
         if (deployment.pool?.makesSlowly === true)
           await this.#options.services.scheduler.turn(deployment.handler.share, 1);
-        // Another version may have taken its place meanwhile.
+        // Another version may have replaced it meanwhile.
         deployment = this.#find(address);
         if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
       }
@@ -232,8 +231,8 @@ export class Dispatcher {
   }
 
   /**
-   * Makes the error of an instance that could not be made. A segment that lies outside its memory or table traps here;
-   * the system may have no memory to give.
+   * Makes the error for an instance that could not be made: a segment outside of its memory or table traps here, or the
+   * system has no memory left.
    */
   #notInstantiated(deployment: LoadedDeployment, id: string, cause: unknown): PlatformError {
     if (cause instanceof RangeError) return overloaded('No memory is left for another invocation.');
@@ -256,7 +255,7 @@ export class Dispatcher {
     return new PlatformError('trapped', 'The function trapped.');
   }
 
-  /** Leaves a record that the id of a refusal leads to: with the owner, or with the operator where there is none. */
+  /** Keeps a record for the id of a refusal: in the owner's list, or for the operator when there is no owner. */
   #keepRefusal(
     { code, status }: PlatformError,
     refusal: {
@@ -270,7 +269,7 @@ export class Dispatcher {
     const { id, method, path, deployment } = refusal;
     const nowMs = performance.now();
     if (deployment !== null) {
-      // `trapped` has told its reason in the log.
+      // `trapped` has written its reason to the log.
       const logLines = code === 'trapped' ? 1 : 0;
       const facts = { id, method, path, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
       usage.add(deployment.usage, new RefusedRequest(facts));
@@ -292,7 +291,10 @@ export class Dispatcher {
     this.#options.services.report('an invocation failed on our side', { invocation, error: text });
   }
 
-  /** Returns what calls, where control calls for a queue or a schedule. From anybody else the field means nothing. */
+  /**
+   * Returns the trigger of a call by control for a queue or schedule; null for any other caller, whose field is
+   * ignored.
+   */
   #trigger(request: IncomingMessage, address: Address): Trigger | null {
     const field = request.headers[triggerField];
     if (typeof field !== 'string') return null;
@@ -300,7 +302,7 @@ export class Dispatcher {
     return trigger?.label === address.label ? trigger : null;
   }
 
-  /** Answers those who hold the platform's key. False for everybody else, and for another path: nothing is told. */
+  /** Answers holders of the platform's key and returns true; returns false for any other request, without an answer. */
   #identify(request: IncomingMessage, response: ServerResponse, id: string): boolean {
     const field = request.headers[runnerProbe.askField];
     if (request.url !== runnerProbe.path || typeof field !== 'string') return false;
@@ -346,8 +348,8 @@ function asPlatformError(error: unknown): PlatformError {
 }
 
 /**
- * Sends the client to `path`, without running the function there. Under a host that functions share, the path of a
- * local redirect may lead to another function, which would run for a caller who has not asked for it.
+ * Sends the client to `path` without running the function there. Under a host that functions share, the path of a local
+ * redirect may lead to another function, which the caller has not requested.
  */
 function redirect(response: ServerResponse, path: string, id: string): void {
   response.writeHead(302, ['location', path, 'content-length', '0', 'trisiel-invocation', id]);

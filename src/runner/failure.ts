@@ -1,17 +1,17 @@
-/** How a Process's end reads: to the function's caller (little), and to its owner in the log (all). */
+/** Describes the end of a Process: briefly for the function's caller, in full for its owner in the log. */
 import type { ProcessEnd } from '../guest/kernel/process.ts';
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { Limits } from '../protocol/limits.ts';
 
 export interface Failure {
   readonly code: ErrorCode;
-  /** Text for the caller of the function: nothing about its inside. */
+  /** Text for the caller, which tells nothing of the function's inside. */
   readonly detail: string;
-  /** For the owner: what happened and what to do about it. */
+  /** Text for the owner: what happened and what to do about it. */
   readonly log: string;
 }
 
-/** What the platform ends a Process with, and what its caller is told then. */
+/** Reason for which the platform ends a Process, with the answer to its caller. */
 export interface Refusal {
   readonly code: ErrorCode;
   readonly message: string;

@@ -1,4 +1,4 @@
-/** What is called, and how the guest is told of it. */
+/** The request or trigger of a call, and the facts about it that the guest gets. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type FileSystem, makeFileSystem } from '../guest/kernel/fs/file-system.ts';
 import type { IncomingHttp } from '../guest/kernel/incoming-http.ts';
@@ -22,33 +22,33 @@ export interface FunctionCall {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly method: string;
-  /** As received, or the path of the local redirect. */
+  /** Request target as received, or the path of the local redirect. */
   readonly target: string;
   readonly address: Address;
   /** False after a local redirect: the body belonged to the first run. */
   readonly ownsBody: boolean;
-  /** The client waits for `100 Continue` before it sends the body. */
+  /** Whether the client waits for `100 Continue` before it sends the body. */
   readonly expectsContinue: boolean;
-  /** The queue or schedule that calls; null where it is a request of a caller. */
+  /** Queue or schedule that calls; null: a request of a caller. */
   readonly trigger: Trigger | null;
 }
 
-/** What the Invocation has made for this guest. */
+/** Parts that the Invocation has made for this guest. */
 export interface GuestParts {
   readonly stdin: StandardInput;
   readonly stdout: Resource;
   readonly stderr: Resource;
-  /** The request of a component that speaks wasi:http; null for a function that speaks CGI. */
+  /** Request of a component with wasi:http; null: a function with CGI. */
   readonly http: IncomingHttp | null;
   readonly meter: GasMeter;
   readonly log: ProcessLog;
-  /** Called as ProcessOptions.suspending is. */
+  /** Is called as ProcessOptions.suspending is. */
   suspending(): void;
-  /** Takes notice that a call of control has failed because there is none. */
+  /** Is called when a request to control has failed because control cannot be reached. */
   controlAway(): void;
 }
 
-/** Answers the kernel's questions; most guests ask few of them, so what costs something is made when it is asked for. */
+/** Answers the kernel's queries. Most guests make few of them, so expensive values are made on demand. */
 export class CallOptions implements ProcessOptions {
   readonly stdin: StandardInput;
   readonly stdout: Resource;
@@ -155,7 +155,7 @@ export class CallOptions implements ProcessOptions {
     const { spec } = this.#deployment;
     const { id, address, request, method, target, ownsBody, trigger } = this.#call;
     const { isHttps, proxies, runnerId } = this.#services;
-    // A declared length of 0 is told as well: that the body is empty is not the same as that there is none.
+    // A declared length of 0 is passed on too: an empty body differs from none.
     const declared = request.headers['content-length'];
     return cgiEnvironment({
       request,

@@ -1,4 +1,4 @@
-/** Slices of gas of one Invocation: how large the next one is, and when it may begin. */
+/** Slices of gas of one Invocation: the size of the next one, and when it may begin. */
 import type { SliceScheduler } from '../guest/kernel/meter.ts';
 import type { InvocationLog } from './invocation-log.ts';
 import { sliceLimits } from './limits.ts';
@@ -8,9 +8,9 @@ export class GasSlices implements SliceScheduler {
   readonly #scheduler: Scheduler;
   readonly #share: Share;
   readonly #log: InvocationLog;
-  /** Slices used up so far. */
+  /** Number of slices used up so far. */
   #count = 0;
-  /** Monotonic milliseconds. */
+  /** Start of the present slice, in monotonic milliseconds. */
   #startMs: number;
   #gas: number = sliceLimits.firstGas;
 

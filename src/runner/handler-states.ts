@@ -1,4 +1,7 @@
-/** What a handler has in this runner besides its Deployments: its share of the thread, the services of its previews. */
+/**
+ * State of a handler in this runner besides its Deployments: its share of the thread, and the services of the handler
+ * and its previews.
+ */
 import type { KvService, QueueService } from '../guest/kernel/process.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { CallRequest } from '../protocol/call-request.ts';
@@ -6,9 +9,9 @@ import type { DeploymentSpec } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { Share } from './scheduler.ts';
 
-/** What a handler asks of control for its asynchronous calls. Rejects with what control says, or with ControlAway. */
+/** Requests to control for a handler's asynchronous calls. They reject with control's error, or with ControlAway. */
 export interface CallService {
-  /** Resolves when the call is durable. */
+  /** Stores a call. Resolves when it is durable. */
   accept(call: {
     readonly id: string;
     readonly request: CallRequest;
@@ -26,20 +29,20 @@ export interface HandlerServices {
   readonly kv: KvService;
   readonly queues: QueueService;
   readonly calls: CallService;
-  /** Ends what is open beside Invocations. */
+  /** Closes connections that do not belong to Invocations. */
   readonly close: () => void;
 }
 
-/** What the invocations of one handler, those of its previews included, share in this runner. */
+/** State that all invocations of one handler, including its previews, share in this runner. */
 export interface HandlerState {
   readonly id: HandlerId;
   readonly share: Share;
   inFlight: number;
-  /** Services by preview's id; '' for the handler itself. Previews share no kv values and no connections. */
+  /** Services by the preview's id; '': the handler itself. Previews share neither kv values nor connections. */
   readonly services: Map<string, { readonly services: HandlerServices; deployments: number }>;
 }
 
-/** Whose services a Deployment uses. */
+/** Facts that select the services of a Deployment. */
 export type ServiceOwner = Pick<DeploymentSpec, 'handlerId' | 'preview'>;
 
 export class HandlerStates {
@@ -50,7 +53,7 @@ export class HandlerStates {
     this.#make = make;
   }
 
-  /** Returns the state and the services that a Deployment uses until `release`; each call wants one. */
+  /** Returns the state and services of a Deployment. Each call must be followed by one `release`. */
   acquire(owner: ServiceOwner): { readonly handler: HandlerState; readonly services: HandlerServices } {
     const id = owner.handlerId;
     let handler = this.#byId.get(id);
@@ -68,7 +71,7 @@ export class HandlerStates {
     return { handler, services: held.services };
   }
 
-  /** Lets go of what `acquire` gave; the last one closes the services. */
+  /** Releases the result of `acquire`; the last release closes the services. */
   release({ handlerId, preview }: ServiceOwner): void {
     const handler = this.#byId.get(handlerId);
     const key = preview?.id ?? '';

@@ -18,7 +18,7 @@ import { isHandedOn } from './cgi-request.ts';
 import type { FunctionCall } from './function-call.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
-/** Request fields that concern the connection, or that the component is told otherwise (host). */
+/** Request fields that belong to the connection, or that the component gets in another form (host). */
 const ofConnection = new Set([
   'connection',
   'host',
@@ -32,7 +32,7 @@ const ofConnection = new Set([
   'upgrade',
 ]);
 
-/** Response fields that the server alone decides (RFC 9110 section 7.6.1). */
+/** Response fields that only the server sets (RFC 9110 section 7.6.1). */
 const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation']);
 
 export interface HttpAnswerOptions {
@@ -40,7 +40,7 @@ export interface HttpAnswerOptions {
   readonly scheme: 'http' | 'https';
   readonly body: Resource;
   readonly output: CgiOutput;
-  /** Whether fields that a trusted proxy has sent are handed on; and the caller's Authorization. */
+  /** Whether forwarding fields of a trusted proxy are passed on; and the caller's Authorization. */
   readonly isProxied: boolean;
   readonly passAuthorization: boolean;
 }
@@ -53,7 +53,7 @@ export class HttpAnswer implements IncomingHttp {
   readonly #response: ServerResponse;
   readonly #output: CgiOutput;
   #state: 'waiting' | 'begun' | 'ended' | 'cut' | 'failed' = 'waiting';
-  /** What there is to say about it at the end; null: all went well. */
+  /** Problem to report at the end; null: none. */
   #result: Finished | null = null;
 
   constructor(options: HttpAnswerOptions) {
@@ -140,7 +140,7 @@ export class HttpAnswer implements IncomingHttp {
     if (this.#state !== 'begun') return;
     this.#state = 'ended';
     if (trailers.length > 0) {
-      // Trailers travel behind a body of unknown length only (RFC 9112 section 7.1.2).
+      // Only a body of unknown length can have trailers (RFC 9112 section 7.1.2).
       this.#output.commit();
       if (this.#response.chunkedEncoding && !this.#response.writableEnded) {
         const sent = trailers.filter(([name]) => !ofServer.has(name) && name !== 'content-length');
@@ -167,7 +167,7 @@ export class HttpAnswer implements IncomingHttp {
     return this.#state !== 'waiting';
   }
 
-  /** Returns how the answer came out of a component that has ended. */
+  /** Returns the result of a component that has ended. */
   finish(): Finished {
     if (this.#result !== null) return this.#result;
     const message =
@@ -185,7 +185,7 @@ function fieldsOf(raw: readonly string[]): HttpField[] {
   return fields;
 }
 
-/** Octets as Node's http takes them: one character each. */
+/** Returns octets in the form of Node's http: one character each. */
 function latin1(value: Uint8Array): string {
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('latin1');
 }

@@ -1,10 +1,10 @@
-/** All Invocations that run now: deadlines, memory pressure, connections that close under them. */
+/** All running Invocations: their deadlines, memory pressure, and connections that close. */
 import type { Socket } from 'node:net';
 import type { Invocation } from './invocation.ts';
 import { tickMs } from './limits.ts';
 import type { MemoryBudget } from './memory-budget.ts';
 
-/** Memories looked at in one tick: about 0.1 ms. With 10,000 in flight each is seen twice a second. */
+/** Memories measured in one tick, which takes about 0.1 ms. With 10,000 in flight each is measured twice a second. */
 const accountedPerTick = 512;
 
 const first: unique symbol = Symbol('first invocation of this connection');
@@ -14,11 +14,11 @@ interface TrackedSocket extends Socket {
 }
 
 export class InFlight {
-  /** In no order; each Invocation knows its place. */
+  /** Invocations in no order; each one stores its index. */
   readonly #all: Invocation[] = [];
   readonly #budget: MemoryBudget;
   #timer: NodeJS.Timeout | null = null;
-  /** Whose memory was looked at last. */
+  /** Index of the next memory to measure. */
   #next = 0;
   #dueMs = 0;
   #stallMs = 0;
@@ -51,7 +51,7 @@ export class InFlight {
     let before = tracked[first] ?? null;
     if (before === invocation) tracked[first] = invocation.nextOnSocket;
     else {
-      // Requests that were pipelined.
+      // Searches the requests that were pipelined on the connection.
       while (before !== null && before.nextOnSocket !== invocation) before = before.nextOnSocket;
       if (before !== null) before.nextOnSocket = invocation.nextOnSocket;
     }
@@ -63,25 +63,25 @@ export class InFlight {
     return (tracked[first] ?? null) === null;
   }
 
-  /** Returns whether what is written to `socket` now is read as the answer to the request that is arriving there. */
+  /** Returns whether bytes written to `socket` now would be read as the answer to the request that is arriving. */
   mayAnswer(socket: Socket): boolean {
     const tracked: TrackedSocket = socket;
     const one = tracked[first] ?? null;
     return one === null || (one.nextOnSocket === null && one.isReceiving);
   }
 
-  /** Ends all Invocations for requests of `socket`: nobody waits for their answers. */
+  /** Ends all Invocations of a closed connection, whose answers nobody waits for. */
   abortAll(socket: Socket): void {
     const tracked: TrackedSocket = socket;
     for (let one = tracked[first] ?? null; one !== null; one = one.nextOnSocket) one.abort();
   }
 
-  /** Lets every connection be closed by the answer that it waits for, where that has not begun. */
+  /** Marks every connection to be closed after its answer, unless the answer has begun. */
   closeAfterAnswer(): void {
     for (const { response } of this.#all) response.shouldKeepAlive = false;
   }
 
-  /** Resolves when nothing runs. */
+  /** Resolves when no Invocation runs. */
   async empty(): Promise<void> {
     if (this.#all.length === 0) return;
     await new Promise<void>((resolve) => {
@@ -90,7 +90,7 @@ export class InFlight {
   }
 
   /**
-   * Returns the longest delay, in milliseconds, of the clock's tick since the last call: the event loop was held that
+   * Returns the longest delay of the clock's tick since the last call, in milliseconds: the event loop was held as
    * long.
    */
   takeStallMs(): number {
@@ -109,12 +109,12 @@ export class InFlight {
     this.#stallMs = Math.max(this.#stallMs, nowMs - this.#dueMs);
     this.#timer = null;
     for (const invocation of this.#all) invocation.tick(nowMs);
-    // Asking a memory for its size costs ten times as much as a look at the clock: by turns.
+    // Measures in turns: asking a memory for its size costs ten times as much as comparing a deadline.
     for (let i = 0; i < Math.min(accountedPerTick, this.#all.length); i++) {
       this.#next = (this.#next + 1) % this.#all.length;
       this.#all[this.#next]?.account();
     }
-    // Guests grow without asking. Past the limit the largest goes first.
+    // Guests grow without asking. Above the limit the largest one is ended first.
     if (this.#budget.isExceeded) this.#evictLargest();
     if (this.#all.length > 0) this.#start();
   }

@@ -1,17 +1,17 @@
 /**
  * Collects garbage after many wide instances. V8 copies a dropped instance and all of its export objects in each
- * collection of the young generation until a full one comes: measured with 1,000 exports and instances made one after
- * the other: scavenges of 100 ms and more. A guest that traps in
- * each call makes the runner pay that, and everybody waits.
+ * collection of the young generation until a full collection: with 1,000 exports and instances made one after the
+ * other, scavenges of 100 ms and more were measured. A guest that traps in each call causes that, and all functions of
+ * the runner wait.
  */
 import { collectGarbage } from './collect-garbage.ts';
 import { instanceLimits } from './limits.ts';
 
 export class InstanceGarbage {
   readonly #collect: () => void;
-  /** Export objects of instances made since the last collection. */
+  /** Number of export objects of instances made since the last collection. */
   #objects = 0;
-  /** Export objects of one instance, by module: the engine tells them by making a list. */
+  /** Number of export objects of one instance, by module: counting them makes the engine build a list. */
   readonly #perInstance = new WeakMap<WebAssembly.Module, number>();
 
   /** `collect` collects all garbage at once. */
@@ -19,7 +19,7 @@ export class InstanceGarbage {
     this.#collect = collect;
   }
 
-  /** Counts one instance of `module`; collects where enough wide ones have been made. */
+  /** Counts one instance of `module`; collects after enough wide ones. */
   made(module: WebAssembly.Module): void {
     let objects = this.#perInstance.get(module);
     if (objects === undefined) {
@@ -34,5 +34,5 @@ export class InstanceGarbage {
   }
 }
 
-/** Of this process. */
+/** Counter of this process. */
 export const instanceGarbage = new InstanceGarbage(collectGarbage);

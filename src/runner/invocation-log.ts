@@ -1,14 +1,14 @@
 /**
- * Log lines of one Invocation on their way to control. Standard error is a warning; where the run fails, its last
- * words are errors. So lines are held from the first one to standard error until the guest waits or its slice of
- * gas ends, and at most heldLinesMax of them: a panic writes and ends without either.
+ * Passes the log lines of one Invocation to control. Lines of standard error are warnings; when the run fails, its last
+ * lines become errors. So lines are held from the first one of standard error until the guest waits or its slice of gas
+ * ends, at most heldLinesMax: a panic writes and ends without either.
  */
 import type { ProcessLog } from '../guest/kernel/process.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../protocol/nouns.ts';
 
-/** Lines of a stack trace; of a longer one the first lines stay warnings. */
+/** Held lines, enough for a stack trace; the first lines of a longer one stay warnings. */
 const heldLinesMax = 64;
 
 export interface LogSource {
@@ -16,7 +16,7 @@ export interface LogSource {
   /** Number of the Deployment. */
   readonly deployment: number;
   readonly invocation: string;
-  /** Slug of the preview that it runs for; left out where it runs for none. */
+  /** Slug of the preview; absent: it runs for none. */
   readonly preview?: string;
 }
 
@@ -28,7 +28,7 @@ export function previewMark({ preview }: Pick<DeploymentSpec, 'preview'>): { rea
 export class InvocationLog implements ProcessLog {
   readonly #source: LogSource;
   readonly #sink: { push(line: PendingLogLine): void };
-  /** null: nothing is held. */
+  /** Held lines; null: none. */
   #held: PendingLogLine[] | null = null;
 
   /** `sink` gets every line, in order. */
@@ -48,7 +48,7 @@ export class InvocationLog implements ProcessLog {
     if (this.#held.length > heldLinesMax) this.#sink.push(this.#held.shift() as PendingLogLine);
   }
 
-  /** Passes the held lines on: the guest goes on, or has ended well. */
+  /** Passes the held lines on unchanged: the guest goes on, or has ended well. */
   release(): void {
     if (this.#held === null) return;
     for (const line of this.#held) this.#sink.push(line);

@@ -50,15 +50,15 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly stdin: StandardInput;
   readonly stdout: Resource;
   readonly stderr: LineLog;
-  /** Of a component that speaks wasi:http; null for a function that speaks CGI. */
+  /** Answer of a component with wasi:http; null: a function with CGI. */
   readonly http: HttpAnswer | null;
   readonly #output: CgiOutput | CapturedOutput;
   readonly #requestBody: StandardInput;
   outcome: InvocationOutcome = 'running';
   isListed = false;
-  /** Monotonic milliseconds; 0 until it has been answered. */
+  /** End in monotonic milliseconds; 0 until it has been answered. */
   nowMs = 0;
-  /** Of InFlight: its index there, and the next Invocation for a request of the same connection. */
+  /** Index in InFlight, followed by the next Invocation for a request of the same connection. */
   place = 0;
   nextOnSocket: Invocation | null = null;
   readonly #services: RunnerServices;
@@ -66,15 +66,15 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly #slot: Slot;
   readonly #guest: Process;
   readonly #startedMs: number;
-  /** Wall clock of the whole call. */
+  /** Milliseconds of wall clock for the whole call. */
   readonly #timeoutMs: number;
   readonly #startedWallMs: number;
   #state: 'receiving' | 'running' | 'closing' | 'answered' = 'receiving';
   #status = 0;
-  /** Why the platform has ended it; null where the guest's own end counts. */
+  /** Reason for which the platform has ended it; null: the guest's own end counts. */
   #refusal: Refusal | null = null;
   #isAborted = false;
-  /** Stops waiting for what is closing; null before. */
+  /** Stops waiting for resources to close; null: none are closing. */
   #giveUp: (() => void) | null = null;
   /** Monotonic milliseconds at which #giveUp is called; 0 until a tick has seen the closing. */
   #giveUpMs = 0;
@@ -103,7 +103,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.stdin = emptyBody;
       this.stdout = new LineLog('stdout', (line) => this.#guest.log(logLevels.info, 'log', line));
     } else {
-      // An asynchronous request has an answer as any other; queues and schedules only take output.
+      // An asynchronous request is answered like any other; queues and schedules only take output.
       const isAnswered = call.trigger === null || call.trigger.kind === 'async';
       const output = isAnswered ? new CgiOutput(this) : new CapturedOutput(call.response, call.id);
       this.#output = output;
@@ -115,8 +115,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   }
 
   /**
-   * Runs the guest and answers; never throws. Resolves when it has been answered: null, or the path of a local
-   * redirect that is to be answered instead.
+   * Runs the guest and answers; never throws. Resolves when it has been answered: with null, or with the path of a
+   * local redirect that must be answered instead.
    */
   async run(): Promise<string | null> {
     const { deployment } = this;
@@ -125,10 +125,10 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#services.usage.begin(deployment.usage);
     try {
       layOutDescriptors(this.#guest, deployment.spec.module.plan);
-      // wasi:http bodies are streams: only CGI wants their length before it runs.
+      // wasi:http streams bodies; only CGI needs their length before it runs.
       const body = this.#requestBody;
       const collecting = this.http === null || body.length !== null ? body.collect() : null;
-      // Rejects where the Process ends first; the instance finds that out.
+      // Rejects when the Process ends first, which the instance notices.
       if (collecting !== null) await this.#guest.wait(collecting).catch(() => {});
       this.#state = 'running';
       end = await this.#slot.guest.run(this.#guest);
@@ -160,9 +160,9 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     return redirect;
   }
 
-  // InFlight.
+  // Methods for InFlight.
 
-  /** Ends the Process: the client has gone, nobody waits for the answer. */
+  /** Ends the Process because its client has gone. */
   abort(): void {
     this.#isAborted = true;
     this.#guest.kill({ kind: 'aborted', message: 'the client went away' });
@@ -173,7 +173,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#refuse('overloaded', message);
   }
 
-  /** Looks at the clock: every tickMs, monotonic. */
+  /** Compares deadlines with the clock, every tickMs. `nowMs`: monotonic milliseconds. */
   tick(nowMs: number): void {
     if (this.#state === 'closing') {
       if (this.#giveUpMs === 0) this.#giveUpMs = nowMs + closeMs;
@@ -186,39 +186,39 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     if (!this.isListed && runningMs >= usageLimits.listedAfterMs) this.isListed = this.#services.usage.list(this);
   }
 
-  /** Tells the budget what the guest has grown to. */
+  /** Reports the guest's present memory to the budget. */
   account(): void {
     this.deployment.pool?.account(this.#slot);
   }
 
-  /** Bytes of guest memory it holds now. */
+  /** Bytes of guest memory that it holds now. */
   get memoryBytes(): number {
     return this.#slot.bytes;
   }
 
-  /** Whether its request is still arriving and nothing of its answer has been sent. */
+  /** Whether its request is still arriving and no byte of its answer has been sent. */
   get isReceiving(): boolean {
     const { request, response } = this.#call;
     return !request.complete && !response.headersSent;
   }
 
-  // GuestParts.
+  // Methods for GuestParts.
 
-  /** Sends what the guest has written so far: its readers would wait as long as the guest does. */
+  /** Sends the output so far: its readers would otherwise wait as long as the guest. */
   suspending(): void {
     this.#output.sendPending();
     this.log.release();
   }
 
   /**
-   * Ends the Process because a call of control failed for want of one. A guest that does not look at the error would
-   * answer as if a value were missing, or had been stored; so its caller is told 503 instead.
+   * Ends the Process because a request to control failed while control could not be reached. A guest that ignores the
+   * error would answer as if a value were missing, or had been stored; so its caller is answered 503.
    */
   controlAway(): void {
     this.#refuse('unavailable', 'kv and queues cannot be reached while control is away; try again');
   }
 
-  // CgiOutputHost.
+  // Methods for CgiOutputHost.
 
   get response(): ServerResponse {
     return this.#call.response;
@@ -248,7 +248,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#services.flushes.add(output);
   }
 
-  // EndedInvocation.
+  // Fields for EndedInvocation.
 
   get gas(): number {
     return this.meter.used;
@@ -293,14 +293,14 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     };
   }
 
-  // How it ends.
+  // The end of the Invocation.
 
   #refuse(code: ErrorCode, message: string): void {
     this.#refusal ??= { code, message };
     this.#guest.kill({ kind: 'aborted', message });
   }
 
-  /** Resolves when everything that was open has closed, after closeMs at the latest; null where it has closed already. */
+  /** Resolves when all open resources have closed, after closeMs at the latest; null: none is open. */
   #close(): Promise<void> | null {
     this.stderr.close();
     this.#state = 'closing';
@@ -322,7 +322,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#guest.report('warning', `exited with status ${end.status}`);
   }
 
-  /** Answers if that is still possible, else breaks the connection off; logs for the owner. */
+  /** Answers if that is still possible, else breaks the connection off; logs the failure for the owner. */
   #fail(end: ProcessEnd): void {
     const { response } = this.#call;
     const canAnswer = this.#output.abandon();
@@ -342,7 +342,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
     this.outcome = failure.code;
     if (canAnswer) {
-      // To the caller of a component, a trap before the answer is no answer; the log and the outcome say why.
+      // For a component's caller a trap before the answer means that there is no answer; log and outcome tell the trap.
       const code = failure.code === 'trapped' && this.http?.isBegun === false ? 'no_answer' : failure.code;
       const isPassing = failure.code === 'overloaded' || failure.code === 'unavailable';
       const retry = isPassing ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
@@ -351,7 +351,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       return;
     }
     this.#status = this.#output.status;
-    // The answer to HEAD is complete with its head.
+    // The answer to HEAD is complete after its head.
     if (!response.writableEnded) {
       this.#platformLine(
         'error',
@@ -361,7 +361,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     }
   }
 
-  /** Writes a line past the limit of lines as well: the owner is to see why it failed. */
+  /** Writes a line even above the limit of lines, so that the owner sees why the call failed. */
   #platformLine(level: LogLevelName, text: string): void {
     this.#guest.logLines += 1;
     this.log.line({
@@ -378,7 +378,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     const { proxies, isHttps } = this.#services;
     const { request, trigger } = this.#call;
     const own = proxies.clientOf(request.socket.remoteAddress, request.headers).scheme ?? (isHttps ? 'https' : 'http');
-    // Of the caller, where control calls for one.
+    // Scheme of the caller, when control calls on behalf of one.
     const told = trigger?.env.REQUEST_SCHEME;
     const scheme = told === 'https' || told === 'http' ? told : own;
     return new HttpAnswer({
@@ -412,7 +412,7 @@ function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** The client must notice: with HTTP/1.0 a plain end of the connection would look like the end of the body. */
+/** Destroys the connection: with HTTP/1.0 a normal end would look like the end of the body. */
 function breakOff(response: ServerResponse): void {
   const { socket } = response;
   if (socket === null || !('resetAndDestroy' in socket)) response.destroy();

@@ -1,14 +1,14 @@
-/** Standard error, and standard output where it is no answer: each line becomes a LogLine. */
+/** Turns standard error, and standard output that is no answer, into LogLines. */
 import { Errno } from '../guest/kernel/errno.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { LineLogger } from '../guest/kernel/resources/line-logger.ts';
 
 export class LineLog implements Resource {
   readonly #log: (line: string) => void;
-  /** Made at the first write: most guests have nothing to say here. */
+  /** Made at the first write: most guests write nothing here. */
   #lines: LineLogger | null = null;
 
-  /** Name under which bytes are accounted. */
+  /** Scheme under which bytes are counted. */
   readonly scheme: 'stdout' | 'stderr';
 
   constructor(scheme: 'stdout' | 'stderr', log: (line: string) => void) {
@@ -30,7 +30,7 @@ export class LineLog implements Resource {
     return 0;
   }
 
-  /** Writes the rest at the end of the Process: what has no newline is a line too. */
+  /** Writes the rest at the end of the Process, as a line without newline. */
   close(): number {
     this.#lines?.finish();
     return 0;

@@ -1,14 +1,14 @@
 /**
- * Reads on what a function has left unread of its request, so that the connection can be used again, and so
- * that a client that still sends gets the answer instead of a reset.
+ * Reads the part of a request that a function has left unread, so that the connection can be used again, and so that a
+ * client that is still sending gets the answer instead of a reset.
  *
- *     answered --body is complete--> nothing to do
- *        |
- *        +--body is not complete--> lingering --end of the body--> the connection lives on
- *                                       |                          (is closed now, where the answer was its last)
- *                                       +--limits, client goes--> closed
+ * answered --body is complete--> nothing to do
+ * |
+ * +--body is not complete--> lingering --end of the body--> the connection lives on
+ * |                          (is closed now, if the answer was its last)
+ * +--limits, client goes--> closed
  *
- * A call leaves nothing behind on its connection: connections live for millions of calls.
+ * A call leaves no listeners or timers on its connection: connections live for millions of calls.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
@@ -20,7 +20,7 @@ interface LingeringSocket extends Socket {
   [unread]?: IncomingMessage;
 }
 
-/** Prepares a new connection: once in its life. */
+/** Prepares a new connection; called once for each. */
 export function lingerBeforeClose(socket: Socket): void {
   socket.destroySoon = destroySoonUnlessUnread;
 }
@@ -29,18 +29,18 @@ export function lingerBeforeClose(socket: Socket): void {
  * Prepares a call whose request has a body. Must run before the response can finish.
  */
 export function lingerAfterAnswer(request: IncomingMessage, response: ServerResponse): void {
-  // Before http's own listener, which closes the connection after its last answer.
+  // Runs before http's own listener, which closes the connection after its last answer.
   response.prependOnceListener('finish', () => {
     if (request.readableEnded || request.destroyed) return;
     if (!request.complete) watchUnread(request);
-    // What has arrived and was not read is thrown away. Without this the request would never end and close.
+    // Drops unread bytes that have arrived; otherwise the request would never end and close.
     request.resume();
   });
 }
 
 /**
- * Takes the place of Socket.destroySoon, which http calls when an answer was its connection's last: where input is
- * unread, it ends the sending side only, since closing would send a reset.
+ * Replaces Socket.destroySoon, which http calls after a connection's last answer: with unread input it ends only the
+ * sending side, since closing would send a reset.
  */
 function destroySoonUnlessUnread(this: LingeringSocket): void {
   if (this[unread] === undefined || this.destroyed) Socket.prototype.destroySoon.call(this);
@@ -49,7 +49,7 @@ function destroySoonUnlessUnread(this: LingeringSocket): void {
 
 /**
  * Destroys the connection if the rest of the body is longer than connectionLimits.lingerBytes or takes longer than
- * lingerMs. The rest may be nothing: http tells of a body's last byte before it tells that the body is complete.
+ * lingerMs. The rest may be empty: http reports a body's last byte before its completion.
  */
 function watchUnread(request: IncomingMessage): void {
   const socket: LingeringSocket = request.socket;
@@ -69,6 +69,6 @@ function watchUnread(request: IncomingMessage): void {
     else if (socket.writableEnded) socket.destroy();
   };
   request.on('end', done);
-  // http does not tell an answered request of its connection's end.
+  // http does not report the end of the connection to an answered request.
   socket.on('close', done);
 }

@@ -1,13 +1,13 @@
 /**
- * Deployments that this runner can serve. One that is pushed is compiled before it is switched to; one that is read
- * at the start is compiled when it is called, or before where there is room. It is freed when nothing serves it and
- * its last Invocation has ended.
+ * Deployments that this runner can serve. A pushed Deployment is compiled before the switch; one read at the start is
+ * compiled when it is called, or earlier if there is room. It is freed when no label serves it and its last Invocation
+ * has ended.
  *
- *     prepare --> prepared --release--> live --release of another--> prepared
- *                    |                                                  |
- *                    +---------------- forget ------> draining --> freed
+ * prepare --> prepared --release--> live --release of another--> prepared
+ * |                                                  |
+ * +---------------- forget ------> draining --> freed
  *
- * Apart from that, its code is warm (it has a pool) or cold (it has none): code-store.ts.
+ * Independently, its code is warm (it has a pool) or cold (it has none): code-store.ts.
  */
 import { abis } from '../guest/kernel/abi/all.ts';
 import { type LowerDirectory, lowerTree } from '../guest/kernel/fs/lower-tree.ts';
@@ -25,21 +25,21 @@ import { type UsageMeter, usageMeter } from './usage-reporter.ts';
 export interface LoadedDeployment {
   readonly spec: DeploymentSpec;
   readonly handler: HandlerState;
-  /** null: its code is cold. `warm` makes one. */
+  /** Pool of slots, made by `warm`; null: its code is cold. */
   pool: SlotPool | null;
   readonly policy: CompiledPolicy | null;
-  /** Of its preview, or of the handler itself. */
+  /** Services of its preview, or of the handler itself. */
   readonly services: HandlerServices;
   readonly usage: UsageMeter;
   readonly mark: Buffer;
   readonly headMemo: HeadMemo;
-  /** The pushed files; built when the first guest wants them. */
+  /** Returns the pushed files as a directory, built when a guest first needs it. */
   readonly tree: () => LowerDirectory;
   inFlight: number;
-  /** Number of the request that called it last; 0: none has. */
+  /** Number of the last request that called it; 0: none. */
   lastCall: number;
   isForgotten: boolean;
-  /** Why it is not run any more; null as long as it is. */
+  /** Why it is not run any more; null: it is run. */
   quarantine: string | null;
 }
 
@@ -47,9 +47,9 @@ export interface LoadedDeploymentsOptions {
   readonly budget: MemoryBudget;
   readonly handlers: HandlerStates;
   readonly codes: CodeStore;
-  /** Told which Deployment has the thread before an instance of it is made or restored. */
+  /** Mark that is set before an instance is made or restored. */
   readonly mark: Pick<BusyMark, 'enter'>;
-  /** Its code cannot be had: told once, for the owner's log. */
+  /** Is called once, for the owner's log, when the code cannot be loaded. */
   readonly onUnloadable: (spec: DeploymentSpec, reason: string) => void;
 }
 
@@ -70,14 +70,14 @@ export class LoadedDeployments {
     return this.#deployments.get(specId);
   }
 
-  /** Keeps the bytes until the first prepare compiles them. */
+  /** Keeps the bytes of an Artifact until the first prepare compiles them. */
   addArtifact(name: string, bytes: Uint8Array): void {
     this.#options.codes.sent(name, bytes);
   }
 
   /**
-   * Gets ready for a spec; compiles its code too unless `isLazy`. Throws where the engine refuses the module or its
-   * bytes cannot be had.
+   * Loads a spec; also compiles its code unless `isLazy`. Throws when the engine refuses the module or its bytes cannot
+   * be read.
    */
   async prepare(spec: DeploymentSpec, { isLazy }: { readonly isLazy: boolean }): Promise<void> {
     if (this.#deployments.has(spec.specId)) return;
@@ -92,7 +92,7 @@ export class LoadedDeployments {
   }
 
   /**
-   * Resolves when `deployment` has a pool, or has been quarantined because its code cannot be had. Throws
+   * Resolves when `deployment` has a pool, or has been quarantined because its code cannot be loaded. Throws
    * `overloaded` and `unavailable` as CodeStore.load does.
    */
   async warm(deployment: LoadedDeployment): Promise<void> {
@@ -108,17 +108,17 @@ export class LoadedDeployments {
     }
   }
 
-  /** Compiles what is cold, one after another in the order of arrival, as long as nothing has to be dropped for it. */
+  /** Compiles cold code, one after the other in the order of arrival, until other code would have to be dropped. */
   async warmAll(): Promise<void> {
     for (const deployment of [...this.#deployments.values()]) {
       const { isForgotten, pool, spec } = deployment;
       if (isForgotten || pool !== null || !this.#options.codes.hasRoomFor(spec.artifact)) continue;
-      // What keeps it from being loaded now is tried again when it is called.
+      // A failed load is repeated when the function is called.
       await this.warm(deployment).catch(() => {});
     }
   }
 
-  /** Frees it now or after its last Invocation. */
+  /** Frees a Deployment now, or after its last Invocation. */
   forget(specId: string): void {
     const deployment = this.#deployments.get(specId);
     if (deployment === undefined) return;
@@ -137,7 +137,7 @@ export class LoadedDeployments {
     this.#options.handlers.release(deployment.spec);
   }
 
-  /** Lets go of slots that nobody has needed for a while. */
+  /** Releases slots that have been unused for a while. */
   sweep(): void {
     for (const deployment of this.#deployments.values()) deployment.pool?.sweep();
   }
@@ -185,7 +185,7 @@ export class LoadedDeployments {
   async #compile(deployment: LoadedDeployment): Promise<void> {
     const { spec } = deployment;
     const module = await this.#options.codes.load(spec.artifact);
-    // Freed meanwhile: nobody calls it any more.
+    // The Deployment was freed meanwhile.
     if (deployment.pool !== null || !this.#uses.has(deployment)) return;
     const { limits, exactMemory } = spec;
     const { plan, instantiationUs } = spec.module;

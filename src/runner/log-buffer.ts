@@ -1,4 +1,4 @@
-/** Log lines on their way to control: bounded, in batches; what does not fit is counted, by handler id. */
+/** Buffers log lines for control: bounded, in batches. Lines that do not fit are counted by handler id. */
 import { logLimits } from '../protocol/limits.ts';
 import type { DroppedLines } from '../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../protocol/names.ts';
@@ -6,26 +6,26 @@ import type { PendingLogLine } from '../protocol/nouns.ts';
 import { batchBytes, batchesUnderway } from './limits.ts';
 
 export interface LogBatch {
-  /** From 1. A batch that is sent again has the same, so that control stores it once. */
+  /** Number of the batch, from 1. A batch that is sent again keeps its number, so that control stores it once. */
   readonly batch: number;
   readonly lines: readonly PendingLogLine[];
   readonly dropped: DroppedLines;
 }
 
 /**
- * What became of a batch. `stored`: control has it. `lost`: control could not store it and never will. `failed`:
- * nobody knows; control has gone before it said so, and the sender keeps the batch for the next one.
+ * Result of a batch. `stored`: control has it. `lost`: control could not store it. `failed`: unknown, because control
+ * ended before it answered; the sender keeps the batch for the next control.
  */
 export type Fate = 'stored' | 'lost' | 'failed';
 
-/** Hands a batch to control. Returns false where there is none. Else it calls `sent` once. */
+/** Sends a batch to control. Returns false when there is no control; else calls `sent` once. */
 export type SendBatch<T> = (batch: T, sent: (fate: Fate) => void) => boolean;
 
 export interface LogBufferOptions {
   readonly send: SendBatch<LogBatch>;
   /**
-   * Sends what must reach control before the lines: the records of the Invocations that wrote them. Lines are held
-   * back while it returns false. Default: nothing is to be sent first.
+   * Sends data that must reach control before the lines: the records of the Invocations that wrote them. Lines are held
+   * back while it returns false. Absent: there is no such data.
    */
   readonly sendFirst?: () => boolean;
 }
@@ -34,10 +34,12 @@ export class LogBuffer {
   readonly #send: SendBatch<LogBatch>;
   readonly #sendFirst: () => boolean;
   #lines: PendingLogLine[] = [];
-  /** Characters of `#lines`. */
+  /** Number of characters in `#lines`. */
   #bytes = 0;
   #dropped = new Map<HandlerId, number>();
-  /** Batches to be sent again, before all others and in the order of their numbers. Counted in `#lines`' bounds. */
+  /**
+   * Batches to send again, before all others and in the order of their numbers. They count in the bounds of `#lines`.
+   */
   #again: LogBatch[] = [];
   #againLines = 0;
   #lastBatch = 0;
@@ -58,7 +60,7 @@ export class LogBuffer {
     else this.#flushLater();
   }
 
-  /** Hands over as much as the channel may hold. */
+  /** Sends as much as the channel may hold. */
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
@@ -83,7 +85,7 @@ export class LogBuffer {
     }
   }
 
-  /** Whether everything has been handed to the channel, and taken by it. */
+  /** Whether the channel has accepted all lines. */
   get isEmpty(): boolean {
     return !this.#hasSome && this.#underway === 0;
   }
@@ -103,9 +105,7 @@ export class LogBuffer {
     );
   }
 
-  /**
-   * Returns the batch to be sent next: one that failed, or the oldest lines, as many as one batch holds; at least one.
-   */
+  /** Returns the next batch: one that failed, or as many of the oldest lines as fit into a batch, at least one. */
   #take(): LogBatch {
     const again = this.#again.shift();
     if (again !== undefined) {
@@ -134,7 +134,7 @@ export class LogBuffer {
     this.#bytes += bytesOf(batch.lines);
   }
 
-  /** Counts a batch as dropped: of lines that nobody stores only their number is told. */
+  /** Counts a batch as dropped: only the number of its lines is reported. */
   #count({ lines, dropped }: LogBatch): void {
     for (const { handlerId } of lines) this.#drop(handlerId, 1);
     for (const [id, count] of Object.entries(dropped)) this.#drop(handlerIdOf(id), count);

@@ -1,7 +1,7 @@
 /** Bytes of guest memory that one runner may hold, in use or spare. */
 
 export interface Evictable {
-  /** Lets go of one spare instance; false where there is none. */
+  /** Releases one spare instance; returns false when there is none. */
   evict(): boolean;
 }
 
@@ -30,14 +30,14 @@ export class MemoryBudget {
     this.#owners.delete(owner);
   }
 
-  /** Takes `bytes`, letting others' spare instances go where needed. False: there is no room. */
+  /** Takes `bytes`, and lets others' spare instances be released if necessary. Returns false when there is no room. */
   reserve(bytes: number): boolean {
     while (this.#usedBytes + bytes > this.limitBytes) if (!this.#evictOne()) return false;
     this.#usedBytes += bytes;
     return true;
   }
 
-  /** Counts memory by which a guest has grown: it has the memory already, whether there is room or not. */
+  /** Counts memory by which a guest has grown, even without room: the guest has the memory already. */
   adjust(bytes: number): void {
     this.#usedBytes += bytes;
   }
@@ -49,7 +49,7 @@ export class MemoryBudget {
   #evictOne(): boolean {
     for (const owner of this.#owners) {
       if (!owner.evict()) continue;
-      // The next one to give is somebody else.
+      // The next release comes from another owner.
       this.#owners.delete(owner);
       this.#owners.add(owner);
       return true;

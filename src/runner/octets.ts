@@ -1,20 +1,17 @@
-/** Octets of a request as a guest gets them. node:http hands them over as latin1 text: one character per octet. */
+/** Converts octets of a request for guests. node:http gives them as latin1 text: one character per octet. */
 import { isUtf8 } from 'node:buffer';
 import type { GuestText } from '../guest/kernel/memory.ts';
 
 const beyondAscii = /[\x80-\xff]/;
 
-/**
- * Returns the text of octets; `latin1` holds one character per octet. The result is text where the octets are UTF-8,
- * else the octets themselves.
- */
+/** Returns text if the octets are valid UTF-8, else the octets themselves. `latin1`: one character per octet. */
 export function guestText(latin1: string): GuestText {
   return beyondAscii.test(latin1) ? textOf(Buffer.from(latin1, 'latin1')) : latin1;
 }
 
 /**
- * Decodes %XX to the octet that it stands for (RFC 3986 section 2.1). A percent sign without two hexadecimal digits
- * stays as it is. `latin1` as above.
+ * Decodes each %XX to its octet (RFC 3986 section 2.1). A percent sign without two hexadecimal digits stays. `latin1`:
+ * one character per octet.
  */
 export function percentDecoded(latin1: string): GuestText {
   if (!latin1.includes('%')) return guestText(latin1);

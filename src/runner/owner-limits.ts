@@ -1,18 +1,18 @@
-/** What holds for the functions of Users in this runner: who is suspended, and how many calls may be in flight. */
+/** Limits of Users in this runner: who is suspended, and how many calls may be in flight. */
 import { PlatformError } from '../protocol/errors.ts';
 import type { OwnerState } from '../protocol/messages.ts';
 
-/** A User for whom something holds. */
+/** A User who is suspended or limited. */
 export interface LimitedOwner {
   isSuspended: boolean;
-  /** Invocations in flight in this runner at most. */
+  /** Greatest number of invocations in flight in this runner. */
   callsMax: number;
-  /** Counted since something holds; the dispatcher counts. */
+  /** Invocations in flight, counted by the dispatcher since the User has an entry. */
   inFlight: number;
 }
 
 export class OwnerLimits {
-  /** Users for whom nothing holds have no entry. */
+  /** Entries of limited Users only. */
   readonly #owners = new Map<string, LimitedOwner>();
 
   set({ ownerId, isSuspended, callsMax }: OwnerState): void {
@@ -27,8 +27,8 @@ export class OwnerLimits {
   }
 
   /**
-   * Returns the User whose calls are to be counted, null where nothing holds. Throws `suspended`, and `overloaded` where
-   * the User's share of this runner is full.
+   * Returns the User whose calls must be counted; null: no limit applies. Throws `suspended`, and `overloaded` when the
+   * User's share of this runner is full.
    */
   admit(ownerId: string): LimitedOwner | null {
     const owner = this.#owners.get(ownerId);

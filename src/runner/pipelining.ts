@@ -1,7 +1,7 @@
 /**
- * Requests of one connection that come while earlier ones are unanswered. Node hands over all that stand in a
- * chunk of 64 KiB (some 1,400) within one turn of the event loop; a few hundred such connections would hold
- * the loop for so long that the watchdog ends the runner and everybody's calls with it.
+ * Bounds the requests of one connection that arrive while earlier ones are unanswered. Node delivers all requests of a
+ * chunk of 64 KiB (some 1,400) within one turn of the event loop; a few hundred such connections would hold the loop
+ * until the watchdog ends the runner with everybody's calls.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -13,11 +13,11 @@ interface CountedSocket extends Socket {
   [behind]?: number;
 }
 
-/** Returns false where the request is not to be answered: its connection is closed by now. */
+/** Returns false when the request must not be answered: its connection is closed by now. */
 export function isWithinPipeline(request: IncomingMessage, response: ServerResponse): boolean {
   const socket: CountedSocket = request.socket;
   if (socket.destroyed) return false;
-  // A response gets its socket at once unless others are before it: that is every request of common clients.
+  // A response has its socket at once unless earlier requests are unanswered, which common clients never have.
   if (response.socket !== null) return true;
   const count = (socket[behind] ?? 0) + 1;
   if (count > connectionLimits.pipelined) {

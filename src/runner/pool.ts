@@ -1,4 +1,4 @@
-/** Slots of one Artifact under one memory limit: taken, given back, restored, refilled, shrunk. */
+/** Slots of one Artifact under one memory limit: takes, returns, restores, refills and shrinks them. */
 import { PAGE_BYTES } from '../protocol/limits.ts';
 import { poolLimits, reserveLimits } from './limits.ts';
 import type { Evictable, MemoryBudget } from './memory-budget.ts';
@@ -12,22 +12,22 @@ export class SlotPool implements Evictable {
   readonly #reserve: ReserveEstimate;
   /** Whether the size of the reserve is learned. */
   readonly #learns: boolean;
-  /** As new. Last in, first out: the memory used last is in the processor's caches. */
+  /** Restored slots. Last in, first out: the memory used last is in the processor's caches. */
   readonly #clean: Slot[] = [];
-  /** Used, too large to be restored within a request. */
+  /** Used slots that are too large to be restored within a request. */
   readonly #dirty: Slot[] = [];
-  /** Whether setting a slot back takes longer than a slice: an instance is made for it. */
+  /** Whether restoring a slot takes longer than a slice, because an instance must be made. */
   readonly #remakesSlowly: boolean;
   #image: MemoryImage | null = null;
   #isRestoring = false;
   #isRefilling = false;
-  /** Slots given up because they had outgrown their reserve, not replaced yet. */
+  /** Slots that were given up because they had outgrown their reserve, and have not been replaced yet. */
   #missing = 0;
   #isClosed = false;
-  /** Least number of spare slots since the last sweep: that many nobody has needed. */
+  /** Smallest number of spare slots since the last sweep: as many were not needed. */
   #unneeded = 0;
 
-  /** `enter` is called whenever the thread is about to be held for these slots: to make, to restore, to refill. */
+  /** `enter` is called before the thread is held for these slots: to make, restore or refill them. */
   constructor(code: GuestCode, budget: MemoryBudget, enter: () => void) {
     this.#enter = enter;
     this.#code = code;
@@ -36,7 +36,7 @@ export class SlotPool implements Evictable {
     const first = code.exactMemory ? 0 : (memory?.reserve?.pages ?? 0);
     const restorable = poolLimits.restoreMaxBytes / PAGE_BYTES - (memory?.initialPages ?? 0);
     this.#reserve = new ReserveEstimate({ first, most: Math.max(0, Math.min(reserveLimits.pagesMax, restorable)) });
-    // 0: the code has no memory.grow, or its Artifact knows no reserve.
+    // 0: the code has no memory.grow, or its Artifact has no reserve.
     this.#learns = first > 0;
     this.#remakesSlowly = code.isSlow === true && !isRecyclable(code.plan);
     budget.join(this);
@@ -60,12 +60,12 @@ export class SlotPool implements Evictable {
     return Math.min(poolLimits.sparePerPool, Math.max(1, fitting));
   }
 
-  /** Whether the next `take` holds the thread for longer than a slice: it makes an instance, which takes that long. */
+  /** Whether the next `take` makes an instance that holds the thread for longer than a slice. */
   get makesSlowly(): boolean {
     return this.#code.isSlow === true && this.#clean.length === 0;
   }
 
-  /** A slot as new; null where the runner has no memory left for one. */
+  /** Returns a restored or new slot; null when the runner has no memory left for one. */
   take(): Slot | null {
     const clean = this.#clean.pop();
     if (clean !== undefined) {
@@ -78,7 +78,7 @@ export class SlotPool implements Evictable {
     return this.#make();
   }
 
-  /** `isSound`: the guest ended by itself, so nothing about its instance is in doubt. */
+  /** Returns a slot to the pool. `isSound`: the guest ended by itself, so its instance can be restored. */
   give(slot: Slot, isSound: boolean): void {
     this.account(slot);
     if (this.#learns && isSound) this.#learn(slot.grownPages);
@@ -95,7 +95,7 @@ export class SlotPool implements Evictable {
     } else if (this.#restore(slot)) this.#clean.push(slot);
   }
 
-  /** Brings the budget's record up to the memory's present size. */
+  /** Updates the budget to the memory's present size. */
   account(slot: Slot): void {
     const { bytes } = slot;
     if (bytes === slot.accountedBytes) return;
@@ -110,14 +110,14 @@ export class SlotPool implements Evictable {
     return true;
   }
 
-  /** Every poolLimits.sweepMs: lets half of what nobody has needed since the last sweep go. */
+  /** Releases half of the slots that were not needed since the last sweep; called every poolLimits.sweepMs. */
   sweep(): void {
     const surplus = Math.ceil(this.#unneeded / 2);
     for (let i = 0; i < surplus; i++) this.evict();
     this.#unneeded = this.spare;
   }
 
-  /** Nothing is kept from now on. */
+  /** Releases all slots; returned ones are released from now on. */
   close(): void {
     this.#isClosed = true;
     while (this.evict());
@@ -139,12 +139,15 @@ export class SlotPool implements Evictable {
     }
   }
 
-  /** Takes note of what a call needed. Slots with another reserve than the estimate are let go, and made anew on demand. */
+  /**
+   * Records the pages that a call needed. Slots with another reserve than the estimate are released, and made anew on
+   * demand.
+   */
   #learn(grownPages: number): void {
     if (this.#reserve.note(grownPages)) while (this.evict());
   }
 
-  /** True when the slot is as new; one that cannot be restored is given up. */
+  /** Restores a part of a slot. Returns true when the slot is restored; a slot that cannot be restored is given up. */
   #restoreSome(slot: Slot): boolean {
     this.#enter();
     try {
@@ -200,7 +203,7 @@ export class SlotPool implements Evictable {
         const slot = this.#make();
         if (slot !== null) this.#clean.push(slot);
       } catch {
-        // The next request tries again and reports what is wrong.
+        // The next request makes the instance and reports the error.
         this.#missing = 0;
       }
       if (this.#missing > 0) {

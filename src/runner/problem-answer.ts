@@ -1,8 +1,10 @@
-/** What the platform itself answers: RFC 9457 problem+json with a stable code. */
+/** Answers of the platform itself: problem+json (RFC 9457) with a stable code. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import { type PlatformError, toProblem } from '../protocol/errors.ts';
 
-/** After these the rest of the request is of no use, or cannot be told from the next request. */
+/**
+ * Codes after which the connection ends: the rest of the request is useless, or cannot be told from the next request.
+ */
 const lastOnConnection = new Set([
   'bad_request',
   'body_too_large',
@@ -13,7 +15,7 @@ const lastOnConnection = new Set([
   'request_timeout',
 ]);
 
-/** Answers and returns the status. Nothing may have been sent before. */
+/** Answers and returns the status. No byte may have been sent before. */
 export function answerProblem(response: ServerResponse, error: PlatformError, invocation: string): number {
   const { body, headers } = problemOf(error, invocation);
   response.writeHead(error.status, headers);
@@ -21,7 +23,7 @@ export function answerProblem(response: ServerResponse, error: PlatformError, in
   return error.status;
 }
 
-/** Returns the whole answer as it stands on the wire, for a connection whose request node:http could not read. */
+/** Returns the whole answer as sent on the wire, for a connection whose request node:http could not parse. */
 export function problemText(error: PlatformError, invocation: string): string {
   const { body, headers } = problemOf(error, invocation);
   const lines = [`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}`, `date: ${new Date().toUTCString()}`];

@@ -1,4 +1,4 @@
-/** A request that was refused before it had a slot, as its owner finds it among the Invocations. */
+/** Record of a request that was refused before it had a slot, for the owner's list of Invocations. */
 import type { ErrorCode } from '../protocol/errors.ts';
 import type { PendingInvocationRecord } from '../protocol/nouns.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -11,11 +11,11 @@ export interface RefusedRequestOptions {
   readonly path: string;
   readonly status: number;
   readonly code: ErrorCode;
-  /** Unix milliseconds. */
+  /** Time in Unix milliseconds. */
   readonly wallMs: number;
-  /** Monotonic milliseconds. */
+  /** Time in monotonic milliseconds. */
   readonly nowMs: number;
-  /** Lines that the log has of it. */
+  /** Number of its lines in the log. */
   readonly logLines: number;
 }
 
@@ -38,7 +38,7 @@ export class RefusedRequest implements EndedInvocation {
     this.outcome = options.code;
     this.nowMs = options.nowMs;
     this.logLines = options.logLines;
-    // Whoever floods a function with requests that it refuses would fill its owner's list.
+    // Refusals without log lines are sampled: a flood of refused requests must not fill the owner's list.
     this.isSampled = options.logLines === 0;
   }
 

@@ -11,32 +11,32 @@ import { runnerLimits } from '../protocol/limits.ts';
 import type { ByteBudget } from '../waiting/byte-budget.ts';
 
 export interface StandardInput extends Resource {
-  /** Bytes of body that have arrived here. */
+  /** Bytes of the body received so far. */
   readonly bytes: number;
-  /** Bytes of the whole body; null where that is not known. */
+  /** Bytes of the whole body; null: unknown. */
   readonly length: number | null;
   /**
-   * Waits for what the guest should find at its first read: of a body of unknown length all that is collected, of
-   * every other one what has come with the head. null: there is no body.
+   * Waits for the bytes that the guest should find at its first read: for a body of unknown length all collected bytes,
+   * for any other body those that arrived with the head. null: there is no body.
    */
   collect(): Promise<void> | null;
-  /** Lets go of the request and of what was collected: the guest reads nothing any more. */
+  /** Releases the request and the collected bytes: the guest reads no more. */
   release(): void;
 }
 
 export interface RequestBodyOptions {
   readonly request: IncomingMessage;
-  /** As the request declares it; null where it does not (chunked). */
+  /** Length that the request declares; null: none (chunked). */
   readonly length: number | null;
-  /** The Limits' bodyBytes. */
+  /** Value of the Limits' bodyBytes. */
   readonly bytesMax: number;
-  /** Bytes that bodies of all Invocations hold while they are collected. */
+  /** Budget for bytes of all Invocations' bodies while they are collected. */
   readonly collected: ByteBudget;
-  /** The body is larger than bytesMax: the Process is to end as body_too_large. */
+  /** Is called when the body is larger than bytesMax: the Process must end as body_too_large. */
   readonly onTooLarge: () => void;
-  /** `collected` has no room: the Process is to end as overloaded. */
+  /** Is called when `collected` has no room: the Process must end as overloaded. */
   readonly onNoRoom: () => void;
-  /** Called before the first read, where the client waits for `100 Continue`. */
+  /** Is called before the first read if the client waits for `100 Continue`; null: it does not. */
   readonly onFirstRead: (() => void) | null;
 }
 
@@ -47,16 +47,16 @@ export class RequestBody implements StandardInput {
   readonly scheme = 'stdin';
   readonly #options: RequestBodyOptions;
   readonly #request: IncomingMessage;
-  /** What has been collected and not read; the guest reads it first. */
+  /** Collected bytes that have not been read; the guest reads them first. */
   #collected: Buffer[] = [];
   /** Bytes taken from the budget. */
   #held = 0;
-  /** The chunk that the guest is reading. */
+  /** Chunk that the guest is reading. */
   #chunk: Buffer | null = null;
   #isStarted = false;
-  /** Resolves the wait; null until there has been one. */
+  /** Resolves the wait; null before the first one. */
   #wake: (() => void) | null = null;
-  /** Listens on the request; null until there has been a wait. */
+  /** Listener on the request; null before the first wait. */
   #listener: (() => void) | null = null;
   bytes = 0;
   length: number | null;
@@ -68,8 +68,8 @@ export class RequestBody implements StandardInput {
   }
 
   collect(): Promise<void> | null {
-    // http tells of a body that came in one piece with its head right after the head, within the same turn: a guest
-    // that ran at once would have to wait for it, which costs more than all else that reading it takes.
+    // http reports a body that came in one piece with its head right after the head, in the same turn: a guest that ran
+    // at once would have to wait, which costs more than the read itself.
     return this.length === null ? this.#collect() : arrived;
   }
 
@@ -78,7 +78,7 @@ export class RequestBody implements StandardInput {
     const chunk = this.#chunk ?? this.#next();
     if (chunk === null) {
       const request = this.#request;
-      // A request cut off in the middle ends the Process from elsewhere; here it is no end of file.
+      // A request that is cut off ends the Process by another path; here it is no end of file.
       if (request.readableEnded) return Errno.end;
       if (request.destroyed) return request.complete ? Errno.end : Errno.closed;
       return this.#wait();
@@ -108,8 +108,8 @@ export class RequestBody implements StandardInput {
   }
 
   /**
-   * Gives up what is collected and lets the rest of the body flow away. A Readable with a `readable` listener does not
-   * flow: with it, what is unread would stay, and `end` never come.
+   * Drops collected bytes and lets the rest of the body flow away. A Readable with a `readable` listener does not flow:
+   * unread bytes would stay, and `end` would never come.
    */
   release(): void {
     this.#collected = [];
@@ -143,7 +143,7 @@ export class RequestBody implements StandardInput {
     return this.#collected.shift() ?? this.#arrived();
   }
 
-  /** Returns what has arrived on the connection, in one piece; null for nothing, and for a body that is too large. */
+  /** Returns the bytes that have arrived on the connection, in one piece; null: none, or the body is too large. */
   #arrived(): Buffer | null {
     if (!this.#isStarted) {
       this.#isStarted = true;
@@ -183,8 +183,8 @@ export const emptyBody: StandardInput = {
 };
 
 /**
- * Returns the number of bytes that the head of `request` announces; null for a chunked body. 0: there is no body, or an
- * empty one.
+ * Returns the number of bytes that the head of `request` declares; null for a chunked body; 0: no body, or an empty
+ * one.
  */
 export function declaredBytes(request: IncomingMessage): number | null {
   if (request.headers['transfer-encoding'] !== undefined) return null;

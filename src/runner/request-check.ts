@@ -1,6 +1,6 @@
 /**
- * Refuses requests whose head leaves open what was asked for or where the body ends (RFC 9112): two parties that
- * read such a request differently can be played against each other.
+ * Refuses requests whose head is ambiguous about the target or the end of the body (RFC 9112): an attacker could
+ * exploit that two parties read such a request differently.
  */
 import type { IncomingMessage } from 'node:http';
 import { PlatformError } from '../protocol/errors.ts';
@@ -8,10 +8,10 @@ import { PlatformError } from '../protocol/errors.ts';
 /** RFC 9110 section 7.2, uri-host [":" port]: a name, an IPv4 address, or an IPv6 address in brackets. May be empty. */
 const hostField = /^(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
-/** The valid Host field of the last request: most are the same. */
+/** Valid Host field of the last request, which is usually the same. */
 let lastHost = '';
 
-/** Throws `bad_request` or `not_implemented`. */
+/** Throws `bad_request` or `not_implemented` for a head that is refused. */
 export function checkHead(request: IncomingMessage): void {
   checkHost(request);
   const coding = request.headers['transfer-encoding'];
@@ -51,7 +51,7 @@ function checkCoding(request: IncomingMessage, coding: string): void {
   // RFC 9112 section 6.1: the framing of such a message is faulty, whatever its other fields say.
   if (request.httpVersionMajor === 1 && request.httpVersionMinor === 0)
     throw bad('Transfer-Encoding is not part of HTTP/1.0.');
-  // node:http undoes `chunked`. A body in another coding would reach the function undecoded and unnamed.
+  // node:http removes `chunked`. A body in another coding would reach the function still coded and without its name.
   if (coding.trim().toLowerCase() !== 'chunked')
     throw new PlatformError('not_implemented', 'The only transfer coding that is understood is chunked.');
 }

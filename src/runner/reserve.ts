@@ -1,31 +1,33 @@
 /**
- * Finds how many pages an Artifact's memories should have in reserve, from what its calls have needed.
+ * Estimates how many pages of reserve an Artifact's memories should have, from the needs of past calls.
  *
- * A reserve costs in every call that it is large enough for: all of it is zeroed, whether the guest has grown into it or
- * not. Any other call costs a new slot, whose pages the system has to make anew. The estimate is the size for which the
- * calls seen so far would have cost least.
+ * A reserve costs in every call that it is large enough for: all of it is zeroed, whether or not the guest has grown
+ * into it. Any other call costs a new slot, whose pages the system makes anew. The estimate is the size for which the
+ * past calls would have cost least.
  */
 import { reserveLimits } from './limits.ts';
 
-/** Sizes to choose from, in pages, each at most a third larger than the one before from 4 on. */
+/** Possible sizes in pages; from 4 on each is at most a third larger than the previous one. */
 const sizes = [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256] as const;
 
-/** Index in `sizes` of the smallest one that holds as many pages as the index of the entry. */
+/** Maps a number of pages to the index in `sizes` of the smallest size that holds them. */
 const classOfPages = Uint8Array.from({ length: reserveLimits.pagesMax + 1 }, (_, pages) =>
   sizes.findIndex((size) => size >= pages),
 );
 
 export interface ReserveOptions {
-  /** The estimate before any call. */
+  /** Estimate before any call, in pages. */
   readonly first: number;
-  /** The largest estimate allowed, at most reserveLimits.pagesMax. */
+  /** Largest estimate allowed, in pages, at most reserveLimits.pagesMax. */
   readonly most: number;
 }
 
 export class ReserveEstimate {
   readonly #most: number;
   #pages: number;
-  /** Calls by the size that would have been enough; the last number counts those that need more than any size. */
+  /**
+   * Number of calls by the size that would have been enough; the last entry counts calls that need more than any size.
+   */
   readonly #calls = new Uint32Array(sizes.length + 1);
   #total = 0;
   #untilReview: number = reserveLimits.firstReviewCalls;
@@ -42,8 +44,8 @@ export class ReserveEstimate {
   }
 
   /**
-   * Counts a call that has grown its memory by `grownPages`. Returns whether the estimate has changed; it does so only
-   * where the calls seen would have cost less by reserveLimits.gain at least, so that slots are not remade for nothing.
+   * Counts a call that has grown its memory by `grownPages`. Returns whether the estimate has changed. It changes only
+   * when the past calls would have cost less by reserveLimits.gain at least, since slots are then made anew.
    */
   note(grownPages: number): boolean {
     const needed = grownPages <= reserveLimits.pagesMax ? (classOfPages[grownPages] as number) : sizes.length;
@@ -71,7 +73,7 @@ export class ReserveEstimate {
     return isBetter;
   }
 
-  /** Microseconds that the calls seen would have cost with `reservePages`. */
+  /** Returns the microseconds that the past calls would have cost with `reservePages`. */
   #costUs(reservePages: number): number {
     let us = 0;
     this.#calls.forEach((calls, needed) => {
@@ -82,7 +84,7 @@ export class ReserveEstimate {
     return us;
   }
 
-  /** Older calls count less and less: what a function does changes. */
+  /** Halves the weight of older calls, because a function's behaviour changes. */
   #forgetHalf(): void {
     this.#total = 0;
     for (let needed = 0; needed < this.#calls.length; needed++) {

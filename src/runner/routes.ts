@@ -1,11 +1,11 @@
 /**
- * From a request's host and path to a label (handler name or branch--handler). Functions have host
- * names of their own, NAME.DOMAIN; under every other host the first segment of the path is the label.
+ * Finds the label (handler name or SLUG--NAME) of a request's host and path. Functions have host names of their own,
+ * NAME.DOMAIN; under any other host the first segment of the path is the label.
  */
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { isHost } from './request-check.ts';
 
-/** What is known of a label: a Deployment, or null where nothing is deployed. */
+/** Maps a label to its Deployment, or to null when nothing is deployed. */
 export class RouteTable {
   readonly #labels = new Map<string, LoadedDeployment | null>();
 
@@ -27,39 +27,39 @@ export class RouteTable {
 }
 
 export interface Address {
-  /** '' where the request names none. */
+  /** Label; '': the request names none. */
   readonly label: string;
-  /** '' or `/LABEL`: what belongs to the address, not to the function's own path. */
+  /** Part of the address that is not the function's own path: '' or `/LABEL`. */
   readonly scriptName: string;
-  /** As received, from the first slash behind the script's name; '' is possible. */
+  /** Path as received, from the first slash after scriptName; may be ''. */
   readonly path: string;
   readonly query: string;
-  /** The authority as received, from an absolute target or the Host field; '' where neither is there. */
+  /** Authority as received, from an absolute target or the Host field; '': neither is present. */
   readonly authority: string;
-  /** Its host in lower case, without the root's dot, and its port, or the port where such requests arrive. */
+  /** Host in lower case, without the root's dot; followed by its port, or the port at which such requests arrive. */
   readonly host: string;
   readonly port: string;
   /** Whether the host is the function's own. */
   readonly byHost: boolean;
 }
 
-/** A Host header taken apart. */
+/** A parsed Host field. */
 interface Authority {
   readonly text: string;
-  /** In lower case, without the root's dot. */
+  /** Host in lower case, without the root's dot. */
   readonly host: string;
   readonly port: string;
-  /** '' where the host is not a function's own. */
+  /** Label; '': the host is not a function's own. */
   readonly label: string;
 }
 
 export class AddressReader {
   readonly #domain: string;
   #defaultPort: string;
-  /** Most requests in a row come for the same host. */
+  /** Authority of the last request: most consecutive requests have the same. */
   #last: Authority | null = null;
 
-  /** Makes an empty table. `defaultPort`: SERVER_PORT where Host has none. */
+  /** Makes an empty table. `defaultPort`: SERVER_PORT for requests whose Host has none. */
   constructor(domain: string, defaultPort: string) {
     this.#domain = domain;
     this.#defaultPort = defaultPort;
@@ -72,15 +72,15 @@ export class AddressReader {
   }
 
   /**
-   * Reads the address of a request. `hostField` is the Host header, valid or absent; `target` the request line's
-   * target. null: the target is no path.
+   * Parses the address of a request. `hostField`: the Host header, valid or absent; `target`: the target of the request
+   * line. Returns null when the target is no path.
    */
   read(hostField: string | undefined, target: string): Address | null {
     let given = hostField ?? '';
     if (target.charCodeAt(0) !== slash) {
       // RFC 9112 section 3.2.2: the absolute form, whose authority wins over Host.
       const match = /^https?:\/\/([^/?#]+)(.*)$/i.exec(target);
-      // RFC 9110 section 4.2.4: user information in it is refused; isHost does not let it pass.
+      // RFC 9110 section 4.2.4: user information in the authority is refused, because isHost does not accept it.
       if (match === null || !isHost(match[1] as string)) return null;
       given = match[1] as string;
       target = match[2]?.startsWith('/') ? match[2] : `/${match[2] ?? ''}`;
@@ -90,7 +90,7 @@ export class AddressReader {
     const question = target.indexOf('?');
     const path = question < 0 ? target : target.slice(0, question);
     const query = question < 0 ? '' : target.slice(question + 1);
-    // A NUL ends a string in most guests: what they would see is not what was asked for.
+    // A NUL ends a string in most guests, which would then see another path than the requested one.
     if (path.includes('%00')) return null;
 
     const text = given === '' ? this.#domain : given;

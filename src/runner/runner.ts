@@ -41,7 +41,7 @@ import { RunnerServer } from './server.ts';
 import { Takeover } from './takeover.ts';
 import { UsageReporter } from './usage-reporter.ts';
 
-/** Files in /tmp of all Processes of a runner together. */
+/** Bytes of files in /tmp of all Processes of a runner together. */
 const scratchBytes = 512 * MIB;
 
 export const version = '0.1.0';
@@ -49,9 +49,9 @@ export const version = '0.1.0';
 export interface RunnerOptions {
   readonly channel: Channel;
   readonly pid: number;
-  /** File that control reads when this process has died; null: none. */
+  /** Descriptor of the file that control reads when this process has died; null: none. */
   readonly markDescriptor: number | null;
-  /** One line for the operator of the platform. */
+  /** Reports one line to the operator of the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
   readonly exit: (status: number) => void;
 }
@@ -65,7 +65,7 @@ export class Runner {
   readonly #usage: UsageReporter;
   #loaded: Loaded | null = null;
   #takeover: Takeover | null = null;
-  /** As an orphan. */
+  /** Milliseconds that it may live as an orphan. */
   #lifetimeMs: number = orphanLimits.lifetimeMs;
   #rssBytes = 0;
   #isStarved = false;
@@ -80,14 +80,14 @@ export class Runner {
     this.#usage = new UsageReporter((usage, sent) => {
       const andLines = (fate: Fate): void => {
         sent(fate);
-        // They may have waited for these records.
+        // The lines may have waited for these records.
         this.#logs.flush();
       };
       if (this.#link.isConnected) return this.#link.deliver({ kind: 'usage', ...usage }, andLines);
       return this.#takeover?.send({ usage }, andLines) ?? false;
     });
     this.#logs = new LogBuffer({
-      // A reader who sees an Invocation's last line finds its record.
+      // Sends records before lines: a reader of an Invocation's last line finds its record.
       sendFirst: () => {
         this.#usage.flush();
         return this.#usage.hasSentRecords;
@@ -101,8 +101,8 @@ export class Runner {
   }
 
   /**
-   * Takes SIGTERM or SIGINT. A signal to the process group or the service reaches control as well, which decides what
-   * becomes of its runners; so it counts only where control has gone.
+   * Handles SIGTERM or SIGINT. A signal to the process group or the service reaches control as well, which decides
+   * about its runners; so the signal counts only when control has gone.
    */
   signalled(): void {
     if (!this.#link.isConnected) void this.#drain(0);
@@ -173,7 +173,7 @@ export class Runner {
   #load(config: RunnerConfig): Loaded {
     const budget = new MemoryBudget(config.poolBytes);
     const egress = createEgress({ allow: config.egressAllow, ownPorts: config.ownPorts });
-    // Begun now and awaited before the port opens: in the first guest's call it would hold up everybody.
+    // Started now and awaited before the port opens: in the first guest's call it would delay all functions.
     const network = preloadNetwork(egress);
     network.catch(() => {});
     const handlers = new HandlerStates((owner) => this.#services(egress, owner));
@@ -212,7 +212,7 @@ export class Runner {
       domain: config.domain,
       defaultPort: portOf(runUrl),
       probeKey: config.probeKey,
-      // Behind a proxy control has another, public address, which no runner is told.
+      // Behind a proxy control has another, public address, which runners do not know.
       homeUrl: config.domain === 'localhost' ? config.controlUrl : null,
       identity: {
         platformId: config.platformId,
@@ -290,15 +290,15 @@ export class Runner {
     try {
       await loaded.network;
       loaded.port = await server.listen(config.host, config.port);
-      // Where any port will do, the URL of the functions has no port that could be told.
+      // When the runner picks the port, the URL of the functions contains none.
       if (portOf(new URL(config.runUrl)) === '0') loaded.dispatcher.defaultPort = String(loaded.port);
     } catch (error) {
       this.#link.send({ kind: 'failed', message: messageOf(error) }, () => this.#options.exit(1));
       return;
     }
     this.#state = 'serving';
-    // Calls are answered from here on. Control hears of it when most code is there: it may end, and then nothing that
-    // is cold can be had, nor should runners of an earlier control give way to one that has to compile first.
+    // Calls are answered from here on. Control is told when most code is compiled: control may end, and then cold code
+    // cannot be loaded; and runners of an earlier control should not give way to one that must compile first.
     await Promise.race([loaded.deployments.warmAll(), delay(codeLimits.readyMs, undefined, { ref: false })]);
     this.#link.send({ kind: 'listening', port: loaded.port });
   }
@@ -328,7 +328,7 @@ export class Runner {
     });
   }
 
-  /** Finishes what is in flight, hands over log and usage, ends. Control's SIGKILL bounds it; so does the deadline. */
+  /** Finishes in-flight work, hands over log and usage, ends. Control's SIGKILL or the deadline bounds the time. */
   async #drain(idleMs: number): Promise<void> {
     if (this.#state === 'draining') return;
     const wasServing = this.#state === 'serving' || this.#state === 'orphan';
@@ -355,9 +355,9 @@ export class Runner {
   }
 
   /**
-   * Returns the resident memory of the process, in bytes. Reading it takes a file descriptor. Where none is left, libuv
-   * closes new connections without a word (uv__emfile_trick), so this is also where the operator learns of it: once,
-   * until there are some again.
+   * Returns the resident memory of the process, in bytes. Reading it takes a file descriptor. Without free descriptors
+   * libuv silently closes new connections (uv__emfile_trick), so the operator is told here, once until there are free
+   * ones again.
    */
   #residentBytes(): number {
     try {
@@ -401,7 +401,7 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Returns the port at which requests to `url` arrive; '0' where it does not say. */
+/** Returns the port at which requests to `url` arrive; '0': the URL does not say. */
 function portOf(url: URL): string {
   return url.port || (url.protocol === 'https:' ? '443' : '80');
 }

@@ -1,20 +1,20 @@
 /**
  * Decides which guest computes next. A guest runs until its slice of gas is used up, then waits for its turn while the
- * event loop serves everybody's sockets. One waiting guest goes on per turn of the loop: of the handlers that wait the
- * one that has used least, of its invocations the one that has used least.
+ * event loop serves all sockets. One waiting guest continues per turn of the loop: of the handler that has used least,
+ * the invocation that has used least.
  *
  * A new request's first slice runs as it arrives, so short work never waits for a turn.
  */
 import { sliceLimits } from './limits.ts';
 
-/** A handler's share of the thread. One per handler and runner. */
+/** A handler's share of the thread; each handler has one in a runner. */
 export class Share {
-  /** Invocations that wait, by how often they have waited: level n after 2^n slices. */
+  /** Waiting invocations by the number of their waits: level n after 2^n slices. */
   readonly #levels: (() => void)[][] = [];
   waiting = 0;
-  /** Milliseconds of thread used, in the sense of start-time fair queueing: never behind the others for having slept. */
+  /** Milliseconds of thread used, as in start-time fair queueing: a handler that was idle gets no advantage. */
   usedMs = 0;
-  /** Learnt from finished slices; instructions differ by a factor of 20 in what they cost. */
+  /** Gas per millisecond, measured in finished slices; costs of instructions differ by a factor of 20. */
   gasPerMs: number = sliceLimits.startGas / sliceLimits.sliceMs;
 
   push(slices: number, resume: () => void): void {
@@ -34,15 +34,15 @@ export class Share {
     return undefined;
   }
 
-  /** Gas for a slice of the wanted length. */
+  /** Returns the gas of a slice of the wanted length. */
   sliceGas(): number {
     const gas = Math.round(this.gasPerMs * sliceLimits.sliceMs);
     return Math.min(Math.max(gas, sliceLimits.minGas), sliceLimits.maxGas);
   }
 
   /**
-   * Takes notice that a slice of `gas` took `elapsedMs`. Waits inside it make it seem slower, which only makes slices
-   * shorter.
+   * Records that a slice of `gas` took `elapsedMs`. Waits inside the slice make it seem slower, which only shortens
+   * later slices.
    */
   measured(gas: number, elapsedMs: number): void {
     if (elapsedMs < 0.02) return;
@@ -52,7 +52,7 @@ export class Share {
 
 export class Scheduler {
   readonly #waiting = new Set<Share>();
-  /** usedMs of the handler that ran last: where a handler that begins to wait joins in. */
+  /** Value of usedMs of the handler that ran last, at which a handler that begins to wait starts. */
   #nowMs = 0;
   #isArmed = false;
 
@@ -62,7 +62,7 @@ export class Scheduler {
     return count;
   }
 
-  /** Resolves when the next slice may begin. `slices` is how many the invocation has had. */
+  /** Resolves when the next slice may begin. `slices`: number of slices that the invocation has had. */
   turn(share: Share, slices: number): Promise<void> {
     return new Promise((resolve) => {
       if (share.waiting === 0) {

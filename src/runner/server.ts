@@ -12,7 +12,7 @@ import { answerUnreadable } from './unreadable-requests.ts';
 export interface RunnerServerOptions {
   readonly dispatcher: Dispatcher;
   readonly inFlight: InFlight;
-  /** Our own mistake; the answer is lost. */
+  /** Is called for a mistake in this program, whose request gets no answer. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -28,7 +28,7 @@ export class RunnerServer {
     const app = new StreamingKoa();
     app.on('error', onError);
     app.use((ctx) => {
-      // The answer is streamed by the Invocation, past Koa's own.
+      // The Invocation streams the answer itself, without Koa.
       ctx.respond = false;
       if (this.#isDraining) ctx.res.shouldKeepAlive = false;
       if (hasBody(ctx.req)) lingerAfterAnswer(ctx.req, ctx.res);
@@ -39,10 +39,10 @@ export class RunnerServer {
       maxHeaderSize: connectionLimits.headBytes,
       headersTimeout: connectionLimits.headMs,
       requestTimeout: connectionLimits.requestMs,
-      // Idle connections are closed by the timeout below: a second one would be set and reset by every request.
+      // The timeout below closes idle connections; http's own would be set and reset by every request.
       keepAliveTimeout: 0,
       insecureHTTPParser: false,
-      // Answered by checkHead, as everything else that is wrong with a request.
+      // checkHead refuses such requests, like all other invalid heads.
       requireHostHeader: false,
     });
     const server = this.#server;
@@ -51,7 +51,7 @@ export class RunnerServer {
     server.on('request', (request, response) => {
       if (isWithinPipeline(request, response)) void handle(request, response);
     });
-    // The body is asked for only when the function reads it.
+    // The body is asked for when the function first reads it.
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       if (!isWithinPipeline(request, response)) return;
       expecting.add(request);
@@ -64,13 +64,13 @@ export class RunnerServer {
       lingerBeforeClose(socket);
       watchConnection(inFlight, socket);
     });
-    // A function that sleeps keeps its connection; without one a silent connection is closed.
+    // A connection with a running function is kept, even when silent; any other silent connection is closed.
     server.on('timeout', (socket) => {
       if (inFlight.isIdle(socket)) socket.destroy();
     });
   }
 
-  /** Begins to listen; returns the port. Rejects as node:net does. */
+  /** Starts to listen; returns the port. Rejects as node:net does. */
   async listen(host: string, port: number): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
@@ -79,7 +79,7 @@ export class RunnerServer {
         resolve();
       });
     });
-    // Running out of descriptors must not end the runner: accept fails and is tried again.
+    // Too few descriptors must not end the runner: accept fails and is tried again.
     this.#server.on('error', () => {});
     return (this.#server.address() as AddressInfo).port;
   }
@@ -97,10 +97,10 @@ export class RunnerServer {
     readonly onClosed?: () => void;
   }): Promise<void> {
     await quietMoment();
-    // http's own close() would end idle connections at once, and with them requests that are just on their way.
+    // http's own close() would end idle connections at once, including those on which a request is on its way.
     const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(this.#server, () => resolve()));
-    // Only now: a connection that is told to close comes back as a new one, and while the listener closes that is where
-    // the kernel resets them.
+    // Set only now: a client that is told to close comes back with a new connection, which the kernel may reset while
+    // the listener closes.
     this.#isDraining = true;
     this.#inFlight.closeAfterAnswer();
     if (idleMs > 0) await new Promise((resolve) => setTimeout(resolve, idleMs));
@@ -118,9 +118,9 @@ export class RunnerServer {
 }
 
 /**
- * Resolves right after a turn of the event loop in which nothing happened. Connections that wait in
- * the kernel for this process are reset when it closes its listener, although other runners could
- * take them; after such a turn there are none, but for those of the last 0.1 ms.
+ * Resolves right after a turn of the event loop without events. Connections that wait in the kernel for this process
+ * are reset when it closes its listener, although other runners could take them; after such a turn only those of the
+ * last 0.1 ms are left.
  */
 async function quietMoment(): Promise<void> {
   for (let tries = 0; tries < 1_000; tries++) {

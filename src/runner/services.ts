@@ -1,4 +1,4 @@
-/** What every Invocation of a runner works with; made once at the start. */
+/** Services that all Invocations of a runner share, made once at the start. */
 import type { ScratchPool } from '../guest/kernel/fs/quota.ts';
 import type { Clock } from '../guest/kernel/process.ts';
 import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
@@ -20,9 +20,9 @@ export interface RunnerServices {
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;
   readonly scratch: ScratchPool;
-  /** Bytes of request bodies collected before their functions run. */
+  /** Budget for request bodies that are collected before their functions run. */
   readonly bodies: ByteBudget;
   readonly proxies: TrustedProxies;
-  /** One line for the operator of the platform. */
+  /** Reports one line to the operator of the platform. */
   readonly report: (event: string, facts?: Readonly<Record<string, unknown>>) => void;
 }

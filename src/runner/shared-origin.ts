@@ -1,10 +1,10 @@
 /**
- * Keeps one function from acting on another through their callers' browsers. Under a host that several functions
- * share (`/NAME/…`) they have one origin: cookies, service workers and the like of one would be those of all. Under
- * its own host name a function may set cookies for that name, not for the domain above it.
+ * Prevents one function from acting on another through their callers' browsers. Functions under one host (`/NAME/…`)
+ * share an origin: cookies, service workers and similar state of one would apply to all. Under its own host name a
+ * function may set cookies for that name, not for the domain above it.
  */
 
-/** Response fields that act on more than the answer that they stand in, in lower case. */
+/** Response fields, in lower case, that act on more than their own answer. */
 const ofOrigin = new Set([
   'alt-svc',
   'clear-site-data',
@@ -16,7 +16,7 @@ const ofOrigin = new Set([
 export interface SharedOrigin {
   /** Whether the host is the function's own. */
   readonly byHost: boolean;
-  /** The request's host, in lower case. */
+  /** Host of the request, in lower case. */
   readonly host: string;
 }
 
@@ -26,8 +26,8 @@ export function actsOnOrigin(name: string): boolean {
 }
 
 /**
- * Returns `headers` without those that act on other functions of the same host. `headers` is name, value, name, value…
- * `dropped` tells the owner what was left out and why, once for each reason.
+ * Returns `headers` without those that act on other functions of the same host. `headers`: name, value, name, value…
+ * `dropped` is called once per reason, for the owner.
  */
 export function withoutForeign(
   headers: readonly string[],
@@ -68,7 +68,7 @@ function foreignDomain(cookie: string, host: string): string | null {
       .trim()
       .toLowerCase()
       .replace(/^\./, '');
-    // Browsers pass over an empty one.
+    // Browsers ignore an empty one.
     if (domain !== '' && domain !== host && !domain.endsWith(`.${host}`)) return domain;
   }
   return null;

@@ -1,14 +1,13 @@
 /**
- * A place where an Invocation can run: memory, imports bound once, and an instance that is as new
- * before every Invocation.
+ * A place in which an Invocation runs: memory, imports that are bound once, and an instance that is as new before every
+ * Invocation.
  *
- * Where a guest can change nothing but memory and globals, the instance is kept and both are set
- * back: memory from its image right after instantiation, globals to the values they had then. Where
- * it can change more (table entries, dropped segments; in Artifacts of meter version 4 and below a v128 global),
- * the memory is wiped and a new instance made. A guest grows into pages that the memory has in reserve;
- * they are zeroed, whether it has grown or not, since it can write to them either way. A memory that
- * has grown beyond its reserve cannot shrink: such a slot is given up, and so is one whose guest did
- * not end by itself.
+ * If a guest can change only memory and globals, the instance is kept and both are restored: memory from its image
+ * right after instantiation, globals to their values at that time. If it can change more (table entries, dropped
+ * segments; in Artifacts of meter version 4 and below a v128 global), the memory is wiped and a new instance is made. A
+ * guest grows into the reserve pages of the memory; they are always zeroed, since the guest can write to them without
+ * growing. A memory that has grown beyond its reserve cannot shrink: such a slot is given up, and so is one whose guest
+ * did not end by itself.
  */
 import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
 import type { Abi } from '../guest/kernel/syscall.ts';
@@ -21,20 +20,20 @@ export interface GuestCode {
   readonly module: WebAssembly.Module;
   readonly plan: InstancePlan;
   readonly abis: readonly Abi[];
-  /** The Limits' memoryPages. */
+  /** Value of the Limits' memoryPages. */
   readonly memoryPages: number;
   /** Whether making an instance takes longer than a slice. */
   readonly isSlow?: boolean;
-  /** Memories get no reserve: an access beyond memory.size traps wherever it is. */
+  /** Whether memories have no reserve, so that every access beyond memory.size traps. */
   readonly exactMemory: boolean;
 }
 
-/** What the initial pages hold right after instantiation, block by block; null stands for zeros. */
+/** Content of the initial pages right after instantiation, in blocks; null: a block of zeros. */
 export interface MemoryImage {
   readonly parts: readonly { readonly start: number; readonly end: number; readonly bytes: Uint8Array | null }[];
 }
 
-/** Whether instances of `plan` can be set back instead of being made anew. */
+/** Returns whether instances of `plan` can be restored instead of being made anew. */
 export function isRecyclable(plan: InstancePlan): boolean {
   const { mutates, restore, mutableGlobals } = plan;
   const canSetBack = restore !== undefined || mutableGlobals.every((global) => global.type !== 'v128');
@@ -42,13 +41,13 @@ export function isRecyclable(plan: InstancePlan): boolean {
 }
 
 export interface SlotOptions {
-  /** Shared by all slots of the code; null: the slot makes it. */
+  /** Image shared by all slots of the code; null: the slot makes it. */
   readonly image: MemoryImage | null;
-  /** Pages that the guest may grow into before its memory grows. The slot has fewer where the maximum allows no more. */
+  /** Pages that the guest may grow into before its memory grows; fewer if the maximum does not allow as many. */
   readonly reservePages: number;
 }
 
-/** Bytes that a slot of `plan` with `reservePages` in reserve counts before its guest has run, at most. */
+/** Returns the most bytes that a slot of `plan` with `reservePages` of reserve counts before its guest has run. */
 export function slotBytes(plan: InstancePlan, reservePages: number): number {
   const pages = plan.memory === null ? 0 : plan.memory.initialPages + reservePages;
   return pages * PAGE_BYTES + besidesMemoryBytes(plan);
@@ -60,27 +59,27 @@ function besidesMemoryBytes({ table, tableEntries }: InstancePlan): number {
 
 export class Slot {
   readonly guest: GuestInstance;
-  /** The SlotOptions' reservePages. */
+  /** Value of the SlotOptions' reservePages. */
   readonly reserveWanted: number;
   readonly #module: WebAssembly.Module;
   readonly #isRecyclable: boolean;
   readonly #image: MemoryImage;
   readonly #initialPages: number;
-  /** Size of the memory before the guest has run, its reserve included. */
+  /** Bytes of the memory before the guest has run, reserve included. */
   readonly #madeBytes: number;
-  /** Parts of the image that are back in place. */
+  /** Number of parts of the image that have been restored. */
   #restored = 0;
-  /** The reserve is zero from here to the end of the memory. */
+  /** Offset from which the memory is zero, up to its end. */
   #zeroFrom: number;
-  /** The whole memory. Detached once it has outgrown its reserve. */
+  /** View of the whole memory; detached once it has outgrown its reserve. */
   readonly #memory: Uint8Array;
   #restoreGlobals: (() => void) | null = null;
-  /** Of Artifacts without a function that restores them. */
+  /** Globals of Artifacts without a function that restores them. */
   #globals: readonly { readonly global: WebAssembly.Global; readonly value: unknown }[] = [];
-  /** What the budget has on record for this slot. */
+  /** Bytes that the budget has recorded for this slot. */
   accountedBytes: number;
 
-  /** Throws as WebAssembly.Memory and WebAssembly.Instance do. */
+  /** Makes a slot. Throws as WebAssembly.Memory and WebAssembly.Instance do. */
   constructor(code: GuestCode, { image, reservePages }: SlotOptions) {
     const { plan } = code;
     this.#module = code.module;
@@ -93,8 +92,8 @@ export class Slot {
     this.#madeBytes = this.#memory.length;
     this.#zeroFrom = this.#madeBytes;
     this.accountedBytes = slotBytes(plan, reservePages);
-    // Without recycling the memory is handed to a new instance, which wants it zeroed.
-    // Of initial pages only: the image is shared with slots that have another reserve.
+    // Without recycling, a new instance gets the memory, which must be zero. Covers initial pages only: slots with
+    // other reserves share the image.
     const isKept = this.#initialPages * PAGE_BYTES <= poolLimits.restoreMaxBytes;
     if (image === null && isKept && !this.#isRecyclable) image = this.#takeImage();
     this.#instantiate();
@@ -105,32 +104,32 @@ export class Slot {
     return this.#image;
   }
 
-  /** Bytes that setting back has to write. */
+  /** Bytes that restoring must write. */
   get restoreBytes(): number {
     return this.#madeBytes;
   }
 
-  /** Pages by which the guest has grown its memory, in the reserve and beyond. 0 when the slot is as new. */
+  /** Pages by which the guest has grown its memory, in the reserve and beyond; 0 in a restored slot. */
   get grownPages(): number {
     return this.guest.guestMemory.pages - this.#initialPages;
   }
 
-  /** Present size, as the budget counts. */
+  /** Present bytes, as the budget counts. */
   get bytes(): number {
     return (this.guest.memory?.buffer.byteLength ?? 0) + besidesMemoryBytes(this.guest.plan);
   }
 
-  /** Whether the memory itself has grown: the guest needed more than the reserve. */
+  /** Whether the memory itself has grown, because the guest needed more than the reserve. */
   get hasOutgrown(): boolean {
     return this.guest.memory !== null && this.guest.memory.buffer.byteLength !== this.#madeBytes;
   }
 
-  /** Makes the slot as new. Throws where that fails: then it must not be used again. */
+  /** Restores the slot. Throws on failure; the slot must then not be used again. */
   restore(): void {
     while (!this.restoreSome(Number.POSITIVE_INFINITY));
   }
 
-  /** As restore, but stops after about `bytes`. True when the slot is as new. */
+  /** Restores about `bytes` of the slot. Returns true when it is restored. */
   restoreSome(bytes: number): boolean {
     if (this.hasOutgrown) throw new Error('a memory that has grown cannot be restored');
     if (!this.#restoreMemory(bytes)) return false;
@@ -145,7 +144,7 @@ export class Slot {
     return true;
   }
 
-  /** Writes about `bytes` of what instantiation leaves in the memory. True when all of it has been written. */
+  /** Writes about `bytes` of the image. Returns true when all of it has been written. */
   #restoreMemory(bytes: number): boolean {
     const memory = this.#memory;
     const { parts } = this.#image;
@@ -192,15 +191,15 @@ export class Slot {
   }
 }
 
-/** Unit of comparison: an operating system's page. */
+/** Bytes of a compared block: a page of the operating system. */
 const blockBytes = 4 * KIB;
-/** Longest part, so that restoring can pause in between. */
+/** Greatest bytes of a part, so that restoring can pause between parts. */
 const partBytes = 256 * KIB;
 const zeroBlock = Buffer.alloc(blockBytes);
-/** Zeroed at once in the reserve: about 30 µs. */
+/** Bytes of the reserve zeroed at once, which takes about 30 µs. */
 const zeroedBytes = MIB;
 
-/** Instantiation is a function of the module: what one instance finds in its memory, every other finds. */
+/** Makes the image of a memory. Instantiation depends on the module only, so all instances have the same image. */
 function imageOf(all: Buffer): MemoryImage {
   const parts: { start: number; end: number; bytes: Uint8Array | null }[] = [];
   let wasZero: boolean | null = null;
@@ -214,6 +213,6 @@ function imageOf(all: Buffer): MemoryImage {
     const current = parts.at(-1);
     if (!isZero && current !== undefined) current.bytes = all.subarray(current.start, current.end);
   }
-  // The image must not change with the memory it was taken from.
+  // Copies the bytes: the image must not change with the memory.
   return { parts: parts.map((part) => ({ ...part, bytes: part.bytes === null ? null : new Uint8Array(part.bytes) })) };
 }

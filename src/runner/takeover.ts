@@ -18,17 +18,17 @@ export interface TakeoverOptions {
   readonly probeKey: string;
   readonly runnerId: string;
   readonly pid: number;
-  /** Of the control that has ended. */
+  /** Boot id of the control that has ended. */
   readonly controlBootId: string;
   readonly controlUrl: string;
-  /** `http://host:port` of the functions' port, which new runners share with this one. */
+  /** URL `http://host:port` of the functions' port, which new runners share with this one. */
   readonly runnersUrl: string;
   readonly lifetimeMs: number;
-  /** The next control answers for the first time, or again: what waits can be sent to it. */
+  /** Is called when the next control answers for the first time, or again: waiting batches can be sent. */
   readonly onReachable: () => void;
 }
 
-/** What a report carries, without the runner that sends it. */
+/** Content of a report, without its runner. */
 export type ReportContent = Pick<TakeoverReport, 'logs' | 'usage'>;
 
 interface Waiting {
@@ -63,7 +63,7 @@ export class Takeover {
     return 'no control has taken over in its lifetime';
   }
 
-  /** Sends as SendBatch says: hands one batch to the next control. */
+  /** Passes one batch to the next control, as SendBatch does. */
   send(content: ReportContent, sent: (fate: Fate) => void): boolean {
     if (!this.#isReachable || this.#waiting.length >= orphanLimits.reports) return false;
     this.#waiting.push({ content, sent });
@@ -71,19 +71,19 @@ export class Takeover {
     return true;
   }
 
-  /** Tells the next control that no request will be answered here any more. */
+  /** Tells the next control that this runner answers no further requests. */
   async closed(): Promise<void> {
     this.#isClosed = true;
     await this.#posting;
     await this.#post();
   }
 
-  /** Makes one more attempt to reach control and send it what waits. Resolves with whether control answered. */
+  /** Tries once more to reach control and to send waiting batches. Resolves with whether control answered. */
   async ask(): Promise<boolean> {
     return (await this.#post()) !== null;
   }
 
-  /** Sends one request after another: each carries the batch that waits longest, where one does. */
+  /** Sends requests one after another, each with the batch that has waited longest, if there is one. */
   #post(): Promise<TakeoverAnswer | null> {
     this.#posting ??= this.#postOne().finally(() => {
       this.#posting = null;
@@ -110,7 +110,7 @@ export class Takeover {
     const wasReachable = this.#isReachable;
     this.#isReachable = isOurs;
     if (isOurs && !wasReachable) this.#options.onReachable();
-    // What was handed over for a control that has gone goes back to where it came from.
+    // Batches for a control that has gone go back to their senders.
     if (!isOurs) for (const { sent } of this.#waiting.splice(0)) sent('failed');
     return isOurs
       ? { bootId: String(answer.bootId), isLost: answer.isLost === true, isReplaced: answer.isReplaced === true }
@@ -118,8 +118,8 @@ export class Takeover {
   }
 
   /**
-   * Looks for the control. One that listens elsewhere now is found through its runners, which share the functions'
-   * port.
+   * Looks for the control. A control that listens elsewhere now is found through its runners, which share the
+   * functions' port.
    */
   async #look(): Promise<void> {
     const answer = await this.#call('GET', `${this.#options.runnersUrl}${runnerProbe.path}`);
@@ -133,8 +133,8 @@ export class Takeover {
   }
 
   /**
-   * Returns the JSON object that answers, or null for anything else, and for an answer that does not prove to hold the
-   * platform's key. A new connection each time: the port has many owners.
+   * Returns the JSON object of the answer; null for any other answer, and for one without proof of the platform's key.
+   * Uses a new connection each time: several processes share the port.
    */
   #call(
     method: 'GET' | 'POST',

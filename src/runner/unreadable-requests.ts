@@ -1,4 +1,4 @@
-/** Answers requests that node:http cannot read, or hands over apart from the others, with problem+json. */
+/** Answers, with problem+json, requests that node:http cannot parse or hands over by other events. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PlatformError } from '../protocol/errors.ts';
@@ -6,7 +6,7 @@ import type { InFlight } from './in-flight.ts';
 import { connectionLimits } from './limits.ts';
 import { answerProblem, problemText } from './problem-answer.ts';
 
-/** Adds the listeners to `server`. `nextId`: the id that such an answer carries. */
+/** Adds the listeners to `server`. `nextId`: returns the id of such an answer. */
 export function answerUnreadable(
   server: Server,
   options: { readonly inFlight: InFlight; readonly nextId: () => string },
@@ -15,7 +15,8 @@ export function answerUnreadable(
   const answered = new WeakSet<Socket>();
   server.on('clientError', (error: NodeJS.ErrnoException, duplex) => {
     const socket = duplex as Socket;
-    // The parser says the same of everything that follows: reading on throws it away, so that no reset hides the answer.
+    // The parser reports the same error for all further bytes: reading on drops them, so that no reset hides the
+    // answer.
     if (answered.has(socket)) return;
     answered.add(socket);
     if (error.code === 'ECONNRESET' || !socket.writable || !inFlight.mayAnswer(socket)) {
@@ -34,7 +35,7 @@ export function answerUnreadable(
   server.on('connect', (_request: IncomingMessage, duplex) => {
     const socket = duplex as Socket;
     const error = new PlatformError('method_not_allowed', 'CONNECT asks for a proxy, and this is none.');
-    // http has taken its own listeners off.
+    // http has removed its own listeners.
     socket.on('error', () => {});
     socket.end(problemText(error, nextId()));
     socket.destroySoon();

@@ -1,7 +1,6 @@
 /**
- * How Invocations run and end, on its way to control: exact counters per Deployment, a record of each
- * Invocation that has ended, and which ones run for long. Silent successes and refusals above a
- * rate leave only their counters.
+ * Reports to control how Invocations run and end: exact counters per Deployment, a record of each ended Invocation, and
+ * which ones run for long. Silent successes and refusals above a rate leave only counters.
  */
 import type { RunningChange, UsageCount } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
@@ -15,7 +14,7 @@ export interface UsageBatch {
   readonly running: RunningChange;
 }
 
-/** A batch and, in the order of its `counts`, the meters that they came from. */
+/** A batch, and the meters of its `counts`, in the same order. */
 interface Taken {
   readonly batch: UsageBatch;
   readonly meters: readonly UsageMeter[];
@@ -23,28 +22,28 @@ interface Taken {
 
 type Counter = { -readonly [K in keyof UsageCount]: UsageCount[K] };
 
-/** One per Deployment, kept by it: counting costs no lookup. */
+/** Meter of a Deployment, which keeps it: counting needs no lookup. */
 export interface UsageMeter {
   readonly handlerId: HandlerId;
   readonly deployment: number;
-  /** What has not been sent yet. */
+  /** Counts that have not been sent yet; null: none. */
   counter: Counter | null;
-  /** Invocations that have begun and not ended. */
+  /** Number of Invocations that have begun and not ended. */
   inFlight: number;
-  /** Whether control was told that Invocations of the Deployment may be in flight here. */
+  /** Whether control has been told that Invocations of the Deployment may be in flight here. */
   isActive: boolean;
-  /** No Invocation has ended since the last look. */
+  /** Whether no Invocation has ended since the last check. */
   isQuiet: boolean;
-  /** Records of silent successes and refusals in the second that `windowMs` begins. */
+  /** Start of a second, in milliseconds; followed by the number of records of silent successes and refusals in it. */
   windowMs: number;
   records: number;
 }
 
 export interface RunningInvocation {
   readonly id: string;
-  /** Whether control was told that it runs. */
+  /** Whether control has been told that it runs. */
   readonly isListed: boolean;
-  /** Makes the record; called only when it is kept. */
+  /** Makes the record; called only when the record is kept. */
   record(): PendingInvocationRecord;
 }
 
@@ -55,7 +54,7 @@ export interface EndedInvocation extends RunningInvocation {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly logLines: number;
-  /** Whether it may leave only its counters where there are many such: a silent success, a refusal. */
+  /** Whether it may leave only counters at a high rate: a silent success, or a refusal. */
   readonly isSampled: boolean;
   /** Monotonic milliseconds. */
   readonly nowMs: number;
@@ -67,10 +66,10 @@ export function usageMeter(handlerId: HandlerId, deployment: number): UsageMeter
 
 export class UsageReporter {
   readonly #send: SendBatch<UsageBatch>;
-  /** Those whose `isActive` is true, or that have something to tell. */
+  /** Meters with `isActive` true, or with counts to send. */
   readonly #active = new Set<UsageMeter>();
   #records: PendingInvocationRecord[] = [];
-  /** By id: one that ends before it was told of is never mentioned. */
+  /** Records by id; an Invocation that ends before it was reported is never mentioned. */
   readonly #started = new Map<string, PendingInvocationRecord>();
   #ended: string[] = [];
   #listed = 0;
@@ -82,8 +81,8 @@ export class UsageReporter {
   }
 
   /**
-   * Counts an Invocation that is about to run. Where control does not know that the Deployment is in use here, it is
-   * told before the guest has the thread: if the guest takes the runner down, control knows whose calls are gone.
+   * Counts an Invocation that is about to run. If control does not know that the Deployment is in use here, it is told
+   * before the guest has the thread: if the guest ends the runner, control knows whose calls are lost.
    */
   begin(meter: UsageMeter): void {
     meter.inFlight += 1;
@@ -94,7 +93,7 @@ export class UsageReporter {
     this.flush();
   }
 
-  /** Lets control list an Invocation that runs for long. Returns false where too many are listed already. */
+  /** Lets control list an Invocation that runs for long. Returns false when too many are listed. */
   list(invocation: RunningInvocation): boolean {
     if (this.#listed >= usageLimits.listedMax) return false;
     this.#listed += 1;
@@ -102,13 +101,13 @@ export class UsageReporter {
     return true;
   }
 
-  /** Counts an Invocation for which `begin` was called and that has ended. */
+  /** Counts an Invocation that has ended after `begin`. */
   end(meter: UsageMeter, ended: EndedInvocation): void {
     meter.inFlight -= 1;
     this.add(meter, ended);
   }
 
-  /** Counts what has ended without having run: a refusal. */
+  /** Counts a refusal, which has ended without running. */
   add(meter: UsageMeter, ended: EndedInvocation): void {
     this.#active.add(meter);
     meter.isQuiet = false;
@@ -131,7 +130,7 @@ export class UsageReporter {
     this.#flushLater();
   }
 
-  /** Hands over as much as the channel may hold. */
+  /** Sends as much as the channel may hold. */
   flush(): void {
     while (this.#underway < batchesUnderway) {
       const taken = this.#take();
@@ -153,12 +152,12 @@ export class UsageReporter {
     if (this.#active.size > 0) this.#flushLater();
   }
 
-  /** Whether every record so far has been handed to the channel. */
+  /** Whether the channel has been given every record so far. */
   get hasSentRecords(): boolean {
     return this.#records.length === 0;
   }
 
-  /** Whether everything has been handed to the channel, and taken by it. */
+  /** Whether the channel has accepted all data. */
   get isEmpty(): boolean {
     if (this.#records.length > 0 || this.#ended.length > 0 || this.#underway > 0) return false;
     for (const { counter } of this.#active) if (counter !== null && counter.invocations > 0) return false;
@@ -173,7 +172,7 @@ export class UsageReporter {
     }, usageLimits.flushMs);
   }
 
-  /** Finds Deployments at rest: without an Invocation in flight, or ended since the last look. Control is told once. */
+  /** Finds Deployments without an Invocation in flight or ended since the last check, and tells control once. */
   #look(): void {
     for (const meter of this.#active) {
       if (meter.isQuiet && meter.inFlight === 0) {
@@ -184,7 +183,7 @@ export class UsageReporter {
     }
   }
 
-  /** Returns what there is to tell, at most one batch; null: nothing. */
+  /** Returns the next batch; null: there is nothing to send. */
   #take(): Taken | null {
     const counts: UsageCount[] = [];
     const meters: UsageMeter[] = [];
@@ -204,10 +203,10 @@ export class UsageReporter {
     return { batch: { records, counts, running }, meters };
   }
 
-  /** Puts back what could not be sent, which is counted again; records that no longer fit leave only their counters. */
+  /** Adds data that could not be sent to the next counts; records that no longer fit leave only their counters. */
   #putBack({ batch: { records, counts, running }, meters }: Taken): void {
     this.#records = [...records, ...this.#records].slice(0, usageLimits.bufferRecords);
-    // One that has ended meanwhile stands in #ended.
+    // An Invocation that has ended meanwhile is in #ended.
     const ended = new Set(this.#ended);
     for (const record of running.started) if (!ended.delete(record.id)) this.#started.set(record.id, record);
     this.#ended = [...running.ended, ...ended];

@@ -1,4 +1,4 @@
-/** Control's API over real sockets and a real database; only what runs functions is a recorder. */
+/** Starts control's API on real sockets and a real database; only the parts that run functions are recorders. */
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -32,7 +32,7 @@ import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
 import { testQuota } from './quotas.ts';
 
-/** Hashing is tested where it is written; here it would only cost time. */
+/** Cheap password hashing: its cost is tested elsewhere, and would only take time here. */
 const passwordCost = { memory: 64, passes: 1, parallelism: 1 };
 
 export interface Platform extends ApiDeps, NamedWriter {
@@ -40,12 +40,12 @@ export interface Platform extends ApiDeps, NamedWriter {
   readonly publish: TestQueues['publish'];
   readonly url: string;
   readonly streams: LogStreams;
-  /** What the API asked the deploy station to do. */
+  /** Requests of the API to the deploy station, as text. */
   readonly asked: string[];
   /** Lines of the platform's own log. */
   readonly logged: string[];
   readonly sealer: Sealer;
-  /** Shifts the clock. */
+  /** Offset that shifts the clock. */
   readonly clock: { ms: number };
   close(): Promise<void>;
 }
@@ -57,7 +57,7 @@ export async function startPlatform(
     readonly trustedProxies?: TrustedProxies;
     readonly metricsToken?: string;
     readonly quotaBytes?: number;
-    /** By default a SQLite file of its own. */
+    /** Location of the database; absent: a new SQLite file. */
     readonly location?: DatabaseLocation;
   } = {},
 ): Promise<Platform> {
@@ -222,7 +222,7 @@ export function logLine(handler: string, text: string, more: Partial<NamedLine> 
   };
 }
 
-/** A log stream that can be awaited. */
+/** A log stream whose frames can be awaited. */
 export class Reader {
   readonly lines: LogLine[] = [];
   dropped = 0;

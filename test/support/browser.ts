@@ -1,4 +1,7 @@
-/** Debian's Chromium, driven by playwright-core, with axe-core for accessibility. Without one of them tests skip and say why. */
+/**
+ * Drives Debian's Chromium with playwright-core, and axe-core for accessibility. When one of them is missing, tests
+ * skip and print why.
+ */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -8,20 +11,20 @@ const chromium = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
   existsSync(path),
 );
 
-/** Why no page can be looked at; null where one can. */
+/** Why no page can be examined; null: one can. */
 export const browserMissing: string | null = whyMissing();
 
 export interface Look {
-  /** What axe-core finds wrong (WCAG 2.2 A and AA, best practices), one line each. */
+  /** Violations that axe-core finds (WCAG 2.2 A and AA, best practices), one line each. */
   readonly violations: readonly string[];
-  /** Pixels that the page is wider than the window. */
+  /** Pixels by which the page is wider than the window. */
   readonly overflow: number;
-  /** What the browser complains of: refused by the policy, not found. */
+  /** Complaints of the browser: refused by the policy, not found. */
   readonly complaints: readonly string[];
 }
 
 export interface TestBrowser {
-  /** Opens a page and examines it. `file`: where a picture of it goes. */
+  /** Opens a page and examines it. `file`: path for a picture of the page. */
   look(url: string, how: { readonly width: number; readonly dark: boolean; readonly file?: string }): Promise<Look>;
   close(): Promise<void>;
 }
@@ -47,7 +50,8 @@ interface Playwright {
 export async function openBrowser(): Promise<TestBrowser> {
   const { chromium: driver } = require('playwright-core') as Playwright;
   const axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
-  // Root, and a container without user namespaces: Chromium's own sandbox does not start there. Pages are our own.
+  // As root, and in a container without user namespaces, Chromium's own sandbox does not start. The pages are the
+  // platform's own.
   const browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   return {
     async look(url, { width, dark, file }) {
@@ -60,7 +64,7 @@ export async function openBrowser(): Promise<TestBrowser> {
       await page.goto(url);
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - window.innerWidth');
       if (file !== undefined) await page.screenshot({ path: file, fullPage: true });
-      // The policy holds for what the page loads, not for what the test runs in it.
+      // The policy applies to what the page loads, not to code that the test runs in it.
       const found = await page.evaluate<readonly { id: string; help: string; nodes: readonly { html: string }[] }[]>(
         `${axe}; axe.run().then(({ violations }) => violations.map(({ id, help, nodes }) => ({ id, help, nodes: nodes.map(({ html }) => ({ html })) })))`,
       );

@@ -23,7 +23,7 @@ const kv = new KvStore({ db, now: Date.now });
 const queues = testQueues(db);
 const numberBytes = (n: number) => new TextEncoder().encode(String(n));
 
-/** Does `work` with one number after the other; tells each that was acknowledged. */
+/** Does `work` with increasing numbers, and prints each one that was acknowledged. */
 async function stream(kind: string, work: (n: number) => Promise<boolean>): Promise<void> {
   for (let n = Number(first); ; n += 1) if (await work(n)) process.stdout.write(`${kind} ${n}\n`);
 }

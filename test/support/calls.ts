@@ -14,7 +14,7 @@ import type { AbiName } from '../../src/protocol/nouns.ts';
 import { type GuestOptions, type GuestRun, runGuest } from './run-guest.ts';
 
 export const guard = 0xa5;
-/** End of the guarded part; results stand behind it. */
+/** End of the guarded part, in bytes; results follow it. */
 export const guardedBytes = 0x8000;
 export const memoryBytes = 0x10000;
 
@@ -31,15 +31,15 @@ export interface CallsOptions extends GuestOptions {
   readonly from?: string;
   readonly data?: Readonly<Record<number, string | Uint8Array>>;
   readonly calls: readonly Call[];
-  /** The rows to import instead of each name's first one (signatures that differ). */
+  /** Rows to import instead of each name's first one (other signatures). */
   readonly rows?: readonly Syscall[];
   readonly entry?: string;
 }
 
 export interface CallsRun extends GuestRun {
-  /** Of each call, in order; undefined for one without a result, or never made. */
+  /** Result of each call, in order; undefined for a call without result, or never made. */
   readonly results: readonly (number | bigint | undefined)[];
-  /** What the memory was before the calls, up to guardedBytes. */
+  /** Memory before the calls, up to guardedBytes. */
   readonly before: Uint8Array;
 }
 
@@ -91,7 +91,7 @@ export async function runCalls(options: CallsOptions): Promise<CallsRun> {
   return { ...run, results, before };
 }
 
-/** Expects that what stood in the guarded part before the calls stands there still, but for `written`. */
+/** Expects that the guarded part is unchanged since before the calls, except `written`. */
 export function expectMemory(run: CallsRun, written: Readonly<Record<number, string | Uint8Array>> = {}): void {
   const expected = run.before.slice();
   for (const [at, value] of Object.entries(written)) expected.set(Buffer.from(value as string), Number(at));

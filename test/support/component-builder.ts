@@ -1,8 +1,11 @@
-/** Writes components byte by byte, for tests of what reads them (component-model, "Component Model Binary Format Explainer"). */
+/**
+ * Writes components byte by byte, for tests of their decoder (component-model, "Component Model Binary Format
+ * Explainer").
+ */
 
 type Part = number | string | readonly Part[] | Uint8Array;
 
-/** Joins parts: a number is a byte, a string a name with its length in front. */
+/** Joins parts: a number is a byte, a string is a name with its length before it. */
 export function bytes(...parts: readonly Part[]): Uint8Array {
   const out: number[] = [];
   const add = (part: Part): void => {
@@ -16,7 +19,7 @@ export function bytes(...parts: readonly Part[]): Uint8Array {
   return Uint8Array.from(out);
 }
 
-/** An unsigned LEB128. */
+/** Returns an unsigned LEB128. */
 export function leb(value: number): number[] {
   const out: number[] = [];
   for (let left = value; ; ) {

@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { shellEnvironment } from './shell-environment.ts';
 
 export interface ConsoleCommand {
-  /** What is typed, continuation lines included. */
+  /** Text that is typed, continuation lines included. */
   readonly command: string;
-  /** What the page says is printed; null where it shows nothing, so nothing is compared. */
+  /** Output that the page shows; null: it shows none, so nothing is compared. */
   readonly expected: string | null;
   /** Line of the command in the page, from 1. */
   readonly line: number;
@@ -43,14 +43,14 @@ export function consoleCommands(page: string): readonly ConsoleCommand[] {
   return commands;
 }
 
-/** Returns the files that a page shows, as blocks with a name: ```toml wasmcloud.toml */
+/** Returns the files in a page, which are blocks with a name: ```toml wasmcloud.toml */
 export function namedFiles(page: string): ReadonlyMap<string, string> {
   return new Map(
     [...page.matchAll(/^```\w+ ([\w./-]+\.\w+)\n([\s\S]*?)^```$/gm)].map(([, name = '', text = '']) => [name, text]),
   );
 }
 
-/** Returns whether `actual` is what the page shows as `expected`. */
+/** Returns whether `actual` matches the page's `expected`. */
 export function looksLike(actual: string, expected: string): boolean {
   const literal = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
   const pattern = expected
@@ -66,7 +66,7 @@ export function looksLike(actual: string, expected: string): boolean {
   return new RegExp(`^${pattern}$`).test(clean);
 }
 
-/** A port as a page has it, and the port that the test's platform has instead. */
+/** A port in a page, and the port of the test's platform. */
 type PortPair = readonly [page: string, real: string];
 
 export class PageShell {
@@ -118,8 +118,7 @@ export class PageShell {
   }
 
   /**
-   * Runs a command; returns what it prints on both streams, with the page's port numbers. `cd` holds for the commands
-   * after it.
+   * Runs a command; returns its output on both streams, with the page's port numbers. `cd` applies to later commands.
    */
   async run(command: string): Promise<{ readonly status: number; readonly output: string }> {
     const folderFile = join(this.#home, '.cwd');

@@ -1,6 +1,6 @@
 /**
- * Loaded into a runner with --import (and --expose-gc): counts what calls leave behind in it, and writes the
- * counts to standard error as a line of JSON for each request of `/.leftovers`.
+ * Counts objects that calls leave behind in a runner, into which it is loaded with --import (and --expose-gc). Writes
+ * the counts to standard error as a line of JSON for each request of `/.leftovers`.
  */
 import { subscribe } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
@@ -9,10 +9,10 @@ import type { Socket } from 'node:net';
 
 export interface Leftovers {
   readonly leftovers: true;
-  /** Requests that have begun, and those of them that have not closed; without the one that asks. */
+  /** Number of requests that have begun, followed by those that have not closed; without the asking one. */
   readonly requests: number;
   readonly openRequests: number;
-  /** Open connections, and the most listeners that one of them has; without the one that asks. */
+  /** Number of open connections, followed by the most listeners on one of them; without the asking one. */
   readonly connections: number;
   readonly connectionListeners: number;
   /** Listeners on the server and on the process. */
@@ -22,7 +22,7 @@ export interface Leftovers {
   readonly timers: number;
   /** All other active resources but connections. */
   readonly otherResources: number;
-  /** After two full collections. */
+  /** Bytes of the heap after two full collections. */
   readonly heapBytes: number;
 }
 

@@ -1,4 +1,4 @@
-/** Control for faults 10 and 11: its second push kills it at the step given, as kill -9 would. */
+/** A control for faults 10 and 11: its second push kills it at the given step, as kill -9 would. */
 import { startDoor } from './git-platform.ts';
 
 const [dataFolder = '', step = ''] = process.argv.slice(2);
@@ -32,7 +32,7 @@ const platform = await startDoor({
   }),
 });
 
-/** Dies before and after `name` of `target`. */
+/** Kills the process before or after `name` of `target`. */
 function around<K extends string>(target: Record<K, (...args: never[]) => Promise<unknown>>, name: K): void {
   const original = target[name].bind(target) as (...args: unknown[]) => Promise<unknown>;
   target[name] = (async (...args: unknown[]) => {

@@ -11,11 +11,14 @@ import { type PostgresServer, postgresMissing, startPostgres } from './postgres.
 export interface TemporaryDatabase {
   readonly db: Database;
   readonly location: DatabaseLocation;
-  /** A folder for what else a test needs. */
+  /** Folder for other files of a test. */
   readonly folder: string;
-  /** Opens one more Database on the same tables: another control, or the same after a restart. Closed by `close`. */
+  /**
+   * Opens another Database on the same tables: a second control, or the same control after a restart. `close` closes
+   * it.
+   */
   open(): Promise<Database>;
-  /** Closes every Database and removes everything. */
+  /** Closes every Database and removes all files. */
   close(): Promise<void>;
 }
 
@@ -28,7 +31,7 @@ export interface TestDialect {
 export const sqlite: TestDialect = { name: 'sqlite', temporary: temporaryDatabase };
 export const postgres: TestDialect = { name: 'postgres', temporary: temporaryPostgres };
 
-/** Runs `tests` for SQLite and for PostgreSQL; where there is no PostgreSQL, its tests skip and say why. */
+/** Runs `tests` for SQLite and for PostgreSQL. Without PostgreSQL its tests skip and print why. */
 export function onEachDatabase(title: string, tests: (dialect: TestDialect) => void): void {
   describe(`${title}, sqlite`, () => tests(sqlite));
   onPostgres(title, tests);
@@ -45,7 +48,7 @@ export async function temporaryDatabase(): Promise<TemporaryDatabase> {
   return temporary(folder, { file: join(folder, 'trisiel.db') }, async () => {});
 }
 
-/** One server per test file, which runs in a process of its own. */
+/** One server per test file; each file has its own process. */
 let server: Promise<PostgresServer> | null = null;
 let made = 0;
 const template = 'template_trisiel';

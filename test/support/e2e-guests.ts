@@ -1,4 +1,4 @@
-/** Bytes to push: the committed fixtures, and small guests made from text. */
+/** Makes bytes to push: the committed fixtures, and small guests made from text. */
 import { readFile } from 'node:fs/promises';
 import wabt from 'wabt';
 

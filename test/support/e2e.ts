@@ -1,4 +1,4 @@
-/** Real git, real HTTP, real WebSockets against a platform in a child process. */
+/** Runs real git, real HTTP and real WebSockets against a platform in a child process. */
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -100,7 +100,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs git without anybody's configuration and without prompts. */
+/** Runs git without any user's configuration and without prompts. */
 export function git(cwd: string, ...args: readonly string[]): Promise<CommandResult> {
   return new Promise((resolve) => {
     execFile(
@@ -149,7 +149,7 @@ export function remoteUrl(platform: PlatformChild, user: TestUser, handler: stri
   return url.href;
 }
 
-/** Runs `git push`; what git printed is in stderr, without the `remote: ` prefix's trailing blanks. */
+/** Runs `git push`. git's output is in stderr, without trailing blanks after the prefix `remote: `. */
 export async function push(
   platform: PlatformChild,
   user: TestUser,
@@ -180,7 +180,7 @@ export function call(platform: PlatformChild, handler: string, options: CallOpti
   return new Promise((resolve, reject) => {
     const outgoing = request(
       {
-        // A connection of its own: an idle one may be closed just when the next request takes it.
+        // Uses a connection of its own: an idle one may be closed just when the next request takes it.
         agent: false,
         host: base.hostname,
         port: base.port,
@@ -214,7 +214,7 @@ export async function runnerPid(platform: TestPlatform): Promise<number> {
   return ((await response.json()) as { pid: number }).pid;
 }
 
-/** Calls `handler` one time after another until `work` has ended; returns what was answered, without repetitions. */
+/** Calls `handler` repeatedly until `work` has ended; returns the answers without repetitions. */
 export async function answersDuring(
   platform: PlatformChild,
   handler: string,

@@ -1,4 +1,4 @@
-/** A process that has a fleet, as a test has, and prints the runner's process id; to be killed. */
+/** A process with a fleet, like a test, that prints the runner's process id and is killed by the test. */
 import { TestFleet } from './fleet.ts';
 
 const fleet = new TestFleet();

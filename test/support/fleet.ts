@@ -1,4 +1,4 @@
-/** Real runners driven by the real fleet; only the database is a Map. */
+/** Drives real runners with the real fleet; only the database is a Map. */
 import { readFile } from 'node:fs/promises';
 import { type Agent, request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { fileURLToPath } from 'node:url';
@@ -104,20 +104,20 @@ export class TestFleet {
   readonly specs = new Map<string, DeploymentSpec>();
   readonly releases = new Map<string, string>();
   readonly known = new Set<string>();
-  /** Users for whose functions something holds, by id. */
+  /** Suspended and limited users, by id. */
   readonly owners = new Map<string, OwnerState>();
-  /** By handler name, as tests ask for them. */
+  /** Log lines by handler name, as tests ask for them. */
   readonly lines: (PendingLogLine & Named)[] = [];
   readonly dropped: Record<string, number> = {};
   readonly records: (PendingInvocationRecord & Named)[] = [];
   readonly counts: (UsageCount & Named)[] = [];
   readonly events: FleetEvent[] = [];
-  /** Changes told by each runner that lives. */
+  /** Changes reported by each living runner. */
   readonly running = new Map<string, RunningChange[]>();
   onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null> = () => Promise.resolve(null);
   readonly #watchers = new Set<() => void>();
 
-  /** `outlive`: the runners do not end with this process, as those of a real control. */
+  /** `outlive`: the runners do not end with this process, like those of a real control. */
   constructor(options: Partial<FleetOptions> = {}, { outlive = false }: { readonly outlive?: boolean } = {}) {
     const { nodeFlags = [] } = options;
     this.fleet = new RunnerFleet({
@@ -177,7 +177,7 @@ export class TestFleet {
     return this.fleet.stop();
   }
 
-  /** The runners that live. */
+  /** Runners that are alive. */
   get runners(): readonly RunnerView[] {
     return this.fleet.list()[0].runners;
   }
@@ -186,7 +186,7 @@ export class TestFleet {
     return `http://127.0.0.1:${this.fleet.port}`;
   }
 
-  /** Prepares and releases, the way control does. */
+  /** Prepares and releases a Deployment as control does. */
   async deploy({ spec, bytes }: Deployed): Promise<void> {
     this.artifacts.set(spec.artifact, bytes);
     await this.fleet.prepare(spec);
@@ -209,7 +209,7 @@ export class TestFleet {
     return deployed;
   }
 
-  /** Resolves with the first value that `find` gives, looking again at each log line, record and event. */
+  /** Resolves with the first value that `find` returns; calls it again after each log line, record and event. */
   async until<T>(find: () => T | undefined): Promise<T> {
     for (;;) {
       const found = find();

@@ -1,17 +1,17 @@
 import fc from 'fast-check';
 
 /**
- * How long a property is tried: `usual` by default; for FUZZ_MINUTES minutes each, however many runs that takes, where
- * that variable is set (nightly). FUZZ_SEED gives the seed, which is printed when a property fails.
+ * How long a property is tried: `usual` milliseconds by default; with FUZZ_MINUTES set (nightly), that many minutes
+ * each, with any number of runs. FUZZ_SEED sets the seed, which is printed when a property fails.
  */
 export interface FuzzTime {
   readonly seed: number;
   readonly numRuns: number;
   /** Milliseconds. */
   readonly interruptAfterTimeLimit: number;
-  /** Limit of the test around it, in milliseconds. */
+  /** Milliseconds of the enclosing test's limit. */
   readonly timeout: number;
-  /** Prints how many runs there were, from which seed; throws as fast-check does where one failed. */
+  /** Prints the number of runs and the seed; throws as fast-check does when a run failed. */
   readonly reporter: <T>(details: fc.RunDetails<T>) => void;
 }
 

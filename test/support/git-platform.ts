@@ -1,6 +1,6 @@
 /**
- * Starts the git door with all stations that it leads to, in this process: a real database, real git with our hooks,
- * real vet children. Runners alone are recorded instead of run: test/e2e has real ones.
+ * Starts the git door and all stations behind the door in this process: a real database, real git with the real hooks,
+ * real vet children. Only runners are recorded instead of run; test/e2e has real ones.
  */
 import { randomBytes, randomInt } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -36,13 +36,13 @@ import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
 import { testQuota } from './quotas.ts';
 
-/** Notes what runners would be told; `refuse` makes the next compilations fail. */
+/** Records messages to runners; `refuse` makes the next compilations fail. */
 export class RecordedFleet implements Nodes {
   readonly calls: string[] = [];
   readonly specs = new Map<string, DeploymentSpec>();
-  /** Label -> number of the Deployment served, 0 for one that is only known. */
+  /** Maps a label to the number of the served Deployment; 0 for a label with nothing deployed. */
   readonly serving = new Map<string, number>();
-  /** Users for whose functions something holds, by id. */
+  /** Suspended and limited users, by id. */
   readonly owners = new Map<string, OwnerState>();
   refuse: Error | null = null;
 
@@ -78,7 +78,7 @@ export class RecordedFleet implements Nodes {
     this.specs.delete(specId);
   }
 
-  /** Returns what is served now, whole. */
+  /** Returns the spec that is served now. */
   specOf(label: string): DeploymentSpec | undefined {
     return [...this.specs.values()].find((spec) => spec.label === label && spec.number === this.serving.get(label));
   }
@@ -122,11 +122,11 @@ const hooksFolder = fileURLToPath(new URL('../../hooks', import.meta.url));
 
 export interface DoorOptions {
   readonly limits?: Partial<GitLimits>;
-  /** Of an earlier platform: as after a restart. */
+  /** Data folder of an earlier platform, as after a restart. */
   readonly dataFolder?: string;
-  /** Where the database is; without it a SQLite file in the data folder. */
+  /** Location of the database; absent: a SQLite file in the data folder. */
   readonly database?: DatabaseLocation;
-  /** Puts something between the door and the deploy station. */
+  /** Wraps the deploy station for the door. */
   readonly receiver?: (deployments: Deployments) => PushReceiver;
   readonly recover?: boolean;
   readonly quotaBytes?: number;

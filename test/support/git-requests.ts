@@ -1,4 +1,4 @@
-/** Requests to the git door as git's client makes them, byte by byte in the hands of a test. */
+/** Makes requests to the git door as git's client does, byte by byte under the control of a test. */
 import { execFileSync } from 'node:child_process';
 import { Agent, type ClientRequest, type IncomingHttpHeaders, request } from 'node:http';
 import { flushPkt, pktLine } from '../../src/control/git/pkt-line.ts';
@@ -27,7 +27,7 @@ export function commandSection(commands: readonly Command[]): Buffer {
   return Buffer.concat([...lines, flushPkt]);
 }
 
-/** Returns the request that `git push` sends: commands, and a pack of their commits with all that these need. */
+/** Returns the request that `git push` sends: commands, and a pack of their commits with all objects that they need. */
 export async function pushBody(repo: string, commands: readonly Command[]): Promise<Buffer> {
   const oids = commands.map(([, next]) => next).filter((oid) => oid !== zero);
   const pack = execFileSync('git', ['pack-objects', '--revs', '--stdout', '-q'], { cwd: repo, input: oids.join('\n') });
@@ -36,7 +36,7 @@ export async function pushBody(repo: string, commands: readonly Command[]): Prom
 
 export interface OpenRequest {
   readonly outgoing: ClientRequest;
-  /** The whole answer. Rejects where the connection ends before it. */
+  /** The whole answer. Rejects when the connection ends before it. */
   readonly answer: Promise<{ readonly status: number; readonly headers: IncomingHttpHeaders; readonly text: string }>;
 }
 
@@ -65,6 +65,6 @@ export function openPost(
       response.on('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
     });
   });
-  answer.catch(() => {}); // a test that ends before it does not wait for it
+  answer.catch(() => {}); // A test that ends earlier does not wait for the answer.
   return { outgoing, answer };
 }

@@ -1,4 +1,4 @@
-/** A request for a Process, and a record of what becomes of its answer. */
+/** A request for a Process, and a record of its answer. */
 import type { HttpField, IncomingHttp } from '../../src/guest/kernel/incoming-http.ts';
 import type { Resource } from '../../src/guest/kernel/resource.ts';
 import { bytesSource, sink } from './run-guest.ts';
@@ -11,7 +11,7 @@ export interface RequestOptions {
   readonly fields?: Readonly<Record<string, string>>;
   readonly body?: string | Resource;
   readonly trailers?: Readonly<Record<string, string>>;
-  /** Takes the body of the answer in place of the record. */
+  /** Takes the body of the answer instead of the record. */
   readonly target?: Resource;
 }
 
@@ -22,7 +22,7 @@ export class RecordedHttp implements IncomingHttp {
   readonly pathWithQuery: string | null;
   readonly fields: readonly HttpField[];
   readonly body: Resource;
-  /** What happened, in order. */
+  /** Events, in order. */
   readonly events: unknown[] = [];
   readonly #trailers: readonly HttpField[];
   readonly #target: Resource;

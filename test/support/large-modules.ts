@@ -31,7 +31,7 @@ export function moduleOfSize(size: number, functions: number): Buffer {
     section(10, bytes(...leb(count)), body(0x0b), ...Array.from({ length: functions }, () => filler)),
   ]);
   const name = bytes(6, ...Buffer.from('.debug'));
-  // Five bytes of length, padded, so that the length of the length does not matter.
+  // Five bytes of length, padded, so that the length has a fixed size.
   const length = size - program.length - 6;
   const padded = [0, 7, 14, 21].map((shift) => ((length >>> shift) & 127) | 128);
   return Buffer.concat([program, bytes(0, ...padded, length >>> 28), name, Buffer.alloc(length - name.length)]);
@@ -53,7 +53,7 @@ export function moduleOfTable(entries: number, functions: number): Buffer {
     ...[0x41, ...sleb(entry), 0x11, 1, 0],
     ...[0x41, ...sleb((entry % functions) + 1), 0x47, 0x04, 0x40, 0x00, 0x0b],
   ];
-  // Indices of three bytes each, padded: quick to write.
+  // Indices of three bytes each, padded, which are fast to write.
   const references = Buffer.alloc(entries * 3);
   for (let entry = 0; entry < entries; entry += 1) {
     const index = (entry % functions) + 1;

@@ -1,4 +1,4 @@
-/** Modules byte by byte, for what no assembler would write. */
+/** Makes modules byte by byte that no assembler would write. */
 export function leb(value: number): number[] {
   const bytes: number[] = [];
   do {

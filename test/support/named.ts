@@ -1,6 +1,6 @@
 /**
- * Log lines and usage as tests write them: by the handler's name. Stations are given ids; `withIds` looks
- * them up in the database, and an unknown name becomes the id of no handler.
+ * Log lines and usage as tests write them, with the handler's name. Stations take ids; `withIds` finds them in the
+ * database, and gives an unknown name the id of no handler.
  */
 import type { Database } from '../../src/control/db/database.ts';
 import type { LogStore } from '../../src/control/logs/log-store.ts';

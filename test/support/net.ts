@@ -18,7 +18,7 @@ import type { Policy } from '../../src/protocol/nouns.ts';
 
 export interface World {
   readonly network: Network;
-  /** Makes a Process of this world's handler. Its log lines are in `lines`. */
+  /** Makes a Process of this world's handler. `lines` holds its log lines. */
   process(policy?: Policy): Process & { readonly lines: string[] };
 }
 
@@ -88,12 +88,12 @@ export async function opened(process: Process & { readonly lines: string[] }, ur
   return resource;
 }
 
-/** Writes everything, as io.ts does; bytes written, or the Errno. */
+/** Writes all bytes, as io.ts does. Returns the number of bytes written, or the Errno. */
 export async function write(resource: Resource, data: string | Uint8Array): Promise<number> {
   const bytes = typeof data === 'string' ? Buffer.from(data) : data;
   let done = 0;
   do {
-    // A copy that is wiped afterwards: a view of guest memory does not outlive the call.
+    // A copy that is wiped afterwards: a view of guest memory is invalid after the call.
     const view = new Uint8Array(bytes.subarray(done));
     const result = resource.write(view);
     if (typeof result !== 'number') {
@@ -122,7 +122,7 @@ export async function readBytes(resource: Resource, size = 65_536): Promise<Uint
   }
 }
 
-/** Reads until an Errno comes: the text before it, and the Errno. */
+/** Reads until an Errno: returns the text before it, and the Errno. */
 export async function readAll(resource: Resource, size = 65_536): Promise<{ text: string; errno: number }> {
   let text = '';
   for (;;) {
@@ -163,7 +163,7 @@ export function httpServer(listener: RequestListener): Promise<string> {
   return listen(createHttpServer(listener));
 }
 
-/** Starts a server of raw TCP: what it writes is what goes out. */
+/** Starts a server of raw TCP, which sends exactly the bytes that it writes. */
 export function tcpServer(onSocket: (socket: Socket) => void, allowHalfOpen = false): Promise<string> {
   return listen(createTcpServer({ allowHalfOpen }, onSocket));
 }
@@ -192,7 +192,7 @@ export function gate(): { readonly opened: Promise<void>; readonly open: () => v
 }
 
 /**
- * Returns whether `promise` is still pending after many turns of the event loop, in which all that can move has moved.
+ * Returns whether `promise` is still pending after many turns of the event loop, enough for all pending work to run.
  */
 export async function staysPending(promise: Promise<unknown>): Promise<boolean> {
   let pending = true;

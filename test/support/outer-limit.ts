@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads';
 
 export interface OuterLimit {
-  /** Names what the last words call the work; the test that runs now. */
+  /** Sets the name of the running test for the final message. */
   name(name: string): void;
 }
 

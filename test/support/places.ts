@@ -1,6 +1,6 @@
 /** Places for calls that a test takes. */
 
-/** Returns what CallStore.take asks for places: `room` of them, whoever the owner is, and all calls looked at. */
+/** Returns options of CallStore.take: `room` places for any owner, and all calls as candidates. */
 export function placesFor(room: number) {
   let free = room;
   return {

@@ -1,6 +1,6 @@
 /**
- * A PostgreSQL server of the tests' own: made in a temporary folder, on a free port of 127.0.0.1, gone with the
- * process that started it, however that one ends.
+ * Starts a PostgreSQL server for tests: in a temporary folder, on a free port of 127.0.0.1; it ends with the process
+ * that started it, however that process ends.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,21 +15,21 @@ export interface PostgresServer {
   readonly port: number;
   /** Returns the URL postgres://… of a database of this server. */
   url(database: string): string;
-  /** Ends the server at once, with every connection, as a crash does; the data stays. */
+  /** Ends the server at once, with every connection, like a crash; the data stays. */
   kill(): Promise<void>;
   /** Starts it again on the same port after `kill`. */
   start(): Promise<void>;
-  /** Stops every process of the server where it stands (SIGSTOP), as a machine that hangs; `resume` goes on. */
+  /** Stops every process of the server (SIGSTOP), like a machine that hangs; `resume` continues them. */
   pause(): void;
   resume(): void;
   /** Ends the server and removes its data. */
   close(): Promise<void>;
 }
 
-/** Why there is no PostgreSQL to start here; null where there is. */
+/** Why no PostgreSQL can be started here; null: one can. */
 export const postgresMissing: string | null = whyMissing();
 
-/** Password of the user `trisiel`; the server lets nobody in without. */
+/** Password of the user `trisiel`; the server requires it. */
 export const postgresPassword = 'top-secret-word';
 
 /** Makes and starts a server. Takes about 2 s. */
@@ -49,15 +49,15 @@ export async function startPostgres(): Promise<PostgresServer> {
     listen_addresses: '127.0.0.1',
     port: String(port),
     unix_socket_directories: '',
-    // Nothing here has to survive a power cut.
+    // The data need not survive a power cut.
     fsync: 'off',
     full_page_writes: 'off',
     shared_buffers: '32MB',
     max_connections: '150',
   };
   const flags = Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`);
-  // The shell ends the server when its own stdin ends: that happens however this process ends. Then it removes the data,
-  // unless the server is to be started again.
+  // The shell ends the server when the shell's stdin closes, which happens however this process ends. Then it removes
+  // the data, unless the server is to be started again.
   const run = `${bin}/postgres -D ${data} ${flags.join(' ')} & server=$!
     cat >/dev/null
     kill -QUIT $server; wait $server; cd /
@@ -75,7 +75,7 @@ export async function startPostgres(): Promise<PostgresServer> {
       });
       child.once('exit', () => reject(new Error(`postgres did not start:\n${said.join('\n')}`)));
     });
-    // Not what keeps a test process alive.
+    // The child must not keep a test process alive.
     child.unref();
     for (const stream of [child.stdin, child.stderr])
       if (stream !== null && 'unref' in stream) (stream as { unref(): void }).unref();
@@ -128,7 +128,7 @@ function programs(): string | null {
   return folders.find((folder) => existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres'))) ?? null;
 }
 
-/** Returns the account to run as, null where this process may run it itself or there is none. */
+/** Returns the account to run the server as; null: this process may run it itself, or there is no such account. */
 function unprivileged(): { readonly uid: number; readonly gid: number } | null {
   if (process.getuid?.() !== 0) return null;
   const [, , uid, gid] = (/^postgres:.*$/m.exec(readFileSync('/etc/passwd', 'utf8'))?.[0] ?? '').split(':');

@@ -1,14 +1,14 @@
 /**
- * Random structured programs, as text, in two forms: plain, and counting every instruction by itself
- * the naive way (a call of $count before each run of them). The meter must charge what the naive form counts.
+ * Generates random structured programs, as text, in two forms: plain, and with a call of $count before each run of
+ * instructions. The meter must charge the gas that the counting form counts.
  */
 import fc from 'fast-check';
 import { type Costs, costs } from '../../src/guest/wasm/meter/costs.ts';
 
-/** Prices as the counting form counts: every instruction 1, whatever the platform asks. Bulk work at the platform's. */
+/** Prices of the counting form: every instruction costs 1, bulk work costs the platform's price. */
 export const flatCosts: Costs = { ...costs, instruction: 1, instructions: {} };
 
-/** Which of the two forms of exception handling a program uses; the engine takes no module with both. */
+/** Form of exception handling that a program uses; the engine accepts no module with both. */
 export type Throws = 'none' | 'legacy' | 'table';
 
 /**
@@ -22,19 +22,19 @@ interface Statement {
 type Counter = (n: number) => string;
 
 const locals = 3;
-/** Of counted loops, one by depth. */
+/** Locals for counted loops, one per depth. */
 const counters = 'i32 '.repeat(32);
 const local = fc.integer({ min: 0, max: locals - 1 });
 const small = fc.integer({ min: -5, max: 300 });
 
-/** local := local op constant; four instructions. */
+/** local := local op constant; costs four instructions. */
 const assign: fc.Arbitrary<Statement> = fc
   .tuple(local, local, small, fc.constantFrom('add', 'sub', 'mul', 'xor', 'shr_u', 'rotl'))
   .map(([to, from, value, operation]) => ({
     text: (count) => `${count(4)} local.get ${from} i32.const ${value} i32.${operation} local.set ${to}`,
   }));
 
-/** Memory through an address that stays inside; ten instructions. */
+/** Reads or writes memory at an address inside of it; costs ten instructions. */
 const memory: fc.Arbitrary<Statement> = fc.tuple(local, local).map(([to, from]) => ({
   text: (count) =>
     `${count(4)} local.get ${from} i32.const 0xfff8 i32.and local.get ${to}
@@ -63,7 +63,7 @@ const callStatement: fc.Arbitrary<Statement> = fc.tuple(fc.integer({ min: 0, max
       : `${count(2)} local.get ${to} call ${callee === 0 ? '$leaf' : '$host'} ${count(1)} local.set ${to}`,
 }));
 
-/** Throws where a local is a multiple of 4, so that most programs go on for a while. */
+/** Throws when a local is a multiple of 4, so that most programs run for a while. */
 const throwStatement: fc.Arbitrary<Statement> = fc.tuple(local, fc.boolean()).map(([on, withValue]) => ({
   text: (count) => {
     const thrown = withValue ? `${count(2)} local.get ${on} throw $value` : `${count(1)} throw $nothing`;

@@ -1,4 +1,4 @@
-/** The stores of queues on a test's database. */
+/** Makes the stores of queues on a test's database. */
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../src/control/db/database.ts';
 import { MessageStore } from '../../src/control/queues/message-store.ts';
@@ -11,7 +11,7 @@ export interface TestQueues {
   readonly messages: MessageStore;
   /** Counts what is published. */
   readonly rates: QueueRates;
-  /** Ids of queues that have got messages, in order. */
+  /** Ids of queues that got messages, in order. */
   readonly woken: readonly string[];
   /** Publishes texts for a user, each in a transaction of its own or, given as a list, together. */
   publish(

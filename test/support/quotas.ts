@@ -1,4 +1,4 @@
-/** Quotas over a test's database. What lies on a disk counts nothing unless the test measures it. */
+/** Makes quotas over a test's database. Files count nothing unless the test measures them. */
 import type { Database } from '../../src/control/db/database.ts';
 import { databaseMeasures, queueBytes } from '../../src/control/quota/measures.ts';
 import { Quotas, type QuotasOptions } from '../../src/control/quota/quotas.ts';

@@ -1,4 +1,4 @@
-/** Numbers that look random and are the same for the same seed, so that a run can be repeated. */
+/** Generates pseudo-random numbers that are the same for the same seed, so that a run can be repeated. */
 
 /** Returns mulberry32 started from a seed: each call gives a whole number from 0 to `below` - 1. */
 export function randomOf(seed: number): (below: number) => number {

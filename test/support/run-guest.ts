@@ -1,4 +1,4 @@
-/** Runs a guest with everything captured: what the conformance programs of every ABI share. */
+/** Runs a guest and captures all of its effects, for the conformance programs of every ABI. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import wabt from 'wabt';
@@ -36,7 +36,7 @@ export interface GuestRun extends LocalRunResult {
   readonly stderr: Uint8Array;
   readonly logs: readonly { readonly level: number; readonly stream: string; readonly text: string }[];
   readonly trace: readonly TracedCall[];
-  /** The guest's memory as it left it. */
+  /** Memory of the guest at its end. */
   readonly memory: Uint8Array;
 }
 
@@ -106,7 +106,7 @@ export async function runVetted(
   };
 }
 
-/** Makes a stream that gives what it has and then ends. */
+/** Makes a stream that gives `content` and then ends. */
 export function bytesSource(content: string | Uint8Array): Resource {
   let rest = typeof content === 'string' ? Buffer.from(content) : content;
   return {

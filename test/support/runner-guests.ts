@@ -34,7 +34,7 @@ export interface GuestRun {
   readonly calls: readonly number[];
 }
 
-/** Runs one Process in `slot`; the slot is as the guest left it. */
+/** Runs one Process in `slot`, which is not restored afterwards. */
 export async function runIn(slot: Slot, code: GuestCode, input = '', gas = defaultLimits.gas): Promise<GuestRun> {
   const output: Buffer[] = [];
   let stdin = Buffer.from(input);

@@ -1,4 +1,4 @@
-/** Screens under test: one user with three handlers behind a real API, one of them with a history. */
+/** Starts screens for tests: one user with three handlers behind a real API, one of them with a history. */
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type OpenOptions, Terminal } from './terminal.tsx';
 import { type Control, line, record, startControl } from './ui-cli.ts';

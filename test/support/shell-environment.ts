@@ -1,10 +1,10 @@
-/** Variables of a shell in which a test types commands: a home of its own, and git that asks nothing. */
+/** Makes the variables of a shell in which a test types commands: an own home folder, and git without prompts. */
 
 export interface ShellEnvironment {
   readonly home: string;
   /** Folder of the program `wasmcloud`, which comes first on PATH. */
   readonly bin: string;
-  /** Paths below `home`. */
+  /** Configuration folder below `home`. */
   readonly configHome: string;
   readonly gitConfig: string;
   /** URL of control. */

@@ -28,7 +28,7 @@ export function take(source: string | Uint8Array, options: TakeOptions = {}): Pr
   });
 }
 
-/** Makes the file system that a function with these files has. */
+/** Makes the file system of a function with these files. */
 export function filesOf(files: readonly TreeFile[]): SnapshotOptions['files'] {
   const tree = lowerTree(files);
   return () => makeFileSystem({ lower: tree, nowNs: () => BigInt(Date.now()) * 1_000_000n });

@@ -1,4 +1,4 @@
-/** The app drawn into frames by Ink, in a terminal of any size, over the real API. */
+/** Draws the app into frames with Ink, in a terminal of any size, over the real API. */
 import { render } from 'ink-testing-library';
 import { AppView } from '../../ui-cli/frame/AppView.tsx';
 import { App } from '../../ui-cli/frame/app.ts';
@@ -13,7 +13,7 @@ export interface OpenOptions {
   readonly tab?: TabName;
   readonly columns?: number;
   readonly rows?: number;
-  /** How the person types the command. */
+  /** Command as the user types it. */
   readonly command?: string;
 }
 

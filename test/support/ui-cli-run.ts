@@ -1,4 +1,4 @@
-/** Runs `wasmcloud run` as a process of its own, with real pipes. */
+/** Runs `wasmcloud run` as a separate process, with real pipes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { buildCommandLine } from '../../ui-cli/build.ts';
 const root = join(import.meta.dirname, '../..');
 
 /**
- * The tool as it is shipped: one bundle, which starts three times as fast as its sources. Inside the
+ * The tool in its shipped form: one bundle, which starts three times as fast as its sources. It is inside the
  * repository, where it finds wabt.
  */
 const folder = join(root, 'node_modules/.cache', `trisiel-run-${process.pid}`);

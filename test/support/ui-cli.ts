@@ -1,4 +1,4 @@
-/** Control's real API and database on a real socket, and what the command line tool needs around it. */
+/** Starts control's real API and database on a real socket, and the surroundings of the command line tool. */
 import { spawn } from 'node:child_process';
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
@@ -43,16 +43,16 @@ export interface Control extends ApiDeps, NamedWriter {
   readonly publish: TestQueues['publish'];
   readonly url: string;
   readonly port: number;
-  /** A folder for this test, removed at the end. */
+  /** Folder of this test, removed at the end. */
   readonly folder: string;
-  /** Answers for functions; replaceable by the test. */
+  /** Answers requests to functions; a test may replace it. */
   function: RequestListener;
   /** Makes a user and returns a Token. */
   user(name: string): Promise<string>;
   handler(name: string, owner: string): Promise<void>;
   deploy(options: DeployOptions): Promise<void>;
   write(...lines: readonly NamedLine[]): Promise<void>;
-  /** Ends all connections and stops listening, keeps the data; `resume` listens at the same port again. */
+  /** Ends all connections and stops listening, but keeps the data; `resume` listens on the same port again. */
   pause(): Promise<void>;
   resume(): Promise<void>;
   close(): Promise<void>;
@@ -200,7 +200,7 @@ export function record(handler: string, id: string, more: Partial<InvocationReco
   };
 }
 
-/** Writes rows as the deploy station writes them, without a module behind them. */
+/** Writes rows as the deploy station does, without a module. */
 async function deploy(db: Database, options: DeployOptions): Promise<void> {
   const { handler, number, state, policy = null, failure = null } = options;
   const { id: handlerId } = await db
@@ -256,7 +256,7 @@ async function release(db: Database, handlerId: string, deploymentId: string): P
     .execute();
 }
 
-/** Changes the rows as a rollback does; there are no runners to tell. */
+/** Changes rows as a rollback does; there are no runners. */
 function deployer(db: Database): Deployer {
   const nothing = async () => undefined;
   return {
@@ -315,7 +315,7 @@ export interface CommandOptions {
   readonly cwd?: string;
 }
 
-/** A home of its own for each: config and global git configuration are real files. */
+/** A separate home folder: config and global git configuration are real files. */
 export class Home {
   readonly folder: string;
   readonly server: string;
@@ -342,7 +342,7 @@ export class Home {
     });
   }
 
-  /** Runs the bundle, as the launcher does once it has made sure of it. */
+  /** Runs the bundle, as the launcher does after its checks. */
   async wasmcloud(words: readonly string[], options: CommandOptions = {}): Promise<Finished> {
     built ??= run([process.execPath, launcher, '--version'], { variables: this.variables });
     await built;

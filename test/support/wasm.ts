@@ -1,4 +1,4 @@
-/** What the tests of src/guest/wasm share: text to bytes, and running a module plain and rewritten side by side. */
+/** Helpers for the tests of src/guest/wasm: text to bytes, and running a module plain and rewritten side by side. */
 import wabt from 'wabt';
 import { type RewriteOptions, type Rewritten, rewriteModule } from '../../src/guest/wasm/rewrite.ts';
 import { PAGE_BYTES } from '../../src/protocol/limits.ts';
@@ -6,7 +6,7 @@ import './held-thread.ts';
 
 const wabtModule = await wabt();
 
-/** Everything in the accepted set, so that wabt parses it. */
+/** All accepted features, so that wabt parses them. */
 const wabtFeatures = {
   mutable_globals: true,
   sat_float_to_int: true,
@@ -21,7 +21,7 @@ const wabtFeatures = {
   annotations: true,
 };
 
-/** Assembles text; `features` adds to the accepted set, for modules that are to be refused. */
+/** Assembles text; `features` adds to the accepted ones, for modules that must be refused. */
 export function wat(text: string, features: Record<string, boolean> = {}): Uint8Array<ArrayBuffer> {
   const module = wabtModule.parseWat('test.wat', text, { ...wabtFeatures, ...features });
   try {
@@ -38,23 +38,23 @@ export interface Metered {
   readonly rewritten: Rewritten;
   readonly exports: Exports;
   readonly memory: WebAssembly.Memory | null;
-  /** The bytes of the memory as far as `memory.size` tells of it. */
+  /** Returns the bytes of the memory up to `memory.size`. */
   readonly visible: () => Buffer | null;
-  /** Times that the guest asked for gas. */
+  /** Number of times that the guest asked for gas. */
   readonly asked: () => number;
   readonly gasLeft: { value: number };
-  /** Gas used so far, everything granted taken into account. */
+  /** Gas used so far. */
   readonly used: () => number;
 }
 
 export interface MeterOptions extends RewriteOptions {
   readonly imports?: Record<string, Record<string, WebAssembly.ImportValue>>;
-  /** In all; beyond it the host refuses. */
+  /** Gas in all; above it the host refuses. */
   readonly limit?: number;
-  /** Granted at a time. */
+  /** Gas granted at a time. */
   readonly slice?: number;
   readonly memoryPagesMax?: number;
-  /** Pages that the memory has in reserve, as far as its maximum allows. */
+  /** Pages of reserve, as far as the memory's maximum allows. */
   readonly reserve?: number;
 }
 
@@ -72,7 +72,7 @@ export function meter(bytes: Uint8Array, options: MeterOptions = {}): Metered {
   let asked = 0;
   const gas = (left: number): number => {
     asked++;
-    // A block may cost more than a slice: grant until the counter is no longer below 0.
+    // A block may cost more than a slice: grants until the counter is no longer negative.
     while (left < 0 && granted < limit) {
       const grant = Math.min(slice, limit - granted);
       granted += grant;
@@ -96,7 +96,7 @@ export function meter(bytes: Uint8Array, options: MeterOptions = {}): Metered {
   return { rewritten, exports, memory, visible, asked: () => asked, gasLeft, used: () => granted - gasLeft.value };
 }
 
-/** Instantiates the plain module, its memory made by itself. */
+/** Instantiates the plain module, which makes its own memory. */
 export function plain(bytes: Uint8Array, imports: MeterOptions['imports'] = {}): Exports {
   return new WebAssembly.Instance(new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>), imports).exports as Exports;
 }
@@ -107,7 +107,7 @@ export function call(exports: Exports, name: string, ...args: unknown[]): unknow
   return (found as (...args: unknown[]) => unknown)(...args);
 }
 
-/** Returns the result, the kind of trap, or that an exception was not caught, as something to compare. */
+/** Returns a comparable value: the result, the kind of trap, or that an exception was not caught. */
 export function outcome(run: () => unknown): unknown {
   try {
     return { value: run() };
@@ -118,7 +118,7 @@ export function outcome(run: () => unknown): unknown {
   }
 }
 
-/** Gas of one exported call. */
+/** Returns the gas of one exported call. */
 export function gasOf(text: string, name = 'run', ...args: unknown[]): number {
   const metered = meter(wat(text));
   call(metered.exports, name, ...args);

@@ -1,4 +1,4 @@
-/** Small guests for what the fixtures do not do. */
+/** Makes small guests for cases that the fixtures do not cover. */
 
 const cwa = {
   stdin: '(import "cwa" "io_get_stdin" (func $stdin (result i32)))',
@@ -12,7 +12,7 @@ const cwa = {
   log: '(import "cwa" "log_write" (func $log (param i32 i32 i32)))',
 } as const;
 
-/** Makes a guest of `body` (the function cwa_main's, without its result) with the imports that it names. */
+/** Makes a guest whose cwa_main has `body` (without its result), with the imports that `body` names. */
 export function cwaGuest(options: {
   readonly data?: readonly string[];
   readonly pages?: string;
@@ -48,7 +48,7 @@ export const showVariable = cwaGuest({
         (drop (call $write (call $stdout) (i32.const 4096) (local.get $n)))))`,
 });
 
-/** Writes a head and 64 KiB of body again and again, for ever. */
+/** Writes a head and 64 KiB of body repeatedly, without end. */
 export const flood = cwaGuest({
   data: ['(data (i32.const 0) "Content-Type: text/plain\\n\\n")'],
   body: `
@@ -80,7 +80,7 @@ export const startThenTrap = cwaGuest({
     unreachable`,
 });
 
-/** Opens what the query says. */
+/** Opens the URL in the query. */
 export const openQuery = cwaGuest({
   data: ['(data (i32.const 0) "QUERY_STRING")', '(data (i32.const 32) "opened\\n")'],
   body: `

@@ -154,7 +154,7 @@ export function flattenType(type: WitType): readonly FlatType[] {
   }
 }
 
-/** How the core function looks: from outside of the component (lift), or from inside (lower). */
+/** Side from which the core function is flattened: outside of the component (lift) or inside (lower). */
 export type Direction = 'lift' | 'lower';
 /** `async` without a callback is stackful. */
 export type CallStyle = 'sync' | 'async' | 'callback';

@@ -18,7 +18,7 @@ import { componentCaps } from './caps.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import { CodeCopier, type Numbering } from './renumber.ts';
 
-/** What an import of a unit gets. */
+/** Definition that an import of a unit is connected to. */
 export type ImportTarget =
   | { readonly kind: 'unit'; readonly unit: number; readonly name: string }
   /** A function that stays an import, under this name and with this type. */
@@ -40,7 +40,7 @@ type Space = 'functions' | 'tables' | 'memories' | 'globals';
 const kindOf = { functions: 'function', tables: 'table', memories: 'memory', globals: 'global' } as const;
 const spaces = Object.keys(kindOf) as readonly Space[];
 
-/** Where an index of a unit leads: to a definition of a unit, or to a host function. */
+/** Target of a unit's index: a definition of a unit, or a host function. */
 type Place =
   | { readonly kind: 'defined'; readonly unit: number; readonly index: number }
   | { readonly kind: 'host'; readonly target: Extract<ImportTarget, { readonly kind: 'host' }> };

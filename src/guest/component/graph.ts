@@ -10,7 +10,7 @@ export interface CoreInstance {
   readonly args: ReadonlyMap<string, CoreInstanceItem>;
 }
 
-/** What a core module may be given: an instance, or functions, memories and others collected under names. */
+/** Arguments of a core module: an instance, or functions, memories and other items collected under names. */
 export type CoreInstanceItem =
   | { readonly kind: 'instance'; readonly instance: CoreInstance }
   | { readonly kind: 'bundle'; readonly exports: ReadonlyMap<string, CoreItem> };
@@ -65,7 +65,7 @@ export type FunctionItem = HostFunction | LiftedFunction;
 export interface ResourceItem {
   readonly kind: 'resource';
   readonly resource: ResourceType;
-  /** Where the host provides it: the interface as imported, and the name in it. */
+  /** Function of the host: the interface as imported, and the name in it; null: the host does not provide it. */
   readonly host: { readonly interfaceName: string; readonly name: string } | null;
   readonly destructor: CoreItem | null;
 }
@@ -87,7 +87,7 @@ export interface InstanceItem {
   readonly exports: ReadonlyMap<string, Entry>;
 }
 
-/** What the index spaces of a component hold, by sort. */
+/** Contents of a component's index spaces, by sort. */
 export interface Spaces {
   readonly 'core func': CoreItem[];
   readonly 'core table': CoreItem[];

@@ -47,7 +47,7 @@ export interface LinkedComponent {
 
 export interface LinkComponentOptions {
   readonly provided: readonly ProvidedWit[];
-  /** What messages call the component; its path. */
+  /** Name of the component in messages: its path. */
   readonly name?: string | undefined;
 }
 
@@ -275,7 +275,7 @@ class Linker {
 const incomingRequest = hostResource('wasi:http/types@0.2', 'incoming-request');
 const responseOutparam = hostResource('wasi:http/types@0.2', 'response-outparam');
 
-/** What may be exported, by precedence. */
+/** Exports that can be the entry point, in order of precedence. */
 const entries: readonly {
   readonly interfacePath: string;
   readonly functionName: string;

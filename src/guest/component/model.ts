@@ -38,7 +38,7 @@ export type Declaration =
   | Alias
   | { readonly kind: 'import' | 'export'; readonly name: string; readonly of: External };
 
-/** What an import or export is declared to be. */
+/** Declared type of an import or export. */
 export type External =
   | { readonly kind: 'core module' | 'func' | 'component' | 'instance'; readonly type: number }
   /** A type: equal to another one, or a new resource (null). */

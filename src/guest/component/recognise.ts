@@ -1,4 +1,4 @@
-/** What is to be known of components without linking one. */
+/** Tells facts about components without linking them. */
 
 /**
  * Version of the linker: part of the name of every Artifact that was made from a component. Raise it with every change

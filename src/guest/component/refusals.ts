@@ -1,4 +1,4 @@
-/** What refuses a component, in the words of the push. */
+/** Makes the errors that refuse a component, in the words of the push. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { ByteReader } from '../wasm/format/reader.ts';
 

@@ -13,7 +13,7 @@ export interface Numbering {
   readonly functions: readonly number[];
   readonly tables: readonly number[];
   readonly globals: readonly number[];
-  /** What is added to the number of an element (data) segment. */
+  /** Number added to the index of an element segment; the next one to that of a data segment. */
   readonly elements: number;
   readonly data: number;
 }
@@ -25,7 +25,7 @@ export class CodeCopier {
   readonly #numbering: Numbering;
   readonly #writer: ByteWriter;
   readonly #subject: string;
-  /** Where reading goes on. */
+  /** Offset of the next byte to read. */
   pos = 0;
   /** Everything before has been copied. */
   #copied = 0;

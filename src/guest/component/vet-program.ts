@@ -6,7 +6,7 @@ import { linkComponent, type ProvidedWit } from './link.ts';
 import { isComponent, LINKER_VERSION } from './recognise.ts';
 
 export interface VetProgramOptions extends VetOptions {
-  /** What components may import, by interface and type. */
+  /** Functions that components may import, by interface and type. */
   readonly interfaces: readonly ProvidedWit[];
   /** The same as the core functions that a linked component imports. */
   readonly linked: readonly ProvidedFunction[];

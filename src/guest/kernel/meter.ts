@@ -9,9 +9,7 @@ import { creditMax } from '../wasm/meter/placement.ts';
 /** Gas of a slice where there is no scheduler: large, but small enough that deadlines are served. */
 const unscheduledSliceGas = 50_000_000;
 
-/**
- * What is taken from a counter so that the next check calls the host: more than any credit that a check allows for.
- */
+/** Gas subtracted from a counter so that the next check calls the host: more than any credit that a check allows. */
 const overdrawnGas = creditMax + 1;
 
 export interface SliceScheduler {

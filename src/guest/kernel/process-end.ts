@@ -1,4 +1,4 @@
-/** How what unwinds a guest ends its Process. */
+/** Turns an exception that unwinds a guest into the end of its Process. */
 import { GuestFault } from './memory.ts';
 import { type ProcessEnd, ProcessEnded } from './process.ts';
 

@@ -23,7 +23,7 @@ const firstReserveMax = 16;
 const grownTableEntriesMax = 65_536;
 
 export interface RewriteOptions {
-  /** What messages call the module; its path. */
+  /** Name of the module in messages: its path. */
   readonly name?: string;
   /** Count gas per function as well, in hidden i64 globals `trisiel.profile.N`. */
   readonly profile?: boolean;
@@ -31,7 +31,7 @@ export interface RewriteOptions {
   readonly costs?: Costs;
 }
 
-/** What rewriting alone can tell; vetModule adds the entry point and the ABIs. */
+/** Part of the plan that rewriting finds; vetModule adds the entry point and the ABIs. */
 export type RewritePlan = Omit<InstancePlan, 'entry' | 'abis' | 'initialize'>;
 
 export interface Rewritten {
@@ -57,7 +57,7 @@ export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): 
 export interface VetOptions extends RewriteOptions {
   /** Every function that guests may import (src/guest/kernel/abi). */
   readonly provided: readonly ProvidedFunction[];
-  /** Where the provided imports are documented, for the hint. */
+  /** URL of the page that documents provided imports, for hints. */
   readonly docsUrl?: string;
   /** Keeps every export of the module, not only those that calls need: a probe is asked through its own. */
   readonly keepsExports?: boolean;

@@ -1,6 +1,6 @@
 /**
- * Makes imported exception tags a module's own, and takes their exports away: modules that share tags are refused, and
- * what the specification's tests say of exceptions is to be tried all the same.
+ * Turns imported exception tags into the module's own, and removes exports of tags: modules that share tags are
+ * refused, but the specification's tests of exceptions are to be run all the same.
  */
 import { bytes, largeSection, vector } from '../module-builder.ts';
 
@@ -30,7 +30,7 @@ export function withOwnTags(module: Uint8Array): Uint8Array<ArrayBuffer> {
     const rest = own === undefined ? [] : entriesOf(own.contents, tagEnd).map((tag) => tag.bytes);
     if (own !== undefined) own.contents = vector([...tags, ...rest]);
     else {
-      // The tag section stands behind memories and before globals.
+      // The tag section comes after memories and before globals.
       const later = sections.findIndex(({ id }) => id === 6 || (id > 6 && id !== 13));
       sections.splice(later < 0 ? sections.length : later, 0, { id: 13, contents: vector(tags) });
     }
@@ -82,7 +82,7 @@ function sectionsOf(module: Uint8Array): { readonly id: number; contents: number
 
 interface Entry {
   readonly bytes: number[];
-  /** Where the description of what is imported or exported begins in `bytes`, and its first byte. */
+  /** Offset in `bytes` of the description of the import or export, and the description's first byte. */
   readonly descriptor: number;
   readonly kind: number;
 }
@@ -124,7 +124,7 @@ function exportEnd(reader: Cursor): number {
   return descriptor;
 }
 
-/** Reads one tag, which is nothing but a description. */
+/** Reads one tag, which consists of a description only. */
 function tagEnd(reader: Cursor): number {
   const descriptor = reader.at;
   reader.number(2);

@@ -1,4 +1,4 @@
-/** Runs a script of the specification's tests, with one way of making instances. */
+/** Runs a script of the specification's tests in a given world, which makes the instances. */
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { readModule } from '../../../src/guest/wasm/format/read-module.ts';
@@ -41,8 +41,8 @@ export const scripts = JSON.parse(
 ) as Readonly<Record<string, Script>>;
 
 /**
- * How a command ended: as the script wants it, not so, or not tried. `seen` is what can be compared between two runs;
- * `reason` tells why it was not tried, and comes from a small set.
+ * Result of a command: as the script expects, different, or not tried. `seen` can be compared between two runs;
+ * `reason` is one of a small set of reasons for not trying.
  */
 export type Outcome =
   | { readonly kind: 'passed'; readonly seen: string }
@@ -51,7 +51,7 @@ export type Outcome =
 
 export type Imports = Record<string, Record<string, WebAssembly.ImportValue>>;
 
-/** One way of making instances. */
+/** A way of making instances. */
 export interface World {
   /** Throws what the engine throws, or a PlatformError. */
   readonly instantiate: (bytes: Uint8Array<ArrayBuffer>, imports: Imports) => Exports;
@@ -59,7 +59,7 @@ export interface World {
   readonly used: () => number;
 }
 
-/** Instances of the modules as they are. */
+/** Makes instances of the unchanged modules. */
 export function plainWorld(): World {
   return {
     instantiate: (bytes, imports) =>
@@ -68,7 +68,7 @@ export function plainWorld(): World {
   };
 }
 
-/** Instances of the rewritten modules. */
+/** Makes instances of the rewritten modules. */
 export function rewrittenWorld(options: Pick<MeterOptions, 'slice' | 'reserve'>): World {
   const made: Metered[] = [];
   return {
@@ -104,7 +104,7 @@ export function runScript(script: Script, world: World): { readonly outcomes: Ou
     spectest: new WebAssembly.Instance(spectest).exports as Record<string, WebAssembly.ImportValue>,
   };
   const named = new Map<string, Known | string>();
-  /** The last module; text: the reason why there is none. */
+  /** The last module, or the reason why there is none. */
   let current: Known | string = 'no module';
 
   const bytesOf = (file: string | undefined) => {
@@ -130,7 +130,7 @@ export function runScript(script: Script, world: World): { readonly outcomes: Ou
     const found = known.exports[field];
     if (type === 'get') return [bitsOfGlobal(found)];
     const signature = known.types.get(field);
-    // Types of refused features are not read to their end.
+    // Types of refused features are not parsed to their end.
     if (signature === undefined) throw new NotTried('uses a refused feature');
     if (found === undefined) throw new Error(`no function ${field}`);
     return typedCall(found, signature, args.map(bitsOf));
@@ -202,7 +202,7 @@ const passed: Outcome = { kind: 'passed', seen: '' };
 /** Thrown where a command cannot be tried; the message is the reason. */
 class NotTried extends Error {}
 
-/** Stands for an exception of a guest, which is none of JavaScript's errors. */
+/** Represents an exception of a guest, which is no JavaScript error. */
 class NotCaught extends Error {}
 
 function tried<T>(run: () => T): T | Error {
@@ -215,7 +215,10 @@ function tried<T>(run: () => T): T | Error {
   }
 }
 
-/** What is the same for the original and the rewritten module: the place in the module is not. */
+/**
+ * Returns the part of an error that is the same for the original and the rewritten module, without the place in the
+ * module.
+ */
 function describeError(error: Error): string {
   if (error instanceof PlatformError) return `refused: ${error.message}`;
   if (error instanceof WebAssembly.RuntimeError || error instanceof RangeError) return messageOf(error);
@@ -239,7 +242,7 @@ function bitsOfGlobal(found: WebAssembly.ExportValue | undefined): Bits {
   return new BigUint64Array(new Float64Array([value]).buffer)[0] ?? 0n;
 }
 
-/** Words of the specification for a trap, and V8's. */
+/** Phrases of the specification for traps, with V8's. */
 const traps: readonly (readonly [string, RegExp])[] = [
   ['unreachable', /^unreachable$/],
   ['out of bounds memory access', /^memory access out of bounds$|^data segment \d+ is out of bounds/],
@@ -257,7 +260,7 @@ function isTrap(text: string, error: Error): boolean {
   return traps.some(([words, pattern]) => text.startsWith(words) && pattern.test(messageOf(error)));
 }
 
-/** Without the name of the function of JavaScript that was called. */
+/** Returns the message without the name of the JavaScript function that was called. */
 function messageOf(error: Error): string {
   return error.message.replace(/^WebAssembly\.Instance\(\): /, '');
 }

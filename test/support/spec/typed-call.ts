@@ -1,7 +1,7 @@
 /**
- * Calls an exported function with exact bits. JavaScript can pass no vector, and may change the bits of a NaN; so each
- * signature has a small module that takes whole numbers, makes the real arguments of them, calls, and gives the results
- * back as whole numbers.
+ * Calls an exported function with exact bits. JavaScript cannot pass vectors and may change the bits of a NaN; so for
+ * each signature there is a small module that takes integers, makes the real arguments, calls, and returns the results
+ * as integers.
  */
 import type { FuncType, ValType } from '../../../src/protocol/module.ts';
 import { body, bytes, leb, section, text, vector } from '../module-builder.ts';
@@ -17,7 +17,7 @@ const codes: Readonly<Record<ValType, number>> = {
   externref: 0x6f,
   exnref: 0x69,
 };
-/** The types in which a value of each type passes through JavaScript. */
+/** Types in which a value of each type passes through JavaScript. */
 const passedAs: Readonly<Record<ValType, readonly ValType[]>> = {
   i32: ['i32'],
   i64: ['i64'],
@@ -40,7 +40,7 @@ function typeBytes({ params, results }: FuncType): number[] {
   return [0x60, ...list(params), ...list(results)];
 }
 
-/** Instructions that make a value of `type` of the locals from `local` on. */
+/** Returns instructions that make a value of `type` from the locals from `local` on. */
 function make(type: ValType, local: number): number[] {
   if (type === 'f32') return [...localGet(local), 0xbe];
   if (type === 'f64') return [...localGet(local), 0xbf];
@@ -49,7 +49,7 @@ function make(type: ValType, local: number): number[] {
   return [...localGet(local), 0xfd, 18, ...localGet(local + 1), 0xfd, 30, 1];
 }
 
-/** Instructions that give the value in local `local` back in pieces. */
+/** Returns instructions that return the value in local `local` in pieces. */
 function split(type: ValType, local: number): number[] {
   if (type === 'f32') return [...localGet(local), 0xbc];
   if (type === 'f64') return [...localGet(local), 0xbd];
@@ -87,7 +87,7 @@ function wrapperOf(type: FuncType): WebAssembly.Module {
   return made;
 }
 
-/** By function: an exported function of an instance is one object. */
+/** Callers by function: an exported function of an instance is one object. */
 const calls = new WeakMap<object, (...values: unknown[]) => unknown>();
 
 /** Calls `run`, a function of `type`; throws what it throws. */

@@ -1,4 +1,7 @@
-/** Constants of the specification's scripts as bits, so that every NaN and every vector can be compared exactly. */
+/**
+ * Converts constants of the specification's scripts to bits, so that every NaN and every vector can be compared
+ * exactly.
+ */
 
 /** A constant of a script, or a pattern for a result. */
 export interface ScriptValue {
@@ -14,14 +17,14 @@ export type Bits = bigint | { readonly reference: unknown };
 const widths = { i8: 8, i16: 16, i32: 32, i64: 64, f32: 32, f64: 64 } as const;
 const hosts = new Map<string, object>();
 
-/** The object that stands for host reference `number`, the same one for the same number. */
+/** Returns the object for host reference `number`, the same object for the same number. */
 function hostReference(number: string): object {
   const known = hosts.get(number) ?? { hostReference: number };
   hosts.set(number, known);
   return known;
 }
 
-/** Returns what an argument is. */
+/** Returns the bits of an argument. */
 export function bitsOf({ type, value, lane_type: lane }: ScriptValue): Bits {
   if (type === 'externref' || type === 'funcref' || type === 'exnref')
     return { reference: value === 'null' || value === undefined ? null : hostReference(String(value)) };
@@ -32,7 +35,7 @@ export function bitsOf({ type, value, lane_type: lane }: ScriptValue): Bits {
   return BigInt.asUintN(type === 'i32' || type === 'f32' ? 32 : 64, BigInt(String(value)));
 }
 
-/** Whether a result is one that the script expects. */
+/** Returns whether a result is one that the script expects. */
 export function matches(expected: ScriptValue, actual: Bits): boolean {
   const { type, value, lane_type: lane } = expected;
   if (typeof actual !== 'bigint') {

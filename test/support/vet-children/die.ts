@@ -1,2 +1,2 @@
-/** A vet child that the engine takes down. */
+/** A vet child that the engine aborts. */
 process.on('message', () => process.abort());

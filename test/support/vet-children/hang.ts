@@ -1,4 +1,4 @@
-/** A vet child that never comes back, its event loop included. */
+/** A vet child whose event loop never returns. */
 process.on('message', () => {
   for (;;);
 });

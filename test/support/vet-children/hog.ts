@@ -1,4 +1,4 @@
-/** A vet child whose module makes the engine take all memory: stands for a compile bomb past every static cap. */
+/** A vet child whose module makes the engine use up all memory, like a compile bomb that passes every static limit. */
 const kept: Buffer[] = [];
 process.on('message', () => {
   const grow = () => {

@@ -1,4 +1,4 @@
-/** A vet child in which the module has won: what it can reach. */
+/** A vet child that a module has taken over: prints what the module can reach. */
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { codeOf } from './code-of.ts';
@@ -9,7 +9,7 @@ process.on('message', () => {
   const message = [
     `src:${codeOf(() => readFileSync(inCheckout('src/protocol/limits.ts')))}`,
     `checkout:${codeOf(() => readFileSync(inCheckout('README.md')))}`,
-    // Whether it exists or not: the answer is the same.
+    // The answer is the same whether or not the file exists.
     `data:${codeOf(() => readFileSync(inCheckout('data/key')))}`,
     `system:${codeOf(() => readFileSync('/etc/hostname'))}`,
     `spawn:${codeOf(() => spawn('true'))}`,

@@ -1,4 +1,4 @@
-/** The real vet child, in which the module has won: it tries to write into the cache of compiled source. */
+/** The real vet child, taken over by a module that tries to write into the cache of compiled source. */
 import { appendFileSync, globSync, writeFileSync } from 'node:fs';
 import { codeOf } from './code-of.ts';
 import '../../../src/bin/vet.ts';

@@ -9,16 +9,18 @@ import { providedBy } from './provided.ts';
 import { wasi, wasiUnstable } from './wasi/wasi.ts';
 import { wasi2 } from './wasi2/wasi2.ts';
 
-/** What modules import. */
+/** ABIs that modules import. */
 const moduleAbis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable];
-/** What components import. A module may not: its code does not take the lists that their functions return. */
+/** ABIs that components import. Modules may not: their code cannot receive the lists that these functions return. */
 const componentAbis: readonly Abi[] = wasi2;
 
 export const abis: readonly Abi[] = [...moduleAbis, ...componentAbis];
 
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(moduleAbis);
 
-/** What components may import: by interface and type, and as the core functions that the linker makes of them. */
+/**
+ * Functions that components may import: by interface and type, and as the core functions that the linker makes of them.
+ */
 export const providedInterfaces = {
   interfaces: componentAbis.flatMap(({ modules, syscalls }) =>
     modules.flatMap((interfaceName) =>

@@ -16,7 +16,7 @@ import { attempt, attemptVoid } from './host-error.ts';
 import type { HostTimes } from './host-times.ts';
 import type { FileHandle, FileNode, FsNode, NodeKind, OpenMode, OtherNode, Stat, SymlinkNode, Times } from './node.ts';
 
-/** What a file needs of the directory that it is in. */
+/** Part of a directory that its files use. */
 export interface HostParent {
   readonly tree: { readonly times: HostTimes };
   /** Returns the host's path of the entry called `name`. */

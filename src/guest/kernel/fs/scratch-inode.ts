@@ -5,7 +5,7 @@ import type { Quota } from './quota.ts';
 /** Device number of scratch in `stat`. */
 export const scratchDevice = 2n;
 
-/** What all nodes of one Process share. */
+/** State that all nodes of one Process share. */
 export class ScratchSpace {
   readonly quota: Quota;
   /** Returns Unix nanoseconds. */

@@ -6,7 +6,7 @@ export class HeadReader {
   /** The head, once it has ended; null before. */
   head: RequestHead | null = null;
   readonly #bytes = new ByteQueue();
-  /** How many bytes of the empty line have been read. */
+  /** Progress in the empty line that ends the head. */
   #state: 'line' | 'empty' | 'emptyCr' = 'line';
 
   /**

@@ -41,7 +41,7 @@ export interface HttpSend {
   readonly connectTimeoutMs?: number | null;
 }
 
-/** What the pool needs of its handler's network. */
+/** Part of a handler's network that the pool uses. */
 export interface Connections {
   /** Returns a checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */
   open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket>;

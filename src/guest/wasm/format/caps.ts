@@ -6,7 +6,7 @@ import { MIB, maximumLimits, pushLimits } from '../../../protocol/limits.ts';
 
 export interface Cap {
   readonly limit: number;
-  /** What is counted; reads as "its NOUN is VALUE, LIMIT at most". */
+  /** Counted items; reads as "its NOUN is VALUE, LIMIT at most". */
   readonly noun: string;
   readonly reason: string;
 }

@@ -24,7 +24,7 @@ export const sectionNames = [
 
 export interface Section {
   readonly id: number;
-  /** Where its payload begins, behind id and size; for a custom section too (its name comes first). */
+  /** Offset of the payload, after id and size; in a custom section its name comes first. */
   readonly start: number;
   readonly end: number;
   /** A custom section stands behind the known section of this rank (index in sectionOrder), -1: before all. */
@@ -87,7 +87,7 @@ export interface CapBreach {
 /** An active data segment whose bytes do not fit into the memory. */
 export interface MisplacedData {
   readonly segment: number;
-  /** Where it is copied to, in bytes from the start of the memory. */
+  /** Address in the memory to which the segment is copied, in bytes. */
   readonly address: number;
   readonly bytes: number;
 }
@@ -126,8 +126,8 @@ export interface Module {
   /** A count so far beyond its cap that reading stopped there; null: none. */
   hopeless: CapBreach | null;
   /**
-   * Where function indices stand outside of the code section, as triples position, length in
-   * bytes, index; ascending. Rewriting shifts them.
+   * Places of function indices outside of the code section, in triples: position, length in bytes, index; ascending.
+   * Rewriting shifts them.
    */
   readonly functionIndexUses: number[];
 }

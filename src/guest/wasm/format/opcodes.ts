@@ -4,7 +4,7 @@
  * depends on an index are resolved by the scanner.
  */
 
-/** How an instruction's immediates are read. Order: what the scanner's switch treats alike. */
+/** Ways in which an instruction's immediates are read. Shapes that the scanner's switch treats alike are neighbours. */
 export const shape = {
   undefined: 0,
   plain: 1,

@@ -104,7 +104,7 @@ function checkHeader(bytes: Uint8Array, subject: string): void {
   if (hex(4) !== '01 00 00 00') throw refuseHeader(`expected version 01 00 00 00, found ${hex(4)}`, 4);
 }
 
-/** What a file that is no module looks like, as hints. */
+/** Returns hints about the likely format of a file that is no module. */
 function guessFormat(bytes: Uint8Array): string[] {
   const head = Buffer.from(bytes.subarray(0, 256)).toString('latin1');
   const shown = JSON.stringify(head.slice(0, 4).replace(/[^\x20-\x7e]/g, '.'));

@@ -16,7 +16,7 @@ export function invalidModule(subject: string, problem: string, offset: number):
 
 export class ByteReader {
   readonly bytes: Uint8Array;
-  /** What messages call the module: its path, or "the module". */
+  /** Name of the module in messages: its path, or "the module". */
   readonly subject: string;
   pos = 0;
   /** Reads stop here: the end of the file or of the section being read. */

@@ -87,7 +87,7 @@ export class ByteWriter {
     this.sized(body);
   }
 
-  /** What has been written, without a copy. */
+  /** Returns the bytes written so far, without a copy. */
   view(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }

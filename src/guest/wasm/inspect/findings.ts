@@ -1,4 +1,4 @@
-/** What refuses a module, in the words of docs/push.md. */
+/** Makes the errors that refuse a module, in the words of docs/push.md. */
 import { type ErrorCode, PlatformError } from '../../../protocol/errors.ts';
 import { PAGE_BYTES } from '../../../protocol/limits.ts';
 import { caps } from '../format/caps.ts';

@@ -7,9 +7,9 @@ import { foreignFindings } from './foreign-hosts.ts';
 
 export interface InspectOptions {
   readonly provided: readonly ProvidedFunction[];
-  /** What messages call the module; its path. */
+  /** Name of the module in messages: its path. */
   readonly name?: string;
-  /** Where the provided imports are documented, for the hint. */
+  /** URL of the page that documents provided imports, for hints. */
   readonly docsUrl?: string;
 }
 
@@ -131,7 +131,7 @@ function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): str
   let bestScore = Math.max(2, Math.floor(wanted.name.length / 3)) + 0.75;
   for (const entry of provided) {
     if (entry.name.length < nearestCharsMin) continue;
-    // Of equally close names, the one in the same import module.
+    // Of equally close names, prefers the one in the same import module.
     const score = editDistance(wanted.name, entry.name) + (entry.module === wanted.module ? 0 : 0.5);
     if (score < bestScore) [best, bestScore] = [entry, score];
   }

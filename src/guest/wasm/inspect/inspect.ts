@@ -1,4 +1,4 @@
-/** What a module is, and everything that refuses it. */
+/** Describes a module, with everything that refuses it. */
 import type { FunctionImport, InstancePlan } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import { type CapName, caps } from '../format/caps.ts';

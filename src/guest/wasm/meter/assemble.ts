@@ -41,7 +41,7 @@ export interface Layout {
   readonly profileGlobals: number | null;
 }
 
-/** Where everything that is added will stand. */
+/** Returns the indices of everything that rewriting adds. */
 export function layOut(module: Module, profile: boolean): Layout {
   const functions = module.functionTypes.length + 1;
   const types = module.types.length;

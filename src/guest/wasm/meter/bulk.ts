@@ -8,7 +8,7 @@ import { bulk } from '../format/opcodes.ts';
 import { editKind, type WorkKind } from './edits.ts';
 import type { ImmediateReader } from './immediates.ts';
 
-/** What changes state in an instance besides memory and globals (protocol/module.ts, InstancePlan). */
+/** Kinds of state besides memory and globals that code changes (protocol/module.ts, InstancePlan). */
 export interface Mutations {
   table: boolean;
   segments: boolean;

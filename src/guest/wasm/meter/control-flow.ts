@@ -111,7 +111,7 @@ export class ControlFlow {
     return this.placement.end(this.weight, this.#heat);
   }
 
-  /** What follows up to the end of the block, or its else, cannot be reached. */
+  /** Marks the rest of the block, up to its end or else, as unreachable. */
   #beginDeadCode(): void {
     this.reachable = false;
     this.height = this.stack.base(this.stack.top);
@@ -411,7 +411,7 @@ export class ControlFlow {
 
   call(offset: number, isTail: boolean): void {
     const callee = this.functionIndex(offset);
-    // What the callers of a short function pay ahead for it is part of the node's price.
+    // The node's price includes the gas that callers of a short function pay in advance for it.
     if (this.reachable) this.weight += this.#entries[callee]!;
     // A host function throws only for a Process that has ended, and no catch goes on for that.
     this.#afterCall(this.#module.functionTypes[callee]!, isTail, this.#throws && callee >= this.#importedFunctions);

@@ -183,7 +183,7 @@ export class ControlStack {
     if (to < this.#targets[from]!) this.#targets[from] = to;
   }
 
-  /** What control in the block of `at`, just popped, has reached is reached from the frame around as well. */
+  /** Adds everything that control in the block of `at`, just popped, has reached to the enclosing frame. */
   passOnReach(at: number): void {
     this.reach(at - 1, this.#targets[at]!);
   }
@@ -193,7 +193,7 @@ export class ControlStack {
     return this.#heats[at]!;
   }
 
-  /** How often control can go to the label of `at` at most: outside of the block for what goes behind it. */
+  /** Returns the heat of the label of `at`: of a loop the heat inside, of any other block the heat around. */
   labelHeat(at: number): number {
     return this.#kinds[at] === frame.loop ? heatOfLoop(this.#heats[at]!) : this.#heats[at]!;
   }

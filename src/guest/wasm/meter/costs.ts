@@ -27,7 +27,8 @@ export interface Costs {
 
 export const costs: Costs = {
   instruction: 1,
-  // What the engine does for each takes 150 to 250 ns, the time of about as many instructions (RATIONALE.md, wasm).
+  // Costs of throwing: the engine takes 150 to 250 ns for each, the time of about as many instructions (RATIONALE.md,
+  // wasm).
   instructions: { [op.throw]: 200, [op.rethrow]: 200, [op.throwRef]: 200 },
   // Filling fresh pages takes 0.5 ns a byte, about an instruction's time.
   memoryByte: 1,

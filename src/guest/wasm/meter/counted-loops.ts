@@ -27,11 +27,14 @@ export interface CountedLoop extends Found {
   readonly node: number;
 }
 
-/** What the finder knows of a counted loop. */
+/** A counted loop, as the finder describes it. */
 export interface Found {
   /** The local that is counted in; its value at the head is `i` below. */
   readonly local: number;
-  /** What a round adds to it, or takes off where not `up`; as an unsigned number above 0, unless it is in a local. */
+  /**
+   * Amount that a round adds to the counter, or subtracts if not `up`; an unsigned number above 0, unless it is in a
+   * local.
+   */
   readonly step: Operand;
   readonly up: boolean;
   /** The loop goes on while `i compare bound`, an i32 comparison other than eq, by its opcode. */
@@ -39,7 +42,7 @@ export interface Found {
   readonly bound: Operand;
   /** Number of iterations, if known at compile time; null otherwise. */
   readonly rounds: number | null;
-  /** Where a round ends, for a loop of the first kind; null for the second. */
+  /** End of a round, for a loop of the first kind; null for the second. */
   readonly ending: Ending | null;
 }
 
@@ -130,10 +133,10 @@ export class CountedLoopFinder {
   /** By local: byte offset of its last assignment and of the one before, 0 for none. */
   #last = new Int32Array(256);
   #previous = new Int32Array(256);
-  /** Where what was assigned begins, if that was an addition, a subtraction or a constant; else 0. */
+  /** Start of the last assignment to each local, if it was an addition, a subtraction or a constant; else 0. */
   #origins = new Int32Array(256);
   #previousOrigins = new Int32Array(256);
-  /** Where the function begins. */
+  /** Offset of the function's start. */
   #start = 0;
   #isOff = false;
 
@@ -151,7 +154,7 @@ export class CountedLoopFinder {
       this.#origins = new Int32Array(locals * 2);
       this.#previousOrigins = new Int32Array(locals * 2);
     } else if (start < this.#start) {
-      // What earlier functions left stands at lower offsets than any loop of this one, unless they are read anew.
+      // Entries of earlier functions have lower offsets than any loop of this one, unless functions are read again.
       this.#last.fill(0);
       this.#previous.fill(0);
     }
@@ -272,7 +275,10 @@ export class CountedLoopFinder {
     return 'local' in operand && this.#last[operand.local]! >= loop;
   }
 
-  /** What the four instructions from `start` on, the last of which assigns `local`, add to it. */
+  /**
+   * Returns the step that the four instructions from `start` on, the last of which assigns `local`, add to it; null:
+   * they do not.
+   */
   #step(local: number, start: number): Step | null {
     const first = this.#operand(start);
     if (first === null) return null;
@@ -344,8 +350,8 @@ export function includesEqual(compare: number): boolean {
 }
 
 /**
- * How often in a row `x compare bound` holds, from x = `from` on in steps of `step`; null where it goes
- * on beyond the end of the range.
+ * Returns how often in a row `x compare bound` holds, for x from `from` on in steps of `step`; null: it still holds at
+ * the end of the number range.
  */
 function timesHeld(
   from: number,

@@ -11,7 +11,7 @@ import { runGas } from './loop-plan.ts';
 import { exact } from './placement.ts';
 
 export interface CountedFunction {
-  /** Where the body begins in the writer. */
+  /** Offset in the writer at which the body begins. */
   readonly bodyStart: number;
   /** Index of the local that is added: the count or, where the function counts in the global, a copy of it. */
   readonly local: number;
@@ -38,7 +38,7 @@ export class CounterCode {
     this.#hints = hints;
   }
 
-  /** What follows is written for `counted`. */
+  /** Starts the code of `counted`. */
   begin(counted: CountedFunction): void {
     this.#function = counted;
   }
@@ -133,8 +133,8 @@ export class CounterCode {
   }
 
   /**
-   * Where a function that counts in a local is left: settles, and checks if the function makes calls. It can have
-   * worked for two runs since its last call, and many such functions in one another could do so on their way back.
+   * Writes the exit of a function that counts in a local: settles, and checks if the function makes calls. Such a
+   * function may have worked for two runs since its last call, and many nested ones could do so on their way back.
    */
   leave(hasCalls: boolean): void {
     if (hasCalls) this.chargeGlobal(0, exact);

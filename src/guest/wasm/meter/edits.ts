@@ -4,7 +4,7 @@
  */
 import { grown } from './columns.ts';
 
-/** What an edit writes. Which of its three values mean what stands at the method of EditList that adds it. */
+/** Kinds of edits. The method of EditList that adds a kind says which of its three values it uses. */
 export const editKind = {
   index: 0,
   label: 1,

@@ -117,7 +117,7 @@ export class BodyEmitter {
     writer.u8(valTypeBytes.i32);
   }
 
-  /** How many locals are needed besides the guest's. */
+  /** Returns the number of locals needed besides the guest's. */
   #addedLocals(): number {
     const { placement } = this.#flow;
     if (this.#plan.countsInLocal) return 1 + this.#plan.stopLocals;
@@ -281,7 +281,7 @@ export class BodyEmitter {
     const { placement } = this.#flow;
     const counter = this.#counter;
     const flags = placement.flags(node);
-    // What every round of a counted loop costs has been charged in front of it.
+    // The cost of every round of a counted loop has been charged before the loop.
     const charge = (flags & ahead) === 0 ? placement.charge(node) : 0;
     if ((flags & (calls | landing)) !== 0) counter.chargeGlobal(charge, placement.after(node));
     else if ((flags & check) !== 0) counter.chargeAndCheck(charge, placement.after(node));

@@ -30,7 +30,7 @@ export class ImmediateReader {
     this.#types = module.types.map(({ params, results }) => ({ params: params.length, results: results.length }));
   }
 
-  /** How many values the type of index `type` takes and gives. */
+  /** Returns the numbers of values that the type with index `type` takes and returns. */
   type(type: number): BlockType {
     return this.#types[type]!;
   }

@@ -53,8 +53,8 @@ const roundsMin = 8;
 const countingMax = 3;
 
 /**
- * What stands around a guest's loop: nothing; the wrapper above; the loop that finds the certain rounds of a counted
- * loop; or, in front of it, one charge for all its rounds.
+ * Code around a guest's loop: nothing; the wrapper above; the loop that finds the certain rounds of a counted loop; or
+ * one charge for all its rounds before the loop.
  */
 export const around = { nothing: 0, wrapper: 1, counting: 2, charge: 3 } as const;
 export type Around = (typeof around)[keyof typeof around];
@@ -73,7 +73,7 @@ export class LoopPlan {
   // By loop:
   #around = new Uint8Array(64);
   #addedLabels = new Int32Array(64);
-  /** How many counted loops that need a local are in one another at most, from this one inwards. */
+  /** Greatest nesting depth of counted loops that need a local, by loop, from the loop itself inwards. */
   #heights = new Uint8Array(64);
 
   /** Decides for all loops of a function, and flags their nodes. The placement has been solved. */

@@ -115,7 +115,7 @@ export class LoopTable {
     return this.#exits[loop]! < loop;
   }
 
-  /** How `loop` counts; undefined if it does not. */
+  /** Returns the counting of `loop`; undefined: it is no counted loop. */
   counted(loop: number): CountedLoop | undefined {
     return this.#counted.get(loop);
   }

@@ -92,7 +92,7 @@ export class Placement {
   #rooms = new Int32Array(256);
   /** By class: the least gas on any way from there to where the function is left. */
   #distances = new Int32Array(256);
-  /** How far the class that #find was asked for is above its root. */
+  /** Offset, above its root, of the class that the last #find looked up. */
   #offset = 0;
   /** The class of the edge on which the function is entered, and its credit. */
   #entryClass = exact;
@@ -132,7 +132,7 @@ export class Placement {
     return this.#loops[node]!;
   }
 
-  /** What `node` charges; valid after solve(). */
+  /** Returns the gas that `node` charges; valid after solve(). */
   charge(node: number): number {
     return this.#charges[node]!;
   }

@@ -25,7 +25,7 @@ export interface Processed {
 }
 
 export interface ProcessModuleOptions {
-  /** What messages call the module. */
+  /** Name of the module in messages. */
   readonly subject: string;
   /** Count gas per function as well. */
   readonly profile?: boolean | undefined;

@@ -16,7 +16,7 @@ import { type Costs, instructionPrices } from './costs.ts';
 import { recentMax } from './counted-loops.ts';
 import { ImmediateReader } from './immediates.ts';
 
-/** What the body of the last function is made of. */
+/** Facts about the body of the last function. */
 export interface BodyFacts {
   /** Number of groups of declared locals. */
   localGroups: number;
@@ -45,7 +45,7 @@ export class CodeScanner {
     operandDepth: 0,
     branches: 0,
   };
-  /** Of all functions so far. */
+  /** Mutations of all functions so far. */
   readonly mutates: Mutations = { table: false, segments: false };
   /** Whether any function so far has a memory.grow. */
   grows = false;

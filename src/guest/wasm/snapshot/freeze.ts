@@ -28,7 +28,7 @@ export type GlobalValue =
   | { readonly type: 'v128'; readonly halves: readonly [bigint, bigint] }
   | { readonly type: 'funcref'; readonly index: number | null };
 
-/** What the start-up has left. */
+/** State that the start-up has left. */
 export interface Frozen {
   /** Every byte that the module has at memory.size; null where it has no memory. */
   readonly memory: Uint8Array | null;

@@ -51,10 +51,10 @@ export function sectionReader(module: Module, section: Section): ByteReader {
   return reader;
 }
 
-/** Where a global of the module's own stands, from its type to the `end` of its initialiser. */
+/** Place of a global that the module defines, from its type to the `end` of its initialiser. */
 export interface GlobalEntry {
   readonly start: number;
-  /** Where the initialiser begins. */
+  /** Offset of the initialiser. */
   readonly initialiser: number;
   readonly end: number;
 }
@@ -97,7 +97,7 @@ export interface ElementEntry {
   readonly hasExpressions: boolean;
   readonly type: 'funcref' | 'externref';
   readonly start: number;
-  /** Where the list of entries begins, with its count. */
+  /** Offset of the list of entries, which begins with its count. */
   readonly list: number;
   readonly end: number;
   /** Number of entries. */

@@ -23,9 +23,9 @@ const absoluteTime = 1;
 interface Subscription {
   readonly userdata: bigint;
   readonly type: number;
-  /** Of a clock: its id. */
+  /** Id of the clock. */
   readonly clockId: number;
-  /** Of a clock: its time in nanoseconds at which it goes off. */
+  /** Time of the clock, in nanoseconds, at which the subscription fires. */
   readonly deadlineNs: bigint;
   readonly fd: number;
   /** The errno of WASI of a subscription that cannot be; success for others. */
@@ -132,7 +132,7 @@ function poll(guest: Process, subscriptions: readonly Subscription[]): Polled {
 
 function bytesLeft(resource: Resource): bigint {
   if (resource instanceof OpenDirectory) return 0n;
-  // Of a stream only one byte is certain.
+  // Only one byte of a stream is certain.
   if (!(resource instanceof OpenFile)) return 1n;
   const stat = resource.handle.stat();
   return typeof stat === 'number' ? 0n : BigInt(Math.max(0, stat.size - resource.position));

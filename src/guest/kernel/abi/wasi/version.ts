@@ -15,7 +15,7 @@ export interface WasiVersion {
     /** Bytes of nlink. */
     readonly nlinkBytes: 4 | 8;
     readonly size: number;
-    /** Of atim; mtim and ctim follow, 8 bytes each. */
+    /** Offset of atim; mtim and ctim follow, 8 bytes each. */
     readonly times: number;
   };
   readonly subscription: {

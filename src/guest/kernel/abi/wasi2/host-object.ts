@@ -1,6 +1,6 @@
 /**
- * What stands behind the resource handles of a component. An object may be made from another one (a stream of a body,
- * a pollable of a stream): it is a child, and must go before its parent, as the WASI interfaces demand.
+ * Base class of objects that resource handles of a component refer to. An object made from another one (a stream of a
+ * body, a pollable of a stream) is its child, and must be dropped before its parent, as the WASI interfaces demand.
  */
 import type { Droppable } from '../../canonical/row.ts';
 import { GuestFault } from '../../memory.ts';

@@ -51,7 +51,7 @@ export function copyEntries(writer: ByteWriter, module: Module, section: Section
   writer.raw(module.bytes, behindCount(module.bytes, section.start), section.end);
 }
 
-/** Where the entries begin. The count has been read before, so its LEB128 is well formed. */
+/** Returns the offset of the first entry. The count has been read before, so its LEB128 is valid. */
 export function behindCount(bytes: Uint8Array, start: number): number {
   while (bytes[start]! >= 0x80) start++;
   return start + 1;

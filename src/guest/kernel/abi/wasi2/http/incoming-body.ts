@@ -56,7 +56,7 @@ export class IncomingBody extends HostObject {
   }
 }
 
-/** What future-trailers.get returns the first time it is ready. */
+/** Result of future-trailers.get at the first call after it is ready. */
 type Trailers = Ok<Fields | null> | Err<HttpErrorCode>;
 
 export class FutureTrailers extends HostObject {

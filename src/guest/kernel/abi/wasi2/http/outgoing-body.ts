@@ -35,7 +35,7 @@ export class OutgoingBody extends HostObject {
     this.#sink = sinkOf(guest, options.pipe, { isAwaited: options.message === 'response' });
   }
 
-  /** What a wrong length is for the message. */
+  /** Returns the error for a body whose length differs from the declared one. */
   sizeError(): { readonly tag: string; readonly value: bigint } {
     const { message, pipe } = this.options;
     return { tag: `HTTP-${message}-body-size`, value: BigInt(pipe.written + this.#sink.pendingBytes) };

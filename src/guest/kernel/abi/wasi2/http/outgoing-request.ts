@@ -21,7 +21,7 @@ import {
 export const outgoingRequestResource = hostResource(httpTypesName, 'outgoing-request');
 export const requestOptionsResource = hostResource(httpTypesName, 'request-options');
 
-/** What the body of a request asks of the call that sends it. */
+/** Events of a request's body, for the call that sends it. */
 export interface BodyEvents {
   /** The body has ended, or more of it was written than is held. */
   ready(): void;

@@ -21,7 +21,7 @@ export class OutgoingResponse extends HostObject {
   /** The body; null while the component has not asked for it. */
   #pipe: BodyPipe | null = null;
   #http: IncomingHttp | null = null;
-  /** What became of the body before the response was sent. */
+  /** Why the body was given up before the response was sent; null: it was not. */
   #givenUp: string | null = null;
   #isEnded = false;
 

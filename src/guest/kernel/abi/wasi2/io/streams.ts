@@ -49,13 +49,13 @@ export interface StreamOptions {
   /** The object that the stream is a child of. */
   readonly parent?: HostObject;
   readonly explain?: Explain;
-  /** Of an output-stream: whether the Process is to end only when everything has been written. */
+  /** Whether the Process ends only after all bytes of an output-stream have been written. */
   readonly isAwaited?: boolean;
   /** Called once, when the stream goes away. */
   readonly onClose?: () => void;
 }
 
-/** What both kinds of streams have in common: an end after which nothing works any more. */
+/** Shared base of both kinds of streams: after its end every operation fails. */
 abstract class Stream extends HostObject {
   readonly #explain: Explain;
   #onClose: (() => void) | undefined;
