@@ -1,9 +1,9 @@
 /**
- * Delivers messages: takes them for each subscription as long as it has room, calls the function, settles. One lane per
- * subscription; lanes do not wait for each other, so a poison message, a slow function or a paused queue holds up
- * nobody else.
+ * Delivers messages: takes them for each subscription while it has room, calls the function, settles. Each subscription
+ * has a lane of its own; lanes do not wait for each other, so a poison message, a slow function or a paused queue
+ * delays no other one.
  *
- *     wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
+ * wake (published, settled, due, looked at) -> lane: take -> call -> done | failed | given back -> wake
  */
 import { queueLimits } from '../../protocol/limits.ts';
 import type { QueueEvent, QueueSettings } from '../../protocol/nouns.ts';
@@ -18,27 +18,29 @@ import { readSubscriptions, type Subscription } from './subscriptions.ts';
 import { newTakenId, type Taker } from './taker.ts';
 
 export const consumerLimits = {
-  /** Subscriptions and queues that other controls have changed are seen within this time, milliseconds. */
+  /**
+   * Milliseconds between two looks: changes of subscriptions and queues by other controls are seen within this time.
+   */
   lookMs: 1_000,
   /**
-   * Calls that one control makes for queues at the same time, over all subscriptions; each holds a connection and up to
-   * deliveryLimits.takenBytes. A user has at most as many of them as are free (src/waiting/fair-places.ts).
+   * Calls that one control makes for queues at the same time, over all subscriptions. Each holds a connection and up to
+   * deliveryLimits.takenBytes. A user holds at most as many of these places as are free (src/waiting/fair-places.ts).
    */
   calls: 256,
-  /** Messages of one take; their bytes are bounded by deliveryLimits.takenBytes. */
+  /** Messages of one take; deliveryLimits.takenBytes bounds their bytes. */
   takenMessages: 1_000,
-  /** A function that cannot be called is tried again after this, milliseconds. */
+  /** Milliseconds after which a delivery is tried again when its function cannot be called. */
   refusedMs: 1_000,
-  /** Messages of a queue that are done between two prunings of it. */
+  /** Number of acknowledged messages of a queue between two prunings of the queue. */
   pruneEvery: 500,
 } as const;
 
 interface Lane {
   subscription: Subscription;
-  /** Calls of the function that have not ended. */
+  /** Number of calls of the function that have not ended. */
   calls: number;
   isTaking: boolean;
-  /** Something was published, settled or has become due since the last take. */
+  /** Whether a message was published, settled or has become due since the last take. */
   isWoken: boolean;
   timer: NodeJS.Timeout | null;
   doneSincePruning: number;
@@ -53,7 +55,7 @@ export interface ConsumersOptions {
   readonly caller: FunctionCaller;
   /** Counts messages by what becomes of them. */
   readonly count: (queueId: string, event: QueueEvent, messages: number) => void;
-  /** Names what this control takes. */
+  /** Identifies this control in the messages that it takes. */
   readonly taker: Taker;
   /** Unix milliseconds. */
   readonly now: () => number;
@@ -63,11 +65,11 @@ export interface ConsumersOptions {
 
 export class Consumers {
   readonly #options: ConsumersOptions;
-  /** `HANDLERID LABEL QUEUE` -> lane. */
+  /** Lanes by `HANDLERID LABEL QUEUE`. */
   readonly #lanes = new Map<string, Lane>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #places = new FairPlaces(consumerLimits.calls);
-  /** Lanes that had to wait for a place, in the order in which they came. */
+  /** Lanes that wait for a place, in order of arrival. */
   readonly #waiting = new Set<Lane>();
   #looking: Promise<void> = Promise.resolve();
   #timers: NodeJS.Timeout[] = [];
@@ -77,7 +79,7 @@ export class Consumers {
     this.#options = options;
   }
 
-  /** Begins to deliver, at first what the process before this one had taken when it was killed. */
+  /** Starts delivering. Messages that an earlier process of this control had taken when it was killed come first. */
   start(): void {
     const { deliveries, taker } = this.#options;
     const look = (): void => {
@@ -96,12 +98,12 @@ export class Consumers {
     ];
   }
 
-  /** A queue has got messages. */
+  /** Tells that a queue has got messages. */
   wake(queueId: string): void {
     for (const lane of this.#lanes.values()) if (lane.subscription.queueId === queueId) this.#wake(lane);
   }
 
-  /** Takes nothing more; waits until what is being delivered has been settled, at most `graceMs`. */
+  /** Takes no more messages; waits until running deliveries are settled, at most `graceMs` milliseconds. */
   async close(graceMs: number): Promise<void> {
     this.#isClosed = true;
     for (const timer of this.#timers) clearInterval(timer);
@@ -138,7 +140,8 @@ export class Consumers {
         });
     }
     for (const [key, lane] of this.#lanes) {
-      // What is due without a wake: published by another control, resumed, or given up by one that has ended.
+      // Finds messages that are due without a wake: published by another control, resumed, or given up by one that has
+      // ended.
       if (found.has(key)) {
         if (lane.subscription.isDue) this.#wake(lane);
       } else {
@@ -157,7 +160,7 @@ export class Consumers {
       .catch((error: unknown) => this.#report(error))
       .finally(() => {
         lane.isTaking = false;
-        // Woken after the last look at it.
+        // The lane was woken after the last look at it.
         if (lane.isWoken) this.#wake(lane);
       });
   }
@@ -189,7 +192,7 @@ export class Consumers {
         this.#options.count(queueId, 'dead', lost.dead);
         unused -= Math.ceil(messages.length / batch);
         this.#deliver(lane, subscription, takenId, messages);
-        // There may be more, where the take was cut at its bytes too.
+        // There may be more messages, also when the bytes limited the take.
         if (messages.length > 0) lane.isWoken = lane.calls < concurrency;
         if (nextMs !== null) this.#wakeAt(lane, nextMs);
       } finally {
@@ -198,7 +201,7 @@ export class Consumers {
     }
   }
 
-  /** Calls the function for messages of a take. `subscription`: as it was when they were taken. */
+  /** Calls the function for messages of a take. `subscription`: its state when they were taken. */
   #deliver(lane: Lane, subscription: Subscription, takenId: string, messages: readonly TakenMessage[]): void {
     const { settings, ownerId } = subscription;
     let left = messages.length;
@@ -219,14 +222,14 @@ export class Consumers {
     }
   }
 
-  /** Gives places back and hands them to lanes that wait: first to those whose owners hold the fewest. */
+  /** Gives places back and passes them to waiting lanes, first to those whose owners hold the fewest. */
   #free(ownerId: string, count: number): void {
     if (count === 0) return;
     this.#places.give(ownerId, count);
     while (this.#waiting.size > 0) {
       let next: Lane | null = null;
       for (const lane of this.#waiting) if (next === null || this.#heldBy(lane) < this.#heldBy(next)) next = lane;
-      // Who holds more has no room either.
+      // Owners who hold more places have no room either.
       if (next === null || this.#places.room(next.subscription.ownerId) === 0) return;
       this.#waiting.delete(next);
       this.#wake(next);
@@ -264,7 +267,7 @@ export class Consumers {
     await this.#options.queues.pruneDone(ownerId, queueId);
   }
 
-  /** Publishes the output. False where that failed: then the delivery has failed. */
+  /** Publishes the output. Returns false when that failed: the delivery has then failed. */
   async #chain(
     subscription: Subscription,
     result: Extract<CallResult, { readonly kind: 'ok' }>,
@@ -274,7 +277,7 @@ export class Consumers {
     const { ownerId, settings } = subscription;
     if (settings.output === null || result.output.length === 0) return true;
     try {
-      // A delivery that comes a second time publishes its output once.
+      // A key makes a repeated delivery publish its output once.
       const key = messages.length === 1 ? `output:${messages[0]!.id}` : null;
       const message = { body: result.output, contentType: null, key, group: null, dueMs: 0 };
       if (result.lostBytes > 0) throw new Error(`${result.lostBytes} bytes of it are beyond what is kept`);
@@ -305,7 +308,7 @@ export class Consumers {
 
   #wakeAt(lane: Lane, ms: number): void {
     stopTimer(lane);
-    // Later than a day: the next look finds it.
+    // Messages due later than in a day are found by a later look.
     const delay = Math.min(Math.max(1, ms - this.#options.now()), 24 * 60 * 60_000);
     lane.timer = setTimeout(() => this.#wake(lane), delay);
     lane.timer.unref();

@@ -14,21 +14,21 @@ import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { type Taker, takenPatterns } from './taker.ts';
 
-/** A message that is with a consumer. */
+/** A message that has been taken for a consumer. */
 export interface TakenMessage {
   readonly id: string;
   readonly position: number;
   readonly body: Uint8Array;
   readonly contentType: string | null;
-  /** This delivery's number, from 1. */
+  /** Number of this delivery, from 1. */
   readonly attempt: number;
   readonly publishedMs: number;
 }
 
 export interface Taken {
-  /** In the order of publishing. */
+  /** Messages in the order of publishing. */
   readonly messages: readonly TakenMessage[];
-  /** Unix milliseconds at which something may be there to take that is not now; null: when something is published. */
+  /** Unix milliseconds at which a further message may become available; null: only when one is published. */
   readonly nextMs: number | null;
   /** Messages that earlier takers lost: those that come again, and those that are dead letters now. */
   readonly lost: { readonly retried: number; readonly dead: number };
@@ -37,23 +37,28 @@ export interface Taken {
 const noneLost = { retried: 0, dead: 0 } as const;
 
 export const deliveryLimits = {
-  /** Milliseconds that a taken message is left alone; who has it extends that while it works. */
+  /** Milliseconds for which a taken message is reserved; its consumer extends them while it works. */
   visibleMs: 30_000,
-  /** A delivery that is to be extended later than this after visibleMs was taken before the clock was put back, milliseconds. */
+  /**
+   * Milliseconds: a delivery whose reservation ends later than visibleMs plus this was taken before the clock was put
+   * back.
+   */
   clockBackMs: 60_000,
-  /** Bytes of the messages of one take, which control holds until they are settled; one message is always taken. */
+  /** Bytes of the messages of one take, which control holds until they are settled; at least one message is taken. */
   takenBytes: 8 * MIB,
-  /** Milliseconds before the second delivery; doubles with each one, up to the most. Half of it is random. */
+  /**
+   * Milliseconds before the second delivery; they double with each one, up to the value below. Half of them are random.
+   */
   retryMs: 1_000,
   retryMostMs: 15 * 60_000,
 } as const;
 
-/** Why messages and calls failed that were not settled in time. */
+/** Reason of failed messages and calls that were not settled in time. */
 export const lostReason = 'the control or runner that had it ended';
 
 /**
  * Returns the milliseconds between attempt number `attempt`, from 1, and the next one: exponential, half of it random.
- * `random` in [0, 1).
+ * `random`: number in [0, 1).
  */
 export function retryDelayMs(attempt: number, random: number): number {
   const most = Math.min(deliveryLimits.retryMostMs, deliveryLimits.retryMs * 2 ** (attempt - 1));
@@ -65,7 +70,7 @@ export class Deliveries {
   readonly #now: () => number;
   readonly #random: () => number;
 
-  /** `now` in Unix milliseconds; `random` in [0, 1). */
+  /** `now`: clock in Unix milliseconds; `random`: number in [0, 1). */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly random: () => number }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -73,8 +78,8 @@ export class Deliveries {
   }
 
   /**
-   * Takes at most `limit` messages for the delivery `takenId` to `handlerId`, as long as the handler has fewer than
-   * `inFlightMax` of this queue on all controls. A paused queue gives none.
+   * Takes at most `limit` messages for the delivery `takenId` to `handlerId`, while the handler has fewer than
+   * `inFlightMax` messages of this queue in flight on all controls. Takes none from a paused queue.
    */
   async take(options: {
     readonly queueId: string;
@@ -86,7 +91,7 @@ export class Deliveries {
   }): Promise<Taken> {
     const { queueId, handlerId, takenId } = options;
     return this.#db.relaxed.transaction().execute(async (trx) => {
-      // Takers of one queue follow each other: limits hold, and groups keep their order.
+      // Takers of one queue run one after the other, so that limits hold and groups keep their order.
       const queue = await trx
         .selectFrom('queues')
         .select('is_paused')
@@ -117,7 +122,7 @@ export class Deliveries {
     });
   }
 
-  /** Leaves the messages of these deliveries alone for visibleMs from now. */
+  /** Extends the reservation of these deliveries' messages to visibleMs from now. */
   async extend(takenIds: readonly string[]): Promise<void> {
     if (takenIds.length === 0) return;
     await this.#db.relaxed
@@ -128,13 +133,16 @@ export class Deliveries {
       .execute();
   }
 
-  /** Gives up what earlier processes of this control have taken: it counts as lost at the next take, not visibleMs later. */
+  /**
+   * Ends the reservations of earlier processes of this control: the next take settles them as lost, without waiting for
+   * visibleMs.
+   */
   async giveUpBefore(taker: Taker): Promise<void> {
     const { control, process } = takenPatterns(taker);
     await this.#db.relaxed
       .updateTable('messages')
       .set({ due_ms: 0 })
-      // The index on states begins with the queue.
+      // Names the queues because the index on states begins with the queue.
       .where('queue_id', 'in', (from) => from.selectFrom('queues').select('id'))
       .where('state', '=', 'inflight')
       .where('taken_id', 'like', control)
@@ -142,7 +150,7 @@ export class Deliveries {
       .execute();
   }
 
-  /** The consumer has dealt with the messages of a delivery. Returns how many those were. */
+  /** Stores that the consumer has acknowledged messages of a delivery. Returns their number. */
   async done(takenId: string, ids: readonly string[], invocation: string | null): Promise<number> {
     const { numUpdatedRows } = await this.#db.relaxed
       .updateTable('messages')
@@ -154,7 +162,10 @@ export class Deliveries {
     return Number(numUpdatedRows);
   }
 
-  /** The delivery failed: its messages come again after a while, or are dead letters where that was the last attempt. */
+  /**
+   * Stores that the delivery has failed: its messages are delivered again after a while, or become dead letters after
+   * their last attempt.
+   */
   async failed(
     takenId: string,
     failure: {
@@ -186,7 +197,7 @@ export class Deliveries {
     });
   }
 
-  /** These messages have not been delivered: they are ready again after `delayMs`, and the attempt is not counted. */
+  /** Returns messages that were not delivered: they are ready again after `delayMs`, and the attempt is not counted. */
   async giveBack(takenId: string, ids: readonly string[], delayMs: number): Promise<void> {
     await this.#db.relaxed
       .updateTable('messages')
@@ -201,14 +212,14 @@ export class Deliveries {
       .execute();
   }
 
-  /** Deliveries that nobody extended: their messages come again, or are dead letters. */
+  /** Settles deliveries whose reservation has expired: their messages are delivered again, or become dead letters. */
   async #settleLost(
     trx: Transaction<Schema>,
     queueId: string,
     maxAttempts: number,
     nowMs: number,
   ): Promise<Taken['lost']> {
-    // Taken before the clock was put back: who has them extends them by then, or they are lost.
+    // Such a delivery was taken before the clock was put back: its consumer extends it by then, or it is lost.
     await trx
       .updateTable('messages')
       .set({ due_ms: nowMs + deliveryLimits.visibleMs })
@@ -310,7 +321,7 @@ async function takeSome(
     .sort((a, b) => a.position - b.position);
 }
 
-/** Returns when the next delayed message is due or the next delivery times out. */
+/** Returns when the next delayed message is due or the next reservation expires. */
 async function nextDue(trx: Transaction<Schema>, queueId: string): Promise<number | null> {
   const row = await trx
     .selectFrom('messages')

@@ -1,4 +1,4 @@
-/** Calls a function for a queue or a schedule, over the functions' port of this machine's runners. */
+/** Calls functions for queues and schedules, over the functions' port of this machine's runners. */
 import { Agent, request } from 'node:http';
 import type { TriggerKind } from '../../protocol/trigger.ts';
 import { lostOutputField, triggerField, writeTrigger } from '../../protocol/trigger.ts';
@@ -11,29 +11,29 @@ export interface TriggeredCall {
   readonly env: Readonly<Record<string, string>>;
   readonly contentType: string;
   readonly body: Uint8Array;
-  /** Wall clock of the whole call; the Deployment's own limit counts too. */
+  /** Milliseconds of wall clock for the whole call; the Deployment's own limit holds as well. */
   readonly timeoutMs: number;
-  /** POST where nothing is said. */
+  /** Method of the request; absent: POST. */
   readonly method?: string;
-  /** Authority of the request; without it the handler's own host name. */
+  /** Authority of the request; absent: the handler's own host name. */
   readonly authority?: string;
-  /** Fields of the request beside those that make a call; octets as characters of latin1. */
+  /** Fields of the request besides those of every call; each character stands for one octet (latin1). */
   readonly fields?: readonly (readonly [string, string])[];
 }
 
-/** What came back from the runner. */
+/** Answer of the runner. */
 export interface Answered {
   readonly kind: 'answered';
   readonly status: number;
   /** Fields as received: name, value, name, value… */
   readonly fields: readonly string[];
   readonly body: Buffer;
-  /** Bytes of the body, or of standard output, that were not kept. */
+  /** Number of bytes of the body, or of standard output, that were not kept. */
   readonly lostBytes: number;
   readonly invocation: string | null;
 }
 
-/** No whole answer. `isAway`: nobody serves, so nothing has begun. */
+/** No complete answer. `isAway`: no runner serves, so the function has not begun. */
 export interface Unanswered {
   readonly kind: 'unanswered';
   readonly isAway: boolean;
@@ -43,18 +43,20 @@ export interface Unanswered {
 export type CallResult =
   /** The function exited with 0. */
   | { readonly kind: 'ok'; readonly output: Buffer; readonly lostBytes: number; readonly invocation: string | null }
-  /** It ran and failed, or was ended. */
+  /** The function ran and failed, or was ended. */
   | { readonly kind: 'failed'; readonly reason: string; readonly invocation: string | null }
-  /** It has not begun: nobody serves, too many calls are in flight. Try again in a while. */
+  /** The function has not begun: no runner serves, or too many calls are in flight. It can be tried again later. */
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Codes of answers before a function has begun. */
+/** Error codes of answers that come before a function has begun. */
 const refusals = new Set(['overloaded', 'unavailable', 'not_deployed', 'handler_not_found', 'suspended']);
 
-/** Methods whose requests have no body unless they say so. */
+/** Methods whose requests have no body unless one is declared. */
 const bodiless = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 
-/** The runner ends a call in time; one that hangs is given up so much later, milliseconds. */
+/**
+ * Milliseconds after the call's limit at which a runner counts as hanging; usually the runner ends the call in time.
+ */
 const lateMs = 15_000;
 
 /** Bytes of an answer that are read: the captured output, or a problem document. */
@@ -64,7 +66,7 @@ export class FunctionCaller {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 64 });
   readonly #options: {
     readonly key: string;
-    /** Where runners answer on this machine. */
+    /** Returns the address at which runners answer on this machine. */
     readonly address: () => { readonly host: string; readonly port: number };
     readonly domain: string;
   };
@@ -92,7 +94,7 @@ export class FunctionCaller {
     const headers = [
       ...['host', call.authority ?? `${call.handler}.${domain}`],
       ...[triggerField, writeTrigger(key, trigger)],
-      // A GET without a body has none, not an empty one.
+      // A GET without a body gets no body, not an empty one.
       ...(call.body.length === 0 && bodiless.has(call.method ?? 'POST')
         ? []
         : ['content-length', String(call.body.length)]),
@@ -141,7 +143,7 @@ export class FunctionCaller {
     });
   }
 
-  /** Closes its connections; calls that run are broken off. */
+  /** Closes all connections; running calls are cut off. */
   close(): void {
     this.#agent.destroy();
   }
@@ -151,7 +153,7 @@ function broken(error: Error): Unanswered {
   return { kind: 'unanswered', isAway: false, reason: `the runner ended: ${error.message}` };
 }
 
-/** Returns what an answer means for a delivery: any 2xx is good, since a component answers with a status of its own. */
+/** Returns the meaning of an answer for a delivery: any 2xx is a success, since components choose their own status. */
 export function resultOf({ status, body, lostBytes, invocation }: Answered): CallResult {
   if (status >= 200 && status < 300) return { kind: 'ok', output: body, lostBytes, invocation };
   let code = 'internal';
@@ -161,7 +163,7 @@ export function resultOf({ status, body, lostBytes, invocation }: Answered): Cal
     if (typeof problem.code === 'string') code = problem.code;
     if (typeof problem.detail === 'string') detail = problem.detail;
   } catch {
-    // No problem document: the status has to do.
+    // The body is no problem document, so only the status is used.
   }
   const reason = `${code}: ${detail}`;
   return refusals.has(code) ? { kind: 'refused', reason } : { kind: 'failed', reason, invocation };

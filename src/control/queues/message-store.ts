@@ -1,6 +1,6 @@
 /**
- * Publishes messages and shows them. A message is durable when publish() returns; messages of a queue keep the order in
- * which they were published. How they are delivered: deliveries.ts.
+ * Publishes messages and lists them. A message is durable when publish() resolves; messages of a queue keep the order
+ * of publishing. deliveries.ts delivers them.
  */
 import type { ExpressionBuilder, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -15,14 +15,14 @@ import { changeTotal, lockTotal } from './totals.ts';
 
 export interface Published {
   readonly id: string;
-  /** A message with this key had been published before; `id` is that one's. */
+  /** Whether a message with this key had been published before; then `id` is the earlier message's. */
   readonly isDuplicate: boolean;
 }
 
-/** A message as it is shown and exported. */
+/** A message, as it is shown and exported. */
 export interface Message {
   readonly id: string;
-  /** Grows with each message of the queue, for ever; gaps are usual. */
+  /** Number that grows with each message of the queue, for ever; gaps are usual. */
   readonly position: number;
   readonly state: MessageState;
   readonly body: Uint8Array;
@@ -30,13 +30,13 @@ export interface Message {
   readonly group: string | null;
   /** Deliveries that have begun. */
   readonly attempts: number;
-  /** Unix milliseconds; times that have not come yet, or were none, are null. */
+  /** Times in Unix milliseconds; null: not yet, or never. */
   readonly publishedMs: number;
   readonly dueMs: number | null;
   readonly endedMs: number | null;
-  /** Why the last delivery failed. */
+  /** Reason for which the last delivery failed. */
   readonly reason: string | null;
-  /** The Invocation that dealt with it last. */
+  /** Id of the Invocation that processed it last. */
   readonly invocation: string | null;
 }
 
@@ -87,8 +87,8 @@ export class MessageStore {
   }
 
   /**
-   * Adds messages to the end of a user's queue, all or none, and makes the queue where there is none. Returns what
-   * became of each, in their order. Throws `limit_exceeded` past queueLimits, `name_invalid`, `bad_request`.
+   * Adds messages to the end of a user's queue, all or none, and creates the queue if there is none. Returns the result
+   * of each message, in order. Throws `limit_exceeded` above queueLimits, `name_invalid`, `bad_request`.
    */
   async publish(ownerId: string, queue: string, messages: readonly NewMessage[]): Promise<readonly Published[]> {
     if (messages.length > queueLimits.batch) throw new Error(`more than ${queueLimits.batch} messages at once`);
@@ -173,8 +173,8 @@ export class MessageStore {
   }
 
   /**
-   * Returns the messages after `position`, in order: at most `limit`, and as many as fit into `bytesMax` bytes, but
-   * always the first. `state`: only those.
+   * Returns the messages after `position`, in order: at most `limit`, and at most `bytesMax` bytes, but at least one.
+   * `state`: only messages in this state.
    */
   async read(
     queueId: string,
@@ -219,7 +219,7 @@ export class MessageStore {
     return messageOf(row);
   }
 
-  /** Makes dead letters ready again, with all their attempts; `id`: only that one. Returns how many. */
+  /** Makes dead letters ready again, with all their attempts. `id`: only this one. Returns their number. */
   async retry(queueId: string, id?: string): Promise<number> {
     const { numUpdatedRows } = await this.#db
       .updateTable('messages')

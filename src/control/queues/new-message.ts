@@ -2,20 +2,20 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
 
-/** What a publisher says of a message. */
+/** Facts about a message from its publisher. */
 export interface NewMessage {
   readonly body: Uint8Array;
-  /** Media type of the body; null: not said. */
+  /** Media type of the body; null: none is declared. */
   readonly contentType: string | null;
-  /** A second message with the same key within queueLimits.keyMs is not published; null: no key. */
+  /** Deduplication key: another message with the same key within queueLimits.keyMs is not published; null: no key. */
   readonly key: string | null;
-  /** Messages of one group are delivered one after the other, in order; null: no group. */
+  /** Group: its messages are delivered one after the other, in order; null: no group. */
   readonly group: string | null;
-  /** Unix milliseconds before which it is not delivered; 0: at once. */
+  /** Unix milliseconds before which the message is not delivered; 0: at once. */
   readonly dueMs: number;
 }
 
-/** Throws `limit_exceeded`, `bad_request` for a message that no queue takes. */
+/** Throws `limit_exceeded` or `bad_request` for a message that no queue accepts. */
 export function checkMessage({ body, contentType, key, group }: NewMessage): void {
   if (body.length > queueLimits.messageBytes)
     throw new PlatformError('limit_exceeded', `a message has at most ${queueLimits.messageBytes} bytes`);

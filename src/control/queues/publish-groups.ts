@@ -1,7 +1,7 @@
 /**
- * Publishes single messages in groups. Publications for one user wait for each other in the database, since they count
- * in one total; without groups a thousand outputs a second would be a thousand transactions one after the other, each
- * with its wait for the disk.
+ * Publishes single messages in groups. Publications for one user run one after the other in the database, because they
+ * count in one total; without groups, a thousand outputs per second would be a thousand transactions, each with its own
+ * wait for the disk.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
@@ -10,7 +10,7 @@ import { checkMessage, type NewMessage } from './new-message.ts';
 export const groupLimits = {
   /** Messages of one group. */
   messages: queueLimits.batch,
-  /** Bytes of the bodies of one group; one message is always taken. */
+  /** Bytes of the bodies of one group; at least one message is taken. */
   bytes: 8 * MIB,
 } as const;
 
@@ -25,7 +25,7 @@ interface Waiting {
 
 export class PublishGroups {
   readonly #publish: PublishGroup;
-  /** Messages that wait, by owner; an owner is here as long as a group of it is being published. */
+  /** Waiting messages by owner; an owner has an entry while a group of the owner is being published. */
   readonly #waiting = new Map<string, Waiting[]>();
 
   constructor(publish: PublishGroup) {
@@ -33,9 +33,9 @@ export class PublishGroups {
   }
 
   /**
-   * Publishes a message, with those that are handed in while another group of the owner is being published. Resolves when it
-   * is durable. Rejects with what is wrong with this message, whatever is wrong with others of its group. Messages for
-   * one queue keep the order in which they are handed in.
+   * Publishes a message, together with those that arrive while another group of the owner is being published. Resolves
+   * when it is durable. Rejects only for an error of this message. Messages for one queue keep the order in which they
+   * were passed.
    */
   async publish(ownerId: string, queue: string, message: NewMessage): Promise<void> {
     checkMessage(message);
@@ -67,7 +67,7 @@ export class PublishGroups {
       );
       for (const { settle } of group) settle.resolve();
     } catch (error) {
-      // There may be room for some of them; what is wrong with the database is wrong with all.
+      // Some of them may fit; an error of the database concerns all.
       if (group.length > 1 && error instanceof PlatformError)
         for (const one of group) await this.#publishGroup(ownerId, [one]);
       else for (const { settle } of group) settle.reject(error);

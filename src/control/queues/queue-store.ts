@@ -1,4 +1,4 @@
-/** The queues of users: made by their first message, listed with what they hold, paused, deleted. */
+/** The queues of users: created by their first message, listed with their contents, paused, deleted. */
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { queueLimits } from '../../protocol/limits.ts';
@@ -10,21 +10,21 @@ import type { Schema } from '../db/schema.ts';
 import { pruneRates, type QueueCounts, recentCounts } from './queue-rates.ts';
 import { changeTotal, lockTotal } from './totals.ts';
 
-/** A queue, as the tables know it. */
+/** A queue, as stored in the tables. */
 export interface QueueRow {
   readonly id: string;
   readonly name: string;
   readonly isPaused: boolean;
 }
 
-/** One queue with what it holds. */
+/** A queue with a summary of its messages. */
 export interface QueueSummary {
   readonly name: string;
   readonly isPaused: boolean;
   readonly messages: Readonly<Record<MessageState, number>>;
-  /** Of all messages together. */
+  /** Bytes of all messages. */
   readonly bytes: number;
-  /** Unix milliseconds at which the oldest message that waits was published; null where none waits. */
+  /** Unix milliseconds at which the oldest waiting message was published; null: none waits. */
   readonly oldestMs: number | null;
   /** What became of messages in the last queueRateLimits.windowMs, by the minute. */
   readonly recent: QueueCounts;
@@ -39,7 +39,7 @@ export interface Backlog {
   readonly oldestMs: number | null;
 }
 
-/** Messages removed by one transaction, so that a purge holds up nobody's writes for long. */
+/** Messages removed by one transaction, so that a purge does not delay other writes for long. */
 const removedAtOnce = 500;
 
 export class QueueStore {
@@ -47,7 +47,7 @@ export class QueueStore {
   readonly #now: () => number;
   readonly #newId: () => string;
 
-  /** `now` in Unix milliseconds. `newId` draws an id that was never given. */
+  /** `now`: clock in Unix milliseconds. `newId`: draws an id that was never given. */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly newId: () => string }) {
     this.#db = options.db;
     this.#now = options.now;
@@ -61,7 +61,7 @@ export class QueueStore {
     return row;
   }
 
-  /** Returns the queue and makes it where there is none. Throws `name_invalid`, `limit_exceeded`. */
+  /** Returns the queue, and creates it if there is none. Throws `name_invalid`, `limit_exceeded`. */
   async ensure(trx: Transaction<Schema>, ownerId: string, name: string): Promise<QueueRow> {
     const found = await this.#find(trx, ownerId, name);
     if (found !== null) return found;
@@ -70,7 +70,7 @@ export class QueueStore {
         hints: ['a name has 1 to 64 letters, digits, dots, underscores and hyphens'],
       });
     }
-    // The row of the totals is the lock of everything that counts per user.
+    // The row of the totals is the lock for all limits per user.
     await lockTotal(trx, ownerId);
     const { count } = await trx
       .selectFrom('queues')
@@ -92,7 +92,7 @@ export class QueueStore {
         last_position: 0,
         created_ms: this.#now(),
       })
-      // Another control may have made it since it was looked for.
+      // Another control may have created it since the query above.
       .onConflict((oc) => oc.columns(['owner_id', 'name']).doNothing())
       .execute();
     const made = await this.#find(trx, ownerId, name);
@@ -100,7 +100,7 @@ export class QueueStore {
     return made;
   }
 
-  /** Makes the queue where there is none. `isPaused` undefined: as it is. */
+  /** Creates the queue if there is none. `isPaused` undefined: unchanged. */
   async put(ownerId: string, name: string, { isPaused }: { readonly isPaused?: boolean | undefined }): Promise<void> {
     await this.#db.transaction().execute(async (trx) => {
       const { id } = await this.ensure(trx, ownerId, name);
@@ -130,7 +130,7 @@ export class QueueStore {
     return this.#summaries(options.ownerId, rows);
   }
 
-  /** Returns one queue with what it holds. Throws `not_found`. */
+  /** Returns one queue with a summary of its messages. Throws `not_found`. */
   async summary(ownerId: string, name: string): Promise<QueueSummary> {
     const { id, isPaused } = await this.find(ownerId, name);
     const [summary] = await this.#summaries(ownerId, [{ id, name, is_paused: isPaused ? 1 : 0 }]);
@@ -139,8 +139,8 @@ export class QueueStore {
   }
 
   /**
-   * Removes the messages that the queue holds when the call begins, all or those in one state; those that are with a
-   * consumer stay, unless `inflight` is asked for. Returns how many, and their bytes.
+   * Removes the messages that the queue holds when the call begins, all or those in one state; messages in flight stay,
+   * unless `inflight` is asked for. Returns their number and bytes.
    */
   async purge(
     ownerId: string,
@@ -166,7 +166,9 @@ export class QueueStore {
     }
   }
 
-  /** Removes the queue with everything in it. A Deployment that consumes it goes on when it is made again. */
+  /**
+   * Removes the queue with all its messages. A Deployment that consumes it continues when the queue is created again.
+   */
   async delete(ownerId: string, name: string): Promise<void> {
     const { id } = await this.find(ownerId, name);
     for (const state of messageStates) await this.purge(ownerId, id, state);
@@ -214,7 +216,7 @@ export class QueueStore {
     return { messages: Number(items ?? 0), oldestMs: oldest === null ? null : Number(oldest) };
   }
 
-  /** Removes what is kept of messages that were done long ago or are many, and deduplication keys past their time. */
+  /** Removes acknowledged messages that are old or too many, and expired deduplication keys. */
   async prune(): Promise<void> {
     const nowMs = this.#now();
     await pruneRates(this.#db, nowMs);
@@ -223,7 +225,7 @@ export class QueueStore {
     for (const { id, owner_id } of queues) await this.pruneDone(owner_id, id);
   }
 
-  /** Removes what is kept of the messages that one queue is done with, past queueLimits. */
+  /** Removes a queue's acknowledged messages beyond queueLimits. */
   async pruneDone(ownerId: string, queueId: string): Promise<void> {
     const beyond = await this.#db.reader
       .selectFrom('messages')

@@ -1,4 +1,7 @@
-/** Which handlers consume which queues: written with each Release, from the manifest of the Deployment that goes live. */
+/**
+ * Stores which handlers consume which queues, written with each Release from the manifest of the Deployment that goes
+ * live.
+ */
 import type { Kysely } from 'kysely';
 import type { QueueSettings } from '../../protocol/nouns.ts';
 import { previewLabel } from '../../protocol/previews.ts';
@@ -9,17 +12,20 @@ import { deliveryLimits } from './deliveries.ts';
 export interface Subscription {
   readonly handlerId: string;
   readonly handler: string;
-  /** What is called: the handler, or a preview of it. */
+  /** Label to call: the handler, or one of its previews. */
   readonly label: string;
   readonly ownerId: string;
-  /** Null where the queue has never been made. */
+  /** Id of the queue; null: it has never been created. */
   readonly queueId: string | null;
   /** Whether the queue has a message that may be delivered now, or a delivery that has timed out. */
   readonly isDue: boolean;
   readonly settings: QueueSettings;
 }
 
-/** Replaces what a handler (branch '') or a preview of it consumes. Runs in the transaction that makes the Release. */
+/**
+ * Replaces the subscriptions of a handler (branch '') or of one of its previews. Runs in the transaction that makes the
+ * Release.
+ */
 export async function replaceSubscriptions(
   trx: Kysely<Schema>,
   { handlerId, branch }: { readonly handlerId: string; readonly branch: string },
@@ -64,7 +70,7 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
             .where('messages.state', '=', state)
             .where('messages.due_ms', '<=', nowMs),
         );
-      // Only a clock that was put back leaves a delivery so far ahead.
+      // Only a clock that was put back leaves a reservation that ends so late.
       const ahead = exists(
         selectFrom('messages')
           .select('messages.id')

@@ -1,14 +1,13 @@
 /**
- * Names what a control takes: messages and calls. A control that starts again after a kill knows by it what the process
- * before it had taken, and gives that up at once; the connections of its calls have ended with it, and with them the
- * calls.
+ * Names of takes of messages and calls. After a kill, a restarted control recognises by them what its earlier process
+ * had taken, and gives it up at once: the connections of its calls have ended with the process, and so have the calls.
  */
 import { randomUUID } from 'node:crypto';
 
 export interface Taker {
-  /** Names the control's data folder, where one process works at a time. Neither part has `%` or `_`. */
+  /** Id of the control's data folder, in which one process works at a time. Neither part contains `%` or `_`. */
   readonly controlId: string;
-  /** Names the process. */
+  /** Id of the process. */
   readonly bootId: string;
 }
 

@@ -1,4 +1,4 @@
-/** How many messages a user has, and their bytes: one row, changed in the transactions that change what it counts. */
+/** Number and bytes of a user's messages: one row, updated in the transactions that change messages. */
 import type { Transaction } from 'kysely';
 import type { Schema } from '../db/schema.ts';
 
@@ -8,8 +8,8 @@ export interface MessageTotal {
 }
 
 /**
- * Returns a user's total and keeps its row locked until the transaction ends, so that writers for one user follow each
- * other on every control, and a limit that is checked then holds.
+ * Returns a user's total and locks its row until the transaction ends, so that writers for one user run one after the
+ * other on all controls and a checked limit holds.
  */
 export async function lockTotal(trx: Transaction<Schema>, ownerId: string): Promise<MessageTotal> {
   const { items, bytes } = await trx
@@ -21,7 +21,7 @@ export async function lockTotal(trx: Transaction<Schema>, ownerId: string): Prom
   return { items: Number(items), bytes: Number(bytes) };
 }
 
-/** Adds to the total that `lockTotal` holds locked. */
+/** Adds to the total that `lockTotal` has locked. */
 export async function changeTotal(trx: Transaction<Schema>, ownerId: string, by: MessageTotal): Promise<void> {
   await trx
     .updateTable('message_totals')

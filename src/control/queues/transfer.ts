@@ -1,6 +1,6 @@
 /**
- * Messages as text: one JSON object a line (docs/queues.md), read from an upload of any length and written to a download
- * of any length. Memory is bounded by one batch or one page.
+ * Messages as text, one JSON object per line (docs/queues.md): reads uploads and writes downloads of any length, with
+ * memory for one batch or one page.
  */
 import { isUtf8 } from 'node:buffer';
 import { type Kysely, sql } from 'kysely';
@@ -13,15 +13,15 @@ import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
 import { checkMessage, type NewMessage } from './new-message.ts';
 
 export const transferLimits = {
-  /** Bytes of a line: a message in base64, and what is said of it. */
+  /** Bytes of a line: a message in base64, and its other fields. */
   lineBytes: Math.ceil((queueLimits.messageBytes * 4) / 3) + 4096,
-  /** Bytes of the lines of one batch; a batch ends there or at queueLimits.batch lines. */
+  /** Bytes of the lines of one batch; a batch ends at this number or at queueLimits.batch lines. */
   batchBytes: 8 * MIB,
-  /** Broken lines of a batch that are named. */
+  /** Invalid lines of a batch that the error names. */
   namedErrors: 20,
 } as const;
 
-/** What a download has of a message, in the order of the CSV's columns. */
+/** Fields of a message in a download, in the order of the CSV's columns. */
 export const exportedFields = [
   'id',
   'position',
@@ -38,7 +38,7 @@ export const exportedFields = [
   'base64',
 ] as const;
 
-/** A body as JSON can hold it: text where it is UTF-8, else base64; the other one is null. */
+/** Returns a body in JSON: `text` if it is UTF-8, else `base64`; the other field is null. */
 export function bodyFields(body: Uint8Array): { readonly text: string | null; readonly base64: string | null } {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.length);
   return isUtf8(bytes)
@@ -47,8 +47,8 @@ export function bodyFields(body: Uint8Array): { readonly text: string | null; re
 }
 
 /**
- * Yields the lines of a download, in pieces of a page: the messages after `after` that the queue has when it begins, as
- * they are in one view of the database (views.ts). `state`: those that are in this state.
+ * Yields the lines of a download, one page per piece: the messages after `after` that the queue has when it begins, as
+ * of one view of the database (views.ts). `state`: only messages in this state.
  */
 export async function* exportLines(
   db: Database,
@@ -70,7 +70,7 @@ export async function* exportLines(
   });
 }
 
-/** Returns the messages of the next page, and the position up to which the queue has been read then. */
+/** Returns the messages of the next page, and the position up to which the queue has then been read. */
 async function exportPage(
   view: Kysely<Schema>,
   queueId: string,
@@ -98,7 +98,7 @@ async function exportPage(
   const found = await view
     .selectFrom(running.as('running'))
     .select(({ fn }) => fn.max<number | null>('position').as('last'))
-    // The first one has nothing before it.
+    // Always includes the first row, which has no earlier bytes.
     .where((eb) => eb.or([eb('total', '<=', exportLimits.pageBytes), eb('total', '=', eb.ref('bytes'))]))
     .executeTakeFirst();
   if (found?.last == null) return { last: upTo, messages: [] };
@@ -111,13 +111,13 @@ async function exportPage(
   return { last, messages: rows.map(exportedMessage) };
 }
 
-/** A message as a line has it. */
+/** Fields of a message in a line. */
 type ExportedMessage = Readonly<Record<(typeof exportedFields)[number], string | number | null>>;
 
 /**
- * Everything of a row but its body, as one text with a line for each fact: a driver takes longer to hand over ten
- * columns than the database to join them. A text that may be missing has `=` before it. The reason, which may have
- * line ends itself, comes last.
+ * All columns of a row but its body, as one text with one line per column: a driver takes longer to pass ten columns
+ * than the database to join them. `=` precedes a text that may be null. The reason, which may contain line ends, comes
+ * last.
  */
 const exportedFacts = sql<string>`id || ${'\n'} || cast(position as text) || ${'\n'} || state || ${'\n'} ||
   cast(attempts as text) || ${'\n'} || cast(published_ms as text) || ${'\n'} || cast(due_ms as text) || ${'\n'} ||
@@ -168,8 +168,9 @@ export interface Uploaded {
 }
 
 /**
- * Reads an upload line by line and hands each batch to `publish`, in order. Stops at the first batch with a broken line:
- * nothing of it is published. Throws `bad_request`, naming the lines and what was published before.
+ * Reads an upload line by line and passes each batch to `publish`, in order. Stops at the first batch with an invalid
+ * line, of which nothing is published. Throws `bad_request` that names the lines and the number of messages published
+ * before.
  */
 export async function upload(
   chunks: AsyncIterable<Uint8Array>,
@@ -226,7 +227,7 @@ export async function upload(
   return { published, duplicates };
 }
 
-/** Yields each line without its end; null for one that is too long, after which nothing comes. */
+/** Yields each line without its end; null for a line that is too long, after which it ends. */
 async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer | null> {
   let rest = Buffer.alloc(0);
   for await (const chunk of chunks) {
@@ -245,7 +246,7 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
   if (rest.length > 0) yield rest;
 }
 
-/** What a publisher may say; the rest of exportedFields is read over, so that a download can be uploaded. */
+/** Fields that a publisher may set. The others of exportedFields are ignored, so that a download can be uploaded. */
 const known = new Set<string>([...exportedFields, 'key', 'delayMs']);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -289,7 +290,7 @@ function bodyOf({ text, base64 }: Readonly<Record<string, unknown>>): Uint8Array
   if (isText === (typeof base64 === 'string')) throw new PlatformError('bad_request', 'needs either text or base64');
   if (isText) return Buffer.from(text);
   const bytes = Buffer.from(String(base64), 'base64');
-  // Buffer reads over what is no base64.
+  // Buffer skips characters that are not base64.
   if (bytes.toString('base64').replace(/=+$/, '') !== String(base64).replace(/=+$/, ''))
     throw new PlatformError('bad_request', 'base64 is damaged');
   return bytes;
