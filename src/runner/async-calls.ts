@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import { type CallRequest, callsPath, ownSegment, retryVariable } from '../protocol/call-request.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { callLimits } from '../protocol/limits.ts';
@@ -29,21 +30,7 @@ interface Asked {
 }
 
 /** Request fields that belong to one connection; they are made anew when the call is made. */
-const ofConnection = new Set([
-  'connection',
-  'content-length',
-  'expect',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const ofConnection = new Set([...connectionFields, 'content-length', 'expect', 'host', 'te', 'trailer']);
 
 /** Returns whether a caller prefers an asynchronous answer. `field`: Prefer, several joined with commas. */
 export function prefersAsync(field: string | string[] | undefined): boolean {

@@ -10,6 +10,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
+import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { triggerFacts } from '../protocol/trigger.ts';
@@ -19,18 +20,7 @@ import type { FunctionCall } from './function-call.ts';
 import { actsOnOrigin } from './shared-origin.ts';
 
 /** Request fields that belong to the connection, or that the component gets in another form (host). */
-const ofConnection = new Set([
-  'connection',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'transfer-encoding',
-  'upgrade',
-]);
+const ofConnection = new Set([...connectionFields, 'host', 'te']);
 
 /** Response fields that only the server sets (RFC 9110 section 7.6.1). */
 const ofServer = new Set([...ofConnection, 'trailer', 'trisiel-invocation']);

@@ -4,6 +4,7 @@ import { borrow, func, hostResource, list, own, result, tuple, variant } from '.
 import { dropRow, type Err, err, type Ok, ok, witRow } from '../../../canonical/row.ts';
 import type { HttpField } from '../../../incoming-http.ts';
 import { GuestFault } from '../../../memory.ts';
+import { connectionFields } from '../../../net/connection-fields.ts';
 import type { Process } from '../../../process.ts';
 import { HostObject } from '../host-object.ts';
 
@@ -21,18 +22,7 @@ const fieldOverheadBytes = 32;
 const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
 /** Fields of the connection, which the platform sets (RFC 9110 7.6.1), and those that name the host. */
-const forbiddenNames: ReadonlySet<string> = new Set([
-  'connection',
-  'host',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const forbiddenNames: ReadonlySet<string> = new Set([...connectionFields, 'host', 'trailer']);
 
 export function isForbidden(name: string): boolean {
   return forbiddenNames.has(name);

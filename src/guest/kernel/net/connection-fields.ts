@@ -1,0 +1,14 @@
+/**
+ * Names, in lower case, of header fields that belong to one connection and are made anew for the next one (RFC 9110
+ * section 7.6.1; RFC 9113 section 8.2.2), in requests and answers alike.
+ */
+export const connectionFields: readonly string[] = [
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'transfer-encoding',
+  'upgrade',
+];
