@@ -19,6 +19,7 @@ import { addLogCommands } from './commands/logs.ts';
 import { addNewCommand } from './commands/new.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
+import { addReleaseCommand } from './commands/release.ts';
 import { addScheduleCommands } from './commands/schedules.ts';
 import { addSecurityCommand } from './commands/security.ts';
 import { addSettingsCommands } from './commands/settings.ts';
@@ -96,6 +97,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   program.commandsGroup('Handlers:');
   addHandlerCommands(program, context);
   addDeploymentCommands(program, context);
+  addReleaseCommand(program, context);
   addLogCommands(program, context);
   addInvocationCommands(program, context);
   addAuditCommand(program, context);

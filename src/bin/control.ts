@@ -54,6 +54,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { callLimits, runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
 import type { ReleaseFeed } from '../protocol/ports.ts';
+import { rolloutLimits } from '../protocol/rollouts.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
@@ -377,6 +378,10 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       .catch((error: unknown) => report('housekeeping failed', error));
   }, housekeepingMs);
 
+  const judging = setInterval(() => {
+    void deployments.judgeRollouts().catch((error: unknown) => report('gradual releases could not be judged', error));
+  }, rolloutLimits.lookMs);
+
   let stopped: Promise<void> | null = null;
   return {
     controlUrl,
@@ -391,6 +396,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
 
   async function stop(): Promise<void> {
     clearInterval(housekeeping);
+    clearInterval(judging);
     server.close();
     streams.close();
     server.closeIdleConnections();

@@ -8,6 +8,7 @@ import type { Limits } from './limits.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
 import type { PendingInvocationRecord, PendingLogLine, Policy } from './nouns.ts';
+import type { Rollout } from './rollouts.ts';
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
 export interface TreeFile {
@@ -92,7 +93,13 @@ export type ToRunner =
    */
   | { readonly kind: 'prepare'; readonly spec: DeploymentSpec; readonly isLazy: boolean }
   /** Tells the runner to serve `label` (handler name or SLUG--NAME) with this prepared spec from now on. */
-  | { readonly kind: 'release'; readonly label: string; readonly specId: string }
+  | {
+      readonly kind: 'release';
+      readonly label: string;
+      readonly specId: string;
+      /** A prepared spec that gets a share of the calls; null: none does. */
+      readonly rollout: Rollout | null;
+    }
   /** Tells that `label` exists with nothing deployed: calls are answered `not_deployed`. */
   | { readonly kind: 'announce'; readonly label: string }
   /** Tells that `label` no longer exists: calls are answered `handler_not_found`. */

@@ -82,6 +82,30 @@ export interface PreviewView {
   readonly endsMs: number;
 }
 
+/** How calls of one version went during a gradual release. */
+export interface RolloutFigures {
+  readonly invocations: number;
+  /** Those that ended otherwise than well, in the sense of the invocations list. */
+  readonly failures: number;
+  /** Mean wall-clock duration, milliseconds; null without calls. */
+  readonly meanMs: number | null;
+}
+
+/** What the API tells of a gradual release. */
+export interface RolloutView {
+  /** Number of the live Deployment. */
+  readonly from: number;
+  /** Number of the Deployment that gets a share of the calls. */
+  readonly to: number;
+  readonly percent: number;
+  /** Header by whose value callers are told apart; null: by a cookie alone. */
+  readonly header: string | null;
+  /** Failures of the new version, in percent of its calls, above which the release is aborted. */
+  readonly errorPercent: number;
+  readonly startedMs: number;
+  readonly figures: { readonly from: RolloutFigures; readonly to: RolloutFigures };
+}
+
 export type DeploymentState = 'staged' | 'live' | 'retired' | 'failed';
 
 export interface DeploymentView {

@@ -78,6 +78,7 @@ export const permissions = {
   getHandler: viewer,
   listDeployments: viewer,
   listPreviews: viewer,
+  getRollout: viewer,
   queryLogs: viewer,
   exportLogs: viewer,
   streamLogs: viewer,
@@ -92,6 +93,9 @@ export const permissions = {
   gitPush: deployer,
   rollBack: deployer,
   deletePreview: deployer,
+  putRollout: deployer,
+  finishRollout: deployer,
+  abortRollout: deployer,
   setVariable: deployer,
   removeVariable: deployer,
 

@@ -5,12 +5,13 @@
 
 import type { LimitName } from './limits.ts';
 import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
-import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy } from './nouns.ts';
+import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
+import type { Rollout } from './rollouts.ts';
 
 /** What every label is served with. A runner that starts is told this first. */
 export interface ReleaseState {
   readonly specs: readonly DeploymentSpec[];
-  readonly releases: readonly { readonly label: string; readonly specId: string }[];
+  readonly releases: readonly { readonly label: string; readonly specId: string; readonly rollout?: Rollout | null }[];
   /** Labels that exist with nothing deployed. */
   readonly known: readonly string[];
   /** Users who are suspended or limited. */
@@ -22,7 +23,13 @@ export type ReleaseChange = {
   /** Grows from change to change. */
   readonly revision: number;
 } & (
-  | { readonly kind: 'release'; readonly label: string; readonly spec: DeploymentSpec }
+  | {
+      readonly kind: 'release';
+      readonly label: string;
+      readonly spec: DeploymentSpec;
+      /** A version that gets a share of the calls; null: none does. */
+      readonly rollout: Rollout | null;
+    }
   /** The label exists with nothing deployed. */
   | { readonly kind: 'announce'; readonly label: string }
   /** The label no longer exists. */
@@ -41,12 +48,17 @@ export interface ReleaseFeed {
    * from memory: what the last `current` has read, and the changes since.
    */
   lookup(label: string): string | null;
+  /** Returns the ids of all specs that `label` is served with: that of `lookup`, and that of a gradual release. */
+  serving(label: string): readonly string[];
   /** Reads what all labels are served with: at least all changes made before the call. */
   current(): Promise<ReleaseState>;
   /** Calls `listener` with each change from now on, in the order of revisions. Returns a function that ends this. */
   changes(listener: (change: ReleaseChange) => void): () => void;
-  /** Serves the label `spec.label` with a spec that Nodes have prepared. Returns the change's revision. */
-  release(spec: DeploymentSpec): Promise<number>;
+  /**
+   * Serves the label `spec.label` with a spec that Nodes have prepared, and a share of its calls with that of `rollout`,
+   * which they have prepared too. Returns the change's revision.
+   */
+  release(spec: DeploymentSpec, rollout?: Rollout | null): Promise<number>;
   /** Makes a label known that serves nothing. Returns the change's revision. */
   announce(label: string): Promise<number>;
   /** Takes a label out. Returns the change's revision. */
@@ -273,6 +285,28 @@ export interface Deployer {
    * `branch`: that preview only.
    */
   environmentChanged(handlerId: string, branch?: string): Promise<void>;
+  /**
+   * Lets a share of the calls of a handler go to Deployment `number`, or changes that share (`percent`, 1 to 99). Throws
+   * `not_found`, `conflict` (nothing is live, it is live already, it never was or belongs to a preview), `vet_failed`.
+   */
+  startRollout(options: {
+    readonly handlerId: string;
+    readonly number: number;
+    readonly percent: number;
+    readonly userId: string;
+  }): Promise<void>;
+  /** Returns the gradual release of a handler with figures of both versions; null: there is none. */
+  rolloutOf(handlerId: string): Promise<RolloutView | null>;
+  /** Lets all calls go to the new version. Throws `not_found` where there is no gradual release. */
+  finishRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
+  /** Lets all calls go to the version before. Throws `not_found` where there is no gradual release. */
+  abortRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
+  /** Deploys the pushes of `branch` from now on, and ends the preview of that branch. Throws `bad_request`, `not_found`. */
+  changeDeployBranch(options: {
+    readonly handlerId: string;
+    readonly branch: string;
+    readonly userId: string;
+  }): Promise<void>;
   /** Removes a preview. `why` is written to the handler's log. Throws `not_found`. */
   previewDeleted(options: { readonly handlerId: string; readonly branch: string; readonly why: string }): Promise<void>;
   /**

@@ -37,6 +37,8 @@ export interface CgiOutputHost {
   /** Id of the Invocation. */
   readonly id: string;
   readonly isHead: boolean;
+  /** Value of a Set-Cookie field of the platform's own; null: none. */
+  readonly cookie: string | null;
   readonly headMemo: HeadMemo;
   readonly origin: SharedOrigin;
   /** Tells the owner that a part of the answer was left out. */
@@ -263,6 +265,7 @@ export class CgiOutput implements Resource {
     const length = this.#status === 205 ? 0 : (declared ?? (noBody ? null : size));
     if (length !== null && this.#status !== 204) flat.push('content-length', String(length));
     flat.push('trisiel-invocation', this.#host.id);
+    if (this.#host.cookie !== null) flat.push('set-cookie', this.#host.cookie);
     if (reason === '') this.#response.writeHead(this.#status, flat);
     else this.#response.writeHead(this.#status, reason, flat);
     if (noBody || this.#host.isHead) {

@@ -18,6 +18,7 @@ import { answerProblem } from './problem-answer.ts';
 import { RefusedRequest } from './refused-request.ts';
 import { declaredBytes } from './request-body.ts';
 import { checkHead } from './request-check.ts';
+import { chooseVersion, getsNewVersion, type RolloutChoice } from './rollout-choice.ts';
 import { type Address, AddressReader, type RouteTable } from './routes.ts';
 import type { RunnerServices } from './services.ts';
 import type { Slot } from './slot.ts';
@@ -77,6 +78,8 @@ export class Dispatcher {
     /** Deployment whose caller is refused; null once the Invocation `id` has run. */
     let refusing: LoadedDeployment | null = null;
     let path = target;
+    /** Holds over local redirects: one caller gets one version. */
+    let choice: RolloutChoice | null = null;
     try {
       checkHead(request);
       if (target === '*' && method === 'OPTIONS') {
@@ -86,9 +89,12 @@ export class Dispatcher {
       for (let redirects = 0; ; redirects++) {
         const address = this.#address(authority, target);
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
-        const found = this.#find(address);
+        const shared = this.#options.routes.sharedOf(address.label);
+        if (shared === undefined) choice = null;
+        else choice ??= chooseVersion(shared.rollout, request, { address, isHttps: services.isHttps });
+        const found = this.#find(address, choice);
         // A warm Deployment is not awaited: most calls continue in the same turn.
-        const deployment = found.pool === null || found.pool.makesSlowly ? await this.#ready(address) : found;
+        const deployment = found.pool === null || found.pool.makesSlowly ? await this.#ready(address, choice) : found;
         refusing = deployment;
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
@@ -108,7 +114,18 @@ export class Dispatcher {
         // The mark is set before a slot is made or restored, which may hold the thread for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
-        const call = { id, request, response, method, target, address, ownsBody, expectsContinue, trigger };
+        const call = {
+          id,
+          request,
+          response,
+          method,
+          target,
+          address,
+          ownsBody,
+          expectsContinue,
+          trigger,
+          cookie: choice?.cookie ?? null,
+        };
         refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);
         const { handler } = deployment;
@@ -173,8 +190,12 @@ export class Dispatcher {
     ];
   }
 
-  #find(address: Address): LoadedDeployment {
-    const found = this.#options.routes.find(address.label);
+  #find(address: Address, choice: RolloutChoice | null): LoadedDeployment {
+    const { routes } = this.#options;
+    const shared = choice === null ? undefined : routes.sharedOf(address.label);
+    if (choice !== null && shared !== undefined && getsNewVersion(choice.bucket, shared.rollout))
+      return shared.deployment;
+    const found = routes.find(address.label);
     if (found === undefined) {
       throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
         hints: this.#whereToLook(address),
@@ -193,8 +214,8 @@ export class Dispatcher {
    * longer than a slice, waits for a turn like guests that compute, so that a turn of the loop makes at most one.
    * Throws as `#find` and LoadedDeployments.warm do, and `overloaded` when too many requests wait.
    */
-  async #ready(address: Address): Promise<LoadedDeployment> {
-    let deployment = this.#find(address);
+  async #ready(address: Address, choice: RolloutChoice | null): Promise<LoadedDeployment> {
+    let deployment = this.#find(address, choice);
     if (deployment.quarantine !== null) return deployment;
     if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
     this.#waitingForCode += 1;
@@ -204,7 +225,7 @@ export class Dispatcher {
         if (deployment.pool?.makesSlowly === true)
           await this.#options.services.scheduler.turn(deployment.handler.share, 1);
         // Another version may have replaced it meanwhile.
-        deployment = this.#find(address);
+        deployment = this.#find(address, choice);
         if (deployment.pool !== null || deployment.quarantine !== null) return deployment;
       }
     } finally {

@@ -31,6 +31,8 @@ export interface FunctionCall {
   readonly expectsContinue: boolean;
   /** Queue or schedule that calls; null: a request of a caller. */
   readonly trigger: Trigger | null;
+  /** Value of a Set-Cookie field of the platform's own for the answer; null: none. */
+  readonly cookie: string | null;
 }
 
 /** Parts that the Invocation has made for this guest. */

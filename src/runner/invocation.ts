@@ -228,6 +228,10 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     return this.#call.method === 'HEAD';
   }
 
+  get cookie(): string | null {
+    return this.#call.cookie;
+  }
+
   get headMemo(): HeadMemo {
     return this.deployment.headMemo;
   }
@@ -347,7 +351,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       const isPassing = failure.code === 'overloaded' || failure.code === 'unavailable';
       const retry = isPassing ? { retryAfterSeconds: admission.retryAfterSeconds } : {};
       const error = new PlatformError(code, failure.detail, retry);
-      this.#status = answerProblem(response, error, this.id);
+      this.#status = answerProblem(response, error, this.id, this.cookie);
       return;
     }
     this.#status = this.#output.status;

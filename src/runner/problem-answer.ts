@@ -15,9 +15,15 @@ const lastOnConnection = new Set([
   'request_timeout',
 ]);
 
-/** Answers and returns the status. No byte may have been sent before. */
-export function answerProblem(response: ServerResponse, error: PlatformError, invocation: string): number {
+/** Answers and returns the status. No byte may have been sent before. `cookie`: value of a Set-Cookie field; null: none. */
+export function answerProblem(
+  response: ServerResponse,
+  error: PlatformError,
+  invocation: string,
+  cookie: string | null = null,
+): number {
   const { body, headers } = problemOf(error, invocation);
+  if (cookie !== null) headers.push('set-cookie', cookie);
   response.writeHead(error.status, headers);
   response.end(body);
   return error.status;

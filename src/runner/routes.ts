@@ -2,23 +2,40 @@
  * Finds the label (handler name or SLUG--NAME) of a request's host and path. Functions have host names of their own,
  * NAME.DOMAIN; under any other host the first segment of the path is the label.
  */
+import type { Rollout } from '../protocol/rollouts.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { isHost } from './request-check.ts';
+
+/** A gradual release of a label: the new version, and who gets it. */
+export interface SharedRoute {
+  readonly deployment: LoadedDeployment;
+  readonly rollout: Rollout;
+}
 
 /** Maps a label to its Deployment, or to null when nothing is deployed. */
 export class RouteTable {
   readonly #labels = new Map<string, LoadedDeployment | null>();
+  /** Gradual releases, by label. */
+  readonly #shared = new Map<string, SharedRoute>();
 
   find(label: string): LoadedDeployment | null | undefined {
     return this.#labels.get(label);
   }
 
-  set(label: string, deployment: LoadedDeployment | null): void {
+  /** Returns the version that gets a share of the calls of `label`; undefined: none does. */
+  sharedOf(label: string): SharedRoute | undefined {
+    return this.#shared.size === 0 ? undefined : this.#shared.get(label);
+  }
+
+  set(label: string, deployment: LoadedDeployment | null, shared: SharedRoute | null = null): void {
     this.#labels.set(label, deployment);
+    if (shared === null) this.#shared.delete(label);
+    else this.#shared.set(label, shared);
   }
 
   remove(label: string): void {
     this.#labels.delete(label);
+    this.#shared.delete(label);
   }
 
   get size(): number {

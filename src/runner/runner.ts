@@ -143,8 +143,19 @@ export class Runner {
       }
       case 'release': {
         const deployment = deployments.find(message.specId);
-        if (deployment === undefined) this.#options.report('release of an unknown spec', { ...message });
-        else this.#routes.set(message.label, deployment);
+        if (deployment === undefined) {
+          this.#options.report('release of an unknown spec', { ...message });
+          return;
+        }
+        const { rollout } = message;
+        const shared = rollout === null ? undefined : deployments.find(rollout.specId);
+        if (rollout !== null && shared === undefined)
+          this.#options.report('gradual release of an unknown spec', { ...message });
+        this.#routes.set(
+          message.label,
+          deployment,
+          rollout === null || shared === undefined ? null : { rollout, deployment: shared },
+        );
         return;
       }
       case 'announce':

@@ -49,6 +49,7 @@ beforeAll(async () => {
       response,
       id: 'i-1',
       isHead: request.method === 'HEAD',
+      cookie: null,
       headMemo: memo,
       origin: { byHost: true, host: 'x.localhost' },
       warn: (message) => bad.push(message),

@@ -157,6 +157,11 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
   return {
     rollback: async ({ handlerId, number }) => void asked.push(`rollback ${handlerId} ${number}`),
     environmentChanged: note('environmentChanged'),
+    startRollout: async ({ handlerId, number }) => void asked.push(`startRollout ${handlerId} ${number}`),
+    rolloutOf: async () => null,
+    finishRollout: async ({ handlerId }) => void asked.push(`finishRollout ${handlerId}`),
+    abortRollout: async ({ handlerId }) => void asked.push(`abortRollout ${handlerId}`),
+    changeDeployBranch: async ({ handlerId, branch }) => handlers().setDeployBranch(handlerId, branch),
     previewDeleted: async ({ handlerId, branch }) => void asked.push(`previewDeleted ${handlerId} ${branch}`),
     handlerChanged: note('handlerChanged'),
     changeSettings: async ({ handlerId }) => void asked.push(`changeSettings ${handlerId}`),

@@ -278,6 +278,13 @@ function deployer(db: Database): Deployer {
       await release(db, handlerId, target.id);
     },
     environmentChanged: nothing,
+    startRollout: nothing,
+    rolloutOf: async () => null,
+    finishRollout: nothing,
+    abortRollout: nothing,
+    changeDeployBranch: async ({ handlerId, branch }) => {
+      await db.updateTable('handlers').set({ deploy_branch: branch }).where('id', '=', handlerId).execute();
+    },
     previewDeleted: nothing,
     handlerChanged: nothing,
     changeSettings: async ({ handlerId, ...change }) => {

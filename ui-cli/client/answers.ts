@@ -16,6 +16,7 @@ import {
   queueAnswer,
   queueMessageAnswer,
   quotaAnswer,
+  rolloutAnswer,
   scheduleAnswer,
   tokenAnswer,
   transferAnswer,
@@ -49,6 +50,7 @@ export const newInvite = z.object({ invite: z.string(), view: inviteAnswer });
 export const handler = z.object({ handler: handlerAnswer });
 export const handlers = z.object({ handlers: z.array(handlerAnswer), next });
 export const deployments = z.object({ deployments: z.array(deploymentAnswer) });
+export const rollout = z.object({ release: z.nullable(rolloutAnswer) });
 export const previews = z.object({ previews: z.array(previewAnswer), next: z.nullable(z.string()) });
 export const page = z.object({
   lines: z.array(logLineAnswer),

@@ -11,6 +11,7 @@ import type {
   Policy,
   PreviewView,
   QuotaView,
+  RolloutView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
@@ -356,7 +357,27 @@ export class Client {
     await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body }, options);
   }
 
-  /** Returns previews, by branch. */
+  /** The gradual release of a handler; null: there is none. */
+  async rollout(name: string, options?: CallOptions): Promise<RolloutView | null> {
+    const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/release` };
+    return (await this.#call(answers.rollout, asked, options)).release;
+  }
+
+  /** Lets `percent` of the callers get version `number`. */
+  async setRollout(name: string, number: number, percent: number): Promise<RolloutView | null> {
+    const asked: ApiRequest = { method: 'PUT', path: `${handlerPath(name)}/release`, body: { number, percent } };
+    return (await this.#call(answers.rollout, asked)).release;
+  }
+
+  async finishRollout(name: string): Promise<void> {
+    await this.#send({ method: 'POST', path: `${handlerPath(name)}/release/finish` });
+  }
+
+  async abortRollout(name: string): Promise<void> {
+    await this.#send({ method: 'DELETE', path: `${handlerPath(name)}/release` });
+  }
+
+  /** Returns previews, by slug. */
   async previews(name: string, options?: CallOptions): Promise<readonly PreviewView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/previews`, query: { after } };

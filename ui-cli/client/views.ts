@@ -26,6 +26,7 @@ import {
   type QueueEvent,
   type QuotaView,
   queueEvents,
+  type RolloutView,
   storedKinds,
   type TokenScope,
   tokenScopes,
@@ -92,6 +93,18 @@ export const previewAnswer: z.ZodMiniType<PreviewView> = z.object({
   pushedMs: number,
   calledMs: orNull(number),
   endsMs: number,
+});
+
+const rolloutFigures = z.object({ invocations: number, failures: number, meanMs: orNull(number) });
+
+export const rolloutAnswer: z.ZodMiniType<RolloutView> = z.object({
+  from: number,
+  to: number,
+  percent: number,
+  header: orNull(plain),
+  errorPercent: number,
+  startedMs: number,
+  figures: z.object({ from: rolloutFigures, to: rolloutFigures }),
 });
 
 export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({

@@ -41,6 +41,7 @@ import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
+import { rolloutOperations } from './operations/rollouts.ts';
 import { scheduleOperations } from './operations/schedules.ts';
 import { teamOperations } from './operations/teams.ts';
 import { userOperations } from './operations/users.ts';
@@ -142,6 +143,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...accountOperations(deps),
     ...handlerOperations({ ...deps, views }),
     ...envOperations(deps),
+    ...rolloutOperations(deps),
     ...teamOperations({ ...deps, views }),
     ...recordOperations(deps),
     ...queueOperations(deps),

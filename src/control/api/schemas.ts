@@ -16,6 +16,7 @@ import {
   policyLists,
   type QuotaView,
   queueEvents,
+  type RolloutView,
   scheduleOverlaps,
   storedKinds,
   tokenScopes,
@@ -93,6 +94,26 @@ export const previewSchema: z.ZodType<PreviewView> = z
     endsMs: ms.describe('when it ends unless somebody calls it or pushes to it'),
   })
   .meta({ id: 'Preview' });
+
+const rolloutFigures = z.object({
+  invocations: z.number(),
+  failures: z.number().describe('calls that ended otherwise than ok'),
+  meanMs: z.number().nullable().describe('null: no calls'),
+});
+
+export const rolloutSchema: z.ZodType<RolloutView> = z
+  .object({
+    from: z.number().describe('number of the live deployment'),
+    to: z.number().describe('number of the deployment that gets a share of the calls'),
+    percent: z.number(),
+    header: z.string().nullable().describe('header by whose value callers are told apart; null: by a cookie alone'),
+    errorPercent: z
+      .number()
+      .describe('failures of the new version, in percent of its calls, above which it is aborted'),
+    startedMs: ms,
+    figures: z.object({ from: rolloutFigures, to: rolloutFigures }).describe('since the start'),
+  })
+  .meta({ id: 'Rollout' });
 
 /** Name of a branch, in a query or a path. */
 export const branchText = z.string().min(1).max(previewLimits.branchBytes);

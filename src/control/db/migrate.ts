@@ -16,6 +16,7 @@ import { audit } from './migrations/0012-audit.ts';
 import { previews } from './migrations/0014-previews.ts';
 import { queueRates } from './migrations/0015-queue-rates.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
+import { rollouts } from './migrations/0018-rollouts.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -33,6 +34,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0014-previews': previews,
   '0015-queue-rates': queueRates,
   '0017-kept-answers': keptAnswers,
+  '0018-rollouts': rollouts,
 };
 
 /** Names of all migrations, in order. */

@@ -119,6 +119,21 @@ export interface Schema {
     created_ms: number;
     pushed_ms: number;
   };
+  /** Gradual releases: Deployments that get a share of their handler's calls beside the live one. */
+  rollouts: {
+    handler_id: string;
+    /** Never given twice. */
+    id: string;
+    deployment_id: string;
+    /** 1 to 99. */
+    percent: number;
+    /** In lower case. */
+    header: string | null;
+    error_percent: number;
+    started_ms: number;
+    /** RolloutFigures of both versions in the minute of the start, before it, as JSON (src/control/deploy/rollouts.ts). */
+    baseline: string;
+  };
   /** Bytes that a handler stores, as last measured (src/control/quota). */
   stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
   /** Deployment that a handler (branch '') or a preview serves now. */

@@ -82,7 +82,7 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
   const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot } = manifest;
-  const { queues, schedules, preview } = manifest;
+  const { queues, schedules, preview, release } = manifest;
   return {
     abi,
     limits,
@@ -103,6 +103,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     ...(queues.length === 0 ? {} : { queues: [...queues] }),
     ...(schedules.length === 0 ? {} : { schedules: [...schedules] }),
     ...(preview === null ? {} : { preview }),
+    ...(release === null ? {} : { release }),
   };
 }
 

@@ -22,6 +22,7 @@ import { readSettings } from '../handlers/settings.ts';
 import { replaceSubscriptions } from '../queues/subscriptions.ts';
 import { removePreviewValues } from '../storage/kv-store.ts';
 import { readEffectiveManifest, releasedParts } from './effective-manifest.ts';
+import { removeRollout, retire } from './rollout-store.ts';
 
 export type DeploymentRow = Selectable<Schema['deployments']>;
 
@@ -147,7 +148,10 @@ export class DeploymentStore {
    * Makes `deploymentId` the handler's live Deployment. `from`: state that it must be in, so that nothing is released
    * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another.
    */
-  async release(deploymentId: string, from: 'staged' | 'retired'): Promise<{ replaced: DeploymentRow | null }> {
+  async release(
+    deploymentId: string,
+    from: 'staged' | 'retired' | 'rollout',
+  ): Promise<{ replaced: DeploymentRow | null }> {
     return this.#db.transaction().execute(async (trx) => {
       const target = await trx
         .selectFrom('deployments')
@@ -157,20 +161,21 @@ export class DeploymentStore {
       // Releases of one handler run one after the other, so that each retires the previous live Deployment.
       if (target !== undefined) await lockHandler(trx, target.handler_id);
       const replaced = target === undefined ? null : await liveOf(trx, target.handler_id, target.branch);
+      // A gradual release of the branch ends here, whichever version follows it.
+      const rollout = target?.branch === deployBranch ? await removeRollout(trx, target.handler_id) : null;
+      if (rollout !== null && rollout.deployment_id !== deploymentId)
+        await retire(trx, rollout.deployment_id, this.#now());
+      if (from === 'rollout' && rollout?.deployment_id !== deploymentId)
+        throw new PlatformError('conflict', 'this gradual release has ended');
       const row = await trx
         .updateTable('deployments')
         .set({ state: 'live', ended_ms: null })
         .where('id', '=', deploymentId)
-        .where('state', '=', from)
+        .where('state', '=', from === 'rollout' ? 'live' : from)
         .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new PlatformError('conflict', `the deployment is not ${from} any more`);
-      if (replaced !== null)
-        await trx
-          .updateTable('deployments')
-          .set({ state: 'retired', ended_ms: this.#now() })
-          .where('id', '=', replaced.id)
-          .execute();
+      if (replaced !== null) await retire(trx, replaced.id, this.#now());
       const release = { deployment_id: row.id, changed_ms: this.#now() };
       await trx
         .insertInto('releases')
@@ -411,6 +416,10 @@ export class DeploymentStore {
         pushed_ms: nowMs,
       })
       .execute();
+  }
+
+  async byId(id: string): Promise<DeploymentRow | null> {
+    return (await this.#db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
   }
 
   async byNumber(handlerId: string, number: number): Promise<DeploymentRow | null> {

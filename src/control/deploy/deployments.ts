@@ -21,6 +21,8 @@ import { Previews } from './previews.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
+import { RolloutStore } from './rollout-store.ts';
+import { Rollouts } from './rollouts.ts';
 import { Specs } from './specs.ts';
 import { tooManyLarge } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
@@ -74,6 +76,7 @@ export class Deployments implements Deployer, PushReceiver {
   readonly #releases: Releases;
   readonly #recovery: Recovery;
   readonly #previews: Previews;
+  readonly #rollouts: Rollouts;
   readonly #pushParts: PushParts;
 
   constructor(options: DeploymentsOptions) {
@@ -83,9 +86,11 @@ export class Deployments implements Deployer, PushReceiver {
     const settings = new SettingsStore({ db });
     const specs = new Specs({ store, artifacts, env, settings });
     this.#settings = settings;
-    const releases = new Releases({ ...options, store, specs });
+    const rolloutStore = new RolloutStore(options);
+    const releases = new Releases({ ...options, store, specs, rollouts: rolloutStore });
+    const rollouts = new Rollouts({ ...options, store, releases, log, rollouts: rolloutStore });
     const previews = new Previews({ ...options, store, releases, log });
-    const recovery = new Recovery({ ...options, store, releases, log, previews });
+    const recovery = new Recovery({ ...options, store, releases, log, previews, rollouts });
     const artifactUse = new ArtifactUse({ store, artifacts });
     const limits = options.retention ?? retentionLimits;
     const retention = new DeploymentRetention({ ...options, store, releases, log, limits });
@@ -104,9 +109,10 @@ export class Deployments implements Deployer, PushReceiver {
     this.#recovery = recovery;
     const largeModules = new Semaphore({ ...largePushes, full: tooManyLarge });
     this.#previews = previews;
+    this.#rollouts = rollouts;
     this.#pushParts = {
       ...{ store, handlers, artifacts, artifactUse, vet, largeModules, releases, recovery, repositories },
-      ...{ retention, quota, log, urlsOf, docsUrl, report, previews, settings },
+      ...{ retention, quota, log, urlsOf, docsUrl, report, previews, settings, rollouts },
     };
   }
 
@@ -151,11 +157,36 @@ export class Deployments implements Deployer, PushReceiver {
       });
     await this.#releases.prepare(row, handler.name);
     const { replaced } = await this.#releases.makeLive(row, handler.name, 'retired');
-    const user = await this.#db.selectFrom('users').select('name').where('id', '=', userId).executeTakeFirst();
-    const by = user === undefined ? '' : ` by ${user.name}`;
+    const by = await this.#byUser(userId);
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
     const slug = (await this.store.previewOf(row))?.slug ?? '';
     await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`, slug);
+  }
+
+  async startRollout({ userId, ...of }: Parameters<Deployer['startRollout']>[0]): Promise<void> {
+    await this.#rollouts.start({ ...of, by: await this.#byUser(userId) });
+  }
+
+  rolloutOf(handlerId: string): ReturnType<Deployer['rolloutOf']> {
+    return this.#rollouts.of(handlerId);
+  }
+
+  async finishRollout({ handlerId, userId }: Parameters<Deployer['finishRollout']>[0]): Promise<void> {
+    await this.#rollouts.finish(handlerId, await this.#byUser(userId));
+  }
+
+  async abortRollout({ handlerId, userId }: Parameters<Deployer['abortRollout']>[0]): Promise<void> {
+    await this.#rollouts.abort(handlerId, `aborted${await this.#byUser(userId)}`);
+  }
+
+  /** Aborts gradual releases whose new version fails too often. Runs every rolloutLimits.lookMs. */
+  judgeRollouts(): Promise<void> {
+    return this.#rollouts.look();
+  }
+
+  async #byUser(userId: string): Promise<string> {
+    const user = await this.#db.selectFrom('users').select('name').where('id', '=', userId).executeTakeFirst();
+    return user === undefined ? '' : ` by ${user.name}`;
   }
 
   async environmentChanged(handlerId: string, branch?: string): Promise<void> {
@@ -173,6 +204,20 @@ export class Deployments implements Deployer, PushReceiver {
   async #changed(handlerId: string, what: string, branch: string | null): Promise<void> {
     const live = await this.#releases.refresh(handlerId, branch);
     if (live !== null) await this.#log.write(handlerId, live.number, 'info', `v${live.number} ${what}`, live.slug);
+  }
+
+  async changeDeployBranch({
+    handlerId,
+    branch,
+    userId,
+  }: Parameters<Deployer['changeDeployBranch']>[0]): Promise<void> {
+    await this.#handlers.setDeployBranch(handlerId, branch);
+    // Where this is interrupted, the housekeeping finds that the branch has no preview any more.
+    await this.#previews.remove(
+      handlerId,
+      branch,
+      `its branch was made the deploy branch${await this.#byUser(userId)}`,
+    );
   }
 
   async previewDeleted({ handlerId, branch, why }: Parameters<Deployer['previewDeleted']>[0]): Promise<void> {

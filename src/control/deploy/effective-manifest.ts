@@ -11,6 +11,7 @@ import {
 } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import { rolloutLimits } from '../../protocol/rollouts.ts';
 
 const queueSettings = z.object({
   name: z.string(),
@@ -56,6 +57,29 @@ export const defaultPreview: PreviewSettings = {
   days: previewLimits.days,
 };
 
+/** What a manifest says of gradual releases: `[release]`. */
+export interface ReleaseSettings {
+  /** Share of the calls that a pushed version begins with, 1 to 99; null: it gets all of them at once. */
+  readonly percent: number | null;
+  /** Header by whose value callers are told apart, in lower case; null: by a cookie alone. */
+  readonly header: string | null;
+  /** Failed calls of the new version, in percent, above which the release is aborted. */
+  readonly errorPercent: number;
+}
+
+const releaseSettings = z.object({
+  percent: z.int().nullable(),
+  header: z.string().nullable(),
+  errorPercent: z.number(),
+} satisfies Record<keyof ReleaseSettings, z.ZodType>);
+
+/** Hold where the manifest says nothing. */
+export const defaultRelease: ReleaseSettings = {
+  percent: null,
+  header: null,
+  errorPercent: rolloutLimits.errorPercent,
+};
+
 const effectiveManifest = z.object({
   abi: z.enum(['auto', ...abiNames, 'component']),
   limits: z.object(recordOf(limitNames, () => z.int())),
@@ -73,9 +97,11 @@ const effectiveManifest = z.object({
   schedules: z.array(scheduleSettings).optional(),
   /** Preview settings; absent: the manifest sets none. */
   preview: previewSettings.optional(),
+  /** How new versions are released; left out where the manifest says nothing. */
+  release: releaseSettings.optional(),
 });
 
-const parts = effectiveManifest.pick({ queues: true, schedules: true, preview: true });
+const parts = effectiveManifest.pick({ queues: true, schedules: true, preview: true, release: true });
 
 export type EffectiveManifest = Readonly<z.infer<typeof effectiveManifest>>;
 
@@ -100,7 +126,9 @@ export function releasedParts(text: string): {
   readonly queues: readonly QueueSettings[];
   readonly schedules: readonly ScheduleSettings[];
   readonly preview: PreviewSettings;
+  readonly release: ReleaseSettings;
 } {
-  const { queues = [], schedules = [], preview = defaultPreview } = parts.parse(JSON.parse(text));
-  return { queues, schedules, preview };
+  const read = parts.parse(JSON.parse(text));
+  const { queues = [], schedules = [], preview = defaultPreview, release = defaultRelease } = read;
+  return { queues, schedules, preview, release };
 }

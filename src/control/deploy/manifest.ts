@@ -27,8 +27,9 @@ import {
 } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import { rolloutLimits } from '../../protocol/rollouts.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
-import { defaultPreview, type PreviewSettings } from './effective-manifest.ts';
+import { defaultPreview, defaultRelease, type PreviewSettings, type ReleaseSettings } from './effective-manifest.ts';
 import { queueKeys, queueSettings, queueTables } from './manifest-queues.ts';
 import { scheduleKeys, scheduleSettings, scheduleTables } from './manifest-schedules.ts';
 import { checkPatterns } from './policy-patterns.ts';
@@ -59,6 +60,8 @@ export interface Manifest {
   readonly schedules: readonly ScheduleSettings[];
   /** Preview settings; null: the manifest sets none. */
   readonly preview: PreviewSettings | null;
+  /** How new versions are released; null: the manifest says nothing. */
+  readonly release: ReleaseSettings | null;
   /** Returns the line of a key in wasmcloud.toml, for errors that only the rest of the commit can show. */
   readonly at: (path: readonly string[]) => string;
 }
@@ -125,13 +128,31 @@ const schema = z.strictObject({
       'must be a table: [preview]',
     )
     .optional(),
+  release: z
+    .strictObject(
+      {
+        percent: z.int('must be a whole number').min(1, 'must be at least 1').max(99, 'must be at most 99').optional(),
+        header: z
+          .string('must be text')
+          .max(rolloutLimits.headerChars, `must have at most ${rolloutLimits.headerChars} characters`)
+          .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of a header')
+          .optional(),
+        'error-percent': z
+          .number('must be a number')
+          .min(0, 'must be at least 0')
+          .max(100, 'must be at most 100')
+          .optional(),
+      },
+      'must be a table: [release]',
+    )
+    .optional(),
 });
 
 /** Keys by table, for hints on unknown ones. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': [
     ...['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files'],
-    ...['queue', 'schedule', 'preview'],
+    ...['queue', 'schedule', 'preview', 'release'],
   ],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
@@ -139,6 +160,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   queue: queueKeys,
   schedule: scheduleKeys,
   preview: Object.keys(defaultPreview),
+  release: ['percent', 'header', 'error-percent'],
 };
 
 /** Returns the manifest of the files' bytes as pushed; null: the commit has no such file. Throws `manifest_invalid`. */
@@ -167,6 +189,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     passAuthorization: given.authorization ?? false,
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     schedules: scheduleSettings(given.schedule ?? [], limitsOf(given, olin).timeoutMs),
+    release: given.release === undefined ? null : releaseOf(given.release),
     preview: given.preview === undefined ? null : { ...defaultPreview, ...defined(given.preview) },
     at,
   };
@@ -259,6 +282,15 @@ function lineOf(bytes: Uint8Array | null, part: string): number {
       lines.findIndex((line) => line.includes(part)),
     ) + 1
   );
+}
+
+function releaseOf(given: NonNullable<z.infer<typeof schema>['release']>): ReleaseSettings {
+  const { percent, header, errorPercent } = defaultRelease;
+  return {
+    percent: given.percent ?? percent,
+    header: given.header?.toLowerCase() ?? header,
+    errorPercent: given['error-percent'] ?? errorPercent,
+  };
 }
 
 /** Returns the keys of `given` that are set. */

@@ -51,6 +51,7 @@ import {
 } from './push-words.ts';
 import type { Recovery } from './recovery.ts';
 import type { Releases } from './releases.ts';
+import type { Rollouts } from './rollouts.ts';
 import type { Vetted } from './vet/messages.ts';
 import { interrupted } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
@@ -74,8 +75,9 @@ export interface PushParts {
   readonly vet: Pick<VetPool, 'vet'>;
   /** Places for pushes of large modules (pushLimits.largeModuleBytes). */
   readonly largeModules: Pick<Semaphore, 'enter'>;
-  readonly releases: Pick<Releases, 'announce' | 'makeLive' | 'prepare' | 'remove'>;
+  readonly releases: Pick<Releases, 'announce' | 'prepare' | 'remove'>;
   readonly previews: Pick<Previews, 'remove'>;
+  readonly rollouts: Pick<Rollouts, 'goLive'>;
   readonly settings: Pick<SettingsStore, 'of'>;
   readonly recovery: Pick<Recovery, 'settleEnded'>;
   readonly repositories: Pick<Repositories, 'bytes' | 'setHead'>;
@@ -209,11 +211,16 @@ export class DeployPush implements PushSession {
     const { number, ref, branch: preview } = staged.row;
     const branch = branchOf(ref);
     try {
-      const { replaced } = await this.#parts.releases.makeLive(staged.row, handlerName, 'staged', staged);
+      const { replaced, percent } = await this.#parts.rollouts.goLive(staged.row, handlerName, staged);
       this.#staged = this.#staged.filter((one) => one !== staged);
       const of = preview === deployBranch ? null : await this.#parts.store.previewOf(staged.row);
       if (this.#firstDeploy && of === null) await this.#parts.repositories.setHead(handlerId, branch);
-      const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
+      const instead =
+        replaced === null
+          ? ''
+          : percent === null
+            ? `, replacing v${replaced.number}`
+            : `, for ${percent} % of the calls beside v${replaced.number}`;
       const took = `in ${seconds(performance.now() - this.#startMs)}${instead}`;
       print(
         step(
@@ -225,6 +232,7 @@ export class DeployPush implements PushSession {
       const label = of === null ? handlerName : previewLabel(of.slug, handlerName);
       for (const url of await this.#parts.urlsOf(label)) print(detail(url));
       if (of !== null) print(success('live. Logs:', `wasmcloud logs ${handlerName} --preview ${of.slug}`));
+      else if (percent !== null) print(success('shared. All calls:', `wasmcloud release ${handlerName} --finish`));
       else if (replaced === null) print(success('live. Logs:', `wasmcloud logs ${handlerName}`));
       else print(success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`));
       const from = `${branch} @ ${shortCommit(staged.row.commit)}`;

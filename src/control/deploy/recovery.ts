@@ -9,6 +9,7 @@ import { type DeploymentRow, type DeploymentStore, deployBranch } from './deploy
 import type { OwnerLog } from './owner-log.ts';
 import type { Previews } from './previews.ts';
 import type { Releases } from './releases.ts';
+import type { Rollouts } from './rollouts.ts';
 import type { KnownParts } from './specs.ts';
 
 export interface RecoveryOptions {
@@ -18,6 +19,7 @@ export interface RecoveryOptions {
   readonly handlers: Pick<Handlers, 'findById'>;
   readonly log: OwnerLog;
   readonly previews: Pick<Previews, 'remove'>;
+  readonly rollouts: Pick<Rollouts, 'goLive'>;
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -69,10 +71,10 @@ export class Recovery {
    * again after `delayMs`, doubled each time up to 30 s. The live Deployment stays live meanwhile.
    */
   async settleEnded(row: DeploymentRow, handler: string, known: KnownParts = {}, delayMs = 1_000): Promise<void> {
-    const { releases, report } = this.#options;
+    const { rollouts, report } = this.#options;
     try {
       await this.#settle(row, async () => {
-        await releases.makeLive(row, handler, 'staged', known);
+        await rollouts.goLive(row, handler, known);
       });
     } catch (error) {
       report(`v${row.number} of ${handler} could not be settled; next try in ${delayMs} ms`, error);
@@ -117,19 +119,21 @@ export class Recovery {
   }
 
   /**
-   * Removes previews whose branch no longer exists in git: the removal was interrupted. `ours`: ids of handlers whose
-   * repositories this control holds.
+   * Removes previews whose branch git does not have any more, or that is the deploy branch now: their removal was
+   * interrupted. `ours`: the handlers whose repositories lie here.
    */
   async #removeStrayPreviews(ours: readonly string[]): Promise<void> {
-    const { repositories, store, previews, report } = this.#options;
+    const { repositories, store, handlers, previews, report } = this.#options;
     const some = await store.withPreviews();
     for (const handlerId of ours) {
       if (!some.has(handlerId)) continue;
       try {
         const refs = await repositories.refs(handlerId);
+        const deployed = (await handlers.findById(handlerId))?.deployBranch;
         // A preview without a Release is being pushed for the first time: git creates its branch last.
         for (const { branch } of await store.previews(handlerId))
-          if (!refs.has(`refs/heads/${branch}`) && (await store.live(handlerId, branch)) !== null)
+          if (branch === deployed) await previews.remove(handlerId, branch, 'its branch is the deploy branch now');
+          else if (!refs.has(`refs/heads/${branch}`) && (await store.live(handlerId, branch)) !== null)
             await previews.remove(handlerId, branch, 'its branch was deleted');
       } catch (error) {
         report(`the previews of ${handlerId} could not be compared with its branches`, error);

@@ -4,6 +4,7 @@
  */
 import type { DeploymentSpec, OwnerState } from '../../protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
+import type { Rollout } from '../../protocol/rollouts.ts';
 
 export interface LocalReleaseFeedOptions {
   /** Reads from the database what every label is served with. */
@@ -13,8 +14,8 @@ export interface LocalReleaseFeedOptions {
 export class LocalReleaseFeed implements ReleaseFeed {
   readonly #options: LocalReleaseFeedOptions;
   readonly #listeners = new Set<(change: ReleaseChange) => void>();
-  /** Maps a label to the id of the spec that it is served with. */
-  readonly #served = new Map<string, string>();
+  /** Maps a label to the ids of the specs that it is served with: the live one, and that of a gradual release. */
+  readonly #served = new Map<string, readonly [string, ...string[]]>();
   #revision = 0;
 
   constructor(options: LocalReleaseFeedOptions) {
@@ -22,7 +23,11 @@ export class LocalReleaseFeed implements ReleaseFeed {
   }
 
   lookup(label: string): string | null {
-    return this.#served.get(label) ?? null;
+    return this.#served.get(label)?.[0] ?? null;
+  }
+
+  serving(label: string): readonly string[] {
+    return this.#served.get(label) ?? [];
   }
 
   async current(): Promise<ReleaseState> {
@@ -33,7 +38,8 @@ export class LocalReleaseFeed implements ReleaseFeed {
     });
     try {
       const state = await this.#options.read();
-      for (const { label, specId } of state.releases) if (!changed.has(label)) this.#served.set(label, specId);
+      for (const { label, specId, rollout = null } of state.releases)
+        if (!changed.has(label)) this.#served.set(label, idsOf(specId, rollout));
       return state;
     } finally {
       end();
@@ -45,9 +51,9 @@ export class LocalReleaseFeed implements ReleaseFeed {
     return () => this.#listeners.delete(listener);
   }
 
-  async release(spec: DeploymentSpec): Promise<number> {
-    this.#served.set(spec.label, spec.specId);
-    return this.#tell({ revision: this.#next(), label: spec.label, kind: 'release', spec });
+  async release(spec: DeploymentSpec, rollout: Rollout | null = null): Promise<number> {
+    this.#served.set(spec.label, idsOf(spec.specId, rollout));
+    return this.#tell({ revision: this.#next(), label: spec.label, kind: 'release', spec, rollout });
   }
 
   async announce(label: string): Promise<number> {
@@ -74,4 +80,8 @@ export class LocalReleaseFeed implements ReleaseFeed {
     for (const listener of this.#listeners) listener(change);
     return change.revision;
   }
+}
+
+function idsOf(specId: string, rollout: Rollout | null): readonly [string, ...string[]] {
+  return rollout === null ? [specId] : [specId, rollout.specId];
 }

@@ -6,14 +6,17 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
 import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import { previewLabel } from '../../protocol/previews.ts';
+import type { Rollout } from '../../protocol/rollouts.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
+import type { RolloutRow, RolloutStore } from './rollout-store.ts';
 import type { KnownParts, Specs } from './specs.ts';
 
 export interface ReleasesOptions {
   readonly store: DeploymentStore;
+  readonly rollouts: RolloutStore;
   readonly specs: Specs;
   readonly handlers: Pick<Handlers, 'findById'>;
   readonly repositories: Pick<Repositories, 'pin'>;
@@ -26,7 +29,10 @@ export interface ReleasesOptions {
 export class Releases {
   readonly #options: ReleasesOptions;
   readonly #locks = new KeyedMutex();
-  /** Specs that runners have compiled and do not serve yet, by `HANDLERID BRANCH`, each with its label. */
+  /**
+   * Specs that runners have compiled and do not serve yet, by `HANDLERID BRANCH`, and `HANDLERID BRANCH gradual` for that of a
+   * gradual release, each with its label.
+   */
   readonly #prepared = new Map<string, { readonly label: string; readonly specId: string }>();
 
   constructor(options: ReleasesOptions) {
@@ -35,8 +41,9 @@ export class Releases {
 
   /** Reads what every label is served with. Leaves out and reports a Deployment whose Artifact is damaged. */
   async read(): Promise<ReleaseState> {
-    const { store, specs, report } = this.#options;
+    const { store, specs, rollouts, report } = this.#options;
     const served: DeploymentSpec[] = [];
+    const shared = await this.#sharedSpecs(await rollouts.all());
     const known = [...(await store.withoutRelease())];
     for (const row of await store.allLive()) {
       try {
@@ -55,8 +62,8 @@ export class Releases {
       }
     }
     return {
-      specs: served,
-      releases: served.map(({ label, specId }) => ({ label, specId })),
+      specs: [...served, ...[...shared.values()].map(({ spec }) => spec)],
+      releases: served.map(({ label, specId }) => ({ label, specId, rollout: shared.get(label)?.rollout ?? null })),
       known,
       owners: await store.owners(),
     };
@@ -73,13 +80,13 @@ export class Releases {
 
   /**
    * Makes a Deployment live: runners compile it, one transaction makes the Release, runners switch. `from`: state that
-   * it must be in. Returns the Deployment that it replaces. Throws `not_found` (the handler has been deleted),
-   * `conflict` (another state), `vet_failed`.
+   * it must be in; `rollout`: it has a share of the calls. Returns the Deployment that it replaces. Throws `not_found`
+   * (the handler has been deleted), `conflict` (another state), `vet_failed`.
    */
   async makeLive(
     row: DeploymentRow,
     handler: string,
-    from: 'staged' | 'retired',
+    from: 'staged' | 'retired' | 'rollout',
     known: KnownParts = {},
   ): Promise<{ replaced: DeploymentRow | null }> {
     const { store, specs, repositories, report } = this.#options;
@@ -96,6 +103,40 @@ export class Releases {
       const { replaced } = await store.release(row.id, from).finally(() => pinned);
       await this.#switch(row, spec);
       return { replaced };
+    });
+  }
+
+  /**
+   * Lets a share of the handler's calls go to a Deployment in state `from`: runners compile it, one transaction makes
+   * it live beside the one that has the Release, runners share the calls out. Throws as `makeLive` does, and `conflict`
+   * where nothing has the Release.
+   */
+  async startRollout(
+    row: DeploymentRow,
+    handler: string,
+    from: 'staged' | 'retired',
+    share: Pick<RolloutRow, 'percent' | 'header' | 'error_percent' | 'baseline'>,
+    known: KnownParts = {},
+  ): Promise<void> {
+    const { specs, rollouts, repositories, report } = this.#options;
+    await this.#locks.run(row.handler_id, async () => {
+      await this.#existing(row.handler_id);
+      await this.#prepare(row, await specs.specOf(row, handler, known));
+      await repositories
+        .pin(row.handler_id, row.number, row.commit)
+        .catch((error: unknown) => report(`v${row.number} of ${handler} could not be pinned`, error));
+      await rollouts.start({ ...share, handler_id: row.handler_id, deployment_id: row.id }, from);
+      await this.#serveOwn(row.handler_id, handler);
+    });
+  }
+
+  /** Serves a handler with its gradual release as the database has it now. Runs `change` before, under the same lock. */
+  async rolloutChanged<T>(handlerId: string, change: () => Promise<T>): Promise<T> {
+    return this.#locks.run(handlerId, async () => {
+      const { name } = await this.#existing(handlerId);
+      const result = await change();
+      await this.#serveOwn(handlerId, name);
+      return result;
     });
   }
 
@@ -133,10 +174,10 @@ export class Releases {
       const preview = (await store.previews(handlerId)).find((one) => one.branch === branch);
       const rows = await store.removePreview(handlerId, branch);
       if (preview === undefined) return rows;
-      const served = feed.lookup(preview.label);
+      const served = feed.serving(preview.label);
       await nodes.applied(await feed.remove(preview.label));
       this.forgetPrepared(handlerId, branch);
-      if (served !== null) nodes.forget(served);
+      for (const specId of served) nodes.forget(specId);
       return rows;
     });
   }
@@ -149,10 +190,10 @@ export class Releases {
       if (handler === null) return;
       const own = { branch: deployBranch, label: handler.name };
       for (const { branch, label } of [own, ...(await store.previews(handlerId))]) {
-        const served = feed.lookup(label);
+        const served = feed.serving(label);
         await feed.remove(label);
         this.forgetPrepared(handlerId, branch);
-        if (served !== null) nodes.forget(served);
+        for (const specId of served) nodes.forget(specId);
       }
     });
   }
@@ -178,32 +219,68 @@ export class Releases {
     const key = `${handlerId} ${branch}`;
     const unused = this.#prepared.get(key);
     this.#prepared.delete(key);
-    if (unused !== undefined && unused.specId !== feed.lookup(unused.label)) nodes.forget(unused.specId);
+    if (unused !== undefined && !feed.serving(unused.label).includes(unused.specId)) nodes.forget(unused.specId);
   }
 
+  /** Serves a live Deployment; that of the deploy branch with its gradual release. */
   async #serve(row: DeploymentRow, handler: string): Promise<void> {
-    const spec = await this.#options.specs.specOf(row, handler);
+    const { specs, rollouts } = this.#options;
+    const found = row.branch === deployBranch ? await rollouts.of(row.handler_id) : null;
+    const shared = found === null ? null : await this.#sharedSpec(found, handler);
+    const spec = await specs.specOf(row, handler);
     await this.#prepare(row, spec);
-    await this.#switch(row, spec);
+    if (shared !== null) await this.#prepare(row, shared.spec, ' gradual');
+    await this.#switch(row, spec, shared?.rollout ?? null);
   }
 
-  async #prepare(row: DeploymentRow, spec: DeploymentSpec): Promise<void> {
+  /** Serves the deploy branch of a handler as the database has it. */
+  async #serveOwn(handlerId: string, handler: string): Promise<void> {
+    const live = await this.#options.store.live(handlerId);
+    if (live !== null) await this.#serve(live, handler);
+  }
+
+  async #sharedSpec(row: RolloutRow, handler: string): Promise<Shared | null> {
+    const { store, specs } = this.#options;
+    const deployment = await store.byId(row.deployment_id);
+    if (deployment === null) return null;
+    const spec = await specs.specOf(deployment, handler);
+    return { spec, rollout: { id: row.id, specId: spec.specId, percent: Number(row.percent), header: row.header } };
+  }
+
+  /** Returns the specs of gradual releases by label. Leaves out and reports one whose Artifact is damaged. */
+  async #sharedSpecs(rows: readonly RolloutRow[]): Promise<ReadonlyMap<string, Shared>> {
+    const found = new Map<string, Shared>();
+    for (const row of rows) {
+      try {
+        const { name } = await this.#existing(row.handler_id);
+        const shared = await this.#sharedSpec(row, name);
+        if (shared !== null) found.set(name, shared);
+      } catch (error) {
+        this.#options.report(`the gradual release of ${row.handler_id} cannot be served`, error);
+      }
+    }
+    return found;
+  }
+
+  /** `as`: ' gradual' for the version that gets a share of the calls, so that neither takes the place of the other. */
+  async #prepare(row: DeploymentRow, spec: DeploymentSpec, as = ''): Promise<void> {
     const { feed, nodes } = this.#options;
-    const key = keyOf(row);
-    const ready = [this.#prepared.get(key)?.specId, feed.lookup(spec.label)];
-    if (ready.includes(spec.specId)) return;
-    this.forgetPrepared(row.handler_id, row.branch);
+    const key = keyOf(row) + as;
+    const held = ['', ' gradual'].map((kind) => this.#prepared.get(keyOf(row) + kind)?.specId);
+    if ([...held, ...feed.serving(spec.label)].includes(spec.specId)) return;
+    this.forgetPrepared(row.handler_id, row.branch + as);
     await nodes.prepare(spec);
     this.#prepared.set(key, { label: spec.label, specId: spec.specId });
   }
 
-  async #switch(row: DeploymentRow, spec: DeploymentSpec): Promise<void> {
+  async #switch(row: DeploymentRow, spec: DeploymentSpec, rollout: Rollout | null = null): Promise<void> {
     const { feed, nodes } = this.#options;
-    const before = feed.lookup(spec.label);
-    const key = keyOf(row);
-    if (this.#prepared.get(key)?.specId === spec.specId) this.#prepared.delete(key);
-    await nodes.applied(await feed.release(spec));
-    if (before !== null && before !== spec.specId) nodes.forget(before);
+    const before = feed.serving(spec.label);
+    const now = rollout === null ? [spec.specId] : [spec.specId, rollout.specId];
+    for (const key of [keyOf(row), `${keyOf(row)} gradual`])
+      if (now.includes(this.#prepared.get(key)?.specId ?? '')) this.#prepared.delete(key);
+    await nodes.applied(await feed.release(spec, rollout));
+    for (const specId of before) if (!now.includes(specId)) nodes.forget(specId);
   }
 
   async #existing(handlerId: string): Promise<{ readonly name: string }> {
@@ -211,6 +288,12 @@ export class Releases {
     if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
     return handler;
   }
+}
+
+/** The version that gets a share of the calls. */
+interface Shared {
+  readonly spec: DeploymentSpec;
+  readonly rollout: Rollout;
 }
 
 function keyOf({ handler_id, branch }: DeploymentRow): string {

@@ -228,7 +228,7 @@ export class RunnerFleet implements Nodes {
     const made = this.#members
       .make(async (runner) => {
         if (change.kind === 'release') {
-          runner.send({ kind: 'release', label: change.label, specId: change.spec.specId });
+          runner.send({ kind: 'release', label: change.label, specId: change.spec.specId, rollout: change.rollout });
           await runner.sync();
         } else if (change.kind === 'owner') {
           runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
@@ -237,8 +237,10 @@ export class RunnerFleet implements Nodes {
       })
       .then(() => {
         this.#applying.delete(revision);
-        // The state that a new runner reads contains the spec from now on.
-        if (change.kind === 'release') this.#prepared.delete(change.spec.specId);
+        // The state that a new runner reads contains both specs from now on.
+        if (change.kind !== 'release') return;
+        this.#prepared.delete(change.spec.specId);
+        if (change.rollout !== null) this.#prepared.delete(change.rollout.specId);
       });
     this.#applying.set(revision, made);
   }

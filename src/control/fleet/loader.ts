@@ -51,9 +51,11 @@ export async function load(options: LoadOptions): Promise<void> {
     await Promise.all(all.slice(at, at + fleetLimits.specsUnderway).map(tell));
   for (const owner of state.owners) runner.send({ kind: 'owner', owner: shareOf(owner) });
   for (const label of state.known) runner.send({ kind: 'announce', label });
-  for (const { label, specId } of state.releases) {
+  for (const { label, specId, rollout = null } of state.releases) {
+    // Where only the new version is missing, the live one answers all calls.
+    const shared = rollout === null || missing.has(rollout.specId) ? null : rollout;
     if (missing.has(specId)) runner.send({ kind: 'announce', label });
-    else runner.send({ kind: 'release', label, specId });
+    else runner.send({ kind: 'release', label, specId, rollout: shared });
   }
 }
 

@@ -17,6 +17,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   changeHandler: { deployBranch: 'x' },
   setVariable: { value: 'x' },
   rollBack: { number: 1 },
+  putRollout: { number: 1, percent: 10 },
   setCollaborator: { role: 'viewer' },
   offerTransfer: { to: 'bob' },
 };
@@ -172,6 +173,10 @@ describe('answers', () => {
       ['listCalls', `/handlers/${created}/calls`],
       ['listPreviews', `/handlers/${created}/previews`],
       ['deletePreview', `/handlers/${created}/previews/${encodeURIComponent('feature/x')}`],
+      ['getRollout', `/handlers/${created}/release`],
+      ['putRollout', `/handlers/${created}/release`, { number: 1, percent: 10 }],
+      ['finishRollout', `/handlers/${created}/release/finish`],
+      ['abortRollout', `/handlers/${created}/release`],
       ['queryLogs', `/handlers/${created}/logs`],
       ['listInvocations', `/handlers/${created}/invocations`],
       ['getInvocation', `/handlers/${created}/invocations/inv-1`],

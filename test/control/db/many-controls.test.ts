@@ -176,6 +176,7 @@ onEachDatabase('two controls on one database', (dialect) => {
         repositories,
         handlers: new Handlers({ db, now: Date.now, randomBytes, randomInt }),
         log: new OwnerLog({ logs: { append: async () => 'stored' }, now: Date.now, report }),
+        rollouts: { goLive: () => Promise.reject(new Error('nothing is staged')) },
         // Recovery at start only asks it to forget what was prepared.
         releases: { forgetPrepared: () => {} } as never,
         previews: { remove: async () => false },

@@ -161,6 +161,20 @@ describe('a preview', () => {
     expect(served(at.handler)).toBe(1);
   });
 
+  it('ends when its branch becomes the deploy branch; the next push of that branch is deployed', async () => {
+    const at = await deployed();
+    await pushBranch(at, 'dev');
+    await platform.deployments.changeDeployBranch({ handlerId: at.id, branch: 'dev', userId: user.id });
+    expect([served(`dev--${at.handler}`), served(at.handler)]).toEqual([undefined, 1]);
+    expect(await platform.deployments.store.previews(at.id)).toEqual([]);
+    await commit(at.repo, { 'hello.wasm': variant('more') });
+    expect((await platform.push(user, at.repo, at.handler, 'dev')).stderr).toContain('deployed v3');
+    expect(served(at.handler)).toBe(3);
+    const old = await pushBranch(at, 'main', { 'hello.wasm': variant('old') });
+    expect(old.stderr).toContain('deployed preview of main as v4');
+    expect([served(`main--${at.handler}`), served(at.handler)]).toEqual([4, 3]);
+  });
+
   it('has its variables over those of the handler', async () => {
     const at = await deployed();
     await platform.env.set(at.id, 'A', 'handler');

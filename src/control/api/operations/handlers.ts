@@ -94,11 +94,12 @@ export function handlerOperations(deps: {
       }),
       answer: one,
       errors: ['not_found', 'limit_exceeded', 'vet_failed'],
-      run: async ({ handler, body }) => {
+      run: async ({ handler, user, body }) => {
         const { deployBranch, limits = {}, policy = null, previews } = body;
         if (Object.keys(limits).length > 0 || policy !== null || previews !== undefined)
           await deployer.changeSettings({ handlerId: handler.id, limits, policy, previews });
-        if (deployBranch !== undefined) await handlers.setDeployBranch(handler.id, deployBranch);
+        if (deployBranch !== undefined)
+          await deployer.changeDeployBranch({ handlerId: handler.id, branch: deployBranch, userId: user.id });
         return { handler: await views.of(handler.id, handler.role) };
       },
     }),
