@@ -121,6 +121,8 @@ export interface DeploymentView {
   readonly moduleBytes: number;
   readonly moduleSha256: string;
   readonly abis: readonly AbiName[];
+  /** Interfaces of the platform that the module imports. */
+  readonly interfaces: readonly string[];
   readonly limits: Limits;
   readonly policy: Policy | null;
   /** Milliseconds that the vet child took to read, meter and compile the module. */

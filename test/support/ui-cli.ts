@@ -216,7 +216,7 @@ async function deploy(db: Database, options: DeployOptions): Promise<void> {
     meter_version: 1,
     original_bytes: 184 * 1024 + number,
     bytes: 200 * 1024,
-    module: JSON.stringify({ plan: { abis: ['cwa'] } }),
+    module: JSON.stringify({ plan: { abis: ['cwa'], imports: [{ module: 'cwa' }] } }),
     created_ms: Date.now(),
   };
   await db

@@ -77,6 +77,7 @@ export const deploymentAnswer: z.ZodMiniType<DeploymentView> = z.object({
   moduleBytes: number,
   moduleSha256: plain,
   abis: z.array(abi),
+  interfaces: z.array(text),
   limits,
   policy: orNull(policy),
   vetMs: number,

@@ -1,4 +1,5 @@
 /** Formats Deployments. */
+import { newCapabilities } from '../../src/protocol/capabilities.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { type DeploymentView, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
@@ -53,7 +54,12 @@ export function previewRollback(
   return {
     change,
     from: from?.number ?? null,
-    lines: [change, ...(from === null ? [] : [`${describe(from)}  (live now)`]), describe(to)],
+    lines: [
+      change,
+      ...(from === null ? [] : [`${describe(from)}  (live now)`]),
+      describe(to),
+      ...(from === null ? [] : newCapabilities(from, to).map((text) => `  ${visible(text)}`)),
+    ],
   };
 }
 

@@ -74,6 +74,7 @@ export const deploymentSchema: z.ZodType<DeploymentView> = z
     moduleBytes: z.number(),
     moduleSha256: z.string(),
     abis: z.array(z.enum(abiNames)),
+    interfaces: z.array(z.string()).describe('interfaces of the platform that the module imports'),
     limits: z.object(recordOf(limitNames, (name) => z.number().describe(limitMeanings[name]))),
     policy: z.object(recordOf(policyLists, () => z.array(z.string()))).nullable(),
     vetMs: z.number(),

@@ -1,5 +1,6 @@
 /** Makes the lines that a push prints step by step (docs/push.md). */
 
+import { type Capabilities, newCapabilities } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RefUpdate } from '../../protocol/push.ts';
 import {
@@ -14,7 +15,6 @@ import {
   warning,
 } from '../git/push-text.ts';
 import type { Candidate } from './candidate.ts';
-import type { EffectiveManifest } from './effective-manifest.ts';
 import type { Vetted } from './vet/messages.ts';
 
 export function received(handler: string, update: RefUpdate): string {
@@ -67,28 +67,13 @@ export function snapshotTaken({ module, startUp }: Pick<Vetted, 'module' | 'star
 const listedMax = 10;
 
 /**
- * Returns one line for each pattern that the new version allows and the live one does not, so that the pushing user
- * notices what a dependency has added.
+ * Returns what a version may do that the live one may not, one line each: the user who pushes sees that a dependency has
+ * brought more than code.
  */
-export function newlyAllowed(live: EffectiveManifest, next: EffectiveManifest): string {
-  const before = live.policy;
-  const now = next.policy;
-  if (before === null) return '';
-  if (now === null) return step('newly allowed: everything, there is no policy any more');
-  const allowed = now.allow.filter((pattern) => !before.allow.includes(pattern));
-  const undone = before.disallow.filter((pattern) => !now.disallow.includes(pattern));
-  const lines = [
-    ...allowed.map((pattern) => `newly allowed: ${readable(pattern)}`),
-    ...undone.map((pattern) => `no longer disallowed: ${readable(pattern)}`),
-  ];
+export function newlyAllowed(live: Capabilities, next: Capabilities): string {
+  const lines = newCapabilities(live, next);
   const more = lines.length - listedMax;
   return [...lines.slice(0, listedMax), ...(more > 0 ? [`and ${more} more`] : [])].map(step).join('');
-}
-
-/** Returns a pattern that matches one prefix of a URL as that prefix, any other pattern unchanged. */
-function readable(pattern: string): string {
-  const start = /^\^((?:[\w:/@-]|\\[./-])+)$/.exec(pattern)?.[1];
-  return start === undefined ? pattern : start.replace(/\\([./-])/g, '$1');
 }
 
 /** Returns the warning about a branch that is pushed and not deployed. `why`: reason; null: previews are turned off. */

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { isComponent, LINKER_VERSION } from '../../guest/component/recognise.ts';
 import { METER_VERSION } from '../../guest/wasm/meter/costs.ts';
+import { interfacesOf } from '../../protocol/capabilities.ts';
 import { type ErrorCode, PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { TreeFile } from '../../protocol/messages.ts';
@@ -392,7 +393,13 @@ export class DeployPush implements PushSession {
     print(snapshotTaken(vetted));
     // The first version of a preview is compared with the handler's own live version.
     const compared = before ?? this.#live;
-    if (compared !== null) print(newlyAllowed(readEffectiveManifest(compared.manifest), candidate.effective));
+    if (compared !== null) {
+      const known = await this.#parts.store.artifactModule(compared.artifact);
+      const { policy } = candidate.effective;
+      const next = { policy, interfaces: interfacesOf(vetted.module.plan.imports) };
+      const interfaces = known === null ? next.interfaces : interfacesOf(known.plan.imports);
+      print(newlyAllowed({ policy: readEffectiveManifest(compared.manifest).policy, interfaces }, next));
+    }
     if (branch === deployBranch)
       for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
     stopIf(signal);

@@ -1,5 +1,6 @@
 /** Reads handlers and Deployments in the form in which the API shows them, with one query each. */
 import { z } from 'zod';
+import { interfacesOf } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { defaultLimits, limitNames } from '../../protocol/limits.ts';
 import type { VettedModule } from '../../protocol/module.ts';
@@ -136,6 +137,7 @@ export class HandlerViews {
         moduleBytes: row.original_bytes,
         moduleSha256: row.sha256,
         abis: module.plan.abis,
+        interfaces: interfacesOf(module.plan.imports),
         limits,
         policy,
         vetMs: row.vet_ms,

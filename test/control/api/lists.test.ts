@@ -65,7 +65,7 @@ async function deploy(handlerId: string, userId: string): Promise<void> {
   const artifact = { name: 'a-m1', sha256: 'a', meter_version: 1, original_bytes: 1, bytes: 1, created_ms: 1 };
   await db
     .insertInto('artifacts')
-    .values({ ...artifact, module: JSON.stringify({ plan: { abis: ['cwa'] } }) })
+    .values({ ...artifact, module: JSON.stringify({ plan: { abis: ['cwa'], imports: [{ module: 'cwa' }] } }) })
     .execute();
   for (let number = 1; number <= 3; number += 1) {
     await db

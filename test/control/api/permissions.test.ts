@@ -138,6 +138,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   changeHandler: { deployBranch: 'main' },
   setVariable: { value: 'x' },
   rollBack: { number: 1 },
+  putRollout: { number: 1, percent: 10 },
   setCollaborator: { role: 'viewer' },
   offerTransfer: { to: 'stranger' },
   createToken: { label: 'x' },

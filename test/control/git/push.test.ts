@@ -242,6 +242,11 @@ describe('a push that deploys', () => {
     );
     await commit(repo, { 'wasmcloud.toml': '' });
     expect(printed(await platform.push(user, repo, handler))).toContain('newly allowed: everything');
+    const wasi = await readFile(new URL('../../../fixtures/guests/wasi/cgi.wasm', import.meta.url));
+    await commit(repo, { 'hello.wasm': wasi });
+    expect(printed(await platform.push(user, repo, handler))).toContain(
+      '-----> newly imported: wasi_snapshot_preview1\n',
+    );
   });
 
   it("takes Olin's policy file with Olin's defaults", async () => {

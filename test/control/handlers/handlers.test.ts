@@ -263,6 +263,7 @@ onEachDatabase('handlers', (dialect) => {
         moduleBytes: 100,
         moduleSha256: 'abc',
         abis: ['cwa'],
+        interfaces: ['cwa'],
         limits: defaultLimits,
         policy: { allow: ['^https:'], disallow: [] },
         vetMs: 12,
@@ -298,7 +299,7 @@ onEachDatabase('handlers', (dialect) => {
         meter_version: 1,
         original_bytes: 100,
         bytes: 120,
-        module: JSON.stringify({ plan: { abis: ['cwa'] } }),
+        module: JSON.stringify({ plan: { abis: ['cwa'], imports: [{ module: 'cwa' }] } }),
         created_ms: 1,
       })
       .onConflict((oc) => oc.doNothing())

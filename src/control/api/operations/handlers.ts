@@ -183,15 +183,12 @@ export function handlerOperations(deps: {
       method: 'GET',
       path: '/handlers/{name}/previews',
       tag,
-      summary: 'Previews of branches that are not the deploy branch, by branch.',
-      query: z.strictObject({
-        ...pageQuery(previewLimits.previews),
-        after: branchText.optional().describe('`next` of the page before: branches behind this one'),
-      }),
+      summary: 'Previews of branches that are not the deploy branch, by slug.',
+      query: z.strictObject(pageQuery(previewLimits.previews)),
       answer: z.object({ previews: z.array(previewSchema), next: nextText }),
       errors: ['not_found'],
       run: async ({ handler, query }) => {
-        const { items, next } = pageOfAll(await views.previews(handler), query, ({ branch }) => branch);
+        const { items, next } = pageOfAll(await views.previews(handler), query, ({ slug }) => slug);
         return { previews: items, next };
       },
     }),
