@@ -1,5 +1,6 @@
 /** Every list of the API is read in pages: found by walking the document, so that a new list cannot be forgotten. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CallStore } from '../../../src/control/calls/call-store.ts';
 import { replaceSchedules } from '../../../src/control/calls/schedules.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import { api, logLine, type Platform, signUp, startPlatform } from '../../support/api.ts';
@@ -41,6 +42,11 @@ beforeAll(async () => {
   );
   for (let n = 0; n < 3; n += 1) await platform.append([logLine('otter', `line ${n}`)]);
   await deploy(id, ownerId);
+  const calls = new CallStore({ db: platform.db, now: () => platform.clock.ms, random: () => 0 });
+  for (const call of ['c1', 'c2', 'c3']) {
+    const request = { method: 'POST', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 };
+    await calls.accept({ id: call, handlerId: id, request, body: new Uint8Array(), attemptsMax: 1 });
+  }
   const record = {
     ...{
       handler: 'otter',
