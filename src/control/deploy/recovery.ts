@@ -86,22 +86,27 @@ export class Recovery {
   /** Calls `finish` if git has moved the ref to the Deployment's commit, else fails the Deployment. */
   async #settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
     const { store, releases, repositories, handlers, log } = this.#options;
-    const handler = await handlers.findById(row.handler_id);
-    const isGone =
-      handler === null ||
-      handler.deletedMs !== null ||
-      (row.branch !== deployBranch && !(await store.previews(handler.id)).some(({ branch }) => branch === row.branch));
+    const gone = await this.#whatIsGone(row);
     const refs = await repositories.refs(row.handler_id);
-    if (!isGone && refs.get(row.ref) === row.commit) {
+    if (gone === null && refs.get(row.ref) === row.commit) {
       await finish();
       await log.write(row.handler_id, row.number, 'info', `deployed v${row.number} (finished after an interruption)`);
       return;
     }
-    const failure = isGone ? 'the handler or the preview was deleted' : 'the push was interrupted';
+    const failure = gone === null ? 'the push was interrupted' : `the ${gone} was deleted`;
     const failed = await store.fail(row.id, failure);
     releases.forgetPrepared(row.handler_id, row.branch);
-    if (failed && handler !== null)
+    if (failed && (await handlers.findById(row.handler_id)) !== null)
       await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
+  }
+
+  /** Returns which of the two a Deployment lacks; null: it lacks neither. */
+  async #whatIsGone(row: DeploymentRow): Promise<'handler' | 'preview' | null> {
+    const { store, handlers } = this.#options;
+    const handler = await handlers.findById(row.handler_id);
+    if (handler === null || handler.deletedMs !== null) return 'handler';
+    if (row.branch === deployBranch) return null;
+    return (await store.previews(handler.id)).some(({ branch }) => branch === row.branch) ? null : 'preview';
   }
 
   /** Pins the commit of every live Deployment that has no pin, so that git never removes it. */
