@@ -1,17 +1,25 @@
-/** Bounds on what a component may be before it is linked. All lie far above what toolchains make. */
+/** Bounds on a component, checked before it is linked. All of them lie far above what toolchains make. */
 export const componentCaps = {
-  /** Components within components; toolchains nest 3. Decoding recurses that deep. */
+  /** Levels of components within components; toolchains nest 3. Decoding recurses that deep. */
   nesting: 32,
-  /** Definitions of a component, nested ones included, and steps of its instantiation; a large one has 3,000. */
+  /**
+   * Definitions of a component, those of nested components included, and steps of its instantiation; a large one has
+   * 3,000.
+   */
   definitions: 200_000,
-  /** Core instances: a nested component may be instantiated again and again, 2^n times with n definitions. Real ones have up to 8. */
+  /**
+   * Core instances; real components have up to 8. Nested components may be instantiated again and again: 2^n times with
+   * n definitions.
+   */
   coreInstances: 256,
   /** Instances of nested components; real ones have up to 20. */
   instances: 1_000,
-  /** Parts of one type written out as a tree: a type may name another twice, 2^n parts with n definitions. */
+  /** Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. */
   typeParts: 10_000,
-  /** Levels of one type: reading and comparing recurse that deep. */
+  /** Levels of one type. Reading and comparing a type recurse that deep. */
   typeDepth: 100,
-  /** Bytes of all core instances together: a module may be instantiated several times. */
+  /**
+   * Bytes of the modules of all core instances together. A module that is instantiated several times counts each time.
+   */
   fusedBytes: 256 * 1024 * 1024,
 } as const;

@@ -1,7 +1,7 @@
 /**
- * Decodes a component into its definitions. Checks the form of the file, not whether indices exist: evaluate does.
- * Linear in the size of the file. Errors: `module_invalid`, `module_unsupported` (value definitions, instructions of
- * proposals that are not finished), `module_too_large`.
+ * Decodes a component into its definitions. Checks the form of the file; evaluate.ts checks that indices exist. Takes
+ * time linear in the size of the file. Errors: `module_invalid`, `module_unsupported` (value definitions, instructions
+ * of proposals that are not finished), `module_too_large`.
  *
  * Spec: component-model, "Component Model Binary Format Explainer".
  */
@@ -26,13 +26,13 @@ import { isComponent } from './recognise.ts';
 import { ComponentReader, tooLargeComponent, unsupportedComponent } from './refusals.ts';
 import type { PrimitiveType } from './wit.ts';
 
-/** Reads one component; `subject` is what messages call it. */
+/** Returns the definitions of a component. `subject` names the component in messages. */
 export function decodeComponent(bytes: Uint8Array, subject: string): readonly Definition[] {
   const reader = new ComponentReader(bytes, subject);
   return new Decoder(reader).component(0);
 }
 
-/** Version of the binary format that is read, and the layer of components. */
+/** Version of the binary format; the layer byte, which follows in the file, is 1 for components. */
 const version = 0x0d;
 
 class Decoder {
@@ -209,7 +209,7 @@ class Decoder {
     return sortOf[byte] ?? reader.fail(`invalid sort 0x${byte.toString(16)}`, reader.pos - 1);
   }
 
-  /** Reads the name of an import or export. A form with a version or other attributes gives the name alone. */
+  /** Reads the name of an import or export. Skips a version and other attributes of the name. */
   #externalName(): string {
     const reader = this.#reader;
     const form = reader.u8('name');
@@ -281,7 +281,10 @@ class Decoder {
     };
   }
 
-  /** Skips a core type. Only declarations of imported core modules need one, and there are none. */
+  /**
+   * Skips the type of a core function. Refuses all other core types: only imported core modules need them, and a
+   * component may import none.
+   */
   #coreType(): Definition & Declaration {
     const reader = this.#reader;
     const form = reader.u8('core type');
@@ -318,7 +321,8 @@ class Decoder {
           kind: 'variant',
           members: this.#list('cases', () => {
             const member = { name: reader.name('label'), type: this.#optionalType() };
-            // Once the case that this one refines; the format keeps the byte.
+            // This byte says whether an index follows: that of the case that this case refines. The format has dropped
+            // such cases and keeps the byte.
             if (this.#optional()) reader.fail('a case that refines another', reader.pos - 1);
             return member;
           }),

@@ -1,7 +1,7 @@
 /**
- * Evaluates the definitions of a component: follows every index, inlines nested components, and tells which core
- * modules are instantiated in which order, with what. No guest code runs. Bounded by componentCaps, whatever the
- * component says. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
+ * Evaluates the definitions of a component: follows every index, inlines nested components, and finds which core
+ * modules are instantiated, in which order and with which arguments. Runs no guest code. componentCaps bound the work,
+ * whatever the component says. Errors: `module_invalid`, `module_unsupported`, `module_too_large`.
  *
  * Spec: component-model, Explainer.md "Instance Definitions", "Alias Definitions", "Canonical Definitions".
  */
@@ -87,7 +87,7 @@ class Evaluator {
       throw tooLargeComponent(this.#subject, 'steps of the instantiation', componentCaps.definitions);
   }
 
-  /** Returns entry `index` of a space. Throws `module_invalid` where there is none. */
+  /** Returns entry `index` of an index space. Throws `module_invalid` if the space has no such entry. */
   #get<S extends Sort>(scope: Scope, sort: S, index: number): Spaces[S][number] {
     const value = scope.spaces[sort][index];
     if (value === undefined) throw this.#fail(`${sort} ${index} does not exist`);
@@ -102,7 +102,10 @@ class Evaluator {
     (scope.spaces[sort] as unknown[]).push(value);
   }
 
-  /** Runs through one component; `args` is null for the root, whose imports are the host's. */
+  /**
+   * Evaluates one component and returns its exports. `args` are its imports by name; null for the root, whose imports
+   * the host provides.
+   */
   #instantiate(
     definitions: readonly Definition[],
     scope: Scope,
@@ -261,8 +264,8 @@ class Evaluator {
   }
 
   /**
-   * Returns what an import declared as `of` stands for: `given`, after a check against the declaration, or, where
-   * that is null, the host's. `interfaceName` is the interface that it is declared in.
+   * Returns the entry for an import declared as `of`: `given` after a check against the declaration, or the host's
+   * entry if `given` is null. `interfaceName` is the interface that contains the declaration.
    */
   #imported(scope: Scope, interfaceName: string, name: string, of: External, given: Entry | null): Entry {
     if (of.kind === 'type') {
@@ -294,7 +297,10 @@ class Evaluator {
     return { kind: 'resource', resource, host: { interfaceName, name }, destructor: null };
   }
 
-  /** Runs through an instance type; `given` is the instance that is to have it, null for one of the host. */
+  /**
+   * Evaluates an instance type and returns the exports that it declares. Checks `given` against the type; null: the
+   * host provides the instance.
+   */
   #declared(
     type: Extract<TypeItem, { readonly kind: 'instance type' }>,
     interfaceName: string,

@@ -9,7 +9,10 @@ import type { Case, FunctionType, WitType } from './wit.ts';
 
 /** A function with more flat parameters than this gets them in memory, behind one pointer. */
 export const flatParamsMax = 16;
-/** The same for a call that is lowered `async`: the host may keep the arguments, so it takes few. */
+/**
+ * Most flat parameters of a function that is lowered `async`; with more, the core function takes one pointer to them.
+ * The host may keep the arguments, so it takes few.
+ */
 export const flatAsyncParamsMax = 4;
 export const flatResultsMax = 1;
 
@@ -65,7 +68,7 @@ export function elementBytes(type: WitType): number {
   }
 }
 
-/** Returns the offset of every field, and the bytes of all of them together. */
+/** Returns the offset of every field and the size of the whole record, both in bytes. */
 export function recordLayout(types: readonly WitType[]): {
   readonly offsets: readonly number[];
   readonly bytes: number;
@@ -80,10 +83,10 @@ export function recordLayout(types: readonly WitType[]): {
   return { offsets, bytes: alignTo(at, Math.max(1, ...types.map(alignment))) };
 }
 
-/** A type that is a variant in memory: variant, enum, option, result. */
+/** The types that memory holds as a variant: variant, enum, option, result. */
 export type VariantLike = Extract<WitType, { readonly kind: 'variant' | 'enum' | 'option' | 'result' }>;
 
-/** Returns the cases of any type that is a variant in memory, in the order of their discriminants. */
+/** Returns the cases of `type` in the order of their discriminants. */
 export function casesOf(type: VariantLike): readonly Case[] {
   switch (type.kind) {
     case 'variant':
@@ -103,17 +106,17 @@ export function casesOf(type: VariantLike): readonly Case[] {
   }
 }
 
-/** Returns 1, 2 or 4: bytes of the number that says which of `count` cases a variant has. */
+/** Returns the size of a discriminant that tells `count` cases apart: 1, 2 or 4 bytes. */
 export function discriminantBytes(count: number): 1 | 2 | 4 {
   return count <= 0x100 ? 1 : count <= 0x1_0000 ? 2 : 4;
 }
 
-/** Returns the offset of the payload from the start of a variant. */
+/** Returns the offset of a variant's payload from the variant's start, in bytes. */
 export function payloadOffset(cases: readonly Case[]): number {
   return alignTo(discriminantBytes(cases.length), payloadAlignment(cases));
 }
 
-/** Returns the bytes that hold `count` flags. */
+/** Returns the size of a set of `count` flags: 1, 2 or 4 bytes. */
 export function flagsBytes(count: number): 1 | 2 | 4 {
   return count <= 8 ? 1 : count <= 16 ? 2 : 4;
 }
@@ -154,14 +157,15 @@ export function flattenType(type: WitType): readonly FlatType[] {
   }
 }
 
-/** Side from which the core function is flattened: outside of the component (lift) or inside (lower). */
+/** Direction of the translation. `lift`: a core module exports the core function; `lower`: it imports the function. */
 export type Direction = 'lift' | 'lower';
-/** `async` without a callback is stackful. */
+/** Form of the core function. `async`, without a callback, is the stackful form of the specification. */
 export type CallStyle = 'sync' | 'async' | 'callback';
 
 /**
- * Returns the type of the core function that is lifted to, or lowered from, a function of `type`. A lowered one takes
- * a pointer to memory for a result of more than one value; a lifted one returns that pointer.
+ * Returns the type of the core function that is lifted to, or lowered from, a function of `type`. If the flat result
+ * has more than one value, a lowered function takes a pointer to memory for it, and a lifted one returns such a
+ * pointer.
  */
 export function flattenFunction(type: FunctionType, direction: Direction, style: CallStyle = 'sync'): FuncType {
   const flatParams = type.params.flatMap((param) => flattenType(param.type));
@@ -180,7 +184,7 @@ export function flattenFunction(type: FunctionType, direction: Direction, style:
   return { params: flatResults.length > 0 ? [...params, 'i32'] : params, results: oneI32 };
 }
 
-/** Returns whether a value of `type` has parts that lie in memory: a list or a string anywhere in it. */
+/** Returns whether a value of `type` contains a list or a string, whose elements lie in memory of their own. */
 export function hasLists(type: WitType): boolean {
   if (typeof type === 'string') return type === 'string';
   switch (type.kind) {
@@ -230,7 +234,7 @@ function payloadAlignment(cases: readonly Case[]): number {
   return Math.max(1, ...cases.map((one) => (one.type === null ? 1 : alignment(one.type))));
 }
 
-/** Returns the smallest core type that holds either: the cases of a variant share their flat values. */
+/** Returns the smallest core type that holds values of both types: the cases of a variant share their flat values. */
 function join(left: FlatType, right: FlatType): FlatType {
   if (left === right) return left;
   const word = (type: FlatType) => type === 'i32' || type === 'f32';

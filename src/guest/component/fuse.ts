@@ -1,10 +1,10 @@
 /**
- * Fuses core modules that import from each other into one module. Functions, types, tables, globals and segments are
- * renumbered; a function that nothing else provides stays an import. Every module is validated by the engine first,
- * and every import compared with what it gets, so that the fused module is valid if they are.
+ * Fuses core modules that import from each other into one module. Renumbers functions, types, tables, globals and
+ * segments; imports of host functions stay imports. The engine validates every module first, and the type of every
+ * import is compared with that of its definition, so the fused module is valid if the modules are.
  *
- * All active segments are applied before the first start function. A module with data behind a module with a start
- * function is refused: there the order could be seen.
+ * The fused module applies all active segments before it runs the first start function. Therefore a module with data
+ * that comes after a module with a start function is refused: its guest could see the changed order.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { findSection, type Module, type Section } from '../wasm/format/model.ts';
@@ -21,12 +21,12 @@ import { CodeCopier, type Numbering } from './renumber.ts';
 /** Definition that an import of a unit is connected to. */
 export type ImportTarget =
   | { readonly kind: 'unit'; readonly unit: number; readonly name: string }
-  /** A function that stays an import, under this name and with this type. */
+  /** An import of the fused module, with this name and type. */
   | { readonly kind: 'host'; readonly module: string; readonly name: string; readonly type: FuncType };
 
 export interface Unit {
   readonly bytes: Uint8Array;
-  /** Returns what the import gets; null: nothing. */
+  /** Returns the definition that an import is connected to; null if there is none. */
   readonly resolve: (module: string, name: string) => ImportTarget | null;
 }
 
@@ -53,12 +53,15 @@ interface Import {
 interface Loaded {
   readonly unit: Unit;
   readonly module: Module;
-  /** By space: the imports that come first in it. */
+  /** Imports of each index space. Their indices come before those of the module's own definitions. */
   readonly imports: Readonly<Record<Space, readonly Import[]>>;
   readonly exports: ReadonlyMap<string, { readonly kind: string; readonly index: number }>;
 }
 
-/** Returns the fused module, whose only exports are `keep`. Throws `module_invalid`, `module_unsupported`, `module_too_large`. */
+/**
+ * Returns the fused module, whose only exports are `keep`. Throws `module_invalid`, `module_unsupported`,
+ * `module_too_large`.
+ */
 export function fuse(units: readonly Unit[], keep: readonly KeptExport[], subject: string): Uint8Array {
   const bytes = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
   if (bytes > componentCaps.fusedBytes)
@@ -87,7 +90,7 @@ class Fusion {
     this.#number();
   }
 
-  /** Refuses data that a start function of an earlier module must not find. */
+  /** Refuses a module with data after a module with a start function, which must run before that data is written. */
   #checkOrder(): void {
     const first = this.#units.findIndex(({ module }) => module.start !== null);
     if (first >= 0 && this.#units.slice(first + 1).some(({ module }) => module.dataSegments > 0))
@@ -110,7 +113,7 @@ class Fusion {
     return module;
   }
 
-  /** Follows the imports of a unit until they lead to a definition. */
+  /** Returns the definition that index `index` of `unit` leads to, through imports of other units. */
   #place(unit: number, space: Space, index: number): Place {
     let at = { unit, index };
     // Each step goes to an earlier unit or to the glue; more steps than units are a cycle.
@@ -163,7 +166,7 @@ class Fusion {
     });
     for (const { functions } of places)
       for (const place of functions) if (place.kind === 'host') this.#host(place.target);
-    // Definitions are numbered unit by unit, behind the imports.
+    // Numbers of definitions follow those of the imports, unit by unit.
     const next = { functions: this.#hosts.length, tables: 0, memories: 0, globals: 0 };
     const firstOf = this.#units.map((loaded) => {
       const first = { ...next };
@@ -199,7 +202,10 @@ class Fusion {
     });
   }
 
-  /** Returns where an import leads, after a comparison of types (core specification, 3.2.7 Import Subtyping). */
+  /**
+   * Returns the definition that an import leads to. Throws `module_invalid` if its type does not fit (core
+   * specification, 3.2.7 Import Subtyping).
+   */
   #checked(unit: number, space: Space, index: number): Place {
     const { module, imports } = this.#units[unit] as Loaded;
     const place = this.#place(unit, space, index);
@@ -377,7 +383,7 @@ class Fusion {
       writer.u32(numbering.tables[table] as number);
       copier.expression(copier.pos);
     } else writer.u32(flags);
-    // Without flags the kind is left out: functions, or expressions of funcref.
+    // Without flags the element kind is not written: the format implies functions, or expressions of funcref.
     if ((flags & 3) === 0) writer.u8(hasExpressions ? valTypeBytes.funcref : 0);
     else writer.u8(bytes[copier.pos++] as number);
     const entries = copier.u32();

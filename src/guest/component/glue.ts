@@ -1,10 +1,11 @@
 /**
- * Generates the small core module that stands between a component's modules and the host:
+ * Generates the core module that connects a component's modules with the host. It holds two kinds of functions:
  *
- * - for a host function whose result has lists, a function that calls it, and then allocates with the component's
- *   `realloc` what the host asks for: `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n & 3), n >>> 2)) }`.
- *   No JavaScript frame lies below `realloc`, so it is metered and may suspend as all guest code;
- * - the entry point, which calls the exported function with the arguments that it is to have.
+ * - for each host function whose result has lists, a function that calls the host function and then allocates, with
+ *   the component's `realloc`, the memory that the host asks for:
+ *   `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n & 3), n >>> 2)) }`.
+ *   No JavaScript frame lies below `realloc`, so its gas is counted and it may suspend, as all guest code;
+ * - the entry point, which calls the exported function with its arguments.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { op } from '../wasm/format/instructions.ts';
@@ -23,22 +24,22 @@ interface Call {
 }
 
 export interface EntryCalls {
-  /** Functions without parameters, whose results are the arguments. */
+  /** Functions without parameters; each returns one argument of `func`. */
   readonly args: readonly Call[];
-  /** Returns nothing, or one i32. */
+  /** The function that the entry point calls. Its core function returns nothing or one i32. */
   readonly func: Call;
   readonly postReturn: ImportTarget | null;
 }
 
 interface GlueFunction {
   readonly type: FuncType;
-  /** Locals of type i32, behind the parameters. */
+  /** Number of locals of type i32; their indices come after those of the parameters. */
   readonly locals: number;
   readonly write: (code: ByteWriter) => void;
   readonly exportName: string | null;
 }
 
-/** Name of the import module under which glue imports everything; `resolve` leads to where it comes from. */
+/** Import module of everything that glue imports; `resolve` returns the definition of such an import. */
 const importModule = 'glue';
 
 export class Glue {
@@ -47,7 +48,10 @@ export class Glue {
   readonly #functions: GlueFunction[] = [];
   readonly #fillers = new Map<number, string>();
 
-  /** Returns a name; the function of that name forwards to `host` and allocates its lists with `realloc`. */
+  /**
+   * Adds a function that calls `host` and allocates the lists of its result with `realloc`. Returns the name of its
+   * export.
+   */
   allocating(host: ImportTarget, type: FuncType, realloc: ImportTarget): string {
     const call = this.#import(host, type);
     const fill = this.#filler(this.#import(realloc, reallocType));
@@ -61,8 +65,8 @@ export class Glue {
   }
 
   /**
-   * Adds the entry point under `name`: calls `func` with the results of `args`, then `postReturn` with what `func`
-   * returned, and returns that.
+   * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
+   * and returns the result.
    */
   entry(name: string, { args, func, postReturn }: EntryCalls): void {
     const [result] = func.type.results;
@@ -84,7 +88,7 @@ export class Glue {
     });
   }
 
-  /** Returns what an import of the glue module gets. */
+  /** Returns the definition that the import `name` of the glue module is connected to; null if there is none. */
   resolve(_module: string, name: string): ImportTarget | null {
     return this.#imports[Number(name)]?.target ?? null;
   }
@@ -157,12 +161,17 @@ export class Glue {
     return String(this.#functions.push({ type, locals, write, exportName: null }) - 1);
   }
 
-  /** Calls a function of the glue module; imports are numbered before it, so its number is known only at the end. */
+  /**
+   * Writes a call of the glue function `name`. All imports have lower indices, so its own is known only when the module
+   * is written.
+   */
   #call(code: ByteWriter, name: string): void {
     code.instruction(op.call, this.#imports.length + Number(name));
   }
 
-  /** Returns the name of the function that allocates, with this `realloc`, all that the host asks for. */
+  /**
+   * Adds a function that allocates with `realloc` all memory that the host asks for. Returns the name of its export.
+   */
   #filler(realloc: number): string {
     const known = this.#fillers.get(realloc);
     if (known !== undefined) return known;
@@ -206,10 +215,13 @@ function glueFunction(name: string, type: FuncType): Extract<ImportTarget, { rea
 const hostNext = glueFunction('next', { params: [], results: ['i32'] });
 const hostPut = glueFunction('put', { params: ['i32'], results: [] });
 
-/** Import module of what an HTTP component's entry point is given; src/guest/kernel/abi/wasi2/http provides them. */
+/**
+ * Import module of the arguments of an HTTP component's entry point; src/guest/kernel/abi/wasi2/http provides its
+ * functions.
+ */
 const handlerModule = 'trisiel:http/incoming-handler';
 const handle: FuncType = { params: [], results: ['i32'] };
-/** Returns a new handle of the request that is served. */
+/** Host function that returns a new handle of the request that the Process answers. */
 export const hostRequest = { kind: 'host', module: handlerModule, name: 'request', type: handle } as const;
-/** Returns a new handle of the place for its answer. */
+/** Host function that returns a new handle of the response-outparam, which takes the answer. */
 export const hostOutparam = { kind: 'host', module: handlerModule, name: 'outparam', type: handle } as const;

@@ -1,4 +1,4 @@
-/** A component as evaluated: what is instantiated, in order, and where every import and export leads. */
+/** An evaluated component: its core instances in order, and the definition that every import and export leads to. */
 import type { CanonOptions, CoreSort, Declaration, Definition, PlainOperation, StreamOperation } from './model.ts';
 import type { FunctionType, ResourceType, WitType } from './wit.ts';
 
@@ -10,7 +10,7 @@ export interface CoreInstance {
   readonly args: ReadonlyMap<string, CoreInstanceItem>;
 }
 
-/** Arguments of a core module: an instance, or functions, memories and other items collected under names. */
+/** Arguments of a core module from one import module: the exports of an instance, or a set of named items. */
 export type CoreInstanceItem =
   | { readonly kind: 'instance'; readonly instance: CoreInstance }
   | { readonly kind: 'bundle'; readonly exports: ReadonlyMap<string, CoreItem> };
@@ -47,7 +47,7 @@ export type CanonFunction =
 
 export interface HostFunction {
   readonly kind: 'host';
-  /** As imported: `wasi:io/streams@0.2.3`. */
+  /** Name as the component imports it: `wasi:io/streams@0.2.3`. */
   readonly interfaceName: string;
   readonly name: string;
   readonly type: FunctionType;
@@ -65,13 +65,16 @@ export type FunctionItem = HostFunction | LiftedFunction;
 export interface ResourceItem {
   readonly kind: 'resource';
   readonly resource: ResourceType;
-  /** Function of the host: the interface as imported, and the name in it; null: the host does not provide it. */
+  /**
+   * The host resource: interface name as the component imports it, and the name in that interface. Null for a resource
+   * that a component defines.
+   */
   readonly host: { readonly interfaceName: string; readonly name: string } | null;
   readonly destructor: CoreItem | null;
 }
 
 export type TypeItem =
-  /** `parts` and `depth` measure the type written out as a tree. */
+  /** A value type. `parts` and `depth` measure the type written out as a tree. */
   | { readonly kind: 'value'; readonly type: WitType; readonly parts: number; readonly depth: number }
   | { readonly kind: 'func'; readonly type: FunctionType }
   | ResourceItem
@@ -109,15 +112,15 @@ export interface Scope {
   readonly spaces: Spaces;
 }
 
-/** A definition with its sort. */
+/** A definition and the sort of its index space. */
 export type Entry = {
   readonly [S in keyof Spaces]: { readonly sort: S; readonly value: Spaces[S][number] };
 }[keyof Spaces];
 
 export interface Graph {
-  /** In the order of instantiation. */
+  /** Core instances in the order of instantiation. */
   readonly instances: readonly CoreInstance[];
   readonly exports: ReadonlyMap<string, Entry>;
-  /** Names of the root component's imports, in order. */
+  /** Names of the root component's imports, in their order in the file. */
   readonly imports: readonly string[];
 }

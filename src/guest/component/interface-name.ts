@@ -1,9 +1,9 @@
-/** Names of interfaces: `wasi:io/streams@0.2.3`. */
+/** Reads the version in names of interfaces: `wasi:io/streams@0.2.3`. */
 
 /**
- * Returns the interface name with the part of the version that says what is compatible: `wasi:io/streams@0.2.3` ->
- * `wasi:io/streams@0.2`, `a:b/c@1.4.0` -> `a:b/c@1`. Names with a pre-release (`@0.3.0-rc-2025-09-16`) stay as they
- * are: each is a version of its own.
+ * Returns the interface name with the compatible part of its version: `wasi:io/streams@0.2.3` -> `wasi:io/streams@0.2`,
+ * `a:b/c@1.4.0` -> `a:b/c@1`. Names with a pre-release (`@0.3.0-rc-2025-09-16`) are returned unchanged: each
+ * pre-release is compatible with itself only.
  *
  * Spec: Semantic Versioning 2.0.0, 4 and 8; component-model, Explainer.md "canonversion".
  */

@@ -1,6 +1,6 @@
 /**
- * Links a component to one core module, which is then vetted, metered and run as any other. Everything that the
- * component imports is compared with what the host provides, by interface, name and type.
+ * Links a component to one core module, which is then vetted, metered and run like any other. Compares every import of
+ * the component with the functions that the host provides, by interface, name and type.
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
@@ -24,7 +24,7 @@ import { compatibleName, isPrerelease } from './interface-name.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import { type FunctionType, formatFunction, func, hostResource, own, result, sameFunction } from './wit.ts';
 
-/** A function that the host provides; `interfaceName` is `wasi:io/streams@0.2`. */
+/** A function that the host provides. `interfaceName` has the compatible part of the version: `wasi:io/streams@0.2`. */
 export interface ProvidedWit {
   readonly interfaceName: string;
   readonly name: string;
@@ -34,10 +34,10 @@ export interface ProvidedWit {
 export type World = 'http' | 'command';
 
 export interface LinkedComponent {
-  /** A core module with the export `_start`. */
+  /** The linked core module; it exports `_start`. */
   readonly bytes: Uint8Array;
   readonly world: World;
-  /** The export that `_start` calls, as the component names it: `wasi:http/incoming-handler@0.2.3`. */
+  /** Name of the component's export that `_start` calls: `wasi:http/incoming-handler@0.2.3`. */
   readonly entry: string;
   /** Names of the component's imports. */
   readonly imports: readonly string[];
@@ -51,14 +51,17 @@ export interface LinkComponentOptions {
   readonly name?: string | undefined;
 }
 
-/** Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`, `entry_missing`. */
+/**
+ * Returns the linked component. Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large`,
+ * `imports_unknown`, `entry_missing`.
+ */
 export function linkComponent(bytes: Uint8Array, options: LinkComponentOptions): LinkedComponent {
   const subject = options.name ?? 'the component';
   const graph = evaluateComponent(decodeComponent(bytes, subject), subject);
   return new Linker(graph, options.provided, subject).link();
 }
 
-/** Units of the fused module: glue first, then the core instances in order. */
+/** Indices of the fused modules: glue is 0, the core instances follow in order. */
 const glueUnit = 0;
 const unitOf = (instance: CoreInstance): number => instance.index + 1;
 
@@ -83,7 +86,8 @@ class Linker {
   link(): LinkedComponent {
     const units = this.#graph.instances.map((instance): Unit => {
       const resolved = new Map<string, ImportTarget | null>();
-      // Everything is resolved before anything is fused: all unknown imports are told at once.
+      // Keeps the target of each import: the lookup notes unknown imports, all of which are reported in one error
+      // before modules are fused.
       return {
         bytes: instance.module,
         resolve: (module, name) => {
@@ -110,7 +114,7 @@ class Linker {
     };
   }
 
-  /** Looks every function up that a core instance is given, in order. */
+  /** Looks up every function that the component passes to `instance`, so that unknown imports are noted. */
   #resolveAll(instance: CoreInstance): void {
     for (const item of instance.args.values()) {
       if (item.kind === 'instance') continue;
@@ -187,7 +191,10 @@ class Linker {
     return { kind: 'unit', unit: glueUnit, name };
   }
 
-  /** Returns the import of a host function. Notes what is wrong with it, and returns it all the same. */
+  /**
+   * Returns the import of a host function. Notes an unknown name or a wrong type as a problem and still returns the
+   * import.
+   */
   #host(wanted: HostFunction): ImportTarget {
     const interfaceName = compatibleName(wanted.interfaceName);
     const provided = this.#provided.get(`${interfaceName}\0${wanted.name}`);
@@ -225,7 +232,10 @@ class Linker {
     );
   }
 
-  /** Finds the export to call, and makes `_start` of it. */
+  /**
+   * Chooses the export that is the entry point and adds `_start`, which calls it. Returns the export's name. Throws
+   * `entry_missing`.
+   */
   #entry(): { readonly world: World; readonly name: string } {
     for (const { interfacePath, functionName, world, type } of entries) {
       for (const [name, entry] of this.#graph.exports) {

@@ -1,4 +1,4 @@
-/** A component as decoded: its definitions in order, as plain data. Indices are those of the file. */
+/** A decoded component: its definitions in order, as plain data. Indices are those of the file. */
 import type { PrimitiveType } from './wit.ts';
 
 export const coreSorts = ['func', 'table', 'memory', 'global', 'tag', 'type', 'module', 'instance'] as const;
@@ -41,7 +41,7 @@ export type Declaration =
 /** Declared type of an import or export. */
 export type External =
   | { readonly kind: 'core module' | 'func' | 'component' | 'instance'; readonly type: number }
-  /** A type: equal to another one, or a new resource (null). */
+  /** A type: equal to type `equal`, or a new resource (null). */
   | { readonly kind: 'type'; readonly equal: number | null };
 
 export type Alias =
@@ -108,7 +108,7 @@ export type PlainOperation =
   | 'waitable-set.drop'
   | 'waitable.join';
 
-/** A name with the sort and index of what it stands for. */
+/** A name for entry `index` of the index space of `sort`. */
 export interface Named {
   readonly name: string;
   readonly sort: Sort;

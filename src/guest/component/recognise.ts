@@ -1,4 +1,4 @@
-/** Tells facts about components without linking them. */
+/** Tells components from core modules without decoding them. */
 
 /**
  * Version of the linker: part of the name of every Artifact that was made from a component. Raise it with every change
@@ -6,7 +6,7 @@
  */
 export const LINKER_VERSION = 1;
 
-/** Returns whether `bytes` begin as a component does: layer 1, where a core module has layer 0. */
+/** Returns whether `bytes` begin as a component: the preamble has layer 1, that of a core module has layer 0. */
 export function isComponent(bytes: Uint8Array): boolean {
   return (
     bytes.length >= 8 && bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d && bytes[6] === 1

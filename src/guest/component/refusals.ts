@@ -1,13 +1,13 @@
-/** Makes the errors that refuse a component, in the words of the push. */
+/** Makes the errors that refuse a component, with the texts that a push shows. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { ByteReader } from '../wasm/format/reader.ts';
 
-/** The component is malformed, or its parts do not fit together. */
+/** Makes the error `module_invalid`: the component is malformed, or its parts do not fit together. */
 export function invalidComponent(subject: string, problem: string): PlatformError {
   return new PlatformError('module_invalid', `${subject} is not a valid WebAssembly component`, { details: [problem] });
 }
 
-/** The component uses what is specified but not supported here. */
+/** Makes the error `module_unsupported`: the component uses a feature that is specified but not supported. */
 export function unsupportedComponent(subject: string, what: string, hints: readonly string[] = []): PlatformError {
   return new PlatformError('module_unsupported', `${subject} uses ${what}, which is not supported`, { hints });
 }
@@ -18,7 +18,7 @@ export function tooLargeComponent(subject: string, what: string, most: number): 
   });
 }
 
-/** Reads the binary format of components: errors call the file a component. */
+/** Reads the binary format of components; its errors call the file a component. */
 export class ComponentReader extends ByteReader {
   override fail(problem: string, offset = this.pos): never {
     throw invalidComponent(this.subject, `${problem} @+${offset}`);

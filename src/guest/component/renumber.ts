@@ -1,19 +1,19 @@
 /**
- * Copies code of a module whose functions, types, tables, globals and segments get other numbers in the fused module.
- * The engine has validated the code, so nothing is checked but what decides how bytes are read.
+ * Copies code of a module into the fused module and replaces the indices of functions, types, tables, globals and
+ * segments. Checks only values on which the length of an instruction depends: the engine has validated the code.
  */
 import { refusedOpcodes, refusedPrefixed } from '../wasm/format/features.ts';
 import { bulk, oneByteShapes, shape, simdShapes } from '../wasm/format/opcodes.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
 import { unsupportedComponent } from './refusals.ts';
 
-/** New number by old number, for each index space. */
+/** New indices by old index, for each index space. */
 export interface Numbering {
   readonly types: readonly number[];
   readonly functions: readonly number[];
   readonly tables: readonly number[];
   readonly globals: readonly number[];
-  /** Number added to the index of an element segment; the next one to that of a data segment. */
+  /** Numbers added to the index of an element segment and to that of a data segment. */
   readonly elements: number;
   readonly data: number;
 }
@@ -27,7 +27,7 @@ export class CodeCopier {
   readonly #subject: string;
   /** Offset of the next byte to read. */
   pos = 0;
-  /** Everything before has been copied. */
+  /** Offset up to which bytes have been copied. */
   #copied = 0;
 
   constructor(bytes: Uint8Array, numbering: Numbering, writer: ByteWriter, subject: string) {
@@ -45,7 +45,7 @@ export class CodeCopier {
     this.#flush();
   }
 
-  /** Copies a function body: `start` is where its locals are declared. */
+  /** Copies a function body. `start` is the offset of the declarations of its locals. */
   body(start: number): void {
     this.pos = start;
     this.#copied = start;
@@ -79,7 +79,7 @@ export class CodeCopier {
     this.#copied = this.pos;
   }
 
-  /** Reads an index and writes the one that `numbers` has for it. */
+  /** Reads an index and writes the new index from `numbers`. */
   #index(numbers: readonly number[]): void {
     const start = this.pos;
     const index = this.u32();

@@ -1,4 +1,4 @@
-/** Turns type definitions, which refer to each other by index, into types written out. */
+/** Writes type definitions, which refer to each other by index, out as trees. */
 import { componentCaps } from './caps.ts';
 import type { ResourceItem, Scope, TypeItem } from './graph.ts';
 import type { LabelledRef, TypeDefinition, TypeRef } from './model.ts';
@@ -28,7 +28,10 @@ export class TypeResolver {
     this.#subject = subject;
   }
 
-  /** Throws `module_invalid` for a reference that leads nowhere, `module_too_large` beyond typeParts or typeDepth. */
+  /**
+   * Returns the type of `definition`. Throws `module_invalid` for a reference to no type, `module_too_large` beyond
+   * typeParts or typeDepth.
+   */
   resolve(definition: ValueOrFunction): TypeItem {
     this.#parts = 1;
     this.#depth = 0;
@@ -46,7 +49,7 @@ export class TypeResolver {
     return { kind: 'value', type, parts: this.#parts, depth: this.#depth + 1 };
   }
 
-  /** Returns the type that a reference outside of a definition names. */
+  /** Returns the type that `ref`, a reference outside of a type definition, names. */
   ref(ref: TypeRef): WitType {
     return this.#ref(ref);
   }
@@ -79,7 +82,7 @@ export class TypeResolver {
       case 'list': {
         const { length } = definition;
         const of = this.#ref(definition.of);
-        // Every element takes core values and a place of its own, as the members of a tuple do.
+        // Counts every element of the list like a member of a tuple: each has core values and memory of its own.
         if (length !== null) this.#parts += this.#parts * Math.max(0, length - 1);
         return { kind: 'list', of, length };
       }

@@ -1,4 +1,4 @@
-/** From a module or component as pushed to a vetted module: the same code at the push and in `wasmcloud run`. */
+/** Turns a pushed module or component into a vetted module. The push and `wasmcloud run` use the same code. */
 import { createHash } from 'node:crypto';
 import type { ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
 import { type VetOptions, vetModule } from '../wasm/rewrite.ts';
@@ -8,13 +8,13 @@ import { isComponent, LINKER_VERSION } from './recognise.ts';
 export interface VetProgramOptions extends VetOptions {
   /** Functions that components may import, by interface and type. */
   readonly interfaces: readonly ProvidedWit[];
-  /** The same as the core functions that a linked component imports. */
+  /** The functions of `interfaces` as the core functions that a linked component imports. */
   readonly linked: readonly ProvidedFunction[];
 }
 
 /**
- * Checks a program and rewrites it; a component is linked before. Throws PlatformError as vetModule and linkComponent
- * do.
+ * Checks a program and rewrites it; links it first if it is a component. Throws PlatformError as vetModule and
+ * linkComponent do.
  */
 export function vetProgram(
   bytes: Uint8Array,

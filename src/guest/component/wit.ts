@@ -1,6 +1,6 @@
 /**
- * The types of component interfaces (WIT) as plain data, for components as decoded and for what the host provides.
- * Both sides are compared with sameFunction, so a host function states the type of the specification, word for word.
+ * The types of component interfaces (WIT) as plain data, for decoded components and for host functions. sameFunction
+ * compares both, so a host function states the type of the specification, word for word.
  *
  * Spec: component-model, Explainer.md "Type Definitions".
  */
@@ -24,8 +24,8 @@ export const primitiveTypes = [
 export type PrimitiveType = (typeof primitiveTypes)[number];
 
 /**
- * A resource type. Two are the same if and only if their ids are equal. The id of a host resource is
- * `wasi:io/streams@0.2#input-stream`; of one that a component defines, a name unique within the component.
+ * A resource type. Two resource types are the same if and only if their ids are equal. The id of a host resource is
+ * `wasi:io/streams@0.2#input-stream`; that of a resource that a component defines is a name unique in the component.
  */
 export interface ResourceType {
   readonly kind: 'resource';
@@ -58,7 +58,7 @@ export interface Case {
 export interface FunctionType {
   readonly params: readonly Labelled[];
   readonly result: WitType | null;
-  /** Declared `async func`: a caller may go on while it runs. */
+  /** Whether the function is declared `async func`: its caller may run on before it returns. */
   readonly async: boolean;
 }
 
@@ -126,7 +126,7 @@ export function asyncFunc(params: Readonly<Record<string, WitType>>, result: Wit
 }
 
 /**
- * Returns whether two types are equal: same structure, same labels, same resources. Takes time in the size of the
+ * Returns whether two types are equal: same structure, same labels, same resources. Takes time in proportion to the
  * smaller type written out as a tree.
  */
 export function sameWitType(left: WitType | null, right: WitType | null): boolean {

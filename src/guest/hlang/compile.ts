@@ -1,20 +1,23 @@
 /**
- * The compiler of h: source text to a WebAssembly module, directly.
+ * Compiles a program of the language h directly to a WebAssembly module.
  *
- * The language: groups of `h` and `'`, separated by spaces. A letter prints itself, each space
- * prints a newline, the program's end prints a newline. One newline at the end of the file is the
- * editor's, not the program's; so `h` prints its own source.
+ * A program is groups of `h` and `'`, separated by spaces. Each letter prints itself, each space prints a newline, and
+ * the end of the program prints a newline. One newline at the end of the file is ignored, since editors add it; so `h`
+ * prints its own source.
  *
  *     H     <- group (space+ group)*
  *     group <- ('h' / "'")+
  *
- * The module's `h` puts 10 (newline), 104 (h) and 39 (') into locals and calls the host's `h.h`
- * with one of them for each character. The specification of h fixes the 67 bytes of the program `h`.
+ * The module's function `h` puts 10 (newline), 104 (h) and 39 (') into locals and calls the host function `h.h` with
+ * one of them for each character. The specification of h fixes the 67 bytes of the module for the program `h`.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { KIB } from '../../protocol/limits.ts';
 
-/** Characters of a program: four bytes of code each stay far below the cap on a function's body (docs/safety.md). */
+/**
+ * Most characters of a program. Each becomes four bytes of code, so a program stays far below the cap on a function's
+ * body (docs/safety.md).
+ */
 export const sourceCharsMax = 64 * KIB;
 
 const end = 0x0b;
@@ -24,10 +27,13 @@ const localSet = 0x21;
 const i32Const = 0x41;
 const i32 = 0x7f;
 
-/** The local that holds what a character prints. */
+/** Index of the local that holds the character to print, by source character. */
 const localOf: Readonly<Record<string, number>> = { ' ': 0, h: 1, "'": 2 };
 
-/** Throws PlatformError `module_invalid` with line, column and what was found there. */
+/**
+ * Returns the module for `source`. Throws PlatformError `module_invalid` with the line, the column and the unexpected
+ * character.
+ */
 export function compileH(source: string): Uint8Array {
   const program = source.replace(/\r?\n$/, '');
   if (program.length > sourceCharsMax)
@@ -56,7 +62,10 @@ export function compileH(source: string): Uint8Array {
   ]);
 }
 
-/** A group is expected at the start and after spaces; it ends with a space or the program. */
+/**
+ * Throws `module_invalid` unless `program` is groups separated by spaces: a group stands at the start and after spaces,
+ * and ends at a space or the end.
+ */
 function check(program: string): void {
   let inGroup = false;
   for (let i = 0; i < program.length; i += 1) {
@@ -89,7 +98,7 @@ function section(id: number, content: readonly number[]): number[] {
   return [id, ...unsigned(content.length), ...content];
 }
 
-/** LEB128. */
+/** Returns `value`, not negative, as unsigned LEB128. */
 function unsigned(value: number): number[] {
   const bytes: number[] = [];
   for (let rest = value; ; rest >>>= 7) {
@@ -98,7 +107,7 @@ function unsigned(value: number): number[] {
   }
 }
 
-/** Signed LEB128 of a non-negative value: the last byte's bit 6 is the sign. */
+/** Returns `value`, not negative, as signed LEB128: bit 6 of the last byte is the sign, so it must be 0. */
 function signed(value: number): number[] {
   const bytes = unsigned(value);
   return (bytes.at(-1) as number) & 0x40 ? [...bytes.slice(0, -1), (bytes.at(-1) as number) | 0x80, 0] : bytes;

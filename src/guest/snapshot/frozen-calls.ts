@@ -1,14 +1,17 @@
-/** Names the calls of a start-up whose results differ from call to call: in a snapshot they are the same for ever. */
+/** Names the calls of a start-up whose results differ from call to call: a snapshot keeps one result for ever. */
 import type { StartUpReport } from '../../protocol/module.ts';
 import type { ProcessUsage } from '../kernel/usage.ts';
 
-/** System calls by the name under which a Process counts them, all ABIs together. */
+/** Names of such system calls, as a Process counts them, of all ABIs. */
 const changing = new Set(['random_get', 'random_i32', 'random_i64', 'clock_time_get', 'time_now']);
-/** Schemes of Resources that give other bytes each time: random:, time:, and meta:, which tells of one Invocation. */
+/** Schemes whose Resources give other bytes at each open: random:, time:, and meta:, which describes one Invocation. */
 const changingSchemes = new Set(['random', 'time', 'meta']);
 const environmentCalls = ['environ_get', 'args_get', 'env_get', 'startup_arg_at'];
 
-/** Returns what a report says of the calls in `usage` and of the opened schemes. */
+/**
+ * Returns the calls and schemes of a start-up whose results the snapshot freezes, from its `usage` and the opened
+ * schemes.
+ */
 export function frozenCalls(
   usage: ProcessUsage,
   openedSchemes: ReadonlySet<string>,

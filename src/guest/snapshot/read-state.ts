@@ -1,4 +1,4 @@
-/** Reads from an instance, in which the start-up has just returned, everything that code can have changed. */
+/** Reads all state that code can change from an instance whose start-up has just returned. */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { GuestInstance } from '../kernel/instance.ts';
 import type { Module } from '../wasm/format/model.ts';
@@ -6,7 +6,7 @@ import type { Frozen, GlobalValue } from '../wasm/snapshot/freeze.ts';
 import type { StartUpProbe } from '../wasm/snapshot/probe.ts';
 import type { StartUpLimits } from './limits.ts';
 
-/** Gas for one of the probe's functions: they execute fewer than ten instructions. */
+/** Gas for one function of the probe, which executes fewer than ten instructions. */
 const probeGas = 1_000_000;
 
 export interface StateOptions {
@@ -18,7 +18,7 @@ export interface StateOptions {
   readonly name: string;
 }
 
-/** Returns the state of the instance. Throws `snapshot_failed` where it cannot be written down as a module. */
+/** Returns the state of the instance. Throws `snapshot_failed` for state that a module cannot express. */
 export function readState(instance: GuestInstance, options: StateOptions): Frozen {
   const { module, probe, canChangeTables } = options;
   const call = (name: string): unknown => {
@@ -59,7 +59,7 @@ function globalValue(module: Module, type: StartUpProbe['globals'][number]['type
     case 'funcref':
       return { type, index: functionIndexOf(module, value) };
     default:
-      // Their globals are not probed: the host hands out no externref, and a mutable exnref is refused.
+      // The probe reads no globals of other types: the host hands out no externref, and a mutable exnref is refused.
       throw new Error(`a global of type ${type} was read`);
   }
 }
@@ -83,9 +83,9 @@ function readTables(
 }
 
 /**
- * Returns the index in `module` of a function of its probe's instance; null for null. A function of an instance is
- * named by its index there (JavaScript interface, "name of the WebAssembly function"); rewriting has put one import
- * behind the module's own.
+ * Returns the index in `module` of `value`, a function of the probe's instance; null for null. The JavaScript interface
+ * names a function by its index in the instance ("name of the WebAssembly function"); rewriting has added one import
+ * after the module's own, which shifts the index.
  */
 function functionIndexOf(module: Module, value: unknown): number | null {
   if (value === null) return null;

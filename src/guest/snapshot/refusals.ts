@@ -1,4 +1,4 @@
-/** The reasons why no snapshot can be taken, in the words of the push. */
+/** Makes the errors that say why no snapshot can be taken, with the texts that a push shows. */
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, PAGE_BYTES } from '../../protocol/limits.ts';
 import type { StartUpReport } from '../../protocol/module.ts';
@@ -6,7 +6,7 @@ import type { ProcessEnd } from '../kernel/process.ts';
 import type { StartUp } from '../wasm/snapshot/start-up.ts';
 import type { StartUpLimits } from './limits.ts';
 
-/** Lines of the start-up's output that an error shows, the last ones. */
+/** Number of last output lines of a start-up that an error shows. */
 const outputShown = 10;
 const without = 'without snapshot = true the start-up runs in each call instead';
 
@@ -23,7 +23,7 @@ export function componentRefused(name: string): PlatformError {
   });
 }
 
-/** Makes the error for a module without a start-up; `why` is the text of startUpOf. */
+/** Makes the error for a module without a start-up; `why` is the text that startUpOf returned. */
 export function noStartUp(name: string, why: string): PlatformError {
   return new PlatformError('snapshot_failed', `${name} has no start-up to take a snapshot of: ${why}`, {
     hints: ['build a reactor (clang -mexec-model=reactor), or export wizer.initialize; its type is () -> ()'],
@@ -36,7 +36,7 @@ export function endRefused(
   context: Context & {
     readonly refusedUrl: string | null;
     readonly limits: StartUpLimits;
-    /** Pages that the memory could grow to. */
+    /** Pages up to which the memory could grow. */
     readonly pages: number;
   },
 ): PlatformError {
@@ -68,7 +68,7 @@ export function endRefused(
   }
 }
 
-/** Makes the error for a start-up that has left `lines` of things that a snapshot cannot hold. */
+/** Makes the error for a start-up that leaves things outside its instance; `lines` names them (whatIsLeft). */
 export function leftRefused(lines: readonly string[], context: Context): PlatformError {
   const { name, startUp } = context;
   return new PlatformError(

@@ -1,11 +1,11 @@
-/** Keeps what a start-up prints and logs, line by line, up to a number of lines. */
+/** Keeps the output and log lines of a start-up, up to a maximum number of lines. */
 import { Errno } from '../kernel/errno.ts';
 import type { Resource } from '../kernel/resource.ts';
 import { LineLogger } from '../kernel/resources/line-logger.ts';
 
 export class StartUpOutput {
   readonly lines: string[] = [];
-  /** Lines that were not kept. */
+  /** Number of lines beyond the maximum, which were dropped. */
   dropped = 0;
   readonly #limits: { readonly outputLines: number; readonly lineChars: number };
   readonly #open: LineLogger[] = [];
@@ -19,7 +19,7 @@ export class StartUpOutput {
     else this.lines.push(text.length > this.#limits.lineChars ? `${text.slice(0, this.#limits.lineChars)}…` : text);
   }
 
-  /** Returns a stream whose lines are kept. `scheme` is the name under which its bytes are accounted. */
+  /** Returns a stream that keeps written lines. `scheme` is the name under which its bytes are counted. */
   stream(scheme: 'stdout' | 'stderr'): Resource {
     const logger = new LineLogger((line) => this.line(line));
     this.#open.push(logger);
@@ -35,7 +35,7 @@ export class StartUpOutput {
     };
   }
 
-  /** Keeps what has no newline at its end as a line too. */
+  /** Keeps text without a newline at its end as a last line. */
   finish(): void {
     for (const logger of this.#open) logger.finish();
   }

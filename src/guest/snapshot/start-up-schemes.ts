@@ -1,14 +1,16 @@
-/** The schemes that a start-up may open, and those whose opening refuses its snapshot. */
+/** Makes the schemes of a start-up: those that it may open, and those that refuse its snapshot when they are opened. */
 import { type NetworkProtocol, networkProtocols, schemeNames } from '../kernel/net/target.ts';
 import type { Scheme } from '../kernel/process.ts';
 import { localSchemes } from '../kernel/resources/all.ts';
 
-/** Schemes that reach out of the instance: what they would answer belongs to a call, and they act on others. */
+/**
+ * Local schemes that are refused: they change data outside of the instance, and their answers belong to a single call.
+ */
 const refusedLocally = ['kv', 'queue'];
 
 /**
- * Returns the schemes. `opened` is told the name of each that is opened; `refused` the URL of one that may not be: the
- * start-up is then ended.
+ * Returns the schemes. Calls `opened` with the name of each opened scheme, and `refused` with the URL of a forbidden
+ * open, which then ends the start-up.
  */
 export function startUpSchemes(tell: {
   readonly opened: (scheme: string) => void;

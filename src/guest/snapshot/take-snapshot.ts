@@ -1,6 +1,7 @@
 /**
- * Takes the snapshot of a program: runs its start-up once and writes an ordinary module that begins where the start-up
- * has ended. The vet child does it at the push, `wasmcloud run --snapshot` before the run, with the same refusals.
+ * Takes the snapshot of a program: runs its start-up once and writes an ordinary module that begins in the state at the
+ * end of the start-up. The vet child does it at the push and `wasmcloud run --snapshot` before the run, with the same
+ * refusals.
  */
 import { createHash } from 'node:crypto';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -35,20 +36,20 @@ import { whatIsLeft } from './what-is-left.ts';
 
 export interface SnapshotOptions extends Omit<VetProgramOptions, 'profile' | 'costs' | 'keepsExports'> {
   readonly name: string;
-  /** The manifest's variables; those of requests do not exist yet. */
+  /** Variables of the manifest. A start-up has no variables of a request. */
   readonly env: ReadonlyMap<string, string>;
   readonly files: () => FileSystem;
   readonly policy: Policy | null;
-  /** Pages that calls of the program may have; the start-up may have no more. */
+  /** Pages that calls of the program may have; the start-up may have no more of them. */
   readonly memoryPages: number;
-  /** By default startUpLimits. */
+  /** Limits that differ from startUpLimits. */
   readonly limits?: Partial<StartUpLimits>;
-  /** Ends the start-up when it is aborted. */
+  /** Ends the start-up when aborted. */
   readonly signal?: AbortSignal;
 }
 
 export interface Snapshot {
-  /** The module with its image, before rewriting. */
+  /** The module with its memory image, before rewriting. */
   readonly frozen: Uint8Array;
   /** The rewritten module. */
   readonly bytes: Uint8Array;
@@ -57,14 +58,14 @@ export interface Snapshot {
 }
 
 /**
- * Returns the snapshot of `program`, vetted and rewritten. Throws PlatformError: what vetProgram throws of the program
- * itself, `snapshot_failed` where its start-up cannot be run, does not return, or leaves what a snapshot cannot hold.
+ * Returns the snapshot of `program`, vetted and rewritten. Throws the PlatformErrors of vetProgram, and
+ * `snapshot_failed` if the start-up cannot be run, does not return, or leaves state that a snapshot cannot hold.
  */
 export async function takeSnapshot(program: Uint8Array, options: SnapshotOptions): Promise<Snapshot> {
   const { name } = options;
   const limits = { ...startUpLimits, ...options.limits };
   if (isComponent(program)) throw componentRefused(name);
-  // The program as pushed is checked first: what is wrong with it is said in its own words.
+  // Checks the program as pushed first, so that an error describes that program and not its probe.
   const original = vetProgram(program, options);
   const module = readModule(program, name);
   const startUp = startUpOf(module);
@@ -99,7 +100,7 @@ export async function takeSnapshot(program: Uint8Array, options: SnapshotOptions
   };
 }
 
-/** Standard input of a start-up: there is no request yet. */
+/** Standard input of a start-up, which is empty: there is no request. */
 const emptyInput: Resource = {
   scheme: 'stdin',
   read: () => Errno.end,
@@ -135,11 +136,11 @@ async function runStartUp(
   let runMs = 0;
   const result: LocalRunResult = await runLocally({
     module: await WebAssembly.compile(Uint8Array.from(rewritten.bytes)),
-    // The probe's function runs the start-up alone; the entry point is not called.
+    // Runs the probe's function, which calls the start-up; the entry point is not called.
     plan: { ...plan, initialize: null, entry: { name: probe.run, returnsStatus: false } },
     limits: { ...defaultLimits, memoryPages: pages, gas: limits.gas, timeoutMs: limits.timeoutMs },
     policy: options.policy,
-    // An access beyond memory.size traps here: what lies there is not in the image.
+    // Traps at an access beyond memory.size: the image does not hold those bytes.
     exactMemory: true,
     args: [name],
     env: options.env,

@@ -1,13 +1,13 @@
-/** Finds what a start-up has left outside of its instance: a snapshot cannot hold it. */
+/** Finds what a start-up leaves outside of its instance, which a snapshot cannot hold. */
 import type { DirectoryNode } from '../kernel/fs/node.ts';
 import type { Process } from '../kernel/process.ts';
 
-/** Names of files that are listed. */
+/** Most files that are listed by name. */
 const namedMax = 10;
 
 /**
- * Returns a line for each thing that `guest` has opened and not closed, has closed of what it was given (`before`), and
- * has written into its scratch. Empty: a new Process has the same.
+ * Returns one line for each Resource that `guest` has opened and not closed, for closed Resources of `before` (those
+ * open at its start), and for each file left in its scratch. Empty: the guest has left nothing.
  */
 export function whatIsLeft(guest: Process, before: ReadonlySet<unknown>): readonly string[] {
   const open = guest.descriptors.list();

@@ -1,7 +1,6 @@
 /**
- * From a module as pushed to one that counts its own instructions and can name nothing of the
- * platform's. The same code runs at push time and in `wasmcloud run`, so a limit strikes at the same
- * instruction everywhere.
+ * Turns a pushed module into one that counts its own instructions and cannot name items of the platform. The push and
+ * `wasmcloud run` use the same code, so a limit takes effect at the same instruction everywhere.
  */
 import { createHash } from 'node:crypto';
 import type { InstancePlan, ProvidedFunction, RewrittenModule } from '../../protocol/module.ts';
@@ -13,25 +12,25 @@ import { type AssembleOptions, assemble, hasState, hidden, ownMemory, ownTable }
 import { type Costs, METER_VERSION } from './meter/costs.ts';
 import { type Processed, processModule } from './meter/process.ts';
 
-/** In pages of 64 KiB: zeroing them takes about 30 µs. */
+/** Most pages of 64 KiB in a first reserve: zeroing them takes about 30 µs. */
 const firstReserveMax = 16;
 
 /**
- * Entries that a table may grow to where it does not start with more: what a guest adds is counted by nobody, 2.6 MB for
- * each table at most.
+ * Most entries that a table may grow to, unless it starts with more. Entries that a guest adds count against no limit;
+ * they take 2.6 MB for each table at most.
  */
 const grownTableEntriesMax = 65_536;
 
 export interface RewriteOptions {
   /** Name of the module in messages: its path. */
   readonly name?: string;
-  /** Count gas per function as well, in hidden i64 globals `trisiel.profile.N`. */
+  /** Whether to count gas per function as well, in hidden i64 globals `trisiel.profile.N`. */
   readonly profile?: boolean;
-  /** Other prices than those of meter/costs.ts, for tests: an Artifact's name says nothing of them. */
+  /** Prices other than those of meter/costs.ts, for tests: the name of an Artifact does not depend on them. */
   readonly costs?: Costs;
 }
 
-/** Part of the plan that rewriting finds; vetModule adds the entry point and the ABIs. */
+/** Part of the plan that rewriting finds; vetModule adds entry point and ABIs. */
 export type RewritePlan = Omit<InstancePlan, 'entry' | 'abis' | 'initialize'>;
 
 export interface Rewritten {
@@ -42,9 +41,9 @@ export interface Rewritten {
 }
 
 /**
- * Meters and confines any module of the accepted feature set, imports of every kind included.
- * Throws PlatformError: `module_invalid`, `module_unsupported`, `module_too_large` (caps of
- * functions, and counts ten times their caps). Where the original does not validate, neither does it pass here.
+ * Meters and confines any module of the accepted features, with imports of any kind. Throws PlatformError:
+ * `module_invalid`, `module_unsupported`, `module_too_large` (caps on functions, and counts ten times their caps). Also
+ * throws if the original does not validate.
  */
 export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): Rewritten {
   const subject = options.name ?? 'the module';
@@ -55,18 +54,21 @@ export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): 
 }
 
 export interface VetOptions extends RewriteOptions {
-  /** Every function that guests may import (src/guest/kernel/abi). */
+  /** All functions that guests may import (kernel/abi). */
   readonly provided: readonly ProvidedFunction[];
   /** URL of the page that documents provided imports, for hints. */
   readonly docsUrl?: string;
-  /** Keeps every export of the module, not only those that calls need: a probe is asked through its own. */
+  /**
+   * Keeps all exports of the module, not only those that the kernel calls: the kernel reads a probe through its own
+   * exports.
+   */
   readonly keepsExports?: boolean;
 }
 
 /**
- * Everything that a push checks of a module, then the rewriting. Throws PlatformError with the words
- * of docs/push.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`,
- * `entry_missing`; all findings at once, the first decides the code.
+ * Makes all checks that a push makes of a module, then rewrites it. Throws PlatformError with the texts of
+ * docs/push.md: `module_invalid`, `module_unsupported`, `module_too_large`, `imports_unknown`, `entry_missing`. Reports
+ * all findings at once; the first decides the code.
  */
 export function vetModule(bytes: Uint8Array, options: VetOptions): { module: RewrittenModule; bytes: Uint8Array } {
   const subject = options.name ?? 'the module';
@@ -135,17 +137,17 @@ function finish(processed: Processed, how: Pick<AssembleOptions, 'tableEntriesMa
 }
 
 /**
- * Number of pages that an instance gets in reserve before anything is known of its calls: as many as it starts with, at
- * most 1 MiB. Programs of small memories grow by little, and every page is zeroed between two calls.
+ * Returns the pages in reserve for an instance before its calls are known: as many as it starts with, at most 1 MiB.
+ * Programs with small memories grow by little, and every page is zeroed between two calls.
  */
 function firstReserve({ initial, maximum }: Limits32): number {
   return Math.min(Math.max(initial, 1), firstReserveMax, Math.max(0, (maximum ?? Number.POSITIVE_INFINITY) - initial));
 }
 
 /**
- * Operand types are the engine's to check, and on the original: what is inserted is well typed
- * wherever it stands, so a rewritten module could only be valid by accident where the original is
- * not. The engine sees nothing that exceeds a cap or uses a refused feature.
+ * Validates the original with the engine, which checks operand types. Inserted code is well typed at any place, so a
+ * rewritten module could be valid by accident while the original is not. The engine never sees a module that exceeds a
+ * cap or uses a refused feature.
  */
 function validateOriginal(module: Module): void {
   const bytes = module.bytes as Uint8Array<ArrayBuffer>;

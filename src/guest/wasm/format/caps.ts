@@ -1,12 +1,12 @@
 /**
- * Static caps: what a module may be, whatever it does. Each stands against a measured way to hurt
- * the machine that compiles or runs it (docs/safety.md), and lies above what real programs need.
+ * Static caps: bounds on what a pushed module may contain. Each cap answers a measured way to hurt the machine that
+ * compiles or runs the module (docs/safety.md), and lies above what real programs need.
  */
 import { MIB, maximumLimits, pushLimits } from '../../../protocol/limits.ts';
 
 export interface Cap {
   readonly limit: number;
-  /** Counted items; reads as "its NOUN is VALUE, LIMIT at most". */
+  /** Noun for the counted items, for the message "its NOUN is VALUE, LIMIT at most". */
   readonly noun: string;
   readonly reason: string;
 }

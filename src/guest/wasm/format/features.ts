@@ -1,6 +1,6 @@
-/** Which parts of WebAssembly are accepted, and the names under which the others are refused (docs/safety.md). */
+/** Lists the parts of WebAssembly that are accepted, and names those that are refused (docs/safety.md). */
 
-/** Accepted beyond the MVP; listed when a module uses them. */
+/** Accepted features beyond the MVP. Those that a module uses are listed when it is pushed. */
 export const acceptedFeatures = [
   'mutable-globals',
   'sign-extension',
@@ -16,7 +16,7 @@ export const acceptedFeatures = [
 ] as const;
 export type FeatureName = (typeof acceptedFeatures)[number];
 
-/** Why each is refused; shown to the person who pushed. */
+/** Reason for refusing each feature; the person who pushed reads it. */
 export const refusedFeatures = {
   'exception tags that are shared': 'a function is one module: no other could throw or catch what it does',
   'exceptions in tables or globals': 'they would outlive the call, and no limit counts what they keep',
@@ -40,7 +40,7 @@ export interface RefusedName {
   readonly what: string;
 }
 
-/** Value, heap and storage types that belong to a refused feature, by their byte. */
+/** Value, heap and storage types of refused features, by their byte. */
 export const refusedTypes: Readonly<Record<number, RefusedName>> = {
   120: { feature: 'garbage collection', what: 'i8' },
   119: { feature: 'garbage collection', what: 'i16' },
@@ -60,7 +60,7 @@ export const refusedTypes: Readonly<Record<number, RefusedName>> = {
   99: { feature: 'function references', what: '(ref null …)' },
 };
 
-/** Forms of a type definition other than 0x60, a function type. */
+/** Refused forms of a type definition, by their byte. The accepted form is 0x60, a function type. */
 export const refusedTypeForms: Readonly<Record<number, RefusedName>> = {
   101: { feature: 'shared-everything threads', what: 'shared type' },
   76: { feature: 'custom descriptors', what: 'describes' },
@@ -77,7 +77,7 @@ const references: RefusedFeature = 'function references';
 const switching: RefusedFeature = 'stack switching';
 const gc: RefusedFeature = 'garbage collection';
 
-/** One-byte opcodes of refused features. */
+/** One-byte opcodes of refused features, by opcode. */
 export const refusedOpcodes: Readonly<Record<number, RefusedName>> = {
   20: { feature: references, what: 'call_ref' },
   21: { feature: references, what: 'return_call_ref' },
@@ -94,7 +94,7 @@ export const refusedOpcodes: Readonly<Record<number, RefusedName>> = {
   230: { feature: switching, what: 'switch' },
 };
 
-/** Behind the prefix 0xfb. */
+/** Names of refused instructions after the prefix 0xfb, by number. */
 const gcOpcodes = (
   'struct.new struct.new_default struct.get struct.get_s struct.get_u struct.set array.new array.new_default ' +
   'array.new_fixed array.new_data array.new_elem array.get array.get_s array.get_u array.set array.len array.fill ' +
@@ -102,7 +102,7 @@ const gcOpcodes = (
   'br_on_cast_fail any.convert_extern extern.convert_any ref.i31 i31.get_s i31.get_u'
 ).split(' ');
 
-/** Behind the prefix 0xfd, from 0x100. */
+/** Names of refused instructions after the prefix 0xfd, from number 0x100 on. */
 const relaxedOpcodes = (
   'i8x16.relaxed_swizzle i32x4.relaxed_trunc_f32x4_s i32x4.relaxed_trunc_f32x4_u i32x4.relaxed_trunc_f64x2_s_zero ' +
   'i32x4.relaxed_trunc_f64x2_u_zero f32x4.relaxed_madd f32x4.relaxed_nmadd f64x2.relaxed_madd f64x2.relaxed_nmadd ' +
@@ -111,10 +111,10 @@ const relaxedOpcodes = (
   'i16x8.relaxed_dot_i8x16_i7x16_s i32x4.relaxed_dot_i8x16_i7x16_add_s'
 ).split(' ');
 
-/** Behind the prefix 0xfc, from 19. */
+/** Names of refused instructions after the prefix 0xfc, from number 19 on. */
 const wideOpcodes = ['i64.add128', 'i64.sub128', 'i64.mul_wide_s', 'i64.mul_wide_u'];
 
-/** The refused instruction `prefix sub`, or undefined when no known feature has it. */
+/** Returns the refused instruction `prefix sub`; undefined if no known feature has it. */
 export function refusedPrefixed(prefix: number, sub: number): RefusedName | undefined {
   const named = (feature: RefusedFeature, what: string | undefined): RefusedName | undefined =>
     what === undefined ? undefined : { feature, what };

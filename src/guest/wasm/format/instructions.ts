@@ -1,4 +1,4 @@
-/** Names of the instructions that rewriting writes or looks for (core specification, 5.4). */
+/** Opcodes of the instructions that rewriting writes or looks for (core specification, 5.4). */
 import type { ByteWriter } from './writer.ts';
 
 export const op = {
@@ -59,13 +59,13 @@ export const op = {
   i64ExtendI32U: 0xad,
   refNull: 0xd0,
   refFunc: 0xd2,
-  /** Prefixes: the instruction's number follows. */
+  /** Prefixes: the number of the instruction comes next in the file. */
   prefixGc: 0xfb,
   prefixBulk: 0xfc,
   prefixVector: 0xfd,
 } as const;
 
-/** The block type of no parameters and no results. */
+/** The block type without parameters and results. */
 export const emptyBlock = 0x40;
 
 /** Writes an i32.const. */

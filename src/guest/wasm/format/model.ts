@@ -1,4 +1,4 @@
-/** A module as read: what the sections say, as plain data. Code bodies stay bytes. */
+/** A module as read: the contents of its sections as plain data. Code bodies stay bytes. */
 import type { FuncType, ValType } from '../../../protocol/module.ts';
 import type { CapName } from './caps.ts';
 import type { FeatureName, RefusedFeature } from './features.ts';
@@ -24,10 +24,13 @@ export const sectionNames = [
 
 export interface Section {
   readonly id: number;
-  /** Offset of the payload, after id and size; in a custom section its name comes first. */
+  /** Offset of the payload, after id and size. The payload of a custom section begins with its name. */
   readonly start: number;
   readonly end: number;
-  /** A custom section stands behind the known section of this rank (index in sectionOrder), -1: before all. */
+  /**
+   * Position of a custom section: it comes after the known section of this rank (index in sectionOrder); -1: before
+   * all.
+   */
   readonly rank: number;
 }
 
@@ -40,7 +43,7 @@ export interface FunctionImportEntry {
   readonly name: string;
   readonly type: number;
 }
-/** An import that is not a function. */
+/** An import of a table, memory or global. */
 export interface OtherImport {
   readonly module: string;
   readonly name: string;
@@ -57,7 +60,7 @@ export interface Global {
   readonly type: ValType;
   readonly mutable: boolean;
   readonly imported: boolean;
-  /** Bytes of the initialiser, without its `end`; null of an imported one. */
+  /** Byte range of the initialiser without its `end`; null for an imported global. */
   readonly initialiser: { readonly start: number; readonly end: number } | null;
 }
 export const exportKinds = ['function', 'table', 'memory', 'global'] as const;
@@ -67,17 +70,17 @@ export interface Export {
   readonly index: number;
 }
 
-/** A feature outside the accepted set. */
+/** A use of a feature that is not accepted. */
 export interface RefusedUse {
   readonly feature: RefusedFeature;
-  /** The instruction, type or flag that needs it. */
+  /** Name of the instruction, type or flag that needs the feature. */
   readonly what: string;
   readonly offset: number;
-  /** Index of the function it stands in, null outside of code. */
+  /** Index of the function that contains the use; null outside of code. */
   readonly functionIndex: number | null;
 }
 
-/** A cap (caps.ts) that the module exceeds. */
+/** A cap (caps.ts) that the module exceeds, with its value. */
 export interface CapBreach {
   readonly cap: CapName;
   readonly value: number;
@@ -87,7 +90,7 @@ export interface CapBreach {
 /** An active data segment whose bytes do not fit into the memory. */
 export interface MisplacedData {
   readonly segment: number;
-  /** Address in the memory to which the segment is copied, in bytes. */
+  /** Memory address to which the segment is copied, in bytes. */
   readonly address: number;
   readonly bytes: number;
 }
@@ -99,35 +102,35 @@ export interface Module {
   readonly types: FuncType[];
   readonly functionImports: FunctionImportEntry[];
   readonly otherImports: OtherImport[];
-  /** Type index of every function, imports first. */
+  /** Type index of every function, imported functions first. */
   readonly functionTypes: number[];
   readonly tables: Table[];
   readonly memories: Memory[];
-  /** The type index of every tag; none is imported. */
+  /** Type index of every tag. All tags are the module's own: none is imported. */
   readonly tags: number[];
   readonly globals: Global[];
   readonly exports: Export[];
   start: number | null;
   elementSegments: number;
-  /** Entries of all element segments together. */
+  /** Number of entries of all element segments. */
   elements: number;
-  /** Instructions of all constant expressions together, `end` included. */
+  /** Number of instructions of all constant expressions, each `end` included. */
   constantInstructions: number;
-  /** From the data count section; null without one. */
+  /** Number of data segments that the data count section declares; null without such a section. */
   dataCount: number | null;
   dataSegments: number;
   /** Active data segments that lie outside of the module's own memory as it is at instantiation. */
   readonly misplacedData: MisplacedData[];
   readonly features: Set<FeatureName>;
-  /** Everything refused that has been met; reading goes on where the layout is still known. */
+  /** All uses of refused features that were met. Reading goes on while the layout of the following bytes is known. */
   readonly refused: RefusedUse[];
-  /** False when reading has stopped before the end: indices and lists are then incomplete. */
+  /** Whether the whole module was read; if not, indices and lists are incomplete. */
   complete: boolean;
-  /** A count so far beyond its cap that reading stopped there; null: none. */
+  /** A count so far beyond its cap that reading stopped; null: none. */
   hopeless: CapBreach | null;
   /**
-   * Places of function indices outside of the code section, in triples: position, length in bytes, index; ascending.
-   * Rewriting shifts them.
+   * Positions of function indices outside of the code section, in triples: position, length in bytes, index; ascending.
+   * Rewriting shifts these indices.
    */
   readonly functionIndexUses: number[];
 }

@@ -1,10 +1,9 @@
 /**
- * Every instruction of the accepted set: how its immediates are laid out and what it does to the
- * height of the operand stack (core specification, 5.4 and appendix A.7). Instructions whose effect
- * depends on an index are resolved by the scanner.
+ * Describes every accepted instruction: the layout of its immediates and its effect on the height of the operand stack
+ * (core specification, 5.4 and appendix A.7). The scanner computes effects that depend on an index.
  */
 
-/** Ways in which an instruction's immediates are read. Shapes that the scanner's switch treats alike are neighbours. */
+/** Layouts of immediates. Layouts that the scanner's switch treats alike have neighbouring numbers. */
 export const shape = {
   undefined: 0,
   plain: 1,
@@ -48,7 +47,7 @@ export const shape = {
   rethrow: 43,
   throwRef: 44,
   tryTable: 45,
-  // Behind 0xfd only:
+  // Layouts after the prefix 0xfd only:
   v128: 34,
   shuffle: 35,
   lane: 36,
@@ -57,7 +56,7 @@ export const shape = {
 
 export const oneByteShapes = new Uint8Array(256);
 export const oneByteDeltas = new Int8Array(256);
-/** Sign extension, the only one-byte numeric instructions beyond the MVP. */
+/** First sign extension opcode. Sign extensions are the only one-byte numeric instructions beyond the MVP. */
 export const firstSignExtension = 0xc0;
 export const lastSignExtension = 0xc4;
 
@@ -129,7 +128,7 @@ define(0xfd, 0xfd, shape.prefixFd, 0);
 for (const opcode of [0x14, 0x15, 0xd3, 0xd4, 0xd5, 0xd6, 0xe0, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xfb, 0xfe])
   define(opcode, opcode, shape.refused, 0);
 
-/** Behind 0xfc: 0-7 saturating conversions, then these. */
+/** Numbers of bulk instructions after the prefix 0xfc. Numbers 0 to 7 are saturating conversions. */
 export const bulk = {
   memoryInit: 8,
   dataDrop: 9,
@@ -143,7 +142,7 @@ export const bulk = {
   tableFill: 17,
 } as const;
 
-/** Behind 0xfd: vector instructions 0 to 255. */
+/** Layouts of vector instructions 0 to 255, after the prefix 0xfd. */
 export const simdShapes = new Uint8Array(256);
 export const simdDeltas = new Int8Array(256);
 
@@ -184,7 +183,7 @@ simd(0x54, 0x57, shape.memoryLane, -1); // load_lane
 simd(0x58, 0x5b, shape.memoryLane, -2); // store_lane
 simd(0x5c, 0x5d, shape.memoryArgument, 0); // load32_zero, load64_zero
 simd(0x5e, 0x5f, shape.plain, 0); // demote, promote
-// The rest is arithmetic: two operands each, but for these with one.
+// All other instructions are arithmetic: two operands each, except the ones below with one.
 simd(0x60, 0xff, shape.plain, -1);
 for (const opcode of [
   0x60, 0x61, 0x62, 0x63, 0x64, 0x67, 0x68, 0x69, 0x6a, 0x74, 0x75, 0x7a, 0x7c, 0x7d, 0x7e, 0x7f, 0x80, 0x81, 0x83,

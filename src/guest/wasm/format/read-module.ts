@@ -1,4 +1,4 @@
-/** Reads all sections but the code (core specification, 5.5 Modules). Time and memory linear in the input. */
+/** Reads all sections except the code (core specification, 5.5 Modules). Time and memory are linear in the input. */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { emptyModule, findSection, type Module, sectionNames, sectionOrder } from './model.ts';
 import { ByteReader, invalidModule } from './reader.ts';
@@ -15,7 +15,7 @@ import { readTags } from './sections/tag.ts';
 import { readTypes } from './sections/type.ts';
 import { RefusedHere } from './types.ts';
 
-/** One reader per section id; null: nothing to read here. */
+/** Reader of each section, by id; null: the section is not read here. */
 const readers: readonly (((reader: ByteReader, module: Module) => void) | null)[] = [
   (reader) => void reader.name('custom section name'),
   readTypes,
@@ -34,8 +34,8 @@ const readers: readonly (((reader: ByteReader, module: Module) => void) | null)[
 ];
 
 /**
- * Throws `module_invalid` for a malformed module and `module_unsupported` for a component. Uses of
- * refused features are collected in `refused`; after one whose layout is unknown `complete` is false.
+ * Returns the module. Throws `module_invalid` for a malformed module and `module_unsupported` for a component. Collects
+ * uses of refused features in `refused`; after a use of unknown layout, `complete` is false.
  */
 export function readModule(bytes: Uint8Array, subject: string): Module {
   checkHeader(bytes, subject);

@@ -1,13 +1,13 @@
 /**
- * Reads the binary format's primitives (WebAssembly core specification, 5.2 Values) strictly: an
- * over-long or out-of-range LEB128, a name that is not UTF-8 and a read past the end all fail with
- * `module_invalid`. Every read moves forward, so a loop over reads ends with the input.
+ * Reads the primitives of the binary format strictly (WebAssembly core specification, 5.2 Values): an over-long or
+ * out-of-range LEB128, a name that is not UTF-8 and a read past the end fail with `module_invalid`. Every read moves
+ * forward, so a loop over reads ends with the input.
  */
 import { PlatformError } from '../../../protocol/errors.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The coded error for a malformed module. `offset` is a byte offset from the file's start. */
+/** Makes the error `module_invalid` for a malformed module. `offset` is a byte offset from the file's start. */
 export function invalidModule(subject: string, problem: string, offset: number): PlatformError {
   return new PlatformError('module_invalid', `${subject} is not a valid WebAssembly module`, {
     details: [`${problem} @+${offset}`],
@@ -19,7 +19,7 @@ export class ByteReader {
   /** Name of the module in messages: its path, or "the module". */
   readonly subject: string;
   pos = 0;
-  /** Reads stop here: the end of the file or of the section being read. */
+  /** Offset at which reads stop: the end of the file or of the section being read. */
   end: number;
 
   constructor(bytes: Uint8Array, subject: string) {
@@ -28,7 +28,7 @@ export class ByteReader {
     this.end = bytes.length;
   }
 
-  /** Always throws `module_invalid`. */
+  /** Throws `module_invalid`, always. */
   fail(problem: string, offset = this.pos): never {
     throw invalidModule(this.subject, problem, offset);
   }
@@ -50,7 +50,10 @@ export class ByteReader {
     return result >>> 0;
   }
 
-  /** A count of entries that take at least `entryBytes` each: a count that cannot fit fails before anything is allocated. */
+  /**
+   * Reads a count of entries that take at least `entryBytes` each. Fails for a count that cannot fit into the input,
+   * before anything is allocated.
+   */
   count(what: string, entryBytes = 1): number {
     const start = this.pos;
     const count = this.u32(`number of ${what}`);
@@ -59,7 +62,7 @@ export class ByteReader {
     return count;
   }
 
-  /** A signed LEB128 of 33 bits (block and heap types) as a JavaScript number. */
+  /** Reads a signed LEB128 of 33 bits (block and heap types) as a JavaScript number. */
   s33(what: string): number {
     const start = this.pos;
     let result = 0;
@@ -90,7 +93,7 @@ export class ByteReader {
   skipSigned(bits: 32 | 64, what: string): void {
     const start = this.pos;
     const last = bits === 32 ? 4 : 9;
-    // Bits of the last byte above the value must repeat its sign (5.2.2 Integers).
+    // The bits of the last byte above the value must repeat its sign (5.2.2 Integers).
     const mask = bits === 32 ? 0x78 : 0x7f;
     for (let index = 0; ; index++) {
       const byte = this.u8(what);

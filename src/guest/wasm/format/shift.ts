@@ -1,13 +1,13 @@
-/** Copies parts of sections other than code while shifting the function indices in them. */
+/** Shifts function indices in sections other than code while copying them. */
 import type { Module } from './model.ts';
 import type { ByteWriter } from './writer.ts';
 
-/** The index in the rewritten module: behind the guest's function imports stands one of ours. */
+/** Returns the index of a function in the rewritten module, which has one more imported function after the guest's. */
 export function shiftedFunction(module: Module, index: number): number {
   return index < module.functionImports.length ? index : index + 1;
 }
 
-/** Copies `start` to `end`, where `functionIndexUses` tells which bytes are function indices. */
+/** Copies bytes `start` to `end` and shifts the function indices that `functionIndexUses` lists. */
 export function copyShifted(writer: ByteWriter, module: Module, start: number, end: number): void {
   const uses = module.functionIndexUses;
   let from = start;
@@ -21,7 +21,7 @@ export function copyShifted(writer: ByteWriter, module: Module, start: number, e
   writer.raw(module.bytes, from, end);
 }
 
-/** Binary search: where the triples at or behind `position` begin. */
+/** Returns the index of the first triple at or after `position`, by binary search. */
 function firstUse(uses: readonly number[], position: number): number {
   let low = 0;
   let high = uses.length / 3;

@@ -1,4 +1,4 @@
-/** Value types, reference types, limits and block types as they are read in every section (5.3). */
+/** Reads value types, reference types, limits and block types, for every section (5.3). */
 import type { ValType } from '../../../protocol/module.ts';
 import { type CapName, caps } from './caps.ts';
 import { refusedTypes } from './features.ts';
@@ -27,16 +27,16 @@ export const valTypeBytes: Readonly<Record<ValType, number>> = {
   exnref: 0x69,
 };
 
-/** Thrown where reading stops: at a refused feature that makes what follows unreadable, at a hopeless count. */
+/** Thrown to stop the reading: at a refused feature whose layout is unknown, or at a count far beyond its cap. */
 export class RefusedHere extends Error {}
 
 /**
- * A count this many times its cap ends the reading: keeping a million names only to list what else is wrong with the
- * module took 8 s of the time that a push may take.
+ * Multiple of its cap at which a count ends the reading. To keep a million names only to list what else is wrong with
+ * the module took 8 s of the time that a push may take.
  */
 const hopelessTimes = 10;
 
-/** Returns `count`, the number of things that `cap` limits. Throws RefusedHere where that is hopeless. */
+/** Returns `count`, the number of items that `cap` limits. Throws RefusedHere beyond `hopelessTimes` the cap. */
 export function countCapped(module: Module, cap: CapName, count: number): number {
   if (count > hopelessTimes * caps[cap].limit) {
     module.hopeless = { cap, value: count, functionIndex: null };
@@ -51,7 +51,7 @@ export function refuse(module: Module, use: Omit<Module['refused'][number], 'fun
   throw new RefusedHere();
 }
 
-/** The value type of byte `byte`, which stood at `offset`. */
+/** Returns the value type of `byte`, which was read at `offset`. */
 export function toValType(reader: ByteReader, module: Module, byte: number, offset: number): ValType {
   const type = valTypes[byte];
   if (type !== undefined) {
@@ -72,7 +72,7 @@ export function readValType(reader: ByteReader, module: Module): ValType {
 
 export function readRefType(reader: ByteReader, module: Module): 'funcref' | 'externref' {
   const offset = reader.pos;
-  // A funcref table or segment is no sign of the reference types proposal.
+  // Segments and tables of funcref belong to the MVP, not to the reference types proposal.
   if (reader.bytes[offset] === valTypeBytes.funcref) {
     reader.u8('reference type');
     return 'funcref';
@@ -83,7 +83,7 @@ export function readRefType(reader: ByteReader, module: Module): 'funcref' | 'ex
   return reader.fail(`invalid reference type ${type}`, offset);
 }
 
-/** Limits of a table or memory. Flags beyond "has a maximum" belong to refused features. */
+/** Reads the limits of a table or memory. Flags other than "has a maximum" belong to refused features. */
 export function readLimits(reader: ByteReader, module: Module, what: 'table' | 'memory'): Limits32 {
   const offset = reader.pos;
   const flags = reader.u8(`${what} limits flags`);
@@ -102,8 +102,8 @@ export function readLimits(reader: ByteReader, module: Module, what: 'table' | '
 }
 
 /**
- * Reads a constant expression (3.4.9 Constant) of the accepted set, up to and with its `end`. Returns its value, as a
- * signed number, where it is one i32.const; null otherwise.
+ * Reads a constant expression (3.4.9 Constant) of the accepted set, including its `end`. Returns the value, a signed
+ * number, of a single i32.const; null for any other expression.
  */
 export function readConstantExpression(reader: ByteReader, module: Module): number | null {
   let value: number | null = null;
@@ -164,7 +164,7 @@ export function readConstantExpression(reader: ByteReader, module: Module): numb
   }
 }
 
-/** The heap type of ref.null: func, extern or exn. */
+/** Reads the heap type of ref.null: func, extern or exn. */
 export function readHeapType(reader: ByteReader, module: Module): void {
   const offset = reader.pos;
   const type = reader.s33('heap type');
@@ -178,7 +178,7 @@ export function readHeapType(reader: ByteReader, module: Module): void {
   reader.fail('invalid heap type', offset);
 }
 
-/** A function index outside of the code section; remembered so that rewriting can shift it. */
+/** Reads a function index outside of the code section and notes its position, so that rewriting can shift it. */
 export function readFunctionIndex(reader: ByteReader, module: Module): number {
   const offset = reader.pos;
   const index = reader.u32('function index');

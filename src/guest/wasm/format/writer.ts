@@ -1,4 +1,4 @@
-/** A growable output buffer with the binary format's primitives. Grows by doubling: memory stays linear. */
+/** Writes primitives of the binary format to a growing buffer. It grows by doubling, so memory stays linear. */
 export class ByteWriter {
   bytes: Uint8Array;
   length = 0;
@@ -7,7 +7,7 @@ export class ByteWriter {
     this.bytes = new Uint8Array(Math.max(capacity, 64));
   }
 
-  /** Makes room for `count` more bytes, so that a caller may then store into `bytes` itself. */
+  /** Makes room for `count` more bytes, which the caller may then store in `bytes` directly. */
   reserve(count: number): void {
     const needed = this.length + count;
     if (needed <= this.bytes.length) return;
@@ -21,7 +21,7 @@ export class ByteWriter {
     this.bytes[this.length++] = value;
   }
 
-  /** An opcode with one immediate. */
+  /** Writes an opcode with one unsigned immediate. */
   instruction(opcode: number, immediate: number): void {
     this.reserve(6);
     this.bytes[this.length++] = opcode;
@@ -56,7 +56,7 @@ export class ByteWriter {
     const count = end - start;
     this.reserve(count);
     const { bytes, length } = this;
-    // Setting up subarray() and set() costs more than copying a few bytes one by one.
+    // A loop is cheaper for few bytes than the setup of subarray() and set().
     if (count < 48) for (let index = 0; index < count; index++) bytes[length + index] = source[start + index]!;
     else bytes.set(source.subarray(start, end), length);
     this.length = length + count;
@@ -68,7 +68,7 @@ export class ByteWriter {
     this.raw(encoded);
   }
 
-  /** Runs `body` and puts the LEB128 size of what it wrote in front of it. */
+  /** Runs `body` and inserts the size of its output, as LEB128, before the output. */
   sized(body: () => void): void {
     this.reserve(5);
     const start = this.length;

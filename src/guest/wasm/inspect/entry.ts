@@ -1,11 +1,11 @@
-/** The entry point (`_start`, else `handle`, else `main`, else `cwa_main`, else `h`). */
+/** Chooses the entry point: `_start`, else `handle`, else `main`, else `cwa_main`, else `h`. */
 import type { InstancePlan } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Module } from '../format/model.ts';
 import type { Finding } from './findings.ts';
 import { formatType } from './imports.ts';
 
-/** By precedence, with the ABI that a module belongs to when it imports nothing. */
+/** Entry names by precedence, each with the ABI of a module that imports nothing. */
 const entryNames: readonly (readonly [name: string, abi: AbiName])[] = [
   ['_start', 'wasi'],
   ['handle', 'dagger'],
@@ -22,8 +22,8 @@ export interface ChosenEntry {
 }
 
 /**
- * The first name whose function can be called: () -> () or () -> i32. A `main` that wants argc and
- * argv does not stand in the way of a `cwa_main` beside it; alone, it is refused.
+ * Returns the first export, in the order of entryNames, whose function can be called: () -> () or () -> i32. Exports
+ * that cannot be called, such as a `main` with argc and argv, are findings only if there is no export that can.
  */
 export function chooseEntry(module: Module): ChosenEntry {
   const findings: Finding[] = [];
@@ -70,7 +70,9 @@ function functionExport(module: Module, name: string) {
   const type = module.types[module.functionTypes[found.index]!]!;
   return {
     results: type.results.length,
-    /** Why it cannot be called with no arguments and at most `resultsMax` i32 results; null: it can. */
+    /**
+     * Returns why the function cannot be called with no arguments and at most `resultsMax` i32 results; null: it can.
+     */
     problem(resultsMax: number): string | null {
       if (found.index < module.functionImports.length) return 'is an imported function';
       const callable =

@@ -1,4 +1,4 @@
-/** Makes the errors that refuse a module, in the words of docs/push.md. */
+/** Makes the errors that refuse a module, with the texts of docs/push.md. */
 import { type ErrorCode, PlatformError } from '../../../protocol/errors.ts';
 import { PAGE_BYTES } from '../../../protocol/limits.ts';
 import { caps } from '../format/caps.ts';
@@ -7,19 +7,19 @@ import type { CapBreach, Module } from '../format/model.ts';
 import { functionNamesOf } from '../format/sections/custom.ts';
 import type { Processed } from '../meter/process.ts';
 
-/** One reason to refuse, with everything it concerns. */
+/** One reason to refuse a module, with all items that it concerns. */
 export interface Finding {
   readonly code: ErrorCode;
-  /** Continues the module's name: `imports 2 functions that nothing provides`. */
+  /** End of a sentence that begins with the module's name: `imports 2 functions that nothing provides`. */
   readonly message: string;
   readonly details: readonly string[];
   readonly hints: readonly string[];
 }
 
-/** Detail lines of one finding; the rest is counted. */
+/** Most detail lines of one finding; further ones are counted. */
 export const detailsMax = 30;
 
-/** The first finding gives code and message, the others follow among the details. */
+/** Makes one error of all findings: the first gives code and message, the others are added to the details. */
 export function toError(subject: string, findings: readonly Finding[]): PlatformError {
   const [first, ...others] = findings;
   if (first === undefined) return new PlatformError('internal', `${subject} was refused without a finding`);
@@ -32,13 +32,13 @@ export function toError(subject: string, findings: readonly Finding[]): Platform
   });
 }
 
-/** At most detailsMax lines. */
+/** Returns at most detailsMax lines; a last line counts the rest. */
 export function cutDetails(lines: readonly string[]): string[] {
   if (lines.length <= detailsMax) return [...lines];
   return [...lines.slice(0, detailsMax), `… and ${lines.length - detailsMax} more`];
 }
 
-/** A name from the module as one printable line. */
+/** Returns a name from the module as one printable line. */
 export function printable(text: string): string {
   const cut = text.length > 60 ? `${text.slice(0, 60)}…` : text;
   return cut.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0)!.toString(16)}}`);
@@ -48,7 +48,7 @@ export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** `function 12 "parse"`, or '' outside of code. */
+/** Returns `function 12 "parse"`, or '' for null, outside of code. */
 function functionLabel(names: ReadonlyMap<number, string>, index: number | null): string {
   if (index === null) return '';
   const name = names.get(index);
@@ -101,7 +101,7 @@ export function capFindings(module: Module, breaches: readonly CapBreach[]): Fin
   ];
 }
 
-/** Active data segments that no instantiation could copy. */
+/** Returns findings for active data segments that no instantiation could copy. */
 export function dataFindings(module: Module): Finding[] {
   const count = module.misplacedData.length;
   if (count === 0) return [];

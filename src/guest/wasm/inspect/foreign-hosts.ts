@@ -1,6 +1,6 @@
 /**
- * Programs that were built for another host: their imports are told as one finding that names the host and says how to
- * build for this one, instead of as thirty unknown functions.
+ * Recognises programs that were built for another host. One finding names the host and says how to build for this one,
+ * in place of thirty unknown functions.
  */
 import { type Finding, plural, printable } from './findings.ts';
 
@@ -10,9 +10,9 @@ export interface ImportName {
 }
 
 interface ForeignHost {
-  /** Continues `N imports are for`. */
+  /** Name of the host, for the sentence `N imports are for NAME`. */
   readonly name: string;
-  /** Whether an import gives the host away. All imports of its import module are then the host's. */
+  /** Returns whether an import is typical of the host. All imports of its import module then belong to the host. */
   readonly isSign: (wanted: ImportName) => boolean;
   readonly hint: string;
 }
@@ -20,7 +20,7 @@ interface ForeignHost {
 const hosts: readonly ForeignHost[] = [
   {
     name: "Emscripten's JavaScript",
-    // Release builds shorten every name to one or two letters, in an import module `a`.
+    // Release builds shorten every name to one or two letters, in the import module `a`.
     isSign: ({ module, name }) =>
       (module === 'a' && name.length <= 2) ||
       (module === 'env' && /^(_?emscripten_|invoke_[a-z]+$|__syscall_|_embind_|__cxa_throw$)/.test(name)),
@@ -54,12 +54,11 @@ const hosts: readonly ForeignHost[] = [
   },
 ];
 
-/** Names of imports that one finding shows. */
+/** Most names of imports that one finding shows. */
 const shownMax = 3;
 
 /**
- * Takes the imports of foreign hosts out of `unknown`. Returns one finding for each host, and the import modules that
- * belong to them.
+ * Returns one finding for each foreign host of imports in `unknown`, and the import modules that belong to these hosts.
  */
 export function foreignFindings(unknown: readonly ImportName[]): {
   readonly findings: readonly Finding[];

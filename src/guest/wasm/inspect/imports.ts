@@ -1,4 +1,4 @@
-/** Compares a module's imports with what is provided. */
+/** Compares a module's imports with the functions that the host provides. */
 import type { FuncType, ProvidedFunction } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import type { Module, OtherImport } from '../format/model.ts';
@@ -17,11 +17,14 @@ export interface ImportFindings {
   readonly findings: readonly Finding[];
   /** ABIs that the imports belong to, sorted. */
   readonly abis: readonly AbiName[];
-  /** Whether the module was built for another host; what else it lacks follows from that. */
+  /** Whether the module was built for another host; then findings about its entry point are left out. */
   readonly isForeign: boolean;
 }
 
-/** Compares every import with `provided`: unknown ones, those of another type, those that are no functions. */
+/**
+ * Compares every import with `provided`. Finds unknown functions, functions of another type, and imports that are no
+ * functions.
+ */
 export function importFindings(module: Module, { provided, docsUrl }: InspectOptions): ImportFindings {
   const known = new Map<string, ProvidedFunction[]>();
   for (const entry of provided) {
@@ -96,13 +99,13 @@ function otherFinding(others: readonly OtherImport[]): Finding {
   };
 }
 
-/** `module.name  type   note`, the types in one column. */
+/** Returns lines `module.name  type   note` with aligned types. */
 function columns<T extends Wanted>(wanted: readonly T[], note: (entry: T) => string): string[] {
   const shown = wanted.slice(0, detailsMax).map((entry) => `${printable(entry.module)}.${printable(entry.name)}`);
   const width = Math.min(40, Math.max(...shown.map((name) => name.length)));
   return wanted.map((entry, index) => {
     const name = shown[index];
-    // Lines that are cut away need no work; a module may have very many.
+    // Skips lines that are cut away: a module may have very many.
     return name === undefined ? '' : `${name.padEnd(width)}  ${formatType(entry.type)}   ${note(entry)}`.trimEnd();
   });
 }
@@ -120,18 +123,18 @@ export function sameType(left: FuncType, right: FuncType): boolean {
   return same(left.params, right.params) && same(left.results, right.results);
 }
 
-/** Names of fewer letters are close to everything. */
+/** Fewest letters of a name for which similar names are looked up: a shorter name is close to all others. */
 const nearestCharsMin = 3;
 
-/** Returns the provided name closest to what was asked for, or null when none is close. */
+/** Returns the provided name closest to the wanted one; null when none is close. */
 function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): string | null {
   if (wanted.name.length > 64 || wanted.name.length < nearestCharsMin) return null;
   let best: ProvidedFunction | null = null;
-  // A third of the letters may be wrong; more is another word.
+  // At most a third of the letters may differ.
   let bestScore = Math.max(2, Math.floor(wanted.name.length / 3)) + 0.75;
   for (const entry of provided) {
     if (entry.name.length < nearestCharsMin) continue;
-    // Of equally close names, prefers the one in the same import module.
+    // Among equally close names, one of the same import module wins.
     const score = editDistance(wanted.name, entry.name) + (entry.module === wanted.module ? 0 : 0.5);
     if (score < bestScore) [best, bestScore] = [entry, score];
   }
@@ -139,7 +142,7 @@ function nearestName(wanted: Wanted, provided: readonly ProvidedFunction[]): str
   return best.module === wanted.module ? best.name : `${best.module}.${best.name}`;
 }
 
-/** Levenshtein distance with transpositions of neighbours (optimal string alignment). */
+/** Returns the Levenshtein distance, with transpositions of neighbours (optimal string alignment). */
 export function editDistance(left: string, right: string): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: right.length + 1 }, (_, column) => column);

@@ -1,4 +1,4 @@
-/** Describes a module, with everything that refuses it. */
+/** Describes a module and finds every reason to refuse it. */
 import type { FunctionImport, InstancePlan } from '../../../protocol/module.ts';
 import type { AbiName } from '../../../protocol/nouns.ts';
 import { type CapName, caps } from '../format/caps.ts';
@@ -13,9 +13,9 @@ export interface Inspection {
   readonly exports: readonly Export[];
   readonly memories: readonly Memory[];
   readonly tables: readonly Table[];
-  /** Index of the start function. */
+  /** Index of the start function; null without one. */
   readonly start: number | null;
-  /** Functions that the module defines. */
+  /** Number of functions that the module defines. */
   readonly functions: number;
   readonly features: readonly string[];
   /** Uses of refused features. */
@@ -23,11 +23,14 @@ export interface Inspection {
   readonly abis: readonly AbiName[];
   readonly entry: InstancePlan['entry'] | null;
   readonly initialize: string | null;
-  /** Everything that refuses the module; empty: it may be deployed. */
+  /** All reasons to refuse the module; empty: it may be deployed. */
   readonly findings: readonly Finding[];
 }
 
-/** Throws `module_invalid`, or `module_unsupported` for a component; all else is in `findings`. */
+/**
+ * Returns the description. Throws `module_invalid`, and `module_unsupported` for a component; `findings` has all other
+ * reasons.
+ */
 export function inspectModule(bytes: Uint8Array, options: InspectOptions): Inspection {
   return inspect(processModule(bytes, { subject: options.name ?? 'the module' }), options);
 }
@@ -38,7 +41,7 @@ export function inspect(processed: Processed, options: InspectOptions): Inspecti
   const findings = [...featureFindings(processed), ...capFindings(module, breaches)];
   const imports = importFindings(module, options);
   const entry = chooseEntry(module);
-  // After a refused type the lists are incomplete: what they lack is no finding.
+  // An incomplete module lacks list entries that were not read, so missing entries are no findings.
   if (module.complete) {
     findings.push(...imports.findings, ...dataFindings(module));
     if (!imports.isForeign) findings.push(...entry.findings);
@@ -63,7 +66,7 @@ export function inspect(processed: Processed, options: InspectOptions): Inspecti
   };
 }
 
-/** Caps on the module as a whole, but for the count that ended the reading. */
+/** Returns the exceeded caps on the module as a whole, except the count that ended the reading. */
 function moduleBreaches(module: Module): CapBreach[] {
   const values: Partial<Record<CapName, number>> = {
     moduleBytes: module.bytes.length,

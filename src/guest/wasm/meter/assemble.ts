@@ -1,10 +1,10 @@
 /**
- * Confinement: puts the rewritten module together. The guest's memory becomes the import
- * trisiel.memory, its start function the hidden export trisiel.start; a function that sets the
- * mutable globals back, the size of the reserve (helpers.ts) and the table get hidden exports, so that an instance can be
- * restored. Of the guest's own exports a vetted module keeps those that the kernel calls: the engine makes an object for
- * each export of each instance. All that is added stands behind what the guest has, and the guest's indices were checked
- * before, so it can name none of it.
+ * Puts the rewritten module together and confines it. The guest's memory becomes the import trisiel.memory, its start
+ * function the hidden export trisiel.start. Hidden exports let an instance be restored: a function that resets the
+ * mutable globals, the size of the reserve (helpers.ts) and the table. A vetted module keeps only those of its own
+ * exports that the kernel calls, since the engine makes an object for each export of each instance. All added items
+ * have higher indices than the guest's, and the guest's indices were checked before, so the guest cannot name an added
+ * item.
  */
 
 import { type Export, findSection, type Module, type Section, sectionOrder } from '../format/model.ts';
@@ -37,11 +37,11 @@ export interface Layout {
   readonly indices: HelperIndices;
   readonly types: { readonly gas: number; readonly slow: number; readonly work: number; readonly restore: number };
   readonly hasMemory: boolean;
-  /** First of the i64 globals of a profile build, null without. */
+  /** Index of the first i64 global of a profile build; null in other builds. */
   readonly profileGlobals: number | null;
 }
 
-/** Returns the indices of everything that rewriting adds. */
+/** Returns the indices of all items that rewriting adds. */
 export function layOut(module: Module, profile: boolean): Layout {
   const functions = module.functionTypes.length + 1;
   const types = module.types.length;
@@ -65,7 +65,7 @@ export function layOut(module: Module, profile: boolean): Layout {
   };
 }
 
-/** Number of i32 globals that are added: the counter and, with a memory, the reserve. */
+/** Returns the number of added i32 globals: the counter and, with a memory, the reserve. */
 function addedGlobals(hasMemory: boolean): number {
   return hasMemory ? 2 : 1;
 }
@@ -74,9 +74,9 @@ export interface AssembleOptions {
   readonly layout: Layout;
   readonly code: ByteWriter;
   readonly hints: BranchHints;
-  /** Maximum that tables get at most; infinity leaves them alone. */
+  /** Upper bound on the maximum of every table; infinity leaves tables unchanged. */
   readonly tableEntriesMax: number;
-  /** Names of the module's own exports that are kept, and only they; null keeps all, and exports every mutable global. */
+  /** Names of the module's own exports to keep; null keeps all and exports every mutable global too. */
   readonly exportsKept: readonly string[] | null;
 }
 
@@ -126,29 +126,32 @@ function writeSection(
   else writer.section(id, () => writer.raw(module.bytes, own.start, own.end));
 }
 
-/** Functions whose export is not kept: `ref.func` may name them for being exported, so something else has to declare them. */
+/**
+ * Returns functions that lose their export. `ref.func` may name them because they were exported, so an element segment
+ * must declare them.
+ */
 function undeclared(module: Module, kept: readonly string[] | null): readonly number[] {
   if (kept === null) return [];
   const dropped = module.exports.filter(({ name, kind }) => kind === 'function' && !kept.includes(name));
   return [...new Set(dropped.map(({ index }) => shiftedFunction(module, index)))];
 }
 
-/** The memory is an import now, the start function an export. */
+/** Ids of sections that are dropped: memory (now an import) and start (now an export). */
 const movedOut: readonly number[] = [5, 8];
 
-/** The memory that the module defines itself. */
+/** Returns the memory that the module itself defines, if any. */
 export function ownMemory(module: Module) {
   const memory = module.memories.find((entry) => !entry.imported);
   return memory === undefined ? null : { ...memory, name: hidden.memory };
 }
 
-/** The table that an instance can be restored from: the first one, if the module defines it. */
+/** Returns the table that an instance is restored from: the first one, if the module itself defines it. */
 export function ownTable(module: Module) {
   const table = module.tables[0];
   return table === undefined || table.imported ? null : table;
 }
 
-/** Whether `module` has a mutable global of its own. */
+/** Returns whether `module` has a mutable global of its own. */
 export function hasState(module: Module): boolean {
   return module.globals.some(({ mutable, imported }) => mutable && !imported);
 }

@@ -1,7 +1,7 @@
 /**
- * Custom section metadata.code.branch_hint (branch hinting proposal, part of the JavaScript
- * embedding): tells the engine that a check's slow path is not taken. Without it the engine keeps
- * values out of registers across the call that hardly ever happens.
+ * Writes the custom section metadata.code.branch_hint (branch hinting proposal, part of the JavaScript embedding),
+ * which tells the engine that the slow path of a check is unlikely. Without hints the engine keeps values out of
+ * registers across the call that hardly ever happens.
  *
  *     vec(function index, vec(offset in the body, 1, 0 = unlikely))
  */
@@ -10,9 +10,12 @@ import { ByteWriter } from '../format/writer.ts';
 
 export const branchHintSection = 'metadata.code.branch_hint';
 
-/** Takes the hints of a function body. */
+/** Receives the branch hints of one function body. */
 export interface HintSink {
-  /** The `if` or `br_if` at `offset`, in bytes from the start of the body (its locals included), is unlikely to be taken. */
+  /**
+   * Notes that the `if` or `br_if` at `offset` is unlikely to be taken. The offset is in bytes from the start of the
+   * body, its locals included.
+   */
   add(offset: number): void;
 }
 
@@ -23,7 +26,7 @@ export class BranchHints implements HintSink {
   #currentIndex = -1;
   #currentCount = 0;
 
-  /** Hints that follow belong to function `index` of the rewritten module. Call in ascending order. */
+  /** Starts the hints of function `index` of the rewritten module. Indices must ascend from call to call. */
   beginFunction(index: number): void {
     this.#flush();
     this.#currentIndex = index;

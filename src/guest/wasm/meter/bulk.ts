@@ -1,6 +1,6 @@
 /**
- * Bulk memory and table instructions, behind the prefix 0xfc (core specification, 5.4.6, 5.4.7): what their immediates
- * are, what they change in an instance, and which helper charges for their work.
+ * Reads bulk memory and table instructions, which have the prefix 0xfc (core specification, 5.4.6, 5.4.7): their
+ * immediates, the state that they change in an instance, and the helper that charges for their work.
  */
 import { op } from '../format/instructions.ts';
 import type { Module } from '../format/model.ts';
@@ -8,7 +8,7 @@ import { bulk } from '../format/opcodes.ts';
 import { editKind, type WorkKind } from './edits.ts';
 import type { ImmediateReader } from './immediates.ts';
 
-/** Kinds of state besides memory and globals that code changes (protocol/module.ts, InstancePlan). */
+/** Kinds of state, besides memory and globals, that code changes (protocol/module.ts, InstancePlan). */
 export interface Mutations {
   table: boolean;
   segments: boolean;
@@ -19,7 +19,7 @@ type Immediate = 'data' | 'element' | 'memory' | 'table';
 interface BulkRow {
   readonly name: string;
   readonly immediates: readonly Immediate[];
-  /** Effect on the height of the operand stack. */
+  /** Change of the height of the operand stack. */
   readonly delta: number;
   readonly mutates?: keyof Mutations;
   readonly work?: WorkKind;
@@ -27,7 +27,7 @@ interface BulkRow {
 
 const { memoryBytes, tableEntries } = editKind;
 
-/** By number behind the prefix. 0 to 7 are conversions, which have no immediates. */
+/** Instructions by their number after the prefix. Numbers 0 to 7 are conversions, which have no immediates. */
 const rows: Readonly<Record<number, BulkRow>> = {
   [bulk.memoryInit]: { name: 'memory.init', immediates: ['data', 'memory'], delta: -3, work: memoryBytes },
   [bulk.dataDrop]: { name: 'data.drop', immediates: ['data'], delta: 0, mutates: 'segments' },
@@ -54,17 +54,17 @@ const rows: Readonly<Record<number, BulkRow>> = {
 };
 
 export interface BulkInstruction {
-  /** Effect on the height of the operand stack. */
+  /** Change of the height of the operand stack. */
   readonly delta: number;
-  /** The helper that charges for it; null for an instruction without work. */
+  /** Helper that charges for the work of the instruction; null: it does no work. */
   readonly work: WorkKind | null;
 }
 
 const conversion: BulkInstruction = { delta: 0, work: null };
 
 /**
- * Reads the number `sub` and the immediates of the instruction whose prefix stands at `offset`, and notes in `mutates`
- * what it changes. Throws as ImmediateReader says.
+ * Reads the number `sub` and the immediates of the instruction whose prefix is at `offset`, and notes in `mutates` the
+ * state that it changes. Throws as ImmediateReader does.
  */
 export function readBulk(
   sub: number,

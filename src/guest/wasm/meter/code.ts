@@ -1,4 +1,4 @@
-/** Code section (5.5.13): walks the bodies, hands each to the scanner, writes it metered. */
+/** Rewrites the code section (5.5.13): hands each body to the scanner and writes it metered. */
 import { type CapName, caps } from '../format/caps.ts';
 import { type CapBreach, findSection, type Module } from '../format/model.ts';
 import { ByteReader } from '../format/reader.ts';
@@ -13,18 +13,18 @@ import { type CodeScanner, compileCost } from './scan-code.ts';
 export interface CodeOptions {
   readonly indices: HelperIndices;
   readonly hasMemory: boolean;
-  /** First of one i64 global per function (profile build); null: none. */
+  /** Index of the first i64 global of a profile build, which has one per function; null in other builds. */
   readonly profileGlobals: number | null;
   readonly costs: Costs;
 }
 
-/** Breaches kept; a module that breaks a cap in thousands of functions needs no longer list. */
+/** Most breaches that are kept: a module may break caps in thousands of functions. */
 const breachesMax = 20;
 
 /**
- * Scans every body and writes the metered code section's payload to `writer`. Functions that use
- * refused features are noted in the module, those beyond a cap in `breaches`; the output is then
- * incomplete and of no use. Throws `module_invalid`.
+ * Scans every body and writes the payload of the metered code section to `writer`. Notes functions with refused
+ * features in the module and functions beyond a cap in `breaches`; the output is then incomplete and useless. Throws
+ * `module_invalid`.
  */
 export function rewriteCode(
   module: Module,
@@ -37,7 +37,7 @@ export function rewriteCode(
   const imported = module.functionImports.length;
   const defined = module.functionTypes.length - imported;
   const bodies = readBodies(module, defined);
-  // A profile build attributes to each function what it executes itself.
+  // A profile build attributes to each function the gas that it uses itself, so callers pay nothing ahead.
   if (options.profileGlobals === null) scanner.flow.setEntryCredits(entryCredits(module, scanner, bodies));
   const emitter = new BodyEmitter({ writer, bytes: module.bytes, scanner, indices: options.indices, hints });
   writer.u32(defined + helperCount(options.hasMemory));
@@ -60,7 +60,7 @@ export function rewriteCode(
   return breaches;
 }
 
-/** Bounds of the bodies of the `defined` functions, start and end in turn. */
+/** Returns the byte ranges of the bodies of the `defined` functions: start and end of each in turn. */
 function readBodies(module: Module, defined: number): Int32Array {
   const bodies = new Int32Array(2 * defined);
   const section = findSection(module, 10);

@@ -1,8 +1,8 @@
 /**
  * Follows the control flow of one function body, instruction by instruction: keeps the control stack, splits the body
- * into nodes and tells the placement how they are connected, and notes loops, branches and returns for the emitter. Each
- * method is for an instruction whose opcode has just been read; it reads the immediates. docs/meter.md explains the
- * words used here.
+ * into nodes, tells the placement how they are connected, and notes loops, branches and returns for the emitter. Each
+ * public method handles an instruction whose opcode has just been read, and reads the immediates. docs/meter.md
+ * explains the words used here.
  */
 import type { Module } from '../format/model.ts';
 import type { ByteReader } from '../format/reader.ts';
@@ -14,13 +14,14 @@ import { LoopTable } from './loop-table.ts';
 import { exact, firstHeat, heatOfBranch, heatOfLoop, landing, Placement } from './placement.ts';
 
 /**
- * Calls in one node. A node checks only at its beginning; the cap bounds what small callees can do between two checks.
+ * Most calls in one node. A node checks only at its beginning; the cap bounds the gas of small callees between two
+ * checks.
  */
 const callsPerNodeMax = 8;
 
 export interface ControlFlowOptions {
   readonly module: Module;
-  /** Stands behind the opcode of the current instruction. */
+  /** Reader whose position is after the opcode of the current instruction. */
   readonly reader: ByteReader;
   readonly immediates: ImmediateReader;
 }
@@ -29,16 +30,16 @@ export class ControlFlow {
   readonly placement = new Placement();
   readonly edits = new EditList();
   readonly loops = new LoopTable();
-  /** Told of every instruction by the scanner. */
+  /** Finder of counted loops. The scanner tells it of every instruction. */
   readonly finder: CountedLoopFinder;
   readonly stack = new ControlStack();
-  /** Operands on the stack. */
+  /** Number of operands on the stack. */
   height = 0;
-  /** Whether control can get here. */
+  /** Whether control can reach the current instruction. */
   reachable = true;
-  /** Price of the instructions of the current node so far. */
+  /** Sum of the prices of the current node's instructions so far. */
   weight = 0;
-  /** Number of ways that the branches and ifs so far can go. */
+  /** Number of targets of all branches and ifs so far. */
   branches = 0;
   readonly #module: Module;
   readonly #reader: ByteReader;
@@ -46,16 +47,16 @@ export class ControlFlow {
   readonly #importedFunctions: number;
   /** Whether functions of the module can throw. */
   readonly #throws: boolean;
-  /** By function: the credit on the way in. */
+  /** Credit with which each function is entered, by function index. */
   #entries: Uint16Array;
-  /** By loop: the last if in the loop itself, if it compares what may be counted. */
+  /** Last if directly inside each loop, by loop, if its comparison may be that of a counted loop. */
   readonly #tests = new Map<number, Test>();
   /** Number of try and try_table blocks around the current instruction. */
   #tries = 0;
-  /** Calls in the current node so far. */
+  /** Number of calls in the current node so far. */
   #calls = 0;
   #heat = firstHeat;
-  /** See control-stack.ts. */
+  /** `clean` at the current instruction (control-stack.ts). */
   #clean = nowhere;
 
   constructor({ module, reader, immediates }: ControlFlowOptions) {
@@ -68,12 +69,12 @@ export class ControlFlow {
     this.#entries = new Uint16Array(module.functionTypes.length);
   }
 
-  /** From now on, functions are entered with these credits, by function (entry-credits.ts); before, with 0. */
+  /** Sets the credits with which functions are entered, by function index (entry-credits.ts). They are 0 before. */
   setEntryCredits(credits: Uint16Array): void {
     this.#entries = credits;
   }
 
-  /** Forgets the function before. */
+  /** Removes all facts about the previous function. */
   clear(): void {
     this.edits.clear();
     this.loops.clear();
@@ -99,19 +100,19 @@ export class ControlFlow {
 
   // Nodes.
 
-  /** Begins a node behind the instruction just read, with edges in of `inClass`. */
+  /** Begins a node after the instruction just read. `inClass` is the class of its edges in. */
   #beginNode(inClass: number): void {
     this.placement.begin(this.#reader.pos, inClass, this.stack.loop);
     this.weight = 0;
     this.#calls = 0;
   }
 
-  /** Ends the current node; returns the class of its edges out. */
+  /** Ends the current node. Returns the class of its edges out. */
   #endNode(): number {
     return this.placement.end(this.weight, this.#heat);
   }
 
-  /** Marks the rest of the block, up to its end or else, as unreachable. */
+  /** Marks the instructions up to the end or else of the block as unreachable. */
   #beginDeadCode(): void {
     this.reachable = false;
     this.height = this.stack.base(this.stack.top);
@@ -187,7 +188,7 @@ export class ControlFlow {
     else this.#endBlock(at, kind === frame.if);
   }
 
-  /** Behind the `end` of the loop at `at`: only what falls out of the loop gets here, so the node goes on. */
+  /** Ends the loop at `at`. Only control that falls out of the loop gets here, so the node goes on. */
   #endLoop(at: number): void {
     const { loops, placement } = this;
     const loop = this.stack.loopAt(at);
@@ -199,11 +200,11 @@ export class ControlFlow {
     this.edits.endLoop(this.#reader.pos, loop);
   }
 
-  /** Behind the `end` of a block, an if without an else where `isIf`, or an else. */
+  /** Ends a block, an else, or (`isIf`) an if without an else. */
   #endBlock(at: number, isIf: boolean): void {
     const stack = this.stack;
     const goesBehind = !isIf || this.reachable || stack.isTarget(at);
-    // Without an else, the false edge goes where the branches go: behind the end.
+    // The false edge of an if without an else leads to the same place as its branches: after the end.
     if (isIf && stack.falseClass(at) !== noClass) this.#branch(at, stack.falseClass(at), stack.falseClean(at));
     if (stack.isTarget(at) && this.reachable) this.#branch(at, this.#endNode(), this.#clean);
     this.#heat = goesBehind ? stack.heat(at) : stack.heatWithout(at);
@@ -214,10 +215,10 @@ export class ControlFlow {
     if (stack.isLanding(at)) this.#markLanding();
   }
 
-  // Exceptions. Wherever one can leave a node or go on, the credit is 0: what has been charged is then exactly what has
-  // been executed, whichever catch of whichever function is found.
+  // Exceptions. The credit is 0 at every edge on which an exception leaves a node or a caught one goes on. So the gas
+  // charged is exactly the gas used, whichever catch of whichever function is found.
 
-  /** The current node, just begun, is where a caught exception goes on: it checks. */
+  /** Marks the node just begun as a landing: a caught exception goes on there, and the node checks. */
   #markLanding(): void {
     const { placement } = this;
     placement.mark(placement.nodes - 1, landing);
@@ -242,7 +243,9 @@ export class ControlFlow {
     this.#beginCatch(offset, frame.catchAll, 0);
   }
 
-  /** A catch of `kind` begins with `values` operands. What falls into it from above goes behind the end of the try. */
+  /**
+   * Begins a catch of `kind` with `values` operands. Control that falls into it from above goes to the end of the try.
+   */
   #beginCatch(offset: number, kind: typeof frame.catch | typeof frame.catchAll, values: number): void {
     const { stack } = this;
     const at = stack.top;
@@ -261,7 +264,7 @@ export class ControlFlow {
     this.#markLanding();
   }
 
-  /** Ends a try whose exceptions are thrown on from a block around. */
+  /** Ends a try whose exceptions go on to an enclosing block. */
   delegate(offset: number): void {
     const { stack } = this;
     if (stack.kind(stack.top) !== frame.try) this.#reader.fail('delegate without a try', offset);
@@ -289,7 +292,7 @@ export class ControlFlow {
     this.#tries++;
   }
 
-  /** Notes that an exception can go on at the label of `at`. */
+  /** Notes that a caught exception can go on at the label of the frame at `at`. */
   #land(at: number): void {
     const { stack, loops, placement } = this;
     const to = stack.loopAt(at);
@@ -319,7 +322,7 @@ export class ControlFlow {
     this.#beginDeadCode();
   }
 
-  /** An exception leaves the current node, which ends; the immediates may follow. */
+  /** Ends the current node, which an exception leaves. The immediates may still have to be read. */
   #throw(offset: number): void {
     if (this.#tries > 0) this.branches++;
     if (!this.reachable) return;
@@ -364,7 +367,7 @@ export class ControlFlow {
     this.#beginDeadCode();
   }
 
-  /** Reads a label, which may lead out of loops; returns the place of its frame. */
+  /** Reads a label and returns the place of its frame. Notes an edit if the branch leaves loops. */
   #label(): number {
     const stack = this.stack;
     const offset = this.#reader.pos;
@@ -376,8 +379,8 @@ export class ControlFlow {
   }
 
   /**
-   * Notes an edge of class `from` to the label of `at`. An edge back to the head of a loop that has made no call since
-   * closes a circle in which nothing checks: the head must.
+   * Notes an edge of class `from` to the label of the frame at `at`. An edge back to the head of a loop, on a path
+   * without a call since the head, closes a cycle without a check: then the head must check.
    */
   #branch(at: number, from: number, clean: number): void {
     const stack = this.stack;
@@ -411,9 +414,9 @@ export class ControlFlow {
 
   call(offset: number, isTail: boolean): void {
     const callee = this.functionIndex(offset);
-    // The node's price includes the gas that callers of a short function pay in advance for it.
+    // The node's price includes the gas that callers of a short function pay ahead for it.
     if (this.reachable) this.weight += this.#entries[callee]!;
-    // A host function throws only for a Process that has ended, and no catch goes on for that.
+    // Host functions throw only for a Process that has ended, and no catch goes on then.
     this.#afterCall(this.#module.functionTypes[callee]!, isTail, this.#throws && callee >= this.#importedFunctions);
   }
 
@@ -423,7 +426,7 @@ export class ControlFlow {
     this.#afterCall(type, isTail, this.#throws);
   }
 
-  /** A call of a function of type index `type`, which may throw where `throws`, has been read. */
+  /** Handles a call, just read, of a function of type index `type`. `throws`: an exception may leave the function. */
   #afterCall(type: number, isTail: boolean, throws: boolean): void {
     const { params, results } = this.#immediates.type(type);
     this.height += results - params;
@@ -446,21 +449,27 @@ export class ControlFlow {
     } else if (++this.#calls === callsPerNodeMax) this.#beginNode(this.#endNode());
   }
 
-  /** Reads the function index behind the opcode at `offset`, which shifts: one import is added before the functions. */
+  /**
+   * Reads the function index after the opcode at `offset`. Notes an edit if it shifts: rewriting adds one import before
+   * the module's own functions.
+   */
   functionIndex(offset: number): number {
     const index = this.#immediates.functionIndex();
     if (index >= this.#importedFunctions) this.edits.index(offset + 1, this.#reader.pos - offset - 1, index + 1);
     return index;
   }
 
-  /** In the current loop a helper is called, which sees the counter. */
+  /** Notes that the current loop calls a helper, which sees the counter. */
   callHelper(): void {
     this.loops.call(this.stack.loop);
   }
 
   // Counted loops.
 
-  /** A br_if that has just been read in the innermost loop itself goes back to its head. */
+  /**
+   * Handles a br_if, just read directly inside the innermost loop, back to the loop's head: counts the loop if it is a
+   * counted one.
+   */
   #goAround(): void {
     const at = this.#mayCount();
     const found = at === null ? null : this.finder.find(at);
@@ -470,7 +479,10 @@ export class ControlFlow {
     this.edits.goAround(start, this.#reader.pos - start, this.stack.loop);
   }
 
-  /** A br that has just been read in the arm of an if of the innermost loop itself goes back to its head. */
+  /**
+   * Handles a br, just read in the arm of an if directly inside the innermost loop, back to the loop's head: counts the
+   * loop if it is a counted one.
+   */
   #goAroundTested(): void {
     const test = this.#tests.get(this.stack.loop) ?? null;
     const at = test === null ? null : this.#mayCount();
@@ -483,7 +495,7 @@ export class ControlFlow {
     this.placement.payAhead();
   }
 
-  /** An if that has just been read stands in the innermost loop itself. */
+  /** Keeps the comparison of the if that has just been read directly inside the innermost loop. */
   #noteTest(): void {
     const test = this.finder.test(this.placement.offset(this.placement.nodes - 1));
     if (test === null) this.#tests.delete(this.stack.loop);
@@ -491,8 +503,8 @@ export class ControlFlow {
   }
 
   /**
-   * Returns where the innermost loop stands, if it may be a counted loop; null otherwise. A loop that is left in two
-   * places has no certain number of rounds, and a function that it calls sees the counter.
+   * Returns the offsets of the innermost loop if it may be a counted loop, else null. A loop that is left in two places
+   * has no certain number of rounds, and a function that it calls sees the counter.
    */
   #mayCount(): LoopOffsets | null {
     const { loops, placement } = this;

@@ -1,7 +1,7 @@
 /**
- * The control stack of the function that is being scanned (core specification, appendix A.3): one frame for the
- * function and for every block, loop and if around the current instruction. A frame is named by its place, 0 for the
- * function's.
+ * Keeps the control stack of the scanned function (core specification, appendix A.3): one frame for the function, and
+ * one for every block, loop, if and try around the current instruction. A frame is named by its place; the function's
+ * is 0.
  */
 import { grown } from './columns.ts';
 import { heatOfBranch, heatOfLoop, type Placement } from './placement.ts';
@@ -19,12 +19,14 @@ export const frame = {
 } as const;
 export type FrameKind = (typeof frame)[keyof typeof frame];
 
-/** No edge: no branch goes to a label yet, an if in dead code has no false edge, a try there no catch. */
+/**
+ * Stands for no edge: no branch goes to a label yet, or an if or try in dead code has no edge to its else or catches.
+ */
 export const noClass = -1;
 
 /**
- * A `clean` value: the place of the outermost loop from whose head a path without a call leads here. Below it, no loop
- * is clean; `nowhere` is higher than every place, so that no loop is.
+ * Stands for no loop, as a value of `clean`. `clean` is the place of the outermost loop from whose head a path without
+ * a call leads to the current instruction; loops further out are not clean. `nowhere` is higher than every place.
  */
 export const nowhere = 0x7fff_ffff;
 
@@ -32,26 +34,26 @@ export class ControlStack {
   /** Number of frames. */
   depth = 0;
   #kinds = new Int32Array(64);
-  /** The class of the edges to a frame's label. */
+  /** Class of the edges to each frame's label. */
   #labelClasses = new Int32Array(64);
-  /** For an if: the class of its false edge; for a try: that of the edges to its catches. */
+  /** Class of the false edge of an if, or of the edges to the catches of a try. */
   #falseClasses = new Int32Array(64);
-  /** The least `clean` of the branches to a frame's label, and the one at an if. */
+  /** Least `clean` of the branches to each frame's label; `#falseCleans` has `clean` at each if. */
   #labelCleans = new Int32Array(64);
   #falseCleans = new Int32Array(64);
-  /** Operands below a frame's own, and the number of its results. */
+  /** Number of operands below those of each frame; `#results` has the number of its results. */
   #bases = new Int32Array(64);
   #results = new Int32Array(64);
-  /** The heat around a frame's block. */
+  /** Heat of the code around each frame's block. */
   #heats = new Int32Array(64);
-  /** The outermost place that branches inside of a frame's block go to. */
+  /** Outermost place that branches inside of each frame's block go to. */
   #targets = new Int32Array(64);
-  /** The innermost loop inside of a frame's block, 0 for none. */
+  /** Innermost loop inside of each frame's block; 0: none. */
   #loops = new Int32Array(64);
-  /** 1 where an exception can land at a frame's label. */
+  /** 1 if a caught exception can go on at the frame's label, else 0. */
   #landings = new Int32Array(64);
 
-  /** Adds a frame whose block stands in code of `heat`, on `base` operands; `labelClass` may be noClass. */
+  /** Adds a frame for a block in code of `heat`, above `base` operands. `labelClass` may be noClass. */
   push(kind: FrameKind, labelClass: number, heat: number, base: number, results: number): void {
     if (this.depth === this.#kinds.length) this.#grow();
     const at = this.depth++;
@@ -67,7 +69,7 @@ export class ControlStack {
     this.#loops[at] = at === 0 ? 0 : this.#loops[at - 1]!;
   }
 
-  /** Takes the innermost frame off and returns its place, by which it can be asked for until the next push. */
+  /** Removes the innermost frame and returns its place, which stays valid for queries until the next push. */
   pop(): number {
     return --this.depth;
   }
@@ -77,43 +79,43 @@ export class ControlStack {
     return this.depth - 1;
   }
 
-  /** The innermost loop here, 0 for none. */
+  /** Innermost loop around the current instruction; 0: none. */
   get loop(): number {
     return this.#loops[this.depth - 1]!;
   }
 
-  /** The innermost frame, just pushed, is that of `loop`. */
+  /** Makes `loop` the innermost loop; its frame has just been pushed. */
   enterLoop(loop: number): void {
     this.#loops[this.depth - 1] = loop;
   }
 
-  /** The innermost frame is an if that has just been pushed, with a false edge of `falseClass`; `clean` is that at the if. */
+  /** Sets the class of the false edge of the if just pushed, and `clean` at the if. */
   setFalseEdge(falseClass: number, clean: number): void {
     this.#falseClasses[this.depth - 1] = falseClass;
     this.#falseCleans[this.depth - 1] = clean;
   }
 
-  /** The innermost frame is a try that has just been pushed, with catches whose edges in are of `catchClass`. */
+  /** Sets the class of the edges to the catches of the try just pushed. */
   setCatchEdge(catchClass: number): void {
     this.#falseClasses[this.depth - 1] = catchClass;
   }
 
-  /** The innermost frame, of a try, goes on behind a catch of `kind`. */
+  /** Turns the innermost frame, that of a try, into the frame of a catch of `kind`. */
   beginCatch(kind: typeof frame.catch | typeof frame.catchAll): void {
     this.#kinds[this.depth - 1] = kind;
   }
 
-  /** An exception can land at the label of `at`, which is not a loop. */
+  /** Notes that a caught exception can go on at the label of the frame at `at`, which is not a loop. */
   land(at: number): void {
     this.#landings[at] = 1;
   }
 
-  /** Whether an exception can land at the label of `at`. */
+  /** Returns whether a caught exception can go on at the label of the frame at `at`. */
   isLanding(at: number): boolean {
     return this.#landings[at] === 1;
   }
 
-  /** The innermost frame, of an if, goes on behind its else. */
+  /** Turns the innermost frame, that of an if, into the frame of its else. */
   beginElse(): void {
     this.#kinds[this.depth - 1] = frame.else;
   }
@@ -126,17 +128,17 @@ export class ControlStack {
     return this.#kinds[at] === frame.loop;
   }
 
-  /** The innermost loop where the label of `at` is: for a loop's own label, the loop. */
+  /** Returns the innermost loop around the label of the frame at `at`; for the frame of a loop, that loop. */
   loopAt(at: number): number {
     return this.#loops[at]!;
   }
 
-  /** Operands below those of the frame at `at`. */
+  /** Returns the number of operands below those of the frame at `at`. */
   base(at: number): number {
     return this.#bases[at]!;
   }
 
-  /** Operands behind the `end` of the frame at `at`. */
+  /** Returns the number of operands on the stack after the `end` of the frame at `at`. */
   heightBehind(at: number): number {
     return this.#bases[at]! + this.#results[at]!;
   }
@@ -145,62 +147,65 @@ export class ControlStack {
     return this.#labelClasses[at]!;
   }
 
-  /** Whether an edge goes to the label of `at`. */
+  /** Returns whether an edge goes to the label of the frame at `at`. */
   isTarget(at: number): boolean {
     return this.#labelClasses[at] !== noClass;
   }
 
-  /** The class of the false edge of an if, or of the edges to the catches of a try; noClass in dead code. */
+  /** Returns the class of the false edge of an if, or of the edges to the catches of a try; noClass in dead code. */
   falseClass(at: number): number {
     return this.#falseClasses[at]!;
   }
 
-  /** `clean` at the if of `at`. */
+  /** Returns `clean` at the if of the frame at `at`. */
   falseClean(at: number): number {
     return this.#falseCleans[at]!;
   }
 
-  /** `clean` behind the `end` of `at`, which is not a loop: loops that have ended inside do not matter any more. */
+  /**
+   * Returns `clean` after the `end` of the frame at `at`, which is not a loop. Loops that have ended inside no longer
+   * count.
+   */
   cleanBehind(at: number): number {
     const clean = this.#labelCleans[at]!;
     return clean > at ? nowhere : clean;
   }
 
-  /** Adds an edge of class `from` to the label of `at`, which makes it one class with those that came before. */
+  /** Adds an edge of class `from` to the label of the frame at `at`, and joins the class with that of earlier edges. */
   addEdge(at: number, from: number, placement: Placement): void {
     const known = this.#labelClasses[at]!;
     if (known !== noClass) placement.join(known, from);
     else this.#labelClasses[at] = from;
   }
 
-  /** A branch with `clean` goes to the label of `at`, which is not a loop. */
+  /** Notes a branch with `clean` to the label of the frame at `at`, which is not a loop. */
   addClean(at: number, clean: number): void {
     if (clean < this.#labelCleans[at]!) this.#labelCleans[at] = clean;
   }
 
-  /** Control in the block of `from` goes to place `to`. */
+  /** Notes that control in the block of the frame at `from` goes to place `to`. */
   reach(from: number, to: number): void {
     if (to < this.#targets[from]!) this.#targets[from] = to;
   }
 
-  /** Adds everything that control in the block of `at`, just popped, has reached to the enclosing frame. */
+  /** Adds the targets noted for the frame at `at`, just popped, to the enclosing frame. */
   passOnReach(at: number): void {
     this.reach(at - 1, this.#targets[at]!);
   }
 
-  /** The heat around the block of `at`. */
+  /** Returns the heat of the code around the block of the frame at `at`. */
   heat(at: number): number {
     return this.#heats[at]!;
   }
 
-  /** Returns the heat of the label of `at`: of a loop the heat inside, of any other block the heat around. */
+  /** Returns the heat at the label of the frame at `at`: inside for a loop, around for other blocks. */
   labelHeat(at: number): number {
     return this.#kinds[at] === frame.loop ? heatOfLoop(this.#heats[at]!) : this.#heats[at]!;
   }
 
   /**
-   * The heat behind the if of `at` whose arm does not get there: that of the code around, unless the arm goes on
-   * elsewhere in it and is as likely.
+   * Returns the heat after an if whose arm does not reach its end. It is the heat of the code around, or that of a
+   * branch if the arm goes on elsewhere in that code and is as likely.
    */
   heatWithout(at: number): number {
     const heat = this.#heats[at]!;

@@ -1,6 +1,6 @@
 /**
- * What work costs, in gas. The one place where prices stand: the scanner weighs every instruction by this table, the
- * helpers that charge for bulk work read the other numbers from it.
+ * Lists the prices of work, in gas. It is the only such list: the scanner weighs every instruction by it, and the
+ * helpers that charge for bulk work read it.
  *
  * A change of a number here, or of anything in the rewriting that changes the gas a program uses, must change
  * METER_VERSION: it is part of an Artifact's name, so the old Artifact stays what it was.
@@ -19,23 +19,24 @@ export interface Costs {
   readonly instructions: Readonly<Record<number, number>>;
   /** Price of a byte of memory.fill, memory.copy and memory.init, besides the instruction. */
   readonly memoryByte: number;
-  /** Price of a page of 64 KiB by which memory.grow has grown the memory. Nothing when it fails. */
+  /**
+   * Price of a page of 64 KiB by which memory.grow has grown the memory. A memory.grow that fails costs nothing more.
+   */
   readonly memoryPage: number;
-  /** Price of an entry of table.fill, table.copy, table.init and table.grow. */
+  /** Price of an entry that table.fill, table.copy, table.init or table.grow writes. */
   readonly tableEntry: number;
 }
 
 export const costs: Costs = {
   instruction: 1,
-  // Costs of throwing: the engine takes 150 to 250 ns for each, the time of about as many instructions (RATIONALE.md,
-  // wasm).
+  // A throw takes the engine 150 to 250 ns, the time of about as many instructions (RATIONALE.md, wasm).
   instructions: { [op.throw]: 200, [op.rethrow]: 200, [op.throwRef]: 200 },
-  // Filling fresh pages takes 0.5 ns a byte, about an instruction's time.
+  // Filling fresh pages takes 0.5 ns a byte, about the time of an instruction.
   memoryByte: 1,
-  // The work comes later, when the guest first touches the page: 16 page faults of the system, 33 µs in all, each paid
-  // for by one cheap instruction.
+  // The work comes later, when the guest first touches the page: 16 page faults of the system take 33 µs in all, and
+  // one cheap instruction causes each of them.
   memoryPage: 16_384,
-  // A reference with its write barrier.
+  // An entry is a reference, which the engine stores with a write barrier.
   tableEntry: 4,
 };
 
@@ -43,7 +44,7 @@ export const costs: Costs = {
 export function instructionPrices({ instruction, instructions }: Costs): Uint8Array {
   const prices = new Uint8Array(256).fill(instruction);
   for (const [opcode, price] of Object.entries(instructions)) prices[Number(opcode)] = price;
-  // An instruction for nothing would make a loop that no limit ends.
+  // A price of 0 would allow a loop that no limit ends.
   for (const price of [instruction, ...Object.values(instructions)])
     if (!Number.isInteger(price) || price < 1 || price > 255) throw new RangeError(`price ${price} of an instruction`);
   return prices;

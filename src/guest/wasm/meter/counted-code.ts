@@ -1,4 +1,4 @@
-/** The code that goes around a counted loop (counted-loops.ts; emit.ts shows where it stands). */
+/** Writes the code around a counted loop (counted-loops.ts); emit.ts shows its position. */
 
 import { constant, op } from '../format/instructions.ts';
 import type { ByteWriter } from '../format/writer.ts';
@@ -16,11 +16,11 @@ function compareWithBound(writer: ByteWriter, { local, compare, bound }: Counted
 }
 
 /**
- * Sets local `rounds` to a number of rounds from 1 to `most` that the loop will go, traps aside: the bound
- * is not reached before the last of them. With i the local, n the bound and d the step, both taken as
- * unsigned numbers, `i < n` still holds after k rounds if k * d <= n - 1 - i, which is no overflow since
- * i < n; so floor((n - 1 - i) / d) + 1 rounds are certain. `i != n` holds as long, whatever i is; for
- * `<=` it is n - i, and downwards with the roles of i and n exchanged.
+ * Writes code that sets local `rounds` to a number of rounds, 1 to `most`, that the loop is certain to go unless it
+ * traps: the bound is not reached before the last of them. With i the local, n the bound and d the step, both taken as
+ * unsigned numbers, `i < n` still holds after k rounds if k * d <= n - 1 - i, which is no overflow since i < n; so
+ * floor((n - 1 - i) / d) + 1 rounds are certain. `i != n` holds as long, whatever i is. For `<=` the dividend is n - i;
+ * for a local that shrinks, i and n exchange their roles.
  */
 export function setCertainRounds(writer: ByteWriter, loop: CountedLoop, rounds: number, most: number): void {
   const { local, step, up, compare, bound } = loop;
@@ -32,7 +32,7 @@ export function setCertainRounds(writer: ByteWriter, loop: CountedLoop, rounds: 
     writer.u8(op.i32Sub);
   }
   if ('local' in step) {
-    // A step of 0 is divided by as 1, and selected against below.
+    // Divides by 1 if the step is 0; the select below discards that result.
     operand(writer, step);
     operand(writer, step);
     writer.u8(op.i32Eqz);
@@ -65,7 +65,7 @@ export function setCertainRounds(writer: ByteWriter, loop: CountedLoop, rounds: 
   writer.instruction(op.localSet, rounds);
 }
 
-/** Turns the rounds in local `stop` into what the loop's local will be behind them. */
+/** Replaces the number of rounds in local `stop` by the value that the loop's local has after them. */
 export function setStop(writer: ByteWriter, { local, step, up }: CountedLoop, stop: number): void {
   writer.instruction(op.localGet, local);
   writer.instruction(op.localGet, stop);
@@ -77,7 +77,9 @@ export function setStop(writer: ByteWriter, { local, step, up }: CountedLoop, st
   writer.instruction(op.localSet, stop);
 }
 
-/** Ends a round: goes to label 0 for the next one, to label 1 for the next certain ones, or on. */
+/**
+ * Writes the end of a round: a branch to label 0 for the next round, to label 1 for the next certain rounds, or none.
+ */
 export function writeEnding(writer: ByteWriter, loop: CountedLoop, stop: number): void {
   const { local, step, up, ending } = loop;
   writer.instruction(op.localGet, local);

@@ -1,6 +1,6 @@
 /**
- * Finds counted loops: loops that go round while a local, which grows or shrinks by the same step each time, has not
- * reached a bound that stays the same, and that are left nowhere else. Compilers write their hottest loops so:
+ * Finds counted loops. A counted loop goes round while a local has not reached a bound. The local changes by the same
+ * step in each round, the bound stays the same, and there is no other way out. Compilers write their hottest loops so:
  *
  *     loop                                             loop
  *       ...                                              ...
@@ -11,25 +11,24 @@
  *                                                        end
  *                                                      end
  *
- * without a call, another way out or another way back. How many rounds are certain is known before the
- * first, so the emitter can charge and check for many at once what every round costs: for all of them
- * where they begin and end with constants, else, for loops of the first kind, for a number that the
- * guest calculates.
+ * without a call, another way out or another way back. The number of certain rounds is known before the first round, so
+ * the emitter can charge and check for many rounds at once: for all of them if their number is known at compile time,
+ * else, for loops of the first kind, for a number that the guest calculates.
  */
 
 import { op } from '../format/instructions.ts';
 
-/** A constant, or what a local holds. */
+/** A constant, or the value of a local. */
 export type Operand = { readonly constant: number } | { readonly local: number };
 
 export interface CountedLoop extends Found {
-  /** The node that goes back to the head. Every round passes it. */
+  /** Node that goes back to the head. Every round passes it. */
   readonly node: number;
 }
 
 /** A counted loop, as the finder describes it. */
 export interface Found {
-  /** The local that is counted in; its value at the head is `i` below. */
+  /** The counter: the local that changes in each round. Its value at the head is called `i` below. */
   readonly local: number;
   /**
    * Amount that a round adds to the counter, or subtracts if not `up`; an unsigned number above 0, unless it is in a
@@ -37,40 +36,40 @@ export interface Found {
    */
   readonly step: Operand;
   readonly up: boolean;
-  /** The loop goes on while `i compare bound`, an i32 comparison other than eq, by its opcode. */
+  /** Opcode of the i32 comparison, any but eq, of `i compare bound`: the loop goes on while it holds. */
   readonly compare: number;
   readonly bound: Operand;
   /** Number of iterations, if known at compile time; null otherwise. */
   readonly rounds: number | null;
-  /** End of a round, for a loop of the first kind; null for the second. */
+  /** End of a round, for a loop of the first kind; null for a loop of the second kind. */
   readonly ending: Ending | null;
 }
 
 export interface Ending {
-  /** Byte offset from which on the bytes up to the branch do no more than step, compare and branch. */
+  /** Byte offset from which on, up to the branch, the code only steps, compares and branches. */
   readonly start: number;
-  /** Whether the step is done there; else it has been done before. */
+  /** Whether the code from `start` on contains the step; if not, the step comes before. */
   readonly steps: boolean;
 }
 
-/** A comparison that an if makes, which may be that of a loop of the second kind. */
+/** The comparison of an if, which may be the test of a loop of the second kind. */
 export interface Test {
   readonly left: Operand;
   readonly compare: number;
   readonly right: Operand;
-  /** Byte offset of the if, and of the node that it ends. */
+  /** Byte offset of the if; `node` is that of the node that it ends. */
   readonly offset: number;
   readonly node: number;
 }
 
-/** Byte offsets of first instructions: in the loop, in the node in front of it, in the node that goes back. */
+/** Byte offsets of the first instruction in the loop, in the node before it, and in the node that goes back. */
 export interface LoopOffsets {
   readonly loop: number;
   readonly entry: number;
   readonly node: number;
 }
 
-/** The comparisons that a counted loop may make. */
+/** Comparisons that a counted loop may use. */
 export const compares = {
   ne: op.i32Ne,
   ltS: op.i32LtS,
@@ -83,7 +82,7 @@ export const compares = {
   geU: op.i32GeU,
 } as const;
 
-/** The comparison with its operands exchanged. */
+/** Comparison that gives the same result with exchanged operands, by opcode. */
 const exchanged: Readonly<Record<number, number>> = {
   [compares.ne]: compares.ne,
   [compares.ltS]: compares.gtS,
@@ -96,7 +95,7 @@ const exchanged: Readonly<Record<number, number>> = {
   [compares.geU]: compares.leU,
 };
 
-/** The comparison that holds where the other does not. */
+/** Comparison that holds if and only if the given one does not, by opcode. */
 const opposite: Readonly<Record<number, number>> = {
   [op.i32Eq]: compares.ne,
   [compares.ltS]: compares.geS,
@@ -111,9 +110,9 @@ const opposite: Readonly<Record<number, number>> = {
 
 const zero: Operand = { constant: 0 };
 
-/** Instructions that are remembered; a power of two, and enough for the longest pattern. */
+/** Number of instructions that are remembered: a power of two, enough for the longest pattern. */
 export const recentMax = 8;
-/** Locals of a function in which loops are looked for; more are over a cap (caps.ts). */
+/** Most locals of a function in which counted loops are looked for; more exceed a cap (caps.ts). */
 const localsMax = 65_536;
 
 interface Step {
@@ -121,19 +120,22 @@ interface Step {
   readonly up: boolean;
 }
 
-/** Watches the instructions of a function. What it is told has been read and checked before. */
+/** Watches the instructions of one function after the other. They have been read and checked before. */
 export class CountedLoopFinder {
   readonly #bytes: Uint8Array;
   /**
-   * Byte offsets of the last instructions, each at its number modulo `recentMax`, and the number of the next one.
-   * Written by scan-code.ts directly: a call for each instruction would cost a tenth of the reading.
+   * Byte offsets of the last instructions: that of instruction n at n modulo `recentMax`. `seen` is the number of the
+   * next instruction. scan-code.ts writes both directly: a call for each instruction would cost a tenth of the reading.
    */
   readonly recent = new Int32Array(recentMax);
   seen = 0;
-  /** By local: byte offset of its last assignment and of the one before, 0 for none. */
+  /** Byte offset of the last assignment to each local, 0 for none; `#previous` has that of the assignment before. */
   #last = new Int32Array(256);
   #previous = new Int32Array(256);
-  /** Start of the last assignment to each local, if it was an addition, a subtraction or a constant; else 0. */
+  /**
+   * Byte offset of the first instruction of the last assignment to each local, if it assigns a sum, a difference or a
+   * constant; else 0. `#previousOrigins` has that of the assignment before.
+   */
   #origins = new Int32Array(256);
   #previousOrigins = new Int32Array(256);
   /** Offset of the function's start. */
@@ -144,7 +146,7 @@ export class CountedLoopFinder {
     this.#bytes = bytes;
   }
 
-  /** Begins a function of `locals` locals whose instructions stand from byte `start` on. */
+  /** Begins a function with `locals` locals whose first instruction is at byte `start`. */
   begin(locals: number, start: number): void {
     this.#isOff = locals > localsMax;
     if (this.#isOff) return;
@@ -154,14 +156,15 @@ export class CountedLoopFinder {
       this.#origins = new Int32Array(locals * 2);
       this.#previousOrigins = new Int32Array(locals * 2);
     } else if (start < this.#start) {
-      // Entries of earlier functions have lower offsets than any loop of this one, unless functions are read again.
+      // Offsets of earlier functions are lower than those of any loop of this one, except when functions are read
+      // again.
       this.#last.fill(0);
       this.#previous.fill(0);
     }
     this.#start = start;
   }
 
-  /** The instruction seen last is a local.set or local.tee. */
+  /** Notes an assignment: the last instruction seen is a local.set or local.tee. */
   assign(): void {
     if (this.#isOff) return;
     const offset = this.#at(1);
@@ -174,7 +177,7 @@ export class CountedLoopFinder {
     else this.#origins[local] = operation === op.i32Const ? this.#at(2) : 0;
   }
 
-  /** The instruction seen last is a br_if back to the head of a loop. */
+  /** Returns the counted loop that ends here, or null. The last instruction seen is a br_if back to the loop's head. */
   find(at: LoopOffsets): Found | null {
     if (this.#isOff) return null;
     const last = this.#at(2);
@@ -193,7 +196,7 @@ export class CountedLoopFinder {
     if (this.#opcode(left) === op.localTee) return this.#ending(at, { offset: left, compare, bound });
     const first = this.#operand(left);
     if (first === null) return null;
-    // The step has been done before: in this node, or it is not in every round.
+    // The step comes before the comparison: it must be in this node, or it is not part of every round.
     const counted = (counter: Operand, compare: number, bound: Operand) => {
       if (!('local' in counter) || this.#last[counter.local]! < at.node) return null;
       return this.#found(at, { local: counter.local, compare, bound, first: 1, ending: { start: left, steps: false } });
@@ -202,14 +205,14 @@ export class CountedLoopFinder {
   }
 
   /**
-   * Counted in the local that the local.tee at `offset` steps, with the bound behind it or, at `start`,
-   * right in front of the step.
+   * Returns the loop whose counter the local.tee at `offset` steps, or null. The bound comes after the step or, at
+   * `start`, right before it.
    */
   #ending(
     at: LoopOffsets,
     { offset, compare, bound, start }: { offset: number; compare: number; bound: Operand; start?: number },
   ): Found | null {
-    // A local.set leaves nothing to compare.
+    // A local.set leaves no value to compare.
     if (this.#opcode(offset) !== op.localTee) return null;
     const local = this.#immediate(offset);
     const stepStart = this.#origins[local]!;
@@ -218,12 +221,15 @@ export class CountedLoopFinder {
     return this.#found(at, { local, compare, bound, first: 1, ending: { start: start ?? stepStart, steps: true } });
   }
 
-  /** The instruction seen last is an if that ends the node whose instructions begin at `node`. */
+  /**
+   * Returns the comparison of an if, the last instruction seen, or null. The if ends the node that begins at byte
+   * `node`.
+   */
   test(node: number): Test | null {
     if (this.#isOff) return null;
     const offset = this.#at(1);
     let back = 2;
-    // `i == n; eqz` is how some compilers write `i != n`.
+    // Some compilers write `i == n; eqz` for `i != n`.
     const isNot = this.#opcode(this.#at(back)) === op.i32Eqz;
     if (isNot) back++;
     const operation = this.#opcode(this.#at(back));
@@ -234,13 +240,16 @@ export class CountedLoopFinder {
     return left === null || right === null ? null : { left, compare, right, offset, node };
   }
 
-  /** An arm of `test` goes back to the head of the loop around. Only with a known number of rounds. */
+  /**
+   * Returns the counted loop with the given test, or null. An arm of the test goes back to the loop's head. The number
+   * of rounds is always known.
+   */
   findTested(at: LoopOffsets, { left, compare, right, offset, node }: Test): Found | null {
     if (this.#isOff) return null;
     const counted = (counter: Operand, compare: number, bound: Operand) => {
       if (!('local' in counter)) return null;
       const step = this.#last[counter.local]!;
-      // In every round: in front of the test, or in the node that goes back.
+      // The step is part of every round if it comes before the test, or in the node that goes back.
       const isBefore = step >= node && step < offset;
       if (!isBefore && step < at.node) return null;
       return this.#found(at, { local: counter.local, compare, bound, first: isBefore ? 1 : 0, ending: null });
@@ -249,12 +258,12 @@ export class CountedLoopFinder {
     return found?.rounds === null ? null : found;
   }
 
-  /** `first` is the number of steps at the first comparison. */
+  /** Returns the counted loop with these parts, or null. `first` is the number of steps before the first comparison. */
   #found(
     { loop, entry }: LoopOffsets,
     { local, compare, bound, first, ending }: Pick<Found, 'local' | 'compare' | 'bound' | 'ending'> & { first: 0 | 1 },
   ): Found | null {
-    // Assigned elsewhere in the loop as well.
+    // The loop assigns the counter in another place too.
     if (this.#previous[local]! >= loop) return null;
     const step = this.#step(local, this.#origins[local]!);
     if (step === null || this.#isAssigned(step.by, loop) || this.#isAssigned(bound, loop)) return null;
@@ -265,7 +274,7 @@ export class CountedLoopFinder {
     if (initial !== null && 'constant' in initial && 'constant' in by && 'constant' in bound) {
       const from = initial.constant + (up ? first : -first) * by.constant;
       const held = timesHeld(from | 0, { step: by.constant, up, compare, bound: bound.constant });
-      // With the comparison at its end, a round more than the comparison holds.
+      // A comparison at the end allows one more round than the times that it holds.
       rounds = held === null ? null : held + (ending === null ? 0 : 1);
     }
     return { local, step: by, up, compare, bound, rounds, ending };
@@ -276,8 +285,8 @@ export class CountedLoopFinder {
   }
 
   /**
-   * Returns the step that the four instructions from `start` on, the last of which assigns `local`, add to it; null:
-   * they do not.
+   * Returns the step that the four instructions from byte `start` on add to `local`, which the last of them assigns;
+   * null if they do something else.
    */
   #step(local: number, start: number): Step | null {
     const first = this.#operand(start);
@@ -299,7 +308,7 @@ export class CountedLoopFinder {
     return { by: { constant: Math.abs(signed) }, up: signed > 0 };
   }
 
-  /** Offset of the instruction seen `back` instructions ago, 1 for the last one. */
+  /** Returns the offset of the instruction seen `back` instructions ago; 1 is the last one. */
   #at(back: number): number {
     return this.recent[(this.seen - back) & (recentMax - 1)]!;
   }
@@ -315,14 +324,14 @@ export class CountedLoopFinder {
     return null;
   }
 
-  /** Offset of what stands behind the local.get or i32.const at `offset`. */
+  /** Returns the offset of the instruction after the local.get or i32.const at `offset`. */
   #behindOperand(offset: number): number {
     let at = offset + 1;
     while (this.#bytes[at]! >= 0x80) at++;
     return at + 1;
   }
 
-  /** The LEB128 behind the opcode at `offset`; a signed one where `signed`. */
+  /** Returns the LEB128 after the opcode at `offset`, decoded as signed if `signed`. */
   #immediate(offset: number, signed = false): number {
     let value = 0;
     let shift = 0;
@@ -350,8 +359,8 @@ export function includesEqual(compare: number): boolean {
 }
 
 /**
- * Returns how often in a row `x compare bound` holds, for x from `from` on in steps of `step`; null: it still holds at
- * the end of the number range.
+ * Returns how often in a row `x compare bound` holds, for x from `from` on in steps of `step`; null if it still holds
+ * at the end of the number range.
  */
 function timesHeld(
   from: number,
@@ -360,7 +369,7 @@ function timesHeld(
   const signed = isSigned(compare);
   const [x, n] = signed ? [from, bound | 0] : [from >>> 0, bound >>> 0];
   const distance = up ? n - x : x - n;
-  // `!=` ends where it is met exactly, before the range does.
+  // `!=` holds until the bound is met exactly; it must be met before the number range ends.
   if (compare === compares.ne) return distance >= 0 && distance % step === 0 ? distance / step : null;
   const reach = includesEqual(compare) ? distance : distance - 1;
   if (reach < 0) return 0;

@@ -1,7 +1,7 @@
 /**
- * Writes the instructions that charge and check, for one function at a time: on the global counter `$left`, or on a
- * count in a local, from 0 downwards, that is settled (added to the global) now and then. helpers.ts has the functions
- * that they call.
+ * Writes the instructions that charge and check, for one function at a time. A function counts either in the global
+ * `$left` or in a local, from 0 downwards; the count in the local is settled (added to the global) now and then.
+ * helpers.ts has the functions that this code calls.
  */
 import { constant, emptyBlock, op } from '../format/instructions.ts';
 import type { ByteWriter } from '../format/writer.ts';
@@ -13,10 +13,10 @@ import { exact } from './placement.ts';
 export interface CountedFunction {
   /** Offset in the writer at which the body begins. */
   readonly bodyStart: number;
-  /** Index of the local that is added: the count or, where the function counts in the global, a copy of it. */
+  /** Index of the added local. It holds the count or, if the function counts in the global, a copy of the counter. */
   readonly local: number;
   readonly countsInLocal: boolean;
-  /** Index of an i64 global that adds up the function's own gas (profile build); null for none. */
+  /** Index of the i64 global that adds up the function's own gas in a profile build; null in other builds. */
   readonly profileGlobal: number | null;
 }
 
@@ -38,17 +38,17 @@ export class CounterCode {
     this.#hints = hints;
   }
 
-  /** Starts the code of `counted`. */
+  /** Begins the code of function `counted`. */
   begin(counted: CountedFunction): void {
     this.#function = counted;
   }
 
-  /** Takes `charge` off the counter. */
+  /** Writes code that takes `charge` off the counter. */
   subtract(charge: number): void {
     this.#subtract(charge, false);
   }
 
-  /** Takes `charge` off the counter and checks; the credit behind is `credit`. */
+  /** Writes code that takes `charge` off the counter and checks. `credit` is the credit after it. */
   chargeAndCheck(charge: number, credit: number): void {
     if (!this.#function.countsInLocal) {
       this.chargeGlobal(charge, credit);
@@ -59,7 +59,10 @@ export class CounterCode {
     this.settleIfRun(credit);
   }
 
-  /** The same on the global, settled: in front of a call, since the function called sees the global. */
+  /**
+   * Writes code that settles the count, takes `charge` off the global and checks. `credit` is the credit after it.
+   * Calls need this, since the called function sees the global.
+   */
   chargeGlobal(charge: number, credit: number): void {
     const { countsInLocal, local } = this.#function;
     this.#put(op.globalGet, this.#indices.left);
@@ -84,8 +87,8 @@ export class CounterCode {
   }
 
   /**
-   * In front of a counted loop: charges `charge` for each of the rounds whose number is in local `rounds`, and checks;
-   * the credit behind is `credit`.
+   * Writes code, for use before a counted loop, that charges `charge` for each of the rounds in local `rounds` and
+   * checks. `credit` is the credit after it.
    */
   chargeRounds(charge: number, rounds: number, credit: number): void {
     const { local, profileGlobal } = this.#function;
@@ -107,7 +110,7 @@ export class CounterCode {
     this.#put(op.globalSet, profileGlobal);
   }
 
-  /** Adds `charge` to the function's own gas, in a profile build. */
+  /** Writes code that adds `charge` to the function's own gas in a profile build. */
   profile(charge: number): void {
     const { profileGlobal } = this.#function;
     if (profileGlobal === null || charge === 0) return;
@@ -118,7 +121,7 @@ export class CounterCode {
     this.#put(op.globalSet, profileGlobal);
   }
 
-  /** Adds the count to the global. */
+  /** Writes code that adds the count to the global. */
   settle(): void {
     this.#put(op.globalGet, this.#indices.left);
     this.#put(op.localGet, this.#function.local);
@@ -126,7 +129,7 @@ export class CounterCode {
     this.#put(op.globalSet, this.#indices.left);
   }
 
-  /** Sets the count to 0; it has been settled. */
+  /** Writes code that sets the count to 0, after settle(). */
   clearCount(): void {
     this.#constant(0);
     this.#put(op.localSet, this.#function.local);
@@ -134,14 +137,14 @@ export class CounterCode {
 
   /**
    * Writes the exit of a function that counts in a local: settles, and checks if the function makes calls. Such a
-   * function may have worked for two runs since its last call, and many nested ones could do so on their way back.
+   * function may have worked for two runs since its last call, and many nested ones could do so while they return.
    */
   leave(hasCalls: boolean): void {
     if (hasCalls) this.chargeGlobal(0, exact);
     else this.settle();
   }
 
-  /** Settles a run that is used up, checks, and begins the next one. */
+  /** Writes code that settles a used-up run, checks, and begins the next run. */
   settleRun(credit: number): void {
     this.#put(op.localGet, this.#function.local);
     this.#constant(credit);
@@ -149,19 +152,22 @@ export class CounterCode {
     this.#put(op.localSet, this.#function.local);
   }
 
-  /** Takes the count from the stack; if the run is used up, settles it. */
+  /** Writes code that takes the count from the stack and settles the run if it is used up. */
   settleIfRun(credit: number): void {
     this.#ifBelow(-runGas, () => this.settleRun(credit));
   }
 
-  /** Compares the count with what a run has; branches to `label` if the run is used up. */
+  /** Writes code that branches to `label` if the run is used up. */
   branchIfRun(label: number): void {
     this.#put(op.localGet, this.#function.local);
     this.#isBelow(-runGas);
     this.#put(op.brIf, label);
   }
 
-  /** Takes the counter from the stack; if it is below `least`, does what `act` writes. */
+  /**
+   * Writes code that takes the counter from the stack and runs the code that `act` writes if the counter is below
+   * `least`.
+   */
   #ifBelow(least: number, act: () => void): void {
     this.#isBelow(least);
     this.#put(op.if, emptyBlock);
@@ -169,14 +175,14 @@ export class CounterCode {
     this.#writer.u8(op.end);
   }
 
-  /** Compares the counter on the stack; the branch behind is hardly ever taken. */
+  /** Writes code that compares the counter on the stack with `least`. The next branch is unlikely to be taken. */
   #isBelow(least: number): void {
     this.#constant(least);
     this.#writer.u8(op.i32LtS);
     this.#hints.add(this.#writer.length - this.#function.bodyStart);
   }
 
-  /** Takes `charge` off the counter; leaves the count on the stack where `keep`. */
+  /** Writes code that takes `charge` off the counter and, if `keep`, leaves the count on the stack. */
   #subtract(charge: number, keep: boolean): void {
     const { countsInLocal, local } = this.#function;
     const [get, set, index] = countsInLocal

@@ -1,10 +1,10 @@
 /**
- * The edits of one function body: what the scanner has found that must read otherwise in the rewritten body, in the
- * order of their offsets. The emitter copies the bytes between them and writes each edit in its place.
+ * Lists the edits of one function body: the places at which the rewritten body differs, in the order of their offsets.
+ * The emitter copies the bytes between them and writes each edit at its place.
  */
 import { grown } from './columns.ts';
 
-/** Kinds of edits. The method of EditList that adds a kind says which of its three values it uses. */
+/** Kinds of edits. The EditList method for each kind names the values that it stores. */
 export const editKind = {
   index: 0,
   label: 1,
@@ -20,15 +20,15 @@ export const editKind = {
   throw: 11,
 } as const;
 export type EditKind = (typeof editKind)[keyof typeof editKind];
-/** Edits that charge for bulk work. Like `memoryGrow`, they call the helper of their name. */
+/** Kinds of edits that charge for bulk work. They call the helper of the same name, as `memoryGrow` does. */
 export type WorkKind = typeof editKind.memoryBytes | typeof editKind.tableEntries;
 
-/** Numbers of an edit: offset, bytes replaced, kind, three values. */
+/** Numbers per edit: offset, replaced bytes, kind, three values. */
 const fields = 6;
 
 /**
- * A list of edits in one column of numbers: a large function has tens of thousands, and an object for each took a
- * third of the time to scan it. Edits are named by their number, 0 to `length - 1`.
+ * A list of edits in one column of numbers. Edits are named by their number, 0 to `length - 1`. A large function has
+ * tens of thousands of edits, and an object for each took a third of the scanning time.
  */
 export class EditList {
   #column = new Int32Array(64 * fields);
@@ -39,67 +39,76 @@ export class EditList {
     this.length = 0;
   }
 
-  /** The `bytes` at `offset` are a function index; `index` is it in the rewritten module. */
+  /** Replaces the `bytes` at `offset`, a function index, by `index`, that of the rewritten module. */
   index(offset: number, bytes: number, index: number): void {
     this.#add(offset, bytes, editKind.index, index, 0, 0);
   }
 
-  /** The `bytes` at `offset` are label `label`, of a branch in loop `from` to where `to` is the innermost loop. */
+  /**
+   * Replaces the `bytes` at `offset`, label `label` of a branch. The branch leads from loop `from` to a place whose
+   * innermost loop is `to`.
+   */
   label(offset: number, bytes: number, label: number, from: number, to: number): void {
     this.#add(offset, bytes, editKind.label, label, from, to);
   }
 
-  /** In front of the instruction of `loop`, which has `bytes` with its block type. */
+  /** Inserts code at the loop instruction of `loop`, which has `bytes` bytes with its block type. */
   beginLoop(offset: number, bytes: number, loop: number): void {
     this.#add(offset, 0, editKind.beginLoop, loop, bytes, 0);
   }
 
-  /** Behind the `end` of `loop`. */
+  /** Inserts code after the `end` of `loop`. */
   endLoop(offset: number, loop: number): void {
     this.#add(offset, 0, editKind.endLoop, loop, 0, 0);
   }
 
-  /** The `bytes` at `offset` end the round of `loop`: step, comparison and branch of what may be a counted loop. */
+  /**
+   * Replaces the `bytes` at `offset`, the end of a round of `loop`: the step, comparison and branch of a possible
+   * counted loop.
+   */
   goAround(offset: number, bytes: number, loop: number): void {
     this.#add(offset, bytes, editKind.goAround, loop, 0, 0);
   }
 
-  /** A return at `offset` in `loop`, from where label `label` is the function's own. */
+  /** Replaces the return at `offset` in `loop`. `label` is the label of the function's own block there. */
   return(offset: number, label: number, loop: number): void {
     this.#add(offset, 1, editKind.return, label, loop, 0);
   }
 
-  /** In front of an `unreachable`. */
+  /** Inserts code before the `unreachable` at `offset`. */
   unreachable(offset: number): void {
     this.#add(offset, 0, editKind.unreachable, 0, 0, 0);
   }
 
-  /** In front of a throw, rethrow or throw_ref. */
+  /** Inserts code before the throw, rethrow or throw_ref at `offset`. */
   throw(offset: number): void {
     this.#add(offset, 0, editKind.throw, 0, 0, 0);
   }
 
-  /** A memory.grow of `bytes` at `offset`: the helper takes its place, since it charges for success only. */
+  /** Replaces the memory.grow of `bytes` bytes at `offset` by a call of a helper, which charges only for success. */
   memoryGrow(offset: number, bytes: number): void {
     this.#add(offset, bytes, editKind.memoryGrow, 0, 0, 0);
   }
 
-  /** Behind a memory.size that ends at `offset`: the reserve is subtracted from what it gives. */
+  /** Inserts code at `offset`, after a memory.size, that subtracts the reserve from its result. */
   memorySize(offset: number): void {
     this.#add(offset, 0, editKind.memorySize, 0, 0, 0);
   }
 
-  /** In front of the bulk instruction at `offset`: the helper of `kind` charges for the operand on the stack. */
+  /**
+   * Inserts, before the bulk instruction at `offset`, a call of the helper of `kind`, which charges for the operand on
+   * the stack.
+   */
   work(offset: number, kind: WorkKind): void {
     this.#add(offset, 0, kind, 0, 0, 0);
   }
 
-  /** Byte offset of edit `edit` in the module as pushed. */
+  /** Returns the byte offset of edit `edit` in the module as pushed. */
   offset(edit: number): number {
     return this.#column[edit * fields]!;
   }
 
-  /** Number of bytes that edit `edit` replaces. */
+  /** Returns the number of bytes that edit `edit` replaces. */
   bytes(edit: number): number {
     return this.#column[edit * fields + 1]!;
   }
@@ -108,7 +117,7 @@ export class EditList {
     return this.#column[edit * fields + 2]! as EditKind;
   }
 
-  /** The first of the values that the adding method names. */
+  /** Returns the first of the three values of edit `edit`; second() and third() return the others. */
   first(edit: number): number {
     return this.#column[edit * fields + 3]!;
   }

@@ -28,18 +28,18 @@ import { ahead, calls, check, head, landing } from './placement.ts';
 import type { CodeScanner } from './scan-code.ts';
 
 /**
- * Most gas that instructions without a check between them cost, added up over the text of a function; no path through
- * it costs more, since loops and calls check by themselves. Bounds the work that a chain of returns can do unseen.
+ * Most gas between two checks, added up over the text of a function. No path through the text costs more, since loops
+ * and calls check by themselves. The bound limits the unchecked work of a chain of returns.
  */
 export const uncheckedMax = 256;
 
 export interface EmitterOptions {
   readonly writer: ByteWriter;
-  /** The module as pushed. */
+  /** Bytes of the module as pushed. */
   readonly bytes: Uint8Array;
   readonly scanner: CodeScanner;
   readonly indices: HelperIndices;
-  /** Takes the branches that are hardly ever taken. */
+  /** Receives the branches that are unlikely to be taken. */
   readonly hints: HintSink;
 }
 
@@ -51,7 +51,7 @@ export class BodyEmitter {
   readonly #indices: HelperIndices;
   readonly #plan = new LoopPlan();
   readonly #counter: CounterCode;
-  /** Index of the first local that is added: the counter's. The counted loops' locals stand behind it. */
+  /** Index of the first added local, the counter's. Locals of counted loops come after it. */
   #local = 0;
 
   constructor({ writer, bytes, scanner, indices, hints }: EmitterOptions) {
@@ -64,8 +64,8 @@ export class BodyEmitter {
   }
 
   /**
-   * Writes the body that the scanner has just read and that ends at byte `end`, without its size. Returns how many
-   * bytes it has. Global `profileGlobal` also counts this function's gas; null for none.
+   * Writes the body that the scanner has just read and that ends at byte `end`, without its size. Returns its length in
+   * bytes. Global `profileGlobal` also counts this function's gas; null: none does.
    */
   emit(end: number, profileGlobal: number | null): number {
     const writer = this.#writer;
@@ -80,7 +80,7 @@ export class BodyEmitter {
     this.#counter.begin({ bodyStart, local: this.#local, countsInLocal, profileGlobal });
     this.#writeLocals();
     if (countsInLocal) {
-      // Branches out of the function end behind this block, where its count is settled.
+      // Branches out of the function lead to the end of this block; after it the count is settled.
       const result = facts.results[0];
       writer.u8(op.block);
       writer.u8(result === undefined ? emptyBlock : valTypeBytes[result]);
@@ -93,7 +93,7 @@ export class BodyEmitter {
     return writer.length - bodyStart;
   }
 
-  /** Flags a node for a check wherever `uncheckedMax` would be exceeded. */
+  /** Flags nodes for checks, so that no more than `uncheckedMax` gas lies between two. */
   #decideChecks(): void {
     const { placement } = this.#flow;
     let unchecked = 0;
@@ -117,7 +117,7 @@ export class BodyEmitter {
     writer.u8(valTypeBytes.i32);
   }
 
-  /** Returns the number of locals needed besides the guest's. */
+  /** Returns the number of locals to add. */
   #addedLocals(): number {
     const { placement } = this.#flow;
     if (this.#plan.countsInLocal) return 1 + this.#plan.stopLocals;
@@ -126,7 +126,10 @@ export class BodyEmitter {
     return 0;
   }
 
-  /** Copies the instructions up to byte `end`, each edit in its place, each node behind its charge. */
+  /**
+   * Copies the instructions up to byte `end`. Writes each edit at its place and each charge at the beginning of its
+   * node.
+   */
   #writeNodes(end: number): void {
     const writer = this.#writer;
     const { facts } = this.#scanner;
@@ -148,7 +151,7 @@ export class BodyEmitter {
     writer.raw(this.#bytes, from, end);
   }
 
-  /** Writes edit `edit`, which stands in `node`. */
+  /** Writes edit `edit`, which lies in `node`. */
   #edit(edit: number, node: number): void {
     const writer = this.#writer;
     const { edits } = this.#flow;
@@ -200,7 +203,7 @@ export class BodyEmitter {
     }
   }
 
-  /** Calls the helper of index `helper`, which charges for the operand on the stack and checks. */
+  /** Writes a call of the helper with index `helper`, which charges for the operand on the stack and checks. */
   #work(helper: number, node: number): void {
     if (this.#plan.countsInLocal) {
       this.#counter.settle();
@@ -210,7 +213,7 @@ export class BodyEmitter {
     this.#writer.instruction(op.call, helper);
   }
 
-  /** Writes what stands in front of `loop`, whose block type stands in the module from byte `start` to `end`. */
+  /** Writes the code before `loop`. Its block type is in bytes `start` to `end` of the module. */
   #beginLoop(loop: number, start: number, end: number): void {
     const writer = this.#writer;
     const what = this.#plan.around(loop);
@@ -238,7 +241,7 @@ export class BodyEmitter {
     writer.u8(op.end);
   }
 
-  /** In front of a counted loop whose rounds are all known: charges them. */
+  /** Writes the charge for all rounds of a counted loop whose number of rounds is known. */
   #chargeAllRounds(loop: number): void {
     const { placement, loops } = this.#flow;
     const { node, rounds } = loops.counted(loop)!;
@@ -249,7 +252,7 @@ export class BodyEmitter {
     this.#counter.profile(charge);
   }
 
-  /** In front of another counted loop: charges the rounds that are certain, and notes where they end. */
+  /** Writes the charge for the certain rounds of a counted loop, and the local that holds their end. */
   #chargeCertainRounds(loop: number): void {
     const { placement, loops } = this.#flow;
     const counted = loops.counted(loop)!;
@@ -259,14 +262,14 @@ export class BodyEmitter {
     setStop(this.#writer, counted, stop);
   }
 
-  /** Writes the end of a round of `loop`, which has `bytes` at `offset`. */
+  /** Writes the end of a round of `loop`, which is `bytes` bytes at `offset` in the module. */
   #goAround(loop: number, offset: number, bytes: number): void {
     if (this.#plan.around(loop) === around.counting)
       writeEnding(this.#writer, this.#flow.loops.counted(loop)!, this.#stop(loop));
     else this.#writer.raw(this.#bytes, offset, offset + bytes);
   }
 
-  /** Index of the local that a counted loop compares with. */
+  /** Returns the index of the local that holds the end of a counted loop's certain rounds. */
   #stop(loop: number): number {
     return this.#local + this.#plan.stopLocal(loop);
   }
@@ -276,17 +279,17 @@ export class BodyEmitter {
     return placement.before(loops.head(loop));
   }
 
-  /** Writes what stands at the beginning of `node`. */
+  /** Writes the charge and the check at the beginning of `node`. */
   #charge(node: number): void {
     const { placement } = this.#flow;
     const counter = this.#counter;
     const flags = placement.flags(node);
-    // The cost of every round of a counted loop has been charged before the loop.
+    // The gas of every round of a counted loop has been charged before the loop.
     const charge = (flags & ahead) === 0 ? placement.charge(node) : 0;
     if ((flags & (calls | landing)) !== 0) counter.chargeGlobal(charge, placement.after(node));
     else if ((flags & check) !== 0) counter.chargeAndCheck(charge, placement.after(node));
     else {
-      // The wrapper's innermost block is the second label from here.
+      // From here, label 1 is the wrapper's innermost block.
       if ((flags & head) !== 0 && this.#plan.around(placement.loop(node)) === around.wrapper) counter.branchIfRun(1);
       if (charge !== 0) counter.subtract(charge);
     }

@@ -1,5 +1,5 @@
 /**
- * What rewriting adds to a module: two globals, one import, a few functions, as bytes.
+ * Writes the items that rewriting adds to a module: two globals, one import and a few functions.
  *
  *     (import "trisiel" "gas" (func $gas (param i32) (result i32)))
  *     (global $left (mut i32) (i32.const 0))           ;; exported as trisiel.gas_left
@@ -23,48 +23,51 @@ import { copyShifted } from '../format/shift.ts';
 import type { ByteWriter } from '../format/writer.ts';
 import type { Costs } from './costs.ts';
 
-/** Indices in the rewritten module. */
+/** Indices of the added items in the rewritten module. */
 export interface HelperIndices {
-  /** Import trisiel.gas. */
+  /** Function import trisiel.gas. */
   readonly gas: number;
-  /** The hidden global with the gas left. */
+  /** Hidden global with the gas left. */
   readonly left: number;
-  /** The hidden global with the pages of the reserve. Only where there is a memory. */
+  /** Hidden global with the pages of the reserve; only in modules with a memory. */
   readonly reserve: number;
   readonly slow: number;
   readonly settle: number;
   readonly tableEntries: number;
-  /** Sets every mutable global of the module's own back to its first value. */
+  /** Function that sets every mutable global of the module's own back to its first value. */
   readonly restore: number;
-  /** Only where there is a memory. */
+  /** Helper for bulk memory work; only in modules with a memory. */
   readonly memoryBytes: number;
   readonly memoryGrow: number;
 }
 
-/** Type of the import `trisiel.gas`: takes the counter, returns its new value, negative to refuse. */
+/** Type of the import `trisiel.gas`: takes the counter; returns its new value, negative to refuse. */
 export const gasType: FuncType = { params: ['i32'], results: ['i32'] };
 /** Type of `$slow`: takes the credit. */
 export const slowType: FuncType = { params: ['i32'], results: [] };
-/** Type of `$settle`, and of the helpers that charge for work: those take the operand and the credit, return the operand. */
+/**
+ * Type of `$settle` and of the helpers that charge for work. A helper for work takes the operand and the credit, and
+ * returns the operand.
+ */
 export const workType: FuncType = { params: ['i32', 'i32'], results: ['i32'] };
 
 /** Type of `$restore`. */
 export const restoreType: FuncType = { params: [], results: [] };
 
-/** The largest charge made at once: sums stay within an i32. A multiple of every cost. */
+/** Largest charge at once, so that sums stay within an i32. A multiple of every cost. */
 const chargeMax = 2 ** 29;
-/** No engine makes a larger table: an operation on more entries traps or fails without work. */
+/** Largest table of any engine, in entries. An operation on more entries traps or fails without work. */
 const tableEntriesMax = 10_000_000;
 
 const i32 = 0x7f;
 
-/** Writes one instruction's opcode and its unsigned immediates. */
+/** Writes the opcode of one instruction and its unsigned immediates. */
 function put(writer: ByteWriter, opcode: number, ...immediates: number[]): void {
   writer.u8(opcode);
   for (const value of immediates) writer.u32(value);
 }
 
-/** The function types of the helpers, in the order of their indices. */
+/** Returns the function types of the helpers, in the order of their indices. */
 export function helperTypes(types: { slow: number; work: number; restore: number }, hasMemory: boolean): number[] {
   return [types.slow, types.work, types.work, types.restore, ...(hasMemory ? [types.work, types.work] : [])];
 }
@@ -98,8 +101,8 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs, mo
   if (!hasMemory) return;
   writer.sized(() => {
     locals(writer, 1);
-    // More bytes than the memory has: the original traps before it does any work. So does this, since the operation
-    // itself would find the bytes in the reserve.
+    // The original traps before any work if it names more bytes than the memory has. The helper traps in its place: the
+    // operation itself would find the bytes in the reserve.
     put(writer, op.localGet, 0);
     constant(writer, 16);
     put(writer, op.i32ShrU);
@@ -122,8 +125,8 @@ export function writeHelpers(writer: ByteWriter, { indices, hasMemory, costs, mo
 }
 
 /**
- * Evaluates the initialiser of every mutable global again, in their order: constant expressions see only what never
- * changes, so each has its first value.
+ * Writes `$restore`: evaluates the initialiser of every mutable global again, in order. Constant expressions only use
+ * values that never change, so each global gets its first value.
  */
 function writeRestore(writer: ByteWriter, module: Module): void {
   writer.u32(0);
@@ -135,14 +138,14 @@ function writeRestore(writer: ByteWriter, module: Module): void {
   put(writer, op.end);
 }
 
-/** Puts the number of pages that the guest sees on the stack. */
+/** Writes code that puts the number of pages that the guest sees on the stack. */
 function memorySize(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.memorySize, 0);
   put(writer, op.globalGet, indices.reserve);
   put(writer, op.i32Sub);
 }
 
-/** Traps with an access outside of the memory, which cannot have 2^32 + 1 bytes. */
+/** Writes an access outside of the memory, which traps: no memory has 2^32 + 1 bytes. */
 function accessOutside(writer: ByteWriter): void {
   constant(writer, -1);
   put(writer, op.i32Load8U, 0, 0xffff_ffff);
@@ -150,8 +153,8 @@ function accessOutside(writer: ByteWriter): void {
 }
 
 /**
- * Grows the memory by local `pages`, out of the reserve as far as it goes; sets local `before` to the size before. Where
- * that is refused, returns -1 from the helper: what fails is free. Growing by itself touches no page.
+ * Writes code that grows the memory by local `pages`, out of the reserve as far as possible, and sets local `before` to
+ * the size before. If growing fails, the helper returns -1 and charges nothing. Growing touches no page.
  */
 function growMemory(
   writer: ByteWriter,
@@ -197,7 +200,10 @@ function returnParameterIf(writer: ByteWriter): void {
   put(writer, op.end);
 }
 
-/** Writes `$slow`: asks the host for gas; executes `unreachable` if the host refuses. The host sees the counter with the credit added. */
+/**
+ * Writes `$slow`: asks the host for gas, and executes `unreachable` if the host refuses. The host sees the counter with
+ * the credit added.
+ */
 function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 1);
   put(writer, op.globalGet, indices.left);
@@ -220,7 +226,9 @@ function writeSlow(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.end);
 }
 
-/** Writes `$settle`: takes the count of a run, below 0, and the credit; returns 0, the count of the next run. */
+/**
+ * Writes `$settle`: takes the count of a run, which is below 0, and the credit; returns 0, the count of the next run.
+ */
 function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   locals(writer, 0);
   put(writer, op.globalGet, indices.left);
@@ -241,7 +249,10 @@ function writeSettle(writer: ByteWriter, indices: HelperIndices): void {
   put(writer, op.end);
 }
 
-/** Charges `unit` times local `from`, at most chargeMax at a time, with a check after each. Local `credit` has the credit; local `rest` is overwritten. */
+/**
+ * Writes code that charges `unit` times local `from`, at most chargeMax at a time, with a check after each. Local
+ * `credit` holds the credit; local `rest` is overwritten.
+ */
 function chargeLocal(
   writer: ByteWriter,
   indices: HelperIndices,

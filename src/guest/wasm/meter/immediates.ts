@@ -1,7 +1,7 @@
 /**
- * Reads the immediates of instructions and checks every index in them against what the module declares (core
- * specification, 5.4), so that code can never name what rewriting adds. Errors: `module_invalid`; for an instruction
- * of a refused feature, its use is noted in the module and RefusedHere thrown.
+ * Reads the immediates of instructions and checks every index in them against the module's declarations (core
+ * specification, 5.4), so that code cannot name items that rewriting adds. Errors: `module_invalid`; for an instruction
+ * of a refused feature it notes the use in the module and throws RefusedHere.
  */
 import { type RefusedName, refusedOpcodes, refusedPrefixed } from '../format/features.ts';
 import { emptyBlock, op } from '../format/instructions.ts';
@@ -21,7 +21,7 @@ const oneResult: BlockType = { params: 0, results: 1 };
 export class ImmediateReader {
   readonly #module: Module;
   readonly #reader: ByteReader;
-  /** By type index. */
+  /** Numbers of parameters and results of each type, by type index. */
   readonly #types: readonly BlockType[];
 
   constructor(module: Module, reader: ByteReader) {
@@ -30,12 +30,12 @@ export class ImmediateReader {
     this.#types = module.types.map(({ params, results }) => ({ params: params.length, results: results.length }));
   }
 
-  /** Returns the numbers of values that the type with index `type` takes and returns. */
+  /** Returns the numbers of parameters and results of type `type`. */
   type(type: number): BlockType {
     return this.#types[type]!;
   }
 
-  /** Reads an index below `limit`. */
+  /** Reads an index and fails unless it is below `limit`. */
   index(what: string, limit: number): number {
     const reader = this.#reader;
     const offset = reader.pos;
@@ -52,13 +52,13 @@ export class ImmediateReader {
     return this.index('function index', this.#module.functionTypes.length);
   }
 
-  /** Reads a tag index; returns the index of the tag's type. */
+  /** Reads a tag index. Returns the index of the tag's type. */
   tagType(): number {
     const { tags } = this.#module;
     return tags[this.index('tag index', tags.length)]!;
   }
 
-  /** Reads the kind of a catch clause of try_table, and its tag. */
+  /** Reads the kind of a catch clause of try_table and, if it has one, its tag. */
   catchKind(): void {
     const reader = this.#reader;
     const offset = reader.pos;
@@ -75,7 +75,7 @@ export class ImmediateReader {
     return this.index('element segment', this.#module.elementSegments);
   }
 
-  /** The data segment of `what`, an instruction at `offset`: it needs the data count section. */
+  /** Reads the data segment index of `what`, an instruction at `offset`. Fails without a data count section. */
   dataSegment(what: string, offset: number): number {
     const { dataCount } = this.#module;
     if (dataCount === null) this.#reader.fail(`${what} without a data count section`, offset);
@@ -112,14 +112,16 @@ export class ImmediateReader {
     reader.u32('offset');
   }
 
-  /** The memory index of `what`: 0, which may be padded to several bytes. */
+  /** Reads the memory index of `what`: 0, possibly padded to several bytes. */
   memoryIndex(what: string): void {
     const offset = this.#reader.pos;
     const index = this.#reader.u32('memory index');
     if (index !== 0) this.#refuse({ feature: 'multiple memories', what: `${what} of memory ${index}` }, offset);
   }
 
-  /** Reads the vector instruction behind the prefix at `offset`; returns its effect on the height of the operand stack. */
+  /**
+   * Reads the vector instruction after the prefix at `offset`. Returns its change of the height of the operand stack.
+   */
   vector(offset: number): number {
     const reader = this.#reader;
     const sub = reader.u32('opcode');
@@ -146,14 +148,14 @@ export class ImmediateReader {
     return simdDeltas[sub]!;
   }
 
-  /** `opcode` at `offset` belongs to a refused feature. Always throws. */
+  /** Refuses `opcode` at `offset`, which belongs to a refused feature. Always throws. */
   failRefused(opcode: number, offset: number): never {
     const plain = refusedOpcodes[opcode];
     if (plain !== undefined) this.#refuse(plain, offset);
     return this.failPrefixed(opcode, this.#reader.u32('opcode'), offset);
   }
 
-  /** The instruction `prefix sub` at `offset` is none of the accepted set. Always throws. */
+  /** Refuses the instruction `prefix sub` at `offset`, which is not accepted. Always throws. */
   failPrefixed(prefix: number, sub: number, offset: number): never {
     const refused = refusedPrefixed(prefix, sub);
     if (refused !== undefined) this.#refuse(refused, offset);

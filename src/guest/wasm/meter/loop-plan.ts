@@ -1,8 +1,8 @@
 /**
- * Decides what stands around each loop of a function whose charges have been placed.
+ * Decides which code is written around each loop of a function whose charges have been placed.
  *
- * A loop that must check compares the count with `-runGas` at its head; when the run is used up, it settles the count
- * and checks. It is wrapped, so that this stands outside of the loop proper:
+ * A loop that must check compares the count with `-runGas` at its head. If the run is used up, it settles the count and
+ * checks. A wrapper keeps that code outside of the loop proper:
  *
  *     block $done
  *       loop $again
@@ -19,13 +19,13 @@
  *       end
  *     end
  *
- * With the call outside the engine keeps addresses and values in registers and unrolls the loop: measured 2 instead of
- * 3 cycles a round for the shortest loops, and 1.25 instead of 1.6 times the plain time for an interpreter. Labels that
- * lead out of a wrapped loop grow by three.
+ * With the call outside of the loop the engine keeps addresses and values in registers and unrolls the loop: measured 2
+ * instead of 3 cycles a round for the shortest loops, and 1.25 instead of 1.6 times the plain time for an interpreter.
+ * Labels that lead out of a wrapped loop grow by three.
  *
- * A counted loop (counted-loops.ts) is certain of many rounds before it begins them. The price of a round, the charge
- * of the node that goes back, is charged at once for as many rounds as have `runGas` instructions at most, and the
- * check made once; in front of the loop, if all its rounds are certain there. Otherwise:
+ * Many rounds of a counted loop (counted-loops.ts) are certain before they begin. Their price, the charge of the node
+ * that goes back, is charged at once for as many rounds as have at most `runGas` instructions, with a single check.
+ * That happens before the loop if all its rounds are certain there. Otherwise:
  *
  *     loop
  *       $stop = the rounds that are certain, 1 to runGas / 7
@@ -43,22 +43,22 @@ import type { LoopTable } from './loop-table.ts';
 import { ahead, check, head, type Placement } from './placement.ts';
 
 /**
- * Most gas that is counted in the local before it is settled, but for one more such run: a counted loop charges as much
- * ahead. A trap leaves the global off by less; a limit that is reached in a loop strikes at the end of a run.
+ * Most gas counted in the local before it is settled, except for one more such run: a counted loop charges as much
+ * ahead. A trap leaves the global off by less than that; a limit reached in a loop takes effect at the end of a run.
  */
 export const runGas = 16_384;
-/** Fewest rounds that a counted loop may go at a time; with less there is nothing to gain. */
+/** Fewest rounds at a time for which a counted loop is worth its code. */
 const roundsMin = 8;
-/** Most counted loops in one another, from the innermost outwards: each needs a local (caps.ts). */
+/** Most counted loops nested in one another, from the innermost outwards: each needs a local (caps.ts). */
 const countingMax = 3;
 
 /**
- * Code around a guest's loop: nothing; the wrapper above; the loop that finds the certain rounds of a counted loop; or
- * one charge for all its rounds before the loop.
+ * Kinds of code around a loop: none; the wrapper above; the loop that finds the certain rounds of a counted loop; one
+ * charge for all its rounds before the loop.
  */
 export const around = { nothing: 0, wrapper: 1, counting: 2, charge: 3 } as const;
 export type Around = (typeof around)[keyof typeof around];
-/** Labels that each of them adds. */
+/** Number of labels that each kind adds. */
 const labelsAround: Readonly<Record<Around, number>> = [0, 3, 1, 0];
 
 export interface PlannedFunction {
@@ -73,16 +73,16 @@ export class LoopPlan {
   // By loop:
   #around = new Uint8Array(64);
   #addedLabels = new Int32Array(64);
-  /** Greatest nesting depth of counted loops that need a local, by loop, from the loop itself inwards. */
+  /** Greatest nesting depth of counted loops that need a local, of each loop and the loops inside. */
   #heights = new Uint8Array(64);
 
-  /** Decides for all loops of a function, and flags their nodes. The placement has been solved. */
+  /** Decides for all loops of a function and flags their nodes. The placement must have been solved. */
   plan(planned: PlannedFunction): void {
     const { loops, placement, results } = planned;
     this.#reset(loops.length);
-    // Inner loops have higher numbers.
+    // Inner loops have higher numbers, so they come first.
     for (let loop = loops.length; loop > 0; loop--) {
-      // A block for several results would need a type of its own.
+      // A block with several results would need a type of its own.
       this.#around[loop] = results.length > 1 ? around.nothing : this.#decide(loop, planned);
       const parent = loops.parent(loop);
       this.#heights[parent] = Math.max(this.#heights[parent]!, this.#heights[loop]!);
@@ -101,17 +101,23 @@ export class LoopPlan {
     return this.#around[loop]! as Around;
   }
 
-  /** Labels that have been added between where `outer`, 0 for the function, and where `inner` is the innermost loop. */
+  /**
+   * Returns the number of labels added between two places whose innermost loops are `outer` (0: the function) and
+   * `inner`.
+   */
   labelsBetween(outer: number, inner: number): number {
     return this.#addedLabels[inner]! - this.#addedLabels[outer]!;
   }
 
-  /** Number of the local, from 1, in which a loop that is `around.counting` holds where its certain rounds end. */
+  /**
+   * Returns the number, from 1, of the local that holds the end of the certain rounds of `loop`, a loop of kind
+   * `counting`.
+   */
   stopLocal(loop: number): number {
     return this.#heights[loop]!;
   }
 
-  /** Number of such locals that the function needs. */
+  /** Number of locals that hold the ends of certain rounds. */
   get stopLocals(): number {
     return this.#heights[0]!;
   }
@@ -127,7 +133,7 @@ export class LoopPlan {
     this.#heights.fill(0, 0, loops + 1);
   }
 
-  /** Decides for one loop; for the loops inside it has been decided. */
+  /** Decides for one loop; the loops inside have been decided. */
   #decide(loop: number, planned: PlannedFunction): Around {
     const { loops } = planned;
     if (!loops.mustCheck(loop) || loops.hasParameters(loop)) return around.nothing;
@@ -142,9 +148,9 @@ export class LoopPlan {
 }
 
 /**
- * Returns the most rounds of counted loop `loop` whose text costs no more than `runGas` (loops inside check by
- * themselves). 0 if a node other than the one that goes back has a negative charge: what is paid ahead must be what
- * will be executed in any case, or a check inside could refuse a call that has enough.
+ * Returns the most rounds of counted loop `loop` whose text costs at most `runGas` in all (loops inside check by
+ * themselves). Returns 0 if a node other than the one that goes back has a negative charge: gas paid ahead must be used
+ * in any case, or a check inside could refuse a call that has enough.
  */
 export function roundsAtOnce(loop: number, { loops, placement }: Pick<PlannedFunction, 'loops' | 'placement'>): number {
   const last = loops.counted(loop)!.node;

@@ -1,6 +1,6 @@
 /**
- * The loops of one function as the scanner finds them. Loops are numbered from 1 in the order of their bytes, so a loop
- * inside of another has the higher number; 0 stands for the function itself.
+ * Keeps the facts about the loops of one function, as the scanner finds them. Loops are numbered from 1 in the order of
+ * their bytes, so a loop inside of another has the higher number; 0 stands for the function itself.
  */
 import { grown } from './columns.ts';
 import type { CountedLoop } from './counted-loops.ts';
@@ -11,24 +11,27 @@ export class LoopTable {
   #parents = new Int32Array(64);
   #starts = new Int32Array(64);
   #heads = new Int32Array(64);
-  /** 1 where the loop has parameters. */
+  /** 1 if the loop has parameters, else 0. */
   #parameters = new Int32Array(64);
-  /** 1 where the head must check. */
+  /** 1 if the loop's head must check, else 0. */
   #checks = new Int32Array(64);
-  /** 1 where code in the loop calls something. */
+  /** 1 if code in the loop makes a call, else 0. */
   #calls = new Int32Array(64);
   #backs = new Int32Array(64);
   #exits = new Int32Array(64);
   readonly #counted = new Map<number, CountedLoop>();
 
-  /** Forgets the loops of the function before. */
+  /** Removes the loops of the previous function. */
   clear(): void {
     this.length = 0;
     this.#calls[0] = 0;
     if (this.#counted.size > 0) this.#counted.clear();
   }
 
-  /** Adds a loop in loop `parent` whose head will be node `head`; its first instruction stands at byte `start`. */
+  /**
+   * Adds a loop inside loop `parent`, whose first instruction is at byte `start`. Node `head` will be its head. Returns
+   * its number.
+   */
   open(parent: number, head: number, start: number): number {
     const loop = ++this.length;
     if (loop === this.#parents.length) this.#grow();
@@ -43,50 +46,55 @@ export class LoopTable {
     return loop;
   }
 
-  /** Ends `loop`: what its code does counts for the loop around as well. */
+  /** Ends `loop`: adds its calls and exits to those of the loop around it. */
   close(loop: number): void {
     const parent = this.#parents[loop]!;
     this.#calls[parent]! |= this.#calls[loop]!;
     this.exit(parent, this.#exits[loop]!);
   }
 
-  /** `loop` has parameters: nothing can stand around it, since a branch to it there would need them. */
+  /**
+   * Notes that `loop` has parameters. No code can stand around such a loop, since a branch to that code would need
+   * them.
+   */
   takesParameters(loop: number): void {
     this.#parameters[loop] = 1;
   }
 
-  /** Code in `loop` calls something. */
+  /** Notes that code in `loop` makes a call. */
   call(loop: number): void {
     this.#calls[loop] = 1;
   }
 
-  /** A branch goes back to the head of `loop`; `checked` where something checks on every way to it from there. */
+  /** Notes a branch back to the head of `loop`. `checked`: every path from the head to the branch checks. */
   back(loop: number, checked: boolean): void {
     this.#backs[loop]!++;
     if (!checked) this.#checks[loop] = 1;
   }
 
-  /** An instruction in `loop` goes to where `to` is the innermost loop, 0 also for out of the function. */
+  /**
+   * Notes that an instruction in `loop` goes to a place whose innermost loop is `to`; 0: the function, or out of it.
+   */
   exit(loop: number, to: number): void {
     if (to < this.#exits[loop]!) this.#exits[loop] = to;
   }
 
-  /** `loop` counts; it is a counted loop if no other branch goes back to it. */
+  /** Keeps how `loop` counts. It is a counted loop if no other branch goes back to its head. */
   count(loop: number, counted: CountedLoop): void {
     this.#counted.set(loop, counted);
   }
 
-  /** The loop around `loop`, 0 for none. */
+  /** Returns the loop around `loop`; 0: none. */
   parent(loop: number): number {
     return this.#parents[loop]!;
   }
 
-  /** Byte offset of the first instruction in `loop`. */
+  /** Returns the byte offset of the first instruction in `loop`. */
   start(loop: number): number {
     return this.#starts[loop]!;
   }
 
-  /** The node that `loop` begins with. */
+  /** Returns the node that `loop` begins with. */
   head(loop: number): number {
     return this.#heads[loop]!;
   }
@@ -95,32 +103,34 @@ export class LoopTable {
     return this.#parameters[loop] === 1;
   }
 
-  /** Whether `loop` can go round without passing a check, so that its head must. */
+  /** Returns whether `loop` can go round without passing a check, so that its head must check. */
   mustCheck(loop: number): boolean {
     return this.#checks[loop] === 1;
   }
 
-  /** Whether code in `loop`, or for 0 in the function, calls something. Complete once the loop has been closed. */
+  /**
+   * Returns whether code in `loop` makes a call; 0 asks for the whole function. Complete once the loop has been closed.
+   */
   hasCalls(loop: number): boolean {
     return this.#calls[loop] === 1;
   }
 
-  /** Number of branches back to the head of `loop`. */
+  /** Returns the number of branches back to the head of `loop`. */
   backs(loop: number): number {
     return this.#backs[loop]!;
   }
 
-  /** Whether an instruction in `loop` leaves it other than by reaching its end. */
+  /** Returns whether an instruction in `loop` leaves it other than by reaching its end. */
   isLeft(loop: number): boolean {
     return this.#exits[loop]! < loop;
   }
 
-  /** Returns the counting of `loop`; undefined: it is no counted loop. */
+  /** Returns how `loop` counts; undefined if it does not. */
   counted(loop: number): CountedLoop | undefined {
     return this.#counted.get(loop);
   }
 
-  /** All loops that count, by number. */
+  /** How each loop counts that does, by number. */
   get countedLoops(): ReadonlyMap<number, CountedLoop> {
     return this.#counted;
   }

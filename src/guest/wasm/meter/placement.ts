@@ -1,10 +1,10 @@
 /**
- * Decides where a function's instructions are charged, and how much. docs/meter.md has the words and an example.
+ * Decides which nodes of a function charge, and how much. docs/meter.md has the words and an example.
  *
  * A node is a run of instructions with one way in, at its first byte, and one way out, at its last instruction: control
- * passes over all of it or none of it (but for a trap, or a call that never returns). Each node has a weight, the price
- * of its instructions. The plain way charges every node its weight on entry. Most of those charges can be saved without
- * changing what is charged in sum:
+ * passes over all of it or none of it (except at a trap, or a call that never returns). Each node has a weight, the
+ * price of its instructions. The plain way charges every node its weight on entry. Most of those charges can be saved
+ * without a change of their sum:
  *
  * Every edge of the control flow graph carries a credit, the gas that has been paid ahead when control passes over it.
  * A node with credit `before` on the way in and `after` on the way out charges `weight + after - before`, which may be
@@ -28,44 +28,47 @@ import { grown, grownBytes } from './columns.ts';
 
 /** Most gas that is paid ahead per active call. */
 export const creditMax = 256;
-/** Distance of a class from which no way out has been found yet. */
+/** Distance of a class from which no way out of the function has been found yet. */
 const unbounded = 2 ** 30;
-/** Sweeps after which the search for shortest ways gives up. Real code takes 2 to 4. */
+/** Most sweeps in the search for shortest ways. Real code takes 2 to 4. */
 const sweepsMax = 12;
-/** The class of the edges that leave the function. Its credit is 0. */
+/** Class of the edges that leave the function. Its credit is 0. */
 export const exact = 0;
 // Flags of a node.
 /** The node contains a call: it charges and checks the global counter. */
 export const calls = 1;
 /** The node checks after it has charged. */
 export const check = 2;
-/** The node is the head of a loop with something around: the check stands before its charge, or in front of the loop. */
+/**
+ * The node is the head of a loop with code around it: that code checks before the loop, or the node checks before its
+ * charge.
+ */
 export const head = 4;
-/** The node goes back in a counted loop: its charge is made in front of the loop, for many rounds. */
+/** The node goes back in a counted loop: code before the loop makes its charge, for many rounds. */
 export const ahead = 8;
 
-/** An exception that was caught goes on here: the node charges and checks the global counter. */
+/** The node continues after a caught exception: it charges and checks the global counter. */
 export const landing = 16;
 
 /** Number of heats. A heat ranks how often code runs: eight for every loop around it, less in branches. */
 export const heats = 64;
 const heatsPerLoop = 8;
 
-/** Returns the heat inside of a loop that is entered at `heat`. */
+/** Returns the heat inside a loop that is entered at `heat`. */
 export function heatOfLoop(heat: number): number {
   return Math.min(heat - (heat % heatsPerLoop) + 2 * heatsPerLoop - 2, heats - 1);
 }
 
-/** Returns the heat of an arm that branches off code of `heat`. */
+/** Returns the heat of an arm that branches off from code of `heat`. */
 export function heatOfBranch(heat: number): number {
   return heat % heatsPerLoop === 0 ? heat : heat - 1;
 }
 
-/** The heat of a function's first instruction. */
+/** Heat of a function's first instruction. */
 export const firstHeat = heatsPerLoop - 2;
 
 export class Placement {
-  /** Number of nodes. They are numbered in the order of their bytes. */
+  /** Number of nodes; they are numbered in the order of their bytes. */
   nodes = 0;
   // By node:
   #offsets = new Int32Array(256);
@@ -82,19 +85,22 @@ export class Placement {
   readonly #counts = new Int32Array(heats);
   #classes = 1;
   /**
-   * By class: its parent in the tree of classes whose credits depend on each other, itself for a root, and how far its
-   * credit is above its parent's.
+   * Parent of each class in the tree of classes whose credits depend on each other; a root is its own parent.
+   * `#credits` has how far the credit of each class is above its parent's.
    */
   #parents = new Int32Array(256);
   #credits = new Int32Array(256);
-  /** By root: the least credit of its tree relative to the root's, and the room: the most that the root's may be. */
+  /**
+   * Least credit in the tree of each root, relative to the root's. `#rooms` has the room of each root: the most that
+   * its credit may be.
+   */
   #lows = new Int32Array(256);
   #rooms = new Int32Array(256);
-  /** By class: the least gas on any way from there to where the function is left. */
+  /** Least gas on any way from each class to an exit of the function. */
   #distances = new Int32Array(256);
-  /** Offset, above its root, of the class that the last #find looked up. */
+  /** How far the credit of the class that #find looked up last is above its root's. */
   #offset = 0;
-  /** The class of the edge on which the function is entered, and its credit. */
+  /** Class of the edge on which the function is entered; `#entry` is its credit. */
   #entryClass = exact;
   #entry = 0;
 
@@ -104,30 +110,33 @@ export class Placement {
     this.newClass();
   }
 
-  /** Makes and returns the class of the edge on which the function is entered; callers have paid `credit` ahead. */
+  /**
+   * Makes the class of the edge on which the function is entered, for which callers pay `credit` ahead. Returns the
+   * class.
+   */
   enter(credit: number): number {
     this.#entryClass = this.newClass();
     this.#entry = credit;
     return this.#entryClass;
   }
 
-  /** Returns the least gas, at most `creditMax`, of any way through the function; 0 where that is not found. */
+  /** Returns the least gas, at most `creditMax`, of any way through the function; 0 if it is not found. */
   fewest(): number {
     this.#findRoots();
     return this.#sweep() ? Math.min(creditMax, this.#distances[this.#ins[0]!]!) : 0;
   }
 
-  /** Byte offset of the first instruction of `node`. */
+  /** Returns the byte offset of the first instruction of `node`. */
   offset(node: number): number {
     return this.#offsets[node]!;
   }
 
-  /** The price of the instructions of `node`. */
+  /** Returns the sum of the prices of the instructions of `node`. */
   weight(node: number): number {
     return this.#weights[node]!;
   }
 
-  /** The innermost loop around `node`, 0 for none. */
+  /** Returns the innermost loop around `node`; 0: none. */
   loop(node: number): number {
     return this.#loops[node]!;
   }
@@ -137,32 +146,34 @@ export class Placement {
     return this.#charges[node]!;
   }
 
-  /** The credit on the way into `node`; valid after solve(). */
+  /** Returns the credit of the edges into `node`; valid after solve(). */
   before(node: number): number {
     return this.#before[node]!;
   }
 
-  /** The credit on the way out of `node`; valid after solve(). */
+  /** Returns the credit of the edges out of `node`; valid after solve(). */
   after(node: number): number {
     return this.#after[node]!;
   }
 
-  /** The flags of `node`. */
+  /** Returns the flags of `node`. */
   flags(node: number): number {
     return this.#flags[node]!;
   }
 
-  /** Adds `flag` to those of `node`. */
+  /** Adds `flag` to the flags of `node`. */
   mark(node: number, flag: number): void {
     this.#flags[node]! |= flag;
   }
 
-  /** Takes `flag` from those of `node`. */
+  /** Removes `flag` from the flags of `node`. */
   unmark(node: number, flag: number): void {
     this.#flags[node]! &= ~flag;
   }
 
-  /** Begins a node at `offset` in `loop` whose edges in are of `inClass`; it becomes the current one. */
+  /**
+   * Begins a node at byte `offset` in `loop`, which becomes the current one. `inClass` is the class of its edges in.
+   */
   begin(offset: number, inClass: number, loop: number): void {
     if (this.nodes === this.#offsets.length) this.#growNodes();
     const node = this.nodes++;
@@ -173,14 +184,14 @@ export class Placement {
     this.#outs[node] = exact;
   }
 
-  /** Ends the current node, of `weight` gas and `heat`; returns the class of its edges out. */
+  /** Ends the current node, with `weight` in gas and `heat`. Returns the class of its edges out. */
   end(weight: number, heat: number): number {
     const out = this.newClass();
     this.#end(weight, heat, out);
     return out;
   }
 
-  /** Ends the current node, behind which the function is left or traps. */
+  /** Ends the current node, after which the function is left or traps. */
   endExact(weight: number, heat: number): void {
     this.#end(weight, heat, exact);
   }
@@ -193,8 +204,8 @@ export class Placement {
   }
 
   /**
-   * Lowers the heat of `node`, which stands in front of a loop that makes calls, so that it is charged rather than the
-   * node behind the loop, where the counter must be loaded again.
+   * Lowers the heat of `node`, which comes right before a loop that makes calls. It is then charged rather than the
+   * node after the loop, at which the counter must be loaded again.
    */
   cool(node: number): void {
     if (this.#heats[node]! > 0) this.#heats[node]!--;
@@ -205,7 +216,10 @@ export class Placement {
     this.#flags[this.nodes - 1]! |= calls;
   }
 
-  /** Notes that the current node goes back in a counted loop, and may be charged for many rounds in front of it. */
+  /**
+   * Notes that the current node goes back in a counted loop, so that it may be charged before the loop, for many
+   * rounds.
+   */
   payAhead(): void {
     this.#flags[this.nodes - 1]! |= ahead;
   }
@@ -226,12 +240,12 @@ export class Placement {
     return made;
   }
 
-  /** Makes two classes one: their edges carry the same credit. */
+  /** Joins two classes: their edges carry the same credit. */
   join(first: number, second: number): void {
     this.#link(this.#find(first), this.#find(second), 0);
   }
 
-  /** Returns the root of a class's tree; leaves in #offset how far the class's credit is above the root's. */
+  /** Returns the root of a class's tree. Sets #offset to the amount by which the class's credit is above the root's. */
   #find(entry: number): number {
     const parents = this.#parents;
     let offset = 0;
@@ -253,7 +267,7 @@ export class Placement {
   }
 
   /**
-   * Makes the credit of root `b` that of root `a` plus `difference`. Returns false, and does nothing, where a credit
+   * Makes the credit of root `b` that of root `a` plus `difference`. Returns false, and changes nothing, if a credit
    * would be negative or exceed its room.
    */
   #link(a: number, b: number, difference: number): boolean {
@@ -271,7 +285,7 @@ export class Placement {
     return true;
   }
 
-  /** Decides every node's charge and the credits around it. */
+  /** Decides the charge of every node and the credits of the edges around it. */
   solve(): void {
     const { nodes } = this;
     const weights = this.#weights;
@@ -308,9 +322,9 @@ export class Placement {
   }
 
   /**
-   * Limits the room of the classes behind calls, and behind the nodes that go back in counted loops, to the gas that
-   * will be used in any case. A called function does not know the credit behind the call, so its checks count that
-   * credit as used; the checks in a counted loop do the same with what has been paid for the rounds to come.
+   * Limits the room of the classes after calls, and after nodes that go back in counted loops, to the gas that will be
+   * used in any case. A called function does not know the credit after the call, so its checks count that credit as
+   * used. Checks in a counted loop count the gas paid for the rounds to come in the same way.
    */
   #boundCredits(): void {
     const { nodes } = this;
@@ -324,7 +338,7 @@ export class Placement {
     }
   }
 
-  /** Finds the distances as shortest paths. Returns false where that takes more than `sweepsMax` sweeps. */
+  /** Finds the distances as shortest paths. Returns false after more than `sweepsMax` sweeps. */
   #sweep(): boolean {
     const { nodes } = this;
     const weights = this.#weights;
@@ -348,13 +362,15 @@ export class Placement {
     return false;
   }
 
-  /** Returns a class's credit. A tree not connected to class `exact` is shifted so that its smallest credit is 0. */
+  /**
+   * Returns the credit of a class. A tree not connected to class `exact` is shifted so that its smallest credit is 0.
+   */
   #credit(entry: number): number {
     const root = this.#find(entry);
     return root === exact ? this.#offset : this.#offset - this.#lows[root]!;
   }
 
-  /** Orders the nodes by heat, the hottest first, those of one heat as they stand. */
+  /** Orders the nodes by heat, the hottest first; nodes of equal heat keep their order. */
   #sort(): void {
     const { nodes } = this;
     const counts = this.#counts;

@@ -1,4 +1,4 @@
-/** The pass that everything else is made of: read the sections, scan and meter the code. */
+/** Runs the pass over a module that inspecting and rewriting share: reads the sections, scans and meters the code. */
 
 import type { CapBreach, Module } from '../format/model.ts';
 import { findSection } from '../format/model.ts';
@@ -14,10 +14,10 @@ import { CodeScanner } from './scan-code.ts';
 export interface Processed {
   readonly module: Module;
   readonly layout: Layout;
-  /** The metered code section's payload; of use only without refusals and breaches. */
+  /** Payload of the metered code section; useless if there are refusals or breaches. */
   readonly code: ByteWriter;
   readonly hints: BranchHints;
-  /** Caps of functions that are exceeded, and a count that ended the reading. */
+  /** Exceeded caps on functions, and the count that ended the reading. */
   readonly breaches: readonly CapBreach[];
   readonly mutates: Readonly<Mutations>;
   /** Whether the code has a memory.grow. */
@@ -27,13 +27,16 @@ export interface Processed {
 export interface ProcessModuleOptions {
   /** Name of the module in messages. */
   readonly subject: string;
-  /** Count gas per function as well. */
+  /** Whether to count gas per function as well. */
   readonly profile?: boolean | undefined;
-  /** Other prices than those of costs.ts, for tests. */
+  /** Prices other than those of costs.ts, for tests. */
   readonly costs?: Costs | undefined;
 }
 
-/** Throws `module_invalid` or, for a component, `module_unsupported`. Linear in the size of `bytes`. */
+/**
+ * Returns the processed module. Throws `module_invalid`, and `module_unsupported` for a component. Linear in the size
+ * of `bytes`.
+ */
 export function processModule(
   bytes: Uint8Array,
   { subject, profile = false, costs = standard }: ProcessModuleOptions,
@@ -54,7 +57,7 @@ export function processModule(
     };
   }
   const section = findSection(module, 10);
-  // Metered code is about twice as large; the writer grows if it is more.
+  // Metered code is about twice as large; the writer grows if needed.
   const code = new ByteWriter(section === undefined ? 1024 : (section.end - section.start) * 2);
   const scanner = new CodeScanner(module, costs);
   const breaches = rewriteCode(module, scanner, code, hints, {

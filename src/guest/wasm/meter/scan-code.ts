@@ -1,8 +1,8 @@
 /**
- * One pass over a function body (core specification, 5.4 and 5.5.13). It checks layout, nesting and every index against
- * what the module declares, so that code can never name what rewriting adds. control-flow.ts splits it into nodes and notes
- * what must be edited. It does not check operand types: rewriteModule has the engine
- * validate the original. docs/meter.md explains the words used here.
+ * Reads a function body in one pass (core specification, 5.4 and 5.5.13). Checks layout, nesting and every index
+ * against the module's declarations, so that code cannot name items that rewriting adds. control-flow.ts splits the
+ * body into nodes and notes edits. Operand types are not checked: rewriteModule lets the engine validate the original.
+ * docs/meter.md explains the words used here.
  */
 import type { ValType } from '../../../protocol/module.ts';
 import { op } from '../format/instructions.ts';
@@ -16,24 +16,24 @@ import { type Costs, instructionPrices } from './costs.ts';
 import { recentMax } from './counted-loops.ts';
 import { ImmediateReader } from './immediates.ts';
 
-/** Facts about the body of the last function. */
+/** Facts about the body that was read last. */
 export interface BodyFacts {
   /** Number of groups of declared locals. */
   localGroups: number;
-  /** Byte offset of the first group, behind their number. */
+  /** Byte offset of the first group of locals, after the number of groups. */
   localsStart: number;
   /** Byte offset of the first instruction. */
   codeStart: number;
   /** Number of parameters and declared locals. */
   locals: number;
   results: readonly ValType[];
-  /** Most operands on the stack at once. */
+  /** Greatest number of operands on the stack. */
   operandDepth: number;
-  /** Number of ways that branches and ifs can go. */
+  /** Number of targets of all branches and ifs. */
   branches: number;
 }
 
-/** Reads one body after the other. What it has found of the last one stands in `flow` and `facts`. */
+/** Reads one body after the other. `flow` and `facts` describe the body that was read last. */
 export class CodeScanner {
   readonly flow: ControlFlow;
   readonly facts: BodyFacts = {
@@ -45,14 +45,14 @@ export class CodeScanner {
     operandDepth: 0,
     branches: 0,
   };
-  /** Mutations of all functions so far. */
+  /** State that the functions read so far change. */
   readonly mutates: Mutations = { table: false, segments: false };
-  /** Whether any function so far has a memory.grow. */
+  /** Whether a function read so far has a memory.grow. */
   grows = false;
   readonly #module: Module;
   readonly #reader: ByteReader;
   readonly #immediates: ImmediateReader;
-  /** By an instruction's first byte. */
+  /** Price of each instruction, by its first byte. */
   readonly #prices: Uint8Array;
 
   constructor(module: Module, costs: Costs) {
@@ -64,8 +64,8 @@ export class CodeScanner {
   }
 
   /**
-   * Reads the body of function `index` (imports included) from byte `start` to `end`. Returns true when it can be
-   * rewritten, false when it uses a refused feature, which is then noted in module.refused. Throws `module_invalid`.
+   * Reads the body of function `index` (imports counted) from byte `start` to `end`. Returns true if it can be
+   * rewritten, false if it uses a refused feature, which is noted in module.refused. Throws `module_invalid`.
    */
   scan(index: number, start: number, end: number): boolean {
     const known = this.#module.refused.length;
@@ -103,7 +103,10 @@ export class CodeScanner {
     facts.codeStart = reader.pos;
   }
 
-  /** Instructions without an effect on control are read here, without a call for most; the others by #readOther. */
+  /**
+   * Reads the instructions of a body. Those without an effect on control are handled here, mostly without a call;
+   * #readOther handles the rest.
+   */
   #readInstructions(functionIndex: number, end: number): void {
     const reader = this.#reader;
     const { bytes } = reader;
@@ -186,7 +189,10 @@ export class CodeScanner {
     this.facts.branches = flow.branches;
   }
 
-  /** Reads an instruction of shape `kind` that is about control, or rare. flow.height and flow.weight include it already. */
+  /**
+   * Reads an instruction of shape `kind` that concerns control, or is rare. flow.height and flow.weight already include
+   * it.
+   */
   #readOther(kind: number, opcode: number, offset: number): void {
     const { flow } = this;
     const { features } = this.#module;

@@ -1,7 +1,6 @@
 /**
- * Writes a module down as its start-up has left it: an ordinary module whose instantiation gives that memory, those
- * globals and tables. Indices of everything stay as they are, so the code is the same; it is metered, instantiated and
- * recycled like any other.
+ * Writes the state that a start-up has left as an ordinary module: instantiation gives its memory, globals and tables.
+ * All indices stay the same, and so does the code; the module is metered, instantiated and recycled like any other.
  */
 import { PAGE_BYTES } from '../../../protocol/limits.ts';
 import { op } from '../format/instructions.ts';
@@ -28,15 +27,15 @@ export type GlobalValue =
   | { readonly type: 'v128'; readonly halves: readonly [bigint, bigint] }
   | { readonly type: 'funcref'; readonly index: number | null };
 
-/** State that the start-up has left. */
+/** State of an instance after its start-up. */
 export interface Frozen {
-  /** Every byte that the module has at memory.size; null where it has no memory. */
+  /** All bytes of the memory up to memory.size; null for a module without a memory. */
   readonly memory: Uint8Array | null;
-  /** By index; globals that are not named keep their initialisers. */
+  /** New values of globals by index; other globals keep their initialisers. */
   readonly globals: ReadonlyMap<number, GlobalValue>;
-  /** Tables of functions by index: the function index of every entry. Null where no code can change tables. */
+  /** Function index of every entry of each table of functions, by table index. Null if no code can change tables. */
   readonly tables: ReadonlyMap<number, readonly (number | null)[]> | null;
-  /** Indices of passive segments that have been dropped. */
+  /** Indices of the passive data segments that have been dropped. */
   readonly droppedData: ReadonlySet<number>;
   readonly droppedElements: ReadonlySet<number>;
 }
@@ -47,7 +46,7 @@ export function freeze(module: Module, frozen: Frozen): Uint8Array {
   const undeclared = replacedFunctions(module, frozen);
   const data = dataEntries(module);
   const parts = memory === null ? [] : imageParts(memory);
-  // Without a data count section no code can name a segment: the module's own are then left out.
+  // Without a data count section, code cannot name data segments, so the module's own are left out.
   const kept = module.dataCount === null ? [] : data;
   const segments = kept.length + parts.length;
   return replaceSections(module, {
@@ -144,7 +143,7 @@ function writeValue(writer: ByteWriter, value: GlobalValue): void {
   }
 }
 
-/** Leaves the start-up's exports under names that nothing calls, so that `ref.func` of them stays valid. */
+/** Writes the start-up's exports under names that nothing calls, so that `ref.func` of their functions stays valid. */
 function writeExports(writer: ByteWriter, module: Module): void {
   const names = new Set(module.exports.map(({ name }) => name));
   const aside = (name: string): string => (names.has(`started.${name}`) ? aside(`started.${name}`) : `started.${name}`);
@@ -169,9 +168,9 @@ function writeExports(writer: ByteWriter, module: Module): void {
 }
 
 /**
- * Writes the element segments. Where code can change tables, segments that instantiation has used up become
- * declarative, which have length 0 as well and still declare their functions for `ref.func`; the tables' entries are
- * segments of their own behind them.
+ * Writes the element segments. If code can change tables, active segments, which instantiation has used up, become
+ * declarative: those have length 0 too and still declare their functions for `ref.func`. The tables' entries become
+ * segments of their own after them.
  */
 function writeElements(writer: ByteWriter, module: Module, frozen: Frozen, undeclared: readonly number[]): void {
   const own = elementEntries(module);
@@ -219,7 +218,7 @@ function writeTableEntries(writer: ByteWriter, table: number, entries: readonly 
   }
 }
 
-/** Writes a segment of the module's own: a used one with no bytes, which is what dropping leaves of it. */
+/** Writes a data segment of the module's own. A dropped one gets no bytes, as after data.drop. */
 function writeData(writer: ByteWriter, module: Module, entry: DataEntry, isDropped: boolean): void {
   if (entry.isPassive && !isDropped) writer.raw(module.bytes, entry.start, entry.end);
   else writer.raw(Uint8Array.of(1, 0));
@@ -238,7 +237,7 @@ function replacedFunctions(module: Module, { globals }: Frozen): readonly number
   return [...found];
 }
 
-/** Writes an i32.const of an unsigned number, and `end`. */
+/** Writes an offset expression: an i32.const of the unsigned number `value`, and `end`. */
 function offset(writer: ByteWriter, value: number): void {
   writer.u8(op.i32Const);
   writer.s32(value | 0);

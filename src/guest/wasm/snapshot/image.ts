@@ -1,17 +1,20 @@
-/** Cuts the image of a memory into data segments, leaving zeros out. */
+/** Cuts the image of a memory into data segments and leaves zeros out. */
 
 export interface ImagePart {
   readonly start: number;
   readonly end: number;
 }
 
-/** Most parts of an image: each is a segment, applied in every instantiation. */
+/** Most parts of an image. Each part is a segment that every instantiation copies. */
 const partsMax = 10_000;
 
-/** Zeros that end a part, in words of 4 bytes: a segment's head takes up to 12 bytes, so fewer cost less inside. */
+/**
+ * Number of zero words (4 bytes) that end a part. The head of a segment takes up to 12 bytes, so shorter gaps are
+ * cheaper inside a part.
+ */
 const firstGapWords = 8;
 
-/** Returns the parts of `memory` outside of which all bytes are 0, in order, at most partsMax. */
+/** Returns the parts of `memory` outside of which all bytes are 0, in order; at most partsMax. */
 export function imageParts(memory: Uint8Array): readonly ImagePart[] {
   for (let gapWords = firstGapWords; ; gapWords *= 4) {
     const parts = cut(memory, gapWords);
@@ -19,9 +22,9 @@ export function imageParts(memory: Uint8Array): readonly ImagePart[] {
   }
 }
 
-/** Returns null where that makes too many parts. */
+/** Returns the parts between gaps of `gapWords` zero words; null if there are more than partsMax. */
 function cut(memory: Uint8Array, gapWords: number): readonly ImagePart[] | null {
-  // The memory of a guest is a whole number of pages, at the start of its buffer.
+  // The memory of a guest is a whole number of pages and begins at the start of its buffer.
   const words = new Uint32Array(memory.buffer, memory.byteOffset, memory.length >>> 2);
   const parts: { start: number; end: number }[] = [];
   let last = Number.NEGATIVE_INFINITY;

@@ -1,7 +1,7 @@
 /**
- * Makes of a module its probe: the same module with functions added behind its own that run its start-up and tell what
- * the start-up has left, where JavaScript could not see it or not exactly. What is added takes no index and no name
- * that the module knows, so the start-up does in the probe what it would do in the module.
+ * Makes the probe of a module: the module with added functions that run its start-up and return the state that it has
+ * left, if JavaScript cannot read that state, or not exactly. Added items take no index and no name that the module
+ * knows, so the start-up does the same in the probe as in the module.
  */
 import type { FuncType, ValType } from '../../../protocol/module.ts';
 import { constant, op } from '../format/instructions.ts';
@@ -12,19 +12,19 @@ import type { ByteWriter } from '../format/writer.ts';
 import { appended, dataEntries, elementEntries, replaceSections } from './sections.ts';
 import type { StartUp } from './start-up.ts';
 
-/** A probe's exports, by what they tell. */
+/** Names of a probe's exports. */
 export interface StartUpProbe {
   readonly bytes: Uint8Array;
-  /** Function () -> () that runs the start-up. */
+  /** Name of the function () -> () that runs the start-up. */
   readonly run: string;
-  /** Global i32: 1 once the start-up has returned. */
+  /** Name of the i32 global that is 1 once the start-up has returned. */
   readonly done: string;
   /**
    * Mutable globals, each with a function that returns its value: i32 for an i32 and for the bits of an f32, i64 for an
    * i64 and for the bits of an f64, two i64 for a v128, the reference for a funcref.
    */
   readonly globals: readonly { readonly index: number; readonly type: ValType; readonly read: string }[];
-  /** Tables of functions. */
+  /** Tables of functions, with the name of each export. */
   readonly tables: readonly { readonly index: number; readonly table: string }[];
   /** Passive segments, each with a function () -> () that traps where the segment has been dropped. */
   readonly data: readonly { readonly segment: number; readonly holds: string }[];
@@ -85,7 +85,7 @@ export function makeProbe(module: Module, startUp: StartUp): StartUpProbe {
   };
 }
 
-/** Returns the beginning of names that no export of the module has. */
+/** Returns a prefix with which no export name of the module begins. */
 function unusedPrefix(module: Module): string {
   let prefix = 'probe.';
   while (module.exports.some(({ name }) => name.startsWith(prefix))) prefix = `_${prefix}`;
@@ -123,8 +123,9 @@ function lane(writer: ByteWriter, index: number): void {
 }
 
 /**
- * Writes memory.init or table.init (`sub`) of no entry at the end of the segment: a dropped segment has length 0, so
- * its end lies outside of it, which traps; nothing is copied either way (core specification, 4.6 memory.init).
+ * Returns code for memory.init or table.init (`sub`) of no entry at the end of the segment. A dropped segment has
+ * length 0, so its end lies outside of it and the instruction traps; nothing is copied either way (core specification,
+ * 4.6 memory.init).
  */
 function initialise(sub: number, immediates: readonly number[], size: number): Added['body'] {
   return (writer) => {

@@ -1,4 +1,4 @@
-/** Writes a module with some of its sections replaced, and reads the entries of those that a snapshot replaces. */
+/** Writes a module with some sections replaced, and reads the entries of the sections that a snapshot replaces. */
 import { findSection, type Module, type Section, sectionOrder } from '../format/model.ts';
 import { ByteReader } from '../format/reader.ts';
 import { readGlobalType } from '../format/sections/import.ts';
@@ -6,12 +6,12 @@ import { behindCount } from '../format/sections/type.ts';
 import { readConstantExpression, readRefType } from '../format/types.ts';
 import { ByteWriter } from '../format/writer.ts';
 
-/** Writes one section, or nothing; `own` is the module's section of that id. */
+/** Writes one section, or nothing. `own` is the module's section of the same id. */
 export type SectionWriter = (writer: ByteWriter, own: Section | undefined) => void;
 
 /**
- * Returns the bytes of `module` with the sections of the ids in `replaced` written anew. Other sections, custom ones
- * included, stay as they are and where they are.
+ * Returns the bytes of `module` with new sections for the ids in `replaced`. Other sections, custom ones included, keep
+ * their bytes and positions.
  */
 export function replaceSections(module: Module, replaced: Readonly<Record<number, SectionWriter>>): Uint8Array {
   const writer = new ByteWriter(module.bytes.length + 65_536);
@@ -30,7 +30,7 @@ export function replaceSections(module: Module, replaced: Readonly<Record<number
   return writer.view();
 }
 
-/** Returns a writer for section `id`, a list, that keeps the module's own entries and writes `added` behind them. */
+/** Returns a writer for section `id`, a list, that keeps the module's own entries and writes `added` after them. */
 export function appended(module: Module, id: number, added: readonly ((writer: ByteWriter) => void)[]): SectionWriter {
   return (writer, own) => {
     if (own === undefined && added.length === 0) return;
@@ -51,10 +51,10 @@ export function sectionReader(module: Module, section: Section): ByteReader {
   return reader;
 }
 
-/** Place of a global that the module defines, from its type to the `end` of its initialiser. */
+/** Place of a global that the module defines: from its type to the `end` of its initialiser. */
 export interface GlobalEntry {
   readonly start: number;
-  /** Offset of the initialiser. */
+  /** Byte offset of the initialiser. */
   readonly initialiser: number;
   readonly end: number;
 }
@@ -74,7 +74,7 @@ export interface DataEntry {
   readonly isPassive: boolean;
   readonly start: number;
   readonly end: number;
-  /** Length of the segment's bytes. */
+  /** Number of bytes of the segment. */
   readonly size: number;
 }
 
@@ -93,11 +93,11 @@ export function dataEntries(module: Module): readonly DataEntry[] {
 
 export interface ElementEntry {
   readonly kind: 'active' | 'passive' | 'declarative';
-  /** Whether the entries are constant expressions; else function indices. */
+  /** Whether the entries are constant expressions; if not, they are function indices. */
   readonly hasExpressions: boolean;
   readonly type: 'funcref' | 'externref';
   readonly start: number;
-  /** Offset of the list of entries, which begins with its count. */
+  /** Byte offset of the list of entries, which begins with its count. */
   readonly list: number;
   readonly end: number;
   /** Number of entries. */

@@ -1,27 +1,31 @@
-/** Finds the functions that a module wants run once before its first call: its start-up, as a snapshot takes it. */
+/**
+ * Finds the start-up of a module: the functions to run once before its first call, which a snapshot runs at the push.
+ */
 import type { Module } from '../format/model.ts';
 
-/** Exports that initialise a module, in the order in which they run: a reactor's, then one of Wizer's. */
+/**
+ * Exports that initialise a module, in the order in which they run: `_initialize` of a reactor, then one of Wizer's.
+ */
 const reactorName = '_initialize';
 const wizerNames = ['wizer.initialize', 'wizer_initialize'] as const;
 
-/** Every export that starts a module up; a snapshot has them no more. */
+/** Names of all exports that start a module up; a snapshot does not have them. */
 export const startUpNames: readonly string[] = [reactorName, ...wizerNames];
 
-/** The export that Wizer's programs want called instead of `_start` in a module that has been started up. */
+/** Export that programs for Wizer want called in place of `_start` after the start-up. */
 export const resumeName = 'wizer.resume';
 
 export interface StartUp {
-  /** Function indices, in the order in which they run. */
+  /** Indices of the functions, in the order in which they run. */
   readonly functions: readonly number[];
-  /** The exports' names, in the same order. */
+  /** Names of their exports, in the same order. */
   readonly names: readonly string[];
 }
 
 /**
- * Returns the start-up of `module`: `_initialize` where it is exported, then `wizer.initialize`, else
- * `wizer_initialize`. Returns a text that says why where there is none, or where one of them cannot be called: it has
- * to be the module's own function of type () -> ().
+ * Returns the start-up of `module`: `_initialize` if exported, then `wizer.initialize`, else `wizer_initialize`.
+ * Returns a text that says why if there is none, or if one cannot be called: each must be the module's own function of
+ * type () -> ().
  */
 export function startUpOf(module: Module): StartUp | string {
   const exported = (name: string) => module.exports.find((one) => one.kind === 'function' && one.name === name);

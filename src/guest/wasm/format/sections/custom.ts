@@ -1,7 +1,7 @@
 /**
- * Custom sections (5.5.3) are kept where they stand. Exceptions: the name section's function indices
- * are shifted; sections that speak of code offsets or of function indices in ways we do not know would
- * lie after rewriting and are dropped (metadata.code.*, linking, reloc.*, dylink).
+ * Copies custom sections (5.5.3) and keeps their positions. In the name section, function indices are shifted. Sections
+ * that contain code offsets, or function indices in unknown places, would be wrong after rewriting and are dropped
+ * (metadata.code.*, linking, reloc.*, dylink).
  */
 
 import { PlatformError } from '../../../../protocol/errors.ts';
@@ -12,7 +12,7 @@ import { ByteWriter } from '../writer.ts';
 
 const dropped = /^(metadata\.code\.|linking$|reloc\.|dylink|compilationHints$)/;
 
-/** Copies one custom section, shifted where it needs to be, or leaves it out. */
+/** Copies one custom section with function indices shifted, or drops the section. */
 export function writeCustom(writer: ByteWriter, module: Module, section: Section): void {
   const reader = readerOf(module, section);
   const name = reader.name('custom section name');
@@ -32,11 +32,14 @@ function readerOf(module: Module, section: Section): ByteReader {
   return reader;
 }
 
-/** Subsections of the name section (appendix A.4.1, extended name section) keyed by function index. */
+/** Subsections of the name section that are keyed by function index (appendix A.4.1, extended name section). */
 const functionNames = 1;
 const indirectNames = [2, 3];
 
-/** The rewritten contents, or null to keep them as they are: a malformed name section is ignored by engines, and by us. */
+/**
+ * Returns the rewritten contents; null: copy the section unchanged. Engines ignore a malformed name section, so it is
+ * copied as it is.
+ */
 function shiftNames(module: Module, section: Section, start: number): ByteWriter | null {
   const reader = readerOf(module, section);
   reader.pos = start;
@@ -82,7 +85,10 @@ function skipNameMap(reader: ByteReader): void {
   }
 }
 
-/** Names of some functions, for messages: from the name section, else from exports. Empty when there are none. */
+/**
+ * Returns names of `wanted` functions for messages, from the name section, else from exports. Empty if neither has
+ * names.
+ */
 export function functionNamesOf(module: Module, wanted: ReadonlySet<number>): Map<number, string> {
   const names = new Map<number, string>();
   for (const entry of module.exports)

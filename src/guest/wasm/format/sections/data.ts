@@ -1,4 +1,4 @@
-/** Data section (5.5.14) and data count section (5.5.15). */
+/** Reads the data section (5.5.14) and the data count section (5.5.15). */
 
 import { PAGE_BYTES } from '../../../../protocol/limits.ts';
 import type { MisplacedData, Module } from '../model.ts';
@@ -37,8 +37,9 @@ export function readData(reader: ByteReader, module: Module): void {
 }
 
 /**
- * Remembers a segment that instantiation would trap on (4.5.5 Instantiation): segments are copied before the start
- * function can grow the memory. An imported memory may be larger than declared; there nothing is known.
+ * Notes a segment outside of the memory, at which instantiation would trap (4.5.5 Instantiation): segments are copied
+ * before the start function can grow the memory. Skips modules with an imported memory, which may be larger than
+ * declared.
  */
 function noteMisplaced(module: Module, data: MisplacedData): void {
   const memory = module.memories[0]!;

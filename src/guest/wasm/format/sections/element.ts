@@ -1,4 +1,6 @@
-/** Element section (5.5.12): active, passive and declarative segments of indices or expressions. */
+/**
+ * Reads and writes the element section (5.5.12): active, passive and declarative segments of indices or expressions.
+ */
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { copyShifted } from '../shift.ts';
@@ -35,8 +37,8 @@ export function readElements(reader: ByteReader, module: Module): void {
 }
 
 /**
- * The section with a declarative segment of `declared` behind the module's own segments: `ref.func` may name those
- * functions. They are indices of the rewritten module; none adds no segment.
+ * Writes the section with one declarative segment of `declared` after the module's own segments, so that `ref.func` may
+ * name those functions. They are indices of the rewritten module; an empty list adds no segment.
  */
 export function writeElements(
   writer: ByteWriter,

@@ -1,11 +1,11 @@
-/** Export section (5.5.10). */
+/** Reads and writes the export section (5.5.10). */
 import { type Export, exportKinds, type Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { shiftedFunction } from '../shift.ts';
 import { countCapped, readFunctionIndex, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 
-/** Names with this prefix are ours; a module that exports one is refused. */
+/** Prefix of the names of hidden exports. A module that exports such a name is refused. */
 export const hiddenPrefix = 'trisiel.';
 
 export function readExports(reader: ByteReader, module: Module): void {
@@ -41,8 +41,8 @@ export function readExports(reader: ByteReader, module: Module): void {
 }
 
 /**
- * The section with `added` exports behind those of the module's own that are named in `kept`, or behind all of them
- * where that is null. Indices of `added` are those of the rewritten module.
+ * Writes the section with the module's own exports that `kept` names (null: all of them) and, after them, `added`.
+ * Indices in `added` are those of the rewritten module.
  */
 export function writeExports(
   writer: ByteWriter,

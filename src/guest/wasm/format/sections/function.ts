@@ -1,4 +1,4 @@
-/** Function section (5.5.6): the type of every function that the module defines. */
+/** Reads and writes the function section (5.5.6): the type of every function that the module defines. */
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { countCapped } from '../types.ts';
@@ -11,7 +11,7 @@ export function readFunctions(reader: ByteReader, module: Module): void {
   for (let index = 0; index < count; index++) module.functionTypes.push(readTypeIndex(reader, module));
 }
 
-/** The section with functions of the types `added` behind the module's own. */
+/** Writes the section with functions of the types `added` after the module's own. */
 export function writeFunctions(
   writer: ByteWriter,
   module: Module,

@@ -1,4 +1,4 @@
-/** Global section (5.5.9). */
+/** Reads and writes the global section (5.5.9). */
 import type { Module, Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { copyShifted } from '../shift.ts';
@@ -14,14 +14,14 @@ export function readGlobals(reader: ByteReader, module: Module): void {
     const type = readGlobalType(reader, module);
     if (type.type === 'exnref' && type.mutable)
       refuse(module, { feature: 'exceptions in tables or globals', what: 'mutable global of type exnref', offset });
-    // The initialiser sees only the globals before its own.
+    // An initialiser may only use globals with a lower index.
     const start = reader.pos;
     readConstantExpression(reader, module);
     module.globals.push({ imported: false, ...type, initialiser: { start, end: reader.pos - 1 } });
   }
 }
 
-/** The section with mutable i32 and i64 globals, all 0, behind the module's own. */
+/** Writes the section with mutable i32 and i64 globals, all 0, after the module's own. */
 export function writeGlobals(
   writer: ByteWriter,
   module: Module,

@@ -1,11 +1,14 @@
-/** Import section (5.5.5). Rewriting adds the gas function behind the guest's, and its memory. */
+/**
+ * Reads and writes the import section (5.5.5). Rewriting adds the gas function after the guest's imports, and the
+ * memory.
+ */
 import { exportKinds, type Limits32, type Module, type Section } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { countCapped, readLimits, readRefType, readValType, refuse } from '../types.ts';
 import type { ByteWriter } from '../writer.ts';
 import { copyEntries } from './type.ts';
 
-/** Import module of what the host gives a rewritten module: `gas` and `memory`. No guest may name it. */
+/** Import module of the host's items for a rewritten module: `gas` and `memory`. A guest that names it is refused. */
 export const hostModule = 'trisiel';
 
 export function readImports(reader: ByteReader, module: Module): void {

@@ -1,4 +1,4 @@
-/** Memory section (5.5.8). Rewriting drops it: the memory becomes an import. */
+/** Reads the memory section (5.5.8). Rewriting drops the section: the memory becomes an import. */
 import type { Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { readLimits, refuse } from '../types.ts';
@@ -10,7 +10,7 @@ export function readMemories(reader: ByteReader, module: Module): void {
   refuseSeveral(reader, module);
 }
 
-/** More than one memory, imported ones included, is a refused feature. */
+/** Refuses more than one memory, imported memories included. */
 export function refuseSeveral(reader: ByteReader, module: Module): void {
   if (module.memories.length > 1)
     refuse(module, { feature: 'multiple memories', what: `${module.memories.length} memories`, offset: reader.pos });

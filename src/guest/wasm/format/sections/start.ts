@@ -1,4 +1,4 @@
-/** Start section (5.5.11). Rewriting drops it: the start function becomes a hidden export. */
+/** Reads the start section (5.5.11). Rewriting drops the section: the start function becomes a hidden export. */
 import type { Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 

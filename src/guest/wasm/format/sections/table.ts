@@ -1,4 +1,4 @@
-/** Table section (5.5.7). */
+/** Reads and writes the table section (5.5.7). */
 import type { Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { readLimits, readRefType, refuse, valTypeBytes } from '../types.ts';
@@ -15,7 +15,7 @@ export function readTables(reader: ByteReader, module: Module): void {
   }
 }
 
-/** The section with every maximum lowered to `entriesMax`. */
+/** Writes the section with every maximum lowered to `entriesMax`. */
 export function writeTables(writer: ByteWriter, module: Module, entriesMax: number): void {
   const own = module.tables.filter((table) => !table.imported);
   writer.section(4, () => {

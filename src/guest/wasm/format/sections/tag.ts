@@ -1,4 +1,6 @@
-/** Tag section (5.5.17): the types of the exceptions that the module throws and catches. Rewriting keeps it as it is. */
+/**
+ * Reads the tag section (5.5.17): the types of the exceptions that the module throws and catches. Rewriting copies it.
+ */
 import type { Module } from '../model.ts';
 import type { ByteReader } from '../reader.ts';
 import { countCapped } from '../types.ts';

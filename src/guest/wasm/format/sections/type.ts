@@ -1,4 +1,4 @@
-/** Type section (5.5.4): function types only. */
+/** Reads and writes the type section (5.5.4). Only function types are accepted. */
 import type { FuncType, ValType } from '../../../../protocol/module.ts';
 import { refusedTypeForms } from '../features.ts';
 import type { Module, Section } from '../model.ts';
@@ -30,7 +30,7 @@ function readValTypes(reader: ByteReader, module: Module, what: string): ValType
   return types;
 }
 
-/** The section with `added` types behind the module's own. */
+/** Writes the section with `added` types after the module's own. */
 export function writeTypes(writer: ByteWriter, module: Module, own: Section | undefined, added: readonly FuncType[]) {
   writer.section(1, () => {
     writer.u32(module.types.length + added.length);
@@ -45,7 +45,7 @@ export function writeTypes(writer: ByteWriter, module: Module, own: Section | un
   });
 }
 
-/** Copies the entries of a section that begins with a count, without the count. */
+/** Copies the entries of a section that begins with a count, but not the count. */
 export function copyEntries(writer: ByteWriter, module: Module, section: Section | undefined): void {
   if (section === undefined) return;
   writer.raw(module.bytes, behindCount(module.bytes, section.start), section.end);
