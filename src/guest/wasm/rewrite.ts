@@ -54,7 +54,7 @@ export function rewriteModule(bytes: Uint8Array, options: RewriteOptions = {}): 
 }
 
 export interface VetOptions extends RewriteOptions {
-  /** All functions that guests may import (kernel/abi). */
+  /** All functions that guests may import (src/guest/kernel/abi). */
   readonly provided: readonly ProvidedFunction[];
   /** URL of the page that documents provided imports, for hints. */
   readonly docsUrl?: string;

@@ -11,7 +11,10 @@ import { wasi2 } from './wasi2/wasi2.ts';
 
 /** ABIs that modules import. */
 const moduleAbis: readonly Abi[] = [cwa, dagger, land, hAbi, wasi, wasiUnstable];
-/** ABIs that components import. Modules may not: their code cannot receive the lists that these functions return. */
+/**
+ * ABIs that components import. Modules may not import them: their code cannot receive the lists that these functions
+ * return.
+ */
 const componentAbis: readonly Abi[] = wasi2;
 
 export const abis: readonly Abi[] = [...moduleAbis, ...componentAbis];
@@ -19,7 +22,8 @@ export const abis: readonly Abi[] = [...moduleAbis, ...componentAbis];
 export const providedFunctions: readonly ProvidedFunction[] = providedBy(moduleAbis);
 
 /**
- * Functions that components may import: by interface and type, and as the core functions that the linker makes of them.
+ * Functions that components may import: `interfaces` by interface and type, `linked` as the core functions that the
+ * linker makes of them.
  */
 export const providedInterfaces = {
   interfaces: componentAbis.flatMap(({ modules, syscalls }) =>

@@ -1,6 +1,6 @@
 /**
- * Opens what a Process has open before its guest runs: 0, 1 and 2 for WASI and Dagger, then the preopens of WASI.
- * CommonWA asks for standard streams (io_get_*), the first descriptor of Land is 0, h has none.
+ * Opens the descriptors of a Process before its guest runs: 0, 1 and 2 for WASI and Dagger, then the preopens of WASI.
+ * CommonWA opens standard streams by calls (io_get_*), the first descriptor of Land is 0, and h has none.
  */
 import type { InstancePlan } from '../../../protocol/module.ts';
 import type { Process } from '../process.ts';

@@ -1,11 +1,14 @@
 /**
- * Describes every function that a guest may import, for inspection: module, name, signatures. Built from the rows of
- * the ABIs, so that what is refused at push and what is bound at run time cannot differ.
+ * Describes every function that a guest may import, for inspection: module, name, signatures. It reads the rows of the
+ * ABIs, so the functions accepted at the push and those bound at run time are the same.
  */
 import type { FuncType, ProvidedFunction, ValType } from '../../../protocol/module.ts';
 import type { Abi } from '../syscall.ts';
 
-/** Returns one entry per module and name; a function with several rows (resource_close) has the signatures of all. */
+/**
+ * Returns one entry for each module and name. A function with several rows (resource_close) has the signatures of all
+ * rows.
+ */
 export function providedBy(abis: readonly Abi[]): readonly ProvidedFunction[] {
   return abis.flatMap((abi) => {
     const signatures = new Map<string, FuncType[]>();
@@ -22,7 +25,7 @@ function signaturesOf(row: Abi['syscalls'][number]): readonly FuncType[] {
   const results: readonly ValType[] = row.result === null ? [] : [row.result];
   const strict: FuncType = { params: row.params.map((param) => param.type), results };
   if (row.looseInts !== true) return [strict];
-  // Every i32, in parameters and result alike, may be an i64: 2^n signatures, n <= 4.
+  // Each i32, in parameters and result alike, may be an i64: 2^n signatures, n <= 4.
   let all: FuncType[] = [{ params: [], results: [] }];
   for (const type of strict.params) {
     all = all.flatMap((f) => either(type).map((t) => ({ params: [...f.params, t], results: [] })));

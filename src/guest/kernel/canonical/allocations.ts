@@ -1,12 +1,12 @@
 /**
- * Hands results of any length to a component. A list has to be written to memory that the guest allocates, and a host
- * function cannot call the guest: a JavaScript frame below the guest would forbid it to suspend. So the host function
- * only notes what it needs, and returns; code of the linker (src/guest/component/glue.ts) then asks `next` what to
- * allocate, calls the guest's `realloc` and says `put` with the pointer, until `next` returns 0.
+ * Passes results of any length to a component. A list needs memory that the guest allocates, and a host function cannot
+ * call the guest: a JavaScript frame below the guest would forbid it to suspend. So the host function only notes the
+ * allocations that it needs, and returns. Code of the linker (src/guest/component/glue.ts) then asks `next` for an
+ * allocation, calls the guest's `realloc` and passes the pointer to `put`, until `next` returns 0.
  */
 import { GuestFault, type GuestMemory } from '../memory.ts';
 
-/** CanonicalABI.md, MAX_LIST_BYTE_LENGTH: longer lists trap. */
+/** Most bytes of a list; a longer list traps (CanonicalABI.md, MAX_LIST_BYTE_LENGTH). */
 export const listBytesMax = 2 ** 28 - 1;
 
 interface Allocation {
@@ -20,8 +20,8 @@ export class Allocations {
   #at = 0;
 
   /**
-   * Begins the lists of a call's result. Throws GuestFault where the guest has not allocated those of the call before:
-   * it calls the host out of `realloc`, which the specification forbids, or would let the queue grow without a bound.
+   * Starts the lists of a call's result. Throws GuestFault if the guest has not allocated those of the call before: it
+   * then calls the host from `realloc`, which the specification forbids, or would let the queue grow without a bound.
    */
   begin(): void {
     if (this.#at < this.#queue.length) throw new GuestFault('a call of the host while the result of another is taken');
@@ -29,8 +29,8 @@ export class Allocations {
   }
 
   /**
-   * Asks for `bytes` of guest memory, aligned to `align` (1, 2, 4 or 8). Calls `fill` with the pointer before the
-   * guest goes on; it may ask for more. An empty list takes no memory: its pointer is `align`, given at once.
+   * Requests `bytes` of guest memory, aligned to `align` (1, 2, 4 or 8). Calls `fill` with the pointer before the guest
+   * goes on; `fill` may request more. A list of 0 bytes takes no memory: `fill` gets the pointer `align` at once.
    */
   request(bytes: number, align: number, fill: (pointer: number) => void): void {
     if (bytes === 0) {
@@ -41,7 +41,7 @@ export class Allocations {
     this.#queue.push({ bytes, align, fill });
   }
 
-  /** Returns what to allocate next: bytes × 4 + log2 of the alignment. Returns 0 where nothing is left. */
+  /** Returns the next allocation: bytes × 4 + log2 of the alignment. Returns 0 if none is left. */
   next(): number {
     const next = this.#queue[this.#at];
     if (next !== undefined) return next.bytes * 4 + (31 - Math.clz32(next.align));
@@ -49,7 +49,10 @@ export class Allocations {
     return 0;
   }
 
-  /** Takes the pointer for the allocation that next() told. Throws GuestFault for one outside of `memory`, or askew. */
+  /**
+   * Takes the pointer to the allocation that next() returned. Throws GuestFault if it lies outside of `memory` or is
+   * not aligned.
+   */
   put(memory: GuestMemory, pointer: number): void {
     const allocation = this.#queue[this.#at];
     if (allocation === undefined) throw new GuestFault('the host asked for no memory');

@@ -1,17 +1,17 @@
 /**
- * The handle table of one Process: what its guest holds of host resources (files, streams, requests).
+ * The handle table of one Process: the host resources (files, streams, requests) that its guest holds.
  *
  * Spec: component-model, CanonicalABI.md "Resource State".
  */
 import type { ResourceType } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
 
-/** Handles of one Process at once: each keeps an object of the host alive. */
+/** Most handles that one Process may have. Each handle keeps an object of the host alive. */
 export const handlesMax = 4096;
 
-/** A host object that may hold something beyond memory. */
+/** A host object that may hold more than memory. */
 export interface Held {
-  /** Lets go of it, at the end of the Process; the guest may have dropped the handle before. */
+  /** Releases what the object holds, at the end of the Process. The guest may have dropped the handle before. */
   close?(): Promise<unknown> | undefined;
 }
 
@@ -21,7 +21,7 @@ interface Entry {
 }
 
 export class HandleTable {
-  /** By handle; 0 is never one. */
+  /** Entries by handle. 0 is never a handle. */
   readonly #entries: (Entry | null)[] = [null];
   readonly #free: number[] = [];
 
@@ -29,7 +29,7 @@ export class HandleTable {
     return this.#entries.length - 1 - this.#free.length;
   }
 
-  /** Returns a new handle for `value`. Throws GuestFault where the guest holds handlesMax already. */
+  /** Returns a new handle for `value`. Throws GuestFault if the guest already holds handlesMax. */
   add(resource: ResourceType, value: object): number {
     if (this.size >= handlesMax) throw new GuestFault(`more than ${handlesMax} resource handles at once`);
     const handle = this.#free.pop() ?? this.#entries.length;
@@ -37,7 +37,7 @@ export class HandleTable {
     return handle;
   }
 
-  /** Returns the value of `handle`. Throws GuestFault where it is no handle of a `resource`. */
+  /** Returns the value of `handle`. Throws GuestFault if it is no handle of a `resource`. */
   get(resource: ResourceType, handle: number): object {
     const entry = this.#entries[handle];
     if (entry === undefined || entry === null) throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
@@ -46,7 +46,7 @@ export class HandleTable {
     return entry.value;
   }
 
-  /** Removes `handle` and returns its value. Throws GuestFault where it is no handle of a `resource`. */
+  /** Removes `handle` and returns its value. Throws GuestFault if it is no handle of a `resource`. */
   take(resource: ResourceType, handle: number): object {
     const value = this.get(resource, handle);
     this.#entries[handle] = null;

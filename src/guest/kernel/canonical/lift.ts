@@ -1,6 +1,6 @@
 /**
  * Reads values of interface types from core values and from guest memory. `lifter` makes the reader of a type once,
- * when the table of host functions is built; a call then runs closures without looking at types.
+ * when the table of host functions is built; calls then run closures and do not look at types.
  *
  * Spec: component-model, CanonicalABI.md "Loading", "Flat Lifting".
  */
@@ -26,23 +26,23 @@ import type { Process } from '../process.ts';
 export type CoreValue = number | bigint;
 
 export interface Lifter {
-  /** Number of core values that the flat form takes. */
+  /** Number of core values of the flat form. */
   readonly count: number;
-  /** Reads the flat form, which begins at `args[at]`. Throws GuestFault where the specification traps. */
+  /** Reads the flat form, which begins at `args[at]`. Throws GuestFault if the specification traps. */
   flat(guest: Process, args: readonly CoreValue[], at: number): unknown;
-  /** Reads the value at `pointer`, which has been checked to be aligned and inside the memory. */
+  /** Reads the value at `pointer`, which must be aligned and inside the memory. */
   load(guest: Process, pointer: number): unknown;
 }
 
 /**
- * Bytes that the values of one call may take in the host: a list may name the same string 100,000 times, so the size
- * of the guest's memory bounds nothing. Byte lists are views of guest memory and count as their 16 bytes alone.
+ * Most bytes that the values of one call may take in the host. A list may name the same string 100,000 times, so the
+ * size of the guest's memory is no bound. Byte lists are views of guest memory and count as their 16 bytes only.
  */
 const liftedBytesMax = 16 * MIB;
 const elementOverheadBytes = 16;
 let lifted = 0;
 
-/** Starts the count of a new call. */
+/** Resets the count of bytes at the start of a call. */
 export function beginLifting(): void {
   lifted = 0;
 }
@@ -77,7 +77,7 @@ export function lifter(type: WitType): Lifter {
   }
 }
 
-/** Returns a reader of one i32, which is the same in memory. */
+/** Returns a reader of one i32, which is stored in memory as it is. */
 function word(read: (guest: Process, value: number) => unknown): Lifter {
   return {
     count: 1,
@@ -245,7 +245,7 @@ function flagsLifter(labels: readonly string[]): Lifter {
 
 type Make = (payload: unknown) => unknown;
 
-/** Returns what makes the JavaScript value of each case, given the value of its payload. */
+/** Returns a function for each case that makes its JavaScript value from the value of the payload. */
 function makers(type: VariantLike): readonly Make[] {
   switch (type.kind) {
     case 'enum':
@@ -297,7 +297,7 @@ function variantLifter(type: VariantLike): Lifter {
 
 const bits = new DataView(new ArrayBuffer(8));
 
-/** Returns the core values of one case, taken out of the types that the cases of a variant share. */
+/** Returns the core values of one case, taken from the types that all cases of the variant share. */
 function coerce(
   args: readonly CoreValue[],
   at: number,
@@ -307,7 +307,7 @@ function coerce(
   return to.map((type, index) => {
     const value = args[at + index] as CoreValue;
     if (type === from[index]) return value;
-    // The shared type is i32 for an f32, and i64 for all else.
+    // The shared type is i32 for an f32, else i64.
     if (typeof value === 'bigint') bits.setBigInt64(0, value, true);
     else bits.setInt32(0, value, true);
     return type === 'i32'
@@ -318,7 +318,7 @@ function coerce(
   });
 }
 
-/** Returns the reader of all parameters of a function that are passed in memory, behind one pointer. */
+/** Returns the reader of all parameters of a function that gets them in memory, behind one pointer. */
 export function spilledLifter(types: readonly WitType[]): (guest: Process, pointer: number) => unknown[] {
   const tuple = tupleLifter(types);
   const { bytes } = recordLayout(types);

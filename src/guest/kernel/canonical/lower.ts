@@ -21,11 +21,11 @@ import { type CoreValue, toKey } from './lift.ts';
 
 export interface Lowerer {
   /**
-   * Writes `value` to `pointer`, which has been checked to be aligned and inside the memory. Lists and strings are
-   * requested of `guest.component.allocations` and written later.
+   * Writes `value` to `pointer`, which must be aligned and inside the memory. Lists and strings are requested from
+   * `guest.component.allocations` and written later.
    */
   store(guest: Process, pointer: number, value: unknown): void;
-  /** Returns the one core value of a type that has only one; fails for other types. */
+  /** Returns the core value of a type that has exactly one; throws for other types. */
   flat(guest: Process, value: unknown): CoreValue;
 }
 
@@ -55,7 +55,7 @@ export function lowerer(type: WitType): Lowerer {
   }
 }
 
-/** Returns the writer of an i32 that `bytes` bytes hold in memory. */
+/** Returns the writer of an i32 that takes `bytes` bytes in memory. */
 function integer(bytes: 1 | 2 | 4, toNumber: (guest: Process, value: unknown) => number): Lowerer {
   return {
     store: (guest, pointer, value) => setInteger(guest, pointer, bytes, toNumber(guest, value)),
@@ -182,7 +182,7 @@ interface Chosen {
   readonly payload: unknown;
 }
 
-/** Returns what tells case and payload of a JavaScript value. */
+/** Returns a function that finds case and payload of a JavaScript value. */
 function chooser(type: VariantLike): (value: unknown) => Chosen {
   switch (type.kind) {
     case 'option':

@@ -38,7 +38,7 @@ import type { Abi, Syscall, SyscallResult, SyscallValue } from '../syscall.ts';
 import { beginLifting, type CoreValue, lifter, spilledLifter } from './lift.ts';
 import { lowerer } from './lower.ts';
 
-/** A host object that wants to know when the guest drops its handle. */
+/** A host object that is told when the guest drops its handle. */
 export interface Droppable {
   drop?(guest: Process): void;
 }
@@ -66,7 +66,7 @@ export function err(value?: unknown): Err<unknown> {
 
 type Run = (guest: Process, ...values: unknown[]) => unknown;
 
-/** Makes a row called `name`, as the component's import is called: `[method]input-stream.read`. */
+/** Makes a row. `name` is that of the component's import: `[method]input-stream.read`. */
 export function witRow(
   name: string,
   type: FunctionType,
@@ -85,7 +85,7 @@ export function witRow(
   };
 }
 
-/** Makes the row that drops handles of `resource`. Calls drop() of the object where it has one. */
+/** Makes the row that drops handles of `resource`. Calls drop() of the object if it has one. */
 export function dropRow(resource: ResourceType): Syscall {
   const type = func({ self: own(resource) });
   return witRow(`[resource-drop]${resource.id.replace(/^.*#/, '')}`, type, (guest, value: Droppable) => {
@@ -93,7 +93,7 @@ export function dropRow(resource: ResourceType): Syscall {
   });
 }
 
-/** Makes the table of one interface; `name` is `wasi:io/streams@0.2`, without the last number of the version. */
+/** Makes the table of one interface. `name` is without the last number of the version: `wasi:io/streams@0.2`. */
 export function witInterface(abi: AbiName, name: string, rows: readonly Syscall[]): Abi {
   return { name: abi, modules: [name], syscalls: rows };
 }
@@ -131,12 +131,12 @@ function adapted(type: FunctionType, run: Run): (guest: Process, ...args: CoreVa
   return (guest, ...args) => {
     const returned = run(guest, ...lift(guest, args));
     if (!(returned instanceof Promise)) return finish(guest, args, returned);
-    // The guest of an ended Process takes no result: its memory may be that of another Process by then.
+    // A guest whose Process has ended takes no result: its memory may belong to another Process by then.
     return returned.then((value) => (guest.end === null ? finish(guest, args, value) : undefined));
   };
 }
 
-/** Returns what writes the result of a call: as core value, or to the memory at the last argument. */
+/** Returns a function that writes the result of a call: as a core value, or to memory at the last argument. */
 function finisher(type: FunctionType): (guest: Process, args: readonly CoreValue[], value: unknown) => SyscallValue {
   const returned = type.result;
   if (returned === null || flattenType(returned).length === 0) return () => undefined;

@@ -1,4 +1,4 @@
-/** State that a Process keeps for the guest of a linked component. */
+/** State of a Process for the guest of a linked component. */
 import { Allocations } from './allocations.ts';
 import { HandleTable } from './handles.ts';
 

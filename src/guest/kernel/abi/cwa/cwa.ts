@@ -1,4 +1,4 @@
-/** CommonWA 0.1 as Olin realised it. Rust and Zig guests import from `env`, others from `cwa`. */
+/** Implements CommonWA 0.1 as Olin realised it. Rust and Zig guests import from `env`, others from `cwa`. */
 import type { Abi } from '../../syscall.ts';
 import { envGet } from './env.ts';
 import { ioGetStderr, ioGetStdin, ioGetStdout } from './io.ts';

@@ -1,9 +1,9 @@
-/** CommonWA `env`: environment variables. */
+/** Implements CommonWA `env`: environment variables. */
 import { KIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import { cwaRow, i32s } from './errno.ts';
 
-/** Most bytes of a name: a guest could pass its whole memory as one. */
+/** Most bytes of a name. Without the limit a guest could pass its whole memory as a name. */
 const keyBytesMax = 4 * KIB;
 
 /**

@@ -14,7 +14,7 @@ const fromErrno = new Map<number, number>([
   [Errno.end, CwaError.end],
   [Errno.badDescriptor, CwaError.invalid],
   [Errno.unknownScheme, CwaError.notFound],
-  // One descriptor too many is a refusal by the platform.
+  // A descriptor above the limit is refused by the platform, hence `denied`.
   [Errno.tooManyOpen, CwaError.denied],
   [Errno.exists, CwaError.invalid],
   [Errno.notDirectory, CwaError.notFound],
@@ -29,8 +29,8 @@ const fromErrno = new Map<number, number>([
 ]);
 
 /**
- * Returns the count, or the error number of CommonWA for an Errno: -1 for one without a number of its own, never a
- * success.
+ * Returns `result` if it is a count, else the error number of CommonWA for that Errno. An Errno without a number of its
+ * own gives -1, never a success.
  */
 export function toCwa(result: number): number {
   return result >= 0 ? result : (fromErrno.get(result) ?? CwaError.unknown);
@@ -39,8 +39,8 @@ export function toCwa(result: number): number {
 type Run = (guest: Process, ...args: number[]) => MaybePromise<number>;
 
 /**
- * Makes a row whose result is a count or an error. A pointer outside the memory is -2, invalid argument, instead of a
- * trap.
+ * Makes a row whose result is a count or an error. A pointer outside the memory gives -2, invalid argument, and does
+ * not trap.
  */
 export function cwaRow(row: {
   readonly name: string;

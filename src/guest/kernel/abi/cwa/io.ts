@@ -1,4 +1,7 @@
-/** CommonWA `io`: the standard streams. Each call gives a new descriptor; closing it leaves the stream open. */
+/**
+ * Implements CommonWA `io`: the standard streams. Each call returns a new descriptor; closing it leaves the stream
+ * open.
+ */
 import type { ProcessOptions } from '../../process.ts';
 import { SharedStream } from '../../stdio.ts';
 import type { Syscall } from '../../syscall.ts';

@@ -1,4 +1,4 @@
-/** CommonWA `random`: non-negative random numbers, as in Olin (Go's rand.Int31 and rand.Int63). */
+/** Implements CommonWA `random`: non-negative random numbers, as in Olin (Go's rand.Int31 and rand.Int63). */
 import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 

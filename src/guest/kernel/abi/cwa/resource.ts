@@ -1,4 +1,4 @@
-/** CommonWA `resource`: everything outside the guest, opened by URL. */
+/** Implements CommonWA `resource`: opens, by URL, everything outside the guest. */
 import { Errno } from '../../errno.ts';
 import { readInto, writeFrom } from '../../io.ts';
 import { closeDescriptor, openDescriptor, urlBytesMax } from '../../open.ts';
@@ -9,7 +9,8 @@ import { cwaRow, i32s } from './errno.ts';
 const readWrite = { read: true, write: true };
 
 /**
- * Opens the URL of `url_len` bytes at `url_ptr` for reading and writing. Returns its descriptor, the lowest free number.
+ * Opens the URL of `url_len` bytes at `url_ptr` for reading and writing. Returns its descriptor, the lowest free
+ * number.
  *
  * Errors: -2 no URL (not UTF-8, a control character in it, longer than 4,096 bytes, or not as its scheme wants it); -3
  * refused by the platform, one descriptor too many included; -4 an unknown scheme, or nothing there. A URL that the
@@ -66,14 +67,14 @@ const close = cwaRow({
   run: (guest, fd) => closeDescriptor(guest, fd),
 });
 
-/** The row of resource_close that returns 0 or an error. */
+/** The row of resource_close whose result is 0 or an error. */
 export const resourceCloseWithResult = close;
 
 /**
- * Closes the descriptor `fd`. What was written is committed first. May be imported with or without its result: Olin's
- * guests declare none.
+ * Closes the descriptor `fd`. Written bytes are committed first. A guest may import it with or without its result:
+ * Olin's guests declare none.
  *
- * Errors: -2 no such descriptor, which is harmless; what committing failed with.
+ * Errors: -2 no such descriptor, which is harmless; the error of a failed commit.
  */
 export const resourceClose: Syscall = {
   ...close,
@@ -85,9 +86,9 @@ export const resourceClose: Syscall = {
 };
 
 /**
- * Commits or sends what was written to `fd`, as its scheme has it, and waits until that is done. Returns 0.
+ * Commits or sends the bytes written to `fd`, as its scheme defines, and waits until that is done. Returns 0.
  *
- * Errors: -2 no such descriptor; what the Resource failed with.
+ * Errors: -2 no such descriptor; the error of the Resource.
  */
 export const resourceFlush = cwaRow({
   name: 'resource_flush',

@@ -1,4 +1,4 @@
-/** CommonWA `runtime`: what the guest runs in, sleeping, ending. */
+/** Implements CommonWA `runtime`: facts about the runtime, sleeping, ending. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Errno } from '../../errno.ts';
 import { utf8 } from '../../memory.ts';
@@ -10,7 +10,7 @@ import { cwaRow, i32s } from './errno.ts';
 export const nameOfRuntime = 'olin';
 const nameBytes = utf8(nameOfRuntime);
 
-/** Returns the major version of the CommonWA specification that holds: 0. */
+/** Returns the major version of the CommonWA specification that is implemented: 0. */
 export const runtimeSpecMajor = cwaRow({
   name: 'runtime_spec_major',
   params: [],
@@ -18,7 +18,7 @@ export const runtimeSpecMajor = cwaRow({
   run: () => 0,
 });
 
-/** Returns the minor version of the CommonWA specification that holds: 1. */
+/** Returns the minor version of the CommonWA specification that is implemented: 1. */
 export const runtimeSpecMinor = cwaRow({
   name: 'runtime_spec_minor',
   params: [],
@@ -45,8 +45,8 @@ export const runtimeName = cwaRow({
 });
 
 /**
- * Suspends the guest, not the thread, for `ms` milliseconds. Returns at once for 0 and less. The Invocation's deadline
- * ends a longer sleep.
+ * Suspends the guest, not the thread, for `ms` milliseconds. Returns at once if `ms` is 0 or negative. The Invocation's
+ * deadline ends a longer sleep.
  */
 export const runtimeMsleep: Syscall = {
   name: 'runtime_msleep',
@@ -57,7 +57,7 @@ export const runtimeMsleep: Syscall = {
     ms <= 0 ? undefined : sleep(ms, undefined, { signal: guest.signal }).then(() => undefined),
 };
 
-/** Ends the Process with `status`, and never returns. What is open is closed; what was written is committed. */
+/** Ends the Process with `status`; never returns. Open descriptors are closed and written bytes are committed. */
 export const runtimeExit: Syscall = {
   name: 'runtime_exit',
   params: i32s('status'),

@@ -1,4 +1,4 @@
-/** CommonWA `startup`: the arguments, program name first. */
+/** Implements CommonWA `startup`: the arguments, program name first. */
 import { Errno } from '../../errno.ts';
 import { octetsOf } from '../../memory.ts';
 import { cwaRow, i32s } from './errno.ts';

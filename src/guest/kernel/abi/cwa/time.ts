@@ -1,4 +1,4 @@
-/** CommonWA `time`. */
+/** Implements CommonWA `time`. */
 import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 

@@ -1,7 +1,7 @@
 /**
- * Dagger: a few calls on URLs. Guests declare i32 or i64 as they like; descriptors 0, 1 and 2 are standard input,
- * output and error (src/guest/kernel/abi/layout.ts). A pointer outside the memory traps, but for that of the URL,
- * which is bad URL input.
+ * Implements Dagger: a few calls on URLs. Guests may declare any parameter or result as i32 or i64; descriptors 0, 1
+ * and 2 are standard input, output and error (src/guest/kernel/abi/layout.ts). A pointer outside the memory traps,
+ * except that of a URL, which is a bad URL.
  */
 import { readInto, writeFrom } from '../../io.ts';
 import { closeDescriptor, openDescriptor, urlBytesMax } from '../../open.ts';
@@ -15,7 +15,7 @@ const descriptorPattern = /^fd:\/\/(\d{1,9})$/;
 
 /**
  * Opens the NUL-terminated URL at `url_ptr` for reading and writing. Returns its descriptor, the lowest free number.
- * `flags` is not looked at. `fd://N` opens again what descriptor N stands for.
+ * `flags` is ignored. `fd://N` opens the Resource of descriptor N again.
  *
  * Errors: -2 the URL is outside the memory, has no NUL, is not UTF-8 or longer than 4,096 bytes; -1 no URL, or it cannot
  * be opened; -3 an unknown scheme. A URL that the policy forbids ends the Process.
@@ -32,9 +32,10 @@ const open = row('open', ['url_ptr', 'flags'], (guest, pointer) => {
 });
 
 /**
- * Closes the descriptor `fd`. Returns 0. A Resource under several descriptors (`fd://N`) is closed with the last of them.
+ * Closes the descriptor `fd`. Returns 0. A Resource with several descriptors (`fd://N`) is closed with the last of
+ * them.
  *
- * Errors: -1 no such descriptor; what was written could not be committed.
+ * Errors: -1 no such descriptor, or a failed commit of written bytes.
  */
 const close = row('close', ['fd'], (guest, fd) => translate(closeDescriptor(guest, fd)));
 
@@ -60,7 +61,7 @@ const write = row('write', ['fd', 'data_ptr', 'data_len'], (guest, fd, pointer, 
 });
 
 /**
- * Commits or sends what was written to `fd` and waits until that is done. Returns 0. For http: sends the request and
+ * Commits or sends the bytes written to `fd` and waits until that is done. Returns 0. On http: it sends the request and
  * waits for the response.
  *
  * Errors: -1 no such descriptor, or committing failed.
@@ -70,7 +71,7 @@ const sync = row('sync', ['fd'], (guest, fd) => {
   return resource === undefined ? DaggerError.failed : translate(resource.flush());
 });
 
-/** Does the same as sync, by the name that later members of the family use. */
+/** Does the same as sync; later members of the family use this name. */
 const flush: Syscall = { ...sync, name: 'flush' };
 
 export const dagger: Abi = {
@@ -99,7 +100,7 @@ function translate(result: MaybePromise<number>): MaybePromise<number> {
 }
 
 /**
- * Returns the NUL-terminated URL; null where it is outside the memory, not UTF-8, without NUL or longer than
+ * Returns the NUL-terminated URL at `pointer`; null if it is outside the memory, not UTF-8, without NUL or longer than
  * urlBytesMax.
  */
 function cString(guest: Process, pointer: number): string | null {

@@ -4,8 +4,8 @@ import { Errno } from '../../errno.ts';
 export const DaggerError = { failed: -1, badInput: -2, unknownScheme: -3 } as const;
 
 /**
- * Returns the count, or the error number of Dagger for an Errno. The end of a stream is no error: a read there
- * returns 0 bytes.
+ * Returns `result` if it is a count, else the error number of Dagger for that Errno. The end of a stream is no error: a
+ * read returns 0 bytes there.
  */
 export function toDagger(result: number): number {
   if (result >= 0) return result;

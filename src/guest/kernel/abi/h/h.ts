@@ -1,11 +1,11 @@
-/** The ABI of h: one function, one byte. */
+/** Implements the ABI of h, which has one function. */
 import { retry } from '../../io.ts';
 import type { Process } from '../../process.ts';
 import type { Abi, Syscall } from '../../syscall.ts';
 
 /**
- * Writes the low 8 bits of `byte` to standard output, and waits while that is full. Ends the Process where standard
- * output takes no more: h has no errors.
+ * Writes the low 8 bits of `byte` to standard output, and waits while standard output is full. Ends the Process if
+ * standard output takes no more bytes: h has no errors.
  */
 const h: Syscall = {
   name: 'h',

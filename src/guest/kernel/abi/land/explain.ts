@@ -1,4 +1,4 @@
-/** Puts an Errno into words, for the message with which a Land program ends. */
+/** Returns the words for an Errno in the message with which a Land program ends. */
 import { Errno } from '../../errno.ts';
 
 const words: ReadonlyMap<number, string> = new Map<number, string>([

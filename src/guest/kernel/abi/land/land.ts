@@ -1,7 +1,7 @@
 /**
- * Land: four calls on files in memory. Names are paths in the file system of the Process; relative ones begin in
- * scratch (`/tmp`). The input lies in the file `stdin`, the output is the file `stdout` at the end. There are no
- * error numbers: what fails ends the Process, with a message that says which call.
+ * Implements Land: four calls on files in memory. Names are paths in the file system of the Process; relative ones
+ * begin in scratch (`/tmp`). The file `stdin` holds the input; the file `stdout` is the output once the guest has
+ * ended. There are no error numbers: a call that fails ends the Process with a message that names the call.
  */
 import { Errno } from '../../errno.ts';
 import { pathBytesMax, pathWork } from '../../fs/node.ts';
@@ -16,9 +16,9 @@ import { explain } from './explain.ts';
 import { inputName, isInputRead, readInput, writeOutput } from './standard-files.ts';
 
 /**
- * Opens the file whose NUL-terminated name stands at `name_ptr`, and makes it where it is missing. Returns its
- * descriptor, the lowest free number, the first one 0. `flags` is not looked at: every file is opened for reading and,
- * in scratch, for writing. Relative names begin in `/tmp`.
+ * Opens the file whose NUL-terminated name is at `name_ptr`, and makes a missing file. Returns its descriptor, the
+ * lowest free number; the first is 0. `flags` is ignored: every file is opened for reading and, in scratch, for
+ * writing. Relative names begin in `/tmp`.
  */
 const open = row('open', ['name_ptr', 'flags'], (guest, pointer) => {
   const name = guest.memory.cString(pointer, pathBytesMax);
@@ -77,7 +77,7 @@ function openFile(guest: Process, name: string): (Opened & { readonly mayWrite: 
   if (typeof writable !== 'number') return { ...writable, mayWrite: true };
   if (writable !== Errno.readOnly) return writable;
   const readOnly = openPath(base, rest, { ...options, write: false, create: false });
-  // A missing file that cannot be made is refused because nothing can be written in its directory.
+  // A missing file that cannot be made is reported as read-only: its directory takes no new files.
   if (readOnly === Errno.notFound) return Errno.readOnly;
   return typeof readOnly === 'number' ? readOnly : { ...readOnly, mayWrite: false };
 }

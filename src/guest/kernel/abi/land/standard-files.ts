@@ -1,4 +1,4 @@
-/** Fills the file `stdin` of Land before it is read, and sends the file `stdout` when the guest is done. */
+/** Fills the file `stdin` of Land before the guest runs, and sends the file `stdout` after it has ended. */
 import { KIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
 import type { FileHandle } from '../../fs/node.ts';
@@ -16,8 +16,7 @@ export function isInputRead(guest: Process): boolean {
 }
 
 /**
- * Copies standard input to its end into the file `stdin`. Returns 0 or an Errno: noSpace where scratch has no room
- * for it.
+ * Copies standard input, up to its end, into the file `stdin`. Returns 0 or an Errno: noSpace if scratch has no room.
  */
 export async function readInput(guest: Process): Promise<number> {
   inputRead.add(guest);
@@ -50,7 +49,7 @@ async function copyInput(guest: Process, file: FileHandle): Promise<number> {
   }
 }
 
-/** Copies the file `stdout` to standard output, at the pace of its reader. */
+/** Copies the file `stdout` to standard output, at the speed of its reader. */
 export async function writeOutput(guest: Process): Promise<void> {
   const { filesOpened } = guest;
   if (filesOpened === null) return;
@@ -67,7 +66,7 @@ export async function writeOutput(guest: Process): Promise<void> {
       while (done < count) {
         const written = stdout.write(buffer.subarray(done, count));
         if (typeof written !== 'number') {
-          // A Process that has exited cannot be killed any more, so the copy waits without it.
+          // A Process that has exited cannot be killed any more, so the copy awaits the promise directly.
           await (guest.end === null ? guest.wait(written) : written);
         } else if (written <= 0) {
           return guest.report('warning', 'land: standard output was closed before all of stdout was sent');

@@ -1,11 +1,11 @@
-/** WASI `args_*`: command line arguments, program name first. */
+/** Implements WASI `args_*`: command line arguments, program name first. */
 import type { Process } from '../../process.ts';
 import { wasiRow } from './row.ts';
 import { putSizes, putStrings } from './strings.ts';
 
 /**
- * Writes the arguments, program name first: pointers to them at `argv`, the NUL-terminated strings at `argv_buf`. The
- * room that both need is what args_sizes_get says.
+ * Writes the arguments, program name first: pointers to them at `argv`, the NUL-terminated strings at `argv_buf`.
+ * args_sizes_get returns the sizes of both buffers.
  *
  *     argv -> [p0][p1]    p0 = argv_buf -> "prog\0" "a\0"
  */

@@ -1,4 +1,4 @@
-/** WASI `clock_*`. */
+/** Implements WASI `clock_*`. */
 import type { Process } from '../../process.ts';
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';
@@ -14,8 +14,8 @@ const resolutionNs: Readonly<Record<number, bigint>> = {
 };
 
 /**
- * Returns the nanoseconds of a clock; null for an unknown one. CPU time is gas, one nanosecond each: it grows with
- * the work of the guest alone, and tells nothing about other Processes.
+ * Returns the time of clock `id` in nanoseconds; null for an unknown clock. CPU time is the gas used, one nanosecond
+ * each: it grows with the work of the guest alone, and shows nothing of other Processes.
  */
 export function clockNs(guest: Process, id: number): bigint | null {
   const { clock } = guest.options;
@@ -44,7 +44,7 @@ export const clockResGet = wasiRow(
 
 /**
  * Writes the time of clock `id` in nanoseconds (u64) to `time`: 0 realtime (since 1970), 1 monotonic, 2 and 3 the CPU
- * time of process and thread, which is the gas used, 1 ns each. Every `precision` is met.
+ * time of process and thread, which is the gas used, 1 ns each. `precision` is ignored: every precision is met.
  *
  * Errors: inval no such clock.
  */

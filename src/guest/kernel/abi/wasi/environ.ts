@@ -1,11 +1,11 @@
-/** WASI `environ_*`: the environment as `KEY=value`. */
+/** Implements WASI `environ_*`: the environment as `KEY=value`. */
 import type { Process } from '../../process.ts';
 import { wasiRow } from './row.ts';
 import { putSizes, putStrings } from './strings.ts';
 
 /**
- * Writes the environment as `KEY=value`: pointers at `environ`, the NUL-terminated strings at `environ_buf`. The room
- * that both need is what environ_sizes_get says.
+ * Writes the environment as `KEY=value`: pointers at `environ`, the NUL-terminated strings at `environ_buf`.
+ * environ_sizes_get returns the sizes of both buffers.
  */
 export const environGet = wasiRow(
   'environ_get',

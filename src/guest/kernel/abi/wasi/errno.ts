@@ -1,4 +1,4 @@
-/** Error numbers of WASI (witx: errno), and the one translation of the kernel's errors into them. */
+/** Lists the error numbers of WASI (witx: errno) and translates the kernel's errors into them. */
 import { Errno } from '../../errno.ts';
 
 export const Wasi = {
@@ -44,7 +44,7 @@ const translated: ReadonlyMap<number, number> = new Map<number, number>([
   [Errno.invalid, Wasi.inval],
   [Errno.denied, Wasi.acces],
   [Errno.notFound, Wasi.noent],
-  // The end of a stream is no error: 0 bytes. Callers that count bytes compare with Errno.end first.
+  // The end of a stream is a success with 0 bytes. Callers that count bytes compare with Errno.end first.
   [Errno.end, Wasi.success],
   [Errno.badDescriptor, Wasi.badf],
   [Errno.unknownScheme, Wasi.nodev],
@@ -68,11 +68,11 @@ const translated: ReadonlyMap<number, number> = new Map<number, number>([
   [Errno.illegalSequence, Wasi.ilseq],
   [Errno.crossDevice, Wasi.xdev],
   [Errno.busy, Wasi.busy],
-  // perm instead of notcapable: no right could make such a path good.
+  // perm, not notcapable: no right would make such a path valid.
   [Errno.outside, Wasi.perm],
 ]);
 
-/** Returns 0 for a count, else the errno of WASI; io for an Errno that is not in the table. */
+/** Returns 0 if `result` is a count, else the errno of WASI; io for an Errno that is not in the table. */
 export function toWasi(result: number): number {
   return result >= 0 ? Wasi.success : (translated.get(result) ?? Wasi.io);
 }

@@ -1,4 +1,4 @@
-/** WASI `fd_*` that move data: read, write, seek and sync. */
+/** Implements the WASI calls `fd_*` that move data: read, write, seek and sync. */
 import { Errno } from '../../errno.ts';
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
@@ -75,7 +75,7 @@ export const fdPread = wasiRow(
 );
 
 /**
- * Writes the `iovs_len` buffers at `iovs` to the file at byte `offset`, as POSIX has it even where append is set. Writes
+ * Writes the `iovs_len` buffers at `iovs` to the file at byte `offset`, as POSIX requires even if append is set. Writes
  * the number of bytes written (u32) to `nwritten`. Leaves the file's position alone.
  *
  * Errors: spipe a stream; badf not open for writing.
@@ -91,8 +91,8 @@ export const fdPwrite = wasiRow(
 );
 
 /**
- * Moves the file's position by `offset` (signed) from where `whence` says, and writes the new position (u64) to
- * `newoffset`. `whence` is 0 set, 1 cur, 2 end; in wasi_unstable 0 cur, 1 end, 2 set.
+ * Moves the file's position by `offset` (signed) from the place that `whence` names, and writes the new position (u64)
+ * to `newoffset`. `whence` is 0 set, 1 cur, 2 end; in wasi_unstable 0 cur, 1 end, 2 set.
  *
  * Errors: inval another whence, or a position before the file's start; overflow past 2^53; spipe a stream.
  */
@@ -102,7 +102,7 @@ export function fdSeek({ whence }: WasiVersion): Syscall {
     ['fd', 'offset:i64', 'whence', 'newoffset'],
     false,
     (guest: Process, fd: number, offset: bigint, origin: number, newOffset: number) => {
-      // witx: fd_tell is enough for a seek that stays where it is; fd_seek implies fd_tell.
+      // witx: a seek by 0 from cur needs the right fd_tell only, and the right fd_seek implies it.
       const isTell = origin === whence.cur && offset === 0n;
       const file = isTell ? toldAt(guest, fd) : fileAt(guest, fd, Right.fdSeek);
       if (typeof file === 'number') return file;
@@ -136,7 +136,7 @@ export const fdTell = wasiRow('fd_tell', ['fd', 'offset'], false, (guest: Proces
 });
 
 /**
- * Makes the file at least `offset + len` bytes long; what is new is zeros.
+ * Makes the file at least `offset + len` bytes long; new bytes are zeros.
  *
  * Errors: inval `len` is 0; badf not open for writing; fbig or nospc past what scratch holds; spipe no file.
  */
@@ -156,7 +156,7 @@ export const fdAllocate = wasiRow(
 );
 
 /**
- * Takes note of how a range of a file will be used, `advice` 0 to 5. Has no effect: everything is in memory already.
+ * Accepts advice, 0 to 5, on how a range of a file will be used. Has no effect: all bytes are in memory already.
  *
  * Errors: inval another advice, or a range that no file can have; spipe no file.
  */
@@ -173,10 +173,10 @@ export const fdAdvise = wasiRow(
 );
 
 /**
- * Commits or sends what was written, as the Resource has it, and waits until that is done: http sends its request, a
+ * Commits or sends written bytes, as the Resource defines, and waits until that is done: http sends its request, a
  * queue publishes.
  *
- * Errors: what committing failed with.
+ * Errors: the error of a failed commit.
  */
 export const fdSync = wasiRow('fd_sync', ['fd'], true, (guest: Process, fd: number) => flush(guest, fd, Right.fdSync));
 
@@ -191,7 +191,7 @@ function flush(guest: Process, fd: number, right: number): MaybePromise<number> 
 }
 
 /**
- * Changes the size of a file by `change`. Counts the zeros made and the bytes dropped as host work. Returns an errno
+ * Changes the size of a file by `change`. Counts the added zeros and the dropped bytes as host work. Returns an errno
  * of WASI.
  */
 export function resize(guest: Process, file: OpenFile, change: () => number): number {
@@ -203,8 +203,8 @@ export function resize(guest: Process, file: OpenFile, change: () => number): nu
 }
 
 /**
- * Returns the Resource that `fd` reads from or writes to; an errno of WASI otherwise: badf, as read(2) and write(2)
- * have it, for one that was not opened for that, a directory above all.
+ * Returns the Resource that `fd` reads from or writes to, or an errno of WASI: badf, as read(2) and write(2), for a
+ * descriptor that was not opened for it, such as a directory.
  */
 export function dataAt(guest: Process, fd: number, right: number): Resource | number {
   const resource = resourceAt(guest, fd, right);
@@ -217,7 +217,7 @@ function toldAt(guest: Process, fd: number): OpenFile | number {
   return (stateOf(guest, file).rights & (Right.fdTell | Right.fdSeek)) !== 0 ? file : Wasi.notcapable;
 }
 
-/** Reads from a file or a stream, as its flags want it. Returns the bytes read, 0 at the end, or an Errno. */
+/** Reads from a file or a stream, as its flags require. Returns the bytes read, 0 at the end, or an Errno. */
 export function receive(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => {
@@ -235,7 +235,7 @@ export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[
   if (resource instanceof OpenFile) {
     const count = eachIovec(guest, iovecs, (bytes) => resource.write(bytes));
     if (count > 0) guest.account(resource.scheme, 0, count);
-    // Only a folder of the host can tell the difference.
+    // Only a folder of the host needs the commit; other files are in memory.
     const isSynchronised = (stateOf(guest, resource).flags & (FdFlag.dsync | FdFlag.sync)) !== 0;
     const synced = count > 0 && isSynchronised ? resource.flush() : 0;
     return synced < 0 ? synced : count;
@@ -244,7 +244,9 @@ export function send(guest: Process, resource: Resource, iovecs: readonly Iovec[
   return writeStream(guest, resource, iovecs);
 }
 
-/** Result of a read that would have to wait, with the nonblock flag. It is no Errno: no other ABI has such a read. */
+/**
+ * Result of a read that would have to wait, with the nonblock flag. It is not in Errno: no other ABI has such a read.
+ */
 const again = -1000;
 
 function isNonblocking(guest: Process, resource: Resource): boolean {
@@ -252,8 +254,8 @@ function isNonblocking(guest: Process, resource: Resource): boolean {
 }
 
 /**
- * Fills or sends one buffer after the other, until one is not done in full or callBytesMax bytes are. Returns the
- * sum, or the Errno of the first one.
+ * Fills or sends one buffer after the other, until one is not done in full or callBytesMax bytes are done. Returns the
+ * sum, or the Errno of the first buffer.
  */
 function eachIovec(guest: Process, iovecs: readonly Iovec[], move: (bytes: Uint8Array) => number): number {
   let done = 0;
@@ -281,7 +283,7 @@ function atOffset(
   right: number,
   move: (file: OpenFile, bytes: Uint8Array, position: number) => number,
 ): number {
-  // witx: fd_pread and fd_pwrite need fd_seek as well.
+  // witx: fd_pread and fd_pwrite also need the right fd_seek.
   const file = fileAt(guest, call.fd, Right.fdSeek);
   if (typeof file === 'number') return file;
   if ((stateOf(guest, file).rights & right) === 0) return Wasi.badf;

@@ -1,4 +1,4 @@
-/** WASI `fd_*` about the descriptor itself: its state, its number, its directory. */
+/** Implements the WASI calls `fd_*` on the descriptor itself: its state, its number, its directory. */
 
 import type { DirectoryEntry, DirectoryListing } from '../../fs/node.ts';
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
@@ -20,19 +20,18 @@ import type { WasiVersion } from './version.ts';
 const direntWork = 16;
 
 /**
- * Closes the descriptor. A preopened directory can be closed too; a standard stream is let go of and stays open for the
- * host.
+ * Closes the descriptor. It may be that of a preopened directory. A standard stream stays open for the host.
  *
- * Errors: what committing failed with.
+ * Errors: the error of a failed commit.
  */
 export const fdClose = wasiRow('fd_close', ['fd'], true, (guest: Process, fd: number) =>
   andThen(guest, closeDescriptor(guest, fd), toWasi),
 );
 
 /**
- * Closes what is open at `to`, and moves `fd` there. Both must be open.
+ * Closes the descriptor `to` and moves `fd` to its number. Both must be open.
  *
- * Errors: what closing failed with.
+ * Errors: the error of closing.
  */
 export const fdRenumber = wasiRow(
   'fd_renumber',
@@ -106,7 +105,10 @@ export const fdFdstatSetRights = wasiRow(
   },
 );
 
-/** Writes size, times and identity of what is open (filestat) to `buf`. A stream has a type and nothing else. */
+/**
+ * Writes size, times and identity of the open file or directory (filestat) to `buf`. A stream has a type and no other
+ * facts.
+ */
 export function fdFilestatGet({ filestat }: WasiVersion): Syscall {
   return wasiRow('fd_filestat_get', ['fd', 'buf'], false, (guest: Process, fd: number, pointer: number) => {
     const resource = resourceAt(guest, fd, Right.fdFilestatGet);
@@ -124,7 +126,7 @@ export function fdFilestatGet({ filestat }: WasiVersion): Syscall {
 }
 
 /**
- * Sets the file's size in bytes. A longer file ends in zeros.
+ * Sets the file's size in bytes. A longer file is filled up with zeros.
  *
  * Errors: inval no file, or not open for writing; fbig or nospc past what scratch holds.
  */
@@ -162,8 +164,8 @@ export const fdFilestatSetTimes = wasiRow(
 
 /**
  * Writes the directory's entries from number `cookie` on to `buf`, each a dirent and its name, and the number of bytes
- * (u32) to `bufused`. Fewer bytes than `buf_len` say that the end has been reached; the last entry is cut where the
- * buffer ends.
+ * (u32) to `bufused`. If that is less than `buf_len`, the end has been reached; the last entry is cut at the end of the
+ * buffer.
  *
  *     buf -> [dirent . ][dirent .. ][dirent name] ...
  *
@@ -198,8 +200,8 @@ export const fdReaddir = wasiRow(
 );
 
 /**
- * Returns the entry at `cookie`: `.` and `..` first, as cookies 0 and 1. `..` shows the directory itself, since a
- * guest may not see above it.
+ * Returns the entry at `cookie`: `.` and `..` are cookies 0 and 1. `..` shows the directory itself, since a guest may
+ * not see the directory above.
  */
 function entryAt(open: OpenDirectory, listing: DirectoryListing, cookie: number): DirectoryEntry | null {
   if (cookie >= 2) {

@@ -1,4 +1,4 @@
-/** Reads into and writes from the lists of buffers that fd_read, fd_write and their kin are given. */
+/** Reads into and writes from the lists of buffers of fd_read, fd_write and similar calls. */
 
 import { KIB, MIB } from '../../../../protocol/limits.ts';
 import { Errno } from '../../errno.ts';
@@ -15,7 +15,7 @@ export const callBytesMax = 16 * MIB;
 /** Host work (Process.work) for each buffer, in bytes moved. */
 const iovecWork = 64;
 
-/** Bytes up to which several buffers go out as one write: a message stays one message, a line one line. */
+/** Most bytes of several buffers that go out as one write, so that a message stays one message and a line one line. */
 const gatheredBytesMax = 64 * KIB;
 
 export interface Iovec {
@@ -24,8 +24,8 @@ export interface Iovec {
 }
 
 /**
- * Returns the buffers that are not empty; Errno.invalid where there are too many. Throws GuestFault where one is not
- * inside the memory.
+ * Returns the buffers that are not empty; Errno.invalid if there are too many. Throws GuestFault for a buffer outside
+ * the memory.
  */
 export function iovecsAt(guest: Process, pointer: number, count: number): readonly Iovec[] | number {
   if (count >>> 0 > iovecsMax) return Errno.invalid;
@@ -55,7 +55,7 @@ export function readStream(guest: Process, resource: Resource, iovecs: readonly 
 function readOn(guest: Process, resource: Resource, iovecs: readonly Iovec[], before: number): number {
   let done = before;
   for (const { pointer, length } of iovecs.slice(1)) {
-    // Only a Resource that says that it would answer at once is read again.
+    // Reads again only from a Resource that would answer at once.
     if (resource.readable === undefined || !isNow(resource.readable())) break;
     const result = resource.read(guest.memory.bytes(pointer, Math.min(length, callBytesMax)));
     if (typeof result !== 'number') {
@@ -70,7 +70,7 @@ function readOn(guest: Process, resource: Resource, iovecs: readonly Iovec[], be
   return done;
 }
 
-/** Writes all of the buffers, waiting where the Resource has to. Bytes written or Errno. */
+/** Writes all buffers, and waits while the Resource is full. Returns the bytes written or an Errno. */
 export function writeStream(guest: Process, resource: Resource, iovecs: readonly Iovec[]): MaybePromise<number> {
   const [first] = iovecs;
   if (first === undefined) return 0;

@@ -16,7 +16,10 @@ const fileTypes: Readonly<Record<NodeKind, number>> = {
 
 type FilestatLayout = WasiVersion['filestat'];
 
-/** Writes the filestat of a file or directory, `layout.bytes` bytes. Throws GuestFault where they do not fit. */
+/**
+ * Writes the filestat of a file or directory, `layout.bytes` bytes. Throws GuestFault if it does not fit into the
+ * memory.
+ */
 export function putFilestat(memory: GuestMemory, pointer: number, stat: Stat, layout: FilestatLayout): void {
   putFilestatFields(memory, pointer, { ...stat, fileType: fileTypes[stat.kind] }, layout);
 }
@@ -59,7 +62,7 @@ export interface Fdstat {
 }
 
 /**
- * Writes an fdstat. Throws GuestFault where it does not fit.
+ * Writes an fdstat. Throws GuestFault if it does not fit into the memory.
  *
  *     0 filetype u8 | 2 flags u16 | 8 rights_base u64 | 16 rights_inheriting u64
  */
@@ -73,7 +76,7 @@ export function putFdstat(memory: GuestMemory, pointer: number, fdstat: Fdstat):
 }
 
 /**
- * Returns a dirent and its name as bytes: the caller cuts the last one where its buffer ends.
+ * Returns a dirent and its name as bytes; the caller cuts the last one at the end of its buffer.
  *
  *     0 d_next u64 | 8 d_ino u64 | 16 d_namlen u32 | 20 d_type u8 | 24 name
  */

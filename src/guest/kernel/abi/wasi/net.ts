@@ -13,7 +13,7 @@ const peekedBytesMax = 64 * KIB;
 
 const netPath = /^net\/([a-z][a-z0-9+.-]*)\/(.*)$/s;
 
-/** Returns the URL that `path` below the preopen `preopen` stands for; null where it is an ordinary path. */
+/** Returns the URL for `path` below the preopen `preopen`; null for an ordinary path. */
 export function netUrl(guest: Process, preopen: string | null, path: string): string | null {
   if (preopen !== '/') return null;
   const parts = netPath.exec(path);
@@ -30,22 +30,22 @@ export function openNet(guest: Process, url: string, flags: OpenFlags): MaybePro
 function wrap(guest: Process, resource: Resource | number): MaybePromise<NetResource | number> {
   if (typeof resource === 'number') return resource;
   if (guest.end === null) return new NetResource(resource);
-  // The Process ended while the open waited: nothing else would close the Resource then.
+  // The Process ended while the open waited, so no other code closes the Resource.
   void Promise.resolve(resource.close()).catch(() => {});
   return Errno.closed;
 }
 
 /**
- * Wraps a Resource so that a read after a write flushes first: a request that is never flushed would never be
- * answered.
+ * Wraps a Resource so that a read after a write flushes first. Programs that know only read and write never flush, and
+ * their request would never be answered.
  */
 export class NetResource implements Resource {
   readonly #inner: Resource;
   #isDirty = false;
   #flushing: Promise<void> | null = null;
-  /** Errno of a flush that a read made; that read returns it. */
+  /** Errno of a flush that a read made; the next read returns it. */
   #failed = 0;
-  /** Bytes that a peek has returned and no read yet. */
+  /** Bytes that a peek has returned and that no read has returned yet. */
   #peeked: Uint8Array = new Uint8Array(0);
 
   constructor(inner: Resource) {
@@ -73,7 +73,10 @@ export class NetResource implements Resource {
     return failed < 0 ? failed : this.#inner.read(into);
   }
 
-  /** Does what read does, but keeps the bytes. Returns fewer than asked for where fewer have been read so far. */
+  /**
+   * Reads as read() does, but keeps the bytes for the next read. Returns fewer than asked for if fewer have been read
+   * so far.
+   */
   peek(into: Uint8Array): number | Promise<void> {
     if (into.length > 0 && this.#peeked.length === 0) {
       const bytes = new Uint8Array(Math.min(into.length, peekedBytesMax));
@@ -118,7 +121,7 @@ export class NetResource implements Resource {
     return part.length;
   }
 
-  /** Returns null where everything that was written has been flushed, else a promise to wait for. */
+  /** Returns null if all written bytes have been flushed, else a promise to wait for. */
   #flushed(): Promise<void> | null {
     if (this.#flushing !== null) return this.#flushing;
     if (!this.#isDirty) return null;

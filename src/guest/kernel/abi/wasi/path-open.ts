@@ -1,4 +1,4 @@
-/** WASI `path_open`. */
+/** Implements WASI `path_open`. */
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import { openPath } from '../../fs/operations.ts';
 import type { Process } from '../../process.ts';
@@ -16,9 +16,9 @@ const symlinkFollow = 1;
 
 /**
  * Opens `path` and writes its descriptor (u32), the lowest free number, to `opened_fd`. `dirflags` 1 follows a symbolic
- * link at its end; `oflags` are 1 create, 2 directory, 4 exclusive, 8 truncate; `fdflags` as in fd_fdstat_set_flags. The
- * rights asked for say whether it is opened for reading and writing. `net/SCHEME/REST` below the preopen `/` opens
- * `SCHEME://REST`.
+ * link at the end of the path; `oflags` are 1 create, 2 directory, 4 exclusive, 8 truncate; `fdflags` as in
+ * fd_fdstat_set_flags. The requested rights decide whether the file is opened for reading and for writing.
+ * `net/SCHEME/REST` below the preopen `/` opens `SCHEME://REST`.
  *
  * Errors: notcapable rights that the directory does not pass on; perm a path that leads out of it, or truncate without
  * the right to set sizes; noent, exist, isdir, notdir, loop, mfile, rofs as in POSIX. A URL that the policy forbids ends
@@ -53,7 +53,7 @@ export const pathOpen = wasiRow(
     const at = placeAt(guest, { fd, pointer, length }, Right.pathOpen | rightsOf(oflags));
     if (typeof at === 'number') return at;
     const parent = stateOf(guest, at.open);
-    // perm, as open(2) answers for a file that must not be cut.
+    // perm: open(2) answers the same for a file that must not be cut.
     if ((oflags & Open.truncate) !== 0 && (parent.rights & Right.pathFilestatSetSize) === 0) return Wasi.perm;
     if ((oflags & ~openFlagsAll) !== 0 || (fdflags & ~fdFlagsAll) !== 0 || (dirflags & ~symlinkFollow) !== 0) {
       return Wasi.inval;
@@ -88,12 +88,12 @@ export const pathOpen = wasiRow(
       return publish(guest, new OpenDirectory(node.directory), state, opened);
     }
     const file = new OpenFile(node.handle, { ...mode, append: (fdflags & FdFlag.append) !== 0 });
-    // Rights without a meaning for a file are left out; a file passes none on.
+    // Drops rights that have no meaning for a file; a file passes no rights on.
     return publish(guest, file, new FdState(rights & fileRights, 0, flags), opened);
   },
 );
 
-/** Returns the rights that the directory needs for `oflags`. */
+/** Returns the rights that the directory must have for `oflags`. */
 function rightsOf(oflags: number): number {
   return (oflags & Open.create) !== 0 ? Right.pathCreateFile : 0;
 }

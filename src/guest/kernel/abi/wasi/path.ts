@@ -1,4 +1,4 @@
-/** WASI `path_*`: names below a directory. */
+/** Implements WASI `path_*`: calls on names below a directory. */
 
 import { pathBytesMax, pathWork } from '../../fs/node.ts';
 import type { OpenDirectory } from '../../fs/open-file.ts';
@@ -160,7 +160,7 @@ export const pathRemoveDirectory = wasiRow(
 );
 
 /**
- * Gives the node called `old_path` the name `new_path`. A node that has that name is replaced where the kinds allow
+ * Gives the node called `old_path` the name `new_path`. Replaces a node of that name if the kinds of the nodes allow
  * it.
  */
 export const pathRename = wasiRow(
@@ -228,7 +228,7 @@ export interface Place {
   readonly path: string;
 }
 
-/** Returns the directory `fd`, which must have the right asked for, and the path; an errno of WASI otherwise. */
+/** Returns the path and the directory `fd`, which must have the right `right`; an errno of WASI otherwise. */
 export function placeAt(guest: Process, call: PathCall, right: number): Place | number {
   const open = directoryAt(guest, call.fd, right);
   if (typeof open === 'number') return open;
@@ -236,7 +236,7 @@ export function placeAt(guest: Process, call: PathCall, right: number): Place | 
   return typeof path === 'number' ? path : { open, path };
 }
 
-/** Returns a path argument, or an errno of WASI: ilseq where it is not UTF-8, nametoolong. */
+/** Returns a path argument, or an errno of WASI: ilseq if it is not UTF-8, nametoolong. */
 function pathFrom(guest: Process, pointer: number, length: number): string | number {
   guest.memory.check(pointer, length);
   if (length >>> 0 > pathBytesMax) return Wasi.nametoolong;
@@ -246,7 +246,10 @@ function pathFrom(guest: Process, pointer: number, length: number): string | num
 
 type RightfulCall = PathCall & { readonly right: number };
 
-/** Returns both places of a call with two paths, for src/guest/kernel/fs/operations.ts; an errno of WASI where one is refused. */
+/**
+ * Returns the two places of a call with two paths, for src/guest/kernel/fs/operations.ts; an errno of WASI if one is
+ * refused.
+ */
 function placesAt(guest: Process, from: RightfulCall, to: RightfulCall) {
   const source = placeAt(guest, from, from.right);
   if (typeof source === 'number') return source;

@@ -1,4 +1,4 @@
-/** WASI `poll_oneoff`: waits for clocks and descriptors without holding the thread. */
+/** Implements WASI `poll_oneoff`: waits for clocks and descriptors without holding the thread. */
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise, Resource } from '../../resource.ts';
@@ -28,7 +28,7 @@ interface Subscription {
   /** Time of the clock, in nanoseconds, at which the subscription fires. */
   readonly deadlineNs: bigint;
   readonly fd: number;
-  /** The errno of WASI of a subscription that cannot be; success for others. */
+  /** Errno of WASI for an invalid subscription; success for others. */
   readonly error: number;
 }
 
@@ -36,17 +36,17 @@ interface Event {
   readonly userdata: bigint;
   readonly error: number;
   readonly type: number;
-  /** Bytes that can be read at once, where that is known; else 0. */
+  /** Bytes that can be read at once; 0 if unknown. */
   readonly bytes: bigint;
 }
 
 /**
- * Suspends the guest until at least one of the `nsubscriptions` subscriptions at `in` has occurred. Writes the events
- * that have (32 bytes each) to `out` and their number (u32) to `nevents`.
+ * Suspends the guest until an event of at least one of the `nsubscriptions` subscriptions at `in` has occurred. Writes
+ * these events (32 bytes each) to `out` and their number (u32) to `nevents`.
  *
  *     event: 0 userdata u64 | 8 error u16 | 10 type u8 | 16 nbytes u64 | 24 flags u16
  *
- * Errors: inval no subscriptions, or more than 4,096. What is wrong with one subscription is its event's error.
+ * Errors: inval no subscriptions, or more than 4,096. The event of an invalid subscription carries its error.
  */
 export function pollOneoff({ subscription }: WasiVersion): Syscall {
   return wasiRow(
@@ -97,7 +97,7 @@ function readSubscriptions(
 
 interface Polled {
   readonly events: readonly Event[];
-  /** Promises to wait for where there is no event yet. */
+  /** Promises to wait for if no event has occurred yet. */
   readonly waits: readonly Promise<void>[];
 }
 
@@ -132,7 +132,7 @@ function poll(guest: Process, subscriptions: readonly Subscription[]): Polled {
 
 function bytesLeft(resource: Resource): bigint {
   if (resource instanceof OpenDirectory) return 0n;
-  // Only one byte of a stream is certain.
+  // Of a stream, only one byte is certain.
   if (!(resource instanceof OpenFile)) return 1n;
   const stat = resource.handle.stat();
   return typeof stat === 'number' ? 0n : BigInt(Math.max(0, stat.size - resource.position));
@@ -154,11 +154,11 @@ async function wait(
   }
 }
 
-/** Returns the nanoseconds until the first clock goes off; null where none will. */
+/** Returns the nanoseconds until the first clock fires; null if none will. */
 function soonest(guest: Process, subscriptions: readonly Subscription[]): bigint | null {
   let leftNs: bigint | null = null;
   for (const { type, clockId, deadlineNs } of subscriptions) {
-    // A guest that waits uses no CPU time: such a clock stands still.
+    // A waiting guest uses no CPU time, so such a clock stands still.
     if (type !== EventType.clock || clockId === ClockId.processCpu || clockId === ClockId.threadCpu) continue;
     const left = deadlineNs - (clockNs(guest, clockId) ?? 0n);
     if (leftNs === null || left < leftNs) leftNs = left;

@@ -1,4 +1,4 @@
-/** WASI `proc_*`. */
+/** Implements WASI `proc_*`. */
 import type { Process } from '../../process.ts';
 import type { Syscall } from '../../syscall.ts';
 import { Wasi } from './errno.ts';
@@ -10,13 +10,13 @@ const signals =
     ' ',
   );
 
-/** Signals that do nothing without a handler (POSIX, signal.h). */
+/** Signals that are ignored by default (POSIX, signal.h). */
 const ignored: ReadonlySet<string> = new Set(['none', 'chld', 'cont', 'urg', 'winch']);
-/** Signals that would stop a Process, which nothing could let go on. */
+/** Signals that would stop a Process. They are refused: no call could continue it. */
 const stopping: ReadonlySet<string> = new Set(['stop', 'tstp', 'ttin', 'ttou']);
 
 /**
- * Ends the Process with the status `rval`, and never returns. What is open is closed; what was written is committed.
+ * Ends the Process with the status `rval`; never returns. Open descriptors are closed and written bytes are committed.
  */
 export const procExit: Syscall = {
   name: 'proc_exit',
@@ -30,7 +30,7 @@ export const procExit: Syscall = {
  * Raises the signal `sig`. There are no handlers: chld, cont, urg and winch do nothing, all others end the Process as
  * trapped.
  *
- * Errors: inval no such signal; notsup one that would stop the Process, which nobody could let go on.
+ * Errors: inval no such signal; notsup one that would stop the Process, since no call could continue it.
  */
 export const procRaise = wasiRow('proc_raise', ['sig'], false, (guest: Process, number: number) => {
   const name = signals[number];

@@ -1,11 +1,13 @@
-/** WASI `random_get`. */
+/** Implements WASI `random_get`. */
 import { MIB } from '../../../../protocol/limits.ts';
 import type { Process } from '../../process.ts';
 import type { MaybePromise } from '../../resource.ts';
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';
 
-/** Bytes filled in one go, some milliseconds of work; more than that lets others run in between. */
+/**
+ * Most bytes filled in one turn of the event loop, some milliseconds of work; other Processes run between two turns.
+ */
 const chunkBytes = MIB;
 
 /** Fills `buf_len` bytes at `buf` with cryptographic random bytes. */

@@ -1,4 +1,4 @@
-/** Rights of a descriptor (witx: rights), as bits of one number: all lie below 2^30. */
+/** Rights of a descriptor (witx: rights), as bits of one number; all of them are below 2^30. */
 export const Right = {
   fdDatasync: 1 << 0,
   fdRead: 1 << 1,
@@ -75,7 +75,7 @@ export const fileRights =
   Right.fdFilestatSetTimes |
   Right.pollFdReadwrite;
 
-/** Rights of a stream: standard streams and what was opened by URL. */
+/** Rights of a stream: a standard stream or a Resource opened by URL. */
 export const streamRights =
   Right.fdDatasync |
   Right.fdRead |
@@ -87,7 +87,7 @@ export const streamRights =
   Right.sockShutdown |
   Right.sockAccept;
 
-/** Returns the rights in an i64 argument. Bits without a meaning are left out: none of them could be granted. */
+/** Returns the rights in an i64 argument. Drops bits without a meaning, which no descriptor could have. */
 export function rightsFrom(value: bigint): number {
   return Number(value & BigInt(allRights));
 }

@@ -1,4 +1,4 @@
-/** Makes rows of WASI functions. */
+/** Makes the rows of WASI functions. */
 import type { ValType } from '../../../../protocol/module.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
@@ -6,7 +6,7 @@ import type { MaybePromise } from '../../resource.ts';
 import type { Syscall, SyscallParam } from '../../syscall.ts';
 import { Wasi } from './errno.ts';
 
-/** Makes a row. Each of `params` is `name`, an i32, or `name:i64`. */
+/** Makes a row. Each of `params` is `name`, for an i32, or `name:i64`. */
 export function wasiRow(
   name: string,
   params: readonly string[],
@@ -24,11 +24,11 @@ function toParam(text: string): SyscallParam {
 
 type Run = (guest: Process, ...args: unknown[]) => MaybePromise<number>;
 
-/** Returns `run` with fault, errno 21, in place of a trap for a pointer outside the memory. */
+/** Returns `run` with errno 21, fault, as the result for a pointer outside the memory, which would otherwise trap. */
 function guarded(run: Run, arity: number): Run {
   const settle = (result: MaybePromise<number>): MaybePromise<number> =>
     result instanceof Promise ? result.catch(toFault) : result;
-  // Written out by arity: a rest parameter costs an array in every call.
+  // Each arity has a function of its own: a rest parameter costs an array in every call.
   if (arity <= 2) {
     return (guest, a, b) => {
       try {
@@ -62,8 +62,8 @@ function toFault(error: unknown): number {
 }
 
 /**
- * Calls `next` with a result that may have to be waited for. Returns canceled where the Process has ended meanwhile:
- * its memory may be that of another Process by then.
+ * Calls `next` with `result`, after waiting for it if it is a promise. Returns canceled if the Process has ended
+ * meanwhile: its memory may belong to another Process by then.
  */
 export function andThen<T>(
   guest: Process,

@@ -1,4 +1,4 @@
-/** WASI `sched_yield`. */
+/** Implements WASI `sched_yield`. */
 
 import { Wasi } from './errno.ts';
 import { wasiRow } from './row.ts';

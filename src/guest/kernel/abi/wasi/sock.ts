@@ -1,4 +1,4 @@
-/** WASI `sock_*`, on connections opened by URL (`/net/tcp/HOST:PORT`). There are no listening sockets. */
+/** Implements WASI `sock_*` on connections opened by URL (`/net/tcp/HOST:PORT`). There are no listening sockets. */
 import { Errno } from '../../errno.ts';
 import { OpenDirectory } from '../../fs/open-file.ts';
 import { readInto, retry } from '../../io.ts';
@@ -12,7 +12,7 @@ import { Right } from './rights.ts';
 import { andThen, wasiRow } from './row.ts';
 import { FileType, fileTypeOf, stateOf } from './state.ts';
 
-/** witx: riflags, sdflags. */
+/** Flags of sock_recv (witx: riflags) and of sock_shutdown (sdflags). */
 const Receive = { peek: 1, waitall: 2 } as const;
 const Shut = { read: 1, write: 2 } as const;
 

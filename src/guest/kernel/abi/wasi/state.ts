@@ -1,6 +1,6 @@
 /**
- * Keeps what WASI knows of a descriptor beyond its Resource: rights and flags. It belongs to the Resource, so it
- * moves with it (fd_renumber); a Resource that another ABI opened gets the rights of its kind.
+ * Keeps the facts of WASI about a descriptor that its Resource does not have: rights and flags. They belong to the
+ * Resource, so they move with it (fd_renumber). A Resource that another ABI opened gets the rights of its kind.
  */
 import { OpenDirectory, OpenFile } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
@@ -24,7 +24,7 @@ export const FileType = {
 export class FdState {
   rights: number;
   inheriting: number;
-  /** All flags but append, which OpenFile keeps. */
+  /** All flags except append, which OpenFile keeps. */
   flags: number;
 
   constructor(rights: number, inheriting: number, flags: number) {
@@ -73,7 +73,9 @@ export function fileTypeOf(resource: Resource): number {
   return device === 'socket' ? FileType.socketStream : FileType.unknown;
 }
 
-/** The open file behind `fd`, if it has every right in `rights`; an errno of WASI otherwise: badf for a directory. */
+/**
+ * Returns the open file of `fd` if it has every right in `rights`; an errno of WASI otherwise: badf for a directory.
+ */
 export function fileAt(guest: Process, fd: number, rights: number): OpenFile | number {
   const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
@@ -83,7 +85,7 @@ export function fileAt(guest: Process, fd: number, rights: number): OpenFile | n
   return resource instanceof OpenDirectory ? Wasi.badf : Wasi.spipe;
 }
 
-/** The open directory behind `fd`, likewise. */
+/** Returns the open directory of `fd` if it has every right in `rights`; an errno of WASI otherwise. */
 export function directoryAt(guest: Process, fd: number, rights: number): OpenDirectory | number {
   const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;
@@ -91,7 +93,7 @@ export function directoryAt(guest: Process, fd: number, rights: number): OpenDir
   return (stateOf(guest, resource).rights & rights) === rights ? resource : Wasi.notcapable;
 }
 
-/** Anything open, likewise. */
+/** Returns the Resource of `fd`, of any kind, if it has every right in `rights`; an errno of WASI otherwise. */
 export function resourceAt(guest: Process, fd: number, rights: number): Resource | number {
   const resource = guest.descriptors.get(fd);
   if (resource === undefined) return Wasi.badf;

@@ -12,7 +12,7 @@ export interface TimesCall {
   readonly flags: number;
 }
 
-/** Returns the times to set; null where the flags contradict each other or have no meaning (inval). */
+/** Returns the times to set; null (inval) if the flags contradict each other or have no meaning. */
 export function timesFrom(guest: Process, { atim, mtim, flags }: TimesCall): Times | null {
   if ((flags & ~flagsAll) !== 0) return null;
   if ((flags & Flag.atim) !== 0 && (flags & Flag.atimNow) !== 0) return null;

@@ -1,6 +1,6 @@
 /**
- * What differs between the two versions of WASI that guests import: two structures and one enumeration. All else,
- * error numbers, rights, flags, fdstat, dirent, prestat and event, is the same in both.
+ * Describes the differences between the two versions of WASI that guests import: two structures and one enumeration.
+ * Error numbers, rights, flags, fdstat, dirent, prestat and event are the same in both versions.
  *
  * Source: WebAssembly/WASI, phases/snapshot/witx/typenames.witx (preview 1) and
  * phases/old/snapshot_0/witx/typenames.witx (snapshot 0, module wasi_unstable).
@@ -20,7 +20,7 @@ export interface WasiVersion {
   };
   readonly subscription: {
     readonly bytes: number;
-    /** Offset of a clock's id; 8 bytes later stands its timeout, 24 bytes later its flags. */
+    /** Offset of a clock's id in bytes. Its timeout comes 8 bytes later, its flags 24 bytes later. */
     readonly clock: number;
   };
 }
@@ -39,7 +39,7 @@ export const preview1: WasiVersion = {
 };
 
 /**
- * wasi_unstable: a link count of 32 bits, and a clock's subscription that begins with an identifier of its own.
+ * wasi_unstable: a link count of 32 bits, and a clock's subscription that begins with an identifier.
  *
  *     filestat:     0 dev u64 | 8 ino u64 | 16 filetype u8 | 20 nlink u32 | 24 size u64 | 32 atim | 40 mtim | 48 ctim
  *     subscription: 0 userdata u64 | 8 tag u8 | 16 clock { identifier u64 | 24 id u32 | 32 timeout u64

@@ -1,6 +1,6 @@
 /**
- * WASI on the Process's own descriptor table and file system: preview 1 (module wasi_snapshot_preview1) and snapshot 0
- * before it (module wasi_unstable). A module may import from both. Source: WebAssembly/WASI, phases.
+ * Implements WASI on the Process's own descriptor table and file system: preview 1 (module wasi_snapshot_preview1) and
+ * the older snapshot 0 (module wasi_unstable). A module may import from both. Source: WebAssembly/WASI, phases.
  */
 import { OpenDirectory } from '../../fs/open-file.ts';
 import type { Process } from '../../process.ts';
@@ -52,7 +52,7 @@ import { schedYield } from './sched.ts';
 import { sockAccept, sockRecv, sockSend, sockShutdown } from './sock.ts';
 import { preview1, snapshot0, type WasiVersion } from './version.ts';
 
-/** The rows that both versions share. */
+/** Rows that both versions have. */
 const shared: readonly Syscall[] = [
   argsGet,
   argsSizesGet,
@@ -97,26 +97,26 @@ const shared: readonly Syscall[] = [
   sockShutdown,
 ];
 
-/** The rows in which the versions differ. */
+/** Returns the rows that differ between the versions. */
 function rowsOf(version: WasiVersion): readonly Syscall[] {
   return [fdFilestatGet(version), fdSeek(version), pathFilestatGet(version), pollOneoff(version)];
 }
 
-/** Preview 1, 46 functions. */
+/** Preview 1, with 46 functions. */
 export const wasi: Abi = {
   name: 'wasi',
   modules: ['wasi_snapshot_preview1'],
   syscalls: [...shared, sockAccept, ...rowsOf(preview1)],
 };
 
-/** Snapshot 0, which compilers made until 2020: 45 functions, sock_accept came later. */
+/** Snapshot 0, which compilers used until 2020. It has 45 functions, since sock_accept was added later. */
 export const wasiUnstable: Abi = {
   name: 'wasi',
   modules: ['wasi_unstable'],
   syscalls: [...shared, ...rowsOf(snapshot0)],
 };
 
-/** Preopens, from the first free descriptor on: `/`, or the folders mapped for a local run. */
+/** Opens the preopens at the first free descriptors: `/`, or the folders mapped for a local run. */
 export function openPreopens(guest: Process): void {
   for (const { name, directory } of guest.files.preopens) {
     guest.descriptors.add(new OpenDirectory(directory, name));

@@ -1,6 +1,6 @@
 /**
- * Base class of objects that resource handles of a component refer to. An object made from another one (a stream of a
- * body, a pollable of a stream) is its child, and must be dropped before its parent, as the WASI interfaces demand.
+ * Base class of the objects that resource handles of a component refer to. An object made from another one (a stream of
+ * a body, a pollable of a stream) is its child, and must be dropped before its parent, as the WASI interfaces demand.
  */
 import type { Droppable } from '../../canonical/row.ts';
 import { GuestFault } from '../../memory.ts';
@@ -18,7 +18,7 @@ export abstract class HostObject implements Droppable {
   }
 
   /**
-   * Takes the object from the guest: its handle is gone. Throws GuestFault where the guest still has handles of
+   * Removes the object from the guest, whose handle is gone. Throws GuestFault if the guest still has handles of its
    * children.
    */
   leave(): void {
@@ -27,13 +27,13 @@ export abstract class HostObject implements Droppable {
     if (this.#parent !== null) this.#parent.#children -= 1;
   }
 
-  /** Called when the guest drops its handle. */
+  /** Releases the object when the guest drops its handle. */
   drop(_guest: Process): void {
     this.leave();
     void this.close();
   }
 
-  /** Lets go of what the object holds: at its drop, and at the end of the Process. Does nothing a second time. */
+  /** Releases what the object holds, at its drop or at the end of the Process. Does nothing a second time. */
   close(): Promise<unknown> | undefined {
     return undefined;
   }

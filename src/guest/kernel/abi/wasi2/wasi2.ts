@@ -1,6 +1,6 @@
 /**
- * WASI 0.2: what components import, one table per interface. A component imports `wasi:io/streams@0.2.3`; the linker
- * binds it to `wasi:io/streams@0.2`, whose functions and types are those of every 0.2 release.
+ * Lists the interfaces of WASI 0.2, one table each. A component imports `wasi:io/streams@0.2.3`; the linker binds it to
+ * `wasi:io/streams@0.2`, whose functions and types are those of every 0.2 release.
  */
 import type { Abi } from '../../syscall.ts';
 import { environment } from './cli/environment.ts';

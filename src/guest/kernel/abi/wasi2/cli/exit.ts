@@ -5,7 +5,7 @@ import type { Process } from '../../../process.ts';
 import { outputWritten } from '../io/sink.ts';
 
 /**
- * Ends the Process with status 0 for ok and 1 for an error. Never returns. Bytes that streams took are written
+ * Ends the Process with status 0 for ok and 1 for an error; never returns. Bytes that streams have taken are written
  * first.
  */
 const exit = witRow(
@@ -15,7 +15,7 @@ const exit = witRow(
   { waits: true },
 );
 
-/** Ends the Process with the status `status-code`, 0 to 255. Never returns. */
+/** Ends the Process with the status `status-code`, 0 to 255; never returns. */
 const exitWithCode = witRow('exit-with-code', func({ 'status-code': 'u8' }), end, { waits: true });
 
 function end(guest: Process, status: number): Promise<never> {

@@ -1,4 +1,4 @@
-/** wasi:cli/terminal-*: whether a standard stream is a terminal, as it may be for `wasmcloud run`. */
+/** wasi:cli/terminal-*: tells whether a standard stream is a terminal, which is possible for `wasmcloud run` only. */
 import { func, hostResource, option, own } from '../../../../component/wit.ts';
 import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
@@ -10,7 +10,7 @@ const outputName = 'wasi:cli/terminal-output@0.2';
 const inputResource = hostResource(inputName, 'terminal-input');
 const outputResource = hostResource(outputName, 'terminal-output');
 
-/** Stands for a terminal; there is nothing that a guest can do with it. */
+/** Stands for a terminal. It has no functions. */
 class Terminal extends HostObject {
   readonly what = 'terminal';
 }
@@ -19,17 +19,17 @@ function terminalOf(stream: Resource): Terminal | null {
   return stream.device === 'terminal' ? new Terminal() : null;
 }
 
-/** Returns the terminal that the standard input comes from; none where it is no terminal. */
+/** Returns the terminal of standard input; none if it is no terminal. */
 const getTerminalStdin = witRow('get-terminal-stdin', func({}, option(own(inputResource))), (guest: Process) =>
   terminalOf(guest.options.stdin),
 );
 
-/** Returns the terminal that the standard output goes to; none where it is no terminal. */
+/** Returns the terminal of standard output; none if it is no terminal. */
 const getTerminalStdout = witRow('get-terminal-stdout', func({}, option(own(outputResource))), (guest: Process) =>
   terminalOf(guest.options.stdout),
 );
 
-/** Returns the terminal that the standard error goes to; none where it is no terminal. */
+/** Returns the terminal of standard error; none if it is no terminal. */
 const getTerminalStderr = witRow('get-terminal-stderr', func({}, option(own(outputResource))), (guest: Process) =>
   terminalOf(guest.options.stderr),
 );

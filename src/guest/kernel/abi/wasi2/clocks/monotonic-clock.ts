@@ -12,14 +12,14 @@ const now = witRow('now', func({}, 'u64'), (guest: Process) => guest.options.clo
 /** Returns the resolution of the clock: 1 ns. */
 const resolution = witRow('resolution', func({}, 'u64'), () => 1n);
 
-/** Returns a pollable that is ready from the time `when` on. */
+/** Returns a pollable that is ready from time `when` on. */
 const subscribeInstant = witRow(
   'subscribe-instant',
   func({ when: 'u64' }, own(pollableResource)),
   (_guest: Process, when: bigint) => timer(when),
 );
 
-/** Returns a pollable that is ready in `when` nanoseconds, and from then on. */
+/** Returns a pollable that is ready from `when` nanoseconds from now on. */
 const subscribeDuration = witRow(
   'subscribe-duration',
   func({ when: 'u64' }, own(pollableResource)),

@@ -7,7 +7,7 @@ const name = 'wasi:clocks/timezone@0.2';
 
 const displayType = record({ 'utc-offset': 's32', name: 'string', 'in-daylight-saving-time': 'bool' });
 
-/** Returns how to show the time `when`: in UTC. */
+/** Returns how to show the time `when`: offset, name and daylight saving time of UTC. */
 const display = witRow('display', func({ when: datetimeType }, displayType), () => ({
   utcOffset: 0,
   name: 'UTC',

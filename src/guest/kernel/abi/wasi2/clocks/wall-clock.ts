@@ -15,12 +15,12 @@ export const datetimeType = record({ seconds: 'u64', nanoseconds: 'u32' });
 
 const billion = 1_000_000_000n;
 
-/** Returns the datetime of Unix nanoseconds, which are not negative. */
+/** Returns the datetime of `unixNs`, Unix nanoseconds that are not negative. */
 export function toDatetime(unixNs: bigint): Datetime {
   return { seconds: unixNs / billion, nanoseconds: Number(unixNs % billion) };
 }
 
-/** Returns Unix nanoseconds; null for a datetime that is none (nanoseconds of a second or more). */
+/** Returns Unix nanoseconds; null for an invalid datetime (nanoseconds of a second or more). */
 export function fromDatetime({ seconds, nanoseconds }: Datetime): bigint | null {
   return nanoseconds < Number(billion) ? seconds * billion + BigInt(nanoseconds) : null;
 }
@@ -29,7 +29,7 @@ export function wallNs(guest: Process): bigint {
   return BigInt(Math.round(guest.options.clock.wallMs() * 1000)) * 1000n;
 }
 
-/** Returns the time since 1970. It may go back. */
+/** Returns the time since 1970. The clock may go back. */
 const now = witRow('now', func({}, datetimeType), (guest: Process) => toDatetime(wallNs(guest)));
 
 /** Returns the resolution of the clock: 1 ms. */

@@ -1,6 +1,6 @@
 /**
- * wasi:config: the handler's variables, as `wasmcloud env` and the manifest set them. The names `runtime` and `store`
- * and the versions differ in nothing that a component sees.
+ * wasi:config: the handler's variables, as `wasmcloud env` and the manifest set them. Components see no difference
+ * between the names `runtime` and `store`, or between the versions.
  */
 import { func, list, option, result, tuple, variant } from '../../../../component/wit.ts';
 import { ok, witInterface, witRow } from '../../../canonical/row.ts';
@@ -9,7 +9,7 @@ import { toText } from '../cli/environment.ts';
 
 const errorType = variant({ upstream: 'string', io: 'string' });
 
-/** Returns the value of the variable `key`; none where there is none. */
+/** Returns the value of the variable `key`; none if it is not set. */
 const get = witRow(
   'get',
   func({ key: 'string' }, result(option('string'), errorType)),

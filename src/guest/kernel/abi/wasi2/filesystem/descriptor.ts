@@ -1,4 +1,4 @@
-/** Open files and directories of a component. */
+/** Descriptors of a component: its open files and directories. */
 import type { DirectoryListing, DirectoryNode, FileHandle, OpenMode, Stat, Times } from '../../../fs/node.ts';
 import { OpenFile } from '../../../fs/open-file.ts';
 import type { Process } from '../../../process.ts';
@@ -11,7 +11,7 @@ const explain: Explain = (errno) => {
   return { text: `the file failed: ${code}`, codes: { filesystem: code } };
 };
 
-/** The handle of an open file, shared by its descriptor and its streams: it is closed with the last of them. */
+/** Shares the handle of an open file between its descriptor and its streams, and closes it with the last of them. */
 class SharedHandle {
   readonly handle: FileHandle;
   #users = 1;
@@ -68,7 +68,7 @@ export class FileDescriptor extends Descriptor {
     return new InputStream(this.#at(offset, { read: true, write: false }), this.#streamOptions());
   }
 
-  /** Returns a stream that writes from `offset` on; null: always at the end of the file. */
+  /** Returns a stream that writes from byte `offset` on; null: always at the end of the file. */
   output(guest: Process, offset: number | null): OutputStream {
     const file = this.#at(offset ?? 0, { read: false, write: true, append: offset === null });
     return new OutputStream(guest, file, this.#streamOptions());

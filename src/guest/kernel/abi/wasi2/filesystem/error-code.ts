@@ -1,4 +1,4 @@
-/** The error codes of wasi:filesystem, and which of them an Errno of the kernel is. */
+/** Lists the error codes of wasi:filesystem and translates the kernel's errors into them. */
 import { enumeration } from '../../../../component/wit.ts';
 import { type Err, err, type Ok, ok } from '../../../canonical/row.ts';
 import { Errno } from '../../../errno.ts';
@@ -61,7 +61,7 @@ const codes: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.notSupported, 'unsupported'],
   [Errno.notSeekable, 'invalid-seek'],
   [Errno.tooBig, 'file-too-large'],
-  // Nothing is mapped there: for a program that looks for a file, it is missing.
+  // No file is mapped at that path; a program that looks for a file expects no-entry.
   [Errno.notCapable, 'no-entry'],
   [Errno.overflow, 'overflow'],
   [Errno.illegalSequence, 'illegal-byte-sequence'],
@@ -70,14 +70,14 @@ const codes: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.outside, 'not-permitted'],
 ]);
 
-/** Returns the error code of an Errno; io for one that is not in the table. */
+/** Returns the error code of an Errno; io for an Errno that is not in the table. */
 export function toErrorCode(errno: number): string {
   return codes.get(errno) ?? 'io';
 }
 
 export type FileFailure = Err<string>;
 
-/** Returns the error of an Errno. */
+/** Returns the error result for an Errno. */
 export function failure(errno: number): FileFailure {
   return err(toErrorCode(errno));
 }

@@ -1,6 +1,6 @@
 /**
- * wasi:filesystem/types: files and directories of the Process's own file system, which preview 1 and `file:` use too:
- * the repository's files read-only, scratch at /tmp. Paths begin at a directory and never leave it.
+ * wasi:filesystem/types: files and directories of the Process's own file system, which preview 1 and `file:` also use.
+ * The repository's files are read-only, scratch is at /tmp. Paths begin at a directory and never leave it.
  */
 import { createHash } from 'node:crypto';
 import { KIB } from '../../../../../protocol/limits.ts';
@@ -86,7 +86,7 @@ const typeOfKind: Readonly<Record<NodeKind, string>> = {
 
 /** Most bytes of one read. */
 const readBytesMax = 256 * KIB;
-/** Host work (Process.work) of one directory entry, in bytes moved. */
+/** Host work (Process.work) for one directory entry, in bytes moved. */
 const entryWork = 1024;
 /** Largest file offset that arithmetic on doubles keeps exact. */
 const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);
@@ -141,7 +141,7 @@ const descriptorAppendViaStream = witRow(
 );
 
 /**
- * Takes note of how a range of a file will be used. Has no effect: everything is in memory already.
+ * Accepts advice on how a range of a file will be used. Has no effect: all bytes are in memory already.
  *
  * Errors: bad-descriptor a directory.
  */
@@ -211,8 +211,8 @@ const descriptorSetTimes = witRow(
 );
 
 /**
- * Reads up to `length` bytes, at most 256 KiB, from byte `offset` on. Returns them, and whether the end of the file was
- * there.
+ * Reads up to `length` bytes, at most 256 KiB, from byte `offset` on. Returns them, and whether they reach the end of
+ * the file.
  *
  * Errors: bad-descriptor a directory, or a file not open for reading.
  */
@@ -230,8 +230,8 @@ const descriptorRead = witRow(
 );
 
 /**
- * Writes `buffer` to the file at byte `offset`. Returns the number of bytes written, which is less only where a limit is
- * reached.
+ * Writes `buffer` to the file at byte `offset`. Returns the number of bytes written, which is less than asked for only
+ * at a limit.
  *
  * Errors: bad-descriptor a directory, or a file not open for writing; insufficient-space, file-too-large past what
  * scratch holds.
@@ -264,7 +264,7 @@ const descriptorReadDirectory = witRow(
   },
 );
 
-/** Commits what was written. Has no effect in scratch, which lives in memory. */
+/** Commits written bytes. Has no effect in scratch, which lives in memory. */
 const descriptorSync = witRow('[method]descriptor.sync', func(self, orError(null)), sync);
 
 /**
@@ -351,8 +351,9 @@ const descriptorLinkAt = witRow(
 );
 
 /**
- * Opens `path`. symlink-follow follows a symbolic link at its end; open-flags make the file, want a directory, want the
- * name to be free, cut the file; read and write say what it is opened for.
+ * Opens `path`. symlink-follow follows a symbolic link at its end. open-flags: create makes the file, directory accepts
+ * directories only, exclusive fails if the name is taken, truncate cuts the file. read and write say what the file is
+ * opened for.
  *
  * Errors: not-permitted a path that leads out of the directory; no-entry, exist, is-directory, not-directory, loop,
  * read-only, insufficient-space as in POSIX.
@@ -423,8 +424,8 @@ const descriptorRemoveDirectoryAt = witRow(
 );
 
 /**
- * Gives the node called `old-path` the name `new-path` below `new-descriptor`. A node that has that name is replaced
- * where the kinds allow it.
+ * Gives the node called `old-path` the name `new-path` below `new-descriptor`. Replaces a node of that name if the
+ * kinds of the nodes allow it.
  *
  * Errors: as in POSIX; read-only outside of scratch.
  */
@@ -464,7 +465,7 @@ const descriptorUnlinkFileAt = witRow(
   (guest: Process, at: Descriptor, path: string) => onPath(guest, at, path, removeFile),
 );
 
-/** Returns whether both descriptors are of one file or directory. */
+/** Returns whether both descriptors refer to the same file or directory. */
 const descriptorIsSameObject = witRow(
   '[method]descriptor.is-same-object',
   func({ ...self, other: borrow(descriptorResource) }, 'bool'),
@@ -475,7 +476,7 @@ const descriptorIsSameObject = witRow(
   },
 );
 
-/** Returns 128 bits that identify the file or directory among all that the Process can see. */
+/** Returns 128 bits that identify the file or directory among all those of the Process. */
 const descriptorMetadataHash = witRow(
   '[method]descriptor.metadata-hash',
   func(self, orError(metadataHashType)),
@@ -494,10 +495,10 @@ const descriptorMetadataHashAt = witRow(
     toHash(statOf(guest, at, pathFlags, path)),
 );
 
-/** Drops a descriptor. Streams made from it stay. */
+/** Drops a descriptor. Streams made from it stay open. */
 const dropDescriptor = dropRow(descriptorResource);
 
-/** Returns the next entry of the directory, none at the end. */
+/** Returns the next entry of the directory; none at the end. */
 const directoryEntryStreamReadDirectoryEntry = witRow(
   '[method]directory-entry-stream.read-directory-entry',
   func({ self: borrow(directoryEntryStreamResource) }, orError(option(directoryEntryType))),
@@ -513,7 +514,7 @@ const directoryEntryStreamReadDirectoryEntry = witRow(
 /** Drops a directory-entry-stream. */
 const dropDirectoryEntryStream = dropRow(directoryEntryStreamResource);
 
-/** Returns the error code of an error that the stream of a file reported; none for any other error. */
+/** Returns the error code of an error that the stream of a file reported; none for other errors. */
 const filesystemErrorCode = witRow(
   'filesystem-error-code',
   func({ err: borrow(errorResource) }, option(errorCodeType)),
@@ -588,13 +589,13 @@ function toHash(stat: Stat | FileFailure | number) {
   return ok({ lower: hash.readBigUInt64LE(0), upper: hash.readBigUInt64LE(8) });
 }
 
-/** Returns the times to set; null where one is no time. */
+/** Returns the times to set; null if one of them is invalid. */
 function timesFrom(guest: Process, access: NewTimestamp, modification: NewTimestamp): Times | null {
   const pick = (one: NewTimestamp): bigint | null | undefined => {
     if (one.tag === 'no-change') return null;
     if (one.tag === 'now') return wallNs(guest);
     const ns = fromDatetime((one as { readonly value: Datetime }).value);
-    // Times of files are 64 bits of nanoseconds.
+    // Times of files have 64 bits of nanoseconds.
     return ns === null || ns >= 1n << 64n ? undefined : ns;
   };
   const [atimNs, mtimNs] = [pick(access), pick(modification)];

@@ -1,6 +1,6 @@
 /**
- * Takes the body of an outgoing message. Until the message has been sent, or where it is sent only with its first
- * bytes, the body is held here; then it flows on to the connection.
+ * Takes the body of an outgoing message. Holds the body until the message is sent, which may be together with its first
+ * bytes; then passes it on to the connection.
  *
  *     holding --attach--> draining --held bytes taken--> flowing --end--> ended
  */
@@ -11,13 +11,13 @@ import { Wakeup } from '../../../net/wakeup.ts';
 import type { Process } from '../../../process.ts';
 import type { MaybePromise, Resource } from '../../../resource.ts';
 
-/** Most bytes of one body that are held. A write of more waits until the message is sent. */
+/** Most bytes that are held of one body. A write beyond them waits until the message is sent. */
 export const heldBodyBytesMax = 256 * KIB;
 
 export interface PipeOptions {
-  /** Name under which bytes are accounted. */
+  /** Scheme under which bytes are accounted. */
   readonly scheme: string;
-  /** The Content-Length of the message; null where it has none. */
+  /** Content-Length of the message; null without the field. */
   readonly contentLength: number | null;
   /** Called when a write has to wait because the message has not been sent. */
   readonly full: () => void;
@@ -26,7 +26,7 @@ export interface PipeOptions {
 export class BodyPipe implements Resource {
   readonly scheme: string;
   readonly contentLength: number | null;
-  /** Bytes of the body that have been written. */
+  /** Number of bytes of the body that have been written. */
   written = 0;
   readonly #guest: Process;
   readonly #full: () => void;
@@ -34,7 +34,7 @@ export class BodyPipe implements Resource {
   readonly #changed = new Wakeup();
   #target: Resource | null = null;
   #isFlowing = false;
-  /** Called when everything before the end has gone to the target; null while the body has not ended. */
+  /** Called when all bytes before the end have gone to the target; null while the body has not ended. */
   #ended: (() => void) | null = null;
   #failed = 0;
 
@@ -45,12 +45,12 @@ export class BodyPipe implements Resource {
     this.#full = options.full;
   }
 
-  /** Whether all of the body is here: it has ended and nothing has been sent. */
+  /** Whether the pipe holds the whole body: it has ended and nothing has been sent. */
   get isWhole(): boolean {
     return this.#ended !== null && this.#target === null;
   }
 
-  /** Returns the bytes held, of a body that isWhole, and ends the pipe. */
+  /** Returns the whole body and ends the pipe. May be called only if isWhole. */
   takeWhole(): Uint8Array {
     const bytes = this.#held.takeAll();
     this.#guest.held.give(bytes.length);
@@ -92,13 +92,16 @@ export class BodyPipe implements Resource {
     return this.#isFlowing ? (this.#target.writable?.() ?? null) : this.#changed.wait();
   }
 
-  /** Lets the body flow to `target`. Returns a promise that settles when what was held has gone there; it never rejects. */
+  /**
+   * Lets the body flow to `target`. Returns a promise that settles when the held bytes have gone there; it never
+   * rejects.
+   */
   attach(target: Resource): Promise<void> {
     this.#target = target;
     return this.#drain(target);
   }
 
-  /** Ends the body. Calls `ended` when everything before it has gone to the target. */
+  /** Ends the body. Calls `ended` when all bytes before the end have gone to the target. */
   end(ended: () => void): void {
     this.#ended = ended;
     if (this.#isFlowing) ended();
@@ -139,7 +142,7 @@ export class BodyPipe implements Resource {
   }
 }
 
-/** Returns whether output of `guest` is still to be sent: it runs, or has ended by itself. */
+/** Returns whether output of `guest` must still be sent: the guest runs, or has ended by itself. */
 function isWanted({ end }: Process): boolean {
   return end === null || end.kind === 'exit';
 }

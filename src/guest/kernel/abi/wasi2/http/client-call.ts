@@ -1,7 +1,7 @@
 /**
  * Sends one request of a component and receives its response, with the time limits of its request-options. A request
- * whose body has not ended is sent when the component waits for the answer, or has written more than is held: so most
- * requests go out in one piece.
+ * whose body has not ended is sent when the component waits for the response or has written more than can be held. So
+ * most requests go out in one piece.
  */
 import { Errno } from '../../../errno.ts';
 import type { HttpField } from '../../../incoming-http.ts';
@@ -19,7 +19,7 @@ import { isForbidden } from './fields.ts';
 import type { Incoming } from './incoming-body.ts';
 import type { OutgoingRequest, RequestOptions } from './outgoing-request.ts';
 
-/** Longest delay of a timer of Node in milliseconds; longer limits are none, the invocation ends before. */
+/** Longest delay of a timer of Node in milliseconds. A longer limit is ignored: the invocation ends before. */
 const timerMsMax = 2 ** 31 - 1;
 
 export interface ClientCallOptions {
@@ -42,7 +42,7 @@ export class ClientCall implements Incoming {
   #isClosed = false;
   readonly #onAbort = (): void => this.close();
 
-  /** Counts as a network resource of the Process; network.enter() has been called. */
+  /** The call counts as a network resource of the Process: network.enter() must have been called. */
   constructor(options: ClientCallOptions) {
     this.#options = options;
     const { guest, request } = options;
@@ -60,14 +60,14 @@ export class ClientCall implements Incoming {
     return this.#call?.response ?? null;
   }
 
-  /** The error code of a call that failed before its response began; null for any other. */
+  /** Error code of a call that failed before its response began; null for other calls. */
   get failure(): HttpErrorCode | null {
     if (this.#failure !== null) return this.#failure;
     const failure = this.#call?.failure ?? null;
     return failure === null ? null : errorCodeOf(failure);
   }
 
-  /** Sends the request where it has not been sent. */
+  /** Sends the request if it has not been sent. */
   start(): void {
     if (this.#call !== null || this.#isClosed || this.#failure !== null) return;
     const { guest, network, head, requested, request, limits } = this.#options;
@@ -114,7 +114,7 @@ export class ClientCall implements Incoming {
       }, firstByteMs);
   }
 
-  /** Returns null where the response, or a failure, is there; else a promise to wait for. Sends the request. */
+  /** Returns null if the response or a failure has arrived, else a promise to wait for. Sends the request. */
   readiness(): Promise<void> | null {
     this.start();
     if (this.failure !== null || this.#call === null) return null;
@@ -130,7 +130,7 @@ export class ClientCall implements Incoming {
     if (this.exchange !== null) this.exchange.abort(new NetworkFailure(Errno.closed, 'given up'));
   }
 
-  /** Returns the header fields of the response but those of the connection. */
+  /** Returns the header fields of the response without those of the connection. */
   fields(): readonly HttpField[] {
     const { exchange } = this;
     return exchange === null ? [] : toFields(exchange.rawHeaders, hopByHop(exchange.values('connection')));
@@ -147,7 +147,7 @@ export class ClientCall implements Incoming {
     return errno === Errno.timedOut ? { tag: 'connection-read-timeout' } : errorCodeOf(failure);
   }
 
-  /** Limits the wait for the next bytes of the body. */
+  /** Limits the wait for the next bytes of the body. Returns a promise to wait for. */
   waits(promise: Promise<void>): Promise<void> {
     const ms = toMs(this.#options.limits?.betweenBytesNs ?? null);
     if (ms === null || this.#betweenBytes !== null) return promise;
@@ -177,7 +177,7 @@ export class ClientCall implements Incoming {
   }
 }
 
-/** The body of the response, as the guest reads it. */
+/** Reads the body of the response for the guest. */
 class ResponseBody implements Resource {
   readonly scheme: string;
   readonly #call: ClientCall;
@@ -233,7 +233,7 @@ function toFields(raw: readonly Buffer[], dropped: ReadonlySet<string>): readonl
   return fields;
 }
 
-/** Returns whole milliseconds, rounded up; null where there is no limit that could strike. */
+/** Returns whole milliseconds, rounded up; null if no limit can take effect. */
 function toMs(ns: bigint | null): number | null {
   if (ns === null) return null;
   const ms = (ns + 999_999n) / 1_000_000n;

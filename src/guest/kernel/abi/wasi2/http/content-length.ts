@@ -1,7 +1,9 @@
 /** Reads the Content-Length that a component has set (RFC 9110 8.6). */
 import type { HttpField } from '../../../incoming-http.ts';
 
-/** Returns the length in bytes, null without the field, undefined where it is no length or differs from another one. */
+/**
+ * Returns the length in bytes; null without the field; undefined if a value is no length or differs from another value.
+ */
 export function contentLengthOf(fields: readonly HttpField[]): number | null | undefined {
   const values = fields
     .filter(([name]) => name === 'content-length')

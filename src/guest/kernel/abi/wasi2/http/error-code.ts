@@ -1,4 +1,4 @@
-/** The error codes of wasi:http, and which of them a failure of the network is. */
+/** Lists the error codes of wasi:http and translates failures of the network into them. */
 import { option, record, variant } from '../../../../component/wit.ts';
 import { Errno } from '../../../errno.ts';
 import { codeOf, type NetworkFailure } from '../../../net/failure.ts';
@@ -67,7 +67,7 @@ const byErrno: ReadonlyMap<number, HttpErrorCode> = new Map<number, HttpErrorCod
 /** Returns the error code of a failed request. */
 export function errorCodeOf(failure: NetworkFailure): HttpErrorCode {
   const code = failure.cause === undefined ? null : (codeOf(failure.cause) ?? '');
-  // The parser of undici sets a code for some of its errors only.
+  // undici's parser sets a code for some of its errors only.
   if (code?.startsWith('HPE_') || isParserError(failure.cause)) return { tag: 'HTTP-protocol-error' };
   if (code !== null && isCertificateCode(code)) return { tag: 'TLS-certificate-error' };
   if (code?.startsWith('ERR_SSL') || code === 'EPROTO') return { tag: 'TLS-protocol-error' };

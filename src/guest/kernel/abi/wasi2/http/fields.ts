@@ -14,14 +14,17 @@ export const fieldsResource = hostResource(httpTypesName, 'fields');
 export const headerErrorType = variant({ 'invalid-syntax': null, forbidden: null, immutable: null });
 type HeaderError = Err<{ readonly tag: 'invalid-syntax' | 'forbidden' | 'immutable' }>;
 
-/** Most bytes of one `fields`, 32 for each field included. Servers take 8 to 64 KiB. */
+/** Most bytes of one `fields`; each field counts 32 bytes more. Servers accept 8 to 64 KiB. */
 const fieldsBytesMax = 128 * KIB;
 const fieldOverheadBytes = 32;
 
-// RFC 9110 5.6.2: a token.
+// Matches a token (RFC 9110 5.6.2).
 const namePattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Fields of the connection, which the platform sets (RFC 9110 7.6.1), and those that name the host. */
+/**
+ * Names that a component may not set: fields of the connection, which the platform sets (RFC 9110 7.6.1), and those
+ * that name the host.
+ */
 const forbiddenNames: ReadonlySet<string> = new Set([...connectionFields, 'host', 'trailer']);
 
 export function isForbidden(name: string): boolean {
@@ -47,7 +50,9 @@ export class Fields extends HostObject {
     this.#isMutable = isMutable;
   }
 
-  /** Returns new fields that the guest may change, with copies of `entries`. Throws GuestFault where they are too big. */
+  /**
+   * Returns new fields that the guest may change, with copies of `entries`. Throws GuestFault if they are too large.
+   */
   static from(guest: Process, entries: readonly HttpField[]): Fields {
     const fields = new Fields(guest, [], null, true);
     fields.replace(entries.map(([name, value]) => [name, value.slice()]));
@@ -63,14 +68,14 @@ export class Fields extends HostObject {
     return this.#entries;
   }
 
-  /** Returns null where the field `name` (in any case) may be set, else why not. */
+  /** Returns why the field `name` (in upper or lower case) may not be set; null: it may. */
   refusal(name: string): HeaderError | null {
     if (!namePattern.test(name)) return invalidSyntax;
     if (isForbidden(name.toLowerCase())) return forbidden;
     return this.#isMutable ? null : immutable;
   }
 
-  /** Takes `entries` in place of those before. Throws GuestFault where they are too big. */
+  /** Replaces all entries by `entries`. Throws GuestFault if they are too large. */
   replace(entries: readonly HttpField[]): void {
     const bytes = entries.reduce((sum, [name, value]) => sum + name.length + value.length + fieldOverheadBytes, 0);
     if (bytes > fieldsBytesMax)
@@ -106,7 +111,7 @@ const newFields = witRow('[constructor]fields', func({}, own(fieldsResource)), (
 );
 
 /**
- * Returns fields with the names and values of `entries`.
+ * Returns fields with the given names and values.
  *
  * Errors: invalid-syntax a name that is no token, or a value with control characters; forbidden a field that belongs to
  * the connection (connection, host, keep-alive, proxy-*, trailer, transfer-encoding, upgrade …).
@@ -129,7 +134,7 @@ const fieldsFromList = witRow(
   },
 );
 
-/** Returns the values of all fields called `name`, in order; none where there is none. */
+/** Returns the values of all fields called `name`, in order; an empty list without such a field. */
 const fieldsGet = witRow(
   '[method]fields.get',
   func({ ...self, name: 'string' }, list(fieldValueType)),
@@ -139,7 +144,7 @@ const fieldsGet = witRow(
   },
 );
 
-/** Returns whether there is a field called `name`. */
+/** Returns whether a field is called `name`. */
 const fieldsHas = witRow(
   '[method]fields.has',
   func({ ...self, name: 'string' }, 'bool'),
@@ -150,7 +155,7 @@ const fieldsHas = witRow(
 );
 
 /**
- * Sets the field `name` to the values `value`, in place of all that are called so.
+ * Sets the field `name` to the values `value`. Replaces all fields of that name.
  *
  * Errors: invalid-syntax, forbidden as fields.from-list; immutable fields of a request or response.
  */
@@ -184,7 +189,7 @@ const fieldsDelete = witRow(
 );
 
 /**
- * Adds the field `name` with the value `value` behind all others.
+ * Adds the field `name` with the value `value` after all others.
  *
  * Errors: invalid-syntax, forbidden as fields.from-list; immutable fields of a request or response.
  */
@@ -207,7 +212,7 @@ const fieldsEntries = witRow(
   (_guest: Process, fields: Fields) => fields.entries,
 );
 
-/** Returns fields with the same entries, which can be changed. */
+/** Returns new fields with the same entries, which can be changed. */
 const fieldsClone = witRow('[method]fields.clone', func(self, own(fieldsResource)), (guest: Process, fields: Fields) =>
   Fields.from(guest, fields.entries),
 );

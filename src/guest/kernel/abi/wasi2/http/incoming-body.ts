@@ -1,4 +1,4 @@
-/** wasi:http/types, `incoming-body` and `future-trailers`: the body of a request or response that arrives. */
+/** wasi:http/types, `incoming-body` and `future-trailers`: the body of a received request or response. */
 import { KIB } from '../../../../../protocol/limits.ts';
 import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
 import { dropRow, type Err, err, type Ok, ok, witRow } from '../../../canonical/row.ts';
@@ -16,17 +16,17 @@ import { Fields, fieldsResource, httpTypesName } from './fields.ts';
 export const incomingBodyResource = hostResource(httpTypesName, 'incoming-body');
 const futureTrailersResource = hostResource(httpTypesName, 'future-trailers');
 
-/** Most bytes that are read away at once from a body that the component has not read to its end. */
+/** Most bytes of an unread body that are read and dropped at once. */
 const skippedBytes = 64 * KIB;
 
-/** A message body as it arrives. */
+/** The body of a message that is being received. */
 export interface Incoming {
   readonly body: Resource;
-  /** Returns the trailers, when the body has been read to its end. */
+  /** Returns the trailers. May be called once the body has been read to its end. */
   trailers(): readonly HttpField[];
   /** Returns the error code of a body that failed with `errno`. */
   errorCode(errno: number): HttpErrorCode;
-  /** Called once, when nothing of the body is wanted any more. */
+  /** Called once, when no more of the body is wanted. */
   close(): void;
 }
 
@@ -56,7 +56,7 @@ export class IncomingBody extends HostObject {
   }
 }
 
-/** Result of future-trailers.get at the first call after it is ready. */
+/** Result of future-trailers.get at the first call after the trailers have arrived. */
 type Trailers = Ok<Fields | null> | Err<HttpErrorCode>;
 
 export class FutureTrailers extends HostObject {
@@ -64,7 +64,7 @@ export class FutureTrailers extends HostObject {
   readonly #guest: Process;
   readonly #incoming: Incoming;
   isTaken = false;
-  /** Errno of the end of the body; 0 before. */
+  /** Errno with which the body ended; 0 before. */
   #end = 0;
   #waiting: Promise<void> | null = null;
 
@@ -74,7 +74,7 @@ export class FutureTrailers extends HostObject {
     this.#incoming = incoming;
   }
 
-  /** Reads what is left of the body away. Returns null at its end, else a promise to wait for. */
+  /** Reads and drops the rest of the body. Returns null at its end, else a promise to wait for. */
   readiness(): Promise<void> | null {
     if (this.#waiting !== null) return this.#waiting;
     if (this.#end !== 0) return null;
@@ -107,11 +107,7 @@ export class FutureTrailers extends HostObject {
   }
 }
 
-/**
- * Returns the stream of the body's bytes, once. It is a child of the body.
- *
- * Errors: an error the second time.
- */
+/** Returns the stream of the body's bytes. Can be called once. The stream is a child of the body. */
 const incomingBodyStream = witRow(
   '[method]incoming-body.stream',
   func({ self: borrow(incomingBodyResource) }, result(own(inputStreamResource), null)),
@@ -123,8 +119,8 @@ const incomingBodyStream = witRow(
 );
 
 /**
- * Ends the reading of a body, and returns its trailers to come. What was not read of it is thrown away. Traps where the
- * stream of the body has not been dropped.
+ * Ends the reading of a body and returns its future trailers. Unread bytes are dropped. Traps if the stream of the body
+ * has not been dropped.
  */
 const incomingBodyFinish = witRow(
   '[static]incoming-body.finish',
@@ -136,10 +132,10 @@ const incomingBodyFinish = witRow(
   },
 );
 
-/** Drops an incoming-body. What was not read of it is not received. */
+/** Drops an incoming-body. Its unread bytes are not received. */
 const dropIncomingBody = dropRow(incomingBodyResource);
 
-/** Returns a pollable that is ready when the trailers are there. It is a child of the future. */
+/** Returns a pollable that is ready when the trailers have arrived. It is a child of the future. */
 const futureTrailersSubscribe = witRow(
   '[method]future-trailers.subscribe',
   func({ self: borrow(futureTrailersResource) }, own(pollableResource)),
@@ -147,10 +143,10 @@ const futureTrailersSubscribe = witRow(
 );
 
 /**
- * Returns none while the body has not ended; then the trailers, or none where the message has none; an error the second
- * time.
+ * Returns none while the body has not ended, then the trailers (none if the message has none), and an error at the
+ * second call after that.
  *
- * Errors: what the body failed with.
+ * Errors: the error of the body.
  */
 const futureTrailersGet = witRow(
   '[method]future-trailers.get',

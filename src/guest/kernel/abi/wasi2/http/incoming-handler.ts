@@ -1,5 +1,5 @@
 /**
- * wasi:http/incoming-handler: what the entry of a linked component calls to get the arguments of its `handle`. No
+ * trisiel:http/incoming-handler: returns the arguments for `handle` to the entry point of a linked component. No
  * component imports these functions: the linker writes `handle(request(), outparam())`.
  */
 import { func, own } from '../../../../component/wit.ts';
@@ -10,14 +10,14 @@ import type { Process } from '../../../process.ts';
 import { IncomingRequest, incomingRequestResource } from './incoming-request.ts';
 import { ResponseOutparam, responseOutparamResource } from './outgoing-response.ts';
 
-/** Returns the request that the Process answers. Traps where there is none. */
+/** Returns the request that the Process answers. Traps if there is none. */
 const request = witRow(
   'request',
   func({}, own(incomingRequestResource)),
   (guest: Process) => new IncomingRequest(httpOf(guest)),
 );
 
-/** Returns the right to answer it, once. Traps where there is no request. */
+/** Returns the right to answer the request. Can be called once. Traps if there is no request. */
 const outparam = witRow(
   'outparam',
   func({}, own(responseOutparamResource)),

@@ -31,28 +31,30 @@ const incomingRequestMethod = witRow(
   (_guest: Process, { http }: IncomingRequest) => toMethod(http.method),
 );
 
-/** Returns the path and query of the request, as they were sent. */
+/** Returns path and query of the request, exactly as they were sent. */
 const incomingRequestPathWithQuery = witRow(
   '[method]incoming-request.path-with-query',
   func(self, option('string')),
   (_guest: Process, { http }: IncomingRequest) => http.pathWithQuery,
 );
 
-/** Returns the scheme of the request: HTTPS under TLS, or where a trusted proxy says so. */
+/** Returns the scheme of the request: HTTPS over TLS, or if a trusted proxy says so. */
 const incomingRequestScheme = witRow(
   '[method]incoming-request.scheme',
   func(self, optionalSchemeType),
   (_guest: Process, { http }: IncomingRequest) => toScheme(http.scheme),
 );
 
-/** Returns host and port as the client named them. */
+/** Returns host and port as the client wrote them. */
 const incomingRequestAuthority = witRow(
   '[method]incoming-request.authority',
   func(self, option('string')),
   (_guest: Process, { http }: IncomingRequest) => http.authority,
 );
 
-/** Returns the header fields of the request but those of the connection, and Host. They are a child of the request. */
+/**
+ * Returns the header fields of the request without Host and those of the connection. They are a child of the request.
+ */
 const incomingRequestHeaders = witRow(
   '[method]incoming-request.headers',
   func(self, own(fieldsResource)),
@@ -65,7 +67,7 @@ const incomingRequestHeaders = witRow(
 );
 
 /**
- * Returns the body of the request, once.
+ * Returns the body of the request. Can be called once.
  *
  * Errors: an error the second time.
  */
@@ -82,7 +84,7 @@ const incomingRequestConsume = witRow(
         trailers: () => http.trailers().filter(([name]) => !isForbidden(name)),
         errorCode: (errno) =>
           errno === Errno.tooBig ? { tag: 'HTTP-request-body-size', value: null } : { tag: 'connection-terminated' },
-        // The connection is the client's; what is left of the body is thrown away with the request.
+        // The connection belongs to the client; the unread rest of the body is dropped with the request.
         close: () => undefined,
       }),
     );

@@ -16,7 +16,7 @@ const incomingResponseResource = hostResource(httpTypesName, 'incoming-response'
 export class FutureIncomingResponse extends HostObject {
   readonly what = 'future-incoming-response';
   readonly call: ClientCall;
-  /** Whether the guest has got the response: then that is what keeps the connection. */
+  /** Whether the guest has the response, which then keeps the connection in place of the future. */
   isTaken = false;
 
   constructor(call: ClientCall) {
@@ -46,7 +46,7 @@ export class IncomingResponse extends HostObject {
   }
 }
 
-/** Returns a pollable that is ready when the response, or a failure, is there. It is a child of the future. */
+/** Returns a pollable that is ready when the response or a failure has arrived. It is a child of the future. */
 const futureIncomingResponseSubscribe = witRow(
   '[method]future-incoming-response.subscribe',
   func({ self: borrow(futureIncomingResponseResource) }, own(pollableResource)),
@@ -54,7 +54,7 @@ const futureIncomingResponseSubscribe = witRow(
 );
 
 /**
- * Returns none while there is no response; then the response; an error the second time.
+ * Returns none while the response has not arrived, then the response, and an error at the second call after that.
  *
  * Errors: the error code of a request that failed.
  */
@@ -75,7 +75,7 @@ const futureIncomingResponseGet = witRow(
   },
 );
 
-/** Drops a future-incoming-response. A request without a response yet is given up. */
+/** Drops a future-incoming-response. A request whose response has not arrived is given up. */
 const dropFutureIncomingResponse = dropRow(futureIncomingResponseResource);
 
 /** Returns the status code. */
@@ -85,7 +85,7 @@ const incomingResponseStatus = witRow(
   (_guest: Process, { status }: IncomingResponse) => status,
 );
 
-/** Returns the header fields but those of the connection. They are a child of the response. */
+/** Returns the header fields without those of the connection. They are a child of the response. */
 const incomingResponseHeaders = witRow(
   '[method]incoming-response.headers',
   func({ self: borrow(incomingResponseResource) }, own(fieldsResource)),
@@ -93,7 +93,7 @@ const incomingResponseHeaders = witRow(
 );
 
 /**
- * Returns the body of the response, once.
+ * Returns the body of the response. Can be called once.
  *
  * Errors: an error the second time.
  */

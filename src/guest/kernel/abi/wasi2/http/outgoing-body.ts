@@ -14,11 +14,11 @@ export const outgoingBodyResource = hostResource(httpTypesName, 'outgoing-body')
 
 export interface OutgoingBodyOptions {
   readonly pipe: BodyPipe;
-  /** Which message it is the body of; names the error code of a wrong length. */
+  /** Kind of the message, for the error code of a wrong length. */
   readonly message: 'request' | 'response';
-  /** Called once, when all of the body is in the pipe. */
+  /** Called once, when the whole body is in the pipe. */
   readonly finished: (trailers: readonly HttpField[]) => void;
-  /** Called once, in place of finished, where the body was given up: what was sent of it must not look complete. */
+  /** Called once, in place of finished, if the body was given up: the part that was sent must not look complete. */
   readonly givenUp: (why: string) => void;
 }
 
@@ -41,7 +41,7 @@ export class OutgoingBody extends HostObject {
     return { tag: `HTTP-${message}-body-size`, value: BigInt(pipe.written + this.#sink.pendingBytes) };
   }
 
-  /** Ends the body, behind what its stream still holds. Returns whether it has the length that was announced. */
+  /** Ends the body after the bytes that its stream still holds. Returns whether it has the announced length. */
   finish(guest: Process, trailers: readonly HttpField[]): boolean {
     const { pipe, finished, givenUp } = this.options;
     this.#isOver = true;
@@ -65,7 +65,7 @@ export class OutgoingBody extends HostObject {
 }
 
 /**
- * Returns the stream that takes the bytes of the body, once. It is a child of the body.
+ * Returns the stream that takes the bytes of the body. Can be called once. The stream is a child of the body.
  *
  * Errors: an error the second time.
  */
@@ -81,10 +81,10 @@ const outgoingBodyWrite = witRow(
 );
 
 /**
- * Ends the body, with `trailers` where there are any. A body that is dropped without it is cut off, so that the other
- * side does not take it for complete. Traps where the stream of the body has not been dropped.
+ * Ends the body, with `trailers` if there are any. A body that is dropped without finish is cut off, so that the
+ * receiver does not take it for complete. Traps if the stream of the body has not been dropped.
  *
- * Errors: HTTP-request-body-size or HTTP-response-body-size where a Content-Length says something else.
+ * Errors: HTTP-request-body-size or HTTP-response-body-size if the length differs from the Content-Length.
  */
 const outgoingBodyFinish = witRow(
   '[static]outgoing-body.finish',
@@ -98,7 +98,7 @@ const outgoingBodyFinish = witRow(
   },
 );
 
-/** Drops an outgoing-body. One that was not finished is cut off. */
+/** Drops an outgoing-body. A body that was not finished is cut off. */
 const dropOutgoingBody = dropRow(outgoingBodyResource);
 
 export const outgoingBodyRows = [outgoingBodyWrite, outgoingBodyFinish, dropOutgoingBody];

@@ -18,10 +18,10 @@ import {
 } from './outgoing-request.ts';
 
 /**
- * Sends `request`, with the time limits of `options`. Returns the response to come. The policy is matched against the
- * full URL; one that it forbids ends the Process. Redirects are not followed. The method CONNECT is not possible.
+ * Sends `request`, with the time limits of `options`. Returns the future response. The policy is matched against the
+ * full URL; a forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible.
  *
- * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, or another scheme than http and https;
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, or a scheme other than http and https;
  * HTTP-request-URI-too-long more than 4,096 characters; destination-IP-prohibited an address that guests may not reach;
  * destination-unavailable there is no network; connection-limit-reached more than 64 connections of the invocation.
  */
@@ -80,7 +80,7 @@ function send(
   return ok(new FutureIncomingResponse(new ClientCall({ guest, network, head, requested: found, request, limits })));
 }
 
-/** Returns `text` with each byte of its UTF-8 as one character, as heads are read. */
+/** Returns `text` as UTF-8, each byte as one character, which is how heads are read. */
 function toLatin1(text: string): string {
   return Buffer.from(text).toString('latin1');
 }

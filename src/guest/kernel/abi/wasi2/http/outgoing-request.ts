@@ -21,9 +21,9 @@ import {
 export const outgoingRequestResource = hostResource(httpTypesName, 'outgoing-request');
 export const requestOptionsResource = hostResource(httpTypesName, 'request-options');
 
-/** Events of a request's body, for the call that sends it. */
+/** Events of a request's body, for the call that sends the request. */
 export interface BodyEvents {
-  /** The body has ended, or more of it was written than is held. */
+  /** Called when the body has ended, or when more of it was written than can be held. */
   ready(): void;
   givenUp(why: string): void;
 }
@@ -32,15 +32,15 @@ export class OutgoingRequest extends HostObject {
   readonly what = 'outgoing-request';
   readonly fields: Fields;
   method = 'GET';
-  /** In lower case; null: https. */
+  /** Scheme in lower case; null: https. */
   scheme: string | null = null;
   authority: string | null = null;
   pathWithQuery: string | null = null;
-  /** The body; null where the component has not asked for one. */
+  /** Pipe of the body; null while the component has not asked for the body. */
   pipe: BodyPipe | null = null;
-  /** Why the body was given up before the request was sent; null where it was not. */
+  /** Why the body was given up before the request was sent; null if it was not. */
   bodyGivenUp: string | null = null;
-  /** Set by the call that sends the request. */
+  /** Receiver of the body's events, set by the call that sends the request. */
   events: BodyEvents | null = null;
 
   constructor(fields: Fields) {
@@ -78,7 +78,7 @@ export class OutgoingRequest extends HostObject {
   }
 }
 
-/** Time limits of a request in nanoseconds; null: none but the deadline of the invocation. */
+/** Time limits of a request in nanoseconds; null: only the deadline of the invocation. */
 export class RequestOptions extends HostObject {
   readonly what = 'request-options';
   connectNs: bigint | null = null;
@@ -89,7 +89,7 @@ export class RequestOptions extends HostObject {
 const self = { self: borrow(outgoingRequestResource) } as const;
 const done = result(null, null);
 
-/** Returns a GET request with the fields `headers`, and no path, scheme and authority yet. */
+/** Returns a GET request with the fields `headers`, without path, scheme and authority. */
 const newOutgoingRequest = witRow(
   '[constructor]outgoing-request',
   func({ headers: own(fieldsResource) }, own(outgoingRequestResource)),
@@ -100,9 +100,9 @@ const newOutgoingRequest = witRow(
 );
 
 /**
- * Returns the body of the request, once. A request whose body was not asked for has none.
+ * Returns the body of the request. Can be called once. A request whose body was not asked for has none.
  *
- * Errors: an error the second time, and where the Content-Length is no length.
+ * Errors: an error the second time, and for a Content-Length that is no length.
  */
 const outgoingRequestBody = witRow(
   '[method]outgoing-request.body',
@@ -136,7 +136,7 @@ const outgoingRequestSetMethod = witRow(
   },
 );
 
-/** Returns path and query; none where they were not set: `/`. */
+/** Returns path and query; none if they were not set, which means `/`. */
 const outgoingRequestPathWithQuery = witRow(
   '[method]outgoing-request.path-with-query',
   func(self, option('string')),
@@ -158,7 +158,7 @@ const outgoingRequestSetPathWithQuery = witRow(
   },
 );
 
-/** Returns the scheme; none where it was not set: HTTPS. */
+/** Returns the scheme; none if it was not set, which means HTTPS. */
 const outgoingRequestScheme = witRow(
   '[method]outgoing-request.scheme',
   func(self, optionalSchemeType),
@@ -191,7 +191,7 @@ const outgoingRequestAuthority = witRow(
 /**
  * Sets host and port.
  *
- * Errors: an error for a text that is not HOST or HOST:PORT; user information is none of both.
+ * Errors: an error for a text that is not HOST or HOST:PORT, and for one with user information.
  */
 const outgoingRequestSetAuthority = witRow(
   '[method]outgoing-request.set-authority',
@@ -223,14 +223,14 @@ const newRequestOptions = witRow(
   () => new RequestOptions(),
 );
 
-/** Returns the nanoseconds until a connection must stand; none where there is no limit. */
+/** Returns the nanoseconds within which the connection must be established; none without a limit. */
 const requestOptionsConnectTimeout = witRow(
   '[method]request-options.connect-timeout',
   func(options, duration),
   (_guest: Process, { connectNs }: RequestOptions) => connectNs,
 );
 
-/** Sets the nanoseconds until a connection must stand. */
+/** Sets the nanoseconds within which the connection must be established. */
 const requestOptionsSetConnectTimeout = witRow(
   '[method]request-options.set-connect-timeout',
   func({ ...options, duration }, done),
@@ -240,14 +240,14 @@ const requestOptionsSetConnectTimeout = witRow(
   },
 );
 
-/** Returns the nanoseconds until the head of the response must have come; none where there is no limit. */
+/** Returns the nanoseconds within which the head of the response must arrive; none without a limit. */
 const requestOptionsFirstByteTimeout = witRow(
   '[method]request-options.first-byte-timeout',
   func(options, duration),
   (_guest: Process, { firstByteNs }: RequestOptions) => firstByteNs,
 );
 
-/** Sets the nanoseconds until the head of the response must have come. */
+/** Sets the nanoseconds within which the head of the response must arrive. */
 const requestOptionsSetFirstByteTimeout = witRow(
   '[method]request-options.set-first-byte-timeout',
   func({ ...options, duration }, done),
@@ -257,7 +257,7 @@ const requestOptionsSetFirstByteTimeout = witRow(
   },
 );
 
-/** Returns the nanoseconds that a read of the response's body may wait; none where there is no limit. */
+/** Returns the nanoseconds that a read of the response's body may wait; none without a limit. */
 const requestOptionsBetweenBytesTimeout = witRow(
   '[method]request-options.between-bytes-timeout',
   func(options, duration),

@@ -18,10 +18,10 @@ export class OutgoingResponse extends HostObject {
   readonly what = 'outgoing-response';
   readonly fields: Fields;
   status = 200;
-  /** The body; null while the component has not asked for it. */
+  /** Pipe of the body; null while the component has not asked for the body. */
   #pipe: BodyPipe | null = null;
   #http: IncomingHttp | null = null;
-  /** Why the body was given up before the response was sent; null: it was not. */
+  /** Why the body was given up before the response was sent; null if it was not. */
   #givenUp: string | null = null;
   #isEnded = false;
 
@@ -30,7 +30,7 @@ export class OutgoingResponse extends HostObject {
     this.fields = fields;
   }
 
-  /** Returns the body, or null the second time, or where the Content-Length is none. */
+  /** Returns the body; null at the second call, or if the Content-Length is no length. */
   body(guest: Process): OutgoingBody | null {
     const contentLength = contentLengthOf(this.fields.entries);
     if (this.#pipe !== null || contentLength === undefined) return null;
@@ -51,7 +51,7 @@ export class OutgoingResponse extends HostObject {
     });
   }
 
-  /** Sends the response. The body flows from now on. */
+  /** Sends the response. From now on the body flows to the client. */
   send(guest: Process, http: IncomingHttp): void {
     this.#http = http;
     const target = http.answer(this.status, this.fields.entries);
@@ -78,7 +78,7 @@ export class OutgoingResponse extends HostObject {
   }
 }
 
-/** The right to answer the request, once. */
+/** The right to answer the request once. */
 export class ResponseOutparam extends HostObject {
   readonly what = 'response-outparam';
   readonly http: IncomingHttp;
@@ -110,7 +110,7 @@ const outgoingResponseStatusCode = witRow(
 
 /**
  * Sets the status code.
- *
+ * Errors: an error for a code outside of 200 to 999; send-informational sends interim responses.
  * Errors: an error for a code that is not 200 to 999: interim responses are sent by send-informational.
  */
 const outgoingResponseSetStatusCode = witRow(
@@ -131,9 +131,9 @@ const outgoingResponseHeaders = witRow(
 );
 
 /**
- * Returns the body of the response, once. A response whose body was not asked for has none.
+ * Returns the body of the response. Can be called once. A response whose body was not asked for has none.
  *
- * Errors: an error the second time, and where the Content-Length is no length.
+ * Errors: an error the second time, and for a Content-Length that is no length.
  */
 const outgoingResponseBody = witRow(
   '[method]outgoing-response.body',
@@ -148,7 +148,7 @@ const outgoingResponseBody = witRow(
 const dropOutgoingResponse = dropRow(outgoingResponseResource);
 
 /**
- * Sends an interim response with the fields `headers`, `status` 100 to 199 without 101.
+ * Sends an interim response with the fields `headers`. `status` is 100 to 199, except 101.
  *
  * Errors: HTTP-protocol-error another status.
  */
@@ -169,7 +169,7 @@ const responseOutparamSendInformational = witRow(
 );
 
 /**
- * Answers the request with `response`, whose body may still be written; or, for an error code, with an error of the
+ * Answers the request with `response`, whose body may still be written; an error code answers with an error of the
  * platform.
  */
 const responseOutparamSet = witRow(
@@ -185,7 +185,7 @@ const responseOutparamSet = witRow(
   },
 );
 
-/** Drops a response-outparam. A request that was not answered before the component returns gets an error. */
+/** Drops a response-outparam. A request that is not answered when the component returns gets an error. */
 const dropResponseOutparam = dropRow(responseOutparamResource);
 
 export const outgoingResponseRows = [

@@ -1,9 +1,9 @@
-/** Methods and schemes as wasi:http has them: the common ones are cases, all others text. */
+/** Translates methods and schemes of wasi:http: common ones are cases, all others text. */
 import { option, variant } from '../../../../component/wit.ts';
 
 export interface Word {
   readonly tag: string;
-  /** The text of `other`. */
+  /** Text of the case `other`. */
   readonly value?: string;
 }
 
@@ -16,14 +16,14 @@ export const methodType = variant({
 export const schemeType = variant({ HTTP: null, HTTPS: null, other: 'string' });
 export const optionalSchemeType = option(schemeType);
 
-/** Returns the case of a method as a request line has it. Methods are case-sensitive (RFC 9110 9.1). */
+/** Returns the case for a method of a request line. Methods are case-sensitive (RFC 9110 9.1). */
 export function toMethod(method: string): Word {
   const lower = method.toLowerCase();
   const isCase = method === method.toUpperCase() && (methods as readonly string[]).includes(lower);
   return isCase ? { tag: lower } : { tag: 'other', value: method };
 }
 
-/** Returns a method as a request line has it; null where it is none (RFC 9110 9.1: a token). */
+/** Returns the method as a request line has it; null if it is no token (RFC 9110 9.1). */
 export function fromMethod({ tag, value }: Word): string | null {
   if (tag !== 'other') return tag.toUpperCase();
   return value !== undefined && /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/.test(value) ? value : null;
@@ -34,7 +34,7 @@ export function toScheme(scheme: string): Word {
   return upper === 'HTTP' || upper === 'HTTPS' ? { tag: upper } : { tag: 'other', value: scheme };
 }
 
-/** Returns a scheme in lower case; null where it is none (RFC 3986 3.1). */
+/** Returns the scheme in lower case; null for an invalid scheme (RFC 3986 3.1). */
 export function fromScheme({ tag, value }: Word): string | null {
   if (tag !== 'other') return tag.toLowerCase();
   return value !== undefined && /^[a-z][a-z0-9+.-]{0,63}$/i.test(value) ? value.toLowerCase() : null;

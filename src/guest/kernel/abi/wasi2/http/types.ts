@@ -1,4 +1,4 @@
-/** wasi:http/types: requests, responses and their parts; each resource has a file beside this one. */
+/** wasi:http/types: requests, responses and their parts. The files beside this one hold one resource each. */
 import { borrow, func, option } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
@@ -12,7 +12,7 @@ import { outgoingBodyRows } from './outgoing-body.ts';
 import { outgoingRequestRows } from './outgoing-request.ts';
 import { outgoingResponseRows } from './outgoing-response.ts';
 
-/** Returns the error code of an error that the stream of a body reported; none for any other error. */
+/** Returns the error code of an error that the stream of a body reported; none for other errors. */
 const httpErrorCode = witRow(
   'http-error-code',
   func({ err: borrow(errorResource) }, option(errorCodeType)),

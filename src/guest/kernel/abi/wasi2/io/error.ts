@@ -1,4 +1,4 @@
-/** wasi:io/error: what went wrong in a stream. */
+/** wasi:io/error: describes a failed operation of a stream. */
 import { borrow, func, hostResource } from '../../../../component/wit.ts';
 import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
@@ -28,7 +28,7 @@ export class IoError extends HostObject {
   }
 }
 
-/** Returns a sentence that says what went wrong, for people. */
+/** Returns a sentence about the failure, for people. */
 const errorToDebugString = witRow(
   '[method]error.to-debug-string',
   func({ self: borrow(errorResource) }, 'string'),

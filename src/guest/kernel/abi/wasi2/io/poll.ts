@@ -1,4 +1,4 @@
-/** wasi:io/poll: waits for streams, timers and answers without holding the thread. */
+/** wasi:io/poll: waits for streams, timers and responses without holding the thread. */
 import { borrow, func, hostResource, list } from '../../../../component/wit.ts';
 import { handlesMax } from '../../../canonical/handles.ts';
 import { dropRow, witInterface, witRow } from '../../../canonical/row.ts';
@@ -10,23 +10,25 @@ import { HostObject } from '../host-object.ts';
 const name = 'wasi:io/poll@0.2';
 export const pollableResource = hostResource(name, 'pollable');
 
-/** Host work (Process.work) of one pollable that is looked at, in bytes moved. */
+/** Host work (Process.work) of asking one pollable, in bytes moved. */
 const pollableWork = 512;
 
-/** Returns null where something is ready, a promise that settles when that may have changed, or a time. */
+/**
+ * Returns null if the event has occurred, a promise that settles when that may have changed, or the time of the event.
+ */
 export type Readiness = () => Promise<void> | null | { readonly atNs: bigint };
 
 export class Pollable extends HostObject {
   readonly what = 'pollable';
   readonly #readiness: Readiness;
 
-  /** `parent` is the object that the pollable was made from; null for a timer. */
+  /** `parent` is the object of which the pollable is a child; null for a timer. */
   constructor(parent: HostObject | null, readiness: Readiness) {
     super(parent);
     this.#readiness = readiness;
   }
 
-  /** Returns null where it is ready, a promise to wait for, or the nanoseconds until it is ready. */
+  /** Returns null if the pollable is ready, a promise to wait for, or the nanoseconds until it is ready. */
   look(guest: Process): Promise<void> | null | bigint {
     const readiness = this.#readiness();
     if (readiness === null) return null;
@@ -36,7 +38,7 @@ export class Pollable extends HostObject {
   }
 }
 
-/** Returns the positions of the pollables that are ready, after waiting for the first one. */
+/** Returns the positions of the ready pollables, after waiting for the first one. */
 function ready(guest: Process, pollables: readonly Pollable[]): readonly number[] | Promise<readonly number[]> {
   const looked = lookAt(guest, pollables);
   return looked.ready.length > 0 ? looked.ready : readyLater(guest, pollables, looked);
@@ -45,7 +47,7 @@ function ready(guest: Process, pollables: readonly Pollable[]): readonly number[
 interface Looked {
   readonly ready: readonly number[];
   readonly waits: readonly Promise<void>[];
-  /** Nanoseconds until the first timer goes off; null where there is none. */
+  /** Nanoseconds until the first timer fires; null without a timer. */
   readonly leftNs: bigint | null;
 }
 
@@ -77,7 +79,7 @@ const pollableReady = witRow(
   (guest: Process, self: Pollable) => self.look(guest) === null,
 );
 
-/** Returns when the pollable is ready. */
+/** Waits until the pollable is ready. */
 const pollableBlock = witRow(
   '[method]pollable.block',
   func({ self: borrow(pollableResource) }),
@@ -89,8 +91,8 @@ const pollableBlock = witRow(
 );
 
 /**
- * Returns the positions in `in` of all pollables that are ready, in ascending order, after waiting for the first one.
- * Traps for an empty list, which nothing would ever end, and for more than 4,096 pollables.
+ * Returns the positions in `in` of all ready pollables, in ascending order, after waiting for the first one. Traps for
+ * an empty list, which would wait for ever, and for more than 4,096 pollables.
  */
 const poll = witRow(
   'poll',

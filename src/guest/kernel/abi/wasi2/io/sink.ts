@@ -1,6 +1,6 @@
 /**
- * Writes to a Resource for streams that must not wait. Bytes that the Resource does not take at once are copied and
- * written while the guest goes on; until then the stream has no room.
+ * Writes to a Resource for streams that must not wait. Copies bytes that the Resource does not take at once, and writes
+ * them while the guest goes on; until then the stream has no room.
  */
 import { KIB } from '../../../../../protocol/limits.ts';
 import { Errno } from '../../../errno.ts';
@@ -9,10 +9,14 @@ import type { Process } from '../../../process.ts';
 import type { Resource } from '../../../resource.ts';
 import { isNow } from '../../../watch.ts';
 
-/** Most bytes that a stream takes at once: those that its Resource has not taken are held outside of the guest. */
+/**
+ * Most bytes that a stream takes at once. Bytes that its Resource has not taken are held outside of the guest's memory.
+ */
 export const permitBytesMax = 64 * KIB;
 
-/** The sinks of one Process. Handles of one Resource (get-stdout twice) share a sink, so that bytes keep their order. */
+/**
+ * Sinks of one Process. Handles of one Resource (get-stdout called twice) share a sink, so that bytes keep their order.
+ */
 interface Sinks {
   readonly byResource: WeakMap<Resource, Sink>;
   readonly busy: Set<Busy>;
@@ -34,8 +38,8 @@ function sinks(guest: Process): Sinks {
 }
 
 /**
- * Returns the sink of `resource`. `isAwaited` says whether the Process is to end only when everything has been
- * written, as for its answer; else what a peer has not taken by then is lost.
+ * Returns the sink of `resource`. `isAwaited`: the Process ends only when all bytes have been written, as those of its
+ * answer; bytes that are not awaited are lost if the peer has not taken them by then.
  */
 export function sinkOf(guest: Process, resource: Resource, { isAwaited = false } = {}): Sink {
   const { byResource, busy } = sinks(guest);
@@ -47,14 +51,14 @@ export function sinkOf(guest: Process, resource: Resource, { isAwaited = false }
   return sink;
 }
 
-/** Returns a promise that settles when all awaited output of `guest` has been written; null: it has been. */
+/** Returns a promise that settles when all awaited output of `guest` has been written; null if it has been. */
 export function outputWritten(guest: Process): Promise<void> | null {
   const busy = sinksOf.get(guest)?.busy;
   if (busy === undefined || busy.size === 0) return null;
   return allWritten(busy);
 }
 
-/** Lets outputWritten wait for `pending` too, which must not reject. */
+/** Makes outputWritten wait for `pending` too, which must not reject. */
 export function keepBusy(guest: Process, pending: Promise<void>): void {
   const { busy } = sinks(guest);
   const one = { pending };
@@ -68,11 +72,11 @@ async function allWritten(busy: ReadonlySet<Busy>): Promise<void> {
 
 export class Sink {
   readonly resource: Resource;
-  /** Settles when all that was asked for has been done; null where nothing is under way. Never rejects. */
+  /** Settles when all requested operations are done; null if none is in progress. Never rejects. */
   pending: Promise<void> | null = null;
-  /** Errno of the operation that failed; 0 where none has. The Resource takes nothing more then. */
+  /** Errno of the operation that failed; 0: none. After a failure the Resource gets no more bytes. */
   failed = 0;
-  /** Bytes that streams have taken and the Resource has not. */
+  /** Number of bytes that streams have taken and the Resource has not. */
   pendingBytes = 0;
   readonly #busy: Set<Busy> | null;
 
@@ -81,19 +85,19 @@ export class Sink {
     this.#busy = busy;
   }
 
-  /** Returns how many bytes may be written now. */
+  /** Returns the number of bytes that may be written now. */
   room(): number {
     if (this.pending !== null) return 0;
     return isNow(this.resource.writable?.() ?? null) ? permitBytesMax : 0;
   }
 
-  /** Returns null where room() may have become more than 0, else a promise to wait for. */
+  /** Returns null if room() may be more than 0, else a promise to wait for. */
   roomLater(): Promise<void> | null {
     if (this.pending !== null) return this.pending;
     return this.failed === 0 ? (this.resource.writable?.() ?? null) : null;
   }
 
-  /** Takes all of `bytes`, a view that is not kept. What goes wrong is in `failed`, now or later. */
+  /** Takes all of `bytes`, a view that is not kept. Sets `failed`, now or later, if the write fails. */
   write(guest: Process, bytes: Uint8Array): void {
     const done = this.pending === null ? this.#writeNow(guest, bytes) : 0;
     if (done === bytes.length || this.failed !== 0) return;
@@ -108,7 +112,7 @@ export class Sink {
     });
   }
 
-  /** Flushes the Resource behind everything that was written. */
+  /** Flushes the Resource after all written bytes. */
   flush(guest: Process): void {
     if (this.failed !== 0) return;
     if (this.pending !== null) {
@@ -125,7 +129,7 @@ export class Sink {
       });
   }
 
-  /** Returns the bytes that the Resource took. */
+  /** Writes bytes at once. Returns the number that the Resource took. */
   #writeNow(guest: Process, bytes: Uint8Array): number {
     let done = 0;
     while (done < bytes.length) {
@@ -162,7 +166,7 @@ export class Sink {
     if (result < 0 && this.failed === 0) this.failed = result;
   }
 
-  /** Runs `work` when everything before it is done; until then, and while it runs, the stream has no room. */
+  /** Runs `work` after all earlier operations. Until it is done, the stream has no room. */
   next(work: () => Promise<void>): void {
     const before = this.pending ?? Promise.resolve();
     const mine = before

@@ -1,6 +1,6 @@
 /**
- * wasi:io/streams: bytes in and out, over the Resources of the kernel. Functions without `blocking` in their names
- * never wait; pollables say when to call them again.
+ * wasi:io/streams: reads and writes the Resources of the kernel. Functions without `blocking` in their names never
+ * wait; pollables say when to call them again.
  */
 import { KIB } from '../../../../../protocol/limits.ts';
 import { borrow, func, hostResource, list, own, result, variant } from '../../../../component/wit.ts';
@@ -26,14 +26,14 @@ export type StreamError =
 
 /** Most bytes of one read. */
 const readBytesMax = 64 * KIB;
-/** Most bytes of the functions that write and flush, as the interface has it. */
+/** Most bytes of the functions that write and flush, as the interface defines. */
 const blockingWriteBytesMax = 4096n;
 const zeros = new Uint8Array(64 * KIB);
 
 const closed = err({ tag: 'closed' } as const);
 const none = new Uint8Array(0);
 
-/** Says what an Errno means for a stream. */
+/** Returns text and codes of an Errno, for the error of a stream. */
 export type Explain = (errno: number) => { readonly text: string; readonly codes: ErrorCodes };
 
 const plain: Explain = (errno) => ({ text: words.get(errno) ?? `failed with error ${-errno}`, codes: {} });
@@ -46,22 +46,22 @@ const words: ReadonlyMap<number, string> = new Map(
 );
 
 export interface StreamOptions {
-  /** The object that the stream is a child of. */
+  /** Object of which the stream is a child. */
   readonly parent?: HostObject;
   readonly explain?: Explain;
-  /** Whether the Process ends only after all bytes of an output-stream have been written. */
+  /** Whether the Process ends only after all bytes of the output-stream have been written. */
   readonly isAwaited?: boolean;
-  /** Called once, when the stream goes away. */
+  /** Called once, when the stream is closed. */
   readonly onClose?: () => void;
 }
 
-/** Shared base of both kinds of streams: after its end every operation fails. */
+/** Shared base of both kinds of streams. After the end of a stream every operation fails. */
 abstract class Stream extends HostObject {
   readonly #explain: Explain;
   #onClose: (() => void) | undefined;
-  /** Whether the stream has ended, well or not. */
+  /** Whether the stream has ended, with or without an error. */
   isClosed = false;
-  /** Errno of a stream that has ended well. */
+  /** Errno of a stream that has ended without an error. */
   protected abstract readonly endErrno: number;
 
   constructor(options: StreamOptions) {
@@ -77,7 +77,7 @@ abstract class Stream extends HostObject {
     onClose?.();
   }
 
-  /** Closes the stream for `errno`, and returns the error of the interface. */
+  /** Closes the stream with `errno`. Returns the error of the interface. */
   protected failed(errno: number): Err<StreamError> {
     this.isClosed = true;
     if (errno === this.endErrno) return closed;
@@ -96,7 +96,7 @@ export class InputStream extends Stream {
     this.#resource = resource;
   }
 
-  /** Reads up to `length` bytes. Returns a promise to wait for, and to call again, where nothing is there. */
+  /** Reads up to `length` bytes. If none has arrived, returns a promise to wait for before the next call. */
   read(guest: Process, length: bigint): Ok<Uint8Array> | Err<StreamError> | Promise<void> {
     if (this.isClosed) return closed;
     if (length === 0n) return ok(none);
@@ -111,7 +111,7 @@ export class InputStream extends Stream {
   readNow(guest: Process, length: bigint): Ok<Uint8Array> | Err<StreamError> {
     const got = this.read(guest, length);
     if (!(got instanceof Promise)) return got;
-    // Looked at, so that a rejection has a handler.
+    // Gives a rejection of the promise a handler.
     isNow(got);
     return ok(none);
   }
@@ -140,7 +140,7 @@ export class OutputStream extends Stream {
   readonly what = 'output-stream';
   protected readonly endErrno = Errno.closed;
   readonly sink: Sink;
-  /** Bytes that check-write has granted and no write has used. */
+  /** Number of bytes that check-write has granted and no write has used. */
   #permit = 0;
 
   constructor(guest: Process, resource: Resource, options: StreamOptions = {}) {
@@ -148,7 +148,7 @@ export class OutputStream extends Stream {
     this.sink = sinkOf(guest, resource, options);
   }
 
-  /** Returns how many bytes may be written now, 0 where there is no room. */
+  /** Returns the number of bytes that may be written now; 0 without room. */
   checkWrite(): Ok<bigint> | Err<StreamError> {
     const status = this.status();
     if (status.tag === 'err') return status;
@@ -156,7 +156,7 @@ export class OutputStream extends Stream {
     return ok(BigInt(this.#permit));
   }
 
-  /** Uses up the permit of `length` bytes. Throws GuestFault where there was none. */
+  /** Uses `length` bytes of the permit. Throws GuestFault if it was smaller. */
   spend(length: number): void {
     if (length > this.#permit)
       throw new GuestFault(`a write of ${length} bytes where check-write allowed ${this.#permit}`);
@@ -177,13 +177,13 @@ export class OutputStream extends Stream {
     return this.status();
   }
 
-  /** Returns the status once everything that was asked for is done. */
+  /** Returns the status once all requested operations are done. */
   settled(): Waiting<Ok<undefined> | Err<StreamError>> {
     const { pending } = this.sink;
     return pending === null ? this.status() : pending.then(() => this.settled());
   }
 
-  /** Returns the status once there is room. */
+  /** Returns the status once the stream has room. */
   writable(guest: Process): Waiting<Ok<undefined> | Err<StreamError>> {
     const status = this.status();
     const waiting = status.tag === 'err' ? null : this.sink.roomLater();
@@ -203,7 +203,7 @@ function then<T, U>(value: Waiting<T>, next: (value: T) => Waiting<U>): Waiting<
   return value instanceof Promise ? value.then(next) : next(value);
 }
 
-/** Returns the number of bytes of a read. */
+/** Returns the result of a read with the number of bytes in place of the bytes. */
 function counted(read: Ok<Uint8Array> | Err<StreamError>): Ok<bigint> | Err<StreamError> {
   return read.tag === 'ok' ? ok(BigInt(read.value.length)) : read;
 }
@@ -215,7 +215,7 @@ const bytesOrError = result(list('u8'), streamErrorType);
 const countOrError = result('u64', streamErrorType);
 
 /**
- * Reads up to `len` bytes, at most 64 KiB. Returns an empty list where nothing is there now.
+ * Reads up to `len` bytes, at most 64 KiB. Returns an empty list if no byte has arrived.
  *
  * Errors: closed at the end; last-operation-failed.
  */
@@ -260,7 +260,7 @@ const inputStreamBlockingSkip = witRow(
   { waits: true },
 );
 
-/** Returns a pollable that is ready when a read would bring bytes, or the end. It is a child of the stream. */
+/** Returns a pollable that is ready when a read would return bytes or the end. It is a child of the stream. */
 const inputStreamSubscribe = witRow(
   '[method]input-stream.subscribe',
   func(input, own(pollableResource)),
@@ -271,9 +271,9 @@ const inputStreamSubscribe = witRow(
 const dropInputStream = dropRow(inputStreamResource);
 
 /**
- * Returns how many bytes the next write may have, at most 64 KiB; 0 where there is no room now.
+ * Returns the number of bytes that the next write may have, at most 64 KiB; 0 if there is no room now.
  *
- * Errors: closed; last-operation-failed for a write or flush before that went wrong.
+ * Errors: closed; last-operation-failed for an earlier write or flush that failed.
  */
 const outputStreamCheckWrite = witRow(
   '[method]output-stream.check-write',
@@ -296,7 +296,7 @@ const outputStreamWrite = witRow(
 );
 
 /**
- * Writes `contents`, at most 4,096 bytes, flushes, and waits until that is done. Traps for more.
+ * Writes `contents`, at most 4,096 bytes, flushes, and waits until that is done. Traps for more bytes.
  *
  * Errors: closed; last-operation-failed.
  */
@@ -311,7 +311,7 @@ const outputStreamBlockingWriteAndFlush = witRow(
 );
 
 /**
- * Begins to flush what was written. Never waits: check-write allows 0 bytes until it is done.
+ * Starts to flush written bytes. Never waits: check-write allows 0 bytes until the flush is done.
  *
  * Errors: closed; last-operation-failed.
  */
@@ -322,7 +322,7 @@ const outputStreamFlush = witRow(
 );
 
 /**
- * Flushes what was written and waits until that is done.
+ * Flushes written bytes and waits until that is done.
  *
  * Errors: closed; last-operation-failed.
  */
@@ -336,7 +336,7 @@ const outputStreamBlockingFlush = witRow(
   { waits: true },
 );
 
-/** Returns a pollable that is ready when check-write would allow bytes, or fail. It is a child of the stream. */
+/** Returns a pollable that is ready when check-write would allow bytes or fail. It is a child of the stream. */
 const outputStreamSubscribe = witRow(
   '[method]output-stream.subscribe',
   func(output, own(pollableResource)),
@@ -345,7 +345,7 @@ const outputStreamSubscribe = witRow(
 );
 
 /**
- * Writes `len` zero bytes as output-stream.write writes bytes. Traps for more than check-write allowed.
+ * Writes `len` zero bytes, as output-stream.write writes bytes. Traps for more bytes than check-write allowed.
  *
  * Errors: closed; last-operation-failed.
  */
@@ -360,7 +360,7 @@ const outputStreamWriteZeroes = witRow(
 );
 
 /**
- * Writes `len` zero bytes, at most 4,096, flushes, and waits until that is done. Traps for more.
+ * Writes `len` zero bytes, at most 4,096, flushes, and waits until that is done. Traps for more bytes.
  *
  * Errors: closed; last-operation-failed.
  */
@@ -375,10 +375,10 @@ const outputStreamBlockingWriteZeroesAndFlush = witRow(
 );
 
 /**
- * Reads up to `len` bytes from `src` and writes them. Returns their number, 0 where `src` has none now or there is no
- * room. Never waits.
+ * Reads up to `len` bytes from `src` and writes them. Returns their number; 0 if no byte of `src` has arrived or there
+ * is no room. Never waits.
  *
- * Errors: closed where either stream has ended; last-operation-failed.
+ * Errors: closed if either stream has ended; last-operation-failed.
  */
 const outputStreamSplice = witRow(
   '[method]output-stream.splice',
@@ -387,9 +387,9 @@ const outputStreamSplice = witRow(
 );
 
 /**
- * Does what output-stream.splice does, after waiting for room and for bytes of `src`.
+ * Waits for room and for bytes of `src`, then splices as output-stream.splice does.
  *
- * Errors: closed where either stream has ended; last-operation-failed.
+ * Errors: closed if either stream has ended; last-operation-failed.
  */
 const outputStreamBlockingSplice = witRow(
   '[method]output-stream.blocking-splice',
@@ -401,7 +401,7 @@ const outputStreamBlockingSplice = witRow(
   { waits: true },
 );
 
-/** Drops an output-stream. Bytes that it took are still written; nothing is flushed. */
+/** Drops an output-stream. Bytes that it has taken are still written; they are not flushed. */
 const dropOutputStream = dropRow(outputStreamResource);
 
 function checkBlockingLength(length: bigint): void {
@@ -465,7 +465,7 @@ export const ioStreams = {
     outputStreamBlockingSplice,
     dropOutputStream,
   ]),
-  /** Writes what streams took before the guest returned, so that nothing is lost. */
+  /** Writes the bytes that streams have taken before the guest returned. */
   after: (guest: Process): Promise<void> | undefined => {
     const written = outputWritten(guest);
     return written === null ? undefined : guest.wait(written);

@@ -1,4 +1,4 @@
-/** The buckets of wasi:keyvalue, over the durable values of the handler that `kv:` opens too. */
+/** Buckets of wasi:keyvalue. They hold the durable values of the handler, which `kv:` also opens. */
 import { kvLimits } from '../../../../../protocol/limits.ts';
 import { variant } from '../../../../component/wit.ts';
 import { type Err, err, type Ok, ok } from '../../../canonical/row.ts';
@@ -26,8 +26,8 @@ export class Bucket extends HostObject {
 }
 
 /**
- * Runs `work` on a value of `bucket`. Returns an error for a key that is none, and where the store failed, which is
- * logged. Ends the Process where the policy forbids `kv://BUCKET/KEY`.
+ * Runs `work` on a value of `bucket`. Returns an error for an invalid key and for a failure of the store, which is
+ * logged. Ends the Process if the policy forbids `kv://BUCKET/KEY`.
  */
 export async function onKey<T>(
   guest: Process,
@@ -41,7 +41,7 @@ export async function onKey<T>(
   return answered(guest, work);
 }
 
-/** Returns what `work` brings, or an error where the store failed, which is logged. */
+/** Returns the result of `work`, or an error for a failure of the store, which is logged. */
 export async function answered<T>(guest: Process, work: () => Promise<T>): Promise<Ok<T> | Err<StoreError>> {
   try {
     const value = await work();

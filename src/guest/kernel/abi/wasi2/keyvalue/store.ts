@@ -1,4 +1,4 @@
-/** wasi:keyvalue/store, batch and atomics, in the two drafts that toolchains use. They differ in types alone. */
+/** wasi:keyvalue/store, batch and atomics, in the two drafts that toolchains use. The drafts differ in types only. */
 import { kvLimits, MIB } from '../../../../../protocol/limits.ts';
 import { storeNamePattern } from '../../../../../protocol/names.ts';
 import {
@@ -21,14 +21,14 @@ import type { Abi } from '../../../syscall.ts';
 import { HostObject } from '../host-object.ts';
 import { answered, Bucket, onKey, type StoreError, storeErrorType } from './bucket.ts';
 
-/** Times that an increment is tried while others change the value. */
+/** Most attempts of an increment while other calls change the value. */
 const incrementTriesMax = 100;
-/** Most keys of one call of batch. */
+/** Most keys in one call of batch. */
 const batchKeysMax = 256;
 /** Most bytes of the values that one call of batch returns. */
 const batchBytesMax = 8 * MIB;
 
-/** A key and the value that it had: what a swap compares with. */
+/** A key and a value of it, which a swap compares with the present value. */
 class Cas extends HostObject {
   readonly what = 'cas';
   readonly bucket: Bucket;
@@ -37,7 +37,7 @@ class Cas extends HostObject {
   readonly #guest: Process;
   #heldBytes: number;
 
-  /** `value` counts against the bytes held for the Process already. */
+  /** `value` has been counted against the bytes held for the Process. */
   constructor(guest: Process, bucket: Bucket, key: string, value: Uint8Array | null) {
     super();
     this.#guest = guest;
@@ -54,11 +54,11 @@ class Cas extends HostObject {
 }
 
 interface Draft {
-  /** As in the names of the interfaces. */
+  /** Version, as in the names of the interfaces. */
   readonly version: string;
-  /** Type of the cursor of list-keys; a number counts keys. */
+  /** Type of the cursor of list-keys. A u64 is the number of keys before it. */
   readonly cursor: 'u64' | 'string';
-  /** Type of the number of increment. */
+  /** Type of the number that increment adds and returns. */
   readonly number: 'u64' | 's64';
   readonly hasCas: boolean;
 }
@@ -71,9 +71,10 @@ const drafts: readonly Draft[] = [
 const waits = { waits: true };
 
 /**
- * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores. It need not be made before.
+ * Opens the bucket `identifier`: 1 to 64 letters, digits, dots, dashes and underscores. Buckets exist without being
+ * made.
  *
- * Errors: no-such-store another name; access-denied there is no store.
+ * Errors: no-such-store an invalid name; access-denied there is no store.
  */
 const open = (bucket: WitType) =>
   witRow('open', func({ identifier: 'string' }, orError(bucket)), (guest: Process, identifier: string) => {
@@ -83,7 +84,7 @@ const open = (bucket: WitType) =>
   });
 
 /**
- * Returns the value of `key`; none where there is none. With a policy, it has to allow `kv://BUCKET/KEY`.
+ * Returns the value of `key`; none if it has no value. If there is a policy, it must allow `kv://BUCKET/KEY`.
  *
  * Errors: other.
  */
@@ -109,7 +110,7 @@ const bucketSet = (self: WitType) =>
   );
 
 /**
- * Removes the value of `key`. One that is not there is no error.
+ * Removes the value of `key`. A key without a value is no error.
  *
  * Errors: other.
  */
@@ -123,7 +124,7 @@ const bucketDelete = (self: WitType) =>
   );
 
 /**
- * Returns whether there is a value of `key`.
+ * Returns whether `key` has a value.
  *
  * Errors: other.
  */
@@ -137,8 +138,8 @@ const bucketExists = (self: WitType) =>
   );
 
 /**
- * Returns up to 256 keys of the bucket, in order, and the cursor for those behind them; none at the end. With a policy,
- * it has to allow `kv://BUCKET/`.
+ * Returns up to 256 keys of the bucket, in order, and the cursor for the next keys; none at the end. If there is a
+ * policy, it must allow `kv://BUCKET/`.
  *
  * Errors: other.
  */
@@ -160,7 +161,7 @@ const bucketListKeys = (self: WitType, cursor: 'u64' | 'string') =>
 const dropBucket = dropRow;
 
 /**
- * Returns for each key, in order, the key and its value; none where there is none.
+ * Returns each key with its value, in the order of the keys; none for a key without a value.
  *
  * Errors: other, also for more than 256 keys, and for values of more than 8 MiB together.
  */
@@ -182,7 +183,7 @@ const getMany = (bucket: WitType) =>
   );
 
 /**
- * Sets all values, one after the other: where one fails, those before it are set.
+ * Sets all values, one after the other. If one fails, the values before it stay set.
  *
  * Errors: other, also for more than 256 keys.
  */
@@ -198,7 +199,7 @@ const setMany = (bucket: WitType) =>
   );
 
 /**
- * Removes all values, one after the other: where one fails, those before it are removed.
+ * Removes all values, one after the other. If one fails, the values before it stay removed.
  *
  * Errors: other, also for more than 256 keys.
  */
@@ -212,8 +213,7 @@ const deleteMany = (bucket: WitType) =>
   );
 
 /**
- * Adds `delta` to the value of `key`, a decimal number, 0 where there is none, and returns the sum. No change of others
- * comes between.
+ * Adds `delta` to the value of `key`, a decimal number (0 if it has none), and returns the sum. The change is atomic.
  *
  * Errors: other a value that is no number, a sum that the type cannot hold.
  */
@@ -226,7 +226,7 @@ const increment = (bucket: WitType, number: 'u64' | 's64') =>
   );
 
 /**
- * Returns a handle that remembers the value of `key` for a swap.
+ * Returns a handle that keeps the value of `key` for a swap.
  *
  * Errors: other.
  */
@@ -238,16 +238,16 @@ const casNew = (bucket: WitType, cas: WitType) =>
     waits,
   );
 
-/** Returns the value that the handle remembers; none where there was none. */
+/** Returns the value that the handle keeps; none if the key had none. */
 const casCurrent = (self: WitType) =>
   witRow('[method]cas.current', func({ self }, orError(option(list('u8')))), (_guest: Process, { value }: Cas) =>
     ok(value),
   );
 
 /**
- * Replaces the value where it is still the one that the handle remembers.
+ * Replaces the value if it still equals the one that the handle keeps.
  *
- * Errors: cas-failed it has changed: a handle that remembers the new one; store-error.
+ * Errors: cas-failed the value has changed, with a handle that keeps the new value; store-error.
  */
 const swap = (cas: WitType) =>
   witRow(
@@ -295,7 +295,7 @@ async function remember(guest: Process, bucket: Bucket, key: string): Promise<Ok
   return ok(new Cas(guest, bucket, key, got.value));
 }
 
-/** Does `one` for each key, in order, up to the first that fails. */
+/** Runs `one` for each key, in order, up to the first failure. */
 async function onMany<K, T>(
   guest: Process,
   keys: readonly K[],
@@ -313,7 +313,7 @@ async function onMany<K, T>(
 
 interface KeyPage {
   readonly keys: readonly string[];
-  /** Number of keys up to the last of these; null at the end of the bucket. */
+  /** Number of keys up to and including the last one of this page; null at the end of the bucket. */
   readonly counted: bigint | null;
 }
 
@@ -323,7 +323,7 @@ async function listKeys(guest: Process, bucket: Bucket, from: bigint | string | 
   return answered<KeyPage>(guest, async () => {
     let after = typeof from === 'string' ? from : '';
     let counted = 0n;
-    // A cursor that is a number counts the keys before it.
+    // A numeric cursor is the number of keys before it.
     while (typeof from === 'bigint' && counted < from) {
       const before = await page(after);
       const count = Math.min(before.length, Number(from - counted));

@@ -1,4 +1,4 @@
-/** wasi:logging: lines in the handler's log. */
+/** wasi:logging: writes lines into the handler's log. */
 import { logLevels } from '../../../../../protocol/nouns.ts';
 import { enumeration, func } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
@@ -6,7 +6,7 @@ import type { Process } from '../../../process.ts';
 
 type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'critical';
 
-/** Levels of log lines; those below info have numbers only. */
+/** Levels of log lines, as numbers. Levels below info have no names. */
 const levels: Readonly<Record<Level, number>> = {
   trace: 8,
   debug: 7,
@@ -16,7 +16,7 @@ const levels: Readonly<Record<Level, number>> = {
   critical: logLevels.error,
 };
 
-/** Writes `message` to the log, each of its lines as one, with `context: ` in front where there is a context. */
+/** Writes `message` to the log, one LogLine for each of its lines, with `context: ` before it if there is a context. */
 const log = witRow(
   'log',
   func({

@@ -4,7 +4,7 @@ import { witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
 import { randomU64 } from './source.ts';
 
-/** Returns 128 random bits, other ones in every invocation. */
+/** Returns 128 random bits, which differ from invocation to invocation. */
 const insecureSeed = witRow('insecure-seed', func({}, tuple('u64', 'u64')), (guest: Process) => [
   randomU64(guest),
   randomU64(guest),

@@ -1,4 +1,4 @@
-/** wasi:random/insecure: random numbers that need not be secure, and are. */
+/** wasi:random/insecure: random numbers that need not be cryptographic; here they are. */
 import { func, list } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
 import { randomBytes, randomU64 } from './source.ts';

@@ -1,4 +1,4 @@
-/** wasi:sockets/ip-name-lookup: addresses of names. */
+/** wasi:sockets/ip-name-lookup: looks up the addresses of names. */
 import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
 import { dropRow, err, ok, witInterface, witRow } from '../../../canonical/row.ts';
 import { Errno } from '../../../errno.ts';
@@ -15,10 +15,10 @@ import { errorCodeType, failure, fromAddressText, ipAddressType, networkResource
 const name = 'wasi:sockets/ip-name-lookup@0.2';
 const resolveAddressStreamResource = hostResource(name, 'resolve-address-stream');
 
-/** The addresses of a name, when they have been found. */
+/** The addresses of a name, once the lookup has ended. */
 class ResolveAddressStream extends HostObject {
   readonly what = 'resolve-address-stream';
-  /** Addresses still to be returned; an Errno where there is none; null while the lookup runs. */
+  /** Addresses still to be returned; an Errno if there is none; null while the lookup runs. */
   found: string[] | number | null = null;
   readonly waiting: Promise<void> | null;
 
@@ -45,10 +45,11 @@ class ResolveAddressStream extends HostObject {
 }
 
 /**
- * Looks up the addresses of `name`, which may be an address. Addresses that guests may not reach are left out. With a
- * policy, it has to allow `dns:NAME`; else the Process ends.
+ * Looks up the addresses of `name`, which may itself be an address. Leaves out addresses that guests may not reach. If
+ * there is a policy, it must allow `dns:NAME`, or the Process ends.
  *
- * Errors: invalid-argument no name; access-denied there is no network. Of the lookup: resolve-next-address.
+ * Errors: invalid-argument an invalid name; access-denied there is no network. resolve-next-address returns the errors
+ * of the lookup.
  */
 const resolveAddresses = witRow(
   'resolve-addresses',
@@ -71,10 +72,10 @@ const resolveAddresses = witRow(
 );
 
 /**
- * Returns the next address, none behind the last.
+ * Returns the next address; none after the last.
  *
- * Errors: would-block the lookup has not ended; name-unresolvable no such name; access-denied all its addresses are
- * those that guests may not reach; timeout.
+ * Errors: would-block the lookup has not ended; name-unresolvable no such name; access-denied guests may reach none of
+ * its addresses; timeout.
  */
 const resolveAddressStreamResolveNextAddress = witRow(
   '[method]resolve-address-stream.resolve-next-address',

@@ -65,7 +65,7 @@ export function toAddressText(family: IpFamily, parts: readonly number[]): strin
   return new URL(`http://[${parts.map((part) => part.toString(16)).join(':')}]/`).hostname.slice(1, -1);
 }
 
-/** Returns the address that `text`, in its canonical spelling (src/guest/kernel/net/address.ts), says. */
+/** Returns the address of `text`, which has the canonical spelling (src/guest/kernel/net/address.ts). */
 export function fromAddressText(text: string): IpAddress {
   if (!text.includes(':')) return { tag: 'ipv4', value: text.split('.').map(Number) };
   const [head = '', tail] = text.split('::');
@@ -88,7 +88,7 @@ const codes: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.unknownScheme, 'access-denied'],
 ]);
 
-/** Returns the error code of an Errno; unknown for one that is not in the table. */
+/** Returns the error code of an Errno; unknown for an Errno that is not in the table. */
 export function toErrorCode(errno: number): string {
   return codes.get(errno) ?? 'unknown';
 }
@@ -104,12 +104,12 @@ export const explain: Explain = (errno) => {
   return { text: `the connection failed: ${code}`, codes: { sockets: code } };
 };
 
-/** The right to use the network; what may be reached is decided at each connection. */
+/** The right to use the network. Each connection is checked on its own. */
 export class NetworkCapability extends HostObject {
   readonly what = 'network';
 }
 
-/** Returns the error code of an error that the stream of a socket reported; none for any other error. */
+/** Returns the error code of an error that the stream of a socket reported; none for other errors. */
 const networkErrorCode = witRow(
   'network-error-code',
   func({ err: borrow(errorResource) }, option(errorCodeType)),

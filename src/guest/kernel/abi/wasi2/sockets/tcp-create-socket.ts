@@ -1,4 +1,4 @@
-/** wasi:sockets/tcp-create-socket. */
+/** wasi:sockets/tcp-create-socket: makes TCP sockets. */
 import { func, own, result } from '../../../../component/wit.ts';
 import { ok, witInterface, witRow } from '../../../canonical/row.ts';
 import type { Process } from '../../../process.ts';
@@ -6,7 +6,7 @@ import { errorCodeType, type IpFamily, ipAddressFamilyType } from './network.ts'
 import { tcpSocketResource } from './tcp.ts';
 import { TcpSocket } from './tcp-socket.ts';
 
-/** Returns a TCP socket that is not connected. It costs no connection until it is. */
+/** Returns a TCP socket that is not connected. Only a connected socket counts as a connection. */
 const createTcpSocket = witRow(
   'create-tcp-socket',
   func({ 'address-family': ipAddressFamilyType }, result(own(tcpSocketResource), errorCodeType)),

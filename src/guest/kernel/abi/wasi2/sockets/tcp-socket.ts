@@ -1,6 +1,6 @@
 /**
- * A TCP socket of a component, over the Resource that `tcp://ADDRESS:PORT` opens: policy, egress guard and limits are
- * those of every connection.
+ * A TCP socket of a component, over the Resource that `tcp://ADDRESS:PORT` opens. Policy, egress guard and limits apply
+ * to its connection as to every other one.
  *
  *     unconnected --start-connect--> connecting --finish-connect--> connected
  *                                        |
@@ -27,7 +27,7 @@ export class TcpSocket extends HostObject {
   remote: IpSocketAddress | null = null;
   readonly #guest: Process;
   #state: State = { kind: 'unconnected' };
-  /** Settings that a component may read back; the connection keeps itself alive in any case. */
+  /** Settings that a component may read back. They have no effect: the connection keeps itself alive in any case. */
   readonly settings = { keepAlive: false, idleNs: 7_200_000_000_000n, intervalNs: 75_000_000_000n, probes: 9 };
 
   constructor(guest: Process, family: IpFamily) {
@@ -40,7 +40,9 @@ export class TcpSocket extends HostObject {
     return this.#state.kind;
   }
 
-  /** Begins to connect to `address:port`, IPv6 in brackets. Ends the Process where the policy forbids it. */
+  /**
+   * Starts to connect to `authority`, `address:port` with IPv6 in brackets. Ends the Process if the policy forbids it.
+   */
   connect(authority: string, remote: IpSocketAddress): void {
     this.remote = remote;
     const opened = openUrl(this.#guest, `tcp://${authority}`, { read: true, write: true });
@@ -55,7 +57,7 @@ export class TcpSocket extends HostObject {
     this.#state = { kind: 'connecting', waiting };
   }
 
-  /** Returns the connection, once, or why there is none. */
+  /** Returns the connection, once, or the Errno why there is none. */
   takeConnection(): Resource | number {
     const state = this.#state;
     if (state.kind === 'failed') {
@@ -67,7 +69,7 @@ export class TcpSocket extends HostObject {
     return state.resource;
   }
 
-  /** Returns null where the socket does not wait for its connection, else a promise to wait for. */
+  /** Returns null if the socket does not wait for its connection, else a promise to wait for. */
   readiness(): Promise<void> | null {
     return this.#state.kind === 'connecting' ? this.#state.waiting : null;
   }
@@ -76,7 +78,7 @@ export class TcpSocket extends HostObject {
     const state = this.#state;
     if (state.kind !== 'connected') return Errno.invalid;
     if (!half.write) return toErrno(state.resource, half);
-    // Behind what the stream still holds, so that nothing that was written is lost.
+    // Comes after the bytes that the stream still holds, so that no written byte is lost.
     const sink = sinkOf(this.#guest, state.resource);
     if (sink.pending === null) return toErrno(state.resource, half);
     if (half.read) toErrno(state.resource, { read: true, write: false });
@@ -98,7 +100,7 @@ export class TcpSocket extends HostObject {
 
   #opened(opened: Resource | number): void {
     if (typeof opened === 'number') this.#state = { kind: 'failed', errno: opened };
-    // The component has dropped the socket, or the Process has ended, while it was connecting.
+    // The component has dropped the socket, or the Process has ended, while the socket was connecting.
     else if (this.#state.kind === 'closed' || this.#guest.end !== null) void opened.close();
     else this.#state = { kind: 'opened', resource: opened };
   }

@@ -33,9 +33,9 @@ import type { TcpSocket } from './tcp-socket.ts';
 const name = 'wasi:sockets/tcp@0.2';
 export const tcpSocketResource = hostResource(name, 'tcp-socket');
 
-/** Size of the buffers in both directions in bytes. It cannot be changed. */
+/** Size of the buffers in each direction in bytes. It cannot be changed. */
 const bufferBytes = BigInt(64 * KIB);
-/** Hops that a packet may take, as of most systems. */
+/** Most hops of a packet, the default of most systems. */
 const hopLimit = 64;
 
 const accessDenied = err('access-denied');
@@ -66,18 +66,18 @@ const tcpSocketStartBind = witRow(
 );
 
 /**
- * Refuses: nothing was begun.
+ * Refuses: no binding was started.
  *
  * Errors: not-in-progress.
  */
 const tcpSocketFinishBind = witRow('[method]tcp-socket.finish-bind', func(self, done), () => err('not-in-progress'));
 
 /**
- * Begins to connect to `remote-address`. A policy is matched against `tcp://ADDRESS:PORT`; an address that it forbids
- * ends the Process.
+ * Starts to connect to `remote-address`. The policy is matched against `tcp://ADDRESS:PORT`; a forbidden address ends
+ * the Process.
  *
- * Errors: invalid-argument an address of the other family, port 0, or no address of one host; invalid-state the socket
- * was used. Of the connection: finish-connect.
+ * Errors: invalid-argument an address of the other family, port 0, or an address that is not that of one host;
+ * invalid-state the socket was used. finish-connect returns the errors of the connection.
  */
 const tcpSocketStartConnect = witRow(
   '[method]tcp-socket.start-connect',
@@ -86,7 +86,7 @@ const tcpSocketStartConnect = witRow(
     const { port, address: parts } = remote.value;
     if (socket.state !== 'unconnected') return invalidState;
     if (remote.tag !== socket.family || port === 0 || parts.every((part) => part === 0)) return invalidArgument;
-    // RFC 4291 2.5.5.2: an IPv6 socket is for IPv6 alone.
+    // An IPv6 socket accepts no IPv4-mapped address (RFC 4291 2.5.5.2).
     const isMapped = parts.length === 8 && parts.slice(0, 5).every((part) => part === 0) && parts[5] === 0xffff;
     if (isMapped) return invalidArgument;
     socket.connect(authority({ kind: 'address', address: toAddressText(remote.tag, parts) }, port), remote);
@@ -97,8 +97,9 @@ const tcpSocketStartConnect = witRow(
 /**
  * Returns the streams of the connection, which are children of the socket.
  *
- * Errors: would-block it does not stand yet; not-in-progress start-connect was not called; connection-refused, timeout,
- * access-denied (an address that guests may not reach), new-socket-limit more than 64 connections of the invocation.
+ * Errors: would-block the connection is not established yet; not-in-progress start-connect was not called;
+ * connection-refused, timeout, access-denied (an address that guests may not reach), new-socket-limit more than 64
+ * connections of the invocation.
  */
 const tcpSocketFinishConnect = witRow(
   '[method]tcp-socket.finish-connect',
@@ -125,7 +126,7 @@ const tcpSocketStartListen = witRow(
 );
 
 /**
- * Refuses: nothing was begun.
+ * Refuses: no listening was started.
  *
  * Errors: not-in-progress.
  */
@@ -145,7 +146,7 @@ const tcpSocketAccept = witRow(
 );
 
 /**
- * Refuses: a component does not learn the addresses of the host.
+ * Refuses: components may not know the addresses of the host.
  *
  * Errors: not-supported; invalid-state the socket is not connected.
  */
@@ -156,7 +157,7 @@ const tcpSocketLocalAddress = witRow(
 );
 
 /**
- * Returns the address that the socket is connected to.
+ * Returns the address to which the socket is connected.
  *
  * Errors: invalid-state the socket is not connected.
  */
@@ -169,7 +170,7 @@ const tcpSocketRemoteAddress = witRow(
 /** Returns false: there are no listening sockets. */
 const tcpSocketIsListening = witRow('[method]tcp-socket.is-listening', func(self, 'bool'), () => false);
 
-/** Returns the family that the socket was made for. */
+/** Returns the address family of the socket. */
 const tcpSocketAddressFamily = witRow(
   '[method]tcp-socket.address-family',
   func(self, ipAddressFamilyType),
@@ -177,7 +178,7 @@ const tcpSocketAddressFamily = witRow(
 );
 
 /**
- * Takes note of a backlog. Has no effect: there are no listening sockets.
+ * Accepts a backlog size. Has no effect: there are no listening sockets.
  *
  * Errors: invalid-argument 0; invalid-state the socket is connected.
  */
@@ -190,14 +191,14 @@ const tcpSocketSetListenBacklogSize = witRow(
   },
 );
 
-/** Returns what set-keep-alive-enabled has set; false at first. */
+/** Returns the value of set-keep-alive-enabled; false at first. */
 const tcpSocketKeepAliveEnabled = witRow(
   '[method]tcp-socket.keep-alive-enabled',
   func(self, orError('bool')),
   (_guest: Process, { settings }: TcpSocket) => ok(settings.keepAlive),
 );
 
-/** Takes note of it. Has no effect: the platform probes idle connections after a minute. */
+/** Keeps the setting. Has no effect: the platform probes idle connections after a minute. */
 const tcpSocketSetKeepAliveEnabled = witRow(
   '[method]tcp-socket.set-keep-alive-enabled',
   func({ ...self, value: 'bool' }, done),
@@ -207,7 +208,7 @@ const tcpSocketSetKeepAliveEnabled = witRow(
   },
 );
 
-/** Returns what set-keep-alive-idle-time has set; two hours at first. */
+/** Returns the value of set-keep-alive-idle-time; two hours at first. */
 const tcpSocketKeepAliveIdleTime = witRow(
   '[method]tcp-socket.keep-alive-idle-time',
   func(self, orError('u64')),
@@ -215,7 +216,7 @@ const tcpSocketKeepAliveIdleTime = witRow(
 );
 
 /**
- * Takes note of it. Has no effect.
+ * Keeps the setting. Has no effect.
  *
  * Errors: invalid-argument 0.
  */
@@ -229,7 +230,7 @@ const tcpSocketSetKeepAliveIdleTime = witRow(
   },
 );
 
-/** Returns what set-keep-alive-interval has set; 75 s at first. */
+/** Returns the value of set-keep-alive-interval; 75 s at first. */
 const tcpSocketKeepAliveInterval = witRow(
   '[method]tcp-socket.keep-alive-interval',
   func(self, orError('u64')),
@@ -237,7 +238,7 @@ const tcpSocketKeepAliveInterval = witRow(
 );
 
 /**
- * Takes note of it. Has no effect.
+ * Keeps the setting. Has no effect.
  *
  * Errors: invalid-argument 0.
  */
@@ -251,7 +252,7 @@ const tcpSocketSetKeepAliveInterval = witRow(
   },
 );
 
-/** Returns what set-keep-alive-count has set; 9 at first. */
+/** Returns the value of set-keep-alive-count; 9 at first. */
 const tcpSocketKeepAliveCount = witRow(
   '[method]tcp-socket.keep-alive-count',
   func(self, orError('u32')),
@@ -259,7 +260,7 @@ const tcpSocketKeepAliveCount = witRow(
 );
 
 /**
- * Takes note of it. Has no effect.
+ * Keeps the setting. Has no effect.
  *
  * Errors: invalid-argument 0.
  */
@@ -273,11 +274,11 @@ const tcpSocketSetKeepAliveCount = witRow(
   },
 );
 
-/** Returns 64. */
+/** Returns the most hops of a packet: 64. */
 const tcpSocketHopLimit = witRow('[method]tcp-socket.hop-limit', func(self, orError('u8')), () => ok(hopLimit));
 
 /**
- * Accepts 64, which it is.
+ * Accepts 64, which cannot be changed.
  *
  * Errors: invalid-argument 0; not-supported any other value.
  */
@@ -288,7 +289,7 @@ const tcpSocketSetHopLimit = witRow(
     value === 0 ? invalidArgument : value === hopLimit ? ok() : err('not-supported'),
 );
 
-/** Returns the size of the buffer of bytes received: 64 KiB. */
+/** Returns the size of the receive buffer in bytes: 64 KiB. */
 const tcpSocketReceiveBufferSize = witRow(
   '[method]tcp-socket.receive-buffer-size',
   func(self, orError('u64')),
@@ -296,7 +297,7 @@ const tcpSocketReceiveBufferSize = witRow(
 );
 
 /**
- * Takes note of a wish; the size stays 64 KiB.
+ * Accepts any size. Has no effect: the size stays 64 KiB.
  *
  * Errors: invalid-argument 0.
  */
@@ -306,11 +307,11 @@ const tcpSocketSetReceiveBufferSize = witRow(
   setBufferSize,
 );
 
-/** Returns the size of the buffer of bytes to send: 64 KiB. */
+/** Returns the size of the send buffer in bytes: 64 KiB. */
 const tcpSocketSendBufferSize = witRow('[method]tcp-socket.send-buffer-size', func(self, orError('u64')), bufferSize);
 
 /**
- * Takes note of a wish; the size stays 64 KiB.
+ * Accepts any size. Has no effect: the size stays 64 KiB.
  *
  * Errors: invalid-argument 0.
  */
@@ -320,7 +321,7 @@ const tcpSocketSetSendBufferSize = witRow(
   setBufferSize,
 );
 
-/** Returns a pollable that is ready when finish-connect would not be would-block. It is a child of the socket. */
+/** Returns a pollable that is ready when finish-connect would not return would-block. It is a child of the socket. */
 const tcpSocketSubscribe = witRow(
   '[method]tcp-socket.subscribe',
   func(self, own(pollableResource)),
@@ -328,7 +329,7 @@ const tcpSocketSubscribe = witRow(
 );
 
 /**
- * Ends receiving, sending (FIN, behind what was written) or both.
+ * Ends receiving, sending (FIN after the written bytes) or both.
  *
  * Errors: invalid-state the socket is not connected.
  */
@@ -342,7 +343,7 @@ const tcpSocketShutdown = witRow(
   },
 );
 
-/** Drops a tcp-socket: its connection is ended behind what was written. Its streams have to be dropped before. */
+/** Drops a tcp-socket. Its connection ends after the written bytes. Its streams must be dropped before. */
 const dropTcpSocket = dropRow(tcpSocketResource);
 
 function bufferSize() {

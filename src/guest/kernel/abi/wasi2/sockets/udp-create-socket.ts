@@ -1,4 +1,4 @@
-/** wasi:sockets/udp-create-socket. */
+/** wasi:sockets/udp-create-socket: refuses all sockets. */
 import { func, own, result } from '../../../../component/wit.ts';
 import { err, witInterface, witRow } from '../../../canonical/row.ts';
 import { errorCodeType, ipAddressFamilyType } from './network.ts';

@@ -1,6 +1,6 @@
 /**
- * wasi:sockets/udp: the platform sends and receives no datagrams. No component ever has a socket, so these functions
- * are bound and cannot be called with a handle: they state the types that a component may import.
+ * wasi:sockets/udp: refuses all calls, since the platform sends and receives no datagrams. No component ever has a
+ * socket, so no call can have a handle: the functions exist for their types, which a component may import.
  */
 import {
   borrow,
