@@ -1,17 +1,17 @@
-/** The open descriptors of one Process: numbers from 0, each standing for a Resource. */
+/** The open descriptors of one Process: numbers from 0, each of which stands for a Resource. */
 import { Errno } from './errno.ts';
 import type { Resource } from './resource.ts';
 
-/** Most descriptors that one Process may have open. Real programs stay below 100; each may hold a socket. */
+/** Most open descriptors of one Process. Real programs stay below 100; each descriptor may hold a socket. */
 export const descriptorsMax = 1024;
 
-/** Number of descriptors up to which a search in a list is faster than a Set. */
+/** Most descriptors for which a search in a list is faster than a Set. */
 const fewMax = 8;
 
 export class DescriptorTable {
   readonly #open: (Resource | undefined)[] = [];
   #count = 0;
-  /** No number below it is free. */
+  /** Number below which no number is free. */
   #lowest = 0;
 
   get count(): number {
@@ -52,13 +52,13 @@ export class DescriptorTable {
   }
 
   /**
-   * Returns whether any open descriptor stands for `resource`. Several may: after fd_renumber, or Dagger's fd://N.
+   * Returns whether any open descriptor stands for `resource`. Several may: after fd_renumber, or by Dagger's fd://N.
    */
   holds(resource: Resource): boolean {
     return this.#count > 0 && this.#open.includes(resource);
   }
 
-  /** Returns what is open now, by number; undefined stands at numbers that are free. */
+  /** Returns the open Resources by number; undefined at numbers that are free. */
   list(): readonly (Resource | undefined)[] {
     return [...this.#open];
   }
@@ -73,7 +73,7 @@ export class DescriptorTable {
     return all;
   }
 
-  /** Does what drain does without a Set: most Processes end with two or three descriptors. */
+  /** Does the same as drain, without a Set: most Processes end with two or three descriptors. */
   #few(): Resource[] {
     const all: Resource[] = [];
     if (this.#count === 0) return all;

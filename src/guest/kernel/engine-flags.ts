@@ -1,7 +1,7 @@
 /**
- * Flags of V8 wherever guests run: in runners, in `wasmcloud run`, in benchmarks. Metering makes functions longer
- * than V8's inlining budgets were made for (3, 500, 50 and 5,000); with these, metered recursion is as fast as the
- * plain module is without them (RATIONALE.md, wasm).
+ * Flags of V8 for every process that runs guests: runners, `wasmcloud run`, benchmarks. Metering makes functions longer
+ * than V8's inlining budgets assume (3, 500, 50 and 5,000). With these flags metered recursion is as fast as the plain
+ * module without them (RATIONALE.md, wasm).
  */
 export const inliningFlags: readonly string[] = [
   '--wasm-inlining-factor=12',

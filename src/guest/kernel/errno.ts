@@ -1,14 +1,14 @@
 /**
- * Error numbers of the kernel, which belong to no ABI. They are negative, so that one number can be a count or an
- * error. Each ABI translates them once, in a table beside its functions; an error that a table does not name never
- * becomes a success.
+ * Error numbers of the kernel, independent of any ABI. They are negative, so one number can be a count or an error.
+ * Each ABI translates them in one table beside its functions; an error that is not in the table never becomes a
+ * success.
  */
 export const Errno = {
   unknown: -1,
   invalid: -2,
   denied: -3,
   notFound: -4,
-  /** The stream has ended. No error for WASI (0 bytes), -5 for CommonWA. */
+  /** The stream has ended. WASI reports 0 bytes, CommonWA -5. */
   end: -5,
   badDescriptor: -6,
   unknownScheme: -7,
@@ -32,7 +32,7 @@ export const Errno = {
   illegalSequence: -25,
   crossDevice: -26,
   busy: -27,
-  /** The path leads out of the directory in which it starts. */
+  /** The path leads out of the directory at which it starts. */
   outside: -28,
 } as const;
 

@@ -1,6 +1,6 @@
 /**
- * One instance of a rewritten module, in which one Process at a time runs. Its imports are built once, for the life
- * of the instance; the Process that they serve is a field.
+ * One instance of a rewritten module, in which one Process at a time runs. Its imports are built once for its whole
+ * life; they serve the Process in a field.
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { InstancePlan } from '../../protocol/module.ts';
@@ -11,28 +11,28 @@ import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
 import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
 
 export interface GuestInstanceOptions {
-  /** Compiled from the rewritten bytes. */
+  /** Module compiled from the rewritten bytes. */
   readonly module: WebAssembly.Module;
   readonly plan: InstancePlan;
   readonly abis: readonly Abi[];
-  /** The memory of makeMemory, zeroed; null where the plan has none. */
+  /** Zeroed memory from makeMemory; null if the plan has no memory. */
   readonly memory: WebAssembly.Memory | null;
   readonly tracer?: Tracer;
-  /** Stacks to run on; those of the process where left out. */
+  /** Pool of stacks to run on; by default that of the process. */
   readonly stacks?: StackPool;
 }
 
 /** Sizes in pages of 64 KiB. */
 export interface MemoryPages {
-  /** The Limits' memoryPages. */
+  /** Most pages, from Limits.memoryPages. */
   readonly limit: number;
-  /** Wanted besides the initial size, for the guest to grow into. */
+  /** Pages wanted in addition to the initial ones, for the guest to grow into. */
   readonly reserve: number;
 }
 
 /**
- * Returns a new memory with the initial size of the plan and a reserve. Its maximum is the smaller of the module's own
- * and `limit`, and the reserve no larger than that allows. Returns null for a module without a memory.
+ * Returns a new memory with the initial size of the plan and a reserve. Its maximum is the smaller one of the module's
+ * own and `limit`; the reserve is cut to that maximum. Returns null for a module without a memory.
  */
 export function makeMemory({ memory }: InstancePlan, { limit, reserve }: MemoryPages): WebAssembly.Memory | null {
   if (memory === null) return null;
@@ -48,7 +48,7 @@ export class GuestInstance implements ProcessRef {
   readonly guestMemory: GuestMemory;
   readonly #module: WebAssembly.Module;
   readonly #imports: WebAssembly.Imports;
-  /** The `after` functions of the ABIs that the guest imports. */
+  /** `after` functions of the ABIs that the guest imports. */
   readonly #after: readonly NonNullable<Abi['after']>[];
   readonly #counts: Uint32Array;
   readonly #waitsMs: Float64Array;
@@ -56,7 +56,7 @@ export class GuestInstance implements ProcessRef {
   readonly #stacks: StackPool;
   #entries: readonly StackJob[] = [];
   #gas: { value: number } = { value: 0 };
-  /** null: the plan has none. */
+  /** Hidden global with the pages of the reserve; null if the plan has none. */
   #reserve: WebAssembly.Global<'i32'> | null = null;
   #guest: Process | null = null;
 
@@ -75,7 +75,7 @@ export class GuestInstance implements ProcessRef {
     this.#stacks = options.stacks ?? guestStacks;
   }
 
-  /** The Process that runs in the instance. Throws where none does. */
+  /** Process that runs in the instance. Throws without one. */
   get guest(): Process {
     if (this.#guest === null) throw new Error('a host call without a running Process');
     return this.#guest;
@@ -85,13 +85,13 @@ export class GuestInstance implements ProcessRef {
     return this.#instance !== null;
   }
 
-  /** Exports of the instance, the hidden ones that restoring needs included. Throws before instantiate(). */
+  /** Exports of the instance, with the hidden ones for restoring. Throws before instantiate(). */
   get exports(): WebAssembly.Exports {
     if (this.#instance === null) throw new Error('not instantiated');
     return this.#instance.exports;
   }
 
-  /** Makes the instance: applies data and element segments. Throws WebAssembly.RuntimeError where the engine does. */
+  /** Makes the instance, which copies data and element segments. Throws WebAssembly.RuntimeError as the engine does. */
   instantiate(): void {
     const instance = new WebAssembly.Instance(this.#module, this.#imports);
     const { plan } = this;
@@ -114,8 +114,8 @@ export class GuestInstance implements ProcessRef {
   }
 
   /**
-   * Puts every page of the memory beyond the initial ones in reserve, as it is right after instantiate(). Their bytes
-   * have to be zero.
+   * Puts every page of the memory beyond the initial ones into the reserve, as right after instantiate(). The bytes of
+   * these pages must be 0.
    */
   resetReserve(): void {
     if (this.#reserve === null) return;
@@ -124,7 +124,7 @@ export class GuestInstance implements ProcessRef {
     this.guestMemory.attach(this.#reserve);
   }
 
-  /** Pages of the memory beyond the initial ones. */
+  /** Number of pages of the memory beyond the initial ones. */
   get #pagesBeyond(): number {
     const { memory } = this.plan;
     return this.memory === null || memory === null
@@ -139,9 +139,9 @@ export class GuestInstance implements ProcessRef {
   }
 
   /**
-   * Runs the start function, _initialize and the entry point for `guest`, after instantiate() where that is still to
-   * be done. Returns how the Process ended, which is its `end` too. Never throws for what a guest does; throws where
-   * another Process runs in the instance.
+   * Runs the start function, _initialize and the entry point for `guest`, after instantiate() if that has not been
+   * done. Returns how the Process ended, which is also its `end`. Never throws for anything that a guest does; throws
+   * if another Process runs in the instance.
    */
   async run(guest: Process): Promise<ProcessEnd> {
     if (this.#guest !== null) throw new Error('one call per instance at a time');
@@ -158,7 +158,8 @@ export class GuestInstance implements ProcessRef {
         if (guest.end !== null) break;
         status = await this.#stacks.run(entry);
       }
-      // A guest that has ended returns here as well, where it caught what unwound it in the last function of all.
+      // A guest that has ended also returns here if it caught, in its outermost function, the exception that unwound
+      // it.
       hasReturned = guest.end === null;
       if (hasReturned && this.#after.length > 0) await this.#finish(guest);
       if (guest.end === null) guest.end = { kind: 'exit', status };
@@ -172,13 +173,16 @@ export class GuestInstance implements ProcessRef {
       this.#guest = null;
     }
     const { used, limit } = guest.meter;
-    // A guest may end between two checks of its counter. It is over its limit all the same, so that the answer does
-    // not depend on where the checks stand.
+    // A guest may end between two checks of its counter. It is over its limit all the same, so the answer does not
+    // depend on the places of the checks.
     if (guest.end?.kind === 'exit' && used > limit) guest.end = { kind: 'gas', used, limit };
     return guest.end as ProcessEnd;
   }
 
-  /** Tells whether an entry may be called: not where its Process was killed before it ran. The thread is the guest's from now on. */
+  /**
+   * Returns whether an entry may be called; false if its Process was killed before it ran. If true, the thread is the
+   * guest's from now on.
+   */
   #begins(): boolean {
     const { guest } = this;
     if (guest.end !== null) return false;
@@ -190,7 +194,7 @@ export class GuestInstance implements ProcessRef {
     for (const after of this.#after) await after(guest);
   }
 
-  /** Does what #finish does for a guest that called an exit function: its status stands, a failure is logged. */
+  /** Finishes a guest that called an exit function, as #finish does, but keeps its status and logs a failure. */
   async #finishExited(guest: Process): Promise<void> {
     try {
       await this.#finish(guest);
@@ -216,7 +220,7 @@ export class GuestInstance implements ProcessRef {
   }
 
   /**
-   * Answers the guest's call of `trisiel.gas`: `left` is its counter, the result the counter's new value, negative to
+   * Answers the guest's call of `trisiel.gas`. `left` is its counter. Returns the new value of the counter, negative to
    * stop the guest.
    */
   #gasCall(left: number): number | Promise<number> {

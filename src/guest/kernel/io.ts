@@ -5,15 +5,15 @@ import { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { MaybePromise, Resource } from './resource.ts';
 
-/** Most bytes of one call of a Resource. It is what bounds the time for which the call holds the thread. */
+/** Most bytes of one call of a Resource, which bounds the time for which the call holds the thread. */
 const chunkBytes = 256 * KIB;
-/** Milliseconds after which a write of more than one chunk lets the event loop go on. */
+/** Milliseconds after which a write of several chunks lets the event loop run. */
 const writeTurnMs = 2;
 
 /**
- * Reads once into [pointer, pointer + length). Returns the bytes read, at most chunkBytes, or an Errno. Waits where
- * the Resource has to, and takes a fresh view of the memory for each try. Throws GuestFault for a range outside the
- * memory.
+ * Reads once into [pointer, pointer + length). Returns the bytes read, at most chunkBytes, or an Errno. Waits while the
+ * Resource has no bytes, and takes a fresh view of the memory for each attempt. Throws GuestFault for a range outside
+ * the memory.
  */
 export function readInto(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
   return retry(guest, () => {
@@ -25,8 +25,8 @@ export function readInto(guest: Process, resource: Resource, pointer: number, le
 }
 
 /**
- * Writes all of [pointer, pointer + length). Returns the bytes written, or an Errno where not one was taken. Waits
- * while the Resource is full. Throws GuestFault for a range outside the memory.
+ * Writes all of [pointer, pointer + length). Returns the bytes written, or an Errno if none was taken. Waits while the
+ * Resource is full. Throws GuestFault for a range outside the memory.
  */
 export function writeFrom(guest: Process, resource: Resource, pointer: number, length: number): MaybePromise<number> {
   const start = guest.memory.check(pointer, length);
@@ -48,7 +48,7 @@ export function writeFrom(guest: Process, resource: Resource, pointer: number, l
   });
 }
 
-/** Calls `attempt` until it returns a number, and returns that. Waits for each promise that it returns instead. */
+/** Calls `attempt` until it returns a number, and returns that number. Waits for each promise that it returns. */
 export function retry(guest: Process, attempt: () => number | Promise<void>): MaybePromise<number> {
   const first = attempt();
   return typeof first === 'number' ? first : retryLater(guest, first, attempt);
@@ -62,7 +62,7 @@ async function retryLater(
   let pending = first;
   for (;;) {
     await pending;
-    // The guest has been unwound while this waited: its memory may belong to another Process now.
+    // The guest was unwound during the wait: its memory may belong to another Process now.
     if (guest.end !== null) return Errno.closed;
     const result = attempt();
     if (typeof result === 'number') return result;

@@ -1,6 +1,6 @@
 /**
- * Runs one module once, in this process: for `wasmcloud run` and the tests of the kernel. Instance, meter, system
- * calls and policy are those of a runner; streams, log and services are the caller's.
+ * Runs one module once, in this process, for `wasmcloud run` and the tests of the kernel. Instance, meter, system calls
+ * and policy are those of a runner; the caller provides streams, log and services.
  */
 import { randomFillSync } from 'node:crypto';
 import type { Limits } from '../../protocol/limits.ts';
@@ -19,39 +19,39 @@ import { type ProcessUsage, processUsage } from './usage.ts';
 type Given = 'args' | 'env' | 'stdin' | 'stdout' | 'stderr' | 'http' | 'files' | 'kv' | 'queues';
 
 export interface LocalRunOptions extends Pick<ProcessOptions, Given> {
-  /** Compiled from the rewritten bytes. */
+  /** Module compiled from the rewritten bytes. */
   readonly module: WebAssembly.Module;
   readonly plan: InstancePlan;
   readonly limits: Limits;
   readonly policy: Policy | null;
-  /** No reserve: an access beyond memory.size traps wherever it is. */
+  /** Whether to make the memory without a reserve, so that every access beyond memory.size traps. */
   readonly exactMemory?: boolean;
   readonly schemes: readonly Scheme[];
   readonly log: ProcessLog;
   readonly tracer?: Tracer;
   readonly clock?: Clock;
   readonly random?: (into: Uint8Array) => void;
-  /** Ends the run as aborted when it is aborted (Ctrl-C). */
+  /** Ends the run, as `aborted`, when it is aborted (Ctrl-C). */
   readonly signal?: AbortSignal;
   /** Called with the Process before its guest runs. */
   readonly started?: (guest: Process) => void;
-  /** Called with the Process and its instance when the guest has ended and nothing of it has been closed yet. */
+  /** Called with the Process and its instance when the guest has ended, before its Resources are closed. */
   readonly ended?: (guest: Process, instance: GuestInstance) => void;
 }
 
 export interface LocalRunResult {
   readonly end: ProcessEnd;
   readonly usage: ProcessUsage;
-  /** Milliseconds from the first instruction until the last Resource was closed. */
+  /** Milliseconds from the first instruction to the close of the last Resource. */
   readonly durationMs: number;
   readonly guest: Process;
 }
 
-/** Gas of one slice, 1 to 2 ms of work: deadlines, Ctrl-C and streams are served between slices. */
+/** Gas of one slice, 1 to 2 ms of work. Deadlines, Ctrl-C and streams are served between slices. */
 const localSliceGas = 5_000_000;
 
 /**
- * Milliseconds that closing may take at the end: a close handshake without an answer keeps the tool alive no longer.
+ * Most milliseconds for closing at the end, so that a close handshake without an answer does not keep the tool alive.
  */
 const closeTimeoutMs = 5_000;
 
@@ -66,8 +66,8 @@ export const systemClock: Clock = {
 };
 
 /**
- * Runs the guest to its end, closes its Resources, and returns how it ended and what it used. Never throws for what
- * the guest does: that is `end`. The standard streams stay open, they are the caller's.
+ * Runs the guest to its end, closes its Resources, and returns how it ended and what it used. Never throws for anything
+ * that the guest does: `end` has it. The standard streams belong to the caller and stay open.
  */
 export async function runLocally(options: LocalRunOptions): Promise<LocalRunResult> {
   const { plan, limits, signal } = options;

@@ -1,20 +1,22 @@
 /**
- * Lines longer than logLimits.lineBytes are split. A piece that is not the last ends with `…`, one that is not the
+ * Splits lines longer than logLimits.lineBytes. A piece that is not the last ends with `…`; a piece that is not the
  * first begins with it.
  */
 import { logLimits } from '../../protocol/limits.ts';
 
 const mark = '…';
 
-/** Characters of the longest piece, with its marks. */
+/** Most characters of a piece with its marks. */
 export const longestPiece = logLimits.lineBytes + 2 * mark.length;
 
-/** `text` of a piece with its marks. */
+/** Returns `text`, a piece, with its marks. */
 export function markedPiece(text: string, place: { readonly isFirst: boolean; readonly isLast: boolean }): string {
   return `${place.isFirst ? '' : mark}${text}${place.isLast ? '' : mark}`;
 }
 
-/** The pieces of `text`, each of at most logLimits.lineBytes characters and its marks. No surrogate pair is split. */
+/**
+ * Returns the pieces of `text`, each of at most logLimits.lineBytes characters and its marks. Splits no surrogate pair.
+ */
 export function* splitLine(text: string): Generator<string> {
   for (let start = 0; start < text.length; ) {
     let end = Math.min(text.length, start + logLimits.lineBytes);

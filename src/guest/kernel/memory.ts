@@ -1,20 +1,21 @@
 /**
- * Reads and writes the memory of a guest; nothing else in the kernel does. Every pointer and length is checked
- * against the current size of the memory as the guest sees it, and an access outside throws GuestFault, which traps the
- * guest. Views are taken anew after anything that may have grown the memory: the buffer of a memory that has grown is
- * detached and has length 0 (docs/safety.md).
+ * Reads and writes the memory of a guest; no other code of the kernel does. Checks every pointer and length against the
+ * size that the memory has for the guest now. An access outside throws GuestFault, which traps the guest. Views are
+ * taken anew after every operation that may have grown the memory: the buffer of a memory that has grown is detached
+ * and has length 0 (docs/safety.md).
  *
- * The memory may be larger than the guest sees it, by a reserve that it grows into. A memory does not shrink while a
- * guest runs, so the size seen last is a lower bound: the reserve is read again only for an access beyond it.
+ * The memory may be larger than its size for the guest, by a reserve that the guest grows into. A memory does not
+ * shrink while a guest runs, so the last known size is a lower bound: the reserve is read again only for an access
+ * beyond it.
  */
 import { PAGE_BYTES } from '../../protocol/limits.ts';
 
-/** Thrown for an argument that no error number of the ABI can express: the Process ends as trapped. */
+/** Thrown for an argument that the ABI has no error number for. The Process ends as trapped. */
 export class GuestFault extends Error {
   override readonly name = 'GuestFault';
 }
 
-/** A text for the guest: a string, written as UTF-8, or octets that are no UTF-8, written as they are. */
+/** Text for the guest: a string, written as UTF-8, or octets that may not be UTF-8, written as they are. */
 export type GuestText = string | Uint8Array;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -24,18 +25,18 @@ const encoder = new TextEncoder();
 export class GuestMemory {
   readonly #memory: WebAssembly.Memory | null;
   #reserve: { readonly value: number } = { value: 0 };
-  /** The bytes that the guest had when they were looked at last; length 0 where the memory has grown since. */
+  /** The bytes of the guest at the last look; length 0 if the memory has grown since. */
   #bytes: Uint8Array;
   #view: DataView;
 
-  /** `memory` is null for a module without one: then every access faults, but for length 0 at 0. */
+  /** `memory` is null for a module without a memory: every access then throws, except one of length 0 at 0. */
   constructor(memory: WebAssembly.Memory | null) {
     this.#memory = memory;
     this.#bytes = memory === null ? new Uint8Array(0) : new Uint8Array(memory.buffer);
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** Called when the memory has its initial size, with the pages at its end that the guest has not grown into. */
+  /** Sets the global with the pages of the reserve. Called when the memory has its initial size. */
   attach(reserve: { readonly value: number }): void {
     this.#reserve = reserve;
     this.#refresh();
@@ -52,7 +53,7 @@ export class GuestMemory {
     return this.#view;
   }
 
-  /** Size in pages, as `memory.size` gives it. */
+  /** Size in pages, as `memory.size` returns it. */
   get pages(): number {
     return this.all.length / PAGE_BYTES;
   }
@@ -65,11 +66,14 @@ export class GuestMemory {
     return this.#bytes.subarray(start, start + (length >>> 0));
   }
 
-  /** Returns `pointer` as an unsigned number. Throws GuestFault where [pointer, pointer + length) is not inside. */
+  /**
+   * Returns `pointer` as an unsigned number. Throws GuestFault unless [pointer, pointer + length) lies inside the
+   * memory.
+   */
   check(pointer: number, length: number): number {
     const start = pointer >>> 0;
     const size = length >>> 0;
-    // Length 0: it may have been detached.
+    // A buffer of length 0 may be detached.
     if (start + size > this.#bytes.length || this.#bytes.length === 0) {
       this.#refresh();
       if (start + size > this.#bytes.length) throw outside(start, size, this.#bytes.length);
@@ -77,13 +81,13 @@ export class GuestMemory {
     return start;
   }
 
-  /** Returns the text of `length` bytes at `pointer`; sequences that are not UTF-8 become U+FFFD. */
+  /** Returns the text of `length` bytes at `pointer`. Sequences that are not UTF-8 become U+FFFD. */
   text(pointer: number, length: number): string {
     const bytes = this.bytes(pointer, length);
     return shortAscii(bytes) ?? decoder.decode(bytes);
   }
 
-  /** Returns the text of `length` bytes at `pointer`; null where they are not UTF-8. */
+  /** Returns the text of `length` bytes at `pointer`; null if they are not UTF-8. */
   strictText(pointer: number, length: number): string | null {
     const bytes = this.bytes(pointer, length);
     const short = shortAscii(bytes);
@@ -95,7 +99,7 @@ export class GuestMemory {
     }
   }
 
-  /** Returns the NUL-terminated text at `pointer`; null where no NUL stands within `bytesMax` bytes. */
+  /** Returns the NUL-terminated text at `pointer`; null without a NUL within `bytesMax` bytes. */
   cString(pointer: number, bytesMax: number): string | null {
     const { all } = this;
     const start = this.check(pointer, 0);
@@ -109,7 +113,7 @@ export class GuestMemory {
     this.bytes(pointer, bytes.length).set(bytes);
   }
 
-  /** Writes `text` as UTF-8 to `pointer`, where its `length` bytes have to fit. */
+  /** Writes `text` as UTF-8 to `pointer`. It must fit into `length` bytes. */
   putText(pointer: number, text: string, length: number): void {
     encoder.encodeInto(text, this.bytes(pointer, length));
   }
@@ -164,7 +168,9 @@ export class GuestMemory {
   }
 }
 
-/** Bytes up to which a loop decodes ASCII in half of TextDecoder's time (120 instead of 260 ns): names and paths. */
+/**
+ * Most bytes that a loop decodes faster than TextDecoder (120 instead of 260 ns), if they are ASCII: names and paths.
+ */
 const shortBytes = 48;
 
 function shortAscii(bytes: Uint8Array): string | null {
@@ -182,7 +188,7 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** Returns the octets of `text` as they stand in the memory of a guest. */
+/** Returns the octets of `text` as the memory of a guest holds them. */
 export function octetsOf(text: GuestText): Uint8Array {
   return typeof text === 'string' ? encoder.encode(text) : text;
 }

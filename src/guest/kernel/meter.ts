@@ -1,22 +1,22 @@
 /**
- * Counts the gas of one Process. The rewritten module counts down a global, the gas left in its slice; where a check
- * finds it below zero, the guest calls `trisiel.gas`, which GuestInstance answers from here. Gas used is gas granted
- * minus gas left. It is exact once the guest has returned, ahead by at most a credit before that
- * (src/guest/wasm/meter/placement.ts), and does not depend on the size of slices.
+ * Counts the gas of one Process. The rewritten module counts down a global, the gas left in its slice. A check that
+ * finds it below zero calls `trisiel.gas`, and GuestInstance answers that call with the help of this class. Gas used is
+ * gas granted minus gas left. It is exact once the guest has returned, and ahead by at most a credit before
+ * (src/guest/wasm/meter/placement.ts). It does not depend on the size of slices.
  */
 import { creditMax } from '../wasm/meter/placement.ts';
 
-/** Gas of a slice where there is no scheduler: large, but small enough that deadlines are served. */
+/** Gas of a slice without a scheduler: large, but small enough that deadlines are served. */
 const unscheduledSliceGas = 50_000_000;
 
-/** Gas subtracted from a counter so that the next check calls the host: more than any credit that a check allows. */
+/** Gas subtracted from a counter so that the next check calls the host: more than any credit of a check. */
 const overdrawnGas = creditMax + 1;
 
 export interface SliceScheduler {
   /** Returns the gas of the next slice, 1 to 2^30. */
   sliceGas(): number;
   /**
-   * Called when a slice has been used up. Returns null where the guest may go on at once, else a promise to wait for.
+   * Called when a slice has been used up. Returns null if the guest may go on at once, else a promise to wait for.
    */
   turn(): Promise<void> | null;
 }
@@ -44,19 +44,19 @@ export class GasMeter {
     return this.#left === null ? this.#granted : this.#granted - this.#left.value;
   }
 
-  /** Returns whether the guest has used more than its limit, `left` being its counter. */
+  /** Returns whether the guest has used more than its limit. `left` is its counter. */
   isSpent(left: number): boolean {
     return this.#granted - left > this.limit;
   }
 
-  /** Returns what the guest has to wait for before its next slice; null: nothing. */
+  /** Returns a promise for which the guest must wait before its next slice; null: it need not wait. */
   turn(): Promise<void> | null {
     return this.#scheduler === null ? null : this.#scheduler.turn();
   }
 
   /**
-   * Grants the next slice and returns the new value of the counter. `left` is its present value, negative where the
-   * guest has overdrawn.
+   * Grants the next slice and returns the new value of the counter. `left` is its present value, negative if the guest
+   * has overdrawn.
    */
   refill(left: number): number {
     const used = this.#granted - left;
@@ -66,8 +66,8 @@ export class GasMeter {
   }
 
   /**
-   * Makes the guest call `trisiel.gas` at its next check, by a counter below zero; `used` does not change. There the
-   * guest of an ended Process is stopped; any other waits for its turn.
+   * Makes the guest call `trisiel.gas` at its next check, by a counter below zero; `used` does not change. That call
+   * stops the guest of an ended Process; other guests wait for their turn.
    */
   endSlice(): void {
     if (this.#left === null) return;
@@ -76,7 +76,7 @@ export class GasMeter {
     this.#left.value = -overdrawnGas;
   }
 
-  /** Keeps the figure and lets go of the counter: the instance goes back to its pool. */
+  /** Keeps the gas used and releases the counter, since the instance returns to its pool. */
   detach(): void {
     this.#granted = this.used;
     this.#left = null;

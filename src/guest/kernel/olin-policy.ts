@@ -1,6 +1,6 @@
 /**
- * Reads Olin's policy file (`handler.policy`, `wasmcloud run --policy`). Its lines are `allow`, `disallow`, `ram-
- * page-limit` and `gas-limit`; a list stands in parentheses, one pattern a line; `##` begins a comment. Source: the
+ * Reads Olin's policy file (`handler.policy`, `wasmcloud run --policy`). Its lines are `allow`, `disallow`,
+ * `ram-page-limit` and `gas-limit`. A list is in parentheses, one pattern a line; `##` begins a comment. Source: the
  * policy documentation of Olin.
  */
 import { PlatformError } from '../../protocol/errors.ts';
@@ -11,15 +11,15 @@ import { policyRule } from './policy.ts';
 
 export interface OlinPolicy {
   readonly policy: Policy;
-  /** Pages of 64 KiB; absent where the file says nothing. */
+  /** Pages of 64 KiB; absent if the file does not set them. */
   readonly ramPageLimit?: number;
   /** Instructions per Invocation. */
   readonly gasLimit?: number;
 }
 
-/** Most characters of a policy file; pushLimits.manifestBytes bounds the file in a push. */
+/** Most characters of a policy file. In a push, pushLimits.manifestBytes bounds the file. */
 const textCharsMax = 64 * KIB;
-/** Most rules of one list: each is tried at every open. */
+/** Most rules of one list: every open tries each of them. */
 const rulesMax = 256;
 
 type NumberName = 'ram-page-limit' | 'gas-limit';
@@ -29,7 +29,7 @@ const numberLimits: Readonly<Record<NumberName, number>> = {
   'gas-limit': maximumLimits.gas,
 };
 
-/** Returns what the file says. Throws `manifest_invalid`, with `name` and the line. */
+/** Returns the contents of the file. Throws `manifest_invalid` with `name` and the line. */
 export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPolicy {
   if (text.length > textCharsMax)
     throw new PlatformError('manifest_invalid', `${name} is longer than ${textCharsMax / KIB} KiB`);
@@ -76,8 +76,8 @@ export function parseOlinPolicy(text: string, name = 'handler.policy'): OlinPoli
 }
 
 /**
- * Returns the line without its comment. `##` begins one at the start of the line or after a blank; inside a pattern
- * it may be meant.
+ * Returns the line without its comment. `##` begins a comment at the start of the line or after a blank; inside a
+ * pattern it may be part of the pattern.
  */
 function stripComment(line: string): string {
   return line.replace(/(^|\s)##.*$/, '').trim();
@@ -101,7 +101,7 @@ function unquote(word: string, at: string): string {
     const value: unknown = JSON.parse(word);
     if (typeof value === 'string') return value;
   } catch {
-    // Said below.
+    // The error below reports it.
   }
   throw invalid(`${at}: ${shown(word)} is not a well-formed string`);
 }

@@ -1,30 +1,30 @@
-/** Opens Resources by URL, for every ABI: there is no other way to one, so the policy is checked here. */
+/** Opens Resources by URL, for every ABI. No other code opens them, so the policy is checked here. */
 import { Errno } from './errno.ts';
 import type { Process } from './process.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 
-/** Most characters of a URL. A longer one is invalid; so a policy is matched against no more than this. */
+/** Most characters of a URL; a longer one is invalid. So this also bounds the text that a policy is matched against. */
 export const urlBytesMax = 4096;
 
 /**
- * Matches control characters, which no URL contains. Parsers of URLs drop some of them: `http://a/\nadmin` would be
- * one URL for a policy and another one for the connection.
+ * Matches control characters, which no URL contains. Parsers of URLs drop some of them: `http://a/\nadmin` would be one
+ * URL for a policy and another one for the connection.
  */
 const controlCharacter = /[\0-\x1f\x7f]/;
 
-/** Host work (Process.work) for each character of a URL that a policy is matched against, in bytes moved. */
+/** Host work (Process.work) for each character that a policy is matched against, in bytes moved. */
 const policyWorkPerChar = 64;
 
 const schemePattern = /^([a-z][a-z0-9+.-]*):/i;
 
-/** Returns the name of the scheme in lower case; null where `url` has none. */
+/** Returns the name of the scheme in lower case; null if `url` has none. */
 export function schemeOf(url: string): string | null {
   return schemePattern.exec(url)?.[1]?.toLowerCase() ?? null;
 }
 
 /**
- * Opens `url`. Returns the Resource, or an Errno: invalid (no URL), unknownScheme, or what the scheme answers. Ends
- * the Process where the policy refuses the URL (in Olin's words: "vibe check failed").
+ * Opens `url`. Returns the Resource, or an Errno: invalid (no URL), unknownScheme, or that of the scheme. Ends the
+ * Process if the policy refuses the URL (in Olin's words: "vibe check failed").
  */
 export function openUrl(guest: Process, url: string, flags: OpenFlags): MaybePromise<Resource | number> {
   if (url.length > urlBytesMax || controlCharacter.test(url)) return Errno.invalid;
@@ -37,8 +37,8 @@ export function openUrl(guest: Process, url: string, flags: OpenFlags): MaybePro
 }
 
 /**
- * Ends the Process where its policy refuses `url`. Called at every open, and by http again with the URL that is
- * really requested.
+ * Ends the Process if its policy refuses `url`. Called at every open; http calls it again with the URL of the actual
+ * request.
  */
 export function checkPolicy(guest: Process, url: string): void {
   const { policy } = guest.options;
@@ -58,8 +58,8 @@ export function openDescriptor(guest: Process, url: string, flags: OpenFlags): M
 }
 
 /**
- * Frees the descriptor `fd` and closes its Resource, unless another descriptor stands for it too. Returns 0 or an
- * Errno.
+ * Frees the descriptor `fd` and closes its Resource, unless another descriptor stands for the Resource too. Returns 0
+ * or an Errno.
  */
 export function closeDescriptor(guest: Process, fd: number): MaybePromise<number> {
   const resource = guest.descriptors.remove(fd);
@@ -69,7 +69,7 @@ export function closeDescriptor(guest: Process, fd: number): MaybePromise<number
 
 function describe(guest: Process, resource: Resource | number): MaybePromise<number> {
   if (typeof resource === 'number') return resource;
-  // The Process may have ended while the open waited: nothing else would close the Resource then.
+  // If the Process has ended while the open waited, no other code closes the Resource.
   const fd = guest.end === null ? guest.descriptors.add(resource) : Errno.closed;
   if (fd >= 0) return fd;
   const closed = resource.close();

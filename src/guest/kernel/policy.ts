@@ -1,6 +1,6 @@
 /**
- * Decides what a Process may open, by regular expressions on the URL as it was opened. Disallow beats allow; what
- * matches no rule is denied (docs/manifest.md).
+ * Decides which URLs a Process may open, by regular expressions on the URL as the guest wrote it. Disallow beats allow;
+ * a URL that matches no rule is denied (docs/manifest.md).
  */
 import type { Policy } from '../../protocol/nouns.ts';
 
@@ -11,7 +11,7 @@ export interface Decision {
 }
 
 /**
- * Compiles one pattern. A dot matches every character: a line separator must not hide the rest of a URL from a
+ * Compiles one pattern. A dot matches every character, so that a line separator cannot hide the rest of a URL from a
  * `disallow`. Throws SyntaxError; parsers of policies check patterns with it.
  */
 export function policyRule(source: string): RegExp {
@@ -22,7 +22,7 @@ export class CompiledPolicy {
   readonly #allow: readonly RegExp[];
   readonly #disallow: readonly RegExp[];
 
-  /** Throws SyntaxError on an expression that is none; the manifest has been checked at push. */
+  /** Throws SyntaxError for an invalid expression. The push has checked those of a manifest. */
   constructor(policy: Policy) {
     this.#allow = policy.allow.map(policyRule);
     this.#disallow = policy.disallow.map(policyRule);

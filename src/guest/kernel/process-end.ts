@@ -1,8 +1,8 @@
-/** Turns an exception that unwinds a guest into the end of its Process. */
+/** Translates an exception that unwinds a guest into the end of its Process. */
 import { GuestFault } from './memory.ts';
 import { type ProcessEnd, ProcessEnded } from './process.ts';
 
-/** Returns how a Process ends whose guest is unwound by `error`. */
+/** Returns the end of a Process whose guest is unwound by `error`. */
 export function endOf(error: unknown): ProcessEnd {
   if (error instanceof ProcessEnded) return { kind: 'internal', cause: error };
   if (error instanceof GuestFault) return { kind: 'trap', message: error.message };
@@ -14,7 +14,7 @@ export function endOf(error: unknown): ProcessEnd {
   return { kind: 'internal', cause: error };
 }
 
-/** Returns the message of a trap, with the name of the function where the module has names. */
+/** Returns the message of a trap, with the name of the function if the module has names. */
 function describeTrap(error: WebAssembly.RuntimeError): string {
   const frame = /^\s+at (?:async )?(\S+) \(wasm:/m.exec(error.stack ?? '')?.[1];
   return frame === undefined ? error.message : `${error.message} in ${frame}`;

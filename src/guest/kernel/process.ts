@@ -1,13 +1,13 @@
 /**
- * One Invocation as the kernel sees it: what its guest has open, may use and has used, and how it ended. Every ABI
- * calls it `guest`.
+ * One Invocation in the kernel: what its guest has open, may use and has used, and how it ended. Every ABI calls it
+ * `guest`.
  *
  *     ready --run--> running <--call that waits--> suspended
  *                       |                              |
  *                       +--------> ended <-------------+
  *            exit | returned | trap | policy | gas | deadline | aborted
  *
- * A Process ends once: later reasons are ignored. Host calls of an ended Process do nothing and throw.
+ * A Process ends once: later ends are ignored. Host calls of an ended Process do nothing and throw.
  */
 import { type Limits, logLimits, MIB } from '../../protocol/limits.ts';
 import { type LogLevelName, type LogStream, logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
@@ -31,12 +31,12 @@ export type ProcessEnd =
   | { readonly kind: 'policy'; readonly url: string; readonly rule: string }
   | { readonly kind: 'gas'; readonly used: number; readonly limit: number }
   | { readonly kind: 'deadline'; readonly timeoutMs: number }
-  /** The client has gone away, or the runner is shutting down. */
+  /** The client has disconnected, or the runner is shutting down. */
   | { readonly kind: 'aborted'; readonly message: string }
-  /** A mistake of the platform; the log has the cause. */
+  /** An error of the platform; the log has its cause. */
   | { readonly kind: 'internal'; readonly cause: unknown };
 
-/** Thrown by host calls to unwind the guest of an ended Process. Caught by GuestInstance.run. */
+/** Thrown by host calls to unwind the guest of an ended Process. GuestInstance.run catches it. */
 export class ProcessEnded extends Error {
   override readonly name = 'ProcessEnded';
 }
@@ -57,11 +57,11 @@ export interface Clock {
 export interface KvService {
   get(bucket: string, key: string): Promise<Uint8Array | null>;
   put(bucket: string, key: string, value: Uint8Array): Promise<void>;
-  /** Puts `value` where the value is `expected` (null: there is none). Returns whether it was; nothing changes else. */
+  /** Replaces the value if it equals `expected` (null: there is none). Returns whether it did. */
   replace(bucket: string, key: string, value: Uint8Array, expected: Uint8Array | null): Promise<boolean>;
-  /** Removes a value; one that is not there is no error. */
+  /** Removes a value. A missing value is no error. */
   delete(bucket: string, key: string): Promise<void>;
-  /** Returns up to kvLimits.keysPerPage keys behind `after`, in order; '' begins. */
+  /** Returns up to kvLimits.keysPerPage keys after `after`, in order; '' starts at the first key. */
   keys(bucket: string, after: string): Promise<readonly string[]>;
 }
 
@@ -78,25 +78,28 @@ export interface Identity {
 }
 
 /**
- * Opens Resources by URL; one file per scheme in src/guest/kernel/resources. Declared here because each of
- * Process and Scheme names the other.
+ * Opens Resources by URL. One file of src/guest/kernel/resources holds each scheme. The type is declared here because
+ * Process and Scheme name each other.
  */
 export interface Scheme {
   /** Names in lower case, without the colon, aliases included. */
   readonly names: readonly string[];
-  /** Returns a new Resource, or a negative Errno. `url` is as the guest wrote it; openUrl has found its scheme and checked its policy. */
+  /**
+   * Returns a new Resource, or a negative Errno. `url` is as the guest wrote it; openUrl has found its scheme and
+   * checked the policy.
+   */
   open(url: string, guest: Process, flags: OpenFlags): MaybePromise<Resource | number>;
 }
 
 /** The schemes that a Process may open. */
 export interface SchemeTable {
-  /** Returns the scheme called `name` (lower case, without the colon). */
+  /** Returns the scheme called `name` (lower case, without the colon); undefined if there is none. */
   find(name: string): Scheme | undefined;
 }
 
 export interface ProcessOptions {
   readonly identity: Identity;
-  /** The arguments, program name first. */
+  /** Arguments, program name first. */
   readonly args: readonly GuestText[];
   readonly env: ReadonlyMap<string, GuestText>;
   readonly stdin: Resource;
@@ -110,25 +113,27 @@ export interface ProcessOptions {
   readonly clock: Clock;
   /** Fills `into` with cryptographic random bytes. */
   readonly random: (into: Uint8Array) => void;
-  /** Makes the file system of the Process. Called at the first use: most guests never open a file. */
+  /** Makes the file system of the Process, at its first use: most guests never open a file. */
   readonly files: () => FileSystem;
   readonly kv: KvService | null;
   readonly queues: QueueService | null;
-  /** The request that the Process answers through wasi:http; absent for one that answers through stdout, or none. */
+  /** Request that the Process answers through wasi:http; absent if it answers through stdout or has no request. */
   readonly http?: IncomingHttp | undefined;
-  /** Called when a system call makes the guest wait; not when it waits for its turn to compute. */
+  /** Called when a system call makes the guest wait, but not when the guest waits for its turn to compute. */
   readonly suspending?: () => void;
-  /** Called when an entry of the guest is about to run, and when a wait of it has ended: the thread is the guest's from now on. */
+  /**
+   * Called before an entry of the guest runs, and when a wait of it has ended. From then on the thread is the guest's.
+   */
   readonly resumed?: () => void;
 }
 
 /**
- * Host work, in bytes moved, after which a guest gives way. System calls cost next to no gas: without this count a
- * loop of them would hold the thread far beyond a slice (5 M gas are 500,000 calls). Gas is not touched, it stays the
- * count of instructions.
+ * Host work, in bytes moved, after which a guest gives up its turn. System calls cost almost no gas: without this count
+ * a loop of them would hold the thread far longer than a slice (5 M gas are 500,000 calls). Gas does not change: it
+ * stays the count of instructions.
  */
 const hostWorkPerTurn = 4 * MIB;
-/** Host work of any system call, in bytes moved: about a microsecond. */
+/** Host work of every system call, in bytes moved: about a microsecond. */
 export const callWork = 1024;
 
 export interface SchemeUsage {
@@ -137,8 +142,8 @@ export interface SchemeUsage {
 }
 
 /**
- * Bytes that all Resources of a Process keep outside of the guest's memory (values that are not committed yet). Each
- * Resource has its own limit; 1,024 descriptors with a value of 1 MiB each would be 1 GiB that no memory limit sees.
+ * Most bytes that all Resources of a Process keep outside of the guest's memory (uncommitted values). Each Resource has
+ * a limit of its own, but 1,024 descriptors with a value of 1 MiB each would be 1 GiB that no memory limit counts.
  */
 const heldBytesMax = 16 * MIB;
 
@@ -148,12 +153,12 @@ export class Process {
   readonly options: ProcessOptions;
   readonly meter: GasMeter;
   readonly descriptors = new DescriptorTable();
-  /** Bytes that the Resources of this Process keep for it. */
+  /** Budget of bytes that the Resources of this Process keep for it. */
   readonly held = new ByteBudget(heldBytesMax);
-  /** Memory of the guest; set by the instance in which the Process runs. */
+  /** Memory of the guest, set by the instance in which the Process runs. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;
-  /** Number of system calls made, by the index of the import; the names are in the InstancePlan. */
+  /** Number of system calls, by the index of the import. The InstancePlan has the names. */
   counts: Uint32Array | null = null;
   waitsMs: Float64Array | null = null;
   logLines = 0;
@@ -177,19 +182,19 @@ export class Process {
     return this.#files;
   }
 
-  /** Handles and pending results of a component. Made at the first use: no other guest has any. */
+  /** Handles and pending results of a component. Made at the first use, since other guests have none. */
   get component(): ComponentState {
     this.#component ??= new ComponentState();
     return this.#component;
   }
 
-  /** The arguments, program name first, encoded at the first use: WASI asks for their size and then for them. */
+  /** Arguments, program name first. Encoded at the first use, since WASI asks for their sizes and then for them. */
   get args(): TextList {
     this.#args ??= encodeTexts(this.options.args);
     return this.#args;
   }
 
-  /** The environment as `KEY=value`, encoded at the first use. */
+  /** Environment as `KEY=value`, encoded at the first use. */
   get environ(): TextList {
     this.#environ ??= encodeTexts(environmentTexts(this.options.env));
     return this.#environ;
@@ -199,7 +204,7 @@ export class Process {
     return this.#files;
   }
 
-  /** Is aborted when the Process ends. For connections and timers that run beside the guest. */
+  /** Signal that is aborted when the Process ends, for connections and timers beside the guest. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.end !== null) this.#abort.abort();
@@ -211,8 +216,8 @@ export class Process {
   }
 
   /**
-   * Ends the Process, from inside or outside. Does nothing where it has ended already. A guest that waits is unwound
-   * at once, one that computes at its next check.
+   * Ends the Process, from inside or outside. Does nothing if it has ended already. A guest that waits is unwound at
+   * once; a guest that computes is stopped at its next check.
    */
   kill(end: ProcessEnd): void {
     if (this.end !== null) return;
@@ -224,16 +229,16 @@ export class Process {
     reject?.(new ProcessEnded(end.kind));
   }
 
-  /** Ends the Process and unwinds the guest: for host calls that never return. */
+  /** Ends the Process and unwinds the guest, for host calls that never return. */
   endNow(end: ProcessEnd): never {
     this.kill(end);
     throw new ProcessEnded(end.kind);
   }
 
-  /** Waits for `promise` on behalf of the guest. Rejects with ProcessEnded where the Process ends first. */
+  /** Waits for `promise` on behalf of the guest. Rejects with ProcessEnded if the Process ends first. */
   wait<T>(promise: Promise<T>): Promise<T> {
     if (this.end !== null) {
-      // The call itself may have ended the Process (a policy violation): nothing looks at its rejection any more.
+      // The call itself may have ended the Process (a policy violation): no code looks at its rejection then.
       promise.catch(() => undefined);
       return Promise.reject(new ProcessEnded(this.end.kind));
     }
@@ -257,8 +262,8 @@ export class Process {
   }
 
   /**
-   * Writes LogLines: one, or several where `text` is longer than a line may be. Beyond logLimits.linesPerInvocation
-   * lines are counted; the first of them is answered with a line that says so.
+   * Writes `text` as one LogLine, or as several if it is longer than a line may be. Lines beyond
+   * logLimits.linesPerInvocation are only counted; the first of them is replaced by a line that says so.
    */
   log(level: number, stream: LogStream, text: string): void {
     this.work(text.length);
@@ -267,13 +272,13 @@ export class Process {
     } else this.#logOne(level, stream, text);
   }
 
-  /** Writes one LogLine of the platform's own, about this Invocation. */
+  /** Writes a LogLine of the platform about this Invocation. */
   report(level: LogLevelName, text: string): void {
     this.log(logLevels[level], 'platform', text);
   }
 
   /**
-   * Counts host work that costs no gas, in bytes moved. Past hostWorkPerTurn the slice of the guest ends at its next
+   * Counts host work that costs no gas, in bytes moved. Beyond hostWorkPerTurn the guest's slice ends at its next
    * check.
    */
   work(bytes: number): void {
@@ -299,9 +304,9 @@ export class Process {
   }
 
   /**
-   * Closes every open Resource and lets go of every handle, all at once: one that waits for its peer keeps no other
-   * open. Returns undefined where everything has closed at once. Logs a close that fails and never throws. The caller
-   * decides how long to wait for it.
+   * Closes every open Resource and releases every handle, all at the same time: a Resource that waits for its peer
+   * keeps no other one open. Returns undefined if all have closed at once. Logs a close that fails and never throws.
+   * The caller decides how long to wait.
    */
   closeAll(): MaybePromise<void> {
     const closing: Promise<unknown>[] = [];
@@ -324,7 +329,9 @@ export class Process {
     this.report('error', `closing ${what} failed: ${error instanceof Error ? error.message : String(error)}`);
   }
 
-  /** Runs when everything that was open has closed: its last lines have been written. */
+  /**
+   * Logs the number of dropped lines, aborts the signal and releases the files. Runs after all Resources have closed.
+   */
   #letGo(): void {
     if (this.#logDropped > 0) {
       const text = `${this.#logDropped} more log lines of this invocation were dropped`;

@@ -1,37 +1,37 @@
 /**
- * What a guest opens by URL, and the standard streams. Descriptors stand for Resources.
+ * A Resource: the target of a descriptor. A guest opens it by URL, or it is a standard stream.
  *
  * A number >= 0 is a count of bytes, a negative one an Errno. A number costs nothing; a promise suspends the guest.
  * Bytes are copied only synchronously, into or out of a view of the guest's memory that is current at that moment: a
- * read or write that has to wait returns a promise without data, and is **called again** with a fresh view once that
- * has settled. So no view outlives a suspension, and memory.grow in between is harmless.
+ * read or write that has to wait returns a promise without data, and is **called again** with a fresh view after that
+ * promise has settled. So no view outlives a suspension, and a memory.grow in between is harmless.
  */
 export type MaybePromise<T> = T | Promise<T>;
 
 export interface Resource {
-  /** Name of the scheme, under which bytes are accounted: `http`, `log`, `stdin`. */
+  /** Name of the scheme under which bytes are accounted: `http`, `log`, `stdin`. */
   readonly scheme: string;
   /**
-   * Fills `into` from its start. Returns the bytes read, Errno.end at the end, or another Errno; 0 only where nothing
-   * was asked for, or by design (null:). Returns a promise where it has to wait, and is called again then.
+   * Fills `into` from its start. Returns the bytes read, Errno.end at the end, or another Errno; 0 only if no bytes
+   * were asked for, or by design (null:). Returns a promise if it has to wait, and is called again afterwards.
    */
   read(into: Uint8Array): number | Promise<void>;
   /**
-   * Copies bytes from the start of `bytes`. Returns how many, or an Errno. Returns a promise where it has to wait,
-   * and is called again then.
+   * Takes bytes from the start of `bytes`, as a copy. Returns their number or an Errno. Returns a promise if it has to
+   * wait, and is called again afterwards.
    */
   write(bytes: Uint8Array): number | Promise<void>;
-  /** Commits or sends what was written. Returns 0 or an Errno. */
+  /** Commits or sends written bytes. Returns 0 or an Errno. */
   flush(): MaybePromise<number>;
-  /** Lets go of what is held. Called once, at close or at the end of the Process. Returns 0 or an Errno. */
+  /** Releases what the Resource holds. Called once, at close or at the end of the Process. Returns 0 or an Errno. */
   close(): MaybePromise<number>;
   /**
-   * Returns null where a read (a write) would not wait, else a promise that settles when that may have changed.
-   * Absent: it never waits.
+   * Returns null if a read would not wait, else a promise that settles when that may have changed. Absent: a read never
+   * waits. `writable` does the same for writes.
    */
   readable?(): Promise<void> | null;
   writable?(): Promise<void> | null;
-  /** Kind of device that the guest may learn of (isatty, sock_*). Absent: a plain stream. */
+  /** Kind of device that the guest may learn (isatty, sock_*). Absent: a plain stream. */
   readonly device?: 'terminal' | 'socket';
   /** Ends reading, writing (FIN) or both on a socket. Returns 0 or an Errno. */
   shutdown?(half: { readonly read: boolean; readonly write: boolean }): MaybePromise<number>;

@@ -4,7 +4,7 @@ import type { Scheme, SchemeTable } from './process.ts';
 export class SchemeRegistry implements SchemeTable {
   readonly #byName = new Map<string, Scheme>();
 
-  /** Throws where two schemes have one name. */
+  /** Throws if two schemes have the same name. */
   constructor(schemes: readonly Scheme[]) {
     for (const scheme of schemes) {
       for (const name of scheme.names) {
@@ -14,7 +14,7 @@ export class SchemeRegistry implements SchemeTable {
     }
   }
 
-  /** Returns the scheme called `name` (lower case, without the colon). */
+  /** Returns the scheme called `name` (lower case, without the colon); undefined if there is none. */
   find(name: string): Scheme | undefined {
     return this.#byName.get(name);
   }

@@ -1,10 +1,10 @@
 /**
- * The module that a StackPool runs guests under, as text and as the bytes assembled from it by
- * `wat2wasm --enable-exceptions --enable-reference-types`; test/guest/kernel/stacks.test.ts compares the two.
+ * Module under which a StackPool runs guests, as text and as the bytes that
+ * `wat2wasm --enable-exceptions --enable-reference-types` makes of it; test/guest/kernel/stacks.test.ts compares both.
  *
- * `serve(i)` is one stack: it waits in `next` for a job, runs entry i of the table, tells how it ended, and waits
- * for the next job. It catches what host functions throw, so that an exit or a kill ends the guest and not the stack.
- * Traps and stack overflows cannot be caught, and exceptions of the guest itself are not: they end `serve`.
+ * `serve(i)` is one stack: it waits in `next` for a job, runs entry i of the table, reports how it ended, and waits for
+ * the next job. It catches exceptions of host functions, so that an exit or a kill ends the guest and not the stack.
+ * Traps and stack overflows cannot be caught, and exceptions of the guest itself are not caught: they end `serve`.
  */
 export const stackDriverText = `(module
   (type $void (func))

@@ -14,20 +14,23 @@
 import { stackDriverBytes } from './stack-driver.ts';
 
 export const stackLimits = {
-  /** Idle stacks; each costs 8 KiB, or what it has touched, and 2 µs of every scavenge, which visits all stacks. */
+  /**
+   * Most idle stacks. Each costs 8 KiB, or the pages that it has touched, and 2 µs of every scavenge, which visits all
+   * stacks.
+   */
   idleMax: 512,
-  /** A stack ends after so many jobs. A new one costs about 15 µs: 0.015 µs a call. */
+  /** Most jobs of a stack, after which it ends. A new stack costs about 15 µs: 0.015 µs a call. */
   usesMax: 1_000,
 } as const;
 
 export interface StackJob {
-  /** An exported function without parameters. */
+  /** Exported function without parameters. */
   readonly entry: WebAssembly.ExportValue;
   /** Whether `entry` returns an i32. */
   readonly returnsStatus: boolean;
   /**
-   * Called right before the entry, in the same turn of the microtask queue. Returns false where the entry must not be
-   * called any more.
+   * Called right before the entry, in the same turn of the microtask queue. Returns false if the entry must no longer
+   * be called.
    */
   readonly begins: () => boolean;
 }
@@ -35,7 +38,7 @@ export interface StackJob {
 interface Stack {
   readonly index: number;
   uses: number;
-  /** Answers `next`; null while it has a job. */
+  /** Answers `next` of the waiting stack; null while it has a job. */
   give: ((isJob: 0 | 1) => void) | null;
   job: RunningJob | null;
 }
@@ -49,12 +52,12 @@ interface RunningJob {
 export class StackPool {
   readonly #entries = new WebAssembly.Table({ initial: 64, element: 'anyfunc' });
   readonly #serve: (index: number) => Promise<unknown>;
-  /** By index; null where the stack has ended. */
+  /** Stacks by index; null at the index of a stack that has ended. */
   readonly #stacks: (Stack | null)[] = [];
   readonly #vacant: number[] = [];
-  /** Last in, first out: the stack used last is in the processor's caches, and the others can be let go. */
+  /** Idle stacks, last in, first out: the stack used last is in the processor's caches, and the others can end. */
   readonly #idle: Stack[] = [];
-  /** Least number of idle stacks since the last sweep. */
+  /** Smallest number of idle stacks since the last sweep. */
   #unneeded = 0;
   #started = 0;
 
@@ -73,24 +76,24 @@ export class StackPool {
     this.#serve = WebAssembly.promising(driver.exports.serve as CallableFunction);
   }
 
-  /** Stacks made so far. */
+  /** Number of stacks made so far. */
   get started(): number {
     return this.#started;
   }
 
-  /** Stacks that wait for a job. */
+  /** Number of stacks that wait for a job. */
   get idle(): number {
     return this.#idle.length;
   }
 
-  /** All stacks, idle or with a job. */
+  /** Number of stacks, idle or with a job. */
   get size(): number {
     return this.#stacks.length - this.#vacant.length;
   }
 
   /**
-   * Runs one entry on a stack of its own, in a microtask: it has not begun when this returns. Resolves to the status,
-   * 0 where the entry returns none or was not called. Rejects with what the entry threw or trapped with.
+   * Runs one entry on a stack of its own, in a microtask: the entry has not begun when this returns. Resolves to the
+   * status, or to 0 if the entry returns none or was not called. Rejects with the error or trap of the entry.
    */
   run(job: StackJob): Promise<number> {
     const stack = this.#idle.pop() ?? this.#start();
@@ -103,8 +106,8 @@ export class StackPool {
   }
 
   /**
-   * Ends half of the stacks that no call has needed since the last sweep, those first that have not been used for the
-   * longest time. To be called every few seconds.
+   * Ends half of the stacks that no call has needed since the last sweep; those unused for the longest time first. Must
+   * be called every few seconds.
    */
   sweep(): void {
     const surplus = Math.min(Math.ceil(this.#unneeded / 2), this.#idle.length);
@@ -115,7 +118,7 @@ export class StackPool {
     this.#unneeded = this.#idle.length;
   }
 
-  /** Returns a new stack, which waits for its first job. Throws where V8 has no memory for one. */
+  /** Returns a new stack, which waits for its first job. Throws if V8 has no memory for one. */
   #start(): Stack {
     const index = this.#vacant.pop() ?? this.#stacks.push(null) - 1;
     if (index >= this.#entries.length) this.#entries.grow(this.#entries.length);
@@ -150,7 +153,7 @@ export class StackPool {
     return job.returnsStatus ? 2 : 1;
   }
 
-  /** Takes its job from a stack, and with it everything by which the pool holds the guest's instance. */
+  /** Removes the job from a stack, and with it all references of the pool to the guest's instance. */
   #take(index: number): RunningJob {
     const stack = this.#at(index);
     const running = stack.job as RunningJob;
@@ -159,9 +162,12 @@ export class StackPool {
     return running;
   }
 
-  /** `serve` has thrown: the guest trapped, overflowed its stack or did not catch an exception of its own. */
+  /**
+   * Handles the end of `serve` by an exception: the guest trapped, overflowed its stack or did not catch an exception
+   * of its own.
+   */
   #ended(stack: Stack, error: unknown): void {
-    // Our own mistake: nobody waits for this stack.
+    // Without a job it is an error of the platform: no caller waits for this stack.
     if (stack.job === null) throw error;
     const running = this.#take(stack.index);
     this.#leave(stack);
@@ -186,5 +192,5 @@ export class StackPool {
   }
 }
 
-/** The pool of this process. Stacks do not belong to a module, so all instances share them. */
+/** The stack pool of this process. Stacks do not belong to a module, so all instances share them. */
 export const guestStacks = new StackPool();

@@ -1,10 +1,10 @@
 /**
- * Lends standard streams to descriptors: a stream belongs to the caller of the Process, and outlives every
- * descriptor.
+ * Shows a standard stream as the Resource of descriptors. The stream belongs to the caller of the Process and outlives
+ * every descriptor.
  */
 import type { MaybePromise, Resource } from './resource.ts';
 
-/** Reads, writes and flushes `stream`. Closing it leaves `stream` open. */
+/** Reads, writes and flushes `stream`. Its own close leaves `stream` open. */
 export class SharedStream implements Resource {
   readonly stream: Resource;
 
@@ -29,7 +29,7 @@ export class SharedStream implements Resource {
   }
 
   /**
-   * Does nothing, without waiting for the reader of the stream: it may be stuck, and a Process has to come to its
+   * Does nothing and does not wait for the reader of the stream: the reader may be stuck, and a Process must be able to
    * end.
    */
   close(): number {

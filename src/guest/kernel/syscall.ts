@@ -21,13 +21,13 @@ export interface Syscall {
   readonly params: readonly SyscallParam[];
   readonly result: ValType | null;
   /**
-   * Whether the call may suspend the guest. Such an import costs about 95 ns instead of 5 to 16 ns even where it
-   * answers at once, so it is false for calls that never wait.
+   * Whether the call may suspend the guest. Such an import costs about 95 ns, not 5 to 16 ns, even if it answers at
+   * once, so this is false for calls that never wait.
    */
   readonly waits: boolean;
-  /** Whether a guest may declare i64 for any i32 here (Dagger, Land). `run` gets i32 numbers all the same. */
+  /** Whether a guest may declare i64 for any i32 of the row (Dagger, Land). `run` gets i32 numbers in any case. */
   readonly looseInts?: boolean;
-  /** The interface type of a host function for components, from which `params` and `result` were made. */
+  /** Interface type of a host function for components, from which `params` and `result` follow. */
   readonly wit?: WitFunction;
   /** Makes the call. Arguments come in order, i32 as a signed number, i64 as a bigint. */
   readonly run: (guest: Process, ...args: never[]) => SyscallResult;
@@ -35,20 +35,23 @@ export interface Syscall {
 
 export interface Abi {
   readonly name: AbiName;
-  /** Names of the import modules that have the rows. */
+  /** Names of the import modules that contain the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
-  /** Called when the guest has returned or exited, before its Process counts as ended well (the output of Land). */
+  /**
+   * Called when the guest has returned or exited, before its Process counts as ended without error (the output of
+   * Land).
+   */
   readonly after?: (guest: Process) => Promise<void> | void;
 }
 
-/** Is called before and after every system call (wasmcloud run --trace). */
+/** Receives every system call, before and after it (wasmcloud run --trace). */
 export interface Tracer {
   call(guest: Process, syscall: Syscall, args: readonly SyscallValue[]): void;
   done(guest: Process, syscall: Syscall, args: readonly SyscallValue[], result: SyscallValue | Error): void;
 }
 
-/** Holds the Process that bound imports serve now. */
+/** Holds the Process that the bound imports serve at present. */
 export interface ProcessRef {
   guest: Process;
 }
@@ -65,12 +68,12 @@ export function accepts(syscall: Syscall, type: FuncType): boolean {
   );
 }
 
-/** Rows by import module and name, one index per list of ABIs. */
+/** Rows by import module and name: one index for each list of ABIs. */
 const indexes = new WeakMap<readonly Abi[], ReadonlyMap<string, readonly Syscall[]>>();
 
 /**
- * Returns the row of `abis` that `declared` is bound to, by its module, name and type; undefined if there is none.
- * Takes the same time however many rows there are, so that binding a module is linear in its imports.
+ * Returns the row of `abis` to which `declared` is bound, by module, name and type; undefined if there is none. Takes
+ * the same time for any number of rows, so that binding a module is linear in its imports.
  */
 export function findSyscall(abis: readonly Abi[], declared: FunctionImport): Syscall | undefined {
   let index = indexes.get(abis);
@@ -98,7 +101,7 @@ type Run = (guest: Process, ...args: SyscallValue[]) => SyscallResult;
 
 /**
  * Returns the JavaScript function for one import. `index` is the position of the import in the InstancePlan, under
- * which the Process counts its calls. An error (a GuestFault, ProcessEnded) unwinds the guest to GuestInstance.run; it
+ * which the Process counts its calls. An error (GuestFault, ProcessEnded) unwinds the guest to GuestInstance.run. It
  * ends the Process first, so that a guest that catches it is stopped at once.
  */
 export function bindSyscall(
@@ -108,12 +111,12 @@ export function bindSyscall(
   index: number,
   tracer: Tracer | null,
 ): HostFunction | WebAssembly.Suspending {
-  // accepts() has compared the parameter types with the import's; the engine hands over just those.
+  // accepts() has compared the parameter types with those of the import, and the engine passes these types.
   const run = syscall.run as unknown as Run;
   const arity = syscall.params.length;
   let call: HostFunction;
   if (tracer !== null) call = (...args) => traced(tracer, enter(ref, index), syscall, args, run, index);
-  // Written out by arity: a rest parameter costs an array in every call.
+  // Each arity has a function of its own: a rest parameter costs an array in every call.
   else if (arity === 0) {
     call = () => {
       const guest = enter(ref, index);
@@ -181,7 +184,7 @@ function enter(ref: ProcessRef, index: number): Process {
   return guest;
 }
 
-/** Ends the Process whose host call has failed with `error`. Returns `error`. */
+/** Ends the Process whose host call failed with `error`. Returns `error`. */
 function ended(guest: Process, error: unknown): unknown {
   guest.kill(endOf(error));
   return error;
@@ -233,7 +236,7 @@ function traced(
   }
 }
 
-/** Takes i64 arguments as i32 numbers and returns an i64 where the guest declared one. */
+/** Returns `call` with i64 arguments converted to i32 numbers, and with an i64 result if the guest declares one. */
 function loosen(call: HostFunction, declared: FunctionImport): HostFunction {
   if (!declared.params.includes('i64') && !declared.results.includes('i64')) return call;
   const wide = declared.results[0] === 'i64';

@@ -1,14 +1,14 @@
-/** Lists of NUL-terminated texts in one piece, as guests want their arguments and environment. */
+/** Lists of NUL-terminated texts in one array of bytes, which is how guests want their arguments and environment. */
 import { type GuestText, octetsOf, utf8 } from './memory.ts';
 
 export interface TextList {
-  /** The texts one after the other, a NUL behind each. */
+  /** The texts, one after the other, each with a NUL at its end. */
   readonly bytes: Uint8Array;
-  /** Bytes of each text, its NUL included. */
+  /** Number of bytes of each text, its NUL included. */
   readonly lengths: readonly number[];
 }
 
-/** Encodes strings as UTF-8, a lone surrogate as U+FFFD, and octets as they are. */
+/** Encodes strings as UTF-8, with U+FFFD for a lone surrogate, and octets as they are. */
 export function encodeTexts(texts: readonly GuestText[]): TextList {
   const strings = texts.filter((text) => typeof text === 'string');
   if (strings.length === texts.length) return encodeStrings(strings);
@@ -20,7 +20,7 @@ export function encodeTexts(texts: readonly GuestText[]): TextList {
   };
 }
 
-/** Encodes all in one go: an array for each costs more than all else about a call of a small program. */
+/** Encodes all strings together: an array for each costs more than the rest of a call of a small program. */
 function encodeStrings(strings: readonly string[]): TextList {
   const text = strings.length === 0 ? '' : `${strings.join('\0')}\0`;
   const bytes = utf8(text);

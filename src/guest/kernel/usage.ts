@@ -1,6 +1,6 @@
 /**
- * Sums up what a Process has used, as the InvocationRecord says it: for the usage event of a runner and `run
- * --stats`.
+ * Sums up the use of a Process in the form of an InvocationRecord, for the usage event of a runner and for
+ * `run --stats`.
  */
 import type { InstancePlan } from '../../protocol/module.ts';
 import type { InvocationRecord } from '../../protocol/nouns.ts';
@@ -9,10 +9,10 @@ import type { Process } from './process.ts';
 export type ProcessUsage = Pick<InvocationRecord, 'gas' | 'memoryPages' | 'syscalls' | 'io' | 'logLines'>;
 
 /**
- * Returns what `guest` has used. To be called after GuestInstance.run and before the instance runs again: the
- * counters are the instance's. A call imported from two modules (cwa.log_write and env.log_write) is one system call;
- * the functions of an interface of components (wasi:io/streams) are counted together.
- * Memory never shrinks, so its final size is its peak.
+ * Returns the use of `guest`. Must be called after GuestInstance.run and before the instance runs again: the counters
+ * are the instance's. A call imported from two modules (cwa.log_write and env.log_write) is one system call; the
+ * functions of an interface of components (wasi:io/streams) are counted together. Memory never shrinks, so its final
+ * size is its peak.
  */
 export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
   const syscalls: Record<string, { count: number; waitMs: number }> = {};
@@ -41,8 +41,8 @@ export function processUsage(guest: Process, plan: InstancePlan): ProcessUsage {
 }
 
 /**
- * Returns the name under which calls of an import are counted: that of the interface where it belongs to one, null for
- * what the linker of components calls by itself.
+ * Returns the name under which calls of an import are counted: that of its interface if it has one; null for calls that
+ * the linker of components adds.
  */
 function usageName(module: string, name: string): string | null {
   if (module.startsWith('trisiel:')) return null;

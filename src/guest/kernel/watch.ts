@@ -1,13 +1,13 @@
 import type { Process } from './process.ts';
 
 /**
- * Looks at promises that may stay pending for long, again and again. The readiness of a Resource is one promise for
- * all askers. Each `then` on it would stay until it settles, so a guest that polls in a loop would fill the memory of
- * the runner; here each promise gets one, and callbacks come and go.
+ * Watches promises that may stay pending for long, again and again. All callers share the one promise of a Resource's
+ * readiness. Each `then` on it would stay until it settles, so a guest that polls in a loop would fill the memory of
+ * the runner. Here each promise gets one `then`, and callbacks are added and removed.
  */
 const watched = new WeakMap<Promise<void>, Set<() => void>>();
 
-/** Calls `callback` once `promise` has settled, either way. Returns a function that takes the callback back. */
+/** Calls `callback` once `promise` has settled, either way. Returns a function that removes the callback. */
 export function watch(promise: Promise<void>, callback: () => void): () => void {
   let callbacks = watched.get(promise);
   if (callbacks === undefined) {
@@ -25,7 +25,10 @@ export function watch(promise: Promise<void>, callback: () => void): () => void 
   return () => mine.delete(callback);
 }
 
-/** Returns whether a readiness answer says "now". Handles the rejection of a promise that is not waited for. */
+/**
+ * Returns whether the answer of readable or writable is "now". Handles the rejection of a promise that is not waited
+ * for.
+ */
 export function isNow(readiness: Promise<void> | null): boolean {
   if (readiness === null) return true;
   watch(readiness, nothing);
@@ -34,13 +37,13 @@ export function isNow(readiness: Promise<void> | null): boolean {
 
 export function nothing(): void {}
 
-/** Longest delay of a timer of Node, in milliseconds; a wait for longer goes off early and is begun again. */
+/** Longest delay of a timer of Node, in milliseconds. A longer wait fires early and is started again. */
 const maxTimerMs = 2n ** 31n - 1n;
 
 /**
- * Returns a promise that settles when one of `waits` has settled, `leftNs` nanoseconds have gone by (null: no limit),
- * or the Process has ended. It never rejects: the caller looks again at what it waits for, and finds the failure
- * there. It may settle too early.
+ * Returns a promise that settles when one of `waits` has settled, `leftNs` nanoseconds have passed (null: no limit), or
+ * the Process has ended. It never rejects: the caller looks again at the objects that it waits for and finds the
+ * failure there. It may settle too early.
  */
 export function somethingHappens(
   guest: Process,
