@@ -1,6 +1,6 @@
 /**
- * The names of a directory. Each has a cookie that stays the same for as long as the name is there: a listing goes on
- * from a cookie, whatever has been added or removed meanwhile.
+ * Keeps the names of a directory. Each name has a cookie that stays the same while the name exists, so a listing can go
+ * on from a cookie although other names were added or removed.
  */
 import type { DirectoryEntry, FsNode } from './node.ts';
 
@@ -14,7 +14,7 @@ interface Entry<T> {
 
 export class Entries<T extends ListedNode> {
   readonly #byName = new Map<string, Entry<T>>();
-  /** The entries in ascending order of their cookies. */
+  /** Entries in ascending order of their cookies. */
   readonly #ordered: Entry<T>[] = [];
   #nextCookie = 0;
 

@@ -1,6 +1,6 @@
 /**
  * The file system of one Process: the pushed tree read-only at `/`, scratch in memory at `/tmp`, and for local runs
- * folders of the host. Cheap to make: all Processes of a Deployment share the tree, scratch begins empty.
+ * folders of the host. It is cheap to make: all Processes of a Deployment share the tree, and scratch begins empty.
  */
 import { Errno } from '../errno.ts';
 import type { LowerDirectory } from './lower-tree.ts';
@@ -10,18 +10,18 @@ import { ReadOnlyDirectory } from './read-only-directory.ts';
 import { ScratchDirectory } from './scratch-directory.ts';
 import { ScratchSpace, scratchDevice } from './scratch-inode.ts';
 
-/** A directory under a name of its own, beside `/` (`--dir HOST::GUEST`). */
+/** A directory with a name of its own, beside `/` (`--dir HOST::GUEST`). */
 export interface Mount {
-  /** Name as it was given, with or without a leading slash: it is the name of the WASI preopen. */
+  /** Name as the user wrote it, with or without a leading slash. It is the name of the WASI preopen. */
   readonly name: string;
   readonly directory: DirectoryNode;
 }
 
 export interface FileSystemOptions {
-  /** The tree of lowerTree; null where there is none (a local run): then `/` holds `tmp` alone. */
+  /** Tree of lowerTree; null without one (a local run): `/` then holds `tmp` only. */
   readonly lower: LowerDirectory | null;
   readonly limits?: ScratchLimits;
-  /** Bytes that all Processes of a runner may hold together; null: there is no such limit. */
+  /** Bytes that all Processes of a runner may hold together; null: no such limit. */
   readonly pool?: ScratchPool | null;
   readonly mounts?: readonly Mount[];
   /** Returns Unix nanoseconds. */
@@ -39,7 +39,7 @@ export class FileSystem {
   readonly root: DirectoryNode;
   /** The directory `/tmp`, in which the names of Land begin. */
   readonly scratch: ScratchDirectory;
-  /** Directories that WASI has open from descriptor 3 on: `/`, or the mounts where there are any. */
+  /** Directories that WASI opens from descriptor 3 on: the mounts if there are any, else `/`. */
   readonly preopens: readonly Mount[];
   readonly quota: Quota;
   readonly #mounts: readonly { readonly path: string; readonly directory: DirectoryNode }[];
@@ -53,7 +53,7 @@ export class FileSystem {
     this.#mounts = mounts.map(({ name, directory }) => ({ path: absolute(name), directory }));
   }
 
-  /** Returns the directory that serves the absolute `path`, and the rest of the path below it. */
+  /** Returns the directory that contains the absolute `path`, and the rest of the path below it. */
   place(path: string): { readonly base: DirectoryNode; readonly rest: string } {
     const whole = absolute(path);
     let best: { path: string; directory: DirectoryNode } | null = null;
@@ -67,13 +67,13 @@ export class FileSystem {
     return { base, rest: below === '' ? '.' : `${below}${slash}` };
   }
 
-  /** Gives back what the Process held. Nothing of the file system may be used afterwards. */
+  /** Returns the Process's share of the pool. No part of the file system may be used afterwards. */
   release(): void {
     this.quota.release();
   }
 }
 
-/** Returns `/a/b` for `a//b/` and `/a/b` alike; `.` and `..` are left to the walk. */
+/** Returns `/a/b` for `a//b/` and for `/a/b`. Leaves `.` and `..` to the walk. */
 function absolute(path: string): string {
   return `/${path
     .split('/')
@@ -94,13 +94,13 @@ class RootDirectory extends ReadOnlyDirectory {
 
   stat(): Stat {
     if (this.#lower !== null) return this.#lower.stat();
-    // Scratch never has inode 0.
+    // Inode 0 is free, since scratch never uses it.
     return { ...this.#scratch.stat(), dev: scratchDevice, ino: 0n, nlink: 3 };
   }
 
   lookup(name: string): FsNode | number {
     if (name === scratchName) return this.#scratch;
-    // Nothing is mapped here: the name is not missing, it was never within reach.
+    // Without a tree nothing is mapped here, so the name is out of reach rather than missing.
     return this.#lower === null ? Errno.notCapable : this.#lower.lookup(name);
   }
 
@@ -112,7 +112,7 @@ class RootDirectory extends ReadOnlyDirectory {
     const below = this.#lower?.list() ?? null;
     const scratch = this.#scratch;
     return {
-      // Cookie 0 is tmp, n + 1 the tree's cookie n.
+      // Cookie 0 is `tmp`; cookie n + 1 is cookie n of the tree.
       entry(cookie) {
         if (cookie <= 0) return { name: scratchName, kind: 'directory', ino: scratch.ino, next: 1 };
         let entry = below?.entry(cookie - 1) ?? null;

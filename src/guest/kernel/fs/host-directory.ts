@@ -1,12 +1,12 @@
 /**
- * Shows a folder of the host as a directory of the guest. For `wasmcloud run --dir` only, never on the platform,
- * where no guest comes near a real file.
+ * Shows a folder of the host as a directory of the guest. Only `wasmcloud run --dir` uses it: on the platform no guest
+ * comes near a real file.
  *
- * Links are resolved by the walk, not by the host: every name is looked at with lstat and opened with O_NOFOLLOW. A
- * directory that the guest has open is found again by its inode; before each use every directory above it is checked
- * to be what it was. So a guest that moves a directory away and puts a link in its place is not led out. Another
- * program of the host that changes the folder at that very moment could still race with the check; it has the rights
- * of the folder's owner anyway.
+ * The walk resolves links, not the host: every name is looked at with lstat and opened with O_NOFOLLOW. A directory
+ * that the guest has open is found again by its inode; before each use, every directory above it is checked for being
+ * the same as before. So a guest cannot get out by moving a directory away and putting a link in its place. Another
+ * program of the host that changes the folder at that very moment could still race with the check; it has the rights of
+ * the folder's owner anyway.
  */
 import {
   type BigIntStats,
@@ -29,7 +29,7 @@ import { describeHost, HostFile, HostInode, type HostParent, hostNode, kindOf, l
 import { HostTimes, inodeKey } from './host-times.ts';
 import type { DirectoryEntry, DirectoryListing, DirectoryNode, FileNode, FsNode, Stat, Times } from './node.ts';
 
-/** Returns the folder `path`. Throws as node:fs does where it is no folder that can be read. */
+/** Returns the folder `path`. Throws as node:fs does if it is no readable folder. */
 export function hostDirectory(path: string): DirectoryNode {
   const root = realpathSync(path);
   const stat = lstatSync(root, { bigint: true });
@@ -41,7 +41,7 @@ export function hostDirectory(path: string): DirectoryNode {
 class HostTree {
   readonly root: string;
   readonly times = new HostTimes();
-  /** The directories by inode: one object for each, so that all its users learn of a rename. */
+  /** Directories by inode. Each has one object, so that all its users see a rename. */
   readonly directories = new Map<string, HostDirectory>();
 
   constructor(root: string) {
@@ -53,7 +53,7 @@ export class HostDirectory implements DirectoryNode, HostParent {
   readonly kind = 'directory';
   readonly tree: HostTree;
   readonly key: string;
-  /** Parent of the directory at present; a rename by the guest changes it. */
+  /** Present parent of the directory; a rename by the guest changes it. */
   parent: HostDirectory | null;
   name: string;
 
@@ -68,7 +68,7 @@ export class HostDirectory implements DirectoryNode, HostParent {
     return this.parent === null ? this.tree.root : `${this.parent.path}/${this.name}`;
   }
 
-  /** Returns 0 where this directory and all above it are where they were, else an Errno. */
+  /** Returns 0 if this directory and all above it are at their places, else an Errno. */
   check(): number {
     const above = this.parent === null ? 0 : this.parent.check();
     if (above !== 0) return above;
@@ -96,7 +96,7 @@ export class HostDirectory implements DirectoryNode, HostParent {
       directory = new HostDirectory(this.tree, this, name, stat);
       this.tree.directories.set(key, directory);
     } else {
-      // Another program may have moved it since: this is where it has just been seen.
+      // Another program may have moved the directory; this is the place at which it was seen last.
       directory.parent = this;
       directory.name = name;
     }
@@ -154,7 +154,7 @@ export class HostDirectory implements DirectoryNode, HostParent {
     return 0;
   }
 
-  /** Returns the names as they are now: later ones are not among them, and those gone by then are left out. */
+  /** Returns the present names. The listing has no later names and leaves out names that are gone. */
   list(): DirectoryListing | number {
     const names = this.#with(this.path, (path) => readdirSync(path));
     if (typeof names === 'number') return names;

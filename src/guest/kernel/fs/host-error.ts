@@ -28,7 +28,7 @@ const byCode: Readonly<Record<string, number>> = {
   ERR_OUT_OF_RANGE: Errno.invalid,
 };
 
-/** Returns the result of `call`, or the Errno of what it threw. */
+/** Returns the result of `call`, or the Errno of the error that it threw. */
 export function attempt<T>(call: () => T): T | number {
   try {
     return call();
@@ -38,7 +38,7 @@ export function attempt<T>(call: () => T): T | number {
   }
 }
 
-/** Returns 0, or the Errno of what `call` threw. */
+/** Returns 0, or the Errno of the error that `call` threw. */
 export function attemptVoid(call: () => void): number {
   const result = attempt(() => {
     call();

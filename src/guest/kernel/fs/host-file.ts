@@ -1,4 +1,7 @@
-/** Files and links of a host folder, and other things in it, which can be looked at but not opened. */
+/**
+ * Files and links of a host folder, and its other entries (devices, pipes, sockets), which have a stat but cannot be
+ * opened.
+ */
 import {
   type BigIntStats,
   closeSync,
@@ -27,7 +30,7 @@ export interface HostParent {
 
 /** O_NOFOLLOW, 0 on systems without it. */
 export const noFollow = constants.O_NOFOLLOW ?? 0;
-/** O_NONBLOCK: opening a pipe that took the place of a file must not wait for its other end. */
+/** O_NONBLOCK: a pipe that has taken the place of a file must not make open() wait for its other end. */
 const noWait = constants.O_NONBLOCK ?? 0;
 
 export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParent, name: string): FsNode {
@@ -35,7 +38,7 @@ export function hostNode(kind: Exclude<NodeKind, 'directory'>, parent: HostParen
   return kind === 'symlink' ? new HostSymlink(parent, name) : new HostOther(parent, name);
 }
 
-/** An entry that is no directory, known by its name in one. */
+/** An entry that is no directory, identified by its name in a directory. */
 export abstract class HostInode {
   readonly parent: HostParent;
   readonly name: string;
@@ -112,7 +115,7 @@ class HostHandle implements FileHandle {
     return attemptVoid(() => ftruncateSync(this.#fd, size));
   }
 
-  /** Makes the file as long as `size`. Does not reserve room on the disk: node:fs has no fallocate. */
+  /** Makes the file at least `size` bytes long. Reserves no room on the disk: node:fs has no fallocate. */
   allocate(size: number): number {
     return attemptVoid(() => {
       if (fstatSync(this.#fd).size < size) ftruncateSync(this.#fd, size);
@@ -143,7 +146,7 @@ export function describeHost(stat: BigIntStats, times: HostTimes): Stat {
   };
 }
 
-/** Returns what lstat tells of `path`, or an Errno. */
+/** Returns the result of lstat for `path`, or an Errno. */
 export function look(path: string): BigIntStats | number {
   return attempt(() => lstatSync(path, { bigint: true }));
 }

@@ -1,6 +1,6 @@
 /**
- * Keeps timestamps exact. node:fs sets them as doubles in seconds, which blurs the last 240 ns or so; a guest reads
- * back what it has set for as long as the host still shows the value that resulted from it.
+ * Keeps timestamps exact. node:fs sets them as doubles in seconds, which loses about the last 240 ns. A guest reads the
+ * times that it has set, as long as the host still shows the values that resulted from them.
  */
 import { type BigIntStats, fstatSync, futimesSync, lstatSync, lutimesSync } from 'node:fs';
 import type { Times } from './node.ts';
@@ -15,7 +15,7 @@ interface Remembered {
   readonly mtim: Blurred;
 }
 
-/** Most files whose times are kept in one run; of others the blurred values are shown. */
+/** Most files whose times are kept in one run; other files show the inexact values. */
 const rememberedMax = 10_000;
 
 export class HostTimes {
@@ -31,7 +31,7 @@ export class HostTimes {
     return known?.mtim.hostNs === stat.mtimeNs ? known.mtim.exactNs : stat.mtimeNs;
   }
 
-  /** Sets the times of an open file, or of `path` itself where that is a link. Throws as node:fs does. */
+  /** Sets the times of an open file, or of `path` itself if it is a link. Throws as node:fs does. */
   set(target: number | string, times: Times): void {
     const stat = (): BigIntStats =>
       typeof target === 'number' ? fstatSync(target, { bigint: true }) : lstatSync(target, { bigint: true });

@@ -1,6 +1,6 @@
 /**
- * The read-only files of a pushed tree. Built once per Deployment and shared by all its Processes: it holds no state
- * of any of them and never changes.
+ * The read-only files of a pushed tree. It is built once per Deployment and shared by all its Processes: it holds no
+ * state of theirs and never changes.
  */
 import type { TreeFile } from '../../../protocol/messages.ts';
 import { Errno } from '../errno.ts';
@@ -14,8 +14,8 @@ export const lowerDevice = 1n;
 type LowerNode = LowerDirectory | LowerFile;
 
 /**
- * Builds the tree of `files`. `timeNs` is the timestamp of every node in Unix nanoseconds, the time of the push.
- * Throws where a path stands twice, or below a file.
+ * Builds the tree of `files`. `timeNs` is the timestamp of every node, the time of the push, in Unix nanoseconds.
+ * Throws if a path occurs twice, or below a file.
  */
 export function lowerTree(files: readonly TreeFile[], timeNs = 0n): LowerDirectory {
   let ino = 1n;
@@ -87,7 +87,7 @@ class LowerFile implements FileNode, FileHandle {
     return Errno.readOnly;
   }
 
-  /** Returns the file itself as its handle: handles of it have nothing of their own. */
+  /** Returns the file as its own handle, since handles of it have no state. */
   open(mode: OpenMode): FileHandle | number {
     return mode.write ? Errno.readOnly : this;
   }

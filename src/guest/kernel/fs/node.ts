@@ -1,18 +1,18 @@
 /**
- * The parts of a file system, in memory and on the host alike: nodes, which know nothing of paths. A path is resolved
- * over them in one place (walk.ts), so no backend has to know what "never leaves its preopen" means. Everything is
- * synchronous; a number below 0 is an Errno.
+ * Types of the nodes of a file system, in memory and on the host. Nodes know no paths: walk.ts resolves paths over
+ * them, so that only one file has to ensure that a path never leaves its preopen. All operations are synchronous; a
+ * number below 0 is an Errno.
  */
 
 export type NodeKind = 'file' | 'directory' | 'symlink' | 'other';
 
 export interface Stat {
   readonly kind: NodeKind;
-  /** Device and inode; together they identify a node among all that a Process can see. */
+  /** Device, which together with the inode identifies a node among all those of a Process. */
   readonly dev: bigint;
   readonly ino: bigint;
   readonly nlink: number;
-  /** Size in bytes; of a symbolic link the length of its target. */
+  /** Size in bytes; for a symbolic link the length of its target. */
   readonly size: number;
   /** Unix nanoseconds. */
   readonly atimNs: bigint;
@@ -20,7 +20,7 @@ export interface Stat {
   readonly ctimNs: bigint;
 }
 
-/** New timestamps in Unix nanoseconds; null leaves one as it is. */
+/** New timestamps in Unix nanoseconds; null leaves a timestamp unchanged. */
 export interface Times {
   readonly atimNs: bigint | null;
   readonly mtimNs: bigint | null;
@@ -42,7 +42,7 @@ export interface SymlinkNode extends Inode {
   readLink(): string | number;
 }
 
-/** A device, pipe or socket of the host: it can be looked at, not opened. */
+/** A device, pipe or socket of the host. It has a stat but cannot be opened. */
 export interface OtherNode extends Inode {
   readonly kind: 'other';
 }
@@ -54,17 +54,17 @@ export interface DirectoryNode extends Inode {
    * and NUL.
    */
   lookup(name: string): FsNode | number;
-  /** Makes an empty file and returns it. `name` must be free. */
+  /** Makes an empty file and returns it. `name` must not be taken. */
   createFile(name: string): FileNode | number;
   createDirectory(name: string): number;
   createSymlink(name: string, target: string): number;
-  /** Gives `node`, which is no directory, the further name `name`. */
+  /** Gives `node`, which is no directory, the additional name `name`. */
   link(name: string, node: FsNode): number;
   /** Removes the name of anything but a directory. */
   removeFile(name: string): number;
   /** Removes an empty directory. */
   removeDirectory(name: string): number;
-  /** Moves `name` as rename(2) does: a node at the new place is replaced where the kinds allow it. */
+  /** Moves `name` as rename(2) does: replaces a node of the new name if the kinds of both allow it. */
   rename(name: string, into: DirectoryNode, newName: string): number;
   list(): DirectoryListing | number;
 }
@@ -76,7 +76,7 @@ export interface OpenMode {
   readonly write: boolean;
 }
 
-/** An open file. It lives on when its last name is removed. */
+/** An open file. It stays usable when its last name is removed. */
 export interface FileHandle extends Inode {
   /** Reads from byte `position` on. Returns the bytes read, 0 at the end of the file, or an Errno. */
   read(into: Uint8Array, position: number): number;

@@ -14,7 +14,7 @@ export class OpenFile implements Resource {
   readonly handle: FileHandle;
   readonly mayRead: boolean;
   readonly mayWrite: boolean;
-  /** Whether writes go to the end of the file, wherever `position` is. */
+  /** Whether writes go to the end of the file, regardless of `position`. */
   append: boolean;
   position = 0;
 
@@ -57,7 +57,7 @@ export class OpenFile implements Resource {
 export class OpenDirectory implements Resource {
   readonly scheme = 'file';
   readonly directory: DirectoryNode;
-  /** Name under which it was preopened; null where the guest opened it. */
+  /** Name under which the directory was preopened; null if the guest opened it. */
   readonly preopen: string | null;
   #listing: DirectoryListing | null = null;
 
@@ -66,7 +66,7 @@ export class OpenDirectory implements Resource {
     this.preopen = preopen;
   }
 
-  /** Returns the listing that is in progress. `anew` begins another one, which sees what has changed. */
+  /** Returns the listing in progress. `anew` starts a new one, which shows changes. */
   list(anew: boolean): DirectoryListing | number {
     if (this.#listing === null || anew) {
       const listing = this.directory.list();

@@ -1,21 +1,21 @@
 /**
- * Operations on paths, below a directory and never outside of it. The rules of every backend (trailing slashes,
- * links, what replaces what) stand here. They return 0 or an Errno.
+ * Operations on paths below a directory, never outside of it. This file has the rules of every backend: trailing
+ * slashes, links, which node may replace which. Each operation returns 0 or an Errno.
  */
 import { Errno } from '../errno.ts';
 import type { DirectoryNode, FileHandle, FileNode, FsNode, Stat, Times } from './node.ts';
 import { type Walked, walk } from './walk.ts';
 
 export interface OpenOptions {
-  /** Whether a symbolic link at the end is followed; else such a link is Errno.loop. */
+  /** Whether a symbolic link at the end of the path is followed; if not, such a link is Errno.loop. */
   readonly follow: boolean;
   readonly read: boolean;
   readonly write: boolean;
   readonly create: boolean;
-  /** With `create`: the name must be free. */
+  /** Whether, with `create`, the name must be free. */
   readonly exclusive: boolean;
   readonly truncate: boolean;
-  /** Whether it must be a directory. */
+  /** Whether the node must be a directory. */
   readonly directory: boolean;
 }
 
@@ -35,7 +35,7 @@ export function openPath(base: DirectoryNode, path: string, options: OpenOptions
   const { node } = walked;
   if (node === null) {
     if (!options.create) return Errno.notFound;
-    // A link whose target ends with a slash.
+    // The link's target ends with a slash.
     if (walked.slash) return Errno.isDirectory;
     const made = (walked.parent as DirectoryNode).createFile(walked.name);
     if (typeof made === 'number') return made;
@@ -88,7 +88,7 @@ export function makeDirectory(base: DirectoryNode, path: string): number {
   return walked.parent.createDirectory(walked.name);
 }
 
-/** Makes a symbolic link to `target`, which is stored as it is. A target that can only lead out is refused. */
+/** Makes a symbolic link to `target`, which is stored unchanged. Refuses a target that can only lead out of `base`. */
 export function makeSymlink(base: DirectoryNode, path: string, target: string): number {
   if (target === '') return Errno.notFound;
   if (target.includes('\0')) return Errno.invalid;
@@ -114,7 +114,7 @@ export function removeFile(base: DirectoryNode, path: string): number {
 export function removeDirectory(base: DirectoryNode, path: string): number {
   const walked = walk(base, path, { follow: false });
   if (typeof walked === 'number') return walked;
-  // rmdir(2): `..` is ENOTEMPTY, `.` EINVAL; no name is given that could be taken away.
+  // rmdir(2): `..` is ENOTEMPTY, `.` is EINVAL; neither is a name that could be removed.
   if (walked.parent === null) return /(^|\/)\.\.\/*$/.test(path) ? Errno.notEmpty : Errno.invalid;
   if (walked.node === null) return Errno.notFound;
   if (walked.node.kind !== 'directory') return Errno.notDirectory;
@@ -126,7 +126,7 @@ export interface LinkOptions {
   readonly to: { readonly base: DirectoryNode; readonly path: string };
 }
 
-/** Gives a file a further name; where `follow` is false, a symbolic link too. */
+/** Gives a file an additional name; if `follow` is false, also a symbolic link. */
 export function linkPath({ from, to }: LinkOptions, follow: boolean): number {
   const source = existing(from.base, from.path, follow);
   if (typeof source === 'number') return source;

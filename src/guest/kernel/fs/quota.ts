@@ -1,11 +1,11 @@
 /**
- * Bounds how much scratch one Process may hold, and all Processes of a runner together. An open file without a name
- * counts no name: it costs a descriptor, and of those there are few.
+ * Bounds the scratch of one Process, and the bytes of all Processes of a runner. An open file without a name counts as
+ * no name: it costs a descriptor, and their number is small.
  */
 import { MIB } from '../../../protocol/limits.ts';
 
 export interface ScratchLimits {
-  /** Most bytes of all files together. Holes count: they are held as zeros. */
+  /** Most bytes of all files of a Process. Holes count, since they are stored as zeros. */
   readonly bytes: number;
   /**
    * Most names of files, directories and links, hard ones included. Each costs some hundred bytes outside the memory
@@ -14,10 +14,10 @@ export interface ScratchLimits {
   readonly names: number;
 }
 
-/** Default: room for an upload and its conversion, small beside the memory of a guest (128 MiB by default). */
+/** Default limits: enough for an upload and its conversion, small beside a guest's memory (128 MiB by default). */
 export const defaultScratch: ScratchLimits = { bytes: 64 * MIB, names: 4096 };
 
-/** Bytes that many Processes share; each takes what it uses. */
+/** Bytes that many Processes share; each takes the bytes that it uses. */
 export class ScratchPool {
   readonly bytesMax: number;
   #taken = 0;
@@ -61,7 +61,7 @@ export class Quota {
     return this.#names;
   }
 
-  /** Bytes that may still be taken. */
+  /** Number of bytes that may still be taken. */
   get bytesLeft(): number {
     return this.limits.bytes - this.#bytes;
   }
@@ -90,7 +90,7 @@ export class Quota {
     this.#names -= 1;
   }
 
-  /** Gives everything back, when the Process has ended. What is closed later gives nothing back a second time. */
+  /** Returns all bytes to the pool when the Process has ended. A later close returns none a second time. */
   release(): void {
     this.#isReleased = true;
     this.#pool?.give(this.#bytes);

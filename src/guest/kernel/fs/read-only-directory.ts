@@ -1,4 +1,4 @@
-/** A directory in which nothing can be changed: every operation that would change it answers Errno.readOnly. */
+/** A directory that cannot be changed: every operation that would change it returns Errno.readOnly. */
 import { Errno } from '../errno.ts';
 import type { DirectoryListing, DirectoryNode, FsNode, Stat } from './node.ts';
 

@@ -1,4 +1,4 @@
-/** Directories in scratch: writable, in memory, of one Process, gone when it ends. */
+/** Directories in scratch: writable, in the memory of the runner, of one Process, removed when it ends. */
 import { Errno } from '../errno.ts';
 import { Entries } from './entries.ts';
 import type { DirectoryListing, DirectoryNode, FileNode, FsNode } from './node.ts';
@@ -12,7 +12,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
   readonly size = 0;
   readonly #entries = new Entries<ScratchNode>();
   #parent: ScratchDirectory | null;
-  /** Whether the directory was removed. It stays usable where it is open, but nothing can be made in it. */
+  /** Whether the directory was removed. It stays usable while it is open, but takes no new names. */
   #isRemoved = false;
 
   constructor(space: ScratchSpace, parent: ScratchDirectory | null) {
@@ -49,7 +49,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     if (!(node instanceof ScratchFile || node instanceof ScratchSymlink) || node.space !== this.space) {
       return Errno.crossDevice;
     }
-    // A file that was unlinked and is still open has no name, so nlink is never 0 here.
+    // An unlinked file that is still open has no name, so nlink is never 0 here.
     if (this.#isRemoved) return Errno.notFound;
     if (this.#entries.get(name) !== undefined) return Errno.exists;
     if (!this.space.quota.takeName()) return Errno.noSpace;
@@ -89,7 +89,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     if (!(into instanceof ScratchDirectory) || into.space !== this.space) return Errno.crossDevice;
     if (into.#isRemoved) return Errno.notFound;
     const replaced = into.#entries.get(newName);
-    // rename(2): two names of one file are left alone.
+    // rename(2): if both names are of one file, nothing changes.
     if (replaced === node) return 0;
     if (node.kind === 'directory') {
       for (let up: ScratchDirectory | null = into; up !== null; up = up.#parent) {
@@ -119,7 +119,7 @@ export class ScratchDirectory extends ScratchInode implements DirectoryNode {
     return { entry: (cookie) => this.#entries.at(cookie) };
   }
 
-  /** Returns every file below, with its path. */
+  /** Returns every file below the directory, with its path. */
   *files(prefix = ''): IterableIterator<{ readonly path: string; readonly bytes: Uint8Array }> {
     for (const [name, node] of this.#entries) {
       if (node.kind === 'file') yield { path: `${prefix}${name}`, bytes: node.bytes };

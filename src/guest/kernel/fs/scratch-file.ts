@@ -3,13 +3,13 @@ import { Errno } from '../errno.ts';
 import type { FileHandle, FileNode, OpenMode, Stat, SymlinkNode, Times } from './node.ts';
 import { ScratchInode, type ScratchSpace } from './scratch-inode.ts';
 
-/** Most bytes of a file. A longer one would not fit anyway; this keeps all arithmetic exact. */
+/** Most bytes of a file. Larger files would not fit into memory; the limit keeps all arithmetic exact. */
 const fileBytesMax = 2 ** 40;
 const empty = new Uint8Array(0);
 
 export class ScratchFile extends ScratchInode implements FileNode {
   readonly kind = 'file';
-  /** The bytes of the file, at least `size` of them, with zeros after its end. */
+  /** Bytes of the file: at least `size`, with zeros after its end. */
   #store = empty;
   #size = 0;
   #opened = 0;
@@ -18,7 +18,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
     return this.#size;
   }
 
-  /** The bytes of the file, valid until it is written to. */
+  /** Bytes of the file, valid until the next write. */
   get bytes(): Uint8Array {
     return this.#store.subarray(0, this.#size);
   }
@@ -39,7 +39,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
   write(bytes: Uint8Array, position: number): number {
     if (bytes.length === 0) return 0;
     if (position >= fileBytesMax) return Errno.tooBig;
-    // As many bytes as the limit allows, as on a full disk.
+    // Writes as many bytes as the limit allows, as on a full disk.
     let count = bytes.length;
     const missing = position + count - this.#size;
     const { bytesLeft } = this.space.quota;
@@ -58,7 +58,7 @@ export class ScratchFile extends ScratchInode implements FileNode {
     if (size > this.#size) {
       if (!this.#extend(size)) return Errno.noSpace;
     } else if (size < this.#size) {
-      // A file that became much smaller gives its memory back; one that became a little smaller keeps it, zeroed.
+      // A file that shrinks by more than half gives its memory back; one that shrinks less keeps it, zeroed.
       if (size < this.#store.length / 2) this.#store = this.#store.slice(0, size);
       else this.#store.fill(0, size, this.#size);
       this.space.quota.giveBytes(this.#size - size);

@@ -1,4 +1,4 @@
-/** State that all nodes of one Process share. */
+/** Inodes of scratch, and the state that all nodes of one Process share. */
 import type { NodeKind, Stat, Times } from './node.ts';
 import type { Quota } from './quota.ts';
 
@@ -61,7 +61,7 @@ export abstract class ScratchInode {
   }
 
   /**
-   * Sets the time of the last read at the first read after a change, as relatime of Linux: programs look for that.
+   * Sets the time of the last read at the first read after a change, as relatime of Linux: programs compare both times.
    */
   wasRead(): void {
     if (this.#atimNs <= this.#mtimNs) this.#atimNs = this.space.nowNs();

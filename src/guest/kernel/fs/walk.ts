@@ -1,31 +1,31 @@
 /**
- * Resolves paths, for every backend. A path starts at a directory and never leaves it: a `..` above it, an absolute
- * path and an absolute symbolic link are Errno.outside. Symbolic links are resolved here, never by the host.
+ * Resolves paths, for every backend. A path starts at a directory and never leaves it: a `..` that leads above it, an
+ * absolute path and an absolute symbolic link are Errno.outside. The walk resolves symbolic links, never the host.
  */
 import { Errno } from '../errno.ts';
 import { type DirectoryNode, type FsNode, nameBytesMax, pathBytesMax } from './node.ts';
 
-/** Most links that are followed in one path, the number of Linux. */
+/** Most links that one path may follow, the number of Linux. */
 const linksMax = 40;
-/** Most bytes of a path and of all links in it together: a guest is not charged for links one by one. */
+/** Most bytes of a path and of all its links: a guest is not charged for each link. */
 const walkedBytesMax = 4 * pathBytesMax;
 
-/** The place that a path leads to: a directory, and the node under the last name in it. */
+/** End of a path: a directory, and the node of the last name in it. */
 export interface Walked {
-  /** null where the path ends in a directory without naming it in another one (`.`, `a/..`). */
+  /** Directory of the last name; null if the path ends in a directory without naming it (`.`, `a/..`). */
   readonly parent: DirectoryNode | null;
-  /** The last name; empty where `parent` is null. */
+  /** Last name of the path; empty if `parent` is null. */
   readonly name: string;
-  /** null where nothing has that name. */
+  /** Node of that name; null if the name is not taken. */
   readonly node: FsNode | null;
   /** Whether the path ended with a slash, so that it can only mean a directory. */
   readonly slash: boolean;
 }
 
 export interface WalkOptions {
-  /** Whether a symbolic link at the end is followed. */
+  /** Whether a symbolic link at the end of the path is followed. */
   readonly follow: boolean;
-  /** Whether such a link is followed also (and only) because of a slash after it, as open and stat do. */
+  /** Whether a slash at the end makes the walk follow such a link although `follow` is false, as open and stat do. */
   readonly slashFollows?: boolean;
 }
 
@@ -35,7 +35,7 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
   const invalid = checkPath(path);
   if (invalid !== 0) return invalid;
   if (path.startsWith('/')) return Errno.outside;
-  /** Segments still to be walked, the next one last. */
+  /** Remaining segments, the next one last. */
   const pending: string[] = [];
   const above: DirectoryNode[] = [];
   let here = base;
@@ -81,14 +81,14 @@ export function walk(base: DirectoryNode, path: string, options: WalkOptions): W
   }
 }
 
-/** Returns 0, or an Errno where `path` is no path. */
+/** Returns 0, or an Errno if `path` is invalid. */
 function checkPath(path: string): number {
   if (path === '') return Errno.notFound;
   if (path.length > pathBytesMax) return Errno.nameTooLong;
   return path.includes('\0') ? Errno.invalid : 0;
 }
 
-/** Puts the segments of `path` before those still to be walked. Returns whether it ends with a slash. */
+/** Puts the segments of `path` before the remaining ones. Returns whether `path` ends with a slash. */
 function push(pending: string[], path: string): boolean {
   const segments = path.split('/');
   for (let i = segments.length - 1; i >= 0; i -= 1) {

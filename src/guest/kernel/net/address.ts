@@ -1,7 +1,7 @@
 /**
- * Makes the hosts that guests write canonical, and knows the addresses that no guest may reach (docs/safety.md).
- * Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms, IPv4-mapped IPv6, full-width digits)
- * becomes the dotted one before anything is compared.
+ * Translates the hosts that guests write into a canonical spelling, and knows the addresses that no guest may reach
+ * (docs/safety.md). Every spelling of an IPv4 address (decimal, hexadecimal, octal, short forms, IPv4-mapped IPv6,
+ * full-width digits) becomes the dotted one before it is compared.
  */
 import { BlockList, isIPv4, isIPv6 } from 'node:net';
 
@@ -9,7 +9,7 @@ export type Host =
   | { readonly kind: 'address'; readonly address: string }
   | { readonly kind: 'name'; readonly name: string };
 
-/** Ranges that are denied, unless the operator lists the target in TRISIEL_EGRESS_ALLOW. */
+/** Denied address ranges. An operator may allow targets in them by TRISIEL_EGRESS_ALLOW. */
 const deniedRanges: readonly (readonly [network: string, bits: number, what: string])[] = [
   ['0.0.0.0', 8, 'this network'],
   ['10.0.0.0', 8, 'private'],
@@ -26,7 +26,7 @@ const deniedRanges: readonly (readonly [network: string, bits: number, what: str
   ['203.0.113.0', 24, 'documentation'],
   ['224.0.0.0', 4, 'multicast'],
   ['240.0.0.0', 4, 'reserved'],
-  // IPv4-compatible (RFC 4291 2.5.5.1); holds the unspecified and the loopback address too.
+  // IPv4-compatible addresses (RFC 4291 2.5.5.1), which include the unspecified and the loopback address.
   ['::', 96, 'unspecified, loopback or IPv4-compatible'],
   ['::ffff:0:0:0', 96, 'IPv4-translated'],
   ['64:ff9b::', 96, 'NAT64'],
@@ -52,18 +52,18 @@ const lists = deniedRanges.map(([network, bits, what]) => {
 
 /** Most octets of a name (RFC 1035 2.3.4). */
 const nameCharsMax = 253;
-/** Most characters of a host as written. Making thousands of characters ASCII would cost milliseconds. */
+/** Most characters of a host as written: conversion of thousands of characters to ASCII would take milliseconds. */
 const hostCharsMax = 512;
 
 // Matches the host of an authority: a bracketed IPv6 address, or anything without delimiters.
 const hostPattern = /^(?:\[[0-9a-f:.]+\]|[^\s/?#@\\:[\]%]+)$/i;
 
-/** Returns the host that `text` names, IPv6 in brackets; null where it names none. Zone ids are refused. */
+/** Returns the host in `text`, IPv6 in brackets; null if there is none. Zone ids are refused. */
 export function parseHost(text: string): Host | null {
   if (text.length > hostCharsMax || !hostPattern.test(text)) return null;
   let hostname: string;
   try {
-    // The host parser of the URL standard: numbers become IPv4 addresses, names become ASCII in lower case.
+    // The host parser of the URL standard turns numbers into IPv4 addresses, and names into lower-case ASCII.
     hostname = new URL(`http://${text}/`).hostname;
   } catch {
     return null;
@@ -90,7 +90,7 @@ export function canonicalAddress(text: string): string | null {
   return `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`;
 }
 
-/** Returns the name of the denied range that the canonical `address` lies in; null for a public address. */
+/** Returns the name of the denied range that contains the canonical `address`; null for a public address. */
 export function deniedRange(address: string): string | null {
   const family = isIPv4(address) ? 'ipv4' : 'ipv6';
   for (const entry of lists) {

@@ -1,13 +1,12 @@
 /**
- * Queues bytes that have arrived and not been read. Always copies them: a peer that sends one byte per chunk, or one
- * byte of body in 64 KiB of framing, would otherwise keep far more memory alive than `length` says. The caller bounds
- * `length`.
+ * Queues received bytes until they are read. Always copies them: a peer that sends one byte per chunk, or one byte of
+ * body in 64 KiB of framing, would otherwise keep far more memory alive than `length` says. The caller bounds `length`.
  */
 export class ByteQueue {
   #blocks: Uint8Array[] = [];
-  /** Offset in the first block from which the next read goes on. */
+  /** Offset in the first block at which the next read starts. */
   #head = 0;
-  /** Number of bytes used in the last block. */
+  /** Number of used bytes in the last block. */
   #tail = 0;
   #length = 0;
 
@@ -33,7 +32,7 @@ export class ByteQueue {
     this.#length += bytes.length;
   }
 
-  /** Fills `into` from its start. Returns the bytes read, 0 where the queue is empty. */
+  /** Fills `into` from its start. Returns the number of bytes read; 0 if the queue is empty. */
   read(into: Uint8Array): number {
     let done = 0;
     while (done < into.length && this.#length > 0) {
@@ -52,7 +51,7 @@ export class ByteQueue {
     return done;
   }
 
-  /** Empties the queue. Returns its bytes in one piece. */
+  /** Empties the queue. Returns all its bytes in one array. */
   takeAll(): Uint8Array {
     const all = new Uint8Array(this.#length);
     this.read(all);
@@ -66,5 +65,5 @@ export class ByteQueue {
   }
 }
 
-/** Bytes of a block, which several small chunks share. */
+/** Fewest bytes of a block, which several small chunks share. */
 const blockBytesMin = 4096;

@@ -1,7 +1,7 @@
 /**
- * Opens all connections of guests (docs/safety.md). It connects to what it has checked: a name is resolved once,
- * every address that it has is checked, the connection goes to a checked address, and the address of the connected
- * peer is compared again. TLS verifies the certificate, with the name of the host as SNI.
+ * Opens all connections of guests (docs/safety.md), only to addresses that it has checked: resolves a name once, checks
+ * every address of the name, connects to a checked address, and compares the address of the connected peer again. TLS
+ * verifies the certificate, with the name of the host as SNI.
  */
 import { lookup as dnsLookup } from 'node:dns/promises';
 import { connect as netConnect, type Socket } from 'node:net';
@@ -15,26 +15,25 @@ import { aborted, inTime, settled } from './in-time.ts';
 import { ConnectionSlots } from './slots.ts';
 
 export const egressLimits = {
-  /** Milliseconds for getaddrinfo, which can hang on a name server of an attacker. */
+  /** Milliseconds for getaddrinfo, which can hang on an attacker's name server. */
   lookupTimeoutMs: 10_000,
-  /** Milliseconds until TCP is established; curl and browsers wait at least as long. */
+  /** Milliseconds until TCP must be established; curl and browsers wait at least as long. */
   connectTimeoutMs: 10_000,
-  /** Milliseconds for one address of several, before the next is tried (RFC 8305 wants less, slow links more). */
+  /** Milliseconds for one of several addresses, before the next is tried (RFC 8305 wants less, slow links more). */
   attemptTimeoutMs: 2_000,
-  /** Milliseconds from TCP to a verified peer. */
+  /** Milliseconds from the TCP connection to a verified peer. */
   tlsTimeoutMs: 10_000,
-  /** Most addresses of one name that are tried; all of them are checked. */
+  /** Most addresses of one name that are tried. All its addresses are checked. */
   addressesMax: 8,
-  /** Milliseconds after which the addresses of the host are read again: DHCP, containers that come up. */
+  /** Milliseconds after which the host's own addresses are read again: DHCP and new containers change them. */
   ownAddressesMs: 5_000,
   /**
-   * Most sockets of one runner to the outside. A waiting invocation holds one, more wait in line. Far below the
+   * Most outbound sockets of one runner. A waiting invocation holds one; further ones wait in line. Far below the
    * 20,000 descriptors of a usual service, with room for as many incoming ones.
    */
   connectionsMax: 4_096,
   /**
-   * Most of these sockets for one handler, so that a handler that waits for a slow upstream leaves half to the
-   * others.
+   * Most of these sockets for one handler, so that a handler with a slow upstream leaves half of them to the others.
    */
   connectionsPerHandlerMax: 2_048,
 } as const;
@@ -42,15 +41,15 @@ export const egressLimits = {
 export type Lookup = (name: string) => Promise<readonly { readonly address: string }[]>;
 
 export interface EgressOptions {
-  /** `host:port` that guests may reach although its range is denied: as they write it, or as it resolves. */
+  /** `host:port` that guests may reach although its range is denied: as the guest writes it, or as it resolves. */
   readonly allow: readonly string[];
-  /** Ports of the platform. The addresses of the host are denied anyway; the refusal names these ports. */
+  /** Ports of the platform. The addresses of the host are denied in any case; the refusal names these ports. */
   readonly ownPorts: readonly number[];
-  /** Returns the addresses of the host. By default those of its interfaces. */
+  /** Returns the addresses of the host. Default: those of its interfaces. */
   readonly ownAddresses?: () => readonly string[];
-  /** Returns all addresses of a name. By default through getaddrinfo. */
+  /** Returns all addresses of a name. Default: getaddrinfo. */
   readonly lookup?: Lookup;
-  /** PEM certificates trusted besides Node's own. */
+  /** PEM certificates trusted in addition to Node's. */
   readonly ca?: readonly string[];
   readonly limits?: Partial<Record<keyof typeof egressLimits, number>>;
 }
@@ -60,32 +59,32 @@ export interface ConnectOptions {
   readonly port: number;
   /** Protocols offered by ALPN; null for a connection without TLS. */
   readonly tls: { readonly alpn: readonly string[] } | null;
-  /** Ends the attempt when it is aborted. */
+  /** Ends the attempt when aborted. */
   readonly signal: AbortSignal;
   /** Whether the connection stays open for writing when the peer has finished. */
   readonly halfOpen: boolean;
-  /** Resolves a name in place of the egress, behind a queue of the caller. */
+  /** Resolves a name in place of the egress. The lookup of the caller has a queue. */
   readonly lookup?: Lookup;
 }
 
 interface Tls {
   readonly connect: typeof import('node:tls').connect;
-  /** Set where certificates besides those of Node are trusted. */
+  /** Set if certificates other than Node's are trusted. */
   readonly context: SecureContext | undefined;
 }
 
-/** Makes an Egress. Throws `bad_request` where an entry of `allow` is no `host:port`. */
+/** Makes an Egress. Throws `bad_request` if an entry of `allow` is not `host:port`. */
 export function createEgress(options: EgressOptions): Egress {
   return new Egress(options);
 }
 
-/** The guard of one runner. */
+/** Guards the outbound connections of one runner. */
 export class Egress {
   readonly slots: ConnectionSlots;
   readonly lookup: Lookup;
   readonly #limits: Readonly<Record<keyof typeof egressLimits, number>>;
   readonly #allow: ReadonlySet<string>;
-  /** The hosts of #allow, without ports and brackets. */
+  /** Hosts of #allow, without ports and brackets. */
   readonly #allowedHosts: ReadonlySet<string>;
   readonly #ownPorts: ReadonlySet<number>;
   readonly #ownAddresses: () => readonly string[];
@@ -107,19 +106,19 @@ export class Egress {
     this.#ca = options.ca;
   }
 
-  /** Returns why the literal address `host` may not be reached; null where it may, and for names. */
+  /** Returns why the literal address `host` may not be reached; null if it may, and for names. */
   refusal(host: Host, port: number): NetworkFailure | null {
     return host.kind === 'name' ? null : this.#check(host.address, host, port);
   }
 
   /**
-   * Returns a connected, verified socket that has no listener but one for 'error'. Throws NetworkFailure only: denied
-   * (by this guard), notFound (DNS), refused (by the peer; certificates too), timedOut, closed (signal).
+   * Returns a connected, verified socket whose only listener is one for 'error'. Throws only NetworkFailure: denied (by
+   * this guard), notFound (DNS), refused (by the peer, or its certificate), timedOut, closed (signal).
    */
   async connect(options: ConnectOptions): Promise<Socket> {
     const { host, port, signal } = options;
     const target = authority(host, port);
-    // Loaded before there is a connection, which could break meanwhile without a listener.
+    // Loads node:tls before connecting: the connection could break during the load, while it has no listener.
     const tls = options.tls === null ? null : await this.loadTls();
     const addresses = await this.#resolve(options, target);
     const socket = await this.#dial(addresses, options, target);
@@ -134,7 +133,7 @@ export class Egress {
     }
   }
 
-  /** Loads node:tls: 5 MB that a run without TLS does without. */
+  /** Loads node:tls, 5 MB that a run without TLS need not load. */
   loadTls(): Promise<Tls> {
     this.#tls ??= import('node:tls').then((tls) => ({
       connect: tls.connect,
@@ -147,8 +146,8 @@ export class Egress {
   }
 
   /**
-   * Returns the addresses of `name`, canonical, that guests may reach: public ones, and those that the operator allows
-   * on some port. Throws NetworkFailure as connect() does.
+   * Returns the canonical addresses of `name` that guests may reach: public ones, and those that the operator allows on
+   * some port. Throws NetworkFailure as connect() does.
    */
   async addressesOf(name: string, signal: AbortSignal, lookup: Lookup): Promise<readonly string[]> {
     const found = await this.#lookupInTime(name, signal, lookup);
@@ -190,7 +189,7 @@ export class Egress {
     });
   }
 
-  /** Returns why `address` may not be reached as an address of `host`; null where it may. */
+  /** Returns why `address` may not be reached as an address of `host`; null if it may. */
   #check(address: string, host: Host, port: number): NetworkFailure | null {
     const range = deniedRange(address);
     const isOwn = this.#isOwn(address);
@@ -222,8 +221,8 @@ export class Egress {
     if (options.signal.aborted) throw aborted(target);
     const checked = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
     const socket = netConnect({
-      // With one address Node connects to that literal; with several it asks `lookup`, which gives the checked ones,
-      // and tries them in turn.
+      // Node connects to a single address directly. With several it calls `lookup`, which returns the checked ones, and
+      // tries them in turn.
       host: addresses.length === 1 ? (addresses[0] as string) : 'checked.invalid',
       port: options.port,
       lookup: (_name, _options, done) => done(null, checked),
@@ -251,7 +250,7 @@ export class Egress {
     const { host } = options;
     const secure = tls.connect({
       socket,
-      // An address is no SNI (RFC 6066 3); the certificate is then compared with the address.
+      // SNI takes no addresses (RFC 6066 3); the certificate is then compared with the address.
       host: host.kind === 'name' ? host.name : host.address,
       servername: host.kind === 'name' ? host.name : '',
       ALPNProtocols: [...(options.tls?.alpn ?? [])],
@@ -268,7 +267,7 @@ export class Egress {
   }
 }
 
-/** Returns the entry `host:port` in the spelling that checks compare. */
+/** Returns the entry `host:port` in the spelling used by checks. */
 function parseAllowed(entry: string): string {
   const match = /^(.+):([0-9]{1,5})$/.exec(entry.trim());
   const host = parseHost(match?.[1] ?? '');

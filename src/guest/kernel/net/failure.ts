@@ -1,4 +1,4 @@
-/** Describes why something on the network failed: an Errno for the guest, a sentence for the log. */
+/** Describes the failure of a network operation: an Errno for the guest, a sentence for the log. */
 import { Errno } from '../errno.ts';
 
 export class NetworkFailure extends Error {
@@ -35,8 +35,7 @@ const errnoByCode: Readonly<Record<string, Errno>> = {
 };
 
 /**
- * Returns `error` as a NetworkFailure. Its message is `what`, which says what was being done, and the words of the
- * engine.
+ * Returns `error` as a NetworkFailure. Its message is `what`, the name of the operation, and the engine's message.
  */
 export function networkFailure(error: unknown, what: string): NetworkFailure {
   if (error instanceof NetworkFailure) return error;
@@ -44,7 +43,7 @@ export function networkFailure(error: unknown, what: string): NetworkFailure {
   return new NetworkFailure(errnoByCode[code ?? ''] ?? Errno.unknown, `${what}: ${wordsOf(error)}`, error);
 }
 
-/** Returns the code of `error`; where several addresses were tried, of the last attempt. */
+/** Returns the code of `error`; after attempts with several addresses, that of the last attempt. */
 export function codeOf(error: unknown): string | null {
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors.at(-1));
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
@@ -54,7 +53,7 @@ export function codeOf(error: unknown): string | null {
 function wordsOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return wordsOf(error.errors.at(-1));
   if (!(error instanceof Error)) return String(error);
-  // OpenSSL's messages carry a thread id and a source path; `reason` is the part that means something.
+  // OpenSSL's messages contain a thread id and a source path; `reason` is their useful part.
   if ('reason' in error && typeof error.reason === 'string') return error.reason;
   return error.message.split('\n', 1)[0] as string;
 }

@@ -1,6 +1,6 @@
 /**
- * Brings one request to its final answer: takes a connection, tries once more where a kept-alive connection turned
- * out to be dead, and follows redirects where the guest asked for that.
+ * Makes one request up to its final response: takes a connection, tries once more if a kept-alive connection was dead,
+ * and follows redirects if the guest asked for that.
  */
 import { Errno } from '../errno.ts';
 import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
@@ -12,7 +12,7 @@ import { originOf, parseTarget, speaks } from './target.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpCallLimits = {
-  /** Most redirects that are followed, as in the Fetch standard, 4.5. */
+  /** Most redirects of one request, as in the Fetch standard, 4.5. */
   redirectsMax: 20,
 } as const;
 
@@ -26,7 +26,7 @@ export interface HttpCallOptions extends HttpSend {
 
 export class HttpCall {
   readonly changed = new Wakeup();
-  /** The exchange whose response the guest gets; set when its head has arrived. */
+  /** Exchange whose response the guest gets; null until its head has arrived. */
   response: HttpExchange | null = null;
   failure: NetworkFailure | null = null;
   readonly #options: HttpCallOptions;
@@ -53,8 +53,7 @@ export class HttpCall {
           this.changed.wake();
           return;
         }
-        // The body of a redirect has come with its head, or is not worth waiting for: then the connection is given
-        // up.
+        // The body of a redirect has come with its head, or is not worth a wait: then the connection is given up.
         exchange.abort(new Failure(Errno.closed, 'the redirect is followed'));
         if (hops >= httpCallLimits.redirectsMax)
           throw new Failure(Errno.loop, `more than ${httpCallLimits.redirectsMax} redirects`);
@@ -72,7 +71,7 @@ export class HttpCall {
       if (this.failure !== null) throw this.failure;
       const { exchange, reused } = await this.#options.network.http.send(hop, fresh);
       this.#exchange = exchange;
-      // The call was aborted while a connection was made ready.
+      // The call was aborted while the pool prepared a connection.
       if (this.failure !== null) exchange.abort(this.failure);
       while (!exchange.hasHead && !exchange.isOver) await exchange.changed.wait();
       if (exchange.hasHead) return exchange;
@@ -89,14 +88,14 @@ export class HttpCall {
 }
 
 /**
- * Returns whether a client may repeat the request when the connection has closed before an answer: it is idempotent
- * (RFC 9110 9.2.2) and its body is still there.
+ * Returns whether the request may be sent again after the connection closed without a response: it must be idempotent
+ * (RFC 9110 9.2.2) and its body still available.
  */
 function canRepeat(hop: HttpSend): boolean {
   return ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(hop.method) && !(hop.body instanceof Upload);
 }
 
-/** Returns the request that the redirect asks for (RFC 9110 15.4); null where there is nothing to follow. */
+/** Returns the request of the redirect (RFC 9110 15.4); null if there is none to follow. */
 function redirect(hop: HttpSend, exchange: HttpExchange): HttpSend | null {
   const { status } = exchange;
   const [location] = exchange.values('location');
@@ -108,12 +107,12 @@ function redirect(hop: HttpSend, exchange: HttpExchange): HttpSend | null {
   const target = parseTarget(`${url.protocol}//${url.host}${url.pathname}${url.search}`);
   if (target === null || target.host === null || !speaks('http', target.scheme)) return null;
   const toGet = (status === 303 && hop.method !== 'HEAD') || (status <= 302 && hop.method === 'POST');
-  // A body that was streamed cannot be sent again: the guest gets the redirect itself.
+  // A streamed body cannot be sent again, so the guest gets the redirect.
   if (!toGet && hop.body instanceof Upload) return null;
   const origin: HttpOrigin = { scheme: target.scheme, host: target.host, port: target.port };
   const dropped = new Set(['host']);
   if (toGet) for (const name of ['content-type', 'content-encoding', 'content-language']) dropped.add(name);
-  // As in fetch: credentials for one origin are not sent to another.
+  // Credentials for one origin are not sent to another, as in fetch.
   if (originOf(origin) !== originOf(hop.origin)) for (const name of ['authorization', 'cookie']) dropped.add(name);
   const headers = ['host', url.host];
   for (let i = 0; i + 1 < hop.headers.length; i += 2) {

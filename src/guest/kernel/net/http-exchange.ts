@@ -1,6 +1,6 @@
 /**
- * One request and its response on one connection, as the dispatch handler of undici. The body waits in a bounded
- * queue; while that is full the connection is paused.
+ * Runs one request and its response on one connection, as a dispatch handler of undici. The body waits in a bounded
+ * queue; while the queue is full the connection is paused.
  */
 import type { Dispatcher } from 'undici';
 import { Errno } from '../errno.ts';
@@ -10,9 +10,9 @@ import { hopByHop } from './http-request.ts';
 import { Wakeup } from './wakeup.ts';
 
 export const httpResponseLimits = {
-  /** Most bytes of status line and headers. */
+  /** Most bytes of status line and header fields. */
   headBytes: 64 * 1024,
-  /** Body bytes that may have arrived and not been read; one chunk of a socket (64 KiB) may come on top. */
+  /** Most body bytes that have arrived and not been read. One chunk of a socket (64 KiB) may exceed it. */
   queuedBytes: 64 * 1024,
 } as const;
 
@@ -21,9 +21,9 @@ type State = 'waiting' | 'body' | 'ended' | 'failed';
 export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly changed = new Wakeup();
   status = 0;
-  /** Name, value, name, value … as they were received. */
+  /** Header fields as received: name, value, name, value … */
   rawHeaders: readonly Buffer[] = [];
-  /** The trailers, likewise; complete when the body has ended. */
+  /** Trailers in the same form, complete when the body has ended. */
   rawTrailers: readonly Buffer[] = [];
   failure: NetworkFailure | null = null;
   #statusText = '';
@@ -34,8 +34,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   readonly #onEnd: (ok: boolean) => void;
 
   /**
-   * `what` names the request in failures. `onEnd` is called once, with false where the connection cannot be used
-   * again.
+   * `what` names the request in failures. `onEnd` is called once, with false if the connection cannot be used again.
    */
   constructor(what: string, onEnd: (ok: boolean) => void) {
     this.#what = what;
@@ -50,12 +49,12 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     return this.#state === 'ended' || this.#state === 'failed';
   }
 
-  /** Whether read() would answer with a number. */
+  /** Whether read() would return a number. */
   get isReadable(): boolean {
     return this.isOver || this.#queue.length > 0;
   }
 
-  /** Returns status line, headers and empty line. Headers of the hop are left out. */
+  /** Returns status line, header fields and empty line, without the fields of the hop. */
   head(): Uint8Array {
     const parts: (Buffer | string)[] = [`HTTP/1.1 ${this.status} ${this.#statusText}\r\n`];
     const dropped = hopByHop(this.values('connection'));
@@ -79,8 +78,8 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
   }
 
   /**
-   * Reads body bytes into `into`. Returns their number, Errno.end after the last, the Errno of the failure, or null
-   * where the caller has to wait for `changed`.
+   * Reads body bytes into `into`. Returns their number, Errno.end after the last, the Errno of the failure, or null if
+   * the caller must wait for `changed`.
    */
   read(into: Uint8Array): number | null {
     const count = this.#queue.read(into);
@@ -107,7 +106,7 @@ export class HttpExchange implements Dispatcher.DispatchHandler {
     _headers: unknown,
     statusText?: string,
   ): void {
-    // 1xx are no answer yet (RFC 9110 15.2).
+    // A status 1xx is not the response (RFC 9110 15.2).
     if (status < 200 || this.#state !== 'waiting') return;
     this.status = status;
     this.#statusText = (statusText ?? '').replace(/[^\x20-\x7e]/g, '');

@@ -1,17 +1,17 @@
-/** Collects a request's head from writes of any size, up to its empty line. */
+/** Collects the head of a request, up to its empty line, from writes of any size. */
 import { ByteQueue } from './byte-queue.ts';
 import { httpRequestLimits, parseRequestHead, type RequestHead } from './http-request.ts';
 
 export class HeadReader {
-  /** The head, once it has ended; null before. */
+  /** The head; null until it has ended. */
   head: RequestHead | null = null;
   readonly #bytes = new ByteQueue();
-  /** Progress in the empty line that ends the head. */
+  /** State within the empty line that ends the head. */
   #state: 'line' | 'empty' | 'emptyCr' = 'line';
 
   /**
-   * Reads from the start of `bytes`. Returns how many of them belong to the head (what follows is body), or what is
-   * wrong with it.
+   * Reads from the start of `bytes`. Returns the number of bytes that belong to the head (the rest is body), or a text
+   * about the error in them.
    */
   read(bytes: Uint8Array): number | string {
     let start = 0;
@@ -33,7 +33,7 @@ export class HeadReader {
     return end;
   }
 
-  /** Returns whether `byte` ends the empty line. */
+  /** Returns whether `byte` completes the empty line. */
   #ends(byte: number): boolean {
     if (byte === 10) {
       if (this.#state !== 'line') return true;

@@ -1,7 +1,7 @@
 /**
- * Holds the HTTP connections of one handler: one undici Client each, one request at a time each, kept alive for a
- * moment after use. It stands in place of the pool of undici because every socket counts against the share of the
- * handler, a wait in line must end with its invocation, and an idle connection has to make room.
+ * Holds the HTTP connections of one handler: one undici Client for each, with one request at a time, kept alive for a
+ * moment after use. It replaces undici's pool because every socket counts against the handler's share, a wait in line
+ * must end with its invocation, and an idle connection must make room for others.
  */
 import type { Socket } from 'node:net';
 import type { Client, Dispatcher } from 'undici';
@@ -14,10 +14,10 @@ import { Upload } from './http-upload.ts';
 import { type NetworkScheme, originOf, usesTls } from './target.ts';
 
 export const httpPoolLimits = {
-  /** Most idle connections of one handler, all origins together. */
+  /** Most idle connections of one handler, to all origins. */
   idleMax: 256,
   /**
-   * Milliseconds for which an idle connection is kept where the server does not say less; servers commonly wait 5 s.
+   * Milliseconds for which an idle connection is kept, unless the server says less; servers commonly wait 5 s.
    */
   keepAliveMs: 4_000,
   keepAliveMaxMs: 30_000,
@@ -32,12 +32,15 @@ export interface HttpOrigin {
 export interface HttpSend {
   readonly origin: HttpOrigin;
   readonly method: string;
-  /** In origin-form, or `*`. */
+  /** Request target in origin-form, or `*`. */
   readonly path: string;
-  /** Name, value, name, value …, `host` among them. */
+  /** Header fields, `host` included: name, value, name, value … */
   readonly headers: readonly string[];
   readonly body: Uint8Array | Upload | null;
-  /** Milliseconds until a new connection must stand, within the limits of the egress; absent or null: those alone. */
+  /**
+   * Milliseconds within which a new connection must be established, within the limits of the egress; absent or null:
+   * only those.
+   */
   readonly connectTimeoutMs?: number | null;
 }
 
@@ -45,19 +48,19 @@ export interface HttpSend {
 export interface Connections {
   /** Returns a checked connection that counts against the handler's share until it is closed. Throws NetworkFailure. */
   open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket>;
-  /** Returns whether an idle connection's slot would be of use to another call. */
+  /** Returns whether another call could use the slot of an idle connection. */
   isWanted(): boolean;
 }
 
 interface Connection {
   readonly key: string;
   readonly client: Client;
-  /** Ends an attempt to connect when it is aborted. */
+  /** Aborting it ends an attempt to connect. */
   readonly abort: AbortController;
   isUsed: boolean;
 }
 
-/** One error for all: a stack for each idle connection would cost more than closing it. */
+/** Shared error of all closed idle connections: a stack for each would cost more than closing it. */
 const dropped = new NetworkFailure(Errno.closed, 'the connection was closed');
 
 let undici: Promise<typeof import('undici')> | null = null;
@@ -79,8 +82,8 @@ export class HttpPool {
   }
 
   /**
-   * Sends the request. Returns its exchange, which tells what becomes of it, and whether the connection was used
-   * before. Aborting the exchange ends the connection too. `fresh` asks for a new connection.
+   * Sends the request. Returns its exchange, and whether the connection had been used before. Aborting the exchange
+   * also ends the connection. `fresh` requires a new connection.
    */
   async send(
     request: HttpSend,
@@ -99,7 +102,7 @@ export class HttpPool {
         method: request.method as Dispatcher.HttpMethod,
         path: request.path,
         headers: [...request.headers],
-        // An async iterable is a body too (undici, Request); its types leave that out.
+        // undici also accepts an async iterable as a body (undici, Request); its types leave that out.
         body: request.body as Dispatcher.DispatchOptions['body'],
       },
       exchange,
@@ -123,7 +126,7 @@ export class HttpPool {
   }
 
   #takeIdle(key: string): Connection | undefined {
-    // The connection used last is the one that the server is least likely to close just now.
+    // The server is least likely to close the connection that was used last.
     const connection = [...(this.#idle.get(key) ?? [])].at(-1);
     if (connection !== undefined) this.#unIdle(connection);
     return connection;
@@ -146,11 +149,11 @@ export class HttpPool {
             (socket) => callback(null, socket),
             (error: Error) => callback(error, null),
           )
-          // The client has refused the socket, and has failed its request already.
+          // The client has refused the socket and has already failed its request.
           .catch(() => this.#drop(connection));
       },
       pipelining: 1,
-      // The deadline of the invocation ends a wait; there is no second clock.
+      // The deadline of the invocation ends a wait, so no second timer is needed.
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: httpResponseLimits.headBytes,
@@ -195,7 +198,9 @@ export class HttpPool {
   }
 }
 
-/** Returns the socket of `opening`. Throws NetworkFailure timedOut after `timeoutMs`; a socket that is late is closed. */
+/**
+ * Returns the socket of `opening`. Throws NetworkFailure timedOut after `timeoutMs`; closes a socket that comes later.
+ */
 function openedInTime(opening: Promise<Socket>, timeoutMs: number | null, what: string): Promise<Socket> {
   if (timeoutMs === null) return opening;
   let isLate = false;

@@ -1,33 +1,33 @@
 /**
- * Reads what a guest writes to an http: resource, strictly (RFC 9112): request line, header lines, an empty line.
- * Bytes above 0x7f pass through as they are (latin1 both ways). No name, value or target can hold a line end, a NUL
- * or another control character, so nothing can be injected.
+ * Reads the request that a guest writes to an http: resource, strictly (RFC 9112): request line, header lines, an empty
+ * line. Bytes above 0x7f pass unchanged (as latin1). Names, values and targets contain no line end, NUL or other
+ * control character, so nothing can be injected.
  */
 
 import { uploadBytesMax } from './http-upload.ts';
 
 export const httpRequestLimits = {
-  /** Most bytes of request line and headers. Servers usually take 8 to 64 KiB. */
+  /** Most bytes of request line and header fields. Servers usually accept 8 to 64 KiB. */
   headBytes: 64 * 1024,
   headers: 256,
-  /** Most bytes of a body without Content-Length, which is kept until flush; with one it streams. */
+  /** Most bytes of a body without Content-Length, which is kept until flush; a body with Content-Length streams. */
   bufferedBodyBytes: 1024 * 1024,
-  /** Bytes up to which a body with Content-Length is kept, so that most requests go out in one piece. */
+  /** Most bytes of a body with Content-Length that are kept, so that most requests go out in one piece. */
   streamedFromBytes: uploadBytesMax,
 } as const;
 
 export interface RequestHead {
   readonly method: string;
-  /** Origin-form (`/path?query`), `*`, or absolute-form (`http://host/path`). */
+  /** Request target: origin-form (`/path?query`), `*`, or absolute-form (`http://host/path`). */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** null without the header. Without chunks either, the body is what is written before flush. */
+  /** Length of the body in bytes; null without Content-Length. If the body is not chunked either, it ends at flush. */
   readonly contentLength: number | null;
   /** Whether Transfer-Encoding is chunked. */
   readonly isChunked: boolean;
 }
 
-/** Returns the head that `bytes` hold, with or without its empty line; or what is wrong with it. */
+/** Returns the head in `bytes`, with or without its empty line; or a text about the error in it. */
 export function parseRequestHead(bytes: Uint8Array): RequestHead | string {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
   const lines = text.split(/\r?\n/);
@@ -64,8 +64,8 @@ export function valuesOf(headers: RequestHead['headers'], name: string): readonl
 }
 
 /**
- * Returns the lower-case names of headers that are not handed on, in either direction: those of one hop (RFC 9110
- * 7.6.1), those that the connection's own side sets, and those that the values of the Connection header name.
+ * Returns lower-case names of header fields that are not passed on, in either direction: fields of one hop (RFC 9110
+ * 7.6.1), fields that each side sets for its own connection, and fields named in the Connection header.
  */
 export function hopByHop(connection: readonly string[]): ReadonlySet<string> {
   const named = connection.flatMap((value) => value.split(',')).map((name) => name.trim().toLowerCase());
@@ -85,14 +85,14 @@ const hopHeaders = [
 ];
 
 /**
- * Returns the headers to send: those of the guest without headers of the hop and without those that the platform
- * sets. `host` is the Host header of the guest, or the host of the target.
+ * Returns the fields to send: those of the guest without fields of the hop and without those that the platform sets.
+ * `host` is the guest's Host header, or the host of the target.
  */
 export function outgoingHeaders(
   head: RequestHead,
   ours: { readonly host: string; readonly userAgent: string; readonly handler: string },
 ): readonly string[] {
-  // Expect is dropped: the body is sent at once anyway.
+  // Expect is dropped, since the body is sent at once.
   const dropped = new Set([
     ...hopByHop(valuesOf(head.headers, 'connection')),
     'host',
@@ -118,8 +118,8 @@ const requestLine = /^([!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}) ([\x21-\x7e\x80-\xff]+)
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-// Not one regular expression: with optional space on both sides of an optional value it would take
-// quadratic time for a line of spaces.
+// A function replaces the regular expression here: with optional space on both sides of an optional value, that would
+// take quadratic time for a line of spaces.
 function parseHeader(line: string): readonly [string, string] | null {
   const colon = line.indexOf(':');
   const name = line.slice(0, Math.max(colon, 0));
@@ -128,7 +128,7 @@ function parseHeader(line: string): readonly [string, string] | null {
   return [name, trimSpace(value)];
 }
 
-/** Returns `text` without spaces and tabs at both ends. Not trim(), which takes 0xa0 for a space. */
+/** Returns `text` without spaces and tabs at both ends. trim() would also remove 0xa0. */
 function trimSpace(text: string): string {
   let start = 0;
   let end = text.length;

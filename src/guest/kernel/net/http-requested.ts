@@ -1,4 +1,4 @@
-/** Finds out what a request asks of which host: the opened URL, the target and the Host header together. */
+/** Finds host and URLs of a request from the opened URL, the request target and the Host header. */
 import type { HttpOrigin } from './http-pool.ts';
 import { type RequestHead, valuesOf } from './http-request.ts';
 import { networkProtocols, originOf, parseAuthority, parseTarget, type Target, usesTls } from './target.ts';
@@ -6,16 +6,15 @@ import { networkProtocols, originOf, parseAuthority, parseTarget, type Target, u
 export interface Requested {
   readonly origin: HttpOrigin;
   readonly path: string;
-  /** The Host header. */
+  /** Value of the Host header. */
   readonly host: string;
-  /** URLs that are requested, for the policy: by the host connected to, and by the Host header where that differs. */
+  /** URLs of the request for the policy: with the host of the connection, and with the Host header if it differs. */
   readonly urls: readonly string[];
 }
 
 /**
- * Returns what the head asks of the opened URL, or what is wrong with it. The host of the target, where it names one,
- * must be that of the opened URL; where the URL has none, it is that of the target or of the Host header (RFC 9112
- * 3.2.2).
+ * Returns what the head requests at the opened URL, or a text about its error. A host in the target must equal that of
+ * the opened URL. If the opened URL has none, the host is that of the target or of the Host header (RFC 9112 3.2.2).
  */
 export function requested(opened: Target, head: RequestHead): Requested | string {
   const scheme = usesTls(opened.scheme) ? networkProtocols.http.tls : networkProtocols.http.plain;
@@ -37,7 +36,7 @@ export function requested(opened: Target, head: RequestHead): Requested | string
   if (named === null) return 'neither the URL nor a Host header names a host';
   const origin: HttpOrigin = { scheme, ...named };
   if (path !== '*') {
-    // Dot segments and backslashes are resolved here, so that the policy sees the path that is sent.
+    // Resolves dot segments and backslashes, so that the policy sees the path that is sent.
     const url = new URL(`${originOf(origin)}${percentEncoded(path)}`);
     path = `${url.pathname}${url.search}`;
   }
@@ -48,7 +47,7 @@ export function requested(opened: Target, head: RequestHead): Requested | string
   return { origin, path, host: hostText, urls };
 }
 
-/** Returns `path` with each byte above 0x7f as %XX: the target was read as latin1. */
+/** Returns `path` with each byte above 0x7f as %XX; the target was read as latin1. */
 function percentEncoded(path: string): string {
   return path.replace(/[\x80-\xff]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }

@@ -1,14 +1,14 @@
 /**
- * Sends a request body while the guest still writes it. What has not been sent is bounded: the guest waits for room.
+ * Sends a request body while the guest still writes it. Bounds the bytes that are not sent: the guest waits for room.
  */
 import { Errno } from '../errno.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { Wakeup } from './wakeup.ts';
 
-/** Most bytes taken from the guest and not yet by the connection. */
+/** Most bytes that the guest has written and the connection has not taken. */
 export const uploadBytesMax = 64 * 1024;
 
-/** The body, iterated once, by the connection, which asks for more when its socket has room. */
+/** The body. The connection iterates it once, and asks for more when its socket has room. */
 export class Upload implements AsyncIterable<Uint8Array> {
   readonly #queue = new ByteQueue();
   readonly #changed = new Wakeup();
@@ -26,7 +26,7 @@ export class Upload implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Takes bytes of the body. Returns how many, a promise to wait for room, or Errno.closed where the connection takes
+   * Takes bytes of the body. Returns their number, a promise to wait for room, or Errno.closed if the connection takes
    * no more.
    */
   write(bytes: Uint8Array): number | Promise<void> {
@@ -39,25 +39,25 @@ export class Upload implements AsyncIterable<Uint8Array> {
     return part.length;
   }
 
-  /** Ends the body: all of it has been written. */
+  /** Ends the body after all written bytes. */
   end(): void {
     if (this.#state === 'open') this.#state = 'complete';
     this.#changed.wake();
   }
 
-  /** Drops the rest: the answer is complete, or there will be none. */
+  /** Drops the rest of the body: the response is complete, or there will be none. */
   stop(): void {
     this.#state = 'stopped';
     this.#queue.clear();
     this.#changed.wake();
   }
 
-  /** Returns null where everything has been taken or never will be, else a promise to wait for. */
+  /** Returns null if the connection has taken all bytes or never will, else a promise to wait for. */
   drained(): Promise<void> | null {
     return this.#queue.length === 0 ? null : this.#changed.wait();
   }
 
-  /** Returns null where a write would answer at once, else a promise to wait for. */
+  /** Returns null if a write would not wait, else a promise to wait for. */
   writable(): Promise<void> | null {
     return this.#queue.length < uploadBytesMax ? null : this.#changed.wait();
   }

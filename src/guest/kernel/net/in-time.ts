@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
 
-/** Waits for `event` of the socket. Throws what the socket reports, or NetworkFailure timedOut or closed. */
+/** Waits for `event` of the socket. Throws the socket's error, or NetworkFailure timedOut or closed. */
 export function settled(
   socket: Socket,
   event: string,
@@ -14,14 +14,14 @@ export function settled(
   const happened = new Promise<void>((resolve, reject) => {
     socket.once(event, () => resolve());
     socket.once('close', () => reject(new NetworkFailure(Errno.closed, `${what}: the connection was closed`)));
-    // Stays for the life of the socket: an error after the last user has let go of it must not be unhandled.
+    // The listener stays for the life of the socket: an error after its last use must not be unhandled.
     socket.on('error', reject);
   });
   return inTime(happened, signal, timeoutMs, what);
 }
 
 /**
- * Returns what `promise` brings. Throws NetworkFailure timedOut after `timeoutMs`, closed when `signal` is aborted.
+ * Returns the result of `promise`. Throws NetworkFailure timedOut after `timeoutMs`, closed when `signal` is aborted.
  */
 export function inTime<T>(promise: Promise<T>, signal: AbortSignal, timeoutMs: number, what: string): Promise<T> {
   return new Promise<T>((resolve, reject) => {

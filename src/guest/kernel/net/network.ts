@@ -1,7 +1,7 @@
 /**
  * The network of one handler in one runner: its connections, its share of those of the runner, its keep-alive
- * connections. Handlers share nothing of it, so that none can tell from a fast answer whom another one talks to, or
- * meet a connection that another one has spoilt. Costs nothing before its first use.
+ * connections. Handlers share no part of it. So no handler learns from a fast answer which hosts another one uses, or
+ * gets a connection that another one has spoilt. It costs nothing before its first use.
  */
 import type { Socket } from 'node:net';
 import { ByteBudget } from '../../../waiting/byte-budget.ts';
@@ -16,19 +16,16 @@ import type { SlotShare } from './slots.ts';
 export const networkLimits = {
   /**
    * Most names of one handler that are looked up at a time. getaddrinfo holds one of the four pool threads of the
-   * process, for seconds where the name server is slow, and lookups and file reads of all handlers need those.
+   * process, for seconds if the name server is slow, and lookups and file reads of all handlers need these threads.
    */
   lookupsMax: 2,
-  /** Most names that wait to be looked up; invocations that ask for the same name share a place. */
+  /** Most names that wait for a lookup. Invocations that ask for the same name share a place. */
   lookupsWaitingMax: 1_000,
-  /** Most network resources that one Process may have open: each may hold a socket and its buffers. */
+  /** Most network resources that one Process may have open, each with a socket and its buffers. */
   perProcessMax: 64,
-  /** Most WebSockets of one handler: each may hold a message of 1 MiB that is still coming in. */
+  /** Most WebSockets of one handler, each of which may hold an incomplete message of 1 MiB. */
   webSocketsMax: 256,
-  /**
-   * Most bytes of all invocations of a handler together: request bodies not yet sent, messages not yet read or not
-   * yet sent.
-   */
+  /** Most bytes of all invocations of a handler: unsent request bodies, unread and unsent messages. */
   bufferBytes: 64 * 1024 * 1024,
 } as const;
 
@@ -72,7 +69,7 @@ export class Network {
     return this.share.held;
   }
 
-  /** Counts one more network resource of `guest`. Returns false where it has as many as it may. */
+  /** Counts one more network resource of `guest`. Returns false if it has perProcessMax already. */
   enter(guest: Process): boolean {
     const count = this.#perProcess.get(guest) ?? 0;
     if (count >= networkLimits.perProcessMax) return false;
@@ -80,13 +77,13 @@ export class Network {
     return true;
   }
 
-  /** Counts one network resource of `guest` less: it has been closed, or could not be opened. */
+  /** Counts one network resource of `guest` less, which has been closed or could not be opened. */
   leave(guest: Process): void {
     this.#perProcess.set(guest, (this.#perProcess.get(guest) ?? 1) - 1);
   }
 
   /**
-   * Returns a checked connection that counts against the share of the handler until it is closed. Throws
+   * Returns a checked connection, which counts against the handler's share until it is closed. Throws NetworkFailure.
    * NetworkFailure.
    */
   async open(options: Omit<ConnectOptions, 'lookup'>): Promise<Socket> {
@@ -126,7 +123,7 @@ export class Network {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Looks a name up. Calls for one name at the same time share a lookup; each checks the answers. */
+  /** Looks up a name. Simultaneous calls for one name share a lookup; each call checks the addresses. */
   #lookup(name: string): ReturnType<Egress['lookup']> {
     const running = this.#lookups.get(name);
     if (running !== undefined) return running;

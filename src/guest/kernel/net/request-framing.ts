@@ -1,23 +1,23 @@
 /**
- * Finds the end of a request body: at flush, at its Content-Length, or after its last chunk (RFC 9112 6.3). Takes the
- * framing of chunks off; the connection frames anew.
+ * Finds the end of a request body: at flush, at its Content-Length, or after its last chunk (RFC 9112 6.3). Removes the
+ * framing of chunks, since the connection adds its own.
  */
 import type { RequestHead } from './http-request.ts';
 
 export const chunkLimits = {
-  /** Most bytes of the size of a chunk with its extensions, which are ignored. */
+  /** Most bytes of a chunk's size and extensions. Extensions are ignored. */
   lineBytes: 256,
-  /** Most bytes of header lines after the last chunk, which are dropped. */
+  /** Most bytes of header lines after the last chunk. They are dropped. */
   trailerBytes: 16 * 1024,
 } as const;
 
 type State = 'data' | 'dataEnd' | 'size' | 'trailer' | 'complete';
 
 export class RequestFraming {
-  /** Whether the body is all that is written before flush. */
+  /** Whether the body ends at flush. */
   readonly endsAtFlush: boolean;
   #state: State;
-  /** Bytes of data until the next framing or the end. */
+  /** Number of data bytes until the next framing or the end. */
   #left: number;
   readonly #isChunked: boolean;
   #line = '';
@@ -30,12 +30,12 @@ export class RequestFraming {
     this.#state = head.isChunked ? 'size' : this.#left === 0 ? 'complete' : 'data';
   }
 
-  /** Whether all of the body has been written, by its own framing. */
+  /** Whether the framing says that the whole body has been written. */
   get isComplete(): boolean {
     return this.#state === 'complete';
   }
 
-  /** Reads framing from the start of `bytes`. Returns how many bytes it has, or what is wrong with it. */
+  /** Reads framing from the start of `bytes`. Returns its length in bytes, or a text about the error in it. */
   readFraming(bytes: Uint8Array): number | string {
     let count = 0;
     while (count < bytes.length && this.#state !== 'data' && this.#state !== 'complete') {
@@ -46,7 +46,7 @@ export class RequestFraming {
     return count;
   }
 
-  /** Returns the part of `bytes` that is data. To be called where no framing stands at their start. */
+  /** Returns the data at the start of `bytes`. May be called only if no framing is there. */
   data(bytes: Uint8Array): Uint8Array {
     return bytes.subarray(0, this.#left);
   }
@@ -63,7 +63,7 @@ export class RequestFraming {
       if (this.#trailerBytes > chunkLimits.trailerBytes) return 'the trailer of the request body is too long';
     } else if (this.#line.length >= chunkLimits.lineBytes) return 'a chunk of the request body has no size';
     if (byte !== 10) {
-      // A trailer ends with an empty line; nothing else of it matters.
+      // Keeps only the start of a trailer line: the empty line ends the trailers, and other lines are dropped.
       if (this.#state !== 'trailer' || this.#line.length < 2) this.#line += String.fromCharCode(byte);
       return null;
     }

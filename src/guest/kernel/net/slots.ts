@@ -1,7 +1,7 @@
 /**
- * Counts sockets to the outside: a runner has so many, a handler so many of them. A call that finds none left waits
- * in line; a socket given back goes to the waiting handler that holds the fewest. Waiting is bounded by the
- * invocations in flight, since a guest waits for one connection at a time.
+ * Limits the outbound sockets of a runner and of each of its handlers. A call that finds none left waits in line; a
+ * returned socket goes to the waiting handler that holds the fewest. The invocations in flight bound the line, since a
+ * guest waits for one connection at a time.
  */
 import { Errno } from '../errno.ts';
 import { NetworkFailure } from './failure.ts';
@@ -11,9 +11,9 @@ export interface SlotLimits {
   readonly perShareMax: number;
 }
 
-/** The right to one socket. */
+/** The right to open one socket. */
 export interface ConnectionSlot {
-  /** Gives the socket back. Does nothing after the first call. */
+  /** Returns the slot. Does nothing after the first call. */
   release(): void;
 }
 
@@ -35,26 +35,24 @@ export class ConnectionSlots {
     return this.#held;
   }
 
-  /** Makes the share of a handler. `evict` closes one idle connection and gives its slot back, or returns false. */
+  /** Makes the share of a handler. `evict` closes one idle connection, which returns its slot, or returns false. */
   share(evict: () => boolean): SlotShare {
     const share = new SlotShare(this, evict);
     this.#shares.add(share);
     return share;
   }
 
-  /**
-   * Returns whether `share` may take one more now. Idle connections, its own or those of others, make room for it.
-   */
+  /** Returns whether `share` may take one more slot now. Closes idle connections of any handler to make room. */
   makeRoom(share: SlotShare): boolean {
     if (share.held >= this.limits.perShareMax) share.evict();
     if (this.#held >= this.limits.max) {
       for (const other of this.#shares) if (other.evict()) break;
     }
-    // Compared again: a slot given back may have gone to a call in line.
+    // Compares again: a returned slot may have gone to a call in line.
     return share.held < this.limits.perShareMax && this.#held < this.limits.max;
   }
 
-  /** Returns whether a waiting call could use a slot that `share` holds for an idle connection. */
+  /** Returns whether a waiting call could use the slot of an idle connection of `share`. */
   isWanted(share: SlotShare): boolean {
     if (share.waiters.size > 0) return true;
     if (this.#held < this.limits.max) return false;
@@ -115,8 +113,7 @@ export class SlotShare {
   }
 
   /**
-   * Returns a slot, after waiting in line where none is left. Throws NetworkFailure closed where `signal` is aborted
-   * first.
+   * Returns a slot, after waiting in line if none is left. Throws NetworkFailure closed if `signal` is aborted first.
    */
   acquire(signal: AbortSignal): Promise<ConnectionSlot> {
     if (signal.aborted) return Promise.reject(givenUp());
@@ -141,7 +138,7 @@ export class SlotShare {
     });
   }
 
-  /** Ends the share: calls in line fail, slots that are held are given back by their holders. */
+  /** Ends the share: calls in line fail, and the holders of slots return them. */
   close(): void {
     this.#slots.forget(this);
     for (const waiter of [...this.waiters]) waiter.fail();

@@ -1,11 +1,11 @@
-/** Reads network URLs as guests open them, strictly: each target has one spelling of scheme, host and port. */
+/** Reads the network URLs that guests open, strictly: each target has one spelling of scheme, host and port. */
 import { checkPolicy } from '../open.ts';
 import type { Process } from '../process.ts';
 import { authority, type Host, parseHost } from './address.ts';
 
 /**
- * The schemes of the network, by protocol: `plain` without TLS, `tls` with it, and the ports that hold where
- * a URL names none (0: the URL has to name one).
+ * Schemes of the network, by protocol: `plain` without TLS, `tls` with it, and their default ports (0: the URL must
+ * name a port).
  */
 export const networkProtocols = {
   http: { plain: 'http', tls: 'https', ports: { plain: 80, tls: 443 } },
@@ -23,13 +23,13 @@ export function schemeNames(protocol: NetworkProtocol): readonly [plain: Network
 
 export interface Target {
   readonly scheme: NetworkScheme;
-  /** null where the URL names none (http: only). */
+  /** Host; null if the URL names none (http: only). */
   readonly host: Host | null;
-  /** 0 where there is no host. */
+  /** Port; 0 without a host. */
   readonly port: number;
-  /** Path and query as written, '' or starting with `/` or `?`. */
+  /** Path and query as written: '' or starting with `/` or `?`. */
   readonly path: string;
-  /** Without the `#`. */
+  /** Fragment without the `#`. */
   readonly fragment: string;
 }
 
@@ -40,7 +40,7 @@ const defaultPorts = Object.fromEntries(
   ]),
 ) as Readonly<Record<NetworkScheme, number>>;
 
-/** Returns whether `scheme` is one of `protocol`'s two. */
+/** Returns whether `scheme` is one of the two schemes of `protocol`. */
 export function speaks<P extends NetworkProtocol>(protocol: P, scheme: NetworkScheme): scheme is NetworkScheme<P> {
   const { plain, tls } = networkProtocols[protocol];
   return scheme === plain || scheme === tls;
@@ -68,7 +68,7 @@ export function parseTarget(url: string): Target | null {
   return found === null ? null : { scheme, ...found, path, fragment };
 }
 
-/** Returns the host and port of `host[:port]`, the port defaulting to that of the scheme; null for anything else. */
+/** Returns host and port of `host[:port]`, with the default port of the scheme; null for other texts. */
 export function parseAuthority(text: string, scheme: NetworkScheme): { host: Host; port: number } | null {
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]{1,5}))?$/.exec(text);
   const host = parseHost(match?.[1] ?? '');
@@ -76,7 +76,7 @@ export function parseAuthority(text: string, scheme: NetworkScheme): { host: Hos
   return host === null || port < 1 || port > 65_535 ? null : { host, port };
 }
 
-/** Returns `scheme://host[:port]`, without the port where it is the default of the scheme. */
+/** Returns `scheme://host[:port]`, without the default port of the scheme. */
 export function originOf(target: { scheme: NetworkScheme; host: Host; port: number }): string {
   const full = authority(target.host, target.port);
   const ending = `:${target.port}`;
@@ -85,8 +85,8 @@ export function originOf(target: { scheme: NetworkScheme; host: Host; port: numb
 }
 
 /**
- * Matches the canonical spelling against the policy too: another spelling of a target must not pass where the plain
- * one is refused. Ends the Process as checkPolicy does.
+ * Checks the canonical spelling against the policy too, so that no other spelling passes if the plain one is refused.
+ * Ends the Process as checkPolicy does.
  */
 export function checkSpelling(guest: Process, opened: string, canonical: string): void {
   if (canonical === opened || canonical === `${opened}/` || `${canonical}/` === opened) return;

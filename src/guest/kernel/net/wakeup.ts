@@ -1,6 +1,6 @@
 /**
- * Wakes waiters when something has changed. A waiter looks again after waking: it is not told what has changed, and a
- * promise that is not awaited any more is harmless.
+ * Wakes waiters after a change. A waiter must look again, since it is not told what has changed. A promise that no code
+ * awaits any more does no harm.
  */
 export class Wakeup {
   #next: PromiseWithResolvers<void> | null = null;

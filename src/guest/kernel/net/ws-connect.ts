@@ -10,30 +10,30 @@ import { type Target, usesTls } from './target.ts';
 export const wsLimits = {
   /** Most bytes of a message, in either direction. A longer one ends the connection (1009) or is Errno.tooBig. */
   messageBytes: 1024 * 1024,
-  /** Bytes received and not read past which the socket is paused. One message more may have been on its way. */
+  /** Unread received bytes above which the socket is paused. One more message may have been on its way. */
   queuedBytes: 256 * 1024,
-  /** Bytes that an entry of the queue counts for besides its own: empty messages are not free. */
+  /** Bytes that each queued message counts in addition to its own, since empty messages cost memory too. */
   messageOverheadBytes: 128,
-  /** Bytes written and not sent past which a write waits. */
+  /** Unsent bytes above which a write waits. */
   sendBytes: 256 * 1024,
-  /** Most frames of one message: ws keeps each as a view of the packet that it came in. */
+  /** Most frames of one message: ws keeps each as a view of the packet that contained it. */
   fragments: 256,
   /** Most packets of one frame: 1 MiB in full Ethernet packets is 750. */
   chunks: 4096,
   handshakeTimeoutMs: 10_000,
-  /** Milliseconds for the close frame of the peer after ours. */
+  /** Milliseconds to wait for the peer's close frame. */
   closeTimeoutMs: 2_000,
 } as const;
 
 let ws: Promise<typeof import('ws')> | null = null;
 
-/** Loads ws ahead of the first connection. */
+/** Loads ws before the first connection. */
 export function loadWs(): Promise<typeof import('ws')> {
   ws ??= import('ws');
   return ws;
 }
 
-/** Returns an open WebSocket that is paused. Throws NetworkFailure, or what ws reports. */
+/** Returns an open WebSocket that is paused. Throws NetworkFailure, or an error of ws. */
 export async function connectWebSocket(network: Network, guest: Process, target: Target, url: URL): Promise<WebSocket> {
   if (target.host === null) throw new NetworkFailure(Errno.invalid, 'no host');
   const { WebSocket: Client } = await loadWs();
@@ -44,7 +44,7 @@ export async function connectWebSocket(network: Network, guest: Process, target:
     signal: guest.signal,
     halfOpen: false,
   });
-  // A constant of its own: the types of ws do not know closeTimeout.
+  // A constant of its own, since the types of ws lack closeTimeout.
   const options = {
     createConnection: () => socket,
     followRedirects: false,
@@ -77,7 +77,7 @@ function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Prom
     };
     const onAbort = (): void => fail(new NetworkFailure(Errno.closed, 'given up, the invocation has ended'));
     signal.addEventListener('abort', onAbort);
-    // Stays: an 'error' without a listener would end the runner.
+    // The listener stays: an 'error' without a listener would end the runner.
     client.on('error', fail);
     client.once('unexpected-response', (_request, response) => {
       const status = response.statusCode ?? 0;
@@ -87,7 +87,7 @@ function handshake(signal: AbortSignal, client: WebSocket, socket: Socket): Prom
     client.once('close', () => fail(new NetworkFailure(Errno.closed, 'closed during the WebSocket handshake')));
     client.once('open', () => {
       if (!end()) return;
-      // Messages may come in the packet that ends the handshake, before the resource listens.
+      // Messages may arrive with the packet that ends the handshake, before the resource listens.
       client.pause();
       resolve(client);
     });

@@ -1,4 +1,4 @@
-/** Lists the schemes that need nothing but a Process and its services; those of the network are in network.ts. */
+/** Lists the schemes that need only a Process and its services; network.ts makes those of the network. */
 import type { Scheme } from '../process.ts';
 import { fileScheme } from './file.ts';
 import { kvScheme } from './kv.ts';

@@ -9,7 +9,7 @@ import { type OpenOptions, openPath } from '../fs/operations.ts';
 import type { Scheme } from '../process.ts';
 import type { OpenFlags } from '../resource.ts';
 
-/** Matches the scheme, an empty host or localhost, and the path; what follows a `?` or `#` is no part of the path. */
+/** Matches the scheme, an empty host or localhost, and the path, which ends before `?` or `#`. */
 const fileUrl = /^file:(?:\/\/(?:localhost)?(?=\/|$))?([^?#]*)/i;
 
 export const fileScheme: Scheme = {
@@ -26,7 +26,7 @@ export const fileScheme: Scheme = {
       mayWrite = false;
       opened = openPath(base, rest, options({ read, write: false }));
     }
-    // A path that leads above the root leads nowhere: nothing is there.
+    // A path above the root leads to no file.
     if (opened === Errno.outside || opened === Errno.notCapable) return Errno.notFound;
     if (typeof opened === 'number') return opened;
     if (opened.kind === 'directory') return Errno.isDirectory;
@@ -38,11 +38,11 @@ function options({ read, write }: OpenFlags): OpenOptions {
   return { read, write, create: write, follow: true, exclusive: false, truncate: false, directory: false };
 }
 
-/** Returns the path with its percent-escapes decoded; null where the URL has none. */
+/** Returns the path with its percent-escapes decoded; null if the URL has none. */
 function pathOf(url: string): string | null {
   const path = fileUrl.exec(url)?.[1];
   if (path === undefined || path === '') return null;
-  // The host is not this one: file://example.com/x
+  // file://example.com/x names another host.
   if (/^file:\/\/[^/]/i.test(url) && !/^file:\/\/localhost(\/|$)/i.test(url)) return null;
   try {
     return decodeURIComponent(path);

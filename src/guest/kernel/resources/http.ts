@@ -1,11 +1,11 @@
 /**
- * `http:` and `https:`: the guest writes an HTTP/1.1 request, flushes, and reads the response as
- * HTTP/1.1 text: status line, headers, empty line, body.
+ * Opens `http:` and `https:`: the guest writes an HTTP/1.1 request, flushes, and reads the response as HTTP/1.1 text:
+ * status line, header fields, empty line, body.
  *
  *     request --head and body written, flush--> sent --head arrived--> response --> end
  *
- * The head is read as soon as its empty line is written. With a Content-Length, or in chunks, the body may
- * be longer than what is buffered: it then goes out while the guest writes on, before flush or after it.
+ * The head is read as soon as its empty line is written. A body with Content-Length, or in chunks, may be longer than
+ * the buffer: it is then sent while the guest writes, before or after flush.
  */
 import { Errno } from '../errno.ts';
 import { ByteQueue } from '../net/byte-queue.ts';
@@ -50,11 +50,11 @@ class HttpResource implements Resource {
   /** Framing of the body; null until the head has ended. */
   #framing: RequestFraming | null = null;
   readonly #body = new ByteQueue();
-  /** Bytes of #body that count against the budget of the handler. */
+  /** Number of bytes of #body that count against the handler's budget. */
   #keptBytes = 0;
   #upload: Upload | null = null;
   #call: HttpCall | null = null;
-  /** Status line and headers of the response, as far as they have not been read; null before the first read. */
+  /** Unread part of status line and header fields of the response; null before the first read. */
   #answer: ByteQueue | null = null;
   #failed: Errno | 0 = 0;
   readonly #onAbort = (): void => this.#call?.abort();
@@ -134,7 +134,7 @@ class HttpResource implements Resource {
     return this.#upload?.writable() ?? null;
   }
 
-  /** Whether body may still be written after flush. */
+  /** Whether more of the body may be written after flush. */
   get #isBodyOpen(): boolean {
     return this.#framing !== null && !this.#framing.endsAtFlush && !this.#framing.isComplete;
   }
@@ -143,7 +143,7 @@ class HttpResource implements Resource {
     const taken = this.#head.read(bytes);
     if (typeof taken === 'string') return this.#fail(Errno.invalid, taken);
     if (this.#head.head !== null) this.#framing = new RequestFraming(this.#head.head);
-    // Bytes after the head are body: the caller writes them again.
+    // Bytes after the head belong to the body; the caller writes them again.
     return taken;
   }
 
@@ -161,7 +161,7 @@ class HttpResource implements Resource {
     return this.#failed !== 0 ? this.#failed : (this.#upload?.write(data) ?? Errno.closed);
   }
 
-  /** Keeps body bytes until flush. They count against the budget of the handler. Returns their number or an Errno. */
+  /** Keeps body bytes until flush, counted against the handler's budget. Returns their number or an Errno. */
   #keep(bytes: Uint8Array): number {
     if (!this.#network.buffers.take(bytes.length)) {
       const { max } = this.#network.buffers;
@@ -177,7 +177,7 @@ class HttpResource implements Resource {
     this.#keptBytes = 0;
   }
 
-  /** Starts the call where it has not started. A refusal is in #failed afterwards. */
+  /** Starts the call if it has not started. Sets #failed if it is refused. */
   #send(): void {
     if (this.#call !== null || this.#failed !== 0) return;
     const head = this.#head.head as RequestHead;
@@ -211,7 +211,7 @@ class HttpResource implements Resource {
     });
   }
 
-  /** Returns what flush answers now: 0, an Errno, or null where it has to wait. */
+  /** Returns the result of flush: 0, an Errno, or null if it must wait. */
   #flushed(): number | null {
     if (this.#failed !== 0) return this.#failed;
     const call = this.#call as HttpCall;
@@ -226,8 +226,8 @@ class HttpResource implements Resource {
   async #flushLater(): Promise<number> {
     for (;;) {
       const call = this.#call as HttpCall;
-      // While the body has not ended the answer may never start: then flush returns when all that was written has
-      // been sent.
+      // While the body has not ended, the response may never start: flush then returns when all written bytes have been
+      // sent.
       const sent = this.#isBodyOpen ? this.#upload?.drained() : null;
       await (sent == null ? call.changed.wait() : Promise.race([sent, call.changed.wait()]));
       const result = this.#flushed();
@@ -247,7 +247,7 @@ class HttpResource implements Resource {
   }
 }
 
-/** Throws NetworkFailure where the policy refuses the redirect to `url`, which has ended the Process. */
+/** Throws NetworkFailure if the policy refuses the redirect to `url`; the Process has then ended. */
 function checkHop(guest: Process, url: string): void {
   try {
     checkPolicy(guest, url);

@@ -1,6 +1,6 @@
 /**
- * Opens `kv://BUCKET/KEY`, a durable value of the handler. A read gives the value as it was at the first read. What
- * was written since the open replaces the value as a whole at flush or close, atomically.
+ * Opens `kv://BUCKET/KEY`, a durable value of the handler. Reads return the value as it was at the first read. Bytes
+ * written since the open replace the whole value at flush or close, atomically.
  */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { kvLimits } from '../../../protocol/limits.ts';
@@ -11,7 +11,7 @@ import type { MaybePromise, Resource } from '../resource.ts';
 import { mayCommit, PendingValue } from './pending-value.ts';
 import { ValueReader } from './value-reader.ts';
 
-/** Matches BUCKET, which storeNamePattern checks, and KEY: everything after the slash, as it stands. */
+/** Matches BUCKET, which storeNamePattern checks, and KEY, which is everything after the slash. */
 const urlPattern = /^kv:\/\/([^/]*)\/(.+)$/is;
 
 export const kvScheme: Scheme = {
@@ -36,9 +36,9 @@ class KvResource implements Resource {
   readonly #bucket: string;
   readonly #key: string;
   readonly #pending: PendingValue;
-  /** The value being read; null before the first read, an Errno where it could not be read. */
+  /** Reader of the value; null before the first read, an Errno if the value could not be read. */
   #reader: ValueReader | number | null = null;
-  /** Whether something was written since the last commit. */
+  /** Whether bytes were written since the last commit. */
   #isDirty = false;
   #heldBytes = 0;
 

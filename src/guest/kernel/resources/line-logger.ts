@@ -1,4 +1,4 @@
-/** Splits written bytes into log lines: standard error and log:// share it. */
+/** Splits written bytes into log lines, for standard error and log://. */
 import { logLimits } from '../../../protocol/limits.ts';
 import { markedPiece } from '../log-pieces.ts';
 
@@ -7,15 +7,15 @@ const carriageReturn = 0x0d;
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /**
- * A line ends with \n or \r\n. A line longer than logLimits.lineBytes comes out in marked pieces, as soon as each is
- * full: at most one piece is held.
+ * Calls `log` for each line, which ends with \n or \r\n. A line longer than logLimits.lineBytes is logged in marked
+ * pieces as soon as each is full, so that at most one piece is held.
  */
 export class LineLogger {
   readonly #log: (line: string) => void;
-  /** Bytes of the piece that has not ended yet; grows by doubling up to the limit. */
+  /** Bytes of the piece that has not ended; the array grows by doubling up to the limit. */
   #pending: Uint8Array = new Uint8Array(0);
   #length = 0;
-  /** Whether pieces of the same line have come out already. */
+  /** Whether earlier pieces of the same line have been logged. */
   #isContinued = false;
 
   /** `log` is called with each line, or piece of a line, without its newline. */
@@ -23,7 +23,7 @@ export class LineLogger {
     this.#log = log;
   }
 
-  /** Takes all of `bytes`, and copies those of a line that has not ended. */
+  /** Takes all of `bytes`. Copies those of a line that has not ended. */
   write(bytes: Uint8Array): void {
     let start = 0;
     for (;;) {
@@ -40,7 +40,7 @@ export class LineLogger {
     if (start < bytes.length) this.#keep(bytes.subarray(start));
   }
 
-  /** Logs a line that has no newline, where there is one: at close and at the end of the Process. */
+  /** Logs an unfinished line, if there is one: at close and at the end of the Process. */
   finish(): void {
     if (this.#length > 0 || this.#isContinued) this.#endLine();
   }
@@ -51,7 +51,9 @@ export class LineLogger {
     this.#isContinued = false;
   }
 
-  /** Keeps `bytes`, which hold no newline. A full piece comes out once there is more: it may be the whole line. */
+  /**
+   * Keeps `bytes`, which contain no newline. A full piece is logged only when more follows: it may be the whole line.
+   */
   #keep(bytes: Uint8Array): void {
     let start = 0;
     while (this.#length + bytes.length - start > logLimits.lineBytes) {
@@ -63,7 +65,7 @@ export class LineLogger {
     this.#append(bytes.subarray(start));
   }
 
-  /** Logs the bytes kept, but for those of a character that is not complete. */
+  /** Logs the kept bytes, except those of an incomplete character. */
   #emitPiece(): void {
     const end = wholeCharacters(this.#pending, this.#length);
     this.#emit(this.#pending.subarray(0, end), false);
@@ -90,7 +92,9 @@ export class LineLogger {
   }
 }
 
-/** Bytes of the first `length` that do not end within a UTF-8 sequence; all of them where they are no UTF-8. */
+/**
+ * Returns how many of the first `length` bytes do not end within a UTF-8 sequence; all of them if they are not UTF-8.
+ */
 function wholeCharacters(bytes: Uint8Array, length: number): number {
   for (let back = 1; back <= 4 && back <= length; back += 1) {
     const byte = bytes[length - back] as number;

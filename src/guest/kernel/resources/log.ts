@@ -1,6 +1,6 @@
 /**
- * Opens `log:` and `log://?prefix=P`: each line that is written becomes a LogLine of level info. A read gives 0
- * bytes, as a success.
+ * Opens `log:` and `log://?prefix=P`: each written line becomes a LogLine of level info. A read returns 0 bytes, as a
+ * success.
  */
 import { KIB } from '../../../protocol/limits.ts';
 import { logLevels } from '../../../protocol/nouns.ts';
@@ -9,10 +9,10 @@ import type { Scheme } from '../process.ts';
 import type { Resource } from '../resource.ts';
 import { LineLogger } from './line-logger.ts';
 
-/** Most characters of a prefix: it is repeated in every line. */
+/** Most characters of a prefix, which every line repeats. */
 const prefixCharsMax = 128;
 
-/** Most bytes of one write: nothing but newlines would be as many lines. */
+/** Most bytes of one write: a text of newlines has as many lines. */
 const writeBytesMax = 16 * KIB;
 
 export const logScheme: Scheme = {
@@ -43,7 +43,7 @@ function lineResource(log: (line: string) => void): Resource {
   };
 }
 
-/** Returns the `prefix` of the query; an empty text without one. */
+/** Returns the `prefix` of the query; '' without one. */
 function prefixOf(url: string): string {
   const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
   return new URLSearchParams(query).get('prefix') ?? '';

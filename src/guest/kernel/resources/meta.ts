@@ -1,6 +1,6 @@
 /**
- * Opens `meta://NAME`: what a guest may know of itself, as text. The value is that of the open; it is read once, then
- * the end.
+ * Opens `meta://NAME`: a fact that a guest may know about itself, as text. The value is that of the time of opening. It
+ * is read once; after it comes the end.
  */
 import { nameOfRuntime } from '../abi/cwa/runtime.ts';
 import { Errno } from '../errno.ts';

@@ -1,6 +1,6 @@
 /**
- * Makes the schemes of the network of a handler. Their libraries (undici, ws, node:tls) are loaded when the first
- * guest needs one, or by preloadNetwork.
+ * Makes the schemes of a handler's network. Their libraries (undici, ws, node:tls) are loaded when the first guest
+ * needs one, or by preloadNetwork.
  */
 import type { Egress } from '../net/egress.ts';
 import { loadHttp } from '../net/http-pool.ts';
@@ -11,14 +11,14 @@ import { httpScheme } from './http.ts';
 import { tcpScheme } from './tcp.ts';
 import { wsScheme } from './ws.ts';
 
-/** Returns the schemes of all network protocols, over `network`, which belongs to one handler. */
+/** Returns the schemes of all network protocols over `network`, the network of one handler. */
 export function networkSchemes(network: Network): readonly Scheme[] {
   return [httpScheme(network), wsScheme(network), tcpScheme(network)];
 }
 
 /**
- * Loads the libraries of the schemes, about 0.2 s and 30 MB in all, while no guest runs: otherwise the first guest
- * with a request holds up all others for as long.
+ * Loads the libraries of the schemes, about 0.2 s and 30 MB in all. Must be called while no guest runs: otherwise the
+ * first guest with a request would hold up all others for that time.
  */
 export async function preloadNetwork(egress: Egress): Promise<void> {
   await loadHttp();

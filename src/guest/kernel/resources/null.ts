@@ -1,4 +1,4 @@
-/** Opens `null:`: reads give 0 bytes, as a success; writes are taken and dropped. */
+/** Opens `null:`: reads return 0 bytes, as a success; written bytes are dropped. */
 import type { Scheme } from '../process.ts';
 import type { Resource } from '../resource.ts';
 

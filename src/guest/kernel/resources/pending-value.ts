@@ -1,4 +1,4 @@
-/** Collects written bytes that become one value or message at the commit: kv:, queue:. */
+/** Collects written bytes that become one value or message at the commit, for kv: and queue:. */
 import { Errno } from '../errno.ts';
 import type { Process } from '../process.ts';
 
@@ -9,9 +9,9 @@ export class PendingValue {
   readonly #bytesMax: number;
   #bytes = new Uint8Array(0);
   #length = 0;
-  /** Whether something was written, if only an empty value. */
+  /** Whether a write was made, even an empty one. */
   #isWritten = false;
-  /** Whether a write was refused: the bytes are not what the guest meant, and are never committed. */
+  /** Whether a write was refused. The bytes are then incomplete and are never committed. */
   #isBroken = false;
 
   constructor(guest: Process, bytesMax: number) {
@@ -27,13 +27,13 @@ export class PendingValue {
     return this.#isBroken;
   }
 
-  /** Returns a copy of the bytes written. */
+  /** Returns a copy of the written bytes. */
   bytes(): Uint8Array {
     return this.#bytes.slice(0, this.#length);
   }
 
   /**
-   * Takes all of `bytes`. Returns their number, Errno.tooBig past the limit of the value, or Errno.noSpace past that
+   * Takes all of `bytes`. Returns their number, Errno.tooBig above the limit of the value, or Errno.noSpace above that
    * of the Process.
    */
   write(bytes: Uint8Array): number {
@@ -52,7 +52,7 @@ export class PendingValue {
     return bytes.length;
   }
 
-  /** Begins a new, empty value and gives the memory back. */
+  /** Starts a new, empty value and releases the memory of the old one. */
   clear(): void {
     this.#guest.held.give(this.#bytes.length);
     this.#bytes = new Uint8Array(0);
@@ -72,8 +72,8 @@ export class PendingValue {
 }
 
 /**
- * Returns whether pending bytes may be committed when their Resource is closed: a guest that ended by itself meant
- * them, one that was stopped did not.
+ * Returns whether pending bytes may be committed when their Resource is closed: only if the guest has ended by itself.
+ * A guest that was stopped may have written half a value.
  */
 export function mayCommit(guest: Process): boolean {
   return guest.end === null || guest.end.kind === 'exit';

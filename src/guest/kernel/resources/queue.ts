@@ -1,6 +1,6 @@
 /**
- * Opens `queue://NAME`: what was written becomes one message at flush, durable when that returns. Close publishes the
- * rest.
+ * Opens `queue://NAME`: the written bytes become one message at flush, which is durable when flush returns. Close
+ * publishes the rest.
  */
 import { PlatformError } from '../../../protocol/errors.ts';
 import { queueLimits } from '../../../protocol/limits.ts';
@@ -32,7 +32,7 @@ function queueResource(guest: Process, queues: QueueService, name: string): Reso
     if (!pending.isWritten) return 0;
     const message = pending.isBroken ? null : pending.bytes();
     pending.clear();
-    // A message that was too big is an error once; the next message starts afresh.
+    // A message that was too large is an error once; the next message starts afresh.
     if (message === null) return Errno.tooBig;
     return queues.publish(name, message).then(
       () => 0,

@@ -1,9 +1,9 @@
-/** Opens `random:` (alias `rand:`): reads give cryptographic random bytes; writing is an error. */
+/** Opens `random:` (alias `rand:`): reads return cryptographic random bytes; writes are errors. */
 import { KIB } from '../../../protocol/limits.ts';
 import { Errno } from '../errno.ts';
 import type { Scheme } from '../process.ts';
 
-/** Most bytes of one read, as many as getRandomValues of the Web takes; a longer read is short. */
+/** Most bytes of one read, as in getRandomValues of the Web; a longer read is short. */
 const chunkBytes = 64 * KIB;
 
 export const randomScheme: Scheme = {

@@ -1,6 +1,6 @@
 /**
- * Opens `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions. Opening waits for the connection. The
- * buffers of the stream bound what is held in both directions.
+ * Opens `tcp://host:port` and `tcp+tls://host:port`: bytes in both directions. The open waits for the connection. The
+ * stream's buffers bound the bytes held in each direction.
  */
 import type { Socket } from 'node:net';
 import { Errno } from '../errno.ts';
@@ -16,7 +16,7 @@ export const tcpLimits = {
   /** Most bytes taken from the guest that the operating system has not taken yet. */
   writeBytes: 64 * 1024,
   /**
-   * Milliseconds after close for what was written to go out and for the peer to finish; what it sends is not read.
+   * Milliseconds after close for written bytes to be sent and for the peer to end; bytes that it sends are not read.
    */
   lingerMs: 5_000,
 } as const;
@@ -28,7 +28,7 @@ export function tcpScheme(network: Network): SchemeWithNetwork {
     names: schemeNames('tcp'),
     open: (url, guest) => {
       const target = parseTarget(url);
-      // tcp has no paths: a path in the URL is a mistake.
+      // tcp URLs have no path, so a path is a mistake.
       if (target === null || target.host === null || target.fragment !== '' || !/^\/?$/.test(target.path))
         return Errno.invalid;
       const { scheme, host, port } = target;
@@ -65,7 +65,7 @@ class TcpResource implements Resource {
   #hasEnded = false;
   #failure: NetworkFailure | null = null;
   #isLogged = false;
-  // An exit closes what is open in order, by close(); any other end cuts the connection.
+  // An exit closes Resources in order, by close(); any other end of the Process cuts the connection.
   readonly #onAbort = (): void => {
     if (this.#guest.end?.kind !== 'exit') this.#socket.destroy();
   };
@@ -100,7 +100,7 @@ class TcpResource implements Resource {
       into.set(chunk);
       return chunk.length;
     }
-    // Makes the stream ask for more: without it 'readable' and 'end' would never come.
+    // Makes the stream request more bytes: without it 'readable' and 'end' would never come.
     this.#socket.read(0);
     if (this.#hasEnded) return Errno.end;
     if (this.#failure !== null) return this.#failed(this.#failure);
@@ -123,7 +123,7 @@ class TcpResource implements Resource {
     return this.#socket.writableLength === 0 ? 0 : this.#drained();
   }
 
-  /** Ends one half of the connection (sock_shutdown of WASI); the other half stays open. */
+  /** Ends one direction of the connection, or both (sock_shutdown of WASI). */
   shutdown(half: { readonly read: boolean; readonly write: boolean }): number {
     if (half.write) this.#socket.end();
     if (half.read) this.#hasEnded = true;
@@ -131,7 +131,7 @@ class TcpResource implements Resource {
     return 0;
   }
 
-  /** Sends FIN after what was written. A Process that was killed cuts the connection instead. */
+  /** Sends FIN after the written bytes. If the Process was killed, cuts the connection. */
   close(): number {
     this.#network.leave(this.#guest);
     this.#guest.signal.removeEventListener('abort', this.#onAbort);
@@ -143,7 +143,7 @@ class TcpResource implements Resource {
       return 0;
     }
     socket.removeAllListeners('readable');
-    // Unread bytes would turn the FIN into a reset, and what was written could be lost.
+    // Unread bytes would turn the FIN into a reset, which could lose written bytes.
     socket.resume();
     const timer = setTimeout(() => socket.destroy(), tcpLimits.lingerMs);
     socket.once('close', () => clearTimeout(timer));

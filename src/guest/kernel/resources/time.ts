@@ -1,4 +1,4 @@
-/** Opens `time://utc`: each read gives 8 bytes, little-endian Unix seconds; writing is an error. */
+/** Opens `time://utc`: each read returns 8 bytes, little-endian Unix seconds; writes are errors. */
 import { Errno } from '../errno.ts';
 import type { Scheme } from '../process.ts';
 
@@ -12,7 +12,7 @@ export const timeScheme: Scheme = {
       scheme: 'time',
       read: (into) => {
         if (into.length === 0) return 0;
-        // Half a number would be another number.
+        // A part of the number would be another number.
         if (into.length < timeBytes) return Errno.invalid;
         const seconds = BigInt(Math.floor(guest.options.clock.wallMs() / 1000));
         new DataView(into.buffer, into.byteOffset).setBigInt64(0, seconds, true);

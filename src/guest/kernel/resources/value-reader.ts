@@ -1,4 +1,4 @@
-/** Reads a value that is known as a whole, then answers with the end: meta:, kv:. */
+/** Reads a value that is wholly known, then returns the end, for meta: and kv:. */
 import { Errno } from '../errno.ts';
 
 export class ValueReader {

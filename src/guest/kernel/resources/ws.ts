@@ -1,7 +1,7 @@
 /**
- * Opens `ws:` and `wss:`: a read gives one message, continued in the next read where it is longer; a write sends one.
- * `?frame=binary` is meant for this scheme: it makes every message binary and is taken out of the URL that the server
- * sees.
+ * Opens `ws:` and `wss:`: a read returns one message, and the next reads continue a longer one; a write sends one.
+ * `?frame=binary` is an option of this scheme: it makes every message binary and is removed from the URL that the
+ * server sees.
  */
 import { isUtf8 } from 'node:buffer';
 import type WebSocket from 'ws';
@@ -15,7 +15,7 @@ import { connectWebSocket, wsLimits } from '../net/ws-connect.ts';
 import type { Process, Scheme } from '../process.ts';
 import type { MaybePromise, Resource } from '../resource.ts';
 
-/** Bytes waiting to be read up to which a paused socket goes on. */
+/** Unread bytes at or below which a paused socket goes on. */
 const resumeBytes = wsLimits.queuedBytes / 2;
 
 /** Makes the schemes `ws:` and `wss:` of a handler, over its network. */
@@ -45,7 +45,7 @@ export function wsScheme(network: Network): Scheme {
   };
 }
 
-/** Returns the URL without `frame=binary`; every other byte of the query stays as it is. */
+/** Returns the URL without `frame=binary`; all other bytes of the query stay unchanged. */
 function withoutFrame(url: URL): URL {
   const query = url.search
     .slice(1)
@@ -71,15 +71,15 @@ class WsResource implements Resource {
   readonly #client: WebSocket;
   readonly #isBinary: boolean;
   readonly #changed = new Wakeup();
-  /** Messages in order; #offset bytes of the first one have been read. */
+  /** Messages in order. #offset bytes of the first one have been read. */
   readonly #messages: Uint8Array[] = [];
   #offset = 0;
   #queuedBytes = 0;
   #unsentBytes = 0;
-  /** 0, or the Errno of reads once no message will come any more. */
+  /** Errno of reads once no message will come any more; 0 before. */
   #over: Errno | 0 = 0;
   #isClosing = false;
-  // An exit closes what is open with a handshake, by close(); any other end cuts the connection.
+  // An exit closes Resources with a handshake, by close(); any other end of the Process cuts the connection.
   readonly #onAbort = (): void => {
     if (this.#guest.end?.kind !== 'exit') this.#client.terminate();
   };
@@ -108,11 +108,11 @@ class WsResource implements Resource {
       this.#messages.shift();
       this.#offset = 0;
       this.#queued(-message.length - wsLimits.messageOverheadBytes);
-      // An empty queue goes on even where other connections of the handler hold too much.
+      // A connection with an empty queue goes on even if the handler's other connections hold too much.
       const goesOn = this.#network.buffers.isSpent ? this.#messages.length === 0 : this.#queuedBytes <= resumeBytes;
       if (this.#client.isPaused && goesOn) this.#client.resume();
     }
-    // 0 for an empty message.
+    // An empty message gives 0.
     return part.length;
   }
 
@@ -135,8 +135,8 @@ class WsResource implements Resource {
   }
 
   /**
-   * Makes the closing handshake (RFC 6455 7.1.2). A Process that has exited does not wait for it; one that was killed
-   * cuts the connection instead.
+   * Makes the closing handshake (RFC 6455 7.1.2). A Process that has exited does not wait for it. If the Process was
+   * killed, cuts the connection.
    */
   close(): MaybePromise<number> {
     const client = this.#client;
@@ -148,7 +148,7 @@ class WsResource implements Resource {
     if (end !== null && end.kind !== 'exit') client.terminate();
     if (client.readyState === client.CLOSED) return 0;
     client.close(1000);
-    // Messages that still come are dropped; the close frame comes after them.
+    // Drops later messages; the close frame comes after them.
     client.resume();
     if (end === null) return new Promise((resolve) => client.once('close', () => resolve(0)));
     this.#guest.signal.removeEventListener('abort', this.#onAbort);
@@ -171,7 +171,7 @@ class WsResource implements Resource {
 
   #received(data: Buffer): void {
     if (this.#isClosing) return;
-    // A small message may be a view of a large packet, which would stay alive with it.
+    // A small message may be a view of a large packet, and would keep the packet alive.
     const message = data.length * 2 < data.buffer.byteLength ? new Uint8Array(data) : data;
     this.#messages.push(message);
     this.#queued(message.length + wsLimits.messageOverheadBytes);
@@ -179,7 +179,7 @@ class WsResource implements Resource {
     this.#changed.wake();
   }
 
-  /** Whether one more message may be written: one always may. */
+  /** Whether one more message may be written. If none is waiting to be sent, one always may. */
   get #hasRoom(): boolean {
     return this.#unsentBytes === 0 || (this.#unsentBytes < wsLimits.sendBytes && !this.#network.buffers.isSpent);
   }
@@ -197,7 +197,7 @@ class WsResource implements Resource {
   #closed(code: number, reason: Buffer): void {
     this.#network.webSockets -= 1;
     this.#guest.signal.removeEventListener('abort', this.#onAbort);
-    // 1006: no close frame came, the connection broke (RFC 6455 7.4.1).
+    // 1006: the connection broke, without a close frame (RFC 6455 7.4.1).
     this.#over = code === 1006 ? Errno.closed : Errno.end;
     if (![1000, 1001, 1005].includes(code)) {
       const words = reason.length === 0 ? '' : ` ${JSON.stringify(reason.toString())}`;
