@@ -1,4 +1,4 @@
 #!/bin/sh
 set -eu
 cd "$(dirname "$0")"
-# The platform compiles h: nothing is to be installed.
+# Installs nothing: the platform compiles h.

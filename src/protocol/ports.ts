@@ -1,6 +1,6 @@
 /**
- * Types of what stations of control ask of each other. Each is implemented in the folder named beside it and handed over in
- * src/bin/control.ts, so that no station imports another one's code for it.
+ * Types of the ports through which the stations of control use each other. Each port names the folder that implements
+ * it. src/bin/control.ts passes the implementations, so a station does not import the code of another one.
  */
 
 import type { LimitName } from './limits.ts';
@@ -8,62 +8,62 @@ import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './me
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
 
-/** What every label is served with. A runner that starts is told this first. */
+/** Versions that serve every label. A runner gets this state first when it starts. */
 export interface ReleaseState {
   readonly specs: readonly DeploymentSpec[];
   readonly releases: readonly { readonly label: string; readonly specId: string; readonly rollout?: Rollout | null }[];
-  /** Labels that exist with nothing deployed. */
+  /** Labels that exist but serve nothing. */
   readonly known: readonly string[];
   /** Users who are suspended or limited. */
   readonly owners: readonly OwnerState[];
 }
 
-/** One change of what a label is served with, or of what holds for a User's functions. */
+/** One change of the version that serves a label, or of the state of a User. */
 export type ReleaseChange = {
-  /** Grows from change to change. */
+  /** Number of the change; it grows from change to change. */
   readonly revision: number;
 } & (
   | {
       readonly kind: 'release';
       readonly label: string;
       readonly spec: DeploymentSpec;
-      /** A version that gets a share of the calls; null: none does. */
+      /** Version that gets a share of the calls; null: no gradual release. */
       readonly rollout: Rollout | null;
     }
-  /** The label exists with nothing deployed. */
+  /** The label exists but serves nothing. */
   | { readonly kind: 'announce'; readonly label: string }
   /** The label no longer exists. */
   | { readonly kind: 'remove'; readonly label: string }
-  /** The state of a User has changed; it applies to all functions of the User. */
+  /** The state of a User has changed, which concerns all functions of the User. */
   | { readonly kind: 'owner'; readonly owner: OwnerState }
 );
 
 /**
- * src/control/deploy: says what every label is served with. Stations that serve follow it; a follower that asks for
- * `changes` first and for `current` then misses nothing, and may hear of a change twice.
+ * src/control/deploy: knows which versions serve every label, and tells the stations that serve. A follower that calls
+ * `changes` first and `current` afterwards misses no change, and may get a change twice.
  */
 export interface ReleaseFeed {
   /**
-   * Returns the id of the spec that `label` is served with, null where it serves nothing or does not exist. Answers
-   * from memory: what the last `current` has read, and the changes since.
+   * Returns the id of the spec that serves `label`; null if it serves nothing or does not exist. Answers from memory:
+   * from the last `current` and the changes since.
    */
   lookup(label: string): string | null;
-  /** Returns the ids of all specs that `label` is served with: that of `lookup`, and that of a gradual release. */
+  /** Returns the ids of all specs that serve `label`: that of `lookup`, and that of a gradual release. */
   serving(label: string): readonly string[];
-  /** Reads what all labels are served with: at least all changes made before the call. */
+  /** Returns the state of all labels, with at least all changes made before the call. */
   current(): Promise<ReleaseState>;
   /** Calls `listener` with each change from now on, in the order of revisions. Returns a function that ends this. */
   changes(listener: (change: ReleaseChange) => void): () => void;
   /**
-   * Serves the label `spec.label` with a spec that Nodes have prepared, and a share of its calls with that of `rollout`,
-   * which they have prepared too. Returns the change's revision.
+   * Makes `spec` serve the label `spec.label`, and the spec of `rollout` a share of its calls. Nodes must have prepared
+   * both. Returns the change's revision.
    */
   release(spec: DeploymentSpec, rollout?: Rollout | null): Promise<number>;
-  /** Makes a label known that serves nothing. Returns the change's revision. */
+  /** Announces a label that exists but serves nothing. Returns the change's revision. */
   announce(label: string): Promise<number>;
-  /** Takes a label out. Returns the change's revision. */
+  /** Removes a label. Returns the change's revision. */
   remove(label: string): Promise<number>;
-  /** Lets `owner` hold for the functions of a User. Returns the change's revision. */
+  /** Applies the state `owner` to the functions of a User. Returns the change's revision. */
   owner(owner: OwnerState): Promise<number>;
 }
 
@@ -72,38 +72,38 @@ export interface RunnerView {
   readonly runnerId: string;
   readonly pid: number;
   readonly isServing: boolean;
-  /** What the runner last said of itself; null before its first word. */
+  /** Last report of the runner; null before its first one. */
   readonly stats: RunnerStats | null;
 }
 
 /** One place with runners that serve functions. */
 export interface NodeView {
-  /** Another one after each start. */
+  /** Id of the Node, a new one after each start. */
   readonly id: string;
   /** Base URL of the functions served there, without a slash at the end. */
   readonly url: string;
-  /** The changes of the ReleaseFeed up to this revision have taken effect in all its runners. */
+  /** Revision up to which the changes of the ReleaseFeed have taken effect in all runners of the Node. */
   readonly revision: number;
   /** Whether at least one of its runners serves. */
   readonly isServing: boolean;
   readonly runners: readonly RunnerView[];
 }
 
-/** src/control/fleet: where functions are served. Each Node follows the ReleaseFeed. */
+/** src/control/fleet: runs the places that serve functions. Each Node follows the ReleaseFeed. */
 export interface Nodes {
   /** Returns the Nodes that are alive now. */
   list(): readonly NodeView[];
   /**
-   * Lets every runner of every Node compile the Artifact of `spec`, and serves nothing with it. Resolves when all have.
-   * Throws `vet_failed` when a runner fails to compile it, and when no runner could try.
+   * Makes every runner of every Node compile the Artifact of `spec`, but not serve it. Resolves when all have compiled
+   * it. Throws `vet_failed` when a runner fails to compile it, and when no runner could try.
    */
   prepare(spec: DeploymentSpec): Promise<void>;
   /**
    * Resolves when the change `revision`, and all changes before it, have taken effect in every living Node, and no
-   * runner of an earlier control answers any more. Never rejects: a Node that ends meanwhile is not waited for.
+   * runner of an earlier control answers any more. Never rejects; does not wait for a Node that ends meanwhile.
    */
   applied(revision: number): Promise<void>;
-  /** Lets every runner free a prepared spec that no label is served with. */
+  /** Makes every runner free a prepared spec that serves no label. */
   forget(specId: string): void;
 }
 
@@ -111,7 +111,7 @@ export interface Nodes {
 export interface LogBatchId {
   /** Id of the sender, unique for ever, at most 200 characters. */
   readonly origin: string;
-  /** Grows from batch to batch of one sender; a sender sends batches in that order. */
+  /** Number of the batch. It grows from batch to batch of one sender, which sends its batches in that order. */
   readonly number: number;
 }
 
@@ -132,10 +132,10 @@ export interface LogSink {
   append(lines: readonly PendingLogLine[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
 }
 
-/** Port of a station that only writes lines of its own. */
+/** Port of a station that only writes log lines of its own. */
 export type LogAppender = Pick<LogSink, 'append'>;
 
-/** Which lines a reader asks for. */
+/** Conditions that the lines of a reader must meet. */
 export interface LogFilter {
   /** Greatest `level` number (logLevels): lines of this severity and of worse ones. */
   readonly level?: number | undefined;
@@ -268,7 +268,7 @@ export interface RepoHome {
   forget(repositoryId: string): Promise<void>;
 }
 
-/** src/control/deploy, as other stations use it. */
+/** src/control/deploy: changes what handlers serve, for other stations. */
 export interface Deployer {
   /**
    * Makes Deployment `number` live again: of the handler itself, or of the preview of `branch`. Throws `not_found`,
@@ -286,8 +286,9 @@ export interface Deployer {
    */
   environmentChanged(handlerId: string, branch?: string): Promise<void>;
   /**
-   * Lets a share of the calls of a handler go to Deployment `number`, or changes that share (`percent`, 1 to 99). Throws
-   * `not_found`, `conflict` (nothing is live, it is live already, it never was or belongs to a preview), `vet_failed`.
+   * Gives Deployment `number` a share of the calls of a handler, or changes that share (`percent`, 1 to 99). Throws
+   * `not_found`, `conflict` (nothing is live; the Deployment is live already, never was, or belongs to a preview),
+   * `vet_failed`.
    */
   startRollout(options: {
     readonly handlerId: string;
@@ -295,11 +296,11 @@ export interface Deployer {
     readonly percent: number;
     readonly userId: string;
   }): Promise<void>;
-  /** Returns the gradual release of a handler with figures of both versions; null: there is none. */
+  /** Returns the gradual release of a handler with figures of both versions; null without one. */
   rolloutOf(handlerId: string): Promise<RolloutView | null>;
-  /** Lets all calls go to the new version. Throws `not_found` where there is no gradual release. */
+  /** Gives the new version all calls. Throws `not_found` without a gradual release. */
   finishRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
-  /** Lets all calls go to the version before. Throws `not_found` where there is no gradual release. */
+  /** Gives the previous version all calls. Throws `not_found` without a gradual release. */
   abortRollout(options: { readonly handlerId: string; readonly userId: string }): Promise<void>;
   /** Deploys the pushes of `branch` from now on, and ends the preview of that branch. Throws `bad_request`, `not_found`. */
   changeDeployBranch(options: {

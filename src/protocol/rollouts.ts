@@ -1,31 +1,38 @@
-/** Gradual releases: one version of a function gets a share of the calls beside the live one (docs/releases.md). */
+/**
+ * Types and limits of gradual releases, in which one version of a function gets a share of the calls beside the live
+ * one (docs/releases.md).
+ */
 
 export const rolloutLimits = {
-  /** Callers are spread over so many buckets; one percent is a hundredth of them. */
+  /** Number of buckets over which callers are spread; one percent is a hundredth of them. */
   buckets: 10_000,
-  /** Failed calls of the new version, in percent, above which the release is aborted, where the manifest says nothing. */
+  /**
+   * Failed calls of the new version, in percent, above which the release is aborted, unless the manifest sets a number.
+   */
   errorPercent: 5,
-  /** Calls that the new version must have had before its errors count: fewer say little. */
+  /** Calls that the new version must have had before its errors count: fewer prove little. */
   callsBeforeAbort: 20,
-  /** Milliseconds between two looks at the errors of a new version. */
+  /** Milliseconds between two checks of a new version's errors. */
   lookMs: 2_000,
-  /** Lifetime of the cookie, seconds. A release that takes longer spreads its callers anew. */
+  /** Lifetime of the cookie in seconds. A release that takes longer spreads its callers anew. */
   cookieSeconds: 30 * 24 * 60 * 60,
-  /** Characters of the header that a manifest names. */
+  /** Most characters of the header name in a manifest. */
   headerChars: 64,
 } as const;
 
 /** Cookie that keeps a caller with one version: `ROLLOUTID.BUCKET`. */
 export const rolloutCookie = 'trisiel-release';
 
-/** What a runner must know of a gradual release. */
+/** Facts about a gradual release that a runner needs. */
 export interface Rollout {
-  /** Never given twice: a new release spreads its callers anew. */
+  /** Id of the release, never used twice: a new release spreads its callers anew. */
   readonly id: string;
   /** Spec of the new version. */
   readonly specId: string;
   /** Share of the callers that get the new version, 1 to 99. */
   readonly percent: number;
-  /** Header by whose value callers are told apart, in lower case; null: by a cookie alone. */
+  /**
+   * Name of the header whose value identifies a caller, in lower case; null: callers are identified by the cookie only.
+   */
   readonly header: string | null;
 }

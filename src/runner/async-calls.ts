@@ -1,7 +1,7 @@
 /**
- * Asynchronous HTTP (RFC 7240, `Prefer: respond-async`): passes a request to control, which makes the call later, and
- * answers 202; shows the state and answer of such calls. The id in the address gives access: 192 random bits, valid for
- * one handler.
+ * Implements asynchronous HTTP (RFC 7240, `Prefer: respond-async`): passes a request to control, which makes the call
+ * later, and answers 202; shows state and answer of such calls. The id in a call's address gives access to it: 192
+ * random bits, valid for one handler.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -29,10 +29,10 @@ interface Asked {
   readonly deployment: LoadedDeployment;
 }
 
-/** Request fields that belong to one connection; they are made anew when the call is made. */
+/** Request fields that are not kept with a call: those of one connection, which are made anew when the call is made. */
 const ofConnection = new Set([...connectionFields, 'content-length', 'expect', 'host', 'te', 'trailer']);
 
-/** Returns whether a caller prefers an asynchronous answer. `field`: Prefer, several joined with commas. */
+/** Returns whether a caller prefers an asynchronous answer. `field`: the Prefer fields, several joined with commas. */
 export function prefersAsync(field: string | string[] | undefined): boolean {
   if (field === undefined) return false;
   const text = (typeof field === 'string' ? field : field.join(',')).replace(/"(?:[^"\\]|\\.)*"/g, '""');
@@ -48,7 +48,7 @@ export function isOwnPath(path: string): boolean {
 
 export class AsyncCalls {
   readonly #services: RunnerServices;
-  /** Requests that are being received or stored, by the owner of the function. */
+  /** Places for requests that are being received or stored, shared by the owners of the functions. */
   readonly #accepting = new FairPlaces(asyncLimits.accepting);
 
   constructor(services: RunnerServices) {
@@ -56,8 +56,8 @@ export class AsyncCalls {
   }
 
   /**
-   * Hands a request to control and answers 202. Throws `overloaded`, `body_too_large`, `bad_request`, `request_timeout`,
-   * `unavailable` (control is away), and what control says.
+   * Passes a request to control and answers 202. Throws `overloaded`, `body_too_large`, `bad_request`,
+   * `request_timeout`, `unavailable` (control cannot be reached), and the errors of control.
    */
   async accept(asked: Asked, expectsContinue: boolean): Promise<void> {
     const { request, response, address, deployment } = asked;
@@ -126,7 +126,8 @@ function requestOf({ request, address, deployment }: Asked, { proxies, isHttps }
   const fields: [string, string][] = [];
   for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
     const name = (request.rawHeaders[index] as string).toLowerCase();
-    // Variables tell what a proxy says about the caller; the later call does not come from the proxy.
+    // isProxied is false: the forwarding fields of a proxy are dropped, since the later call does not come from the
+    // proxy and variables hold the same facts.
     const isKept = isHandedOn(name, { isProxied: false, passAuthorization: spec.passAuthorization });
     if (isKept && !ofConnection.has(name)) fields.push([name, request.rawHeaders[index + 1] as string]);
   }
@@ -149,8 +150,8 @@ function requestOf({ request, address, deployment }: Asked, { proxies, isHttps }
 }
 
 /**
- * Reads a body of at most `most` bytes. Throws `body_too_large`, `overloaded`, `bad_request` where it is cut off, and
- * `request_timeout` where it takes longer than asyncLimits.receiveMs.
+ * Reads a body of at most `most` bytes. Throws `body_too_large`, `overloaded`, `bad_request` when the body is cut off,
+ * and `request_timeout` when it takes longer than asyncLimits.receiveMs.
  */
 export function receiveBody(request: IncomingMessage, most: number, budget: ByteBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {

@@ -14,9 +14,15 @@ export const admission = {
 } as const;
 
 export const asyncLimits = {
-  /** Asynchronous requests that one runner receives or stores at the same time, each with up to 1 MiB. Owners share them. */
+  /**
+   * Asynchronous requests that one runner receives or stores at the same time, each with up to 1 MiB. Owners share
+   * these places.
+   */
   accepting: 64,
-  /** Milliseconds in which the body of one arrives whole: one that drips holds a place. */
+  /**
+   * Milliseconds within which the whole body of an asynchronous request must arrive, so that a slow client does not
+   * hold a place for long.
+   */
   receiveMs: 30_000,
 } as const;
 

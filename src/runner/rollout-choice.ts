@@ -1,7 +1,7 @@
 /**
- * Decides which version of a gradual release a caller gets, from the request and the Release alone. A caller has a bucket
- * of rolloutLimits.buckets; buckets below the share get the new version. A share that grows therefore takes callers
- * over and sends none back.
+ * Chooses the version of a gradual release that a caller gets, from the request and the Release alone. Each caller has
+ * one of rolloutLimits.buckets buckets; buckets below the share get the new version. So a growing share moves callers
+ * to the new version and none back.
  */
 import { createHash, randomInt } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -9,15 +9,15 @@ import { type Rollout, rolloutCookie, rolloutLimits } from '../protocol/rollouts
 import type { Address } from './routes.ts';
 
 export interface RolloutChoice {
-  /** 0 to rolloutLimits.buckets - 1. */
+  /** Bucket of the caller, 0 to rolloutLimits.buckets - 1. */
   readonly bucket: number;
-  /** Value of a Set-Cookie field that keeps the caller's bucket; null: the caller has one. */
+  /** Value of a Set-Cookie field that keeps the caller's bucket; null if no cookie is needed. */
   readonly cookie: string | null;
 }
 
 /**
- * Returns the caller's bucket: by the header that the manifest names, else by the cookie of an earlier answer, else
- * drawn. `isHttps`: whether the cookie is for TLS alone.
+ * Returns the caller's bucket: from the header that the manifest names, else from the cookie of an earlier answer, else
+ * a random one. `isHttps`: whether the cookie is for TLS only.
  */
 export function chooseVersion(
   rollout: Rollout,
@@ -40,14 +40,17 @@ export function getsNewVersion(bucket: number, { percent }: Rollout): boolean {
   return bucket * 100 < percent * rolloutLimits.buckets;
 }
 
-/** Hashes a caller's name with the id of the release, so that not the same callers are the first ones each time. */
+/**
+ * Returns the bucket of a caller's name. The hash includes the id of the release, so that the first callers differ from
+ * release to release.
+ */
 function bucketOf(id: string, caller: string): number {
   const hash = createHash('sha256').update(`${id}\0${caller}`).digest();
-  // 48 bits: the remainder is even to a part in 10^10.
+  // With 48 bits the remainder is even to one part in 10^10.
   return hash.readUIntBE(0, 6) % rolloutLimits.buckets;
 }
 
-/** Returns the bucket that the cookie of this release holds; null where there is none, or another's. */
+/** Returns the bucket in the cookie of this release; null without a cookie, or for that of another release. */
 function bucketInCookie(field: string, id: string): number | null {
   const start = `${rolloutCookie}=${id}.`;
   for (const part of field.split(';')) {

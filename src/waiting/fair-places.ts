@@ -8,34 +8,37 @@ export class FairPlaces {
   readonly #held = new Map<string, number>();
   #free: number;
 
-  /** `size`: places that all owners share, a whole number from 1. */
+  /** `size`: number of places that all owners share, from 1. */
   constructor(size: number) {
     this.#size = size;
     this.#free = size;
   }
 
-  /** Places that are held. */
+  /** Number of places that are held. */
   get held(): number {
     return this.#size - this.#free;
   }
 
-  /** Returns the places that an owner holds. */
+  /** Returns the number of places that an owner holds. */
   heldBy(owner: string): number {
     return this.#held.get(owner) ?? 0;
   }
 
-  /** Returns how many more places an owner may take, from 0: after the last one it holds at most one more than are free. */
+  /**
+   * Returns the number of places that an owner may still take. After the last one it holds at most one more than are
+   * free.
+   */
   room(owner: string): number {
     return Math.max(0, Math.ceil((this.#free - this.heldBy(owner)) / 2));
   }
 
-  /** Takes `count` places for an owner, which are at most room(). */
+  /** Takes `count` places for an owner. `count` must be at most room(). */
   take(owner: string, count: number): void {
     if (count > this.room(owner)) throw new Error('more places than the owner has room for');
     this.#add(owner, count);
   }
 
-  /** Gives back `count` places that the owner holds. */
+  /** Returns `count` of the places that the owner holds. */
   give(owner: string, count: number): void {
     if (count > this.heldBy(owner)) throw new Error('more places than the owner holds');
     this.#add(owner, -count);

@@ -1,6 +1,6 @@
 /**
- * Makes a POST with an Idempotency-Key happen once (draft-ietf-httpapi-idempotency-key-header-07): the answer is kept,
- * and a second request with the key is given it.
+ * Makes a POST with an Idempotency-Key happen once (draft-ietf-httpapi-idempotency-key-header-07): keeps the answer,
+ * and returns it to a second request with the key.
  *
  *     none --claim--> running --succeeded--> kept --24 h--> none
  *                        |
@@ -14,37 +14,37 @@ import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 
 export const keptAnswerLimits = {
-  /** Characters of a key: a UUID has 36. */
+  /** Most characters of a key: a UUID has 36. */
   keyChars: 200,
   /** Milliseconds that an answer is kept. */
   keptMs: 24 * 60 * 60_000,
   /**
-   * Milliseconds after which a request that has not ended is taken to have died with its control, so that the next one
+   * Milliseconds after which a request that has not ended counts as lost with its control, so that the next request
    * with its key runs. No operation takes nearly as long.
    */
   runningMs: 5 * 60_000,
-  /** Keys of one user in force: one every 90 seconds, day and night. */
+  /** Most keys of one user that are kept: one every 90 seconds, day and night. */
   keys: 1_000,
-  /** Bytes of the answers kept for one user. Usual ones have less than 1 KiB. */
+  /** Most bytes of the answers kept for one user. A usual answer has less than 1 KiB. */
   bytes: 4 * MIB,
 } as const;
 
 export interface KeyedRequest {
   readonly userId: string;
-  /** The key, as `readKey` returns it. */
+  /** Key, as `readKey` returns it. */
   readonly key: string;
-  /** What makes another request another one. A second request with the key must have the same. */
+  /** Parts that identify the request. A second request with the key must have the same parts. */
   readonly request: { readonly [part: string]: unknown };
 }
 
 export interface KeptAnswersOptions {
   readonly db: Database;
-  /** Answers may hold a Token or an invite, which stand in no other table in clear. */
+  /** Seals kept answers, which may hold a Token or an invite: no other table holds these in clear. */
   readonly sealer: Sealer;
-  /** Unix milliseconds. */
+  /** Returns Unix milliseconds. */
   readonly now: () => number;
   readonly randomBytes: RandomBytes;
-  /** An answer could not be kept: a second request with its key runs again. */
+  /** Called when an answer could not be kept: a second request with its key runs again. */
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -56,9 +56,9 @@ export class KeptAnswers {
   }
 
   /**
-   * Runs `run` and keeps what it resolves to, a JSON value, or returns what an earlier call with the key has kept.
-   * What `run` rejects with is not kept: the next request with the key runs. Throws `idempotency_key_reused` where the
-   * earlier request was another one, `idempotency_key_in_use` where it has not ended, `rate_limited`.
+   * Calls `run` and keeps its result, a JSON value, or returns the result that an earlier call with the key has kept. A
+   * rejection of `run` is not kept: the next request with the key runs. Throws `idempotency_key_reused` if the earlier
+   * request was a different one, `idempotency_key_in_use` if it has not ended, `rate_limited`.
    */
   async once<T>(keyed: KeyedRequest, run: () => Promise<T>): Promise<{ readonly result: T; readonly isKept: boolean }> {
     const claim = await this.#claim(keyed);
@@ -70,12 +70,12 @@ export class KeptAnswers {
       await this.#release(keyed, claim.id).catch((cause) => this.#report('a key could not be released', cause));
       throw error;
     }
-    // What has been done is told even where it cannot be kept: the caller need not ask again then.
+    // Returns the result even if it cannot be kept, so that the caller need not ask again.
     await this.#keep(keyed, claim.id, result).catch((cause) => this.#report('an answer could not be kept', cause));
     return { result, isKept: false };
   }
 
-  /** Removes keys past their time. */
+  /** Removes expired keys. */
   async prune(): Promise<void> {
     const { db, now } = this.#options;
     await db
@@ -84,7 +84,7 @@ export class KeptAnswers {
       .execute();
   }
 
-  /** Takes the key for this request, or returns the sealed answer of the request that had it. */
+  /** Claims the key for this request, or returns the sealed answer to the earlier request with the key. */
   async #claim(keyed: KeyedRequest): Promise<{ readonly id: string } | { readonly answer: string }> {
     const { db, now, randomBytes } = this.#options;
     const { userId, key } = keyed;
@@ -106,7 +106,7 @@ export class KeptAnswers {
       } else await this.#checkRoom(userId, oldestMs);
       const id = newId('k', randomBytes);
       const claimed = { fingerprint, claim: id, claimed_ms: nowMs, answer: null, bytes: 0 };
-      // Of two that come here at once, one finds the other's row and looks at it again.
+      // Of two simultaneous requests, one finds the other's row and reads it again.
       const taken = await db
         .insertInto('kept_answers')
         .values({ user_id: userId, key, ...claimed })
@@ -145,7 +145,7 @@ export class KeptAnswers {
   }
 
   async #keep(keyed: KeyedRequest, claim: string, result: unknown): Promise<void> {
-    // `undefined` of an operation without an answer.
+    // `result` is undefined for an operation without an answer.
     const answer = this.#options.sealer.seal(placeOf(keyed), JSON.stringify(result ?? null));
     await this.#options.db
       .updateTable('kept_answers')
@@ -181,8 +181,8 @@ export class KeptAnswers {
 }
 
 /**
- * Returns the key that a header field gives: a String of RFC 8941 (`"…"`), as the draft wants it, or the bare characters
- * that most clients send. Throws `bad_request`.
+ * Returns the key in a header field: a String of RFC 8941 (`"…"`), as the draft requires, or the bare characters that
+ * most clients send. Throws `bad_request`.
  */
 export function readKey(field: string): string {
   const quoted = /^"((?:[ !#-[\]-~]|\\["\\])+)"$/.exec(field)?.[1]?.replaceAll(/\\(.)/g, '$1');

@@ -1,5 +1,5 @@
 /**
- * Fires schedules and makes waiting calls. It looks once a second, when a tick is due, and when it is woken. Every
+ * Fires schedules and makes waiting calls. It looks for them once a second, when a tick is due, and after wake(). Every
  * control does so; the database decides which control takes a call.
  */
 import { callLimits } from '../../protocol/limits.ts';
@@ -87,7 +87,7 @@ export class CallMaker {
     ];
   }
 
-  /** Tells that a call may be due. */
+  /** Makes the next look happen now, since a call may be due. */
   wake(): void {
     if (this.#isClosed) return;
     this.#isWoken = true;

@@ -1,11 +1,11 @@
 /**
- * Calls that the platform makes for itself, in the database: taken by one control at a time, at least once.
+ * Stores the calls that the platform makes itself. One control at a time takes a call; each is made at least once.
  *
  *     ready --take--> inflight --done--> done
  *       ^               |    \--failed, attempts used up--> failed
  *       +---------------+  failed (after a while), refused, or not extended in time
  *
- * Nothing here waits for the disk but accept(): what a power cut undoes is made once more.
+ * Only accept() waits for the disk: a call whose result a power cut undoes is made once more.
  */
 import { sql } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
@@ -52,11 +52,11 @@ export interface CallView {
   readonly endedMs: number | null;
   readonly reason: string | null;
   readonly invocation: string | null;
-  /** Status of the answer; null: there is no answer. */
+  /** Status of the answer; null without an answer. */
   readonly status: number | null;
 }
 
-/** The columns of a CallView beside its id. */
+/** Columns of a CallView, except its id. */
 const shownColumns = [
   'state',
   'attempts',
@@ -153,8 +153,8 @@ export class CallStore {
   }
 
   /**
-   * Returns at most `limit` asynchronous calls of a handler, newest first, those behind the cursor `after` (callCursor).
-   * Of each id only the beginning is told: who may see the list may not read the answers. `state`: only those.
+   * Returns at most `limit` asynchronous calls of a handler, newest first, those after the cursor `after` (callCursor).
+   * Ids are shortened: a user who may see the list may not read the answers. `state`: only calls in this state.
    */
   async list(
     handlerId: string,
@@ -568,12 +568,12 @@ function viewOf(id: string, row: Pick<Schema['calls'], (typeof shownColumns)[num
   };
 }
 
-/** Returns the cursor that stands behind a call in the list. */
+/** Returns the cursor for the calls after this one in the list. */
 export function callCursor({ acceptedMs, id }: Pick<CallView, 'acceptedMs' | 'id'>): string {
   return `${acceptedMs}.${id}`;
 }
 
-/** Throws `bad_request` for what callCursor did not make. */
+/** Returns the parts of a cursor. Throws `bad_request` if callCursor did not make it. */
 function cursorParts(cursor: string | undefined): { readonly afterMs: number; readonly afterId: string } {
   if (cursor === undefined) return { afterMs: Number.MAX_SAFE_INTEGER, afterId: '' };
   const [, ms, id] = /^(\d{1,15})\.([\w-]{1,40})$/.exec(cursor) ?? [];

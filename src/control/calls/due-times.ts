@@ -1,9 +1,9 @@
 /**
  * Computes the ticks of a schedule (docs/schedules.md). Times are Unix milliseconds.
  *
- * Where clocks are put forward, a tick at a skipped time of day comes at the first moment after the gap. Where they are
- * put back, a tick at a fixed time of day comes once, and one that repeats (each hour, each five minutes) goes on
- * through both hours: croner does both.
+ * When clocks are put forward, a tick at a skipped time of day comes at the first moment after the gap. When they are
+ * put back, a tick at a fixed time of day comes once, and a repeating tick (each hour, each five minutes) goes on
+ * through both hours. croner computes both.
  */
 import { Cron } from 'croner';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';

@@ -1,4 +1,4 @@
-/** Stores the call that a tick of a schedule asks for. */
+/** Stores the call for a tick of a schedule. */
 import type { Transaction } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';

@@ -1,8 +1,8 @@
 /**
- * The schedules of live Deployments: written with each Release, fired when due, paused, shown.
+ * Stores the schedules of live Deployments: writes them with each Release, fires due ticks, pauses and shows them.
  *
- * Firing a tick moves `next_ms` to the next tick, in the transaction that stores the tick's call: of several controls
- * one moves it, and a second call for the same tick cannot be stored.
+ * Firing a tick moves `next_ms` to the next tick, in the transaction that stores the tick's call. So only one of
+ * several controls can move it, and no second call for the same tick can be stored.
  */
 import type { Kysely, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
@@ -327,7 +327,7 @@ function sameTicks(before: ScheduleSettings, after: ScheduleSettings): boolean {
   return before.cron === after.cron && before.timezone === after.timezone && before.everyMs === after.everyMs;
 }
 
-/** Reads what replaceSchedules has written. */
+/** Returns the settings in `text`, which replaceSchedules has written. */
 function readSettings(text: string): ScheduleSettings {
   return JSON.parse(text) as ScheduleSettings;
 }

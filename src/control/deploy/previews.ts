@@ -1,4 +1,4 @@
-/** Ends previews: with their branch, by command, or after their days without a call or push. */
+/** Ends previews: with their branch, by command, or after a number of days without a call or push. */
 import { shortPath } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
@@ -10,9 +10,9 @@ export interface PreviewsOptions {
   readonly releases: Pick<Releases, 'removePreview'>;
   readonly repositories: Pick<Repositories, 'collect' | 'has' | 'unpin'>;
   readonly log: OwnerLog;
-  /** Unix milliseconds. */
+  /** Returns Unix milliseconds. */
   readonly now: () => number;
-  /** Takes a failure of the platform, for the platform's own log. */
+  /** Receives a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
 

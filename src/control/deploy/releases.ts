@@ -1,6 +1,6 @@
 /**
- * Makes Deployments live and takes them out: the database stores what a handler serves, and this class makes runners
- * serve it. Changes of one handler run one after the other.
+ * Makes Deployments live and ends them: the database stores the versions that a handler serves, and this class makes
+ * runners serve them. Changes of one handler run one after the other.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
@@ -22,7 +22,7 @@ export interface ReleasesOptions {
   readonly repositories: Pick<Repositories, 'pin'>;
   readonly feed: ReleaseFeed;
   readonly nodes: Nodes;
-  /** Takes a failure of the platform, for the platform's own log. */
+  /** Receives a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -30,8 +30,8 @@ export class Releases {
   readonly #options: ReleasesOptions;
   readonly #locks = new KeyedMutex();
   /**
-   * Specs that runners have compiled and do not serve yet, by `HANDLERID BRANCH`, and `HANDLERID BRANCH gradual` for that of a
-   * gradual release, each with its label.
+   * Compiled specs that runners do not serve yet, each with its label. The key is `HANDLERID BRANCH`, or
+   * `HANDLERID BRANCH gradual` for the spec of a gradual release.
    */
   readonly #prepared = new Map<string, { readonly label: string; readonly specId: string }>();
 
@@ -39,7 +39,7 @@ export class Releases {
     this.#options = options;
   }
 
-  /** Reads what every label is served with. Leaves out and reports a Deployment whose Artifact is damaged. */
+  /** Returns the versions that serve every label. Leaves out and reports a Deployment whose Artifact is damaged. */
   async read(): Promise<ReleaseState> {
     const { store, specs, rollouts, report } = this.#options;
     const served: DeploymentSpec[] = [];
@@ -107,9 +107,9 @@ export class Releases {
   }
 
   /**
-   * Lets a share of the handler's calls go to a Deployment in state `from`: runners compile it, one transaction makes
-   * it live beside the one that has the Release, runners share the calls out. Throws as `makeLive` does, and `conflict`
-   * where nothing has the Release.
+   * Gives a Deployment in state `from` a share of the handler's calls: runners compile it, one transaction makes it
+   * live beside the one of the Release, runners divide the calls. Throws as `makeLive` does, and `conflict` if the
+   * handler has no Release.
    */
   async startRollout(
     row: DeploymentRow,
@@ -130,7 +130,10 @@ export class Releases {
     });
   }
 
-  /** Serves a handler with its gradual release as the database has it now. Runs `change` before, under the same lock. */
+  /**
+   * Runs `change`, then serves the handler with the gradual release that the database has, both under one lock. Returns
+   * the result of `change`.
+   */
   async rolloutChanged<T>(handlerId: string, change: () => Promise<T>): Promise<T> {
     return this.#locks.run(handlerId, async () => {
       const { name } = await this.#existing(handlerId);
@@ -233,7 +236,7 @@ export class Releases {
     await this.#switch(row, spec, shared?.rollout ?? null);
   }
 
-  /** Serves the deploy branch of a handler as the database has it. */
+  /** Serves the deploy branch of a handler with the versions that the database has. */
   async #serveOwn(handlerId: string, handler: string): Promise<void> {
     const live = await this.#options.store.live(handlerId);
     if (live !== null) await this.#serve(live, handler);
@@ -262,7 +265,10 @@ export class Releases {
     return found;
   }
 
-  /** `as`: ' gradual' for the version that gets a share of the calls, so that neither takes the place of the other. */
+  /**
+   * Makes runners compile `spec`. `as` is ' gradual' for the version with a share of the calls, so that both versions
+   * can be prepared.
+   */
   async #prepare(row: DeploymentRow, spec: DeploymentSpec, as = ''): Promise<void> {
     const { feed, nodes } = this.#options;
     const key = keyOf(row) + as;
@@ -290,7 +296,7 @@ export class Releases {
   }
 }
 
-/** The version that gets a share of the calls. */
+/** A version that gets a share of the calls. */
 interface Shared {
   readonly spec: DeploymentSpec;
   readonly rollout: Rollout;

@@ -1,4 +1,4 @@
-/** Gradual releases in the database: at most one of each handler. */
+/** Stores gradual releases in the database: at most one for each handler. */
 import type { Kysely, Selectable, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
@@ -20,7 +20,7 @@ export class RolloutStore {
     this.#randomBytes = options.randomBytes;
   }
 
-  /** Returns the gradual release of a handler; null: there is none. */
+  /** Returns the gradual release of a handler; null without one. */
   async of(handlerId: string): Promise<RolloutRow | null> {
     const row = await this.#db
       .selectFrom('rollouts')
@@ -41,9 +41,9 @@ export class RolloutStore {
   }
 
   /**
-   * Makes a Deployment that is in state `from` live beside the one that has the Release, with `percent` of the calls. A
-   * gradual release of another Deployment of the handler ends. Throws `conflict` where the state is another, or where
-   * nothing has the Release.
+   * Makes a Deployment in state `from` live beside the one of the Release, with `percent` of the calls. Ends a gradual
+   * release of another Deployment of the handler. Throws `conflict` if the Deployment is in another state, or if the
+   * handler has no Release.
    */
   async start(
     of: Pick<RolloutRow, 'handler_id' | 'deployment_id' | 'percent' | 'header' | 'error_percent' | 'baseline'>,
@@ -73,7 +73,7 @@ export class RolloutStore {
     });
   }
 
-  /** Changes the share of the gradual release `id`. Throws `conflict` where it has ended. */
+  /** Changes the share of the gradual release `id`. Throws `conflict` if it has ended. */
   async setPercent(id: string, percent: number): Promise<void> {
     const { numUpdatedRows } = await this.#db
       .updateTable('rollouts')
@@ -83,7 +83,7 @@ export class RolloutStore {
     if (numUpdatedRows === 0n) throw new PlatformError('conflict', 'this gradual release has ended');
   }
 
-  /** Ends the gradual release `id` in favour of the version before. Returns false where it has ended already. */
+  /** Ends the gradual release `id` in favour of the previous version. Returns false if it has ended already. */
   async abort(handlerId: string, id: string): Promise<boolean> {
     return this.#db.transaction().execute(async (trx) => {
       await lockHandler(trx, handlerId);
@@ -94,7 +94,9 @@ export class RolloutStore {
   }
 }
 
-/** Removes the gradual release of a handler, or only where it is `id`. Returns it; null: there was none. */
+/**
+ * Removes the gradual release of a handler, but only the one with `id` if given. Returns it; null if there was none.
+ */
 export async function removeRollout(
   trx: Transaction<Schema>,
   handlerId: string,

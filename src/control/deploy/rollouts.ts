@@ -1,6 +1,7 @@
 /**
- * Gradual releases: a version gets a share of the calls beside the live one, until it is finished, aborted by command, or
- * aborted because too many of its calls fail. Runners share the calls out by themselves (src/runner/rollout-choice.ts).
+ * Runs gradual releases: gives a version a share of the calls beside the live one, until the release is finished,
+ * aborted by command, or aborted because too many calls of the new version fail. Runners choose a version for each call
+ * (src/runner/rollout-choice.ts).
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RolloutFigures, RolloutView } from '../../protocol/nouns.ts';
@@ -28,9 +29,9 @@ export interface RolloutsOptions {
   readonly releases: Pick<Releases, 'makeLive' | 'rolloutChanged' | 'startRollout'>;
   readonly handlers: Pick<Handlers, 'findById'>;
   readonly log: OwnerLog;
-  /** Unix milliseconds. */
+  /** Returns Unix milliseconds. */
   readonly now: () => number;
-  /** Takes a failure of the platform, for the platform's own log. */
+  /** Receives a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
 
@@ -45,8 +46,8 @@ export class Rollouts {
   }
 
   /**
-   * Makes a staged Deployment live: at once, or with a share of the calls where its manifest says so and another
-   * version is live. Returns the Deployment that it replaces, and the share in percent (null: all calls). Throws as
+   * Makes a staged Deployment live: with a share of the calls if its manifest says so and another version is live, else
+   * at once. Returns the Deployment that it replaces, and the share in percent (null: all calls). Throws as
    * Releases.makeLive does.
    */
   async goLive(
@@ -64,7 +65,7 @@ export class Rollouts {
     return { replaced: live, percent: release.percent };
   }
 
-  /** See Deployer.startRollout. */
+  /** Implements Deployer.startRollout (src/protocol/ports.ts). */
   async start(options: {
     readonly handlerId: string;
     readonly number: number;
@@ -106,13 +107,13 @@ export class Rollouts {
     );
   }
 
-  /** Returns the gradual release of a handler with figures of both versions; null: there is none. */
+  /** Returns the gradual release of a handler with figures of both versions; null without one. */
   async of(handlerId: string): Promise<RolloutView | null> {
     const row = await this.#options.rollouts.of(handlerId);
     return row === null ? null : this.#view(row);
   }
 
-  /** Lets all calls go to the new version. Throws `not_found` where there is no gradual release. */
+  /** Gives the new version all calls. Throws `not_found` without a gradual release. */
   async finish(handlerId: string, by: string): Promise<void> {
     const { store, releases, log } = this.#options;
     const { name } = await this.#handler(handlerId);
@@ -123,7 +124,7 @@ export class Rollouts {
     await log.write(handlerId, row.number, 'info', `v${row.number} gets all calls${instead}${by}`);
   }
 
-  /** Lets all calls go to the version before. `why` goes into the handler's log. Throws `not_found` as `finish` does. */
+  /** Gives the previous version all calls. `why` goes into the handler's log. Throws `not_found` as `finish` does. */
   async abort(handlerId: string, why: string): Promise<void> {
     const { store, rollouts, releases, log } = this.#options;
     const { name } = await this.#handler(handlerId);
@@ -133,7 +134,7 @@ export class Rollouts {
     await log.write(handlerId, row?.number ?? 0, 'warning', `v${row?.number} gets no calls any more: ${why}`);
   }
 
-  /** Aborts each gradual release whose new version fails too often. Runs now and then. */
+  /** Aborts each gradual release whose new version fails too often. Called periodically. */
   async look(): Promise<void> {
     const { rollouts, report } = this.#options;
     for (const row of await rollouts.all())
@@ -178,7 +179,10 @@ export class Rollouts {
     };
   }
 
-  /** What a new gradual release is written with. Counters are kept by the minute: what its first one holds is not its own. */
+  /**
+   * Returns the values of a new gradual release. Counters are kept by the minute, so the baseline holds calls of its
+   * first minute that came before it.
+   */
   async #share(
     row: DeploymentRow,
     live: DeploymentRow,

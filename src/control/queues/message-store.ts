@@ -15,28 +15,28 @@ import { changeTotal, lockTotal } from './totals.ts';
 
 export interface Published {
   readonly id: string;
-  /** Whether a message with this key had been published before; then `id` is the earlier message's. */
+  /** Whether a message with this key had been published before; `id` is then the id of that message. */
   readonly isDuplicate: boolean;
 }
 
 /** A message, as it is shown and exported. */
 export interface Message {
   readonly id: string;
-  /** Number that grows with each message of the queue, for ever; gaps are usual. */
+  /** Number that grows with each message of the queue and never starts anew; gaps are usual. */
   readonly position: number;
   readonly state: MessageState;
   readonly body: Uint8Array;
   readonly contentType: string | null;
   readonly group: string | null;
-  /** Deliveries that have begun. */
+  /** Number of deliveries that have begun. */
   readonly attempts: number;
-  /** Times in Unix milliseconds; null: not yet, or never. */
+  /** Publication time in Unix milliseconds. The other times are null if they have not come yet, or never will. */
   readonly publishedMs: number;
   readonly dueMs: number | null;
   readonly endedMs: number | null;
-  /** Reason for which the last delivery failed. */
+  /** Reason for the failure of the last delivery; null if none has failed. */
   readonly reason: string | null;
-  /** Id of the Invocation that processed it last. */
+  /** Id of the Invocation that processed the message last; null if none has. */
   readonly invocation: string | null;
 }
 
@@ -69,8 +69,8 @@ export class MessageStore {
   readonly #onPublished: (queueId: string, messages: number) => void;
 
   /**
-   * `onPublished` hears of each queue that has got messages to deliver, after they are durable, and how many of them are
-   * new. `now` in Unix milliseconds.
+   * `onPublished` is called with each queue that has new messages to deliver, once they are durable, and with their
+   * number. `now` in Unix milliseconds.
    */
   constructor(options: {
     readonly db: Database;
@@ -87,7 +87,7 @@ export class MessageStore {
   }
 
   /**
-   * Adds messages to the end of a user's queue, all or none, and creates the queue if there is none. Returns the result
+   * Adds messages to the end of a user's queue, all or none; creates the queue if it does not exist. Returns the result
    * of each message, in order. Throws `limit_exceeded` above queueLimits, `name_invalid`, `bad_request`.
    */
   async publish(ownerId: string, queue: string, messages: readonly NewMessage[]): Promise<readonly Published[]> {
@@ -219,7 +219,10 @@ export class MessageStore {
     return messageOf(row);
   }
 
-  /** Makes dead letters ready again, with all their attempts. `id`: only this one. Returns their number. */
+  /**
+   * Makes dead letters ready again, with all their attempts. `id`: only the message with this id. Returns the number of
+   * messages.
+   */
   async retry(queueId: string, id?: string): Promise<number> {
     const { numUpdatedRows } = await this.#db
       .updateTable('messages')

@@ -67,7 +67,7 @@ export class PublishGroups {
       );
       for (const { settle } of group) settle.resolve();
     } catch (error) {
-      // Some of them may fit; an error of the database concerns all.
+      // Some of the messages may fit; an error of the database concerns all of them.
       if (group.length > 1 && error instanceof PlatformError)
         for (const one of group) await this.#publishGroup(ownerId, [one]);
       else for (const { settle } of group) settle.reject(error);
@@ -75,7 +75,7 @@ export class PublishGroups {
   }
 }
 
-/** Removes the messages that are for the queue of the first one, in order, up to groupLimits, and returns them. */
+/** Removes and returns the messages for the queue of the first one, in order, up to groupLimits. */
 function nextGroup(waiting: Waiting[]): readonly Waiting[] {
   const queue = waiting[0]?.queue;
   const group: Waiting[] = [];

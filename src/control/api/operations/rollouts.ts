@@ -1,4 +1,4 @@
-/** Gradual releases: a version gets a share of the calls beside the live one. */
+/** Operations on gradual releases, which give a version a share of the calls beside the live one. */
 import { z } from 'zod';
 import type { Deployer } from '../../../protocol/ports.ts';
 import { forHandler, type Operation } from '../operation.ts';

@@ -1,6 +1,6 @@
 /**
- * The first schema. Types are chosen to mean the same on SQLite and Postgres: `bigint` for times and
- * counts, `bytea` for bytes (SQLite stores a blob as it is in a column of any name).
+ * Makes the first schema. Types mean the same on SQLite and Postgres: `bigint` for times and counts, `bytea` for bytes
+ * (SQLite stores a blob unchanged in a column of any type).
  */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';

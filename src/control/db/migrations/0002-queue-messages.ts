@@ -1,4 +1,4 @@
-/** Messages that guests publish through queue:, kept until they are exported or consumed. */
+/** Adds the messages that guests publish through queue:, kept until they are exported or consumed. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

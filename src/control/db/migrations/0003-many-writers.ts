@@ -1,7 +1,7 @@
 /**
- * Makes the tables that several controls on one database need: totals that are counted in SQL, leases, the control that
- * owns a repository, the number of the last batch of log lines of each sender. Also the table of how many log lines
- * retention has removed.
+ * Adds the tables that several controls on one database need: totals that are counted in SQL, leases, the control that
+ * holds a repository, the number of the last batch of log lines of each sender. Also adds a table with the number of
+ * log lines that retention has removed.
  */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';

@@ -1,4 +1,4 @@
-/** Addresses from which users have logged in (src/control/accounts/known-addresses.ts). */
+/** Adds the addresses from which users have logged in (src/control/accounts/known-addresses.ts). */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

@@ -1,6 +1,6 @@
 /**
- * Bytes that each handler stores, by kind (src/control/quota), and when a Deployment was retired or failed, by which
- * old ones are dropped. Of Deployments that ended before, the time they were made stands for it.
+ * Adds the bytes that each handler stores, by kind (src/control/quota), and the time at which a Deployment was retired
+ * or failed, by which old ones are removed. For Deployments that ended before, the time at which they were made counts.
  */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';

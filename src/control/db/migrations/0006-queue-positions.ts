@@ -1,4 +1,4 @@
-/** The position of the last message that a handler has published: positions grow for ever, whatever is purged. */
+/** Adds the position of the last message that a handler has published: positions grow for ever, whatever is purged. */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

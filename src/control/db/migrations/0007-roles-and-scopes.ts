@@ -1,8 +1,8 @@
 /**
- * Who may do what: administrators and suspended users, limits and a second factor of each user, what a Token may do
- * and until when, invites for several people, collaborators of handlers and transfers that wait to be accepted.
+ * Adds permissions: administrators and suspended users, limits and a second factor of each user, scopes and expiry of a
+ * Token, invites for several people, collaborators of handlers, and transfers that wait to be accepted.
  *
- * The oldest account becomes the administrator. Tokens that exist may do everything, as before.
+ * The oldest account becomes the administrator. Existing Tokens keep all permissions.
  */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';

@@ -1,4 +1,4 @@
-/** Limits and policy patterns that an owner sets without a push, as JSON (src/control/handlers/settings.ts). */
+/** Adds limits and policy patterns that an owner sets without a push, as JSON (src/control/handlers/settings.ts). */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

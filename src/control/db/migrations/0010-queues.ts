@@ -1,6 +1,7 @@
 /**
- * Gives queues to users: a table of queues, messages with a state, what their owner stores of them, the deduplication
- * keys, and who consumes a queue. The messages that handlers have published move to queues of the handlers' owners.
+ * Gives queues to users: adds a table of queues, a state of each message, the bytes that each owner stores in messages,
+ * deduplication keys, and the consumers of a queue. Messages that handlers have published move to queues of the
+ * handlers' owners.
  */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';

@@ -1,4 +1,4 @@
-/** Who did what to what, as an append-only chain of entries (src/control/audit). */
+/** Adds the audit log, an append-only chain of entries: who did what to what (src/control/audit). */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

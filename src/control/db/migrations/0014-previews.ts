@@ -1,6 +1,6 @@
 /**
- * Gives branches previews: a Deployment says which preview it belongs to, variables and subscriptions too, and log
- * lines are marked. What existed belongs to the deploy branch, written as an empty branch.
+ * Adds previews of branches: Deployments, variables and subscriptions name the preview to which they belong, and log
+ * lines are marked. Existing rows belong to the deploy branch, written as an empty branch.
  */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';

@@ -1,4 +1,6 @@
-/** Adds what became of the messages of a queue, by the minute, and an index on asynchronous calls by their time. */
+/**
+ * Adds counters of the fates of a queue's messages, by the minute, and an index on asynchronous calls by their time.
+ */
 import { type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

@@ -1,4 +1,4 @@
-/** Answers to requests with an Idempotency-Key (src/control/api/kept-answers.ts). */
+/** Adds answers to requests with an Idempotency-Key (src/control/api/kept-answers.ts). */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 

@@ -1,4 +1,4 @@
-/** Gradual releases: a second Deployment of a handler that gets a share of its calls. */
+/** Adds gradual releases: a second Deployment of a handler that gets a share of its calls. */
 import type { Kysely } from 'kysely';
 import type { Migration } from 'kysely/migration';
 
