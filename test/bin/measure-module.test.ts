@@ -1,4 +1,11 @@
 /** What the vet child measures with the engine, and refuses for it. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { serialize } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import { measureLimits, measureModule } from '../../src/bin/measure-module.ts';
 import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
@@ -13,11 +20,24 @@ function measure(text: string, limits = measureLimits) {
 
 describe('measureModule', () => {
   test('tells how much machine code a module became: more for more functions', async () => {
-    const filler = (count: number) =>
-      Array.from({ length: count }, (_, index) => `(func (result i32) i32.const ${index})`).join('');
-    const [small, large] = [await measure(filler(10)), await measure(filler(5_000))];
-    expect(small.codeBytes).toBeGreaterThan(0);
-    expect(large.codeBytes).toBeGreaterThan(small.codeBytes + 5_000 * 16);
+    const folder = await mkdtemp(join(tmpdir(), 'trisiel-measure-'));
+    /** Measures a module of `count` functions in a process of its own; returns bytes of machine code. */
+    const codeBytes = async (count: number): Promise<number> => {
+      const filler = Array.from({ length: count }, (_, index) => `(func (result i32) i32.const ${index})`).join('');
+      const source = wat(`(module ${filler} (func (export "_start")))`);
+      const { bytes, module } = vetModule(source, { provided: providedFunctions });
+      const file = join(folder, String(count));
+      await writeFile(file, serialize({ bytes, module }));
+      const child = fileURLToPath(new URL('../support/measure-child.ts', import.meta.url));
+      return Number((await promisify(execFile)(process.execPath, [child, file])).stdout);
+    };
+    try {
+      const [small, large] = [await codeBytes(10), await codeBytes(5_000)];
+      expect(small).toBeGreaterThan(0);
+      expect(large).toBeGreaterThan(small + 5_000 * 16);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('tells how long an instance takes, in microseconds', async () => {
