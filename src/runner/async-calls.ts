@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import { type CallRequest, callsPath, ownSegment, retryVariable } from '../protocol/call-request.ts';
 import { PlatformError } from '../protocol/errors.ts';
@@ -153,7 +154,7 @@ function requestOf({ request, address, deployment }: Asked, { proxies, isHttps }
  * Reads a body of at most `most` bytes. Throws `body_too_large`, `overloaded`, `bad_request` when the body is cut off,
  * and `request_timeout` when it takes longer than asyncLimits.receiveMs.
  */
-export function receiveBody(request: IncomingMessage, most: number, budget: ByteBudget): Promise<Buffer> {
+export function receiveBody(request: Readable, most: number, budget: ByteBudget): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { isOwnPath, prefersAsync, receiveBody } from '../../src/runner/async-calls.ts';
@@ -12,7 +11,7 @@ describe('the body of an asynchronous request', () => {
   it('that drips is given up in time; what it held is given back, and no timer stays', async () => {
     const request = new PassThrough();
     const budget = new ByteBudget(100);
-    const received = receiveBody(request as unknown as IncomingMessage, 50, budget);
+    const received = receiveBody(request, 50, budget);
     const refused = expect(received).rejects.toMatchObject({ code: 'request_timeout' });
     request.write('1');
     await vi.advanceTimersByTimeAsync(asyncLimits.receiveMs - 1);
@@ -25,7 +24,7 @@ describe('the body of an asynchronous request', () => {
 
   it('that arrives is returned whole, and no timer stays', async () => {
     const request = new PassThrough();
-    const received = receiveBody(request as unknown as IncomingMessage, 50, new ByteBudget(100));
+    const received = receiveBody(request, 50, new ByteBudget(100));
     request.write('hello ');
     request.end('there');
     expect((await received).toString()).toBe('hello there');

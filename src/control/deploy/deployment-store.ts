@@ -299,8 +299,8 @@ export class DeploymentStore {
   }
 
   /**
-   * Returns the preview that a Deployment belongs to; null: it belongs to the handler itself, or the preview no longer
-   * exists.
+   * Returns the preview that a Deployment belongs to; null: it belongs to the handler itself. Throws `not_found` where
+   * the preview no longer exists.
    */
   async previewOf(row: Pick<DeploymentRow, 'handler_id' | 'branch'>): Promise<PreviewName | null> {
     if (row.branch === deployBranch) return null;

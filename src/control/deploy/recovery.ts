@@ -85,7 +85,7 @@ export class Recovery {
 
   /** Calls `finish` if git has moved the ref to the Deployment's commit, else fails the Deployment. */
   async #settle(row: DeploymentRow, finish: () => Promise<void>): Promise<void> {
-    const { store, releases, repositories, handlers, log } = this.#options;
+    const { store, releases, repositories, log } = this.#options;
     const gone = await this.#whatIsGone(row);
     const refs = await repositories.refs(row.handler_id);
     if (gone === null && refs.get(row.ref) === row.commit) {
@@ -96,8 +96,8 @@ export class Recovery {
     const failure = gone === null ? 'the push was interrupted' : `the ${gone} was deleted`;
     const failed = await store.fail(row.id, failure);
     releases.forgetPrepared(row.handler_id, row.branch);
-    if (failed && (await handlers.findById(row.handler_id)) !== null)
-      await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
+    // The row of a Deployment goes with its handler: what could be failed has a log.
+    if (failed) await log.write(row.handler_id, row.number, 'error', `v${row.number} failed: ${failure}`);
   }
 
   /** Returns which of the two a Deployment lacks; null: it lacks neither. */
