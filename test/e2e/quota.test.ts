@@ -18,7 +18,7 @@ import { cwaGuest } from '../support/wat.ts';
 
 const valueBytes = 64 * KIB;
 
-/** Stores 64 KiB of kv under the name that the query gives. Answers `kept`, or `no` and the error number (unknown: 1) as a digit. */
+/** Stores 64 KiB of kv under the name that the query gives. Answers `kept`, or `no` and the error number (denied: 3) as a digit. */
 const keeper = assemble(
   cwaGuest({
     data: [
@@ -67,7 +67,7 @@ describe('a function that stores past its owner’s quota', () => {
       expect(kept).toBeLessThan(MIB / valueBytes);
     }
     expect(kept).toBeGreaterThan(0);
-    expect(answer).toBe('no 1');
+    expect(answer).toBe('no 3');
     const tail = await LogTail.open(platform, ada, 'keeper', 0);
     await tail.line(({ text }) => /^writing kv:\/\/b\/k\d+ failed: your quota is used up/.test(text));
     tail.close();

@@ -34,6 +34,8 @@ export const Errno = {
   busy: -27,
   /** The path leads out of the directory at which it starts. */
   outside: -28,
+  /** What the owner of the function may store is used up. */
+  overQuota: -29,
 } as const;
 
 export type Errno = (typeof Errno)[keyof typeof Errno];

@@ -193,6 +193,6 @@ test('a value that the quota has no room for is refused, with the reason in the 
     data: { 16: url },
     calls: [open, ['resource_write', 0, 64, 1], ['resource_flush', 0]],
   });
-  expect(run.results).toEqual([0, 1, -1]);
+  expect(run.results).toEqual([0, 1, -3]);
   expect(run.logs[0]?.text).toBe(`writing ${url} failed: your quota is used up: 2 GiB of 2 GiB`);
 });

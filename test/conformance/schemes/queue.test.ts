@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { QueueService } from '../../../src/guest/kernel/process.ts';
+import { PlatformError } from '../../../src/protocol/errors.ts';
 import { queueLimits } from '../../../src/protocol/limits.ts';
 import { runCalls } from '../../support/calls.ts';
 import { runGuest } from '../../support/run-guest.ts';
@@ -102,6 +103,18 @@ test.each(['queue://', 'queue://a/b', 'queue://a b', `queue://${'q'.repeat(65)}`
     calls: [['resource_open', 16, bad.length]],
   });
   expect(run.results).toEqual([-2]);
+});
+
+test('a message for which the quota has no room is -3, with the reason in the log', async () => {
+  const full = new PlatformError('limit_exceeded', 'your quota is used up: 2 GiB of 2 GiB');
+  const run = await runCalls({
+    abi: 'cwa',
+    queues: { publish: () => Promise.reject(full) },
+    data: { 16: url },
+    calls: [open, ['resource_write', 0, 64, 1], ['resource_flush', 0]],
+  });
+  expect(run.results).toEqual([0, 1, -3]);
+  expect(run.logs.map((line) => line.text)).toEqual([`publishing to ${url} failed: ${full.message}`]);
 });
 
 test('a queue that does not answer is -1, with the cause in the log', async () => {

@@ -99,6 +99,6 @@ class KvResource implements Resource {
   #failed(what: string, error: unknown): number {
     const why = error instanceof Error ? error.message : String(error);
     this.#guest.report('error', `${what} kv://${this.#bucket}/${this.#key} failed: ${why}`);
-    return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.noSpace : Errno.unknown;
+    return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.overQuota : Errno.unknown;
   }
 }

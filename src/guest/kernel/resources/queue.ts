@@ -39,7 +39,7 @@ function queueResource(guest: Process, queues: QueueService, name: string): Reso
       (error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
         guest.report('error', `publishing to queue://${name} failed: ${why}`);
-        return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.noSpace : Errno.unknown;
+        return error instanceof PlatformError && error.code === 'limit_exceeded' ? Errno.overQuota : Errno.unknown;
       },
     );
   };

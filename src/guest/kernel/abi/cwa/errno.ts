@@ -14,8 +14,9 @@ const fromErrno = new Map<number, number>([
   [Errno.end, CwaError.end],
   [Errno.badDescriptor, CwaError.invalid],
   [Errno.unknownScheme, CwaError.notFound],
-  // A descriptor above the limit is refused by the platform, hence `denied`.
+  // What is above a limit of the platform is refused by it, hence `denied`.
   [Errno.tooManyOpen, CwaError.denied],
+  [Errno.overQuota, CwaError.denied],
   [Errno.exists, CwaError.invalid],
   [Errno.notDirectory, CwaError.notFound],
   [Errno.isDirectory, CwaError.invalid],

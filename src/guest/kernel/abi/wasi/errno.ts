@@ -10,6 +10,7 @@ export const Wasi = {
   busy: 10,
   canceled: 11,
   connrefused: 14,
+  dquot: 19,
   exist: 20,
   fault: 21,
   fbig: 22,
@@ -70,6 +71,7 @@ const translated: ReadonlyMap<number, number> = new Map<number, number>([
   [Errno.busy, Wasi.busy],
   // perm, not notcapable: no right would make such a path valid.
   [Errno.outside, Wasi.perm],
+  [Errno.overQuota, Wasi.dquot],
 ]);
 
 /** Returns 0 if `result` is a count, else the errno of WASI; io for an Errno that is not in the table. */

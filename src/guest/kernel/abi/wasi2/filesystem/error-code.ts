@@ -68,6 +68,7 @@ const codes: ReadonlyMap<number, string> = new Map<number, string>([
   [Errno.crossDevice, 'cross-device'],
   [Errno.busy, 'busy'],
   [Errno.outside, 'not-permitted'],
+  [Errno.overQuota, 'quota'],
 ]);
 
 /** Returns the error code of an Errno; io for an Errno that is not in the table. */
