@@ -4,6 +4,7 @@
  * leaves them out, because its transactions hold the whole file.
  */
 import { open } from 'node:fs/promises';
+import { setTimeout as after } from 'node:timers/promises';
 import { type Dialect, Kysely, PostgresDialect, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type PostgresPoolOptions, postgresPool } from './dialects/postgres-pool.ts';
@@ -169,16 +170,17 @@ async function openPostgres(
       pool: () =>
         postgresPool({ ...options, url, onLost: (error) => onError('a connection to PostgreSQL was lost', error) }),
     });
+  const endMs = performance.now() + startMs;
   const migrator = new Kysely<Schema>({ dialect: dialect({ connections: 2, statementMs: null }) });
   try {
-    await checkServer(migrator);
-    await migrate(migrator, migration);
+    await whenAnswering(() => checkServer(migrator), endMs);
+    await whenAnswering(() => migrate(migrator, migration), endMs);
   } catch (error) {
     throw error instanceof SqlError ? unusable(url, error) : error;
   } finally {
     await migrator.destroy();
   }
-  return new Database({
+  const db = new Database({
     dialects: {
       main: dialect({ connections: connections.main }),
       relaxed: dialect({ connections: connections.relaxed }),
@@ -189,6 +191,42 @@ async function openPostgres(
     isShared: true,
     onError,
   });
+  try {
+    // Later connections have less time: what a user waits for is refused soon.
+    for (const pool of [db, db.relaxed, db.reader]) await whenAnswering(() => sql`select 1`.execute(pool), endMs);
+  } catch (error) {
+    await db.close();
+    throw error instanceof SqlError ? unusable(url, error) : error;
+  }
+  return db;
+}
+
+/** Milliseconds for which a start waits for a PostgreSQL server that is there but does not take connections yet. */
+const startMs = 30_000;
+/** Milliseconds between two tries. */
+const startPauseMs = 250;
+
+/**
+ * Runs `ask`, again and again until `endMs` (of performance.now) while the server is only late: it starts, is full, or
+ * its machine has too much to do. A server that refuses, or is not there, fails at once.
+ */
+async function whenAnswering(ask: () => Promise<unknown>, endMs: number): Promise<void> {
+  for (;;) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      if (!(error instanceof SqlError) || !isLate(error) || performance.now() > endMs) throw error;
+      await after(startPauseMs);
+    }
+  }
+}
+
+/** Whether the server was there: it starts (57P03), has no connection left (53300), or did not answer in time. */
+function isLate({ sqlCode, message }: SqlError): boolean {
+  return (
+    sqlCode === '57P03' || sqlCode === '53300' || (sqlCode === '08006' && /timeout|no answer within/i.test(message))
+  );
 }
 
 /** Oldest version of PostgreSQL that the tests run on. */

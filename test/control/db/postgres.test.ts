@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Database, type DatabaseEvent, openDatabase } from '../../../src/control/db/database.ts';
 import { isOutage, isUnreachable } from '../../../src/control/db/sql-error.ts';
@@ -40,6 +42,24 @@ describe.skipIf(postgresMissing !== null)('PostgreSQL that fails', () => {
       code: 'unavailable',
       message: expect.stringContaining('LATIN1'),
     });
+  });
+
+  test('a server that is there but late is waited for', async () => {
+    let connections = 0;
+    const proxy = createServer((client) => {
+      connections += 1;
+      client.on('error', () => {});
+      // The first connection gets no answer, as from a machine that has too much to do.
+      if (connections === 1) return;
+      const through = connect(server.port, '127.0.0.1').on('error', () => {});
+      client.pipe(through).pipe(client);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    const url = server.url('t').replace(`:${server.port}/`, `:${(proxy.address() as AddressInfo).port}/`);
+    const db = await openDatabase({ url });
+    expect(connections).toBeGreaterThan(1);
+    await db.close();
+    proxy.close();
   });
 
   describe('later', () => {
