@@ -17,11 +17,12 @@ import { attachLogStream } from '../control/api/log-stream.ts';
 import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
+import { CallDeliveries } from '../control/calls/call-deliveries.ts';
 import { CallMaker } from '../control/calls/call-maker.ts';
 import { CallStore } from '../control/calls/call-store.ts';
 import { Schedules } from '../control/calls/schedules.ts';
 import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
-import { HeldLease } from '../control/db/held-lease.ts';
+import { HeldLease, leaseLimits } from '../control/db/held-lease.ts';
 import { SqlLeases } from '../control/db/leases.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
@@ -40,6 +41,7 @@ import { LogStore } from '../control/logs/log-store.ts';
 import { Consumers } from '../control/queues/consumers.ts';
 import { Deliveries } from '../control/queues/deliveries.ts';
 import { FunctionCaller } from '../control/queues/function-caller.ts';
+import { controlLease, LostControls } from '../control/queues/lost-controls.ts';
 import { MessageStore } from '../control/queues/message-store.ts';
 import { PublishGroups } from '../control/queues/publish-groups.ts';
 import { QueueRates } from '../control/queues/queue-rates.ts';
@@ -155,26 +157,37 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     await quota.publishing(ownerId, bytes, () => messages.publish(ownerId, queue, group));
   });
   const taker = { controlId: identity.controlId, bootId };
+  const deliveries = new Deliveries({ db, now, random: Math.random });
   const consumers: Consumers = new Consumers({
     db,
     queues,
     publish: (ownerId, queue, message) => groups.publish(ownerId, queue, message),
     count: (queueId, event, count) => rates.count(queueId, event, count),
     taker,
-    deliveries: new Deliveries({ db, now, random: Math.random }),
+    deliveries,
     caller: functionCaller(),
     now,
     report,
   });
-  const calls = new CallStore({ db, now, random: Math.random });
+  const calls = new CallStore({ db, now });
+  const callDeliveries = new CallDeliveries({ db, now, random: Math.random });
   const schedules = new Schedules({ db, now, newId: () => newId('c', randomBytes) });
   const callMaker = new CallMaker({
-    calls,
+    calls: callDeliveries,
     schedules,
     caller: functionCaller(),
     taker,
     now,
     onStored: (handlerId, bytes) => quota.grew(handlerId, 'usage', bytes),
+    report,
+  });
+  const lostControls = new LostControls({
+    db,
+    controlId: identity.controlId,
+    elapsedMs: () => performance.now(),
+    giveUp: [deliveries, callDeliveries].map((store) => (trx, controlId) => store.giveUp(trx, controlId)),
+    onLost: (controlId, givenUp) =>
+      log.warn({ controlId, givenUp }, 'another control has ended: what it had taken is done again'),
     report,
   });
   const artifacts = await ArtifactStore.open(data('artifacts'));
@@ -358,6 +371,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   rates.start();
   consumers.start();
   callMaker.start();
+  // A database of its own has no other controls.
+  if (db.isShared) lostControls.start();
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
@@ -368,7 +383,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
           usage.prune(),
           logs.prune(),
           queues.prune(),
-          calls.prune(),
+          callDeliveries.prune(),
           audit.prune(),
           keptAnswers.prune(),
         ]);
@@ -400,6 +415,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     server.close();
     streams.close();
     server.closeIdleConnections();
+    await lostControls.close();
     await Promise.all([
       consumers.close(runnerLimits.drainMs),
       callMaker.close(runnerLimits.drainMs),
@@ -427,8 +443,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
 async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger): Promise<HeldLease> {
   const lease = await HeldLease.take({
     leases: new SqlLeases({ db, now: Date.now }),
-    name: `control/${identity.controlId}`,
+    name: `${controlLease}${identity.controlId}`,
     holder: identity.holder,
+    ...(db.isShared ? { renewMs: leaseLimits.watchedRenewMs } : {}),
     onLost: () => log.fatal('another control works with a copy of this data folder: stop one of them'),
     onError: (error) => log.error({ err: error }, 'the lease of the data folder could not be renewed'),
   });

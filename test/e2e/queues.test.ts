@@ -1,5 +1,6 @@
 /** Messages of queues reach functions: through a real server, runners and git pushes. */
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { queueLimits } from '../../src/protocol/limits.ts';
 import {
   api,
   call,
@@ -54,6 +55,27 @@ const reporter = assemble(`(module
       (br $more)))
     (i32.const 0)))`);
 
+/** Exits with 0 if its standard input has so many bytes, and they add up to `sum`. */
+const summing = (count: number, sum: number): Uint8Array =>
+  assemble(`(module
+    (import "cwa" "io_get_stdin" (func $stdin (result i32)))
+    (import "cwa" "resource_read" (func $read (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (func (export "cwa_main") (result i32) (local $n i32) (local $at i32) (local $count i32) (local $sum i32)
+      (block $end (loop $more
+        (local.set $n (call $read (call $stdin) (i32.const 0) (i32.const 4096)))
+        (br_if $end (i32.le_s (local.get $n) (i32.const 0)))
+        (local.set $count (i32.add (local.get $count) (local.get $n)))
+        (local.set $at (i32.const 0))
+        (loop $bytes
+          (local.set $sum (i32.add (local.get $sum) (i32.load8_u (local.get $at))))
+          (local.set $at (i32.add (local.get $at) (i32.const 1)))
+          (br_if $bytes (i32.lt_u (local.get $at) (local.get $n))))
+        (br $more)))
+      (i32.or
+        (i32.ne (local.get $count) (i32.const ${count}))
+        (i32.ne (local.get $sum) (i32.const ${sum})))))`);
+
 const repos = new Map<string, string>();
 
 async function deploy(handler: string, module: Uint8Array, manifest: string): Promise<void> {
@@ -65,11 +87,11 @@ async function deploy(handler: string, module: Uint8Array, manifest: string): Pr
   expect(pushed.status, pushed.stderr).toBe(0);
 }
 
-const publish = async (queue: string, body: string, type = 'text/plain') => {
+const publish = async (queue: string, body: string | Uint8Array, type = 'text/plain') => {
   const answer = await fetch(`${platform.controlUrl}/api/v1/queues/${queue}/messages`, {
     method: 'POST',
     headers: { authorization: `Bearer ${ada.token}`, 'content-type': type },
-    body,
+    body: Buffer.from(body as string),
   });
   expect(answer.status, await answer.clone().text()).toBe(201);
 };
@@ -115,6 +137,19 @@ describe('a message', () => {
       bytesIn: 11,
     });
     expect((await queue('in')).consumers).toEqual(['first']);
+  });
+
+  it.each([
+    ['no bytes', new Uint8Array(), 0],
+    ['1 MiB', new Uint8Array(queueLimits.messageBytes).fill(7), (7 * queueLimits.messageBytes) % 2 ** 32],
+    ['bytes that are no UTF-8', Uint8Array.of(0xff, 0, 0xfe), 0xff + 0xfe],
+  ])('of %s arrives as it was published', async (what, body, sum) => {
+    const name = `summed-${body.length}`;
+    await deploy(name, summing(body.length, sum), `[[queue]]\nname = "${name}"\nmax-attempts = 1\n`);
+    await publish(name, body, 'application/octet-stream');
+    await eventually(async () =>
+      expect((await queue(name)).messages, what).toEqual({ ready: 0, inflight: 0, dead: 0, done: 1 }),
+    );
   });
 
   it('of a batch stands in a line with others', async () => {

@@ -94,7 +94,7 @@ export async function startPlatform(
     usage,
     queues: own.queues,
     messages: own.messages,
-    calls: new CallStore({ db, now, random: () => 0 }),
+    calls: new CallStore({ db, now }),
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),

@@ -1,17 +1,16 @@
 /** Places for calls that a test takes. */
+import type { CallPlaces } from '../../src/control/calls/waiting-calls.ts';
 
-/** Returns options of CallStore.take: `room` places for any owner, and all calls as candidates. */
-export function placesFor(room: number) {
+/** Returns `room` places that any owner may take. */
+export function placesFor(room: number): CallPlaces {
   let free = room;
   return {
-    candidates: 1_000,
-    reserve: () => {
-      if (free === 0) return false;
-      free -= 1;
-      return true;
+    room: () => free,
+    take: (_, count) => {
+      free -= count;
     },
-    release: () => {
-      free += 1;
+    give: (_, count) => {
+      free += count;
     },
   };
 }

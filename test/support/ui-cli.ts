@@ -95,7 +95,7 @@ export async function startControl(options: { readonly registration?: Registrati
     usage,
     queues: own.queues,
     messages: own.messages,
-    calls: new CallStore({ db, now, random: () => 0 }),
+    calls: new CallStore({ db, now }),
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => {},
     log,

@@ -290,12 +290,13 @@ async function answer(
       : {};
   // A body may take half a minute to come. A Token that was revoked meanwhile is good for nothing any more.
   const hasWaited = before !== null && operation.body !== null;
-  const caller = hasWaited ? await authenticate(deps.accounts, ctx.headers.authorization) : before;
+  const callerNow = async () => (before === null ? null : authenticate(deps.accounts, ctx.headers.authorization));
+  const caller = hasWaited ? await callerNow() : before;
   const query = { ...ctx.query };
   const address = ctx.ip;
   let handler: AuditedCall['handler'] = null;
   const told = () => ({ operation, caller, address, params: ctx.params, query, body, handler });
-  const call = { caller, access, address, params: ctx.params, request: ctx.req };
+  const call = { caller, callerNow, access, address, params: ctx.params, request: ctx.req };
   const run = async (): Promise<unknown> => {
     const ifMatch = ctx.get('if-match');
     if (reader !== null && ifMatch !== '')

@@ -25,6 +25,8 @@ export interface RawCall {
   readonly body: unknown;
   /** The request, for operations that read the body themselves. */
   readonly request: IncomingMessage;
+  /** Looks the caller up again. Throws `unauthorized` when the Token has been revoked since. */
+  readonly callerNow: () => Promise<Caller | null>;
   /** Is told the handler that the operation is done to, once the caller may do it. */
   readonly onHandler: (handler: GrantedHandler) => void;
 }
@@ -110,13 +112,26 @@ export function forUsers<const Path extends string, Query extends z.ZodType, Bod
     Path,
     Query,
     Body,
-    OperationCall<Path, Query, Body> & Caller
+    OperationCall<Path, Query, Body> &
+      Caller & {
+        /**
+         * Checks that the caller may still do the operation: for one that reads a long body. Throws `unauthorized` and
+         * `forbidden`.
+         */
+        readonly stillAllowed: () => Promise<void>;
+      }
   >,
 ): Operation {
   return erase(definition, 'user', (call, raw) => {
-    if (raw.caller === null) throw new Error(`${definition.id} was reached without a user`);
-    checkAllowed(raw.caller, definition.id);
-    return definition.run({ ...call, ...raw.caller });
+    const allowed = (caller: Caller | null): Caller => {
+      if (caller === null) throw new Error(`${definition.id} was reached without a user`);
+      checkAllowed(caller, definition.id);
+      return caller;
+    };
+    const stillAllowed = async (): Promise<void> => {
+      allowed(await raw.callerNow());
+    };
+    return definition.run({ ...call, ...allowed(raw.caller), stillAllowed });
   });
 }
 

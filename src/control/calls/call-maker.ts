@@ -8,7 +8,8 @@ import { FairPlaces } from '../../waiting/fair-places.ts';
 import { deliveryLimits } from '../queues/deliveries.ts';
 import { type Answered, type FunctionCaller, resultOf, type TriggeredCall } from '../queues/function-caller.ts';
 import { newTakenId, type Taker } from '../queues/taker.ts';
-import type { CallStore, StoredAnswer, TakenCall } from './call-store.ts';
+import type { CallDeliveries, TakenCall } from './call-deliveries.ts';
+import type { StoredAnswer } from './call-store.ts';
 import type { Schedules } from './schedules.ts';
 
 export const callMakerLimits = {
@@ -18,8 +19,6 @@ export const callMakerLimits = {
   lookMs: 1_000,
   /** Calls that one control makes at the same time. A user holds at most as many of these places as are free. */
   running: 128,
-  /** Calls that one take reads; those whose owner has no place left are passed over. */
-  candidates: 512,
   /** Milliseconds after which a call is tried again when its function cannot be called. */
   refusedMs: 1_000,
   /** Number of ended calls after which old calls are pruned. */
@@ -27,7 +26,7 @@ export const callMakerLimits = {
 } as const;
 
 export interface CallMakerOptions {
-  readonly calls: CallStore;
+  readonly calls: CallDeliveries;
   readonly schedules: Schedules;
   readonly caller: FunctionCaller;
   /** Identifies this control in the calls that it takes. */
@@ -126,17 +125,8 @@ export class CallMaker {
       const running = new Map<string, number>();
       for (const { handlerId } of this.#running.values()) running.set(handlerId, (running.get(handlerId) ?? 0) + 1);
       if (this.#places.held >= callMakerLimits.running || this.#isClosed) return;
-      const taken = await calls.take({
-        takenId: newTakenId(this.#options.taker),
-        running,
-        candidates: callMakerLimits.candidates,
-        reserve: (ownerId) => {
-          const hasRoom = this.#places.room(ownerId) > 0;
-          if (hasRoom) this.#places.take(ownerId, 1);
-          return hasRoom;
-        },
-        release: (ownerId) => this.#places.give(ownerId, 1),
-      });
+      const takenId = newTakenId(this.#options.taker);
+      const taken = await calls.take({ takenId, running, places: this.#places });
       for (const call of taken) this.#make(call);
       if (this.#endedSincePruning >= callMakerLimits.pruneEvery) {
         this.#endedSincePruning = 0;

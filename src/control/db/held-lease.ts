@@ -2,16 +2,20 @@
 import type { Lease, Leases } from '../../protocol/ports.ts';
 
 export const leaseLimits = {
-  /** Milliseconds that a lease lasts without a renewal. */
+  /** Milliseconds that a lease lasts without a renewal: at least two renewals may fail before it expires. */
   ttlMs: 15_000,
-  /** Milliseconds between two renewals: two may fail before the lease expires. */
+  /** Milliseconds between two renewals. */
   renewMs: 5_000,
+  /** The same where other controls watch whether this one lives (src/control/queues/lost-controls.ts). */
+  watchedRenewMs: 1_000,
 } as const;
 
 export interface HeldLeaseOptions {
   readonly leases: Leases;
   readonly name: string;
   readonly holder: string;
+  /** Milliseconds between two renewals; absent: leaseLimits.renewMs. */
+  readonly renewMs?: number;
   /** Is called once when another holder has taken the lease. */
   readonly onLost: () => void;
   readonly onError: (error: unknown) => void;
@@ -22,14 +26,16 @@ export class HeldLease {
   readonly #timer: NodeJS.Timeout;
   #lease: Lease;
   #isHeld = true;
-  #renewing: Promise<void> = Promise.resolve();
+  #renewing: Promise<void> | null = null;
 
   private constructor(options: HeldLeaseOptions, lease: Lease) {
     this.#options = options;
     this.#lease = lease;
     this.#timer = setInterval(() => {
-      this.#renewing = this.#renew();
-    }, leaseLimits.renewMs);
+      this.#renewing ??= this.#renew().finally(() => {
+        this.#renewing = null;
+      });
+    }, options.renewMs ?? leaseLimits.renewMs);
     this.#timer.unref();
   }
 

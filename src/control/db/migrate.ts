@@ -17,6 +17,7 @@ import { previews } from './migrations/0014-previews.ts';
 import { queueRates } from './migrations/0015-queue-rates.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
 import { rollouts } from './migrations/0018-rollouts.ts';
+import { waiting } from './migrations/0022-waiting.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -35,6 +36,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0015-queue-rates': queueRates,
   '0017-kept-answers': keptAnswers,
   '0018-rollouts': rollouts,
+  '0022-waiting': waiting,
 };
 
 /** Names of all migrations, in order. */

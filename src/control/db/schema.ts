@@ -200,8 +200,9 @@ export interface Schema {
     position: number;
     state: MessageState;
     /**
-     * State `ready`: earliest time of the next delivery, 0 for at once. State `inflight`: time by which the holder must
-     * have settled or extended the message, or else it becomes ready again.
+     * State `ready`: earliest time of the next delivery, 0 for at once, -1 while another message of its group comes
+     * first (src/control/queues/waiting-messages.ts). State `inflight`: time by which the holder must have settled or
+     * extended the message, or else it becomes ready again.
      */
     due_ms: number;
     /** Deliveries that have begun. */
@@ -260,7 +261,7 @@ export interface Schema {
     /** The tick that the run is for; null for a request, and for a run that a user started. */
     tick_ms: number | null;
     state: CallState;
-    /** Same meaning as `due_ms` of `messages`. */
+    /** As `due_ms` of `messages`, but never -1. */
     due_ms: number;
     /** Deliveries that have begun. */
     attempts: number;

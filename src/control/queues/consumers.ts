@@ -9,7 +9,7 @@ import { queueLimits } from '../../protocol/limits.ts';
 import type { QueueEvent, QueueSettings } from '../../protocol/nouns.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
 import type { Database } from '../db/database.ts';
-import { type Deliveries, deliveryLimits, type TakenMessage } from './deliveries.ts';
+import { type Deliveries, type Delivery, deliveryLimits, type TakenMessage } from './deliveries.ts';
 import { framed, single } from './framing.ts';
 import type { CallResult, FunctionCaller } from './function-caller.ts';
 import type { NewMessage } from './new-message.ts';
@@ -67,7 +67,8 @@ export class Consumers {
   readonly #options: ConsumersOptions;
   /** Lanes by `HANDLERID LABEL QUEUE`. */
   readonly #lanes = new Map<string, Lane>();
-  readonly #running = new Map<string, Promise<void>>();
+  /** Calls of each delivery that have not ended; resolves when all of them are settled. */
+  readonly #running = new Map<Delivery, Promise<void>>();
   readonly #places = new FairPlaces(consumerLimits.calls);
   /** Lanes that wait for a place, in order of arrival. */
   readonly #waiting = new Set<Lane>();
@@ -182,18 +183,18 @@ export class Consumers {
       this.#places.take(ownerId, calls);
       let unused = calls;
       try {
-        const takenId = newTakenId(this.#options.taker);
-        const { messages, nextMs, lost } = await this.#options.deliveries.take({
-          ...{ queueId, handlerId, takenId, maxAttempts },
+        const delivery = { queueId, takenId: newTakenId(this.#options.taker) };
+        const { messages, hasMore, nextMs, lost } = await this.#options.deliveries.take({
+          ...{ ...delivery, handlerId, maxAttempts },
           limit: Math.min(calls * batch, consumerLimits.takenMessages),
           inFlightMax: concurrency * batch,
         });
         this.#options.count(queueId, 'retried', lost.retried);
         this.#options.count(queueId, 'dead', lost.dead);
         unused -= Math.ceil(messages.length / batch);
-        this.#deliver(lane, subscription, takenId, messages);
-        // There may be more messages, also when the bytes limited the take.
-        if (messages.length > 0) lane.isWoken = lane.calls < concurrency;
+        this.#deliver(lane, subscription, delivery, messages);
+        // There may be more messages, also when the bytes or the pages limited the take.
+        if (messages.length > 0 || hasMore) lane.isWoken = lane.calls < concurrency;
         if (nextMs !== null) this.#wakeAt(lane, nextMs);
       } finally {
         this.#free(ownerId, unused);
@@ -202,23 +203,23 @@ export class Consumers {
   }
 
   /** Calls the function for messages of a take. `subscription`: its state when they were taken. */
-  #deliver(lane: Lane, subscription: Subscription, takenId: string, messages: readonly TakenMessage[]): void {
+  #deliver(lane: Lane, subscription: Subscription, delivery: Delivery, messages: readonly TakenMessage[]): void {
     const { settings, ownerId } = subscription;
     let left = messages.length;
     for (let at = 0; at < messages.length; at += settings.batch) {
       const part = messages.slice(at, at + settings.batch);
       lane.calls += 1;
-      const settled = this.#call(lane, subscription, takenId, part)
+      const settled = this.#call(lane, subscription, delivery, part)
         .catch((error: unknown) => this.#report(error))
         .then(() => {
           lane.calls -= 1;
           left -= part.length;
-          if (left === 0) this.#running.delete(takenId);
+          if (left === 0) this.#running.delete(delivery);
           this.#free(ownerId, 1);
           this.#wake(lane);
         });
-      const before = this.#running.get(takenId);
-      this.#running.set(takenId, before === undefined ? settled : Promise.all([before, settled]).then(() => {}));
+      const before = this.#running.get(delivery);
+      this.#running.set(delivery, before === undefined ? settled : Promise.all([before, settled]).then(() => {}));
     }
   }
 
@@ -243,26 +244,26 @@ export class Consumers {
   async #call(
     lane: Lane,
     subscription: Subscription,
-    takenId: string,
+    delivery: Delivery,
     messages: readonly TakenMessage[],
   ): Promise<void> {
     const { deliveries } = this.#options;
-    const { settings, queueId, ownerId } = subscription;
-    const ids = messages.map(({ id }) => id);
+    const { settings, ownerId } = subscription;
+    const { queueId } = delivery;
     const result = await this.#options.caller.call(callOf(subscription, messages));
     switch (result.kind) {
       case 'refused':
-        return deliveries.giveBack(takenId, ids, consumerLimits.refusedMs);
+        return deliveries.giveBack(delivery, messages, consumerLimits.refusedMs);
       case 'failed':
-        return this.#failed(subscription, takenId, messages, result);
+        return this.#failed(subscription, delivery, messages, result);
       case 'ok': {
-        if (settings.output !== null && !(await this.#chain(subscription, result, takenId, messages))) return;
-        const done = await deliveries.done(takenId, ids, result.invocation);
-        if (queueId !== null) this.#options.count(queueId, 'acknowledged', done);
+        if (settings.output !== null && !(await this.#chain(subscription, result, delivery, messages))) return;
+        const done = await deliveries.done(delivery, messages, result.invocation);
+        this.#options.count(queueId, 'acknowledged', done);
         lane.doneSincePruning += done;
       }
     }
-    if (lane.doneSincePruning < consumerLimits.pruneEvery || queueId === null) return;
+    if (lane.doneSincePruning < consumerLimits.pruneEvery) return;
     lane.doneSincePruning = 0;
     await this.#options.queues.pruneDone(ownerId, queueId);
   }
@@ -271,7 +272,7 @@ export class Consumers {
   async #chain(
     subscription: Subscription,
     result: Extract<CallResult, { readonly kind: 'ok' }>,
-    takenId: string,
+    delivery: Delivery,
     messages: readonly TakenMessage[],
   ): Promise<boolean> {
     const { ownerId, settings } = subscription;
@@ -286,21 +287,21 @@ export class Consumers {
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       const reason = `its output could not be published to ${settings.output}: ${why}`;
-      await this.#failed(subscription, takenId, messages, { reason, invocation: result.invocation });
+      await this.#failed(subscription, delivery, messages, { reason, invocation: result.invocation });
       return false;
     }
   }
 
   async #failed(
-    { queueId, settings: { maxAttempts } }: Subscription,
-    takenId: string,
+    { settings: { maxAttempts } }: Subscription,
+    delivery: Delivery,
     messages: readonly TakenMessage[],
     failure: { readonly reason: string; readonly invocation: string | null },
   ): Promise<void> {
     const { deliveries, count } = this.#options;
     const { reason, invocation } = failure;
-    await deliveries.failed(takenId, { messages, maxAttempts, reason, invocation });
-    if (queueId === null) return;
+    const { queueId } = delivery;
+    await deliveries.failed(delivery, { messages, maxAttempts, reason, invocation });
     const dead = messages.filter(({ attempt }) => attempt >= maxAttempts).length;
     count(queueId, 'dead', dead);
     count(queueId, 'retried', messages.length - dead);

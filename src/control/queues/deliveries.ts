@@ -8,11 +8,12 @@
  *
  * Nothing here waits for the disk: what a power cut undoes is delivered once more.
  */
-import type { Transaction } from 'kysely';
+import type { Kysely, Transaction } from 'kysely';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
-import { type Taker, takenPatterns } from './taker.ts';
+import { type Taker, takenBy } from './taker.ts';
+import { bringBack, findMessages, lockQueue } from './waiting-messages.ts';
 
 /** A message that has been taken for a consumer. */
 export interface TakenMessage {
@@ -20,6 +21,8 @@ export interface TakenMessage {
   readonly position: number;
   readonly body: Uint8Array;
   readonly contentType: string | null;
+  /** Key of the message's group; null: it has none. */
+  readonly group: string | null;
   /** Number of this delivery, from 1. */
   readonly attempt: number;
   readonly publishedMs: number;
@@ -28,10 +31,18 @@ export interface TakenMessage {
 export interface Taken {
   /** Messages in the order of publishing. */
   readonly messages: readonly TakenMessage[];
+  /** Whether another take may find messages at once, although this one found fewer than it may. */
+  readonly hasMore: boolean;
   /** Unix milliseconds at which a further message may become available; null: only when one is published. */
   readonly nextMs: number | null;
   /** Messages that earlier takers lost: those that come again, and those that are dead letters now. */
   readonly lost: { readonly retried: number; readonly dead: number };
+}
+
+/** One take of a consumer, whose messages are settled together or one by one. */
+export interface Delivery {
+  readonly queueId: string;
+  readonly takenId: string;
 }
 
 const noneLost = { retried: 0, dead: 0 } as const;
@@ -92,13 +103,8 @@ export class Deliveries {
     const { queueId, handlerId, takenId } = options;
     return this.#db.relaxed.transaction().execute(async (trx) => {
       // Takers of one queue run one after the other, so that limits hold and groups keep their order.
-      const queue = await trx
-        .selectFrom('queues')
-        .select('is_paused')
-        .where('id', '=', queueId)
-        .forNoKeyUpdate()
-        .executeTakeFirst();
-      if (queue === undefined || queue.is_paused === 1) return { messages: [], nextMs: null, lost: noneLost };
+      const queue = await lockQueue(trx, queueId);
+      if (queue === null || queue.isPaused) return { messages: [], hasMore: false, nextMs: null, lost: noneLost };
       const nowMs = this.#now();
       const lost = await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
       await trx
@@ -117,19 +123,28 @@ export class Deliveries {
         .where('taken_by', '=', handlerId)
         .executeTakeFirstOrThrow();
       const room = Math.min(options.limit, options.inFlightMax - Number(count));
-      const messages = room <= 0 ? [] : await takeSome(trx, { queueId, handlerId, takenId, room, nowMs });
-      return { messages, nextMs: await nextDue(trx, queueId), lost };
+      const { messages, hasMore } =
+        room <= 0
+          ? { messages: [], hasMore: false }
+          : await takeSome(trx, { queueId, handlerId, takenId, room, nowMs });
+      return { messages, hasMore, nextMs: await nextDue(trx, queueId), lost };
     });
   }
 
   /** Extends the reservation of these deliveries' messages to visibleMs from now. */
-  async extend(takenIds: readonly string[]): Promise<void> {
-    if (takenIds.length === 0) return;
+  async extend(deliveries: readonly Delivery[]): Promise<void> {
+    if (deliveries.length === 0) return;
     await this.#db.relaxed
       .updateTable('messages')
       .set({ due_ms: this.#now() + deliveryLimits.visibleMs })
+      // Names the queues because the index on states begins with the queue.
+      .where('queue_id', 'in', [...new Set(deliveries.map(({ queueId }) => queueId))])
       .where('state', '=', 'inflight')
-      .where('taken_id', 'in', takenIds)
+      .where(
+        'taken_id',
+        'in',
+        deliveries.map(({ takenId }) => takenId),
+      )
       .execute();
   }
 
@@ -137,29 +152,51 @@ export class Deliveries {
    * Ends the reservations of earlier processes of this control: the next take settles them as lost, without waiting for
    * visibleMs.
    */
-  async giveUpBefore(taker: Taker): Promise<void> {
-    const { control, process } = takenPatterns(taker);
-    await this.#db.relaxed
-      .updateTable('messages')
-      .set({ due_ms: 0 })
-      // Names the queues because the index on states begins with the queue.
-      .where('queue_id', 'in', (from) => from.selectFrom('queues').select('id'))
-      .where('state', '=', 'inflight')
-      .where('taken_id', 'like', control)
-      .where('taken_id', 'not like', process)
+  async giveUpBefore({ controlId, bootId }: Taker): Promise<void> {
+    await this.#givenUp(this.#db.relaxed, controlId)
+      .where('taken_id', 'not like', takenBy({ controlId, bootId }))
       .execute();
   }
 
+  /** Ends the reservations of a control that has ended, in a transaction of the caller. Returns their number. */
+  async giveUp(trx: Kysely<Schema>, controlId: string): Promise<number> {
+    return Number((await this.#givenUp(trx, controlId).executeTakeFirst()).numUpdatedRows);
+  }
+
+  #givenUp(db: Kysely<Schema>, controlId: string) {
+    return (
+      db
+        .updateTable('messages')
+        .set({ due_ms: 0 })
+        // Names the queues because the index on states begins with the queue.
+        .where('queue_id', 'in', (from) => from.selectFrom('queues').select('id'))
+        .where('state', '=', 'inflight')
+        .where('taken_id', 'like', takenBy({ controlId }))
+    );
+  }
+
   /** Stores that the consumer has acknowledged messages of a delivery. Returns their number. */
-  async done(takenId: string, ids: readonly string[], invocation: string | null): Promise<number> {
-    const { numUpdatedRows } = await this.#db.relaxed
-      .updateTable('messages')
-      .set({ state: 'done', due_ms: 0, ended_ms: this.#now(), reason: null, invocation })
-      .where('id', 'in', ids)
-      .where('state', '=', 'inflight')
-      .where('taken_id', '=', takenId)
-      .executeTakeFirst();
-    return Number(numUpdatedRows);
+  async done(
+    { queueId, takenId }: Delivery,
+    messages: readonly Pick<TakenMessage, 'id' | 'group'>[],
+    invocation: string | null,
+  ): Promise<number> {
+    const groups = groupsOf(messages);
+    const store = async (db: Kysely<Schema>): Promise<number> => {
+      const { numUpdatedRows } = await db
+        .updateTable('messages')
+        .set({ state: 'done', due_ms: 0, ended_ms: this.#now(), reason: null, invocation })
+        .where(
+          'id',
+          'in',
+          messages.map(({ id }) => id),
+        )
+        .where('state', '=', 'inflight')
+        .where('taken_id', '=', takenId)
+        .executeTakeFirst();
+      return Number(numUpdatedRows);
+    };
+    return groups.length === 0 ? store(this.#db.relaxed) : this.#settle(queueId, groups, store);
   }
 
   /**
@@ -167,9 +204,9 @@ export class Deliveries {
    * their last attempt.
    */
   async failed(
-    takenId: string,
+    { queueId, takenId }: Delivery,
     failure: {
-      readonly messages: readonly Pick<TakenMessage, 'id' | 'attempt'>[];
+      readonly messages: readonly Pick<TakenMessage, 'id' | 'group' | 'attempt'>[];
       readonly reason: string;
       readonly invocation: string | null;
       readonly maxAttempts: number;
@@ -177,28 +214,30 @@ export class Deliveries {
   ): Promise<void> {
     const nowMs = this.#now();
     const reason = failure.reason.slice(0, queueLimits.reasonChars);
-    await this.#db.relaxed.transaction().execute(async (trx) => {
-      for (const { id, attempt } of failure.messages) {
-        const isLast = attempt >= failure.maxAttempts;
-        await trx
+    const { messages, invocation, maxAttempts } = failure;
+    const store = async (db: Kysely<Schema>): Promise<void> => {
+      for (const { id, attempt } of messages) {
+        const isLast = attempt >= maxAttempts;
+        await db
           .updateTable('messages')
           .set({
             state: isLast ? 'dead' : 'ready',
             due_ms: isLast ? 0 : nowMs + retryDelayMs(attempt, this.#random()),
             ended_ms: isLast ? nowMs : null,
             reason,
-            invocation: failure.invocation,
+            invocation,
           })
           .where('id', '=', id)
           .where('state', '=', 'inflight')
           .where('taken_id', '=', takenId)
           .execute();
       }
-    });
+    };
+    await this.#settle(queueId, groupsOf(messages), store);
   }
 
   /** Returns messages that were not delivered: they are ready again after `delayMs`, and the attempt is not counted. */
-  async giveBack(takenId: string, ids: readonly string[], delayMs: number): Promise<void> {
+  async giveBack({ takenId }: Delivery, messages: readonly Pick<TakenMessage, 'id'>[], delayMs: number): Promise<void> {
     await this.#db.relaxed
       .updateTable('messages')
       .set((eb) => ({
@@ -206,10 +245,28 @@ export class Deliveries {
         due_ms: delayMs === 0 ? 0 : this.#now() + delayMs,
         attempts: eb('attempts', '-', 1),
       }))
-      .where('id', 'in', ids)
+      .where(
+        'id',
+        'in',
+        messages.map(({ id }) => id),
+      )
       .where('state', '=', 'inflight')
       .where('taken_id', '=', takenId)
       .execute();
+  }
+
+  /** Runs `store`, which settles messages, in a transaction that brings the next messages of their groups back. */
+  async #settle<Result>(
+    queueId: string,
+    groups: readonly string[],
+    store: (db: Kysely<Schema>) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#db.relaxed.transaction().execute(async (trx) => {
+      if (groups.length > 0) await lockQueue(trx, queueId);
+      const result = await store(trx);
+      await bringBack(trx, queueId, groups);
+      return result;
+    });
   }
 
   /** Settles deliveries whose reservation has expired: their messages are delivered again, or become dead letters. */
@@ -248,11 +305,20 @@ export class Deliveries {
       .where('queue_id', '=', queueId)
       .where('state', '=', 'inflight')
       .where('due_ms', '<=', nowMs)
-      .returning('state')
+      .returning(['state', 'group_key'])
       .execute();
+    await bringBack(
+      trx,
+      queueId,
+      rows.map(({ group_key }) => group_key),
+    );
     const dead = rows.filter(({ state }) => state === 'dead').length;
     return { retried: rows.length - dead, dead };
   }
+}
+
+function groupsOf(messages: readonly Pick<TakenMessage, 'group'>[]): readonly string[] {
+  return messages.flatMap(({ group }) => group ?? []);
 }
 
 async function takeSome(
@@ -264,39 +330,16 @@ async function takeSome(
     readonly room: number;
     readonly nowMs: number;
   },
-): Promise<readonly TakenMessage[]> {
-  const candidates = await trx
-    .selectFrom('messages as m')
-    .select(['m.id', ({ fn }) => fn<number>('length', ['m.body']).as('bytes')])
-    .where('m.queue_id', '=', options.queueId)
-    .where('m.state', '=', 'ready')
-    .where('m.due_ms', '=', 0)
-    .where(({ or, not, exists, selectFrom, eb: own }) =>
-      or([
-        own('m.group_key', 'is', null),
-        not(
-          exists(
-            selectFrom('messages as before')
-              .select('before.id')
-              .whereRef('before.queue_id', '=', 'm.queue_id')
-              .whereRef('before.group_key', '=', 'm.group_key')
-              .whereRef('before.position', '<', 'm.position')
-              .where('before.state', 'in', ['ready', 'inflight']),
-          ),
-        ),
-      ]),
-    )
-    .orderBy('m.position')
-    .limit(options.room)
-    .execute();
+): Promise<{ readonly messages: readonly TakenMessage[]; readonly hasMore: boolean }> {
+  const found = await findMessages(trx, options.queueId, options.room);
   let bytes = 0;
-  const ids = candidates
+  const ids = found.messages
     .filter((one, index) => {
-      bytes += Number(one.bytes);
+      bytes += one.bytes;
       return index === 0 || bytes <= deliveryLimits.takenBytes;
     })
     .map(({ id }) => id);
-  if (ids.length === 0) return [];
+  if (ids.length === 0) return { messages: [], hasMore: found.hasMore };
   const rows = await trx
     .updateTable('messages')
     .set((eb) => ({
@@ -307,18 +350,20 @@ async function takeSome(
       taken_id: options.takenId,
     }))
     .where('id', 'in', ids)
-    .returning(['id', 'position', 'body', 'content_type', 'attempts', 'published_ms'])
+    .returning(['id', 'position', 'body', 'content_type', 'group_key', 'attempts', 'published_ms'])
     .execute();
-  return rows
+  const messages = rows
     .map((row) => ({
       id: row.id,
       position: Number(row.position),
       body: new Uint8Array(row.body),
       contentType: row.content_type,
+      group: row.group_key,
       attempt: Number(row.attempts),
       publishedMs: Number(row.published_ms),
     }))
     .sort((a, b) => a.position - b.position);
+  return { messages, hasMore: found.hasMore };
 }
 
 /** Returns when the next delayed message is due or the next reservation expires. */

@@ -13,6 +13,18 @@ export interface NewMessage {
   readonly group: string | null;
   /** Unix milliseconds before which the message is not delivered; 0: at once. */
   readonly dueMs: number;
+  /** Outcome of a message that comes from an export, where it had ended; absent: it is to be delivered. */
+  readonly ended?: EndedMessage;
+}
+
+/** How an exported message had ended. It is stored as it was, and not delivered again. */
+export interface EndedMessage {
+  readonly state: 'dead' | 'done';
+  readonly attempts: number;
+  /** Unix milliseconds. */
+  readonly endedMs: number;
+  readonly reason: string | null;
+  readonly invocation: string | null;
 }
 
 /** Throws `limit_exceeded` or `bad_request` for a message that no queue accepts. */

@@ -9,6 +9,7 @@ import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { pruneRates, type QueueCounts, recentCounts } from './queue-rates.ts';
 import { changeTotal, lockTotal } from './totals.ts';
+import { asideMs, bringBack, lockQueue } from './waiting-messages.ts';
 
 /** A queue, as stored in the tables. */
 export interface QueueRow {
@@ -184,13 +185,13 @@ export class QueueStore {
     });
   }
 
-  /** Returns what all queues of the platform hold. Looks at one message of each queue with a consumer. */
+  /** Returns what all queues of the platform hold. Looks at two messages of each queue with a consumer. */
   async backlog(): Promise<Backlog> {
     const { items } = await this.#db.reader
       .selectFrom('message_totals')
       .select(({ fn }) => fn.sum<number | null>('items').as('items'))
       .executeTakeFirstOrThrow();
-    const { oldest } = await this.#db.reader
+    const found = await this.#db.reader
       .selectFrom((from) =>
         from
           .selectFrom('subscriptions')
@@ -198,22 +199,25 @@ export class QueueStore {
           .innerJoin('queues', (join) =>
             join.onRef('queues.owner_id', '=', 'handlers.owner_id').onRef('queues.name', '=', 'subscriptions.queue'),
           )
-          .select(({ selectFrom }) =>
-            selectFrom('messages')
-              .select('published_ms')
-              .whereRef('messages.queue_id', '=', 'queues.id')
-              .where('state', '=', 'ready')
-              .orderBy('due_ms')
-              .orderBy('position')
-              .limit(1)
-              .as('published_ms'),
-          )
+          .select(({ selectFrom }) => {
+            const first = (compared: '=' | '>') =>
+              selectFrom('messages')
+                .select('published_ms')
+                .whereRef('messages.queue_id', '=', 'queues.id')
+                .where('state', '=', 'ready')
+                .where('due_ms', compared, asideMs)
+                .orderBy('due_ms')
+                .orderBy('position')
+                .limit(1);
+            return [first('=').as('aside'), first('>').as('due')];
+          })
           .where('handlers.deleted_ms', 'is', null)
           .as('first'),
       )
-      .select(({ fn }) => fn.min<number | null>('published_ms').as('oldest'))
+      .select(({ fn }) => [fn.min<number | null>('aside').as('aside'), fn.min<number | null>('due').as('due')])
       .executeTakeFirstOrThrow();
-    return { messages: Number(items ?? 0), oldestMs: oldest === null ? null : Number(oldest) };
+    const times = [found.aside, found.due].flatMap((ms) => (ms === null ? [] : [Number(ms)]));
+    return { messages: Number(items ?? 0), oldestMs: times.length === 0 ? null : Math.min(...times) };
   }
 
   /** Removes acknowledged messages that are old or too many, and expired deduplication keys. */
@@ -327,10 +331,13 @@ async function removeSome(
     readonly upTo: number;
   },
 ): Promise<{ readonly messages: number; readonly bytes: number }> {
+  // Messages in these states hold others of their group back.
+  const isHolding = states.includes('ready') || states.includes('inflight');
   await lockTotal(trx, ownerId);
+  if (isHolding) await lockQueue(trx, queueId);
   const rows = await trx
     .selectFrom('messages')
-    .select(['id', ({ fn }) => fn<number>('length', ['body']).as('bytes')])
+    .select(['id', 'group_key', ({ fn }) => fn<number>('length', ['body']).as('bytes')])
     .where('queue_id', '=', queueId)
     .where('state', 'in', states)
     .where('position', '<=', upTo)
@@ -345,6 +352,8 @@ async function removeSome(
       rows.map(({ id }) => id),
     )
     .execute();
+  const groups = rows.map(({ group_key }) => group_key);
+  if (isHolding) await bringBack(trx, queueId, groups);
   const bytes = rows.reduce((sum, row) => sum + Number(row.bytes), 0);
   await changeTotal(trx, ownerId, { items: -rows.length, bytes: -bytes });
   return { messages: rows.length, bytes };

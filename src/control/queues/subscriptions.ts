@@ -68,6 +68,8 @@ export async function readSubscriptions(db: Database, nowMs: number): Promise<re
             .select('messages.id')
             .whereRef('messages.queue_id', '=', 'queues.id')
             .where('messages.state', '=', state)
+            // Those that wait for another one of their group have a negative time.
+            .where('messages.due_ms', '>=', 0)
             .where('messages.due_ms', '<=', nowMs),
         );
       // Only a clock that was put back leaves a reservation that ends so late.

@@ -1,6 +1,7 @@
 /**
  * Names of takes of messages and calls. After a kill, a restarted control recognises by them what its earlier process
  * had taken, and gives it up at once: the connections of its calls have ended with the process, and so have the calls.
+ * Other controls recognise what a lost control had (lost-controls.ts).
  */
 import { randomUUID } from 'node:crypto';
 
@@ -16,7 +17,7 @@ export function newTakenId({ controlId, bootId }: Taker): string {
   return `${controlId}/${bootId}/${randomUUID()}`;
 }
 
-/** Returns patterns for LIKE: takes of this control, and those of this process. */
-export function takenPatterns({ controlId, bootId }: Taker): { readonly control: string; readonly process: string } {
-  return { control: `${controlId}/%`, process: `${controlId}/${bootId}/%` };
+/** Returns the pattern for LIKE that matches the takes of a control, or of one of its processes. */
+export function takenBy({ controlId, bootId }: { readonly controlId: string; readonly bootId?: string }): string {
+  return bootId === undefined ? `${controlId}/%` : `${controlId}/${bootId}/%`;
 }

@@ -6,11 +6,11 @@ import { isUtf8 } from 'node:buffer';
 import { type Kysely, sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
-import type { MessageState } from '../../protocol/nouns.ts';
+import { type MessageState, messageStates } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
-import { checkMessage, type NewMessage } from './new-message.ts';
+import { checkMessage, type EndedMessage, type NewMessage } from './new-message.ts';
 
 export const transferLimits = {
   /** Bytes of a line: a message in base64, and its other fields. */
@@ -19,6 +19,8 @@ export const transferLimits = {
   batchBytes: 8 * MIB,
   /** Invalid lines of a batch that the error names. */
   namedErrors: 20,
+  /** Greatest number of attempts in a line: what the column holds on each database. */
+  attempts: 2 ** 31 - 1,
 } as const;
 
 /** Fields of a message in a download, in the order of the CSV's columns. */
@@ -136,7 +138,7 @@ function exportedMessage({ facts, body }: { readonly facts: string; readonly bod
     group: optional(group),
     attempts: Number(attempts),
     publishedMs: Number(published),
-    dueMs: state === 'ready' && due !== '0' ? Number(due) : null,
+    dueMs: state === 'ready' && Number(due) > 0 ? Number(due) : null,
     endedMs: ended === '' ? null : Number(ended),
     reason: optional(reason.length === 1 ? reason[0]! : reason.join('\n')),
     invocation: optional(invocation),
@@ -169,8 +171,8 @@ export interface Uploaded {
 
 /**
  * Reads an upload line by line and passes each batch to `publish`, in order. Stops at the first batch with an invalid
- * line, of which nothing is published. Throws `bad_request` that names the lines and the number of messages published
- * before.
+ * line, of which nothing is published. Throws `bad_request` that names the lines, and errors of `publish`; each says
+ * which lines were published before.
  */
 export async function upload(
   chunks: AsyncIterable<Uint8Array>,
@@ -186,18 +188,24 @@ export async function upload(
   let bytes = 0;
   let batch: NewMessage[] = [];
   const errors: string[] = [];
+  const before = (): string =>
+    published + duplicates === 0
+      ? 'nothing was published'
+      : `the lines before line ${firstLine} were published, nothing after them`;
   const flush = async (): Promise<void> => {
-    if (errors.length > 0) {
-      const before =
-        published === 0
-          ? 'nothing was published'
-          : `the lines before line ${firstLine} were published, nothing after them`;
-      throw new PlatformError('bad_request', `${errors[0]}; ${before}`, {
+    if (errors.length > 0)
+      throw new PlatformError('bad_request', `${errors[0]}; ${before()}`, {
         details: errors.slice(0, transferLimits.namedErrors),
       });
-    }
     if (batch.length === 0) return;
-    const result = await options.publish(batch, bytes);
+    const result = await options.publish(batch, bytes).catch((error: unknown) => {
+      if (!(error instanceof PlatformError)) throw error;
+      const { code, message, hints, details, retryAfterSeconds } = error;
+      throw new PlatformError(code, `${message}; ${before()}`, {
+        ...{ hints, details, cause: error },
+        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+      });
+    });
     published += batch.length - result.duplicates;
     duplicates += result.duplicates;
     batch = [];
@@ -246,7 +254,7 @@ async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Buffe
   if (rest.length > 0) yield rest;
 }
 
-/** Fields that a publisher may set. The others of exportedFields are ignored, so that a download can be uploaded. */
+/** Fields of a line: those that a publisher may set, and those of a download, so that it can be uploaded as it is. */
 const known = new Set<string>([...exportedFields, 'key', 'delayMs']);
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
@@ -274,7 +282,9 @@ function messageOfLine(text: string, nowMs: number): NewMessage {
     throw new PlatformError('bad_request', `no such field: ${JSON.stringify(unknown.slice(0, 80))}`);
   const delayMs = numberField(fields, 'delayMs', queueLimits.delayMs);
   const dueMs = numberField(fields, 'dueMs', nowMs + queueLimits.delayMs);
+  const ended = endedOf(fields, nowMs);
   const message = {
+    ...(ended === null ? {} : { ended }),
     body: bodyOf(fields),
     contentType: textField(fields, 'contentType'),
     key: textField(fields, 'key'),
@@ -283,6 +293,21 @@ function messageOfLine(text: string, nowMs: number): NewMessage {
   };
   checkMessage(message);
   return message;
+}
+
+/** Returns the outcome in an exported line; null where the message is to be delivered. */
+function endedOf(fields: Readonly<Record<string, unknown>>, nowMs: number): EndedMessage | null {
+  const state = textField(fields, 'state');
+  if (state === null || state === 'ready' || state === 'inflight') return null;
+  if (state !== 'dead' && state !== 'done')
+    throw new PlatformError('bad_request', `state must be one of ${messageStates.join(', ')}`);
+  return {
+    state,
+    attempts: numberField(fields, 'attempts', transferLimits.attempts) ?? 0,
+    endedMs: Math.min(numberField(fields, 'endedMs', Number.MAX_SAFE_INTEGER) ?? nowMs, nowMs),
+    reason: textField(fields, 'reason')?.slice(0, queueLimits.reasonChars) ?? null,
+    invocation: textField(fields, 'invocation')?.slice(0, queueLimits.keyChars) ?? null,
+  };
 }
 
 function bodyOf({ text, base64 }: Readonly<Record<string, unknown>>): Uint8Array {

@@ -42,7 +42,7 @@ beforeAll(async () => {
   );
   for (let n = 0; n < 3; n += 1) await platform.append([logLine('otter', `line ${n}`)]);
   await deploy(id, ownerId);
-  const calls = new CallStore({ db: platform.db, now: () => platform.clock.ms, random: () => 0 });
+  const calls = new CallStore({ db: platform.db, now: () => platform.clock.ms });
   for (const call of ['c1', 'c2', 'c3']) {
     const request = { method: 'POST', path: '/', label: null, authority: null, fields: [], env: {}, timeoutMs: 1_000 };
     await calls.accept({ id: call, handlerId: id, request, body: new Uint8Array(), attemptsMax: 1 });

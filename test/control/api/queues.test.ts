@@ -98,6 +98,8 @@ test.each([
   ['damaged base64', '{"base64":"%%%"}', 'base64 is damaged'],
   ['a negative delay', '{"text":"x","delayMs":-1}', 'delayMs must be'],
   ['a group that is no text', '{"text":"x","group":7}', 'group must be text'],
+  ['an unknown state', '{"text":"x","state":"lost"}', 'state must be one of'],
+  ['attempts that no column holds', '{"text":"x","state":"done","attempts":4294967296}', 'attempts must be'],
 ])('a line with %s is named, and nothing of its batch is published', async (_what, line, why) => {
   const before = (await get('/queues/broken')).body.messages?.ready ?? 0;
   const good = Array.from({ length: 1_000 }, () => '{"text":"good"}').join('\n');
@@ -199,10 +201,11 @@ test('a queue is paused and resumed; dead letters are delivered again, all or on
   expect((await api(platform, ada, 'POST', '/queues/sick/resume')).body).toMatchObject({ isPaused: false });
   const queueId = (await platform.queues.find(adaId, 'sick')).id;
   const deliveries = new Deliveries({ db: platform.db, now: Date.now, random: Math.random });
+  const delivery = { queueId, takenId: 't' };
   const { messages } = await deliveries.take({
-    ...{ queueId, handlerId: 'h', takenId: 't', limit: 2, inFlightMax: 2, maxAttempts: 1 },
+    ...{ ...delivery, handlerId: 'h', limit: 2, inFlightMax: 2, maxAttempts: 1 },
   });
-  await deliveries.failed('t', { messages, reason: 'trapped', invocation: 'i-1', maxAttempts: 1 });
+  await deliveries.failed(delivery, { messages, reason: 'trapped', invocation: 'i-1', maxAttempts: 1 });
   const dead = (await get('/queues/sick/messages?state=dead')).body.messages;
   expect(dead).toMatchObject([{ reason: 'trapped', invocation: 'i-1', attempts: 1 }, {}]);
   expect((await api(platform, ada, 'POST', '/queues/sick/retry', { id: dead[0].id })).body).toEqual({ messages: 1 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { queueLimits } from '../../../src/protocol/limits.ts';
 import { api, openStream, type Platform, signUp, startPlatform } from '../../support/api.ts';
 
 let platform: Platform;
@@ -59,6 +60,24 @@ test('a request whose body comes after the revocation changes nothing', async ()
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   expect([response.statusCode, JSON.parse(await text(response)).code]).toEqual([401, 'unauthorized']);
   expect(await platform.handlers.find('too-late')).toBeNull();
+});
+
+test('an upload to a queue ends at the batch that comes after the revocation; what was published before is said', async () => {
+  const line = `${JSON.stringify({ text: 'x' })}\n`;
+  const request = httpRequest(`${platform.url}/api/v1/queues/bulk/messages`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/x-ndjson' },
+  });
+  const ready = async () => (await api(platform, ada, 'GET', '/queues/bulk')).body.messages?.ready;
+  request.write(line.repeat(queueLimits.batch));
+  await expect.poll(ready).toBe(queueLimits.batch);
+  expect((await revoke()).status).toBe(204);
+  request.end(line.repeat(queueLimits.batch));
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const problem = JSON.parse(await text(response));
+  expect([response.statusCode, problem.code]).toEqual([401, 'unauthorized']);
+  expect(problem.detail).toContain(`the lines before line ${queueLimits.batch + 1} were published`);
+  expect(await ready()).toBe(queueLimits.batch);
 });
 
 test('an open log stream ends; one that is opened at the same time is refused or ends', async () => {

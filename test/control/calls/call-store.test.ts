@@ -1,6 +1,7 @@
-/** Asynchronous calls in the database: accepted, taken, retried, kept for a while, found by their id alone. */
+/** Asynchronous calls in the database: accepted, fairly taken, retried, kept for a while, found by their id alone. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { CallDeliveries } from '../../../src/control/calls/call-deliveries.ts';
 import { CallStore, callCursor } from '../../../src/control/calls/call-store.ts';
 import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { newTakenId, type Taker } from '../../../src/control/queues/taker.ts';
@@ -12,12 +13,14 @@ import { placesFor } from '../../support/places.ts';
 onEachDatabase('asynchronous calls', (dialect) => {
   let store: TemporaryDatabase;
   let calls: CallStore;
+  let deliveries: CallDeliveries;
   let nowMs = 0;
 
   beforeEach(async () => {
     nowMs = 1_000_000_000_000;
     store = await dialect.temporary();
-    calls = new CallStore({ db: store.db, now: () => nowMs, random: () => 0 });
+    calls = new CallStore({ db: store.db, now: () => nowMs });
+    deliveries = new CallDeliveries({ db: store.db, now: () => nowMs, random: () => 0 });
     await store.db.insertInto('users').values({ id: 'ada', name: 'ada', password_hash: '', created_ms: 0 }).execute();
     for (const id of ['h', 'other'])
       await store.db
@@ -37,7 +40,7 @@ onEachDatabase('asynchronous calls', (dialect) => {
     return id;
   };
   const take = (room = 100, running = new Map<string, number>()) =>
-    calls.take({ takenId: randomUUID(), running, ...placesFor(room) });
+    deliveries.take({ takenId: randomUUID(), running, places: placesFor(room) });
   const answer = { status: 503, fields: [['x-a', 'b']] as const, body: Buffer.from('answer') };
   const failure = { reason: 'status 503', invocation: 'i', answer, isInterrupted: false };
 
@@ -49,7 +52,7 @@ onEachDatabase('asynchronous calls', (dialect) => {
     expect(Buffer.from(call!.body).toString()).toBe('body');
     await expect(calls.answer('h', id)).rejects.toMatchObject({ code: 'not_found' });
     nowMs += 5;
-    await calls.done(call!, { invocation: 'i', answer: { ...answer, status: 200 } });
+    await deliveries.done(call!, { invocation: 'i', answer: { ...answer, status: 200 } });
     expect(await calls.show('h', id)).toMatchObject({ state: 'done', status: 200, invocation: 'i', endedMs: nowMs });
     expect(await calls.answer('h', id)).toEqual({ ...answer, status: 200, body: new Uint8Array(answer.body) });
     const row = await store.db.selectFrom('calls').select(['request', 'body']).executeTakeFirstOrThrow();
@@ -69,10 +72,10 @@ onEachDatabase('asynchronous calls', (dialect) => {
 
   it('that fail are made again as often as asked, later and later; the last answer is kept', async () => {
     const id = await accept({ attemptsMax: 2 });
-    await calls.failed((await take())[0]!, failure);
+    await deliveries.failed((await take())[0]!, failure);
     expect(await take()).toEqual([]);
     nowMs += deliveryLimits.retryMs / 2;
-    await calls.failed((await take())[0]!, failure);
+    await deliveries.failed((await take())[0]!, failure);
     nowMs += deliveryLimits.retryMostMs;
     expect(await take()).toEqual([]);
     expect(await calls.show('h', id)).toMatchObject({
@@ -89,7 +92,7 @@ onEachDatabase('asynchronous calls', (dialect) => {
     for (let attempt = 1; attempt <= callLimits.interrupted; attempt += 1) {
       const [call] = await take();
       expect(call).toMatchObject({ attempt });
-      await calls.failed(call!, { ...failure, answer: null, isInterrupted: true });
+      await deliveries.failed(call!, { ...failure, answer: null, isInterrupted: true });
       nowMs += deliveryLimits.retryMostMs;
     }
     expect(await take()).toEqual([]);
@@ -98,10 +101,10 @@ onEachDatabase('asynchronous calls', (dialect) => {
 
   it('that cannot begin wait, for a day', async () => {
     const id = await accept();
-    await calls.refused((await take())[0]!, 'overloaded: full', 1_000);
+    await deliveries.refused((await take())[0]!, 'overloaded: full', 1_000);
     expect(await calls.show('h', id)).toMatchObject({ state: 'ready', attempts: 0 });
     nowMs += callLimits.patienceMs + 1;
-    await calls.refused((await take())[0]!, 'overloaded: full', 1_000);
+    await deliveries.refused((await take())[0]!, 'overloaded: full', 1_000);
     expect(await calls.show('h', id)).toMatchObject({ state: 'failed', reason: 'overloaded: full' });
   });
 
@@ -144,44 +147,35 @@ onEachDatabase('asynchronous calls', (dialect) => {
     nowMs += 1;
     await accept({ handlerId: 'b' });
     const places = new FairPlaces(8);
-    const fairly = {
-      // Fewer than the calls of ada that wait: those of bob are among the first all the same.
-      candidates: 10,
-      reserve: (ownerId: string) => {
-        const hasRoom = places.room(ownerId) > 0;
-        if (hasRoom) places.take(ownerId, 1);
-        return hasRoom;
-      },
-      release: (ownerId: string) => places.give(ownerId, 1),
-    };
-    const taken = await calls.take({ takenId: 't', running: new Map(), ...fairly });
+    const taken = await deliveries.take({ takenId: 't', running: new Map(), places });
     expect(taken.filter(({ ownerId }) => ownerId === 'bob')).toHaveLength(1);
     expect(taken.filter(({ ownerId }) => ownerId === 'ada').length).toBeLessThanOrEqual(4);
     expect([places.heldBy('ada'), places.heldBy('bob')]).toEqual([taken.length - 1, 1]);
-    const other = new CallStore({ db: await store.open(), now: () => nowMs, random: () => 0 });
+    const other = new CallDeliveries({ db: await store.open(), now: () => nowMs, random: () => 0 });
     const two = await Promise.all(
-      [calls, other].map((one, i) => one.take({ takenId: `u${i}`, running: new Map(), ...fairly })),
+      [deliveries, other].map((one, i) => one.take({ takenId: `u${i}`, running: new Map(), places })),
     );
     expect(places.held).toBe(taken.length + two.flat().length);
   });
 
   it('that a control had when it was killed are made again as soon as it works again', async () => {
     await accept();
-    const take = (taker: Taker) => calls.take({ takenId: newTakenId(taker), running: new Map(), ...placesFor(1) });
+    const take = (taker: Taker) =>
+      deliveries.take({ takenId: newTakenId(taker), running: new Map(), places: placesFor(1) });
     const [first] = await take({ controlId: 'one', bootId: 'a' });
-    await calls.giveUpBefore({ controlId: 'other', bootId: 'b' });
-    await calls.giveUpBefore({ controlId: 'one', bootId: 'a' });
+    await deliveries.giveUpBefore({ controlId: 'other', bootId: 'b' });
+    await deliveries.giveUpBefore({ controlId: 'one', bootId: 'a' });
     expect(await take({ controlId: 'one', bootId: 'a' })).toEqual([]);
-    await calls.giveUpBefore({ controlId: 'one', bootId: 'b' });
+    await deliveries.giveUpBefore({ controlId: 'one', bootId: 'b' });
     const [again] = await take({ controlId: 'one', bootId: 'b' });
     expect(again).toMatchObject({ id: first!.id, attempt: 2 });
   });
 
   it('are taken by one of many controls', async () => {
     for (let i = 0; i < 12; i += 1) await accept();
-    const other = new CallStore({ db: await store.open(), now: () => nowMs, random: () => 0 });
+    const other = new CallDeliveries({ db: await store.open(), now: () => nowMs, random: () => 0 });
     const takes = Array.from({ length: 6 }, (_, i) =>
-      (i % 2 === 0 ? calls : other).take({ takenId: `t${i}`, running: new Map(), ...placesFor(4) }),
+      (i % 2 === 0 ? deliveries : other).take({ takenId: `t${i}`, running: new Map(), places: placesFor(4) }),
     );
     const ids = (await Promise.all(takes)).flat().map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
@@ -219,10 +213,10 @@ onEachDatabase('asynchronous calls', (dialect) => {
 
   it('that ended are removed after a day, those that wait stay', async () => {
     const ended = await accept();
-    await calls.done((await take())[0]!, { invocation: null, answer });
+    await deliveries.done((await take())[0]!, { invocation: null, answer });
     const waiting = await accept();
     nowMs += callLimits.keptMs + 1;
-    await calls.prune();
+    await deliveries.prune();
     await expect(calls.show('h', ended)).rejects.toMatchObject({ code: 'not_found' });
     expect(await calls.show('h', waiting)).toMatchObject({ state: 'ready' });
   });

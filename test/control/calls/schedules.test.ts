@@ -1,7 +1,7 @@
 /** Schedules in the database: what is fired, how often, and what becomes of it. */
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CallStore, type TakenCall } from '../../../src/control/calls/call-store.ts';
+import { CallDeliveries, type TakenCall } from '../../../src/control/calls/call-deliveries.ts';
 import { replaceSchedules, Schedules, scheduleLimits } from '../../../src/control/calls/schedules.ts';
 import { deliveryLimits } from '../../../src/control/queues/deliveries.ts';
 import { callLimits } from '../../../src/protocol/limits.ts';
@@ -19,14 +19,14 @@ onEachDatabase('schedules', (dialect) => {
   let store: TemporaryDatabase;
   let nowMs = startMs;
   let schedules: Schedules;
-  let calls: CallStore;
+  let calls: CallDeliveries;
   const now = () => nowMs;
 
   beforeEach(async () => {
     nowMs = startMs;
     store = await dialect.temporary();
     schedules = new Schedules({ db: store.db, now, newId: randomUUID });
-    calls = new CallStore({ db: store.db, now, random: () => 0 });
+    calls = new CallDeliveries({ db: store.db, now, random: () => 0 });
     await store.db.insertInto('users').values({ id: 'ada', name: 'ada', password_hash: '', created_ms: 0 }).execute();
     await store.db
       .insertInto('handlers')
@@ -44,7 +44,7 @@ onEachDatabase('schedules', (dialect) => {
         nowMs,
       ),
     );
-  const take = () => calls.take({ takenId: randomUUID(), running: new Map(), ...placesFor(100) });
+  const take = () => calls.take({ takenId: randomUUID(), running: new Map(), places: placesFor(100) });
   const runs = async (name = 'minutely') => (await schedules.show('h', name)).runs;
   const end = (call: TakenCall) => calls.done(call, { invocation: 'inv', answer: null });
   const tickOf = (call: TakenCall) => call.request.env.SCHEDULE_TIME;
@@ -85,12 +85,12 @@ onEachDatabase('schedules', (dialect) => {
     for (let i = 0; i < 3; i += 1) {
       const db = await store.open();
       others.push(new Schedules({ db, now, newId: randomUUID }));
-      takers.push(new CallStore({ db, now, random: () => 0 }));
+      takers.push(new CallDeliveries({ db, now, random: () => 0 }));
     }
     await Promise.all([schedules, ...others].map((one) => one.fire()));
     expect(await runs()).toHaveLength(1);
     const taken = await Promise.all(
-      takers.map((one) => one.take({ takenId: randomUUID(), running: new Map(), ...placesFor(10) })),
+      takers.map((one) => one.take({ takenId: randomUUID(), running: new Map(), places: placesFor(10) })),
     );
     expect(
       taken

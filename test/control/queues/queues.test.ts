@@ -262,12 +262,12 @@ onEachDatabase('queues', (dialect) => {
     });
     const take = async (more: Partial<Parameters<Deliveries['take']>[0]> = {}) => {
       count += 1;
-      const takenId = `t${count}`;
+      const delivery = { queueId: await idOf('q'), takenId: `t${count}` };
       const taken = await deliveries.take({
-        ...{ queueId: await idOf('q'), handlerId: 'h', takenId, limit: 10, inFlightMax: 10, maxAttempts: 3 },
+        ...{ ...delivery, handlerId: 'h', limit: 10, inFlightMax: 10, maxAttempts: 3 },
         ...more,
       });
-      return { ...taken, takenId };
+      return { ...taken, delivery };
     };
     const ids = (messages: readonly { readonly id: string }[]) => messages.map(({ id }) => id);
 
@@ -280,7 +280,7 @@ onEachDatabase('queues', (dialect) => {
       expect((await take({ inFlightMax: 3 })).messages).toEqual([]);
       // Another consumer has a limit of its own.
       expect(texts((await take({ handlerId: 'other', inFlightMax: 1 })).messages)).toEqual(['d']);
-      expect(await deliveries.done(first.takenId, ids(first.messages), 'inv-1')).toBe(2);
+      expect(await deliveries.done(first.delivery, first.messages, 'inv-1')).toBe(2);
       expect((await all('q')).map(({ state }) => state)).toEqual(['done', 'done', 'inflight', 'inflight', 'ready']);
       expect((await all('q'))[0]).toMatchObject({ invocation: 'inv-1', endedMs: 1_000 });
     });
@@ -306,9 +306,9 @@ onEachDatabase('queues', (dialect) => {
       await own.publish('ada', 'q', 'poison');
       const waits: number[] = [];
       for (let attempt = 1; attempt <= 3; attempt += 1) {
-        const { messages, takenId } = await take();
+        const { messages, delivery } = await take();
         expect(messages).toMatchObject([{ attempt }]);
-        await deliveries.failed(takenId, { messages, reason: 'trapped: boom', invocation: 'inv', maxAttempts: 3 });
+        await deliveries.failed(delivery, { messages, reason: 'trapped: boom', invocation: 'inv', maxAttempts: 3 });
         const { messages: none, nextMs } = await take();
         expect(none).toEqual([]);
         if (nextMs === null) break;
@@ -325,15 +325,15 @@ onEachDatabase('queues', (dialect) => {
 
     it('that nobody settles or extends come again, and are dead letters in the end', async () => {
       await own.publish('ada', 'q', 'm');
-      const { takenId, messages } = await take();
+      const { delivery, messages } = await take();
       nowMs += deliveryLimits.visibleMs - 1;
-      await deliveries.extend([takenId]);
+      await deliveries.extend([delivery]);
       nowMs += 1;
       expect((await take()).messages).toEqual([]);
       nowMs += deliveryLimits.visibleMs;
       expect((await take()).messages).toMatchObject([{ attempt: 2 }]);
       // The first taker is late: nothing happens.
-      expect(await deliveries.done(takenId, ids(messages), null)).toBe(0);
+      expect(await deliveries.done(delivery, messages, null)).toBe(0);
       nowMs += deliveryLimits.visibleMs;
       expect((await take()).messages).toMatchObject([{ attempt: 3 }]);
       nowMs += deliveryLimits.visibleMs;
@@ -348,12 +348,12 @@ onEachDatabase('queues', (dialect) => {
       // At least once: whoever had it may have ended.
       const again = await take();
       expect(again.messages).toMatchObject([{ attempt: 2 }]);
-      expect(await deliveries.done(late.takenId, ids(late.messages), null)).toBe(0);
+      expect(await deliveries.done(late.delivery, late.messages, null)).toBe(0);
       nowMs -= 60 * 60_000;
       expect((await take()).messages).toEqual([]);
       // A taker that lives extends it by then.
       nowMs += deliveryLimits.visibleMs - 1;
-      await deliveries.extend([again.takenId]);
+      await deliveries.extend([again.delivery]);
       nowMs += 1;
       expect((await take()).messages).toEqual([]);
       nowMs += deliveryLimits.visibleMs;
@@ -362,8 +362,8 @@ onEachDatabase('queues', (dialect) => {
 
     it('that are given back have not been tried', async () => {
       await own.publish('ada', 'q', 'm');
-      const { takenId, messages } = await take();
-      await deliveries.giveBack(takenId, ids(messages), 0);
+      const { delivery, messages } = await take();
+      await deliveries.giveBack(delivery, messages, 0);
       expect((await take()).messages).toMatchObject([{ attempt: 1 }]);
     });
 
@@ -383,8 +383,8 @@ onEachDatabase('queues', (dialect) => {
       const first = await take();
       expect(texts(first.messages)).toEqual(['a1', 'b1', 'free']);
       const [a1] = first.messages;
-      await deliveries.failed(first.takenId, { messages: [a1!], reason: 'no', invocation: null, maxAttempts: 3 });
-      await deliveries.done(first.takenId, ids(first.messages).slice(1), null);
+      await deliveries.failed(first.delivery, { messages: [a1!], reason: 'no', invocation: null, maxAttempts: 3 });
+      await deliveries.done(first.delivery, first.messages.slice(1), null);
       expect(texts((await take()).messages)).toEqual(['b2']);
       nowMs += deliveryLimits.retryMs;
       expect(texts((await take()).messages)).toEqual(['a1']);
@@ -413,8 +413,8 @@ onEachDatabase('queues', (dialect) => {
           'q',
           Array.from({ length: 700 }, () => 'x'),
         );
-      const { takenId, messages } = await take({ limit: 2_000, inFlightMax: 2_000 });
-      await deliveries.done(takenId, ids(messages), null);
+      const { delivery, messages } = await take({ limit: 2_000, inFlightMax: 2_000 });
+      await deliveries.done(delivery, messages, null);
       await own.queues.prune();
       expect(await total()).toEqual({ items: queueLimits.doneMessages, bytes: queueLimits.doneMessages });
       nowMs += queueLimits.doneMs + 1;

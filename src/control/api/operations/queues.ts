@@ -119,9 +119,12 @@ export function queueOperations(deps: {
         duplicates: z.number().describe('whose key had been used'),
       }),
       errors: ['name_invalid', 'storage_full', 'body_too_large', 'request_timeout'],
-      run: async ({ user, params, query, request }) => {
-        const add = (batch: Parameters<MessageStore['publish']>[2], bytes: number) =>
-          quota.publishing(user.id, bytes, () => messages.publish(user.id, params.queue, batch)).catch(noRoom);
+      run: async ({ user, params, query, request, stillAllowed }) => {
+        const add = async (batch: Parameters<MessageStore['publish']>[2], bytes: number) => {
+          // The body may have taken long to come, an upload takes as long as its client likes.
+          await stillAllowed();
+          return quota.publishing(user.id, bytes, () => messages.publish(user.id, params.queue, batch)).catch(noRoom);
+        };
         const { 'content-type': type, 'idempotency-key': idempotencyKey } = request.headers;
         if (type?.split(';')[0]?.trim().toLowerCase() === ndjson) {
           if (Object.keys(query).length > 0 || idempotencyKey !== undefined)
