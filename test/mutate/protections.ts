@@ -1340,7 +1340,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'exports: a record that was cut off is written anew',
-    file: 'ui-cli/commands/export-file.ts',
+    file: 'ui-cli/exports/export-file.ts',
     find: 'await file.truncate(at);',
     replace: 'at = (await file.stat()).size;',
     tests: ['test/ui-cli/commands/export.test.ts'],

@@ -1,4 +1,5 @@
 /** Starts screens for tests: one user with three handlers behind a real API, one of them with a history. */
+import process from 'node:process';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { type OpenOptions, Terminal } from './terminal.tsx';
 import { type Control, line, record, startControl } from './ui-cli.ts';
@@ -24,7 +25,10 @@ export function testScreens(): TestScreens {
     token = await control.user('ada');
     await fill(control);
   });
-  afterEach(() => {
+  afterEach(({ task }) => {
+    // A test that waits for a text in vain says nothing itself: its last frames do.
+    if (task.result?.state === 'fail')
+      for (const { frame } of terminals) process.stdout.write(`${task.name}: last frame\n${frame}\n`);
     for (const terminal of terminals) terminal.close();
     terminals = [];
   });

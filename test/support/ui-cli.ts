@@ -26,7 +26,7 @@ import { LogStore } from '../../src/control/logs/log-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
-import type { DeploymentState, InvocationRecord, Policy } from '../../src/protocol/nouns.ts';
+import type { DeploymentState, InvocationRecord, Policy, RolloutView } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
@@ -63,6 +63,8 @@ interface DeployOptions {
   readonly user: string;
   readonly number: number;
   readonly state: DeploymentState;
+  /** Branch of the preview that it belongs to; its slug is the same. */
+  readonly branch?: string;
   readonly policy?: Policy;
   readonly failure?: string;
 }
@@ -202,7 +204,7 @@ export function record(handler: string, id: string, more: Partial<InvocationReco
 
 /** Writes rows as the deploy station does, without a module. */
 async function deploy(db: Database, options: DeployOptions): Promise<void> {
-  const { handler, number, state, policy = null, failure = null } = options;
+  const { handler, number, state, branch = '', policy = null, failure = null } = options;
   const { id: handlerId } = await db
     .selectFrom('handlers')
     .select('id')
@@ -234,7 +236,8 @@ async function deploy(db: Database, options: DeployOptions): Promise<void> {
       failure,
       handler_id: handlerId,
       commit: String(number).padStart(40, '3dd7df0a'),
-      ref: 'refs/heads/main',
+      ref: `refs/heads/${branch || 'main'}`,
+      branch,
       user_id: user.id,
       artifact: artifact.name,
       module_path: 'dist/hello.wasm',
@@ -244,23 +247,38 @@ async function deploy(db: Database, options: DeployOptions): Promise<void> {
     })
     .execute();
   await db.updateTable('handlers').set({ deploy_branch: 'main' }).where('id', '=', handlerId).execute();
-  if (state === 'live') await release(db, handlerId, id);
+  if (branch !== '')
+    await db
+      .insertInto('previews')
+      .values({
+        id: `p_${handler}_${branch}`,
+        handler_id: handlerId,
+        branch,
+        slug: branch,
+        days: 14,
+        created_ms: Date.now(),
+        pushed_ms: Date.now(),
+      })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  if (state === 'live') await release(db, handlerId, id, branch);
 }
 
-async function release(db: Database, handlerId: string, deploymentId: string): Promise<void> {
+async function release(db: Database, handlerId: string, deploymentId: string, branch = ''): Promise<void> {
   const changed = { deployment_id: deploymentId, changed_ms: Date.now() };
   await db
     .insertInto('releases')
-    .values({ handler_id: handlerId, branch: '', ...changed })
+    .values({ handler_id: handlerId, branch, ...changed })
     .onConflict((conflict) => conflict.columns(['handler_id', 'branch']).doUpdateSet(changed))
     .execute();
 }
 
-/** Changes rows as a rollback does; there are no runners. */
+/** Changes rows as a rollback does; there are no runners. Gradual releases have figures that never change. */
 function deployer(db: Database): Deployer {
   const nothing = async () => undefined;
+  const rollouts = new Map<string, Pick<RolloutView, 'from' | 'to' | 'percent' | 'startedMs'>>();
   return {
-    rollback: async ({ handlerId, number }) => {
+    rollback: async ({ handlerId, number, branch = '' }) => {
       const target = await db
         .selectFrom('deployments')
         .select('id')
@@ -272,20 +290,42 @@ function deployer(db: Database): Deployer {
         .updateTable('deployments')
         .set({ state: 'retired' })
         .where('handler_id', '=', handlerId)
+        .where('branch', '=', branch)
         .where('state', '=', 'live')
         .execute();
       await db.updateTable('deployments').set({ state: 'live' }).where('id', '=', target.id).execute();
-      await release(db, handlerId, target.id);
+      await release(db, handlerId, target.id, branch);
     },
     environmentChanged: nothing,
-    startRollout: nothing,
-    rolloutOf: async () => null,
-    finishRollout: nothing,
-    abortRollout: nothing,
+    startRollout: async ({ handlerId, number, percent }) => {
+      const live = await db
+        .selectFrom('deployments')
+        .select('number')
+        .where('handler_id', '=', handlerId)
+        .where('state', '=', 'live')
+        .executeTakeFirstOrThrow();
+      const known = rollouts.get(handlerId);
+      if (number === live.number) throw new PlatformError('conflict', `v${number} is live already`);
+      rollouts.set(handlerId, { from: live.number, to: number, percent, startedMs: known?.startedMs ?? Date.now() });
+    },
+    rolloutOf: async (handlerId) => {
+      const known = rollouts.get(handlerId);
+      if (known === undefined) return null;
+      const figures = {
+        from: { invocations: 9_012, failures: 0, meanMs: 12 },
+        to: { invocations: 988, failures: 1, meanMs: 9 },
+      };
+      return { ...known, header: null, errorPercent: 5, figures };
+    },
+    finishRollout: async ({ handlerId }) => void rollouts.delete(handlerId),
+    abortRollout: async ({ handlerId }) => void rollouts.delete(handlerId),
     changeDeployBranch: async ({ handlerId, branch }) => {
       await db.updateTable('handlers').set({ deploy_branch: branch }).where('id', '=', handlerId).execute();
     },
-    previewDeleted: nothing,
+    previewDeleted: async ({ handlerId, branch }) => {
+      for (const table of ['releases', 'previews'] as const)
+        await db.deleteFrom(table).where('handler_id', '=', handlerId).where('branch', '=', branch).execute();
+    },
     handlerChanged: nothing,
     changeSettings: async ({ handlerId, ...change }) => {
       await new SettingsStore({ db }).change(handlerId, (known) => changedSettings(known, change));

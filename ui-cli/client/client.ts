@@ -1,35 +1,26 @@
 /** Typed calls of the platform's API. Every failure is a PlatformError (client/http.ts). */
-import type * as z from 'zod/mini';
 import type {
-  CallState,
-  CollaboratorRole,
-  DeploymentView,
   HandlerView,
   InvocationRecord,
   LogStream,
-  MessageState,
   Policy,
-  PreviewView,
   QuotaView,
-  RolloutView,
   TokenScope,
 } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
-import { type ApiRequest, download, notOurs, parseJson, request, ServerError, type Target, upload } from './http.ts';
+import { Api, all, type BranchOptions, type CallOptions, handlerPath, type TakeBytes } from './api.ts';
+import { type ApiRequest, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
+import { PlatformCallsClient } from './platform-calls.ts';
+import { QueuesClient } from './queues.ts';
+import { ReleasesClient } from './releases.ts';
+import { TeamsClient } from './teams.ts';
 import type {
   AccountView,
   AuditEntryView,
-  CallView,
-  CollaboratorView,
   InviteView,
   LogPage,
-  PublishedView,
-  QueueMessagePage,
-  QueueView,
-  ScheduleView,
   TokenView,
-  TransferView,
   UsageMinute,
   UsageView,
   VariableView,
@@ -103,34 +94,35 @@ export interface AuditQuery {
   readonly limit?: number | undefined;
 }
 
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Options of calls about a branch. `branch`: the call concerns this branch's preview; null: the handler itself. */
-export interface BranchOptions extends CallOptions {
-  readonly branch?: string | null | undefined;
-}
-
 export class Client {
   readonly target: Target;
+  readonly queues: QueuesClient;
+  readonly platformCalls: PlatformCallsClient;
+  readonly releases: ReleasesClient;
+  readonly teams: TeamsClient;
+  readonly #api: Api;
 
   constructor(target: Target) {
     this.target = target;
+    this.#api = new Api(target);
+    this.queues = new QueuesClient(this.#api);
+    this.platformCalls = new PlatformCallsClient(this.#api);
+    this.releases = new ReleasesClient(this.#api);
+    this.teams = new TeamsClient(this.#api);
   }
 
   /** Makes an account; returns its first Token. Throws `name_taken`, `invite_required`, `registration_closed`. */
   async signUp(asked: Credentials & { readonly invite: string | null }, options?: CallOptions): Promise<string> {
     const { name, password, invite } = asked;
     const body = { name, password, ...(invite === null ? {} : { invite }) };
-    return (await this.#call(answers.token, { method: 'POST', path: '/users', body }, options)).token;
+    return (await this.#api.call(answers.token, { method: 'POST', path: '/users', body }, options)).token;
   }
 
   /** Returns a new Token. Throws `unauthorized`, `code_required`. */
   async logIn({ name, password, code }: Credentials, options?: CallOptions): Promise<string> {
     const body = { name, password, label: 'wasmcloud', ...(code === undefined ? {} : { code }) };
     try {
-      return (await this.#call(answers.token, { method: 'POST', path: '/sessions', body }, options)).token;
+      return (await this.#api.call(answers.token, { method: 'POST', path: '/sessions', body }, options)).token;
     } catch (error) {
       if (!(error instanceof ServerError) || error.code !== 'unauthorized') throw error;
       // The usual hint is about a missing Token, which does not apply to a log-in.
@@ -141,7 +133,7 @@ export class Client {
 
   /** Revokes the Token of this client. */
   async logOut(options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: '/sessions' }, options);
+    await this.#api.send({ method: 'DELETE', path: '/sessions' }, options);
   }
 
   /** Returns the name of the Token's user. */
@@ -151,7 +143,7 @@ export class Client {
 
   /** Returns the user and the rights of this client's Token. */
   async who(options?: CallOptions): Promise<WhoView> {
-    const { user, ...rest } = await this.#call(answers.who, { method: 'GET', path: '/whoami' }, options);
+    const { user, ...rest } = await this.#api.call(answers.who, { method: 'GET', path: '/whoami' }, options);
     return { ...rest, user: user.name };
   }
 
@@ -164,97 +156,45 @@ export class Client {
     readonly code?: string | undefined;
     readonly endSessions: boolean;
   }): Promise<void> {
-    await this.#send({ method: 'PUT', path: '/password', body: asked });
+    await this.#api.send({ method: 'PUT', path: '/password', body: asked });
   }
 
   /** Returns the secret for an authenticator app, which is shown only once. */
   async startSecondFactor(): Promise<{ readonly secret: string; readonly uri: string }> {
-    return this.#call(answers.secondFactor, { method: 'POST', path: '/second-factor' });
+    return this.#api.call(answers.secondFactor, { method: 'POST', path: '/second-factor' });
   }
 
   /** Puts the second factor in force; returns recovery codes, which are shown only once. */
   async confirmSecondFactor(code: string): Promise<readonly string[]> {
     const asked: ApiRequest = { method: 'PUT', path: '/second-factor', body: { code } };
-    return (await this.#call(answers.recoveryCodes, asked)).recoveryCodes;
+    return (await this.#api.call(answers.recoveryCodes, asked)).recoveryCodes;
   }
 
   async removeSecondFactor(code: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: '/second-factor', body: { code } });
+    await this.#api.send({ method: 'DELETE', path: '/second-factor', body: { code } });
   }
 
   /** Returns users of the platform, by name, for administrators. `search`: only names that contain it. */
   async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/users', query: { after, search } };
-      const { users, next } = await this.#call(answers.accounts, asked, options);
+      const { users, next } = await this.#api.call(answers.accounts, asked, options);
       return { items: users, next };
     });
   }
 
   async user(name: string): Promise<AccountView> {
-    return (await this.#call(answers.account, { method: 'GET', path: userPath(name) })).user;
+    return (await this.#api.call(answers.account, { method: 'GET', path: userPath(name) })).user;
   }
 
   async changeUser(name: string, change: AccountChange): Promise<AccountView> {
-    return (await this.#call(answers.account, { method: 'PATCH', path: userPath(name), body: change })).user;
-  }
-
-  async collaborators(handler: string, options?: CallOptions): Promise<readonly CollaboratorView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(handler)}/collaborators`, query: { after } };
-      const { collaborators, next } = await this.#call(answers.collaborators, asked, options);
-      return { items: collaborators, next };
-    });
-  }
-
-  async setCollaborator(handler: string, user: string, role: CollaboratorRole): Promise<CollaboratorView> {
-    const path = `${handlerPath(handler)}/collaborators/${encodeURIComponent(user)}`;
-    return (await this.#call(answers.collaborator, { method: 'PUT', path, body: { role } })).collaborator;
-  }
-
-  async removeCollaborator(handler: string, user: string): Promise<void> {
-    await this.#send({
-      method: 'DELETE',
-      path: `${handlerPath(handler)}/collaborators/${encodeURIComponent(user)}`,
-    });
-  }
-
-  /** Gives up the user's own role on a handler. */
-  async leaveHandler(handler: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/membership` });
-  }
-
-  async offerTransfer(handler: string, to: string): Promise<TransferView> {
-    const asked: ApiRequest = { method: 'POST', path: `${handlerPath(handler)}/transfer`, body: { to } };
-    return (await this.#call(answers.transfer, asked)).transfer;
-  }
-
-  async withdrawTransfer(handler: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `${handlerPath(handler)}/transfer` });
-  }
-
-  /** Returns handlers that are offered to the user. */
-  async transfers(options?: CallOptions): Promise<readonly TransferView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: '/transfers', query: { after } };
-      const { transfers, next } = await this.#call(answers.transfers, asked, options);
-      return { items: transfers, next };
-    });
-  }
-
-  async acceptTransfer(handler: string): Promise<HandlerView> {
-    const path = `/transfers/${encodeURIComponent(handler)}/accept`;
-    return (await this.#call(answers.handler, { method: 'POST', path })).handler;
-  }
-
-  async declineTransfer(handler: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `/transfers/${encodeURIComponent(handler)}` });
+    return (await this.#api.call(answers.account, { method: 'PATCH', path: userPath(name), body: change })).user;
   }
 
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/tokens', query: { after } };
-      const { tokens, next } = await this.#call(answers.tokens, asked, options);
+      const { tokens, next } = await this.#api.call(answers.tokens, asked, options);
       return { items: tokens, next };
     });
   }
@@ -264,17 +204,17 @@ export class Client {
     terms: TokenTerms,
     options?: CallOptions,
   ): Promise<{ readonly token: string; readonly view: TokenView }> {
-    return this.#call(answers.newToken, { method: 'POST', path: '/tokens', body: terms }, options);
+    return this.#api.call(answers.newToken, { method: 'POST', path: '/tokens', body: terms }, options);
   }
 
   async revokeToken(id: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `/tokens/${encodeURIComponent(id)}` }, options);
+    await this.#api.send({ method: 'DELETE', path: `/tokens/${encodeURIComponent(id)}` }, options);
   }
 
   async invites(options?: CallOptions): Promise<readonly InviteView[]> {
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: '/invites', query: { after } };
-      const { invites, next } = await this.#call(answers.invites, asked, options);
+      const { invites, next } = await this.#api.call(answers.invites, asked, options);
       return { items: invites, next };
     });
   }
@@ -284,11 +224,11 @@ export class Client {
     terms: { readonly uses?: number | undefined; readonly expiresInDays?: number | undefined } = {},
     options?: CallOptions,
   ): Promise<{ readonly invite: string; readonly view: InviteView }> {
-    return this.#call(answers.newInvite, { method: 'POST', path: '/invites', body: terms }, options);
+    return this.#api.call(answers.newInvite, { method: 'POST', path: '/invites', body: terms }, options);
   }
 
   async deleteInvite(id: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
+    await this.#api.send({ method: 'DELETE', path: `/invites/${encodeURIComponent(id)}` }, options);
   }
 
   /** Returns all handlers of the user that `query` selects, by name. */
@@ -297,7 +237,7 @@ export class Client {
     return all(async (after) => {
       const named = { after, search, deleted: deleted ? 'true' : undefined };
       const asked: ApiRequest = { method: 'GET', path: '/handlers', query: named };
-      const { handlers, next } = await this.#call(answers.handlers, asked, options);
+      const { handlers, next } = await this.#api.call(answers.handlers, asked, options);
       return { items: handlers, next };
     });
   }
@@ -305,17 +245,17 @@ export class Client {
   /** Makes a handler; without a name the server generates one. */
   async createHandler(name: string | null, options?: CallOptions): Promise<HandlerView> {
     const body = name === null ? {} : { name };
-    return (await this.#call(answers.handler, { method: 'POST', path: '/handlers', body }, options)).handler;
+    return (await this.#api.call(answers.handler, { method: 'POST', path: '/handlers', body }, options)).handler;
   }
 
   async handler(name: string, options?: CallOptions): Promise<HandlerView> {
-    return (await this.#call(answers.handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
+    return (await this.#api.call(answers.handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
   }
 
   /** Sets the deploy branch: later pushes to `branch` are deployed. */
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
-    return (await this.#call(answers.handler, asked, options)).handler;
+    return (await this.#api.call(answers.handler, asked, options)).handler;
   }
 
   /** Sets limits (null restores the manifest's), or replaces the patterns added to the manifest's policy. */
@@ -327,67 +267,20 @@ export class Client {
       readonly previews?: boolean;
     },
   ): Promise<HandlerView> {
-    return (await this.#call(answers.handler, { method: 'PATCH', path: handlerPath(name), body: change })).handler;
+    return (await this.#api.call(answers.handler, { method: 'PATCH', path: handlerPath(name), body: change })).handler;
   }
 
   async deleteHandler(name: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: handlerPath(name) }, options);
+    await this.#api.send({ method: 'DELETE', path: handlerPath(name) }, options);
   }
 
   /** Removes a handler and all its data for good, also when it is already deleted. */
   async purgeHandler(name: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: handlerPath(name), query: { purge: 'true' } }, options);
+    await this.#api.send({ method: 'DELETE', path: handlerPath(name), query: { purge: 'true' } }, options);
   }
 
   async restoreHandler(name: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'POST', path: `${handlerPath(name)}/restore` }, options);
-  }
-
-  /** Returns Deployments, newest first. */
-  async deployments(name: string, options?: CallOptions): Promise<readonly DeploymentView[]> {
-    const path = `${handlerPath(name)}/deployments`;
-    const answer = await this.#call(answers.deployments, { method: 'GET', path }, options);
-    return answer.deployments.toSorted((a, b) => b.number - a.number);
-  }
-
-  /** Serves an earlier version. With `branch`: of that branch's preview. */
-  async rollback(name: string, number: number, options: BranchOptions = {}): Promise<void> {
-    const { branch = null } = options;
-    const body = branch === null ? { number } : { number, branch };
-    await this.#send({ method: 'POST', path: `${handlerPath(name)}/rollback`, body }, options);
-  }
-
-  /** The gradual release of a handler; null: there is none. */
-  async rollout(name: string, options?: CallOptions): Promise<RolloutView | null> {
-    const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/release` };
-    return (await this.#call(answers.rollout, asked, options)).release;
-  }
-
-  /** Lets `percent` of the callers get version `number`. */
-  async setRollout(name: string, number: number, percent: number): Promise<RolloutView | null> {
-    const asked: ApiRequest = { method: 'PUT', path: `${handlerPath(name)}/release`, body: { number, percent } };
-    return (await this.#call(answers.rollout, asked)).release;
-  }
-
-  async finishRollout(name: string): Promise<void> {
-    await this.#send({ method: 'POST', path: `${handlerPath(name)}/release/finish` });
-  }
-
-  async abortRollout(name: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `${handlerPath(name)}/release` });
-  }
-
-  /** Returns previews, by slug. */
-  async previews(name: string, options?: CallOptions): Promise<readonly PreviewView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/previews`, query: { after } };
-      const { previews, next } = await this.#call(answers.previews, asked, options);
-      return { items: previews, next };
-    });
-  }
-
-  async deletePreview(name: string, branch: string): Promise<void> {
-    await this.#send({ method: 'DELETE', path: `${handlerPath(name)}/previews/${encodeURIComponent(branch)}` });
+    await this.#api.send({ method: 'POST', path: `${handlerPath(name)}/restore` }, options);
   }
 
   /** Returns variables of a handler, or those that a branch's preview lays over them. */
@@ -396,7 +289,7 @@ export class Client {
     const of = branch === null ? {} : { branch };
     return all(async (after) => {
       const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/env`, query: { after, ...of } };
-      const { variables, next } = await this.#call(answers.variables, asked, options);
+      const { variables, next } = await this.#api.call(answers.variables, asked, options);
       return { items: variables, next };
     });
   }
@@ -407,111 +300,13 @@ export class Client {
     options?: CallOptions,
   ): Promise<void> {
     const query = branch === null ? {} : { branch };
-    await this.#send({ method: 'PUT', path: variablePath(name, key), query, body: { value } }, options);
+    await this.#api.send({ method: 'PUT', path: variablePath(name, key), query, body: { value } }, options);
   }
 
   async unsetVariable(name: string, key: string, options: BranchOptions = {}): Promise<void> {
     const { branch = null } = options;
     const query = branch === null ? {} : { branch };
-    await this.#send({ method: 'DELETE', path: variablePath(name, key), query }, options);
-  }
-
-  /** The newest asynchronous calls of a handler, newest first; `state`: only those. */
-  async calls(
-    name: string,
-    query: { readonly state?: CallState | undefined; readonly limit?: number | undefined } = {},
-    options?: CallOptions,
-  ): Promise<readonly CallView[]> {
-    const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/calls`, query: { ...query } };
-    return (await this.#call(answers.calls, asked, options)).calls;
-  }
-
-  /** Schedules of a handler's live version, by name. */
-  async schedules(name: string, options?: CallOptions): Promise<readonly ScheduleView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/schedules`, query: { after } };
-      const { schedules, next } = await this.#call(answers.schedules, asked, options);
-      return { items: schedules, next };
-    });
-  }
-
-  /** Runs, pauses or resumes a schedule. */
-  async changeSchedule(
-    name: string,
-    schedule: string,
-    verb: 'run' | 'pause' | 'resume',
-    options?: CallOptions,
-  ): Promise<ScheduleView> {
-    const path = `${handlerPath(name)}/schedules/${encodeURIComponent(schedule)}/${verb}`;
-    return this.#call(answers.schedule, { method: 'POST', path }, options);
-  }
-
-  /** Returns all queues of the user, by name. */
-  async queues(options?: CallOptions): Promise<readonly QueueView[]> {
-    return all(async (after) => {
-      const asked: ApiRequest = { method: 'GET', path: '/queues', query: { after } };
-      const { queues, next } = await this.#call(answers.queues, asked, options);
-      return { items: queues, next };
-    });
-  }
-
-  async queue(name: string, options?: CallOptions): Promise<QueueView> {
-    return this.#call(answers.queue, { method: 'GET', path: queuePath(name) }, options);
-  }
-
-  /** Returns the oldest messages of a queue, or those after a position. `state`: only messages in this state. */
-  async queueMessages(
-    queue: string,
-    query: { readonly state?: MessageState; readonly after?: number; readonly limit?: number } = {},
-    options?: CallOptions,
-  ): Promise<QueueMessagePage> {
-    const path = `${queuePath(queue)}/messages`;
-    return this.#call(answers.queueMessages, { method: 'GET', path, query: { ...query } }, options);
-  }
-
-  /** Publishes one message. */
-  async publish(
-    queue: string,
-    message: {
-      readonly bytes: Uint8Array;
-      readonly type: string | null;
-      readonly key?: string;
-      readonly group?: string;
-      readonly delayMs?: number;
-    },
-    options?: CallOptions,
-  ): Promise<PublishedView> {
-    const { bytes, type, ...query } = message;
-    const path = `${queuePath(queue)}/messages`;
-    return this.#call(answers.published, { method: 'POST', path, query, upload: { bytes, type } }, options);
-  }
-
-  /** Publishes one message per line of NDJSON. */
-  async publishLines(queue: string, bytes: AsyncIterable<Uint8Array>, options?: CallOptions): Promise<PublishedView> {
-    const asked: ApiRequest = {
-      method: 'POST',
-      path: `/api/v1${queuePath(queue)}/messages`,
-      upload: { bytes, type: 'application/x-ndjson' },
-      ...(options?.signal === undefined ? {} : { signal: options.signal }),
-    };
-    return this.#parse(answers.published, await upload(this.target, asked));
-  }
-
-  /** Passes the bytes of an export to `take` as they arrive. */
-  async exportQueue(
-    queue: string,
-    query: { readonly state?: MessageState; readonly after?: number; readonly format?: 'ndjson' | 'csv' },
-    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
-    options?: CallOptions,
-  ): Promise<void> {
-    const asked: ApiRequest = {
-      method: 'GET',
-      path: `/api/v1${queuePath(queue)}/export`,
-      query: { ...query },
-      accept: '*/*',
-      ...(options?.signal === undefined ? {} : { signal: options.signal }),
-    };
-    await download(this.target, asked, take);
+    await this.#api.send({ method: 'DELETE', path: variablePath(name, key), query }, options);
   }
 
   /** Hands the lines of an export of a handler's log lines or invocations to `take`, as they come. */
@@ -519,46 +314,12 @@ export class Client {
     handler: string,
     what: 'logs' | 'invocations',
     query: { readonly after: string | null; readonly format: 'ndjson' | 'csv' },
-    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
+    take: TakeBytes,
   ): Promise<void> {
     const { format, after } = query;
-    await download(
-      this.target,
-      {
-        method: 'GET',
-        path: `/api/v1${handlerPath(handler)}/${what}/export`,
-        query: { format, ...(after === null ? {} : { after }) },
-        accept: '*/*',
-      },
-      take,
-    );
-  }
-
-  async pauseQueue(queue: string, isPaused: boolean, options?: CallOptions): Promise<QueueView> {
-    const path = `${queuePath(queue)}/${isPaused ? 'pause' : 'resume'}`;
-    return this.#call(answers.queue, { method: 'POST', path }, options);
-  }
-
-  /** Makes dead letters ready again, all or one. Returns their number. */
-  async retryQueue(queue: string, id: string | undefined, options?: CallOptions): Promise<number> {
-    const asked: ApiRequest = {
-      method: 'POST',
-      path: `${queuePath(queue)}/retry`,
-      body: id === undefined ? {} : { id },
-    };
-    return (await this.#call(answers.retried, asked, options)).messages;
-  }
-
-  async purgeQueue(
-    queue: string,
-    query: { readonly state?: MessageState } = {},
-    options?: CallOptions,
-  ): Promise<{ readonly messages: number; readonly bytes: number }> {
-    return this.#call(answers.purged, { method: 'POST', path: `${queuePath(queue)}/purge`, query }, options);
-  }
-
-  async deleteQueue(queue: string, options?: CallOptions): Promise<void> {
-    await this.#send({ method: 'DELETE', path: queuePath(queue) }, options);
+    const path = `${handlerPath(handler)}/${what}/export`;
+    const named = { format, ...(after === null ? {} : { after }) };
+    await this.#api.download({ method: 'GET', path, query: named }, take);
   }
 
   /** Returns audit entries, newest first. `handler` null: of the whole platform, for administrators. */
@@ -567,27 +328,23 @@ export class Client {
     query: AuditQuery,
     options?: CallOptions,
   ): Promise<{ readonly entries: readonly AuditEntryView[]; readonly next: number | null }> {
-    return this.#call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
+    return this.#api.call(answers.audit, { method: 'GET', path: auditPath(handler), query: { ...query } }, options);
   }
 
   /** Passes the bytes of an export of the audit to `take` as they arrive. */
-  async exportAudit(
-    handler: string | null,
-    query: Omit<AuditQuery, 'limit'>,
-    take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>,
-  ): Promise<void> {
-    const path = `/api/v1${auditPath(handler)}/export`;
-    await download(this.target, { method: 'GET', path, query: { ...query }, accept: '*/*' }, take);
+  async exportAudit(handler: string | null, query: Omit<AuditQuery, 'limit'>, take: TakeBytes): Promise<void> {
+    const path = `${auditPath(handler)}/export`;
+    await this.#api.download({ method: 'GET', path, query: { ...query } }, take);
   }
 
   /** Returns the usage of the user's quota, by kind. */
   async quota(options?: CallOptions): Promise<QuotaView> {
-    return this.#call(answers.quota, { method: 'GET', path: '/usage' }, options);
+    return this.#api.call(answers.quota, { method: 'GET', path: '/usage' }, options);
   }
 
   /** Returns figures of the last minutes for every handler, by name. */
   async allUsage(options?: CallOptions): Promise<Readonly<Record<string, UsageView>>> {
-    return (await this.#call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
+    return (await this.#api.call(answers.allUsage, { method: 'GET', path: '/usage' }, options)).usage;
   }
 
   /** Returns figures of the last minutes, and counters of the last `minutes` minutes with an invocation, ascending. */
@@ -596,7 +353,7 @@ export class Client {
     minutes: number,
     options?: CallOptions,
   ): Promise<{ readonly summary: UsageView; readonly minutes: readonly UsageMinute[] }> {
-    return this.#call(
+    return this.#api.call(
       answers.usage,
       { method: 'GET', path: `${handlerPath(name)}/usage`, query: { minutes } },
       options,
@@ -610,18 +367,19 @@ export class Client {
     options?: CallOptions,
   ): Promise<readonly InvocationRecord[]> {
     const path = `${handlerPath(name)}/invocations`;
-    return (await this.#call(answers.invocations, { method: 'GET', path, query: { ...query } }, options)).invocations;
+    return (await this.#api.call(answers.invocations, { method: 'GET', path, query: { ...query } }, options))
+      .invocations;
   }
 
   async invocation(name: string, id: string, options?: CallOptions): Promise<InvocationRecord> {
     const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
-    return (await this.#call(answers.invocation, { method: 'GET', path }, options)).invocation;
+    return (await this.#api.call(answers.invocation, { method: 'GET', path }, options)).invocation;
   }
 
   /** Returns the newest lines, or those after or before a cursor, in ascending order. */
   async logs(name: string, query: LogQuery, options?: CallOptions): Promise<LogPage> {
     const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
-    return this.#call(answers.page, asked, options);
+    return this.#api.call(answers.page, asked, options);
   }
 
   /** Returns a started tail, which must be closed. */
@@ -641,43 +399,8 @@ export class Client {
       ...(signal === undefined ? {} : { signal }),
     });
   }
-
-  async #call<T>(type: z.ZodMiniType<T>, asked: ApiRequest, options?: CallOptions): Promise<T> {
-    return this.#parse(type, await this.#send(asked, options));
-  }
-
-  #parse<T>(type: z.ZodMiniType<T>, text: string): T {
-    const answer = type.safeParse(parseJson(text, this.target.server));
-    if (answer.success) return answer.data;
-    const issue = answer.error.issues[0];
-    throw notOurs(this.target.server, `${issue?.path.join('.') || 'the answer'}: ${issue?.message ?? 'unexpected'}`);
-  }
-
-  #send(asked: ApiRequest, options?: CallOptions): Promise<string> {
-    const signal = options?.signal;
-    return request(this.target, {
-      ...asked,
-      path: `/api/v1${asked.path}`,
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
 }
 
-/** Requests one page after the other; resolves to the items of all pages. */
-async function all<T>(
-  page: (after: string | undefined) => Promise<{ readonly items: readonly T[]; readonly next: string | null }>,
-): Promise<readonly T[]> {
-  const found: T[] = [];
-  for (let after: string | undefined; ; ) {
-    const { items, next } = await page(after);
-    found.push(...items);
-    if (next === null) return found;
-    after = next;
-  }
-}
-
-const handlerPath = (name: string) => `/handlers/${encodeURIComponent(name)}`;
 const auditPath = (handler: string | null) => (handler === null ? '/audit' : `${handlerPath(handler)}/audit`);
 const userPath = (name: string) => `/users/${encodeURIComponent(name)}`;
-const queuePath = (queue: string) => `/queues/${encodeURIComponent(queue)}`;
 const variablePath = (name: string, key: string) => `${handlerPath(name)}/env/${encodeURIComponent(key)}`;

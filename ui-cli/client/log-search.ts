@@ -2,7 +2,8 @@
  * Repeats a search for log lines until it is complete: the server ends a long search at its limit and says where to
  * continue.
  */
-import type { CallOptions, Client, LogQuery } from './client.ts';
+import type { CallOptions } from './api.ts';
+import type { Client, LogQuery } from './client.ts';
 import type { LogPage } from './views.ts';
 
 /** Number of requests: the server searches 32 MiB for each one, and keeps 128 MiB of a handler. */

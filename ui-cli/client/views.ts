@@ -229,6 +229,8 @@ export interface CallView {
   readonly id: string;
   readonly state: CallState;
   readonly attempts: number;
+  /** Unix milliseconds of the next attempt; null: none waits. */
+  readonly dueMs: number | null;
   readonly acceptedMs: number;
   readonly startedMs: number | null;
   readonly endedMs: number | null;
@@ -241,6 +243,7 @@ export const callAnswer: z.ZodMiniType<CallView> = z.object({
   id: plain,
   state: z.enum(callStates),
   attempts: number,
+  dueMs: orNull(number),
   acceptedMs: number,
   startedMs: orNull(number),
   endedMs: orNull(number),
@@ -294,9 +297,17 @@ export interface QueueMessageView {
   readonly id: string;
   readonly position: number;
   readonly state: MessageState;
+  readonly contentType: string | null;
+  readonly group: string | null;
   readonly attempts: number;
   readonly publishedMs: number;
+  /** Unix milliseconds before which it is not delivered; null: at once. */
+  readonly dueMs: number | null;
+  /** Unix milliseconds at which it was done, or failed for good. */
+  readonly endedMs: number | null;
   readonly reason: string | null;
+  /** Id of the invocation that dealt with it last. */
+  readonly invocation: string | null;
   readonly bytes: number;
   readonly text: string | null;
   readonly base64: string | null;
@@ -306,9 +317,14 @@ export const queueMessageAnswer: z.ZodMiniType<QueueMessageView> = z.object({
   id: plain,
   position: number,
   state: z.enum(messageStates),
+  contentType: orNull(text),
+  group: orNull(text),
   attempts: number,
   publishedMs: number,
+  dueMs: orNull(number),
+  endedMs: orNull(number),
   reason: orNull(text),
+  invocation: orNull(plain),
   bytes: number,
   text: orNull(text),
   base64: orNull(text),

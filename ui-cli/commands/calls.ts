@@ -17,7 +17,7 @@ export function addCallsCommand(program: Command, context: Context): void {
     .option('-n, --limit <number>', 'at most so many', parseCount(1, 200), usual)
     .action(async (given: string | undefined, query: { readonly state?: CallState; readonly limit: number }) => {
       const name = await context.handlerName(given);
-      const calls = await (await context.client()).calls(name, query);
+      const { items: calls } = await (await context.client()).platformCalls.calls(name, query);
       if (context.json) context.out.json(calls);
       else if (calls.length > 0) for (const line of callTable(calls, Date.now())) context.out.line(line);
       else context.out.note(`${name} has no asynchronous calls; a caller asks for one with Prefer: respond-async`);

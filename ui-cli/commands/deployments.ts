@@ -29,14 +29,14 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const name = await context.handlerName(given);
       const client = await context.client();
       if (options.remove !== undefined) {
-        await client.deletePreview(name, options.remove);
+        await client.releases.deletePreview(name, options.remove);
         context.result({ name, removed: options.remove }, [`removed the preview of ${visible(options.remove)}`]);
       } else if (options.on === true || options.off === true) {
         const previews = options.on === true;
         await client.changeSettings(name, { previews });
         context.result({ name, previews }, [`pushes of other branches make ${previews ? '' : 'no '}previews`]);
       } else {
-        const previews = await client.previews(name);
+        const previews = await client.releases.previews(name);
         if (context.json) context.out.json(previews);
         else if (previews.length > 0) for (const line of previewTable(previews, Date.now())) context.out.line(line);
         else context.out.note('no previews\nhint: git push wasmcloud BRANCH makes one');
@@ -49,7 +49,7 @@ export function addDeploymentCommands(program: Command, context: Context): void 
     .argument('[name]', handlerArgument)
     .action(async (given: string | undefined) => {
       const name = await context.handlerName(given);
-      const deployments = await (await context.client()).deployments(name);
+      const deployments = await (await context.client()).releases.deployments(name);
       if (context.json) context.out.json(deployments);
       else if (deployments.length > 0)
         for (const line of deploymentTable(deployments, Date.now())) context.out.line(line);
@@ -69,7 +69,7 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const version = parseVersion(second ?? first);
       const name = await context.handlerName(second === undefined ? undefined : first);
       const client = await context.client();
-      const deployments = await client.deployments(name);
+      const deployments = await client.releases.deployments(name);
       const branch = options.branch ?? null;
       const preview = previewRollback(name, deployments, version, branch);
       if (!options.yes) {
@@ -77,7 +77,7 @@ export function addDeploymentCommands(program: Command, context: Context): void 
         for (const line of preview.lines) context.out.note(line);
         await confirm('Serve it?');
       }
-      await client.rollback(name, version, { branch });
+      await client.releases.rollback(name, version, { branch });
       context.result({ name, from: preview.from, to: version }, [`${preview.change}: live`]);
       if (preview.from !== null && !context.json) {
         const of = branch === null ? '' : ` --branch ${branch}`;

@@ -5,9 +5,10 @@ import type { InvocationRecord } from '../../src/protocol/nouns.ts';
 import { findInvocationId, looksLikeId } from '../client/invocation-id.ts';
 import { searchLogs } from '../client/log-search.ts';
 import type { Context } from '../context.ts';
+import { exportedRecords } from '../exports/export-file.ts';
 import { invocationLines, invocationTable } from '../text/invocation.ts';
 import { handlerArgument } from './arguments.ts';
-import { addExportOptions, type ExportOptions, exportedRecords, exportTo } from './export-file.ts';
+import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 export function addInvocationCommands(program: Command, context: Context): void {
   const invocations = program

@@ -10,9 +10,10 @@ import { findInvocationId } from '../client/invocation-id.ts';
 import { searchLogs } from '../client/log-search.ts';
 import type { LogTailOptions } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
+import { exportedRecords } from '../exports/export-file.ts';
 import { formatCall, formatLogLine, searchStopped, severityOf } from '../text/log-line.ts';
 import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
-import { addExportOptions, type ExportOptions, exportedRecords, exportTo } from './export-file.ts';
+import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 /** Lines of one call that --status prints. */
 const linesOfCall = 1_000;

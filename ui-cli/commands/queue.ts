@@ -6,12 +6,12 @@ import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { queueLimits } from '../../src/protocol/limits.ts';
 import { type MessageState, messageStates } from '../../src/protocol/nouns.ts';
-import type { Client } from '../client/client.ts';
 import type { Context } from '../context.ts';
+import { exportedQueue } from '../exports/export-file.ts';
 import { formatBytes, plural } from '../text/format.ts';
 import { messageTable, queueLines, queueTable } from '../text/queue.ts';
 import { parseCount } from './arguments.ts';
-import { addExportOptions, type Exported, type ExportOptions, exportTo, type LineFormat } from './export-file.ts';
+import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 interface Selection {
   readonly state?: MessageState;
@@ -28,7 +28,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .command('list', { isDefault: true })
     .description('list your queues with what they hold')
     .action(async () => {
-      const queues = await (await context.client()).queues();
+      const queues = await (await context.client()).queues.list();
       if (context.json) context.out.json(queues);
       else if (queues.length > 0) for (const line of queueTable(queues, Date.now())) context.out.line(line);
       else context.out.note('no queues yet; a first message makes one: wasmcloud queue publish NAME TEXT');
@@ -39,7 +39,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .description('show what one queue holds')
     .argument('<queue>', queueArgument)
     .action(async (name: string) => {
-      const shown = await (await context.client()).queue(name);
+      const shown = await (await context.client()).queues.show(name);
       context.result(shown, queueLines(shown, Date.now()));
     });
 
@@ -64,7 +64,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .argument('<file>', 'the file')
     .action(async (name: string, file: string) => {
       const stream = file === '-' ? process.stdin : createReadStream(file);
-      const done = await (await context.client()).publishLines(name, stream);
+      const done = await (await context.client()).queues.publishLines(name, stream);
       const again = done.duplicates === 0 ? '' : `, ${done.duplicates} had been published before`;
       context.result(done, [`published ${plural(done.published, 'message')} to ${name}${again}`]);
     });
@@ -77,7 +77,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .option('--after <position>', 'messages after this position', parseCount(0, Number.MAX_SAFE_INTEGER))
     .option('--limit <n>', 'at most so many', parseCount(1, 200))
     .action(async (name: string, options: Selection & { readonly limit?: number }) => {
-      const page = await (await context.client()).queueMessages(name, options);
+      const page = await (await context.client()).queues.messages(name, options);
       if (context.json) return context.out.json(page);
       if (page.messages.length === 0) return context.out.note(`no such messages in ${name}`);
       for (const line of messageTable(page.messages)) context.out.line(line);
@@ -102,7 +102,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .argument('<queue>', queueArgument)
     .option('--id <id>', 'only the message with this id')
     .action(async (name: string, { id }: { readonly id?: string }) => {
-      const messages = await (await context.client()).retryQueue(name, id);
+      const messages = await (await context.client()).queues.retry(name, id);
       context.result({ queue: name, messages }, [
         `${plural(messages, 'dead letter')} of ${name} will be delivered again`,
       ]);
@@ -117,7 +117,7 @@ export function addQueueCommand(program: Command, context: Context): void {
       .description(description)
       .argument('<queue>', queueArgument)
       .action(async (name: string) => {
-        const shown = await (await context.client()).pauseQueue(name, isPaused);
+        const shown = await (await context.client()).queues.pause(name, isPaused);
         context.result(shown, [`${name} is ${isPaused ? 'paused' : 'delivered again'}`]);
       });
 
@@ -129,7 +129,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .option('-y, --yes', 'do not ask')
     .action(async (name: string, { state, yes }: Selection & { readonly yes?: boolean }) => {
       needYes(yes, `purging ${name} removes its messages for good`, `wasmcloud queue purge ${name} --yes`);
-      const removed = await (await context.client()).purgeQueue(name, state === undefined ? {} : { state });
+      const removed = await (await context.client()).queues.purge(name, state === undefined ? {} : { state });
       const said = `removed ${plural(removed.messages, 'message')} (${formatBytes(removed.bytes)}) from ${name}`;
       context.result({ queue: name, ...removed }, [said]);
     });
@@ -141,7 +141,7 @@ export function addQueueCommand(program: Command, context: Context): void {
     .option('-y, --yes', 'do not ask')
     .action(async (name: string, { yes }: { readonly yes?: boolean }) => {
       needYes(yes, `deleting ${name} removes its messages for good`, `wasmcloud queue delete ${name} --yes`);
-      await (await context.client()).deleteQueue(name);
+      await (await context.client()).queues.delete(name);
       context.result({ queue: name, deleted: true }, [`deleted the queue ${name}`]);
     });
 }
@@ -172,7 +172,7 @@ async function publish(
   }
   const bytes =
     text === undefined ? await buffer(file === '-' ? process.stdin : createReadStream(file!)) : Buffer.from(text);
-  const done = await (await context.client()).publish(name, {
+  const done = await (await context.client()).queues.publish(name, {
     bytes,
     type: type ?? (text === undefined ? null : 'text/plain; charset=utf-8'),
     ...(key === undefined ? {} : { key }),
@@ -181,24 +181,6 @@ async function publish(
   });
   const said = done.published === 1 ? `published ${done.id} to ${name}` : `${name} has got it before: ${done.id}`;
   context.result(done, [said]);
-}
-
-/** What the export of a queue is made of. */
-function exportedQueue(
-  client: Client,
-  name: string,
-  { state, format }: Selection & { readonly format: LineFormat },
-): Exported {
-  const query = state === undefined ? {} : { state };
-  return {
-    noun: 'message',
-    key: 'position',
-    total: async () => {
-      const { messages } = await client.queue(name);
-      return state === undefined ? Object.values(messages).reduce((sum, count) => sum + count, 0) : messages[state];
-    },
-    download: (after, take) => client.exportQueue(name, { ...query, after: Number(after ?? 0), format }, take),
-  };
 }
 
 function needYes(yes: boolean | undefined, what: string, hint: string): void {

@@ -31,16 +31,16 @@ export function addReleaseCommand(program: Command, context: Context): void {
       const version = isVersion ? first : second;
       const client = await context.client();
       if (finish) {
-        await client.finishRollout(name);
+        await client.releases.finishRollout(name);
         context.result({ name, finished: true }, ['all calls go to the new version']);
         return;
       }
       if (abort) {
-        await client.abortRollout(name);
+        await client.releases.abortRollout(name);
         context.result({ name, aborted: true }, ['all calls go to the version before']);
         return;
       }
-      const running = await client.rollout(name);
+      const running = await client.releases.rollout(name);
       if (percent === undefined) {
         if (version !== undefined)
           throw new PlatformError('bad_request', 'say which share of the calls it gets', {
@@ -59,7 +59,7 @@ export function addReleaseCommand(program: Command, context: Context): void {
             `see what there is: wasmcloud deployments ${name}`,
           ],
         });
-      await client.setRollout(name, number, percent);
+      await client.releases.setRollout(name, { number, percent });
       context.result({ name, number, percent }, [`v${number} gets ${percent} % of the calls`]);
       if (!context.json) context.out.note(`hint: see how it does with wasmcloud release ${name}`);
     });

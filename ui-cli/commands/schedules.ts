@@ -15,7 +15,7 @@ export function addScheduleCommands(program: Command, context: Context): void {
     .argument('[name]', handlerArgument)
     .action(async (given: string | undefined) => {
       const name = await context.handlerName(given);
-      const all = await (await context.client()).schedules(name);
+      const all = await (await context.client()).platformCalls.schedules(name);
       if (context.json) context.out.json(all);
       else if (all.length > 0) for (const line of scheduleTable(all, Date.now())) context.out.line(line);
       else context.out.note(`${name} has no schedules; [[schedule]] in wasmcloud.toml makes one`);
@@ -32,7 +32,7 @@ export function addScheduleCommands(program: Command, context: Context): void {
       .argument('<name>', handlerArgument)
       .argument('<schedule>', scheduleArgument)
       .action(async (name: string, schedule: string) => {
-        const shown = await (await context.client()).changeSchedule(name, schedule, verb);
+        const shown = await (await context.client()).platformCalls.changeSchedule(name, schedule, verb);
         context.result(shown, [`${schedule} of ${name} ${said}`]);
       });
 }

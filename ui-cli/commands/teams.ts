@@ -21,24 +21,24 @@ export function addTeamCommands(program: Command, context: Context): void {
     .action(async (name: string, action?: string, user?: string, role?: string) => {
       const client = await context.client();
       if (action === undefined) {
-        const [{ owner }, collaborators] = await Promise.all([client.handler(name), client.collaborators(name)]);
+        const [{ owner }, collaborators] = await Promise.all([client.handler(name), client.teams.collaborators(name)]);
         return context.result({ owner, collaborators }, teamTable(owner, collaborators, Date.now()));
       }
       if (action === 'leave') {
-        await client.leaveHandler(name);
+        await client.teams.leave(name);
         return context.result({ handler: name, left: true }, [`you do not work on ${name} any more`]);
       }
       if (action !== 'add' && action !== 'remove')
         throw new PlatformError('bad_request', `team knows add, remove and leave, not ${JSON.stringify(action)}`);
       if (user === undefined) throw new PlatformError('bad_request', `who? wasmcloud team ${name} ${action} USER`);
       if (action === 'remove') {
-        await client.removeCollaborator(name, user);
+        await client.teams.remove(name, user);
         return context.result({ handler: name, user, removed: true }, [`${user} does not work on ${name} any more`]);
       }
       const known = collaboratorRoles.find((one) => one === role);
       if (known === undefined)
         throw new PlatformError('bad_request', `as what? wasmcloud team ${name} add ${user} deployer, or viewer`);
-      const collaborator = await client.setCollaborator(name, user, known);
+      const collaborator = await client.teams.setRole(name, { user, role: known });
       context.result(collaborator, [`${user} is a ${known} of ${name}`]);
     });
 
@@ -51,11 +51,11 @@ export function addTeamCommands(program: Command, context: Context): void {
     .action(async (name: string, user: string | undefined, options: { readonly withdraw?: boolean }) => {
       const client = await context.client();
       if (options.withdraw === true) {
-        await client.withdrawTransfer(name);
+        await client.teams.withdraw(name);
         return context.result({ handler: name, withdrawn: true }, [`${name} is not offered any more`]);
       }
       if (user === undefined) throw new PlatformError('bad_request', `to whom? wasmcloud transfer ${name} USER`);
-      const offer = await client.offerTransfer(name, user);
+      const offer = await client.teams.offer(name, user);
       context.result(offer, [`${name} is offered to ${user} until ${formatDate(offer.expiresMs)}`]);
       if (context.json) return;
       context.out.note(`hint: ${user} accepts with: wasmcloud transfers accept ${name}`);
@@ -71,7 +71,7 @@ export function addTeamCommands(program: Command, context: Context): void {
     .action(async (action: string | undefined, name: string | undefined) => {
       const client = await context.client();
       if (action === undefined) {
-        const transfers = await client.transfers();
+        const transfers = await client.teams.offers();
         if (context.json || transfers.length > 0) context.result(transfers, transferTable(transfers));
         else context.out.note('nobody offers you a handler');
         return;
@@ -80,10 +80,10 @@ export function addTeamCommands(program: Command, context: Context): void {
         throw new PlatformError('bad_request', `transfers knows accept and decline, not ${JSON.stringify(action)}`);
       if (name === undefined) throw new PlatformError('bad_request', `what? wasmcloud transfers ${action} NAME`);
       if (action === 'decline') {
-        await client.declineTransfer(name);
+        await client.teams.decline(name);
         return context.result({ handler: name, declined: true }, [`declined ${name}`]);
       }
-      const handler = await client.acceptTransfer(name);
+      const handler = await client.teams.accept(name);
       context.result(handler, [`${name} is yours: ${handler.url}`]);
     });
 }

@@ -8,8 +8,8 @@ export function EmptyState({ title, lines }: { readonly title: string; readonly 
     <Box flexDirection="column" paddingLeft={3} paddingTop={1}>
       <Text bold>{title}</Text>
       <Text> </Text>
-      {lines.map((line) => (
-        <Text key={line} wrap="truncate">
+      {lines.map((line, i) => (
+        <Text key={i} wrap="truncate">
           {line === '' ? ' ' : app.typable(line)}
         </Text>
       ))}

@@ -33,7 +33,8 @@ export function JumpList({ jump, rows }: { readonly jump: JumpOverlay; readonly 
   const { matches } = jump;
   const { selected } = jump;
   const top = Math.max(0, selected - (rows - 4));
-  const names = Math.max(0, ...matches.map(({ name }) => cells(name)));
+  const shown = matches.slice(top, top + rows - 3);
+  const names = Math.max(0, ...shown.map(({ name }) => cells(name)));
   return (
     <Box flexDirection="column" paddingLeft={1}>
       <Box height={1}>
@@ -41,7 +42,7 @@ export function JumpList({ jump, rows }: { readonly jump: JumpOverlay; readonly 
         <Typed input={jump.input} focused width={size.columns - 4} />
       </Box>
       <Text dimColor>{`${plural(matches.length, 'place')}   Tab completes, Enter goes there, Esc closes`}</Text>
-      {matches.slice(top, top + rows - 3).map((match, i) => (
+      {shown.map((match, i) => (
         <Text key={match.name} wrap="truncate" inverse={top + i === selected}>
           {top + i === selected ? '› ' : '  '}
           {fit(match.name, Math.min(names, 50))} {match.help}

@@ -17,6 +17,8 @@ export interface ListModelOptions<T> {
   readonly noun: string;
   /** For lists with the newest item first: a selected first row stays the first row when items arrive. */
   readonly stayOnTop?: boolean;
+  /** Is called when a key has moved the selection. */
+  readonly moved?: () => void;
 }
 
 export class ListModel<T> {
@@ -24,6 +26,8 @@ export class ListModel<T> {
   readonly #filter = new Filter();
   #all: readonly T[] = [];
   #view: ListView = listStart;
+  /** Result of the last filtering: a frame asks for it several times, and a list may have 10,000 items. */
+  #filtered: { readonly of: readonly T[]; readonly by: string; readonly items: readonly T[] } | null = null;
 
   constructor(options: ListModelOptions<T>) {
     this.#options = options;
@@ -35,9 +39,13 @@ export class ListModel<T> {
 
   /** Items that the filter accepts. */
   get items(): readonly T[] {
-    return this.#filter.text === ''
-      ? this.#all
-      : this.#all.filter((item) => this.#filter.accepts(this.#options.text(item)));
+    const by = this.#filter.text;
+    if (by === '') return this.#all;
+    if (this.#filtered?.of !== this.#all || this.#filtered.by !== by) {
+      const items = this.#all.filter((item) => this.#filter.accepts(this.#options.text(item)));
+      this.#filtered = { of: this.#all, by, items };
+    }
+    return this.#filtered.items;
   }
 
   get view(): ListView {
@@ -108,5 +116,6 @@ export class ListModel<T> {
 
   #move(press: KeyPress): void {
     this.#view = moveList(this.view, press, this.items.length, this.#options.rows()) ?? this.#view;
+    this.#options.moved?.();
   }
 }

@@ -14,6 +14,8 @@ export interface ListScreenOptions {
   readonly everyMs: number;
   /** For lists with the newest item first (ListModelOptions). */
   readonly stayOnTop?: boolean;
+  /** Is called when a key has moved the selection. */
+  readonly moved?: () => void;
 }
 
 export abstract class ListScreen<T> extends Screen {
@@ -21,12 +23,13 @@ export abstract class ListScreen<T> extends Screen {
   readonly list: ListModel<T>;
   readonly loader: Loader<readonly T[]>;
 
-  constructor(app: App, { noun, everyMs, stayOnTop = false }: ListScreenOptions) {
+  constructor(app: App, { noun, everyMs, stayOnTop = false, moved = () => undefined }: ListScreenOptions) {
     super();
     this.app = app;
     this.list = new ListModel<T>({
       noun,
       stayOnTop,
+      moved,
       rows: () => this.listRows,
       key: (item) => this.keyOf(item),
       text: (item) => this.textOf(item),

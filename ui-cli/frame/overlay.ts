@@ -23,6 +23,8 @@ export class JumpOverlay implements TypingTarget {
   readonly #jumps: () => readonly Jump[];
   readonly #unknown: (typed: string) => void;
   #selected = 0;
+  /** Result of the last search: a frame asks for it several times, and there are many places for many handlers. */
+  #found: { readonly of: readonly Jump[]; readonly by: string; readonly matches: readonly Jump[] } | null = null;
 
   constructor(jumps: () => readonly Jump[], unknown: (typed: string) => void) {
     this.#jumps = jumps;
@@ -30,7 +32,10 @@ export class JumpOverlay implements TypingTarget {
   }
 
   get matches(): readonly Jump[] {
-    return matchJumps(this.#jumps(), this.input.value);
+    const of = this.#jumps();
+    const by = this.input.value;
+    if (this.#found?.of !== of || this.#found.by !== by) this.#found = { of, by, matches: matchJumps(of, by) };
+    return this.#found.matches;
   }
 
   get selected(): number {

@@ -27,7 +27,9 @@ export abstract class Screen {
   abstract bindings(): readonly Binding[];
 
   /** Number of rows above the body that the screen draws itself, such as tabs. */
-  readonly headRows: number = 0;
+  get headRows(): number {
+    return 0;
+  }
 
   /** Returns why there is no data to show, in place of the body; null: there is data. */
   failure(): PlatformError | null {

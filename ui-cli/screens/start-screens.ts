@@ -1,4 +1,6 @@
 /** Connects the screens: which screen opens which. No other file knows all screens. */
+import type { HandlerView as HandlerInfo } from '../../src/protocol/nouns.ts';
+import type { QueueMessageView } from '../client/views.ts';
 import type { App } from '../frame/app.ts';
 import type { Jump } from '../frame/overlay.ts';
 import { type Page, page } from '../frame/page.ts';
@@ -13,6 +15,12 @@ import { InvocationView } from './invocation/InvocationView.tsx';
 import { InvocationScreen } from './invocation/invocation-screen.ts';
 import { LoginView } from './login/LoginView.tsx';
 import { LoginScreen } from './login/login-screen.ts';
+import { MessageView } from './message/MessageView.tsx';
+import { MessageScreen } from './message/message-screen.ts';
+import { QueueView } from './queue/QueueView.tsx';
+import { QueueScreen } from './queue/queue-screen.ts';
+import { QueuesView } from './queues/QueuesView.tsx';
+import { QueuesScreen } from './queues/queues-screen.ts';
 import { QuotaView } from './quota/QuotaView.tsx';
 import { QuotaScreen } from './quota/quota-screen.ts';
 import { accountPlaces, handlerPlaces, type Place } from './records/places.ts';
@@ -20,6 +28,8 @@ import { RecordsView } from './records/RecordsView.tsx';
 import { RecordsScreen } from './records/records-screen.ts';
 import { RunView } from './run/RunView.tsx';
 import { RunScreen } from './run/run-screen.ts';
+import { TransfersView } from './transfers/TransfersView.tsx';
+import { TransfersScreen } from './transfers/transfers-screen.ts';
 
 /** Opens the app with its screens, at a handler if one is named. */
 export function startScreens(app: App, { handler, tab }: { readonly handler?: string; readonly tab?: TabName }): void {
@@ -28,12 +38,20 @@ export function startScreens(app: App, { handler, tab }: { readonly handler?: st
     create: () => app.open(createPage(app)),
     run: () => app.open(runPage(app)),
     quota: () => app.open(quotaPage(app)),
+    queues: () => app.open(queuesPage(app)),
     logOut: () => askLogOut(app),
   });
   const first = page(handlers, HandlersView);
+  // Each letter asks for the places, and of 10,000 handlers there are 150,000: they are made once for a loaded list.
+  let made: { readonly of: readonly HandlerInfo[]; readonly jumps: readonly Jump[] } | null = null;
+  const jumpsNow = () => {
+    const { all } = handlers.list;
+    if (made?.of !== all) made = { of: all, jumps: jumps(app, all) };
+    return made.jumps;
+  };
   app.start(handler === undefined ? [first] : [first, handlerPage(app, handler, tab)], {
     login: () => page(new LoginScreen(app), LoginView),
-    jumps: () => jumps(app, handlers),
+    jumps: jumpsNow,
   });
 }
 
@@ -54,17 +72,32 @@ function quotaPage(app: App): Page {
   return page(new QuotaScreen(app), QuotaView);
 }
 
-function jumps(app: App, handlers: HandlersScreen): readonly Jump[] {
+function queuesPage(app: App): Page {
+  return page(new QueuesScreen(app, (name) => app.open(queuePage(app, name))), QueuesView);
+}
+
+function queuePage(app: App, name: string): Page {
+  const open = (message: QueueMessageView) => app.open(page(new MessageScreen(app, name, message), MessageView));
+  return page(new QueueScreen(app, { name, open }), QueueView);
+}
+
+function transfersPage(app: App): Page {
+  return page(new TransfersScreen(app, (handler) => app.jump([handlerPage(app, handler)])), TransfersView);
+}
+
+function jumps(app: App, handlers: readonly HandlerInfo[]): readonly Jump[] {
   const places: Jump[] = [
     { name: 'handlers', help: 'all handlers', go: () => app.jump([]) },
     { name: 'create', help: 'a new handler', go: () => app.jump([createPage(app)]) },
     { name: 'run', help: 'run a local file', go: () => app.jump([runPage(app)]) },
+    { name: 'queues', help: 'your queues and their messages', go: () => app.jump([queuesPage(app)]) },
     { name: 'quota', help: 'how much of it is used', go: () => app.jump([quotaPage(app)]) },
+    { name: 'transfers', help: 'handlers that are offered to you', go: () => app.jump([transfersPage(app)]) },
     ...accountPlaces(app).map((place) => jumpTo(app, place)),
     { name: 'logout', help: 'log out', go: () => askLogOut(app) },
     { name: 'quit', help: 'leave', go: () => app.options.exit() },
   ];
-  const named = handlers.list.all.filter((handler) => handler.state !== 'deleted');
+  const named = handlers.filter((handler) => handler.state !== 'deleted');
   return [
     ...places,
     ...named.map(({ name, state }) => ({

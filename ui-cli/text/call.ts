@@ -1,6 +1,6 @@
 /** Asynchronous calls as lines. */
 import type { CallView } from '../client/views.ts';
-import { formatAgo } from './format.ts';
+import { formatAgo, formatDuration, formatIn } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
 
@@ -12,6 +12,21 @@ export const callWords = {
   failed: 'failed',
   skipped: 'skipped',
 } as const;
+
+/** Returns the cells CALL, ACCEPTED, STATE, ATTEMPTS, STATUS, TOOK, NEXT, REASON. */
+export function callCells(call: CallView, nowMs: number): string[] {
+  const { startedMs, endedMs, dueMs } = call;
+  return [
+    visible(call.id),
+    formatAgo(call.acceptedMs, nowMs),
+    callWords[call.state],
+    String(call.attempts),
+    call.status === null ? '-' : String(call.status),
+    startedMs === null || endedMs === null ? '-' : formatDuration(Math.max(0, endedMs - startedMs)),
+    dueMs === null ? '-' : formatIn(dueMs, nowMs),
+    call.reason === null ? '' : visible(call.reason),
+  ];
+}
 
 export function callTable(calls: readonly CallView[], nowMs: number): string[] {
   return table(

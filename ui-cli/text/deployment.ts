@@ -1,8 +1,9 @@
 /** Formats Deployments. */
 import { newCapabilities } from '../../src/protocol/capabilities.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
-import { type DeploymentView, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
+import { type DeploymentView, type HandlerSettings, type PreviewView, policyLists } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatBytes, formatDate, formatDuration } from './format.ts';
+import { settingsLines } from './settings.ts';
 import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
 import { wrap } from './width.ts';
@@ -139,8 +140,8 @@ function limitFacts({ limits }: Pick<DeploymentView, 'limits'>): (readonly [stri
   ];
 }
 
-/** Returns the lines of the limits tab. */
-export function limitsLines(deployment: DeploymentView, width: number): string[] {
+/** Returns the lines of the limits tab. `settings`: what is set without a push; null: not known yet. */
+export function limitsLines(deployment: DeploymentView, settings: HandlerSettings | null, width: number): string[] {
   const { policy } = deployment;
   const rules = (patterns: readonly string[]) =>
     patterns.length === 0 ? ['  (none)'] : patterns.map((p) => `  ${visible(p)}`);
@@ -157,6 +158,9 @@ export function limitsLines(deployment: DeploymentView, width: number): string[]
           ...policyLists.flatMap((list) => [list, ...rules(policy[list])]),
         ]),
     '',
-    'They come from wasmcloud.toml in the pushed commit, [limits] and [policy]; push to change them.',
+    'They come from wasmcloud.toml in the pushed commit, [limits] and [policy].',
+    ...(settings === null
+      ? []
+      : ['', 'Set without a push, over them:', ...settingsLines(settings).map((line) => `  ${line}`)]),
   ].flatMap((line) => wrap(line, width));
 }

@@ -46,6 +46,17 @@ export function formatAgo(thenMs: number, nowMs: number): string {
   return formatDate(thenMs).slice(0, 10);
 }
 
+/** Formats a time in the future: now, in 5 s, in 3 min, in 2 h, in 4 d, then the date. */
+export function formatIn(thenMs: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.round((thenMs - nowMs) / 1000));
+  if (seconds < 1) return 'now';
+  if (seconds < 60) return `in ${seconds} s`;
+  if (seconds < 3600) return `in ${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `in ${Math.floor(seconds / 3600)} h`;
+  if (seconds < 30 * 86_400) return `in ${Math.floor(seconds / 86_400)} d`;
+  return formatDate(thenMs).slice(0, 10);
+}
+
 /** Formats local date and time: 2026-11-22 08:15:42. */
 export function formatDate(timeMs: number): string {
   const date = new Date(timeMs);

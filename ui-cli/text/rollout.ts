@@ -3,6 +3,41 @@ import type { RolloutFigures, RolloutView } from '../../src/protocol/nouns.ts';
 import { formatAgo, formatDuration } from './format.ts';
 import { table } from './table.ts';
 import { visible } from './visible.ts';
+import { wrap } from './width.ts';
+
+/**
+ * Returns both versions' figures side by side, and what ends the release. `nowMs` in Unix milliseconds; no line is wider
+ * than `width` cells.
+ */
+export function rolloutLines(rollout: RolloutView, nowMs: number, width: number): readonly string[] {
+  const { from, to, percent, header, errorPercent, startedMs, figures } = rollout;
+  const column = (share: number, { invocations, failures, meanMs }: RolloutFigures) => [
+    `${share} %`,
+    bar(share),
+    invocations.toLocaleString('en'),
+    `${failures.toLocaleString('en')} (${((100 * failures) / Math.max(1, invocations)).toFixed(1)} %)`,
+    meanMs === null ? '-' : formatDuration(meanMs),
+  ];
+  const left = column(100 - percent, figures.from);
+  const right = column(percent, figures.to);
+  const names = ['share', '', 'calls', 'failed', 'mean'];
+  const rows = names.map((name, i) => [name, left[i] ?? '', right[i] ?? '']);
+  const by = header === null ? 'a cookie' : `the header ${visible(header)}`;
+  const notes = [
+    `Started ${formatAgo(startedMs, nowMs)}. Callers keep their version by ${by}.`,
+    `It is aborted when more than ${errorPercent} % of the calls of v${to} fail.`,
+  ];
+  return [
+    ...table([{ title: '' }, { title: `v${from} (live)` }, { title: `v${to} (new)` }], rows),
+    '',
+    ...notes.flatMap((note) => wrap(note, width)),
+  ];
+}
+
+/** Returns a share as a bar of at most twenty cells. */
+function bar(percent: number): string {
+  return '█'.repeat(Math.max(1, Math.round(percent / 5)));
+}
 
 /** VERSION, SHARE, CALLS, FAILED, MEAN of both versions, and what ends it. `nowMs` in Unix milliseconds. */
 export function rolloutTable(rollout: RolloutView, nowMs: number): readonly string[] {

@@ -38,7 +38,7 @@ function isWide(code: number): boolean {
 export function cut(text: string, width: number): string {
   if (width <= 0) return '';
   // Shortcut for the usual case: at most as many code units as cells.
-  if (text.length <= width && cells(text) <= width) return text;
+  if (text.length <= width && !isWiderThan(text, width)) return text;
   let used = 0;
   let end = 0;
   let endWithEllipsis = 0;
@@ -73,12 +73,22 @@ export function fit(text: string, width: number, align: Align = 'left'): string 
   return align === 'left' ? shown + fill : fill + shown;
 }
 
+/** Returns whether text takes more than `width` cells; reads only as much of a long text as it must. */
+function isWiderThan(text: string, width: number): boolean {
+  let used = 0;
+  for (const character of text) {
+    used += cellsOf(character);
+    if (used > width) return true;
+  }
+  return false;
+}
+
 /** Breaks text at spaces if possible, else within a word, so that no line is wider than `width`. */
 export function wrap(text: string, width: number): string[] {
   if (width <= 0) return [];
   const lines: string[] = [];
   let rest = text;
-  while (cells(rest) > width) {
+  while (isWiderThan(rest, width)) {
     let used = 0;
     let end = 0;
     for (const character of rest) {

@@ -314,6 +314,7 @@ export const callSchema = z
     id: z.string().describe('the beginning of its id: the whole one gives access to the answer'),
     state: z.enum(callStates),
     attempts: z.number(),
+    dueMs: ms.nullable().describe('before which the next attempt does not begin; null: none waits'),
     acceptedMs: ms,
     startedMs: ms.nullable().describe('of the last attempt'),
     endedMs: ms.nullable(),

@@ -24,6 +24,8 @@ export interface CallView {
   readonly id: string;
   readonly state: CallState;
   readonly attempts: number;
+  /** Time before which the next attempt does not begin; null: none waits. */
+  readonly dueMs: number | null;
   readonly acceptedMs: number;
   readonly startedMs: number | null;
   readonly endedMs: number | null;
@@ -37,6 +39,7 @@ export interface CallView {
 const shownColumns = [
   'state',
   'attempts',
+  'due_ms',
   'created_ms',
   'started_ms',
   'ended_ms',
@@ -172,6 +175,7 @@ function viewOf(id: string, row: Pick<Schema['calls'], (typeof shownColumns)[num
     id,
     state: row.state,
     attempts: Number(row.attempts),
+    dueMs: row.state === 'ready' ? Number(row.due_ms) : null,
     acceptedMs: Number(row.created_ms),
     startedMs: row.started_ms === null ? null : Number(row.started_ms),
     endedMs: row.ended_ms === null ? null : Number(row.ended_ms),

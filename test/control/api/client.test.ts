@@ -24,7 +24,7 @@ test("wasmcloud's client and this API mean the same: accounts, handlers, variabl
   await client.setVariable('otter', { key: 'KEY', value: 'a secret of some length' });
   expect(await client.variables('otter')).toMatchObject([{ key: 'KEY', bytes: 23, tail: 'ngth' }]);
   await client.unsetVariable('otter', 'KEY');
-  expect(await client.deployments('otter')).toEqual([]);
+  expect(await client.releases.deployments('otter')).toEqual([]);
   await client.deleteHandler(name);
   await expect(client.handler(name)).rejects.toMatchObject({ code: 'not_found' });
   await client.restoreHandler(name);

@@ -51,7 +51,7 @@ test('help lists every key that is bound, from the same table', async () => {
 test('the footer shows at most seven keys, all of them valid now', async () => {
   const screen = screens.open();
   await screen.shows('gamma');
-  expect(screen.footer).toBe(' Enter open   l logs   c create   / filter   ? help   q quit');
+  expect(screen.footer).toBe(' Enter open   l logs   c create   Q queues   / filter   ? help   q quit');
   await screen.press('/', /Enter keep/);
   expect(screen.footer).toContain('↑ move');
 });

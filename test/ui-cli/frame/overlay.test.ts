@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Jump, JumpOverlay, jumpBindings, matchJumps } from '../../../ui-cli/frame/overlay.ts';
+import { type TabName, tabKey, tabNames } from '../../../ui-cli/screens/handler/tab.ts';
 import { tabBar } from '../../../ui-cli/screens/handler/tab-bar.ts';
 
 const gone: string[] = [];
@@ -32,21 +33,25 @@ test('Tab completes, the arrows choose, Enter goes', () => {
   expect(gone.at(-1)).toBe('unknown');
 });
 
-test('all tabs fit into 80 columns, the open one in brackets', () => {
-  for (const open of ['overview', 'invocations', 'danger'] as const) {
-    const bar = tabBar(open, 80)
-      .map(({ text }) => text)
-      .join('');
-    expect(bar.length).toBeLessThanOrEqual(80);
-    expect(bar).toMatch(new RegExp(`\\[\\d ${open}\\]`));
-    expect(bar).toContain('5 limits');
+const textOf = (open: TabName, columns: number, rows: number) =>
+  tabBar(open, { columns, rows }).map((row) => row.map(({ text }) => text).join(''));
+
+test('all tabs are named in two rows of 80 columns, the open one in brackets', () => {
+  for (const open of tabNames) {
+    const bar = textOf(open, 80, 24);
+    expect(bar).toHaveLength(2);
+    for (const row of bar) expect(row.length).toBeLessThanOrEqual(80);
+    expect(bar.join('')).toContain(`[${tabKey(open)} ${open}]`);
+    for (const tab of tabNames) expect(bar.join('')).toContain(`${tabKey(tab)} ${tab}`);
   }
 });
 
-test('on a narrow terminal the other tabs are their keys', () => {
-  expect(
-    tabBar('logs', 60)
-      .map(({ text }) => text)
-      .join(''),
-  ).toBe(' 1[2 logs]3 4 5 6 7 8 ');
+test('on a wide terminal the tabs are one row', () => {
+  expect(textOf('logs', 160, 24)).toHaveLength(1);
+});
+
+test('on a low or narrow terminal the other tabs are their keys', () => {
+  const keysOnly = [' 1[2 logs]3 4 5 6 7 8 9 0 S C T A '];
+  expect(textOf('logs', 80, 14)).toEqual(keysOnly);
+  expect(textOf('logs', 60, 24)).toEqual(keysOnly);
 });

@@ -14,3 +14,14 @@ test('delete asks for the name and takes no other', async () => {
   expect(await screens.control.handlers.find('doomed')).toBeNull();
   await screen.press('R', 'doomed is back');
 });
+
+test('purging asks for the name, removes the handler for good, and nothing brings it back', async () => {
+  await screens.control.handler('condemned', 'ada');
+  const screen = screens.open({ handler: 'condemned', tab: 'danger' });
+  await screen.press('P', 'remove it for good');
+  await screen.press(`${'c'}${keys.enter}`, 'that is not condemned; nothing was removed');
+  await screen.press(`ondemned${keys.enter}`, 'removed condemned for good');
+  await screen.shows('condemned is gone for good');
+  expect(screen.footer).not.toContain('restore');
+  expect(await screens.control.handlers.find('condemned')).toBeNull();
+});

@@ -1,19 +1,17 @@
 import { Box, Text } from 'ink';
-import { FormView } from '../../frame/FormView.tsx';
+import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { useApp } from '../../frame/use-app.ts';
+import { formatDate } from '../../text/format.ts';
+import { wrap } from '../../text/width.ts';
 import type { DangerTab } from './danger-tab.ts';
 
 export function DangerView({ screen }: ScreenProps<DangerTab>) {
-  const { name } = screen.handler;
-  const lines = screen.deleted
-    ? [`${name} is deleted. R brings it back; after 30 days it is gone for good.`]
-    : [
-        `Deleting ${name} stops it at once. Its repository, deployments, log and`,
-        'variables are kept for 30 days, in which it can be restored.',
-        '',
-        screen.form === null ? 'Press D to delete it.' : 'Type its name to delete it:',
-      ];
+  const app = useApp();
+  const { open } = screen.slot;
+  if (open !== null) return <AskedFormView open={open} />;
+  const lines = linesOf(screen).flatMap((line) => wrap(line, app.size.columns - 6));
   return (
     <Box flexDirection="column" paddingTop={1}>
       <Text bold color="red">
@@ -21,8 +19,23 @@ export function DangerView({ screen }: ScreenProps<DangerTab>) {
       </Text>
       <Text> </Text>
       <Lines lines={lines.map((line) => `  ${line}`)} />
-      <Text> </Text>
-      {screen.form === null ? null : <FormView form={screen.form} active />}
     </Box>
   );
+}
+
+function linesOf({ state, handler, offer }: DangerTab): readonly string[] {
+  const { name } = handler;
+  if (state === 'purged') return [`${name} is gone for good. Esc goes back to the others.`];
+  if (state === 'deleted')
+    return [`${name} is deleted. R brings it back; after 30 days it is gone for good, P removes it at once.`];
+  const offered = offer.data;
+  return [
+    `D   Delete ${name}: it stops at once. Its repository, deployments, log and variables are kept for 30 days, in which it can be restored.`,
+    '',
+    'P   Purge it: as above, and nothing is kept.',
+    '',
+    offered === null
+      ? 't   Transfer it: offer it to another user, who becomes its owner by accepting.'
+      : `t   Take the offer back: it is offered to ${offered.to} until ${formatDate(offered.expiresMs)}.`,
+  ];
 }

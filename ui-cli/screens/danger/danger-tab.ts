@@ -1,78 +1,175 @@
+import type { TransferView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { Form } from '../../frame/form.ts';
-import { Screen, type TypingTarget } from '../../frame/screen.ts';
+import { FormSlot } from '../../frame/form-slot.ts';
+import { type Loader, pollMs } from '../../frame/loader.ts';
+import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
+import { loaderStatus } from '../../frame/status.ts';
 import { errorLines } from '../../text/error-lines.ts';
+import { formatDate } from '../../text/format.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** Deletes and restores a handler. */
+/** Deletes, restores and purges a handler, and offers it to another owner. */
 export class DangerTab extends Screen {
   readonly crumbs = ['danger zone'];
   readonly app: App;
   readonly handler: HandlerContext;
-  /** Form in which the name is typed; null: closed. */
-  form: Form | null = null;
-  deleted = false;
+  readonly slot = new FormSlot();
+  /** The offer to another owner, if there is one. */
+  readonly offer: Loader<TransferView | null>;
+  state: 'there' | 'deleted' | 'purged' = 'there';
 
   constructor(handler: HandlerContext) {
     super();
     const { app } = handler;
     this.app = app;
     this.handler = handler;
+    this.offer = app.loader((signal) => app.client.teams.offerOf(handler.name, { signal }), 5 * pollMs);
+  }
+
+  override show(): void {
+    if (this.state === 'there') this.offer.start();
+  }
+
+  override hide(): void {
+    this.offer.stop();
+  }
+
+  override status(): Status {
+    return (this.state === 'there' ? loaderStatus(this.offer) : null) ?? { text: '' };
   }
 
   override typing(): TypingTarget | null {
-    return this.form?.input ?? null;
+    return this.slot.typing;
   }
 
   override back(): boolean {
-    if (this.form === null) return false;
-    this.form = null;
-    return true;
+    return this.slot.close();
   }
 
   bindings(): readonly Binding[] {
-    if (this.form !== null) {
-      return [
-        { keys: ['enter'], label: 'delete', help: 'delete it, if the name is right', run: () => void this.#delete() },
-      ];
-    }
-    return this.deleted
-      ? [{ keys: ['R'], label: 'restore', help: 'bring it back', run: () => void this.#restore() }]
-      : [{ keys: ['D'], label: 'delete', help: 'delete this handler; asks for its name', run: () => this.#askName() }];
+    if (this.slot.open !== null) return this.slot.bindings();
+    const purge = {
+      keys: ['P'],
+      label: 'purge',
+      help: 'remove it for good at once; asks for its name',
+      run: () => this.#askPurge(),
+    };
+    if (this.state === 'purged') return [];
+    if (this.state === 'deleted')
+      return [{ keys: ['R'], label: 'restore', help: 'bring it back', run: () => void this.#restore() }, purge];
+    const offered = this.offer.data?.to ?? null;
+    return [
+      { keys: ['D'], label: 'delete', help: 'delete this handler; asks for its name', run: () => this.#askDelete() },
+      purge,
+      offered === null
+        ? {
+            keys: ['t'],
+            label: 'transfer',
+            help: 'offer it to another owner, who accepts or declines',
+            run: () => this.#askTransfer(),
+          }
+        : {
+            keys: ['t'],
+            label: 'take offer back',
+            help: `do not offer it to ${offered} any more`,
+            run: () => void this.#withdraw(offered),
+          },
+    ];
   }
 
-  #askName(): void {
-    this.form = new Form([{ label: 'Its name' }], () => void this.#delete());
+  #askDelete(): void {
+    const { name } = this.handler;
+    this.slot.askName(this.app, {
+      name,
+      title: 'Type its name to delete it',
+      verb: 'delete',
+      done: 'deleted',
+      notes: [`${name} stops at once. It is kept for 30 days, in which it can be restored.`],
+      run: () =>
+        void this.#run(`deleting ${name}`, async (signal) => {
+          await this.app.client.deleteHandler(name, { signal });
+          this.#gone('deleted');
+          return `deleted ${name}`;
+        }),
+    });
   }
 
-  async #delete(): Promise<void> {
+  #askPurge(): void {
+    const { name } = this.handler;
+    this.slot.askName(this.app, {
+      name,
+      title: 'Type its name to remove it for good',
+      verb: 'purge',
+      done: 'removed',
+      notes: [`${name} is removed with its repository, versions, log and values. Nothing brings it back.`],
+      run: () =>
+        void this.#run(`purging ${name}`, async (signal) => {
+          await this.app.client.purgeHandler(name, { signal });
+          this.#gone('purged');
+          return `removed ${name} for good`;
+        }),
+    });
+  }
+
+  #askTransfer(): void {
+    const { name } = this.handler;
+    this.slot.ask({
+      title: `Offer ${name} to another owner`,
+      verb: 'offer',
+      notes: [
+        'Its variables, queues and logs go with it when the offer is accepted; then you have no role on it. An offer lapses after 7 days.',
+      ],
+      fields: [{ label: 'User', placeholder: 'name of the owner to be' }],
+      submit: (form) => void this.#transfer(form.value('User').trim()),
+    });
+  }
+
+  async #transfer(to: string): Promise<void> {
     const { app, handler } = this;
-    if (this.form?.value('Its name').trim() !== handler.name) {
-      return app.say('error', `that is not ${handler.name}; nothing was deleted`);
-    }
-    await app.run(
-      `deleting ${handler.name}`,
-      async ({ abort: { signal } }) => {
-        await app.client.deleteHandler(handler.name, { signal });
-        this.form = null;
-        this.deleted = true;
-        handler.handler.stop();
-        app.say('done', `deleted ${handler.name}`);
-      },
-      errorLines,
-    );
+    if (to === '') return app.say('error', 'to whom? type the name of a user');
+    await this.#run(`offering ${handler.name} to ${to}`, async (signal) => {
+      const offer = await app.client.teams.offer(handler.name, to, { signal });
+      this.slot.close();
+      this.offer.refresh();
+      return `${handler.name} is offered to ${offer.to} until ${formatDate(offer.expiresMs)}`;
+    });
+  }
+
+  async #withdraw(from: string): Promise<void> {
+    const { app, handler } = this;
+    await this.#run('taking the offer back', async (signal) => {
+      await app.client.teams.withdraw(handler.name, { signal });
+      this.offer.refresh();
+      return `${handler.name} is not offered to ${from} any more`;
+    });
   }
 
   async #restore(): Promise<void> {
     const { app, handler } = this;
+    await this.#run(`restoring ${handler.name}`, async (signal) => {
+      await app.client.restoreHandler(handler.name, { signal });
+      this.state = 'there';
+      handler.handler.refresh();
+      this.offer.refresh();
+      return `${handler.name} is back`;
+    });
+  }
+
+  #gone(state: 'deleted' | 'purged'): void {
+    this.slot.close();
+    this.state = state;
+    this.offer.stop();
+    this.handler.handler.stop();
+  }
+
+  /** Runs an action that returns what to say. */
+  async #run(step: string, work: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    const { app } = this;
     await app.run(
-      `restoring ${handler.name}`,
+      step,
       async ({ abort: { signal } }) => {
-        await app.client.restoreHandler(handler.name, { signal });
-        this.deleted = false;
-        handler.handler.refresh();
-        app.say('done', `${handler.name} is back`);
+        app.say('done', await work(signal));
       },
       errorLines,
     );

@@ -4,18 +4,22 @@ import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
 import { previewRollback } from '../../text/deployment.ts';
 import { errorLines } from '../../text/error-lines.ts';
-import type { HandlerContext } from '../handler/tab.ts';
+import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
 
 /** Rows below the list that describe the selected deployment. */
 export const detailRows = 7;
 
 export class DeploymentsTab extends ListScreen<DeploymentView> {
-  readonly crumbs = ['deployments'];
+  readonly crumbs: readonly string[];
   readonly handler: HandlerContext;
+  /** The preview whose versions are shown; null: all versions. */
+  readonly preview: OfPreview | null;
 
-  constructor(handler: HandlerContext) {
+  constructor(handler: HandlerContext, preview: OfPreview | null = null) {
     super(handler.app, { noun: 'deployments', everyMs: 2 * pollMs, stayOnTop: true });
     this.handler = handler;
+    this.preview = preview;
+    this.crumbs = [...previewCrumbs(handler, preview), 'deployments'];
   }
 
   get showsDetail(): boolean {
@@ -27,7 +31,7 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
   }
 
   protected load(signal: AbortSignal): Promise<readonly DeploymentView[]> {
-    return this.app.client.deployments(this.handler.name, { signal });
+    return this.app.client.releases.deployments(this.handler.name, { signal, branch: this.preview?.branch ?? null });
   }
 
   protected keyOf(deployment: DeploymentView): string {
@@ -84,7 +88,7 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
     await app.run(
       `rolling back, ${change}`,
       async ({ abort: { signal } }) => {
-        await app.client.rollback(handler.name, number, { signal, branch });
+        await app.client.releases.rollback(handler.name, number, { signal, branch });
         app.say('done', `${change}: live`);
         this.loader.refresh();
         handler.handler.refresh();

@@ -24,7 +24,10 @@ export function EnvView({ screen }: ScreenProps<EnvTab>) {
   if (screen.isEmpty) {
     const { name } = screen.handler;
     return (
-      <EmptyState title="No variables" lines={['Press a to add one, or:', '', `  wasmcloud env ${name} set API_KEY`]} />
+      <EmptyState
+        title={screen.preview === null ? 'No variables' : 'No variables of its own: those of the handler hold'}
+        lines={['Press a to add one, or:', '', `  wasmcloud env ${name}${screen.branchOption} set API_KEY`]}
+      />
     );
   }
   const rows = screen.list.window.map(({ item, selected }) => {

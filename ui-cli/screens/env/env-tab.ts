@@ -1,4 +1,7 @@
-/** Shows and sets variables of a handler. Values are masked; `v` reveals one that was just typed here. */
+/**
+ * Shows and sets variables of a handler, or those that a preview lays over them. Values are masked; `v` reveals one that was
+ * just typed here.
+ */
 import type { VariableView } from '../../client/views.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { Form } from '../../frame/form.ts';
@@ -6,24 +9,33 @@ import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
 import type { TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
-import type { HandlerContext } from '../handler/tab.ts';
+import { visible } from '../../text/visible.ts';
+import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
 
 export class EnvTab extends ListScreen<VariableView> {
-  readonly crumbs = ['environment'];
+  readonly crumbs: readonly string[];
   readonly handler: HandlerContext;
+  /** The preview whose variables are shown; null: those of the handler itself. */
+  readonly preview: OfPreview | null;
   /** Form in which a variable is set; null: closed. */
   form: Form | null = null;
   /** Values typed since this screen was opened, by key; the server never returns a value in full. */
   readonly typed = new Map<string, string>();
   revealed = false;
 
-  constructor(handler: HandlerContext) {
+  constructor(handler: HandlerContext, preview: OfPreview | null = null) {
     super(handler.app, { noun: 'variables', everyMs: 5 * pollMs });
     this.handler = handler;
+    this.preview = preview;
+    this.crumbs = [...previewCrumbs(handler, preview), 'environment'];
   }
 
   protected load(signal: AbortSignal): Promise<readonly VariableView[]> {
-    return this.app.client.variables(this.handler.name, { signal });
+    return this.app.client.variables(this.handler.name, { signal, branch: this.#branch });
+  }
+
+  get #branch(): string | null {
+    return this.preview?.branch ?? null;
   }
 
   protected keyOf(variable: VariableView): string {
@@ -78,6 +90,11 @@ export class EnvTab extends ListScreen<VariableView> {
     ];
   }
 
+  /** Option of `wasmcloud env` that says the same; '' for the handler itself. */
+  get branchOption(): string {
+    return this.preview === null ? '' : ` --branch ${visible(this.preview.branch)}`;
+  }
+
   #reveal(): void {
     this.revealed = !this.revealed;
   }
@@ -99,13 +116,13 @@ export class EnvTab extends ListScreen<VariableView> {
     const { app, handler } = this;
     if (key === '') return app.say('error', 'the variable needs a name');
     if (value === '') {
-      const hint = `hint: an empty value: wasmcloud env ${handler.name} set ${key} --empty`;
+      const hint = `hint: an empty value: wasmcloud env ${handler.name}${this.branchOption} set ${key} --empty`;
       return app.say('error', `${key} needs a value; nothing was set`, hint);
     }
     await app.run(
       `setting ${key}`,
       async ({ abort: { signal } }) => {
-        await app.client.setVariable(handler.name, { key, value }, { signal });
+        await app.client.setVariable(handler.name, { key, value, branch: this.#branch }, { signal });
         this.typed.set(key, value);
         this.form = null;
         app.say('done', `set ${key}; new invocations see it`);
@@ -126,7 +143,7 @@ export class EnvTab extends ListScreen<VariableView> {
         void app.run(
           `unsetting ${key}`,
           async ({ abort: { signal } }) => {
-            await app.client.unsetVariable(handler.name, key, { signal });
+            await app.client.unsetVariable(handler.name, key, { signal, branch: this.#branch });
             this.typed.delete(key);
             app.say('done', `unset ${key}`);
             this.loader.refresh();

@@ -6,14 +6,18 @@ import { tabBar } from './tab-bar.ts';
 export function TabBar({ open }: { readonly open: TabName }) {
   const { size } = useApp();
   return (
-    <Box height={1}>
-      <Text wrap="truncate">
-        {tabBar(open, size.columns).map((piece) => (
-          <Text key={piece.text} bold={piece.open} inverse={piece.open} dimColor={!piece.open}>
-            {piece.text}
+    <Box flexDirection="column">
+      {tabBar(open, size).map((row, i) => (
+        <Box key={i} height={1}>
+          <Text wrap="truncate">
+            {row.map((piece) => (
+              <Text key={piece.text} bold={piece.open} inverse={piece.open} dimColor={!piece.open}>
+                {piece.text}
+              </Text>
+            ))}
           </Text>
-        ))}
-      </Text>
+        </Box>
+      ))}
     </Box>
   );
 }

@@ -8,12 +8,12 @@ import type { Page } from '../../frame/page.ts';
 import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
 import { loaderFailure } from '../../frame/status.ts';
 import { type HandlerContext, type TabName, tabKey, tabNames } from './tab.ts';
+import { tabBar } from './tab-bar.ts';
 import { tabs } from './tabs.ts';
 
 export class HandlerScreen extends Screen implements HandlerContext {
   readonly app: App;
   readonly name: string;
-  override readonly headRows = 1;
   /** The handler's state and live version, for all tabs. */
   readonly handler: Loader<HandlerView>;
   tabName: TabName;
@@ -48,6 +48,10 @@ export class HandlerScreen extends Screen implements HandlerContext {
 
   get tab(): Screen {
     return this.tabPage.screen;
+  }
+
+  override get headRows(): number {
+    return tabBar(this.tabName, this.app.size).length;
   }
 
   openInvocation(id: string): void {

@@ -3,27 +3,36 @@ import type { HandlerView } from '../../../src/protocol/nouns.ts';
 import type { App } from '../../frame/app.ts';
 import type { Loader } from '../../frame/loader.ts';
 
-/** Names in the order of the tab bar. tabs.ts has one page for each name. */
-export const tabNames = [
-  'overview',
-  'logs',
-  'deployments',
-  'env',
-  'limits',
-  'invocations',
-  'invoke',
-  'danger',
-] as const;
+/** Key of each tab, in the order of the tab bar. tabs.ts has one page for each name. No tab binds one of these keys. */
+const tabKeys = {
+  overview: '1',
+  logs: '2',
+  deployments: '3',
+  env: '4',
+  limits: '5',
+  invocations: '6',
+  invoke: '7',
+  danger: '8',
+  release: '9',
+  previews: '0',
+  schedules: 'S',
+  calls: 'C',
+  team: 'T',
+  audit: 'A',
+} as const;
 
-export type TabName = (typeof tabNames)[number];
+export type TabName = keyof typeof tabKeys;
+
+/** Names in the order of the tab bar. */
+export const tabNames = Object.keys(tabKeys).filter(isTabName);
 
 export function isTabName(name: string): name is TabName {
-  return tabNames.some((tab) => tab === name);
+  return Object.hasOwn(tabKeys, name);
 }
 
-/** Returns the digit that opens a tab. */
+/** Returns the key that opens a tab. */
 export function tabKey(tab: TabName): string {
-  return String(tabNames.indexOf(tab) + 1);
+  return tabKeys[tab];
 }
 
 export interface HandlerContext {
@@ -34,4 +43,15 @@ export interface HandlerContext {
   readonly handler: Loader<HandlerView>;
   switchTo(tab: TabName): void;
   openInvocation(id: string): void;
+}
+
+/** Returns the part of the breadcrumb before a tab's own, for a tab that is opened for a preview. */
+export function previewCrumbs({ name }: Pick<HandlerContext, 'name'>, preview: OfPreview | null): readonly string[] {
+  return preview === null ? [] : [name, 'previews', preview.slug];
+}
+
+/** The preview that a screen is about, instead of the handler itself. */
+export interface OfPreview {
+  readonly branch: string;
+  readonly slug: string;
 }

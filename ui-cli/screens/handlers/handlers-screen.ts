@@ -13,6 +13,7 @@ export interface HandlersDoors {
   readonly create: () => void;
   readonly run: () => void;
   readonly quota: () => void;
+  readonly queues: () => void;
   readonly logOut: () => void;
 }
 
@@ -64,6 +65,7 @@ export class HandlersScreen extends ListScreen<HandlerView> {
             { keys: ['l'], label: 'logs', help: 'its log, live', run: on((h) => this.#doors.handler(h.name, 'logs')) },
           ]),
       { keys: ['c'], label: 'create', help: 'create a handler', run: this.#doors.create },
+      { keys: ['Q'], label: 'queues', help: 'your queues and their messages', run: this.#doors.queues },
       ...list.bindings(),
       ...(selected?.state === 'deleted'
         ? [

@@ -14,6 +14,10 @@ export function LogView({ screen }: ScreenProps<LogTab>) {
   const { columns } = app.size;
   if (screen.buffer.size === 0 && screen.feed.state === 'live') {
     const { name } = screen.handler;
+    if (screen.preview !== null)
+      return (
+        <EmptyState title="No log lines yet" lines={['New lines of this preview show here as they are written.']} />
+      );
     return (
       <EmptyState
         title="No log lines yet"

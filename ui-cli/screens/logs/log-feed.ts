@@ -24,6 +24,8 @@ export class LogFeed {
   dropped = 0;
   readonly #app: App;
   readonly #handler: string;
+  /** Slug of the preview whose lines are shown; null: all lines. Calls are not shown then: they do not name a preview. */
+  readonly #preview: string | null;
   /** Is called for every frame, so it must be cheap. */
   readonly #pushed: () => void;
   readonly #calls: Calls;
@@ -35,9 +37,14 @@ export class LogFeed {
   #cursor: number | null = null;
   #lost = false;
 
-  constructor(app: App, handler: string, pushed: () => void) {
+  constructor(
+    app: App,
+    { handler, preview }: { readonly handler: string; readonly preview: string | null },
+    pushed: () => void,
+  ) {
     this.#app = app;
     this.#handler = handler;
+    this.#preview = preview;
     this.#pushed = pushed;
     this.#calls = new Calls(() => app.client, handler);
   }
@@ -62,10 +69,14 @@ export class LogFeed {
   async loadOlder(signal: AbortSignal): Promise<number> {
     const oldest = this.#oldest();
     if (oldest === null) return 0;
-    const query = { before: oldest.cursor, limit: historyLines };
+    const query = { before: oldest.cursor, limit: historyLines, ...this.#ofPreview };
     const { lines } = await this.#app.client.logs(this.#handler, query, { signal });
     this.buffer.prepend(lines.map((line) => ({ kind: 'line', line })));
     return lines.length;
+  }
+
+  get #ofPreview(): { readonly preview?: string } {
+    return this.#preview === null ? {} : { preview: this.#preview };
   }
 
   #oldest(): LogLine | null {
@@ -78,9 +89,9 @@ export class LogFeed {
     this.state = 'loading';
     try {
       await afterFrame();
-      const page = await app.client.logs(this.#handler, { limit: historyLines }, { signal });
+      const page = await app.client.logs(this.#handler, { limit: historyLines, ...this.#ofPreview }, { signal });
       // A failure to load calls does not hide the log.
-      const ended = await this.#calls.fresh(signal).catch(() => []);
+      const ended = this.#preview === null ? await this.#calls.fresh(signal).catch(() => []) : [];
       if (signal.aborted) return;
       this.#addHistory(page.lines, ended);
       this.#cursor = page.cursor;
@@ -100,7 +111,7 @@ export class LogFeed {
   async #connect(after: number, signal: AbortSignal): Promise<void> {
     const app = this.#app;
     const tail = await app.client.tail(
-      { handler: this.#handler, after },
+      { handler: this.#handler, after, ...this.#ofPreview },
       {
         lines: (lines) => this.#add(lines),
         dropped: (count) => {
@@ -145,6 +156,7 @@ export class LogFeed {
   }
 
   async #followCalls(signal: AbortSignal): Promise<void> {
+    if (this.#preview !== null) return;
     for await (const fresh of this.#calls.follow(signal)) {
       for (const record of fresh) this.buffer.push({ kind: 'call', record });
       if (fresh.length > 0) this.#pushed();

@@ -12,7 +12,7 @@ import { Screen, type Status, type TypingTarget } from '../../frame/screen.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { formatCall, severityOf } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
-import type { HandlerContext } from '../handler/tab.ts';
+import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
 import type { LogBuffer, LogEntry } from './log-buffer.ts';
 import { LogFeed } from './log-feed.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-window.ts';
@@ -23,10 +23,12 @@ const sidewaysCells = 16;
 const levels = [null, logLevels.info, logLevels.warning, logLevels.error] as const;
 
 export class LogTab extends Screen {
-  readonly crumbs = ['logs'];
+  readonly crumbs: readonly string[];
   readonly feed: LogFeed;
   readonly app: App;
   readonly handler: HandlerContext;
+  /** The preview whose lines are shown; null: all lines of the handler. */
+  readonly preview: OfPreview | null;
   view: LogView = { kind: 'following' };
   /** Cells that lines are scrolled to the left. */
   offset = 0;
@@ -38,12 +40,15 @@ export class LogTab extends Screen {
   #level = 0;
   #tick: NodeJS.Timeout | undefined;
 
-  constructor(handler: HandlerContext) {
+  constructor(handler: HandlerContext, preview: OfPreview | null = null) {
     super();
     const { app } = handler;
     this.app = app;
     this.handler = handler;
-    this.feed = new LogFeed(app, handler.name, () => this.#schedule());
+    this.preview = preview;
+    this.crumbs = [...previewCrumbs(handler, preview), 'logs'];
+    const of = { handler: handler.name, preview: preview?.slug ?? null };
+    this.feed = new LogFeed(app, of, () => this.#schedule());
   }
 
   get buffer(): LogBuffer {

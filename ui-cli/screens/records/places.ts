@@ -1,6 +1,6 @@
 /** Lists that the jump line offers. Each loads lines, and ends with the command that changes its subject. */
 import type { App } from '../../frame/app.ts';
-import { accountTable, inviteTable, teamTable, tokenTable, transferTable } from '../../text/access.ts';
+import { accountTable, inviteTable, tokenTable } from '../../text/access.ts';
 import { auditTable } from '../../text/audit.ts';
 import { settingsLines } from '../../text/settings.ts';
 import type { RecordsOptions } from './records-screen.ts';
@@ -26,10 +26,6 @@ export function accountPlaces(app: App): readonly Place[] {
       ...inviteTable(await client().invites({ signal }), Date.now()),
       ...hint('wasmcloud invites create'),
     ]),
-    place('transfers', 'handlers that are offered to you', async (signal) => [
-      ...transferTable(await client().transfers({ signal })),
-      ...hint('wasmcloud transfers accept NAME', 'transfers decline NAME'),
-    ]),
     place('users', 'all accounts (administrators)', async (signal) => [
       ...accountTable(await client().users(undefined, { signal }), Date.now()),
       ...hint('wasmcloud users NAME --suspend', '--quota 5GiB', '--handlers 10', '--calls 50'),
@@ -44,14 +40,6 @@ export function accountPlaces(app: App): readonly Place[] {
 export function handlerPlaces(app: App, handler: string): readonly Place[] {
   const client = () => app.client;
   return [
-    place(`${handler} team`, 'who works on it', async (signal) => {
-      const [{ owner }, collaborators] = await Promise.all([
-        client().handler(handler, { signal }),
-        client().collaborators(handler, { signal }),
-      ]);
-      const commands = hint(`wasmcloud team ${handler} add USER deployer`, 'remove USER');
-      return [...teamTable(owner, collaborators, Date.now()), ...commands];
-    }),
     place(`${handler} settings`, 'what is set without a push', async (signal) => {
       const { settings, deployBranch } = await client().handler(handler, { signal });
       return [
@@ -60,10 +48,15 @@ export function handlerPlaces(app: App, handler: string): readonly Place[] {
         ...hint(`wasmcloud limits ${handler}`, `policy ${handler}`, `branch ${handler} BRANCH`),
       ];
     }),
-    place(`${handler} audit`, 'who did what to it', async (signal) =>
-      auditTable((await client().audit(handler, { limit: entries }, { signal })).entries),
-    ),
   ];
+}
+
+/** Returns the audit of one handler. */
+export function handlerAudit(app: App, handler: string): RecordsOptions {
+  return {
+    crumbs: ['audit'],
+    load: async (signal) => auditTable((await app.client.audit(handler, { limit: entries }, { signal })).entries),
+  };
 }
 
 function place(name: string, help: string, load: RecordsOptions['load']): Place {

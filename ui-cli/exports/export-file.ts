@@ -4,24 +4,15 @@
  */
 import { createReadStream, createWriteStream } from 'node:fs';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import process from 'node:process';
 import { pipeline } from 'node:stream/promises';
 import { createGzip, createZstdCompress } from 'node:zlib';
-import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
+import type { MessageState } from '../../src/protocol/nouns.ts';
+import type { TakeBytes } from '../client/api.ts';
 import type { Client } from '../client/client.ts';
-import type { Context } from '../context.ts';
-import { formatBytes, plural } from '../text/format.ts';
-import { progressLine } from '../text/progress.ts';
 import { csvFields, RecordScanner } from '../text/records.ts';
 
 export type LineFormat = 'ndjson' | 'csv';
-
-/** How a user asks for an export. */
-export interface ExportOptions {
-  readonly format: LineFormat;
-  readonly resume: boolean;
-}
 
 export interface Exported {
   /** What a record is called: `message`. */
@@ -31,20 +22,29 @@ export interface Exported {
   /** Records that are expected, for the bar; null: nobody knows. */
   readonly total: () => Promise<number | null>;
   /** Hands the lines to `take`, those after `after` (null: all). */
-  readonly download: (after: string | null, take: (bytes: AsyncIterable<Uint8Array>) => Promise<void>) => Promise<void>;
+  readonly download: (after: string | null, take: TakeBytes) => Promise<void>;
 }
 
-/** Milliseconds between two looks of the bar. */
-const barMs = 100;
 /** Bytes that are read at once of a file that is gone on with. */
 const scannedBytes = 1024 * 1024;
 
-/** Adds --format and --resume to a command. `of`: the option that they belong to; null: the command exports always. */
-export function addExportOptions(command: Command, of: string | null = null): Command {
-  const format = new Option('--format <format>', `${of === null ? '' : `of --${of}: `}how lines are written`);
-  return command
-    .addOption(format.choices(['ndjson', 'csv']).default('ndjson'))
-    .option('--resume', `${of === null ? '' : `of --${of}: `}go on with one that was interrupted`, false);
+/** What the export of a queue's messages is made of. `state`: only messages in this state. */
+export function exportedQueue(
+  client: Client,
+  name: string,
+  options: { readonly state?: MessageState; readonly format: LineFormat; readonly signal?: AbortSignal },
+): Exported {
+  const { state, format, signal } = options;
+  const query = { ...(state === undefined ? {} : { state }), format };
+  return {
+    noun: 'message',
+    key: 'position',
+    total: async () => {
+      const { messages } = await client.queues.show(name, { signal });
+      return state === undefined ? Object.values(messages).reduce((sum, count) => sum + count, 0) : messages[state];
+    },
+    download: (after, take) => client.queues.export(name, { ...query, after: Number(after ?? 0) }, take, { signal }),
+  };
 }
 
 /** What the export of a handler's log lines or invocations is made of. */
@@ -62,25 +62,31 @@ export function exportedRecords(
   };
 }
 
-/** Writes an export to `out`, or to standard output where that is `-` or null. */
-export async function exportTo(
-  context: Context,
-  exported: Exported,
-  { format, resume, out }: ExportOptions & { readonly out: string | null },
-): Promise<void> {
-  if (out !== null && out !== '-') return exportToFile(context, exported, { format, resume, out });
-  if (resume) throw new PlatformError('bad_request', '--resume goes on with a file: say which');
-  await exported.download(null, async (bytes) => {
-    for await (const chunk of bytes) await context.out.bytes(chunk);
-  });
+/** Tells how far an export is. `records`: whole ones in the file; `bytes`: length of the file. */
+export type ExportProgress = (records: number, bytes: number) => void;
+
+export interface FileExport {
+  readonly format: LineFormat;
+  /** Whether to go on behind what an interrupted export has left in FILE.part. */
+  readonly resume: boolean;
+  readonly out: string;
+  readonly progress?: ExportProgress;
 }
 
-async function exportToFile(
-  context: Context,
+/** Returns the path of the file that has the lines of an export to `out` until it is whole. */
+export function partOf(out: string): string {
+  return `${out}.part`;
+}
+
+/**
+ * Writes an export to the file `out`, and returns what the file has then. Throws `bad_request` where `out` or, without
+ * `resume`, its part exists already, or cannot be written. After any failure to download, the part has what has come.
+ */
+export async function exportToFile(
   exported: Exported,
-  { format, resume, out }: ExportOptions & { readonly out: string },
-): Promise<void> {
-  const part = `${out}.part`;
+  { format, resume, out, progress }: FileExport,
+): Promise<{ readonly records: number; readonly bytes: number }> {
+  const part = partOf(out);
   await refuseExisting(out, `${out} exists already`);
   if (!resume)
     await refuseExisting(part, `${part} exists already: an export was interrupted`, [
@@ -91,33 +97,22 @@ async function exportToFile(
   try {
     const found = await lastRecord(file, part, { format, key: exported.key });
     scanner = found.scanner;
-    const bar = context.environment.interactive ? new Bar(exported.noun, await exported.total()) : null;
-    try {
-      let at = scanner.end;
-      await file.truncate(at);
-      await exported.download(found.after, async (bytes) => {
-        for await (const chunk of bytes) {
-          await file.write(chunk, 0, chunk.length, at);
-          at += chunk.length;
-          scanner.push(chunk);
-          bar?.show(scanner.records, at);
-        }
-      });
-    } finally {
-      bar?.clear();
-    }
+    let at = scanner.end;
+    await file.truncate(at);
+    await exported.download(found.after, async (bytes) => {
+      for await (const chunk of bytes) {
+        await file.write(chunk, 0, chunk.length, at);
+        at += chunk.length;
+        scanner.push(chunk);
+        progress?.(scanner.records, at);
+      }
+    });
     await file.sync();
-  } catch (error) {
-    context.out.note(`hint: what has come is in ${part}; the same command with --resume goes on with it`);
-    throw error;
   } finally {
     await file.close();
   }
   await finish(part, out);
-  const records = format === 'csv' ? Math.max(0, scanner.records - 1) : scanner.records;
-  context.result({ file: out, records, bytes: scanner.end }, [
-    `wrote ${plural(records, exported.noun)} (${formatBytes(scanner.end)}) to ${out}`,
-  ]);
+  return { records: format === 'csv' ? Math.max(0, scanner.records - 1) : scanner.records, bytes: scanner.end };
 }
 
 async function refuseExisting(path: string, message: string, hints: readonly string[] = []): Promise<void> {
@@ -207,32 +202,4 @@ async function finish(part: string, out: string): Promise<void> {
   await pipeline(createReadStream(part), compress, createWriteStream(unfinished, { flush: true }));
   await rename(unfinished, out);
   await rm(part);
-}
-
-/** The progress of a download, on standard error. */
-class Bar {
-  readonly #noun: string;
-  readonly #total: number | null;
-  readonly #begin = performance.now();
-  #shownMs = 0;
-  #before: number | null = null;
-
-  constructor(noun: string, total: number | null) {
-    this.#noun = noun;
-    this.#total = total;
-  }
-
-  show(records: number, bytes: number): void {
-    this.#before ??= records;
-    const ms = performance.now();
-    if (ms - this.#shownMs < barMs) return;
-    this.#shownMs = ms;
-    const perSecond = ((records - this.#before) * 1000) / Math.max(1, ms - this.#begin);
-    const line = progressLine(this.#noun, { records, total: this.#total, bytes, perSecond });
-    process.stderr.write(`\r\u001b[K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
-  }
-
-  clear(): void {
-    if (this.#shownMs > 0) process.stderr.write('\r\u001b[K');
-  }
 }

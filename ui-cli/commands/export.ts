@@ -1,0 +1,95 @@
+/** Exports of commands: their options, their bar, and where their lines go. */
+import process from 'node:process';
+import { type Command, Option } from 'commander';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import type { Context } from '../context.ts';
+import { type Exported, exportToFile, type LineFormat, partOf } from '../exports/export-file.ts';
+import { formatBytes, plural } from '../text/format.ts';
+import { progressLine } from '../text/progress.ts';
+
+/** How a user asks for an export. */
+export interface ExportOptions {
+  readonly format: LineFormat;
+  readonly resume: boolean;
+}
+
+/** Milliseconds between two looks of the bar. */
+const barMs = 100;
+
+/** Adds --format and --resume to a command. `of`: the option that they belong to; null: the command exports always. */
+export function addExportOptions(command: Command, of: string | null = null): Command {
+  const format = new Option('--format <format>', `${of === null ? '' : `of --${of}: `}how lines are written`);
+  return command
+    .addOption(format.choices(['ndjson', 'csv']).default('ndjson'))
+    .option('--resume', `${of === null ? '' : `of --${of}: `}go on with one that was interrupted`, false);
+}
+
+/** Writes an export to `out`, or to standard output where that is `-` or null. */
+export async function exportTo(
+  context: Context,
+  exported: Exported,
+  { format, resume, out }: ExportOptions & { readonly out: string | null },
+): Promise<void> {
+  if (out !== null && out !== '-') return exportToNamed(context, exported, { format, resume, out });
+  if (resume) throw new PlatformError('bad_request', '--resume goes on with a file: say which');
+  await exported.download(null, async (bytes) => {
+    for await (const chunk of bytes) await context.out.bytes(chunk);
+  });
+}
+
+async function exportToNamed(
+  context: Context,
+  exported: Exported,
+  { format, resume, out }: ExportOptions & { readonly out: string },
+): Promise<void> {
+  let hasBegun = false;
+  const begun: Exported = {
+    ...exported,
+    download: (after, take) => {
+      hasBegun = true;
+      return exported.download(after, take);
+    },
+  };
+  const bar = context.environment.interactive ? new Bar(exported.noun, await exported.total()) : null;
+  try {
+    const progress = (records: number, bytes: number) => bar?.show(records, bytes);
+    const { records, bytes } = await exportToFile(begun, { format, resume, out, progress });
+    bar?.clear();
+    context.result({ file: out, records, bytes }, [
+      `wrote ${plural(records, exported.noun)} (${formatBytes(bytes)}) to ${out}`,
+    ]);
+  } catch (error) {
+    bar?.clear();
+    if (hasBegun)
+      context.out.note(`hint: what has come is in ${partOf(out)}; the same command with --resume goes on with it`);
+    throw error;
+  }
+}
+
+/** The progress of a download, on standard error. */
+class Bar {
+  readonly #noun: string;
+  readonly #total: number | null;
+  readonly #begin = performance.now();
+  #shownMs = 0;
+  #before: number | null = null;
+
+  constructor(noun: string, total: number | null) {
+    this.#noun = noun;
+    this.#total = total;
+  }
+
+  show(records: number, bytes: number): void {
+    this.#before ??= records;
+    const ms = performance.now();
+    if (ms - this.#shownMs < barMs) return;
+    this.#shownMs = ms;
+    const perSecond = ((records - this.#before) * 1000) / Math.max(1, ms - this.#begin);
+    const line = progressLine(this.#noun, { records, total: this.#total, bytes, perSecond });
+    process.stderr.write(`\r\u001b[K${line.slice(0, Math.max(20, (process.stderr.columns ?? 80) - 1))}`);
+  }
+
+  clear(): void {
+    if (this.#shownMs > 0) process.stderr.write('\r\u001b[K');
+  }
+}

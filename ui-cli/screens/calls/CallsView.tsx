@@ -1,0 +1,52 @@
+import { EmptyState } from '../../frame/EmptyState.tsx';
+import type { ScreenProps } from '../../frame/page.ts';
+import { Table } from '../../frame/Table.tsx';
+import { callCells, callWords } from '../../text/call.ts';
+import type { CallsTab } from './calls-tab.ts';
+
+const columns = [
+  { title: 'CALL', dropAt: 2 },
+  { title: 'ACCEPTED' },
+  { title: 'STATE' },
+  { title: 'TRIES', align: 'right', dropAt: 1 },
+  { title: 'STATUS', align: 'right' },
+  { title: 'TOOK', align: 'right', dropAt: 3 },
+  { title: 'NEXT TRY' },
+  { title: 'REASON', shrinkTo: 12 },
+] as const;
+
+const stateStyles = {
+  ready: { color: 'yellow' },
+  inflight: { color: 'yellow' },
+  done: { color: 'green' },
+  failed: { color: 'red', bold: true },
+  skipped: { dimColor: true },
+} as const;
+
+export function CallsView({ screen }: ScreenProps<CallsTab>) {
+  const nowMs = Date.now();
+  const url = screen.handler.handler.data?.url;
+  if (screen.isEmpty && screen.state !== null)
+    return <EmptyState title={`No call ${callWords[screen.state]}`} lines={['s shows those in another state.']} />;
+  if (screen.isEmpty) {
+    return (
+      <EmptyState
+        title="No asynchronous calls"
+        lines={[
+          'A caller that does not want to wait asks for one:',
+          '',
+          `  curl -i -H 'Prefer: respond-async' ${url ?? 'URL'}`,
+          '',
+          'Its answer is read at the address that the caller is given.',
+        ]}
+      />
+    );
+  }
+  const rows = screen.list.window.map(({ item, selected }) => ({
+    key: item.id,
+    selected,
+    cells: callCells(item, nowMs),
+    styles: [undefined, undefined, stateStyles[item.state]],
+  }));
+  return <Table columns={columns} rows={rows} />;
+}

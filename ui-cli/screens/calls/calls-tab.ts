@@ -1,0 +1,78 @@
+import { type CallState, callStates } from '../../../src/protocol/nouns.ts';
+import type { ItemPage } from '../../client/api.ts';
+import type { CallView } from '../../client/views.ts';
+import type { Binding } from '../../frame/bindings.ts';
+import { pollMs } from '../../frame/loader.ts';
+import { PagedListScreen } from '../../frame/paged-list-screen.ts';
+import type { Status } from '../../frame/screen.ts';
+import { callWords } from '../../text/call.ts';
+import type { HandlerContext } from '../handler/tab.ts';
+
+/** States in the order of the key that goes through them; null: all. Asynchronous requests are never skipped. */
+const shownStates = [null, ...callStates.filter((state) => state !== 'skipped')] as const;
+
+/**
+ * Shows asynchronous requests of the handler's callers. The answer of a call is for its caller alone, who has its
+ * address; the invocation that made it is shown instead.
+ */
+export class CallsTab extends PagedListScreen<CallView, string> {
+  readonly crumbs = ['calls'];
+  readonly handler: HandlerContext;
+  state: CallState | null = null;
+
+  constructor(handler: HandlerContext) {
+    super(handler.app, { noun: 'calls', everyMs: pollMs, stayOnTop: true });
+    this.handler = handler;
+  }
+
+  protected loadPage(after: string | null, signal: AbortSignal): Promise<ItemPage<CallView, string>> {
+    const query = { state: this.state ?? undefined, after: after ?? undefined };
+    return this.app.client.platformCalls.calls(this.handler.name, query, { signal });
+  }
+
+  protected keyOf(call: CallView): string {
+    return `${call.id} ${call.acceptedMs}`;
+  }
+
+  protected textOf({ id, state, status, reason, invocation }: CallView): string {
+    return `${id} ${callWords[state]} ${status ?? ''} ${reason ?? ''} ${invocation ?? ''}`;
+  }
+
+  override status(): Status {
+    const status = super.status();
+    if (this.state === null || status.input !== undefined) return status;
+    return { ...status, text: `only: ${callWords[this.state]} (s shows others)   ${status.text}` };
+  }
+
+  bindings(): readonly Binding[] {
+    if (this.typing() !== null) return this.list.bindings();
+    const { app, list, handler } = this;
+    const { selected } = list;
+    const invocation = selected?.invocation ?? null;
+    return [
+      ...(invocation === null
+        ? []
+        : [
+            {
+              keys: ['enter', 'right'],
+              label: 'open',
+              help: 'open the invocation of its last attempt',
+              run: () => handler.openInvocation(invocation),
+            },
+          ]),
+      { keys: ['s'], label: 'state', help: 'calls in the next state only', run: () => this.#nextState() },
+      ...list.bindings(),
+      ...(invocation === null
+        ? []
+        : [{ keys: ['y'], help: 'copy the id of the invocation', run: () => app.copy(invocation, invocation) }]),
+      this.reload,
+    ];
+  }
+
+  #nextState(): void {
+    this.state = shownStates[(shownStates.indexOf(this.state as null) + 1) % shownStates.length] ?? null;
+    this.list.set([]);
+    this.loader.data = null;
+    this.startAnew();
+  }
+}
