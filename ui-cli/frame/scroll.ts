@@ -11,7 +11,8 @@ export class Scroll {
   #top = 0;
   readonly #rows: () => number;
   readonly #columns: () => number;
-  #wraps = false;
+  /** Whether long lines are wrapped instead of cut. */
+  wraps = false;
   #wrapped: { readonly of: readonly string[]; readonly columns: number; readonly lines: readonly string[] } | null =
     null;
 
@@ -24,7 +25,7 @@ export class Scroll {
   }
 
   get lines(): readonly string[] {
-    if (!this.#wraps) return this.#lines;
+    if (!this.wraps) return this.#lines;
     const columns = this.#columns();
     if (this.#wrapped?.of !== this.#lines || this.#wrapped.columns !== columns) {
       const lines = this.#lines.flatMap((line) => wrap(line, columns));
@@ -58,7 +59,7 @@ export class Scroll {
   }
 
   #toggleWrap(): void {
-    this.#wraps = !this.#wraps;
+    this.wraps = !this.wraps;
   }
 
   #move(press: KeyPress): void {

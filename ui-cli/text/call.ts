@@ -1,8 +1,9 @@
 /** Asynchronous calls as lines. */
 import type { CallView } from '../client/views.ts';
-import { formatAgo, formatDuration, formatIn } from './format.ts';
-import { table } from './table.ts';
+import { formatAgo, formatDate, formatDuration, formatIn, plural } from './format.ts';
+import { facts, table } from './table.ts';
 import { visible } from './visible.ts';
+import { cut } from './width.ts';
 
 /** Words for the states of calls and runs. */
 export const callWords = {
@@ -25,6 +26,20 @@ export function callCells(call: CallView, nowMs: number): string[] {
     startedMs === null || endedMs === null ? '-' : formatDuration(Math.max(0, endedMs - startedMs)),
     dueMs === null ? '-' : formatIn(dueMs, nowMs),
     call.reason === null ? '' : visible(call.reason),
+  ];
+}
+
+/** Returns lines about one call, a rule above them. */
+export function callDetail(call: CallView, width: number): string[] {
+  const { reason, invocation, startedMs } = call;
+  return [
+    '─'.repeat(Math.max(0, width)),
+    ...facts([
+      ['call', `${visible(call.id)}…, accepted ${formatDate(call.acceptedMs)}, ${plural(call.attempts, 'attempt')}`],
+      ['last attempt', startedMs === null ? 'none yet' : formatDate(startedMs)],
+      ['invocation', invocation ?? '-'],
+      ['reason', reason === null ? '-' : visible(reason)],
+    ]).map((line) => cut(line, width)),
   ];
 }
 

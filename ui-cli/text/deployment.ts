@@ -159,8 +159,6 @@ export function limitsLines(deployment: DeploymentView, settings: HandlerSetting
         ]),
     '',
     'They come from wasmcloud.toml in the pushed commit, [limits] and [policy].',
-    ...(settings === null
-      ? []
-      : ['', 'Set without a push, over them:', ...settingsLines(settings).map((line) => `  ${line}`)]),
+    ...(settings === null ? [] : ['', 'Over them:', ...settingsLines(settings).map((line) => `  ${line}`)]),
   ].flatMap((line) => wrap(line, width));
 }

@@ -59,7 +59,7 @@ test('one queue: its messages by state, control characters visible, one looked a
   await kill(id, 'exit 1: \u001b[31mno');
   const screen = await openQueue('mail');
   await screen.shows(/ready 2.* dead 1/);
-  expect(screen.frame).toContain('no function consumes it');
+  expect(screen.frame).toContain('no consumer yet');
   expect(screen.frame).toMatch(/dead .* 3 .*exit 1: \^\[\[31mno +evil \^\[\[2J\^G body\^Jsecond line/);
   expect(screen.frame).toMatch(/\(binary\) \/xtB/);
   expect(screen.frame).not.toContain('\u0007');
@@ -109,7 +109,7 @@ test('pause and resume show on the screen', async () => {
   await screen.press('p', 'slow is paused');
   await screen.shows('PAUSED: messages come in and wait');
   await screen.press('p', 'slow delivers again');
-  await screen.shows('no function consumes it');
+  await screen.shows('no consumer yet');
 });
 
 test('an export writes the shown messages to a new file, and goes on with an interrupted one after a yes', async () => {

@@ -1,7 +1,12 @@
+import { Box } from 'ink';
 import { EmptyState } from '../../frame/EmptyState.tsx';
+import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
-import { callCells, callWords } from '../../text/call.ts';
+import { useApp } from '../../frame/use-app.ts';
+import { callCells, callDetail, callWords } from '../../text/call.ts';
+import { visible } from '../../text/visible.ts';
+import { cut } from '../../text/width.ts';
 import type { CallsTab } from './calls-tab.ts';
 
 const columns = [
@@ -15,6 +20,9 @@ const columns = [
   { title: 'REASON', shrinkTo: 12 },
 ] as const;
 
+/** Index of the column with the reason. */
+const reasonColumn = 7;
+
 const stateStyles = {
   ready: { color: 'yellow' },
   inflight: { color: 'yellow' },
@@ -24,6 +32,7 @@ const stateStyles = {
 } as const;
 
 export function CallsView({ screen }: ScreenProps<CallsTab>) {
+  const app = useApp();
   const nowMs = Date.now();
   const url = screen.handler.handler.data?.url;
   if (screen.isEmpty && screen.state !== null)
@@ -42,11 +51,24 @@ export function CallsView({ screen }: ScreenProps<CallsTab>) {
       />
     );
   }
+  // A long reason would drop other columns; it stands below the list in full.
+  const reasonCells = Math.max(14, app.size.columns - 64);
   const rows = screen.list.window.map(({ item, selected }) => ({
     key: item.id,
     selected,
-    cells: callCells(item, nowMs),
+    cells: callCells(item, nowMs).with(
+      reasonColumn,
+      cut(item.reason === null ? '' : visible(item.reason), reasonCells),
+    ),
     styles: [undefined, undefined, stateStyles[item.state]],
   }));
-  return <Table columns={columns} rows={rows} />;
+  const { selected } = screen.list;
+  return (
+    <Box flexDirection="column" justifyContent="space-between" height={app.bodyRows}>
+      <Table columns={columns} rows={rows} />
+      {screen.showsDetail && selected !== undefined ? (
+        <Lines lines={callDetail(selected, app.size.columns - 4)} dim />
+      ) : null}
+    </Box>
+  );
 }

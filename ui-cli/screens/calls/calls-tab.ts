@@ -8,6 +8,9 @@ import type { Status } from '../../frame/screen.ts';
 import { callWords } from '../../text/call.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
+/** Rows below the list that describe the selected call. */
+export const callDetailRows = 5;
+
 /** States in the order of the key that goes through them; null: all. Asynchronous requests are never skipped. */
 const shownStates = [null, ...callStates.filter((state) => state !== 'skipped')] as const;
 
@@ -23,6 +26,14 @@ export class CallsTab extends PagedListScreen<CallView, string> {
   constructor(handler: HandlerContext) {
     super(handler.app, { noun: 'calls', everyMs: pollMs, stayOnTop: true });
     this.handler = handler;
+  }
+
+  get showsDetail(): boolean {
+    return this.app.bodyRows >= callDetailRows + 5;
+  }
+
+  protected override get listRows(): number {
+    return Math.max(1, this.app.bodyRows - 1 - (this.showsDetail ? callDetailRows : 0));
   }
 
   protected loadPage(after: string | null, signal: AbortSignal): Promise<ItemPage<CallView, string>> {

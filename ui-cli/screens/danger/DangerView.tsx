@@ -11,7 +11,11 @@ export function DangerView({ screen }: ScreenProps<DangerTab>) {
   const app = useApp();
   const { open } = screen.slot;
   if (open !== null) return <AskedFormView open={open} />;
-  const lines = linesOf(screen).flatMap((line) => wrap(line, app.size.columns - 6));
+  const lines = linesOf(screen).flatMap(([key, text]) =>
+    wrap(text, app.size.columns - 10).map(
+      (line, i) => `${i === 0 ? key.padEnd(keyCells) : ' '.repeat(keyCells)}${line}`,
+    ),
+  );
   return (
     <Box flexDirection="column" paddingTop={1}>
       <Text bold color="red">
@@ -23,19 +27,29 @@ export function DangerView({ screen }: ScreenProps<DangerTab>) {
   );
 }
 
-function linesOf({ state, handler, offer }: DangerTab): readonly string[] {
+/** Cells of the column with the keys. */
+const keyCells = 4;
+
+/** Returns pairs of a key and what it does. */
+function linesOf({ state, handler, offer }: DangerTab): readonly (readonly [string, string])[] {
   const { name } = handler;
-  if (state === 'purged') return [`${name} is gone for good. Esc goes back to the others.`];
+  if (state === 'purged') return [['', `${name} is gone for good. Esc goes back to the others.`]];
   if (state === 'deleted')
-    return [`${name} is deleted. R brings it back; after 30 days it is gone for good, P removes it at once.`];
+    return [['', `${name} is deleted. R brings it back; after 30 days it is gone for good, P removes it at once.`]];
   const offered = offer.data;
   return [
-    `D   Delete ${name}: it stops at once. Its repository, deployments, log and variables are kept for 30 days, in which it can be restored.`,
-    '',
-    'P   Purge it: as above, and nothing is kept.',
-    '',
-    offered === null
-      ? 't   Transfer it: offer it to another user, who becomes its owner by accepting.'
-      : `t   Take the offer back: it is offered to ${offered.to} until ${formatDate(offered.expiresMs)}.`,
+    [
+      'D',
+      `Delete ${name}: it stops at once. Its repository, deployments, log and variables are kept for 30 days, in which it can be restored.`,
+    ],
+    ['', ''],
+    ['P', 'Purge it: as above, and nothing is kept.'],
+    ['', ''],
+    [
+      't',
+      offered === null
+        ? 'Transfer it: offer it to another user, who becomes its owner by accepting.'
+        : `Take the offer back: it is offered to ${offered.to} until ${formatDate(offered.expiresMs)}.`,
+    ],
   ];
 }

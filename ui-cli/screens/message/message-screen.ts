@@ -21,6 +21,8 @@ export class MessageScreen extends TextScreen<QueueMessageView> {
     this.#id = id;
     this.#position = position;
     this.crumbs = ['queues', queue, String(position)];
+    // Most messages are one long line, and a message is opened to be read.
+    this.scroll.wraps = true;
   }
 
   protected async load(signal: AbortSignal): Promise<QueueMessageView> {

@@ -65,6 +65,6 @@ function detail(preview: PreviewView, width: number): string[] {
     '─'.repeat(Math.max(0, width)),
     preview.url,
     `${preview.pathUrl}   (without wildcard DNS)`,
-    `ends ${formatDate(preview.endsMs)} unless it is called or pushed to before, or with its branch`,
+    `ends ${formatDate(preview.endsMs)} unless it is called or pushed to before`,
   ].slice(0, previewDetailRows);
 }

@@ -10,7 +10,7 @@ import { shownStates } from './queue-screen.ts';
 export function queueHead(queue: QueueView, nowMs: number): readonly string[] {
   const words = {
     paused: 'PAUSED: messages come in and wait; p delivers again',
-    'no consumer': 'no function consumes it: messages wait ([[queue]] in wasmcloud.toml)',
+    'no consumer': 'no consumer yet ([[queue]] in wasmcloud.toml)',
     delivers: `delivers to ${consumersOf(queue)}`,
   } as const;
   const oldest = queue.oldestMs === null ? '' : `   oldest ${formatAgo(queue.oldestMs, nowMs)}`;

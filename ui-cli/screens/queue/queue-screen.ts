@@ -114,8 +114,8 @@ export class QueueScreen extends PagedListScreen<QueueMessageView, number> {
         help: 'publish a message',
         run: () => askPublish(app, slot, { queue: this.name, published: () => this.#changed() }),
       },
-      { keys: ['x'], help: 'export the messages shown to a file', run: () => askExport(app, slot, this) },
-      { keys: ['P'], help: 'purge: remove the messages shown; asks for the name', run: () => this.#askPurge() },
+      { keys: ['x'], help: 'export the messages of this state to a file', run: () => askExport(app, slot, this) },
+      { keys: ['P'], help: 'purge the messages of this state; asks for the name', run: () => this.#askPurge() },
       { keys: ['D'], help: 'delete the queue; asks for its name', run: () => this.#askDelete() },
       ...list.bindings(),
       ...(selected === undefined

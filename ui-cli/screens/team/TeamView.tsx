@@ -1,5 +1,6 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { AskedFormView } from '../../frame/AskedFormView.tsx';
+import { EmptyState } from '../../frame/EmptyState.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
 import { formatAgo } from '../../text/format.ts';
@@ -21,7 +22,16 @@ export function TeamView({ screen }: ScreenProps<TeamTab>) {
   return (
     <Box flexDirection="column">
       <Table columns={columns} rows={rows} />
-      {isAlone ? <Text dimColor>{'\n   Nobody else works on it. Its owner presses a to add somebody.'}</Text> : null}
+      {isAlone ? (
+        <EmptyState
+          title="Nobody else works on it"
+          lines={[
+            'Press a to give somebody a role, or:',
+            '',
+            `  wasmcloud team ${screen.handler.name} add USER deployer`,
+          ]}
+        />
+      ) : null}
     </Box>
   );
 }
