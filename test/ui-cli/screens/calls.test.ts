@@ -21,11 +21,12 @@ test('calls show state, attempts, next try and reason, by state; Enter opens the
   await accept('alpha', 'retried-call-0123456789abcdef');
   await screens.control.db
     .updateTable('calls')
-    .set({ attempts: 1, due_ms: Date.now() + 90_000, reason: 'answered 500 \u001b[2J', invocation: 'i_broken' })
+    .set({ attempts: 1, due_ms: Date.now() + 3.5 * 3_600_000, reason: 'answered 500 \u001b[2J', invocation: 'i_broken' })
     .where('id', '=', 'retried-call-0123456789abcdef')
     .execute();
   const screen = screens.open({ handler: 'alpha', tab: 'calls' });
-  await screen.shows(/retried-call +\S.* +waits +1 +- +in 1 min +answered 500 \^\[\[2J/);
+  await screen.shows(/retried-call +\S.* +waits +1 +- +in 3 h +answered 500/);
+  expect(screen.frame).toMatch(/reason +answered 500 \^\[\[2J/);
   expect(screen.frame).not.toContain('0123456789');
   await screen.press('sss', 'No call ok');
   await screen.press('s', 'No call failed');
