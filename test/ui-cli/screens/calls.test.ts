@@ -21,7 +21,12 @@ test('calls show state, attempts, next try and reason, by state; Enter opens the
   await accept('alpha', 'retried-call-0123456789abcdef');
   await screens.control.db
     .updateTable('calls')
-    .set({ attempts: 1, due_ms: Date.now() + 3.5 * 3_600_000, reason: 'answered 500 \u001b[2J', invocation: 'i_broken' })
+    .set({
+      attempts: 1,
+      due_ms: Date.now() + 3.5 * 3_600_000,
+      reason: 'answered 500 \u001b[2J',
+      invocation: 'i_broken',
+    })
     .where('id', '=', 'retried-call-0123456789abcdef')
     .execute();
   const screen = screens.open({ handler: 'alpha', tab: 'calls' });
