@@ -122,6 +122,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     db,
     now,
     onError: (error) => report('log lines were lost', error),
+    onMoving: () =>
+      log.info('log lines of an earlier version are packed into blocks: this can take some minutes, once'),
     onGrown: (handlerId, bytes) => quota.grew(handlerId, 'logs', bytes),
   });
   const usage = new UsageStore({
@@ -253,6 +255,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     lastCallMs: () => usage.lastCallMs(),
     // Usage records are written before log lines: a reader of an invocation's last line finds its record.
     onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
+    onBlocks: (blocks, dropped, id) => recorded.then(() => logs.appendBlocks(blocks, dropped, id)),
     onUsage: (records, counts) => {
       recorded = usage.record({ records, counts });
       return recorded;

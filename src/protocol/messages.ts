@@ -5,9 +5,10 @@
 import type { CallRequest } from './call-request.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
+import type { LogBlock } from './log-block.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
-import type { PendingInvocationRecord, PendingLogLine, Policy } from './nouns.ts';
+import type { PendingInvocationRecord, Policy } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
@@ -146,7 +147,8 @@ export type FromRunner =
       readonly number: number;
       /** Grows from batch to batch of one runner. A batch that is sent again keeps its number. */
       readonly batch: number;
-      readonly lines: readonly PendingLogLine[];
+      /** Lines, packed by handler. */
+      readonly blocks: readonly LogBlock[];
       /** Lines that the runner dropped since the last batch, by handler id. */
       readonly dropped: DroppedLines;
     }

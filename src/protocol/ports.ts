@@ -4,6 +4,7 @@
  */
 
 import type { LimitName } from './limits.ts';
+import type { LogBlock } from './log-block.ts';
 import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
@@ -130,6 +131,8 @@ export interface LogSink {
    * each loss becomes a line of the log itself.
    */
   append(lines: readonly PendingLogLine[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
+  /** Does the same with lines that their sender has packed. A block that no reader could unpack is lost. */
+  appendBlocks(blocks: readonly LogBlock[], dropped?: DroppedLines, id?: LogBatchId): Promise<LogAppendResult>;
 }
 
 /** Port of a station that only writes log lines of its own. */

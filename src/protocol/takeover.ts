@@ -2,7 +2,9 @@
  * Messages by which a control takes over the runners of an earlier control. Such runners have no channel to the new
  * control, so they post JSON to its port. Both sides prove that they hold the platform's key (runner-probe.ts).
  */
+import type { LogBlock } from './log-block.ts';
 import type { DroppedLines, RunningChange, UsageCount } from './messages.ts';
+import { handlerIdOf } from './names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from './nouns.ts';
 
 export const takeoverPath = '/.trisiel/takeover';
@@ -13,12 +15,42 @@ export interface TakeoverReport {
   readonly pid: number;
   /** True when the runner answers no further requests; Invocations that began before may still run. */
   readonly isClosed: boolean;
-  readonly logs?: { readonly batch: number; readonly lines: readonly PendingLogLine[]; readonly dropped: DroppedLines };
+  readonly logs?: {
+    readonly batch: number;
+    readonly blocks?: readonly LogBlockText[];
+    /** Lines of a runner of an earlier version, which sends no blocks. */
+    readonly lines?: readonly PendingLogLine[];
+    readonly dropped: DroppedLines;
+  };
   readonly usage?: {
     readonly records: readonly PendingInvocationRecord[];
     readonly counts: readonly UsageCount[];
     readonly running: RunningChange;
   };
+}
+
+/** A LogBlock in JSON: its bytes are base64. */
+export interface LogBlockText extends Omit<LogBlock, 'words' | 'data'> {
+  readonly words: string;
+  readonly data: string;
+}
+
+export function blockToText(block: LogBlock): LogBlockText {
+  return { ...block, words: base64(block.words), data: base64(block.data) };
+}
+
+/** Undoes `blockToText`. Only the bytes are read: the log checks the facts, like those of a runner's channel. */
+export function blockOfText(text: LogBlockText): LogBlock {
+  return {
+    ...text,
+    handlerId: handlerIdOf(String(text.handlerId)),
+    words: Buffer.from(String(text.words), 'base64'),
+    data: Buffer.from(String(text.data), 'base64'),
+  };
+}
+
+function base64({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('base64');
 }
 
 export interface TakeoverAnswer {

@@ -1,5 +1,9 @@
-/** Buffers log lines for control: bounded, in batches. Lines that do not fit are counted by handler id. */
+/**
+ * Buffers log lines for control: bounded, in batches, which are packed as they are sent. Lines that do not fit are
+ * counted by handler id.
+ */
 import { logLimits } from '../protocol/limits.ts';
+import { type LogBlock, packByHandler } from '../protocol/log-block.ts';
 import type { DroppedLines } from '../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../protocol/names.ts';
 import type { PendingLogLine } from '../protocol/nouns.ts';
@@ -8,7 +12,8 @@ import { batchBytes, batchesUnderway } from './limits.ts';
 export interface LogBatch {
   /** Number of the batch, from 1. A batch that is sent again keeps its number, so that control stores it once. */
   readonly batch: number;
-  readonly lines: readonly PendingLogLine[];
+  /** Lines, packed by handler. */
+  readonly blocks: readonly LogBlock[];
   readonly dropped: DroppedLines;
 }
 
@@ -34,7 +39,7 @@ export class LogBuffer {
   readonly #send: SendBatch<LogBatch>;
   readonly #sendFirst: () => boolean;
   #lines: PendingLogLine[] = [];
-  /** Number of characters in `#lines`. */
+  /** Characters in `#lines` and bytes in `#again`. */
   #bytes = 0;
   #dropped = new Map<HandlerId, number>();
   /**
@@ -109,8 +114,8 @@ export class LogBuffer {
   #take(): LogBatch {
     const again = this.#again.shift();
     if (again !== undefined) {
-      this.#againLines -= again.lines.length;
-      this.#bytes -= bytesOf(again.lines);
+      this.#againLines -= linesOf(again);
+      this.#bytes -= bytesOf(again);
       return again;
     }
     let count = 0;
@@ -124,19 +129,19 @@ export class LogBuffer {
     const dropped = Object.fromEntries(this.#dropped);
     this.#dropped.clear();
     this.#lastBatch += 1;
-    return { batch: this.#lastBatch, lines: this.#lines.splice(0, count), dropped };
+    return { batch: this.#lastBatch, blocks: packByHandler(this.#lines.splice(0, count)), dropped };
   }
 
   #keep(batch: LogBatch): void {
     this.#again.push(batch);
     this.#again.sort((a, b) => a.batch - b.batch);
-    this.#againLines += batch.lines.length;
-    this.#bytes += bytesOf(batch.lines);
+    this.#againLines += linesOf(batch);
+    this.#bytes += bytesOf(batch);
   }
 
   /** Counts a batch as dropped: only the number of its lines is reported. */
-  #count({ lines, dropped }: LogBatch): void {
-    for (const { handlerId } of lines) this.#drop(handlerId, 1);
+  #count({ blocks, dropped }: LogBatch): void {
+    for (const { handlerId, lines } of blocks) this.#drop(handlerId, lines);
     for (const [id, count] of Object.entries(dropped)) this.#drop(handlerIdOf(id), count);
   }
 
@@ -145,6 +150,10 @@ export class LogBuffer {
   }
 }
 
-function bytesOf(lines: readonly PendingLogLine[]): number {
-  return lines.reduce((sum, { text }) => sum + text.length, 0);
+function linesOf({ blocks }: LogBatch): number {
+  return blocks.reduce((sum, { lines }) => sum + lines, 0);
+}
+
+function bytesOf({ blocks }: LogBatch): number {
+  return blocks.reduce((sum, { data, words }) => sum + data.length + words.length, 0);
 }

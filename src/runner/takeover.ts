@@ -9,9 +9,9 @@
 import { type IncomingMessage, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { makeProbe, runnerProbe } from '../protocol/runner-probe.ts';
-import { type TakeoverAnswer, type TakeoverReport, takeoverPath } from '../protocol/takeover.ts';
+import { blockToText, type TakeoverAnswer, type TakeoverReport, takeoverPath } from '../protocol/takeover.ts';
 import { orphanLimits } from './limits.ts';
-import type { Fate } from './log-buffer.ts';
+import type { Fate, LogBatch } from './log-buffer.ts';
 
 export interface TakeoverOptions {
   readonly platformId: string;
@@ -29,7 +29,10 @@ export interface TakeoverOptions {
 }
 
 /** Content of a report, without its runner. */
-export type ReportContent = Pick<TakeoverReport, 'logs' | 'usage'>;
+export interface ReportContent {
+  readonly logs?: LogBatch;
+  readonly usage?: NonNullable<TakeoverReport['usage']>;
+}
 
 interface Waiting {
   readonly content: ReportContent;
@@ -95,11 +98,13 @@ export class Takeover {
   async #postOne(): Promise<TakeoverAnswer | null> {
     const { runnerId, pid } = this.#options;
     const [waiting] = this.#waiting;
+    const { logs, usage } = waiting?.content ?? {};
     const report: TakeoverReport = {
       runnerId,
       pid,
       isClosed: this.#isClosed,
-      ...waiting?.content,
+      ...(logs === undefined ? {} : { logs: { ...logs, blocks: logs.blocks.map(blockToText) } }),
+      ...(usage === undefined ? {} : { usage }),
     };
     const answer = await this.#call('POST', `${this.#controlUrl}${takeoverPath}`, report);
     const isOurs = answer !== null && this.#isSuccessor(answer) && typeof answer.isReplaced === 'boolean';

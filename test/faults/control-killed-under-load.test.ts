@@ -31,6 +31,7 @@ import {
 } from '../support/e2e.ts';
 import { assemble } from '../support/e2e-guests.ts';
 import { startDoor } from '../support/git-platform.ts';
+import { storedLines } from '../support/logs.ts';
 import { randomOf } from '../support/random.ts';
 import { cwaGuest } from '../support/wat.ts';
 
@@ -173,11 +174,7 @@ async function verifyStored(db: Database, acknowledged: Acknowledged): Promise<v
   const messages = await db.selectFrom('messages').select(['body', 'position']).execute();
   const published = new Set(messages.map(({ body }) => numberOf(body)));
   expect([...acknowledged.queue].filter((n) => !published.has(n))).toEqual([]);
-  const lines = await db
-    .selectFrom('log_lines')
-    .select(['cursor', 'seq', 'text'])
-    .where('stream', '=', 'log')
-    .execute();
+  const lines = (await storedLines(db)).filter(({ stream }) => stream === 'log');
   const logged = new Set(lines.map(({ seq }) => seq));
   expect([...acknowledged.log].filter((n) => !logged.has(n))).toEqual([]);
   expect(new Set(lines.map(({ cursor }) => cursor)).size).toBe(lines.length);
@@ -315,7 +312,7 @@ async function verifyCalls({ dataFolder }: TestPlatform, acknowledged: readonly 
     const values = await db.selectFrom('kv').select(['key', 'value']).execute();
     const stored = new Map(values.map(({ key, value }) => [key, Buffer.from(value).toString()]));
     expect(acknowledged.filter((n) => stored.get(`k${n}`) !== n)).toEqual([]);
-    const lines = await db.selectFrom('log_lines').select(['text', 'stream']).execute();
+    const lines = await storedLines(db);
     const logged = lines.filter(({ text }) => /^n\d+$/.test(text)).map(({ text }) => text);
     expect(new Set(logged).size, 'lines that are there twice').toBe(logged.length);
     const have = new Set(logged);

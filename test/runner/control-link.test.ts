@@ -24,7 +24,7 @@ function open() {
   return { channel, link };
 }
 
-const logs = { kind: 'logs', batch: 1, lines: [], dropped: {} } as const;
+const logs = { kind: 'logs', batch: 1, blocks: [], dropped: {} } as const;
 
 describe('a batch for control', () => {
   it('counts as stored when control has stored it, not when it was written', () => {

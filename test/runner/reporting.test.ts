@@ -11,6 +11,7 @@ import {
   UsageReporter,
   usageMeter,
 } from '../../src/runner/usage-reporter.ts';
+import { linesOfBlocks } from '../support/log-blocks.ts';
 
 const line = (handler: string, text = 'x'): PendingLogLine => ({
   handlerId: handlerIdOf(handler),
@@ -23,6 +24,9 @@ const line = (handler: string, text = 'x'): PendingLogLine => ({
   level: 6,
   text,
 });
+
+/** Number of lines in a batch. */
+const linesIn = ({ blocks }: LogBatch): number => blocks.reduce((sum, { lines }) => sum + lines, 0);
 
 /** A channel that takes what it is given, and says so only when it is told to. */
 function slowChannel<T>() {
@@ -56,7 +60,7 @@ describe('the log buffer', () => {
       },
     });
     for (const text of ['a', 'b', 'c']) buffer.push(line('one', text));
-    expect((await sent.promise).lines.map(({ text }) => text)).toEqual(['a', 'b', 'c']);
+    expect(linesOfBlocks((await sent.promise).blocks).map(({ text }) => text)).toEqual(['a', 'b', 'c']);
     expect(buffer.isEmpty).toBe(true);
   });
 
@@ -66,7 +70,7 @@ describe('the log buffer', () => {
     const total = logLimits.bufferLines + batchesUnderway * logLimits.batchLines + 500;
     for (let i = 0; i < total; i++) buffer.push(line(i % 2 === 0 ? 'even' : 'odd'));
     while (acknowledge.length > 0) acknowledge.shift()?.();
-    const kept = batches.reduce((sum, batch) => sum + batch.lines.length, 0);
+    const kept = batches.reduce((sum, batch) => sum + linesIn(batch), 0);
     expect(kept).toBe(total - 500);
     const dropped = batches.map((batch) => batch.dropped).filter((counts) => Object.keys(counts).length > 0);
     expect(dropped).toEqual([{ even: 250, odd: 250 }]);
@@ -79,7 +83,7 @@ describe('the log buffer', () => {
     const text = 'x'.repeat(logLimits.lineBytes);
     for (let i = 0; i < 10_000; i++) buffer.push(line('one', text));
     while (acknowledge.length > 0) acknowledge.shift()?.();
-    const kept = batches.reduce((sum, batch) => sum + batch.lines.length, 0);
+    const kept = batches.reduce((sum, batch) => sum + linesIn(batch), 0);
     expect(kept * logLimits.lineBytes).toBeLessThanOrEqual(
       logLimits.bufferBytes + batchesUnderway * logLimits.batchLines * logLimits.lineBytes,
     );
@@ -101,7 +105,7 @@ describe('the log buffer', () => {
     expect(buffer.isEmpty).toBe(false);
     isThere = true;
     buffer.flush();
-    expect(batches[0]?.lines).toHaveLength(1);
+    expect(batches.map(linesIn)).toEqual([1]);
   });
 });
 
@@ -120,7 +124,7 @@ describe('lines and records', () => {
     fail[0]?.();
     expect(buffer.isEmpty).toBe(false);
     buffer.flush();
-    const sent = batches.map(({ batch, lines }) => [batch, ...lines.map(({ text }) => text)]);
+    const sent = batches.map(({ batch, blocks }) => [batch, ...linesOfBlocks(blocks).map(({ text }) => text)]);
     expect(sent).toEqual([
       [1, 'a', 'b'],
       [1, 'a', 'b'],
@@ -137,7 +141,7 @@ describe('lines and records', () => {
     for (let i = 0; i < 3; i++) buffer.push(line('one'));
     buffer.flush();
     lose[0]?.();
-    expect(batches.at(-1)).toEqual({ batch: 2, lines: [], dropped: { one: 3 } });
+    expect(batches.at(-1)).toEqual({ batch: 2, blocks: [], dropped: { one: 3 } });
   });
 
   it('that wait to be sent again leave room for fewer others', () => {
@@ -148,7 +152,7 @@ describe('lines and records', () => {
     for (let i = 0; i < 2 * logLimits.bufferLines; i++) buffer.push(line('one'));
     for (let i = 1; i < acknowledge.length; i++) acknowledge[i]?.();
     const sent = batches.slice(1);
-    const kept = sent.reduce((sum, { lines }) => sum + lines.length, 0);
+    const kept = sent.reduce((sum, batch) => sum + linesIn(batch), 0);
     const dropped = sent.reduce((sum, { dropped }) => sum + (dropped[handlerIdOf('one')] ?? 0), 0);
     expect(kept + dropped).toBe(logLimits.batchLines + 2 * logLimits.bufferLines);
     expect(kept).toBeLessThanOrEqual(logLimits.bufferLines + batchesUnderway * logLimits.batchLines);
@@ -169,7 +173,7 @@ describe('lines and records', () => {
         return usage.hasSentRecords;
       },
       send: (batch, sent) => {
-        order.push(...batch.lines.map(({ text }) => `line ${text}`));
+        order.push(...linesOfBlocks(batch.blocks).map(({ text }) => `line ${text}`));
         sent('stored');
         return true;
       },

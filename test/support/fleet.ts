@@ -21,6 +21,7 @@ import { artifactName, withMeasures } from '../../src/protocol/module.ts';
 import { type HandlerId, handlerIdOf, handlerNameOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
 import type { RunnerView } from '../../src/protocol/ports.ts';
+import { linesOfBlocks } from './log-blocks.ts';
 
 export const root = fileURLToPath(new URL('../../', import.meta.url));
 export const endWithParent = `${root}test/support/end-with-parent.ts`;
@@ -120,6 +121,15 @@ export class TestFleet {
   /** `outlive`: the runners do not end with this process, like those of a real control. */
   constructor(options: Partial<FleetOptions> = {}, { outlive = false }: { readonly outlive?: boolean } = {}) {
     const { nodeFlags = [] } = options;
+    const onLogs: FleetOptions['onLogs'] = async (lines, dropped = {}) => {
+      this.lines.push(...lines.map(named));
+      for (const [handlerId, count] of Object.entries(dropped)) {
+        const { handler } = named({ handlerId: handlerIdOf(handlerId) });
+        this.dropped[handler] = (this.dropped[handler] ?? 0) + count;
+      }
+      this.#changed();
+      return 'stored';
+    };
     this.fleet = new RunnerFleet({
       runners: 1,
       program: `${root}src/bin/runner.ts`,
@@ -140,15 +150,8 @@ export class TestFleet {
         if (bytes === undefined) throw new Error(`no Artifact ${name}`);
         return bytes;
       },
-      onLogs: async (lines, dropped = {}) => {
-        this.lines.push(...lines.map(named));
-        for (const [handlerId, count] of Object.entries(dropped)) {
-          const { handler } = named({ handlerId: handlerIdOf(handlerId) });
-          this.dropped[handler] = (this.dropped[handler] ?? 0) + count;
-        }
-        this.#changed();
-        return 'stored';
-      },
+      onLogs,
+      onBlocks: (blocks, dropped, id) => (options.onLogs ?? onLogs)(linesOfBlocks(blocks), dropped, id),
       onRunning: (runnerId, change) => {
         if (change === null) this.running.delete(runnerId);
         else this.running.set(runnerId, [...(this.running.get(runnerId) ?? []), change]);

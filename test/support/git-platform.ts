@@ -34,6 +34,7 @@ import type { DeploymentSpec, OwnerState } from '../../src/protocol/messages.ts'
 import type { Nodes, NodeView, ReleaseFeed } from '../../src/protocol/ports.ts';
 import type { PushReceiver } from '../../src/protocol/push.ts';
 import { type CommandResult, git } from './e2e.ts';
+import { storedLines } from './logs.ts';
 import { testQuota } from './quotas.ts';
 
 /** Records messages to runners; `refuse` makes the next compilations fail. */
@@ -250,13 +251,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     },
     logs: async (handler) => {
       const found = await db.selectFrom('handlers').select('id').where('name', '=', handler).executeTakeFirstOrThrow();
-      const rows = await db
-        .selectFrom('log_lines')
-        .selectAll()
-        .where('handler_id', '=', found.id)
-        .orderBy('cursor')
-        .execute();
-      return rows.map((row) => row.text);
+      return (await storedLines(db, found.id)).map(({ text }) => text);
     },
     close: async () => {
       server.closeAllConnections();

@@ -1,9 +1,14 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import type { Kysely } from 'kysely';
 import type { Database } from '../../src/control/db/database.ts';
+import type { Schema } from '../../src/control/db/schema.ts';
 import { type Handler, Handlers } from '../../src/control/handlers/handlers.ts';
+import { insertBlocks, rowOf } from '../../src/control/logs/block-rows.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { packLines } from '../../src/protocol/log-block.ts';
+import { lineAt, unpackBlock } from '../../src/protocol/log-block-reader.ts';
 import { type HandlerId, handlerIdOf } from '../../src/protocol/names.ts';
-import type { PendingLogLine } from '../../src/protocol/nouns.ts';
+import type { LogLine, PendingLogLine } from '../../src/protocol/nouns.ts';
 import { sqlite, type TemporaryDatabase, type TestDialect } from './database.ts';
 
 export interface Bench {
@@ -44,6 +49,33 @@ export async function bench(dialect: TestDialect = sqlite): Promise<Bench> {
       LogStore.open({ ...options, db, now: Date.now, onError: (error) => errors.push(error) }),
     close: () => database.close(),
   };
+}
+
+/** Returns all stored lines in the order of their cursors; `handlerId`: those of one handler. Their handler is its id. */
+export async function storedLines(db: Kysely<Schema>, handlerId?: string): Promise<LogLine[]> {
+  let query = db.selectFrom('log_blocks').selectAll().orderBy('first_cursor');
+  if (handlerId !== undefined) query = query.where('handler_id', '=', handlerId);
+  const lines = (await query.execute()).flatMap((row) => {
+    const block = unpackBlock(row.data, row.lines);
+    const place = { first: row.first_cursor, handler: row.handler_id };
+    return Array.from({ length: block.lines }, (_, index) => lineAt(block, index, place));
+  });
+  return lines.sort((a, b) => a.cursor - b.cursor);
+}
+
+/** Stores lines with the cursors given, ascending, as one block of a handler. */
+export async function storeLines(
+  db: Kysely<Schema>,
+  handlerId: string,
+  lines: readonly { readonly cursor: number; readonly line: PendingLogLine }[],
+): Promise<void> {
+  const cursors = lines.map(({ cursor }) => cursor);
+  const packed = packLines(
+    lines.map(({ line }) => line),
+    cursors,
+  );
+  const ends = { first: cursors[0] ?? 0, last: cursors.at(-1) ?? 0 };
+  await insertBlocks.insert(db, [rowOf({ handlerId, ...packed }, ends)]);
 }
 
 /** Returns the id of the handler `name` of a bench. */

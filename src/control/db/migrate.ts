@@ -18,6 +18,7 @@ import { queueRates } from './migrations/0015-queue-rates.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
 import { rollouts } from './migrations/0018-rollouts.ts';
 import { waiting } from './migrations/0022-waiting.ts';
+import { logBlocks } from './migrations/0024-log-blocks.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -37,6 +38,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0017-kept-answers': keptAnswers,
   '0018-rollouts': rollouts,
   '0022-waiting': waiting,
+  '0024-log-blocks': logBlocks,
 };
 
 /** Names of all migrations, in order. */

@@ -138,6 +138,27 @@ export interface Schema {
   stored_bytes: { handler_id: string; kind: HandlerKind; bytes: number };
   /** Deployment that a handler (branch '') or a preview serves now. */
   releases: { handler_id: string; branch: string; deployment_id: string; changed_ms: number };
+  /** Log lines, packed (src/protocol/log-block.ts). Blocks of one handler do not overlap. */
+  log_blocks: {
+    handler_id: string;
+    /** Cursors of the first and last line, assigned by src/control/logs in commit order; unique over all handlers. */
+    first_cursor: number;
+    last_cursor: number;
+    lines: number;
+    /** Earliest and latest time of a line. */
+    first_ms: number;
+    last_ms: number;
+    /** Bits of the lines' levels and streams. */
+    levels: number;
+    streams: number;
+    /** UTF-16 units of the texts together. */
+    text_chars: number;
+    /** Bytes of `words` and `data`. */
+    bytes: number;
+    words: Uint8Array;
+    data: Uint8Array;
+  };
+  /** Log lines of earlier versions, one row each; moved into blocks when the log opens. */
   log_lines: {
     /** Assigned by src/control/logs in commit order; unique over all handlers. */
     cursor: number;

@@ -10,6 +10,7 @@ import { runnerLimits } from '../../protocol/limits.ts';
 import type { DeploymentSpec, FromRunner, OwnerState, UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { Nodes, NodeView, ReleaseChange } from '../../protocol/ports.ts';
+import { blockOfText } from '../../protocol/takeover.ts';
 import { Activity } from './activity.ts';
 import { Blame } from './blame.ts';
 import { describeEnd, isOwnFault, isProcessorFault } from './end.ts';
@@ -68,8 +69,10 @@ export class RunnerFleet implements Nodes {
       onReport: async ({ runnerId, logs, usage }) => {
         if (usage !== undefined) await this.#store(usage);
         if (logs === undefined) return true;
-        const { batch, lines, dropped } = logs;
-        return (await options.onLogs(lines, dropped, { origin: runnerId, number: batch })) !== 'lost';
+        const { batch, blocks, lines = [], dropped } = logs;
+        const id = { origin: runnerId, number: batch };
+        if (blocks === undefined) return (await options.onLogs(lines, dropped, id)) !== 'lost';
+        return (await options.onBlocks(blocks.map(blockOfText), dropped, id)) !== 'lost';
       },
     });
   }
@@ -408,7 +411,7 @@ export class RunnerFleet implements Nodes {
     switch (message.kind) {
       case 'logs':
         void this.#options
-          .onLogs(message.lines, message.dropped, { origin: runner.runnerId, number: message.batch })
+          .onBlocks(message.blocks, message.dropped, { origin: runner.runnerId, number: message.batch })
           .then((result) => runner.send({ kind: 'received', number: message.number, isLost: result === 'lost' }));
         return;
       case 'usage':

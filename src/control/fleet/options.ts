@@ -70,6 +70,8 @@ export interface FleetOptions {
   readonly lastCallMs?: () => Promise<LastCalls>;
   /** Stores log lines, as LogSink.append does. The fleet's own lines have no `id`. */
   readonly onLogs: LogSink['append'];
+  /** Stores log lines that a runner has packed, as LogSink.appendBlocks does. */
+  readonly onBlocks: LogSink['appendBlocks'];
   /** Stores records and counts. Resolves when they are stored, or counted as lost. Never rejects. */
   readonly onUsage: (records: readonly PendingInvocationRecord[], counts: readonly UsageCount[]) => Promise<void>;
   /**

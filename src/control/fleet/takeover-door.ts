@@ -25,7 +25,12 @@ const reportSchema = z.object({
   pid: z.int().positive(),
   isClosed: z.boolean(),
   logs: z
-    .object({ batch: z.int().positive(), lines: z.array(z.looseObject({})), dropped: z.record(z.string(), z.number()) })
+    .object({
+      batch: z.int().positive(),
+      blocks: z.array(z.looseObject({ words: z.string(), data: z.string() })).optional(),
+      lines: z.array(z.looseObject({})).optional(),
+      dropped: z.record(z.string(), z.number()),
+    })
     .optional(),
   usage: z
     .object({

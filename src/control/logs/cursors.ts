@@ -13,6 +13,17 @@ import { sql } from 'kysely';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 
+/** Other controls have taken reserved cursors: more must be reserved before lines are stored. */
+export class CursorsTaken extends Error {
+  readonly last: number;
+
+  /** `last`: the last cursor that has been given. */
+  constructor(last: number) {
+    super('log cursors were taken by another control');
+    this.last = last;
+  }
+}
+
 /** Cursors reserved by one durable write; each start skips the rest of a block. */
 export const cursorBlock = 100_000;
 

@@ -1,6 +1,8 @@
 /** Log lines of a handler as a download: all that are kept, in the order of their cursors. */
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
+import { type BlockHead, blocksOf, headsOf } from './block-rows.ts';
+import { searchBlocks } from './block-search.ts';
 
 /** Fields of a line in a download, in the order of the CSV's columns. */
 export const exportedLogFields = [
@@ -14,6 +16,9 @@ export const exportedLogFields = [
   'level',
   'text',
 ] as const;
+
+/** Blocks of one page. */
+const pageBlocks = 16;
 
 /**
  * Yields the lines of a download, in pieces of a page: the log lines above the cursor `after` that are stored when it
@@ -29,30 +34,40 @@ export async function* exportLogLines(
   yield* db.views.pages(userId, async (view) => {
     if (upTo === null) {
       const newest = await view
-        .selectFrom('log_lines')
-        .select(({ fn }) => fn.max<number | null>('cursor').as('cursor'))
+        .selectFrom('log_blocks')
+        .select(({ fn }) => fn.max<number | null>('last_cursor').as('cursor'))
         .where('handler_id', '=', handlerId)
         .executeTakeFirst();
       upTo = newest?.cursor ?? 0;
       if (format === 'csv' && after === 0) return csvLine(exportedLogFields);
     }
-    const rows = await view
-      .selectFrom('log_lines')
-      .select(['cursor', 'deployment', 'invocation', 'seq', 'time_ms as timeMs', 'gas', 'stream', 'level', 'text'])
-      .where('handler_id', '=', handlerId)
-      .where('cursor', '>', after)
-      .where('cursor', '<=', upTo)
-      .orderBy('cursor')
-      // A line has at most logLimits.lineBytes: a page of the longest is a few MiB.
-      .limit(exportLimits.pageRows / 4)
-      .execute();
-    const last = rows.at(-1);
+    const range = { handlerId, after, upTo, direction: 'oldest first' } as const;
+    const heads = pageOf(await headsOf(view, { ...range, filter: {}, limit: pageBlocks }));
+    const last = heads.at(-1);
     if (last === undefined) return null;
-    after = last.cursor;
-    return rows
-      .map((row) =>
-        format === 'ndjson' ? `${JSON.stringify(row)}\n` : csvLine(exportedLogFields.map((field) => row[field])),
-      )
+    // The view sees one moment, in which the blocks are as their heads say.
+    const blocks = (await blocksOf(view, handlerId, heads)) ?? [];
+    after = last.last_cursor;
+    const all = { limit: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER };
+    return searchBlocks({ ...range, ...all, handler: '', filter: {}, blocks })
+      .lines.map((line) => {
+        const row = Object.fromEntries(exportedLogFields.map((field) => [field, line[field]]));
+        return format === 'ndjson'
+          ? `${JSON.stringify(row)}\n`
+          : csvLine(exportedLogFields.map((field) => line[field]));
+      })
       .join('');
   });
+}
+
+/** Returns the first of `heads` with about a page of lines: at least one. */
+function pageOf(heads: readonly BlockHead[]): readonly BlockHead[] {
+  let rows = 0;
+  let chars = 0;
+  const count = heads.findIndex((head, at) => {
+    rows += head.lines;
+    chars += head.text_chars;
+    return at > 0 && (rows > exportLimits.pageRows || chars > exportLimits.pageBytes);
+  });
+  return count < 0 ? heads : heads.slice(0, count);
 }

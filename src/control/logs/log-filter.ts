@@ -1,6 +1,6 @@
 /**
- * Decides which lines a reader gets. History is filtered by SQL first, live lines only here; both are tested by
- * `matches`, so they cannot differ.
+ * Decides which lines a reader gets: live lines one by one here, stored ones by columns in block-search.ts; a test
+ * compares both over random lines and filters.
  */
 import { PlatformError } from '../../protocol/errors.ts';
 import { type LogLine, levelByName, logLevelNames } from '../../protocol/nouns.ts';
@@ -15,6 +15,13 @@ export function parseLevel(text: string): number {
   if (named !== undefined) return named;
   if (/^\d{1,3}$/.test(text)) return Number(text);
   throw new PlatformError('bad_request', `level is ${logLevelNames.join(', ')} or a number from 0 to 999`);
+}
+
+/** Returns whether a filter has to look at lines that it then leaves out. */
+export function isSearch({ grep, level, invocation, stream, preview, sinceMs, untilMs }: LogFilter): boolean {
+  return (
+    (grep ?? '') !== '' || [level, invocation, stream, preview, sinceMs, untilMs].some((wanted) => wanted !== undefined)
+  );
 }
 
 /** Tests a line. `folded` returns the line's text through `foldCase`; a function, because most tests do not need it. */
@@ -40,12 +47,4 @@ export function matcher(filter: LogFilter): Matcher {
 /** Returns `text` with A-Z as a-z. Only ASCII, as lower() does on every database. */
 export function foldCase(text: string): string {
   return /[A-Z]/.test(text) ? text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase()) : text;
-}
-
-/**
- * Returns the longest run of printable ASCII in a folded search text, which SQL can look for without knowledge of other
- * letters' cases or of NUL. '' when there is none; then SQL does not narrow the search.
- */
-export function asciiPart(needle: string): string {
-  return (needle.match(/[\x20-\x7e]+/g) ?? []).reduce((best, run) => (run.length > best.length ? run : best), '');
 }

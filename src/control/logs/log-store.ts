@@ -1,13 +1,14 @@
 /**
- * Stores log lines: cursors in the order of commits, many rows in one statement, publication after the commit. One
- * write runs at a time, so of two lines of this control the one stored first has the smaller cursor; the row of
- * cursors.ts ensures the same between controls.
+ * Stores log lines in blocks, as their senders packed them: cursors in the order of commits, many blocks in one
+ * statement, publication after the commit. One write runs at a time, so of two lines of this control the one stored
+ * first has the smaller cursor; the row of cursors.ts ensures the same between controls.
  */
 
 import { KIB, logLimits } from '../../protocol/limits.ts';
+import { type LogBlock, packByHandler } from '../../protocol/log-block.ts';
 import type { DroppedLines } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
-import type { LogLine, PendingLogLine } from '../../protocol/nouns.ts';
+import type { PendingLogLine } from '../../protocol/nouns.ts';
 import type {
   LogAppendResult,
   LogBatchId,
@@ -18,26 +19,31 @@ import type {
   LogReaderOptions,
   LogSink,
 } from '../../protocol/ports.ts';
-import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import { WriteQueue } from '../db/write-queue.ts';
 import { existingHandlers } from '../handlers/existing-handlers.ts';
-import { Cursors } from './cursors.ts';
-import { foldCase, matcher } from './log-filter.ts';
-import { isSearch, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
+import { bytesOf, claimedLines, insertBlocks, plausibleBlock, rowOf } from './block-rows.ts';
+import { allLines } from './block-search.ts';
+import { BlockThread } from './block-thread.ts';
+import { Cursors, CursorsTaken } from './cursors.ts';
+import { foldCase, isSearch, matcher } from './log-filter.ts';
+import { type LogRange, type LogRangeResult, type LogSource, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
+import { LogMerger } from './merging.ts';
+import { moveOldLines } from './old-lines.ts';
 import { advanceOrigin, forgetOldOrigins } from './origins.ts';
 import { lossLine, plausible } from './pending-lines.ts';
+import { RecentBlocks } from './recent-blocks.ts';
 import { LogRetention, retentionLimits } from './retention.ts';
 import { SearchTurns } from './search-turns.ts';
 
 export const storeLimits = {
-  /** Lines that wait for the database. At 16 KiB each that would be 800 MiB, at the usual 200 bytes it is 10 MiB. */
+  /** Lines that wait for the database. */
   waitingLines: 50_000,
-  /** Bytes of lines that wait for the database. */
+  /** Bytes of blocks that wait for the database. */
   waitingBytes: 64 * 1024 * KIB,
   /** Lines of one transaction. */
-  batchLines: 2 * logLimits.batchLines,
+  batchLines: 8 * logLimits.batchLines,
   /**
    * Milliseconds after which a loss that no batch has reported is written, and between attempts while the database
    * fails.
@@ -55,8 +61,13 @@ export interface LogStoreOptions {
   readonly now: () => number;
   /** Is called with the error of a batch; its lines have been counted as dropped. */
   readonly onError: (error: unknown) => void;
+  /** Is called before rows of an earlier version are moved into blocks, which can take a minute. */
+  readonly onMoving?: () => void;
   /** Is called with the bytes stored of a handler's lines. */
   readonly onGrown?: (handlerId: string, bytes: number) => void;
+  /** Lines and bytes kept of a handler; absent: those of retention.ts. */
+  readonly retainedLines?: number;
+  readonly retainedBytes?: number;
   /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
 }
@@ -73,7 +84,7 @@ export interface LogCounters {
 }
 
 interface Batch {
-  readonly lines: readonly PendingLogLine[];
+  readonly blocks: readonly LogBlock[];
   readonly dropped: DroppedLines;
   readonly id: LogBatchId | null;
   /** Result, set when the batch has been written or has failed. */
@@ -86,11 +97,12 @@ interface HandlerTails {
   readonly all: Set<LogTail>;
 }
 
-type NumberedLine = PendingLogLine & { readonly cursor: number };
+/** A block whose first line has the cursor `first`. */
+type NumberedBlock = LogBlock & { readonly first: number };
 
 /** Result of one transaction. */
 interface Stored {
-  readonly lines: readonly NumberedLine[];
+  readonly blocks: readonly NumberedBlock[];
   /** Number of lines of handlers that do not exist. */
   readonly unknown: number;
   /** Batches that had been stored before. */
@@ -99,33 +111,6 @@ interface Stored {
   readonly lost: ReadonlyMap<HandlerId, number>;
 }
 
-/** Other controls have taken reserved cursors: more must be reserved before lines are stored. */
-class CursorsTaken extends Error {
-  readonly last: number;
-
-  constructor(last: number) {
-    super('log cursors were taken by another control');
-    this.last = last;
-  }
-}
-
-const insertLines = new BatchInsert({
-  table: 'log_lines',
-  columns: [
-    'cursor',
-    'handler_id',
-    'deployment',
-    'invocation',
-    'seq',
-    'time_ms',
-    'gas',
-    'stream',
-    'level',
-    'text',
-    'preview',
-  ],
-});
-
 export class LogStore implements LogSink, LogFeed {
   readonly #db: Database;
   readonly #now: () => number;
@@ -133,6 +118,10 @@ export class LogStore implements LogSink, LogFeed {
   readonly #onGrown: (handlerId: string, bytes: number) => void;
   readonly #queue: WriteQueue<Batch>;
   readonly #retention: LogRetention;
+  readonly #merger: LogMerger;
+  readonly #thread = new BlockThread();
+  readonly #recent = new RecentBlocks();
+  readonly #source: LogSource;
   readonly #cursors: Cursors;
   readonly #searches = new SearchTurns();
   readonly #tails = new Map<string, HandlerTails>();
@@ -156,19 +145,28 @@ export class LogStore implements LogSink, LogFeed {
     this.#onError = options.onError;
     this.#onGrown = options.onGrown ?? (() => {});
     this.#retention = new LogRetention(options);
+    this.#merger = new LogMerger({ ...options, merge: (blocks) => this.#thread.merge(blocks) });
+    this.#source = {
+      db: options.db.reader,
+      search: (search) => this.#thread.search(search),
+      recent: (handlerId, { first_cursor, lines }) => this.#recent.get(handlerId, first_cursor, lines),
+    };
     this.#cursors = opened.cursors;
     this.#published = opened.published;
     this.#queue = new WriteQueue({
       waitingMax: storeLimits.waitingLines,
       batchMax: storeLimits.batchLines,
-      weigh: (batch) => Math.max(1, batch.lines.length),
+      weigh: (batch) => Math.max(1, linesOf(batch.blocks)),
       write: (batches) => this.#write(batches),
     });
     this.#follower = this.#db.isShared ? setInterval(() => this.#follow(), storeLimits.followMs).unref() : null;
   }
 
+  /** Opens the log; lines of an earlier version are moved into blocks first. */
   static async open(options: LogStoreOptions): Promise<LogStore> {
-    const cursors = await Cursors.open(options.db, options.cursorBlock);
+    const { db, onMoving = () => {} } = options;
+    const cursors = await Cursors.open(db, options.cursorBlock);
+    await moveOldLines(db, { cursors, onMoving });
     return new LogStore(options, { cursors, published: await cursors.last() });
   }
 
@@ -177,9 +175,31 @@ export class LogStore implements LogSink, LogFeed {
     dropped: DroppedLines = {},
     id?: LogBatchId,
   ): Promise<LogAppendResult> {
-    const lines = given.map(plausible);
-    const bytes = lines.reduce((sum, line) => sum + line.text.length, 0);
-    const batch: Batch = { lines, dropped, id: id === undefined ? null : checkedId(id), result: 'lost' };
+    return this.#append(packByHandler(given.map(plausible)), dropped, id);
+  }
+
+  async appendBlocks(
+    given: readonly LogBlock[],
+    dropped: DroppedLines = {},
+    id?: LogBatchId,
+  ): Promise<LogAppendResult> {
+    const blocks: LogBlock[] = [];
+    const lost = new Map(Object.entries(dropped));
+    for (const block of given) {
+      const plausible = plausibleBlock(block);
+      if (plausible !== null) blocks.push(plausible);
+      else lost.set(String(block.handlerId), (lost.get(String(block.handlerId)) ?? 0) + claimedLines(block));
+    }
+    return this.#append(blocks, blocks.length === given.length ? dropped : Object.fromEntries(lost), id);
+  }
+
+  async #append(
+    blocks: readonly LogBlock[],
+    dropped: DroppedLines,
+    id: LogBatchId | undefined,
+  ): Promise<LogAppendResult> {
+    const bytes = blocks.reduce((sum, block) => sum + bytesOf(block), 0);
+    const batch: Batch = { blocks, dropped, id: id === undefined ? null : checkedId(id), result: 'lost' };
     const roomy = this.#waitingBytes === 0 || this.#waitingBytes + bytes <= storeLimits.waitingBytes;
     const done = roomy ? this.#queue.push(batch) : null;
     if (done === null) {
@@ -262,8 +282,12 @@ export class LogStore implements LogSink, LogFeed {
     await this.#retention.removeAll(handler.id);
   }
 
-  /** Removes senders of batches that have been silent for long; once an hour is often enough. */
+  /**
+   * Removes senders of batches that have been silent for long, and moves lines that a control of an earlier version has
+   * stored meanwhile; once an hour is often enough.
+   */
   async prune(): Promise<void> {
+    if (this.#db.isShared) await moveOldLines(this.#db, { cursors: this.#cursors, onMoving: () => {} });
     await forgetOldOrigins(this.#db.relaxed, this.#now());
   }
 
@@ -280,6 +304,8 @@ export class LogStore implements LogSink, LogFeed {
     for (const [handlerId, count] of this.#lost)
       this.#onError(new Error(`${count} lost log lines of handler ${handlerId} could not be told in its log`));
     await this.#retention.close();
+    await this.#merger.close();
+    await this.#thread.close();
     for (const tails of [...this.#tails.values()]) for (const tail of [...tails.all]) tail.close();
   }
 
@@ -288,7 +314,7 @@ export class LogStore implements LogSink, LogFeed {
     handler: LogHandler,
     { userId = handler.id, ...range }: LogRange & { readonly userId: string | undefined },
   ): Promise<LogRangeResult> {
-    const read = () => readRange(this.#db.reader, handler.name, range);
+    const read = () => readRange(this.#source, handler.name, range);
     return isSearch(range.filter) ? this.#searches.run(userId, read) : read();
   }
 
@@ -296,15 +322,15 @@ export class LogStore implements LogSink, LogFeed {
     const earlier = this.#lost;
     this.#lost = new Map();
     try {
-      const { lines, unknown, known, lost } = await this.#store(batches, earlier);
+      const { blocks, unknown, known, lost } = await this.#store(batches, earlier);
       for (const batch of batches) batch.result = known.has(batch) ? 'known' : 'stored';
-      this.#stored += lines.length;
+      this.#stored += linesOf(blocks);
       this.#unknown += unknown;
       for (const [handlerId, count] of lost) {
         this.#dropped += count - (earlier.get(handlerId) ?? 0); // The earlier ones were counted when they were lost.
         for (const tail of this.#tailsOf(handlerId)) tail.lost(count);
       }
-      this.#publish(lines);
+      this.#publish(blocks);
     } catch (error) {
       for (const [handlerId, count] of earlier) this.#tellLater(handlerId, count);
       for (const batch of batches) this.#lose(batch);
@@ -315,7 +341,7 @@ export class LogStore implements LogSink, LogFeed {
   /** Stores the batches, and one line for each handler of which lines were lost, in one transaction. */
   async #store(batches: readonly Batch[], earlier: ReadonlyMap<HandlerId, number>): Promise<Stored> {
     let count = earlier.size;
-    for (const { lines, dropped } of batches) count += lines.length + Object.keys(dropped).length;
+    for (const { blocks, dropped } of batches) count += linesOf(blocks) + Object.keys(dropped).length;
     let last = this.#published;
     for (;;) {
       await this.#cursors.reserve(last, count);
@@ -339,8 +365,8 @@ export class LogStore implements LogSink, LogFeed {
         for (const [id, count] of Object.entries(dropped))
           if (isCount(count)) lost.set(handlerIdOf(id), (lost.get(handlerIdOf(id)) ?? 0) + count);
       const pending = [
-        ...fresh.flatMap((batch) => batch.lines),
-        ...[...lost].map(([handlerId, count]) => lossLine(handlerId, count, this.#now())),
+        ...fresh.flatMap((batch) => batch.blocks),
+        ...packByHandler([...lost].map(([handlerId, count]) => lossLine(handlerId, count, this.#now()))),
       ];
       // Read each time: a handler may have been purged, and a runner that a guest has taken over may invent ids.
       const existing = await existingHandlers(
@@ -348,43 +374,55 @@ export class LogStore implements LogSink, LogFeed {
         pending.map(({ handlerId }) => handlerId),
       );
       const owned = pending.filter(({ handlerId }) => existing.has(handlerId));
-      const unknown = pending.length - owned.length;
-      if (owned.length === 0) return { lines: [], unknown, known, lost };
-      const taken = await this.#cursors.take(trx, owned.length);
+      const count = linesOf(owned);
+      const unknown = linesOf(pending) - count;
+      if (count === 0) return { blocks: [], unknown, known, lost };
+      const taken = await this.#cursors.take(trx, count);
       if ('last' in taken) throw new CursorsTaken(taken.last);
-      const lines = owned.map((line, at): NumberedLine => ({ ...line, cursor: taken.first + at }));
-      const rows = lines.map(({ handlerId, timeMs, ...line }) => ({
-        ...line,
-        preview: line.preview ?? '',
-        handler_id: handlerId,
-        time_ms: timeMs,
-      }));
-      await insertLines.insert(trx, rows);
-      return { lines, unknown, known, lost };
+      let first = taken.first;
+      const blocks = owned.map((block): NumberedBlock => {
+        first += block.lines;
+        return { ...block, first: first - block.lines };
+      });
+      await insertBlocks.insert(
+        trx,
+        blocks.map((block) => rowOf(block, { first: block.first, last: lastOf(block) })),
+      );
+      return { blocks, unknown, known, lost };
     });
   }
 
-  #publish(lines: readonly NumberedLine[]): void {
-    const last = lines.at(-1);
-    if (last === undefined) return;
+  #publish(blocks: readonly NumberedBlock[]): void {
+    const [oldest, newest] = [blocks[0], blocks.at(-1)];
+    if (oldest === undefined || newest === undefined) return;
     // Otherwise lines of other controls are in between, and tails read all of them from the database.
-    const isNext = lines[0]?.cursor === this.#published + 1;
-    if (isNext) this.#published = last.cursor;
-    else this.#skipTo(last.cursor);
-    const byHandler = Map.groupBy(lines, ({ handlerId }) => handlerId);
+    const isNext = oldest.first === this.#published + 1;
+    if (isNext) this.#published = lastOf(newest);
+    else this.#skipTo(lastOf(newest));
+    const byHandler = Map.groupBy(blocks, ({ handlerId }) => handlerId);
     for (const [handlerId, theirs] of byHandler) {
-      const bytes = theirs.reduce((sum, { text }) => sum + text.length + retentionLimits.lineOverheadBytes, 0);
-      this.#retention.grown(handlerId, { lines: theirs.length, bytes });
+      const bytes = theirs.reduce((sum, block) => sum + bytesOf(block) + retentionLimits.blockOverheadBytes, 0);
+      this.#retention.grown(handlerId, { lines: linesOf(theirs), bytes });
+      this.#merger.grown(handlerId, theirs.length);
       this.#onGrown(handlerId, bytes);
+      for (const block of theirs) this.#recent.add(handlerId, block, block.data);
       const tails = this.#tails.get(handlerId);
-      if (tails === undefined || !isNext) continue;
-      const shown = theirs.map(({ handlerId: _, ...line }): LogLine => ({ ...line, handler: tails.name }));
+      if (tails !== undefined && isNext) this.#show(theirs, tails);
+    }
+  }
+
+  /** Passes lines just stored to the tails of their handler. Blocks are unpacked once for all of them. */
+  #show(blocks: readonly NumberedBlock[], tails: HandlerTails): void {
+    for (const block of blocks) {
+      const { first, lines: count, lastMs, data } = block;
+      const stored = { first_cursor: first, last_cursor: lastOf(block), lines: count, last_ms: lastMs, data };
+      const lines = allLines(stored, tails.name);
       const texts: string[] = [];
       const folded = (index: number): string => {
-        texts[index] ??= foldCase(theirs[index]!.text);
+        texts[index] ??= foldCase(lines[index]!.text);
         return texts[index];
       };
-      for (const tail of tails.all) tail.push(shown, folded);
+      for (const tail of tails.all) tail.push(lines, folded);
     }
   }
 
@@ -406,9 +444,9 @@ export class LogStore implements LogSink, LogFeed {
   }
 
   /** Counts lines that are not stored. A sender sends a batch with an id again, or reports its lines as dropped. */
-  #lose({ lines, dropped, id }: Batch): void {
+  #lose({ blocks, dropped, id }: Batch): void {
     if (id !== null) return;
-    for (const line of lines) this.#countLost(line.handlerId, 1);
+    for (const { handlerId, lines } of blocks) this.#countLost(handlerId, lines);
     for (const [handlerId, count] of Object.entries(dropped)) this.#countLost(handlerIdOf(handlerId), count);
   }
 
@@ -426,7 +464,7 @@ export class LogStore implements LogSink, LogFeed {
     this.#lossTimer = setTimeout(() => {
       this.#lossTimer = null;
       // A full queue is being written, and its next write reports the loss.
-      if (this.#lost.size > 0) void this.#queue.push({ lines: [], dropped: {}, id: null, result: 'lost' });
+      if (this.#lost.size > 0) void this.#queue.push({ blocks: [], dropped: {}, id: null, result: 'lost' });
     }, storeLimits.lossMs);
     this.#lossTimer.unref();
   }
@@ -441,6 +479,14 @@ export class LogStore implements LogSink, LogFeed {
     this.#tailCount -= 1;
     if (tails.all.size === 0) this.#tails.delete(handlerId);
   }
+}
+
+function linesOf(blocks: readonly Pick<LogBlock, 'lines'>[]): number {
+  return blocks.reduce((sum, { lines }) => sum + lines, 0);
+}
+
+function lastOf({ first, lines }: Pick<NumberedBlock, 'first' | 'lines'>): number {
+  return first + lines - 1;
 }
 
 function isCount(count: number): boolean {

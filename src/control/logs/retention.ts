@@ -1,17 +1,18 @@
-/** Keeps the newest lines of each handler, in small steps between the inserts. */
-import { sql } from 'kysely';
+/** Keeps the newest blocks of each handler, in small steps between the inserts. */
 import { logLimits, MIB } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import { forgetExpired, noteExpired } from './expired.ts';
 
 export const retentionLimits = {
-  /** Lines deleted or added up by one statement: a few milliseconds that an insert may have to wait. */
-  stepLines: 1_000,
-  /** Bytes of text kept per handler; lines of full length would otherwise take 1.6 GB. */
+  /** Blocks deleted by one statement: a few milliseconds that an insert may have to wait. */
+  stepBlocks: 100,
+  /** Blocks whose sizes one statement reads. */
+  readBlocks: 1_000,
+  /** Bytes of blocks kept per handler, as they are stored. */
   retainedBytes: 128 * MIB,
-  /** Bytes counted for a line besides its text: the other columns and the index. */
-  lineOverheadBytes: 150,
+  /** Bytes counted for a block besides its own: the other columns and the index. */
+  blockOverheadBytes: 200,
   /** Growth after which a handler is trimmed again, as a share of the retained lines or bytes. */
   slack: 0.1,
 } as const;
@@ -36,7 +37,7 @@ export class LogRetention {
     this.#bytes = options.retainedBytes ?? retentionLimits.retainedBytes;
     this.#watch = new GrowthWatch({
       slack: retentionLimits.slack,
-      trim: (handlerId) => this.#trim(handlerId),
+      trim: (handlerId) => this.#trim(handlerId, { lines: this.#lines, bytes: this.#bytes }),
       onError: options.onError,
     });
   }
@@ -64,82 +65,62 @@ export class LogRetention {
     this.#watch.forget(handlerId);
   }
 
-  async #trim(handlerId: string): Promise<void> {
-    const byLines = await this.#db.reader
-      .selectFrom('log_lines')
-      .select('cursor')
-      .where('handler_id', '=', handlerId)
-      .orderBy('cursor', 'desc')
-      .limit(1)
-      .offset(this.#lines)
-      .executeTakeFirst();
-    if (byLines !== undefined) await this.#deleteUpTo(handlerId, byLines.cursor);
-    await this.trimTo(handlerId, this.#bytes);
-  }
-
-  /** Removes the oldest lines of a handler until at most `bytes` are left; the newest step of lines always stays. */
-  async trimTo(handlerId: string, bytes: number): Promise<void> {
-    const last = await this.#lastBeyondBytes(handlerId, bytes);
-    if (last !== null) await this.#deleteUpTo(handlerId, last);
+  /** Removes the oldest blocks of a handler until at most `bytes` are left; the newest block always stays. */
+  trimTo(handlerId: string, bytes: number): Promise<void> {
+    return this.#trim(handlerId, { lines: Number.MAX_SAFE_INTEGER, bytes });
   }
 
   /**
-   * Adds up bytes from the newest line backward. Returns the newest cursor of the step that exceeds `bytes`, null if
-   * none does.
+   * Removes the oldest blocks that are not needed to keep `lines` lines, and those beyond `bytes`; the newest block
+   * always stays.
    */
-  async #lastBeyondBytes(handlerId: string, bytes: number): Promise<number | null> {
-    let total = 0;
+  async #trim(handlerId: string, keep: { readonly lines: number; readonly bytes: number }): Promise<void> {
+    let lines = 0;
+    let bytes = 0;
     let below = Number.MAX_SAFE_INTEGER;
     while (!this.#closed) {
       const step = await this.#db.reader
-        .selectFrom((from) =>
-          from
-            .selectFrom('log_lines')
-            // Bytes, not characters: length() ends at a NUL on SQLite.
-            .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
-            .where('handler_id', '=', handlerId)
-            .where('cursor', '<', below)
-            .orderBy('cursor', 'desc')
-            .limit(retentionLimits.stepLines)
-            .as('step'),
-        )
-        .select(({ fn }) => [
-          fn.max('cursor').as('high'),
-          fn.min('cursor').as('low'),
-          fn.countAll<number>().as('lines'),
-          fn.sum<number | null>('bytes').as('bytes'),
-        ])
-        .executeTakeFirstOrThrow();
-      if (step.low === null || step.high === null) return null;
-      total += Number(step.bytes ?? 0) + Number(step.lines) * retentionLimits.lineOverheadBytes;
-      // The newest step of lines always stays, so that the last lines can be read.
-      if (total > bytes && below !== Number.MAX_SAFE_INTEGER) return step.high;
-      below = step.low;
+        .selectFrom('log_blocks')
+        .select(['first_cursor', 'lines', 'bytes'])
+        .where('handler_id', '=', handlerId)
+        .where('first_cursor', '<', below)
+        .orderBy('first_cursor', 'desc')
+        .limit(retentionLimits.readBlocks)
+        .execute();
+      for (const block of step) {
+        bytes += block.bytes + retentionLimits.blockOverheadBytes;
+        if (lines >= keep.lines || (lines > 0 && bytes > keep.bytes)) {
+          await this.#deleteUpTo(handlerId, block.first_cursor);
+          return;
+        }
+        lines += block.lines;
+        below = block.first_cursor;
+      }
+      if (step.length < retentionLimits.readBlocks) return;
     }
-    return null;
   }
 
-  /** Removes a handler's lines up to `cursor`, in steps. Returns whether everything has gone. */
+  /** Removes a handler's blocks that begin at `cursor` or before, in steps. Returns whether everything has gone. */
   async #deleteUpTo(handlerId: string, cursor: number): Promise<boolean> {
     while (!this.#closed) {
       const step = await this.#db.reader
-        .selectFrom('log_lines')
-        .select('cursor')
+        .selectFrom('log_blocks')
+        .select('first_cursor')
         .where('handler_id', '=', handlerId)
-        .where('cursor', '<=', cursor)
-        .orderBy('cursor')
+        .where('first_cursor', '<=', cursor)
+        .orderBy('first_cursor')
         .limit(1)
-        .offset(retentionLimits.stepLines - 1)
+        .offset(retentionLimits.stepBlocks - 1)
         .executeTakeFirst();
       await this.#db.relaxed.transaction().execute(async (trx) => {
         const gone = await trx
-          .deleteFrom('log_lines')
+          .deleteFrom('log_blocks')
           .where('handler_id', '=', handlerId)
-          .where('cursor', '<=', step?.cursor ?? cursor)
-          .returning('cursor')
+          .where('first_cursor', '<=', step?.first_cursor ?? cursor)
+          .returning(['last_cursor', 'lines'])
           .execute();
-        const lastCursor = gone.reduce((last, row) => Math.max(last, row.cursor), 0);
-        await noteExpired(trx, { handlerId, lastCursor, lines: gone.length });
+        const lastCursor = gone.reduce((last, row) => Math.max(last, row.last_cursor), 0);
+        await noteExpired(trx, { handlerId, lastCursor, lines: gone.reduce((sum, row) => sum + row.lines, 0) });
       });
       if (step === undefined) return true;
     }

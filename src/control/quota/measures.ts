@@ -8,8 +8,6 @@ export type Measure = (handlerId: string) => Promise<number | null>;
 
 /** Bytes counted for a row besides its values: other columns, keys and indexes. */
 const rowBytes = 150;
-/** Lines added up by one statement: some milliseconds, so that other readers do not wait for long. */
-const stepLines = 5_000;
 
 export function databaseMeasures(db: Database): Readonly<Record<'kv' | 'logs' | 'usage', Measure>> {
   return {
@@ -66,29 +64,12 @@ export async function queueBytes(db: Database, userId: string): Promise<number> 
 }
 
 async function logBytes(db: Database, handlerId: string): Promise<number> {
-  let total = 0;
-  for (let after = -1; ; ) {
-    const step = await db.reader
-      .selectFrom((from) =>
-        from
-          .selectFrom('log_lines')
-          .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
-          .where('handler_id', '=', handlerId)
-          .where('cursor', '>', after)
-          .orderBy('cursor')
-          .limit(stepLines)
-          .as('step'),
-      )
-      .select(({ fn }) => [
-        fn.max('cursor').as('last'),
-        fn.countAll<number>().as('lines'),
-        fn.sum<number | null>('bytes').as('bytes'),
-      ])
-      .executeTakeFirstOrThrow();
-    if (step.last === null) return total;
-    total += Number(step.bytes ?? 0) + Number(step.lines) * rowBytes;
-    after = Number(step.last);
-  }
+  const { blocks, bytes } = await db.reader
+    .selectFrom('log_blocks')
+    .select(({ fn }) => [fn.countAll<number>().as('blocks'), fn.sum<number | null>('bytes').as('bytes')])
+    .where('handler_id', '=', handlerId)
+    .executeTakeFirstOrThrow();
+  return Number(bytes ?? 0) + Number(blocks) * rowBytes;
 }
 
 /** Bytes by which a kind grows before the handler is measured again. Between two measures, growth is added. */
@@ -96,6 +77,6 @@ export const measureSlack: Readonly<Record<HandlerKind, number>> = {
   repositories: 1, // Measured after each push.
   artifacts: 1,
   kv: 1024 * 1024,
-  logs: 16 * 1024 * 1024, // A handler keeps at most 128 MiB, all of which are read.
+  logs: 2 * 1024 * 1024,
   usage: 2 * 1024 * 1024,
 };

@@ -14,6 +14,7 @@ import { Deliveries } from '../../../src/control/queues/deliveries.ts';
 import { exportLines, upload } from '../../../src/control/queues/transfer.ts';
 import { exportRecords } from '../../../src/control/usage/record-export.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
+import { line, storeLines } from '../../support/logs.ts';
 import { type TestQueues, testQueues } from '../../support/queues.ts';
 
 onEachDatabase('exports', (dialect) => {
@@ -167,15 +168,15 @@ onEachDatabase('exports', (dialect) => {
 
   describe('of log lines', () => {
     it('has every line in order, goes on after a cursor, and nothing of another handler', async () => {
-      await store.db
-        .insertInto('log_lines')
-        .values(
-          Array.from({ length: 60 }, (_, n) => ({
-            ...{ cursor: n + 1, handler_id: n % 6 === 0 ? 'other' : 'h', deployment: 1, invocation: 'i', seq: n },
-            ...{ time_ms: 5, gas: 11, stream: 'log', level: 6, text: `line "${n}"\n` },
-          })),
-        )
-        .execute();
+      const all60 = Array.from({ length: 60 }, (_, n) => ({
+        cursor: n + 1,
+        line: line('h', `line "${n}"\n`, { seq: n, timeMs: 5, gas: 11 }),
+      }));
+      const isOther = ({ cursor }: { cursor: number }) => (cursor - 1) % 6 === 0;
+      const ours = all60.filter((one) => !isOther(one));
+      // Several blocks, each with gaps where the other handler's lines are.
+      for (let at = 0; at < ours.length; at += 7) await storeLines(store.db, 'h', ours.slice(at, at + 7));
+      await storeLines(store.db, 'other', all60.filter(isOther));
       const of = (after: number, format: ExportFormat = 'ndjson') =>
         text(exportLogLines(store.db, { userId: 'ada', handlerId: 'h' }, { after, format }));
       const all = parsed(await of(0));

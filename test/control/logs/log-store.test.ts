@@ -59,7 +59,7 @@ onEachDatabase('logs', (dialect) => {
       await logs.append(numbered('aa', 10));
       const { cursor } = await logs.query(it.a, {});
       await logs.close();
-      await it.db.deleteFrom('log_lines').execute();
+      await it.db.deleteFrom('log_blocks').execute();
       logs = await it.openLogs();
       await logs.append([line('aa', 'after')]);
       const { lines } = await logs.query(it.a, { after: cursor });
@@ -136,10 +136,10 @@ onEachDatabase('logs', (dialect) => {
     });
 
     test('a failing database costs the lines, counted, and nothing more: it goes on when the database does', async () => {
-      await sql`alter table log_lines rename to away`.execute(it.db);
+      await sql`alter table log_blocks rename to away`.execute(it.db);
       await logs.append(numbered('aa', 5), { [idOf('aa')]: 7 });
       expect(it.errors).toHaveLength(1);
-      await sql`alter table away rename to log_lines`.execute(it.db);
+      await sql`alter table away rename to log_blocks`.execute(it.db);
       await logs.append([line('aa', 'back')]);
       expect(texts((await logs.query(it.a, {})).lines)).toEqual([
         'back',

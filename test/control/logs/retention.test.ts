@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { expiredBetween } from '../../../src/control/logs/expired.ts';
 import type { LogStore } from '../../../src/control/logs/log-store.ts';
 import { LogRetention, retentionLimits } from '../../../src/control/logs/retention.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import { onEachDatabase } from '../../support/database.ts';
-import { type Bench, bench, line, numbered } from '../../support/logs.ts';
+import { type Bench, bench, line, numbered, storedLines, storeLines } from '../../support/logs.ts';
 
 onEachDatabase('log retention', (dialect) => {
   let it: Bench;
@@ -20,60 +22,87 @@ onEachDatabase('log retention', (dialect) => {
   });
 
   async function count(handlerId: string): Promise<number> {
-    const rows = await it.db.selectFrom('log_lines').select('seq').where('handler_id', '=', handlerId).execute();
-    return rows.length;
+    return (await storedLines(it.db, handlerId)).length;
+  }
+
+  let nextCursor = 1;
+  let nextSeq = 0;
+  beforeEach(() => {
+    nextCursor = 1;
+    nextSeq = 0;
+  });
+
+  /** Stores blocks of consecutive lines, with `line N` as their texts by default. */
+  async function put(
+    handlerId: string,
+    { blocks, lines, text = (n) => `line ${n}` }: { blocks: number; lines: number; text?: (n: number) => string },
+  ): Promise<void> {
+    for (let block = 0; block < blocks; block += 1) {
+      const stored = Array.from({ length: lines }, (_, at) => {
+        const seq = nextSeq + at;
+        return { cursor: nextCursor + at, line: line('aa', text(seq), { seq }) };
+      });
+      await storeLines(it.db, handlerId, stored);
+      nextCursor += lines;
+      nextSeq += lines;
+    }
   }
 
   describe('retention', () => {
-    test('keeps the newest lines of each handler, in steps', async () => {
-      const retention = new LogRetention({
-        db: it.db,
-        onError: (e) => it.errors.push(e),
-        retainedLines: 500,
-      });
-      await logs.append(numbered('aa', 3_700));
-      await logs.append(numbered('bb', 400));
+    const retentionOf = (limits: { readonly retainedLines?: number; readonly retainedBytes?: number }) =>
+      new LogRetention({ db: it.db, onError: (e) => it.errors.push(e), ...limits });
+
+    test('keeps as many of the newest blocks of each handler as the lines need, in steps', async () => {
+      const retention = retentionOf({ retainedLines: 500 });
+      await put(it.a.id, { blocks: 370, lines: 10 });
+      await put(it.b.id, { blocks: 1, lines: 400 });
       retention.grown(it.a.id, { lines: 3_700, bytes: 0 });
       retention.grown(it.b.id, { lines: 400, bytes: 0 });
       await retention.idle();
-      expect(await count(it.a.id)).toBe(500);
+      const kept = await storedLines(it.db, it.a.id);
+      expect(kept).toHaveLength(500);
+      expect(kept[0]!.text).toBe('line 3200');
       expect(await count(it.b.id)).toBe(400);
-      expect((await logs.query(it.a, { after: 0, limit: 1 })).lines[0]!.text).toBe('line 3200');
+      expect(await expiredBetween(it.db, { handlerId: it.a.id, after: 0, below: kept[0]!.cursor })).toBe(3_200);
       expect(it.errors).toEqual([]);
     });
 
+    test('never keeps fewer lines than it is asked to, since blocks go as a whole', async () => {
+      const retention = retentionOf({ retainedLines: 500 });
+      await put(it.a.id, { blocks: 3, lines: 300 });
+      retention.grown(it.a.id, { lines: 1, bytes: 0 });
+      await retention.idle();
+      expect(await count(it.a.id)).toBe(600);
+    });
+
     test('looks again only when a handler has grown', async () => {
-      const retention = new LogRetention({
-        db: it.db,
-        onError: (e) => it.errors.push(e),
-        retainedLines: 500,
-      });
-      const grow = async (lines: number) => {
-        await logs.append(numbered('aa', lines));
-        retention.grown(it.a.id, { lines, bytes: 0 });
+      const retention = retentionOf({ retainedLines: 500 });
+      const grow = async (blocks: number, lines: number) => {
+        await put(it.a.id, { blocks, lines });
+        retention.grown(it.a.id, { lines: blocks * lines, bytes: 0 });
         await retention.idle();
         return count(it.a.id);
       };
-      expect(await grow(500)).toBe(500);
-      expect(await grow(49)).toBe(549);
-      expect(await grow(1)).toBe(500);
+      expect(await grow(100, 5)).toBe(500);
+      expect(await grow(1, 49)).toBe(549);
+      expect(await grow(1, 1)).toBe(500);
     });
 
-    test('bounds the bytes as well, by whole steps, and always keeps the newest lines', async () => {
-      const make = (retainedBytes: number) =>
-        new LogRetention({ db: it.db, onError: (e) => it.errors.push(e), retainedBytes });
-      const text = `nul\0${'é'.repeat(1_000)}`; // 2,004 bytes, of which length() would see 3
-      for (let i = 0; i < 8; i += 1)
-        await logs.append(Array.from({ length: 500 }, (_, n) => line('aa', text, { seq: i * 500 + n })));
-      const three = make(3_500 * (2_004 + retentionLimits.lineOverheadBytes));
-      three.grown(it.a.id, { lines: 1, bytes: 1 });
-      await three.idle();
-      expect(await count(it.a.id)).toBe(3_000);
-      const none = make(1);
-      none.grown(it.a.id, { lines: 1, bytes: 1 });
-      await none.idle();
-      expect(await count(it.a.id)).toBe(retentionLimits.stepLines);
-      expect((await logs.query(it.a, { limit: 1 })).lines[0]!.seq).toBe(3_999);
+    test('bounds the stored bytes as well, and always keeps the newest block', async () => {
+      await put(it.a.id, { blocks: 8, lines: 50, text: () => randomBytes(1_000).toString('base64') });
+      const rows = await it.db.selectFrom('log_blocks').select('bytes').orderBy('first_cursor', 'desc').execute();
+      const three = rows.slice(0, 3).reduce((sum, { bytes }) => sum + bytes + retentionLimits.blockOverheadBytes, 0);
+      for (const row of rows) expect(row.bytes).toBeGreaterThan(50 * 1_000);
+      const trim = async (retainedBytes: number) => {
+        const retention = retentionOf({ retainedBytes });
+        retention.grown(it.a.id, { lines: 1, bytes: 1 });
+        await retention.idle();
+        return count(it.a.id);
+      };
+      expect(await trim(three)).toBe(150);
+      expect(await trim(three - 1)).toBe(100);
+      expect(await trim(1)).toBe(50);
+      expect((await storedLines(it.db, it.a.id)).at(-1)!.seq).toBe(399);
       expect(it.errors).toEqual([]);
     });
 

@@ -42,10 +42,10 @@ onEachDatabase('log sink', (dialect) => {
     });
 
     test('that could not be stored is the sender’s: not counted here, and stored when it is sent again', async () => {
-      await it.db.schema.alterTable('log_lines').renameTo('away').execute();
+      await it.db.schema.alterTable('log_blocks').renameTo('away').execute();
       expect(await logs.append(numbered('aa', 3), { [idOf('aa')]: 4 }, id(1))).toBe('lost');
       expect(logs.counters.dropped).toBe(0);
-      await it.db.schema.alterTable('away').renameTo('log_lines').execute();
+      await it.db.schema.alterTable('away').renameTo('log_blocks').execute();
       expect(await logs.append(numbered('aa', 3), { [idOf('aa')]: 4 }, id(1))).toBe('stored');
       expect(await texts()).toEqual(['line 0', 'line 1', 'line 2', expect.stringMatching(/^4 log lines/)]);
       expect(logs.counters.dropped).toBe(4);
@@ -62,29 +62,29 @@ onEachDatabase('log sink', (dialect) => {
 
   describe('a loss', () => {
     test('is told soon, also when nothing else is ever appended', async () => {
-      await it.db.schema.alterTable('log_lines').renameTo('away').execute();
+      await it.db.schema.alterTable('log_blocks').renameTo('away').execute();
       expect(await logs.append(numbered('aa', 3))).toBe('lost');
-      await it.db.schema.alterTable('away').renameTo('log_lines').execute();
+      await it.db.schema.alterTable('away').renameTo('log_blocks').execute();
       const tail = logs.tail(it.a, {});
       expect((await tail.next())!.dropped).toBe(3);
       expect(await texts()).toEqual([expect.stringMatching(/^3 log lines were dropped/)]);
     });
 
     test('is told before the store closes', async () => {
-      await it.db.schema.alterTable('log_lines').renameTo('away').execute();
+      await it.db.schema.alterTable('log_blocks').renameTo('away').execute();
       await logs.append(numbered('aa', 3));
-      await it.db.schema.alterTable('away').renameTo('log_lines').execute();
+      await it.db.schema.alterTable('away').renameTo('log_blocks').execute();
       await logs.close();
       logs = await it.openLogs();
       expect(await texts()).toEqual([expect.stringMatching(/^3 log lines were dropped/)]);
     });
 
     test('that cannot be told any more goes to the platform’s own log', async () => {
-      await it.db.schema.alterTable('log_lines').renameTo('away').execute();
+      await it.db.schema.alterTable('log_blocks').renameTo('away').execute();
       await logs.append(numbered('aa', 3));
       await logs.close();
       expect(it.errors.map(String).at(-1)).toContain(`3 lost log lines of handler ${it.a.id}`);
-      await it.db.schema.alterTable('away').renameTo('log_lines').execute();
+      await it.db.schema.alterTable('away').renameTo('log_blocks').execute();
     });
   });
 });

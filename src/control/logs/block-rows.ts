@@ -1,0 +1,195 @@
+/** Rows of the table of blocks: what a search needs to know of a block, and its bytes. */
+import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import {
+  blockLimits,
+  blockStreams,
+  type LogBlock,
+  levelBitsUpTo,
+  lineWords,
+  mayHaveWord,
+  type PackedLines,
+} from '../../protocol/log-block.ts';
+import { hasValidHead } from '../../protocol/log-block-reader.ts';
+import { handlerIdOf } from '../../protocol/names.ts';
+import type { LogFilter } from '../../protocol/ports.ts';
+import { BatchInsert } from '../db/batch-insert.ts';
+import type { Schema } from '../db/schema.ts';
+
+export const insertBlocks = new BatchInsert({
+  table: 'log_blocks',
+  columns: [
+    'handler_id',
+    'first_cursor',
+    'last_cursor',
+    'lines',
+    'first_ms',
+    'last_ms',
+    'levels',
+    'streams',
+    'text_chars',
+    'bytes',
+    'words',
+    'data',
+  ],
+});
+
+/** Facts of a stored block. */
+export type BlockHead = Omit<Selectable<Schema['log_blocks']>, 'handler_id' | 'data'>;
+
+/** A stored block, as searches and merges get it. */
+export interface StoredBlock extends Pick<BlockHead, 'first_cursor' | 'last_cursor' | 'lines' | 'last_ms'> {
+  readonly data: Uint8Array;
+}
+
+/** Part of a handler's log: cursors above `after`, up to `upTo`. */
+export interface BlockRange {
+  readonly handlerId: string;
+  readonly after: number;
+  readonly upTo: number;
+  readonly direction: 'oldest first' | 'newest first';
+}
+
+const headColumns = [
+  'first_cursor',
+  'last_cursor',
+  'lines',
+  'first_ms',
+  'last_ms',
+  'levels',
+  'streams',
+  'text_chars',
+  'bytes',
+  'words',
+] as const;
+
+/** Returns the row of a block whose lines have the cursors from `first` to `last`. */
+export function rowOf(
+  block: PackedLines & { readonly handlerId: string },
+  cursors: { readonly first: number; readonly last: number },
+): Insertable<Schema['log_blocks']> & Selectable<Schema['log_blocks']> {
+  return {
+    handler_id: block.handlerId,
+    first_cursor: cursors.first,
+    last_cursor: cursors.last,
+    lines: block.lines,
+    first_ms: block.firstMs,
+    last_ms: block.lastMs,
+    levels: block.levels,
+    streams: block.streams,
+    text_chars: block.textChars,
+    bytes: bytesOf(block),
+    words: block.words,
+    data: block.data,
+  };
+}
+
+export function bytesOf({ words, data }: Pick<LogBlock, 'words' | 'data'>): number {
+  return words.length + data.length;
+}
+
+/**
+ * Returns the block if readers can be expected to unpack it, else null. Only its facts and head are looked at. A runner
+ * runs hostile guests: a bad block of a runner never breaks the batch of others.
+ */
+export function plausibleBlock(block: LogBlock): LogBlock | null {
+  const { lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;
+  const isWhole = (value: unknown, most: number) =>
+    Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
+  const isValid =
+    isWhole(lines, blockLimits.lines) &&
+    lines > 0 &&
+    isWhole(firstMs, Number.MAX_SAFE_INTEGER) &&
+    isWhole(lastMs, Number.MAX_SAFE_INTEGER) &&
+    isWhole(levels, 2 ** 16 - 1) &&
+    isWhole(streams, 2 ** blockStreams.length - 1) &&
+    isWhole(textChars, blockLimits.textChars + blockLimits.lineChars) &&
+    words instanceof Uint8Array &&
+    words.length <= blockLimits.wordsBytes &&
+    data instanceof Uint8Array &&
+    hasValidHead(data);
+  return isValid ? { ...block, handlerId: handlerIdOf(String(block.handlerId)) } : null;
+}
+
+/** Returns how many lines a block says that it has, for one that is lost; at least 1. */
+export function claimedLines({ lines }: Pick<LogBlock, 'lines'>): number {
+  return Number.isSafeInteger(lines) && lines > 0 && lines <= blockLimits.lines ? lines : 1;
+}
+
+/**
+ * Returns the first `limit` blocks that can have lines of the range and the filter, in the direction of reading. Words
+ * are not tested (`mayMatch`).
+ */
+export function headsOf(
+  db: Kysely<Schema>,
+  range: BlockRange & { readonly filter: LogFilter; readonly limit: number },
+): Promise<BlockHead[]> {
+  const { handlerId, after, upTo, direction, filter, limit } = range;
+  const { level, stream, sinceMs, untilMs } = filter;
+  let query = db
+    .selectFrom('log_blocks')
+    .select(headColumns)
+    .where('handler_id', '=', handlerId)
+    // Blocks do not overlap, so only one that begins at `after` or before can reach above it.
+    .where('first_cursor', '>=', (eb) =>
+      eb.fn.coalesce(
+        eb
+          .selectFrom('log_blocks as before')
+          .select(({ fn }) => fn.max<number>('before.first_cursor').as('first'))
+          .where('before.handler_id', '=', handlerId)
+          .where('before.first_cursor', '<=', after),
+        sql<number>`0`,
+      ),
+    )
+    .where('first_cursor', '<=', upTo)
+    .where('last_cursor', '>', after);
+  if (level !== undefined) query = query.where(hasBit('levels', levelBitsUpTo(level)));
+  if (stream !== undefined) query = query.where(hasBit('streams', 1 << blockStreams.indexOf(stream)));
+  if (sinceMs !== undefined) query = query.where('last_ms', '>=', sinceMs);
+  if (untilMs !== undefined) query = query.where('first_ms', '<', untilMs);
+  return query
+    .orderBy('first_cursor', direction === 'newest first' ? 'desc' : 'asc')
+    .limit(limit)
+    .execute();
+}
+
+/** Returns whether a block may have a line that the filter lets through, as far as its words tell. */
+export function mayMatch({ words }: Pick<BlockHead, 'words'>, { invocation, preview }: LogFilter): boolean {
+  return (
+    (invocation === undefined || mayHaveWord(words, lineWords.invocation(invocation))) &&
+    (preview === undefined || mayHaveWord(words, lineWords.preview(preview)))
+  );
+}
+
+/**
+ * Returns the bytes of blocks, in the order of `heads`. Returns null when one of them is not stored as its head says:
+ * it has been merged or removed meanwhile.
+ */
+export async function blocksOf(
+  db: Kysely<Schema>,
+  handlerId: string,
+  heads: readonly BlockHead[],
+): Promise<StoredBlock[] | null> {
+  if (heads.length === 0) return [];
+  const rows = await db
+    .selectFrom('log_blocks')
+    .select(['first_cursor', 'last_cursor', 'lines', 'data'])
+    .where('handler_id', '=', handlerId)
+    .where(
+      'first_cursor',
+      'in',
+      heads.map(({ first_cursor }) => first_cursor),
+    )
+    .execute();
+  const byCursor = new Map(rows.map((row) => [row.first_cursor, row]));
+  const blocks: StoredBlock[] = [];
+  for (const { first_cursor, last_cursor, lines, last_ms } of heads) {
+    const row = byCursor.get(first_cursor);
+    if (row === undefined || row.last_cursor !== last_cursor || row.lines !== lines) return null;
+    blocks.push({ first_cursor, last_cursor, lines, last_ms, data: row.data });
+  }
+  return blocks;
+}
+
+function hasBit(column: 'levels' | 'streams', bits: number): ReturnType<typeof sql<boolean>> {
+  return sql<boolean>`(${sql.ref(column)} & cast(${bits} as bigint)) <> 0`;
+}

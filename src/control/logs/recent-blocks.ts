@@ -1,0 +1,32 @@
+/** Keeps the bytes of the newest blocks in memory, so that reads of new lines need only the heads from the database. */
+import { MIB } from '../../protocol/limits.ts';
+
+/** Bytes of the blocks in memory; above it the oldest are forgotten. */
+const recentBytes = 16 * MIB;
+/** Bytes counted for a block besides its own. */
+const overheadBytes = 200;
+
+export class RecentBlocks {
+  readonly #blocks = new Map<string, Uint8Array>();
+  #bytes = 0;
+
+  /** Keeps a block that has been stored. `first`: its first cursor; `lines`: its number of lines. */
+  add(handlerId: string, { first, lines }: { readonly first: number; readonly lines: number }, data: Uint8Array): void {
+    this.#blocks.set(keyOf(handlerId, first, lines), data);
+    this.#bytes += data.length + overheadBytes;
+    for (const [key, oldest] of this.#blocks) {
+      if (this.#bytes <= recentBytes) return;
+      this.#blocks.delete(key);
+      this.#bytes -= oldest.length + overheadBytes;
+    }
+  }
+
+  get(handlerId: string, first: number, lines: number): Uint8Array | undefined {
+    return this.#blocks.get(keyOf(handlerId, first, lines));
+  }
+}
+
+/** A merged block has the first cursor of one of its parts, and more lines. */
+function keyOf(handlerId: string, first: number, lines: number): string {
+  return `${handlerId} ${first} ${lines}`;
+}

@@ -1,0 +1,343 @@
+/**
+ * Packs log lines of one handler into a block: columns, compressed together. A runner packs each batch once; control
+ * stores the bytes as they are, and unpacks them only for readers (log-block-reader.ts).
+ *
+ *     head, 10 bytes     version | method | CRC-32 of the columns | bytes of the columns   (numbers little-endian)
+ *     columns            as they are, or compressed with zstd
+ *
+ * Columns, in this order: number of lines, runs of cursors, invocations, previews, deployments, streams, levels, seq,
+ * time, gas, texts. Columns with few different values are runs (value, count); growing numbers are differences. Texts of
+ * a column follow each other without separators; their lengths in UTF-16 units stand before them.
+ */
+import { constants, crc32, zstdCompressSync } from 'node:zlib';
+import { KIB, MIB } from './limits.ts';
+import type { HandlerId } from './names.ts';
+import type { LogStream, PendingLogLine } from './nouns.ts';
+
+export const blockLimits = {
+  /** Lines of a block: unpacking it takes about a millisecond. */
+  lines: 4_096,
+  /** UTF-16 units of text after which a block takes no further line. */
+  textChars: 512 * KIB,
+  /** UTF-16 units of one line. A runner splits lines far below it. */
+  lineChars: 32 * KIB,
+  /** UTF-16 units of an invocation's id. */
+  invocationChars: 100,
+  /** Bytes of the columns, with room for the longest texts and ids in three bytes a unit. */
+  plainBytes: 4 * MIB,
+  /** Bytes of the columns from which they are compressed. Below, it costs more time than it saves bytes. */
+  packedFromBytes: 4 * KIB,
+  /** Bytes of the filter of words. */
+  wordsBytes: 16 * KIB,
+} as const;
+
+export const blockVersion = 1;
+export const blockHeadBytes = 10;
+/** How the columns are stored. */
+export const blockMethods = { plain: 0, zstd: 1 } as const;
+
+/** Streams by number: bit `1 << index` of LogBlock.streams. A stream is never given another number. */
+export const blockStreams: readonly LogStream[] = ['log', 'stderr', 'platform'];
+
+/** Log lines of one handler, packed. The facts beside `data` let a search skip the block without unpacking it. */
+export interface LogBlock {
+  readonly handlerId: HandlerId;
+  /** Number of lines, 1 to blockLimits.lines. */
+  readonly lines: number;
+  /** Earliest and latest time of a line, Unix milliseconds. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** Levels of the lines: bits of `levelBit`. */
+  readonly levels: number;
+  /** Streams of the lines, as bits. */
+  readonly streams: number;
+  /** UTF-16 units of the texts together. */
+  readonly textChars: number;
+  /** Filter of the lines' words (`mayHaveWord`). */
+  readonly words: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+/** A block without its handler. */
+export type PackedLines = Omit<LogBlock, 'handlerId'>;
+
+/** Fields of a line that a block stores. */
+export type BlockLine = Omit<PendingLogLine, 'handlerId'>;
+
+/** Returns the bit of a level: levels below 0 count as 0 and those above 15 as 15. */
+export function levelBit(level: number): number {
+  return 1 << Math.max(0, Math.min(level, 15));
+}
+
+/** Returns the bits of all levels up to `level`: a block without any of them has no line of that severity or worse. */
+export function levelBitsUpTo(level: number): number {
+  return 2 * levelBit(level) - 1;
+}
+
+/** Words of a line in a block's filter. */
+export const lineWords = {
+  invocation: (id: string): string => `i${id}`,
+  /** `slug` '': lines of no preview. */
+  preview: (slug: string): string => `p${slug}`,
+  deployment: (number: number): string => `d${number}`,
+} as const;
+
+/**
+ * Packs lines into one block. `cursors`: cursors of the lines, ascending; absent: they follow each other. The caller
+ * keeps the limits of a block (`fits`).
+ */
+export function packLines(lines: readonly BlockLine[], cursors?: readonly number[]): PackedLines {
+  const columns = new Columns();
+  columns.number(lines.length);
+  writeCursors(columns, lines.length, cursors);
+  const invocations = new Dictionary();
+  const previews = new Dictionary();
+  const deployments = new Set<number>();
+  let levels = 0;
+  let streams = 0;
+  let firstMs = Number.MAX_SAFE_INTEGER;
+  let lastMs = 0;
+  for (const { invocation, preview = '', deployment, level, stream, timeMs } of lines) {
+    invocations.add(invocation);
+    previews.add(preview);
+    deployments.add(deployment);
+    levels |= levelBit(level);
+    streams |= 1 << streamNumber(stream);
+    const ms = whole(timeMs);
+    if (ms < firstMs) firstMs = ms;
+    if (ms > lastMs) lastMs = ms;
+  }
+  columns.texts(invocations.words);
+  columns.runs(invocations.indexes, (index) => columns.number(index));
+  columns.texts(previews.words);
+  columns.runs(previews.indexes, (index) => columns.number(index));
+  columns.runs(
+    lines,
+    (deployment) => columns.number(deployment),
+    ({ deployment }) => whole(deployment),
+  );
+  columns.runs(
+    lines,
+    (stream) => columns.number(stream),
+    ({ stream }) => streamNumber(stream),
+  );
+  columns.runs(
+    lines,
+    (level) => columns.signed(level),
+    ({ level }) => (Number.isSafeInteger(level) ? level : 0),
+  );
+  columns.differences(lines, ({ seq }) => whole(seq));
+  columns.differences(lines, ({ timeMs }) => whole(timeMs));
+  columns.differences(lines, ({ gas }) => whole(gas));
+  const textChars = columns.texts(lines.map(({ text }) => text));
+  const words = [
+    ...invocations.words.map(lineWords.invocation),
+    ...previews.words.map(lineWords.preview),
+    ...[...deployments].map(lineWords.deployment),
+  ];
+  const facts = { lines: lines.length, firstMs, lastMs, levels, streams, textChars };
+  return { ...facts, words: filterOf(words), data: sealed(columns.bytes()) };
+}
+
+/** Packs lines of one handler, in order, into as few blocks as the limits allow. */
+export function packAll(lines: readonly BlockLine[]): PackedLines[] {
+  const blocks: PackedLines[] = [];
+  let start = 0;
+  let chars = 0;
+  for (let at = 0; at < lines.length; at += 1) {
+    const length = lines[at]?.text.length ?? 0;
+    if (at > start && (at - start === blockLimits.lines || chars + length > blockLimits.textChars)) {
+      blocks.push(packLines(lines.slice(start, at)));
+      start = at;
+      chars = 0;
+    }
+    chars += length;
+  }
+  if (start < lines.length) blocks.push(packLines(start === 0 ? lines : lines.slice(start)));
+  return blocks;
+}
+
+/** Packs lines of several handlers: those of each handler in their order, handlers in the order of their first lines. */
+export function packByHandler(lines: readonly PendingLogLine[]): LogBlock[] {
+  const first = lines[0]?.handlerId;
+  if (first !== undefined && lines.every(({ handlerId }) => handlerId === first))
+    return packAll(lines).map((block) => ({ handlerId: first, ...block }));
+  return [...Map.groupBy(lines, ({ handlerId }) => handlerId)].flatMap(([handlerId, theirs]) =>
+    packAll(theirs).map((block) => ({ handlerId, ...block })),
+  );
+}
+
+/** Returns whether a block whose filter is `words` may have a line with `word`; exact only where it returns false. */
+export function mayHaveWord(words: Uint8Array, word: string): boolean {
+  if (words.length === 0) return true;
+  return places(word, words.length * 8).every((place) => ((words[place >> 3] as number) & (1 << (place & 7))) !== 0);
+}
+
+/** Bits of a filter for each of its words: about one word in 80 that it does not have seems to be there. */
+const bitsPerWord = 10;
+
+function filterOf(words: readonly string[]): Uint8Array {
+  const bytes = new Uint8Array(Math.min(blockLimits.wordsBytes, Math.ceil((words.length * bitsPerWord) / 8)));
+  for (const word of words)
+    for (const place of places(word, bytes.length * 8))
+      bytes[place >> 3] = (bytes[place >> 3] as number) | (1 << (place & 7));
+  return bytes;
+}
+
+/** Returns the bits of a word: four steps of one hash from the place of another (Kirsch and Mitzenmacher, 2006). */
+function places(word: string, bits: number): readonly number[] {
+  // FNV-1a, over UTF-16 units.
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < word.length; at += 1) hash = Math.imul(hash ^ word.charCodeAt(at), 0x01000193);
+  const from = hash >>> 0;
+  const step = (Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) | 1) >>> 0;
+  return [from % bits, (from + step) % bits, (from + 2 * step) % bits, (from + 3 * step) % bits];
+}
+
+function streamNumber(stream: LogStream): number {
+  const number = blockStreams.indexOf(stream);
+  if (number < 0) throw new Error(`there is no stream ${stream}`);
+  return number;
+}
+
+function whole(value: number): number {
+  const rounded = Math.round(value);
+  return Number.isSafeInteger(rounded) && rounded > 0 ? rounded : 0;
+}
+
+function writeCursors(columns: Columns, lines: number, cursors: readonly number[] | undefined): void {
+  const runs: { gap: number; count: number }[] = [];
+  let next = cursors?.[0] ?? 0;
+  for (const cursor of cursors ?? []) {
+    const last = runs.at(-1);
+    if (last !== undefined && cursor === next) last.count += 1;
+    else runs.push({ gap: cursor - next, count: 1 });
+    next = cursor + 1;
+  }
+  if (runs.length === 0) runs.push({ gap: 0, count: lines });
+  columns.number(runs.length);
+  for (const { gap, count } of runs) {
+    columns.number(gap);
+    columns.number(count);
+  }
+}
+
+/** Makes the bytes of a block from its columns. */
+function sealed(columns: Uint8Array): Uint8Array {
+  const isPacked = columns.length >= blockLimits.packedFromBytes;
+  const body = isPacked ? zstdCompressSync(columns, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) : columns;
+  const data = new Uint8Array(blockHeadBytes + body.length);
+  const head = new DataView(data.buffer);
+  head.setUint8(0, blockVersion);
+  head.setUint8(1, isPacked ? blockMethods.zstd : blockMethods.plain);
+  head.setUint32(2, crc32(columns), true);
+  head.setUint32(6, columns.length, true);
+  data.set(body, blockHeadBytes);
+  return data;
+}
+
+/** Numbers different texts in the order in which they come. */
+class Dictionary {
+  readonly words: string[] = [];
+  readonly indexes: number[] = [];
+  readonly #byWord = new Map<string, number>();
+  #last = '';
+
+  add(word: string): void {
+    const before = this.indexes.at(-1);
+    if (before !== undefined && word === this.#last) {
+      this.indexes.push(before);
+      return;
+    }
+    let index = this.#byWord.get(word);
+    if (index === undefined) {
+      index = this.words.push(word) - 1;
+      this.#byWord.set(word, index);
+    }
+    this.#last = word;
+    this.indexes.push(index);
+  }
+}
+
+/** Grows by doubling. */
+class Columns {
+  #bytes = new Uint8Array(KIB);
+  #length = 0;
+
+  /** Writes a whole number, 0 to 2^53 - 1, in groups of 7 bits, the lowest first. */
+  number(value: number): void {
+    this.#reserve(8);
+    let rest = value;
+    while (rest > 0x7f) {
+      this.#bytes[this.#length] = (rest % 0x80) | 0x80;
+      this.#length += 1;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#length] = rest;
+    this.#length += 1;
+  }
+
+  /** Writes a whole number of at most 53 bits and its sign, which is bit 6 of the first byte. */
+  signed(value: number): void {
+    const size = Math.abs(value);
+    const rest = Math.floor(size / 0x40);
+    this.#reserve(1);
+    this.#bytes[this.#length] = (size % 0x40) | (value < 0 ? 0x40 : 0) | (rest > 0 ? 0x80 : 0);
+    this.#length += 1;
+    if (rest > 0) this.number(rest);
+  }
+
+  /** Writes the values of a column as runs. `facet`: value of an item; the item itself by default. */
+  runs<Item>(
+    items: readonly Item[],
+    write: (value: number) => void,
+    facet: (item: Item) => number = (item) => item as number,
+  ): void {
+    let at = 0;
+    while (at < items.length) {
+      const value = facet(items[at] as Item);
+      let end = at + 1;
+      while (end < items.length && facet(items[end] as Item) === value) end += 1;
+      write(value);
+      this.number(end - at);
+      at = end;
+    }
+  }
+
+  differences(lines: readonly BlockLine[], facet: (line: BlockLine) => number): void {
+    let before = 0;
+    for (const line of lines) {
+      const value = facet(line);
+      this.signed(value - before);
+      before = value;
+    }
+  }
+
+  /** Writes texts: their number, their lengths, the bytes of all. Returns the sum of the lengths. */
+  texts(texts: readonly string[]): number {
+    this.number(texts.length);
+    let chars = 0;
+    for (const { length } of texts) {
+      this.number(length);
+      chars += length;
+    }
+    // A unit that is no character becomes U+FFFD, also one unit.
+    const bytes = Buffer.from(texts.join(''), 'utf8');
+    this.number(bytes.length);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    return chars;
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+}
