@@ -35,7 +35,7 @@ export const queryLimits = {
 } as const;
 
 /** Sources of a read. */
-export interface LogSource {
+export interface BlockSource {
   readonly db: Kysely<Schema>;
   /** Searches blocks off the event loop. */
   readonly search: (search: BlockSearch) => Promise<BlockSearchResult>;
@@ -70,7 +70,7 @@ export interface LogRangeResult {
 }
 
 /** Returns the first lines of a range, seen from the side that `direction` names. */
-export async function readRange(source: LogSource, handlerName: string, range: LogRange): Promise<LogRangeResult> {
+export async function readRange(source: BlockSource, handlerName: string, range: LogRange): Promise<LogRangeResult> {
   const found = await scan(source, handlerName, range);
   if (range.direction === 'newest first' || range.after === 0) return { ...found, expired: 0 };
   // Read last: lines that are removed during this read are above the first line, or counted.
@@ -79,7 +79,7 @@ export async function readRange(source: LogSource, handlerName: string, range: L
   return { ...found, expired };
 }
 
-async function scan(source: LogSource, handler: string, range: LogRange): Promise<Omit<LogRangeResult, 'expired'>> {
+async function scan(source: BlockSource, handler: string, range: LogRange): Promise<Omit<LogRangeResult, 'expired'>> {
   const isBackward = range.direction === 'newest first';
   const { handlerId, direction, filter } = range;
   const searches = isSearch(filter);
@@ -164,7 +164,11 @@ function windowOf(
 }
 
 /** Returns the blocks of `heads`, from memory where they are all there; null when one is not stored as its head says. */
-async function load(source: LogSource, handlerId: string, heads: readonly BlockHead[]): Promise<StoredBlock[] | null> {
+async function load(
+  source: BlockSource,
+  handlerId: string,
+  heads: readonly BlockHead[],
+): Promise<StoredBlock[] | null> {
   const recent: StoredBlock[] = [];
   for (const head of heads) {
     const data = source.recent(handlerId, head);

@@ -27,7 +27,7 @@ import { allLines } from './block-search.ts';
 import { BlockThread } from './block-thread.ts';
 import { Cursors, CursorsTaken } from './cursors.ts';
 import { foldCase, isSearch, matcher } from './log-filter.ts';
-import { type LogRange, type LogRangeResult, type LogSource, queryLimits, readRange } from './log-query.ts';
+import { type BlockSource, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
 import { LogMerger } from './merging.ts';
 import { moveOldLines } from './old-lines.ts';
@@ -121,7 +121,7 @@ export class LogStore implements LogSink, LogFeed {
   readonly #merger: LogMerger;
   readonly #thread = new BlockThread();
   readonly #recent = new RecentBlocks();
-  readonly #source: LogSource;
+  readonly #source: BlockSource;
   readonly #cursors: Cursors;
   readonly #searches = new SearchTurns();
   readonly #tails = new Map<string, HandlerTails>();
