@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
@@ -459,7 +460,8 @@ test('a full disk refuses writes with 503 and a time to try again; reading goes 
     const answers = [await put('A'), await put('B')];
     expect(answers.at(-1)).toMatchObject({ status: 503, body: { code: 'unavailable' } });
     expect(answers.at(-1)!.headers.get('retry-after')).toBe('5');
-    await full.append(Array.from({ length: 500 }, () => logLine('h', 'y'.repeat(1_000))));
+    // Texts that cannot be packed into less.
+    await full.append(Array.from({ length: 500 }, () => logLine('h', randomBytes(750).toString('base64'))));
     expect(full.logs.counters.stored).toBe(0);
     expect((await api(full, token, 'GET', '/handlers/h')).status).toBe(200);
     for (const on of [full.db, full.db.relaxed]) await sql`pragma max_page_count = 1000000`.execute(on);
