@@ -50,7 +50,7 @@ interface Call {
 }
 
 function tablesOf(abi: AbiName): readonly Abi[] {
-  return abis.filter(({ name }) => name === abi);
+  return abis.filter(({ name, isOfLinker }) => name === abi && isOfLinker !== true);
 }
 
 function callsIn(abi: AbiName): readonly Call[] {

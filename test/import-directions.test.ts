@@ -105,8 +105,8 @@ const onlyFiles: readonly (readonly [from: string, to: string, files: RegExp])[]
   ['control/deploy', 'guest/kernel', /^src\/guest\/kernel\/(abi\/|olin-policy\.ts)/],
   ['control/deploy', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/costs\.ts$/],
   ['control/deploy', 'guest/component', /^src\/guest\/component\/recognise\.ts$/],
-  // Types of interfaces and their layout.
-  ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten)\.ts$/],
+  // Types of interfaces, their names and their layout.
+  ['guest/kernel', 'guest/component', /^src\/guest\/component\/(wit|flatten|element-name|http-error-code)\.ts$/],
   ['guest/kernel', 'guest/wasm/meter', /^src\/guest\/wasm\/meter\/placement\.ts$/],
 ];
 

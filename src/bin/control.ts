@@ -51,7 +51,7 @@ import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
 import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
-import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
+import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { callLimits, runnerLimits } from '../protocol/limits.ts';
 import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
@@ -340,7 +340,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       ...(lease.isHeld ? [] : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
-    imports: [...providedFunctions, ...providedInterfaces.linked].map(({ module, name, abi, signatures }) => ({
+    imports: listedFunctions.map(({ module, name, abi, signatures }) => ({
       module,
       name,
       abi,

@@ -4,7 +4,7 @@ import type { Limits } from './limits.ts';
 import type { HandlerId } from './names.ts';
 
 /** Names of the ABIs, as manifests and the API write them. */
-export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h', 'wasi2'] as const;
+export const abiNames = ['cwa', 'wasi', 'dagger', 'land', 'h', 'wasi2', 'wasi3'] as const;
 export type AbiName = (typeof abiNames)[number];
 
 export interface User {

@@ -4,6 +4,7 @@
  * of src/guest/kernel/canonical/row.ts, but for handles, which are numbers on this side.
  */
 import { randomFillSync } from 'node:crypto';
+import { elementName } from '../../src/guest/component/element-name.ts';
 import {
   alignment,
   alignTo,
@@ -126,6 +127,75 @@ export class ComponentGuest {
     return (name, ...values) => this.call(interfaceName, name, ...values);
   }
 
+  /** Calls a function of asynchronous calls by the name that the linker gives it: `stream.new u8`. */
+  async canon(name: string, ...args: readonly number[]): Promise<number | bigint | undefined> {
+    const row = rowOf('trisiel:component/async', name);
+    const run = row.run as unknown as (guest: Process, ...args: readonly Core[]) => SyscallResult;
+    const returned = await run(this.process, ...args);
+    this.#allocateRequested();
+    return returned;
+  }
+
+  /** Makes a stream or future of values of `type`. Returns the handles of its ends. */
+  async ends(kind: 'stream' | 'future', type: WitType | null): Promise<{ readable: number; writable: number }> {
+    const both = (await this.canon(`${kind}.new ${elementName(type)}`)) as bigint;
+    return { readable: Number(both & 0xffff_ffffn), writable: Number(both >> 32n) };
+  }
+
+  /** Returns the readable end of a stream of bytes. They are written while the host reads. */
+  async streamOf(text: string): Promise<number> {
+    const { readable, writable } = await this.ends('stream', 'u8');
+    const [pointer, length] = this.#bytes(Buffer.from(text));
+    void (async () => {
+      for (let done = 0; done < length; ) {
+        const payload = (await this.canon('stream.write u8', writable, pointer + done, length - done)) as number;
+        done += payload >>> 4;
+        if ((payload & 15) !== 0) break;
+      }
+      await this.canon('stream.drop-writable u8', writable);
+    })();
+    return readable;
+  }
+
+  /** Returns the readable end of a future of `type` with `value`. It is written when the host reads. */
+  async futureOf(type: WitType, value: unknown): Promise<number> {
+    const { readable, writable } = await this.ends('future', type);
+    const pointer = this.#allocate(elementBytes(type), 8);
+    this.#store(type, pointer, value);
+    void this.canon(`future.write ${elementName(type)}`, writable, pointer);
+    return readable;
+  }
+
+  /** Reads the stream to its end and drops it. Returns the text of its bytes. */
+  async textOf(stream: number): Promise<string> {
+    return Buffer.from((await this.valuesOf(stream, 'u8')) as number[]).toString();
+  }
+
+  /** Reads the stream of values of `type` to its end and drops it. */
+  async valuesOf(stream: number, type: WitType): Promise<unknown[]> {
+    const count = 64;
+    const values: unknown[] = [];
+    const bytes = elementBytes(type);
+    for (;;) {
+      const pointer = this.#allocate(count * bytes, 8);
+      const payload = (await this.canon(`stream.read ${elementName(type)}`, stream, pointer, count)) as number;
+      for (let index = 0; index < payload >>> 4; index += 1) values.push(this.#load(type, pointer + index * bytes));
+      if ((payload & 15) === 0) continue;
+      await this.canon(`stream.drop-readable ${elementName(type)}`, stream);
+      return values;
+    }
+  }
+
+  /** Reads the value of the future and drops it. */
+  // biome-ignore lint/suspicious/noExplicitAny: as for call.
+  async valueOf(future: number, type: WitType): Promise<any> {
+    const pointer = this.#allocate(elementBytes(type), 8);
+    const payload = await this.canon(`future.read ${elementName(type)}`, future, pointer);
+    if (payload !== 0) throw new Error(`the future ended with ${payload}`);
+    await this.canon(`future.drop-readable ${elementName(type)}`, future);
+    return this.#load(type, pointer);
+  }
+
   #allocate(bytes: number, align: number): number {
     const start = alignTo(this.#top, align);
     this.#top = start + bytes;
@@ -223,6 +293,8 @@ export class ComponentGuest {
       }
       case 'own':
       case 'borrow':
+      case 'stream':
+      case 'future':
         memory.setU32(pointer, value as number);
         return;
       default: {
@@ -298,8 +370,10 @@ export class ComponentGuest {
 /** Returns the row of a host function, by the name of its interface with or without `@0.2`. */
 export function rowOf(interfaceName: string, name: string): Syscall {
   const names = [interfaceName, `${interfaceName}@0.2`];
-  const rows = abis.find(({ modules }) => modules.some((module) => names.includes(module)))?.syscalls;
-  const row = rows?.find((one) => one.name === name);
+  const rows = abis
+    .filter(({ modules }) => modules.some((module) => names.includes(module)))
+    .flatMap((abi) => abi.syscalls);
+  const row = rows.find((one) => one.name === name);
   if (row === undefined) throw new Error(`nobody provides ${interfaceName} ${name}`);
   return row;
 }

@@ -1,6 +1,7 @@
 /**
  * Fuses core modules that import from each other into one module. Renumbers functions, types, tables, globals and
- * segments; imports of host functions stay imports. The engine validates every module first, and the type of every
+ * segments; imports of host functions stay imports. Keeps the names of functions, which messages about traps show. The
+ * engine validates every module first, and the type of every
  * import is compared with that of its definition, so the fused module is valid if the modules are.
  *
  * The fused module applies all active segments before it runs the first start function. Therefore a module with data
@@ -9,6 +10,7 @@
 import type { FuncType } from '../../protocol/module.ts';
 import { findSection, type Module, type Section } from '../wasm/format/model.ts';
 import { readModule } from '../wasm/format/read-module.ts';
+import { functionNames, functionNamesOf } from '../wasm/format/sections/custom.ts';
 import { writeLimits } from '../wasm/format/sections/import.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
@@ -290,7 +292,30 @@ class Fusion {
     if (this.#units.some(({ module }) => module.dataCount !== null)) writer.section(12, () => writer.u32(dataSegments));
     this.#writeCode(writer, starts.length > 1 ? starts : []);
     if (dataSegments > 0) this.#writeData(writer, dataSegments);
+    this.#writeNames(writer);
     return writer.view();
+  }
+
+  /** Writes the names of the functions that the modules define, in order of their new indices. */
+  #writeNames(writer: ByteWriter): void {
+    const names = this.#units.flatMap(({ module, imports }, unit) => {
+      const first = imports.functions.length;
+      const defined = new Set(Array.from({ length: module.functionTypes.length - first }, (_, index) => first + index));
+      const { functions } = this.#numbering(unit);
+      return [...functionNamesOf(module, defined)].map(([index, name]) => [functions[index] as number, name] as const);
+    });
+    if (names.length === 0) return;
+    names.sort(([left], [right]) => left - right);
+    writer.section(0, () => {
+      writer.name('name');
+      writer.section(functionNames, () => {
+        writer.u32(names.length);
+        for (const [index, name] of names) {
+          writer.u32(index);
+          writer.name(name);
+        }
+      });
+    });
   }
 
   #numbering(unit: number): Numbering {

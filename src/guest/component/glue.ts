@@ -5,10 +5,13 @@
  *   the component's `realloc`, the memory that the host asks for:
  *   `loop { n = next(); if (n == 0) break; put(realloc(0, 0, 1 << (n & 3), n >>> 2)) }`.
  *   No JavaScript frame lies below `realloc`, so its gas is counted and it may suspend, as all guest code;
+ * - for each function of asynchronous calls that delivers results, the same;
+ * - the values of `context.get` and `context.set`, which are globals;
+ * - for each resource that the component defines, the functions that make, read and drop its handles;
  * - the entry point, which calls the exported function with its arguments.
  */
 import type { FuncType } from '../../protocol/module.ts';
-import { op } from '../wasm/format/instructions.ts';
+import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
 import type { ImportTarget } from './fuse.ts';
@@ -28,6 +31,8 @@ export interface EntryCalls {
   readonly args: readonly Call[];
   /** The function that the entry point calls. Its core function returns nothing or one i32. */
   readonly func: Call;
+  /** Host function that takes the pointer to a result in memory; absent: the result is that of the entry point. */
+  readonly result?: Call;
   readonly postReturn: ImportTarget | null;
 }
 
@@ -39,6 +44,15 @@ interface GlueFunction {
   readonly exportName: string | null;
 }
 
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn'> {
+  /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
+  readonly callback: ImportTarget | null;
+  /** Host function that checks that the task has returned. Its result is that of the entry point. */
+  readonly finished: Call;
+  /** The component's realloc, for the results of asynchronous calls; null: none of them has lists. */
+  readonly realloc: ImportTarget | null;
+}
+
 /** Import module of everything that glue imports; `resolve` returns the definition of such an import. */
 const importModule = 'glue';
 
@@ -47,6 +61,8 @@ export class Glue {
   readonly #importIndex = new Map<string, number>();
   readonly #functions: GlueFunction[] = [];
   readonly #fillers = new Map<number, string>();
+  /** Number of mutable globals of type i32. */
+  #globals = 0;
 
   /**
    * Adds a function that calls `host` and allocates the lists of its result with `realloc`. Returns the name of its
@@ -64,26 +80,113 @@ export class Glue {
     });
   }
 
+  /** Adds `context.get` or `context.set` of a slot. Slots are globals: a component reads them in every function. */
+  context(operation: 'get' | 'set', slot: number): string {
+    this.#globals = Math.max(this.#globals, slot + 1);
+    return operation === 'get'
+      ? this.#add({ params: [], results: ['i32'] }, 0, (code) => code.instruction(op.globalGet, slot))
+      : this.#add({ params: ['i32'], results: [] }, 0, (code) => {
+          code.instruction(op.localGet, 0);
+          code.instruction(op.globalSet, slot);
+        });
+  }
+
+  /** Adds a function of `type` that traps. Returns the name of its export. */
+  trap(type: FuncType): string {
+    return this.#add(type, 0, (code) => code.u8(op.unreachable));
+  }
+
+  /**
+   * Adds the function `resource.new`, `resource.rep` or `resource.drop` of the component's own resource type `resource`
+   * (a number). `destructor` is called with the representation after a drop. Returns the name of its export.
+   */
+  resource(operation: 'new' | 'rep' | 'drop', resource: number, destructor: ImportTarget | null): string {
+    const call = this.#import(hostResources[operation], hostResources[operation].type);
+    const after = destructor === null ? null : this.#import(destructor, destructorType);
+    const results: FuncType['results'] = operation === 'drop' ? [] : ['i32'];
+    return this.#add({ params: ['i32'], results }, 0, (code) => {
+      constant(code, resource);
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, call);
+      if (operation !== 'drop') return;
+      if (after === null) code.u8(op.drop);
+      else code.instruction(op.call, after);
+    });
+  }
+
   /**
    * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
    * and returns the result.
    */
-  entry(name: string, { args, func, postReturn }: EntryCalls): void {
+  entry(name: string, { args, func, result: taken, postReturn }: EntryCalls): void {
     const [result] = func.type.results;
+    const take = taken === undefined ? null : this.#import(taken.target, taken.type);
     const before = args.map(({ target, type }) => this.#import(target, type));
     const call = this.#import(func.target, func.type);
     const after = postReturn === null ? null : this.#import(postReturn, { params: func.type.results, results: [] });
     this.#functions.push({
-      type: { params: [], results: func.type.results },
+      type: { params: [], results: take === null ? func.type.results : [] },
       locals: result === undefined ? 0 : 1,
       exportName: name,
       write: (code) => {
         for (const index of before) code.instruction(op.call, index);
         code.instruction(op.call, call);
+        if (take !== null) {
+          code.instruction(op.localTee, 0);
+          code.instruction(op.call, take);
+          if (after === null) return;
+          code.instruction(op.localGet, 0);
+          code.instruction(op.call, after);
+          return;
+        }
         if (after === null) return;
         if (result !== undefined) code.instruction(op.localTee, 0);
         code.instruction(op.call, after);
         if (result !== undefined) code.instruction(op.localGet, 0);
+      },
+    });
+  }
+
+  /**
+   * Adds the entry point of an asynchronous function under `name`. It calls `func` with the results of `args`; while the
+   * result asks for an event, it waits for one and passes it to the callback.
+   */
+  asyncEntry(name: string, { args, func, callback, finished, realloc }: AsyncEntryCalls): void {
+    const before = args.map(({ target, type }) => this.#import(target, type));
+    const call = this.#import(func.target, func.type);
+    const after = this.#import(finished.target, finished.type);
+    const again = callback === null ? null : this.#import(callback, callbackType);
+    const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
+      this.#import(target, target.type),
+    ) as [number, number, number];
+    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType));
+    this.#functions.push({
+      type: { params: [], results: finished.type.results },
+      locals: 2,
+      exportName: name,
+      write: (code) => {
+        for (const index of before) code.instruction(op.call, index);
+        code.instruction(op.call, call);
+        if (again !== null) {
+          code.instruction(op.localSet, 0);
+          code.raw(Uint8Array.of(op.loop, emptyBlock));
+          code.instruction(op.localGet, 0);
+          constant(code, 15);
+          code.u8(op.i32And);
+          code.raw(Uint8Array.of(op.if, emptyBlock));
+          code.instruction(op.localGet, 0);
+          code.instruction(op.call, next);
+          code.instruction(op.localSet, 1);
+          if (fill !== null) this.#call(code, fill);
+          code.instruction(op.localGet, 1);
+          code.instruction(op.call, handle);
+          code.instruction(op.call, payload);
+          code.instruction(op.call, again);
+          code.instruction(op.localSet, 0);
+          code.instruction(op.br, 1);
+          code.raw(Uint8Array.of(op.end, op.end));
+        }
+        code.instruction(op.call, after);
       },
     });
   }
@@ -122,6 +225,13 @@ export class Glue {
         writer.u32(this.#imports.length + index);
       });
     });
+    if (this.#globals > 0) {
+      writer.section(6, () => {
+        writer.u32(this.#globals);
+        for (let index = 0; index < this.#globals; index += 1)
+          writer.raw(Uint8Array.of(valTypeBytes.i32, 1, op.i32Const, 0, op.end));
+      });
+    }
     writer.section(7, () => {
       writer.u32(this.#functions.length);
       this.#functions.forEach(({ exportName }, index) => {
@@ -178,23 +288,19 @@ export class Glue {
     const next = this.#import(hostNext, hostNext.type);
     const put = this.#import(hostPut, hostPut.type);
     const name = this.#add({ params: [], results: [] }, 1, (code) => {
-      const constant = (value: number): void => {
-        code.u8(op.i32Const);
-        code.s32(value);
-      };
-      code.raw(Uint8Array.of(op.loop, 0x40));
+      code.raw(Uint8Array.of(op.loop, emptyBlock));
       code.instruction(op.call, next);
       code.instruction(op.localTee, 0);
-      code.raw(Uint8Array.of(op.if, 0x40));
-      constant(0);
-      constant(0);
-      constant(1);
+      code.raw(Uint8Array.of(op.if, emptyBlock));
+      constant(code, 0);
+      constant(code, 0);
+      constant(code, 1);
       code.instruction(op.localGet, 0);
-      constant(3);
+      constant(code, 3);
       code.u8(op.i32And);
       code.u8(i32Shl);
       code.instruction(op.localGet, 0);
-      constant(2);
+      constant(code, 2);
       code.u8(op.i32ShrU);
       code.instruction(op.call, realloc);
       code.instruction(op.call, put);
@@ -213,6 +319,28 @@ function glueFunction(name: string, type: FuncType): Extract<ImportTarget, { rea
 }
 
 const hostNext = glueFunction('next', { params: [], results: ['i32'] });
+const destructorType: FuncType = { params: ['i32'], results: [] };
+
+/** Import module of the component's own resources; src/guest/kernel/abi/wasi2/component/resources.ts provides it. */
+const resourcesModule = 'trisiel:component/resources';
+const resourceFunction = (name: 'make' | 'rep' | 'drop') =>
+  ({ kind: 'host', module: resourcesModule, name, type: { params: ['i32', 'i32'], results: ['i32'] } }) as const;
+const hostResources = {
+  new: resourceFunction('make'),
+  rep: resourceFunction('rep'),
+  drop: resourceFunction('drop'),
+} as const;
+
+const callbackType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
+
+/** Import module of asynchronous calls; src/guest/kernel/abi/wasi3/component/async.ts provides its functions. */
+export const asyncModule = 'trisiel:component/async';
+const asyncFunction = (name: string, params: FuncType['params']) =>
+  ({ kind: 'host', module: asyncModule, name, type: { params, results: ['i32'] } }) as const;
+const hostNextEvent = asyncFunction('next-event', ['i32']);
+const hostEventHandle = asyncFunction('event-handle', []);
+const hostEventPayload = asyncFunction('event-payload', []);
+
 const hostPut = glueFunction('put', { params: ['i32'], results: [] });
 
 /**
@@ -225,3 +353,30 @@ const handle: FuncType = { params: [], results: ['i32'] };
 export const hostRequest = { kind: 'host', module: handlerModule, name: 'request', type: handle } as const;
 /** Host function that returns a new handle of the response-outparam, which takes the answer. */
 export const hostOutparam = { kind: 'host', module: handlerModule, name: 'outparam', type: handle } as const;
+
+/** Import module of the entry point of WASI 0.3 for HTTP; src/guest/kernel/abi/wasi3/http/handler.ts provides it. */
+const handlerModule3 = 'trisiel:http/handler';
+/** Host function that returns a new handle of the request. */
+export const hostRequest3 = { kind: 'host', module: handlerModule3, name: 'request', type: handle } as const;
+/** Host function that takes the answer, which lies in memory. */
+export const hostRespondFrom = {
+  kind: 'host',
+  module: handlerModule3,
+  name: 'respond-from',
+  type: { params: ['i32'], results: [] },
+} as const;
+/** Host function that checks that there is an answer. */
+export const hostResponded = {
+  kind: 'host',
+  module: handlerModule3,
+  name: 'responded',
+  type: { params: [], results: [] },
+} as const;
+/** Name of the host function that is the `task.return` of the entry point. */
+export const respondName = { module: handlerModule3, name: 'respond' } as const;
+
+/** Import module of the entry point of WASI 0.3 for programs; src/guest/kernel/abi/wasi3/cli/run.ts provides it. */
+const runModule3 = 'trisiel:cli/run';
+export const runReturnName = { module: runModule3, name: 'return' } as const;
+/** Host function that returns the exit status of the program, which must have returned. */
+export const hostRunStatus = { kind: 'host', module: runModule3, name: 'status', type: handle } as const;

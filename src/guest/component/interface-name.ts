@@ -18,3 +18,38 @@ export function compatibleName(name: string): string {
 export function isPrerelease(name: string): boolean {
   return /@\d+\.\d+\.\d+-/.test(name);
 }
+
+/** Longest name for which a similar one is looked up. */
+const nearestCharsMax = 100;
+/** Most characters in which two similar names differ. */
+const nearestEditsMax = 4;
+
+/** Returns the name in `known` that differs least from `name`, or has the same path in another version; null: none. */
+export function nearestName(name: string, known: ReadonlySet<string>): string | null {
+  if (name.length > nearestCharsMax) return null;
+  const [path] = name.split('@');
+  let nearest: string | null = null;
+  let least = nearestEditsMax + 1;
+  for (const one of known) {
+    const [onePath] = one.split('@') as [string];
+    const edits = onePath === path ? 0 : editsBetween(onePath, path as string);
+    if (edits >= least) continue;
+    nearest = one;
+    least = edits;
+  }
+  return nearest;
+}
+
+/** Returns the number of characters to insert, delete or replace that makes one text the other. */
+function editsBetween(left: string, right: string): number {
+  let row = Array.from({ length: right.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= left.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= right.length; j += 1) {
+      const replaced = (row[j - 1] as number) + (left[i - 1] === right[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[right.length] as number;
+}

@@ -4,12 +4,25 @@
  */
 
 import { PlatformError } from '../../protocol/errors.ts';
+import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
 import { decodeComponent } from './decode.ts';
+import { elementName, otherElement } from './element-name.ts';
 import { evaluateComponent } from './evaluate.ts';
 import { flattenFunction, hasLists } from './flatten.ts';
 import { fuse, type ImportTarget, type Unit } from './fuse.ts';
-import { Glue, hostOutparam, hostRequest } from './glue.ts';
+import {
+  asyncModule,
+  Glue,
+  hostOutparam,
+  hostRequest,
+  hostRequest3,
+  hostResponded,
+  hostRespondFrom,
+  hostRunStatus,
+  respondName,
+  runReturnName,
+} from './glue.ts';
 import type {
   CanonFunction,
   CoreInstance,
@@ -19,10 +32,24 @@ import type {
   HostFunction,
   LiftedFunction,
   Options,
+  ResourceItem,
 } from './graph.ts';
-import { compatibleName, isPrerelease } from './interface-name.ts';
+import { httpErrorCode } from './http-error-code.ts';
+import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
+import type { StreamOperation } from './model.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
-import { type FunctionType, formatFunction, func, hostResource, own, result, sameFunction } from './wit.ts';
+import {
+  asyncFunc,
+  type FunctionType,
+  formatFunction,
+  func,
+  hostResource,
+  own,
+  result,
+  sameFunction,
+  sameWitType,
+  type WitType,
+} from './wit.ts';
 
 /** A function that the host provides. `interfaceName` has the compatible part of the version: `wasi:io/streams@0.2`. */
 export interface ProvidedWit {
@@ -47,6 +74,8 @@ export interface LinkedComponent {
 
 export interface LinkComponentOptions {
   readonly provided: readonly ProvidedWit[];
+  /** Names (elementName) of the types that streams and futures of the host have; absent: none. */
+  readonly elements?: ReadonlySet<string>;
   /** Name of the component in messages: its path. */
   readonly name?: string | undefined;
 }
@@ -58,7 +87,7 @@ export interface LinkComponentOptions {
 export function linkComponent(bytes: Uint8Array, options: LinkComponentOptions): LinkedComponent {
   const subject = options.name ?? 'the component';
   const graph = evaluateComponent(decodeComponent(bytes, subject), subject);
-  return new Linker(graph, options.provided, subject).link();
+  return new Linker(graph, options, subject).link();
 }
 
 /** Indices of the fused modules: glue is 0, the core instances follow in order. */
@@ -75,12 +104,19 @@ class Linker {
   readonly #problems: string[] = [];
   readonly #hints = new Set<string>();
   readonly #functions = new Set<string>();
+  readonly #elements: ReadonlySet<string>;
+  readonly #entry: Entry;
+  /** The component's realloc for the results of asynchronous calls; null: none of them has lists. */
+  readonly #asyncRealloc: ImportTarget | null;
 
-  constructor(graph: Graph, provided: readonly ProvidedWit[], subject: string) {
+  constructor(graph: Graph, { provided, elements }: LinkComponentOptions, subject: string) {
     this.#graph = graph;
     this.#subject = subject;
+    this.#elements = elements ?? new Set();
     this.#provided = new Map(provided.map((one) => [`${one.interfaceName}\0${one.name}`, one]));
     this.#interfaces = new Set(provided.map((one) => one.interfaceName));
+    this.#entry = this.#findEntry();
+    this.#asyncRealloc = this.#findAsyncRealloc();
   }
 
   link(): LinkedComponent {
@@ -102,13 +138,13 @@ class Linker {
       };
     });
     for (const instance of this.#graph.instances) this.#resolveAll(instance);
-    const entry = this.#entry();
+    this.#makeEntry(this.#entry);
     this.#refuseUnknown();
     const glue: Unit = { bytes: this.#glue.write(), resolve: (module, name) => this.#glue.resolve(module, name) };
     return {
       bytes: fuse([glue, ...units], [{ unit: glueUnit, name: '_start' }], this.#subject),
-      world: entry.world,
-      entry: entry.name,
+      world: this.#entry.kind.world,
+      entry: this.#entry.name,
       imports: this.#graph.imports,
       functions: this.#functions.size,
     };
@@ -151,7 +187,7 @@ class Linker {
         return this.#lower(canon.func, canon.options);
       case 'resource.drop': {
         const { host, resource } = canon.resource;
-        if (host === null) throw this.#composed('resources of its own');
+        if (host === null) return this.#ownResource('drop', canon.resource);
         const wanted: HostFunction = {
           kind: 'host',
           interfaceName: host.interfaceName,
@@ -161,11 +197,72 @@ class Linker {
         return this.#host(wanted);
       }
       case 'resource.new':
+        return this.#ownResource('new', canon.resource);
       case 'resource.rep':
-        throw this.#composed('resources of its own');
+        return this.#ownResource('rep', canon.resource);
+      case 'context.get':
+      case 'context.set':
+        if (canon.slot > 1) throw invalidComponent(this.#subject, `slot ${canon.slot} of the context, at most 1`);
+        return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot));
+      case 'task.return':
+        return this.#taskReturn(canon.result);
       default:
-        throw unsupportedComponent(this.#subject, `${canon.op} of WASI 0.3`, ['build for WASI 0.2: wasm32-wasip2']);
+        return this.#asyncFunction(canon);
     }
+  }
+
+  #ofGlue(name: string): ImportTarget {
+    return { kind: 'unit', unit: glueUnit, name };
+  }
+
+  /** Returns the `task.return` of the entry point; a function that traps for those of other exports, which nobody calls. */
+  #taskReturn(returned: WitType | null): ImportTarget {
+    const { kind } = this.#entry;
+    const type = func(returned === null ? {} : { result: returned });
+    const core = flattenFunction(type, 'lower');
+    if (kind.taskReturn === undefined || !sameWitType(returned, kind.type.result))
+      return this.#ofGlue(this.#glue.trap(core));
+    return { kind: 'host', ...kind.taskReturn, type: core };
+  }
+
+  #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>): ImportTarget {
+    const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation);
+    let name: string = canon.op;
+    let isDelivering = delivering.has(canon.op);
+    if ('of' in canon) {
+      const element = elementName(canon.of);
+      const isAsync = canon.options?.async === true ? ' async' : '';
+      name = `${canon.op}${isAsync} ${this.#elements.has(element) ? element : otherElement}`;
+      isDelivering = canon.op.endsWith('read') && canon.of !== null && hasLists(canon.of);
+    }
+    const host: ImportTarget = { kind: 'host', module: asyncModule, name, type };
+    if (!isDelivering || this.#asyncRealloc === null) return host;
+    return this.#ofGlue(this.#glue.allocating(host, type, this.#asyncRealloc));
+  }
+
+  /** Returns the one realloc that asynchronous calls and copies name. */
+  #findAsyncRealloc(): ImportTarget | null {
+    const found = new Map<string, ImportTarget>();
+    for (const instance of this.#graph.instances)
+      for (const item of instance.args.values()) {
+        if (item.kind === 'instance') continue;
+        for (const one of item.exports.values()) {
+          const options = one.kind === 'canon' && 'options' in one.canon ? one.canon.options : null;
+          if (one.kind !== 'canon' || options === null || options.realloc === null) continue;
+          if (one.canon.op === 'lower' ? !options.async : one.canon.op === 'task.return') continue;
+          const target = this.#target(options.realloc);
+          found.set(JSON.stringify(target), target);
+        }
+      }
+    if (found.size > 1) throw unsupportedComponent(this.#subject, 'asynchronous calls with several realloc functions');
+    return [...found.values()][0] ?? null;
+  }
+
+  #ownResource(operation: 'new' | 'rep' | 'drop', { resource, host, destructor }: ResourceItem): ImportTarget {
+    if (host !== null)
+      throw invalidComponent(this.#subject, `resource.${operation} of ${printable(host.name)}, which is imported`);
+    const after = destructor === null ? null : this.#target(destructor);
+    return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after));
   }
 
   #composed(what: string): PlatformError {
@@ -174,28 +271,23 @@ class Linker {
 
   #lower(item: FunctionItem, options: Options): ImportTarget {
     if (item.kind === 'lifted') throw this.#composed('functions of one part in another');
-    if (options.async)
-      throw unsupportedComponent(this.#subject, 'asynchronous calls of WASI 0.3', [
-        'build for WASI 0.2: wasm32-wasip2',
-      ]);
     if (options.encoding !== 'utf8') throw unsupportedComponent(this.#subject, `strings in ${options.encoding}`);
-    const host = this.#host(item);
+    const host = this.#host(item, options.async);
     if (item.type.result === null || !hasLists(item.type.result)) return host;
-    const core = flattenFunction(item.type, 'lower');
+    const core = flattenFunction(item.type, 'lower', options.async ? 'async' : 'sync');
     if (options.realloc === null)
       throw invalidComponent(
         this.#subject,
         `${printable(item.name)} is lowered without realloc, which its result needs`,
       );
-    const name = this.#glue.allocating(host, core, this.#target(options.realloc));
-    return { kind: 'unit', unit: glueUnit, name };
+    return this.#ofGlue(this.#glue.allocating(host, core, this.#target(options.realloc)));
   }
 
   /**
    * Returns the import of a host function. Notes an unknown name or a wrong type as a problem and still returns the
    * import.
    */
-  #host(wanted: HostFunction): ImportTarget {
+  #host(wanted: HostFunction, isAsync = false): ImportTarget {
     const interfaceName = compatibleName(wanted.interfaceName);
     const provided = this.#provided.get(`${interfaceName}\0${wanted.name}`);
     if (provided === undefined) this.#noteUnknown(wanted, interfaceName);
@@ -205,7 +297,12 @@ class Linker {
       );
     }
     this.#functions.add(`${interfaceName}\0${wanted.name}`);
-    return { kind: 'host', module: interfaceName, name: wanted.name, type: flattenFunction(wanted.type, 'lower') };
+    return {
+      kind: 'host',
+      module: interfaceName,
+      name: isAsync ? `[async-lower]${wanted.name}` : wanted.name,
+      type: flattenFunction(wanted.type, 'lower', isAsync ? 'async' : 'sync'),
+    };
   }
 
   #noteUnknown(wanted: HostFunction, interfaceName: string): void {
@@ -216,10 +313,16 @@ class Linker {
     }
     if (isPrerelease(wanted.interfaceName)) {
       this.#problems.push(`${name}: a pre-release`);
-      this.#hints.add('build against a released version of WASI: pre-releases differ from it and from each other');
+      this.#hints.add(prereleaseHint);
       return;
     }
     this.#problems.push(`${name} ${printable(wanted.name)}`);
+    const foreign = foreignWorlds.find(({ names }) => names.test(wanted.interfaceName));
+    if (foreign !== undefined) this.#hints.add(foreign.hint);
+    else if (this.#hints.size < nearestHintsMax) {
+      const nearest = nearestName(wanted.interfaceName, this.#interfaces);
+      if (nearest !== null) this.#hints.add(`did you mean ${nearest}?`);
+    }
   }
 
   #refuseUnknown(): void {
@@ -232,71 +335,199 @@ class Linker {
     );
   }
 
-  /**
-   * Chooses the export that is the entry point and adds `_start`, which calls it. Returns the export's name. Throws
-   * `entry_missing`.
-   */
-  #entry(): { readonly world: World; readonly name: string } {
-    for (const { interfacePath, functionName, world, type } of entries) {
+  /** Chooses the export that is the entry point. Throws `entry_missing`. */
+  #findEntry(): Entry {
+    for (const kind of entries) {
       for (const [name, entry] of this.#graph.exports) {
-        if (compatibleName(name) !== interfacePath || entry.sort !== 'instance') continue;
-        const found = entry.value.exports.get(functionName);
-        if (found?.sort !== 'func') continue;
-        this.#makeEntry(found.value, type, world, name);
-        return { world, name };
+        if (compatibleName(name) !== kind.interfacePath || entry.sort !== 'instance') continue;
+        const found = entry.value.exports.get(kind.functionName);
+        if (found?.sort === 'func') return { kind, name, func: this.#checkEntry(found.value, kind, name) };
       }
     }
-    const names = [...this.#graph.exports.keys()].map((name) => printable(name));
+    const names = [...this.#graph.exports.keys()];
+    const prerelease = names.find(isPrerelease);
     throw new PlatformError('entry_missing', `${this.#subject} has no entry point`, {
       details: [
-        names.length === 0 ? 'it exports nothing' : `it exports ${names.slice(0, 10).join(', ')}`,
+        names.length === 0
+          ? 'it exports nothing'
+          : `it exports ${names
+              .slice(0, 10)
+              .map((name) => printable(name))
+              .join(', ')}`,
         `looked for: ${entries.map((one) => one.interfacePath).join(', ')}`,
       ],
       hints: [
-        'export wasi:http/incoming-handler to serve requests, or wasi:cli/run for a program that reads stdin and writes stdout',
+        prerelease === undefined
+          ? 'export wasi:http/incoming-handler to serve requests, or wasi:cli/run for a program that reads stdin and writes stdout'
+          : prereleaseHint,
       ],
     });
   }
 
-  #makeEntry(item: FunctionItem, type: FunctionType, world: World, name: string): void {
+  #checkEntry(item: FunctionItem, { type }: EntryKind, name: string): LiftedFunction {
     if (item.kind === 'host') throw invalidComponent(this.#subject, `${printable(name)} is exported as it is imported`);
     if (!sameFunction(item.type, type))
       throw invalidComponent(
         this.#subject,
-        `${printable(name)} exports ${formatFunction(item.type).slice(0, 300)}, not ${formatFunction(type)}`,
+        `${printable(name)} exports ${formatFunction(item.type).slice(0, 300)}, not ${formatFunction(type).slice(0, 300)}`,
       );
-    this.#checkLift(item);
-    const { postReturn } = item.options;
-    this.#glue.entry('_start', {
-      args: world === 'http' ? [hostRequest, hostOutparam].map((target) => ({ target, type: target.type })) : [],
-      func: { target: this.#target(item.core), type: flattenFunction(type, 'lift') },
-      postReturn: postReturn === null ? null : this.#target(postReturn),
-    });
+    if (item.options.async && !type.async)
+      throw invalidComponent(this.#subject, `${printable(name)} is lifted as asynchronous, and its type is not`);
+    return item;
   }
 
-  #checkLift({ options }: LiftedFunction): void {
-    if (options.async)
-      throw unsupportedComponent(this.#subject, 'an asynchronous entry point of WASI 0.3', [
-        'build for WASI 0.2: wasm32-wasip2',
-      ]);
+  #makeEntry({ kind, func: item }: Entry): void {
+    const { options } = item;
+    const args = kind.args.map((target) => ({ target, type: target.type }));
+    if (options.async) {
+      const style = options.callback === null ? 'async' : 'callback';
+      const { finished } = kind;
+      if (finished === undefined) throw new Error('an entry point without a function that ends it');
+      this.#glue.asyncEntry('_start', {
+        args,
+        func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift', style) },
+        callback: options.callback === null ? null : this.#target(options.callback),
+        finished: { target: finished, type: finished.type },
+        realloc: this.#asyncRealloc,
+      });
+      return;
+    }
+    const { postReturn } = options;
+    this.#glue.entry('_start', {
+      args,
+      func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift') },
+      ...(kind.result === undefined ? {} : { result: { target: kind.result, type: kind.result.type } }),
+      postReturn: postReturn === null ? null : this.#target(postReturn),
+    });
   }
 }
 
 const incomingRequest = hostResource('wasi:http/types@0.2', 'incoming-request');
 const responseOutparam = hostResource('wasi:http/types@0.2', 'response-outparam');
 
-/** Exports that can be the entry point, in order of precedence. */
-const entries: readonly {
+const request = hostResource('wasi:http/types@0.3', 'request');
+const response = hostResource('wasi:http/types@0.3', 'response');
+
+type HostTarget = Extract<ImportTarget, { readonly kind: 'host' }>;
+
+/** An export that can be the entry point. */
+interface EntryKind {
   readonly interfacePath: string;
   readonly functionName: string;
   readonly world: World;
   readonly type: FunctionType;
-}[] = [
+  /** Host functions that return the arguments. */
+  readonly args: readonly HostTarget[];
+  /** Host function that is the entry point's `task.return`; absent: the entry point is never asynchronous. */
+  readonly taskReturn?: { readonly module: string; readonly name: string };
+  /** Host function that is called when an asynchronous entry point has ended. */
+  readonly finished?: HostTarget;
+  /** Host function that takes the pointer to the result of a synchronous entry point. */
+  readonly result?: HostTarget;
+}
+
+interface Entry {
+  readonly kind: EntryKind;
+  /** Name of the export. */
+  readonly name: string;
+  readonly func: LiftedFunction;
+}
+
+const status = result(null, null);
+
+/** Exports that can be the entry point, in order of precedence. */
+const entries: readonly EntryKind[] = [
+  {
+    interfacePath: 'wasi:http/handler@0.3',
+    functionName: 'handle',
+    world: 'http',
+    type: asyncFunc({ request: own(request) }, result(own(response), httpErrorCode)),
+    args: [hostRequest3],
+    taskReturn: respondName,
+    finished: hostResponded,
+    result: hostRespondFrom,
+  },
   {
     interfacePath: 'wasi:http/incoming-handler@0.2',
     functionName: 'handle',
     world: 'http',
     type: func({ request: own(incomingRequest), 'response-out': own(responseOutparam) }),
+    args: [hostRequest, hostOutparam],
   },
-  { interfacePath: 'wasi:cli/run@0.2', functionName: 'run', world: 'command', type: func({}, result(null, null)) },
+  {
+    interfacePath: 'wasi:cli/run@0.3',
+    functionName: 'run',
+    world: 'command',
+    type: asyncFunc({}, status),
+    args: [],
+    taskReturn: runReturnName,
+    finished: hostRunStatus,
+  },
+  { interfacePath: 'wasi:cli/run@0.2', functionName: 'run', world: 'command', type: func({}, status), args: [] },
 ];
+
+/** Most hints after which no similar interfaces are looked up: a component may import thousands. */
+const nearestHintsMax = 3;
+
+/** Worlds of other hosts, whose programs cannot run here. */
+const foreignWorlds: readonly { readonly names: RegExp; readonly hint: string }[] = [
+  {
+    names: /^fastly:/,
+    hint: "the interfaces of Fastly's Compute exist there only: build for wasi:http/proxy instead",
+  },
+  {
+    names: /^(fermyon:)?spin(:|$)|^fermyon:/,
+    hint: 'interfaces of Spin exist there only: use those of wasi:http and wasi:keyvalue',
+  },
+  { names: /^wasmcloud:/, hint: 'interfaces of wasmCloud exist there only: use those of wasi:http and wasi:keyvalue' },
+  {
+    names: /^wasi:nn|^wasi:blobstore|^wasi:messaging|^wasi:webgpu|^wasi:gfx|^wasi:tls/,
+    hint: 'this interface of WASI is a proposal that is not provided here',
+  },
+];
+
+const prereleaseHint = 'build against a released version of WASI: pre-releases differ from it and from each other';
+
+type AsyncOperation = Exclude<
+  CanonFunction['op'],
+  'lower' | 'resource.new' | 'resource.drop' | 'resource.rep' | 'context.get' | 'context.set' | 'task.return'
+>;
+
+const core = (params: number, results: number): FuncType => ({
+  params: new Array<'i32'>(params).fill('i32'),
+  results: new Array<'i32'>(results).fill('i32'),
+});
+
+/** Types of the core functions of asynchronous calls, without those of streams and futures. */
+const asyncTypes: Readonly<Partial<Record<AsyncOperation, FuncType>>> = {
+  'task.cancel': core(0, 0),
+  'subtask.cancel': core(1, 1),
+  'subtask.drop': core(1, 0),
+  'backpressure.set': core(1, 0),
+  'backpressure.inc': core(0, 0),
+  'backpressure.dec': core(0, 0),
+  'thread.yield': core(0, 1),
+  'waitable-set.new': core(0, 1),
+  'waitable-set.wait': core(2, 1),
+  'waitable-set.poll': core(2, 1),
+  'waitable-set.drop': core(1, 0),
+  'waitable.join': core(2, 0),
+  'error-context.new': core(2, 1),
+  'error-context.debug-message': core(2, 0),
+  'error-context.drop': core(1, 0),
+};
+
+/** Functions that deliver results of calls and copies, whose lists need memory. */
+const delivering: ReadonlySet<string> = new Set([
+  'waitable-set.wait',
+  'waitable-set.poll',
+  'subtask.cancel',
+  'error-context.debug-message',
+]);
+
+function copyType(operation: StreamOperation): FuncType {
+  const [kind, name = ''] = operation.split('.');
+  if (name === 'new') return { params: [], results: ['i64'] };
+  if (name === 'read' || name === 'write') return core(kind === 'stream' ? 3 : 2, 1);
+  return core(1, name.startsWith('cancel') ? 1 : 0);
+}

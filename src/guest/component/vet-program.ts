@@ -10,6 +10,8 @@ export interface VetProgramOptions extends VetOptions {
   readonly interfaces: readonly ProvidedWit[];
   /** The functions of `interfaces` as the core functions that a linked component imports. */
   readonly linked: readonly ProvidedFunction[];
+  /** Names of the types that streams and futures of `interfaces` have. */
+  readonly elements: ReadonlySet<string>;
 }
 
 /**
@@ -18,10 +20,10 @@ export interface VetProgramOptions extends VetOptions {
  */
 export function vetProgram(
   bytes: Uint8Array,
-  { interfaces, linked, ...options }: VetProgramOptions,
+  { interfaces, linked, elements, ...options }: VetProgramOptions,
 ): { readonly module: RewrittenModule; readonly bytes: Uint8Array } {
   if (!isComponent(bytes)) return vetModule(bytes, options);
-  const component = linkComponent(bytes, { provided: interfaces, name: options.name });
+  const component = linkComponent(bytes, { provided: interfaces, elements, name: options.name });
   const { bytes: rewritten, module } = vetModule(component.bytes, { ...options, provided: linked });
   const { world, entry, functions } = component;
   return {

@@ -38,6 +38,8 @@ export interface Abi {
   /** Names of the import modules that contain the rows. */
   readonly modules: readonly string[];
   readonly syscalls: readonly Syscall[];
+  /** Whether only the linker's code imports the rows, under names that it makes. The pages of ABIs do not list them. */
+  readonly isOfLinker?: boolean;
   /**
    * Called when the guest has returned or exited, before its Process counts as ended without error (the output of
    * Land).

@@ -4,6 +4,7 @@ import { linkerGlue } from '../../../src/guest/kernel/abi/wasi2/component/glue.t
 import { ComponentState } from '../../../src/guest/kernel/canonical/state.ts';
 import { GuestFault, GuestMemory } from '../../../src/guest/kernel/memory.ts';
 import type { Process } from '../../../src/guest/kernel/process.ts';
+import { ComponentGuest } from '../../support/component-guest.ts';
 
 function makeGuest(): Process {
   const memory = new GuestMemory(new WebAssembly.Memory({ initial: 1 }));
@@ -36,5 +37,17 @@ describe('trisiel:component/glue', () => {
     expect(() => call(guest, 'put', 8)).toThrow(GuestFault);
     guest.component.allocations.request(8, 1, () => undefined);
     expect(() => call(guest, 'put', 65_529)).toThrow(GuestFault);
+  });
+});
+
+describe('trisiel:component/resources', () => {
+  it('make gives a handle, rep and drop tell the representation, of one type only', async () => {
+    const guest = new ComponentGuest();
+    const resources = guest.of('trisiel:component/resources');
+    const handle = await resources('make', 3, 0xffff_ffff);
+    expect(await resources('rep', 3, handle)).toBe(0xffff_ffff);
+    await expect(resources('rep', 4, handle)).rejects.toThrow('is a 3, not a 4');
+    expect(await resources('drop', 3, handle)).toBe(0xffff_ffff);
+    await expect(resources('drop', 3, handle)).rejects.toThrow('no resource handle');
   });
 });

@@ -196,7 +196,9 @@ describe('a component is refused', () => {
     const found = refusal(program(counting, { entry: 'fastly:compute/http-incoming' }));
     expect(found.code).toBe('entry_missing');
     expect(found.text).toContain('it exports fastly:compute/http-incoming');
-    expect(found.text).toContain('wasi:http/incoming-handler@0.2, wasi:cli/run@0.2');
+    expect(found.text).toContain(
+      'wasi:http/handler@0.3, wasi:http/incoming-handler@0.2, wasi:cli/run@0.3, wasi:cli/run@0.2',
+    );
   });
 
   it('whose core module imports a function with a type that is not the one of the canonical ABI', () => {

@@ -22,6 +22,8 @@ import {
 import type { Labelled, WitType } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
 import type { Process } from '../process.ts';
+import { elementFor } from './async/elements.ts';
+import { liftEnd } from './async/end-handles.ts';
 
 export type CoreValue = number | bigint;
 
@@ -68,10 +70,13 @@ export function lifter(type: WitType): Lifter {
     case 'own':
       return word((guest, value) => guest.component.handles.take(type.resource, value));
     case 'borrow':
-      return word((guest, value) => guest.component.handles.get(type.resource, value));
+      return word((guest, value) => guest.component.handles.borrow(type.resource, value));
     case 'stream':
-    case 'future':
-      return word((_guest, value) => value >>> 0);
+    case 'future': {
+      const { kind } = type;
+      const element = elementFor(type.of);
+      return word((guest, value) => liftEnd(guest, kind, element, value));
+    }
     default:
       return variantLifter(type);
   }

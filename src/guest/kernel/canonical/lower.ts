@@ -17,6 +17,9 @@ import {
 import type { Labelled, WitType } from '../../component/wit.ts';
 import { octetsOf } from '../memory.ts';
 import type { Process } from '../process.ts';
+import { elementFor } from './async/elements.ts';
+import { lowerEnd } from './async/end-handles.ts';
+import type { Readable } from './async/shared.ts';
 import { type CoreValue, toKey } from './lift.ts';
 
 export interface Lowerer {
@@ -48,8 +51,11 @@ export function lowerer(type: WitType): Lowerer {
     case 'borrow':
       throw new Error('a host function returns no borrow');
     case 'stream':
-    case 'future':
-      return integer(4, (_guest, value) => value as number);
+    case 'future': {
+      const { kind } = type;
+      const element = elementFor(type.of);
+      return integer(4, (guest, value) => lowerEnd(guest, kind, element, value as Readable));
+    }
     default:
       return variantLowerer(type);
   }

@@ -24,17 +24,28 @@
  *     option                 the value, or null
  *     result                 { tag: 'ok', value } or { tag: 'err', value }: ok(value), err(value)
  *     own, borrow            the object that was returned as own<…> before. An own argument has left the handle table.
- *     stream, future         number
+ *     stream, future         an object of async/channel.ts, a Readable
  *
  * A row that `waits` may return a promise; any other must not. GuestFault, thrown in a row, traps the guest.
  */
 
 import type { AbiName } from '../../../protocol/nouns.ts';
-import { alignment, elementBytes, flattenFunction, flattenType, hasLists } from '../../component/flatten.ts';
-import { type FunctionType, func, own, type ResourceType } from '../../component/wit.ts';
+import {
+  alignment,
+  elementBytes,
+  flatAsyncParamsMax,
+  flatParamsMax,
+  flattenFunction,
+  flattenType,
+  hasLists,
+} from '../../component/flatten.ts';
+import { type FunctionType, func, own, type ResourceType, type WitType } from '../../component/wit.ts';
 import { GuestFault } from '../memory.ts';
 import type { Process } from '../process.ts';
+import { endOf } from '../process-end.ts';
 import type { Abi, Syscall, SyscallResult, SyscallValue } from '../syscall.ts';
+import { Subtask, subtaskResource, subtaskState } from './async/subtask.ts';
+import { Lent } from './handles.ts';
 import { beginLifting, type CoreValue, lifter, spilledLifter } from './lift.ts';
 import { lowerer } from './lower.ts';
 
@@ -66,6 +77,16 @@ export function err(value?: unknown): Err<unknown> {
 
 type Run = (guest: Process, ...values: unknown[]) => unknown;
 
+/** The functions of JavaScript values behind rows. */
+const runs = new WeakMap<Syscall, Run>();
+
+/** Returns the function of JavaScript values that `row`, made by witRow, calls. */
+export function runOf(row: Syscall): Run {
+  const run = runs.get(row);
+  if (run === undefined) throw new Error(`${row.name} is no row of an interface`);
+  return run;
+}
+
 /** Makes a row. `name` is that of the component's import: `[method]input-stream.read`. */
 export function witRow(
   name: string,
@@ -75,7 +96,7 @@ export function witRow(
 ): Syscall {
   const core = flattenFunction(type, 'lower');
   const params = flatNames(type);
-  return {
+  const row: Syscall = {
     name,
     params: core.params.map((coreType, index) => ({ name: params[index] ?? 'result', type: coreType })),
     result: core.results[0] ?? null,
@@ -83,6 +104,69 @@ export function witRow(
     wit: type,
     run: adapted(type, run as Run) as Syscall['run'],
   };
+  runs.set(row, run as Run);
+  return row;
+}
+
+/**
+ * Returns the row under which a component imports `row` asynchronously (CanonicalABI.md "canon lower"). The call never
+ * waits. Returns 2 if the host function has returned, else 1 + 16 × the handle of a new subtask, whose event says when
+ * it has.
+ */
+export function asyncRow(row: Syscall): Syscall {
+  const type = row.wit;
+  if (type === undefined) throw new Error(`${row.name} is no row of an interface`);
+  const run = runOf(row);
+  const core = flattenFunction(type, 'lower', 'async');
+  const lift = argumentsLifter(type, flatAsyncParamsMax);
+  const hasResult = type.result !== null && flattenType(type.result).length > 0;
+  const store = hasResult ? memoryFinisher(type.result as WitType) : null;
+  const call = (guest: Process, ...args: CoreValue[]): number => {
+    const { component } = guest;
+    const lent = new Lent();
+    const subtask = new Subtask(lent);
+    component.handles.lent = lent;
+    component.cancelled = subtask.signal;
+    let returned: unknown;
+    try {
+      returned = run(guest, ...lift(guest, args));
+    } finally {
+      component.handles.lent = null;
+      component.cancelled = null;
+    }
+    const finish = (value: unknown): void => {
+      store?.(guest, args, value);
+    };
+    if (!(returned instanceof Promise)) {
+      finish(returned);
+      lent.giveBack();
+      return subtaskState.returned;
+    }
+    subtask.handle = component.handles.add(subtaskResource, subtask);
+    returned.then(
+      (value: unknown) => {
+        if (guest.end !== null || !subtask.returned(() => finish(value))) release(value);
+      },
+      (error: unknown) => guest.kill(endOf(error)),
+    );
+    return subtaskState.started | (subtask.handle << 4);
+  };
+  return {
+    name: `[async-lower]${row.name}`,
+    params: core.params.map((coreType, index) => ({ name: `${index}`, type: coreType })),
+    result: 'i32',
+    waits: false,
+    run: call as Syscall['run'],
+  };
+}
+
+/** Closes the resources in the result of a call that the guest has cancelled. */
+function release(value: unknown): void {
+  if (Array.isArray(value)) for (const one of value) release(one);
+  else if (typeof value === 'object' && value !== null) {
+    if ('tag' in value) release((value as { readonly value?: unknown }).value);
+    else if ('close' in value && typeof value.close === 'function') value.close();
+  }
 }
 
 /** Makes the row that drops handles of `resource`. Calls drop() of the object if it has one. */
@@ -111,14 +195,26 @@ function flatNames(type: FunctionType): string[] {
 
 /** Returns the function of core values that reads the arguments, calls `run` and writes the result. */
 function adapted(type: FunctionType, run: Run): (guest: Process, ...args: CoreValue[]) => SyscallResult {
+  const lift = argumentsLifter(type, flatParamsMax);
+  const finish = finisher(type);
+  return (guest, ...args) => {
+    const returned = run(guest, ...lift(guest, args));
+    if (!(returned instanceof Promise)) return finish(guest, args, returned);
+    // A guest whose Process has ended takes no result: its memory may belong to another Process by then.
+    return returned.then((value) => (guest.end === null ? finish(guest, args, value) : undefined));
+  };
+}
+
+/** Returns the reader of the arguments of a function; more than `flatMax` core values lie in memory. */
+export function argumentsLifter(
+  type: FunctionType,
+  flatMax: number,
+): (guest: Process, args: readonly CoreValue[]) => unknown[] {
   const types = type.params.map((param) => param.type);
   const flatCount = types.reduce((sum, of) => sum + flattenType(of).length, 0);
-  const core = flattenFunction(type, 'lower');
-  const isSpilled = flatCount > core.params.length;
   const lifters = types.map(lifter);
-  const spilled = isSpilled ? spilledLifter(types) : null;
-  const finish = finisher(type);
-  const lift = (guest: Process, args: readonly CoreValue[]): unknown[] => {
+  const spilled = flatCount > flatMax ? spilledLifter(types) : null;
+  return (guest, args) => {
     beginLifting();
     if (spilled !== null) return spilled(guest, args[0] as number);
     let at = 0;
@@ -128,20 +224,24 @@ function adapted(type: FunctionType, run: Run): (guest: Process, ...args: CoreVa
       return value;
     });
   };
-  return (guest, ...args) => {
-    const returned = run(guest, ...lift(guest, args));
-    if (!(returned instanceof Promise)) return finish(guest, args, returned);
-    // A guest whose Process has ended takes no result: its memory may belong to another Process by then.
-    return returned.then((value) => (guest.end === null ? finish(guest, args, value) : undefined));
-  };
 }
 
 /** Returns a function that writes the result of a call: as a core value, or to memory at the last argument. */
 function finisher(type: FunctionType): (guest: Process, args: readonly CoreValue[], value: unknown) => SyscallValue {
   const returned = type.result;
   if (returned === null || flattenType(returned).length === 0) return () => undefined;
+  if (flattenType(returned).length === 1) {
+    const writer = lowerer(returned);
+    return (guest, _args, value) => writer.flat(guest, value);
+  }
+  return memoryFinisher(returned);
+}
+
+/** Returns a function that writes a result to memory at the last argument. */
+function memoryFinisher(
+  returned: WitType,
+): (guest: Process, args: readonly CoreValue[], value: unknown) => SyscallValue {
   const writer = lowerer(returned);
-  if (flattenType(returned).length === 1) return (guest, _args, value) => writer.flat(guest, value);
   const bytes = elementBytes(returned);
   const align = alignment(returned);
   const isAllocating = hasLists(returned);

@@ -11,6 +11,7 @@ import { monotonicClock } from './clocks/monotonic-clock.ts';
 import { timezone } from './clocks/timezone.ts';
 import { wallClock } from './clocks/wall-clock.ts';
 import { linkerGlue } from './component/glue.ts';
+import { guestResources } from './component/resources.ts';
 import { config } from './config/store.ts';
 import { preopens } from './filesystem/preopens.ts';
 import { filesystemTypes } from './filesystem/types.ts';
@@ -35,6 +36,7 @@ import { udpCreateSocket } from './sockets/udp-create-socket.ts';
 
 export const wasi2: readonly Abi[] = [
   linkerGlue,
+  guestResources,
   ioError,
   ioPoll,
   ioStreams,

@@ -33,7 +33,7 @@ function readerOf(module: Module, section: Section): ByteReader {
 }
 
 /** Subsections of the name section that are keyed by function index (appendix A.4.1, extended name section). */
-const functionNames = 1;
+export const functionNames = 1;
 const indirectNames = [2, 3];
 
 /**

@@ -11,14 +11,16 @@ import { outputWritten } from '../io/sink.ts';
 const exit = witRow(
   'exit',
   func({ status: result(null, null) }),
-  (guest: Process, status: Ok<undefined> | Err<undefined>) => end(guest, status.tag === 'ok' ? 0 : 1),
+  (guest: Process, status: Ok<undefined> | Err<undefined>) => exitAfterOutput(guest, status.tag === 'ok' ? 0 : 1),
   { waits: true },
 );
 
 /** Ends the Process with the status `status-code`, 0 to 255; never returns. */
-const exitWithCode = witRow('exit-with-code', func({ 'status-code': 'u8' }), end, { waits: true });
+const exitWithCode = witRow('exit-with-code', func({ 'status-code': 'u8' }), exitAfterOutput, { waits: true });
 
-function end(guest: Process, status: number): Promise<never> {
+/** Ends the Process when all bytes that streams have taken are written. Nothing more is taken. */
+export function exitAfterOutput(guest: Process, status: number): Promise<never> {
+  guest.component.giveUpEnds();
   const written = outputWritten(guest);
   if (written === null) return guest.endNow({ kind: 'exit', status });
   return written.then(() => guest.endNow({ kind: 'exit', status }));

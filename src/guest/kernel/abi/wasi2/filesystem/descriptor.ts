@@ -74,6 +74,15 @@ export class FileDescriptor extends Descriptor {
     return new OutputStream(guest, file, this.#streamOptions());
   }
 
+  /** Returns the file from byte `offset` on as a Resource of its own, which outlives the descriptor until `release`. */
+  open(
+    offset: number,
+    options: ConstructorParameters<typeof OpenFile>[1],
+  ): { readonly resource: OpenFile; readonly release: () => void } {
+    this.#shared.retain();
+    return { resource: this.#at(offset, options), release: () => this.#shared.release() };
+  }
+
   override close(): undefined {
     if (this.#isOpen) this.#shared.release();
     this.#isOpen = false;

@@ -77,7 +77,7 @@ const directoryEntryType = record({ type: descriptorTypeType, name: 'string' });
 const adviceType = enumeration('normal', 'sequential', 'random', 'will-need', 'dont-need', 'no-reuse');
 const metadataHashType = record({ lower: 'u64', upper: 'u64' });
 
-const typeOfKind: Readonly<Record<NodeKind, string>> = {
+export const typeOfKind: Readonly<Record<NodeKind, string>> = {
   file: 'regular-file',
   directory: 'directory',
   symlink: 'symbolic-link',
@@ -87,9 +87,9 @@ const typeOfKind: Readonly<Record<NodeKind, string>> = {
 /** Most bytes of one read. */
 const readBytesMax = 256 * KIB;
 /** Host work (Process.work) for one directory entry, in bytes moved. */
-const entryWork = 1024;
+export const entryWork = 1024;
 /** Largest file offset that arithmetic on doubles keeps exact. */
-const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);
+export const offsetMax = BigInt(Number.MAX_SAFE_INTEGER);
 
 const badDescriptor = err('bad-descriptor');
 const invalid = err('invalid');

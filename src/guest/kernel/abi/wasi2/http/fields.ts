@@ -31,6 +31,9 @@ export function isForbidden(name: string): boolean {
   return forbiddenNames.has(name);
 }
 
+/** Thrown for fields that exceed fieldsBytesMax. */
+export class FieldsTooLarge extends GuestFault {}
+
 const invalidSyntax = err({ tag: 'invalid-syntax' } as const);
 const forbidden = err({ tag: 'forbidden' } as const);
 const immutable = err({ tag: 'immutable' } as const);
@@ -79,7 +82,7 @@ export class Fields extends HostObject {
   replace(entries: readonly HttpField[]): void {
     const bytes = entries.reduce((sum, [name, value]) => sum + name.length + value.length + fieldOverheadBytes, 0);
     if (bytes > fieldsBytesMax)
-      throw new GuestFault(`fields of ${bytes} bytes, at most ${fieldsBytesMax} are possible`);
+      throw new FieldsTooLarge(`fields of ${bytes} bytes, at most ${fieldsBytesMax} are possible`);
     const more = bytes - this.#bytes;
     if (more > 0 && !this.#guest.held.take(more)) throw new GuestFault('the invocation holds too many header fields');
     if (more < 0) this.#guest.held.give(-more);

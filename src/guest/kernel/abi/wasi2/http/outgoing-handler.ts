@@ -41,7 +41,8 @@ const handle = witRow(
   },
 );
 
-function send(
+/** Starts to send `request`. Returns the future of its response, or why it cannot be sent. */
+export function send(
   guest: Process,
   request: OutgoingRequest,
   limits: RequestOptions | null,

@@ -110,7 +110,7 @@ const outgoingResponseStatusCode = witRow(
 
 /**
  * Sets the status code.
- * Errors: an error for a code outside of 200 to 999; send-informational sends interim responses.
+ *
  * Errors: an error for a code that is not 200 to 999: interim responses are sent by send-informational.
  */
 const outgoingResponseSetStatusCode = witRow(

@@ -4,7 +4,7 @@ import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
 /** Most random bytes of one call: some milliseconds of work that nothing can interrupt. */
-const randomBytesMax = 4 * MIB;
+export const randomBytesMax = 4 * MIB;
 
 export function randomBytes(guest: Process, length: bigint): Uint8Array {
   if (length > BigInt(randomBytesMax))

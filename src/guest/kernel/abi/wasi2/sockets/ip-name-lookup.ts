@@ -1,6 +1,6 @@
 /** wasi:sockets/ip-name-lookup: looks up the addresses of names. */
 import { borrow, func, hostResource, option, own, result } from '../../../../component/wit.ts';
-import { dropRow, err, ok, witInterface, witRow } from '../../../canonical/row.ts';
+import { dropRow, type Err, err, type Ok, ok, witInterface, witRow } from '../../../canonical/row.ts';
 import { Errno } from '../../../errno.ts';
 import { parseHost } from '../../../net/address.ts';
 import { networkFailure } from '../../../net/failure.ts';
@@ -54,22 +54,25 @@ class ResolveAddressStream extends HostObject {
 const resolveAddresses = witRow(
   'resolve-addresses',
   func({ network: borrow(networkResource), name: 'string' }, result(own(resolveAddressStreamResource), errorCodeType)),
-  (guest: Process, _network: HostObject, text: string) => {
-    const bare = text.includes(':') && !text.startsWith('[') ? `[${text}]` : text;
-    const host = parseHost(bare);
-    if (host === null) return err('invalid-argument');
-    if (host.kind === 'address') return ok(new ResolveAddressStream([host.address], () => Errno.unknown));
-    checkPolicy(guest, `dns:${host.name}`);
-    const network = networkOf(guest, 'tcp');
-    if (network === null) return err('access-denied');
-    const failed = (error: unknown): number => {
-      const { message, errno } = networkFailure(error, `cannot resolve ${host.name}`);
-      if (guest.end === null) guest.report('error', `dns: ${message}`);
-      return errno;
-    };
-    return ok(new ResolveAddressStream(network.addressesOf(host.name, guest.signal), failed));
-  },
+  (guest: Process, _network: HostObject, text: string) => lookUp(guest, text),
 );
+
+/** Starts to look `text` up. Ends the Process if the policy forbids it. */
+export function lookUp(guest: Process, text: string): Ok<ResolveAddressStream> | Err<string> {
+  const bare = text.includes(':') && !text.startsWith('[') ? `[${text}]` : text;
+  const host = parseHost(bare);
+  if (host === null) return err('invalid-argument');
+  if (host.kind === 'address') return ok(new ResolveAddressStream([host.address], () => Errno.unknown));
+  checkPolicy(guest, `dns:${host.name}`);
+  const network = networkOf(guest, 'tcp');
+  if (network === null) return err('access-denied');
+  const failed = (error: unknown): number => {
+    const { message, errno } = networkFailure(error, `cannot resolve ${host.name}`);
+    if (guest.end === null) guest.report('error', `dns: ${message}`);
+    return errno;
+  };
+  return ok(new ResolveAddressStream(network.addressesOf(host.name, guest.signal), failed));
+}
 
 /**
  * Returns the next address; none after the last.

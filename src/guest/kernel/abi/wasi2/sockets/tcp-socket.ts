@@ -27,6 +27,7 @@ export class TcpSocket extends HostObject {
   remote: IpSocketAddress | null = null;
   readonly #guest: Process;
   #state: State = { kind: 'unconnected' };
+  readonly #taken = new Set<'send' | 'receive'>();
   /** Settings that a component may read back. They have no effect: the connection keeps itself alive in any case. */
   readonly settings = { keepAlive: false, idleNs: 7_200_000_000_000n, intervalNs: 75_000_000_000n, probes: 9 };
 
@@ -67,6 +68,16 @@ export class TcpSocket extends HostObject {
     if (state.kind !== 'opened') return Errno.unknown;
     this.#state = { kind: 'connected', resource: state.resource };
     return state.resource;
+  }
+
+  /**
+   * Returns the connection for sending or receiving, once each; null if the socket is not connected, or the direction
+   * was taken before.
+   */
+  take(direction: 'send' | 'receive'): Resource | null {
+    if (this.#state.kind !== 'connected' || this.#taken.has(direction)) return null;
+    this.#taken.add(direction);
+    return this.#state.resource;
   }
 
   /** Returns null if the socket does not wait for its connection, else a promise to wait for. */

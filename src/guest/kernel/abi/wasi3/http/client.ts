@@ -1,0 +1,82 @@
+/** wasi:http/client: sends requests, under the handler's policy and the guard on outbound connections. */
+import { httpErrorCode } from '../../../../component/http-error-code.ts';
+import { asyncFunc, own, result } from '../../../../component/wit.ts';
+import { type Err, err, type Ok, ok, witInterface, witRow } from '../../../canonical/row.ts';
+import type { Process } from '../../../process.ts';
+import type { HttpErrorCode } from '../../wasi2/http/error-code.ts';
+import { Fields } from '../../wasi2/http/fields.ts';
+import { send as send2 } from '../../wasi2/http/outgoing-handler.ts';
+import { OutgoingRequest } from '../../wasi2/http/outgoing-request.ts';
+import { keepBusy } from '../../wasi2/io/sink.ts';
+import { sendBody } from './body.ts';
+import { type Request, requestResource } from './request.ts';
+import { Response, responseResource } from './response.ts';
+
+/**
+ * Sends `request` and returns the response when its head has arrived. The policy is matched against the full URL; a
+ * forbidden URL ends the Process. Redirects are not followed. The method CONNECT is not possible. Trailers of the
+ * request are not sent.
+ *
+ * Errors: HTTP-request-method-invalid; HTTP-request-URI-invalid no authority, or a scheme other than http and https;
+ * HTTP-request-URI-too-long more than 4,096 characters; HTTP-request-body-size the body has another length than its
+ * Content-Length; destination-IP-prohibited an address that guests may not reach; destination-unavailable there is no
+ * network; connection-limit-reached more than 64 connections of the invocation; those of the connection.
+ */
+const send = witRow(
+  'send',
+  asyncFunc({ request: own(requestResource) }, result(own(responseResource), httpErrorCode)),
+  (guest: Process, request: Request) => {
+    const { cancelled } = guest.component;
+    const sent = begin(guest, request);
+    if (sent.tag === 'ok') return responseOf(guest, sent.value, cancelled);
+    request.body.settle(sent);
+    request.close();
+    return sent;
+  },
+  { waits: true },
+);
+
+function begin(guest: Process, request: Request): Ok<Call> | Err<HttpErrorCode> {
+  const { body, options } = request;
+  const outgoing = new OutgoingRequest(Fields.showing(guest, request.entries, null));
+  outgoing.method = request.method;
+  outgoing.scheme = request.scheme;
+  outgoing.authority = request.authority;
+  outgoing.pathWithQuery = request.pathWithQuery;
+  const target = body.contents === null ? null : outgoing.body(guest);
+  if (body.contents !== null && target === null) return err({ tag: 'HTTP-protocol-error' });
+  const sent = send2(guest, outgoing, options);
+  if (sent.tag === 'err') return sent;
+  const { call } = sent.value;
+  const { pipe } = outgoing;
+  if (target === null || pipe === null) body.settle(ok());
+  else {
+    const done = sendBody(guest, body, {
+      scheme: pipe.scheme,
+      message: 'request',
+      contentLength: pipe.contentLength,
+      write: (bytes) => pipe.write(bytes),
+      finish: (trailers) => void target.finish(guest, trailers),
+      breakOff: (why) => call.fail({ tag: 'internal-error', value: why }),
+    });
+    keepBusy(guest, done.then(body.settle));
+  }
+  return ok(call);
+}
+
+type Call = Extract<ReturnType<typeof send2>, { readonly tag: 'ok' }>['value']['call'];
+
+async function responseOf(
+  guest: Process,
+  call: Call,
+  cancelled: AbortSignal | null,
+): Promise<Ok<Response> | Err<HttpErrorCode>> {
+  cancelled?.addEventListener('abort', () => call.close(), { once: true });
+  for (let waiting = call.readiness(); waiting !== null; waiting = call.readiness()) await waiting;
+  const { failure } = call;
+  if (failure === null && call.exchange !== null) return ok(Response.received(guest, call));
+  call.close();
+  return err(failure ?? { tag: 'connection-terminated' });
+}
+
+export const client = witInterface('wasi3', 'wasi:http/client@0.3', [send]);

@@ -1,0 +1,447 @@
+/**
+ * wasi:sockets/types: outgoing TCP connections. There are no listening sockets, local addresses cannot be chosen, and
+ * there are no UDP sockets: their functions exist for their types.
+ */
+import {
+  asyncFunc,
+  borrow,
+  func,
+  future,
+  hostResource,
+  list,
+  option,
+  own,
+  result,
+  stream,
+  tuple,
+  type WitType,
+} from '../../../../component/wit.ts';
+import { FutureSource } from '../../../canonical/async/channel.ts';
+import { elementFor } from '../../../canonical/async/elements.ts';
+import type { Readable } from '../../../canonical/async/shared.ts';
+import { dropRow, err, ok, runOf, witInterface, witRow } from '../../../canonical/row.ts';
+import { GuestFault } from '../../../memory.ts';
+import type { Process } from '../../../process.ts';
+import {
+  type IpFamily,
+  type IpSocketAddress,
+  ipAddressFamilyType,
+  ipSocketAddressType,
+  toErrorCode,
+} from '../../wasi2/sockets/network.ts';
+import { socketsTcp as tcp2 } from '../../wasi2/sockets/tcp.ts';
+import { TcpSocket } from '../../wasi2/sockets/tcp-socket.ts';
+import { emptyStream, pump, readingFrom, resultOf } from '../streams.ts';
+import { errorCodeType, toError, toResult } from './error-code.ts';
+
+const name = 'wasi:sockets/types@0.3';
+const tcpSocketResource = hostResource(name, 'tcp-socket');
+const udpSocketResource = hostResource(name, 'udp-socket');
+
+const self = { self: borrow(tcpSocketResource) } as const;
+const udp = { self: borrow(udpSocketResource) } as const;
+const local = { 'local-address': ipSocketAddressType } as const;
+const remote = { 'remote-address': ipSocketAddressType } as const;
+
+function orError(type: WitType | null): WitType {
+  return result(type, errorCodeType);
+}
+
+const done = orError(null);
+const denied = () => err({ tag: 'access-denied' });
+
+/** Returns what the method of a TCP socket of 0.2 does. */
+function run2(method: string) {
+  const row = tcp2.syscalls.find((one) => one.name === `[method]tcp-socket.${method}`);
+  if (row === undefined) throw new Error(`TCP sockets have no ${method}`);
+  return runOf(row);
+}
+
+/** Makes the row of a method that does what the method `method2` of 0.2 does. */
+function method(
+  methodName: string,
+  method2: string,
+  params: Readonly<Record<string, WitType>>,
+  okType: WitType | null,
+) {
+  const run = run2(method2);
+  return witRow(
+    `[method]tcp-socket.${methodName}`,
+    func({ ...self, ...params }, orError(okType)),
+    (guest: Process, ...args: unknown[]) => toResult(run(guest, ...args)),
+  );
+}
+
+/** Returns a TCP socket that is not connected. Only a connected socket counts as a connection. */
+const tcpSocketCreate = witRow(
+  '[static]tcp-socket.create',
+  func({ 'address-family': ipAddressFamilyType }, orError(own(tcpSocketResource))),
+  (guest: Process, family: IpFamily) => ok(new TcpSocket(guest, family)),
+);
+
+const startBind = run2('start-bind');
+
+/**
+ * Refuses: the platform chooses local addresses.
+ *
+ * Errors: access-denied; invalid-argument an address of the other family; invalid-state the socket is connected.
+ */
+const tcpSocketBind = witRow(
+  '[method]tcp-socket.bind',
+  func({ ...self, ...local }, done),
+  (guest: Process, socket: TcpSocket, address: IpSocketAddress) => toResult(startBind(guest, socket, null, address)),
+);
+
+const startConnect = run2('start-connect');
+
+/**
+ * Connects to `remote-address`. The policy is matched against `tcp://ADDRESS:PORT`; a forbidden address ends the
+ * Process.
+ *
+ * Errors: invalid-argument an address of the other family, port 0, or an address that is not that of one host;
+ * invalid-state the socket was used; connection-refused; timeout; access-denied an address that guests may not reach;
+ * other new-socket-limit, more than 64 connections of the invocation.
+ */
+const tcpSocketConnect = witRow(
+  '[method]tcp-socket.connect',
+  asyncFunc({ ...self, ...remote }, done),
+  (guest: Process, socket: TcpSocket, address: IpSocketAddress) => {
+    const started = toResult(startConnect(guest, socket, null, address));
+    if (started.tag === 'err') return started;
+    const waiting = socket.readiness();
+    return waiting === null ? connected(socket) : waiting.then(() => connected(socket));
+  },
+  { waits: true },
+);
+
+function connected(socket: TcpSocket) {
+  const resource = socket.takeConnection();
+  return typeof resource === 'number' ? err(toError(toErrorCode(resource))) : ok();
+}
+
+/**
+ * Refuses: there are no listening sockets.
+ *
+ * Errors: access-denied; invalid-state the socket is connected.
+ */
+const tcpSocketListen = witRow(
+  '[method]tcp-socket.listen',
+  func(self, orError(stream(own(tcpSocketResource)))),
+  (_guest: Process, socket: TcpSocket) => (socket.state === 'unconnected' ? denied() : err({ tag: 'invalid-state' })),
+);
+
+/**
+ * Sends all bytes of `data`, then ends the sending (FIN). Returns the result. Can be called once.
+ *
+ * Errors: invalid-state the socket is not connected, or sends already; connection-reset.
+ */
+const tcpSocketSend = witRow(
+  '[method]tcp-socket.send',
+  func({ ...self, data: stream('u8') }, future(done)),
+  (guest: Process, socket: TcpSocket, data: Readable) => {
+    const resource = socket.take('send');
+    if (resource === null) {
+      data.drop();
+      return settled(guest, err({ tag: 'invalid-state' }));
+    }
+    const sent = pump(guest, data, resource.scheme, (bytes) => resource.write(bytes)).then((errno) => {
+      socket.shutdown({ read: false, write: true });
+      return toDone(errno);
+    });
+    return resultOf(guest, done, sent);
+  },
+);
+
+/**
+ * Returns a stream of the received bytes and its result. Can be called once.
+ *
+ * Errors: invalid-state the socket is not connected, or receives already; connection-reset.
+ */
+const tcpSocketReceive = witRow(
+  '[method]tcp-socket.receive',
+  func(self, tuple(stream('u8'), future(done))),
+  (guest: Process, socket: TcpSocket) => {
+    const resource = socket.take('receive');
+    if (resource === null) return [emptyStream(guest), settled(guest, err({ tag: 'invalid-state' }))];
+    const { stream: read, ended } = readingFrom(guest, resource, () => {
+      socket.shutdown({ read: true, write: false });
+    });
+    return [read, resultOf(guest, done, ended.then(toDone), { isAwaited: false })];
+  },
+);
+
+/**
+ * Refuses: components may not know the addresses of the host.
+ *
+ * Errors: not-supported; invalid-state the socket is not connected.
+ */
+const tcpSocketGetLocalAddress = method('get-local-address', 'local-address', {}, ipSocketAddressType);
+
+/**
+ * Returns the address to which the socket is connected.
+ *
+ * Errors: invalid-state the socket is not connected.
+ */
+const tcpSocketGetRemoteAddress = method('get-remote-address', 'remote-address', {}, ipSocketAddressType);
+
+/** Returns false: there are no listening sockets. */
+const tcpSocketGetIsListening = witRow('[method]tcp-socket.get-is-listening', func(self, 'bool'), () => false);
+
+/** Returns the address family of the socket. */
+const tcpSocketGetAddressFamily = witRow(
+  '[method]tcp-socket.get-address-family',
+  func(self, ipAddressFamilyType),
+  (_guest: Process, socket: TcpSocket) => socket.family,
+);
+
+/**
+ * Accepts a backlog size. Has no effect: there are no listening sockets.
+ *
+ * Errors: invalid-argument 0; invalid-state the socket is connected.
+ */
+const tcpSocketSetListenBacklogSize = method(
+  'set-listen-backlog-size',
+  'set-listen-backlog-size',
+  { value: 'u64' },
+  null,
+);
+
+/** Returns the value of set-keep-alive-enabled; false at first. */
+const tcpSocketGetKeepAliveEnabled = method('get-keep-alive-enabled', 'keep-alive-enabled', {}, 'bool');
+
+/** Keeps the setting. Has no effect: the platform probes idle connections after a minute. */
+const tcpSocketSetKeepAliveEnabled = method(
+  'set-keep-alive-enabled',
+  'set-keep-alive-enabled',
+  { value: 'bool' },
+  null,
+);
+
+/** Returns the value of set-keep-alive-idle-time; two hours at first. */
+const tcpSocketGetKeepAliveIdleTime = method('get-keep-alive-idle-time', 'keep-alive-idle-time', {}, 'u64');
+
+/**
+ * Keeps the setting. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveIdleTime = method(
+  'set-keep-alive-idle-time',
+  'set-keep-alive-idle-time',
+  { value: 'u64' },
+  null,
+);
+
+/** Returns the value of set-keep-alive-interval; 75 s at first. */
+const tcpSocketGetKeepAliveInterval = method('get-keep-alive-interval', 'keep-alive-interval', {}, 'u64');
+
+/**
+ * Keeps the setting. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveInterval = method(
+  'set-keep-alive-interval',
+  'set-keep-alive-interval',
+  { value: 'u64' },
+  null,
+);
+
+/** Returns the value of set-keep-alive-count; 9 at first. */
+const tcpSocketGetKeepAliveCount = method('get-keep-alive-count', 'keep-alive-count', {}, 'u32');
+
+/**
+ * Keeps the setting. Has no effect.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetKeepAliveCount = method('set-keep-alive-count', 'set-keep-alive-count', { value: 'u32' }, null);
+
+/** Returns the most hops of a packet: 64. */
+const tcpSocketGetHopLimit = method('get-hop-limit', 'hop-limit', {}, 'u8');
+
+/**
+ * Accepts 64, which cannot be changed.
+ *
+ * Errors: invalid-argument 0; not-supported any other value.
+ */
+const tcpSocketSetHopLimit = method('set-hop-limit', 'set-hop-limit', { value: 'u8' }, null);
+
+/** Returns the size of the receive buffer in bytes: 64 KiB. */
+const tcpSocketGetReceiveBufferSize = method('get-receive-buffer-size', 'receive-buffer-size', {}, 'u64');
+
+/**
+ * Accepts any size. Has no effect: the size stays 64 KiB.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetReceiveBufferSize = method(
+  'set-receive-buffer-size',
+  'set-receive-buffer-size',
+  { value: 'u64' },
+  null,
+);
+
+/** Returns the size of the send buffer in bytes: 64 KiB. */
+const tcpSocketGetSendBufferSize = method('get-send-buffer-size', 'send-buffer-size', {}, 'u64');
+
+/**
+ * Accepts any size. Has no effect: the size stays 64 KiB.
+ *
+ * Errors: invalid-argument 0.
+ */
+const tcpSocketSetSendBufferSize = method('set-send-buffer-size', 'set-send-buffer-size', { value: 'u64' }, null);
+
+/** Drops a tcp-socket. Its connection ends after the written bytes. */
+const dropTcpSocket = dropRow(tcpSocketResource);
+
+/**
+ * Refuses: the platform sends and receives no datagrams.
+ *
+ * Errors: access-denied.
+ */
+const udpSocketCreate = witRow(
+  '[static]udp-socket.create',
+  func({ 'address-family': ipAddressFamilyType }, orError(own(udpSocketResource))),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketBind = witRow('[method]udp-socket.bind', func({ ...udp, ...local }, done), denied);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketConnect = witRow('[method]udp-socket.connect', func({ ...udp, ...remote }, done), denied);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketDisconnect = witRow('[method]udp-socket.disconnect', func(udp, done), denied);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketSend = witRow(
+  '[method]udp-socket.send',
+  asyncFunc({ ...udp, data: list('u8'), 'remote-address': option(ipSocketAddressType) }, done),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketReceive = witRow(
+  '[method]udp-socket.receive',
+  asyncFunc(udp, orError(tuple(list('u8'), ipSocketAddressType))),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketGetLocalAddress = witRow(
+  '[method]udp-socket.get-local-address',
+  func(udp, orError(ipSocketAddressType)),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketGetRemoteAddress = witRow(
+  '[method]udp-socket.get-remote-address',
+  func(udp, orError(ipSocketAddressType)),
+  denied,
+);
+
+/** Traps: there are no UDP sockets. */
+const udpSocketGetAddressFamily = witRow(
+  '[method]udp-socket.get-address-family',
+  func(udp, ipAddressFamilyType),
+  () => {
+    throw new GuestFault('there are no UDP sockets');
+  },
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketGetUnicastHopLimit = witRow(
+  '[method]udp-socket.get-unicast-hop-limit',
+  func(udp, orError('u8')),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketSetUnicastHopLimit = witRow(
+  '[method]udp-socket.set-unicast-hop-limit',
+  func({ ...udp, value: 'u8' }, done),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketGetReceiveBufferSize = witRow(
+  '[method]udp-socket.get-receive-buffer-size',
+  func(udp, orError('u64')),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketSetReceiveBufferSize = witRow(
+  '[method]udp-socket.set-receive-buffer-size',
+  func({ ...udp, value: 'u64' }, done),
+  denied,
+);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketGetSendBufferSize = witRow('[method]udp-socket.get-send-buffer-size', func(udp, orError('u64')), denied);
+
+/** Refuses: there are no UDP sockets. */
+const udpSocketSetSendBufferSize = witRow(
+  '[method]udp-socket.set-send-buffer-size',
+  func({ ...udp, value: 'u64' }, done),
+  denied,
+);
+
+/** Drops a udp-socket. */
+const dropUdpSocket = dropRow(udpSocketResource);
+
+function toDone(errno: number) {
+  return errno === 0 ? ok() : err(toError(toErrorCode(errno)));
+}
+
+function settled(guest: Process, value: unknown): FutureSource {
+  return FutureSource.of(guest, elementFor(done), value);
+}
+
+export const socketsTypes = witInterface('wasi3', name, [
+  tcpSocketCreate,
+  tcpSocketBind,
+  tcpSocketConnect,
+  tcpSocketListen,
+  tcpSocketSend,
+  tcpSocketReceive,
+  tcpSocketGetLocalAddress,
+  tcpSocketGetRemoteAddress,
+  tcpSocketGetIsListening,
+  tcpSocketGetAddressFamily,
+  tcpSocketSetListenBacklogSize,
+  tcpSocketGetKeepAliveEnabled,
+  tcpSocketSetKeepAliveEnabled,
+  tcpSocketGetKeepAliveIdleTime,
+  tcpSocketSetKeepAliveIdleTime,
+  tcpSocketGetKeepAliveInterval,
+  tcpSocketSetKeepAliveInterval,
+  tcpSocketGetKeepAliveCount,
+  tcpSocketSetKeepAliveCount,
+  tcpSocketGetHopLimit,
+  tcpSocketSetHopLimit,
+  tcpSocketGetReceiveBufferSize,
+  tcpSocketSetReceiveBufferSize,
+  tcpSocketGetSendBufferSize,
+  tcpSocketSetSendBufferSize,
+  dropTcpSocket,
+  udpSocketCreate,
+  udpSocketBind,
+  udpSocketConnect,
+  udpSocketDisconnect,
+  udpSocketSend,
+  udpSocketReceive,
+  udpSocketGetLocalAddress,
+  udpSocketGetRemoteAddress,
+  udpSocketGetAddressFamily,
+  udpSocketGetUnicastHopLimit,
+  udpSocketSetUnicastHopLimit,
+  udpSocketGetReceiveBufferSize,
+  udpSocketSetReceiveBufferSize,
+  udpSocketGetSendBufferSize,
+  udpSocketSetSendBufferSize,
+  dropUdpSocket,
+]);

@@ -1,0 +1,155 @@
+/**
+ * The buffers between which streams and futures copy. A buffer of the guest is a range of its memory; a buffer of the host
+ * keeps the values of one copy.
+ *
+ * Spec: component-model, CanonicalABI.md "Buffer State".
+ */
+
+import { otherElement } from '../../../component/element-name.ts';
+import { alignment, elementBytes } from '../../../component/flatten.ts';
+import { GuestFault } from '../../memory.ts';
+import type { Process } from '../../process.ts';
+import { type Lifter, lifter } from '../lift.ts';
+import { type Lowerer, lowerer } from '../lower.ts';
+import type { Chunk, Destination, Element, Origin } from './shared.ts';
+
+interface Layout {
+  readonly bytes: number;
+  readonly align: number;
+  readonly lift: Lifter;
+  readonly lower: Lowerer;
+}
+
+const layouts = new WeakMap<Element, Layout>();
+
+/** Returns how values of `element` lie in memory; null without a value. */
+function layoutOf(element: Element): Layout | null {
+  const { type } = element;
+  if (type === null) return null;
+  let layout = layouts.get(element);
+  if (layout === undefined) {
+    layout = { bytes: elementBytes(type), align: alignment(type), lift: lifter(type), lower: lowerer(type) };
+    layouts.set(element, layout);
+  }
+  return layout;
+}
+
+/** Returns whether values of `element` are numbers, which the guest may copy to itself. */
+export function isNumeric({ type, name }: Element): boolean {
+  return (
+    (type === null && name !== otherElement) ||
+    (typeof type === 'string' && !['bool', 'char', 'string', 'error-context'].includes(type))
+  );
+}
+
+/** Most values of one buffer. */
+const lengthMax = 2 ** 28 - 1;
+/** Most values, other than bytes, that one copy moves: the host makes an object of each. */
+export const valuesPerCopy = 4096;
+
+/** A range of the guest's memory. */
+export class GuestBuffer implements Destination, Origin {
+  readonly element: Element;
+  readonly #guest: Process;
+  readonly #pointer: number;
+  readonly #length: number;
+  readonly #layout: Layout | null;
+  /** Values that were written and are stored at the delivery of the event, since they need allocations or handles. */
+  readonly #stored: { readonly at: number; readonly value: unknown }[] = [];
+  /** Number of values copied so far. */
+  progress = 0;
+
+  /** Throws GuestFault for a range that is not aligned or lies outside of the memory. */
+  constructor(guest: Process, element: Element, pointer: number, length: number) {
+    this.#guest = guest;
+    this.element = element;
+    this.#length = length >>> 0;
+    if (this.#length > lengthMax) throw new GuestFault(`a copy of ${this.#length} values, at most ${lengthMax}`);
+    const layout = layoutOf(element);
+    this.#layout = layout;
+    this.#pointer = pointer >>> 0;
+    if (layout === null || this.#length === 0) return;
+    const bytes = this.#length * layout.bytes;
+    if (bytes > 0xffff_ffff) throw new GuestFault(`a copy of ${bytes} bytes`);
+    guest.memory.check(this.#pointer, bytes);
+    if (this.#pointer % layout.align !== 0)
+      throw new GuestFault(`values at 0x${this.#pointer.toString(16)}, not aligned to ${layout.align}`);
+  }
+
+  get remain(): number {
+    return this.#length - this.progress;
+  }
+
+  get isEmpty(): boolean {
+    return this.#length === 0;
+  }
+
+  read(count: number): Chunk {
+    const start = this.#at();
+    this.progress += count;
+    const { type, name } = this.element;
+    const layout = this.#layout;
+    if (type === 'u8') return this.#guest.memory.bytes(start, count);
+    if (name === otherElement) throw new GuestFault('values that a component cannot pass to itself');
+    if (layout === null) return new Array<undefined>(count).fill(undefined);
+    this.#guest.work(count * layout.bytes);
+    return Array.from({ length: count }, (_, index) => layout.lift.load(this.#guest, start + index * layout.bytes));
+  }
+
+  write(chunk: Chunk): void {
+    const start = this.#at();
+    this.progress += chunk.length;
+    if (chunk instanceof Uint8Array) {
+      this.#guest.memory.put(start, chunk);
+      return;
+    }
+    const layout = this.#layout;
+    if (layout === null) return;
+    chunk.forEach((value, index) => {
+      this.#stored.push({ at: start + index * layout.bytes, value });
+    });
+  }
+
+  /** Stores what was written. Called once, at the delivery of the copy's event. */
+  deliver(): void {
+    const layout = this.#layout;
+    if (layout === null || this.#stored.length === 0) return;
+    this.#guest.component.allocations.begin();
+    for (const { at, value } of this.#stored) layout.lower.store(this.#guest, at, value);
+  }
+
+  #at(): number {
+    return this.#pointer + this.progress * (this.#layout?.bytes ?? 0);
+  }
+}
+
+/** Keeps what the host reads from a stream or future. */
+export class HostDestination implements Destination {
+  readonly isEmpty = false;
+  readonly #most: number;
+  readonly #chunks: Chunk[] = [];
+  #length = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get remain(): number {
+    return this.#most - this.#length;
+  }
+
+  /** The values read; null if there are none. */
+  get chunk(): Chunk | null {
+    const [first] = this.#chunks;
+    if (first === undefined) return null;
+    if (this.#chunks.length === 1) return first;
+    return first instanceof Uint8Array
+      ? Buffer.concat(this.#chunks as Uint8Array[])
+      : (this.#chunks as unknown[][]).flat();
+  }
+
+  write(chunk: Chunk): void {
+    this.#length += chunk.length;
+    this.#chunks.push(chunk.slice());
+  }
+}

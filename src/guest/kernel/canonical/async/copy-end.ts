@@ -1,0 +1,120 @@
+/**
+ * One end of a stream or future that the guest holds.
+ *
+ *     idle --read or write--> copying --its event is delivered--> idle | done
+ *                                +--cancel--> cancelling --its event is delivered--> idle | done
+ *
+ * Spec: component-model, CanonicalABI.md "Stream State", "canon {stream,future}.read/write".
+ */
+import { GuestFault } from '../../memory.ts';
+import type { GuestBuffer } from './buffer.ts';
+import {
+  type CopyBuffer,
+  type CopyOptions,
+  type CopyResult,
+  copyResult,
+  type Destination,
+  type Element,
+  type End,
+  type Kind,
+  type Readable,
+  type Side,
+  type Writable,
+} from './shared.ts';
+import { eventCode, Waitable } from './waitable.ts';
+
+/** Returned in place of a result by a copy that has not ended: its event will say how it ended. */
+export const blocked = -1;
+
+const codes = {
+  stream: { readable: eventCode.streamRead, writable: eventCode.streamWrite },
+  future: { readable: eventCode.futureRead, writable: eventCode.futureWrite },
+} as const;
+
+export class CopyEnd extends Waitable implements End {
+  protected readonly code: number;
+  /** Tells ends from other values of the handle table. */
+  readonly isEnd = true;
+  readonly kind: Kind;
+  readonly side: Side;
+  readonly shared: Readable | Writable;
+  #state: 'idle' | 'copying' | 'cancelling' | 'done' = 'idle';
+
+  constructor(kind: Kind, side: Side, shared: Readable | Writable) {
+    super();
+    this.kind = kind;
+    this.side = side;
+    this.shared = shared;
+    this.code = codes[kind][side];
+  }
+
+  passOn(): void {
+    if (this.#state !== 'idle')
+      throw new GuestFault(`an end of a ${this.kind} is passed on while it copies, or after its end`);
+    this.join(null);
+  }
+
+  /** Starts a copy. Throws GuestFault if one is in progress, or the end is done. */
+  copy(buffer: GuestBuffer): void {
+    if (this.#state !== 'idle') throw new GuestFault(`a ${this.kind} is used whose end is ${this.#state}`);
+    this.#state = 'copying';
+    const options = {
+      copied: () => this.#happen(buffer, copyResult.completed, () => this.shared.reclaim(buffer)),
+      done: (result: CopyResult) => this.#happen(buffer, result, () => undefined),
+    };
+    if (this.side === 'readable') (this.shared as Readable).read(buffer, options);
+    else (this.shared as Writable).write(buffer, options);
+  }
+
+  /** Cancels the copy in progress. Its event is there when this returns. */
+  cancel(): void {
+    if (this.#state !== 'copying')
+      throw new GuestFault(`a copy of a ${this.kind} is cancelled that is not in progress`);
+    this.#state = 'cancelling';
+    if (!this.hasEvent) this.shared.cancel();
+  }
+
+  override leave(): void {
+    if (this.#state === 'copying' || this.#state === 'cancelling')
+      throw new GuestFault(`an end of a ${this.kind} is dropped while it copies`);
+    if (this.kind === 'future' && this.side === 'writable' && this.#state !== 'done')
+      throw new GuestFault('the writable end of a future is dropped without a value');
+    this.shared.drop();
+    super.leave();
+  }
+
+  /** Gives the end up at the end of the Process. */
+  close(): undefined {
+    this.#state = 'done';
+    this.shared.drop();
+  }
+
+  #happen(buffer: GuestBuffer, result: CopyResult, reclaim: () => void): void {
+    this.happen(() => {
+      reclaim();
+      const isOver = result === copyResult.dropped || (this.kind === 'future' && result === copyResult.completed);
+      this.#state = isOver ? 'done' : 'idle';
+      if (this.side === 'readable') buffer.deliver();
+      return this.kind === 'future' ? result : result | (buffer.progress << 4);
+    });
+  }
+}
+
+/** Base class of the parts of streams and futures that can be read. */
+export abstract class ReadableBase implements Readable {
+  readonly element: Element;
+
+  constructor(element: Element) {
+    this.element = element;
+  }
+
+  readableEnd(kind: Kind): CopyEnd {
+    return new CopyEnd(kind, 'readable', this);
+  }
+
+  reclaim(_buffer: CopyBuffer): void {}
+
+  abstract cancel(): void;
+  abstract drop(): void;
+  abstract read(into: Destination, options: CopyOptions): void;
+}

@@ -1,0 +1,25 @@
+/** Types of the values of streams and futures that the guest may copy: numbers, and those of the host's interfaces. */
+import { elementName, otherElement } from '../../../component/element-name.ts';
+import type { WitType } from '../../../component/wit.ts';
+import type { Element } from './shared.ts';
+
+const elements = new Map<string, Element>();
+
+/** Returns the element of `type`. Tables of host functions call this when they are made. */
+export function elementFor(type: WitType | null): Element {
+  const name = elementName(type);
+  let element = elements.get(name);
+  if (element === undefined) {
+    element = { name, type };
+    elements.set(name, element);
+  }
+  return element;
+}
+
+const numbers = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64', 's64', 'f32', 'f64'] as const;
+
+/** Returns all elements. Call it when all tables of host functions have been made. */
+export function allElements(): readonly Element[] {
+  for (const type of [null, ...numbers]) elementFor(type);
+  return [...elements.values(), { name: otherElement, type: null }];
+}

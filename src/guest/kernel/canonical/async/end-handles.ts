@@ -1,0 +1,27 @@
+/** Passes ends of streams and futures between the guest and the host, as arguments and results of host functions. */
+import type { ResourceType } from '../../../component/wit.ts';
+import type { Process } from '../../process.ts';
+import type { Element, End, Kind, Readable, Side } from './shared.ts';
+
+/** Returns the type of the handles of such an end. */
+export function endResource(kind: Kind, side: Side, element: Element): ResourceType {
+  return { kind: 'resource', id: `trisiel:component/async#${side} end of ${kind}<${element.name}>` };
+}
+
+/** Gives `end` to the guest. Returns its handle. */
+export function addEnd(guest: Process, kind: Kind, side: Side, element: Element, end: End): number {
+  end.handle = guest.component.handles.add(endResource(kind, side, element), end);
+  return end.handle;
+}
+
+/** Takes the readable end `handle` from the guest. Returns its shared part. */
+export function liftEnd(guest: Process, kind: Kind, element: Element, handle: number): Readable {
+  const end = guest.component.handles.take(endResource(kind, 'readable', element), handle) as End;
+  end.passOn();
+  return end.shared as Readable;
+}
+
+/** Gives the guest the readable end of a stream or future. Returns its handle. */
+export function lowerEnd(guest: Process, kind: Kind, element: Element, shared: Readable): number {
+  return addEnd(guest, kind, 'readable', element, shared.readableEnd(kind));
+}

@@ -1,0 +1,130 @@
+/**
+ * What the guest of a component waits for: waitables, each with at most one event to deliver, and sets of them.
+ *
+ * Spec: component-model, CanonicalABI.md "Waitable State".
+ */
+import type { ResourceType } from '../../../component/wit.ts';
+import { GuestFault } from '../../memory.ts';
+import { Wakeup } from '../../net/wakeup.ts';
+import type { Process } from '../../process.ts';
+
+/** Codes of events. */
+export const eventCode = {
+  none: 0,
+  subtask: 1,
+  streamRead: 2,
+  streamWrite: 3,
+  futureRead: 4,
+  futureWrite: 5,
+} as const;
+
+export interface Event {
+  readonly code: number;
+  /** Handle of the waitable; 0 for the event `none`. */
+  readonly handle: number;
+  readonly payload: number;
+}
+
+export const noEvent: Event = { code: eventCode.none, handle: 0, payload: 0 };
+
+/** Host work (Process.work) of looking at one waitable, in bytes moved. */
+const waitableWork = 64;
+
+export abstract class Waitable {
+  protected abstract readonly code: number;
+  /** Handle under which the guest knows the waitable. Set once, when it enters the handle table. */
+  handle = 0;
+  readonly #changed = new Wakeup();
+  #set: WaitableSet | null = null;
+  /** Makes the payload of the event that waits for its delivery; null: there is none. */
+  #event: (() => number) | null = null;
+
+  get hasEvent(): boolean {
+    return this.#event !== null;
+  }
+
+  /**
+   * Sets the event; replaces an event that has not been delivered. `deliver` is called at the delivery: it may write to
+   * the guest's memory and request allocations. Returns the payload.
+   */
+  happen(deliver: () => number): void {
+    this.#event = deliver;
+    this.#changed.wake();
+    this.#set?.changed.wake();
+  }
+
+  /** Delivers the event. Must be called only if hasEvent. */
+  take(): Event {
+    const deliver = this.#event as () => number;
+    this.#event = null;
+    return { code: this.code, handle: this.handle, payload: deliver() };
+  }
+
+  /** Resolves when there is an event. Never resolves after the end of the Process. */
+  async happened(): Promise<void> {
+    while (this.#event === null) await this.#changed.wait();
+  }
+
+  /** Enters `set`, or none, and leaves the set before. */
+  join(set: WaitableSet | null): void {
+    this.#set?.elements.delete(this);
+    this.#set = set;
+    set?.elements.add(this);
+  }
+
+  /** Leaves the handle table. Throws GuestFault if the specification traps. */
+  leave(): void {
+    this.join(null);
+  }
+}
+
+export const waitableSetResource: ResourceType = { kind: 'resource', id: 'trisiel:component/async#waitable-set' };
+
+export class WaitableSet {
+  readonly elements = new Set<Waitable>();
+  readonly changed = new Wakeup();
+  #waiting = 0;
+
+  /** Delivers an event of an element. Returns null if no element has one. */
+  next(guest: Process): Event | null {
+    guest.work(this.elements.size * waitableWork);
+    for (const element of this.elements) {
+      if (!element.hasEvent) continue;
+      // The element goes to the end, so that one that always has an event does not hide the others.
+      this.elements.delete(element);
+      this.elements.add(element);
+      return element.take();
+    }
+    return null;
+  }
+
+  wait(guest: Process): Event | Promise<Event> {
+    return this.next(guest) ?? this.#later(guest);
+  }
+
+  async #later(guest: Process): Promise<Event> {
+    this.#waiting += 1;
+    try {
+      for (;;) {
+        await this.changed.wait();
+        if (guest.end !== null) return noEvent;
+        const event = this.next(guest);
+        if (event !== null) return event;
+      }
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  leave(): void {
+    if (this.elements.size > 0) throw new GuestFault('a waitable set is dropped that has waitables');
+    if (this.#waiting > 0) throw new GuestFault('a waitable set is dropped on which a task waits');
+  }
+}
+
+/** Returns the waitable of `handle`. Throws GuestFault if it is none. */
+export function waitableOf(guest: Process, handle: number): Waitable {
+  const value = guest.component.handles.any(handle);
+  if (!(value instanceof Waitable)) throw new GuestFault(`handle ${handle} is nothing that can be waited for`);
+  return value;
+}

@@ -1,0 +1,263 @@
+/** wasi:http of WASI 0.3, row by row. Specification: WebAssembly/wasi-http, wit-0.3.0/types.wit. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { sentType, trailersType } from '../../../src/guest/kernel/abi/wasi3/http/body.ts';
+import { networkSchemes } from '../../../src/guest/kernel/resources/network.ts';
+import { SchemeRegistry } from '../../../src/guest/kernel/scheme-registry.ts';
+import { ComponentGuest } from '../../support/component-guest.ts';
+import { fromFields, RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { cleanUp, httpServer, world } from '../../support/net.ts';
+
+afterEach(cleanUp);
+
+const types = 'wasi:http/types@0.3';
+const handler = 'trisiel:http/handler';
+const done = { ok: undefined };
+const bytes = (text: string) => Buffer.from(text, 'latin1');
+
+function answering(options: RequestOptions = {}) {
+  const http = new RecordedHttp(options);
+  const guest = new ComponentGuest({ http });
+  return { http, guest, call: guest.of(types) };
+}
+
+type One = Pick<ReturnType<typeof answering>, 'guest' | 'call'>;
+
+async function fieldsOf({ call }: One, fields: Readonly<Record<string, string>> = {}): Promise<number> {
+  const entries = Object.entries(fields).map(([name, value]) => [name, bytes(value)]);
+  return (await call('[static]fields.from-list', entries)).ok;
+}
+
+/** Makes a response. Returns it and the future of how it was sent. */
+async function responseOf(one: One, body: string | null, trailers: unknown = { ok: null }, fields = {}) {
+  const [response, sent] = await one.call(
+    '[static]response.new',
+    await fieldsOf(one, fields),
+    body === null ? null : await one.guest.streamOf(body),
+    await one.guest.futureOf(trailersType, trailers),
+  );
+  return { response: response as number, sent: sent as number };
+}
+
+describe('fields', () => {
+  it('keep names in lower case, values as octets, and their order', async () => {
+    const { call } = answering();
+    const fields = await call('[constructor]fields');
+    expect(await call('[method]fields.append', fields, 'X-One', bytes('\xe4 1'))).toEqual(done);
+    expect(await call('[method]fields.set', fields, 'Two', [bytes('a'), bytes('b')])).toEqual(done);
+    expect(await call('[method]fields.has', fields, 'TWO')).toBe(true);
+    expect(await call('[method]fields.get', fields, 'x-one')).toHaveLength(1);
+    const clone = await call('[method]fields.clone', fields);
+    const { ok } = await call('[method]fields.get-and-delete', clone, 'two');
+    expect(ok.map((value: Uint8Array) => Buffer.from(value).toString())).toEqual(['a', 'b']);
+    expect(await call('[method]fields.delete', fields, 'x-one')).toEqual(done);
+    expect(fromFields(await call('[method]fields.copy-all', fields))).toEqual({ two: 'b' });
+    await call('[resource-drop]fields', clone);
+  });
+
+  it('are refused as in 0.2, and too large ones with an error', async () => {
+    const { call } = answering();
+    const fields = await call('[constructor]fields');
+    const append = (name: string, value: string) => call('[method]fields.append', fields, name, bytes(value));
+    expect(await append('a b', 'x')).toEqual({ err: { tag: 'invalid-syntax' } });
+    expect(await append('Host', 'x')).toEqual({ err: { tag: 'forbidden' } });
+    expect(await append('a', 'x'.repeat(200_000))).toEqual({ err: { tag: 'size-exceeded' } });
+    expect(await call('[static]fields.from-list', [['', bytes('x')]])).toEqual({ err: { tag: 'invalid-syntax' } });
+  });
+});
+
+describe('the request that is answered', () => {
+  it('shows what the client has sent', async () => {
+    const { guest, call } = answering({ method: 'POST', pathWithQuery: '/a?b', fields: { 'x-a': '1' }, body: 'text' });
+    const request = await guest.call(handler, 'request');
+    expect(await call('[method]request.get-method', request)).toEqual({ tag: 'post' });
+    expect(await call('[method]request.get-path-with-query', request)).toBe('/a?b');
+    expect(await call('[method]request.get-scheme', request)).toEqual({ tag: 'HTTP' });
+    expect(await call('[method]request.get-authority', request)).toBe('swift-otter.localhost:3003');
+    expect(await call('[method]request.get-options', request)).toBeNull();
+    const headers = await call('[method]request.get-headers', request);
+    expect(fromFields(await call('[method]fields.copy-all', headers))).toEqual({ 'x-a': '1' });
+    expect(await call('[method]fields.delete', headers, 'x-a')).toEqual({ err: { tag: 'immutable' } });
+  });
+
+  it('has a body and trailers', async () => {
+    const { guest, call } = answering({ body: 'text', trailers: { 'x-sum': '4' } });
+    const request = await guest.call(handler, 'request');
+    const consumed = await guest.futureOf(sentType, done);
+    const [contents, trailers] = await call('[static]request.consume-body', request, consumed);
+    expect(await guest.textOf(contents)).toBe('text');
+    const { ok } = await guest.valueOf(trailers, trailersType);
+    expect(fromFields(await call('[method]fields.copy-all', ok))).toEqual({ 'x-sum': '4' });
+  });
+
+  it('has trailers even if its body is dropped unread', async () => {
+    const { guest, call } = answering({ body: 'text', trailers: {} });
+    const request = await guest.call(handler, 'request');
+    const consumed = await guest.futureOf(sentType, done);
+    const [contents, trailers] = await call('[static]request.consume-body', request, consumed);
+    await guest.canon('stream.drop-readable u8', contents);
+    expect(await guest.valueOf(trailers, trailersType)).toEqual({ ok: null });
+  });
+});
+
+describe('a response', () => {
+  it('is answered with status, fields, body and trailers', async () => {
+    const one = answering();
+    const trailers = await fieldsOf(one, { 'x-sum': '4' });
+    const { response, sent } = await responseOf(one, 'x'.repeat(200_000), { ok: trailers }, { 'x-a': '1' });
+    expect(await one.call('[method]response.set-status-code', response, 201)).toEqual(done);
+    expect(await one.call('[method]response.set-status-code', response, 99)).toEqual({ err: undefined });
+    expect(await one.call('[method]response.get-status-code', response)).toBe(201);
+    const headers = await one.call('[method]response.get-headers', response);
+    expect(await one.call('[method]fields.has', headers, 'x-a')).toBe(true);
+    await one.guest.call(handler, 'respond', { ok: response });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(one.http.answered).toHaveLength(200_000);
+    expect(one.http.events).toEqual([
+      ['answer', 201, { 'x-a': '1' }],
+      ['end', { 'x-sum': '4' }],
+    ]);
+    await one.guest.call(handler, 'responded');
+    await expect(one.guest.call(handler, 'respond', { err: { tag: 'loop-detected' } })).rejects.toThrow(
+      'answers twice',
+    );
+  });
+
+  it('without a body has none', async () => {
+    const one = answering();
+    const { response, sent } = await responseOf(one, null);
+    await one.guest.call(handler, 'respond', { ok: response });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    expect(one.http.events).toEqual([
+      ['answer', 200, {}],
+      ['end', {}],
+    ]);
+  });
+
+  it.each([
+    ['a longer body', 'four', '3'],
+    ['a shorter body', 'four', '5'],
+  ])('with %s than announced is cut off', async (_what, body, length) => {
+    const one = answering();
+    const { response, sent } = await responseOf(one, body, { ok: null }, { 'content-length': length });
+    await one.guest.call(handler, 'respond', { ok: response });
+    expect((await one.guest.valueOf(sent, sentType)).err.tag).toBe('HTTP-response-body-size');
+    expect(one.http.events.at(-1)).toEqual(['breakOff', 'the body has another length than its Content-Length']);
+  });
+
+  it('whose trailers are an error is cut off', async () => {
+    const one = answering();
+    const { response, sent } = await responseOf(one, 'half', { err: { tag: 'loop-detected' } });
+    await one.guest.call(handler, 'respond', { ok: response });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual({ err: { tag: 'loop-detected' } });
+    expect(one.http.events.at(-1)).toEqual(['breakOff', 'the component has given its body up']);
+  });
+
+  it('that is an error is an answer of the platform', async () => {
+    const one = answering();
+    await expect(one.guest.call(handler, 'responded')).rejects.toThrow('without task.return');
+    await one.guest.call(handler, 'respond', { err: { tag: 'DNS-timeout' } });
+    expect(one.http.events).toEqual([['fail', 'DNS-timeout']]);
+  });
+
+  it('may lie in memory', async () => {
+    const one = answering();
+    const { response } = await responseOf(one, null);
+    one.guest.process.memory.setU8(512, 0);
+    one.guest.process.memory.setU32(520, response);
+    await one.guest.call(handler, 'respond-from', 512);
+    expect(one.http.events[0]).toEqual(['answer', 200, {}]);
+  });
+
+  it('is dropped, or read by the component itself', async () => {
+    const one = answering();
+    const first = await responseOf(one, 'own words');
+    const consumed = await one.guest.futureOf(sentType, { err: { tag: 'DNS-timeout' } });
+    const [contents] = await one.call('[static]response.consume-body', first.response, consumed);
+    expect(await one.guest.textOf(contents)).toBe('own words');
+    expect(await one.guest.valueOf(first.sent, sentType)).toEqual({ err: { tag: 'DNS-timeout' } });
+    const { response } = await responseOf(one, null);
+    await one.call('[resource-drop]response', response);
+  });
+});
+
+describe('a request that is sent', () => {
+  function client(address: string) {
+    const { network } = world([address]);
+    const guest = new ComponentGuest({ schemes: new SchemeRegistry(networkSchemes(network)) });
+    return { guest, call: guest.of(types) };
+  }
+
+  async function requestTo(one: One, address: string, body: string | null, options: number | null = null) {
+    const [request, sent] = await one.call(
+      '[static]request.new',
+      await fieldsOf(one, { 'x-a': '1' }),
+      body === null ? null : await one.guest.streamOf(body),
+      await one.guest.futureOf(trailersType, { ok: null }),
+      options,
+    );
+    expect(await one.call('[method]request.set-method', request, { tag: body === null ? 'get' : 'post' })).toEqual(
+      done,
+    );
+    expect(await one.call('[method]request.set-scheme', request, { tag: 'HTTP' })).toEqual(done);
+    expect(await one.call('[method]request.set-authority', request, address)).toEqual(done);
+    expect(await one.call('[method]request.set-path-with-query', request, '/path')).toEqual(done);
+    return { request: request as number, sent: sent as number };
+  }
+
+  it('streams its body, and the response comes as a stream', async () => {
+    const address = await httpServer((request, response) => {
+      response.setHeader('x-path', `${request.method} ${request.url} ${request.headers['x-a']}`);
+      request.pipe(response);
+    });
+    const one = client(address);
+    const { request, sent } = await requestTo(one, address, 'y'.repeat(300_000));
+    const { ok: response } = await one.guest.call('wasi:http/client@0.3', 'send', request);
+    expect(await one.call('[method]response.get-status-code', response)).toBe(200);
+    const headers = await one.call('[method]response.get-headers', response);
+    expect(fromFields(await one.call('[method]fields.copy-all', headers))).toMatchObject({ 'x-path': 'POST /path 1' });
+    const consumed = await one.guest.futureOf(sentType, done);
+    const [contents, trailers] = await one.call('[static]response.consume-body', response, consumed);
+    expect(await one.guest.textOf(contents)).toHaveLength(300_000);
+    expect(await one.guest.valueOf(trailers, trailersType)).toEqual({ ok: null });
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+  });
+
+  it('has time limits that cannot be changed in the request', async () => {
+    const one = client('127.0.0.1:1');
+    const limits = [
+      ['[method]request-options.set-connect-timeout', '[method]request-options.get-connect-timeout'],
+      ['[method]request-options.set-first-byte-timeout', '[method]request-options.get-first-byte-timeout'],
+      ['[method]request-options.set-between-bytes-timeout', '[method]request-options.get-between-bytes-timeout'],
+    ] as const;
+    const options = await one.call('[constructor]request-options');
+    for (const [set, get] of limits) {
+      expect(await one.call(get, options)).toBeNull();
+      expect(await one.call(set, options, 5n)).toEqual(done);
+    }
+    const clone = await one.call('[method]request-options.clone', options);
+    const { request } = await requestTo(one, '127.0.0.1:1', null, options);
+    const shown = await one.call('[method]request.get-options', request);
+    expect(await one.call('[method]request-options.get-connect-timeout', shown)).toBe(5n);
+    expect(await one.call('[method]request-options.get-first-byte-timeout', shown)).toBe(5n);
+    expect(await one.call('[method]request-options.get-between-bytes-timeout', shown)).toBe(5n);
+    expect(await one.call('[method]request-options.set-connect-timeout', shown, 6n)).toEqual({
+      err: { tag: 'immutable' },
+    });
+    expect(await one.call('[method]request-options.set-first-byte-timeout', clone, 6n)).toEqual(done);
+    expect(await one.call('[method]request-options.set-between-bytes-timeout', clone, 6n)).toEqual(done);
+    await one.call('[resource-drop]request-options', clone);
+    await one.call('[resource-drop]request', request);
+  });
+
+  it('fails with the error codes of the connection', async () => {
+    const one = client('127.0.0.1:1');
+    const { request, sent } = await requestTo(one, '127.0.0.1:1', null);
+    const answer = await one.guest.call('wasi:http/client@0.3', 'send', request);
+    expect(answer.err.tag).toBe('connection-refused');
+    expect(await one.guest.valueOf(sent, sentType)).toEqual(done);
+    const away = await requestTo(one, '10.0.0.1:80', null);
+    const refused = await one.guest.call('wasi:http/client@0.3', 'send', away.request);
+    expect(refused).toEqual({ err: { tag: 'destination-IP-prohibited' } });
+    expect(await one.guest.valueOf(away.sent, sentType)).toEqual(refused);
+  });
+});
