@@ -8,7 +8,7 @@ import type {
   TokenScope,
 } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
-import { Api, all, type BranchOptions, type CallOptions, handlerPath, type TakeBytes } from './api.ts';
+import { Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage, type TakeBytes } from './api.ts';
 import { type ApiRequest, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import { PlatformCallsClient } from './platform-calls.ts';
@@ -174,6 +174,13 @@ export class Client {
     await this.#api.send({ method: 'DELETE', path: '/second-factor', body: { code } });
   }
 
+  /** Returns a page of the users of the platform, by name, for administrators. */
+  async userPage(after: string | null, options?: CallOptions): Promise<ItemPage<AccountView, string>> {
+    const asked: ApiRequest = { method: 'GET', path: '/users', query: { after: after ?? undefined } };
+    const { users, next } = await this.#api.call(answers.accounts, asked, options);
+    return { items: users, next };
+  }
+
   /** Returns users of the platform, by name, for administrators. `search`: only names that contain it. */
   async users(search?: string, options?: CallOptions): Promise<readonly AccountView[]> {
     return all(async (after) => {
@@ -187,8 +194,9 @@ export class Client {
     return (await this.#api.call(answers.account, { method: 'GET', path: userPath(name) })).user;
   }
 
-  async changeUser(name: string, change: AccountChange): Promise<AccountView> {
-    return (await this.#api.call(answers.account, { method: 'PATCH', path: userPath(name), body: change })).user;
+  async changeUser(name: string, change: AccountChange, options?: CallOptions): Promise<AccountView> {
+    const asked: ApiRequest = { method: 'PATCH', path: userPath(name), body: change };
+    return (await this.#api.call(answers.account, asked, options)).user;
   }
 
   async tokens(options?: CallOptions): Promise<readonly TokenView[]> {

@@ -1,6 +1,7 @@
 /** Parsers of command line values. commander prints the message of an InvalidArgumentError. */
 import { InvalidArgumentError } from 'commander';
 import { levelByName, logLevelNames, logLevels } from '../../src/protocol/nouns.ts';
+import { readBytes } from '../text/size.ts';
 
 /**
  * Description of the argument that names a handler; completion recognises the argument by it. Where it is optional, the
@@ -16,13 +17,10 @@ export function parseCount(least: number, most: number): (text: string) => numbe
   };
 }
 
-const unitBytes: Readonly<Record<string, number>> = { '': 1, KIB: 2 ** 10, MIB: 2 ** 20, GIB: 2 ** 30, TIB: 2 ** 40 };
-
 /** Parses bytes: `500MiB`, `2 GiB`, `1048576`. */
 export function parseBytes(text: string): number {
-  const [, count = '', unit = ''] = /^(\d{1,9}) ?([KMGT]iB)?$/i.exec(text) ?? [];
-  const bytes = count === '' ? 0 : Number(count) * (unitBytes[unit.toUpperCase()] ?? 0);
-  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes;
+  const bytes = readBytes(text);
+  if (bytes !== null) return bytes;
   throw new InvalidArgumentError('It must be a size such as 500MiB or 2GiB.');
 }
 

@@ -28,8 +28,12 @@ import { RecordsView } from './records/RecordsView.tsx';
 import { RecordsScreen } from './records/records-screen.ts';
 import { RunView } from './run/RunView.tsx';
 import { RunScreen } from './run/run-screen.ts';
+import { TokensView } from './tokens/TokensView.tsx';
+import { TokensScreen } from './tokens/tokens-screen.ts';
 import { TransfersView } from './transfers/TransfersView.tsx';
 import { TransfersScreen } from './transfers/transfers-screen.ts';
+import { UsersView } from './users/UsersView.tsx';
+import { UsersScreen } from './users/users-screen.ts';
 
 /** Opens the app with its screens, at a handler if one is named. */
 export function startScreens(app: App, { handler, tab }: { readonly handler?: string; readonly tab?: TabName }): void {
@@ -85,6 +89,14 @@ function transfersPage(app: App): Page {
   return page(new TransfersScreen(app, (handler) => app.jump([handlerPage(app, handler)])), TransfersView);
 }
 
+function tokensPage(app: App): Page {
+  return page(new TokensScreen(app), TokensView);
+}
+
+function usersPage(app: App): Page {
+  return page(new UsersScreen(app), UsersView);
+}
+
 function jumps(app: App, handlers: readonly HandlerInfo[]): readonly Jump[] {
   const places: Jump[] = [
     { name: 'handlers', help: 'all handlers', go: () => app.jump([]) },
@@ -93,6 +105,8 @@ function jumps(app: App, handlers: readonly HandlerInfo[]): readonly Jump[] {
     { name: 'queues', help: 'your queues and their messages', go: () => app.jump([queuesPage(app)]) },
     { name: 'quota', help: 'how much of it is used', go: () => app.jump([quotaPage(app)]) },
     { name: 'transfers', help: 'handlers that are offered to you', go: () => app.jump([transfersPage(app)]) },
+    { name: 'tokens', help: 'who may act for you', go: () => app.jump([tokensPage(app)]) },
+    { name: 'users', help: 'all accounts (administrators)', go: () => app.jump([usersPage(app)]) },
     ...accountPlaces(app).map((place) => jumpTo(app, place)),
     { name: 'logout', help: 'log out', go: () => askLogOut(app) },
     { name: 'quit', help: 'leave', go: () => app.options.exit() },

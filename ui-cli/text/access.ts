@@ -7,16 +7,21 @@ import { visible } from './visible.ts';
 export function tokenTable(tokens: readonly TokenView[], nowMs: number): string[] {
   return table(
     ['ID', 'LABEL', 'SCOPE', 'HANDLER', 'CREATED', 'LAST USED', 'ENDS'].map((title) => ({ title })),
-    tokens.map((token) => [
-      token.id,
-      visible(token.label),
-      token.scope,
-      token.handler ?? 'all',
-      formatAgo(token.createdMs, nowMs),
-      token.lastUsedMs === null ? 'never' : formatAgo(token.lastUsedMs, nowMs),
-      endText(token.expiresMs),
-    ]),
+    tokens.map((token) => tokenCells(token, nowMs)),
   );
+}
+
+/** Returns the cells ID, LABEL, SCOPE, HANDLER, CREATED, LAST USED, ENDS. */
+export function tokenCells(token: TokenView, nowMs: number): string[] {
+  return [
+    visible(token.id),
+    visible(token.label),
+    token.scope,
+    token.handler ?? 'all',
+    formatAgo(token.createdMs, nowMs),
+    token.lastUsedMs === null ? 'never' : formatAgo(token.lastUsedMs, nowMs),
+    endText(token.expiresMs),
+  ];
 }
 
 export function inviteTable(invites: readonly InviteView[], nowMs: number): string[] {
@@ -49,16 +54,21 @@ export function transferTable(transfers: readonly TransferView[]): string[] {
 export function accountTable(users: readonly AccountView[], nowMs: number): string[] {
   return table(
     ['USER', 'STATE', 'HANDLERS', 'STORED', 'CALLS', 'CODE', 'CREATED'].map((title) => ({ title })),
-    users.map((user) => [
-      user.name,
-      [...(user.admin ? ['admin'] : []), ...(user.suspendedMs === null ? [] : ['suspended'])].join(' ') || '-',
-      limited(String(user.handlers), user.handlersMax?.toString()),
-      limited(formatBytes(user.usedBytes), user.quotaBytes === null ? undefined : formatBytes(user.quotaBytes)),
-      user.callsMax === null ? '-' : `at most ${user.callsMax}`,
-      user.secondFactor ? 'yes' : 'no',
-      formatAgo(user.createdMs, nowMs),
-    ]),
+    users.map((user) => accountCells(user, nowMs)),
   );
+}
+
+/** Returns the cells USER, STATE, HANDLERS, STORED, CALLS, CODE, CREATED. */
+export function accountCells(user: AccountView, nowMs: number): string[] {
+  return [
+    user.name,
+    [...(user.admin ? ['admin'] : []), ...(user.suspendedMs === null ? [] : ['suspended'])].join(' ') || '-',
+    limited(String(user.handlers), user.handlersMax?.toString()),
+    limited(formatBytes(user.usedBytes), user.quotaBytes === null ? undefined : formatBytes(user.quotaBytes)),
+    user.callsMax === null ? '-' : `at most ${user.callsMax}`,
+    user.secondFactor ? 'yes' : 'no',
+    formatAgo(user.createdMs, nowMs),
+  ];
 }
 
 function limited(used: string, max: string | undefined): string {

@@ -6,8 +6,10 @@ import {
   formatCount,
   formatDate,
   formatDuration,
+  formatIn,
   plural,
 } from '../../../ui-cli/text/format.ts';
+import { readBytes, typedBytes } from '../../../ui-cli/text/size.ts';
 
 test.each([
   [0, '0 B'],
@@ -76,4 +78,15 @@ test('one is singular', () => {
     '2 lines',
     '0 replies',
   ]);
+});
+
+test('a size is read as it is typed, and typed as it is read', () => {
+  expect(['1', '500MiB', '2 gib', '1KiB'].map(readBytes)).toEqual([1, 500 * 2 ** 20, 2 ** 31, 1024]);
+  expect(['', '0', '-1', '1.5GiB', '2GB', '9'.repeat(12)].map(readBytes)).toEqual([null, null, null, null, null, null]);
+  for (const bytes of [1, 1023, 1024, 500 * 2 ** 20, 3 * 2 ** 40]) expect(readBytes(typedBytes(bytes))).toBe(bytes);
+});
+
+test('times to come are told in one unit', () => {
+  const times = [0, 400, 5_000, 61_000, 7_300_000, 4 * 86_400_000].map((ms) => formatIn(1_000_000 + ms, 1_000_000));
+  expect(times).toEqual(['now', 'now', 'in 5 s', 'in 1 min', 'in 2 h', 'in 4 d']);
 });

@@ -160,7 +160,10 @@ export class DangerTab extends Screen {
     this.slot.close();
     this.state = state;
     this.offer.stop();
-    this.handler.handler.stop();
+    const { handler } = this.handler;
+    handler.stop();
+    // A load that ended meanwhile has found no handler; its error would hide what is said here.
+    handler.error = null;
   }
 
   /** Runs an action that returns what to say. */

@@ -1,6 +1,6 @@
 /** Lists that the jump line offers. Each loads lines, and ends with the command that changes its subject. */
 import type { App } from '../../frame/app.ts';
-import { accountTable, inviteTable, tokenTable } from '../../text/access.ts';
+import { inviteTable } from '../../text/access.ts';
 import { auditTable } from '../../text/audit.ts';
 import { settingsLines } from '../../text/settings.ts';
 import type { RecordsOptions } from './records-screen.ts';
@@ -18,17 +18,9 @@ const entries = 100;
 export function accountPlaces(app: App): readonly Place[] {
   const client = () => app.client;
   return [
-    place('tokens', 'who may act for you', async (signal) => [
-      ...tokenTable(await client().tokens({ signal }), Date.now()),
-      ...hint('wasmcloud tokens create', 'tokens revoke ID'),
-    ]),
     place('invites', 'codes for new accounts', async (signal) => [
       ...inviteTable(await client().invites({ signal }), Date.now()),
       ...hint('wasmcloud invites create'),
-    ]),
-    place('users', 'all accounts (administrators)', async (signal) => [
-      ...accountTable(await client().users(undefined, { signal }), Date.now()),
-      ...hint('wasmcloud users NAME --suspend', '--quota 5GiB', '--handlers 10', '--calls 50'),
     ]),
     place('audit', 'who did what on the platform (administrators)', async (signal) =>
       auditTable((await client().audit(null, { limit: entries }, { signal })).entries),
