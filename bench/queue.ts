@@ -2,6 +2,7 @@
  * Queues end to end: messages published in bulk over HTTP, messages that each invoke a function until its
  * acknowledgement is stored, messages exported over HTTP, and the memory of control meanwhile.
  * `npm run bench -- queue [sqlite postgres peers]`; MESSAGES (default 50,000), BYTES of a message (100), ROUNDS (3).
+ * The processor time of each message is that of all processes: client, server, runners, database.
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,8 +16,8 @@ import { type PlatformChild, startPlatformChild } from '../src/bin/platform-chil
 import { command } from '../test/support/database.ts';
 import { assemble } from '../test/support/e2e-guests.ts';
 import { postgresMissing, startPostgres } from '../test/support/postgres.ts';
+import { type Figure, figure, middle } from './figure.ts';
 import { measurePeers } from './peers/queues.ts';
-import { median } from './statistics.ts';
 import { type Row, table } from './table.ts';
 
 const messages = Number(process.env.MESSAGES ?? 50_000);
@@ -36,14 +37,14 @@ const reader = assemble(`(module
     (i32.const 0)))`);
 
 interface Figures {
-  readonly publishes: number;
-  readonly invocations: number;
-  readonly batched: number;
-  readonly exports: number;
+  readonly publishes: Figure;
+  readonly invocations: Figure;
+  readonly batched: Figure;
+  readonly exports: Figure;
   readonly residentMiB: readonly number[];
 }
 
-/** Measures one platform; each figure is a rate per second. */
+/** Measures one platform. */
 async function measure(env: Readonly<Record<string, string>>): Promise<Figures> {
   const folder = await mkdtemp(join(tmpdir(), 'trisiel-bench-queue-'));
   const platform = await startPlatformChild({
@@ -62,37 +63,32 @@ async function measure(env: Readonly<Record<string, string>>): Promise<Figures> 
     const client = new Client(platform, ((await signedUp.json()) as { token: string }).token);
     await deploy(folder, client, 'single', 'concurrency = 64\n');
     await deploy(folder, client, 'batched', 'concurrency = 4\nbatch = 100\n');
-    const rates = { publishes: [], invocations: [], batched: [], exports: [] } as Record<string, number[]>;
+    const none = (): Figure[] => [];
+    const figures = { publishes: none(), invocations: none(), batched: none(), exports: none() };
     const residentMiB: number[] = [];
     for (let round = 0; round < rounds; round += 1) {
-      for (const [queue, figure, part] of [
-        ['single', 'invocations', 1],
-        ['batched', 'batched', 1],
+      for (const [queue, name] of [
+        ['single', 'invocations'],
+        ['batched', 'batched'],
       ] as const) {
-        const count = Math.ceil(messages * part);
         await client.pause(queue, true);
-        rates.publishes!.push(rate(count, await timed(() => client.publish(queue, count))));
-        if (queue === 'single') {
-          let lines = 0;
-          const ms = await timed(async () => {
-            lines = await client.exported(queue);
-          });
-          rates.exports!.push(rate(lines, ms));
-        }
-        const before = performance.now();
-        await client.pause(queue, false);
-        await client.drained(queue);
-        rates[figure]!.push(rate(count, performance.now() - before));
+        figures.publishes.push(await figure(messages, () => client.publish(queue, messages)));
+        if (queue === 'single') figures.exports.push(await figure(messages, () => client.exported(queue, messages)));
+        figures[name].push(
+          await figure(messages, async () => {
+            await client.pause(queue, false);
+            await client.drained(queue);
+          }),
+        );
         await client.purge(queue);
         residentMiB.push(residentOf(platform));
       }
     }
-    const middle = (name: string) => median(rates[name] ?? []);
     return {
-      publishes: middle('publishes'),
-      invocations: middle('invocations'),
-      batched: middle('batched'),
-      exports: middle('exports'),
+      publishes: middle(figures.publishes),
+      invocations: middle(figures.invocations),
+      batched: middle(figures.batched),
+      exports: middle(figures.exports),
       residentMiB,
     };
   } finally {
@@ -139,8 +135,8 @@ class Client {
     }
   }
 
-  /** Returns the lines of an export that is read as fast as it comes. */
-  exported(queue: string): Promise<number> {
+  /** Reads an export as fast as it comes. Rejects where it has not `count` lines. */
+  exported(queue: string, count: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const url = `${this.platform.controlUrl}/api/v1/queues/${queue}/export`;
       const headers = { authorization: `Bearer ${this.token}`, 'accept-encoding': 'identity' };
@@ -149,7 +145,7 @@ class Client {
         response.on('data', (chunk: Buffer) => {
           for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) lines += 1;
         });
-        response.on('end', () => resolve(lines));
+        response.on('end', () => (lines === count ? resolve() : reject(new Error(`${lines} lines of ${count}`))));
         response.on('error', reject);
       })
         .on('error', reject)
@@ -188,16 +184,6 @@ async function deploy(folder: string, client: Client, queue: string, settings: s
   await git('push', '-q', `${client.platform.controlUrl.replace('://', `://x:${client.token}@`)}/${queue}.git`, 'main');
 }
 
-async function timed(work: () => Promise<void>): Promise<number> {
-  const before = performance.now();
-  await work();
-  return performance.now() - before;
-}
-
-function rate(count: number, ms: number): number {
-  return (count / ms) * 1000;
-}
-
 /** Returns the resident memory of control in MiB; 0 where the system does not tell. */
 function residentOf({ child }: PlatformChild): number {
   try {
@@ -209,9 +195,9 @@ function residentOf({ child }: PlatformChild): number {
 }
 
 const rows: Row[] = [];
+const shown = ({ rate, cpuUs }: Figure) => [Math.round(rate).toLocaleString('en'), Math.round(cpuUs)];
 const add = (name: string, figures: Figures): void => {
-  const shown = [figures.publishes, figures.invocations, figures.batched, figures.exports];
-  rows.push([name, ...shown.map((figure) => Math.round(figure).toLocaleString('en'))]);
+  rows.push([name, ...[figures.publishes, figures.invocations, figures.batched, figures.exports].flatMap(shown)]);
   console.log(`${name}: memory of control after each part, MiB: ${figures.residentMiB.join(' ')}`);
 };
 if (isWanted('sqlite')) add('Trisiel, SQLite', await measure({}));
@@ -229,12 +215,12 @@ if (isWanted('postgres')) {
 }
 if (isWanted('peers')) {
   for (const { name, publishes, jobs } of await measurePeers({ messages, bytes, rounds })) {
-    rows.push([name, Math.round(publishes).toLocaleString('en'), Math.round(jobs).toLocaleString('en'), '', '']);
+    rows.push([name, ...shown(publishes), ...shown(jobs), '', '', '', '']);
   }
 }
-rows.push(['aim', '5,000', '1,500', '', '200,000']);
+rows.push(['aim', '5,000', '', '1,500', '', '', '', '200,000', '']);
 table(
   `queue: ${messages.toLocaleString('en')} messages of ${bytes} bytes, medians of ${rounds} rounds`,
-  ['', 'publishes/s', 'invocations/s', 'in batches of 100/s', 'exported/s'],
+  ['', 'publishes/s', 'µs', 'invocations/s', 'µs', 'in batches of 100/s', 'µs', 'exported/s', 'µs'],
   rows,
 );

@@ -8,13 +8,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { command } from '../../test/support/database.ts';
 import { postgresMissing, startPostgres } from '../../test/support/postgres.ts';
-import { median } from '../statistics.ts';
+import { type Figure, figure, middle } from '../figure.ts';
 
 export interface PeerFigures {
   readonly name: string;
-  /** Jobs a second, added in bulk; then worked off by a function of JavaScript that does nothing. */
-  readonly publishes: number;
-  readonly jobs: number;
+  /** Jobs added in bulk; then worked off by a function of JavaScript that does nothing. */
+  readonly publishes: Figure;
+  readonly jobs: Figure;
 }
 
 interface PeerOptions {
@@ -74,17 +74,17 @@ async function inRounds(
   add: (count: number) => Promise<void>,
   work: (count: number) => Promise<void>,
 ): Measure {
-  const publishes: number[] = [];
-  const jobs: number[] = [];
+  const publishes: Figure[] = [];
+  const jobs: Figure[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    let before = performance.now();
-    for (let left = messages; left > 0; left -= batch) await add(Math.min(batch, left));
-    publishes.push((messages / (performance.now() - before)) * 1000);
-    before = performance.now();
-    await work(messages);
-    jobs.push((messages / (performance.now() - before)) * 1000);
+    publishes.push(
+      await figure(messages, async () => {
+        for (let left = messages; left > 0; left -= batch) await add(Math.min(batch, left));
+      }),
+    );
+    jobs.push(await figure(messages, () => work(messages)));
   }
-  return { publishes: median(publishes), jobs: median(jobs) };
+  return { publishes: middle(publishes), jobs: middle(jobs) };
 }
 
 async function bullmq(options: PeerOptions): Measure {

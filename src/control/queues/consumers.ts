@@ -44,6 +44,8 @@ interface Lane {
   isWoken: boolean;
   timer: NodeJS.Timeout | null;
   doneSincePruning: number;
+  /** Whether its subscription has ended: calls in progress are settled, nothing more is taken. */
+  isGone: boolean;
 }
 
 export interface ConsumersOptions {
@@ -138,6 +140,7 @@ export class Consumers {
           isWoken: false,
           timer: null,
           doneSincePruning: 0,
+          isGone: false,
         });
     }
     for (const [key, lane] of this.#lanes) {
@@ -147,6 +150,7 @@ export class Consumers {
         if (lane.subscription.isDue) this.#wake(lane);
       } else {
         stopTimer(lane);
+        lane.isGone = true;
         this.#lanes.delete(key);
         this.#waiting.delete(lane);
       }
@@ -155,7 +159,7 @@ export class Consumers {
 
   #wake(lane: Lane): void {
     lane.isWoken = true;
-    if (lane.isTaking || this.#isClosed) return;
+    if (lane.isTaking || lane.isGone || this.#isClosed) return;
     lane.isTaking = true;
     void this.#take(lane)
       .catch((error: unknown) => this.#report(error))
@@ -167,7 +171,7 @@ export class Consumers {
   }
 
   async #take(lane: Lane): Promise<void> {
-    while (lane.isWoken && !this.#isClosed) {
+    while (lane.isWoken && !lane.isGone && !this.#isClosed) {
       lane.isWoken = false;
       stopTimer(lane);
       const { subscription } = lane;

@@ -12,6 +12,7 @@ import type { Kysely, Transaction } from 'kysely';
 import { MIB, queueLimits } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
+import { Acknowledgements, store } from './acknowledgements.ts';
 import { type Taker, takenBy } from './taker.ts';
 import { bringBack, findMessages, lockQueue } from './waiting-messages.ts';
 
@@ -80,12 +81,14 @@ export class Deliveries {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #acknowledgements: Acknowledgements;
 
   /** `now`: clock in Unix milliseconds; `random`: number in [0, 1). */
   constructor(options: { readonly db: Database; readonly now: () => number; readonly random: () => number }) {
     this.#db = options.db;
     this.#now = options.now;
     this.#random = options.random;
+    this.#acknowledgements = new Acknowledgements({ db: options.db.relaxed, now: options.now });
   }
 
   /**
@@ -106,28 +109,28 @@ export class Deliveries {
       const queue = await lockQueue(trx, queueId);
       if (queue === null || queue.isPaused) return { messages: [], hasMore: false, nextMs: null, lost: noneLost };
       const nowMs = this.#now();
-      const lost = await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
-      await trx
-        .updateTable('messages')
-        .set({ due_ms: 0 })
-        .where('queue_id', '=', queueId)
-        .where('state', '=', 'ready')
-        .where('due_ms', '>', 0)
-        .where('due_ms', '<=', nowMs)
-        .execute();
-      const { count } = await trx
-        .selectFrom('messages')
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .where('queue_id', '=', queueId)
-        .where('state', '=', 'inflight')
-        .where('taken_by', '=', handlerId)
-        .executeTakeFirstOrThrow();
-      const room = Math.min(options.limit, options.inFlightMax - Number(count));
+      let times = await dueTimes(trx, queueId, handlerId);
+      let lost: Taken['lost'] = noneLost;
+      if (isPast(times, nowMs)) {
+        lost = await this.#settleLost(trx, queueId, options.maxAttempts, nowMs);
+        await trx
+          .updateTable('messages')
+          .set({ due_ms: 0 })
+          .where('queue_id', '=', queueId)
+          .where('state', '=', 'ready')
+          .where('due_ms', '>', 0)
+          .where('due_ms', '<=', nowMs)
+          .execute();
+        times = await dueTimes(trx, queueId, handlerId);
+      }
+      const room = Math.min(options.limit, options.inFlightMax - times.inFlight);
       const { messages, hasMore } =
         room <= 0
           ? { messages: [], hasMore: false }
           : await takeSome(trx, { queueId, handlerId, takenId, room, nowMs });
-      return { messages, hasMore, nextMs: await nextDue(trx, queueId), lost };
+      const next = [times.readyMs, times.reservedMs, messages.length > 0 ? nowMs + deliveryLimits.visibleMs : null];
+      const nextMs = next.reduce((min, ms) => (ms !== null && (min === null || ms < min) ? ms : min), null);
+      return { messages, hasMore, nextMs, lost };
     });
   }
 
@@ -182,21 +185,9 @@ export class Deliveries {
     invocation: string | null,
   ): Promise<number> {
     const groups = groupsOf(messages);
-    const store = async (db: Kysely<Schema>): Promise<number> => {
-      const { numUpdatedRows } = await db
-        .updateTable('messages')
-        .set({ state: 'done', due_ms: 0, ended_ms: this.#now(), reason: null, invocation })
-        .where(
-          'id',
-          'in',
-          messages.map(({ id }) => id),
-        )
-        .where('state', '=', 'inflight')
-        .where('taken_id', '=', takenId)
-        .executeTakeFirst();
-      return Number(numUpdatedRows);
-    };
-    return groups.length === 0 ? store(this.#db.relaxed) : this.#settle(queueId, groups, store);
+    const acknowledgement = { takenId, ids: messages.map(({ id }) => id), invocation };
+    if (groups.length === 0) return this.#acknowledgements.add(acknowledgement);
+    return this.#settle(queueId, groups, async (db) => (await store(db, [acknowledgement], this.#now())).size);
   }
 
   /**
@@ -215,7 +206,7 @@ export class Deliveries {
     const nowMs = this.#now();
     const reason = failure.reason.slice(0, queueLimits.reasonChars);
     const { messages, invocation, maxAttempts } = failure;
-    const store = async (db: Kysely<Schema>): Promise<void> => {
+    const fail = async (db: Kysely<Schema>): Promise<void> => {
       for (const { id, attempt } of messages) {
         const isLast = attempt >= maxAttempts;
         await db
@@ -233,7 +224,7 @@ export class Deliveries {
           .execute();
       }
     };
-    await this.#settle(queueId, groupsOf(messages), store);
+    await this.#settle(queueId, groupsOf(messages), fail);
   }
 
   /** Returns messages that were not delivered: they are ready again after `delayMs`, and the attempt is not counted. */
@@ -255,15 +246,15 @@ export class Deliveries {
       .execute();
   }
 
-  /** Runs `store`, which settles messages, in a transaction that brings the next messages of their groups back. */
+  /** Runs `change`, which settles messages, in a transaction that brings the next messages of their groups back. */
   async #settle<Result>(
     queueId: string,
     groups: readonly string[],
-    store: (db: Kysely<Schema>) => Promise<Result>,
+    change: (db: Kysely<Schema>) => Promise<Result>,
   ): Promise<Result> {
     return this.#db.relaxed.transaction().execute(async (trx) => {
       if (groups.length > 0) await lockQueue(trx, queueId);
-      const result = await store(trx);
+      const result = await change(trx);
       await bringBack(trx, queueId, groups);
       return result;
     });
@@ -282,7 +273,7 @@ export class Deliveries {
       .set({ due_ms: nowMs + deliveryLimits.visibleMs })
       .where('queue_id', '=', queueId)
       .where('state', '=', 'inflight')
-      .where('due_ms', '>', nowMs + deliveryLimits.visibleMs + deliveryLimits.clockBackMs)
+      .where('due_ms', '>', latestMs(nowMs))
       .execute();
     const rows = await trx
       .updateTable('messages')
@@ -366,14 +357,55 @@ async function takeSome(
   return { messages, hasMore: found.hasMore };
 }
 
-/** Returns when the next delayed message is due or the next reservation expires. */
-async function nextDue(trx: Transaction<Schema>, queueId: string): Promise<number | null> {
-  const row = await trx
-    .selectFrom('messages')
-    .select(({ fn }) => fn.min('due_ms').as('due'))
-    .where('queue_id', '=', queueId)
-    .where('state', 'in', ['ready', 'inflight'])
-    .where('due_ms', '>', 0)
-    .executeTakeFirst();
-  return row?.due == null ? null : Number(row.due);
+/** What a take must know of a queue, in Unix milliseconds; null: there is no such message. */
+interface DueTimes {
+  /** When the next delayed message is due. */
+  readonly readyMs: number | null;
+  /** When the first and the last reservation end. */
+  readonly reservedMs: number | null;
+  readonly lastReservedMs: number | null;
+  /** Number of messages in flight to the handler. */
+  readonly inFlight: number;
+}
+
+async function dueTimes(trx: Transaction<Schema>, queueId: string, handlerId: string): Promise<DueTimes> {
+  const inFlight = trx.selectFrom('messages').where('queue_id', '=', queueId).where('state', '=', 'inflight');
+  const found = await trx
+    .selectNoFrom([
+      trx
+        .selectFrom('messages')
+        .select(({ fn }) => fn.min<number | null>('due_ms').as('ms'))
+        .where('queue_id', '=', queueId)
+        .where('state', '=', 'ready')
+        .where('due_ms', '>', 0)
+        .as('ready'),
+      inFlight.select(({ fn }) => fn.min<number | null>('due_ms').as('ms')).as('reserved'),
+      inFlight.select(({ fn }) => fn.max<number | null>('due_ms').as('ms')).as('last'),
+      inFlight
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('taken_by', '=', handlerId)
+        .as('count'),
+    ])
+    .executeTakeFirstOrThrow();
+  const time = (ms: number | null): number | null => (ms === null ? null : Number(ms));
+  return {
+    readyMs: time(found.ready),
+    reservedMs: time(found.reserved),
+    lastReservedMs: time(found.last),
+    inFlight: Number(found.count),
+  };
+}
+
+/** Whether a delayed message is due, a reservation has ended, or one ends so late that the clock was put back since. */
+function isPast({ readyMs, reservedMs, lastReservedMs }: DueTimes, nowMs: number): boolean {
+  return (
+    (readyMs !== null && readyMs <= nowMs) ||
+    (reservedMs !== null && reservedMs <= nowMs) ||
+    (lastReservedMs !== null && lastReservedMs > latestMs(nowMs))
+  );
+}
+
+/** Latest end of a reservation that was made by this clock. */
+function latestMs(nowMs: number): number {
+  return nowMs + deliveryLimits.visibleMs + deliveryLimits.clockBackMs;
 }

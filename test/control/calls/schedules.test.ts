@@ -229,6 +229,7 @@ onEachDatabase('schedules', (dialect) => {
     expect(await schedules.show('h', 'minutely')).toMatchObject({ isPaused: true, nextMs: [], runs: [] });
     await schedules.pause('h', 'minutely', false);
     expect(await schedules.fire()).toBe(nowMs + 60_000);
+    expect(await runs()).toEqual([]);
     await expect(schedules.pause('h', 'nothing', true)).rejects.toMatchObject({ code: 'not_found' });
   });
 

@@ -103,6 +103,11 @@ onEachDatabase('consumers', (dialect) => {
     await eventually(async () => expect(held).toHaveLength(2));
     for (const go of held) go();
     await eventually(async () => expect(await counts()).toEqual({ ready: 2, inflight: 0, dead: 0, done: 1 }));
+    // A further take of the old consumer would have been made before this one.
+    await own.publish('ada', 'other', 'y');
+    await eventually(async () => expect(held).toHaveLength(3));
+    expect(await counts()).toEqual({ ready: 2, inflight: 0, dead: 0, done: 1 });
+    held[2]!();
     expect(reported).toEqual([]);
   });
 

@@ -7,7 +7,7 @@ import {
   deliveryLimits,
   type TakenMessage,
 } from '../../../src/control/queues/deliveries.ts';
-import { dueMessages } from '../../../src/control/queues/waiting-messages.ts';
+import { dueMessages, lockQueue } from '../../../src/control/queues/waiting-messages.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 import { analyze, expectFewRows } from '../../support/query-plans.ts';
 import { type TestQueues, testQueues } from '../../support/queues.ts';
@@ -102,6 +102,21 @@ onEachDatabase('messages that wait', (dialect) => {
     expect(texts(again.messages)).toEqual(['a1']);
     await deliveries.done(again.delivery, again.messages, null);
     expect(texts((await take(10)).messages)).toEqual(['a3']);
+  });
+
+  // SQLite locks the whole file.
+  it.skipIf(dialect.name === 'sqlite')('are settled before or after a take, never during one', async () => {
+    await own.publish('ada', 'q', ['a1', 'a2'], { group: 'a' });
+    const { delivery, messages } = await take(1);
+    let settled: Promise<number> | null = null;
+    await store.db.transaction().execute(async (trx) => {
+      await lockQueue(trx, queueId);
+      settled = deliveries.done(delivery, messages, null);
+      const waiting = () => sql`select 1 from pg_locks where not granted`.execute(trx);
+      await expect.poll(async () => (await waiting()).rows.length, { timeout: 3_000 }).toBeGreaterThan(0);
+    });
+    expect(await settled).toBe(1);
+    expect(texts((await take(1)).messages)).toEqual(['a2']);
   });
 
   it('whatever happens: none is forgotten, none of a group is taken beside or before an earlier one', async () => {
