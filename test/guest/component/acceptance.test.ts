@@ -1,0 +1,80 @@
+/**
+ * What holds for modules holds for components: exact gas, many waits at once, deadlines, instances that are used again.
+ */
+import { describe, expect, it } from 'vitest';
+import { vetProgram } from '../../../src/guest/component/vet-program.ts';
+import { abis, providedFunctions, providedInterfaces } from '../../../src/guest/kernel/abi/all.ts';
+import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { fixture, type GuestOptions, type runGuest, runVetted } from '../../support/run-guest.ts';
+
+const vetted = (name: string) =>
+  vetProgram(fixture(`component/${name}`), { provided: providedFunctions, ...providedInterfaces });
+
+const components = { http: vetted('http'), http3: vetted('http3'), cgi: vetted('cgi'), cli3: vetted('cli3') };
+
+/** Answers one request with a component. */
+async function answer(name: 'http' | 'http3', request: RequestOptions, options: GuestOptions = {}) {
+  const http = new RecordedHttp(request);
+  const run = await runVetted(components[name], { ...options, http });
+  return { ...run, http };
+}
+
+describe('a program of WASI 0.3', () => {
+  it('that waits inside, in synchronous copies, keeps the contract of standard streams', async () => {
+    const run = await runVetted(components.cli3, { stdin: 'some words\n'.repeat(1000) });
+    expect(run.end).toEqual({ kind: 'exit', status: 0 });
+    expect(run.stdout.toString()).toBe('SOME WORDS\n'.repeat(1000));
+    expect(run.stderr.toString()).toBe('11000\n');
+  });
+
+  it('ends with the status of its result', async () => {
+    expect((await runVetted(components.cli3, {})).end).toEqual({ kind: 'exit', status: 1 });
+  });
+});
+
+describe('gas', () => {
+  const cases: readonly (readonly [string, (gas?: number) => ReturnType<typeof runGuest>])[] = [
+    ['http', (gas) => answer('http', { method: 'POST', body: 'some words' }, limited(gas))],
+    ['http3', (gas) => answer('http3', { pathWithQuery: '/copy', body: 'some words' }, limited(gas))],
+    ['cgi', (gas) => runVetted(components.cgi, { stdin: 'some words', env: { QUERY_STRING: 'a=b' }, ...limited(gas) })],
+    ['cli3', (gas) => runVetted(components.cli3, { stdin: 'some words', ...limited(gas) })],
+  ];
+  function limited(gas: number | undefined): GuestOptions {
+    return gas === undefined ? {} : { limits: { gas } };
+  }
+
+  it.each(cases)('of %s: a limit of what was used passes, one less does not', async (_name, run) => {
+    const { used } = (await run()).guest.meter;
+    expect(used).toBeGreaterThan(100);
+    const exact = await run(used);
+    expect([exact.end.kind, exact.guest.meter.used]).toEqual(['exit', used]);
+    expect((await run(used - 1)).end).toMatchObject({ kind: 'gas', limit: used - 1 });
+  });
+});
+
+describe('waits', () => {
+  it('of 1,000 components at once all end', async () => {
+    const runs = Array.from({ length: 1000 }, () => answer('http3', { pathWithQuery: '/sleep' }));
+    for (const { end, http } of await Promise.all(runs)) {
+      expect(end).toEqual({ kind: 'exit', status: 0 });
+      expect(http.answered).toBe('slept\n');
+    }
+  });
+
+  it.each(['http', 'http3'] as const)('of %s end at the deadline', async (name) => {
+    const waits = { scheme: 'http', read: () => new Promise<void>(() => undefined) };
+    const body = { ...waits, write: () => -1, flush: () => 0, close: () => 0 };
+    const path = name === 'http' ? '/' : '/copy';
+    const request = { method: 'POST', pathWithQuery: path, body };
+    const { end } = await answer(name, request, { limits: { timeoutMs: 100 } });
+    expect(end).toEqual({ kind: 'deadline', timeoutMs: 100 });
+  });
+});
+
+it('every host function of the linked components has a row', () => {
+  const rows = new Set(
+    abis.flatMap(({ modules, syscalls }) => modules.flatMap((m) => syscalls.map((s) => `${m} ${s.name}`))),
+  );
+  for (const { module } of Object.values(components))
+    for (const wanted of module.plan.imports) expect(rows).toContain(`${wanted.module} ${wanted.name}`);
+});
