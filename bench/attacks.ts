@@ -5,7 +5,8 @@
  *
  * - instances: modules at the caps on imports, globals and exports, whose every call traps and needs a new instance
  * - plain: four ordinary calls at a time of a neighbour's function: what any traffic costs, to compare with
- * - code: handlers with 4 MB of machine code each, called in turn, more than the code budget holds
+ * - code: handlers with 32 MB of machine code each, called in turn, one and a half times a user's share of the budget:
+ *   each call compiles one of them again
  * - sockets: 2,000 connections of one address to the API, half of a request head on each, one side closed
  * - dripping: 8 pushes that send a byte a second, and 64 more that wait
  * - search: 8 searches at a time, of one user, over all lines that a handler may keep
@@ -18,6 +19,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { codeLimits } from '../src/runner/limits.ts';
 import {
   commit,
   createUser,
@@ -145,8 +147,10 @@ const attacks: Readonly<Record<string, Attack>> = {
 
   async code(platform, attacker) {
     const names: string[] = [];
-    for (let n = 0; n < 12; n += 1)
-      if (await deploy(platform, attacker, `code-${n}`, moduleOf(4_000, n))) names.push(`code-${n}`);
+    const shareBytes = codeLimits.bytes * codeLimits.shareOfOwner;
+    const moduleCodeBytes = 32e6; // Measured by the vet of moduleOf(12_000, …).
+    for (let n = 0; n * moduleCodeBytes < shareBytes * 1.5; n += 1)
+      if (await deploy(platform, attacker, `code-${n}`, moduleOf(12_000, n))) names.push(`code-${n}`);
     return calling(
       2,
       names.map((name) => `${platform.runUrl}/${name}/`),

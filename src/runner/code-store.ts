@@ -6,7 +6,9 @@
  * |
  * +--> the engine refuses it: the error stays, nothing is tried again
  */
+import { setTimeout as pause } from 'node:timers/promises';
 import { PlatformError } from '../protocol/errors.ts';
+import { KeyedMutex } from '../waiting/keyed-mutex.ts';
 import { Semaphore } from '../waiting/semaphore.ts';
 import { codeLimits } from './limits.ts';
 
@@ -27,6 +29,8 @@ export interface CodeStoreOptions {
   readonly budgetBytes?: number;
   /** Collects garbage now: V8 frees dropped code only when a collection sees that no reference is left. */
   readonly collect: () => void;
+  /** Resolves after `waitMs` milliseconds; by default a timer. */
+  readonly pause?: (waitMs: number) => Promise<unknown>;
 }
 
 interface Code {
@@ -56,6 +60,10 @@ export class CodeStore {
     waiting: codeLimits.waiting,
     full: () => overloaded('Too many functions are being loaded.'),
   });
+  /** Loads that drop other code: one at a time of each owner. */
+  readonly #displacing = new KeyedMutex();
+  /** Time at which an owner's next load may drop other code, on the clock of performance.now, by owner. */
+  readonly #restsUntilMs = new Map<string, number>();
   /** Bytes of machine code, of warm and loading code together. */
   #heldBytes = 0;
   #droppedBytes = 0;
@@ -119,17 +127,49 @@ export class CodeStore {
     if (code === undefined) throw new Error(`no Deployment has the Artifact ${name}`);
     if (code.module !== null) return code.module;
     if (code.refusal !== null) throw code.refusal;
-    code.loading ??= this.#turns
-      .run(() => this.#compile(code))
-      .finally(() => {
-        code.loading = null;
-      });
+    code.loading ??= this.#inTurn(code).finally(() => {
+      code.loading = null;
+    });
     return code.loading;
   }
 
   /** Returns why this Artifact can never be run here; null: no reason is known. */
   refusalOf(name: string): Error | null {
     return this.#codes.get(name)?.refusal ?? null;
+  }
+
+  /**
+   * Compiles `code` when its turn comes. A load that drops other code waits for the owner's rest after the one before:
+   * an owner who calls more code in turn than there is room for would else keep every core compiling.
+   */
+  #inTurn(code: Code): Promise<WebAssembly.Module> {
+    if (!this.#displaces(code)) return this.#turns.run(() => this.#compile(code));
+    const { ownerId } = code;
+    return this.#displacing.run(ownerId, async () => {
+      const waitMs = (this.#restsUntilMs.get(ownerId) ?? 0) - performance.now();
+      if (waitMs > 0) await (this.#options.pause ?? pause)(waitMs);
+      return this.#turns.run(() => this.#compileThenRest(code));
+    });
+  }
+
+  async #compileThenRest(code: Code): Promise<WebAssembly.Module> {
+    const startMs = performance.now();
+    try {
+      return await this.#compile(code);
+    } finally {
+      const endMs = performance.now();
+      for (const [ownerId, untilMs] of this.#restsUntilMs) if (untilMs <= endMs) this.#restsUntilMs.delete(ownerId);
+      const restMs = Math.min((endMs - startMs) * codeLimits.restFactor, codeLimits.restMs);
+      this.#restsUntilMs.set(code.ownerId, endMs + restMs);
+    }
+  }
+
+  /** Returns whether loading `code` drops other code: the owner's share or the whole budget has no room for it. */
+  #displaces(code: Code): boolean {
+    const shareBytes = this.#budgetBytes * codeLimits.shareOfOwner;
+    return (
+      this.#heldBytes + code.codeBytes > this.#budgetBytes || this.#heldBy(code.ownerId) + code.codeBytes > shareBytes
+    );
   }
 
   async #compile(code: Code): Promise<WebAssembly.Module> {

@@ -83,6 +83,12 @@ export const codeLimits = {
   shareOfOwner: 1 / 2,
   /** Artifacts compiled at the same time; each compilation uses several cores. */
   loading: 2,
+  /**
+   * An owner whose load has dropped other code rests before the next such load: this many times as long as the
+   * compilation took, and at most `restMs` milliseconds.
+   */
+  restFactor: 2,
+  restMs: 1_000,
   /** Artifacts that wait to be compiled. */
   waiting: 1_000,
   /** Requests of all functions that wait for code. */

@@ -13,11 +13,16 @@ interface Use extends CodeUse {
   drops: number;
 }
 
-function makeStore(budgetBytes: number, read: (name: string) => Promise<Uint8Array> = async () => bytes) {
+function makeStore(
+  budgetBytes: number,
+  read: (name: string) => Promise<Uint8Array> = async () => bytes,
+  pause: (waitMs: number) => Promise<unknown> = async () => {},
+) {
   const reads: string[] = [];
   let collections = 0;
   const store = new CodeStore({
     budgetBytes,
+    pause,
     read: (name) => {
       reads.push(name);
       return read(name);
@@ -73,6 +78,32 @@ describe('the code of a runner', () => {
     busy.isBusy = false;
     await store.load('other');
     expect(busy.drops).toBe(1);
+  });
+
+  it('that needs the room of other code is loaded one at a time for a user, with rests, and others do not wait', async () => {
+    const rests: { ms: number; end: () => void }[] = [];
+    // Reading takes 5 ms or more on the clock, so that a rest follows.
+    const slow = async () => {
+      for (const start = performance.now(); performance.now() - start < 5; );
+      return bytes;
+    };
+    const { store, reads, add, join } = makeStore(1_000, slow, (ms) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      rests.push({ ms, end: resolve });
+      return promise;
+    });
+    for (const name of ['a', 'b', 'c']) join(name, 400, 'greedy');
+    await store.load('a');
+    await store.load('b'); // Drops a: the owner's share is 500.
+    const third = store.load('c');
+    await store.load('b'); // Is held: nothing to wait for.
+    await add('neighbour', 100, 'other');
+    expect(reads).toEqual(['a', 'b', 'neighbour']);
+    expect(rests).toHaveLength(1);
+    expect(rests[0]?.ms).toBeGreaterThan(0);
+    rests[0]?.end();
+    await third;
+    expect(reads).toEqual(['a', 'b', 'neighbour', 'c']);
   });
 
   it('of one user gives way to that user first, beyond a share', async () => {
