@@ -15,6 +15,20 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'code: loads that drop other code rest between two of one owner',
+    file: 'src/runner/code-store.ts',
+    find: 'if (waitMs > 0) await',
+    replace: 'if (waitMs > Number.POSITIVE_INFINITY) await',
+    tests: ['test/runner/code-store.test.ts'],
+  },
+  {
+    name: 'code: compilation has a lower priority than event loops',
+    file: 'src/control/fleet/runner-process.ts',
+    find: 'if (child.pid !== undefined) lowerCompilers(child.pid);',
+    replace: '',
+    tests: ['test/control/fleet/compiler-priority.test.ts'],
+  },
+  {
     name: 'reserve: host calls end where the memory of the guest ends',
     file: 'src/guest/kernel/memory.ts',
     find: 'buffer.byteLength - this.#reserve.value * PAGE_BYTES',

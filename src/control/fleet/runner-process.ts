@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { maximumLimits, pushLimits } from '../../protocol/limits.ts';
 import type { FromRunner, RunnerStats, ToRunner } from '../../protocol/messages.ts';
+import { lowerCompilers } from './compiler-priority.ts';
 import { fleetLimits } from './limits.ts';
 import { MarkFile } from './mark-file.ts';
 import { processorUse } from './processor-use.ts';
@@ -106,6 +107,7 @@ export class RunnerProcess {
       switch (message.kind) {
         case 'booted':
           this.#isBooted = true;
+          if (child.pid !== undefined) lowerCompilers(child.pid);
           booted.resolve();
           return;
         case 'listening':
