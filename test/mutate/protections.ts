@@ -1416,6 +1416,27 @@ export const protections: readonly Protection[] = [
     tests: ['test/e2e/async-http.test.ts'],
   },
   {
+    name: 'screens: a message of a queue shows its control characters, it does not execute them',
+    file: 'ui-cli/text/queue.ts',
+    find: 'visible(text.slice(0, rowChars))',
+    replace: 'text.slice(0, rowChars)',
+    tests: ['test/ui-cli/screens/queues.test.ts'],
+  },
+  {
+    name: 'screens: bytes of a message are shown as printable characters alone',
+    file: 'ui-cli/text/hex.ts',
+    find: 'byte >= 0x20 && byte < 0x7f',
+    replace: 'byte !== 0',
+    tests: ['test/ui-cli/text/hex.test.ts'],
+  },
+  {
+    name: 'screens: what cannot be undone needs the name typed',
+    file: 'ui-cli/frame/form-slot.ts',
+    find: 'form.value(label).trim() === name',
+    replace: "form.value(label) !== ''",
+    tests: ['test/ui-cli/screens/danger.test.ts'],
+  },
+  {
     name: 'exports: a record that was cut off is written anew',
     file: 'ui-cli/exports/export-file.ts',
     find: 'await file.truncate(at);',

@@ -140,6 +140,30 @@ describe.skipIf(missing)('in a real terminal', () => {
     await isRestored();
   });
 
+  test('a queue: control characters of a message visible in its row and in full, typed names purge it', async () => {
+    const adaId = (await control.accounts.actorOfToken(variables.WASMCLOUD_TOKEN ?? ''))!.user.id;
+    await control.publish(adaId, 'mail', ['evil \u001b[2J\u001b[H\u0007\u009b31m end\nand more', 'fine']);
+    pane = await Pane.open(control.folder, variables);
+    await pane.keys(start, 'Enter');
+    await pane.shows('› alpha');
+    await pane.keys('Q');
+    await pane.shows(/› mail +no consumer +2/);
+    await pane.keys('Enter');
+    await pane.shows('evil ^[[2J^[[H^G<U+009B>31m end^Jand more');
+    await pane.keys('Enter');
+    await pane.shows(/^ evil \^\[\[2J\^\[\[H\^G<U\+009B>31m end\n and more/m);
+    await pane.keys('h');
+    await pane.shows('65 76 69 6c 20 1b 5b 32');
+    await pane.keys('Escape');
+    await pane.shows('[all 2]');
+    await pane.keys('P');
+    await pane.shows('Purge 2 messages of mail');
+    await pane.keys('mail', 'Enter');
+    await pane.shows('removed 2 messages');
+    await pane.keys('C-c');
+    await isRestored();
+  });
+
   test('typed quickly: sign up, create, and what the first screen then says', async () => {
     const folder = join(control.folder, 'fresh');
     await mkdir(folder);

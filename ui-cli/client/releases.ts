@@ -1,7 +1,7 @@
 /** Calls of the API about versions: Deployments, rollbacks, gradual releases, previews of branches. */
 import type { DeploymentView, PreviewView, RolloutView } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
-import { type Api, all, type BranchOptions, type CallOptions, handlerPath } from './api.ts';
+import { type Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage } from './api.ts';
 
 export class ReleasesClient {
   readonly #api: Api;
@@ -12,10 +12,19 @@ export class ReleasesClient {
 
   /** Returns the newest Deployments, newest first. With `branch`: those of that branch's preview. */
   async deployments(name: string, options: BranchOptions = {}): Promise<readonly DeploymentView[]> {
-    const query = { branch: options.branch ?? undefined };
+    return (await this.deploymentPage(name, {}, options)).items;
+  }
+
+  /** Returns a page of Deployments, newest first; `after`: older than the one with this number. */
+  async deploymentPage(
+    name: string,
+    page: { readonly after?: number | undefined; readonly limit?: number | undefined },
+    options: BranchOptions = {},
+  ): Promise<ItemPage<DeploymentView, number>> {
+    const query = { ...page, branch: options.branch ?? undefined };
     const asked = { method: 'GET', path: `${handlerPath(name)}/deployments`, query } as const;
-    const answer = await this.#api.call(answers.deployments, asked, options);
-    return answer.deployments.toSorted((a, b) => b.number - a.number);
+    const { deployments, next } = await this.#api.call(answers.deployments, asked, options);
+    return { items: deployments.toSorted((a, b) => b.number - a.number), next };
   }
 
   /** Serves an earlier version. With `branch`: of that branch's preview. */

@@ -17,3 +17,18 @@ test('a rollback previews the change and does it after a yes', async () => {
   await screen.press('gb', 'alpha: v2 -> v4');
   await screen.press('y', 'alpha: v2 -> v4: live');
 });
+
+test('older versions are loaded page by page, and the question names a live version that is not loaded', async () => {
+  const { control } = screens;
+  await control.deploy({ handler: 'beta', user: 'ada', number: 1, state: 'live' });
+  for (let number = 2; number <= 150; number += 1)
+    await control.deploy({ handler: 'beta', user: 'ada', number, state: 'retired' });
+  const screen = screens.open({ handler: 'beta', tab: 'deployments' });
+  await screen.shows(/› v150 +retired/);
+  await screen.shows(/1 of 100 +more follow/);
+  await screen.shows('live v1');
+  await screen.press('b', 'beta: v1 -> v150');
+  await screen.press('n', /› v150 +retired/);
+  await screen.press('G', '100 of 150');
+  await screen.press('G', /› v1 +live/);
+});

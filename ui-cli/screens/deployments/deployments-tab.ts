@@ -1,7 +1,8 @@
 import type { DeploymentView } from '../../../src/protocol/nouns.ts';
+import type { ItemPage } from '../../client/api.ts';
 import type { Binding } from '../../frame/bindings.ts';
-import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
+import { PagedListScreen } from '../../frame/paged-list-screen.ts';
 import { previewRollback } from '../../text/deployment.ts';
 import { errorLines } from '../../text/error-lines.ts';
 import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
@@ -9,7 +10,7 @@ import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/t
 /** Rows below the list that describe the selected deployment. */
 export const detailRows = 7;
 
-export class DeploymentsTab extends ListScreen<DeploymentView> {
+export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
   readonly crumbs: readonly string[];
   readonly handler: HandlerContext;
   /** The preview whose versions are shown; null: all versions. */
@@ -30,8 +31,10 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
     return Math.max(1, this.app.bodyRows - 1 - (this.showsDetail ? detailRows : 0));
   }
 
-  protected load(signal: AbortSignal): Promise<readonly DeploymentView[]> {
-    return this.app.client.releases.deployments(this.handler.name, { signal, branch: this.preview?.branch ?? null });
+  protected loadPage(after: number | null, signal: AbortSignal): Promise<ItemPage<DeploymentView, number>> {
+    const { releases } = this.app.client;
+    const branch = this.preview?.branch ?? null;
+    return releases.deploymentPage(this.handler.name, { after: after ?? undefined }, { signal, branch });
   }
 
   protected keyOf(deployment: DeploymentView): string {
@@ -67,10 +70,31 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
     ];
   }
 
+  /** Asks before a rollback. The live version, which the question names, may stand in a page that is not loaded. */
   #ask(deployment: DeploymentView): void {
     const { app, handler, list } = this;
+    const live = handler.handler.data?.version ?? null;
+    if (deployment.preview !== null || live === null || list.all.some(({ number }) => number === live))
+      this.#confirm(list.all, deployment);
+    else
+      void app.run(
+        `looking at v${live}`,
+        async ({ abort: { signal } }) => {
+          const page = await app.client.releases.deploymentPage(
+            handler.name,
+            { after: live + 1, limit: 1 },
+            { signal },
+          );
+          this.#confirm([...list.all, ...page.items], deployment);
+        },
+        errorLines,
+      );
+  }
+
+  #confirm(all: readonly DeploymentView[], deployment: DeploymentView): void {
+    const { app, handler } = this;
     try {
-      const preview = previewRollback(handler.name, list.all, deployment.number, deployment.preview);
+      const preview = previewRollback(handler.name, all, deployment.number, deployment.preview);
       app.ask({
         kind: 'confirm',
         title: 'Roll back?',
@@ -90,7 +114,7 @@ export class DeploymentsTab extends ListScreen<DeploymentView> {
       async ({ abort: { signal } }) => {
         await app.client.releases.rollback(handler.name, number, { signal, branch });
         app.say('done', `${change}: live`);
-        this.loader.refresh();
+        this.startAnew();
         handler.handler.refresh();
       },
       errorLines,
