@@ -46,6 +46,23 @@ export function handlersOfRemotes(remotes: readonly Remote[], server: string): r
   return [...new Set(ordered.map(({ url }) => handlerOfUrl(url, server)).filter((name) => name !== null))];
 }
 
+/**
+ * Gives the remotes of the repository around `folder` that lead to the handler `from` at `server` the URL of the handler
+ * `to`, credentials in the URL included. Returns the names of these remotes; none in a folder without a repository.
+ */
+export async function moveRemotes(
+  folder: string,
+  { server, from, to }: { readonly server: string; readonly from: string; readonly to: string },
+): Promise<readonly string[]> {
+  const moved = (await readRemotes(folder)).filter(({ url }) => handlerOfUrl(url, server) === from);
+  for (const { name, url } of moved) {
+    const end = url.lastIndexOf(from);
+    const changed = `${url.slice(0, end)}${to}${url.slice(end + from.length)}`;
+    await run('git', ['remote', 'set-url', '--', name, changed], { cwd: folder, timeout: 10_000 });
+  }
+  return moved.map(({ name }) => name);
+}
+
 /** Returns NAME of `http://127.0.0.1:3002/NAME.git`; null for a URL at another server. */
 function handlerOfUrl(text: string, server: string): string | null {
   const url = URL.parse(text);

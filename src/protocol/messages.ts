@@ -30,7 +30,7 @@ export interface PreviewName {
 export interface DeploymentSpec {
   /**
    * Names exactly this spec: the Deployment's id, a dot, and a hash of everything that may change without a new
-   * Deployment (variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
+   * Deployment (name, owner, variables, limits, policy). So a runner can hold a Deployment with old and new values side by side.
    */
   readonly specId: string;
   readonly handlerId: HandlerId;
@@ -103,6 +103,8 @@ export type ToRunner =
     }
   /** Tells that `label` exists with nothing deployed: calls are answered `not_deployed`. */
   | { readonly kind: 'announce'; readonly label: string }
+  /** Tells that callers of a former name are sent to the handler's present one. */
+  | ({ readonly kind: 'redirect' } & MovedLabel)
   /** Tells that `label` no longer exists: calls are answered `handler_not_found`. */
   | { readonly kind: 'remove'; readonly label: string }
   /** Tells the runner to free a prepared spec when the spec's last invocation has ended. */
@@ -162,6 +164,12 @@ export type FromRunner =
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
   /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
+
+/** Former name of a handler: requests for `label`, and for its previews SLUG--LABEL, are redirected to the name `to`. */
+export interface MovedLabel {
+  readonly label: string;
+  readonly to: string;
+}
 
 /** What a runner must know about a User whose functions it serves. */
 export interface OwnerState {

@@ -5,7 +5,7 @@
 
 import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
-import type { DeploymentSpec, DroppedLines, OwnerState, RunnerStats } from './messages.ts';
+import type { DeploymentSpec, DroppedLines, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
 import type { LogFrame, LogLine, LogStream, PendingLogLine, Policy, RolloutView } from './nouns.ts';
 import type { Rollout } from './rollouts.ts';
 
@@ -15,6 +15,8 @@ export interface ReleaseState {
   readonly releases: readonly { readonly label: string; readonly specId: string; readonly rollout?: Rollout | null }[];
   /** Labels that exist but serve nothing. */
   readonly known: readonly string[];
+  /** Former names of handlers. */
+  readonly moved: readonly MovedLabel[];
   /** Users who are suspended or limited. */
   readonly owners: readonly OwnerState[];
 }
@@ -33,6 +35,8 @@ export type ReleaseChange = {
     }
   /** The label exists but serves nothing. */
   | { readonly kind: 'announce'; readonly label: string }
+  /** The label is the former name of the handler `to`. */
+  | ({ readonly kind: 'redirect' } & MovedLabel)
   /** The label no longer exists. */
   | { readonly kind: 'remove'; readonly label: string }
   /** The state of a User has changed, which concerns all functions of the User. */
@@ -62,6 +66,11 @@ export interface ReleaseFeed {
   release(spec: DeploymentSpec, rollout?: Rollout | null): Promise<number>;
   /** Announces a label that exists but serves nothing. Returns the change's revision. */
   announce(label: string): Promise<number>;
+  /**
+   * Redirects callers of a label, and of the previews SLUG--LABEL, to the handler's present name `to`. A label stops being
+   * redirected when it is released, announced or removed. Returns the change's revision.
+   */
+  redirect(label: string, to: string): Promise<number>;
   /** Removes a label. Returns the change's revision. */
   remove(label: string): Promise<number>;
   /** Applies the state `owner` to the functions of a User. Returns the change's revision. */
@@ -331,6 +340,15 @@ export interface Deployer {
     readonly previews?: boolean | undefined;
   }): Promise<void>;
   handlerCreated(handlerId: string): Promise<void>;
+  /**
+   * Gives a handler another name, and serves it under that name; callers of the name before are redirected. No call is
+   * lost. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`, `vet_failed`; then nothing has changed.
+   */
+  renameHandler(options: {
+    readonly handlerId: string;
+    readonly name: string;
+    readonly userId: string;
+  }): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;
   /** Removes all data of a deleted handler for good. */

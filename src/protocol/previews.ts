@@ -51,6 +51,18 @@ export function previewLabel(slug: string, handler: string): string {
   return `${slug}--${handler}`;
 }
 
+/** Returns the name of the handler of a label: of NAME and of SLUG--NAME. */
+export function handlerOfLabel(label: string): string {
+  const end = label.lastIndexOf('--');
+  return end < 0 ? label : label.slice(end + 2);
+}
+
+/** Returns a label with `name` as the name of its handler, which was renamed. */
+export function relabelled(label: string, name: string): string {
+  const end = label.lastIndexOf('--');
+  return end < 0 ? name : previewLabel(label.slice(0, end), name);
+}
+
 /** Returns `text` without hyphens at its ends. */
 function trimmed(text: string): string {
   return text.replace(/^-+|-+$/g, '');

@@ -37,8 +37,10 @@ export interface PushedObjects {
 export type Print = (text: string) => void;
 
 export interface IncomingPush {
-  /** Name from the URL: valid, but there may be no such handler yet. */
+  /** Present name of the handler, or the name that it gets if this push creates it. */
   readonly handlerName: string;
+  /** Former name of the handler, if the push was addressed to one; else null. */
+  readonly formerName: string | null;
   /** Id of the handler, or the id that it gets if this push creates it; it names the repository. */
   readonly handlerId: string;
   readonly handlerExists: boolean;

@@ -87,7 +87,15 @@ export class Dispatcher {
         return;
       }
       for (let redirects = 0; ; redirects++) {
-        const address = this.#address(authority, target);
+        const asked = this.#address(authority, target);
+        const trigger = this.#trigger(request, asked);
+        const moved = this.#options.routes.movedTo(asked.label);
+        if (moved !== null && trigger === null && ownsBody) {
+          redirectTo(response, asked, moved, id);
+          return;
+        }
+        // Calls of the platform, and local redirects of a function that runs, go to the present name by themselves.
+        const address = moved === null ? asked : { ...asked, label: moved };
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const shared = this.#options.routes.sharedOf(address.label);
         if (shared === undefined) choice = null;
@@ -99,7 +107,6 @@ export class Dispatcher {
         path = address.path;
         if (deployment.quarantine !== null) throw stopped();
         const owner = owners.admit(deployment.spec.ownerId);
-        const trigger = this.#trigger(request, address);
         if (trigger === null && isOwnPath(address.path)) {
           await this.#asyncCalls.show({ id, request, response, address, deployment });
           return;
@@ -145,7 +152,7 @@ export class Dispatcher {
         }
         if (next === null) break;
         const { label } = this.#address(address.authority, next);
-        if (label !== address.label) {
+        if (label !== asked.label) {
           redirect(response, next, id);
           break;
         }
@@ -197,6 +204,9 @@ export class Dispatcher {
       return shared.deployment;
     const found = routes.find(address.label);
     if (found === undefined) {
+      // The handler was renamed while the request waited for code.
+      const moved = routes.movedTo(address.label);
+      if (moved !== null) return this.#find({ ...address, label: moved }, choice);
       throw new PlatformError('handler_not_found', 'There is no handler of this name.', {
         hints: this.#whereToLook(address),
       });
@@ -374,5 +384,19 @@ function asPlatformError(error: unknown): PlatformError {
  */
 function redirect(response: ServerResponse, path: string, id: string): void {
   response.writeHead(302, ['location', path, 'content-length', '0', 'trisiel-invocation', id]);
+  response.end();
+}
+
+/**
+ * Sends the client to the present label of a handler that was renamed (RFC 9110 section 15.4.9), with the same method
+ * and body. The answer is not to be stored: another handler may take the former name later.
+ */
+function redirectTo(response: ServerResponse, address: Address, label: string, id: string): void {
+  const { authority, byHost, path, query } = address;
+  // A reference without a scheme keeps that of the request, which a proxy may have changed (RFC 3986 section 4.2).
+  const place = byHost ? `//${label}${authority.slice(address.label.length)}` : `/${label}`;
+  const location = `${place}${path}${query === '' ? '' : `?${query}`}`;
+  const fields = ['location', location, 'cache-control', 'no-store', 'content-length', '0', 'trisiel-invocation', id];
+  response.writeHead(308, fields);
   response.end();
 }

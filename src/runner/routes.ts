@@ -2,6 +2,7 @@
  * Finds the label (handler name or SLUG--NAME) of a request's host and path. Functions have host names of their own,
  * NAME.DOMAIN; under any other host the first segment of the path is the label.
  */
+import { handlerOfLabel, relabelled } from '../protocol/previews.ts';
 import type { Rollout } from '../protocol/rollouts.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
 import { isHost } from './request-check.ts';
@@ -17,6 +18,8 @@ export class RouteTable {
   readonly #labels = new Map<string, LoadedDeployment | null>();
   /** Gradual releases, by label. */
   readonly #shared = new Map<string, SharedRoute>();
+  /** Present names of handlers by former name. */
+  readonly #moved = new Map<string, string>();
 
   find(label: string): LoadedDeployment | null | undefined {
     return this.#labels.get(label);
@@ -29,6 +32,7 @@ export class RouteTable {
 
   set(label: string, deployment: LoadedDeployment | null, shared: SharedRoute | null = null): void {
     this.#labels.set(label, deployment);
+    this.#moved.delete(label);
     if (shared === null) this.#shared.delete(label);
     else this.#shared.set(label, shared);
   }
@@ -36,6 +40,22 @@ export class RouteTable {
   remove(label: string): void {
     this.#labels.delete(label);
     this.#shared.delete(label);
+    this.#moved.delete(label);
+  }
+
+  /** Makes `label` the former name of the handler `name`. */
+  redirect(label: string, name: string): void {
+    this.remove(label);
+    this.#moved.set(label, name);
+  }
+
+  /** Returns the present label of a label with a former name, if it has one; null: the label has not moved. */
+  movedTo(label: string): string | null {
+    if (this.#moved.size === 0 || this.#labels.has(label)) return null;
+    const name = this.#moved.get(handlerOfLabel(label));
+    if (name === undefined) return null;
+    const present = relabelled(label, name);
+    return this.#labels.has(present) ? present : null;
   }
 
   get size(): number {

@@ -161,6 +161,9 @@ export class Runner {
       case 'announce':
         this.#routes.set(message.label, null);
         return;
+      case 'redirect':
+        this.#routes.redirect(message.label, message.to);
+        return;
       case 'remove':
         this.#routes.remove(message.label);
         return;

@@ -53,6 +53,28 @@ describe('the address of a request', () => {
 });
 
 describe('the route table', () => {
+  it('leads former names, and previews under them, to labels that exist, until the name is used again', () => {
+    const routes = new RouteTable();
+    expect(routes.movedTo('old')).toBeNull();
+    routes.set('old', null);
+    routes.set('new', null);
+    routes.redirect('old', 'new');
+    expect(routes.find('old')).toBeUndefined();
+    expect(routes.movedTo('old')).toBe('new');
+    expect(routes.movedTo('new')).toBeNull();
+    expect(routes.movedTo('dev--old')).toBeNull();
+    routes.set('dev--new', null);
+    expect(routes.movedTo('dev--old')).toBe('dev--new');
+    routes.remove('new');
+    expect(routes.movedTo('old')).toBeNull();
+    routes.set('new', null);
+    for (const end of [() => routes.set('old', null), () => routes.remove('old')]) {
+      routes.redirect('old', 'new');
+      end();
+      expect(routes.movedTo('old')).toBeNull();
+    }
+  });
+
   it('tells unknown labels from those that have nothing deployed', () => {
     const routes = new RouteTable();
     routes.set('empty', null);

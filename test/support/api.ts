@@ -165,6 +165,7 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
     previewDeleted: async ({ handlerId, branch }) => void asked.push(`previewDeleted ${handlerId} ${branch}`),
     handlerChanged: note('handlerChanged'),
     changeSettings: async ({ handlerId }) => void asked.push(`changeSettings ${handlerId}`),
+    renameHandler: async ({ handlerId, name }) => void (await handlers().rename(handlerId, name)),
     handlerCreated: note('handlerCreated'),
     handlerDeleted: note('handlerDeleted'),
     handlerRestored: note('handlerRestored'),

@@ -43,14 +43,18 @@ export class RecordedFleet implements Nodes {
   readonly specs = new Map<string, DeploymentSpec>();
   /** Maps a label to the number of the served Deployment; 0 for a label with nothing deployed. */
   readonly serving = new Map<string, number>();
+  /** Present names by former name. */
+  readonly moved = new Map<string, string>();
   /** Suspended and limited users, by id. */
   readonly owners = new Map<string, OwnerState>();
   refuse: Error | null = null;
 
   constructor(feed: ReleaseFeed) {
     feed.changes((change) => {
+      if (change.kind === 'redirect') this.moved.set(change.label, change.to);
+      else if (change.kind !== 'owner') this.moved.delete(change.label);
       if (change.kind === 'owner') this.owners.set(change.owner.ownerId, change.owner);
-      else if (change.kind === 'remove') this.serving.delete(change.label);
+      else if (change.kind === 'remove' || change.kind === 'redirect') this.serving.delete(change.label);
       else this.serving.set(change.label, change.kind === 'announce' ? 0 : this.#released(change.spec));
     });
   }

@@ -104,7 +104,7 @@ export async function startControl(options: { readonly registration?: Registrati
     now,
     randomBytes,
     env: new HandlerEnv({ db, sealer, now }),
-    deployer: deployer(db),
+    deployer: deployer(db, handlers),
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({ db, sealer, now, randomBytes, report: (_text, error) => onError(error) }),
@@ -274,7 +274,7 @@ async function release(db: Database, handlerId: string, deploymentId: string, br
 }
 
 /** Changes rows as a rollback does; there are no runners. Gradual releases have figures that never change. */
-function deployer(db: Database): Deployer {
+function deployer(db: Database, handlers: Handlers): Deployer {
   const nothing = async () => undefined;
   const rollouts = new Map<string, Pick<RolloutView, 'from' | 'to' | 'percent' | 'startedMs'>>();
   return {
@@ -330,6 +330,7 @@ function deployer(db: Database): Deployer {
     changeSettings: async ({ handlerId, ...change }) => {
       await new SettingsStore({ db }).change(handlerId, (known) => changedSettings(known, change));
     },
+    renameHandler: async ({ handlerId, name }) => void (await handlers.rename(handlerId, name)),
     handlerCreated: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,

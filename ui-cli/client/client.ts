@@ -261,6 +261,12 @@ export class Client {
   }
 
   /** Sets the deploy branch: later pushes to `branch` are deployed. */
+  /** Gives a handler another name. Returns the handler under that name. */
+  async renameHandler(name: string, to: string, options?: CallOptions): Promise<HandlerView> {
+    const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { name: to } };
+    return (await this.#call(answers.handler, asked, options)).handler;
+  }
+
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
     return (await this.#api.call(answers.handler, asked, options)).handler;

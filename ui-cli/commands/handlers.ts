@@ -1,4 +1,4 @@
-/** Commands namegen, create, list, show, branch, delete, restore. */
+/** Commands namegen, create, list, show, branch, rename, delete, restore. */
 import { randomInt } from 'node:crypto';
 import process from 'node:process';
 import type { Command } from 'commander';
@@ -8,6 +8,7 @@ import type { HandlerView } from '../../src/protocol/nouns.ts';
 import { openInBrowser } from '../browser.ts';
 import type { Client, HandlerQuery } from '../client/client.ts';
 import type { Context } from '../context.ts';
+import { moveRemotes } from '../git-handler.ts';
 import { addRemote, describeRemote, gitUrl, type RemoteOutcome } from '../git-remote.ts';
 import { Cancelled } from '../output.ts';
 import { ask } from '../prompt.ts';
@@ -97,6 +98,27 @@ export function addHandlerCommands(program: Command, context: Context): void {
       const branch = second ?? first;
       const handler = await (await context.client()).setDeployBranch(name, branch);
       context.result(handler, [`pushes to ${branch} deploy ${name}`]);
+    });
+
+  program
+    .command('rename')
+    .description('give a handler another name; git and callers that use the old one are redirected')
+    .argument('<name>', handlerArgument)
+    .argument('<new-name>', 'its new name')
+    .action(async (name: string, to: string) => {
+      checkHandlerName(to);
+      const client = await context.client();
+      const { server } = client.target;
+      const handler = await client.renameHandler(name, to);
+      const remotes = await moveRemotes(process.cwd(), { server, from: name, to }).catch(() => []);
+      context.result({ ...handler, remotes }, [
+        `${name} is called ${to} now`,
+        ...remotes.map((remote) => `the git remote ${remote} leads to it`),
+        ...facts([
+          ['  url', handler.url],
+          ['  git', gitUrl(server, to)],
+        ]),
+      ]);
     });
 
   program

@@ -2,7 +2,9 @@
  * Fires schedules and makes waiting calls. It looks for them once a second, when a tick is due, and after wake(). Every
  * control does so; the database decides which control takes a call.
  */
+import type { CallRequest } from '../../protocol/call-request.ts';
 import { callLimits } from '../../protocol/limits.ts';
+import { relabelled } from '../../protocol/previews.ts';
 import type { TriggerKind } from '../../protocol/trigger.ts';
 import { FairPlaces } from '../../waiting/fair-places.ts';
 import { deliveryLimits } from '../queues/deliveries.ts';
@@ -189,18 +191,36 @@ export class CallMaker {
 
 function triggered({ handler, schedule, request, body, attempt }: TakenCall): TriggeredCall {
   const kind: TriggerKind = schedule === null ? 'async' : 'schedule';
+  const { label, path, authority } = presentAddress(request, handler);
   return {
     kind,
-    handler: request.label ?? handler,
-    path: request.path,
+    handler: label,
+    path,
     env: { ...request.env, CALL_ATTEMPT: String(attempt) },
     contentType: '',
     body,
     timeoutMs: request.timeoutMs,
     method: request.method,
     fields: request.fields,
-    ...(request.authority === null ? {} : { authority: request.authority }),
+    ...(authority === null ? {} : { authority }),
   };
+}
+
+/**
+ * Returns the address of a call under the present name of its handler: the handler may have been renamed since the call
+ * was stored, and another handler may have the name that the call was stored with.
+ */
+export function presentAddress(
+  { label, path, authority }: Pick<CallRequest, 'label' | 'path' | 'authority'>,
+  handler: string,
+): { readonly label: string; readonly path: string; readonly authority: string | null } {
+  if (label === null) return { label: handler, path, authority };
+  const present = relabelled(label, handler);
+  if (present === label) return { label, path, authority };
+  // By host name: `LABEL.DOMAIN`; else by path: `/LABEL/…`.
+  if (authority?.toLowerCase().startsWith(`${label}.`))
+    return { label: present, path, authority: `${present}${authority.slice(label.length)}` };
+  return { label: present, path: `/${present}${path.slice(label.length + 1)}`, authority };
 }
 
 /** Returns the part of an answer that is stored; null when it is too large. */

@@ -17,6 +17,7 @@ import { previews } from './migrations/0014-previews.ts';
 import { queueRates } from './migrations/0015-queue-rates.ts';
 import { keptAnswers } from './migrations/0017-kept-answers.ts';
 import { rollouts } from './migrations/0018-rollouts.ts';
+import { formerNames } from './migrations/0019-former-names.ts';
 import { waiting } from './migrations/0022-waiting.ts';
 import { logBlocks } from './migrations/0024-log-blocks.ts';
 
@@ -37,6 +38,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0015-queue-rates': queueRates,
   '0017-kept-answers': keptAnswers,
   '0018-rollouts': rollouts,
+  '0019-former-names': formerNames,
   '0022-waiting': waiting,
   '0024-log-blocks': logBlocks,
 };

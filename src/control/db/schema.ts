@@ -72,6 +72,8 @@ export interface Schema {
     /** HandlerSettings as JSON; null: nothing is set. */
     settings: string | null;
   };
+  /** Names that handlers had before they were renamed. A name is never a present and a former one at once. */
+  former_names: { name: string; handler_id: string; renamed_ms: number };
   /** Users who work on another user's handler. */
   collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };
   /** Handlers offered to another user who has not accepted yet. */

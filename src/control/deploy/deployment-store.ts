@@ -8,7 +8,7 @@
  */
 import type { Selectable, Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { OwnerState, PreviewName } from '../../protocol/messages.ts';
+import type { MovedLabel, OwnerState, PreviewName } from '../../protocol/messages.ts';
 import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
 import type { HandlerSettings } from '../../protocol/nouns.ts';
 import { freeSlug, previewLabel, previewLimits } from '../../protocol/previews.ts';
@@ -282,14 +282,12 @@ export class DeploymentStore {
 
   /** Returns the previews of a handler by branch. */
   async previews(handlerId: string): Promise<readonly PreviewRow[]> {
-    const rows = await this.#db
-      .selectFrom('previews')
-      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
-      .select(['previews.id', 'previews.branch', 'previews.slug', 'handlers.name'])
-      .where('previews.handler_id', '=', handlerId)
-      .orderBy('previews.branch')
-      .execute();
-    return rows.map(({ id, branch, slug, name }) => ({ id, branch, slug, label: previewLabel(slug, name) }));
+    return (await this.#previews(handlerId).orderBy('previews.branch').execute()).map(toPreview);
+  }
+
+  /** Returns the preview of a branch; null: there is none. */
+  async preview(handlerId: string, branch: string): Promise<PreviewRow | null> {
+    return (await this.#previews(handlerId).where('previews.branch', '=', branch).execute()).map(toPreview)[0] ?? null;
   }
 
   /** Returns the ids of handlers that have previews. */
@@ -505,6 +503,16 @@ export class DeploymentStore {
     return rows.map(({ name }) => name);
   }
 
+  /** Returns the former names of handlers that are not deleted, each with the handler's present name. */
+  async formerNames(): Promise<readonly MovedLabel[]> {
+    return this.#formerNames().where('handlers.deleted_ms', 'is', null).execute();
+  }
+
+  /** Returns the former names of a handler, oldest first, each with its present name. */
+  async formerNamesOf(handlerId: string): Promise<readonly MovedLabel[]> {
+    return this.#formerNames().where('handlers.id', '=', handlerId).orderBy('former_names.renamed_ms').execute();
+  }
+
   /** Returns the names of Artifacts and file bundles of all Deployments, also failed and retired ones. */
   async usedArtifacts(): Promise<ReadonlySet<string>> {
     const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
@@ -552,6 +560,21 @@ export class DeploymentStore {
     return row === undefined ? null : readModule(row.module);
   }
 
+  #formerNames() {
+    return this.#db
+      .selectFrom('former_names')
+      .innerJoin('handlers', 'handlers.id', 'former_names.handler_id')
+      .select(['former_names.name as label', 'handlers.name as to']);
+  }
+
+  #previews(handlerId: string) {
+    return this.#db
+      .selectFrom('previews')
+      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
+      .select(['previews.id', 'previews.branch', 'previews.slug', 'handlers.name'])
+      .where('previews.handler_id', '=', handlerId);
+  }
+
   #endedOf(handlerId: string, branch: string) {
     return this.#db
       .selectFrom('deployments')
@@ -562,6 +585,11 @@ export class DeploymentStore {
         from.selectFrom('releases').select('deployment_id').where('releases.handler_id', '=', handlerId),
       );
   }
+}
+
+function toPreview(row: { id: string; branch: string; slug: string; name: string }): PreviewRow {
+  const { id, branch, slug, name } = row;
+  return { id, branch, slug, label: previewLabel(slug, name) };
 }
 
 /** Parses the VettedModule that `stage` has written. Older rows have no measures and get estimates. */

@@ -1,6 +1,7 @@
 /** Joins the deploy station: pushes, rollbacks, recovery of interrupted Deployments, removal of unused data. */
 
 import { PlatformError } from '../../protocol/errors.ts';
+import { checkHandlerName } from '../../protocol/names.ts';
 import type { Policy } from '../../protocol/nouns.ts';
 import type { Blobs, Deployer, LogAppender, Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import type { IncomingPush, PushReceiver, PushSession } from '../../protocol/push.ts';
@@ -131,8 +132,7 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   async rollback({ handlerId, number, userId, branch }: Parameters<Deployer['rollback']>[0]): Promise<void> {
-    const handler = await this.#handlers.findById(handlerId);
-    if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
+    const handler = await this.#handlers.existing(handlerId);
     const row = await this.store.byNumber(handlerId, number);
     if (row === null)
       throw new PlatformError('not_found', `${handler.name} has no v${number}`, {
@@ -155,8 +155,8 @@ export class Deployments implements Deployer, PushReceiver {
       throw new PlatformError('conflict', `v${number} was never live: it is ${row.state}`, {
         hints: [`see what there is: wasmcloud deployments ${handler.name}`],
       });
-    await this.#releases.prepare(row, handler.name);
-    const { replaced } = await this.#releases.makeLive(row, handler.name, 'retired');
+    await this.#releases.prepare(row);
+    const { replaced } = await this.#releases.makeLive(row, 'retired');
     const by = await this.#byUser(userId);
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
     const slug = (await this.store.previewOf(row))?.slug ?? '';
@@ -243,6 +243,13 @@ export class Deployments implements Deployer, PushReceiver {
       await this.#settings.change(handlerId, () => before);
       throw error;
     });
+  }
+
+  async renameHandler({ handlerId, name, userId }: Parameters<Deployer['renameHandler']>[0]): Promise<void> {
+    checkHandlerName(name);
+    const before = await this.#releases.rename(handlerId, name, () => this.#handlers.rename(handlerId, name));
+    if (before === name) return;
+    await this.#log.write(handlerId, 0, 'info', `renamed from ${before} to ${name}${await this.#byUser(userId)}`);
   }
 
   handlerCreated(handlerId: string): Promise<void> {

@@ -2,11 +2,12 @@
 
 import { type Capabilities, newCapabilities } from '../../protocol/capabilities.ts';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { RefUpdate } from '../../protocol/push.ts';
+import type { IncomingPush, RefUpdate } from '../../protocol/push.ts';
 import {
   commandHint,
   count,
   detail,
+  hintLine,
   shortCommit,
   shortPath,
   size,
@@ -25,6 +26,13 @@ export function received(handler: string, update: RefUpdate): string {
   if (update.ref.startsWith('refs/tags/')) return step(`${handler}: received ${what} (tags deploy nothing)`);
   const was = update.old === null ? '' : ` (was ${shortCommit(update.old)})`;
   return step(`${handler}: received ${what} @ ${shortCommit(update.new)}${was}`);
+}
+
+/** Returns the lines for a push that was addressed to a former name of its handler; none for any other push. */
+export function formerNameUsed({ formerName, handlerName }: IncomingPush): readonly string[] {
+  if (formerName === null) return [];
+  const hint = `give the remote the new name: git remote set-url wasmcloud SERVER/${handlerName}.git`;
+  return [warning(`${formerName} is called ${handlerName} now`), hintLine(hint)];
 }
 
 export function found({ modulePath, source, bytes }: Candidate, sha256: string, before: number | null): string {

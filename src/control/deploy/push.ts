@@ -42,6 +42,7 @@ import type { Previews } from './previews.ts';
 import {
   branchOf,
   deleteRefused,
+  formerNameUsed,
   found,
   nearQuota,
   newlyAllowed,
@@ -208,12 +209,15 @@ export class DeployPush implements PushSession {
   }
 
   async #releaseOne(staged: Staged, print: Print): Promise<void> {
-    const { handlerName, handlerId } = this.#push;
+    const { handlerId } = this.#push;
     const { number, ref, branch: preview } = staged.row;
+    let { handlerName } = this.#push;
     const branch = branchOf(ref);
     try {
-      const { replaced, percent } = await this.#parts.rollouts.goLive(staged.row, handlerName, staged);
+      const { replaced, percent } = await this.#parts.rollouts.goLive(staged.row, staged);
       this.#staged = this.#staged.filter((one) => one !== staged);
+      // The handler may have been renamed during the push.
+      handlerName = (await this.#parts.handlers.findById(handlerId))?.name ?? handlerName;
       const of = preview === deployBranch ? null : await this.#parts.store.previewOf(staged.row);
       if (this.#firstDeploy && of === null) await this.#parts.repositories.setHead(handlerId, branch);
       const instead =
@@ -272,6 +276,7 @@ export class DeployPush implements PushSession {
     const branch = handler?.deployBranch ?? firstBranch(updates);
     this.#firstDeploy = (handler?.deployBranch ?? null) === null;
     for (const update of updates) print(received(handlerName, update));
+    for (const line of formerNameUsed(this.#push)) print(line);
     const update = updates.find(({ ref }) => ref === `refs/heads/${branch}`);
     if (update?.new === null) throw deleteRefused(handlerName, branch);
     const hook = { objects, print, signal };
@@ -468,7 +473,7 @@ export class DeployPush implements PushSession {
     });
     const staged = { row, module: vetted.module, files: candidate.files };
     this.#staged.push(staged);
-    await this.#parts.releases.prepare(row, this.#push.handlerName, staged);
+    await this.#parts.releases.prepare(row, staged);
   }
 
   async #sizeOf(live: DeploymentRow): Promise<number | null> {

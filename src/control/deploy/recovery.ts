@@ -74,7 +74,7 @@ export class Recovery {
     const { rollouts, report } = this.#options;
     try {
       await this.#settle(row, async () => {
-        await rollouts.goLive(row, handler, known);
+        await rollouts.goLive(row, known);
       });
     } catch (error) {
       report(`v${row.number} of ${handler} could not be settled; next try in ${delayMs} ms`, error);
@@ -106,7 +106,7 @@ export class Recovery {
     const handler = await handlers.findById(row.handler_id);
     if (handler === null || handler.deletedMs !== null) return 'handler';
     if (row.branch === deployBranch) return null;
-    return (await store.previews(handler.id)).some(({ branch }) => branch === row.branch) ? null : 'preview';
+    return (await store.preview(handler.id, row.branch)) === null ? 'preview' : null;
   }
 
   /** Pins the commit of every live Deployment that has no pin, so that git never removes it. */

@@ -61,6 +61,11 @@ export class LocalReleaseFeed implements ReleaseFeed {
     return this.#tell({ revision: this.#next(), label, kind: 'announce' });
   }
 
+  async redirect(label: string, to: string): Promise<number> {
+    this.#served.delete(label);
+    return this.#tell({ revision: this.#next(), label, kind: 'redirect', to });
+  }
+
   async remove(label: string): Promise<number> {
     this.#served.delete(label);
     return this.#tell({ revision: this.#next(), label, kind: 'remove' });

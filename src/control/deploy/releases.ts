@@ -2,7 +2,6 @@
  * Makes Deployments live and ends them: the database stores the versions that a handler serves, and this class makes
  * runners serve them. Changes of one handler run one after the other.
  */
-import { PlatformError } from '../../protocol/errors.ts';
 import type { DeploymentSpec } from '../../protocol/messages.ts';
 import type { Nodes, ReleaseFeed, ReleaseState } from '../../protocol/ports.ts';
 import { previewLabel } from '../../protocol/previews.ts';
@@ -10,7 +9,7 @@ import type { Rollout } from '../../protocol/rollouts.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
+import { type DeploymentRow, type DeploymentStore, deployBranch, type PreviewRow } from './deployment-store.ts';
 import type { RolloutRow, RolloutStore } from './rollout-store.ts';
 import type { KnownParts, Specs } from './specs.ts';
 
@@ -18,7 +17,7 @@ export interface ReleasesOptions {
   readonly store: DeploymentStore;
   readonly rollouts: RolloutStore;
   readonly specs: Specs;
-  readonly handlers: Pick<Handlers, 'findById'>;
+  readonly handlers: Pick<Handlers, 'existing' | 'findById'>;
   readonly repositories: Pick<Repositories, 'pin'>;
   readonly feed: ReleaseFeed;
   readonly nodes: Nodes;
@@ -65,6 +64,7 @@ export class Releases {
       specs: [...served, ...[...shared.values()].map(({ spec }) => spec)],
       releases: served.map(({ label, specId }) => ({ label, specId, rollout: shared.get(label)?.rollout ?? null })),
       known,
+      moved: await store.formerNames(),
       owners: await store.owners(),
     };
   }
@@ -72,9 +72,10 @@ export class Releases {
   /**
    * Lets runners compile a staged or retired Deployment without serving it. Throws `vet_failed` when a runner cannot.
    */
-  async prepare(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<void> {
+  async prepare(row: DeploymentRow, known: KnownParts = {}): Promise<void> {
     await this.#locks.run(row.handler_id, async () => {
-      await this.#prepare(row, await this.#options.specs.specOf(row, handler, known));
+      const { name } = await this.#options.handlers.existing(row.handler_id);
+      await this.#prepare(row, await this.#options.specs.specOf(row, name, known));
     });
   }
 
@@ -85,15 +86,15 @@ export class Releases {
    */
   async makeLive(
     row: DeploymentRow,
-    handler: string,
     from: 'staged' | 'retired' | 'rollout',
     known: KnownParts = {},
   ): Promise<{ replaced: DeploymentRow | null }> {
-    const { store, specs, repositories, report } = this.#options;
+    const { store, specs, handlers, repositories, report } = this.#options;
     return this.#locks.run(row.handler_id, async () => {
-      await this.#existing(row.handler_id); // The handler may have been deleted during the push.
+      // The handler may have been renamed or deleted during the push.
+      const { name: handler } = await handlers.existing(row.handler_id);
       const spec = await specs.specOf(row, handler, known);
-      // Compiles again when variables have changed since, or after a restart of control: runners never switch to a spec
+      // Compiles again when variables or the name have changed since, or after a restart of control: runners never switch to a spec
       // that is not compiled.
       await this.#prepare(row, spec);
       // Pin and release are independent; Recovery adds a missing pin.
@@ -113,14 +114,13 @@ export class Releases {
    */
   async startRollout(
     row: DeploymentRow,
-    handler: string,
     from: 'staged' | 'retired',
     share: Pick<RolloutRow, 'percent' | 'header' | 'error_percent' | 'baseline'>,
     known: KnownParts = {},
   ): Promise<void> {
-    const { specs, rollouts, repositories, report } = this.#options;
+    const { specs, rollouts, handlers, repositories, report } = this.#options;
     await this.#locks.run(row.handler_id, async () => {
-      await this.#existing(row.handler_id);
+      const { name: handler } = await handlers.existing(row.handler_id);
       await this.#prepare(row, await specs.specOf(row, handler, known));
       await repositories
         .pin(row.handler_id, row.number, row.commit)
@@ -136,7 +136,7 @@ export class Releases {
    */
   async rolloutChanged<T>(handlerId: string, change: () => Promise<T>): Promise<T> {
     return this.#locks.run(handlerId, async () => {
-      const { name } = await this.#existing(handlerId);
+      const { name } = await this.#options.handlers.existing(handlerId);
       const result = await change();
       await this.#serveOwn(handlerId, name);
       return result;
@@ -152,8 +152,8 @@ export class Releases {
     branch: string | null = null,
   ): Promise<{ readonly number: number; readonly slug: string } | null> {
     return this.#locks.run(handlerId, async () => {
-      const { name } = await this.#existing(handlerId);
-      const { store } = this.#options;
+      const { store, handlers } = this.#options;
+      const { name } = await handlers.existing(handlerId);
       const all = branch === null ? await store.liveOfAll(handlerId) : [await store.live(handlerId, branch)];
       for (const row of all) if (row !== null) await this.#serve(row, name);
       const live = all.find((row) => row?.branch === (branch ?? deployBranch)) ?? null;
@@ -164,7 +164,56 @@ export class Releases {
 
   /** Tells runners that the handler exists with nothing deployed. */
   async announce(handlerId: string): Promise<void> {
-    await this.#options.feed.announce((await this.#existing(handlerId)).name);
+    const { feed, handlers } = this.#options;
+    await feed.announce((await handlers.existing(handlerId)).name);
+  }
+
+  /**
+   * Serves a handler and its previews under the name `to`, and redirects callers of the name before. `rename` changes the
+   * name in the database, and returns former names that became free. Runners compile before it and switch after it, the
+   * new labels first, so that a call finds one of the two names at any time. Returns the name before. Throws as `rename`
+   * does, `not_found`, `vet_failed`; then nothing has changed.
+   */
+  async rename(
+    handlerId: string,
+    to: string,
+    rename: () => Promise<{ readonly before: string; readonly freed: readonly string[] }>,
+  ): Promise<string> {
+    const { store, specs, rollouts, handlers, feed } = this.#options;
+    return this.#locks.run(handlerId, async () => {
+      const { name } = await handlers.existing(handlerId);
+      if (name === to) return name;
+      const live = await store.liveOfAll(handlerId);
+      const previews = await store.previews(handlerId);
+      const rollout = await rollouts.of(handlerId);
+      const shared = rollout === null ? null : await this.#sharedSpec(rollout, to);
+      try {
+        for (const row of live) await this.#prepare(row, await specs.specOf(row, to));
+        const own = live.find(({ branch }) => branch === deployBranch);
+        if (shared !== null && own !== undefined) await this.#prepare(own, shared.spec, ' gradual');
+        const { before, freed } = await rename();
+        if (own === undefined) await feed.announce(to);
+        for (const row of live) await this.#serve(row, to);
+        await this.#leave(handlerId, before, previews);
+        for (const label of freed) await feed.remove(label);
+        return before;
+      } catch (error) {
+        for (const { branch } of live) for (const as of ['', ' gradual']) this.forgetPrepared(handlerId, branch + as);
+        throw error;
+      }
+    });
+  }
+
+  /** Redirects callers of the name `before`, and of earlier ones, and stops serving `before` and its previews. */
+  async #leave(handlerId: string, before: string, previews: readonly PreviewRow[]): Promise<void> {
+    const { store, feed, nodes } = this.#options;
+    const labels = previews.map(({ slug }) => previewLabel(slug, before));
+    const served = [before, ...labels].flatMap((label) => feed.serving(label));
+    // Oldest first: until `before` itself is redirected, names that were redirected to it find it.
+    for (const moved of await store.formerNamesOf(handlerId))
+      await nodes.applied(await feed.redirect(moved.label, moved.to));
+    for (const label of labels) await nodes.applied(await feed.remove(label));
+    for (const specId of served) nodes.forget(specId);
   }
 
   /**
@@ -174,9 +223,9 @@ export class Releases {
   async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
     const { store, feed, nodes } = this.#options;
     return this.#locks.run(handlerId, async () => {
-      const preview = (await store.previews(handlerId)).find((one) => one.branch === branch);
+      const preview = await store.preview(handlerId, branch);
       const rows = await store.removePreview(handlerId, branch);
-      if (preview === undefined) return rows;
+      if (preview === null) return rows;
       const served = feed.serving(preview.label);
       await nodes.applied(await feed.remove(preview.label));
       this.forgetPrepared(handlerId, branch);
@@ -198,16 +247,19 @@ export class Releases {
         this.forgetPrepared(handlerId, branch);
         for (const specId of served) nodes.forget(specId);
       }
+      for (const { label } of await store.formerNamesOf(handlerId)) await feed.remove(label);
     });
   }
 
   /** Lets runners serve a restored handler and its previews again. */
   async restore(handlerId: string): Promise<void> {
     await this.#locks.run(handlerId, async () => {
-      const { name } = await this.#existing(handlerId);
+      const { name } = await this.#options.handlers.existing(handlerId);
       const rows = await this.#options.store.liveOfAll(handlerId);
       if (!rows.some(({ branch }) => branch === deployBranch)) await this.#options.feed.announce(name);
       for (const row of rows) await this.#serve(row, name);
+      for (const { label, to } of await this.#options.store.formerNamesOf(handlerId))
+        await this.#options.feed.redirect(label, to);
     });
   }
 
@@ -255,7 +307,7 @@ export class Releases {
     const found = new Map<string, Shared>();
     for (const row of rows) {
       try {
-        const { name } = await this.#existing(row.handler_id);
+        const { name } = await this.#options.handlers.existing(row.handler_id);
         const shared = await this.#sharedSpec(row, name);
         if (shared !== null) found.set(name, shared);
       } catch (error) {
@@ -289,11 +341,6 @@ export class Releases {
     for (const specId of before) if (!now.includes(specId)) nodes.forget(specId);
   }
 
-  async #existing(handlerId: string): Promise<{ readonly name: string }> {
-    const handler = await this.#options.handlers.findById(handlerId);
-    if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
-    return handler;
-  }
 }
 
 /** A version that gets a share of the calls. */

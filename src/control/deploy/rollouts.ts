@@ -7,7 +7,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import type { RolloutFigures, RolloutView } from '../../protocol/nouns.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 import type { Database } from '../db/database.ts';
-import type { Handler, Handlers } from '../handlers/handlers.ts';
+import type { Handlers } from '../handlers/handlers.ts';
 import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
 import { defaultRelease, releasedParts } from './effective-manifest.ts';
 import type { OwnerLog } from './owner-log.ts';
@@ -27,7 +27,7 @@ export interface RolloutsOptions {
   readonly store: DeploymentStore;
   readonly rollouts: RolloutStore;
   readonly releases: Pick<Releases, 'makeLive' | 'rolloutChanged' | 'startRollout'>;
-  readonly handlers: Pick<Handlers, 'findById'>;
+  readonly handlers: Pick<Handlers, 'existing'>;
   readonly log: OwnerLog;
   /** Returns Unix milliseconds. */
   readonly now: () => number;
@@ -52,16 +52,15 @@ export class Rollouts {
    */
   async goLive(
     row: DeploymentRow,
-    handler: string,
     known: KnownParts = {},
   ): Promise<{ readonly replaced: DeploymentRow | null; readonly percent: number | null }> {
     const { store, releases } = this.#options;
     const { release } = releasedParts(row.manifest);
     const live = row.branch === deployBranch && release.percent !== null ? await store.live(row.handler_id) : null;
     if (live === null || release.percent === null)
-      return { ...(await releases.makeLive(row, handler, 'staged', known)), percent: null };
+      return { ...(await releases.makeLive(row, 'staged', known)), percent: null };
     const share = await this.#share(row, live, release.percent);
-    await releases.startRollout(row, handler, 'staged', share, known);
+    await releases.startRollout(row, 'staged', share, known);
     return { replaced: live, percent: release.percent };
   }
 
@@ -74,7 +73,7 @@ export class Rollouts {
   }): Promise<void> {
     const { store, rollouts, releases, log } = this.#options;
     const { handlerId, number, percent, by } = options;
-    const { name } = await this.#handler(handlerId);
+    const { name } = await this.#options.handlers.existing(handlerId);
     const row = await store.byNumber(handlerId, number);
     if (row === null)
       throw new PlatformError('not_found', `${name} has no v${number}`, {
@@ -98,7 +97,7 @@ export class Rollouts {
       throw new PlatformError('conflict', `v${number} was never live: it is ${row.state}`, {
         hints: [`see what there is: wasmcloud deployments ${name}`],
       });
-    await releases.startRollout(row, name, 'retired', await this.#share(row, live, percent));
+    await releases.startRollout(row, 'retired', await this.#share(row, live, percent));
     await log.write(
       handlerId,
       number,
@@ -116,10 +115,10 @@ export class Rollouts {
   /** Gives the new version all calls. Throws `not_found` without a gradual release. */
   async finish(handlerId: string, by: string): Promise<void> {
     const { store, releases, log } = this.#options;
-    const { name } = await this.#handler(handlerId);
+    const { name } = await this.#options.handlers.existing(handlerId);
     const row = await store.byId((await this.#existing(handlerId, name)).deployment_id);
     if (row === null) throw none(name);
-    const { replaced } = await releases.makeLive(row, name, 'rollout');
+    const { replaced } = await releases.makeLive(row, 'rollout');
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
     await log.write(handlerId, row.number, 'info', `v${row.number} gets all calls${instead}${by}`);
   }
@@ -127,7 +126,7 @@ export class Rollouts {
   /** Gives the previous version all calls. `why` goes into the handler's log. Throws `not_found` as `finish` does. */
   async abort(handlerId: string, why: string): Promise<void> {
     const { store, rollouts, releases, log } = this.#options;
-    const { name } = await this.#handler(handlerId);
+    const { name } = await this.#options.handlers.existing(handlerId);
     const running = await this.#existing(handlerId, name);
     if (!(await releases.rolloutChanged(handlerId, () => rollouts.abort(handlerId, running.id)))) throw none(name);
     const row = await store.byId(running.deployment_id);
@@ -224,11 +223,6 @@ export class Rollouts {
     return row;
   }
 
-  async #handler(handlerId: string): Promise<Handler> {
-    const handler = await this.#options.handlers.findById(handlerId);
-    if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
-    return handler;
-  }
 }
 
 function none(name: string): PlatformError {

@@ -69,7 +69,7 @@ export class Specs {
     const policy = effectivePolicy(manifest.policy, set);
     const ownerId = known.ownerId ?? (await store.ownerOf(row.handler_id));
     return {
-      specId: `${row.id}.${revisionOf({ ownerId, variables, limits, policy })}`,
+      specId: `${row.id}.${revisionOf({ handler, ownerId, variables, limits, policy })}`,
       handlerId: handlerIdOf(row.handler_id),
       ownerId,
       handler: handlerNameOf(handler),
@@ -94,13 +94,15 @@ export class Specs {
  * order of variables and limits does not matter, the order of policy patterns does.
  */
 function revisionOf(values: {
+  readonly handler: string;
   readonly ownerId: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly policy: Policy | null;
 }): string {
-  const { ownerId, variables, limits, policy } = values;
+  const { handler, ownerId, variables, limits, policy } = values;
   const canonical = [
+    handler,
     ownerId,
     sorted(variables),
     sorted(limits),

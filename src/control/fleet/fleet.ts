@@ -236,6 +236,9 @@ export class RunnerFleet implements Nodes {
         } else if (change.kind === 'owner') {
           runner.send({ kind: 'owner', owner: this.#shareOf(change.owner) });
           await runner.sync();
+        } else if (change.kind === 'redirect') {
+          runner.send({ kind: 'redirect', label: change.label, to: change.to });
+          await runner.sync();
         } else runner.send({ kind: change.kind, label: change.label });
       })
       .then(() => {

@@ -50,6 +50,7 @@ export async function load(options: LoadOptions): Promise<void> {
   for (let at = 0; at < all.length; at += fleetLimits.specsUnderway)
     await Promise.all(all.slice(at, at + fleetLimits.specsUnderway).map(tell));
   for (const owner of state.owners) runner.send({ kind: 'owner', owner: shareOf(owner) });
+  for (const moved of state.moved) runner.send({ kind: 'redirect', ...moved });
   for (const label of state.known) runner.send({ kind: 'announce', label });
   for (const { label, specId, rollout = null } of state.releases) {
     // Where only the new version is missing, the live one answers all calls.

@@ -13,6 +13,8 @@ import { basicCredentials, type GitRoute } from './git-url.ts';
 /** Facts about a handler that the door needs. */
 export interface GitHandler {
   readonly id: string;
+  /** Present name; the URL may have a former one. */
+  readonly name: string;
   readonly ownerId: string;
   readonly deleted: boolean;
 }
@@ -110,7 +112,8 @@ export class Access {
    * `forbidden`.
    */
   async reader({ name }: GitRoute, actor: Actor): Promise<GitHandler> {
-    return this.#notDeleted(await this.#options.handlerAccess.handlerFor(actor, 'gitFetch', name, { deleted: true }));
+    const { handlerAccess } = this.#options;
+    return this.#notDeleted(await handlerAccess.handlerFor(actor, 'gitFetch', name, { deleted: true, former: true }));
   }
 
   /** Returns the handler to push to, null if the push may create it. Throws `name_invalid`, `not_found`, `forbidden`. */
@@ -126,19 +129,17 @@ export class Access {
   }
 
   #notDeleted(handler: Handler): GitHandler {
-    if (handler.deletedMs === null) return { id: handler.id, ownerId: handler.ownerId, deleted: false };
+    const { id, name, ownerId } = handler;
+    if (handler.deletedMs === null) return { id, name, ownerId, deleted: false };
     throw new PlatformError('not_found', `the handler ${handler.name} is deleted`, {
       hints: [`to have it back: wasmcloud restore ${handler.name}`],
     });
   }
 
-  /** Returns the handler of any owner, also a deleted one: its name stays taken. */
-  async find(name: string): Promise<GitHandler | null> {
-    const row = await this.#options.db
-      .selectFrom('handlers')
-      .select(['id', 'owner_id', 'deleted_ms'])
-      .where('name', '=', name)
-      .executeTakeFirst();
-    return row === undefined ? null : { id: row.id, ownerId: row.owner_id, deleted: row.deleted_ms !== null };
+  /** Returns whether a handler with this id exists, deleted or not. */
+  async exists(handlerId: string): Promise<boolean> {
+    const { db } = this.#options;
+    const row = await db.selectFrom('handlers').select('id').where('id', '=', handlerId).executeTakeFirst();
+    return row !== undefined;
   }
 }

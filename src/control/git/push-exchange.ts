@@ -107,12 +107,20 @@ export class PushExchange {
   async #takeTurn(commands: PushCommands, pack: SpooledPack): Promise<void> {
     const { access, turnstile } = this.#deps;
     const { route, actor, user, client } = this.#exchange;
-    const leave = await turnstile.enter({ userId: user.id, exclusive: route.name, signal: client });
-    try {
-      // Checks again: the previous push may have created or deleted the handler.
-      await this.#receive(commands, pack, await access.pusher(route, actor));
-    } finally {
-      leave();
+    for (;;) {
+      // A handler that was renamed is pushed to under several names, so the id tells its pushes apart.
+      const repository = repositoryKey(await access.pusher(route, actor), route.name);
+      const leave = await turnstile.enter({ userId: user.id, exclusive: repository, signal: client });
+      try {
+        // Checks again: the previous push may have created or deleted the handler.
+        const handler = await access.pusher(route, actor);
+        // The handler was created meanwhile, or the name has gone to another one: this turn is for another repository.
+        if (repositoryKey(handler, route.name) !== repository) continue;
+        await this.#receive(commands, pack, handler);
+        return;
+      } finally {
+        leave();
+      }
     }
   }
 
@@ -157,7 +165,9 @@ export class PushExchange {
     // A new handler's repository exists before the handler, which is created when the push is accepted.
     const handlerId = handler?.id ?? newId('h', randomBytes);
     const repository = await repositories.create(handlerId);
-    const facts = { handlerName: route.name, handlerId, handlerExists: handler !== null, user };
+    const handlerName = handler?.name ?? route.name;
+    const formerName = handlerName === route.name ? null : route.name;
+    const facts = { handlerName, formerName, handlerId, handlerExists: handler !== null, user };
     const session = new WatchedSession(receiver.begin({ ...facts, updates: commands.updates }));
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
@@ -168,18 +178,17 @@ export class PushExchange {
       await open.close();
       await repositories.sweep(handlerId);
       await session.ended();
-      if (session.accepted) await this.#audit(handlerId, commands.updates);
-      if (handler === null && (await access.find(route.name))?.id !== handlerId) await repositories.remove(handlerId);
+      if (session.accepted) await this.#audit({ id: handlerId, name: handlerName }, commands.updates);
+      if (handler === null && !(await access.exists(handlerId))) await repositories.remove(handlerId);
     }
     finish();
   }
 
   /** Writes the audit entry of a push whose refs git was allowed to move. A failure does not change the push. */
-  async #audit(handlerId: string, updates: readonly RefUpdate[]): Promise<void> {
+  async #audit(handler: Pick<GitHandler, 'id' | 'name'>, updates: readonly RefUpdate[]): Promise<void> {
     const { audit, addressOf, log } = this.#deps;
-    const { actor, req, route } = this.#exchange;
+    const { actor, req } = this.#exchange;
     const who = { user: actor.user, tokenId: actor.tokenId, address: addressOf(req) };
-    const handler = { id: handlerId, name: route.name };
     const moves = updates.map(({ ref, old, new: next }) => [ref, `${old ?? 'new'} ${next ?? 'deleted'}`]);
     await audit
       .write({ ...who, operation: 'gitPush', handler, detail: Object.fromEntries(moves), outcome: 'ok' })
@@ -278,6 +287,11 @@ async function feed(options: {
     giveUp();
     return error;
   }
+}
+
+/** Returns the key under which the pushes to one repository take turns. `name`: name of a handler to be created. */
+function repositoryKey(handler: GitHandler | null, name: string): string {
+  return handler === null ? `new ${name}` : handler.id;
 }
 
 /** Throws `bad_request`: one bad ref refuses the whole push. */

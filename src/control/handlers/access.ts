@@ -34,36 +34,40 @@ export class HandlerAccess {
   }
 
   /**
-   * Returns the handler `name` for an operation. `deleted`: also one that is deleted and not purged.
-   * Throws `not_found` (none, deleted, or the actor may not know of it), `forbidden`.
+   * Returns the handler `name` for an operation. `deleted`: also one that is deleted and not purged; `former`: also one
+   * that had this name before it was renamed.
+   * Throws `not_found` (none, deleted, renamed, or the actor may not know of it), `forbidden`.
    */
   async handlerFor(
     actor: Actor,
     operation: OperationOn<'handler'>,
     name: string,
-    options: { readonly deleted?: boolean } = {},
+    options: { readonly deleted?: boolean; readonly former?: boolean } = {},
   ): Promise<GrantedHandler> {
     const found = await this.#guarded(name, actor.user.id);
     if (found === null) throw missing(name);
     const denial = denialOn(operation, actor, found);
     if (denial === 'hidden') throw missing(name);
-    // Only actors who may see the handler learn that it is deleted.
+    // Only actors who may see the handler learn that it is deleted, or called otherwise now.
+    if (found.handler.name !== name && options.former !== true) throw renamed(name, found.handler.name);
     if (found.handler.deletedMs !== null && options.deleted !== true) throw missing(name);
     if (denial !== null) throw forbidden(denial, operation, found);
     return { ...found.handler, role: found.role! };
   }
 
   /**
-   * Returns the handler `name` where the actor may push to it, null where nobody has the name and the push may make it.
-   * Throws `not_found` (somebody else has the name, or it is deleted), `forbidden`.
+   * Returns the handler that has or had the name `name` where the actor may push to it, null where nobody has the name
+   * and the push may make it. The former name of a handler that the actor has no role on counts as one that nobody has:
+   * Handlers.create decides whether it is free. Throws `not_found` (somebody else has the name, or it is deleted),
+   * `forbidden`.
    */
   async pushTarget(actor: Actor, name: string): Promise<GrantedHandler | null> {
     const found = await this.#guarded(name, actor.user.id);
-    if (found === null) {
+    if (found === null || (found.handler.name !== name && found.role === null)) {
       checkAllowed(actor, 'gitCreate');
       return null;
     }
-    return this.handlerFor(actor, 'gitPush', name, { deleted: true });
+    return this.handlerFor(actor, 'gitPush', name, { deleted: true, former: true });
   }
 
   /**
@@ -83,6 +87,7 @@ export class HandlerAccess {
     ]);
   }
 
+  /** Returns the handler that has the name, or had it before it was renamed; null: there is none. */
   async #guarded(name: string, userId: string): Promise<GuardedHandler | null> {
     const row = await this.#db
       .selectFrom('handlers')
@@ -92,7 +97,13 @@ export class HandlerAccess {
       )
       .selectAll('handlers')
       .select(['users.suspended_ms', 'collaborators.role'])
-      .where('handlers.name', '=', name)
+      // One statement for both: between two, a rename could give the name back.
+      .where((eb) =>
+        eb.or([
+          eb('handlers.name', '=', name),
+          eb('handlers.id', 'in', eb.selectFrom('former_names').select('handler_id').where('name', '=', name)),
+        ]),
+      )
       .executeTakeFirst();
     if (row === undefined) return null;
     return {
@@ -102,6 +113,10 @@ export class HandlerAccess {
       handler: toHandler(row),
     };
   }
+}
+
+function renamed(former: string, name: string): PlatformError {
+  return new PlatformError('not_found', `${former} is called ${name} now`, { hints: [`use that name: ${name}`] });
 }
 
 /** Throws `forbidden` unless the actor may do an operation on the account or the platform. */

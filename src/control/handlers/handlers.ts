@@ -1,5 +1,6 @@
 /**
- * Makes, finds, deletes and restores handlers. A name is unique; a deleted handler keeps its name until it is purged.
+ * Makes, finds, renames, deletes and restores handlers. A name is unique; a deleted handler keeps its name until it is
+ * purged. The name that a renamed handler had leads to it until another handler takes the name.
  */
 
 import type { Kysely } from 'kysely';
@@ -21,6 +22,10 @@ export const handlerLimits = {
   total: 400,
   /** Milliseconds for which a deleted handler can be restored; then its data is removed and its name is free. */
   retentionMs: 30 * 24 * 60 * 60_000,
+  /** Milliseconds for which only the owner of a renamed handler can take the name that the handler had. */
+  formerNameMs: 30 * 24 * 60 * 60_000,
+  /** Former names of one handler, so that renaming does not reserve names without end. */
+  formerNames: 10,
   /** Names tried when one is generated: 504,000 exist, so even half of them taken leaves one in a million to fail. */
   nameAttempts: 20,
   /** Handlers removed in one round of purging, each by itself. */
@@ -72,6 +77,13 @@ export class Handlers {
     return row === undefined ? null : toHandler(row);
   }
 
+  /** Returns the handler with an id. Throws `not_found` where it does not exist or is deleted. */
+  async existing(id: string): Promise<Handler> {
+    const handler = await this.findById(id);
+    if (handler === null || handler.deletedMs !== null) throw new PlatformError('not_found', 'no such handler');
+    return handler;
+  }
+
   /**
    * Makes a handler; without a name it gets a generated one. `id`: id of the repository that a first push already uses.
    * Throws `name_invalid`, `name_taken`, `limit_exceeded`.
@@ -114,6 +126,36 @@ export class Handlers {
       .where('deleted_ms', 'is', null)
       .executeTakeFirst();
     if (numUpdatedRows === 0n) throw new PlatformError('not_found', 'no such handler');
+  }
+
+  /**
+   * Gives a handler another name. The name before becomes a former name, which leads to the handler; `name` stops being
+   * one. Returns the name before, and the handler's oldest former names where they were more than
+   * `handlerLimits.formerNames` and are free now. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`.
+   */
+  async rename(handlerId: string, name: string): Promise<{ readonly before: string; readonly freed: readonly string[] }> {
+    checkHandlerName(name);
+    return this.#db
+      .transaction()
+      .execute(async (trx) => {
+        const row = await trx
+          .selectFrom('handlers')
+          .select(['name', 'owner_id'])
+          .where('id', '=', handlerId)
+          .where('deleted_ms', 'is', null)
+          .forNoKeyUpdate()
+          .executeTakeFirst();
+        if (row === undefined) throw new PlatformError('not_found', 'no such handler');
+        if (row.name === name) return { before: name, freed: [] };
+        await trx.updateTable('handlers').set({ name }).where('id', '=', handlerId).execute();
+        await this.#takeName(trx, name, row.owner_id);
+        const former = { name: row.name, handler_id: handlerId, renamed_ms: this.#now() };
+        await trx.insertInto('former_names').values(former).execute();
+        return { before: row.name, freed: await this.#freeFormerNames(trx, handlerId) };
+      })
+      .catch((error: unknown) => {
+        throw isUniqueViolation(error) ? nameTaken(name, error) : error;
+      });
   }
 
   /**
@@ -250,16 +292,46 @@ export class Handlers {
             deleted_ms: null,
           })
           .execute();
+        await this.#takeName(trx, name, ownerId);
       });
     } catch (error) {
-      if (isUniqueViolation(error))
-        throw new PlatformError('name_taken', `the name ${name} is taken`, {
-          hints: ['choose another name, or let wasmcloud namegen propose one'],
-          cause: error,
-        });
-      throw error;
+      throw isUniqueViolation(error) ? nameTaken(name, error) : error;
     }
     return handler;
+  }
+
+  /**
+   * Removes `name` from the former names, once a handler of `ownerId` has the name. Throws `name_taken` where it was the
+   * name of another user's handler within `handlerLimits.formerNameMs`. Runs after the statement that gives the name:
+   * that statement waits for a transaction that renames the earlier holder, and this one then sees what it wrote.
+   */
+  async #takeName(trx: Kysely<Schema>, name: string, ownerId: string): Promise<void> {
+    const held = await trx
+      .selectFrom('former_names')
+      .innerJoin('handlers', 'handlers.id', 'former_names.handler_id')
+      .select(['handlers.owner_id', 'former_names.renamed_ms'])
+      .where('former_names.name', '=', name)
+      .executeTakeFirst();
+    if (held === undefined) return;
+    const isReserved = Number(held.renamed_ms) + handlerLimits.formerNameMs > this.#now();
+    if (isReserved && held.owner_id !== ownerId) throw nameTaken(name);
+    await trx.deleteFrom('former_names').where('name', '=', name).execute();
+  }
+
+  /** Removes the oldest former names beyond the limit, and returns them. Throws `limit_exceeded` if one is reserved. */
+  async #freeFormerNames(trx: Kysely<Schema>, handlerId: string): Promise<readonly string[]> {
+    const rows = await trx
+      .selectFrom('former_names')
+      .select(['name', 'renamed_ms'])
+      .where('handler_id', '=', handlerId)
+      .orderBy('renamed_ms', 'desc')
+      .execute();
+    const surplus = rows.slice(handlerLimits.formerNames);
+    if (surplus.some((row) => Number(row.renamed_ms) + handlerLimits.formerNameMs > this.#now()))
+      throw new PlatformError('limit_exceeded', `a handler is renamed at most ${handlerLimits.formerNames} times in 30 days`);
+    const names = surplus.map(({ name }) => name);
+    if (names.length > 0) await trx.deleteFrom('former_names').where('name', 'in', names).execute();
+    return names;
   }
 }
 
@@ -296,6 +368,13 @@ export function missing(name: string): PlatformError {
   const shown = name.length <= 80 ? ` ${JSON.stringify(name)}` : '';
   return new PlatformError('not_found', `you have no handler${shown}`, {
     hints: ['see yours: wasmcloud list'],
+  });
+}
+
+function nameTaken(name: string, cause?: unknown): PlatformError {
+  return new PlatformError('name_taken', `the name ${name} is taken`, {
+    hints: ['choose another name, or let wasmcloud namegen propose one'],
+    cause,
   });
 }
 

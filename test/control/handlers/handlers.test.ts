@@ -131,6 +131,125 @@ onEachDatabase('handlers', (dialect) => {
     });
   });
 
+  describe('renaming', () => {
+    const named = async (name: string, ownerId = 'ada') => handlers.create({ name, ownerId });
+
+    test('keeps the handler, and gives its name before to nobody but the owner for 30 days', async () => {
+      const otter = await named('otter');
+      expect(await handlers.rename(otter.id, 'heron')).toEqual({ before: 'otter', freed: [] });
+      expect(await handlers.find('heron')).toEqual({ ...otter, name: 'heron' });
+      expect(await handlers.find('otter')).toBeNull();
+      const badger = await named('badger', 'bob');
+      expect(await code(named('otter', 'bob'))).toBe('name_taken');
+      expect(await code(handlers.rename(badger.id, 'otter'))).toBe('name_taken');
+      nowMs += handlerLimits.formerNameMs - 1;
+      expect(await code(named('otter', 'bob'))).toBe('name_taken');
+      nowMs += 1;
+      await named('otter', 'bob');
+      expect(await store.db.selectFrom('former_names').selectAll().execute()).toEqual([]);
+    });
+
+    test('lets the owner take a former name, for another handler or back', async () => {
+      const otter = await named('otter');
+      await handlers.rename(otter.id, 'heron');
+      await handlers.rename(otter.id, 'otter');
+      expect(await names(otter.id)).toEqual(['heron']);
+      await named('heron');
+      expect(await names(otter.id)).toEqual([]);
+    });
+
+    test('refuses what a new handler could not be called, names that are in use, and handlers that are not', async () => {
+      const otter = await named('otter');
+      const taken = await named('taken');
+      await handlers.delete(taken.id);
+      for (const bad of ['', 'Heron', 'h\u0435ron', 'hero\u0301n', 'a--b', '-a', 'xn--a', 'a b', '../a', 'x'.repeat(41), 'admin', 'api'])
+        expect(await code(handlers.rename(otter.id, bad)), bad).toBe('name_invalid');
+      expect(await code(handlers.rename(otter.id, 'taken'))).toBe('name_taken');
+      expect(await code(handlers.rename(taken.id, 'heron'))).toBe('not_found');
+      expect(await code(handlers.rename('h-none', 'heron'))).toBe('not_found');
+      expect(await handlers.rename(otter.id, 'otter')).toEqual({ before: 'otter', freed: [] });
+      expect(await names(otter.id)).toEqual([]);
+    });
+
+    test('does not reserve names without end: only former names older than 30 days make room', async () => {
+      const { id } = await named('n0');
+      for (let n = 1; n <= handlerLimits.formerNames; n += 1) {
+        nowMs += 1;
+        await handlers.rename(id, `n${n}`);
+      }
+      expect(await code(handlers.rename(id, 'more'))).toBe('limit_exceeded');
+      expect((await handlers.findById(id))?.name).toBe(`n${handlerLimits.formerNames}`);
+      nowMs += handlerLimits.formerNameMs;
+      expect(await handlers.rename(id, 'more')).toMatchObject({ freed: ['n0'] });
+      await named('n0', 'bob');
+    });
+
+    test('at the same time as others: a name goes to one of two, and every handler keeps one', async () => {
+      const [one, two] = [await named('one'), await named('two', 'bob')];
+      const results = await Promise.all([
+        code(handlers.rename(one.id, 'same')),
+        code(handlers.rename(two.id, 'same')),
+        code(named('same', 'ada')),
+      ]);
+      expect(results.filter((result) => result === 'null')).toHaveLength(1);
+      expect(results.filter((result) => result === 'name_taken')).toHaveLength(2);
+      const renames = ['a', 'b', 'c', 'd'].map((name) => handlers.rename(one.id, name));
+      await Promise.all(renames);
+      const present = (await handlers.findById(one.id))!.name;
+      const all = [present, ...(await names(one.id))];
+      expect(new Set(all).size).toBe(all.length);
+      expect(['a', 'b', 'c', 'd']).toContain(present);
+      expect(all).toContain('one');
+    });
+
+    test('beside a creation of the name that it leaves: the name stays the owner’s', async () => {
+      for (let round = 0; round < 10; round += 1) {
+        const { id } = await named(`left-${round}`);
+        const [, created] = await Promise.all([
+          handlers.rename(id, `new-${round}`),
+          code(named(`left-${round}`, 'bob')),
+        ]);
+        expect(created).toBe('name_taken');
+        expect(await names(id)).toEqual([`left-${round}`]);
+      }
+    });
+
+    test('leaves the old name to the team for git, and tells the new one to other questions', async () => {
+      const otter = await named('otter');
+      await store.db
+        .insertInto('collaborators')
+        .values({ handler_id: otter.id, user_id: 'bob', role: 'viewer', added_ms: 1 })
+        .execute();
+      await store.db.insertInto('users').values({ id: 'eve', name: 'eve', password_hash: 'x', created_ms: 1 }).execute();
+      await handlers.rename(otter.id, 'heron');
+      const access = new HandlerAccess({ db: store.db });
+      const former = { former: true };
+      for (const user of ['ada', 'bob'])
+        expect(await access.handlerFor(actor(user), 'gitFetch', 'otter', former)).toMatchObject({ id: otter.id, name: 'heron' });
+      expect(await code(access.handlerFor(actor('eve'), 'gitFetch', 'otter', former))).toBe('not_found');
+      expect(await access.pushTarget(actor('ada'), 'otter')).toMatchObject({ id: otter.id, name: 'heron' });
+      expect(await code(access.pushTarget(actor('bob'), 'otter'))).toBe('forbidden');
+      expect(await access.pushTarget(actor('eve'), 'otter')).toBeNull();
+      const asked = (user: string) => access.handlerFor(actor(user), 'getHandler', 'otter').catch((error: Error) => error.message);
+      expect(await asked('ada')).toBe('otter is called heron now');
+      expect(await asked('eve')).toBe('you have no handler "otter"');
+    });
+
+    test('a former name goes with its handler', async () => {
+      const otter = await named('otter');
+      await handlers.rename(otter.id, 'heron');
+      await handlers.delete(otter.id);
+      expect(await code(named('otter', 'bob'))).toBe('name_taken');
+      await handlers.purgeOne({ ...otter, name: 'heron' }, async () => {});
+      await named('otter', 'bob');
+    });
+
+    async function names(handlerId: string): Promise<readonly string[]> {
+      const rows = await store.db.selectFrom('former_names').select('name').where('handler_id', '=', handlerId).execute();
+      return rows.map(({ name }) => name);
+    }
+  });
+
   test('a user has so many handlers, and deleting does not make room for ever more', async () => {
     const row = (i: number, deleted: boolean) => ({
       id: `h${i}`,

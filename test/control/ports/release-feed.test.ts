@@ -36,13 +36,13 @@ describe.each(versions)('releases told by $name', (version) => {
   let follower: ReleaseFeed;
 
   beforeEach(async () => {
-    stored = { specs: [], releases: [], known: [], owners: [] };
+    stored = { specs: [], releases: [], known: [], moved: [], owners: [] };
     ({ teller, follower } = await version.open(async () => stored));
   });
 
   /** What the database has once `specs` are released. */
   const storedWith = (...specs: readonly DeploymentSpec[]): ReleaseState => ({
-    ...{ specs, known: ['new'], owners: [] },
+    ...{ specs, known: ['new'], moved: [], owners: [] },
     releases: specs.map(({ handler, specId }) => ({ label: handler, specId })),
   });
 

@@ -3,6 +3,7 @@
  * exist.
  */
 import { z } from 'zod';
+import { PlatformError } from '../../../protocol/errors.ts';
 import { limitMeanings, limitNames, maximumLimits } from '../../../protocol/limits.ts';
 import { policyLists } from '../../../protocol/nouns.ts';
 import type { Deployer } from '../../../protocol/ports.ts';
@@ -79,8 +80,10 @@ export function handlerOperations(deps: {
       tag,
       summary:
         'Choose the branch whose pushes are deployed; set limits (null: that of the manifest) and policy patterns ' +
-        '(they replace those added before) without a push. The live deployment runs with them from now on.',
+        '(they replace those added before) without a push. The live deployment runs with them from now on. ' +
+        'A `name` renames the handler, and stands alone; git and callers that use the name before are redirected.',
       body: z.strictObject({
+        name: z.string().max(200).optional().describe('new name; not together with other fields'),
         deployBranch: z.string().max(1_000).optional(),
         limits: z
           .strictObject(
@@ -93,9 +96,14 @@ export function handlerOperations(deps: {
         previews: z.boolean().optional().describe('whether pushes of other branches make previews'),
       }),
       answer: one,
-      errors: ['not_found', 'limit_exceeded', 'vet_failed'],
+      errors: ['not_found', 'name_invalid', 'name_taken', 'limit_exceeded', 'vet_failed'],
       run: async ({ handler, user, body }) => {
-        const { deployBranch, limits = {}, policy = null, previews } = body;
+        const { name, deployBranch, limits = {}, policy = null, previews } = body;
+        if (name !== undefined) {
+          // Several changes could end half done.
+          if (Object.keys(body).length > 1) throw new PlatformError('bad_request', 'a new name cannot come with other changes');
+          await deployer.renameHandler({ handlerId: handler.id, name, userId: user.id });
+        }
         if (Object.keys(limits).length > 0 || policy !== null || previews !== undefined)
           await deployer.changeSettings({ handlerId: handler.id, limits, policy, previews });
         if (deployBranch !== undefined)
