@@ -58,8 +58,13 @@ it('no file of the platform compares a secret so that time tells of it', () => {
 
 it('what compares secrets takes the same time for each', () => {
   // Every use of the word is one of node:crypto's, or of the function that stands on it.
-  const own = readFileSync('src/control/accounts/secrets.ts', 'utf8');
+  const own = readFileSync('src/protocol/same-secret.ts', 'utf8');
   const body = /export function sameSecret[^{]*\{([\s\S]*?)\n\}/.exec(own)?.[1] ?? '';
   expect(body).toContain('timingSafeEqual(');
   expect(body).not.toMatch(/[!=]==/);
+});
+
+it('only one file compares in constant time by itself, besides that of passwords, whose tags have one length', () => {
+  const users = globSync('src/**/*.ts').filter((file) => readFileSync(file, 'utf8').includes('timingSafeEqual'));
+  expect(users.toSorted()).toEqual(['src/control/accounts/passwords.ts', 'src/protocol/same-secret.ts']);
 });

@@ -4,7 +4,8 @@
  * platform's key can make; the answer carries another code over the nonce. Requests without a valid code are answered
  * 404, like any unknown name.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
+import { sameSecret } from './same-secret.ts';
 
 export const runnerProbe = {
   path: '/.trisiel/runner',
@@ -37,22 +38,16 @@ export function makeProbe(key: string): Probe {
   const nonce = randomBytes(16).toString('hex');
   return {
     field: `${nonce}.${code(key, 'ask', nonce)}`,
-    isAnsweredBy: (proof) => typeof proof === 'string' && isSame(proof, code(key, 'answer', nonce)),
+    isAnsweredBy: (proof) => typeof proof === 'string' && sameSecret(proof, code(key, 'answer', nonce)),
   };
 }
 
 /** Returns the value of the answer field; null when `field` was not made by a holder of the key. */
 export function answerToProbe(key: string, field: string): string | null {
   const [nonce = '', given = ''] = field.split('.');
-  return isSame(given, code(key, 'ask', nonce)) ? code(key, 'answer', nonce) : null;
+  return sameSecret(given, code(key, 'ask', nonce)) ? code(key, 'answer', nonce) : null;
 }
 
 function code(key: string, purpose: 'ask' | 'answer', nonce: string): string {
   return createHmac('sha256', key).update(`${purpose} ${nonce}`).digest('hex');
-}
-
-function isSame(one: string, other: string): boolean {
-  const [first, second] = [Buffer.from(one), Buffer.from(other)];
-  // Compares lengths in bytes: text from outside may hold characters of two bytes.
-  return first.length === second.length && timingSafeEqual(first, second);
 }

@@ -1061,7 +1061,7 @@ export const protections: readonly Protection[] = [
   {
     name: 'triggers: only the platform makes them',
     file: 'src/protocol/trigger.ts',
-    find: '!timingSafeEqual(sent, wanted)',
+    find: '!sameSecret(given, code(key, text))',
     replace: 'false',
     tests: ['test/protocol/trigger.test.ts'],
   },

@@ -3,6 +3,7 @@
  * own.
  */
 import type { Transaction } from 'kysely';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { nameLimits } from '../../protocol/limits.ts';
 import type { User } from '../../protocol/nouns.ts';
@@ -16,7 +17,7 @@ import { checkPassword, type PasswordCost, Passwords } from './passwords.ts';
 import { addressKey, RateLimiter } from './rate-limiter.ts';
 import type { Sealer } from './sealer.ts';
 import { SecondFactor } from './second-factor.ts';
-import { hashSecret, newFirstCode, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
+import { hashSecret, newFirstCode, newId, newToken, type RandomBytes } from './secrets.ts';
 import { everything, suspended, Tokens, type TokenTerms, type TokenView } from './tokens.ts';
 import { Users } from './users.ts';
 

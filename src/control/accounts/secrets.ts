@@ -1,5 +1,5 @@
-/** Makes, hashes and compares secrets: Tokens, invites, the first account's code. */
-import { createHash, timingSafeEqual } from 'node:crypto';
+/** Makes and hashes secrets: Tokens, invites, the first account's code. */
+import { createHash } from 'node:crypto';
 
 export type RandomBytes = (size: number) => Uint8Array;
 
@@ -30,11 +30,6 @@ export function newId(kind: string, randomBytes: RandomBytes): string {
  */
 export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
-}
-
-/** Returns whether two secrets are equal, in a time that depends neither on where they differ nor on their lengths. */
-export function sameSecret(a: string, b: string): boolean {
-  return timingSafeEqual(createHash('sha256').update(a).digest(), createHash('sha256').update(b).digest());
 }
 
 /** Returns whether `text` has the form of a Token. Other text needs no query of the database. */

@@ -1,12 +1,13 @@
 /** Makes, recognises and revokes Tokens. */
 import type { ExpressionBuilder, Kysely } from 'kysely';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TokenScope } from '../../protocol/nouns.ts';
 import type { Actor } from '../../protocol/permissions.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
-import { hashSecret, looksLikeToken, newId, newToken, type RandomBytes, sameSecret } from './secrets.ts';
+import { hashSecret, looksLikeToken, newId, newToken, type RandomBytes } from './secrets.ts';
 
 export const tokenLimits = {
   /** Valid Tokens of one user. One per machine and CI job is enough. */

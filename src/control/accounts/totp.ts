@@ -1,5 +1,6 @@
 /** Time-based one-time passwords (RFC 6238) with HMAC-SHA-1, 6 digits and steps of 30 s, which all apps support. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
+import { sameSecret } from '../../protocol/same-secret.ts';
 
 export const totpLimits = {
   /** Bytes of a secret: the output size of SHA-1 (RFC 4226, section 4, R6). */
@@ -36,13 +37,10 @@ export function stepOfCode(
   code: string,
   options: { readonly ms: number; readonly afterStep: number },
 ): number | null {
-  const given = Buffer.from(code.padEnd(totpLimits.digits).slice(0, totpLimits.digits));
   const now = stepAt(options.ms);
   let found: number | null = null;
   for (let step = now - totpLimits.drift; step <= now + totpLimits.drift; step += 1) {
-    const expected = Buffer.from(codeOf(secret, step));
-    const isSame = given.length === expected.length && timingSafeEqual(given, expected);
-    if (isSame && code.length === totpLimits.digits && step > options.afterStep) found = step;
+    if (sameSecret(code, codeOf(secret, step)) && step > options.afterStep) found = step;
   }
   return found;
 }

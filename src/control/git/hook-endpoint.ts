@@ -3,12 +3,13 @@
  * can read (a file of mode 0600 in the repository). A hook decides nothing: it lists and reads objects of the
  * quarantine when control asks, prints control's text, and exits as control says.
  */
-import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import { KIB, MIB, pushLimits } from '../../protocol/limits.ts';
 import type { PushedObjects, PushSession } from '../../protocol/push.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
@@ -162,8 +163,7 @@ export class HookEndpoint {
   #greeted(socket: Socket, reader: FrameReader, head: unknown): void {
     const { push: id, secret, hook } = hello.parse(head);
     const push = this.#pushes.get(id);
-    const given = Buffer.from(secret);
-    const known = push !== undefined && given.length === push.secret.length && timingSafeEqual(given, push.secret);
+    const known = push !== undefined && sameSecret(secret, push.secret);
     // Each hook runs once per push, pre-receive before post-receive.
     if (!known || push.done.has(hook) || (hook === 'post' && !push.done.has('pre'))) {
       socket.destroy();
