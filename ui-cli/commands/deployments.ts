@@ -69,9 +69,12 @@ export function addDeploymentCommands(program: Command, context: Context): void 
       const version = parseVersion(second ?? first);
       const name = await context.handlerName(second === undefined ? undefined : first);
       const client = await context.client();
-      const deployments = await client.releases.deployments(name);
+      const [deployments, { version: live }] = await Promise.all([
+        client.releases.deployments(name),
+        client.handler(name),
+      ]);
       const branch = options.branch ?? null;
-      const preview = previewRollback(name, deployments, version, branch);
+      const preview = previewRollback(name, deployments, version, { branch, live });
       if (!options.yes) {
         context.needTerminal(`${preview.change} needs a yes`, `to do it: wasmcloud rollback ${name} v${version} --yes`);
         for (const line of preview.lines) context.out.note(line);

@@ -17,18 +17,20 @@ export interface RollbackPreview {
 }
 
 /**
- * Returns the effect of a rollback of a handler, or of its preview of `branch`. Throws when the rollback makes no
+ * Returns the effect of a rollback of a handler, or of its preview of `branch`. `live`: number of the handler's live
+ * Deployment; during a gradual release the new version is in state `live` beside it. Throws when the rollback makes no
  * sense, and names one that does.
  */
 export function previewRollback(
   name: string,
   all: readonly DeploymentView[],
   version: number,
-  branch: string | null = null,
+  { branch = null, live }: { readonly branch?: string | null; readonly live: number | null },
 ): RollbackPreview {
   const deployments = all.filter(({ preview }) => preview === branch);
   const to = deployments.find((deployment) => deployment.number === version);
-  const from = deployments.find((deployment) => deployment.state === 'live') ?? null;
+  const isLive = ({ number, state }: DeploymentView) => (branch === null ? number === live : state === 'live');
+  const from = deployments.find(isLive) ?? null;
   const possible = deployments.filter((deployment) => deployment.state === 'retired').map(({ number }) => `v${number}`);
   const hints = [
     possible.length > 0 ? `can be served again: ${possible.join(', ')}` : 'there is no earlier deployment to serve',
@@ -45,6 +47,10 @@ export function previewRollback(
       },
     );
   if (to === undefined) throw new PlatformError('not_found', `${name} has no deployment v${version}`, { hints });
+  if (to.state === 'live' && !isLive(to))
+    throw new PlatformError('conflict', `v${version} gets a share of the calls already`, {
+      hints: [`to give it all calls: wasmcloud release ${name} --finish`],
+    });
   if (to.state === 'live') throw new PlatformError('conflict', `v${version} is live already`, { hints });
   if (to.state !== 'retired') {
     throw new PlatformError('conflict', `v${version} never went live (${to.state}), so it cannot be served`, { hints });

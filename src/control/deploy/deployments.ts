@@ -150,6 +150,10 @@ export class Deployments implements Deployer, PushReceiver {
           ],
         },
       );
+    if (row.state === 'live' && (await this.store.live(handlerId, row.branch))?.id !== row.id)
+      throw new PlatformError('conflict', `v${number} gets a share of the calls already`, {
+        hints: [`to give it all calls: wasmcloud release ${handler.name} --finish`],
+      });
     if (row.state === 'live') throw new PlatformError('conflict', `v${number} is live already`);
     if (row.state !== 'retired')
       throw new PlatformError('conflict', `v${number} was never live: it is ${row.state}`, {

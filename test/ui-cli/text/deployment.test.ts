@@ -16,7 +16,7 @@ test('a rollback says beforehand what the older version may do that the live one
     interfaces: ['cwa', 'wasi:http/types@0.2'],
     policy: { allow: ['^https://a\\.com/', '^https://b\\.com/'], disallow: [] },
   });
-  expect(previewRollback('otter', [live, older], 1).lines).toEqual([
+  expect(previewRollback('otter', [live, older], 1, { live: 2 }).lines).toEqual([
     'otter: v2 -> v1',
     '  v2  3dd7df0  a.wasm  1 KiB  (live now)',
     '  v1  3dd7df0  a.wasm  1 KiB',
@@ -24,5 +24,17 @@ test('a rollback says beforehand what the older version may do that the live one
     '  no longer disallowed: tcp:',
     '  newly imported: wasi:http/types@0.2',
   ]);
-  expect(previewRollback('otter', [live, deployment({ policy: live.policy })], 1).lines).toHaveLength(3);
+  expect(previewRollback('otter', [live, deployment({ policy: live.policy })], 1, { live: 2 }).lines).toHaveLength(3);
+});
+
+test('during a gradual release the version that has the other calls is the live one', () => {
+  const shared = deployment({ number: 3, state: 'live' });
+  const live = deployment({ number: 2, state: 'live' });
+  const all = [shared, live, deployment({ number: 1 })];
+  const preview = previewRollback('otter', all, 1, { live: 2 });
+  expect([preview.change, preview.from]).toEqual(['otter: v2 -> v1', 2]);
+  expect(() => previewRollback('otter', all, 3, { live: 2 })).toThrow('v3 gets a share of the calls already');
+  expect(() => previewRollback('otter', all, 2, { live: 2 })).toThrow('v2 is live already');
+  const ofPreview = [deployment({ number: 5, state: 'live', preview: 'dev' }), deployment({ number: 4, preview: 'dev' })];
+  expect(previewRollback('otter', [...ofPreview, ...all], 4, { branch: 'dev', live: 2 }).from).toBe(5);
 });

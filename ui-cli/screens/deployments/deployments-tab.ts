@@ -94,7 +94,9 @@ export class DeploymentsTab extends PagedListScreen<DeploymentView, number> {
   #confirm(all: readonly DeploymentView[], deployment: DeploymentView): void {
     const { app, handler } = this;
     try {
-      const preview = previewRollback(handler.name, all, deployment.number, deployment.preview);
+      const live = handler.handler.data?.version ?? null;
+      const { number, preview: branch } = deployment;
+      const preview = previewRollback(handler.name, all, number, { branch, live });
       app.ask({
         kind: 'confirm',
         title: 'Roll back?',
