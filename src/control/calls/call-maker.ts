@@ -217,10 +217,11 @@ export function presentAddress(
   if (label === null) return { label: handler, path, authority };
   const present = relabelled(label, handler);
   if (present === label) return { label, path, authority };
-  // By host name: `LABEL.DOMAIN`; else by path: `/LABEL/…`.
+  // By host name: `LABEL.DOMAIN`; by path: `/LABEL/…`; else the call is one of a schedule.
   if (authority?.toLowerCase().startsWith(`${label}.`))
     return { label: present, path, authority: `${present}${authority.slice(label.length)}` };
-  return { label: present, path: `/${present}${path.slice(label.length + 1)}`, authority };
+  const [, first, rest] = /^\/([^/?]*)(.*)$/s.exec(path) ?? [];
+  return { label: present, path: first === label ? `/${present}${rest}` : path, authority };
 }
 
 /** Returns the part of an answer that is stored; null when it is too large. */

@@ -2,6 +2,7 @@
 import type { Transaction } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import type { ScheduleSettings } from '../../protocol/nouns.ts';
+import { previewLabel } from '../../protocol/previews.ts';
 import type { Schema } from '../db/schema.ts';
 
 /** Stores a run, unless one for the same tick exists. `nowMs` in Unix milliseconds. */
@@ -10,6 +11,10 @@ export async function insertRun(
   run: {
     readonly id: string;
     readonly handlerId: string;
+    /** Names the schedule in the database. */
+    readonly key: string;
+    /** Slug of the preview that is called; null: the handler itself. */
+    readonly preview: string | null;
     readonly settings: ScheduleSettings;
     /** The tick, in Unix milliseconds; null: a user started the run. */
     readonly tickMs: number | null;
@@ -22,7 +27,8 @@ export async function insertRun(
   const request: CallRequest = {
     method: 'POST',
     path: settings.path,
-    label: null,
+    // Whoever makes the call puts the handler's present name in.
+    label: run.preview === null ? null : previewLabel(run.preview, ''),
     authority: null,
     fields: [['content-type', 'text/plain; charset=utf-8']],
     env: {
@@ -37,7 +43,7 @@ export async function insertRun(
     .values({
       id: run.id,
       handler_id: run.handlerId,
-      schedule: settings.name,
+      schedule: run.key,
       tick_ms: run.tickMs,
       state: run.state,
       // The due times of ticks that are caught up keep their order.

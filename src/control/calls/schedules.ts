@@ -50,6 +50,7 @@ export interface ScheduleView extends Omit<ScheduleSettings, 'timeoutMs'> {
   readonly runs: readonly ScheduleRun[];
 }
 
+/** A row; `name` is the key of the schedule: its name, and SLUG/NAME for one of a preview. */
 interface ScheduleRow {
   readonly handler_id: string;
   readonly name: string;
@@ -59,36 +60,43 @@ interface ScheduleRow {
 }
 
 /**
- * Replaces the schedules of a handler, in the transaction that makes the Release. A schedule whose ticks are unchanged
- * keeps its next tick and its pause. `nowMs` in Unix milliseconds.
+ * Replaces the schedules of a handler, or of its preview with the slug `preview`, in the transaction that makes the
+ * Release. A schedule whose ticks are unchanged keeps its next tick and its pause. `nowMs` in Unix milliseconds.
  */
 export async function replaceSchedules(
   trx: Kysely<Schema>,
   handlerId: string,
   schedules: readonly ScheduleSettings[],
   nowMs: number,
+  preview: string | null = null,
 ): Promise<void> {
-  const before = await trx.selectFrom('schedules').selectAll().where('handler_id', '=', handlerId).execute();
+  const all = await trx.selectFrom('schedules').selectAll().where('handler_id', '=', handlerId).execute();
+  const before = all.filter(({ name }) => previewOfKey(name) === preview);
   if (before.length === 0 && schedules.length === 0) return;
-  await trx.deleteFrom('schedules').where('handler_id', '=', handlerId).execute();
+  const keys = schedules.map(({ name }) => keyOf(preview, name));
+  const old = before.map(({ name }) => name);
+  if (old.length > 0)
+    await trx.deleteFrom('schedules').where('handler_id', '=', handlerId).where('name', 'in', old).execute();
   // Runs of removed schedules that have not begun.
-  const stale = trx
-    .deleteFrom('calls')
-    .where('handler_id', '=', handlerId)
-    .where('schedule', 'is not', null)
-    .where('state', '=', 'ready');
-  const names = schedules.map(({ name }) => name);
-  await (names.length === 0 ? stale : stale.where('schedule', 'not in', names)).execute();
+  const removed = old.filter((key) => !keys.includes(key));
+  if (removed.length > 0)
+    await trx
+      .deleteFrom('calls')
+      .where('handler_id', '=', handlerId)
+      .where('schedule', 'in', removed)
+      .where('state', '=', 'ready')
+      .execute();
   if (schedules.length === 0) return;
   await trx
     .insertInto('schedules')
     .values(
       schedules.map((settings) => {
-        const old = before.find(({ name }) => name === settings.name);
+        const name = keyOf(preview, settings.name);
+        const old = before.find((row) => row.name === name);
         const isSame = old !== undefined && sameTicks(readSettings(old.settings), settings);
         return {
           handler_id: handlerId,
-          name: settings.name,
+          name,
           settings: JSON.stringify(settings),
           is_paused: old?.is_paused ?? 0,
           anchor_ms: isSame ? old.anchor_ms : nowMs,
@@ -144,7 +152,7 @@ export class Schedules {
     for (const row of rows) {
       const { timeoutMs: _, ...settings } = readSettings(row.settings);
       const nextMs = row.is_paused === 1 ? [] : comingTicks(settings, Number(row.anchor_ms), row.next_ms);
-      views.push({ ...settings, isPaused: row.is_paused === 1, nextMs, runs: await this.#runs(handlerId, row.name) });
+      views.push({ ...settings, name: row.name, isPaused: row.is_paused === 1, nextMs, runs: await this.#runs(handlerId, row.name) });
     }
     return views;
   }
@@ -167,6 +175,8 @@ export class Schedules {
       await insertRun(trx, {
         id: this.#newId(),
         handlerId,
+        key: row.name,
+        preview: previewOfKey(row.name),
         settings,
         tickMs: null,
         state: 'ready',
@@ -218,6 +228,8 @@ export class Schedules {
       const run = (tickMs: number, reason: string | null) =>
         insertRun(trx, {
           ...{ id: this.#newId(), handlerId: row.handler_id, settings, tickMs, reason, nowMs },
+          key: row.name,
+          preview: previewOfKey(row.name),
           state: reason === null ? 'ready' : 'skipped',
         });
       if (fired.length === 0) await run(lastMs, 'it was missed, and catch-up is used up');
@@ -285,6 +297,17 @@ export class Schedules {
       invocation: row.invocation,
     }));
   }
+}
+
+/** Returns the key of a schedule. Names have no slash, so keys of a handler and of its previews differ. */
+function keyOf(preview: string | null, name: string): string {
+  return preview === null ? name : `${preview}/${name}`;
+}
+
+/** Returns the slug of the preview that a schedule belongs to; null: it belongs to the handler itself. */
+function previewOfKey(key: string): string | null {
+  const end = key.indexOf('/');
+  return end < 0 ? null : key.slice(0, end);
 }
 
 /**

@@ -279,7 +279,7 @@ export interface Schema {
   calls: {
     id: string;
     handler_id: string;
-    /** Name of the schedule; null for a request. */
+    /** Key of the schedule (`name` of `schedules`); null for a request. */
     schedule: string | null;
     /** The tick that the run is for; null for a request, and for a run that a user started. */
     tick_ms: number | null;

@@ -9,7 +9,7 @@ import type { PushedObjects, TreeEntry } from '../../protocol/push.ts';
 import { recordOf } from '../../protocol/record-of.ts';
 import { contentName } from '../artifacts/artifact-store.ts';
 import { shortPath, size } from '../git/push-text.ts';
-import type { EffectiveManifest } from './effective-manifest.ts';
+import { type EffectiveManifest, storedPreview } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { type Manifest, manifestFile, olinPolicyFile, readManifest } from './manifest.ts';
 import {
@@ -102,7 +102,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     passAuthorization,
     ...(queues.length === 0 ? {} : { queues: [...queues] }),
     ...(schedules.length === 0 ? {} : { schedules: [...schedules] }),
-    ...(preview === null ? {} : { preview }),
+    ...(preview === null ? {} : { preview: storedPreview(preview) }),
     ...(release === null ? {} : { release }),
   };
 }

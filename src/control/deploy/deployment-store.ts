@@ -187,13 +187,16 @@ export class DeploymentStore {
       const consumed = branch === deployBranch || preview.queues ? queues : [];
       await replaceSubscriptions(trx, { handlerId, branch }, consumed);
       if (branch === deployBranch) await replaceSchedules(trx, handlerId, schedules, this.#now());
-      else
-        await trx
+      else {
+        const { slug } = await trx
           .updateTable('previews')
           .set({ days: preview.days, pushed_ms: this.#now() })
           .where('handler_id', '=', handlerId)
           .where('branch', '=', branch)
-          .execute();
+          .returning('slug')
+          .executeTakeFirstOrThrow();
+        await replaceSchedules(trx, handlerId, preview.schedules ? schedules : [], this.#now(), slug);
+      }
       return { replaced };
     });
   }
@@ -323,10 +326,11 @@ export class DeploymentStore {
         .deleteFrom('previews')
         .where('handler_id', '=', handlerId)
         .where('branch', '=', branch)
-        .returning('id')
+        .returning(['id', 'slug'])
         .executeTakeFirst();
       if (removed === undefined) return null;
       await removePreviewValues(trx, { handlerId, preview: removed.id });
+      await replaceSchedules(trx, handlerId, [], this.#now(), removed.slug);
       for (const table of ['handler_env', 'releases', 'subscriptions'] as const)
         await trx.deleteFrom(table).where('handler_id', '=', handlerId).where('branch', '=', branch).execute();
       await trx

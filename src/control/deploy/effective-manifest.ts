@@ -40,6 +40,8 @@ export interface PreviewSettings {
   readonly enabled: boolean;
   /** Whether a preview consumes the queues that the manifest names. */
   readonly queues: boolean;
+  /** Whether the schedules of the manifest run in a preview too. */
+  readonly schedules: boolean;
   /** Days without a call or push after which a preview ends. */
   readonly days: number;
 }
@@ -47,13 +49,21 @@ export interface PreviewSettings {
 const previewSettings = z.object({
   enabled: z.boolean(),
   queues: z.boolean(),
+  /** Absent for false, as in manifests of earlier versions. */
+  schedules: z.literal(true).optional(),
   days: z.int(),
 } satisfies Record<keyof PreviewSettings, z.ZodType>);
+
+/** Returns preview settings in the stored form. */
+export function storedPreview({ schedules, ...others }: PreviewSettings): z.infer<typeof previewSettings> {
+  return { ...others, ...(schedules ? { schedules } : {}) };
+}
 
 /** Preview settings when the manifest sets none. */
 export const defaultPreview: PreviewSettings = {
   enabled: true,
   queues: false,
+  schedules: false,
   days: previewLimits.days,
 };
 
@@ -130,5 +140,5 @@ export function releasedParts(text: string): {
 } {
   const read = parts.parse(JSON.parse(text));
   const { queues = [], schedules = [], preview = defaultPreview, release = defaultRelease } = read;
-  return { queues, schedules, preview, release };
+  return { queues, schedules, preview: { ...defaultPreview, ...preview }, release };
 }

@@ -119,6 +119,7 @@ const schema = z.strictObject({
       {
         enabled: z.boolean('must be true or false').optional(),
         queues: z.boolean('must be true or false').optional(),
+        schedules: z.boolean('must be true or false').optional(),
         days: z
           .int('must be a whole number')
           .min(1, 'must be at least 1')

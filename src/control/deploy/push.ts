@@ -405,7 +405,7 @@ export class DeployPush implements PushSession {
       const interfaces = known === null ? next.interfaces : interfacesOf(known.plan.imports);
       print(newlyAllowed({ policy: readEffectiveManifest(compared.manifest).policy, interfaces }, next));
     }
-    if (branch === deployBranch)
+    if (branch === deployBranch || candidate.manifest.preview?.schedules === true)
       for (const text of scheduleWarnings(candidate.manifest.schedules)) print(warning(text));
     stopIf(signal);
     const { quota } = this.#parts;

@@ -13,5 +13,6 @@ it('a stored call is made under the present name of its handler, by host name or
     stored('heron', '/heron/a?b', 'localhost:3003'),
   );
   expect(presentAddress(stored('otter', '/otter/a', null), 'heron')).toEqual(stored('heron', '/heron/a', null));
+  expect(presentAddress(stored('dev--', '/tick', null), 'heron')).toEqual(stored('dev--heron', '/tick', null));
   expect(presentAddress(stored(null, '/', null), 'heron')).toEqual(stored('heron', '/', null));
 });

@@ -77,6 +77,31 @@ onEachDatabase('schedules', (dialect) => {
     ]);
   });
 
+  it('those of a preview have names and ticks of their own, call the preview, and go with it alone', async () => {
+    const ofPreview = (...all: readonly ScheduleSettings[]) =>
+      store.db.transaction().execute((trx) => replaceSchedules(trx, 'h', all, nowMs, 'dev'));
+    await deploy({});
+    await ofPreview(every);
+    expect((await schedules.list('h')).map(({ name }) => name)).toEqual(['dev/minutely', 'minutely']);
+    nowMs += 60_000;
+    await schedules.fire();
+    const taken = [...(await take())].sort((a, b) => (a.schedule! < b.schedule! ? -1 : 1));
+    expect(taken).toMatchObject([
+      { schedule: 'dev/minutely', request: { label: 'dev--', env: { SCHEDULE_NAME: 'minutely' } } },
+      { schedule: 'minutely', request: { label: null } },
+    ]);
+    for (const call of taken) await end(call);
+    nowMs += 60_000;
+    await schedules.fire();
+    await deploy({ body: 'changed' });
+    expect((await schedules.show('h', 'dev/minutely')).body).toBe('go');
+    await ofPreview();
+    expect((await schedules.list('h')).map(({ name }) => name)).toEqual(['minutely']);
+    // The run of the preview that had not begun is gone, that of the handler waits.
+    const waiting = await store.db.selectFrom('calls').select('schedule').where('state', '=', 'ready').execute();
+    expect(waiting).toEqual([{ schedule: 'minutely' }]);
+  });
+
   it('many controls fire a tick once, and one of them makes the call', async () => {
     await deploy({}, { name: 'other' });
     nowMs += 60_000;

@@ -54,6 +54,21 @@ const unfolded = ({ stderr }: CommandResult) => stderr.replace(/ *\nremote: {8}/
 const served = (label: string) => platform.fleet.serving.get(label);
 
 describe('a push of another branch', () => {
+  it('runs schedules only where its manifest says so, and until it ends', async () => {
+    const at = await deployed();
+    const schedule = '[[schedule]]\nname = "report"\nevery = "1h"\n';
+    const names = async () => {
+      const rows = await platform.db.selectFrom('schedules').select('name').where('handler_id', '=', at.id).execute();
+      return rows.map(({ name }) => name);
+    };
+    await pushBranch(at, 'quiet', { 'wasmcloud.toml': schedule });
+    expect(await names()).toEqual([]);
+    await pushBranch(at, 'busy', { 'wasmcloud.toml': `${schedule}[preview]\nschedules = true\n` });
+    expect(await names()).toEqual(['busy/report']);
+    await platform.push(user, at.repo, at.handler, '--delete', 'busy');
+    expect(await names()).toEqual([]);
+  });
+
   it('serves it under BRANCH--NAME beside the handler, tells the URL, and leaves what is live alone', async () => {
     const at = await deployed();
     const result = await pushBranch(at, 'dev');
