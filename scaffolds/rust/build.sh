@@ -1,6 +1,9 @@
 #!/bin/sh
 set -eu
 cd "$(dirname "$0")"
-cargo build --release --target wasm32-wasip1
-cp target/wasm32-wasip1/release/function.wasm function.wasm
+# Rust before 1.78 calls the target wasm32-wasi.
+target=wasm32-wasip1
+rustc --print target-list | grep -qx "$target" || target=wasm32-wasi
+cargo build --release --target "$target"
+cp "target/$target/release/function.wasm" function.wasm
 chmod 644 function.wasm

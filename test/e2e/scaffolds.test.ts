@@ -1,6 +1,6 @@
 /**
  * `wasmcloud new`: what it writes is whole, and what can be built here is built, pushed by its own deploy.sh and called.
- * SCAFFOLDS=all: those too whose compilers npm downloads.
+ * SCAFFOLDS=all: those too whose compilers npm and pip download.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
