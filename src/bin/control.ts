@@ -53,10 +53,10 @@ import { KvStore } from '../control/storage/kv-store.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { callLimits, runnerLimits } from '../protocol/limits.ts';
-import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
+import { runnerLimits } from '../protocol/limits.ts';
 import type { ReleaseFeed } from '../protocol/ports.ts';
 import { rolloutLimits } from '../protocol/rollouts.ts';
+import { answerRunner } from './answer-runner.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
@@ -206,7 +206,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     measures: {
       ...databaseMeasures(db),
       repositories: async (handlerId) => (repositories.has(handlerId) ? repositories.bytes(handlerId) : null),
-      artifacts: (handlerId) => deployments.store.artifactBytes(handlerId),
+      artifacts: (handlerId) => deployments.artifactBytes(handlerId),
     },
     queueBytes: (userId) => queueBytes(db, userId),
     disk: await DiskSpace.open({
@@ -261,7 +261,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       return recorded;
     },
     onRunning: (runnerId, change) => usage.running(runnerId, change),
-    onRequest: (request) => answer(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
+    onRequest: (request) =>
+      answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
     onEvent: (event) => logFleetEvent(log, event),
   });
   const deployments: Deployments = new Deployments({
@@ -471,77 +472,6 @@ async function readSetting(db: Database, key: string, draw: () => string): Promi
     .onConflict((conflict) => conflict.column('key').doNothing())
     .execute();
   return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
-}
-
-async function answer(
-  request: BusRequest | CallBusRequest,
-  stations: {
-    readonly kv: KvStore;
-    readonly groups: PublishGroups;
-    readonly handlers: Handlers;
-    readonly quota: Quotas;
-    readonly calls: CallStore;
-    readonly wakeCalls: () => void;
-  },
-): Promise<Uint8Array | null> {
-  const { kv, groups, handlers, quota, calls } = stations;
-  switch (request.op) {
-    case 'kv.get':
-      return kv.get(request);
-    case 'kv.put':
-      await quota.storing(request.handlerId, 'kv', request.value.length, () => kv.put(request, request.value));
-      return null;
-    case 'kv.replace': {
-      const { handlerId, value, expected } = request;
-      const isDone = await quota.storing(handlerId, 'kv', value.length, () => kv.put(request, value, { expected }));
-      return Uint8Array.of(isDone ? 1 : 0);
-    }
-    case 'kv.delete':
-      await kv.delete(request);
-      return null;
-    case 'kv.keys':
-      return Buffer.from(JSON.stringify(await kv.keys(request)));
-    case 'queue.publish':
-      await publishOfGuest(request, { groups, handlers });
-      return null;
-    case 'call.accept':
-      await quota
-        .storing(request.handlerId, 'usage', request.body.length + callLimits.requestBytes, () => calls.accept(request))
-        .catch(noRoom);
-      stations.wakeCalls();
-      return null;
-    case 'call.show':
-      return Buffer.from(JSON.stringify(await calls.show(request.handlerId, request.id)));
-    case 'call.answer': {
-      const { status, fields, body } = await calls.answer(request.handlerId, request.id);
-      return Buffer.concat([Buffer.from(`${JSON.stringify({ status, fields })}\n`), body]);
-    }
-  }
-}
-
-/** Throws the error that tells a caller: the request is valid, but the function's owner has no room left for it. */
-function noRoom(error: unknown): never {
-  if (!(error instanceof PlatformError) || error.code !== 'limit_exceeded') throw error;
-  throw new PlatformError(
-    'storage_full',
-    'there is no room to keep this request; the owner of the function can make some',
-    {
-      cause: error,
-    },
-  );
-}
-
-/**
- * Publishes a guest's message to a queue of its handler's owner. Throws `not_found` when the handler no longer exists.
- */
-async function publishOfGuest(
-  { handlerId, queue, message }: Extract<BusRequest, { readonly op: 'queue.publish' }>,
-  stations: { readonly groups: PublishGroups; readonly handlers: Handlers },
-): Promise<void> {
-  const handler = await stations.handlers.findById(handlerId);
-  if (handler === null) throw new PlatformError('not_found', 'this handler has been deleted');
-  const published = { body: message, contentType: null, key: null, group: null, dueMs: 0 };
-  await stations.groups.publish(handler.ownerId, queue, published);
 }
 
 function logFleetEvent(log: Logger, event: FleetEvent): void {

@@ -344,11 +344,7 @@ export interface Deployer {
    * Gives a handler another name, and serves it under that name; callers of the name before are redirected. No call is
    * lost. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`, `vet_failed`; then nothing has changed.
    */
-  renameHandler(options: {
-    readonly handlerId: string;
-    readonly name: string;
-    readonly userId: string;
-  }): Promise<void>;
+  renameHandler(options: { readonly handlerId: string; readonly name: string; readonly userId: string }): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;
   /** Removes all data of a deleted handler for good. */

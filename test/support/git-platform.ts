@@ -168,7 +168,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     measures: {
       ...databaseMeasures(db),
       repositories: async (id) => (repositories.has(id) ? repositories.bytes(id) : null),
-      artifacts: (id) => deployments.store.artifactBytes(id),
+      artifacts: (id) => deployments.artifactBytes(id),
     },
     trim: { logs: (id, bytes) => logs.trim(id, bytes), usage: async () => {} },
     report,

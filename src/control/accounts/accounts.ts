@@ -3,11 +3,11 @@
  * own.
  */
 import type { Transaction } from 'kysely';
-import { sameSecret } from '../../protocol/same-secret.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { nameLimits } from '../../protocol/limits.ts';
 import type { User } from '../../protocol/nouns.ts';
 import type { Actor } from '../../protocol/permissions.ts';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { isUniqueViolation } from '../db/sql-error.ts';

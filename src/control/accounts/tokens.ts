@@ -1,9 +1,9 @@
 /** Makes, recognises and revokes Tokens. */
 import type { ExpressionBuilder, Kysely } from 'kysely';
-import { sameSecret } from '../../protocol/same-secret.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import type { TokenScope } from '../../protocol/nouns.ts';
 import type { Actor } from '../../protocol/permissions.ts';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import type { Database } from '../db/database.ts';
 import { lockUser } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';

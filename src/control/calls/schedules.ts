@@ -152,7 +152,13 @@ export class Schedules {
     for (const row of rows) {
       const { timeoutMs: _, ...settings } = readSettings(row.settings);
       const nextMs = row.is_paused === 1 ? [] : comingTicks(settings, Number(row.anchor_ms), row.next_ms);
-      views.push({ ...settings, name: row.name, isPaused: row.is_paused === 1, nextMs, runs: await this.#runs(handlerId, row.name) });
+      views.push({
+        ...settings,
+        name: row.name,
+        isPaused: row.is_paused === 1,
+        nextMs,
+        runs: await this.#runs(handlerId, row.name),
+      });
     }
     return views;
   }

@@ -1,15 +1,15 @@
 /** Keeps Artifacts that a push is about to refer to, and removes Artifacts that no Deployment refers to. */
 import type { Blobs } from '../../protocol/ports.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
-import type { DeploymentStore } from './deployment-store.ts';
+import type { ArtifactRows } from './artifact-rows.ts';
 
 export class ArtifactUse {
-  readonly #store: DeploymentStore;
+  readonly #rows: ArtifactRows;
   readonly #artifacts: Blobs;
   readonly #locks = new KeyedMutex();
 
-  constructor(options: { readonly store: DeploymentStore; readonly artifacts: Blobs }) {
-    this.#store = options.store;
+  constructor(options: { readonly rows: ArtifactRows; readonly artifacts: Blobs }) {
+    this.#rows = options.rows;
     this.#artifacts = options.artifacts;
   }
 
@@ -22,13 +22,13 @@ export class ArtifactUse {
 
   /** Removes every Artifact that no Deployment refers to, from the database and the store. */
   async collect(): Promise<void> {
-    const used = await this.#store.usedArtifacts();
+    const used = await this.#rows.used();
     for (const name of await this.#artifacts.list()) {
       if (used.has(name)) continue;
       await this.keeping([name], async () => {
         // Checks again, now that no push can be about to use the Artifact.
-        if ((await this.#store.usedArtifacts()).has(name)) return;
-        if (await this.#store.removeArtifact(name)) await this.#artifacts.remove(name);
+        if ((await this.#rows.used()).has(name)) return;
+        if (await this.#rows.remove(name)) await this.#artifacts.remove(name);
       });
     }
   }

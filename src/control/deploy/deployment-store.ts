@@ -6,49 +6,19 @@
  *        |                  ^                       |
  *        +--> failed        +------- rollback ------+
  */
-import type { Selectable, Transaction } from 'kysely';
+import type { Transaction } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { MovedLabel, OwnerState, PreviewName } from '../../protocol/messages.ts';
-import { artifactName, type VettedModule, withMeasures } from '../../protocol/module.ts';
-import type { HandlerSettings } from '../../protocol/nouns.ts';
-import { freeSlug, previewLabel, previewLimits } from '../../protocol/previews.ts';
+import { artifactName, type VettedModule } from '../../protocol/module.ts';
 import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
-import { isForeignKeyViolation } from '../db/sql-error.ts';
-import { readSettings } from '../handlers/settings.ts';
 import { replaceSubscriptions } from '../queues/subscriptions.ts';
-import { removePreviewValues } from '../storage/kv-store.ts';
-import { readEffectiveManifest, releasedParts } from './effective-manifest.ts';
+import { type DeploymentRow, deployBranch } from './deployment-row.ts';
+import { releasedParts } from './effective-manifest.ts';
+import { ensurePreview } from './preview-store.ts';
 import { removeRollout, retire } from './rollout-store.ts';
-
-export type DeploymentRow = Selectable<Schema['deployments']>;
-
-export interface LiveRow extends DeploymentRow {
-  /** Name of the handler. */
-  readonly handler: string;
-  readonly module: VettedModule;
-  readonly ownerId: string;
-  /** Settings of the owner that need no push. */
-  readonly settings: HandlerSettings;
-  /** Whether the handler, or the branch, has variables. */
-  readonly hasVariables: boolean;
-  /** Preview that the Deployment belongs to; null: it belongs to the handler itself. */
-  readonly preview: PreviewName | null;
-}
-
-/** A preview, as the deploy station uses it. */
-export interface PreviewRow extends PreviewName {
-  readonly branch: string;
-  /** Label SLUG--NAME that the preview is served under. */
-  readonly label: string;
-}
-
-/** Milliseconds after which a preview without a Release counts as an interrupted first push. */
-const previewStagingMs = 60 * 60_000;
-const dayMs = 24 * 60 * 60_000;
 
 export interface Staging {
   readonly handlerId: string;
@@ -64,9 +34,6 @@ export interface Staging {
   readonly manifest: string;
   readonly vetMs: number;
 }
-
-/** Name that stands for the deploy branch. Previews have the name of their branch instead. */
-export const deployBranch = '';
 
 export class DeploymentStore {
   readonly #db: Database;
@@ -138,7 +105,10 @@ export class DeploymentStore {
         ended_ms: null,
         branch: staging.branch,
       };
-      if (staging.branch !== deployBranch) await this.#ensurePreview(trx, staging);
+      if (staging.branch !== deployBranch) {
+        const id = newId('p', this.#randomBytes);
+        await ensurePreview(trx, { handlerId, branch: staging.branch, id, nowMs });
+      }
       await trx.insertInto('deployments').values(row).execute();
       return row;
     });
@@ -283,143 +253,6 @@ export class DeploymentStore {
       .execute();
   }
 
-  /** Returns the previews of a handler by branch. */
-  async previews(handlerId: string): Promise<readonly PreviewRow[]> {
-    return (await this.#previews(handlerId).orderBy('previews.branch').execute()).map(toPreview);
-  }
-
-  /** Returns the preview of a branch; null: there is none. */
-  async preview(handlerId: string, branch: string): Promise<PreviewRow | null> {
-    return (await this.#previews(handlerId).where('previews.branch', '=', branch).execute()).map(toPreview)[0] ?? null;
-  }
-
-  /** Returns the ids of handlers that have previews. */
-  async withPreviews(): Promise<ReadonlySet<string>> {
-    const rows = await this.#db.selectFrom('previews').select('handler_id').distinct().execute();
-    return new Set(rows.map(({ handler_id }) => handler_id));
-  }
-
-  /**
-   * Returns the preview that a Deployment belongs to; null: it belongs to the handler itself. Throws `not_found` where
-   * the preview no longer exists.
-   */
-  async previewOf(row: Pick<DeploymentRow, 'handler_id' | 'branch'>): Promise<PreviewName | null> {
-    if (row.branch === deployBranch) return null;
-    const found = await this.#db
-      .selectFrom('previews')
-      .select(['id', 'slug'])
-      .where('handler_id', '=', row.handler_id)
-      .where('branch', '=', row.branch)
-      .executeTakeFirst();
-    if (found === undefined) throw new PlatformError('not_found', `there is no preview of ${row.branch} any more`);
-    return found;
-  }
-
-  /**
-   * Removes a preview with its values, variables, Release and subscriptions. Returns its Deployments, which have ended;
-   * the caller removes their other data. Null: there is no such preview.
-   */
-  async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
-    return this.#db.transaction().execute(async (trx) => {
-      await lockHandler(trx, handlerId);
-      const removed = await trx
-        .deleteFrom('previews')
-        .where('handler_id', '=', handlerId)
-        .where('branch', '=', branch)
-        .returning(['id', 'slug'])
-        .executeTakeFirst();
-      if (removed === undefined) return null;
-      await removePreviewValues(trx, { handlerId, preview: removed.id });
-      await replaceSchedules(trx, handlerId, [], this.#now(), removed.slug);
-      for (const table of ['handler_env', 'releases', 'subscriptions'] as const)
-        await trx.deleteFrom(table).where('handler_id', '=', handlerId).where('branch', '=', branch).execute();
-      await trx
-        .updateTable('deployments')
-        .set({ state: 'retired', ended_ms: this.#now() })
-        .where('handler_id', '=', handlerId)
-        .where('branch', '=', branch)
-        .where('state', '=', 'live')
-        .execute();
-      await trx
-        .updateTable('deployments')
-        .set({ state: 'failed', failure: 'the preview was deleted', ended_ms: this.#now() })
-        .where('handler_id', '=', handlerId)
-        .where('branch', '=', branch)
-        .where('state', '=', 'staged')
-        .execute();
-      return trx
-        .selectFrom('deployments')
-        .selectAll()
-        .where('handler_id', '=', handlerId)
-        .where('branch', '=', branch)
-        .execute();
-    });
-  }
-
-  /**
-   * Returns previews that were neither called nor pushed to for their number of days, and previews without a Release,
-   * whose first push was interrupted. `nowMs` in Unix milliseconds.
-   */
-  async endedPreviews(nowMs: number): Promise<readonly { readonly handlerId: string; readonly branch: string }[]> {
-    const rows = await this.#db.reader
-      .selectFrom('previews')
-      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
-      .leftJoin('releases', (join) =>
-        join.onRef('releases.handler_id', '=', 'previews.handler_id').onRef('releases.branch', '=', 'previews.branch'),
-      )
-      .select(['previews.handler_id', 'previews.branch', 'previews.days', 'previews.pushed_ms'])
-      .select('releases.deployment_id')
-      .select((eb) =>
-        eb
-          .selectFrom('usage')
-          .innerJoin('deployments', (join) =>
-            join
-              .onRef('deployments.handler_id', '=', 'usage.handler_id')
-              .onRef('deployments.number', '=', 'usage.deployment'),
-          )
-          .select((inner) => inner.fn.max('usage.minute_ms').as('last'))
-          .whereRef('usage.handler_id', '=', 'previews.handler_id')
-          .whereRef('deployments.branch', '=', 'previews.branch')
-          .as('called_ms'),
-      )
-      .where('handlers.deleted_ms', 'is', null)
-      .execute();
-    return rows
-      .filter((row) => {
-        const usedMs = Math.max(Number(row.pushed_ms), Number(row.called_ms ?? 0));
-        const limitMs = row.deployment_id === null ? previewStagingMs : row.days * dayMs;
-        return usedMs + limitMs < nowMs;
-      })
-      .map(({ handler_id, branch }) => ({ handlerId: handler_id, branch }));
-  }
-
-  /** Creates the preview of a branch if there is none. */
-  async #ensurePreview(trx: Transaction<Schema>, { handlerId, branch }: Staging): Promise<void> {
-    const others = await trx
-      .selectFrom('previews')
-      .select(['branch', 'slug'])
-      .where('handler_id', '=', handlerId)
-      .execute();
-    if (others.some((other) => other.branch === branch)) return;
-    if (others.length >= previewLimits.previews)
-      throw new PlatformError('limit_exceeded', `a handler has at most ${previewLimits.previews} previews`, {
-        hints: ['delete the branches that are merged: git push wasmcloud --delete BRANCH'],
-      });
-    const nowMs = this.#now();
-    await trx
-      .insertInto('previews')
-      .values({
-        id: newId('p', this.#randomBytes),
-        handler_id: handlerId,
-        branch,
-        slug: freeSlug(branch, new Set(others.map(({ slug }) => slug))),
-        days: previewLimits.days,
-        created_ms: nowMs,
-        pushed_ms: nowMs,
-      })
-      .execute();
-  }
-
   async byId(id: string): Promise<DeploymentRow | null> {
     return (await this.#db.selectFrom('deployments').selectAll().where('id', '=', id).executeTakeFirst()) ?? null;
   }
@@ -439,49 +272,6 @@ export class DeploymentStore {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
 
-  /** Returns every live Deployment, of previews too, of handlers that are not deleted. */
-  async allLive(): Promise<readonly LiveRow[]> {
-    const rows = await this.#db
-      .selectFrom('releases')
-      .innerJoin('deployments', 'deployments.id', 'releases.deployment_id')
-      .innerJoin('handlers', 'handlers.id', 'releases.handler_id')
-      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
-      .leftJoin('previews', (join) =>
-        join.onRef('previews.handler_id', '=', 'releases.handler_id').onRef('previews.branch', '=', 'releases.branch'),
-      )
-      .selectAll('deployments')
-      .select([
-        'handlers.name as handler',
-        'handlers.owner_id as ownerId',
-        'artifacts.module as module',
-        'handlers.settings',
-        'previews.id as previewId',
-        'previews.slug',
-      ])
-      .where('handlers.deleted_ms', 'is', null)
-      .execute();
-    const variables = await this.#db.selectFrom('handler_env').select(['handler_id', 'branch']).distinct().execute();
-    const withVariables = new Set(variables.map(({ handler_id, branch }) => `${handler_id} ${branch}`));
-    const has = (handlerId: string, branch: string) => withVariables.has(`${handlerId} ${branch}`);
-    return rows.map(({ previewId, slug, ...row }) => ({
-      ...row,
-      preview: previewId === null || slug === null ? null : { id: previewId, slug },
-      module: readModule(row.module),
-      settings: readSettings(row.settings),
-      hasVariables: has(row.handler_id, deployBranch) || has(row.handler_id, row.branch),
-    }));
-  }
-
-  /** Returns the Users who are suspended or have a limit of calls. */
-  async owners(): Promise<readonly OwnerState[]> {
-    const rows = await this.#db
-      .selectFrom('users')
-      .select(['id', 'suspended_ms', 'calls_max'])
-      .where((eb) => eb.or([eb('suspended_ms', 'is not', null), eb('calls_max', 'is not', null)]))
-      .execute();
-    return rows.map((row) => ({ ownerId: row.id, isSuspended: row.suspended_ms !== null, callsMax: row.calls_max }));
-  }
-
   /** Returns the id of the handler's owner; '' when the handler no longer exists. */
   async ownerOf(handlerId: string): Promise<string> {
     const query = this.#db.selectFrom('handlers').select('owner_id').where('id', '=', handlerId);
@@ -491,92 +281,6 @@ export class DeploymentStore {
   async handlerIds(): Promise<ReadonlySet<string>> {
     const rows = await this.#db.selectFrom('handlers').select('id').execute();
     return new Set(rows.map(({ id }) => id));
-  }
-
-  /** Returns the names of handlers with nothing deployed. */
-  async withoutRelease(): Promise<readonly string[]> {
-    const rows = await this.#db
-      .selectFrom('handlers')
-      .leftJoin('releases', (join) =>
-        join.onRef('releases.handler_id', '=', 'handlers.id').on('releases.branch', '=', deployBranch),
-      )
-      .select('handlers.name')
-      .where('handlers.deleted_ms', 'is', null)
-      .where('releases.handler_id', 'is', null)
-      .execute();
-    return rows.map(({ name }) => name);
-  }
-
-  /** Returns the former names of handlers that are not deleted, each with the handler's present name. */
-  async formerNames(): Promise<readonly MovedLabel[]> {
-    return this.#formerNames().where('handlers.deleted_ms', 'is', null).execute();
-  }
-
-  /** Returns the former names of a handler, oldest first, each with its present name. */
-  async formerNamesOf(handlerId: string): Promise<readonly MovedLabel[]> {
-    return this.#formerNames().where('handlers.id', '=', handlerId).orderBy('former_names.renamed_ms').execute();
-  }
-
-  /** Returns the names of Artifacts and file bundles of all Deployments, also failed and retired ones. */
-  async usedArtifacts(): Promise<ReadonlySet<string>> {
-    const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
-    return new Set(
-      rows.flatMap(({ artifact, manifest }) => {
-        const { files } = readEffectiveManifest(manifest);
-        return files === null ? [artifact] : [artifact, files.bundle];
-      }),
-    );
-  }
-
-  /**
-   * Removes an Artifact. Returns false, and removes nothing, when a Deployment refers to it (a push on another
-   * control).
-   */
-  async removeArtifact(name: string): Promise<boolean> {
-    try {
-      await this.#db.deleteFrom('artifacts').where('name', '=', name).execute();
-      return true;
-    } catch (error) {
-      if (isForeignKeyViolation(error)) return false;
-      throw error;
-    }
-  }
-
-  /** Returns the bytes of the distinct Artifacts and file bundles that Deployments of a handler refer to. */
-  async artifactBytes(handlerId: string): Promise<number> {
-    const rows = await this.#db
-      .selectFrom('deployments')
-      .innerJoin('artifacts', 'artifacts.name', 'deployments.artifact')
-      .select(['artifacts.name', 'artifacts.bytes', 'deployments.manifest'])
-      .where('deployments.handler_id', '=', handlerId)
-      .execute();
-    const sizes = new Map<string, number>();
-    for (const { name, bytes, manifest } of rows) {
-      sizes.set(name, Number(bytes));
-      const { files } = readEffectiveManifest(manifest);
-      if (files !== null) sizes.set(files.bundle, files.bytes);
-    }
-    return [...sizes.values()].reduce((total, bytes) => total + bytes, 0);
-  }
-
-  async artifactModule(name: string): Promise<VettedModule | null> {
-    const row = await this.#db.selectFrom('artifacts').select('module').where('name', '=', name).executeTakeFirst();
-    return row === undefined ? null : readModule(row.module);
-  }
-
-  #formerNames() {
-    return this.#db
-      .selectFrom('former_names')
-      .innerJoin('handlers', 'handlers.id', 'former_names.handler_id')
-      .select(['former_names.name as label', 'handlers.name as to']);
-  }
-
-  #previews(handlerId: string) {
-    return this.#db
-      .selectFrom('previews')
-      .innerJoin('handlers', 'handlers.id', 'previews.handler_id')
-      .select(['previews.id', 'previews.branch', 'previews.slug', 'handlers.name'])
-      .where('previews.handler_id', '=', handlerId);
   }
 
   #endedOf(handlerId: string, branch: string) {
@@ -589,16 +293,6 @@ export class DeploymentStore {
         from.selectFrom('releases').select('deployment_id').where('releases.handler_id', '=', handlerId),
       );
   }
-}
-
-function toPreview(row: { id: string; branch: string; slug: string; name: string }): PreviewRow {
-  const { id, branch, slug, name } = row;
-  return { id, branch, slug, label: previewLabel(slug, name) };
-}
-
-/** Parses the VettedModule that `stage` has written. Older rows have no measures and get estimates. */
-function readModule(text: string): VettedModule {
-  return withMeasures(JSON.parse(text));
 }
 
 async function liveOf(

@@ -12,18 +12,22 @@ import type { Repositories } from '../git/repositories.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handler, Handlers } from '../handlers/handlers.ts';
 import { changedSettings, SettingsStore } from '../handlers/settings.ts';
+import { ArtifactRows } from './artifact-rows.ts';
 import { ArtifactUse } from './artifact-use.ts';
 import { DeploymentRetention, type RetentionLimits, retentionLimits } from './deployment-retention.ts';
-import { DeploymentStore, deployBranch } from './deployment-store.ts';
+import { deployBranch } from './deployment-row.ts';
+import { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import { OwnerLog } from './owner-log.ts';
 import { checkPatterns } from './policy-patterns.ts';
+import { PreviewStore } from './preview-store.ts';
 import { Previews } from './previews.ts';
 import { DeployPush, type PushParts, type PushQuota } from './push.ts';
 import { Recovery } from './recovery.ts';
 import { Releases } from './releases.ts';
 import { RolloutStore } from './rollout-store.ts';
 import { Rollouts } from './rollouts.ts';
+import { ServedLabels } from './served-labels.ts';
 import { Specs } from './specs.ts';
 import { tooManyLarge } from './vet/refusals.ts';
 import type { VetPool } from './vet/vet-pool.ts';
@@ -66,7 +70,10 @@ export interface DeploymentsOptions {
 export class Deployments implements Deployer, PushReceiver {
   /** Deployments in the database. */
   readonly store: DeploymentStore;
+  /** Previews in the database. */
+  readonly previewStore: PreviewStore;
   readonly #db: Database;
+  readonly #artifactRows: ArtifactRows;
   readonly #repositories: Repositories;
   readonly #handlers: Handlers;
   readonly #purgeOutside: (handler: Handler) => Promise<void>;
@@ -83,16 +90,19 @@ export class Deployments implements Deployer, PushReceiver {
   constructor(options: DeploymentsOptions) {
     const { db, repositories, artifacts, handlers, env, vet, quota, urlsOf, docsUrl, report } = options;
     const store = new DeploymentStore(options);
+    const previewStore = new PreviewStore(options);
+    const artifactRows = new ArtifactRows({ db });
+    const servedLabels = new ServedLabels({ db });
     const log = new OwnerLog(options);
     const settings = new SettingsStore({ db });
-    const specs = new Specs({ store, artifacts, env, settings });
+    const specs = new Specs({ store, artifactRows, previewStore, artifacts, env, settings });
     this.#settings = settings;
     const rolloutStore = new RolloutStore(options);
-    const releases = new Releases({ ...options, store, specs, rollouts: rolloutStore });
+    const releases = new Releases({ ...options, store, previewStore, servedLabels, specs, rollouts: rolloutStore });
     const rollouts = new Rollouts({ ...options, store, releases, log, rollouts: rolloutStore });
-    const previews = new Previews({ ...options, store, releases, log });
-    const recovery = new Recovery({ ...options, store, releases, log, previews, rollouts });
-    const artifactUse = new ArtifactUse({ store, artifacts });
+    const previews = new Previews({ ...options, store, previewStore, releases, log });
+    const recovery = new Recovery({ ...options, store, previewStore, servedLabels, releases, log, previews, rollouts });
+    const artifactUse = new ArtifactUse({ rows: artifactRows, artifacts });
     const limits = options.retention ?? retentionLimits;
     const retention = new DeploymentRetention({ ...options, store, releases, log, limits });
     this.#db = db;
@@ -103,6 +113,8 @@ export class Deployments implements Deployer, PushReceiver {
       await options.purge(handler);
     };
     this.store = store;
+    this.previewStore = previewStore;
+    this.#artifactRows = artifactRows;
     this.#log = log;
     this.#artifactUse = artifactUse;
     this.#retention = retention;
@@ -112,13 +124,30 @@ export class Deployments implements Deployer, PushReceiver {
     this.#previews = previews;
     this.#rollouts = rollouts;
     this.#pushParts = {
-      ...{ store, handlers, artifacts, artifactUse, vet, largeModules, releases, recovery, repositories },
+      ...{
+        store,
+        previewStore,
+        artifactRows,
+        handlers,
+        artifacts,
+        artifactUse,
+        vet,
+        largeModules,
+        releases,
+        recovery,
+        repositories,
+      },
       ...{ retention, quota, log, urlsOf, docsUrl, report, previews, settings, rollouts },
     };
   }
 
   begin(push: IncomingPush): PushSession {
     return new DeployPush(this.#pushParts, push);
+  }
+
+  /** Returns the bytes of the distinct Artifacts and file bundles that Deployments of a handler refer to. */
+  artifactBytes(handlerId: string): Promise<number> {
+    return this.#artifactRows.bytesOf(handlerId);
   }
 
   /** Reads what every label is served with, for the ReleaseFeed. */
@@ -163,7 +192,7 @@ export class Deployments implements Deployer, PushReceiver {
     const { replaced } = await this.#releases.makeLive(row, 'retired');
     const by = await this.#byUser(userId);
     const instead = replaced === null ? '' : `, replacing v${replaced.number}`;
-    const slug = (await this.store.previewOf(row))?.slug ?? '';
+    const slug = (await this.previewStore.of(row))?.slug ?? '';
     await this.#log.write(handlerId, number, 'info', `rolled back to v${number}${instead}${by}`, slug);
   }
 

@@ -3,10 +3,12 @@ import { shortPath } from '../git/push-text.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { DeploymentStore } from './deployment-store.ts';
 import type { OwnerLog } from './owner-log.ts';
+import type { PreviewStore } from './preview-store.ts';
 import type { Releases } from './releases.ts';
 
 export interface PreviewsOptions {
-  readonly store: DeploymentStore;
+  readonly store: Pick<DeploymentStore, 'drop'>;
+  readonly previewStore: Pick<PreviewStore, 'ended'>;
   readonly releases: Pick<Releases, 'removePreview'>;
   readonly repositories: Pick<Repositories, 'collect' | 'has' | 'unpin'>;
   readonly log: OwnerLog;
@@ -43,8 +45,8 @@ export class Previews {
 
   /** Removes previews that are no longer used. Called periodically. */
   async removeUnused(): Promise<void> {
-    const { store, now, report } = this.#options;
-    for (const { handlerId, branch } of await store.endedPreviews(now()))
+    const { previewStore, now, report } = this.#options;
+    for (const { handlerId, branch } of await previewStore.ended(now()))
       await this.remove(handlerId, branch, 'nobody has called it or pushed to it for long').catch((error: unknown) =>
         report(`the preview ${branch} of ${handlerId} could not be removed`, error),
       );

@@ -31,8 +31,10 @@ export function received(handler: string, update: RefUpdate): string {
 /** Returns the lines for a push that was addressed to a former name of its handler; none for any other push. */
 export function formerNameUsed({ formerName, handlerName }: IncomingPush): readonly string[] {
   if (formerName === null) return [];
-  const hint = `give the remote the new name: git remote set-url wasmcloud SERVER/${handlerName}.git`;
-  return [warning(`${formerName} is called ${handlerName} now`), hintLine(hint)];
+  return [
+    warning(`${formerName} is called ${handlerName} now; give the remote its new name:`),
+    hintLine(`  git remote set-url wasmcloud SERVER/${handlerName}.git`),
+  ];
 }
 
 export function found({ modulePath, source, bytes }: Candidate, sha256: string, before: number | null): string {

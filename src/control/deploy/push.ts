@@ -30,14 +30,17 @@ import {
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
 import type { SettingsStore } from '../handlers/settings.ts';
+import type { ArtifactRows } from './artifact-rows.ts';
 import type { ArtifactUse } from './artifact-use.ts';
 import { type Candidate, checkAgainstManifest, readCandidate, snapshotRequest } from './candidate.ts';
 import type { DeploymentRetention } from './deployment-retention.ts';
-import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
+import { type DeploymentRow, deployBranch } from './deployment-row.ts';
+import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest, writeEffectiveManifest } from './effective-manifest.ts';
 import { encodeBundle } from './file-bundle.ts';
 import { scheduleWarnings } from './manifest-schedules.ts';
 import type { OwnerLog } from './owner-log.ts';
+import type { PreviewStore } from './preview-store.ts';
 import type { Previews } from './previews.ts';
 import {
   branchOf,
@@ -71,6 +74,8 @@ export interface PushQuota {
 /** The parts of control that a push uses. */
 export interface PushParts {
   readonly store: DeploymentStore;
+  readonly previewStore: Pick<PreviewStore, 'of'>;
+  readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
   readonly handlers: Pick<Handlers, 'create' | 'findById'>;
   readonly artifacts: Pick<Blobs, 'has' | 'put'>;
   readonly artifactUse: Pick<ArtifactUse, 'keeping'>;
@@ -218,7 +223,7 @@ export class DeployPush implements PushSession {
       this.#staged = this.#staged.filter((one) => one !== staged);
       // The handler may have been renamed during the push.
       handlerName = (await this.#parts.handlers.findById(handlerId))?.name ?? handlerName;
-      const of = preview === deployBranch ? null : await this.#parts.store.previewOf(staged.row);
+      const of = preview === deployBranch ? null : await this.#parts.previewStore.of(staged.row);
       if (this.#firstDeploy && of === null) await this.#parts.repositories.setHead(handlerId, branch);
       const instead =
         replaced === null
@@ -399,7 +404,7 @@ export class DeployPush implements PushSession {
     // The first version of a preview is compared with the handler's own live version.
     const compared = before ?? this.#live;
     if (compared !== null) {
-      const known = await this.#parts.store.artifactModule(compared.artifact);
+      const known = await this.#parts.artifactRows.moduleOf(compared.artifact);
       const { policy } = candidate.effective;
       const next = { policy, interfaces: interfacesOf(vetted.module.plan.imports) };
       const interfaces = known === null ? next.interfaces : interfacesOf(known.plan.imports);
@@ -424,9 +429,9 @@ export class DeployPush implements PushSession {
    * compared.
    */
   async #isMadeFrom(live: DeploymentRow, { bytes, effective }: Candidate, sha256: string): Promise<boolean> {
-    const { artifacts, store } = this.#parts;
+    const { artifacts, artifactRows } = this.#parts;
     if (effective.snapshot === true) {
-      const module = await store.artifactModule(live.artifact);
+      const module = await artifactRows.moduleOf(live.artifact);
       const isCurrent =
         module?.sha256 === sha256 &&
         module.meterVersion === METER_VERSION &&
@@ -477,7 +482,7 @@ export class DeployPush implements PushSession {
   }
 
   async #sizeOf(live: DeploymentRow): Promise<number | null> {
-    return (await this.#parts.store.artifactModule(live.artifact))?.originalBytes ?? null;
+    return (await this.#parts.artifactRows.moduleOf(live.artifact))?.originalBytes ?? null;
   }
 
   async #createHandler(): Promise<void> {

@@ -5,15 +5,20 @@
  */
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
+import { type DeploymentRow, deployBranch } from './deployment-row.ts';
+import type { DeploymentStore } from './deployment-store.ts';
 import type { OwnerLog } from './owner-log.ts';
+import type { PreviewStore } from './preview-store.ts';
 import type { Previews } from './previews.ts';
 import type { Releases } from './releases.ts';
 import type { Rollouts } from './rollouts.ts';
+import type { ServedLabels } from './served-labels.ts';
 import type { KnownParts } from './specs.ts';
 
 export interface RecoveryOptions {
   readonly store: DeploymentStore;
+  readonly previewStore: Pick<PreviewStore, 'find' | 'handlerIds' | 'list'>;
+  readonly servedLabels: Pick<ServedLabels, 'live'>;
   readonly releases: Releases;
   readonly repositories: Repositories;
   readonly handlers: Pick<Handlers, 'findById'>;
@@ -62,8 +67,8 @@ export class Recovery {
 
   /** Removes previews whose branch no longer exists, in the repositories of this control. Called periodically. */
   async mendPreviews(): Promise<void> {
-    const { repositories, store } = this.#options;
-    await this.#removeStrayPreviews([...(await store.withPreviews())].filter((id) => repositories.has(id)));
+    const { repositories, previewStore } = this.#options;
+    await this.#removeStrayPreviews([...(await previewStore.handlerIds())].filter((id) => repositories.has(id)));
   }
 
   /**
@@ -102,17 +107,17 @@ export class Recovery {
 
   /** Returns which of the two a Deployment lacks; null: it lacks neither. */
   async #whatIsGone(row: DeploymentRow): Promise<'handler' | 'preview' | null> {
-    const { store, handlers } = this.#options;
+    const { previewStore, handlers } = this.#options;
     const handler = await handlers.findById(row.handler_id);
     if (handler === null || handler.deletedMs !== null) return 'handler';
     if (row.branch === deployBranch) return null;
-    return (await store.preview(handler.id, row.branch)) === null ? 'preview' : null;
+    return (await previewStore.find(handler.id, row.branch)) === null ? 'preview' : null;
   }
 
   /** Pins the commit of every live Deployment that has no pin, so that git never removes it. */
   async #mendPins(): Promise<void> {
-    const { repositories, store, report } = this.#options;
-    const live = await store.allLive();
+    const { repositories, servedLabels, report } = this.#options;
+    const live = await servedLabels.live();
     const elsewhere = await repositories.elsewhere(live.map((row) => row.handler_id));
     for (const row of live) {
       if (elsewhere.has(row.handler_id)) continue;
@@ -128,15 +133,15 @@ export class Recovery {
    * interrupted. `ours`: the handlers whose repositories lie here.
    */
   async #removeStrayPreviews(ours: readonly string[]): Promise<void> {
-    const { repositories, store, handlers, previews, report } = this.#options;
-    const some = await store.withPreviews();
+    const { repositories, store, previewStore, handlers, previews, report } = this.#options;
+    const some = await previewStore.handlerIds();
     for (const handlerId of ours) {
       if (!some.has(handlerId)) continue;
       try {
         const refs = await repositories.refs(handlerId);
         const deployed = (await handlers.findById(handlerId))?.deployBranch;
         // A preview without a Release is being pushed for the first time: git creates its branch last.
-        for (const { branch } of await store.previews(handlerId))
+        for (const { branch } of await previewStore.list(handlerId))
           if (branch === deployed) await previews.remove(handlerId, branch, 'its branch is the deploy branch now');
           else if (!refs.has(`refs/heads/${branch}`) && (await store.live(handlerId, branch)) !== null)
             await previews.remove(handlerId, branch, 'its branch was deleted');

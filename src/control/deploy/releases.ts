@@ -9,12 +9,17 @@ import type { Rollout } from '../../protocol/rollouts.ts';
 import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
 import type { Repositories } from '../git/repositories.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import { type DeploymentRow, type DeploymentStore, deployBranch, type PreviewRow } from './deployment-store.ts';
+import { type DeploymentRow, deployBranch } from './deployment-row.ts';
+import type { DeploymentStore } from './deployment-store.ts';
+import type { PreviewRow, PreviewStore } from './preview-store.ts';
 import type { RolloutRow, RolloutStore } from './rollout-store.ts';
+import type { ServedLabels } from './served-labels.ts';
 import type { KnownParts, Specs } from './specs.ts';
 
 export interface ReleasesOptions {
   readonly store: DeploymentStore;
+  readonly previewStore: PreviewStore;
+  readonly servedLabels: ServedLabels;
   readonly rollouts: RolloutStore;
   readonly specs: Specs;
   readonly handlers: Pick<Handlers, 'existing' | 'findById'>;
@@ -40,11 +45,11 @@ export class Releases {
 
   /** Returns the versions that serve every label. Leaves out and reports a Deployment whose Artifact is damaged. */
   async read(): Promise<ReleaseState> {
-    const { store, specs, rollouts, report } = this.#options;
+    const { servedLabels, specs, rollouts, report } = this.#options;
     const served: DeploymentSpec[] = [];
     const shared = await this.#sharedSpecs(await rollouts.all());
-    const known = [...(await store.withoutRelease())];
-    for (const row of await store.allLive()) {
+    const known = [...(await servedLabels.withoutRelease())];
+    for (const row of await servedLabels.live()) {
       try {
         const { module, ownerId, hasVariables, settings, preview } = row;
         const spec = await specs.specOf(row, row.handler, {
@@ -64,8 +69,8 @@ export class Releases {
       specs: [...served, ...[...shared.values()].map(({ spec }) => spec)],
       releases: served.map(({ label, specId }) => ({ label, specId, rollout: shared.get(label)?.rollout ?? null })),
       known,
-      moved: await store.formerNames(),
-      owners: await store.owners(),
+      moved: await servedLabels.formerNames(),
+      owners: await servedLabels.owners(),
     };
   }
 
@@ -152,13 +157,13 @@ export class Releases {
     branch: string | null = null,
   ): Promise<{ readonly number: number; readonly slug: string } | null> {
     return this.#locks.run(handlerId, async () => {
-      const { store, handlers } = this.#options;
+      const { store, previewStore, handlers } = this.#options;
       const { name } = await handlers.existing(handlerId);
       const all = branch === null ? await store.liveOfAll(handlerId) : [await store.live(handlerId, branch)];
       for (const row of all) if (row !== null) await this.#serve(row, name);
       const live = all.find((row) => row?.branch === (branch ?? deployBranch)) ?? null;
       if (live === null) return null;
-      return { number: live.number, slug: (await store.previewOf(live))?.slug ?? '' };
+      return { number: live.number, slug: (await previewStore.of(live))?.slug ?? '' };
     });
   }
 
@@ -179,12 +184,12 @@ export class Releases {
     to: string,
     rename: () => Promise<{ readonly before: string; readonly freed: readonly string[] }>,
   ): Promise<string> {
-    const { store, specs, rollouts, handlers, feed } = this.#options;
+    const { store, previewStore, specs, rollouts, handlers, feed } = this.#options;
     return this.#locks.run(handlerId, async () => {
       const { name } = await handlers.existing(handlerId);
       if (name === to) return name;
       const live = await store.liveOfAll(handlerId);
-      const previews = await store.previews(handlerId);
+      const previews = await previewStore.list(handlerId);
       const rollout = await rollouts.of(handlerId);
       const shared = rollout === null ? null : await this.#sharedSpec(rollout, to);
       try {
@@ -206,11 +211,11 @@ export class Releases {
 
   /** Redirects callers of the name `before`, and of earlier ones, and stops serving `before` and its previews. */
   async #leave(handlerId: string, before: string, previews: readonly PreviewRow[]): Promise<void> {
-    const { store, feed, nodes } = this.#options;
+    const { servedLabels, feed, nodes } = this.#options;
     const labels = previews.map(({ slug }) => previewLabel(slug, before));
     const served = [before, ...labels].flatMap((label) => feed.serving(label));
     // Oldest first: until `before` itself is redirected, names that were redirected to it find it.
-    for (const moved of await store.formerNamesOf(handlerId))
+    for (const moved of await servedLabels.formerNamesOf(handlerId))
       await nodes.applied(await feed.redirect(moved.label, moved.to));
     for (const label of labels) await nodes.applied(await feed.remove(label));
     for (const specId of served) nodes.forget(specId);
@@ -221,10 +226,10 @@ export class Releases {
    * null: there is no such preview.
    */
   async removePreview(handlerId: string, branch: string): Promise<readonly DeploymentRow[] | null> {
-    const { store, feed, nodes } = this.#options;
+    const { previewStore, feed, nodes } = this.#options;
     return this.#locks.run(handlerId, async () => {
-      const preview = await store.preview(handlerId, branch);
-      const rows = await store.removePreview(handlerId, branch);
+      const preview = await previewStore.find(handlerId, branch);
+      const rows = await previewStore.remove(handlerId, branch);
       if (preview === null) return rows;
       const served = feed.serving(preview.label);
       await nodes.applied(await feed.remove(preview.label));
@@ -236,18 +241,18 @@ export class Releases {
 
   /** Lets runners stop serving a deleted handler. */
   async remove(handlerId: string): Promise<void> {
-    const { handlers, feed, nodes, store } = this.#options;
+    const { handlers, feed, nodes, previewStore, servedLabels } = this.#options;
     await this.#locks.run(handlerId, async () => {
       const handler = await handlers.findById(handlerId);
       if (handler === null) return;
       const own = { branch: deployBranch, label: handler.name };
-      for (const { branch, label } of [own, ...(await store.previews(handlerId))]) {
+      for (const { branch, label } of [own, ...(await previewStore.list(handlerId))]) {
         const served = feed.serving(label);
         await feed.remove(label);
         this.forgetPrepared(handlerId, branch);
         for (const specId of served) nodes.forget(specId);
       }
-      for (const { label } of await store.formerNamesOf(handlerId)) await feed.remove(label);
+      for (const { label } of await servedLabels.formerNamesOf(handlerId)) await feed.remove(label);
     });
   }
 
@@ -258,7 +263,7 @@ export class Releases {
       const rows = await this.#options.store.liveOfAll(handlerId);
       if (!rows.some(({ branch }) => branch === deployBranch)) await this.#options.feed.announce(name);
       for (const row of rows) await this.#serve(row, name);
-      for (const { label, to } of await this.#options.store.formerNamesOf(handlerId))
+      for (const { label, to } of await this.#options.servedLabels.formerNamesOf(handlerId))
         await this.#options.feed.redirect(label, to);
     });
   }
@@ -340,7 +345,6 @@ export class Releases {
     await nodes.applied(await feed.release(spec, rollout));
     for (const specId of before) if (!now.includes(specId)) nodes.forget(specId);
   }
-
 }
 
 /** A version that gets a share of the calls. */

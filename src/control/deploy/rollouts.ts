@@ -8,7 +8,8 @@ import type { RolloutFigures, RolloutView } from '../../protocol/nouns.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 import type { Database } from '../db/database.ts';
 import type { Handlers } from '../handlers/handlers.ts';
-import { type DeploymentRow, type DeploymentStore, deployBranch } from './deployment-store.ts';
+import { type DeploymentRow, deployBranch } from './deployment-row.ts';
+import type { DeploymentStore } from './deployment-store.ts';
 import { defaultRelease, releasedParts } from './effective-manifest.ts';
 import type { OwnerLog } from './owner-log.ts';
 import type { Releases } from './releases.ts';
@@ -222,7 +223,6 @@ export class Rollouts {
     if (row === null) throw none(name);
     return row;
   }
-
 }
 
 function none(name: string): PlatformError {

@@ -11,12 +11,17 @@ import type { Blobs } from '../../protocol/ports.ts';
 import { previewLabel } from '../../protocol/previews.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import { effectiveLimits, effectivePolicy, type SettingsStore } from '../handlers/settings.ts';
-import type { DeploymentRow, DeploymentStore } from './deployment-store.ts';
+import type { ArtifactRows } from './artifact-rows.ts';
+import type { DeploymentRow } from './deployment-row.ts';
+import type { DeploymentStore } from './deployment-store.ts';
 import { readEffectiveManifest } from './effective-manifest.ts';
 import { decodeBundle } from './file-bundle.ts';
+import type { PreviewStore } from './preview-store.ts';
 
 export interface SpecsOptions {
-  readonly store: DeploymentStore;
+  readonly store: Pick<DeploymentStore, 'ownerOf'>;
+  readonly artifactRows: Pick<ArtifactRows, 'moduleOf'>;
+  readonly previewStore: Pick<PreviewStore, 'of'>;
   readonly artifacts: Blobs;
   readonly env: Pick<HandlerEnv, 'envOf'>;
   readonly settings: Pick<SettingsStore, 'of'>;
@@ -48,13 +53,13 @@ export class Specs {
    * memory than its limit.
    */
   async specOf(row: DeploymentRow, handler: string, known: KnownParts = {}): Promise<DeploymentSpec> {
-    const { store, artifacts, env, settings } = this.#options;
+    const { store, artifactRows, previewStore, artifacts, env, settings } = this.#options;
     const manifest = readEffectiveManifest(row.manifest);
-    const module = known.module ?? (await store.artifactModule(row.artifact));
+    const module = known.module ?? (await artifactRows.moduleOf(row.artifact));
     if (module === null) throw new PlatformError('internal', `the artifact of v${row.number} is not in the database`);
     // Variables set by command win over the manifest's: they are newer and may be secret.
     const variables = { ...manifest.env, ...(known.variables ?? (await env.envOf(row.handler_id, row.branch))) };
-    const preview = known.preview !== undefined ? known.preview : await store.previewOf(row);
+    const preview = known.preview !== undefined ? known.preview : await previewStore.of(row);
     const files =
       known.files ?? (manifest.files === null ? [] : decodeBundle(await artifacts.get(manifest.files.bundle)));
     const set = known.settings ?? (await settings.of(row.handler_id));

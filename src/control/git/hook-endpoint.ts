@@ -9,9 +9,9 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { sameSecret } from '../../protocol/same-secret.ts';
 import { KIB, MIB, pushLimits } from '../../protocol/limits.ts';
 import type { PushedObjects, PushSession } from '../../protocol/push.ts';
+import { sameSecret } from '../../protocol/same-secret.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 import { HookObjects } from './hook-objects.ts';
 

@@ -133,7 +133,10 @@ export class Handlers {
    * one. Returns the name before, and the handler's oldest former names where they were more than
    * `handlerLimits.formerNames` and are free now. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`.
    */
-  async rename(handlerId: string, name: string): Promise<{ readonly before: string; readonly freed: readonly string[] }> {
+  async rename(
+    handlerId: string,
+    name: string,
+  ): Promise<{ readonly before: string; readonly freed: readonly string[] }> {
     checkHandlerName(name);
     return this.#db
       .transaction()
@@ -328,7 +331,10 @@ export class Handlers {
       .execute();
     const surplus = rows.slice(handlerLimits.formerNames);
     if (surplus.some((row) => Number(row.renamed_ms) + handlerLimits.formerNameMs > this.#now()))
-      throw new PlatformError('limit_exceeded', `a handler is renamed at most ${handlerLimits.formerNames} times in 30 days`);
+      throw new PlatformError(
+        'limit_exceeded',
+        `a handler is renamed at most ${handlerLimits.formerNames} times in 30 days`,
+      );
     const names = surplus.map(({ name }) => name);
     if (names.length > 0) await trx.deleteFrom('former_names').where('name', 'in', names).execute();
     return names;

@@ -9,9 +9,12 @@ import { Accounts } from '../../../src/control/accounts/accounts.ts';
 import { inviteLimits } from '../../../src/control/accounts/invites.ts';
 import { Sealer } from '../../../src/control/accounts/sealer.ts';
 import type { Database } from '../../../src/control/db/database.ts';
+import { ArtifactRows } from '../../../src/control/deploy/artifact-rows.ts';
 import { DeploymentStore, type Staging } from '../../../src/control/deploy/deployment-store.ts';
 import { OwnerLog } from '../../../src/control/deploy/owner-log.ts';
+import { PreviewStore } from '../../../src/control/deploy/preview-store.ts';
 import { Recovery } from '../../../src/control/deploy/recovery.ts';
+import { ServedLabels } from '../../../src/control/deploy/served-labels.ts';
 import { gitEnvironment } from '../../../src/control/git/git-environment.ts';
 import { SqlRepoHome } from '../../../src/control/git/repo-home.ts';
 import { Repositories } from '../../../src/control/git/repositories.ts';
@@ -86,10 +89,10 @@ onEachDatabase('two controls on one database', (dialect) => {
 
   test('an Artifact that a push is about to use is not removed under it', async () => {
     await makeHandler();
-    const [one, two] = storesOf();
-    const row = await one!.stage(staging('c'));
-    expect(await two!.removeArtifact(row.artifact)).toBe(false);
-    expect(await one!.artifactModule(row.artifact)).toMatchObject(vetted);
+    const row = await storesOf()[0]!.stage(staging('c'));
+    const [one, two] = both.map((db) => new ArtifactRows({ db }));
+    expect(await two!.remove(row.artifact)).toBe(false);
+    expect(await one!.moduleOf(row.artifact)).toMatchObject(vetted);
   });
 
   test('100 kv values put at once are counted exactly, and the limit holds over both controls', async () => {
@@ -173,6 +176,8 @@ onEachDatabase('two controls on one database', (dialect) => {
       const report = (message: string) => void reports.push(message);
       const recovery = new Recovery({
         store: deployments,
+        previewStore: new PreviewStore({ db, now: Date.now }),
+        servedLabels: new ServedLabels({ db }),
         repositories,
         handlers: new Handlers({ db, now: Date.now, randomBytes, randomInt }),
         log: new OwnerLog({ logs: { append: async () => 'stored' }, now: Date.now, report }),

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type DeploymentRow, DeploymentStore } from '../../../src/control/deploy/deployment-store.ts';
+import type { DeploymentRow } from '../../../src/control/deploy/deployment-row.ts';
+import { DeploymentStore } from '../../../src/control/deploy/deployment-store.ts';
 import type { VettedModule } from '../../../src/protocol/module.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 

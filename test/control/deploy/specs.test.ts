@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { DeploymentRow } from '../../../src/control/deploy/deployment-store.ts';
+import type { DeploymentRow } from '../../../src/control/deploy/deployment-row.ts';
 import { Specs } from '../../../src/control/deploy/specs.ts';
 import { noSettings } from '../../../src/control/handlers/settings.ts';
 import { defaultLimits } from '../../../src/protocol/limits.ts';
@@ -7,7 +7,9 @@ import type { VettedModule } from '../../../src/protocol/module.ts';
 
 const nobody = () => Promise.reject(new Error('everything is known'));
 const specs = new Specs({
-  store: { artifactModule: nobody } as never,
+  store: { ownerOf: nobody },
+  artifactRows: { moduleOf: nobody },
+  previewStore: { of: nobody },
   artifacts: { get: nobody } as never,
   env: { envOf: nobody },
   settings: { of: nobody },

@@ -137,7 +137,7 @@ describe('a push of another branch', () => {
       const result = await pushBranch(at, branch);
       expect(result.stderr, branch).toContain('deployed preview of');
     }
-    const found = await platform.deployments.store.previews(at.id);
+    const found = await platform.deployments.previewStore.list(at.id);
     expect(Object.fromEntries(found.map(({ branch, slug }) => [branch, slug]))).toEqual({
       'feature/login': 'feature-login',
       'Feature-Login': 'feature-login-2',
@@ -156,7 +156,7 @@ describe('a push of another branch', () => {
     for (let i = 0; i <= previewLimits.perPush; i += 1) await git(at.repo, 'branch', `b${10 + i}`);
     const result = await platform.push(user, at.repo, at.handler, '--all');
     expect(result.status, result.stderr).toBe(0);
-    expect((await platform.deployments.store.previews(at.id)).length).toBe(previewLimits.perPush);
+    expect((await platform.deployments.previewStore.list(at.id)).length).toBe(previewLimits.perPush);
     expect(unfolded(result)).toContain(`a push makes ${previewLimits.perPush} previews at most`);
   });
 });
@@ -181,7 +181,7 @@ describe('a preview', () => {
     await pushBranch(at, 'dev');
     await platform.deployments.changeDeployBranch({ handlerId: at.id, branch: 'dev', userId: user.id });
     expect([served(`dev--${at.handler}`), served(at.handler)]).toEqual([undefined, 1]);
-    expect(await platform.deployments.store.previews(at.id)).toEqual([]);
+    expect(await platform.deployments.previewStore.list(at.id)).toEqual([]);
     await commit(at.repo, { 'hello.wasm': variant('more') });
     expect((await platform.push(user, at.repo, at.handler, 'dev')).stderr).toContain('deployed v3');
     expect(served(at.handler)).toBe(3);
@@ -243,10 +243,10 @@ describe('a preview', () => {
   it('ends when nobody has called it or pushed to it for its days, and not before', async () => {
     const at = await deployed();
     await pushBranch(at, 'dev', { 'wasmcloud.toml': '[preview]\ndays = 3\n' });
-    const { store } = platform.deployments;
+    const { previewStore } = platform.deployments;
     const day = 24 * 60 * 60_000;
     const ended = async (days: number) =>
-      (await store.endedPreviews(Date.now() + days * day)).some(({ handlerId }) => handlerId === at.id);
+      (await previewStore.ended(Date.now() + days * day)).some(({ handlerId }) => handlerId === at.id);
     expect([await ended(2.9), await ended(3.1)]).toEqual([false, true]);
     await platform.db
       .insertInto('usage')

@@ -3,7 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { PushReceiver } from '../../../src/protocol/push.ts';
-import { type CommandResult, commit, git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../../support/e2e.ts';
+import {
+  type CommandResult,
+  commit,
+  git,
+  makeRepo,
+  removeTemporaryFolders,
+  temporaryFolder,
+} from '../../support/e2e.ts';
 import { type DoorPlatform, type DoorUser, startDoor } from '../../support/git-platform.ts';
 
 let platform: DoorPlatform;
@@ -105,7 +112,12 @@ it('a push that is accepted before a rename goes live after it under the new nam
   const pushed = await platform.push(ada, repo, 'slow-push', 'main', 'main:refs/heads/dev');
   expectDone(pushed);
   expect(pushed.stderr).toContain('http://quick-push.localhost:3003');
-  expect(['slow-push', 'dev--slow-push', 'quick-push', 'dev--quick-push'].map(served)).toEqual([undefined, undefined, 3, 4]);
+  expect(['slow-push', 'dev--slow-push', 'quick-push', 'dev--quick-push'].map(served)).toEqual([
+    undefined,
+    undefined,
+    3,
+    4,
+  ]);
 });
 
 it('a handler that is renamed during the push that makes it keeps its repository', async () => {

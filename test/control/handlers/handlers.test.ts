@@ -162,7 +162,20 @@ onEachDatabase('handlers', (dialect) => {
       const otter = await named('otter');
       const taken = await named('taken');
       await handlers.delete(taken.id);
-      for (const bad of ['', 'Heron', 'h\u0435ron', 'hero\u0301n', 'a--b', '-a', 'xn--a', 'a b', '../a', 'x'.repeat(41), 'admin', 'api'])
+      for (const bad of [
+        '',
+        'Heron',
+        'h\u0435ron',
+        'hero\u0301n',
+        'a--b',
+        '-a',
+        'xn--a',
+        'a b',
+        '../a',
+        'x'.repeat(41),
+        'admin',
+        'api',
+      ])
         expect(await code(handlers.rename(otter.id, bad)), bad).toBe('name_invalid');
       expect(await code(handlers.rename(otter.id, 'taken'))).toBe('name_taken');
       expect(await code(handlers.rename(taken.id, 'heron'))).toBe('not_found');
@@ -220,17 +233,24 @@ onEachDatabase('handlers', (dialect) => {
         .insertInto('collaborators')
         .values({ handler_id: otter.id, user_id: 'bob', role: 'viewer', added_ms: 1 })
         .execute();
-      await store.db.insertInto('users').values({ id: 'eve', name: 'eve', password_hash: 'x', created_ms: 1 }).execute();
+      await store.db
+        .insertInto('users')
+        .values({ id: 'eve', name: 'eve', password_hash: 'x', created_ms: 1 })
+        .execute();
       await handlers.rename(otter.id, 'heron');
       const access = new HandlerAccess({ db: store.db });
       const former = { former: true };
       for (const user of ['ada', 'bob'])
-        expect(await access.handlerFor(actor(user), 'gitFetch', 'otter', former)).toMatchObject({ id: otter.id, name: 'heron' });
+        expect(await access.handlerFor(actor(user), 'gitFetch', 'otter', former)).toMatchObject({
+          id: otter.id,
+          name: 'heron',
+        });
       expect(await code(access.handlerFor(actor('eve'), 'gitFetch', 'otter', former))).toBe('not_found');
       expect(await access.pushTarget(actor('ada'), 'otter')).toMatchObject({ id: otter.id, name: 'heron' });
       expect(await code(access.pushTarget(actor('bob'), 'otter'))).toBe('forbidden');
       expect(await access.pushTarget(actor('eve'), 'otter')).toBeNull();
-      const asked = (user: string) => access.handlerFor(actor(user), 'getHandler', 'otter').catch((error: Error) => error.message);
+      const asked = (user: string) =>
+        access.handlerFor(actor(user), 'getHandler', 'otter').catch((error: Error) => error.message);
       expect(await asked('ada')).toBe('otter is called heron now');
       expect(await asked('eve')).toBe('you have no handler "otter"');
     });
@@ -245,7 +265,11 @@ onEachDatabase('handlers', (dialect) => {
     });
 
     async function names(handlerId: string): Promise<readonly string[]> {
-      const rows = await store.db.selectFrom('former_names').select('name').where('handler_id', '=', handlerId).execute();
+      const rows = await store.db
+        .selectFrom('former_names')
+        .select('name')
+        .where('handler_id', '=', handlerId)
+        .execute();
       return rows.map(({ name }) => name);
     }
   });

@@ -223,6 +223,25 @@ test('inside a repository with the remote, commands need no name', async () => {
   expect((await home.wasmcloud(['open'], at)).stdout).toMatch(/^http:\/\/inside-otter\.localhost:\d+\n$/);
 });
 
+test('rename tells the new name, and the remotes of the repository follow', async () => {
+  const cwd = join(control.folder, 'renamed');
+  await mkdir(cwd);
+  const at = { variables, cwd };
+  await home.git(['init', '-q', '.'], at);
+  await home.wasmcloud(['create', 'early-otter'], at);
+  await home.git(['remote', 'add', 'other', 'https://example.com/early-otter.git'], at);
+  const renamed = await home.wasmcloud(['rename', 'early-otter', 'late-otter'], at);
+  expect(renamed).toMatchObject({ status: 0, stdout: expect.stringContaining('early-otter is called late-otter now') });
+  expect(renamed.stdout).toContain('the git remote wasmcloud leads to it');
+  const remotes = (await home.git(['remote', '-v'], at)).stdout;
+  expect(remotes).toMatch(/wasmcloud\t\S+\/late-otter\.git/);
+  expect(remotes).toContain('https://example.com/early-otter.git');
+  expect((await home.wasmcloud(['show'], at)).stdout).toContain('late-otter');
+  const before = await home.wasmcloud(['show', 'early-otter'], at);
+  expect(before).toMatchObject({ status: 1, stderr: expect.stringContaining('early-otter is called late-otter now') });
+  expect((await home.wasmcloud(['rename', 'late-otter', 'Lаte'], at)).stderr).toContain('cannot name a handler');
+});
+
 test('new makes a repository with a function, and says what to type next', async () => {
   const cwd = join(control.folder, 'new');
   await mkdir(cwd);

@@ -35,6 +35,9 @@ test('during a gradual release the version that has the other calls is the live 
   expect([preview.change, preview.from]).toEqual(['otter: v2 -> v1', 2]);
   expect(() => previewRollback('otter', all, 3, { live: 2 })).toThrow('v3 gets a share of the calls already');
   expect(() => previewRollback('otter', all, 2, { live: 2 })).toThrow('v2 is live already');
-  const ofPreview = [deployment({ number: 5, state: 'live', preview: 'dev' }), deployment({ number: 4, preview: 'dev' })];
+  const ofPreview = [
+    deployment({ number: 5, state: 'live', preview: 'dev' }),
+    deployment({ number: 4, preview: 'dev' }),
+  ];
   expect(previewRollback('otter', [...ofPreview, ...all], 4, { branch: 'dev', live: 2 }).from).toBe(5);
 });

@@ -101,7 +101,8 @@ export function handlerOperations(deps: {
         const { name, deployBranch, limits = {}, policy = null, previews } = body;
         if (name !== undefined) {
           // Several changes could end half done.
-          if (Object.keys(body).length > 1) throw new PlatformError('bad_request', 'a new name cannot come with other changes');
+          if (Object.keys(body).length > 1)
+            throw new PlatformError('bad_request', 'a new name cannot come with other changes');
           await deployer.renameHandler({ handlerId: handler.id, name, userId: user.id });
         }
         if (Object.keys(limits).length > 0 || policy !== null || previews !== undefined)
