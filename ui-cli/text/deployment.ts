@@ -18,8 +18,8 @@ export interface RollbackPreview {
 
 /**
  * Returns the effect of a rollback of a handler, or of its preview of `branch`. `live`: number of the handler's live
- * Deployment; during a gradual release the new version is in state `live` beside it. Throws when the rollback makes no
- * sense, and names one that does.
+ * Deployment, which tells it from the new version of a gradual release: both are in state `live`. Throws when the
+ * rollback makes no sense, and names one that does.
  */
 export function previewRollback(
   name: string,
@@ -29,8 +29,8 @@ export function previewRollback(
 ): RollbackPreview {
   const deployments = all.filter(({ preview }) => preview === branch);
   const to = deployments.find((deployment) => deployment.number === version);
-  const isLive = ({ number, state }: DeploymentView) => (branch === null ? number === live : state === 'live');
-  const from = deployments.find(isLive) ?? null;
+  const served = deployments.filter(({ state }) => state === 'live');
+  const from = served.find(({ number }) => number === live) ?? served[0] ?? null;
   const possible = deployments.filter((deployment) => deployment.state === 'retired').map(({ number }) => `v${number}`);
   const hints = [
     possible.length > 0 ? `can be served again: ${possible.join(', ')}` : 'there is no earlier deployment to serve',
@@ -47,7 +47,7 @@ export function previewRollback(
       },
     );
   if (to === undefined) throw new PlatformError('not_found', `${name} has no deployment v${version}`, { hints });
-  if (to.state === 'live' && !isLive(to))
+  if (to.state === 'live' && to !== from)
     throw new PlatformError('conflict', `v${version} gets a share of the calls already`, {
       hints: [`to give it all calls: wasmcloud release ${name} --finish`],
     });
