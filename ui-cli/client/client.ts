@@ -260,13 +260,13 @@ export class Client {
     return (await this.#api.call(answers.handler, { method: 'GET', path: handlerPath(name) }, options)).handler;
   }
 
-  /** Sets the deploy branch: later pushes to `branch` are deployed. */
   /** Gives a handler another name. Returns the handler under that name. */
   async renameHandler(name: string, to: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { name: to } };
-    return (await this.#call(answers.handler, asked, options)).handler;
+    return (await this.#api.call(answers.handler, asked, options)).handler;
   }
 
+  /** Sets the deploy branch: later pushes to `branch` are deployed. */
   async setDeployBranch(name: string, branch: string, options?: CallOptions): Promise<HandlerView> {
     const asked: ApiRequest = { method: 'PATCH', path: handlerPath(name), body: { deployBranch: branch } };
     return (await this.#api.call(answers.handler, asked, options)).handler;
