@@ -1462,7 +1462,7 @@ export const protections: readonly Protection[] = [
     file: 'ui-cli/frame/form-slot.ts',
     find: 'form.value(label).trim() === name',
     replace: "form.value(label) !== ''",
-    tests: ['test/ui-cli/screens/danger.test.ts'],
+    tests: ['test/ui-cli/frame/form-slot.test.ts'],
   },
   {
     name: 'exports: a record that was cut off is written anew',

@@ -11,7 +11,7 @@ export function Header() {
       <Text wrap="truncate">
         {' '}
         {crumbs.map((crumb, i) => (
-          <Text key={crumb} bold={i === crumbs.length - 1} dimColor={i < crumbs.length - 1}>
+          <Text key={i} bold={i === crumbs.length - 1} dimColor={i < crumbs.length - 1}>
             {i === 0 ? '' : ' › '}
             {crumb}
           </Text>

@@ -54,7 +54,7 @@ export class FormSlot {
   }
 
   /** Asks for a name to be typed before `run`, which cannot be undone. Another text changes nothing. */
-  askName(app: App, { name, done, run, ...asked }: AskedName): void {
+  askName(app: Pick<App, 'say'>, { name, done, run, ...asked }: AskedName): void {
     const label = 'Its name';
     const submit = (form: Form) => {
       if (form.value(label).trim() === name) run();

@@ -5,6 +5,7 @@ import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { messageCells } from '../../text/queue.ts';
+import { visible } from '../../text/visible.ts';
 import { queueHead, type StatePiece, stateBar } from './queue-head.ts';
 import type { QueueScreen } from './queue-screen.ts';
 
@@ -67,7 +68,7 @@ function NoMessages({ screen }: ScreenProps<QueueScreen>) {
   return (
     <EmptyState
       title="No messages"
-      lines={['Press a to publish one, or:', '', `  wasmcloud queue publish ${screen.name} "hello"`]}
+      lines={['Press a to publish one, or:', '', `  wasmcloud queue publish ${visible(screen.name)} "hello"`]}
     />
   );
 }
