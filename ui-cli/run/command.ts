@@ -29,6 +29,7 @@ interface Words extends Partial<Limits> {
   readonly policy?: string;
   readonly request?: NonNullable<RunOptions['cgi']>;
   readonly cgi?: NonNullable<RunOptions['cgi']>;
+  readonly serve?: number;
   readonly stats?: true;
   readonly json?: true;
   readonly trace?: true;
@@ -55,6 +56,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
       new Option('--request <METHOD PATH>', 'a simulated request, its body from stdin').argParser(parseRequest),
     )
     .addOption(new Option('--cgi <METHOD PATH>', 'the same, by its earlier name').argParser(parseRequest).hideHelp())
+    .addOption(new Option('--serve <port>', 'answer HTTP requests with a component, until Ctrl-C').argParser(parsePort))
     .option('--stats', 'what was used, on stderr after the end')
     .option('--json', 'the figures of --stats as one JSON object')
     .option('--trace', 'each system call with arguments and result, on stderr')
@@ -84,6 +86,7 @@ export function addRunCommand(program: Command, context: RunContext): void {
       exactMemory: words.exactMemory === true,
       snapshot: words.snapshot === true,
       cgi: words.request ?? words.cgi ?? null,
+      serve: words.serve ?? null,
       stats:
         words.json === true || program.opts<{ json?: boolean }>().json === true ? 'json' : words.stats ? 'lines' : null,
       trace: words.trace === true,
@@ -99,7 +102,7 @@ Exit status: the guest's; 134 after a trap, 137 out of gas, 124 at the deadline,
 refused an open, 130 after Ctrl-C, 1 when the file could not be run at all.`;
 
 /** Options that take the next word. */
-const takesWord = new Set(['--env', '--dir', '--policy', ...limitOptions.map(limitFlag)]);
+const takesWord = new Set(['--env', '--dir', '--policy', '--serve', ...limitOptions.map(limitFlag)]);
 
 /** Lets `--request` take two words or one quoted word; commander supports options of one word only. */
 class RunCommand extends Command {
@@ -156,6 +159,12 @@ function wholeNumber(name: string, max: number): (word: string) => number {
     if (!(value >= 1 && value <= max)) throw new InvalidArgumentError(`${name} is a whole number from 1 to ${max}`);
     return value;
   };
+}
+
+function parsePort(word: string): number {
+  const port = /^\d{1,5}$/.test(word) ? Number(word) : Number.NaN;
+  if (!(port <= 65_535)) throw new InvalidArgumentError('expected a port, 0 for any free one');
+  return port;
 }
 
 function parseRequest(words: string): NonNullable<RunOptions['cgi']> {

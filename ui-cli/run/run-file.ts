@@ -17,6 +17,7 @@ import { loadModule } from './load.ts';
 import { lazyNetwork } from './network.ts';
 import { noRules, readPolicyFile } from './policy-file.ts';
 import { exitStatusOf, explainEnd, statsJson, statsLines } from './report.ts';
+import { serve } from './serve.ts';
 import { memoryKv, tellingQueues } from './services.ts';
 import { BytesSource, StreamSink, StreamSource } from './streams.ts';
 import { lineTracer } from './trace.ts';
@@ -34,6 +35,8 @@ export interface RunOptions {
   /** Whether the start-up runs first, and the program from its snapshot. */
   readonly snapshot: boolean;
   readonly cgi: SimulatedRequest | null;
+  /** Port on which a component answers requests until Ctrl-C, 0 for any free one; null: the file runs once. */
+  readonly serve: number | null;
   readonly stats: 'lines' | 'json' | null;
   readonly trace: boolean;
   readonly listFiles: boolean;
@@ -53,9 +56,17 @@ export async function runFile(file: string, options: RunOptions): Promise<number
   const { module, plan } = await loadModule(file, options.snapshot ? startUp : null);
   checkMemory(plan, limits, file);
   const isHttp = plan.entry.isHttp === true;
+  if (options.serve !== null) {
+    if (!isHttp)
+      throw new PlatformError(
+        'bad_request',
+        `${file} does not answer HTTP requests: it is no component with wasi:http`,
+      );
+    return serveFile(file, options, { module, plan, limits, rules, files, tell });
+  }
   if (isHttp && options.cgi === null)
     throw new PlatformError('bad_request', `${file} answers HTTP requests, and there is none`, {
-      hints: [`wasmcloud run --request 'GET /' ${file}`],
+      hints: [`wasmcloud run --request 'GET /' ${file}, or --serve 8080`],
     });
 
   const body = options.cgi === null ? null : await readBody(process.stdin, limits.bodyBytes);
@@ -114,6 +125,59 @@ export async function runFile(file: string, options: RunOptions): Promise<number
     stdin.close();
     network.close();
   }
+}
+
+interface Loaded {
+  readonly module: WebAssembly.Module;
+  readonly plan: InstancePlan;
+  readonly limits: Limits;
+  readonly rules: Awaited<ReturnType<typeof readPolicyFile>>;
+  readonly files: ReturnType<typeof localFiles>;
+  readonly tell: (line: string) => void;
+}
+
+/** Answers requests until Ctrl-C. Resolves to the exit status of an interrupted run. */
+async function serveFile(file: string, options: RunOptions, loaded: Loaded): Promise<number> {
+  const { module, plan, limits, rules, files, tell } = loaded;
+  const { port, signal } = { port: options.serve ?? 0, signal: options.signal };
+  const stderr = new StreamSink('stderr', process.stderr);
+  const network = lazyNetwork(options.egressAllow);
+  const kv = memoryKv();
+  try {
+    await serve({
+      port,
+      signal,
+      tell,
+      run: async (http, gone) => {
+        const { end } = await runLocally({
+          module,
+          plan,
+          limits,
+          policy: rules.policy,
+          exactMemory: options.exactMemory || rules.exactMemory,
+          args: [file, ...options.args],
+          env: options.env,
+          stdin: new BytesSource(new Uint8Array(0)),
+          stdout: stderr,
+          stderr,
+          schemes: [...localSchemes, ...network.schemes],
+          log: { line: ({ level, text }) => tell(`[${levelName(level)}] ${visible(text)}`) },
+          files,
+          kv,
+          queues: tellingQueues(tell),
+          signal: gone,
+          http,
+          ...(options.trace ? { tracer: lineTracer(tell) } : {}),
+        });
+        const explained = end.kind === 'aborted' ? null : explainEnd(end);
+        if (explained !== null) tell(explained);
+        return explained ?? 'the component returned without an answer, or without the end of its body';
+      },
+    });
+  } finally {
+    network.close();
+  }
+  return exitStatusOf({ kind: 'aborted', message: 'interrupted' });
 }
 
 /** Throws as a push does: a guest whose initial memory is above the limit could never run. */
