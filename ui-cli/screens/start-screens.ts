@@ -61,7 +61,8 @@ export function startScreens(app: App, { handler, tab }: { readonly handler?: st
 
 function handlerPage(app: App, name: string, tab: TabName = 'overview'): Page {
   const openInvocation = (id: string) => app.open(page(new InvocationScreen(app, name, id), InvocationView));
-  return page(new HandlerScreen(app, { name, tab, openInvocation }), HandlerView);
+  const openRenamed = (to: string) => app.jump([handlerPage(app, to, 'danger')]);
+  return page(new HandlerScreen(app, { name, tab, openInvocation, openRenamed }), HandlerView);
 }
 
 function createPage(app: App): Page {

@@ -25,3 +25,15 @@ test('purging asks for the name, removes the handler for good, and nothing bring
   expect(screen.footer).not.toContain('restore');
   expect(await screens.control.handlers.find('condemned')).toBeNull();
 });
+
+test('a handler gets another name, and the screen goes on under it', async () => {
+  await screens.control.handler('before', 'ada');
+  const screen = screens.open({ handler: 'before', tab: 'danger' });
+  await screen.shows('Rename it');
+  await screen.press('n', 'Another name for before');
+  await screen.press(`${keys.ctrlU}No Name${keys.enter}`, 'a name has 1 to 40 of a-z');
+  await screen.press(`${keys.ctrlU}after${keys.enter}`, 'before is after now');
+  await screen.shows('› after › danger zone');
+  await screen.shows('Delete after: it stops at once');
+  expect(await screens.control.handlers.find('after')).not.toBeNull();
+});

@@ -51,5 +51,7 @@ function linesOf({ state, handler, offer }: DangerTab): readonly (readonly [stri
         ? 'Transfer it: offer it to another user, who becomes its owner by accepting.'
         : `Take the offer back: it is offered to ${offered.to} until ${formatDate(offered.expiresMs)}.`,
     ],
+    ['', ''],
+    ['n', 'Rename it: the old name leads to the new one.'],
   ];
 }

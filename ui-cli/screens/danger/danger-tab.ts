@@ -1,3 +1,4 @@
+import { isHandlerName } from '../../../src/protocol/names.ts';
 import type { TransferView } from '../../client/views.ts';
 import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
@@ -9,7 +10,7 @@ import { errorLines } from '../../text/error-lines.ts';
 import { formatDate } from '../../text/format.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
-/** Deletes, restores and purges a handler, and offers it to another owner. */
+/** Renames, deletes, restores and purges a handler, and offers it to another owner. */
 export class DangerTab extends Screen {
   readonly crumbs = ['danger zone'];
   readonly app: App;
@@ -75,6 +76,7 @@ export class DangerTab extends Screen {
             help: `do not offer it to ${offered} any more`,
             run: () => void this.#withdraw(offered),
           },
+      { keys: ['n'], label: 'rename', help: 'give it another name', run: () => this.#askRename() },
     ];
   }
 
@@ -133,6 +135,31 @@ export class DangerTab extends Screen {
       this.slot.close();
       this.offer.refresh();
       return `${handler.name} is offered to ${offer.to} until ${formatDate(offer.expiresMs)}`;
+    });
+  }
+
+  #askRename(): void {
+    const { name } = this.handler;
+    this.slot.ask({
+      title: `Another name for ${name}`,
+      verb: 'rename',
+      notes: [
+        'The old name leads git and HTTP to the new one, for 30 days at least. Nothing else changes, and no call is lost.',
+      ],
+      fields: [{ label: 'Name', value: name }],
+      submit: (form) => void this.#rename(form.value('Name').trim()),
+    });
+  }
+
+  async #rename(to: string): Promise<void> {
+    const { app, handler } = this;
+    if (!isHandlerName(to)) return app.say('error', 'a name has 1 to 40 of a-z, 0-9 and single hyphens inside');
+    if (to === handler.name) return app.say('error', `it is called ${to} already`);
+    await this.#run(`renaming ${handler.name}`, async (signal) => {
+      await app.client.renameHandler(handler.name, to, { signal });
+      this.slot.close();
+      handler.openRenamed(to);
+      return `${handler.name} is ${to} now`;
     });
   }
 

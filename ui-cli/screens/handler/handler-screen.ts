@@ -18,18 +18,25 @@ export class HandlerScreen extends Screen implements HandlerContext {
   readonly handler: Loader<HandlerView>;
   tabName: TabName;
   readonly #openInvocation: (id: string) => void;
+  readonly #openRenamed: (name: string) => void;
   readonly #pages = new Map<TabName, Page>();
   #shown = false;
 
   constructor(
     app: App,
-    options: { readonly name: string; readonly tab: TabName; readonly openInvocation: (id: string) => void },
+    options: {
+      readonly name: string;
+      readonly tab: TabName;
+      readonly openInvocation: (id: string) => void;
+      readonly openRenamed: (name: string) => void;
+    },
   ) {
     super();
     this.app = app;
     this.name = options.name;
     this.tabName = options.tab;
     this.#openInvocation = options.openInvocation;
+    this.#openRenamed = options.openRenamed;
     this.handler = app.loader((signal) => app.client.handler(this.name, { signal }), 2 * pollMs);
   }
 
@@ -56,6 +63,10 @@ export class HandlerScreen extends Screen implements HandlerContext {
 
   openInvocation(id: string): void {
     this.#openInvocation(id);
+  }
+
+  openRenamed(name: string): void {
+    this.#openRenamed(name);
   }
 
   switchTo(tab: TabName): void {

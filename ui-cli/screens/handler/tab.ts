@@ -43,6 +43,8 @@ export interface HandlerContext {
   readonly handler: Loader<HandlerView>;
   switchTo(tab: TabName): void;
   openInvocation(id: string): void;
+  /** Opens the danger zone of another handler, or of this one under another name, in place of this screen. */
+  openRenamed(name: string): void;
 }
 
 /** Returns the part of the breadcrumb before a tab's own, for a tab that is opened for a preview. */
