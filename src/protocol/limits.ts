@@ -144,7 +144,7 @@ export const logLimits = {
   /** Lines of one batch that a runner sends to control. */
   batchLines: 1_000,
   batchDelayMs: 20,
-  /** Lines kept of one handler; retention removes the oldest ones above this number. */
+  /** Lines kept of one handler; retention removes the oldest blocks that are not needed to keep this number. */
   retainedLines: 100_000,
 } as const;
 

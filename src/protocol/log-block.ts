@@ -1,6 +1,7 @@
 /**
  * Packs log lines of one handler into a block: columns, compressed together. A runner packs each batch once; control
- * stores the bytes as they are, and unpacks them only for readers (log-block-reader.ts).
+ * stores the bytes as they are, unpacks them only for readers and to merge small blocks (log-block-reader.ts), and packs
+ * merged blocks and lines of its own.
  *
  *     head, 10 bytes     version | method | CRC-32 of the columns | bytes of the columns   (numbers little-endian)
  *     columns            as they are, or compressed with zstd

@@ -177,7 +177,7 @@ export const usageLimits = {
 /** Characters of log text in one batch, which the channel copies as a whole; a single line may be longer. */
 export const batchBytes = MIB;
 
-/** Batches given to the channel and not written yet; more would only fill Node's own queue. */
+/** Batches given to the channel that control has not answered yet; more would only fill Node's own queue. */
 export const batchesUnderway = 4;
 
 /** Requests to control (kv, queue) that wait for an answer. */

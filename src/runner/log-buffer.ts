@@ -90,7 +90,7 @@ export class LogBuffer {
     }
   }
 
-  /** Whether the channel has accepted all lines. */
+  /** Whether control has answered for all lines: it has stored them, or their loss is told. */
   get isEmpty(): boolean {
     return !this.#hasSome && this.#underway === 0;
   }

@@ -1,6 +1,6 @@
 /**
- * Decides when a handler's rows are trimmed: at its first growth after a start (the amount is not known then), and
- * after each growth by `slack`. One trim runs at a time.
+ * Decides when a handler's rows are trimmed, or its blocks of log lines merged: at its first growth after a start (the
+ * amount is not known then), and after each growth by `slack`. One trim or merge (`trim`) runs at a time.
  */
 export interface GrowthWatchOptions {
   /** Growth after which a handler is trimmed, in the unit of `grown`. */

@@ -5,8 +5,8 @@
  * row is locked until the commit, so cursors grow in the order of commits of all controls.
  *
  * On SQLite this commit does not wait for the disk, so a power cut can undo it after readers have seen its lines. A
- * second row (`log_cursor_reserved`) is therefore written durably in advance, one block at a time, and each start
- * continues above it: a cursor that a reader has seen is never given again.
+ * second row (`log_cursor_reserved`) is therefore written durably in advance, for `cursorBlock` cursors at a time, and
+ * each start continues above it: a cursor that a reader has seen is never given again.
  */
 import type { Transaction } from 'kysely';
 import { sql } from 'kysely';
@@ -24,7 +24,7 @@ export class CursorsTaken extends Error {
   }
 }
 
-/** Cursors reserved by one durable write; each start skips the rest of a block. */
+/** Cursors reserved by one durable write; each start skips those that are left. Has nothing to do with blocks of lines. */
 export const cursorBlock = 100_000;
 
 const lastKey = 'log_cursor';
@@ -66,8 +66,9 @@ export class Cursors {
   }
 
   /**
-   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns null when they are not
-   * reserved, because other controls have taken some meanwhile; then no line may be stored.
+   * Takes `count` cursors in the transaction that stores their lines; returns the first. Returns `last`, the last cursor
+   * given, when they are not reserved, because other controls have taken some meanwhile; then no line may be stored, and
+   * the transaction has to be rolled back.
    */
   async take(trx: Transaction<Schema>, count: number): Promise<{ readonly first: number } | { readonly last: number }> {
     const { value } = await trx

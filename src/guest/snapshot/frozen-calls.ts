@@ -2,7 +2,7 @@
 import type { StartUpReport } from '../../protocol/module.ts';
 import type { ProcessUsage } from '../kernel/usage.ts';
 
-/** Names of such system calls, as a Process counts them, of all ABIs. */
+/** Names of such system calls, as a Process counts them, of all ABIs of modules. Components have no snapshots. */
 const changing = new Set(['random_get', 'random_i32', 'random_i64', 'clock_time_get', 'time_now']);
 /** Schemes whose Resources give other bytes at each open: random:, time:, and meta:, which describes one Invocation. */
 const changingSchemes = new Set(['random', 'time', 'meta']);
