@@ -42,6 +42,16 @@ it('a component that speaks wasi:http answers with its own status, fields and bo
   expect((await call(platform, 'web', { method: 'POST', path: '/echo', body })).body).toBe(body);
 });
 
+it('components of WASI 0.3 answer too: one that speaks wasi:http, and a program', async () => {
+  expect(await deploy('web3', 'http3.wasm')).toMatch(
+    /validated: component, wasi:http 0\.3\.0, \d+ imports, all provided/,
+  );
+  const body = 'x'.repeat(100_000);
+  expect((await call(platform, 'web3', { method: 'POST', path: '/copy', body })).body).toBe(body);
+  await deploy('cli3', 'cli3.wasm');
+  expect((await call(platform, 'cli3', { method: 'POST', path: '/', body: 'some words' })).body).toBe('SOME WORDS');
+});
+
 it('a command component keeps the contract of CGI', async () => {
   await deploy('cli', 'cgi.wasm');
   const answer = await call(platform, 'cli', { method: 'POST', path: '/words?a=b', body: 'some words' });

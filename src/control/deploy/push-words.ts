@@ -47,7 +47,7 @@ export function validated({ module, rewriteMs, compileMs }: Vetted): string {
   const { component } = module;
   const ms = Math.max(1, Math.round(rewriteMs + compileMs));
   if (component !== undefined) {
-    const entry = component.entry.replace('/incoming-handler@', ' ').replace('/run@', ' ');
+    const entry = component.entry.replace(/\/(?:incoming-handler|handler|run)@/, ' ');
     return `validated: component, ${entry}, ${count(component.functions, 'import')}, all provided (${ms} ms)`;
   }
   const which = imports.length === 0 ? 'no imports' : `${count(imports.length, 'import')}, all provided`;
