@@ -41,7 +41,8 @@ export const scaffoldLanguages = {
   },
   python: {
     ...{ title: 'Python', abi: 'component', source: 'app.py', module: wasm },
-    needs: 'Python 3.10 or later with componentize-py, and npm for the interfaces of wasi:http',
+    needs:
+      'Python 3.10 or later, componentize-py from PyPI (npm does not have it), and npm for the interfaces of wasi:http',
   },
   h: {
     title: 'h',

