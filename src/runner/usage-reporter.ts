@@ -157,7 +157,7 @@ export class UsageReporter {
     return this.#records.length === 0;
   }
 
-  /** Whether the channel has accepted all data. */
+  /** Whether control has answered for all data. */
   get isEmpty(): boolean {
     if (this.#records.length > 0 || this.#ended.length > 0 || this.#underway > 0) return false;
     for (const { counter } of this.#active) if (counter !== null && counter.invocations > 0) return false;

@@ -1,4 +1,7 @@
-/** Finds lines in blocks. Pure: runs in the main thread for short reads and in the worker for searches. */
+/**
+ * Finds lines in blocks, and merges blocks. Pure: runs in the main thread where little is to be unpacked, else in the thread
+ * of block-thread.ts.
+ */
 import { type PackedLines, packLines } from '../../protocol/log-block.ts';
 import { DamagedBlock, lineAt, type UnpackedBlock, unpackBlock } from '../../protocol/log-block-reader.ts';
 import { type LogLine, logLevels } from '../../protocol/nouns.ts';
