@@ -162,7 +162,7 @@ export class HttpAnswer implements IncomingHttp {
     if (this.#result !== null) return this.#result;
     const message =
       this.#state === 'waiting'
-        ? 'the component returned without an answer: response-outparam.set was not called'
+        ? 'the component returned without an answer: neither response-outparam.set (0.2) nor task.return (0.3) was called'
         : 'the component returned before the body of its answer was finished';
     return { kind: 'bad', code: 'no_answer', message };
   }

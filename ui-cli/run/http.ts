@@ -69,7 +69,7 @@ export class PrintedAnswer implements IncomingHttp {
   get problem(): string | null {
     if (this.#problem !== null || this.#state === 'ended') return this.#problem;
     return this.#state === 'waiting'
-      ? 'the component returned without an answer: response-outparam.set was not called'
+      ? 'the component returned without an answer: neither response-outparam.set (0.2) nor task.return (0.3) was called'
       : 'the component returned before the body of its answer was finished';
   }
 }

@@ -331,7 +331,10 @@ class Linker {
     throw new PlatformError(
       'imports_unknown',
       `${this.#subject} imports ${plural(details.length, 'function')} that nothing provides`,
-      { details: cutDetails(details), hints: [...this.#hints, 'provided interfaces: wasmcloud docs wasi2'] },
+      {
+        details: cutDetails(details),
+        hints: [...this.#hints, 'provided interfaces: wasmcloud docs wasi2, wasmcloud docs wasi3'],
+      },
     );
   }
 

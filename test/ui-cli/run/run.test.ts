@@ -126,7 +126,7 @@ test('--request calls a component that speaks wasi:http, and tells where it give
   const none = await wasmcloudRun(['--request', 'GET', '/none', component]);
   expect([none.status, none.stderr]).toEqual([
     1,
-    'no answer: the component returned without an answer: response-outparam.set was not called\n',
+    'no answer: the component returned without an answer: neither response-outparam.set (0.2) nor task.return (0.3) was called\n',
   ]);
   const without = await wasmcloudRun([component]);
   expect([without.status, without.stderr.split('\n')[0]]).toEqual([
