@@ -78,6 +78,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'guest/component',
     'guest/hlang',
     'guest/kernel',
+    'guest/wasm',
     'guest/snapshot',
     'runner',
     'control/db',

@@ -1,7 +1,7 @@
 /** Measures, in the vet child, what a rewritten module costs the runners that serve it. */
 import { readFileSync } from 'node:fs';
-import { abis } from '../guest/kernel/abi/all.ts';
 import { GuestInstance, makeMemory } from '../guest/kernel/instance.ts';
+import type { Abi } from '../guest/kernel/syscall.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { MIB } from '../protocol/limits.ts';
 import { type ModuleMeasures, type RewrittenModule, withMeasures } from '../protocol/module.ts';
@@ -27,6 +27,8 @@ export const measureLimits: MeasureLimits = {
 export interface MeasureOptions {
   /** Name of the module in messages. */
   readonly name: string;
+  /** ABIs that the module may import. */
+  readonly abis: readonly Abi[];
   /** Limits used instead of measureLimits, by tests. */
   readonly limits?: MeasureLimits;
 }
@@ -50,14 +52,14 @@ const kept: WebAssembly.Module[] = [];
 export async function measureModule(
   bytes: Uint8Array,
   module: RewrittenModule,
-  { name, limits = measureLimits }: MeasureOptions,
+  { name, abis, limits = measureLimits }: MeasureOptions,
 ): Promise<ModuleMeasures & { readonly compileMs: number }> {
   const codeBefore = committedCodeBytes();
   const startMs = performance.now();
   const compiled = await WebAssembly.compile(Uint8Array.from(bytes));
   const compileMs = performance.now() - startMs;
   kept.push(compiled);
-  const instantiationUs = measureInstantiation(compiled, module, { name, limits });
+  const instantiationUs = measureInstantiation(compiled, module, { name, abis, limits });
   const codeAfter = committedCodeBytes();
   const codeBytes =
     codeBefore === null || codeAfter === null ? withMeasures(module).codeBytes : Math.max(0, codeAfter - codeBefore);
@@ -71,13 +73,13 @@ export async function measureModule(
 function measureInstantiation(
   compiled: WebAssembly.Module,
   module: RewrittenModule,
-  { name, limits }: Required<MeasureOptions>,
+  { name, abis, limits }: Required<MeasureOptions>,
 ): number {
   const tableUs = (module.plan.tableEntries ?? 0) * limits.tableEntryUs;
   const limitUs = (limits.instantiationMs * 1000 + tableUs) * slowness();
   const samplesUs: number[] = [];
   while (samplesUs.length < limits.samples) {
-    const sampleUs = cpuUs(() => instantiate(compiled, module, name));
+    const sampleUs = cpuUs(() => instantiate(compiled, module, { name, abis }));
     // Throws at the first sample: each sample of such a module may hold hundreds of megabytes.
     if (sampleUs > 3 * limitUs) throw tooSlow(module, name, { takenUs: sampleUs, limitUs });
     samplesUs.push(sampleUs);
@@ -87,7 +89,11 @@ function measureInstantiation(
   return medianUs;
 }
 
-function instantiate(compiled: WebAssembly.Module, module: RewrittenModule, name: string): void {
+function instantiate(
+  compiled: WebAssembly.Module,
+  module: RewrittenModule,
+  { name, abis }: Pick<MeasureOptions, 'name' | 'abis'>,
+): void {
   const { plan } = module;
   const instance = new GuestInstance({
     module: compiled,

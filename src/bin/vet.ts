@@ -7,30 +7,35 @@
  */
 
 import { flushCompileCache } from 'node:module';
-import type { FromVet, SnapshotRequest, ToVet } from '../control/deploy/vet/messages.ts';
-import { vetProgram } from '../guest/component/vet-program.ts';
+import type { FromVet, ToVet } from '../control/deploy/vet/messages.ts';
+import { isComponent } from '../guest/component/recognise.ts';
 import { compileH } from '../guest/hlang/compile.ts';
-import { providedFunctions, providedInterfaces } from '../guest/kernel/abi/all.ts';
-import { makeFileSystem } from '../guest/kernel/fs/file-system.ts';
-import { lowerTree } from '../guest/kernel/fs/lower-tree.ts';
-import { defaultScratch } from '../guest/kernel/fs/quota.ts';
-import { startUpLimits } from '../guest/snapshot/limits.ts';
-import { takeSnapshot } from '../guest/snapshot/take-snapshot.ts';
+import { moduleAbis, providedFunctions } from '../guest/kernel/abi/modules.ts';
+import { vetModule } from '../guest/wasm/rewrite.ts';
 import { PlatformError } from '../protocol/errors.ts';
+import type { CheckedProgram } from './checked-program.ts';
 import { measureModule } from './measure-module.ts';
 
-async function vet({ bytes, name, docsUrl, snapshot = null }: ToVet): Promise<FromVet> {
+// Loading these files takes as long as loading the rest, and most pushes need neither.
+const loadSnapshots = () => import('./vet-snapshot.ts');
+const loadComponents = () => import('./vet-component.ts');
+
+async function check({ bytes, name, docsUrl, snapshot = null }: ToVet): Promise<CheckedProgram> {
+  const options = { provided: providedFunctions, name, docsUrl };
+  if (snapshot !== null) return (await loadSnapshots()).checkWithSnapshot(bytes, options, snapshot);
+  if (isComponent(bytes)) return (await loadComponents()).checkComponent(bytes, options);
+  return { ...vetModule(bytes, options), report: null, abis: moduleAbis };
+}
+
+async function vet(request: ToVet): Promise<FromVet> {
   const startMs = performance.now();
   try {
-    const options = { provided: providedFunctions, ...providedInterfaces, name, docsUrl };
-    const vetted =
-      snapshot === null
-        ? { ...vetProgram(bytes, options), report: null }
-        : await takeSnapshot(bytes, { ...options, ...startUpOptions(snapshot) });
+    const checked = await check(request);
     const rewriteMs = performance.now() - startMs;
-    const { compileMs, ...measures } = await measureModule(vetted.bytes, vetted.module, { name });
-    const module = { ...vetted.module, ...measures };
-    return { kind: 'vetted', module, bytes: vetted.bytes, rewriteMs, compileMs, startUp: vetted.report };
+    const { name } = request;
+    const { compileMs, ...measures } = await measureModule(checked.bytes, checked.module, { name, abis: checked.abis });
+    const module = { ...checked.module, ...measures };
+    return { kind: 'vetted', module, bytes: checked.bytes, rewriteMs, compileMs, startUp: checked.report };
   } catch (error) {
     if (error instanceof PlatformError) {
       const { code, message, details, hints } = error;
@@ -40,26 +45,13 @@ async function vet({ bytes, name, docsUrl, snapshot = null }: ToVet): Promise<Fr
   }
 }
 
-function startUpOptions({ env, files, policy, memoryPages }: SnapshotRequest) {
-  const lower = lowerTree(files);
-  return {
-    env: new Map(Object.entries(env)),
-    files: () =>
-      makeFileSystem({
-        lower,
-        limits: { ...defaultScratch, bytes: startUpLimits.scratchBytes },
-        nowNs: () => BigInt(Date.now()) * 1_000_000n,
-      }),
-    policy,
-    memoryPages,
-  };
-}
-
 // Control has ended: there is nobody to report to.
 process.on('disconnect', () => process.exit(0));
 
 // Vets the smallest module that goes through every step: the code is loaded and warm before a push waits for it.
 await vet({ bytes: compileH('h'), name: 'warm-up', docsUrl: '' });
+// The first child of a control puts into the cache what the others load on demand.
+if (process.argv[2] === 'everything') await Promise.all([loadSnapshots(), loadComponents()]);
 // Writes the cache now: the child is killed, so Node's own write at exit would never run.
 flushCompileCache();
 // The next children read the cache. Writing is forbidden from here on, before modules of strangers come.

@@ -8,14 +8,14 @@ import { promisify } from 'node:util';
 import { serialize } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import { measureLimits, measureModule } from '../../src/bin/measure-module.ts';
-import { providedFunctions } from '../../src/guest/kernel/abi/all.ts';
+import { moduleAbis, providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { vetModule } from '../../src/guest/wasm/rewrite.ts';
 import { moduleOfTable } from '../support/large-modules.ts';
 import { wat } from '../support/wasm.ts';
 
 function measure(text: string, limits = measureLimits) {
   const vetted = vetModule(wat(`(module ${text} (func (export "_start")))`), { provided: providedFunctions });
-  return measureModule(vetted.bytes, vetted.module, { name: 'dist/hello.wasm', limits });
+  return measureModule(vetted.bytes, vetted.module, { name: 'dist/hello.wasm', abis: moduleAbis, limits });
 }
 
 describe('measureModule', () => {
@@ -59,9 +59,9 @@ describe('measureModule', () => {
     const { module, bytes } = vetModule(moduleOfTable(707_047, 20_000), { provided: providedFunctions });
     const name = 'pandoc.wasm';
     const generous = { ...measureLimits, instantiationMs: 0, tableEntryUs: 1_000 };
-    await expect(measureModule(bytes, module, { name, limits: generous })).resolves.toBeDefined();
+    await expect(measureModule(bytes, module, { name, abis: moduleAbis, limits: generous })).resolves.toBeDefined();
     const noEntries = { ...generous, tableEntryUs: 0 };
-    await expect(measureModule(bytes, module, { name, limits: noEntries })).rejects.toMatchObject({
+    await expect(measureModule(bytes, module, { name, abis: moduleAbis, limits: noEntries })).rejects.toMatchObject({
       details: [expect.stringContaining('707,047 table entries')],
     });
   });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { linkComponent } from '../../src/guest/component/link.ts';
-import { providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 
 const folder = join(import.meta.dirname, '../../fixtures/guests/component');

@@ -7,7 +7,8 @@ import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
 import { RunnerFleet } from '../../src/control/fleet/fleet.ts';
 import type { FleetEvent, FleetOptions } from '../../src/control/fleet/options.ts';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
-import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { defaultLimits, type Limits } from '../../src/protocol/limits.ts';
 import type {
   BusRequest,

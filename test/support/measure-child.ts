@@ -6,11 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { deserialize } from 'node:v8';
 import { measureModule } from '../../src/bin/measure-module.ts';
+import { moduleAbis } from '../../src/guest/kernel/abi/modules.ts';
 import type { RewrittenModule } from '../../src/protocol/module.ts';
 
 const { bytes, module } = deserialize(readFileSync(process.argv[2] as string)) as {
   readonly bytes: Uint8Array;
   readonly module: RewrittenModule;
 };
-const { codeBytes } = await measureModule(bytes, module, { name: 'dist/hello.wasm' });
+const { codeBytes } = await measureModule(bytes, module, { name: 'dist/hello.wasm', abis: moduleAbis });
 console.log(codeBytes);

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import wabt from 'wabt';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
-import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { Errno } from '../../src/guest/kernel/errno.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import {

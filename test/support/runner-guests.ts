@@ -1,8 +1,10 @@
 /** Runs guests in slots of a real pool, without HTTP. */
 import { randomFillSync } from 'node:crypto';
 import { vetProgram } from '../../src/guest/component/vet-program.ts';
-import { abis, providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import { abis } from '../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
 import { layOutDescriptors } from '../../src/guest/kernel/abi/layout.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import { systemClock } from '../../src/guest/kernel/local-run.ts';
 import { GasMeter } from '../../src/guest/kernel/meter.ts';

@@ -1,5 +1,6 @@
 /** Takes snapshots of guests as the vet child does, and runs them. */
-import { providedFunctions, providedInterfaces } from '../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../src/guest/kernel/abi/modules.ts';
 import { makeFileSystem } from '../../src/guest/kernel/fs/file-system.ts';
 import { lowerTree } from '../../src/guest/kernel/fs/lower-tree.ts';
 import { type Snapshot, type SnapshotOptions, takeSnapshot } from '../../src/guest/snapshot/take-snapshot.ts';

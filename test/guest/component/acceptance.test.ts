@@ -3,7 +3,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { vetProgram } from '../../../src/guest/component/vet-program.ts';
-import { abis, providedFunctions, providedInterfaces } from '../../../src/guest/kernel/abi/all.ts';
+import { abis } from '../../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
 import { fixture, type GuestOptions, type runGuest, runVetted } from '../../support/run-guest.ts';
 

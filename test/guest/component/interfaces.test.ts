@@ -4,7 +4,7 @@ import { decodeComponent } from '../../../src/guest/component/decode.ts';
 import { evaluateComponent } from '../../../src/guest/component/evaluate.ts';
 import { compatibleName, nearestName } from '../../../src/guest/component/interface-name.ts';
 import { linkComponent } from '../../../src/guest/component/link.ts';
-import { providedInterfaces } from '../../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
 import { fixture } from '../../support/run-guest.ts';
 
 const options = { provided: providedInterfaces.interfaces, elements: providedInterfaces.elements };

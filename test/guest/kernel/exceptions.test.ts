@@ -1,6 +1,6 @@
 /** A guest that catches whatever it can still ends when, and as, its Process does. */
 import { describe, expect, test } from 'vitest';
-import { providedFunctions } from '../../../src/guest/kernel/abi/all.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { checkPolicy } from '../../../src/guest/kernel/open.ts';
 import type { Scheme } from '../../../src/guest/kernel/process.ts';
 import { type GuestOptions, type GuestRun, runGuest } from '../../support/run-guest.ts';

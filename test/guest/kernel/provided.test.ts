@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { abis, providedFunctions } from '../../../src/guest/kernel/abi/all.ts';
+import { abis } from '../../../src/guest/kernel/abi/all.ts';
 import { cwa } from '../../../src/guest/kernel/abi/cwa/cwa.ts';
 import { dagger } from '../../../src/guest/kernel/abi/dagger/dagger.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { providedBy } from '../../../src/guest/kernel/abi/provided.ts';
 import { accepts } from '../../../src/guest/kernel/syscall.ts';
 

@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { abis, providedFunctions } from '../../../src/guest/kernel/abi/all.ts';
+import { abis } from '../../../src/guest/kernel/abi/all.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
 import { makeFileSystem } from '../../../src/guest/kernel/fs/file-system.ts';
 import { GuestFault, GuestMemory } from '../../../src/guest/kernel/memory.ts';
 import { GasMeter } from '../../../src/guest/kernel/meter.ts';

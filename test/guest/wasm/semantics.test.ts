@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { linkComponent } from '../../../src/guest/component/link.ts';
 import { isComponent } from '../../../src/guest/component/recognise.ts';
-import { providedInterfaces } from '../../../src/guest/kernel/abi/all.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
 import { shape, simdDeltas, simdShapes } from '../../../src/guest/wasm/format/opcodes.ts';
 import { rewriteModule } from '../../../src/guest/wasm/rewrite.ts';
 import { body, bytes, leb, section, text, vector } from '../../support/module-builder.ts';

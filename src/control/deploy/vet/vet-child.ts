@@ -21,6 +21,8 @@ export interface VetChildOptions {
   readonly program: string;
   /** Folder of the compiled form of the platform's own source (Node's compile cache); null: none. */
   readonly cacheFolder: string | null;
+  /** Whether it loads everything once, so that the cache has it for the children after it. */
+  readonly fillsCache: boolean;
 }
 
 export class VetChild {
@@ -28,13 +30,20 @@ export class VetChild {
   readonly #goneListeners: (() => void)[] = [];
   #stderr = '';
 
-  constructor({ program, cacheFolder }: VetChildOptions) {
+  constructor({ program, cacheFolder, fillsCache }: VetChildOptions) {
     const grants = [`${dirname(program)}/`, ...readable].map((path) => `--allow-fs-read=${path}`);
     // Node uses the cache only if it may write to it. The child gives up this right before it takes a module.
     if (cacheFolder !== null) grants.push(`--allow-fs-read=${cacheFolder}/`, `--allow-fs-write=${cacheFolder}/`);
     this.#process = spawn(
       process.execPath,
-      ['--permission', ...grants, '--no-wasm-lazy-compilation', '--disable-warning=ExperimentalWarning', program],
+      [
+        '--permission',
+        ...grants,
+        '--no-wasm-lazy-compilation',
+        '--disable-warning=ExperimentalWarning',
+        program,
+        ...(fillsCache ? ['everything'] : []),
+      ],
       // Control's environment is left out: the child does not need it, and it holds secrets.
       {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -38,6 +38,7 @@ export class VetPool {
   readonly #turns: Semaphore;
   readonly #busy = new Set<VetChild>();
   #spare: VetChild | null = null;
+  #hasStarted = false;
   #closed = false;
 
   constructor(options: VetPoolOptions) {
@@ -86,7 +87,9 @@ export class VetPool {
   }
 
   #start(): VetChild {
-    return new VetChild({ program: this.#program, cacheFolder: this.#cacheFolder });
+    const fillsCache = !this.#hasStarted && this.#cacheFolder !== null;
+    this.#hasStarted = true;
+    return new VetChild({ program: this.#program, cacheFolder: this.#cacheFolder, fillsCache });
   }
 
   #refill(): void {

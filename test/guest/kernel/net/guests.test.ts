@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { providedFunctions } from '../../../../src/guest/kernel/abi/all.ts';
+import { providedFunctions } from '../../../../src/guest/kernel/abi/modules.ts';
 import { runLocally } from '../../../../src/guest/kernel/local-run.ts';
 import { httpPoolLimits } from '../../../../src/guest/kernel/net/http-pool.ts';
 import type { Network } from '../../../../src/guest/kernel/net/network.ts';
