@@ -16,14 +16,15 @@ export function step(text: string): string {
 
 /**
  * Returns a line below a step or an error. If it is too long, its columns move closer, then the last column gets a line
- * of its own.
+ * of its own; a list without columns goes on in the next line after a comma.
  */
 export function detail(text: string): string {
   const line = `${indent}${visible(text).trimEnd()}`;
   if (line.length <= columns) return `${line}\n`;
   const close = `${indent}${line.trimStart().replace(/ {3,}/g, '  ')}`;
   const gap = close.lastIndexOf('  ');
-  if (close.length <= columns || gap < indent.length) return `${close}\n`;
+  if (close.length <= columns) return `${close}\n`;
+  if (gap < indent.length) return wrap({ head: indent, next: `${indent}  `, text: close.trimStart(), at: ', ' });
   return `${close.slice(0, gap).trimEnd()}\n${indent}  ${close.slice(gap).trimStart()}\n`;
 }
 
@@ -78,12 +79,18 @@ export function anyErrorText(error: unknown): string {
   );
 }
 
-/** Returns `head` and `text`, broken at blanks, with `next` before every further line. A longer word stays whole. */
-function wrap({ head, next, text }: { head: string; next: string; text: string }): string {
+/**
+ * Returns `head` and `text`, broken at blanks or behind each `, `, as `at` says, with `next` before every further line.
+ * A longer part stays whole.
+ */
+function wrap(parts: { head: string; next: string; text: string; at?: ' ' | ', ' }): string {
+  const { head, next, text, at = ' ' } = parts;
   const lines: string[] = [];
   let line = head;
   let empty = true;
-  for (const word of visible(text).split(' ')) {
+  const words = visible(text).split(at);
+  for (const [index, part] of words.entries()) {
+    const word = index < words.length - 1 ? `${part}${at.trimEnd()}` : part;
     if (!empty && line.length + 1 + word.length > columns) {
       lines.push(line);
       line = next;

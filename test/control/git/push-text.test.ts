@@ -75,6 +75,14 @@ describe('what a push prints', () => {
     expect(detail(line)).toBe(`       ${line.replace('   ', '  ')}\n`);
   });
 
+  it('goes on in the next line after a comma in a list without columns', () => {
+    const names = Array.from({ length: 6 }, (_, n) => `wasi:some-package/interface-${n}@0.2.1`);
+    const text = detail(`it exports ${names.join(', ')}`);
+    for (const line of text.trimEnd().split('\n')) expect(line.length).toBeLessThanOrEqual(72);
+    expect(text.replace(/\s+/g, ' ').trim()).toBe(`it exports ${names.join(', ')}`);
+    expect(text.split('\n')[1]).toMatch(/^ {9}wasi:/);
+  });
+
   it('tells a full disk from a fault of ours', () => {
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
     expect(anyErrorText(full)).toContain('its disk is full or fails');
