@@ -1,5 +1,6 @@
 /** What a database reads for a query, from its plan. */
-import { CompiledQuery, type Kysely } from 'kysely';
+import { CompiledQuery, Kysely } from 'kysely';
+import { Sqlite3Dialect } from '../../src/control/db/dialects/sqlite3.ts';
 import type { Schema } from '../../src/control/db/schema.ts';
 import type { TestDialect } from './database.ts';
 
@@ -18,8 +19,16 @@ export async function analyze(db: Kysely<Schema>, ...tables: readonly string[]):
  */
 export async function sqliteSteps(db: Kysely<Schema>, query: Compiled): Promise<readonly string[]> {
   const { sql, parameters } = query.compile();
-  const { rows } = await db.executeQuery(CompiledQuery.raw(`explain query plan ${sql}`, [...parameters]));
-  return (rows as readonly { readonly detail: string }[]).map(({ detail }) => detail);
+  const { rows: files } = await db.executeQuery(CompiledQuery.raw('pragma database_list'));
+  const { file } = (files as readonly { readonly file: string }[])[0]!;
+  // A connection of its own: SQLite keeps the view of the data that an explained statement has seen until it is closed.
+  const apart = new Kysely<Schema>({ dialect: new Sqlite3Dialect({ file, synchronous: 'normal', readOnly: true }) });
+  try {
+    const { rows } = await apart.executeQuery(CompiledQuery.raw(`explain query plan ${sql}`, [...parameters]));
+    return (rows as readonly { readonly detail: string }[]).map(({ detail }) => detail);
+  } finally {
+    await apart.destroy();
+  }
 }
 
 interface PlanNode {

@@ -41,7 +41,8 @@ interface WaitingHandler {
 /**
  * Returns calls that are due, in a fair order, and takes the place of each. A call is chosen if its owner has room, and
  * at most callLimits.concurrency of a handler, less `running` of it. Owners take turns, and so do the handlers of an
- * owner, first those with the fewest calls in progress. Of the serial runs of one schedule one at a time is chosen.
+ * owner, first those with the fewest calls in progress; places that some handlers leave go to others of the owner. Of
+ * the serial runs of one schedule one at a time is chosen.
  */
 export async function chooseCalls(
   db: Kysely<Schema>,
@@ -56,7 +57,7 @@ export async function chooseCalls(
   const { nowMs, running, places } = options;
   const room = ({ id }: { readonly id: string }): number => callLimits.concurrency - (running.get(id) ?? 0);
   const found = await waitingHandlers(db, nowMs).execute();
-  let handlers = inTurns(
+  const handlers = inTurns(
     found.flatMap(({ id, name, ownerId, dueMs }) =>
       dueMs === null || room({ id }) <= 0 ? [] : [{ id, name, ownerId, dueMs: Number(dueMs) }],
     ),
@@ -66,23 +67,42 @@ export async function chooseCalls(
   const handlersOf = new Map<string, number>();
   for (const { ownerId } of handlers) handlersOf.set(ownerId, (handlersOf.get(ownerId) ?? 0) + 1);
   // Each handler's share of the owner's places, one at least.
-  const most = (handler: WaitingHandler): number =>
-    Math.min(room(handler), Math.ceil(places.room(handler.ownerId) / (handlersOf.get(handler.ownerId) ?? 1)));
+  const shares = new Map(
+    handlers.map(({ id, ownerId }) => [
+      id,
+      Math.min(room({ id }), Math.ceil(places.room(ownerId) / (handlersOf.get(ownerId) ?? 1))),
+    ]),
+  );
   const chosen: WaitingCall[] = [];
+  const chosenIds = new Set<string>();
+  const chosenOf = new Map<string, number>();
+  const taken = ({ id }: WaitingHandler): number => chosenOf.get(id) ?? 0;
   let bytes = 0;
-  try {
-    for (;;) {
-      handlers = handlers.filter(({ ownerId }) => places.room(ownerId) > 0);
-      const part = handlers.splice(0, choiceLimits.handlers);
-      if (part.length === 0) return chosen;
+  /** Chooses of each of `some` until its number is `most`; returns whether there is room for more bytes. */
+  const choose = async (some: readonly WaitingHandler[], most: (handler: WaitingHandler) => number) => {
+    for (let left = some; ; ) {
+      left = left.filter(({ ownerId }) => places.room(ownerId) > 0);
+      const part = left.slice(0, choiceLimits.handlers);
+      left = left.slice(choiceLimits.handlers);
+      if (part.length === 0) return true;
       for (const one of await firstCalls(db, part, { nowMs, most })) {
+        if (chosenIds.has(one.id) || places.room(one.ownerId) === 0) continue;
         bytes += one.bytes;
-        if (chosen.length > 0 && bytes > choiceLimits.bytes) return chosen;
-        if (places.room(one.ownerId) === 0) continue;
+        if (chosen.length > 0 && bytes > choiceLimits.bytes) return false;
         places.take(one.ownerId, 1);
         chosen.push(one);
+        chosenIds.add(one.id);
+        chosenOf.set(one.handlerId, (chosenOf.get(one.handlerId) ?? 0) + 1);
       }
     }
+  };
+  try {
+    const share = ({ id }: WaitingHandler): number => shares.get(id) ?? 1;
+    if (!(await choose(handlers, share))) return chosen;
+    // Places that others left go to handlers that have used up their share.
+    const more = handlers.filter((one) => taken(one) >= share(one) && share(one) < room(one));
+    await choose(more, (one) => Math.min(room(one), taken(one) + places.room(one.ownerId)));
+    return chosen;
   } catch (error) {
     for (const { ownerId } of chosen) places.give(ownerId, 1);
     throw error;
