@@ -1257,8 +1257,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'calls: one user leaves places to others',
     file: 'src/control/calls/waiting-calls.ts',
-    find: 'if (places.room(one.ownerId) === 0) continue;',
-    replace: '',
+    find: ' || places.room(one.ownerId) === 0) continue;',
+    replace: ') continue;',
     tests: ['test/control/calls/call-store.test.ts'],
   },
   {
