@@ -114,7 +114,7 @@ export class CodeStore {
   /** Returns whether `name` can be loaded without dropping other code. */
   hasRoomFor(name: string): boolean {
     const code = this.#codes.get(name);
-    return code !== undefined && this.#heldBytes + code.codeBytes <= this.#budgetBytes;
+    return code !== undefined && this.#beyondBudget(code) <= 0;
   }
 
   /**
@@ -140,7 +140,8 @@ export class CodeStore {
 
   /**
    * Compiles `code` when its turn comes. A load that drops other code waits for the owner's rest after the one before:
-   * an owner who calls more code in turn than there is room for would else keep every core compiling.
+   * an owner who calls more code in turn than there is room for would else keep every core compiling. The requests that
+   * wait are bounded by codeLimits.requests.
    */
   #inTurn(code: Code): Promise<WebAssembly.Module> {
     if (!this.#displaces(code)) return this.#turns.run(() => this.#compile(code));
@@ -166,10 +167,17 @@ export class CodeStore {
 
   /** Returns whether loading `code` drops other code: the owner's share or the whole budget has no room for it. */
   #displaces(code: Code): boolean {
-    const shareBytes = this.#budgetBytes * codeLimits.shareOfOwner;
-    return (
-      this.#heldBytes + code.codeBytes > this.#budgetBytes || this.#heldBy(code.ownerId) + code.codeBytes > shareBytes
-    );
+    return this.#beyondShare(code) > 0 || this.#beyondBudget(code) > 0;
+  }
+
+  /** Returns the bytes by which the owner would exceed the share with `code`; 0 or less: it has room. */
+  #beyondShare(code: Code): number {
+    return this.#heldBy(code.ownerId) + code.codeBytes - this.#budgetBytes * codeLimits.shareOfOwner;
+  }
+
+  /** Returns the bytes by which the budget would be exceeded with `code`; 0 or less: it has room. */
+  #beyondBudget(code: Code): number {
+    return this.#heldBytes + code.codeBytes - this.#budgetBytes;
   }
 
   async #compile(code: Code): Promise<WebAssembly.Module> {
@@ -194,13 +202,12 @@ export class CodeStore {
 
   /** Drops code until `code` fits: the owner's own, if the owner has more than a share, else any owner's. */
   #makeRoom(code: Code): void {
-    const shareBytes = this.#budgetBytes * codeLimits.shareOfOwner;
-    if (this.#heldBy(code.ownerId) + code.codeBytes > shareBytes)
-      this.#drop((other) => other.ownerId === code.ownerId, this.#heldBy(code.ownerId) + code.codeBytes - shareBytes);
-    if (this.#heldBytes + code.codeBytes > this.#budgetBytes)
-      this.#drop(() => true, this.#heldBytes + code.codeBytes - this.#budgetBytes);
+    const ownBytes = this.#beyondShare(code);
+    if (ownBytes > 0) this.#drop((other) => other.ownerId === code.ownerId, ownBytes);
+    const allBytes = this.#beyondBudget(code);
+    if (allBytes > 0) this.#drop(() => true, allBytes);
     // Code that is alone may exceed the share and the budget: it was accepted when it was pushed.
-    if (this.#heldBytes > 0 && this.#heldBytes + code.codeBytes > this.#budgetBytes)
+    if (this.#heldBytes > 0 && this.#beyondBudget(code) > 0)
       throw overloaded('No room is left for the code of another function.');
   }
 
