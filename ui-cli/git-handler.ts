@@ -56,8 +56,8 @@ export async function moveRemotes(
 ): Promise<readonly string[]> {
   const moved = (await readRemotes(folder)).filter(({ url }) => handlerOfUrl(url, server) === from);
   for (const { name, url } of moved) {
-    const end = url.lastIndexOf(from);
-    const changed = `${url.slice(0, end)}${to}${url.slice(end + from.length)}`;
+    const start = url.replace(/(?:\.git)?\/?$/, '').lastIndexOf(from);
+    const changed = `${url.slice(0, start)}${to}${url.slice(start + from.length)}`;
     await run('git', ['remote', 'set-url', '--', name, changed], { cwd: folder, timeout: 10_000 });
   }
   return moved.map(({ name }) => name);

@@ -28,9 +28,12 @@ export abstract class PagedListScreen<T, Cursor extends string | number> extends
 
   protected async load(signal: AbortSignal): Promise<readonly T[]> {
     if (!this.#isAnew && this.#isInLaterPage) return this.list.all;
+    const isAnew = this.#isAnew;
     this.#isAnew = false;
     this.#loading?.abort();
     const { items, next } = await this.loadPage(null, signal);
+    // The reader may have moved to a later page meanwhile.
+    if (!isAnew && this.#isInLaterPage) return this.list.all;
     this.#next = next;
     this.#firstCount = items.length;
     // A page that is limited by bytes may have fewer items than there are rows.
@@ -41,6 +44,8 @@ export abstract class PagedListScreen<T, Cursor extends string | number> extends
   /** Loads the list again from its beginning. */
   protected startAnew(): void {
     this.#isAnew = true;
+    // The next page of the list before is none of the new one.
+    this.#next = null;
     this.loader.refresh();
   }
 

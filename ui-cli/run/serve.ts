@@ -44,7 +44,7 @@ class ServedAnswer implements IncomingHttp {
   }
 
   inform(status: number, fields: readonly HttpField[]): void {
-    const headers: Record<string, string[]> = {};
+    const headers: Record<string, string[]> = Object.create(null);
     for (const [name, value] of sent(fields)) {
       headers[name] ??= [];
       headers[name].push(value);

@@ -177,7 +177,7 @@ export class Releases {
    * Serves a handler and its previews under the name `to`, and redirects callers of the name before. `rename` changes the
    * name in the database, and returns former names that became free. Runners compile before it and switch after it, the
    * new labels first, so that a call finds one of the two names at any time. Returns the name before. Throws as `rename`
-   * does, `not_found`, `vet_failed`; then nothing has changed.
+   * does, `not_found`, `vet_failed`; nothing has changed if it throws before `rename` has returned.
    */
   async rename(
     handlerId: string,
@@ -197,10 +197,11 @@ export class Releases {
         const own = live.find(({ branch }) => branch === deployBranch);
         if (shared !== null && own !== undefined) await this.#prepare(own, shared.spec, ' gradual');
         const { before, freed } = await rename();
+        // At once, before another handler can take one of them.
+        await Promise.all(freed.map((label) => feed.remove(label)));
         if (own === undefined) await feed.announce(to);
         for (const row of live) await this.#serve(row, to);
         await this.#leave(handlerId, before, previews);
-        for (const label of freed) await feed.remove(label);
         return before;
       } catch (error) {
         for (const { branch } of live) for (const as of ['', ' gradual']) this.forgetPrepared(handlerId, branch + as);
@@ -215,8 +216,10 @@ export class Releases {
     const labels = previews.map(({ slug }) => previewLabel(slug, before));
     const served = [before, ...labels].flatMap((label) => feed.serving(label));
     // Oldest first: until `before` itself is redirected, names that were redirected to it find it.
-    for (const moved of await servedLabels.formerNamesOf(handlerId))
-      await nodes.applied(await feed.redirect(moved.label, moved.to));
+    // All are sent at once: a name that another handler takes meanwhile must not be redirected after it.
+    const former = await servedLabels.formerNamesOf(handlerId);
+    for (const revision of await Promise.all(former.map(({ label, to }) => feed.redirect(label, to))))
+      await nodes.applied(revision);
     for (const label of labels) await nodes.applied(await feed.remove(label));
     for (const specId of served) nodes.forget(specId);
   }

@@ -92,8 +92,10 @@ function linesOf(
     if (first + (block.offsets[block.lines - 1] as number) !== stored.last_cursor)
       throw new DamagedBlock('its cursors');
   } catch (error) {
-    if (error instanceof DamagedBlock) return after < stored.last_cursor ? [() => damagedLine(stored, handler)] : [];
-    throw error;
+    if (!(error instanceof DamagedBlock)) throw error;
+    // The line that tells of the damage has the block's last cursor.
+    const { last_cursor } = stored;
+    return after < last_cursor && last_cursor <= upTo ? [() => damagedLine(stored, handler)] : [];
   }
   const found: (() => LogLine)[] = [];
   for (const index of matching(block, filter)) {

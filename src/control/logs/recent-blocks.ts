@@ -12,7 +12,8 @@ export class RecentBlocks {
 
   /** Keeps a block that has been stored. `first`: its first cursor; `lines`: its number of lines. */
   add(handlerId: string, { first, lines }: { readonly first: number; readonly lines: number }, data: Uint8Array): void {
-    this.#blocks.set(keyOf(handlerId, first, lines), data);
+    // A copy: `data` is a view of the whole message in which it came.
+    this.#blocks.set(keyOf(handlerId, first, lines), Uint8Array.from(data));
     this.#bytes += data.length + overheadBytes;
     for (const [key, oldest] of this.#blocks) {
       if (this.#bytes <= recentBytes) return;

@@ -81,7 +81,7 @@ export class LogRetention {
     while (!this.#closed) {
       const step = await this.#db.reader
         .selectFrom('log_blocks')
-        .select(['first_cursor', 'lines', 'bytes'])
+        .select(['first_cursor', 'last_cursor', 'lines', 'bytes'])
         .where('handler_id', '=', handlerId)
         .where('first_cursor', '<', below)
         .orderBy('first_cursor', 'desc')
@@ -90,7 +90,7 @@ export class LogRetention {
       for (const block of step) {
         bytes += block.bytes + retentionLimits.blockOverheadBytes;
         if (lines >= keep.lines || (lines > 0 && bytes > keep.bytes)) {
-          await this.#deleteUpTo(handlerId, block.first_cursor);
+          await this.#deleteUpTo(handlerId, block.last_cursor);
           return;
         }
         lines += block.lines;
@@ -100,7 +100,10 @@ export class LogRetention {
     }
   }
 
-  /** Removes a handler's blocks that begin at `cursor` or before, in steps. Returns whether everything has gone. */
+  /**
+   * Removes a handler's blocks that end at `cursor` or before, in steps. Returns whether everything has gone. A block that
+   * merging has meanwhile made of older and newer ones ends after `cursor` and stays.
+   */
   async #deleteUpTo(handlerId: string, cursor: number): Promise<boolean> {
     while (!this.#closed) {
       const step = await this.#db.reader
@@ -108,6 +111,7 @@ export class LogRetention {
         .select('first_cursor')
         .where('handler_id', '=', handlerId)
         .where('first_cursor', '<=', cursor)
+        .where('last_cursor', '<=', cursor)
         .orderBy('first_cursor')
         .limit(1)
         .offset(retentionLimits.stepBlocks - 1)
@@ -117,6 +121,7 @@ export class LogRetention {
           .deleteFrom('log_blocks')
           .where('handler_id', '=', handlerId)
           .where('first_cursor', '<=', step?.first_cursor ?? cursor)
+          .where('last_cursor', '<=', cursor)
           .returning(['last_cursor', 'lines'])
           .execute();
         const lastCursor = gone.reduce((last, row) => Math.max(last, row.last_cursor), 0);

@@ -1,6 +1,6 @@
 /**
- * Hands messages to consumers, at least once. The database decides who gets a message; a control that ends leaves its
- * deliveries to time out.
+ * Hands messages to consumers, at least once. The database decides who gets a message; the
+ * deliveries of a control that ends are given up by another (lost-controls.ts), or time out.
  *
  *     ready --take--> inflight --done--> done
  *       ^               |    \--failed, attempts used up--> dead --retry--> ready

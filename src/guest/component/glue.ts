@@ -1,5 +1,5 @@
 /**
- * Generates the core module that connects a component's modules with the host. It holds two kinds of functions:
+ * Generates the core module that connects a component's modules with the host. It holds these functions:
  *
  * - for each host function whose result has lists, a function that calls the host function and then allocates, with
  *   the component's `realloc`, the memory that the host asks for:

@@ -103,6 +103,8 @@ class Linker {
   readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #problems: string[] = [];
   readonly #hints = new Set<string>();
+  /** Unknown interfaces for which the nearest known one was looked up. */
+  readonly #lookedUp = new Set<string>();
   readonly #functions = new Set<string>();
   readonly #elements: ReadonlySet<string>;
   readonly #entry: Entry;
@@ -319,7 +321,12 @@ class Linker {
     this.#problems.push(`${name} ${printable(wanted.name)}`);
     const foreign = foreignWorlds.find(({ names }) => names.test(wanted.interfaceName));
     if (foreign !== undefined) this.#hints.add(foreign.hint);
-    else if (this.#hints.size < nearestHintsMax) {
+    else if (
+      this.#hints.size < nearestHintsMax &&
+      this.#lookedUp.size < nearestLookupsMax &&
+      !this.#lookedUp.has(wanted.interfaceName)
+    ) {
+      this.#lookedUp.add(wanted.interfaceName);
       const nearest = nearestName(wanted.interfaceName, this.#interfaces);
       if (nearest !== null) this.#hints.add(`did you mean ${nearest}?`);
     }
@@ -471,6 +478,8 @@ const entries: readonly EntryKind[] = [
 
 /** Most hints after which no similar interfaces are looked up: a component may import thousands. */
 const nearestHintsMax = 3;
+/** Unknown interfaces for which the nearest known one is looked up: a lookup takes up to two milliseconds. */
+const nearestLookupsMax = 32;
 
 /** Worlds of other hosts, whose programs cannot run here. */
 const foreignWorlds: readonly { readonly names: RegExp; readonly hint: string }[] = [

@@ -3,6 +3,8 @@
  * "canon error-context.drop".
  */
 import { describe, expect, it } from 'vitest';
+import { Subtask } from '../../../src/guest/kernel/canonical/async/subtask.ts';
+import { Lent } from '../../../src/guest/kernel/canonical/handles.ts';
 import { ComponentGuest, rowOf } from '../../support/component-guest.ts';
 
 const blocked = -1;
@@ -50,6 +52,15 @@ describe('streams', () => {
     expect(await guest.canon('stream.write async u8', writable, 0, 1)).toBe(blocked);
     expect(await guest.canon('stream.cancel-write u8', writable)).toBe(2);
     await expect(guest.canon('stream.cancel-write u8', writable)).rejects.toThrow('not in progress');
+  });
+
+  it('store numbers as they are written, and keep none until the reader learns of them', async () => {
+    const guest = new ComponentGuest();
+    const { readable, writable } = await guest.ends('stream', 's8');
+    expect(await guest.canon('stream.read async s8', readable, 64, 4)).toBe(blocked);
+    guest.process.memory.put(8, Uint8Array.of(3, 250));
+    expect(await guest.canon('stream.write async s8', writable, 8, 2)).toBe(2 << 4);
+    expect([...guest.process.memory.bytes(64, 3)]).toEqual([3, 250, 0]);
   });
 
   it('copy nothing but numbers within one component, and trap else', async () => {
@@ -147,6 +158,11 @@ describe('subtasks', () => {
     expect(await guest.canon('subtask.cancel', task)).toBe(4);
     await expect(guest.canon('subtask.cancel', task)).rejects.toThrow('whose end is known');
     await guest.canon('subtask.drop', task);
+    // What a call has returned, a connection for one, stays as it is.
+    const returned = new Subtask(new Lent());
+    returned.returned(() => undefined);
+    returned.cancel();
+    expect(returned.signal.aborted).toBe(false);
   });
 
   it('keep what they borrow until their end', async () => {
@@ -155,7 +171,6 @@ describe('subtasks', () => {
     const { handles } = guest.process.component;
     const resource = { kind: 'resource', id: 'a:b/c#d' } as const;
     const handle = handles.add(resource, lent);
-    const { Lent } = await import('../../../src/guest/kernel/canonical/handles.ts');
     const borrowed = new Lent();
     handles.lent = borrowed;
     handles.borrow(resource, handle);
@@ -189,5 +204,8 @@ describe('a task', () => {
     expect(memory.text(memory.u32(64), memory.u32(68))).toBe('why');
     await guest.canon('error-context.drop', context);
     await expect(guest.canon('error-context.drop', context)).rejects.toThrow('no resource handle');
+    // More than the values of one call may take together.
+    for (let n = 0; n < 300; n += 1)
+      await guest.canon('error-context.drop', (await guest.canon('error-context.new', 0, 60_000)) as number);
   });
 });

@@ -81,6 +81,8 @@ onEachDatabase('blocks of log lines', (dialect) => {
       expect(texts((await logs.query(it.a, {})).lines)).toEqual(expected);
       expect(texts((await logs.query(it.a, { after: 0, grep: 'line' })).lines)).toEqual(expected);
       expect(texts((await logs.query(it.a, { after: 5 })).lines)).toEqual(expected.slice(1));
+      expect(texts((await logs.query(it.a, { before: 6 })).lines)).toEqual([told]);
+      expect((await logs.query(it.a, { before: 5 })).lines).toEqual([]);
     });
   });
 

@@ -223,6 +223,16 @@ test('inside a repository with the remote, commands need no name', async () => {
   expect((await home.wasmcloud(['open'], at)).stdout).toMatch(/^http:\/\/inside-otter\.localhost:\d+\n$/);
 });
 
+test('rename finds the name in the URL of a remote, not in the suffix of it', async () => {
+  const cwd = join(control.folder, 'renamed-short');
+  await mkdir(cwd);
+  const at = { variables, cwd };
+  await home.git(['init', '-q', '.'], at);
+  expect((await home.wasmcloud(['create', 'it'], at)).status).toBe(0);
+  expect((await home.wasmcloud(['rename', 'it', 'heron'], at)).status).toBe(0);
+  expect((await home.git(['remote', '-v'], at)).stdout).toMatch(/wasmcloud\t\S+\/heron\.git/);
+});
+
 test('rename tells the new name, and the remotes of the repository follow', async () => {
   const cwd = join(control.folder, 'renamed');
   await mkdir(cwd);

@@ -9,7 +9,7 @@ import { otherElement } from '../../../component/element-name.ts';
 import { alignment, elementBytes } from '../../../component/flatten.ts';
 import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
-import { type Lifter, lifter } from '../lift.ts';
+import { beginLifting, type Lifter, lifter } from '../lift.ts';
 import { type Lowerer, lowerer } from '../lower.ts';
 import type { Chunk, Destination, Element, Origin } from './shared.ts';
 
@@ -93,6 +93,7 @@ export class GuestBuffer implements Destination, Origin {
     if (name === otherElement) throw new GuestFault('values that a component cannot pass to itself');
     if (layout === null) return new Array<undefined>(count).fill(undefined);
     this.#guest.work(count * layout.bytes);
+    beginLifting();
     return Array.from({ length: count }, (_, index) => layout.lift.load(this.#guest, start + index * layout.bytes));
   }
 
@@ -105,8 +106,13 @@ export class GuestBuffer implements Destination, Origin {
     }
     const layout = this.#layout;
     if (layout === null) return;
+    // Numbers need no allocation, so they are stored at once: kept until the delivery they would take many times their
+    // room in the guest's memory.
+    const isStoredNow = isNumeric(this.element);
     chunk.forEach((value, index) => {
-      this.#stored.push({ at: start + index * layout.bytes, value });
+      const at = start + index * layout.bytes;
+      if (isStoredNow) layout.lower.store(this.#guest, at, value);
+      else this.#stored.push({ at, value });
     });
   }
 

@@ -10,7 +10,7 @@ import { GuestFault } from '../../memory.ts';
 import type { Process } from '../../process.ts';
 import { endOf } from '../../process-end.ts';
 import type { Resource } from '../../resource.ts';
-import { isNow } from '../../watch.ts';
+import { nothing, watch } from '../../watch.ts';
 import { GuestBuffer, HostDestination, isNumeric, valuesPerCopy } from './buffer.ts';
 import { CopyEnd, ReadableBase } from './copy-end.ts';
 import { addEnd } from './end-handles.ts';
@@ -173,6 +173,7 @@ export class ResourceSource extends ReadableBase {
   readonly #resource: Resource;
   readonly #ended: (errno: number | null) => void;
   #pending: PendingRead | null = null;
+  #unwatch = nothing;
   #isOver = false;
 
   /**
@@ -189,10 +190,13 @@ export class ResourceSource extends ReadableBase {
   cancel(): void {
     const pending = this.#pending;
     this.#pending = null;
+    this.#unwatch();
     pending?.options.done(copyResult.cancelled);
   }
 
   drop(): void {
+    this.#pending = null;
+    this.#unwatch();
     if (this.#isOver) return;
     this.#isOver = true;
     this.#ended(null);
@@ -215,12 +219,10 @@ export class ResourceSource extends ReadableBase {
       options.done(this.#isOver ? copyResult.dropped : copyResult.completed);
       return;
     }
-    isNow(waiting);
-    const again = (): void => {
+    this.#unwatch = watch(waiting, () => {
       if (this.#pending !== mine || this.#guest.end !== null) return;
       guarded(this.#guest, () => this.#attempt());
-    };
-    waiting.then(again, again);
+    });
   }
 
   /** Reads once. Returns a promise if no bytes have arrived, else null. */
@@ -275,6 +277,8 @@ export class FutureSource extends ReadableBase {
   readonly #value: () => Promise<unknown>;
   readonly #dropped: () => void;
   #settled: { readonly value: unknown } | null = null;
+  /** Settles when the value has come; null: it was not asked for yet. */
+  #started: Promise<void> | null = null;
   #pending: PendingRead | null = null;
 
   /**
@@ -312,15 +316,15 @@ export class FutureSource extends ReadableBase {
       options.done(copyResult.completed);
       return;
     }
-    const mine = { into, options };
-    this.#pending = mine;
-    void this.#value().then((value) => {
+    this.#pending = { into, options };
+    this.#started ??= this.#value().then((value) => {
       this.#settled = { value };
-      if (this.#pending !== mine || this.#guest.end !== null) return;
+      const pending = this.#pending;
+      if (pending === null || this.#guest.end !== null) return;
       this.#pending = null;
       guarded(this.#guest, () => {
-        into.write([value]);
-        options.done(copyResult.completed);
+        pending.into.write([value]);
+        pending.options.done(copyResult.completed);
       });
     });
   }

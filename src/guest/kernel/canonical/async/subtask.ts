@@ -48,8 +48,9 @@ export class Subtask extends Waitable {
   cancel(): void {
     if (this.#isDelivered) throw new GuestFault('a call is cancelled whose end is known');
     if (this.#abort.signal.aborted) throw new GuestFault('a call is cancelled twice');
+    if (this.#isResolved) return;
     this.#abort.abort();
-    if (!this.#isResolved) this.#resolve(subtaskState.cancelledBeforeReturned, () => undefined);
+    this.#resolve(subtaskState.cancelledBeforeReturned, () => undefined);
   }
 
   override leave(): void {

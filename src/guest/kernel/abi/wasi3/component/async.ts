@@ -23,7 +23,7 @@ import {
   waitableOf,
   waitableSetResource,
 } from '../../../canonical/async/waitable.ts';
-import { type CoreValue, lifter } from '../../../canonical/lift.ts';
+import { beginLifting, type CoreValue, lifter } from '../../../canonical/lift.ts';
 import { lowerer } from '../../../canonical/lower.ts';
 import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
@@ -106,7 +106,7 @@ const subtaskRows = [
   }),
 ];
 
-/** Largest count of backpressure.inc. */
+/** Count of backpressure.inc that is too large: the count has 16 bits. */
 const backpressureMax = 2 ** 16;
 const backpressure = new WeakMap<Process, number>();
 
@@ -169,6 +169,7 @@ const messageCharsMax = 1024;
 
 const errorContextRows = [
   row('error-context.new', ['message', 'message.length'], 'i32', (guest, pointer, length) => {
+    beginLifting();
     const message = text.flat(guest, [pointer as number, length as number], 0) as string;
     return guest.component.handles.add(errorContextResource, new ErrorContext(message.slice(0, messageCharsMax)));
   }),
