@@ -1,13 +1,13 @@
 /**
  * Log lines: what one costs runner and control, how many a platform stores, and how fast they are read.
- * `npm run bench -- logs [cost stored platform hello]`; LINES of `cost` (default 1,000,000), STORED lines of `stored`
- * (10,000,000), SECONDS of `platform` (30), RATE of `platform` in lines/s (50,000), ROUNDS of `hello` (5).
+ * `npm run bench -- logs [cost stored platform hello]`; LINES of `cost` (default 1,000,000), BENCH_LINES lines of
+ * `stored` (10,000,000), SECONDS of `platform` (30), RATE of `platform` in lines/s (50,000), ROUNDS of `hello` (5).
  *
  * - cost: processor time of a line in this process: packed and written to a channel as in a runner; read from the channel
  *   and stored as in control, with SQLite's threads and merging; bytes of the file
  * - stored: a handler with a day's lines: the newest page, and searches of the last hour
  * - platform: a function that writes lines, with a reader of its live log: lines stored and lost, latency
- * - hello: what a line per call costs
+ * - hello: what a line for each call costs: of the platform (the default; a sample above 200 calls/s), and of the function
  */
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
@@ -35,7 +35,7 @@ import { median, percentile } from './statistics.ts';
 import { type Row, table } from './table.ts';
 
 const lines = Number(process.env.LINES ?? 1_000_000);
-const stored = Number(process.env.STORED ?? 10_000_000);
+const stored = Number(process.env.BENCH_LINES ?? 10_000_000);
 const seconds = Number(process.env.SECONDS ?? 30);
 const rate = Number(process.env.RATE ?? 50_000);
 const rounds = Number(process.env.ROUNDS ?? 5);
@@ -245,11 +245,12 @@ function writer(count: number): Uint8Array {
 async function deploy(
   { folder, platform, token }: { folder: string; platform: PlatformChild; token: string },
   name: string,
-  module: Uint8Array,
+  { module, manifest = '' }: { readonly module: Uint8Array; readonly manifest?: string },
 ): Promise<string> {
   const repo = join(folder, name);
   await mkdir(repo);
   await writeFile(join(repo, 'a.wasm'), module);
+  await writeFile(join(repo, 'wasmcloud.toml'), manifest);
   const git = (...args: string[]) =>
     run('git', ['-c', 'user.name=b', '-c', 'user.email=b@example.com', ...args], {
       cwd: repo,
@@ -264,7 +265,7 @@ async function deploy(
 
 async function measurePlatform(): Promise<void> {
   await onPlatform(async (platform, token, folder) => {
-    const url = await deploy({ folder, platform, token }, 'writer', writer(linesPerCall));
+    const url = await deploy({ folder, platform, token }, 'writer', { module: writer(linesPerCall) });
     const stream = `${platform.controlUrl.replace('http', 'ws')}/api/v1/handlers/writer/logs/stream`;
     const socket = new WebSocket(stream, { headers: { authorization: `Bearer ${token}` } });
     const latencies: number[] = [];
@@ -319,21 +320,30 @@ async function measurePlatform(): Promise<void> {
 
 async function measureHello(): Promise<void> {
   await onPlatform(async (platform, token, folder) => {
-    const urls = [];
-    for (const count of [0, 1]) urls.push(await deploy({ folder, platform, token }, `hello-${count}`, writer(count)));
-    const rates: number[][] = [[], []];
+    const silent = '[logs]\nrequests = false\n';
+    const deployed = [
+      { name: 'no lines', module: writer(0), manifest: silent },
+      { name: 'a line of the platform', module: writer(0) },
+      { name: 'a line of the function', module: writer(1), manifest: silent },
+    ];
+    const urls: string[] = [];
+    for (const [which, one] of deployed.entries())
+      urls.push(await deploy({ folder, platform, token }, `hello-${which}`, one));
+    const rates: number[][] = deployed.map(() => []);
     for (let round = -1; round < rounds; round += 1)
       for (const [which, url] of urls.entries()) {
         const { requestsPerSecond } = await load({ url, seconds: 3 });
         if (round >= 0) rates[which]?.push(requestsPerSecond);
       }
-    const [silent = 0, logging = 0] = rates.map(median);
+    const medians = rates.map(median);
+    const costs = medians.map((of) => `${((1 - of / (medians[0] ?? 0)) * 100).toFixed(0)} %`);
     table(
-      'logs: a line per call',
+      'logs: hello with a line for each call',
       ['', 'requests/s', 'cost'],
       [
-        ['hello', whole(silent), ''],
-        ['hello with a line', whole(logging), `${((1 - logging / silent) * 100).toFixed(0)} %`],
+        ...deployed.map(
+          ({ name }, which): Row => [name, whole(medians[which] ?? 0), which === 0 ? '' : (costs[which] ?? '')],
+        ),
         ['aim', '', '20 %'],
       ],
     );

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Registration } from '../control/accounts/accounts.ts';
+import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
-import { MIB } from '../protocol/limits.ts';
+import { logLimits, MIB } from '../protocol/limits.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 
 export interface ServerConfig {
@@ -29,6 +30,9 @@ export interface ServerConfig {
   readonly graceS: number;
   /** Bytes that one user may store. */
   readonly quotaBytes: number;
+  /** Days and bytes of log lines that are kept of a handler. */
+  readonly logDays: number;
+  readonly logBytes: number;
   /** Bearer token that readers of /metrics must send; null: only clients on the same machine may read them. */
   readonly metricsToken: string | null;
 }
@@ -69,6 +73,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): S
     database: databaseUrl(env, 'TRISIEL_DATABASE'),
     graceS: integer(env, 'TRISIEL_GRACE_S', 30, 0, 3_600),
     quotaBytes: integer(env, 'TRISIEL_QUOTA_BYTES', quotaBytes.standard, quotaBytes.min, quotaBytes.max),
+    logDays: integer(env, 'TRISIEL_LOG_DAYS', retentionLimits.retainedDays, 1, logLimits.retainedDaysMax),
+    logBytes: integer(env, 'TRISIEL_LOG_BYTES', retentionLimits.retainedBytes, MIB, 2 ** 40),
     metricsToken: metricsToken(env, 'TRISIEL_METRICS_TOKEN'),
   };
 }

@@ -122,6 +122,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     db,
     now,
     onError: (error) => report('log lines were lost', error),
+    retainedDays: config.logDays,
+    retainedBytes: config.logBytes,
     onMoving: () =>
       log.info('log lines of an earlier version are packed into blocks: this can take some minutes, once'),
     onGrown: (handlerId, bytes) => quota.grew(handlerId, 'logs', bytes),

@@ -131,12 +131,15 @@ export const runnerLimits = {
 
 export const logLimits = {
   /** Bytes of one line; a longer line is split, and its pieces are marked. */
-  lineBytes: 16 * KIB,
+  lineBytes: 8 * KIB,
   /**
    * Bytes that one log_write may write, over as many lines as they need; further bytes are cut, and the cut is marked.
    */
   messageBytes: 1 * MIB,
-  /** Lines of one Invocation. Further lines are dropped: one line says so at once, and a count follows at the end. */
+  /**
+   * Lines of one Invocation that are all kept. Of further ones every hundredth is kept, and every tenth of those for
+   * each further power of ten: one line says so at once, and an exact count follows at the end.
+   */
   linesPerInvocation: 10_000,
   /** Lines that wait in a runner to be sent; further lines are dropped and counted. */
   bufferLines: 20_000,
@@ -144,8 +147,8 @@ export const logLimits = {
   /** Lines of one batch that a runner sends to control. */
   batchLines: 1_000,
   batchDelayMs: 20,
-  /** Lines kept of one handler; retention removes the oldest blocks that are not needed to keep this number. */
-  retainedLines: 100_000,
+  /** Days for which lines may be kept. */
+  retainedDaysMax: 3_650,
 } as const;
 
 export const kvLimits = {

@@ -3,8 +3,8 @@
  * number is checked, so a damaged block costs its own lines and nothing else.
  */
 import { crc32, zstdDecompressSync } from 'node:zlib';
-import { blockHeadBytes, blockLimits, blockMethods, blockStreams, blockVersion } from './log-block.ts';
-import type { LogLine, LogStream } from './nouns.ts';
+import { type BlockLine, blockHeadBytes, blockLimits, blockMethods, blockStreams, blockVersions } from './log-block.ts';
+import type { LogFields, LogLine, LogStream } from './nouns.ts';
 
 /** Error of a block whose bytes cannot be unpacked. */
 export class DamagedBlock extends Error {
@@ -29,6 +29,10 @@ export interface UnpackedBlock {
   readonly seqs: Float64Array;
   readonly timesMs: Float64Array;
   readonly gas: Float64Array;
+  /** Statuses of requests, 0 for none; null: the block has none. */
+  readonly statuses: readonly number[] | null;
+  /** Fields as JSON, '' for none; null: the block has none. */
+  readonly fields: readonly string[] | null;
   /** Texts of all lines, followed by the place where each line's text ends. */
   readonly text: string;
   readonly textEnds: Uint32Array;
@@ -40,17 +44,20 @@ export interface UnpackedBlock {
 export function unpackBlock(data: Uint8Array, lines: number): UnpackedBlock {
   const bytes = columnsOf(data);
   const columns = new Columns(bytes, lines);
+  const isStructured = data[0] === blockVersions.structured;
   const unpacked = {
     lines: columns.checkedLines(),
     offsets: columns.cursors(),
-    invocations: columns.words(),
-    previews: columns.words(),
+    invocations: columns.words(blockLimits.invocationChars),
+    previews: columns.words(blockLimits.invocationChars),
     deployments: columns.runs(() => columns.number()),
     streams: columns.runs(() => streamOf(columns.number())),
     levels: columns.runs(() => columns.signed()),
     seqs: columns.differences(),
     timesMs: columns.differences(),
     gas: columns.differences(),
+    statuses: isStructured ? columns.runs(() => columns.number()) : null,
+    fields: isStructured ? columns.words(blockLimits.fieldsChars) : null,
     ...columns.lineTexts(),
   };
   columns.end();
@@ -62,16 +69,12 @@ export function textAt({ text, textEnds }: UnpackedBlock, index: number): string
   return text.slice(index === 0 ? 0 : textEnds[index - 1], textEnds[index]);
 }
 
-/** Returns the line at `index` of a block whose first line has the cursor `first`. */
-export function lineAt(
-  block: UnpackedBlock,
-  index: number,
-  { first, handler }: { readonly first: number; readonly handler: string },
-): LogLine {
+/** Returns the line at `index` as it was packed. */
+export function packedLineAt(block: UnpackedBlock, index: number): BlockLine {
   const preview = block.previews[index] as string;
+  const status = block.statuses?.[index] ?? 0;
+  const fields = block.fields?.[index] ?? '';
   return {
-    cursor: first + (block.offsets[index] as number),
-    handler,
     deployment: block.deployments[index] as number,
     invocation: block.invocations[index] as string,
     seq: block.seqs[index] as number,
@@ -81,25 +84,57 @@ export function lineAt(
     level: block.levels[index] as number,
     text: textAt(block, index),
     ...(preview === '' ? {} : { preview }),
+    ...(status === 0 ? {} : { status }),
+    ...(fields === '' ? {} : { fields }),
   };
+}
+
+/**
+ * Returns the fields in `text`, which a runner has written; undefined where it is not a JSON object. Values that are not
+ * plain (objects, lists) are left out.
+ */
+export function readFields(text: string): LogFields | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const plain = Object.entries(value).filter(([, one]) => typeof one !== 'object' || one === null);
+  return Object.fromEntries(plain) as LogFields;
+}
+
+/** Returns the line at `index` of a block whose first line has the cursor `first`. */
+export function lineAt(
+  block: UnpackedBlock,
+  index: number,
+  { first, handler }: { readonly first: number; readonly handler: string },
+): LogLine {
+  const { fields: text, ...facts } = packedLineAt(block, index);
+  const cursor = first + (block.offsets[index] as number);
+  const fields = text === undefined ? undefined : readFields(text);
+  return { cursor, handler, ...facts, ...(fields === undefined ? {} : { fields }) };
 }
 
 /** Returns whether the head of a block has valid values; its columns are not looked at. */
 export function hasValidHead(data: Uint8Array): boolean {
-  if (data.length <= blockHeadBytes || data[0] !== blockVersion) return false;
-  const bytes = plainBytesOf(data);
+  if (data.length <= blockHeadBytes) return false;
+  if (data[0] !== blockVersions.plain && data[0] !== blockVersions.structured) return false;
+  const bytes = columnBytesOf(data);
   if (bytes > blockLimits.plainBytes) return false;
   if (data[1] === blockMethods.plain) return data.length === blockHeadBytes + bytes;
   return data[1] === blockMethods.zstd && data.length <= blockHeadBytes + blockLimits.plainBytes;
 }
 
-function plainBytesOf(data: Uint8Array): number {
+/** Returns the bytes of the columns of a block, as its head says; unpackBlock makes sure of them. */
+export function columnBytesOf(data: Uint8Array): number {
   return new DataView(data.buffer, data.byteOffset, data.byteLength).getUint32(6, true);
 }
 
 function columnsOf(data: Uint8Array): Uint8Array {
   if (!hasValidHead(data)) throw new DamagedBlock('its head');
-  const bytes = plainBytesOf(data);
+  const bytes = columnBytesOf(data);
   const body = data.subarray(blockHeadBytes);
   let columns: Uint8Array;
   try {
@@ -195,9 +230,9 @@ class Columns {
     return values;
   }
 
-  /** Reads a dictionary and the index of each line's word in it. */
-  words(): readonly string[] {
-    const { text, textEnds } = this.#texts(this.number());
+  /** Reads a dictionary of words of at most `charsMax` UTF-16 units, and the index of each line's word in it. */
+  words(charsMax: number): readonly string[] {
+    const { text, textEnds } = this.#texts(this.number(), charsMax);
     return this.runs(() => {
       const index = this.number();
       if (index >= textEnds.length) throw new DamagedBlock('a word');
@@ -207,20 +242,21 @@ class Columns {
 
   lineTexts(): Pick<UnpackedBlock, 'text' | 'textEnds' | 'isAscii'> {
     if (this.number() !== this.#lines) throw new DamagedBlock('its texts');
-    return this.#texts(this.#lines);
+    return this.#texts(this.#lines, blockLimits.lineChars);
   }
 
   end(): void {
     if (this.#at !== this.#bytes.length) throw new DamagedBlock('its end');
   }
 
-  #texts(count: number): Pick<UnpackedBlock, 'text' | 'textEnds' | 'isAscii'> {
+  #texts(count: number, charsMax: number): Pick<UnpackedBlock, 'text' | 'textEnds' | 'isAscii'> {
     if (count > this.#lines) throw new DamagedBlock('its texts');
     const textEnds = new Uint32Array(count);
     let chars = 0;
     for (let at = 0; at < count; at += 1) {
-      chars += this.number();
-      if (chars > blockLimits.plainBytes) throw new DamagedBlock('its texts');
+      const length = this.number();
+      chars += length;
+      if (length > charsMax || chars > blockLimits.plainBytes) throw new DamagedBlock('its texts');
       textEnds[at] = chars;
     }
     const bytes = this.number();

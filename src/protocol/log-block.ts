@@ -7,38 +7,46 @@
  *     columns            as they are, or compressed with zstd
  *
  * Columns, in this order: number of lines, runs of cursors, invocations, previews, deployments, streams, levels, seq,
- * time, gas, texts. Columns with few different values are runs (value, count); growing numbers are differences. Texts of
- * a column follow each other without separators; their lengths in UTF-16 units stand before them.
+ * time, gas, and in version 2 statuses (0: none) and fields ('': none), texts. Columns with few different values are
+ * runs (value, count); growing numbers are differences. Texts of a column follow each other without separators; their
+ * lengths in UTF-16 units stand before them. A block whose lines have neither status nor fields has version 1.
  */
 import { constants, crc32, zstdCompressSync } from 'node:zlib';
 import { KIB, MIB } from './limits.ts';
 import type { HandlerId } from './names.ts';
-import type { LogStream, PendingLogLine } from './nouns.ts';
+import { type LogStream, logStreams, type PendingLogLine } from './nouns.ts';
 
 export const blockLimits = {
   /** Lines of a block: unpacking it takes about a millisecond. */
   lines: 4_096,
-  /** UTF-16 units of text after which a block takes no further line. */
+  /** UTF-16 units of texts and fields after which a block takes no further line. */
   textChars: 512 * KIB,
   /** UTF-16 units of one line. A runner splits lines far below it. */
   lineChars: 32 * KIB,
-  /** UTF-16 units of an invocation's id. */
+  /** UTF-16 units of an invocation's id, and of a preview's slug. */
   invocationChars: 100,
+  /** UTF-16 units of the fields of one line, as JSON. */
+  fieldsChars: 32 * KIB,
+  /** Bytes of one line in the columns, besides those of its text and fields: two ids in three bytes a unit, numbers. */
+  lineBytes: 720,
+  /** Different names of fields in the filter of words; with more, the filter tells nothing about names. */
+  fieldNames: 256,
   /** Bytes of the columns, with room for the longest texts and ids in three bytes a unit. */
-  plainBytes: 4 * MIB,
+  plainBytes: 5 * MIB,
   /** Bytes of the columns from which they are compressed. Below, it costs more time than it saves bytes. */
   packedFromBytes: 4 * KIB,
   /** Bytes of the filter of words. */
   wordsBytes: 16 * KIB,
 } as const;
 
-export const blockVersion = 1;
+/** Version of a block without statuses and fields, followed by the version of a block that has their columns. */
+export const blockVersions = { plain: 1, structured: 2 } as const;
 export const blockHeadBytes = 10;
 /** How the columns are stored. */
 export const blockMethods = { plain: 0, zstd: 1 } as const;
 
 /** Streams by number: bit `1 << index` of LogBlock.streams. A stream is never given another number. */
-export const blockStreams: readonly LogStream[] = ['log', 'stderr', 'platform'];
+export const blockStreams: readonly LogStream[] = logStreams;
 
 /** Log lines of one handler, packed. The facts beside `data` let a search skip the block without unpacking it. */
 export interface LogBlock {
@@ -52,7 +60,7 @@ export interface LogBlock {
   readonly levels: number;
   /** Streams of the lines, as bits. */
   readonly streams: number;
-  /** UTF-16 units of the texts together. */
+  /** UTF-16 units of the texts and fields together. */
   readonly textChars: number;
   /** Filter of the lines' words (`mayHaveWord`). */
   readonly words: Uint8Array;
@@ -81,7 +89,25 @@ export const lineWords = {
   /** `slug` '': lines of no preview. */
   preview: (slug: string): string => `p${slug}`,
   deployment: (number: number): string => `d${number}`,
+  /** Status of a request by its first digit. */
+  statusClass: (digit: number): string => `s${digit}`,
+  field: (name: string): string => `f${name}`,
+  /** Stands for the names of fields where a block has more than blockLimits.fieldNames. */
+  anyField: 'f',
 } as const;
+
+/**
+ * Returns the greatest number of bytes that the columns of a block with these facts can have. Bounds what unpacking
+ * costs by facts that are known before.
+ */
+export function columnBytesMax({ lines, textChars }: Pick<LogBlock, 'lines' | 'textChars'>): number {
+  return KIB + lines * blockLimits.lineBytes + 3 * textChars;
+}
+
+/** Returns the UTF-16 units that a line counts for in LogBlock.textChars. */
+export function charsOf({ text, fields = '' }: Pick<BlockLine, 'text' | 'fields'>): number {
+  return text.length + fields.length;
+}
 
 /**
  * Packs lines into one block. `cursors`: cursors of the lines, ascending; absent: they follow each other. The caller
@@ -98,7 +124,8 @@ export function packLines(lines: readonly BlockLine[], cursors?: readonly number
   let streams = 0;
   let firstMs = Number.MAX_SAFE_INTEGER;
   let lastMs = 0;
-  for (const { invocation, preview = '', deployment, level, stream, timeMs } of lines) {
+  let isStructured = false;
+  for (const { invocation, preview = '', deployment, level, stream, timeMs, status, fields } of lines) {
     invocations.add(invocation);
     previews.add(preview);
     deployments.add(deployment);
@@ -107,6 +134,7 @@ export function packLines(lines: readonly BlockLine[], cursors?: readonly number
     const ms = whole(timeMs);
     if (ms < firstMs) firstMs = ms;
     if (ms > lastMs) lastMs = ms;
+    if (status !== undefined || fields !== undefined) isStructured = true;
   }
   columns.texts(invocations.words);
   columns.runs(invocations.indexes, (index) => columns.number(index));
@@ -130,14 +158,59 @@ export function packLines(lines: readonly BlockLine[], cursors?: readonly number
   columns.differences(lines, ({ seq }) => whole(seq));
   columns.differences(lines, ({ timeMs }) => whole(timeMs));
   columns.differences(lines, ({ gas }) => whole(gas));
-  const textChars = columns.texts(lines.map(({ text }) => text));
+  const structure = isStructured ? writeStructure(columns, lines) : noStructure;
+  const textChars = columns.texts(lines.map(({ text }) => text)) + structure.chars;
   const words = [
     ...invocations.words.map(lineWords.invocation),
     ...previews.words.map(lineWords.preview),
     ...[...deployments].map(lineWords.deployment),
+    ...structure.words,
   ];
   const facts = { lines: lines.length, firstMs, lastMs, levels, streams, textChars };
-  return { ...facts, words: filterOf(words), data: sealed(columns.bytes()) };
+  const version = isStructured ? blockVersions.structured : blockVersions.plain;
+  return { ...facts, words: filterOf(words), data: sealed(columns.bytes(), version) };
+}
+
+const noStructure: { readonly chars: number; readonly words: readonly string[] } = { chars: 0, words: [] };
+
+/** Writes statuses and fields. Returns the UTF-16 units of all fields, and their words. */
+function writeStructure(columns: Columns, lines: readonly BlockLine[]): typeof noStructure {
+  const fields = new Dictionary();
+  const words = new Set<string>();
+  let chars = 0;
+  for (const line of lines) {
+    const text = line.fields ?? '';
+    fields.add(text);
+    chars += text.length;
+    const status = whole(line.status ?? 0);
+    if (status > 0) words.add(lineWords.statusClass(Math.floor(status / 100)));
+  }
+  columns.runs(
+    lines,
+    (status) => columns.number(status),
+    ({ status = 0 }) => whole(status),
+  );
+  columns.texts(fields.words);
+  columns.runs(fields.indexes, (index) => columns.number(index));
+  const names = new Set<string>();
+  for (const text of fields.words) {
+    if (text === '') continue;
+    for (const name of namesIn(text)) names.add(name);
+    if (names.size > blockLimits.fieldNames) break;
+  }
+  if (names.size > blockLimits.fieldNames) words.add(lineWords.anyField);
+  else for (const name of names) words.add(lineWords.field(name));
+  return { chars, words: [...words] };
+}
+
+/** Returns the names of the fields in a JSON text, which may come from a runner: none where it is no object. */
+function namesIn(text: string): readonly string[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  } catch {
+    return [];
+  }
 }
 
 /** Packs lines of one handler, in order, into as few blocks as the limits allow. */
@@ -146,7 +219,7 @@ export function packAll(lines: readonly BlockLine[]): PackedLines[] {
   let start = 0;
   let chars = 0;
   for (let at = 0; at < lines.length; at += 1) {
-    const length = lines[at]?.text.length ?? 0;
+    const length = charsOf(lines[at] as BlockLine);
     if (at > start && (at - start === blockLimits.lines || chars + length > blockLimits.textChars)) {
       blocks.push(packLines(lines.slice(start, at)));
       start = at;
@@ -224,12 +297,12 @@ function writeCursors(columns: Columns, lines: number, cursors: readonly number[
 }
 
 /** Makes the bytes of a block from its columns. */
-function sealed(columns: Uint8Array): Uint8Array {
+function sealed(columns: Uint8Array, version: number): Uint8Array {
   const isPacked = columns.length >= blockLimits.packedFromBytes;
   const body = isPacked ? zstdCompressSync(columns, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) : columns;
   const data = new Uint8Array(blockHeadBytes + body.length);
   const head = new DataView(data.buffer);
-  head.setUint8(0, blockVersion);
+  head.setUint8(0, version);
   head.setUint8(1, isPacked ? blockMethods.zstd : blockMethods.plain);
   head.setUint32(2, crc32(columns), true);
   head.setUint32(6, columns.length, true);

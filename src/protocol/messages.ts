@@ -9,6 +9,7 @@ import type { LogBlock } from './log-block.ts';
 import type { VettedModule } from './module.ts';
 import type { HandlerId, HandlerName } from './names.ts';
 import type { PendingInvocationRecord, Policy } from './nouns.ts';
+import type { RequestLineSettings } from './request-lines.ts';
 import type { Rollout } from './rollouts.ts';
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
@@ -55,6 +56,8 @@ export interface DeploymentSpec {
   readonly files: readonly TreeFile[];
   /** True where the manifest asks for the caller's Authorization header. */
   readonly passAuthorization: boolean;
+  /** Log lines for calls; absent: the manifest says nothing of them. */
+  readonly requestLines?: RequestLineSettings;
 }
 
 /** Settings that control sends to a runner process before any other message. */

@@ -131,8 +131,12 @@ export interface DeploymentView {
   readonly failure: string | null;
 }
 
-/** Source of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. */
-export type LogStream = 'log' | 'stderr' | 'platform';
+/**
+ * Sources of a line. `log`: log_write and log://. `stderr`: standard error. `platform`: deploys and failures. `request`:
+ * a call that has ended, or a count of calls.
+ */
+export const logStreams = ['log', 'stderr', 'platform', 'request'] as const;
+export type LogStream = (typeof logStreams)[number];
 
 /**
  * Numbers of CommonWA's log levels; a smaller number is more severe. Other numbers that guests use are kept unchanged.
@@ -171,11 +175,18 @@ interface LogText {
   readonly text: string;
   /** Slug of the preview that wrote the line; absent: no preview. */
   readonly preview?: string;
+  /** HTTP status of the call, in a line of the stream `request`; absent: any other line. */
+  readonly status?: number;
 }
+
+/** Fields of a structured line, by name; a field of a nested object has a name with dots (`user.id`). */
+export type LogFields = Readonly<Record<string, string | number | boolean | null>>;
 
 /** Line on its way to control, before it has a cursor. */
 export interface PendingLogLine extends LogText {
   readonly handlerId: HandlerId;
+  /** LogFields as JSON; absent: the line has none. Text, because only readers look into it. */
+  readonly fields?: string;
 }
 
 /** Stored line, as the API returns it. */
@@ -183,6 +194,8 @@ export interface LogLine extends LogText {
   readonly handler: string;
   /** Position of the line, growing over all lines of the platform. Readers continue from it. */
   readonly cursor: number;
+  /** Absent: the line has none. */
+  readonly fields?: LogFields;
 }
 
 /** One frame of the log WebSocket. */
@@ -193,6 +206,11 @@ export interface LogFrame {
    * reads slowly.
    */
   readonly dropped: number;
+  /**
+   * Cursor up to which the reader has been given every line that its filter lets through, those in `dropped` excepted.
+   * Sent once, when the reader has got all stored lines and is followed by live ones.
+   */
+  readonly caughtUp?: number;
 }
 
 /**

@@ -82,6 +82,7 @@ export const permissions = {
   queryLogs: viewer,
   exportLogs: viewer,
   streamLogs: viewer,
+  getLogRetention: viewer,
   listInvocations: viewer,
   getInvocation: viewer,
   exportInvocations: viewer,
@@ -122,6 +123,7 @@ export const permissions = {
   exportHandlerAudit: { on: 'handler', role: 'owner', scope: 'read' },
 
   changeHandler: owner,
+  setLogRetention: owner,
   deleteHandler: owner,
   restoreHandler: owner,
 

@@ -155,6 +155,22 @@ export interface LogFilter {
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
+  /**
+   * Pattern of a linear-time regular expression (RE2 syntax) that the text contains a match of. It must be one that
+   * `compileRegex` of src/control/logs accepts.
+   */
+  readonly regex?: string | undefined;
+  /** Fields that the line has, all of them. */
+  readonly fields?: readonly FieldFilter[] | undefined;
+  /** Requests with a status in this range, both ends included: 404 to 404, 500 to 599. Other lines have none. */
+  readonly status?: StatusRange | undefined;
+  /** Number of the Deployment that wrote the line. */
+  readonly deployment?: number | undefined;
+  /**
+   * Whether lines of the stream `request` are among the lines; false by default, unless `stream` or `status` ask for
+   * them.
+   */
+  readonly requests?: boolean | undefined;
   /** Slug of a preview; '': only lines that belong to no preview; absent: all lines. */
   readonly preview?: string | undefined;
   /** Unix milliseconds: lines written at `sinceMs` or later, and before `untilMs`. */
@@ -162,11 +178,24 @@ export interface LogFilter {
   readonly untilMs?: number | undefined;
 }
 
+/** A field of a structured line. `value`: as String() writes it; absent: the line has the field with any value. */
+export interface FieldFilter {
+  readonly name: string;
+  readonly value?: string | undefined;
+}
+
+export interface StatusRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface LogReaderOptions extends LogFilter {
   /** Only lines with a greater cursor, oldest first. */
   readonly after?: number | undefined;
   /** Id of the asking user: searches of one user run one after the other. Absent: the handler's owner is taken. */
   readonly userId?: string | undefined;
+  /** Whether a live reader is told when it has got all stored lines (LogFrame.caughtUp); false by default. */
+  readonly tellsCaughtUp?: boolean | undefined;
 }
 
 /** A question about stored lines. */

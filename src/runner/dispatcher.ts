@@ -169,7 +169,7 @@ export class Dispatcher {
     } catch (error) {
       const problem = asPlatformError(error);
       if (problem.code === 'internal') this.#report(error, id);
-      this.#keepRefusal(problem, { id, method, path, deployment: refusing });
+      this.#keepRefusal(problem, { id, method, path, target, deployment: refusing });
       if (response.headersSent || response.destroyed) response.destroy();
       else answerProblem(response, problem, id);
     }
@@ -293,17 +293,24 @@ export class Dispatcher {
       readonly id: string;
       readonly method: string;
       readonly path: string;
+      readonly target: string;
       readonly deployment: LoadedDeployment | null;
     },
   ): void {
-    const { usage, clock, report } = this.#options.services;
-    const { id, method, path, deployment } = refusal;
+    const { usage, requests, clock, report } = this.#options.services;
+    const { id, method, path, target, deployment } = refusal;
     const nowMs = performance.now();
     if (deployment !== null) {
       // `trapped` has written its reason to the log.
       const logLines = code === 'trapped' ? 1 : 0;
       const facts = { id, method, path, status, code, deployment, wallMs: clock.wallMs(), nowMs, logLines };
       usage.add(deployment.usage, new RefusedRequest(facts));
+      const { handlerId, number, requestLines } = deployment.spec;
+      requests.add({
+        source: { handlerId, deployment: number, invocation: id, ...previewMark(deployment.spec) },
+        ...{ settings: requestLines, seq: logLines + 1, method, target, status, outcome: code },
+        ...{ durationMs: 0, gas: 0, bytesIn: 0, bytesOut: 0 },
+      });
       return;
     }
     if (nowMs - this.#refusalReportedMs < refusalReportMs) {

@@ -7,6 +7,7 @@ import type { ProcessLog } from '../guest/kernel/process.ts';
 import type { DeploymentSpec } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import { logLevels, type PendingLogLine } from '../protocol/nouns.ts';
+import { structured } from './structured-line.ts';
 
 /** Held lines, enough for a stack trace; the first lines of a longer one stay warnings. */
 const heldLinesMax = 64;
@@ -38,7 +39,8 @@ export class InvocationLog implements ProcessLog {
   }
 
   line(facts: Parameters<ProcessLog['line']>[0]): void {
-    const line = { ...this.#source, ...facts };
+    const written: PendingLogLine = { ...this.#source, ...facts };
+    const line = facts.stream === 'platform' ? written : structured(written);
     if (this.#held === null) {
       if (line.stream === 'stderr') this.#held = [line];
       else this.#sink.push(line);
@@ -55,10 +57,14 @@ export class InvocationLog implements ProcessLog {
     this.#held = null;
   }
 
-  /** Passes the held lines on, those of standard error as errors: the run has failed. */
+  /** Passes the held lines on, those of standard error as errors unless they are structured: the run has failed. */
   fail(): void {
     if (this.#held === null) return;
-    this.#held = this.#held.map((line) => (line.stream === 'stderr' ? { ...line, level: logLevels.error } : line));
+    this.#held = this.#held.map((line) =>
+      line.stream === 'stderr' && line.fields === undefined && line.level === logLevels.warning
+        ? { ...line, level: logLevels.error }
+        : line,
+    );
     this.release();
   }
 }

@@ -31,7 +31,7 @@ import { failureOf, type Refusal, refused } from './failure.ts';
 import { CallOptions, type FunctionCall, type GuestParts } from './function-call.ts';
 import { GasSlices } from './gas-slices.ts';
 import { HttpAnswer } from './http-answer.ts';
-import { InvocationLog, previewMark } from './invocation-log.ts';
+import { InvocationLog, type LogSource, previewMark } from './invocation-log.ts';
 import { admission, closeMs, usageLimits } from './limits.ts';
 import { LineLog } from './line-log.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -65,6 +65,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   readonly #call: FunctionCall;
   readonly #slot: Slot;
   readonly #guest: Process;
+  readonly #source: LogSource;
   readonly #startedMs: number;
   /** Milliseconds of wall clock for the whole call. */
   readonly #timeoutMs: number;
@@ -90,8 +91,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.#timeoutMs = Math.min(spec.limits.timeoutMs, call.trigger?.timeoutMs ?? Number.POSITIVE_INFINITY);
     this.#startedWallMs = services.clock.wallMs();
     const { handlerId, number: deploymentNumber } = spec;
-    const source = { handlerId, deployment: deploymentNumber, invocation: call.id, ...previewMark(spec) };
-    this.log = new InvocationLog(source, services.logs);
+    this.#source = { handlerId, deployment: deploymentNumber, invocation: call.id, ...previewMark(spec) };
+    this.log = new InvocationLog(this.#source, services.logs);
     const slices = new GasSlices(services.scheduler, deployment.handler.share, this.log, this.#startedMs);
     this.meter = new GasMeter(spec.limits.gas, slices);
     this.#requestBody = this.#body();
@@ -155,6 +156,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     this.nowMs = performance.now();
     this.#state = 'answered';
     this.#services.usage.end(deployment.usage, this);
+    this.#logRequest();
     this.#services.mark.advance();
     deployment.pool?.give(this.#slot, end.kind === 'exit' && this.#refusal === null);
     return redirect;
@@ -363,6 +365,22 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       );
       breakOff(response);
     }
+  }
+
+  #logRequest(): void {
+    this.#services.requests.add({
+      source: this.#source,
+      settings: this.deployment.spec.requestLines,
+      seq: this.#guest.logLines + 1,
+      method: this.#call.method,
+      target: this.#call.target,
+      status: this.#status,
+      outcome: this.outcome,
+      durationMs: this.durationMs,
+      gas: this.gas,
+      bytesIn: this.bytesIn,
+      bytesOut: this.bytesOut,
+    });
   }
 
   /** Writes a line even above the limit of lines, so that the owner sees why the call failed. */

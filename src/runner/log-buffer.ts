@@ -3,7 +3,7 @@
  * counted by handler id.
  */
 import { logLimits } from '../protocol/limits.ts';
-import { type LogBlock, packByHandler } from '../protocol/log-block.ts';
+import { charsOf, type LogBlock, packByHandler } from '../protocol/log-block.ts';
 import type { DroppedLines } from '../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../protocol/names.ts';
 import type { PendingLogLine } from '../protocol/nouns.ts';
@@ -59,7 +59,7 @@ export class LogBuffer {
   push(line: PendingLogLine): void {
     if (this.#hasRoom(line)) {
       this.#lines.push(line);
-      this.#bytes += line.text.length;
+      this.#bytes += charsOf(line);
     } else this.#drop(line.handlerId, 1);
     if (this.#lines.length >= logLimits.batchLines) this.flush();
     else this.#flushLater();
@@ -106,7 +106,7 @@ export class LogBuffer {
   #hasRoom(line: PendingLogLine): boolean {
     return (
       this.#lines.length + this.#againLines < logLimits.bufferLines &&
-      this.#bytes + line.text.length <= logLimits.bufferBytes
+      this.#bytes + charsOf(line) <= logLimits.bufferBytes
     );
   }
 
@@ -120,10 +120,11 @@ export class LogBuffer {
     }
     let count = 0;
     let bytes = 0;
-    for (const { text } of this.#lines) {
-      if (count === logLimits.batchLines || (count > 0 && bytes + text.length > batchBytes)) break;
+    for (const line of this.#lines) {
+      const chars = charsOf(line);
+      if (count === logLimits.batchLines || (count > 0 && bytes + chars > batchBytes)) break;
       count += 1;
-      bytes += text.length;
+      bytes += chars;
     }
     this.#bytes -= bytes;
     const dropped = Object.fromEntries(this.#dropped);

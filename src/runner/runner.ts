@@ -35,6 +35,7 @@ import { LoadedDeployments } from './loaded-deployments.ts';
 import { type Fate, LogBuffer } from './log-buffer.ts';
 import { MemoryBudget } from './memory-budget.ts';
 import { OwnerLimits } from './owner-limits.ts';
+import { RequestLines } from './request-lines.ts';
 import { RouteTable } from './routes.ts';
 import { Scheduler } from './scheduler.ts';
 import { RunnerServer } from './server.ts';
@@ -63,6 +64,7 @@ export class Runner {
   readonly #owners = new OwnerLimits();
   readonly #logs: LogBuffer;
   readonly #usage: UsageReporter;
+  readonly #requests: RequestLines;
   #loaded: Loaded | null = null;
   #takeover: Takeover | null = null;
   /** Milliseconds that it may live as an orphan. */
@@ -96,6 +98,11 @@ export class Runner {
         if (this.#link.isConnected) return this.#link.deliver({ kind: 'logs', ...logs }, sent);
         return this.#takeover?.send({ logs }, sent) ?? false;
       },
+    });
+    this.#requests = new RequestLines({
+      sink: this.#logs,
+      wallMs: () => systemClock.wallMs(),
+      nowMs: () => performance.now(),
     });
     this.#link.send({ kind: 'booted' });
   }
@@ -211,6 +218,7 @@ export class Runner {
         random: (into) => void randomFillSync(into),
         logs: this.#logs,
         usage: this.#usage,
+        requests: this.#requests,
         scheduler,
         mark,
         flushes: new FlushQueue(),
@@ -353,6 +361,7 @@ export class Runner {
   }
 
   async #handOver(): Promise<void> {
+    this.#requests.flush();
     const endMs = performance.now() + orphanLimits.handOverMs;
     for (;;) {
       this.#flush();

@@ -6,6 +6,7 @@ import type { ByteBudget } from '../waiting/byte-budget.ts';
 import type { BusyMark } from './busy-mark.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { LogBuffer } from './log-buffer.ts';
+import type { RequestLines } from './request-lines.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { UsageReporter } from './usage-reporter.ts';
 
@@ -16,6 +17,8 @@ export interface RunnerServices {
   readonly random: (into: Uint8Array) => void;
   readonly logs: LogBuffer;
   readonly usage: UsageReporter;
+  /** Writes a log line for each call. */
+  readonly requests: RequestLines;
   readonly scheduler: Scheduler;
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;

@@ -7,7 +7,9 @@ import {
   blockHeadBytes,
   blockLimits,
   blockMethods,
-  blockVersion,
+  blockVersions,
+  charsOf,
+  columnBytesMax,
   levelBit,
   levelBitsUpTo,
   lineWords,
@@ -16,7 +18,14 @@ import {
   packByHandler,
   packLines,
 } from '../../src/protocol/log-block.ts';
-import { DamagedBlock, hasValidHead, lineAt, unpackBlock } from '../../src/protocol/log-block-reader.ts';
+import {
+  columnBytesOf,
+  DamagedBlock,
+  hasValidHead,
+  lineAt,
+  packedLineAt,
+  unpackBlock,
+} from '../../src/protocol/log-block-reader.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
 
 const line = (text: string, more: Partial<BlockLine> = {}): BlockLine => ({
@@ -38,25 +47,36 @@ function outcomeOf(data: Uint8Array, lines: number): string {
 function read(data: Uint8Array, lines: number) {
   const block = unpackBlock(data, lines);
   return Array.from({ length: lines }, (_line, index) => {
-    const { cursor, handler: _, ...said } = lineAt(block, index, { first: 100, handler: 'h' });
-    return { cursor, line: said };
+    const { cursor } = lineAt(block, index, { first: 100, handler: 'h' });
+    return { cursor, line: packedLineAt(block, index) };
   });
 }
 
 const whole = fc.oneof(fc.nat(300), fc.maxSafeNat());
-const anyLine = fc.record({
-  deployment: whole,
-  invocation: fc.constantFrom('', 'i1', 'i2', 'ünïcode \u{1f9a6}'),
-  seq: whole,
-  timeMs: whole,
-  gas: whole,
-  stream: fc.constantFrom('log' as const, 'stderr' as const, 'platform' as const),
-  level: fc.oneof(fc.integer({ min: -3, max: 20 }), fc.maxSafeInteger()),
-  text: fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 20 }),
-    fc.constantFrom('', '\0', 'x'.repeat(5_000), '\u{1f9a6}'),
-  ),
-});
+const someFields = fc
+  .dictionary(
+    fc.string({ maxLength: 5 }),
+    fc.oneof(fc.string({ maxLength: 5 }), fc.integer(), fc.boolean(), fc.constant(null)),
+  )
+  .map((fields) => JSON.stringify(fields));
+const anyLine: fc.Arbitrary<BlockLine> = fc.record(
+  {
+    deployment: whole,
+    invocation: fc.constantFrom('', 'i1', 'i2', 'ünïcode \u{1f9a6}'),
+    seq: whole,
+    timeMs: whole,
+    gas: whole,
+    stream: fc.constantFrom('log' as const, 'stderr' as const, 'platform' as const),
+    level: fc.oneof(fc.integer({ min: -3, max: 20 }), fc.maxSafeInteger()),
+    text: fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 20 }),
+      fc.constantFrom('', '\0', 'x'.repeat(5_000), '\u{1f9a6}'),
+    ),
+    status: fc.integer({ min: 100, max: 599 }),
+    fields: someFields,
+  },
+  { requiredKeys: ['deployment', 'invocation', 'seq', 'timeMs', 'gas', 'stream', 'level', 'text'] },
+);
 
 describe('a block of log lines', () => {
   test('property: every line comes back as it was packed, with its cursor', () => {
@@ -66,7 +86,8 @@ describe('a block of log lines', () => {
         const cursors = lines.map((_, at) => (cursor += 1 + (at === 0 ? 0 : (gaps[at] ?? 0))));
         const block = packLines(lines, cursors);
         expect(block.lines).toBe(lines.length);
-        expect(block.textChars).toBe(lines.reduce((sum, { text }) => sum + text.length, 0));
+        expect(block.textChars).toBe(lines.reduce((sum, one) => sum + charsOf(one), 0));
+        expect(columnBytesOf(block.data)).toBeLessThanOrEqual(columnBytesMax(block));
         const texts = lines.map(({ text }) => text.toWellFormed());
         const expected = lines.map((one, at) => ({ cursor: cursors[at], line: { ...one, text: texts[at] } }));
         expect(read(block.data, block.lines)).toEqual(expected);
@@ -93,10 +114,21 @@ describe('a block of log lines', () => {
           expect(mayHaveWord(block.words, lineWords.invocation(one.invocation))).toBe(true);
           expect(mayHaveWord(block.words, lineWords.deployment(one.deployment))).toBe(true);
           expect(mayHaveWord(block.words, lineWords.preview(''))).toBe(true);
+          if (one.status !== undefined)
+            expect(mayHaveWord(block.words, lineWords.statusClass(Math.floor(one.status / 100)))).toBe(true);
+          for (const name of Object.keys(JSON.parse(one.fields ?? '{}')))
+            expect(mayHaveWord(block.words, lineWords.field(name))).toBe(true);
         }
       }),
       { verbose: 1 },
     );
+  });
+
+  test('of very many names of fields tells only that there are some', () => {
+    const lines = Array.from({ length: 4_000 }, (_, n) => line('x', { fields: JSON.stringify({ [`name-${n}`]: 1 }) }));
+    const { words } = packLines(lines);
+    expect(words.length).toBeLessThan(100);
+    expect(mayHaveWord(words, lineWords.anyField)).toBe(true);
   });
 
   test('its filter leaves out most words that it does not have, for a thousand invocations too', () => {
@@ -177,6 +209,28 @@ describe('a damaged block', () => {
     );
   });
 
+  test.each<[string, Partial<BlockLine>]>([
+    ['an id', { invocation: 'i'.repeat(blockLimits.invocationChars + 1) }],
+    ['a preview', { preview: 'p'.repeat(blockLimits.invocationChars + 1) }],
+    ['fields', { fields: JSON.stringify({ a: 'f'.repeat(blockLimits.fieldsChars) }) }],
+    ['a text', { text: 't'.repeat(blockLimits.lineChars + 1) }],
+  ])('is one with %s longer than a line may have', (_what, more) => {
+    const { data, lines } = packLines([line('x'), line('x', more)]);
+    expect(() => unpackBlock(data, lines)).toThrow(DamagedBlock);
+  });
+
+  test('whose fields are no object has lines without fields, and values that are no plain ones are left out', () => {
+    for (const [fields, expected] of [
+      ['[1]', undefined],
+      ['{', undefined],
+      ['null', undefined],
+      ['{"a":{"b":1},"c":2}', { c: 2 }],
+    ] as const) {
+      const { data, lines } = packLines([line('x', { fields })]);
+      expect(lineAt(unpackBlock(data, lines), 0, { first: 1, handler: 'h' }).fields).toEqual(expected);
+    }
+  });
+
   test('is never unpacked beyond the bytes that its head names, nor beyond the limit', () => {
     const bomb = zstdCompressSync(Buffer.alloc(64 * MIB), { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
     const small = new Uint8Array(KIB);
@@ -190,7 +244,7 @@ describe('a damaged block', () => {
   function withHead(columns: Uint8Array, { method, body }: { method: number; body: Uint8Array }): Uint8Array {
     const data = new Uint8Array(blockHeadBytes + body.length);
     const head = new DataView(data.buffer);
-    head.setUint8(0, blockVersion);
+    head.setUint8(0, columns.length % 2 === 0 ? blockVersions.plain : blockVersions.structured);
     head.setUint8(1, method);
     head.setUint32(2, crc32(columns), true);
     head.setUint32(6, columns.length, true);

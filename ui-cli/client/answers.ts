@@ -11,6 +11,7 @@ import {
   inviteAnswer,
   invocationAnswer,
   logLineAnswer,
+  logRetentionAnswer,
   previewAnswer,
   publishedAnswer,
   queueAnswer,
@@ -59,6 +60,7 @@ export const page = z.object({
   stopped: z.boolean(),
   expired: z.number(),
 });
+export const retention = logRetentionAnswer;
 export const allUsage = z.object({ usage: z.record(z.string(), usageAnswer) });
 export const quota = quotaAnswer;
 export const audit = z.object({ entries: z.array(auditEntryAnswer), next: z.nullable(z.number()) });

@@ -20,6 +20,7 @@ import type {
   AuditEntryView,
   InviteView,
   LogPage,
+  LogRetentionView,
   TokenView,
   UsageMinute,
   UsageView,
@@ -63,6 +64,14 @@ export interface LogQuery {
   readonly grep?: string | undefined;
   readonly invocation?: string | undefined;
   readonly stream?: LogStream | undefined;
+  /** A regular expression in the syntax of RE2. */
+  readonly regex?: string | undefined;
+  /** Fields that lines have, each as NAME=VALUE, or NAME for any value. */
+  readonly field?: readonly string[] | undefined;
+  /** Number of the version that wrote the lines. */
+  readonly deployment?: number | undefined;
+  /** Names of further handlers, with commas between them, whose lines are wanted too. */
+  readonly also?: string | undefined;
   /** Slug of a preview; '': only lines that belong to no preview. */
   readonly preview?: string | undefined;
   /** Unix milliseconds: lines written at `sinceMs` or later, and before `untilMs`. */
@@ -394,6 +403,21 @@ export class Client {
   async logs(name: string, query: LogQuery, options?: CallOptions): Promise<LogPage> {
     const asked: ApiRequest = { method: 'GET', path: `${handlerPath(name)}/logs`, query: { ...query } };
     return this.#api.call(answers.page, asked, options);
+  }
+
+  /** Returns how long and how much of a handler's log is kept. */
+  async logRetention(name: string, options?: CallOptions): Promise<LogRetentionView> {
+    return this.#api.call(answers.retention, { method: 'GET', path: `${handlerPath(name)}/logs/retention` }, options);
+  }
+
+  /** Changes how long and how much of a handler's log is kept; null: as the server does. */
+  async setLogRetention(
+    name: string,
+    change: { readonly days?: number | null; readonly bytes?: number | null },
+    options?: CallOptions,
+  ): Promise<LogRetentionView> {
+    const asked: ApiRequest = { method: 'PATCH', path: `${handlerPath(name)}/logs/retention`, body: change };
+    return this.#api.call(answers.retention, asked, options);
   }
 
   /** Returns a started tail, which must be closed. */

@@ -33,7 +33,7 @@ export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path below the server's base URL, beginning with a slash. */
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly query?: Readonly<Record<string, string | number | readonly string[] | undefined>>;
   /** Body that is sent as JSON. */
   readonly body?: unknown;
   /** Body that is sent as raw bytes, instead of `body`. */
@@ -80,7 +80,8 @@ async function call<T>(
 ): Promise<T> {
   const url = new URL(target.server + asked.path);
   for (const [key, value] of Object.entries(asked.query ?? {})) {
-    if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
+    if (typeof value === 'object') for (const one of value) url.searchParams.append(key, one);
+    else if (value !== undefined && value !== '') url.searchParams.set(key, String(value));
   }
   const signals = [asked.signal, timeout].filter((signal) => signal !== undefined && signal !== null);
   const sent = bodyOf(asked);

@@ -19,6 +19,12 @@ export interface LogTailOptions {
   readonly stream?: LogStream;
   /** Slug of a preview; '': only lines that belong to no preview. */
   readonly preview?: string;
+  readonly invocation?: string;
+  readonly deployment?: number;
+  /** A regular expression in the syntax of RE2. */
+  readonly regex?: string;
+  /** Fields that lines have, each as NAME=VALUE, or NAME for any value. */
+  readonly field?: readonly string[];
   /** First pause before a reconnect, in milliseconds; doubles up to `backoffMsMax`. */
   readonly backoffMs?: number;
 }
@@ -35,6 +41,11 @@ export interface LogTailListener {
 export type LogTailState =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
+  /**
+   * After a lost connection, everything that was stored meanwhile has come. `missed`: number of lines that are lost or
+   * not kept any more; null: unknown, because the server's log is not the one that was read before.
+   */
+  | { readonly kind: 'resumed'; readonly missed: number | null }
   /** The next attempt comes in `inMs` milliseconds. */
   | { readonly kind: 'waiting'; readonly inMs: number; readonly why: string };
 
@@ -64,6 +75,8 @@ export class LogTail {
   #timer: NodeJS.Timeout | undefined;
   #heartbeat: NodeJS.Timeout | undefined;
   #attempts = 0;
+  /** Lines dropped since the connection was lost; null: it was not lost, or all has been told. */
+  #missed: number | null = null;
   #closed = false;
 
   constructor(target: Target, options: LogTailOptions, listener: LogTailListener) {
@@ -148,12 +161,24 @@ export class LogTail {
     const frame = logFrameAnswer.parse(parseJson(text, this.#target.server));
     this.#attempts = 0;
     if (frame.dropped > 0) this.#listener.dropped(frame.dropped);
+    if (this.#missed !== null) this.#missed += frame.dropped;
     // After a reconnect the server starts after this cursor; lines that were seen before would be the server's mistake.
     const fresh = frame.lines.filter((line) => line.cursor > this.#cursor);
     const last = fresh.at(-1);
-    if (last === undefined) return;
-    this.#cursor = last.cursor;
-    this.#listener.lines(fresh);
+    if (last !== undefined) {
+      this.#cursor = last.cursor;
+      this.#listener.lines(fresh);
+    }
+    if (frame.caughtUp !== undefined) this.#caughtUp(frame.caughtUp);
+  }
+
+  /** Takes the word of the server that all lines up to `cursor` have come. Only that word makes a gap impossible. */
+  #caughtUp(cursor: number): void {
+    const missed = cursor < this.#cursor ? null : this.#missed;
+    const wasLost = this.#missed !== null;
+    this.#missed = null;
+    this.#cursor = Math.max(this.#cursor, cursor);
+    if (wasLost) this.#listener.state({ kind: 'resumed', missed });
   }
 
   #beat(socket: WebSocket): void {
@@ -173,6 +198,7 @@ export class LogTail {
 
   #retry(why: string): void {
     if (this.#closed) return;
+    this.#missed ??= 0;
     const first = this.#options.backoffMs ?? 250;
     const longest = Math.min(backoffMsMax, first * 2 ** Math.min(this.#attempts, 10));
     this.#attempts += 1;
@@ -189,7 +215,7 @@ export class LogTail {
   }
 
   #url(): URL {
-    const { handler, grep, level, stream, preview } = this.#options;
+    const { handler, grep, level, stream, preview, invocation, deployment, regex, field = [] } = this.#options;
     const url = new URL(`${this.#target.server}/api/v1/handlers/${encodeURIComponent(handler)}/logs/stream`);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.searchParams.set('after', String(this.#cursor));
@@ -197,6 +223,10 @@ export class LogTail {
     if (stream !== undefined) url.searchParams.set('stream', stream);
     if (preview !== undefined) url.searchParams.set('preview', preview);
     if (level !== undefined) url.searchParams.set('level', String(level));
+    if (invocation !== undefined) url.searchParams.set('invocation', invocation);
+    if (deployment !== undefined) url.searchParams.set('deployment', String(deployment));
+    if (regex !== undefined) url.searchParams.set('regex', regex);
+    for (const one of field) url.searchParams.append('field', one);
     return url;
   }
 }

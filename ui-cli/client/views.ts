@@ -18,6 +18,7 @@ import {
   type InvocationRecord,
   type LogFrame,
   type LogLine,
+  logStreams,
   type MessageState,
   messageStates,
   type Policy,
@@ -115,14 +116,20 @@ export const logLineAnswer: z.ZodMiniType<LogLine> = z.object({
   seq: number,
   timeMs: number,
   gas: number,
-  stream: z.enum(['log', 'stderr', 'platform']),
+  stream: z.enum(logStreams),
   level: number,
   text,
   cursor: number,
   preview: z.optional(plain),
+  status: z.optional(number),
+  fields: z.optional(z.record(text, z.union([text, number, z.boolean(), z.null()]))),
 });
 
-export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({ lines: z.array(logLineAnswer), dropped: number });
+export const logFrameAnswer: z.ZodMiniType<LogFrame> = z.object({
+  lines: z.array(logLineAnswer),
+  dropped: number,
+  caughtUp: z.optional(number),
+});
 
 const optionalNumber = orNull(number);
 
@@ -348,6 +355,20 @@ export interface QueueMessagePage {
   /** Value of `after` for the next page; null: this is the last one. */
   readonly next: number | null;
 }
+
+/** How long and how much of a handler's log is kept. */
+export interface LogRetentionView {
+  /** Days, followed by bytes as they are stored; null: as the server keeps. */
+  readonly days: number | null;
+  readonly bytes: number | null;
+  readonly server: { readonly days: number; readonly bytes: number };
+}
+
+export const logRetentionAnswer: z.ZodMiniType<LogRetentionView> = z.object({
+  days: orNull(number),
+  bytes: orNull(number),
+  server: z.object({ days: number, bytes: number }),
+});
 
 export interface LogPage {
   readonly lines: readonly LogLine[];

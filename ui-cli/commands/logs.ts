@@ -1,4 +1,4 @@
-/** Command logs: prints stored lines, and with --follow new ones. */
+/** Commands logs: prints stored lines, and with --follow new ones; log-retention. */
 import { styleText } from 'node:util';
 import { type Command, Option } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
@@ -11,8 +11,18 @@ import { searchLogs } from '../client/log-search.ts';
 import type { LogTailOptions } from '../client/log-tail.ts';
 import type { Context } from '../context.ts';
 import { exportedRecords } from '../exports/export-file.ts';
-import { formatCall, formatLogLine, searchStopped, severityOf } from '../text/log-line.ts';
-import { handlerArgument, levelChoices, parseCount, parseLevel, parseStatus, parseTime } from './arguments.ts';
+import { formatCall, formatLogLine, resumedText, searchStopped, severityOf } from '../text/log-line.ts';
+import { typedBytes } from '../text/size.ts';
+import {
+  handlerArgument,
+  levelChoices,
+  parseBytes,
+  parseCount,
+  parseLevel,
+  parseStatus,
+  parseTime,
+  parseVersion,
+} from './arguments.ts';
 import { addExportOptions, type ExportOptions, exportTo } from './export.ts';
 
 /** Lines of one call that --status prints. */
@@ -29,25 +39,32 @@ interface LogOptions {
   readonly until?: number;
   readonly stderr?: boolean;
   readonly preview?: string;
+  readonly regex?: string;
+  readonly field?: readonly string[];
+  readonly deployment?: number;
   readonly status?: (status: number) => boolean;
   /** False when --no-requests is given. */
   readonly requests: boolean;
 }
 
 export function addLogCommands(program: Command, context: Context): void {
+  addLogRetentionCommand(program, context);
   const logs = program
     .command('logs')
-    .description('show the log of a handler, and a line for each call; with --json one log line a line')
-    .argument('[name]', handlerArgument)
+    .description('show the logs of handlers, and a line for each call; with --json one log line a line')
+    .argument('[name...]', handlerArgument)
     .option('-f, --follow', 'go on with new lines until Ctrl-C')
     .option('-n, --limit <number>', 'at most so many lines', parseCount(1, logLimits.batchLines), 100)
     .option('--since <time>', 'only from then on: 10m, 1h, 2d, or 2026-11-26T08:15', (text) => parseTime(text))
     .option('--until <time>', 'only before then', (text) => parseTime(text))
     .option('--after <cursor>', 'only lines after this cursor', parseCount(0, Number.MAX_SAFE_INTEGER))
     .option('-g, --grep <text>', 'only lines that contain this text')
+    .option('-e, --regex <pattern>', 'only lines that contain a match of this regular expression')
+    .option('--field <name=value>', 'only lines with this field; NAME alone: with any value; may be repeated', collect)
     .option('-l, --level <level>', `${levelChoices}: only lines at least as severe`, parseLevel)
     .option('--stderr', 'only what was written to standard error')
     .option('--preview <slug>', 'only lines of this preview, as wasmcloud previews names it')
+    .option('--deployment <version>', 'only lines of this version, such as v3', parseVersion)
     .option('-i, --invocation <id>', 'only lines of this invocation')
     .option('--status <status>', 'only calls with this status, 404 or 5xx, and their lines', parseStatus)
     .option('--no-requests', 'no lines for calls')
@@ -66,14 +83,20 @@ export function addLogCommands(program: Command, context: Context): void {
           'level',
           'stderr',
           'invocation',
+          'regex',
+          'field',
+          'deployment',
           'status',
           'requests',
         ],
       ]),
     );
   addExportOptions(logs, 'export').action(
-    async (given: string | undefined, options: LogOptions & ExportOptions & { readonly export?: string }) => {
-      const name = await context.handlerName(given);
+    async (given: readonly string[], options: LogOptions & ExportOptions & { readonly export?: string }) => {
+      const name = await context.handlerName(given[0]);
+      const others = [...new Set(given.slice(1))].filter((other) => other !== name);
+      if (others.length > 0 && [options.status, options.export, options.invocation].some((one) => one !== undefined))
+        throw new PlatformError('bad_request', '--status, --export and --invocation are for one handler');
       const client = await context.client();
       if (options.export !== undefined)
         return exportTo(context, exportedRecords(client, name, 'logs', options.format), {
@@ -82,14 +105,53 @@ export function addLogCommands(program: Command, context: Context): void {
         });
       if (options.follow && options.until !== undefined)
         throw new PlatformError('bad_request', '--follow has no end, so it does not go with --until');
-      const job = { name, options, calls: new Calls(() => client, name), write: lineWriter(context) };
+      const write = lineWriter(context, others.length > 0);
+      const job = { name, others, options, calls: new Calls(() => client, name), write };
       await (options.status === undefined ? showLines(context, client, job) : showCalls(context, client, job));
     },
   );
 }
 
+/** Command log-retention: how long and how much of a handler's log is kept. */
+function addLogRetentionCommand(program: Command, context: Context): void {
+  program
+    .command('log-retention')
+    .description('show or set how long and how much of the log of a handler is kept, without a push')
+    .argument('[name]', handlerArgument)
+    .option('--days <n>', 'days that lines are kept, or default', orDefault(parseCount(1, logLimits.retainedDaysMax)))
+    .option(
+      '--bytes <size>',
+      'bytes that are kept as they are stored, such as 10MiB, or default',
+      orDefault(parseBytes),
+    )
+    .action(async (given: string | undefined, options: { readonly days?: Setting; readonly bytes?: Setting }) => {
+      const client = await context.client();
+      const name = await context.handlerName(given);
+      const chosen = (setting: Setting): number | null => (setting === 'default' ? null : setting);
+      const change = {
+        ...(options.days === undefined ? {} : { days: chosen(options.days) }),
+        ...(options.bytes === undefined ? {} : { bytes: chosen(options.bytes) }),
+      };
+      const isChange = Object.keys(change).length > 0;
+      const kept = isChange ? await client.setLogRetention(name, change) : await client.logRetention(name);
+      const { days, bytes, server } = kept;
+      context.result(kept, [
+        `days   ${days ?? server.days}${days === null ? ' (default)' : ''}`,
+        `bytes  ${typedBytes(bytes ?? server.bytes)}${bytes === null ? ' (default)' : ''}`,
+      ]);
+    });
+}
+
+type Setting = number | 'default';
+
+function orDefault(parse: (text: string) => number): (text: string) => Setting {
+  return (text) => (text === 'default' ? text : parse(text));
+}
+
 interface Job {
   readonly name: string;
+  /** Further handlers, whose lines are printed too. */
+  readonly others: readonly string[];
   readonly options: LogOptions;
   readonly calls: Calls;
   readonly write: Writer;
@@ -101,8 +163,9 @@ interface Writer {
 }
 
 /** Prints lines and, between them, calls at the time of their ends. */
-async function showLines(context: Context, client: Client, { name, options, calls, write }: Job): Promise<void> {
-  const { follow: goOn, after, grep, level, limit, since, until, preview } = options;
+async function showLines(context: Context, client: Client, job: Job): Promise<void> {
+  const { name, others, options, calls, write } = job;
+  const { follow: goOn, after, grep, level, limit, since, until, preview, regex, field, deployment } = options;
   const invocation =
     options.invocation === undefined ? undefined : await findInvocationId(client, name, options.invocation);
   const stream: LogStream | undefined = options.stderr === true ? 'stderr' : undefined;
@@ -114,6 +177,10 @@ async function showLines(context: Context, client: Client, { name, options, call
     invocation,
     stream,
     preview,
+    regex,
+    field,
+    deployment,
+    also: others.length === 0 ? undefined : others.join(','),
     sinceMs: since,
     untilMs: until,
   });
@@ -123,8 +190,10 @@ async function showLines(context: Context, client: Client, { name, options, call
     else context.out.line(`-- ${history.expired} lines after this cursor are not kept any more --`);
   }
   // A search for lines leaves calls out, and programs read only log lines.
-  const searches = [grep, level, after, stream, invocation, preview].some((wanted) => wanted !== undefined);
-  const withCalls = options.requests && !context.json && !searches;
+  const searches = [grep, level, after, stream, invocation, preview, regex, field, deployment].some(
+    (wanted) => wanted !== undefined,
+  );
+  const withCalls = options.requests && !context.json && !searches && others.length === 0;
   // Above a full page there are older lines, which are not printed, so calls older than the first line are left out
   // too.
   const fromMs = Math.max(since ?? 0, lines.length < limit ? 0 : (lines[0]?.timeMs ?? 0));
@@ -138,15 +207,10 @@ async function showLines(context: Context, client: Client, { name, options, call
   for (const entry of shown.toSorted((a, b) => a.atMs - b.atMs).slice(-limit)) entry.write();
   if (history.stopped) context.out.note(searchStopped);
   if (goOn) {
-    const filter = { ...(grep === undefined ? {} : { grep }), ...(level === undefined ? {} : { level }) };
-    const tail = {
-      handler: name,
-      after: history.cursor,
-      ...filter,
-      ...(stream === undefined ? {} : { stream }),
-      ...(preview === undefined ? {} : { preview }),
-    };
-    await follow(context, client, { tail, invocation, write, calls: withCalls ? calls : null });
+    const filter = { grep, level, stream, preview, invocation, regex, field, deployment };
+    const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+    const tails = [name, ...others].map((handler) => ({ handler, after: history.cursor, ...given }));
+    await follow(context, client, { tails, write, calls: withCalls ? calls : null });
   } else if (shown.length === 0 && !history.stopped && !context.json) {
     context.out.note(`no log lines\nhint: call the handler: wasmcloud invoke ${name}`);
   }
@@ -175,7 +239,8 @@ async function showCalls(context: Context, client: Client, { name, options, call
     for (const record of fresh.filter(wanted)) await show(record);
 }
 
-function lineWriter(context: Context): Writer {
+/** `named`: whether each line begins with its handler, where lines of several are printed. */
+function lineWriter(context: Context, named: boolean): Writer {
   const iso = !context.out.stdoutIsTty;
   const paint = (colour: 'red' | 'yellow' | 'dim' | null, text: string) =>
     context.out.line(context.out.colour && colour !== null ? styleText(colour, text, { validateStream: false }) : text);
@@ -183,16 +248,18 @@ function lineWriter(context: Context): Writer {
     line: (line) => {
       if (context.json) return context.out.jsonLine(line);
       const severity = severityOf(line);
-      paint(severity === 'error' ? 'red' : severity === 'warning' ? 'yellow' : null, formatLogLine(line, { iso }));
+      paint(
+        severity === 'error' ? 'red' : severity === 'warning' ? 'yellow' : null,
+        `${named ? `${line.handler} ` : ''}${formatLogLine(line, { iso })}`,
+      );
     },
     call: (record) => paint(record.status >= 500 ? 'red' : 'dim', formatCall(record, { iso })),
   };
 }
 
 interface FollowOptions {
-  readonly tail: LogTailOptions;
-  /** Whole id of the only invocation whose lines are printed; the stream has no such filter. */
-  readonly invocation: string | undefined;
+  /** A tail for each handler. */
+  readonly tails: readonly LogTailOptions[];
   readonly write: Writer;
   /** Calls to print too; null: none. */
   readonly calls: Calls | null;
@@ -200,31 +267,31 @@ interface FollowOptions {
 
 /** Prints new lines until Ctrl-C, which is the usual end and therefore a success. */
 async function follow(context: Context, client: Client, options: FollowOptions): Promise<void> {
-  const { invocation, write, calls } = options;
+  const { write, calls } = options;
   const ended = Promise.withResolvers<void>();
   const stop = new AbortController();
-  let interrupted = false;
-  const tail = await client.tail(options.tail, {
-    lines: (lines) => {
-      for (const line of lines) if (invocation === undefined || line.invocation === invocation) write.line(line);
-    },
-    dropped: (count) => {
-      if (context.json) context.out.jsonLine({ dropped: count });
-      else context.out.line(`-- ${count} lines were lost --`);
-    },
-    state: (state) => {
-      if (state.kind === 'waiting') {
-        interrupted = true;
-        context.out.note(`-- ${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
-      } else if (state.kind === 'live' && interrupted) {
-        interrupted = false;
-        context.out.note('-- connected again, nothing was missed --');
-      }
-    },
-    failed: ended.reject,
-  });
+  const about = ({ handler }: LogTailOptions) => (options.tails.length > 1 ? `${handler}: ` : '');
+  const tails = await Promise.all(
+    options.tails.map((tail) =>
+      client.tail(tail, {
+        lines: (lines) => {
+          for (const line of lines) write.line(line);
+        },
+        dropped: (count) => {
+          if (context.json) context.out.jsonLine({ dropped: count });
+          else context.out.line(`-- ${about(tail)}${count} lines were lost --`);
+        },
+        state: (state) => {
+          if (state.kind === 'waiting')
+            context.out.note(`-- ${about(tail)}${state.why}; trying again in ${(state.inMs / 1000).toFixed(1)} s --`);
+          else if (state.kind === 'resumed') context.out.note(`-- ${about(tail)}${resumedText(state.missed)} --`);
+        },
+        failed: ended.reject,
+      }),
+    ),
+  );
   context.onInterrupt = () => {
-    tail.close();
+    for (const tail of tails) tail.close();
     ended.resolve();
   };
   if (calls !== null) followCalls(calls, write, stop.signal).catch(ended.reject);
@@ -232,7 +299,12 @@ async function follow(context: Context, client: Client, options: FollowOptions):
     await ended.promise;
   } finally {
     stop.abort();
+    for (const tail of tails) tail.close();
   }
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 async function followCalls(calls: Calls, write: Writer, signal: AbortSignal): Promise<void> {

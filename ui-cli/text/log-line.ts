@@ -16,11 +16,19 @@ export function severityOf(line: Pick<LogLine, 'level'>): Severity {
 export const searchStopped =
   'the search has looked at a part of the log only; there may be more\nhint: narrow it with --since and --until';
 
+/** Returns what a reader is told after a lost connection. `missed`: lines that did not come; null: unknown. */
+export function resumedText(missed: number | null): string {
+  if (missed === null) return 'connected again, and the server does not know whether lines were missed';
+  if (missed === 0) return 'connected again, nothing was missed';
+  return `connected again, ${missed} line${missed === 1 ? ' was' : 's were'} missed`;
+}
+
 /** Returns the level in five cells, so that columns align. */
 export function levelText(line: Pick<LogLine, 'level'>): string {
   if (line.level === logLevels.error) return 'ERROR';
   if (line.level === logLevels.warning) return 'WARN ';
   if (line.level === logLevels.info) return 'INFO ';
+  if (line.level === 7) return 'DEBUG';
   return `L${line.level}`.padEnd(5);
 }
 
@@ -35,7 +43,17 @@ export function formatLogLine(line: LogLine, { iso }: { readonly iso: boolean })
   const version = line.deployment === 0 ? '-' : `v${line.deployment}`;
   const source = line.stream === 'log' ? '' : `[${line.stream}] `;
   const preview = line.preview === undefined ? '' : `[${visible(line.preview)}] `;
-  return `${time} ${levelText(line)} ${version} ${shortId(line.invocation)} ${preview}${source}${visible(line.text)}`;
+  const head = `${time} ${levelText(line)} ${version} ${shortId(line.invocation)} ${preview}${source}`;
+  return head + visible(line.text) + fieldsText(line);
+}
+
+/** Returns the fields of a line as ` name=value`, those that its text has already left out. */
+export function fieldsText({ fields, text, stream }: Pick<LogLine, 'fields' | 'text' | 'stream'>): string {
+  // A request, and a line that is still the JSON that was written, say it all.
+  if (fields === undefined || stream === 'request' || text.startsWith('{')) return '';
+  return Object.entries(fields)
+    .map(([name, value]) => ` ${visible(name)}=${visible(String(value))}`)
+    .join('');
 }
 
 function isoTime(timeMs: number): string {

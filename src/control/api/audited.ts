@@ -16,7 +16,19 @@ const unaudited: ReadonlySet<OperationId> = new Set<OperationId>(['publish']);
  * code or a variable's value, and a field that a later version adds may be one.
  */
 const told: ReadonlySet<string> = new Set([
-  ...['admin', 'branch', 'callsMax', 'deployBranch', 'endSessions', 'expiresInDays', 'handler', 'handlersMax', 'id'],
+  ...[
+    'admin',
+    'branch',
+    'bytes',
+    'callsMax',
+    'days',
+    'deployBranch',
+    'endSessions',
+    'expiresInDays',
+    'handler',
+    'handlersMax',
+    'id',
+  ],
   ...[
     'label',
     'limits',

@@ -77,7 +77,9 @@ export function attachLogStream(server: Server, deps: LogStreamDeps): LogStreams
       throw new PlatformError('rate_limited', `at most ${limits.perUser} log streams at once`, {
         retryAfterSeconds: 10,
       });
-    return { caller, handler, tail: deps.logs.tail(handler, { ...query.data, userId: caller.user.id }) };
+    const { field, ...filter } = query.data;
+    const options = { ...filter, fields: field, userId: caller.user.id, tellsCaughtUp: true };
+    return { caller, handler, tail: deps.logs.tail(handler, options) };
   };
 
   /**
@@ -216,7 +218,7 @@ function chooseProtocol(offered: Set<string>): string | false {
   return first ?? false;
 }
 
-/** Returns the query as an object. A key that comes twice becomes a list, which no schema of the stream accepts. */
+/** Returns the query as an object. A key that comes twice becomes a list, which only `field` may be. */
 function queryOf(params: URLSearchParams): Readonly<Record<string, string | readonly string[]>> {
   const keys = [...new Set(params.keys())];
   return Object.fromEntries(

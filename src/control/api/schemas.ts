@@ -11,6 +11,7 @@ import {
   type InvocationRecord,
   type LogLine,
   logLevelsText,
+  logStreams,
   messageStates,
   type PreviewView,
   policyLists,
@@ -29,8 +30,9 @@ import type { TokenView } from '../accounts/tokens.ts';
 import type { UserView } from '../accounts/users.ts';
 import type { AuditEntry } from '../audit/audit-log.ts';
 import type { CollaboratorView, TransferView } from '../handlers/teams.ts';
-import { grepCharsMax, parseLevel } from '../logs/log-filter.ts';
+import { grepCharsMax, parseField, parseLevel, parseStatus } from '../logs/log-filter.ts';
 import { queryLimits } from '../logs/log-query.ts';
+import { compileRegex, regexLimits } from '../logs/regex.ts';
 
 const ms = z.number().describe('Unix milliseconds');
 
@@ -137,10 +139,15 @@ export const logLineSchema: z.ZodType<LogLine> = z
     seq: z.number(),
     timeMs: ms,
     gas: z.number(),
-    stream: z.enum(['log', 'stderr', 'platform']),
+    stream: z.enum(logStreams),
     level: z.number().describe(`${logLevelsText}; others as the guest gave them`),
     text: z.string().describe('as written: may hold control characters'),
     preview: z.string().optional().describe('slug of the preview that it is of'),
+    status: z.number().optional().describe('status of the call, in lines of the stream `request`'),
+    fields: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+      .optional()
+      .describe('fields of a line that was a JSON object'),
   })
   .meta({ id: 'LogLine' });
 
@@ -368,6 +375,10 @@ export function wholeNumber(range: { readonly min: number; readonly max: number 
 
 const cursor = wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER });
 
+/** Conditions on fields in one question. */
+const fieldsMax = 8;
+const fieldText = z.string().max(grepCharsMax);
+
 /** Filters that the log query and the log stream share. */
 export const logFilterShape = {
   level: z
@@ -377,19 +388,54 @@ export const logFilterShape = {
     .optional()
     .describe('this severe or worse: error, warning, info or a number'),
   stream: z
-    .enum(['log', 'stderr', 'platform'])
+    .enum(logStreams)
     .optional()
-    .describe('log: written by system call; stderr; platform: by Trisiel'),
+    .describe('log: written by system call; stderr; platform: by Trisiel; request: calls'),
+  requests: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .optional()
+    .describe('true: lines of calls too, which are left out otherwise'),
+  status: z
+    .string()
+    .transform(parseStatus)
+    .optional()
+    .describe('only lines of calls with this status: 404, or 5xx for a class'),
+  regex: z
+    .string()
+    .max(regexLimits.patternChars)
+    .transform((pattern) => {
+      compileRegex(pattern);
+      return pattern;
+    })
+    .optional()
+    .describe('a regular expression (RE2) that the text contains a match of'),
+  field: z
+    .union([fieldText, z.array(fieldText).max(fieldsMax)])
+    .transform((given) => [given].flat().map(parseField))
+    .optional()
+    .describe('NAME=VALUE: only lines with this field; NAME: with any value; may come several times'),
+  deployment: wholeNumber({ min: 0, max: Number.MAX_SAFE_INTEGER }).optional().describe('number of the version'),
+  invocation: z.string().max(100).optional(),
   grep: z.string().max(grepCharsMax).optional().describe('a plain substring, not a pattern; A-Z counts as a-z'),
   preview: z.string().max(previewLimits.slugChars).optional().describe('slug of a preview; empty: only lines of none'),
 };
+
+/** Further handlers in one question. */
+const alsoMax = 19;
 
 export const logQuerySchema = z.strictObject({
   after: cursor.optional().describe('lines above this cursor, oldest first'),
   before: cursor.optional().describe('lines below this cursor'),
   limit: wholeNumber({ min: 1, max: queryLimits.lines }).optional(),
   ...logFilterShape,
-  invocation: z.string().max(100).optional(),
+  also: z
+    .string()
+    .max(1_000)
+    .transform((text) => text.split(','))
+    .refine((names) => names.length <= alsoMax, `at most ${alsoMax} further handlers`)
+    .optional()
+    .describe('names of further handlers, with commas between them: their lines too'),
   sinceMs: cursor.optional().describe('lines of this time or later, Unix milliseconds'),
   untilMs: cursor.optional().describe('lines before this time, Unix milliseconds'),
 });

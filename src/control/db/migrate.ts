@@ -20,6 +20,7 @@ import { rollouts } from './migrations/0018-rollouts.ts';
 import { formerNames } from './migrations/0019-former-names.ts';
 import { waiting } from './migrations/0022-waiting.ts';
 import { logBlocks } from './migrations/0024-log-blocks.ts';
+import { logRetention } from './migrations/0040-log-retention.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -41,6 +42,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0019-former-names': formerNames,
   '0022-waiting': waiting,
   '0024-log-blocks': logBlocks,
+  '0040-log-retention': logRetention,
 };
 
 /** Names of all migrations, in order. */

@@ -82,7 +82,7 @@ async function readFiles(entries: readonly TreeEntry[], objects: PushedObjects):
 
 function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveManifest {
   const { abi, limits, exactMemory, snapshot, policy, env, passAuthorization, filesRoot } = manifest;
-  const { queues, schedules, preview, release } = manifest;
+  const { queues, schedules, preview, release, requestLines } = manifest;
   return {
     abi,
     limits,
@@ -104,6 +104,7 @@ function effectiveOf(manifest: Manifest, files: readonly TreeFile[]): EffectiveM
     ...(schedules.length === 0 ? {} : { schedules: [...schedules] }),
     ...(preview === null ? {} : { preview: storedPreview(preview) }),
     ...(release === null ? {} : { release }),
+    ...(requestLines === null ? {} : { requestLines: { enabled: requestLines.enabled, mask: [...requestLines.mask] } }),
   };
 }
 

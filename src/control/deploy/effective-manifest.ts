@@ -11,6 +11,7 @@ import {
 } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import type { RequestLineSettings } from '../../protocol/request-lines.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 
 const queueSettings = z.object({
@@ -109,6 +110,10 @@ const effectiveManifest = z.object({
   preview: previewSettings.optional(),
   /** How new versions are released; left out where the manifest says nothing. */
   release: releaseSettings.optional(),
+  /** Log lines for calls; left out where the manifest says nothing. */
+  requestLines: z
+    .object({ enabled: z.boolean(), mask: z.array(z.string()) } satisfies Record<keyof RequestLineSettings, z.ZodType>)
+    .optional(),
 });
 
 const parts = effectiveManifest.pick({ queues: true, schedules: true, preview: true, release: true });

@@ -27,6 +27,7 @@ import {
 } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 import { recordOf } from '../../protocol/record-of.ts';
+import { defaultRequestLines, type RequestLineSettings, requestLineLimits } from '../../protocol/request-lines.ts';
 import { rolloutLimits } from '../../protocol/rollouts.ts';
 import { checkKey, envLimits } from '../handlers/env.ts';
 import { defaultPreview, defaultRelease, type PreviewSettings, type ReleaseSettings } from './effective-manifest.ts';
@@ -62,6 +63,8 @@ export interface Manifest {
   readonly preview: PreviewSettings | null;
   /** How new versions are released; null: the manifest says nothing. */
   readonly release: ReleaseSettings | null;
+  /** Log lines for calls; null: the manifest says nothing. */
+  readonly requestLines: RequestLineSettings | null;
   /** Returns the line of a key in wasmcloud.toml, for errors that only the rest of the commit can show. */
   readonly at: (path: readonly string[]) => string;
 }
@@ -147,13 +150,31 @@ const schema = z.strictObject({
       'must be a table: [release]',
     )
     .optional(),
+  logs: z
+    .strictObject(
+      {
+        requests: z.boolean('must be true or false').optional(),
+        mask: z
+          .array(
+            z
+              .string('must be words in quotes')
+              .min(1, 'must not be empty')
+              .max(requestLineLimits.maskChars, `is longer than ${requestLineLimits.maskChars} characters`),
+            'must be a list of words, such as ["token", "key"]',
+          )
+          .max(requestLineLimits.maskWords, `has more than ${requestLineLimits.maskWords} words`)
+          .optional(),
+      },
+      'must be a table: [logs]',
+    )
+    .optional(),
 });
 
 /** Keys by table, for hints on unknown ones. */
 const knownKeys: Readonly<Record<string, readonly string[]>> = {
   '': [
     ...['module', 'abi', 'snapshot', 'authorization', 'limits', 'policy', 'env', 'files'],
-    ...['queue', 'schedule', 'preview', 'release'],
+    ...['queue', 'schedule', 'preview', 'release', 'logs'],
   ],
   limits: [...limitKeys, exactMemoryKey],
   policy: policyLists,
@@ -162,6 +183,7 @@ const knownKeys: Readonly<Record<string, readonly string[]>> = {
   schedule: scheduleKeys,
   preview: Object.keys(defaultPreview),
   release: ['percent', 'header', 'error-percent'],
+  logs: ['requests', 'mask'],
 };
 
 /** Returns the manifest of the files' bytes as pushed; null: the commit has no such file. Throws `manifest_invalid`. */
@@ -191,12 +213,20 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
     queues: (given.queue ?? []).map((one) => queueSettings(one, limitsOf(given, olin).timeoutMs)),
     schedules: scheduleSettings(given.schedule ?? [], limitsOf(given, olin).timeoutMs),
     release: given.release === undefined ? null : releaseOf(given.release),
+    requestLines: given.logs === undefined ? null : requestLinesOf(given.logs),
     preview: given.preview === undefined ? null : { ...defaultPreview, ...defined(given.preview) },
     at,
   };
 }
 
 type Given = z.infer<typeof schema>;
+
+function requestLinesOf({ requests, mask }: NonNullable<Given['logs']>): RequestLineSettings {
+  return {
+    enabled: requests ?? defaultRequestLines.enabled,
+    mask: mask?.map((word) => word.toLowerCase()) ?? defaultRequestLines.mask,
+  };
+}
 
 function parseToml(source: string): unknown {
   try {

@@ -90,6 +90,7 @@ export class Specs {
       env: variables,
       files,
       passAuthorization: manifest.passAuthorization,
+      ...(manifest.requestLines === undefined ? {} : { requestLines: manifest.requestLines }),
     };
   }
 }

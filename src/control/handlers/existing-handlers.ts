@@ -6,9 +6,12 @@ import type { Schema } from '../db/schema.ts';
 /** Ids in one query, each of which is a parameter. */
 const askedAtOnce = 500;
 
-/** Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). */
+/**
+ * Returns those of `ids` that are handlers, deleted ones included (their last invocations may still write). An id may be
+ * any text: PostgreSQL refuses a query whose text contains NUL, so such an id is not asked for.
+ */
 export async function existingHandlers(db: Kysely<Schema>, ids: Iterable<HandlerId>): Promise<ReadonlySet<HandlerId>> {
-  const asked = [...new Set(ids)];
+  const asked = [...new Set(ids)].filter((id) => !id.includes('\0'));
   const existing = new Set<string>();
   for (let at = 0; at < asked.length; at += askedAtOnce) {
     const some = asked.slice(at, at + askedAtOnce);

@@ -1,19 +1,21 @@
 /** Rows of the table of blocks: what a search needs to know of a block, and its bytes. */
-import { type Insertable, type Kysely, type Selectable, sql } from 'kysely';
+import { type Insertable, type Kysely, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
 import {
   blockLimits,
   blockStreams,
+  columnBytesMax,
   type LogBlock,
   levelBitsUpTo,
   lineWords,
   mayHaveWord,
   type PackedLines,
 } from '../../protocol/log-block.ts';
-import { hasValidHead } from '../../protocol/log-block-reader.ts';
+import { columnBytesOf, hasValidHead } from '../../protocol/log-block-reader.ts';
 import { handlerIdOf } from '../../protocol/names.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Schema } from '../db/schema.ts';
+import { classesOf, streamsOf } from './log-filter.ts';
 
 export const insertBlocks = new BatchInsert({
   table: 'log_blocks',
@@ -36,6 +38,9 @@ export const insertBlocks = new BatchInsert({
 /** Facts of a stored block. */
 export type BlockHead = Omit<Selectable<Schema['log_blocks']>, 'handler_id' | 'data'>;
 
+/** Facts without the filter of words, which has up to 16 KiB. */
+export type BlockSize = Omit<BlockHead, 'words'>;
+
 /** A stored block, as searches and merges get it. */
 export interface StoredBlock extends Pick<BlockHead, 'first_cursor' | 'last_cursor' | 'lines' | 'last_ms'> {
   readonly data: Uint8Array;
@@ -49,7 +54,7 @@ export interface BlockRange {
   readonly direction: 'oldest first' | 'newest first';
 }
 
-const headColumns = [
+const sizeColumns = [
   'first_cursor',
   'last_cursor',
   'lines',
@@ -59,7 +64,6 @@ const headColumns = [
   'streams',
   'text_chars',
   'bytes',
-  'words',
 ] as const;
 
 /** Returns the row of a block whose lines have the cursors from `first` to `last`. */
@@ -88,10 +92,12 @@ export function bytesOf({ words, data }: Pick<LogBlock, 'words' | 'data'>): numb
 }
 
 /**
- * Returns the block if readers can be expected to unpack it, else null. Only its facts and head are looked at. A runner
- * runs hostile guests: a bad block of a runner never breaks the batch of others.
+ * Returns the block if readers can be expected to unpack it, else null. Only its facts and head are looked at; `block`
+ * is any value. A runner runs hostile guests: a bad block of a runner never breaks the batch of others. Readers choose
+ * by the facts how much they unpack at once, so the columns may have no more bytes than the facts explain.
  */
-export function plausibleBlock(block: LogBlock): LogBlock | null {
+export function plausibleBlock(block: LogBlock | null | undefined): LogBlock | null {
+  if (typeof block !== 'object' || block === null) return null;
   const { lines, firstMs, lastMs, levels, streams, textChars, words, data } = block;
   const isWhole = (value: unknown, most: number) =>
     Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= most;
@@ -106,12 +112,14 @@ export function plausibleBlock(block: LogBlock): LogBlock | null {
     words instanceof Uint8Array &&
     words.length <= blockLimits.wordsBytes &&
     data instanceof Uint8Array &&
-    hasValidHead(data);
+    hasValidHead(data) &&
+    columnBytesOf(data) <= columnBytesMax(block);
   return isValid ? { ...block, handlerId: handlerIdOf(String(block.handlerId)) } : null;
 }
 
-/** Returns how many lines a block says that it has, for one that is lost; at least 1. */
-export function claimedLines({ lines }: Pick<LogBlock, 'lines'>): number {
+/** Returns how many lines a block says that it has, for one that is lost; at least 1. `block` is any value. */
+export function claimedLines(block: Pick<LogBlock, 'lines'> | null | undefined): number {
+  const lines = Number(block?.lines);
   return Number.isSafeInteger(lines) && lines > 0 && lines <= blockLimits.lines ? lines : 1;
 }
 
@@ -119,15 +127,22 @@ export function claimedLines({ lines }: Pick<LogBlock, 'lines'>): number {
  * Returns the first `limit` blocks that can have lines of the range and the filter, in the direction of reading. Words
  * are not tested (`mayMatch`).
  */
-export function headsOf(
-  db: Kysely<Schema>,
-  range: BlockRange & { readonly filter: LogFilter; readonly limit: number },
-): Promise<BlockHead[]> {
+export function headsOf(db: Kysely<Schema>, range: HeadRange): Promise<BlockHead[]> {
+  return selectHeads(db, range).select(sizeColumns).select('words').execute();
+}
+
+/** Returns what `headsOf` returns, without the filters of words. */
+export function sizesOf(db: Kysely<Schema>, range: HeadRange): Promise<BlockSize[]> {
+  return selectHeads(db, range).select(sizeColumns).execute();
+}
+
+type HeadRange = BlockRange & { readonly filter: LogFilter; readonly limit: number };
+
+function selectHeads(db: Kysely<Schema>, range: HeadRange): SelectQueryBuilder<Schema, 'log_blocks', object> {
   const { handlerId, after, upTo, direction, filter, limit } = range;
-  const { level, stream, sinceMs, untilMs } = filter;
+  const { level, sinceMs, untilMs } = filter;
   let query = db
     .selectFrom('log_blocks')
-    .select(headColumns)
     .where('handler_id', '=', handlerId)
     // Blocks do not overlap, so only one that begins at `after` or before can reach above it.
     .where('first_cursor', '>=', (eb) =>
@@ -143,20 +158,28 @@ export function headsOf(
     .where('first_cursor', '<=', upTo)
     .where('last_cursor', '>', after);
   if (level !== undefined) query = query.where(hasBit('levels', levelBitsUpTo(level)));
-  if (stream !== undefined) query = query.where(hasBit('streams', 1 << blockStreams.indexOf(stream)));
+  const streams = streamsOf(filter);
+  if (streams.length < blockStreams.length)
+    query = query.where(
+      hasBit(
+        'streams',
+        streams.reduce((bits, stream) => bits | (1 << blockStreams.indexOf(stream)), 0),
+      ),
+    );
   if (sinceMs !== undefined) query = query.where('last_ms', '>=', sinceMs);
   if (untilMs !== undefined) query = query.where('first_ms', '<', untilMs);
-  return query
-    .orderBy('first_cursor', direction === 'newest first' ? 'desc' : 'asc')
-    .limit(limit)
-    .execute();
+  return query.orderBy('first_cursor', direction === 'newest first' ? 'desc' : 'asc').limit(limit);
 }
 
 /** Returns whether a block may have a line that the filter lets through, as far as its words tell. */
-export function mayMatch({ words }: Pick<BlockHead, 'words'>, { invocation, preview }: LogFilter): boolean {
+export function mayMatch({ words }: Pick<BlockHead, 'words'>, filter: LogFilter): boolean {
+  const { invocation, preview, deployment, status, fields = [] } = filter;
   return (
     (invocation === undefined || mayHaveWord(words, lineWords.invocation(invocation))) &&
-    (preview === undefined || mayHaveWord(words, lineWords.preview(preview)))
+    (preview === undefined || mayHaveWord(words, lineWords.preview(preview))) &&
+    (deployment === undefined || mayHaveWord(words, lineWords.deployment(deployment))) &&
+    (status === undefined || classesOf(status).some((digit) => mayHaveWord(words, lineWords.statusClass(digit)))) &&
+    fields.every(({ name }) => mayHaveWord(words, lineWords.field(name)) || mayHaveWord(words, lineWords.anyField))
   );
 }
 
@@ -167,7 +190,7 @@ export function mayMatch({ words }: Pick<BlockHead, 'words'>, { invocation, prev
 export async function blocksOf(
   db: Kysely<Schema>,
   handlerId: string,
-  heads: readonly BlockHead[],
+  heads: readonly BlockSize[],
 ): Promise<StoredBlock[] | null> {
   if (heads.length === 0) return [];
   const rows = await db

@@ -2,12 +2,21 @@
  * Finds lines in blocks, and merges blocks. Pure: runs in the main thread where little is to be unpacked, else in the thread
  * of block-thread.ts.
  */
-import { type PackedLines, packLines } from '../../protocol/log-block.ts';
-import { DamagedBlock, lineAt, type UnpackedBlock, unpackBlock } from '../../protocol/log-block-reader.ts';
+import { type BlockLine, type PackedLines, packLines } from '../../protocol/log-block.ts';
+import {
+  DamagedBlock,
+  lineAt,
+  packedLineAt,
+  readFields,
+  textAt,
+  type UnpackedBlock,
+  unpackBlock,
+} from '../../protocol/log-block-reader.ts';
 import { type LogLine, logLevels } from '../../protocol/nouns.ts';
-import type { LogFilter } from '../../protocol/ports.ts';
+import type { FieldFilter, LogFilter } from '../../protocol/ports.ts';
 import type { BlockRange, StoredBlock } from './block-rows.ts';
-import { foldCase, isSearch } from './log-filter.ts';
+import { foldCase, hasFields, isInRange, isSearch, streamsOf } from './log-filter.ts';
+import { compileRegex } from './regex.ts';
 
 /** Bytes of JSON of the shortest line, counted for each line besides its text. */
 export const lineOverheadBytes = 256;
@@ -52,7 +61,8 @@ export function searchBlocks(search: BlockSearch): BlockSearchResult {
 
 /** Unpacks a block of an export, or of live lines: all its lines in order. A damaged block gives one line that says so. */
 export function allLines(stored: StoredBlock, handler: string): LogLine[] {
-  return linesOf(stored, { handler, filter: {}, after: 0, upTo: Number.MAX_SAFE_INTEGER }).map((line) => line());
+  const all = { filter: { requests: true }, after: 0, upTo: Number.MAX_SAFE_INTEGER };
+  return linesOf(stored, { handler, ...all }).map((line) => line());
 }
 
 /**
@@ -62,22 +72,28 @@ export function allLines(stored: StoredBlock, handler: string): LogLine[] {
 export function mergeBlocks(
   blocks: readonly StoredBlock[],
 ): { readonly merged: PackedLines } | { readonly damaged: number } {
-  const lines: LogLine[] = [];
-  for (const { first_cursor: first, lines: count, data } of blocks) {
+  const lines: BlockLine[] = [];
+  const cursors: number[] = [];
+  for (const stored of blocks) {
     try {
-      const block = unpackBlock(data, count);
-      for (let index = 0; index < count; index += 1) lines.push(lineAt(block, index, { first, handler: '' }));
+      const block = unpackStored(stored);
+      for (let index = 0; index < block.lines; index += 1) {
+        lines.push(packedLineAt(block, index));
+        cursors.push(stored.first_cursor + (block.offsets[index] as number));
+      }
     } catch (error) {
-      if (error instanceof DamagedBlock) return { damaged: first };
+      if (error instanceof DamagedBlock) return { damaged: stored.first_cursor };
       throw error;
     }
   }
-  return {
-    merged: packLines(
-      lines,
-      lines.map(({ cursor }) => cursor),
-    ),
-  };
+  return { merged: packLines(lines, cursors) };
+}
+
+/** Unpacks a block, and compares its last cursor with that of its row. Throws DamagedBlock. */
+function unpackStored({ data, lines, first_cursor, last_cursor }: StoredBlock): UnpackedBlock {
+  const block = unpackBlock(data, lines);
+  if (first_cursor + (block.offsets[lines - 1] as number) !== last_cursor) throw new DamagedBlock('its cursors');
+  return block;
 }
 
 /** Returns functions that make the lines found in a block, in ascending order. */
@@ -88,9 +104,7 @@ function linesOf(
   const first = stored.first_cursor;
   let block: UnpackedBlock;
   try {
-    block = unpackBlock(stored.data, stored.lines);
-    if (first + (block.offsets[block.lines - 1] as number) !== stored.last_cursor)
-      throw new DamagedBlock('its cursors');
+    block = unpackStored(stored);
   } catch (error) {
     if (!(error instanceof DamagedBlock)) throw error;
     // The line that tells of the damage has the block's last cursor.
@@ -122,19 +136,32 @@ function damagedLine({ last_cursor, lines, last_ms }: StoredBlock, handler: stri
 
 /** Returns the lines that the filter lets through, as `matcher` does, but column by column. */
 function* matching(block: UnpackedBlock, filter: LogFilter): Generator<number> {
-  const { level, invocation, stream, preview, sinceMs, untilMs, grep = '' } = filter;
+  const { level, invocation, deployment, status, preview, sinceMs, untilMs, grep = '', fields = [] } = filter;
   const isFree = !isSearch({ ...filter, grep: undefined });
+  const streams = streamsOf(filter);
+  const isHidden = block.streams.map((stream) => !streams.includes(stream));
+  const regex = filter.regex === undefined ? null : compileRegex(filter.regex);
   for (const index of grep === '' ? numbersTo(block.lines) : withText(block, foldCase(grep))) {
+    if (isHidden[index] === true) continue;
     const isMatch =
       isFree ||
       ((level === undefined || (block.levels[index] as number) <= level) &&
         (invocation === undefined || block.invocations[index] === invocation) &&
-        (stream === undefined || block.streams[index] === stream) &&
+        (deployment === undefined || block.deployments[index] === deployment) &&
+        (status === undefined || isInRange(block.statuses?.[index] ?? 0, status)) &&
         (preview === undefined || block.previews[index] === preview) &&
         (sinceMs === undefined || (block.timesMs[index] as number) >= sinceMs) &&
-        (untilMs === undefined || (block.timesMs[index] as number) < untilMs));
+        (untilMs === undefined || (block.timesMs[index] as number) < untilMs) &&
+        (fields.length === 0 || fieldsMatch(block.fields?.[index] ?? '', fields)) &&
+        (regex === null || regex.test(textAt(block, index))));
     if (isMatch) yield index;
   }
+}
+
+/** Returns whether fields in JSON have all those that are wanted. Parses them only where every name occurs. */
+function fieldsMatch(text: string, wanted: readonly FieldFilter[]): boolean {
+  if (text === '' || !wanted.every(({ name }) => text.includes(JSON.stringify(name)))) return false;
+  return hasFields(readFields(text), wanted);
 }
 
 function* numbersTo(count: number): Generator<number> {

@@ -1,7 +1,8 @@
 /** Log lines of a handler as a download: all that are kept, in the order of their cursors. */
+import type { LogLine } from '../../protocol/nouns.ts';
 import type { Database } from '../db/database.ts';
 import { csvLine, type ExportFormat, exportLimits } from '../exports/lines.ts';
-import { type BlockHead, blocksOf, headsOf } from './block-rows.ts';
+import { type BlockSize, blocksOf, sizesOf } from './block-rows.ts';
 import { searchBlocks } from './block-search.ts';
 
 /** Fields of a line in a download, in the order of the CSV's columns. */
@@ -15,7 +16,11 @@ export const exportedLogFields = [
   'stream',
   'level',
   'text',
+  'status',
+  'fields',
 ] as const;
+
+const allLines = { requests: true };
 
 /** Blocks of one page. */
 const pageBlocks = 16;
@@ -42,26 +47,32 @@ export async function* exportLogLines(
       if (format === 'csv' && after === 0) return csvLine(exportedLogFields);
     }
     const range = { handlerId, after, upTo, direction: 'oldest first' } as const;
-    const heads = pageOf(await headsOf(view, { ...range, filter: {}, limit: pageBlocks }));
+    const heads = pageOf(await sizesOf(view, { ...range, filter: allLines, limit: pageBlocks }));
     const last = heads.at(-1);
     if (last === undefined) return null;
     // The view sees one moment, in which the blocks are as their heads say.
     const blocks = (await blocksOf(view, handlerId, heads)) ?? [];
     after = last.last_cursor;
     const all = { limit: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER };
-    return searchBlocks({ ...range, ...all, handler: '', filter: {}, blocks })
-      .lines.map((line) => {
-        const row = Object.fromEntries(exportedLogFields.map((field) => [field, line[field]]));
-        return format === 'ndjson'
-          ? `${JSON.stringify(row)}\n`
-          : csvLine(exportedLogFields.map((field) => line[field]));
-      })
+    return searchBlocks({ ...range, ...all, handler: '', filter: allLines, blocks })
+      .lines.map((line) => (format === 'ndjson' ? ndjsonOf(line) : csvOf(line)))
       .join('');
   });
 }
 
+/** Returns a line as JSON; status and fields are left out where there are none. */
+function ndjsonOf(line: LogLine): string {
+  return `${JSON.stringify(Object.fromEntries(exportedLogFields.map((field) => [field, line[field]])))}\n`;
+}
+
+/** Returns a line as CSV; fields are one column, as JSON. */
+function csvOf({ fields, ...line }: LogLine): string {
+  const json = fields === undefined ? null : JSON.stringify(fields);
+  return csvLine(exportedLogFields.map((field) => (field === 'fields' ? json : (line[field] ?? null))));
+}
+
 /** Returns the first of `heads` with about a page of lines: at least one. */
-function pageOf(heads: readonly BlockHead[]): readonly BlockHead[] {
+function pageOf(heads: readonly BlockSize[]): readonly BlockSize[] {
   let rows = 0;
   let chars = 0;
   const count = heads.findIndex((head, at) => {

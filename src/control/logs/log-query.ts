@@ -1,13 +1,16 @@
 /** Reads log lines from blocks, a window of bounded size at a time, so that no search holds anybody up for long. */
 import type { Kysely } from 'kysely';
 import { KIB, MIB } from '../../protocol/limits.ts';
+import { blockHeadBytes, blockStreams } from '../../protocol/log-block.ts';
+import { columnBytesOf } from '../../protocol/log-block-reader.ts';
 import type { LogLine } from '../../protocol/nouns.ts';
 import type { LogFilter } from '../../protocol/ports.ts';
 import type { Schema } from '../db/schema.ts';
 import { type BlockHead, type BlockRange, blocksOf, headsOf, mayMatch, type StoredBlock } from './block-rows.ts';
 import { type BlockSearch, type BlockSearchResult, searchBlocks } from './block-search.ts';
 import { expiredBetween } from './expired.ts';
-import { isSearch } from './log-filter.ts';
+import { isSearch, streamsOf } from './log-filter.ts';
+import { compileRegex } from './regex.ts';
 
 export const queryLimits = {
   /** Lines of one answer. */
@@ -20,7 +23,7 @@ export const queryLimits = {
   /** Lines, followed by UTF-16 units of text, that one part of a search unpacks: some milliseconds of the thread. */
   windowRows: 8_192,
   windowBytes: 2 * MIB,
-  /** Lines, followed by UTF-16 units of text, that are unpacked at once on the event loop, without the thread. */
+  /** Lines, followed by bytes of columns, that are unpacked at once on the event loop, without the thread. */
   inlineRows: 4_096,
   inlineBytes: 512 * KIB,
   /**
@@ -30,8 +33,14 @@ export const queryLimits = {
   restMs: 20,
   /** UTF-16 units of text that a search examines for one answer; then it stops, which the answer says. */
   searchBytes: 32 * MIB,
-  /** Lines that a search examines for one answer: all that retention keeps of a handler. */
-  searchRows: 120_000,
+  /** Lines that a search examines for one answer. */
+  searchRows: 500_000,
+  /**
+   * Steps that a regular expression may take for one answer, followed by those of one part of the search: characters of
+   * text times instructions of the pattern's program.
+   */
+  regexSteps: 512 * MIB,
+  windowSteps: 32 * MIB,
 } as const;
 
 /** Sources of a read. */
@@ -83,6 +92,9 @@ async function scan(source: BlockSource, handler: string, range: LogRange): Prom
   const isBackward = range.direction === 'newest first';
   const { handlerId, direction, filter } = range;
   const searches = isSearch(filter);
+  const hidesSome = streamsOf(filter).length < blockStreams.length;
+  const steps = filter.regex === undefined ? 1 : compileRegex(filter.regex).steps;
+  const charsMax = Math.min(queryLimits.searchBytes, queryLimits.regexSteps / steps);
   const lines: LogLine[] = [];
   let bytes = range.bytes ?? queryLimits.bytes;
   let { after, upTo } = range;
@@ -94,18 +106,27 @@ async function scan(source: BlockSource, handler: string, range: LogRange): Prom
   });
   let lookedAt = { rows: 0, chars: 0 };
   while (after < upTo) {
-    if (lookedAt.rows >= queryLimits.searchRows || lookedAt.chars >= queryLimits.searchBytes)
+    if (lookedAt.rows >= queryLimits.searchRows || lookedAt.chars >= charsMax)
       return result({ complete: false, stopped: true });
     const startMs = performance.now();
     const rest = { handlerId, after, upTo, direction };
     const heads = await headsOf(source.db, { ...rest, filter, limit: queryLimits.heads });
-    const left = searches ? queryLimits.windowRows : Math.min(queryLimits.windowRows, range.limit - lines.length);
-    const window = windowOf(heads, { rest, filter, rows: left });
+    // Without a search, as many lines as are missing; more where most turn out to be requests, which are left out.
+    const wanted = searches ? queryLimits.windowRows : Math.max(range.limit - lines.length, lookedAt.rows);
+    const window = windowOf(heads, {
+      ...{ rest, filter, rows: Math.min(queryLimits.windowRows, wanted) },
+      chars: Math.min(queryLimits.windowBytes, queryLimits.windowSteps / steps),
+    });
     const blocks = await load(source, handlerId, window.heads);
     // Blocks have been merged or removed since their heads were read: their lines are elsewhere now.
     if (blocks === null) continue;
     const search = { ...rest, handler, blocks, filter, limit: range.limit - lines.length, bytes };
-    const isShort = window.rows <= queryLimits.inlineRows && window.chars <= queryLimits.inlineBytes;
+    const columnBytes = blocks.reduce(
+      (sum, { data }) => sum + (data.length < blockHeadBytes ? 0 : columnBytesOf(data)),
+      0,
+    );
+    const isShort =
+      window.rows <= queryLimits.inlineRows && columnBytes <= queryLimits.inlineBytes && filter.regex === undefined;
     const found = isShort ? searchBlocks(search) : await source.search(search);
     lines.push(...found.lines);
     bytes -= found.bytes;
@@ -117,10 +138,10 @@ async function scan(source: BlockSource, handler: string, range: LogRange): Prom
     }
     if (isBackward) upTo = window.edge;
     else after = window.edge;
-    // A read without a filter looks at no line in vain.
-    if (!searches) continue;
+    // A read of all lines looks at no line in vain.
+    if (!searches && !hidesSome) continue;
     lookedAt = { rows: lookedAt.rows + window.rows, chars: lookedAt.chars + window.chars };
-    if (blocks.length > 0) await pause(performance.now() - startMs);
+    if (blocks.length > 0 && (searches || !isShort)) await pause(performance.now() - startMs);
   }
   return result({ complete: true });
 }
@@ -140,10 +161,15 @@ interface Window {
   readonly chars: number;
 }
 
-/** Returns the first of `heads` that may match, at least one if any does, with about `rows` lines. */
+/** Returns the first of `heads` that may match, at least one if any does, with about `rows` lines and `chars` of text. */
 function windowOf(
   heads: readonly BlockHead[],
-  { rest, filter, rows: most }: { readonly rest: BlockRange; readonly filter: LogFilter; readonly rows: number },
+  {
+    rest,
+    filter,
+    rows: most,
+    chars: charsMost,
+  }: { readonly rest: BlockRange; readonly filter: LogFilter; readonly rows: number; readonly chars: number },
 ): Window {
   const isBackward = rest.direction === 'newest first';
   const chosen: BlockHead[] = [];
@@ -151,7 +177,7 @@ function windowOf(
   let chars = 0;
   for (const head of heads) {
     if (!mayMatch(head, filter)) continue;
-    if (chosen.length > 0 && (rows >= most || chars + head.text_chars > queryLimits.windowBytes))
+    if (chosen.length > 0 && (rows >= most || chars + head.text_chars > charsMost))
       return { heads: chosen, edge: isBackward ? head.last_cursor : head.first_cursor - 1, rows, chars };
     chosen.push(head);
     rows += head.lines;

@@ -27,8 +27,10 @@ import { allLines } from './block-search.ts';
 import { BlockThread } from './block-thread.ts';
 import { Cursors, CursorsTaken } from './cursors.ts';
 import { foldCase, isSearch, matcher } from './log-filter.ts';
+import type { LogKeeping, OwnKeeping } from './log-keeping.ts';
 import { type BlockSource, type LogRange, type LogRangeResult, queryLimits, readRange } from './log-query.ts';
 import { LogTail, tailLimits } from './log-tail.ts';
+import { mergePages } from './merge-pages.ts';
 import { LogMerger } from './merging.ts';
 import { moveOldLines } from './old-lines.ts';
 import { advanceOrigin, forgetOldOrigins } from './origins.ts';
@@ -65,9 +67,10 @@ export interface LogStoreOptions {
   readonly onMoving?: () => void;
   /** Is called with the bytes stored of a handler's lines. */
   readonly onGrown?: (handlerId: string, bytes: number) => void;
-  /** Lines and bytes kept of a handler; absent: those of retention.ts. */
+  /** Lines, bytes and days kept of a handler; absent: those of retention.ts. */
   readonly retainedLines?: number;
   readonly retainedBytes?: number;
+  readonly retainedDays?: number;
   /** Default `cursorBlock` of cursors.ts. */
   readonly cursorBlock?: number;
 }
@@ -167,7 +170,9 @@ export class LogStore implements LogSink, LogFeed {
     const { db, onMoving = () => {} } = options;
     const cursors = await Cursors.open(db, options.cursorBlock);
     await moveOldLines(db, { cursors, onMoving });
-    return new LogStore(options, { cursors, published: await cursors.last() });
+    const logs = new LogStore(options, { cursors, published: await cursors.last() });
+    await logs.#retention.keeping.load();
+    return logs;
   }
 
   async append(
@@ -187,8 +192,12 @@ export class LogStore implements LogSink, LogFeed {
     const lost = new Map(Object.entries(dropped));
     for (const block of given) {
       const plausible = plausibleBlock(block);
-      if (plausible !== null) blocks.push(plausible);
-      else lost.set(String(block.handlerId), (lost.get(String(block.handlerId)) ?? 0) + claimedLines(block));
+      if (plausible !== null) {
+        blocks.push(plausible);
+        continue;
+      }
+      const id = String((block as LogBlock | null | undefined)?.handlerId);
+      lost.set(id, (lost.get(id) ?? 0) + claimedLines(block));
     }
     return this.#append(blocks, blocks.length === given.length ? dropped : Object.fromEntries(lost), id);
   }
@@ -214,6 +223,20 @@ export class LogStore implements LogSink, LogFeed {
 
   async query(handler: LogHandler, query: LogQuery): Promise<LogPage> {
     if (this.#db.isShared) await this.#catchUp();
+    return this.#queryOne(handler, query);
+  }
+
+  /** Returns lines of several handlers, in the order of their cursors, as `query` does for one. */
+  async queryAll(handlers: readonly LogHandler[], query: LogQuery): Promise<LogPage> {
+    if (this.#db.isShared) await this.#catchUp();
+    // Of one moment: every page ends at the same newest cursor.
+    const newest = this.#published;
+    const before = Math.min(query.before ?? newest + 1, newest + 1);
+    const pages = await Promise.all(handlers.map((handler) => this.#queryOne(handler, { ...query, before })));
+    return mergePages(pages, query);
+  }
+
+  async #queryOne(handler: LogHandler, query: LogQuery): Promise<LogPage> {
     const limit = Math.min(query.limit ?? queryLimits.defaultLines, queryLimits.lines);
     const newest = this.#published;
     const forward = query.after !== undefined;
@@ -241,6 +264,8 @@ export class LogStore implements LogSink, LogFeed {
       after: Math.min(options.after ?? ceiling, ceiling),
       ceiling,
       matches: matcher(options),
+      readsAll: options.regex !== undefined,
+      tellsCaughtUp: options.tellsCaughtUp ?? false,
       read: (after, upTo): Promise<LogRangeResult> =>
         this.#read(handler, {
           handlerId: handler.id,
@@ -277,18 +302,31 @@ export class LogStore implements LogSink, LogFeed {
     return this.#retention.trimTo(handlerId, bytes);
   }
 
+  /** How long and how much of each handler's log is kept. */
+  get keeping(): LogKeeping {
+    return this.#retention.keeping;
+  }
+
+  /** Changes what is kept of a handler, and removes what is too much already. Returns the handler's own values. */
+  async keep(handlerId: string, change: Partial<OwnKeeping>): Promise<OwnKeeping> {
+    const own = await this.keeping.set(handlerId, change);
+    await this.#retention.apply(handlerId);
+    return own;
+  }
+
   /** Removes all lines of a handler that is being purged. */
   async removeHandler(handler: LogHandler): Promise<void> {
     await this.#retention.removeAll(handler.id);
   }
 
   /**
-   * Removes senders of batches that have been silent for long, and moves lines that a control of an earlier version has
-   * stored meanwhile; once an hour is often enough.
+   * Removes lines that are too old and senders of batches that have been silent for long, and moves lines that a control
+   * of an earlier version has stored meanwhile; once an hour is often enough.
    */
   async prune(): Promise<void> {
     if (this.#db.isShared) await moveOldLines(this.#db, { cursors: this.#cursors, onMoving: () => {} });
     await forgetOldOrigins(this.#db.relaxed, this.#now());
+    await this.#retention.expireAll();
   }
 
   /**

@@ -33,6 +33,13 @@ export interface LogTailOptions {
   /** The newest cursor stored when this tail was subscribed. */
   readonly ceiling: number;
   readonly matches: Matcher;
+  /**
+   * Whether all lines are read by `read`: a regular expression is not run on the event loop. Lines that are pushed only
+   * raise the ceiling then.
+   */
+  readonly readsAll: boolean;
+  /** Whether a frame without lines tells when history has been read (LogFrame.caughtUp). */
+  readonly tellsCaughtUp: boolean;
   /** Reads the first lines of (after, upTo]. */
   readonly read: (after: number, upTo: number) => Promise<LogRangeResult>;
   /** Returns the bytes that may wait here now: a share of `tailLimits.allBytes`. */
@@ -45,6 +52,7 @@ export class LogTail {
   #after: number;
   #ceiling: number;
   #live: boolean;
+  #hasTold: boolean;
   #extensions = 0;
   #buffer: LogLine[] = [];
   #bytes = 0;
@@ -57,6 +65,7 @@ export class LogTail {
     this.#after = options.after;
     this.#ceiling = options.ceiling;
     this.#live = options.after >= options.ceiling;
+    this.#hasTold = !options.tellsCaughtUp;
   }
 
   /** Returns the next lines, at least one or a count of dropped ones; null after `close`. One call at a time. */
@@ -72,6 +81,10 @@ export class LogTail {
         if (lines.length > 0 && !this.#closed) return { lines, dropped: this.#takeDropped() };
         continue;
       }
+      if (!this.#hasTold) {
+        this.#hasTold = true;
+        return { lines: [], dropped: this.#takeDropped(), caughtUp: this.#after };
+      }
       if (this.#buffer.length > 0 || this.#dropped > 0) return this.#takeFrame();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -84,6 +97,10 @@ export class LogTail {
    * text of the line at an index, made once for all tails.
    */
   push(lines: readonly LogLine[], folded: (index: number) => string): void {
+    if (this.#options.readsAll) {
+      this.extend(lines.at(-1)?.cursor ?? 0);
+      return;
+    }
     for (const [index, line] of lines.entries()) {
       if (!this.#options.matches(line, () => folded(index))) continue;
       this.#buffer.push(line);

@@ -9,7 +9,7 @@ import { KIB } from '../../protocol/limits.ts';
 import { blockLimits } from '../../protocol/log-block.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
-import { type BlockHead, blocksOf, headsOf, insertBlocks, rowOf, type StoredBlock } from './block-rows.ts';
+import { type BlockSize, blocksOf, insertBlocks, rowOf, type StoredBlock, sizesOf } from './block-rows.ts';
 import type { mergeBlocks } from './block-search.ts';
 
 export const mergeLimits = {
@@ -29,6 +29,8 @@ export const mergeLimits = {
   newBlocks: 32,
   /** Milliseconds between two steps. */
   pauseMs: 50,
+  /** Damaged blocks that are remembered; one that is forgotten is read, and reported, again. */
+  damaged: 1_000,
 } as const;
 
 export interface LogMergerOptions {
@@ -75,25 +77,34 @@ export class LogMerger {
   async #mergeAll(handlerId: string): Promise<void> {
     const range = { handlerId, after: 0, upTo: Number.MAX_SAFE_INTEGER, direction: 'newest first' } as const;
     while (!this.#closed) {
-      const heads = await headsOf(this.#options.db.reader, { ...range, filter: {}, limit: mergeLimits.lookedAt });
-      const group = groupToMerge(heads.reverse(), (head) => (this.#damaged.has(head.first_cursor) ? 3 : rankOf(head)));
+      const all = { ...range, filter: { requests: true }, limit: mergeLimits.lookedAt };
+      const sizes = await sizesOf(this.#options.db.reader, all);
+      const group = groupToMerge(sizes.reverse(), (one) => (this.#damaged.has(one.first_cursor) ? 3 : rankOf(one)));
       if (group === null || !(await this.#mergeOne(handlerId, group))) return;
       await new Promise((resolve) => setTimeout(resolve, mergeLimits.pauseMs));
     }
   }
 
+  #leaveOut(firstCursor: number): void {
+    for (const oldest of this.#damaged) {
+      if (this.#damaged.size < mergeLimits.damaged) break;
+      this.#damaged.delete(oldest);
+    }
+    this.#damaged.add(firstCursor);
+  }
+
   /** Merges one group. Returns false when it has changed meanwhile: a later growth looks again. */
-  async #mergeOne(handlerId: string, heads: readonly BlockHead[]): Promise<boolean> {
+  async #mergeOne(handlerId: string, heads: readonly BlockSize[]): Promise<boolean> {
     const { db, merge, onError } = this.#options;
     const blocks = await blocksOf(db.reader, handlerId, heads);
     if (blocks === null || this.#closed) return false;
     const result = await merge(blocks);
     if ('damaged' in result) {
-      this.#damaged.add(result.damaged);
+      this.#leaveOut(result.damaged);
       onError(new Error(`a block of log lines of handler ${handlerId}, at cursor ${result.damaged}, is damaged`));
       return true;
     }
-    const [first, last] = [heads[0] as BlockHead, heads.at(-1) as BlockHead];
+    const [first, last] = [heads[0] as BlockSize, heads.at(-1) as BlockSize];
     const cursors = { first: first.first_cursor, last: last.last_cursor };
     try {
       await db.relaxed.transaction().execute(async (trx) => {
@@ -120,7 +131,7 @@ export class LogMerger {
  * Returns the oldest neighbours that should become one block; null: none. `heads` are in the order of their cursors.
  * Lower ranks go first, so that new small blocks are not packed into a large one again and again.
  */
-export function groupToMerge<Head extends Pick<BlockHead, 'lines' | 'text_chars'>>(
+export function groupToMerge<Head extends Pick<BlockSize, 'lines' | 'text_chars'>>(
   heads: readonly Head[],
   rank: (head: Head) => number,
 ): readonly Head[] | null {
@@ -142,12 +153,12 @@ export function groupToMerge<Head extends Pick<BlockHead, 'lines' | 'text_chars'
 }
 
 /** Returns the rank of a block by its size. */
-export function rankOf({ lines, text_chars }: Pick<BlockHead, 'lines' | 'text_chars'>): number {
+export function rankOf({ lines, text_chars }: Pick<BlockSize, 'lines' | 'text_chars'>): number {
   return mergeLimits.ranks.filter((least) => lines >= least.lines || text_chars >= least.chars).length;
 }
 
 /** Returns as many of the first blocks as fit into one. */
-function fitting<Head extends Pick<BlockHead, 'lines' | 'text_chars'>>(run: readonly Head[]): readonly Head[] {
+function fitting<Head extends Pick<BlockSize, 'lines' | 'text_chars'>>(run: readonly Head[]): readonly Head[] {
   let lines = 0;
   let chars = 0;
   const group: Head[] = [];

@@ -2,8 +2,9 @@
  * Moves log lines that an earlier version stored as rows into blocks, in steps: each is one transaction, so a stop at
  * any moment loses nothing and the next start goes on. Lines keep their cursors.
  *
- * On PostgreSQL a control of the earlier version may still write rows. Those that come after blocks of their handler
- * get new cursors, because blocks must not overlap; readers of this version see them as new lines.
+ * On PostgreSQL a control of the earlier version may still write rows. Readers of this version do not see rows, so they
+ * may have passed the cursors of those rows; and blocks must not overlap. So rows above the cursor at which this version
+ * first opened the log (setting `log_rows_end`) get new cursors, as do those among blocks: readers see them as new lines.
  */
 import { type Selectable, sql, type Transaction } from 'kysely';
 import { KIB } from '../../protocol/limits.ts';
@@ -23,6 +24,8 @@ export const moveLimits = {
   textBytes: 256 * KIB,
 } as const;
 
+const rowsEndKey = 'log_rows_end';
+
 export interface MoveOptions {
   readonly cursors: Cursors;
   /** Is called before the first step. */
@@ -33,6 +36,7 @@ export interface MoveOptions {
 export async function moveOldLines(db: Database, { cursors, onMoving }: MoveOptions): Promise<number> {
   let moved = 0;
   const upTo = await cursors.last();
+  const kept = await keptCursors(db, upTo);
   let last = upTo;
   for (;;) {
     const next = await db.relaxed
@@ -46,7 +50,7 @@ export async function moveOldLines(db: Database, { cursors, onMoving }: MoveOpti
     if (moved === 0) onMoving();
     await cursors.reserve(last, moveLimits.lines);
     try {
-      const step = { cursors, handlerId: next.handler_id, upTo };
+      const step = { cursors, handlerId: next.handler_id, upTo, kept };
       moved += await db.relaxed.transaction().execute((trx) => moveStep(trx, step));
     } catch (error) {
       if (!(error instanceof CursorsTaken)) throw error;
@@ -55,11 +59,31 @@ export async function moveOldLines(db: Database, { cursors, onMoving }: MoveOpti
   }
 }
 
+interface StepOptions {
+  readonly cursors: Cursors;
+  readonly handlerId: string;
+  /** Cursor of the last row that is moved now, followed by that of the last row that keeps its cursor. */
+  readonly upTo: number;
+  readonly kept: number;
+}
+
+/** Returns the last cursor when this version first opened the log. `last`: the last cursor now. */
+async function keptCursors(db: Database, last: number): Promise<number> {
+  await db
+    .insertInto('settings')
+    .values({ key: rowsEndKey, value: String(last) })
+    .onConflict((oc) => oc.column('key').doNothing())
+    .execute();
+  const { value } = await db
+    .selectFrom('settings')
+    .select('value')
+    .where('key', '=', rowsEndKey)
+    .executeTakeFirstOrThrow();
+  return Number(value);
+}
+
 /** Moves the oldest rows of a handler. Returns how many; 0 when another control has moved them meanwhile. */
-async function moveStep(
-  trx: Transaction<Schema>,
-  { cursors, handlerId, upTo }: { readonly cursors: Cursors; readonly handlerId: string; readonly upTo: number },
-): Promise<number> {
+async function moveStep(trx: Transaction<Schema>, { cursors, handlerId, upTo, kept }: StepOptions): Promise<number> {
   const sizes = await trx
     .selectFrom('log_lines')
     .select(['cursor', sql<number>`octet_length(text)`.as('bytes')])
@@ -89,7 +113,9 @@ async function moveStep(
     .select(({ fn }) => fn.max<number | null>('last_cursor').as('cursor'))
     .where('handler_id', '=', handlerId)
     .executeTakeFirst();
-  const isLate = (rows[0] as { cursor: number }).cursor <= (newest?.cursor ?? 0);
+  const isLate =
+    (rows[0] as { cursor: number }).cursor <= (newest?.cursor ?? 0) ||
+    (rows.at(-1) as { cursor: number }).cursor > kept;
   const given = isLate ? await newCursors(trx, cursors, rows.length) : rows.map(({ cursor }) => cursor);
   const packed = packLines(rows.map(lineOf), given);
   const ends = { first: given[0] as number, last: given.at(-1) as number };

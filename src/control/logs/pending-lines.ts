@@ -1,7 +1,9 @@
 /** Lines before they have a cursor: checks those of runners, and makes the log's own. */
 import { logLimits } from '../../protocol/limits.ts';
+import { blockLimits } from '../../protocol/log-block.ts';
+import { readFields } from '../../protocol/log-block-reader.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
-import { logLevels, type PendingLogLine } from '../../protocol/nouns.ts';
+import { logLevels, logStreams, type PendingLogLine } from '../../protocol/nouns.ts';
 import { previewLimits } from '../../protocol/previews.ts';
 
 /** Characters of a text; a runner cuts its texts below that, so longer ones are cut here. */
@@ -22,10 +24,20 @@ export function plausible(line: PendingLogLine): PendingLogLine {
     seq: whole(line.seq),
     timeMs: whole(Math.round(line.timeMs)),
     gas: whole(line.gas),
-    stream: line.stream === 'stderr' || line.stream === 'platform' ? line.stream : 'log',
+    stream: logStreams.includes(line.stream) ? line.stream : 'log',
     level: Number.isSafeInteger(line.level) ? line.level : logLevels.info,
     text: String(line.text).slice(0, textCharsMax),
+    ...(isStatus(line.status) ? { status: line.status } : {}),
+    ...(isFields(line.fields) ? { fields: line.fields } : {}),
   };
+}
+
+function isStatus(status: unknown): status is number {
+  return Number.isSafeInteger(status) && Number(status) >= 100 && Number(status) <= 999;
+}
+
+function isFields(fields: unknown): fields is string {
+  return typeof fields === 'string' && fields.length <= blockLimits.fieldsChars && readFields(fields) !== undefined;
 }
 
 /** Makes the line by which the log reports lost lines. `timeMs` in Unix milliseconds. */

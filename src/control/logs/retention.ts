@@ -1,16 +1,23 @@
-/** Keeps the newest blocks of each handler, in small steps between the inserts. */
-import { logLimits, MIB } from '../../protocol/limits.ts';
+/**
+ * Keeps the newest blocks of each handler, in small steps between the inserts: by bytes whenever a handler has grown, by
+ * age once an hour.
+ */
+import { MIB } from '../../protocol/limits.ts';
 import type { Database } from '../db/database.ts';
 import { GrowthWatch } from '../db/growth-watch.ts';
 import { forgetExpired, noteExpired } from './expired.ts';
+import { LogKeeping } from './log-keeping.ts';
 
 export const retentionLimits = {
   /** Blocks deleted by one statement: a few milliseconds that an insert may have to wait. */
   stepBlocks: 100,
   /** Blocks whose sizes one statement reads. */
   readBlocks: 1_000,
-  /** Bytes of blocks kept per handler, as they are stored. */
+  /** Bytes of blocks kept per handler, as they are stored, and days, unless the operator sets others. */
   retainedBytes: 128 * MIB,
+  retainedDays: 30,
+  /** Milliseconds by which the wall clock may differ from what the monotonic clock tells before it counts as moved. */
+  clockMs: 60 * 60_000,
   /** Bytes counted for a block besides its own: the other columns and the index. */
   blockOverheadBytes: 200,
   /** Growth after which a handler is trimmed again, as a share of the retained lines or bytes. */
@@ -20,31 +27,102 @@ export const retentionLimits = {
 export interface LogRetentionOptions {
   readonly db: Database;
   readonly onError: (error: unknown) => void;
+  /** Lines kept per handler; absent: any number. */
   readonly retainedLines?: number;
   readonly retainedBytes?: number;
+  readonly retainedDays?: number;
+  /** Unix milliseconds, followed by monotonic milliseconds; absent: those of this machine. */
+  readonly now?: () => number;
+  readonly uptimeMs?: () => number;
 }
+
+const dayMs = 24 * 60 * 60_000;
 
 export class LogRetention {
   readonly #db: Database;
   readonly #lines: number;
-  readonly #bytes: number;
+  readonly #keeping: LogKeeping;
   readonly #watch: GrowthWatch;
+  readonly #now: () => number;
+  readonly #uptimeMs: () => number;
+  /** Wall clock minus monotonic clock, in milliseconds, when both were last compared. */
+  #clockOffsetMs: number;
+  /** Monotonic milliseconds before which no line is too old: the wall clock has moved. */
+  #clockSettledMs = 0;
   #closed = false;
 
   constructor(options: LogRetentionOptions) {
     this.#db = options.db;
-    this.#lines = options.retainedLines ?? logLimits.retainedLines;
-    this.#bytes = options.retainedBytes ?? retentionLimits.retainedBytes;
+    this.#lines = options.retainedLines ?? Number.MAX_SAFE_INTEGER;
+    this.#keeping = new LogKeeping(options.db, {
+      days: options.retainedDays ?? retentionLimits.retainedDays,
+      bytes: options.retainedBytes ?? retentionLimits.retainedBytes,
+    });
+    this.#now = options.now ?? Date.now;
+    this.#uptimeMs = options.uptimeMs ?? (() => performance.now());
+    this.#clockOffsetMs = this.#now() - this.#uptimeMs();
     this.#watch = new GrowthWatch({
       slack: retentionLimits.slack,
-      trim: (handlerId) => this.#trim(handlerId, { lines: this.#lines, bytes: this.#bytes }),
+      trim: (handlerId) => this.#trim(handlerId, { lines: this.#lines, bytes: this.#keeping.of(handlerId).bytes }),
       onError: options.onError,
     });
   }
 
   /** Adds stored lines and bytes to a handler's growth. */
   grown(handlerId: string, by: { readonly lines: number; readonly bytes: number }): void {
-    this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#bytes);
+    this.#watch.grown(handlerId, by.lines / this.#lines + by.bytes / this.#keeping.of(handlerId).bytes);
+  }
+
+  /** What is kept of each handler. */
+  get keeping(): LogKeeping {
+    return this.#keeping;
+  }
+
+  /** Applies new values of `keeping` to a handler at once. */
+  async apply(handlerId: string): Promise<void> {
+    const { days, bytes } = this.#keeping.of(handlerId);
+    await this.trimTo(handlerId, bytes);
+    if (this.#isClockSettled()) await this.#expire(handlerId, this.#now() - days * dayMs);
+  }
+
+  /**
+   * Removes blocks whose lines are all older than their handler keeps them. While the wall clock has just been moved,
+   * nothing is: a clock that jumps forward and back again would cost every log.
+   */
+  async expireAll(): Promise<void> {
+    await this.#keeping.load();
+    if (!this.#isClockSettled()) return;
+    const rows = await this.#db.reader.selectFrom('log_blocks').select('handler_id').distinct().execute();
+    for (const { handler_id: handlerId } of rows)
+      await this.#expire(handlerId, this.#now() - this.#keeping.of(handlerId).days * dayMs);
+  }
+
+  #isClockSettled(): boolean {
+    const uptimeMs = this.#uptimeMs();
+    const offsetMs = this.#now() - uptimeMs;
+    if (Math.abs(offsetMs - this.#clockOffsetMs) > retentionLimits.clockMs) this.#clockSettledMs = uptimeMs + dayMs;
+    this.#clockOffsetMs = offsetMs;
+    return uptimeMs >= this.#clockSettledMs;
+  }
+
+  /** Removes a handler's oldest blocks up to the first with a line of `cutoffMs` or later. */
+  async #expire(handlerId: string, cutoffMs: number): Promise<void> {
+    let last = 0;
+    while (!this.#closed) {
+      const step = await this.#db.reader
+        .selectFrom('log_blocks')
+        .select(['first_cursor', 'last_cursor', 'last_ms'])
+        .where('handler_id', '=', handlerId)
+        .where('first_cursor', '>', last)
+        .orderBy('first_cursor')
+        .limit(retentionLimits.readBlocks)
+        .execute();
+      const kept = step.findIndex(({ last_ms }) => last_ms >= cutoffMs);
+      const old = kept < 0 ? step : step.slice(0, kept);
+      last = old.at(-1)?.last_cursor ?? last;
+      if (old.length < retentionLimits.readBlocks) break;
+    }
+    if (last > 0) await this.#deleteUpTo(handlerId, last);
   }
 
   /** Resolves when no trim is due. */

@@ -161,9 +161,10 @@ export class Process {
   /** Number of system calls, by the index of the import. The InstancePlan has the names. */
   counts: Uint32Array | null = null;
   waitsMs: Float64Array | null = null;
+  /** Number of lines, those that are left out included. */
   logLines = 0;
   #hostWork = 0;
-  #logDropped = 0;
+  #logLeftOut = 0;
   #files: FileSystem | null = null;
   #args: TextList | null = null;
   #environ: TextList | null = null;
@@ -262,8 +263,8 @@ export class Process {
   }
 
   /**
-   * Writes `text` as one LogLine, or as several if it is longer than a line may be. Lines beyond
-   * logLimits.linesPerInvocation are only counted; the first of them is replaced by a line that says so.
+   * Writes `text` as one LogLine, or as several if it is longer than a line may be. Of the lines beyond
+   * logLimits.linesPerInvocation a sample is written, the others are counted.
    */
   log(level: number, stream: LogStream, text: string): void {
     this.work(text.length);
@@ -333,25 +334,26 @@ export class Process {
    * Logs the number of dropped lines, aborts the signal and releases the files. Runs after all Resources have closed.
    */
   #letGo(): void {
-    if (this.#logDropped > 0) {
-      const text = `${this.#logDropped} more log lines of this invocation were dropped`;
-      this.#write(logLevels.warning, 'platform', `${text} (limit ${logLimits.linesPerInvocation})`);
-      this.#logDropped = 0;
+    if (this.#logLeftOut > 0) {
+      const text = `this invocation wrote ${this.logLines} log lines, of which ${this.#logLeftOut} are left out`;
+      this.#logLeftOut = 0;
+      this.#write(logLevels.warning, 'platform', text);
     }
     this.#abort?.abort();
     this.#files?.release();
   }
 
   #logOne(level: number, stream: LogStream, text: string): void {
-    if (this.logLines < logLimits.linesPerInvocation) {
+    if (this.logLines === logLimits.linesPerInvocation) {
+      const limit = `this invocation has written ${logLimits.linesPerInvocation} log lines`;
+      this.#write(logLevels.warning, 'platform', `${limit}; a sample of the rest follows, with their count at its end`);
+    }
+    if (isKept(this.logLines + 1)) {
       this.#write(level, stream, text);
       return;
     }
-    if (this.#logDropped === 0) {
-      const limit = `this invocation has written ${logLimits.linesPerInvocation} log lines`;
-      this.#write(logLevels.warning, 'platform', `${limit}; it is silent until its end, where the rest is counted`);
-    }
-    this.#logDropped += 1;
+    this.logLines += 1;
+    this.#logLeftOut += 1;
   }
 
   #write(level: number, stream: LogStream, text: string): void {
@@ -365,4 +367,15 @@ export class Process {
       text,
     });
   }
+}
+
+/**
+ * Returns whether line `number` (from 1) of an Invocation is kept: all up to logLimits.linesPerInvocation, then every
+ * hundredth, from ten times that number on every thousandth, and so on. So each power of ten adds at most 900 lines.
+ */
+function isKept(number: number): boolean {
+  const most = logLimits.linesPerInvocation;
+  if (number <= most) return true;
+  const every = 100 * 10 ** Math.floor(Math.log10(number / most));
+  return number % every === 0;
 }

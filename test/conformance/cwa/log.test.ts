@@ -52,7 +52,7 @@ test('log_write splits a line that is too long, and marks the pieces', async () 
          (call $log (i32.const 6) (i32.const 0) (i32.const 65536))))`,
   );
   const piece = 'x'.repeat(logLimits.lineBytes);
-  expect(run.logs.map((line) => line.text)).toEqual([`${piece}…`, `…${piece}…`, `…${piece}…`, `…${piece}`]);
+  expect(run.logs.map((line) => line.text)).toEqual(Array.from({ length: 8 }, (_, n) => `(${n + 1}/8) ${piece}`));
 });
 
 test('log_write of more than 1 MiB is cut, and marked', async () => {
@@ -61,20 +61,25 @@ test('log_write of more than 1 MiB is cut, and marked', async () => {
        (func (export "main") (call $log (i32.const 6) (i32.const 0) (i32.const 1048577))))`,
   );
   expect(run.logs).toHaveLength(logLimits.messageBytes / logLimits.lineBytes + 1);
-  expect(run.logs.at(-1)?.text).toBe('…… (cut)');
+  expect(run.logs.at(-1)?.text).toBe('(129/129) … (cut)');
 });
 
-test('lines beyond the limit of an Invocation are counted, not kept', async () => {
+test('of the lines beyond the limit of an Invocation a sample is kept, and the others are counted', async () => {
   const run = await runGuest(
     `(module (import "cwa" "log_write" (func $log (param i32 i32 i32))) (memory 1)
        (func (export "main") (local $i i32)
          (loop $next
            (call $log (i32.const 6) (i32.const 0) (i32.const 1))
            (local.set $i (i32.add (local.get $i) (i32.const 1)))
-           (br_if $next (i32.lt_u (local.get $i) (i32.const ${logLimits.linesPerInvocation + 5}))))))`,
+           (br_if $next (i32.lt_u (local.get $i) (i32.const ${120_005}))))))`,
   );
-  expect(run.logs).toHaveLength(logLimits.linesPerInvocation + 2);
-  // At once, not at its end: a reader would take the silence for a standstill.
-  expect(run.logs.at(-2)).toMatchObject({ level: 3, stream: 'platform', text: expect.stringContaining('silent') });
-  expect(run.logs.at(-1)).toMatchObject({ level: 3, stream: 'platform', text: expect.stringContaining('5 more') });
+  // At once, not at its end: a reader would take the gap for a standstill.
+  const { linesPerInvocation } = logLimits;
+  expect(run.logs[linesPerInvocation]).toMatchObject({ level: 3, stream: 'platform' });
+  expect(run.logs[linesPerInvocation]?.text).toContain('a sample of the rest follows');
+  // Every hundredth up to 100,000, every thousandth up to a million; then the exact count.
+  expect(run.logs).toHaveLength(linesPerInvocation + 1 + 900 + 20 + 1);
+  const [, written, leftOut] = /wrote (\d+) log lines, of which (\d+) are left out/.exec(run.logs.at(-1)!.text) ?? [];
+  expect(Number(written)).toBe(120_005 + 1);
+  expect(Number(written) - Number(leftOut)).toBe(run.logs.length - 1);
 });

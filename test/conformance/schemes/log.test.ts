@@ -39,6 +39,19 @@ test('the prefix stands in front of every line', async () => {
   expect(run.logs.map((line) => line.text)).toEqual(['my guest: one', 'my guest: two']);
 });
 
+test.each([
+  ['error', 1],
+  ['warning', 3],
+  ['7', 7],
+])('level=%s is the level of every line', async (level, number) => {
+  const run = await lines(`log://?prefix=x&level=${level}`, ['one\n']);
+  expect(run.logs).toEqual([{ level: number, stream: 'log', text: 'x: one' }]);
+});
+
+test.each(['loud', '99', '-1', ''])('level=%s is -2', async (level) => {
+  expect((await lines(`log://?level=${level}`, [])).results[0]).toBe(-2);
+});
+
 test('a prefix that is too long is -2', async () => {
   const run = await lines(`log://?prefix=${'p'.repeat(200)}`, []);
   expect(run.results[0]).toBe(-2);
@@ -71,7 +84,8 @@ test('a line longer than the limit is split and marked; the next line is whole',
   );
   expect(run.end).toEqual({ kind: 'exit', status: 131062 });
   const texts = run.logs.map((line) => line.text);
-  expect(texts).toHaveLength(9);
-  expect(texts.join('').replaceAll('…', '')).toBe(`${'a'.repeat(131_056)}next`);
-  expect(texts.map((text) => `${text.at(0)}${text.at(-1)}`)).toEqual(['a…', ...Array(6).fill('……'), '…a', 'nt']);
+  expect(texts).toHaveLength(17);
+  expect(texts.map((text) => text.replace(/^\(\S+\) /, '')).join('')).toBe(`${'a'.repeat(131_056)}next`);
+  const marks = [...Array.from({ length: 15 }, (_, n) => `(${n + 1}/…)`), '(16/16)'];
+  expect(texts.map((text) => text.split(' ')[0])).toEqual([...marks, 'next']);
 });

@@ -179,6 +179,8 @@ describe('answers', () => {
       ['finishRollout', `/handlers/${created}/release/finish`],
       ['abortRollout', `/handlers/${created}/release`],
       ['queryLogs', `/handlers/${created}/logs`],
+      ['getLogRetention', `/handlers/${created}/logs/retention`],
+      ['setLogRetention', `/handlers/${created}/logs/retention`, { days: 7 }],
       ['listInvocations', `/handlers/${created}/invocations`],
       ['getInvocation', `/handlers/${created}/invocations/inv-1`],
       ['getUsage', `/handlers/${created}/usage?minutes=5`],

@@ -1,13 +1,16 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mergeBlocks } from '../../../src/control/logs/block-search.ts';
+import { type BlockSearch, mergeBlocks, searchBlocks } from '../../../src/control/logs/block-search.ts';
 import { expiredBetween } from '../../../src/control/logs/expired.ts';
-import { queryLimits } from '../../../src/control/logs/log-query.ts';
+import { queryLimits, readRange } from '../../../src/control/logs/log-query.ts';
 import { LogStore } from '../../../src/control/logs/log-store.ts';
 import { groupToMerge, LogMerger, mergeLimits, rankOf } from '../../../src/control/logs/merging.ts';
 import { moveLimits } from '../../../src/control/logs/old-lines.ts';
-import { type LogBlock, packByHandler } from '../../../src/protocol/log-block.ts';
+import { RecentBlocks } from '../../../src/control/logs/recent-blocks.ts';
+import { MIB } from '../../../src/protocol/limits.ts';
+import { type LogBlock, packByHandler, packLines } from '../../../src/protocol/log-block.ts';
 import { handlerIdOf } from '../../../src/protocol/names.ts';
 import type { LogLine } from '../../../src/protocol/nouns.ts';
+import type { LogFilter } from '../../../src/protocol/ports.ts';
 import { onEachDatabase, onPostgres } from '../../support/database.ts';
 import { type Bench, bench, idOf, line, numbered, storedLines, storeLines } from '../../support/logs.ts';
 
@@ -63,7 +66,25 @@ onEachDatabase('blocks of log lines', (dialect) => {
       ]);
       await logs.appendBlocks([{ ...bad!, lines: Number.NaN }, { ...bad!, lines: 10 ** 9 }, {} as never]);
       expect(logs.counters.dropped).toBe(49 + 3);
+      await logs.appendBlocks([null as never, undefined as never, 'text' as never, good!]);
+      expect(logs.counters.dropped).toBe(49 + 6);
+      expect((await logs.query(it.b, {})).lines).toHaveLength(2);
       expect(it.errors).toEqual([]);
+    });
+
+    test('of a handler whose id no database takes cost no other block', async () => {
+      const [good] = packByHandler([line('bb', 'good')]);
+      await logs.appendBlocks([{ ...good!, handlerId: handlerIdOf('a\0b') }, good!], { [handlerIdOf('\0')]: 5 });
+      expect((await logs.query(it.b, {})).lines).toHaveLength(1);
+      expect(logs.counters).toMatchObject({ stored: 1, unknown: 2 });
+      expect(it.errors).toEqual([]);
+    });
+
+    test('that say less of themselves than they have are refused, since readers choose by it how to unpack', async () => {
+      const [block] = packByHandler(Array.from({ length: 10 }, (_, seq) => line('aa', 'x'.repeat(9_000), { seq })));
+      await logs.appendBlocks([{ ...block!, textChars: 0 }]);
+      expect(logs.counters.dropped).toBe(10);
+      expect((await logs.query(it.a, {})).lines).toHaveLength(1);
     });
 
     test('whose bytes are damaged cost their own lines, and every way to read says so', async () => {
@@ -157,6 +178,22 @@ onEachDatabase('blocks of log lines', (dialect) => {
       expect((await rows()).find(({ first_cursor }) => first_cursor === 10)?.lines).toBe(1);
     });
 
+    test('do not take one whose lines reach into the cursors of the next', async () => {
+      for (let i = 0; i < 40; i += 1)
+        await storeLines(it.db, it.a.id, [{ cursor: i + 1, line: line('aa', `line ${i}`) }]);
+      const packed = packLines([line('aa', 'a'), line('aa', 'b')], [1, 500]);
+      await it.db
+        .updateTable('log_blocks')
+        .set({ data: packed.data, lines: 2 })
+        .where('first_cursor', '=', 20)
+        .execute();
+      await merging(it.a.id);
+      expect(it.errors.map(String)).toEqual([expect.stringContaining('at cursor 20, is damaged')]);
+      const stored = await it.db.selectFrom('log_blocks').select('first_cursor').orderBy('first_cursor').execute();
+      expect(stored.map(({ first_cursor }) => first_cursor)).toContain(20);
+      expect(stored.length).toBeLessThan(10);
+    });
+
     test('nothing of what retention has removed meanwhile comes back', async () => {
       for (let i = 0; i < 40; i += 1)
         await storeLines(it.db, it.a.id, [{ cursor: i + 1, line: line('aa', `line ${i}`) }]);
@@ -210,6 +247,36 @@ onEachDatabase('blocks of log lines', (dialect) => {
       const page = await logs.query(it.a, { after: 0, grep: 'xx', limit: 1_000 });
       expect(page.lines.length * 16_000).toBeLessThanOrEqual(queryLimits.bytes + 16_000);
       expect(seqs(page.lines)).toEqual(upTo(page.lines.length));
+      const inThread = async (filter: LogFilter, limit: number): Promise<boolean> => {
+        let asked = false;
+        const source = {
+          db: it.db,
+          recent: () => undefined,
+          search: async (search: BlockSearch) => {
+            asked = true;
+            return searchBlocks(search);
+          },
+        };
+        const range = { handlerId: it.a.id, after: 0, upTo: 1_000, direction: 'newest first', filter, limit } as const;
+        await readRange(source, 'aa', range);
+        return asked;
+      };
+      expect(await inThread({}, 5)).toBe(false);
+      expect(await inThread({ grep: 'xx' }, 5)).toBe(true);
+      expect(await inThread({}, 1_000)).toBe(true);
+      await it.db.updateTable('log_blocks').set({ text_chars: 0 }).execute();
+      expect(await inThread({}, 1_000)).toBe(true);
+      expect(await inThread({ regex: 'x' }, 1)).toBe(true);
+    });
+
+    test('finds the newest blocks in memory, and forgets the oldest of them above a bound', () => {
+      const recent = new RecentBlocks();
+      const bytes = Uint8Array.from({ length: MIB }, () => 1);
+      for (let first = 1; first <= 20; first += 1) recent.add('h', { first, lines: 1 }, bytes);
+      expect(recent.get('h', 20, 1)).toEqual(bytes);
+      expect(recent.get('h', 20, 2)).toBeUndefined();
+      expect(recent.get('other', 20, 1)).toBeUndefined();
+      expect(upTo(20).filter((n) => recent.get('h', n + 1, 1) !== undefined)).toEqual(upTo(15).map((n) => n + 5));
     });
   });
 
@@ -223,6 +290,8 @@ onEachDatabase('blocks of log lines', (dialect) => {
 
     async function reopenWith(given: ReturnType<typeof old>): Promise<string[]> {
       await logs.close();
+      // The rows are as old as this version's first start.
+      await it.db.deleteFrom('settings').where('key', '=', 'log_rows_end').execute();
       for (let at = 0; at < given.length; at += 500)
         await it.db
           .insertInto('log_lines')
@@ -288,10 +357,29 @@ onEachDatabase('blocks of log lines', (dialect) => {
 });
 
 onPostgres('rows of a control of the earlier version beside this one', (dialect) => {
+  test('never get cursors that readers have passed, without lines of their handler too', async () => {
+    const it = await bench(dialect);
+    const logs = await it.openLogs();
+    // Cursor 1 is the other control's; a reader of this one has seen everything up to 3.
+    await it.db.updateTable('settings').set({ value: '1' }).where('key', '=', 'log_cursor').execute();
+    await logs.append(numbered('bb', 2));
+    const { cursor } = await logs.query(it.a, {});
+    expect(cursor).toBe(3);
+    const facts = { deployment: 1, invocation: 'i', time_ms: Date.now(), gas: 1, stream: 'log', level: 6 };
+    await it.db
+      .insertInto('log_lines')
+      .values({ ...facts, cursor: 1, handler_id: idOf('aa'), seq: 1, text: 'old' })
+      .execute();
+    await logs.prune();
+    expect((await logs.query(it.a, { after: cursor })).lines.map(({ text }) => text)).toEqual(['old']);
+    await logs.close();
+    await it.close();
+  });
+
   test('become new lines of the log once an hour, none lost', async () => {
     const it = await bench(dialect);
     const logs = await it.openLogs();
-    await logs.append(numbered('aa', 3));
+    await logs.append(numbered('aa', 3).map((one) => ({ ...one, timeMs: Date.now() })));
     const reserved = await it.db
       .updateTable('settings')
       .set({ value: '5' })
@@ -299,8 +387,8 @@ onPostgres('rows of a control of the earlier version beside this one', (dialect)
       .returning('value')
       .execute();
     expect(reserved).toEqual([{ value: '5' }]);
-    await logs.append(numbered('aa', 1, 3));
-    const facts = { deployment: 1, invocation: 'i', time_ms: 1, gas: 1, stream: 'log', level: 6 };
+    await logs.append(numbered('aa', 1, 3).map((one) => ({ ...one, timeMs: Date.now() })));
+    const facts = { deployment: 1, invocation: 'i', time_ms: Date.now(), gas: 1, stream: 'log', level: 6 };
     await it.db
       .insertInto('log_lines')
       .values(

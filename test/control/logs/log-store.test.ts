@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { foldCase, matcher, parseLevel } from '../../../src/control/logs/log-filter.ts';
 import { queryLimits } from '../../../src/control/logs/log-query.ts';
 import { type LogStore, storeLimits } from '../../../src/control/logs/log-store.ts';
-import { type LogTail, tailLimits } from '../../../src/control/logs/log-tail.ts';
-import type { LogLine } from '../../../src/protocol/nouns.ts';
+import { LogTail, tailLimits } from '../../../src/control/logs/log-tail.ts';
+import { type LogLine, logStreams } from '../../../src/protocol/nouns.ts';
 import { onEachDatabase } from '../../support/database.ts';
-import { type Bench, bench, idOf, line, numbered } from '../../support/logs.ts';
+import { type Bench, bench, idOf, line, numbered, storedLines } from '../../support/logs.ts';
 
 onEachDatabase('logs', (dialect) => {
   let it: Bench;
@@ -249,29 +249,171 @@ onEachDatabase('logs', (dialect) => {
       );
       const text = fc.array(piece, { maxLength: 4 }).map((parts) => parts.join('').toWellFormed());
       const stored = fc.sample(text, { numRuns: 400, seed: 7 });
-      const streams = ['log', 'stderr', 'platform'] as const;
-      const facts = (seq: number) => ({ level: seq % 8, stream: streams[seq % 3] ?? 'log', timeMs: seq }) as const;
+      const facts = (seq: number) =>
+        ({
+          ...{ level: seq % 8, stream: logStreams[seq % 4] ?? 'log', timeMs: seq, deployment: seq % 5 },
+          ...(seq % 4 === 3 ? { status: 200 + (seq % 7) * 51 } : {}),
+          ...(seq % 6 === 0 ? { fields: JSON.stringify({ user: seq % 3, '': 'é"' }) } : {}),
+        }) as const;
       const time = fc.option(fc.nat(400), { nil: undefined });
       const choice = fc.record({
         grep: text,
         level: fc.option(fc.nat(8), { nil: undefined }),
-        stream: fc.option(fc.constantFrom(...streams), { nil: undefined }),
+        stream: fc.option(fc.constantFrom(...logStreams), { nil: undefined }),
+        requests: fc.option(fc.boolean(), { nil: undefined }),
+        deployment: fc.option(fc.nat(5), { nil: undefined }),
+        status: fc.option(fc.constantFrom({ from: 200, to: 299 }, { from: 404, to: 404 }, { from: 400, to: 599 }), {
+          nil: undefined,
+        }),
+        regex: fc.option(fc.constantFrom('^a', '[kK]', '(?i)é|_', '^$'), { nil: undefined, freq: 3 }),
+        fields: fc.option(
+          fc.constantFrom(
+            [{ name: 'user' }],
+            [
+              { name: 'user', value: '2' },
+              { name: '', value: 'é"' },
+            ],
+            [{ name: 'x' }],
+          ),
+          { nil: undefined, freq: 3 },
+        ),
         sinceMs: time,
         untilMs: time,
       });
       await logs.append(stored.map((t, seq) => line('aa', t, { seq, ...facts(seq) })));
+      const all = await storedLines(it.db, it.a.id);
       await fc.assert(
         fc.asyncProperty(choice, async (filter) => {
           const { lines } = await logs.query(it.a, { ...filter, limit: 1_000 });
           const matches = matcher(filter);
-          const expected = stored.flatMap((t, seq) =>
-            matches({ ...facts(seq), invocation: 'i' }, () => foldCase(t)) ? [seq] : [],
-          );
+          const expected = all.filter((one) => matches(one, () => foldCase(one.text))).map(({ seq }) => seq);
           expect(lines.map(({ seq }) => seq)).toEqual(expected);
         }),
-        { numRuns: 60, verbose: 1 },
+        { numRuns: 150, verbose: 1 },
       );
     });
+  });
+
+  describe('structured lines and requests', () => {
+    const fields = (of: object) => ({ fields: JSON.stringify(of) });
+
+    test('keep their fields, and are found by name and value', async () => {
+      await logs.append([
+        line('aa', 'plain'),
+        line('aa', 'slow', { level: 3, ...fields({ user: 42, 'http.path': '/a', ok: true, none: null }) }),
+        line('aa', 'fast', fields({ user: '42x' })),
+      ]);
+      const found = async (...conditions: { name: string; value?: string }[]) =>
+        texts((await logs.query(it.a, { fields: conditions })).lines);
+      expect((await logs.query(it.a, { limit: 2 })).lines[0]!.fields).toEqual({
+        ...{ user: 42, 'http.path': '/a', ok: true, none: null },
+      });
+      expect(await found({ name: 'user' })).toEqual(['slow', 'fast']);
+      expect(await found({ name: 'user', value: '42' })).toEqual(['slow']);
+      expect(await found({ name: 'user' }, { name: 'ok', value: 'true' })).toEqual(['slow']);
+      expect(await found({ name: 'none', value: 'null' })).toEqual(['slow']);
+      expect(await found({ name: 'use' })).toEqual([]);
+      expect(await found({ name: 'toString' })).toEqual([]);
+    });
+
+    test('are left out unless they are asked for, by their status too', async () => {
+      const request = (status: number) => line('aa', `GET / ${status}`, { stream: 'request', status });
+      await logs.append([line('aa', 'a'), request(200), request(404), line('aa', 'b'), request(503)]);
+      const found = async (query: Parameters<LogStore['query']>[1]) => texts((await logs.query(it.a, query)).lines);
+      expect(await found({})).toEqual(['a', 'b']);
+      expect(await found({ after: 0, limit: 2 })).toEqual(['a', 'b']);
+      expect(await found({ requests: true, limit: 3 })).toEqual(['GET / 404', 'b', 'GET / 503']);
+      expect(await found({ stream: 'request' })).toEqual(['GET / 200', 'GET / 404', 'GET / 503']);
+      expect(await found({ status: { from: 500, to: 599 } })).toEqual(['GET / 503']);
+      expect(await found({ status: { from: 404, to: 404 }, stream: 'log' })).toEqual([]);
+      const tail = logs.tail(it.a, { after: 0 });
+      expect(texts((await take(tail, 2)).lines)).toEqual(['a', 'b']);
+      tail.close();
+    });
+
+    test('requests are read over at most in bounded parts, however many stand between two lines', async () => {
+      await logs.append([line('aa', 'first')]);
+      for (let n = 0; n < 8; n += 1)
+        await logs.append(Array.from({ length: 2_000 }, () => line('aa', 'x', { stream: 'request', status: 200 })));
+      await logs.append([line('aa', 'last')]);
+      expect(texts((await logs.query(it.a, { limit: 2 })).lines)).toEqual(['first', 'last']);
+    });
+  });
+
+  describe('several handlers', () => {
+    test('have one log in the order of the lines, forward and backward, page by page', async () => {
+      const expected: string[] = [];
+      for (let n = 0; n < 30; n += 1) {
+        const name = n % 3 === 0 ? 'bb' : 'aa';
+        expected.push(`${name} ${n}`);
+        await logs.append([line(name, `${name} ${n}`)]);
+      }
+      const both = [it.a, it.b];
+      const forward: string[] = [];
+      for (let after = 0, more = true; more; ) {
+        const page = await logs.queryAll(both, { after, limit: 7 });
+        forward.push(...texts(page.lines));
+        ({ cursor: after, more } = page);
+      }
+      expect(forward).toEqual(expected);
+      const backward: string[] = [];
+      for (let before: number | null | undefined; before !== null; ) {
+        const page = await logs.queryAll(both, { before: before ?? undefined, limit: 7 });
+        backward.unshift(...texts(page.lines));
+        expect(page.more).toBe(page.before !== null);
+        ({ before } = page);
+      }
+      expect(backward).toEqual(expected);
+      expect(texts((await logs.queryAll(both, { grep: 'bb' })).lines)).toHaveLength(10);
+    });
+  });
+
+  describe('a regular expression', () => {
+    test.each(['(', '(?=a)', '(a)\\1', 'x'.repeat(501), '((a{1,100}){1,10}){1,10}'])('%s is refused', async (regex) => {
+      await expect(logs.query(it.a, { regex })).rejects.toMatchObject({ code: 'bad_request' });
+      expect(() => logs.tail(it.a, { regex })).toThrow(expect.objectContaining({ code: 'bad_request' }));
+    });
+
+    test('made to be slow takes time in proportion to the text', async () => {
+      await logs.append([line('aa', `${'a'.repeat(16_000)}!`), line('aa', 'aaa')]);
+      expect(texts((await logs.query(it.a, { regex: '^(a+)+$' })).lines)).toEqual(['aaa']);
+      expect(texts((await logs.query(it.a, { regex: '^(a|aa)+$' })).lines)).toEqual(['aaa']);
+    });
+
+    test('of a live reader is not run on the event loop: its lines come from the database', async () => {
+      const tail = logs.tail(it.a, { regex: '[02468]$' });
+      const seen = take(tail, 50);
+      for (let n = 0; n < 10; n += 1) await logs.append(numbered('aa', 10, n * 10));
+      expect((await seen).lines.map(({ seq }) => seq)).toEqual(Array.from({ length: 50 }, (_, n) => 2 * n));
+      tail.close();
+    });
+  });
+
+  test('a tail that reads all lines from the database tests none as they come', async () => {
+    const tail = new LogTail({
+      ...{ after: 0, ceiling: 0, readsAll: true, tellsCaughtUp: false, bytesMax: () => 1_000, onClose: () => {} },
+      matches: () => {
+        throw new Error('tested on the event loop');
+      },
+      read: async (after, upTo) => ({ lines: [], seen: upTo, complete: true, stopped: false, expired: after }),
+    });
+    tail.push([{ ...line('aa', 'x'), handler: 'aa', cursor: 5, fields: {} }], () => 'x');
+    tail.lost(1);
+    expect(await tail.next()).toEqual({ lines: [], dropped: 1 });
+  });
+
+  test('a reader is told once when it has got all stored lines, and up to which cursor', async () => {
+    await logs.append(numbered('aa', 600));
+    const tail = logs.tail(it.a, { after: 0, tellsCaughtUp: true, grep: 'line 59' });
+    const frames = [await tail.next(), await tail.next()];
+    expect(frames[0]!.lines).toHaveLength(11);
+    expect(frames[1]).toEqual({ lines: [], dropped: 0, caughtUp: 600 });
+    await logs.append([line('aa', 'line 590')]);
+    expect(await tail.next()).toMatchObject({ lines: [{ text: 'line 590' }] });
+    tail.close();
+    const live = logs.tail(it.a, { tellsCaughtUp: true });
+    expect(await live.next()).toEqual({ lines: [], dropped: 0, caughtUp: 601 });
+    live.close();
   });
 
   describe('tail', () => {

@@ -40,7 +40,7 @@ onEachDatabase('log retention', (dialect) => {
     for (let block = 0; block < blocks; block += 1) {
       const stored = Array.from({ length: lines }, (_, at) => {
         const seq = nextSeq + at;
-        return { cursor: nextCursor + at, line: line('aa', text(seq), { seq }) };
+        return { cursor: nextCursor + at, line: line('aa', text(seq), { seq, timeMs: Date.now() }) };
       });
       await storeLines(it.db, handlerId, stored);
       nextCursor += lines;
@@ -104,6 +104,63 @@ onEachDatabase('log retention', (dialect) => {
       expect(await trim(1)).toBe(50);
       expect((await storedLines(it.db, it.a.id)).at(-1)!.seq).toBe(399);
       expect(it.errors).toEqual([]);
+    });
+
+    test('removes lines that are older than the server or their handler keeps them, and says how many', async () => {
+      const dayMs = 24 * 60 * 60_000;
+      const nowMs = Date.now();
+      const at = (days: number) => nowMs - days * dayMs;
+      for (const [cursor, days] of [40, 20, 10, 50, 1].entries())
+        await storeLines(it.db, it.a.id, [{ cursor: cursor + 1, line: line('aa', `${days}`, { timeMs: at(days) }) }]);
+      await storeLines(it.db, it.b.id, [{ cursor: 9, line: line('bb', 'old', { timeMs: at(29) }) }]);
+      const kept = async () => (await storedLines(it.db)).map(({ text }) => text);
+      await logs.prune();
+      // A block behind newer ones stays as long as those do: readers go on by cursor.
+      expect(await kept()).toEqual(['20', '10', '50', '1', 'old']);
+      expect(await logs.keep(it.a.id, { days: 15 })).toEqual({ days: 15, bytes: null });
+      expect(await kept()).toEqual(['10', '50', '1', 'old']);
+      await logs.keep(it.b.id, { days: 7 });
+      expect(await kept()).toEqual(['10', '50', '1']);
+      expect(await expiredBetween(it.db, { handlerId: it.a.id, after: 1, below: 3 })).toBe(1);
+    });
+
+    test('by bytes of a handler holds at once and after a start, and never exceeds what the server keeps', async () => {
+      await put(it.a.id, { blocks: 8, lines: 50, text: () => randomBytes(1_000).toString('base64') });
+      expect(await logs.keep(it.a.id, { bytes: 200_000 })).toEqual({ days: null, bytes: 200_000 });
+      const after = await count(it.a.id);
+      expect(after).toBeGreaterThanOrEqual(100);
+      expect(after).toBeLessThan(200);
+      await logs.close();
+      logs = await it.openLogs();
+      expect(logs.keeping.of(it.a.id).bytes).toBe(200_000);
+      expect(await logs.keep(it.a.id, { bytes: 2 ** 50, days: 3_000 })).toEqual({ days: 3_000, bytes: 2 ** 50 });
+      expect(logs.keeping.of(it.a.id)).toEqual(logs.keeping.server);
+      expect(await logs.keep(it.a.id, { bytes: null, days: null })).toEqual({ days: null, bytes: null });
+    });
+
+    test('removes nothing while the wall clock has just been moved', async () => {
+      const clock = { wallMs: 10 ** 12, uptimeMs: 5_000 };
+      const day = 24 * 60 * 60_000;
+      const pass = (ms: number) => {
+        clock.wallMs += ms;
+        clock.uptimeMs += ms;
+      };
+      const retention = new LogRetention({
+        ...{ db: it.db, onError: (error) => it.errors.push(error), retainedDays: 30 },
+        ...{ now: () => clock.wallMs, uptimeMs: () => clock.uptimeMs },
+      });
+      await storeLines(it.db, it.a.id, [{ cursor: 1, line: line('aa', 'x', { timeMs: clock.wallMs }) }]);
+      clock.wallMs += 400 * day;
+      await retention.expireAll();
+      pass(day / 2);
+      await retention.expireAll();
+      clock.wallMs -= 400 * day;
+      pass(day * 2);
+      await retention.expireAll();
+      expect(await count(it.a.id)).toBe(1);
+      pass(day * 28);
+      await retention.expireAll();
+      expect(await count(it.a.id)).toBe(0);
     });
 
     test("a purged handler's lines all go, the others' stay", async () => {

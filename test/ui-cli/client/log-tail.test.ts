@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect, createServer as createWire, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { PlatformError } from '../../../src/protocol/errors.ts';
 import { LogTail, type LogTailOptions } from '../../../ui-cli/client/log-tail.ts';
@@ -24,6 +24,7 @@ class Recorder {
   readonly texts: string[] = [];
   readonly cursors: number[] = [];
   readonly states: string[] = [];
+  readonly missed: (number | null)[] = [];
   dropped = 0;
   failure: PlatformError | null = null;
   readonly tail: LogTail;
@@ -47,7 +48,11 @@ class Recorder {
           told(() => {
             this.dropped += count;
           }),
-        state: ({ kind }) => told(() => void this.states.push(kind)),
+        state: (state) =>
+          told(() => {
+            this.states.push(state.kind);
+            if (state.kind === 'resumed') this.missed.push(state.missed);
+          }),
         failed: (error) =>
           told(() => {
             this.failure = error;
@@ -89,17 +94,101 @@ test('a lost connection is told, and what was written meanwhile comes once, in o
   for (let round = 0; round < 4; round += 1) {
     await write(`before ${round}`);
     await control.pause();
-    await recorder.until(({ states }) => states.at(-1) !== 'live');
+    await recorder.until(({ states }) => states.at(-1) === 'waiting' || states.at(-1) === 'connecting');
     await write(`while away ${round} a`);
     await write(`while away ${round} b`);
     await control.resume();
     await write(`after ${round}`);
-    await recorder.until(({ texts }) => texts.length === expected.length);
+    await recorder.until(({ texts, missed }) => texts.length === expected.length && missed.length === round + 1);
   }
   expect(recorder.texts).toEqual(expected);
   expect(new Set(recorder.cursors).size).toBe(expected.length);
   expect(recorder.states).toContain('waiting');
+  expect(recorder.missed).toEqual([0, 0, 0, 0]);
   expect(recorder.failure).toBeNull();
+});
+
+test('a hundred cut connections under load cost no line and double none', async () => {
+  await control.handler('loud', 'ada');
+  const { port, hostname } = new URL(control.url);
+  let cuts = 0;
+  const open = new Set<Socket>();
+  // A wire that is cut after some bytes of each answer: in the handshake, between frames, and within them.
+  const wire = createWire((inner) => {
+    const outer = connect(Number(port), hostname);
+    let left = 200 + ((cuts * 7_919) % 30_000);
+    outer.on('data', (bytes: Buffer) => {
+      if (cuts < 100 && bytes.length >= left) {
+        cuts += 1;
+        inner.write(bytes.subarray(0, left));
+        inner.destroy();
+        outer.destroy();
+        return;
+      }
+      left -= bytes.length;
+      inner.write(bytes);
+    });
+    inner.on('data', (bytes) => void outer.write(bytes));
+    for (const [one, other] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      open.add(one);
+      one.on('error', () => {});
+      one.on('close', () => {
+        open.delete(one);
+        other.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => wire.listen(0, '127.0.0.1', resolve));
+  const { port: wirePort } = wire.address() as AddressInfo;
+  const recorder = new Recorder({ handler: 'loud', backoffMs: 1 }, { server: `http://127.0.0.1:${wirePort}`, token });
+  let written = 0;
+  while (cuts < 100) {
+    await control.write(...Array.from({ length: 100 }, (_, n) => line('loud', `line ${written + n}`)));
+    written += 100;
+    // Within what waits for a reader, so that none is dropped.
+    await recorder.until(({ texts }) => written - texts.length < 2_000);
+  }
+  await control.write(line('loud', 'the end'));
+  await recorder.until(({ texts }) => texts.at(-1) === 'the end');
+  await recorder.until(({ states }) => states.at(-1) === 'resumed');
+  expect(recorder.texts).toEqual([...Array.from({ length: written }, (_, n) => `line ${n}`), 'the end']);
+  expect(new Set(recorder.missed)).toEqual(new Set([0]));
+  expect(recorder.dropped).toBe(0);
+  recorder.tail.close();
+  for (const socket of open) socket.destroy();
+  await new Promise((resolve) => wire.close(resolve));
+});
+
+test('a client that comes back to another log does not say that nothing was missed', async () => {
+  const recorder = new Recorder({ after: 10 ** 12 });
+  await recorder.until(({ states }) => states.includes('live'));
+  await control.pause();
+  await recorder.until(({ states }) => states.includes('waiting'));
+  await control.resume();
+  await recorder.until(({ missed }) => missed.length > 0);
+  expect(recorder.missed).toEqual([null]);
+});
+
+test('fields, a version and a regular expression filter at the server', async () => {
+  const { cursor } = await control.logs.query({ id: await handlerId(), name: 'swift-otter' }, {});
+  const filter = { field: ['user=42', 'path'], deployment: 1, regex: '^slow (read|write)$' };
+  const recorder = new Recorder({ after: cursor, ...filter });
+  await recorder.until(({ states }) => states.includes('live'));
+  const fields = (user: number) => JSON.stringify({ user, path: '/' });
+  await control.write(
+    line('swift-otter', 'slow read', { fields: fields(7) }),
+    line('swift-otter', 'slow read', { fields: fields(42), deployment: 2 }),
+    line('swift-otter', 'slow readers', { fields: fields(42) }),
+    line('swift-otter', 'slow read'),
+    line('swift-otter', 'slow write', { fields: fields(42) }),
+  );
+  await recorder.until(({ texts }) => texts.length > 0);
+  await control.write(line('swift-otter', 'slow read', { fields: fields(42) }));
+  await recorder.until(({ texts }) => texts.length > 1);
+  expect(recorder.texts).toEqual(['slow write', 'slow read']);
 });
 
 test('level and text filter at the server', async () => {

@@ -12,6 +12,7 @@ import type { LogTail } from '../../client/log-tail.ts';
 import type { App } from '../../frame/app.ts';
 import { afterFrame, pollMs } from '../../frame/loader.ts';
 import { errorLines } from '../../text/error-lines.ts';
+import { resumedText } from '../../text/log-line.ts';
 import { LogBuffer, type LogEntry } from './log-buffer.ts';
 
 /** Lines of history that are loaded at first; more are loaded on request. */
@@ -119,13 +120,14 @@ export class LogFeed {
           this.#mark(`${count} lines were lost: more came than could be kept or sent`);
         },
         state: (state) => {
-          this.state = state.kind;
+          if (state.kind !== 'resumed') this.state = state.kind;
           if (state.kind === 'waiting') {
             if (!this.#lost) this.#mark(`connection lost: ${state.why}; trying again`);
             this.#lost = true;
             app.connection = 'offline';
+          } else if (state.kind === 'resumed') {
+            this.#mark(resumedText(state.missed));
           } else if (state.kind === 'live') {
-            if (this.#lost) this.#mark('connected again, nothing was missed');
             this.#lost = false;
             app.connection = 'online';
           }

@@ -1,7 +1,7 @@
 /** Formats a row of the log as text. */
 import type { InvocationRecord, LogLine } from '../../../src/protocol/nouns.ts';
 import { formatClock } from '../../text/format.ts';
-import { formatCall, levelText, shortId } from '../../text/log-line.ts';
+import { fieldsText, formatCall, levelText, shortId } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
 import { cut, skip, wrap } from '../../text/width.ts';
 import type { LogRow } from './log-window.ts';
@@ -25,7 +25,7 @@ export function logRowText(
   const room = width - head.length;
   // A line may have 16 KiB, so only the part that can show is formatted. A cell takes at most 20 code units in usual
   // text; longer clusters of combining marks are cut.
-  const text = visible(line.text.slice(0, (offset + room) * 20));
+  const text = visible(line.text.slice(0, (offset + room) * 20)) + fieldsText(line);
   return head + cut(offset === 0 ? text : skip(text, offset), room);
 }
 
@@ -37,7 +37,7 @@ export function logRowLines(
   if (entry.kind !== 'line') return [logRowText({ entry, selected }, { width, offset: 0 })];
   const head = (selected ? '›' : ' ') + (width >= wideColumns ? wideHead(entry.line) : narrowHead(entry.line));
   // As in logRowText: only the part that can show is formatted.
-  const text = visible(entry.line.text.slice(0, most * width * 20));
+  const text = visible(entry.line.text.slice(0, most * width * 20)) + fieldsText(entry.line);
   const lines = wrap(text, Math.max(1, width - head.length));
   return lines.slice(0, most).map((line, i) => (i === 0 ? head : ' '.repeat(head.length)) + line);
 }

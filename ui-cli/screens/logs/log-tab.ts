@@ -13,6 +13,7 @@ import { errorLines } from '../../text/error-lines.ts';
 import { formatCall, severityOf } from '../../text/log-line.ts';
 import { visible } from '../../text/visible.ts';
 import { type HandlerContext, type OfPreview, previewCrumbs } from '../handler/tab.ts';
+import { readLineFilter } from './line-filter.ts';
 import type { LogBuffer, LogEntry } from './log-buffer.ts';
 import { LogFeed } from './log-feed.ts';
 import { clampLog, type LogView, newSince, pause, scrollLog, selectLine } from './log-window.ts';
@@ -123,7 +124,7 @@ export class LogTab extends Screen {
       {
         keys: ['/'],
         label: 'filter',
-        help: 'only lines that contain a text; Esc clears',
+        help: 'only lines with a text, field:NAME=VALUE or status:5xx; Esc clears',
         run: () => this.#filter.start(),
       },
       {
@@ -259,18 +260,18 @@ export class LogTab extends Screen {
   }
 
   #applyFilter(): void {
-    const filter = this.#filter;
     const level = levels[this.#level] ?? null;
+    const typed = readLineFilter(this.#filter.text);
     const test =
-      filter.text === '' && level === null
+      typed === null && level === null
         ? null
-        : (line: LogLine) => (level === null || line.level <= level) && filter.accepts(line.text);
+        : (line: LogLine) => (level === null || line.level <= level) && (typed?.line(line) ?? true);
     const { view, buffer } = this;
     const isFailure = ({ outcome }: InvocationRecord) => outcome !== 'ok';
     const testCall = (record: InvocationRecord) =>
       this.showsCalls &&
       (level === null || level >= logLevels.info || isFailure(record)) &&
-      filter.accepts(formatCall(record, { iso: false }));
+      (typed?.call(record, () => formatCall(record, { iso: false })) ?? true);
     const selected = buffer.setFilter(test, view.kind === 'paused' ? view.selected : -1, testCall);
     if (view.kind !== 'paused') return;
     const top = selected - (view.selected - view.top);

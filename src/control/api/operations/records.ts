@@ -1,10 +1,13 @@
 /** Operations that read the records, figures and log lines of invocations. */
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
+import { KIB, logLimits } from '../../../protocol/limits.ts';
 import type { Database } from '../../db/database.ts';
 import { exportFormats, exportTypes, lineStream } from '../../exports/lines.ts';
+import type { GrantedHandler, HandlerAccess } from '../../handlers/access.ts';
 import type { Handlers } from '../../handlers/handlers.ts';
 import { exportLogLines } from '../../logs/log-export.ts';
+import type { OwnKeeping } from '../../logs/log-keeping.ts';
 import type { LogStore } from '../../logs/log-store.ts';
 import type { Quotas } from '../../quota/quotas.ts';
 import { exportRecords } from '../../usage/record-export.ts';
@@ -23,6 +26,20 @@ import {
 } from '../schemas.ts';
 import { nextNumber, nextText, pageOf, pageQuery } from './paging.ts';
 
+const keepingAnswer = z.object({
+  days: z.number().nullable().describe('days that its lines are kept; null: as long as the server keeps lines'),
+  bytes: z.number().nullable().describe('bytes that are kept, as stored; null: as many as the server keeps'),
+  server: z.object({ days: z.number(), bytes: z.number() }).describe('what the server keeps at most'),
+});
+
+/** Returns an object without the keys whose value is undefined. */
+function defined({
+  days,
+  bytes,
+}: { readonly [Name in keyof OwnKeeping]?: number | null | undefined }): Partial<OwnKeeping> {
+  return { ...(days === undefined ? {} : { days }), ...(bytes === undefined ? {} : { bytes }) };
+}
+
 /** Invocations of a page, by default. */
 const invocationsUsual = 100;
 /** Minutes of figures in one answer: one day. */
@@ -31,12 +48,14 @@ const minutesMax = 24 * 60;
 export function recordOperations(deps: {
   readonly db: Database;
   readonly handlers: Handlers;
+  readonly access: Pick<HandlerAccess, 'handlerFor'>;
   readonly logs: LogStore;
   readonly usage: UsageStore;
   readonly quota: Quotas;
   readonly now: () => number;
 }): readonly Operation[] {
-  const { db, handlers, logs, usage, quota, now } = deps;
+  const { db, handlers, access, logs, usage, quota, now } = deps;
+  const keepingOf = ({ days, bytes }: OwnKeeping) => ({ days, bytes, server: logs.keeping.server });
   return [
     forHandler({
       id: 'queryLogs',
@@ -55,8 +74,13 @@ export function recordOperations(deps: {
         next: nextNumber.describe('as `cursor` where lines above `after` were asked for and there are more; else null'),
       }),
       errors: ['not_found'],
-      run: async ({ handler, user, query }) => {
-        const page = await logs.query(handler, { ...query, userId: user.id });
+      run: async ({ handler, query: { field, also = [], ...query }, ...caller }) => {
+        const others: GrantedHandler[] = [];
+        for (const name of new Set(also))
+          if (name !== handler.name) others.push(await access.handlerFor(caller, 'queryLogs', name));
+        const asked = { ...query, fields: field, userId: caller.user.id };
+        const page =
+          others.length === 0 ? await logs.query(handler, asked) : await logs.queryAll([handler, ...others], asked);
         return { ...page, next: query.after !== undefined && page.more ? page.cursor : null };
       },
     }),
@@ -79,12 +103,40 @@ export function recordOperations(deps: {
       },
     }),
     forHandler({
+      id: 'getLogRetention',
+      method: 'GET',
+      path: '/handlers/{name}/logs/retention',
+      tag: 'logs',
+      summary: 'How long and how much of its log is kept.',
+      answer: keepingAnswer,
+      run: async ({ handler }) => keepingOf(await logs.keeping.ownOf(handler.id)),
+    }),
+    forHandler({
+      id: 'setLogRetention',
+      method: 'PATCH',
+      path: '/handlers/{name}/logs/retention',
+      tag: 'logs',
+      summary: 'Keep less of its log than the server does: the oldest lines beyond are removed at once.',
+      body: z.strictObject({
+        days: z.int().min(1).max(logLimits.retainedDaysMax).nullable().optional(),
+        bytes: z
+          .int()
+          .min(16 * KIB)
+          .max(Number.MAX_SAFE_INTEGER)
+          .nullable()
+          .optional(),
+      }),
+      answer: keepingAnswer,
+      run: async ({ handler, body }) => keepingOf(await logs.keep(handler.id, defined(body))),
+    }),
+    forHandler({
       id: 'streamLogs',
       method: 'GET',
       path: '/handlers/{name}/logs/stream',
       tag: 'logs',
       summary:
-        'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. ' +
+        'A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}; one frame has `caughtUp`, the cursor ' +
+        'up to which all stored lines have been sent. ' +
         'Close codes: 4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted, 1013 reader too slow.',
       query: logStreamQuerySchema,
       status: 101,

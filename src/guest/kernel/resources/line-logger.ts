@@ -15,8 +15,8 @@ export class LineLogger {
   /** Bytes of the piece that has not ended; the array grows by doubling up to the limit. */
   #pending: Uint8Array = new Uint8Array(0);
   #length = 0;
-  /** Whether earlier pieces of the same line have been logged. */
-  #isContinued = false;
+  /** Pieces of the same line that have been logged. */
+  #pieces = 0;
 
   /** `log` is called with each line, or piece of a line, without its newline. */
   constructor(log: (line: string) => void) {
@@ -29,7 +29,7 @@ export class LineLogger {
     for (;;) {
       const end = bytes.indexOf(newline, start);
       if (end < 0) break;
-      if (this.#length === 0 && !this.#isContinued && end - start <= logLimits.lineBytes)
+      if (this.#length === 0 && this.#pieces === 0 && end - start <= logLimits.lineBytes)
         this.#emit(bytes.subarray(start, end), true);
       else {
         this.#keep(bytes.subarray(start, end));
@@ -42,13 +42,13 @@ export class LineLogger {
 
   /** Logs an unfinished line, if there is one: at close and at the end of the Process. */
   finish(): void {
-    if (this.#length > 0 || this.#isContinued) this.#endLine();
+    if (this.#length > 0 || this.#pieces > 0) this.#endLine();
   }
 
   #endLine(): void {
     this.#emit(this.#pending.subarray(0, this.#length), true);
     this.#length = 0;
-    this.#isContinued = false;
+    this.#pieces = 0;
   }
 
   /**
@@ -71,7 +71,7 @@ export class LineLogger {
     this.#emit(this.#pending.subarray(0, end), false);
     this.#pending.copyWithin(0, end, this.#length);
     this.#length -= end;
-    this.#isContinued = true;
+    this.#pieces += 1;
   }
 
   #append(bytes: Uint8Array): void {
@@ -88,7 +88,8 @@ export class LineLogger {
   #emit(bytes: Uint8Array, isLast: boolean): void {
     const end = isLast && bytes[bytes.length - 1] === carriageReturn ? bytes.length - 1 : bytes.length;
     const text = end === 0 ? '' : decoder.decode(bytes.subarray(0, end));
-    this.#log(markedPiece(text, { isFirst: !this.#isContinued, isLast }));
+    const number = this.#pieces + 1;
+    this.#log(markedPiece(text, number, isLast ? number : null));
   }
 }
 

@@ -1,9 +1,9 @@
 /**
- * Opens `log:` and `log://?prefix=P`: each written line becomes a LogLine of level info. A read returns 0 bytes, as a
- * success.
+ * Opens `log:` and `log://?prefix=P&level=L`: each written line becomes a LogLine of level info, or L (a level's name or
+ * number). A read returns 0 bytes, as a success.
  */
 import { KIB } from '../../../protocol/limits.ts';
-import { logLevels } from '../../../protocol/nouns.ts';
+import { levelByName, logLevels } from '../../../protocol/nouns.ts';
 import { Errno } from '../errno.ts';
 import type { Scheme } from '../process.ts';
 import type { Resource } from '../resource.ts';
@@ -18,10 +18,12 @@ const writeBytesMax = 16 * KIB;
 export const logScheme: Scheme = {
   names: ['log'],
   open: (url, guest) => {
-    const prefix = prefixOf(url);
-    if (prefix.length > prefixCharsMax) return Errno.invalid;
+    const query = new URLSearchParams(/\?([^#]*)/.exec(url)?.[1] ?? '');
+    const prefix = query.get('prefix') ?? '';
+    const level = levelOf(query.get('level'));
+    if (prefix.length > prefixCharsMax || level === null) return Errno.invalid;
     const head = prefix === '' ? '' : `${prefix}: `;
-    return lineResource((line) => guest.log(logLevels.info, 'log', `${head}${line}`));
+    return lineResource((line) => guest.log(level, 'log', `${head}${line}`));
   },
 };
 
@@ -43,8 +45,8 @@ function lineResource(log: (line: string) => void): Resource {
   };
 }
 
-/** Returns the `prefix` of the query; '' without one. */
-function prefixOf(url: string): string {
-  const query = /\?([^#]*)/.exec(url)?.[1] ?? '';
-  return new URLSearchParams(query).get('prefix') ?? '';
+/** Returns the number of the level in a query: a name, or a number from 0 to 15; null for any other text. */
+function levelOf(text: string | null): number | null {
+  if (text === null) return logLevels.info;
+  return levelByName(text) ?? (/^(?:\d|1[0-5])$/.test(text) ? Number(text) : null);
 }

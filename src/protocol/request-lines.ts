@@ -1,0 +1,54 @@
+/** Settings of the lines that a runner writes for the calls of a function: `[logs]` in wasmcloud.toml. */
+
+export interface RequestLineSettings {
+  /** Whether calls get lines. */
+  readonly enabled: boolean;
+  /**
+   * Words, in lower case: the value of a query parameter whose name contains one of them is replaced by `***`. The
+   * other parts of a target are written as they came.
+   */
+  readonly mask: readonly string[];
+}
+
+export const requestLineLimits = {
+  /** Words of `mask`, followed by the characters of one. */
+  maskWords: 50,
+  maskChars: 40,
+  /** Lines of one handler in a second for calls that went well, and as many for calls that failed. Others are counted. */
+  perSecond: 200,
+  /** Characters of the target in a line; the rest is left out, and marked. */
+  targetChars: 1_000,
+} as const;
+
+export const defaultRequestLines: RequestLineSettings = {
+  enabled: true,
+  mask: ['token', 'key', 'password', 'passwd', 'secret', 'auth', 'signature', 'credential', 'session', 'jwt', 'code'],
+};
+
+/**
+ * Returns a request target with the values of query parameters masked whose names contain one of `words`. A name that
+ * cannot be decoded is masked too: what it stands for is unknown.
+ */
+export function maskTarget(target: string, words: readonly string[]): string {
+  const at = target.indexOf('?');
+  if (at < 0 || words.length === 0) return target;
+  const query = target
+    .slice(at + 1)
+    .split(/([&;])/)
+    .map((part) => {
+      const end = part.indexOf('=');
+      return end < 0 || !isSecret(part.slice(0, end), words) ? part : `${part.slice(0, end)}=***`;
+    })
+    .join('');
+  return `${target.slice(0, at)}?${query}`;
+}
+
+function isSecret(name: string, words: readonly string[]): boolean {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(name.replaceAll('+', ' ')).toLowerCase();
+  } catch {
+    return true;
+  }
+  return words.some((word) => decoded.includes(word));
+}
