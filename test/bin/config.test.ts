@@ -43,6 +43,8 @@ describe('the server configuration', () => {
       TRISIEL_DATABASE: 'postgres://ada:pw@db.example.com:5432/trisiel',
       TRISIEL_GRACE_S: '5',
       TRISIEL_QUOTA_BYTES: '1073741824',
+      TRISIEL_LOG_DAYS: '7',
+      TRISIEL_LOG_BYTES: '2097152',
       TRISIEL_METRICS_TOKEN: 'scrape-me-0123456789',
     });
     expect(config.trustedProxies.trusts('10.9.8.7')).toBe(true);
@@ -62,6 +64,8 @@ describe('the server configuration', () => {
       database: 'postgres://ada:pw@db.example.com:5432/trisiel',
       graceS: 5,
       quotaBytes: 1_073_741_824,
+      logDays: 7,
+      logBytes: 2_097_152,
       metricsToken: 'scrape-me-0123456789',
     });
   });
@@ -85,6 +89,8 @@ describe('the server configuration', () => {
     ['TRISIEL_GRACE_S', '3601'],
     ['TRISIEL_QUOTA_BYTES', '2GiB'],
     ['TRISIEL_QUOTA_BYTES', '0'],
+    ['TRISIEL_LOG_DAYS', '0'],
+    ['TRISIEL_LOG_BYTES', '1KiB'],
     ['TRISIEL_METRICS_TOKEN', 'short'],
     ['TRISIEL_METRICS_TOKEN_FILE', '/nonexistent/token'],
     ['TRISIEL_DATABASE_FILE', '/nonexistent/url'],

@@ -28,7 +28,7 @@ async function start(): Promise<void> {
       controlUrl: `http://127.0.0.1:${port}`,
       ...(recordFile === undefined ? {} : { recordFile }),
       onLogs: async (lines, dropped) => {
-        print({ lines: lines.map(({ text }) => text), dropped });
+        print({ lines: lines.filter(({ stream }) => stream !== 'request').map(({ text }) => text), dropped });
         return 'stored';
       },
       onUsage: async (_records, counts) => print({ invocations: counts.map(({ invocations }) => invocations) }),

@@ -111,6 +111,8 @@ export class TestFleet {
   readonly owners = new Map<string, OwnerState>();
   /** Log lines by handler name, as tests ask for them. */
   readonly lines: (PendingLogLine & Named)[] = [];
+  /** Lines for calls, which are not among `lines`. */
+  readonly requests: (PendingLogLine & Named)[] = [];
   readonly dropped: Record<string, number> = {};
   readonly records: (PendingInvocationRecord & Named)[] = [];
   readonly counts: (UsageCount & Named)[] = [];
@@ -124,7 +126,7 @@ export class TestFleet {
   constructor(options: Partial<FleetOptions> = {}, { outlive = false }: { readonly outlive?: boolean } = {}) {
     const { nodeFlags = [] } = options;
     const onLogs: FleetOptions['onLogs'] = async (lines, dropped = {}) => {
-      this.lines.push(...lines.map(named));
+      for (const line of lines.map(named)) (line.stream === 'request' ? this.requests : this.lines).push(line);
       for (const [handlerId, count] of Object.entries(dropped)) {
         const { handler } = named({ handlerId: handlerIdOf(handlerId) });
         this.dropped[handler] = (this.dropped[handler] ?? 0) + count;

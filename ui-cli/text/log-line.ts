@@ -28,7 +28,6 @@ export function levelText(line: Pick<LogLine, 'level'>): string {
   if (line.level === logLevels.error) return 'ERROR';
   if (line.level === logLevels.warning) return 'WARN ';
   if (line.level === logLevels.info) return 'INFO ';
-  if (line.level === 7) return 'DEBUG';
   return `L${line.level}`.padEnd(5);
 }
 

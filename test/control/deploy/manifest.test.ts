@@ -51,12 +51,15 @@ disallow = ["^https://api\\\\.example\\\\.com/admin"]
 GREETING = "hello"
 [files]
 root = "./public/"
+[logs]
+mask = ["Card"]
 `);
     expect(manifest).toMatchObject({
       module: 'dist/hello.wasm',
       abi: 'cwa',
       limits: { memoryPages: 100, gas: 1_000_000_000, timeoutMs: 30_000, bodyBytes: 10_485_760 },
       exactMemory: true,
+      requestLines: { enabled: true, mask: ['card'] },
       policy: { allow: ['^https://api\\.example\\.com/'], disallow: ['^https://api\\.example\\.com/admin'] },
       env: { GREETING: 'hello' },
       filesRoot: 'public',

@@ -187,8 +187,8 @@ onEachDatabase('exports', (dialect) => {
       });
       expect(parsed(await of(all[20].cursor))).toEqual(all.slice(21));
       expect((await of(0, 'csv')).split('\r\n').slice(0, 2)).toEqual([
-        'cursor,deployment,invocation,seq,timeMs,gas,stream,level,text',
-        '2,1,i,1,5,11,log,6,"line ""1""\n"',
+        'cursor,deployment,invocation,seq,timeMs,gas,stream,level,text,status,fields',
+        '2,1,i,1,5,11,log,6,"line ""1""\n",,',
       ]);
     });
   });
