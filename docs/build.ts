@@ -1,7 +1,8 @@
 /**
- * Writes the part of docs/abi/<abi>.md that lists an ABI's system calls: `node docs/build.ts`. Signatures come from
- * the rows, the text from the comment above each row, so that neither can say something else than the code.
- * test/docs/abi.test.ts fails where a page is not what this writes.
+ * Writes the parts of pages that come from the code: `node docs/build.ts`. Here those of docs/abi/<abi>.md, which list an
+ * ABI's system calls: signatures come from the rows, the text from the comment above each row, so that neither can say
+ * something else than the code. Those of docs/reference and docs/languages are made by the files beside this one.
+ * test/docs/abi.test.ts and test/docs/reference.test.ts fail where a page is not what this writes.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,10 +10,11 @@ import { formatFunction } from '../src/guest/component/wit.ts';
 import { abis } from '../src/guest/kernel/abi/all.ts';
 import type { Abi, Syscall } from '../src/guest/kernel/syscall.ts';
 import { type AbiName, abiNames } from '../src/protocol/nouns.ts';
+import { languageParts } from './languages.ts';
+import { withPart } from './marks.ts';
+import { referenceParts } from './reference.ts';
 
 const root = join(import.meta.dirname, '..');
-const begin = '<!-- written by docs/build.ts from the rows and their comments -->';
-const end = '<!-- end -->';
 
 /** Where each ABI's functions are specified; `file` is the name of the source file, without its extension. */
 const specifications: Partial<Record<AbiName, (call: string, file: string) => string>> = {
@@ -26,10 +28,7 @@ export function pageOf(abi: AbiName): string {
 
 /** Returns the page as it should be: `page` with the list of system calls written anew. Throws where it has no place for it. */
 export function withCalls(abi: AbiName, page: string): string {
-  const from = page.indexOf(begin);
-  const to = page.indexOf(end, from);
-  if (from < 0 || to < 0) throw new Error(`${pageOf(abi)} has no lines ${begin} and ${end}`);
-  return `${page.slice(0, from)}${begin}\n\n${callsOf(abi)}\n${page.slice(to)}`;
+  return withPart(page, callsOf(abi), pageOf(abi));
 }
 
 /** Headings of the system calls of `abi`: their names, each once; for an ABI of interfaces, those of each interface. */
@@ -152,9 +151,22 @@ function camelCase(name: string): string {
   return `${prefix}${rest}`.replace(/[-._](\w)/g, (_all, letter: string) => letter.toUpperCase());
 }
 
+/** Returns the pages that a program writes parts of, with what makes each of them as it should be. */
+export async function builtPages(): Promise<ReadonlyMap<string, (page: string) => string>> {
+  const calls = abiNames.map((abi) => [pageOf(abi), (page: string) => withCalls(abi, page)] as const);
+  const parts = [...(await referenceParts()), ...languageParts()].map(
+    ([file, text]) => [file, (page: string) => withPart(page, text, file)] as const,
+  );
+  return new Map([...calls, ...parts]);
+}
+
 if (import.meta.main) {
-  for (const abi of abiNames) {
-    const file = join(root, pageOf(abi));
-    writeFileSync(file, withCalls(abi, readFileSync(file, 'utf8')));
+  for (const [name, built] of await builtPages()) {
+    const file = join(root, name);
+    const before = readFileSync(file, 'utf8');
+    const after = built(before);
+    if (after === before) continue;
+    writeFileSync(file, after);
+    process.stdout.write(`written: ${name}\n`);
   }
 }

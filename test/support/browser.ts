@@ -26,6 +26,8 @@ export interface Look {
 export interface TestBrowser {
   /** Opens a page and examines it. `file`: path for a picture of the page. */
   look(url: string, how: { readonly width: number; readonly dark: boolean; readonly file?: string }): Promise<Look>;
+  /** Opens a page and runs `script` in it; returns its value, and what the browser complained about. */
+  run<T>(url: string, script: string): Promise<{ readonly value: T; readonly complaints: readonly string[] }>;
   close(): Promise<void>;
 }
 
@@ -71,6 +73,17 @@ export async function openBrowser(): Promise<TestBrowser> {
       await context.close();
       const violations = found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0]?.html}`);
       return { violations, overflow: Math.max(0, overflow), complaints };
+    },
+    async run<T>(url: string, script: string) {
+      const context = await browser.newContext({});
+      const page = await context.newPage();
+      const complaints: string[] = [];
+      page.on('pageerror', (error) => complaints.push(String(error)));
+      page.on('console', (message) => complaints.push((message as { text(): string }).text()));
+      await page.goto(url);
+      const value = await page.evaluate<T>(script);
+      await context.close();
+      return { value, complaints };
     },
     close: () => browser.close(),
   };

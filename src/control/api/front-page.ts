@@ -1,5 +1,5 @@
 /** `/`: tells what this server is and which commands to type, with its real addresses; as plain text for programs. */
-import { escapeHtml } from './html.ts';
+import { escapeHtml } from '../book/html.ts';
 
 export interface Addresses {
   /** Public base URL of the API and of git, known once the port listens. */

@@ -1,6 +1,7 @@
 /**
  * Serves pages that are open to everybody: front page, status, docs, liveness, readiness, metrics, the list of imports.
  */
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import Router from '@koa/router';
 import type Koa from 'koa';
@@ -10,11 +11,14 @@ import type { FunctionImport } from '../../protocol/module.ts';
 import { isHandlerName } from '../../protocol/names.ts';
 import type { AbiName } from '../../protocol/nouns.ts';
 import { sameSecret } from '../../protocol/same-secret.ts';
+import { type Book, type BookFile, readBook } from '../book/book.ts';
+import { escapeHtml, type Page } from '../book/html.ts';
 import type { Database } from '../db/database.ts';
-import { type BookPage, readBook } from './book.ts';
+import { compressed } from './compression.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
-import { escapeHtml, type Page, sendPage, wantsPage } from './html.ts';
+import { sendPage, wantsPage } from './html.ts';
 import type { Metrics } from './metrics.ts';
+import { etagOf, namesEtag } from './representation.ts';
 import { statusHtml, statusJson } from './status-page.ts';
 
 /** An import that guests may have. A name may be listed several times, with different types. */
@@ -88,11 +92,17 @@ export function pages(options: PagesOptions): Router {
     ctx.body = await metrics.registry.metrics();
   });
   // Reads the docs at the first request: a platform whose docs are damaged still runs functions.
-  let book: Promise<ReadonlyMap<string, BookPage>> | null = null;
+  let book: Promise<Book> | null = null;
+  // A request's path is looked up in the tables of the book and never reaches the file system.
   router.get(['/docs', '/docs/{*path}'], async (ctx, next) => {
     book ??= readBook(docsFolder);
-    const found = (await book).get(ctx.path.slice('/docs/'.length).replace(/\/$/, ''));
+    const { pages: chapters, files } = await book;
+    const path = ctx.path.slice('/docs/'.length).replace(/\/$/, '');
+    const file = files.get(path);
+    if (file !== undefined) return sendFile(ctx, file);
+    const found = chapters.get(path);
     if (found === undefined) return next();
+    ctx.vary('accept');
     if (wantsPage(ctx)) return sendPage(ctx, found.page);
     ctx.type = 'text/markdown; charset=utf-8';
     ctx.body = found.text;
@@ -103,6 +113,18 @@ export function pages(options: PagesOptions): Router {
     ctx.body = importsText(imports);
   });
   return router;
+}
+
+/** Answers with a file of the book, which browsers keep and ask about again (ETag). */
+function sendFile(ctx: Koa.Context, { type, bytes }: BookFile): void {
+  const etag = etagOf(bytes);
+  ctx.set({ etag, 'cache-control': 'no-cache' });
+  if (namesEtag(ctx.get('if-none-match'), etag)) {
+    ctx.status = 304;
+    return;
+  }
+  ctx.type = type;
+  ctx.body = compressed(ctx, Readable.from([bytes]));
 }
 
 /**

@@ -18,9 +18,9 @@ export function answersAsRead(operation: Operation, reader: Operation | null): b
   return reader !== null && operation.answer === reader.answer;
 }
 
-/** Returns the strong validator of a JSON answer: 22 characters of its SHA-256 in quotes. */
-export function etagOf(json: string): string {
-  return `"${createHash('sha256').update(json).digest('base64url').slice(0, 22)}"`;
+/** Returns the strong validator of an answer: 22 characters of its SHA-256 in quotes. */
+export function etagOf(answer: string | Uint8Array): string {
+  return `"${createHash('sha256').update(answer).digest('base64url').slice(0, 22)}"`;
 }
 
 /** Returns whether a list of validators, in the syntax of If-Match and If-None-Match, names `etag`. */

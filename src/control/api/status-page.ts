@@ -1,5 +1,5 @@
 /** `/status`: tells everybody whether this server can serve, without names, counts or addresses of anybody. */
-import { escapeHtml } from './html.ts';
+import { escapeHtml } from '../book/html.ts';
 
 export interface ServerStatus {
   /** Reasons for which the server cannot serve at the moment; empty when it can. */

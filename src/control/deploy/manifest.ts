@@ -90,7 +90,8 @@ const patterns = z
   )
   .max(patternsMax, `has more than ${patternsMax} patterns`);
 
-const schema = z.strictObject({
+/** Keys of wasmcloud.toml and what each may be. */
+export const manifestSchema = z.strictObject({
   module: relativePath.optional(),
   abi: z.enum(abiChoices, `must be one of ${abiChoices.join(', ')}`).optional(),
   limits: z
@@ -219,7 +220,7 @@ export function readManifest(files: { readonly toml: Uint8Array | null; readonly
   };
 }
 
-type Given = z.infer<typeof schema>;
+type Given = z.infer<typeof manifestSchema>;
 
 function requestLinesOf({ requests, mask }: NonNullable<Given['logs']>): RequestLineSettings {
   return {
@@ -243,7 +244,7 @@ function parseToml(source: string): unknown {
 }
 
 function validate(value: unknown, at: (path: readonly PropertyKey[]) => string): Given {
-  const result = schema.safeParse(value);
+  const result = manifestSchema.safeParse(value);
   if (result.success) return result.data;
   const hints = new Set<string>();
   const found = result.error.issues.flatMap((issue) => {
@@ -315,7 +316,7 @@ function lineOf(bytes: Uint8Array | null, part: string): number {
   );
 }
 
-function releaseOf(given: NonNullable<z.infer<typeof schema>['release']>): ReleaseSettings {
+function releaseOf(given: NonNullable<z.infer<typeof manifestSchema>['release']>): ReleaseSettings {
   const { percent, header, errorPercent } = defaultRelease;
   return {
     percent: given.percent ?? percent,

@@ -1,0 +1,3 @@
+module trisiel
+
+go 1.21

@@ -1,0 +1,184 @@
+/**
+ * The libraries in guests/: the example of each is built, pushed and called. SCAFFOLDS=all: that of AssemblyScript too,
+ * whose compiler npm downloads.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cwa } from '../../src/guest/kernel/abi/cwa/cwa.ts';
+import {
+  api,
+  call,
+  createUser,
+  makeRepo,
+  push,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+  temporaryFolder,
+} from '../support/e2e.ts';
+
+const guests = join(import.meta.dirname, '../../guests');
+
+/** A library: why its example cannot be built here, or what builds it in a copy of its folder; the module's path. */
+interface Library {
+  readonly missing: () => string | null;
+  readonly build: (folder: string) => void;
+  readonly module: string;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8', ...options });
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${error?.message ?? `${stdout}${stderr}`}`);
+  return stdout;
+}
+
+const freestanding = ['--target=wasm32', '-nostdlib', '-ffreestanding', '-Wl,--no-entry', '-Wl,--strip-debug'];
+const strict = ['-Wall', '-Wextra', '-Werror', '-O2'];
+
+const probe = join(tmpdir(), 'trisiel-probe-guest.wasm');
+
+function cannotBuildC(): string | null {
+  const { status, error } = spawnSync('clang', [...freestanding, '-xc', '-', '-o', probe], { input: '' });
+  if (error !== undefined) return 'clang is not installed';
+  return status === 0 ? null : 'clang cannot make WebAssembly (lld is missing)';
+}
+
+/** Returns a PATH whose Rust has the target, and the target's name; null: there is none. */
+function rust(): { readonly env: NodeJS.ProcessEnv; readonly target: string } | null {
+  for (const PATH of [process.env.PATH ?? '', `/usr/bin:${process.env.PATH}`]) {
+    const env = { ...process.env, PATH };
+    if (spawnSync('cargo', ['--version'], { env }).status !== 0) continue;
+    for (const target of ['wasm32-wasip1', 'wasm32-wasi']) {
+      const { stdout } = spawnSync('rustc', ['--print', 'target-libdir', '--target', target], {
+        encoding: 'utf8',
+        env,
+      });
+      if (existsSync(stdout?.trim() || '/-')) return { env, target };
+    }
+  }
+  return null;
+}
+
+const libraries: Readonly<Record<string, Library>> = {
+  c: {
+    missing: cannotBuildC,
+    build: (cwd) => void run('clang', [...freestanding, ...strict, '-o', 'function.wasm', 'example.c'], { cwd }),
+    module: 'function.wasm',
+  },
+  'c++': {
+    missing: cannotBuildC,
+    build: (cwd) =>
+      void run('clang', [...freestanding, ...strict, '-xc++', '-o', 'function.wasm', 'example.c'], { cwd }),
+    module: 'function.wasm',
+  },
+  rust: {
+    missing: () =>
+      rust() === null ? 'Rust or its target is missing (Debian: rustc, cargo, libstd-rust-dev-wasm32)' : null,
+    build: (cwd) => {
+      const { env, target } = rust() ?? { env: process.env, target: '' };
+      const args = ['build', '--quiet', '--offline', '--release', '--target', target, '--example', 'example'];
+      run('cargo', [...args, '--target-dir', 'target'], { cwd, env });
+      cpSync(join(cwd, 'target', target, 'release/examples/example.wasm'), join(cwd, 'function.wasm'));
+    },
+    module: 'function.wasm',
+  },
+  go: {
+    missing: () =>
+      /go1\.(?:2[1-9]|[3-9]\d)/.test(String(spawnSync('go', ['version']).stdout))
+        ? null
+        : 'Go 1.21 is missing; Debian stable has an earlier one',
+    build: (cwd) => {
+      const env = { ...process.env, GOOS: 'wasip1', GOARCH: 'wasm', GOFLAGS: '-mod=mod', GOPROXY: 'off' };
+      run('go', ['build', '-ldflags=-s -w', '-o', 'function.wasm', './example'], { cwd, env });
+    },
+    module: 'function.wasm',
+  },
+  assemblyscript: {
+    missing: () => (process.env.SCAFFOLDS === 'all' ? null : 'npm would download the compiler (SCAFFOLDS=all)'),
+    build: (cwd) => {
+      run('npm', ['install', '--silent', '--no-save', '--prefix', cwd, 'assemblyscript'], { cwd });
+      const asc = join(cwd, 'node_modules/.bin/asc');
+      run(asc, ['example.ts', '--optimize', '--use', 'abort=', '--outFile', 'function.wasm'], { cwd });
+    },
+    module: 'function.wasm',
+  },
+};
+
+it('the header of C, the crate and the page of the ABI have the same system calls', () => {
+  const wanted = [...new Set(cwa.syscalls.map(({ name }) => name))].sort();
+  const header = readFileSync(join(guests, 'c/trisiel.h'), 'utf8');
+  const inC = [...header.matchAll(/TRISIEL_CALL\((\w+)\) .*\bcwa_(\w+)\(/g)];
+  expect(inC.every(([, imported, declared]) => imported === declared)).toBe(true);
+  expect(inC.map(([, name]) => name).sort()).toEqual(wanted);
+  const crate = readFileSync(join(guests, 'rust/src/lib.rs'), 'utf8');
+  const inRust = [...crate.matchAll(/^ {8}pub fn (\w+)\(/gm)].map(([, name]) => name);
+  expect(inRust.sort()).toEqual(wanted);
+});
+
+describe('the example of a library', () => {
+  let upstream: Server;
+  let platform: TestPlatform;
+  let user: TestUser;
+  let upstreamUrl: string;
+  beforeAll(async () => {
+    upstream = createServer(async (request, response) => {
+      const body = (await request.toArray()).join('');
+      response.end(`${request.method} ${request.url} ${request.headers['content-type']}: ${body}\n`);
+    });
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const { port } = upstream.address() as AddressInfo;
+    upstreamUrl = `http://127.0.0.1:${port}?a=1#follow`;
+    platform = await startPlatform({ TRISIEL_RUNNERS: '1', TRISIEL_EGRESS_ALLOW: `127.0.0.1:${port}` });
+    user = await createUser(platform);
+  });
+  afterAll(async () => {
+    upstream?.close();
+    await removeTemporaryFolders();
+  });
+
+  for (const [name, library] of Object.entries(libraries)) {
+    const why = library.missing();
+    if (why !== null) process.stderr.write(`skipped: the guest library of ${name}: ${why}\n`);
+    it.skipIf(why !== null)(`of ${name} uses the store, a queue, a request and the log`, async () => {
+      const folder = await temporaryFolder();
+      cpSync(join(guests, name === 'c++' ? 'c' : name), folder, { recursive: true });
+      library.build(folder);
+      const handler = `library-${name.replaceAll('+', 'p')}`;
+      const module = readFileSync(join(folder, library.module));
+      const manifest = `[env]\nUPSTREAM = "${upstreamUrl}"\n`;
+      const repo = await makeRepo({ 'function.wasm': module, 'wasmcloud.toml': manifest });
+      expect((await api(platform, user, 'POST', '/handlers', { name: handler })).status).toBe(201);
+      const pushed = await push(platform, user, repo, handler);
+      expect(pushed.stderr).toContain('success: live');
+      const before = await messagesSeen();
+      const told = 'upstream 200 POST /?a=1 text/plain: ping\n';
+      expect(await call(platform, handler, { path: '/x' })).toMatchObject({
+        status: 200,
+        body: `call 1 at /x\n${told}`,
+      });
+      expect(await call(platform, handler, { path: '/y' })).toMatchObject({
+        status: 200,
+        body: `call 2 at /y\n${told}`,
+      });
+      expect(await messagesSeen()).toBe(before + 2);
+      const page = await api(platform, user, 'GET', `/handlers/${handler}/logs?grep=answered`);
+      const lines = (page.body as { lines: readonly { level: number; text: string }[] }).lines;
+      expect(lines.map(({ level, text }) => [level, text])).toEqual(expect.arrayContaining([[6, 'answered']]));
+    });
+  }
+
+  async function messagesSeen(): Promise<number> {
+    const { body } = await api(platform, user, 'GET', '/queues/seen/messages');
+    return (body as { messages?: readonly unknown[] }).messages?.length ?? 0;
+  }
+});
