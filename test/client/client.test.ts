@@ -72,7 +72,7 @@ describe('against control', () => {
   });
 
   test('bodies and answers of bytes go as they are', async () => {
-    await client.publish({ queue: 'jobs', body: '{"body":"one"}\n{"body":"two"}\n' }, { type: 'application/x-ndjson' });
+    await client.publish({ queue: 'jobs', body: '{"text":"one"}\n{"text":"two"}\n' }, { type: 'application/x-ndjson' });
     await client.publish({ queue: 'jobs', body: new Uint8Array([116, 104, 114, 101, 101]) });
     const answer = await client.exportQueue({ queue: 'jobs' });
     const rows = (await answer.text()).trim().split('\n');
@@ -140,9 +140,7 @@ describe('against control', () => {
     await run(second);
     await control.write(line('swift-otter', 'the last line'));
     await run(`${first}${others.join('')}`);
-    expect(printed).toEqual(
-      expect.arrayContaining([`${control.url}/example-otter.git`, 'example-otter', 'the last line']),
-    );
+    expect(printed).toEqual(expect.arrayContaining([`${control.url}/swift-otter.git`, 'swift-otter', 'the last line']));
   });
 
   test('a tail that is refused says so', async () => {

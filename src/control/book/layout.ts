@@ -80,11 +80,13 @@ function pagesOf({ path, parts, titles, urls }: Placed): string {
 }
 
 function aroundOf({ path, before, after, titles, urls }: Placed): string {
-  const link = (to: string | null, rel: string, words: string) =>
-    to === null
-      ? ''
-      : `<a rel="${rel}" href="${escapeHtml(urls.page(to, path))}">${words} ${escapeHtml(titles.get(to) ?? to)}</a>`;
-  return `<nav class="around" aria-label="Before and after">${link(before, 'prev', '←')} ${link(after, 'next', '→')}</nav>\n`;
+  const link = (to: string | null, rel: 'prev' | 'next') => {
+    if (to === null) return '';
+    const title = escapeHtml(titles.get(to) ?? to);
+    const words = rel === 'prev' ? `← ${title}` : `${title} →`;
+    return `<a rel="${rel}" href="${escapeHtml(urls.page(to, path))}">${words}</a>`;
+  };
+  return `<nav class="around" aria-label="Before and after">${link(before, 'prev')} ${link(after, 'next')}</nav>\n`;
 }
 
 const style = `

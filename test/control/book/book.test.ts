@@ -94,7 +94,7 @@ describe('a book', () => {
     );
     expect(body).toContain('<a href="/docs/sub/a" aria-current="page">Sub</a>');
     expect(body).toContain('<a rel="prev" href="/docs/b">← The B</a>');
-    expect(body).toContain('<a rel="next" href="/docs/a">→ The A</a>');
+    expect(body).toContain('<a rel="next" href="/docs/a">The A →</a>');
     expect(body).toContain('<a href="/docs">index</a> out none code');
     expect(book.pages.get('a')?.page.body).toContain('<a href="/docs/sub/a#x">up</a>');
   });
