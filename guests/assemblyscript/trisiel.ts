@@ -79,15 +79,15 @@ export class Resource {
   readAll(): ArrayBuffer | null {
     let all = new ArrayBuffer(0);
     const chunk = new ArrayBuffer(4096);
-    for (;;) {
-      const length = cwa_resource_read(this.fd, changetype<usize>(chunk), chunk.byteLength);
-      if (length == 0 || length == END) return all;
-      if (length < 0) return null;
+    let length = cwa_resource_read(this.fd, changetype<usize>(chunk), chunk.byteLength);
+    while (length > 0) {
       const more = new ArrayBuffer(all.byteLength + length);
       memory.copy(changetype<usize>(more), changetype<usize>(all), all.byteLength);
       memory.copy(changetype<usize>(more) + <usize>all.byteLength, changetype<usize>(chunk), length);
       all = more;
+      length = cwa_resource_read(this.fd, changetype<usize>(chunk), chunk.byteLength);
     }
+    return length == 0 || length == END ? all : null;
   }
 
   /** Closes it, which commits what was written. */
