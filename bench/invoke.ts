@@ -259,7 +259,7 @@ async function density(): Promise<void> {
   const rows = [10, 100, 1_000, 10_000].map((labels) => {
     const routes = new RouteTable();
     for (let i = 0; i < labels; i++) routes.set(`handler-${i}`, null);
-    const reader = new AddressReader('localhost', '80');
+    const reader = new AddressReader({ domain: 'localhost', defaultPort: '80', routes });
     const targets = Array.from({ length: 1_000 }, (_, i) => `handler-${(i * 7919) % labels}`);
     const times: number[] = [];
     for (let round = 0; round < 21; round++) {

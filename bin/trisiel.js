@@ -14,16 +14,18 @@ const usage = `Usage: trisiel serve
        trisiel backup FILE [--since ARCHIVE]
        trisiel restore FILE [--base ARCHIVE]...
        trisiel doctor [--repair] [--json]
+       trisiel config check|show [FILE]
 
 serve    starts the platform in the foreground
 backup   writes everything that is kept into one archive, also while the platform runs
 restore  unpacks an archive into an empty data folder, and an empty database
 doctor   checks a data folder, says what is wrong and what to type; --repair does what is safe
+config   checks the settings, or shows those that a start would use, secrets masked
 
-Settings are environment variables: see README.md. Users have their own command: wasmcloud.
+Settings are environment variables, or stand in trisiel.toml: see docs/configuration.md. Users have their own command: wasmcloud.
 `;
 
-const isKnown = ['serve', 'backup', 'restore', 'doctor'].includes(command);
+const isKnown = ['serve', 'backup', 'restore', 'doctor', 'config'].includes(command);
 const wantsHelp = rest.includes('--help') || rest.includes('-h');
 if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
   const asked = command === undefined || wantsHelp || ['help', '--help', '-h'].includes(command);
@@ -33,7 +35,10 @@ if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
   process.stderr.write(`trisiel: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci\n`);
   process.exitCode = 1;
 } else {
-  const child = spawn(node, [join(root, 'src', 'bin', `${command}.ts`), ...rest], { stdio: 'inherit' });
+  const program = join(root, 'src', 'bin', command === 'config' ? 'config-command' : command);
+  // An installed package has the sources as JavaScript.
+  const file = existsSync(`${program}.ts`) ? `${program}.ts` : `${program}.js`;
+  const child = spawn(node, [file, ...rest], { stdio: 'inherit' });
   // Ctrl-C at a terminal reaches both processes; control decides when all work is done.
   process.on('SIGINT', () => {
     if (!process.stdin.isTTY) child.kill('SIGINT');

@@ -27,6 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/logs': ['protocol', 'waiting', 'control/db', 'control/handlers', 'control/exports'],
   'control/usage': ['protocol', 'control/db', 'control/handlers', 'control/exports'],
   'control/storage': ['protocol', 'control/db'],
+  'control/domains': ['protocol', 'waiting', 'control/db'],
   'control/exports': [],
   'control/queues': ['protocol', 'waiting', 'control/db', 'control/exports'],
   'control/calls': ['protocol', 'waiting', 'control/db', 'control/queues'],
@@ -74,6 +75,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/quota',
     'control/audit',
     'control/book',
+    'control/domains',
   ],
   bin: [
     'protocol',
@@ -90,6 +92,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/logs',
     'control/usage',
     'control/storage',
+    'control/domains',
     'control/queues',
     'control/calls',
     'control/fleet',

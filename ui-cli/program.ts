@@ -10,6 +10,7 @@ import { addAuditCommand } from './commands/audit.ts';
 import { addCallsCommand } from './commands/calls.ts';
 import { addCompletionCommand } from './commands/completion.ts';
 import { addDeploymentCommands } from './commands/deployments.ts';
+import { addDomainCommand } from './commands/domains.ts';
 import { addEnvironmentCommands } from './commands/environment.ts';
 import { addHandlerCommands } from './commands/handlers.ts';
 import { addInspectCommand } from './commands/inspect.ts';
@@ -102,6 +103,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addInvocationCommands(program, context);
   addAuditCommand(program, context);
   addEnvironmentCommands(program, context);
+  addDomainCommand(program, context);
   addQueueCommand(program, context);
   addScheduleCommands(program, context);
   addCallsCommand(program, context);

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { PlatformError } from '../protocol/errors.ts';
 import { readConfig, type ServerConfig } from './config.ts';
+import { loadSettings } from './config-file.ts';
 
 /** Writes an error for a person to stderr, with what can be done. */
 export function complain(error: PlatformError): void {
@@ -60,7 +61,12 @@ function read(options: Parameters<typeof runCommand>[0]): CommandArguments {
     else if (value === true) flags.add(name);
   }
   const [file] = parsed.positionals;
-  return { file: file === undefined ? null : resolve(file), flags, paths, config: readConfig(process.env) };
+  return {
+    file: file === undefined ? null : resolve(file),
+    flags,
+    paths,
+    config: readConfig(loadSettings(process.env).values),
+  };
 }
 
 const usageHint = 'see trisiel --help';

@@ -1,5 +1,6 @@
-/** Reads the server's settings from environment variables: once, with one clear line for a value that does not parse. */
+/** Reads the server's settings, which are environment variables or stand in a file (config-file.ts): once, with one clear line for a value that does not parse. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { Registration } from '../control/accounts/accounts.ts';
@@ -7,6 +8,9 @@ import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { logLimits, MIB } from '../protocol/limits.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
+
+/** Values of settings by name, as environment variables have them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ServerConfig {
   /** Absolute path. */
@@ -35,6 +39,10 @@ export interface ServerConfig {
   readonly logBytes: number;
   /** Bearer token that readers of /metrics must send; null: only clients on the same machine may read them. */
   readonly metricsToken: string | null;
+  /** Token of proxies on other machines that ask for which hosts they may get certificates; null: none may. */
+  readonly askToken: string | null;
+  /** IP addresses of DNS servers for the checks of custom domains; empty: those of the system. */
+  readonly dnsServers: readonly string[];
 }
 
 /** Greatest number of runners. More do not help on one machine; each one costs about 60 MB. */
@@ -51,7 +59,7 @@ const quotaBytes = { min: MIB, max: 2 ** 50, standard: 2048 * MIB } as const;
  * given as a file instead, named by NAME_FILE. Throws `bad_request` that names the variable, its value (no secret) and
  * what would be right.
  */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): ServerConfig {
+export function readConfig(env: Environment): ServerConfig {
   return {
     dataFolder: resolve(text(env, 'TRISIEL_DATA', './data')),
     host: text(env, 'TRISIEL_HOST', '127.0.0.1', /^[0-9A-Za-z.:_-]+$/, 'a host name or IP address'),
@@ -75,24 +83,24 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): S
     quotaBytes: integer(env, 'TRISIEL_QUOTA_BYTES', quotaBytes.standard, quotaBytes.min, quotaBytes.max),
     logDays: integer(env, 'TRISIEL_LOG_DAYS', retentionLimits.retainedDays, 1, logLimits.retainedDaysMax),
     logBytes: integer(env, 'TRISIEL_LOG_BYTES', retentionLimits.retainedBytes, MIB, 2 ** 40),
-    metricsToken: metricsToken(env, 'TRISIEL_METRICS_TOKEN'),
+    metricsToken: token(env, 'TRISIEL_METRICS_TOKEN'),
+    askToken: token(env, 'TRISIEL_ASK_TOKEN'),
+    dnsServers: dnsServers(env, 'TRISIEL_DNS'),
   };
 }
-
-type Env = Readonly<Record<string, string | undefined>>;
 
 function bad(name: string, value: string, wanted: string): PlatformError {
   return new PlatformError('bad_request', `${name}=${JSON.stringify(value)} is not ${wanted}`);
 }
 
-function text(env: Env, name: string, fallback: string, pattern = /^[^\0]+$/, wanted = 'a path'): string {
+function text(env: Environment, name: string, fallback: string, pattern = /^[^\0]+$/, wanted = 'a path'): string {
   const value = env[name];
   if (value === undefined || value === '') return fallback;
   if (!pattern.test(value)) throw bad(name, value, wanted);
   return value;
 }
 
-function integer(env: Env, name: string, fallback: number, min: number, max: number): number {
+function integer(env: Environment, name: string, fallback: number, min: number, max: number): number {
   const value = env[name];
   if (value === undefined || value === '') return fallback;
   const number = Number(value);
@@ -101,7 +109,7 @@ function integer(env: Env, name: string, fallback: number, min: number, max: num
   return number;
 }
 
-function oneOf<T extends string>(env: Env, name: string, values: readonly [T, ...T[]]): T {
+function oneOf<T extends string>(env: Environment, name: string, values: readonly [T, ...T[]]): T {
   const value = env[name];
   if (value === undefined || value === '') return values[0];
   const found = values.find((candidate) => candidate === value);
@@ -109,11 +117,8 @@ function oneOf<T extends string>(env: Env, name: string, values: readonly [T, ..
   return found;
 }
 
-function hostPorts(env: Env, name: string): readonly string[] {
-  const entries = (env[name] ?? '')
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
+function hostPorts(env: Environment, name: string): readonly string[] {
+  const entries = listOf(env[name]);
   for (const entry of entries) {
     const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):(\d{1,5})$/.exec(entry)?.[1] ?? Number.NaN);
     if (!(port >= 1 && port <= 65_535))
@@ -122,7 +127,22 @@ function hostPorts(env: Env, name: string): readonly string[] {
   return entries;
 }
 
-function baseUrl(env: Env, name: string): string | null {
+function dnsServers(env: Environment, name: string): readonly string[] {
+  const entries = listOf(env[name]);
+  for (const entry of entries)
+    if (isIP(entry) === 0 && isIP(/^(?:\[(.+)\]|([^:]+)):\d{1,5}$/.exec(entry)?.slice(1).join('') ?? '') === 0)
+      throw bad(name, entry, 'the IP address of a DNS server, such as 9.9.9.9 or [2620:fe::fe]:53');
+  return entries;
+}
+
+function listOf(value = ''): readonly string[] {
+  return value
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== '');
+}
+
+function baseUrl(env: Environment, name: string): string | null {
   const value = env[name];
   if (value === undefined || value === '') return null;
   const url = URL.canParse(value) ? new URL(value) : null;
@@ -132,7 +152,7 @@ function baseUrl(env: Env, name: string): string | null {
   return value.replace(/\/+$/, '');
 }
 
-function proxies(env: Env, name: string): TrustedProxies {
+function proxies(env: Environment, name: string): TrustedProxies {
   try {
     return TrustedProxies.parse(env[name] ?? '');
   } catch (error) {
@@ -141,7 +161,7 @@ function proxies(env: Env, name: string): TrustedProxies {
 }
 
 /** Returns a value that no message may show: of `name`, or of the file that `name`_FILE names, without line ends. */
-function secret(env: Env, name: string): string | null {
+function secret(env: Environment, name: string): string | null {
   const value = env[name] ?? '';
   const file = env[`${name}_FILE`] ?? '';
   if (file === '') return value === '' ? null : value;
@@ -156,7 +176,7 @@ function secret(env: Env, name: string): string | null {
   throw new PlatformError('bad_request', `${name}_FILE=${JSON.stringify(file)} is an empty file`);
 }
 
-function databaseUrl(env: Env, name: string): string | null {
+function databaseUrl(env: Environment, name: string): string | null {
   const value = secret(env, name);
   if (value === null) return null;
   const protocol = URL.canParse(value) ? new URL(value).protocol : '';
@@ -165,10 +185,10 @@ function databaseUrl(env: Env, name: string): string | null {
 }
 
 /**
- * Reads the token for /metrics; null where it is not set. It is visible ASCII, as a Bearer token must be (RFC 6750,
+ * Reads a token of other programs; null where it is not set. It is visible ASCII, as a Bearer token must be (RFC 6750,
  * 2.1), and not so short that it can be guessed. Throws PlatformError otherwise.
  */
-function metricsToken(env: Env, name: string): string | null {
+function token(env: Environment, name: string): string | null {
   const value = secret(env, name);
   if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;
   throw new PlatformError('bad_request', `${name} is not 16 to 1024 visible ASCII characters`);

@@ -27,6 +27,9 @@ import { SqlLeases } from '../control/db/leases.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
+import { CertificateNames } from '../control/domains/certificate-names.ts';
+import { Domains } from '../control/domains/domains.ts';
+import { DnsResolver } from '../control/domains/proof.ts';
 import { RunnerFleet } from '../control/fleet/fleet.ts';
 import type { FleetEvent } from '../control/fleet/options.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
@@ -288,6 +291,18 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     randomBytes,
     report,
   });
+  const ownHosts = [serverUrl, config.runUrl].flatMap((url) => (url === null ? [] : [new URL(url).hostname]));
+  const domains = new Domains({
+    db,
+    resolver: new DnsResolver(config.dnsServers),
+    base: config.domain,
+    ownHosts,
+    now,
+    newToken: () => Buffer.from(randomBytes(16)).toString('hex'),
+    changed: (domain) => deployments.domainChanged(domain),
+    report,
+  });
+  const certificateNames = new CertificateNames({ db, domains, base: config.domain, ownHosts });
   const door = createGitDoor({
     db,
     repositories,
@@ -317,6 +332,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     handlers,
     access,
     teams,
+    domains,
+    mayHaveCertificate: (host) => certificateNames.has(host),
+    askToken: config.askToken,
     env,
     logs,
     usage,
@@ -377,6 +395,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   rates.start();
   consumers.start();
   callMaker.start();
+  domains.start();
   // A database of its own has no other controls.
   if (db.isShared) lostControls.start();
   const measured = quota.measureAll();
@@ -422,6 +441,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     streams.close();
     server.closeIdleConnections();
     await lostControls.close();
+    await domains.close();
     await Promise.all([
       consumers.close(runnerLimits.drainMs),
       callMaker.close(runnerLimits.drainMs),

@@ -108,6 +108,8 @@ export type ToRunner =
   | { readonly kind: 'announce'; readonly label: string }
   /** Tells that callers of a former name are sent to the handler's present one. */
   | ({ readonly kind: 'redirect' } & MovedLabel)
+  /** Tells that a custom domain leads to the handler `to`; null: to no handler. */
+  | { readonly kind: 'domain'; readonly domain: string; readonly to: string | null }
   /** Tells that `label` no longer exists: calls are answered `handler_not_found`. */
   | { readonly kind: 'remove'; readonly label: string }
   /** Tells the runner to free a prepared spec when the spec's last invocation has ended. */

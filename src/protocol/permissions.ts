@@ -100,6 +100,12 @@ export const permissions = {
   setVariable: deployer,
   removeVariable: deployer,
 
+  listDomains: viewer,
+  getDomain: viewer,
+  checkDomain: deployer,
+  addDomain: owner,
+  removeDomain: owner,
+
   listCalls: viewer,
   listSchedules: viewer,
   runSchedule: deployer,

@@ -3,6 +3,7 @@
  * it. src/bin/control.ts passes the implementations, so a station does not import the code of another one.
  */
 
+import type { ServedDomain } from './domains.ts';
 import type { LimitName } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
 import type { DeploymentSpec, DroppedLines, MovedLabel, OwnerState, RunnerStats } from './messages.ts';
@@ -17,6 +18,8 @@ export interface ReleaseState {
   readonly known: readonly string[];
   /** Former names of handlers. */
   readonly moved: readonly MovedLabel[];
+  /** Custom domains, each with the name of its handler. */
+  readonly domains: readonly ServedDomain[];
   /** Users who are suspended or limited. */
   readonly owners: readonly OwnerState[];
 }
@@ -39,6 +42,8 @@ export type ReleaseChange = {
   | ({ readonly kind: 'redirect' } & MovedLabel)
   /** The label no longer exists. */
   | { readonly kind: 'remove'; readonly label: string }
+  /** The custom domain leads to the handler `to` from now on; null: to no handler. */
+  | { readonly kind: 'domain'; readonly domain: string; readonly to: string | null }
   /** The state of a User has changed, which concerns all functions of the User. */
   | { readonly kind: 'owner'; readonly owner: OwnerState }
 );
@@ -73,6 +78,10 @@ export interface ReleaseFeed {
   redirect(label: string, to: string): Promise<number>;
   /** Removes a label. Returns the change's revision. */
   remove(label: string): Promise<number>;
+  /**
+   * Serves the handler named `to` under a custom domain; null: no handler. Returns the change's revision.
+   */
+  domain(domain: string, to: string | null): Promise<number>;
   /** Applies the state `owner` to the functions of a User. Returns the change's revision. */
   owner(owner: OwnerState): Promise<number>;
 }
@@ -374,6 +383,8 @@ export interface Deployer {
    * lost. Throws `name_invalid`, `name_taken`, `not_found`, `limit_exceeded`, `vet_failed`; then nothing has changed.
    */
   renameHandler(options: { readonly handlerId: string; readonly name: string; readonly userId: string }): Promise<void>;
+  /** Serves a custom domain as the database has it: under the handler that has proven it, or not at all. */
+  domainChanged(domain: string): Promise<void>;
   handlerDeleted(handlerId: string): Promise<void>;
   handlerRestored(handlerId: string): Promise<void>;
   /** Removes all data of a deleted handler for good. */

@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   readonly domain: string;
   /** Port for SERVER_PORT where Host has none. */
   readonly defaultPort: string;
+  /** Public host of the functions, under which paths lead to them, besides `domain`. */
+  readonly publicHost: string;
   /** URL of the platform's own pages; null: this process does not know it. */
   readonly homeUrl: string | null;
   /** Key of the platform: holders of the key who request runnerProbe.path are answered with `identity`. */
@@ -57,7 +59,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#asyncCalls = new AsyncCalls(options.services);
-    this.#addresses = new AddressReader(options.domain, options.defaultPort);
+    this.#addresses = new AddressReader(options);
   }
 
   /** Returns an id for an Invocation or a refusal: unique over runners and their lives, in order within one. */
@@ -90,11 +92,12 @@ export class Dispatcher {
         const asked = this.#address(authority, target);
         const trigger = this.#trigger(request, asked);
         const moved = this.#options.routes.movedTo(asked.label);
-        if (moved !== null && trigger === null && ownsBody) {
+        if (moved !== null && trigger === null && ownsBody && !asked.byDomain) {
           redirectTo(response, asked, moved, id);
           return;
         }
-        // Calls of the platform, and local redirects of a function that runs, go to the present name by themselves.
+        // Calls of the platform or of a custom domain, and local redirects of a function that runs, go to the present
+        // name by themselves.
         const address = moved === null ? asked : { ...asked, label: moved };
         if (address.label === '.trisiel' && this.#identify(request, response, id)) return;
         const shared = this.#options.routes.sharedOf(address.label);

@@ -1,7 +1,10 @@
 /**
- * Finds the label (handler name or SLUG--NAME) of a request's host and path. Functions have host names of their own,
- * NAME.DOMAIN; under any other host the first segment of the path is the label.
+ * Finds the label (handler name or SLUG--NAME) of a request's host and path. Functions have host names of their own:
+ * NAME.DOMAIN, and custom domains. Under the platform's host, and under addresses, the first segment of the path is the
+ * label. Under any other host no function answers: a custom domain that is not served any more must not lead to another
+ * user's function.
  */
+import { isIP } from 'node:net';
 import { handlerOfLabel, relabelled } from '../protocol/previews.ts';
 import type { Rollout } from '../protocol/rollouts.ts';
 import type { LoadedDeployment } from './loaded-deployments.ts';
@@ -20,6 +23,8 @@ export class RouteTable {
   readonly #shared = new Map<string, SharedRoute>();
   /** Present names of handlers by former name. */
   readonly #moved = new Map<string, string>();
+  /** Names of handlers by custom domain. */
+  readonly #domains = new Map<string, string>();
 
   find(label: string): LoadedDeployment | null | undefined {
     return this.#labels.get(label);
@@ -58,6 +63,17 @@ export class RouteTable {
     return this.#labels.has(present) ? present : null;
   }
 
+  /** Lets a custom domain lead to the handler named `to`; null: to none. */
+  setDomain(domain: string, to: string | null): void {
+    if (to === null) this.#domains.delete(domain);
+    else this.#domains.set(domain, to);
+  }
+
+  /** Returns the name of the handler that a custom domain leads to; undefined: `host`, in lower case, is none. */
+  ofDomain(host: string): string | undefined {
+    return this.#domains.size === 0 ? undefined : this.#domains.get(host);
+  }
+
   get size(): number {
     return this.#labels.size;
   }
@@ -76,8 +92,10 @@ export interface Address {
   /** Host in lower case, without the root's dot; followed by its port, or the port at which such requests arrive. */
   readonly host: string;
   readonly port: string;
-  /** Whether the host is the function's own. */
+  /** Whether the host is the function's own: NAME.DOMAIN or a custom domain. */
   readonly byHost: boolean;
+  /** Whether the host is a custom domain. */
+  readonly byDomain: boolean;
 }
 
 /** A parsed Host field. */
@@ -86,19 +104,34 @@ interface Authority {
   /** Host in lower case, without the root's dot. */
   readonly host: string;
   readonly port: string;
-  /** Label; '': the host is not a function's own. */
+  /** Label; '': the host is not of the form NAME.DOMAIN. */
   readonly label: string;
+  /** Whether the first segment of the path is the label. */
+  readonly takesPath: boolean;
+}
+
+export interface AddressReaderOptions {
+  /** Functions have the host names NAME.DOMAIN. `localhost`: under any other host, paths lead to functions. */
+  readonly domain: string;
+  /** SERVER_PORT for requests whose Host has none. */
+  readonly defaultPort: string;
+  /** Public host under which paths lead to functions, besides `domain`; absent: there is none. */
+  readonly publicHost?: string;
+  readonly routes: Pick<RouteTable, 'ofDomain'>;
 }
 
 export class AddressReader {
   readonly #domain: string;
+  readonly #publicHost: string;
+  readonly #routes: Pick<RouteTable, 'ofDomain'>;
   #defaultPort: string;
   /** Authority of the last request: most consecutive requests have the same. */
   #last: Authority | null = null;
 
-  /** Makes an empty table. `defaultPort`: SERVER_PORT for requests whose Host has none. */
-  constructor(domain: string, defaultPort: string) {
+  constructor({ domain, defaultPort, publicHost = '', routes }: AddressReaderOptions) {
     this.#domain = domain;
+    this.#publicHost = publicHost;
+    this.#routes = routes;
     this.#defaultPort = defaultPort;
   }
 
@@ -132,10 +165,13 @@ export class AddressReader {
 
     const text = given === '' ? this.#domain : given;
     const authority = this.#last?.text === text ? this.#last : this.#authority(text);
-    const { port } = authority;
-    if (authority.label !== '') {
-      const { label, host } = authority;
-      return { label, scriptName: '', path, query, authority: given, host, port, byHost: true };
+    const { host, port } = authority;
+    const named = authority.label === '' ? this.#routes.ofDomain(host) : undefined;
+    const label = named ?? authority.label;
+    if (label !== '' || !authority.takesPath) {
+      const byHost = label !== '';
+      const byDomain = named !== undefined;
+      return { label, scriptName: '', path, query, authority: given, host, port, byHost, byDomain };
     }
     const end = path.indexOf('/', 1);
     const scriptName = end < 0 ? path : path.slice(0, end);
@@ -145,9 +181,10 @@ export class AddressReader {
       path: end < 0 ? '' : path.slice(end),
       query,
       authority: given,
-      host: authority.host,
+      host,
       port,
       byHost: false,
+      byDomain: false,
     };
   }
 
@@ -164,8 +201,15 @@ export class AddressReader {
       host,
       port: port > 0 ? String(port) : this.#defaultPort,
       label: isOwn ? host.slice(0, suffix) : '',
+      takesPath: this.#takesPath(host),
     };
     return this.#last;
+  }
+
+  /** Returns whether paths lead to functions under a host that is no function's own. */
+  #takesPath(host: string): boolean {
+    if (this.#domain === 'localhost' || host === this.#domain || host === this.#publicHost) return true;
+    return host === 'localhost' || isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0;
   }
 }
 

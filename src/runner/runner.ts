@@ -171,6 +171,9 @@ export class Runner {
       case 'redirect':
         this.#routes.redirect(message.label, message.to);
         return;
+      case 'domain':
+        this.#routes.setDomain(message.domain, message.to);
+        return;
       case 'remove':
         this.#routes.remove(message.label);
         return;
@@ -233,6 +236,7 @@ export class Runner {
       inFlight,
       domain: config.domain,
       defaultPort: portOf(runUrl),
+      publicHost: runUrl.hostname,
       probeKey: config.probeKey,
       // Behind a proxy control has another, public address, which runners do not know.
       homeUrl: config.domain === 'localhost' ? config.controlUrl : null,

@@ -22,6 +22,8 @@ describe('the server configuration', () => {
       graceS: 30,
       quotaBytes: 2 * 1024 ** 3,
       metricsToken: null,
+      askToken: null,
+      dnsServers: [],
     });
     expect(config.dataFolder).toBe(`${process.cwd()}/data`);
     expect(config.runners).toBeGreaterThan(0);
@@ -46,6 +48,8 @@ describe('the server configuration', () => {
       TRISIEL_LOG_DAYS: '7',
       TRISIEL_LOG_BYTES: '2097152',
       TRISIEL_METRICS_TOKEN: 'scrape-me-0123456789',
+      TRISIEL_ASK_TOKEN: 'ask-me-0123456789abc',
+      TRISIEL_DNS: '9.9.9.9, [2620:fe::fe]:53,127.0.0.1:5353,::1',
     });
     expect(config.trustedProxies.trusts('10.9.8.7')).toBe(true);
     expect(config.trustedProxies.trusts('11.0.0.1')).toBe(false);
@@ -67,6 +71,8 @@ describe('the server configuration', () => {
       logDays: 7,
       logBytes: 2_097_152,
       metricsToken: 'scrape-me-0123456789',
+      askToken: 'ask-me-0123456789abc',
+      dnsServers: ['9.9.9.9', '[2620:fe::fe]:53', '127.0.0.1:5353', '::1'],
     });
   });
 
@@ -92,6 +98,9 @@ describe('the server configuration', () => {
     ['TRISIEL_LOG_DAYS', '0'],
     ['TRISIEL_LOG_BYTES', '1KiB'],
     ['TRISIEL_METRICS_TOKEN', 'short'],
+    ['TRISIEL_ASK_TOKEN', 'short'],
+    ['TRISIEL_DNS', 'dns.example'],
+    ['TRISIEL_DNS', '9.9.9.9:x'],
     ['TRISIEL_METRICS_TOKEN_FILE', '/nonexistent/token'],
     ['TRISIEL_DATABASE_FILE', '/nonexistent/url'],
   ])('names %s in one line when it holds %j', (name, value) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AddressReader, RouteTable } from '../../src/runner/routes.ts';
 
-const reader = new AddressReader('localhost', '3003');
+const reader = new AddressReader({ domain: 'localhost', defaultPort: '3003', routes: new RouteTable() });
 const address = (host: string | undefined, target: string) => reader.read(host, target);
 
 describe('the address of a request', () => {
@@ -82,5 +82,33 @@ describe('the route table', () => {
     expect(routes.find('constructor')).toBeUndefined();
     routes.remove('empty');
     expect(routes.find('empty')).toBeUndefined();
+  });
+});
+
+describe('custom domains', () => {
+  const routes = new RouteTable();
+  const options = { domain: 'functions.example', defaultPort: '80', publicHost: 'run.example', routes };
+  const own = new AddressReader(options);
+  const at = (host: string, target = '/a/b') => own.read(host, target);
+
+  it('lead to a handler by host, with any port, until they lead to none', () => {
+    routes.setDomain('api.example.com', 'otter');
+    for (const host of ['api.example.com', 'API.example.com.', 'api.example.com:8443'])
+      expect(at(host)).toMatchObject({ label: 'otter', scriptName: '', path: '/a/b', byHost: true, byDomain: true });
+    routes.setDomain('api.example.com', 'mole');
+    expect(at('api.example.com')).toMatchObject({ label: 'mole' });
+    routes.setDomain('api.example.com', null);
+    expect(at('api.example.com')).toMatchObject({ label: '', byHost: false, byDomain: false });
+  });
+
+  it('that are not known lead to no function, whatever their path begins with', () => {
+    for (const host of ['other.example', 'xfunctions.example', 'a.run.example', 'example'])
+      expect(at(host, '/otter/x'), host).toMatchObject({ label: '', scriptName: '', path: '/otter/x' });
+  });
+
+  it('do not change the addresses of the platform itself', () => {
+    expect(at('otter.functions.example')).toMatchObject({ label: 'otter', byHost: true, byDomain: false });
+    for (const host of ['functions.example', 'run.example', 'localhost:3003', '127.0.0.1', '[::1]:3003', ''])
+      expect(at(host, '/otter/x'), host).toMatchObject({ label: 'otter', scriptName: '/otter', byHost: false });
   });
 });

@@ -19,6 +19,7 @@ import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
 import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import type { DomainResolver } from '../../src/control/domains/proof.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
@@ -28,6 +29,7 @@ import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
 import { TrustedProxies } from '../../src/protocol/trusted-proxies.ts';
+import { testDomains } from './domains.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
 import { testQuota } from './quotas.ts';
@@ -57,6 +59,9 @@ export async function startPlatform(
     readonly trustedProxies?: TrustedProxies;
     readonly metricsToken?: string;
     readonly quotaBytes?: number;
+    /** DNS that custom domains are checked with; absent: a DNS without names. */
+    readonly dns?: DomainResolver;
+    readonly askToken?: string;
     /** Location of the database; absent: a new SQLite file. */
     readonly location?: DatabaseLocation;
   } = {},
@@ -88,6 +93,13 @@ export async function startPlatform(
     }),
     access: new HandlerAccess({ db }),
     teams: new Teams({ db, handlers, now }),
+    domains: testDomains({
+      db,
+      now,
+      changed: (domain) => asked.push(`domainChanged ${domain}`),
+      ...(options.dns === undefined ? {} : { dns: options.dns }),
+    }),
+    mayHaveCertificate: async (host) => deps.domains.isServed(host),
     handlers,
     env: new HandlerEnv({ db, sealer, now }),
     logs,
@@ -121,6 +133,7 @@ export async function startPlatform(
     version: '0.0.0',
     trustedProxies: options.trustedProxies ?? TrustedProxies.none,
     metricsToken: options.metricsToken ?? null,
+    askToken: options.askToken ?? null,
   };
   hardenServer(server);
   server.on('request', createApi(deps).callback());
@@ -167,6 +180,7 @@ function recorder(asked: string[], handlers: () => Handlers): Deployer {
     changeSettings: async ({ handlerId }) => void asked.push(`changeSettings ${handlerId}`),
     renameHandler: async ({ handlerId, name }) => void (await handlers().rename(handlerId, name)),
     handlerCreated: note('handlerCreated'),
+    domainChanged: note('domainChanged'),
     handlerDeleted: note('handlerDeleted'),
     handlerRestored: note('handlerRestored'),
     handlerPurged: async (id) => {

@@ -30,3 +30,34 @@ export function printing(text: string): Uint8Array {
       (drop (call $write (call $stdout) (i32.const 16) (i32.const ${bytes.length})))
       (i32.const 0)))`);
 }
+
+/** Makes a CommonWA guest that answers with one line `NAME=value` for each of `names`; an unset one has no value. */
+export function variables(names: readonly string[]): Uint8Array {
+  const text = names.map((name) => `${name}=`).join('');
+  let at = 16;
+  const lines = names.map((name) => {
+    const line = `(call $line (i32.const ${at}) (i32.const ${name.length}))`;
+    at += name.length + 1;
+    return line;
+  });
+  return assemble(`(module
+    (import "cwa" "env_get" (func $env_get (param i32 i32 i32 i32) (result i32)))
+    (import "cwa" "io_get_stdout" (func $stdout (result i32)))
+    (import "cwa" "resource_write" (func $write (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)
+    (data (i32.const 0) "Status: 200\\n\\n")
+    (data (i32.const 16) "${text}")
+    (func $print (param $at i32) (param $length i32)
+      (drop (call $write (call $stdout) (local.get $at) (local.get $length))))
+    (func $line (param $name i32) (param $length i32)
+      (local $value i32)
+      (call $print (local.get $name) (i32.add (local.get $length) (i32.const 1)))
+      (local.set $value (call $env_get (local.get $name) (local.get $length) (i32.const 4096) (i32.const 4096)))
+      (if (i32.lt_s (local.get $value) (i32.const 0)) (then (local.set $value (i32.const 0))))
+      (i32.store8 (i32.add (i32.const 4096) (local.get $value)) (i32.const 10))
+      (call $print (i32.const 4096) (i32.add (local.get $value) (i32.const 1))))
+    (func (export "cwa_main") (result i32)
+      (call $print (i32.const 0) (i32.const 13))
+      ${lines.join('\n')}
+      (i32.const 0)))`);
+}

@@ -100,6 +100,7 @@ export class TestFleet {
       releases: [...this.releases].map(([label, specId]) => ({ label, specId })),
       known: [...this.known],
       moved: [],
+      domains: [],
       owners: [...this.owners.values()],
     }),
   });

@@ -51,6 +51,7 @@ export class RecordedFleet implements Nodes {
 
   constructor(feed: ReleaseFeed) {
     feed.changes((change) => {
+      if (change.kind === 'domain') return;
       if (change.kind === 'redirect') this.moved.set(change.label, change.to);
       else if (change.kind !== 'owner') this.moved.delete(change.label);
       if (change.kind === 'owner') this.owners.set(change.owner.ownerId, change.owner);

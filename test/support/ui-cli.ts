@@ -28,6 +28,7 @@ import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
 import type { DeploymentState, InvocationRecord, Policy, RolloutView } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
+import { TestDns, testDomains } from './domains.ts';
 import { type NamedLine, type NamedWriter, namedWriter } from './named.ts';
 import { type TestQueues, testQueues } from './queues.ts';
 import { testQuota } from './quotas.ts';
@@ -41,6 +42,8 @@ export const password = 'correct horse';
 export interface Control extends ApiDeps, NamedWriter {
   /** Publishes texts to a queue of a user (by id). */
   readonly publish: TestQueues['publish'];
+  /** DNS that custom domains are checked with. */
+  readonly dns: TestDns;
   readonly url: string;
   readonly port: number;
   /** Folder of this test, removed at the end. */
@@ -82,6 +85,8 @@ export async function startControl(options: { readonly registration?: Registrati
   const sealer = await Sealer.open({ db, keyFile: join(folder, 'env.key'), randomBytes });
   const accounts = new Accounts({ db, now, randomBytes, registration: options.registration ?? 'open', sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
+  const dns = new TestDns();
+  const domains = testDomains({ db, now, dns });
   let port = 0;
   const url = () => `http://127.0.0.1:${port}`;
   const functions = createServer((request, response) => control.function(request, response));
@@ -93,6 +98,8 @@ export async function startControl(options: { readonly registration?: Registrati
     handlers,
     access: new HandlerAccess({ db }),
     teams: new Teams({ db, handlers, now }),
+    domains,
+    mayHaveCertificate: (host) => domains.isServed(host),
     logs,
     usage,
     queues: own.queues,
@@ -130,6 +137,7 @@ export async function startControl(options: { readonly registration?: Registrati
   const writer = namedWriter(db, { logs, usage });
   const control: Control = {
     ...deps,
+    dns,
     publish: own.publish,
     url: url(),
     port,
@@ -332,6 +340,7 @@ function deployer(db: Database, handlers: Handlers): Deployer {
     },
     renameHandler: async ({ handlerId, name }) => void (await handlers.rename(handlerId, name)),
     handlerCreated: nothing,
+    domainChanged: nothing,
     handlerDeleted: nothing,
     handlerRestored: nothing,
     handlerPurged: async (id) => void (await db.deleteFrom('handlers').where('id', '=', id).execute()),

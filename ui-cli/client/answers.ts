@@ -7,6 +7,7 @@ import {
   callAnswer,
   collaboratorAnswer,
   deploymentAnswer,
+  domainAnswer,
   handlerAnswer,
   inviteAnswer,
   invocationAnswer,
@@ -76,4 +77,6 @@ export const schedule = scheduleAnswer;
 export const published = publishedAnswer;
 export const retried = z.object({ messages: z.number() });
 export const purged = z.object({ messages: z.number(), bytes: z.number() });
+export const domains = z.object({ domains: z.array(domainAnswer), next });
+export const domain = z.object({ domain: domainAnswer });
 export const variables = z.object({ variables: z.array(variableAnswer), next });

@@ -9,6 +9,7 @@ import type {
 } from '../../src/protocol/nouns.ts';
 import * as answers from './answers.ts';
 import { Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemPage, type TakeBytes } from './api.ts';
+import { DomainsClient } from './domains.ts';
 import { type ApiRequest, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
 import { PlatformCallsClient } from './platform-calls.ts';
@@ -109,6 +110,7 @@ export class Client {
   readonly platformCalls: PlatformCallsClient;
   readonly releases: ReleasesClient;
   readonly teams: TeamsClient;
+  readonly domains: DomainsClient;
   readonly #api: Api;
 
   constructor(target: Target) {
@@ -117,6 +119,7 @@ export class Client {
     this.queues = new QueuesClient(this.#api);
     this.platformCalls = new PlatformCallsClient(this.#api);
     this.releases = new ReleasesClient(this.#api);
+    this.domains = new DomainsClient(this.#api);
     this.teams = new TeamsClient(this.#api);
   }
 

@@ -3,6 +3,7 @@
  * send more.
  */
 import * as z from 'zod/mini';
+import { type DomainView, domainStates } from '../../src/protocol/domains.ts';
 import { type ErrorCode, errorStatus } from '../../src/protocol/errors.ts';
 import { limitNames } from '../../src/protocol/limits.ts';
 import {
@@ -278,6 +279,19 @@ export interface ScheduleView {
   readonly nextMs: readonly number[];
   readonly runs: readonly ScheduleRunView[];
 }
+
+const recordAnswer = z.object({ name: plain, value: plain });
+
+export const domainAnswer: z.ZodMiniType<DomainView> = z.object({
+  domain: plain,
+  state: z.enum(domainStates),
+  txt: recordAnswer,
+  cname: recordAnswer,
+  problem: orNull(text),
+  createdMs: number,
+  checkedMs: orNull(number),
+  verifiedMs: orNull(number),
+});
 
 export const scheduleAnswer: z.ZodMiniType<ScheduleView> = z.object({
   name: text,

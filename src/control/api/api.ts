@@ -16,6 +16,7 @@ import type { CallStore } from '../calls/call-store.ts';
 import type { Schedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { isOutage } from '../db/sql-error.ts';
+import type { Domains } from '../domains/domains.ts';
 import type { HandlerAccess } from '../handlers/access.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handlers } from '../handlers/handlers.ts';
@@ -37,6 +38,7 @@ import { openApiDocument } from './openapi.ts';
 import { type Caller, type Operation, StreamedAnswer } from './operation.ts';
 import { accountOperations } from './operations/accounts.ts';
 import { auditOperations } from './operations/audit.ts';
+import { domainOperations } from './operations/domains.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
 import { queueOperations } from './operations/queues.ts';
@@ -47,13 +49,15 @@ import { teamOperations } from './operations/teams.ts';
 import { userOperations } from './operations/users.ts';
 import { nothingHere, type PlatformIdentity, type ProvidedImport, pages, problemPage } from './pages.ts';
 import { answersAsRead, checkIfMatch, etagOf, namesEtag, prefersMinimal, readerOf } from './representation.ts';
+import { type TlsAskOptions, tlsAsk } from './tls-ask.ts';
 
-export interface ApiDeps {
+export interface ApiDeps extends TlsAskOptions {
   readonly db: Database;
   readonly accounts: Accounts;
   readonly handlers: Handlers;
   readonly access: HandlerAccess;
   readonly teams: Teams;
+  readonly domains: Domains;
   readonly env: HandlerEnv;
   readonly logs: LogStore;
   readonly usage: UsageStore;
@@ -124,6 +128,7 @@ export function createApi(deps: ApiDeps): Koa<State> {
   app.use(observed(deps));
   app.use(boundary(deps));
   app.use(whoIsIt(deps, operations));
+  app.use(tlsAsk(deps).routes());
   app.use(pages({ ...deps, addresses: deps }).routes());
   const router = routes(operations, deps);
   app.use(router.routes());
@@ -143,6 +148,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...accountOperations(deps),
     ...handlerOperations({ ...deps, views }),
     ...envOperations(deps),
+    ...domainOperations(deps),
     ...rolloutOperations(deps),
     ...teamOperations({ ...deps, views }),
     ...recordOperations(deps),

@@ -23,6 +23,7 @@ const told: ReadonlySet<string> = new Set([
     'callsMax',
     'days',
     'deployBranch',
+    'domain',
     'endSessions',
     'expiresInDays',
     'handler',

@@ -17,6 +17,7 @@ import type { Database } from '../db/database.ts';
 import { compressed } from './compression.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
 import { sendPage, wantsPage } from './html.ts';
+import { isFromThisMachine } from './local-caller.ts';
 import type { Metrics } from './metrics.ts';
 import { etagOf, namesEtag } from './representation.ts';
 import { statusHtml, statusJson } from './status-page.ts';
@@ -129,7 +130,7 @@ function sendFile(ctx: Koa.Context, { type, bytes }: BookFile): void {
 
 /**
  * Throws `unauthorized` or `forbidden` unless the request may read the metrics: with the operator's token or, when none
- * is set, from this machine. A request with a forwarding field came from elsewhere, even through an untrusted proxy.
+ * is set, from this machine.
  */
 function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
   if (token !== null) {
@@ -137,8 +138,7 @@ function mayReadMetrics(ctx: Koa.Context, token: string | null): void {
     if (sameSecret(given, token)) return;
     throw new PlatformError('unauthorized', 'the metrics need the token that TRISIEL_METRICS_TOKEN holds');
   }
-  const forwarded = ctx.headers.forwarded ?? ctx.headers['x-forwarded-for'];
-  if (/^(?:127\.|::1$|::ffff:127\.)/.test(ctx.req.socket.remoteAddress ?? '') && forwarded === undefined) return;
+  if (isFromThisMachine(ctx.req)) return;
   throw new PlatformError('forbidden', 'the metrics are for this machine', {
     hints: ['to read them from elsewhere, start the server with TRISIEL_METRICS_TOKEN and send it as a Bearer token'],
   });

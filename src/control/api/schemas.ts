@@ -1,5 +1,6 @@
 /** The nouns as zod schemas: requests are checked with them, and the OpenAPI document is made from them. */
 import { z } from 'zod';
+import { type DomainView, domainStates } from '../../protocol/domains.ts';
 import { limitMeanings, limitNames } from '../../protocol/limits.ts';
 import {
   abiNames,
@@ -287,6 +288,21 @@ export const queueSchema = z
     consumers: z.array(z.string()).describe('handlers whose live version consumes it'),
   })
   .meta({ id: 'Queue' });
+
+const recordSchema = z.object({ name: z.string(), value: z.string() });
+
+export const domainSchema: z.ZodType<DomainView> = z
+  .object({
+    domain: z.string().describe('ASCII form; international names in punycode'),
+    state: z.enum(domainStates).describe('served while it is verified or failing'),
+    txt: recordSchema.describe('TXT record that proves it'),
+    cname: recordSchema.describe('CNAME record that proves it too'),
+    problem: z.string().nullable().describe('what the last check found; null: it did not fail'),
+    createdMs: ms,
+    checkedMs: ms.nullable().describe('last check'),
+    verifiedMs: ms.nullable().describe('first check that succeeded'),
+  })
+  .meta({ id: 'Domain' });
 
 export const scheduleSchema = z
   .object({

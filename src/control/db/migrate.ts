@@ -21,6 +21,7 @@ import { formerNames } from './migrations/0019-former-names.ts';
 import { waiting } from './migrations/0022-waiting.ts';
 import { logBlocks } from './migrations/0024-log-blocks.ts';
 import { logRetention } from './migrations/0040-log-retention.ts';
+import { domains } from './migrations/0050-domains.ts';
 
 /** Migrations in order. A released migration is never edited; a later one corrects it. */
 const migrations: Readonly<Record<string, Migration>> = {
@@ -43,6 +44,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0022-waiting': waiting,
   '0024-log-blocks': logBlocks,
   '0040-log-retention': logRetention,
+  '0050-domains': domains,
 };
 
 /** Names of all migrations, in order. */

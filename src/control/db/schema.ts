@@ -74,6 +74,24 @@ export interface Schema {
   };
   /** Names that handlers had before they were renamed. A name is never a present and a former one at once. */
   former_names: { name: string; handler_id: string; renamed_ms: number };
+  /** Claims of custom domains. Several handlers may claim one; at most one is served under it. */
+  domains: {
+    handler_id: string;
+    /** ASCII form, in lower case. */
+    domain: string;
+    /** Part of the records that prove the claim. Each claim has its own, so records of a removed claim prove nothing. */
+    token: string;
+    created_ms: number;
+    /** Last check, followed by the first that succeeded; null: none. */
+    checked_ms: number | null;
+    verified_ms: number | null;
+    /** First failed check since the last that succeeded; null: the last one succeeded, or there was none. */
+    failing_ms: number | null;
+    /** Result of the last check where it failed. */
+    problem: string | null;
+    /** The domain again while the handler is served under it, which makes it unique; null: it is not. */
+    served: string | null;
+  };
   /** Users who work on another user's handler. */
   collaborators: { handler_id: string; user_id: string; role: CollaboratorRole; added_ms: number };
   /** Handlers offered to another user who has not accepted yet. */

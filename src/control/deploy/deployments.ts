@@ -289,6 +289,10 @@ export class Deployments implements Deployer, PushReceiver {
     return this.#releases.announce(handlerId);
   }
 
+  domainChanged(domain: string): Promise<void> {
+    return this.#releases.serveDomain(domain);
+  }
+
   handlerDeleted(handlerId: string): Promise<void> {
     return this.#releases.remove(handlerId);
   }

@@ -34,7 +34,7 @@ export class LocalReleaseFeed implements ReleaseFeed {
     // Labels that change during the read: the result may have the old spec of such a label, the change has the new one.
     const changed = new Set<string>();
     const end = this.changes((change) => {
-      if (change.kind !== 'owner') changed.add(change.label);
+      if (change.kind !== 'owner' && change.kind !== 'domain') changed.add(change.label);
     });
     try {
       const state = await this.#options.read();
@@ -69,6 +69,10 @@ export class LocalReleaseFeed implements ReleaseFeed {
   async remove(label: string): Promise<number> {
     this.#served.delete(label);
     return this.#tell({ revision: this.#next(), label, kind: 'remove' });
+  }
+
+  async domain(domain: string, to: string | null): Promise<number> {
+    return this.#tell({ revision: this.#next(), kind: 'domain', domain, to });
   }
 
   async owner(owner: OwnerState): Promise<number> {

@@ -70,6 +70,7 @@ export class Releases {
       releases: served.map(({ label, specId }) => ({ label, specId, rollout: shared.get(label)?.rollout ?? null })),
       known,
       moved: await servedLabels.formerNames(),
+      domains: await servedLabels.domains(),
       owners: await servedLabels.owners(),
     };
   }
@@ -201,6 +202,7 @@ export class Releases {
         await Promise.all(freed.map((label) => feed.remove(label)));
         if (own === undefined) await feed.announce(to);
         for (const row of live) await this.#serve(row, to);
+        await this.#serveDomains(handlerId);
         await this.#leave(handlerId, before, previews);
         return before;
       } catch (error) {
@@ -256,6 +258,7 @@ export class Releases {
         for (const specId of served) nodes.forget(specId);
       }
       for (const { label } of await servedLabels.formerNamesOf(handlerId)) await feed.remove(label);
+      await this.#serveDomains(handlerId);
     });
   }
 
@@ -268,7 +271,24 @@ export class Releases {
       for (const row of rows) await this.#serve(row, name);
       for (const { label, to } of await this.#options.servedLabels.formerNamesOf(handlerId))
         await this.#options.feed.redirect(label, to);
+      await this.#serveDomains(handlerId);
     });
+  }
+
+  /**
+   * Serves a custom domain under the handler that the database has for it, or under none. Reads and tells under one
+   * lock, so that runners end with what was stored last.
+   */
+  async serveDomain(domain: string): Promise<void> {
+    const { servedLabels, feed, nodes } = this.#options;
+    await this.#locks.run(domainsLock, async () => {
+      await nodes.applied(await feed.domain(domain, await servedLabels.handlerOfDomain(domain)));
+    });
+  }
+
+  /** Serves the custom domains of a handler that was renamed, deleted or restored. */
+  async #serveDomains(handlerId: string): Promise<void> {
+    for (const domain of await this.#options.servedLabels.domainsOf(handlerId)) await this.serveDomain(domain);
   }
 
   /** Runs `work` while no Release of the handler is made or changed. Returns the result of `work`. */
@@ -355,6 +375,9 @@ interface Shared {
   readonly spec: DeploymentSpec;
   readonly rollout: Rollout;
 }
+
+/** Key of the lock on custom domains; it is no handler's id. */
+const domainsLock = 'domains';
 
 function keyOf({ handler_id, branch }: DeploymentRow): string {
   return `${handler_id} ${branch}`;

@@ -1,4 +1,5 @@
-/** Reads from the database what every label is served with, and where former names lead. */
+/** Reads from the database what every label is served with, and where former names and custom domains lead. */
+import type { ServedDomain } from '../../protocol/domains.ts';
 import type { MovedLabel, OwnerState, PreviewName } from '../../protocol/messages.ts';
 import type { VettedModule } from '../../protocol/module.ts';
 import type { HandlerSettings } from '../../protocol/nouns.ts';
@@ -84,6 +85,28 @@ export class ServedLabels {
     return this.#formerNames().where('handlers.id', '=', handlerId).orderBy('former_names.renamed_ms').execute();
   }
 
+  /** Returns the custom domains of handlers that are not deleted, each with the handler's present name. */
+  async domains(): Promise<readonly ServedDomain[]> {
+    return this.#domains().execute();
+  }
+
+  /** Returns the custom domains of a handler that are served, or would be if it were not deleted. */
+  async domainsOf(handlerId: string): Promise<readonly string[]> {
+    const rows = await this.#db
+      .selectFrom('domains')
+      .select('domain')
+      .where('handler_id', '=', handlerId)
+      .where('served', 'is not', null)
+      .execute();
+    return rows.map(({ domain }) => domain);
+  }
+
+  /** Returns the name of the handler that is served under a custom domain; null: none is. */
+  async handlerOfDomain(domain: string): Promise<string | null> {
+    const row = await this.#domains().where('domains.served', '=', domain).executeTakeFirst();
+    return row?.to ?? null;
+  }
+
   /** Returns the Users who are suspended or have a limit of calls. */
   async owners(): Promise<readonly OwnerState[]> {
     const rows = await this.#db
@@ -92,6 +115,15 @@ export class ServedLabels {
       .where((eb) => eb.or([eb('suspended_ms', 'is not', null), eb('calls_max', 'is not', null)]))
       .execute();
     return rows.map((row) => ({ ownerId: row.id, isSuspended: row.suspended_ms !== null, callsMax: row.calls_max }));
+  }
+
+  #domains() {
+    return this.#db
+      .selectFrom('domains')
+      .innerJoin('handlers', 'handlers.id', 'domains.handler_id')
+      .select(['domains.domain', 'handlers.name as to'])
+      .where('domains.served', 'is not', null)
+      .where('handlers.deleted_ms', 'is', null);
   }
 
   #formerNames() {

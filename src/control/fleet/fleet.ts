@@ -239,6 +239,9 @@ export class RunnerFleet implements Nodes {
         } else if (change.kind === 'redirect') {
           runner.send({ kind: 'redirect', label: change.label, to: change.to });
           await runner.sync();
+        } else if (change.kind === 'domain') {
+          runner.send({ kind: 'domain', domain: change.domain, to: change.to });
+          await runner.sync();
         } else runner.send({ kind: change.kind, label: change.label });
       })
       .then(() => {

@@ -51,6 +51,7 @@ export async function load(options: LoadOptions): Promise<void> {
     await Promise.all(all.slice(at, at + fleetLimits.specsUnderway).map(tell));
   for (const owner of state.owners) runner.send({ kind: 'owner', owner: shareOf(owner) });
   for (const moved of state.moved) runner.send({ kind: 'redirect', ...moved });
+  for (const domain of state.domains) runner.send({ kind: 'domain', ...domain });
   for (const label of state.known) runner.send({ kind: 'announce', label });
   for (const { label, specId, rollout = null } of state.releases) {
     // Where only the new version is missing, the live one answers all calls.

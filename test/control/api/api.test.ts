@@ -21,6 +21,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   putRollout: { number: 1, percent: 10 },
   setCollaborator: { role: 'viewer' },
   offerTransfer: { to: 'bob' },
+  addDomain: { domain: 'api.example.com' },
 };
 
 let platform: Platform;
@@ -178,6 +179,11 @@ describe('answers', () => {
       ['putRollout', `/handlers/${created}/release`, { number: 1, percent: 10 }],
       ['finishRollout', `/handlers/${created}/release/finish`],
       ['abortRollout', `/handlers/${created}/release`],
+      ['addDomain', `/handlers/${created}/domains`, { domain: 'api.example.com' }],
+      ['getDomain', `/handlers/${created}/domains/api.example.com`],
+      ['listDomains', `/handlers/${created}/domains`],
+      ['checkDomain', `/handlers/${created}/domains/api.example.com/check`],
+      ['removeDomain', `/handlers/${created}/domains/api.example.com`],
       ['queryLogs', `/handlers/${created}/logs`],
       ['getLogRetention', `/handlers/${created}/logs/retention`],
       ['setLogRetention', `/handlers/${created}/logs/retention`, { days: 7 }],

@@ -63,6 +63,9 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['setVariable', () => asAda('PUT', '/handlers/otter/env/KEY', { value: secret })],
   ['removeVariable', () => asAda('DELETE', '/handlers/otter/env/KEY')],
   ['rollBack', () => asAda('POST', '/handlers/otter/rollback', { number: 1 })],
+  ['addDomain', () => asAda('POST', '/handlers/otter/domains', { domain: 'api.example.com' })],
+  ['checkDomain', () => asAda('POST', '/handlers/otter/domains/api.example.com/check')],
+  ['removeDomain', () => asAda('DELETE', '/handlers/otter/domains/api.example.com')],
   ['putRollout', () => asAda('PUT', '/handlers/otter/release', { number: 1, percent: 10 })],
   ['finishRollout', () => asAda('POST', '/handlers/otter/release/finish')],
   ['abortRollout', () => asAda('DELETE', '/handlers/otter/release')],
@@ -142,7 +145,7 @@ describe('every operation that changes something', () => {
     expect(entry).toMatchObject({ number: before + 1, operation, address: '127.0.0.1', outcome: 'ok' });
     expect(entry!.tokenId === null).toBe(['signUp', 'logIn'].includes(operation));
     const ofHandler =
-      /Handler$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Collaborator$|(offer|withdraw|accept)Transfer/.test(
+      /Handler$|Variable$|Schedule$|Preview$|Rollout$|rollBack|Domain$|Collaborator$|(offer|withdraw|accept)Transfer/.test(
         operation,
       );
     expect(entry!.handler).toBe(ofHandler ? 'otter' : null);

@@ -27,6 +27,8 @@ beforeAll(async () => {
     await ok(bob, 'POST', `/handlers/${name}/transfer`, { to: 'ada' });
   }
   for (const key of ['ZETA', 'alpha', 'Beta', '_x']) await ok(ada, 'PUT', `/handlers/otter/env/${key}`, { value: 'v' });
+  for (const domain of ['a.example.com', 'b.example.com', 'c.example.com'])
+    await ok(ada, 'POST', '/handlers/otter/domains', { domain });
   for (const user of ['bob', 'eve']) await ok(ada, 'PUT', `/handlers/otter/collaborators/${user}`, { role: 'viewer' });
   for (const label of ['x', 'y', 'z']) await ok(ada, 'POST', '/tokens', { label });
   for (let n = 0; n < 3; n += 1) await ok(ada, 'POST', '/invites', {});

@@ -36,13 +36,13 @@ describe.each(versions)('releases told by $name', (version) => {
   let follower: ReleaseFeed;
 
   beforeEach(async () => {
-    stored = { specs: [], releases: [], known: [], moved: [], owners: [] };
+    stored = { specs: [], releases: [], known: [], moved: [], domains: [], owners: [] };
     ({ teller, follower } = await version.open(async () => stored));
   });
 
   /** What the database has once `specs` are released. */
   const storedWith = (...specs: readonly DeploymentSpec[]): ReleaseState => ({
-    ...{ specs, known: ['new'], moved: [], owners: [] },
+    ...{ specs, known: ['new'], moved: [], domains: [], owners: [] },
     releases: specs.map(({ handler, specId }) => ({ label: handler, specId })),
   });
 
@@ -133,6 +133,7 @@ describe.each(versions)('releases told by $name', (version) => {
 });
 
 function labelOf(change: ReleaseChange): string {
+  if (change.kind === 'domain') return change.domain;
   return change.kind === 'owner' ? change.owner.ownerId : change.label;
 }
 

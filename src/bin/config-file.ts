@@ -1,0 +1,164 @@
+/**
+ * Lays the server's environment variables over its configuration file, trisiel.toml. The file has the names of the
+ * variables as keys, so that there is one list of settings.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { parse, TomlError } from 'smol-toml';
+import { TomlLines } from '../control/deploy/toml-lines.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { type Environment, readConfig } from './config.ts';
+
+/** Variable that names the file. Without it the file is `trisiel.toml` in the working directory, if there is one. */
+export const configVariable = 'TRISIEL_CONFIG';
+const defaultFile = 'trisiel.toml';
+/** Bytes of a file; the longest sensible one has some thousand. */
+const fileBytesMax = 256 * 1024;
+
+export interface LoadedSettings {
+  /** Values by name, as readConfig takes them: variables, and the file's values of names that no variable sets. */
+  readonly values: Environment;
+  /** Absolute path of the file; null: there is none. */
+  readonly file: string | null;
+  /** Names whose values are the file's. */
+  readonly fromFile: ReadonlySet<string>;
+  /** Names that the file sets in vain, because a variable sets them too. */
+  readonly overridden: readonly string[];
+}
+
+/** A setting of the server. */
+export interface KnownSetting {
+  readonly name: string;
+  /** Whether the value is a secret, which can also be given as a file named by NAME_FILE. */
+  readonly isSecret: boolean;
+}
+
+/** Returns all settings, in the order in which readConfig asks for them: that function decides what is a setting. */
+export function knownSettings(): readonly KnownSetting[] {
+  const asked = new Set<string>();
+  readConfig(
+    new Proxy<Environment>(
+      {},
+      {
+        get(_target, name) {
+          if (typeof name === 'string') asked.add(name);
+          return undefined;
+        },
+      },
+    ),
+  );
+  return [...asked]
+    .filter((name) => !asked.has(withoutFile(name)) || withoutFile(name) === name)
+    .map((name) => ({ name, isSecret: asked.has(`${name}_FILE`) }));
+}
+
+/**
+ * Returns the settings of this process. `file`: path of the file; absent: the one that TRISIEL_CONFIG names, else
+ * trisiel.toml in the working directory. An empty variable counts as unset. Throws `bad_request` that names the file and
+ * the line for a file that cannot be read, an unknown key, a value of the wrong type.
+ */
+export function loadSettings(env: Environment, file?: string): LoadedSettings {
+  const named = file ?? (env[configVariable] || undefined);
+  const path = resolve(named ?? defaultFile);
+  const text = readText(path, named !== undefined);
+  if (text === null) return { values: env, file: null, fromFile: new Set(), overridden: [] };
+  const entries = Object.entries(parseSettings(text, path));
+  const isSet = (name: string): boolean => (env[name] ?? '') !== '';
+  // NAME and NAME_FILE are two ways to give one setting.
+  const isOverridden = (name: string): boolean => isSet(withoutFile(name)) || isSet(`${withoutFile(name)}_FILE`);
+  const used = entries.filter(([name]) => !isOverridden(name));
+  return {
+    values: { ...env, ...Object.fromEntries(used) },
+    file: path,
+    fromFile: new Set(used.map(([name]) => name)),
+    overridden: entries.filter(([name]) => isOverridden(name)).map(([name]) => name),
+  };
+}
+
+/** Returns the known name with the fewest differences from `name`, at most a third of its length; null: none is near. */
+export function nearestSetting(name: string): string | null {
+  const wanted = withoutFile(name.toUpperCase().slice(0, 64));
+  const rated = knownSettings()
+    .map((known) => ({ known: known.name, distance: editDistance(wanted, known.name) }))
+    .sort((a, b) => a.distance - b.distance);
+  const best = rated[0];
+  return best !== undefined && best.distance <= best.known.length / 3 ? best.known : null;
+}
+
+/** Returns the text of the file; null where it does not exist and is not `required`. */
+function readText(path: string, required: boolean): string | null {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    if (code === 'ENOENT' && !required) return null;
+    throw new PlatformError('bad_request', `the configuration file ${path} cannot be read (${code})`);
+  }
+  if (bytes.length > fileBytesMax)
+    throw new PlatformError('bad_request', `${path} has more than ${fileBytesMax} bytes`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new PlatformError('bad_request', `${path} is not UTF-8`, { cause: error });
+  }
+}
+
+/** Returns the file's values by name, as variables would have them. */
+function parseSettings(text: string, path: string): Readonly<Record<string, string>> {
+  let document: Readonly<Record<string, unknown>>;
+  try {
+    document = parse(text);
+  } catch (error) {
+    if (!(error instanceof TomlError)) throw error;
+    const what = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '');
+    throw new PlatformError('bad_request', `${path}, line ${error.line}: ${what}`);
+  }
+  const lines = new TomlLines(text);
+  const known = new Set(knownSettings().flatMap(({ name, isSecret }) => (isSecret ? [name, `${name}_FILE`] : [name])));
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(document)) {
+    const where = `${path}, line ${lines.of([name])}`;
+    if (!known.has(name)) {
+      const shown = JSON.stringify(name.slice(0, 80));
+      const nearest = nearestSetting(name);
+      throw new PlatformError('bad_request', `${where}: ${shown} is no setting`, {
+        hints: [nearest === null ? 'the settings: trisiel config show' : `did you mean ${nearest}?`],
+      });
+    }
+    const asText = textOf(value);
+    if (asText === null)
+      throw new PlatformError(
+        'bad_request',
+        `${where}: ${name} is neither text, nor a whole number, nor a list of these`,
+      );
+    values[name] = asText;
+  }
+  return values;
+}
+
+/** Returns a TOML value as the text of a variable, lists with commas; null for a value that no variable can have. */
+function textOf(value: unknown): string | null {
+  if (Array.isArray(value)) {
+    const items = value.map((item) => (Array.isArray(item) ? null : textOf(item)));
+    return items.some((item) => item === null) ? null : items.join(',');
+  }
+  if (typeof value === 'string') return value;
+  return typeof value === 'bigint' || Number.isSafeInteger(value) ? String(value) : null;
+}
+
+function withoutFile(name: string): string {
+  return name.replace(/_FILE$/, '');
+}
+
+/** Returns the number of single-character changes between two texts (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length]!;
+}

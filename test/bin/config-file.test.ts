@@ -1,0 +1,164 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readConfig } from '../../src/bin/config.ts';
+import { knownSettings, loadSettings, nearestSetting } from '../../src/bin/config-file.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+
+const command = fileURLToPath(new URL('../../src/bin/config-command.ts', import.meta.url));
+
+let folder: string;
+let file: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'trisiel-config-file-'));
+  file = join(folder, 'trisiel.toml');
+});
+beforeEach(() => rm(file, { force: true }));
+afterAll(() => rm(folder, { recursive: true }));
+
+const load = async (text: string, env: Readonly<Record<string, string>> = {}) => {
+  await writeFile(file, text);
+  return loadSettings({ ...env, TRISIEL_CONFIG: file });
+};
+const failure = async (text: string): Promise<PlatformError> => {
+  const thrown = await load(text).catch((error: unknown) => error);
+  if (!(thrown instanceof PlatformError)) throw new Error(`not refused: ${text}`);
+  return thrown;
+};
+
+describe('the configuration file', () => {
+  it('has the names of the variables as keys; text, numbers and lists', async () => {
+    const { values } = await load(
+      'TRISIEL_DOMAIN = "fn.example.com"\nTRISIEL_PORT = 8_080\nTRISIEL_TRUSTED_PROXIES = ["10.0.0.0/8", "::1"]\n',
+    );
+    const config = readConfig(values);
+    expect(config).toMatchObject({ domain: 'fn.example.com', port: 8080 });
+    expect(config.trustedProxies.toString()).toBe('10.0.0.0/8,::1');
+  });
+
+  it('gives way to variables, which is told; an empty variable is none', async () => {
+    const { values, overridden, fromFile } = await load(
+      'TRISIEL_PORT = 1\nTRISIEL_RUN_PORT = 2\nTRISIEL_DATABASE = "postgres://u:p@file/d"\n',
+      { TRISIEL_PORT: '3', TRISIEL_RUN_PORT: '', TRISIEL_DATABASE_FILE: '/etc/trisiel/database' },
+    );
+    expect(values).toMatchObject({ TRISIEL_PORT: '3', TRISIEL_RUN_PORT: '2' });
+    expect(values.TRISIEL_DATABASE).toBeUndefined();
+    expect(overridden).toEqual(['TRISIEL_PORT', 'TRISIEL_DATABASE']);
+    expect([...fromFile]).toEqual(['TRISIEL_RUN_PORT']);
+  });
+
+  it.each([
+    ['\nTRISIEL_PROT = 1', 'line 2: "TRISIEL_PROT" is no setting', 'did you mean TRISIEL_PORT?'],
+    ['trisiel_domain = "x"', 'line 1: "trisiel_domain" is no setting', 'did you mean TRISIEL_DOMAIN?'],
+    ['TRISIEL_DATABSE_FILE = "x"', 'is no setting', 'did you mean TRISIEL_DATABASE?'],
+    ['colour = "blue"', '"colour" is no setting', 'trisiel config show'],
+    ['[TRISIEL_PORT]\nx = 1', 'line 1: TRISIEL_PORT is neither text', undefined],
+    ['TRISIEL_PORT = 1.5', 'TRISIEL_PORT is neither text, nor a whole number', undefined],
+    ['TRISIEL_PORT = true', 'TRISIEL_PORT is neither text', undefined],
+    ['TRISIEL_PORT = [[1]]', 'TRISIEL_PORT is neither text', undefined],
+    ['TRISIEL_PORT = 1979-05-27', 'TRISIEL_PORT is neither text', undefined],
+    ['TRISIEL_PORT = 1\nTRISIEL_PORT = 2', 'line 2:', undefined],
+    ['TRISIEL_PORT = ', 'line 1:', undefined],
+    ['__proto__ = 1', '"__proto__" is no setting', undefined],
+    ['\0', 'line 1:', undefined],
+  ])('%j is refused with its place', async (text, message, hint) => {
+    const error = await failure(text);
+    expect(error.message).toContain(file);
+    expect(error.message).toContain(message);
+    if (hint !== undefined) expect(error.hints.join()).toContain(hint);
+  });
+
+  it('is refused where it is no UTF-8, too long, a folder, or named but missing', async () => {
+    await writeFile(file, Buffer.from([0x54, 0xff]));
+    expect(() => loadSettings({ TRISIEL_CONFIG: file })).toThrow('not UTF-8');
+    await writeFile(file, '#'.repeat(300_000));
+    expect(() => loadSettings({ TRISIEL_CONFIG: file })).toThrow('more than');
+    expect(() => loadSettings({ TRISIEL_CONFIG: folder })).toThrow('EISDIR');
+    expect(() => loadSettings({ TRISIEL_CONFIG: join(folder, 'none.toml') })).toThrow('ENOENT');
+  });
+
+  it('need not be there', () => {
+    expect(loadSettings({ TRISIEL_PORT: '1' })).toMatchObject({ file: null, values: { TRISIEL_PORT: '1' } });
+  });
+});
+
+describe('the list of settings', () => {
+  it('is what the server reads: each once, secrets known as such', () => {
+    const known = knownSettings();
+    const names = known.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names).toEqual(expect.arrayContaining(['TRISIEL_DATA', 'TRISIEL_PORT', 'TRISIEL_DNS']));
+    expect(names.filter((name) => name.endsWith('_FILE'))).toEqual([]);
+    const secrets = known.filter(({ isSecret }) => isSecret).map(({ name }) => name);
+    expect(secrets).toEqual(expect.arrayContaining(['TRISIEL_DATABASE', 'TRISIEL_METRICS_TOKEN', 'TRISIEL_ASK_TOKEN']));
+    expect(secrets).not.toContain('TRISIEL_DATA');
+  });
+
+  it('has a nearest one for a slip only', () => {
+    expect(nearestSetting('TRISIEL_QUOTA_BYTE')).toBe('TRISIEL_QUOTA_BYTES');
+    expect(nearestSetting('x'.repeat(100_000))).toBeNull();
+  });
+});
+
+describe('trisiel config', () => {
+  const run = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    new Promise<{ status: unknown; stdout: string; stderr: string }>((resolve) => {
+      const inherited = Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => !name.startsWith('TRISIEL_')),
+      );
+      execFile(
+        process.execPath,
+        [command, ...words],
+        { cwd: folder, env: { ...inherited, ...env } },
+        (error, stdout, stderr) => resolve({ status: error === null ? 0 : error.code, stdout, stderr }),
+      );
+    });
+
+  it('check finds the file in the working directory, and says that all is well', async () => {
+    await writeFile(file, 'TRISIEL_PORT = 0\nTRISIEL_DOMAIN = "fn.example.com"\n');
+    expect(await run(['check'])).toEqual({
+      status: 0,
+      stdout: 'all well: 2 settings, the others have their defaults\n',
+      stderr: '',
+    });
+  });
+
+  it('check says everything that is wrong at once, and what may be a mistake', async () => {
+    await writeFile(file, 'TRISIEL_PORT = 99_999\nTRISIEL_DOMAIN = "Exa mple"\nTRISIEL_RUNNERS = 2\n');
+    const { status, stdout, stderr } = await run(['check', file], { TRISIEL_RUNNERS: '3', TRISIEL_PROT: '1' });
+    expect([status, stdout]).toEqual([1, '']);
+    expect(stderr.split('\n')).toEqual([
+      'trisiel: TRISIEL_PORT="99999" is not a whole number from 0 to 65535',
+      expect.stringMatching(/^trisiel: TRISIEL_DOMAIN="Exa mple" is not a domain name/),
+      'note: TRISIEL_RUNNERS stands in the file and is set as a variable: the variable counts',
+      'note: the variable TRISIEL_PROT is no setting; did you mean TRISIEL_PORT?',
+      '',
+    ]);
+  });
+
+  it('show prints what a start would use, without a secret, and can be read again', async () => {
+    await writeFile(file, 'TRISIEL_METRICS_TOKEN = "scrape-me-0123456789"\nTRISIEL_HOST = "::1"\n');
+    await chmod(file, 0o644);
+    const { status, stdout, stderr } = await run(['show'], {
+      TRISIEL_PORT: '0',
+      TRISIEL_DATABASE: 'postgres://u:hunter2@h/d',
+    });
+    expect(status).toBe(0);
+    expect(stdout).not.toMatch(/scrape-me|hunter2/);
+    expect(stdout).toContain('TRISIEL_HOST = "::1"\n');
+    expect(stdout).toContain('TRISIEL_PORT = "0"  # a variable\n');
+    expect(stdout).toContain('TRISIEL_METRICS_TOKEN = "********"\n');
+    expect(stdout).toContain('# TRISIEL_DATA has its default\n');
+    expect(stderr).toContain('every user of this machine can read it');
+    await writeFile(file, stdout.replace(/^.*\*{8}.*$/gm, ''));
+    expect((await run(['check'])).status).toBe(0);
+  });
+
+  it('explains how it is used', async () => {
+    for (const words of [[], ['frob'], ['check', 'a', 'b']])
+      expect(await run(words)).toMatchObject({ status: 2, stderr: expect.stringContaining('trisiel config check') });
+  });
+});
