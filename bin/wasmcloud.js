@@ -14,7 +14,8 @@ const bundle = join(root, 'dist', 'wasmcloud.js');
 
 const node = findNode(root);
 if (node === null) fail(`wasmcloud: Node 26 is missing, it comes with the dependencies\nhint: cd "${root}" && npm ci`);
-if (!isFresh()) rebuild();
+// An installed package has the bundle and no sources.
+if (existsSync(join(root, 'ui-cli', 'build.ts')) && !isFresh()) rebuild();
 start();
 
 /** Returns whether the bundle is newer than all its sources, which dist/inputs.json lists. */

@@ -10,8 +10,10 @@ import { gitEnvironment } from '../control/git/git-environment.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { complain } from './command.ts';
 import { readConfig } from './config.ts';
+import { loadSettings } from './config-file.ts';
 import { startControl } from './control.ts';
 import { takeDataFolder } from './data-folder.ts';
+import { ServiceManager } from './service-manager.ts';
 
 const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
 // The reader of stdout may go away before this process ends.
@@ -35,12 +37,19 @@ await main().catch((error: unknown) => {
 });
 
 async function main(): Promise<void> {
-  const config = readConfig(process.env);
+  const settings = loadSettings(process.env);
+  for (const setting of settings.overridden)
+    log.warn({ setting, file: settings.file }, 'it stands in the file and is set as a variable: the variable counts');
+  const config = readConfig(settings.values);
   const folder = takeDataFolder({
     path: config.dataFolder,
     readableByGuests: runnerReads.map((path) => fileURLToPath(new URL(`../../${path}`, import.meta.url))),
   });
   process.on('exit', () => folder.release());
+  const manager = ServiceManager.find({
+    env: { ...process.env },
+    onError: (error) => log.error({ err: error }, 'systemd cannot be told how the platform is'),
+  });
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: folder.path });
   // git and its hooks inherit this environment, so every variable that they do not need is removed.
   for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
@@ -53,6 +62,7 @@ async function main(): Promise<void> {
     const runners = signal === 'SIGINT' || isStopping || process.pid === 1 ? 'end' : 'stay';
     log.info({ signal, runners }, 'stopping: in-flight work is finished first');
     isStopping = true;
+    manager?.stopping();
     // Stops during start-up too: runners of an earlier start must not be left behind.
     starting
       .then((control) => control.stop({ runners }))
@@ -70,6 +80,7 @@ async function main(): Promise<void> {
   const control = await starting;
   if (isStopping) return;
   if (control.firstCode !== null) announceFirstAccount(control.firstCode);
+  manager?.ready();
   process.stdout.write(`ready control=${control.controlUrl} run=${control.runUrl}\n`);
 }
 

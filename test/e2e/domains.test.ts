@@ -90,7 +90,7 @@ it('somebody else gets neither the domain, nor a path of another function under 
 it('the domain follows its handler to another name and another owner, without a redirect', async () => {
   expect((await api(platform, ada, 'PATCH', '/handlers/otter', { name: 'heron' })).status).toBe(200);
   expect((await at('api.example.com')).status).toBe(200);
-  expect((await api(platform, ada, 'POST', '/handlers/heron/transfer', { to: 'bob' })).status).toBe(200);
+  expect((await api(platform, ada, 'POST', '/handlers/heron/transfer', { to: 'bob' })).status).toBe(201);
   expect((await api(platform, bob, 'POST', '/transfers/heron/accept')).status).toBe(200);
   expect((await at('api.example.com')).status).toBe(200);
   const { body } = await api(platform, bob, 'GET', '/handlers/heron/domains');

@@ -1,0 +1,233 @@
+/**
+ * The platform behind real Caddy with deploy/caddy/Caddyfile: a push, calls over HTTP/1.1 and HTTP/2, a log tail, a domain
+ * of a user; certificates only for what is served. Caddy's own authority signs, so no other machine is asked.
+ */
+import { connect as connectHttp2, constants } from 'node:http2';
+import { request } from 'node:https';
+import { connect, type TLSSocket } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
+import type { DomainView } from '../../src/protocol/domains.ts';
+import type { LogFrame } from '../../src/protocol/nouns.ts';
+import { type Caddy, freePorts, startCaddy, withoutCaddy } from '../support/caddy.ts';
+import { DnsServer } from '../support/dns-server.ts';
+import {
+  api,
+  createUser,
+  git,
+  makeRepo,
+  removeTemporaryFolders,
+  startPlatform,
+  type TestPlatform,
+  type TestUser,
+} from '../support/e2e.ts';
+import { fixture, variables } from '../support/e2e-guests.ts';
+
+const consoleHost = 'console.example';
+const base = 'functions.example';
+/** Variables that the function otter answers with. */
+const shown = [
+  'REMOTE_ADDR',
+  'REQUEST_SCHEME',
+  'HTTPS',
+  'SERVER_NAME',
+  'SERVER_PORT',
+  'QUERY_STRING',
+  'HTTP_FORWARDED',
+];
+/** Address of the test's client. */
+const client = '127.0.0.2';
+
+if (withoutCaddy !== null) console.log(`skipped: ${withoutCaddy}`);
+
+describe.skipIf(withoutCaddy !== null)('behind Caddy', () => {
+  let dns: DnsServer;
+  let platform: TestPlatform;
+  let caddy: Caddy;
+  let ada: TestUser;
+  let httpPort: number;
+  let port: number;
+
+  beforeAll(async () => {
+    dns = await DnsServer.start();
+    [httpPort, port] = (await freePorts(2)) as [number, number];
+    platform = await startPlatform({
+      TRISIEL_DOMAIN: base,
+      TRISIEL_URL: `https://${consoleHost}:${port}`,
+      TRISIEL_RUN_URL: `https://${base}:${port}`,
+      TRISIEL_TRUSTED_PROXIES: '127.0.0.1,::1',
+      TRISIEL_DNS: dns.address,
+    });
+    const { controlUrl, runUrl } = platform;
+    // The URL of the functions names the public host; the port is that of the runners.
+    caddy = await startCaddy({ httpPort, httpsPort: port, console: consoleHost, controlUrl, runUrl });
+    ada = await createUser(platform, 'ada');
+    // git takes the variable before its configuration.
+    process.env.GIT_SSL_CAINFO = caddy.caFile;
+  }, 60_000);
+  afterAll(async () => {
+    await caddy?.stop();
+    await platform?.stop();
+    dns?.close();
+    await removeTemporaryFolders();
+  });
+
+  const lookup = (_host: string, options: { all?: boolean }, done: (...args: never[]) => void): void => {
+    const found = done as unknown as (error: null, ...result: unknown[]) => void;
+    if (options.all === true) found(null, [{ address: '127.0.0.1', family: 4 }]);
+    else found(null, '127.0.0.1', 4);
+  };
+
+  function secure(host: string, protocols: readonly string[] = ['http/1.1']): Promise<TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect({
+        ...{ host: '127.0.0.1', port, servername: host, ca: caddy.ca, localAddress: client },
+        ALPNProtocols: [...protocols],
+      });
+      socket.once('secureConnect', () => resolve(socket));
+      socket.once('error', reject);
+    });
+  }
+
+  async function get(
+    host: string,
+    path = '/',
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<{ status: number; headers: Readonly<Record<string, unknown>>; body: string }> {
+    const socket = await secure(host);
+    return new Promise((resolve, reject) => {
+      const asked = request(
+        { createConnection: () => socket, path, headers: { host: `${host}:${port}`, ...headers } },
+        async (response) => {
+          const chunks = await response.toArray();
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString(),
+          });
+        },
+      );
+      asked.once('error', reject);
+      asked.end();
+    });
+  }
+
+  async function getHttp2(host: string, path: string): Promise<{ status: number; body: string }> {
+    const socket = await secure(host, ['h2']);
+    expect(socket.alpnProtocol).toBe('h2');
+    const session = connectHttp2(`https://${host}:${port}`, { createConnection: () => socket });
+    try {
+      const stream = session.request({ [constants.HTTP2_HEADER_PATH]: path });
+      const status = new Promise<number>((resolve, reject) => {
+        stream.once('response', (fields) => resolve(Number(fields[constants.HTTP2_HEADER_STATUS])));
+        stream.once('error', reject);
+      });
+      const body = Buffer.concat(await stream.toArray()).toString();
+      return { status: await status, body };
+    } finally {
+      session.close();
+    }
+  }
+
+  /** Pushes a guest through Caddy with one version of HTTP. */
+  async function pushed(handler: string, guest: Uint8Array, version: string): Promise<string> {
+    const repo = await makeRepo({ 'a.wasm': guest });
+    const url = `https://wasmcloud:${ada.token}@${consoleHost}:${port}/${handler}.git`;
+    const result = await git(
+      repo,
+      ...['-c', `http.curloptResolve=${consoleHost}:${port}:127.0.0.1`],
+      ...['-c', `http.version=${version}`, 'push', url, 'main'],
+    );
+    expect(result.status, result.stderr).toBe(0);
+    return result.stderr;
+  }
+
+  test('a push over HTTPS deploys, by HTTP/1.1 and by HTTP/2, and is told the public URL', async () => {
+    expect(await pushed('otter', variables(shown), 'HTTP/2')).toContain(`https://otter.${base}:${port}`);
+    await pushed('badger', await fixture('cwa/log.wasm'), 'HTTP/1.1');
+  });
+
+  test('functions answer over HTTP/1.1 and HTTP/2, HTTP/3 is announced, and they know that it was HTTPS', async () => {
+    const first = await get(`otter.${base}`, '/a?b=c');
+    expect(first.status).toBe(200);
+    expect(first.headers['alt-svc']).toContain(`h3=":${port}"`);
+    expect(first.body).toContain('HTTPS=on');
+    expect(first.body).toContain('REQUEST_SCHEME=https');
+    const second = await getHttp2(`otter.${base}`, '/a?b=c');
+    expect(second).toMatchObject({ status: 200, body: expect.stringContaining('HTTPS=on') });
+    expect(second.body).toContain('QUERY_STRING=b=c');
+  });
+
+  test("the guest and the audit see the client's address, whatever the client writes into forwarding fields", async () => {
+    const written = {
+      forwarded: 'for=192.0.2.66;proto=http',
+      'x-forwarded-for': '192.0.2.66',
+      'x-forwarded-proto': 'http',
+    };
+    const { body } = await get(`otter.${base}`, '/', written);
+    expect(body).toContain(`REMOTE_ADDR=${client}`);
+    expect(body).toContain('HTTPS=on');
+    expect(body).not.toContain('192.0.2.66');
+    await get(consoleHost, '/api/v1/whoami', { authorization: `Bearer ${ada.token}`, ...written });
+    expect((await get(consoleHost, '/metrics', written)).status).toBe(403);
+    expect((await get(consoleHost, '/tls/ask?domain=functions.example')).status).toBe(403);
+  });
+
+  test('the log is tailed over a WebSocket', async () => {
+    const socket = new WebSocket(`wss://${consoleHost}:${port}/api/v1/handlers/badger/logs/stream?after=0`, {
+      ...{ ca: caddy.ca, lookup, headers: { authorization: `Bearer ${ada.token}` } },
+    } as object);
+    try {
+      const line = new Promise<string>((resolve) => {
+        socket.on('message', (data) => {
+          const { lines } = JSON.parse(String(data)) as LogFrame;
+          const own = lines.find(({ stream }) => stream !== 'platform');
+          if (own !== undefined) resolve(own.text);
+        });
+      });
+      await new Promise((resolve, reject) => {
+        socket.once('open', resolve);
+        socket.once('error', reject);
+      });
+      expect((await get(`badger.${base}`)).status).toBe(200);
+      expect(await line).not.toBe('');
+    } finally {
+      socket.terminate();
+    }
+  });
+
+  test('a domain of a user gets its certificate once it is proven, and none after its removal from the platform', async () => {
+    const made = await api(platform, ada, 'POST', '/handlers/otter/domains', { domain: 'api.example.org' });
+    const { domain } = made.body as { domain: DomainView };
+    await expect(secure('api.example.org')).rejects.toThrow(/alert/i);
+    dns.cnames.set(domain.cname.name, domain.cname.value);
+    const checked = await api(platform, ada, 'POST', '/handlers/otter/domains/api.example.org/check');
+    expect(checked.body).toMatchObject({ domain: { state: 'verified' } });
+    const { status, body } = await get('api.example.org', '/x');
+    expect(status).toBe(200);
+    expect(body).toContain('SERVER_NAME=api.example.org');
+    await api(platform, ada, 'DELETE', '/handlers/otter/domains/api.example.org');
+    expect(await get('api.example.org', '/otter/')).toMatchObject({
+      status: 404,
+      body: expect.stringContaining('handler_not_found'),
+    });
+  });
+
+  test('no certificate is made for an unknown host, an unknown handler, or an address', async () => {
+    for (const host of [
+      'unknown.example',
+      `none.${base}`,
+      `a.otter.${base}`,
+      `${'a'.repeat(60)}.${base}`,
+      'xn--pple-43d.com',
+    ])
+      await expect(secure(host), host).rejects.toThrow(/alert/i);
+    expect(caddy.log.join('\n')).not.toContain('"identifier":"unknown.example"');
+  });
+
+  test('plain HTTP is redirected', async () => {
+    const response = await fetch(`http://127.0.0.1:${httpPort}/a?b=c`, { redirect: 'manual' });
+    expect(response.status).toBe(308);
+    expect(response.headers.get('location')).toMatch(/^https:.*\/a\?b=c$/);
+  });
+});
