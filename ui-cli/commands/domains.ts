@@ -1,5 +1,5 @@
 /** Command domains: custom domains of a handler (docs/domains.md). */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import type { Context } from '../context.ts';
 import { domainLines, domainTable } from '../text/domain.ts';
@@ -56,7 +56,7 @@ function readWords(words: readonly string[]): Words {
   if (isAction(first) && !isAction(second) && third === undefined)
     return { handler: undefined, action: first, domain: second };
   if (second !== undefined && !isAction(second))
-    throw new InvalidArgumentError(`${JSON.stringify(second)} is none of ${actions.join(', ')}.`);
+    throw new PlatformError('bad_request', `${JSON.stringify(second)} is none of ${actions.join(', ')}`);
   return { handler: first, action: second ?? 'list', domain: third };
 }
 
