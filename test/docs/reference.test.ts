@@ -29,7 +29,8 @@ describe('a page that is written from the code', async () => {
 
 describe('a variable', () => {
   const sources = globSync('{src,ui-cli,hooks,bin,scaffolds}/**/*.{ts,tsx,js,sh,yml}', { cwd: root });
-  const code = [...sources, 'hooks/pre-receive', 'hooks/post-receive'].map(read).join('\n');
+  const deployed = ['deploy/caddy/Caddyfile', 'deploy/systemd/backup.sh'];
+  const code = [...sources, 'hooks/pre-receive', 'hooks/post-receive', ...deployed].map(read).join('\n');
   // The bundler puts the version in the place of this name.
   const own = [...code.matchAll(/\b(?:TRISIEL|WASMCLOUD)_[A-Z0-9_]+\b/g)].map(([name]) => name);
   const general = [...code.matchAll(/\bvariables\.([A-Z][A-Z0-9_]*)\b/g)].map(([, name = '']) => name);
@@ -106,7 +107,7 @@ describe('an address', () => {
     });
     const served = pagesRouter(station).stack.map(({ path }) => String(path));
     // Pages of the book stand below its address; git and the document of the API are served elsewhere.
-    const wanted = [...served.filter((path) => !path.includes('{')), '/api/v1/openapi.json', '/NAME.git'];
+    const wanted = [...served.filter((path) => !path.includes('{')), '/tls/ask', '/api/v1/openapi.json', '/NAME.git'];
     const [, table = ''] = read('docs/reference/api.md').split('## Other addresses');
     expect([...namedIn(table.split('\n## ')[0] ?? '')].sort()).toEqual([...new Set(wanted)].sort());
   });
