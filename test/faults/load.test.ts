@@ -150,13 +150,13 @@ describe('fault 24: slow clients', () => {
   });
 
   it('a log reader that does not read is told how much it has missed, or hung up on; others miss nothing', async () => {
-    // 100 lines of 15,000 characters: 1.5 MB a call, more than sockets and the tail's buffer hold after a few.
+    // 200 lines of 7,500 characters: 1.5 MB a call, more than sockets and the tail's buffer hold after a few.
     const chatty = cwaGuest({
       body: `
-        (memory.fill (i32.const 0) (i32.const 120) (i32.const 15000))
+        (memory.fill (i32.const 0) (i32.const 120) (i32.const 7500))
         (loop $more
-          (call $log (i32.const 6) (i32.const 0) (i32.const 15000))
-          (br_if $more (i32.lt_s (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 100))))`,
+          (call $log (i32.const 6) (i32.const 0) (i32.const 7500))
+          (br_if $more (i32.lt_s (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 200))))`,
     });
     await deploy('chatty', await compileWat(chatty));
     const control = platform.child.pid ?? 0;
@@ -170,10 +170,10 @@ describe('fault 24: slow clients', () => {
     for (let n = 0; n < calls; n += 1) {
       const id = (await call(platform, 'chatty')).headers['trisiel-invocation'];
       // Nobody is faster than the log: what is lost is lost to the stalled reader alone.
-      await reader.line(({ invocation, seq }) => invocation === id && seq === 100);
+      await reader.line(({ invocation, seq }) => invocation === id && seq === 200);
     }
     expect(reader.dropped).toBe(0);
-    expect(reader.lines.filter(({ stream }) => stream === 'log')).toHaveLength(100 * calls);
+    expect(reader.lines.filter(({ stream }) => stream === 'log')).toHaveLength(200 * calls);
     reader.close();
     expect(residentBytes(control) - before).toBeLessThan(200 * mib);
 
