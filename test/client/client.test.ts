@@ -1,5 +1,7 @@
 /** The package's API client, through its public name, against real servers. */
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type Client, createClient, logIn, TrisielError } from 'trisiel/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -47,6 +49,24 @@ describe('against control', () => {
     await expect(nobody.listHandlers()).rejects.toMatchObject({ code: 'unauthorized' });
     const away = createClient({ server: 'http://127.0.0.1:1', token: 'x' });
     await expect(away.listHandlers()).rejects.toMatchObject({ code: 'unreachable', status: undefined });
+  });
+
+  test('a redirect is not followed: it would carry the Token to another server', async () => {
+    const seen: (string | undefined)[] = [];
+    const other = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('{}');
+    });
+    const first = createServer((_request, response) => {
+      const { port } = other.address() as AddressInfo;
+      response.writeHead(307, { location: `http://127.0.0.1:${port}/` }).end();
+    });
+    for (const server of [other, first]) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = first.address() as AddressInfo;
+    const redirected = createClient({ server: `http://127.0.0.1:${port}`, token: 'tr_secret' });
+    await expect(redirected.whoAmI()).rejects.toMatchObject({ code: 'unreachable' });
+    expect(seen).toEqual([]);
+    for (const server of [other, first]) server.close();
   });
 
   test('reads lists to their end, page by page', async () => {
