@@ -201,13 +201,17 @@ export type LogLine = {
   /** Unix milliseconds */
   readonly timeMs: number;
   readonly gas: number;
-  readonly stream: 'log' | 'stderr' | 'platform';
+  readonly stream: 'log' | 'stderr' | 'platform' | 'request';
   /** 1 error, 3 warning, 6 info; others as the guest gave them */
   readonly level: number;
   /** as written: may hold control characters */
   readonly text: string;
   /** slug of the preview that it is of */
   readonly preview?: string;
+  /** status of the call, in lines of the stream `request` */
+  readonly status?: number;
+  /** fields of a line that was a JSON object */
+  readonly fields?: Readonly<Record<string, unknown>>;
 };
 
 export type Invocation = {
@@ -970,13 +974,25 @@ export interface Operations {
         readonly limit?: number;
         /** this severe or worse: error, warning, info or a number */
         readonly level?: string;
-        /** log: written by system call; stderr; platform: by Trisiel */
-        readonly stream?: 'log' | 'stderr' | 'platform';
+        /** log: written by system call; stderr; platform: by Trisiel; request: calls */
+        readonly stream?: 'log' | 'stderr' | 'platform' | 'request';
+        /** true: lines of calls too, which are left out otherwise */
+        readonly requests?: 'true' | 'false';
+        /** only lines of calls with this status: 404, or 5xx for a class */
+        readonly status?: string;
+        /** a regular expression (RE2) that the text contains a match of */
+        readonly regex?: string;
+        /** NAME=VALUE: only lines with this field; NAME: with any value; may come several times */
+        readonly field?: string | readonly (string)[];
+        /** number of the version */
+        readonly deployment?: number;
+        readonly invocation?: string;
         /** a plain substring, not a pattern; A-Z counts as a-z */
         readonly grep?: string;
         /** slug of a preview; empty: only lines of none */
         readonly preview?: string;
-        readonly invocation?: string;
+        /** names of further handlers, with commas between them: their lines too */
+        readonly also?: string;
         /** lines of this time or later, Unix milliseconds */
         readonly sinceMs?: number;
         /** lines before this time, Unix milliseconds */
@@ -1011,7 +1027,45 @@ export interface Operations {
     };
     readonly answer: Response;
   };
-  /** GET /handlers/{name}/logs/stream: A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}, query after, grep, level. Close codes: 4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted, 1013 reader too slow. */
+  /** GET /handlers/{name}/logs/retention: How long and how much of its log is kept. */
+  readonly getLogRetention: {
+    readonly input: {
+      readonly name: string | number;
+    };
+    readonly answer: {
+      /** days that its lines are kept; null: as long as the server keeps lines */
+      readonly days: number | null;
+      /** bytes that are kept, as stored; null: as many as the server keeps */
+      readonly bytes: number | null;
+      /** what the server keeps at most */
+      readonly server: {
+        readonly days: number;
+        readonly bytes: number;
+      };
+    };
+  };
+  /** PATCH /handlers/{name}/logs/retention: Keep less of its log than the server does: the oldest lines beyond are removed at once. */
+  readonly setLogRetention: {
+    readonly input: {
+      readonly name: string | number;
+      readonly body?: {
+        readonly days?: number | null;
+        readonly bytes?: number | null;
+      };
+    };
+    readonly answer: {
+      /** days that its lines are kept; null: as long as the server keeps lines */
+      readonly days: number | null;
+      /** bytes that are kept, as stored; null: as many as the server keeps */
+      readonly bytes: number | null;
+      /** what the server keeps at most */
+      readonly server: {
+        readonly days: number;
+        readonly bytes: number;
+      };
+    };
+  };
+  /** GET /handlers/{name}/logs/stream: A WebSocket (log-stream.ts): text frames {"lines":[LogLine…],"dropped":0}; one frame has `caughtUp`, the cursor up to which all stored lines have been sent. Close codes: 4401 token revoked or expired, 4403 not allowed any more, 4404 handler deleted, 1013 reader too slow. */
   readonly streamLogs: {
     readonly input: {
       readonly name: string | number;
@@ -1020,8 +1074,19 @@ export interface Operations {
         readonly after?: number;
         /** this severe or worse: error, warning, info or a number */
         readonly level?: string;
-        /** log: written by system call; stderr; platform: by Trisiel */
-        readonly stream?: 'log' | 'stderr' | 'platform';
+        /** log: written by system call; stderr; platform: by Trisiel; request: calls */
+        readonly stream?: 'log' | 'stderr' | 'platform' | 'request';
+        /** true: lines of calls too, which are left out otherwise */
+        readonly requests?: 'true' | 'false';
+        /** only lines of calls with this status: 404, or 5xx for a class */
+        readonly status?: string;
+        /** a regular expression (RE2) that the text contains a match of */
+        readonly regex?: string;
+        /** NAME=VALUE: only lines with this field; NAME: with any value; may come several times */
+        readonly field?: string | readonly (string)[];
+        /** number of the version */
+        readonly deployment?: number;
+        readonly invocation?: string;
         /** a plain substring, not a pattern; A-Z counts as a-z */
         readonly grep?: string;
         /** slug of a preview; empty: only lines of none */

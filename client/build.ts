@@ -158,5 +158,9 @@ function literal(value: unknown): string {
   return typeof value === 'string' ? `'${value.replace(/[\\']/g, '\\$&')}'` : String(value);
 }
 
-if (import.meta.main)
+/** Writes the files. */
+export function writeClient(): void {
   for (const [name, text] of Object.entries(clientFiles())) writeFileSync(join(import.meta.dirname, name), text);
+}
+
+if (import.meta.main) writeClient();

@@ -46,6 +46,8 @@ export const operations = {
   declineTransfer: {"method":"DELETE","path":"/transfers/{name}","body":"none","answer":"none"},
   queryLogs: {"method":"GET","path":"/handlers/{name}/logs","body":"none","answer":"json","paged":true},
   exportLogs: {"method":"GET","path":"/handlers/{name}/logs/export","body":"none","answer":"stream"},
+  getLogRetention: {"method":"GET","path":"/handlers/{name}/logs/retention","body":"none","answer":"json"},
+  setLogRetention: {"method":"PATCH","path":"/handlers/{name}/logs/retention","body":"json","answer":"json"},
   streamLogs: {"method":"GET","path":"/handlers/{name}/logs/stream","body":"none","answer":"none"},
   listInvocations: {"method":"GET","path":"/handlers/{name}/invocations","body":"none","answer":"json","paged":true},
   exportInvocations: {"method":"GET","path":"/handlers/{name}/invocations/export","body":"none","answer":"stream"},

@@ -1,11 +1,13 @@
 /**
  * Writes the parts of pages that come from the code: `node docs/build.ts`. Here those of docs/abi/<abi>.md, which list an
  * ABI's system calls: signatures come from the rows, the text from the comment above each row, so that neither can say
- * something else than the code. Those of docs/reference and docs/languages are made by the files beside this one.
+ * something else than the code. Those of docs/reference and docs/languages are made by the files beside this one. The API
+ * client is written too.
  * test/docs/abi.test.ts and test/docs/reference.test.ts fail where a page is not what this writes.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeClient } from '../client/build.ts';
 import { formatFunction } from '../src/guest/component/wit.ts';
 import { abis } from '../src/guest/kernel/abi/all.ts';
 import type { Abi, Syscall } from '../src/guest/kernel/syscall.ts';
@@ -169,4 +171,5 @@ if (import.meta.main) {
     writeFileSync(file, after);
     process.stdout.write(`written: ${name}\n`);
   }
+  writeClient();
 }

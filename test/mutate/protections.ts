@@ -802,8 +802,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'manifest: unknown tables',
     file: 'src/control/deploy/manifest.ts',
-    find: 'const schema = z.strictObject({',
-    replace: 'const schema = z.object({',
+    find: 'manifestSchema = z.strictObject({',
+    replace: 'manifestSchema = z.object({',
     tests: ['test/control/deploy/manifest.test.ts'],
   },
   {
