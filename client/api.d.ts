@@ -143,6 +143,31 @@ export type Variable = {
   readonly updatedMs: number;
 };
 
+export type Domain = {
+  /** ASCII form; international names in punycode */
+  readonly domain: string;
+  /** served while it is verified or failing */
+  readonly state: 'pending' | 'verified' | 'failing' | 'lost';
+  /** TXT record that proves it */
+  readonly txt: {
+    readonly name: string;
+    readonly value: string;
+  };
+  /** CNAME record that proves it too */
+  readonly cname: {
+    readonly name: string;
+    readonly value: string;
+  };
+  /** what the last check found; null: it did not fail */
+  readonly problem: string | null;
+  /** Unix milliseconds */
+  readonly createdMs: number;
+  /** last check */
+  readonly checkedMs: number | null;
+  /** first check that succeeded */
+  readonly verifiedMs: number | null;
+};
+
 export type Rollout = {
   /** number of the live deployment */
   readonly from: number;
@@ -803,6 +828,63 @@ export interface Operations {
       };
     };
     readonly answer: void;
+  };
+  /** GET /handlers/{name}/domains: Custom domains, by name. */
+  readonly listDomains: {
+    readonly input: {
+      readonly name: string | number;
+      readonly query?: {
+        /** `next` of the page before; without it the first page */
+        readonly after?: string;
+        /** items of the page; default 200 */
+        readonly limit?: number;
+      };
+    };
+    readonly answer: {
+      readonly domains: readonly (Domain)[];
+      /** `after` of the next page; null: this is the last one */
+      readonly next: string | null;
+    };
+  };
+  /** POST /handlers/{name}/domains: Claim a domain and check it at once. It is served as soon as DNS has one of the two records of the answer, which is looked up by itself from time to time. */
+  readonly addDomain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly body: {
+        readonly domain: string;
+      };
+    };
+    readonly answer: {
+      readonly domain: Domain;
+    };
+  };
+  /** GET /handlers/{name}/domains/{domain}: One custom domain, as the last check found it. */
+  readonly getDomain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly domain: string | number;
+    };
+    readonly answer: {
+      readonly domain: Domain;
+    };
+  };
+  /** DELETE /handlers/{name}/domains/{domain}: Stop serving the handler under a domain, and forget it. */
+  readonly removeDomain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly domain: string | number;
+    };
+    readonly answer: void;
+  };
+  /** POST /handlers/{name}/domains/{domain}/check: Look the records of a domain up now. */
+  readonly checkDomain: {
+    readonly input: {
+      readonly name: string | number;
+      readonly domain: string | number;
+    };
+    readonly answer: {
+      readonly domain: Domain;
+    };
   };
   /** GET /handlers/{name}/release: The gradual release of a handler, with figures of both versions. */
   readonly getRollout: {
