@@ -14,6 +14,10 @@ export const componentCaps = {
   coreInstances: 256,
   /** Instances of nested components; real ones have up to 20. */
   instances: 1_000,
+  /** Memories of a composed component; real ones have 2 to 5. */
+  memories: 16,
+  /** Bytes of the code that connects the core modules. Types of any size are written out for every call between parts. */
+  glueBytes: 8 * 1024 * 1024,
   /** Parts of one type written out as a tree. A type may name another type twice: 2^n parts with n definitions. */
   typeParts: 10_000,
   /** Levels of one type. Reading and comparing a type recurse that deep. */

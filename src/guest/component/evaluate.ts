@@ -40,9 +40,10 @@ export function evaluateComponent(definitions: readonly Definition[], subject: s
   return new Evaluator(subject).graph(definitions);
 }
 
-function newScope(parent: Scope | null): Scope {
+function newScope(parent: Scope | null, component: number): Scope {
   return {
     parent,
+    component,
     spaces: {
       'core func': [],
       'core table': [],
@@ -65,16 +66,16 @@ class Evaluator {
   readonly #instances: CoreInstance[] = [];
   #steps = 0;
   #componentInstances = 0;
-  #resources = 0;
+  readonly #definers = new Map<string, number>();
 
   constructor(subject: string) {
     this.#subject = subject;
   }
 
   graph(definitions: readonly Definition[]): Graph {
-    const exports = this.#instantiate(definitions, newScope(null), null);
+    const exports = this.#instantiate(definitions, null, null);
     const imports = definitions.flatMap((one) => (one.kind === 'import' ? [one.name] : []));
-    return { instances: this.#instances, exports, imports };
+    return { instances: this.#instances, exports, imports, definers: this.#definers };
   }
 
   #fail(problem: string): never {
@@ -103,17 +104,18 @@ class Evaluator {
   }
 
   /**
-   * Evaluates one component and returns its exports. `args` are its imports by name; null for the root, whose imports
+   * Evaluates one component, which was defined in scope `outer`, and returns its exports. `args` are its imports by name; null for the root, whose imports
    * the host provides.
    */
   #instantiate(
     definitions: readonly Definition[],
-    scope: Scope,
+    outer: Scope | null,
     args: ReadonlyMap<string, Entry> | null,
   ): ReadonlyMap<string, Entry> {
     this.#componentInstances += 1;
     if (this.#componentInstances > componentCaps.instances)
       throw tooLargeComponent(this.#subject, 'instances of nested components', componentCaps.instances);
+    const scope = newScope(outer, this.#componentInstances);
     const exports = new Map<string, Entry>();
     for (const definition of definitions) {
       this.#step();
@@ -175,7 +177,7 @@ class Evaluator {
           given.set(named.name, this.#entry(scope, named));
         }
         spaces.instance.push({
-          exports: this.#instantiate(component.definitions, newScope(component.scope), given),
+          exports: this.#instantiate(component.definitions, component.scope, given),
         });
         return;
       }
@@ -199,7 +201,7 @@ class Evaluator {
     );
     if (args.size !== definition.args.length) this.#fail('two arguments of a core instance have one name');
     const module = this.#get(scope, 'core module', definition.module);
-    const instance: CoreInstance = { index: this.#instances.length, module, args };
+    const instance: CoreInstance = { index: this.#instances.length, component: scope.component, module, args };
     this.#instances.push(instance);
     scope.spaces['core instance'].push({ kind: 'instance', instance });
   }
@@ -239,9 +241,10 @@ class Evaluator {
     switch (definition.kind) {
       case 'resource': {
         const destructor = definition.destructor === null ? null : this.#get(scope, 'core func', definition.destructor);
-        const id = `#${this.#resources}`;
-        this.#resources += 1;
-        return { kind: 'resource', resource: { kind: 'resource', id }, host: null, destructor };
+        const { component } = scope;
+        const id = `#${this.#definers.size}`;
+        this.#definers.set(id, component);
+        return { kind: 'resource', resource: { kind: 'resource', id }, host: null, destructor, component };
       }
       case 'instance type':
         return { kind: 'instance type', declarations: definition.declarations, scope };
@@ -294,7 +297,7 @@ class Evaluator {
 
   #hostResource(interfaceName: string, name: string): ResourceItem {
     const resource = hostResource(compatibleName(interfaceName), name);
-    return { kind: 'resource', resource, host: { interfaceName, name }, destructor: null };
+    return { kind: 'resource', resource, host: { interfaceName, name }, destructor: null, component: null };
   }
 
   /**
@@ -306,7 +309,7 @@ class Evaluator {
     interfaceName: string,
     given: InstanceItem | null,
   ): ReadonlyMap<string, Entry> {
-    const scope = newScope(type.scope);
+    const scope = newScope(type.scope, type.scope.component);
     const exports = new Map<string, Entry>();
     for (const declaration of type.declarations) {
       this.#step();
@@ -366,10 +369,15 @@ class Evaluator {
       const type = this.#get(scope, 'type', canon.type);
       if (type.kind !== 'func') throw this.#fail(`type ${canon.type} is no type of a function`);
       const core = this.#get(scope, 'core func', canon.func);
-      scope.spaces.func.push({ kind: 'lifted', core, options: this.#options(scope, canon.options), type: type.type });
+      const options = this.#options(scope, canon.options);
+      scope.spaces.func.push({ kind: 'lifted', core, options, type: type.type, component: scope.component });
       return;
     }
-    scope.spaces['core func'].push({ kind: 'canon', canon: this.#canonFunction(scope, canon) });
+    scope.spaces['core func'].push({
+      kind: 'canon',
+      canon: this.#canonFunction(scope, canon),
+      component: scope.component,
+    });
   }
 
   #canonFunction(scope: Scope, canon: Exclude<Canon, { readonly op: 'lift' }>): CanonFunction {

@@ -7,17 +7,22 @@
  * The fused module applies all active segments before it runs the first start function. Therefore a module with data
  * that comes after a module with a start function is refused: its guest could see the changed order.
  */
+
+import { PAGE_BYTES } from '../../protocol/limits.ts';
 import type { FuncType } from '../../protocol/module.ts';
+import { constant, op } from '../wasm/format/instructions.ts';
 import { findSection, type Module, type Section } from '../wasm/format/model.ts';
-import { readModule } from '../wasm/format/read-module.ts';
 import { functionNames, functionNamesOf } from '../wasm/format/sections/custom.ts';
 import { writeLimits } from '../wasm/format/sections/import.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
-import { featureFindings, printable, toError } from '../wasm/inspect/findings.ts';
+import { printable } from '../wasm/inspect/findings.ts';
 import { formatType, sameType } from '../wasm/inspect/imports.ts';
 import { componentCaps } from './caps.ts';
+import { CoreModules } from './core-modules.ts';
+import { memoryExports, type PlacedMemory } from './memories.ts';
 import { invalidComponent, tooLargeComponent, unsupportedComponent } from './refusals.ts';
+import type { RelocatedMemory } from './relocate.ts';
 import { CodeCopier, type Numbering } from './renumber.ts';
 
 /** Definition that an import of a unit is connected to. */
@@ -30,6 +35,23 @@ export interface Unit {
   readonly bytes: Uint8Array;
   /** Returns the definition that an import is connected to; null if there is none. */
   readonly resolve: (module: string, name: string) => ImportTarget | null;
+}
+
+/** Memories of units that lie in the memory of another unit. */
+export interface MergedMemories {
+  /** The unit that memories.ts wrote. */
+  readonly unit: number;
+  readonly placed: readonly PlacedMemory[];
+  /** Number of the memory of each unit; null: none, or the whole memory. */
+  readonly ofUnit: readonly (number | null)[];
+}
+
+export interface FuseOptions {
+  /** Name of the component in messages. */
+  readonly subject: string;
+  readonly modules?: CoreModules;
+  /** Absent: the units have one memory at most. */
+  readonly memories?: MergedMemories | null;
 }
 
 /** A function export of the fused module. */
@@ -64,11 +86,12 @@ interface Loaded {
  * Returns the fused module, whose only exports are `keep`. Throws `module_invalid`, `module_unsupported`,
  * `module_too_large`.
  */
-export function fuse(units: readonly Unit[], keep: readonly KeptExport[], subject: string): Uint8Array {
+export function fuse(units: readonly Unit[], keep: readonly KeptExport[], options: FuseOptions): Uint8Array {
+  const { subject } = options;
   const bytes = units.reduce((sum, unit) => sum + unit.bytes.length, 0);
   if (bytes > componentCaps.fusedBytes)
     throw tooLargeComponent(subject, 'bytes of all core instances', componentCaps.fusedBytes);
-  return new Fusion(units, subject).write(keep, bytes);
+  return new Fusion(units, options).write(keep, bytes);
 }
 
 class Fusion {
@@ -79,40 +102,74 @@ class Fusion {
   readonly #hosts: { readonly target: Extract<ImportTarget, { readonly kind: 'host' }>; readonly type: number }[] = [];
   readonly #hostIndex = new Map<string, number>();
   readonly #numberings: Numbering[] = [];
+  readonly #memories: MergedMemories | null;
 
-  constructor(units: readonly Unit[], subject: string) {
+  constructor(units: readonly Unit[], { subject, memories, modules = new CoreModules(subject) }: FuseOptions) {
     this.#subject = subject;
-    const read = new Map<Uint8Array, Module>();
-    this.#units = units.map((unit) => {
-      const module = read.get(unit.bytes) ?? this.#read(unit.bytes);
-      read.set(unit.bytes, module);
-      return load(unit, module);
-    });
+    this.#memories = memories ?? null;
+    this.#units = units.map((unit) => load(unit, modules.read(unit.bytes)));
     this.#checkOrder();
     this.#number();
   }
 
-  /** Refuses a module with data after a module with a start function, which must run before that data is written. */
+  /**
+   * Refuses a module with data after a module with a start function, which must run before that data is written. A
+   * memory of its own that the later module brings cannot be seen by the earlier one.
+   */
   #checkOrder(): void {
     const first = this.#units.findIndex(({ module }) => module.start !== null);
-    if (first >= 0 && this.#units.slice(first + 1).some(({ module }) => module.dataSegments > 0))
-      throw unsupportedComponent(this.#subject, 'a start function before the data of a later core module');
+    if (first < 0) return;
+    const seen = new Set(this.#memories?.ofUnit.slice(0, first + 1));
+    this.#units.forEach(({ module }, unit) => {
+      if (unit <= first || module.dataSegments === 0) return;
+      const memory = this.#memories?.ofUnit[unit];
+      if (memory === undefined || seen.has(memory))
+        throw unsupportedComponent(this.#subject, 'a start function before the data of a later core module');
+    });
   }
 
-  #read(bytes: Uint8Array): Module {
-    const module = readModule(bytes, `${this.#subject}: a core module`);
-    const findings = featureFindings({ module });
-    if (findings.length > 0) throw toError(this.#subject, findings);
-    if (module.hopeless !== null)
-      throw tooLargeComponent(this.#subject, `${module.hopeless.cap} of a core module`, module.hopeless.value - 1);
-    try {
-      if (!WebAssembly.validate(bytes as Uint8Array<ArrayBuffer>))
-        new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
-    } catch (error) {
-      const message = error instanceof Error ? error.message.replace(/^WebAssembly\.Module\(\): /, '') : String(error);
-      throw invalidComponent(this.#subject, `a core module: ${message}`);
-    }
-    return module;
+  /** Returns the place of the memory that the code of `unit` uses; null if it uses the whole memory, or none. */
+  #memoryOf(unit: number): PlacedMemory | null {
+    const number = this.#memories?.ofUnit[unit] ?? null;
+    return number === null ? null : (this.#memories?.placed[number] ?? null);
+  }
+
+  /** Returns the indices with which the code of `unit` uses its memory; null if it uses the whole memory, or none. */
+  #relocated(unit: number, firstOf: readonly Record<Space, number>[]): RelocatedMemory | null {
+    const memory = this.#memories?.ofUnit[unit] ?? null;
+    const placed = this.#memoryOf(unit);
+    if (this.#memories === null || memory === null || placed === null) return null;
+    const owner = this.#memories.unit;
+    const { exports } = this.#units[owner] as Loaded;
+    const first = firstOf[owner] as Record<Space, number>;
+    const index = (space: Space, name: string): number => first[space] + (exports.get(name)?.index ?? 0);
+    return {
+      base: index('globals', memoryExports.base(memory)),
+      bytes: index('globals', memoryExports.bytes(memory)),
+      range: index('functions', memoryExports.range(memory)),
+      grow: index('functions', memoryExports.grow(memory)),
+      bytesMin: placed.initial * PAGE_BYTES,
+    };
+  }
+
+  /**
+   * Writes where the active data segment at the copier lies in the whole memory. Throws `module_unsupported` for an
+   * offset that is no constant, `module_invalid` for data outside of the memory.
+   */
+  #writeOffset(writer: ByteWriter, module: Module, copier: CodeCopier, { base, initial }: PlacedMemory): void {
+    const start = copier.pos;
+    const isConstant = module.bytes[start] === op.i32Const;
+    copier.pos = start + 1;
+    const offset = isConstant ? copier.s32() >>> 0 : 0;
+    if (!isConstant || module.bytes[copier.pos] !== op.end)
+      throw unsupportedComponent(this.#subject, 'data at a computed offset in one of several memories');
+    copier.pos += 1;
+    const after = copier.pos;
+    const size = copier.u32();
+    copier.pos = after;
+    if (offset + size > initial * PAGE_BYTES) throw this.#fail('data lies outside of the memory of a core module');
+    constant(writer, (base + offset) | 0);
+    writer.u8(op.end);
   }
 
   /** Returns the definition that index `index` of `unit` leads to, through imports of other units. */
@@ -175,10 +232,8 @@ class Fusion {
       for (const space of spaces) next[space] += sizeOf(loaded.module, space) - loaded.imports[space].length;
       return first;
     });
-    if (next.memories > 1)
-      throw unsupportedComponent(this.#subject, `${next.memories} memories`, [
-        'composed components are not supported yet',
-      ]);
+    if (next.memories > 1 && this.#memories === null)
+      throw unsupportedComponent(this.#subject, `${next.memories} memories in one component`);
     let elements = 0;
     let data = 0;
     this.#units.forEach((loaded, unit) => {
@@ -198,6 +253,7 @@ class Fusion {
         globals: numbers('globals'),
         elements,
         data,
+        memory: this.#relocated(unit, firstOf),
       });
       elements += loaded.module.elementSegments;
       data += loaded.module.dataSegments;
@@ -352,7 +408,9 @@ class Fusion {
   }
 
   #writeMemory(writer: ByteWriter): void {
-    const memory = this.#units.flatMap(({ module }) => module.memories).find((one) => !one.imported);
+    const owners =
+      this.#memories === null ? this.#units : this.#units.slice(this.#memories.unit, this.#memories.unit + 1);
+    const memory = owners.flatMap(({ module }) => module.memories).find((one) => !one.imported);
     if (memory === undefined) return;
     writer.section(5, () => {
       writer.u32(1);
@@ -426,7 +484,8 @@ class Fusion {
         0,
       );
       writer.u32(bodies + (starts.length > 0 ? 1 : 0));
-      this.#units.forEach(({ module }, unit) => {
+      this.#units.forEach(({ module, imports }, unit) => {
+        let index = imports.functions.length;
         const section: Section | undefined = findSection(module, 10);
         if (section === undefined) return;
         const copier = this.#copier(writer, unit);
@@ -434,8 +493,10 @@ class Fusion {
         for (let left = copier.u32(); left > 0; left -= 1) {
           const size = copier.u32();
           const start = copier.pos;
-          writer.sized(() => copier.body(start));
+          const { params } = functionType(module, index);
+          writer.sized(() => copier.body(start, params.length));
           copier.pos = start + size;
+          index += 1;
         }
       });
       if (starts.length === 0) return;
@@ -459,7 +520,9 @@ class Fusion {
           const flags = copier.u32();
           if (flags === 2) copier.u32();
           writer.u32(flags & 1);
-          if (flags !== 1) copier.expression(copier.pos);
+          const placed = flags === 1 ? null : this.#memoryOf(unit);
+          if (placed !== null) this.#writeOffset(writer, module, copier, placed);
+          else if (flags !== 1) copier.expression(copier.pos);
           const size = copier.u32();
           writer.u32(size);
           writer.raw(module.bytes, copier.pos, copier.pos + size);

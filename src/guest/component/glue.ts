@@ -8,13 +8,21 @@
  * - for each function of asynchronous calls that delivers results, the same;
  * - the values of `context.get` and `context.set`, which are globals;
  * - for each resource that the component defines, the functions that make, read and drop its handles;
+ * - in a composed component, a function for each call of one part by another (adapter.ts), and before each call of the
+ *   host one that says which part calls;
  * - the entry point, which calls the exported function with its arguments.
  */
 import type { FuncType } from '../../protocol/module.ts';
 import { constant, emptyBlock, op } from '../wasm/format/instructions.ts';
 import { valTypeBytes } from '../wasm/format/types.ts';
 import { ByteWriter } from '../wasm/format/writer.ts';
+import { type AdapterCalls, type AdapterSide, writeAdapter } from './adapter.ts';
+import { componentCaps } from './caps.ts';
+import { flattenFunction } from './flatten.ts';
 import type { ImportTarget } from './fuse.ts';
+import { memoryExports } from './memories.ts';
+import { tooLargeComponent } from './refusals.ts';
+import type { FunctionType } from './wit.ts';
 
 /** Import module of the functions that only glue calls; src/guest/kernel/abi/wasi2/component/glue.ts provides them. */
 export const glueModule = 'trisiel:component/glue';
@@ -26,7 +34,36 @@ interface Call {
   readonly type: FuncType;
 }
 
+/** A part of a composed component: the number of its component instance and that of its memory. */
+export interface Part {
+  readonly component: number;
+  /** Null: it has no memory, or the whole memory. */
+  readonly memory: number | null;
+}
+
+/** One side of a call between parts. */
+export interface PartOptions extends Part {
+  readonly realloc: ImportTarget | null;
+}
+
+export interface PartCall {
+  readonly type: FunctionType;
+  readonly caller: PartOptions;
+  readonly callee: PartOptions;
+  readonly target: Call;
+  readonly postReturn: ImportTarget | null;
+  readonly definers: ReadonlyMap<string, number>;
+}
+
+/** Memories that lie in the memory of unit `unit` (memories.ts). */
+export interface GlueMemories {
+  readonly unit: number;
+  readonly count: number;
+}
+
 export interface EntryCalls {
+  /** The part that has the entry point; null: the component is not composed. */
+  readonly part: Part | null;
   /** Functions without parameters; each returns one argument of `func`. */
   readonly args: readonly Call[];
   /** The function that the entry point calls. Its core function returns nothing or one i32. */
@@ -42,9 +79,11 @@ interface GlueFunction {
   readonly locals: number;
   readonly write: (code: ByteWriter) => void;
   readonly exportName: string | null;
+  /** Writes locals, code and `end` instead of `locals` and `write`. */
+  readonly body?: () => Uint8Array;
 }
 
-export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn'> {
+export interface AsyncEntryCalls extends Omit<EntryCalls, 'postReturn' | 'part'> {
   /** The component's callback, which gets events; null: the entry point itself waits, and returns at its end. */
   readonly callback: ImportTarget | null;
   /** Host function that checks that the task has returned. Its result is that of the entry point. */
@@ -60,34 +99,111 @@ export class Glue {
   readonly #imports: { readonly target: ImportTarget; readonly type: FuncType }[] = [];
   readonly #importIndex = new Map<string, number>();
   readonly #functions: GlueFunction[] = [];
-  readonly #fillers = new Map<number, string>();
-  /** Number of mutable globals of type i32. */
-  #globals = 0;
+  readonly #fillers = new Map<string, string>();
+  /** Indices of mutable globals of type i32, by what they hold. */
+  readonly #globals = new Map<string, number>();
+  readonly #subject: string;
+  readonly #memories: GlueMemories | null;
+
+  /** `subject` is the name of the component in messages; `memories` is null if the component has one memory at most. */
+  constructor(subject: string, memories: GlueMemories | null) {
+    this.#subject = subject;
+    this.#memories = memories;
+  }
 
   /**
-   * Adds a function that calls `host` and allocates the lists of its result with `realloc`. Returns the name of its
-   * export.
+   * Adds a function that calls `host` for `part`, which is null unless the component is composed, and then allocates the
+   * lists of its result with `realloc`, unless that is null. Returns the name of its export.
    */
-  allocating(host: ImportTarget, type: FuncType, realloc: ImportTarget): string {
+  host(host: ImportTarget, type: FuncType, realloc: ImportTarget | null, part: Part | null): string {
     const call = this.#import(host, type);
-    const fill = this.#filler(this.#import(realloc, reallocType));
+    const select = this.#selector(part);
+    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), part);
     return this.#add(type, 0, (code) => {
+      select(code);
       type.params.forEach((_, index) => {
         code.instruction(op.localGet, index);
       });
       code.instruction(op.call, call);
-      this.#call(code, fill);
+      if (fill !== null) this.#call(code, fill);
     });
   }
 
-  /** Adds `context.get` or `context.set` of a slot. Slots are globals: a component reads them in every function. */
-  context(operation: 'get' | 'set', slot: number): string {
-    this.#globals = Math.max(this.#globals, slot + 1);
+  /** Adds a function through which one part calls another. Returns the name of its export. */
+  partCall({ type, caller, callee, target, postReturn, definers }: PartCall): string {
+    const results = target.type.results;
+    const call: AdapterCalls = {
+      type,
+      caller: this.#side(caller),
+      callee: this.#side(callee),
+      target: this.#import(target.target, target.type),
+      postReturn: postReturn === null ? null : this.#import(postReturn, { params: results, results: [] }),
+      text: this.#import(hostText, hostText.type),
+      pass: this.#import(hostPass, hostPass.type),
+      lend: this.#import(hostLend, hostLend.type),
+      returned: this.#import(hostReturned, hostReturned.type),
+      rep: this.#import(hostRepOf, hostRepOf.type),
+      definers,
+      entered: this.#global(`entered ${callee.component}`),
+      confined: this.#global('confined'),
+      context: [0, 1].map((slot) => this.#global(`context ${callee.component} ${slot}`)),
+    };
+    const body = () => writeAdapter(call);
+    const added = { type: flattenFunction(type, 'lower'), locals: 0, write: () => undefined, exportName: null, body };
+    return String(this.#functions.push(added) - 1);
+  }
+
+  #side({ component, memory, realloc }: PartOptions): AdapterSide {
+    const { unit = 0 } = this.#memories ?? {};
+    const range = (number: number) =>
+      this.#import(
+        { kind: 'unit', unit, name: memoryExports.range(number) },
+        { params: ['i32', 'i32'], results: ['i32'] },
+      );
+    return {
+      component,
+      memory: memory === null ? null : { base: 2 * memory, range: range(memory) },
+      realloc: realloc === null ? null : this.#import(realloc, reallocType),
+    };
+  }
+
+  /** Returns the index of the global that holds `what`; its first value is 0. */
+  #global(what: string): number {
+    const imported = 2 * (this.#memories?.count ?? 0);
+    const index = this.#globals.get(what) ?? imported + this.#globals.size;
+    this.#globals.set(what, index);
+    return index;
+  }
+
+  /** Returns a function that writes code that tells the host which part makes the next call. */
+  #selector(part: Part | null): (code: ByteWriter) => void {
+    if (part === null) return () => undefined;
+    const select = this.#import(hostSelect, hostSelect.type);
+    const { component, memory } = part;
+    return (code) => {
+      constant(code, component);
+      if (memory === null) {
+        constant(code, 0);
+        constant(code, -1);
+      } else {
+        code.instruction(op.globalGet, 2 * memory);
+        code.instruction(op.globalGet, 2 * memory + 1);
+      }
+      code.instruction(op.call, select);
+    };
+  }
+
+  /**
+   * Adds `context.get` or `context.set` of a slot of component instance `component`. Slots are globals: a component reads
+   * them in every function.
+   */
+  context(operation: 'get' | 'set', slot: number, component: number): string {
+    const global = this.#global(`context ${component} ${slot}`);
     return operation === 'get'
-      ? this.#add({ params: [], results: ['i32'] }, 0, (code) => code.instruction(op.globalGet, slot))
+      ? this.#add({ params: [], results: ['i32'] }, 0, (code) => code.instruction(op.globalGet, global))
       : this.#add({ params: ['i32'], results: [] }, 0, (code) => {
           code.instruction(op.localGet, 0);
-          code.instruction(op.globalSet, slot);
+          code.instruction(op.globalSet, global);
         });
   }
 
@@ -98,13 +214,23 @@ export class Glue {
 
   /**
    * Adds the function `resource.new`, `resource.rep` or `resource.drop` of the component's own resource type `resource`
-   * (a number). `destructor` is called with the representation after a drop. Returns the name of its export.
+   * (a number). `destructor` is called with the representation after a drop of an owned handle. `part` calls, and
+   * `definer` is the component instance that defines the resource. Returns the name of its export.
    */
-  resource(operation: 'new' | 'rep' | 'drop', resource: number, destructor: ImportTarget | null): string {
+  resource(
+    operation: 'new' | 'rep' | 'drop',
+    resource: number,
+    destructor: ImportTarget | null,
+    { part, definer }: { readonly part: Part | null; readonly definer: number },
+  ): string {
+    if (operation === 'drop' && destructor !== null && part !== null)
+      return this.#dropOfPart(resource, destructor, part, definer);
+    const select = this.#selector(part);
     const call = this.#import(hostResources[operation], hostResources[operation].type);
     const after = destructor === null ? null : this.#import(destructor, destructorType);
     const results: FuncType['results'] = operation === 'drop' ? [] : ['i32'];
     return this.#add({ params: ['i32'], results }, 0, (code) => {
+      select(code);
       constant(code, resource);
       code.instruction(op.localGet, 0);
       code.instruction(op.call, call);
@@ -114,12 +240,49 @@ export class Glue {
     });
   }
 
+  /** Adds the drop of a handle that may be borrowed, and whose destructor may be code of another part. */
+  #dropOfPart(resource: number, destructor: ImportTarget, part: Part, definer: number): string {
+    const select = this.#selector(part);
+    const owns = this.#import(hostOwns, hostOwns.type);
+    const drop = this.#import(hostResources.drop, hostResources.drop.type);
+    const after = this.#import(destructor, destructorType);
+    const entered = definer === part.component ? null : this.#global(`entered ${definer}`);
+    return this.#add({ params: ['i32'], results: [] }, 1, (code) => {
+      select(code);
+      constant(code, resource);
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, owns);
+      code.instruction(op.localSet, 1);
+      constant(code, resource);
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, drop);
+      code.instruction(op.localSet, 0);
+      code.instruction(op.localGet, 1);
+      code.raw(Uint8Array.of(op.if, emptyBlock));
+      if (entered !== null) {
+        code.instruction(op.globalGet, entered);
+        code.raw(Uint8Array.of(op.if, emptyBlock, op.unreachable, op.end));
+        constant(code, 1);
+        code.instruction(op.globalSet, entered);
+      }
+      code.instruction(op.localGet, 0);
+      code.instruction(op.call, after);
+      if (entered !== null) {
+        constant(code, 0);
+        code.instruction(op.globalSet, entered);
+      }
+      code.u8(op.end);
+    });
+  }
+
   /**
    * Adds the entry point under `name`. It calls `func` with the results of `args`, calls `postReturn` with the result,
    * and returns the result.
    */
-  entry(name: string, { args, func, result: taken, postReturn }: EntryCalls): void {
+  entry(name: string, { part, args, func, result: taken, postReturn }: EntryCalls): void {
     const [result] = func.type.results;
+    const select = this.#selector(part);
+    const entered = part === null ? null : this.#global(`entered ${part.component}`);
     const take = taken === undefined ? null : this.#import(taken.target, taken.type);
     const before = args.map(({ target, type }) => this.#import(target, type));
     const call = this.#import(func.target, func.type);
@@ -129,10 +292,17 @@ export class Glue {
       locals: result === undefined ? 0 : 1,
       exportName: name,
       write: (code) => {
+        if (entered !== null) {
+          constant(code, 1);
+          code.instruction(op.globalSet, entered);
+        }
+        select(code);
         for (const index of before) code.instruction(op.call, index);
         code.instruction(op.call, call);
         if (take !== null) {
-          code.instruction(op.localTee, 0);
+          code.instruction(op.localSet, 0);
+          select(code);
+          code.instruction(op.localGet, 0);
           code.instruction(op.call, take);
           if (after === null) return;
           code.instruction(op.localGet, 0);
@@ -159,7 +329,7 @@ export class Glue {
     const [next, handle, payload] = [hostNextEvent, hostEventHandle, hostEventPayload].map((target) =>
       this.#import(target, target.type),
     ) as [number, number, number];
-    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType));
+    const fill = realloc === null ? null : this.#filler(this.#import(realloc, reallocType), null);
     this.#functions.push({
       type: { params: [], results: finished.type.results },
       locals: 2,
@@ -193,6 +363,7 @@ export class Glue {
 
   /** Returns the definition that the import `name` of the glue module is connected to; null if there is none. */
   resolve(_module: string, name: string): ImportTarget | null {
+    if (this.#memories !== null && !/^\d/.test(name)) return { kind: 'unit', unit: this.#memories.unit, name };
     return this.#imports[Number(name)]?.target ?? null;
   }
 
@@ -211,13 +382,24 @@ export class Glue {
       }
     });
     writer.section(2, () => {
-      writer.u32(this.#imports.length);
+      const memories = this.#memories?.count ?? 0;
+      writer.u32(this.#imports.length + (memories === 0 ? 0 : 2 * memories + 1));
       this.#imports.forEach((_, index) => {
         writer.name(importModule);
         writer.name(String(index));
         writer.u8(0);
         writer.u32(index);
       });
+      if (memories === 0) return;
+      writer.name(importModule);
+      writer.name(memoryExports.memory);
+      writer.raw(Uint8Array.of(2, 0, 0));
+      for (let memory = 0; memory < memories; memory += 1)
+        for (const name of [memoryExports.base(memory), memoryExports.bytes(memory)]) {
+          writer.name(importModule);
+          writer.name(name);
+          writer.raw(Uint8Array.of(3, valTypeBytes.i32, 1));
+        }
     });
     writer.section(3, () => {
       writer.u32(this.#functions.length);
@@ -225,10 +407,10 @@ export class Glue {
         writer.u32(this.#imports.length + index);
       });
     });
-    if (this.#globals > 0) {
+    if (this.#globals.size > 0) {
       writer.section(6, () => {
-        writer.u32(this.#globals);
-        for (let index = 0; index < this.#globals; index += 1)
+        writer.u32(this.#globals.size);
+        for (let index = 0; index < this.#globals.size; index += 1)
           writer.raw(Uint8Array.of(valTypeBytes.i32, 1, op.i32Const, 0, op.end));
       });
     }
@@ -242,8 +424,14 @@ export class Glue {
     });
     writer.section(10, () => {
       writer.u32(this.#functions.length);
-      for (const { locals, write } of this.#functions) {
+      for (const { locals, write, body } of this.#functions) {
+        if (writer.length > componentCaps.glueBytes)
+          throw tooLargeComponent(this.#subject, 'bytes of calls between its parts', componentCaps.glueBytes);
         writer.sized(() => {
+          if (body !== undefined) {
+            writer.raw(body());
+            return;
+          }
           writer.u32(locals > 0 ? 1 : 0);
           if (locals > 0) {
             writer.u32(locals);
@@ -280,11 +468,14 @@ export class Glue {
   }
 
   /**
-   * Adds a function that allocates with `realloc` all memory that the host asks for. Returns the name of its export.
+   * Adds a function that allocates with `realloc` all memory that the host asks for `part`. Returns the name of its
+   * export.
    */
-  #filler(realloc: number): string {
-    const known = this.#fillers.get(realloc);
+  #filler(realloc: number, part: Part | null): string {
+    const key = JSON.stringify([realloc, part]);
+    const known = this.#fillers.get(key);
     if (known !== undefined) return known;
+    const select = this.#selector(part);
     const next = this.#import(hostNext, hostNext.type);
     const put = this.#import(hostPut, hostPut.type);
     const name = this.#add({ params: [], results: [] }, 1, (code) => {
@@ -303,11 +494,17 @@ export class Glue {
       constant(code, 2);
       code.u8(op.i32ShrU);
       code.instruction(op.call, realloc);
+      if (part !== null) {
+        // realloc may have moved the part's memory.
+        code.instruction(op.localSet, 0);
+        select(code);
+        code.instruction(op.localGet, 0);
+      }
       code.instruction(op.call, put);
       code.instruction(op.br, 1);
       code.raw(Uint8Array.of(op.end, op.end));
     });
-    this.#fillers.set(realloc, name);
+    this.#fillers.set(key, name);
     return name;
   }
 }
@@ -330,6 +527,14 @@ const hostResources = {
   rep: resourceFunction('rep'),
   drop: resourceFunction('drop'),
 } as const;
+const i32s = (count: number): FuncType['params'] => new Array<'i32'>(count).fill('i32');
+const ofResources = (name: string, params: number, results: 0 | 1) =>
+  ({ kind: 'host', module: resourcesModule, name, type: { params: i32s(params), results: i32s(results) } }) as const;
+const hostOwns = ofResources('owns', 2, 1);
+const hostRepOf = ofResources('rep-of', 3, 1);
+const hostPass = ofResources('pass', 4, 0);
+const hostLend = ofResources('lend', 4, 1);
+const hostReturned = ofResources('returned', 1, 0);
 
 const callbackType: FuncType = { params: ['i32', 'i32', 'i32'], results: ['i32'] };
 
@@ -342,6 +547,8 @@ const hostEventHandle = asyncFunction('event-handle', []);
 const hostEventPayload = asyncFunction('event-payload', []);
 
 const hostPut = glueFunction('put', { params: ['i32'], results: [] });
+const hostSelect = glueFunction('select', { params: ['i32', 'i32', 'i32'], results: [] });
+const hostText = glueFunction('text', { params: ['i32', 'i32'], results: [] });
 
 /**
  * Import module of the arguments of an HTTP component's entry point; src/guest/kernel/abi/wasi2/http provides its

@@ -6,6 +6,8 @@ import type { FunctionType, ResourceType, WitType } from './wit.ts';
 export interface CoreInstance {
   /** Position in the order of instantiation. */
   readonly index: number;
+  /** Number of the component instance that instantiates the module. */
+  readonly component: number;
   readonly module: Uint8Array;
   readonly args: ReadonlyMap<string, CoreInstanceItem>;
 }
@@ -18,7 +20,8 @@ export type CoreInstanceItem =
 /** A core function, memory, table or global. */
 export type CoreItem =
   | { readonly kind: 'export'; readonly instance: CoreInstance; readonly name: string; readonly sort: CoreSort }
-  | { readonly kind: 'canon'; readonly canon: CanonFunction };
+  /** A function of the canonical ABI, defined by component instance `component`. */
+  | { readonly kind: 'canon'; readonly canon: CanonFunction; readonly component: number };
 
 export interface Options {
   readonly encoding: CanonOptions['encoding'];
@@ -58,6 +61,8 @@ export interface LiftedFunction {
   readonly core: CoreItem;
   readonly options: Options;
   readonly type: FunctionType;
+  /** Number of the component instance that lifts the function. */
+  readonly component: number;
 }
 
 export type FunctionItem = HostFunction | LiftedFunction;
@@ -71,6 +76,8 @@ export interface ResourceItem {
    */
   readonly host: { readonly interfaceName: string; readonly name: string } | null;
   readonly destructor: CoreItem | null;
+  /** Number of the component instance that defines the resource; null: the host does. */
+  readonly component: number | null;
 }
 
 export type TypeItem =
@@ -109,6 +116,8 @@ export interface Spaces {
 /** The index spaces of one component, or of one type with declarations. */
 export interface Scope {
   readonly parent: Scope | null;
+  /** Number of the component instance; types with declarations have that of the component that declares them. */
+  readonly component: number;
   readonly spaces: Spaces;
 }
 
@@ -121,6 +130,8 @@ export interface Graph {
   /** Core instances in the order of instantiation. */
   readonly instances: readonly CoreInstance[];
   readonly exports: ReadonlyMap<string, Entry>;
+  /** Numbers of the component instances that define the components' own resources, by resource id. */
+  readonly definers: ReadonlyMap<string, number>;
   /** Names of the root component's imports, in their order in the file. */
   readonly imports: readonly string[];
 }

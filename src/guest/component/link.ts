@@ -6,10 +6,12 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { FuncType } from '../../protocol/module.ts';
 import { cutDetails, plural, printable } from '../wasm/inspect/findings.ts';
+import { hasBorrows, isAsynchronous } from './adapter.ts';
+import { CoreModules } from './core-modules.ts';
 import { decodeComponent } from './decode.ts';
 import { elementName, otherElement } from './element-name.ts';
 import { evaluateComponent } from './evaluate.ts';
-import { flattenFunction, hasLists } from './flatten.ts';
+import { flatParamsMax, flatResultsMax, flattenFunction, flattenType, hasLists } from './flatten.ts';
 import { fuse, type ImportTarget, type Unit } from './fuse.ts';
 import {
   asyncModule,
@@ -20,6 +22,8 @@ import {
   hostResponded,
   hostRespondFrom,
   hostRunStatus,
+  type Part,
+  type PartOptions,
   respondName,
   runReturnName,
 } from './glue.ts';
@@ -36,6 +40,7 @@ import type {
 } from './graph.ts';
 import { httpErrorCode } from './http-error-code.ts';
 import { compatibleName, isPrerelease, nearestName } from './interface-name.ts';
+import { Memories } from './memories.ts';
 import type { StreamOperation } from './model.ts';
 import { invalidComponent, unsupportedComponent } from './refusals.ts';
 import {
@@ -99,7 +104,11 @@ class Linker {
   readonly #subject: string;
   readonly #provided: ReadonlyMap<string, ProvidedWit>;
   readonly #interfaces: ReadonlySet<string>;
-  readonly #glue = new Glue();
+  readonly #glue: Glue;
+  readonly #modules: CoreModules;
+  readonly #memories: Memories;
+  /** Whether code of several component instances is linked. */
+  readonly #isComposed: boolean;
   readonly #canons = new Map<CanonFunction, ImportTarget>();
   readonly #problems: string[] = [];
   readonly #hints = new Set<string>();
@@ -117,8 +126,18 @@ class Linker {
     this.#elements = elements ?? new Set();
     this.#provided = new Map(provided.map((one) => [`${one.interfaceName}\0${one.name}`, one]));
     this.#interfaces = new Set(provided.map((one) => one.interfaceName));
+    this.#modules = new CoreModules(subject);
+    this.#memories = new Memories(graph, this.#modules, subject);
+    this.#isComposed = new Set(graph.instances.map(({ component }) => component)).size > 1;
+    const { areMerged, placed } = this.#memories;
+    this.#glue = new Glue(subject, areMerged ? { unit: this.#memoriesUnit, count: placed.length } : null);
     this.#entry = this.#findEntry();
     this.#asyncRealloc = this.#findAsyncRealloc();
+  }
+
+  /** Index of the unit with the memory that holds all memories, after those of the core instances. */
+  get #memoriesUnit(): number {
+    return this.#graph.instances.length + 1;
   }
 
   link(): LinkedComponent {
@@ -143,8 +162,19 @@ class Linker {
     this.#makeEntry(this.#entry);
     this.#refuseUnknown();
     const glue: Unit = { bytes: this.#glue.write(), resolve: (module, name) => this.#glue.resolve(module, name) };
+    const merged: Unit[] = this.#memories.areMerged ? [{ bytes: this.#memories.laidOut(), resolve: () => null }] : [];
     return {
-      bytes: fuse([glue, ...units], [{ unit: glueUnit, name: '_start' }], this.#subject),
+      bytes: fuse([glue, ...units, ...merged], [{ unit: glueUnit, name: '_start' }], {
+        subject: this.#subject,
+        modules: this.#modules,
+        memories: this.#memories.areMerged
+          ? {
+              unit: this.#memoriesUnit,
+              placed: this.#memories.placed,
+              ofUnit: [null, ...units.map((_, index) => this.#memories.ofInstance(index)), null],
+            }
+          : null,
+      }),
       world: this.#entry.kind.world,
       entry: this.#entry.name,
       imports: this.#graph.imports,
@@ -156,7 +186,7 @@ class Linker {
   #resolveAll(instance: CoreInstance): void {
     for (const item of instance.args.values()) {
       if (item.kind === 'instance') continue;
-      for (const one of item.exports.values()) if (one.kind === 'canon') this.#canon(one.canon);
+      for (const one of item.exports.values()) if (one.kind === 'canon') this.#canon(one.canon, one.component);
     }
   }
 
@@ -171,41 +201,54 @@ class Linker {
   #target(item: CoreItem): ImportTarget {
     return item.kind === 'export'
       ? { kind: 'unit', unit: unitOf(item.instance), name: item.name }
-      : this.#canon(item.canon);
+      : this.#canon(item.canon, item.component);
   }
 
-  #canon(canon: CanonFunction): ImportTarget {
+  /** Returns the part that uses `options`, or has no memory without them; null unless the component is composed. */
+  #part(component: number, options: Options | null): Part | null {
+    return this.#isComposed ? this.#partOf(component, options) : null;
+  }
+
+  #partOf(component: number, options: Options | null): PartOptions {
+    const { areMerged } = this.#memories;
+    const memory =
+      options === null || options.memory === null || !areMerged ? null : this.#memories.ofItem(options.memory);
+    const realloc = options === null || options.realloc === null ? null : this.#target(options.realloc);
+    return { component, memory, realloc };
+  }
+
+  #canon(canon: CanonFunction, component: number): ImportTarget {
     let target = this.#canons.get(canon);
     if (target === undefined) {
-      target = this.#makeCanon(canon);
+      target = this.#makeCanon(canon, component);
       this.#canons.set(canon, target);
     }
     return target;
   }
 
-  #makeCanon(canon: CanonFunction): ImportTarget {
+  #makeCanon(canon: CanonFunction, component: number): ImportTarget {
     switch (canon.op) {
       case 'lower':
-        return this.#lower(canon.func, canon.options);
+        return this.#lower(canon.func, canon.options, component);
       case 'resource.drop': {
         const { host, resource } = canon.resource;
-        if (host === null) return this.#ownResource('drop', canon.resource);
+        if (host === null) return this.#ownResource('drop', canon.resource, component);
         const wanted: HostFunction = {
           kind: 'host',
           interfaceName: host.interfaceName,
           name: `[resource-drop]${host.name}`,
           type: func({ self: own(resource) }),
         };
-        return this.#host(wanted);
+        return this.#forPart(this.#host(wanted), wanted.type, this.#part(component, null));
       }
       case 'resource.new':
-        return this.#ownResource('new', canon.resource);
+        return this.#ownResource('new', canon.resource, component);
       case 'resource.rep':
-        return this.#ownResource('rep', canon.resource);
+        return this.#ownResource('rep', canon.resource, component);
       case 'context.get':
       case 'context.set':
         if (canon.slot > 1) throw invalidComponent(this.#subject, `slot ${canon.slot} of the context, at most 1`);
-        return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot));
+        return this.#ofGlue(this.#glue.context(canon.op === 'context.get' ? 'get' : 'set', canon.slot, component));
       case 'task.return':
         return this.#taskReturn(canon.result);
       default:
@@ -228,6 +271,7 @@ class Linker {
   }
 
   #asyncFunction(canon: Extract<CanonFunction, { readonly op: AsyncOperation }>): ImportTarget {
+    if (this.#isComposed) throw this.#composedAsync();
     const type = asyncTypes[canon.op] ?? copyType(canon.op as StreamOperation);
     let name: string = canon.op;
     let isDelivering = delivering.has(canon.op);
@@ -239,7 +283,7 @@ class Linker {
     }
     const host: ImportTarget = { kind: 'host', module: asyncModule, name, type };
     if (!isDelivering || this.#asyncRealloc === null) return host;
-    return this.#ofGlue(this.#glue.allocating(host, type, this.#asyncRealloc));
+    return this.#ofGlue(this.#glue.host(host, type, this.#asyncRealloc, null));
   }
 
   /** Returns the one realloc that asynchronous calls and copies name. */
@@ -260,29 +304,84 @@ class Linker {
     return [...found.values()][0] ?? null;
   }
 
-  #ownResource(operation: 'new' | 'rep' | 'drop', { resource, host, destructor }: ResourceItem): ImportTarget {
+  #ownResource(operation: 'new' | 'rep' | 'drop', item: ResourceItem, component: number): ImportTarget {
+    const { resource, host, destructor } = item;
+    const part = this.#part(component, null);
+    const definer = item.component ?? component;
+    if (operation !== 'drop' && definer !== component)
+      throw invalidComponent(this.#subject, `resource.${operation} of a resource that another component defines`);
     if (host !== null)
       throw invalidComponent(this.#subject, `resource.${operation} of ${printable(host.name)}, which is imported`);
     const after = destructor === null ? null : this.#target(destructor);
-    return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after));
+    return this.#ofGlue(this.#glue.resource(operation, Number(resource.id.slice(1)), after, { part, definer }));
   }
 
-  #composed(what: string): PlatformError {
-    return unsupportedComponent(this.#subject, what, ['composed components are not supported yet']);
+  #composedAsync(): PlatformError {
+    return unsupportedComponent(this.#subject, 'asynchronous calls in a composed component', [
+      'deploy the parts as functions of their own, or compose components with synchronous calls only',
+    ]);
   }
 
-  #lower(item: FunctionItem, options: Options): ImportTarget {
-    if (item.kind === 'lifted') throw this.#composed('functions of one part in another');
-    if (options.encoding !== 'utf8') throw unsupportedComponent(this.#subject, `strings in ${options.encoding}`);
+  #checkEncoding({ encoding }: Options): void {
+    if (encoding !== 'utf8') throw unsupportedComponent(this.#subject, `strings in ${encoding}`);
+  }
+
+  #lower(item: FunctionItem, options: Options, component: number): ImportTarget {
+    this.#checkEncoding(options);
+    if (options.async && this.#isComposed) throw this.#composedAsync();
+    if (item.kind === 'lifted') return this.#partCall(item, options, component);
     const host = this.#host(item, options.async);
-    if (item.type.result === null || !hasLists(item.type.result)) return host;
+    const part = this.#part(component, options);
+    if (item.type.result === null || !hasLists(item.type.result)) return this.#forPart(host, item.type, part, options);
     const core = flattenFunction(item.type, 'lower', options.async ? 'async' : 'sync');
     if (options.realloc === null)
       throw invalidComponent(
         this.#subject,
         `${printable(item.name)} is lowered without realloc, which its result needs`,
       );
-    return this.#ofGlue(this.#glue.allocating(host, core, this.#target(options.realloc)));
+    return this.#ofGlue(this.#glue.host(host, core, this.#target(options.realloc), part));
+  }
+
+  /** Returns the function with which `part` calls `host`: the host function itself, unless the component is composed. */
+  #forPart(host: ImportTarget, type: FunctionType, part: Part | null, options: Options | null = null): ImportTarget {
+    if (part === null) return host;
+    const core = flattenFunction(type, 'lower', options?.async === true ? 'async' : 'sync');
+    return this.#ofGlue(this.#glue.host(host, core, null, part));
+  }
+
+  /** Returns the function through which the component instance `component` calls a function of another one. */
+  #partCall(item: LiftedFunction, options: Options, component: number): ImportTarget {
+    const { type } = item;
+    this.#checkEncoding(item.options);
+    const params = type.params.map((param) => param.type);
+    const returned = type.result === null ? [] : [type.result];
+    if (item.options.async || [...params, ...returned].some(isAsynchronous)) throw this.#composedAsync();
+    if (returned.some(hasBorrows)) throw invalidComponent(this.#subject, 'a function that returns a borrowed resource');
+    const caller = this.#partOf(component, options);
+    const callee = this.#partOf(item.component, item.options);
+    const takesMemory = params.some(hasLists) || params.flatMap(flattenType).length > flatParamsMax;
+    const givesMemory = returned.some(hasLists) || returned.flatMap(flattenType).length > flatResultsMax;
+    const lacks = (what: string): never => {
+      throw invalidComponent(this.#subject, `${formatFunction(type).slice(0, 300)} is passed on without ${what}`);
+    };
+    if (takesMemory || givesMemory) {
+      if (options.memory === null || item.options.memory === null) lacks('a memory');
+      if (caller.memory === null || callee.memory === null)
+        throw unsupportedComponent(this.#subject, 'one memory in several components');
+    }
+    if (takesMemory && callee.realloc === null) lacks('realloc');
+    if (returned.some(hasLists) && caller.realloc === null) lacks('realloc');
+    const { postReturn } = item.options;
+    return this.#ofGlue(
+      this.#glue.partCall({
+        type,
+        caller,
+        callee,
+        target: { target: this.#target(item.core), type: flattenFunction(type, 'lift') },
+        postReturn: postReturn === null ? null : this.#target(postReturn),
+        definers: this.#graph.definers,
+      }),
+    );
   }
 
   /**
@@ -390,6 +489,7 @@ class Linker {
     const { options } = item;
     const args = kind.args.map((target) => ({ target, type: target.type }));
     if (options.async) {
+      if (this.#isComposed) throw this.#composedAsync();
       const style = options.callback === null ? 'async' : 'callback';
       const { finished } = kind;
       if (finished === undefined) throw new Error('an entry point without a function that ends it');
@@ -404,6 +504,7 @@ class Linker {
     }
     const { postReturn } = options;
     this.#glue.entry('_start', {
+      part: this.#part(item.component, options),
       args,
       func: { target: this.#target(item.core), type: flattenFunction(kind.type, 'lift') },
       ...(kind.result === undefined ? {} : { result: { target: kind.result, type: kind.result.type } }),

@@ -3,9 +3,11 @@
  * segments. Checks only values on which the length of an instruction depends: the engine has validated the code.
  */
 import { refusedOpcodes, refusedPrefixed } from '../wasm/format/features.ts';
+import { op } from '../wasm/format/instructions.ts';
 import { bulk, oneByteShapes, shape, simdShapes } from '../wasm/format/opcodes.ts';
 import type { ByteWriter } from '../wasm/format/writer.ts';
 import { unsupportedComponent } from './refusals.ts';
+import { type RelocatedMemory, Relocation } from './relocate.ts';
 
 /** New indices by old index, for each index space. */
 export interface Numbering {
@@ -16,6 +18,8 @@ export interface Numbering {
   /** Numbers added to the index of an element segment and to that of a data segment. */
   readonly elements: number;
   readonly data: number;
+  /** The module's memory, if it is part of a larger one; null: addresses stay as they are. */
+  readonly memory: RelocatedMemory | null;
 }
 
 const firstTypeIndexByteMax = 0x3f;
@@ -25,6 +29,7 @@ export class CodeCopier {
   readonly #numbering: Numbering;
   readonly #writer: ByteWriter;
   readonly #subject: string;
+  readonly #relocation: Relocation | null;
   /** Offset of the next byte to read. */
   pos = 0;
   /** Offset up to which bytes have been copied. */
@@ -35,6 +40,7 @@ export class CodeCopier {
     this.#numbering = numbering;
     this.#writer = writer;
     this.#subject = subject;
+    this.#relocation = numbering.memory === null ? null : new Relocation(numbering.memory, writer);
   }
 
   /** Copies the expression that begins at `start`, its `end` included. */
@@ -45,13 +51,20 @@ export class CodeCopier {
     this.#flush();
   }
 
-  /** Copies a function body. `start` is the offset of the declarations of its locals. */
-  body(start: number): void {
+  /** Copies a function body. `start` is the offset of the declarations of its locals, `params` the number of parameters. */
+  body(start: number, params: number): void {
     this.pos = start;
     this.#copied = start;
-    for (let groups = this.u32(); groups > 0; groups -= 1) {
-      this.#skip();
+    const groups = this.u32();
+    let locals = params;
+    this.#replace(start, groups, groups + (this.#relocation === null ? 0 : Relocation.groups));
+    for (let left = groups; left > 0; left -= 1) {
+      locals += this.u32();
       this.pos += 1;
+    }
+    if (this.#relocation !== null) {
+      this.#flush();
+      this.#relocation.writeLocals(locals);
     }
     this.#instructions();
     this.#flush();
@@ -68,6 +81,19 @@ export class CodeCopier {
       result |= (byte & 0x7f) << shift;
     }
     return result >>> 0;
+  }
+
+  /** Reads a signed LEB128 of 32 bits. */
+  s32(): number {
+    const bytes = this.#bytes;
+    let result = 0;
+    for (let shift = 0; ; ) {
+      const byte = bytes[this.pos++] as number;
+      if (shift < 32) result |= (byte & 0x7f) << shift;
+      shift += 7;
+      if (byte >= 0x80) continue;
+      return shift < 32 && (byte & 0x40) !== 0 ? result | (-1 << shift) : result;
+    }
   }
 
   #skip(): void {
@@ -119,6 +145,7 @@ export class CodeCopier {
     const bytes = this.#bytes;
     const numbers = this.#numbering;
     for (let depth = 1; ; ) {
+      const start = this.pos;
       const opcode = bytes[this.pos++] as number;
       switch (oneByteShapes[opcode]) {
         case shape.plain:
@@ -131,15 +158,20 @@ export class CodeCopier {
         case shape.i64:
         case shape.br:
         case shape.brIf:
-        case shape.memorySize:
-        case shape.memoryGrow:
         case shape.refNull:
           this.#skip();
           break;
-        case shape.memoryArgument:
+        case shape.memorySize:
+        case shape.memoryGrow:
           this.#skip();
-          this.#skip();
+          this.#instead(start, (relocation) => (opcode === op.memorySize ? relocation.size() : relocation.grow()));
           break;
+        case shape.memoryArgument: {
+          this.#skip();
+          const offset = this.u32();
+          this.#before(start, (relocation) => relocation.scalar(opcode, offset));
+          break;
+        }
         case shape.f32:
           this.pos += 4;
           break;
@@ -181,10 +213,10 @@ export class CodeCopier {
           this.pos += this.u32();
           break;
         case shape.prefixFc:
-          this.#bulk(this.u32());
+          this.#bulk(this.u32(), start);
           break;
         case shape.prefixFd:
-          this.#vector(this.u32());
+          this.#vector(this.u32(), start);
           break;
         default:
           this.#refuse(refusedOpcodes[opcode]?.what ?? `instruction 0x${opcode.toString(16)}`);
@@ -192,11 +224,26 @@ export class CodeCopier {
     }
   }
 
-  #bulk(sub: number): void {
+  /** Writes instructions before the one at `start`, if the memory is relocated. */
+  #before(start: number, write: (relocation: Relocation) => void): void {
+    if (this.#relocation === null) return;
+    this.#writer.raw(this.#bytes, this.#copied, start);
+    this.#copied = start;
+    write(this.#relocation);
+  }
+
+  /** Writes instructions instead of the one that begins at `start` and was just read, if the memory is relocated. */
+  #instead(start: number, write: (relocation: Relocation) => void): void {
+    this.#before(start, write);
+    if (this.#relocation !== null) this.#copied = this.pos;
+  }
+
+  #bulk(sub: number, start: number): void {
     const numbers = this.#numbering;
     if (sub < bulk.memoryInit) return;
     switch (sub) {
       case bulk.memoryInit:
+        this.#before(start, (relocation) => relocation.fill());
         this.#segment(numbers.data);
         this.#skip();
         return;
@@ -204,10 +251,12 @@ export class CodeCopier {
         this.#segment(numbers.data);
         return;
       case bulk.memoryCopy:
+        this.#before(start, (relocation) => relocation.copy());
         this.#skip();
         this.#skip();
         return;
       case bulk.memoryFill:
+        this.#before(start, (relocation) => relocation.fill());
         this.#skip();
         return;
       case bulk.tableInit:
@@ -231,14 +280,13 @@ export class CodeCopier {
     }
   }
 
-  #vector(sub: number): void {
+  #vector(sub: number, start: number): void {
     const kind = sub < simdShapes.length ? simdShapes[sub] : shape.undefined;
     switch (kind) {
       case shape.plain:
         return;
       case shape.memoryArgument:
-        this.#skip();
-        this.#skip();
+        this.#memoryArgument(sub, start);
         return;
       case shape.v128:
       case shape.shuffle:
@@ -248,13 +296,18 @@ export class CodeCopier {
         this.pos += 1;
         return;
       case shape.memoryLane:
-        this.#skip();
-        this.#skip();
+        this.#memoryArgument(sub, start);
         this.pos += 1;
         return;
       default:
         this.#refuse(refusedPrefixed(0xfd, sub)?.what ?? `instruction 0xfd ${sub}`);
     }
+  }
+
+  #memoryArgument(sub: number, start: number): void {
+    this.#skip();
+    const offset = this.u32();
+    this.#before(start, (relocation) => relocation.vector(sub, offset));
   }
 
   #refuse(what: string): never {

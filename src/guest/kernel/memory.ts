@@ -28,6 +28,8 @@ export class GuestMemory {
   /** The bytes of the guest at the last look; length 0 if the memory has grown since. */
   #bytes: Uint8Array;
   #view: DataView;
+  /** The part of the memory that pointers mean; null: all of it. */
+  #window: { readonly base: number; readonly bytes: number } | null = null;
 
   /** `memory` is null for a module without a memory: every access then throws, except one of length 0 at 0. */
   constructor(memory: WebAssembly.Memory | null) {
@@ -39,13 +41,26 @@ export class GuestMemory {
   /** Sets the global with the pages of the reserve. Called when the memory has its initial size. */
   attach(reserve: { readonly value: number }): void {
     this.#reserve = reserve;
+    this.#window = null;
     this.#refresh();
   }
 
-  /** All bytes of the memory. Valid until the guest runs again or a promise is awaited. */
-  get all(): Uint8Array {
+  /**
+   * Makes all pointers mean offsets in the `bytes` bytes from `base` on, until the next call; null: in the whole memory.
+   * A composed component calls this before each call of the host, with the part of the memory that the caller has.
+   */
+  select(window: { readonly base: number; readonly bytes: number } | null): void {
+    this.#window = window;
     this.#refresh();
-    return this.#bytes;
+  }
+
+  /** All bytes of the memory, also of a composed component. Valid until the guest runs again or a promise is awaited. */
+  get all(): Uint8Array {
+    return this.#memory === null ? this.#bytes : new Uint8Array(this.#memory.buffer, 0, this.#length);
+  }
+
+  get #length(): number {
+    return (this.#memory?.buffer.byteLength ?? 0) - this.#reserve.value * PAGE_BYTES;
   }
 
   get view(): DataView {
@@ -55,7 +70,7 @@ export class GuestMemory {
 
   /** Size in pages, as `memory.size` returns it. */
   get pages(): number {
-    return this.all.length / PAGE_BYTES;
+    return this.#length / PAGE_BYTES;
   }
 
   /**
@@ -101,11 +116,11 @@ export class GuestMemory {
 
   /** Returns the NUL-terminated text at `pointer`; null without a NUL within `bytesMax` bytes. */
   cString(pointer: number, bytesMax: number): string | null {
-    const { all } = this;
+    this.#refresh();
     const start = this.check(pointer, 0);
-    const end = all.indexOf(0, start);
+    const end = this.#bytes.indexOf(0, start);
     if (end < 0 || end - start > bytesMax) return null;
-    return decoder.decode(all.subarray(start, end));
+    return decoder.decode(this.#bytes.subarray(start, end));
   }
 
   /** Copies `bytes` to `pointer`. */
@@ -161,10 +176,11 @@ export class GuestMemory {
   #refresh(): void {
     if (this.#memory === null) return;
     const { buffer } = this.#memory;
-    const length = buffer.byteLength - this.#reserve.value * PAGE_BYTES;
-    if (length === this.#bytes.length && buffer === this.#bytes.buffer) return;
-    this.#bytes = new Uint8Array(buffer, 0, length);
-    this.#view = new DataView(buffer, 0, length);
+    const base = Math.min(this.#window?.base ?? 0, this.#length);
+    const length = Math.min(this.#window?.bytes ?? this.#length, this.#length - base);
+    if (length === this.#bytes.length && buffer === this.#bytes.buffer && base === this.#bytes.byteOffset) return;
+    this.#bytes = new Uint8Array(buffer, base, length);
+    this.#view = new DataView(buffer, base, length);
   }
 }
 

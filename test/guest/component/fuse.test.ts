@@ -41,7 +41,7 @@ function fused(
   modules: readonly Uint8Array[],
   name: string,
 ): { readonly bytes: Uint8Array; readonly exports: Exports } {
-  const bytes = fuse(unitsOf(modules), [{ unit: modules.length - 1, name }], 'x.wasm');
+  const bytes = fuse(unitsOf(modules), [{ unit: modules.length - 1, name }], { subject: 'x.wasm' });
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
   return { bytes, exports: new WebAssembly.Instance(module, { host } as never).exports as Exports };
 }
@@ -209,23 +209,25 @@ describe('fusing refuses', () => {
   ];
   it.each(wrong)('%s', (_name, wanted, message) => {
     const importing = wat(`(module ${wanted})`);
-    expect(refusal(() => fuse(unitsOf([exporting, importing]), [], 'x.wasm'))).toBe(`module_invalid: ${message}`);
+    expect(refusal(() => fuse(unitsOf([exporting, importing]), [], { subject: 'x.wasm' }))).toBe(
+      `module_invalid: ${message}`,
+    );
   });
 
   it('data behind a start function that would find it', () => {
     const first = wat('(module (memory (export "m") 1) (func $s (i32.store8 (i32.const 0) (i32.const 1))) (start $s))');
     const second = wat('(module (import "0" "m" (memory 1)) (data (i32.const 0) "\\02"))');
-    expect(refusal(() => fuse(unitsOf([first, second]), [], 'x.wasm'))).toMatch(/^module_unsupported/);
-    expect(fuse(unitsOf([first]), [], 'x.wasm').length).toBeGreaterThan(0);
+    expect(refusal(() => fuse(unitsOf([first, second]), [], { subject: 'x.wasm' }))).toMatch(/^module_unsupported/);
+    expect(fuse(unitsOf([first]), [], { subject: 'x.wasm' }).length).toBeGreaterThan(0);
   });
 
   it('two memories', () => {
     const one = wat('(module (memory 1))');
-    expect(refusal(() => fuse(unitsOf([one, one]), [], 'x.wasm'))).toMatch(/^module_unsupported/);
+    expect(refusal(() => fuse(unitsOf([one, one]), [], { subject: 'x.wasm' }))).toMatch(/^module_unsupported/);
   });
 
   it('modules that import in a circle', () => {
     const module = wat('(module (import "0" "f" (func $f)) (export "f" (func $f)))');
-    expect(refusal(() => fuse(unitsOf([module]), [], 'x.wasm'))).toContain('import in a circle');
+    expect(refusal(() => fuse(unitsOf([module]), [], { subject: 'x.wasm' }))).toContain('import in a circle');
   });
 });

@@ -19,6 +19,10 @@ export interface Held {
 interface Entry {
   readonly resource: ResourceType;
   readonly value: object;
+  /** Number of the component instance that holds the handle; 0 in a component that is not composed. */
+  readonly owner: number;
+  /** Whether the handle is valid only until the call that got it returns. */
+  readonly isBorrow: boolean;
   /** Number of calls in progress to which the handle is lent. */
   lends: number;
 }
@@ -44,6 +48,13 @@ export class HandleTable {
   readonly #free: number[] = [];
   /** Takes the handles that the arguments of an asynchronous call borrow; null while there is no such call. */
   lent: Lent | null = null;
+  /**
+   * Number of the component instance whose code calls the host. It reaches no handle of others. Stays 0 unless the
+   * component is composed.
+   */
+  owner = 0;
+  /** Number of handles that each component instance has borrowed from another one. */
+  readonly #borrows = new Map<number, number>();
 
   get size(): number {
     return this.#entries.length - 1 - this.#free.length;
@@ -51,9 +62,13 @@ export class HandleTable {
 
   /** Returns a new handle for `value`. Throws GuestFault if the guest already holds handlesMax. */
   add(resource: ResourceType, value: object): number {
+    return this.#add({ resource, value, owner: this.owner, isBorrow: false, lends: 0 });
+  }
+
+  #add(entry: Entry): number {
     if (this.size >= handlesMax) throw new GuestFault(`more than ${handlesMax} resource handles at once`);
     const handle = this.#free.pop() ?? this.#entries.length;
-    this.#entries[handle] = { resource, value, lends: 0 };
+    this.#entries[handle] = entry;
     return handle;
   }
 
@@ -79,16 +94,66 @@ export class HandleTable {
    * in progress.
    */
   take(resource: ResourceType, handle: number): object {
-    const { value, lends } = this.#entry(resource, handle);
-    if (lends > 0) throw new GuestFault(`resource handle ${handle} is given up while a call in progress borrows it`);
+    const { value } = this.#owned(this.#entry(resource, handle), handle);
+    this.#remove(handle);
+    return value;
+  }
+
+  /**
+   * Removes `handle`. Returns its value, or null if the handle was borrowed: the value then lives on. Throws GuestFault
+   * as take does.
+   */
+  drop(resource: ResourceType, handle: number): object | null {
+    const entry = this.#entry(resource, handle);
+    if (!entry.isBorrow) return this.take(resource, handle);
+    this.#remove(handle);
+    this.#borrows.set(entry.owner, (this.#borrows.get(entry.owner) ?? 1) - 1);
+    return null;
+  }
+
+  /** Returns whether `handle` is owned, not borrowed. Throws GuestFault if it is no handle of a `resource`. */
+  isOwned(resource: ResourceType, handle: number): boolean {
+    return !this.#entry(resource, handle).isBorrow;
+  }
+
+  /**
+   * Passes `handle` of the current owner on to component instance `to`. `resource` is null for a resource of the host,
+   * whose type is checked when the handle is used. Throws GuestFault as take does.
+   */
+  pass(resource: ResourceType | null, handle: number, to: number): void {
+    const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
+    this.#entries[handle] = { ...this.#owned(entry, handle), owner: to };
+  }
+
+  /** Returns a handle for component instance `to` that borrows `handle`, until `to` drops it. */
+  lend(resource: ResourceType | null, handle: number, to: number): number {
+    const entry = resource === null ? this.#found(handle) : this.#entry(resource, handle);
+    const borrowed = this.#add({ ...entry, owner: to, isBorrow: true, lends: 0 });
+    this.#borrows.set(to, (this.#borrows.get(to) ?? 0) + 1);
+    return borrowed;
+  }
+
+  /** Throws GuestFault if component instance `owner`, which returns from a call, still holds borrowed handles. */
+  checkReturned(owner: number): void {
+    const left = this.#borrows.get(owner) ?? 0;
+    if (left > 0) throw new GuestFault(`a call returns before it has dropped ${left} borrowed resource handles`);
+  }
+
+  #owned(entry: Entry, handle: number): Entry {
+    if (entry.lends > 0)
+      throw new GuestFault(`resource handle ${handle} is given up while a call in progress borrows it`);
+    if (entry.isBorrow) throw new GuestFault(`resource handle ${handle} is given up, but only borrowed`);
+    return entry;
+  }
+
+  #remove(handle: number): void {
     this.#entries[handle] = null;
     this.#free.push(handle);
-    return value;
   }
 
   /** Returns the values of all handles. */
   values(): object[] {
-    return this.#entries.flatMap((entry) => (entry === null ? [] : [entry.value]));
+    return this.#entries.flatMap((entry) => (entry === null || entry.isBorrow ? [] : [entry.value]));
   }
 
   /** Removes all handles and returns their values, in the order of the handles. */
@@ -96,6 +161,8 @@ export class HandleTable {
     const values = this.values();
     this.#entries.length = 1;
     this.#free.length = 0;
+    this.#borrows.clear();
+    this.owner = 0;
     return values;
   }
 
@@ -108,7 +175,8 @@ export class HandleTable {
 
   #found(handle: number): Entry {
     const entry = this.#entries[handle];
-    if (entry === undefined || entry === null) throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
+    if (entry === undefined || entry === null || entry.owner !== this.owner)
+      throw new GuestFault(`there is no resource handle ${handle >>> 0}`);
     return entry;
   }
 }

@@ -171,10 +171,14 @@ function release(value: unknown): void {
 
 /** Makes the row that drops handles of `resource`. Calls drop() of the object if it has one. */
 export function dropRow(resource: ResourceType): Syscall {
-  const type = func({ self: own(resource) });
-  return witRow(`[resource-drop]${resource.id.replace(/^.*#/, '')}`, type, (guest, value: Droppable) => {
-    value.drop?.(guest);
-  });
+  const name = `[resource-drop]${resource.id.replace(/^.*#/, '')}`;
+  const row = witRow(name, func({ self: own(resource) }), (guest, value: Droppable) => value.drop?.(guest));
+  // Not the row's own reading of the argument: a part of a composed component also drops handles that it has borrowed.
+  const drop = (guest: Process, handle: number): void =>
+    (guest.component.handles.drop(resource, handle) as Droppable | null)?.drop?.(guest);
+  const dropping: Syscall = { ...row, run: drop as Syscall['run'] };
+  runs.set(dropping, runOf(row));
+  return dropping;
 }
 
 /** Makes the table of one interface. `name` is without the last number of the version: `wasi:io/streams@0.2`. */

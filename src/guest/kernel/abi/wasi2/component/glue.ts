@@ -2,8 +2,10 @@
  * trisiel:component/glue: functions that the linker's code calls after a host function whose result has lists. No
  * component imports them: the linker writes `loop { n = next(); if (n == 0) break; put(realloc(…)) }`.
  */
+import { isUtf8 } from 'node:buffer';
 import { func } from '../../../../component/wit.ts';
 import { witInterface, witRow } from '../../../canonical/row.ts';
+import { GuestFault } from '../../../memory.ts';
 import type { Process } from '../../../process.ts';
 
 /**
@@ -18,4 +20,29 @@ const put = witRow('put', func({ pointer: 'u32' }), (guest: Process, pointer: nu
   guest.component.allocations.put(guest.memory, pointer);
 });
 
-export const linkerGlue = witInterface('wasi2', 'trisiel:component/glue', [next, put]);
+/**
+ * Says which part of a composed component makes the next call: component instance `owner`, whose memory is the `bytes`
+ * bytes from `base` on. 2^32 - 1 bytes: the whole memory.
+ */
+const select = witRow(
+  'select',
+  func({ owner: 'u32', base: 'u32', bytes: 'u32' }),
+  (guest: Process, owner: number, base: number, bytes: number) => {
+    guest.component.handles.owner = owner;
+    guest.memory.select(bytes === wholeMemory ? null : { base, bytes });
+  },
+);
+const wholeMemory = 0xffff_ffff;
+
+/** Traps unless the text of `length` bytes at `pointer` in the whole memory is UTF-8. */
+const text = witRow(
+  'text',
+  func({ pointer: 'u32', length: 'u32' }),
+  (guest: Process, pointer: number, length: number) => {
+    guest.work(length);
+    guest.memory.select(null);
+    if (!isUtf8(guest.memory.bytes(pointer, length))) throw new GuestFault('a string that is not UTF-8');
+  },
+);
+
+export const linkerGlue = witInterface('wasi2', 'trisiel:component/glue', [next, put, select, text]);

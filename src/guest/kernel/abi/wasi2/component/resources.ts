@@ -36,12 +36,72 @@ const rep = witRow(
     (guest.component.handles.get(typeOf(resource), handle) as GuestResource).representation,
 );
 
-/** Removes `handle` and returns its representation. Traps if it is no handle of type `resource`. */
+/**
+ * Removes `handle` and returns its representation; 0 for a borrowed handle. Traps if it is no handle of type `resource`.
+ */
 const drop = witRow(
   'drop',
   func({ resource: 'u32', handle: 'u32' }, 'u32'),
   (guest: Process, resource: number, handle: number) =>
-    (guest.component.handles.take(typeOf(resource), handle) as GuestResource).representation,
+    (guest.component.handles.drop(typeOf(resource), handle) as GuestResource | null)?.representation ?? 0,
 );
 
-export const guestResources = witInterface('wasi2', 'trisiel:component/resources', [make, rep, drop]);
+/** Returns whether a drop of `handle` destroys the resource: it is owned. Traps if it is no handle of type `resource`. */
+const owns = witRow(
+  'owns',
+  func({ resource: 'u32', handle: 'u32' }, 'bool'),
+  (guest: Process, resource: number, handle: number) => guest.component.handles.isOwned(typeOf(resource), handle),
+);
+
+/** Number that stands for all resources of the host in `pass` and `lend`. */
+const hostResources = 0xffff_ffff;
+const ofNumber = (resource: number): ResourceType | null => (resource === hostResources ? null : typeOf(resource));
+
+/** Passes `handle` from component instance `from` to `to`. Traps if `from` does not own it. */
+const pass = witRow(
+  'pass',
+  func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }),
+  (guest: Process, resource: number, handle: number, from: number, to: number) => {
+    const { handles } = guest.component;
+    handles.owner = from;
+    handles.pass(ofNumber(resource), handle, to);
+  },
+);
+
+/** Returns a handle of component instance `to` that borrows `handle` of `from`. Traps if `from` has no such handle. */
+const lend = witRow(
+  'lend',
+  func({ resource: 'u32', handle: 'u32', from: 'u32', to: 'u32' }, 'u32'),
+  (guest: Process, resource: number, handle: number, from: number, to: number) => {
+    const { handles } = guest.component;
+    handles.owner = from;
+    return handles.lend(ofNumber(resource), handle, to);
+  },
+);
+
+/** Returns the representation of `handle`, which component instance `from` holds. Traps as rep does. */
+const repOf = witRow(
+  'rep-of',
+  func({ resource: 'u32', handle: 'u32', from: 'u32' }, 'u32'),
+  (guest: Process, resource: number, handle: number, from: number) => {
+    const { handles } = guest.component;
+    handles.owner = from;
+    return (handles.get(typeOf(resource), handle) as GuestResource).representation;
+  },
+);
+
+/** Ends a call of component instance `by`. Traps if it holds borrowed handles. */
+const returned = witRow('returned', func({ by: 'u32' }), (guest: Process, by: number) => {
+  guest.component.handles.checkReturned(by);
+});
+
+export const guestResources = witInterface('wasi2', 'trisiel:component/resources', [
+  make,
+  rep,
+  drop,
+  owns,
+  pass,
+  lend,
+  returned,
+  repOf,
+]);

@@ -1,0 +1,210 @@
+/** Composed components: several components in one file, each with a memory of its own, that call each other. */
+import { describe, expect, it } from 'vitest';
+import { vetProgram } from '../../../src/guest/component/vet-program.ts';
+import { providedInterfaces } from '../../../src/guest/kernel/abi/components.ts';
+import { providedFunctions } from '../../../src/guest/kernel/abi/modules.ts';
+import { PlatformError } from '../../../src/protocol/errors.ts';
+import {
+  aliasCore,
+  aliasExport,
+  aliases,
+  bundle,
+  canons,
+  component,
+  coreBundle,
+  coreInstances,
+  coreModule,
+  exportAs,
+  exports,
+  funcType,
+  imports,
+  instances,
+  instantiateCore,
+  lift,
+  lower,
+  nested,
+  types,
+  vector,
+} from '../../support/component-builder.ts';
+import { RecordedHttp, type RequestOptions } from '../../support/incoming-http.ts';
+import { assemble, fixture, type GuestOptions, runGuest, runVetted } from '../../support/run-guest.ts';
+
+const vet = (bytes: Uint8Array) => vetProgram(bytes, { provided: providedFunctions, ...providedInterfaces });
+const composed = (name: string) => fixture(`component/composed/${name}`);
+
+describe('text between two components', () => {
+  it('arrives in the memory of the other one', async () => {
+    expect((await runGuest(composed('text'))).end).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it('traps if it is not UTF-8', async () => {
+    const bytes = Buffer.from(composed('text'));
+    bytes[bytes.indexOf('hello')] = 0xff;
+    expect((await runGuest(bytes)).end).toEqual({ kind: 'trap', message: 'a string that is not UTF-8' });
+  });
+});
+
+describe('resources between three components', () => {
+  it('are lent, given away and destroyed once', async () => {
+    expect((await runGuest(composed('resources'))).end).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['kept', 'a borrowed handle is kept', 'a call returns before it has dropped 1 borrowed resource handles'],
+    ['given', 'a handle was given away', 'there is no resource handle 1'],
+    ['forged', 'a handle is that of another component', 'there is no resource handle 3'],
+  ])('trap (%s) if %s', async (name, _when, message) => {
+    expect((await runGuest(composed(name))).end).toEqual({ kind: 'trap', message });
+  });
+});
+
+describe('a component before another one that serves HTTP', () => {
+  const vetted = vet(composed('middleware'));
+  const answer = async (request: RequestOptions, options: GuestOptions = {}) => {
+    const http = new RecordedHttp(request);
+    const run = await runVetted(vetted, { ...options, http });
+    return { ...run, http };
+  };
+
+  it('passes requests on and refuses some itself', async () => {
+    const body = 'x'.repeat(3_000_000);
+    const passed = await answer({ method: 'POST', body });
+    expect([passed.end, passed.http.answered === body]).toEqual([{ kind: 'exit', status: 0 }, true]);
+    const { http } = await answer({ pathWithQuery: '/private/x' });
+    expect(http.events[0]?.slice(0, 2)).toEqual(['answer', 403]);
+  });
+
+  it('uses the same gas each time: a limit of it passes, one less does not', async () => {
+    const request = { method: 'POST', body: 'some words' };
+    const { used } = (await answer(request)).guest.meter;
+    expect((await answer(request, { limits: { gas: used } })).end.kind).toBe('exit');
+    expect((await answer(request, { limits: { gas: used - 1 } })).end).toMatchObject({ kind: 'gas' });
+  });
+});
+
+interface Pair {
+  /** Fields of the module of the component that exports `f: func(x: u32) -> u32`; it has 3 pages. */
+  readonly inner?: string;
+  /** Body of `run` of the component that calls it; it has 1 page, and `$f`. */
+  readonly run: string;
+  readonly innerOptions?: readonly (readonly number[])[];
+}
+
+/** Two components, of which one calls the other. Each has a memory; that of the caller comes last. */
+function pair({ inner = '(local.get 0)', run, innerOptions = [] }: Pair): Uint8Array {
+  const u32 = funcType({ x: 0x79 }, 0x79);
+  const first = component(
+    coreModule(
+      assemble(`(module (memory (export "memory") 3) (data (i32.const 8) "inner")
+        (func (export "f") (param i32) (result i32) ${inner}))`),
+    ),
+    coreInstances(instantiateCore(0)),
+    aliases(aliasCore(0, 'f'), aliasCore(0, 'memory', 2)),
+    types(u32),
+    canons(lift(0, 0, ...innerOptions)),
+    exports(exportAs('f', 1, 0)),
+  );
+  const second = component(
+    types(u32),
+    imports([0, 'f', 1, 0]),
+    canons(lower(0)),
+    coreInstances(coreBundle({ f: 0 })),
+    coreModule(
+      assemble(`(module (import "host" "f" (func $f (param i32) (result i32))) (memory 1 4)
+        (data (i32.const 8) "outer") (data $passive "passive")
+        (func $run (export "run") (result i32) ${run}))`),
+    ),
+    coreInstances(instantiateCore(0, { host: 0 })),
+    aliases(aliasCore(1, 'run')),
+    types([0x6a, 0, 0], funcType({}, 1)),
+    canons(lift(1, 2)),
+    instances(bundle('run', 1, 1)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 0)),
+  );
+  return component(
+    nested(first),
+    nested(second),
+    instances([0, 0, vector([])]),
+    aliases(aliasExport(0, 'f', 1)),
+    instances([0, 1, vector([['f', 1, 0]])]),
+    aliases(aliasExport(1, 'wasi:cli/run@0.2.0', 5)),
+    exports(exportAs('wasi:cli/run@0.2.0', 5, 2)),
+  );
+}
+
+describe('the memory of each component', () => {
+  it('has its own data, and keeps it when it is moved', async () => {
+    const { end } = await runGuest(
+      pair({
+        inner: `(if (i32.eqz (local.get 0)) (then (return (memory.grow (i32.const 2)))))
+          (i32.store (i32.const 327676) (i32.const 9))
+          (i32.add (i32.load8_u (i32.const 8)) (i32.add (i32.load (i32.const 200000)) (memory.size)))`,
+        run: `(i32.store (i32.const 65532) (i32.const 77))
+          (if (i32.ne (call $f (i32.const 0)) (i32.const 3)) (then (return (i32.const 1))))
+          (if (i32.ne (call $f (i32.const 1)) (i32.const 110)) (then (return (i32.const 1))))
+          (if (i32.ne (i32.load (i32.const 65532)) (i32.const 77)) (then (return (i32.const 1))))
+          (i32.ne (i32.load8_u (i32.const 8)) (i32.const 111))`,
+      }),
+    );
+    expect(end).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it('grows up to its own maximum', async () => {
+    const { end } = await runGuest(
+      pair({
+        run: `(if (i32.ne (memory.grow (i32.const 3)) (i32.const 1)) (then (return (i32.const 1))))
+          (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then (return (i32.const 1))))
+          (i32.store (i32.const 262140) (i32.const 5))
+          (i32.ne (i32.mul (memory.size) (i32.load (i32.const 262140))) (i32.const 20))`,
+      }),
+    );
+    expect(end).toEqual({ kind: 'exit', status: 0 });
+  });
+
+  it.each([
+    ['a load that ends beyond it', '(drop (i32.load (i32.const 65533)))'],
+    ['a load of its first byte behind', '(drop (i32.load8_u (i32.const 65536)))'],
+    ['a load by its offset', '(drop (i64.load offset=65530 (i32.const 0)))'],
+    ['a load by an offset above its size', '(drop (i32.load offset=70000 (i32.const 0)))'],
+    ['an address below 0', '(drop (i32.load8_u (i32.const -1)))'],
+    ['an address that goes around', '(drop (i32.load offset=16 (i32.const -8)))'],
+    ['an i32 store', '(i32.store (i32.const 65533) (i32.const 1))'],
+    ['an i64 store', '(i64.store (i32.const 65529) (i64.const 1))'],
+    ['an f32 store', '(f32.store (i32.const 65534) (f32.const 1))'],
+    ['an f64 store', '(f64.store (i32.const -4) (f64.const 1))'],
+    ['a fill', '(memory.fill (i32.const 65530) (i32.const 1) (i32.const 7))'],
+    ['a copy from it', '(memory.copy (i32.const 0) (i32.const 65530) (i32.const 7))'],
+    ['a copy to it', '(memory.copy (i32.const 65530) (i32.const 0) (i32.const 7))'],
+    ['data', '(memory.init $passive (i32.const 65530) (i32.const 0) (i32.const 7))'],
+  ])('ends a guest that leaves it: %s', async (_what, access) => {
+    const { end } = await runGuest(pair({ run: `${access} (i32.const 0)` }), { exactMemory: false });
+    expect(end).toMatchObject({ kind: 'trap' });
+  });
+
+  it('is used up to its last byte', async () => {
+    const run = `(i64.store (i32.const 65528) (i64.const 3)) (f64.store (i32.const 65520) (f64.const 1))
+      (memory.fill (i32.const 65510) (i32.const 1) (i32.const 7)) (memory.copy (i32.const 65513) (i32.const 65510) (i32.const 7))
+      (memory.init $passive (i32.const 65500) (i32.const 0) (i32.const 7))
+      (i32.sub (i32.wrap_i64 (i64.load offset=8 (i32.const 65520))) (i32.const 3))`;
+    expect((await runGuest(pair({ run }))).end).toEqual({ kind: 'exit', status: 0 });
+  });
+});
+
+describe('a composed component is refused', () => {
+  function refusal(bytes: Uint8Array): string {
+    try {
+      vet(bytes);
+    } catch (error) {
+      if (error instanceof PlatformError) return `${error.code}: ${error.message}`;
+      throw error;
+    }
+    throw new Error('it was not refused');
+  }
+
+  it.each([
+    ['strings of another encoding', [1], 'strings in utf16'],
+    ['asynchronous functions', [6], 'asynchronous calls in a composed component'],
+  ])('with %s between its parts', (_what, option, what) => {
+    expect(refusal(pair({ run: '(call $f (i32.const 0))', innerOptions: [option, [3, 0]] }))).toContain(what);
+  });
+});
