@@ -40,6 +40,41 @@ describe('trisiel:component/glue', () => {
   });
 });
 
+describe('parts of a composed component', () => {
+  it('select says which memory pointers mean, and text checks it', () => {
+    const guest = makeGuest();
+    guest.memory.put(100, Buffer.from('größer'));
+    call(guest, 'select', 2, 96, 100);
+    expect(guest.memory.text(4, 3)).toBe('gr\u{fffd}');
+    expect(() => guest.memory.bytes(97, 4)).toThrow(GuestFault);
+    expect(guest.memory.all.length).toBe(65_536);
+    call(guest, 'text', 100, 8);
+    expect(() => call(guest, 'text', 103, 5)).toThrow('not UTF-8');
+    call(guest, 'select', 2, 0, -1);
+    expect(guest.memory.bytes(65_535, 1).length).toBe(1);
+  });
+
+  it('pass gives a handle to another part, lend until it is dropped', async () => {
+    const guest = new ComponentGuest();
+    const { handles } = guest.process.component;
+    const resources = guest.of('trisiel:component/resources');
+    handles.owner = 1;
+    const handle = await resources('make', 3, 77);
+    expect(await resources('owns', 3, handle)).toBe(true);
+    await expect(resources('pass', 4, handle, 1, 2)).rejects.toThrow('is a 3, not a 4');
+    await resources('pass', 3, handle, 1, 2);
+    await expect(resources('rep-of', 3, handle, 1)).rejects.toThrow('no resource handle');
+    expect(await resources('rep-of', 3, handle, 2)).toBe(77);
+    const borrowed = await resources('lend', 3, handle, 2, 1);
+    await expect(resources('returned', 1)).rejects.toThrow('1 borrowed');
+    await expect(resources('pass', 3, borrowed, 1, 2)).rejects.toThrow('only borrowed');
+    expect(await resources('owns', 3, borrowed)).toBe(false);
+    await resources('drop', 3, borrowed);
+    await resources('returned', 1);
+    expect(await resources('rep-of', 3, handle, 2)).toBe(77);
+  });
+});
+
 describe('trisiel:component/resources', () => {
   it('make gives a handle, rep and drop tell the representation, of one type only', async () => {
     const guest = new ComponentGuest();
