@@ -1633,13 +1633,6 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/book/book.test.ts'],
   },
   {
-    name: 'book: a comment with something behind it is no comment',
-    file: 'src/control/book/markdown.ts',
-    find: '<!--(?:(?!-->)[\\s\\S])*-->',
-    replace: '<!--[\\s\\S]*-->',
-    tests: ['test/control/book/book.test.ts'],
-  },
-  {
     name: 'book: links lead to pages and to http(s) alone',
     file: 'src/control/book/book.ts',
     find: "!link.endsWith('.md') || !texts.has(to)",
