@@ -15,17 +15,20 @@ const usage = `Usage: trisiel serve
        trisiel restore FILE [--base ARCHIVE]...
        trisiel doctor [--repair] [--json]
        trisiel config check|show [FILE]
+       trisiel migrate --to postgres://USER@HOST:PORT/DATABASE
+       trisiel migrate --to sqlite:FOLDER
 
 serve    starts the platform in the foreground
 backup   writes everything that is kept into one archive, also while the platform runs
 restore  unpacks an archive into an empty data folder, and an empty database
 doctor   checks a data folder, says what is wrong and what to type; --repair does what is safe
 config   checks the settings, or shows those that a start would use, secrets masked
+migrate  moves a stopped platform from SQLite to PostgreSQL, or back into a new folder; goes on after a kill
 
 Settings are environment variables, or stand in trisiel.toml: see docs/configuration.md. Users have their own command: wasmcloud.
 `;
 
-const isKnown = ['serve', 'backup', 'restore', 'doctor', 'config'].includes(command);
+const isKnown = ['serve', 'backup', 'restore', 'doctor', 'config', 'migrate'].includes(command);
 const wantsHelp = rest.includes('--help') || rest.includes('-h');
 if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
   const asked = command === undefined || wantsHelp || ['help', '--help', '-h'].includes(command);

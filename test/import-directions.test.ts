@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'guest/snapshot': ['protocol', 'guest/wasm/format', 'guest/wasm/snapshot', 'guest/component', 'guest/kernel'],
   runner: ['protocol', 'waiting', 'guest/kernel'],
   'control/db': ['protocol', 'waiting'],
-  'control/artifacts': ['protocol'],
+  'control/artifacts': ['protocol', 'waiting', 'control/db'],
   'control/accounts': ['protocol', 'waiting', 'control/db'],
   'control/handlers': ['protocol', 'control/db', 'control/accounts'],
   'control/logs': ['protocol', 'waiting', 'control/db', 'control/handlers', 'control/exports'],

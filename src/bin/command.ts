@@ -17,6 +17,8 @@ export interface CommandArguments {
   readonly flags: ReadonlySet<string>;
   /** Values of the `path` options, as absolute paths. */
   readonly paths: ReadonlyMap<string, readonly string[]>;
+  /** Values of the `text` options. */
+  readonly texts: ReadonlyMap<string, string>;
   readonly config: ServerConfig;
 }
 
@@ -25,8 +27,8 @@ export async function runCommand(
   options: {
     /** Whether the command takes one FILE. */
     readonly takesFile: boolean;
-    /** Names of options. A `path` option takes a path and may be given several times. */
-    readonly options: Readonly<Record<string, 'flag' | 'path'>>;
+    /** Names of options. A `path` option takes a path and may be given several times; a `text` option takes any value. */
+    readonly options: Readonly<Record<string, 'flag' | 'path' | 'text'>>;
   },
   run: (args: CommandArguments) => Promise<number>,
 ): Promise<void> {
@@ -42,7 +44,9 @@ export async function runCommand(
 function read(options: Parameters<typeof runCommand>[0]): CommandArguments {
   const config: ParseArgsOptionsConfig = Object.fromEntries(
     Object.entries(options.options).map(([name, kind]) =>
-      kind === 'flag' ? [name, { type: 'boolean' as const }] : [name, { type: 'string' as const, multiple: true }],
+      kind === 'flag'
+        ? [name, { type: 'boolean' as const }]
+        : [name, { type: 'string' as const, multiple: kind === 'path' }],
     ),
   );
   const parsed = parse(config);
@@ -52,12 +56,14 @@ function read(options: Parameters<typeof runCommand>[0]): CommandArguments {
     });
   const flags = new Set<string>();
   const paths = new Map<string, readonly string[]>();
+  const texts = new Map<string, string>();
   for (const [name, value] of Object.entries(parsed.values)) {
     if (Array.isArray(value))
       paths.set(
         name,
         value.map((path) => resolve(String(path))),
       );
+    else if (typeof value === 'string') texts.set(name, value);
     else if (value === true) flags.add(name);
   }
   const [file] = parsed.positionals;
@@ -65,6 +71,7 @@ function read(options: Parameters<typeof runCommand>[0]): CommandArguments {
     file: file === undefined ? null : resolve(file),
     flags,
     paths,
+    texts,
     config: readConfig(loadSettings(process.env).values),
   };
 }

@@ -26,6 +26,8 @@ export interface ServerConfig {
   /** Public base URLs behind a proxy, without a slash at the end; null: made from host and port. */
   readonly url: string | null;
   readonly runUrl: string | null;
+  /** Base URL at which other controls on the same database reach this one; null: made from host and port. */
+  readonly internalUrl: string | null;
   /** Proxies whose forwarding fields are believed. */
   readonly trustedProxies: TrustedProxies;
   /** URL of a PostgreSQL database, with its password; null: the SQLite file in the data folder. */
@@ -77,6 +79,7 @@ export function readConfig(env: Environment): ServerConfig {
     egressAllow: hostPorts(env, 'TRISIEL_EGRESS_ALLOW'),
     url: baseUrl(env, 'TRISIEL_URL'),
     runUrl: baseUrl(env, 'TRISIEL_RUN_URL'),
+    internalUrl: baseUrl(env, 'TRISIEL_INTERNAL_URL'),
     trustedProxies: proxies(env, 'TRISIEL_TRUSTED_PROXIES'),
     database: databaseUrl(env, 'TRISIEL_DATABASE'),
     graceS: integer(env, 'TRISIEL_GRACE_S', 30, 0, 3_600),

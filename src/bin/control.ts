@@ -2,7 +2,7 @@
 
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,9 @@ import { Schedules } from '../control/calls/schedules.ts';
 import { type Database, type DatabaseEvent, openDatabase } from '../control/db/database.ts';
 import { HeldLease, leaseLimits } from '../control/db/held-lease.ts';
 import { SqlLeases } from '../control/db/leases.ts';
+import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
+import { LostHomes } from '../control/deploy/lost-homes.ts';
 import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { CertificateNames } from '../control/domains/certificate-names.ts';
@@ -32,9 +34,11 @@ import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
 import { RunnerFleet } from '../control/fleet/fleet.ts';
 import type { FleetEvent } from '../control/fleet/options.ts';
+import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
 import { SqlRepoHome } from '../control/git/repo-home.ts';
+import { forgetRecords } from '../control/git/repository-keeper.ts';
 import { Repositories } from '../control/git/repositories.ts';
 import { HandlerAccess } from '../control/handlers/access.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
@@ -64,6 +68,7 @@ import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
 import { FunctionUrls } from './function-urls.ts';
+import { internalUrl, joinOthers, reachable, readSetting } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
@@ -114,7 +119,6 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const platformId = await readSetting(db, 'platform_id', randomUUID);
   await identity.bind(platformId);
   const lease = await takeFolderLease(db, identity, log);
-  const home = new SqlRepoHome({ db, self: identity.controlId, now });
   const sealer = await Sealer.open({ db, keyFile: data('env.key'), randomBytes });
   const accounts = new Accounts({ db, now, randomBytes, registration: config.registration, sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
@@ -197,13 +201,17 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       log.warn({ controlId, givenUp }, 'another control has ended: what it had taken is done again'),
     report,
   });
-  const artifacts = await ArtifactStore.open(data('artifacts'));
-  const hooksFolder = join(programFolder, 'hooks');
+  const disk = await ArtifactStore.open(data('artifacts'));
+  const many = db.isShared ? await joinOthers({ db, self: identity.controlId, disk, dataFolder: config.dataFolder, gitEnvironment, now, report }) : null;
+  if (many === null) await forgetRecords(db);
+  const artifacts = many?.artifacts ?? disk;
   const repositories = await Repositories.open({
     folder: data('repos'),
-    hooksFolder,
+    hooksFolder: join(programFolder, 'hooks'),
     environment: gitEnvironment,
-    home,
+    ...(many === null
+      ? { home: new SqlRepoHome({ db, self: identity.controlId, now }) }
+      : { home: many.homes, keeper: many.keeper }),
   });
   const quota: Quotas = new Quotas({
     db,
@@ -281,6 +289,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     handlers,
     env,
     quota,
+    ...(many === null ? {} : { records: many.keeper }),
     purge: async (handler) => {
       await logs.removeHandler(handler);
       await usage.removeHandler(handler);
@@ -303,6 +312,13 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     report,
   });
   const certificateNames = new CertificateNames({ db, domains, base: config.domain, ownHosts });
+  const clientOf = (req: IncomingMessage): string =>
+    config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address;
+  const elapsedMs = (): number => performance.now();
+  const forwarder =
+    many === null
+      ? null
+      : new Forwarder({ homes: many.homes, bootId, key: many.key, addressOf: clientOf, now: elapsedMs });
   const door = createGitDoor({
     db,
     repositories,
@@ -310,7 +326,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     receiver: deployments,
     handlerAccess: access,
     accounts,
-    addressOf: (req) => config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address,
+    addressOf: (req) => forwarder?.addressOf(req) ?? clientOf(req),
+    ...(forwarder === null ? {} : { forwarder }),
     environment: process.env,
     audit,
     // The logger prints an error's message and stack only under the key `err`.
@@ -319,13 +336,15 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
         event.kind === 'failed' ? { kind: event.kind, url: event.url, err: event.error } : event,
         `git: ${event.kind}`,
       ),
-    now: () => performance.now(),
+    now: elapsedMs,
   });
   accounts.users.onChanged(async (owner) => {
     quota.changed(owner.ownerId);
     await fleet.applied(await releases.owner(owner));
   });
   let isStarted = false;
+  let membership: Membership | null = null;
+  const lostHomes = many === null ? null : new LostHomes({ homes: many.homes, deployments, report });
   const api = createApi({
     db,
     accounts,
@@ -358,7 +377,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     notReady: () => [
       ...(isStarted ? [] : ['the platform is starting']),
       ...(fleet.list().some(({ isServing }) => isServing) ? [] : ['no runner serves']),
-      ...(lease.isHeld ? [] : ['another control works with a copy of this data folder']),
+      ...(lease.isHeld && membership?.isHeld !== false ? [] : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
     imports: listedFunctions.map(({ module, name, abi, signatures }) => ({
@@ -390,6 +409,13 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     else if (door.handles(req)) door.handle(req, res);
     else void api(req, res);
   });
+  if (many !== null)
+    membership = await Membership.join({
+      ...{ db, bootId, controlId: identity.controlId },
+      url: config.internalUrl ?? internalUrl(config.host, port),
+      onReplaced: () => log.fatal('another control has the id of this data folder: stop one of them'),
+      onError: (error) => report('other controls could not be told that this one is alive', error),
+    });
   await fleet.start();
   isStarted = true;
   rates.start();
@@ -398,6 +424,14 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   domains.start();
   // A database of its own has no other controls.
   if (db.isShared) lostControls.start();
+  lostHomes?.start();
+  const shareOld = async (): Promise<void> => {
+    const shared = (await many?.artifacts.share(await deployments.usedContents())) ?? 0;
+    if (shared > 0) log.info({ shared }, 'artifacts of an earlier version can now be read by all controls');
+    // Records what an earlier version, or a move from SQLite, left on this disk alone.
+    for (const id of (await many?.homes.unrecorded()) ?? []) await repositories.create(id);
+  };
+  const sharing = shareOld().catch((error: unknown) => report('what only this disk has could not be stored for all controls', error));
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {
@@ -442,11 +476,15 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     server.closeIdleConnections();
     await lostControls.close();
     await domains.close();
+    await lostHomes?.close();
     await Promise.all([
       consumers.close(runnerLimits.drainMs),
       callMaker.close(runnerLimits.drainMs),
       withinMs(runnerLimits.drainMs, door.idle()),
     ]);
+    // Others take the repositories over at once.
+    await many?.keeper.close();
+    await membership?.leave();
     // When an earlier call has begun to end the fleet, this waits for it: the first call decides.
     await fleet.leave(config.graceS * 1_000);
     server.closeAllConnections();
@@ -455,6 +493,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     vet.close();
     await quota.close();
     await measured;
+    await sharing;
     await logs.close();
     await usage.close();
     await lease.close();
@@ -468,7 +507,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
  */
 async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger): Promise<HeldLease> {
   const lease = await HeldLease.take({
-    leases: new SqlLeases({ db, now: Date.now }),
+    leases: new SqlLeases({ db }),
     name: `${controlLease}${identity.controlId}`,
     holder: identity.holder,
     ...(db.isShared ? { renewMs: leaseLimits.watchedRenewMs } : {}),
@@ -484,16 +523,6 @@ async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger
 function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
   if (event.kind === 'failed') log.error({ err: event.error }, `database: ${event.what} failed`);
   else log.info('the database file is rewritten once, so that it can shrink from now on');
-}
-
-/** Returns the platform's setting `key` from the database; draws and stores it at the first call. */
-async function readSetting(db: Database, key: string, draw: () => string): Promise<string> {
-  await db
-    .insertInto('settings')
-    .values({ key, value: draw() })
-    .onConflict((conflict) => conflict.column('key').doNothing())
-    .execute();
-  return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
 }
 
 function logFleetEvent(log: Logger, event: FleetEvent): void {
@@ -522,13 +551,6 @@ async function listen(server: Server, host: string, port: number): Promise<Addre
 /** Returns an address that this machine can connect to. */
 function reachableAddress(host: string): string {
   return reachable(host).replace(/^\[(.*)\]$/, '$1');
-}
-
-/** Returns a host that this machine can connect to, as it stands in a URL. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** Resolves when `work` has resolved, or after `ms` milliseconds. Rejects as `work` does. */

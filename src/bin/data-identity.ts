@@ -83,10 +83,13 @@ export class DataIdentity {
           `or give up the folder's repositories: move the folder away, and start with an empty one`,
         ],
       });
-    const { controlId } = this;
-    const identity: FolderIdentity = { controlId, platformId, database: this.#database };
-    await writeDurably(join(this.#folder, identityName), `${JSON.stringify(identity)}\n`);
+    await writeIdentity(this.#folder, { controlId: this.controlId, platformId, database: this.#database });
   }
+}
+
+/** Writes which database a folder belongs to, durably. */
+export async function writeIdentity(folder: string, identity: FolderIdentity): Promise<void> {
+  await writeDurably(join(folder, identityName), `${JSON.stringify(identity)}\n`);
 }
 
 /** Returns where the database of a data folder is. `databaseUrl`: TRISIEL_DATABASE. */

@@ -1,7 +1,10 @@
-/** A control for faults 10 and 11: its second push kills it at the given step, as kill -9 would. */
+/**
+ * A control for faults 10 and 11: its second push kills it at the given step, as kill -9 would. Arguments: data folder,
+ * step; for a control beside others also the URL of the PostgreSQL database and the control's id.
+ */
 import { startDoor } from './git-platform.ts';
 
-const [dataFolder = '', step = ''] = process.argv.slice(2);
+const [dataFolder = '', step = '', url, controlId] = process.argv.slice(2);
 let pushes = 0;
 
 function die(here: string): void {
@@ -10,6 +13,7 @@ function die(here: string): void {
 
 const platform = await startDoor({
   dataFolder,
+  ...(url === undefined || controlId === undefined ? {} : { database: { url }, controlId }),
   receiver: (deployments) => ({
     begin(push) {
       pushes += 1;

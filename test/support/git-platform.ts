@@ -2,9 +2,9 @@
  * Starts the git door and all stations behind the door in this process: a real database, real git with the real hooks,
  * real vet children. Only runners are recorded instead of run; test/e2e has real ones.
  */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes, randomInt, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,18 +12,25 @@ import { fileURLToPath } from 'node:url';
 import { Accounts } from '../../src/control/accounts/accounts.ts';
 import { Sealer } from '../../src/control/accounts/sealer.ts';
 import { ArtifactStore } from '../../src/control/artifacts/artifact-store.ts';
+import { DatabaseBlobs } from '../../src/control/artifacts/database-blobs.ts';
+import { SharedBlobs } from '../../src/control/artifacts/shared-blobs.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { type Database, type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { Membership } from '../../src/control/db/membership.ts';
 import type { RetentionLimits } from '../../src/control/deploy/deployment-retention.ts';
 import { Deployments } from '../../src/control/deploy/deployments.ts';
+import { LostHomes } from '../../src/control/deploy/lost-homes.ts';
 import { LocalReleaseFeed } from '../../src/control/deploy/release-feed.ts';
 import { VetPool } from '../../src/control/deploy/vet/vet-pool.ts';
 import type { GitEvent } from '../../src/control/git/exchange.ts';
+import { Forwarder } from '../../src/control/git/forwarder.ts';
 import { createGitDoor, type GitDoor } from '../../src/control/git/git-door.ts';
 import { gitEnvironment } from '../../src/control/git/git-environment.ts';
 import { HookEndpoint } from '../../src/control/git/hook-endpoint.ts';
 import type { GitLimits } from '../../src/control/git/limits.ts';
+import { LeasedHomes } from '../../src/control/git/leased-homes.ts';
 import { Repositories } from '../../src/control/git/repositories.ts';
+import { RepositoryKeeper } from '../../src/control/git/repository-keeper.ts';
 import { HandlerAccess } from '../../src/control/handlers/access.ts';
 import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
@@ -97,6 +104,8 @@ export interface DoorPlatform {
   readonly repositories: Repositories;
   readonly artifacts: ArtifactStore;
   readonly deployments: Deployments;
+  /** Null without other controls. */
+  readonly keeper: RepositoryKeeper | null;
   readonly accounts: Accounts;
   readonly logStore: LogStore;
   readonly handlers: Handlers;
@@ -137,7 +146,12 @@ export interface DoorOptions {
   readonly recover?: boolean;
   readonly quotaBytes?: number;
   readonly retention?: RetentionLimits;
+  /** Works beside other controls on the database, with this id. */
+  readonly controlId?: string;
 }
+
+/** Key by which the controls of tests recognise each other. */
+const controlKey = Buffer.alloc(32, 7);
 
 export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform> {
   const dataFolder = options.dataFolder ?? (await mkdtemp(join(tmpdir(), 'trisiel-door-')));
@@ -154,8 +168,24 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   const accounts = new Accounts({ db, now, randomBytes, registration: 'open', sealer });
   const handlers = new Handlers({ db, now, randomBytes, randomInt });
   const env = new HandlerEnv({ db, sealer, now });
-  const artifacts = await ArtifactStore.open(join(dataFolder, 'artifacts'));
-  const repositories = await Repositories.open({ folder: join(dataFolder, 'repos'), hooksFolder, environment });
+  const disk = await ArtifactStore.open(join(dataFolder, 'artifacts'));
+  const folder = join(dataFolder, 'repos');
+  const bootId = randomUUID();
+  const elapsedMs = () => performance.now();
+  const addressOf = (req: IncomingMessage) => req.socket.remoteAddress ?? '';
+  const homes = options.controlId === undefined ? null : new LeasedHomes({ db, self: options.controlId, now });
+  const packs = new DatabaseBlobs({ db });
+  const keeper =
+    homes === null
+      ? null
+      : await RepositoryKeeper.open({ db, homes, packs, environment, spoolFolder: join(folder, '.packs'), report });
+  const artifacts = keeper === null ? disk : new SharedBlobs({ local: disk, shared: packs });
+  const forwarder =
+    homes === null ? null : new Forwarder({ homes, bootId, key: controlKey, addressOf, now: elapsedMs });
+  const repositories = await Repositories.open({
+    ...{ folder, hooksFolder, environment },
+    ...(homes === null || keeper === null ? {} : { home: homes, keeper }),
+  });
   const logs = await LogStore.open({
     db,
     now,
@@ -187,6 +217,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     quota,
     purge: async ({ id }) => logs.removeHandler({ id, name: '' }),
     ...(options.retention === undefined ? {} : { retention: options.retention }),
+    ...(keeper === null ? {} : { records: keeper }),
     urlsOf: async (name) => [`http://${name}.localhost:3003`],
     docsUrl: () => 'http://localhost:3002/docs/imports',
     now,
@@ -205,7 +236,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     accounts,
     handlerAccess: new HandlerAccess({ db }),
     log: (event) => events.push(event),
-    addressOf: (req) => req.socket.remoteAddress ?? '',
+    addressOf: (req) => forwarder?.addressOf(req) ?? addressOf(req),
+    ...(forwarder === null ? {} : { forwarder }),
     environment: process.env,
     audit,
     now: () => performance.now(),
@@ -217,6 +249,16 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const membership =
+    options.controlId === undefined
+      ? null
+      : await Membership.join({
+          ...{ db, bootId, url, controlId: options.controlId },
+          onReplaced: () => report('membership', 'replaced'),
+          onError: (error) => report('membership', error),
+        });
+  const lostHomes = homes === null ? null : new LostHomes({ homes, deployments, report });
+  lostHomes?.start();
   const remote = (user: DoorUser, handler: string) => {
     const address = new URL(`${url}/${handler}.git`);
     address.username = 'wasmcloud';
@@ -228,8 +270,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     dataFolder,
     db,
     repositories,
-    artifacts,
+    artifacts: disk,
     deployments,
+    keeper,
     accounts,
     logStore: logs,
     handlers,
@@ -262,6 +305,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
       await door.idle();
+      await lostHomes?.close();
+      await keeper?.close();
+      await membership?.leave();
       await hooks.close();
       vet.close();
       await quota.close();

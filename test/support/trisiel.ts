@@ -5,7 +5,7 @@ import type { CommandResult } from './e2e.ts';
 
 /** Runs `trisiel COMMAND ARGS…` with `env` added to this process's environment. */
 export function trisiel(
-  command: 'backup' | 'restore' | 'doctor',
+  command: 'backup' | 'restore' | 'doctor' | 'migrate',
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<CommandResult> {

@@ -12,11 +12,12 @@ import { sql } from 'kysely';
 import { PlatformError } from '../../protocol/errors.ts';
 import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
+import { type Refs, writeRefs } from '../git/ref-files.ts';
 import { type ArchiveFile, archiveFormat } from './archive-format.ts';
 import { ArchiveReader } from './archive-reader.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import { type Dump, dumpDatabase, type Row } from './database-dump.ts';
-import { linkOrCopy, linkRepository, type Refs, writeRefs } from './repository-files.ts';
+import { linkOrCopy, linkRepository } from './repository-files.ts';
 
 export interface BackupOptions {
   /** Absolute path of the data folder. */

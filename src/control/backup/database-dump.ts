@@ -27,8 +27,8 @@ export interface Dump {
 
 export type Row = Readonly<Record<string, unknown>>;
 
-/** Tables that are not written: leases mean nothing later, and the header lists the migrations. */
-const leftOut: ReadonlySet<string> = new Set(['leases', 'kysely_migration', 'kysely_migration_lock']);
+/** Tables that are not written: leases and living controls mean nothing later, and the header lists the migrations. */
+export const leftOut: ReadonlySet<string> = new Set(['leases', 'controls', 'kysely_migration', 'kysely_migration_lock']);
 
 /** Rows that one FETCH brings from PostgreSQL. */
 const fetchedRows = 500;
@@ -158,7 +158,8 @@ interface TableWriterOptions {
   readonly onRow: DumpOptions['onRow'];
 }
 
-function encode(value: unknown): unknown {
+/** Returns a value as it stands in a line: text, a number, null, or `{b: BASE64}` for bytes. */
+export function encode(value: unknown): unknown {
   if (value === null || typeof value === 'string') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (value instanceof Uint8Array)

@@ -82,8 +82,8 @@ async function readColumns(trx: Transaction<Schema>): Promise<Map<string, Readon
   return new Map(tables.map(({ name, columns }) => [name, new Set(columns.map((column) => column.name))]));
 }
 
-/** Returns the tables in an order in which each table follows those that it refers to. */
-async function inOrder(trx: Transaction<Schema>, tables: readonly string[]): Promise<readonly string[]> {
+/** Returns tables of PostgreSQL in an order in which each table follows those that it refers to. */
+export async function inOrder(trx: Kysely<Schema>, tables: readonly string[]): Promise<readonly string[]> {
   const { rows } = await sql<{ from: string; to: string }>`
     select child.relname::text as "from", parent.relname::text as "to" from pg_constraint
     join pg_class child on child.oid = conrelid join pg_class parent on parent.oid = confrelid

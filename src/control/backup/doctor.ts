@@ -15,7 +15,8 @@ import { type DatabaseLocation, openAsItIs } from '../db/database.ts';
 import { appliedMigrations, migrationNames } from '../db/migrate.ts';
 import type { Schema } from '../db/schema.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
-import { readRefs } from './repository-files.ts';
+import { readRefs } from '../git/ref-files.ts';
+
 
 /** One fault. `check` is a stable name, for scripts. */
 export interface FolderFinding {

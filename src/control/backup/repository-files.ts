@@ -2,33 +2,16 @@
  * Copies a repository as of one moment while pushes and git gc go on: objects, which never change, are linked; refs are
  * read before and after, until none has moved in between.
  */
-import { constants, copyFile, link, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { constants, copyFile, link, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '../../protocol/errors.ts';
+import { type Refs, readIfThere, readRefs } from '../git/ref-files.ts';
 
 /**
  * Greatest number of rounds. Each links only new objects, which takes milliseconds, and fails when a push came in
  * between.
  */
 const roundsMax = 50;
-
-export type Refs = ReadonlyMap<string, string>;
-
-/**
- * Returns all refs but HEAD: name -> object id. Reads loose refs first: git packs a ref before it removes the loose
- * one.
- */
-export async function readRefs(repository: string): Promise<Refs> {
-  const loose = new Map<string, string>();
-  await readLoose(repository, 'refs', loose);
-  const refs = new Map<string, string>();
-  for (const line of (await readIfThere(join(repository, 'packed-refs'))).split('\n')) {
-    const match = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line);
-    if (match !== null) refs.set(match[2]!, match[1]!);
-  }
-  for (const [name, id] of loose) refs.set(name, id);
-  return refs;
-}
 
 /**
  * Links the objects of `from` into the new folder `to`, with HEAD and `shallow`. Returns refs whose objects are all
@@ -50,13 +33,6 @@ export async function linkRepository(from: string, to: string): Promise<Refs> {
     before = after;
   }
   throw new PlatformError('unavailable', `${from} changed all the time`, { hints: ['try again'] });
-}
-
-/** Writes refs in git's packed-refs format. */
-export async function writeRefs(repository: string, refs: Refs): Promise<void> {
-  const lines = [...refs].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  const text = lines.map(([name, id]) => `${id} ${name}\n`).join('');
-  await writeFile(join(repository, 'packed-refs'), text, { mode: 0o600 });
 }
 
 /** Hard-links `to` to `from`; copies when the file system has no links. */
@@ -100,24 +76,8 @@ async function linkObjects(from: string, to: string): Promise<boolean> {
   return isWhole;
 }
 
-async function readLoose(repository: string, name: string, refs: Map<string, string>): Promise<void> {
-  const entries = await readdir(join(repository, name), { withFileTypes: true }).catch(ifGone([]));
-  for (const entry of entries) {
-    const path = `${name}/${entry.name}`;
-    if (entry.isDirectory()) await readLoose(repository, path, refs);
-    else if (!entry.name.endsWith('.lock')) {
-      const id = (await readIfThere(join(repository, path))).trim();
-      if (/^[0-9a-f]{40,64}$/.test(id)) refs.set(path, id);
-    }
-  }
-}
-
 function isSame(a: Refs, b: Refs): boolean {
   return a.size === b.size && [...a].every(([name, id]) => b.get(name) === id);
-}
-
-function readIfThere(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch(ifGone(''));
 }
 
 function listIfThere(folder: string): Promise<string[]> {

@@ -10,6 +10,7 @@ import { PlatformError } from '../../protocol/errors.ts';
 import { type PostgresPoolOptions, postgresPool } from './dialects/postgres-pool.ts';
 import { Sqlite3Dialect } from './dialects/sqlite3.ts';
 import { type MigrateOptions, migrate } from './migrate.ts';
+import { refuseMoving } from './moving.ts';
 import type { Schema } from './schema.ts';
 import { SqlError } from './sql-error.ts';
 import { allowGivingBack, Vacuum } from './vacuum.ts';
@@ -151,6 +152,7 @@ async function openSqlite(
     onError,
   });
   try {
+    await refuseMoving(db);
     await migrate(db, migration);
     // Starts even when the rewrite fails (a full disk): the file stays usable, and the next start tries again.
     await allowGivingBack(db, onRewrite).catch((error: unknown) => onError('rewriting the database file', error));
@@ -174,6 +176,7 @@ async function openPostgres(
   const migrator = new Kysely<Schema>({ dialect: dialect({ connections: 2, statementMs: null }) });
   try {
     await whenAnswering(() => checkServer(migrator), endMs);
+    await whenAnswering(() => refuseMoving(migrator), endMs);
     await whenAnswering(() => migrate(migrator, migration), endMs);
   } catch (error) {
     throw error instanceof SqlError ? unusable(url, error) : error;

@@ -365,8 +365,54 @@ export interface Schema {
   };
   /** Holder of the right to act for `name` until `expires_ms`. `epoch` grows with each new holder. */
   leases: { name: string; holder: string; epoch: number; expires_ms: number };
-  /** The control (its data folder's id) whose disk holds a repository. */
-  repository_homes: { repository_id: string; home: string; claimed_ms: number };
+  /** Controls on this database (src/control/db/membership.ts). Each is alive until `expires_ms` by the database's clock. */
+  controls: {
+    /** Id of the control's data folder. */
+    control_id: string;
+    /** Id of the start of the control, a new one each time. */
+    boot_id: string;
+    /** Base URL at which other controls reach it, without a slash at the end. */
+    url: string;
+    expires_ms: number;
+  };
+  /** The control (its data folder's id) that serves a repository. */
+  repository_homes: {
+    repository_id: string;
+    home: string;
+    claimed_ms: number;
+    /** Grows with each new home: a push that began under a smaller epoch can not be recorded any more. */
+    epoch: Generated<number>;
+    /** 1: everything accepted is in `repository_records`, so another control can go on with the repository. */
+    is_recorded: Generated<number>;
+    /** Number of the last record; 0: none. */
+    last_number: Generated<number>;
+  };
+  /** Accepted pushes of a repository, from which any control restores it: a base, and one row for each later push. */
+  repository_records: {
+    repository_id: string;
+    /** From 1, without gaps after the base. */
+    number: number;
+    /** 1: `refs` are all refs, and `blob` has all objects; earlier rows do not exist. */
+    is_base: number;
+    /** Names the push, so that it is recorded once. */
+    push: string;
+    /** JSON: ref -> object id; null: the ref was deleted. */
+    refs: string;
+    /** Content of the repository's file `shallow` after the push; '': the history is whole. */
+    shallow: string;
+    /** Name of the pack with the objects of the push; null: it brought none. */
+    blob: string | null;
+  };
+  /** Contents that every control can read: Artifacts, file bundles, packs. `sha256`: hex. */
+  blobs: {
+    name: string;
+    bytes: number;
+    sha256: string;
+    /** When it was last stored, also anew; a young content is never removed. */
+    touched_ms: number;
+  };
+  /** The bytes of `blobs` in pieces, from position 0. */
+  blob_pieces: { name: string; position: number; bytes: Uint8Array };
   /**
    * Log lines that retention removed: `lines` of them, with cursors above the previous row's `last_cursor`, up to this
    * one's.

@@ -11,15 +11,18 @@ export class ArtifactRows {
     this.#db = options.db;
   }
 
-  /** Returns the names of Artifacts and file bundles of all Deployments, also failed and retired ones. */
+  /**
+   * Returns the names of Artifacts and file bundles of all Deployments, also failed and retired ones, and of the packs
+   * of recorded pushes.
+   */
   async used(): Promise<ReadonlySet<string>> {
+    const packs = await this.#db.selectFrom('repository_records').select('blob').where('blob', 'is not', null).execute();
     const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
-    return new Set(
-      rows.flatMap(({ artifact, manifest }) => {
-        const { files } = readEffectiveManifest(manifest);
-        return files === null ? [artifact] : [artifact, files.bundle];
-      }),
-    );
+    const names = rows.flatMap(({ artifact, manifest }) => {
+      const { files } = readEffectiveManifest(manifest);
+      return files === null ? [artifact] : [artifact, files.bundle];
+    });
+    return new Set([...names, ...packs.flatMap(({ blob }) => blob ?? [])]);
   }
 
   /**

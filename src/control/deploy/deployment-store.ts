@@ -14,6 +14,7 @@ import { replaceSchedules } from '../calls/schedules.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
+import type { PushRecords } from '../git/repository-keeper.ts';
 import { replaceSubscriptions } from '../queues/subscriptions.ts';
 import { type DeploymentRow, deployBranch } from './deployment-row.ts';
 import { releasedParts } from './effective-manifest.ts';
@@ -39,11 +40,19 @@ export class DeploymentStore {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #randomBytes: RandomBytes;
+  readonly #records: PushRecords | null;
 
-  constructor(options: { readonly db: Database; readonly now: () => number; readonly randomBytes: RandomBytes }) {
+  /** `records`: record the push of a staged Deployment in the transaction that releases it. */
+  constructor(options: {
+    readonly db: Database;
+    readonly now: () => number;
+    readonly randomBytes: RandomBytes;
+    readonly records?: PushRecords;
+  }) {
     this.#db = options.db;
     this.#now = options.now;
     this.#randomBytes = options.randomBytes;
+    this.#records = options.records ?? null;
   }
 
   /**
@@ -116,7 +125,8 @@ export class DeploymentStore {
 
   /**
    * Makes `deploymentId` the handler's live Deployment. `from`: state that it must be in, so that nothing is released
-   * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another.
+   * twice. Returns the Deployment that it replaces; throws `conflict` when the state is another, or when the push cannot
+   * be recorded.
    */
   async release(
     deploymentId: string,
@@ -130,6 +140,7 @@ export class DeploymentStore {
         .executeTakeFirst();
       // Releases of one handler run one after the other, so that each retires the previous live Deployment.
       if (target !== undefined) await lockHandler(trx, target.handler_id);
+      if (target !== undefined && from === 'staged') await this.#records?.write(trx, target.handler_id);
       const replaced = target === undefined ? null : await liveOf(trx, target.handler_id, target.branch);
       // A gradual release of the branch ends here, whichever version follows it.
       const rollout = target?.branch === deployBranch ? await removeRollout(trx, target.handler_id) : null;
@@ -270,6 +281,18 @@ export class DeploymentStore {
   /** Returns staged Deployments, oldest first. At start these are the ones that a crash or a lost hook left. */
   async staged(): Promise<readonly DeploymentRow[]> {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
+  }
+
+  /** Returns staged Deployments of those handlers whose repository the control `home` holds, oldest first. */
+  async stagedAt(home: string): Promise<readonly DeploymentRow[]> {
+    return this.#db
+      .selectFrom('deployments')
+      .innerJoin('repository_homes', 'repository_homes.repository_id', 'deployments.handler_id')
+      .selectAll('deployments')
+      .where('deployments.state', '=', 'staged')
+      .where('repository_homes.home', '=', home)
+      .orderBy('deployments.created_ms')
+      .execute();
   }
 
   /** Returns the id of the handler's owner; '' when the handler no longer exists. */

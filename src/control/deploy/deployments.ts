@@ -9,6 +9,7 @@ import { Semaphore } from '../../waiting/semaphore.ts';
 import type { RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import type { Repositories } from '../git/repositories.ts';
+import type { PushRecords } from '../git/repository-keeper.ts';
 import type { HandlerEnv } from '../handlers/env.ts';
 import type { Handler, Handlers } from '../handlers/handlers.ts';
 import { changedSettings, SettingsStore } from '../handlers/settings.ts';
@@ -49,6 +50,8 @@ export interface DeploymentsOptions {
   readonly handlers: Handlers;
   readonly env: Pick<HandlerEnv, 'envOf'>;
   readonly quota: PushQuota;
+  /** Records pushes for other controls; absent: there are none. */
+  readonly records?: PushRecords;
   /**
    * Removes the data of a handler in other stations (log lines, usage) when it is purged. May be called again for the
    * same handler.
@@ -158,6 +161,19 @@ export class Deployments implements Deployer, PushReceiver {
   /** Settles Deployments that an earlier control left unfinished. Runs at start, before the ReleaseFeed is read. */
   recover(): Promise<void> {
     return this.#recovery.run();
+  }
+
+  /**
+   * Settles Deployments that the control `home` left staged when it ended. `take` takes a repository from it, so that it
+   * can no longer record the push, and returns whether that went well. Rejects when one could not be settled.
+   */
+  settleLost(home: string, take: (repositoryId: string) => Promise<boolean>): Promise<void> {
+    return this.#recovery.settleLost(home, take);
+  }
+
+  /** Returns the names of all Artifacts and file bundles that Deployments refer to, and of all recorded packs. */
+  usedContents(): Promise<ReadonlySet<string>> {
+    return this.#artifactRows.used();
   }
 
   async rollback({ handlerId, number, userId, branch }: Parameters<Deployer['rollback']>[0]): Promise<void> {

@@ -5,6 +5,7 @@ import { newId, type RandomBytes } from '../accounts/secrets.ts';
 import type { Database } from '../db/database.ts';
 import { lockHandler } from '../db/row-locks.ts';
 import type { Schema } from '../db/schema.ts';
+import type { PushRecords } from '../git/repository-keeper.ts';
 
 export type RolloutRow = Selectable<Schema['rollouts']>;
 
@@ -12,12 +13,19 @@ export class RolloutStore {
   readonly #db: Database;
   readonly #now: () => number;
   readonly #randomBytes: RandomBytes;
+  readonly #records: PushRecords | null;
 
-  /** `now` in Unix milliseconds. */
-  constructor(options: { readonly db: Database; readonly now: () => number; readonly randomBytes: RandomBytes }) {
+  /** `now` in Unix milliseconds; `records` as of DeploymentStore. */
+  constructor(options: {
+    readonly db: Database;
+    readonly now: () => number;
+    readonly randomBytes: RandomBytes;
+    readonly records?: PushRecords;
+  }) {
     this.#db = options.db;
     this.#now = options.now;
     this.#randomBytes = options.randomBytes;
+    this.#records = options.records ?? null;
   }
 
   /** Returns the gradual release of a handler; null without one. */
@@ -51,6 +59,7 @@ export class RolloutStore {
   ): Promise<RolloutRow> {
     return this.#db.transaction().execute(async (trx) => {
       await lockHandler(trx, of.handler_id);
+      if (from === 'staged') await this.#records?.write(trx, of.handler_id);
       const live = await trx
         .selectFrom('releases')
         .select('deployment_id')

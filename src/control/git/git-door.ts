@@ -10,6 +10,7 @@ import { RateLimiter } from '../accounts/rate-limiter.ts';
 import type { AuditLog } from '../audit/audit-log.ts';
 import { Access, type AccessOptions } from './access.ts';
 import { attend, type Exchange, type GitEvent, isOurFailure, sendError, sendResult } from './exchange.ts';
+import type { Forwarder } from './forwarder.ts';
 import { GitBody } from './git-body.ts';
 import { GitProcess } from './git-process.ts';
 import { isGitUrl, parseGitUrl, protocolOf } from './git-url.ts';
@@ -33,6 +34,8 @@ export interface GitDoorDeps extends AccessOptions {
   /** process.env, which git processes of the library inherit. */
   readonly environment: Record<string, string | undefined>;
   readonly limits?: Partial<GitLimits>;
+  /** Passes requests on to the control that holds the repository; absent: this control holds all. */
+  readonly forwarder?: Forwarder;
 }
 
 export interface GitDoor {
@@ -92,6 +95,7 @@ class Door {
   }
 
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    this.#deps.forwarder?.check(req);
     // Authenticates before anything else: without a valid token even the existence of a handler stays hidden.
     const actor = await this.#access.authenticate(req);
     const route = parseGitUrl(req.method ?? '', req.url ?? '');
@@ -104,9 +108,20 @@ class Door {
       if (!res.writableFinished) gone.abort();
     });
     const exchange: Exchange = { route, actor, user: actor.user, req, res, client: gone.signal };
+    if (await this.#isForwarded(exchange)) return;
     if (route.kind === 'advertise') await this.#advertise(exchange);
     else if (route.service === 'upload-pack') await this.#fetch(exchange);
     else await this.#push(exchange);
+  }
+
+  /** Passes a request on if another control holds the repository. Returns whether it is answered. */
+  async #isForwarded(exchange: Exchange): Promise<boolean> {
+    const { forwarder } = this.#deps;
+    if (forwarder === undefined) return false;
+    const { route, actor } = exchange;
+    const isPush = route.service === 'receive-pack';
+    const handler = isPush ? await this.#access.pusher(route, actor) : await this.#access.reader(route, actor);
+    return handler !== null && (await forwarder.forward(exchange, handler.id));
   }
 
   async #advertise(exchange: Exchange): Promise<void> {

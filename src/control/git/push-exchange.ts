@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { PlatformError } from '../../protocol/errors.ts';
-import type { Print, PushedObjects, PushReceiver, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { PushReceiver, RefUpdate } from '../../protocol/push.ts';
 import type { Turnstile } from '../../waiting/turnstile.ts';
 import type { RateLimiter } from '../accounts/rate-limiter.ts';
 import { newId } from '../accounts/secrets.ts';
@@ -28,6 +28,7 @@ import { anyErrorText } from './push-text.ts';
 import type { Repositories } from './repositories.ts';
 import { goOnPkt, isGitItself, type StoppedUploads, splitAnswer } from './stopped-uploads.ts';
 import { unpackError } from './unpack-error.ts';
+import { WatchedSession } from './watched-session.ts';
 
 export interface PushExchangeDeps {
   readonly access: Access;
@@ -168,7 +169,9 @@ export class PushExchange {
     const handlerName = handler?.name ?? route.name;
     const formerName = handlerName === route.name ? null : route.name;
     const facts = { handlerName, formerName, handlerId, handlerExists: handler !== null, user };
-    const session = new WatchedSession(receiver.begin({ ...facts, updates: commands.updates }));
+    const begun = receiver.begin({ ...facts, updates: commands.updates });
+    const record = repositories.recordOf(handlerId);
+    const session = new WatchedSession(begun, { record, updates: commands.updates });
     const unwanted = new AbortController();
     const open = await hooks.register({ repository, session, signal: unwanted.signal });
     let finish = () => {};
@@ -177,8 +180,9 @@ export class PushExchange {
     } finally {
       await open.close();
       await repositories.sweep(handlerId);
+      await session.settle();
       await session.ended();
-      if (session.accepted) await this.#audit({ id: handlerId, name: handlerName }, commands.updates);
+      if (session.accepted && session.lost === null) await this.#audit({ id: handlerId, name: handlerName }, commands.updates);
       if (handler === null && !(await access.exists(handlerId))) await repositories.remove(handlerId);
     }
     finish();
@@ -227,6 +231,7 @@ export class PushExchange {
     const fed = feed({ pack, served, git, giveUp });
     const exit = await attend({ git, res, client, limits, onClientGone: giveUp });
     const broken = await fed;
+    await session.settle();
     if (broken !== null && !session.accepted && !res.headersSent) throw broken;
     if (client.aborted) return () => {};
     if (exit.status !== 0) log({ kind: 'git_failed', repository, status: exit.status, stderr: exit.stderr });
@@ -247,6 +252,10 @@ export class PushExchange {
   }): Promise<{ readonly text: string; readonly report: Buffer }> {
     const { commands, session, answer, handlerId, exit, broken } = options;
     const { report } = answer;
+    if (session.lost !== null) {
+      const outcomes = commands.updates.map(({ ref }) => ({ ref, refused: 'the push could not be recorded' }));
+      return { text: `${anyErrorText(session.lost)}nothing deployed\n`, report: writeReport(outcomes) };
+    }
     const unpacked = unpackOutcome(report);
     if (unpacked === 'ok') return { text: '', report };
     const error = broken ?? unpackError(`${answer.words}\n${exit.stderr}`, unpacked);
@@ -309,27 +318,4 @@ function checkRefs(commands: PushCommands): void {
 
 function isTooSlow(error: unknown): boolean {
   return error instanceof PlatformError && error.code === 'request_timeout';
-}
-
-/** Records whether git has been allowed to move the refs. */
-class WatchedSession implements PushSession {
-  readonly #session: PushSession;
-  accepted = false;
-
-  constructor(session: PushSession) {
-    this.#session = session;
-  }
-
-  async preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
-    this.accepted = await this.#session.preReceive(objects, print, signal);
-    return this.accepted;
-  }
-
-  postReceive(print: Print): Promise<void> {
-    return this.#session.postReceive(print);
-  }
-
-  ended(): Promise<void> {
-    return this.#session.ended();
-  }
 }

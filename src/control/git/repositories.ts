@@ -12,7 +12,9 @@ import { type SimpleGit, simpleGit } from 'simple-git';
 import { PlatformError } from '../../protocol/errors.ts';
 import { pushLimits } from '../../protocol/limits.ts';
 import type { RepoHome } from '../../protocol/ports.ts';
+import type { RefUpdate } from '../../protocol/push.ts';
 import { claimHere } from './repo-home.ts';
+import type { KeptRepository, RepositoryKeeper } from './repository-keeper.ts';
 
 export interface RepositoriesOptions {
   /** Absolute path of DATA/repos. */
@@ -23,6 +25,20 @@ export interface RepositoriesOptions {
   readonly environment: Readonly<Record<string, string>>;
   /** Tells which control holds a repository; absent: this control holds all. */
   readonly home?: RepoHome;
+  /** Records pushes for other controls; absent: the repositories on this disk are the only ones. */
+  readonly keeper?: RepositoryKeeper;
+}
+
+/** Records one push for other controls, from git's pre-receive hook until git has ended. */
+export interface PushRecord {
+  /** Is called before git may move refs. */
+  begin(): Promise<void>;
+  /** Stores what the push has brought, after git has moved the refs; the first Release of the push then records it. */
+  prepare(updates: readonly RefUpdate[]): Promise<void>;
+  /** Records the push unless a Release has done so. Throws `conflict` when another control has taken over. */
+  commit(): Promise<void>;
+  /** Sets the refs back to the record at the next use. */
+  giveUp(): Promise<void>;
 }
 
 /** Repositories that one round of maintenance packs, one after the other. */
@@ -46,11 +62,13 @@ export class Repositories {
   readonly #folder: string;
   readonly #environment: Readonly<Record<string, string>>;
   readonly #home: RepoHome | null;
+  readonly #keeper: RepositoryKeeper | null;
 
   private constructor(options: RepositoriesOptions) {
     this.#folder = options.folder;
     this.#environment = options.environment;
     this.#home = options.home ?? null;
+    this.#keeper = options.keeper ?? null;
   }
 
   /**
@@ -95,8 +113,14 @@ export class Repositories {
   /** Makes the repository unless it is there already; returns its path. Throws `conflict` where another control holds it. */
   async create(id: string): Promise<string> {
     const path = this.pathOf(id);
-    if (this.#home !== null) await claimHere(this.#home, id);
-    if (existsSync(path)) return path;
+    if (this.#keeper !== null) await this.#keeper.ready(this.#kept(id));
+    else if (this.#home !== null) await claimHere(this.#home, id);
+    await this.#make(path);
+    return path;
+  }
+
+  async #make(path: string): Promise<void> {
+    if (existsSync(path)) return;
     // Copies the template, which has two small files: git init takes ten times as long. Renamed when whole.
     const draft = join(this.#folder, `.new-${randomBytes(8).toString('hex')}`);
     await cp(this.emptyPath, draft, { recursive: true });
@@ -105,12 +129,35 @@ export class Repositories {
       // Another copy was faster (a fetch beside a push), which is equally good.
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error;
     });
-    return path;
   }
 
   async remove(id: string): Promise<void> {
     await rm(this.pathOf(id), { recursive: true, force: true });
-    await this.#home?.forget(id);
+    if (this.#keeper !== null) await this.#keeper.forget(id);
+    else await this.#home?.forget(id);
+  }
+
+  /** Returns the record of a push to a repository; null where pushes are not recorded. */
+  recordOf(id: string): PushRecord | null {
+    const keeper = this.#keeper;
+    if (keeper === null) return null;
+    const kept = this.#kept(id);
+    return {
+      begin: () => keeper.begin(kept),
+      prepare: (updates) => keeper.prepare(kept, updates),
+      commit: () => keeper.commit(kept),
+      giveUp: () => keeper.giveUp(kept),
+    };
+  }
+
+  #kept(id: string): KeptRepository {
+    const path = this.pathOf(id);
+    return { id, path, make: () => this.#make(path) };
+  }
+
+  /** Whether commands on the repository make sense here: without a keeper always. */
+  #isHere(id: string): boolean {
+    return this.#keeper === null || (this.#keeper.holds(id) && existsSync(this.pathOf(id)));
   }
 
   /** Returns those of `ids` that another control holds. Claims the others for this one. */
@@ -129,8 +176,10 @@ export class Repositories {
       .map((entry) => entry.slice(0, -suffix.length));
   }
 
-  /** Returns every ref: name -> object id. */
+  /** Returns every ref: name -> object id. Where pushes are recorded: those of the record, without pins. */
   async refs(id: string): Promise<ReadonlyMap<string, string>> {
+    const recorded = (await this.#keeper?.refs(id)) ?? null;
+    if (recorded !== null) return recorded;
     const lines = await this.#git(id).raw(['for-each-ref', '--format=%(objectname) %(refname)']);
     return new Map(
       lines
@@ -140,9 +189,13 @@ export class Repositories {
     );
   }
 
-  /** Keeps the commit of Deployment `number` for ever: `git fetch wasmcloud 'refs/deployments/*'`. */
+  /**
+   * Keeps the commit of Deployment `number` for ever: `git fetch wasmcloud 'refs/deployments/*'`. Does nothing where
+   * another control holds the repository: the one that takes it next makes the pins.
+   */
   async pin(id: string, number: number, commit: string): Promise<void> {
     if (!oidPattern.test(commit) || !Number.isSafeInteger(number)) throw new TypeError('not a commit to pin');
+    if (!this.#isHere(id)) return;
     await this.#run(id, ['update-ref', `refs/deployments/${number}`, commit]);
   }
 
@@ -152,6 +205,7 @@ export class Repositories {
    */
   async unpin(id: string, number: number): Promise<void> {
     if (!Number.isSafeInteger(number)) throw new TypeError('not a pin');
+    if (!this.#isHere(id)) return;
     if (await this.pinned(id, number)) await this.#run(id, ['update-ref', '-d', `refs/deployments/${number}`]);
   }
 
@@ -160,12 +214,12 @@ export class Repositories {
    * meanwhile may be about to refer to them.
    */
   async collect(id: string): Promise<void> {
-    if (existsSync(this.pathOf(id))) await this.#run(id, ['gc', '--quiet', '--prune=1.hour.ago']);
+    if (this.has(id)) await this.#run(id, ['gc', '--quiet', '--prune=1.hour.ago']);
   }
 
-  /** Returns whether the repository is on this control's disk. */
+  /** Returns whether the repository is on this control's disk, and no other control is known to hold it. */
   has(id: string): boolean {
-    return existsSync(this.pathOf(id));
+    return existsSync(this.pathOf(id)) && this.#isHere(id);
   }
 
   /**
@@ -188,7 +242,7 @@ export class Repositories {
 
   /** Sets the branch that a clone checks out; `main` in a new repository. `branch`: a name that git has accepted. */
   async setHead(id: string, branch: string): Promise<void> {
-    if (branch === 'main') return;
+    if (branch === 'main' || !this.#isHere(id)) return;
     await this.#run(id, ['symbolic-ref', 'HEAD', `refs/heads/${branch}`]);
   }
 
@@ -233,11 +287,16 @@ export class Repositories {
 
   /**
    * Packs the repositories that need it most after many pushes, and drops objects unreachable for two weeks (git's
-   * default). Pushes may go on meanwhile. Returns the number of packed repositories.
+   * default). Pushes may go on meanwhile. Removes copies of repositories that another control holds now. Returns the
+   * number of packed repositories.
    */
   async maintain(): Promise<number> {
     let packed = 0;
-    for (const id of await this.list()) {
+    const all = await this.list();
+    const elsewhere = this.#keeper === null ? new Set<string>() : await this.elsewhere(all);
+    for (const id of elsewhere) await rm(this.pathOf(id), { recursive: true, force: true });
+    for (const id of all) {
+      if (elsewhere.has(id)) continue;
       if (packed >= maintainedMax) break;
       if (!(await this.#isScattered(id))) continue;
       await this.#run(id, ['gc', '--quiet']);

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ArtifactStore } from '../../../src/control/artifacts/artifact-store.ts';
+import { DatabaseBlobs } from '../../../src/control/artifacts/database-blobs.ts';
+import { SharedBlobs } from '../../../src/control/artifacts/shared-blobs.ts';
+import { type Database, openDatabase } from '../../../src/control/db/database.ts';
 import type { Blobs } from '../../../src/protocol/ports.ts';
 
 interface Version {
@@ -14,13 +17,42 @@ interface Version {
   damage(folder: string, name: string): Promise<void>;
 }
 
+const opened: Database[] = [];
+
+async function inDatabase(folder: string): Promise<DatabaseBlobs> {
+  const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+  opened.push(db);
+  return new DatabaseBlobs({ db, youngMs: 0 });
+}
+
+async function damageRow(name: string): Promise<void> {
+  await opened[0]!.updateTable('blob_pieces').set({ bytes: Buffer.from('other') }).where('name', '=', name).execute();
+}
+
+async function damageFile(folder: string, name: string): Promise<void> {
+  const [file] = (await readdir(folder, { recursive: true })).filter((path) => path.endsWith(name));
+  await truncate(join(folder, file!), 50);
+}
+
 const versions: readonly Version[] = [
   {
     name: 'a local folder',
     open: (folder) => ArtifactStore.open(folder),
+    damage: damageFile,
+  },
+  {
+    name: 'the database',
+    open: inDatabase,
+    damage: (_folder, name) => damageRow(name),
+  },
+  {
+    name: 'the database, cached in a folder',
+    async open(folder) {
+      return new SharedBlobs({ local: await ArtifactStore.open(join(folder, 'disk')), shared: await inDatabase(folder) });
+    },
     async damage(folder, name) {
-      const [file] = (await readdir(folder, { recursive: true })).filter((path) => path.endsWith(name));
-      await truncate(join(folder, file!), 50);
+      await damageFile(folder, name);
+      await damageRow(name);
     },
   },
 ];
@@ -32,7 +64,10 @@ describe.each(versions)('blobs in $name', (version) => {
     folder = await mkdtemp(join(tmpdir(), 'trisiel-blobs-'));
     blobs = await version.open(folder);
   });
-  afterEach(() => rm(folder, { recursive: true }));
+  afterEach(async () => {
+    for (const db of opened.splice(0)) await db.close();
+    await rm(folder, { recursive: true });
+  });
 
   const name = `${'ab'.repeat(32)}-m3`;
   const bytes = Uint8Array.from({ length: 1_000 }, (_, i) => i);

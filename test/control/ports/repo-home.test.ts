@@ -1,18 +1,26 @@
 /** What every version of the port RepoHome promises. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Database } from '../../../src/control/db/database.ts';
+import { Membership } from '../../../src/control/db/membership.ts';
 import { claimHere, SqlRepoHome } from '../../../src/control/git/repo-home.ts';
+import { LeasedHomes } from '../../../src/control/git/leased-homes.ts';
 import type { RepoHome } from '../../../src/protocol/ports.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
-onEachDatabase('homes of repositories', (dialect) => {
+const versions = [
+  { name: 'kept by the first control', make: (db: Database, self: string) => new SqlRepoHome({ db, self, now: () => 1 }) },
+  { name: 'leased', make: (db: Database, self: string) => new LeasedHomes({ db, self, now: () => 1 }) },
+];
+
+onEachDatabase('homes of repositories', (dialect) => describe.each(versions)('$name', ({ make }) => {
   let store: TemporaryDatabase;
   let one: RepoHome;
   let two: RepoHome;
 
   beforeEach(async () => {
     store = await dialect.temporary();
-    one = new SqlRepoHome({ db: store.db, self: 'one', now: () => 1 });
-    two = new SqlRepoHome({ db: await store.open(), self: 'two', now: () => 1 });
+    one = make(store.db, 'one');
+    two = make(await store.open(), 'two');
   });
 
   afterEach(() => store.close());
@@ -54,5 +62,76 @@ onEachDatabase('homes of repositories', (dialect) => {
     await one.forget('a');
     expect(await two.claim(['a'])).toEqual(new Map([['a', 'two']]));
     expect(await one.claim(['a'])).toEqual(new Map([['a', 'two']]));
+  });
+}));
+
+onEachDatabase('leased homes of repositories', (dialect) => {
+  let store: TemporaryDatabase;
+  let one: LeasedHomes;
+  let two: LeasedHomes;
+
+  beforeEach(async () => {
+    store = await dialect.temporary();
+    one = new LeasedHomes({ db: store.db, self: 'one', now: () => 1 });
+    two = new LeasedHomes({ db: await store.open(), self: 'two', now: () => 1 });
+  });
+
+  afterEach(() => store.close());
+
+  const join = (controlId: string, bootId: string) =>
+    Membership.join({
+      ...{ db: store.db, controlId, bootId, url: `http://${controlId}` },
+      onReplaced: () => {},
+      onError: () => {},
+    });
+
+  test('a living control keeps its repositories; one of many others takes them when it has ended, with a greater epoch', async () => {
+    const living = await join('one', 'first');
+    expect(await one.take('a', true)).toMatchObject({ controlId: 'one', epoch: 1, isAlive: true });
+    expect(await two.take('a', true)).toMatchObject({ controlId: 'one', epoch: 1, url: 'http://one' });
+    expect(await two.lost()).toEqual([]);
+    await living.leave();
+    expect((await two.lost()).map(({ controlId }) => controlId)).toEqual(['one']);
+    const homes = await Promise.all(
+      Array.from({ length: 10 }, (_, i) => new LeasedHomes({ db: store.db, self: `c${i}`, now: () => 1 })).map((homes) =>
+        homes.take('a', false),
+      ),
+    );
+    expect(new Set(homes.map(({ controlId, epoch }) => `${controlId} ${epoch}`)).size).toBe(1);
+    expect(homes[0]).toMatchObject({ epoch: 2 });
+  });
+
+  test('what is not recorded stays with its control, though it has ended', async () => {
+    expect(await one.take('a', false)).toMatchObject({ controlId: 'one', isRecorded: false, isAlive: false });
+    expect(await two.take('a', true)).toMatchObject({ controlId: 'one' });
+  });
+
+  test('time is that of the database: clocks of controls five minutes apart change nothing', async () => {
+    const late = new LeasedHomes({ db: store.db, self: 'late', now: () => Date.now() - 300_000 });
+    const early = new LeasedHomes({ db: store.db, self: 'early', now: () => Date.now() + 300_000 });
+    const living = await join('late', 'first');
+    await late.take('a', true);
+    expect(await early.take('a', true)).toMatchObject({ controlId: 'late', isAlive: true });
+    await living.leave();
+    expect(await early.take('a', true)).toMatchObject({ controlId: 'early' });
+  });
+
+  test('a second start with the id of a living control replaces the first, which then knows it', async () => {
+    let replaced = () => {};
+    const isReplaced = new Promise<void>((resolve) => {
+      replaced = resolve;
+    });
+    const first = await Membership.join({
+      ...{ db: store.db, controlId: 'one', bootId: 'first', url: 'http://one' },
+      onReplaced: replaced,
+      onError: () => {},
+    });
+    const second = await join('one', 'second');
+    await isReplaced;
+    expect([first.isHeld, second.isHeld]).toEqual([false, true]);
+    await first.leave();
+    await one.take('a', true);
+    expect(await one.locate('a')).toMatchObject({ isAlive: true, bootId: 'second' });
+    await second.leave();
   });
 });

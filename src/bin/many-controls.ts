@@ -1,0 +1,71 @@
+/** Joins the parts of control that let several of them work on one database. */
+import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import type { ArtifactStore } from '../control/artifacts/artifact-store.ts';
+import { DatabaseBlobs } from '../control/artifacts/database-blobs.ts';
+import { SharedBlobs } from '../control/artifacts/shared-blobs.ts';
+import type { Database } from '../control/db/database.ts';
+import { LeasedHomes } from '../control/git/leased-homes.ts';
+import { RepositoryKeeper } from '../control/git/repository-keeper.ts';
+
+/** The parts of a control that works beside others on one database. */
+export interface ManyControls {
+  readonly homes: LeasedHomes;
+  readonly keeper: RepositoryKeeper;
+  readonly artifacts: SharedBlobs;
+  /** Secret that the controls of this database have, by which they recognise each other. */
+  readonly key: Uint8Array;
+}
+
+/** Makes the parts; the control is not registered by it yet (Membership.join). */
+export async function joinOthers(options: {
+  readonly db: Database;
+  readonly self: string;
+  readonly disk: ArtifactStore;
+  readonly dataFolder: string;
+  readonly gitEnvironment: Readonly<Record<string, string>>;
+  readonly now: () => number;
+  readonly report: (message: string, error: unknown) => void;
+}): Promise<ManyControls> {
+  const { db, self, disk, dataFolder, gitEnvironment: environment, now, report } = options;
+  const homes = new LeasedHomes({ db, self, now });
+  const blobs = new DatabaseBlobs({ db });
+  const spoolFolder = join(dataFolder, 'repos', '.packs');
+  await rm(spoolFolder, { recursive: true, force: true });
+  return {
+    homes,
+    keeper: await RepositoryKeeper.open({ db, homes, packs: blobs, environment, spoolFolder, report }),
+    artifacts: new SharedBlobs({ local: disk, shared: blobs }),
+    key: Buffer.from(await readSetting(db, 'control_key', () => randomBytes(32).toString('hex')), 'hex'),
+  };
+}
+
+/** Returns the platform's setting `key` from the database; draws and stores it at the first call. */
+export async function readSetting(db: Database, key: string, draw: () => string): Promise<string> {
+  await db
+    .insertInto('settings')
+    .values({ key, value: draw() })
+    .onConflict((conflict) => conflict.column('key').doNothing())
+    .execute();
+  return (await db.selectFrom('settings').select('value').where('key', '=', key).executeTakeFirstOrThrow()).value;
+}
+
+/**
+ * Returns the base URL at which other machines reach `host`: of an address of all interfaces, that of the first one
+ * that is not internal.
+ */
+export function internalUrl(host: string, port: number): string {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  const outer = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  const isAny = host === '0.0.0.0' || host === '::';
+  return `http://${isAny && outer !== undefined ? outer : reachable(host)}:${port}`;
+}
+
+/** Returns a host that this machine can connect to, as it stands in a URL. */
+export function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

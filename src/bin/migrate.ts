@@ -1,0 +1,220 @@
+/**
+ * `trisiel migrate --to postgres://…`: moves a stopped platform from the SQLite file of its data folder to an empty
+ * PostgreSQL database; repositories, Artifacts and keys stay in the folder. `trisiel migrate --to sqlite:FOLDER`: moves
+ * a stopped platform from PostgreSQL into a new folder, with everything in it. Both go on after a kill.
+ */
+import { randomBytes } from 'node:crypto';
+import { copyFile, cp, mkdir, readdir, rename } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
+import { DatabaseBlobs } from '../control/artifacts/database-blobs.ts';
+import { checkSource, endMove, type MovedTable, moveDatabase } from '../control/backup/move-database.ts';
+import { type Database, openAsItIs, openDatabase } from '../control/db/database.ts';
+import { databaseMs } from '../control/db/database-clock.ts';
+import { isMoving } from '../control/db/moving.ts';
+import { ArtifactRows } from '../control/deploy/artifact-rows.ts';
+import { gitEnvironment } from '../control/git/git-environment.ts';
+import { LeasedHomes } from '../control/git/leased-homes.ts';
+import { Repositories } from '../control/git/repositories.ts';
+import { RepositoryKeeper } from '../control/git/repository-keeper.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { runCommand } from './command.ts';
+import { takeDataFolder } from './data-folder.ts';
+import { type FolderIdentity, knownIdentity, writeIdentity } from './data-identity.ts';
+
+const sqliteName = 'trisiel.db';
+/** Name that the SQLite file gets when all of it is in PostgreSQL: nothing reads it any more. */
+const movedName = 'moved-to-postgres.db';
+/** Tables that only several controls use: their contents become files again. */
+const ofManyControls = ['repository_records', 'blobs', 'blob_pieces'] as const;
+
+await runCommand({ takesFile: false, options: { to: 'text' } }, async ({ texts, config }) => {
+  const to = texts.get('to') ?? '';
+  const folder = config.dataFolder;
+  const identity = knownIdentity(folder);
+  if (identity === null)
+    throw new PlatformError('not_found', `there is no platform in the data folder ${folder}`, {
+      hints: ['name its folder with TRISIEL_DATA'],
+    });
+  const held = takeDataFolder({ path: folder, readableByGuests: [] });
+  try {
+    if (/^postgres(?:ql)?:\/\//.test(to)) return await toPostgres({ folder, identity, url: to });
+    const target = /^sqlite:(.+)$/.exec(to)?.[1];
+    if (target === undefined)
+      throw new PlatformError('bad_request', '--to names neither postgres://… nor sqlite:FOLDER');
+    return await toSqlite({ folder, identity, url: config.database, target: resolve(target) });
+  } finally {
+    held.release();
+  }
+});
+
+interface Source {
+  readonly folder: string;
+  readonly identity: FolderIdentity;
+}
+
+async function toPostgres({ folder, identity, url }: Source & { readonly url: string }): Promise<number> {
+  const file = join(folder, sqliteName);
+  const to = await openAsItIs({ url });
+  try {
+    if (existsSync(file)) {
+      const from = await openAsItIs({ file });
+      try {
+        tell(await moveDatabase({ from, to, postgres: 'to', without: [], onStep }));
+      } finally {
+        await from.destroy();
+      }
+      await writeIdentity(folder, { ...identity, database: 'postgres' });
+      await rename(file, join(folder, movedName));
+    } else if (identity.database !== 'postgres' || !(await isMoving(to)))
+      throw new PlatformError('not_found', `the data folder ${folder} holds no SQLite file ${sqliteName}`);
+    await endMove(to);
+  } finally {
+    await to.destroy();
+  }
+  process.stdout.write(
+    `moved to PostgreSQL; start it with TRISIEL_DATABASE: trisiel serve\n` +
+      `the SQLite file is kept as ${join(folder, movedName)}, and nothing reads it any more\n`,
+  );
+  return 0;
+}
+
+async function toSqlite({
+  folder,
+  identity,
+  url,
+  target,
+}: Source & { readonly url: string | null; readonly target: string }): Promise<number> {
+  if (url === null || identity.database !== 'postgres')
+    throw new PlatformError('bad_request', `the data folder ${folder} belongs to no PostgreSQL database`, {
+      hints: ['name the database as the server does: TRISIEL_DATABASE'],
+    });
+  const file = join(target, sqliteName);
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  if (!existsSync(file) && (await readdir(target)).length > 0)
+    throw new PlatformError('conflict', `the folder ${target} is not empty`, { hints: ['name a new one'] });
+  const held = takeDataFolder({ path: target, readableByGuests: [] });
+  const to = await openAsItIs({ file });
+  try {
+    const from = await openAsItIs({ url });
+    try {
+      await checkSource(from);
+      const db = await openDatabase({ url });
+      try {
+        await refuseLiving(db);
+        tell(await moveDatabase({ from, to, postgres: 'from', without: ofManyControls, onStep }));
+        await moveFiles({ db, folder, target });
+      } finally {
+        await db.close();
+      }
+    } finally {
+      await from.destroy();
+    }
+    const { controlId } = identity;
+    await to.updateTable('repository_homes').set({ home: controlId, is_recorded: 0, last_number: 0 }).execute();
+    await writeIdentity(target, { ...identity, database: 'sqlite' });
+    await endMove(to);
+  } finally {
+    await to.destroy();
+    held.release();
+  }
+  process.stdout.write(`moved into ${target}; start it with TRISIEL_DATA, without TRISIEL_DATABASE: trisiel serve\n`);
+  return 0;
+}
+
+/** Throws `conflict` while a control works with the database. */
+async function refuseLiving(db: Database): Promise<void> {
+  const living = await db
+    .selectFrom('controls')
+    .select('url')
+    .where('expires_ms', '>', databaseMs(db))
+    .execute();
+  if (living.length === 0) return;
+  throw new PlatformError('conflict', 'controls work with the database: stop them all', {
+    details: living.map(({ url }) => url),
+  });
+}
+
+/** Writes key, Artifacts and repositories into the target, as far as they are not there yet. */
+async function moveFiles({
+  db,
+  folder,
+  target,
+}: {
+  readonly db: Database;
+  readonly folder: string;
+  readonly target: string;
+}): Promise<void> {
+  if (existsSync(join(folder, 'env.key'))) await copyFile(join(folder, 'env.key'), join(target, 'env.key'));
+  const blobs = new DatabaseBlobs({ db });
+  const artifacts = await ArtifactStore.open(join(target, 'artifacts'));
+  const disk = await ArtifactStore.openAsItIs(join(folder, 'artifacts'));
+  for (const name of await new ArtifactRows({ db }).used()) {
+    if (name.endsWith('-pack') || (await artifacts.has(name))) continue;
+    try {
+      await artifacts.put(name, await disk.get(name).catch(() => blobs.get(name)));
+    } catch (error) {
+      if (!(error instanceof PlatformError)) throw error;
+      process.stderr.write(`warning: ${error.message}\n`);
+    }
+  }
+  await moveRepositories({ db, folder, target, blobs });
+}
+
+/** Makes the repositories from their records, and copies those that are not recorded from this folder. */
+async function moveRepositories(options: {
+  readonly db: Database;
+  readonly folder: string;
+  readonly target: string;
+  readonly blobs: DatabaseBlobs;
+}): Promise<void> {
+  const { db, folder, target, blobs: packs } = options;
+  const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: target });
+  const repos = join(target, 'repos');
+  const all = new LeasedHomes({ db, self: 'migrate', now: Date.now });
+  const self = 'migrate';
+  // Reads homes, and takes none: the platform in PostgreSQL stays as it is.
+  const homes = {
+    self,
+    mine: async () => [],
+    locate: (id: string) => all.locate(id),
+    erase: async () => {},
+    take: async (id: string) => {
+      const home = await all.locate(id);
+      if (home === null) throw new PlatformError('not_found', `there is no repository ${id}`);
+      return { ...home, controlId: self };
+    },
+  };
+  const report = (message: string, error: unknown): void => void process.stderr.write(`${message}: ${error}\n`);
+  const keeper = await RepositoryKeeper.open({
+    ...{ db, homes, packs, environment, report },
+    spoolFolder: join(repos, `.packs-${randomBytes(4).toString('hex')}`),
+  });
+  const hooksFolder = fileURLToPath(new URL('../../hooks', import.meta.url));
+  const repositories = await Repositories.open({ folder: repos, hooksFolder, environment, keeper });
+  for (const { id } of await db.selectFrom('handlers').select('id').execute()) {
+    const home = await all.locate(id);
+    const here = join(folder, 'repos', `${id}.git`);
+    if (home?.isRecorded === true) await repositories.create(id);
+    else if (existsSync(here)) await cp(here, repositories.pathOf(id), { recursive: true });
+    else if (home !== null && (await hasDeployments(db, id)))
+      throw new PlatformError('conflict', `the repository ${id} is on the disk of another control, and not recorded`, {
+        hints: ['start that control once with this version, which records it; then stop it and move again'],
+      });
+  }
+}
+
+async function hasDeployments(db: Database, handlerId: string): Promise<boolean> {
+  const query = db.selectFrom('deployments').select('id').where('handler_id', '=', handlerId).limit(1);
+  return (await query.executeTakeFirst()) !== undefined;
+}
+
+function onStep(table: string, rows: number): void {
+  process.stdout.write(`moving ${table}: ${rows} rows\n`);
+}
+
+function tell(tables: readonly MovedTable[]): void {
+  for (const { table, rows, sum } of tables) process.stdout.write(`verified ${table}: ${rows} rows, sum ${sum}\n`);
+}

@@ -1,0 +1,52 @@
+/** Reads and writes the refs of a repository as files, which starts no git: refs of these repositories are files. */
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export type Refs = ReadonlyMap<string, string>;
+
+/**
+ * Returns all refs but HEAD: name -> object id. Reads loose refs first: git packs a ref before it removes the loose
+ * one.
+ */
+export async function readRefs(repository: string): Promise<Refs> {
+  const loose = new Map<string, string>();
+  await readLoose(repository, 'refs', loose);
+  const refs = new Map<string, string>();
+  for (const line of (await readIfThere(join(repository, 'packed-refs'))).split('\n')) {
+    const match = /^([0-9a-f]{40,64}) (refs\/.+)$/.exec(line);
+    if (match !== null) refs.set(match[2]!, match[1]!);
+  }
+  for (const [name, id] of loose) refs.set(name, id);
+  return refs;
+}
+
+/** Writes refs in git's packed-refs format. */
+export async function writeRefs(repository: string, refs: Refs): Promise<void> {
+  const lines = [...refs].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  const text = lines.map(([name, id]) => `${id} ${name}\n`).join('');
+  await writeFile(join(repository, 'packed-refs'), text, { mode: 0o600 });
+}
+
+async function readLoose(repository: string, name: string, refs: Map<string, string>): Promise<void> {
+  const entries = await readdir(join(repository, name), { withFileTypes: true }).catch(ifGone([]));
+  for (const entry of entries) {
+    const path = `${name}/${entry.name}`;
+    if (entry.isDirectory()) await readLoose(repository, path, refs);
+    else if (!entry.name.endsWith('.lock')) {
+      const id = (await readIfThere(join(repository, path))).trim();
+      if (/^[0-9a-f]{40,64}$/.test(id)) refs.set(path, id);
+    }
+  }
+}
+
+/** Returns the text of a file; '' when there is none. */
+export function readIfThere(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(ifGone(''));
+}
+
+function ifGone<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return value;
+    throw error;
+  };
+}

@@ -1,0 +1,422 @@
+/**
+ * Keeps the repositories of several controls on one database. Each accepted push is recorded in the database: the refs
+ * that it moved, and a pack of its objects. The record is written in the transaction that makes the Release, so what
+ * was accepted is never lost with a disk. The record is the truth, and a repository on a disk is a copy of it: a
+ * control that takes a repository over stores the packs that it lacks and sets the refs, and so does one whose push
+ * could not be recorded.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Transaction } from 'kysely';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { RefUpdate } from '../../protocol/push.ts';
+import { KeyedMutex } from '../../waiting/keyed-mutex.ts';
+import type { Database } from '../db/database.ts';
+import type { Schema } from '../db/schema.ts';
+import type { Home, LeasedHomes } from './leased-homes.ts';
+import { missingObjects, type PackOptions, storePack, writePack } from './packs.ts';
+import { type Refs, readIfThere, readRefs, writeRefs } from './ref-files.ts';
+
+export const keeperLimits = {
+  /** Records after a base that are folded into a new base: a control that takes over stores each of their packs. */
+  steps: 20,
+} as const;
+
+/** Packs that all controls can read. */
+export interface SharedPacks {
+  write(name: string, source: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Throws `not_found`, or `internal` at the end of a damaged content. */
+  read(name: string): AsyncIterable<Uint8Array>;
+}
+
+/** What makes a Release of a push, as far as it records the push. */
+export interface PushRecords {
+  /** Records the prepared push of a repository in `trx`. Throws `conflict` when another control has taken over. */
+  write(trx: Transaction<Schema>, repositoryId: string): Promise<void>;
+}
+
+export interface RepositoryKeeperOptions {
+  readonly db: Database;
+  readonly homes: Pick<LeasedHomes, 'self' | 'mine' | 'take' | 'locate' | 'erase'>;
+  readonly packs: SharedPacks;
+  /** Environment of git. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Folder for packs that are being written; created when needed. */
+  readonly spoolFolder: string;
+  /** Takes a failure of the platform, for the platform's own log. */
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** Where a repository lies, and how it is made. */
+export interface KeptRepository {
+  readonly id: string;
+  readonly path: string;
+  /** Makes an empty repository unless there is one. */
+  readonly make: () => Promise<void>;
+}
+
+/** State of the copy on this disk: it has the objects up to record `number`, and if `isClean` also exactly its refs. */
+interface Copy {
+  readonly number: number;
+  readonly isClean: boolean;
+}
+
+/** A push that git has accepted, and that is not recorded yet. */
+interface Pending {
+  readonly push: string;
+  readonly epoch: number;
+  readonly refs: Readonly<Record<string, string | null>>;
+  readonly shallow: string;
+  readonly blob: string | null;
+}
+
+/** Name of the file in a repository that says how far the copy goes. */
+const copyName = 'trisiel-copy';
+const pinPrefix = 'refs/deployments/';
+
+export class RepositoryKeeper implements PushRecords {
+  readonly #options: RepositoryKeeperOptions;
+  readonly #locks = new KeyedMutex();
+  /** Epoch under which the copy on this disk was found to agree with the record, by repository. */
+  readonly #ready = new Map<string, number>();
+  /** Repositories whose home is this control, as far as is known. */
+  readonly #held = new Set<string>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #folding = new Set<Promise<void>>();
+
+  private constructor(options: RepositoryKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Reads which repositories are this control's. */
+  static async open(options: RepositoryKeeperOptions): Promise<RepositoryKeeper> {
+    const keeper = new RepositoryKeeper(options);
+    for (const id of await options.homes.mine()) keeper.#held.add(id);
+    return keeper;
+  }
+
+  /** Whether this control is the home of a repository, as far as is known. */
+  holds(id: string): boolean {
+    return this.#held.has(id);
+  }
+
+  /**
+   * Makes the copy on this disk agree with the record, and takes the repository if no living control has it. Returns at
+   * once when that is known already. Throws `conflict` where another control has it.
+   */
+  async ready(repository: KeptRepository): Promise<void> {
+    const { id, path } = repository;
+    const home = await this.#take(id, path);
+    if (this.#ready.get(id) === home.epoch && existsSync(path)) return;
+    await this.#locks.run(id, async () => {
+      const now = await this.#take(id, path);
+      if (this.#ready.get(id) === now.epoch && existsSync(path)) return;
+      const isThere = existsSync(path);
+      await repository.make();
+      if (now.isRecorded) await this.#renew(repository, now, isThere);
+      else await this.#recordAll(repository, now);
+      this.#ready.set(id, now.epoch);
+    });
+  }
+
+  /** Returns the recorded refs: name -> object id; null when pushes of this repository are not recorded yet. */
+  async refs(id: string): Promise<Refs | null> {
+    const home = await this.#options.homes.locate(id);
+    if (home?.isRecorded !== true) return null;
+    return this.#merged(await this.#records(id, 0));
+  }
+
+  /** Notes that git may move refs from now on, in a push to a repository that is ready. */
+  async begin({ path }: Pick<KeptRepository, 'path'>): Promise<void> {
+    const { number } = await readCopy(path);
+    await writeCopy(path, { number, isClean: false });
+  }
+
+  /**
+   * Packs the objects that a push has brought and stores them where all controls can read them, after git has moved the
+   * refs. The push is not recorded yet: `write` or `commit` does that.
+   */
+  async prepare({ id, path }: KeptRepository, updates: readonly RefUpdate[]): Promise<void> {
+    const epoch = this.#ready.get(id);
+    if (epoch === undefined) throw elsewhere();
+    const after = await readRefs(path);
+    const moved = new Set(updates.map(({ ref }) => ref));
+    const refs = Object.fromEntries([...moved].map((ref) => [ref, after.get(ref) ?? null]));
+    const wanted = [...new Set(Object.values(refs).filter((oid) => oid !== null))];
+    const others = [...after].filter(([ref]) => !moved.has(ref)).map(([, oid]) => oid);
+    const before = updates.flatMap(({ old }) => old ?? []);
+    const blob = wanted.length === 0 ? null : await this.#pack(path, wanted, [...others, ...before]);
+    const shallow = await readIfThere(join(path, 'shallow'));
+    this.#pending.set(id, { push: randomBytes(12).toString('hex'), epoch, refs, shallow, blob });
+  }
+
+  /**
+   * Records the prepared push of a repository in the transaction `trx`; does nothing when there is none, or when it is
+   * recorded. Throws `conflict` when another control has taken the repository over, so that nothing of `trx` happens.
+   */
+  async write(trx: Transaction<Schema>, id: string): Promise<void> {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return;
+    const { push, epoch, refs, shallow, blob } = pending;
+    const known = trx.selectFrom('repository_records').select('number').where('repository_id', '=', id);
+    if ((await known.where('push', '=', push).executeTakeFirst()) !== undefined) return;
+    const home = await trx
+      .updateTable('repository_homes')
+      .set((eb) => ({ last_number: eb('last_number', '+', 1) }))
+      .where('repository_id', '=', id)
+      .where('home', '=', this.#options.homes.self)
+      .where('epoch', '=', epoch)
+      .returning('last_number')
+      .executeTakeFirst();
+    if (home === undefined) throw elsewhere();
+    const row = { repository_id: id, number: Number(home.last_number), is_base: 0, push, shallow, blob };
+    await trx
+      .insertInto('repository_records')
+      .values({ ...row, refs: JSON.stringify(refs) })
+      .execute();
+  }
+
+  /** Records the prepared push unless a Release has done so. Throws `conflict` as `write` does, and SqlError. */
+  async commit(repository: KeptRepository): Promise<void> {
+    const { id, path } = repository;
+    const push = this.#pending.get(id)?.push;
+    if (push === undefined) return;
+    const { db } = this.#options;
+    await db.transaction().execute((trx) => this.write(trx, id));
+    this.#pending.delete(id);
+    const rows = db.selectFrom('repository_records').select(['number', 'is_base']).where('repository_id', '=', id);
+    const row = await rows.where('push', '=', push).executeTakeFirstOrThrow();
+    await writeCopy(path, { number: Number(row.number), isClean: true });
+    const { count } = await db
+      .selectFrom('repository_records')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('repository_id', '=', id)
+      .executeTakeFirstOrThrow();
+    if (Number(count) > keeperLimits.steps) this.#foldLater(repository);
+  }
+
+  /**
+   * Forgets a push that could not be recorded, or that git has not ended well. The next `ready` sets the refs back to
+   * the record.
+   */
+  async giveUp({ id, path }: KeptRepository): Promise<void> {
+    this.#pending.delete(id);
+    if (existsSync(path)) await this.begin({ path });
+    this.#ready.delete(id);
+  }
+
+  /** Forgets a removed repository, on every control. */
+  async forget(id: string): Promise<void> {
+    this.#pending.delete(id);
+    this.#ready.delete(id);
+    this.#held.delete(id);
+    await this.#options.homes.erase(id);
+  }
+
+  /** Waits for records that are being folded. */
+  async close(): Promise<void> {
+    await Promise.all(this.#folding);
+  }
+
+  async #take(id: string, path: string): Promise<Home> {
+    const { homes } = this.#options;
+    const home = await homes.take(id, !existsSync(path));
+    if (home.controlId === homes.self) {
+      this.#held.add(id);
+      return home;
+    }
+    this.#held.delete(id);
+    this.#ready.delete(id);
+    throw elsewhere();
+  }
+
+  /** Stores the packs that the copy lacks, and sets its refs to those of the record. */
+  async #renew({ id, path }: KeptRepository, home: Home, isThere: boolean): Promise<void> {
+    const copy = isThere ? await readCopy(path) : noCopy;
+    if (copy.isClean && copy.number === home.number) return;
+    await writeCopy(path, { number: copy.number, isClean: false });
+    const records = await this.#records(id, 0);
+    const base = Number(records[0]?.number ?? 0);
+    for (const { number, blob } of records)
+      if (blob !== null && (Number(number) > copy.number || copy.number < base))
+        await storePack({ ...this.#at(path), chunks: this.#options.packs.read(blob) });
+    const refs = new Map(this.#merged(records));
+    const shallow = records.at(-1)?.shallow ?? '';
+    if (shallow === '') await rm(join(path, 'shallow'), { force: true });
+    else await writeFile(join(path, 'shallow'), shallow, { mode: 0o600 });
+    const pins = await this.#pins(id);
+    const oids = [...new Set([...refs.values(), ...pins.values()])];
+    const missing = await missingObjects({ ...this.#at(path), oids });
+    const lost = [...refs].find(([, oid]) => missing.has(oid));
+    if (lost !== undefined)
+      throw new PlatformError('internal', `the record of repository ${id} lacks the object of ${lost[0]}`);
+    for (const [pin, oid] of pins) if (!missing.has(oid)) refs.set(pin, oid);
+    await setRefs(path, refs);
+    await this.#setHead(id, path);
+    await writeCopy(path, { number: Number(records.at(-1)?.number ?? 0), isClean: true });
+  }
+
+  /** Records all that a repository of this control has, for the first time. */
+  async #recordAll({ id, path }: KeptRepository, home: Home): Promise<void> {
+    const { db, homes } = this.#options;
+    const all = await readRefs(path);
+    const refs = Object.fromEntries([...all].filter(([ref]) => !ref.startsWith(pinPrefix)));
+    const blob = all.size === 0 ? null : await this.#pack(path, [...new Set(all.values())], []);
+    const shallow = await readIfThere(join(path, 'shallow'));
+    const number = all.size === 0 ? 0 : 1;
+    await db.transaction().execute(async (trx) => {
+      const { numUpdatedRows } = await trx
+        .updateTable('repository_homes')
+        .set({ is_recorded: 1, last_number: number })
+        .where('repository_id', '=', id)
+        .where('home', '=', homes.self)
+        .where('epoch', '=', home.epoch)
+        .where('is_recorded', '=', 0)
+        .executeTakeFirst();
+      if (numUpdatedRows === 0n) throw elsewhere();
+      if (all.size === 0) return;
+      const row = { repository_id: id, number, is_base: 1, push: randomBytes(12).toString('hex'), shallow, blob };
+      await trx
+        .insertInto('repository_records')
+        .values({ ...row, refs: JSON.stringify(refs) })
+        .execute();
+    });
+    await writeCopy(path, { number, isClean: true });
+  }
+
+  #foldLater(repository: KeptRepository): void {
+    const folding = this.fold(repository)
+      .catch((error: unknown) => this.#options.report(`the records of ${repository.id} could not be folded`, error))
+      .finally(() => this.#folding.delete(folding));
+    this.#folding.add(folding);
+  }
+
+  /** Replaces all records of a repository, up to the present one, by one base. Pushes may go on meanwhile. */
+  async fold({ id, path }: KeptRepository): Promise<void> {
+    await this.#locks.run(`fold ${id}`, async () => {
+      const { db, homes } = this.#options;
+      const epoch = this.#ready.get(id);
+      const records = await this.#records(id, 0);
+      const last = records.at(-1);
+      if (epoch === undefined || last === undefined || records.length <= 1) return;
+      const refs = this.#merged(records);
+      const pins = [...(await this.#pins(id)).values()];
+      const missing = await missingObjects({ ...this.#at(path), oids: pins });
+      const wanted = [...new Set([...refs.values(), ...pins.filter((oid) => !missing.has(oid))])];
+      const blob = wanted.length === 0 ? null : await this.#pack(path, wanted, []);
+      await db.transaction().execute(async (trx) => {
+        const home = await trx
+          .selectFrom('repository_homes')
+          .select('epoch')
+          .where('repository_id', '=', id)
+          .where('home', '=', homes.self)
+          .where('epoch', '=', epoch)
+          .forNoKeyUpdate()
+          .executeTakeFirst();
+        if (home === undefined) return;
+        const base = { is_base: 1, refs: JSON.stringify(Object.fromEntries(refs)), blob };
+        const of = trx.deleteFrom('repository_records').where('repository_id', '=', id);
+        await of.where('number', '<', last.number).execute();
+        const row = trx.updateTable('repository_records').set(base).where('repository_id', '=', id);
+        await row.where('number', '=', last.number).execute();
+      });
+    });
+  }
+
+  async #records(id: string, after: number) {
+    return this.#options.db
+      .selectFrom('repository_records')
+      .select(['number', 'refs', 'shallow', 'blob'])
+      .where('repository_id', '=', id)
+      .where('number', '>', after)
+      .orderBy('number')
+      .execute();
+  }
+
+  #merged(records: readonly { readonly refs: string }[]): Refs {
+    const refs = new Map<string, string>();
+    for (const record of records)
+      // Written by prepare, #recordAll and fold.
+      for (const [ref, oid] of Object.entries(JSON.parse(record.refs) as Pending['refs']))
+        if (oid === null) refs.delete(ref);
+        else refs.set(ref, oid);
+    return refs;
+  }
+
+  /** Returns the pins that the repository must have: ref -> commit of a Deployment that is live or was. */
+  async #pins(id: string): Promise<Refs> {
+    const rows = await this.#options.db
+      .selectFrom('deployments')
+      .select(['number', 'commit'])
+      .where('handler_id', '=', id)
+      .where('state', 'in', ['live', 'retired'])
+      .execute();
+    return new Map(rows.map(({ number, commit }) => [`${pinPrefix}${number}`, commit]));
+  }
+
+  async #setHead(id: string, path: string): Promise<void> {
+    const query = this.#options.db.selectFrom('handlers').select('deploy_branch').where('id', '=', id);
+    const branch = (await query.executeTakeFirst())?.deploy_branch ?? 'main';
+    await writeFile(join(path, 'HEAD'), `ref: refs/heads/${branch}\n`, { mode: 0o600 });
+  }
+
+  /** Packs objects and stores the pack. Returns its name; null: there are no objects. */
+  async #pack(path: string, wanted: readonly string[], excluded: readonly string[]): Promise<string | null> {
+    const pack = await writePack({ ...this.#at(path), folder: this.#options.spoolFolder, wanted, excluded });
+    try {
+      if (pack.objects === 0) return null;
+      const name = `${pack.sha256}-pack`;
+      await this.#options.packs.write(name, pack.chunks());
+      return name;
+    } finally {
+      await pack.remove();
+    }
+  }
+
+  #at(repository: string): PackOptions {
+    return { repository, environment: this.#options.environment };
+  }
+}
+
+/**
+ * Forgets all records, in a database that has no other controls: pushes are not recorded there, so the records would be
+ * outdated when the data is moved to a database of several controls later.
+ */
+export async function forgetRecords(db: Database): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await trx.updateTable('repository_homes').set({ is_recorded: 0, last_number: 0 }).where('is_recorded', '=', 1).execute();
+    await trx.deleteFrom('repository_records').execute();
+    await trx.deleteFrom('blob_pieces').execute();
+    await trx.deleteFrom('blobs').execute();
+  });
+}
+
+const noCopy: Copy = { number: 0, isClean: false };
+
+/** Reads how far a copy goes; nowhere when that was never written, or not whole. */
+async function readCopy(path: string): Promise<Copy> {
+  const match = /^(\d{1,15}) (clean|moving)\n$/.exec(await readIfThere(join(path, copyName)));
+  return match === null ? noCopy : { number: Number(match[1]), isClean: match[2] === 'clean' };
+}
+
+async function writeCopy(path: string, { number, isClean }: Copy): Promise<void> {
+  const file = join(path, copyName);
+  await writeFile(`${file}.new`, `${number} ${isClean ? 'clean' : 'moving'}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
+
+/** Replaces all refs of a repository that no git process changes. */
+async function setRefs(path: string, refs: Refs): Promise<void> {
+  await writeRefs(path, refs);
+  for (const folder of ['heads', 'tags', 'deployments'])
+    await rm(join(path, 'refs', folder), { recursive: true, force: true });
+  for (const folder of ['heads', 'tags']) await mkdir(join(path, 'refs', folder), { recursive: true, mode: 0o700 });
+}
+
+function elsewhere(): PlatformError {
+  return new PlatformError('conflict', 'the repository of this handler has moved to another server of this platform', {
+    hints: ['try again'],
+  });
+}

@@ -1,0 +1,61 @@
+/** Watches one push on its way through git's hooks. */
+import { PlatformError } from '../../protocol/errors.ts';
+import type { Print, PushedObjects, PushSession, RefUpdate } from '../../protocol/push.ts';
+import type { PushRecord } from './repositories.ts';
+
+/**
+ * Records whether git has been allowed to move the refs. Where pushes are recorded for other controls, makes sure that
+ * no push is accepted that is not recorded.
+ */
+export class WatchedSession implements PushSession {
+  readonly #session: PushSession;
+  readonly #record: PushRecord | null;
+  readonly #updates: readonly RefUpdate[];
+  #isSettled = false;
+  #isRecorded = false;
+  accepted = false;
+  /** Reason for which a push that git has accepted is not recorded, so that it has not happened; null: none. */
+  lost: unknown = null;
+
+  constructor(
+    session: PushSession,
+    { record, updates }: { readonly record: PushRecord | null; readonly updates: readonly RefUpdate[] },
+  ) {
+    this.#session = session;
+    this.#record = record;
+    this.#updates = updates;
+  }
+
+  async preReceive(objects: PushedObjects, print: Print, signal: AbortSignal): Promise<boolean> {
+    const accepted = await this.#session.preReceive(objects, print, signal);
+    if (accepted) await this.#record?.begin();
+    this.accepted = accepted;
+    return accepted;
+  }
+
+  async postReceive(print: Print): Promise<void> {
+    if (this.#record === null) return this.#session.postReceive(print);
+    try {
+      await this.#record.prepare(this.#updates);
+      await this.#session.postReceive(print);
+      // The first Release has recorded the push; one without a Release is recorded here.
+      await this.#record.commit();
+      this.#isRecorded = true;
+    } catch (error) {
+      this.lost = error;
+    }
+  }
+
+  /** Takes a push back that git has accepted and that is not recorded: post-receive has failed or did not run. */
+  async settle(): Promise<void> {
+    if (this.#record === null || !this.accepted || this.#isSettled) return;
+    this.#isSettled = true;
+    if (this.#isRecorded) return;
+    this.lost ??= new PlatformError('unavailable', 'git was ended on the server before the push was recorded');
+    await this.#record.giveUp();
+  }
+
+  ended(): Promise<void> {
+    return this.#session.ended();
+  }
+}

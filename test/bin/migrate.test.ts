@@ -1,0 +1,152 @@
+/** `trisiel migrate`: a data folder to PostgreSQL and back, killed in the middle, refused where it must be. */
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { dumpDatabase } from '../../src/control/backup/database-dump.ts';
+import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
+import { takeDataFolder } from '../../src/bin/data-folder.ts';
+import { command } from '../support/database.ts';
+import { removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
+import { type PostgresServer, postgresMissing, startPostgres } from '../support/postgres.ts';
+import { trisiel } from '../support/trisiel.ts';
+
+const program = fileURLToPath(new URL('../../src/bin/migrate.ts', import.meta.url));
+if (postgresMissing !== null) process.stderr.write(`skipped: migrate: ${postgresMissing}\n`);
+
+describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
+  let server: PostgresServer;
+  let made = 0;
+
+  beforeAll(async () => {
+    server = await startPostgres();
+  });
+
+  afterAll(async () => {
+    await server.close();
+    await removeTemporaryFolders();
+  });
+
+  async function emptyDatabase(): Promise<string> {
+    made += 1;
+    await command(server, `create database m${made}`);
+    return server.url(`m${made}`);
+  }
+
+  /** Makes a data folder with rows of many kinds, among them bytes, NUL, numbers with a fraction, many rows. */
+  async function platform(): Promise<string> {
+    const folder = await temporaryFolder();
+    const db = await openDatabase({ file: join(folder, 'trisiel.db') });
+    await db.insertInto('settings').values({ key: 'platform_id', value: 'the-platform' }).execute();
+    const user = { id: 'u1', name: 'ada', password_hash: 'x', created_ms: 1_700_000_000_000 };
+    await db.insertInto('users').values(user).execute();
+    const handler = { id: 'h1', name: 'otter', owner_id: 'u1', deploy_branch: 'main', created_ms: 1, deleted_ms: null };
+    await db.insertInto('handlers').values({ ...handler, next_number: 3 }).execute();
+    for (let n = 0; n < 150; n += 1) {
+      const value = { bucket: 'b', key: `k\0${n}ü`, value: randomBytes(100 + n), updated_ms: n };
+      await db.insertInto('kv').values({ handler_id: 'h1', ...value }).execute();
+    }
+    const counts = { invocations: 1, failures: 0, gas: 9_007_199_254_740_991, bytes_in: 0, bytes_out: 3 };
+    const rows = Array.from({ length: 1_200 }, (_, n) => ({
+      ...{ handler_id: 'h1', deployment: 1, minute_ms: n * 60_000, duration_ms: n / 7 },
+      ...counts,
+    }));
+    for (let at = 0; at < rows.length; at += 100)
+      await db.insertInto('usage').values(rows.slice(at, at + 100)).execute();
+    await db.close();
+    const identity = { controlId: 'c1', platformId: 'the-platform', database: 'sqlite' };
+    await writeFile(join(folder, 'control.json'), `${JSON.stringify(identity)}\n`);
+    await writeFile(join(folder, 'env.key'), `${'ab'.repeat(32)}\n`, { mode: 0o600 });
+    await mkdir(join(folder, 'repos', 'h1.git', 'refs', 'heads'), { recursive: true });
+    await writeFile(join(folder, 'repos', 'h1.git', 'HEAD'), 'ref: refs/heads/main\n');
+    return folder;
+  }
+
+  /** All rows of a database, sorted within each table, so that both kinds compare. */
+  async function rowsOf(location: DatabaseLocation): Promise<ReadonlyMap<string, readonly string[]>> {
+    const folder = await temporaryFolder();
+    const { tables } = await dumpDatabase({ location, folder, onRow: () => {} });
+    const entries = tables.map(async (table) => {
+      const [columns = '', ...lines] = (await readFile(join(folder, `${table}.ndjson`), 'utf8')).trim().split('\n');
+      const names = JSON.parse(columns) as string[];
+      const objects = lines.map((line) => {
+        const cells = JSON.parse(line) as unknown[];
+        return JSON.stringify(names.map((name, at) => [name, cells[at]]).sort());
+      });
+      return [table, objects.sort()] as const;
+    });
+    return new Map(await Promise.all(entries));
+  }
+
+  const migrate = (folder: string, to: string, env: Record<string, string> = {}) =>
+    trisiel('migrate', ['--to', to], { TRISIEL_DATA: folder, ...env });
+
+  it('moves everything there and back: rows, key, repositories', async () => {
+    const folder = await platform();
+    const before = await rowsOf({ file: join(folder, 'trisiel.db') });
+    const url = await emptyDatabase();
+    const there = await migrate(folder, url);
+    expect(there.stderr).toBe('');
+    expect(there.status).toBe(0);
+    expect(there.stdout).toContain('verified usage: 1200 rows');
+    expect(await rowsOf({ url })).toEqual(before);
+    expect(await readdir(folder)).not.toContain('trisiel.db');
+
+    const target = join(await temporaryFolder(), 'back');
+    const back = await migrate(folder, `sqlite:${target}`, { TRISIEL_DATABASE: url });
+    expect(back.stderr).toBe('');
+    expect(back.status).toBe(0);
+    expect(await rowsOf({ file: join(target, 'trisiel.db') })).toEqual(before);
+    expect(await readFile(join(target, 'env.key'), 'utf8')).toBe(await readFile(join(folder, 'env.key'), 'utf8'));
+    expect(await readFile(join(target, 'repos', 'h1.git', 'HEAD'), 'utf8')).toBe('ref: refs/heads/main\n');
+    expect(JSON.parse(await readFile(join(target, 'control.json'), 'utf8'))).toMatchObject({ database: 'sqlite' });
+  });
+
+  it('killed in the middle of a table, it goes on where it was, and no control starts on the half', async () => {
+    const folder = await platform();
+    const before = await rowsOf({ file: join(folder, 'trisiel.db') });
+    const url = await emptyDatabase();
+    const child = spawn(process.execPath, [program, '--to', url], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TRISIEL_DATA: folder },
+    });
+    for await (const line of createInterface({ input: child.stdout }))
+      if (line === 'moving usage: 500 rows') child.kill('SIGKILL');
+    if (child.signalCode === null && child.exitCode === null) await once(child, 'exit');
+    expect(child.signalCode).toBe('SIGKILL');
+    await expect(openDatabase({ url })).rejects.toMatchObject({ code: 'unavailable' });
+    const again = await migrate(folder, url);
+    expect(again.stderr).toBe('');
+    expect(again.status).toBe(0);
+    expect(again.stdout).not.toMatch(/moving users/);
+    expect(await rowsOf({ url })).toEqual(before);
+    await (await openDatabase({ url })).close();
+  });
+
+  it('refuses a target that is not empty, a folder in use, and a target of another move', async () => {
+    const folder = await platform();
+    const url = await emptyDatabase();
+    await (await openDatabase({ url })).close();
+    const full = await migrate(folder, url);
+    expect([full.status, full.stderr]).toEqual([2, expect.stringContaining('the target is not empty')]);
+    const held = takeDataFolder({ path: folder, readableByGuests: [] });
+    const used = await migrate(folder, await emptyDatabase());
+    held.release();
+    expect([used.status, used.stderr]).toEqual([2, expect.stringContaining('is in use by another control')]);
+    const nowhere = await migrate(folder, 'mysql://x');
+    expect([nowhere.status, nowhere.stderr]).toEqual([2, expect.stringContaining('neither postgres://')]);
+    expect(await readdir(folder)).toContain('trisiel.db');
+  });
+
+  it('is a command of trisiel', async () => {
+    const launcher = fileURLToPath(new URL('../../bin/trisiel.js', import.meta.url));
+    const { stdout } = await new Promise<{ stdout: string }>((resolve) =>
+      execFile(process.execPath, [launcher, '--help'], (_error, out) => resolve({ stdout: out })),
+    );
+    expect(stdout).toContain('trisiel migrate --to postgres://');
+  });
+});
