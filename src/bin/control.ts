@@ -38,8 +38,8 @@ import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
 import { SqlRepoHome } from '../control/git/repo-home.ts';
-import { forgetRecords } from '../control/git/repository-keeper.ts';
 import { Repositories } from '../control/git/repositories.ts';
+import { forgetRecords } from '../control/git/repository-keeper.ts';
 import { HandlerAccess } from '../control/handlers/access.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
@@ -202,7 +202,17 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     report,
   });
   const disk = await ArtifactStore.open(data('artifacts'));
-  const many = db.isShared ? await joinOthers({ db, self: identity.controlId, disk, dataFolder: config.dataFolder, gitEnvironment, now, report }) : null;
+  const many = db.isShared
+    ? await joinOthers({
+        db,
+        self: identity.controlId,
+        disk,
+        dataFolder: config.dataFolder,
+        gitEnvironment,
+        now,
+        report,
+      })
+    : null;
   if (many === null) await forgetRecords(db);
   const artifacts = many?.artifacts ?? disk;
   const repositories = await Repositories.open({
@@ -377,7 +387,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     notReady: () => [
       ...(isStarted ? [] : ['the platform is starting']),
       ...(fleet.list().some(({ isServing }) => isServing) ? [] : ['no runner serves']),
-      ...(lease.isHeld && membership?.isHeld !== false ? [] : ['another control works with a copy of this data folder']),
+      ...(lease.isHeld && membership?.isHeld !== false
+        ? []
+        : ['another control works with a copy of this data folder']),
     ],
     identity: { platformId, bootId },
     imports: listedFunctions.map(({ module, name, abi, signatures }) => ({
@@ -431,7 +443,9 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     // Records what an earlier version, or a move from SQLite, left on this disk alone.
     for (const id of (await many?.homes.unrecorded()) ?? []) await repositories.create(id);
   };
-  const sharing = shareOld().catch((error: unknown) => report('what only this disk has could not be stored for all controls', error));
+  const sharing = shareOld().catch((error: unknown) =>
+    report('what only this disk has could not be stored for all controls', error),
+  );
   const measured = quota.measureAll();
 
   const housekeeping = setInterval(() => {

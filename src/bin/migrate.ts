@@ -4,8 +4,8 @@
  * a stopped platform from PostgreSQL into a new folder, with everything in it. Both go on after a kill.
  */
 import { randomBytes } from 'node:crypto';
-import { copyFile, cp, mkdir, readdir, rename } from 'node:fs/promises';
 import { existsSync } from 'node:fs';
+import { copyFile, cp, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
@@ -96,6 +96,8 @@ async function toSqlite({
   if (!existsSync(file) && (await readdir(target)).length > 0)
     throw new PlatformError('conflict', `the folder ${target} is not empty`, { hints: ['name a new one'] });
   const held = takeDataFolder({ path: target, readableByGuests: [] });
+  // The file holds password hashes, so only its owner may read it.
+  await (await open(file, 'a', 0o600)).close();
   const to = await openAsItIs({ file });
   try {
     const from = await openAsItIs({ url });
@@ -126,11 +128,7 @@ async function toSqlite({
 
 /** Throws `conflict` while a control works with the database. */
 async function refuseLiving(db: Database): Promise<void> {
-  const living = await db
-    .selectFrom('controls')
-    .select('url')
-    .where('expires_ms', '>', databaseMs(db))
-    .execute();
+  const living = await db.selectFrom('controls').select('url').where('expires_ms', '>', databaseMs(db)).execute();
   if (living.length === 0) return;
   throw new PlatformError('conflict', 'controls work with the database: stop them all', {
     details: living.map(({ url }) => url),
@@ -212,9 +210,11 @@ async function hasDeployments(db: Database, handlerId: string): Promise<boolean>
 }
 
 function onStep(table: string, rows: number): void {
-  process.stdout.write(`moving ${table}: ${rows} rows\n`);
+  if (rows > 0) process.stdout.write(`moving ${table}: ${rows} rows\n`);
 }
 
 function tell(tables: readonly MovedTable[]): void {
-  for (const { table, rows, sum } of tables) process.stdout.write(`verified ${table}: ${rows} rows, sum ${sum}\n`);
+  for (const { table, rows, sum } of tables)
+    if (rows > 0) process.stdout.write(`verified ${table}: ${rows} rows, sum ${sum}\n`);
+  process.stdout.write(`verified: ${tables.length} tables are the same on both sides\n`);
 }

@@ -2,19 +2,21 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { takeDataFolder } from '../../src/bin/data-folder.ts';
 import { dumpDatabase } from '../../src/control/backup/database-dump.ts';
 import { type DatabaseLocation, openDatabase } from '../../src/control/db/database.ts';
-import { takeDataFolder } from '../../src/bin/data-folder.ts';
 import { command } from '../support/database.ts';
-import { removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
+import { commit, git, makeRepo, removeTemporaryFolders, temporaryFolder } from '../support/e2e.ts';
+import { startDoor } from '../support/git-platform.ts';
 import { type PostgresServer, postgresMissing, startPostgres } from '../support/postgres.ts';
 import { trisiel } from '../support/trisiel.ts';
 
+const hello = new URL('../../fixtures/guests/cwa/hello.wasm', import.meta.url);
 const program = fileURLToPath(new URL('../../src/bin/migrate.ts', import.meta.url));
 if (postgresMissing !== null) process.stderr.write(`skipped: migrate: ${postgresMissing}\n`);
 
@@ -45,10 +47,16 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
     const user = { id: 'u1', name: 'ada', password_hash: 'x', created_ms: 1_700_000_000_000 };
     await db.insertInto('users').values(user).execute();
     const handler = { id: 'h1', name: 'otter', owner_id: 'u1', deploy_branch: 'main', created_ms: 1, deleted_ms: null };
-    await db.insertInto('handlers').values({ ...handler, next_number: 3 }).execute();
+    await db
+      .insertInto('handlers')
+      .values({ ...handler, next_number: 3 })
+      .execute();
     for (let n = 0; n < 150; n += 1) {
       const value = { bucket: 'b', key: `k\0${n}ü`, value: randomBytes(100 + n), updated_ms: n };
-      await db.insertInto('kv').values({ handler_id: 'h1', ...value }).execute();
+      await db
+        .insertInto('kv')
+        .values({ handler_id: 'h1', ...value })
+        .execute();
     }
     const counts = { invocations: 1, failures: 0, gas: 9_007_199_254_740_991, bytes_in: 0, bytes_out: 3 };
     const rows = Array.from({ length: 1_200 }, (_, n) => ({
@@ -56,7 +64,10 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
       ...counts,
     }));
     for (let at = 0; at < rows.length; at += 100)
-      await db.insertInto('usage').values(rows.slice(at, at + 100)).execute();
+      await db
+        .insertInto('usage')
+        .values(rows.slice(at, at + 100))
+        .execute();
     await db.close();
     const identity = { controlId: 'c1', platformId: 'the-platform', database: 'sqlite' };
     await writeFile(join(folder, 'control.json'), `${JSON.stringify(identity)}\n`);
@@ -104,6 +115,44 @@ describe.skipIf(postgresMissing !== null)('trisiel migrate', () => {
     expect(await readFile(join(target, 'env.key'), 'utf8')).toBe(await readFile(join(folder, 'env.key'), 'utf8'));
     expect(await readFile(join(target, 'repos', 'h1.git', 'HEAD'), 'utf8')).toBe('ref: refs/heads/main\n');
     expect(JSON.parse(await readFile(join(target, 'control.json'), 'utf8'))).toMatchObject({ database: 'sqlite' });
+  });
+
+  it('moves a platform with a repository: it is recorded in PostgreSQL, and restored from the record on the way back', async () => {
+    const folder = await temporaryFolder();
+    const before = await startDoor({ dataFolder: folder });
+    const user = await before.user('ada');
+    const repo = await makeRepo({ 'hello.wasm': await readFile(hello) });
+    expect((await before.push(user, repo, 'otter')).status).toBe(0);
+    await before.db.insertInto('settings').values({ key: 'platform_id', value: 'the-platform' }).execute();
+    await before.close();
+    const identity = { controlId: 'c1', platformId: 'the-platform', database: 'sqlite' };
+    await writeFile(join(folder, 'control.json'), `${JSON.stringify(identity)}\n`);
+    const url = await emptyDatabase();
+    const there = await migrate(folder, url);
+    expect([there.status, there.stderr]).toEqual([0, '']);
+
+    const many = await startDoor({ dataFolder: folder, database: { url }, controlId: 'c1' });
+    await commit(repo, { 'notes.txt': 'a branch, which only PostgreSQL knows' });
+    expect((await many.push(user, repo, 'otter', 'main:refs/tags/later')).status).toBe(0);
+    const listed = (await git(repo, 'ls-remote', many.remote(user, 'otter'))).stdout.split('\n').sort();
+    expect(listed.join('\n')).toContain('refs/tags/later');
+    await many.close();
+
+    // Without the repository on this disk: the record has it.
+    await rm(join(folder, 'repos'), { recursive: true });
+    const target = join(await temporaryFolder(), 'back');
+    const back = await migrate(folder, `sqlite:${target}`, { TRISIEL_DATABASE: url });
+    expect([back.status, back.stderr]).toEqual([0, '']);
+    const after = await startDoor({ dataFolder: target });
+    try {
+      const now = (await git(repo, 'ls-remote', after.remote(user, 'otter'))).stdout.split('\n').sort();
+      expect(now).toEqual(listed);
+      const { specs } = await after.deployments.releaseState();
+      expect(specs.map(({ label, number }) => [label, number])).toEqual([['otter', 1]]);
+      expect(await after.artifacts.has(specs[0]!.artifact)).toBe(true);
+    } finally {
+      await after.close();
+    }
   });
 
   it('killed in the middle of a table, it goes on where it was, and no control starts on the half', async () => {

@@ -1,6 +1,7 @@
 /** Two or more controls with runners on one PostgreSQL database: pushes through all of them, one killed with its disk. */
-import { rm } from 'node:fs/promises';
+
 import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command } from '../support/database.ts';
@@ -15,9 +16,9 @@ import {
   remoteUrl,
   removeTemporaryFolders,
   startPlatform,
-  temporaryFolder,
   type TestPlatform,
   type TestUser,
+  temporaryFolder,
 } from '../support/e2e.ts';
 import { printing } from '../support/e2e-guests.ts';
 import { type PostgresServer, postgresMissing, postgresPassword, startPostgres } from '../support/postgres.ts';

@@ -28,7 +28,12 @@ export interface Dump {
 export type Row = Readonly<Record<string, unknown>>;
 
 /** Tables that are not written: leases and living controls mean nothing later, and the header lists the migrations. */
-export const leftOut: ReadonlySet<string> = new Set(['leases', 'controls', 'kysely_migration', 'kysely_migration_lock']);
+export const leftOut: ReadonlySet<string> = new Set([
+  'leases',
+  'controls',
+  'kysely_migration',
+  'kysely_migration_lock',
+]);
 
 /** Rows that one FETCH brings from PostgreSQL. */
 const fetchedRows = 500;

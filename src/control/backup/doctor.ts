@@ -17,7 +17,6 @@ import type { Schema } from '../db/schema.ts';
 import { readEffectiveManifest } from '../deploy/effective-manifest.ts';
 import { readRefs } from '../git/ref-files.ts';
 
-
 /** One fault. `check` is a stable name, for scripts. */
 export interface FolderFinding {
   readonly check: Check;

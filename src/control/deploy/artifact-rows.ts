@@ -16,7 +16,11 @@ export class ArtifactRows {
    * of recorded pushes.
    */
   async used(): Promise<ReadonlySet<string>> {
-    const packs = await this.#db.selectFrom('repository_records').select('blob').where('blob', 'is not', null).execute();
+    const packs = await this.#db
+      .selectFrom('repository_records')
+      .select('blob')
+      .where('blob', 'is not', null)
+      .execute();
     const rows = await this.#db.selectFrom('deployments').select(['artifact', 'manifest']).distinct().execute();
     const names = rows.flatMap(({ artifact, manifest }) => {
       const { files } = readEffectiveManifest(manifest);

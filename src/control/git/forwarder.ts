@@ -105,8 +105,7 @@ export class Forwarder {
     const endMs = now() + forwardLimits.lostMs;
     for (;;) {
       let home = await homes.locate(repositoryId);
-      if (home !== null && home.controlId !== homes.self && !home.isAlive)
-        home = await homes.take(repositoryId, false);
+      if (home !== null && home.controlId !== homes.self && !home.isAlive) home = await homes.take(repositoryId, false);
       if (home === null || home.controlId === homes.self) return false;
       if (exchange.req.headers[forwardedField] !== undefined) throw moving();
       if (home.isAlive && (await this.#pass(exchange, home, repositoryId))) return true;
@@ -233,15 +232,16 @@ async function relay({ req, res }: Pick<Exchange, 'req' | 'res'>, incoming: Inco
   // An answer before the end of the request: the client is told to stop sending, as by the other control.
   if (!req.complete) res.setHeader('connection', 'close');
   for await (const chunk of incoming)
-    if (!res.write(chunk)) await new Promise<void>((resolve) => {
-      const done = (): void => {
-        res.off('drain', done);
-        res.off('close', done);
-        resolve();
-      };
-      res.on('drain', done);
-      res.on('close', done);
-    });
+    if (!res.write(chunk))
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          res.off('drain', done);
+          res.off('close', done);
+          resolve();
+        };
+        res.on('drain', done);
+        res.on('close', done);
+      });
   if (!req.complete) {
     req.unpipe();
     req.resume();
@@ -259,10 +259,14 @@ function ended(stream: IncomingMessage | Exchange['res']): Promise<void> {
 }
 
 function moving(): PlatformError {
-  return new PlatformError('unavailable', 'the repository of this handler is moving to another server of this platform', {
-    hints: ['try again in a moment'],
-    retryAfterSeconds: 3,
-  });
+  return new PlatformError(
+    'unavailable',
+    'the repository of this handler is moving to another server of this platform',
+    {
+      hints: ['try again in a moment'],
+      retryAfterSeconds: 3,
+    },
+  );
 }
 
 function away(): PlatformError {

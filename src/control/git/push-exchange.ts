@@ -182,7 +182,8 @@ export class PushExchange {
       await repositories.sweep(handlerId);
       await session.settle();
       await session.ended();
-      if (session.accepted && session.lost === null) await this.#audit({ id: handlerId, name: handlerName }, commands.updates);
+      if (session.accepted && session.lost === null)
+        await this.#audit({ id: handlerId, name: handlerName }, commands.updates);
       if (handler === null && !(await access.exists(handlerId))) await repositories.remove(handlerId);
     }
     finish();

@@ -337,8 +337,8 @@ export class RepositoryKeeper implements PushRecords {
 
   #merged(records: readonly { readonly refs: string }[]): Refs {
     const refs = new Map<string, string>();
+    // Written by prepare, #recordAll and fold.
     for (const record of records)
-      // Written by prepare, #recordAll and fold.
       for (const [ref, oid] of Object.entries(JSON.parse(record.refs) as Pending['refs']))
         if (oid === null) refs.delete(ref);
         else refs.set(ref, oid);
@@ -386,7 +386,11 @@ export class RepositoryKeeper implements PushRecords {
  */
 export async function forgetRecords(db: Database): Promise<void> {
   await db.transaction().execute(async (trx) => {
-    await trx.updateTable('repository_homes').set({ is_recorded: 0, last_number: 0 }).where('is_recorded', '=', 1).execute();
+    await trx
+      .updateTable('repository_homes')
+      .set({ is_recorded: 0, last_number: 0 })
+      .where('is_recorded', '=', 1)
+      .execute();
     await trx.deleteFrom('repository_records').execute();
     await trx.deleteFrom('blob_pieces').execute();
     await trx.deleteFrom('blobs').execute();

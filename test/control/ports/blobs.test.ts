@@ -26,7 +26,11 @@ async function inDatabase(folder: string): Promise<DatabaseBlobs> {
 }
 
 async function damageRow(name: string): Promise<void> {
-  await opened[0]!.updateTable('blob_pieces').set({ bytes: Buffer.from('other') }).where('name', '=', name).execute();
+  await opened[0]!
+    .updateTable('blob_pieces')
+    .set({ bytes: Buffer.from('other') })
+    .where('name', '=', name)
+    .execute();
 }
 
 async function damageFile(folder: string, name: string): Promise<void> {
@@ -48,7 +52,10 @@ const versions: readonly Version[] = [
   {
     name: 'the database, cached in a folder',
     async open(folder) {
-      return new SharedBlobs({ local: await ArtifactStore.open(join(folder, 'disk')), shared: await inDatabase(folder) });
+      return new SharedBlobs({
+        local: await ArtifactStore.open(join(folder, 'disk')),
+        shared: await inDatabase(folder),
+      });
     },
     async damage(folder, name) {
       await damageFile(folder, name);

@@ -1,69 +1,74 @@
 /** What every version of the port RepoHome promises. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Database } from '../../../src/control/db/database.ts';
+import type { Database } from '../../../src/control/db/database.ts';
 import { Membership } from '../../../src/control/db/membership.ts';
-import { claimHere, SqlRepoHome } from '../../../src/control/git/repo-home.ts';
 import { LeasedHomes } from '../../../src/control/git/leased-homes.ts';
+import { claimHere, SqlRepoHome } from '../../../src/control/git/repo-home.ts';
 import type { RepoHome } from '../../../src/protocol/ports.ts';
 import { onEachDatabase, type TemporaryDatabase } from '../../support/database.ts';
 
 const versions = [
-  { name: 'kept by the first control', make: (db: Database, self: string) => new SqlRepoHome({ db, self, now: () => 1 }) },
+  {
+    name: 'kept by the first control',
+    make: (db: Database, self: string) => new SqlRepoHome({ db, self, now: () => 1 }),
+  },
   { name: 'leased', make: (db: Database, self: string) => new LeasedHomes({ db, self, now: () => 1 }) },
 ];
 
-onEachDatabase('homes of repositories', (dialect) => describe.each(versions)('$name', ({ make }) => {
-  let store: TemporaryDatabase;
-  let one: RepoHome;
-  let two: RepoHome;
+onEachDatabase('homes of repositories', (dialect) =>
+  describe.each(versions)('$name', ({ make }) => {
+    let store: TemporaryDatabase;
+    let one: RepoHome;
+    let two: RepoHome;
 
-  beforeEach(async () => {
-    store = await dialect.temporary();
-    one = make(store.db, 'one');
-    two = make(await store.open(), 'two');
-  });
+    beforeEach(async () => {
+      store = await dialect.temporary();
+      one = make(store.db, 'one');
+      two = make(await store.open(), 'two');
+    });
 
-  afterEach(() => store.close());
+    afterEach(() => store.close());
 
-  test('the first to claim a repository keeps it, whoever asks', async () => {
-    expect(await one.claim(['a', 'b'])).toEqual(
-      new Map([
-        ['a', 'one'],
-        ['b', 'one'],
-      ]),
-    );
-    expect(await two.claim(['b', 'c'])).toEqual(
-      new Map([
-        ['b', 'one'],
-        ['c', 'two'],
-      ]),
-    );
-    expect(await one.of(['a', 'b', 'c', 'd'])).toEqual(
-      new Map([
-        ['a', 'one'],
-        ['b', 'one'],
-        ['c', 'two'],
-      ]),
-    );
-    await claimHere(one, 'a');
-    await expect(claimHere(two, 'a')).rejects.toMatchObject({ code: 'conflict' });
-  });
+    test('the first to claim a repository keeps it, whoever asks', async () => {
+      expect(await one.claim(['a', 'b'])).toEqual(
+        new Map([
+          ['a', 'one'],
+          ['b', 'one'],
+        ]),
+      );
+      expect(await two.claim(['b', 'c'])).toEqual(
+        new Map([
+          ['b', 'one'],
+          ['c', 'two'],
+        ]),
+      );
+      expect(await one.of(['a', 'b', 'c', 'd'])).toEqual(
+        new Map([
+          ['a', 'one'],
+          ['b', 'one'],
+          ['c', 'two'],
+        ]),
+      );
+      await claimHere(one, 'a');
+      await expect(claimHere(two, 'a')).rejects.toMatchObject({ code: 'conflict' });
+    });
 
-  test('claims of many at once agree', async () => {
-    const ids = Array.from({ length: 700 }, (_, i) => `r${i}`);
-    const answers = await Promise.all([one.claim(ids), two.claim(ids), one.claim(ids.toReversed())]);
-    for (const id of ids) expect(new Set(answers.map((homes) => homes.get(id))).size).toBe(1);
-  });
+    test('claims of many at once agree', async () => {
+      const ids = Array.from({ length: 700 }, (_, i) => `r${i}`);
+      const answers = await Promise.all([one.claim(ids), two.claim(ids), one.claim(ids.toReversed())]);
+      for (const id of ids) expect(new Set(answers.map((homes) => homes.get(id))).size).toBe(1);
+    });
 
-  test('a repository that is removed can be claimed anew; one of another control is not forgotten', async () => {
-    await one.claim(['a']);
-    await two.forget('a');
-    expect(await two.claim(['a'])).toEqual(new Map([['a', 'one']]));
-    await one.forget('a');
-    expect(await two.claim(['a'])).toEqual(new Map([['a', 'two']]));
-    expect(await one.claim(['a'])).toEqual(new Map([['a', 'two']]));
-  });
-}));
+    test('a repository that is removed can be claimed anew; one of another control is not forgotten', async () => {
+      await one.claim(['a']);
+      await two.forget('a');
+      expect(await two.claim(['a'])).toEqual(new Map([['a', 'one']]));
+      await one.forget('a');
+      expect(await two.claim(['a'])).toEqual(new Map([['a', 'two']]));
+      expect(await one.claim(['a'])).toEqual(new Map([['a', 'two']]));
+    });
+  }),
+);
 
 onEachDatabase('leased homes of repositories', (dialect) => {
   let store: TemporaryDatabase;
@@ -92,13 +97,14 @@ onEachDatabase('leased homes of repositories', (dialect) => {
     expect(await two.lost()).toEqual([]);
     await living.leave();
     expect((await two.lost()).map(({ controlId }) => controlId)).toEqual(['one']);
+    const others = Array.from({ length: 5 }, (_, i) => `other-${i}`);
+    const joined = await Promise.all(others.map((id) => join(id, 'first')));
     const homes = await Promise.all(
-      Array.from({ length: 10 }, (_, i) => new LeasedHomes({ db: store.db, self: `c${i}`, now: () => 1 })).map((homes) =>
-        homes.take('a', false),
-      ),
+      others.map((self) => new LeasedHomes({ db: store.db, self, now: () => 1 }).take('a', false)),
     );
     expect(new Set(homes.map(({ controlId, epoch }) => `${controlId} ${epoch}`)).size).toBe(1);
     expect(homes[0]).toMatchObject({ epoch: 2 });
+    for (const one of joined) await one.leave();
   });
 
   test('what is not recorded stays with its control, though it has ended', async () => {
