@@ -39,7 +39,6 @@ import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
 import { SqlRepoHome } from '../control/git/repo-home.ts';
 import { Repositories } from '../control/git/repositories.ts';
-import { forgetRecords } from '../control/git/repository-keeper.ts';
 import { HandlerAccess } from '../control/handlers/access.ts';
 import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
@@ -70,6 +69,7 @@ import { DataIdentity } from './data-identity.ts';
 import { FunctionUrls } from './function-urls.ts';
 import { internalUrl, joinOthers, reachable, readSetting } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
+import { goOnAlone } from './records-to-disk.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
@@ -213,7 +213,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
         report,
       })
     : null;
-  if (many === null) await forgetRecords(db);
+  if (many === null)
+    await goOnAlone({ db, folder: config.dataFolder, environment: gitEnvironment, controlId: identity.controlId });
   const artifacts = many?.artifacts ?? disk;
   const repositories = await Repositories.open({
     folder: data('repos'),
@@ -322,13 +323,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     report,
   });
   const certificateNames = new CertificateNames({ db, domains, base: config.domain, ownHosts });
+  many?.keeper.onTaken((id) => deployments.settleTaken(id));
   const clientOf = (req: IncomingMessage): string =>
     config.trustedProxies.clientOf(req.socket.remoteAddress, req.headers).address;
   const elapsedMs = (): number => performance.now();
-  const forwarder =
-    many === null
-      ? null
-      : new Forwarder({ homes: many.homes, bootId, key: many.key, addressOf: clientOf, now: elapsedMs });
+  const forwarder = many === null ? null : new Forwarder({ ...many, bootId, addressOf: clientOf, now: elapsedMs });
   const door = createGitDoor({
     db,
     repositories,
@@ -354,7 +353,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   });
   let isStarted = false;
   let membership: Membership | null = null;
-  const lostHomes = many === null ? null : new LostHomes({ homes: many.homes, deployments, report });
+  const lostHomes = many === null ? null : new LostHomes({ ...many, store: deployments.store, report });
   const api = createApi({
     db,
     accounts,

@@ -3,26 +3,22 @@
  * PostgreSQL database; repositories, Artifacts and keys stay in the folder. `trisiel migrate --to sqlite:FOLDER`: moves
  * a stopped platform from PostgreSQL into a new folder, with everything in it. Both go on after a kill.
  */
-import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, open, readdir, rename } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
-import { DatabaseBlobs } from '../control/artifacts/database-blobs.ts';
 import { checkSource, endMove, type MovedTable, moveDatabase } from '../control/backup/move-database.ts';
 import { type Database, openAsItIs, openDatabase } from '../control/db/database.ts';
 import { databaseMs } from '../control/db/database-clock.ts';
 import { isMoving } from '../control/db/moving.ts';
 import { ArtifactRows } from '../control/deploy/artifact-rows.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
-import { LeasedHomes } from '../control/git/leased-homes.ts';
-import { Repositories } from '../control/git/repositories.ts';
-import { RepositoryKeeper } from '../control/git/repository-keeper.ts';
+import { packSuffix } from '../control/git/repository-keeper.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runCommand } from './command.ts';
 import { takeDataFolder } from './data-folder.ts';
 import { type FolderIdentity, knownIdentity, writeIdentity } from './data-identity.ts';
+import { recordsToDisk } from './records-to-disk.ts';
 
 const sqliteName = 'trisiel.db';
 /** Name that the SQLite file gets when all of it is in PostgreSQL: nothing reads it any more. */
@@ -146,58 +142,31 @@ async function moveFiles({
   readonly target: string;
 }): Promise<void> {
   if (existsSync(join(folder, 'env.key'))) await copyFile(join(folder, 'env.key'), join(target, 'env.key'));
-  const blobs = new DatabaseBlobs({ db });
+  const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: target });
+  await recordsToDisk({ db, folder: target, environment });
+  // What was never recorded is in this folder alone.
   const artifacts = await ArtifactStore.open(join(target, 'artifacts'));
   const disk = await ArtifactStore.openAsItIs(join(folder, 'artifacts'));
   for (const name of await new ArtifactRows({ db }).used()) {
-    if (name.endsWith('-pack') || (await artifacts.has(name))) continue;
+    if (name.endsWith(packSuffix) || (await artifacts.has(name))) continue;
     try {
-      await artifacts.put(name, await disk.get(name).catch(() => blobs.get(name)));
+      await artifacts.put(name, await disk.get(name));
     } catch (error) {
       if (!(error instanceof PlatformError)) throw error;
       process.stderr.write(`warning: ${error.message}\n`);
     }
   }
-  await moveRepositories({ db, folder, target, blobs });
-}
-
-/** Makes the repositories from their records, and copies those that are not recorded from this folder. */
-async function moveRepositories(options: {
-  readonly db: Database;
-  readonly folder: string;
-  readonly target: string;
-  readonly blobs: DatabaseBlobs;
-}): Promise<void> {
-  const { db, folder, target, blobs: packs } = options;
-  const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: target });
-  const repos = join(target, 'repos');
-  const all = new LeasedHomes({ db, self: 'migrate', now: Date.now });
-  const self = 'migrate';
-  // Reads homes, and takes none: the platform in PostgreSQL stays as it is.
-  const homes = {
-    self,
-    mine: async () => [],
-    locate: (id: string) => all.locate(id),
-    erase: async () => {},
-    take: async (id: string) => {
-      const home = await all.locate(id);
-      if (home === null) throw new PlatformError('not_found', `there is no repository ${id}`);
-      return { ...home, controlId: self };
-    },
-  };
-  const report = (message: string, error: unknown): void => void process.stderr.write(`${message}: ${error}\n`);
-  const keeper = await RepositoryKeeper.open({
-    ...{ db, homes, packs, environment, report },
-    spoolFolder: join(repos, `.packs-${randomBytes(4).toString('hex')}`),
-  });
-  const hooksFolder = fileURLToPath(new URL('../../hooks', import.meta.url));
-  const repositories = await Repositories.open({ folder: repos, hooksFolder, environment, keeper });
+  const recorded = await db
+    .selectFrom('repository_homes')
+    .select('repository_id')
+    .where('is_recorded', '=', 1)
+    .execute();
+  const known = new Set(recorded.map((row) => row.repository_id));
   for (const { id } of await db.selectFrom('handlers').select('id').execute()) {
-    const home = await all.locate(id);
-    const here = join(folder, 'repos', `${id}.git`);
-    if (home?.isRecorded === true) await repositories.create(id);
-    else if (existsSync(here)) await cp(here, repositories.pathOf(id), { recursive: true });
-    else if (home !== null && (await hasDeployments(db, id)))
+    const name = join('repos', `${id}.git`);
+    if (known.has(id)) continue;
+    if (existsSync(join(folder, name))) await cp(join(folder, name), join(target, name), { recursive: true });
+    else if (await hasDeployments(db, id))
       throw new PlatformError('conflict', `the repository ${id} is on the disk of another control, and not recorded`, {
         hints: ['start that control once with this version, which records it; then stop it and move again'],
       });

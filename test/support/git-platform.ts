@@ -181,7 +181,9 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
       : await RepositoryKeeper.open({ db, homes, packs, environment, spoolFolder: join(folder, '.packs'), report });
   const artifacts = keeper === null ? disk : new SharedBlobs({ local: disk, shared: packs });
   const forwarder =
-    homes === null ? null : new Forwarder({ homes, bootId, key: controlKey, addressOf, now: elapsedMs });
+    homes === null || keeper === null
+      ? null
+      : new Forwarder({ homes, keeper, bootId, key: controlKey, addressOf, now: elapsedMs });
   const repositories = await Repositories.open({
     ...{ folder, hooksFolder, environment },
     ...(homes === null || keeper === null ? {} : { home: homes, keeper }),
@@ -224,6 +226,7 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
     randomBytes,
     report,
   });
+  keeper?.onTaken((id) => deployments.settleTaken(id));
   if (options.recover !== false) await deployments.recover();
   const hooks = await HookEndpoint.open(join(dataFolder, 'run'));
   const events: GitEvent[] = [];
@@ -257,7 +260,8 @@ export async function startDoor(options: DoorOptions = {}): Promise<DoorPlatform
           onReplaced: () => report('membership', 'replaced'),
           onError: (error) => report('membership', error),
         });
-  const lostHomes = homes === null ? null : new LostHomes({ homes, deployments, report });
+  const lostHomes =
+    homes === null || keeper === null ? null : new LostHomes({ homes, keeper, store: deployments.store, report });
   lostHomes?.start();
   const remote = (user: DoorUser, handler: string) => {
     const address = new URL(`${url}/${handler}.git`);

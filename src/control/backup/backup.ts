@@ -148,12 +148,15 @@ class SnapshotIndex {
   readonly deployments = new Map<string, DeploymentFacts[]>();
   /** Id of the control that holds a repository, by the repository's id. */
   readonly homes = new Map<string, string>();
+  /** Contents that the database itself holds, which need no file. */
+  readonly inDatabase = new Set<string>();
 
   take(table: string, row: Row): void {
     if (table === 'settings' && row.key === 'platform_id') this.platformId = String(row.value);
     else if (table === 'handlers') this.handlers.add(String(row.id));
     else if (table === 'artifacts') this.artifacts.add(String(row.name));
     else if (table === 'repository_homes') this.homes.set(String(row.repository_id), String(row.home));
+    else if (table === 'blobs') this.inDatabase.add(String(row.name));
     else if (table === 'deployments') this.#deployment(row);
   }
 
@@ -180,7 +183,7 @@ async function linkFiles(
     await mkdir(join(staging, 'artifacts', name.slice(0, 2)), { recursive: true, mode: 0o700 });
     await linkOrCopy(join(dataFolder, path), join(staging, path)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
-      missing.push(path);
+      if (!index.inDatabase.has(name)) missing.push(path);
     });
   }
   const found = new Map<string, Refs>();

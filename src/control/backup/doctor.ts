@@ -259,8 +259,10 @@ class Doctor {
       for (const name of files === null ? [row.artifact] : [row.artifact, files.bundle])
         users.set(name, [...(users.get(name) ?? []), title]);
     }
+    // Where several controls may work, the disk is a cache of what the database holds.
+    const shared = new Set((await db.selectFrom('blobs').select('name').execute()).map(({ name }) => name));
     for (const [name, titles] of users) {
-      if (await store.has(name)) continue;
+      if (shared.has(name) || (await store.has(name))) continue;
       await this.#found({
         check: 'artifacts',
         what: `artifact ${name} is missing or damaged; ${titles.slice(0, 5).join(', ')} cannot start`,
@@ -282,7 +284,8 @@ class Doctor {
   async #repositories(db: Kysely<Schema>): Promise<void> {
     const { dataFolder, identity } = this.#options;
     const folder = join(dataFolder, 'repos');
-    const homes = await db.selectFrom('repository_homes').select(['repository_id', 'home']).execute();
+    const homes = await db.selectFrom('repository_homes').select(['repository_id', 'home', 'is_recorded']).execute();
+    const recorded = new Set(homes.filter((row) => Number(row.is_recorded) === 1).map((row) => row.repository_id));
     const elsewhere = new Set(homes.filter(({ home }) => home !== identity?.controlId).map((row) => row.repository_id));
     const handlers = await db.selectFrom('handlers').select(['id', 'name']).execute();
     const entries = await readdir(folder).catch(ifMissing<string[]>([]));
@@ -295,7 +298,7 @@ class Doctor {
         .where('handler_id', '=', id)
         .execute();
       if (there.has(id)) await this.#repository(join(folder, `${id}.git`), { name, deployments });
-      else if (deployments.length > 0)
+      else if (deployments.length > 0 && !recorded.has(id))
         await this.#found({
           check: 'repositories',
           what: `the repository of ${name} is missing`,

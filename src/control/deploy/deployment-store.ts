@@ -283,16 +283,28 @@ export class DeploymentStore {
     return this.#db.selectFrom('deployments').selectAll().where('state', '=', 'staged').orderBy('created_ms').execute();
   }
 
-  /** Returns staged Deployments of those handlers whose repository the control `home` holds, oldest first. */
-  async stagedAt(home: string): Promise<readonly DeploymentRow[]> {
+  /** Returns the staged Deployments of a handler, oldest first. */
+  async stagedOf(handlerId: string): Promise<readonly DeploymentRow[]> {
     return this.#db
       .selectFrom('deployments')
+      .selectAll()
+      .where('handler_id', '=', handlerId)
+      .where('state', '=', 'staged')
+      .orderBy('created_ms')
+      .execute();
+  }
+
+  /** Returns the ids of handlers with staged Deployments whose repository the control `home` has. */
+  async stagedAt(home: string): Promise<readonly string[]> {
+    const rows = await this.#db
+      .selectFrom('deployments')
       .innerJoin('repository_homes', 'repository_homes.repository_id', 'deployments.handler_id')
-      .selectAll('deployments')
+      .select('deployments.handler_id')
+      .distinct()
       .where('deployments.state', '=', 'staged')
       .where('repository_homes.home', '=', home)
-      .orderBy('deployments.created_ms')
       .execute();
+    return rows.map((row) => row.handler_id);
   }
 
   /** Returns the id of the handler's owner; '' when the handler no longer exists. */

@@ -164,11 +164,11 @@ export class Deployments implements Deployer, PushReceiver {
   }
 
   /**
-   * Settles Deployments that the control `home` left staged when it ended. `take` takes a repository from it, so that it
-   * can no longer record the push, and returns whether that went well. Rejects when one could not be settled.
+   * Settles Deployments that another control left staged, in a repository that this control has taken over and does not
+   * serve yet: now, or later where that fails.
    */
-  settleLost(home: string, take: (repositoryId: string) => Promise<boolean>): Promise<void> {
-    return this.#recovery.settleLost(home, take);
+  settleTaken(handlerId: string): Promise<void> {
+    return this.#recovery.settleTaken(handlerId);
   }
 
   /** Returns the names of all Artifacts and file bundles that Deployments refer to, and of all recorded packs. */

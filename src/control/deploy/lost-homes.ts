@@ -1,7 +1,7 @@
 /**
- * Looks for controls that have ended, and settles the Deployments that their pushes left staged: within the lease of a
- * control and one look, at most 3.5 s after it was killed. Their repositories are taken over when somebody asks for
- * them.
+ * Looks for controls that have ended, and takes over those of their repositories with a push in progress, so that its
+ * Deployments are finished or failed: within the lease of a control and one look, at most 3.5 s after it was killed. Their
+ * other repositories are taken over when somebody asks for them.
  */
 import type { LostControl } from '../git/leased-homes.ts';
 
@@ -11,14 +11,9 @@ export const lostHomeLimits = {
 } as const;
 
 export interface LostHomesOptions {
-  readonly homes: {
-    readonly self: string;
-    lost(): Promise<readonly LostControl[]>;
-    take(repositoryId: string, isNew: boolean): Promise<{ readonly controlId: string }>;
-  };
-  readonly deployments: {
-    settleLost(home: string, take: (repositoryId: string) => Promise<boolean>): Promise<void>;
-  };
+  readonly homes: { lost(): Promise<readonly LostControl[]> };
+  readonly keeper: { takeOver(repositoryId: string): Promise<void> };
+  readonly store: { stagedAt(home: string): Promise<readonly string[]> };
   /** Takes a failure of the platform, for the platform's own log. */
   readonly report: (message: string, error: unknown) => void;
 }
@@ -53,13 +48,13 @@ export class LostHomes {
 
   /** Looks once. Rejects when a Deployment could not be settled; the next look tries again. */
   async look(): Promise<void> {
-    const { homes, deployments } = this.#options;
+    const { homes, keeper, store } = this.#options;
     const lost = await homes.lost();
     const known = new Set(lost.map(({ key }) => key));
     this.#settled = new Set([...this.#settled].filter((key) => known.has(key)));
     for (const { controlId, key } of lost) {
       if (this.#settled.has(key)) continue;
-      await deployments.settleLost(controlId, async (id) => (await homes.take(id, false)).controlId === homes.self);
+      for (const id of await store.stagedAt(controlId)) await keeper.takeOver(id);
       this.#settled.add(key);
     }
   }

@@ -65,15 +65,9 @@ export class Recovery {
     await this.#removeStrayRepositories(ours);
   }
 
-  /** Implements Deployments.settleLost. */
-  async settleLost(home: string, take: (repositoryId: string) => Promise<boolean>): Promise<void> {
-    const { store, rollouts } = this.#options;
-    for (const row of await store.stagedAt(home)) {
-      if (!(await take(row.handler_id))) continue;
-      await this.#settle(row, async () => {
-        await rollouts.goLive(row);
-      });
-    }
+  /** Implements Deployments.settleTaken. */
+  async settleTaken(handlerId: string): Promise<void> {
+    for (const row of await this.#options.store.stagedOf(handlerId)) await this.settleEnded(row, handlerId);
   }
 
   /** Removes previews whose branch no longer exists, in the repositories of this control. Called periodically. */

@@ -55,7 +55,9 @@ const hopFields: ReadonlySet<string> = new Set([
 ]);
 
 export interface ForwarderOptions {
-  readonly homes: Pick<LeasedHomes, 'self' | 'locate' | 'take'>;
+  readonly homes: Pick<LeasedHomes, 'self' | 'locate'>;
+  /** Takes repositories over whose home is lost. */
+  readonly keeper: { takeOver(repositoryId: string): Promise<void> };
   /** Id of this start of this control. */
   readonly bootId: string;
   /** Secret that the controls of one database have. */
@@ -101,11 +103,14 @@ export class Forwarder {
    * this control holds it or has taken it over. Throws `unavailable` when its control neither answers nor is lost.
    */
   async forward(exchange: Exchange, repositoryId: string): Promise<boolean> {
-    const { homes, now } = this.#options;
+    const { homes, keeper, now } = this.#options;
     const endMs = now() + forwardLimits.lostMs;
     for (;;) {
       let home = await homes.locate(repositoryId);
-      if (home !== null && home.controlId !== homes.self && !home.isAlive) home = await homes.take(repositoryId, false);
+      if (home !== null && home.controlId !== homes.self && !home.isAlive) {
+        await keeper.takeOver(repositoryId);
+        home = await homes.locate(repositoryId);
+      }
       if (home === null || home.controlId === homes.self) return false;
       if (exchange.req.headers[forwardedField] !== undefined) throw moving();
       if (home.isAlive && (await this.#pass(exchange, home, repositoryId))) return true;

@@ -94,14 +94,14 @@ export class LeasedHomes implements RepoHome {
     });
   }
 
-  /** Returns the ids of all repositories whose home is this control. */
-  async mine(): Promise<readonly string[]> {
+  /** Returns the repositories whose home is this control: id -> epoch. */
+  async mine(): Promise<ReadonlyMap<string, number>> {
     const rows = await this.#db
       .selectFrom('repository_homes')
-      .select('repository_id')
+      .select(['repository_id', 'epoch'])
       .where('home', '=', this.self)
       .execute();
-    return rows.map((row) => row.repository_id);
+    return new Map(rows.map((row) => [row.repository_id, Number(row.epoch)]));
   }
 
   /** Returns the ids of repositories of this control that are not recorded yet. */

@@ -24,6 +24,9 @@ export const keeperLimits = {
   steps: 20,
 } as const;
 
+/** End of the names of packs among all contents. */
+export const packSuffix = '-pack';
+
 /** Packs that all controls can read. */
 export interface SharedPacks {
   write(name: string, source: AsyncIterable<Uint8Array>): Promise<void>;
@@ -83,6 +86,9 @@ export class RepositoryKeeper implements PushRecords {
   readonly #ready = new Map<string, number>();
   /** Repositories whose home is this control, as far as is known. */
   readonly #held = new Set<string>();
+  /** Epoch under which what an earlier home had begun was settled, by repository. */
+  readonly #settled = new Map<string, number>();
+  #settle: (id: string) => Promise<void> = async () => {};
   readonly #pending = new Map<string, Pending>();
   readonly #folding = new Set<Promise<void>>();
 
@@ -93,8 +99,28 @@ export class RepositoryKeeper implements PushRecords {
   /** Reads which repositories are this control's. */
   static async open(options: RepositoryKeeperOptions): Promise<RepositoryKeeper> {
     const keeper = new RepositoryKeeper(options);
-    for (const id of await options.homes.mine()) keeper.#held.add(id);
+    for (const [id, epoch] of await options.homes.mine()) {
+      keeper.#held.add(id);
+      // The start of control settles what its own earlier start had begun.
+      keeper.#settled.set(id, epoch);
+    }
     return keeper;
+  }
+
+  /**
+   * Sets what is called with each repository that this control takes over, before it serves it: it finishes or fails
+   * what the earlier home had begun.
+   */
+  onTaken(settle: (id: string) => Promise<void>): void {
+    this.#settle = settle;
+  }
+
+  /** Takes a repository over if its home is lost, and settles what that one had begun. */
+  async takeOver(id: string): Promise<void> {
+    await this.#locks.run(id, async () => {
+      const home = await this.#options.homes.take(id, false);
+      if (home.controlId === this.#options.homes.self) await this.#settleOnce(id, home);
+    });
   }
 
   /** Whether this control is the home of a repository, as far as is known. */
@@ -113,6 +139,7 @@ export class RepositoryKeeper implements PushRecords {
     await this.#locks.run(id, async () => {
       const now = await this.#take(id, path);
       if (this.#ready.get(id) === now.epoch && existsSync(path)) return;
+      await this.#settleOnce(id, now);
       const isThere = existsSync(path);
       await repository.make();
       if (now.isRecorded) await this.#renew(repository, now, isThere);
@@ -211,6 +238,7 @@ export class RepositoryKeeper implements PushRecords {
   async forget(id: string): Promise<void> {
     this.#pending.delete(id);
     this.#ready.delete(id);
+    this.#settled.delete(id);
     this.#held.delete(id);
     await this.#options.homes.erase(id);
   }
@@ -230,6 +258,14 @@ export class RepositoryKeeper implements PushRecords {
     this.#held.delete(id);
     this.#ready.delete(id);
     throw elsewhere();
+  }
+
+  /** Settles what an earlier home had begun, once: later, Deployments that are staged are those of pushes that run here. */
+  async #settleOnce(id: string, { epoch }: Home): Promise<void> {
+    this.#held.add(id);
+    if (this.#settled.get(id) === epoch) return;
+    await this.#settle(id);
+    this.#settled.set(id, epoch);
   }
 
   /** Stores the packs that the copy lacks, and sets its refs to those of the record. */
@@ -367,7 +403,7 @@ export class RepositoryKeeper implements PushRecords {
     const pack = await writePack({ ...this.#at(path), folder: this.#options.spoolFolder, wanted, excluded });
     try {
       if (pack.objects === 0) return null;
-      const name = `${pack.sha256}-pack`;
+      const name = `${pack.sha256}${packSuffix}`;
       await this.#options.packs.write(name, pack.chunks());
       return name;
     } finally {
