@@ -17,7 +17,7 @@ const stepRows = { small: 500, large: 32 } as const;
 /** Sums of digests are kept below this. */
 const sumMax = 2n ** 128n;
 
-export interface MoveOptions {
+export interface MoveDatabaseOptions {
   readonly from: Kysely<Schema>;
   readonly to: Kysely<Schema>;
   /** The one of both that is PostgreSQL: it tells keys and the order of tables. */
@@ -47,7 +47,7 @@ interface Table {
  * move of another platform; `unavailable` when the source is of another version; `internal` when the sides differ at
  * the end.
  */
-export async function moveDatabase(options: MoveOptions): Promise<readonly MovedTable[]> {
+export async function moveDatabase(options: MoveDatabaseOptions): Promise<readonly MovedTable[]> {
   const { from, to, postgres, without, onStep } = options;
   await checkSource(from);
   await begin(from, to);
