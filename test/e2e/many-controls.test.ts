@@ -76,7 +76,8 @@ describe.skipIf(postgresMissing !== null)('many controls', () => {
       const numbers = (body as { deployments: { number: number }[] }).deployments.map(({ number }) => number);
       expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 10 }, (_, i) => i + 1));
     }
-  });
+    // A push takes seconds on a machine that does much else.
+  }, 900_000);
 
   it('one that is killed, with its disk: a clone and a push through another go on, and it serves the Artifact', async () => {
     const repo = await makeRepo({ 'a.wasm': printing('before\n') });
