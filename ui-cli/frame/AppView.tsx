@@ -1,4 +1,4 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import type { App } from './app.ts';
 import { minimumSize } from './app-options.ts';
 import { Failure } from './Failure.tsx';
@@ -6,6 +6,7 @@ import { Footer } from './Footer.tsx';
 import { Header } from './Header.tsx';
 import { MessageLine } from './MessageLine.tsx';
 import { Confirm, Help, JumpList } from './Overlays.tsx';
+import { Text } from './Text.tsx';
 import { AppContext, useApp } from './use-app.ts';
 import { useKeys } from './use-keys.ts';
 import { useSize } from './use-size.ts';

@@ -1,7 +1,8 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { cut, wrap } from '../text/width.ts';
 import { FormView } from './FormView.tsx';
 import type { OpenForm } from './form-slot.ts';
+import { Text } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 /** Draws an open form below its title. */

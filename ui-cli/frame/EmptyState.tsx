@@ -1,4 +1,5 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
+import { Text } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 /** Draws the text of an empty list: commands to fill it, ready to copy. */

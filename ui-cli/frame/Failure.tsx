@@ -1,7 +1,8 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import type { PlatformError } from '../../src/protocol/errors.ts';
 import { errorLines } from '../text/error-lines.ts';
 import { wrap } from '../text/width.ts';
+import { Text } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 /** Draws a load error in place of the data: what failed, why, what to do. Loading is repeated meanwhile. */

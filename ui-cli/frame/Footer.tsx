@@ -1,5 +1,6 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { footerItems } from './bindings.ts';
+import { Text } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 /** Draws the keys that are valid now. */

@@ -1,6 +1,7 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { fit } from '../text/width.ts';
 import type { Form } from './form.ts';
+import { Text } from './Text.tsx';
 import { Typed } from './Typed.tsx';
 import { useApp } from './use-app.ts';
 

@@ -1,5 +1,6 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { headerParts } from './layout.ts';
+import { Text } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 /** Draws the current place, the user, and whether the server answers. */

@@ -1,4 +1,5 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
+import { Text } from './Text.tsx';
 
 /** Draws prepared lines of text, one row each. */
 export function Lines({ lines, dim = false }: { readonly lines: readonly string[]; readonly dim?: boolean }) {

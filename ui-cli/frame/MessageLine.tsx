@@ -1,7 +1,8 @@
-import { Box, Text, type TextProps } from 'ink';
+import { Box } from 'ink';
 import { formatDuration } from '../text/format.ts';
 import { type MessageRow, messageRows } from './layout.ts';
 import type { Status } from './screen.ts';
+import { Text, type TextProps } from './Text.tsx';
 import { Typed } from './Typed.tsx';
 import type { Task } from './task.ts';
 import type { TextInput } from './text-input.ts';

@@ -1,8 +1,9 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { plural } from '../text/format.ts';
 import { cells, cut, fit, wrap } from '../text/width.ts';
 import { helpRows } from './bindings.ts';
 import type { ConfirmOverlay, HelpOverlay, JumpOverlay } from './overlay.ts';
+import { Text } from './Text.tsx';
 import { Typed } from './Typed.tsx';
 import { useApp } from './use-app.ts';
 

@@ -1,5 +1,6 @@
-import { Box, Text, type TextProps } from 'ink';
+import { Box } from 'ink';
 import { type FitColumn, fitTable } from '../text/fit-table.ts';
+import { Text, type TextProps } from './Text.tsx';
 import { useApp } from './use-app.ts';
 
 export type CellStyle = Pick<TextProps, 'color' | 'bold' | 'dimColor'>;

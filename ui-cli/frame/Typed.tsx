@@ -1,6 +1,6 @@
-import { Text } from 'ink';
 import { visible } from '../text/visible.ts';
 import { cells, skip } from '../text/width.ts';
+import { Text } from './Text.tsx';
 import type { TextInput } from './text-input.ts';
 import { useApp } from './use-app.ts';
 

@@ -1,6 +1,7 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { FormView } from '../../frame/FormView.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { Text } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import type { CreateScreen } from './create-screen.ts';
 

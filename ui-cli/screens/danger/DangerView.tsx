@@ -1,7 +1,8 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { Text } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { formatDate } from '../../text/format.ts';
 import { wrap } from '../../text/width.ts';

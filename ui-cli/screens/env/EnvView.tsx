@@ -1,8 +1,9 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import { FormView } from '../../frame/FormView.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
+import { Text } from '../../frame/Text.tsx';
 import { formatAgo } from '../../text/format.ts';
 import { maskedValue } from '../../text/variable.ts';
 import { visible } from '../../text/visible.ts';

@@ -1,4 +1,5 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
+import { Text } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import type { TabName } from './tab.ts';
 import { tabBar } from './tab-bar.ts';

@@ -1,7 +1,8 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { FormView } from '../../frame/FormView.tsx';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { Text } from '../../frame/Text.tsx';
 import type { InvokeTab } from './invoke-tab.ts';
 
 export function InvokeView({ screen }: ScreenProps<InvokeTab>) {

@@ -1,6 +1,7 @@
-import { Box, Text, type TextProps } from 'ink';
+import { Box } from 'ink';
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { Text, type TextProps } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { severityOf } from '../../text/log-line.ts';
 import { tabKey } from '../handler/tab.ts';

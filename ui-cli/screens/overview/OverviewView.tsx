@@ -1,6 +1,7 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { Lines } from '../../frame/Lines.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
+import { Text } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { gitUrl } from '../../git-remote.ts';
 import { colourOf } from '../../text/colour.ts';

@@ -1,8 +1,9 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import { EmptyState } from '../../frame/EmptyState.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
+import { Text } from '../../frame/Text.tsx';
 import { useApp } from '../../frame/use-app.ts';
 import { messageCells } from '../../text/queue.ts';
 import { visible } from '../../text/visible.ts';

@@ -1,7 +1,8 @@
-import { Box, Text } from 'ink';
+import { Box } from 'ink';
 import { AskedFormView } from '../../frame/AskedFormView.tsx';
 import type { ScreenProps } from '../../frame/page.ts';
 import { Table } from '../../frame/Table.tsx';
+import { Text } from '../../frame/Text.tsx';
 import { tokenCells } from '../../text/access.ts';
 import { visible } from '../../text/visible.ts';
 import type { TokensScreen } from './tokens-screen.ts';
