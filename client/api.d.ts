@@ -257,6 +257,18 @@ export type Invocation = {
   readonly syscalls: Readonly<Record<string, unknown>>;
   readonly io: Readonly<Record<string, unknown>>;
   readonly logLines: number;
+  /** what made it run: name of the queue or schedule, id of the asynchronous call; absent: a caller */
+  readonly trigger?: {
+    readonly kind: 'queue' | 'schedule' | 'async';
+    readonly name: string;
+  };
+  readonly commit?: string;
+  /** trace id of the caller's traceparent */
+  readonly traceId?: string;
+  /** why it failed */
+  readonly error?: string;
+  /** functions of the guest that were running when it failed, innermost first */
+  readonly stack?: readonly (string)[];
 };
 
 export type UsageSummary = {
@@ -1219,6 +1231,14 @@ export interface Operations {
       readonly invocation: Invocation;
     };
   };
+  /** DELETE /handlers/{name}/invocations/{id}: End an invocation that is listed as running. Its caller is answered `cancelled`; a message comes again. */
+  readonly cancelInvocation: {
+    readonly input: {
+      readonly name: string | number;
+      readonly id: string | number;
+    };
+    readonly answer: void;
+  };
   /** GET /handlers/{name}/usage: Figures of the last minutes, and exact counters by the minute. */
   readonly getUsage: {
     readonly input: {
@@ -1424,6 +1444,22 @@ export interface Operations {
       /** `after` of the next page; null: this is the last one */
       readonly next: string | null;
     };
+  };
+  /** POST /handlers/{name}/calls/{call}/cancel: End an asynchronous call that waits or runs: it has failed for good, and may be tried again. */
+  readonly cancelCall: {
+    readonly input: {
+      readonly name: string | number;
+      readonly call: string | number;
+    };
+    readonly answer: void;
+  };
+  /** POST /handlers/{name}/calls/{call}/retry: Make an asynchronous call that has failed wait again, with all its attempts. */
+  readonly retryCall: {
+    readonly input: {
+      readonly name: string | number;
+      readonly call: string | number;
+    };
+    readonly answer: void;
   };
   /** POST /handlers/{name}/schedules/{schedule}/run: Run a schedule now, paused or not. The answer does not wait for the run. */
   readonly runSchedule: {

@@ -35,6 +35,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/audit': ['control/db'],
   'control/book': [],
   'control/fleet': ['protocol'],
+  'control/metrics': ['protocol', 'waiting', 'control/logs', 'control/queues', 'control/usage'],
+  'control/traces': ['protocol'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
     'protocol',
@@ -76,6 +78,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/audit',
     'control/book',
     'control/domains',
+    'control/metrics',
   ],
   bin: [
     'protocol',
@@ -101,6 +104,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/quota',
     'control/audit',
     'control/backup',
+    'control/metrics',
+    'control/traces',
     'control/api',
   ],
 };

@@ -7,6 +7,7 @@ import type { Registration } from '../control/accounts/accounts.ts';
 import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { logLimits, MIB } from '../protocol/limits.ts';
+import type { TraceSampling } from '../protocol/spans.ts';
 import { TrustedProxies } from '../protocol/trusted-proxies.ts';
 
 /** Values of settings by name, as environment variables have them. */
@@ -45,6 +46,14 @@ export interface ServerConfig {
   readonly askToken: string | null;
   /** IP addresses of DNS servers for the checks of custom domains; empty: those of the system. */
   readonly dnsServers: readonly string[];
+  /** Traces that are handed to a receiver (OTEL_… variables); null: none. */
+  readonly traces: TraceSettings | null;
+}
+
+export interface TraceSettings {
+  readonly sampling: TraceSampling;
+  /** Attributes of the platform in each batch of spans. */
+  readonly resource: Readonly<Record<string, string>>;
 }
 
 /** Greatest number of runners. More do not help on one machine; each one costs about 60 MB. */
@@ -89,6 +98,7 @@ export function readConfig(env: Environment): ServerConfig {
     metricsToken: token(env, 'TRISIEL_METRICS_TOKEN'),
     askToken: token(env, 'TRISIEL_ASK_TOKEN'),
     dnsServers: dnsServers(env, 'TRISIEL_DNS'),
+    traces: traceSettings(env),
   };
 }
 
@@ -195,4 +205,70 @@ function token(env: Environment, name: string): string | null {
   const value = secret(env, name);
   if (value === null || /^[\x21-\x7e]{16,1024}$/.test(value)) return value;
   throw new PlatformError('bad_request', `${name} is not 16 to 1024 visible ASCII characters`);
+}
+
+/**
+ * Reads the usual variables of OpenTelemetry (https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)
+ * that its exporter does not read itself. Null where there is no receiver, or where traces are turned off. Throws
+ * PlatformError for a value that asks for what cannot be done.
+ */
+function traceSettings(env: Environment): TraceSettings | null {
+  const exporter = env.OTEL_TRACES_EXPORTER ?? '';
+  const hasReceiver = [env.OTEL_EXPORTER_OTLP_ENDPOINT, env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT].some(
+    (url) => url !== undefined && url !== '',
+  );
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true' || exporter === 'none') return null;
+  if (exporter !== '' && exporter !== 'otlp') throw bad('OTEL_TRACES_EXPORTER', exporter, 'otlp or none');
+  if (!hasReceiver && exporter === '') return null;
+  for (const name of ['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT']) receiverUrl(env, name);
+  for (const name of ['OTEL_EXPORTER_OTLP_PROTOCOL', 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL']) {
+    const protocol = env[name] ?? '';
+    if (!['', 'http/json', 'http/protobuf'].includes(protocol)) throw bad(name, protocol, 'http/json');
+  }
+  const name = env.OTEL_SERVICE_NAME ?? '';
+  return {
+    sampling: traceSampling(env),
+    resource: {
+      'service.name': 'trisiel',
+      ...resourceAttributes(env),
+      ...(name === '' ? {} : { 'service.name': name }),
+    },
+  };
+}
+
+function receiverUrl(env: Environment, name: string): void {
+  const value = env[name] ?? '';
+  if (value === '') return;
+  // The value is not repeated: it may hold a password.
+  if (!URL.canParse(value) || !/^https?:$/.test(new URL(value).protocol))
+    throw new PlatformError('bad_request', `${name} is not an http or https URL such as http://127.0.0.1:4318`);
+}
+
+function traceSampling(env: Environment): TraceSampling {
+  const names = ['always_on', 'always_off', 'traceidratio'] as const;
+  const all = [...names, ...names.map((name) => `parentbased_${name}` as const)] as const;
+  const value = env.OTEL_TRACES_SAMPLER ?? '';
+  const sampler = value === '' ? 'parentbased_always_on' : all.find((name) => name === value);
+  if (sampler === undefined) throw bad('OTEL_TRACES_SAMPLER', value, `one of ${all.join(', ')}`);
+  const isParentBased = sampler.startsWith('parentbased_');
+  if (!sampler.endsWith('traceidratio')) return { isParentBased, ratio: sampler.endsWith('always_on') ? 1 : 0 };
+  const argument = env.OTEL_TRACES_SAMPLER_ARG ?? '';
+  const ratio = argument === '' ? 1 : Number(argument);
+  if (!(ratio >= 0 && ratio <= 1)) throw bad('OTEL_TRACES_SAMPLER_ARG', argument, 'a number from 0 to 1');
+  return { isParentBased, ratio };
+}
+
+/** Reads `key=value,key=value`, percent-encoded. What is no such pair is left out, as the specification says. */
+function resourceAttributes(env: Environment): Readonly<Record<string, string>> {
+  const attributes: Record<string, string> = {};
+  for (const pair of (env.OTEL_RESOURCE_ATTRIBUTES ?? '').split(',')) {
+    const [, key, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
+    if (key === undefined || value === undefined) continue;
+    try {
+      attributes[decodeURIComponent(key)] = decodeURIComponent(value);
+    } catch {
+      // A percent sign that begins no octet.
+    }
+  }
+  return attributes;
 }

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import type { Logger } from 'pino';
 import { Accounts } from '../control/accounts/accounts.ts';
 import { Sealer } from '../control/accounts/sealer.ts';
@@ -14,7 +15,6 @@ import { createApi } from '../control/api/api.ts';
 import { hardenServer, serverLimits } from '../control/api/harden.ts';
 import { KeptAnswers } from '../control/api/kept-answers.ts';
 import { attachLogStream } from '../control/api/log-stream.ts';
-import { Metrics } from '../control/api/metrics.ts';
 import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
 import { AuditLog } from '../control/audit/audit-log.ts';
 import { CallDeliveries } from '../control/calls/call-deliveries.ts';
@@ -44,6 +44,7 @@ import { HandlerEnv } from '../control/handlers/env.ts';
 import { Handlers } from '../control/handlers/handlers.ts';
 import { Teams } from '../control/handlers/teams.ts';
 import { LogStore } from '../control/logs/log-store.ts';
+import { Metrics } from '../control/metrics/metrics.ts';
 import { Consumers } from '../control/queues/consumers.ts';
 import { Deliveries } from '../control/queues/deliveries.ts';
 import { FunctionCaller } from '../control/queues/function-caller.ts';
@@ -56,6 +57,7 @@ import { DiskSpace } from '../control/quota/disk-space.ts';
 import { databaseMeasures, queueBytes } from '../control/quota/measures.ts';
 import { Quotas } from '../control/quota/quotas.ts';
 import { KvStore } from '../control/storage/kv-store.ts';
+import { SpanExporter } from '../control/traces/span-exporter.ts';
 import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
@@ -93,10 +95,12 @@ export interface ControlOptions {
   /** Environment of git and its hooks; process.env holds the same variables. */
   readonly gitEnvironment: Readonly<Record<string, string>>;
   readonly log: Logger;
+  /** Exporter of traces, made while the environment still had its settings; null: no traces. */
+  readonly traceExporter: OTLPTraceExporter | null;
 }
 
 /** Resolves when both ports serve. Throws PlatformError where a folder or port cannot be used. */
-export async function startControl({ config, gitEnvironment, log }: ControlOptions): Promise<Control> {
+export async function startControl({ config, gitEnvironment, log, traceExporter }: ControlOptions): Promise<Control> {
   const now = Date.now;
   const data = (name: string): string => join(config.dataFolder, name);
   const report = (message: string, error: unknown): void => log.error({ err: error }, message);
@@ -256,6 +260,14 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? fleet.runUrl, now });
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
 
+  const spans =
+    config.traces === null || traceExporter === null
+      ? null
+      : new SpanExporter(traceExporter, {
+          resource: { 'service.version': programVersion, 'service.instance.id': bootId, ...config.traces.resource },
+          version: programVersion,
+          report,
+        });
   let recorded: Promise<void> = Promise.resolve();
   const releases: ReleaseFeed = new LocalReleaseFeed({ read: () => deployments.releaseState() });
   const fleet: RunnerFleet = new RunnerFleet({
@@ -284,6 +296,8 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
       recorded = usage.record({ records, counts });
       return recorded;
     },
+    traces: config.traces?.sampling ?? null,
+    ...(spans === null ? {} : { onSpans: (some, dropped) => spans.take(some, dropped) }),
     onRunning: (runnerId, change) => usage.running(runnerId, change),
     onRequest: (request) =>
       answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
@@ -351,6 +365,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     quota.changed(owner.ownerId);
     await fleet.applied(await releases.owner(owner));
   });
+  const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => fleet.list(), spans, now });
   let isStarted = false;
   let membership: Membership | null = null;
   const lostHomes = many === null ? null : new LostHomes({ ...many, store: deployments.store, report });
@@ -372,10 +387,11 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     calls,
     wakeCalls: () => callMaker.wake(),
     deployer: deployments,
+    nodes: fleet,
     quota,
     audit,
     keptAnswers,
-    metrics: new Metrics({ logs, usage, queues, rates, now }),
+    metrics,
     log,
     now,
     randomBytes,
@@ -484,6 +500,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
   async function stop(): Promise<void> {
     clearInterval(housekeeping);
     clearInterval(judging);
+    metrics.close();
     server.close();
     streams.close();
     server.closeIdleConnections();
@@ -510,6 +527,7 @@ export async function startControl({ config, gitEnvironment, log }: ControlOptio
     await logs.close();
     await usage.close();
     await lease.close();
+    await spans?.close();
     await db.close();
   }
 }

@@ -1,11 +1,14 @@
 /** The runner process: control starts it with a channel; its only argument is the mark file's descriptor. */
 import { setFlagsFromString } from 'node:v8';
 import { inliningFlags } from '../guest/kernel/engine-flags.ts';
+import { stackLimits } from '../guest/kernel/wasm-stack.ts';
 import { Runner } from '../runner/runner.ts';
 
 // Makes WebAssembly.compile compile all code: a guest that compiles slowly does so before the switch, not in its first
 // request. As a flag of the process it would hold for Node's own modules too, and cost 0.2 s at every start.
 setFlagsFromString('--no-wasm-lazy-compilation');
+// For the stacks in records of failed Invocations; V8 keeps 10 frames by itself.
+Error.stackTraceLimit = stackLimits.frames;
 for (const flag of inliningFlags) setFlagsFromString(flag);
 
 const report = (event: string, facts: Readonly<Record<string, unknown>> = {}): void => {

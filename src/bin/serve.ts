@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { runnerReads } from '../control/fleet/runner-process.ts';
 import { gitEnvironment } from '../control/git/git-environment.ts';
+import { openTraceExporter } from '../control/traces/span-exporter.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { complain } from './command.ts';
 import { readConfig } from './config.ts';
@@ -50,12 +51,14 @@ async function main(): Promise<void> {
     env: { ...process.env },
     onError: (error) => log.error({ err: error }, 'systemd cannot be told how the platform is'),
   });
+  // Reads the environment, from which the secrets of the receiver are removed below.
+  const traceExporter = config.traces === null ? null : await openTraceExporter();
   const environment = gitEnvironment({ base: process.env, execPath: process.execPath, dataFolder: folder.path });
   // git and its hooks inherit this environment, so every variable that they do not need is removed.
   for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
   Object.assign(process.env, environment);
 
-  const starting = startControl({ config, gitEnvironment: environment, log });
+  const starting = startControl({ config, gitEnvironment: environment, log, traceExporter });
   let isStopping = false;
   const stop = (signal: NodeJS.Signals): void => {
     // The first process of a container ends all others with it: no runner could be left to a next start.

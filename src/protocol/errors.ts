@@ -17,6 +17,7 @@ export const errorStatus = {
   deadline_exceeded: 504,
   overloaded: 503,
   suspended: 503,
+  cancelled: 503,
   // Codes that clients of the API and of git see.
   bad_request: 400,
   unauthorized: 401,

@@ -3,6 +3,7 @@
  * process's IPC channel, by structured clone.
  */
 import type { CallRequest } from './call-request.ts';
+import type { CallFigures, Distribution } from './distributions.ts';
 import type { ErrorCode } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { LogBlock } from './log-block.ts';
@@ -11,6 +12,7 @@ import type { HandlerId, HandlerName } from './names.ts';
 import type { PendingInvocationRecord, Policy } from './nouns.ts';
 import type { RequestLineSettings } from './request-lines.ts';
 import type { Rollout } from './rollouts.ts';
+import type { Span, TraceSampling } from './spans.ts';
 
 /** A read-only file of the pushed tree, below the manifest's `files.root`. */
 export interface TreeFile {
@@ -84,6 +86,8 @@ export interface RunnerConfig {
   readonly ownPorts: readonly number[];
   /** Bytes of pooled guest memory that this runner may hold. */
   readonly poolBytes: number;
+  /** Which Invocations are traced; null: none, because nobody receives traces. */
+  readonly traces: TraceSampling | null;
 }
 
 export type ToRunner =
@@ -120,6 +124,8 @@ export type ToRunner =
   | { readonly kind: 'serve' }
   /** Tells what holds for every function of a User from now on. */
   | { readonly kind: 'owner'; readonly owner: OwnerState }
+  /** Tells the runner to end an Invocation, if it runs there. */
+  | { readonly kind: 'cancel'; readonly invocation: string }
   | { readonly kind: 'ping'; readonly n: number }
   /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }
@@ -167,6 +173,8 @@ export type FromRunner =
       readonly running: RunningChange;
     }
   | { readonly kind: 'pong'; readonly n: number; readonly stats: RunnerStats }
+  /** Carries spans of traces. `dropped`: number of spans that were lost since the last message. */
+  | { readonly kind: 'spans'; readonly spans: readonly Span[]; readonly dropped: number }
   /** Asks control for something that only control can do (kv, queue, asynchronous calls, Artifacts). */
   | { readonly kind: 'request'; readonly id: number; readonly request: RunnerRequest };
 
@@ -217,6 +225,8 @@ export interface UsageCount extends UsageSums {
    * invocation began or ended, and then sends another count before the next invocation begins.
    */
   readonly inFlight: number;
+  /** Absent where no invocation has ended, and from runners of an earlier version of the platform. */
+  readonly figures?: CallFigures;
 }
 
 export interface RunnerStats {
@@ -227,6 +237,24 @@ export interface RunnerStats {
   readonly deployments: number;
   /** Longest stall of the event loop since the last pong, in milliseconds. */
   readonly stallMs: number;
+  /** Bytes of machine code that it holds. */
+  readonly codeBytes: number;
+  readonly counters: RunnerCounts;
+}
+
+/** What a runner has counted since its start, over all functions. */
+export interface RunnerCounts {
+  /** Calls that found a spare instance, and calls for which one was made. */
+  readonly poolHits: number;
+  readonly poolMisses: number;
+  /** Requests that were refused without being anybody's call: of no handler, or malformed. */
+  readonly strayRequests: number;
+  /** Records of Invocations that were dropped because too many waited for control. */
+  readonly recordsDropped: number;
+  /** Seconds that requests waited for code to be loaded, by bucket of `coldSeconds`. */
+  readonly coldStarts: Distribution;
+  /** Seconds that the event loop was late for a timer, by bucket of `lagSeconds`. */
+  readonly loopLag: Distribution;
 }
 
 /** Requests of a runner to control: for a guest, for a caller, or for bytes of an Artifact whose code is not loaded. */

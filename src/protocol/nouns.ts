@@ -248,6 +248,26 @@ interface InvocationFacts {
   /** Bytes read and written, by scheme. */
   readonly io: Readonly<Record<string, { readonly bytesIn: number; readonly bytesOut: number }>>;
   readonly logLines: number;
+  // Absent in records of earlier versions of the platform.
+  /** What made it run; absent: a request of a caller. */
+  readonly trigger?: InvocationTrigger;
+  /** Commit of the Deployment. */
+  readonly commit?: string;
+  /** Trace id of W3C Trace Context; absent: nobody traces it. */
+  readonly traceId?: string;
+  /** Why it failed, for the owner; absent: it did not fail. */
+  readonly error?: string;
+  /** Functions of the guest that were running when it failed, the innermost first. */
+  readonly stack?: readonly string[];
+}
+
+/** Origins of an Invocation besides requests of callers. */
+export const invocationTriggers = ['queue', 'schedule', 'async'] as const;
+
+export interface InvocationTrigger {
+  readonly kind: (typeof invocationTriggers)[number];
+  /** Name of the queue or schedule, shortened id of the asynchronous call. */
+  readonly name: string;
 }
 
 /**

@@ -106,7 +106,10 @@ export const permissions = {
   addDomain: owner,
   removeDomain: owner,
 
+  cancelInvocation: deployer,
   listCalls: viewer,
+  cancelCall: deployer,
+  retryCall: deployer,
   listSchedules: viewer,
   runSchedule: deployer,
   pauseSchedule: deployer,

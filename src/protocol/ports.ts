@@ -124,6 +124,8 @@ export interface Nodes {
   applied(revision: number): Promise<void>;
   /** Makes every runner free a prepared spec that serves no label. */
   forget(specId: string): void;
+  /** Makes the runner that runs this Invocation end it; its caller is answered `cancelled`. */
+  cancel(invocation: string): void;
 }
 
 /** Identifies a batch of log lines, so that a batch that is sent again is stored once. */

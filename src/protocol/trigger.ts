@@ -5,6 +5,7 @@
  * decides between 200 and a problem document, and the trigger's variables are in its environment.
  */
 import { createHmac } from 'node:crypto';
+import type { InvocationTrigger } from './nouns.ts';
 import { sameSecret } from './same-secret.ts';
 
 export const triggerField = 'trisiel-trigger';
@@ -30,11 +31,12 @@ export const triggerFieldNames: ReadonlySet<string> = new Set(Object.values(trig
 /** Answer field with the number of bytes of standard output that were not kept. */
 export const lostOutputField = 'trisiel-lost-output';
 
-export const triggerKinds = ['queue', 'schedule', 'async'] as const;
-export type TriggerKind = (typeof triggerKinds)[number];
+export type TriggerKind = InvocationTrigger['kind'];
 
 export interface Trigger {
   readonly kind: TriggerKind;
+  /** Name for the record of the Invocation: of the queue or schedule, or the shortened id of the call. */
+  readonly name: string;
   /** Label that is called: the field is invalid for any other one. */
   readonly label: string;
   /** Variables added to the Invocation's environment, besides those of the request. */

@@ -50,6 +50,8 @@ export interface CgiRequest {
   readonly passAuthorization: boolean;
   /** Variables of the calling queue or schedule; null: a request of a caller. */
   readonly trigger: Readonly<Record<string, string>> | null;
+  /** Place in a trace, which wins over the request's; null: the request's own fields are handed on, if it has any. */
+  readonly trace: { readonly traceparent: string } | null;
   /** Variables of the handler, which win over the request's. */
   readonly env: Readonly<Record<string, string>>;
 }
@@ -95,6 +97,10 @@ export function cgiEnvironment(cgi: CgiRequest): Map<string, GuestText> {
     if (variable === null || value === undefined) continue;
     if (!isHandedOn(name, cgi)) continue;
     env.set(variable, guestText(typeof value === 'string' ? value : value.join(', ')));
+  }
+  if (cgi.trace !== null) {
+    env.set('HTTP_TRACEPARENT', cgi.trace.traceparent);
+    env.set('TRACEPARENT', cgi.trace.traceparent);
   }
   // RFC 9112 section 3.2.2: the authority of an absolute target wins over the Host field.
   if (cgi.authority !== '') env.set('HTTP_HOST', cgi.authority);

@@ -6,6 +6,7 @@ import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
 import { logLevels } from '../protocol/nouns.ts';
 import { answerToProbe, type RunnerIdentity, runnerProbe } from '../protocol/runner-probe.ts';
+import { readTraceparent } from '../protocol/trace-context.ts';
 import { readTrigger, type Trigger, triggerField } from '../protocol/trigger.ts';
 import { AsyncCalls, isOwnPath, prefersAsync } from './async-calls.ts';
 import type { InFlight } from './in-flight.ts';
@@ -124,6 +125,8 @@ export class Dispatcher {
         // The mark is set before a slot is made or restored, which may hold the thread for long.
         services.mark.enter(deployment.mark);
         const slot = this.#admit(deployment, id);
+        const caller = readTraceparent(request.headers.traceparent);
+        const { tracing } = services;
         const call = {
           id,
           request,
@@ -135,6 +138,8 @@ export class Dispatcher {
           expectsContinue,
           trigger,
           cookie: choice?.cookie ?? null,
+          caller,
+          trace: tracing === null ? null : tracing.begin(caller, request.headers.tracestate, services.clock.wallMs()),
         };
         refusing = null;
         const invocation = new Invocation(services, deployment, slot, call);
@@ -232,6 +237,7 @@ export class Dispatcher {
     if (deployment.quarantine !== null) return deployment;
     if (this.#waitingForCode >= codeLimits.requests) throw overloaded('Too many requests wait for code to be loaded.');
     this.#waitingForCode += 1;
+    const askedMs = deployment.pool === null ? performance.now() : null;
     try {
       for (let tries = 0; tries < warmTriesMax; tries += 1) {
         await this.#options.deployments.warm(deployment);
@@ -243,6 +249,7 @@ export class Dispatcher {
       }
     } finally {
       this.#waitingForCode -= 1;
+      if (askedMs !== null) this.#options.services.counters.coldStarts.add((performance.now() - askedMs) / 1_000);
     }
     throw overloaded('The code of this function has been dropped again before it could run.');
   }
@@ -254,6 +261,9 @@ export class Dispatcher {
       running >= runnerLimits.inFlight &&
       (running >= runnerLimits.inFlight + admission.reserve || deployment.handler.inFlight >= admission.reserveBelow);
     if (full) throw overloaded('Too many invocations are in flight.');
+    const { counters } = this.#options.services;
+    if (deployment.pool !== null && deployment.pool.spare > 0) counters.poolHits += 1;
+    else counters.poolMisses += 1;
     let slot: Slot | null;
     try {
       slot = deployment.pool?.take() ?? null;
@@ -316,6 +326,7 @@ export class Dispatcher {
       });
       return;
     }
+    this.#options.services.counters.strayRequests += 1;
     if (nowMs - this.#refusalReportedMs < refusalReportMs) {
       this.#refusalsUnreported += 1;
       return;

@@ -86,6 +86,8 @@ export function refused({ code, message }: Refusal, limits: Limits): Failure {
         detail: `The request's body is larger than ${limits.bodyBytes} bytes.`,
         log: `${message}; the manifest's [limits] body-bytes may allow more`,
       };
+    case 'cancelled':
+      return { code, detail: 'The call was ended by the owner of the function.', log: message };
     default:
       return { code, detail: 'The function cannot be run now.', log: message };
   }

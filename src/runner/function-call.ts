@@ -6,9 +6,11 @@ import type { GuestText } from '../guest/kernel/memory.ts';
 import type { GasMeter } from '../guest/kernel/meter.ts';
 import type { CompiledPolicy } from '../guest/kernel/policy.ts';
 import type { Clock, Identity, KvService, ProcessLog, ProcessOptions, QueueService } from '../guest/kernel/process.ts';
+import { type ProcessTrace, traced } from '../guest/kernel/process-trace.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import type { SchemeRegistry } from '../guest/kernel/scheme-registry.ts';
 import type { Limits } from '../protocol/limits.ts';
+import type { TraceContext } from '../protocol/trace-context.ts';
 import type { Trigger } from '../protocol/trigger.ts';
 import { cgiArguments, cgiEnvironment } from './cgi-request.ts';
 import { ControlAway } from './control-link.ts';
@@ -16,6 +18,7 @@ import type { LoadedDeployment } from './loaded-deployments.ts';
 import type { StandardInput } from './request-body.ts';
 import type { Address } from './routes.ts';
 import type { RunnerServices } from './services.ts';
+import type { InvocationTrace } from './tracing.ts';
 
 export interface FunctionCall {
   readonly id: string;
@@ -33,6 +36,10 @@ export interface FunctionCall {
   readonly trigger: Trigger | null;
   /** Value of a Set-Cookie field of the platform's own for the answer; null: none. */
   readonly cookie: string | null;
+  /** Place in its caller's trace; null: the caller sends none. */
+  readonly caller: TraceContext | null;
+  /** Its own trace; null: it is not traced. */
+  readonly trace: InvocationTrace | null;
 }
 
 /** Parts that the Invocation has made for this guest. */
@@ -97,6 +104,10 @@ export class CallOptions implements ProcessOptions {
     return this.#deployment.spec.limits;
   }
 
+  get trace(): ProcessTrace | undefined {
+    return this.#call.trace ?? undefined;
+  }
+
   get policy(): CompiledPolicy | null {
     return this.#deployment.policy;
   }
@@ -124,18 +135,24 @@ export class CallOptions implements ProcessOptions {
 
   get kv(): KvService {
     const { kv } = this.#deployment.services;
+    const noticing = <T>(operation: string, bucket: string, call: () => Promise<T>): Promise<T> =>
+      traced(this.trace, kvPart(operation, bucket), () => this.#noticing(call()));
     return {
-      get: (bucket, key) => this.#noticing(kv.get(bucket, key)),
-      put: (bucket, key, value) => this.#noticing(kv.put(bucket, key, value)),
-      replace: (bucket, key, value, expected) => this.#noticing(kv.replace(bucket, key, value, expected)),
-      delete: (bucket, key) => this.#noticing(kv.delete(bucket, key)),
-      keys: (bucket, after) => this.#noticing(kv.keys(bucket, after)),
+      get: (bucket, key) => noticing('get', bucket, () => kv.get(bucket, key)),
+      put: (bucket, key, value) => noticing('put', bucket, () => kv.put(bucket, key, value)),
+      replace: (bucket, key, value, expected) =>
+        noticing('replace', bucket, () => kv.replace(bucket, key, value, expected)),
+      delete: (bucket, key) => noticing('delete', bucket, () => kv.delete(bucket, key)),
+      keys: (bucket, after) => noticing('keys', bucket, () => kv.keys(bucket, after)),
     };
   }
 
   get queues(): QueueService {
     const { queues } = this.#deployment.services;
-    return { publish: (queue, message) => this.#noticing(queues.publish(queue, message)) };
+    return {
+      publish: (queue, message) =>
+        traced(this.trace, queuePart(queue), () => this.#noticing(queues.publish(queue, message))),
+    };
   }
 
   suspending(): void {
@@ -178,7 +195,23 @@ export class CallOptions implements ProcessOptions {
       runner: runnerId,
       passAuthorization: spec.passAuthorization,
       trigger: trigger?.env ?? null,
+      trace: this.#call.trace,
       env: spec.env,
     });
   }
+}
+
+/** Neither keys nor values are told: both may be secret. */
+function kvPart(operation: string, bucket: string) {
+  const attributes = { 'db.system.name': 'trisiel.kv', 'db.operation.name': operation, 'db.namespace': bucket };
+  return { name: `kv ${operation}`, kind: 'client' as const, attributes };
+}
+
+function queuePart(queue: string) {
+  const attributes = {
+    'messaging.system': 'trisiel',
+    'messaging.operation.type': 'send',
+    'messaging.destination.name': queue,
+  };
+  return { name: `send ${queue}`, kind: 'producer' as const, attributes };
 }

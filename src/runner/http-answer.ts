@@ -13,6 +13,7 @@ import type { HttpField, IncomingHttp } from '../guest/kernel/incoming-http.ts';
 import { connectionFields } from '../guest/kernel/net/connection-fields.ts';
 import type { Resource } from '../guest/kernel/resource.ts';
 import { runnerLimits } from '../protocol/limits.ts';
+import { traceparentField } from '../protocol/trace-context.ts';
 import { triggerFacts } from '../protocol/trigger.ts';
 import type { CgiOutput, Finished } from './cgi-output.ts';
 import { isHandedOn } from './cgi-request.ts';
@@ -70,10 +71,12 @@ export class HttpAnswer implements IncomingHttp {
   }
 
   get fields(): readonly HttpField[] {
+    const { trigger, trace } = this.#options.call;
     const sent = fieldsOf(this.#request.rawHeaders).filter(
-      ([name]) => !ofConnection.has(name) && isHandedOn(name, this.#options),
+      ([name]) =>
+        !ofConnection.has(name) && isHandedOn(name, this.#options) && (trace === null || name !== traceparentField),
     );
-    const { trigger } = this.#options.call;
+    if (trace !== null) sent.push([traceparentField, Buffer.from(trace.traceparent)]);
     if (trigger === null) return sent;
     const facts = Object.entries(triggerFacts).flatMap(([variable, field]): HttpField[] => {
       const value = trigger.env[variable];

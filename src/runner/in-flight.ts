@@ -70,6 +70,11 @@ export class InFlight {
     return one === null || (one.nextOnSocket === null && one.isReceiving);
   }
 
+  /** Ends one Invocation for its owner; does nothing when it has ended. */
+  cancel(id: string): void {
+    this.#all.find((invocation) => invocation.id === id)?.cancel();
+  }
+
   /** Ends all Invocations of a closed connection, whose answers nobody waits for. */
   abortAll(socket: Socket): void {
     const tracked: TrackedSocket = socket;

@@ -40,6 +40,7 @@ import { declaredBytes, emptyBody, RequestBody, type StandardInput } from './req
 import type { RunnerServices } from './services.ts';
 import type { SharedOrigin } from './shared-origin.ts';
 import type { Slot } from './slot.ts';
+import type { InvocationTrace } from './tracing.ts';
 import type { EndedInvocation } from './usage-reporter.ts';
 
 export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
@@ -75,6 +76,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   /** Reason for which the platform has ended it; null: the guest's own end counts. */
   #refusal: Refusal | null = null;
   #isAborted = false;
+  /** Why it failed, for the owner; null: it has not. */
+  #error: string | null = null;
   /** Stops waiting for resources to close; null: none are closing. */
   #giveUp: (() => void) | null = null;
   /** Monotonic milliseconds at which #giveUp is called; 0 until a tick has seen the closing. */
@@ -155,6 +158,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     if (this.outcome === 'running') this.outcome = 'ok';
     this.nowMs = performance.now();
     this.#state = 'answered';
+    if (this.#call.trace !== null) this.#endTrace(this.#call.trace);
     this.#services.usage.end(deployment.usage, this);
     this.#logRequest();
     this.#services.mark.advance();
@@ -168,6 +172,11 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
   abort(): void {
     this.#isAborted = true;
     this.#guest.kill({ kind: 'aborted', message: 'the client went away' });
+  }
+
+  /** Ends the Process because its owner wants it. */
+  cancel(): void {
+    this.#refuse('cancelled', 'ended by a member of its team');
   }
 
   /** Ends the Process because of the platform's own limits. */
@@ -276,13 +285,24 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     return this.#guest.logLines;
   }
 
+  get status(): number {
+    return this.#status;
+  }
+
+  get traceId(): string | null {
+    const { trace, caller } = this.#call;
+    const recorded = trace ?? caller;
+    return recorded?.isSampled === true ? recorded.traceId : null;
+  }
+
   get isSampled(): boolean {
     return this.outcome === 'ok' && this.logLines === 0;
   }
 
   record(): PendingInvocationRecord {
     const { spec } = this.deployment;
-    const { method, address } = this.#call;
+    const { method, address, trigger } = this.#call;
+    const traceId = (this.#call.trace ?? this.#call.caller)?.traceId;
     return {
       id: this.id,
       handlerId: spec.handlerId,
@@ -296,10 +316,41 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       bytesIn: this.bytesIn,
       bytesOut: this.bytesOut,
       ...processUsage(this.#guest, spec.module.plan),
+      commit: spec.commit,
+      ...(trigger === null ? {} : { trigger: { kind: trigger.kind, name: trigger.name } }),
+      ...(traceId === undefined ? {} : { traceId }),
+      ...(this.#error === null ? {} : { error: this.#error }),
+      ...(this.#guest.stack.length === 0 ? {} : { stack: this.#guest.stack }),
     };
   }
 
   // The end of the Invocation.
+
+  #endTrace(trace: InvocationTrace): void {
+    const { spec } = this.deployment;
+    const { method, address, trigger } = this.#call;
+    const { outcome } = this;
+    // The query is left out: it may hold secrets.
+    const asked = {
+      'http.request.method': method,
+      'url.path': address.path === '' ? '/' : address.path,
+      ...(this.#status === 0 ? {} : { 'http.response.status_code': this.#status }),
+    };
+    trace.end({
+      name: trigger === null ? `${method} ${spec.label}` : `${trigger.kind} ${trigger.name}`,
+      kind: trigger?.kind === 'queue' ? 'consumer' : 'server',
+      attributes: {
+        'faas.name': spec.handler,
+        'faas.version': `v${spec.number}`,
+        'faas.invocation_id': this.id,
+        'faas.trigger': trigger === null ? 'http' : faasTriggers[trigger.kind],
+        ...asked,
+        'trisiel.gas': this.gas,
+        ...(outcome === 'ok' ? {} : { 'error.type': outcome }),
+      },
+      error: outcome === 'ok' ? null : (this.#error ?? outcome),
+    });
+  }
 
   #refuse(code: ErrorCode, message: string): void {
     this.#refusal ??= { code, message };
@@ -325,7 +376,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
       return;
     }
     this.log.fail();
-    this.#guest.report('warning', `exited with status ${end.status}`);
+    this.#error = `exited with status ${end.status}`;
+    this.#guest.report('warning', this.#error);
   }
 
   /** Answers if that is still possible, else breaks the connection off; logs the failure for the owner. */
@@ -334,7 +386,8 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     const canAnswer = this.#output.abandon();
     if (this.#isAborted) {
       this.log.release();
-      this.#platformLine('info', 'the client went away before the answer was complete');
+      this.#error = 'the client went away before the answer was complete';
+      this.#platformLine('info', this.#error);
       this.outcome = 'aborted';
       this.#status = this.#output.status;
       return;
@@ -343,6 +396,7 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     const failure = this.#refusal === null ? failureOf(end, false) : refused(this.#refusal, limits);
     if (failure === null) throw new Error('a Process that did not fail');
     this.log.fail();
+    this.#error = failure.log;
     this.#platformLine('error', failure.log);
     if (end.kind === 'internal')
       this.#services.report('an invocation failed on our side', { invocation: this.id, error: stackOf(end.cause) });
@@ -429,6 +483,9 @@ export class Invocation implements GuestParts, CgiOutputHost, EndedInvocation {
     });
   }
 }
+
+/** Values of the attribute `faas.trigger`. */
+const faasTriggers = { queue: 'pubsub', schedule: 'timer', async: 'http' } as const;
 
 function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -66,6 +66,11 @@ export class LoadedDeployments {
     return this.#deployments.size;
   }
 
+  /** Bytes of machine code that is held. */
+  get codeBytes(): number {
+    return this.#options.codes.heldBytes;
+  }
+
   find(specId: string): LoadedDeployment | undefined {
     return this.#deployments.get(specId);
   }

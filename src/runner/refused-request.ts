@@ -26,6 +26,8 @@ export class RefusedRequest implements EndedInvocation {
   readonly durationMs = 0;
   readonly bytesIn = 0;
   readonly bytesOut = 0;
+  readonly traceId = null;
+  readonly status: number;
   readonly outcome: ErrorCode;
   readonly nowMs: number;
   readonly logLines: number;
@@ -36,6 +38,7 @@ export class RefusedRequest implements EndedInvocation {
     this.#options = options;
     this.id = options.id;
     this.outcome = options.code;
+    this.status = options.status;
     this.nowMs = options.nowMs;
     this.logLines = options.logLines;
     // Refusals without log lines are sampled: a flood of refused requests must not fill the owner's list.

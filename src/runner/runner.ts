@@ -37,9 +37,11 @@ import { MemoryBudget } from './memory-budget.ts';
 import { OwnerLimits } from './owner-limits.ts';
 import { RequestLines } from './request-lines.ts';
 import { RouteTable } from './routes.ts';
+import { RunnerCounters } from './runner-counters.ts';
 import { Scheduler } from './scheduler.ts';
 import { RunnerServer } from './server.ts';
 import { Takeover } from './takeover.ts';
+import { Tracing } from './tracing.ts';
 import { UsageReporter } from './usage-reporter.ts';
 
 /** Bytes of files in /tmp of all Processes of a runner together. */
@@ -65,6 +67,8 @@ export class Runner {
   readonly #logs: LogBuffer;
   readonly #usage: UsageReporter;
   readonly #requests: RequestLines;
+  readonly #counters = new RunnerCounters();
+  #tracing: Tracing | null = null;
   #loaded: Loaded | null = null;
   #takeover: Takeover | null = null;
   /** Milliseconds that it may live as an orphan. */
@@ -188,6 +192,9 @@ export class Runner {
       case 'owner':
         this.#owners.set(message.owner);
         return;
+      case 'cancel':
+        loaded.inFlight.cancel(message.invocation);
+        return;
       case 'serve':
         void this.#serve(loaded);
         return;
@@ -210,6 +217,11 @@ export class Runner {
       mark,
       onUnloadable: ({ specId }, reason) => this.#link.send({ kind: 'unloadable', specId, reason }),
     });
+    if (config.traces !== null)
+      this.#tracing = new Tracing({
+        sampling: config.traces,
+        send: (spans, dropped) => this.#link.send({ kind: 'spans', spans, dropped }),
+      });
     const inFlight = new InFlight(budget);
     const runUrl = new URL(config.runUrl);
     const scheduler = new Scheduler();
@@ -222,6 +234,8 @@ export class Runner {
         logs: this.#logs,
         usage: this.#usage,
         requests: this.#requests,
+        counters: this.#counters,
+        tracing: this.#tracing,
         scheduler,
         mark,
         flushes: new FlushQueue(),
@@ -377,6 +391,7 @@ export class Runner {
   }
 
   #flush(): void {
+    this.#tracing?.flush();
     this.#usage.flush();
     this.#logs.flush();
   }
@@ -407,6 +422,8 @@ export class Runner {
       poolBytes: loaded?.budget.usedBytes ?? 0,
       deployments: loaded?.deployments.size ?? 0,
       stallMs: loaded?.inFlight.takeStallMs() ?? 0,
+      codeBytes: loaded?.deployments.codeBytes ?? 0,
+      counters: this.#counters.toData(this.#usage.recordsDropped),
     };
   }
 }

@@ -7,7 +7,9 @@ import type { BusyMark } from './busy-mark.ts';
 import type { FlushQueue } from './flush-queue.ts';
 import type { LogBuffer } from './log-buffer.ts';
 import type { RequestLines } from './request-lines.ts';
+import type { RunnerCounters } from './runner-counters.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Tracing } from './tracing.ts';
 import type { UsageReporter } from './usage-reporter.ts';
 
 export interface RunnerServices {
@@ -19,6 +21,9 @@ export interface RunnerServices {
   readonly usage: UsageReporter;
   /** Writes a log line for each call. */
   readonly requests: RequestLines;
+  readonly counters: RunnerCounters;
+  /** Traces of Invocations; null: nobody receives them. */
+  readonly tracing: Tracing | null;
   readonly scheduler: Scheduler;
   readonly mark: BusyMark;
   readonly flushes: FlushQueue;

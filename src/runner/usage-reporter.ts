@@ -2,6 +2,16 @@
  * Reports to control how Invocations run and end: exact counters per Deployment, a record of each ended Invocation, and
  * which ones run for long. Silent successes and refusals above a rate leave only counters.
  */
+import {
+  bucketOf,
+  type CallFigures,
+  callGas,
+  callSeconds,
+  emptyBuckets,
+  statusClasses,
+  statusClassOf,
+  type TracedCall,
+} from '../protocol/distributions.ts';
 import type { RunningChange, UsageCount } from '../protocol/messages.ts';
 import type { HandlerId } from '../protocol/names.ts';
 import type { InvocationOutcome, PendingInvocationRecord } from '../protocol/nouns.ts';
@@ -20,7 +30,14 @@ interface Taken {
   readonly meters: readonly UsageMeter[];
 }
 
-type Counter = { -readonly [K in keyof UsageCount]: UsageCount[K] };
+type Counter = { -readonly [K in keyof Omit<UsageCount, 'figures'>]: UsageCount[K] } & { figures: Figures | null };
+
+interface Figures extends CallFigures {
+  readonly classes: number[];
+  readonly seconds: number[];
+  readonly gas: number[];
+  traced: TracedCall | null;
+}
 
 /** Meter of a Deployment, which keeps it: counting needs no lookup. */
 export interface UsageMeter {
@@ -54,6 +71,10 @@ export interface EndedInvocation extends RunningInvocation {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly logLines: number;
+  /** HTTP status that was sent; 0: none was. */
+  readonly status: number;
+  /** Trace of a caller who records it; null: nobody does. */
+  readonly traceId: string | null;
   /** Whether it may leave only counters at a high rate: a silent success, or a refusal. */
   readonly isSampled: boolean;
   /** Monotonic milliseconds. */
@@ -73,6 +94,7 @@ export class UsageReporter {
   readonly #started = new Map<string, PendingInvocationRecord>();
   #ended: string[] = [];
   #listed = 0;
+  #recordsDropped = 0;
   #timer: NodeJS.Timeout | null = null;
   #underway = 0;
 
@@ -120,12 +142,14 @@ export class UsageReporter {
     counter.durationMs += ended.durationMs;
     counter.bytesIn += ended.bytesIn;
     counter.bytesOut += ended.bytesOut;
+    counter.figures = figuresWith(counter.figures ?? emptyFigures(), ended);
     if (ended.isListed) {
       this.#listed -= 1;
       if (!this.#started.delete(ended.id)) this.#ended.push(ended.id);
     }
     if (!ended.isSampled || ended.isListed || mayRecord(meter, ended.nowMs)) {
       if (this.#records.length < usageLimits.bufferRecords) this.#records.push(ended.record());
+      else this.#recordsDropped += 1;
     }
     this.#flushLater();
   }
@@ -150,6 +174,11 @@ export class UsageReporter {
       return;
     }
     if (this.#active.size > 0) this.#flushLater();
+  }
+
+  /** Number of records that were dropped since the start because too many waited for control. */
+  get recordsDropped(): number {
+    return this.#recordsDropped;
   }
 
   /** Whether the channel has been given every record so far. */
@@ -190,7 +219,8 @@ export class UsageReporter {
     for (const meter of this.#active) {
       const { counter } = meter;
       if (counter === null) continue;
-      counts.push({ ...counter, inFlight: meter.inFlight });
+      const { figures, ...sums } = counter;
+      counts.push({ ...sums, inFlight: meter.inFlight, ...(figures === null ? {} : { figures }) });
       meters.push(meter);
       meter.counter = null;
       if (!meter.isActive) this.#active.delete(meter);
@@ -205,7 +235,9 @@ export class UsageReporter {
 
   /** Adds data that could not be sent to the next counts; records that no longer fit leave only their counters. */
   #putBack({ batch: { records, counts, running }, meters }: Taken): void {
-    this.#records = [...records, ...this.#records].slice(0, usageLimits.bufferRecords);
+    const all = [...records, ...this.#records];
+    this.#records = all.slice(0, usageLimits.bufferRecords);
+    this.#recordsDropped += all.length - this.#records.length;
     // An Invocation that has ended meanwhile is in #ended.
     const ended = new Set(this.#ended);
     for (const record of running.started) if (!ended.delete(record.id)) this.#started.set(record.id, record);
@@ -226,6 +258,14 @@ export class UsageReporter {
     counter.durationMs += count.durationMs;
     counter.bytesIn += count.bytesIn;
     counter.bytesOut += count.bytesOut;
+    if (count.figures === undefined) return;
+    const { classes, seconds, gas, traced } = count.figures;
+    const figures = counter.figures ?? emptyFigures();
+    addTo(figures.classes, classes);
+    addTo(figures.seconds, seconds);
+    addTo(figures.gas, gas);
+    figures.traced ??= traced;
+    counter.figures = figures;
   }
 }
 
@@ -240,7 +280,35 @@ function emptyCounter({ handlerId, deployment }: UsageMeter): Counter {
     bytesIn: 0,
     bytesOut: 0,
     inFlight: 0,
+    figures: null,
   };
+}
+
+function emptyFigures(): Figures {
+  return {
+    classes: new Array<number>(statusClasses.length).fill(0),
+    seconds: emptyBuckets(callSeconds),
+    gas: emptyBuckets(callGas),
+    traced: null,
+  };
+}
+
+/** Adds an Invocation to `figures` and returns them. */
+function figuresWith(figures: Figures, { status, durationMs, gas, traceId, nowMs }: EndedInvocation): Figures {
+  const seconds = durationMs / 1_000;
+  addOne(figures.classes, statusClassOf(status));
+  addOne(figures.seconds, bucketOf(callSeconds, seconds));
+  addOne(figures.gas, bucketOf(callGas, gas));
+  if (traceId !== null) figures.traced = { traceId, seconds, gas, timeMs: performance.timeOrigin + nowMs };
+  return figures;
+}
+
+function addOne(counts: number[], index: number): void {
+  counts[index] = (counts[index] ?? 0) + 1;
+}
+
+function addTo(counts: number[], more: readonly number[]): void {
+  for (let index = 0; index < counts.length; index++) counts[index] = (counts[index] ?? 0) + (more[index] ?? 0);
 }
 
 function mayRecord(meter: UsageMeter, nowMs: number): boolean {

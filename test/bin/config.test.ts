@@ -24,6 +24,7 @@ describe('the server configuration', () => {
       metricsToken: null,
       askToken: null,
       dnsServers: [],
+      traces: null,
     });
     expect(config.dataFolder).toBe(`${process.cwd()}/data`);
     expect(config.runners).toBeGreaterThan(0);
@@ -75,6 +76,50 @@ describe('the server configuration', () => {
       metricsToken: 'scrape-me-0123456789',
       askToken: 'ask-me-0123456789abc',
       dnsServers: ['9.9.9.9', '[2620:fe::fe]:53', '127.0.0.1:5353', '::1'],
+      traces: null,
+    });
+  });
+
+  describe('traces', () => {
+    const receiver = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318' };
+
+    it('are recorded where there is a receiver, unless they are turned off', () => {
+      expect(readConfig(receiver).traces).toEqual({
+        sampling: { isParentBased: true, ratio: 1 },
+        resource: { 'service.name': 'trisiel' },
+      });
+      expect(readConfig({ OTEL_TRACES_EXPORTER: 'otlp' }).traces).not.toBeNull();
+      expect(readConfig({ ...receiver, OTEL_TRACES_EXPORTER: 'none' }).traces).toBeNull();
+      expect(readConfig({ ...receiver, OTEL_SDK_DISABLED: 'TRUE' }).traces).toBeNull();
+    });
+
+    it('are sampled as OpenTelemetry names it, and carry its attributes', () => {
+      const settings = {
+        ...receiver,
+        OTEL_TRACES_SAMPLER: 'traceidratio',
+        OTEL_TRACES_SAMPLER_ARG: '0.25',
+        OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment=test%20bed, service.name=first,broken,%zz=1',
+        OTEL_SERVICE_NAME: 'functions',
+      };
+      expect(readConfig(settings).traces).toEqual({
+        sampling: { isParentBased: false, ratio: 0.25 },
+        resource: { 'service.name': 'functions', 'deployment.environment': 'test bed' },
+      });
+      expect(readConfig({ ...receiver, OTEL_TRACES_SAMPLER: 'always_off' }).traces?.sampling.ratio).toBe(0);
+    });
+
+    it.each([
+      ['OTEL_TRACES_EXPORTER', 'zipkin'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'collector:4317'],
+      ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+      ['OTEL_TRACES_SAMPLER', 'sometimes'],
+    ])('name %s in one line when it holds %j', (name, value) => {
+      expect(() => readConfig({ ...receiver, [name]: value })).toThrow(new RegExp(`^${name}\\b[^\n]*$`));
+    });
+
+    it('refuse a share that is none', () => {
+      const share = { OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '2' };
+      expect(() => readConfig({ ...receiver, ...share })).toThrow('OTEL_TRACES_SAMPLER_ARG');
     });
   });
 

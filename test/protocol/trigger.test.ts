@@ -2,7 +2,13 @@
 import { expect, it } from 'vitest';
 import { readTrigger, type Trigger, writeTrigger } from '../../src/protocol/trigger.ts';
 
-const trigger: Trigger = { kind: 'queue', label: 'otter', env: { QUEUE_NAME: 'ü "x"\n' }, timeoutMs: 1_000 };
+const trigger: Trigger = {
+  kind: 'queue',
+  name: 'work',
+  label: 'otter',
+  env: { QUEUE_NAME: 'ü "x"\n' },
+  timeoutMs: 1_000,
+};
 
 it('is read as it was written', () => {
   expect(readTrigger('key', writeTrigger('key', trigger))).toEqual(trigger);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { callGas, callSeconds, emptyBuckets } from '../../src/protocol/distributions.ts';
 import { logLimits } from '../../src/protocol/limits.ts';
 import { handlerIdOf } from '../../src/protocol/names.ts';
 import type { PendingInvocationRecord, PendingLogLine } from '../../src/protocol/nouns.ts';
@@ -200,6 +201,8 @@ const ended = (over: Partial<EndedInvocation> = {}): EndedInvocation => ({
   bytesIn: 3,
   bytesOut: 4,
   logLines: 0,
+  status: 200,
+  traceId: null,
   isSampled: true,
   nowMs: 5_000,
   record: () => record,
@@ -234,6 +237,12 @@ describe('the usage reporter', () => {
         bytesIn: invocations * 3,
         bytesOut: invocations * 4,
         inFlight: 0,
+        figures: {
+          classes: [0, invocations, 0, 0, 0, 0],
+          seconds: emptyBuckets(callSeconds).with(1, invocations),
+          gas: emptyBuckets(callGas).with(0, invocations),
+          traced: null,
+        },
       },
     ]);
     expect(reporter.isEmpty).toBe(true);

@@ -14,7 +14,6 @@ import { hardenServer } from '../../src/control/api/harden.ts';
 import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
-import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
@@ -25,6 +24,7 @@ import { HandlerEnv } from '../../src/control/handlers/env.ts';
 import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { Metrics } from '../../src/control/metrics/metrics.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
@@ -110,6 +110,7 @@ export async function startPlatform(
     schedules: new Schedules({ db, now, newId: randomUUID }),
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),
+    nodes: { cancel: (invocation) => void asked.push(`cancel ${invocation}`) },
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({
@@ -119,7 +120,7 @@ export async function startPlatform(
       randomBytes,
       report: (text, error) => log.error({ err: error }, text),
     }),
-    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, now }),
+    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, nodes: () => [], now }),
     log,
     now,
     randomBytes,

@@ -79,6 +79,10 @@ export class RecordedFleet implements Nodes {
 
   async applied(): Promise<void> {}
 
+  cancel(invocation: string): void {
+    this.calls.push(`cancel ${invocation}`);
+  }
+
   #released({ specId, handler, number }: DeploymentSpec): number {
     if (!this.specs.has(specId)) throw new Error(`${specId} was never prepared`);
     this.calls.push(`release ${handler} v${number}`);

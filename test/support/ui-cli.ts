@@ -12,7 +12,6 @@ import { type ApiDeps, createApi } from '../../src/control/api/api.ts';
 import { hardenServer } from '../../src/control/api/harden.ts';
 import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import { attachLogStream } from '../../src/control/api/log-stream.ts';
-import { Metrics } from '../../src/control/api/metrics.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
@@ -23,6 +22,7 @@ import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { changedSettings, SettingsStore } from '../../src/control/handlers/settings.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
+import { Metrics } from '../../src/control/metrics/metrics.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import { PlatformError } from '../../src/protocol/errors.ts';
 import { defaultLimits } from '../../src/protocol/limits.ts';
@@ -112,10 +112,11 @@ export async function startControl(options: { readonly registration?: Registrati
     randomBytes,
     env: new HandlerEnv({ db, sealer, now }),
     deployer: deployer(db, handlers),
+    nodes: { cancel: (invocation) => usage.running('r', { started: [], ended: [invocation] }) },
     quota: testQuota(db),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({ db, sealer, now, randomBytes, report: (_text, error) => onError(error) }),
-    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, now }),
+    metrics: new Metrics({ logs, usage, queues: own.queues, rates: own.rates, nodes: () => [], now }),
     functionUrl: (name) => `http://${name}.localhost:${portOf(functions)}`,
     functionPathUrl: (name) => `http://localhost:${portOf(functions)}/${name}/`,
     gitUrl: (name) => `${url()}/${name}.git`,

@@ -397,6 +397,12 @@ export class Client {
       .invocations;
   }
 
+  /** Ends a running invocation. Throws `not_found`, and `conflict` when it has ended. */
+  async cancelInvocation(name: string, id: string, options?: CallOptions): Promise<void> {
+    const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
+    await this.#api.send({ method: 'DELETE', path }, options);
+  }
+
   async invocation(name: string, id: string, options?: CallOptions): Promise<InvocationRecord> {
     const path = `${handlerPath(name)}/invocations/${encodeURIComponent(id)}`;
     return (await this.#api.call(answers.invocation, { method: 'GET', path }, options)).invocation;

@@ -26,6 +26,12 @@ export class PlatformCallsClient {
     return { items: calls, next };
   }
 
+  /** Ends an asynchronous call that waits or runs, or makes a failed one wait again. `id`: as the list shows it. */
+  async changeCall(name: string, id: string, verb: 'cancel' | 'retry', options?: CallOptions): Promise<void> {
+    const path = `${handlerPath(name)}/calls/${encodeURIComponent(id)}/${verb}`;
+    await this.#api.send({ method: 'POST', path }, options);
+  }
+
   /** Returns schedules of a handler's live version, by name. */
   async schedules(name: string, options?: CallOptions): Promise<readonly ScheduleView[]> {
     return all(async (after) => {

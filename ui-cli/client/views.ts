@@ -17,6 +17,7 @@ import {
   handlerRoles,
   type InvocationOutcome,
   type InvocationRecord,
+  invocationTriggers,
   type LogFrame,
   type LogLine,
   logStreams,
@@ -209,6 +210,11 @@ export const invocationAnswer: z.ZodMiniType<InvocationRecord> = z.object({
   syscalls: z.record(text, z.object({ count: number, waitMs: number })),
   io: z.record(text, z.object({ bytesIn: number, bytesOut: number })),
   logLines: number,
+  trigger: z.optional(z.object({ kind: z.enum(invocationTriggers), name: text })),
+  commit: z.optional(plain),
+  traceId: z.optional(plain),
+  error: z.optional(text),
+  stack: z.optional(z.array(text)),
 });
 
 export interface QueueView {

@@ -18,6 +18,7 @@ export function addInvocationCommands(program: Command, context: Context): void 
     .argument('[name]', handlerArgument)
     .argument('[id]', 'invocation, as any command prints it')
     .addOption(new Option('--running', 'only those that have not ended').conflicts('export'))
+    .addOption(new Option('--cancel', 'end the invocation with this id, which runs').conflicts(['export', 'running']))
     .option(
       '--export <file>',
       'write all that are kept and have ended to a file, oldest first (.gz, .zst: compressed)',
@@ -26,7 +27,7 @@ export function addInvocationCommands(program: Command, context: Context): void 
     async (
       first: string | undefined,
       second: string | undefined,
-      options: ExportOptions & { readonly running?: boolean; readonly export?: string },
+      options: ExportOptions & { readonly running?: boolean; readonly cancel?: boolean; readonly export?: string },
     ) => {
       const { running = false } = options;
       // Inside a repository: `invocations ID`. Names of handlers are no ids.
@@ -39,6 +40,12 @@ export function addInvocationCommands(program: Command, context: Context): void 
           throw new PlatformError('bad_request', '--export writes all invocations: leave out the id');
         const exported = exportedRecords(client, name, 'invocations', options.format);
         return exportTo(context, exported, { ...options, out: options.export });
+      }
+      if (options.cancel === true) {
+        if (id === undefined) throw new PlatformError('bad_request', '--cancel needs the id of an invocation');
+        const whole = await findInvocationId(client, name, id);
+        await client.cancelInvocation(name, whole);
+        return context.result({ cancelled: whole }, [`${whole} is ended; its caller is answered 503 cancelled`]);
       }
       if (id === undefined) {
         const listed = await client.invocations(name);

@@ -33,14 +33,29 @@ function invocationFacts(record: InvocationRecord): (readonly [string, string])[
   return [
     ['invocation', visible(record.id)],
     ['request', visible(`${record.method} ${record.path}`)],
+    ...optional('trigger', triggerText(record)),
     ['status', record.status === 0 ? record.outcome : `${record.status} (${record.outcome})`],
-    ['version', `v${record.deployment}`],
+    ...optional('error', record.error),
+    [
+      'version',
+      `v${record.deployment}${record.commit === undefined ? '' : ` (${visible(record.commit.slice(0, 8))})`}`,
+    ],
     ['started', formatDate(record.startedMs)],
     ['time', formatDuration(record.durationMs)],
     ['gas', record.gas.toLocaleString('en')],
     ['memory', `${plural(record.memoryPages, 'page')} (${formatBytes(record.memoryPages * 65_536)})`],
     ['bytes', `${formatBytes(record.bytesIn)} in, ${formatBytes(record.bytesOut)} out`],
+    ...optional('trace', record.traceId),
   ];
+}
+
+function optional(title: string, value: string | undefined): (readonly [string, string])[] {
+  return value === undefined ? [] : [[title, visible(value)]];
+}
+
+function triggerText({ trigger }: InvocationRecord): string | undefined {
+  if (trigger === undefined) return undefined;
+  return trigger.kind === 'async' ? `asynchronous call ${trigger.name}` : `${trigger.kind} ${trigger.name}`;
 }
 
 function syscallTable(record: InvocationRecord): string[] {
@@ -67,8 +82,10 @@ export function invocationLines(
   record: InvocationRecord,
   { lines, stopped }: { readonly lines: readonly LogLine[]; readonly stopped: boolean },
 ): string[] {
+  const { stack = [] } = record;
   return [
     ...facts(invocationFacts(record)),
+    ...section(stack.length > 0, ['STACK (innermost first)', ...stack.map((name) => `  ${visible(name)}`)]),
     ...section(Object.keys(record.syscalls).length > 0, syscallTable(record)),
     ...section(Object.keys(record.io).length > 0, ioTable(record)),
     ...section(lines.length > 0, ['LOG', ...lines.map((line) => formatLogLine(line, { iso: false }))]),

@@ -14,11 +14,11 @@ import { sameSecret } from '../../protocol/same-secret.ts';
 import { type Book, type BookFile, readBook } from '../book/book.ts';
 import { escapeHtml, type Page } from '../book/html.ts';
 import type { Database } from '../db/database.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { compressed } from './compression.ts';
 import { type Addresses, frontHtml, frontText } from './front-page.ts';
 import { sendPage, wantsPage } from './html.ts';
 import { isFromThisMachine } from './local-caller.ts';
-import type { Metrics } from './metrics.ts';
 import { etagOf, namesEtag } from './representation.ts';
 import { statusHtml, statusJson } from './status-page.ts';
 
@@ -89,8 +89,10 @@ export function pages(options: PagesOptions): Router {
   });
   router.get('/metrics', async (ctx) => {
     mayReadMetrics(ctx, metricsToken);
-    ctx.type = metrics.registry.contentType;
-    ctx.body = await metrics.registry.metrics();
+    const { type, text } = await metrics.scrape(ctx.get('accept'));
+    ctx.vary('accept');
+    ctx.type = type;
+    ctx.body = text;
   });
   // Reads the docs at the first request: a platform whose docs are damaged still runs functions.
   let book: Promise<Book> | null = null;

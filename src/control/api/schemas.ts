@@ -10,6 +10,7 @@ import {
   type HandlerView,
   handlerRoles,
   type InvocationRecord,
+  invocationTriggers,
   type LogLine,
   logLevelsText,
   logStreams,
@@ -170,6 +171,17 @@ export const invocationSchema = z
     syscalls: z.record(z.string(), z.object({ count: z.number(), waitMs: z.number() })),
     io: z.record(z.string(), z.object({ bytesIn: z.number(), bytesOut: z.number() })),
     logLines: z.number(),
+    trigger: z
+      .object({ kind: z.enum(invocationTriggers), name: z.string() })
+      .optional()
+      .describe('what made it run: name of the queue or schedule, id of the asynchronous call; absent: a caller'),
+    commit: z.string().optional(),
+    traceId: z.string().optional().describe("trace id of the caller's traceparent"),
+    error: z.string().optional().describe('why it failed'),
+    stack: z
+      .array(z.string())
+      .optional()
+      .describe('functions of the guest that were running when it failed, innermost first'),
   } satisfies Record<keyof InvocationRecord, z.ZodType>)
   .meta({ id: 'Invocation' });
 

@@ -33,6 +33,9 @@ export interface TakenCall {
   readonly createdMs: number;
 }
 
+/** Columns of a call whose request is not kept. */
+const withoutRequest = { body: new Uint8Array(), request: '{}' } as const;
+
 /** Calls removed by one statement. */
 const removedAtOnce = 500;
 
@@ -261,9 +264,8 @@ export class CallDeliveries {
         status: answer?.status ?? null,
         fields: answer === null ? null : JSON.stringify(answer.fields),
         answer: answer?.body ?? null,
-        // Removes the request, which is no longer needed and may be secret.
-        body: new Uint8Array(),
-        request: '{}',
+        // Removes the request, which may be secret, where it is no longer needed: a failed one may be tried again.
+        ...(state === 'done' || call.schedule !== null ? withoutRequest : {}),
       })
       .where('id', '=', call.id)
       .where('state', '=', 'inflight')
@@ -306,7 +308,7 @@ export class CallDeliveries {
     if ((await isLost.limit(1).executeTakeFirst()) === undefined) return;
     const lost = this.#db.relaxed.updateTable('calls').where('state', '=', 'inflight').where('due_ms', '<=', nowMs);
     await lost
-      .set({ state: 'failed', due_ms: 0, ended_ms: nowMs, reason: lostReason, body: new Uint8Array(), request: '{}' })
+      .set({ state: 'failed', due_ms: 0, ended_ms: nowMs, reason: lostReason })
       .where('attempts', '>=', callLimits.interrupted)
       .whereRef('attempts', '>=', 'attempts_max')
       .execute();

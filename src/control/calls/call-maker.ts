@@ -160,6 +160,14 @@ export class CallMaker {
     }
     const { invocation } = result;
     const meant = resultOf(result);
+    if (meant.kind === 'failed' && meant.reason.startsWith('cancelled: '))
+      return calls.failed(call, {
+        reason: meant.reason,
+        invocation,
+        answer: null,
+        isInterrupted: false,
+        isFinal: true,
+      });
     if (meant.kind === 'refused') return calls.refused(call, meant.reason, callMakerLimits.refusedMs);
     if (call.schedule !== null)
       return meant.kind === 'ok'
@@ -189,11 +197,12 @@ export class CallMaker {
   }
 }
 
-function triggered({ handler, schedule, request, body, attempt }: TakenCall): TriggeredCall {
+function triggered({ id, handler, schedule, request, body, attempt }: TakenCall): TriggeredCall {
   const kind: TriggerKind = schedule === null ? 'async' : 'schedule';
   const { label, path, authority } = presentAddress(request, handler);
   return {
     kind,
+    name: schedule ?? id.slice(0, callLimits.shownIdChars),
     handler: label,
     path,
     env: { ...request.env, CALL_ATTEMPT: String(attempt) },

@@ -2,7 +2,7 @@
  * Stores asynchronous requests of handlers, durable before their caller is told so, and shows what became of them.
  * call-deliveries.ts has them made.
  */
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import type { CallRequest } from '../../protocol/call-request.ts';
 import { PlatformError } from '../../protocol/errors.ts';
 import { callLimits } from '../../protocol/limits.ts';
@@ -48,6 +48,9 @@ const shownColumns = [
   'status',
 ] as const;
 
+/** The part of an id that is shown. */
+const shortId = sql<string>`substr(id, 1, ${sql.lit(callLimits.shownIdChars)})`;
+
 export class CallStore {
   readonly #db: Database;
   readonly #now: () => number;
@@ -73,17 +76,7 @@ export class CallStore {
     await this.#db.transaction().execute(async (trx) => {
       if (!(await lockHandler(trx, call.handlerId)))
         throw new PlatformError('not_found', 'this handler has been deleted');
-      const { count } = await trx
-        .selectFrom('calls')
-        .select(({ fn }) => fn.countAll<number>().as('count'))
-        .where('handler_id', '=', call.handlerId)
-        .where('state', 'in', ['ready', 'inflight'])
-        .where('schedule', 'is', null)
-        .executeTakeFirstOrThrow();
-      if (Number(count) >= callLimits.waiting)
-        throw new PlatformError('overloaded', `${callLimits.waiting} asynchronous requests have not ended yet`, {
-          retryAfterSeconds: 10,
-        });
+      await checkRoom(trx, call.handlerId);
       await trx
         .insertInto('calls')
         .values({
@@ -112,6 +105,64 @@ export class CallStore {
     });
   }
 
+  /**
+   * Fails an asynchronous call that waits. `shownId`: the id as `list` shows it. Returns whether it waited: one that runs
+   * ends with its Invocation. Throws `not_found`, and `conflict` when it has ended.
+   */
+  async cancelWaiting(handlerId: string, shownId: string): Promise<boolean> {
+    const { state } = await this.#find(handlerId, shownId);
+    if (state === 'inflight') return false;
+    const { numUpdatedRows } = await this.#of(handlerId, shownId)
+      .where('state', '=', 'ready')
+      .set({ state: 'failed', due_ms: 0, ended_ms: this.#now(), reason: 'cancelled: by a member of the team' })
+      .executeTakeFirst();
+    if (numUpdatedRows > 0n) return true;
+    // It has been taken, or has ended, since it was looked at.
+    if ((await this.#find(handlerId, shownId)).state === 'inflight') return false;
+    throw new PlatformError('conflict', 'this call has ended');
+  }
+
+  /**
+   * Makes a failed asynchronous call wait again, with all its attempts. Throws `not_found`, `conflict` when it has not
+   * failed or its request is not kept, and `overloaded` as `accept` does.
+   */
+  async retry(handlerId: string, shownId: string): Promise<void> {
+    const { state, request } = await this.#find(handlerId, shownId);
+    if (state !== 'failed') throw new PlatformError('conflict', 'this call has not failed');
+    if (request === '{}') throw new PlatformError('conflict', 'the request of this call is not kept any more');
+    await this.#db.transaction().execute(async (trx) => {
+      if (!(await lockHandler(trx, handlerId))) throw noCall();
+      await checkRoom(trx, handlerId);
+      await this.#of(handlerId, shownId, trx)
+        .where('state', '=', 'failed')
+        .set({
+          ...{ state: 'ready', due_ms: this.#now(), attempts: 0, started_ms: null, ended_ms: null, reason: null },
+          ...{ invocation: null, status: null, fields: null, answer: null },
+        })
+        .execute();
+    });
+  }
+
+  async #find(handlerId: string, shownId: string): Promise<Pick<Schema['calls'], 'state' | 'request'>> {
+    const row = await this.#db.reader
+      .selectFrom('calls')
+      .select(['state', 'request'])
+      .where('handler_id', '=', handlerId)
+      .where(shortId, '=', shownId)
+      .where('schedule', 'is', null)
+      .executeTakeFirst();
+    if (row === undefined) throw noCall();
+    return row;
+  }
+
+  #of(handlerId: string, shownId: string, db: Kysely<Schema> = this.#db) {
+    return db
+      .updateTable('calls')
+      .where('handler_id', '=', handlerId)
+      .where(shortId, '=', shownId)
+      .where('schedule', 'is', null);
+  }
+
   /** Returns an asynchronous call of a handler. Throws `not_found`. */
   async show(handlerId: string, id: string): Promise<CallView> {
     const row = await this.#db.reader
@@ -133,7 +184,6 @@ export class CallStore {
     handlerId: string,
     options: { readonly after?: string | undefined; readonly limit: number; readonly state?: CallState | undefined },
   ): Promise<readonly CallView[]> {
-    const shortId = sql<string>`substr(id, 1, ${sql.lit(callLimits.shownIdChars)})`;
     const { afterMs, afterId } = cursorParts(options.after);
     const rows = await this.#db.reader
       .selectFrom('calls')
@@ -168,6 +218,21 @@ export class CallStore {
     const fields = JSON.parse(row.fields) as StoredAnswer['fields']; // `done` has written this JSON.
     return { status: Number(row.status), fields, body: new Uint8Array(row.answer) };
   }
+}
+
+/** Throws `overloaded` when callLimits.waiting asynchronous calls of a handler have not ended. */
+async function checkRoom(trx: Kysely<Schema>, handlerId: string): Promise<void> {
+  const { count } = await trx
+    .selectFrom('calls')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('handler_id', '=', handlerId)
+    .where('state', 'in', ['ready', 'inflight'])
+    .where('schedule', 'is', null)
+    .executeTakeFirstOrThrow();
+  if (Number(count) >= callLimits.waiting)
+    throw new PlatformError('overloaded', `${callLimits.waiting} asynchronous requests have not ended yet`, {
+      retryAfterSeconds: 10,
+    });
 }
 
 function viewOf(id: string, row: Pick<Schema['calls'], (typeof shownColumns)[number]>): CallView {

@@ -267,6 +267,10 @@ export class RunnerFleet implements Nodes {
     void this.#members.make(async (runner) => runner.forget(specId));
   }
 
+  cancel(invocation: string): void {
+    for (const { runner } of this.#members) runner.send({ kind: 'cancel', invocation });
+  }
+
   /** Returns one runner's share of a User's limit of calls in flight: an equal part, at least one. */
   #shareOf(owner: OwnerState): OwnerState {
     if (owner.callsMax === null) return owner;
@@ -424,6 +428,9 @@ export class RunnerFleet implements Nodes {
         activity.note(message.counts);
         this.#options.onRunning(runner.runnerId, message.running);
         void this.#store(message).then(() => runner.send({ kind: 'received', number: message.number, isLost: false }));
+        return;
+      case 'spans':
+        this.#options.onSpans?.(message.spans, message.dropped);
         return;
       case 'unloadable':
         this.#unloadable(message.specId, message.reason);

@@ -6,6 +6,7 @@ import { MIB } from '../../protocol/limits.ts';
 import type { BusRequest, CallBusRequest, RunnerConfig, RunningChange, UsageCount } from '../../protocol/messages.ts';
 import type { PendingInvocationRecord } from '../../protocol/nouns.ts';
 import type { LogSink, ReleaseFeed } from '../../protocol/ports.ts';
+import type { Span, TraceSampling } from '../../protocol/spans.ts';
 import { TrustedProxies } from '../../protocol/trusted-proxies.ts';
 import type { LastCalls } from './loader.ts';
 
@@ -79,6 +80,10 @@ export interface FleetOptions {
    * with it.
    */
   readonly onRunning: (runnerId: string, change: RunningChange | null) => void;
+  /** Takes spans of a runner; `dropped`: number of those that it has lost. Absent: nobody receives traces. */
+  readonly onSpans?: (spans: readonly Span[], dropped: number) => void;
+  /** Which Invocations are traced; absent: none. */
+  readonly traces?: TraceSampling | null;
   readonly onRequest: (request: BusRequest | CallBusRequest) => Promise<Uint8Array | null>;
   readonly onEvent?: (event: FleetEvent) => void;
 }
@@ -103,6 +108,7 @@ export function runnerConfig(
     trustedProxies: String(trustedProxies ?? TrustedProxies.none),
     ownPorts: port === 0 ? ownPorts : [...ownPorts, port],
     poolBytes: options.poolBytes ?? defaultPoolBytes(options.runners),
+    traces: options.traces ?? null,
   };
 }
 

@@ -335,6 +335,7 @@ function callOf({ label, settings }: Subscription, messages: readonly TakenMessa
   const { body, contentType } = settings.batch === 1 ? single(first) : framed(messages, settings.framing);
   return {
     kind: 'queue' as const,
+    name: settings.name,
     handler: label,
     path: `/.trisiel/queue/${encodeURIComponent(settings.name)}`,
     env: queueVariables(settings, messages, first),

@@ -5,6 +5,8 @@ import { lostOutputField, triggerField, writeTrigger } from '../../protocol/trig
 
 export interface TriggeredCall {
   readonly kind: TriggerKind;
+  /** Name for the record of the Invocation. */
+  readonly name: string;
   readonly handler: string;
   readonly path: string;
   /** Variables of the Invocation. */
@@ -90,7 +92,7 @@ export class FunctionCaller {
   /** Resolves with the answer as the runner gave it; never rejects. */
   exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
     const { key, address, domain } = this.#options;
-    const trigger = { kind: call.kind, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
+    const trigger = { kind: call.kind, name: call.name, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
     const headers = [
       ...['host', call.authority ?? `${call.handler}.${domain}`],
       ...[triggerField, writeTrigger(key, trigger)],

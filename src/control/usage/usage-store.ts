@@ -6,12 +6,13 @@
 import { PlatformError } from '../../protocol/errors.ts';
 import type { RunningChange, UsageCount, UsageSums } from '../../protocol/messages.ts';
 import { type HandlerId, handlerIdOf } from '../../protocol/names.ts';
-import type { InvocationRecord, PendingInvocationRecord } from '../../protocol/nouns.ts';
+import type { InvocationRecord, InvocationTrigger, PendingInvocationRecord } from '../../protocol/nouns.ts';
 import { BatchInsert } from '../db/batch-insert.ts';
 import type { Database } from '../db/database.ts';
 import type { Schema } from '../db/schema.ts';
 import { WriteQueue } from '../db/write-queue.ts';
-import { existingHandlers } from '../handlers/existing-handlers.ts';
+import { existingHandlers, namesOf } from '../handlers/existing-handlers.ts';
+import { FiguresByHandler, type HandlerFigures } from './handler-figures.ts';
 import { RecentUsage, type UsageSummary } from './recent.ts';
 import { RecordRetention } from './record-retention.ts';
 import { RunningInvocations } from './running.ts';
@@ -33,10 +34,19 @@ export interface UsageMinute extends UsageSums {
   readonly minuteMs: number;
 }
 
+/** Name of all handlers that are not counted by themselves. No handler can have it: names have no underscore. */
+export const otherHandlers = '_other';
+
 /** Counters since the start, for /metrics. */
 export interface UsageTotals extends UsageSums {
   readonly recordsStored: number;
   readonly recordsDropped: number;
+}
+
+/** Figures of one handler; `otherHandlers` for all that are not counted by themselves. */
+export interface NamedFigures {
+  readonly name: string;
+  readonly figures: HandlerFigures;
 }
 
 interface HandlerRef {
@@ -58,6 +68,7 @@ export class UsageStore {
   readonly #onGrown: (handlerId: string, bytes: number) => void;
   readonly #queue: WriteQueue<readonly PendingInvocationRecord[]>;
   readonly #recent: RecentUsage;
+  readonly #figures = new FiguresByHandler();
   readonly #running = new RunningInvocations();
   readonly #retention: RecordRetention;
   /** Counts for the next write. A write that fails adds its counts again, so that counters stay exact. */
@@ -111,6 +122,7 @@ export class UsageStore {
     const atMs = this.#now();
     for (const count of counts) this.#add(toCountRow(count, atMs));
     this.#recent.add(records, counts);
+    this.#figures.add(counts);
     const done = this.#queue.push(records);
     // The queue is full: a write is running, and the next one takes the counts along.
     if (done === null) this.#countRecords({ dropped: records.length });
@@ -181,6 +193,19 @@ export class UsageStore {
     return running === undefined ? null : this.#shown(running, handler);
   }
 
+  /** Returns the id of the listed running Invocation that `trigger` has made run; null: none is listed. */
+  runningOf(handlerId: string, { kind, name }: InvocationTrigger): string | null {
+    const found = this.#running
+      .of(handlerId)
+      .find(({ trigger }) => trigger !== undefined && trigger.kind === kind && trigger.name === name);
+    return found?.id ?? null;
+  }
+
+  /** Returns whether the Invocation is listed as running. */
+  isRunning(handlerId: string, invocation: string): boolean {
+    return this.#running.of(handlerId).some(({ id }) => id === invocation);
+  }
+
   #shown({ handlerId: _, ...facts }: PendingInvocationRecord, handler: HandlerRef): InvocationRecord {
     return { ...facts, handler: handler.name, durationMs: Math.max(0, this.#now() - facts.startedMs) };
   }
@@ -188,6 +213,22 @@ export class UsageStore {
   /** Returns the figures of the last minutes, from memory. */
   summary(handlerId: string): UsageSummary {
     return this.#recent.summary(handlerId);
+  }
+
+  /**
+   * Returns figures since the start: of the handlers that are counted by themselves, by their present names, and of all
+   * others together.
+   */
+  async figures(): Promise<readonly NamedFigures[]> {
+    const names = await namesOf(this.#db.reader, this.#figures.ids);
+    const named: NamedFigures[] = [];
+    for (const handlerId of this.#figures.ids) {
+      const name = names.get(handlerId);
+      const figures = this.#figures.of(handlerId);
+      if (name === undefined) this.#figures.merge(handlerId);
+      else if (figures !== undefined) named.push({ name, figures });
+    }
+    return [...named, { name: otherHandlers, figures: this.#figures.others }];
   }
 
   /** Returns one row per minute that saw an invocation, over all Deployments, from `sinceMs` on, ascending. */
@@ -342,7 +383,7 @@ export class UsageStore {
 function toRow({ handlerId, ...record }: PendingInvocationRecord): Schema['invocations'] {
   let json = JSON.stringify(record);
   if (json.length > usageLimits.recordChars)
-    json = JSON.stringify({ ...record, path: record.path.slice(0, 2_000), syscalls: {}, io: {} });
+    json = JSON.stringify({ ...record, path: record.path.slice(0, 2_000), syscalls: {}, io: {}, stack: [] });
   return {
     id: record.id,
     handler_id: handlerId,

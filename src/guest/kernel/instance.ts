@@ -9,6 +9,7 @@ import type { Process, ProcessEnd } from './process.ts';
 import { endOf } from './process-end.ts';
 import { guestStacks, type StackJob, type StackPool } from './stacks.ts';
 import { type Abi, bindSyscall, findSyscall, type ProcessRef, type Tracer } from './syscall.ts';
+import { wasmStack } from './wasm-stack.ts';
 
 export interface GuestInstanceOptions {
   /** Module compiled from the rewritten bytes. */
@@ -165,6 +166,7 @@ export class GuestInstance implements ProcessRef {
       if (guest.end === null) guest.end = { kind: 'exit', status };
     } catch (error) {
       guest.kill(endOf(error));
+      if (guest.end?.kind !== 'exit') guest.stack = wasmStack(error, this.plan.imports.length);
     }
     try {
       if (!hasReturned && guest.end?.kind === 'exit' && this.#after.length > 0) await this.#finishExited(guest);

@@ -20,6 +20,7 @@ import { longestPiece, splitLine } from './log-pieces.ts';
 import { GuestMemory, type GuestText } from './memory.ts';
 import type { GasMeter } from './meter.ts';
 import type { CompiledPolicy } from './policy.ts';
+import type { ProcessTrace } from './process-trace.ts';
 import type { MaybePromise, OpenFlags, Resource } from './resource.ts';
 import { encodeTexts, environmentTexts, type TextList } from './text-list.ts';
 
@@ -119,6 +120,8 @@ export interface ProcessOptions {
   readonly queues: QueueService | null;
   /** Request that the Process answers through wasi:http; absent if it answers through stdout or has no request. */
   readonly http?: IncomingHttp | undefined;
+  /** Trace of its Invocation; absent: it is not traced. */
+  readonly trace?: ProcessTrace | undefined;
   /** Called when a system call makes the guest wait, but not when the guest waits for its turn to compute. */
   readonly suspending?: () => void;
   /**
@@ -158,6 +161,8 @@ export class Process {
   /** Memory of the guest, set by the instance in which the Process runs. */
   memory: GuestMemory = noMemory;
   end: ProcessEnd | null = null;
+  /** Functions of the guest that were running when it was unwound, the innermost first; empty: it was not, or nobody knows. */
+  stack: readonly string[] = [];
   /** Number of system calls, by the index of the import. The InstancePlan has the names. */
   counts: Uint32Array | null = null;
   waitsMs: Float64Array | null = null;

@@ -232,6 +232,8 @@ describe('answers', () => {
     }
     expect([...operations.keys()].sort()).toEqual([
       'acceptTransfer',
+      'cancelCall',
+      'cancelInvocation',
       'confirmSecondFactor',
       'declineTransfer',
       'deleteInvite',
@@ -244,6 +246,7 @@ describe('answers', () => {
       'leaveHandler',
       'logOut',
       'removeSecondFactor',
+      'retryCall',
       'revokeToken',
       'streamLogs',
     ]);
@@ -569,7 +572,6 @@ describe('pages', () => {
     expect(metrics.text).toMatch(/^trisiel_queue_published_total \d+$/m);
     expect(metrics.text).toMatch(/^trisiel_queue_messages \d+$/m);
     expect(metrics.text).toMatch(/^trisiel_queue_oldest_seconds 0$/m);
-    expect(metrics.text).not.toContain('otter');
     expect((await get('/docs/imports')).text).toBe('cwa\n\n  cwa.log_write  (i32, i32, i32)\n');
   });
 

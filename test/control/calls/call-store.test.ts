@@ -59,6 +59,54 @@ onEachDatabase('asynchronous calls', (dialect) => {
     expect([row.request, row.body.length]).toEqual(['{}', 0]);
   });
 
+  const shown = (id: string) => id.slice(0, callLimits.shownIdChars);
+
+  it('that wait are cancelled; those that run are not, and those that have ended are refused', async () => {
+    const id = await accept();
+    expect(await calls.cancelWaiting('h', shown(id))).toBe(true);
+    expect(await calls.show('h', id)).toMatchObject({
+      state: 'failed',
+      endedMs: nowMs,
+      reason: expect.stringMatching(/^cancelled/),
+    });
+    expect(await take()).toEqual([]);
+    await expect(calls.cancelWaiting('h', shown(id))).rejects.toMatchObject({ code: 'conflict' });
+    await expect(calls.cancelWaiting('other', shown(id))).rejects.toMatchObject({ code: 'not_found' });
+    const running = await accept();
+    expect(await take()).toHaveLength(1);
+    expect(await calls.cancelWaiting('h', shown(running))).toBe(false);
+    expect((await calls.show('h', running)).state).toBe('inflight');
+  });
+
+  it('that failed are tried again with the same request; others are refused', async () => {
+    const id = await accept({ attemptsMax: 1 });
+    await expect(calls.retry('h', shown(id))).rejects.toMatchObject({ code: 'conflict' });
+    await deliveries.failed((await take())[0]!, failure);
+    expect((await calls.show('h', id)).state).toBe('failed');
+    await expect(calls.retry('other', shown(id))).rejects.toMatchObject({ code: 'not_found' });
+    await calls.retry('h', shown(id));
+    expect(await calls.show('h', id)).toMatchObject({ state: 'ready', attempts: 0, endedMs: null, status: null });
+    const [again] = await take();
+    expect(again).toMatchObject({ id, attempt: 1, request });
+    expect(Buffer.from(again!.body).toString()).toBe('body');
+    await deliveries.done(again!, { invocation: 'i', answer });
+    await expect(calls.retry('h', shown(id))).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('that an earlier version failed have no request any more, and are not tried again', async () => {
+    const id = await accept();
+    await store.db.updateTable('calls').set({ state: 'failed', request: '{}', ended_ms: nowMs }).execute();
+    await expect(calls.retry('h', shown(id))).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('are tried again only while there is room', async () => {
+    const id = await accept();
+    await deliveries.failed((await take())[0]!, failure);
+    for (let n = 0; n < callLimits.waiting; n++) await accept();
+    await expect(calls.retry('h', shown(id))).rejects.toMatchObject({ code: 'overloaded' });
+    expect((await calls.show('h', id)).state).toBe('failed');
+  });
+
   it('are found under their own handler only', async () => {
     const id = await accept();
     for (const [handler, which] of [

@@ -17,7 +17,15 @@ async function callOf(answer: RequestListener) {
   const { port } = server.address() as AddressInfo;
   const caller = new FunctionCaller({ key: 'key', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' });
   const body = Buffer.from('message');
-  const call = { kind: 'queue', handler: 'otter', path: '/', env: {}, contentType: 'text/plain', body } as const;
+  const call = {
+    kind: 'queue',
+    name: 'work',
+    handler: 'otter',
+    path: '/',
+    env: {},
+    contentType: 'text/plain',
+    body,
+  } as const;
   return caller.call({ ...call, timeoutMs: 10_000 }).finally(() => caller.close());
 }
 

@@ -193,6 +193,22 @@ test('invocations --running lists those that have not ended, and says when there
   expect((await wasmcloud(running)).stderr).toContain('no invocation is running');
 });
 
+test('invocations --cancel ends one that runs, and refuses others', async () => {
+  await control.handler('endless', 'ada');
+  await control.record({ records: [record('endless', 'i_over')], counts: [] });
+  const { id } = (await control.handlers.find('endless'))!;
+  const { handler: _, ...facts } = record('endless', 'i_goes_on', { status: 0, outcome: 'running' });
+  const started = [{ ...facts, handlerId: handlerIdOf(id), trigger: { kind: 'queue', name: 'jobs\u001b' } as const }];
+  control.usage.running('r', { started, ended: [] });
+  expect((await wasmcloud(['invocations', 'endless', 'i_goes_on'])).stdout).toMatch(/^trigger +queue jobs\^\[$/m);
+  const cancelled = await wasmcloud(['invocations', 'endless', 'i_goes_on', '--cancel']);
+  expect(cancelled.stdout).toBe('i_goes_on is ended; its caller is answered 503 cancelled\n');
+  const again = await wasmcloud(['invocations', 'endless', 'i_over', '--cancel']);
+  expect([again.status, again.stderr]).toEqual([1, expect.stringContaining('this invocation has ended')]);
+  const without = await wasmcloud(['invocations', 'endless', '--cancel']);
+  expect(without.stderr).toContain('--cancel needs the id');
+});
+
 test('namegen, docs and completion work without a login', async () => {
   const nobody = await Home.make(control);
   expect((await nobody.wasmcloud(['namegen', '-n', '3'])).stdout.split('\n').filter(Boolean)).toHaveLength(3);

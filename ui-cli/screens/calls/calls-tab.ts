@@ -6,6 +6,8 @@ import { pollMs } from '../../frame/loader.ts';
 import { PagedListScreen } from '../../frame/paged-list-screen.ts';
 import type { Status } from '../../frame/screen.ts';
 import { callWords } from '../../text/call.ts';
+import { errorLines } from '../../text/error-lines.ts';
+import { visible } from '../../text/visible.ts';
 import type { HandlerContext } from '../handler/tab.ts';
 
 /** Rows below the list that describe the selected call. */
@@ -76,8 +78,30 @@ export class CallsTab extends PagedListScreen<CallView, string> {
       ...(invocation === null
         ? []
         : [{ keys: ['y'], help: 'copy the id of the invocation', run: () => app.copy(invocation, invocation) }]),
+      ...(selected === undefined ? [] : this.#changes(selected)),
       this.reload,
     ];
+  }
+
+  /** Returns the key for the change that a call in this state allows. */
+  #changes({ id, state }: CallView): readonly Binding[] {
+    if (state === 'failed')
+      return [{ keys: ['R'], help: 'try the call again', run: () => this.#change(id, 'retry', 'waits again') }];
+    if (state !== 'ready' && state !== 'inflight') return [];
+    return [{ keys: ['x'], help: 'end the call', run: () => this.#change(id, 'cancel', 'is cancelled') }];
+  }
+
+  #change(id: string, verb: 'cancel' | 'retry', said: string): void {
+    const { app, handler } = this;
+    void app.run(
+      `${verb} ${visible(id)}`,
+      async ({ abort: { signal } }) => {
+        await app.client.platformCalls.changeCall(handler.name, id, verb, { signal });
+        app.say('done', `${visible(id)} ${said}`);
+        this.loader.refresh();
+      },
+      errorLines,
+    );
   }
 
   #nextState(): void {

@@ -5,6 +5,7 @@ import type { App } from '../../frame/app.ts';
 import type { Binding } from '../../frame/bindings.ts';
 import { TextScreen } from '../../frame/text-screen.ts';
 import { invocationLines } from '../../text/invocation.ts';
+import { cancelBinding } from './cancel.ts';
 
 interface Shown {
   readonly record: InvocationRecord;
@@ -39,7 +40,10 @@ export class InvocationScreen extends TextScreen<Shown> {
   }
 
   bindings(): readonly Binding[] {
+    const running = (this.loader.data?.record.outcome as string | undefined) === 'running';
+    const cancelled = () => this.loader.refresh();
     return [
+      ...(running ? [cancelBinding(this.app, { handler: this.#handler, id: this.id, cancelled })] : []),
       { keys: ['y'], label: 'copy id', help: 'copy the id', run: () => this.app.copy(this.id, this.id) },
       { keys: ['r'], label: 'load again', help: 'load again', run: () => this.loader.refresh() },
       ...this.scroll.bindings(),

@@ -3,6 +3,7 @@ import type { Binding } from '../../frame/bindings.ts';
 import { ListScreen } from '../../frame/list-screen.ts';
 import { pollMs } from '../../frame/loader.ts';
 import type { HandlerContext } from '../handler/tab.ts';
+import { cancelBinding } from '../invocation/cancel.ts';
 
 export class InvocationsTab extends ListScreen<InvocationRecord> {
   readonly crumbs = ['invocations'];
@@ -43,6 +44,15 @@ export class InvocationsTab extends ListScreen<InvocationRecord> {
       ...(selected === undefined
         ? []
         : [{ keys: ['y'], help: 'copy its id', run: () => this.app.copy(selected.id, selected.id) }]),
+      ...((selected?.outcome as string | undefined) === 'running' && selected !== undefined
+        ? [
+            cancelBinding(this.app, {
+              handler: this.handler.name,
+              id: selected.id,
+              cancelled: () => this.loader.refresh(),
+            }),
+          ]
+        : []),
       this.reload,
     ];
   }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { PlatformError } from '../../../protocol/errors.ts';
 import { KIB, logLimits } from '../../../protocol/limits.ts';
+import type { Nodes } from '../../../protocol/ports.ts';
 import type { Database } from '../../db/database.ts';
 import { exportFormats, exportTypes, lineStream } from '../../exports/lines.ts';
 import type { GrantedHandler, HandlerAccess } from '../../handlers/access.ts';
@@ -52,9 +53,10 @@ export function recordOperations(deps: {
   readonly logs: LogStore;
   readonly usage: UsageStore;
   readonly quota: Quotas;
+  readonly nodes: Pick<Nodes, 'cancel'>;
   readonly now: () => number;
 }): readonly Operation[] {
-  const { db, handlers, access, logs, usage, quota, now } = deps;
+  const { db, handlers, access, logs, usage, quota, nodes, now } = deps;
   const keepingOf = ({ days, bytes }: OwnKeeping) => ({ days, bytes, server: logs.keeping.server });
   return [
     forHandler({
@@ -202,6 +204,23 @@ export function recordOperations(deps: {
             hints: [`the newest ${recordLimits.retained} of a handler are kept; busy handlers' successes are sampled`],
           });
         return { invocation };
+      },
+    }),
+    forHandler({
+      id: 'cancelInvocation',
+      method: 'DELETE',
+      path: '/handlers/{name}/invocations/{id}',
+      tag: 'usage',
+      summary:
+        'End an invocation that is listed as running. Its caller is answered `cancelled`; a message comes again.',
+      errors: ['not_found', 'conflict'],
+      run: async ({ handler, params }) => {
+        if (usage.isRunning(handler.id, params.id)) return nodes.cancel(params.id);
+        if ((await usage.find(handler, params.id)) !== null)
+          throw new PlatformError('conflict', 'this invocation has ended');
+        throw new PlatformError('not_found', 'no such invocation is kept or listed as running', {
+          hints: ['an invocation is listed once it has run for about 0.2 s'],
+        });
       },
     }),
     forHandler({

@@ -1,8 +1,11 @@
 /** Operations on a handler's schedules: show, run now, pause (docs/schedules.md); pushes make the schedules. And its asynchronous calls. */
 import { z } from 'zod';
+import { PlatformError } from '../../../protocol/errors.ts';
 import { callStates } from '../../../protocol/nouns.ts';
+import type { Nodes } from '../../../protocol/ports.ts';
 import { type CallStore, callCursor } from '../../calls/call-store.ts';
 import type { Schedules } from '../../calls/schedules.ts';
+import type { UsageStore } from '../../usage/usage-store.ts';
 import { forHandler, type Operation } from '../operation.ts';
 import { callSchema, scheduleSchema } from '../schemas.ts';
 import { itemsMax, nextText, pageOf, pageOfAll, pageQuery } from './paging.ts';
@@ -12,10 +15,12 @@ const tag = 'schedules';
 export function scheduleOperations(deps: {
   readonly schedules: Schedules;
   readonly calls: CallStore;
+  readonly usage: Pick<UsageStore, 'runningOf'>;
+  readonly nodes: Pick<Nodes, 'cancel'>;
   /** Tells the call maker that a call waits. */
   readonly wakeCalls: () => void;
 }): readonly Operation[] {
-  const { schedules, calls, wakeCalls } = deps;
+  const { schedules, calls, usage, nodes, wakeCalls } = deps;
   return [
     forHandler({
       id: 'listSchedules',
@@ -42,6 +47,33 @@ export function scheduleOperations(deps: {
         const found = await calls.list(handler.id, { after, state, limit: limit + 1 });
         const { items, next } = pageOf(found, limit, callCursor);
         return { calls: items, next };
+      },
+    }),
+    forHandler({
+      id: 'cancelCall',
+      method: 'POST',
+      path: '/handlers/{name}/calls/{call}/cancel',
+      tag: 'calls',
+      summary: 'End an asynchronous call that waits or runs: it has failed for good, and may be tried again.',
+      errors: ['not_found', 'conflict'],
+      run: async ({ handler, params }) => {
+        if (await calls.cancelWaiting(handler.id, params.call)) return;
+        const invocation = usage.runningOf(handler.id, { kind: 'async', name: params.call });
+        if (invocation === null)
+          throw new PlatformError('conflict', 'this call is just beginning or ending: try again');
+        nodes.cancel(invocation);
+      },
+    }),
+    forHandler({
+      id: 'retryCall',
+      method: 'POST',
+      path: '/handlers/{name}/calls/{call}/retry',
+      tag: 'calls',
+      summary: 'Make an asynchronous call that has failed wait again, with all its attempts.',
+      errors: ['not_found', 'conflict', 'overloaded'],
+      run: async ({ handler, params }) => {
+        await calls.retry(handler.id, params.call);
+        wakeCalls();
       },
     }),
     forHandler({

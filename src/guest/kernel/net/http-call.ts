@@ -3,6 +3,7 @@
  * and follows redirects if the guest asked for that.
  */
 import { Errno } from '../errno.ts';
+import type { OpenSpan, ProcessTrace } from '../process-trace.ts';
 import { NetworkFailure as Failure, type NetworkFailure, networkFailure } from './failure.ts';
 import type { HttpExchange } from './http-exchange.ts';
 import type { HttpOrigin, HttpSend } from './http-pool.ts';
@@ -22,6 +23,8 @@ export interface HttpCallOptions extends HttpSend {
   readonly follow: boolean;
   /** Called with the URL of each redirect before it is requested; throws to refuse it. */
   readonly checkUrl: (url: string) => void;
+  /** Trace that the request is a part of; undefined: none. */
+  readonly trace: ProcessTrace | undefined;
 }
 
 export class HttpCall {
@@ -30,10 +33,12 @@ export class HttpCall {
   response: HttpExchange | null = null;
   failure: NetworkFailure | null = null;
   readonly #options: HttpCallOptions;
+  readonly #span: OpenSpan | null;
   #exchange: HttpExchange | null = null;
 
   constructor(options: HttpCallOptions) {
     this.#options = options;
+    this.#span = options.trace === undefined ? null : options.trace.begin(partOf(options));
     void this.#run();
   }
 
@@ -44,12 +49,13 @@ export class HttpCall {
 
   async #run(): Promise<void> {
     try {
-      let hop: HttpSend = this.#options;
+      let hop: HttpSend = this.#span === null ? this.#options : tracedRequest(this.#options, this.#span);
       for (let hops = 0; ; hops += 1) {
         const exchange = await this.#send(hop);
         const next = this.#options.follow ? redirect(hop, exchange) : null;
         if (next === null) {
           this.response = exchange;
+          this.#endSpan(null, exchange.status);
           this.changed.wake();
           return;
         }
@@ -83,8 +89,35 @@ export class HttpCall {
   #fail(failure: NetworkFailure): void {
     if (this.failure !== null || this.response !== null) return;
     this.failure = failure;
+    this.#endSpan(failure.message, 0);
     this.changed.wake();
   }
+
+  #endSpan(error: string | null, status: number): void {
+    if (this.#span === null) return;
+    if (error !== null) this.#span.end(error);
+    else this.#span.end(status >= 400 ? `status ${status}` : null, { 'http.response.status_code': status });
+  }
+}
+
+/** The path is left out as is the query: both may hold secrets of the guest. */
+function partOf({ method, origin }: HttpSend) {
+  const { host, port } = origin;
+  const address = host.kind === 'name' ? host.name : host.address;
+  return {
+    name: method,
+    kind: 'client' as const,
+    attributes: { 'http.request.method': method, 'server.address': address, 'server.port': port },
+  };
+}
+
+/** Returns the request with the fields of the trace, unless the guest has set its own. */
+function tracedRequest(request: HttpSend, { traceparent, tracestate }: OpenSpan): HttpSend {
+  const { headers } = request;
+  for (let i = 0; i < headers.length; i += 2)
+    if ((headers[i] as string).toLowerCase() === 'traceparent') return request;
+  const state = tracestate === null ? [] : ['tracestate', tracestate];
+  return { ...request, headers: [...headers, 'traceparent', traceparent, ...state] };
 }
 
 /**

@@ -208,6 +208,7 @@ class HttpResource implements Resource {
       body: this.#upload ?? (body.length > 0 ? body : null),
       follow: this.#opened.fragment === 'follow',
       checkUrl: (url) => checkHop(this.#guest, url),
+      trace: this.#guest.options.trace,
     });
   }
 

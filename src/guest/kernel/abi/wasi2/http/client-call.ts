@@ -97,6 +97,7 @@ export class ClientCall implements Incoming {
       body,
       follow: false,
       checkUrl: () => undefined,
+      trace: guest.options.trace,
       connectTimeoutMs: toMs(limits?.connectNs ?? null),
     });
     const upload = this.#upload;

@@ -1,0 +1,36 @@
+/** What a Process tells about the parts of its work, where its Invocation is traced. */
+import type { SpanAttributes, SpanKindName } from '../../protocol/spans.ts';
+
+/** A part that has begun. `end` is called once. */
+export interface OpenSpan {
+  /** Value of `traceparent` for the callee. */
+  readonly traceparent: string;
+  /** Value of `tracestate` for the callee; null: none. */
+  readonly tracestate: string | null;
+  /** Ends the part. `error`: what failed; null: nothing did. */
+  end(error: string | null, attributes?: SpanAttributes): void;
+}
+
+export interface ProcessTrace {
+  begin(part: { readonly name: string; readonly kind: SpanKindName; readonly attributes: SpanAttributes }): OpenSpan;
+}
+
+/** Runs `work` as a part of the trace; only runs it without a trace. */
+export function traced<T>(
+  trace: ProcessTrace | undefined,
+  part: Parameters<ProcessTrace['begin']>[0],
+  work: () => Promise<T>,
+): Promise<T> {
+  if (trace === undefined) return work();
+  const span = trace.begin(part);
+  return work().then(
+    (value) => {
+      span.end(null);
+      return value;
+    },
+    (error: unknown) => {
+      span.end(error instanceof Error ? error.message : String(error));
+      throw error;
+    },
+  );
+}
