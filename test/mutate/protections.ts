@@ -681,6 +681,13 @@ export const protections: readonly Protection[] = [
     tests: ['test/control/api/api.test.ts'],
   },
   {
+    name: 'metrics: so many handlers are counted by themselves',
+    file: 'src/control/usage/handler-figures.ts',
+    find: 'if (this.#byId.size >= figureLimits.handlers) return this.#others;',
+    replace: '',
+    tests: ['test/control/usage/handler-figures.test.ts'],
+  },
+  {
     name: 'api: metrics without a token are for this machine',
     file: 'src/control/api/local-caller.ts',
     find: 'forwarded === undefined &&',
