@@ -52,7 +52,7 @@ describe('resources between three components', () => {
   it.each([
     ['kept', 'a borrowed handle is kept', 'a call returns before it has dropped 1 borrowed resource handles'],
     ['given', 'a handle was given away', 'there is no resource handle 1'],
-    ['forged', 'a handle is that of another component', 'there is no resource handle 3'],
+    ['forged', 'another component holds the handle', 'there is no resource handle 1'],
   ])('trap (%s) if %s', async (name, _when, message) => {
     expect((await runGuest(composed(name))).end).toEqual({ kind: 'trap', message });
   });
