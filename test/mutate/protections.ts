@@ -31,8 +31,8 @@ export const protections: readonly Protection[] = [
   {
     name: 'reserve: host calls end where the memory of the guest ends',
     file: 'src/guest/kernel/memory.ts',
-    find: 'buffer.byteLength - this.#reserve.value * PAGE_BYTES',
-    replace: 'buffer.byteLength',
+    find: '(this.#memory?.buffer.byteLength ?? 0) - this.#reserve.value * PAGE_BYTES',
+    replace: '(this.#memory?.buffer.byteLength ?? 0)',
     tests: ['test/guest/kernel/memory.test.ts', 'test/runner/reserve.test.ts'],
   },
   {
