@@ -84,6 +84,10 @@ describe('/metrics', () => {
       ),
     );
     expect(open.endsWith('# EOF\n')).toBe(true);
+    for (const format of [text, open]) {
+      const families = [...format.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+      expect(new Set(families).size).toBe(families.length);
+    }
   });
 
   it('does not go back when a runner ends', async () => {
@@ -118,14 +122,12 @@ describe.skipIf(noPrometheus !== null)('a real Prometheus', () => {
   });
   afterAll(() => prometheus.stop());
 
-  it('accepts the configuration and the rules', () => {
+  it('accepts the configuration and the rules', async () => {
     const check = (kind: string, file: string) =>
       execFileSync('promtool', ['check', kind, file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
     expect(check('rules', rulesFile)).toContain('SUCCESS');
     expect(check('config', deploy('prometheus/prometheus.yml'))).toContain('SUCCESS');
-    execFileSync('promtool', ['check', 'metrics'], {
-      input: execFileSync('curl', ['-s', `${platform.controlUrl}/metrics`]),
-    });
+    execFileSync('promtool', ['check', 'metrics'], { input: await scrape() });
   });
 
   it('evaluates every rule', async () => {
@@ -149,6 +151,10 @@ describe.skipIf(noPrometheus !== null)('a real Prometheus', () => {
       expr.replaceAll('$__rate_interval', '1m').replaceAll('$instance', '.*').replaceAll('$handler', '.*'),
     );
     for (const query of filled) expect(query).not.toContain('$');
+    // A rate needs two scrapes.
+    await prometheus.until('/api/v1/query', { query: filled[0] ?? '' }, ({ result }: { result: unknown[] }) =>
+      result.length > 0 ? true : undefined,
+    );
     let withFigures = 0;
     for (const query of filled) {
       const { result } = (await prometheus.ask('/api/v1/query', { query })) as { result: unknown[] };

@@ -24,6 +24,9 @@ export interface Prometheus {
   stop(): Promise<void>;
 }
 
+/** Prometheus listens, but answers no questions yet. */
+class NotReady extends Error {}
+
 /** Starts it with the rules of a file; it scrapes `target` (host:port) each second. */
 export async function startPrometheus(options: {
   readonly target: string;
@@ -57,7 +60,9 @@ export async function startPrometheus(options: {
   const ask: Prometheus['ask'] = async (path, query = {}) => {
     const url = new URL(path, `http://127.0.0.1:${port}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-    const answer = (await (await fetch(url)).json()) as { status: string; error?: string; data: unknown };
+    const response = await fetch(url);
+    if (response.status === 503) throw new NotReady();
+    const answer = (await response.json()) as { status: string; error?: string; data: unknown };
     if (answer.status !== 'success') throw new Error(`${query.query ?? path}: ${answer.error}`);
     return answer.data;
   };
@@ -69,8 +74,8 @@ export async function startPrometheus(options: {
         const value = await ask(path, query)
           .then((data) => found(data as never))
           .catch((error: unknown) => {
-            // Not yet listening; other errors are the test's.
-            if (error instanceof TypeError) return undefined;
+            // Not yet listening, or reading its data still; other errors are the test's.
+            if (error instanceof TypeError || error instanceof NotReady) return undefined;
             throw error;
           });
         if (value !== undefined) return value;

@@ -148,14 +148,11 @@ export class Metrics {
     this.#runners.look();
     const [collected, handlers] = await Promise.all([this.#registry.getMetricsAsJSON(), this.#usage.figures()]);
     const exposition = new Exposition(format);
-    for (const { name, help, type, values } of collected) {
-      if (String(type) === 'summary') continue;
-      const family = {
-        name: name.replace(/_total$/, ''),
-        help,
-        type: String(type) as 'counter' | 'gauge' | 'histogram',
-      };
-      exposition.collected(family, values);
+    for (const { name, help, type: collectedType, values } of collected) {
+      const type = String(collectedType) as 'counter' | 'gauge' | 'histogram' | 'summary';
+      // Gauges of Node's own that are named like counters: sums of the gauges beside them.
+      if (type === 'summary' || (type === 'gauge' && name.endsWith('_total'))) continue;
+      exposition.collected({ name: name.replace(/_total$/, ''), help, type }, values);
     }
     this.#processFamilies(exposition);
     handlerFamilies(exposition, handlers);
