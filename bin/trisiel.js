@@ -11,6 +11,7 @@ const root = dirname(dirname(realpathSync(fileURLToPath(import.meta.url))));
 const node = findNode(root);
 const [command, ...rest] = process.argv.slice(2);
 const usage = `Usage: trisiel serve
+       trisiel node
        trisiel backup FILE [--since ARCHIVE]
        trisiel restore FILE [--base ARCHIVE]...
        trisiel doctor [--repair] [--json]
@@ -19,6 +20,7 @@ const usage = `Usage: trisiel serve
        trisiel migrate --to sqlite:FOLDER
 
 serve    starts the platform in the foreground
+node     starts one node of a cluster in the foreground (docs/cluster.md)
 backup   writes everything that is kept into one archive, also while the platform runs
 restore  unpacks an archive into an empty data folder, and an empty database
 doctor   checks a data folder, says what is wrong and what to type; --repair does what is safe
@@ -28,9 +30,9 @@ migrate  moves a stopped platform from SQLite to PostgreSQL, or back into a new 
 Settings are environment variables, or stand in trisiel.toml: see docs/configuration.md. Users have their own command: wasmcloud.
 `;
 
-const isKnown = ['serve', 'backup', 'restore', 'doctor', 'config', 'migrate'].includes(command);
+const isKnown = ['serve', 'node', 'backup', 'restore', 'doctor', 'config', 'migrate'].includes(command);
 const wantsHelp = rest.includes('--help') || rest.includes('-h');
-if (!isKnown || wantsHelp || (command === 'serve' && rest.length > 0)) {
+if (!isKnown || wantsHelp || (['serve', 'node'].includes(command) && rest.length > 0)) {
   const asked = command === undefined || wantsHelp || ['help', '--help', '-h'].includes(command);
   (asked ? process.stdout : process.stderr).write(usage);
   process.exitCode = asked ? 0 : 1;

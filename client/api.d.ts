@@ -1515,6 +1515,61 @@ export interface Operations {
       readonly user: Account;
     };
   };
+  /** GET /nodes: Nodes of the cluster by name, with what they serve. */
+  readonly listNodes: {
+    readonly input: Record<never, never>;
+    readonly answer: {
+      readonly nodes: readonly ({
+        readonly id: string;
+        readonly name: string;
+        /** away: silent for 3 s, or never joined */
+        readonly state: 'serving' | 'starting' | 'away';
+        /** base URL of the functions on it */
+        readonly url: string | null;
+        readonly version: string | null;
+        /** whether it serves the newest versions, as far as this control knows them */
+        readonly upToDate: boolean;
+        /** number of the last change of what is released that it has applied */
+        readonly revision: number | null;
+        /** functions and previews that it serves */
+        readonly labels: number;
+        /** calls in the last second */
+        readonly calls: number;
+        readonly inFlight: number;
+        readonly memoryBytes: number;
+        readonly runners: number;
+        /** when it was started */
+        readonly sinceMs: number | null;
+        readonly joinedMs: number | null;
+      })[];
+    };
+  };
+  /** POST /nodes: Add a node. The answer has the value of TRISIEL_JOIN for `trisiel node`; it is shown once. */
+  readonly addNode: {
+    readonly input: {
+      readonly body: {
+        readonly name: string;
+      };
+    };
+    readonly answer: {
+      readonly name: string;
+      readonly join: string;
+    };
+  };
+  /** POST /nodes/{node}/drain: Let a node finish its calls and end. It may be started again. */
+  readonly drainNode: {
+    readonly input: {
+      readonly node: string | number;
+    };
+    readonly answer: void;
+  };
+  /** DELETE /nodes/{node}: Remove a node for good: its token is not valid any more, and it ends. */
+  readonly removeNode: {
+    readonly input: {
+      readonly node: string | number;
+    };
+    readonly answer: void;
+  };
   /** GET /handlers/{name}/audit: What was done to the handler, by whom, from where, newest first; of a deleted one too. */
   readonly listHandlerAudit: {
     readonly input: {

@@ -10,6 +10,7 @@ import { describe, expect, it } from 'vitest';
 const allowed: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
   waiting: ['protocol'],
+  bus: ['protocol'],
   'guest/wasm/format': ['protocol'],
   'guest/wasm/meter': ['protocol', 'guest/wasm/format'],
   'guest/wasm/inspect': ['protocol', 'guest/wasm/format', 'guest/wasm/meter'],
@@ -37,6 +38,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'control/fleet': ['protocol'],
   'control/metrics': ['protocol', 'waiting', 'control/logs', 'control/queues', 'control/usage'],
   'control/traces': ['protocol'],
+  'control/nodes': ['protocol', 'bus', 'control/db', 'control/accounts'],
+  node: ['protocol', 'bus', 'control/artifacts', 'control/fleet'],
   'control/git': ['protocol', 'waiting', 'control/db', 'control/accounts', 'control/handlers', 'control/audit'],
   'control/deploy': [
     'protocol',
@@ -82,6 +85,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   bin: [
     'protocol',
+    'bus',
+    'node',
     'guest/component',
     'guest/hlang',
     'guest/kernel',
@@ -99,6 +104,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'control/queues',
     'control/calls',
     'control/fleet',
+    'control/nodes',
     'control/git',
     'control/deploy',
     'control/quota',

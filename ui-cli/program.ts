@@ -18,6 +18,7 @@ import { addInvocationCommands } from './commands/invocations.ts';
 import { addInvokeCommand } from './commands/invoke.ts';
 import { addLogCommands } from './commands/logs.ts';
 import { addNewCommand } from './commands/new.ts';
+import { addNodesCommand } from './commands/nodes.ts';
 import { addQueueCommand } from './commands/queue.ts';
 import { addQuotaCommand } from './commands/quota.ts';
 import { addReleaseCommand } from './commands/release.ts';
@@ -94,6 +95,7 @@ export function buildProgram(environment: Environment, out: Output): { program: 
   addSettingsCommands(program, context);
   addTeamCommands(program, context);
   addUserCommand(program, context);
+  addNodesCommand(program, context);
   addQuotaCommand(program, context);
   program.commandsGroup('Handlers:');
   addHandlerCommands(program, context);

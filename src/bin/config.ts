@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { parseBusUrl } from '../bus/bus-url.ts';
 import type { Registration } from '../control/accounts/accounts.ts';
 import { retentionLimits } from '../control/logs/retention.ts';
 import { PlatformError } from '../protocol/errors.ts';
@@ -48,12 +49,31 @@ export interface ServerConfig {
   readonly dnsServers: readonly string[];
   /** Traces that are handed to a receiver (OTEL_… variables); null: none. */
   readonly traces: TraceSettings | null;
+  /** What makes this control one of a cluster; null: the runners are on this machine. */
+  readonly cluster: ClusterConfig | null;
 }
 
 export interface TraceSettings {
   readonly sampling: TraceSampling;
   /** Attributes of the platform in each batch of spans. */
   readonly resource: Readonly<Record<string, string>>;
+}
+
+export interface ClusterConfig {
+  /** Address of NATS, with credentials. */
+  readonly nats: string;
+  /** Address of NATS that nodes are told, with credentials of nodes. */
+  readonly natsOfNodes: string;
+}
+
+/** Settings of `trisiel node`, besides those that it shares with `trisiel serve`. */
+export interface NodeConfig {
+  /** What `wasmcloud nodes add` has printed: URLs of controls, and the token. */
+  readonly join: { readonly urls: readonly string[]; readonly token: string };
+  /** Address of NATS with credentials; null: as the control says. */
+  readonly nats: string | null;
+  /** URL at which controls and proxies reach the functions of this node; null: made from host and port. */
+  readonly url: string | null;
 }
 
 /** Greatest number of runners. More do not help on one machine; each one costs about 60 MB. */
@@ -99,6 +119,16 @@ export function readConfig(env: Environment): ServerConfig {
     askToken: token(env, 'TRISIEL_ASK_TOKEN'),
     dnsServers: dnsServers(env, 'TRISIEL_DNS'),
     traces: traceSettings(env),
+    cluster: cluster(env),
+  };
+}
+
+/** Returns the settings of a node. Throws `bad_request` as readConfig does. */
+export function readNodeConfig(env: Environment): NodeConfig {
+  return {
+    join: joinOf(env, 'TRISIEL_JOIN'),
+    nats: busUrl(env, 'TRISIEL_NATS'),
+    url: baseUrl(env, 'TRISIEL_NODE_URL'),
   };
 }
 
@@ -195,6 +225,29 @@ function databaseUrl(env: Environment, name: string): string | null {
   const protocol = URL.canParse(value) ? new URL(value).protocol : '';
   if (protocol === 'postgres:' || protocol === 'postgresql:') return value;
   throw new PlatformError('bad_request', `${name} is not a URL such as postgres://USER:PASSWORD@HOST:5432/DATABASE`);
+}
+
+function cluster(env: Environment): ClusterConfig | null {
+  const nats = busUrl(env, 'TRISIEL_NATS');
+  const natsOfNodes = busUrl(env, 'TRISIEL_NATS_NODES');
+  return nats === null ? null : { nats, natsOfNodes: natsOfNodes ?? nats };
+}
+
+function busUrl(env: Environment, name: string): string | null {
+  const value = secret(env, name);
+  if (value !== null) parseBusUrl(value, name);
+  return value;
+}
+
+/** Reads URL,URL…#TOKEN. */
+function joinOf(env: Environment, name: string): NodeConfig['join'] {
+  const [places = '', token = '', ...rest] = (secret(env, name) ?? '').split('#');
+  const urls = places.split(',').map((url) => url.trim().replace(/\/+$/, ''));
+  const areUrls = urls.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol));
+  if (areUrls && /^tn_[A-Za-z0-9_-]{43}$/.test(token) && rest.length === 0) return { urls, token };
+  throw new PlatformError('bad_request', `${name} is not set, or not what \`wasmcloud nodes add\` has printed`, {
+    hints: ['an administrator of the platform makes one: wasmcloud nodes add NAME'],
+  });
 }
 
 /**

@@ -27,13 +27,10 @@ import { SqlLeases } from '../control/db/leases.ts';
 import { Membership } from '../control/db/membership.ts';
 import { Deployments } from '../control/deploy/deployments.ts';
 import { LostHomes } from '../control/deploy/lost-homes.ts';
-import { LocalReleaseFeed } from '../control/deploy/release-feed.ts';
 import { VetPool } from '../control/deploy/vet/vet-pool.ts';
 import { CertificateNames } from '../control/domains/certificate-names.ts';
 import { Domains } from '../control/domains/domains.ts';
 import { DnsResolver } from '../control/domains/proof.ts';
-import { RunnerFleet } from '../control/fleet/fleet.ts';
-import type { FleetEvent } from '../control/fleet/options.ts';
 import { Forwarder } from '../control/git/forwarder.ts';
 import { createGitDoor } from '../control/git/git-door.ts';
 import { HookEndpoint } from '../control/git/hook-endpoint.ts';
@@ -62,16 +59,21 @@ import { UsageStore } from '../control/usage/usage-store.ts';
 import { listedFunctions } from '../guest/kernel/abi/all.ts';
 import { PlatformError } from '../protocol/errors.ts';
 import { runnerLimits } from '../protocol/limits.ts';
-import type { ReleaseFeed } from '../protocol/ports.ts';
+import type { BusRequest, CallBusRequest } from '../protocol/messages.ts';
+import type { ReleaseState } from '../protocol/ports.ts';
 import { rolloutLimits } from '../protocol/rollouts.ts';
 import { answerRunner } from './answer-runner.ts';
+import { clusterServing } from './cluster-serving.ts';
 import type { ServerConfig } from './config.ts';
 import { readProbeKey } from './data-folder.ts';
 import { DataIdentity } from './data-identity.ts';
+import { embeddedServing } from './embedded-serving.ts';
+import { logFleetEvent } from './fleet-log.ts';
 import { FunctionUrls } from './function-urls.ts';
 import { internalUrl, joinOthers, reachable, readSetting } from './many-controls.ts';
 import { programVersion } from './program-version.ts';
 import { goOnAlone } from './records-to-disk.ts';
+import type { Serving } from './serving.ts';
 import { keepBeforeUpgrade } from './upgrade-backup.ts';
 
 const programFolder = fileURLToPath(new URL('../../', import.meta.url));
@@ -161,12 +163,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     },
   });
   const probeKey = readProbeKey(data('runner.key'));
-  const functionCaller = () =>
-    new FunctionCaller({
-      key: probeKey,
-      address: () => ({ host: reachableAddress(config.host), port: fleet.port }),
-      domain: config.domain,
-    });
+  const functionCaller = () => new FunctionCaller({ target: () => serving.target(), domain: config.domain });
   const groups = new PublishGroups(async (ownerId, queue, group) => {
     const bytes = group.reduce((sum, { body }) => sum + body.length, 0);
     await quota.publishing(ownerId, bytes, () => messages.publish(ownerId, queue, group));
@@ -257,7 +254,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   const { port } = await listen(server, config.host, config.port);
   const controlUrl = `http://${reachable(config.host)}:${port}`;
   const serverUrl = config.url ?? controlUrl;
-  const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? fleet.runUrl, now });
+  const urls = new FunctionUrls({ runUrl: () => config.runUrl ?? serving.runUrl(), now });
   const docsUrl = (): string => `${serverUrl}/docs/imports`;
 
   const spans =
@@ -269,47 +266,66 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
           report,
         });
   let recorded: Promise<void> = Promise.resolve();
-  const releases: ReleaseFeed = new LocalReleaseFeed({ read: () => deployments.releaseState() });
-  const fleet: RunnerFleet = new RunnerFleet({
-    runners: config.runners,
-    program: join(programFolder, 'src/bin/runner.ts'),
-    programFolder,
-    platformId,
-    probeKey,
-    bootId,
-    host: config.host,
-    port: config.runPort,
-    domain: config.domain,
-    runUrl: config.runUrl,
-    controlUrl,
-    egressAllow: config.egressAllow,
-    trustedProxies: config.trustedProxies,
-    ownPorts: [port],
-    recordFile: data('runners.json'),
-    releases,
-    readArtifact: (name) => artifacts.get(name),
-    lastCallMs: () => usage.lastCallMs(),
-    // Usage records are written before log lines: a reader of an invocation's last line finds its record.
-    onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
-    onBlocks: (blocks, dropped, id) => recorded.then(() => logs.appendBlocks(blocks, dropped, id)),
-    onUsage: (records, counts) => {
-      recorded = usage.record({ records, counts });
-      return recorded;
-    },
-    traces: config.traces?.sampling ?? null,
-    ...(spans === null ? {} : { onSpans: (some, dropped) => spans.take(some, dropped) }),
-    onRunning: (runnerId, change) => usage.running(runnerId, change),
-    onRequest: (request) =>
-      answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() }),
-    onEvent: (event) => logFleetEvent(log, event),
-  });
+  const read = (): Promise<ReleaseState> => deployments.releaseState();
+  const onRequest = (request: BusRequest | CallBusRequest): Promise<Uint8Array | null> =>
+    answerRunner(request, { kv, groups, handlers, quota, calls, wakeCalls: () => callMaker.wake() });
+  const embedded = (): Serving =>
+    embeddedServing({
+      runners: config.runners,
+      program: join(programFolder, 'src/bin/runner.ts'),
+      programFolder,
+      platformId,
+      probeKey,
+      bootId,
+      host: config.host,
+      port: config.runPort,
+      domain: config.domain,
+      runUrl: config.runUrl,
+      controlUrl,
+      egressAllow: config.egressAllow,
+      trustedProxies: config.trustedProxies,
+      ownPorts: [port],
+      recordFile: data('runners.json'),
+      read,
+      reachableHost: reachableAddress(config.host),
+      hostInUrl: reachable(config.host),
+      readArtifact: (name) => artifacts.get(name),
+      lastCallMs: () => usage.lastCallMs(),
+      // Usage records are written before log lines: a reader of an invocation's last line finds its record.
+      onLogs: (lines, dropped, id) => recorded.then(() => logs.append(lines, dropped, id)),
+      onBlocks: (blocks, dropped, id) => recorded.then(() => logs.appendBlocks(blocks, dropped, id)),
+      onUsage: (records, counts) => {
+        recorded = usage.record({ records, counts });
+        return recorded;
+      },
+      traces: config.traces?.sampling ?? null,
+      ...(spans === null ? {} : { onSpans: (some, dropped) => spans.take(some, dropped) }),
+      onRunning: (runnerId, change) => usage.running(runnerId, change),
+      onRequest,
+      onEvent: (event) => logFleetEvent(log, event),
+    });
+  const serving: Serving =
+    config.cluster === null
+      ? embedded()
+      : await clusterServing({
+          ...config.cluster,
+          internalUrl: config.internalUrl ?? internalUrl(config.host, port),
+          ...{ db, sealer, now, randomBytes, platformId, artifacts, logs, usage, onRequest, read, report },
+          controlId: identity.controlId,
+          domain: config.domain,
+          runUrl: config.runUrl,
+          runPort: config.runPort,
+          egressAllow: config.egressAllow,
+          onNode: (event, nodeId) => log.info({ nodeId }, event === 'lives' ? 'a node lives' : 'a node is silent'),
+        });
   const deployments: Deployments = new Deployments({
     db,
     repositories,
     artifacts,
     vet,
-    feed: releases,
-    nodes: fleet,
+    feed: serving.releases,
+    nodes: serving.nodes,
+    places: () => serving.places(),
     logs,
     handlers,
     env,
@@ -363,9 +379,9 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   });
   accounts.users.onChanged(async (owner) => {
     quota.changed(owner.ownerId);
-    await fleet.applied(await releases.owner(owner));
+    await serving.nodes.applied(await serving.releases.owner(owner));
   });
-  const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => fleet.list(), spans, now });
+  const metrics = new Metrics({ logs, usage, queues, rates, nodes: () => serving.nodes.list(), spans, now });
   let isStarted = false;
   let membership: Membership | null = null;
   const lostHomes = many === null ? null : new LostHomes({ ...many, store: deployments.store, report });
@@ -387,7 +403,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     calls,
     wakeCalls: () => callMaker.wake(),
     deployer: deployments,
-    nodes: fleet,
+    nodes: serving.nodes,
+    nodeRegister: serving.register,
     quota,
     audit,
     keptAnswers,
@@ -401,7 +418,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     serverUrl: () => serverUrl,
     notReady: () => [
       ...(isStarted ? [] : ['the platform is starting']),
-      ...(fleet.list().some(({ isServing }) => isServing) ? [] : ['no runner serves']),
+      ...(serving.nodes.list().some(({ isServing }) => isServing) ? [] : ['no runner serves']),
       ...(lease.isHeld && membership?.isHeld !== false
         ? []
         : ['another control works with a copy of this data folder']),
@@ -432,7 +449,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   // Settles interrupted deployments before a push or a runner can ask about them.
   await deployments.recover();
   server.on('request', (req, res) => {
-    if (fleet.takeover.handles(req)) void fleet.takeover.handle(req, res);
+    if (serving.handles(req)) serving.handle(req, res);
     else if (door.handles(req)) door.handle(req, res);
     else void api(req, res);
   });
@@ -443,7 +460,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       onReplaced: () => log.fatal('another control has the id of this data folder: stop one of them'),
       onError: (error) => report('other controls could not be told that this one is alive', error),
     });
-  await fleet.start();
+  await serving.start();
+  await serving.start();
   isStarted = true;
   rates.start();
   consumers.start();
@@ -474,6 +492,7 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
           callDeliveries.prune(),
           audit.prune(),
           keptAnswers.prune(),
+          serving.prune(),
         ]);
         await deployments.maintain();
       })
@@ -488,10 +507,10 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
   let stopped: Promise<void> | null = null;
   return {
     controlUrl,
-    runUrl: `http://${reachable(config.host)}:${fleet.port}`,
+    runUrl: serving.readyUrl(),
     firstCode: config.registration === 'open' ? null : await accounts.firstAccountCode(),
     stop({ runners }) {
-      if (runners === 'end') void fleet.stop();
+      if (runners === 'end') serving.end();
       stopped ??= stop();
       return stopped;
     },
@@ -515,8 +534,8 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     // Others take the repositories over at once.
     await many?.keeper.close();
     await membership?.leave();
-    // When an earlier call has begun to end the fleet, this waits for it: the first call decides.
-    await fleet.leave(config.graceS * 1_000);
+    await serving.leave(config.graceS * 1_000);
+    await serving.leave(config.graceS * 1_000);
     server.closeAllConnections();
     await rates.close();
     await hooks.close();
@@ -554,13 +573,6 @@ async function takeFolderLease(db: Database, identity: DataIdentity, log: Logger
 function logDatabaseEvent(log: Logger, event: DatabaseEvent): void {
   if (event.kind === 'failed') log.error({ err: event.error }, `database: ${event.what} failed`);
   else log.info('the database file is rewritten once, so that it can shrink from now on');
-}
-
-function logFleetEvent(log: Logger, event: FleetEvent): void {
-  if (event.kind === 'runner_started') log.info(event, 'a runner serves');
-  else if (event.kind === 'runner_stderr') log.info({ runnerId: event.runnerId, line: event.line }, 'runner');
-  else if (event.kind === 'runner_ended') log.warn(event, `a runner ended: ${event.reason}`);
-  else log.error(event, `${event.kind}: ${event.reason}`);
 }
 
 async function listen(server: Server, host: string, port: number): Promise<AddressInfo> {

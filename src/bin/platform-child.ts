@@ -1,25 +1,35 @@
-/** Runs the platform as a child process, for the demo and for end-to-end tests. */
+/** Runs the platform, or a node of a cluster, as a child process, for the demo and for end-to-end tests. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export interface PlatformChild {
+/** A program of the platform that runs as a child process. */
+export interface ProgramChild {
   readonly child: ChildProcess;
-  /** Base URLs of the API and of functions, from the ready line. */
-  readonly controlUrl: string;
-  readonly runUrl: string;
-  /** Returns all text on the platform's stderr so far: its own log. */
+  /** Returns all text on its stderr so far: its own log. */
   log(): string;
   /** Resolves with the first log line that contains `text`; earlier lines are searched too. */
   logged(text: string): Promise<string>;
-  /** Sends SIGINT, which ends control and its runners; resolves with the exit status. */
+  /** Sends SIGINT, which ends it and its runners; resolves with the exit status. */
   stop(): Promise<number | null>;
-  /** Sends SIGTERM, which ends control but not its runners, for a restart; resolves with the exit status. */
+  /** Sends SIGTERM, which ends it but not its runners, for a restart; resolves with the exit status. */
   leave(): Promise<number | null>;
 }
 
-/** Characters kept of the platform's stderr; older text is dropped. */
+export interface PlatformChild extends ProgramChild {
+  /** Base URLs of the API and of functions, from the ready line. */
+  readonly controlUrl: string;
+  readonly runUrl: string;
+}
+
+export interface NodeChild extends ProgramChild {
+  /** Id of the node, and base URL of the functions on it, from the ready line. */
+  readonly id: string;
+  readonly runUrl: string;
+}
+
+/** Characters kept of a program's stderr; older text is dropped. */
 const logCharsMax = 4 * 1024 * 1024;
 
 /**
@@ -30,7 +40,26 @@ export async function startPlatformChild(
   env: Readonly<Record<string, string>>,
   nodeFlags: readonly string[] = [],
 ): Promise<PlatformChild> {
-  const child = spawn(process.execPath, [...nodeFlags, fileURLToPath(new URL('serve.ts', import.meta.url))], {
+  const { match, program } = await startChild('serve.ts', /^ready control=(\S+) run=(\S+)$/, env, nodeFlags);
+  return { ...program, controlUrl: match[1] as string, runUrl: match[2] as string };
+}
+
+/** Starts `node` in the same way. */
+export async function startNodeChild(
+  env: Readonly<Record<string, string>>,
+  nodeFlags: readonly string[] = [],
+): Promise<NodeChild> {
+  const { match, program } = await startChild('node.ts', /^ready node=\S+ id=(\S+) run=(\S+)$/, env, nodeFlags);
+  return { ...program, id: match[1] as string, runUrl: match[2] as string };
+}
+
+async function startChild(
+  file: string,
+  readyLine: RegExp,
+  env: Readonly<Record<string, string>>,
+  nodeFlags: readonly string[],
+): Promise<{ readonly match: RegExpExecArray; readonly program: ProgramChild }> {
+  const child = spawn(process.execPath, [...nodeFlags, fileURLToPath(new URL(file, import.meta.url))], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });
@@ -46,19 +75,17 @@ export async function startPlatformChild(
   });
   const ready = new Promise<RegExpExecArray>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
-      const match = /^ready control=(\S+) run=(\S+)$/.exec(line);
+      const match = readyLine.exec(line);
       if (match !== null) resolve(match);
     });
     child.once('error', reject);
     child.once('close', (status, signal) =>
-      reject(new Error(`the platform ended before it was ready (${status ?? signal}):\n${log}`)),
+      reject(new Error(`${file} ended before it was ready (${status ?? signal}):\n${log}`)),
     );
   });
   const match = await ready;
-  return {
+  const program: ProgramChild = {
     child,
-    controlUrl: match[1] as string,
-    runUrl: match[2] as string,
     log: () => log,
     logged(text) {
       const line = log.split('\n').find((candidate) => candidate.includes(text));
@@ -67,6 +94,7 @@ export async function startPlatformChild(
     stop: () => end('SIGINT'),
     leave: () => end('SIGTERM'),
   };
+  return { match, program };
 
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;

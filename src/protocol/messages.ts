@@ -56,6 +56,8 @@ export interface DeploymentSpec {
   /** The manifest's and the handler's variables, merged. */
   readonly env: Readonly<Record<string, string>>;
   readonly files: readonly TreeFile[];
+  /** Name of the blob that holds `files`; absent: there are no files. */
+  readonly bundle?: string;
   /** True where the manifest asks for the caller's Authorization header. */
   readonly passAuthorization: boolean;
   /** Log lines for calls; absent: the manifest says nothing of them. */
@@ -82,6 +84,8 @@ export interface RunnerConfig {
   readonly egressAllow: readonly string[];
   /** Proxies whose forwarding fields are believed, in the syntax of TrustedProxies.parse. */
   readonly trustedProxies: string;
+  /** Whether answers get the field `trisiel-stale` when the process that feeds this runner has ended. */
+  readonly marksStale: boolean;
   /** Ports of the platform itself, which guests never reach. */
   readonly ownPorts: readonly number[];
   /** Bytes of pooled guest memory that this runner may hold. */
@@ -126,6 +130,8 @@ export type ToRunner =
   | { readonly kind: 'owner'; readonly owner: OwnerState }
   /** Tells the runner to end an Invocation, if it runs there. */
   | { readonly kind: 'cancel'; readonly invocation: string }
+  /** Tells whether what is served may be old, because the node cannot reach any control. */
+  | { readonly kind: 'stale'; readonly isStale: boolean }
   | { readonly kind: 'ping'; readonly n: number }
   /** Answers the `request` with the same id. */
   | { readonly kind: 'reply'; readonly id: number; readonly ok: true; readonly value: Uint8Array | null }

@@ -139,6 +139,10 @@ export const permissions = {
   listUsers: admin,
   getUser: admin,
   changeUser: admin,
+  listNodes: { on: 'platform', scope: 'read' },
+  addNode: admin,
+  drainNode: admin,
+  removeNode: admin,
   listAudit: { on: 'platform', scope: 'read' },
   exportAudit: { on: 'platform', scope: 'read' },
 } as const satisfies Readonly<Record<string, Rule>>;

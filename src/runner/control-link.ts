@@ -120,6 +120,8 @@ export class ControlLink {
     const waiting = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (message.ok) waiting?.resolve(message.value);
+    // A node that reaches no control, or a control that does not reach its database.
+    else if (message.code === 'unavailable') waiting?.reject(new ControlAway());
     else waiting?.reject(new PlatformError(message.code, message.message));
   }
 }

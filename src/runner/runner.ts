@@ -136,6 +136,9 @@ export class Runner {
       case 'drain':
         void this.#drain(0);
         return;
+      case 'stale':
+        if (this.#loaded !== null) this.#loaded.server.isStale = message.isStale;
+        return;
     }
     const loaded = this.#loaded;
     if (loaded === null) throw new Error(`${message.kind} before config`);
@@ -352,6 +355,7 @@ export class Runner {
     }
     this.#state = 'orphan';
     this.#options.report('control has gone; serving on');
+    loaded.server.isStale = loaded.config.marksStale;
     const { host } = loaded.config;
     const address = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
     const runnersUrl = `http://${address.includes(':') ? `[${address}]` : address}:${loaded.port}`;

@@ -21,6 +21,8 @@ export class RunnerServer {
   readonly #sockets = new Set<Socket>();
   readonly #inFlight: InFlight;
   #isDraining = false;
+  /** Whether answers get the field `trisiel-stale`: this node cannot hear of newer versions. */
+  isStale = false;
 
   constructor({ dispatcher, inFlight, onError }: RunnerServerOptions) {
     this.#inFlight = inFlight;
@@ -31,6 +33,7 @@ export class RunnerServer {
       // The Invocation streams the answer itself, without Koa.
       ctx.respond = false;
       if (this.#isDraining) ctx.res.shouldKeepAlive = false;
+      if (this.isStale) ctx.res.setHeader('trisiel-stale', '1');
       if (hasBody(ctx.req)) lingerAfterAnswer(ctx.req, ctx.res);
       return dispatcher.handle(ctx.req, ctx.res, expecting.has(ctx.req));
     });

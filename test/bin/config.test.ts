@@ -56,6 +56,7 @@ describe('the server configuration', () => {
     expect(config.trustedProxies.trusts('10.9.8.7')).toBe(true);
     expect(config.trustedProxies.trusts('11.0.0.1')).toBe(false);
     expect(config).toEqual({
+      cluster: null,
       dataFolder: '/srv/trisiel',
       host: '::1',
       port: 0,

@@ -15,6 +15,34 @@ export interface Protection {
 
 export const protections: readonly Protection[] = [
   {
+    name: 'cluster: a message of another version is refused',
+    file: 'src/bus/codec.ts',
+    find: 'if (version !== messageVersion)',
+    replace: 'if (version > 1_000)',
+    tests: ['test/bus/codec.test.ts'],
+  },
+  {
+    name: 'cluster: a process that another one has replaced is refused',
+    file: 'src/control/nodes/node-door.ts',
+    find: 'if (Number(request.headers[epochField]) < node.epoch)',
+    replace: 'if (node.epoch < 0)',
+    tests: ['test/node/node.test.ts'],
+  },
+  {
+    name: 'cluster: a blob that came damaged is not used',
+    file: 'src/node/controls.ts',
+    find: "if (digest === createHash('sha256').update(bytes).digest('hex')) return bytes;",
+    replace: 'return bytes;',
+    tests: ['test/node/node.test.ts'],
+  },
+  {
+    name: 'cluster: batches that are given twice are stored once',
+    file: 'src/control/nodes/report-intake.ts',
+    find: 'number > (this.#usage.get(origin) ?? 0)',
+    replace: 'number > -1',
+    tests: ['test/node/node.test.ts'],
+  },
+  {
     name: 'code: loads that drop other code rest between two of one owner',
     file: 'src/runner/code-store.ts',
     find: 'if (waitMs > 0) await',

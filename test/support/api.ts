@@ -14,6 +14,7 @@ import { hardenServer } from '../../src/control/api/harden.ts';
 import { KeptAnswers } from '../../src/control/api/kept-answers.ts';
 import type { StreamLimits } from '../../src/control/api/log-reader.ts';
 import { attachLogStream, type LogStreams } from '../../src/control/api/log-stream.ts';
+import type { NodeRegister } from '../../src/control/api/operations/nodes.ts';
 import { AuditLog } from '../../src/control/audit/audit-log.ts';
 import { CallStore } from '../../src/control/calls/call-store.ts';
 import { Schedules } from '../../src/control/calls/schedules.ts';
@@ -25,6 +26,7 @@ import { Handlers } from '../../src/control/handlers/handlers.ts';
 import { Teams } from '../../src/control/handlers/teams.ts';
 import { LogStore } from '../../src/control/logs/log-store.ts';
 import { Metrics } from '../../src/control/metrics/metrics.ts';
+import { NodeStore } from '../../src/control/nodes/node-store.ts';
 import { UsageStore } from '../../src/control/usage/usage-store.ts';
 import type { LogFrame, LogLine } from '../../src/protocol/nouns.ts';
 import type { Deployer } from '../../src/protocol/ports.ts';
@@ -111,6 +113,7 @@ export async function startPlatform(
     wakeCalls: () => asked.push('calls'),
     deployer: recorder(asked, () => deps.handlers),
     nodes: { cancel: (invocation) => void asked.push(`cancel ${invocation}`) },
+    nodeRegister: registerOf(new NodeStore({ db, now, randomBytes })),
     quota: testQuota(db, options.quotaBytes === undefined ? {} : { quotaBytes: options.quotaBytes }),
     audit: new AuditLog({ db, now }),
     keptAnswers: new KeptAnswers({
@@ -299,4 +302,14 @@ export function openStream(
       response.on('end', () => reject(Object.assign(new Error(body), { status: response.statusCode })));
     });
   });
+}
+
+/** The nodes of a cluster as the database has them; none of them lives. */
+function registerOf(store: NodeStore): NodeRegister {
+  return {
+    list: async () => (await store.list()).map((row) => ({ row, alive: null, revision: 0 })),
+    add: async (name) => ({ join: `http://localhost#${(await store.add(name)).token}` }),
+    drain: async (name) => void (await store.find(name)),
+    remove: async (name) => void (await store.remove(name)),
+  };
 }

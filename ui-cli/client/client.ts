@@ -12,6 +12,7 @@ import { Api, all, type BranchOptions, type CallOptions, handlerPath, type ItemP
 import { DomainsClient } from './domains.ts';
 import { type ApiRequest, request, ServerError, type Target } from './http.ts';
 import type { LogTail, LogTailListener, LogTailOptions } from './log-tail.ts';
+import { NodesClient } from './nodes.ts';
 import { PlatformCallsClient } from './platform-calls.ts';
 import { QueuesClient } from './queues.ts';
 import { ReleasesClient } from './releases.ts';
@@ -107,6 +108,7 @@ export interface AuditQuery {
 export class Client {
   readonly target: Target;
   readonly queues: QueuesClient;
+  readonly nodes: NodesClient;
   readonly platformCalls: PlatformCallsClient;
   readonly releases: ReleasesClient;
   readonly teams: TeamsClient;
@@ -117,6 +119,7 @@ export class Client {
     this.target = target;
     this.#api = new Api(target);
     this.queues = new QueuesClient(this.#api);
+    this.nodes = new NodesClient(this.#api);
     this.platformCalls = new PlatformCallsClient(this.#api);
     this.releases = new ReleasesClient(this.#api);
     this.domains = new DomainsClient(this.#api);

@@ -41,6 +41,7 @@ import { auditOperations } from './operations/audit.ts';
 import { domainOperations } from './operations/domains.ts';
 import { envOperations } from './operations/env.ts';
 import { handlerOperations } from './operations/handlers.ts';
+import { type NodeRegister, nodeOperations } from './operations/nodes.ts';
 import { queueOperations } from './operations/queues.ts';
 import { recordOperations } from './operations/records.ts';
 import { rolloutOperations } from './operations/rollouts.ts';
@@ -69,6 +70,8 @@ export interface ApiDeps extends TlsAskOptions {
   readonly wakeCalls: () => void;
   readonly deployer: Deployer;
   readonly nodes: Pick<Nodes, 'cancel'>;
+  /** Nodes of the cluster; absent or null: the runners are on this machine. */
+  readonly nodeRegister?: NodeRegister | null;
   readonly quota: Quotas;
   readonly audit: AuditLog;
   readonly keptAnswers: KeptAnswers;
@@ -156,6 +159,7 @@ export function apiOperations(deps: ApiDeps): readonly Operation[] {
     ...queueOperations(deps),
     ...scheduleOperations(deps),
     ...userOperations(deps),
+    ...nodeOperations(deps),
     ...auditOperations(deps),
   ];
 }

@@ -20,6 +20,7 @@ import { rollouts } from './migrations/0018-rollouts.ts';
 import { formerNames } from './migrations/0019-former-names.ts';
 import { waiting } from './migrations/0022-waiting.ts';
 import { logBlocks } from './migrations/0024-log-blocks.ts';
+import { nodes } from './migrations/0030-nodes.ts';
 import { controls } from './migrations/0035-controls.ts';
 import { logRetention } from './migrations/0040-log-retention.ts';
 import { domains } from './migrations/0050-domains.ts';
@@ -44,6 +45,7 @@ const migrations: Readonly<Record<string, Migration>> = {
   '0019-former-names': formerNames,
   '0022-waiting': waiting,
   '0024-log-blocks': logBlocks,
+  '0030-nodes': nodes,
   '0035-controls': controls,
   '0040-log-retention': logRetention,
   '0050-domains': domains,

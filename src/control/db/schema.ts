@@ -422,4 +422,29 @@ export interface Schema {
   log_retention: { handler_id: string; days: number | null; bytes: number | null };
   /** Number of the last batch of log lines stored for a sender; batches with numbers up to it have been stored. */
   log_origins: { origin: string; number: number; stored_ms: number };
+  /** Nodes of a cluster (src/control/nodes). */
+  nodes: {
+    id: string;
+    name: string;
+    /** SHA-256 of the node's token, hex. */
+    token_hash: string;
+    /** Number of times that the node has joined. */
+    epoch: number;
+    created_ms: number;
+    /** When it last joined; null: never. */
+    joined_ms: number | null;
+  };
+  /**
+   * Changes of what labels serve, in order, for the controls and nodes of a cluster (src/control/nodes/shared-feed.ts).
+   * Rows that a later one of the same key has replaced are removed after a while.
+   */
+  released: {
+    revision: number;
+    key: string;
+    /** 1: no later row has the same key, else 0. */
+    is_current: number;
+    /** Released (src/protocol/released.ts) as JSON, sealed, since variables may be secrets; null: there is nothing. */
+    content: string | null;
+    changed_ms: number;
+  };
 }

@@ -61,6 +61,8 @@ export interface DeploymentsOptions {
   readonly retention?: RetentionLimits;
   /** Returns the public URLs of a handler, for the last lines of a push. */
   readonly urlsOf: (handler: string) => Promise<readonly string[]>;
+  /** Returns words that a push says after `live`, such as ` on 3 of 3 nodes`; absent: none. */
+  readonly places?: () => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Clock, in Unix milliseconds. */
@@ -141,6 +143,7 @@ export class Deployments implements Deployer, PushReceiver {
         repositories,
       },
       ...{ retention, quota, log, urlsOf, docsUrl, report, previews, settings, rollouts },
+      places: options.places ?? (() => ''),
     };
   }
 

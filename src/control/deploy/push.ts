@@ -93,6 +93,8 @@ export interface PushParts {
   readonly log: OwnerLog;
   /** Returns the URLs at which what is served under a label answers, as the push tells them. */
   readonly urlsOf: (label: string) => Promise<readonly string[]>;
+  /** Returns words that follow `live`, such as ` on 3 of 3 nodes`. */
+  readonly places: () => string;
   /** Returns the URL of the page that documents provided imports. */
   readonly docsUrl: () => string;
   /** Takes a failure of the platform, for the platform's own log. */
@@ -241,10 +243,11 @@ export class DeployPush implements PushSession {
       );
       const label = of === null ? handlerName : previewLabel(of.slug, handlerName);
       for (const url of await this.#parts.urlsOf(label)) print(detail(url));
-      if (of !== null) print(success('live. Logs:', `wasmcloud logs ${handlerName} --preview ${of.slug}`));
+      const live = `live${this.#parts.places()}`;
+      if (of !== null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName} --preview ${of.slug}`));
       else if (percent !== null) print(success('shared. All calls:', `wasmcloud release ${handlerName} --finish`));
-      else if (replaced === null) print(success('live. Logs:', `wasmcloud logs ${handlerName}`));
-      else print(success('live. Undo:', `wasmcloud rollback ${handlerName} v${replaced.number}`));
+      else if (replaced === null) print(success(`${live}. Logs:`, `wasmcloud logs ${handlerName}`));
+      else print(success(`${live}. Undo:`, `wasmcloud rollback ${handlerName} v${replaced.number}`));
       const from = `${branch} @ ${shortCommit(staged.row.commit)}`;
       const text = `deployed v${number} from ${from} by ${this.#push.user.name}${instead}`;
       await this.#log('info', number, text, of?.slug);

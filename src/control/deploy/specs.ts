@@ -89,6 +89,7 @@ export class Specs {
       policy,
       env: variables,
       files,
+      ...(manifest.files === null ? {} : { bundle: manifest.files.bundle }),
       passAuthorization: manifest.passAuthorization,
       ...(manifest.requestLines === undefined ? {} : { requestLines: manifest.requestLines }),
     };

@@ -53,6 +53,8 @@ export class RunnerFleet implements Nodes {
   #state: 'starting' | 'running' | 'stopping' = 'starting';
   #isReplacing = false;
   readonly #takenOver = Promise.withResolvers<void>();
+  #hasTakenOver = false;
+  #isStale = false;
   #stopped: Promise<void> | null = null;
 
   constructor(options: FleetOptions) {
@@ -224,6 +226,29 @@ export class RunnerFleet implements Nodes {
     }
   }
 
+  /**
+   * Makes every runner know `spec`, whose code it loads when the function is first called. Resolves when all know it, or
+   * have ended; a runner that knows it already does nothing.
+   */
+  async admit(spec: DeploymentSpec): Promise<void> {
+    this.#prepared.set(spec.specId, spec);
+    this.#ownerLines.remember(spec);
+    await this.#members.make(async (runner) => {
+      await runner.prepare({ kind: 'prepare', spec, isLazy: true }, null);
+    });
+  }
+
+  /** Whether all changes from the feed have taken effect, and no runner of an earlier control answers. */
+  get isSettled(): boolean {
+    return this.#applying.size === 0 && this.#hasTakenOver;
+  }
+
+  /** Makes every runner mark its answers as stale, or no longer. */
+  markStale(isStale: boolean): void {
+    this.#isStale = isStale;
+    for (const { runner } of this.#members) runner.send({ kind: 'stale', isStale });
+  }
+
   /** Lets every runner make a change from the feed. */
   #follow(change: ReleaseChange): void {
     const { revision } = change;
@@ -323,6 +348,7 @@ export class RunnerFleet implements Nodes {
       kind: 'config',
       config: runnerConfig(this.#options, { runnerId, port: this.#port, runUrl: this.runUrl }),
     });
+    if (this.#isStale) runner.send({ kind: 'stale', isStale: true });
     const [all, lastCallMs] = await Promise.all([releases.current(), this.#options.lastCallMs?.() ?? {}]);
     for (const spec of all.specs) this.#ownerLines.remember(spec);
     const loading = load({
@@ -480,6 +506,7 @@ export class RunnerFleet implements Nodes {
       }
       await this.takeover.nextClose(fleetLimits.takeoverLookMs);
     }
+    this.#hasTakenOver = true;
     this.#takenOver.resolve();
   }
 }

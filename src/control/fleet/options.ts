@@ -48,6 +48,8 @@ export interface FleetOptions {
   readonly egressAllow: readonly string[];
   /** Proxies whose forwarding fields are believed; absent: none. */
   readonly trustedProxies?: TrustedProxies;
+  /** Whether runners mark their answers as stale when the process that feeds them has ended; absent: they do not. */
+  readonly marksStale?: boolean;
   /** Ports of control; the fleet adds the functions' port. */
   readonly ownPorts: readonly number[];
   /**
@@ -106,6 +108,7 @@ export function runnerConfig(
     controlBootId: bootId,
     egressAllow,
     trustedProxies: String(trustedProxies ?? TrustedProxies.none),
+    marksStale: options.marksStale === true,
     ownPorts: port === 0 ? ownPorts : [...ownPorts, port],
     poolBytes: options.poolBytes ?? defaultPoolBytes(options.runners),
     traces: options.traces ?? null,

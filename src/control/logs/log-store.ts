@@ -287,6 +287,11 @@ export class LogStore implements LogSink, LogFeed {
     return tail;
   }
 
+  /** Looks at once for lines that other controls have stored, for live tails. */
+  wake(): void {
+    this.#follow();
+  }
+
   get counters(): LogCounters {
     return {
       stored: this.#stored,

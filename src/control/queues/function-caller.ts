@@ -1,4 +1,4 @@
-/** Calls functions for queues and schedules, over the functions' port of this machine's runners. */
+/** Calls functions for queues and schedules, over the functions' port of runners: of this machine, or of a node. */
 import { Agent, request } from 'node:http';
 import type { TriggerKind } from '../../protocol/trigger.ts';
 import { lostOutputField, triggerField, writeTrigger } from '../../protocol/trigger.ts';
@@ -21,6 +21,14 @@ export interface TriggeredCall {
   readonly authority?: string;
   /** Fields of the request besides those of every call; each character stands for one octet (latin1). */
   readonly fields?: readonly (readonly [string, string])[];
+}
+
+/** Where a call goes. */
+export interface CallTarget {
+  readonly host: string;
+  readonly port: number;
+  /** Key by which the runners there recognise calls of the platform. */
+  readonly key: string;
 }
 
 /** Answer of the runner. */
@@ -67,17 +75,12 @@ const answerBytes = 2 * 1024 * 1024;
 export class FunctionCaller {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 256, maxFreeSockets: 64 });
   readonly #options: {
-    readonly key: string;
-    /** Returns the address at which runners answer on this machine. */
-    readonly address: () => { readonly host: string; readonly port: number };
+    /** Returns an address at which runners answer, and the key that they know; null: there are none. */
+    readonly target: () => CallTarget | null;
     readonly domain: string;
   };
 
-  constructor(options: {
-    readonly key: string;
-    readonly address: () => { readonly host: string; readonly port: number };
-    readonly domain: string;
-  }) {
+  constructor(options: { readonly target: () => CallTarget | null; readonly domain: string }) {
     this.#options = options;
   }
 
@@ -91,7 +94,10 @@ export class FunctionCaller {
 
   /** Resolves with the answer as the runner gave it; never rejects. */
   exchange(call: TriggeredCall): Promise<Answered | Unanswered> {
-    const { key, address, domain } = this.#options;
+    const { domain } = this.#options;
+    const target = this.#options.target();
+    if (target === null) return Promise.resolve({ kind: 'unanswered', isAway: true, reason: 'no node serves' });
+    const { key, host, port } = target;
     const trigger = { kind: call.kind, name: call.name, label: call.handler, env: call.env, timeoutMs: call.timeoutMs };
     const headers = [
       ...['host', call.authority ?? `${call.handler}.${domain}`],
@@ -105,7 +111,7 @@ export class FunctionCaller {
     return new Promise((resolve) => {
       let hasAnswered = false;
       const { method = 'POST', path } = call;
-      const outgoing = request({ ...address(), agent: this.#agent, method, path, headers });
+      const outgoing = request({ host, port, agent: this.#agent, method, path, headers });
       const timer = setTimeout(() => {
         resolve({ kind: 'unanswered', isAway: false, reason: 'deadline_exceeded: the runner did not answer' });
         outgoing.destroy();

@@ -60,6 +60,7 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['deleteInvite', () => asAda('DELETE', `/invites/${made.i}`)],
   ['createHandler', () => asAda('POST', '/handlers', { name: 'otter' })],
   ['changeHandler', () => asAda('PATCH', '/handlers/otter', { limits: { gas: 5_000 } })],
+  ['setLogRetention', () => asAda('PATCH', '/handlers/otter/logs/retention', { days: 7 })],
   ['setVariable', () => asAda('PUT', '/handlers/otter/env/KEY', { value: secret })],
   ['removeVariable', () => asAda('DELETE', '/handlers/otter/env/KEY')],
   ['rollBack', () => asAda('POST', '/handlers/otter/rollback', { number: 1 })],
@@ -104,6 +105,9 @@ const steps: readonly (readonly [operation: string, step: Step])[] = [
   ['purgeQueue', () => asAda('POST', '/queues/jobs/purge')],
   ['deleteQueue', () => asAda('DELETE', '/queues/jobs')],
   ['changeUser', () => asAda('PATCH', '/users/bob', { handlersMax: 7 })],
+  ['addNode', () => asAda('POST', '/nodes', { name: 'eu-1' })],
+  ['drainNode', () => asAda('POST', '/nodes/eu-1/drain')],
+  ['removeNode', () => asAda('DELETE', '/nodes/eu-1')],
 ];
 
 /** Operations that change something, and why they are not called here. */

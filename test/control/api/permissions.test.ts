@@ -136,6 +136,10 @@ const onPlatform: Readonly<Record<string, TokenScope>> = {
   listUsers: 'full',
   getUser: 'full',
   changeUser: 'full',
+  listNodes: 'read',
+  addNode: 'full',
+  drainNode: 'full',
+  removeNode: 'full',
   listAudit: 'read',
   exportAudit: 'read',
 };
@@ -154,6 +158,7 @@ const bodies: Readonly<Record<string, unknown>> = {
   addDomain: { domain: 'api.example.com' },
   createToken: { label: 'x' },
   createHandler: {},
+  addNode: { name: 'eu-1' },
   changePassword: { current: 'wrong password', next: 'correct horse', endSessions: false },
   confirmSecondFactor: { code: '123456' },
   removeSecondFactor: { code: '123456' },

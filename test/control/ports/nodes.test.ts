@@ -1,7 +1,9 @@
 /** What every version of the port Nodes promises, with real runners. A second version is one more row of `versions`. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Nodes, ReleaseFeed } from '../../../src/protocol/ports.ts';
+import { controlParts, makeAgent, type SharedParts, StoredReleases, sharedParts } from '../../support/cluster-parts.ts';
 import { call, compileWat, type Deployed, deploymentOf, TestFleet, writer } from '../../support/fleet.ts';
+import { clusterMissing } from '../../support/nats.ts';
 
 interface Opened {
   readonly nodes: Nodes;
@@ -16,13 +18,16 @@ interface Opened {
 
 interface Version {
   readonly name: string;
-  open(): Opened;
+  open(): Promise<Opened>;
 }
+
+let shared: Promise<SharedParts> | null = null;
+afterAll(async () => (await shared)?.close());
 
 const versions: readonly Version[] = [
   {
     name: 'this machine',
-    open() {
+    async open() {
       const fleet = new TestFleet({ runners: 2 });
       return {
         nodes: fleet.fleet,
@@ -37,12 +42,42 @@ const versions: readonly Version[] = [
       };
     },
   },
+  {
+    name: 'two nodes of a cluster',
+    async open() {
+      shared ??= sharedParts();
+      const stored = new StoredReleases();
+      const parts = await controlParts(await shared, { read: stored.read });
+      const agents: Awaited<ReturnType<typeof makeAgent>>[] = [];
+      return {
+        nodes: parts.live,
+        feed: parts.feed,
+        store: ({ spec, bytes }) => void parts.artifacts.set(spec.artifact, bytes),
+        commit: ({ spec }) => stored.commit(spec),
+        async start() {
+          await parts.feed.rebuild();
+          for (const name of ['one', 'two']) {
+            const { token } = await parts.nodes.add(name);
+            agents.push(await makeAgent([parts.url], token));
+          }
+          await Promise.all(agents.map(({ agent }) => agent.start()));
+          await parts.live.until(() => parts.live.alive().filter(({ isServing }) => isServing).length === 2, 30_000);
+        },
+        async stop() {
+          for (const agent of agents) await agent.stop();
+          for (const { name } of await parts.nodes.list()) await parts.nodes.remove(name);
+          await parts.close();
+        },
+      };
+    },
+  },
 ];
+if (clusterMissing !== null) process.stderr.write(`skipped: nodes of a cluster: ${clusterMissing}\n`);
 
-describe.each(versions)('nodes: $name', (version) => {
+describe.each(versions.slice(0, clusterMissing === null ? 2 : 1))('nodes: $name', (version) => {
   let it: Opened;
-  beforeEach(() => {
-    it = version.open();
+  beforeEach(async () => {
+    it = await version.open();
   });
   afterEach(() => it.stop());
 

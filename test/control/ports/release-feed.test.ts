@@ -1,15 +1,24 @@
 /** What every version of the port ReleaseFeed promises. A second version is one more row of `versions`. */
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { LocalReleaseFeed } from '../../../src/control/deploy/release-feed.ts';
 import type { DeploymentSpec } from '../../../src/protocol/messages.ts';
 import type { ReleaseChange, ReleaseFeed, ReleaseState } from '../../../src/protocol/ports.ts';
+import { controlParts, type SharedParts, sharedParts } from '../../support/cluster-parts.ts';
 import { compileWat, deploymentOf, writer } from '../../support/fleet.ts';
+import { clusterMissing } from '../../support/nats.ts';
 
 interface Version {
   readonly name: string;
   /** Opens the feed of the station that releases, and one of a station that follows; `read` reads the database. */
-  open(read: () => Promise<ReleaseState>): Promise<{ readonly teller: ReleaseFeed; readonly follower: ReleaseFeed }>;
+  open(read: () => Promise<ReleaseState>): Promise<{
+    readonly teller: ReleaseFeed;
+    readonly follower: ReleaseFeed;
+    readonly close?: () => Promise<void>;
+  }>;
 }
+
+let shared: Promise<SharedParts> | null = null;
+afterAll(async () => (await shared)?.close());
 
 const versions: readonly Version[] = [
   {
@@ -19,7 +28,27 @@ const versions: readonly Version[] = [
       return { teller: feed, follower: feed };
     },
   },
+  {
+    name: 'several controls',
+    async open(read) {
+      shared ??= sharedParts();
+      const parts = await shared;
+      const [one, other] = [
+        await controlParts(parts, { read }),
+        await controlParts(parts, { read, db: await parts.store.open() }),
+      ];
+      return {
+        teller: one.feed,
+        follower: other.feed,
+        async close() {
+          await one.close();
+          await other.close();
+        },
+      };
+    },
+  },
 ];
+if (clusterMissing !== null) process.stderr.write(`skipped: releases told by several controls: ${clusterMissing}\n`);
 
 let guest: Uint8Array;
 beforeAll(async () => {
@@ -30,14 +59,20 @@ function specOf(handler: string, specId: string): DeploymentSpec {
   return deploymentOf(handler, guest, { specId }).spec;
 }
 
-describe.each(versions)('releases told by $name', (version) => {
+describe.each(versions.slice(0, clusterMissing === null ? 2 : 1))('releases told by $name', (version) => {
   let stored: ReleaseState;
   let teller: ReleaseFeed;
   let follower: ReleaseFeed;
+  const closing: (() => Promise<void>)[] = [];
 
   beforeEach(async () => {
     stored = { specs: [], releases: [], known: [], moved: [], domains: [], owners: [] };
-    ({ teller, follower } = await version.open(async () => stored));
+    const opened = await version.open(async () => stored);
+    ({ teller, follower } = opened);
+    if (opened.close !== undefined) closing.push(opened.close);
+  });
+  afterEach(async () => {
+    for (const close of closing.splice(0)) await close();
   });
 
   /** What the database has once `specs` are released. */
@@ -126,6 +161,7 @@ describe.each(versions)('releases told by $name', (version) => {
       if (stored.specs.length === 0) throw new Error('the database is away');
       return stored;
     });
+    if (feeds.close !== undefined) closing.push(feeds.close);
     await expect(feeds.follower.current()).rejects.toThrow('the database is away');
     stored = storedWith(specOf('otter', 'otter.1'));
     expect(await feeds.follower.current()).toEqual(stored);

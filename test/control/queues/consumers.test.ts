@@ -46,7 +46,7 @@ onEachDatabase('consumers', (dialect) => {
       publish: async (ownerId, queue, message) => {
         await quota.publishing(ownerId, message.body.length, () => own.messages.publish(ownerId, queue, [message]));
       },
-      caller: new FunctionCaller({ key: 'k', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' }),
+      caller: new FunctionCaller({ target: () => ({ host: '127.0.0.1', port, key: 'k' }), domain: 'localhost' }),
       count: (queueId, event, count) => own.rates.count(queueId, event, count),
       taker: { controlId: 'control', bootId: 'boot' },
       now: Date.now,

@@ -15,7 +15,7 @@ async function callOf(answer: RequestListener) {
   server = createServer(answer).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const caller = new FunctionCaller({ key: 'key', address: () => ({ host: '127.0.0.1', port }), domain: 'localhost' });
+  const caller = new FunctionCaller({ target: () => ({ host: '127.0.0.1', port, key: 'key' }), domain: 'localhost' });
   const body = Buffer.from('message');
   const call = {
     kind: 'queue',

@@ -1,0 +1,96 @@
+/**
+ * `trisiel node`: runs one node of a cluster in the foreground. Prints one line on stdout when it serves; its log goes to
+ * stderr as JSON lines. SIGTERM: leaves its runners to the next start, exits 0. SIGINT, a second SIGTERM, and a drain:
+ * lets the runners finish, and ends them.
+ */
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { decodeBundle } from '../control/deploy/file-bundle.ts';
+import { runnerReads } from '../control/fleet/runner-process.ts';
+import { NodeAgent } from '../node/agent.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { complain } from './command.ts';
+import { readConfig, readNodeConfig } from './config.ts';
+import { takeDataFolder } from './data-folder.ts';
+import { logFleetEvent } from './fleet-log.ts';
+import { programVersion } from './program-version.ts';
+
+const log = pino({ base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }));
+// The reader of stdout may go away before this process ends.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
+process.on('uncaughtException', (error) => {
+  // The state is unknown after an uncaught exception. Runners go on serving, and the supervisor starts the node again.
+  log.fatal({ err: error }, 'uncaught exception');
+  process.exit(70);
+});
+
+await main().catch((error: unknown) => {
+  if (error instanceof PlatformError) complain(error);
+  else log.fatal({ err: error }, 'the node could not start');
+  process.exit(1);
+});
+
+async function main(): Promise<void> {
+  const config = readConfig({ ...process.env, TRISIEL_DATA: process.env.TRISIEL_DATA ?? './node' });
+  const { join, nats, url } = readNodeConfig(process.env);
+  const programFolder = fileURLToPath(new URL('../../', import.meta.url));
+  const folder = takeDataFolder({
+    path: config.dataFolder,
+    readableByGuests: runnerReads.map((path) => `${programFolder}${path}`),
+  });
+  process.on('exit', () => folder.release());
+  // Children inherit the environment: they need no token.
+  for (const name of Object.keys(process.env)) if (name.startsWith('TRISIEL_')) delete process.env[name];
+
+  const agent = new NodeAgent({
+    ...{ join, nats, url, programFolder },
+    dataFolder: folder.path,
+    ...{ host: config.host, port: config.runPort, runners: config.runners },
+    ...{ egressAllow: config.egressAllow, trustedProxies: config.trustedProxies },
+    version: programVersion,
+    decodeBundle,
+    onEvent: (event) => logFleetEvent(log, event),
+    report: (message, error) => log.error({ err: error }, message),
+  });
+  const starting = agent.start();
+  let isStopping = false;
+  const stop = (runners: 'end' | 'stay', status: number): void => {
+    const isSecond = isStopping;
+    isStopping = true;
+    if (isSecond && runners === 'stay') return;
+    // Stops during start-up too: runners of an earlier start must not be left behind.
+    starting
+      .then(() => agent.stop({ runners, graceMs: config.graceS * 1_000 }))
+      .then(
+        () => process.exit(status),
+        (error: unknown) => {
+          log.fatal({ err: error }, 'stopping failed');
+          process.exit(1);
+        },
+      );
+  };
+  process.on('SIGTERM', () => stop(isStopping || process.pid === 1 ? 'end' : 'stay', 0));
+  process.on('SIGINT', () => stop('end', 0));
+  void agent.ended.then((reason) => {
+    log.warn({ reason }, endings[reason]);
+    stop('end', reason === 'drained' ? 0 : 1);
+  });
+
+  try {
+    await starting;
+  } catch (error) {
+    await agent.abandon();
+    throw error;
+  }
+  if (!isStopping) process.stdout.write(`ready node=${agent.name} id=${agent.id} run=${agent.url}\n`);
+}
+
+const endings = {
+  drained: 'this node is drained: its calls are finished, then it ends',
+  removed: 'this node has been removed from the cluster, and ends',
+  replaced: 'another process has joined with the token of this node: this one ends',
+  'cut off': 'this node has reached neither NATS nor a control for an hour, and ends',
+} as const;

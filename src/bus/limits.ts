@@ -1,0 +1,46 @@
+/** Times and sizes of the bus, and of what goes over it. */
+
+export const busLimits = {
+  /** Milliseconds for which a control that starts waits for the bus. */
+  startMs: 10_000,
+  /** Milliseconds between two attempts to connect. */
+  reconnectMs: 250,
+  /** Milliseconds for one attempt to connect. */
+  connectMs: 5_000,
+  /** Milliseconds between two questions whether the connection lives; two without an answer end it. */
+  pingMs: 1_500,
+  /** Milliseconds for the answer to a request, and for the confirmation that a stream has stored a message. */
+  answerMs: 4_000,
+  /** Milliseconds between two messages by which a control or a node says that it lives. */
+  aliveMs: 1_000,
+  /** Milliseconds without such a message after which a node or control counts as dead. */
+  leaseMs: 3_000,
+} as const;
+
+/** Subjects of messages. A node may publish and hear only those with its own id, and hear those for all nodes. */
+export const subjects = {
+  /** A control says that it lives. */
+  control: (controlId: string): string => `trisiel.control.${controlId}`,
+  controls: 'trisiel.control.*',
+  /** A node says that it lives, and what it has applied. */
+  alive: (nodeId: string): string => `trisiel.alive.${nodeId}`,
+  allAlive: 'trisiel.alive.*',
+  /** Requests and commands to one node. */
+  node: (nodeId: string): string => `trisiel.node.${nodeId}`,
+  /** Commands to all nodes, and wakes for nodes and controls. */
+  all: 'trisiel.all',
+  /** Changes of the list of invocations that run in a runner. */
+  running: (nodeId: string): string => `trisiel.running.${nodeId}`,
+  allRunning: 'trisiel.running.*',
+  /** Log lines and usage of a node, kept in the stream until a control has stored them. */
+  reports: (nodeId: string): string => `trisiel.reports.${nodeId}`,
+  allReports: 'trisiel.reports.*',
+} as const;
+
+export const reportStream = {
+  name: 'trisiel-reports',
+  /** Bytes kept while no control takes them; then nodes keep what fits into their runners, and count the rest. */
+  bytes: 1024 * 1024 * 1024,
+  /** Milliseconds after which a message that a control has taken and not confirmed is given to another one. */
+  ackMs: 10_000,
+} as const;

@@ -1,0 +1,254 @@
+/**
+ * Implements the port Nodes over the bus: every node says each second that it lives, and this control counts by its own
+ * monotonic clock, so clocks of machines may differ. A node that is silent for busLimits.leaseMs has no lease any more:
+ * nothing waits for it. While this control has no connection it knows nothing, so no lease ends meanwhile.
+ */
+import type { Bus, BusMessage } from '../../bus/bus.ts';
+import { busLimits, subjects } from '../../bus/limits.ts';
+import { type Alive, aliveSchema, type Command, kinds, preparedSchema, readMessage } from '../../bus/messages.ts';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { DeploymentSpec } from '../../protocol/messages.ts';
+import type { Nodes, NodeView } from '../../protocol/ports.ts';
+import type { SpecShelf } from './spec-shelf.ts';
+
+export const liveNodeLimits = {
+  /** Milliseconds between two looks for leases that have ended. */
+  lookMs: 200,
+  /** Milliseconds for one question to a node whether it has compiled a spec. The question is repeated. */
+  prepareAskMs: 4_000,
+  /** Milliseconds after which a node that lives and has not compiled a spec counts as failing. */
+  prepareMs: 70_000,
+  /** Milliseconds after which calls of a node that is silent count as ended. */
+  goneMs: 60_000,
+} as const;
+
+export interface LiveNodesOptions {
+  readonly bus: Pick<Bus, 'isConnected' | 'publish' | 'subscribe' | 'request'>;
+  readonly shelf: SpecShelf;
+  /** URL at which nodes reach this control. */
+  readonly controlUrl: string;
+  /** Returns whether a node with this id may be part of the cluster. */
+  readonly isKnown: (id: string) => boolean;
+  /** Is called when a runner has ended, and all calls in it with it. */
+  readonly onRunnerGone: (runnerId: string) => void;
+  /** Is called when a node appears, and when its lease has ended. */
+  readonly onChange?: (name: 'lives' | 'gone', nodeId: string) => void;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+interface Living {
+  alive: Alive;
+  /** Monotonic time of its last message. */
+  heardMs: number;
+}
+
+export class LiveNodes implements Nodes {
+  readonly #options: LiveNodesOptions;
+  readonly #living = new Map<string, Living>();
+  /** Nodes whose lease has ended, whose calls do not count as ended yet. */
+  readonly #lost = new Map<string, Living>();
+  /** Greatest epoch heard of each node: messages of an earlier process with the same id do not count. */
+  readonly #epochs = new Map<string, number>();
+  readonly #watchers = new Set<() => void>();
+  readonly #timer: NodeJS.Timeout;
+  /** Monotonic time since which there is no connection; null: there is one. */
+  #awaySinceMs: number | null = null;
+  #next = 0;
+
+  constructor(options: LiveNodesOptions) {
+    this.#options = options;
+    options.bus.subscribe(subjects.allAlive, (message) => this.#hear(message));
+    this.#timer = setInterval(() => this.#look(), liveNodeLimits.lookMs);
+    this.#timer.unref();
+  }
+
+  list(): readonly NodeView[] {
+    return [...this.#living.values()].map(({ alive }) => ({
+      ...{ id: alive.id, url: alive.url, revision: alive.revision, isServing: alive.isServing },
+      runners: alive.runners,
+    }));
+  }
+
+  /** Returns what the nodes that live have said last. */
+  alive(): readonly Alive[] {
+    return [...this.#living.values()].map(({ alive }) => alive);
+  }
+
+  /** Asks every node to say at once that it lives. Called when there is a connection, for the first time or again. */
+  ask(): void {
+    this.command({ command: 'ask' });
+  }
+
+  /** Sends a command to every node and control. Returns whether there is a connection. */
+  command(command: Command): boolean {
+    return this.#options.bus.publish(subjects.all, kinds.command, command);
+  }
+
+  /** Resolves when `isDone` holds; it is asked at every change of a node. Resolves after `ms` milliseconds in any case. */
+  async until(isDone: () => boolean, ms: number): Promise<void> {
+    const endMs = performance.now() + ms;
+    while (!isDone() && performance.now() < endMs) await this.#changed(endMs - performance.now());
+  }
+
+  /**
+   * Returns the address of a node that serves, another one each time; null: none serves. Nodes that are cut off from this
+   * control are left out.
+   */
+  pick(): { readonly id: string; readonly host: string; readonly port: number } | null {
+    const serving = this.alive().filter(({ isServing }) => isServing);
+    this.#next += 1;
+    const one = serving[this.#next % Math.max(1, serving.length)];
+    return one === undefined ? null : { id: one.id, host: one.host, port: one.port };
+  }
+
+  async prepare(spec: DeploymentSpec): Promise<void> {
+    const { bus, shelf } = this.#options;
+    const asked = this.alive().filter(({ isServing }) => isServing);
+    if (!bus.isConnected)
+      throw new PlatformError('unavailable', 'the nodes cannot be reached: NATS does not answer', {
+        hints: ['nothing was changed; push again when it is back'],
+        retryAfterSeconds: 5,
+      });
+    if (asked.length === 0)
+      throw new PlatformError('unavailable', 'no node serves', {
+        hints: ['nothing was changed; an administrator adds a node with: wasmcloud nodes add NAME'],
+        retryAfterSeconds: 5,
+      });
+    shelf.put(spec);
+    try {
+      const results = await Promise.all(asked.map(({ id }) => this.#prepareIn(id, spec.specId)));
+      const refusal = results.find((result) => result !== null && result !== 'gone');
+      if (refusal !== undefined && refusal !== null)
+        throw new PlatformError('vet_failed', `a runner cannot load it: ${refusal}`);
+      if (results.includes(null)) return;
+      if (!bus.isConnected)
+        throw new PlatformError('unavailable', 'NATS does not answer; nothing was changed', { retryAfterSeconds: 5 });
+      throw new PlatformError('vet_failed', 'no runner could load it', {
+        hints: ['nothing was changed; push again, and if that does not help ask who runs this platform'],
+      });
+    } catch (error) {
+      this.forget(spec.specId);
+      throw error;
+    }
+  }
+
+  async applied(revision: number): Promise<void> {
+    const isDone = (): boolean =>
+      this.alive().every((alive) => !alive.isServing || alive.revision >= revision) || this.#isAway();
+    while (!isDone()) await this.#changed(liveNodeLimits.lookMs);
+  }
+
+  forget(specId: string): void {
+    this.#options.shelf.remove(specId);
+    this.command({ command: 'forget', specId });
+  }
+
+  cancel(invocation: string): void {
+    this.command({ command: 'cancel', invocation });
+  }
+
+  /** Forgets a node that has been removed. */
+  remove(nodeId: string): void {
+    const living = this.#living.get(nodeId);
+    this.#living.delete(nodeId);
+    if (living !== undefined) this.#end(living);
+    this.#wake();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#wake();
+  }
+
+  /** Resolves with null when the node has compiled it, with the reason when it cannot, with `gone` when it ends. */
+  async #prepareIn(id: string, specId: string): Promise<string | null> {
+    const { bus, controlUrl } = this.#options;
+    const endMs = performance.now() + liveNodeLimits.prepareMs;
+    while (performance.now() < endMs) {
+      const asking = bus
+        .request(subjects.node(id), kinds.prepare, { specId, control: controlUrl }, liveNodeLimits.prepareAskMs)
+        .then((data) => ({ answer: readMessage(data, kinds.prepared, preparedSchema) }))
+        .catch((error: unknown) => ({ error }));
+      const isOver = { now: false };
+      const result = await Promise.race([asking, this.#goneOrAway(id, isOver)]);
+      isOver.now = true;
+      if (result === 'gone') return 'gone';
+      if ('answer' in result) return result.answer.error;
+      // Nobody heard the question, or the answer takes longer: it is asked again, and the node goes on where it is.
+      await this.#changed(100);
+    }
+    return `a node has not compiled it after ${liveNodeLimits.prepareMs} ms`;
+  }
+
+  async #goneOrAway(id: string, isOver: { readonly now: boolean }): Promise<'gone'> {
+    while (!isOver.now && this.#living.has(id) && !this.#isAway()) await this.#changed(liveNodeLimits.lookMs);
+    return 'gone';
+  }
+
+  /** Whether this control has had no connection for as long as a lease lasts. */
+  #isAway(): boolean {
+    return this.#awaySinceMs !== null && performance.now() - this.#awaySinceMs >= busLimits.leaseMs;
+  }
+
+  #hear({ subject, data }: BusMessage): void {
+    const alive = readMessage(data, kinds.alive, aliveSchema);
+    const { id, epoch } = alive;
+    if (subject !== subjects.alive(id) || !this.#options.isKnown(id)) return;
+    if (epoch < (this.#epochs.get(id) ?? 0)) return;
+    this.#epochs.set(id, epoch);
+    const before = this.#living.get(id) ?? this.#lost.get(id);
+    const isNew = !this.#living.has(id);
+    this.#lost.delete(id);
+    this.#living.set(id, { alive, heardMs: performance.now() });
+    // Another process of the node: calls that ran in the runners of the one before may still run in its orphans.
+    if (before !== undefined && before.alive.bootId !== alive.bootId) this.#end(before);
+    if (isNew) this.#options.onChange?.('lives', id);
+    this.#wake();
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    if (!this.#options.bus.isConnected) {
+      this.#awaySinceMs ??= nowMs;
+      return;
+    }
+    if (this.#awaySinceMs !== null) {
+      this.#awaySinceMs = null;
+      for (const living of this.#living.values()) living.heardMs = nowMs;
+    }
+    for (const [id, living] of this.#living) {
+      if (nowMs - living.heardMs < busLimits.leaseMs && this.#options.isKnown(id)) continue;
+      this.#living.delete(id);
+      this.#lost.set(id, living);
+      this.#options.onChange?.('gone', id);
+      this.#wake();
+    }
+    for (const [id, living] of this.#lost) {
+      if (nowMs - living.heardMs < liveNodeLimits.goneMs) continue;
+      this.#lost.delete(id);
+      this.#end(living);
+    }
+  }
+
+  #end({ alive }: Living): void {
+    for (const { runnerId } of alive.runners) this.#options.onRunnerGone(runnerId);
+  }
+
+  #wake(): void {
+    for (const resolve of this.#watchers) resolve();
+    this.#watchers.clear();
+  }
+
+  /** Resolves at the next change of a node, after `ms` milliseconds at the latest. */
+  #changed(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.#watchers.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(1, ms));
+      this.#watchers.add(done);
+    });
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Stores what nodes report: log lines and usage, from the stream in which NATS keeps them. Each message of a node is
+ * given to one control at a time, and the next one when it is confirmed, which happens after the commit. A message that
+ * is given twice, because a control ended between commit and confirmation, is recognised by its batches' numbers.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Bus } from '../../bus/bus.ts';
+import { decodeMessage } from '../../bus/codec.ts';
+import { kinds } from '../../bus/messages.ts';
+import { PlatformError } from '../../protocol/errors.ts';
+import type { NodeReport, ReportItem } from '../../protocol/node-report.ts';
+import type { LogAppendResult, LogSink } from '../../protocol/ports.ts';
+
+const limits = {
+  /** Milliseconds before a message is taken again that could not be stored. */
+  againMs: 500,
+  /** Milliseconds between two attempts to take from a stream that is missing or cannot be reached. */
+  retryMs: 500,
+  /** Senders whose last usage is remembered. */
+  senders: 10_000,
+} as const;
+
+export interface ReportIntakeOptions {
+  readonly bus: Pick<Bus, 'isConnected' | 'makeStream' | 'take' | 'drop'>;
+  readonly logs: Pick<LogSink, 'appendBlocks'>;
+  /** Stores usage; resolves when it is stored or counted as lost, never rejects. */
+  readonly onUsage: (usage: Pick<Extract<ReportItem, { kind: 'usage' }>, 'records' | 'counts'>) => Promise<void>;
+  /** Is called after lines were stored. */
+  readonly onStored: () => void;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+interface Reader {
+  isEnded: boolean;
+  stop: () => void;
+  done: Promise<void>;
+}
+
+export class ReportIntake {
+  readonly #options: ReportIntakeOptions;
+  readonly #readers = new Map<string, Reader>();
+  /** Number of the last usage taken from each sender: usage has no number in the database. */
+  readonly #usage = new Map<string, number>();
+  #hasReported = false;
+
+  constructor(options: ReportIntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Takes reports of exactly the nodes `ids` from now on. */
+  follow(ids: readonly string[]): void {
+    for (const [id, reader] of this.#readers) {
+      if (ids.includes(id)) continue;
+      this.#readers.delete(id);
+      this.#end(reader);
+      void reader.done.then(() => this.#options.bus.drop(id)).catch(() => {});
+    }
+    for (const id of ids) {
+      if (this.#readers.has(id)) continue;
+      const reader: Reader = { isEnded: false, stop: () => {}, done: Promise.resolve() };
+      reader.done = this.#read(id, reader);
+      this.#readers.set(id, reader);
+    }
+  }
+
+  /** Stops; waits for messages that are being stored. */
+  async close(): Promise<void> {
+    const all = [...this.#readers.values()];
+    for (const reader of all) this.#end(reader);
+    await Promise.all(all.map(({ done }) => done));
+  }
+
+  #end(reader: Reader): void {
+    reader.isEnded = true;
+    reader.stop();
+  }
+
+  async #read(id: string, reader: Reader): Promise<void> {
+    const { bus, report } = this.#options;
+    while (!reader.isEnded) {
+      try {
+        if (bus.isConnected) await this.#take(id, reader);
+      } catch (error) {
+        if (!this.#hasReported) report('reports of nodes cannot be taken; trying again', error);
+        this.#hasReported = true;
+      }
+      if (!reader.isEnded) await delay(limits.retryMs, undefined, { ref: false });
+    }
+  }
+
+  async #take(id: string, reader: Reader): Promise<void> {
+    const { bus } = this.#options;
+    await bus.makeStream();
+    const { messages, stop } = await bus.take(id);
+    reader.stop = stop;
+    if (reader.isEnded) return stop();
+    this.#hasReported = false;
+    try {
+      for await (const message of messages) {
+        if (await this.#store(message.data)) message.ack();
+        else message.nak(limits.againMs);
+        if (reader.isEnded) break;
+      }
+    } finally {
+      stop();
+    }
+  }
+
+  /** Stores one message. Returns whether all of it is stored, or can never be. */
+  async #store(data: Uint8Array): Promise<boolean> {
+    const { onStored, report } = this.#options;
+    let items: readonly ReportItem[];
+    try {
+      ({ items } = decodeMessage(data, [kinds.report]).body as NodeReport);
+    } catch (error) {
+      report('a report of a node was refused', error);
+      // An older control cannot read what a newer node sends, and leaves it to a newer control.
+      return !(error instanceof PlatformError && error.message.includes('version'));
+    }
+    await this.#storeUsage(items.filter((item) => item.kind === 'usage'));
+    // Batches of one sender are stored as one, under the number of the last of them: a message that is given again has
+    // the same batches. Senders do not wait for each other.
+    const bySender = Map.groupBy(
+      items.filter((item) => item.kind === 'logs'),
+      ({ origin }) => origin,
+    );
+    const results = await Promise.all([...bySender].map(([origin, batches]) => this.#storeLines(origin, batches)));
+    if (results.includes('lost')) return false;
+    if (results.length > 0) onStored();
+    return true;
+  }
+
+  /** Stores usage before the lines: a reader of an invocation's last line finds its record. */
+  async #storeUsage(items: readonly Extract<ReportItem, { kind: 'usage' }>[]): Promise<void> {
+    const fresh = items.filter(({ origin, number }) => number > (this.#usage.get(origin) ?? 0));
+    for (const { origin, number } of fresh) {
+      this.#usage.delete(origin);
+      this.#usage.set(origin, number);
+    }
+    for (const origin of this.#usage.keys()) {
+      if (this.#usage.size <= limits.senders) break;
+      this.#usage.delete(origin);
+    }
+    if (fresh.length === 0) return;
+    const records = fresh.flatMap((item) => item.records);
+    await this.#options.onUsage({ records, counts: fresh.flatMap((item) => item.counts) });
+  }
+
+  #storeLines(origin: string, batches: readonly Extract<ReportItem, { kind: 'logs' }>[]): Promise<LogAppendResult> {
+    const dropped: Record<string, number> = {};
+    for (const batch of batches)
+      for (const [id, count] of Object.entries(batch.dropped)) dropped[id] = (dropped[id] ?? 0) + count;
+    const number = Math.max(...batches.map((batch) => batch.number));
+    return this.#options.logs.appendBlocks(
+      batches.flatMap(({ blocks }) => blocks),
+      dropped,
+      { origin, number },
+    );
+  }
+}

@@ -1,0 +1,426 @@
+/**
+ * One node of a cluster: a fleet of runners that follows what the controls release. It joins with a token, keeps what is
+ * released and its code on the disk, says every second that it lives, and passes on what runners ask and report.
+ *
+ *     joining --> loading --> serving --drained, removed, replaced or cut off--> ended
+ */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Bus, type BusMessage } from '../bus/bus.ts';
+import { busLimits, subjects } from '../bus/limits.ts';
+import {
+  type Alive,
+  aliveSchema,
+  commandSchema,
+  controlAliveSchema,
+  type Joined,
+  joinedSchema,
+  kinds,
+  prepareSchema,
+  readMessage,
+} from '../bus/messages.ts';
+import { ArtifactStore } from '../control/artifacts/artifact-store.ts';
+import { RunnerFleet } from '../control/fleet/fleet.ts';
+import type { FleetEvent } from '../control/fleet/options.ts';
+import { PlatformError } from '../protocol/errors.ts';
+import { packByHandler } from '../protocol/log-block.ts';
+import type { DeploymentSpec, TreeFile } from '../protocol/messages.ts';
+import type { TrustedProxies } from '../protocol/trusted-proxies.ts';
+import { BlobCache } from './blob-cache.ts';
+import { Controls } from './controls.ts';
+import { Follower } from './follower.ts';
+import { nodeLimits } from './limits.ts';
+import { ReleaseCache } from './release-cache.ts';
+import { Reports } from './reports.ts';
+
+export interface NodeAgentOptions {
+  /** Base URLs of controls, and the token, from `wasmcloud nodes add`. */
+  readonly join: { readonly urls: readonly string[]; readonly token: string };
+  /** Address of the bus with credentials; null: as the control says that is joined. */
+  readonly nats: string | null;
+  readonly dataFolder: string;
+  readonly host: string;
+  readonly port: number;
+  /** Base URL at which controls and proxies reach the functions of this node; null: http://HOST:PORT. */
+  readonly url: string | null;
+  readonly runners: number;
+  readonly egressAllow: readonly string[];
+  readonly trustedProxies: TrustedProxies;
+  readonly programFolder: string;
+  readonly version: string;
+  /** Flags of Node for the runners, for tests. */
+  readonly nodeFlags?: readonly string[];
+  /** Returns the files of a bundle. */
+  readonly decodeBundle: (bytes: Uint8Array) => readonly TreeFile[];
+  readonly onEvent: (event: FleetEvent) => void;
+  readonly report: (message: string, error: unknown) => void;
+}
+
+/** Why a node has ended by itself. */
+export type NodeEnd = 'drained' | 'removed' | 'replaced' | 'cut off';
+
+export class NodeAgent {
+  /** Resolves when the node must end. */
+  readonly ended: Promise<NodeEnd>;
+  readonly #options: NodeAgentOptions;
+  readonly #end: (reason: NodeEnd) => void;
+  readonly #bootId = randomUUID();
+  readonly #sinceMs = Date.now();
+  readonly #controls: Controls;
+  readonly #cache: ReleaseCache;
+  readonly #follower: Follower;
+  /** Questions whether specs are compiled, by spec: each is answered as often as it is asked. */
+  readonly #preparing = new Map<string, Promise<string | null>>();
+  #blobs: BlobCache | null = null;
+  #fleet: RunnerFleet | null = null;
+  #bus: Bus | null = null;
+  #reports: Reports | null = null;
+  #takeover: Server | null = null;
+  #joined: Joined | null = null;
+  #isServing = false;
+  #isStale = false;
+  /** Whether this node has joined, so that refusals of controls concern it, and not its token. */
+  #isMember = false;
+  #contactMs = performance.now();
+  #calls = 0;
+  #seconds = 0;
+  #callsBefore = 0;
+  #timers: NodeJS.Timeout[] = [];
+
+  constructor(options: NodeAgentOptions) {
+    this.#options = options;
+    const { promise, resolve } = Promise.withResolvers<NodeEnd>();
+    this.ended = promise;
+    this.#end = resolve;
+    this.#cache = new ReleaseCache(join(options.dataFolder, 'released.db'));
+    this.#controls = new Controls({
+      urls: [...new Set([...options.join.urls, ...this.#knownControls()])],
+      token: options.join.token,
+      onContact: () => this.#contact(),
+      onRefused: ({ code }) => {
+        if (this.#isMember) this.#end(code === 'conflict' ? 'replaced' : 'removed');
+      },
+    });
+    this.#follower = new Follower({
+      controls: this.#controls,
+      cache: this.#cache,
+      fleet: () => this.#theFleet(),
+      complete: (spec) => this.#complete(spec),
+      onChange: (revision) => {
+        void this.#fleet?.applied(revision).then(() => this.#tell());
+        this.#blobs?.fill(this.#follower.blobs());
+      },
+      report: options.report,
+    });
+  }
+
+  /** Id of the node, once it has joined. */
+  get id(): string {
+    return this.#theJoined().nodeId;
+  }
+
+  get name(): string {
+    return this.#theJoined().name;
+  }
+
+  /** Base URL of the functions on this node, once it serves. */
+  get url(): string {
+    const { host, url } = this.#options;
+    return url ?? `http://${inUrl(reachable(host))}:${this.#theFleet().port}`;
+  }
+
+  /**
+   * Resolves when the runners serve. Throws `unauthorized` when the token is not valid, `unavailable` when no control can
+   * be reached and nothing is kept from an earlier start, or when the port cannot be had.
+   */
+  async start(): Promise<void> {
+    const { dataFolder, report } = this.#options;
+    const joined = await this.#join();
+    this.#joined = joined;
+    this.#isMember = true;
+    this.#bus = new Bus({
+      url: this.#options.nats ?? joined.nats,
+      name: `trisiel-node-${joined.name}`,
+      role: 'node',
+      report,
+      onConnected: () => {
+        this.#tell();
+        this.#follow();
+      },
+    });
+    const bus = this.#bus;
+    this.#reports = new Reports({ bus, nodeId: joined.nodeId, bootId: this.#bootId, report });
+    this.#blobs = new BlobCache({
+      store: await ArtifactStore.open(join(dataFolder, 'artifacts')),
+      controls: this.#controls,
+      report,
+    });
+    await this.#follower.load();
+    this.#takeover = createServer((request, response) => {
+      if (this.#fleet?.takeover.handles(request) === true) void this.#fleet.takeover.handle(request, response);
+      else response.writeHead(404).end();
+    });
+    this.#takeover.listen(0, '127.0.0.1');
+    await once(this.#takeover, 'listening');
+    this.#fleet = this.#makeFleet(joined, (this.#takeover.address() as AddressInfo).port);
+    this.#hear(bus, joined);
+    this.#timers = [
+      setInterval(() => this.#everySecond(), busLimits.aliveMs),
+      setInterval(() => this.#watchContact(), nodeLimits.retryMs),
+    ];
+    await this.#fleet.start();
+    this.#isServing = true;
+    this.#tell();
+    this.#blobs.fill(this.#follower.blobs());
+  }
+
+  /**
+   * Ends the node. `end`: lets its runners finish their calls, and ends them; `stay`: leaves them to the next start, for at
+   * most `graceMs`.
+   */
+  async stop({ runners, graceMs }: { readonly runners: 'end' | 'stay'; readonly graceMs: number }): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#isServing = false;
+    this.#tell();
+    this.#follower.close();
+    this.#blobs?.close();
+    if (runners === 'end') await this.#fleet?.stop();
+    else await this.#fleet?.leave(graceMs);
+    await this.#reports?.close(nodeLimits.handOverMs);
+    this.#takeover?.close();
+    this.#takeover?.closeAllConnections();
+    await this.#bus?.close();
+    await this.#controls.close();
+    this.#cache.close();
+  }
+
+  /** Lets the runners of this node end now, when a start fails. */
+  async abandon(): Promise<void> {
+    await this.stop({ runners: 'end', graceMs: 0 }).catch(() => {});
+  }
+
+  async #join(): Promise<Joined> {
+    const endMs = performance.now() + nodeLimits.joinMs;
+    for (;;) {
+      try {
+        const joined = await this.#controls.join();
+        this.#cache.setFact('joined', JSON.stringify(joined));
+        return joined;
+      } catch (error) {
+        if (!(error instanceof PlatformError && error.code === 'unavailable')) throw error;
+        if (performance.now() < endMs) {
+          await delay(nodeLimits.retryMs);
+          continue;
+        }
+        const known = this.#cache.fact('joined');
+        const contactMs = Number(this.#cache.fact('contact') ?? 0);
+        if (known === null || Date.now() - contactMs > nodeLimits.cutOffMs)
+          throw new PlatformError('unavailable', `no control can be reached: ${this.#controls.urls.join(', ')}`, {
+            hints: ['check that one runs, and that its URL in TRISIEL_JOIN can be reached from this machine'],
+            cause: error,
+          });
+        const joined = joinedSchema.parse(JSON.parse(known));
+        this.#controls.resume(joined.epoch);
+        return joined;
+      }
+    }
+  }
+
+  #makeFleet(joined: Joined, takeoverPort: number): RunnerFleet {
+    const { dataFolder, host, port, runners, programFolder, egressAllow, trustedProxies, nodeFlags } = this.#options;
+    const { report, onEvent } = this.#options;
+    return new RunnerFleet({
+      runners,
+      program: join(programFolder, 'src/bin/runner.ts'),
+      programFolder,
+      platformId: joined.platformId,
+      probeKey: joined.key,
+      bootId: this.#bootId,
+      host,
+      port,
+      domain: joined.domain,
+      runUrl: joined.runUrl,
+      controlUrl: `http://127.0.0.1:${takeoverPort}`,
+      egressAllow: [...joined.egressAllow, ...egressAllow],
+      trustedProxies,
+      ownPorts: [takeoverPort],
+      marksStale: true,
+      recordFile: join(dataFolder, 'runners.json'),
+      ...(nodeFlags === undefined ? {} : { nodeFlags }),
+      releases: this.#follower,
+      readArtifact: (name) => this.#theBlobs().get(name),
+      onLogs: (lines, dropped, id) => this.#theReports().logs(packByHandler(lines), dropped, id),
+      onBlocks: (blocks, dropped, id) => this.#theReports().logs(blocks, dropped, id),
+      onUsage: (records, counts) => {
+        for (const { invocations } of counts) this.#calls += invocations;
+        return this.#theReports().usage(records, counts);
+      },
+      onRunning: (runnerId, change) => {
+        if (change === null || change.started.length + change.ended.length > 0)
+          this.#bus?.publish(subjects.running(joined.nodeId), kinds.running, { runnerId, change });
+      },
+      onRequest: (request) => this.#controls.request(request),
+      onEvent: (event) => {
+        onEvent(event);
+        if (event.kind === 'runner_started' || event.kind === 'runner_ended') this.#tell();
+        if (event.kind === 'unloadable') report(`${event.specId} cannot be loaded`, new Error(event.reason));
+      },
+    });
+  }
+
+  #hear(bus: Bus, { nodeId, epoch }: Joined): void {
+    bus.subscribe(subjects.controls, ({ data }) => {
+      const control = readMessage(data, kinds.control, controlAliveSchema);
+      this.#controls.add(control.url);
+      if (control.revision > this.#follower.revision) this.#follow();
+    });
+    bus.subscribe(subjects.all, ({ data }) => {
+      const command = readMessage(data, kinds.command, commandSchema);
+      if (command.command === 'releases' && command.revision > this.#follower.revision) this.#follow();
+      else if (command.command === 'ask') this.#tell();
+      else if (command.command === 'forget') {
+        this.#preparing.delete(command.specId);
+        this.#fleet?.forget(command.specId);
+      } else if (command.command === 'cancel') this.#fleet?.cancel(command.invocation);
+      else if (command.command === 'drain' && command.id === nodeId) this.#end('drained');
+      else if (command.command === 'remove' && command.id === nodeId) this.#end('removed');
+    });
+    bus.subscribe(subjects.node(nodeId), (message) => this.#prepare(message));
+    // Another process with this token has a greater epoch.
+    bus.subscribe(subjects.alive(nodeId), ({ data }) => {
+      if (readMessage(data, kinds.alive, aliveSchema).epoch > epoch) this.#end('replaced');
+    });
+  }
+
+  /** Answers the question of a control whether a spec is compiled here, when it is. */
+  #prepare(message: BusMessage): void {
+    const { specId, control } = readMessage(message.data, kinds.prepare, prepareSchema);
+    let prepared = this.#preparing.get(specId);
+    if (prepared === undefined) {
+      prepared = this.#prepareOnce(specId, control).catch((error: unknown) => {
+        this.#preparing.delete(specId);
+        return error instanceof Error ? error.message.replace(/^a runner cannot load it: /, '') : String(error);
+      });
+      this.#preparing.set(specId, prepared);
+    }
+    void prepared.then((error) => message.answer(kinds.prepared, { error }));
+  }
+
+  async #prepareOnce(specId: string, control: string): Promise<null> {
+    const spec = await this.#complete(await this.#controls.spec(specId, control));
+    await this.#theFleet().prepare(spec);
+    // Asked again within this time, when the answer was lost.
+    setTimeout(() => this.#preparing.delete(specId), nodeLimits.blobMs).unref();
+    return null;
+  }
+
+  async #complete(spec: DeploymentSpec): Promise<DeploymentSpec> {
+    if (spec.bundle === undefined || spec.files.length > 0) return spec;
+    return { ...spec, files: this.#options.decodeBundle(await this.#theBlobs().get(spec.bundle)) };
+  }
+
+  #follow(): void {
+    // A control that cannot be reached now is asked again in a second.
+    void this.#follower.follow().catch(() => {});
+  }
+
+  #everySecond(): void {
+    this.#callsBefore = this.#calls;
+    this.#calls = 0;
+    this.#tell();
+    this.#seconds += 1;
+    // A wake may have been lost, and a removed node may not have heard of it.
+    if (this.#bus?.isConnected !== true || this.#seconds % nodeLimits.askSeconds === 0) this.#follow();
+  }
+
+  /** Says that this node lives, and what it has applied. */
+  #tell(): void {
+    const fleet = this.#fleet;
+    if (fleet === null || this.#bus === null) return;
+    const [{ revision, runners }] = fleet.list();
+    const { nodeId, epoch } = this.#theJoined();
+    const alive: Alive = {
+      ...{ id: nodeId, epoch, bootId: this.#bootId, version: this.#options.version },
+      ...{ url: this.url, host: reachable(this.#options.host), port: fleet.port },
+      // The fleet counts changes only; what was loaded at its start is part of it.
+      revision: fleet.isSettled ? this.#follower.revision : revision,
+      isServing: this.#isServing && fleet.isServing,
+      isStale: this.#isStale,
+      sinceMs: this.#sinceMs,
+      labels: this.#follower.labels,
+      calls: this.#callsBefore,
+      runners: runners.map((runner) => ({ ...runner })),
+    };
+    this.#bus.publish(subjects.alive(nodeId), kinds.alive, alive);
+  }
+
+  #contact(): void {
+    const nowMs = performance.now();
+    const wasLongAgo = nowMs - this.#contactMs > nodeLimits.staleMs;
+    this.#contactMs = nowMs;
+    if (wasLongAgo) this.#watchContact();
+  }
+
+  /** Marks answers as stale while nothing can be heard, and ends the node when that has lasted too long. */
+  #watchContact(): void {
+    if (this.#bus?.isConnected === true) this.#contactMs = performance.now();
+    const silentMs = performance.now() - this.#contactMs;
+    if (silentMs < nodeLimits.retryMs) this.#noteContact();
+    if (silentMs > nodeLimits.cutOffMs) this.#end('cut off');
+    const isStale = silentMs > nodeLimits.staleMs;
+    if (isStale === this.#isStale) return;
+    this.#isStale = isStale;
+    this.#fleet?.markStale(isStale);
+  }
+
+  /** Keeps the time of the last contact, once a minute: a start without any control needs it. */
+  #noteContact(): void {
+    const nowMs = Date.now();
+    try {
+      if (nowMs - Number(this.#cache.fact('contact') ?? 0) > 60_000) this.#cache.setFact('contact', String(nowMs));
+      const urls = JSON.stringify(this.#controls.urls);
+      if (this.#cache.fact('controls') !== urls) this.#cache.setFact('controls', urls);
+    } catch (error) {
+      this.#options.report('the time of the last contact cannot be kept on the disk', error);
+    }
+  }
+
+  #knownControls(): readonly string[] {
+    const text = this.#cache.fact('controls');
+    return text === null ? [] : (JSON.parse(text) as string[]);
+  }
+
+  #theJoined(): Joined {
+    if (this.#joined === null) throw new Error('the node has not joined');
+    return this.#joined;
+  }
+
+  #theFleet(): RunnerFleet {
+    if (this.#fleet === null) throw new Error('the node has no fleet yet');
+    return this.#fleet;
+  }
+
+  #theBlobs(): BlobCache {
+    if (this.#blobs === null) throw new Error('the node has no blobs yet');
+    return this.#blobs;
+  }
+
+  #theReports(): Reports {
+    if (this.#reports === null) throw new Error('the node reports nothing yet');
+    return this.#reports;
+  }
+}
+
+/** Returns an address that this machine can connect to. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  return host === '::' ? '::1' : host;
+}
+
+function inUrl(host: string): string {
+  return host.includes(':') ? `[${host}]` : host;
+}

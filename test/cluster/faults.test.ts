@@ -1,0 +1,128 @@
+/**
+ * Queues and schedules of a cluster whose processes and servers are killed at random: the faults follow from a printed
+ * SEED. CLUSTER_MINUTES makes it last longer; absent: a few faults.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { TestCluster } from '../support/cluster.ts';
+import { api, commit, makeRepo, push, removeTemporaryFolders } from '../support/e2e.ts';
+import { assemble, printing } from '../support/e2e-guests.ts';
+import { onCluster } from '../support/nats.ts';
+import { randomOf } from '../support/random.ts';
+
+const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const minutes = Number(process.env.CLUSTER_MINUTES ?? 0);
+/** Faults without CLUSTER_MINUTES. */
+const fewFaults = 4;
+
+/** Exits with 1 where standard input begins with `p` (poison), with 0 for any other message. */
+const consumer = assemble(`(module
+  (import "cwa" "io_get_stdin" (func $stdin (result i32)))
+  (import "cwa" "resource_read" (func $read (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "cwa_main") (result i32)
+    (drop (call $read (call $stdin) (i32.const 64) (i32.const 64)))
+    (i32.eq (i32.load8_u (i32.const 64)) (i32.const 112))))`);
+
+onCluster('random faults', () => {
+  let cluster: TestCluster;
+  beforeAll(async () => {
+    process.stderr.write(`random faults of a cluster: SEED=${seed}\n`);
+    cluster = await TestCluster.start({ controls: 2, nodes: 2 });
+  });
+  afterAll(async () => {
+    await cluster?.close();
+    await removeTemporaryFolders();
+  });
+
+  test('lose no message and no version, and store each tick once', async () => {
+    const random = randomOf(seed);
+    const manifest = `[[queue]]\nname = "jobs"\nmax-attempts = 2\n[[schedule]]\nname = "often"\ncron = "* * * * * *"\nbody = "go"\n`;
+    const worker = await makeRepo({ 'a.wasm': consumer, 'wasmcloud.toml': manifest });
+    const pushed = await push(cluster.control(), cluster.user, worker, 'worker');
+    expect(pushed.status, pushed.stderr).toBe(0);
+    const versions = await makeRepo({ 'a.wasm': printing('0') });
+    expect((await push(cluster.control(), cluster.user, versions, 'versions')).status).toBe(0);
+
+    const published: string[] = [];
+    let poisons = 0;
+    let isOver = false;
+    const publishing = (async () => {
+      for (let n = 0; !isOver; n += 1) {
+        const isPoison = n % 20 === 7;
+        const control = cluster.control(n % 2);
+        const text = `${isPoison ? 'poison' : 'message'} ${n}`;
+        const answer = await fetch(`${control.controlUrl}/api/v1/queues/jobs/messages`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${cluster.user.token}`, 'content-type': 'text/plain' },
+          body: text,
+        }).catch(() => null);
+        // What was not acknowledged may be published all the same.
+        if (answer?.status !== 201) continue;
+        published.push(text);
+        if (isPoison) poisons += 1;
+      }
+    })();
+
+    const endMs = performance.now() + minutes * 60_000;
+    for (let fault = 0; fault < fewFaults || performance.now() < endMs; fault += 1) {
+      const until = published.length + 20 + random(60);
+      const what = random(5);
+      const node = cluster.nodes[random(2)]!;
+      if (what === 0) {
+        await cluster.killControl(1);
+        await cluster.restartControl(1);
+      } else if (what === 1) {
+        await cluster.killNode(node, { runners: random(2) === 0 });
+        await cluster.restartNode(node);
+      } else if (what === 2) {
+        await cluster.nats.kill();
+        await cluster.nats.start();
+      } else if (what === 3) {
+        await cluster.postgres.kill();
+        await cluster.postgres.start();
+      } else {
+        await commit(versions, { 'a.wasm': printing(String(fault)) });
+        await push(cluster.control(0), cluster.user, versions, 'versions');
+      }
+      await expect.poll(() => published.length, { timeout: 120_000 }).toBeGreaterThanOrEqual(until);
+    }
+    isOver = true;
+    await publishing;
+
+    const counts = async (): Promise<unknown> => {
+      const { body } = await api(cluster.control(), cluster.user, 'GET', '/queues/jobs');
+      const { ready, inflight } = (body as { readonly messages: { ready: number; inflight: number } }).messages;
+      return { ready, inflight };
+    };
+    await expect.poll(counts, { timeout: 120_000, interval: 500 }).toEqual({ ready: 0, inflight: 0 });
+    const rows = await cluster.sql<{ body: Buffer; state: string }>('select body, state from messages');
+    const states = new Map(rows.map(({ body, state }) => [body.toString(), state]));
+    const gone = published.filter((text) => !states.has(text));
+    // What is done is pruned from the oldest end; nothing else may be missing.
+    expect(gone.filter((text) => text.startsWith('poison'))).toEqual([]);
+    expect(rows.filter(({ body, state }) => body.toString().startsWith('poison') !== (state === 'dead'))).toEqual([]);
+    expect(poisons).toBeGreaterThan(0);
+
+    // Each tick of the schedule is in the store once.
+    const ticks = await cluster.sql<{ ticks: string; distinct_ticks: string }>(
+      'select count(*) as ticks, count(distinct tick_ms) as distinct_ticks from calls where schedule is not null',
+    );
+    expect(ticks[0]!.ticks).toBe(ticks[0]!.distinct_ticks);
+    expect(Number(ticks[0]!.ticks)).toBeGreaterThan(0);
+
+    // Every node serves what the database says, and no version is missing.
+    const live = await cluster.sql<{ number: number }>(
+      `select d.number from releases r join deployments d on d.id = r.deployment_id join handlers h on h.id = r.handler_id where h.name = 'versions'`,
+    );
+    const numbers = await cluster.sql<{ number: number }>(
+      `select d.number from deployments d join handlers h on h.id = d.handler_id where h.name = 'versions' order by d.number`,
+    );
+    expect(numbers.map(({ number }) => number)).toEqual(numbers.map((_, index) => index + 1));
+    expect(live).toHaveLength(1);
+    await expect
+      .poll(async () => (await cluster.listed()).map(({ upToDate }) => upToDate), { timeout: 60_000 })
+      .toEqual([true, true]);
+    const answers = await Promise.all(cluster.nodes.map(async (one) => (await cluster.call(one, 'versions')).body));
+    expect(new Set(answers).size).toBe(1);
+  }, 1_800_000);
+});

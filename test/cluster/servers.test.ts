@@ -1,0 +1,150 @@
+/** A cluster whose NATS or PostgreSQL is away: what is promised of calls, pushes, logs, kv and tails (docs/cluster.md). */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openDatabase } from '../../src/control/db/database.ts';
+import { TestCluster } from '../support/cluster.ts';
+import { startLoad } from '../support/cluster-load.ts';
+import { commit, LogTail, makeRepo, push, removeTemporaryFolders } from '../support/e2e.ts';
+import { assemble } from '../support/e2e-guests.ts';
+import { storedLines } from '../support/logs.ts';
+import { onCluster } from '../support/nats.ts';
+import { cwaGuest } from '../support/wat.ts';
+
+/** Writes the query to the log and answers with it. */
+const logsQuery = assemble(
+  cwaGuest({
+    data: ['(data (i32.const 0) "QUERY_STRING")'],
+    body: `
+    (local.set $n (call $env (i32.const 0) (i32.const 12) (i32.const 1024) (i32.const 64)))
+    (call $log (i32.const 6) (i32.const 1024) (local.get $n))
+    (drop (call $write (call $stdout) (i32.const 1024) (local.get $n)))`,
+  }),
+);
+
+/** Stores the query in kv under itself, and answers with it when it is stored. */
+const storesQuery = assemble(
+  cwaGuest({
+    data: ['(data (i32.const 0) "QUERY_STRING")', '(data (i32.const 1016) "kv://b/k")'],
+    body: `
+    (local.set $n (call $env (i32.const 0) (i32.const 12) (i32.const 1024) (i32.const 64)))
+    (local.set $fd (call $open (i32.const 1016) (i32.add (local.get $n) (i32.const 8))))
+    (if (i32.lt_s (local.get $fd) (i32.const 0)) (then (return (i32.const 1))))
+    (if (i32.lt_s (call $write (local.get $fd) (i32.const 1024) (local.get $n)) (i32.const 0)) (then (return (i32.const 2))))
+    (if (i32.lt_s (call $flush (local.get $fd)) (i32.const 0)) (then (return (i32.const 3))))
+    (drop (call $write (call $stdout) (i32.const 1024) (local.get $n)))`,
+  }),
+);
+
+/** Calls made while a server is away; CLUSTER_AWAY_CALLS makes it longer. */
+const awayCalls = Number(process.env.CLUSTER_AWAY_CALLS ?? 1_500);
+
+onCluster('a cluster whose servers are away', () => {
+  let cluster: TestCluster;
+  let repo: string;
+  beforeAll(async () => {
+    cluster = await TestCluster.start({ controls: 2, nodes: 2 });
+    repo = await makeRepo({ 'a.wasm': logsQuery });
+    expect((await push(cluster.control(), cluster.user, repo, 'logging')).status).toBe(0);
+    const stores = await makeRepo({ 'a.wasm': storesQuery });
+    expect((await push(cluster.control(), cluster.user, stores, 'storing')).status).toBe(0);
+  });
+  afterAll(async () => {
+    await cluster?.close();
+    await removeTemporaryFolders();
+  });
+
+  test('without NATS no call fails, kv works, pushes are refused and change nothing, and no line is lost uncounted', async () => {
+    const load = startLoad(cluster, 'logging', { prefix: 'nats' });
+    const storing = startLoad(cluster, 'storing', { prefix: 's', clients: 1 });
+    await load.more(100);
+    await cluster.nats.kill();
+    await load.more(awayCalls);
+    await commit(repo, { 'wasmcloud.toml': '[env]\nN = "1"\n' });
+    const refused = await push(cluster.control(), cluster.user, repo, 'logging');
+    expect(refused.status).not.toBe(0);
+    expect(refused.stderr).toContain('NATS');
+    expect(refused.stderr).toContain('v1 is still live');
+    await storing.more(10);
+    await cluster.nats.start();
+    await load.more(200);
+    await Promise.all([load.stop(), storing.stop()]);
+    expect([...load.failed, ...storing.failed]).toEqual([]);
+    await expect.poll(() => uncounted(load.answered), { timeout: 60_000 }).toBe(0);
+    await expect
+      .poll(async () => (await push(cluster.control(), cluster.user, repo, 'logging')).stderr, { timeout: 30_000 })
+      .toContain('live on 2 of 2 nodes');
+  });
+
+  test('a NATS that hangs, or has lost its streams, is no different from one that was away', async () => {
+    const load = startLoad(cluster, 'logging', { prefix: 'hang' });
+    await load.more(50);
+    cluster.nats.pause();
+    await load.more(300);
+    cluster.nats.resume();
+    await load.more(100);
+    // What was in the stream and not taken yet is lost with it; nothing is under way here.
+    await load.stop();
+    await expect.poll(() => uncounted(load.answered), { timeout: 60_000 }).toBe(0);
+    await cluster.nats.kill();
+    await cluster.nats.start({ empty: true });
+    const later = startLoad(cluster, 'logging', { prefix: 'empty' });
+    await later.more(100);
+    await later.stop();
+    expect([...load.failed, ...later.failed]).toEqual([]);
+    await expect.poll(() => uncounted(later.answered), { timeout: 60_000 }).toBe(0);
+  });
+
+  test('without PostgreSQL no call fails, kv answers 503, pushes are refused, and lines wait in NATS', async () => {
+    const load = startLoad(cluster, 'logging', { prefix: 'pg' });
+    await load.more(100);
+    await cluster.postgres.kill();
+    await load.more(awayCalls);
+    const stored = await cluster.call(cluster.nodes[0]!, 'storing', { path: '/?x' });
+    expect(stored.status).toBe(503);
+    await commit(repo, { 'wasmcloud.toml': '[env]\nN = "2"\n' });
+    expect((await push(cluster.control(), cluster.user, repo, 'logging')).status).not.toBe(0);
+    await cluster.postgres.start();
+    await load.more(100);
+    await load.stop();
+    expect(load.failed).toEqual([]);
+    await expect.poll(() => uncounted(load.answered), { timeout: 120_000 }).toBe(0);
+    await expect
+      .poll(async () => (await cluster.call(cluster.nodes[0]!, 'storing', { path: '/?y' })).body, { timeout: 30_000 })
+      .toBe('y');
+  });
+
+  test('a cursor is good on every control: a tail goes on at the other one, without a gap or a duplicate', async () => {
+    const node = cluster.nodes[0]!;
+    const first = await LogTail.open(cluster.control(0), cluster.user, 'logging');
+    await cluster.call(node, 'logging', { path: '/?tail-1' });
+    const { cursor } = await first.line(({ text }) => text === 'tail-1');
+    first.close();
+    await cluster.call(node, 'logging', { path: '/?tail-2' });
+    const second = await LogTail.open(cluster.control(1), cluster.user, 'logging', cursor);
+    await cluster.call(node, 'logging', { path: '/?tail-3' });
+    await second.line(({ text }) => text === 'tail-3');
+    const texts = second.lines.filter(({ text }) => text.startsWith('tail-')).map(({ text }) => text);
+    second.close();
+    expect(texts).toEqual(['tail-2', 'tail-3']);
+  });
+
+  /** Lines of `texts` that are neither stored once nor counted as dropped. */
+  async function uncounted(texts: readonly string[]): Promise<number> {
+    const db = await openDatabase({ url: cluster.postgres.url('trisiel') });
+    try {
+      const prefix = /^[a-z]+/.exec(texts[0] ?? '')?.[0] ?? '';
+      const lines = await storedLines(db);
+      const mine = lines.filter(({ text }) => text.startsWith(prefix) && /\d$/.test(text)).map(({ text }) => text);
+      const have = new Set(mine);
+      // A line twice counts as an error of its own.
+      const twice = mine.length - have.size;
+      const missing = texts.filter((text) => !have.has(text)).length;
+      const told = lines.reduce(
+        (sum, { text }) => sum + Number(/^(\d+) log lines? w(?:as|ere) dropped here/.exec(text)?.[1] ?? 0),
+        0,
+      );
+      return Math.max(0, missing - told) + twice;
+    } finally {
+      await db.close();
+    }
+  }
+});

@@ -1,0 +1,171 @@
+/** One node against a real control's door, with bad input from either side. */
+
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, expect, test } from 'vitest';
+import { encodeMessage } from '../../src/bus/codec.ts';
+import { subjects } from '../../src/bus/limits.ts';
+import { kinds } from '../../src/bus/messages.ts';
+import { ReportIntake } from '../../src/control/nodes/report-intake.ts';
+import { Controls } from '../../src/node/controls.ts';
+import { PlatformError } from '../../src/protocol/errors.ts';
+import {
+  type ControlParts,
+  controlParts,
+  makeAgent,
+  type SharedParts,
+  StoredReleases,
+  sharedParts,
+} from '../support/cluster-parts.ts';
+import { call, compileWat, deploymentOf, writer } from '../support/fleet.ts';
+import { onCluster } from '../support/nats.ts';
+
+onCluster('one node', () => {
+  let shared: Promise<SharedParts> | null = null;
+  const opened: ControlParts[] = [];
+  afterAll(async () => {
+    for (const parts of opened) await parts.close();
+    await (await shared)?.close();
+  });
+  const control = async (stored = new StoredReleases()): Promise<ControlParts> => {
+    shared ??= sharedParts();
+    const parts = await controlParts(await shared, { read: stored.read });
+    opened.push(parts);
+    return parts;
+  };
+  const controls = (urls: readonly string[], token: string): Controls =>
+    new Controls({ urls, token, onContact: () => {}, onRefused: () => {} });
+
+  test('joins with a token alone, and the newest process of a token is the only one', async () => {
+    const parts = await control();
+    const { token } = await parts.nodes.add('joins');
+    await expect(controls([parts.url], 'tn_wrong').join()).rejects.toMatchObject({ code: 'unauthorized' });
+    const older = controls([parts.url], token);
+    expect(await older.join()).toMatchObject({ name: 'joins', epoch: 1 });
+    await older.releases(0);
+    const newer = controls([parts.url], token);
+    expect(await newer.join()).toMatchObject({ epoch: 2 });
+    await expect(older.releases(0)).rejects.toMatchObject({ code: 'conflict' });
+    await newer.releases(0);
+    await parts.nodes.remove('joins');
+    await expect(newer.releases(0)).rejects.toMatchObject({ code: 'unauthorized' });
+  });
+
+  test('asks the next control when one is away, and repeats only what may be executed twice', async () => {
+    const parts = await control();
+    const { token } = await parts.nodes.add('asks');
+    // Takes requests and ends the connection without an answer.
+    let asked = 0;
+    const broken = createServer((request) => {
+      asked += 1;
+      request.socket.destroy();
+    });
+    broken.listen(0, '127.0.0.1');
+    await once(broken, 'listening');
+    const dead = `http://127.0.0.1:${(broken.address() as AddressInfo).port}`;
+    const published: string[] = [];
+    parts.onRequest = async (request) => {
+      published.push(request.op);
+      return Buffer.from('value');
+    };
+    const of = { handlerId: 'h' as never, preview: null, bucket: 'b', key: 'k' };
+    const fresh = async (): Promise<Controls> => {
+      const some = controls([dead, parts.url], token);
+      some.resume(9);
+      return some;
+    };
+    expect(Buffer.from((await (await fresh()).request({ op: 'kv.get', ...of }))!).toString()).toBe('value');
+    const publish = { op: 'queue.publish', handlerId: 'h' as never, queue: 'q', message: Buffer.from('m') } as const;
+    await expect((await fresh()).request(publish)).rejects.toMatchObject({ code: 'unavailable' });
+    expect(published).toEqual(['kv.get']);
+    broken.close();
+    await once(broken, 'close');
+    // Nobody listens there: the request was certainly not executed.
+    await (await fresh()).request(publish);
+    expect(published).toEqual(['kv.get', 'queue.publish']);
+    expect(asked).toBeGreaterThan(0);
+    parts.onRequest = () => Promise.reject(new PlatformError('limit_exceeded', 'no room'));
+    await expect((await fresh()).request(publish)).rejects.toMatchObject({
+      code: 'limit_exceeded',
+      message: 'no room',
+    });
+  });
+
+  test('does not use a blob that came damaged', async () => {
+    const lies = createServer((_request, response) => {
+      response.writeHead(200, { 'trisiel-sha256': '0'.repeat(64) }).end('not it');
+    });
+    lies.listen(0, '127.0.0.1');
+    await once(lies, 'listening');
+    const url = `http://127.0.0.1:${(lies.address() as AddressInfo).port}`;
+    await expect(controls([url], 't').blob('a'.repeat(64))).rejects.toMatchObject({
+      message: expect.stringContaining('damaged'),
+    });
+    lies.close();
+    lies.closeAllConnections();
+  });
+
+  test('starts without any control with what it has kept, and says when it has nothing', async () => {
+    const stored = new StoredReleases();
+    const parts = await control(stored);
+    const { token } = await parts.nodes.add('keeps');
+    const deployed = deploymentOf('otter', await compileWat(writer('kept')));
+    parts.artifacts.set(deployed.spec.artifact, deployed.bytes);
+    stored.commit(deployed.spec);
+    await parts.feed.rebuild();
+    const first = await makeAgent([parts.url], token);
+    await first.agent.start();
+    expect((await call(`${first.agent.url}/otter/`)).text).toBe('kept');
+    await first.agent.stop({ runners: 'end', graceMs: 0 });
+    const nowhere = 'http://127.0.0.1:9';
+    const { agent, stop } = await makeAgent([nowhere], token, { dataFolder: first.folder });
+    await parts.close();
+    opened.pop();
+    await agent.start();
+    expect((await call(`${agent.url}/otter/`)).text).toBe('kept');
+    await stop();
+    const empty = await makeAgent([nowhere], token);
+    await expect(empty.agent.start()).rejects.toMatchObject({ code: 'unavailable' });
+    await empty.agent.abandon();
+  });
+
+  test('reports that are given twice are stored once, and what cannot be read holds nothing up', async () => {
+    const parts = await control();
+    const { id } = await parts.nodes.add('reports');
+    const usage: number[] = [];
+    const lines: unknown[] = [];
+    let isAway = true;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const intake = new ReportIntake({
+      bus: parts.bus,
+      logs: {
+        async appendBlocks(blocks, dropped, batch) {
+          if (isAway) {
+            isAway = false;
+            return 'lost';
+          }
+          lines.push([blocks.length, dropped, batch]);
+          return 'stored';
+        },
+      },
+      onUsage: async ({ counts }) => void usage.push(counts.length),
+      onStored: resolve,
+      report: () => {},
+    });
+    const items = [
+      { kind: 'usage', origin: 'o', number: 1, records: [], counts: [{}] },
+      { kind: 'logs', origin: 'r', number: 1, blocks: [{}], dropped: { h: 1 } },
+      { kind: 'logs', origin: 'r', number: 2, blocks: [{}, {}], dropped: { h: 2 } },
+    ];
+    await parts.bus.makeStream();
+    await parts.bus.store(subjects.reports(id), Buffer.from('nonsense'), 'a');
+    await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, { items }), 'b');
+    await parts.bus.store(subjects.reports(id), encodeMessage(kinds.report, { items }), 'b');
+    intake.follow([id]);
+    await done;
+    await intake.close();
+    // The first attempt failed after the usage was stored; the second one stores the lines.
+    expect({ usage, lines }).toEqual({ usage: [1], lines: [[3, { h: 3 }, { origin: 'r', number: 2 }]] });
+  });
+});

@@ -1,0 +1,70 @@
+/** Calls of the API about the nodes of a cluster, for administrators. */
+import * as z from 'zod/mini';
+import type { Api, CallOptions } from './api.ts';
+
+/** A node as the server tells it. */
+export interface NodeLine {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly url: string | null;
+  readonly version: string | null;
+  readonly upToDate: boolean;
+  readonly revision: number | null;
+  readonly labels: number;
+  readonly calls: number;
+  readonly inFlight: number;
+  readonly memoryBytes: number;
+  readonly runners: number;
+  readonly sinceMs: number | null;
+}
+
+const nodeAnswer: z.ZodMiniType<NodeLine> = z.object({
+  id: z.string(),
+  name: z.string(),
+  state: z.string(),
+  url: z.nullable(z.string()),
+  version: z.nullable(z.string()),
+  upToDate: z.boolean(),
+  revision: z.nullable(z.number()),
+  labels: z.number(),
+  calls: z.number(),
+  inFlight: z.number(),
+  memoryBytes: z.number(),
+  runners: z.number(),
+  sinceMs: z.nullable(z.number()),
+});
+const nodesAnswer = z.object({ nodes: z.array(nodeAnswer) });
+const addedAnswer = z.object({ name: z.string(), join: z.string() });
+
+export class NodesClient {
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** Returns all nodes by name. */
+  async list(options?: CallOptions): Promise<readonly NodeLine[]> {
+    return (await this.#api.call(nodesAnswer, { method: 'GET', path: '/nodes' }, options)).nodes;
+  }
+
+  /** Adds a node; returns the value of TRISIEL_JOIN for it. */
+  async add(name: string, options?: CallOptions): Promise<{ readonly name: string; readonly join: string }> {
+    return this.#api.call(addedAnswer, { method: 'POST', path: '/nodes', body: { name } }, options);
+  }
+
+  /** Lets a node finish its calls and end. */
+  async drain(name: string, options?: CallOptions): Promise<void> {
+    await this.#api.send({ method: 'POST', path: `${nodePath(name)}/drain` }, options);
+  }
+
+  /** Removes a node for good. */
+  async remove(name: string, options?: CallOptions): Promise<void> {
+    await this.#api.send({ method: 'DELETE', path: nodePath(name) }, options);
+  }
+}
+
+function nodePath(name: string): string {
+  return `/nodes/${encodeURIComponent(name)}`;
+}
