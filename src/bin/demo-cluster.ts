@@ -9,6 +9,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { OrphanRecord } from '../control/fleet/orphan-record.ts';
 import { expect, print, Shell, title } from './demo-shell.ts';
 import { freePort } from './free-port.ts';
 import { startNats, whyNoNats } from './nats-server.ts';
@@ -72,7 +73,12 @@ async function demo(): Promise<void> {
       TRISIEL_RUN_PORT: String(await freePort()),
       TRISIEL_RUNNERS: '1',
     });
-    cleanUp.push(() => node.stop());
+    cleanUp.push(async () => {
+      await node.stop();
+      // Runners of a node that was killed serve on: nothing else ends them here.
+      const left = new OrphanRecord(join(folder, name, 'runners.json'));
+      left.end(left.orphans());
+    });
     nodes.push(node);
   }
   await shell.run(['wasmcloud', 'nodes']);
