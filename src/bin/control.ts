@@ -461,7 +461,6 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
       onError: (error) => report('other controls could not be told that this one is alive', error),
     });
   await serving.start();
-  await serving.start();
   isStarted = true;
   rates.start();
   consumers.start();
@@ -534,7 +533,6 @@ export async function startControl({ config, gitEnvironment, log, traceExporter 
     // Others take the repositories over at once.
     await many?.keeper.close();
     await membership?.leave();
-    await serving.leave(config.graceS * 1_000);
     await serving.leave(config.graceS * 1_000);
     server.closeAllConnections();
     await rates.close();
